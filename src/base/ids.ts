@@ -1,0 +1,54 @@
+/**
+ * The numbers and names everything else is keyed by.
+ *
+ * An `Ino` is what stat shows: one number per file, the same across copy-up, rename, restart and
+ * backup. A `NodeId` is the kernel's handle for us. They are equal but for one bit: a template file
+ * that was copied up while it was open by passthrough continues under a *second* nodeid, because the
+ * kernel wants one backing file for all concurrent opens of a nodeid (docs/ARCHITECTURE.md).
+ *
+ * All fit in 53 bits, so a JS number holds them exactly.
+ */
+declare const brand: unique symbol;
+
+/** Inode number, 1 .. 2^52-1. Template inos are below PRIVATE_INO_BASE, env-private ones above. */
+export type Ino = number & { readonly [brand]: 'Ino' };
+
+/** The kernel's handle for an inode: `ino`, or `ino + SECOND_NODE` after a copy-up under readers. */
+export type NodeId = number & { readonly [brand]: 'NodeId' };
+
+/**
+ * One path component, 1 to 255 bytes, as a "binary string": char code = byte value. Linux names are
+ * bytes, not text; this keeps names that are not UTF-8 whole, and is still a fast Map key.
+ */
+export type Name = string & { readonly [brand]: 'Name' };
+
+/** SHA-256 of an object's bytes: 64 lower-case hex digits. */
+export type ObjectId = string & { readonly [brand]: 'ObjectId' };
+
+/** The root directory's ino, in every template and env; FUSE fixes the nodeid to 1 as well. */
+export const ROOT_INO = 1 as Ino;
+
+/** Inos from here up belong to one env (bit 51); below are template inos, unique in the store. */
+export const PRIVATE_INO_BASE = 2 ** 51;
+
+/** Added to an ino to make its second nodeid (bit 52). */
+export const SECOND_NODE = 2 ** 52;
+
+export const isPrivateIno = (ino: Ino): boolean => ino >= PRIVATE_INO_BASE;
+
+export const inoOf = (node: NodeId): Ino =>
+  (node >= SECOND_NODE ? node - SECOND_NODE : node) as number as Ino;
+
+/** Longest name Linux file systems take, in bytes. */
+export const NAME_MAX = 255;
+
+export const nameFromBytes = (bytes: Uint8Array): Name =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1') as Name;
+
+export const nameFromText = (text: string): Name =>
+  Buffer.from(text, 'utf8').toString('latin1') as Name;
+
+export const nameToBytes = (name: Name): Buffer => Buffer.from(name, 'latin1');
+
+/** For people: the name as UTF-8 text (bytes that are not UTF-8 show as U+FFFD). */
+export const nameToText = (name: Name): string => Buffer.from(name, 'latin1').toString('utf8');

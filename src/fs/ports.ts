@@ -1,0 +1,157 @@
+/**
+ * What the filesystem core needs from the world: templates below (`Layers`), the env's own changes
+ * (`Delta`), places for bytes (`Blobs`), and a kernel that can read and write a file by itself
+ * (`Passthrough`). The core knows neither LMDB nor wire bytes; src/driver puts the parts together.
+ *
+ * Errors of operations are negative errno numbers, returned, never thrown: no allocation on the hot
+ * path. What is thrown is a bug or damage, and ends that one operation with EIO.
+ */
+import type { Ino, Name, ObjectId } from '../base/ids.ts';
+import type { InodeRecord } from '../codec/inode-record.ts';
+
+/** One name of a template directory. */
+export interface LayerEntry {
+  readonly name: Name;
+  /** nameCookie(name) */
+  readonly cookie: number;
+  readonly record: InodeRecord;
+}
+
+/**
+ * The templates under an env, at the versions the env sees, merged: the topmost template that has a
+ * name wins; of a directory that several have, the bottommost's attributes count (an app's archive
+ * should not change the mode of /tmp). Records are shared values; nobody changes one.
+ */
+export interface Layers {
+  /** Changes when the env sees other versions; never 0. */
+  readonly stamp: number;
+  lookup(dir: Ino, name: Name): InodeRecord | null;
+  /** The record of a template inode, wherever its names are; null if no template here has it. */
+  inode(ino: Ino): InodeRecord | null;
+  /** At most `max` names of `dir` whose cookie is above `after`, in cookie order, groups of equal cookie whole. */
+  list(dir: Ino, after: number, max: number): readonly LayerEntry[];
+  /** Every (directory, name) that the template links `ino` under: one, but for hard links. */
+  names(ino: Ino): readonly { dir: Ino; name: Name }[];
+}
+
+/** A name the env added (ino > 0) or removed (ino 0: a whiteout). `type` is S_IFMT bits. */
+export interface DeltaName {
+  readonly ino: Ino | 0;
+  readonly type: number;
+}
+
+export interface DeltaEntry extends DeltaName {
+  readonly name: Name;
+  readonly cookie: number;
+}
+
+/**
+ * One atomic change of an env: all of it is in the journal, or nothing. The core fills one per
+ * operation and commits it before it answers.
+ */
+export interface Change {
+  /** Set a name: to an inode, or (ino 0) to a whiteout. */
+  setName(dir: Ino, name: Name, ino: Ino | 0, type: number): void;
+  /** Take a name out of the delta: what the templates have there shows again. */
+  clearName(dir: Ino, name: Name): void;
+  setInode(record: InodeRecord): void;
+  clearInode(ino: Ino): void;
+}
+
+/** The env's own changes: the in-memory tail of the journal over the link table. */
+export interface Delta {
+  name(dir: Ino, name: Name): DeltaName | null;
+  /** As Layers.list, whiteouts included. */
+  list(dir: Ino, after: number, max: number): readonly DeltaEntry[];
+  /** False if the delta surely has no name in `dir`. */
+  hasNames(dir: Ino): boolean;
+  inode(ino: Ino): InodeRecord | null;
+  /** A private ino never used before in this env, not even before a crash. */
+  allocate(): Ino;
+  /** Starts a change; one at a time. */
+  begin(): Change;
+  /**
+   * Appends the change to the journal and applies it. Returns 0, or -errno (ENOSPC, EIO) with nothing
+   * applied. Not on disk yet: see flush().
+   */
+  commit(): number;
+  /** True if something was committed since the last flush() began. */
+  readonly dirty: boolean;
+  /** Resolves to 0 when all that was committed before the call survives a power cut, or to -errno. */
+  flush(): Promise<number>;
+}
+
+/** Attributes of a private file, filled by Blobs.statPrivate. */
+export interface BlobStat {
+  size: number;
+  blocks: number;
+  atime: number;
+  atimeNs: number;
+  mtime: number;
+  mtimeNs: number;
+  ctime: number;
+  ctimeNs: number;
+}
+
+/** Free space and inodes, as statfs(2); sizes in units of `bsize` bytes. */
+export interface SpaceStat {
+  bsize: number;
+  blocks: number;
+  bfree: number;
+  bavail: number;
+  files: number;
+  ffree: number;
+}
+
+/** Where bytes are kept. Descriptors returned are the caller's to close(). -errno on failure. */
+export interface Blobs {
+  /** Read-only, always: an object's bytes never change. */
+  openObject(id: ObjectId): number;
+  /** A new, empty `private/<ino>`, opened for reading and writing. EEXIST leftovers are replaced. */
+  createPrivate(ino: Ino): number;
+  /** The private file, opened with O_RDWR, or O_RDONLY, plus O_DSYNC or the like. */
+  openPrivate(ino: Ino, flags: number): number;
+  removePrivate(ino: Ino): number;
+  statPrivate(ino: Ino, out: BlobStat): number;
+  /**
+   * Makes `private/<ino>` a copy of the first `length` bytes of the object: a reflink where the file
+   * system has it, else copied with holes kept. Copies of up to 128 KiB are made before it returns (a number);
+   * larger ones on the thread pool (a promise). Resolves to 0 or -errno; on an error nothing is left.
+   * Not fsynced: the record gets FLAG_UNSYNCED, and the delta syncs before it forgets the object.
+   */
+  copyUp(id: ObjectId, ino: Ino, length: number, interrupted: () => boolean): number | Promise<number>;
+  close(fd: number): void;
+  space(out: SpaceStat): number;
+}
+
+/** Plain file calls on descriptors, from the add-on. All return >= 0 or -errno. */
+export interface FileCalls {
+  /** Reads what is in memory; -EAGAIN if it would wait for the disk. */
+  preadNowait(fd: number, buf: Uint8Array, at: number, length: number, offset: number): number;
+  pread(fd: number, buf: Uint8Array, at: number, length: number, offset: number): Promise<number>;
+  pwrite(fd: number, buf: Uint8Array, at: number, length: number, offset: number): number;
+  ftruncate(fd: number, size: number): number;
+  fallocate(fd: number, mode: number, offset: number, length: number): Promise<number>;
+  lseek(fd: number, offset: number, whence: number): number;
+  copyRange(fdIn: number, offIn: number, fdOut: number, offOut: number, length: number): Promise<number>;
+  /** Sets times; `atimeNs`/`mtimeNs` may be UTIME_NOW or UTIME_OMIT. */
+  futimens(fd: number, atime: number, atimeNs: number, mtime: number, mtimeNs: number): number;
+  fsync(fd: number, dataOnly: boolean): Promise<number>;
+  /** The kernel's coarse wall clock, which is what it stamps files with. */
+  now(out: { sec: number; nsec: number }): void;
+}
+
+/** The kernel's side of passthrough: backing ids of one FUSE connection. Null where there is none. */
+export interface Passthrough {
+  /** Registers an open descriptor; the caller may close it after. A positive backing id, or -errno. */
+  register(fd: number): number;
+  release(backingId: number): void;
+}
+
+/** What the core tells the kernel on its own account; never waits, sent from the thread pool. */
+export interface KernelCaches {
+  /** Attributes of this nodeid (off = -1), or its pages too (off = 0), are stale. */
+  invalidateInode(node: number, off: -1 | 0): void;
+  /** All cached names of this mount must be asked for again. */
+  expireNames(): void;
+}

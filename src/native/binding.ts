@@ -1,0 +1,128 @@
+/**
+ * The native edge: one line per export of `native/`. Every call returns >= 0, or -errno; none throws
+ * for an errno. Paths are UTF-8 strings, or bytes (Buffer) where a name may not be UTF-8. Calls ending in
+ * `Async` run on libuv's thread pool and resolve to the same numbers.
+ */
+import { createRequire } from 'node:module';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** A path: UTF-8 text, or bytes. Relative ones are relative to `dirfd` (AT_FDCWD: -100). */
+export type PathLike = string | Buffer;
+
+/** Slots of the Float64Array that statAt and statFd fill; times in seconds and nanoseconds. */
+export const STAT = {
+  mode: 0,
+  ino: 1,
+  dev: 2,
+  nlink: 3,
+  uid: 4,
+  gid: 5,
+  rdev: 6,
+  size: 7,
+  blocks: 8,
+  atime: 9,
+  atimeNs: 10,
+  mtime: 11,
+  mtimeNs: 12,
+  ctime: 13,
+  ctimeNs: 14,
+  btime: 15,
+  btimeNs: 16,
+} as const;
+export const STAT_SLOTS = 17;
+export const AT_FDCWD = -100;
+export const AT_SYMLINK_NOFOLLOW = 0x100;
+export const AT_REMOVEDIR = 0x200;
+export const AT_EMPTY_PATH = 0x1000;
+
+export interface Native {
+  // Files
+  openAt(dirfd: number, path: PathLike, flags: number, mode: number): number;
+  close(fd: number): number;
+  unlinkAt(dirfd: number, path: PathLike, flags: number): number;
+  renameAt(fromDir: number, from: PathLike, toDir: number, to: PathLike, flags: number): number;
+  linkAt(fromDir: number, from: PathLike, toDir: number, to: PathLike, flags: number): number;
+  mkdirAt(dirfd: number, path: PathLike, mode: number): number;
+  /** flags: AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH */
+  statAt(dirfd: number, path: PathLike, out: Float64Array, flags: number): number;
+  statFd(fd: number, out: Float64Array): number;
+  /** out: bsize, blocks, bfree, bavail, files, ffree, type, namelen */
+  statfsFd(fd: number, out: Float64Array): number;
+  /** preadv2 with RWF_NOWAIT: -EAGAIN when it would wait for the disk. */
+  preadNowait(fd: number, buf: Uint8Array, at: number, length: number, offset: number): number;
+  preadAsync(fd: number, buf: Uint8Array, at: number, length: number, offset: number): Promise<number>;
+  pread(fd: number, buf: Uint8Array, at: number, length: number, offset: number): number;
+  pwrite(fd: number, buf: Uint8Array, at: number, length: number, offset: number): number;
+  ftruncate(fd: number, size: number): number;
+  fallocate(fd: number, mode: number, offset: number, length: number): number;
+  fallocateAsync(fd: number, mode: number, offset: number, length: number): Promise<number>;
+  lseek(fd: number, offset: number, whence: number): number;
+  /** One copy_file_range call; bytes copied. Offsets are explicit; the file positions stay. */
+  copyRange(fdIn: number, offIn: number, fdOut: number, offOut: number, length: number): number;
+  copyRangeAsync(
+    fdIn: number,
+    offIn: number,
+    fdOut: number,
+    offOut: number,
+    length: number,
+  ): Promise<number>;
+  /** ioctl FICLONE: a reflink of the whole file. */
+  clone(fdOut: number, fdIn: number): number;
+  futimens(fd: number, atime: number, atimeNs: number, mtime: number, mtimeNs: number): number;
+  fsyncAsync(fd: number, dataOnly: boolean): Promise<number>;
+  fsync(fd: number, dataOnly: boolean): number;
+  syncfsAsync(fd: number): Promise<number>;
+  /** flock(2): LOCK_EX 2, LOCK_SH 1, LOCK_UN 8, LOCK_NB 4. */
+  flock(fd: number, operation: number): number;
+  /** Extended attributes of the path itself (no symlink followed), or null and errno in `errno`. */
+  listXattr(path: PathLike): Buffer | number;
+  getXattr(path: PathLike, name: string): Buffer | number;
+  /** CLOCK_REALTIME_COARSE into out[0] seconds, out[1] nanoseconds: the clock files are stamped with. */
+  clock(out: Float64Array): number;
+
+  // Mounts and processes
+  mount(source: string, target: string, type: string, flags: number, data: string): number;
+  umount(target: string, flags: number): number;
+  /** mount_setattr(MOUNT_ATTR_IDMAP) on a detached clone of `path`, moved to `target`. */
+  idmapMount(path: string, target: string, usernsFd: number): number;
+  /** Takes a copy of another process's descriptor (pidfd_open, pidfd_getfd); close-on-exec. */
+  takeFd(pid: number, fd: number): number;
+
+  // /dev/fuse
+  /** FUSE_DEV_IOC_BACKING_OPEN and _CLOSE. */
+  backingOpen(devFd: number, fd: number): number;
+  backingClose(devFd: number, backingId: number): number;
+  /**
+   * Reads requests from `devFd` into `request` whenever it is readable (uv_poll), until EAGAIN or a fair share, and
+   * calls `onRequest(length)` for each; if that returns n > 0 the first n bytes of `reply` are written back at
+   * once. `onEnd(errno)` is called once when the connection is gone (ENODEV) or reading fails.
+   * Buffers are shared by all loops of a process. Returns a loop id for stopLoop().
+   */
+  startLoop(
+    devFd: number,
+    request: Uint8Array,
+    reply: Uint8Array,
+    onRequest: (length: number) => number,
+    onEnd: (errno: number) => void,
+  ): number;
+  stopLoop(loop: number): number;
+  /** One write(2) to the device: a late reply or, never from a request handler, a notification. */
+  writeDevice(devFd: number, buf: Uint8Array, length: number): number;
+  writeDeviceAsync(devFd: number, buf: Uint8Array, length: number): Promise<number>;
+}
+
+const load = createRequire(import.meta.url);
+
+/** The checkout's root: this file is at src/native/, or bundled into dist/. */
+function addonPath(): string {
+  const here = path.dirname(fileURLToPath(import.meta.url));
+  for (const up of ['..', '../..']) {
+    const candidate = path.join(here, up, 'native/build/Release/byref.node');
+    if (existsSync(candidate)) return candidate;
+  }
+  throw new Error('native add-on not built: run scripts/setup.sh');
+}
+
+export const native = load(addonPath()) as Native;

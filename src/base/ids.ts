@@ -37,7 +37,7 @@ export const SECOND_NODE = 2 ** 52;
 export const isPrivateIno = (ino: Ino): boolean => ino >= PRIVATE_INO_BASE;
 
 export const inoOf = (node: NodeId): Ino =>
-  (node >= SECOND_NODE ? node - SECOND_NODE : node) as number as Ino;
+  (node >= SECOND_NODE ? node - SECOND_NODE : node) as Ino;
 
 /** Longest name Linux file systems take, in bytes. */
 export const NAME_MAX = 255;

@@ -130,7 +130,13 @@ export interface FileSystem {
   tmpfile(parent: NodeId, mode: number, umask: number, flags: number): Result<Created>;
   /** Bytes read into `buf` from `at`, READ_LATER, or -errno. */
   read(fh: number, offset: number, length: number, buf: Uint8Array, at: number): number;
-  readLater(fh: number, offset: number, length: number, buf: Uint8Array, at: number): Promise<number>;
+  readLater(
+    fh: number,
+    offset: number,
+    length: number,
+    buf: Uint8Array,
+    at: number,
+  ): Promise<number>;
   /** Bytes written. `killPriv`: clear set-ID bits and capabilities first. */
   write(
     fh: number,

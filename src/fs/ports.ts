@@ -119,7 +119,12 @@ export interface Blobs {
    * larger ones on the thread pool (a promise). Resolves to 0 or -errno; on an error nothing is left.
    * Not fsynced: the record gets FLAG_UNSYNCED, and the delta syncs before it forgets the object.
    */
-  copyUp(id: ObjectId, ino: Ino, length: number, interrupted: () => boolean): number | Promise<number>;
+  copyUp(
+    id: ObjectId,
+    ino: Ino,
+    length: number,
+    interrupted: () => boolean,
+  ): number | Promise<number>;
   close(fd: number): void;
   space(out: SpaceStat): number;
 }
@@ -133,7 +138,13 @@ export interface FileCalls {
   ftruncate(fd: number, size: number): number;
   fallocate(fd: number, mode: number, offset: number, length: number): Promise<number>;
   lseek(fd: number, offset: number, whence: number): number;
-  copyRange(fdIn: number, offIn: number, fdOut: number, offOut: number, length: number): Promise<number>;
+  copyRange(
+    fdIn: number,
+    offIn: number,
+    fdOut: number,
+    offOut: number,
+    length: number,
+  ): Promise<number>;
   /** Sets times; `atimeNs`/`mtimeNs` may be UTIME_NOW or UTIME_OMIT. */
   futimens(fd: number, atime: number, atimeNs: number, mtime: number, mtimeNs: number): number;
   fsync(fd: number, dataOnly: boolean): Promise<number>;

@@ -3,8 +3,9 @@
  * for an errno. Paths are UTF-8 strings, or bytes (Buffer) where a name may not be UTF-8. Calls ending in
  * `Async` run on libuv's thread pool and resolve to the same numbers.
  */
-import { createRequire } from 'node:module';
+
 import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -52,7 +53,13 @@ export interface Native {
   statfsFd(fd: number, out: Float64Array): number;
   /** preadv2 with RWF_NOWAIT: -EAGAIN when it would wait for the disk. */
   preadNowait(fd: number, buf: Uint8Array, at: number, length: number, offset: number): number;
-  preadAsync(fd: number, buf: Uint8Array, at: number, length: number, offset: number): Promise<number>;
+  preadAsync(
+    fd: number,
+    buf: Uint8Array,
+    at: number,
+    length: number,
+    offset: number,
+  ): Promise<number>;
   pread(fd: number, buf: Uint8Array, at: number, length: number, offset: number): number;
   pwrite(fd: number, buf: Uint8Array, at: number, length: number, offset: number): number;
   ftruncate(fd: number, size: number): number;

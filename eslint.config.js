@@ -1,0 +1,38 @@
+import tseslint from 'typescript-eslint';
+
+/**
+ * Types are what eslint is for here: floating promises, unsafe values, impossible conditions. Layout and
+ * import order are biome's.
+ */
+export default tseslint.config(
+  { ignores: ['dist/', '.setup/', '**/build/', '*.config.js', '*.cjs', 'bench/results/'] },
+  {
+    files: ['**/*.ts'],
+    extends: [...tseslint.configs.strictTypeChecked],
+    languageOptions: {
+      parserOptions: { project: './tsconfig.json', tsconfigRootDir: import.meta.dirname },
+    },
+    linterOptions: { reportUnusedDisableDirectives: 'error' },
+    rules: {
+      // Numbers in messages are the rule here: inos, sizes, errnos.
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
+      // `() => void stop()` and `() => counter++` say what they mean.
+      '@typescript-eslint/no-confusing-void-expression': 'off',
+      // `array[i]!` behind a bounds check is how the byte-level code is written.
+      '@typescript-eslint/no-non-null-assertion': 'off',
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        { argsIgnorePattern: '^_', varsIgnorePattern: '^_' },
+      ],
+      '@typescript-eslint/switch-exhaustiveness-check': 'error',
+    },
+  },
+  {
+    // Tests build half-typed things on purpose, and implement async interfaces that need not wait.
+    files: ['test/**/*.ts', 'bench/**/*.ts'],
+    rules: { '@typescript-eslint/require-await': 'off' },
+  },
+);

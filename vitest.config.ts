@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config';
+
+/** Tests mount file systems and start processes: few at a time, each with time to clean up. */
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 15_000,
+    // What a test says belongs to its failure, not between the lines of the others.
+    silent: 'passed-only',
+    reporters: [['default', { summary: false }], './test/reporter/closing-line.ts'],
+  },
+});

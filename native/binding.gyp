@@ -1,0 +1,21 @@
+{
+  "targets": [
+    {
+      "target_name": "byref",
+      "sources": [
+        "module.cc",
+        "files.cc",
+        "stat.cc",
+        "io.cc",
+        "async.cc",
+        "xattr.cc",
+        "mount.cc",
+        "device.cc",
+        "loop.cc"
+      ],
+      "defines": ["NAPI_VERSION=8", "_GNU_SOURCE", "_FILE_OFFSET_BITS=64"],
+      "cflags": ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"],
+      "cflags_cc": ["-std=c++17", "-fno-exceptions", "-fvisibility=hidden"]
+    }
+  ]
+}

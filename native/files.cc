@@ -1,0 +1,77 @@
+// Names: open, close, unlink, rename, link, mkdir, all relative to a directory descriptor.
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "args.h"
+#include "exports.h"
+
+namespace byref {
+namespace {
+
+napi_value OpenAt(napi_env env, napi_callback_info info) {
+  const Args a(env, info);
+  Path path;
+  a.path(1, &path);
+  if (path.error != 0) return Number(env, path.error);
+  return Number(env, OrErrno(openat(a.i32(0), path.text, a.i32(2) | O_CLOEXEC, a.i32(3))));
+}
+
+napi_value Close(napi_env env, napi_callback_info info) {
+  return Number(env, OrErrno(close(Args(env, info).i32(0))));
+}
+
+napi_value UnlinkAt(napi_env env, napi_callback_info info) {
+  const Args a(env, info);
+  Path path;
+  a.path(1, &path);
+  if (path.error != 0) return Number(env, path.error);
+  return Number(env, OrErrno(unlinkat(a.i32(0), path.text, a.i32(2))));
+}
+
+// The two calls that take two names: (fromDir, from, toDir, to, flags).
+template <typename Call>
+napi_value TwoPaths(napi_env env, napi_callback_info info, Call call) {
+  const Args a(env, info);
+  Path from, to;
+  a.path(1, &from);
+  if (from.error != 0) return Number(env, from.error);
+  a.path(3, &to);
+  if (to.error != 0) return Number(env, to.error);
+  return Number(env, OrErrno(call(a.i32(0), from.text, a.i32(2), to.text, a.i32(4))));
+}
+
+napi_value RenameAt(napi_env env, napi_callback_info info) {
+  return TwoPaths(env, info, renameat2);
+}
+
+napi_value LinkAt(napi_env env, napi_callback_info info) { return TwoPaths(env, info, linkat); }
+
+napi_value MkdirAt(napi_env env, napi_callback_info info) {
+  const Args a(env, info);
+  Path path;
+  a.path(1, &path);
+  if (path.error != 0) return Number(env, path.error);
+  return Number(env, OrErrno(mkdirat(a.i32(0), path.text, a.i32(2))));
+}
+
+napi_value Flock(napi_env env, napi_callback_info info) {
+  const Args a(env, info);
+  return Number(env, OrErrno(flock(a.i32(0), a.i32(1))));
+}
+
+}  // namespace
+
+void ExportFiles(napi_env env, napi_value exports) {
+  Export(env, exports, "openAt", OpenAt);
+  Export(env, exports, "close", Close);
+  Export(env, exports, "unlinkAt", UnlinkAt);
+  Export(env, exports, "renameAt", RenameAt);
+  Export(env, exports, "linkAt", LinkAt);
+  Export(env, exports, "mkdirAt", MkdirAt);
+  Export(env, exports, "flock", Flock);
+}
+
+}  // namespace byref

@@ -1,0 +1,49 @@
+// Extended attributes of a path itself: a Buffer, or -errno as a number.
+#include <sys/xattr.h>
+
+#include "args.h"
+#include "exports.h"
+
+namespace byref {
+namespace {
+
+// XATTR_SIZE_MAX and XATTR_LIST_MAX: no value and no list is longer.
+constexpr size_t kLongest = 65536;
+
+napi_value BufferOrErrno(napi_env env, const uint8_t* data, ssize_t length) {
+  if (length < 0) return Number(env, -errno);
+  napi_value buffer;
+  napi_create_buffer_copy(env, length, data, nullptr, &buffer);
+  return buffer;
+}
+
+napi_value ListXattr(napi_env env, napi_callback_info info) {
+  const Args a(env, info);
+  Path path;
+  a.path(0, &path);
+  if (path.error != 0) return Number(env, path.error);
+  uint8_t list[kLongest];
+  const ssize_t n = llistxattr(path.text, reinterpret_cast<char*>(list), sizeof list);
+  return BufferOrErrno(env, list, n);
+}
+
+napi_value GetXattr(napi_env env, napi_callback_info info) {
+  const Args a(env, info);
+  Path path, name;
+  a.path(0, &path);
+  if (path.error != 0) return Number(env, path.error);
+  a.path(1, &name);
+  if (name.error != 0) return Number(env, name.error);
+  uint8_t value[kLongest];
+  const ssize_t n = lgetxattr(path.text, name.text, value, sizeof value);
+  return BufferOrErrno(env, value, n);
+}
+
+}  // namespace
+
+void ExportXattr(napi_env env, napi_value exports) {
+  Export(env, exports, "listXattr", ListXattr);
+  Export(env, exports, "getXattr", GetXattr);
+}
+
+}  // namespace byref

@@ -19,6 +19,8 @@ export interface Caller {
   uid: number;
   gid: number;
   pid: number;
+  /** The request's id, for interrupt(). */
+  request: number;
 }
 
 /** As struct fuse_attr: filled by the core, encoded by the transport. Times as in InodeRecord. */
@@ -171,6 +173,8 @@ export interface FileSystem {
   setxattr(node: NodeId, name: string, value: Buffer, flags: number, killSgid: boolean): number;
   removexattr(node: NodeId, name: string): number;
 
+  /** The caller of `request` got a signal: what can be given up half-way answers EINTR soon. */
+  interrupt(request: number): void;
   /** The mount is gone: handles and lookups end, orphans' bytes are freed. */
   destroy(): void;
 }

@@ -1,0 +1,186 @@
+import { EINVAL, EISDIR, ESTALE } from '../base/errno.ts';
+import type { NodeId } from '../base/ids.ts';
+import { isDir, isLnk, isReg, PERM_MASK, S_IFMT } from '../base/mode.ts';
+import { DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
+import { aclAfterChmod } from './acl.ts';
+import { type Attr, type SetAttr, UTIME_NOW, UTIME_OMIT } from './api.ts';
+import { makePrivate } from './copy-up.ts';
+import { type Core, changed, stamp } from './core.ts';
+import type { Inode } from './inode.ts';
+import { pin } from './names.ts';
+import type { BlobStat } from './ports.ts';
+import { withoutPrivileges } from './privileges.ts';
+
+const blobStat: BlobStat = {
+  size: 0,
+  blocks: 0,
+  atime: 0,
+  atimeNs: 0,
+  mtime: 0,
+  mtimeNs: 0,
+  ctime: 0,
+  ctimeNs: 0,
+};
+
+export function attr(core: Core, node: NodeId, out: Attr): number {
+  const inode = core.inodes.get(node);
+  if (typeof inode === 'number') return inode;
+  if (inode.first !== null && inode.isFirst(node)) return fillRecord(inode.first.record, out);
+  return fill(core, inode, out);
+}
+
+/** The inode's attributes as they are now; bytes and times of private data are the private file's. */
+export function fill(core: Core, inode: Inode, out: Attr): number {
+  const { record } = inode;
+  fillRecord(record, out);
+  if (record.data !== DATA_PRIVATE) return 0;
+  const error = core.blobs.statPrivate(inode.ino, blobStat);
+  if (error < 0) return error;
+  out.size = blobStat.size;
+  out.blocks = blobStat.blocks;
+  out.atime = blobStat.atime;
+  out.atimeNs = blobStat.atimeNs;
+  out.mtime = blobStat.mtime;
+  out.mtimeNs = blobStat.mtimeNs;
+  if (ctimeIsNewer(record, blobStat)) {
+    out.ctime = blobStat.ctime;
+    out.ctimeNs = blobStat.ctimeNs;
+  }
+  return 0;
+}
+
+/** The private file's ctime counts once it moved on from what copy-up left there. */
+function ctimeIsNewer(record: InodeRecord, stat: BlobStat): boolean {
+  if (stat.ctime === record.baseCtime && stat.ctimeNs === record.baseCtimeNs) return false;
+  if (stat.ctime !== record.ctime) return stat.ctime > record.ctime;
+  return stat.ctimeNs > record.ctimeNs;
+}
+
+function fillRecord(record: InodeRecord, out: Attr): number {
+  out.ino = record.ino;
+  out.size = record.size;
+  out.blocks = record.blocks;
+  out.atime = record.atime;
+  out.atimeNs = record.atimeNs;
+  out.mtime = record.mtime;
+  out.mtimeNs = record.mtimeNs;
+  out.ctime = record.ctime;
+  out.ctimeNs = record.ctimeNs;
+  out.mode = record.mode;
+  out.nlink = record.nlink;
+  out.uid = record.uid;
+  out.gid = record.gid;
+  out.rdev = record.rdev;
+  out.btime = -1;
+  out.btimeNs = 0;
+  return 0;
+}
+
+export function setattr(
+  core: Core,
+  node: NodeId,
+  set: SetAttr,
+  out: Attr,
+): number | Promise<number> {
+  const inode = core.inodes.get(node);
+  if (typeof inode === 'number') return inode;
+  if (set.size < 0) return setThenFill(core, node, inode, set, out);
+  if (isDir(inode.record.mode)) return -EISDIR;
+  if (!isReg(inode.record.mode)) return -EINVAL;
+  const copied = makePrivate(core, inode, set.size);
+  if (typeof copied === 'number') return truncate(core, node, inode, copied, set, out);
+  // The transport reuses `set` for the next request.
+  const own = { ...set };
+  return copied.then((error) => truncate(core, node, inode, error, own, out));
+}
+
+function truncate(
+  core: Core,
+  node: NodeId,
+  inode: Inode,
+  copied: number,
+  set: SetAttr,
+  out: Attr,
+): number {
+  if (copied < 0) return copied;
+  // Copied up under readers: the kernel looks the path up again and comes back with the second nodeid.
+  if (inode.isFirst(node)) return -ESTALE;
+  const fd = core.fds.get(inode);
+  if (fd < 0) return fd;
+  const error = core.files.ftruncate(fd, set.size);
+  return error < 0 ? error : setThenFill(core, node, inode, set, out);
+}
+
+function setThenFill(core: Core, node: NodeId, inode: Inode, set: SetAttr, out: Attr): number {
+  const error = apply(core, inode, set);
+  if (error < 0) return error;
+  if (inode.first !== null) core.caches.invalidateInode(inode.node, -1);
+  return attr(core, node, out);
+}
+
+function apply(core: Core, inode: Inode, set: SetAttr): number {
+  stamp(core);
+  const next = { ...changed(core, inode.record) };
+  if (set.mode >= 0) {
+    next.mode = (next.mode & S_IFMT) | (set.mode & PERM_MASK);
+    next.xattrs = aclAfterChmod(next.xattrs, next.mode);
+  }
+  if (set.uid >= 0) next.uid = set.uid;
+  if (set.gid >= 0) next.gid = set.gid;
+  if (isReg(next.mode)) takePrivileges(set, next);
+  if (setsTime(set)) {
+    const error = setTimes(core, inode, set, next);
+    if (error < 0) return error;
+  }
+  if (isOnFile(inode, set, next)) return 0;
+  core.tx.begin();
+  pin(core, inode);
+  core.tx.set(inode, next);
+  return core.tx.commit();
+}
+
+type Writable = { -readonly [K in keyof InodeRecord]: InodeRecord[K] };
+
+/** A truncate takes capabilities, and set-ID bits where the kernel says so; a chown takes both. */
+function takePrivileges(set: SetAttr, next: Writable): void {
+  const chowned = (set.uid >= 0 || set.gid >= 0) && set.mode < 0;
+  if (!chowned && !set.killPriv && set.size < 0) return;
+  Object.assign(next, withoutPrivileges(next, set.killPriv || chowned));
+}
+
+/** True if the private file itself carries all that was set: its size and times, and so its ctime. */
+function isOnFile(inode: Inode, set: SetAttr, next: InodeRecord): boolean {
+  if (!inode.isPrivateData || set.mode >= 0 || set.uid >= 0 || set.gid >= 0) return false;
+  if (set.size < 0 && !setsTime(set)) return false;
+  return next.mode === inode.record.mode && next.xattrs === inode.record.xattrs;
+}
+
+const setsTime = (set: SetAttr): boolean => set.atimeNs >= 0 || set.mtimeNs >= 0;
+
+function setTimes(core: Core, inode: Inode, set: SetAttr, next: Writable): number {
+  const { sec, nsec } = core.clock;
+  if (set.atimeNs >= 0) {
+    next.atime = set.atimeNs === UTIME_NOW ? sec : set.atime;
+    next.atimeNs = set.atimeNs === UTIME_NOW ? nsec : set.atimeNs;
+  }
+  if (set.mtimeNs >= 0) {
+    next.mtime = set.mtimeNs === UTIME_NOW ? sec : set.mtime;
+    next.mtimeNs = set.mtimeNs === UTIME_NOW ? nsec : set.mtimeNs;
+  }
+  if (!inode.isPrivateData) return 0;
+  const fd = core.fds.get(inode);
+  if (fd < 0) return fd;
+  return core.files.futimens(
+    fd,
+    next.atime,
+    set.atimeNs < 0 ? UTIME_OMIT : next.atimeNs,
+    next.mtime,
+    set.mtimeNs < 0 ? UTIME_OMIT : next.mtimeNs,
+  );
+}
+
+export function readlink(core: Core, node: NodeId): string | number {
+  const inode = core.inodes.get(node);
+  if (typeof inode === 'number') return inode;
+  return isLnk(inode.record.mode) ? inode.record.target : -EINVAL;
+}

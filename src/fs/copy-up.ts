@@ -1,0 +1,125 @@
+import { EINTR, EIO, ENOENT } from '../base/errno.ts';
+import {
+  DATA_NONE,
+  DATA_OBJECT,
+  DATA_PRIVATE,
+  FLAG_UNSYNCED,
+  type InodeRecord,
+} from '../codec/inode-record.ts';
+import type { Core } from './core.ts';
+import type { Inode } from './inode.ts';
+import { pin } from './names.ts';
+import type { BlobStat } from './ports.ts';
+
+const blobStat: BlobStat = {
+  size: 0,
+  blocks: 0,
+  atime: 0,
+  atimeNs: 0,
+  mtime: 0,
+  mtimeNs: 0,
+  ctime: 0,
+  ctimeNs: 0,
+};
+
+/**
+ * Gives a regular file a private copy of its first `length` bytes, before its bytes are first changed.
+ * 0, or -errno with nothing changed; a promise where the copy is long.
+ *
+ * Crash window: the private file is complete before the journal names it. A crash before that
+ * leaves a file that no record names, which recovery sweeps. The copy is not fsynced here: until it is, the
+ * record says FLAG_UNSYNCED and names the object still, and recovery after a power cut goes back to that.
+ */
+export function makePrivate(core: Core, inode: Inode, length: number): number | Promise<number> {
+  const { record } = inode;
+  if (record.data === DATA_PRIVATE) return 0;
+  if (inode.copying !== null) return waitForCopy(core, inode, length);
+  if (record.data === DATA_NONE || length === 0) return startEmpty(core, inode);
+  if (record.data !== DATA_OBJECT || record.object === '') return -EIO;
+  const bytes = Math.min(length, record.size);
+  const job = { interrupted: false };
+  const result = core.blobs.copyUp(record.object, inode.ino, bytes, () => job.interrupted);
+  if (typeof result === 'number') return result < 0 ? result : finish(core, inode);
+  return copyLater(core, inode, job, result);
+}
+
+async function copyLater(
+  core: Core,
+  inode: Inode,
+  job: { interrupted: boolean },
+  result: Promise<number>,
+): Promise<number> {
+  const { request } = core.caller;
+  core.interrupts.set(request, job);
+  inode.copying = result.then((error) => {
+    core.interrupts.delete(request);
+    inode.copying = null;
+    return error < 0 ? error : finish(core, inode);
+  });
+  return inode.copying;
+}
+
+/** Somebody else's copy is under way; if its caller gave it up, make one of our own. */
+async function waitForCopy(core: Core, inode: Inode, length: number): Promise<number> {
+  const error = await inode.copying;
+  return error === -EINTR ? makePrivate(core, inode, length) : (error ?? 0);
+}
+
+function startEmpty(core: Core, inode: Inode): number {
+  const fd = core.blobs.createPrivate(inode.ino);
+  if (fd < 0) return fd;
+  core.blobs.close(fd);
+  return finish(core, inode);
+}
+
+/** The private file is there: give it the file's times, put it on record, and switch over. */
+function finish(core: Core, inode: Inode): number {
+  const old = inode.record;
+  const error = adoptTimes(core, inode, old);
+  if (error < 0) return giveUp(core, inode, error);
+  const unsynced = old.data === DATA_OBJECT && blobStat.size > 0;
+  core.tx.begin();
+  pin(core, inode);
+  core.tx.set(inode, {
+    ...old,
+    data: DATA_PRIVATE,
+    flags: unsynced ? old.flags | FLAG_UNSYNCED : old.flags,
+    baseCtime: blobStat.ctime,
+    baseCtimeNs: blobStat.ctimeNs,
+  });
+  const committed = core.tx.commit();
+  if (committed < 0) return giveUp(core, inode, committed);
+  switchOver(core, inode, old);
+  return 0;
+}
+
+/** Times of the copy as the file had them; leaves the private file's attributes in `blobStat`. */
+function adoptTimes(core: Core, inode: Inode, old: InodeRecord): number {
+  const fd = core.blobs.openPrivate(inode.ino, 0);
+  if (fd < 0) return fd;
+  const error = core.files.futimens(fd, old.atime, old.atimeNs, old.mtime, old.mtimeNs);
+  core.blobs.close(fd);
+  return error < 0 ? error : core.blobs.statPrivate(inode.ino, blobStat);
+}
+
+function giveUp(core: Core, inode: Inode, error: number): number {
+  const removed = core.blobs.removePrivate(inode.ino);
+  return removed < 0 && removed !== -ENOENT ? removed : error;
+}
+
+/**
+ * From now on the inode's bytes are private. If the kernel reads the object by passthrough, its nodeid
+ * is bound to that until the last of these opens is closed; the inode goes on under its second nodeid.
+ */
+function switchOver(core: Core, inode: Inode, old: InodeRecord): void {
+  core.fds.drop(inode);
+  if (inode.backing === null) return;
+  if (inode.backing.opens === 0) {
+    core.passthrough?.release(inode.backing.id);
+    inode.backing = null;
+    return;
+  }
+  inode.beginSecond(old);
+  // Its other names still lead to the first nodeid.
+  if (old.nlink > 1) core.caches.expireNames();
+}

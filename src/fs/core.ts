@@ -1,0 +1,76 @@
+import type { Ino } from '../base/ids.ts';
+import type { InodeRecord } from '../codec/inode-record.ts';
+import type { Caller } from './api.ts';
+import { FdCache } from './fd-cache.ts';
+import { HandleTable } from './handles.ts';
+import { InodeTable } from './inode-table.ts';
+import type { Blobs, Delta, FileCalls, KernelCaches, Layers, Passthrough } from './ports.ts';
+import { Transaction } from './transaction.ts';
+
+/** The parts a mounted env's filesystem is made of. */
+export interface Parts {
+  readonly layers: Layers;
+  readonly delta: Delta;
+  readonly blobs: Blobs;
+  readonly files: FileCalls;
+  /** Null: every read and write comes to this process. */
+  readonly passthrough: Passthrough | null;
+  readonly caches: KernelCaches;
+  /** How many descriptors this filesystem may keep open for I/O; 0: the default. */
+  readonly maxFds?: number;
+}
+
+/** What every operation works on: the parts, and the state of one mount. */
+export interface Core extends Parts {
+  readonly caller: Caller;
+  readonly inodes: InodeTable;
+  readonly handles: HandleTable;
+  readonly fds: FdCache;
+  readonly tx: Transaction;
+  /** The present time, as files are stamped: filled by stamp(). */
+  readonly clock: { sec: number; nsec: number };
+  /** Copy-ups under way, by the request that began them. */
+  readonly interrupts: Map<number, { interrupted: boolean }>;
+}
+
+const DEFAULT_MAX_FDS = 4096;
+
+export function createCore(parts: Parts): Core {
+  const inodes = new InodeTable(parts.layers, parts.delta);
+  return {
+    ...parts,
+    caller: { uid: 0, gid: 0, pid: 0, request: 0 },
+    inodes,
+    handles: new HandleTable(),
+    fds: new FdCache(parts.blobs, parts.maxFds ?? DEFAULT_MAX_FDS),
+    tx: new Transaction(parts.delta),
+    clock: { sec: 0, nsec: 0 },
+    interrupts: new Map(),
+  };
+}
+
+/** Reads the clock once for an operation, so that all it changes carries one time. */
+export function stamp(core: Core): { sec: number; nsec: number } {
+  core.files.now(core.clock);
+  return core.clock;
+}
+
+/** The record with ctime now. */
+export function changed(core: Core, record: InodeRecord): InodeRecord {
+  const { sec, nsec } = core.clock;
+  return { ...record, ctime: sec, ctimeNs: nsec };
+}
+
+/** A directory's record after a name in it came or went: times now, `nlink` by `subdirs` more. */
+export function dirChanged(core: Core, record: InodeRecord, subdirs: number): InodeRecord {
+  const { sec, nsec } = core.clock;
+  return {
+    ...record,
+    mtime: sec,
+    mtimeNs: nsec,
+    ctime: sec,
+    ctimeNs: nsec,
+    nlink: record.nlink + subdirs,
+    stamp: core.inodes.stampOf(record.ino),
+  };
+}

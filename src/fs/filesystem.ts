@@ -1,0 +1,71 @@
+import type { FileSystem } from './api.ts';
+import { attr, readlink, setattr } from './attributes.ts';
+import { type Core, createCore, type Parts } from './core.ts';
+import { create, link, mkdir, mknod, symlink, tmpfile } from './create.ts';
+import { copyRange, fallocate, fsync, lseek, read, readLater, sync, write } from './io.ts';
+import { forget, lookup, lookupDot, lookupDotDot, reclaim } from './lookup.ts';
+import { open, release } from './open.ts';
+import { readdir } from './readdir.ts';
+import { rmdir, unlink } from './remove.ts';
+import { rename } from './rename.ts';
+import { getxattr, listxattr, removexattr, setxattr } from './xattr.ts';
+
+/** Puts a mounted env's filesystem together. One per mount; it keeps its own state, and no other. */
+export function createFileSystem(parts: Parts): FileSystem {
+  const core = createCore(parts);
+  return {
+    caller: core.caller,
+    lookup: (parent, name) => lookup(core, parent, name),
+    lookupDot: (node) => lookupDot(core, node),
+    lookupDotDot: (node) => lookupDotDot(core, node),
+    forget: (node, count) => forget(core, node, count),
+    attr: (node, out) => attr(core, node, out),
+    setattr: (node, set, out) => setattr(core, node, set, out),
+    readlink: (node) => readlink(core, node),
+    mknod: (parent, name, mode, umask, rdev) => mknod(core, parent, name, mode, umask, rdev),
+    mkdir: (parent, name, mode, umask) => mkdir(core, parent, name, mode, umask),
+    symlink: (parent, name, target) => symlink(core, parent, name, target),
+    link: (node, parent, name) => link(core, node, parent, name),
+    unlink: (parent, name) => unlink(core, parent, name),
+    rmdir: (parent, name) => rmdir(core, parent, name),
+    rename: (from, fromName, to, toName, flags) => rename(core, from, fromName, to, toName, flags),
+    open: (node, flags, killPriv) => open(core, node, flags, killPriv),
+    create: (parent, name, mode, umask, flags) => create(core, parent, name, mode, umask, flags),
+    tmpfile: (parent, mode, umask, flags) => tmpfile(core, parent, mode, umask, flags),
+    read: (fh, offset, length, buf, at) => read(core, fh, offset, length, buf, at),
+    readLater: (fh, offset, length, buf, at) => readLater(core, fh, offset, length, buf, at),
+    write: (fh, offset, buf, at, length, killPriv) =>
+      write(core, fh, offset, buf, at, length, killPriv),
+    release: (fh) => release(core, fh),
+    fsync: (fh, dataOnly) => fsync(core, fh, dataOnly),
+    sync: () => sync(core),
+    fallocate: (fh, mode, offset, length) => fallocate(core, fh, mode, offset, length),
+    lseek: (fh, offset, whence) => lseek(core, fh, offset, whence),
+    copyRange: (fhIn, offIn, fhOut, offOut, length) =>
+      copyRange(core, fhIn, offIn, fhOut, offOut, length),
+    readdir: (node, cookie, plus, sink) => readdir(core, node, cookie, plus, sink),
+    statfs: (out) => core.blobs.space(out),
+    getxattr: (node, name) => getxattr(core, node, name),
+    listxattr: (node) => listxattr(core, node),
+    setxattr: (node, name, value, flags, killSgid) =>
+      setxattr(core, node, name, value, flags, killSgid),
+    removexattr: (node, name) => removexattr(core, node, name),
+    interrupt: (request) => interrupt(core, request),
+    destroy: () => destroy(core),
+  };
+}
+
+function interrupt(core: Core, request: number): void {
+  const job = core.interrupts.get(request);
+  if (job !== undefined) job.interrupted = true;
+}
+
+function destroy(core: Core): void {
+  for (const handle of [...core.handles.values()]) release(core, handle.fh);
+  for (const inode of [...core.inodes.values()]) {
+    inode.lookups = 0;
+    inode.first = null;
+    reclaim(core, inode);
+  }
+  core.fds.clear();
+}

@@ -1,0 +1,52 @@
+import { invariant } from '../base/assert.ts';
+import type { Opened } from './api.ts';
+import type { Backing, Inode } from './inode.ts';
+
+/** An open file: what the kernel calls fh. */
+export interface Handle extends Opened {
+  readonly inode: Inode;
+  /** open(2) flags. */
+  readonly flags: number;
+  /** The backing id's account, where io is IO_PASSTHROUGH. */
+  readonly backing: Backing | null;
+}
+
+/** Open files by number; numbers are used again. */
+export class HandleTable {
+  readonly #slots: (Handle | null)[] = [null];
+  readonly #free: number[] = [];
+  #count = 0;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  open(inode: Inode, flags: number, io: number, backing: Backing | null): Handle {
+    const fh = this.#free.pop() ?? this.#slots.length;
+    const handle = { fh, io, backingId: backing?.id ?? 0, inode, flags, backing };
+    this.#slots[fh] = handle;
+    this.#count++;
+    return handle;
+  }
+
+  get(fh: number): Handle {
+    const handle = this.#slots[fh];
+    invariant(handle !== null && handle !== undefined, `file handle ${fh} is not open`);
+    return handle;
+  }
+
+  /** The handle, or null: for requests where the kernel may send none. */
+  find(fh: number): Handle | null {
+    return fh > 0 ? (this.#slots[fh] ?? null) : null;
+  }
+
+  close(handle: Handle): void {
+    this.#slots[handle.fh] = null;
+    this.#free.push(handle.fh);
+    this.#count--;
+  }
+
+  *values(): IterableIterator<Handle> {
+    for (const handle of this.#slots) if (handle !== null) yield handle;
+  }
+}

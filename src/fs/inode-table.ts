@@ -1,0 +1,114 @@
+import { ESTALE } from '../base/errno.ts';
+import { type Ino, inoOf, isPrivateIno, type Name, type NodeId } from '../base/ids.ts';
+import { isDir } from '../base/mode.ts';
+import type { InodeRecord } from '../codec/inode-record.ts';
+import { Inode } from './inode.ts';
+import type { Delta, Layers } from './ports.ts';
+
+/**
+ * The inodes the kernel holds references to, by ino. All else is loaded when asked for: a nodeid is
+ * derived from the ino, so nothing but reference counts would be lost with this table.
+ */
+export class InodeTable {
+  readonly #byIno = new Map<Ino, Inode>();
+  readonly #layers: Layers;
+  readonly #delta: Delta;
+
+  constructor(layers: Layers, delta: Delta) {
+    this.#layers = layers;
+    this.#delta = delta;
+  }
+
+  get size(): number {
+    return this.#byIno.size;
+  }
+
+  values(): IterableIterator<Inode> {
+    return this.#byIno.values();
+  }
+
+  /** The inode of a nodeid the kernel sent, or -ESTALE if there is no such file any more. */
+  get(node: NodeId): Inode | number {
+    return this.#byIno.get(inoOf(node)) ?? this.load(inoOf(node)) ?? -ESTALE;
+  }
+
+  /** The inode by its number; null if no name leads to it and it is not open. */
+  load(ino: Ino): Inode | null {
+    const known = this.#byIno.get(ino);
+    if (known !== undefined) return known;
+    const own = this.#delta.inode(ino);
+    if (own !== null) return this.#add(ino, this.#recounted(own), true);
+    const record = isPrivateIno(ino) ? null : this.#layers.inode(ino);
+    if (record === null || !this.#isLinked(record)) return null;
+    return this.#add(ino, record, false);
+  }
+
+  /** The inode of a template's record, as found under a name that the delta does not change. */
+  adopt(record: InodeRecord): Inode {
+    const known = this.#byIno.get(record.ino);
+    if (known !== undefined) return known;
+    const own = this.#delta.inode(record.ino);
+    if (own !== null) return this.#add(record.ino, this.#recounted(own), true);
+    return this.#add(record.ino, record, false);
+  }
+
+  /** An inode that did not exist before. */
+  add(record: InodeRecord): Inode {
+    return this.#add(record.ino, record, true);
+  }
+
+  drop(inode: Inode): void {
+    this.#byIno.delete(inode.ino);
+  }
+
+  /** What a directory of this ino keeps as `stamp` with its link count. */
+  stampOf(dir: Ino): number {
+    return isPrivateIno(dir) ? 0 : this.#layers.stamp;
+  }
+
+  #add(ino: Ino, record: InodeRecord, inDelta: boolean): Inode {
+    const inode = new Inode(ino, record, inDelta);
+    this.#byIno.set(ino, inode);
+    return inode;
+  }
+
+  /** A template file whose names the env has all removed is gone, though its row is still there. */
+  #isLinked(record: InodeRecord): boolean {
+    if (isDir(record.mode)) return true;
+    for (const { dir, name } of this.#layers.names(record.ino)) {
+      if (this.#shows(dir, name, record.ino)) return true;
+    }
+    return false;
+  }
+
+  #shows(dir: Ino, name: Name, ino: Ino): boolean {
+    const own = this.#delta.name(dir, name);
+    if (own !== null) return own.ino === ino;
+    return this.#layers.lookup(dir, name)?.ino === ino;
+  }
+
+  /** A directory's link count, counted again if it was counted over other template versions. */
+  #recounted(record: InodeRecord): InodeRecord {
+    if (!isDir(record.mode) || record.nlink === 0) return record;
+    const stamp = this.stampOf(record.ino);
+    if (record.stamp === stamp) return record;
+    return { ...record, stamp, nlink: this.#countLinks(record.ino) };
+  }
+
+  #countLinks(dir: Ino): number {
+    let nlink = this.#layers.inode(dir)?.nlink ?? 2;
+    let after = 0;
+    for (;;) {
+      const names = this.#delta.list(dir, after, COUNT_BATCH);
+      for (const entry of names) {
+        const below = this.#layers.lookup(dir, entry.name);
+        if (below !== null && isDir(below.mode)) nlink--;
+        if (entry.ino !== 0 && isDir(entry.type)) nlink++;
+        after = entry.cookie;
+      }
+      if (names.length < COUNT_BATCH) return nlink;
+    }
+  }
+}
+
+const COUNT_BATCH = 512;

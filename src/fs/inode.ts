@@ -1,0 +1,65 @@
+import { type Ino, type NodeId, SECOND_NODE } from '../base/ids.ts';
+import { isReg } from '../base/mode.ts';
+import { DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
+import type { Node } from './api.ts';
+
+/** One backing id of the kernel, and how many open files use it. */
+export interface Backing {
+  readonly id: number;
+  opens: number;
+}
+
+/**
+ * An inode the kernel knows, or that an operation is working on.
+ *
+ * INVARIANT: all passthrough opens of one nodeid share `backing` (the kernel answers EIO otherwise), and
+ * passthrough and cached opens of one nodeid never coexist.
+ */
+export class Inode implements Node {
+  readonly ino: Ino;
+  /** The nodeid under which it is looked up now. */
+  node: NodeId;
+  record: InodeRecord;
+  /** True once the delta has a record for it. */
+  inDelta: boolean;
+  /** Kernel references to `node`. */
+  lookups = 0;
+  /** Backing id for what `record.data` names, registered at the first open by passthrough. */
+  backing: Backing | null = null;
+  /** Opens that go through the kernel's page cache. */
+  cachedOpens = 0;
+  /** Opens with IO_DIRECT. */
+  directOpens = 0;
+  /** The copy-up under way, if one is. */
+  copying: Promise<number> | null = null;
+  /** What the first nodeid still stands for, once a copy-up under readers began the second one. */
+  first: { record: InodeRecord; lookups: number } | null = null;
+
+  constructor(ino: Ino, record: InodeRecord, inDelta: boolean) {
+    this.ino = ino;
+    this.node = ino as number as NodeId;
+    this.record = record;
+    this.inDelta = inDelta;
+  }
+
+  get isPrivateData(): boolean {
+    return this.record.data === DATA_PRIVATE && isReg(this.record.mode);
+  }
+
+  get isOpen(): boolean {
+    return this.cachedOpens + this.directOpens + (this.backing?.opens ?? 0) > 0;
+  }
+
+  /** True if `node` is the nodeid from before a copy-up under readers. */
+  isFirst(node: NodeId): boolean {
+    return node !== this.node;
+  }
+
+  /** Goes on under the second nodeid; the first keeps `old`. */
+  beginSecond(old: InodeRecord): void {
+    this.first = { record: old, lookups: this.lookups };
+    this.node = (this.ino + SECOND_NODE) as NodeId;
+    this.lookups = 0;
+    this.backing = null;
+  }
+}

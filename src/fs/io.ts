@@ -1,0 +1,175 @@
+import { EBADF, EINVAL, EIO, ENXIO } from '../base/errno.ts';
+import { O_ACCMODE, O_DSYNC, O_RDONLY } from '../base/mode.ts';
+import { DATA_NONE, DATA_PRIVATE, FLAG_UNSYNCED } from '../codec/inode-record.ts';
+import type { Core } from './core.ts';
+import type { Handle } from './handles.ts';
+import type { Inode } from './inode.ts';
+import { dropPrivileges, readsOldObject } from './open.ts';
+import { isPrivileged } from './privileges.ts';
+
+export function read(
+  core: Core,
+  fh: number,
+  offset: number,
+  length: number,
+  buf: Uint8Array,
+  at: number,
+): number {
+  const { inode } = core.handles.get(fh);
+  if (inode.record.data === DATA_NONE) return 0;
+  const fd = core.fds.get(inode);
+  if (fd < 0) return fd;
+  return core.files.preadNowait(fd, buf, at, length, offset);
+}
+
+export async function readLater(
+  core: Core,
+  fh: number,
+  offset: number,
+  length: number,
+  buf: Uint8Array,
+  at: number,
+): Promise<number> {
+  const { inode } = core.handles.get(fh);
+  return withFd(core, inode, (fd) => core.files.pread(fd, buf, at, length, offset));
+}
+
+export function write(
+  core: Core,
+  fh: number,
+  offset: number,
+  buf: Uint8Array,
+  at: number,
+  length: number,
+  killPriv: boolean,
+): number | Promise<number> {
+  const handle = core.handles.get(fh);
+  const { inode } = handle;
+  if (inode.record.data !== DATA_PRIVATE) return -EBADF;
+  if (isPrivileged(inode.record)) {
+    const error = dropPrivileges(core, inode, killPriv);
+    if (error < 0) return error;
+  }
+  const fd = core.fds.get(inode);
+  if (fd < 0) return fd;
+  const written = core.files.pwrite(fd, buf, at, length, offset);
+  if (written < 0 || (handle.flags & O_DSYNC) === 0) return written;
+  return fsync(core, fh, true).then((error) => (error < 0 ? error : written));
+}
+
+/**
+ * The file's bytes, and all that was committed about the env. After a copy-up the bytes must be on
+ * disk before the journal may say that they are, so these two do not go side by side then.
+ */
+export async function fsync(core: Core, fh: number, dataOnly: boolean): Promise<number> {
+  const { inode } = core.handles.get(fh);
+  if (inode.record.data !== DATA_PRIVATE) return sync(core);
+  const bytes = withFd(core, inode, (fd) => core.files.fsync(fd, dataOnly));
+  if ((inode.record.flags & FLAG_UNSYNCED) === 0) {
+    const [error, flushed] = await Promise.all([bytes, sync(core)]);
+    return error < 0 ? error : flushed;
+  }
+  const error = await bytes;
+  return error < 0 ? error : markSynced(core, inode);
+}
+
+function markSynced(core: Core, inode: Inode): number | Promise<number> {
+  const { record } = inode;
+  if (record.data === DATA_PRIVATE && (record.flags & FLAG_UNSYNCED) !== 0) {
+    core.tx.begin().set(inode, { ...record, flags: record.flags & ~FLAG_UNSYNCED, object: '' });
+    const error = core.tx.commit();
+    if (error < 0) return error;
+  }
+  return sync(core);
+}
+
+export function sync(core: Core): Promise<number> {
+  return core.delta.dirty ? core.delta.flush() : Promise.resolve(0);
+}
+
+export async function fallocate(
+  core: Core,
+  fh: number,
+  mode: number,
+  offset: number,
+  length: number,
+): Promise<number> {
+  const handle = core.handles.get(fh);
+  const { inode } = handle;
+  if ((handle.flags & O_ACCMODE) === O_RDONLY || !inode.isPrivateData) return -EBADF;
+  if (isPrivileged(inode.record)) {
+    const error = dropPrivileges(core, inode, core.caller.uid !== 0);
+    if (error < 0) return error;
+  }
+  return withFd(core, inode, (fd) => core.files.fallocate(fd, mode, offset, length));
+}
+
+/** SEEK_DATA and SEEK_HOLE; the kernel does the others itself. */
+export function lseek(core: Core, fh: number, offset: number, whence: number): number {
+  const handle = core.handles.get(fh);
+  const { inode } = handle;
+  if (inode.record.data === DATA_NONE) return -ENXIO;
+  const fd = descriptor(core, handle);
+  if (fd < 0) return fd;
+  const result = core.files.lseek(fd, offset, whence);
+  closeOld(core, handle, fd);
+  return result;
+}
+
+export async function copyRange(
+  core: Core,
+  fhIn: number,
+  offIn: number,
+  fhOut: number,
+  offOut: number,
+  length: number,
+): Promise<number> {
+  const input = core.handles.get(fhIn);
+  const output = core.handles.get(fhOut);
+  if (!output.inode.isPrivateData) return -EBADF;
+  if (input.inode.record.data === DATA_NONE) return 0;
+  if (isPrivileged(output.inode.record)) {
+    const error = dropPrivileges(core, output.inode, core.caller.uid !== 0);
+    if (error < 0) return error;
+  }
+  if (readsOldObject(input.inode, input.backing)) {
+    const fd = descriptor(core, input);
+    if (fd < 0) return fd;
+    const copied = await withFd(core, output.inode, (out) =>
+      core.files.copyRange(fd, offIn, out, offOut, length),
+    );
+    closeOld(core, input, fd);
+    return copied;
+  }
+  return withFd(core, input.inode, (from) =>
+    withFd(core, output.inode, (to) => core.files.copyRange(from, offIn, to, offOut, length)),
+  );
+}
+
+/** Runs work on the thread pool over the inode's descriptor, which stays open meanwhile. */
+async function withFd(
+  core: Core,
+  inode: Inode,
+  work: (fd: number) => Promise<number>,
+): Promise<number> {
+  if (inode.record.data === DATA_NONE) return -EINVAL;
+  const entry = core.fds.pin(inode);
+  if (typeof entry === 'number') return entry;
+  try {
+    return await work(entry.fd);
+  } finally {
+    core.fds.unpin(entry);
+  }
+}
+
+/** The descriptor an open file reads: one of its own where its inode has moved on to private bytes. */
+function descriptor(core: Core, handle: Handle): number {
+  const { inode } = handle;
+  if (!readsOldObject(inode, handle.backing)) return core.fds.get(inode);
+  const object = inode.first?.record.object;
+  return object ? core.blobs.openObject(object) : -EIO;
+}
+
+function closeOld(core: Core, handle: Handle, fd: number): void {
+  if (readsOldObject(handle.inode, handle.backing)) core.blobs.close(fd);
+}

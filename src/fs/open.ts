@@ -1,0 +1,135 @@
+import { EISDIR, ENXIO, ESTALE } from '../base/errno.ts';
+import type { NodeId } from '../base/ids.ts';
+import { isDir, isReg, O_ACCMODE, O_RDONLY, O_TRUNC } from '../base/mode.ts';
+import { DATA_NONE, DATA_OBJECT, DATA_PRIVATE, FLAG_SHARED } from '../codec/inode-record.ts';
+import { IO_CACHED, IO_DIRECT, IO_KEEP, IO_PASSTHROUGH, type Opened, type Result } from './api.ts';
+import { makePrivate } from './copy-up.ts';
+import { type Core, changed, stamp } from './core.ts';
+import { openBytes } from './fd-cache.ts';
+import type { Backing, Inode } from './inode.ts';
+import { reclaim } from './lookup.ts';
+import { isPrivileged, withoutPrivileges } from './privileges.ts';
+
+type Opening = Result<Opened> | Promise<Result<Opened>>;
+
+export function open(core: Core, node: NodeId, flags: number, killPriv: boolean): Opening {
+  const inode = core.inodes.get(node);
+  if (typeof inode === 'number') return inode;
+  // The bytes behind the first nodeid are old; the kernel shall look the name up again.
+  if (inode.isFirst(node)) return -ESTALE;
+  if (isDir(inode.record.mode)) return -EISDIR;
+  if (!isReg(inode.record.mode)) return -ENXIO;
+  if ((flags & O_ACCMODE) === O_RDONLY && (flags & O_TRUNC) === 0)
+    return present(core, inode, flags);
+  const truncates = (flags & O_TRUNC) !== 0;
+  const copied = makePrivate(core, inode, truncates ? 0 : inode.record.size);
+  if (typeof copied === 'number') return writable(core, inode, node, flags, killPriv, copied);
+  return copied.then((error) => writable(core, inode, node, flags, killPriv, error));
+}
+
+function writable(
+  core: Core,
+  inode: Inode,
+  node: NodeId,
+  flags: number,
+  killPriv: boolean,
+  copied: number,
+): Result<Opened> {
+  if (copied < 0) return copied;
+  if ((flags & O_TRUNC) !== 0) {
+    const error = empty(core, inode, killPriv);
+    if (error < 0) return error;
+  }
+  return inode.isFirst(node) ? -ESTALE : present(core, inode, flags);
+}
+
+/** O_TRUNC of an open: the file has 0 bytes, and loses what a write would take away. */
+function empty(core: Core, inode: Inode, killPriv: boolean): number {
+  const fd = core.fds.get(inode);
+  if (fd < 0) return fd;
+  const error = core.files.ftruncate(fd, 0);
+  if (error < 0) return error;
+  if (!isPrivileged(inode.record)) return 0;
+  return dropPrivileges(core, inode, killPriv);
+}
+
+export function dropPrivileges(core: Core, inode: Inode, dropIds: boolean): number {
+  const kept = withoutPrivileges(inode.record, dropIds);
+  if (kept.mode === inode.record.mode && kept.xattrs === inode.record.xattrs) return 0;
+  stamp(core);
+  core.tx.begin().set(inode, { ...changed(core, inode.record), ...kept });
+  return core.tx.commit();
+}
+
+/** Opens what the inode's bytes are now. */
+export function present(core: Core, inode: Inode, flags: number): Result<Opened> {
+  const io = ioMode(core, inode, flags);
+  if (io !== IO_PASSTHROUGH) return count(core, inode, flags, io);
+  const backing = inode.backing ?? register(core, inode);
+  if (typeof backing === 'number') return backing;
+  inode.backing = backing;
+  backing.opens++;
+  return core.handles.open(inode, flags, io, backing);
+}
+
+function count(core: Core, inode: Inode, flags: number, io: number): Opened {
+  if (io === IO_DIRECT) inode.directOpens++;
+  else inode.cachedOpens++;
+  return core.handles.open(inode, flags, io, null);
+}
+
+/**
+ * How the kernel does I/O on this open. Passthrough wherever it may; but not
+ * - from a template on the coherent data path, where a reader must see what a later writer writes;
+ * - while the page cache is in use by another open (the kernel refuses to mix them);
+ * - for writers of files whose writes take privileges away: we must see these writes.
+ */
+function ioMode(core: Core, inode: Inode, flags: number): number {
+  const { record } = inode;
+  if (core.passthrough === null) return IO_KEEP;
+  const writes = (flags & O_ACCMODE) !== O_RDONLY;
+  if (writes && isPrivileged(record)) return inode.cachedOpens > 0 ? IO_KEEP : IO_DIRECT;
+  if (inode.cachedOpens > 0) return IO_KEEP;
+  if (record.data === DATA_PRIVATE) return IO_PASSTHROUGH;
+  if (record.data === DATA_NONE) return IO_CACHED;
+  return (record.flags & FLAG_SHARED) !== 0 ? IO_PASSTHROUGH : IO_KEEP;
+}
+
+/**
+ * INVARIANT: an object is only ever registered from a read-only descriptor, and its backing id is only
+ * ever given to read-only opens (open() copies up before a writer gets here).
+ */
+function register(core: Core, inode: Inode): Backing | number {
+  const fd = openBytes(core.blobs, inode);
+  if (fd < 0) return fd;
+  return registerFd(core, fd);
+}
+
+/** Registers a descriptor, which is closed: the kernel keeps its own reference. */
+export function registerFd(core: Core, fd: number): Backing | number {
+  const id = core.passthrough?.register(fd) ?? -ENXIO;
+  core.blobs.close(fd);
+  return id < 0 ? id : { id, opens: 0 };
+}
+
+export function release(core: Core, fh: number): void {
+  const handle = core.handles.get(fh);
+  core.handles.close(handle);
+  const { inode, backing } = handle;
+  if (backing !== null) releaseBacking(core, inode, backing);
+  else if (handle.io === IO_DIRECT) inode.directOpens--;
+  else inode.cachedOpens--;
+  if (inode.cachedOpens + inode.directOpens === 0) core.fds.drop(inode);
+  reclaim(core, inode);
+}
+
+/** A backing id that its inode no longer uses ends with its last open. */
+function releaseBacking(core: Core, inode: Inode, backing: Backing): void {
+  backing.opens--;
+  if (backing.opens > 0 || backing === inode.backing) return;
+  core.passthrough?.release(backing.id);
+}
+
+/** True if this open file reads an object that its inode has left by copy-up. */
+export const readsOldObject = (inode: Inode, backing: Backing | null): boolean =>
+  backing !== null && backing !== inode.backing && inode.first?.record.data === DATA_OBJECT;

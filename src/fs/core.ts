@@ -1,4 +1,3 @@
-import type { Ino } from '../base/ids.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import type { Caller } from './api.ts';
 import { FdCache } from './fd-cache.ts';

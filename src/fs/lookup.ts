@@ -1,5 +1,5 @@
 import { ENAMETOOLONG, ENOENT, ESTALE } from '../base/errno.ts';
-import { type Ino, NAME_MAX, type Name, type NodeId, ROOT_INO } from '../base/ids.ts';
+import { NAME_MAX, type Name, type NodeId, ROOT_INO } from '../base/ids.ts';
 import { DATA_PRIVATE } from '../codec/inode-record.ts';
 import type { Node, Result } from './api.ts';
 import type { Core } from './core.ts';

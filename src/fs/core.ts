@@ -3,7 +3,15 @@ import type { Caller } from './api.ts';
 import { FdCache } from './fd-cache.ts';
 import { HandleTable } from './handles.ts';
 import { InodeTable } from './inode-table.ts';
-import type { Blobs, Delta, FileCalls, KernelCaches, Layers, Passthrough } from './ports.ts';
+import type {
+  Blobs,
+  Capabilities,
+  Delta,
+  FileCalls,
+  KernelCaches,
+  Layers,
+  Passthrough,
+} from './ports.ts';
 import { Transaction } from './transaction.ts';
 
 /** The parts a mounted env's filesystem is made of. */
@@ -12,6 +20,7 @@ export interface Parts {
   readonly delta: Delta;
   readonly blobs: Blobs;
   readonly files: FileCalls;
+  readonly capabilities: Capabilities;
   /** Null: every read and write comes to this process. */
   readonly passthrough: Passthrough | null;
   readonly caches: KernelCaches;

@@ -5,6 +5,7 @@ import type { Core } from './core.ts';
 import type { Handle } from './handles.ts';
 import type { Inode } from './inode.ts';
 import { dropPrivileges, readsOldObject } from './open.ts';
+import { CAP_FSETID } from './ports.ts';
 import { isPrivileged } from './privileges.ts';
 
 export function read(
@@ -98,11 +99,14 @@ export async function fallocate(
   const { inode } = handle;
   if ((handle.flags & O_ACCMODE) === O_RDONLY || !inode.isPrivateData) return -EBADF;
   if (isPrivileged(inode.record)) {
-    const error = dropPrivileges(core, inode, core.caller.uid !== 0);
+    const error = dropPrivileges(core, inode, !keepsIds(core));
     if (error < 0) return error;
   }
   return withFd(core, inode, (fd) => core.files.fallocate(fd, mode, offset, length));
 }
+
+/** For the calls where the kernel does not say whether the caller may keep set-ID bits. */
+const keepsIds = (core: Core): boolean => core.capabilities.has(core.caller.pid, CAP_FSETID);
 
 /** SEEK_DATA and SEEK_HOLE; the kernel does the others itself. */
 export function lseek(core: Core, fh: number, offset: number, whence: number): number {
@@ -129,7 +133,7 @@ export async function copyRange(
   if (!output.inode.isPrivateData) return -EBADF;
   if (input.inode.record.data === DATA_NONE) return 0;
   if (isPrivileged(output.inode.record)) {
-    const error = dropPrivileges(core, output.inode, core.caller.uid !== 0);
+    const error = dropPrivileges(core, output.inode, !keepsIds(core));
     if (error < 0) return error;
   }
   if (readsOldObject(input.inode, input.backing)) {

@@ -152,6 +152,14 @@ export interface FileCalls {
   now(out: { sec: number; nsec: number }): void;
 }
 
+export const CAP_FSETID = 4;
+export const CAP_SYS_ADMIN = 21;
+
+/** What a caller may do, where the kernel leaves the question to us. */
+export interface Capabilities {
+  has(pid: number, capability: number): boolean;
+}
+
 /** The kernel's side of passthrough: backing ids of one FUSE connection. Null where there is none. */
 export interface Passthrough {
   /** Registers an open descriptor; the caller may close it after. A positive backing id, or -errno. */

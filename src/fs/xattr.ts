@@ -16,6 +16,7 @@ import type { Result } from './api.ts';
 import { type Core, changed, stamp } from './core.ts';
 import type { Inode } from './inode.ts';
 import { pin } from './names.ts';
+import { CAP_SYS_ADMIN } from './ports.ts';
 import { withoutXattr } from './privileges.ts';
 
 const XATTR_CREATE = 1;
@@ -40,7 +41,9 @@ export function listxattr(core: Core, node: NodeId): Result<readonly string[]> {
   if (typeof inode === 'number') return inode;
   if (inode.record.xattrs === null) return [];
   const names = [...inode.record.xattrs.keys()];
-  return core.caller.uid === 0 ? names : names.filter((name) => !name.startsWith('trusted.'));
+  const shown = names.filter((name) => !name.startsWith('trusted.'));
+  if (shown.length === names.length) return names;
+  return core.capabilities.has(core.caller.pid, CAP_SYS_ADMIN) ? names : shown;
 }
 
 export function setxattr(

@@ -1,0 +1,156 @@
+/**
+ * InodeRecord <-> bytes, for template rows, an env's link table and its journal. The layout is in
+ * docs/FORMAT.md, section "Inode record".
+ *
+ * Version 1: what is nearly always there has a fixed place; numbers that are mostly small are
+ * varints (LEB128, up to 2^53-1); the rest is present only where `parts` says so.
+ */
+import type { Ino, Name, ObjectId } from '../base/ids.ts';
+import type { InodeRecord } from './inode-record.ts';
+import { Cursor, putSigned, putVarint, VARINT_MAX } from './varint.ts';
+
+const RECORD_VERSION = 1;
+
+const PART_RDEV = 1;
+const PART_OBJECT = 2;
+const PART_TARGET = 4;
+const PART_XATTRS = 8;
+const PART_PARENT = 16;
+const PART_STAMP = 32;
+const PART_BASE_CTIME = 64;
+
+const OBJECT_BYTES = 32;
+/** Bytes of all fixed and varint fields together, at most: version to baseCtimeNs, lengths included. */
+const FIXED_MAX = 6 + 18 * VARINT_MAX + OBJECT_BYTES + 4 * 4;
+
+/** An upper bound of the bytes that `encodeInode` writes for this record. */
+export function inodeBytesMax(record: InodeRecord): number {
+  let bytes = FIXED_MAX + record.target.length + record.name.length;
+  if (record.xattrs !== null) {
+    for (const [name, value] of record.xattrs) {
+      bytes += 2 * VARINT_MAX + 4 * name.length + value.length;
+    }
+  }
+  return bytes;
+}
+
+/** Writes the record at `at`; returns the end. `buf` must have room for inodeBytesMax(record). */
+export function encodeInode(record: InodeRecord, buf: Buffer, at: number): number {
+  const parts = partsOf(record);
+  buf[at] = RECORD_VERSION;
+  buf[at + 1] = parts;
+  buf[at + 2] = record.data;
+  buf[at + 3] = record.flags;
+  let end = buf.writeUInt16LE(record.mode, at + 4);
+  end = putVarint(buf, end, record.ino);
+  end = putVarint(buf, end, record.uid);
+  end = putVarint(buf, end, record.gid);
+  end = putVarint(buf, end, record.nlink);
+  end = putVarint(buf, end, record.size);
+  end = putVarint(buf, end, record.blocks);
+  end = putTime(buf, end, record.atime, record.atimeNs);
+  end = putTime(buf, end, record.mtime, record.mtimeNs);
+  end = putTime(buf, end, record.ctime, record.ctimeNs);
+  return parts === 0 ? end : encodeParts(record, parts, buf, end);
+}
+
+function partsOf(record: InodeRecord): number {
+  return (
+    (record.rdev === 0 ? 0 : PART_RDEV) |
+    (record.object === '' ? 0 : PART_OBJECT) |
+    (record.target === '' ? 0 : PART_TARGET) |
+    (record.xattrs === null ? 0 : PART_XATTRS) |
+    (record.parent === 0 ? 0 : PART_PARENT) |
+    (record.stamp === 0 ? 0 : PART_STAMP) |
+    (record.baseCtime === 0 && record.baseCtimeNs === 0 ? 0 : PART_BASE_CTIME)
+  );
+}
+
+function encodeParts(record: InodeRecord, parts: number, buf: Buffer, at: number): number {
+  let end = at;
+  if (parts & PART_RDEV) end = putVarint(buf, end, record.rdev);
+  if (parts & PART_OBJECT) end += buf.write(record.object, end, OBJECT_BYTES, 'hex');
+  if (parts & PART_TARGET) end = putLatin1(buf, end, record.target);
+  if (parts & PART_XATTRS) end = putXattrs(buf, end, record.xattrs);
+  if (parts & PART_PARENT) {
+    end = putVarint(buf, end, record.parent);
+    end = putLatin1(buf, end, record.name);
+  }
+  if (parts & PART_STAMP) end = putVarint(buf, end, record.stamp);
+  if (parts & PART_BASE_CTIME) end = putTime(buf, end, record.baseCtime, record.baseCtimeNs);
+  return end;
+}
+
+function putTime(buf: Buffer, at: number, seconds: number, ns: number): number {
+  return buf.writeUInt32LE(ns, putSigned(buf, at, seconds));
+}
+
+function putLatin1(buf: Buffer, at: number, text: string): number {
+  const start = putVarint(buf, at, text.length);
+  return start + buf.write(text, start, 'latin1');
+}
+
+function putXattrs(buf: Buffer, at: number, xattrs: InodeRecord['xattrs']): number {
+  if (xattrs === null) return at;
+  let end = putVarint(buf, at, xattrs.size);
+  for (const [name, value] of xattrs) {
+    end = putVarint(buf, end, Buffer.byteLength(name));
+    end += buf.write(name, end, 'utf8');
+    end = putVarint(buf, end, value.length);
+    end += value.copy(buf, end);
+  }
+  return end;
+}
+
+/**
+ * Reads the record that lies in `buf` from `at` to `end`. The result shares no memory with `buf`.
+ * @throws Error when the bytes are no version-1 record, or do not end at `end`
+ */
+export function decodeInode(buf: Buffer, at: number, end: number): InodeRecord {
+  if (buf[at] !== RECORD_VERSION) {
+    throw new Error(`inode record of version ${String(buf[at])}: this byref reads version 1`);
+  }
+  const parts = buf[at + 1] ?? 0;
+  const data = buf[at + 2] ?? 0;
+  const flags = buf[at + 3] ?? 0;
+  const mode = buf.readUInt16LE(at + 4);
+  const from = new Cursor(buf, at + 6);
+  // An object literal is filled in the order it is written: this is the order of the bytes.
+  const record: InodeRecord = {
+    mode,
+    data,
+    flags,
+    ino: from.varint() as Ino,
+    uid: from.varint(),
+    gid: from.varint(),
+    nlink: from.varint(),
+    size: from.varint(),
+    blocks: from.varint(),
+    atime: from.signed(),
+    atimeNs: from.u32(),
+    mtime: from.signed(),
+    mtimeNs: from.u32(),
+    ctime: from.signed(),
+    ctimeNs: from.u32(),
+    rdev: parts & PART_RDEV ? from.varint() : 0,
+    object: parts & PART_OBJECT ? (from.hex(OBJECT_BYTES) as ObjectId) : '',
+    target: parts & PART_TARGET ? from.latin1(from.varint()) : '',
+    xattrs: parts & PART_XATTRS ? readXattrs(from) : null,
+    parent: parts & PART_PARENT ? (from.varint() as Ino) : 0,
+    name: parts & PART_PARENT ? (from.latin1(from.varint()) as Name) : '',
+    stamp: parts & PART_STAMP ? from.varint() : 0,
+    baseCtime: parts & PART_BASE_CTIME ? from.signed() : 0,
+    baseCtimeNs: parts & PART_BASE_CTIME ? from.u32() : 0,
+  };
+  if (from.at !== end) throw new Error(`inode record ends at ${from.at}, expected ${end}`);
+  return record;
+}
+
+function readXattrs(from: Cursor): Map<string, Buffer> {
+  const xattrs = new Map<string, Buffer>();
+  for (let left = from.varint(); left > 0; left--) {
+    const name = from.utf8(from.varint());
+    xattrs.set(name, from.bytes(from.varint()));
+  }
+  return xattrs;
+}

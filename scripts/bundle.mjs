@@ -13,16 +13,13 @@ import { build } from 'esbuild';
 const ROOT = path.resolve(import.meta.dirname, '..');
 const OUT = path.join(ROOT, 'dist');
 
-/** Programs that stay. Workers keep their file's name. */
-const RESIDENT = {
-  driver: 'src/driver/main.ts',
-  holder: 'src/driver/holder-main.ts',
-  ...Object.fromEntries(workers().map((file) => [path.basename(file, '.ts'), file])),
-};
+/** Programs that stay, and the workers of any. A bundle's place in dist/ is its source's in src/. */
+const RESIDENT = ['driver/main', 'driver/holder-main', ...workers()];
 
 function workers() {
-  const files = readdirSync(path.join(ROOT, 'src'), { recursive: true });
-  return files.filter((file) => file.endsWith('-worker.ts')).map((file) => path.join('src', file));
+  return readdirSync(path.join(ROOT, 'src'), { recursive: true })
+    .filter((file) => file.endsWith('-worker.ts'))
+    .map((file) => file.replace(/[.]ts$/, ''));
 }
 
 /**
@@ -63,10 +60,11 @@ const COMMON = {
   logLevel: 'warning',
 };
 
-/** Without the sources that are not there, which are named. */
-function present(entries) {
+/** Entry points by their name in dist/. A source that is not there is named and left out. */
+function sources(names) {
+  const files = names.map((name) => [name, path.join('src', `${name}.ts`)]);
   return Object.fromEntries(
-    Object.entries(entries).filter(([, file]) => {
+    files.filter(([, file]) => {
       const found = existsSync(path.join(ROOT, file));
       if (!found) console.error(`bundle: no ${file}: left out`);
       return found;
@@ -76,7 +74,7 @@ function present(entries) {
 
 await build({
   ...COMMON,
-  entryPoints: present({ cli: 'src/cli/main.ts' }),
+  entryPoints: sources(['cli/main']),
   format: 'cjs',
   outExtension: { '.js': '.cjs' },
   // What a CommonJS file has for `import.meta`.
@@ -89,7 +87,7 @@ await build({
 });
 await build({
   ...COMMON,
-  entryPoints: present(RESIDENT),
+  entryPoints: sources(RESIDENT),
   format: 'esm',
   // What packages that are CommonJS expect around them.
   banner: {

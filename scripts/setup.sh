@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# Makes a checkout ready to run on Debian: packages, npm modules, the native add-on, the bundle.
+#
+#   setup.sh [--demo] [--test] [--bench]    also what the demo, the tests, the benchmark need
+#
+# Does only what is not done yet. Exit codes: 0 ready, 1 a step failed, 8 this machine can't.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+BUILD_PACKAGES=(python3 make g++)
+RUN_PACKAGES=(ca-certificates mount procps tar gzip xz-utils zstd libfuse2)
+DEMO_PACKAGES=(mmdebstrap)
+TEST_PACKAGES=("${DEMO_PACKAGES[@]}" acl attr gcc git libc6-dev postgresql rsync sqlite3 strace)
+BENCH_PACKAGES=(fuse-overlayfs gcc git sqlite3)
+
+main() {
+  local packages=("${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}")
+  for option; do
+    case $option in
+      --demo) packages+=("${DEMO_PACKAGES[@]}") ;;
+      --test) packages+=("${TEST_PACKAGES[@]}") ;;
+      --bench) packages+=("${BENCH_PACKAGES[@]}") ;;
+      *) fail "unknown option $option" 'usage: setup.sh [--demo] [--test] [--bench]' ;;
+    esac
+  done
+  check_machine
+  mkdir -p "$SETUP_DIR"
+  # Two set-ups of one tree at once would build into each other's files.
+  exec 9>"$SETUP_DIR/lock"
+  flock 9
+  cd "$TREE"
+  debian_packages "${packages[@]}"
+  npm_modules
+  native_addon native build:native
+  native_addon test/syscalls build:test-native
+  bundle
+  exec 9>&-
+}
+
+debian_packages() {
+  local missing=()
+  for package; do
+    installed "$package" || missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  command -v apt-get >/dev/null ||
+    cannot "not a Debian machine, and it lacks some of: ${missing[*]}" 'install what these packages hold, by hand.'
+  say "installing Debian packages: ${missing[*]}"
+  quietly apt-update apt_retry update ||
+    fail 'apt-get update failed' 'check the network and /etc/apt, then run this again.'
+  trap allow_services EXIT
+  forbid_services
+  quietly apt-install apt_retry install --yes --no-install-recommends "${missing[@]}" ||
+    fail 'installing Debian packages failed' "see $SETUP_DIR/apt-install.log"
+  allow_services
+  trap - EXIT
+}
+
+installed() {
+  [ "$(dpkg-query --show --showformat '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+apt_retry() {
+  local try
+  for try in 1 2 3; do
+    DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 \
+      -o Dpkg::Options::=--force-confold "$@" && return
+    sleep $((try * 2))
+  done
+  return 1
+}
+
+# Packages such as postgresql start a server when they are installed; we want the programs only.
+POLICY=/usr/sbin/policy-rc.d
+CLUSTERS=/etc/postgresql-common/createcluster.conf
+
+forbid_services() {
+  if [ ! -e $POLICY ]; then
+    printf '#!/bin/sh\n# by byref setup.sh, while it installs packages\nexit 101\n' >$POLICY
+    chmod 755 $POLICY
+  fi
+  if [ ! -e $CLUSTERS ]; then
+    mkdir -p "$(dirname $CLUSTERS)"
+    echo 'create_main_cluster = false' >$CLUSTERS
+  fi
+}
+
+allow_services() {
+  if grep -qs 'by byref setup.sh' $POLICY; then rm -f $POLICY; fi
+}
+
+npm_modules() {
+  node scripts/modules-current.mjs && return
+  say 'installing npm modules'
+  # Our own postinstall is the next step here, with its output kept; no other package needs its scripts.
+  quietly npm-ci npm ci --ignore-scripts ||
+    quietly npm-ci npm ci --ignore-scripts ||
+    fail 'npm ci failed' "check the network and npm's registry; see $SETUP_DIR/npm-ci.log"
+}
+
+# native_addon DIRECTORY SCRIPT: builds it if a source is newer than what was built.
+native_addon() {
+  local directory=$1 built
+  [ -e "$directory/binding.gyp" ] || return 0
+  built=$(find "$directory/build/Release" -maxdepth 1 -name '*.node' 2>/dev/null | head -n 1)
+  if [ -n "$built" ] && [ -z "$(newer_than "$built" "$directory" -not -path '*/build/*')" ]; then
+    return
+  fi
+  say "building $directory"
+  # Node's headers come with Node's own archives and images; without them, node-gyp fetches them.
+  local prefix
+  prefix=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")
+  if [ -e "$prefix/include/node/node_api.h" ]; then export npm_config_nodedir=$prefix; fi
+  quietly "$(basename "$directory")-build" npm run "$2" ||
+    fail "building $directory failed" "see $SETUP_DIR/$(basename "$directory")-build.log"
+}
+
+# newer_than FILE DIRECTORY FIND-TESTS...: files that changed after FILE was made.
+newer_than() {
+  local file=$1 directory=$2
+  shift 2
+  find "$directory" -type f -newer "$file" "$@"
+}
+
+bundle() {
+  local built=dist/cli/main.cjs
+  if [ -e $built ] && [ -z "$(newer_than $built src)$(newer_than $built scripts/bundle.mjs)" ]; then
+    return
+  fi
+  say 'bundling'
+  quietly bundle node scripts/bundle.mjs || fail 'bundling failed' "see $SETUP_DIR/bundle.log"
+}
+
+main "$@"

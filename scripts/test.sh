@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Sets up, then runs every test; the last line is `N passed, N failed` (`, N skipped`).
+#
+#   test.sh [VITEST-ARGUMENTS]    such as a directory of tests, or -t NAME
+#
+# Exit codes: 0 all passed, 1 something failed, 8 this machine can't run them.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+bash "$TREE/scripts/setup.sh" --test
+cd "$TREE"
+
+# A run that is killed can't clean up after its own mounts: its TMPDIR is below this one.
+SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/byref-XXXXXX")
+trap clean EXIT
+trap 'exit 130' INT TERM HUP
+
+clean() {
+  local status=$? mountpoint
+  # Deepest first. Lazy: a mount whose driver is gone answers nothing.
+  awk '{ print $2 }' /proc/self/mounts | grep "^$SCRATCH/" | sort -r | while read -r mountpoint; do
+    umount --lazy "$(printf '%b' "$mountpoint")" || true
+  done
+  [ "$status" -ne 0 ] || rm -rf --one-file-system "$SCRATCH"
+  exit "$status"
+}
+
+TMPDIR=$SCRATCH node_modules/.bin/vitest run "$@"

@@ -42,6 +42,8 @@ export interface Attr {
   /** Seconds of the file's birth, for STATX; -1 where unknown. */
   btime: number;
   btimeNs: number;
+  /** Size and times may change behind the kernel (a shared mapping over passthrough): ask each time. */
+  volatile?: boolean;
 }
 
 /** What a lookup yields: the transport needs the nodeid, and attributes through `attr()`. */

@@ -1,4 +1,4 @@
-import type { InodeRecord } from '../codec/inode-record.ts';
+import { FLAG_UNSYNCED, type InodeRecord } from '../codec/inode-record.ts';
 import type { Caller } from './api.ts';
 import { FdCache } from './fd-cache.ts';
 import { HandleTable } from './handles.ts';
@@ -63,10 +63,21 @@ export function stamp(core: Core): { sec: number; nsec: number } {
   return core.clock;
 }
 
-/** The record with ctime now. */
+/** The record with ctime now: what every change of an inode starts from. */
 export function changed(core: Core, record: InodeRecord): InodeRecord {
   const { sec, nsec } = core.clock;
-  return { ...record, ctime: sec, ctimeNs: nsec };
+  return { ...afterSync(core, record), ctime: sec, ctimeNs: nsec };
+}
+
+/**
+ * A checkpoint fsyncs copies and takes FLAG_UNSYNCED off their records by itself. A later change must not
+ * put it back: recovery would then give up bytes that are safely on disk.
+ */
+function afterSync(core: Core, record: InodeRecord): InodeRecord {
+  if ((record.flags & FLAG_UNSYNCED) === 0) return record;
+  const known = core.delta.inode(record.ino);
+  if (known === null || (known.flags & FLAG_UNSYNCED) !== 0) return record;
+  return { ...record, flags: known.flags, object: known.object };
 }
 
 /** A directory's record after a name in it came or went: times now, `nlink` by `subdirs` more. */

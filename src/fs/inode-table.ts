@@ -1,5 +1,5 @@
 import { ESTALE } from '../base/errno.ts';
-import { type Ino, inoOf, isPrivateIno, type Name, type NodeId } from '../base/ids.ts';
+import { type Ino, inoOf, isPrivateIno, type Name, type NodeId, ROOT_INO } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import { Inode } from './inode.ts';
@@ -72,9 +72,11 @@ export class InodeTable {
     return inode;
   }
 
-  /** A template file whose names the env has all removed is gone, though its row is still there. */
+  /** What the env has removed under all its template names is gone, though its row is still there. */
   #isLinked(record: InodeRecord): boolean {
-    if (isDir(record.mode)) return true;
+    const { ino, parent, name } = record;
+    if (ino === ROOT_INO) return true;
+    if (parent !== 0 && name !== '') return this.#shows(parent, name, ino);
     for (const { dir, name } of this.#layers.names(record.ino)) {
       if (this.#shows(dir, name, record.ino)) return true;
     }

@@ -1,0 +1,39 @@
+import { isGroup } from './registry.ts';
+
+/** A command line, taken apart just far enough to know which verb's module to load. */
+export interface ParsedArgv {
+  /** 'list', 'template import', or '' where none was given. */
+  readonly verb: string;
+  /** All other words, options before the verb first. */
+  readonly rest: readonly string[];
+}
+
+/** Global options that take a value, so that the value is not mistaken for the verb. */
+const VALUE_OPTIONS: ReadonlySet<string> = new Set(['--root']);
+
+/**
+ * The verb is the first word that is no option; options may come before it or after. `byref help VERB`
+ * is `byref VERB --help`.
+ */
+export function parseArgv(words: readonly string[]): ParsedArgv {
+  const at = firstWord(words);
+  const word = words[at];
+  if (word === undefined) return { verb: '', rest: words };
+  const before = words.slice(0, at);
+  const after = words.slice(at + 1);
+  if (word === 'help') return parseArgv([...before, ...after, '--help']);
+  const second = after[0];
+  if (isGroup(word) && second !== undefined && !second.startsWith('-')) {
+    return { verb: `${word} ${second}`, rest: [...before, ...after.slice(1)] };
+  }
+  return { verb: word, rest: [...before, ...after] };
+}
+
+function firstWord(words: readonly string[]): number {
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
+    if (VALUE_OPTIONS.has(word)) i++;
+    else if (!word.startsWith('-')) return i;
+  }
+  return words.length;
+}

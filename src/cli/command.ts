@@ -1,0 +1,51 @@
+import { Command, CommanderError } from 'commander';
+import { ByrefError } from '../base/error.ts';
+import { resolveRoot } from './root.ts';
+
+/** What every command knows: the global options, resolved. */
+export interface Context {
+  /** Absolute path of the root. */
+  readonly root: string;
+  readonly json: boolean;
+}
+
+interface GlobalOptions {
+  readonly root?: string;
+  readonly json?: boolean;
+}
+
+/** A command with the global options; `use` is commander's synopsis, such as `mount <env...>`. */
+export function define(use: string, description: string): Command {
+  const [verb = '', ...operands] = splitUse(use);
+  const command = new Command(`byref ${verb}`);
+  for (const operand of operands) command.argument(operand);
+  return command
+    .description(description)
+    .option('--root <dir>', 'the root to work on (BYREF_ROOT; /var/lib/byref)')
+    .option('--json', 'print JSON with stable names')
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} });
+}
+
+/** The verb's words, then its operands: 'template rm <template>' -> ['template rm', '<template>']. */
+function splitUse(use: string): string[] {
+  const at = use.search(/ [<[]/);
+  return at < 0 ? [use] : [use.slice(0, at), ...use.slice(at + 1).split(' ')];
+}
+
+export function contextOf(options: object): Context {
+  const { root, json } = options as GlobalOptions;
+  return { root: resolveRoot(root), json: json ?? false };
+}
+
+/** Runs a command. A wrong command line is a `usage` error. */
+export async function run(command: Command, words: readonly string[]): Promise<void> {
+  try {
+    await command.parseAsync(words, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return; // --help
+    const message = error.message.replace(/^error: /, '').replaceAll("'", '');
+    throw new ByrefError('usage', message, `see: ${command.name()} --help`);
+  }
+}

@@ -1,0 +1,3 @@
+export default function build(): never {
+  throw new Error('soon');
+}

@@ -1,0 +1,29 @@
+import type { Command } from 'commander';
+import { EXIT } from '../../base/exit-codes.ts';
+import type { Check } from '../../doctor/check.ts';
+import { diagnose } from '../../doctor/doctor.ts';
+import { contextOf, define } from '../command.ts';
+import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';
+
+const COLUMNS: readonly Column<Check>[] = [
+  { field: 'name', standard: true, text: (entry) => entry.name },
+  { field: 'status', standard: true, text: (entry) => entry.status },
+  { field: 'found', standard: true, text: (entry) => entry.found },
+  { field: 'cost', standard: true, text: (entry) => entry.cost },
+  { field: 'required', standard: false, text: (entry) => (entry.required ? 'yes' : 'no') },
+];
+
+export default function build(): Command {
+  const command = define('doctor', 'Show what this machine can do, and what each lack costs.');
+  tableOptions(
+    command,
+    COLUMNS.map(({ field }) => field),
+  );
+  return command.action(async (options: TableOptions) => {
+    const { root, json } = contextOf(options);
+    const diagnosis = await diagnose(root);
+    if (json) printJson(diagnosis);
+    else printTable(diagnosis.checks, COLUMNS, options);
+    if (!diagnosis.usable) process.exitCode = EXIT.unsupported;
+  });
+}

@@ -1,0 +1,47 @@
+import { ByrefError } from '../base/error.ts';
+import { EXIT } from '../base/exit-codes.ts';
+
+/**
+ * Prints what went wrong on stderr, and returns the exit code. For people two lines, what and what to
+ * do; with --json one line, `{"error":{"code","exitCode","message","hint"}}`. A bug prints its stack.
+ */
+export function reportError(error: unknown, json: boolean): number {
+  const known = error instanceof ByrefError ? error : fromErrno(error);
+  if (json) {
+    const { code, exitCode, message, hint } = known;
+    process.stderr.write(`${JSON.stringify({ error: { code, exitCode, message, hint } })}\n`);
+  } else {
+    process.stderr.write(`byref: ${known.message}\n  hint: ${known.hint}\n`);
+    if (known.cause instanceof Error) process.stderr.write(`${known.cause.stack ?? ''}\n`);
+  }
+  return known.exitCode;
+}
+
+/** System errors that a machine, not a bug, causes; anything else is a bug. */
+function fromErrno(error: unknown): ByrefError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'EACCES' || code === 'EPERM') {
+    return new ByrefError('unsupported', message, 'run byref as root');
+  }
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new ByrefError('noSpace', message, 'make room on the file system of the root');
+  }
+  if (code === 'EROFS') {
+    return new ByrefError('unsupported', message, 'the file system is read-only: remount it');
+  }
+  const hint = 'this is a bug in byref: please report it with the text below';
+  return new ByrefError('error', message || String(error), hint, { cause: error });
+}
+
+/** For loops over several operands: goes on after an error, and the worst exit code counts. */
+export class ExitCode {
+  private code: number = EXIT.ok;
+
+  note(code: number): void {
+    if (code !== EXIT.ok) this.code = code;
+  }
+
+  set(): void {
+    process.exitCode = this.code;
+  }
+}

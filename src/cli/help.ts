@@ -1,0 +1,43 @@
+import { ByrefError } from '../base/error.ts';
+import { VERSION } from '../base/version.ts';
+import { nearest } from './nearest.ts';
+import { VERBS, type Verb } from './registry.ts';
+
+/** All verbs, or those of one group; on stdout if it was asked for, else on stderr. */
+export function printHelp(group: string, asked: boolean): void {
+  const verbs = VERBS.filter((verb) => group === '' || verb.name.startsWith(`${group} `));
+  const text = [
+    `Usage: byref ${group === '' ? '' : `${group} `}COMMAND [OPTIONS]`,
+    '',
+    'Commands:',
+    ...verbs.map(line),
+    '',
+    'Options of every command:',
+    '  --root DIR  the root to work on (BYREF_ROOT; /var/lib/byref)',
+    '  --json      print JSON with stable names',
+    '  --help      what the command does, and its options',
+    '',
+  ].join('\n');
+  (asked ? process.stdout : process.stderr).write(text);
+}
+
+const NAME_WIDTH = Math.max(...VERBS.map((verb) => title(verb).length));
+
+const line = (verb: Verb): string => `  ${title(verb).padEnd(NAME_WIDTH)}  ${verb.summary}`;
+
+function title(verb: Verb): string {
+  return [verb.name, ...verb.aliases].join(', ');
+}
+
+export function printVersion(): void {
+  process.stdout.write(`byref ${VERSION}\n`);
+}
+
+export function unknownVerb(verb: string): ByrefError {
+  const near = nearest(
+    verb,
+    VERBS.flatMap(({ name, aliases }) => [name, ...aliases]),
+  );
+  const hint = near === null ? 'see: byref --help' : `did you mean: byref ${near}`;
+  return new ByrefError('usage', `no such command: ${verb}`, hint);
+}

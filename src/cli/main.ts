@@ -1,0 +1,34 @@
+import { ByrefError } from '../base/error.ts';
+import { parseArgv } from './argv.ts';
+import { reportError } from './errors.ts';
+import { findVerb, isGroup } from './registry.ts';
+
+/** The command line: loads the module of its verb and nothing else, so that it starts fast. */
+async function main(words: readonly string[]): Promise<void> {
+  const { verb, rest } = parseArgv(words);
+  const found = findVerb(verb);
+  if (found) {
+    const [{ default: build }, { run }] = await Promise.all([found.load(), import('./command.ts')]);
+    await run(build(), rest);
+    return;
+  }
+  const { printHelp, printVersion, unknownVerb } = await import('./help.ts');
+  if (rest.includes('--version') || rest.includes('-V')) printVersion();
+  else if (verb === '' || isGroup(verb)) {
+    const asked = rest.includes('--help') || rest.includes('-h');
+    printHelp(verb, asked);
+    if (!asked) throw new ByrefError('usage', 'no command given', 'see: byref --help');
+  } else throw unknownVerb(verb);
+}
+
+// `byref list | head -1`: the reader went away, which is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+const words = process.argv.slice(2);
+// Not awaited: the bundle is CommonJS (scripts/bundle.mjs).
+void main(words).catch((error: unknown) => {
+  process.exitCode = reportError(error, words.includes('--json'));
+});

@@ -1,0 +1,111 @@
+import { connect, type Socket } from 'node:net';
+import { ByrefError } from '../base/error.ts';
+import { readLines, writeLine } from './lines.ts';
+import { CONTROL_VERSION, type Reply, type Verbs } from './protocol.ts';
+
+/** The peer ended the connection before it answered: it stopped, or was killed. */
+export class PeerGone extends Error {
+  constructor(peer: string) {
+    super(`${peer} ended the connection`);
+    this.name = 'PeerGone';
+  }
+}
+
+interface Waiting {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+  readonly timer: NodeJS.Timeout | null;
+}
+
+/** One connection to a driver or to the holder; calls may overlap. */
+export class ControlClient<V extends Verbs> {
+  private readonly socket: Socket;
+  private readonly peer: string;
+  private readonly waiting = new Map<number, Waiting>();
+  private nextId = 1;
+  /** True once the connection ended: every call rejects with PeerGone. */
+  gone = false;
+
+  private constructor(socket: Socket, peer: string) {
+    this.socket = socket;
+    this.peer = peer;
+    readLines(socket, (line) => this.take(JSON.parse(line) as Reply));
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => this.end());
+  }
+
+  /**
+   * Resolves to null if nothing listens at `path`.
+   * @param peer what it is, for messages: "driver of shard 0"
+   */
+  static connect<V extends Verbs>(path: string, peer: string): Promise<ControlClient<V> | null> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(path);
+      socket.once('connect', () => {
+        socket.removeAllListeners('error');
+        resolve(new ControlClient<V>(socket, peer));
+      });
+      socket.once('error', (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolve(null);
+        else reject(error);
+      });
+    });
+  }
+
+  /**
+   * Rejects with the peer's ByrefError, with PeerGone, or (`locked`) when no answer came in time.
+   * @param timeoutMs 0 waits for as long as it takes
+   */
+  call<K extends keyof V & string>(
+    verb: K,
+    args: V[K]['args'],
+    timeoutMs = 30_000,
+  ): Promise<V[K]['result']> {
+    if (this.gone) return Promise.reject(new PeerGone(this.peer));
+    const id = this.nextId++;
+    return new Promise<unknown>((resolve, reject) => {
+      const timer = timeoutMs > 0 ? setTimeout(() => this.giveUp(id, verb), timeoutMs) : null;
+      this.waiting.set(id, { resolve, reject, timer });
+      writeLine(this.socket, { v: CONTROL_VERSION, id, verb, args });
+    });
+  }
+
+  close(): void {
+    this.socket.destroy();
+  }
+
+  /** A client that waits for nothing does not keep the process alive. */
+  unref(): void {
+    this.socket.unref();
+  }
+
+  onGone(listener: () => void): void {
+    this.socket.once('close', listener);
+  }
+
+  private take(reply: Reply): void {
+    const waiting = this.settle(reply.id);
+    if (!waiting) return;
+    if (reply.ok) waiting.resolve(reply.result);
+    else waiting.reject(new ByrefError(reply.error.code, reply.error.message, reply.error.hint));
+  }
+
+  private giveUp(id: number, verb: string): void {
+    const message = `the ${this.peer} did not answer '${verb}' in time`;
+    const hint = 'look at its log in the run directory; if it hangs, end it and unmount the env';
+    this.settle(id)?.reject(new ByrefError('locked', message, hint));
+  }
+
+  private settle(id: number): Waiting | undefined {
+    const waiting = this.waiting.get(id);
+    if (!waiting) return undefined;
+    this.waiting.delete(id);
+    if (waiting.timer) clearTimeout(waiting.timer);
+    return waiting;
+  }
+
+  private end(): void {
+    this.gone = true;
+    for (const id of [...this.waiting.keys()]) this.settle(id)?.reject(new PeerGone(this.peer));
+  }
+}

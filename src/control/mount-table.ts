@@ -1,0 +1,54 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+
+/** One mount of an env, from /proc/self/mountinfo. */
+export interface EnvMount {
+  readonly env: number;
+  readonly mountpoint: string;
+  /** The name of its directory in /sys/fs/fuse/connections. */
+  readonly connection: number;
+}
+
+/** What an env's mount shows as its file system's type. */
+export const MOUNT_TYPE = 'fuse.byref';
+
+/** What an env's mount shows as its device, in df(1) and mount(8): unique on a machine. */
+export const mountSource = (root: string, env: number): string =>
+  path.join(root, 'envs', String(env));
+
+/**
+ * The mounts of this root's envs that this process's mount namespace shows, by env. Reads only the
+ * kernel's table: a mount whose driver hangs makes no difference.
+ */
+export function envMounts(root: string): Map<number, EnvMount> {
+  const prefix = path.join(root, 'envs') + path.sep;
+  const mounts = new Map<number, EnvMount>();
+  for (const line of readFileSync('/proc/self/mountinfo', 'latin1').split('\n')) {
+    if (!line.includes(` ${MOUNT_TYPE} `)) continue;
+    const mount = parse(line, prefix);
+    // An env's own root may be bind-mounted elsewhere: the first one is the mount itself.
+    if (mount && !mounts.has(mount.env)) mounts.set(mount.env, mount);
+  }
+  return mounts;
+}
+
+/** `36 35 0:45 / /mnt rw,noatime shared:1 - fuse.byref /root/envs/7 rw,...` */
+function parse(line: string, prefix: string): EnvMount | null {
+  const [before = '', after = ''] = line.split(' - ');
+  const fields = before.split(' ');
+  const source = unescape(after.split(' ')[1] ?? '');
+  if (fields[3] !== '/' || !source.startsWith(prefix)) return null;
+  return {
+    env: Number(source.slice(prefix.length)),
+    mountpoint: unescape(fields[4] ?? ''),
+    connection: Number((fields[2] ?? '').split(':')[1]),
+  };
+}
+
+/** The kernel writes blanks and backslashes as octal, and names as bytes. */
+function unescape(text: string): string {
+  const bytes = text.replaceAll(/\\(\d{3})/g, (_all, octal: string) =>
+    String.fromCharCode(Number.parseInt(octal, 8)),
+  );
+  return Buffer.from(bytes, 'latin1').toString('utf8');
+}

@@ -1,0 +1,45 @@
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { nameFromText } from '../base/ids.ts';
+import { nameCookie } from '../base/name-hash.ts';
+
+/**
+ * Where the live processes of one root meet: sockets, locks and logs, below /run/byref (or
+ * BYREF_RUN), in a directory per root. Nothing in it survives a reboot, and nothing has to.
+ */
+export class RunDir {
+  readonly path: string;
+
+  /** @param root absolute path of the root */
+  constructor(root: string) {
+    const base = process.env['BYREF_RUN'] ?? '/run/byref';
+    this.path = path.join(base, nameCookie(nameFromText(root)).toString(16));
+  }
+
+  /** Makes the directory; only root may look inside. */
+  create(): void {
+    mkdirSync(this.path, { recursive: true, mode: 0o700 });
+  }
+
+  driver(shard: number): ProcessFiles {
+    return this.files(`shard-${shard}`);
+  }
+
+  holder(): ProcessFiles {
+    return this.files('holder');
+  }
+
+  private files(name: string): ProcessFiles {
+    const stem = path.join(this.path, name);
+    return { socket: `${stem}.sock`, lock: `${stem}.lock`, log: `${stem}.log` };
+  }
+}
+
+/** The files of one driver, or of the holder. */
+export interface ProcessFiles {
+  /** Control socket; see protocol.ts. */
+  readonly socket: string;
+  /** Locked by flock(2) as long as the process lives; holds its pid as text. */
+  readonly lock: string;
+  readonly log: string;
+}

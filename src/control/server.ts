@@ -1,0 +1,112 @@
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { ByrefError } from '../base/error.ts';
+import { readLines, writeLine } from './lines.ts';
+import { CONTROL_VERSION, type Request, type ReplyError, type Verbs } from './protocol.ts';
+
+/** What each verb does; `peer` is the connection it came over. */
+export type Handlers<V extends Verbs> = {
+  readonly [K in keyof V]: (args: V[K]['args'], peer: Socket) => Promise<V[K]['result']>;
+};
+
+type AnyHandler = (args: unknown, peer: Socket) => Promise<unknown>;
+
+/** Answers a control socket. Whoever listens must hold the process lock of that socket. */
+export class ControlServer<V extends Verbs> {
+  private readonly server: Server;
+  private readonly path: string;
+  private readonly handlers: Map<string, AnyHandler>;
+  private readonly peers = new Set<Socket>();
+
+  private constructor(path: string, handlers: Handlers<V>) {
+    this.path = path;
+    this.handlers = new Map(Object.entries(handlers) as [string, AnyHandler][]);
+    this.server = createServer((socket) => this.serve(socket));
+  }
+
+  static async listen<V extends Verbs>(
+    path: string,
+    handlers: Handlers<V>,
+  ): Promise<ControlServer<V>> {
+    const control = new ControlServer(path, handlers);
+    // Left by a process that was killed; the lock says that none is alive.
+    rmSync(path, { force: true });
+    await new Promise<void>((resolve, reject) => {
+      control.server.once('error', reject);
+      control.server.listen(path, resolve);
+    });
+    chmodSync(path, 0o600);
+    return control;
+  }
+
+  /** Connections that are open now, idle ones too. */
+  get connections(): number {
+    return this.peers.size;
+  }
+
+  /** No further connections; those there are end. */
+  close(): void {
+    rmSync(this.path, { force: true });
+    this.server.close();
+    for (const peer of this.peers) peer.end();
+  }
+
+  private serve(socket: Socket): void {
+    this.peers.add(socket);
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => this.peers.delete(socket));
+    readLines(socket, (line) => void this.answer(socket, line));
+  }
+
+  private async answer(socket: Socket, line: string): Promise<void> {
+    const request = parse(line);
+    if (!request) {
+      socket.destroy();
+      return;
+    }
+    try {
+      const result = await this.handle(request, socket);
+      writeLine(socket, { v: CONTROL_VERSION, id: request.id, ok: true, result });
+    } catch (error) {
+      const reply = { v: CONTROL_VERSION, id: request.id, ok: false, error: replyError(error) };
+      writeLine(socket, reply);
+    }
+  }
+
+  private handle(request: Request, socket: Socket): Promise<unknown> {
+    if (request.v !== CONTROL_VERSION) throw otherVersion(request.v);
+    const handler = this.handlers.get(request.verb);
+    if (!handler) throw new ByrefError('usage', `no such request: ${request.verb}`, UPGRADE_HINT);
+    return handler(request.args, socket);
+  }
+}
+
+const UPGRADE_HINT = 'unmount its envs with the byref that mounted them, then mount them again';
+
+function otherVersion(version: number): ByrefError {
+  const message = `the running process speaks control version ${CONTROL_VERSION}, not ${version}`;
+  return new ByrefError('unsupported', message, UPGRADE_HINT);
+}
+
+function parse(line: string): Request | null {
+  try {
+    const value = JSON.parse(line) as Partial<Request> | null;
+    return typeof value?.id === 'number' && typeof value.verb === 'string'
+      ? (value as Request)
+      : null;
+  } catch {
+    return null;
+  }
+}
+
+function replyError(error: unknown): ReplyError {
+  if (error instanceof ByrefError) {
+    return { code: error.code, message: error.message, hint: error.hint };
+  }
+  const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return {
+    code: 'error',
+    message,
+    hint: 'this is a bug in byref: please report it with this text',
+  };
+}

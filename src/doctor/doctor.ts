@@ -1,0 +1,17 @@
+import type { Check } from './check.ts';
+import { fileSystemChecks } from './file-system.ts';
+import { kernelChecks } from './kernel.ts';
+import { toolChecks } from './tools.ts';
+
+/** What this machine can do for a root at `root`, which need not exist. */
+export interface Diagnosis {
+  /** False: no env can be mounted here. */
+  readonly usable: boolean;
+  readonly checks: readonly Check[];
+}
+
+export async function diagnose(root: string): Promise<Diagnosis> {
+  const checks = [...(await kernelChecks()), ...(await fileSystemChecks(root)), ...toolChecks()];
+  const usable = !checks.some((entry) => entry.required && entry.status === 'missing');
+  return { usable, checks };
+}

@@ -1,0 +1,62 @@
+import type { Log } from '../observe/log.ts';
+import { ControlClient } from '../control/client.ts';
+import type { HeldDevice, HolderVerbs } from '../control/protocol.ts';
+import { ByrefError } from '../base/error.ts';
+
+/** A device of this driver, as the holder is told of it. */
+export interface OwnDevice extends HeldDevice {
+  readonly fd: number;
+}
+
+/**
+ * This driver's connection to the holder. When a holder ended and a new one was started, it is given
+ * all of this driver's devices again.
+ */
+export class HolderLink {
+  private readonly path: string;
+  private readonly log: Log;
+  private readonly devices = new Map<number, OwnDevice>();
+  private client: ControlClient<HolderVerbs> | null = null;
+
+  constructor(path: string, log: Log) {
+    this.path = path;
+    this.log = log;
+  }
+
+  /** Resolves when the holder has a copy of the descriptor; rejects if it has not. */
+  async hold(device: OwnDevice): Promise<void> {
+    const client = await this.connect();
+    await client.call('hold', { ...device, pid: process.pid });
+    this.devices.set(device.env, device);
+  }
+
+  /** Never rejects: a holder that is gone holds nothing. */
+  async drop(env: number): Promise<void> {
+    this.devices.delete(env);
+    try {
+      await this.client?.call('drop', { env });
+    } catch (error) {
+      this.log.warn({ env, err: error }, 'holder did not confirm a drop');
+    }
+  }
+
+  close(): void {
+    this.client?.close();
+    this.client = null;
+  }
+
+  private async connect(): Promise<ControlClient<HolderVerbs>> {
+    if (this.client && !this.client.gone) return this.client;
+    const client = await ControlClient.connect<HolderVerbs>(this.path, 'holder');
+    if (!client) {
+      const hint = 'repeat the mount: it starts the holder; its log is in the run directory';
+      throw new ByrefError('error', 'the holder of mounted devices is not running', hint);
+    }
+    client.unref();
+    for (const device of this.devices.values()) {
+      await client.call('hold', { ...device, pid: process.pid });
+    }
+    this.client = client;
+    return client;
+  }
+}

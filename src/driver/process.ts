@@ -1,0 +1,28 @@
+import type { ProcessFiles } from '../control/run-dir.ts';
+import { lockOwner, takeProcessLock } from '../control/process-lock.ts';
+import type { Log } from '../observe/log.ts';
+
+/** Exit code of a process that found another of its kind running: not an error for who asked. */
+export const ALREADY_RUNNING = 0;
+
+/** Ends this process, quietly, if another serves the same purpose: two were started at once. */
+export function beTheOnlyOne(files: ProcessFiles, log: Log): void {
+  if (takeProcessLock(files.lock) !== null) return;
+  log.info({ other: lockOwner(files.lock) }, 'another one runs already: nothing to do');
+  process.exit(ALREADY_RUNNING);
+}
+
+/**
+ * SIGTERM and SIGINT ask to end, and are heard only by a process that serves nothing: ending a driver
+ * under its mounts would make every program in them fail. SIGKILL remains, and is survived.
+ */
+export function endOnSignal(log: Log, serves: () => number, end: () => void): void {
+  const onSignal = (signal: NodeJS.Signals): void => {
+    const mounts = serves();
+    if (mounts === 0) end();
+    else log.warn({ signal, mounts }, 'signal ignored while mounts are served; use byref umount');
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  process.on('SIGHUP', () => log.info({}, 'SIGHUP ignored'));
+}

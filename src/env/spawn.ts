@@ -1,0 +1,81 @@
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ByrefError } from '../base/error.ts';
+import { ControlClient } from '../control/client.ts';
+import { entryPoint } from '../control/entry-point.ts';
+import type { DriverVerbs, HolderVerbs, Verbs } from '../control/protocol.ts';
+import { type ProcessFiles, RunDir } from '../control/run-dir.ts';
+
+/** How long a process may take from its start to its first answer. */
+const START_TIMEOUT_MS = 20_000;
+const POLL_MS = 10;
+
+/** A connection to the driver of a shard, which is started if none runs. */
+export function ensureDriver(root: string, shard: number): Promise<ControlClient<DriverVerbs>> {
+  const run = new RunDir(root);
+  const args = [...entryPoint('driver/main'), root, String(shard)];
+  return ensure(run, run.driver(shard), args, `driver of shard ${shard}`);
+}
+
+/** A connection to the root's holder, which is started if none runs. */
+export function ensureHolder(root: string): Promise<ControlClient<HolderVerbs>> {
+  const run = new RunDir(root);
+  return ensure(run, run.holder(), [...entryPoint('driver/holder-main'), root], 'holder');
+}
+
+/** A connection to a driver, or null if none runs. */
+export function findDriver(
+  root: string,
+  shard: number,
+): Promise<ControlClient<DriverVerbs> | null> {
+  const files = new RunDir(root).driver(shard);
+  return ControlClient.connect<DriverVerbs>(files.socket, `driver of shard ${shard}`);
+}
+
+export function findHolder(root: string): Promise<ControlClient<HolderVerbs> | null> {
+  return ControlClient.connect<HolderVerbs>(new RunDir(root).holder().socket, 'holder');
+}
+
+/**
+ * Two commands may start the same process at once: the process lock lets one live, and both get to
+ * it. A process that ends for idleness just now makes the caller's first call fail with PeerGone.
+ */
+async function ensure<V extends Verbs>(
+  run: RunDir,
+  files: ProcessFiles,
+  args: readonly string[],
+  peer: string,
+): Promise<ControlClient<V>> {
+  const running = await ControlClient.connect<V>(files.socket, peer);
+  if (running) return running;
+  run.create();
+  const child = start(files, args);
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  for (;;) {
+    await sleep(POLL_MS);
+    const client = await ControlClient.connect<V>(files.socket, peer);
+    if (client) return client;
+    if (child.failed() || Date.now() > deadline) throw startError(files, peer);
+  }
+}
+
+/** Detached, in its own session, with nothing of ours but the log: it outlives this command. */
+function start(files: ProcessFiles, args: readonly string[]): { failed(): boolean } {
+  const log = openSync(files.log, 'a', 0o600);
+  const child = spawn(process.execPath, [...args], {
+    detached: true,
+    stdio: ['ignore', log, log],
+    cwd: '/',
+  });
+  closeSync(log);
+  child.unref();
+  // Exit code 0 before the first answer: another one runs, and will answer soon.
+  return { failed: () => child.exitCode !== null && child.exitCode !== 0 };
+}
+
+function startError(files: ProcessFiles, peer: string): ByrefError {
+  const tail = readFileSync(files.log, 'utf8').trimEnd().split('\n').slice(-3).join('\n    ');
+  const hint = `see ${files.log}, which ends with:\n    ${tail}`;
+  return new ByrefError('error', `the ${peer} did not start`, hint);
+}

@@ -1,0 +1,79 @@
+import { native } from '../native/binding.ts';
+import { NOTIFY, OUT, OUT_BYTES } from './wire.ts';
+
+const INVAL_INODE_BYTES = 24;
+const INVAL_ENTRY_BYTES = 16;
+const TWO_32 = 2 ** 32;
+
+/**
+ * One notification at a time for the whole process, off the request thread. An invalidation waits in
+ * the kernel for locks that a waiting request may hold: on the request thread it would never end, and
+ * several at once could take all of the thread pool, which those requests need to be answered.
+ */
+let line: Promise<unknown> = Promise.resolve();
+
+/** Tells the kernel what changed behind its back. Errors are dropped: what it does not know is not stale. */
+export class Notifier {
+  private readonly devFd: number;
+  private closed = false;
+  private last: Promise<unknown> = Promise.resolve();
+
+  constructor(devFd: number) {
+    this.devFd = devFd;
+  }
+
+  /** Attributes of an inode (`offset` -1), or its pages from `offset` on as well. */
+  invalidateInode(node: number, offset: number): void {
+    const message = notification(NOTIFY.INVAL_INODE, INVAL_INODE_BYTES);
+    putBig(message, OUT_BYTES, node);
+    putBig(message, OUT_BYTES + 8, offset);
+    putBig(message, OUT_BYTES + 16, 0);
+    this.send(message);
+  }
+
+  /** One name of a directory. `name` is latin1, as everywhere. */
+  invalidateEntry(parent: number, name: string): void {
+    const message = notification(NOTIFY.INVAL_ENTRY, INVAL_ENTRY_BYTES + name.length + 1);
+    putBig(message, OUT_BYTES, parent);
+    message.writeUInt32LE(name.length, OUT_BYTES + 8);
+    message.write(name, OUT_BYTES + INVAL_ENTRY_BYTES, 'latin1');
+    this.send(message);
+  }
+
+  /** All names of the mount must be looked up again. Needs Granted.epochs. */
+  incrementEpoch(): void {
+    this.send(notification(NOTIFY.INC_EPOCH, 0));
+  }
+
+  /** Asks for all requests that were read but not answered. Needs Granted.resend. */
+  resend(): void {
+    this.send(notification(NOTIFY.RESEND, 0));
+  }
+
+  /** Sends no more; resolves when nothing is under way and the descriptor may be closed. */
+  async close(): Promise<void> {
+    this.closed = true;
+    await this.last;
+  }
+
+  private send(message: Buffer): void {
+    const write = async (): Promise<void> => {
+      if (!this.closed) await native.writeDeviceAsync(this.devFd, message, message.length);
+    };
+    line = line.then(write);
+    this.last = line;
+  }
+}
+
+/** A zeroed message with its header: unique 0, and the code where a reply has its error. */
+function notification(code: number, bodyBytes: number): Buffer {
+  const message = Buffer.alloc(OUT_BYTES + bodyBytes);
+  message.writeUInt32LE(message.length, OUT.len * 4);
+  message.writeInt32LE(code, OUT.error * 4);
+  return message;
+}
+
+function putBig(message: Buffer, at: number, value: number): void {
+  message.writeUInt32LE(value >>> 0, at);
+  message.writeUInt32LE(Math.floor(value / TWO_32) >>> 0, at + 4);
+}

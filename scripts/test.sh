@@ -10,6 +10,8 @@ set -euo pipefail
 bash "$TREE/scripts/setup.sh" --test
 cd "$TREE"
 
+LIMIT=30m # a whole run takes less than 20 minutes on two cores
+
 # A run that is killed can't clean up after its own mounts: its TMPDIR is below this one.
 SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/byref-XXXXXX")
 trap clean EXIT
@@ -25,4 +27,5 @@ clean() {
   exit "$status"
 }
 
-TMPDIR=$SCRATCH node_modules/.bin/vitest run "$@"
+# A test that hangs in a mount can't be stopped by its own watchdog.
+TMPDIR=$SCRATCH timeout --kill-after=60 "$LIMIT" node_modules/.bin/vitest run "$@"

@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SerializedError } from 'vitest';
-import type { Reporter, TestModule } from 'vitest/node';
+import type { Reporter, TestCase, TestModule } from 'vitest/node';
 import { RunDirectory } from './leaks.ts';
 
 /** How long what a test stopped may take to be gone. */
@@ -9,8 +9,8 @@ const LEAK_GRACE_MS = 3_000;
 
 /**
  * After vitest's own report: a leak check, then one closing line that a counter can read, alone and
- * last: `N passed, N failed`, with `, N skipped` if any were. A module that failed to load, an unhandled
- * error and a leak count as one failure each.
+ * last: `N passed, N failed`, with `, N skipped` if any were. A module that failed to load, a failed hook, an
+ * unhandled error and a leak count as one failure each.
  */
 export default class ClosingLineReporter implements Reporter {
   private readonly run = new RunDirectory();
@@ -18,27 +18,28 @@ export default class ClosingLineReporter implements Reporter {
 
   constructor() {
     process.once('exit', () => writeSync(1, `\n${this.closingLine()}\n`));
+    // scripts/test.sh ends a run that hangs.
+    process.once('SIGTERM', () => {
+      console.error('ended before all tests had run');
+      this.counts.failed++;
+      process.exit(1);
+    });
+  }
+
+  onTestCaseResult(test: TestCase): void {
+    const { state } = test.result();
+    if (state !== 'pending') this.counts[state]++;
   }
 
   async onTestRunEnd(
     modules: readonly TestModule[],
     errors: readonly SerializedError[],
   ): Promise<void> {
-    this.counts = { passed: 0, failed: errors.length, skipped: 0 };
-    for (const module of modules) this.count(module);
+    const unfinished = modules.flatMap((module) => [...module.children.allTests('pending')]);
+    const suites = modules.flatMap((module) => [module, ...module.children.allSuites()]);
+    const broken = suites.filter((suite) => suite.errors().length > 0);
+    this.counts.failed += errors.length + unfinished.length + broken.length;
     await this.checkLeaks();
-  }
-
-  private count(module: TestModule): void {
-    let ran = 0;
-    for (const test of module.children.allTests()) {
-      ran++;
-      const { state } = test.result();
-      if (state !== 'pending') this.counts[state]++;
-      else this.counts.failed++; // never finished: its worker died
-    }
-    const broken = module.errors().length > 0 || (ran === 0 && module.state() === 'failed');
-    if (broken) this.counts.failed++;
   }
 
   private async checkLeaks(): Promise<void> {

@@ -1,0 +1,304 @@
+import { EIO, EROFS } from '../base/errno.ts';
+import { failpoint } from '../base/failpoints.ts';
+import type { Ino, Name } from '../base/ids.ts';
+import type { InodeRecord } from '../codec/inode-record.ts';
+import type { Change, Delta, DeltaEntry, DeltaName } from '../fs/ports.ts';
+import { Checkpointer } from './checkpointer.ts';
+import { CopySyncer } from './copy-syncer.ts';
+import type { EnvLock } from './env-lock.ts';
+import { Flusher } from './flusher.ts';
+import { NameState } from './generation.ts';
+import type { Journal } from './journal.ts';
+import type { Overlay } from './overlay.ts';
+import type { PrivateFiles } from './private-files.ts';
+import type { RecordWriter } from './record-writer.ts';
+import type { Watchlist } from './watchlist.ts';
+
+export interface DeltaOptions {
+  /** Hears of what went wrong in the background: a checkpoint that failed, damage. */
+  readonly onError: (error: Error) => void;
+  /** Milliseconds from a change to the checkpoint that takes it up. */
+  readonly checkpointMs: number;
+  /** Names and inodes in memory that start a checkpoint at once. */
+  readonly checkpointRecords: number;
+}
+
+/** The parts that openDelta puts together. */
+export interface DeltaParts {
+  readonly tableDir: string;
+  readonly lock: EnvLock;
+  readonly journal: Journal;
+  readonly overlay: Overlay;
+  readonly watchlist: Watchlist;
+  readonly files: PrivateFiles;
+  readonly writer: RecordWriter;
+  readonly nextIno: number;
+  readonly readOnly: string | null;
+}
+
+/** One env's own changes, open for writing by this process: see src/fs/ports.ts. */
+export class EnvDelta implements Delta, Change {
+  readonly files: PrivateFiles;
+  readonly #options: DeltaOptions;
+  readonly #lock: EnvLock;
+  readonly #journal: Journal;
+  readonly #overlay: Overlay;
+  readonly #watchlist: Watchlist;
+  readonly #writer: RecordWriter;
+  readonly #flusher = new Flusher(() => this.#flushPass());
+  readonly #checkpointer: Checkpointer;
+  readonly #copies: CopySyncer;
+  #nextIno: number;
+  #readOnly: string | null;
+  #names: NameState[] = [];
+  #inodes: (InodeRecord | Ino)[] = [];
+  #timer: NodeJS.Timeout | null = null;
+  #background: Promise<void> = Promise.resolve();
+  #removing: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(parts: DeltaParts, options: DeltaOptions) {
+    this.#options = options;
+    this.files = parts.files;
+    this.#lock = parts.lock;
+    this.#journal = parts.journal;
+    this.#overlay = parts.overlay;
+    this.#watchlist = parts.watchlist;
+    this.#writer = parts.writer;
+    this.#nextIno = parts.nextIno;
+    this.#readOnly = parts.readOnly;
+    this.#checkpointer = new Checkpointer({
+      tableDir: parts.tableDir,
+      overlay: parts.overlay,
+      journal: parts.journal,
+      flush: () => this.flush(),
+      nextIno: () => this.#nextIno,
+    });
+    this.#copies = new CopySyncer(this, parts.files, parts.watchlist);
+    this.files.attach({
+      syncNow: () => this.#journal.syncNow(),
+      flushSoon: () => void this.flush(),
+    });
+    if (this.#checkpointer.needed && this.#readOnly === null) this.#scheduleCheckpoint();
+  }
+
+  /** Why nothing can be changed (damage, a journal that can't be written), or null. */
+  get readOnly(): string | null {
+    return this.#readOnly;
+  }
+
+  // --- What there is ---
+
+  name(dir: Ino, name: Name): DeltaName | null {
+    return this.#overlay.name(dir, name);
+  }
+
+  list(dir: Ino, after: number, max: number): readonly DeltaEntry[] {
+    return this.#overlay.list(dir, after, max);
+  }
+
+  hasNames(dir: Ino): boolean {
+    return this.#overlay.hasNames(dir);
+  }
+
+  inode(ino: Ino): InodeRecord | null {
+    return this.#overlay.inode(ino);
+  }
+
+  /** What the journal said about inodes since the last checkpoint. */
+  recentInodes(): readonly InodeRecord[] {
+    return [...this.#overlay.active.inodes.values()].filter((record) => record !== null);
+  }
+
+  /** Inodes without a name, kept for those who have them open. */
+  orphans(): readonly Ino[] {
+    return [...this.#watchlist.orphans];
+  }
+
+  /** Numbers never repeat: the next one is in every checkpoint, and the journal shows those since. */
+  allocate(): Ino {
+    return this.#nextIno++ as Ino;
+  }
+
+  // --- Changes ---
+
+  /** No await between begin() and commit(): there is one change, and it is this object. */
+  begin(): Change {
+    this.#writer.begin();
+    this.#names.length = 0;
+    this.#inodes.length = 0;
+    return this;
+  }
+
+  setName(dir: Ino, name: Name, ino: Ino | 0, type: number): void {
+    this.#writer.setName(dir, name, ino, type);
+    this.#names.push(new NameState(dir, name, ino, type, true));
+  }
+
+  clearName(dir: Ino, name: Name): void {
+    this.#writer.clearName(dir, name);
+    this.#names.push(new NameState(dir, name, 0, 0, false));
+  }
+
+  setInode(record: InodeRecord): void {
+    this.#writer.setInode(record);
+    this.#inodes.push(record);
+  }
+
+  clearInode(ino: Ino): void {
+    this.#writer.clearInode(ino);
+    this.#inodes.push(ino);
+  }
+
+  commit(): number {
+    if (this.#readOnly !== null) return -EROFS;
+    if (this.#writer.count === 0) return 0;
+    let failed: number;
+    try {
+      failed = this.#journal.append(this.#writer);
+    } catch (error) {
+      this.#fail(error as Error);
+      return -EIO;
+    }
+    if (failed < 0) return failed;
+    // A crash here loses nothing: the change is in the journal, and was not answered yet.
+    failpoint('committed');
+    this.#apply();
+    this.#scheduleCheckpoint();
+    return 0;
+  }
+
+  #apply(): void {
+    const { active } = this.#overlay;
+    for (const state of this.#names) active.setName(state);
+    for (const inode of this.#inodes) {
+      const cleared = typeof inode === 'number';
+      const ino = cleared ? inode : inode.ino;
+      const record = cleared ? null : inode;
+      active.setInode(ino, record);
+      this.#watchlist.update(ino, record);
+    }
+  }
+
+  // --- Durability ---
+
+  /** True while something committed, or a private file's entry, is not known to be on disk. */
+  get dirty(): boolean {
+    return this.#journal.durable < this.#journal.sequence || this.files.entriesDirty;
+  }
+
+  flush(): Promise<number> {
+    return this.dirty ? this.#flusher.run() : Promise.resolve(0);
+  }
+
+  async #flushPass(): Promise<number> {
+    const mark = this.files.beginFlush();
+    const results = await Promise.all([
+      this.#lock.sync(),
+      this.files.syncEntries(),
+      this.#journal.sync(),
+    ]);
+    const failed = results.find((result) => result < 0);
+    if (failed !== undefined) {
+      // After a failed fsync the kernel may call lost pages clean: trying again would prove nothing.
+      this.#fail(new Error(`fsync of the journal failed: errno ${-failed}`));
+      return failed;
+    }
+    failpoint('flushed');
+    this.#removing = this.#removing.then(() => this.files.endFlush(mark));
+    return 0;
+  }
+
+  /**
+   * fsync of a private file: its bytes (`fd`), that they are the env's own, and all committed before;
+   * resolves to 0 or -errno.
+   */
+  async syncFile(ino: Ino, fd: number, dataOnly = false): Promise<number> {
+    const failed = await this.#copies.syncOne(ino, fd, dataOnly);
+    return failed < 0 ? failed : this.flush();
+  }
+
+  // --- Checkpoints ---
+
+  /** Called after each commit, and once after a recovery that replayed a journal. */
+  #scheduleCheckpoint(): void {
+    const { checkpointRecords, checkpointMs } = this.#options;
+    const full = this.#overlay.active.size >= checkpointRecords && !this.#checkpointer.running;
+    if (full) this.#inBackground(() => this.#checkpointer.run());
+    if (this.#timer !== null || this.#closed) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.#inBackground(() => this.checkpoint());
+    }, checkpointMs);
+    this.#timer.unref();
+  }
+
+  #inBackground(work: () => Promise<void>): void {
+    const done = work().catch((error: unknown) => {
+      this.#options.onError(error as Error);
+      if (this.#readOnly === null && this.#checkpointer.needed) this.#scheduleCheckpoint();
+    });
+    this.#background = Promise.all([this.#background, done]).then(() => {});
+  }
+
+  /** Syncs copies and moves all changes into the link table. Throws what went wrong; nothing is lost. */
+  async checkpoint(): Promise<void> {
+    if (this.#readOnly !== null) return;
+    await this.#copies.syncAll();
+    if (this.#checkpointer.running) await this.#checkpointer.run();
+    if (this.#checkpointer.needed) await this.#checkpointer.run();
+  }
+
+  /** Forgets inodes without a name and removes their bytes: when nobody can have them open. */
+  dropOrphans(): number {
+    const orphans = this.orphans();
+    if (orphans.length === 0) return 0;
+    const change = this.begin();
+    for (const ino of orphans) change.clearInode(ino);
+    const failed = this.commit();
+    if (failed < 0) return failed;
+    for (const ino of orphans) this.files.removePrivate(ino);
+    return 0;
+  }
+
+  /**
+   * Last checkpoint, and the lock is let go. Never throws for a full or failing disk: what could not
+   * be moved stays in the journal, is reported by onError, and is recovered at the next open.
+   */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    await this.#background;
+    const clean = await this.#lastCheckpoint();
+    await this.#removing;
+    this.#readOnly ??= 'closed';
+    this.#journal.close();
+    await this.#overlay.table?.close();
+    this.files.shutdown();
+    failpoint('closing');
+    await this.#lock.release(clean);
+  }
+
+  async #lastCheckpoint(): Promise<boolean> {
+    if (this.#readOnly !== null) return false;
+    try {
+      await this.checkpoint();
+      const failed = await this.flush();
+      if (failed < 0) return false;
+      // All that was committed is durable: every removed file may go.
+      await this.#removing;
+      await this.files.endFlush(Number.MAX_SAFE_INTEGER);
+      return true;
+    } catch (error) {
+      this.#options.onError(error as Error);
+      return false;
+    }
+  }
+
+  #fail(error: Error): void {
+    this.#readOnly ??= error.message;
+    this.#options.onError(error);
+  }
+}

@@ -1,0 +1,169 @@
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import { ENOENT } from '../base/errno.ts';
+import { ByrefError } from '../base/error.ts';
+import { failpoint } from '../base/failpoints.ts';
+import type { ObjectId } from '../base/ids.ts';
+import { DATA_OBJECT, DATA_PRIVATE, FLAG_UNSYNCED } from '../codec/inode-record.ts';
+import { bootId } from './boot-id.ts';
+import { type DeltaOptions, EnvDelta } from './env-delta.ts';
+import { EnvLock } from './env-lock.ts';
+import { type Hash64, loadHash } from './hash.ts';
+import { Journal } from './journal.ts';
+import { LINK_DIR } from './layout.ts';
+import { LinkTable } from './link-table.ts';
+import { Overlay } from './overlay.ts';
+import { PrivateFiles } from './private-files.ts';
+import { RecordWriter } from './record-writer.ts';
+import { openSegments, type Recovered, recover, repairJournal } from './recovery.ts';
+import { Watchlist } from './watchlist.ts';
+
+const CHECKPOINT_MS = 3000;
+const CHECKPOINT_RECORDS = 20_000;
+
+export interface OpenDeltaOptions extends Partial<DeltaOptions> {
+  /** Opens an object read-only: a descriptor, or -errno. */
+  readonly openObject: (id: ObjectId) => number;
+  /** Keep inodes without a name: a driver that takes over from another has them open. */
+  readonly keepOrphans?: boolean;
+}
+
+/**
+ * Opens an env's delta for writing: takes its lock, recovers what a crash left, creates nothing before
+ * the first change.
+ * @param envDir the env's directory, which exists
+ * @throws ByrefError 'locked' while another process has it, 'corrupt' if the link table can't be read
+ */
+export async function openDelta(envDir: string, options: OpenDeltaOptions): Promise<EnvDelta> {
+  const hash = await loadHash();
+  const lock = EnvLock.acquire(envDir);
+  let delta: EnvDelta | null = null;
+  try {
+    const files = new PrivateFiles(envDir, options.openObject);
+    const overlay = new Overlay(openTable(envDir));
+    const watchlist = new Watchlist();
+    const recovered = recover(envDir, overlay, watchlist, bootId(), hash);
+    const { damage } = recovered;
+    if (damage === null) repairJournal(envDir, recovered);
+    const settings = settingsOf(options);
+    delta = new EnvDelta(
+      {
+        tableDir: path.join(envDir, LINK_DIR),
+        lock,
+        journal: openJournal(envDir, overlay, recovered, hash),
+        overlay,
+        watchlist,
+        files,
+        writer: new RecordWriter(hash),
+        nextIno: recovered.nextIno,
+        readOnly: damage,
+      },
+      settings,
+    );
+    if (damage !== null) settings.onError(new Error(`env opened read-only: ${damage}`));
+    else settle(delta, recovered, !lock.wasClean, options.keepOrphans ?? false);
+    return delta;
+  } catch (error) {
+    if (delta === null) await lock.release(false);
+    else await delta.close();
+    throw error;
+  }
+}
+
+function settingsOf(options: OpenDeltaOptions): DeltaOptions {
+  return {
+    onError: options.onError ?? ((error) => process.emitWarning(error)),
+    checkpointMs: options.checkpointMs ?? CHECKPOINT_MS,
+    checkpointRecords: options.checkpointRecords ?? CHECKPOINT_RECORDS,
+  };
+}
+
+export function openTable(envDir: string, readOnly = false): LinkTable | null {
+  const dir = path.join(envDir, LINK_DIR);
+  if (!LinkTable.exists(dir)) return null;
+  try {
+    return readOnly ? new LinkTable(dir, true) : LinkTable.create(dir);
+  } catch (error) {
+    throw new ByrefError(
+      'corrupt',
+      `the link table in ${dir} cannot be read: ${(error as Error).message}`,
+      'Restore the env from a backup; its private files are in private/.',
+      { cause: error },
+    );
+  }
+}
+
+function openJournal(
+  envDir: string,
+  overlay: Overlay,
+  recovered: Recovered,
+  hash: Hash64,
+): Journal {
+  const state = overlay.table?.state() ?? null;
+  const start = {
+    dir: envDir,
+    lineage: recovered.lineage ?? state?.lineage ?? randomBytes(8).readBigUInt64LE(),
+    bootId: bootId(),
+    sequence: recovered.sequence,
+    durable: state?.sequence ?? 0,
+    segments: openSegments(recovered),
+    nextNumber: recovered.nextNumber,
+  };
+  return new Journal(start, hash);
+}
+
+/** Brings private files and records back together. Each step can be cut short and made again. */
+function settle(
+  delta: EnvDelta,
+  recovered: Recovered,
+  unclean: boolean,
+  keepOrphans: boolean,
+): void {
+  failpoint('recovered');
+  if (recovered.booted) {
+    undoLostCopies(delta, recovered);
+    recreateMissing(delta);
+  }
+  if (!keepOrphans) delta.dropOrphans();
+  if (unclean || recovered.found) sweep(delta);
+  failpoint('settled');
+}
+
+/** After a power cut: bytes that were copied but not synced are given up for the object's. */
+function undoLostCopies(delta: EnvDelta, recovered: Recovered): void {
+  const size = { size: 0, blocks: 0 };
+  const undone = [];
+  const change = delta.begin();
+  for (const ino of recovered.lostCopies) {
+    const record = delta.inode(ino);
+    if (record === null || record.object === '') continue;
+    if (delta.files.statObject(record.object, size) < 0) continue;
+    const flags = record.flags & ~FLAG_UNSYNCED;
+    change.setInode({ ...record, ...size, data: DATA_OBJECT, flags });
+    undone.push(ino);
+  }
+  if (delta.commit() < 0) return;
+  for (const ino of undone) delta.files.removePrivate(ino);
+}
+
+/**
+ * After a power cut: a file that was created but never fsynced may be in the journal and not in the
+ * directory. It is empty then, as on any file system.
+ */
+function recreateMissing(delta: EnvDelta): void {
+  const there = new Set(delta.files.list());
+  for (const record of delta.recentInodes()) {
+    if (record.data !== DATA_PRIVATE || there.has(record.ino)) continue;
+    const fd = delta.files.createPrivate(record.ino);
+    if (fd >= 0) delta.files.close(fd);
+  }
+}
+
+/** Removes private files that no record refers to: created for, or left by, a change cut short. */
+function sweep(delta: EnvDelta): void {
+  for (const ino of delta.files.list()) {
+    if (delta.inode(ino)?.data === DATA_PRIVATE) continue;
+    const removed = delta.files.removePrivate(ino);
+    if (removed < 0 && removed !== -ENOENT) return;
+  }
+}

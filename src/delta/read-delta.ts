@@ -1,0 +1,127 @@
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import type { Ino } from '../base/ids.ts';
+import { O_CLOEXEC } from '../base/mode.ts';
+import type { InodeRecord } from '../codec/inode-record.ts';
+import type { DeltaEntry } from '../fs/ports.ts';
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../native/binding.ts';
+import { bootId } from './boot-id.ts';
+import { loadHash } from './hash.ts';
+import { PRIVATE_DIR, privateIno, segmentNumber } from './layout.ts';
+import { openTable } from './open-delta.ts';
+import { Overlay } from './overlay.ts';
+import { recover } from './recovery.ts';
+import { Watchlist } from './watchlist.ts';
+
+const ATTEMPTS = 20;
+const BLOCK = 512;
+
+/** A name that the env added, or took away (ino 0). */
+export interface ChangedName extends DeltaEntry {
+  readonly dir: Ino;
+}
+
+export interface DeltaUsage {
+  /** Bytes on disk of the env's private files. */
+  readonly privateBytes: number;
+  readonly privateFiles: number;
+  /** Inodes that the env created or changed. */
+  readonly inodes: number;
+}
+
+/** An env's changes at one moment, for reading. */
+export interface DeltaView {
+  /** In no order of directories; within one not sorted either. */
+  changedNames(): IterableIterator<ChangedName>;
+  inodes(): IterableIterator<InodeRecord>;
+  inode(ino: Ino): InodeRecord | null;
+  usage(): DeltaUsage;
+  /** Why it may not be whole (a damaged journal), or null. */
+  readonly damage: string | null;
+  close(): Promise<void>;
+}
+
+/**
+ * Reads an env's delta without its lock and without writing, also while a driver serves the env.
+ * @throws ByrefError 'corrupt' if the link table can't be read
+ */
+export async function readDelta(envDir: string): Promise<DeltaView> {
+  const hash = await loadHash();
+  for (let attempt = 1; ; attempt++) {
+    const before = segments(envDir);
+    const overlay = new Overlay(openTable(envDir, true));
+    let damage: string | null;
+    try {
+      ({ damage } = recover(envDir, overlay, new Watchlist(), bootId(), hash));
+    } catch (error) {
+      // A checkpoint ended and removed a segment between the listing and the read.
+      await overlay.table?.close();
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === ATTEMPTS) throw error;
+      continue;
+    }
+    // A checkpoint that ran meanwhile changes the set of segments, and may have moved on the table under us.
+    if (before === segments(envDir) || attempt === ATTEMPTS) {
+      return new OpenView(envDir, overlay, damage);
+    }
+    await overlay.table?.close();
+  }
+}
+
+const segments = (envDir: string): string =>
+  readdirSync(envDir)
+    .filter((name) => segmentNumber(name) >= 0)
+    .sort()
+    .join();
+
+class OpenView implements DeltaView {
+  readonly damage: string | null;
+  readonly #envDir: string;
+  readonly #overlay: Overlay;
+
+  constructor(envDir: string, overlay: Overlay, damage: string | null) {
+    this.#envDir = envDir;
+    this.#overlay = overlay;
+    this.damage = damage;
+  }
+
+  changedNames(): IterableIterator<ChangedName> {
+    return this.#overlay.allNames();
+  }
+
+  inodes(): IterableIterator<InodeRecord> {
+    return this.#overlay.allInodes();
+  }
+
+  inode(ino: Ino): InodeRecord | null {
+    return this.#overlay.inode(ino);
+  }
+
+  usage(): DeltaUsage {
+    let inodes = 0;
+    for (const _ of this.#overlay.allInodes()) inodes++;
+    return { ...privateUsage(this.#envDir), inodes };
+  }
+
+  async close(): Promise<void> {
+    await this.#overlay.table?.close();
+  }
+}
+
+/** Sums up `private/`: one stat per file. */
+export function privateUsage(envDir: string): { privateBytes: number; privateFiles: number } {
+  const dir = path.join(envDir, PRIVATE_DIR);
+  const dirfd = native.openAt(AT_FDCWD, dir, O_CLOEXEC, 0);
+  if (dirfd < 0) return { privateBytes: 0, privateFiles: 0 };
+  const stat = new Float64Array(STAT_SLOTS);
+  let privateBytes = 0;
+  let privateFiles = 0;
+  for (const name of readdirSync(dir)) {
+    if (privateIno(name) < 0) continue;
+    // Removed meanwhile: not counted.
+    if (native.statAt(dirfd, name, stat, AT_SYMLINK_NOFOLLOW) < 0) continue;
+    privateBytes += (stat[STAT.blocks] ?? 0) * BLOCK;
+    privateFiles++;
+  }
+  native.close(dirfd);
+  return { privateBytes, privateFiles };
+}

@@ -1,0 +1,75 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { type Ino, type Name, nameFromText, type ObjectId } from '../../src/base/ids.ts';
+import { S_IFREG } from '../../src/base/mode.ts';
+import { DATA_NONE, DATA_PRIVATE, type InodeRecord } from '../../src/codec/inode-record.ts';
+import type { EnvDelta } from '../../src/delta/env-delta.ts';
+import { type OpenDeltaOptions, openDelta } from '../../src/delta/open-delta.ts';
+import { native } from '../../src/native/binding.ts';
+
+/** A checkpoint comes only when a test asks for one. */
+export const NEVER_MS = 1_000_000_000;
+
+export function scratchDir(): string {
+  return mkdtempSync(path.join(tmpdir(), 'byref-delta-'));
+}
+
+export function removeDir(dir: string): void {
+  rmSync(dir, { recursive: true, force: true });
+}
+
+export const name = (text: string): Name => nameFromText(text);
+export const ino = (number: number): Ino => number as Ino;
+
+/** In these tests an object's id is the path of a file. */
+export const openObject = (id: ObjectId): number => native.openAt(-100, id, 0o2000000, 0);
+
+export function open(dir: string, options: Partial<OpenDeltaOptions> = {}): Promise<EnvDelta> {
+  return openDelta(dir, { openObject, checkpointMs: NEVER_MS, ...options });
+}
+
+export function inode(number: number, fields: Partial<InodeRecord> = {}): InodeRecord {
+  return {
+    ino: ino(number),
+    mode: S_IFREG | 0o644,
+    uid: 1000,
+    gid: 1000,
+    rdev: 0,
+    nlink: 1,
+    size: 0,
+    blocks: 0,
+    atime: 1_700_000_000,
+    atimeNs: 1,
+    mtime: 1_700_000_001,
+    mtimeNs: 2,
+    ctime: 1_700_000_002,
+    ctimeNs: 3,
+    data: DATA_NONE,
+    object: '',
+    target: '',
+    flags: 0,
+    xattrs: null,
+    parent: 0,
+    name: '',
+    stamp: 0,
+    baseCtime: 0,
+    baseCtimeNs: 0,
+    ...fields,
+  };
+}
+
+/** Creates an empty private file with a name, as the filesystem core does; its ino. */
+export function createFile(delta: EnvDelta, dir: Ino, text: string): Ino {
+  const number = delta.allocate();
+  const fd = delta.files.createPrivate(number);
+  if (fd < 0) throw new Error(`createPrivate: errno ${-fd}`);
+  delta.files.close(fd);
+  const change = delta.begin();
+  change.setName(dir, name(text), number, S_IFREG);
+  change.setInode(inode(number, { data: DATA_PRIVATE }));
+  change.setInode(inode(dir, { nlink: 2 }));
+  const failed = delta.commit();
+  if (failed < 0) throw new Error(`commit: errno ${-failed}`);
+  return number;
+}

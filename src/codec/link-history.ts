@@ -1,0 +1,73 @@
+/**
+ * The value of a `links` row: what one name was in each version of its template that changed it,
+ * newest first. "As of version v" is the first entry at or below v.
+ */
+import type { Ino } from '../base/ids.ts';
+import { ByteWriter } from './byte-writer.ts';
+import type { InodeRecord } from './inode-record.ts';
+import { decodeInode, encodeInode, inodeBytesMax } from './inode-record-codec.ts';
+import { Cursor } from './varint.ts';
+
+const HISTORY_VERSION = 1;
+
+/** `record` null: the name is not in this version (a tombstone). */
+export interface LinkChange {
+  readonly version: number;
+  readonly record: InodeRecord | null;
+}
+
+function start(buf: Buffer): Cursor {
+  if (buf[0] !== HISTORY_VERSION) {
+    throw new Error(`link row of version ${String(buf[0])}: this byref reads version 1`);
+  }
+  return new Cursor(buf, 1);
+}
+
+/** The record as of `version`; null where the name did not exist then. */
+export function linkAsOf(buf: Buffer, version: number): InodeRecord | null {
+  const from = start(buf);
+  while (from.at < buf.length) {
+    const since = from.varint();
+    const length = from.varint();
+    const at = from.at;
+    from.skip(length);
+    if (since <= version) return length === 0 ? null : decodeInode(buf, at, at + length);
+  }
+  return null;
+}
+
+/** All of it, newest first. */
+export function decodeHistory(buf: Buffer): LinkChange[] {
+  const changes: LinkChange[] = [];
+  const from = start(buf);
+  while (from.at < buf.length) {
+    const version = from.varint();
+    const length = from.varint();
+    const at = from.at;
+    from.skip(length);
+    changes.push({ version, record: length === 0 ? null : decodeInode(buf, at, at + length) });
+  }
+  return changes;
+}
+
+/** The latest record with this ino, whichever version it is of; null if the name never was that file. */
+export function recordOfIno(buf: Buffer, ino: Ino): InodeRecord | null {
+  return decodeHistory(buf).find(({ record }) => record?.ino === ino)?.record ?? null;
+}
+
+/** The row with one more change, which must be newer than all it has; `before` null for a new row. */
+export function prependChange(before: Buffer | null, change: LinkChange): Buffer {
+  const to = new ByteWriter().u8(HISTORY_VERSION).varint(change.version);
+  if (change.record === null) {
+    to.varint(0);
+  } else {
+    const bytes = Buffer.allocUnsafe(inodeBytesMax(change.record));
+    const end = encodeInode(change.record, bytes, 0);
+    to.varint(end).bytes(bytes.subarray(0, end));
+  }
+  if (before !== null) {
+    start(before);
+    to.bytes(before.subarray(1));
+  }
+  return to.take();
+}

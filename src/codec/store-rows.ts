@@ -1,0 +1,217 @@
+/** What the store's control tables hold. One encode and one decode each; layouts in docs/FORMAT.md. */
+import type { Ino, Name } from '../base/ids.ts';
+import { ByteWriter } from './byte-writer.ts';
+import { Cursor } from './varint.ts';
+
+export type TemplateKind = 'os' | 'app';
+
+export interface TemplateRow {
+  readonly id: number;
+  /** Letters, digits and . _ + -; unique in the store. */
+  readonly name: string;
+  readonly kind: TemplateKind;
+  /** The version that envs which follow this template see. */
+  readonly current: number;
+  /** The highest version number ever given. */
+  readonly newest: number;
+  /** Path patterns of the shared data path (src/template/shared-path.ts). */
+  readonly sharedPatterns: readonly string[];
+}
+
+/** One immutable version of a template. Sizes in bytes. */
+export interface VersionRow {
+  readonly number: number;
+  readonly label: string;
+  readonly note: string;
+  /** When it was added, milliseconds since the epoch. */
+  readonly dateMs: number;
+  /** Names of anything but directories. */
+  readonly files: number;
+  readonly directories: number;
+  /** Sizes of all its regular files together, each inode once. */
+  readonly bytes: number;
+  /** What it brought that no template had: objects, and their sizes. */
+  readonly addedObjects: number;
+  readonly addedBytes: number;
+  /** Imported, but never current yet. */
+  readonly staged: boolean;
+}
+
+/** One template of an env's stack. */
+export interface StackEntry {
+  readonly templateId: number;
+  /** The template's name when the env was made. */
+  readonly template: string;
+  /** A version, or null: follows the template's current one. */
+  readonly pinned: number | null;
+}
+
+export interface EnvRow {
+  /** Never used again, not even after the env is destroyed. */
+  readonly id: number;
+  readonly name: string;
+  /** Bottom (the OS template) first. */
+  readonly stack: readonly StackEntry[];
+  readonly createdMs: number;
+  /** Which driver process serves it. */
+  readonly shard: number;
+}
+
+export interface ObjectRow {
+  /** Bytes, and blocks of 512 bytes as the store's file system gives them. */
+  readonly size: number;
+  readonly blocks: number;
+  /** Link records that name it. */
+  readonly refs: number;
+}
+
+/** Where a directory hangs: one row per directory path, for all templates. */
+export interface DirName {
+  readonly parent: Ino | 0;
+  readonly name: Name | '';
+}
+
+/** The names of a template's file: one, but for hard links. */
+export interface InodeNames {
+  readonly template: number;
+  readonly names: readonly { readonly dir: Ino; readonly name: Name }[];
+}
+
+const ROW_VERSION = 1;
+const KIND_OS = 0;
+const KIND_APP = 1;
+
+const writer = (): ByteWriter => new ByteWriter().u8(ROW_VERSION);
+
+function reader(buf: Buffer): Cursor {
+  if (buf[0] !== ROW_VERSION) {
+    throw new Error(`store row of version ${String(buf[0])}: this byref reads version 1`);
+  }
+  return new Cursor(buf, 1);
+}
+
+const readText = (from: Cursor): string => from.utf8(from.varint());
+
+export function encodeTemplate(row: TemplateRow): Buffer {
+  const to = writer()
+    .varint(row.id)
+    .text(row.name)
+    .u8(row.kind === 'os' ? KIND_OS : KIND_APP)
+    .varint(row.current)
+    .varint(row.newest)
+    .varint(row.sharedPatterns.length);
+  for (const pattern of row.sharedPatterns) to.text(pattern);
+  return to.take();
+}
+
+export function decodeTemplate(buf: Buffer): TemplateRow {
+  const from = reader(buf);
+  return {
+    id: from.varint(),
+    name: readText(from),
+    kind: from.u8() === KIND_OS ? 'os' : 'app',
+    current: from.varint(),
+    newest: from.varint(),
+    sharedPatterns: Array.from({ length: from.varint() }, () => readText(from)),
+  };
+}
+
+export function encodeVersion(row: VersionRow): Buffer {
+  return writer()
+    .varint(row.number)
+    .text(row.label)
+    .text(row.note)
+    .signed(row.dateMs)
+    .varint(row.files)
+    .varint(row.directories)
+    .varint(row.bytes)
+    .varint(row.addedObjects)
+    .varint(row.addedBytes)
+    .u8(row.staged ? 1 : 0)
+    .take();
+}
+
+export function decodeVersion(buf: Buffer): VersionRow {
+  const from = reader(buf);
+  return {
+    number: from.varint(),
+    label: readText(from),
+    note: readText(from),
+    dateMs: from.signed(),
+    files: from.varint(),
+    directories: from.varint(),
+    bytes: from.varint(),
+    addedObjects: from.varint(),
+    addedBytes: from.varint(),
+    staged: from.u8() === 1,
+  };
+}
+
+export function encodeEnv(row: EnvRow): Buffer {
+  const to = writer()
+    .varint(row.id)
+    .text(row.name)
+    .signed(row.createdMs)
+    .varint(row.shard)
+    .varint(row.stack.length);
+  // Versions count from 1, so 0 stands for "follows current".
+  for (const e of row.stack)
+    to.varint(e.templateId)
+      .text(e.template)
+      .varint(e.pinned ?? 0);
+  return to.take();
+}
+
+export function decodeEnv(buf: Buffer): EnvRow {
+  const from = reader(buf);
+  return {
+    id: from.varint(),
+    name: readText(from),
+    createdMs: from.signed(),
+    shard: from.varint(),
+    stack: Array.from({ length: from.varint() }, () => ({
+      templateId: from.varint(),
+      template: readText(from),
+      pinned: from.varint() || null,
+    })),
+  };
+}
+
+export function encodeObject(row: ObjectRow): Buffer {
+  return writer().varint(row.size).varint(row.blocks).varint(row.refs).take();
+}
+
+export function decodeObject(buf: Buffer): ObjectRow {
+  const from = reader(buf);
+  return { size: from.varint(), blocks: from.varint(), refs: from.varint() };
+}
+
+export function encodeDirName(row: DirName): Buffer {
+  return writer().varint(row.parent).latin1(row.name).take();
+}
+
+export function decodeDirName(buf: Buffer): DirName {
+  const from = reader(buf);
+  return { parent: from.varint() as Ino | 0, name: from.latin1(from.varint()) as Name | '' };
+}
+
+export function encodeInodeNames(row: InodeNames): Buffer {
+  const to = writer().varint(row.template).varint(row.names.length);
+  for (const { dir, name } of row.names) to.varint(dir).latin1(name);
+  return to.take();
+}
+
+export function decodeInodeNames(buf: Buffer): InodeNames {
+  const from = reader(buf);
+  return {
+    template: from.varint(),
+    names: Array.from({ length: from.varint() }, () => ({
+      dir: from.varint() as Ino,
+      name: from.latin1(from.varint()) as Name,
+    })),
+  };
+}
+
+/** A number by itself: meta's counters and settings, dirs' ino, the since-version of templateDirs. */
+export const encodeNumber = (value: number): Buffer => writer().varint(value).take();
+export const decodeNumber = (buf: Buffer): number => reader(buf).varint();

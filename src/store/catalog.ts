@@ -1,0 +1,90 @@
+/** Templates and their versions: the rows, and what a name or NAME@VERSION refers to. */
+import { ByrefError } from '../base/error.ts';
+import {
+  decodeTemplate,
+  decodeVersion,
+  encodeTemplate,
+  encodeVersion,
+  type TemplateRow,
+  type VersionRow,
+} from '../codec/store-rows.ts';
+import { idKey, textKey, versionKey } from './keys.ts';
+import { parseTemplateRef } from './names.ts';
+import type { Tables } from './tables.ts';
+
+export class Catalog {
+  private readonly tables: Tables;
+
+  constructor(tables: Tables) {
+    this.tables = tables;
+  }
+
+  byName(name: string): TemplateRow | null {
+    const id = this.tables.table('templateNames').get(textKey(name));
+    return id === undefined ? null : this.byId(id.readUInt32BE(0));
+  }
+
+  byId(id: number): TemplateRow | null {
+    const row = this.tables.table('templates').get(idKey(id));
+    return row === undefined ? null : decodeTemplate(row);
+  }
+
+  /** All, by name. */
+  all(): TemplateRow[] {
+    return [...this.tables.table('templates').getRange()]
+      .map(({ value }) => decodeTemplate(value))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  version(templateId: number, number: number): VersionRow | null {
+    const row = this.tables.table('versions').get(versionKey(templateId, number));
+    return row === undefined ? null : decodeVersion(row);
+  }
+
+  /** Oldest first. */
+  versions(templateId: number): VersionRow[] {
+    const start = versionKey(templateId, 0);
+    const end = versionKey(templateId + 1, 0);
+    return [...this.tables.table('versions').getRange({ start, end })].map(({ value }) =>
+      decodeVersion(value),
+    );
+  }
+
+  /** What NAME or NAME@VERSION refers to. @throws ByrefError 'notFound', 'usage' */
+  resolve(ref: string): { template: TemplateRow; version: VersionRow; pinned: boolean } {
+    const { name, version } = parseTemplateRef(ref);
+    const template = this.byName(name);
+    if (template === null) {
+      throw new ByrefError(
+        'notFound',
+        `there is no template "${name}"`,
+        'See byref template list, or add one with byref template import.',
+      );
+    }
+    const row = this.version(template.id, version ?? template.current);
+    if (row === null) {
+      const message = `template ${name} has no version ${version ?? template.current}`;
+      throw new ByrefError('notFound', message, `See byref template show ${name}.`);
+    }
+    return { template, version: row, pinned: version !== null };
+  }
+
+  /** Adds or replaces the row; inside a transaction. */
+  put(row: TemplateRow): void {
+    this.tables.table('templates').putSync(idKey(row.id), encodeTemplate(row));
+    this.tables.table('templateNames').putSync(textKey(row.name), idKey(row.id));
+  }
+
+  putVersion(templateId: number, row: VersionRow): void {
+    this.tables.table('versions').putSync(versionKey(templateId, row.number), encodeVersion(row));
+  }
+
+  /** Takes the template's rows and those of its versions; inside a transaction. */
+  remove(row: TemplateRow): void {
+    for (const { number } of this.versions(row.id)) {
+      this.tables.table('versions').removeSync(versionKey(row.id, number));
+    }
+    this.tables.table('templateNames').removeSync(textKey(row.name));
+    this.tables.table('templates').removeSync(idKey(row.id));
+  }
+}

@@ -1,0 +1,90 @@
+/** The rows of envs: a name, a stack of templates, a shard. Nothing else is made for a new env. */
+import { ByrefError } from '../base/error.ts';
+import { decodeEnv, type EnvRow, encodeEnv, type StackEntry } from '../codec/store-rows.ts';
+import type { Catalog } from './catalog.ts';
+import { idKey, textKey } from './keys.ts';
+import { checkName } from './names.ts';
+import type { Tables } from './tables.ts';
+
+export interface NewEnv {
+  readonly name: string;
+  /** References (NAME or NAME@VERSION), the OS template first, app templates upwards from there. */
+  readonly stack: readonly string[];
+  /** Given out round robin if not given. */
+  readonly shard?: number;
+}
+
+export class EnvRows {
+  private readonly tables: Tables;
+  private readonly catalog: Catalog;
+
+  constructor(tables: Tables, catalog: Catalog) {
+    this.tables = tables;
+    this.catalog = catalog;
+  }
+
+  /** One transaction, whatever the templates hold. @throws ByrefError 'exists', 'notFound', 'usage' */
+  create(env: NewEnv): EnvRow {
+    checkName('env', env.name);
+    const stack = this.stackOf(env.stack);
+    return this.tables.transaction(() => {
+      const names = this.tables.table('envNames');
+      if (names.doesExist(textKey(env.name))) {
+        const hint = 'Choose another name, or destroy that one first.';
+        throw new ByrefError('exists', `there is an env "${env.name}" already`, hint);
+      }
+      const id = this.tables.take('nextEnv');
+      const shard = env.shard ?? id % (this.tables.number('shards') ?? 1);
+      const row: EnvRow = { id, name: env.name, stack, createdMs: Date.now(), shard };
+      this.tables.table('envs').putSync(idKey(id), encodeEnv(row));
+      names.putSync(textKey(env.name), idKey(id));
+      return row;
+    });
+  }
+
+  private stackOf(refs: readonly string[]): StackEntry[] {
+    const stack = refs.map((ref) => this.catalog.resolve(ref));
+    stack.forEach(({ template }, i) => {
+      const expected = i === 0 ? 'os' : 'app';
+      if (template.kind === expected) return;
+      const message = `${template.name} is of kind ${template.kind}, and ${expected} is needed here`;
+      throw new ByrefError(
+        'usage',
+        message,
+        'An env has one --os template, and --app templates on it.',
+      );
+    });
+    const ids = new Set(stack.map(({ template }) => template.id));
+    if (ids.size < stack.length || stack.length === 0) {
+      const message = stack.length === 0 ? 'an env needs a template' : 'a template is named twice';
+      throw new ByrefError('usage', message, 'Name one OS template and each app template once.');
+    }
+    return stack.map(({ template, version, pinned }) => ({
+      templateId: template.id,
+      template: template.name,
+      pinned: pinned ? version.number : null,
+    }));
+  }
+
+  find(nameOrId: string | number): EnvRow | null {
+    const byName = this.tables.table('envNames').get(textKey(String(nameOrId)));
+    const key =
+      byName ?? (/^\d{1,9}$/.test(String(nameOrId)) ? idKey(Number(nameOrId)) : undefined);
+    const row = key && this.tables.table('envs').get(key);
+    return row === undefined ? null : decodeEnv(row);
+  }
+
+  /** In order of creation. */
+  all(): EnvRow[] {
+    return [...this.tables.table('envs').getRange()].map(({ value }) => decodeEnv(value));
+  }
+
+  remove(id: number): void {
+    this.tables.transaction(() => {
+      const row = this.find(id);
+      if (row === null) return;
+      this.tables.table('envNames').removeSync(textKey(row.name));
+      this.tables.table('envs').removeSync(idKey(id));
+    });
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * Keys of the store's tables (docs/FORMAT.md): big-endian numbers, so that byte order is number order
+ * and one range scan of `links` reads a directory in cookie order.
+ */
+import type { Ino, Name, ObjectId } from '../base/ids.ts';
+
+const TWO_32 = 2 ** 32;
+const LINK_NAME_AT = 20;
+
+function putU64(buf: Buffer, at: number, value: number): void {
+  buf.writeUInt32BE(Math.floor(value / TWO_32), at);
+  buf.writeUInt32BE(value % TWO_32, at + 4);
+}
+
+const u64At = (buf: Buffer, at: number): number =>
+  buf.readUInt32BE(at) * TWO_32 + buf.readUInt32BE(at + 4);
+
+/** links: template u32, directory u64, cookie u64, name. */
+export function linkKey(template: number, dir: Ino | 0, cookie: number, name: Name | ''): Buffer {
+  const key = Buffer.allocUnsafe(LINK_NAME_AT + name.length);
+  key.writeUInt32BE(template, 0);
+  putU64(key, 4, dir);
+  putU64(key, 12, cookie);
+  key.write(name, LINK_NAME_AT, 'latin1');
+  return key;
+}
+
+export const linkDir = (key: Buffer): Ino => u64At(key, 4) as Ino;
+export const linkCookie = (key: Buffer): number => u64At(key, 12);
+export const linkName = (key: Buffer): Name => key.toString('latin1', LINK_NAME_AT) as Name;
+
+/** dirs: parent u64, name. */
+export function dirKey(parent: Ino | 0, name: Name | ''): Buffer {
+  const key = Buffer.allocUnsafe(8 + name.length);
+  putU64(key, 0, parent);
+  key.write(name, 8, 'latin1');
+  return key;
+}
+
+/** dirNames and inodes: ino u64. */
+export function inoKey(ino: Ino): Buffer {
+  const key = Buffer.allocUnsafe(8);
+  putU64(key, 0, ino);
+  return key;
+}
+
+/** templates and envs: id u32. */
+export function idKey(id: number): Buffer {
+  const key = Buffer.allocUnsafe(4);
+  key.writeUInt32BE(id, 0);
+  return key;
+}
+
+/** versions: template u32, number u32. */
+export function versionKey(template: number, version: number): Buffer {
+  const key = Buffer.allocUnsafe(8);
+  key.writeUInt32BE(template, 0);
+  key.writeUInt32BE(version, 4);
+  return key;
+}
+
+/** templateDirs: template u32, directory u64. */
+export function templateDirKey(template: number, dir: Ino): Buffer {
+  const key = Buffer.allocUnsafe(12);
+  key.writeUInt32BE(template, 0);
+  putU64(key, 4, dir);
+  return key;
+}
+
+export const templateDirIno = (key: Buffer): Ino => u64At(key, 4) as Ino;
+
+/** meta, templateNames and envNames: the text itself. */
+export const textKey = (text: string): Buffer => Buffer.from(text, 'utf8');
+
+/** objects: the SHA-256. */
+export const objectKey = (id: ObjectId): Buffer => Buffer.from(id, 'hex');
+export const objectIdOf = (key: Buffer): ObjectId => key.toString('hex') as ObjectId;

@@ -1,0 +1,65 @@
+/** One StackLayers per distinct stack and one TemplateView per (template, version), shared by all envs. */
+import { createHash } from 'node:crypto';
+import { StackLayers } from './layers.ts';
+import { RowBudget } from './row-budget.ts';
+import type { Tables } from './tables.ts';
+import { TemplateView } from './template-view.ts';
+
+/** One template of a stack, at the version that is seen. */
+export interface StackRef {
+  readonly templateId: number;
+  readonly version: number;
+}
+
+/** Decoded rows kept per process, at about 400 bytes each. */
+const CACHED_ROWS = 200_000;
+/** Stacks and versions kept for the next env; those in use live on without it. */
+const KEPT_MAX = 256;
+/** A stamp is this many hex digits of a hash: 48 bits. */
+const STAMP_DIGITS = 12;
+
+export class LayerCache {
+  private readonly tables: Tables;
+  private readonly budget = new RowBudget(CACHED_ROWS);
+  private readonly views = new Map<string, TemplateView>();
+  private readonly stacks = new Map<string, StackLayers>();
+
+  constructor(tables: Tables) {
+    this.tables = tables;
+  }
+
+  /** @param stack bottom first */
+  layers(stack: readonly StackRef[]): StackLayers {
+    const key = stack.map(viewKey).join(' ');
+    return keep(this.stacks, key, () => {
+      const topmostFirst = stack.map((ref) => this.view(ref)).reverse();
+      return new StackLayers(this.tables, stampOf(key), topmostFirst);
+    });
+  }
+
+  private view(ref: StackRef): TemplateView {
+    return keep(this.views, viewKey(ref), () => {
+      return new TemplateView(this.tables, this.budget, ref.templateId, ref.version);
+    });
+  }
+}
+
+const viewKey = ({ templateId, version }: StackRef): string => `${templateId}@${version}`;
+
+/** A link table stores stamps, so they are the same in every process and after a restart. */
+function stampOf(key: string): number {
+  const digest = createHash('sha256').update(key).digest('hex');
+  return Number.parseInt(digest.slice(0, STAMP_DIGITS), 16) || 1;
+}
+
+function keep<T>(map: Map<string, T>, key: string, make: () => T): T {
+  let value = map.get(key);
+  if (value !== undefined) return value;
+  value = make();
+  if (map.size >= KEPT_MAX) {
+    const oldest = map.keys().next();
+    if (!oldest.done) map.delete(oldest.value);
+  }
+  map.set(key, value);
+  return value;
+}

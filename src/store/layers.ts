@@ -1,0 +1,178 @@
+/** The templates of one stack, merged by directory ino: see Layers in src/fs/ports.ts. */
+import { type Ino, type Name, ROOT_INO } from '../base/ids.ts';
+import { isDir } from '../base/mode.ts';
+import { nameCookie } from '../base/name-hash.ts';
+import type { InodeRecord } from '../codec/inode-record.ts';
+import { recordOfIno } from '../codec/link-history.ts';
+import { type DirName, decodeDirName, decodeNumber, type InodeNames } from '../codec/store-rows.ts';
+import type { LayerEntry, Layers } from '../fs/ports.ts';
+import { dirKey, inoKey, linkKey } from './keys.ts';
+import { mergeEntries } from './merge-entries.ts';
+import type { Tables } from './tables.ts';
+import { inodeNames, type TemplateView } from './template-view.ts';
+
+/** Directories whose merged record is kept; beyond it, all are counted anew when asked for. */
+const MERGED_MAX = 50_000;
+/** Links of a directory that are not subdirectories: its name and its ".". */
+const DIR_LINKS = 2;
+
+export class StackLayers implements Layers {
+  readonly stamp: number;
+  private readonly tables: Tables;
+  /** Topmost first: the order of lookup. */
+  private readonly views: readonly TemplateView[];
+  private readonly merged = new Map<Ino, InodeRecord>();
+
+  /** @param views topmost first */
+  constructor(tables: Tables, stamp: number, views: readonly TemplateView[]) {
+    this.tables = tables;
+    this.stamp = stamp;
+    this.views = views;
+  }
+
+  lookup(dir: Ino, name: Name): InodeRecord | null {
+    const views = this.views;
+    for (let i = 0; i < views.length; i++) {
+      const record = views[i]!.lookup(dir, name);
+      if (record !== null) {
+        return isDir(record.mode) && i < views.length - 1 ? this.mergedDir(record, i) : record;
+      }
+    }
+    return null;
+  }
+
+  /** The directory as the stack has it; `record` is what view `top`, the topmost that has it, says. */
+  private mergedDir(record: InodeRecord, top: number): InodeRecord {
+    const known = this.merged.get(record.ino);
+    if (known !== undefined) return known;
+    const merged = this.mergeDir(record, top);
+    if (merged === record) return record;
+    if (this.merged.size >= MERGED_MAX) this.merged.clear();
+    this.merged.set(record.ino, merged);
+    return merged;
+  }
+
+  private mergeDir(record: InodeRecord, top: number): InodeRecord {
+    let bottom = record;
+    let layers = 1;
+    for (let i = top + 1; i < this.views.length; i++) {
+      const below = this.dirOf(this.views[i]!, record);
+      if (below === null) continue;
+      bottom = below;
+      layers++;
+    }
+    if (layers === 1) return record;
+    return { ...bottom, nlink: DIR_LINKS + this.countSubdirectories(record.ino) };
+  }
+
+  /** What one template says of a directory that another one has, too. */
+  private dirOf(view: TemplateView, { ino, parent, name }: InodeRecord): InodeRecord | null {
+    if (!view.touches(ino)) return null;
+    const record = ino === ROOT_INO || name === '' ? view.root : view.lookup(parent as Ino, name);
+    return record !== null && isDir(record.mode) ? record : null;
+  }
+
+  private countSubdirectories(dir: Ino): number {
+    const start = dirKey(dir, '');
+    const end = dirKey((dir + 1) as Ino, '');
+    let count = 0;
+    // The dictionary has every subdirectory of any template: few, beside the files.
+    for (const { key, value } of this.tables.table('dirs').getRange({ start, end })) {
+      const ino = decodeNumber(value) as Ino;
+      const name = key.toString('latin1', 8) as Name;
+      if (this.views.some((view) => view.touches(ino)) && this.isDirHere(dir, name)) count++;
+    }
+    return count;
+  }
+
+  private isDirHere(dir: Ino, name: Name): boolean {
+    for (const view of this.views) {
+      const record = view.lookup(dir, name);
+      if (record !== null) return isDir(record.mode);
+    }
+    return false;
+  }
+
+  inode(ino: Ino): InodeRecord | null {
+    if (ino === ROOT_INO) return this.rootDir();
+    const file = inodeNames(this.tables, ino);
+    if (file !== null) {
+      const view = this.views.find(({ template }) => template === file.template);
+      return view === undefined ? null : (view.file(ino, file) ?? this.earlierFile(ino, file));
+    }
+    const at = this.dirName(ino);
+    if (at === null || !this.views.some((view) => view.touches(ino))) return null;
+    const record = this.lookupDir(at.parent as Ino, at.name as Name);
+    return record?.ino === ino ? record : null;
+  }
+
+  /** The topmost *directory* of that name, should a template above it have a file there. */
+  private lookupDir(parent: Ino, name: Name): InodeRecord | null {
+    for (let i = 0; i < this.views.length; i++) {
+      const record = this.views[i]!.lookup(parent, name);
+      if (record !== null && isDir(record.mode)) return this.mergedDir(record, i);
+    }
+    return null;
+  }
+
+  private rootDir(): InodeRecord | null {
+    for (let i = 0; i < this.views.length; i++) {
+      const root = this.views[i]!.root;
+      if (root !== null) return this.mergedDir(root, i);
+    }
+    return null;
+  }
+
+  /**
+   * A file that the version seen here has no more. An env may still name it: it renamed the file, or
+   * has it open, and the templates were patched after.
+   */
+  private earlierFile(ino: Ino, file: InodeNames): InodeRecord | null {
+    const links = this.tables.table('links');
+    for (const { dir, name } of file.names) {
+      const row = links.get(linkKey(file.template, dir, nameCookie(name), name));
+      const record = row === undefined ? null : recordOfIno(row, ino);
+      if (record !== null) return record;
+    }
+    return null;
+  }
+
+  private dirName(ino: Ino): DirName | null {
+    const row = this.tables.table('dirNames').get(inoKey(ino));
+    return row === undefined ? null : decodeDirName(row);
+  }
+
+  list(dir: Ino, after: number, max: number): readonly LayerEntry[] {
+    const lists: (readonly LayerEntry[])[] = [];
+    for (const view of this.views) {
+      const entries = view.touches(dir) ? view.list(dir, after, max) : [];
+      if (entries.length > 0) lists.push(entries);
+    }
+    const entries = lists.length === 1 ? lists[0]! : mergeEntries(lists, max);
+    return this.views.length === 1
+      ? entries
+      : entries.map((entry) => this.withMergedDir(dir, entry));
+  }
+
+  private withMergedDir(dir: Ino, entry: LayerEntry): LayerEntry {
+    if (!isDir(entry.record.mode)) return entry;
+    const record = this.lookup(dir, entry.name);
+    return record === null || record === entry.record ? entry : { ...entry, record };
+  }
+
+  names(ino: Ino): readonly DirEntryName[] {
+    const file = inodeNames(this.tables, ino);
+    if (file !== null) {
+      const view = this.views.find(({ template }) => template === file.template);
+      return view?.namesOf(ino, file) ?? [];
+    }
+    const at = this.dirName(ino);
+    if (at === null || at.name === '' || this.inode(ino) === null) return [];
+    return [{ dir: at.parent as Ino, name: at.name }];
+  }
+}
+
+interface DirEntryName {
+  readonly dir: Ino;
+  readonly name: Name;
+}

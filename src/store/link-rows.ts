@@ -1,0 +1,48 @@
+/** Reads `links` rows as of a version, one name or one directory at a time. */
+import type { Ino, Name } from '../base/ids.ts';
+import { COOKIE_START, nameCookie } from '../base/name-hash.ts';
+import type { InodeRecord } from '../codec/inode-record.ts';
+import { linkAsOf } from '../codec/link-history.ts';
+import type { LayerEntry } from '../fs/ports.ts';
+import { linkCookie, linkKey, linkName } from './keys.ts';
+import type { Table } from './tables.ts';
+
+/** The row of a template's root directory hangs below directory 0, which is none. */
+export const ABOVE_ROOT = 0;
+
+export function readLink(
+  links: Table,
+  template: number,
+  version: number,
+  dir: Ino | 0,
+  name: Name | '',
+): InodeRecord | null {
+  const cookie = name === '' ? COOKIE_START : nameCookie(name);
+  // getBinaryFast: the bytes are LMDB's and are decoded before the next read.
+  const row = links.getBinaryFast(linkKey(template, dir, cookie, name));
+  return row === undefined ? null : linkAsOf(row, version);
+}
+
+/**
+ * Names of `dir` whose cookie is above `after`, in cookie order: at most `max`, but groups of equal
+ * cookie are whole. Fewer than `max` means that it has no more.
+ */
+export function scanLinks(
+  links: Table,
+  template: number,
+  version: number,
+  dir: Ino,
+  after: number,
+  max: number,
+): LayerEntry[] {
+  const entries: LayerEntry[] = [];
+  const start = linkKey(template, dir, after + 1, '');
+  const end = linkKey(template, (dir + 1) as Ino, 0, '');
+  for (const { key, value } of links.getRange({ start, end })) {
+    const cookie = linkCookie(key);
+    if (entries.length >= max && entries.at(-1)?.cookie !== cookie) break;
+    const record = linkAsOf(value, version);
+    if (record !== null) entries.push({ name: linkName(key), cookie, record });
+  }
+  return entries;
+}

@@ -1,0 +1,35 @@
+import type { Name } from '../base/ids.ts';
+import type { LayerEntry } from '../fs/ports.ts';
+
+/**
+ * Merges directory pages that are in cookie order, the first list's names before the second's, and so
+ * on: the first `max` names, and the rest of the last one's cookie. Right if each list is a whole
+ * page of `max` entries or all that its directory has: no entry it lacks can be among the first `max`.
+ */
+export function mergeEntries(lists: readonly (readonly LayerEntry[])[], max: number): LayerEntry[] {
+  const merged: LayerEntry[] = [];
+  const at = lists.map(() => 0);
+  /** Names seen under the cookie that is being merged. */
+  const seen = new Set<Name>();
+  for (let cookie = nextCookie(lists, at); cookie !== Number.POSITIVE_INFINITY; ) {
+    if (merged.length >= max) break;
+    seen.clear();
+    lists.forEach((list, i) => {
+      for (let entry = list[at[i]!]; entry?.cookie === cookie; entry = list[++at[i]!]) {
+        if (!seen.has(entry.name)) merged.push(entry);
+        seen.add(entry.name);
+      }
+    });
+    cookie = nextCookie(lists, at);
+  }
+  return merged;
+}
+
+function nextCookie(lists: readonly (readonly LayerEntry[])[], at: readonly number[]): number {
+  let lowest = Number.POSITIVE_INFINITY;
+  lists.forEach((list, i) => {
+    const entry = list[at[i]!];
+    if (entry !== undefined && entry.cookie < lowest) lowest = entry.cookie;
+  });
+  return lowest;
+}

@@ -1,0 +1,36 @@
+/** Names that people give to templates and envs, and references to versions: NAME or NAME@VERSION. */
+import { ByrefError } from '../base/error.ts';
+
+/** A template, or one version of it; `version` null is the current one. */
+export interface TemplateRef {
+  readonly name: string;
+  readonly version: number | null;
+}
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._+-]{0,62}$/;
+const DIGITS = /^\d+$/;
+
+/** @throws ByrefError 'usage' unless it can be a file name, a host name's label, and no id */
+export function checkName(what: 'template' | 'env', name: string): void {
+  if (NAME.test(name) && !DIGITS.test(name)) return;
+  throw new ByrefError(
+    'usage',
+    `"${name}" can't be the name of ${what === 'env' ? 'an env' : 'a template'}`,
+    'Use 1 to 63 letters, digits and . _ + -, beginning with a letter or digit, not digits alone.',
+  );
+}
+
+/** @throws ByrefError 'usage' for a version that is no number */
+export function parseTemplateRef(text: string): TemplateRef {
+  const at = text.indexOf('@');
+  if (at < 0) return { name: text, version: null };
+  const version = text.slice(at + 1);
+  if (!DIGITS.test(version) || Number(version) === 0) {
+    throw new ByrefError(
+      'usage',
+      `"${text}" names no version`,
+      'Write NAME@NUMBER, as in nginx@2.',
+    );
+  }
+  return { name: text.slice(0, at), version: Number(version) };
+}

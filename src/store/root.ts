@@ -1,0 +1,83 @@
+/** A byref root: which files it has, how one is made, and how a directory is known to be one. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { ByrefError } from '../base/error.ts';
+import { openTables } from './tables.ts';
+
+/** The on-disk format this byref reads and writes (docs/FORMAT.md). */
+const FORMAT = 1;
+const MARKER = 'BYREF';
+const MARKER_TEXT = `byref root, format ${FORMAT}\n`;
+const SUBDIRECTORIES = { meta: 0o700, objects: 0o700, envs: 0o700, mnt: 0o755 } as const;
+const DEFAULT_SHARDS = 1;
+/** An empty ext4 file system has it: a root may be a mount point. */
+const LOST_FOUND = 'lost+found';
+
+export interface RootOptions {
+  /** Driver processes that envs are spread over; 1 if not given. */
+  readonly shards?: number;
+}
+
+export const metaDir = (root: string): string => path.join(root, 'meta');
+export const objectsDir = (root: string): string => path.join(root, 'objects');
+export const envsDir = (root: string): string => path.join(root, 'envs');
+export const envDir = (root: string, id: number): string => path.join(root, 'envs', String(id));
+export const mountDir = (root: string, envName: string): string => path.join(root, 'mnt', envName);
+export const writerLockPath = (root: string): string => path.join(root, 'meta', 'writer.lock');
+
+/**
+ * Makes `dir` a byref root; its parents are made as needed.
+ * @throws ByrefError 'exists' if it is one already, 'badInput' if it holds something else
+ */
+export async function initRoot(dir: string, options: RootOptions = {}): Promise<void> {
+  refuseOccupied(dir);
+  mkdirSync(dir, { recursive: true });
+  for (const [name, mode] of Object.entries(SUBDIRECTORIES)) {
+    mkdirSync(path.join(dir, name), { recursive: true, mode });
+  }
+  const tables = openTables(metaDir(dir), { write: true });
+  tables.createAll();
+  tables.setNumber('shards', options.shards ?? DEFAULT_SHARDS);
+  await tables.close();
+  // The marker comes last: without it this is an init that was cut short, and can be run again.
+  writeFileSync(path.join(dir, MARKER), MARKER_TEXT);
+}
+
+function refuseOccupied(dir: string): void {
+  if (!existsSync(dir)) return;
+  const names = readdirOrRefuse(dir);
+  if (names.includes(MARKER)) {
+    throw new ByrefError('exists', `${dir} is a byref root already`, 'Use it as it is.');
+  }
+  const foreign = names.find((name) => name !== LOST_FOUND && !(name in SUBDIRECTORIES));
+  if (foreign !== undefined) {
+    throw new ByrefError(
+      'badInput',
+      `${dir} holds something else (${foreign})`,
+      'Name an empty or a new directory.',
+    );
+  }
+}
+
+function readdirOrRefuse(dir: string): string[] {
+  try {
+    return readdirSync(dir);
+  } catch (cause) {
+    throw new ByrefError('badInput', `${dir} is not a directory`, 'Name another one.', { cause });
+  }
+}
+
+/** @throws ByrefError 'notFound' if `dir` is no byref root, 'corrupt' if it is of another format */
+export function checkRoot(dir: string): void {
+  let marker: string;
+  try {
+    marker = readFileSync(path.join(dir, MARKER), 'utf8');
+  } catch (cause) {
+    const hint = `Make one with: byref init --root ${dir}`;
+    throw new ByrefError('notFound', `${dir} is not a byref root`, hint, { cause });
+  }
+  if (marker !== MARKER_TEXT) {
+    const message = `${dir} says "${marker.trim()}", and this byref knows format ${FORMAT}`;
+    throw new ByrefError('corrupt', message, 'Use the byref that made it, or a newer one.');
+  }
+}

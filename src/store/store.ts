@@ -1,0 +1,140 @@
+/**
+ * The store: what all envs of a root share. Templates with their versions, the rows that say which
+ * env is a stack of which templates, and the objects. Any number of processes read it at once; one
+ * at a time has the writer role.
+ *
+ *   await initRoot('/srv/byref');
+ *   const store = await openStore('/srv/byref', { write: true });
+ *   const env = store.createEnv({ name: 'web1', stack: ['debian-12', 'nginx@2'] });
+ *   const layers = store.layers(store.resolveStack(env));
+ *   layers.lookup(ROOT_INO, nameFromText('etc'));
+ *   await store.close();
+ */
+import { ByrefError } from '../base/error.ts';
+import type { EnvRow, TemplateRow, VersionRow } from '../codec/store-rows.ts';
+import type { Layers } from '../fs/ports.ts';
+import { Catalog } from './catalog.ts';
+import { EnvRows, type NewEnv } from './env-rows.ts';
+import { LayerCache, type StackRef } from './layer-cache.ts';
+import { ObjectFiles } from './objects.ts';
+import { checkRoot, metaDir, objectsDir } from './root.ts';
+import { openTables, type Tables } from './tables.ts';
+import { takeWriterLock, type WriterLock } from './writer-lock.ts';
+
+export type { EnvRow, StackEntry, TemplateRow, VersionRow } from '../codec/store-rows.ts';
+export type { NewEnv } from './env-rows.ts';
+export type { StackRef } from './layer-cache.ts';
+export { envDir, envsDir, initRoot, mountDir, type RootOptions } from './root.ts';
+
+export interface StoreOptions {
+  /** Take the writer role: waits a few seconds for another writer, then throws 'locked'. */
+  readonly write: boolean;
+}
+
+/**
+ * Opens the store of a root.
+ * @throws ByrefError 'notFound' if `root` is none, 'locked' if another process is writing
+ */
+export async function openStore(root: string, options: StoreOptions): Promise<Store> {
+  checkRoot(root);
+  const lock = options.write ? await takeWriterLock(root) : null;
+  const store = new Store(root, openTables(metaDir(root), options), lock);
+  // What an import that was killed had not committed: nothing refers to it.
+  if (lock !== null) store.objects.sweepUnfinished();
+  return store;
+}
+
+export class Store {
+  readonly root: string;
+  /** For src/template: the tables themselves. */
+  readonly tables: Tables;
+  readonly catalog: Catalog;
+  readonly objects: ObjectFiles;
+  private readonly envRows: EnvRows;
+  private readonly cache: LayerCache;
+  private readonly lock: WriterLock | null;
+
+  constructor(root: string, tables: Tables, lock: WriterLock | null) {
+    this.root = root;
+    this.tables = tables;
+    this.lock = lock;
+    this.catalog = new Catalog(tables);
+    this.objects = new ObjectFiles(objectsDir(root), tables);
+    this.envRows = new EnvRows(tables, this.catalog);
+    this.cache = new LayerCache(tables);
+  }
+
+  get writable(): boolean {
+    return this.lock !== null;
+  }
+
+  /** How many driver processes serve the envs of this root. */
+  get shards(): number {
+    return this.tables.number('shards') ?? 1;
+  }
+
+  template(name: string): TemplateRow | null {
+    return this.catalog.byName(name);
+  }
+
+  /** All templates, by name. */
+  templates(): TemplateRow[] {
+    return this.catalog.all();
+  }
+
+  /** All versions of a template, oldest first. */
+  versions(templateId: number): VersionRow[] {
+    return this.catalog.versions(templateId);
+  }
+
+  /**
+   * Adds an env: one transaction, which costs the same for any template. Its directory
+   * (envDir(root, id)) is made by whoever first writes into it.
+   * @throws ByrefError 'exists' for a name in use, 'notFound' for a template, 'usage' for a bad stack
+   */
+  createEnv(env: NewEnv): EnvRow {
+    return this.envRows.create(env);
+  }
+
+  /** By name, or by id. */
+  env(nameOrId: string | number): EnvRow | null {
+    return this.envRows.find(nameOrId);
+  }
+
+  /** @throws ByrefError 'notFound' */
+  needEnv(nameOrId: string | number): EnvRow {
+    const row = this.env(nameOrId);
+    if (row !== null) return row;
+    throw new ByrefError('notFound', `there is no env "${nameOrId}"`, 'See byref list.');
+  }
+
+  /** All envs, oldest first. */
+  envs(): EnvRow[] {
+    return this.envRows.all();
+  }
+
+  /** Takes the env's row; its directory is the caller's. No error if it is gone already. */
+  removeEnv(id: number): void {
+    this.envRows.remove(id);
+  }
+
+  /** The versions that the env sees now, bottom (the OS template) first. */
+  resolveStack(env: EnvRow): StackRef[] {
+    return env.stack.map(({ templateId, template, pinned }) => {
+      const row = this.catalog.byId(templateId);
+      if (row !== null) return { templateId, version: pinned ?? row.current };
+      const message = `env ${env.name} refers to template ${template}, which is not in the store`;
+      throw new ByrefError('corrupt', message, 'Restore the template, or destroy the env.');
+    });
+  }
+
+  /** The merged templates of a stack; one shared instance per distinct stack. */
+  layers(stack: readonly StackRef[]): Layers {
+    return this.cache.layers(stack);
+  }
+
+  async close(): Promise<void> {
+    await this.tables.close();
+    this.lock?.release();
+  }
+}

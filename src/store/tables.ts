@@ -1,0 +1,96 @@
+/** The store's LMDB environment: one named database per table, opened when first used. */
+import { type Database, open, type RootDatabase } from 'lmdb';
+import { decodeNumber, encodeNumber } from '../codec/store-rows.ts';
+import { textKey } from './keys.ts';
+
+export type Table = Database<Buffer, Buffer>;
+
+const TABLES = [
+  'meta',
+  'templates',
+  'templateNames',
+  'versions',
+  'links',
+  'templateDirs',
+  'inodes',
+  'dirs',
+  'dirNames',
+  'objects',
+  'envs',
+  'envNames',
+] as const;
+export type TableName = (typeof TABLES)[number];
+
+/** Room for the tables of later formats. */
+const MAX_TABLES = 32;
+const MAX_READERS = 512;
+
+/** Numbers kept in `meta`: counters name the next one to give out. */
+export type Counter = 'nextIno' | 'nextTemplate' | 'nextEnv';
+const FIRST: Record<Counter, number> = { nextIno: 2, nextTemplate: 1, nextEnv: 1 };
+
+export class Tables {
+  private readonly env: RootDatabase<Buffer, Buffer>;
+  private readonly opened = new Map<TableName, Table>();
+
+  constructor(env: RootDatabase<Buffer, Buffer>) {
+    this.env = env;
+  }
+
+  table(name: TableName): Table {
+    let table = this.opened.get(name);
+    if (table === undefined) {
+      table = this.env.openDB<Buffer, Buffer>(name, { keyEncoding: 'binary', encoding: 'binary' });
+      this.opened.set(name, table);
+    }
+    return table;
+  }
+
+  createAll(): void {
+    for (const name of TABLES) this.table(name);
+  }
+
+  /**
+   * Runs `action` as one transaction: all of it is on disk when this returns, or (it threw) nothing
+   * happened. Tables that it uses must have been opened before it begins.
+   */
+  transaction<T>(action: () => T): T {
+    this.createAll();
+    return this.env.transactionSync(action);
+  }
+
+  number(name: string): number | null {
+    const value = this.table('meta').get(textKey(name));
+    return value === undefined ? null : decodeNumber(value);
+  }
+
+  setNumber(name: string, value: number): void {
+    this.table('meta').putSync(textKey(name), encodeNumber(value));
+  }
+
+  /** Takes the next number of a counter; inside a transaction. */
+  take(counter: Counter, count = 1): number {
+    const next = this.number(counter) ?? FIRST[counter];
+    this.setNumber(counter, next + count);
+    return next;
+  }
+
+  close(): Promise<void> {
+    return this.env.close();
+  }
+}
+
+/** Opens the environment in `dir`; readers see each commit from their next event-loop turn on. */
+export function openTables(dir: string, options: { write: boolean }): Tables {
+  const env = open<Buffer, Buffer>({
+    path: dir,
+    readOnly: !options.write,
+    keyEncoding: 'binary',
+    encoding: 'binary',
+    maxDbs: MAX_TABLES,
+    maxReaders: MAX_READERS,
+    // A transaction that returned is on disk; with overlapping syncs it might not be yet.
+    overlappingSync: false,
+  });
+  return new Tables(env);
+}

@@ -1,0 +1,140 @@
+/**
+ * One template as of one version, read through a cache. A (template, version) never changes, so what
+ * was read stays right for as long as it is kept, and all envs of the process share it.
+ */
+import type { Ino, Name } from '../base/ids.ts';
+import { ROOT_INO } from '../base/ids.ts';
+import { COOKIE_START } from '../base/name-hash.ts';
+import type { InodeRecord } from '../codec/inode-record.ts';
+import { decodeInodeNames, decodeNumber, type InodeNames } from '../codec/store-rows.ts';
+import type { LayerEntry } from '../fs/ports.ts';
+import { inoKey, templateDirIno, templateDirKey } from './keys.ts';
+import { ABOVE_ROOT, readLink, scanLinks } from './link-rows.ts';
+import type { CachedRows, RowBudget } from './row-budget.ts';
+import type { Tables } from './tables.ts';
+
+/** Directories of up to this many names are kept whole once they were listed. */
+const WHOLE_MAX = 4096;
+
+/** What is known of one directory: names looked up so far, or (`whole`) all there are, in order. */
+class DirRows implements CachedRows {
+  used = false;
+  names: Map<Name, InodeRecord | null> | null = null;
+  whole: readonly LayerEntry[] | null = null;
+
+  get rows(): number {
+    return this.names?.size ?? 0;
+  }
+
+  evict(): void {
+    this.names = null;
+    this.whole = null;
+  }
+}
+
+export class TemplateView {
+  readonly template: number;
+  readonly version: number;
+  readonly root: InodeRecord | null;
+  private readonly tables: Tables;
+  private readonly budget: RowBudget;
+  /** Every directory that the template has, or had in an earlier version. */
+  private readonly dirs = new Map<Ino, DirRows>();
+
+  constructor(tables: Tables, budget: RowBudget, template: number, version: number) {
+    this.tables = tables;
+    this.budget = budget;
+    this.template = template;
+    this.version = version;
+    const start = templateDirKey(template, 0 as Ino);
+    const end = templateDirKey(template + 1, 0 as Ino);
+    for (const { key, value } of tables.table('templateDirs').getRange({ start, end })) {
+      if (decodeNumber(value) <= version) this.dirs.set(templateDirIno(key), new DirRows());
+    }
+    this.root = readLink(tables.table('links'), template, version, ABOVE_ROOT, '');
+  }
+
+  /** False if the template surely has nothing in `dir`. */
+  touches(dir: Ino): boolean {
+    return this.dirs.has(dir);
+  }
+
+  lookup(dir: Ino, name: Name): InodeRecord | null {
+    const rows = this.dirs.get(dir);
+    if (rows === undefined) return null;
+    rows.used = true;
+    const known = rows.names?.get(name);
+    if (known !== undefined) return known;
+    if (rows.whole !== null) return null;
+    const { template, version } = this;
+    const record = readLink(this.tables.table('links'), template, version, dir, name);
+    const first = rows.names === null;
+    rows.names ??= new Map();
+    rows.names.set(name, record);
+    this.budget.charge(rows, 1, first);
+    return record;
+  }
+
+  /** As Layers.list, of this template alone. */
+  list(dir: Ino, after: number, max: number): readonly LayerEntry[] {
+    const rows = this.dirs.get(dir);
+    if (rows === undefined) return [];
+    rows.used = true;
+    if (rows.whole !== null) return slice(rows.whole, after, max);
+    if (after !== COOKIE_START) return this.scan(dir, after, max);
+    const all = this.scan(dir, COOKIE_START, WHOLE_MAX + 1);
+    // A directory too big to keep: this page of it was read ahead in vain, once per listing.
+    if (all.length > WHOLE_MAX) return slice(all, COOKIE_START, max);
+    this.keepWhole(rows, all);
+    return slice(all, after, max);
+  }
+
+  private scan(dir: Ino, after: number, max: number): LayerEntry[] {
+    return scanLinks(this.tables.table('links'), this.template, this.version, dir, after, max);
+  }
+
+  private keepWhole(rows: DirRows, all: readonly LayerEntry[]): void {
+    const first = rows.names === null;
+    const before = rows.rows;
+    const names = new Map<Name, InodeRecord | null>();
+    for (const { name, record } of all) names.set(name, record);
+    rows.names = names;
+    rows.whole = all;
+    this.budget.charge(rows, names.size - before, first);
+  }
+
+  /** The record of `ino` if it is one of this template's files, in this version or another one. */
+  file(ino: Ino, row: InodeNames): InodeRecord | null {
+    for (const { dir, name } of row.names) {
+      const record = this.lookup(dir, name);
+      if (record?.ino === ino) return record;
+    }
+    return null;
+  }
+
+  /** Of the names the file was given, those it has in this version. */
+  namesOf(ino: Ino, row: InodeNames): { dir: Ino; name: Name }[] {
+    return row.names.filter(({ dir, name }) => this.lookup(dir, name)?.ino === ino);
+  }
+}
+
+/** The row that says which template's file `ino` is; null for a directory's or an unknown ino. */
+export function inodeNames(tables: Tables, ino: Ino): InodeNames | null {
+  if (ino === ROOT_INO) return null;
+  const row = tables.table('inodes').get(inoKey(ino));
+  return row === undefined ? null : decodeInodeNames(row);
+}
+
+/** The entries above `after`: at most `max`, groups of equal cookie whole. */
+function slice(all: readonly LayerEntry[], after: number, max: number): readonly LayerEntry[] {
+  let low = 0;
+  let high = all.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (all[middle]!.cookie <= after) low = middle + 1;
+    else high = middle;
+  }
+  let end = Math.min(low + max, all.length);
+  while (end > low && end < all.length && all[end]!.cookie === all[end - 1]!.cookie) end++;
+  return low === 0 && end === all.length ? all : all.slice(low, end);
+}

@@ -127,7 +127,7 @@ function apply(core: Core, inode: Inode, set: SetAttr): number {
   }
   if (set.uid >= 0) next.uid = set.uid;
   if (set.gid >= 0) next.gid = set.gid;
-  if (isReg(next.mode)) takePrivileges(set, next);
+  if (!isDir(next.mode)) takePrivileges(set, next);
   if (setsTime(set)) {
     const error = setTimes(core, inode, set, next);
     if (error < 0) return error;

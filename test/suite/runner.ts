@@ -1,0 +1,51 @@
+/**
+ * Runs cases on a directory, and prints one JSON line each: `runner.ts posix DIR [FILTER]` makes a
+ * fresh directory per case; `runner.ts template ROOT [FILTER]` runs on a provisioned fixture. It is a
+ * process of its own because a case may hang in the kernel, change ids or the working directory.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { type Case, contextFor } from './case.ts';
+import { posixSuite } from './index.ts';
+
+export interface CaseReport {
+  readonly name: string;
+  readonly milliseconds: number;
+  /** The failure with its stack, or null. */
+  readonly error: string | null;
+}
+
+const print = (value: CaseReport | { starting: string }): void => {
+  fs.writeSync(1, `${JSON.stringify(value)}\n`);
+};
+
+async function runCase(name: string, run: () => void | Promise<void>): Promise<void> {
+  print({ starting: name });
+  const start = performance.now();
+  let error: string | null = null;
+  try {
+    await run();
+  } catch (thrown) {
+    error = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+  }
+  process.chdir('/');
+  print({ name, milliseconds: Math.round(performance.now() - start), error });
+}
+
+async function runPosix(dir: string, wanted: (name: string) => boolean): Promise<void> {
+  let count = 0;
+  for (const [name, run] of posixSuite) {
+    if (!wanted(name)) continue;
+    const own = path.join(dir, `case-${process.pid}-${count++}`);
+    await runCase(name, () => {
+      fs.mkdirSync(own, { mode: 0o755 });
+      return (run satisfies Case)(contextFor(own));
+    });
+    fs.rmSync(own, { recursive: true, force: true });
+  }
+}
+
+const [, , suite, dir, filter = ''] = process.argv;
+process.umask(0o022);
+if (suite === 'posix' && dir) await runPosix(fs.realpathSync(dir), (name) => name.includes(filter));
+else throw new Error('usage: runner.ts posix DIR [FILTER]');

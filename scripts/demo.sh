@@ -1,0 +1,236 @@
+#!/usr/bin/env bash
+# Sets up, then shows the main job on real input: a Debian root file system becomes a template, several
+# envs are mounted from it, programs run inside them, each writes what is its own, the template stays
+# as it was. Ends with a table of what was done and measured. Leaves no mount, process or env behind.
+#
+#   demo.sh [ENVS]    how many envs, 5 if not given
+#
+# Exit codes: 0 shown, 1 something failed, 8 this machine can't.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+COUNT=${1:-5}
+SUITE=bookworm
+CACHE=${XDG_CACHE_HOME:-/var/cache}/byref
+ARCHIVE=$CACHE/debian-12-$(dpkg --print-architecture 2>/dev/null || uname -m).tar
+BYREF=$TREE/bin/byref
+
+main() {
+  bash "$TREE/scripts/setup.sh" --demo
+  [[ $COUNT =~ ^[1-9][0-9]*$ ]] || fail "not a number of envs: $COUNT" 'usage: demo.sh [ENVS]'
+  ROOT=$(mktemp -d "${TMPDIR:-/tmp}/byref-demo-XXXXXX")
+  export BYREF_ROOT=$ROOT/root BYREF_RUN=$ROOT/run BYREF_IDLE_EXIT_MS=500
+  trap clean EXIT
+  trap 'exit 130' INT TERM HUP
+  local names=()
+  for ((n = 1; n <= COUNT; n++)); do names+=("web$n"); done
+
+  build_archive
+  import_template
+  make_envs "${names[@]}"
+  run_programs "${names[@]}"
+  write_privately "${names[@]}"
+  share_the_page_cache "${names[@]}"
+  show_commands "${names[0]}"
+  check_template
+  remove_envs "${names[@]}"
+  print_table
+}
+
+# --- what is shown, step by step ---
+
+build_archive() {
+  title "A Debian 12 root file system"
+  if [ ! -e "$ARCHIVE" ]; then
+    mkdir -p "$CACHE"
+    say "  building it with mmdebstrap, once: $ARCHIVE"
+    timed mmdebstrap --quiet --variant=minbase "$SUITE" "$ARCHIVE.part" $(apt_sources) ||
+      fail 'mmdebstrap failed' 'check the network and the sources of apt.'
+    mv "$ARCHIVE.part" "$ARCHIVE"
+    row 'build the archive' "$ELAPSED ms" "$(mebibytes "$(stat -c %s "$ARCHIVE")")"
+  fi
+  local members
+  members=$(tar -tf "$ARCHIVE" | wc -l)
+  say "  $members members, $(mebibytes "$(stat -c %s "$ARCHIVE")")"
+}
+
+# This machine's own sources, if they are of the same suite: they are the ones that it can reach.
+apt_sources() {
+  grep -ls "\b$SUITE\b" /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} || true
+}
+
+import_template() {
+  title 'The template'
+  timed "$BYREF" init
+  row 'byref init' "$ELAPSED ms" "$(disk_usage "$BYREF_ROOT")"
+  timed "$BYREF" template import debian-12 "$ARCHIVE"
+  object_hashes >"$ROOT/hashes.before"
+  row 'byref template import' "$ELAPSED ms" \
+    "$(wc -l <"$ROOT/hashes.before") objects, $(disk_usage "$BYREF_ROOT")"
+  "$BYREF" template list
+}
+
+make_envs() {
+  title "$# envs from it"
+  local before name
+  before=$(disk_bytes "$BYREF_ROOT")
+  timed create_all "$@"
+  row "byref create, $# envs" "$((ELAPSED / $#)) ms each" \
+    "$((($(disk_bytes "$BYREF_ROOT") - before) / $#)) bytes each"
+  timed "$BYREF" mount "$@"
+  row "byref mount, $# envs" "$((ELAPSED / $#)) ms each" "$(resident) resident"
+  "$BYREF" list
+}
+
+create_all() {
+  local name
+  for name; do "$BYREF" create "$name" --os debian-12; done
+}
+
+run_programs() {
+  title 'Programs run inside, by chroot'
+  local name
+  timed inside "$1" sh -c '. /etc/os-release; echo "  $PRETTY_NAME, $(ls /usr/bin | wc -l) programs in /usr/bin"'
+  timed inside "$1" perl -e 'printf "  perl %vd: %d\n", $^V, eval join "+", 1 .. 1000'
+  row 'perl in an env' "$ELAPSED ms" ''
+  timed inside "$1" dpkg --verify
+  row 'dpkg --verify in an env' "$ELAPSED ms" 'every file of every package as shipped'
+  timed inside "$1" sh -c 'find / -xdev -type f | wc -l | sed "s/^/  files: /"'
+  row 'find / in an env' "$ELAPSED ms" ''
+  for name; do inside "$name" sh -c 'dpkg-query -W | wc -l' | sed "s/^/  $name, packages installed: /"; done
+}
+
+write_privately() {
+  title 'Each env writes what is its own'
+  local name other
+  for name; do
+    inside "$name" sh -c "
+      echo $name >/etc/hostname
+      echo 'greeting of $name' >/etc/motd
+      useradd --create-home user-of-$name
+      rm -rf /usr/share/doc
+      mv /usr/share/perl5 /usr/share/perl5.moved
+      dd if=/dev/zero of=/var/data bs=1M count=1 status=none"
+  done
+  for name; do
+    [ "$(inside "$name" cat /etc/hostname)" = "$name" ] || fail "$name lost its /etc/hostname" 'this is a bug.'
+    inside "$name" getent passwd "user-of-$name" >/dev/null || fail "$name lost its user" 'this is a bug.'
+    for other; do
+      [ "$other" = "$name" ] || ! inside "$other" getent passwd "user-of-$name" >/dev/null ||
+        fail "$other sees a user of $name" 'this is a bug.'
+    done
+  done
+  say "  /etc/hostname, a user, files removed, a directory renamed, 1 MiB written: in each its own"
+  "$BYREF" diff "$1" | sed 's/^/  /' | head -n 12
+  row "private changes, $# envs" '' 'each sees its own, none another'\''s'
+}
+
+# Reads the same libraries in one env after the other; only the first should fill memory.
+share_the_page_cache() {
+  title 'One page cache for all'
+  local name before after growth=()
+  sync
+  echo 1 >/proc/sys/vm/drop_caches
+  for name; do
+    before=$(cached_kibibytes)
+    inside "$name" sh -c 'find /usr/lib -name "*.so*" -type f -exec cat {} + | wc -c' >"$ROOT/read"
+    after=$(cached_kibibytes)
+    growth+=("$(((after - before) / 1024))")
+    say "  $name read $(mebibytes "$(cat "$ROOT/read")"): page cache grew by ${growth[-1]} MiB"
+  done
+  row 'libraries read in all envs' '' \
+    "page cache grew by ${growth[0]} MiB, then ${growth[*]:1}"
+}
+
+show_commands() {
+  title 'What the commands say'
+  "$BYREF" info "$1"
+  "$BYREF" df
+  row 'byref list' "$(millis "$BYREF" list) ms" "node -e 0 takes $(millis node -e 0) ms"
+}
+
+check_template() {
+  title 'The template is as it was'
+  object_hashes >"$ROOT/hashes.after"
+  cmp "$ROOT/hashes.before" "$ROOT/hashes.after" || fail 'an object changed' 'this is a bug.'
+  say "  $(wc -l <"$ROOT/hashes.after") objects have the SHA-256 that they had"
+  row 'objects before and after' '' 'equal, by SHA-256'
+}
+
+remove_envs() {
+  timed "$BYREF" umount "$@"
+  row "byref umount, $# envs" "$((ELAPSED / $#)) ms each" ''
+  timed "$BYREF" destroy "$@" --yes
+  row "byref destroy, $# envs" "$((ELAPSED / $#)) ms each" ''
+}
+
+# --- how ---
+
+title() { printf '\n\033[1m%s\033[0m\n' "$1"; }
+
+# timed COMMAND...: runs it, and sets ELAPSED to milliseconds.
+timed() {
+  local start=${EPOCHREALTIME/[.,]/} status=0
+  "$@" || status=$?
+  ELAPSED=$(((${EPOCHREALTIME/[.,]/} - start) / 1000))
+  return $status
+}
+
+# The median of 9 runs, milliseconds.
+millis() {
+  local run
+  for run in 1 2 3 4 5 6 7 8 9; do
+    timed "$@" >/dev/null
+    echo "$ELAPSED"
+  done | sort -n | sed -n 5p
+}
+
+# inside ENV COMMAND...: runs it in the env's root, away from this machine's settings.
+inside() {
+  local mountpoint
+  mountpoint=$("$BYREF" info "$1" -H -o mountpoint)
+  shift
+  env --ignore-environment LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$mountpoint" "$@"
+}
+
+object_hashes() { (cd "$BYREF_ROOT/objects" && find . -type f -print0 | sort -z | xargs -0 sha256sum); }
+disk_bytes() { du --summarize --block-size=1 "$1" | cut -f 1; }
+disk_usage() { mebibytes "$(disk_bytes "$1")"; }
+mebibytes() { awk -v bytes="$1" 'BEGIN { printf "%.1f MiB", bytes / 1048576 }'; }
+cached_kibibytes() { awk '$1 == "Cached:" { print $2 }' /proc/meminfo; }
+
+# Resident memory of the driver processes of this root.
+resident() {
+  pgrep --full "^byref-driver $BYREF_ROOT" | while read -r pid; do
+    awk '$1 == "VmRSS:" { print $2 }' "/proc/$pid/status"
+  done | awk '{ sum += $1 } END { printf "%d MiB", sum / 1024 }'
+}
+
+ROWS=()
+row() { ROWS+=("$1|$2|$3"); }
+
+print_table() {
+  title 'Done and measured'
+  printf '%s\n' "${ROWS[@]}" | awk -F '|' '
+    { for (i = 1; i <= 3; i++) { cell[NR, i] = $i; if (length($i) > width[i]) width[i] = length($i) } }
+    END { for (r = 1; r <= NR; r++)
+      printf "  %-*s  %*s  %s\n", width[1], cell[r, 1], width[2], cell[r, 2], cell[r, 3] }'
+}
+
+# Whatever happened: no mount, no process, no file is left.
+clean() {
+  local status=$?
+  trap - EXIT
+  if [ -e "$BYREF_ROOT/meta" ]; then "$BYREF" umount --all >/dev/null 2>&1 || true; fi
+  awk '{ print $2 }' /proc/self/mounts | grep "^$ROOT/" | sort -r | while read -r mountpoint; do
+    umount --lazy "$mountpoint" || true
+  done
+  for _ in $(seq 50); do
+    pgrep --full "^byref-[a-z]+ $BYREF_ROOT" >/dev/null || break
+    sleep 0.1
+  done
+  rm -rf --one-file-system "$ROOT" "$ARCHIVE.part"
+  exit "$status"
+}
+
+main "$@"

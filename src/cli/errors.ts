@@ -1,5 +1,4 @@
 import { ByrefError } from '../base/error.ts';
-import { EXIT } from '../base/exit-codes.ts';
 
 /**
  * Prints what went wrong on stderr, and returns the exit code. For people two lines, what and what to
@@ -31,17 +30,4 @@ function fromErrno(error: unknown): ByrefError {
   }
   const hint = 'this is a bug in byref: please report it with the text below';
   return new ByrefError('error', message || String(error), hint, { cause: error });
-}
-
-/** For loops over several operands: goes on after an error, and the worst exit code counts. */
-export class ExitCode {
-  private code: number = EXIT.ok;
-
-  note(code: number): void {
-    if (code !== EXIT.ok) this.code = code;
-  }
-
-  set(): void {
-    process.exitCode = this.code;
-  }
 }

@@ -28,7 +28,6 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 const words = process.argv.slice(2);
-// Not awaited: the bundle is CommonJS (scripts/bundle.mjs).
-void main(words).catch((error: unknown) => {
+main(words).catch((error: unknown) => {
   process.exitCode = reportError(error, words.includes('--json'));
 });

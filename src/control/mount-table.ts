@@ -10,10 +10,10 @@ export interface EnvMount {
 }
 
 /** What an env's mount shows as its file system's type. */
-export const MOUNT_TYPE = 'fuse.byref';
+const MOUNT_TYPE = 'fuse.byref';
 
-/** What an env's mount shows as its device, in df(1) and mount(8): unique on a machine. */
-export const mountSource = (root: string, env: number): string =>
+/** Its device, as df(1) and mount(8) show it, is `byref:` and this: unique on a machine. */
+export const mountLabel = (root: string, env: number): string =>
   path.join(root, 'envs', String(env));
 
 /**
@@ -21,7 +21,7 @@ export const mountSource = (root: string, env: number): string =>
  * kernel's table: a mount whose driver hangs makes no difference.
  */
 export function envMounts(root: string): Map<number, EnvMount> {
-  const prefix = path.join(root, 'envs') + path.sep;
+  const prefix = `byref:${path.join(root, 'envs')}${path.sep}`;
   const mounts = new Map<number, EnvMount>();
   for (const line of readFileSync('/proc/self/mountinfo', 'latin1').split('\n')) {
     if (!line.includes(` ${MOUNT_TYPE} `)) continue;
@@ -32,7 +32,15 @@ export function envMounts(root: string): Map<number, EnvMount> {
   return mounts;
 }
 
-/** `36 35 0:45 / /mnt rw,noatime shared:1 - fuse.byref /root/envs/7 rw,...` */
+/** Mount points below `mountpoint`, of any type: they keep it busy. */
+export function mountsBelow(mountpoint: string): string[] {
+  return readFileSync('/proc/self/mountinfo', 'latin1')
+    .split('\n')
+    .map((line) => unescape(line.split(' ')[4] ?? ''))
+    .filter((path) => path.startsWith(`${mountpoint}/`));
+}
+
+/** `36 35 0:45 / /mnt rw,noatime shared:1 - fuse.byref byref:/root/envs/7 rw,...` */
 function parse(line: string, prefix: string): EnvMount | null {
   const [before = '', after = ''] = line.split(' - ');
   const fields = before.split(' ');

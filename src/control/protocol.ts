@@ -40,8 +40,6 @@ export type Transport = 'kernel' | 'fuse-native';
 
 export interface MountRequest {
   readonly env: number;
-  /** The env's name, for messages and logs. */
-  readonly name: string;
   /** Absolute path of an existing directory. */
   readonly mountpoint: string;
   readonly transport: Transport;
@@ -76,8 +74,6 @@ export type DriverVerbs = {
   readonly status: Verb<null, DriverStatus>;
   /** Answered when the mount is served and the holder has its descriptor too. */
   readonly mount: Verb<MountRequest, MountedEnv>;
-  /** Writes the env's journal into its link table, so that others may read it as of now. */
-  readonly checkpoint: Verb<{ readonly env: number }, null>;
   /** Answered as soon as the env is not served (any more): its delta is closed. */
   readonly closed: Verb<{ readonly env: number }, null>;
   /** Ends the process; refused (busy) while it serves a mount, unless forced. */

@@ -5,7 +5,7 @@ import { guardFaults } from '../observe/fault-guard.ts';
 import { openLog } from '../observe/log.ts';
 import { Holder } from './holder.ts';
 import { IdleExit } from './idle-exit.ts';
-import { beTheOnlyOne, endOnSignal } from './process.ts';
+import { beTheOnlyOne, endOnSignal, startOrExit } from './process.ts';
 
 /** How often to look for devices that a dead driver left and nobody mounts any more. */
 const SWEEP_MS = 30_000;
@@ -33,4 +33,4 @@ async function main(root: string): Promise<void> {
 
 const [root] = process.argv.slice(2);
 if (!root) throw new Error('usage: byref-holder ROOT');
-await main(root);
+await startOrExit(() => main(root));

@@ -12,6 +12,18 @@ export function beTheOnlyOne(files: ProcessFiles, log: Log): void {
   process.exit(ALREADY_RUNNING);
 }
 
+/** A process that could not start says why, and ends: whoever started it is waiting. */
+export async function startOrExit(start: () => Promise<void>): Promise<void> {
+  try {
+    await start();
+  } catch (error) {
+    process.stderr.write(
+      `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+    );
+    process.exit(1);
+  }
+}
+
 /**
  * SIGTERM and SIGINT ask to end, and are heard only by a process that serves nothing: ending a driver
  * under its mounts would make every program in them fail. SIGKILL remains, and is survived.

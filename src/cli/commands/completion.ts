@@ -1,3 +1,21 @@
-export default function build(): never {
-  throw new Error('soon');
+import type { Command } from 'commander';
+import { ByrefError } from '../../base/error.ts';
+import { bashScript, fishScript, zshScript } from '../completion-scripts.ts';
+import { define } from '../command.ts';
+
+const SCRIPTS: Readonly<Record<string, () => string>> = {
+  bash: bashScript,
+  zsh: zshScript,
+  fish: fishScript,
+};
+
+export default function build(): Command {
+  return define('completion <shell>', 'Print a completion script: bash, zsh or fish.').action(
+    (shell: string) => {
+      const script = SCRIPTS[shell];
+      if (!script)
+        throw new ByrefError('usage', `no such shell: ${shell}`, 'use bash, zsh or fish');
+      process.stdout.write(script());
+    },
+  );
 }

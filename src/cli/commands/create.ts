@@ -1,3 +1,42 @@
-export default function build(): never {
-  throw new Error('soon');
+import type { Command } from 'commander';
+import { createEnv } from '../../env/create.ts';
+import { summaryOf } from '../../env/summary.ts';
+import { contextOf, define } from '../command.ts';
+import { withStore } from '../session.ts';
+import { printJson } from '../table.ts';
+
+interface Options {
+  readonly os: string;
+  readonly app: readonly string[];
+}
+
+const append = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+
+export default function build(): Command {
+  return define('create <env>', 'Make an env from one OS template and any app templates.')
+    .requiredOption(
+      '--os <template>',
+      'NAME (follows its current version) or NAME@VERSION (pinned)',
+    )
+    .option<readonly string[]>(
+      '--app <template>',
+      'an app template on top; may be repeated',
+      append,
+      [],
+    )
+    .action(async (name: string, options: Options) => {
+      const context = contextOf(options);
+      await withStore(context, 'write', (store) => {
+        const row = createEnv(store, { name, os: options.os, apps: options.app });
+        const state = {
+          row,
+          state: 'stopped',
+          mount: null,
+          served: null,
+          driverPid: null,
+        } as const;
+        if (context.json) printJson(summaryOf(state));
+        else process.stdout.write(`created ${row.name} (id ${row.id})\n`);
+      });
+    });
 }

@@ -1,3 +1,24 @@
-export default function build(): never {
-  throw new Error('soon');
+import type { Command } from 'commander';
+import { destroyEnv } from '../../env/destroy.ts';
+import { contextOf, define } from '../command.ts';
+import { chooseEnvs, forEachEnv } from '../each-env.ts';
+import { withStore } from '../session.ts';
+
+export default function build(): Command {
+  return define('destroy <env...>', 'Remove envs and all they hold; their templates stay.')
+    .option('-f, --force', 'unmount first: programs that use it get errors')
+    .action(async (names: string[], options: { force?: boolean }) => {
+      const context = contextOf(options);
+      await withStore(context, 'write', (store) =>
+        forEachEnv(
+          context,
+          chooseEnvs(store, names, false),
+          async (row) => {
+            await destroyEnv(store, row, options.force ?? false);
+            return { env: row.id, name: row.name, destroyed: true };
+          },
+          ({ name }) => `${name}: destroyed`,
+        ),
+      );
+    });
 }

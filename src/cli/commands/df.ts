@@ -1,3 +1,43 @@
-export default function build(): never {
-  throw new Error('soon');
+import type { Command } from 'commander';
+import { type EnvUsage, envUsage } from '../../env/usage.ts';
+import { contextOf, define } from '../command.ts';
+import { withStore } from '../session.ts';
+import { formatSize } from '../size.ts';
+import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';
+
+interface Row extends EnvUsage {
+  readonly name: string;
+}
+
+/** Sizes for people on a terminal, in bytes for programs. */
+const size = (bytes: number): string => (process.stdout.isTTY ? formatSize(bytes) : String(bytes));
+
+const COLUMNS: readonly Column<Row>[] = [
+  { field: 'name', standard: true, text: (row) => row.name },
+  { field: 'apparent', standard: true, right: true, text: (row) => size(row.apparentBytes) },
+  { field: 'private', standard: true, right: true, text: (row) => size(row.privateBytes) },
+  { field: 'shared', standard: true, right: true, text: (row) => size(row.sharedBytes) },
+  { field: 'files', standard: false, right: true, text: (row) => String(row.privateFiles) },
+];
+
+export default function build(): Command {
+  const command = define(
+    'df [env]',
+    'Show apparent, private and shared bytes of an env, or of all.',
+  );
+  tableOptions(
+    command,
+    COLUMNS.map(({ field }) => field),
+  );
+  return command.action(async (name: string | undefined, options: TableOptions) => {
+    const context = contextOf(options);
+    const rows = await withStore(context, 'read', (store) =>
+      (name === undefined ? store.envs() : [store.needEnv(name)]).map((row) => ({
+        name: row.name,
+        ...envUsage(store, row),
+      })),
+    );
+    if (context.json) printJson(rows);
+    else printTable(rows, COLUMNS, options);
+  });
 }

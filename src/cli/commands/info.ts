@@ -1,3 +1,43 @@
-export default function build(): never {
-  throw new Error('soon');
+import type { Command } from 'commander';
+import { type EnvInfo, envInfo } from '../../env/info.ts';
+import { contextOf, define } from '../command.ts';
+import { withStore } from '../session.ts';
+import { formatSize } from '../size.ts';
+import { printFields, printJson } from '../table.ts';
+
+export default function build(): Command {
+  return define('info <env>', 'Show one env: its stack, its mount, and what it holds.').action(
+    async (name: string, options: object) => {
+      const context = contextOf(options);
+      const info = await withStore(context, 'read', (store) => envInfo(store, store.needEnv(name)));
+      if (context.json) printJson(info);
+      else printFields(fields(info));
+    },
+  );
+}
+
+function fields(info: EnvInfo): [string, string][] {
+  const stack = info.stack.map(
+    ({ template, version, pinned }) => `${template}@${version}${pinned ? ' (pinned)' : ''}`,
+  );
+  const pid = (value: number | null): string => (value === null ? '' : String(value));
+  return [
+    ['name', info.name],
+    ['id', String(info.id)],
+    ['state', info.state],
+    ['stack', stack.join(', ')],
+    ['created', info.created],
+    ['mountpoint', info.mountpoint ?? ''],
+    ['since', info.mountedSince ?? ''],
+    ['transport', info.transport ?? ''],
+    ['passthrough', info.passthrough === null ? '' : info.passthrough ? 'yes' : 'no'],
+    ['shard', String(info.shard)],
+    ['driver', pid(info.driverPid)],
+    ['holder', pid(info.holderPid)],
+    ['apparent', formatSize(info.apparentBytes)],
+    ['shared', `${formatSize(info.sharedBytes)} in ${info.sharedFiles} files`],
+    ['private', `${formatSize(info.privateBytes)} in ${info.privateFiles} files`],
+    ['inodes', `${info.inodes} changed`],
+    ['damage', info.damage ?? ''],
+  ];
 }

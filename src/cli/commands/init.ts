@@ -1,3 +1,34 @@
-export default function build(): never {
-  throw new Error('soon');
+import { availableParallelism } from 'node:os';
+import type { Command } from 'commander';
+import { fileSystemChecks } from '../../doctor/file-system.ts';
+import { initRoot } from '../../store/store.ts';
+import { contextOf, define } from '../command.ts';
+import { parseCount } from '../numbers.ts';
+import { printJson } from '../table.ts';
+
+/** More drivers than this rarely help: most work is the kernel's. */
+const SHARDS_MAX_DEFAULT = 4;
+
+export default function build(): Command {
+  return define('init', 'Make a root: the directory that holds templates, envs and all objects.')
+    .option(
+      '--shards <n>',
+      'driver processes that envs are spread over (CPUs, at most 4)',
+      parseCount,
+    )
+    .action(async (options: { shards?: number }) => {
+      const { root, json } = contextOf(options);
+      const shards = options.shards ?? Math.min(availableParallelism(), SHARDS_MAX_DEFAULT);
+      await initRoot(root, { shards });
+      const checks = await fileSystemChecks(root);
+      if (json) {
+        printJson({ root, shards, checks });
+        return;
+      }
+      process.stdout.write(`made ${root}, with ${shards} shard${shards === 1 ? '' : 's'}\n`);
+      for (const { name, found, cost } of checks) {
+        if (name.startsWith('root.'))
+          process.stdout.write(`  ${name}: ${found}${cost && `: ${cost}`}\n`);
+      }
+    });
 }

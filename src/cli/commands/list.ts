@@ -1,3 +1,33 @@
-export default function build(): never {
-  throw new Error('soon');
+import type { Command } from 'commander';
+import { envStates } from '../../env/state.ts';
+import { type EnvSummary, summaryOf } from '../../env/summary.ts';
+import { contextOf, define } from '../command.ts';
+import { withStore } from '../session.ts';
+import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';
+
+const COLUMNS: readonly Column<EnvSummary>[] = [
+  { field: 'name', standard: true, text: (env) => env.name },
+  { field: 'state', standard: true, text: (env) => env.state },
+  { field: 'os', standard: true, text: (env) => env.os },
+  { field: 'apps', standard: true, text: (env) => env.apps.join(',') },
+  { field: 'shard', standard: false, right: true, text: (env) => String(env.shard) },
+  { field: 'mountpoint', standard: true, text: (env) => env.mountpoint ?? '' },
+  { field: 'created', standard: true, text: (env) => env.created },
+  { field: 'id', standard: false, right: true, text: (env) => String(env.id) },
+];
+
+export default function build(): Command {
+  const command = define('list', 'List envs.');
+  tableOptions(
+    command,
+    COLUMNS.map(({ field }) => field),
+  );
+  return command.action(async (options: TableOptions) => {
+    const context = contextOf(options);
+    const envs = await withStore(context, 'read', async (store) =>
+      (await envStates(store, store.envs())).map(summaryOf),
+    );
+    if (context.json) printJson(envs);
+    else printTable(envs, COLUMNS, options);
+  });
 }

@@ -1,3 +1,49 @@
-export default function build(): never {
-  throw new Error('soon');
+import path from 'node:path';
+import type { Command } from 'commander';
+import { ByrefError } from '../../base/error.ts';
+import { type MountOptions, mountEnv } from '../../env/mount.ts';
+import { contextOf, define } from '../command.ts';
+import { chooseEnvs, forEachEnv } from '../each-env.ts';
+import { withStore } from '../session.ts';
+
+interface Options {
+  readonly passthrough: boolean;
+  readonly transport: string;
+  readonly at?: string;
+  readonly all?: boolean;
+}
+
+export default function build(): Command {
+  return define(
+    'mount [env...]',
+    'Mount envs; each is served by a driver that outlives the command.',
+  )
+    .option('-a, --all', 'every env')
+    .option('--no-passthrough', 'the driver does all reads and writes')
+    .option('--transport <name>', 'kernel, or fuse-native (libfuse 2)', 'kernel')
+    .option('--at <dir>', 'where to mount one env (<root>/mnt/<env>)')
+    .action(async (names: string[], options: Options) => {
+      const context = contextOf(options);
+      const settings = mountOptions(names, options);
+      await withStore(context, 'read', (store) =>
+        forEachEnv(
+          context,
+          chooseEnvs(store, names, options.all ?? false),
+          (row) => mountEnv(store, row, settings),
+          ({ name, mountpoint, already }) =>
+            `${name}: mounted ${already ? 'already ' : ''}on ${mountpoint}`,
+        ),
+      );
+    });
+}
+
+function mountOptions(names: readonly string[], options: Options): MountOptions {
+  const { passthrough, transport, at } = options;
+  if (transport !== 'kernel' && transport !== 'fuse-native') {
+    throw new ByrefError('usage', `no such transport: ${transport}`, 'use kernel or fuse-native');
+  }
+  if (at !== undefined && names.length !== 1) {
+    throw new ByrefError('usage', '--at mounts one env', 'name exactly one env');
+  }
+  return { passthrough, transport, at: at === undefined ? null : path.resolve(at) };
 }

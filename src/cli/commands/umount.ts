@@ -1,3 +1,43 @@
-export default function build(): never {
-  throw new Error('soon');
+import type { Command } from 'commander';
+import { envMounts } from '../../control/mount-table.ts';
+import { type UmountOutcome, umountEnv } from '../../env/umount.ts';
+import { contextOf, define } from '../command.ts';
+import { chooseEnvs, forEachEnv } from '../each-env.ts';
+import { withStore } from '../session.ts';
+
+interface Options {
+  readonly lazy?: boolean;
+  readonly force?: boolean;
+  readonly all?: boolean;
+}
+
+const TEXT: Record<UmountOutcome, string> = {
+  unmounted: 'unmounted',
+  detached: 'detached; ends when the last program lets go of it',
+  'not-mounted': 'not mounted',
+};
+
+export default function build(): Command {
+  return define('umount [env...]', 'Unmount envs, and wait until all they wrote is in place.')
+    .option('-a, --all', 'every env that is mounted')
+    .option('-l, --lazy', 'detach now; it ends when nobody uses it any more')
+    .option('-f, --force', 'end it now: programs that use it get errors')
+    .action(async (names: string[], options: Options) => {
+      const context = contextOf(options);
+      const { lazy = false, force = false, all = false } = options;
+      await withStore(context, 'read', (store) => {
+        const mounts = envMounts(store.root);
+        const rows = chooseEnvs(store, names, all).filter(({ id }) => !all || mounts.has(id));
+        return forEachEnv(
+          context,
+          rows,
+          async (row) => ({
+            env: row.id,
+            name: row.name,
+            outcome: await umountEnv(store, row, { lazy, force }),
+          }),
+          ({ name, outcome }) => `${name}: ${TEXT[outcome]}`,
+        );
+      });
+    });
 }

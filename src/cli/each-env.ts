@@ -1,0 +1,38 @@
+import { ByrefError } from '../base/error.ts';
+import type { EnvRow, Store } from '../store/store.ts';
+import { reportError } from './errors.ts';
+import type { Context } from './command.ts';
+import { printJson } from './table.ts';
+
+/** The named envs, or with --all every one. */
+export function chooseEnvs(store: Store, names: readonly string[], all: boolean): EnvRow[] {
+  if (all && names.length > 0) throw new ByrefError('usage', '--all takes no names', 'drop one');
+  if (all) return store.envs();
+  if (names.length === 0) throw new ByrefError('usage', 'no env named', 'name one, or say --all');
+  return names.map((name) => store.needEnv(name));
+}
+
+/**
+ * Does `work` to each env; an error with one is reported and does not stop the others, and the last
+ * one's exit code is the command's. With --json the results are one array, in the order of the envs,
+ * without those that failed.
+ */
+export async function forEachEnv<T>(
+  context: Context,
+  rows: readonly EnvRow[],
+  work: (row: EnvRow) => Promise<T>,
+  text: (result: T, row: EnvRow) => string,
+): Promise<void> {
+  const results: T[] = [];
+  for (const row of rows) {
+    try {
+      const result = await work(row);
+      results.push(result);
+      const line = context.json ? '' : text(result, row);
+      if (line !== '') process.stdout.write(`${line}\n`);
+    } catch (error) {
+      process.exitCode = reportError(error, context.json);
+    }
+  }
+  if (context.json) printJson(results);
+}

@@ -1,0 +1,8 @@
+import { ByrefError } from '../base/error.ts';
+
+/** A whole number above 0, for commander. */
+export function parseCount(text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new ByrefError('usage', `"${text}" is no count`, 'give a whole number above 0');
+}

@@ -1,0 +1,45 @@
+import { mkdirSync, rmdirSync } from 'node:fs';
+import { ByrefError } from '../base/error.ts';
+import type { EnvDelta } from '../delta/env-delta.ts';
+import { openDelta } from '../delta/open-delta.ts';
+import type { Layers } from '../fs/ports.ts';
+import type { Log } from '../observe/log.ts';
+import { type EnvRow, envDir, type Store } from '../store/store.ts';
+
+/** What an env is made of while it is served. */
+export interface EnvParts {
+  readonly row: EnvRow;
+  readonly layers: Layers;
+  readonly delta: EnvDelta;
+}
+
+/**
+ * Takes the env's lock and opens its delta and its templates.
+ * @throws ByrefError 'notFound', 'locked', 'corrupt'
+ */
+export async function openEnv(store: Store, env: number, log: Log): Promise<EnvParts> {
+  // The directory of an env that was never mounted does not exist yet.
+  const directory = envDir(store.root, store.needEnv(env).id);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const delta = await openDelta(directory, {
+    openObject: (id) => store.objects.open(id),
+    onError: (error) => log.error({ env, err: error }, 'delta'),
+  });
+  try {
+    // Read again under the lock: a destroy takes the row away under the same lock.
+    const row = store.needEnv(env);
+    return { row, layers: store.layers(store.resolveStack(row)), delta };
+  } catch (error) {
+    await delta.close();
+    if (error instanceof ByrefError && error.code === 'notFound') removeEmpty(directory);
+    throw error;
+  }
+}
+
+function removeEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    // Whoever destroyed the env removes it.
+  }
+}

@@ -1,0 +1,160 @@
+import { ByrefError } from '../base/error.ts';
+import { VERSION } from '../base/version.ts';
+import type { DriverStatus, DriverVerbs, MountedEnv, MountRequest } from '../control/protocol.ts';
+import type { Handlers } from '../control/server.ts';
+import type { FaultCount } from '../observe/fault-guard.ts';
+import type { Log } from '../observe/log.ts';
+import type { Store } from '../store/store.ts';
+import { type EnvParts, openEnv } from './env-parts.ts';
+import type { HolderLink } from './holder-link.ts';
+import { type ServedEnv, serveKernel } from './served-env.ts';
+
+/** What a shard is made with. */
+export interface ShardParts {
+  readonly store: Store;
+  readonly shard: number;
+  readonly holder: HolderLink;
+  readonly log: Log;
+  readonly faults: FaultCount;
+  /** Called after each mount and each end of one. */
+  readonly onChange: () => void;
+}
+
+/**
+ * The envs that this process serves.
+ *
+ * An env is in `live` from the request to mount it until its delta is closed: being mounted, served
+ * or being closed. Requests about one env wait for each other by that entry.
+ */
+export class Shard {
+  private readonly parts: ShardParts;
+  private readonly live = new Map<number, LiveEnv>();
+
+  constructor(parts: ShardParts) {
+    this.parts = parts;
+  }
+
+  get size(): number {
+    return this.live.size;
+  }
+
+  handlers(stop: () => void): Handlers<DriverVerbs> {
+    return {
+      status: () => Promise.resolve(this.status()),
+      mount: (request) => this.mount(request),
+      closed: async ({ env }) => {
+        await this.live.get(env)?.closed;
+        return null;
+      },
+      stop: (args) => this.stop(args.force, stop),
+    };
+  }
+
+  private status(): DriverStatus {
+    const { store, shard, faults } = this.parts;
+    const envs = [...this.live.values()].flatMap(({ served }) => (served ? [served.info] : []));
+    const { pid } = process;
+    return { pid, root: store.root, shard, version: VERSION, envs, faults: faults.value };
+  }
+
+  private async mount(request: MountRequest): Promise<MountedEnv> {
+    const { env } = request;
+    const before = this.live.get(env);
+    if (before?.ending) await before.closed;
+    if (this.live.has(env)) {
+      const message = `env ${env} is being mounted already`;
+      throw new ByrefError('busy', message, 'wait for the other command, then see byref list');
+    }
+    const live = new LiveEnv();
+    this.live.set(env, live);
+    try {
+      return await this.bringUp(live, request);
+    } catch (error) {
+      this.forget(env, live);
+      throw error;
+    }
+  }
+
+  private async bringUp(live: LiveEnv, request: MountRequest): Promise<MountedEnv> {
+    const { store, holder, log, shard } = this.parts;
+    const { env, mountpoint } = request;
+    const parts = await openEnv(store, env, log);
+    try {
+      const served = await serve(store.root, parts, request, log);
+      // INVARIANT: two processes hold the descriptor before anybody is told of the mount.
+      try {
+        if (served.device >= 0) await holder.hold({ env, mountpoint, shard, fd: served.device });
+      } catch (error) {
+        await served.abort(() => Promise.resolve());
+        throw error;
+      }
+      live.served = served;
+      log.info({ ...served.info, stack: parts.row.stack }, 'mounted');
+      void served.ended.then((errno) => this.takeDown(live, parts, errno));
+      this.parts.onChange();
+      return served.info;
+    } catch (error) {
+      await parts.delta.close();
+      throw error;
+    }
+  }
+
+  /** The mount is gone: close what was open, and let the holder's copy go. */
+  private async takeDown(live: LiveEnv, { row, delta }: EnvParts, errno: number): Promise<void> {
+    const { holder, log } = this.parts;
+    live.ending = true;
+    log.info({ env: row.id, name: row.name, errno }, 'unmounted');
+    try {
+      await delta.close();
+      await holder.drop(row.id);
+    } finally {
+      this.forget(row.id, live);
+    }
+  }
+
+  private forget(env: number, live: LiveEnv): void {
+    this.live.delete(env);
+    live.becomeClosed();
+    this.parts.onChange();
+  }
+
+  private async stop(force: boolean, stop: () => void): Promise<null> {
+    if (this.live.size > 0 && !force) {
+      const message = `the driver of shard ${this.parts.shard} serves ${this.live.size} mounts`;
+      throw new ByrefError('busy', message, 'unmount them first: byref umount --all');
+    }
+    const { holder } = this.parts;
+    for (const { served } of this.live.values()) {
+      await served?.abort(() => holder.drop(served.info.env));
+    }
+    await Promise.all([...this.live.values()].map(({ closed }) => closed));
+    setImmediate(stop);
+    return null;
+  }
+}
+
+/** One env's way through this process. */
+class LiveEnv {
+  served: ServedEnv | null = null;
+  ending = false;
+  /** Resolves when this process has nothing of the env any more. */
+  readonly closed: Promise<void>;
+  becomeClosed!: () => void;
+
+  constructor() {
+    this.closed = new Promise((resolve) => {
+      this.becomeClosed = resolve;
+    });
+  }
+}
+
+async function serve(
+  root: string,
+  parts: EnvParts,
+  request: MountRequest,
+  log: Log,
+): Promise<ServedEnv> {
+  if (request.transport === 'kernel') return serveKernel(root, parts, request, log);
+  const { serveFuseNative } = await import('./serve-fuse-native.ts');
+  return serveFuseNative(parts, request);
+}

@@ -1,0 +1,54 @@
+import { existsSync, readdirSync, rmSync, rmdirSync } from 'node:fs';
+import path from 'node:path';
+import { ByrefError } from '../base/error.ts';
+import { EnvLock } from '../delta/env-lock.ts';
+import { type EnvRow, envDir, envsDir, mountDir, type Store } from '../store/store.ts';
+import { envState } from './state.ts';
+import { umountEnv } from './umount.ts';
+
+/** Removes an env and all it holds. The store is open for writing. @throws ByrefError 'busy', 'locked' */
+export async function destroyEnv(store: Store, row: EnvRow, force: boolean): Promise<void> {
+  await ensureUnmounted(store, row, force);
+  const directory = envDir(store.root, row.id);
+  // Under the env's lock, no driver can be opening it meanwhile.
+  const lock = existsSync(directory) ? EnvLock.acquire(directory) : null;
+  // The row goes first: a crash after it leaves files of an env that does not exist, which the next
+  // destroy sweeps; never an env without its files.
+  store.removeEnv(row.id);
+  rmSync(directory, { recursive: true, force: true });
+  await lock?.release(false);
+  removeMountDir(mountDir(store.root, row.name));
+  sweep(store);
+}
+
+async function ensureUnmounted(store: Store, row: EnvRow, force: boolean): Promise<void> {
+  const { state, mount } = await envState(store, row);
+  if (state === 'stopped') return;
+  if (!force) {
+    const where = mount ? ` on ${mount.mountpoint}` : '';
+    const hint = `unmount it first (byref umount ${row.name}), or add --force`;
+    throw new ByrefError('busy', `${row.name} is mounted${where}`, hint);
+  }
+  if ((await umountEnv(store, row, { lazy: false, force: true })) === 'detached') {
+    const hint = `see which programs use it: byref info ${row.name}`;
+    throw new ByrefError('busy', `${row.name} is still in use`, hint);
+  }
+}
+
+/** Not recursively: what somebody put below it is not ours. */
+function removeMountDir(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    // Gone already, or in use by somebody.
+  }
+}
+
+/** Removes directories of envs whose row is gone. Ids are never used again, so none can come back. */
+function sweep(store: Store): void {
+  const root = envsDir(store.root);
+  for (const name of readdirSync(root)) {
+    if (!/^\d+$/.test(name) || store.env(Number(name)) !== null) continue;
+    rmSync(path.join(root, name), { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,49 @@
+import type { EnvRow, Store } from '../store/store.ts';
+import type { EnvState, State } from './state.ts';
+
+/** One env as `byref list` shows it; the names are those of --json. */
+export interface EnvSummary {
+  readonly id: number;
+  readonly name: string;
+  readonly state: State;
+  /** NAME, or NAME@VERSION where the env is pinned to a version. */
+  readonly os: string;
+  readonly apps: readonly string[];
+  readonly shard: number;
+  /** null where it is not mounted. */
+  readonly mountpoint: string | null;
+  /** ISO 8601, UTC. */
+  readonly created: string;
+}
+
+export function summaryOf({ row, state, mount }: EnvState): EnvSummary {
+  const [os = '', ...apps] = row.stack.map(({ template, pinned }) =>
+    pinned === null ? template : `${template}@${pinned}`,
+  );
+  return {
+    id: row.id,
+    name: row.name,
+    state,
+    os,
+    apps,
+    shard: row.shard,
+    mountpoint: mount?.mountpoint ?? null,
+    created: new Date(row.createdMs).toISOString(),
+  };
+}
+
+/** One template of an env's stack, with the version that the env sees now. */
+export interface StackedTemplate {
+  readonly template: string;
+  readonly version: number;
+  readonly pinned: boolean;
+}
+
+/** Bottom (the OS template) first. */
+export function stackOf(store: Store, row: EnvRow): StackedTemplate[] {
+  return store.resolveStack(row).map(({ version }, i) => ({
+    template: row.stack[i]!.template,
+    version,
+    pinned: row.stack[i]!.pinned !== null,
+  }));
+}

@@ -1,0 +1,95 @@
+import { EBUSY, EINVAL, ENOENT } from '../base/errno.ts';
+import { ByrefError } from '../base/error.ts';
+import { PeerGone } from '../control/client.ts';
+import { type EnvMount, mountsBelow } from '../control/mount-table.ts';
+import { native } from '../native/binding.ts';
+import type { EnvRow, Store } from '../store/store.ts';
+import { findDriver, findHolder } from './spawn.ts';
+import { envState } from './state.ts';
+import { describeUsers, mountUsers } from './users.ts';
+
+const MNT_FORCE = 1;
+const MNT_DETACH = 2;
+const UMOUNT_NOFOLLOW = 8;
+
+/** How long a lazily detached env may take to end before the command returns without it. */
+const LAZY_WAIT_MS = 1_000;
+/** How long the driver may take for the last checkpoint. */
+const CLOSE_TIMEOUT_MS = 120_000;
+
+export interface UmountOptions {
+  /** Take it out of the tree now; it ends when nobody uses it any more. */
+  readonly lazy: boolean;
+  /** End it now: programs that use it get errors. */
+  readonly force: boolean;
+}
+
+/** unmounted: all is closed. detached: out of the tree, still in use. not-mounted: nothing to do. */
+export type UmountOutcome = 'unmounted' | 'detached' | 'not-mounted';
+
+/** Unmounts an env, and waits until its driver has closed it. One that is not mounted is no error. */
+export async function umountEnv(
+  store: Store,
+  row: EnvRow,
+  options: UmountOptions,
+): Promise<UmountOutcome> {
+  const { state, mount } = await envState(store, row);
+  if (mount !== null && state === 'dead') await bury(store.root, row, mount);
+  else if (mount !== null) detach(row, mount, options);
+  else if (state === 'stopped') return 'not-mounted';
+  const timeout = mount === null || options.lazy ? LAZY_WAIT_MS : CLOSE_TIMEOUT_MS;
+  return (await waitClosed(store.root, row, timeout)) ? 'unmounted' : 'detached';
+}
+
+function detach(row: EnvRow, { mountpoint }: EnvMount, { lazy, force }: UmountOptions): void {
+  const flags = force ? MNT_FORCE | MNT_DETACH : lazy ? MNT_DETACH : 0;
+  const result = native.umount(mountpoint, UMOUNT_NOFOLLOW | flags);
+  if (result === -EBUSY) throw busy(row, mountpoint);
+  // Somebody else was faster.
+  if (result === 0 || result === -EINVAL || result === -ENOENT) return;
+  const message = `umount of ${mountpoint} failed (errno ${-result})`;
+  throw new ByrefError('error', message, 'run byref as root; or try: byref umount --lazy');
+}
+
+function busy(row: EnvRow, mountpoint: string): ByrefError {
+  const below = mountsBelow(mountpoint);
+  const users = mountUsers(mountpoint);
+  const parts = [
+    below.length > 0 ? `mounts below it: ${below.join(', ')}` : '',
+    users.length > 0 ? `used by ${describeUsers(users)}` : '',
+  ].filter((part) => part !== '');
+  const who = parts.length > 0 ? `: ${parts.join('; ')}` : '';
+  const hint = 'end those, or detach it with --lazy, or make them fail with --force';
+  return new ByrefError('busy', `${row.name} is in use${who}`, hint);
+}
+
+/**
+ * The mount of a driver that died: what waits in it for an answer gets an error once the last descriptor of
+ * its connection, the holder's, is closed. Only then is it unmounted, so that nothing waits there.
+ */
+async function bury(root: string, row: EnvRow, { mountpoint }: EnvMount): Promise<void> {
+  const holder = await findHolder(root);
+  try {
+    await holder?.call('drop', { env: row.id });
+  } catch (error) {
+    if (!(error instanceof PeerGone)) throw error;
+  } finally {
+    holder?.close();
+  }
+  detach(row, { env: row.id, mountpoint, connection: 0 }, { lazy: true, force: false });
+}
+
+/** True when the driver has nothing of the env any more, or is gone itself. */
+async function waitClosed(root: string, row: EnvRow, timeoutMs: number): Promise<boolean> {
+  const driver = await findDriver(root, row.shard);
+  try {
+    await driver?.call('closed', { env: row.id }, timeoutMs);
+    return true;
+  } catch (error) {
+    if (error instanceof PeerGone) return true;
+    if (error instanceof ByrefError && error.code === 'locked') return false;
+    throw error;
+  } finally {
+    driver?.close();
+  }
+}

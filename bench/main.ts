@@ -1,0 +1,52 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Cleanup } from './cleanup.ts';
+import { type Options, parseOptions, USAGE } from './options.ts';
+import { markdown } from './report.ts';
+import { describeMachine, type Results } from './results.ts';
+import { runBacking } from './run-backing.ts';
+
+/** Exit code of a program that a signal ended. */
+const SIGNAL_EXIT = 130;
+
+async function bench(options: Options, cleanup: Cleanup): Promise<void> {
+  const results: Results = { format: 1, machine: describeMachine(), backings: [] };
+  for (const kind of options.backings) {
+    const backing = await runBacking(kind, options, cleanup);
+    if (backing) results.backings.push(backing);
+    await cleanup.run();
+  }
+  if (options.out === undefined) return;
+  mkdirSync(options.out, { recursive: true });
+  writeFileSync(join(options.out, 'results.json'), `${JSON.stringify(results, null, 1)}\n`);
+  writeFileSync(join(options.out, 'results.md'), markdown(results));
+  console.log(`\nwrote ${options.out}/results.json and results.md`);
+}
+
+async function main(): Promise<number> {
+  const options = parseOptions(process.argv.slice(2));
+  if (options === 'help') {
+    console.log(USAGE);
+    return 0;
+  }
+  if (process.getuid?.() !== 0) throw new Error('mounting needs root: run it as root');
+  const cleanup = new Cleanup();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      void cleanup.run().finally(() => process.exit(SIGNAL_EXIT));
+    });
+  }
+  try {
+    await bench(options, cleanup);
+  } finally {
+    await cleanup.run();
+  }
+  return 0;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+}

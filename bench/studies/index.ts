@@ -1,0 +1,3 @@
+import type { Study } from './study.ts';
+
+export const STUDIES: readonly Study[] = [];

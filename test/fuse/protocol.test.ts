@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -83,6 +83,32 @@ test('the wire log has one line per request', async () => {
   expect(lines).toContainEqual(
     expect.stringMatching(/^#\d+ LOOKUP node 1 uid \d+ pid \d+ in 47 -> 144 bytes$/),
   );
+});
+
+test('requests wait while a session is handed over, and none fails', async () => {
+  await using served = new Served([]);
+  await served.line<Granted>();
+  const { mountpoint } = served;
+  await served.shell(`echo before > ${mountpoint}/file`);
+  served.signal('SIGUSR2');
+  await sleep(100);
+  expect(await served.shell(`cat ${mountpoint}/file; mkdir ${mountpoint}/sub && echo made`)).toBe(
+    'before\nmade\n',
+  );
+  served.signal('SIGTERM');
+  const end = await served.line<End>();
+  expect(end.errno).toBe(19);
+  expect(end.requests['INIT']).toBeUndefined();
+});
+
+test('an id-mapped clone of the mount shows and stores shifted owners', async () => {
+  await using served = new Served([]);
+  const granted = await served.line<Granted>();
+  if (!granted.idmap) return;
+  const target = `${served.mountpoint}-mapped`;
+  mkdirSync(target);
+  const owners: unknown = JSON.parse(await served.client('idmap-client.ts', target));
+  expect(owners).toEqual({ through: [100_005, 100_006], direct: [5, 6] });
 });
 
 test('no mount of this file is left', () => {

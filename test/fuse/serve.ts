@@ -4,11 +4,15 @@
  *   serve.ts MOUNTPOINT DIRECTORY [--no-passthrough] [--late]
  *
  * Prints one JSON line when ready (what the kernel granted) and one at the end (statistics). SIGUSR1
- * expires all names; SIGTERM unmounts.
+ * expires all names; SIGUSR2 ends the session without the mount, and resumes it a moment later;
+ * SIGTERM unmounts.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Granted } from '../../src/fuse/init.ts';
 import { mountDevice, openDevice, unmount } from '../../src/fuse/mount.ts';
 import type { SessionPorts } from '../../src/fuse/ports.ts';
 import { Session } from '../../src/fuse/session.ts';
+import { native } from '../../src/native/binding.ts';
 import { SmallFileSystem } from './small-file-system.ts';
 
 const [target = '', directory = '', ...flags] = process.argv.slice(2);
@@ -18,21 +22,42 @@ if (error < 0) throw new Error(`mount: errno ${String(-error)}`);
 
 let ports: SessionPorts | null = null;
 let small: SmallFileSystem | null = null;
-const session = new Session({
-  devFd,
-  noPassthrough: flags.includes('--no-passthrough'),
-  allowIdmap: true,
-  log: () => undefined,
-  fileSystem: (given) => {
-    ports = given;
-    small = new SmallFileSystem(given, { late: flags.includes('--late'), directory });
-    return small;
-  },
-});
+
+function serve(fd: number, resume?: Granted): Session {
+  return new Session({
+    devFd: fd,
+    noPassthrough: flags.includes('--no-passthrough'),
+    allowIdmap: true,
+    log: () => undefined,
+    fileSystem: (given) => {
+      ports = given;
+      small ??= new SmallFileSystem(given, { late: flags.includes('--late'), directory });
+      return small;
+    },
+    ...(resume === undefined ? {} : { resume }),
+  });
+}
+
+/** As an upgrade does it: the connection lives on in a copy of its descriptor. */
+async function handOver(): Promise<void> {
+  const copy = native.takeFd(process.pid, devFd);
+  const { granted } = session;
+  await session.detach();
+  await sleep(300);
+  session = serve(copy, granted);
+  await finish();
+}
+
+async function finish(): Promise<void> {
+  const errno = await session.ended;
+  if (errno === 0) return;
+  console.log(JSON.stringify({ errno, held: small?.held(), ...session.stats() }));
+}
+
+let session = serve(devFd);
 process.on('SIGUSR1', () => ports?.caches.expireNames());
+process.on('SIGUSR2', () => void handOver());
 process.on('SIGTERM', () => unmount(target, true));
 await session.ready;
 console.log(JSON.stringify(session.granted));
-const errno = await session.ended;
-const held = (small as SmallFileSystem | null)?.held();
-console.log(JSON.stringify({ errno, held, ...session.stats() }));
+await finish();

@@ -1,0 +1,41 @@
+/**
+ * What the transport can't express, by name, for `byref doctor`, the mount's warning and the tests'
+ * list of expected exceptions. "libfuse 2": its path interface has no such thing; "add-on": the
+ * npm package drops it on the way.
+ */
+export interface Limit {
+  readonly name: string;
+  readonly cause: 'libfuse 2' | 'add-on';
+  readonly effect: string;
+}
+
+const limit = (name: string, cause: Limit['cause'], effect: string): Limit => ({
+  name,
+  cause,
+  effect,
+});
+
+export const LIMITS: readonly Limit[] = [
+  limit('passthrough', 'libfuse 2', 'every read and write goes through the driver'),
+  limit('resume', 'libfuse 2', 'a driver that dies takes the mount along'),
+  limit('idmap', 'libfuse 2', 'the mount can not be id-mapped'),
+  limit('caller', 'add-on', 'what an unprivileged process creates belongs to root'),
+  limit('nanoseconds', 'add-on', 'times have milliseconds, and none before 1970'),
+  limit('one-time', 'add-on', 'utimensat() of only one of the two times changes nothing'),
+  limit('ino-32', 'add-on', 'inode numbers have 32 bits, other ones than by the default transport'),
+  limit(
+    'names-utf8',
+    'add-on',
+    'files whose names are not UTF-8 are listed, but can not be opened',
+  ),
+  limit('rename-flags', 'libfuse 2', 'RENAME_NOREPLACE and RENAME_EXCHANGE are refused'),
+  limit('tmpfile', 'libfuse 2', 'O_TMPFILE is refused'),
+  limit('fallocate', 'add-on', 'fallocate() is refused, so holes can not be punched'),
+  limit('holes', 'libfuse 2', 'SEEK_DATA and SEEK_HOLE see one extent per file'),
+  limit('copy-range', 'libfuse 2', 'copy_file_range() copies through the page cache'),
+  limit('acl', 'libfuse 2', 'POSIX ACLs are kept, but not enforced or inherited'),
+  limit('handles', 'libfuse 2', 'name_to_handle_at() is refused'),
+  limit('unlinked', 'libfuse 2', 'an unlinked open file shows as .fuse_hiddenN until it is closed'),
+  limit('hard-links', 'libfuse 2', 'hard links do not share mappings, locks and cached pages'),
+  limit('directory-fsync', 'libfuse 2', 'syncfs() does not reach the journal'),
+];

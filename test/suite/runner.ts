@@ -5,8 +5,9 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { type Case, contextFor } from './case.ts';
+import { contextFor } from './case.ts';
 import { posixSuite } from './index.ts';
+import { templateSuite, treeOf } from './template/index.ts';
 
 export interface CaseReport {
   readonly name: string;
@@ -39,13 +40,20 @@ async function runPosix(dir: string, wanted: (name: string) => boolean): Promise
     const own = path.join(dir, `case-${process.pid}-${count++}`);
     await runCase(name, () => {
       fs.mkdirSync(own, { mode: 0o755 });
-      return (run satisfies Case)(contextFor(own));
+      return run(contextFor(own));
     });
     fs.rmSync(own, { recursive: true, force: true });
   }
 }
 
-const [, , suite, dir, filter = ''] = process.argv;
+async function runTemplate(root: string, wanted: (name: string) => boolean): Promise<void> {
+  for (const [name, run] of templateSuite) {
+    if (wanted(name)) await runCase(name, () => run(contextFor(path.join(root, treeOf(name)))));
+  }
+}
+
+const [, , suite = '', dir = '.', filter = ''] = process.argv;
+const suites = { posix: runPosix, template: runTemplate };
+if (!(suite in suites)) throw new Error('usage: runner.ts posix|template DIR [FILTER]');
 process.umask(0o022);
-if (suite === 'posix' && dir) await runPosix(fs.realpathSync(dir), (name) => name.includes(filter));
-else throw new Error('usage: runner.ts posix DIR [FILTER]');
+await suites[suite as keyof typeof suites](fs.realpathSync(dir), (name) => name.includes(filter));

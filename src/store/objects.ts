@@ -2,7 +2,17 @@
  * Objects: immutable files named by the SHA-256 of their bytes, `objects/ab/cdef...`, mode 0400.
  * New ones are written by ObjectWriter; this opens, counts and removes them.
  */
-import { mkdirSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import path from 'node:path';
 import type { ObjectId } from '../base/ids.ts';
 import { O_CLOEXEC, O_NOFOLLOW, O_RDONLY } from '../base/mode.ts';
@@ -13,7 +23,9 @@ import type { Tables } from './tables.ts';
 
 /** Hex digits of an id that name its directory. */
 const FAN_OUT = 2;
+const ID_DIGITS = 64;
 const DIRECTORY_MODE = 0o700;
+const FILE_MODE = 0o600;
 
 export class ObjectFiles {
   readonly dir: string;
@@ -38,8 +50,30 @@ export class ObjectFiles {
     return path.join(this.dir, 'tmp');
   }
 
-  /** Throws away what an import that did not end left behind; for the writer only. */
+  /**
+   * Says which objects may lose, or never get, the rows that refer to them: written before they are
+   * published, and before their last row goes. On disk when this returns.
+   */
+  writeDoubtful(ids: Iterable<ObjectId>): void {
+    const fd = openSync(this.doubtfulPath, 'w', FILE_MODE);
+    writeSync(fd, [...ids].join('\n'));
+    fsyncSync(fd);
+    closeSync(fd);
+  }
+
+  private get doubtfulPath(): string {
+    return path.join(this.unfinishedDir, 'doubtful');
+  }
+
+  /**
+   * Removes what is unfinished and doubtful objects that no row names: after a commit, or when the
+   * process that was at it was killed. For the writer only. Can itself be cut short, and be run again.
+   */
   sweepUnfinished(): void {
+    const doubtful = existsSync(this.doubtfulPath) ? readFileSync(this.doubtfulPath, 'latin1') : '';
+    for (const id of doubtful.split('\n') as ObjectId[]) {
+      if (id.length === ID_DIGITS && this.row(id) === null) this.removeFile(id);
+    }
     rmSync(this.unfinishedDir, { recursive: true, force: true });
     mkdirSync(this.unfinishedDir, { recursive: true, mode: DIRECTORY_MODE });
   }
@@ -51,21 +85,18 @@ export class ObjectFiles {
 
   /**
    * Changes how many link records name the object; inside a transaction. The row comes with the first
-   * one. Returns true if it went with the last one: the file is then the caller's to remove, after
-   * the commit.
+   * one and goes with the last one; the file is then removed by the next sweep, if it is doubtful.
    */
-  addRefs(id: ObjectId, change: number): boolean {
+  addRefs(id: ObjectId, change: number): void {
     const row = this.row(id) ?? this.measure(id);
     const refs = row.refs + change;
-    if (refs > 0) {
-      this.tables.table('objects').putSync(objectKey(id), encodeObject({ ...row, refs }));
-      return false;
-    }
-    this.tables.table('objects').removeSync(objectKey(id));
-    return true;
+    const table = this.tables.table('objects');
+    if (refs > 0) table.putSync(objectKey(id), encodeObject({ ...row, refs }));
+    else table.removeSync(objectKey(id));
   }
 
-  private measure(id: ObjectId): ObjectRow {
+  /** The row that a published object will get. */
+  measure(id: ObjectId): ObjectRow {
     const { size, blocks } = statSync(this.path(id));
     return { size, blocks, refs: 0 };
   }

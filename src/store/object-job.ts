@@ -1,0 +1,208 @@
+/**
+ * Turns bytes into an object that is not published yet: hashes them, and writes them to `tmp/` unless
+ * the store has them. Synchronous, and free of the add-on: it runs in the import's own thread for a
+ * few small files, and in worker threads for many (object-pool.ts).
+ */
+import { createHash, type Hash, hash } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  fchmodSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import path from 'node:path';
+
+export interface BytesJob {
+  readonly kind: 'bytes';
+  readonly content: Uint8Array;
+}
+/** A file somewhere else, which is left as it is. */
+export interface FileJob {
+  readonly kind: 'file';
+  readonly path: Uint8Array;
+}
+/** A file that was written to `tmp/` already, under this name. */
+export interface AdoptJob {
+  readonly kind: 'adopt';
+  readonly temp: string;
+}
+export type ObjectJob = BytesJob | FileJob | AdoptJob;
+
+export interface ObjectResult {
+  /** SHA-256, 64 hex digits. */
+  readonly id: string;
+  /** Bytes that were hashed. */
+  readonly size: number;
+  /** Its name in `tmp/`, or null: the store has this object. */
+  readonly temp: string | null;
+}
+
+/** Where objects are, and which names in `tmp/` are this thread's: `<prefix><number>`. */
+export interface JobPlace {
+  readonly objects: string;
+  readonly tmp: string;
+  readonly prefix: string;
+}
+
+/** Files up to here are read whole and then hashed; larger ones pass through a buffer of this size. */
+const WHOLE_MAX = 4 * 2 ** 20;
+const HOLE = 4096;
+const ZEROS = Buffer.alloc(HOLE);
+const OBJECT_MODE = 0o400;
+const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
+const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
+
+export class ObjectJobs {
+  private readonly place: JobPlace;
+  private count = 0;
+  private readonly buffer = Buffer.allocUnsafe(WHOLE_MAX);
+  private canClone = true;
+
+  constructor(place: JobPlace) {
+    this.place = place;
+  }
+
+  run(job: ObjectJob): ObjectResult {
+    if (job.kind === 'bytes') return this.storeBytes(job.content, false);
+    return job.kind === 'file' ? this.storeFile(Buffer.from(job.path)) : this.adopt(job.temp);
+  }
+
+  /** A new name in `tmp/`. */
+  private nextTemp(): string {
+    this.count++;
+    return `${this.place.prefix}${this.count}`;
+  }
+
+  private tempPath(temp: string): string {
+    return path.join(this.place.tmp, temp);
+  }
+
+  private has(id: string): boolean {
+    return existsSync(path.join(this.place.objects, id.slice(0, 2), id.slice(2)));
+  }
+
+  private storeBytes(content: Uint8Array, sparse: boolean): ObjectResult {
+    const size = content.length;
+    const id = hash('sha256', content, 'hex');
+    if (this.has(id)) return { id, size, temp: null };
+    const temp = this.nextTemp();
+    const fd = openSync(this.tempPath(temp), NEW_FILE, OBJECT_MODE);
+    try {
+      writeAt(fd, content, 0, sparse);
+      if (sparse) ftruncateSync(fd, size);
+    } finally {
+      closeSync(fd);
+    }
+    return { id, size, temp };
+  }
+
+  private storeFile(source: Buffer): ObjectResult {
+    const fd = openSync(source, READ);
+    try {
+      const { size, blocks } = fstatSync(fd);
+      const sparse = blocks * 512 < size;
+      if (size >= WHOLE_MAX) return this.storeLarge(fd, sparse);
+      const length = readFull(fd, this.buffer, 0);
+      return this.storeBytes(this.buffer.subarray(0, length), sparse);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** Read twice if it is new, but never written in vain: most large files are there already. */
+  private storeLarge(fd: number, sparse: boolean): ObjectResult {
+    const seen = this.hashFile(fd);
+    if (this.has(seen.id)) return { ...seen, temp: null };
+    const temp = this.nextTemp();
+    if (this.clone(fd, temp)) return this.adopt(temp);
+    const out = openSync(this.tempPath(temp), NEW_FILE, OBJECT_MODE);
+    try {
+      // Hashed again: the source may have changed since, and an object's name must be right.
+      const copied = this.hashFile(fd, (block, at) => writeAt(out, block, at, sparse));
+      if (sparse) ftruncateSync(out, copied.size);
+      return { ...copied, temp };
+    } finally {
+      closeSync(out);
+    }
+  }
+
+  private hashFile(
+    fd: number,
+    each?: (block: Buffer, at: number) => void,
+  ): { id: string; size: number } {
+    const hasher: Hash = createHash('sha256');
+    let size = 0;
+    for (;;) {
+      const length = readFull(fd, this.buffer, size);
+      const block = this.buffer.subarray(0, length);
+      hasher.update(block);
+      each?.(block, size);
+      size += length;
+      if (length < this.buffer.length) return { id: hasher.digest('hex'), size };
+    }
+  }
+
+  /** A reflink, where source and store are on one file system that has them. */
+  private clone(fd: number, temp: string): boolean {
+    if (!this.canClone) return false;
+    try {
+      copyFileSync(`/proc/self/fd/${fd}`, this.tempPath(temp), constants.COPYFILE_FICLONE_FORCE);
+      return true;
+    } catch {
+      this.canClone = false;
+      if (existsSync(this.tempPath(temp))) unlinkSync(this.tempPath(temp));
+      return false;
+    }
+  }
+
+  private adopt(temp: string): ObjectResult {
+    const fd = openSync(this.tempPath(temp), READ);
+    try {
+      const { id, size } = this.hashFile(fd);
+      fchmodSync(fd, OBJECT_MODE);
+      if (!this.has(id)) return { id, size, temp };
+      unlinkSync(this.tempPath(temp));
+      return { id, size, temp: null };
+    } finally {
+      closeSync(fd);
+    }
+  }
+}
+
+/** Fills `buffer` from `position` on; returns how much there was. */
+function readFull(fd: number, buffer: Buffer, position: number): number {
+  let length = 0;
+  while (length < buffer.length) {
+    const n = readSync(fd, buffer, length, buffer.length - length, position + length);
+    if (n === 0) break;
+    length += n;
+  }
+  return length;
+}
+
+/** Writes the block; if `sparse`, leaves out aligned pages of zeros (the caller sets the size). */
+export function writeAt(fd: number, block: Uint8Array, position: number, sparse: boolean): void {
+  if (!sparse) {
+    writeFull(fd, block, position);
+    return;
+  }
+  for (let at = 0; at < block.length; at += HOLE) {
+    const page = block.subarray(at, at + HOLE);
+    if (ZEROS.compare(page, 0, page.length, 0, page.length) !== 0) {
+      writeFull(fd, page, position + at);
+    }
+  }
+}
+
+function writeFull(fd: number, block: Uint8Array, position: number): void {
+  for (let at = 0; at < block.length; ) {
+    at += writeSync(fd, block, at, block.length - at, position + at);
+  }
+}

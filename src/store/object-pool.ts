@@ -1,0 +1,149 @@
+/**
+ * Runs object jobs in parallel: a worker thread per core, fed in batches, started when there is enough
+ * work to pay for them.
+ */
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { type JobPlace, type ObjectJob, ObjectJobs, type ObjectResult } from './object-job.ts';
+
+export interface BatchResult {
+  readonly results: ObjectResult[];
+  error: { readonly message: string; readonly code: string } | null;
+}
+
+type Done = (result: ObjectResult) => void;
+
+interface Lane {
+  readonly worker: Worker;
+  /** Callbacks of the batches under way, oldest first. */
+  readonly pending: Done[][];
+}
+
+/** Work done in this thread before workers are worth their start. */
+const INLINE_JOBS = 200;
+const INLINE_BYTES = 8 * 2 ** 20;
+const WORKERS_MAX = 8;
+/** A batch is sent when it has this many jobs or bytes. */
+const BATCH_JOBS = 64;
+const BATCH_BYTES = 2 ** 20;
+/** Bytes that may wait in workers before add() makes the reader wait. */
+const IN_FLIGHT_BYTES = 64 * 2 ** 20;
+const IN_FLIGHT_JOBS = 4096;
+
+export class ObjectPool {
+  private readonly place: Omit<JobPlace, 'prefix'>;
+  private readonly inline: ObjectJobs;
+  private readonly lanes: Lane[] = [];
+  private batch: ObjectJob[] = [];
+  private batchDone: Done[] = [];
+  private batchBytes = 0;
+  private jobs = 0;
+  private bytes = 0;
+  private inFlightJobs = 0;
+  private inFlightBytes = 0;
+  private failure: Error | null = null;
+  private wake: (() => void) | null = null;
+
+  constructor(place: Omit<JobPlace, 'prefix'>) {
+    this.place = place;
+    this.inline = new ObjectJobs({ ...place, prefix: 'm' });
+  }
+
+  /**
+   * Runs the job, at once or later; `done` gets its result. Returns a promise when the reader should
+   * wait before it adds more. Throws what an earlier job failed with.
+   */
+  add(job: ObjectJob, bytes: number, done: Done): Promise<void> | null {
+    if (this.failure !== null) throw this.failure;
+    this.jobs++;
+    this.bytes += bytes;
+    if (this.jobs <= INLINE_JOBS && this.bytes <= INLINE_BYTES) {
+      done(this.inline.run(job));
+      return null;
+    }
+    this.batch.push(job);
+    this.inFlightJobs++;
+    this.inFlightBytes += bytes;
+    this.batchDone.push((result) => {
+      this.inFlightJobs--;
+      this.inFlightBytes -= bytes;
+      done(result);
+    });
+    this.batchBytes += bytes;
+    if (this.batch.length >= BATCH_JOBS || this.batchBytes >= BATCH_BYTES) this.send();
+    return this.full() ? this.until(() => !this.full()) : null;
+  }
+
+  /** Resolves when all jobs are done; throws what one failed with. */
+  async finish(): Promise<void> {
+    if (this.batch.length > 0) this.send();
+    await this.until(() => this.inFlightJobs === 0);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.lanes.map(({ worker }) => worker.terminate()));
+    this.lanes.length = 0;
+  }
+
+  private full(): boolean {
+    return this.inFlightBytes > IN_FLIGHT_BYTES || this.inFlightJobs > IN_FLIGHT_JOBS;
+  }
+
+  private async until(condition: () => boolean): Promise<void> {
+    while (this.failure === null && !condition()) {
+      if (this.full()) this.send();
+      await new Promise<void>((resolve) => {
+        this.wake = resolve;
+      });
+    }
+    if (this.failure !== null) throw this.failure;
+  }
+
+  private send(): void {
+    if (this.batch.length === 0) return;
+    if (this.lanes.length === 0) this.start();
+    // To the least busy one.
+    const lane = this.lanes.reduce((a, b) => (b.pending.length < a.pending.length ? b : a));
+    lane.pending.push(this.batchDone);
+    lane.worker.postMessage(this.batch);
+    this.batch = [];
+    this.batchDone = [];
+    this.batchBytes = 0;
+  }
+
+  private start(): void {
+    const count = Math.min(WORKERS_MAX, availableParallelism());
+    for (let i = 0; i < count; i++) {
+      const worker = newWorker({ ...this.place, prefix: `w${i}-` });
+      const lane: Lane = { worker, pending: [] };
+      worker.on('message', (result: BatchResult) => this.receive(lane, result));
+      worker.on('error', (error) => this.fail(error));
+      this.lanes.push(lane);
+    }
+  }
+
+  private receive(lane: Lane, { results, error }: BatchResult): void {
+    const done = lane.pending.shift() ?? [];
+    for (const [i, result] of results.entries()) done[i]?.(result);
+    if (error === null) this.wake?.();
+    else this.fail(Object.assign(new Error(error.message), { code: error.code }));
+  }
+
+  private fail(error: Error): void {
+    this.failure ??= error;
+    this.wake?.();
+  }
+}
+
+/** Bundled, a file's place in dist/ is its source's in src/; from the checkout it is TypeScript, bundled here. */
+function newWorker(workerData: JobPlace): Worker {
+  if (!import.meta.url.endsWith('.ts')) {
+    return new Worker(new URL('../store/object-worker.js', import.meta.url), { workerData });
+  }
+  const { buildSync } = createRequire(import.meta.url)('esbuild') as typeof import('esbuild');
+  const entryPoints = [fileURLToPath(new URL('./object-worker.ts', import.meta.url))];
+  const built = buildSync({ entryPoints, bundle: true, platform: 'node', write: false });
+  return new Worker(built.outputFiles[0]?.text ?? '', { workerData, eval: true });
+}

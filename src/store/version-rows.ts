@@ -1,0 +1,138 @@
+/**
+ * Writes the rows of one more version of a template: only what differs from the version before it.
+ * A file that is as it was keeps its row and its ino; any other gets a new ino. Directories keep the
+ * ino of their path, which is one for all templates.
+ */
+import { type Ino, type Name, type ObjectId, ROOT_INO } from '../base/ids.ts';
+import { COOKIE_START, nameCookie } from '../base/name-hash.ts';
+import type { InodeRecord } from '../codec/inode-record.ts';
+import { decodeHistory, linkAsOf, prependChange } from '../codec/link-history.ts';
+import {
+  decodeNumber,
+  encodeDirName,
+  encodeInodeNames,
+  encodeNumber,
+} from '../codec/store-rows.ts';
+import { dirKey, inoKey, linkKey, linkName, templateDirKey } from './keys.ts';
+import { ABOVE_ROOT } from './link-rows.ts';
+import type { Table, Tables } from './tables.ts';
+
+/** The row of one name as it was before: its bytes, and its record as of the newest version. */
+export interface OldRow {
+  readonly value: Buffer;
+  readonly record: InodeRecord | null;
+}
+
+/** Everything here is called inside one transaction. */
+export class VersionRows {
+  private readonly tables: Tables;
+  private readonly links: Table;
+  private readonly template: number;
+  private readonly version: number;
+  private readonly newObjects = new Map<ObjectId, number>();
+
+  /** @param version the new one; all below it are written */
+  constructor(tables: Tables, template: number, version: number) {
+    this.tables = tables;
+    this.links = tables.table('links');
+    this.template = template;
+    this.version = version;
+  }
+
+  /** The ino of the directory at this path in any template; its first use allocates it. */
+  dirIno(parent: Ino | typeof ABOVE_ROOT, name: Name | ''): Ino {
+    if (parent === ABOVE_ROOT) return this.rememberDir(ROOT_INO, ABOVE_ROOT, '');
+    const known = this.tables.table('dirs').get(dirKey(parent, name));
+    if (known !== undefined) return this.touch(decodeNumber(known) as Ino);
+    return this.rememberDir(this.allocate(), parent, name);
+  }
+
+  private rememberDir(ino: Ino, parent: Ino | typeof ABOVE_ROOT, name: Name | ''): Ino {
+    this.tables.table('dirs').putSync(dirKey(parent, name), encodeNumber(ino));
+    this.tables.table('dirNames').putSync(inoKey(ino), encodeDirName({ parent, name }));
+    return this.touch(ino);
+  }
+
+  /** Notes that this template has the directory, from this version on. */
+  private touch(ino: Ino): Ino {
+    const table = this.tables.table('templateDirs');
+    const key = templateDirKey(this.template, ino);
+    if (!table.doesExist(key)) table.putSync(key, encodeNumber(this.version));
+    return ino;
+  }
+
+  allocate(): Ino {
+    return this.tables.take('nextIno') as Ino;
+  }
+
+  /** All names that the template ever had in `dir`. */
+  oldRows(dir: Ino): Map<Name, OldRow> {
+    const rows = new Map<Name, OldRow>();
+    if (this.version === 1) return rows;
+    const start = linkKey(this.template, dir, 0, '');
+    const end = linkKey(this.template, (dir + 1) as Ino, 0, '');
+    for (const { key, value } of this.links.getRange({ start, end })) {
+      rows.set(linkName(key), { value, record: linkAsOf(value, this.version) });
+    }
+    return rows;
+  }
+
+  oldRoot(): OldRow | null {
+    const value = this.links.get(linkKey(this.template, ABOVE_ROOT, COOKIE_START, ''));
+    return value === undefined ? null : { value, record: linkAsOf(value, this.version) };
+  }
+
+  /** From this version on the name is `record`, or (null) is gone. */
+  put(
+    dir: Ino | typeof ABOVE_ROOT,
+    name: Name | '',
+    record: InodeRecord | null,
+    old: OldRow | null,
+  ): void {
+    const cookie = name === '' ? COOKIE_START : nameCookie(name);
+    const value = prependChange(old?.value ?? null, { version: this.version, record });
+    this.links.putSync(linkKey(this.template, dir, cookie, name), value);
+    if (record !== null && record.object !== '') this.refer(record.object);
+  }
+
+  /** Notes the names of a new file. */
+  putNames(ino: Ino, names: readonly { dir: Ino; name: Name }[]): void {
+    const row = encodeInodeNames({ template: this.template, names });
+    this.tables.table('inodes').putSync(inoKey(ino), row);
+  }
+
+  private refer(object: ObjectId): void {
+    this.newObjects.set(object, (this.newObjects.get(object) ?? 0) + 1);
+  }
+
+  /** How many records of this version's rows name each object. */
+  get references(): ReadonlyMap<ObjectId, number> {
+    return this.newObjects;
+  }
+}
+
+/** Takes all rows of a template; returns how many of them named each object. Inside a transaction. */
+export function removeLinkRows(tables: Tables, template: number): Map<ObjectId, number> {
+  const references = new Map<ObjectId, number>();
+  const links = tables.table('links');
+  const inodes = tables.table('inodes');
+  const start = linkKey(template, ABOVE_ROOT, 0, '');
+  const end = linkKey(template + 1, ABOVE_ROOT, 0, '');
+  for (const { key, value } of [...links.getRange({ start, end })]) {
+    for (const { record } of decodeHistory(value)) {
+      if (record === null) continue;
+      if (record.parent === 0) inodes.removeSync(inoKey(record.ino));
+      if (record.object !== '') {
+        references.set(record.object, (references.get(record.object) ?? 0) + 1);
+      }
+    }
+    links.removeSync(key);
+  }
+  const dirs = tables.table('templateDirs');
+  const range = {
+    start: templateDirKey(template, 0 as Ino),
+    end: templateDirKey(template + 1, 0 as Ino),
+  };
+  for (const key of [...dirs.getKeys(range)]) dirs.removeSync(key);
+  return references;
+}

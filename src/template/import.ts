@@ -1,0 +1,100 @@
+/** `byref template import`: a directory, an archive or an OCI image becomes a version of a template. */
+import { statSync } from 'node:fs';
+import { ENOSPC } from '../base/errno.ts';
+import { ByrefError } from '../base/error.ts';
+import type { TemplateKind, TemplateRow } from '../codec/store-rows.ts';
+import { checkName } from '../store/names.ts';
+import { ObjectWriter } from '../store/object-writer.ts';
+import type { Store } from '../store/store.ts';
+import { type CommittedVersion, commitTree } from './commit-tree.ts';
+import { readDirectory } from './read-directory.ts';
+import { DEFAULT_SHARED_PATTERNS } from './shared-path.ts';
+import type { OnProgress, OnWarning, TreeNode } from './tree.ts';
+
+export interface ImportOptions {
+  /** Of a new template; 'os' if not given. One that exists keeps its kind. */
+  readonly kind?: TemplateKind;
+  readonly label?: string;
+  readonly note?: string;
+  /** Path patterns of the shared data path; if not given, the template's own, or the default. */
+  readonly sharedPatterns?: readonly string[];
+  readonly progress?: OnProgress;
+  /** What was left out, in a sentence. */
+  readonly warn?: OnWarning;
+}
+
+/**
+ * Imports SOURCE as the first version of a new template, which is then current, or as a further,
+ * staged version of the one that has this name. Until the one commit at its end nothing shows, and on
+ * any error the store is as before.
+ *
+ * @param source a directory, a tar (plain, gzip, xz, zstd), or `oci:DIR[:TAG]`
+ * @throws ByrefError 'badInput' for what is refused, 'noSpace', 'notFound', 'usage'
+ */
+export async function importTemplate(
+  store: Store,
+  name: string,
+  source: string,
+  options: ImportOptions = {},
+): Promise<CommittedVersion> {
+  checkName('template', name);
+  const template = templateFor(store, name, options);
+  const progress = options.progress ?? (() => undefined);
+  const writer = new ObjectWriter(store.objects);
+  try {
+    const tree = await readSource(store, source, writer, options);
+    progress({ phase: 'store', files: 0, bytes: 0 });
+    await writer.publish();
+    progress({ phase: 'commit', files: 0, bytes: 0 });
+    const { label = '', note = '' } = options;
+    const committed = commitTree(store, tree, { template, label, note });
+    writer.settle();
+    return committed;
+  } catch (cause) {
+    await writer.discard();
+    throw asImportError(cause, name);
+  }
+}
+
+function templateFor(store: Store, name: string, options: ImportOptions): TemplateRow {
+  const known = store.template(name);
+  const { kind = known?.kind ?? 'os' } = options;
+  if (known !== null && known.kind !== kind) {
+    const message = `template ${name} is of kind ${known.kind}`;
+    throw new ByrefError('usage', message, `Leave out --kind ${kind}, or choose another name.`);
+  }
+  const sharedPatterns = options.sharedPatterns ?? known?.sharedPatterns ?? DEFAULT_SHARED_PATTERNS;
+  return known !== null
+    ? { ...known, sharedPatterns }
+    : { id: 0, name, kind, current: 0, newest: 0, sharedPatterns };
+}
+
+async function readSource(
+  store: Store,
+  source: string,
+  writer: ObjectWriter,
+  options: ImportOptions,
+): Promise<TreeNode> {
+  const { progress = () => undefined, warn = () => undefined } = options;
+  const stat = statSync(source, { throwIfNoEntry: false });
+  if (stat === undefined) {
+    throw new ByrefError(
+      'notFound',
+      `there is no ${source}`,
+      'Name a directory, a tar or oci:DIR.',
+    );
+  }
+  return readDirectory({ path: source, exclude: store.root }, writer, progress, warn);
+}
+
+/** Errors of reading and writing as a sentence; anything else is a bug and stays as it is. */
+function asImportError(cause: unknown, name: string): unknown {
+  if (cause instanceof ByrefError || !(cause instanceof Error)) return cause;
+  const { code, errno } = cause as NodeJS.ErrnoException;
+  const full = code === 'ENOSPC' || errno === -ENOSPC || /no space left/i.test(cause.message);
+  if (full) {
+    const message = `no space left on the device while ${name} was imported; the store is as before`;
+    return new ByrefError('noSpace', message, 'Free some space, then import again.', { cause });
+  }
+  return cause;
+}

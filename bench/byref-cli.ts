@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { abortBelow, unmountBelow } from './mounts.ts';
 import { pause, run } from './process.ts';
@@ -8,8 +8,11 @@ export const BYREF = join(import.meta.dirname, '..', 'bin', 'byref');
 /** One byref root of the bench, driven as a user would: by its command. */
 export interface ByrefCli {
   readonly root: string;
+  /** What makes BYREF, started by others, use this root. */
   readonly env: Record<string, string>;
   run(...args: string[]): Promise<string>;
+  /** Where an env is mounted by default. */
+  mountDir(env: string): string;
   mountpoint(env: string): Promise<string>;
   /** Pids of this root's driver processes, by the title they show in ps. */
   drivers(): number[];
@@ -18,17 +21,19 @@ export interface ByrefCli {
 }
 
 /** Makes a root, with a run directory of its own, below `dir`. */
-export async function byrefCli(dir: string): Promise<ByrefCli> {
+export async function byrefCli(dir: string, ...initFlags: string[]): Promise<ByrefCli> {
   if (!existsSync(BYREF))
     throw new Error('bin/byref is missing: run `bash scripts/setup.sh` first');
   const root = join(dir, 'root');
   const env = { BYREF_ROOT: root, BYREF_RUN: join(dir, 'run') };
   const byref = (...args: string[]): Promise<string> => run(BYREF, args, { env });
-  await byref('init');
+  mkdirSync(dir, { recursive: true });
+  await byref('init', ...initFlags);
   return {
     root,
     env,
     run: byref,
+    mountDir: (name) => join(root, 'mnt', name),
     mountpoint: async (name) => {
       const info = JSON.parse(await byref('info', name, '--json')) as { mountpoint?: string };
       if (!info.mountpoint) throw new Error(`byref info ${name} --json: no mountpoint`);

@@ -105,7 +105,7 @@ async function runRows(
 
 async function openPeers(stage: Stage, options: Options, cleanup: Cleanup): Promise<Contender[]> {
   const { dir } = stage.backing;
-  const site = { backing: stage.backing, lower: join(dir, 'lower'), plain: join(dir, 'plain') };
+  const site = { dir: join(dir, 'peers'), lower: join(dir, 'lower'), plain: join(dir, 'plain') };
   const contenders: Contender[] = [];
   for (const peer of makePeers(options.peers, site)) {
     const started = Date.now();

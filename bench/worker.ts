@@ -28,8 +28,9 @@ export async function work(
   worker: Worker,
   root: string,
   args: readonly (string | number)[],
+  env: Record<string, string> = {},
 ): Promise<number> {
-  const line = await run(worker.program, [root, ...args.map(String)]);
+  const line = await run(worker.program, [root, ...args.map(String)], { env });
   const [ns, ops] = line.trim().split(' ').map(Number);
   if (ns === undefined || !ops) throw new Error(`work ${args.join(' ')}: answered "${line}"`);
   return ns / ops;

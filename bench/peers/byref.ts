@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ByrefCli, byrefCli } from '../byref-cli.ts';
 import { unmount } from '../mounts.ts';
@@ -10,8 +9,7 @@ const TEMPLATE = 'bench';
 const roots = new WeakMap<PeerSite, Promise<ByrefCli>>();
 
 async function makeRoot(site: PeerSite): Promise<ByrefCli> {
-  const dir = join(site.backing.dir, 'byref');
-  mkdirSync(dir, { recursive: true });
+  const dir = join(site.dir, 'byref');
   const cli = await byrefCli(dir);
   await cli.run('template', 'import', TEMPLATE, site.lower, '--kind', 'os');
   return cli;

@@ -20,7 +20,7 @@ export function floorPeer(site: PeerSite): Peer {
     prepare: () =>
       existsSync(SERVER) ? Promise.resolve() : Promise.reject(new Error(`${SERVER} is missing`)),
     open: async (id): Promise<Env> => {
-      const root = join(site.backing.dir, 'floor', id);
+      const root = join(site.dir, 'floor', id);
       mkdirSync(root, { recursive: true });
       const server = spawn(process.execPath, ['--import', 'tsx', SERVER, root], {
         stdio: ['ignore', 'pipe', 'inherit'],

@@ -21,7 +21,7 @@ function layered(
   site: PeerSite,
   mount: (options: string, mountpoint: string) => Promise<unknown>,
 ): Peer {
-  const base = join(site.backing.dir, name);
+  const base = join(site.dir, name);
   return {
     name,
     copiesOnWrite: true,

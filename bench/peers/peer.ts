@@ -1,5 +1,3 @@
-import type { Backing } from '../backing.ts';
-
 /** One way to give programs a private, writable view of the same root. */
 export interface Peer {
   /** As in --peers and in the results. */
@@ -22,7 +20,8 @@ export interface Env {
 
 /** What a peer is made from: directories of one backing. */
 export interface PeerSite {
-  readonly backing: Backing;
+  /** For all that the peers make: upper directories, stores, mount points. */
+  readonly dir: string;
   /** A pristine root that nobody writes to: the lower directory, or the source of an import. */
   readonly lower: string;
   /** A root of the same bytes, for the plain peer to write to. */

@@ -1,3 +1,8 @@
+import { cliStart } from './cli-start.ts';
+import { driverMemory } from './driver-memory.ts';
+import { envCreate } from './env-create.ts';
+import { pageCache } from './page-cache.ts';
 import type { Study } from './study.ts';
 
-export const STUDIES: readonly Study[] = [];
+/** What only byref has, or what no single operation shows. */
+export const STUDIES: readonly Study[] = [envCreate, driverMemory, pageCache, cliStart];

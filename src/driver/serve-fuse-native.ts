@@ -1,12 +1,33 @@
-import { ByrefError } from '../base/error.ts';
+import { mountSource } from '../control/mount-table.ts';
 import type { MountRequest } from '../control/protocol.ts';
+import type { KernelCaches } from '../fs/ports.ts';
+import { mountFuseNative } from '../fuse-native/mount.ts';
+import type { Log } from '../observe/log.ts';
 import type { EnvParts } from './env-parts.ts';
-import type { ServedEnv } from './served-env.ts';
+import { coreOf, describe, type ServedEnv } from './served-env.ts';
 
-/** Mounts the env over libfuse 2, for hosts where the kernel protocol can't be spoken directly. */
-export function serveFuseNative(_parts: EnvParts, _request: MountRequest): Promise<ServedEnv> {
-  const hint = 'mount without --transport';
-  return Promise.reject(
-    new ByrefError('unsupported', 'the transport fuse-native is not built in', hint),
-  );
+/** libfuse 2 keeps no caches that we could reach. */
+const noCaches: KernelCaches = { invalidateInode: () => {}, expireNames: () => {} };
+
+/**
+ * Mounts the env over libfuse 2, for hosts where the kernel protocol can't be spoken directly. libfuse keeps
+ * its descriptor of /dev/fuse to itself, so the holder has none: the mount dies with its driver.
+ */
+export async function serveFuseNative(
+  root: string,
+  parts: EnvParts,
+  request: MountRequest,
+  log: Log,
+): Promise<ServedEnv> {
+  const { env, mountpoint } = request;
+  const fs = coreOf(parts, { passthrough: null, caches: noCaches });
+  const { ended, unmount } = await mountFuseNative(fs, mountpoint, {
+    source: mountSource(root, env),
+    onFault: (error) => log.error({ env, err: error }, 'fuse-native'),
+  });
+  const abort = async (): Promise<void> => {
+    unmount();
+    await ended;
+  };
+  return { info: describe(parts, request, false), device: -1, ended, abort };
 }

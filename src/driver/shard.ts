@@ -7,7 +7,8 @@ import type { Log } from '../observe/log.ts';
 import type { Store } from '../store/store.ts';
 import { type EnvParts, openEnv } from './env-parts.ts';
 import type { HolderLink } from './holder-link.ts';
-import { type ServedEnv, serveKernel } from './served-env.ts';
+import { serveKernel } from './serve-kernel.ts';
+import type { ServedEnv } from './served-env.ts';
 
 /** What a shard is made with. */
 export interface ShardParts {
@@ -155,6 +156,7 @@ async function serve(
   log: Log,
 ): Promise<ServedEnv> {
   if (request.transport === 'kernel') return serveKernel(root, parts, request, log);
+  // An optional dependency, and one that keeps the event loop busy for good once it is loaded.
   const { serveFuseNative } = await import('./serve-fuse-native.ts');
-  return serveFuseNative(parts, request);
+  return serveFuseNative(root, parts, request, log);
 }

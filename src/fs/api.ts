@@ -43,7 +43,7 @@ export interface Attr {
   btime: number;
   btimeNs: number;
   /** Size and times may change behind the kernel (a shared mapping over passthrough): ask each time. */
-  volatile?: boolean;
+  volatile: boolean;
 }
 
 /** What a lookup yields: the transport needs the nodeid, and attributes through `attr()`. */

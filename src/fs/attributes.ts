@@ -33,6 +33,7 @@ export function attr(core: Core, node: NodeId, out: Attr): number {
 export function fill(core: Core, inode: Inode, out: Attr): number {
   const { record } = inode;
   fillRecord(record, out);
+  out.volatile = inode.mayBeMapped;
   if (record.data !== DATA_PRIVATE) return 0;
   const error = core.blobs.statPrivate(inode.ino, blobStat);
   if (error < 0) return error;
@@ -71,6 +72,7 @@ function fillRecord(record: InodeRecord, out: Attr): number {
   out.uid = record.uid;
   out.gid = record.gid;
   out.rdev = record.rdev;
+  out.volatile = false;
   out.btime = -1;
   out.btimeNs = 0;
   return 0;
@@ -114,7 +116,7 @@ function truncate(
 function setThenFill(core: Core, node: NodeId, inode: Inode, set: SetAttr, out: Attr): number {
   const error = apply(core, inode, set);
   if (error < 0) return error;
-  if (inode.first !== null) core.caches.invalidateInode(inode.node, -1);
+  if (inode.first !== null) void core.caches.expireAttributes(inode.node);
   return attr(core, node, out);
 }
 

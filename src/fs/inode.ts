@@ -30,6 +30,11 @@ export class Inode implements Node {
   cachedOpens = 0;
   /** Opens with IO_DIRECT. */
   directOpens = 0;
+  /**
+   * Opened for reading and writing by passthrough: a shared mapping may change the file's size and
+   * times, also after its descriptor is closed, and neither the kernel nor we would hear of it.
+   */
+  mayBeMapped = false;
   /** The copy-up under way, if one is. */
   copying: Promise<number> | null = null;
   /** What the first nodeid still stands for, once a copy-up under readers began the second one. */

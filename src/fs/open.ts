@@ -1,6 +1,6 @@
 import { EISDIR, ENXIO, ESTALE } from '../base/errno.ts';
 import type { NodeId } from '../base/ids.ts';
-import { isDir, isReg, O_ACCMODE, O_RDONLY, O_TRUNC } from '../base/mode.ts';
+import { isDir, isReg, O_ACCMODE, O_RDONLY, O_RDWR, O_TRUNC } from '../base/mode.ts';
 import { DATA_NONE, DATA_OBJECT, DATA_PRIVATE, FLAG_SHARED } from '../codec/inode-record.ts';
 import { IO_CACHED, IO_DIRECT, IO_KEEP, IO_PASSTHROUGH, type Opened, type Result } from './api.ts';
 import { makePrivate } from './copy-up.ts';
@@ -34,13 +34,18 @@ function writable(
   flags: number,
   killPriv: boolean,
   copied: number,
-): Result<Opened> {
+): Opening {
   if (copied < 0) return copied;
   if ((flags & O_TRUNC) !== 0) {
     const error = empty(core, inode, killPriv);
     if (error < 0) return error;
   }
-  return inode.isFirst(node) ? -ESTALE : present(core, inode, flags);
+  if (inode.isFirst(node)) return -ESTALE;
+  const known = inode.mayBeMapped;
+  const opened = present(core, inode, flags);
+  if (known || !inode.mayBeMapped) return opened;
+  // What the kernel has of the attributes was given for good; from now on it must ask each time.
+  return core.caches.expireAttributes(inode.node).then(() => opened);
 }
 
 /** O_TRUNC of an open: the file has 0 bytes, and loses what a write would take away. */
@@ -69,6 +74,7 @@ export function present(core: Core, inode: Inode, flags: number): Result<Opened>
   if (typeof backing === 'number') return backing;
   inode.backing = backing;
   backing.opens++;
+  if ((flags & O_ACCMODE) === O_RDWR) inode.mayBeMapped = true;
   return core.handles.open(inode, flags, io, backing);
 }
 

@@ -169,8 +169,10 @@ export interface Passthrough {
 
 /** What the core tells the kernel on its own account; never waits, sent from the thread pool. */
 export interface KernelCaches {
-  /** Attributes of this nodeid (off = -1), or its pages too (off = 0), are stale. */
-  invalidateInode(node: number, off: -1 | 0): void;
+  /** What the kernel keeps of this nodeid is stale, pages (or a directory's listing) too. */
+  invalidateInode(node: number): void;
+  /** Only its attributes are. Resolves once the kernel knows; takes no lock that a request may hold. */
+  expireAttributes(node: number): Promise<void>;
   /** All cached names of this mount must be asked for again. */
   expireNames(): void;
 }

@@ -22,13 +22,21 @@ export class Notifier {
     this.devFd = devFd;
   }
 
-  /** Attributes of an inode (`offset` -1), or its pages from `offset` on as well. */
-  invalidateInode(node: number, offset: number): void {
-    const message = notification(NOTIFY.INVAL_INODE, INVAL_INODE_BYTES);
-    putBig(message, OUT_BYTES, node);
-    putBig(message, OUT_BYTES + 8, offset);
-    putBig(message, OUT_BYTES + 16, 0);
-    this.send(message);
+  /** Attributes and pages of an inode. */
+  invalidateInode(node: number): void {
+    this.send(inodeMessage(node, 0));
+  }
+
+  /**
+   * Attributes of an inode only. The kernel takes no lock for that, so it does not wait in line: what
+   * is blocked there may wait for the very request that waits for this.
+   */
+  async expireAttributes(node: number): Promise<void> {
+    if (this.closed) return;
+    const message = inodeMessage(node, -1n);
+    const sent = native.writeDeviceAsync(this.devFd, message, message.length);
+    this.last = Promise.all([this.last, sent]);
+    await sent;
   }
 
   /** One name of a directory. `name` is latin1, as everywhere. */
@@ -70,6 +78,14 @@ function notification(code: number, bodyBytes: number): Buffer {
   const message = Buffer.alloc(OUT_BYTES + bodyBytes);
   message.writeUInt32LE(message.length, OUT.len * 4);
   message.writeInt32LE(code, OUT.error * 4);
+  return message;
+}
+
+/** @param offset from where on its pages are stale; -1: none is */
+function inodeMessage(node: number, offset: 0 | -1n): Buffer {
+  const message = notification(NOTIFY.INVAL_INODE, INVAL_INODE_BYTES);
+  putBig(message, OUT_BYTES, node);
+  message.writeBigInt64LE(BigInt(offset), OUT_BYTES + 8);
   return message;
 }
 

@@ -30,9 +30,10 @@ function passthroughOn(devFd: number): Passthrough {
 
 function cachesOn(granted: Granted, notifier: Notifier): KernelCaches {
   return {
-    invalidateInode: (node, offset) => {
-      notifier.invalidateInode(node, offset);
+    invalidateInode: (node) => {
+      notifier.invalidateInode(node);
     },
+    expireAttributes: (node) => notifier.expireAttributes(node),
     // Without epochs the core names each entry that changed (SessionPorts.granted.epochs).
     expireNames: () => {
       if (granted.epochs) notifier.incrementEpoch();

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -11,6 +11,8 @@ export class RunDirectory {
 
   constructor() {
     this.path = mkdtempSync(path.join(tmpdir(), 'byref-test-'));
+    // Tests act as other users too, who have to get through.
+    chmodSync(this.path, 0o755);
     process.env['TMPDIR'] = this.path;
   }
 

@@ -4,7 +4,7 @@ import path from 'node:path';
 export interface CaseContext {
   readonly dir: string;
   /** A path below `dir`. */
-  at(...names: string[]): string;
+  readonly at: (...names: string[]) => string;
 }
 
 /** One promise of a local file system: throws if it is broken. Runs as root, alone in a process. */

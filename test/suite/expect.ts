@@ -9,7 +9,10 @@ export function fails(codes: string | readonly string[], action: () => unknown):
     action();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    assert.ok(code && allowed.includes(code), `expected ${allowed.join(' or ')}, got ${error}`);
+    assert.ok(
+      code && allowed.includes(code),
+      `expected ${allowed.join(' or ')}, got ${String(error)}`,
+    );
     return;
   }
   assert.fail(`expected ${allowed.join(' or ')}, but it succeeded`);

@@ -30,9 +30,10 @@ export const listing: CaseGroup = {
     fs.symlinkSync('f', at('s'));
     fs.linkSync(at('f'), at('g'));
     for (const entry of withFile(dir, 'r', readAllEntries)) {
-      const stat = fs.lstatSync(`${dir}/${entry.name}`);
-      assert.equal(entry.ino, stat.ino, `ino of ${entry.name}`);
-      assert.equal(entry.type, stat.mode >> 12, `type of ${entry.name}`);
+      const name = entry.name.toString();
+      const stat = fs.lstatSync(`${dir}/${name}`);
+      assert.equal(entry.ino, stat.ino, `ino of ${name}`);
+      assert.equal(entry.type, stat.mode >> 12, `type of ${name}`);
     }
   },
 

@@ -20,7 +20,13 @@ const EFFECTIVE_BLOCK = 4096;
 
 /** A file of `letters.length` runs of 64 KiB, one letter each. */
 function lettered({ at }: CaseContext, letters: string): string {
-  fs.writeFileSync(at('f'), [...letters].map((letter) => letter.repeat(K64)).join(''));
+  fs.writeFileSync(
+    at('f'),
+    letters
+      .split('')
+      .map((letter) => letter.repeat(K64))
+      .join(''),
+  );
   return at('f');
 }
 

@@ -1,4 +1,4 @@
-import { isGroup } from './registry.ts';
+import { isGroup } from './verbs.ts';
 
 /** A command line, taken apart just far enough to know which verb's module to load. */
 export interface ParsedArgv {

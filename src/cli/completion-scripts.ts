@@ -1,4 +1,4 @@
-import { VERBS } from './registry.ts';
+import { VERBS } from './verbs.ts';
 
 /** Verbs whose operands are envs, and those whose operands are templates. */
 const OF_ENVS = ['mount', 'umount', 'unmount', 'info', 'diff', 'df', 'destroy', 'delete', 'rm'];

@@ -1,7 +1,7 @@
 import { ByrefError } from '../base/error.ts';
 import type { EnvRow, Store } from '../store/store.ts';
-import { reportError } from './errors.ts';
 import type { Context } from './command.ts';
+import { reportError } from './errors.ts';
 import { printJson } from './table.ts';
 
 /** The named envs, or with --all every one. */
@@ -17,18 +17,18 @@ export function chooseEnvs(store: Store, names: readonly string[], all: boolean)
  * one's exit code is the command's. With --json the results are one array, in the order of the envs,
  * without those that failed.
  */
-export async function forEachEnv<T>(
+export async function forEachEnv<E, T>(
   context: Context,
-  rows: readonly EnvRow[],
-  work: (row: EnvRow) => Promise<T>,
-  text: (result: T, row: EnvRow) => string,
+  envs: readonly E[],
+  work: (env: E) => Promise<T>,
+  text: (result: T) => string,
 ): Promise<void> {
   const results: T[] = [];
-  for (const row of rows) {
+  for (const env of envs) {
     try {
-      const result = await work(row);
+      const result = await work(env);
       results.push(result);
-      const line = context.json ? '' : text(result, row);
+      const line = context.json ? '' : text(result);
       if (line !== '') process.stdout.write(`${line}\n`);
     } catch (error) {
       process.exitCode = reportError(error, context.json);

@@ -11,7 +11,8 @@ export function reportError(error: unknown, json: boolean): number {
     process.stderr.write(`${JSON.stringify({ error: { code, exitCode, message, hint } })}\n`);
   } else {
     process.stderr.write(`byref: ${known.message}\n  hint: ${known.hint}\n`);
-    if (known.cause instanceof Error) process.stderr.write(`${known.cause.stack ?? ''}\n`);
+    const isBug = known !== error && known.cause instanceof Error;
+    if (isBug) process.stderr.write(`${(known.cause as Error).stack ?? ''}\n`);
   }
   return known.exitCode;
 }

@@ -1,7 +1,7 @@
 import { ByrefError } from '../base/error.ts';
 import { VERSION } from '../base/version.ts';
 import { nearest } from './nearest.ts';
-import { VERBS, type Verb } from './registry.ts';
+import { VERBS, type Verb } from './verbs.ts';
 
 /** All verbs, or those of one group; on stdout if it was asked for, else on stderr. */
 export function printHelp(group: string, asked: boolean): void {

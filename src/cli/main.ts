@@ -1,15 +1,16 @@
 import { ByrefError } from '../base/error.ts';
 import { parseArgv } from './argv.ts';
 import { reportError } from './errors.ts';
-import { findVerb, isGroup } from './registry.ts';
+import { loadCommand } from './registry.ts';
+import { findVerb, isGroup } from './verbs.ts';
 
 /** The command line: loads the module of its verb and nothing else, so that it starts fast. */
 async function main(words: readonly string[]): Promise<void> {
   const { verb, rest } = parseArgv(words);
   const found = findVerb(verb);
   if (found) {
-    const [{ default: build }, { run }] = await Promise.all([found.load(), import('./command.ts')]);
-    await run(build(), rest);
+    const [command, { run }] = await Promise.all([loadCommand(found.name), import('./command.ts')]);
+    await run(command, rest);
     return;
   }
   const { printHelp, printVersion, unknownVerb } = await import('./help.ts');

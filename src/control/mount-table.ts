@@ -12,16 +12,22 @@ export interface EnvMount {
 /** What an env's mount shows as its file system's type. */
 const MOUNT_TYPE = 'fuse.byref';
 
-/** Its device, as df(1) and mount(8) show it, is `byref:` and this: unique on a machine. */
+const SOURCE_PREFIX = 'byref:';
+
+/** An env's part of its mount's device name: unique on a machine. */
 export const mountLabel = (root: string, env: number): string =>
   path.join(root, 'envs', String(env));
+
+/** A mount's device, as df(1) and mount(8) show it. */
+export const mountSource = (root: string, env: number): string =>
+  SOURCE_PREFIX + mountLabel(root, env);
 
 /**
  * The mounts of this root's envs that this process's mount namespace shows, by env. Reads only the
  * kernel's table: a mount whose driver hangs makes no difference.
  */
 export function envMounts(root: string): Map<number, EnvMount> {
-  const prefix = `byref:${path.join(root, 'envs')}${path.sep}`;
+  const prefix = SOURCE_PREFIX + path.join(root, 'envs') + path.sep;
   const mounts = new Map<number, EnvMount>();
   for (const line of readFileSync('/proc/self/mountinfo', 'latin1').split('\n')) {
     if (!line.includes(` ${MOUNT_TYPE} `)) continue;
@@ -36,7 +42,7 @@ export function envMounts(root: string): Map<number, EnvMount> {
 export function mountsBelow(mountpoint: string): string[] {
   return readFileSync('/proc/self/mountinfo', 'latin1')
     .split('\n')
-    .map((line) => unescape(line.split(' ')[4] ?? ''))
+    .map((line) => unescapeOctal(line.split(' ')[4] ?? ''))
     .filter((path) => path.startsWith(`${mountpoint}/`));
 }
 
@@ -44,17 +50,17 @@ export function mountsBelow(mountpoint: string): string[] {
 function parse(line: string, prefix: string): EnvMount | null {
   const [before = '', after = ''] = line.split(' - ');
   const fields = before.split(' ');
-  const source = unescape(after.split(' ')[1] ?? '');
+  const source = unescapeOctal(after.split(' ')[1] ?? '');
   if (fields[3] !== '/' || !source.startsWith(prefix)) return null;
   return {
     env: Number(source.slice(prefix.length)),
-    mountpoint: unescape(fields[4] ?? ''),
+    mountpoint: unescapeOctal(fields[4] ?? ''),
     connection: Number((fields[2] ?? '').split(':')[1]),
   };
 }
 
 /** The kernel writes blanks and backslashes as octal, and names as bytes. */
-function unescape(text: string): string {
+function unescapeOctal(text: string): string {
   const bytes = text.replaceAll(/\\(\d{3})/g, (_all, octal: string) =>
     String.fromCharCode(Number.parseInt(octal, 8)),
   );

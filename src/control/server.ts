@@ -2,14 +2,17 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { ByrefError } from '../base/error.ts';
 import { readLines, writeLine } from './lines.ts';
-import { CONTROL_VERSION, type Request, type ReplyError, type Verbs } from './protocol.ts';
+import { CONTROL_VERSION, type ReplyError, type Request, type Verbs } from './protocol.ts';
 
 /** What each verb does; `peer` is the connection it came over. */
 export type Handlers<V extends Verbs> = {
-  readonly [K in keyof V]: (args: V[K]['args'], peer: Socket) => Promise<V[K]['result']>;
+  readonly [K in keyof V]: (
+    args: V[K]['args'],
+    peer: Socket,
+  ) => V[K]['result'] | Promise<V[K]['result']>;
 };
 
-type AnyHandler = (args: unknown, peer: Socket) => Promise<unknown>;
+type AnyHandler = (args: unknown, peer: Socket) => unknown;
 
 /** Answers a control socket. Whoever listens must hold the process lock of that socket. */
 export class ControlServer<V extends Verbs> {
@@ -73,7 +76,7 @@ export class ControlServer<V extends Verbs> {
     }
   }
 
-  private handle(request: Request, socket: Socket): Promise<unknown> {
+  private handle(request: Request, socket: Socket): unknown {
     if (request.v !== CONTROL_VERSION) throw otherVersion(request.v);
     const handler = this.handlers.get(request.verb);
     if (!handler) throw new ByrefError('usage', `no such request: ${request.verb}`, UPGRADE_HINT);

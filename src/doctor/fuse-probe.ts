@@ -1,7 +1,7 @@
 import { closeSync, mkdtempSync, openSync, readSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type Native, native as loaded } from '../native/binding.ts';
+import { native as loaded, type Native } from '../native/binding.ts';
 
 /** What the kernel offers in the FUSE INIT request of a real mount. */
 export interface FuseOffer {

@@ -1,12 +1,15 @@
-import type { Log } from '../observe/log.ts';
+import { ByrefError } from '../base/error.ts';
 import { ControlClient } from '../control/client.ts';
 import type { HeldDevice, HolderVerbs } from '../control/protocol.ts';
-import { ByrefError } from '../base/error.ts';
+import type { Log } from '../observe/log.ts';
 
 /** A device of this driver, as the holder is told of it. */
 export interface OwnDevice extends HeldDevice {
   readonly fd: number;
 }
+
+/** How often to look for a new holder when the last one is gone. */
+const RETRY_MS = 2_000;
 
 /**
  * This driver's connection to the holder. When a holder ended and a new one was started, it is given
@@ -40,11 +43,6 @@ export class HolderLink {
     }
   }
 
-  close(): void {
-    this.client?.close();
-    this.client = null;
-  }
-
   private async connect(): Promise<ControlClient<HolderVerbs>> {
     if (this.client && !this.client.gone) return this.client;
     const client = await ControlClient.connect<HolderVerbs>(this.path, 'holder');
@@ -57,6 +55,21 @@ export class HolderLink {
       await client.call('hold', { ...device, pid: process.pid });
     }
     this.client = client;
+    client.onGone(() => this.lost(client));
     return client;
+  }
+
+  /** Mounts live on, but would end with this process: any command that starts a holder mends that. */
+  private lost(client: ControlClient<HolderVerbs>): void {
+    if (this.client !== client || this.devices.size === 0) return;
+    this.log.warn({ devices: this.devices.size }, 'the holder is gone');
+    const retry = setInterval(() => {
+      if (this.devices.size === 0) clearInterval(retry);
+      else
+        void this.connect().then(
+          () => clearInterval(retry),
+          () => {},
+        );
+    }, RETRY_MS);
   }
 }

@@ -1,6 +1,6 @@
+import type { HolderVerbs } from '../control/protocol.ts';
 import { RunDir } from '../control/run-dir.ts';
 import { ControlServer } from '../control/server.ts';
-import type { HolderVerbs } from '../control/protocol.ts';
 import { guardFaults } from '../observe/fault-guard.ts';
 import { openLog } from '../observe/log.ts';
 import { Holder } from './holder.ts';

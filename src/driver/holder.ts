@@ -39,10 +39,10 @@ export class Holder {
 
   handlers(stop: () => void): Handlers<HolderVerbs> {
     return {
-      status: () => Promise.resolve(this.status()),
-      hold: async (args, peer) => this.hold(args, args.pid, args.fd, peer),
-      drop: async ({ env }) => ({ dropped: this.drop(env) }),
-      stop: async ({ force }) => this.stop(force, stop),
+      status: () => this.status(),
+      hold: (args, peer) => this.hold(args, args.pid, args.fd, peer),
+      drop: ({ env }) => ({ dropped: this.drop(env) }),
+      stop: ({ force }) => this.stop(force, stop),
     };
   }
 

@@ -1,5 +1,5 @@
-import type { ProcessFiles } from '../control/run-dir.ts';
 import { lockOwner, takeProcessLock } from '../control/process-lock.ts';
+import type { ProcessFiles } from '../control/run-dir.ts';
 import type { Log } from '../observe/log.ts';
 
 /** Exit code of a process that found another of its kind running: not an error for who asked. */

@@ -7,7 +7,12 @@ import type { EnvParts } from './env-parts.ts';
 import { coreOf, describe, type ServedEnv } from './served-env.ts';
 
 /** libfuse 2 keeps no caches that we could reach. */
-const noCaches: KernelCaches = { invalidateInode: () => {}, expireNames: () => {} };
+const noCaches: KernelCaches = {
+  invalidateInode: () => {},
+  expireAttributes: () => {},
+  expireNames: () => {},
+};
+  expireAttributes: () => Promise.resolve(), expireNames: () => {} };
 
 /**
  * Mounts the env over libfuse 2, for hosts where the kernel protocol can't be spoken directly. libfuse keeps
@@ -21,13 +26,13 @@ export async function serveFuseNative(
 ): Promise<ServedEnv> {
   const { env, mountpoint } = request;
   const fs = coreOf(parts, { passthrough: null, caches: noCaches });
-  const { ended, unmount } = await mountFuseNative(fs, mountpoint, {
+  const mount = await mountFuseNative(fs, mountpoint, {
     source: mountSource(root, env),
     onFault: (error) => log.error({ env, err: error }, 'fuse-native'),
   });
   const abort = async (): Promise<void> => {
-    unmount();
-    await ended;
+    mount.unmount();
+    await mount.ended;
   };
-  return { info: describe(parts, request, false), device: -1, ended, abort };
+  return { info: describe(parts, request, false), device: -1, ended: mount.ended, abort };
 }

@@ -41,7 +41,7 @@ export class Shard {
 
   handlers(stop: () => void): Handlers<DriverVerbs> {
     return {
-      status: () => Promise.resolve(this.status()),
+      status: () => this.status(),
       mount: (request) => this.mount(request),
       closed: async ({ env }) => {
         await this.live.get(env)?.closed;

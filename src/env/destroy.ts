@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmSync, rmdirSync } from 'node:fs';
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { EnvLock } from '../delta/env-lock.ts';
@@ -22,14 +22,15 @@ export async function destroyEnv(store: Store, row: EnvRow, force: boolean): Pro
 }
 
 async function ensureUnmounted(store: Store, row: EnvRow, force: boolean): Promise<void> {
-  const { state, mount } = await envState(store, row);
+  const env = await envState(store, row);
+  const { state, mount } = env;
   if (state === 'stopped') return;
   if (!force) {
     const where = mount ? ` on ${mount.mountpoint}` : '';
     const hint = `unmount it first (byref umount ${row.name}), or add --force`;
     throw new ByrefError('busy', `${row.name} is mounted${where}`, hint);
   }
-  if ((await umountEnv(store, row, { lazy: false, force: true })) === 'detached') {
+  if ((await umountEnv(store, env, { lazy: false, force: true })) === 'detached') {
     const hint = `see which programs use it: byref info ${row.name}`;
     throw new ByrefError('busy', `${row.name} is still in use`, hint);
   }

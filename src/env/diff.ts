@@ -37,9 +37,8 @@ class Diff {
     this.view = view;
     this.layers = layers;
     for (const changed of view.changedNames()) {
-      let names = this.changedNames.get(changed.dir);
-      if (!names) this.changedNames.set(changed.dir, (names = new Map<Name, ChangedName>()));
-      names.set(changed.name, changed);
+      const names = this.changedNames.get(changed.dir) ?? new Map<Name, ChangedName>();
+      this.changedNames.set(changed.dir, names.set(changed.name, changed));
     }
   }
 

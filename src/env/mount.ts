@@ -5,7 +5,7 @@ import { envMounts } from '../control/mount-table.ts';
 import type { MountedEnv, MountRequest, Transport } from '../control/protocol.ts';
 import { type EnvRow, mountDir, type Store } from '../store/store.ts';
 import { ensureDriver, ensureHolder } from './spawn.ts';
-import { envState } from './state.ts';
+import type { EnvState } from './state.ts';
 
 export interface MountOptions {
   readonly transport: Transport;
@@ -26,11 +26,10 @@ const ATTEMPTS = 3;
 /** Mounts an env, starting its driver and the holder where they don't run. Mounting twice is no error. */
 export async function mountEnv(
   store: Store,
-  row: EnvRow,
+  { row, state, served, mount }: EnvState,
   options: MountOptions,
 ): Promise<MountOutcome> {
   const mountpoint = options.at ?? mountDir(store.root, row.name);
-  const { state, served, mount } = await envState(store, row);
   if (state === 'mounted' && served?.mountpoint === mountpoint) return { ...served, already: true };
   if (state !== 'stopped')
     throw inTheWay(row, state, mount?.mountpoint ?? served?.mountpoint ?? '');

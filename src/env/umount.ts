@@ -5,7 +5,7 @@ import { type EnvMount, mountsBelow } from '../control/mount-table.ts';
 import { native } from '../native/binding.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 import { findDriver, findHolder } from './spawn.ts';
-import { envState } from './state.ts';
+import type { EnvState } from './state.ts';
 import { describeUsers, mountUsers } from './users.ts';
 
 const MNT_FORCE = 1;
@@ -30,10 +30,9 @@ export type UmountOutcome = 'unmounted' | 'detached' | 'not-mounted';
 /** Unmounts an env, and waits until its driver has closed it. One that is not mounted is no error. */
 export async function umountEnv(
   store: Store,
-  row: EnvRow,
+  { row, state, mount }: EnvState,
   options: UmountOptions,
 ): Promise<UmountOutcome> {
-  const { state, mount } = await envState(store, row);
   if (mount !== null && state === 'dead') await bury(store.root, row, mount);
   else if (mount !== null) detach(row, mount, options);
   else if (state === 'stopped') return 'not-mounted';

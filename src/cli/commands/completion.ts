@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
-import { bashScript, fishScript, zshScript } from '../completion-scripts.ts';
 import { define } from '../command.ts';
+import { bashScript, fishScript, zshScript } from '../completion-scripts.ts';
 
 const SCRIPTS: Readonly<Record<string, () => string>> = {
   bash: bashScript,

@@ -2,6 +2,7 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
 import { type MountOptions, mountEnv } from '../../env/mount.ts';
+import { envStates } from '../../env/state.ts';
 import { contextOf, define } from '../command.ts';
 import { chooseEnvs, forEachEnv } from '../each-env.ts';
 import { withStore } from '../session.ts';
@@ -25,11 +26,11 @@ export default function build(): Command {
     .action(async (names: string[], options: Options) => {
       const context = contextOf(options);
       const settings = mountOptions(names, options);
-      await withStore(context, 'read', (store) =>
+      await withStore(context, 'read', async (store) =>
         forEachEnv(
           context,
-          chooseEnvs(store, names, options.all ?? false),
-          (row) => mountEnv(store, row, settings),
+          await envStates(store, chooseEnvs(store, names, options.all ?? false)),
+          (env) => mountEnv(store, env, settings),
           ({ name, mountpoint, already }) =>
             `${name}: mounted ${already ? 'already ' : ''}on ${mountpoint}`,
         ),

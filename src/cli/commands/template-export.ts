@@ -1,3 +1,6 @@
-export default function build(): never {
-  throw new Error('soon');
+import type { Command } from 'commander';
+import { ByrefError } from '../../base/error.ts';
+
+export default function build(): Command {
+  throw new ByrefError('unsupported', 'not built yet', 'wait');
 }

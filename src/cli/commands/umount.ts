@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { envMounts } from '../../control/mount-table.ts';
+import { envStates } from '../../env/state.ts';
 import { type UmountOutcome, umountEnv } from '../../env/umount.ts';
 import { contextOf, define } from '../command.ts';
 import { chooseEnvs, forEachEnv } from '../each-env.ts';
@@ -25,16 +25,15 @@ export default function build(): Command {
     .action(async (names: string[], options: Options) => {
       const context = contextOf(options);
       const { lazy = false, force = false, all = false } = options;
-      await withStore(context, 'read', (store) => {
-        const mounts = envMounts(store.root);
-        const rows = chooseEnvs(store, names, all).filter(({ id }) => !all || mounts.has(id));
+      await withStore(context, 'read', async (store) => {
+        const envs = await envStates(store, chooseEnvs(store, names, all));
         return forEachEnv(
           context,
-          rows,
-          async (row) => ({
-            env: row.id,
-            name: row.name,
-            outcome: await umountEnv(store, row, { lazy, force }),
+          envs.filter(({ state }) => !all || state !== 'stopped'),
+          async (env) => ({
+            env: env.row.id,
+            name: env.row.name,
+            outcome: await umountEnv(store, env, { lazy, force }),
           }),
           ({ name, outcome }) => `${name}: ${TEXT[outcome]}`,
         );

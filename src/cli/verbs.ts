@@ -1,0 +1,40 @@
+/** One verb, as `byref help` shows it. Two words make a verb of a group. */
+export interface Verb {
+  readonly name: string;
+  readonly aliases: readonly string[];
+  readonly summary: string;
+}
+
+const verb = (name: string, summary: string, aliases: readonly string[] = []): Verb => ({
+  name,
+  aliases,
+  summary,
+});
+
+/** Every verb of byref, in the order of `byref help`. */
+export const VERBS: readonly Verb[] = [
+  verb('init', 'make a root: the directory that holds everything'),
+  verb('template import', 'add a version of a template from a directory, tar or OCI layout'),
+  verb('template list', 'list templates', ['template ls']),
+  verb('template show', 'show a template and its versions'),
+  verb('template diff', 'show what changed between two versions'),
+  verb('template rm', 'remove a template or a version of it'),
+  verb('template export', 'write a version as a tar'),
+  verb('create', 'make an env from one OS template and any app templates'),
+  verb('mount', 'mount envs'),
+  verb('umount', 'unmount envs', ['unmount']),
+  verb('list', 'list envs', ['ls']),
+  verb('info', 'show one env'),
+  verb('diff', 'show what an env changed'),
+  verb('df', 'show apparent, private and shared bytes per env'),
+  verb('destroy', 'remove envs and all they hold', ['delete', 'rm']),
+  verb('doctor', 'show what this machine can do'),
+  verb('completion', 'print a completion script for a shell'),
+];
+
+/** Words that begin a two-word verb. */
+export const isGroup = (word: string): boolean =>
+  VERBS.some((entry) => entry.name.startsWith(`${word} `));
+
+export const findVerb = (name: string): Verb | undefined =>
+  VERBS.find((entry) => entry.name === name || entry.aliases.includes(name));

@@ -1,0 +1,58 @@
+import { ByrefError } from '../base/error.ts';
+import { mountLabel } from '../control/mount-table.ts';
+import type { MountRequest } from '../control/protocol.ts';
+import { mountDevice, openDevice, unmount } from '../fuse/mount.ts';
+import { Session } from '../fuse/session.ts';
+import { native } from '../native/binding.ts';
+import type { Log } from '../observe/log.ts';
+import type { EnvParts } from './env-parts.ts';
+import { coreOf, describe, type ServedEnv } from './served-env.ts';
+
+/** Mounts the env over /dev/fuse; resolves when the kernel may use it. */
+export async function serveKernel(
+  root: string,
+  parts: EnvParts,
+  request: MountRequest,
+  log: Log,
+): Promise<ServedEnv> {
+  const { env, mountpoint } = request;
+  const device = mountedDevice(root, request);
+  const session = new Session({
+    devFd: device,
+    noPassthrough: !request.passthrough,
+    allowIdmap: true,
+    fileSystem: (ports) => coreOf(parts, ports),
+    log: (message, error) => log.error({ env, err: error }, message),
+  });
+  const abort = async (drop: () => Promise<void>): Promise<void> => {
+    // The last descriptor to go ends the connection; unmounting then waits for nobody.
+    await session.detach();
+    await drop();
+    unmount(mountpoint, true);
+  };
+  try {
+    await session.ready;
+  } catch (error) {
+    await abort(() => Promise.resolve());
+    throw error;
+  }
+  return {
+    info: describe(parts, request, session.granted.passthrough),
+    device,
+    ended: session.ended,
+    abort,
+  };
+}
+
+function mountedDevice(root: string, { env, mountpoint }: MountRequest): number {
+  const device = openDevice();
+  if (device < 0) {
+    const message = `/dev/fuse can not be opened (errno ${-device})`;
+    throw new ByrefError('unsupported', message, 'see what byref doctor says of fuse.device');
+  }
+  const result = mountDevice(device, mountpoint, mountLabel(root, env), 0);
+  if (result === 0) return device;
+  native.close(device);
+  const message = `mounting on ${mountpoint} failed (errno ${-result})`;
+  throw new ByrefError('unsupported', message, 'see what byref doctor says of privileges and fuse');
+}

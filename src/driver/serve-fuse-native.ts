@@ -9,10 +9,9 @@ import { coreOf, describe, type ServedEnv } from './served-env.ts';
 /** libfuse 2 keeps no caches that we could reach. */
 const noCaches: KernelCaches = {
   invalidateInode: () => {},
-  expireAttributes: () => {},
+  expireAttributes: () => Promise.resolve(),
   expireNames: () => {},
 };
-  expireAttributes: () => Promise.resolve(), expireNames: () => {} };
 
 /**
  * Mounts the env over libfuse 2, for hosts where the kernel protocol can't be spoken directly. libfuse keeps

@@ -1,4 +1,4 @@
-import { EIO, EROFS } from '../base/errno.ts';
+import { EIO, ENOSPC, EROFS } from '../base/errno.ts';
 import { failpoint } from '../base/failpoints.ts';
 import type { Ino, Name } from '../base/ids.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
@@ -25,7 +25,7 @@ export interface DeltaOptions {
 
 /** The parts that openDelta puts together. */
 export interface DeltaParts {
-  readonly tableDir: string;
+  readonly envDir: string;
   readonly lock: EnvLock;
   readonly journal: Journal;
   readonly overlay: Overlay;
@@ -52,6 +52,8 @@ export class EnvDelta implements Delta, Change {
   #readOnly: string | null;
   #names: NameState[] = [];
   #inodes: (InodeRecord | Ino)[] = [];
+  /** The change adds no name: on a full disk it may still be made. */
+  #frees = true;
   #timer: NodeJS.Timeout | null = null;
   #background: Promise<void> = Promise.resolve();
   #removing: Promise<void> = Promise.resolve();
@@ -68,7 +70,7 @@ export class EnvDelta implements Delta, Change {
     this.#nextIno = parts.nextIno;
     this.#readOnly = parts.readOnly;
     this.#checkpointer = new Checkpointer({
-      tableDir: parts.tableDir,
+      envDir: parts.envDir,
       overlay: parts.overlay,
       journal: parts.journal,
       flush: () => this.flush(),
@@ -127,11 +129,13 @@ export class EnvDelta implements Delta, Change {
     this.#writer.begin();
     this.#names.length = 0;
     this.#inodes.length = 0;
+    this.#frees = true;
     return this;
   }
 
   setName(dir: Ino, name: Name, ino: Ino | 0, type: number): void {
     this.#writer.setName(dir, name, ino, type);
+    if (ino !== 0) this.#frees = false;
     this.#names.push(new NameState(dir, name, ino, type, true));
   }
 
@@ -155,7 +159,10 @@ export class EnvDelta implements Delta, Change {
     if (this.#writer.count === 0) return 0;
     let failed: number;
     try {
-      failed = this.#journal.append(this.#writer);
+      failed = this.#journal.append(this.#writer, this.#frees);
+      if (failed === -ENOSPC && this.files.reclaim()) {
+        failed = this.#journal.append(this.#writer, this.#frees);
+      }
     } catch (error) {
       this.#fail(error as Error);
       return -EIO;

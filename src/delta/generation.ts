@@ -62,7 +62,7 @@ export class DirNames {
 }
 
 function merge(a: readonly NameState[], b: readonly NameState[]): NameState[] {
-  const out: NameState[] = new Array(a.length + b.length);
+  const out = new Array<NameState>(a.length + b.length);
   for (let i = 0, j = 0, n = 0; n < out.length; n++) {
     const fromA = j === b.length || (i < a.length && compareEntries(a[i]!, b[j]!) < 0);
     out[n] = fromA ? a[i++]! : b[j++]!;

@@ -6,6 +6,6 @@ export type Hash64 = (bytes: Uint8Array, seed: bigint) => bigint;
 let loading: Promise<Hash64> | null = null;
 
 export function loadHash(): Promise<Hash64> {
-  loading ??= xxhash().then((api) => api.h64Raw);
+  loading ??= xxhash().then((api) => (bytes: Uint8Array, seed: bigint) => api.h64Raw(bytes, seed));
   return loading;
 }

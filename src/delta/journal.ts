@@ -61,16 +61,16 @@ export class Journal {
     return this.#start.bootId;
   }
 
-  /** Appends the writer's record with the next sequence number: 0 or -errno. */
-  append(writer: RecordWriter): number {
-    if (this.#active === null) {
-      const opened = this.#open();
-      if (typeof opened === 'number') return opened;
-    }
-    const active = this.#active!;
+  /**
+   * Appends the writer's record with the next sequence number: 0 or -errno. `frees`: the change may use
+   * the space kept for removals on a full disk.
+   */
+  append(writer: RecordWriter, frees: boolean): number {
+    const active = this.#active ?? this.#open();
+    if (typeof active === 'number') return active;
     const sequence = this.#sequence + 1;
     const length = writer.finish(sequence, sequence - this.#durable, active.header.seed);
-    const failed = active.append(writer.buffer, length);
+    const failed = active.append(writer.buffer, length, frees);
     if (failed === 0) this.#sequence = sequence;
     return failed;
   }
@@ -90,10 +90,14 @@ export class Journal {
     return segment;
   }
 
-  /** Ends the active segment: returns all segments there are; later records go to a new one. */
-  freeze(): readonly Segment[] {
-    this.#active = null;
-    return [...this.#segments];
+  /**
+   * Ends the active segment: returns all segments so far, or -errno if there is no room for another.
+   * Later records go to a new segment, which is made here, so that on a full disk there is one.
+   */
+  freeze(): readonly Segment[] | number {
+    const frozen = [...this.#segments];
+    const opened = this.#open();
+    return typeof opened === 'number' ? opened : frozen;
   }
 
   /**
@@ -143,7 +147,9 @@ export class Journal {
     this.#segments = this.#segments.filter((segment) => !segments.includes(segment));
   }
 
+  /** A segment without records goes: nothing is left for recovery to look at. */
   close(): void {
+    if (this.#active?.empty) this.drop([this.#active]);
     for (const segment of this.#segments) segment.close();
     this.#segments = [];
     this.#active = null;

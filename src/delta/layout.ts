@@ -1,6 +1,7 @@
 /** Names of what is in an env's directory (docs/FORMAT.md). */
 export const LOCK_FILE = 'lock';
 export const LINK_DIR = 'link';
+export const NEW_LINK_DIR = 'link.new';
 export const PRIVATE_DIR = 'private';
 const SEGMENT_PREFIX = 'journal.';
 

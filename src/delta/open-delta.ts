@@ -48,7 +48,7 @@ export async function openDelta(envDir: string, options: OpenDeltaOptions): Prom
     const settings = settingsOf(options);
     delta = new EnvDelta(
       {
-        tableDir: path.join(envDir, LINK_DIR),
+        envDir,
         lock,
         journal: openJournal(envDir, overlay, recovered, hash),
         overlay,
@@ -82,7 +82,7 @@ export function openTable(envDir: string, readOnly = false): LinkTable | null {
   const dir = path.join(envDir, LINK_DIR);
   if (!LinkTable.exists(dir)) return null;
   try {
-    return readOnly ? new LinkTable(dir, true) : LinkTable.create(dir);
+    return readOnly ? new LinkTable(dir, true) : LinkTable.open(dir);
   } catch (error) {
     throw new ByrefError(
       'corrupt',
@@ -151,8 +151,10 @@ function undoLostCopies(delta: EnvDelta, recovered: Recovered): void {
  * directory. It is empty then, as on any file system.
  */
 function recreateMissing(delta: EnvDelta): void {
+  const recent = delta.recentInodes();
+  if (recent.length === 0) return;
   const there = new Set(delta.files.list());
-  for (const record of delta.recentInodes()) {
+  for (const record of recent) {
     if (record.data !== DATA_PRIVATE || there.has(record.ino)) continue;
     const fd = delta.files.createPrivate(record.ino);
     if (fd >= 0) delta.files.close(fd);

@@ -59,8 +59,10 @@ export async function readDelta(envDir: string): Promise<DeltaView> {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === ATTEMPTS) throw error;
       continue;
     }
-    // A checkpoint that ran meanwhile changes the set of segments, and may have moved on the table under us.
-    if (before === segments(envDir) || attempt === ATTEMPTS) {
+    // A checkpoint that ran meanwhile changes the set of segments; a record that was being written
+    // while we read looks damaged.
+    const settled = before === segments(envDir) && damage === null;
+    if (settled || attempt === ATTEMPTS) {
       return new OpenView(envDir, overlay, damage);
     }
     await overlay.table?.close();

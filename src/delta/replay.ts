@@ -98,7 +98,7 @@ export function replayJournal(
       } else {
         lineage = header.lineage;
         sink.boot(header.bootId);
-        [at, sequence] = replaySegment(segment, header, sequence, hash, sink);
+        ({ at, sequence } = replaySegment(bytes, header, sequence, hash, sink));
       }
     }
     if (at < bytes.length) {
@@ -120,20 +120,22 @@ const isUnwritten = (bytes: Buffer): boolean =>
   bytes.length < SEGMENT_HEADER_SIZE ||
   bytes.subarray(0, SEGMENT_HEADER_SIZE).every((byte) => byte === 0);
 
-/** Returns where the good records end, and the last change that is known. */
-function replaySegment(
-  segment: LoadedSegment,
+/**
+ * Gives `sink` the records that follow change `from`, until the first that does not check or does not
+ * follow. Returns where the good records end, and the last change that is known.
+ */
+export function replaySegment(
+  bytes: Buffer,
   header: SegmentHeader,
   from: number,
   hash: Hash64,
   sink: Change,
-): [number, number] {
-  const { bytes } = segment;
+): { at: number; sequence: number } {
   let sequence = from;
   let at = SEGMENT_HEADER_SIZE;
   for (;;) {
     const span = recordAt(bytes, at, header.seed, hash);
-    if (span === null || span.sequence > sequence + 1) return [at, sequence];
+    if (span === null || span.sequence > sequence + 1) return { at, sequence };
     // What the table has already (a crash came between its commit and the segment's end) is passed over.
     if (span.sequence === sequence + 1) {
       replayRecord(bytes, span, sink);

@@ -42,7 +42,16 @@ async function runPosix(dir: string, wanted: (name: string) => boolean): Promise
       fs.mkdirSync(own, { mode: 0o755 });
       return run(contextFor(own));
     });
-    fs.rmSync(own, { recursive: true, force: true });
+    clear(own);
+  }
+}
+
+/** A failed case may leave what can't be removed; that is no reason to skip the rest. */
+function clear(dir: string): void {
+  try {
+    fs.rmSync(dir, { recursive: true, force: true });
+  } catch (error) {
+    process.stderr.write(`${String(error)}\n`);
   }
 }
 

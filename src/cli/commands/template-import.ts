@@ -1,6 +1,61 @@
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
+import type { TemplateKind } from '../../codec/store-rows.ts';
+import { importTemplate } from '../../template/import.ts';
+import { contextOf, define } from '../command.ts';
+import { Progress } from '../progress.ts';
+import { withStore } from '../session.ts';
+import { formatSize } from '../size.ts';
+import { printJson } from '../table.ts';
+
+interface Options {
+  readonly kind?: string;
+  readonly label?: string;
+  readonly note?: string;
+  readonly shared?: string;
+}
 
 export default function build(): Command {
-  throw new ByrefError('unsupported', 'not built yet', 'wait');
+  return define(
+    'template import <template> <source>',
+    'Add a version of a template. SOURCE is a directory, a tar (plain, gzip, xz, zstd), or oci:DIR[:TAG].',
+  )
+    .option('--kind <kind>', 'os or app, for a new template (os)')
+    .option('--label <text>', 'what the version is called, such as 12.7')
+    .option('--note <text>', 'what to remember of it')
+    .option('--shared <patterns>', 'paths of the shared data path, separated by commas')
+    .action(async (name: string, source: string, options: Options) => {
+      const context = contextOf(options);
+      const progress = new Progress();
+      const { template, version } = await withStore(context, 'write', (store) =>
+        importTemplate(store, name, source, {
+          ...settings(options),
+          ...(context.json ? {} : { progress: progress.update }),
+          warn: (message) => progress.note(`byref: ${message}`),
+        }),
+      ).finally(() => progress.end());
+      if (context.json) {
+        printJson({ template, version });
+        return;
+      }
+      const { number, files, directories, bytes, addedObjects, addedBytes } = version;
+      process.stdout.write(
+        `${template.name}@${number}: ${files} files in ${directories} directories, ${formatSize(bytes)}; ` +
+          `new: ${addedObjects} objects, ${formatSize(addedBytes)}\n`,
+      );
+    });
+}
+
+function settings({ kind, label, note, shared }: Options): object {
+  return {
+    ...(kind === undefined ? {} : { kind: kindOf(kind) }),
+    ...(label === undefined ? {} : { label }),
+    ...(note === undefined ? {} : { note }),
+    ...(shared === undefined ? {} : { sharedPatterns: shared.split(',') }),
+  };
+}
+
+function kindOf(text: string): TemplateKind {
+  if (text === 'os' || text === 'app') return text;
+  throw new ByrefError('usage', `no such kind: ${text}`, 'a template is of kind os or app');
 }

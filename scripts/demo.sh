@@ -70,15 +70,19 @@ import_template() {
   "$BYREF" template list
 }
 
+declare -A MOUNTPOINT # by env
+
 make_envs() {
   title "$# envs from it"
-  local before name
+  local before name mountpoint
   before=$(disk_bytes "$BYREF_ROOT")
   timed create_all "$@"
   row "byref create, $# envs" "$((ELAPSED / $#)) ms each" \
     "$((($(disk_bytes "$BYREF_ROOT") - before) / $#)) bytes each"
   timed "$BYREF" mount "$@"
   row "byref mount, $# envs" "$((ELAPSED / $#)) ms each" "$(resident) resident"
+  while read -r name mountpoint; do MOUNTPOINT[$name]=$mountpoint; done \
+    < <("$BYREF" list -H -o name,mountpoint)
   "$BYREF" list
 }
 
@@ -160,7 +164,7 @@ check_template() {
 remove_envs() {
   timed "$BYREF" umount "$@"
   row "byref umount, $# envs" "$((ELAPSED / $#)) ms each" ''
-  timed "$BYREF" destroy "$@" --yes
+  timed "$BYREF" destroy "$@"
   row "byref destroy, $# envs" "$((ELAPSED / $#)) ms each" ''
 }
 
@@ -187,8 +191,7 @@ millis() {
 
 # inside ENV COMMAND...: runs it in the env's root, away from this machine's settings.
 inside() {
-  local mountpoint
-  mountpoint=$("$BYREF" info "$1" -H -o mountpoint)
+  local mountpoint=${MOUNTPOINT[$1]}
   shift
   env --ignore-environment LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$mountpoint" "$@"
 }

@@ -7,9 +7,15 @@ import { checkName } from '../store/names.ts';
 import { ObjectWriter } from '../store/object-writer.ts';
 import type { Store } from '../store/store.ts';
 import { type CommittedVersion, commitTree } from './commit-tree.ts';
+import { withArchive } from './open-archive.ts';
 import { readDirectory } from './read-directory.ts';
+import { parseOciSource, readOci } from './read-oci.ts';
+import { TarImport } from './read-tar.ts';
 import { DEFAULT_SHARED_PATTERNS } from './shared-path.ts';
 import type { OnProgress, OnWarning, TreeNode } from './tree.ts';
+import { TreeBuilder } from './tree-builder.ts';
+
+const OCI_PREFIX = 'oci:';
 
 export interface ImportOptions {
   /** Of a new template; 'os' if not given. One that exists keeps its kind. */
@@ -76,6 +82,9 @@ async function readSource(
   options: ImportOptions,
 ): Promise<TreeNode> {
   const { progress = () => undefined, warn = () => undefined } = options;
+  if (source.startsWith(OCI_PREFIX)) {
+    return readOci(parseOciSource(source.slice(OCI_PREFIX.length)), writer, progress);
+  }
   const stat = statSync(source, { throwIfNoEntry: false });
   if (stat === undefined) {
     throw new ByrefError(
@@ -84,7 +93,22 @@ async function readSource(
       'Name a directory, a tar or oci:DIR.',
     );
   }
-  return readDirectory({ path: source, exclude: store.root }, writer, progress, warn);
+  if (stat.isDirectory()) {
+    return readDirectory({ path: source, exclude: store.root }, writer, progress, warn);
+  }
+  return readArchive(source, writer, progress);
+}
+
+async function readArchive(
+  file: string,
+  writer: ObjectWriter,
+  progress: OnProgress,
+): Promise<TreeNode> {
+  const tree = new TreeBuilder('refuse');
+  const tar = new TarImport(tree, writer, progress);
+  await withArchive(file, (stream) => tar.read(stream, { layer: false }));
+  await writer.finish();
+  return tree.root;
 }
 
 /** Errors of reading and writing as a sentence; anything else is a bug and stays as it is. */

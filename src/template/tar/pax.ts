@@ -1,0 +1,50 @@
+/** Extended headers of POSIX tar: "LENGTH KEY=VALUE\n" records. Values are bytes: xattrs are not text. */
+import { badArchive } from './header.ts';
+
+export type PaxRecords = Map<string, Buffer>;
+
+/** Followed by the attribute's name. */
+export const XATTR_KEY = 'SCHILY.xattr.';
+const SPACE = 0x20;
+const EQUALS = 0x3d;
+const NEWLINE = 0x0a;
+
+/**
+ * Adds the records of `bytes` to `into`. An empty value takes one away, but an extended attribute may
+ * well be empty. Sparse maps repeat keys: `repeated` gets all.
+ */
+export function parsePax(bytes: Buffer, into: PaxRecords, repeated?: [string, Buffer][]): void {
+  let at = 0;
+  while (at < bytes.length && bytes[at] !== 0) {
+    const space = bytes.indexOf(SPACE, at);
+    const length = Number(bytes.toString('latin1', at, space));
+    const end = at + length;
+    const equals = bytes.indexOf(EQUALS, space);
+    const whole = space > at && Number.isInteger(length) && equals > space && equals < end;
+    if (!whole || end > bytes.length || bytes[end - 1] !== NEWLINE) {
+      throw badArchive('the archive has a damaged extended header');
+    }
+    const key = bytes.toString('utf8', space + 1, equals);
+    const value = Buffer.from(bytes.subarray(equals + 1, end - 1));
+    if (value.length === 0 && !key.startsWith(XATTR_KEY)) into.delete(key);
+    else into.set(key, value);
+    repeated?.push([key, value]);
+    at = end;
+  }
+}
+
+/** A decimal fraction of seconds, as in "1700000000.123456789", in seconds and nanoseconds. */
+export function parseTime(text: string): { seconds: number; ns: number } {
+  const match = /^(-?)(\d+)(?:\.(\d*))?$/.exec(text);
+  if (match === null) throw badArchive(`the archive has a bad time (${text})`);
+  const [, sign, whole = '0', fraction = ''] = match;
+  const ns = Number(fraction.slice(0, 9).padEnd(9, '0'));
+  if (sign === '') return { seconds: Number(whole), ns };
+  return ns === 0 ? { seconds: -Number(whole), ns } : { seconds: -Number(whole) - 1, ns: 1e9 - ns };
+}
+
+export function parseInteger(key: string, value: Buffer): number {
+  const number = Number(value.toString('latin1'));
+  if (Number.isSafeInteger(number)) return number;
+  throw badArchive(`the archive has a bad number (${key})`);
+}

@@ -1,0 +1,172 @@
+/** Members of a tar stream, one after the other, with all extensions applied. Knows no file system. */
+import { ByteSource } from './byte-source.ts';
+import { BLOCK, badArchive, cString, isZeroBlock, parseHeader, type TarHeader } from './header.ts';
+import { type PaxRecords, parseInteger, parsePax, parseTime } from './pax.ts';
+import { oldSparseMap, paxSparseMap, type SparseMap } from './sparse.ts';
+import { paxXattrs } from './xattrs.ts';
+
+/** A member; its content is read with TarReader.readContent or readPiece, or is skipped. */
+export interface TarMember {
+  /** As the archive has it: binary string, not checked. */
+  readonly path: string;
+  readonly type: string;
+  /** Permission bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtime: number;
+  readonly mtimeNs: number;
+  /** Null where the archive does not say. */
+  readonly atime: { readonly seconds: number; readonly ns: number } | null;
+  readonly linkPath: string;
+  readonly major: number;
+  readonly minor: number;
+  /** Bytes of the file, once unpacked. */
+  readonly size: number;
+  readonly sparse: SparseMap | null;
+  readonly xattrs: Map<string, Buffer> | null;
+}
+
+/** An extended header or a long name beyond this is not meant well. */
+const EXTENSION_MAX = 2 ** 20 * 8;
+const PIECE_MAX = 2 ** 20;
+
+export class TarReader {
+  private readonly source: ByteSource;
+  private readonly strict: boolean;
+  private readonly global: PaxRecords = new Map();
+  /** Bytes of the current member that were not read yet, and of the padding after them. */
+  private left = 0;
+  private padding = 0;
+
+  /** @param strict refuse an archive without its end mark (two blocks of zeros) as truncated */
+  constructor(stream: AsyncIterable<Buffer>, strict = true) {
+    this.source = new ByteSource(stream);
+    this.strict = strict;
+  }
+
+  /** Bytes of the archive read so far. */
+  get consumed(): number {
+    return this.source.consumed;
+  }
+
+  /** The next member, or null at the archive's end. @throws ByrefError 'badInput' */
+  async next(): Promise<TarMember | null> {
+    const pax: PaxRecords = new Map(this.global);
+    const repeated: [string, Buffer][] = [];
+    let longName: string | null = null;
+    let longLink: string | null = null;
+    for (;;) {
+      await this.skipRest();
+      const block = await this.header();
+      if (block === null) return null;
+      const header = parseHeader(block);
+      this.left = header.size;
+      this.padding = (BLOCK - (header.size % BLOCK)) % BLOCK;
+      if (header.type === 'g') parsePax(await this.extension(), this.global);
+      else if (header.type === 'x') parsePax(await this.extension(), pax, repeated);
+      else if (header.type === 'L') longName = cString(await this.extension());
+      else if (header.type === 'K') longLink = cString(await this.extension());
+      else return this.member(header, block, pax, repeated, longName, longLink);
+    }
+  }
+
+  private async header(): Promise<Buffer | null> {
+    const block = await this.source.read(BLOCK);
+    if (block !== null && !isZeroBlock(block)) return Buffer.from(block);
+    if (block === null && this.strict) {
+      throw badArchive('the archive is truncated: it ends without its end mark');
+    }
+    // Read on to the end, so that a decompressor that checks it at its end gets there.
+    while ((await this.source.some(PIECE_MAX)) !== null);
+    return null;
+  }
+
+  private async extension(): Promise<Buffer> {
+    if (this.left > EXTENSION_MAX) throw badArchive('the archive has an endless extended header');
+    const bytes = Buffer.allocUnsafe(this.left);
+    await this.fill(bytes);
+    return bytes;
+  }
+
+  private async member(
+    header: TarHeader,
+    block: Buffer,
+    pax: PaxRecords,
+    repeated: readonly [string, Buffer][],
+    longName: string | null,
+    longLink: string | null,
+  ): Promise<TarMember> {
+    const text = (key: string) => pax.get(key)?.toString('latin1');
+    const number = (key: string, otherwise: number) => {
+      const value = pax.get(key);
+      return value === undefined ? otherwise : parseInteger(key, value);
+    };
+    this.setSize(header, number('size', header.size));
+    const sparse =
+      header.type === 'S'
+        ? await oldSparseMap(block, this.source)
+        : await paxSparseMap(pax, repeated, () => this.block());
+    const mtime = parseTime(text('mtime') ?? String(header.mtime));
+    const atime = text('atime');
+    return {
+      path: text('GNU.sparse.name') ?? text('path') ?? longName ?? header.name,
+      type: header.type,
+      mode: header.mode & 0o7777,
+      uid: number('uid', header.uid),
+      gid: number('gid', header.gid),
+      mtime: mtime.seconds,
+      mtimeNs: mtime.ns,
+      atime: atime === undefined ? null : parseTime(atime),
+      linkPath: text('linkpath') ?? longLink ?? header.linkName,
+      major: header.major,
+      minor: header.minor,
+      size: sparse?.size ?? this.left,
+      sparse,
+      xattrs: paxXattrs(pax),
+    };
+  }
+
+  /** Links and directories have no data, whatever size they say. */
+  private setSize(header: TarHeader, size: number): void {
+    const bytes = '123456'.includes(header.type) ? 0 : size;
+    if (bytes < 0) throw badArchive('the archive has a member of negative size');
+    this.left = bytes;
+    this.padding = (BLOCK - (bytes % BLOCK)) % BLOCK;
+  }
+
+  private async block(): Promise<Buffer> {
+    const block = Buffer.allocUnsafe(BLOCK);
+    await this.fill(block);
+    return block;
+  }
+
+  /** The whole content, in memory of its own. */
+  async readContent(): Promise<Buffer> {
+    const bytes = Buffer.allocUnsafeSlow(this.left);
+    await this.fill(bytes);
+    return bytes;
+  }
+
+  /** The next bytes of the content, at most `max`, valid until the next call. */
+  async readPiece(max: number): Promise<Buffer> {
+    const piece = await this.source.some(Math.min(max, this.left));
+    if (piece === null || this.left === 0) throw truncated();
+    this.left -= piece.length;
+    return piece;
+  }
+
+  private async fill(bytes: Buffer): Promise<void> {
+    if (bytes.length > this.left || !(await this.source.readInto(bytes))) throw truncated();
+    this.left -= bytes.length;
+  }
+
+  private async skipRest(): Promise<void> {
+    const length = this.left + this.padding;
+    this.left = 0;
+    this.padding = 0;
+    if (!(await this.source.skip(length))) throw truncated();
+  }
+}
+
+const truncated = () => badArchive('the archive is truncated: it ends inside a member');

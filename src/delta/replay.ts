@@ -98,7 +98,12 @@ export function replayJournal(
       } else {
         lineage = header.lineage;
         sink.boot(header.bootId);
-        ({ at, sequence } = replaySegment(bytes, header, sequence, hash, sink));
+        try {
+          ({ at, sequence } = replaySegment(bytes, header, sequence, hash, sink));
+        } catch (error) {
+          // It checks, and can't be understood: another version of byref wrote it.
+          damage = `${segment.path}: ${(error as Error).message}`;
+        }
       }
     }
     if (at < bytes.length) {

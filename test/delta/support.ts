@@ -1,12 +1,13 @@
+import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type Ino, type Name, nameFromText, type ObjectId } from '../../src/base/ids.ts';
-import { S_IFREG } from '../../src/base/mode.ts';
+import { O_CLOEXEC, S_IFREG } from '../../src/base/mode.ts';
 import { DATA_NONE, DATA_PRIVATE, type InodeRecord } from '../../src/codec/inode-record.ts';
 import type { EnvDelta } from '../../src/delta/env-delta.ts';
 import { type OpenDeltaOptions, openDelta } from '../../src/delta/open-delta.ts';
-import { native } from '../../src/native/binding.ts';
+import { AT_FDCWD, native } from '../../src/native/binding.ts';
 
 /** A checkpoint comes only when a test asks for one. */
 export const NEVER_MS = 1_000_000_000;
@@ -22,8 +23,17 @@ export function removeDir(dir: string): void {
 export const name = (text: string): Name => nameFromText(text);
 export const ino = (number: number): Ino => number as Ino;
 
-/** In these tests an object's id is the path of a file. */
-export const openObject = (id: ObjectId): number => native.openAt(-100, id, 0o2000000, 0);
+const objects = new Map<ObjectId, string>();
+
+/** Makes a file an object: in these tests its id is the hash of its path. */
+export function objectOf(file: string): ObjectId {
+  const id = createHash('sha256').update(file).digest('hex') as ObjectId;
+  objects.set(id, file);
+  return id;
+}
+
+export const openObject = (id: ObjectId): number =>
+  native.openAt(AT_FDCWD, objects.get(id) ?? '/nonexistent', O_CLOEXEC, 0);
 
 export function open(dir: string, options: Partial<OpenDeltaOptions> = {}): Promise<EnvDelta> {
   return openDelta(dir, { openObject, checkpointMs: NEVER_MS, ...options });

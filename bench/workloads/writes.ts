@@ -32,7 +32,7 @@ const copyUp = (label: CopyUpLabel, title: string, ms: number, rounds: number): 
     await settle(at);
     const paths = copyUpPaths(label);
     // Its bytes are in memory, as those of a file that is about to be changed mostly are.
-    await at.run('cat', ...paths);
+    await at.work('run', 'cat', ...paths);
     return at.work(at.copiesOnWrite ? 'first-write' : 'copy-write', ...paths);
   },
 });

@@ -4,6 +4,7 @@
  * ino of their path, which is one for all templates.
  */
 import { type Ino, type Name, type ObjectId, ROOT_INO } from '../base/ids.ts';
+import { isDir } from '../base/mode.ts';
 import { COOKIE_START, nameCookie } from '../base/name-hash.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import { decodeHistory, linkAsOf, prependChange } from '../codec/link-history.ts';
@@ -118,16 +119,20 @@ export function removeLinkRows(tables: Tables, template: number): Map<ObjectId, 
   const inodes = tables.table('inodes');
   const start = linkKey(template, ABOVE_ROOT, 0, '');
   const end = linkKey(template + 1, ABOVE_ROOT, 0, '');
-  for (const { key, value } of [...links.getRange({ start, end })]) {
+  const keys: Buffer[] = [];
+  const files: Buffer[] = [];
+  for (const { key, value } of links.getRange({ start, end })) {
+    keys.push(key);
     for (const { record } of decodeHistory(value)) {
       if (record === null) continue;
-      if (record.parent === 0) inodes.removeSync(inoKey(record.ino));
+      if (!isDir(record.mode)) files.push(inoKey(record.ino));
       if (record.object !== '') {
         references.set(record.object, (references.get(record.object) ?? 0) + 1);
       }
     }
-    links.removeSync(key);
   }
+  for (const key of files) inodes.removeSync(key);
+  for (const key of keys) links.removeSync(key);
   const dirs = tables.table('templateDirs');
   const range = {
     start: templateDirKey(template, 0 as Ino),

@@ -61,9 +61,9 @@ function parseEntry(line: string): AclEntry {
   return { tag: name === '' ? tags.owner : tags.named, perm, id };
 }
 
-/** The text of an ACL's value, one entry a line; ids are numbers. */
+/** The text of an ACL's value; ids are numbers. */
 export function aclToText(acl: Buffer): string {
-  let text = '';
+  const entries: string[] = [];
   for (let at = HEADER; at + ENTRY <= acl.length; at += ENTRY) {
     const tag = acl.readUInt16LE(at);
     const perm = acl.readUInt16LE(at + 2);
@@ -71,7 +71,7 @@ export function aclToText(acl: Buffer): string {
     const kind = NAMES[tag] ?? 'other';
     const named = tag === TAGS.user.named || tag === TAGS.group.named;
     const perms = `${perm & 4 ? 'r' : '-'}${perm & 2 ? 'w' : '-'}${perm & 1 ? 'x' : '-'}`;
-    text += `${kind}:${named ? id : ''}:${perms}\n`;
+    entries.push(`${kind}:${named ? id : ''}:${perms}`);
   }
-  return text;
+  return entries.join(',');
 }

@@ -1,0 +1,48 @@
+/** Walks a version of a template from its root, directories before what is in them. */
+import { type Ino, type Name, ROOT_INO } from '../base/ids.ts';
+import { isDir } from '../base/mode.ts';
+import { COOKIE_START } from '../base/name-hash.ts';
+import type { InodeRecord } from '../codec/inode-record.ts';
+import type { LayerEntry, Layers } from '../fs/ports.ts';
+import type { Store } from '../store/store.ts';
+
+export interface WalkEntry {
+  /** From the root, as a binary string: "" for the root, "etc/passwd". */
+  readonly path: string;
+  readonly record: InodeRecord;
+}
+
+const PAGE = 1024;
+
+/** The template by itself, as of the version that NAME or NAME@VERSION refers to. */
+export function versionLayers(store: Store, ref: string): Layers {
+  const { template, version } = store.catalog.resolve(ref);
+  return store.layers([{ templateId: template.id, version: version.number }]);
+}
+
+export function* walkVersion(layers: Layers): Generator<WalkEntry> {
+  const root = layers.inode(ROOT_INO);
+  if (root === null) return;
+  yield { path: '', record: root };
+  yield* walkBelow(layers, ROOT_INO, '');
+}
+
+/** All below a directory, by name in byte order. */
+export function* walkBelow(layers: Layers, dir: Ino, path: string): Generator<WalkEntry> {
+  for (const [name, record] of sortedEntries(layers, dir)) {
+    const child = path === '' ? name : `${path}/${name}`;
+    yield { path: child, record };
+    if (isDir(record.mode)) yield* walkBelow(layers, record.ino, child);
+  }
+}
+
+export function sortedEntries(layers: Layers, dir: Ino): [Name, InodeRecord][] {
+  const all: LayerEntry[] = [];
+  for (let after = COOKIE_START; ; after = all.at(-1)?.cookie ?? after) {
+    const page = layers.list(dir, after, PAGE);
+    all.push(...page);
+    if (page.length < PAGE) break;
+  }
+  all.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return all.map(({ name, record }) => [name, record]);
+}

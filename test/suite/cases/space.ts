@@ -8,6 +8,7 @@ import {
   FALLOC_KEEP_SIZE,
   FALLOC_PUNCH_HOLE,
   FALLOC_ZERO_RANGE,
+  rawCall,
   SEEK_DATA,
   SEEK_HOLE,
   seek,
@@ -17,6 +18,7 @@ import { fails, readText, stamps, withFile } from '../expect.ts';
 
 const K64 = 65_536;
 const EFFECTIVE_BLOCK = 4096;
+const EOPNOTSUPP = 95;
 
 /** A file of `letters.length` runs of 64 KiB, one letter each. */
 function lettered({ at }: CaseContext, letters: string): string {
@@ -117,17 +119,21 @@ export const space: CaseGroup = {
     assert.equal(lettersOf(path), 'ab...');
   },
 
-  'COLLAPSE_RANGE takes bytes out, INSERT_RANGE puts zeros in': (context) => {
+  'COLLAPSE_RANGE takes bytes out, INSERT_RANGE puts zeros in; or EOPNOTSUPP': (context) => {
     const path = lettered(context, 'abcd');
     withFile(path, 'r+', (fd) => {
       assert.equal(readText(fd, K64, 1), 'b');
-      allocate(fd, FALLOC_COLLAPSE_RANGE, K64, K64);
+      // Linux forwards neither to a FUSE server; Btrfs and tmpfs have neither.
+      if (rawCall('fallocate', fd, FALLOC_COLLAPSE_RANGE, K64, K64) === -EOPNOTSUPP) {
+        assert.equal(fs.fstatSync(fd).size, 4 * K64);
+        return;
+      }
       assert.equal(fs.fstatSync(fd).size, 3 * K64);
       assert.equal(readText(fd, K64, 1), 'c');
       allocate(fd, FALLOC_INSERT_RANGE, K64, K64);
       assert.equal(fs.fstatSync(fd).size, 4 * K64);
     });
-    assert.equal(lettersOf(path), 'a.cd');
+    if (lettersOf(path) !== 'abcd') assert.equal(lettersOf(path), 'a.cd');
   },
 
   'allocation errors: EINVAL, EBADF on a read-only descriptor': (context) => {
@@ -135,7 +141,7 @@ export const space: CaseGroup = {
     withFile(path, 'r+', (fd) => {
       fails('EINVAL', () => allocate(fd, 0, 0, 0));
       fails('EINVAL', () => allocate(fd, 0, -1, 10));
-      fails('EINVAL', () => allocate(fd, FALLOC_COLLAPSE_RANGE, 0, K64));
+      fails(['EINVAL', 'EOPNOTSUPP'], () => allocate(fd, FALLOC_COLLAPSE_RANGE, 0, K64));
       fails('EOPNOTSUPP', () => allocate(fd, FALLOC_PUNCH_HOLE, 0, K64));
     });
     withFile(path, 'r', (fd) => fails('EBADF', () => allocate(fd, 0, 0, 10)));

@@ -1,0 +1,51 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { TestRoot } from '../support/root.ts';
+import { declareSuite } from './declare.ts';
+import { hashObjects } from './objects.ts';
+import { buildFixture } from './run.ts';
+
+const SET_UP_MS = 120_000;
+
+/**
+ * Declares all suites on an env of an OS and an app template, mounted with these options: fresh files
+ * where data is coherent, where it is shared, and in a directory that both templates fill; and the
+ * templates' own files. At the end every object must be as it was.
+ */
+export function declareByref(...mountOptions: readonly string[]): void {
+  let root: TestRoot;
+  let mountpoint: string;
+  let objects: ReadonlyMap<string, string>;
+
+  const fresh = (name: string) => (): string => {
+    const dir = path.join(mountpoint, name);
+    fs.mkdirSync(dir, { recursive: true });
+    return dir;
+  };
+
+  beforeAll(async () => {
+    root = await TestRoot.create();
+    // The suites act as other users too, who have to get through.
+    fs.chmodSync(root.base, 0o755);
+    for (const kind of ['os', 'app'] as const) {
+      const source = root.directory(`source-${kind}`);
+      await buildFixture(kind, source);
+      await root.ok('template', 'import', kind, source, '--kind', kind);
+    }
+    objects = hashObjects(root.path);
+    await root.ok('create', 'env', '--os', 'os', '--app', 'app');
+    mountpoint = await root.mount('env', ...mountOptions);
+  }, SET_UP_MS);
+
+  describe('fresh files, coherent', () => declareSuite('posix', fresh('home')));
+  describe('fresh files, shared', () => declareSuite('posix', fresh('usr/fresh')));
+  describe('fresh files, merged directory', () => declareSuite('posix', fresh('etc/merged')));
+  describe('files of templates', () => declareSuite('template', () => mountpoint));
+
+  test('no object changed', () => {
+    expect(hashObjects(root.path)).toEqual(objects);
+  });
+
+  afterAll(() => root.dispose(), SET_UP_MS);
+}

@@ -4,9 +4,10 @@ import { readLines, writeLine } from './lines.ts';
 import { CONTROL_VERSION, type Reply, type Verbs } from './protocol.ts';
 
 /** The peer ended the connection before it answered: it stopped, or was killed. */
-export class PeerGone extends Error {
+export class PeerGone extends ByrefError {
   constructor(peer: string) {
-    super(`${peer} ended the connection`);
+    const hint = 'its log, in the run directory, says why; try again';
+    super('error', `the ${peer} ended before it answered`, hint);
     this.name = 'PeerGone';
   }
 }
@@ -71,6 +72,7 @@ export class ControlClient<V extends Verbs> {
   }
 
   close(): void {
+    this.gone = true;
     this.socket.destroy();
   }
 
@@ -92,7 +94,7 @@ export class ControlClient<V extends Verbs> {
 
   private giveUp(id: number, verb: string): void {
     const message = `the ${this.peer} did not answer '${verb}' in time`;
-    const hint = 'look at its log in the run directory; if it hangs, end it and unmount the env';
+    const hint = 'its log is in the run directory; if it hangs, end it and unmount the env';
     this.settle(id)?.reject(new ByrefError('locked', message, hint));
   }
 

@@ -20,18 +20,22 @@ export class ControlServer<V extends Verbs> {
   private readonly path: string;
   private readonly handlers: Map<string, AnyHandler>;
   private readonly peers = new Set<Socket>();
+  private readonly onLeave: () => void;
 
-  private constructor(path: string, handlers: Handlers<V>) {
+  private constructor(path: string, handlers: Handlers<V>, onLeave: () => void) {
     this.path = path;
+    this.onLeave = onLeave;
     this.handlers = new Map(Object.entries(handlers) as [string, AnyHandler][]);
     this.server = createServer((socket) => this.serve(socket));
   }
 
+  /** @param onLeave called when a connection has ended */
   static async listen<V extends Verbs>(
     path: string,
     handlers: Handlers<V>,
+    onLeave: () => void,
   ): Promise<ControlServer<V>> {
-    const control = new ControlServer(path, handlers);
+    const control = new ControlServer(path, handlers, onLeave);
     // Left by a process that was killed; the lock says that none is alive.
     rmSync(path, { force: true });
     await new Promise<void>((resolve, reject) => {
@@ -57,7 +61,10 @@ export class ControlServer<V extends Verbs> {
   private serve(socket: Socket): void {
     this.peers.add(socket);
     socket.on('error', () => socket.destroy());
-    socket.on('close', () => this.peers.delete(socket));
+    socket.on('close', () => {
+      this.peers.delete(socket);
+      this.onLeave();
+    });
     readLines(socket, (line) => void this.answer(socket, line));
   }
 

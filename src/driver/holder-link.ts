@@ -20,6 +20,9 @@ export class HolderLink {
   private readonly log: Log;
   private readonly devices = new Map<number, OwnDevice>();
   private client: ControlClient<HolderVerbs> | null = null;
+  private connecting: Promise<ControlClient<HolderVerbs>> | null = null;
+  /** Calls of hold() that are not answered yet. */
+  private asking = 0;
 
   constructor(path: string, log: Log) {
     this.path = path;
@@ -28,9 +31,14 @@ export class HolderLink {
 
   /** Resolves when the holder has a copy of the descriptor; rejects if it has not. */
   async hold(device: OwnDevice): Promise<void> {
-    const client = await this.connect();
-    await client.call('hold', { ...device, pid: process.pid });
-    this.devices.set(device.env, device);
+    this.asking++;
+    try {
+      const client = await this.connected();
+      await client.call('hold', { ...device, pid: process.pid });
+      this.devices.set(device.env, device);
+    } finally {
+      this.asking--;
+    }
   }
 
   /** Never rejects: a holder that is gone holds nothing. */
@@ -41,10 +49,19 @@ export class HolderLink {
     } catch (error) {
       this.log.warn({ env, err: error }, 'holder did not confirm a drop');
     }
+    // A holder that nobody is connected to may end.
+    if (this.devices.size === 0 && this.asking === 0) this.client?.close();
+  }
+
+  private connected(): Promise<ControlClient<HolderVerbs>> {
+    if (this.client && !this.client.gone) return Promise.resolve(this.client);
+    this.connecting ??= this.connect().finally(() => {
+      this.connecting = null;
+    });
+    return this.connecting;
   }
 
   private async connect(): Promise<ControlClient<HolderVerbs>> {
-    if (this.client && !this.client.gone) return this.client;
     const client = await ControlClient.connect<HolderVerbs>(this.path, 'holder');
     if (!client) {
       const hint = 'repeat the mount: it starts the holder; its log is in the run directory';
@@ -66,7 +83,7 @@ export class HolderLink {
     const retry = setInterval(() => {
       if (this.devices.size === 0) clearInterval(retry);
       else
-        void this.connect().then(
+        void this.connected().then(
           () => clearInterval(retry),
           () => {},
         );

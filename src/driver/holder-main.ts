@@ -24,8 +24,11 @@ async function main(root: string): Promise<void> {
     server.close();
     process.exit(0);
   };
-  const idle = new IdleExit(() => holder.size === 0, end);
-  const server = await ControlServer.listen<HolderVerbs>(files.socket, holder.handlers(end));
+  const isIdle = (): boolean => holder.size === 0 && server.connections === 0;
+  const idle = new IdleExit(isIdle, end);
+  const handlers = holder.handlers(end);
+  const server = await ControlServer.listen<HolderVerbs>(files.socket, handlers, idle.touch);
+  idle.touch();
   endOnSignal(log, () => holder.size, end);
   setInterval(() => holder.sweep(), SWEEP_MS).unref();
   log.info({ root }, 'holder ready');

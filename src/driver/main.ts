@@ -24,14 +24,17 @@ async function main(root: string, shard: number): Promise<void> {
   const store = await openStore(root, { write: false });
   const holder = new HolderLink(run.holder().socket, log);
   const onChange = (): void => idle.touch();
+  const isIdle = (): boolean => served.size === 0 && server.connections === 0;
   const served = new Shard({ store, shard, holder, log, faults, onChange });
   const end = (): void => {
     log.info({}, 'ending');
     server.close();
     process.exit(0);
   };
-  const idle = new IdleExit(() => served.size === 0, end);
-  const server = await ControlServer.listen<DriverVerbs>(files.socket, served.handlers(end));
+  const idle = new IdleExit(isIdle, end);
+  const handlers = served.handlers(end);
+  const server = await ControlServer.listen<DriverVerbs>(files.socket, handlers, idle.touch);
+  idle.touch();
   endOnSignal(log, () => served.size, end);
   log.info({ root }, 'driver ready');
 }

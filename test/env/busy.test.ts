@@ -1,0 +1,79 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { EXIT } from '../../src/base/exit-codes.ts';
+import { sh } from '../support/program.ts';
+import { TestRoot } from '../support/root.ts';
+
+let root: TestRoot;
+let mountpoint: string;
+const programs: ChildProcess[] = [];
+
+beforeEach(async () => {
+  root = await TestRoot.create();
+  mountpoint = await root.mounted('one', root.directory('source'));
+});
+afterEach(async () => {
+  await Promise.all(programs.splice(0).map(end));
+  await root.dispose();
+});
+
+/** A program that stays in the mount until it is ended. */
+async function user(script: string): Promise<ChildProcess> {
+  const child = spawn('bash', ['-c', `${script}; echo ready; exec sleep 300`], {
+    cwd: mountpoint,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  programs.push(child);
+  await once(child.stdout, 'data');
+  return child;
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill('SIGKILL');
+  await exited;
+}
+
+test('umount of an env in use is refused, and names the process and how it uses it', async () => {
+  const child = await user('true');
+  const { code, stderr } = await root.byref('umount', 'one');
+  expect(code).toBe(EXIT.busy);
+  expect(stderr).toContain(`sleep (pid ${child.pid}, cwd)`);
+  expect((await root.info('one')).state).toBe('mounted');
+});
+
+test('an open file is named, too', async () => {
+  const child = await user('exec 9>file; cd /');
+  const { stderr } = await root.byref('umount', 'one');
+  expect(stderr).toContain(`(pid ${child.pid}, fd)`);
+});
+
+test('a mount below is named', async () => {
+  await sh('mkdir "$1/proc"; mount -t proc proc "$1/proc"', [mountpoint]);
+  const { code, stderr } = await root.byref('umount', 'one');
+  await sh('umount "$1/proc"', [mountpoint]);
+  expect(code).toBe(EXIT.busy);
+  expect(stderr).toContain(`mounts below it: ${mountpoint}/proc`);
+});
+
+test('umount --lazy detaches now, and the driver closes the env when the last user ends', async () => {
+  const child = await user('exec 9>file');
+  expect(await root.ok('umount', '--lazy', 'one')).toContain('detached');
+  expect((await root.info('one')).state).toBe('detached');
+  const refused = await root.byref('mount', 'one');
+  expect(refused.code).toBe(EXIT.busy);
+  await end(child);
+  await expect
+    .poll(async () => (await root.info('one')).state, { timeout: 10_000 })
+    .toBe('stopped');
+  await root.mount('one');
+  expect((await sh('ls "$1"', [mountpoint])).stdout).toBe('file\n');
+});
+
+test('umount --force ends it under its users', async () => {
+  await user('exec 9>file');
+  expect(await root.ok('umount', '--force', 'one')).toContain('unmounted');
+  expect((await root.info('one')).state).toBe('stopped');
+});

@@ -1,0 +1,71 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { EXIT } from '../../src/base/exit-codes.ts';
+import { run, sh } from '../support/program.ts';
+import { TestRoot } from '../support/root.ts';
+
+let root: TestRoot;
+let mountpoint: string;
+
+beforeEach(async () => {
+  root = await TestRoot.create();
+  mountpoint = await root.mounted('one', root.directory('source'));
+});
+afterEach(() => root.dispose());
+
+async function killDriver(): Promise<void> {
+  const { driverPid } = await root.info('one');
+  process.kill(driverPid!, 'SIGKILL');
+  await expect.poll(async () => (await root.info('one')).state, { timeout: 10_000 }).toBe('dead');
+}
+
+test('a killed driver leaves its env dead, and umount and mount bring back all it had answered', async () => {
+  await sh('echo answered >"$1/file"', [mountpoint]);
+  await killDriver();
+  const refused = await root.byref('mount', 'one');
+  expect(refused.code).toBe(EXIT.busy);
+  expect(refused.stderr).toContain('hint: clean up first: byref umount one');
+  expect(await root.ok('umount', 'one')).toContain('unmounted');
+  await root.mount('one');
+  expect((await sh('cat "$1/file"', [mountpoint])).stdout).toBe('answered\n');
+});
+
+test('what waits in a dead env goes on waiting while the holder lives, and fails at umount', async () => {
+  await killDriver();
+  const waiting = run('ls', ['-l', mountpoint]);
+  const early = await Promise.race([
+    waiting.then(() => 'answered'),
+    new Promise((resolve) => setTimeout(() => resolve('waits'), 500)),
+  ]);
+  expect(early).toBe('waits');
+  await root.ok('umount', 'one');
+  expect((await waiting).code).not.toBe(0);
+});
+
+test('destroy --force works on a dead env', async () => {
+  await killDriver();
+  await root.ok('destroy', '--force', 'one');
+  expect(await root.json('list')).toEqual([]);
+});
+
+test('a driver that serves a mount ignores SIGTERM', async () => {
+  const { driverPid } = await root.info('one');
+  process.kill(driverPid!, 'SIGTERM');
+  expect((await sh('echo x >"$1/f"; cat "$1/f"', [mountpoint])).stdout).toBe('x\n');
+});
+
+test('a new holder is given the descriptors of every mount, old ones too', async () => {
+  const { holderPid } = await root.info('one');
+  process.kill(holderPid!, 'SIGKILL');
+  await root.ok('create', 'two', '--os', 'template-of-one');
+  await root.mount('two');
+  const [one, two] = [await root.info('one'), await root.info('two')];
+  expect(two.holderPid).not.toBeNull();
+  expect(two.holderPid).not.toBe(holderPid);
+  expect(one.holderPid).toBe(two.holderPid);
+});
+
+test('mounts without a holder, unmounted, leave nothing behind', async () => {
+  const { holderPid } = await root.info('one');
+  process.kill(holderPid!, 'SIGKILL');
+  await root.ok('umount', 'one');
+});

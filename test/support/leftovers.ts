@@ -1,0 +1,31 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+const procText = (file: string): string => {
+  try {
+    return readFileSync(file, 'latin1');
+  } catch {
+    return '';
+  }
+};
+
+/** Mount points below a directory, as the kernel lists them. */
+export const mountsBelow = (directory: string): string[] =>
+  readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    .filter((mountpoint) => mountpoint.startsWith(`${directory}/`));
+
+/** "pid title" of the drivers and the holder of a root. */
+export const processesOf = (root: string): string[] =>
+  readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .map((pid) => `${pid} ${procText(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim()}`)
+    .filter((line) => / byref-(driver|holder) /.test(line))
+    .filter((line) => ` ${line} `.includes(` ${root} `));
+
+/** How many descriptors a process has open. */
+export const openDescriptors = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;
+
+/** Resident memory of a process, bytes. */
+export const residentBytes = (pid: number): number =>
+  Number(/^VmRSS:\s+(\d+) kB$/m.exec(procText(`/proc/${pid}/status`))?.[1] ?? 0) * 1024;

@@ -1,0 +1,116 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'vitest';
+import type { EnvInfo } from '../../src/env/info.ts';
+import { mountsBelow, processesOf } from './leftovers.ts';
+import { type Finished, type RunOptions, runByref } from './program.ts';
+import { startWatchdog, type Watchdog } from './watchdog.ts';
+
+/** How long processes without mounts stay in tests. */
+const IDLE_EXIT_MS = 300;
+const GONE_WITHIN_MS = 10_000;
+
+/**
+ * A byref root of one test, with its own processes: nothing of it is seen by other tests. dispose()
+ * unmounts all, and fails the test if anything is left.
+ */
+export class TestRoot {
+  /** Holds all below; removed at the end. */
+  readonly base: string;
+  readonly path: string;
+  readonly env: NodeJS.ProcessEnv;
+  private readonly watchdog: Watchdog;
+
+  private constructor(base: string, extra: NodeJS.ProcessEnv) {
+    this.base = base;
+    this.path = path.join(base, 'root');
+    this.env = {
+      ...process.env,
+      BYREF_ROOT: this.path,
+      BYREF_RUN: path.join(base, 'run'),
+      BYREF_IDLE_EXIT_MS: String(IDLE_EXIT_MS),
+      ...extra,
+    };
+    this.watchdog = startWatchdog(base);
+  }
+
+  /**
+   * Makes a root. @param extra environment of its processes
+   * @param parent the directory to make it in: a file system of the test's own, or the temporary one
+   */
+  static async create(extra: NodeJS.ProcessEnv = {}, parent = tmpdir()): Promise<TestRoot> {
+    const root = new TestRoot(mkdtempSync(path.join(parent, 'byref-root-')), extra);
+    await root.ok('init', '--shards', '1');
+    return root;
+  }
+
+  /** Runs a command on this root. */
+  byref(...args: string[]): Promise<Finished> {
+    return this.run(args);
+  }
+
+  run(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
+    return runByref(args, { env: this.env, ...options });
+  }
+
+  /** Runs a command that must succeed; its standard output. */
+  async ok(...args: string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.run(args);
+    expect(code, `byref ${args.join(' ')}\n${stdout}${stderr}`).toBe(0);
+    return stdout;
+  }
+
+  async json<T>(...args: string[]): Promise<T> {
+    return JSON.parse(await this.ok(...args, '--json')) as T;
+  }
+
+  info(env: string): Promise<EnvInfo> {
+    return this.json<EnvInfo>('info', env);
+  }
+
+  /** A directory of this test to make a template's tree in. */
+  directory(name: string): string {
+    const directory = path.join(this.base, name);
+    mkdirSync(directory, { recursive: true });
+    return directory;
+  }
+
+  /** Imports a directory, makes an env of it, mounts it; its mount point. */
+  async mounted(env: string, source: string, ...options: string[]): Promise<string> {
+    const template = `template-of-${env}`;
+    await this.ok('template', 'import', template, source);
+    await this.ok('create', env, '--os', template);
+    return this.mount(env, ...options);
+  }
+
+  async mount(env: string, ...options: string[]): Promise<string> {
+    await this.ok('mount', env, ...options);
+    const { mountpoint } = await this.info(env);
+    expect(mountpoint).not.toBeNull();
+    return mountpoint!;
+  }
+
+  /** Drivers and holder of this root, by command line. */
+  processes(): string[] {
+    return processesOf(this.path);
+  }
+
+  async dispose(): Promise<void> {
+    try {
+      await this.run(['umount', '--all']);
+      expect(mountsBelow(this.base), 'mounts left').toEqual([]);
+      await this.waitForNoProcess();
+    } finally {
+      await this.watchdog.stop();
+      if (mountsBelow(this.base).length === 0) rmSync(this.base, { recursive: true, force: true });
+    }
+  }
+
+  private async waitForNoProcess(): Promise<void> {
+    const deadline = Date.now() + GONE_WITHIN_MS;
+    while (this.processes().length > 0 && Date.now() < deadline) await sleep(50);
+    expect(this.processes(), 'processes left').toEqual([]);
+  }
+}

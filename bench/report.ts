@@ -24,7 +24,10 @@ export function tableHead(results: BackingResults): string {
   return `${head}\n${rule}`;
 }
 
-/** One row: medians, and in brackets the ratio to the plain file system. */
+/**
+ * One row: medians, and in brackets the ratio to the plain file system. "~" marks what was disturbed:
+ * others dropped the kernel's caches during some of its samples.
+ */
 export function tableRow(results: BackingResults, row: Row): string {
   const cells = results.peers.map((name) => formatCell(row.cells[name], name, row));
   const toFloor = ratioOf(row.cells['byref'], row.cells['floor']);
@@ -40,7 +43,8 @@ function formatCell(cell: Cell | undefined, name: string, row: Row): string {
   const ns = medianOf(cell);
   if (ns === undefined) return cell ? 'failed' : '';
   const ratio = name === 'plain' ? undefined : ratioOf(cell, row.cells['plain']);
-  return ratio === undefined ? formatNs(ns) : `${formatNs(ns)} (${formatRatio(ratio)})`;
+  const text = ratio === undefined ? formatNs(ns) : `${formatNs(ns)} (${formatRatio(ratio)})`;
+  return cell && 'disturbed' in cell && cell.disturbed > 0 ? `${text} ~` : text;
 }
 
 function formatTarget(target: Target | undefined, row: Row): string {
@@ -77,7 +81,7 @@ export function markdown(results: Results): string {
     '# Benchmark results\n',
     `Linux ${machine.kernel}, ${machine.cpus}, ${machine.memoryGiB} GiB, Node ${machine.node}, ` +
       `commit ${machine.commit}, ${machine.date}. Medians; in brackets the ratio to the plain file ` +
-      'system. What the rows mean: `bench/README.md`.\n',
+      'system; "~": disturbed. What the rows mean: `bench/README.md`.\n',
   ];
   for (const backing of results.backings) {
     parts.push(`## Backing: ${backing.backing} (${backing.fileSystem})\n`);

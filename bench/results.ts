@@ -10,6 +10,8 @@ export type Cell =
       readonly minNs: number;
       readonly maxNs: number;
       readonly samplesNs: readonly number[];
+      /** Samples during which other programs dropped the kernel's caches. */
+      readonly disturbed: number;
     }
   | { readonly error: string };
 

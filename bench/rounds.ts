@@ -1,3 +1,4 @@
+import { foreignDrops } from './drop-caches.ts';
 import { abortBelow } from './mounts.ts';
 import type { Env, Peer } from './peers/peer.ts';
 import { TimeoutError } from './process.ts';
@@ -13,6 +14,8 @@ export interface Contender {
 
 export type PlaceOf = (peer: Peer, env: Env, round: number) => Place;
 
+const SAMPLE_ATTEMPTS = 4;
+
 let freshEnvs = 0;
 
 /**
@@ -26,14 +29,19 @@ export async function measureRow(
   placeOf: PlaceOf,
 ): Promise<Record<string, Cell>> {
   const samples = new Map<Contender, number[]>();
+  const disturbances = new Map<Contender, number>();
   const errors = new Map<Contender, string>();
   for (let round = 0; round <= rounds; round++) {
     for (let turn = 0; turn < contenders.length; turn++) {
       const contender = contenders[(turn + round) % contenders.length];
       if (!contender || errors.has(contender)) continue;
       try {
-        const ns = await sampleOnce(workload, contender, round, placeOf);
-        if (round > 0) samples.set(contender, [...(samples.get(contender) ?? []), ns]);
+        const { ns, disturbed } = await sampleUndisturbed(() =>
+          sampleOnce(workload, contender, round, placeOf),
+        );
+        if (round === 0) continue;
+        samples.set(contender, [...(samples.get(contender) ?? []), ns]);
+        if (disturbed) disturbances.set(contender, (disturbances.get(contender) ?? 0) + 1);
       } catch (error) {
         errors.set(contender, error instanceof Error ? error.message : String(error));
         if (error instanceof TimeoutError) await replaceEnv(contender);
@@ -43,9 +51,21 @@ export async function measureRow(
   return Object.fromEntries(
     contenders.map((contender) => [
       contender.peer.name,
-      cellOf(samples.get(contender) ?? [], errors.get(contender)),
+      cellOf(samples.get(contender) ?? [], disturbances.get(contender) ?? 0, errors.get(contender)),
     ]),
   );
+}
+
+/** Takes a sample again if others dropped the caches meanwhile, and gives up if they go on. */
+async function sampleUndisturbed(
+  sample: () => Promise<number>,
+): Promise<{ ns: number; disturbed: boolean }> {
+  for (let attempt = 1; ; attempt++) {
+    const before = foreignDrops();
+    const ns = await sample();
+    const disturbed = foreignDrops() !== before;
+    if (!disturbed || attempt === SAMPLE_ATTEMPTS) return { ns, disturbed };
+  }
 }
 
 async function sampleOnce(
@@ -79,12 +99,13 @@ async function replaceEnv(contender: Contender): Promise<void> {
   contender.env = await contender.peer.open(`again-${++freshEnvs}`);
 }
 
-function cellOf(samples: readonly number[], error: string | undefined): Cell {
+function cellOf(samples: readonly number[], disturbed: number, error: string | undefined): Cell {
   if (error !== undefined) return { error };
   return {
     medianNs: median(samples),
     minNs: Math.min(...samples),
     maxNs: Math.max(...samples),
     samplesNs: samples,
+    disturbed,
   };
 }

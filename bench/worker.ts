@@ -1,6 +1,6 @@
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { pause, run } from './process.ts';
+import { run } from './process.ts';
 
 const SOURCES = join(import.meta.dirname, 'work');
 /** Linked statically into every peer's tree: what the exec row starts. */
@@ -34,19 +34,4 @@ export async function work(
   const [ns, ops] = line.trim().split(' ').map(Number);
   if (ns === undefined || !ops) throw new Error(`work ${args.join(' ')}: answered "${line}"`);
   return ns / ops;
-}
-
-/** For FUSE servers to work off the FORGETs that a drop sends them. */
-const SETTLE_MS = 200;
-
-export type CacheLevel = 'dentries' | 'all';
-
-/**
- * Empties the kernel's caches: dentries and inodes, or pages as well. Dirty ones can't be dropped, so
- * all is written first.
- */
-export async function dropCaches(level: CacheLevel): Promise<void> {
-  await run('sync', []);
-  writeFileSync('/proc/sys/vm/drop_caches', level === 'all' ? '3' : '2');
-  await pause(SETTLE_MS);
 }

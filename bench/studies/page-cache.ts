@@ -2,13 +2,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { dropCaches } from '../drop-caches.ts';
 import { unmountBelow } from '../mounts.ts';
 import { makePeers } from '../peers/index.ts';
 import type { Env, Peer } from '../peers/peer.ts';
 import type { StudyTable } from '../results.ts';
 import { formatBytes } from '../stats.ts';
 import { Contents } from '../tree.ts';
-import { dropCaches } from '../worker.ts';
 import type { Study, StudyStage } from './study.ts';
 
 const COUNTS = { quick: [1, 10], full: [1, 10, 50] };

@@ -1,5 +1,5 @@
+import { dropCaches } from '../drop-caches.ts';
 import { PATHS } from '../fixture.ts';
-import { dropCaches } from '../worker.ts';
 import type { Workload } from './workload.ts';
 
 /** Reading and executing. Figures of large files are for the whole file. */

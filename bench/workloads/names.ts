@@ -1,5 +1,5 @@
+import { dropCaches } from '../drop-caches.ts';
 import { PATHS, TREE_TOPS } from '../fixture.ts';
-import { dropCaches } from '../worker.ts';
 import type { Place, Target, Workload } from './workload.ts';
 
 const cold =

@@ -1,6 +1,6 @@
+import { dropCaches } from '../drop-caches.ts';
 import { PATHS } from '../fixture.ts';
 import { INSERTS } from '../sources.ts';
-import { dropCaches } from '../worker.ts';
 import type { Place, Workload } from './workload.ts';
 
 const CLONE = `${PATHS.scratch}/clone`;

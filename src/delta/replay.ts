@@ -22,7 +22,7 @@ export interface SegmentReplay {
 export interface JournalReplay {
   /** Segments to keep, oldest first. */
   readonly segments: readonly SegmentReplay[];
-  /** Files that hold nothing that counts: no header yet, or only what came after a torn record. */
+  /** Files that hold nothing that counts: no record yet, what the table has, what came after a tear. */
   readonly dead: readonly string[];
   /** The last change replayed, or that the table had. */
   readonly sequence: number;
@@ -78,7 +78,8 @@ export function replayJournal(
   const loaded = loadSegments(envDir, hash);
   const segments: SegmentReplay[] = [];
   const dead: string[] = [];
-  let sequence = state?.sequence ?? 0;
+  const tableSequence = state?.sequence ?? 0;
+  let sequence = tableSequence;
   let lineage: bigint | null = state?.lineage ?? null;
   let damage: string | null = null;
   let torn = false;
@@ -111,7 +112,8 @@ export function replayJournal(
       if (lost !== null) damage ??= lost;
       torn = true;
     }
-    const kept = at > SEGMENT_HEADER_SIZE;
+    // Nothing in it, or nothing that the table has not.
+    const kept = at > SEGMENT_HEADER_SIZE && sequence > tableSequence;
     if (kept) segments.push({ ...segment, header, length: at, fileLength: bytes.length });
     else dead.push(segment.path);
   }

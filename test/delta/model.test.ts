@@ -120,7 +120,7 @@ test('random changes, checkpoints and crashes leave what a plain map would hold'
             removeDir(dir);
             dir = copy;
             delta = await open(dir, { keepOrphans: true });
-          } else apply(delta, model, each as Mutation[]);
+          } else apply(delta, model, each);
           check(delta, model);
         }
         await Promise.all(background);

@@ -14,7 +14,7 @@ import {
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EINTR, ENOENT } from '../../src/base/errno.ts';
-import { type Ino, type ObjectId, ROOT_INO } from '../../src/base/ids.ts';
+import { type ObjectId, ROOT_INO } from '../../src/base/ids.ts';
 import { O_RDONLY, O_RDWR } from '../../src/base/mode.ts';
 import { DATA_PRIVATE, FLAG_UNSYNCED } from '../../src/codec/inode-record.ts';
 import type { EnvDelta } from '../../src/delta/env-delta.ts';
@@ -204,7 +204,7 @@ test('files that no record names are swept after a crash, and only then', async 
   expect(names()).toContain(kept);
   expect(names()).toContain(0x999);
   expect(delta.orphans()).toEqual([]);
-  expect(delta.inode(orphan as Ino)).toBeNull();
+  expect(delta.inode(orphan)).toBeNull();
   await delta.close();
 
   writeFileSync(path.join(dir, 'lock'), 'pid 1\n');

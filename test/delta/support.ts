@@ -4,10 +4,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type Ino, type Name, nameFromText, type ObjectId } from '../../src/base/ids.ts';
 import { O_CLOEXEC, S_IFREG } from '../../src/base/mode.ts';
-import { DATA_NONE, DATA_PRIVATE, type InodeRecord } from '../../src/codec/inode-record.ts';
+import { DATA_PRIVATE } from '../../src/codec/inode-record.ts';
 import type { EnvDelta } from '../../src/delta/env-delta.ts';
 import { type OpenDeltaOptions, openDelta } from '../../src/delta/open-delta.ts';
 import { AT_FDCWD, native } from '../../src/native/binding.ts';
+import { inode } from './record.ts';
+
+export { inode };
 
 /** A checkpoint comes only when a test asks for one. */
 export const NEVER_MS = 1_000_000_000;
@@ -37,36 +40,6 @@ export const openObject = (id: ObjectId): number =>
 
 export function open(dir: string, options: Partial<OpenDeltaOptions> = {}): Promise<EnvDelta> {
   return openDelta(dir, { openObject, checkpointMs: NEVER_MS, ...options });
-}
-
-export function inode(number: number, fields: Partial<InodeRecord> = {}): InodeRecord {
-  return {
-    ino: ino(number),
-    mode: S_IFREG | 0o644,
-    uid: 1000,
-    gid: 1000,
-    rdev: 0,
-    nlink: 1,
-    size: 0,
-    blocks: 0,
-    atime: 1_700_000_000,
-    atimeNs: 1,
-    mtime: 1_700_000_001,
-    mtimeNs: 2,
-    ctime: 1_700_000_002,
-    ctimeNs: 3,
-    data: DATA_NONE,
-    object: '',
-    target: '',
-    flags: 0,
-    xattrs: null,
-    parent: 0,
-    name: '',
-    stamp: 0,
-    baseCtime: 0,
-    baseCtimeNs: 0,
-    ...fields,
-  };
 }
 
 /** Creates an empty private file with a name, as the filesystem core does; its ino. */

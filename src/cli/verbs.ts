@@ -18,7 +18,7 @@ export const VERBS: readonly Verb[] = [
   verb('template list', 'list templates', ['template ls']),
   verb('template show', 'show a template and its versions'),
   verb('template diff', 'show what changed between two versions'),
-  verb('template rm', 'remove a template or a version of it'),
+  verb('template rm', 'remove a template that no env uses'),
   verb('template export', 'write a version as a tar'),
   verb('create', 'make an env from one OS template and any app templates'),
   verb('mount', 'mount envs'),

@@ -12,11 +12,11 @@ const SWEEP_MS = 30_000;
 
 /** `byref-holder ROOT`: the process that keeps mounts alive when a driver dies. */
 async function main(root: string): Promise<void> {
-  process.title = `byref-holder ${root}`;
   const log = openLog({ process: 'holder' });
   guardFaults(log);
   const files = new RunDir(root).holder();
   beTheOnlyOne(files, log);
+  process.title = `byref-holder ${root}`;
 
   const holder = new Holder(root, log, () => idle.touch());
   const end = (): void => {

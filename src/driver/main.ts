@@ -14,12 +14,12 @@ import { Shard } from './shard.ts';
  * nothing below its own mounts, so that it can never wait for itself.
  */
 async function main(root: string, shard: number): Promise<void> {
-  process.title = `byref-driver ${root} ${shard}`;
   const log = openLog({ process: 'driver', shard });
   const faults = guardFaults(log);
   const run = new RunDir(root);
   const files = run.driver(shard);
   beTheOnlyOne(files, log);
+  process.title = `byref-driver ${root} ${shard}`;
 
   const store = await openStore(root, { write: false });
   const holder = new HolderLink(run.holder().socket, log);

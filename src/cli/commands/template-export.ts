@@ -1,6 +1,24 @@
+import path from 'node:path';
 import type { Command } from 'commander';
-import { ByrefError } from '../../base/error.ts';
+import { exportTemplate } from '../../template/export.ts';
+import { contextOf, define } from '../command.ts';
+import { Progress } from '../progress.ts';
+import { withStore } from '../session.ts';
+import { printJson } from '../table.ts';
 
 export default function build(): Command {
-  throw new ByrefError('unsupported', 'not built yet', 'wait');
+  return define(
+    'template export <template> <tar>',
+    'Write a version (NAME or NAME@VERSION) as a tar; - is standard output.',
+  ).action(async (name: string, target: string, options: object) => {
+    const context = contextOf(options);
+    const file = target === '-' ? target : path.resolve(target);
+    const progress = new Progress();
+    await withStore(context, 'read', (store) =>
+      exportTemplate(store, name, file, context.json ? undefined : progress.update),
+    ).finally(() => progress.end());
+    if (target === '-') return;
+    if (context.json) printJson({ template: name, file });
+    else process.stdout.write(`${name}: written to ${target}\n`);
+  });
 }

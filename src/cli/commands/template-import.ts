@@ -35,7 +35,9 @@ export default function build(): Command {
         }),
       ).finally(() => progress.end());
       if (context.json) {
-        printJson({ template, version });
+        const { dateMs, ...rest } = version;
+        const date = new Date(dateMs).toISOString();
+        printJson({ template: template.name, kind: template.kind, version: { ...rest, date } });
         return;
       }
       const { number, files, directories, bytes, addedObjects, addedBytes } = version;

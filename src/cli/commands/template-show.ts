@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { ByrefError } from '../../base/error.ts';
 import type { Store, TemplateRow, VersionRow } from '../../store/store.ts';
+import { showTemplate } from '../../template/remove.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
 import { formatSize } from '../size.ts';
@@ -50,15 +50,13 @@ export default function build(): Command {
 }
 
 function detailsOf(store: Store, name: string): TemplateDetails {
-  const row = store.template(name);
-  if (row === null) {
-    throw new ByrefError('notFound', `there is no template "${name}"`, 'see byref template list');
-  }
-  const envs = store
-    .envs()
-    .filter(({ stack }) => stack.some(({ templateId }) => templateId === row.id));
-  const versions = store
-    .versions(row.id)
-    .map(({ dateMs, ...version }) => ({ ...version, date: new Date(dateMs).toISOString() }));
-  return { ...row, envs: envs.map((env) => env.name), versions };
+  const { template, versions, uses } = showTemplate(store, name);
+  return {
+    ...template,
+    envs: uses.map(({ env }) => env),
+    versions: versions.map(({ dateMs, ...version }) => ({
+      ...version,
+      date: new Date(dateMs).toISOString(),
+    })),
+  };
 }

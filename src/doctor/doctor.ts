@@ -2,6 +2,7 @@ import type { Check } from './check.ts';
 import { fileSystemChecks } from './file-system.ts';
 import { kernelChecks } from './kernel.ts';
 import { toolChecks } from './tools.ts';
+import { transportChecks } from './transports.ts';
 
 /** What this machine can do for a root at `root`, which need not exist. */
 export interface Diagnosis {
@@ -11,7 +12,12 @@ export interface Diagnosis {
 }
 
 export async function diagnose(root: string): Promise<Diagnosis> {
-  const checks = [...(await kernelChecks()), ...(await fileSystemChecks(root)), ...toolChecks()];
+  const checks = [
+    ...(await kernelChecks()),
+    ...(await fileSystemChecks(root)),
+    ...transportChecks(),
+    ...toolChecks(),
+  ];
   const usable = !checks.some((entry) => entry.required && entry.status === 'missing');
   return { usable, checks };
 }

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
 import { type MountOptions, mountEnv } from '../../env/mount.ts';
 import { envStates } from '../../env/state.ts';
+import { LIMITS } from '../../fuse-native/limits.ts';
 import { contextOf, define } from '../command.ts';
 import { chooseEnvs, forEachEnv } from '../each-env.ts';
 import { withStore } from '../session.ts';
@@ -31,12 +32,15 @@ export default function build(): Command {
           context,
           await envStates(store, chooseEnvs(store, names, options.all ?? false)),
           (env) => mountEnv(store, env, settings),
-          ({ name, mountpoint, already }) =>
-            `${name}: mounted ${already ? 'already ' : ''}on ${mountpoint}`,
+          ({ name, mountpoint, already, transport }) =>
+            `${name}: mounted ${already ? 'already ' : ''}on ${mountpoint}${limits(transport)}`,
         ),
       );
     });
 }
+
+const limits = (transport: string): string =>
+  transport === 'kernel' ? '' : `\n  without ${LIMITS.map(({ name }) => name).join(', ')}`;
 
 function mountOptions(names: readonly string[], options: Options): MountOptions {
   const { passthrough, transport, at } = options;

@@ -104,8 +104,13 @@ class TreeCommit {
 
   private addPlace(node: TreeNode, place: Place, shared: boolean): void {
     const file = this.files.get(node);
-    if (file === undefined) this.files.set(node, { places: [place], shared });
-    else file.places.push(place);
+    if (file === undefined) {
+      this.files.set(node, { places: [place], shared });
+      return;
+    }
+    file.places.push(place);
+    // The coherent path is right for any file, so one name outside is enough for it.
+    file.shared &&= shared;
   }
 
   private remove(dir: Ino, name: Name, old: OldRow): void {

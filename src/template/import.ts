@@ -54,6 +54,8 @@ export async function importTemplate(
     progress({ phase: 'commit', files: 0, bytes: 0 });
     const { label = '', note = '' } = options;
     const committed = commitTree(store, tree, { template, label, note });
+    const { files, bytes } = committed.version;
+    progress({ phase: 'commit', files, bytes });
     writer.settle();
     return committed;
   } catch (cause) {

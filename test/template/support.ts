@@ -1,0 +1,66 @@
+/** A scratch directory with a root in it, and what a template holds as plain data. */
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach } from 'vitest';
+import type { InodeRecord } from '../../src/codec/inode-record.ts';
+import { initRoot, openStore, type Store } from '../../src/store/store.ts';
+import { versionLayers, walkVersion } from '../../src/template/walk-version.ts';
+
+const toEnd: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const end of toEnd.splice(0).reverse()) await end();
+});
+
+/** Run after the test, the last one first. */
+export const atEnd = (end: () => Promise<void> | void): void => void toEnd.push(end);
+
+export function scratchDir(): string {
+  const dir = mkdtempSync(path.join(tmpdir(), 'byref-template-'));
+  atEnd(() => rmSync(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+/** A new root, open for writing until the test ends. */
+export async function scratchStore(dir = path.join(scratchDir(), 'root')): Promise<Store> {
+  await initRoot(dir);
+  return reopen(dir);
+}
+
+export async function reopen(dir: string): Promise<Store> {
+  const store = await openStore(dir, { write: true });
+  atEnd(() => store.close());
+  return store;
+}
+
+/** Writes `bytes` into a scratch file of this name. */
+export function scratchFile(name: string, bytes: Buffer): string {
+  const file = path.join(scratchDir(), name);
+  writeFileSync(file, bytes);
+  return file;
+}
+
+export type Shown = Omit<
+  InodeRecord,
+  'ino' | 'atime' | 'atimeNs' | 'ctime' | 'ctimeNs' | 'parent' | 'blocks' | 'xattrs'
+> & { links: string; xattrs: Record<string, string> };
+
+/** Every path of a version with what must survive any way in: hard links by their first path. */
+export function contents(store: Store, ref: string): Map<string, Shown> {
+  const all = new Map<string, Shown>();
+  const first = new Map<number, string>();
+  for (const { path: at, record } of walkVersion(versionLayers(store, ref))) {
+    const { ino, atime, atimeNs, ctime, ctimeNs, parent, blocks, xattrs, ...rest } = record;
+    if (!first.has(ino)) first.set(ino, at);
+    const shown = [...(xattrs ?? [])].map(([name, value]) => [name, value.toString('hex')]);
+    all.set(at, { ...rest, links: first.get(ino) ?? '', xattrs: Object.fromEntries(shown) });
+  }
+  return all;
+}
+
+/** Every object file's name, and what is in objects/tmp. */
+export function objectFiles(store: Store): string[] {
+  return (readdirSync(store.objects.dir, { recursive: true }) as string[])
+    .filter((name) => name.includes('/'))
+    .sort();
+}

@@ -1,0 +1,130 @@
+import { expect, it } from 'vitest';
+import { type Name, ROOT_INO } from '../../src/base/ids.ts';
+import type { Store } from '../../src/store/store.ts';
+import { diffVersions } from '../../src/template/diff.ts';
+import { importTemplate } from '../../src/template/import.ts';
+import { removeTemplate, showTemplate } from '../../src/template/remove.ts';
+import { versionLayers } from '../../src/template/walk-version.ts';
+import { archive, dir, file, hardLink, symlink } from './members.ts';
+import { rootFileSystem } from './root-file-system.ts';
+import { contents, objectFiles, scratchFile, scratchStore } from './support.ts';
+
+const add = (store: Store, name: string, ...members: Buffer[]) =>
+  importTemplate(store, name, scratchFile('a.tar', archive(...members)));
+const lines = (store: Store, from: string, to: string) =>
+  [...diffVersions(store, from, to)].map(({ kind, path }) => `${kind} ${path}`);
+
+it('a second import is staged, and writes no row for what is as it was', async () => {
+  const store = await scratchStore();
+  const tar = scratchFile('a.tar', rootFileSystem());
+  const first = await importTemplate(store, 'os', tar);
+  const rows = store.tables.table('links').getStats() as { entryCount: number };
+  const next = store.tables.number('nextIno');
+  const second = await importTemplate(store, 'os', tar, { label: 'again', note: 'the same' });
+  expect(first.version).toMatchObject({ number: 1, staged: false });
+  expect(second.version).toMatchObject({
+    number: 2,
+    staged: true,
+    label: 'again',
+    addedObjects: 0,
+  });
+  expect(store.template('os')).toMatchObject({ current: 1, newest: 2 });
+  expect(store.tables.table('links').getStats()).toMatchObject({ entryCount: rows.entryCount });
+  expect(store.tables.number('nextIno')).toBe(next);
+  expect(contents(store, 'os@2')).toEqual(contents(store, 'os@1'));
+  expect(lines(store, 'os@1', 'os@2')).toEqual([]);
+});
+
+it('each version shows what it has, and files that stay keep their ino', async () => {
+  const store = await scratchStore();
+  const v1 = [dir('d/'), file('d/stays', 's'), file('d/goes', 'g'), file('becomes-dir', 'x')];
+  await add(store, 'os', ...v1, dir('becomes-file/'), file('becomes-file/below', 'b'));
+  const v2 = [dir('d/'), file('d/stays', 's'), file('d/new', 'n'), file('becomes-file', 'f')];
+  await add(store, 'os', ...v2, dir('becomes-dir/'), file('becomes-dir/below', 'b'));
+  await add(store, 'os', ...v1, dir('becomes-file/'), file('becomes-file/below', 'b'));
+  expect(lines(store, 'os@1', 'os@2')).toEqual([
+    'C /becomes-dir',
+    'A /becomes-dir/below',
+    'C /becomes-file',
+    'D /becomes-file/below',
+    'D /d/goes',
+    'A /d/new',
+  ]);
+  expect(lines(store, 'os@1', 'os@3')).toEqual([]);
+  expect(contents(store, 'os@3')).toEqual(contents(store, 'os@1'));
+  const inoOf = (ref: string) => {
+    const layers = versionLayers(store, ref);
+    const d = layers.lookup(ROOT_INO, 'd' as Name);
+    return d && layers.lookup(d.ino, 'stays' as Name)?.ino;
+  };
+  expect(inoOf('os@2')).toBe(inoOf('os@1'));
+  expect(inoOf('os@3')).toBe(inoOf('os@1'));
+});
+
+it('a change of one name of a hard link group gives the whole group a new ino', async () => {
+  const store = await scratchStore();
+  await add(store, 'os', file('a', 'x'), hardLink('b', 'a'));
+  await add(store, 'os', file('a', 'x'), hardLink('b', 'a'), hardLink('c', 'a'));
+  const [one, two] = [versionLayers(store, 'os@1'), versionLayers(store, 'os@2')];
+  const before = one.lookup(ROOT_INO, 'a' as Name);
+  const after = two.lookup(ROOT_INO, 'c' as Name);
+  expect(after?.ino).not.toBe(before?.ino);
+  expect(
+    two
+      .names(after?.ino ?? ROOT_INO)
+      .map(({ name }) => name)
+      .sort(),
+  ).toEqual(['a', 'b', 'c']);
+  expect(two.lookup(ROOT_INO, 'b' as Name)).toMatchObject({ ino: after?.ino, nlink: 3 });
+  // An env that renamed the file before the patch still finds it.
+  expect(two.inode(before?.ino ?? ROOT_INO)).toMatchObject({ ino: before?.ino, nlink: 2 });
+  expect(two.names(before?.ino ?? ROOT_INO)).toEqual([]);
+});
+
+it('content is stored once, whichever template brought it, and goes with the last one', async () => {
+  const store = await scratchStore();
+  await add(store, 'one', file('a', 'shared'), file('b', 'only one'));
+  const two = await importTemplate(
+    store,
+    'two',
+    scratchFile('b.tar', archive(file('x', 'shared'), file('y', 'only two'))),
+    { kind: 'app' },
+  );
+  expect(two.version).toMatchObject({ addedObjects: 1, addedBytes: 8, files: 2, bytes: 14 });
+  expect(objectFiles(store)).toHaveLength(3);
+  await add(store, 'one', file('a', 'changed'));
+  expect(objectFiles(store)).toHaveLength(4);
+  expect(removeTemplate(store, 'one')).toEqual({ objects: 2, bytes: 15 });
+  expect(objectFiles(store)).toHaveLength(2);
+  expect(contents(store, 'two').get('x')?.size).toBe(6);
+  expect(removeTemplate(store, 'two')).toEqual({ objects: 2, bytes: 14 });
+  expect(objectFiles(store)).toEqual([]);
+  for (const table of ['links', 'inodes', 'objects', 'versions', 'templates'] as const) {
+    expect(store.tables.table(table).getStats(), table).toMatchObject({ entryCount: 0 });
+  }
+});
+
+it('a template in use is not removed, nor one version of it', async () => {
+  const store = await scratchStore();
+  await add(store, 'os', symlink('a', 'b'));
+  await add(store, 'os', symlink('a', 'c'));
+  store.createEnv({ name: 'follows', stack: ['os'] });
+  store.createEnv({ name: 'pinned', stack: ['os@2'] });
+  expect(() => removeTemplate(store, 'os')).toThrow('in use by follows, pinned');
+  expect(() => removeTemplate(store, 'os@1')).toThrow('one version');
+  expect(() => removeTemplate(store, 'none')).toThrow('no template "none"');
+  expect(showTemplate(store, 'os')).toMatchObject({
+    versions: [{ number: 1 }, { number: 2 }],
+    uses: [
+      { env: 'follows', pinned: null },
+      { env: 'pinned', pinned: 2 },
+    ],
+  });
+});
+
+it('a name keeps its kind', async () => {
+  const store = await scratchStore();
+  await add(store, 'os', file('a', 'x'));
+  const tar = scratchFile('a.tar', archive(file('a', 'x')));
+  await expect(importTemplate(store, 'os', tar, { kind: 'app' })).rejects.toThrow('is of kind os');
+});

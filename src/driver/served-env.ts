@@ -5,6 +5,7 @@ import type { KernelCaches, Passthrough } from '../fs/ports.ts';
 import { fileCalls } from '../native/file-calls.ts';
 import { capabilities } from './capabilities.ts';
 import type { EnvParts } from './env-parts.ts';
+import { fdBudget } from './fd-budget.ts';
 
 /** A mounted env, from the answer to INIT to the end of its connection. */
 export interface ServedEnv {
@@ -38,6 +39,7 @@ export function coreOf({ layers, delta }: EnvParts, ports: TransportPorts): File
     capabilities,
     passthrough,
     caches,
+    fdBudget,
   });
 }
 

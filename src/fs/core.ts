@@ -1,6 +1,6 @@
 import { FLAG_UNSYNCED, type InodeRecord } from '../codec/inode-record.ts';
 import type { Caller } from './api.ts';
-import { FdCache } from './fd-cache.ts';
+import { type FdBudget, FdCache } from './fd-cache.ts';
 import { HandleTable } from './handles.ts';
 import { InodeTable } from './inode-table.ts';
 import type {
@@ -24,8 +24,8 @@ export interface Parts {
   /** Null: every read and write comes to this process. */
   readonly passthrough: Passthrough | null;
   readonly caches: KernelCaches;
-  /** How many descriptors this filesystem may keep open for I/O; 0: the default. */
-  readonly maxFds?: number;
+  /** Descriptors that may be kept open for I/O; its own 4,096 unless it shares one with others. */
+  readonly fdBudget?: FdBudget;
 }
 
 /** What every operation works on: the parts, and the state of one mount. */
@@ -50,7 +50,7 @@ export function createCore(parts: Parts): Core {
     caller: { uid: 0, gid: 0, pid: 0, request: 0 },
     inodes,
     handles: new HandleTable(),
-    fds: new FdCache(parts.blobs, parts.maxFds ?? DEFAULT_MAX_FDS),
+    fds: new FdCache(parts.blobs, parts.fdBudget ?? { max: DEFAULT_MAX_FDS, used: 0 }),
     tx: new Transaction(parts.delta),
     clock: { sec: 0, nsec: 0 },
     interrupts: new Map(),

@@ -9,20 +9,27 @@ interface OpenFd {
   doomed: boolean;
 }
 
+/** How many descriptors may be open for I/O, over all the filesystems that share this budget. */
+export interface FdBudget {
+  readonly max: number;
+  used: number;
+}
+
 /**
  * Descriptors for files whose bytes this process reads or writes itself. Not one per open file: the
  * process has 20,000 at most, and an env may hold more files open than that. The least recently
- * used one is closed, and opened again by ino when it is needed.
+ * used one is closed, and opened again by ino when it is needed. When others have used up the
+ * budget, one remains for each filesystem.
  */
 export class FdCache {
   readonly #blobs: Blobs;
-  readonly #max: number;
+  readonly #budget: FdBudget;
   /** Insertion order is order of use. */
   readonly #open = new Map<Inode, OpenFd>();
 
-  constructor(blobs: Blobs, max: number) {
+  constructor(blobs: Blobs, budget: FdBudget) {
     this.#blobs = blobs;
-    this.#max = max;
+    this.#budget = budget;
   }
 
   get size(): number {
@@ -70,7 +77,7 @@ export class FdCache {
   #entry(inode: Inode): OpenFd | number {
     const known = this.#open.get(inode);
     if (known !== undefined) {
-      if (this.#open.size > this.#max / 2) {
+      if (this.#budget.used > this.#budget.max / 2) {
         this.#open.delete(inode);
         this.#open.set(inode, known);
       }
@@ -81,7 +88,8 @@ export class FdCache {
   }
 
   #insert(inode: Inode, fd: number): OpenFd {
-    if (this.#open.size >= this.#max) this.#evict();
+    if (this.#budget.used >= this.#budget.max) this.#evict();
+    this.#budget.used++;
     const entry = { fd, pins: 0, doomed: false };
     this.#open.set(inode, entry);
     return entry;
@@ -98,6 +106,7 @@ export class FdCache {
 
   #close(entry: OpenFd): void {
     entry.doomed = true;
+    this.#budget.used--;
     if (entry.pins === 0) this.#blobs.close(entry.fd);
   }
 }

@@ -18,7 +18,7 @@ afterAll(() => root.dispose());
 
 /** The fastest of interleaved rounds: what other tests take from the machine hits both alike. */
 test('list starts nearly as fast as node itself', () => {
-  const list = [path.join(TREE, 'dist/cli/main.cjs'), 'list'];
+  const list = [path.join(TREE, 'bin/byref'), 'list'];
   let [bare, byref] = [Infinity, Infinity];
   for (let round = 0; round < ROUNDS; round++) {
     bare = Math.min(bare, elapsed(['-e', '0']));

@@ -14,6 +14,7 @@ export interface ByrefCli {
   /** Where an env is mounted by default. */
   mountDir(env: string): string;
   mountpoint(env: string): Promise<string>;
+  envId(env: string): Promise<number>;
   /** Pids of this root's driver processes, by the title they show in ps. */
   drivers(): number[];
   /** Unmounts what is left, and ends this root's processes. */
@@ -29,16 +30,19 @@ export async function byrefCli(dir: string, ...initFlags: string[]): Promise<Byr
   const byref = (...args: string[]): Promise<string> => run(BYREF, args, { env });
   mkdirSync(dir, { recursive: true });
   await byref('init', ...initFlags);
+  const info = async (name: string): Promise<{ id: number; mountpoint: string | null }> =>
+    JSON.parse(await byref('info', name, '--json')) as { id: number; mountpoint: string | null };
   return {
     root,
     env,
     run: byref,
     mountDir: (name) => join(root, 'mnt', name),
     mountpoint: async (name) => {
-      const info = JSON.parse(await byref('info', name, '--json')) as { mountpoint?: string };
-      if (!info.mountpoint) throw new Error(`byref info ${name} --json: no mountpoint`);
-      return info.mountpoint;
+      const { mountpoint } = await info(name);
+      if (!mountpoint) throw new Error(`byref info ${name} --json: no mountpoint`);
+      return mountpoint;
     },
+    envId: async (name) => (await info(name)).id,
     drivers: () => processesOf('byref-driver', root),
     close: async () => {
       await unmountBelow(root);

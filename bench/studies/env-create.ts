@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { createEnv } from '../../src/env/create.ts';
-import { openStore } from '../../src/store/store.ts';
+import { envDir, openStore } from '../../src/store/store.ts';
 import { BYREF, type ByrefCli, byrefCli } from '../byref-cli.ts';
 import { run } from '../process.ts';
 import type { StudyTable } from '../results.ts';
@@ -14,7 +14,7 @@ const SIZES = { quick: [1000, 30_000], full: [1000, 30_000, 300_000] };
 const CONTENTS = 5000;
 const ROUNDS = 7;
 /** Envs made at once, to see what one takes on disk, and in the store alone. */
-const BATCH = 50;
+const BATCH = 500;
 
 interface Figures {
   files: number;
@@ -22,7 +22,10 @@ interface Figures {
   commandNs: number[];
   mountNs: number[];
   storeNs: number[];
-  bytesPerEnv: number;
+  /** Of the root, for an env that was only created: the mean of all sizes. */
+  createdBytes: number;
+  /** Of the env's own directory, once it was mounted and a file was made in it. */
+  usedBytes: number;
 }
 
 /** What a new env costs, by the size of its template. */
@@ -39,7 +42,7 @@ async function study(stage: StudyStage): Promise<StudyTable> {
   for (let round = 0; round < ROUNDS; round++) {
     for (const each of figures) await createAndMount(stage, cli, each, round);
   }
-  for (const each of figures) await createInStore(cli, each);
+  await createInStore(cli, figures);
   await cli.close();
   return table(figures);
 }
@@ -54,7 +57,15 @@ async function importTemplate(
   writeTree(planTree({ files, contents: CONTENTS, median: 0, largest: 0 }), source);
   const importNs = await timed(stage, cli, 'template', 'import', `t${files}`, source);
   await run('rm', ['-rf', source]);
-  return { files, importNs, commandNs: [], mountNs: [], storeNs: [], bytesPerEnv: 0 };
+  return {
+    files,
+    importNs,
+    commandNs: [],
+    mountNs: [],
+    storeNs: [],
+    createdBytes: 0,
+    usedBytes: 0,
+  };
 }
 
 /** Nanoseconds that a byref command takes, its start included. */
@@ -70,26 +81,34 @@ async function createAndMount(
   const name = `e${figures.files}-${round}`;
   const created = await timed(stage, cli, 'create', name, '--os', `t${figures.files}`);
   const mounted = await timed(stage, cli, 'mount', name);
+  await run('touch', [join(cli.mountDir(name), 'file')]);
   await cli.run('umount', name);
+  figures.usedBytes = await diskUsage(envDir(cli.root, await cli.envId(name)));
   if (round === 0) return; // starts the driver, reads the template for the first time
   figures.commandNs.push(created);
   figures.mountNs.push(mounted);
 }
 
-/** The store's part alone, without the start of a command around it. */
-async function createInStore(cli: ByrefCli, figures: Figures): Promise<void> {
+/**
+ * The store's part alone, without the start of a command around it. Sizes take turns: what grows with
+ * the number of envs is not to look like growth with the size of a template.
+ */
+async function createInStore(cli: ByrefCli, all: readonly Figures[]): Promise<void> {
   const before = await diskUsage(cli.root);
   const store = await openStore(cli.root, { write: true });
   try {
     for (let i = 0; i < BATCH; i++) {
-      const start = process.hrtime.bigint();
-      createEnv(store, { name: `s${figures.files}-${i}`, os: `t${figures.files}`, apps: [] });
-      figures.storeNs.push(Number(process.hrtime.bigint() - start));
+      for (const { files, storeNs } of all) {
+        const start = process.hrtime.bigint();
+        createEnv(store, { name: `s${files}-${i}`, os: `t${files}`, apps: [] });
+        storeNs.push(Number(process.hrtime.bigint() - start));
+      }
     }
   } finally {
     await store.close();
   }
-  figures.bytesPerEnv = ((await diskUsage(cli.root)) - before) / BATCH;
+  const bytes = ((await diskUsage(cli.root)) - before) / (BATCH * all.length);
+  for (const each of all) each.createdBytes = bytes;
 }
 
 async function diskUsage(dir: string): Promise<number> {
@@ -101,7 +120,8 @@ function table(all: readonly Figures[]): StudyTable {
   const rows = all.map((each) => [
     each.files.toLocaleString('en'),
     formatNs(median(each.storeNs)),
-    formatBytes(each.bytesPerEnv),
+    formatBytes(each.createdBytes),
+    formatBytes(each.usedBytes),
     formatNs(median(each.commandNs)),
     formatNs(median(each.mountNs)),
     formatNs(each.importNs),
@@ -109,7 +129,8 @@ function table(all: readonly Figures[]): StudyTable {
   const figures: Record<string, number> = {};
   for (const each of all) {
     figures[`create ${each.files} store ns`] = median(each.storeNs);
-    figures[`create ${each.files} bytes`] = each.bytesPerEnv;
+    figures[`create ${each.files} bytes`] = each.createdBytes;
+    figures[`used ${each.files} bytes`] = each.usedBytes;
     figures[`create ${each.files} command ns`] = median(each.commandNs);
     figures[`mount ${each.files} command ns`] = median(each.mountNs);
     figures[`import ${each.files} command ns`] = each.importNs;
@@ -121,6 +142,7 @@ function table(all: readonly Figures[]): StudyTable {
       'files',
       'in the store (target: < 5 ms)',
       'on disk (target: < 64 KiB)',
+      'on disk, mounted, one file',
       'byref create',
       'byref mount',
       'byref template import (once)',

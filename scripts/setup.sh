@@ -94,8 +94,8 @@ npm_modules() {
   say 'installing npm modules'
   # Our own postinstall is the next step here, with its output kept; no other package needs its scripts.
   quietly npm-ci npm ci --ignore-scripts ||
-    quietly npm-ci npm ci --ignore-scripts ||
-    fail 'npm ci failed' "check the network and npm's registry; see $SETUP_DIR/npm-ci.log"
+    quietly npm-install npm install --no-save --ignore-scripts ||
+    fail 'installing npm modules failed' "check the network and npm's registry; see $SETUP_DIR/npm-install.log"
 }
 
 # native_addon DIRECTORY SCRIPT: builds it if a source is newer than what was built.

@@ -1,0 +1,117 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Ino, type Name, nameFromText, ROOT_INO } from '../../src/base/ids.ts';
+import { isDir } from '../../src/base/mode.ts';
+import { nameCookie } from '../../src/base/name-hash.ts';
+import type { Layers } from '../../src/fs/ports.ts';
+import { initRoot, openStore, type Store } from '../../src/store/store.ts';
+import { addVersion, type Merged, merge, nodeOf, type Tree, tree } from './trees.ts';
+
+let store: Store;
+let scratch: string;
+beforeAll(async () => {
+  scratch = mkdtempSync(path.join(tmpdir(), 'byref-layers-'));
+  await initRoot(path.join(scratch, 'root'));
+  store = await openStore(path.join(scratch, 'root'), { write: true });
+});
+afterAll(async () => {
+  await store.close();
+  rmSync(scratch, { recursive: true });
+});
+
+const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'absent'].map(nameFromText);
+let made = 0;
+
+/** Layers of new templates, one per list of versions; `versions[i]` is what stack[i] is at. */
+function layersOf(histories: readonly (readonly Tree[])[], versions: readonly number[]): Layers {
+  const stack = histories.map((history, i) => {
+    const name = `t${made++}`;
+    for (const content of history) addVersion(store, name, content, i);
+    return { templateId: store.template(name)?.id ?? 0, version: versions[i] ?? 1 };
+  });
+  return store.layers(stack);
+}
+
+function listAll(layers: Layers, dir: Ino, page: number): Map<Name, number> {
+  const all = new Map<Name, number>();
+  let after = 0;
+  for (;;) {
+    const entries = layers.list(dir, after, page);
+    if (entries.length === 0) return all;
+    for (const { name, cookie, record } of entries) {
+      expect(cookie).toBe(nameCookie(name));
+      expect(cookie).toBeGreaterThanOrEqual(after);
+      expect(all.has(name)).toBe(false);
+      all.set(name, record.ino);
+    }
+    after = entries.at(-1)?.cookie ?? 0;
+  }
+}
+
+/** The directory answers as the merged tree says, by every way of asking. */
+function check(layers: Layers, dir: Ino, expected: Merged, page: number): void {
+  const children = expected.children ?? new Map<string, Merged>();
+  const record = layers.inode(dir);
+  const subdirectories = [...children.values()].filter((child) => child.children !== null).length;
+  expect(record).toMatchObject({ ino: dir, uid: expected.uid, nlink: 2 + subdirectories });
+  expect([...listAll(layers, dir, page).keys()].sort()).toEqual([...children.keys()].sort());
+  for (const name of NAMES) {
+    const child = children.get(name);
+    const found = layers.lookup(dir, name);
+    if (child === undefined || found === null) {
+      expect([child, found]).toEqual([undefined, null]);
+      continue;
+    }
+    expect(found).toMatchObject({ uid: child.uid, target: child.target ?? '' });
+    expect(listAll(layers, dir, page).get(name)).toBe(found.ino);
+    expect(layers.names(found.ino)).toContainEqual({ dir, name });
+    expect(layers.inode(found.ino)).toEqual(found);
+    if (isDir(found.mode)) check(layers, found.ino, child, page);
+  }
+}
+
+describe('merged templates', () => {
+  it('answer as the trees merged the slow way, whichever versions are seen', () => {
+    const history = fc.array(tree, { minLength: 1, maxLength: 4 });
+    const stacks = fc
+      .array(history, { minLength: 1, maxLength: 4 })
+      .chain((histories) =>
+        fc.tuple(
+          fc.constant(histories),
+          fc.tuple(...histories.map(({ length }) => fc.integer({ min: 1, max: length }))),
+          fc.constantFrom(1, 2, 100),
+        ),
+      );
+    fc.assert(
+      fc.property(stacks, ([histories, versions, page]) => {
+        const layers = layersOf(histories, versions);
+        const seen = histories.map((history, i) => nodeOf(history[versions[i]! - 1]!, i));
+        check(layers, ROOT_INO, merge(seen.reverse()), page);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('have a stamp of their own per stack, the same in every process, never 0', async () => {
+    const one = layersOf([[{ a: 'x' }, { a: 'y' }], [{ b: 'x' }]], [1, 1]);
+    expect(one.stamp).toBeGreaterThan(0);
+    const first = store.templates().at(0)?.id ?? 0;
+    const stamps = [1, 2].map((version) => store.layers([{ templateId: first, version }]).stamp);
+    expect(new Set([...stamps, one.stamp]).size).toBe(3);
+    const reader = await openStore(store.root, { write: false });
+    expect(reader.layers([{ templateId: first, version: 2 }]).stamp).toBe(stamps[1]);
+    await reader.close();
+  });
+
+  it('share one ino per directory path', () => {
+    const [one, two] = [
+      layersOf([[{ shared: { x: 'x' } }]], [1]),
+      layersOf([[{ shared: {} }]], [1]),
+    ];
+    const name = nameFromText('shared');
+    expect(one.lookup(ROOT_INO, name)?.ino).toBe(two.lookup(ROOT_INO, name)?.ino);
+  });
+});

@@ -100,9 +100,10 @@ npm_modules() {
 
 # native_addon DIRECTORY SCRIPT: builds it if a source is newer than what was built.
 native_addon() {
-  local directory=$1 built
-  [ -e "$directory/binding.gyp" ] || return 0
-  built=$(find "$directory/build/Release" -maxdepth 1 -name '*.node' 2>/dev/null | head -n 1)
+  local directory=$1 built=''
+  if [ -d "$directory/build/Release" ]; then
+    built=$(find "$directory/build/Release" -maxdepth 1 -name '*.node' -print -quit)
+  fi
   if [ -n "$built" ] && [ -z "$(newer_than "$built" "$directory" -not -path '*/build/*')" ]; then
     return
   fi

@@ -279,8 +279,9 @@ export class EnvDelta implements Delta, Change {
     this.#timer = null;
     await this.#background;
     const clean = await this.#lastCheckpoint();
-    await this.#removing;
     this.#readOnly ??= 'closed';
+    await this.#flusher.idle();
+    await this.#removing;
     this.#journal.close();
     await this.#overlay.table?.close();
     this.files.shutdown();

@@ -21,6 +21,11 @@ export class Flusher {
     return this.#next;
   }
 
+  /** Resolves when no pass runs or waits. */
+  async idle(): Promise<void> {
+    while (this.#running !== null) await (this.#next ?? this.#running);
+  }
+
   #begin(): Promise<number> {
     const running = this.#pass().finally(() => {
       if (this.#running === running) this.#running = null;

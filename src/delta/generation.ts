@@ -54,7 +54,13 @@ export class DirNames {
   ordered(): readonly NameState[] {
     if (this.#added.length > 0) {
       this.#added.sort(compareEntries);
-      this.#order = this.#order.length === 0 ? this.#added : merge(this.#order, this.#added);
+      const last = this.#order.at(-1);
+      // `rm -rf` clears names in the order it lists them: each adds at the end.
+      if (last === undefined || compareEntries(last, this.#added[0]!) < 0) {
+        for (const state of this.#added) this.#order.push(state);
+      } else {
+        this.#order = merge(this.#order, this.#added);
+      }
       this.#added = [];
     }
     return this.#order;

@@ -4,7 +4,9 @@ import { encodeInode, inodeBytesMax } from '../codec/inode-record-codec.ts';
 import type { Hash64 } from './hash.ts';
 import * as format from './journal-format.ts';
 
-const CAPACITY = 64 * 1024;
+/** What a buffer begins with, and what one that grew for a large change goes back to. */
+const CAPACITY = 4 * 1024;
+const CAPACITY_KEPT = 64 * 1024;
 const NAME_ROOM = 1 + 8 + 8 + 2 + 1;
 
 /** Builds the journal record of one change, in one buffer that is used again and again. */
@@ -32,7 +34,7 @@ export class RecordWriter {
   begin(): void {
     this.#end = format.RECORD_HEADER_SIZE;
     this.#count = 0;
-    if (this.#buffer.length > CAPACITY) this.#resize(CAPACITY);
+    if (this.#buffer.length > CAPACITY_KEPT) this.#resize(CAPACITY);
   }
 
   setName(dir: Ino, name: Name, ino: number, type: number): void {

@@ -1,5 +1,8 @@
 /** The store's LMDB environment: one named database per table, opened when first used. */
+import { statfsSync } from 'node:fs';
 import { type Database, open, type RootDatabase } from 'lmdb';
+import { EIO, ENOSPC } from '../base/errno.ts';
+import { ByrefError } from '../base/error.ts';
 import { decodeNumber, encodeNumber } from '../codec/store-rows.ts';
 import { textKey } from './keys.ts';
 
@@ -24,6 +27,8 @@ export type TableName = (typeof TABLES)[number];
 /** Room for the tables of later formats. */
 const MAX_TABLES = 32;
 const MAX_READERS = 512;
+/** A device with less than this free is full. */
+const FULL_BYTES = 2 ** 20;
 
 /** Numbers kept in `meta`: counters name the next one to give out. */
 export type Counter = 'nextIno' | 'nextTemplate' | 'nextEnv';
@@ -31,10 +36,12 @@ const FIRST: Record<Counter, number> = { nextIno: 2, nextTemplate: 1, nextEnv: 1
 
 export class Tables {
   private readonly env: RootDatabase<Buffer, Buffer>;
+  private readonly dir: string;
   private readonly opened = new Map<TableName, Table>();
 
-  constructor(env: RootDatabase<Buffer, Buffer>) {
+  constructor(env: RootDatabase<Buffer, Buffer>, dir: string) {
     this.env = env;
+    this.dir = dir;
   }
 
   table(name: TableName): Table {
@@ -56,7 +63,20 @@ export class Tables {
    */
   transaction<T>(action: () => T): T {
     this.createAll();
-    return this.env.transactionSync(action);
+    try {
+      return this.env.transactionSync(action);
+    } catch (cause) {
+      throw this.asNoSpace(cause) ?? cause;
+    }
+  }
+
+  /** LMDB says ENOSPC, or, when only a part of a write fitted, EIO. Null if it is something else. */
+  private asNoSpace(cause: unknown): ByrefError | null {
+    const { code } = cause as { code?: unknown };
+    const { bavail, bsize } = statfsSync(this.dir);
+    if (code !== ENOSPC && !(code === EIO && bavail * bsize < FULL_BYTES)) return null;
+    const message = `no space left on the device of ${this.dir}; nothing was changed`;
+    return new ByrefError('noSpace', message, 'Free some space, then run this again.', { cause });
   }
 
   number(name: string): number | null {
@@ -92,5 +112,5 @@ export function openTables(dir: string, options: { write: boolean }): Tables {
     // A transaction that returned is on disk; with overlapping syncs it might not be yet.
     overlappingSync: false,
   });
-  return new Tables(env);
+  return new Tables(env, dir);
 }

@@ -88,7 +88,10 @@ it('a device that is full half-way is a sentence, and the store is as before', a
   await importTemplate(store, 'known', scratchFile('a.tar', archive(file('a', 'known'))));
   const objects = objectFiles(store);
   const small = Array.from({ length: 6000 }, (_, i) => file(`f${i}`, `${i}`.padEnd(4000, 'x')));
-  const sources = [archive(file('big', Buffer.alloc(20 * 2 ** 20, 'x'))), archive(...small)];
+  // Too much for: one object, many objects, the rows.
+  const rows = Array.from({ length: 120_000 }, (_, i) => file(`empty-${i}`, ''));
+  const big = file('big', Buffer.alloc(20 * 2 ** 20, 'x'));
+  const sources = [archive(big), archive(...small), archive(file('some', 'x'), ...rows)];
   for (const source of sources) {
     const refusal = importTemplate(store, 'new', scratchFile('new.tar', source));
     await expect(refusal).rejects.toMatchObject({ code: 'noSpace' });

@@ -20,10 +20,11 @@ export function reportError(error: unknown, json: boolean): number {
 /** System errors that a machine, not a bug, causes; anything else is a bug. */
 function fromErrno(error: unknown): ByrefError {
   const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'EACCES' || code === 'EPERM') {
+  // LMDB's errors carry a number and the C library's text.
+  if (code === 'EACCES' || code === 'EPERM' || message.startsWith('Permission denied')) {
     return new ByrefError('unsupported', message, 'run byref as root');
   }
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
+  if (code === 'ENOSPC' || code === 'EDQUOT' || message.startsWith('No space left')) {
     return new ByrefError('noSpace', message, 'make room on the file system of the root');
   }
   if (code === 'EROFS') {

@@ -5,7 +5,7 @@ import { guardFaults } from '../observe/fault-guard.ts';
 import { openLog } from '../observe/log.ts';
 import { Holder } from './holder.ts';
 import { IdleExit } from './idle-exit.ts';
-import { beTheOnlyOne, endOnSignal, startOrExit } from './process.ts';
+import { beTheOnlyOne, endOnSignal, resistOomKiller, startOrExit } from './process.ts';
 
 /** How often to look for devices that a dead driver left and nobody mounts any more. */
 const SWEEP_MS = 30_000;
@@ -16,6 +16,7 @@ async function main(root: string): Promise<void> {
   guardFaults(log);
   const files = new RunDir(root).holder();
   beTheOnlyOne(files, log);
+  resistOomKiller(log);
   process.title = `byref-holder ${root}`;
 
   const holder = new Holder(root, log, () => idle.touch());

@@ -6,7 +6,7 @@ import { openLog } from '../observe/log.ts';
 import { openStore } from '../store/store.ts';
 import { HolderLink } from './holder-link.ts';
 import { IdleExit } from './idle-exit.ts';
-import { beTheOnlyOne, endOnSignal, startOrExit } from './process.ts';
+import { beTheOnlyOne, endOnSignal, resistOomKiller, startOrExit } from './process.ts';
 import { Shard } from './shard.ts';
 
 /**
@@ -19,6 +19,7 @@ async function main(root: string, shard: number): Promise<void> {
   const run = new RunDir(root);
   const files = run.driver(shard);
   beTheOnlyOne(files, log);
+  resistOomKiller(log);
   process.title = `byref-driver ${root} ${shard}`;
 
   const store = await openStore(root, { write: false });

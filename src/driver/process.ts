@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { lockOwner, takeProcessLock } from '../control/process-lock.ts';
 import type { ProcessFiles } from '../control/run-dir.ts';
 import type { Log } from '../observe/log.ts';
@@ -21,6 +22,15 @@ export async function startOrExit(start: () => Promise<void>): Promise<void> {
       `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
     );
     process.exit(1);
+  }
+}
+
+/** Ending this process to free memory would cost many programs more: others go first. */
+export function resistOomKiller(log: Log): void {
+  try {
+    writeFileSync('/proc/self/oom_score_adj', '-900');
+  } catch (error) {
+    log.warn({ err: error }, 'oom_score_adj can not be lowered');
   }
 }
 

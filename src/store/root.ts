@@ -73,6 +73,7 @@ export function checkRoot(dir: string): void {
   try {
     marker = readFileSync(path.join(dir, MARKER), 'utf8');
   } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'EACCES') throw cause;
     const hint = `Make one with: byref init --root ${dir}`;
     throw new ByrefError('notFound', `${dir} is not a byref root`, hint, { cause });
   }

@@ -94,6 +94,13 @@ test('an error with one env does not stop the others', async () => {
   await root.ok('create', 'two', '--os', 't@1');
 });
 
+test('one who is not root is told to be', async () => {
+  const args = ['--reuid=65534', '--clear-groups', path.join(TREE, 'bin/byref'), 'list'];
+  const { code, stderr } = await run('setpriv', args, { env: root.env });
+  expect(code).toBe(EXIT.unsupported);
+  expect(stderr).toContain('hint: run byref as root');
+});
+
 test('every verb has --help, which names it and the options of all', async () => {
   for (const { name } of VERBS) {
     const { code, stdout } = await runByref([...name.split(' '), '--help']);

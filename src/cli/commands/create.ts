@@ -7,10 +7,13 @@ import { printJson } from '../table.ts';
 
 interface Options {
   readonly os: string;
-  readonly app: readonly string[];
+  readonly app?: readonly string[];
 }
 
-const append = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+const append = (value: string, before: readonly string[] = []): readonly string[] => [
+  ...before,
+  value,
+];
 
 export default function build(): Command {
   return define('create <env>', 'Make an env from one OS template and any app templates.')
@@ -22,12 +25,11 @@ export default function build(): Command {
       '--app <template>',
       'an app template on top; may be repeated',
       append,
-      [],
     )
     .action(async (name: string, options: Options) => {
       const context = contextOf(options);
       await withStore(context, 'write', (store) => {
-        const row = createEnv(store, { name, os: options.os, apps: options.app });
+        const row = createEnv(store, { name, os: options.os, apps: options.app ?? [] });
         const state = {
           row,
           state: 'stopped',

@@ -30,7 +30,7 @@ export const attr: Attr = {
 };
 
 /** How long the kernel may keep what is in `attr`. */
-const attrSeconds = (c: Connection): number => (attr.volatile === true ? 0 : c.cacheSeconds);
+const attrSeconds = (c: Connection): number => (attr.volatile ? 0 : c.cacheSeconds);
 
 /** struct fuse_attr from `attr`, at word `at`. */
 function putAttr(at: number): void {

@@ -25,7 +25,6 @@ export function linkKey(template: number, dir: Ino | 0, cookie: number, name: Na
   return key;
 }
 
-export const linkDir = (key: Buffer): Ino => u64At(key, 4) as Ino;
 export const linkCookie = (key: Buffer): number => u64At(key, 12);
 export const linkName = (key: Buffer): Name => key.toString('latin1', LINK_NAME_AT) as Name;
 
@@ -74,4 +73,3 @@ export const textKey = (text: string): Buffer => Buffer.from(text, 'utf8');
 
 /** objects: the SHA-256. */
 export const objectKey = (id: ObjectId): Buffer => Buffer.from(id, 'hex');
-export const objectIdOf = (key: Buffer): ObjectId => key.toString('hex') as ObjectId;

@@ -21,10 +21,10 @@ import { checkRoot, metaDir, objectsDir } from './root.ts';
 import { openTables, type Tables } from './tables.ts';
 import { takeWriterLock, type WriterLock } from './writer-lock.ts';
 
-export type { EnvRow, StackEntry, TemplateRow, VersionRow } from '../codec/store-rows.ts';
+export type { EnvRow, TemplateRow, VersionRow } from '../codec/store-rows.ts';
 export type { NewEnv } from './env-rows.ts';
 export type { StackRef } from './layer-cache.ts';
-export { envDir, envsDir, initRoot, mountDir, type RootOptions } from './root.ts';
+export { envDir, envsDir, initRoot, mountDir } from './root.ts';
 
 export interface StoreOptions {
   /** Take the writer role: waits a few seconds for another writer, then throws 'locked'. */

@@ -108,7 +108,7 @@ async function readArchive(
 ): Promise<TreeNode> {
   const tree = new TreeBuilder('refuse');
   const tar = new TarImport(tree, writer, progress);
-  await withArchive(file, (stream) => tar.read(stream, { layer: false }));
+  await withArchive(file, (stream, part) => tar.read(stream, part, { layer: false }));
   await writer.finish();
   return tree.root;
 }

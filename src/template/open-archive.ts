@@ -1,9 +1,10 @@
 /** Opens an archive as a stream of tar bytes, through the decompressor its first bytes call for. */
 import { type ChildProcessByStdio, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
+import { closeSync, createReadStream, fstatSync, openSync, readSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { ByrefError } from '../base/error.ts';
+import { native } from '../native/binding.ts';
 import { badArchive } from './tar/header.ts';
 
 const FORMATS = [
@@ -13,34 +14,46 @@ const FORMATS = [
   { magic: '425a68', command: ['bzip2', '-dc'] },
 ] as const;
 const MAGIC_BYTES = 6;
+const SEEK_CUR = 1;
 const PIECE = 2 ** 20;
 /** Of what a decompressor says, as much as fits in a sentence. */
 const COMPLAINT_MAX = 200;
+
+/** How much of the archive was read so far: 0 .. 1. */
+export type Part = () => number;
+type Read<T> = (stream: AsyncIterable<Buffer>, part: Part) => Promise<T>;
 
 /**
  * Hands the tar bytes of `file` to `read` and returns what it returns. What a decompressor finds wrong
  * comes first: to `read` it looks like an archive that just ends.
  * @throws ByrefError 'badInput', or 'unsupported' if the decompressor is not installed
  */
-export async function withArchive<T>(
-  file: string,
-  read: (stream: AsyncIterable<Buffer>) => Promise<T>,
-): Promise<T> {
-  const magic = firstBytes(file);
-  const format = FORMATS.find((candidate) => magic.startsWith(candidate.magic));
-  if (format === undefined) return read(createReadStream(file, { highWaterMark: PIECE }));
-  return withDecompressor(file, format.command, read);
+export async function withArchive<T>(file: string, read: Read<T>): Promise<T> {
+  const input = openSync(file, 'r');
+  try {
+    const size = fstatSync(input).size || 1;
+    const magic = firstBytes(input);
+    const format = FORMATS.find((candidate) => magic.startsWith(candidate.magic));
+    if (format !== undefined) {
+      // The decompressor moves the position of the descriptor that it shares with us.
+      const part = () => native.lseek(input, 0, SEEK_CUR) / size;
+      return await withDecompressor(file, input, format.command, (stream) => read(stream, part));
+    }
+    const stream = createReadStream(file, { highWaterMark: PIECE });
+    return await read(stream, () => stream.bytesRead / size);
+  } finally {
+    closeSync(input);
+  }
 }
 
 async function withDecompressor<T>(
   file: string,
+  input: number,
   [command, ...args]: readonly [string, ...string[]],
   read: (stream: AsyncIterable<Buffer>) => Promise<T>,
 ): Promise<T> {
-  const input = openSync(file, 'r');
   const stdio: StdioOptions = [input, 'pipe', 'pipe'];
   const child = spawn(command, args, { stdio }) as ChildProcessByStdio<null, Readable, Readable>;
-  closeSync(input);
   let complaint = '';
   child.stderr.on('data', (bytes: Buffer) => {
     complaint = (complaint + bytes.toString()).slice(0, COMPLAINT_MAX);
@@ -70,13 +83,8 @@ async function withDecompressor<T>(
   return result as T;
 }
 
-/** In hex. */
-function firstBytes(file: string): string {
-  const fd = openSync(file, 'r');
-  try {
-    const bytes = Buffer.alloc(MAGIC_BYTES);
-    return bytes.toString('hex', 0, readSync(fd, bytes));
-  } finally {
-    closeSync(fd);
-  }
+/** In hex; the descriptor's position stays. */
+function firstBytes(fd: number): string {
+  const bytes = Buffer.alloc(MAGIC_BYTES);
+  return bytes.toString('hex', 0, readSync(fd, bytes, 0, MAGIC_BYTES, 0));
 }

@@ -45,10 +45,13 @@ export async function readOci(
   const manifest = await manifestOf(source, chosen(source, descriptors(index, 'manifests')), 0);
   const tree = new TreeBuilder('confine');
   const tar = new TarImport(tree, writer, progress);
-  for (const layer of descriptors(manifest, 'layers')) {
-    const file = await verifiedBlob(source.dir, layer.digest);
+  const layers = descriptors(manifest, 'layers');
+  for (const [i, { digest }] of layers.entries()) {
+    const file = await verifiedBlob(source.dir, digest);
     tree.beginLayer();
-    await withArchive(file, (stream) => tar.read(stream, { layer: true }));
+    await withArchive(file, (stream, part) => {
+      return tar.read(stream, () => (i + part()) / layers.length, { layer: true });
+    });
   }
   await writer.finish();
   return tree.root;

@@ -59,13 +59,20 @@ export class TarImport {
     this.progress = progress;
   }
 
-  /** @throws ByrefError 'badInput' for an archive that is refused */
-  async read(stream: AsyncIterable<Buffer>, options: TarOptions): Promise<void> {
+  /**
+   * @param part how much of all that will be read was read so far, 0 .. 1
+   * @throws ByrefError 'badInput' for an archive that is refused
+   */
+  async read(
+    stream: AsyncIterable<Buffer>,
+    part: () => number,
+    options: TarOptions,
+  ): Promise<void> {
     // A layer's bytes are known by their digest: it needs no end mark to be whole.
     const reader = new TarReader(stream, !options.layer);
     for (let member = await reader.next(); member !== null; member = await reader.next()) {
       if (!(options.layer && this.whiteout(member.path))) await this.add(reader, member);
-      this.count();
+      this.count(part);
     }
   }
 
@@ -149,11 +156,12 @@ export class TarImport {
     return temp;
   }
 
-  private count(): void {
+  private count(part: () => number): void {
     this.files++;
-    if (this.files % REPORT_EVERY === 0) {
-      this.progress({ phase: 'read', files: this.files, bytes: this.bytes });
-    }
+    if (this.files % REPORT_EVERY !== 0) return;
+    const { files, bytes } = this;
+    const totalBytes = Math.max(bytes, Math.round(bytes / part()) || 0);
+    this.progress({ phase: 'read', files, bytes, totalBytes });
   }
 }
 

@@ -27,7 +27,7 @@ export interface TreeNode {
   children: Map<Name, TreeNode> | null;
 }
 
-/** What an import reports while it runs; `total...` where they are known beforehand. */
+/** What an import reports while it runs; `total...` where they are known or can be estimated. */
 export interface Progress {
   readonly phase: 'read' | 'store' | 'commit';
   readonly files: number;

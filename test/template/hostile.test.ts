@@ -62,7 +62,7 @@ describe('refused with a sentence, the store as before', () => {
     const refusal = importTemplate(store, 'os', scratchFile('evil', bytes));
     await expect(refusal).rejects.toMatchObject({
       code: 'badInput',
-      message: expect.stringMatching(sentence),
+      message: expect.stringMatching(sentence) as string,
     });
     expect(store.templates()).toEqual([]);
     expect(objectFiles(store)).toEqual([]);

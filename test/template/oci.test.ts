@@ -78,7 +78,7 @@ it('a tag says which image, and is needed where there are several', async () => 
   await expect(importTemplate(store, 'x', `oci:${layout}`)).rejects.toThrow('has 2 images');
   await expect(importTemplate(store, 'x', `oci:${layout}:3`)).rejects.toMatchObject({
     code: 'notFound',
-    hint: expect.stringContaining('1, 2'),
+    hint: expect.stringContaining('1, 2') as string,
   });
 });
 

@@ -53,7 +53,11 @@ export function contents(store: Store, ref: string): Map<string, Shown> {
     const { ino, atime, atimeNs, ctime, ctimeNs, parent, blocks, xattrs, ...rest } = record;
     if (!first.has(ino)) first.set(ino, at);
     const shown = [...(xattrs ?? [])].map(([name, value]) => [name, value.toString('hex')]);
-    all.set(at, { ...rest, links: first.get(ino) ?? '', xattrs: Object.fromEntries(shown) });
+    all.set(at, {
+      ...rest,
+      links: first.get(ino) ?? '',
+      xattrs: Object.fromEntries(shown) as Record<string, string>,
+    });
   }
   return all;
 }

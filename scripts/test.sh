@@ -14,6 +14,7 @@ LIMIT=30m # a whole run takes less than 20 minutes on two cores
 
 # A run that is killed can't clean up after its own mounts: its TMPDIR is below this one.
 SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/byref-XXXXXX")
+chmod 755 "$SCRATCH" # tests act as other users too
 trap clean EXIT
 trap 'exit 130' INT TERM HUP
 

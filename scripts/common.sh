@@ -36,6 +36,13 @@ quietly() {
   return 1
 }
 
+# unmount_below DIRECTORY: whatever is mounted there, deepest first. Lazy: a mount whose driver is gone
+# answers nothing.
+unmount_below() {
+  awk -v below="$1/" 'index($2, below) == 1 { print $2 }' /proc/self/mounts | sort -r |
+    while read -r mountpoint; do umount --lazy "$(printf '%b' "$mountpoint")" || true; done
+}
+
 check_machine() {
   [ "$(uname -s)" = Linux ] ||
     cannot "this is $(uname -s), not Linux" 'byref speaks to the Linux kernel: use a Linux machine.'

@@ -225,9 +225,7 @@ clean() {
   local status=$?
   trap - EXIT
   if [ -e "$BYREF_ROOT/meta" ]; then "$BYREF" umount --all >/dev/null 2>&1 || true; fi
-  awk '{ print $2 }' /proc/self/mounts | grep "^$ROOT/" | sort -r | while read -r mountpoint; do
-    umount --lazy "$mountpoint" || true
-  done
+  unmount_below "$ROOT"
   for _ in $(seq 50); do
     pgrep --full "^byref-[a-z]+ $BYREF_ROOT" >/dev/null || break
     sleep 0.1

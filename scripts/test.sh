@@ -19,11 +19,8 @@ trap clean EXIT
 trap 'exit 130' INT TERM HUP
 
 clean() {
-  local status=$? mountpoint
-  # Deepest first. Lazy: a mount whose driver is gone answers nothing.
-  awk '{ print $2 }' /proc/self/mounts | grep "^$SCRATCH/" | sort -r | while read -r mountpoint; do
-    umount --lazy "$(printf '%b' "$mountpoint")" || true
-  done
+  local status=$?
+  unmount_below "$SCRATCH"
   [ "$status" -ne 0 ] || rm -rf --one-file-system "$SCRATCH"
   exit "$status"
 }

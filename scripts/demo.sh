@@ -44,8 +44,7 @@ build_archive() {
   if [ ! -e "$ARCHIVE" ]; then
     mkdir -p "$CACHE"
     say "  building it with mmdebstrap, once: $ARCHIVE"
-    timed mmdebstrap --quiet --variant=minbase "$SUITE" "$ARCHIVE.part" $(apt_sources) ||
-      fail 'mmdebstrap failed' 'check the network and the sources of apt.'
+    timed bootstrap || fail 'mmdebstrap failed' 'check the network and the sources of apt.'
     mv "$ARCHIVE.part" "$ARCHIVE"
     row 'build the archive' "$ELAPSED ms" "$(mebibytes "$(stat -c %s "$ARCHIVE")")"
   fi
@@ -54,9 +53,16 @@ build_archive() {
   say "  $members members, $(mebibytes "$(stat -c %s "$ARCHIVE")")"
 }
 
-# This machine's own sources, if they are of the same suite: they are the ones that it can reach.
-apt_sources() {
-  grep -ls "\b$SUITE\b" /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} || true
+# From this machine's own sources, if they are of the same suite: they are the ones that it can reach.
+bootstrap() {
+  local own
+  mapfile -t own < <(grep -ls "\b$SUITE\b" /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources})
+  debian "${own[@]}" || { [ ${#own[@]} -gt 0 ] && debian; }
+}
+
+# debian SOURCES...: writes the archive, from Debian's own servers if no sources are given.
+debian() {
+  mmdebstrap --quiet --variant=minbase --format=tar "$SUITE" "$ARCHIVE.part" "$@"
 }
 
 import_template() {

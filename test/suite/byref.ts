@@ -8,12 +8,21 @@ import { buildFixture } from './run.ts';
 
 const SET_UP_MS = 120_000;
 
+/** An env of an OS and an app template, as the declared suites find it. */
+export interface MountedEnv {
+  readonly mountpoint: () => string;
+  /** Makes a directory in it. */
+  readonly fresh: (name: string) => () => string;
+}
+
 /**
- * Declares all suites on an env of an OS and an app template, mounted with these options: fresh files
- * where data is coherent, where it is shared, and in a directory that both templates fill; and the
- * templates' own files. At the end every object must be as it was.
+ * Declares the set-up of an env that is mounted with these options, what `declare` declares on it, and
+ * at the end that every object is as it was.
  */
-export function declareByref(...mountOptions: readonly string[]): void {
+export function declareEnv(
+  mountOptions: readonly string[],
+  declare: (env: MountedEnv) => void,
+): void {
   let root: TestRoot;
   let mountpoint: string;
   let objects: ReadonlyMap<string, string>;
@@ -38,14 +47,24 @@ export function declareByref(...mountOptions: readonly string[]): void {
     mountpoint = await root.mount('env', ...mountOptions);
   }, SET_UP_MS);
 
-  describe('fresh files, coherent', () => declareSuite('posix', fresh('home')));
-  describe('fresh files, shared', () => declareSuite('posix', fresh('usr/fresh')));
-  describe('fresh files, merged directory', () => declareSuite('posix', fresh('etc/merged')));
-  describe('files of templates', () => declareSuite('template', () => mountpoint));
+  declare({ mountpoint: () => mountpoint, fresh });
 
   test('no object changed', () => {
     expect(hashObjects(root.path)).toEqual(objects);
   });
 
   afterAll(() => root.dispose(), SET_UP_MS);
+}
+
+/**
+ * Declares all suites on an env: fresh files where data is coherent, where it is shared, and in a
+ * directory that both templates fill; and the templates' own files.
+ */
+export function declareByref(...mountOptions: readonly string[]): void {
+  declareEnv(mountOptions, ({ mountpoint, fresh }) => {
+    describe('fresh files, coherent', () => declareSuite('posix', fresh('home')));
+    describe('fresh files, shared', () => declareSuite('posix', fresh('usr/fresh')));
+    describe('fresh files, merged directory', () => declareSuite('posix', fresh('etc/merged')));
+    describe('files of templates', () => declareSuite('template', mountpoint));
+  });
 }

@@ -10,22 +10,15 @@ const SILENCE_MS = 60_000;
 
 /**
  * Runs a suite on `dir` in a child process; reports by case name. If a case hangs or ends the child,
- * its report says so, and `onHang` is called: it must free what the child waits for.
+ * its report says so, and those after it have none.
  */
-export function runSuite(
-  suite: SuiteName,
-  dir: string,
-  onHang: () => void = () => {},
-): Promise<ReadonlyMap<string, CaseReport>> {
+export function runSuite(suite: SuiteName, dir: string): Promise<ReadonlyMap<string, CaseReport>> {
   const reports = new Map<string, CaseReport>();
   const child = spawn(process.execPath, ['--import', 'tsx', RUNNER, suite, dir], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let current = '';
-  const giveUp = (): void => {
-    onHang();
-    child.kill('SIGKILL');
-  };
+  const giveUp = (): void => void child.kill('SIGKILL');
   let watchdog = setTimeout(giveUp, SILENCE_MS);
   createInterface({ input: child.stdout }).on('line', (line) => {
     clearTimeout(watchdog);
@@ -48,7 +41,7 @@ export function runSuite(
   });
 }
 
-/** The names of the environment's own fixture builder, for `runFixture`. */
+/** Which template's part of the fixture. */
 export type FixtureKind = 'os' | 'app';
 
 const FIXTURE = new URL('./fixture-main.ts', import.meta.url).pathname;

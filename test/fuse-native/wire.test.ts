@@ -23,6 +23,7 @@ const attr: Attr = {
   ctimeNs: 0,
   btime: -1,
   btimeNs: 0,
+  volatile: false,
 };
 
 const wideAt = (words: Uint32Array, at: number): number => wide(words[at]!, words[at + 1]!);

@@ -11,6 +11,7 @@ import {
 } from '../../syscalls/index.ts';
 import type { CaseGroup } from '../case.ts';
 import { fails, readText, stamps, stat, textOf, withFile } from '../expect.ts';
+import { RandomIo } from '../random-io.ts';
 
 const { O_APPEND, O_CREAT, O_EXCL, O_RDWR, O_TRUNC, O_WRONLY, O_DIRECT, O_SYNC } = fs.constants;
 const BLOCK = 4096;
@@ -53,6 +54,13 @@ export const data: CaseGroup = {
     });
     const whole = fs.readFileSync(at('f'));
     assert.ok(whole.equals(copy.subarray(0, whole.length)));
+  },
+
+  'I/O of all kinds at random agrees with a copy in memory': ({ at }) => {
+    for (const seed of [1, 2, 3]) {
+      fs.writeFileSync(at('f'), 'start');
+      new RandomIo(at('f'), seed).run(200);
+    }
   },
 
   'a 20 MiB file is read back whole, by another descriptor': ({ at }) => {

@@ -26,6 +26,7 @@ import {
 } from '../../syscalls/index.ts';
 import type { CaseGroup } from '../case.ts';
 import { fails, permissions, readText, stamps, stat, textOf, withFile } from '../expect.ts';
+import { RandomIo } from '../random-io.ts';
 import { BIG_SIZE, bigBytes, OLD_TIME_NS, SPARSE_SIZE, TEXT, TREE_ACL } from './fixture.ts';
 
 const { O_RDWR, O_TRUNC, O_WRONLY } = fs.constants;
@@ -274,6 +275,12 @@ export const templateFiles: CaseGroup = {
       assert.equal(readText(fd, 0, 100), `${TEXT}more`);
       fs.closeSync(fd);
     });
+  },
+
+  'I/O of all kinds at random agrees with a copy in memory': ({ at }) => {
+    new RandomIo(at('big'), 4).run(200);
+    new RandomIo(at('none'), 5).run(200);
+    new RandomIo(at('sparse'), 6).run(100);
   },
 
   'O_TRUNC rewrite by many short writes': ({ at }) => {

@@ -23,10 +23,9 @@ export class EnvRows {
     this.catalog = catalog;
   }
 
-  /** One transaction, whatever the templates hold. @throws ByrefError 'exists', 'notFound', 'usage' */
-  create(env: NewEnv): EnvRow {
+  /** One transaction, whatever the templates hold. @throws ByrefError 'exists', 'usage' */
+  create(env: NewEnv, stack: StackEntry[]): EnvRow {
     checkName('env', env.name);
-    const stack = this.stackOf(env.stack);
     return this.tables.transaction(() => {
       const names = this.tables.table('envNames');
       if (names.doesExist(textKey(env.name))) {
@@ -42,7 +41,8 @@ export class EnvRows {
     });
   }
 
-  private stackOf(refs: readonly string[]): StackEntry[] {
+  /** The stack that references name. @throws ByrefError 'notFound', 'usage' */
+  stackOf(refs: readonly string[]): StackEntry[] {
     const stack = refs.map((ref) => this.catalog.resolve(ref));
     stack.forEach(({ template }, i) => {
       const expected = i === 0 ? 'os' : 'app';

@@ -11,9 +11,10 @@
  *   await store.close();
  */
 import { ByrefError } from '../base/error.ts';
-import type { EnvRow, TemplateRow, VersionRow } from '../codec/store-rows.ts';
+import type { EnvRow, StackEntry, TemplateRow, VersionRow } from '../codec/store-rows.ts';
 import type { Layers } from '../fs/ports.ts';
 import { Catalog } from './catalog.ts';
+import { checkStack } from './check-stack.ts';
 import { EnvRows, type NewEnv } from './env-rows.ts';
 import { LayerCache, type StackRef } from './layer-cache.ts';
 import { ObjectFiles } from './objects.ts';
@@ -90,10 +91,18 @@ export class Store {
   /**
    * Adds an env: one transaction, which costs the same for any template. Its directory
    * (envDir(root, id)) is made by whoever first writes into it.
-   * @throws ByrefError 'exists' for a name in use, 'notFound' for a template, 'usage' for a bad stack
+   * @throws ByrefError 'exists' for a name in use, 'notFound' for a template, 'usage' for a bad stack,
+   *   'badInput' for templates that do not go together
    */
   createEnv(env: NewEnv): EnvRow {
-    return this.envRows.create(env);
+    const stack = this.envRows.stackOf(env.stack);
+    checkStack(
+      this.refs(env.name, stack).map((ref, i) => ({
+        template: stack[i]?.template ?? '',
+        layers: this.layers([ref]),
+      })),
+    );
+    return this.envRows.create(env, stack);
   }
 
   /** By name, or by id. */
@@ -120,10 +129,14 @@ export class Store {
 
   /** The versions that the env sees now, bottom (the OS template) first. */
   resolveStack(env: EnvRow): StackRef[] {
-    return env.stack.map(({ templateId, template, pinned }) => {
+    return this.refs(env.name, env.stack);
+  }
+
+  private refs(env: string, stack: readonly StackEntry[]): StackRef[] {
+    return stack.map(({ templateId, template, pinned }) => {
       const row = this.catalog.byId(templateId);
       if (row !== null) return { templateId, version: pinned ?? row.current };
-      const message = `env ${env.name} refers to template ${template}, which is not in the store`;
+      const message = `env ${env} refers to template ${template}, which is not in the store`;
       throw new ByrefError('corrupt', message, 'Restore the template, or destroy the env.');
     });
   }

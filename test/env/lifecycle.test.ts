@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
@@ -135,4 +135,19 @@ test('envs are spread over the shards by number', async () => {
   } finally {
     await base.dispose();
   }
+});
+
+test('an app with a directory where the OS template has a symlink is refused', async () => {
+  const os = root.directory('os');
+  root.directory('os/usr/lib');
+  symlinkSync('usr/lib', path.join(os, 'lib'));
+  const app = root.directory('app');
+  root.directory('app/lib');
+  await root.ok('template', 'import', 'os', os);
+  await root.ok('template', 'import', 'app', app, '--kind', 'app');
+  const refused = await root.byref('create', 'one', '--os', 'os', '--app', 'app');
+  expect(refused.code).toBe(EXIT.badInput);
+  expect(refused.stderr).toContain('app has a directory at /lib');
+  expect(refused.stderr).toContain('/usr/lib');
+  expect(await root.ok('list', '-H', '-o', 'name')).toBe('');
 });

@@ -1,0 +1,37 @@
+import { ByrefError } from '../base/error.ts';
+import { nameToText, ROOT_INO } from '../base/ids.ts';
+import { isDir } from '../base/mode.ts';
+import type { Layers } from '../fs/ports.ts';
+
+/** One template of a stack, alone. */
+export interface StackPart {
+  readonly template: string;
+  readonly layers: Layers;
+}
+
+/** More than any root directory has. */
+const ENTRIES_MAX = 4096;
+
+/**
+ * Refuses a stack in which one template has a directory at the root where another has something else. The
+ * usual case: an app with its files in `/lib` over a Debian whose `/lib` is a symlink to `usr/lib`; the
+ * directory would hide the system's libraries.
+ * @throws ByrefError 'badInput'
+ */
+export function checkStack(parts: readonly StackPart[]): void {
+  parts.forEach((upper, i) => {
+    for (const { name, record } of upper.layers.list(ROOT_INO, 0, ENTRIES_MAX)) {
+      for (const lower of parts.slice(0, i)) {
+        const below = lower.layers.lookup(ROOT_INO, name);
+        if (below === null || isDir(below.mode) === isDir(record.mode)) continue;
+        const path = `/${nameToText(name)}`;
+        const what = isDir(record.mode) ? 'a directory' : 'no directory';
+        throw new ByrefError(
+          'badInput',
+          `${upper.template} has ${what} at ${path}, unlike ${lower.template}, which it would hide`,
+          `Import ${upper.template} again with what is in ${path} where ${lower.template} has it (as /usr${path}).`,
+        );
+      }
+    }
+  });
+}

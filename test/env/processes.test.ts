@@ -66,7 +66,9 @@ test('a driver returns every descriptor when its mounts end', async () => {
   for (const name of others) await write(name);
   expect(open()[0]).toBeGreaterThan(before[0]!);
   await root.ok('umount', ...others);
-  await expect.poll(open, { timeout: 10_000 }).toEqual(before);
+  // At most: the connection of the last command may have been open still.
+  const left = (): number[] => open().map((count, i) => Math.max(0, count - before[i]!));
+  await expect.poll(left, { timeout: 10_000 }).toEqual([0, 0]);
 });
 
 test('driver and holder have nothing open below a mount, and no child', async () => {

@@ -10,8 +10,8 @@ set -euo pipefail
 BUILD_PACKAGES=(python3 make g++)
 RUN_PACKAGES=(ca-certificates mount procps tar gzip xz-utils zstd libfuse2)
 DEMO_PACKAGES=(mmdebstrap)
-TEST_PACKAGES=("${DEMO_PACKAGES[@]}" acl attr gcc git libc6-dev postgresql rsync sqlite3 strace)
-BENCH_PACKAGES=(fuse-overlayfs gcc git sqlite3)
+TEST_PACKAGES=("${DEMO_PACKAGES[@]}" acl attr gcc git libc6-dev rsync sqlite3)
+BENCH_PACKAGES=(e2fsprogs fuse-overlayfs gcc git libc6-dev sqlite3 xfsprogs)
 
 main() {
   local packages=("${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}")
@@ -70,19 +70,13 @@ apt_retry() {
   return 1
 }
 
-# Packages such as postgresql start a server when they are installed; we want the programs only.
+# Packages such as rsync may start a service when they are installed; we want the programs only.
 POLICY=/usr/sbin/policy-rc.d
-CLUSTERS=/etc/postgresql-common/createcluster.conf
 
 forbid_services() {
-  if [ ! -e $POLICY ]; then
-    printf '#!/bin/sh\n# by byref setup.sh, while it installs packages\nexit 101\n' >$POLICY
-    chmod 755 $POLICY
-  fi
-  if [ ! -e $CLUSTERS ]; then
-    mkdir -p "$(dirname $CLUSTERS)"
-    echo 'create_main_cluster = false' >$CLUSTERS
-  fi
+  [ ! -e $POLICY ] || return 0
+  printf '#!/bin/sh\n# by byref setup.sh, while it installs packages\nexit 101\n' >$POLICY
+  chmod 755 $POLICY
 }
 
 allow_services() {

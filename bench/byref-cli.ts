@@ -47,7 +47,9 @@ export async function byrefCli(dir: string, ...initFlags: string[]): Promise<Byr
     close: async () => {
       await unmountBelow(root);
       await endProcesses(root);
+      // What a driver mounted in its last moment has no server now.
       await abortBelow(root);
+      await unmountBelow(root);
     },
   };
 }

@@ -6,7 +6,7 @@ export class Cleanup {
     this.#steps.push({ what, undo });
   }
 
-  /** Runs every step, even after one failed; what failed is said on stderr. Safe to call twice. */
+  /** Runs every step, even after one failed; what failed is said on stderr. */
   async run(): Promise<void> {
     for (let step = this.#steps.pop(); step; step = this.#steps.pop()) {
       try {

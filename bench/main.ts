@@ -2,12 +2,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Cleanup } from './cleanup.ts';
 import { type Options, parseOptions, USAGE } from './options.ts';
+import { allowRuns, interruptRuns } from './process.ts';
 import { markdown } from './report.ts';
 import { describeMachine, type Results } from './results.ts';
 import { runBacking } from './run-backing.ts';
-
-/** Exit code of a program that a signal ended. */
-const SIGNAL_EXIT = 130;
 
 async function bench(options: Options, cleanup: Cleanup): Promise<void> {
   const results: Results = { format: 1, machine: describeMachine(), backings: [] };
@@ -33,12 +31,13 @@ async function main(): Promise<number> {
   const cleanup = new Cleanup();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
-      void cleanup.run().finally(() => process.exit(SIGNAL_EXIT));
+      interruptRuns(`ended by ${signal}`);
     });
   }
   try {
     await bench(options, cleanup);
   } finally {
+    allowRuns();
     await cleanup.run();
   }
   return 0;

@@ -1,7 +1,7 @@
 import { foreignDrops } from './drop-caches.ts';
 import { abortBelow } from './mounts.ts';
 import type { Env, Peer } from './peers/peer.ts';
-import { TimeoutError } from './process.ts';
+import { InterruptedError, TimeoutError } from './process.ts';
 import type { Cell } from './results.ts';
 import { median } from './stats.ts';
 import type { Place, Workload } from './workloads/workload.ts';
@@ -14,13 +14,14 @@ export interface Contender {
 
 export type PlaceOf = (peer: Peer, env: Env, round: number) => Place;
 
-const SAMPLE_ATTEMPTS = 4;
+const SAMPLE_ATTEMPTS = 3;
 
 let freshEnvs = 0;
 
 /**
  * Measures one row: every round asks every peer once, starting with another one each time, so that
  * a machine that is slow for a while is slow for all. The first round only warms up.
+ * @throws InterruptedError; every other error is a cell's
  */
 export async function measureRow(
   workload: Workload,
@@ -43,6 +44,7 @@ export async function measureRow(
         samples.set(contender, [...(samples.get(contender) ?? []), ns]);
         if (disturbed) disturbances.set(contender, (disturbances.get(contender) ?? 0) + 1);
       } catch (error) {
+        if (error instanceof InterruptedError) throw error;
         errors.set(contender, error instanceof Error ? error.message : String(error));
         if (error instanceof TimeoutError) await replaceEnv(contender);
       }

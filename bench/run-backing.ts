@@ -5,7 +5,7 @@ import { type Fixture, makeFixture, PATHS, writeRoot } from './fixture.ts';
 import type { Options } from './options.ts';
 import { makePeers } from './peers/index.ts';
 import type { Peer } from './peers/peer.ts';
-import { run } from './process.ts';
+import { InterruptedError, run } from './process.ts';
 import { studyTable, tableHead, tableRow } from './report.ts';
 import type { BackingResults } from './results.ts';
 import { type Contender, measureRow, type PlaceOf } from './rounds.ts';
@@ -55,6 +55,7 @@ export async function runBacking(
       complete.studies.push(table);
       say(`\n${studyTable(table)}`);
     } catch (error) {
+      if (error instanceof InterruptedError) throw error;
       say(`\n${study.name}: failed: ${String(error)}`);
     }
   }
@@ -110,13 +111,14 @@ async function openPeers(stage: Stage, options: Options, cleanup: Cleanup): Prom
   for (const peer of makePeers(options.peers, site)) {
     const started = Date.now();
     try {
-      await peer.prepare();
       cleanup.defer(`close ${peer.name}`, () => peer.close());
+      await peer.prepare();
       const env = await peer.open('main');
       if (peer.name !== 'floor') await run('mkdir', ['-p', join(env.root, PATHS.scratch)]);
       contenders.push({ peer, env });
       say(`${peer.name} ready in ${seconds(started)}`);
     } catch (error) {
+      if (error instanceof InterruptedError) throw error;
       say(`${peer.name} left out: ${String(error)}`);
     }
   }

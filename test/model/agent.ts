@@ -115,6 +115,7 @@ function perform(dir: string, step: Operation): unknown {
     case 'close':
       return close(step.slot);
     case 'remount':
+    case 'kill':
       // The mount itself is the test's to renew; here is only what would keep it busy.
       for (const slot of [...slots.keys()]) close(slot);
       return null;

@@ -111,6 +111,7 @@ function perform(ref: Reference, slots: Slots, step: Operation): unknown {
     case 'close':
       return slots.delete(step.slot) ? null : refuse('EBADF');
     case 'remount':
+    case 'kill':
       slots.clear();
       return null;
   }

@@ -12,6 +12,8 @@ export interface Subject {
   fresh(): Promise<string>;
   /** Unmounts and mounts again; nothing uses it meanwhile. */
   remount(): Promise<void>;
+  /** Kills what serves it, then as remount. All that was answered must be there. */
+  kill(): Promise<void>;
 }
 
 /**
@@ -22,15 +24,22 @@ export async function checkHistory(subject: Subject, steps: readonly Operation[]
   const dir = await subject.fresh();
   const ref = new Reference();
   const slots: Slots = new Map();
+  await closeAll(subject, dir);
   for (const [i, step] of steps.entries()) {
     const expected = applyToReference(ref, slots, step);
     const seen = await subject.agent.do(dir, step);
     if (step.op === 'remount') await subject.remount();
+    if (step.op === 'kill') await subject.kill();
     expect(seen, `step ${i} ${describe(step)}`).toEqual(expected);
   }
-  for (let slot = 0; slot < SLOTS; slot++) await subject.agent.do(dir, { op: 'close', slot });
+  await closeAll(subject, dir);
   const real = await subject.agent.snapshot(dir);
   expect(real, `the tree after ${steps.length} steps`).toEqual(snapshotOf(ref, real));
+}
+
+/** A history that failed leaves descriptors to the next one. */
+async function closeAll({ agent }: Subject, dir: string): Promise<void> {
+  for (let slot = 0; slot < SLOTS; slot++) await agent.do(dir, { op: 'close', slot });
 }
 
 const describe = (step: Operation): string => JSON.stringify(step).slice(0, 200);

@@ -20,6 +20,7 @@ const STEPS_MAX = 60;
 /** Trees per data path in the template: histories, and the shrinking of one that fails, use one each. */
 const TREES = 200;
 const TEST_MS = 280_000;
+const POLL = { timeout: 10_000 };
 
 async function checkHistories(subject: Subject): Promise<void> {
   const { FC_SEED } = process.env;
@@ -30,6 +31,7 @@ async function checkHistories(subject: Subject): Promise<void> {
   await fc.assert(property, {
     numRuns: RUNS,
     interruptAfterTimeLimit: TEST_MS * 0.8,
+    endOnFailure: !!process.env['FC_STOP'],
     ...(FC_SEED ? { seed: Number(FC_SEED) } : {}),
   });
 }
@@ -51,6 +53,7 @@ describe('a local file system (the reference is right)', () => {
       return dir;
     },
     async remount() {},
+    async kill() {},
   };
   declareModel(() => subject);
   afterAll(async () => {
@@ -100,17 +103,24 @@ async function envSubject(root: TestRoot, options: readonly string[]): Promise<S
     await root.ok('create', env, '--os', 'start');
     mountpoint = await root.mount(env, ...options);
   };
+  const remount = async (): Promise<void> => {
+    await root.ok('umount', env);
+    mountpoint = await root.mount(env, ...options);
+  };
   return {
     agent,
+    remount,
     async fresh() {
       if (used >= TREES * 2) await next();
       const dir = path.join(mountpoint, used % 2 ? 'usr' : 'etc', String(used >> 1));
       used++;
       return dir;
     },
-    async remount() {
-      await root.ok('umount', env);
-      mountpoint = await root.mount(env, ...options);
+    async kill() {
+      const { driverPid } = await root.info(env);
+      process.kill(driverPid!, 'SIGKILL');
+      await expect.poll(async () => (await root.info(env)).state, POLL).toBe('dead');
+      await remount();
     },
   };
 }

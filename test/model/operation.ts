@@ -30,7 +30,8 @@ export type Operation =
   | { readonly op: 'pread' | 'fstat' | 'close'; readonly slot: number }
   | { readonly op: 'pwrite'; readonly slot: number; readonly offset: number; readonly text: string }
   | { readonly op: 'ftruncate'; readonly slot: number; readonly size: number }
-  | { readonly op: 'remount' };
+  /** Unmounts and mounts again; or kills the driver first. Open descriptors are closed before. */
+  | { readonly op: 'remount' | 'kill' };
 
 /** What a step answered: an errno's name, or a value (null where there is nothing to say). */
 export type Outcome = { readonly error: string } | { readonly value: unknown };
@@ -91,4 +92,5 @@ export const operation: fc.Arbitrary<Operation> = fc.oneof(
   weighted(4, step('ftruncate', { slot, size: offset })),
   weighted(6, step('close', { slot })),
   weighted(REMOUNT_WEIGHT, fc.constant({ op: 'remount' } as const)),
+  weighted(REMOUNT_WEIGHT, fc.constant({ op: 'kill' } as const)),
 );

@@ -11,6 +11,12 @@ export const REGRESSIONS: Readonly<Record<string, readonly Operation[]>> = {
     { op: 'remount' },
     { op: 'read', path: 'e/b' },
   ],
+  'a file that becomes set-group-ID while it is open opens again for writing': [
+    { op: 'open', path: 'a', slot: 0 },
+    { op: 'chmod', path: 'a', mode: 0o2644 },
+    { op: 'write', path: 'a', offset: 0, text: 'second writer' },
+    { op: 'pread', slot: 0 },
+  ],
   'exchange of a template directory with its link’s name': [
     { op: 'rename', path: 'd', to: 'ds', flags: 2 },
     { op: 'readdir', path: 'ds' },

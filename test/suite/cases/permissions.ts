@@ -10,7 +10,7 @@ import {
   open,
 } from '../../syscalls/index.ts';
 import type { CaseContext, CaseGroup } from '../case.ts';
-import { fails, permissions, textOf, withFile, withUmask } from '../expect.ts';
+import { fails, permissions, readText, textOf, withFile, withUmask } from '../expect.ts';
 
 const owner = { uid: 1000, gid: 1000 };
 const other = { uid: 2000, gid: 2000 };
@@ -213,6 +213,31 @@ export const setIdBits: CaseGroup = {
     assert.equal(permissions(path), 0o755);
     asUser({ ...owner, groups: [500] }, () => fs.chmodSync(path, 0o2755));
     assert.equal(permissions(path), 0o2755);
+  },
+
+  'a file that gets them while it is open opens again, and a user’s write clears them': (
+    context,
+  ) => {
+    const path = file(context, 0o666);
+    for (const flags of ['r', 'r+']) {
+      withFile(path, flags, (fd) => {
+        fs.chmodSync(path, 0o6777);
+        withFile(path, 'r+', (again) => fs.writeSync(again, 'root', 0));
+        assert.equal(permissions(path), 0o6777);
+        asUser(other, () => fs.appendFileSync(path, '!'));
+        assert.equal(permissions(path), 0o777);
+        assert.equal(readText(fd, 0, 4), 'root');
+      });
+    }
+  },
+
+  'a descriptor from before they were set clears them as well': (context) => {
+    const path = file(context, 0o666);
+    const fd = asUser(other, () => fs.openSync(path, 'r+'));
+    fs.chmodSync(path, 0o6777);
+    asUser(other, () => fs.writeSync(fd, 'user', 0));
+    fs.closeSync(fd);
+    assert.equal(permissions(path), 0o777);
   },
 
   'a write drops file capabilities': (context) => {

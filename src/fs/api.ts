@@ -54,7 +54,7 @@ export interface Node {
 /** How the kernel is to do I/O on an open file. */
 export const IO_CACHED = 0; // page cache over READ and WRITE requests; pages of before are dropped
 export const IO_KEEP = 1; // cached, and what was cached before is still right
-export const IO_DIRECT = 2; // READ and WRITE requests, no page cache
+export const IO_DIRECT = 2; // READ and WRITE requests, no page cache; mappings of `backingId`
 export const IO_PASSTHROUGH = 3; // by itself, on `backingId`
 
 export interface Opened {

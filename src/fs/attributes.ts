@@ -8,8 +8,10 @@ import { makePrivate } from './copy-up.ts';
 import { type Core, changed, stamp } from './core.ts';
 import type { Inode } from './inode.ts';
 import { pin } from './names.ts';
+import { dropPrivileges } from './open.ts';
 import type { BlobStat } from './ports.ts';
 import { withoutPrivileges } from './privileges.ts';
+import { rewatch, wasWritten, watchPrivileges } from './set-id-watch.ts';
 
 const blobStat: BlobStat = {
   size: 0,
@@ -43,6 +45,11 @@ export function fill(core: Core, inode: Inode, out: Attr): number {
   out.atimeNs = blobStat.atimeNs;
   out.mtime = blobStat.mtime;
   out.mtimeNs = blobStat.mtimeNs;
+  if (wasWritten(inode, blobStat)) {
+    const dropped = dropPrivileges(core, inode, true);
+    if (dropped < 0) return dropped;
+    out.mode = inode.record.mode;
+  }
   if (ctimeIsNewer(record, blobStat)) {
     out.ctime = blobStat.ctime;
     out.ctimeNs = blobStat.ctimeNs;
@@ -138,7 +145,9 @@ function apply(core: Core, inode: Inode, set: SetAttr): number {
   core.tx.begin();
   pin(core, inode);
   core.tx.set(inode, next);
-  return core.tx.commit();
+  const committed = core.tx.commit();
+  if (committed === 0) watchPrivileges(core, inode);
+  return committed;
 }
 
 type Writable = { -readonly [K in keyof InodeRecord]: InodeRecord[K] };
@@ -172,13 +181,15 @@ function setTimes(core: Core, inode: Inode, set: SetAttr, next: Writable): numbe
   if (!inode.isPrivateData) return 0;
   const fd = core.fds.get(inode);
   if (fd < 0) return fd;
-  return core.files.futimens(
+  const error = core.files.futimens(
     fd,
     next.atime,
     set.atimeNs < 0 ? UTIME_OMIT : next.atimeNs,
     next.mtime,
     set.mtimeNs < 0 ? UTIME_OMIT : next.mtimeNs,
   );
+  rewatch(core, inode);
+  return error;
 }
 
 export function readlink(core: Core, node: NodeId): string | number {

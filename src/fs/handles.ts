@@ -7,7 +7,9 @@ export interface Handle extends Opened {
   readonly inode: Inode;
   /** open(2) flags. */
   readonly flags: number;
-  /** The backing id's account, where io is IO_PASSTHROUGH. */
+  /** The process that opened it. */
+  readonly pid: number;
+  /** The backing id's account, where it has one. */
   readonly backing: Backing | null;
 }
 
@@ -21,9 +23,9 @@ export class HandleTable {
     return this.#count;
   }
 
-  open(inode: Inode, flags: number, io: number, backing: Backing | null): Handle {
+  open(inode: Inode, flags: number, pid: number, io: number, backing: Backing | null): Handle {
     const fh = this.#free.pop() ?? this.#slots.length;
-    const handle = { fh, io, backingId: backing?.id ?? 0, inode, flags, backing };
+    const handle = { fh, io, backingId: backing?.id ?? 0, inode, flags, pid, backing };
     this.#slots[fh] = handle;
     this.#count++;
     return handle;

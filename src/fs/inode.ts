@@ -28,13 +28,13 @@ export class Inode implements Node {
   backing: Backing | null = null;
   /** Opens that go through the kernel's page cache. */
   cachedOpens = 0;
-  /** Opens with IO_DIRECT. */
-  directOpens = 0;
   /**
    * Opened for reading and writing by passthrough: a shared mapping may change the file's size and
    * times, also after its descriptor is closed, and neither the kernel nor we would hear of it.
    */
   mayBeMapped = false;
+  /** The private file's mtime when a watch on its privileges began: see set-id-watch.ts. */
+  watched: { mtime: number; mtimeNs: number } | null = null;
   /** The copy-up under way, if one is. */
   copying: Promise<number> | null = null;
   /** What the first nodeid still stands for, once a copy-up under readers began the second one. */
@@ -52,7 +52,7 @@ export class Inode implements Node {
   }
 
   get isOpen(): boolean {
-    return this.cachedOpens + this.directOpens + (this.backing?.opens ?? 0) > 0;
+    return this.cachedOpens + (this.backing?.opens ?? 0) > 0;
   }
 
   /** True if `node` is the nodeid from before a copy-up under readers. */

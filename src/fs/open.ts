@@ -21,10 +21,12 @@ export function open(core: Core, node: NodeId, flags: number, killPriv: boolean)
   if (!isReg(inode.record.mode)) return -ENXIO;
   if ((flags & O_ACCMODE) === O_RDONLY && (flags & O_TRUNC) === 0)
     return present(core, inode, flags);
+  // A later answer comes when the caller is another.
+  const { pid } = core.caller;
   const truncates = (flags & O_TRUNC) !== 0;
   const copied = makePrivate(core, inode, truncates ? 0 : inode.record.size);
-  if (typeof copied === 'number') return writable(core, inode, node, flags, killPriv, copied);
-  return copied.then((error) => writable(core, inode, node, flags, killPriv, error));
+  if (typeof copied === 'number') return writable(core, inode, node, flags, killPriv, pid, copied);
+  return copied.then((error) => writable(core, inode, node, flags, killPriv, pid, error));
 }
 
 function writable(
@@ -33,6 +35,7 @@ function writable(
   node: NodeId,
   flags: number,
   killPriv: boolean,
+  pid: number,
   copied: number,
 ): Opening {
   if (copied < 0) return copied;
@@ -42,7 +45,7 @@ function writable(
   }
   if (inode.isFirst(node)) return -ESTALE;
   const known = inode.mayBeMapped;
-  const opened = present(core, inode, flags);
+  const opened = present(core, inode, flags, pid);
   if (known || !inode.mayBeMapped) return opened;
   // What the kernel has of the attributes was given for good; from now on it must ask each time.
   return core.caches.expireAttributes(inode.node).then(() => opened);
@@ -67,28 +70,31 @@ export function dropPrivileges(core: Core, inode: Inode, dropIds: boolean): numb
 }
 
 /** Opens what the inode's bytes are now. */
-export function present(core: Core, inode: Inode, flags: number): Result<Opened> {
+export function present(
+  core: Core,
+  inode: Inode,
+  flags: number,
+  pid = core.caller.pid,
+): Result<Opened> {
   const io = ioMode(core, inode, flags);
-  if (io !== IO_PASSTHROUGH) return count(core, inode, flags, io);
+  if (io === IO_CACHED || io === IO_KEEP) {
+    inode.cachedOpens++;
+    return core.handles.open(inode, flags, pid, io, null);
+  }
   const backing = inode.backing ?? register(core, inode);
   if (typeof backing === 'number') return backing;
   inode.backing = backing;
   backing.opens++;
   if ((flags & O_ACCMODE) === O_RDWR) inode.mayBeMapped = true;
-  return core.handles.open(inode, flags, io, backing);
-}
-
-function count(core: Core, inode: Inode, flags: number, io: number): Opened {
-  if (io === IO_DIRECT) inode.directOpens++;
-  else inode.cachedOpens++;
-  return core.handles.open(inode, flags, io, null);
+  return core.handles.open(inode, flags, pid, io, backing);
 }
 
 /**
  * How the kernel does I/O on this open. Passthrough wherever it may; but not
  * - from a template on the coherent data path, where a reader must see what a later writer writes;
  * - while the page cache is in use by another open (the kernel refuses to mix them);
- * - for writers of files whose writes take privileges away: we must see these writes.
+ * - for writers of files whose writes take privileges away: we must see these writes. Their backing id
+ *   still goes along, because the kernel opens a nodeid with a backing file in no other way.
  */
 function ioMode(core: Core, inode: Inode, flags: number): number {
   const { record } = inode;
@@ -123,9 +129,8 @@ export function release(core: Core, fh: number): void {
   core.handles.close(handle);
   const { inode, backing } = handle;
   if (backing !== null) releaseBacking(core, inode, backing);
-  else if (handle.io === IO_DIRECT) inode.directOpens--;
   else inode.cachedOpens--;
-  if (inode.cachedOpens + inode.directOpens === 0) core.fds.drop(inode);
+  if (inode.cachedOpens === 0) core.fds.drop(inode);
   reclaim(core, inode);
 }
 

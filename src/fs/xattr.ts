@@ -18,6 +18,7 @@ import type { Inode } from './inode.ts';
 import { pin } from './names.ts';
 import { CAP_SYS_ADMIN } from './ports.ts';
 import { withoutXattr } from './privileges.ts';
+import { watchPrivileges } from './set-id-watch.ts';
 
 const XATTR_CREATE = 1;
 const XATTR_REPLACE = 2;
@@ -124,5 +125,7 @@ function save(core: Core, inode: Inode, record: InodeRecord): number {
   core.tx.begin();
   pin(core, inode);
   core.tx.set(inode, record);
-  return core.tx.commit();
+  const error = core.tx.commit();
+  if (error === 0) watchPrivileges(core, inode);
+  return error;
 }

@@ -85,17 +85,19 @@ export function putNegativeEntry(c: Connection, at: number): void {
 function openFlags(io: number): number {
   if (io === IO_PASSTHROUGH) return FOPEN.PASSTHROUGH | FOPEN.NOFLUSH;
   if (io === IO_KEEP) return FOPEN.KEEP_CACHE | FOPEN.NOFLUSH;
-  return io === IO_DIRECT ? FOPEN.DIRECT_IO | FOPEN.NOFLUSH : FOPEN.NOFLUSH;
+  // Of both the first decides on reads and writes, the second on mappings.
+  if (io === IO_DIRECT) return FOPEN.DIRECT_IO | FOPEN.PASSTHROUGH | FOPEN.NOFLUSH;
+  return FOPEN.NOFLUSH;
 }
 
-/** struct fuse_open_out. A backing id goes with passthrough, and with nothing else. */
+/** struct fuse_open_out. A backing id goes with these two, and with nothing else. */
 export function putOpened(c: Connection, at: number, opened: Opened): void {
-  const passthrough = opened.io === IO_PASSTHROUGH;
-  invariant(!passthrough || c.granted.passthrough, 'passthrough without the kernel granting it');
-  invariant(passthrough === opened.backingId > 0, 'a backing id goes with passthrough only');
+  const backed = opened.io === IO_PASSTHROUGH || opened.io === IO_DIRECT;
+  invariant(!backed || c.granted.passthrough, 'passthrough without the kernel granting it');
+  invariant(backed === opened.backingId > 0, 'a backing id goes with passthrough only');
   put64(at + OPEN_OUT.fh, opened.fh);
   put32(at + OPEN_OUT.openFlags, openFlags(opened.io));
-  put32(at + OPEN_OUT.backingId, passthrough ? opened.backingId : 0);
+  put32(at + OPEN_OUT.backingId, opened.backingId);
 }
 
 /** struct statx mask: everything that stat has (0x7ff), and the birth time if known. */

@@ -4,6 +4,7 @@ import { isDir, isLnk, isReg, PERM_MASK, S_IFMT } from '../base/mode.ts';
 import { DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
 import { aclAfterChmod } from './acl.ts';
 import { type Attr, type SetAttr, UTIME_NOW, UTIME_OMIT } from './api.ts';
+import { emptyBlobStat } from './blob-stat.ts';
 import { makePrivate } from './copy-up.ts';
 import { type Core, changed, stamp } from './core.ts';
 import type { Inode } from './inode.ts';
@@ -13,16 +14,7 @@ import type { BlobStat } from './ports.ts';
 import { withoutPrivileges } from './privileges.ts';
 import { rewatch, wasWritten, watchPrivileges } from './set-id-watch.ts';
 
-const blobStat: BlobStat = {
-  size: 0,
-  blocks: 0,
-  atime: 0,
-  atimeNs: 0,
-  mtime: 0,
-  mtimeNs: 0,
-  ctime: 0,
-  ctimeNs: 0,
-};
+const blobStat = emptyBlobStat();
 
 export function attr(core: Core, node: NodeId, out: Attr): number {
   const inode = core.inodes.get(node);

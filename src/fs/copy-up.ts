@@ -6,21 +6,12 @@ import {
   FLAG_UNSYNCED,
   type InodeRecord,
 } from '../codec/inode-record.ts';
+import { emptyBlobStat } from './blob-stat.ts';
 import type { Core } from './core.ts';
 import type { Inode } from './inode.ts';
 import { pin } from './names.ts';
-import type { BlobStat } from './ports.ts';
 
-const blobStat: BlobStat = {
-  size: 0,
-  blocks: 0,
-  atime: 0,
-  atimeNs: 0,
-  mtime: 0,
-  mtimeNs: 0,
-  ctime: 0,
-  ctimeNs: 0,
-};
+const blobStat = emptyBlobStat();
 
 /**
  * Gives a regular file a private copy of its first `length` bytes, before its bytes are first changed.

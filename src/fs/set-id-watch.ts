@@ -1,19 +1,11 @@
 import { O_ACCMODE, O_RDONLY } from '../base/mode.ts';
+import { emptyBlobStat } from './blob-stat.ts';
 import type { Core } from './core.ts';
 import type { Inode } from './inode.ts';
 import { type BlobStat, CAP_FSETID } from './ports.ts';
 import { isPrivileged } from './privileges.ts';
 
-const blobStat: BlobStat = {
-  size: 0,
-  blocks: 0,
-  atime: 0,
-  atimeNs: 0,
-  mtime: 0,
-  mtimeNs: 0,
-  ctime: 0,
-  ctimeNs: 0,
-};
+const blobStat = emptyBlobStat();
 
 /**
  * A file just got set-ID bits or capabilities while somebody who may not keep them had it open for

@@ -92,7 +92,9 @@ async function runRows(
     const rounds = options.rounds ?? workload.rounds;
     const able = contenders.filter(({ peer }) => peer.name !== 'floor' || workload.floor);
     const cells = await measureRow(workload, able, rounds, placeOf(stage, options));
-    const { name, title, target } = workload;
+    const { name, title } = workload;
+    const reflinks = stage.backing.kind === 'xfs' && workload.reflinkTarget;
+    const target = reflinks || workload.target;
     const row = { name, title, cells, ...(target && { target }) };
     results.rows.push(row);
     say(tableRow(results, row));

@@ -9,6 +9,8 @@ export interface Workload {
   readonly title: string;
   /** What byref is meant to reach, from the issue that set the targets. */
   readonly target?: Target;
+  /** Instead, where the backing file system has reflinks. */
+  readonly reflinkTarget?: Target;
   /** How many rounds count; --rounds and --quick override it. */
   readonly rounds: number;
   /** Its sample uses template files up: each round has an env of its own. */

@@ -25,6 +25,7 @@ const copyUp = (label: CopyUpLabel, title: string, ms: number, rounds: number): 
   name: `copy-up-${label}`,
   title: `copy-up of ${title} (first write)`,
   target: { ms },
+  reflinkTarget: { ms: 1 },
   rounds,
   fresh: true,
   copyUp: true,

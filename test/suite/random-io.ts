@@ -84,7 +84,8 @@ export class RandomIo {
   }
 
   private note(what: string, offset: number, length: number): void {
-    this.log[this.log.length - 1] += ` ${what} ${offset}+${length}`;
+    const step = this.log.pop() ?? '';
+    this.log.push(`${step} ${what} ${offset}+${length}`);
   }
 
   private fd(): number {

@@ -12,13 +12,17 @@ async function bench(options: Options, cleanup: Cleanup): Promise<void> {
   for (const kind of options.backings) {
     const backing = await runBacking(kind, options, cleanup);
     if (backing) results.backings.push(backing);
+    // After each: a run that is ended early has what it had finished.
+    if (options.out !== undefined) writeResults(options.out, results);
     await cleanup.run();
   }
-  if (options.out === undefined) return;
-  mkdirSync(options.out, { recursive: true });
-  writeFileSync(join(options.out, 'results.json'), `${JSON.stringify(results, null, 1)}\n`);
-  writeFileSync(join(options.out, 'results.md'), markdown(results));
-  console.log(`\nwrote ${options.out}/results.json and results.md`);
+}
+
+function writeResults(dir: string, results: Results): void {
+  mkdirSync(dir, { recursive: true });
+  writeFileSync(join(dir, 'results.json'), `${JSON.stringify(results, null, 1)}\n`);
+  writeFileSync(join(dir, 'results.md'), markdown(results));
+  console.log(`\nwrote ${dir}/results.json and results.md`);
 }
 
 async function main(): Promise<number> {

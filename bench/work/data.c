@@ -32,17 +32,17 @@ static void read_whole(const char *path, int fd) {
 static struct sample read_list(int argc, char **argv) {
   struct lines paths = read_lines(argv[0]);
   int warm = argc > 1 && strcmp(argv[1], "warm") == 0;
-  uint64_t start = now_ns();
+  uint64_t start = 0, i = 0;
   for (int pass = warm ? 0 : 1; pass < 2; pass++) {
     start = now_ns();
-    for (size_t i = 0; i < paths.count; i++) {
+    for (i = 0; i < paths.count && !out_of_time(start, i); i++) {
       int fd = open(paths.at[i], O_RDONLY);
       if (fd < 0) die(paths.at[i]);
       read_whole(paths.at[i], fd);
       close(fd);
     }
   }
-  return (struct sample){now_ns() - start, paths.count};
+  return (struct sample){now_ns() - start, i};
 }
 
 /* Whole file in blocks of 128 KiB, `repeat` times; cold: the first pass counts as well. */
@@ -62,21 +62,21 @@ static struct sample read_sequential(int argc, char **argv) {
 
 static struct sample read_random(int argc, char **argv) {
   (void)argc;
-  long count = number(argv[1]);
+  uint64_t count = (uint64_t)number(argv[1]);
   off_t size;
   int fd = open_sized(argv[0], &size);
   uint64_t pages = (uint64_t)size / PAGE;
   if (!pages) die("file of less than a page");
   read_whole(argv[0], fd);
   uint64_t state = 88172645463325252u;
-  uint64_t start = now_ns();
-  for (long i = 0; i < count; i++) {
+  uint64_t start = now_ns(), i = 0;
+  for (; i < count && !out_of_time(start, i); i++) {
     state ^= state << 13;
     state ^= state >> 7;
     state ^= state << 17;
     if (pread(fd, buffer, PAGE, (off_t)(state % pages) * PAGE) != PAGE) die(argv[0]);
   }
-  return (struct sample){now_ns() - start, (uint64_t)count};
+  return (struct sample){now_ns() - start, i};
 }
 
 static uint64_t touch(const volatile char *bytes, off_t size) {

@@ -16,6 +16,10 @@ uint64_t now_ns(void) {
   return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+int out_of_time(uint64_t start, uint64_t i) {
+  return i % 64 == 63 && now_ns() - start > 4000000000u;
+}
+
 void die(const char *what) {
   fprintf(stderr, "work: %s: %s\n", what, strerror(errno));
   exit(1);

@@ -25,6 +25,11 @@ struct command {
 };
 
 uint64_t now_ns(void);
+/*
+ * True once a loop that began at `start` and is at its i-th turn has taken long enough: a slow peer
+ * does fewer operations in the same time. Looks at the clock every 64th time only.
+ */
+int out_of_time(uint64_t start, uint64_t i);
 /* Prints "work: WHAT: strerror(errno)" and exits 1: a loop that fails measures nothing. */
 void die(const char *what) __attribute__((noreturn));
 long number(const char *text);

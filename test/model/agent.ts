@@ -29,7 +29,7 @@ function withFile(file: string, flags: number, action: (fd: number) => void): nu
 
 function writeAll(fd: number, text: string, offset: number | null): void {
   const bytes = Buffer.from(text);
-  if (bytes.length > 0) fs.writeSync(fd, bytes, 0, bytes.length, offset);
+  fs.writeSync(fd, bytes, 0, bytes.length, offset);
 }
 
 function fdOf(slot: number): number {
@@ -100,8 +100,13 @@ function perform(dir: string, step: Operation): unknown {
     case 'removexattr':
       return removeXattr(at(step.path), step.name);
     case 'open':
+    case 'openRead': {
       if (slots.has(step.slot)) close(step.slot);
-      return void slots.set(step.slot, fs.openSync(at(step.path), O_RDWR));
+      const fd = fs.openSync(at(step.path), step.op === 'open' ? O_RDWR : O_RDONLY);
+      if (!fs.fstatSync(fd).isDirectory()) return void slots.set(step.slot, fd);
+      fs.closeSync(fd);
+      throw Object.assign(new Error(), { code: 'EISDIR' });
+    }
     case 'pread':
       return readWhole(fdOf(step.slot));
     case 'fstat': {

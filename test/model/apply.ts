@@ -3,7 +3,7 @@ import { RefError, type Reference, type RefNode, refuse } from './reference.ts';
 import { renameInReference } from './rename.ts';
 
 /** Slots of open descriptors, as the agent has them. */
-export type Slots = Map<number, RefNode>;
+export type Slots = Map<number, { readonly node: RefNode; readonly writable: boolean }>;
 
 /** Does a step in the reference; errors are those of Linux, in the order in which Linux looks. */
 export function applyToReference(ref: Reference, slots: Slots, step: Operation): Outcome {
@@ -33,7 +33,12 @@ function named(ref: Reference, path: string): { parent: RefNode; name: string; n
   return node ? { parent, name, node } : refuse('ENOENT');
 }
 
-const slotOf = (slots: Slots, slot: number): RefNode => slots.get(slot) ?? refuse('EBADF');
+const slotOf = (slots: Slots, slot: number): RefNode => slots.get(slot)?.node ?? refuse('EBADF');
+
+function writableSlot(slots: Slots, slot: number, code: string): RefNode {
+  const open = slots.get(slot) ?? refuse('EBADF');
+  return open.writable ? open.node : refuse(code);
+}
 
 function perform(ref: Reference, slots: Slots, step: Operation): unknown {
   switch (step.op) {
@@ -94,9 +99,11 @@ function perform(ref: Reference, slots: Slots, step: Operation): unknown {
       if (node.kind === 'symlink' && step.name.startsWith('user.')) refuse('EPERM');
       return node.xattrs.delete(step.name) ? null : refuse('ENODATA');
     }
-    case 'open': {
+    case 'open':
+    case 'openRead': {
       slots.delete(step.slot);
-      return void slots.set(step.slot, regular(ref, step.path));
+      const node = regular(ref, step.path);
+      return void slots.set(step.slot, { node, writable: step.op === 'open' });
     }
     case 'pread':
       return slotOf(slots, step.slot).content.toString();
@@ -105,9 +112,9 @@ function perform(ref: Reference, slots: Slots, step: Operation): unknown {
       return { nlink, mode, uid, size: content.length };
     }
     case 'pwrite':
-      return write(slotOf(slots, step.slot), step.offset, step.text);
+      return write(writableSlot(slots, step.slot, 'EBADF'), step.offset, step.text);
     case 'ftruncate':
-      return resize(slotOf(slots, step.slot), step.size);
+      return resize(writableSlot(slots, step.slot, 'EINVAL'), step.size);
     case 'close':
       return slots.delete(step.slot) ? null : refuse('EBADF');
     case 'remount':

@@ -31,7 +31,6 @@ async function checkHistories(subject: Subject): Promise<void> {
   await fc.assert(property, {
     numRuns: RUNS,
     interruptAfterTimeLimit: TEST_MS * 0.8,
-    endOnFailure: !!process.env['FC_STOP'],
     ...(FC_SEED ? { seed: Number(FC_SEED) } : {}),
   });
 }
@@ -50,7 +49,7 @@ describe('a local file system (the reference is right)', () => {
     async fresh() {
       const dir = path.join(base, String(count++));
       makeStartTree(dir);
-      return dir;
+      return { dir, coherent: true };
     },
     async remount() {},
     async kill() {},
@@ -112,9 +111,10 @@ async function envSubject(root: TestRoot, options: readonly string[]): Promise<S
     remount,
     async fresh() {
       if (used >= TREES * 2) await next();
-      const dir = path.join(mountpoint, used % 2 ? 'usr' : 'etc', String(used >> 1));
+      const coherent = used % 2 === 0;
+      const dir = path.join(mountpoint, coherent ? 'etc' : 'usr', String(used >> 1));
       used++;
-      return dir;
+      return { dir, coherent };
     },
     async kill() {
       const { driverPid } = await root.info(env);

@@ -26,7 +26,7 @@ export type Operation =
       readonly value: string;
     }
   | { readonly op: 'removexattr'; readonly path: string; readonly name: string }
-  | { readonly op: 'open'; readonly path: string; readonly slot: number }
+  | { readonly op: 'open' | 'openRead'; readonly path: string; readonly slot: number }
   | { readonly op: 'pread' | 'fstat' | 'close'; readonly slot: number }
   | { readonly op: 'pwrite'; readonly slot: number; readonly offset: number; readonly text: string }
   | { readonly op: 'ftruncate'; readonly slot: number; readonly size: number }
@@ -86,6 +86,7 @@ export const operation: fc.Arbitrary<Operation> = fc.oneof(
   weighted(6, step('setxattr', { path, name: xattr, value: text.map((all) => all.slice(0, 900)) })),
   weighted(4, step('removexattr', { path, name: xattr })),
   weighted(12, step('open', { path, slot })),
+  weighted(8, step('openRead', { path, slot })),
   weighted(8, step('pread', { slot })),
   weighted(6, step('fstat', { slot })),
   weighted(12, step('pwrite', { slot, offset, text })),

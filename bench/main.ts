@@ -33,9 +33,12 @@ async function main(): Promise<number> {
   }
   if (process.getuid?.() !== 0) throw new Error('mounting needs root: run it as root');
   const cleanup = new Cleanup();
+  let asked = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      interruptRuns(`ended by ${signal}`);
+    // Heard once, and never left to its default: timeout(1) and terminals send it twice.
+    process.on(signal, () => {
+      if (!asked) interruptRuns(`ended by ${signal}`);
+      asked = true;
     });
   }
   try {

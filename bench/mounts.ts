@@ -53,6 +53,7 @@ export async function unmount(path: string): Promise<void> {
   try {
     await run('umount', [path], { limitMs: 30_000 });
   } catch {
+    if (!isMounted(path)) return;
     await abortFuse(mount);
     await run('umount', ['-l', path], { limitMs: 30_000 });
   }

@@ -16,7 +16,7 @@ import { REGRESSIONS } from './regressions.ts';
 import { makeStartTree } from './tree.ts';
 
 const RUNS = Number(process.env['FC_RUNS'] ?? 60);
-const STEPS_MAX = 60;
+const STEPS_MAX = 100;
 /** Trees per data path in the template: histories, and the shrinking of one that fails, use one each. */
 const TREES = 200;
 const TEST_MS = 280_000;

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 
 /** After this long a test is taken to hang in a mount. */
-const PATIENCE_SECONDS = 300;
+const PATIENCE_SECONDS = 600;
 
 export interface Watchdog {
   stop(): Promise<void>;

@@ -56,8 +56,10 @@ debian_packages() {
   trap - EXIT
 }
 
+# Debian 13 renamed some libraries to NAMEt64; the old name still installs them.
 installed() {
-  [ "$(dpkg-query --show --showformat '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+  [ "$(dpkg-query --show --showformat '${db:Status-Status}' "$1" 2>/dev/null)" = installed ] ||
+    [ "$(dpkg-query --show --showformat '${db:Status-Status}' "$1t64" 2>/dev/null)" = installed ]
 }
 
 apt_retry() {

@@ -8,15 +8,11 @@ export interface CreateOptions {
   readonly apps: readonly string[];
 }
 
-/** Makes an env: one row in the store, whatever its templates hold. The store is open for writing. */
+/**
+ * Makes an env: one row in the store, whatever its templates hold and however many envs there are (so
+ * shards take turns, and nobody counts). The store is open for writing.
+ */
 export function createEnv(store: Store, options: CreateOptions): EnvRow {
   const { name, os, apps } = options;
-  return store.createEnv({ name, stack: [os, ...apps], shard: leastLoaded(store) });
-}
-
-/** The shard with the fewest envs, the lowest of those. */
-function leastLoaded(store: Store): number {
-  const loads = new Array<number>(store.shards).fill(0);
-  for (const { shard } of store.envs()) if (shard < loads.length) loads[shard]!++;
-  return loads.indexOf(Math.min(...loads));
+  return store.createEnv({ name, stack: [os, ...apps] });
 }

@@ -33,7 +33,7 @@ export class EnvRows {
         throw new ByrefError('exists', `there is an env "${env.name}" already`, hint);
       }
       const id = this.tables.take('nextEnv');
-      const shard = env.shard ?? id % (this.tables.number('shards') ?? 1);
+      const shard = env.shard ?? (id - 1) % (this.tables.number('shards') ?? 1);
       const row: EnvRow = { id, name: env.name, stack, createdMs: Date.now(), shard };
       this.tables.table('envs').putSync(idKey(id), encodeEnv(row));
       names.putSync(textKey(env.name), idKey(id));

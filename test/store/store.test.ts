@@ -108,7 +108,7 @@ describe('envs', () => {
     expect(env).toMatchObject({
       id: 1,
       name: 'web',
-      shard: 1,
+      shard: 0,
       stack: [{ pinned: null }, { pinned: 2 }],
     });
     expect(store.env('web')).toEqual(env);

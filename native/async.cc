@@ -77,6 +77,17 @@ napi_value WriteDeviceAsync(napi_env env, napi_callback_info info) {
   return Start(env, job, a.value(1));
 }
 
+napi_value WriteMessagesAsync(napi_env env, napi_callback_info info) {
+  const Args a(env, info);
+  Job* job = new Job();
+  job->n[0] = a.i32(0);
+  job->n[1] = a.i64(2);
+  job->data = a.slice(1, 0, job->n[1]);
+  job->run = [](const Job& j) { return WriteMessages(j.n[0], j.data, j.n[1]); };
+  if (job->data == nullptr) job->run = Refused;
+  return Start(env, job, a.value(1));
+}
+
 napi_value FallocateAsync(napi_env env, napi_callback_info info) {
   return Numbers(env, info, 4,
                  [](const Job& j) { return Allocate(j.n[0], j.n[1], j.n[2], j.n[3]); });
@@ -106,6 +117,7 @@ napi_value SyncfsAsync(napi_env env, napi_callback_info info) {
 void ExportAsync(napi_env env, napi_value exports) {
   Export(env, exports, "preadAsync", PreadAsync);
   Export(env, exports, "writeDeviceAsync", WriteDeviceAsync);
+  Export(env, exports, "writeMessagesAsync", WriteMessagesAsync);
   Export(env, exports, "fallocateAsync", FallocateAsync);
   Export(env, exports, "copyRangeAsync", CopyRangeAsync);
   Export(env, exports, "fsyncAsync", FsyncAsync);

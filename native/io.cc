@@ -53,6 +53,23 @@ int64_t WriteOnce(int fd, const uint8_t* from, int64_t length) {
   return OrErrno(write(fd, from, length));
 }
 
+int64_t WriteMessages(int fd, const uint8_t* from, int64_t length) {
+  int64_t taken = 0;
+  for (int64_t at = 0; length - at >= static_cast<int64_t>(sizeof(uint32_t));) {
+    uint32_t size;
+    memcpy(&size, from + at, sizeof(size));
+    if (size < sizeof(size) || size > length - at) return -EINVAL;
+    ssize_t n;
+    do {
+      n = write(fd, from + at, size);
+    } while (n < 0 && errno == EINTR);
+    if (n >= 0) taken++;
+    if (n < 0 && errno == ENODEV) return -ENODEV;
+    at += size;
+  }
+  return taken;
+}
+
 namespace {
 
 // The cached part of a range may end before the range does; what is short must be told from the end of

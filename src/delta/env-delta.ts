@@ -2,7 +2,7 @@ import { EIO, ENOSPC, EROFS } from '../base/errno.ts';
 import { failpoint } from '../base/failpoints.ts';
 import type { Ino, Name } from '../base/ids.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
-import type { Change, Delta, DeltaEntry, DeltaName } from '../fs/ports.ts';
+import type { Change, Delta, DeltaEntry, DeltaName, Place } from '../fs/ports.ts';
 import { Checkpointer } from './checkpointer.ts';
 import { CopySyncer } from './copy-syncer.ts';
 import type { EnvLock } from './env-lock.ts';
@@ -105,6 +105,10 @@ export class EnvDelta implements Delta, Change {
 
   inode(ino: Ino): InodeRecord | null {
     return this.#overlay.inode(ino);
+  }
+
+  namesOf(ino: Ino): readonly Place[] {
+    return [...this.#overlay.allNames()].filter((state) => state.ino === ino);
   }
 
   /** What the journal said about inodes since the last checkpoint. */

@@ -6,7 +6,6 @@ import { FUSE_BIT, type FuseOffer } from './fuse-probe.ts';
 /** FUSE protocol minors that brought what we use. */
 const MINOR_MIN = 31; // Linux 5.4: what a mount needs at least
 const MINOR_STATX = 39; // Linux 6.6
-const MINOR_EPOCH = 44; // Linux 6.16
 
 const CAP_SYS_ADMIN = 21;
 
@@ -75,12 +74,6 @@ function features(offer: FuseOffer): Check[] {
       FUSE_BIT.allowIdmap,
       '6.12',
       'root in an env can not be mapped to nobody on the host',
-    ),
-    at(
-      'fuse.epoch',
-      MINOR_EPOCH,
-      '6.16',
-      'a patch tells the kernel of each changed name instead of all at once',
     ),
     at('fuse.statx', MINOR_STATX, '6.6', 'programs in an env do not see birth times'),
     bit(

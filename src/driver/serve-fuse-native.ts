@@ -6,11 +6,10 @@ import type { Log } from '../observe/log.ts';
 import type { EnvParts } from './env-parts.ts';
 import { coreOf, describe, type ServedEnv } from './served-env.ts';
 
-/** libfuse 2 keeps no caches that we could reach. */
+/** The kernel keeps nothing here: all timeouts of this transport are 0. */
 const noCaches: KernelCaches = {
-  invalidateInode: () => {},
   expireAttributes: () => Promise.resolve(),
-  expireNames: () => {},
+  drop: () => Promise.resolve(),
 };
 
 /**

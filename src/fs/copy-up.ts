@@ -111,6 +111,8 @@ function switchOver(core: Core, inode: Inode, old: InodeRecord): void {
     return;
   }
   inode.beginSecond(old);
-  // Its other names still lead to the first nodeid.
-  if (old.nlink > 1) core.caches.expireNames();
+  // Its other names still lead the kernel to the first nodeid.
+  if (old.nlink > 1) {
+    void core.caches.drop({ names: core.delta.namesOf(inode.ino), dirs: [], inodes: [] });
+  }
 }

@@ -9,6 +9,12 @@
 import type { Ino, Name, ObjectId } from '../base/ids.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 
+/** A name in a directory. */
+export interface Place {
+  readonly dir: Ino;
+  readonly name: Name;
+}
+
 /** One name of a template directory. */
 export interface LayerEntry {
   readonly name: Name;
@@ -31,7 +37,7 @@ export interface Layers {
   /** At most `max` names of `dir` whose cookie is above `after`, in cookie order, groups of equal cookie whole. */
   list(dir: Ino, after: number, max: number): readonly LayerEntry[];
   /** Every (directory, name) that the template links `ino` under: one, but for hard links. */
-  names(ino: Ino): readonly { dir: Ino; name: Name }[];
+  names(ino: Ino): readonly Place[];
 }
 
 /** A name the env added (ino > 0) or removed (ino 0: a whiteout). `type` is S_IFMT bits. */
@@ -66,6 +72,8 @@ export interface Delta {
   /** False if the delta surely has no name in `dir`. */
   hasNames(dir: Ino): boolean;
   inode(ino: Ino): InodeRecord | null;
+  /** Every name that leads to the inode. Reads all names of the delta: for what is rare. */
+  namesOf(ino: Ino): readonly Place[];
   /** A private ino never used before in this env, not even before a crash. */
   allocate(): Ino;
   /** Starts a change; one at a time. */
@@ -167,12 +175,32 @@ export interface Passthrough {
   release(backingId: number): void;
 }
 
-/** What the core tells the kernel on its own account; never waits, sent from the thread pool. */
+/** A directory that changed, and the one it hangs in. */
+export interface ChangedDir {
+  readonly ino: Ino;
+  readonly parent: Ino;
+}
+
+/** What the kernel was told, and is not so any more. */
+export interface Stale {
+  /**
+   * Names that lead elsewhere, or nowhere, or are new. What is mounted on or below one of them is taken
+   * off by the kernel, as when a file is removed under a mount: so no name that stays is ever named here.
+   */
+  readonly names: readonly Place[];
+  /** Directories with another listing or other attributes. */
+  readonly dirs: readonly ChangedDir[];
+  /** Inodes that have other attributes. */
+  readonly inodes: readonly Ino[];
+}
+
+/** What the core tells the kernel on its own account, from the thread pool. Nothing here rejects. */
 export interface KernelCaches {
-  /** What the kernel keeps of this nodeid is stale, pages (or a directory's listing) too. */
-  invalidateInode(node: number): void;
-  /** Only its attributes are. Resolves once the kernel knows; takes no lock that a request may hold. */
+  /** A nodeid's attributes are stale. Resolves once the kernel knows; takes no lock that a request may hold. */
   expireAttributes(node: number): Promise<void>;
-  /** All cached names of this mount must be asked for again. */
-  expireNames(): void;
+  /**
+   * Resolves when the kernel has nothing of it any more, also not from an answer that was on its way. Waits for
+   * requests in the directories named, so that the process must go on answering them meanwhile.
+   */
+  drop(stale: Stale): Promise<void>;
 }

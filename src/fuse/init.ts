@@ -1,6 +1,5 @@
 import { MAX_IO, put32, putZeros, u32 } from './buffers.ts';
 import {
-  EPOCH_MINOR,
   INIT_IN,
   INIT_OUT_BYTES,
   KERNEL_MAJOR,
@@ -62,8 +61,6 @@ export interface Granted {
   readonly minor: number;
   readonly passthrough: boolean;
   readonly idmap: boolean;
-  /** FUSE_NOTIFY_INC_EPOCH expires all names at once. */
-  readonly epochs: boolean;
   /** FUSE_NOTIFY_RESEND sends waiting requests again. */
   readonly resend: boolean;
   readonly setxattrExt: boolean;
@@ -85,7 +82,6 @@ export function negotiate(wishes: Wishes): Granted | null {
     minor,
     passthrough: (flags2 & INIT2.PASSTHROUGH) !== 0,
     idmap: (flags2 & INIT2.ALLOW_IDMAP) !== 0,
-    epochs: minor >= EPOCH_MINOR,
     resend: (flags2 & INIT2.HAS_RESEND) !== 0,
     setxattrExt: (u32(INIT_IN.flags) & INIT.SETXATTR_EXT) !== 0,
   };

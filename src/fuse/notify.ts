@@ -1,12 +1,18 @@
+import type { Stale } from '../fs/ports.ts';
 import { native } from '../native/binding.ts';
 import { NOTIFY, OUT, OUT_BYTES } from './wire.ts';
 
 const INVAL_INODE_BYTES = 24;
 const INVAL_ENTRY_BYTES = 16;
 const TWO_32 = 2 ** 32;
+/**
+ * No directory entry has this name. Invalidating it changes nothing, but takes the directory's lock as for
+ * any name, and so waits until lookups and listings that are under way there have ended.
+ */
+const NO_NAME = '.';
 
 /**
- * One notification at a time for the whole process, off the request thread. An invalidation waits in
+ * One batch of notifications at a time for the whole process, off the request thread. An invalidation waits in
  * the kernel for locks that a waiting request may hold: on the request thread it would never end, and
  * several at once could take all of the thread pool, which those requests need to be answered.
  */
@@ -22,9 +28,17 @@ export class Notifier {
     this.devFd = devFd;
   }
 
-  /** Attributes and pages of an inode. */
-  invalidateInode(node: number): void {
-    this.send(inodeMessage(node, 0));
+  /** Resolves when the kernel has nothing of it any more: see KernelCaches.drop. */
+  drop({ names, dirs, inodes }: Stale): Promise<void> {
+    const messages = names.map(({ dir, name }) => entryMessage(dir, name));
+    // Attributes that a lookup under way in the parent brings would be kept, if it ended after the
+    // directory itself was invalidated; and so would a listing that is under way.
+    for (const parent of new Set(dirs.map((dir) => dir.parent))) {
+      messages.push(entryMessage(parent, NO_NAME));
+    }
+    for (const { ino } of dirs) messages.push(entryMessage(ino, NO_NAME), inodeMessage(ino, 0));
+    for (const ino of inodes) messages.push(inodeMessage(ino, -1n));
+    return messages.length === 0 ? Promise.resolve() : this.send(Buffer.concat(messages));
   }
 
   /**
@@ -39,23 +53,9 @@ export class Notifier {
     await sent;
   }
 
-  /** One name of a directory. `name` is latin1, as everywhere. */
-  invalidateEntry(parent: number, name: string): void {
-    const message = notification(NOTIFY.INVAL_ENTRY, INVAL_ENTRY_BYTES + name.length + 1);
-    putBig(message, OUT_BYTES, parent);
-    message.writeUInt32LE(name.length, OUT_BYTES + 8);
-    message.write(name, OUT_BYTES + INVAL_ENTRY_BYTES, 'latin1');
-    this.send(message);
-  }
-
-  /** All names of the mount must be looked up again. Needs Granted.epochs. */
-  incrementEpoch(): void {
-    this.send(notification(NOTIFY.INC_EPOCH, 0));
-  }
-
   /** Asks for all requests that were read but not answered. Needs Granted.resend. */
   resend(): void {
-    this.send(notification(NOTIFY.RESEND, 0));
+    void this.send(notification(NOTIFY.RESEND, 0));
   }
 
   /** Sends no more; resolves when nothing is under way and the descriptor may be closed. */
@@ -64,12 +64,15 @@ export class Notifier {
     await this.last;
   }
 
-  private send(message: Buffer): void {
+  /** Messages back to back. */
+  private send(messages: Buffer): Promise<void> {
     const write = async (): Promise<void> => {
-      if (!this.closed) await native.writeDeviceAsync(this.devFd, message, message.length);
+      if (!this.closed) await native.writeMessagesAsync(this.devFd, messages, messages.length);
     };
-    line = line.then(write);
-    this.last = line;
+    const sent = line.then(write);
+    line = sent;
+    this.last = Promise.all([this.last, sent]);
+    return sent;
   }
 }
 
@@ -86,6 +89,15 @@ function inodeMessage(node: number, offset: 0 | -1n): Buffer {
   const message = notification(NOTIFY.INVAL_INODE, INVAL_INODE_BYTES);
   putBig(message, OUT_BYTES, node);
   message.writeBigInt64LE(BigInt(offset), OUT_BYTES + 8);
+  return message;
+}
+
+/** One name of a directory. `name` is latin1, as everywhere. */
+function entryMessage(parent: number, name: string): Buffer {
+  const message = notification(NOTIFY.INVAL_ENTRY, INVAL_ENTRY_BYTES + name.length + 1);
+  putBig(message, OUT_BYTES, parent);
+  message.writeUInt32LE(name.length, OUT_BYTES + 8);
+  message.write(name, OUT_BYTES + INVAL_ENTRY_BYTES, 'latin1');
   return message;
 }
 

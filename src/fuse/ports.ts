@@ -15,7 +15,10 @@ export function sessionPorts(devFd: number, granted: Granted, notifier: Notifier
   return {
     granted,
     passthrough: granted.passthrough ? passthroughOn(devFd) : null,
-    caches: cachesOn(granted, notifier),
+    caches: {
+      expireAttributes: (node) => notifier.expireAttributes(node),
+      drop: (stale) => notifier.drop(stale),
+    },
   };
 }
 
@@ -24,19 +27,6 @@ function passthroughOn(devFd: number): Passthrough {
     register: (fd) => native.backingOpen(devFd, fd),
     release: (backingId) => {
       native.backingClose(devFd, backingId);
-    },
-  };
-}
-
-function cachesOn(granted: Granted, notifier: Notifier): KernelCaches {
-  return {
-    invalidateInode: (node) => {
-      notifier.invalidateInode(node);
-    },
-    expireAttributes: (node) => notifier.expireAttributes(node),
-    // Without epochs the core names each entry that changed (SessionPorts.granted.epochs).
-    expireNames: () => {
-      if (granted.epochs) notifier.incrementEpoch();
     },
   };
 }

@@ -117,11 +117,6 @@ export class Session implements Connection {
     return { requests, faults: this.faults.count, pending: this.pending.count };
   }
 
-  /** Names of the mount are stale: one of them, where the kernel has no epochs. */
-  invalidateEntry(parent: number, name: string): void {
-    this.notifier.invalidateEntry(parent, name);
-  }
-
   /**
    * Stops serving and gives the connection up, without ending it: another process holds the
    * descriptor and goes on. Requests that were begun are answered first.

@@ -176,7 +176,4 @@ export const NOTIFY = {
   INVAL_INODE: 2,
   INVAL_ENTRY: 3,
   RESEND: 7,
-  INC_EPOCH: 8,
 } as const;
-/** INC_EPOCH came with this minor, and has no flag of its own. */
-export const EPOCH_MINOR = 44;

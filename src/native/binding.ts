@@ -118,6 +118,11 @@ export interface Native {
   /** One write(2) to the device: a late reply or, never from a request handler, a notification. */
   writeDevice(devFd: number, buf: Uint8Array, length: number): number;
   writeDeviceAsync(devFd: number, buf: Uint8Array, length: number): Promise<number>;
+  /**
+   * Messages back to back, each beginning with its length (u32), one write(2) each. Resolves to how many the
+   * kernel took; it refuses those about what it does not know. -ENODEV when the connection is gone.
+   */
+  writeMessagesAsync(devFd: number, buf: Uint8Array, length: number): Promise<number>;
 }
 
 const load = createRequire(import.meta.url);

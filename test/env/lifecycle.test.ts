@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
@@ -150,4 +150,23 @@ test('an app with a directory where the OS template has a symlink is refused', a
   expect(refused.stderr).toContain('app has a directory at /lib');
   expect(refused.stderr).toContain('/usr/lib');
   expect(await root.ok('list', '-H', '-o', 'name')).toBe('');
+});
+
+test('a mount inside an env stays when a hard-linked file is first written to while it is read', async () => {
+  const lib = root.directory('source/usr/lib');
+  writeFileSync(path.join(lib, 'a'), 'old');
+  linkSync(path.join(lib, 'a'), path.join(lib, 'b'));
+  root.directory('source/usr/share');
+  const mountpoint = await root.mounted('one', source);
+  const script = `
+    mount -t tmpfs none usr/share
+    trap 'umount usr/share' EXIT
+    touch usr/share/on-the-tmpfs
+    exec 9<usr/lib/a
+    stat usr/lib/b >/dev/null
+    echo new >usr/lib/a
+    cat usr/lib/b
+    ls usr/share`;
+  const { stdout, stderr } = await sh(script, [], { cwd: mountpoint });
+  expect(stdout, stderr).toBe('new\non-the-tmpfs\n');
 });

@@ -4,7 +4,7 @@
  *   serve.ts MOUNTPOINT DIRECTORY [--no-passthrough] [--late]
  *
  * Prints one JSON line when ready (what the kernel granted) and one at the end (statistics). SIGUSR1
- * expires all names; SIGUSR2 ends the session without the mount, and resumes it a moment later;
+ * makes the kernel drop the names in the root; SIGUSR2 ends the session without the mount, and resumes it a moment later;
  * SIGTERM unmounts.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -55,7 +55,10 @@ async function finish(): Promise<void> {
 }
 
 let session = serve(devFd);
-process.on('SIGUSR1', () => ports?.caches.expireNames());
+process.on(
+  'SIGUSR1',
+  () => void ports?.caches.drop({ names: small?.names() ?? [], dirs: [], inodes: [] }),
+);
 process.on('SIGUSR2', () => void handOver());
 process.on('SIGTERM', () => unmount(target, true));
 await session.ready;

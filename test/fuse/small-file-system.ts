@@ -3,7 +3,7 @@
  * and attributes in memory, bytes in unlinked files of a directory.
  */
 import { EEXIST, EIO, EISDIR, ENODATA, ENOENT, ENOTEMPTY, ESTALE } from '../../src/base/errno.ts';
-import type { Name, NodeId } from '../../src/base/ids.ts';
+import { type Name, type NodeId, ROOT_INO } from '../../src/base/ids.ts';
 import {
   isDir,
   isReg,
@@ -32,7 +32,7 @@ import {
   type SetAttr,
   UTIME_NOW,
 } from '../../src/fs/api.ts';
-import type { SpaceStat } from '../../src/fs/ports.ts';
+import type { Place, SpaceStat } from '../../src/fs/ports.ts';
 import type { SessionPorts } from '../../src/fuse/ports.ts';
 import { AT_FDCWD, native } from '../../src/native/binding.ts';
 import { SmallNode } from './small-node.ts';
@@ -87,6 +87,11 @@ export class SmallFileSystem implements FileSystem {
     const found = this.get(node);
     found.lookups -= count;
     if (found.lookups < 0) throw new Error(`node ${String(node)} forgotten too often`);
+  }
+
+  /** The names in the root directory. */
+  names(): Place[] {
+    return [...this.root.children.keys()].map((name) => ({ dir: ROOT_INO, name }));
   }
 
   /** Nodes the kernel holds, but for the root. */

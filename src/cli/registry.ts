@@ -14,6 +14,8 @@ const MODULES: Readonly<Record<string, () => Promise<CommandModule>>> = {
   'template diff': () => import('./commands/template-diff.ts'),
   'template rm': () => import('./commands/template-rm.ts'),
   'template export': () => import('./commands/template-export.ts'),
+  patch: () => import('./commands/patch.ts'),
+  rollback: () => import('./commands/rollback.ts'),
   create: () => import('./commands/create.ts'),
   mount: () => import('./commands/mount.ts'),
   umount: () => import('./commands/umount.ts'),

@@ -20,6 +20,8 @@ export const VERBS: readonly Verb[] = [
   verb('template diff', 'show what changed between two versions'),
   verb('template rm', 'remove a template that no env uses'),
   verb('template export', 'write a version as a tar'),
+  verb('patch', 'take all envs that follow a template to another version'),
+  verb('rollback', 'take them back'),
   verb('create', 'make an env from one OS template and any app templates'),
   verb('mount', 'mount envs'),
   verb('umount', 'unmount envs', ['unmount']),

@@ -44,6 +44,13 @@ export interface StackEntry {
   readonly template: string;
   /** A version, or null: follows the template's current one. */
   readonly pinned: number | null;
+  /** Where it follows: the version that it tries out before the others, and the patch that says so. */
+  readonly canary: Canary | null;
+}
+
+export interface Canary {
+  readonly version: number;
+  readonly patch: number;
 }
 
 export interface EnvRow {
@@ -78,14 +85,17 @@ export interface InodeNames {
 }
 
 const ROW_VERSION = 1;
+/** Since 2 an entry of the stack has its canary. */
+const ENV_VERSION = 2;
 const KIND_OS = 0;
 const KIND_APP = 1;
 
-const writer = (): ByteWriter => new ByteWriter().u8(ROW_VERSION);
+const writer = (version = ROW_VERSION): ByteWriter => new ByteWriter().u8(version);
 
-function reader(buf: Buffer): Cursor {
-  if (buf[0] !== ROW_VERSION) {
-    throw new Error(`store row of version ${String(buf[0])}: this byref reads version 1`);
+function reader(buf: Buffer, newest = ROW_VERSION): Cursor {
+  const [version = 0] = buf;
+  if (version < ROW_VERSION || version > newest) {
+    throw new Error(`store row of version ${version}: this byref reads version ${newest}`);
   }
   return new Cursor(buf, 1);
 }
@@ -148,22 +158,25 @@ export function decodeVersion(buf: Buffer): VersionRow {
 }
 
 export function encodeEnv(row: EnvRow): Buffer {
-  const to = writer()
+  const to = writer(ENV_VERSION)
     .varint(row.id)
     .text(row.name)
     .signed(row.createdMs)
     .varint(row.shard)
     .varint(row.stack.length);
-  // Versions count from 1, so 0 stands for "follows current".
-  for (const e of row.stack)
-    to.varint(e.templateId)
-      .text(e.template)
-      .varint(e.pinned ?? 0);
+  // Versions and patches count from 1, so 0 stands for "follows current" and for "no canary".
+  for (const { templateId, template, pinned, canary } of row.stack) {
+    to.varint(templateId)
+      .text(template)
+      .varint(pinned ?? 0);
+    to.varint(canary?.version ?? 0).varint(canary?.patch ?? 0);
+  }
   return to.take();
 }
 
 export function decodeEnv(buf: Buffer): EnvRow {
-  const from = reader(buf);
+  const from = reader(buf, ENV_VERSION);
+  const hasCanary = buf[0] === ENV_VERSION;
   return {
     id: from.varint(),
     name: readText(from),
@@ -173,8 +186,14 @@ export function decodeEnv(buf: Buffer): EnvRow {
       templateId: from.varint(),
       template: readText(from),
       pinned: from.varint() || null,
+      canary: hasCanary ? readCanary(from) : null,
     })),
   };
+}
+
+function readCanary(from: Cursor): Canary | null {
+  const canary = { version: from.varint(), patch: from.varint() };
+  return canary.version === 0 ? null : canary;
 }
 
 export function encodeObject(row: ObjectRow): Buffer {

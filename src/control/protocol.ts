@@ -59,6 +59,43 @@ export interface MountedEnv {
   readonly since: string;
 }
 
+/** The version of a template that is to come. */
+export interface PrepareRequest {
+  readonly template: number;
+  readonly version: number;
+}
+
+export interface RefreshRequest {
+  /** Which envs, or null for all that are served. */
+  readonly envs: readonly number[] | null;
+}
+
+/** An env that shows what the store says. */
+export interface RefreshedEnv extends FlipCounts {
+  readonly env: number;
+  /** False if it did before. */
+  readonly flipped: boolean;
+  /** Why it could not, or null. */
+  readonly error: string | null;
+}
+
+/** What the flip met in the env, in names: see FlipOutcome in src/fs/flip.ts. */
+export interface FlipCounts {
+  readonly own: number;
+  readonly removed: number;
+  readonly keptDirs: number;
+}
+
+/** A file or directory of an older version that the kernel still holds for some program. */
+export interface GoneFile {
+  readonly env: number;
+  readonly ino: number;
+  /** Its bytes, or '' for what has none. */
+  readonly object: string;
+  /** The versions that it was seen in, as `template@version` by ids. */
+  readonly stack: readonly { readonly templateId: number; readonly version: number }[];
+}
+
 export interface DriverStatus {
   readonly pid: number;
   readonly root: string;
@@ -74,6 +111,18 @@ export type DriverVerbs = {
   readonly status: Verb<null, DriverStatus>;
   /** Answered when the mount is served and the holder has its descriptor too. */
   readonly mount: Verb<MountRequest, MountedEnv>;
+  /**
+   * A flip is about to be committed: the driver reads what it will need. Should this connection end before
+   * `refresh`, the driver refreshes by itself, so that a command that was killed leaves nothing half done.
+   */
+  readonly prepare: Verb<PrepareRequest, null>;
+  /**
+   * Every env shows the versions that the store says, and no program in it sees older ones any more: answered
+   * then, with all that this driver serves.
+   */
+  readonly refresh: Verb<RefreshRequest, readonly RefreshedEnv[]>;
+  /** What is in use of versions that its env does not see (any more). */
+  readonly gone: Verb<null, readonly GoneFile[]>;
   /** Answered as soon as the env is not served (any more): its delta is closed. */
   readonly closed: Verb<{ readonly env: number }, null>;
   /** Ends the process; refused (busy) while it serves a mount, unless forced. */

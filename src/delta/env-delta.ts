@@ -107,6 +107,10 @@ export class EnvDelta implements Delta, Change {
     return this.#overlay.inode(ino);
   }
 
+  templateDirs(): Iterable<Ino> {
+    return this.#overlay.templateDirs();
+  }
+
   namesOf(ino: Ino): readonly Place[] {
     return [...this.#overlay.allNames()].filter((state) => state.ino === ino);
   }

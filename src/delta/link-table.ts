@@ -111,6 +111,21 @@ export class LinkTable {
     return out;
   }
 
+  /** Directories with a number below `end` that have names, one seek each. */
+  dirsBelow(end: number): Ino[] {
+    const dirs: Ino[] = [];
+    let start = rows.inoKey(0 as Ino);
+    const stop = rows.inoKey(end as Ino);
+    for (;;) {
+      const range = { start, end: stop, limit: 1, ...this.#snapshot };
+      const [key] = this.#names.getKeys(range);
+      if (key === undefined) return dirs;
+      const dir = rows.keyIno(key);
+      dirs.push(dir);
+      start = rows.inoKey((dir + 1) as Ino);
+    }
+  }
+
   /** Every name, by directory and cookie. One snapshot; not while the caller awaits. */
   *allNames(): Generator<NameState> {
     for (const { key, value } of this.#names.getRange({ ...this.#snapshot }))

@@ -1,4 +1,4 @@
-import type { Ino, Name } from '../base/ids.ts';
+import { type Ino, isPrivateIno, type Name, PRIVATE_INO_BASE } from '../base/ids.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import type { DeltaEntry, DeltaName } from '../fs/ports.ts';
 import { Generation, type NameState } from './generation.ts';
@@ -59,6 +59,15 @@ export class Overlay {
     for (const state of this.table?.allNames() ?? []) {
       if (!this.#inMemory(state)) yield state;
     }
+  }
+
+  /** Directories that are not the env's own and in which there may be names. */
+  templateDirs(): Set<Ino> {
+    const dirs = new Set<Ino>(this.table?.dirsBelow(PRIVATE_INO_BASE));
+    for (const generation of this.#generations()) {
+      for (const dir of generation.dirs.keys()) if (!isPrivateIno(dir)) dirs.add(dir);
+    }
+    return dirs;
   }
 
   *allInodes(): IterableIterator<InodeRecord> {

@@ -4,11 +4,13 @@ import type { EnvDelta } from '../delta/env-delta.ts';
 import { openDelta } from '../delta/open-delta.ts';
 import type { Layers } from '../fs/ports.ts';
 import type { Log } from '../observe/log.ts';
-import { type EnvRow, envDir, type Store } from '../store/store.ts';
+import { type EnvRow, envDir, type StackRef, type Store } from '../store/store.ts';
 
 /** What an env is made of while it is served. */
 export interface EnvParts {
   readonly row: EnvRow;
+  /** The versions that it sees when it is mounted, and their layers. */
+  readonly stack: readonly StackRef[];
   readonly layers: Layers;
   readonly delta: EnvDelta;
 }
@@ -28,7 +30,8 @@ export async function openEnv(store: Store, env: number, log: Log): Promise<EnvP
   try {
     // Read again under the lock: a destroy takes the row away under the same lock.
     const row = store.needEnv(env);
-    return { row, layers: store.layers(store.resolveStack(row)), delta };
+    const stack = store.resolveStack(row);
+    return { row, stack, layers: store.layers(stack), delta };
   } catch (error) {
     await delta.close();
     if (error instanceof ByrefError && error.code === 'notFound') removeEmpty(directory);

@@ -32,5 +32,5 @@ export async function serveFuseNative(
     mount.unmount();
     await mount.ended;
   };
-  return { info: describe(parts, request, false), device: -1, ended: mount.ended, abort };
+  return { info: describe(parts, request, false), fs, device: -1, ended: mount.ended, abort };
 }

@@ -1,6 +1,8 @@
+import { invariant } from '../base/assert.ts';
 import { ByrefError } from '../base/error.ts';
 import { mountLabel } from '../control/mount-table.ts';
 import type { MountRequest } from '../control/protocol.ts';
+import type { EnvFileSystem } from '../fs/api.ts';
 import { mountDevice, openDevice, unmount } from '../fuse/mount.ts';
 import { Session } from '../fuse/session.ts';
 import { native } from '../native/binding.ts';
@@ -17,11 +19,15 @@ export async function serveKernel(
 ): Promise<ServedEnv> {
   const { env, mountpoint } = request;
   const device = mountedDevice(root, request);
+  let fs: EnvFileSystem | null = null;
   const session = new Session({
     devFd: device,
     noPassthrough: !request.passthrough,
     allowIdmap: true,
-    fileSystem: (ports) => coreOf(parts, ports),
+    fileSystem: (ports) => {
+      fs = coreOf(parts, ports);
+      return fs;
+    },
     log: (message, error) => log.error({ env, err: error }, message),
   });
   const abort = async (drop: () => Promise<void>): Promise<void> => {
@@ -36,8 +42,10 @@ export async function serveKernel(
     await abort(() => Promise.resolve());
     throw error;
   }
+  invariant(fs !== null, 'a session is ready before it made its filesystem');
   return {
     info: describe(parts, request, session.granted.passthrough),
+    fs,
     device,
     ended: session.ended,
     abort,

@@ -1,5 +1,5 @@
 import type { MountedEnv, MountRequest } from '../control/protocol.ts';
-import type { FileSystem } from '../fs/api.ts';
+import type { EnvFileSystem } from '../fs/api.ts';
 import { createFileSystem } from '../fs/filesystem.ts';
 import type { KernelCaches, Passthrough } from '../fs/ports.ts';
 import { fileCalls } from '../native/file-calls.ts';
@@ -10,6 +10,7 @@ import { fdBudget } from './fd-budget.ts';
 /** A mounted env, from the answer to INIT to the end of its connection. */
 export interface ServedEnv {
   readonly info: MountedEnv;
+  readonly fs: EnvFileSystem;
   /** This process's descriptor of /dev/fuse; -1 where the transport keeps its own. */
   readonly device: number;
   /** Resolves when the mount is gone, to the errno that said so. */
@@ -28,10 +29,10 @@ interface TransportPorts {
 }
 
 /** Puts the filesystem core over an env's parts. */
-export function coreOf({ layers, delta }: EnvParts, ports: TransportPorts): FileSystem {
+export function coreOf({ layers, delta }: EnvParts, ports: TransportPorts): EnvFileSystem {
   const { passthrough, caches } = ports;
   const blobs = delta.files;
-  return createFileSystem({
+  const fs = createFileSystem({
     layers,
     delta,
     blobs,
@@ -41,6 +42,9 @@ export function coreOf({ layers, delta }: EnvParts, ports: TransportPorts): File
     caches,
     fdBudget,
   });
+  // A patch that came while the env was not mounted.
+  fs.keepDirs();
+  return fs;
 }
 
 export function describe(

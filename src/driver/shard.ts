@@ -1,14 +1,27 @@
+import type { Socket } from 'node:net';
 import { ByrefError } from '../base/error.ts';
 import { VERSION } from '../base/version.ts';
-import type { DriverStatus, DriverVerbs, MountedEnv, MountRequest } from '../control/protocol.ts';
+import type {
+  DriverStatus,
+  DriverVerbs,
+  MountedEnv,
+  MountRequest,
+  PrepareRequest,
+  RefreshedEnv,
+  RefreshRequest,
+} from '../control/protocol.ts';
 import type { Handlers } from '../control/server.ts';
 import type { FaultCount } from '../observe/fault-guard.ts';
 import type { Log } from '../observe/log.ts';
-import type { Store } from '../store/store.ts';
+import type { StackRef, Store } from '../store/store.ts';
 import { type EnvParts, openEnv } from './env-parts.ts';
 import type { HolderLink } from './holder-link.ts';
+import { LiveEnv } from './live-env.ts';
 import { serveKernel } from './serve-kernel.ts';
 import type { ServedEnv } from './served-env.ts';
+
+/** Envs that go to other versions at once. */
+const AT_ONCE = 16;
 
 /** What a shard is made with. */
 export interface ShardParts {
@@ -30,6 +43,8 @@ export interface ShardParts {
 export class Shard {
   private readonly parts: ShardParts;
   private readonly live = new Map<number, LiveEnv>();
+  /** Connections over which a flip was announced that has not come yet. */
+  private readonly expected = new Set<Socket>();
 
   constructor(parts: ShardParts) {
     this.parts = parts;
@@ -43,6 +58,9 @@ export class Shard {
     return {
       status: () => this.status(),
       mount: (request) => this.mount(request),
+      prepare: (args, peer) => this.prepare(args, peer),
+      refresh: (args, peer) => this.refresh(args, peer),
+      gone: () => [...this.live.values()].flatMap((live) => live.gone()),
       closed: async ({ env }) => {
         await this.live.get(env)?.closed;
         return null;
@@ -69,10 +87,15 @@ export class Shard {
     const live = new LiveEnv();
     this.live.set(env, live);
     try {
-      return await this.bringUp(live, request);
+      const info = await this.bringUp(live, request);
+      // A flip may have been committed since its stack was read.
+      await live.refresh(this.parts.store);
+      return info;
     } catch (error) {
       this.forget(env, live);
       throw error;
+    } finally {
+      live.becomeSettled();
     }
   }
 
@@ -89,7 +112,7 @@ export class Shard {
         await served.abort(() => Promise.resolve());
         throw error;
       }
-      live.served = served;
+      live.serve(parts, served);
       log.info({ ...served.info, stack: parts.row.stack }, 'mounted');
       void served.ended.then((errno) => this.takeDown(live, parts, errno));
       this.parts.onChange();
@@ -97,6 +120,53 @@ export class Shard {
     } catch (error) {
       await parts.delta.close();
       throw error;
+    }
+  }
+
+  private prepare({ template, version }: PrepareRequest, peer: Socket): null {
+    const { store } = this.parts;
+    this.expected.add(peer);
+    peer.once('close', () => {
+      if (this.expected.delete(peer)) void this.refreshAll(null);
+    });
+    const next = (stack: readonly StackRef[]): StackRef[] =>
+      stack.map((ref) => (ref.templateId === template ? { ...ref, version } : ref));
+    for (const live of this.live.values()) live.prepare(store, next);
+    return null;
+  }
+
+  private async refresh({ envs }: RefreshRequest, peer: Socket): Promise<RefreshedEnv[]> {
+    const refreshed = await this.refreshAll(envs);
+    this.expected.delete(peer);
+    return refreshed;
+  }
+
+  /** A few at a time: between them, requests are served. */
+  private async refreshAll(envs: readonly number[] | null): Promise<RefreshedEnv[]> {
+    const left =
+      envs === null ? [...this.live] : [...this.live].filter(([env]) => envs.includes(env));
+    const done: RefreshedEnv[] = [];
+    const work = async (): Promise<void> => {
+      for (let next = left.pop(); next !== undefined; next = left.pop()) {
+        const refreshed = await this.refreshOne(...next);
+        if (refreshed !== null) done.push(refreshed);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, work));
+    return done;
+  }
+
+  private async refreshOne(env: number, live: LiveEnv): Promise<RefreshedEnv | null> {
+    const { store, log } = this.parts;
+    await live.settled;
+    try {
+      const refreshed = await live.refresh(store);
+      if (refreshed?.flipped) log.info(refreshed, 'flipped');
+      return refreshed;
+    } catch (error) {
+      log.error({ env, err: error }, 'flip');
+      const message = error instanceof Error ? error.message : String(error);
+      return { env, flipped: false, own: 0, removed: 0, keptDirs: 0, error: message };
     }
   }
 
@@ -131,21 +201,6 @@ export class Shard {
     await Promise.all([...this.live.values()].map(({ closed }) => closed));
     setImmediate(stop);
     return null;
-  }
-}
-
-/** One env's way through this process. */
-class LiveEnv {
-  served: ServedEnv | null = null;
-  ending = false;
-  /** Resolves when this process has nothing of the env any more. */
-  readonly closed: Promise<void>;
-  becomeClosed!: () => void;
-
-  constructor() {
-    this.closed = new Promise((resolve) => {
-      this.becomeClosed = resolve;
-    });
   }
 }
 

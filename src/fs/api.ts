@@ -10,7 +10,10 @@
  * every entry taken by a DirSink's `plus`, was counted once; the transport forwards the kernel's FORGETs.
  */
 import type { Name, NodeId } from '../base/ids.ts';
-import type { SpaceStat } from './ports.ts';
+import type { InodeRecord } from '../codec/inode-record.ts';
+import type { FlipOutcome } from './flip.ts';
+import type { LayersChange } from './layers-change.ts';
+import type { Layers, Place, SpaceStat } from './ports.ts';
 
 export type Result<T> = T | number;
 
@@ -179,6 +182,28 @@ export interface FileSystem {
   interrupt(request: number): void;
   /** The mount is gone: handles and lookups end, orphans' bytes are freed. */
   destroy(): void;
+}
+
+/** What its driver asks of an env's filesystem, beside what the kernel asks. */
+export interface EnvFileSystem extends FileSystem {
+  /** The layers that it shows; while a flip is under way, those of a step of it. */
+  readonly layers: Layers;
+  /** See src/fs/flip.ts. One at a time. */
+  flip(change: LayersChange, act?: () => readonly Place[]): Promise<FlipOutcome>;
+  /**
+   * At the mount, before the first request: keeps what the env has in directories that the templates lost while it was
+   * not mounted. Returns how many directories that were.
+   */
+  keepDirs(): number;
+  /** Inodes of older versions that the kernel still holds. */
+  gone(): Iterable<GoneInode>;
+}
+
+/** An inode that a flip took away and that is in use still. */
+export interface GoneInode {
+  readonly record: InodeRecord;
+  /** What it was seen in. */
+  readonly layers: Layers;
 }
 
 export interface Created extends Opened {

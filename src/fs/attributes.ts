@@ -8,7 +8,7 @@ import { emptyBlobStat } from './blob-stat.ts';
 import { makePrivate } from './copy-up.ts';
 import { type Core, changed, stamp } from './core.ts';
 import type { Inode } from './inode.ts';
-import { pin } from './names.ts';
+import { inodeToChange, pin } from './names.ts';
 import { dropPrivileges } from './open.ts';
 import type { BlobStat } from './ports.ts';
 import { withoutPrivileges } from './privileges.ts';
@@ -83,7 +83,7 @@ export function setattr(
   set: SetAttr,
   out: Attr,
 ): number | Promise<number> {
-  const inode = core.inodes.get(node);
+  const inode = inodeToChange(core, node);
   if (typeof inode === 'number') return inode;
   if (set.size < 0) return setThenFill(core, node, inode, set, out);
   if (isDir(inode.record.mode)) return -EISDIR;

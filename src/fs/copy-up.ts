@@ -1,4 +1,4 @@
-import { EINTR, EIO, ENOENT } from '../base/errno.ts';
+import { EINTR, EIO, ENOENT, ESTALE } from '../base/errno.ts';
 import {
   DATA_NONE,
   DATA_OBJECT,
@@ -66,6 +66,8 @@ function startEmpty(core: Core, inode: Inode): number {
 /** The private file is there: give it the file's times, put it on record, and switch over. */
 function finish(core: Core, inode: Inode): number {
   const old = inode.record;
+  // A flip came while it was copied: the kernel looks the name up again.
+  if (inode.gone !== null) return giveUp(core, inode, -ESTALE);
   const error = adoptTimes(core, inode, old);
   if (error < 0) return giveUp(core, inode, error);
   const unsynced = old.data === DATA_OBJECT && blobStat.size > 0;

@@ -3,6 +3,7 @@ import type { Caller } from './api.ts';
 import { type FdBudget, FdCache } from './fd-cache.ts';
 import { HandleTable } from './handles.ts';
 import { InodeTable } from './inode-table.ts';
+import { LayerSwitch } from './layer-switch.ts';
 import type {
   Blobs,
   Capabilities,
@@ -12,6 +13,7 @@ import type {
   Layers,
   Passthrough,
 } from './ports.ts';
+import type { RecentFlip } from './recent-flip.ts';
 import { Transaction } from './transaction.ts';
 
 /** The parts a mounted env's filesystem is made of. */
@@ -29,14 +31,17 @@ export interface Parts {
 }
 
 /** What every operation works on: the parts, and the state of one mount. */
-export interface Core extends Parts {
+export interface Core extends Omit<Parts, 'layers'> {
   readonly caller: Caller;
+  readonly layers: LayerSwitch;
   readonly inodes: InodeTable;
   readonly handles: HandleTable;
   readonly fds: FdCache;
   readonly tx: Transaction;
   /** The present time, as files are stamped: filled by stamp(). */
   readonly clock: { sec: number; nsec: number };
+  /** What the last flip took away, for a moment after it. */
+  recent: RecentFlip | null;
   /** Copy-ups under way, by the request that began them. */
   readonly interrupts: Map<number, { interrupted: boolean }>;
 }
@@ -44,9 +49,12 @@ export interface Core extends Parts {
 const DEFAULT_MAX_FDS = 4096;
 
 export function createCore(parts: Parts): Core {
-  const inodes = new InodeTable(parts.layers, parts.delta);
+  const layers = new LayerSwitch(parts.layers);
+  const inodes = new InodeTable(layers, parts.delta);
   return {
     ...parts,
+    layers,
+    recent: null,
     caller: { uid: 0, gid: 0, pid: 0, request: 0 },
     inodes,
     handles: new HandleTable(),

@@ -16,7 +16,7 @@ import { inherit } from './acl.ts';
 import type { Created, Node, Result } from './api.ts';
 import { type Core, changed, dirChanged, stamp } from './core.ts';
 import type { Inode } from './inode.ts';
-import { directory, parentFor, pin, resolve } from './names.ts';
+import { directoryToChange, inodeToChange, parentFor, pin, resolve } from './names.ts';
 import { open, present, registerFd } from './open.ts';
 import { isPrivileged } from './privileges.ts';
 
@@ -34,7 +34,7 @@ export function mknod(
 ): Result<Node> {
   const dir = parentFor(core, parent, name);
   if (typeof dir === 'number') return dir;
-  if (resolve(core, dir.ino, name) !== null) return -EEXIST;
+  if (resolve(core, dir, name) !== null) return -EEXIST;
   return link1(core, dir, name, newRecord(core, dir, core.delta.allocate(), mode, umask, { rdev }));
 }
 
@@ -47,7 +47,7 @@ export function mkdir(
 ): Result<Node> {
   const dir = parentFor(core, parent, name);
   if (typeof dir === 'number') return dir;
-  if (resolve(core, dir.ino, name) !== null) return -EEXIST;
+  if (resolve(core, dir, name) !== null) return -EEXIST;
   const own = { nlink: 2, size: DIR_SIZE, blocks: DIR_BLOCKS, parent: dir.ino, name };
   const type = (mode & ~S_IFMT) | S_IFDIR;
   return link1(core, dir, name, newRecord(core, dir, core.delta.allocate(), type, umask, own));
@@ -56,7 +56,7 @@ export function mkdir(
 export function symlink(core: Core, parent: NodeId, name: Name, target: string): Result<Node> {
   const dir = parentFor(core, parent, name);
   if (typeof dir === 'number') return dir;
-  if (resolve(core, dir.ino, name) !== null) return -EEXIST;
+  if (resolve(core, dir, name) !== null) return -EEXIST;
   const own = { data: DATA_SYMLINK, target, size: target.length };
   const mode = S_IFLNK | 0o777;
   return link1(core, dir, name, newRecord(core, dir, core.delta.allocate(), mode, 0, own));
@@ -64,12 +64,12 @@ export function symlink(core: Core, parent: NodeId, name: Name, target: string):
 
 /** A further name for a file; also the first one of an O_TMPFILE. */
 export function link(core: Core, node: NodeId, parent: NodeId, name: Name): Result<Node> {
-  const inode = core.inodes.get(node);
+  const inode = inodeToChange(core, node);
   if (typeof inode === 'number') return inode;
   const dir = parentFor(core, parent, name);
   if (typeof dir === 'number') return dir;
   if (isDir(inode.record.mode)) return -EPERM;
-  if (resolve(core, dir.ino, name) !== null) return -EEXIST;
+  if (resolve(core, dir, name) !== null) return -EEXIST;
   stamp(core);
   core.tx.begin();
   pin(core, inode);
@@ -93,7 +93,7 @@ export function create(
 ): Result<Created> | Promise<Result<Created>> {
   const dir = parentFor(core, parent, name);
   if (typeof dir === 'number') return dir;
-  const there = resolve(core, dir.ino, name);
+  const there = resolve(core, dir, name);
   if (there !== null) return openExisting(core, there, flags);
   const own = { data: DATA_PRIVATE };
   const type = S_IFREG | (mode & ~S_IFMT);
@@ -113,7 +113,7 @@ export function tmpfile(
   umask: number,
   flags: number,
 ): Result<Created> {
-  const dir = directory(core, parent);
+  const dir = directoryToChange(core, parent);
   if (typeof dir === 'number') return dir;
   if (dir.record.nlink === 0) return -ENOENT;
   const own = { data: DATA_PRIVATE, nlink: 0 };

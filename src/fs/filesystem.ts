@@ -1,8 +1,10 @@
-import type { FileSystem } from './api.ts';
+import type { EnvFileSystem, GoneInode } from './api.ts';
 import { attr, readlink, setattr } from './attributes.ts';
 import { type Core, createCore, type Parts } from './core.ts';
 import { create, link, mkdir, mknod, symlink, tmpfile } from './create.ts';
+import { flip } from './flip.ts';
 import { copyRange, fallocate, fsync, lseek, read, readLater, sync, write } from './io.ts';
+import { keepDirs } from './keep-dirs.ts';
 import { forget, lookup, lookupDot, lookupDotDot, reclaim } from './lookup.ts';
 import { open, release } from './open.ts';
 import { readdir } from './readdir.ts';
@@ -11,7 +13,7 @@ import { rename } from './rename.ts';
 import { getxattr, listxattr, removexattr, setxattr } from './xattr.ts';
 
 /** Puts a mounted env's filesystem together. One per mount; it keeps its own state, and no other. */
-export function createFileSystem(parts: Parts): FileSystem {
+export function createFileSystem(parts: Parts): EnvFileSystem {
   const core = createCore(parts);
   return {
     caller: core.caller,
@@ -52,7 +54,19 @@ export function createFileSystem(parts: Parts): FileSystem {
     removexattr: (node, name) => removexattr(core, node, name),
     interrupt: (request) => interrupt(core, request),
     destroy: () => destroy(core),
+    get layers() {
+      return core.layers.now;
+    },
+    flip: (change, act) => flip(core, change, act),
+    keepDirs: () => keepDirs(core, core.layers, core.delta.templateDirs()).length,
+    gone: () => gone(core),
   };
+}
+
+function* gone(core: Core): Generator<GoneInode> {
+  for (const { gone: layers, record } of core.inodes.values()) {
+    if (layers !== null) yield { record, layers };
+  }
 }
 
 function interrupt(core: Core, request: number): void {

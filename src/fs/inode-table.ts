@@ -37,19 +37,29 @@ export class InodeTable {
     const known = this.#byIno.get(ino);
     if (known !== undefined) return known;
     const own = this.#delta.inode(ino);
-    if (own !== null) return this.#add(ino, this.#recounted(own), true);
+    if (own !== null) return this.#add(ino, this.recounted(own), true);
     const record = isPrivateIno(ino) ? null : this.#layers.inode(ino);
     if (record === null || !this.#isLinked(record)) return null;
     return this.#add(ino, record, false);
   }
 
-  /** The inode of a template's record, as found under a name that the delta does not change. */
-  adopt(record: InodeRecord): Inode {
+  /**
+   * The inode of a template's record, as found under a name that the delta does not change.
+   * @param gone the older layers that it was found in, in a directory that is gone; else null
+   */
+  adopt(record: InodeRecord, gone: Layers | null): Inode {
     const known = this.#byIno.get(record.ino);
     if (known !== undefined) return known;
     const own = this.#delta.inode(record.ino);
-    if (own !== null) return this.#add(record.ino, this.#recounted(own), true);
-    return this.#add(record.ino, record, false);
+    if (own !== null) return this.#add(record.ino, this.recounted(own), true);
+    const inode = this.#add(record.ino, record, false);
+    inode.gone = gone;
+    return inode;
+  }
+
+  /** The inode, if the kernel knows it or an operation works on it. */
+  peek(ino: Ino): Inode | null {
+    return this.#byIno.get(ino) ?? null;
   }
 
   /** An inode that did not exist before. */
@@ -90,7 +100,7 @@ export class InodeTable {
   }
 
   /** A directory's link count, counted again if it was counted over other template versions. */
-  #recounted(record: InodeRecord): InodeRecord {
+  recounted(record: InodeRecord): InodeRecord {
     if (!isDir(record.mode) || record.nlink === 0) return record;
     const stamp = this.stampOf(record.ino);
     if (record.stamp === stamp) return record;

@@ -2,6 +2,7 @@ import { type Ino, type NodeId, SECOND_NODE } from '../base/ids.ts';
 import { isReg } from '../base/mode.ts';
 import { DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
 import type { Node } from './api.ts';
+import type { Layers } from './ports.ts';
 
 /** One backing id of the kernel, and how many open files use it. */
 export interface Backing {
@@ -37,6 +38,11 @@ export class Inode implements Node {
   watched: { mtime: number; mtimeNs: number } | null = null;
   /** The copy-up under way, if one is. */
   copying: Promise<number> | null = null;
+  /**
+   * The layers it was in, once a flip took it away: it is of an older version, and only what has it open leads
+   * to it. It can be read, a directory with all that it had then, and nothing of it can be changed.
+   */
+  gone: Layers | null = null;
   /** What the first nodeid still stands for, once a copy-up under readers began the second one. */
   first: { record: InodeRecord; lookups: number } | null = null;
 

@@ -10,10 +10,16 @@ export function lookup(core: Core, parent: NodeId, name: Name): Result<Node> {
   const dir = directory(core, parent);
   if (typeof dir === 'number') return dir;
   if (name.length > NAME_MAX) return -ENAMETOOLONG;
-  const inode = resolve(core, dir.ino, name);
-  if (inode === null) return -ENOENT;
+  const inode = resolve(core, dir, name);
+  if (inode === null) return absent(core, dir, name);
   inode.lookups++;
   return inode;
+}
+
+/** A path walk that began before the last flip, and meets its end here, is to begin again. */
+function absent(core: Core, dir: Inode, name: Name): number {
+  const again = core.recent?.takenAway(core.caller.pid, dir.ino, name) ?? false;
+  return again ? -ESTALE : -ENOENT;
 }
 
 /** "." of a file handle: the kernel wants the very nodeid it asked for, while that is still good. */
@@ -54,7 +60,7 @@ export function forget(core: Core, node: NodeId, count: number): void {
 export function reclaim(core: Core, inode: Inode): void {
   if (inode.lookups > 0 || (inode.first !== null && inode.first.lookups > 0)) return;
   if (inode.isOpen || inode.copying !== null || inode.ino === ROOT_INO) return;
-  if (inode.record.nlink === 0) free(core, inode);
+  if (inode.record.nlink === 0 && inode.gone === null) free(core, inode);
   if (inode.backing !== null) core.passthrough?.release(inode.backing.id);
   core.fds.drop(inode);
   core.inodes.drop(inode);

@@ -21,6 +21,8 @@ export function open(core: Core, node: NodeId, flags: number, killPriv: boolean)
   if (!isReg(inode.record.mode)) return -ENXIO;
   if ((flags & O_ACCMODE) === O_RDONLY && (flags & O_TRUNC) === 0)
     return present(core, inode, flags);
+  // Whoever writes means the file that has the name now.
+  if (inode.gone !== null) return -ESTALE;
   // A later answer comes when the caller is another.
   const { pid } = core.caller;
   const truncates = (flags & O_TRUNC) !== 0;

@@ -38,6 +38,8 @@ export interface Layers {
   list(dir: Ino, after: number, max: number): readonly LayerEntry[];
   /** Every (directory, name) that the template links `ino` under: one, but for hard links. */
   names(ino: Ino): readonly Place[];
+  /** What a directory was when a template of this stack last had it; null if none ever had. */
+  lastDir(ino: Ino): InodeRecord | null;
 }
 
 /** A name the env added (ino > 0) or removed (ino 0: a whiteout). `type` is S_IFMT bits. */
@@ -72,6 +74,8 @@ export interface Delta {
   /** False if the delta surely has no name in `dir`. */
   hasNames(dir: Ino): boolean;
   inode(ino: Ino): InodeRecord | null;
+  /** Directories of the templates (not the env's own) in which the delta may have names. */
+  templateDirs(): Iterable<Ino>;
   /** Every name that leads to the inode. Reads all names of the delta: for what is rare. */
   namesOf(ino: Ino): readonly Place[];
   /** A private ino never used before in this env, not even before a crash. */

@@ -6,7 +6,7 @@ import type { DirSink } from './api.ts';
 import type { Core } from './core.ts';
 import type { Inode } from './inode.ts';
 import { reclaim } from './lookup.ts';
-import { directory } from './names.ts';
+import { directory, layersOf } from './names.ts';
 import type { DeltaEntry, LayerEntry } from './ports.ts';
 
 const DOT = '.' as Name;
@@ -38,10 +38,10 @@ export function readdir(
     const parent = dir.record.parent === 0 ? ROOT_INO : dir.record.parent;
     if (!sink.entry(DOTDOT, parent, S_IFDIR, COOKIE_DOTDOT)) return 0;
   }
-  if (dir.record.nlink === 0) return 0;
-  visit(core, dir.ino, Math.max(cookie, COOKIE_DOTDOT), (name, at, ino, type, record) => {
+  if (dir.record.nlink === 0 && dir.gone === null) return 0;
+  visit(core, dir, Math.max(cookie, COOKIE_DOTDOT), (name, at, ino, type, record) => {
     if (!plus) return sink.entry(name, ino, type, at);
-    const inode = record === null ? core.inodes.load(ino) : core.inodes.adopt(record);
+    const inode = record === null ? core.inodes.load(ino) : core.inodes.adopt(record, dir.gone);
     if (inode === null) return sink.entry(name, ino, type, at);
     const taken = sink.plus(name, inode, type, at);
     if (taken) inode.lookups++;
@@ -53,7 +53,7 @@ export function readdir(
 
 export function isEmpty(core: Core, dir: Inode): boolean {
   let empty = true;
-  visit(core, dir.ino, COOKIE_DOTDOT, () => {
+  visit(core, dir, COOKIE_DOTDOT, () => {
     empty = false;
     return false;
   });
@@ -64,13 +64,15 @@ export function isEmpty(core: Core, dir: Inode): boolean {
  * Merges the env's names over the templates', in cookie order, from just after `after`. Both are read in
  * batches; a batch that is full may hide names beyond its last cookie, so the merge stops there and reads on.
  */
-function visit(core: Core, dir: Ino, after: number, take: Visitor): void {
-  const ownNames = core.delta.hasNames(dir);
-  const templated = !isPrivateIno(dir);
+function visit(core: Core, dir: Inode, after: number, take: Visitor): void {
+  const { ino } = dir;
+  const ownNames = core.delta.hasNames(ino);
+  const templated = !isPrivateIno(ino);
+  const layers = layersOf(core, dir);
   let from = after;
   for (;;) {
-    const own = ownNames ? core.delta.list(dir, from, BATCH) : NOTHING;
-    const rows = templated ? core.layers.list(dir, from, BATCH) : NOTHING;
+    const own = ownNames ? core.delta.list(ino, from, BATCH) : NOTHING;
+    const rows = templated ? layers.list(ino, from, BATCH) : NOTHING;
     const bound = Math.min(lastCookie(own), lastCookie(rows));
     if (!merge(own, rows, bound, take) || bound === Infinity) return;
     from = bound;

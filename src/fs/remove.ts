@@ -4,34 +4,34 @@ import { isDir } from '../base/mode.ts';
 import { type Core, changed, dirChanged, stamp } from './core.ts';
 import type { Inode } from './inode.ts';
 import { reclaim } from './lookup.ts';
-import { directory, hide, pin, resolve } from './names.ts';
+import { directoryToChange, hide, pin, resolve } from './names.ts';
 import { isEmpty } from './readdir.ts';
 
 export function unlink(core: Core, parent: NodeId, name: Name): number {
-  const dir = directory(core, parent);
+  const dir = directoryToChange(core, parent);
   if (typeof dir === 'number') return dir;
-  const inode = resolve(core, dir.ino, name);
+  const inode = resolve(core, dir, name);
   if (inode === null) return -ENOENT;
   if (isDir(inode.record.mode)) return -EISDIR;
   stamp(core);
   core.tx.begin();
   dropLink(core, inode);
-  hide(core, dir.ino, name);
+  hide(core, dir, name);
   core.tx.set(dir, dirChanged(core, core.tx.record(dir), 0));
   return finish(core, inode);
 }
 
 export function rmdir(core: Core, parent: NodeId, name: Name): number {
-  const dir = directory(core, parent);
+  const dir = directoryToChange(core, parent);
   if (typeof dir === 'number') return dir;
-  const inode = resolve(core, dir.ino, name);
+  const inode = resolve(core, dir, name);
   if (inode === null) return -ENOENT;
   if (!isDir(inode.record.mode)) return -ENOTDIR;
   if (!isEmpty(core, inode)) return -ENOTEMPTY;
   stamp(core);
   core.tx.begin();
   dropLink(core, inode);
-  hide(core, dir.ino, name);
+  hide(core, dir, name);
   core.tx.set(dir, dirChanged(core, core.tx.record(dir), -1));
   return finish(core, inode);
 }

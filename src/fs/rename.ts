@@ -5,7 +5,7 @@ import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from './api.ts';
 import { type Core, changed, dirChanged, stamp } from './core.ts';
 import { whiteoutDevice } from './create.ts';
 import type { Inode } from './inode.ts';
-import { directory, hide, parentFor, pin, resolve } from './names.ts';
+import { directoryToChange, hide, parentFor, pin, resolve } from './names.ts';
 import { isEmpty } from './readdir.ts';
 import { dropLink, finish } from './remove.ts';
 
@@ -21,13 +21,13 @@ export function rename(
   toName: Name,
   flags: number,
 ): number {
-  const from = directory(core, fromNode);
+  const from = directoryToChange(core, fromNode);
   if (typeof from === 'number') return from;
   const to = parentFor(core, toNode, toName);
   if (typeof to === 'number') return to;
-  const inode = resolve(core, from.ino, fromName);
+  const inode = resolve(core, from, fromName);
   if (inode === null) return -ENOENT;
-  const there = resolve(core, to.ino, toName);
+  const there = resolve(core, to, toName);
   const error = check(core, inode, from, to, there, flags);
   if (error !== 0) return error;
   if (there === inode && (flags & RENAME_EXCHANGE) === 0) return 0;
@@ -90,7 +90,7 @@ function move(
   const replaced = there !== null && isDir(there.record.mode) ? 1 : 0;
   if (there !== null) dropLink(core, there);
   place(core, inode, to, toName);
-  hide(core, from.ino, fromName);
+  hide(core, from, fromName);
   core.tx.setName(to.ino, toName, inode.ino, inode.record.mode & S_IFMT);
   core.tx.set(from, dirChanged(core, core.tx.record(from), -moved));
   core.tx.set(to, dirChanged(core, core.tx.record(to), moved - replaced));

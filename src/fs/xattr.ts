@@ -15,7 +15,7 @@ import { ACL_ACCESS, ACL_DEFAULT, isAcl, isEmptyAcl, modeOfAcl, saysMoreThanMode
 import type { Result } from './api.ts';
 import { type Core, changed, stamp } from './core.ts';
 import type { Inode } from './inode.ts';
-import { pin } from './names.ts';
+import { inodeToChange, pin } from './names.ts';
 import { CAP_SYS_ADMIN } from './ports.ts';
 import { withoutXattr } from './privileges.ts';
 import { watchPrivileges } from './set-id-watch.ts';
@@ -55,7 +55,7 @@ export function setxattr(
   flags: number,
   killSgid: boolean,
 ): number {
-  const inode = core.inodes.get(node);
+  const inode = inodeToChange(core, node);
   if (typeof inode === 'number') return inode;
   const error = check(inode.record, name, value, flags);
   if (error !== 0) return error;
@@ -68,7 +68,7 @@ export function setxattr(
 }
 
 export function removexattr(core: Core, node: NodeId, name: string): number {
-  const inode = core.inodes.get(node);
+  const inode = inodeToChange(core, node);
   if (typeof inode === 'number') return inode;
   if (!isKnown(name)) return -EOPNOTSUPP;
   // Taking away an ACL that is not there succeeds, as the kernel's own posix_acl code has it.

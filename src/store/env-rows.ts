@@ -63,6 +63,7 @@ export class EnvRows {
       templateId: template.id,
       template: template.name,
       pinned: pinned ? version.number : null,
+      canary: null,
     }));
   }
 
@@ -77,6 +78,11 @@ export class EnvRows {
   /** In order of creation. */
   all(): EnvRow[] {
     return [...this.tables.table('envs').getRange()].map(({ value }) => decodeEnv(value));
+  }
+
+  /** Replaces the row; inside a transaction. */
+  put(row: EnvRow): void {
+    this.tables.table('envs').putSync(idKey(row.id), encodeEnv(row));
   }
 
   remove(id: number): void {

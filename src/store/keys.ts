@@ -25,6 +25,7 @@ export function linkKey(template: number, dir: Ino | 0, cookie: number, name: Na
   return key;
 }
 
+export const linkDir = (key: Buffer): Ino | 0 => u64At(key, 4) as Ino | 0;
 export const linkCookie = (key: Buffer): number => u64At(key, 12);
 export const linkName = (key: Buffer): Name => key.toString('latin1', LINK_NAME_AT) as Name;
 
@@ -43,7 +44,7 @@ export function inoKey(ino: Ino): Buffer {
   return key;
 }
 
-/** templates and envs: id u32. */
+/** templates, envs and patches: id u32. */
 export function idKey(id: number): Buffer {
   const key = Buffer.allocUnsafe(4);
   key.writeUInt32BE(id, 0);
@@ -57,6 +58,27 @@ export function versionKey(template: number, version: number): Buffer {
   key.writeUInt32BE(version, 4);
   return key;
 }
+
+const CHANGE_NAME_AT = 16;
+
+/** changes: template u32, version u32, directory u64, name. */
+export function changeKey(
+  template: number,
+  version: number,
+  dir: Ino | 0,
+  name: Name | '',
+): Buffer {
+  const key = Buffer.allocUnsafe(CHANGE_NAME_AT + name.length);
+  key.writeUInt32BE(template, 0);
+  key.writeUInt32BE(version, 4);
+  putU64(key, 8, dir);
+  key.write(name, CHANGE_NAME_AT, 'latin1');
+  return key;
+}
+
+export const changeDir = (key: Buffer): Ino | 0 => u64At(key, 8) as Ino | 0;
+export const changeName = (key: Buffer): Name | '' =>
+  key.toString('latin1', CHANGE_NAME_AT) as Name | '';
 
 /** templateDirs: template u32, directory u64. */
 export function templateDirKey(template: number, dir: Ino): Buffer {

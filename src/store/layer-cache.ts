@@ -1,7 +1,9 @@
 /** One StackLayers per distinct stack and one TemplateView per (template, version), shared by all envs. */
 import { createHash } from 'node:crypto';
+import type { LayersChange } from '../fs/layers-change.ts';
 import { StackLayers } from './layers.ts';
 import { RowBudget } from './row-budget.ts';
+import { stackChange } from './stack-change.ts';
 import type { Tables } from './tables.ts';
 import { TemplateView } from './template-view.ts';
 
@@ -15,6 +17,8 @@ export interface StackRef {
 const CACHED_ROWS = 200_000;
 /** Stacks and versions kept for the next env; those in use live on without it. */
 const KEPT_MAX = 256;
+/** Ways between stacks that are kept: those of one patch, and of its rollback. */
+const CHANGES_MAX = 64;
 /** A stamp is this many hex digits of a hash: 48 bits. */
 const STAMP_DIGITS = 12;
 
@@ -23,6 +27,7 @@ export class LayerCache {
   private readonly budget = new RowBudget(CACHED_ROWS);
   private readonly views = new Map<string, TemplateView>();
   private readonly stacks = new Map<string, StackLayers>();
+  private readonly changes = new Map<string, LayersChange>();
 
   constructor(tables: Tables) {
     this.tables = tables;
@@ -35,6 +40,19 @@ export class LayerCache {
       const topmostFirst = stack.map((ref) => this.view(ref)).reverse();
       return new StackLayers(this.tables, stampOf(key), topmostFirst);
     });
+  }
+
+  change(from: readonly StackRef[], to: readonly StackRef[]): LayersChange {
+    const key = [from, to].map((stack) => stack.map(viewKey).join(' ')).join(' > ');
+    return keep(
+      this.changes,
+      key,
+      () => {
+        const side = (stack: readonly StackRef[]) => ({ stack, layers: this.layers(stack) });
+        return stackChange(this.tables, side(from), side(to));
+      },
+      CHANGES_MAX,
+    );
   }
 
   private view(ref: StackRef): TemplateView {
@@ -52,11 +70,11 @@ function stampOf(key: string): number {
   return Number.parseInt(digest.slice(0, STAMP_DIGITS), 16) || 1;
 }
 
-function keep<T>(map: Map<string, T>, key: string, make: () => T): T {
+function keep<T>(map: Map<string, T>, key: string, make: () => T, max = KEPT_MAX): T {
   let value = map.get(key);
   if (value !== undefined) return value;
   value = make();
-  if (map.size >= KEPT_MAX) {
+  if (map.size >= max) {
     const oldest = map.keys().next();
     if (!oldest.done) map.delete(oldest.value);
   }

@@ -5,9 +5,9 @@ import { nameCookie } from '../base/name-hash.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import { recordOfIno } from '../codec/link-history.ts';
 import { type DirName, decodeDirName, decodeNumber, type InodeNames } from '../codec/store-rows.ts';
+import { mergeEntries } from '../fs/merge-entries.ts';
 import type { LayerEntry, Layers } from '../fs/ports.ts';
 import { dirKey, inoKey, linkKey } from './keys.ts';
-import { mergeEntries } from './merge-entries.ts';
 import type { Tables } from './tables.ts';
 import { inodeNames, type TemplateView } from './template-view.ts';
 
@@ -140,6 +140,18 @@ export class StackLayers implements Layers {
   private dirName(ino: Ino): DirName | null {
     const row = this.tables.table('dirNames').get(inoKey(ino));
     return row === undefined ? null : decodeDirName(row);
+  }
+
+  lastDir(ino: Ino): InodeRecord | null {
+    const at = this.dirName(ino);
+    if (at === null || at.name === '') return null;
+    const cookie = nameCookie(at.name);
+    for (const { template } of this.views) {
+      const row = this.tables.table('links').get(linkKey(template, at.parent, cookie, at.name));
+      const record = row === undefined ? null : recordOfIno(row, ino);
+      if (record !== null) return record;
+    }
+    return null;
   }
 
   list(dir: Ino, after: number, max: number): readonly LayerEntry[] {

@@ -4,10 +4,10 @@ import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { openTables } from './tables.ts';
 
-/** The on-disk format this byref reads and writes (docs/FORMAT.md). */
-const FORMAT = 1;
-const MARKER = 'BYREF';
-const MARKER_TEXT = `byref root, format ${FORMAT}\n`;
+/** The on-disk format this byref writes; older ones it upgrades (docs/FORMAT.md). */
+export const FORMAT = 2;
+export const MARKER = 'BYREF';
+export const markerText = (format: number): string => `byref root, format ${format}\n`;
 const SUBDIRECTORIES = { meta: 0o700, objects: 0o700, envs: 0o700, mnt: 0o755 } as const;
 const DEFAULT_SHARDS = 1;
 /** An empty ext4 file system has it: a root may be a mount point. */
@@ -40,7 +40,7 @@ export async function initRoot(dir: string, options: RootOptions = {}): Promise<
   tables.setNumber('shards', options.shards ?? DEFAULT_SHARDS);
   await tables.close();
   // The marker comes last: without it this is an init that was cut short, and can be run again.
-  writeFileSync(path.join(dir, MARKER), MARKER_TEXT);
+  writeFileSync(path.join(dir, MARKER), markerText(FORMAT));
 }
 
 function refuseOccupied(dir: string): void {
@@ -67,8 +67,11 @@ function readdirOrRefuse(dir: string): string[] {
   }
 }
 
-/** @throws ByrefError 'notFound' if `dir` is no byref root, 'corrupt' if it is of another format */
-export function checkRoot(dir: string): void {
+/**
+ * The format of a root: this byref's, or an older one that it can upgrade.
+ * @throws ByrefError 'notFound' if `dir` is no byref root, 'corrupt' if it is of a format unknown here
+ */
+export function rootFormat(dir: string): number {
   let marker: string;
   try {
     marker = readFileSync(path.join(dir, MARKER), 'utf8');
@@ -77,8 +80,9 @@ export function checkRoot(dir: string): void {
     const hint = `Make one with: byref init --root ${dir}`;
     throw new ByrefError('notFound', `${dir} is not a byref root`, hint, { cause });
   }
-  if (marker !== MARKER_TEXT) {
-    const message = `${dir} says "${marker.trim()}", and this byref knows format ${FORMAT}`;
-    throw new ByrefError('corrupt', message, 'Use the byref that made it, or a newer one.');
+  for (let format = 1; format <= FORMAT; format++) {
+    if (marker === markerText(format)) return format;
   }
+  const message = `${dir} says "${marker.trim()}", and this byref knows format ${FORMAT}`;
+  throw new ByrefError('corrupt', message, 'Use the byref that made it, or a newer one.');
 }

@@ -12,17 +12,20 @@
  */
 import { ByrefError } from '../base/error.ts';
 import type { EnvRow, StackEntry, TemplateRow, VersionRow } from '../codec/store-rows.ts';
+import type { LayersChange } from '../fs/layers-change.ts';
 import type { Layers } from '../fs/ports.ts';
 import { Catalog } from './catalog.ts';
 import { checkStack } from './check-stack.ts';
 import { EnvRows, type NewEnv } from './env-rows.ts';
 import { LayerCache, type StackRef } from './layer-cache.ts';
 import { ObjectFiles } from './objects.ts';
-import { checkRoot, metaDir, objectsDir } from './root.ts';
+import { PatchRows } from './patch-rows.ts';
+import { FORMAT, metaDir, objectsDir, rootFormat } from './root.ts';
 import { openTables, type Tables } from './tables.ts';
+import { upgradeRoot } from './upgrade.ts';
 import { takeWriterLock, type WriterLock } from './writer-lock.ts';
 
-export type { EnvRow, TemplateRow, VersionRow } from '../codec/store-rows.ts';
+export type { EnvRow, StackEntry, TemplateRow, VersionRow } from '../codec/store-rows.ts';
 export type { NewEnv } from './env-rows.ts';
 export type { StackRef } from './layer-cache.ts';
 export { envDir, envsDir, initRoot, mountDir } from './root.ts';
@@ -32,12 +35,15 @@ export interface StoreOptions {
   readonly write: boolean;
 }
 
+/** A writer that was let in during a pause gets this long to finish. */
+const PAUSE_PATIENCE_MS = 600_000;
+
 /**
  * Opens the store of a root.
  * @throws ByrefError 'notFound' if `root` is none, 'locked' if another process is writing
  */
 export async function openStore(root: string, options: StoreOptions): Promise<Store> {
-  checkRoot(root);
+  if (rootFormat(root) < FORMAT) await upgradeRoot(root);
   const lock = options.write ? await takeWriterLock(root) : null;
   const store = new Store(root, openTables(metaDir(root), options), lock);
   // What an import that was killed had not committed: nothing refers to it.
@@ -51,9 +57,10 @@ export class Store {
   readonly tables: Tables;
   readonly catalog: Catalog;
   readonly objects: ObjectFiles;
+  readonly patches: PatchRows;
   private readonly envRows: EnvRows;
   private readonly cache: LayerCache;
-  private readonly lock: WriterLock | null;
+  private lock: WriterLock | null;
 
   constructor(root: string, tables: Tables, lock: WriterLock | null) {
     this.root = root;
@@ -61,6 +68,7 @@ export class Store {
     this.lock = lock;
     this.catalog = new Catalog(tables);
     this.objects = new ObjectFiles(objectsDir(root), tables);
+    this.patches = new PatchRows(tables);
     this.envRows = new EnvRows(tables, this.catalog);
     this.cache = new LayerCache(tables);
   }
@@ -117,6 +125,11 @@ export class Store {
     throw new ByrefError('notFound', `there is no env "${nameOrId}"`, 'See byref list.');
   }
 
+  /** Replaces an env's row; inside a transaction. */
+  putEnv(row: EnvRow): void {
+    this.envRows.put(row);
+  }
+
   /** All envs, oldest first. */
   envs(): EnvRow[] {
     return this.envRows.all();
@@ -133,9 +146,9 @@ export class Store {
   }
 
   private refs(env: string, stack: readonly StackEntry[]): StackRef[] {
-    return stack.map(({ templateId, template, pinned }) => {
+    return stack.map(({ templateId, template, pinned, canary }) => {
       const row = this.catalog.byId(templateId);
-      if (row !== null) return { templateId, version: pinned ?? row.current };
+      if (row !== null) return { templateId, version: pinned ?? canary?.version ?? row.current };
       const message = `env ${env} refers to template ${template}, which is not in the store`;
       throw new ByrefError('corrupt', message, 'Restore the template, or destroy the env.');
     });
@@ -144,6 +157,22 @@ export class Store {
   /** The merged templates of a stack; one shared instance per distinct stack. */
   layers(stack: readonly StackRef[]): Layers {
     return this.cache.layers(stack);
+  }
+
+  /** The way from one stack to another, for all envs that go it; kept for the next one. */
+  change(from: readonly StackRef[], to: readonly StackRef[]): LayersChange {
+    return this.cache.change(from, to);
+  }
+
+  /** Lets other writers in while `work` runs: it may take long, and changes nothing here. */
+  async pause<T>(work: () => Promise<T>): Promise<T> {
+    this.lock?.release();
+    this.lock = null;
+    try {
+      return await work();
+    } finally {
+      this.lock = await takeWriterLock(this.root, PAUSE_PATIENCE_MS);
+    }
   }
 
   async close(): Promise<void> {

@@ -14,6 +14,7 @@ const TABLES = [
   'templateNames',
   'versions',
   'links',
+  'changes',
   'templateDirs',
   'inodes',
   'dirs',
@@ -21,6 +22,7 @@ const TABLES = [
   'objects',
   'envs',
   'envNames',
+  'patches',
 ] as const;
 export type TableName = (typeof TABLES)[number];
 
@@ -31,8 +33,8 @@ const MAX_READERS = 512;
 const FULL_BYTES = 2 ** 20;
 
 /** Numbers kept in `meta`: counters name the next one to give out. */
-export type Counter = 'nextIno' | 'nextTemplate' | 'nextEnv';
-const FIRST: Record<Counter, number> = { nextIno: 2, nextTemplate: 1, nextEnv: 1 };
+export type Counter = 'nextIno' | 'nextTemplate' | 'nextEnv' | 'nextPatch';
+const FIRST: Record<Counter, number> = { nextIno: 2, nextTemplate: 1, nextEnv: 1, nextPatch: 1 };
 
 export class Tables {
   private readonly env: RootDatabase<Buffer, Buffer>;

@@ -14,6 +14,7 @@ import {
   encodeInodeNames,
   encodeNumber,
 } from '../codec/store-rows.ts';
+import { noteChange } from './changed-names.ts';
 import { dirKey, inoKey, linkKey, linkName, templateDirKey } from './keys.ts';
 import { ABOVE_ROOT } from './link-rows.ts';
 import type { Table, Tables } from './tables.ts';
@@ -103,6 +104,7 @@ export class VersionRows {
     const cookie = name === '' ? COOKIE_START : nameCookie(name);
     const value = prependChange(old?.value ?? null, { version: this.version, record });
     this.links.putSync(linkKey(this.template, dir, cookie, name), value);
+    noteChange(this.tables, this.template, this.version, { dir: dir as Ino | 0, name });
     if (record !== null && record.object !== '') this.refer(record.object);
   }
 

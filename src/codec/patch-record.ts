@@ -1,0 +1,103 @@
+/**
+ * What is kept of a patch, a rollback, or of a pinned or followed version: who moved which envs from where to
+ * where, and what came of it. A version byte, then JSON: a record is read by people and tools, and rarely.
+ */
+const RECORD_VERSION = 1;
+
+/** patch: forwards. rollback: back. pin, follow: one env only. */
+export type PatchKind = 'patch' | 'rollback' | 'pin' | 'follow';
+
+/**
+ * rolling: a command takes envs there in waves. canary: some envs are there, and it waits for a further command.
+ * acting: all are there, but what was to be done in envs may not be. done. undone: the envs went back.
+ */
+export type PatchState = 'rolling' | 'canary' | 'acting' | 'done' | 'undone';
+
+/** What happens to an env's own copy of a file that the patch changes. */
+export type PolicyAction = 'keep' | 'take' | 'merge';
+
+/** For paths that match; of several the last one counts. */
+export interface Policy {
+  readonly pattern: string;
+  readonly action: PolicyAction;
+}
+
+/** Who gave the command. */
+export interface PatchAuthor {
+  readonly user: string;
+  readonly uid: number;
+  readonly pid: number;
+  readonly command: string;
+}
+
+/**
+ * flipped: it was mounted and sees the version. stopped: it will, when it is mounted. dead: mounted without a
+ * driver; it will once it is mounted anew. failed: its driver could not, or did not answer.
+ */
+export type EnvOutcome = 'flipped' | 'stopped' | 'dead' | 'failed';
+
+/** One env of a patch. */
+export interface PatchedEnv {
+  readonly id: number;
+  readonly name: string;
+  readonly outcome: EnvOutcome;
+  /** Changed names that it has of its own, and that it has removed: both stay. */
+  readonly own: number;
+  readonly removed: number;
+  /** Directories that the template lost, kept for what the env has in them. */
+  readonly keptDirs: number;
+  /** What was done to its own files, or is to be done while the patch is `acting`. */
+  readonly acts: readonly PatchAct[];
+  readonly error: string | null;
+}
+
+/**
+ * What a patch does to one name that an env has of its own. taken: it was set aside, the template's shows. merged: it was
+ * set aside, and a merge of it and the template's change is in its place. conflict: the merge had conflicts, it stays. restored:
+ * a rollback put it back. changed: it was to be put back, but the env has changed the name since.
+ */
+export interface PatchAct {
+  readonly what: 'taken' | 'merged' | 'conflict' | 'restored' | 'changed';
+  /** Absolute, as text. */
+  readonly path: string;
+  readonly dir: number;
+  /** The name's bytes as binary string. */
+  readonly name: string;
+  /** The inode that the name had: a name that has another one now was done already, or is the env's again. */
+  readonly ino: number;
+  /** merged: the inode and the SHA-256 of the merge. restored, changed: of which patch. */
+  readonly merged?: { readonly ino: number; readonly sha256: string };
+  readonly patch?: number;
+  /** Why it could not be merged. */
+  readonly why?: string;
+  /** False until it is known to be done. */
+  readonly done: boolean;
+}
+
+export interface PatchRecord {
+  readonly id: number;
+  readonly kind: PatchKind;
+  readonly templateId: number;
+  readonly template: string;
+  readonly from: number;
+  readonly to: number;
+  readonly state: PatchState;
+  readonly startedMs: number;
+  readonly endedMs: number | null;
+  readonly by: PatchAuthor;
+  readonly policies: readonly Policy[];
+  readonly envs: readonly PatchedEnv[];
+  /** Why it was undone, or what was to be remembered. */
+  readonly note: string;
+}
+
+export function encodePatch(record: PatchRecord): Buffer {
+  return Buffer.concat([Buffer.of(RECORD_VERSION), Buffer.from(JSON.stringify(record), 'utf8')]);
+}
+
+export function decodePatch(buf: Buffer): PatchRecord {
+  if (buf[0] !== RECORD_VERSION) {
+    throw new Error(`patch record of version ${String(buf[0])}: this byref reads version 1`);
+  }
+  return JSON.parse(buf.toString('utf8', 1)) as PatchRecord;
+}

@@ -1,0 +1,90 @@
+import { failpoint } from '../base/failpoints.ts';
+import type { GoneFile, RefreshedEnv } from '../control/protocol.ts';
+import type { Layers } from '../fs/ports.ts';
+import type { StackRef, Store } from '../store/store.ts';
+import type { EnvParts } from './env-parts.ts';
+import type { ServedEnv } from './served-env.ts';
+
+/** One env's way through this process: being mounted, served, being closed. */
+export class LiveEnv {
+  served: ServedEnv | null = null;
+  ending = false;
+  /** Resolves when this process has nothing of the env any more. */
+  readonly closed: Promise<void>;
+  becomeClosed!: () => void;
+  /** Resolves when it is served, or will not be. */
+  readonly settled: Promise<void>;
+  becomeSettled!: () => void;
+  private parts: EnvParts | null = null;
+  /** The versions that it shows. */
+  private stack: readonly StackRef[] = [];
+  /** Which stack some layers are of, for what is in use of older ones. */
+  private readonly stacks = new WeakMap<Layers, readonly StackRef[]>();
+  private flips: Promise<unknown> = Promise.resolve();
+
+  constructor() {
+    this.closed = new Promise((resolve) => {
+      this.becomeClosed = resolve;
+    });
+    this.settled = new Promise((resolve) => {
+      this.becomeSettled = resolve;
+    });
+  }
+
+  serve(parts: EnvParts, served: ServedEnv): void {
+    this.parts = parts;
+    this.served = served;
+    this.stack = parts.stack;
+    this.stacks.set(parts.layers, parts.stack);
+  }
+
+  /** What it would go through if its stack became what `next` makes of it: read now, so that it is known then. */
+  prepare(store: Store, next: (stack: readonly StackRef[]) => readonly StackRef[]): void {
+    const to = next(this.stack);
+    if (!sameStack(this.stack, to)) store.change(this.stack, to);
+  }
+
+  /** Goes to the versions that the store says; one at a time. Null if it is not served (any more). */
+  refresh(store: Store): Promise<RefreshedEnv | null> {
+    const done = this.flips.then(() => this.catchUp(store));
+    this.flips = done.catch(() => undefined);
+    return done;
+  }
+
+  private async catchUp(store: Store): Promise<RefreshedEnv | null> {
+    const { served, parts } = this;
+    if (served === null || parts === null || this.ending) return null;
+    const row = store.env(parts.row.id);
+    // Destroyed meanwhile: it goes when it is unmounted.
+    if (row === null) return null;
+    const to = store.resolveStack(row);
+    if (sameStack(this.stack, to)) return { env: row.id, flipped: false, ...NOTHING_MET };
+    const change = store.change(this.stack, to);
+    this.stacks.set(change.to, to);
+    failpoint('flip-begin');
+    this.stack = to;
+    const outcome = await served.fs.flip(change);
+    failpoint('flip-end');
+    return { env: row.id, flipped: true, ...outcome, error: null };
+  }
+
+  /** What is in use of versions that it does not show any more. */
+  gone(): GoneFile[] {
+    const { served } = this;
+    if (served === null) return [];
+    return Array.from(served.fs.gone(), ({ record, layers }) => ({
+      env: served.info.env,
+      ino: record.ino,
+      object: record.object,
+      stack: this.stacks.get(layers) ?? [],
+    }));
+  }
+}
+
+const NOTHING_MET = { own: 0, removed: 0, keptDirs: 0, error: null } as const;
+
+const sameStack = (a: readonly StackRef[], b: readonly StackRef[]): boolean =>
+  a.length === b.length &&
+  a.every(({ templateId, version }, i) => {
+    return templateId === b[i]?.templateId && version === b[i]?.version;
+  });

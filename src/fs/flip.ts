@@ -1,0 +1,214 @@
+/**
+ * A flip: an env goes from the versions it sees to others, while programs use it.
+ *
+ * Each name is the old one or the new one at every moment, and a path that exists in both versions is always
+ * found, because the env goes in three steps, and the kernel is told after each of them:
+ *
+ * 1. what is new comes to what is there;
+ * 2. what differs is replaced, and what is to go stays;
+ * 3. what is gone goes.
+ *
+ * So a symlink never leads to a name that is not there yet, or not there any more. What programs
+ * have open stays as it was: its inode is *gone*, that is, of the old layers and of no name.
+ */
+import { type Ino, ROOT_INO } from '../base/ids.ts';
+import { isDir } from '../base/mode.ts';
+import type { InodeRecord } from '../codec/inode-record.ts';
+import type { Core } from './core.ts';
+import type { Inode } from './inode.ts';
+import { keepDirs } from './keep-dirs.ts';
+import type { LayersChange, NameChange } from './layers-change.ts';
+import type { ChangedDir, Layers, Place } from './ports.ts';
+import { RECENT_FLIP_MS, RecentFlip } from './recent-flip.ts';
+
+/** What a flip met in an env, in names. */
+export interface FlipOutcome {
+  /** Names that the env has of its own where the templates differ: those stay. */
+  readonly own: number;
+  /** Names that the env removed where the templates differ: they stay removed. */
+  readonly removed: number;
+  /** Directories that the new versions lack, and that stay because the env has something in them. */
+  readonly keptDirs: number;
+}
+
+/**
+ * @param act changes the env's own names in the moment in which the templates change under them, and returns
+ *   those that it changed
+ */
+export async function flip(
+  core: Core,
+  change: LayersChange,
+  act: () => readonly Place[] = () => [],
+): Promise<FlipOutcome> {
+  const way = new Flip(core, change);
+  await core.caches.drop(way.add());
+  const changed = way.change(act);
+  await core.caches.drop(changed);
+  await core.caches.drop(way.remove());
+  return way.outcome();
+}
+
+class Flip {
+  private readonly core: Core;
+  private readonly way: LayersChange;
+  private own = 0;
+  private removed = 0;
+  private readonly kept: Place[] = [];
+  /** Names and inodes that the kernel is to be told of after this step. */
+  private names: Place[] = [];
+  private inodes: Ino[] = [];
+
+  constructor(core: Core, way: LayersChange) {
+    this.core = core;
+    this.way = way;
+  }
+
+  outcome(): FlipOutcome {
+    return { own: this.own, removed: this.removed, keptDirs: this.kept.length };
+  }
+
+  add() {
+    for (const change of this.way.of('added')) {
+      if (this.isOwn(change)) continue;
+      this.comeBack(change.is);
+      this.tell(change);
+    }
+    this.core.layers.show(this.way.adding);
+    return this.told([]);
+  }
+
+  change(act: () => readonly Place[]) {
+    this.keepDirs();
+    for (const place of act()) this.tell(place);
+    for (const kind of ['added', 'replaced', 'removed', 'kept'] as const) {
+      for (const change of this.way.of(kind)) this.count(change);
+    }
+    for (const change of this.way.of('replaced')) {
+      if (this.isOwn(change)) continue;
+      this.leave(change);
+      this.comeBack(change.is);
+      this.tell(change);
+    }
+    this.core.layers.show(this.way.changing);
+    return this.told([]);
+  }
+
+  remove() {
+    // What the env made meanwhile in a directory that is to go.
+    this.keepDirs();
+    this.core.layers.show(this.way.to);
+    for (const change of this.way.of('removed')) {
+      if (this.isOwn(change)) continue;
+      this.leave(change);
+      this.tell(change);
+    }
+    const dirs = [...this.way.changedDirs()].filter(({ ino }) => this.knows(ino));
+    for (const { ino } of dirs) this.refresh(ino);
+    for (const place of this.kept) this.recountKept(place);
+    this.remember();
+    return this.told(dirs);
+  }
+
+  private told(dirs: readonly ChangedDir[]) {
+    const stale = { names: this.names, dirs, inodes: this.inodes };
+    this.names = [];
+    this.inodes = [];
+    return stale;
+  }
+
+  /** True if the name is the env's business: its own file, or removed by it. */
+  private isOwn({ dir, name }: Place): boolean {
+    const { delta } = this.core;
+    return delta.hasNames(dir) && delta.name(dir, name) !== null;
+  }
+
+  private count({ dir, name, was, is }: NameChange): void {
+    const { delta } = this.core;
+    const own = delta.hasNames(dir) ? delta.name(dir, name) : null;
+    if (own === null) return;
+    if (own.ino === 0) this.removed++;
+    // A directory that the env keeps, or moved away and back, follows the templates all the same.
+    else if (own.ino !== was?.ino || own.ino !== is?.ino) this.own++;
+  }
+
+  /** The kernel may have the name, present or absent, if it knows the directory. */
+  private tell({ dir, name }: Place): void {
+    if (this.knows(dir)) this.names.push({ dir, name });
+  }
+
+  private knows(ino: Ino): boolean {
+    return ino === ROOT_INO || this.core.inodes.peek(ino) !== null;
+  }
+
+  private keepDirs(): void {
+    const { goneDirs, to } = this.way;
+    if (goneDirs.size > 0) this.kept.push(...keepDirs(this.core, to, goneDirs.keys()));
+  }
+
+  /** The name leads to this inode no more, nor do the names below it. */
+  private leave({ was }: NameChange): void {
+    if (was === null) return;
+    const inode = this.core.inodes.peek(was.ino);
+    if (inode !== null && inode.gone === null && (isDir(was.mode) || !inode.inDelta)) {
+      inode.gone = this.way.from;
+      inode.record = { ...inode.record, nlink: 0 };
+      this.inodes.push(inode.ino);
+    }
+    if (!isDir(was.mode)) return;
+    for (const below of this.way.byDir.get(was.ino)?.values() ?? []) {
+      if (below.is === null && !this.isOwn(below)) this.leave(below);
+    }
+  }
+
+  /** A file, or a directory with all below it, that is under its name (again). */
+  private comeBack(is: InodeRecord | null): void {
+    if (is === null) return;
+    const inode = this.core.inodes.peek(is.ino);
+    if (inode === null || inode.gone === null) return;
+    const left = inode.gone;
+    inode.gone = null;
+    inode.record = inode.inDelta ? this.ownRecord(inode, is) : is;
+    this.inodes.push(inode.ino);
+    // What the kernel knows below a directory that was gone, it knows of the version that it was in.
+    if (isDir(is.mode)) for (const place of entriesOf(left, is.ino)) this.names.push(place);
+  }
+
+  private ownRecord(inode: Inode, fallback: InodeRecord): InodeRecord {
+    return this.core.inodes.recounted(this.core.delta.inode(inode.ino) ?? fallback);
+  }
+
+  /** The record of a directory that the kernel knows, as the new layers and the env have it. */
+  private refresh(ino: Ino): void {
+    const { inodes, layers } = this.core;
+    const inode = inodes.peek(ino);
+    if (inode === null || inode.gone !== null) return;
+    if (inode.inDelta) inode.record = this.ownRecord(inode, inode.record);
+    else inode.record = layers.inode(ino) ?? inode.record;
+  }
+
+  private recountKept({ dir, name }: Place): void {
+    const own = this.core.delta.name(dir, name);
+    if (own !== null && own.ino !== 0) this.refresh(own.ino);
+  }
+
+  private remember(): void {
+    const { core } = this;
+    if (this.way.of('removed').length === 0) return;
+    const recent = new RecentFlip(this.way);
+    core.recent = recent;
+    setTimeout(() => {
+      if (core.recent === recent) core.recent = null;
+    }, RECENT_FLIP_MS).unref();
+  }
+}
+
+const PAGE = 1024;
+
+function* entriesOf(layers: Layers, dir: Ino): Generator<Place> {
+  for (let after = 0; ; ) {
+    const page = layers.list(dir, after, PAGE);
+    for (const { name } of page) yield { dir, name };
+    if (page.length < PAGE) return;
+    after = page.at(-1)?.cookie ?? after;
+  }
+}

@@ -1,0 +1,45 @@
+import type { Ino, Name } from '../base/ids.ts';
+import type { InodeRecord } from '../codec/inode-record.ts';
+import type { LayerEntry, Layers, Place } from './ports.ts';
+
+/** The layers that an env shows now: one object for as long as it is mounted, whatever they are. */
+export class LayerSwitch implements Layers {
+  #now: Layers;
+
+  constructor(layers: Layers) {
+    this.#now = layers;
+  }
+
+  get now(): Layers {
+    return this.#now;
+  }
+
+  /** From the next request on, the env shows these. */
+  show(layers: Layers): void {
+    this.#now = layers;
+  }
+
+  get stamp(): number {
+    return this.#now.stamp;
+  }
+
+  lookup(dir: Ino, name: Name): InodeRecord | null {
+    return this.#now.lookup(dir, name);
+  }
+
+  inode(ino: Ino): InodeRecord | null {
+    return this.#now.inode(ino);
+  }
+
+  list(dir: Ino, after: number, max: number): readonly LayerEntry[] {
+    return this.#now.list(dir, after, max);
+  }
+
+  names(ino: Ino): readonly Place[] {
+    return this.#now.names(ino);
+  }
+
+  lastDir(ino: Ino): InodeRecord | null {
+    return this.#now.lastDir(ino);
+  }
+}

@@ -1,0 +1,48 @@
+/** Brings a root of an older format to the one that this byref writes. */
+import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import { failpoint } from '../base/failpoints.ts';
+import { noteChange } from './changed-names.ts';
+import { FORMAT, MARKER, markerText, metaDir, rootFormat } from './root.ts';
+import { changesInHistories } from './stack-change.ts';
+import { openTables } from './tables.ts';
+import { takeWriterLock } from './writer-lock.ts';
+
+/**
+ * Format 1 lacks `changes` and `patches`. One transaction makes them; the marker comes last, so that a crash leaves a
+ * root of the old format in which the same can be done again.
+ * @throws ByrefError 'locked' while another process writes
+ */
+export async function upgradeRoot(root: string): Promise<void> {
+  const lock = await takeWriterLock(root);
+  try {
+    // Somebody else may have been faster.
+    if (rootFormat(root) === FORMAT) return;
+    const tables = openTables(metaDir(root), { write: true });
+    try {
+      tables.transaction(() => {
+        for (const change of changesInHistories(tables)) {
+          noteChange(tables, change.template, change.version, change);
+        }
+      });
+    } finally {
+      await tables.close();
+    }
+    failpoint('upgrade-committed');
+    writeMarker(root);
+  } finally {
+    lock.release();
+  }
+}
+
+function writeMarker(root: string): void {
+  const marker = path.join(root, MARKER);
+  const fd = openSync(`${marker}.new`, 'w', 0o644);
+  writeSync(fd, markerText(FORMAT));
+  fsyncSync(fd);
+  closeSync(fd);
+  renameSync(`${marker}.new`, marker);
+  const dir = openSync(root, 'r');
+  fsyncSync(dir);
+  closeSync(dir);
+}

@@ -28,6 +28,7 @@ export async function openEnv(store: Store, env: number, log: Log): Promise<EnvP
     onError: (error) => log.error({ env, err: error }, 'delta'),
   });
   try {
+    store.refresh();
     // Read again under the lock: a destroy takes the row away under the same lock.
     const row = store.needEnv(env);
     const stack = store.resolveStack(row);

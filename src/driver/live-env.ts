@@ -54,6 +54,7 @@ export class LiveEnv {
   private async catchUp(store: Store): Promise<RefreshedEnv | null> {
     const { served, parts } = this;
     if (served === null || parts === null || this.ending) return null;
+    store.refresh();
     const row = store.env(parts.row.id);
     // Destroyed meanwhile: it goes when it is unmounted.
     if (row === null) return null;

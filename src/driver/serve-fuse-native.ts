@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { mountSource } from '../control/mount-table.ts';
 import type { MountRequest } from '../control/protocol.ts';
 import type { KernelCaches } from '../fs/ports.ts';
@@ -6,10 +7,14 @@ import type { Log } from '../observe/log.ts';
 import type { EnvParts } from './env-parts.ts';
 import { coreOf, describe, type ServedEnv } from './served-env.ts';
 
+/** Time for path walks that are under way to end. */
+const WALK_MS = 100;
+
 /** The kernel keeps nothing here: all timeouts of this transport are 0. */
 const noCaches: KernelCaches = {
+  knowsWalkers: false,
   expireAttributes: () => Promise.resolve(),
-  drop: () => Promise.resolve(),
+  drop: () => sleep(WALK_MS),
 };
 
 /**

@@ -193,7 +193,7 @@ class Flip {
 
   private remember(): void {
     const { core } = this;
-    if (this.way.of('removed').length === 0) return;
+    if (this.way.of('removed').length === 0 || !core.caches.knowsWalkers) return;
     const recent = new RecentFlip(this.way);
     core.recent = recent;
     setTimeout(() => {

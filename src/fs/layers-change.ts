@@ -32,9 +32,9 @@ export class LayersChange {
   readonly byDir: ReadonlyMap<Ino, ReadonlyMap<Name, NameChange>>;
   /** The root directory itself has other attributes. */
   readonly root: boolean;
-  /** First `to`'s new names come to what is there, ... */
+  /** First `to`'s new names come to what is there, not listed yet, ... */
   readonly adding: Layers;
-  /** ... then names change, and what is to go stays; then only `to` is shown. */
+  /** ... then names change, and what is to go stays; then only `to` is shown, and listed. */
   readonly changing: Layers;
   readonly #byKind: Readonly<Record<ChangeKind, readonly NameChange[]>>;
   /** Directories of `from` that are none in `to`, by ino. */
@@ -60,8 +60,8 @@ export class LayersChange {
     this.byDir = byDir;
     this.#byKind = byKind;
     const stamp = unionStamp(from, to);
-    this.adding = new UnionLayers(from, to, stamp);
-    this.changing = new UnionLayers(to, from, stamp);
+    this.adding = new UnionLayers(from, to, from, stamp);
+    this.changing = new UnionLayers(to, from, from, stamp);
   }
 
   of(kind: ChangeKind): readonly NameChange[] {

@@ -200,6 +200,8 @@ export interface Stale {
 
 /** What the core tells the kernel on its own account, from the thread pool. Nothing here rejects. */
 export interface KernelCaches {
+  /** Says whose lookup it is, so that ESTALE makes just that path walk begin again. */
+  readonly knowsWalkers: boolean;
   /** A nodeid's attributes are stale. Resolves once the kernel knows; takes no lock that a request may hold. */
   expireAttributes(node: number): Promise<void>;
   /**

@@ -1,22 +1,29 @@
 import type { Ino, Name } from '../base/ids.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
-import { mergeEntries } from './merge-entries.ts';
 import type { LayerEntry, Layers, Place } from './ports.ts';
 
 /**
  * What either of two stacks has; where both have a name, the first one's. Shown while an env goes from
- * one to the other, so that at no moment a name is missing that both have.
+ * one to the other, so that at no moment a name is missing that both have. A directory that both have is listed
+ * as one of them has it.
  */
 export class UnionLayers implements Layers {
   readonly stamp: number;
   readonly #first: Layers;
   readonly #second: Layers;
+  readonly #listed: Layers;
+  readonly #other: Layers;
 
-  /** @param stamp of no stack, so that what is counted meanwhile is counted again afterwards */
-  constructor(first: Layers, second: Layers, stamp: number) {
+  /**
+   * @param listed whose names are listed: `first` or `second`
+   * @param stamp of no stack, so that what is counted meanwhile is counted again afterwards
+   */
+  constructor(first: Layers, second: Layers, listed: Layers, stamp: number) {
     this.stamp = stamp;
     this.#first = first;
     this.#second = second;
+    this.#listed = listed;
+    this.#other = listed === first ? second : first;
   }
 
   lookup(dir: Ino, name: Name): InodeRecord | null {
@@ -27,11 +34,15 @@ export class UnionLayers implements Layers {
     return this.#first.inode(ino) ?? this.#second.inode(ino);
   }
 
+  /** Each name with what a lookup of it yields: the kernel takes the one for the other. */
   list(dir: Ino, after: number, max: number): readonly LayerEntry[] {
-    return mergeEntries(
-      [this.#first.list(dir, after, max), this.#second.list(dir, after, max)],
-      max,
-    );
+    const listed = this.#listed.inode(dir) === null ? this.#other : this.#listed;
+    const entries = listed.list(dir, after, max);
+    if (listed === this.#first) return entries;
+    return entries.map((entry) => ({
+      ...entry,
+      record: this.lookup(dir, entry.name) ?? entry.record,
+    }));
   }
 
   names(ino: Ino): readonly Place[] {

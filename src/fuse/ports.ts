@@ -16,6 +16,7 @@ export function sessionPorts(devFd: number, granted: Granted, notifier: Notifier
     granted,
     passthrough: granted.passthrough ? passthroughOn(devFd) : null,
     caches: {
+      knowsWalkers: true,
       expireAttributes: (node) => notifier.expireAttributes(node),
       drop: (stale) => notifier.drop(stale),
     },

@@ -7,11 +7,11 @@
  * command does it (recover.ts).
  */
 import { failpoint } from '../base/failpoints.ts';
+import type { EnvOutcome, PatchedEnv } from '../codec/patch-record.ts';
 import { ControlClient } from '../control/client.ts';
 import { envMounts } from '../control/mount-table.ts';
 import type { DriverVerbs, RefreshedEnv } from '../control/protocol.ts';
 import { RunDir } from '../control/run-dir.ts';
-import type { EnvOutcome, PatchedEnv } from '../codec/patch-record.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 
 /** How long a driver may take to bring all its envs to a version: waiting calls in them may hold it up. */

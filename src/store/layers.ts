@@ -5,9 +5,9 @@ import { nameCookie } from '../base/name-hash.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import { recordOfIno } from '../codec/link-history.ts';
 import { type DirName, decodeDirName, decodeNumber, type InodeNames } from '../codec/store-rows.ts';
-import { mergeEntries } from '../fs/merge-entries.ts';
 import type { LayerEntry, Layers } from '../fs/ports.ts';
 import { dirKey, inoKey, linkKey } from './keys.ts';
+import { mergeEntries } from './merge-entries.ts';
 import type { Tables } from './tables.ts';
 import { inodeNames, type TemplateView } from './template-view.ts';
 

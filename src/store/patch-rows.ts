@@ -1,5 +1,10 @@
 /** The records of patches, by number: the store's history. */
-import { decodePatch, encodePatch, type PatchRecord, type PatchState } from '../codec/patch-record.ts';
+import {
+  decodePatch,
+  encodePatch,
+  type PatchRecord,
+  type PatchState,
+} from '../codec/patch-record.ts';
 import { idKey } from './keys.ts';
 import type { Tables } from './tables.ts';
 

@@ -164,6 +164,11 @@ export class Store {
     return this.cache.change(from, to);
   }
 
+  /** From now on reads see all that other processes committed before this call. */
+  refresh(): void {
+    this.tables.refresh();
+  }
+
   /** Lets other writers in while `work` runs: it may take long, and changes nothing here. */
   async pause<T>(work: () => Promise<T>): Promise<T> {
     this.lock?.release();
@@ -172,6 +177,7 @@ export class Store {
       return await work();
     } finally {
       this.lock = await takeWriterLock(this.root, PAUSE_PATIENCE_MS);
+      this.refresh();
     }
   }
 

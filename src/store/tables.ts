@@ -97,6 +97,11 @@ export class Tables {
     return next;
   }
 
+  /** From now on reads see all that was committed before this call; else they may be a moment old. */
+  refresh(): void {
+    this.env.resetReadTxn();
+  }
+
   close(): Promise<void> {
     return this.env.close();
   }

@@ -11,7 +11,10 @@ interface Options {
 }
 
 export default function build(): Command {
-  return define('patch <template>', 'Take all envs that follow a template to another version of it.')
+  return define(
+    'patch <template>',
+    'Take all envs that follow a template to another version of it.',
+  )
     .option('--to <version>', 'the version (the newest staged one)', parseCount)
     .action(async (name: string, options: Options) => {
       const context = contextOf(options);

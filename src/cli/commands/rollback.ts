@@ -11,7 +11,10 @@ interface Options {
 }
 
 export default function build(): Command {
-  return define('rollback <template>', 'Take all envs that follow a template to another version of it.')
+  return define(
+    'rollback <template>',
+    'Take all envs that follow a template to another version of it.',
+  )
     .option('--to <version>', 'the version (the newest staged one)', parseCount)
     .action(async (name: string, options: Options) => {
       const context = contextOf(options);
@@ -19,7 +22,7 @@ export default function build(): Command {
         const template = needTemplate(store, name);
         const version = rollbackTarget(store, template, options.to ?? null);
         if (version === null || version.number === template.current) return;
-        printJson(await moveCurrent(store, template, version, { kind: "rollback" }));
+        printJson(await moveCurrent(store, template, version, { kind: 'rollback' }));
       });
     });
 }

@@ -87,5 +87,6 @@ const NOTHING_MET = { own: 0, removed: 0, keptDirs: 0, error: null } as const;
 const sameStack = (a: readonly StackRef[], b: readonly StackRef[]): boolean =>
   a.length === b.length &&
   a.every(({ templateId, version }, i) => {
-    return templateId === b[i]?.templateId && version === b[i]?.version;
+    const other = b[i]!;
+    return templateId === other.templateId && version === other.version;
   });

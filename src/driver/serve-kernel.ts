@@ -1,4 +1,3 @@
-import { invariant } from '../base/assert.ts';
 import { ByrefError } from '../base/error.ts';
 import { mountLabel } from '../control/mount-table.ts';
 import type { MountRequest } from '../control/protocol.ts';
@@ -19,7 +18,8 @@ export async function serveKernel(
 ): Promise<ServedEnv> {
   const { env, mountpoint } = request;
   const device = mountedDevice(root, request);
-  let fs: EnvFileSystem | null = null;
+  // Made at INIT, which comes before the session is ready.
+  let fs!: EnvFileSystem;
   const session = new Session({
     devFd: device,
     noPassthrough: !request.passthrough,
@@ -42,7 +42,6 @@ export async function serveKernel(
     await abort(() => Promise.resolve());
     throw error;
   }
-  invariant(fs !== null, 'a session is ready before it made its filesystem');
   return {
     info: describe(parts, request, session.granted.passthrough),
     fs,

@@ -1,4 +1,4 @@
-import { type Ino, isPrivateIno, type Name, ROOT_INO } from '../base/ids.ts';
+import { type Ino, isPrivateIno, ROOT_INO } from '../base/ids.ts';
 import { S_IFDIR } from '../base/mode.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import type { Core } from './core.ts';
@@ -48,7 +48,7 @@ function takeOver(core: Core, record: InodeRecord, { dir, name }: Place): boolea
   // Its links are counted when it is next looked at: no stack has this stamp.
   const own = { ...record, stamp: 0 };
   core.tx.begin();
-  core.tx.setName(dir, name as Name, record.ino, S_IFDIR);
+  core.tx.setName(dir, name, record.ino, S_IFDIR);
   const inode = core.inodes.peek(record.ino);
   if (inode === null) core.tx.setNew(own);
   else core.tx.set(inode, own);

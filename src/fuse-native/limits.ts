@@ -37,5 +37,10 @@ export const LIMITS: readonly Limit[] = [
   limit('handles', 'libfuse 2', 'name_to_handle_at() is refused'),
   limit('unlinked', 'libfuse 2', 'an unlinked open file shows as .fuse_hiddenN until it is closed'),
   limit('hard-links', 'libfuse 2', 'hard links do not share mappings, locks and cached pages'),
+  limit(
+    'type-changes',
+    'libfuse 2',
+    'a path over a name that a patch gives another type can fail once: ENOTDIR, EIO',
+  ),
   limit('syncfs', 'libfuse 2', 'syncfs() does not reach the journal'),
 ];

@@ -104,7 +104,7 @@ export class VersionRows {
     const cookie = name === '' ? COOKIE_START : nameCookie(name);
     const value = prependChange(old?.value ?? null, { version: this.version, record });
     this.links.putSync(linkKey(this.template, dir, cookie, name), value);
-    noteChange(this.tables, this.template, this.version, { dir: dir as Ino | 0, name });
+    noteChange(this.tables, this.template, this.version, { dir: dir, name });
     if (record !== null && record.object !== '') this.refer(record.object);
   }
 

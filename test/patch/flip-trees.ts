@@ -115,6 +115,10 @@ function makeNew(dir: string): void {
   symlinkSync('same', at('file-to-link'));
 }
 
+/** True for a path over a name that has another type in the other version. */
+export const changesType = ({ path: name }: Probe): boolean =>
+  /(dir|link|file)-to-(dir|link|file)\b/.test(name);
+
 /** The probes of both places: everything above, and the listings it is in. */
 export function probes(): Probe[] {
   return PLACES.flatMap((place) => {

@@ -83,9 +83,8 @@ export class Readers {
     this.write(STOP);
     const seen = { rounds: 0, old: 0, new: 0, wrong: 0 };
     const complaints: string[] = [];
-    for (const { process: child, output } of this.children) {
+    for (const { process: child } of this.children) {
       if (child.exitCode === null && child.signalCode === null) await once(child, 'close');
-      void output;
     }
     for (const { output } of this.children) {
       const lines = output.trimEnd().split('\n');

@@ -77,15 +77,14 @@ napi_value WriteDeviceAsync(napi_env env, napi_callback_info info) {
   return Start(env, job, a.value(1));
 }
 
-napi_value WriteMessagesAsync(napi_env env, napi_callback_info info) {
+napi_value WriteBatchesAsync(napi_env env, napi_callback_info info) {
   const Args a(env, info);
   Job* job = new Job();
-  job->n[0] = a.i32(0);
-  job->n[1] = a.i64(2);
-  job->data = a.slice(1, 0, job->n[1]);
-  job->run = [](const Job& j) { return WriteMessages(j.n[0], j.data, j.n[1]); };
+  job->n[0] = a.i64(1);
+  job->data = a.slice(0, 0, job->n[0]);
+  job->run = [](const Job& j) { return WriteBatches(j.data, j.n[0]); };
   if (job->data == nullptr) job->run = Refused;
-  return Start(env, job, a.value(1));
+  return Start(env, job, a.value(0));
 }
 
 napi_value FallocateAsync(napi_env env, napi_callback_info info) {
@@ -117,7 +116,7 @@ napi_value SyncfsAsync(napi_env env, napi_callback_info info) {
 void ExportAsync(napi_env env, napi_value exports) {
   Export(env, exports, "preadAsync", PreadAsync);
   Export(env, exports, "writeDeviceAsync", WriteDeviceAsync);
-  Export(env, exports, "writeMessagesAsync", WriteMessagesAsync);
+  Export(env, exports, "writeBatchesAsync", WriteBatchesAsync);
   Export(env, exports, "fallocateAsync", FallocateAsync);
   Export(env, exports, "copyRangeAsync", CopyRangeAsync);
   Export(env, exports, "fsyncAsync", FsyncAsync);

@@ -14,8 +14,9 @@ int64_t CopyRange(int in, int64_t off_in, int out, int64_t off_out, int64_t leng
 int64_t Allocate(int fd, int mode, int64_t offset, int64_t length);
 int64_t Sync(int fd, bool data_only);
 int64_t WriteOnce(int fd, const uint8_t* from, int64_t length);
-// Messages back to back, each of which begins with its own length (u32); one write each. Returns how many
-// were taken, and stops only when the connection is gone.
-int64_t WriteMessages(int fd, const uint8_t* from, int64_t length);
+// Batches back to back: a descriptor (i32), a length (u32), and as many bytes of messages, each of which begins
+// with its own length (u32). One write per message; what the kernel refuses is passed over. Returns how many
+// were taken.
+int64_t WriteBatches(const uint8_t* from, int64_t length);
 
 }  // namespace byref

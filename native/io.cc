@@ -53,18 +53,46 @@ int64_t WriteOnce(int fd, const uint8_t* from, int64_t length) {
   return OrErrno(write(fd, from, length));
 }
 
+namespace {
+
+uint32_t U32(const uint8_t* at) {
+  uint32_t n;
+  memcpy(&n, at, sizeof(n));
+  return n;
+}
+
+// A whole message at `at`, or 0 if there is none.
+int64_t MessageLength(const uint8_t* at, int64_t left) {
+  if (left < static_cast<int64_t>(sizeof(uint32_t))) return 0;
+  const int64_t length = U32(at);
+  return length < static_cast<int64_t>(sizeof(uint32_t)) || length > left ? 0 : length;
+}
+
 int64_t WriteMessages(int fd, const uint8_t* from, int64_t length) {
   int64_t taken = 0;
-  for (int64_t at = 0; length - at >= static_cast<int64_t>(sizeof(uint32_t));) {
-    uint32_t size;
-    memcpy(&size, from + at, sizeof(size));
-    if (size < sizeof(size) || size > length - at) return -EINVAL;
+  for (int64_t at = 0, size; (size = MessageLength(from + at, length - at)) > 0; at += size) {
     ssize_t n;
     do {
       n = write(fd, from + at, size);
     } while (n < 0 && errno == EINTR);
     if (n >= 0) taken++;
-    if (n < 0 && errno == ENODEV) return -ENODEV;
+    if (n < 0 && errno == ENODEV) break;
+  }
+  return taken;
+}
+
+constexpr int64_t kBatchHeader = sizeof(int32_t) + sizeof(uint32_t);
+
+}  // namespace
+
+int64_t WriteBatches(const uint8_t* from, int64_t length) {
+  int64_t taken = 0;
+  for (int64_t at = 0; length - at >= kBatchHeader;) {
+    const int fd = static_cast<int32_t>(U32(from + at));
+    const int64_t size = U32(from + at + sizeof(int32_t));
+    at += kBatchHeader;
+    if (size > length - at) return -EINVAL;
+    taken += WriteMessages(fd, from + at, size);
     at += size;
   }
   return taken;

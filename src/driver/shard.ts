@@ -21,7 +21,7 @@ import { serveKernel } from './serve-kernel.ts';
 import type { ServedEnv } from './served-env.ts';
 
 /** Envs that go to other versions at once. */
-const AT_ONCE = 16;
+const AT_ONCE = 64;
 
 /** What a shard is made with. */
 export interface ShardParts {

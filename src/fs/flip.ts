@@ -132,8 +132,8 @@ class Flip {
   }
 
   /** The kernel may have the name, present or absent, if it knows the directory. */
-  private tell({ dir, name }: Place): void {
-    if (this.knows(dir)) this.names.push({ dir, name });
+  private tell(place: Place): void {
+    if (this.knows(place.dir)) this.names.push(place);
   }
 
   private knows(ino: Ino): boolean {

@@ -1,4 +1,4 @@
-import type { Stale } from '../fs/ports.ts';
+import type { Place, Stale } from '../fs/ports.ts';
 import { native } from '../native/binding.ts';
 import { NOTIFY, OUT, OUT_BYTES } from './wire.ts';
 
@@ -11,12 +11,41 @@ const TWO_32 = 2 ** 32;
  */
 const NO_NAME = '.';
 
+/** A descriptor and a length before the messages for it: see Native.writeBatchesAsync. */
+const BATCH_HEADER = 8;
+/** What is written in one go; what comes meanwhile waits for the next. */
+const GO_BYTES = 2 ** 18;
+
+interface Batch {
+  readonly bytes: Buffer;
+  readonly written: () => void;
+}
+
 /**
- * One batch of notifications at a time for the whole process, off the request thread. An invalidation waits in
+ * One go of notifications at a time for the whole process, off the request thread. An invalidation waits in
  * the kernel for locks that a waiting request may hold: on the request thread it would never end, and
- * several at once could take all of the thread pool, which those requests need to be answered.
+ * several at once could take all of the thread pool, which those requests need to be answered. A go takes all that
+ * is waiting, whichever mount it is for: a hop to the thread pool costs more than many messages.
  */
-let line: Promise<unknown> = Promise.resolve();
+let waiting: Batch[] = [];
+let going = false;
+
+async function go(): Promise<void> {
+  going = true;
+  while (waiting.length > 0) {
+    const batches: Batch[] = [];
+    for (let bytes = 0; waiting.length > batches.length && bytes < GO_BYTES; ) {
+      const next = waiting[batches.length]!;
+      batches.push(next);
+      bytes += next.bytes.length;
+    }
+    waiting = waiting.slice(batches.length);
+    const all = Buffer.concat(batches.map(({ bytes }) => bytes));
+    await native.writeBatchesAsync(all, all.length);
+    for (const { written } of batches) written();
+  }
+  going = false;
+}
 
 /** Tells the kernel what changed behind its back. Errors are dropped: what it does not know is not stale. */
 export class Notifier {
@@ -30,7 +59,7 @@ export class Notifier {
 
   /** Resolves when the kernel has nothing of it any more: see KernelCaches.drop. */
   drop({ names, dirs, inodes }: Stale): Promise<void> {
-    const messages = names.map(({ dir, name }) => entryMessage(dir, name));
+    const messages = names.map(messageOf);
     // Attributes that a lookup under way in the parent brings would be kept, if it ended after the
     // directory itself was invalidated; and so would a listing that is under way.
     for (const parent of new Set(dirs.map((dir) => dir.parent))) {
@@ -38,7 +67,7 @@ export class Notifier {
     }
     for (const { ino } of dirs) messages.push(entryMessage(ino, NO_NAME), inodeMessage(ino, 0));
     for (const ino of inodes) messages.push(inodeMessage(ino, -1n));
-    return messages.length === 0 ? Promise.resolve() : this.send(Buffer.concat(messages));
+    return messages.length === 0 ? Promise.resolve() : this.send(messages);
   }
 
   /**
@@ -55,7 +84,7 @@ export class Notifier {
 
   /** Asks for all requests that were read but not answered. Needs Granted.resend. */
   resend(): void {
-    void this.send(notification(NOTIFY.RESEND, 0));
+    void this.send([notification(NOTIFY.RESEND, 0)]);
   }
 
   /** Sends no more; resolves when nothing is under way and the descriptor may be closed. */
@@ -64,16 +93,28 @@ export class Notifier {
     await this.last;
   }
 
-  /** Messages back to back. */
-  private send(messages: Buffer): Promise<void> {
-    const write = async (): Promise<void> => {
-      if (!this.closed) await native.writeMessagesAsync(this.devFd, messages, messages.length);
-    };
-    const sent = line.then(write);
-    line = sent;
+  private send(messages: readonly Buffer[]): Promise<void> {
+    if (this.closed) return Promise.resolve();
+    const header = Buffer.alloc(BATCH_HEADER);
+    header.writeInt32LE(this.devFd, 0);
+    const bytes = Buffer.concat([header, ...messages]);
+    bytes.writeUInt32LE(bytes.length - BATCH_HEADER, 4);
+    const sent = new Promise<void>((written) => waiting.push({ bytes, written }));
     this.last = Promise.all([this.last, sent]);
+    if (!going) void go();
     return sent;
   }
+}
+
+/** Messages of names that are sent again and again: to each mount that goes the same way. */
+const entryMessages = new WeakMap<Place, Buffer>();
+
+function messageOf(place: Place): Buffer {
+  const known = entryMessages.get(place);
+  if (known !== undefined) return known;
+  const message = entryMessage(place.dir, place.name);
+  entryMessages.set(place, message);
+  return message;
 }
 
 /** A zeroed message with its header: unique 0, and the code where a reply has its error. */

@@ -119,10 +119,11 @@ export interface Native {
   writeDevice(devFd: number, buf: Uint8Array, length: number): number;
   writeDeviceAsync(devFd: number, buf: Uint8Array, length: number): Promise<number>;
   /**
-   * Messages back to back, each beginning with its length (u32), one write(2) each. Resolves to how many the
-   * kernel took; it refuses those about what it does not know. -ENODEV when the connection is gone.
+   * Batches of messages back to back: a device's descriptor (i32), a length (u32), and so many bytes of messages, each
+   * beginning with its own length (u32). One write(2) per message. Resolves to how many the kernel took; it
+   * refuses those about what it does not know.
    */
-  writeMessagesAsync(devFd: number, buf: Uint8Array, length: number): Promise<number>;
+  writeBatchesAsync(buf: Uint8Array, length: number): Promise<number>;
 }
 
 const load = createRequire(import.meta.url);

@@ -65,13 +65,27 @@ export interface PatchAct {
   readonly name: string;
   /** The inode that the name had: a name that has another one now was done already, or is the env's again. */
   readonly ino: number;
-  /** merged: the inode and the SHA-256 of the merge. restored, changed: of which patch. */
+  /** merged: the inode and the SHA-256 of the merge. restored, changed: the same of the merge that goes. */
   readonly merged?: { readonly ino: number; readonly sha256: string };
+  /** restored, changed: which patch had set it aside. */
   readonly patch?: number;
+  /** merged: the merge, by its name in the env's directory, until it is in place. */
+  readonly file?: string;
+  /** merged, restored: what the private file that goes must still be. */
+  readonly seen?: SeenFile;
   /** Why it could not be merged. */
   readonly why?: string;
   /** False until it is known to be done. */
   readonly done: boolean;
+}
+
+/** A private file as it was looked at; times in seconds and nanoseconds. */
+export interface SeenFile {
+  readonly size: number;
+  readonly mtime: number;
+  readonly mtimeNs: number;
+  readonly ctime: number;
+  readonly ctimeNs: number;
 }
 
 export interface PatchRecord {
@@ -82,6 +96,8 @@ export interface PatchRecord {
   readonly from: number;
   readonly to: number;
   readonly state: PatchState;
+  /** It moved the current version, and with it all envs that follow; else only those in `envs`. */
+  readonly all: boolean;
   readonly startedMs: number;
   readonly endedMs: number | null;
   readonly by: PatchAuthor;

@@ -5,6 +5,7 @@
  * A peer of another version is refused with a sentence, never guessed at.
  */
 import type { ExitName } from '../base/exit-codes.ts';
+import type { EnvAct, EnvActResult } from '../fs/set-aside.ts';
 
 export const CONTROL_VERSION = 1;
 
@@ -68,6 +69,13 @@ export interface PrepareRequest {
 export interface RefreshRequest {
   /** Which envs, or null for all that are served. */
   readonly envs: readonly number[] | null;
+  /** What is to be done to the envs' own files in the moment of their flip. */
+  readonly acts: readonly EnvActs[];
+}
+
+export interface EnvActs {
+  readonly env: number;
+  readonly acts: readonly EnvAct[];
 }
 
 /** An env that shows what the store says. */
@@ -75,6 +83,8 @@ export interface RefreshedEnv extends FlipCounts {
   readonly env: number;
   /** False if it did before. */
   readonly flipped: boolean;
+  /** Of each act, in their order. */
+  readonly acts: readonly EnvActResult[];
   /** Why it could not, or null. */
   readonly error: string | null;
 }

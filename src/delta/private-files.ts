@@ -95,6 +95,18 @@ export class PrivateFiles implements Blobs {
     return 0;
   }
 
+  adoptPrivate(file: string, ino: Ino): number {
+    const dirfd = this.#openDir(true);
+    if (dirfd < 0) return dirfd;
+    const from = path.join(this.#envDir, path.basename(file));
+    const failed = native.renameAt(AT_FDCWD, from, dirfd, privateName(ino), 0);
+    if (failed < 0) return failed;
+    failpoint('private-adopted');
+    this.#fresh.add(ino);
+    this.#entriesDirty = true;
+    return 0;
+  }
+
   statPrivate(ino: Ino, out: BlobStat): number {
     const failed = this.#statAt(ino);
     if (failed < 0) return failed;

@@ -1,9 +1,9 @@
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
-import type { Ino } from '../base/ids.ts';
+import type { Ino, Name } from '../base/ids.ts';
 import { O_CLOEXEC } from '../base/mode.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
-import type { DeltaEntry } from '../fs/ports.ts';
+import type { DeltaEntry, DeltaName } from '../fs/ports.ts';
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../native/binding.ts';
 import { bootId } from './boot-id.ts';
 import { loadHash } from './hash.ts';
@@ -35,6 +35,9 @@ export interface DeltaView {
   changedNames(): IterableIterator<ChangedName>;
   inodes(): IterableIterator<InodeRecord>;
   inode(ino: Ino): InodeRecord | null;
+  name(dir: Ino, name: Name): DeltaName | null;
+  /** As Delta.list. */
+  list(dir: Ino, after: number, max: number): readonly DeltaEntry[];
   usage(): DeltaUsage;
   /** Why it may not be whole (a damaged journal), or null. */
   readonly damage: string | null;
@@ -96,6 +99,14 @@ class OpenView implements DeltaView {
 
   inode(ino: Ino): InodeRecord | null {
     return this.#overlay.inode(ino);
+  }
+
+  name(dir: Ino, name: Name): DeltaName | null {
+    return this.#overlay.name(dir, name);
+  }
+
+  list(dir: Ino, after: number, max: number): readonly DeltaEntry[] {
+    return this.#overlay.list(dir, after, max);
   }
 
   usage(): DeltaUsage {

@@ -1,6 +1,7 @@
 import { failpoint } from '../base/failpoints.ts';
 import type { GoneFile, RefreshedEnv } from '../control/protocol.ts';
 import type { Layers } from '../fs/ports.ts';
+import type { EnvAct } from '../fs/set-aside.ts';
 import type { StackRef, Store } from '../store/store.ts';
 import type { EnvParts } from './env-parts.ts';
 import type { ServedEnv } from './served-env.ts';
@@ -45,13 +46,13 @@ export class LiveEnv {
   }
 
   /** Goes to the versions that the store says; one at a time. Null if it is not served (any more). */
-  refresh(store: Store): Promise<RefreshedEnv | null> {
-    const done = this.flips.then(() => this.catchUp(store));
+  refresh(store: Store, acts: readonly EnvAct[] = []): Promise<RefreshedEnv | null> {
+    const done = this.flips.then(() => this.catchUp(store, acts));
     this.flips = done.catch(() => undefined);
     return done;
   }
 
-  private async catchUp(store: Store): Promise<RefreshedEnv | null> {
+  private async catchUp(store: Store, acts: readonly EnvAct[]): Promise<RefreshedEnv | null> {
     const { served, parts } = this;
     if (served === null || parts === null || this.ending) return null;
     store.refresh();
@@ -59,14 +60,17 @@ export class LiveEnv {
     // Destroyed meanwhile: it goes when it is unmounted.
     if (row === null) return null;
     const to = store.resolveStack(row);
-    if (sameStack(this.stack, to)) return { env: row.id, flipped: false, ...NOTHING_MET };
+    const flipped = !sameStack(this.stack, to);
+    if (!flipped && acts.length === 0) return { env: row.id, flipped, ...NOTHING_MET };
     const change = store.change(this.stack, to);
     this.stacks.set(change.to, to);
     failpoint('flip-begin');
     this.stack = to;
-    const outcome = await served.fs.flip(change);
+    const outcome = await served.fs.flip(change, acts);
+    // What is said to be done to the env's own files is so after a power cut, too.
+    if (acts.length > 0) await parts.delta.flush();
     failpoint('flip-end');
-    return { env: row.id, flipped: true, ...outcome, error: null };
+    return { env: row.id, flipped, ...outcome, error: null };
   }
 
   /** What is in use of versions that it does not show any more. */
@@ -82,7 +86,7 @@ export class LiveEnv {
   }
 }
 
-const NOTHING_MET = { own: 0, removed: 0, keptDirs: 0, error: null } as const;
+const NOTHING_MET = { own: 0, removed: 0, keptDirs: 0, acts: [], error: null } as const;
 
 const sameStack = (a: readonly StackRef[], b: readonly StackRef[]): boolean =>
   a.length === b.length &&

@@ -4,6 +4,7 @@ import { VERSION } from '../base/version.ts';
 import type {
   DriverStatus,
   DriverVerbs,
+  EnvActs,
   MountedEnv,
   MountRequest,
   PrepareRequest,
@@ -11,6 +12,7 @@ import type {
   RefreshRequest,
 } from '../control/protocol.ts';
 import type { Handlers } from '../control/server.ts';
+import type { EnvAct } from '../fs/set-aside.ts';
 import type { FaultCount } from '../observe/fault-guard.ts';
 import type { Log } from '../observe/log.ts';
 import type { StackRef, Store } from '../store/store.ts';
@@ -127,7 +129,7 @@ export class Shard {
     const { store } = this.parts;
     this.expected.add(peer);
     peer.once('close', () => {
-      if (this.expected.delete(peer)) void this.refreshAll(null);
+      if (this.expected.delete(peer)) void this.refreshAll(null, []);
     });
     const next = (stack: readonly StackRef[]): StackRef[] =>
       stack.map((ref) => (ref.templateId === template ? { ...ref, version } : ref));
@@ -135,20 +137,24 @@ export class Shard {
     return null;
   }
 
-  private async refresh({ envs }: RefreshRequest, peer: Socket): Promise<RefreshedEnv[]> {
-    const refreshed = await this.refreshAll(envs);
+  private async refresh({ envs, acts }: RefreshRequest, peer: Socket): Promise<RefreshedEnv[]> {
+    const refreshed = await this.refreshAll(envs, acts);
     this.expected.delete(peer);
     return refreshed;
   }
 
   /** A few at a time: between them, requests are served. */
-  private async refreshAll(envs: readonly number[] | null): Promise<RefreshedEnv[]> {
+  private async refreshAll(
+    envs: readonly number[] | null,
+    acts: readonly EnvActs[],
+  ): Promise<RefreshedEnv[]> {
+    const actsOf = new Map(acts.map((each) => [each.env, each.acts]));
     const left =
       envs === null ? [...this.live] : [...this.live].filter(([env]) => envs.includes(env));
     const done: RefreshedEnv[] = [];
     const work = async (): Promise<void> => {
       for (let next = left.pop(); next !== undefined; next = left.pop()) {
-        const refreshed = await this.refreshOne(...next);
+        const refreshed = await this.refreshOne(...next, actsOf.get(next[0]) ?? []);
         if (refreshed !== null) done.push(refreshed);
       }
     };
@@ -156,17 +162,21 @@ export class Shard {
     return done;
   }
 
-  private async refreshOne(env: number, live: LiveEnv): Promise<RefreshedEnv | null> {
+  private async refreshOne(
+    env: number,
+    live: LiveEnv,
+    acts: readonly EnvAct[],
+  ): Promise<RefreshedEnv | null> {
     const { store, log } = this.parts;
     await live.settled;
     try {
-      const refreshed = await live.refresh(store);
+      const refreshed = await live.refresh(store, acts);
       if (refreshed?.flipped) log.info(refreshed, 'flipped');
       return refreshed;
     } catch (error) {
       log.error({ env, err: error }, 'flip');
       const message = error instanceof Error ? error.message : String(error);
-      return { env, flipped: false, own: 0, removed: 0, keptDirs: 0, error: message };
+      return { env, flipped: false, own: 0, removed: 0, keptDirs: 0, acts: [], error: message };
     }
   }
 

@@ -13,7 +13,8 @@ import type { Name, NodeId } from '../base/ids.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import type { FlipOutcome } from './flip.ts';
 import type { LayersChange } from './layers-change.ts';
-import type { Layers, Place, SpaceStat } from './ports.ts';
+import type { Layers, SpaceStat } from './ports.ts';
+import type { EnvAct } from './set-aside.ts';
 
 export type Result<T> = T | number;
 
@@ -189,7 +190,7 @@ export interface EnvFileSystem extends FileSystem {
   /** The layers that it shows; while a flip is under way, those of a step of it. */
   readonly layers: Layers;
   /** See src/fs/flip.ts. One at a time. */
-  flip(change: LayersChange, act?: () => readonly Place[]): Promise<FlipOutcome>;
+  flip(change: LayersChange, acts?: readonly EnvAct[]): Promise<FlipOutcome>;
   /**
    * At the mount, before the first request: keeps what the env has in directories that the templates lost while it was
    * not mounted. Returns how many directories that were.

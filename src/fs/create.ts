@@ -180,8 +180,11 @@ export function whiteoutDevice(core: Core, dir: Inode): InodeRecord {
   return newRecord(core, dir, core.delta.allocate(), S_IFCHR, 0, {});
 }
 
-/** A record for a new file of the caller's in `dir`: set-group-ID directories hand on their group. */
-function newRecord(
+/**
+ * A record for a new file of the caller's in `dir`: set-group-ID directories hand on their group. What `own` says
+ * counts, whatever would be inherited.
+ */
+export function newRecord(
   core: Core,
   dir: Inode,
   ino: Ino,

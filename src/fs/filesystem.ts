@@ -57,7 +57,7 @@ export function createFileSystem(parts: Parts): EnvFileSystem {
     get layers() {
       return core.layers.now;
     },
-    flip: (change, act) => flip(core, change, act),
+    flip: (change, acts = []) => flip(core, change, acts),
     keepDirs: () => keepDirs(core, core.layers, core.delta.templateDirs()).length,
     gone: () => gone(core),
   };

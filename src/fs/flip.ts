@@ -20,6 +20,7 @@ import { keepDirs } from './keep-dirs.ts';
 import type { LayersChange, NameChange } from './layers-change.ts';
 import type { ChangedDir, Layers, Place } from './ports.ts';
 import { RECENT_FLIP_MS, RecentFlip } from './recent-flip.ts';
+import { act, type EnvAct, type EnvActResult } from './set-aside.ts';
 
 /** What a flip met in an env, in names. */
 export interface FlipOutcome {
@@ -29,21 +30,19 @@ export interface FlipOutcome {
   readonly removed: number;
   /** Directories that the new versions lack, and that stay because the env has something in them. */
   readonly keptDirs: number;
+  /** What came of each act, in their order. */
+  readonly acts: readonly EnvActResult[];
 }
 
-/**
- * @param act changes the env's own names in the moment in which the templates change under them, and returns
- *   those that it changed
- */
+/** @param acts are made in the moment in which the templates change under the names that they are about */
 export async function flip(
   core: Core,
   change: LayersChange,
-  act: () => readonly Place[] = () => [],
+  acts: readonly EnvAct[],
 ): Promise<FlipOutcome> {
   const way = new Flip(core, change);
   await core.caches.drop(way.add());
-  const changed = way.change(act);
-  await core.caches.drop(changed);
+  await core.caches.drop(way.change(acts));
   await core.caches.drop(way.remove());
   return way.outcome();
 }
@@ -54,6 +53,7 @@ class Flip {
   private own = 0;
   private removed = 0;
   private readonly kept: Place[] = [];
+  private acts: EnvActResult[] = [];
   /** Names and inodes that the kernel is to be told of after this step. */
   private names: Place[] = [];
   private inodes: Ino[] = [];
@@ -64,7 +64,8 @@ class Flip {
   }
 
   outcome(): FlipOutcome {
-    return { own: this.own, removed: this.removed, keptDirs: this.kept.length };
+    const { own, removed, kept, acts } = this;
+    return { own, removed, keptDirs: kept.length, acts };
   }
 
   add() {
@@ -77,9 +78,10 @@ class Flip {
     return this.told([]);
   }
 
-  change(act: () => readonly Place[]) {
+  change(acts: readonly EnvAct[]) {
     this.keepDirs();
-    for (const place of act()) this.tell(place);
+    this.acts = acts.map((wanted) => act(this.core, wanted));
+    for (const place of acts) this.tell(place);
     for (const kind of ['added', 'replaced', 'removed', 'kept'] as const) {
       for (const change of this.way.of(kind)) this.count(change);
     }

@@ -124,6 +124,8 @@ export interface Blobs {
   /** The private file, opened with O_RDWR, or O_RDONLY, plus O_DSYNC or the like. */
   openPrivate(ino: Ino, flags: number): number;
   removePrivate(ino: Ino): number;
+  /** Makes a finished file, by its name in the env's directory, the private file of an ino that has none. */
+  adoptPrivate(file: string, ino: Ino): number;
   statPrivate(ino: Ino, out: BlobStat): number;
   /**
    * Makes `private/<ino>` a copy of the first `length` bytes of the object: a reflink where the file

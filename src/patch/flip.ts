@@ -10,7 +10,7 @@ import { failpoint } from '../base/failpoints.ts';
 import type { EnvOutcome, PatchedEnv } from '../codec/patch-record.ts';
 import { ControlClient } from '../control/client.ts';
 import { envMounts } from '../control/mount-table.ts';
-import type { DriverVerbs, RefreshedEnv } from '../control/protocol.ts';
+import type { DriverVerbs, EnvActs, RefreshedEnv } from '../control/protocol.ts';
 import { RunDir } from '../control/run-dir.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 
@@ -25,6 +25,8 @@ export interface FlipRequest {
   readonly version: number;
   /** Writes the rows that make it so; inside the transaction. */
   commit(): void;
+  /** What is to be done to the own files of envs, at their flip. */
+  readonly acts: readonly EnvActs[];
 }
 
 /** What the drivers said: by env, and which shards did not answer. */
@@ -50,17 +52,17 @@ export async function flip(store: Store, request: FlipRequest): Promise<FlipRepo
     failpoint('patch-committed');
     // Drivers that were started meanwhile may have read the store before.
     await runningDrivers(store, drivers);
-    return await refresh(drivers, null);
+    return await refresh(drivers, request.acts);
   } finally {
     for (const driver of drivers.values()) driver.close();
   }
 }
 
 /** Brings what is mounted to what the store says. */
-export async function refreshAll(store: Store): Promise<FlipReport> {
+export async function refreshAll(store: Store, acts: readonly EnvActs[] = []): Promise<FlipReport> {
   const drivers = await runningDrivers(store);
   try {
-    return await refresh(drivers, null);
+    return await refresh(drivers, acts);
   } finally {
     for (const driver of drivers.values()) driver.close();
   }
@@ -84,14 +86,14 @@ async function runningDrivers(
 
 async function refresh(
   drivers: ReadonlyMap<number, Driver>,
-  envs: readonly number[] | null,
+  acts: readonly EnvActs[],
 ): Promise<FlipReport> {
   const refreshed = new Map<number, RefreshedEnv>();
   const silent = new Map<number, string>();
   await Promise.all(
     [...drivers].map(async ([shard, driver]) => {
       try {
-        const answer = await driver.call('refresh', { envs }, REFRESH_TIMEOUT_MS);
+        const answer = await driver.call('refresh', { envs: null, acts }, REFRESH_TIMEOUT_MS);
         failpoint('patch-refreshed');
         for (const env of answer) refreshed.set(env.env, env);
       } catch (error) {

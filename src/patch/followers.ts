@@ -1,5 +1,4 @@
 /** Which envs have a template, and at which version. */
-import type { Canary } from '../codec/store-rows.ts';
 import type { EnvRow, StackEntry, Store } from '../store/store.ts';
 
 /** An env that has the template in its stack. */
@@ -22,12 +21,10 @@ export const entryOf = (row: EnvRow, templateId: number): StackEntry | undefined
 /** Follows the template: a patch moves it. */
 export const follows = ({ entry }: TemplateUser): boolean => entry.pinned === null;
 
+export type EntryChanges = Partial<Pick<StackEntry, 'pinned' | 'canary'>>;
+
 /** The row with another entry for the template. */
-export function withEntry(
-  row: EnvRow,
-  templateId: number,
-  changes: Partial<Pick<StackEntry, 'pinned'>> & { readonly canary?: Canary | null },
-): EnvRow {
+export function withEntry(row: EnvRow, templateId: number, changes: EntryChanges): EnvRow {
   const stack = row.stack.map((entry) =>
     entry.templateId === templateId ? { ...entry, ...changes } : entry,
   );

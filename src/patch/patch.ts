@@ -1,57 +1,112 @@
-/** `byref patch` and `byref rollback`: all envs that follow a template go to another version of it. */
-import { failpoint } from '../base/failpoints.ts';
-import type { PatchKind, PatchRecord } from '../codec/patch-record.ts';
-import type { EnvRow, Store, TemplateRow, VersionRow } from '../store/store.ts';
-import { author } from './author.ts';
-import { flip, outcomes } from './flip.ts';
-import { follows, usersOf, withEntry } from './followers.ts';
+/** `byref patch` and `byref rollback`. */
+import { ByrefError } from '../base/error.ts';
+import type { PatchRecord, Policy } from '../codec/patch-record.ts';
+import type { Store, TemplateRow } from '../store/store.ts';
+import { checkPatchedStacks } from './check-stacks.ts';
+import { takePatchLock } from './lock.ts';
+import { type Rollout, type RolloutEvent, rollOut } from './rollout.ts';
+import { PatchRun } from './run.ts';
+import { openCanary, patchTarget, rollbackTarget } from './target.ts';
 
-export interface MoveOptions {
-  readonly kind: Extract<PatchKind, 'patch' | 'rollback'>;
-  readonly note?: string;
+export interface PatchOptions {
+  /** The version; null: the newest staged one. */
+  readonly to: number | null;
+  readonly policies: readonly Policy[];
+  readonly note: string;
+  readonly rollout: Rollout;
 }
 
-/** Moves `current`, and with it every env that follows. The store is open for writing. */
-export async function moveCurrent(
+const ALL_AT_ONCE: Rollout = { waves: [], afterwards: 'all', waitMs: 0, health: null };
+
+/**
+ * Takes the envs that follow a template to another version of it. Null if there is nothing to do.
+ * @throws ByrefError 'locked' while it is being patched, 'busy' while canaries of another version wait for a decision,
+ *   'badInput' for a version that does not go together with the envs' other templates
+ */
+export async function patchTemplate(
   store: Store,
   template: TemplateRow,
-  version: VersionRow,
-  { kind, note = '' }: MoveOptions,
-): Promise<PatchRecord> {
-  const moving = usersOf(store, template.id).filter(follows);
-  let record: PatchRecord | null = null;
-  const report = await flip(store, {
-    template: template.id,
-    version: version.number,
-    commit() {
-      store.catalog.put({ ...template, current: version.number });
-      store.catalog.putVersion(template.id, { ...version, staged: false });
-      for (const { row, entry } of moving) {
-        if (entry.canary !== null) store.putEnv(withEntry(row, template.id, { canary: null }));
-      }
-      record = store.patches.add({
-        kind,
-        templateId: template.id,
-        template: template.name,
-        from: template.current,
-        to: version.number,
-        state: 'acting',
-        startedMs: Date.now(),
-        endedMs: null,
-        by: author(),
-        policies: [],
-        envs: [],
-        note,
-      });
-    },
-  });
-  failpoint('patch-flipped');
-  const rows: EnvRow[] = moving.map(({ row }) => row);
-  return finish(store, record!, { envs: outcomes(store, rows, report) });
+  options: PatchOptions,
+  on: (event: RolloutEvent) => void,
+  signal: AbortSignal,
+): Promise<PatchRecord | null> {
+  const lock = takePatchLock(store.root, template);
+  try {
+    const canary = openCanary(store, template.id);
+    const to = options.to ?? canary?.to ?? patchTarget(store, template, null)?.number ?? null;
+    const version = to === null ? null : patchTarget(store, template, to);
+    if (version === null || version.number === template.current) {
+      lock.release();
+      return null;
+    }
+    if (canary !== null && canary.to !== version.number) throw otherCanary(template, canary);
+    checkPatchedStacks(store, template, version.number);
+    const { policies, note, rollout } = options;
+    const run =
+      canary === null
+        ? PatchRun.begin(store, lock, template, version.number, { kind: 'patch', policies, note })
+        : PatchRun.resume(store, lock, { ...canary, policies: [...canary.policies, ...policies] });
+    return await orAbandon(run, () => rollOut(store, run, rollout, on, signal));
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
 }
 
-function finish(store: Store, record: PatchRecord, result: Partial<PatchRecord>): PatchRecord {
-  const done: PatchRecord = { ...record, ...result, state: 'done', endedMs: Date.now() };
-  store.tables.transaction(() => store.patches.put(done));
-  return done;
+export interface RollbackOptions {
+  /** The version; null: the one that was current before. */
+  readonly to: number | null;
+  readonly note: string;
+}
+
+/**
+ * Takes the envs that follow back. While canaries wait for a decision it takes those back, and nothing else. Null if
+ * there is nothing to go back to.
+ * @throws ByrefError as patchTemplate
+ */
+export async function rollBack(
+  store: Store,
+  template: TemplateRow,
+  { to, note }: RollbackOptions,
+): Promise<PatchRecord | null> {
+  const lock = takePatchLock(store.root, template);
+  try {
+    const canary = openCanary(store, template.id);
+    if (canary !== null && (to === null || to === template.current)) {
+      return await PatchRun.resume(store, lock, canary).undo(note || 'taken back by a command');
+    }
+    if (canary !== null) throw otherCanary(template, canary);
+    const version = rollbackTarget(store, template, to);
+    if (version === null || version.number === template.current) {
+      lock.release();
+      return null;
+    }
+    checkPatchedStacks(store, template, version.number);
+    const options = { kind: 'rollback', policies: [], note } as const;
+    const run = PatchRun.begin(store, lock, template, version.number, options);
+    return await orAbandon(run, () =>
+      rollOut(store, run, ALL_AT_ONCE, () => undefined, new AbortController().signal),
+    );
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+/** What went wrong before the current version moved leaves no env there; after that, the next command goes on. */
+async function orAbandon(run: PatchRun, work: () => Promise<PatchRecord>): Promise<PatchRecord> {
+  try {
+    return await work();
+  } catch (error) {
+    const { state } = run.record;
+    // What fails now fails for the same reason; the next command tries again.
+    if (state === 'rolling') await run.undo((error as Error).message).catch(() => undefined);
+    throw error;
+  }
+}
+
+function otherCanary({ name }: TemplateRow, { id, to }: PatchRecord): ByrefError {
+  const message = `patch ${id} has canaries of ${name}@${to}, and waits for a decision`;
+  const hint = `Go on with: byref patch ${name}. Or take them back with: byref rollback ${name}`;
+  return new ByrefError('busy', message, hint);
 }

@@ -75,12 +75,35 @@ export function pastVersions(store: Store, template: TemplateRow): number[] {
 }
 
 /** Patches and rollbacks that moved the template's current version, oldest first. */
-export function flipsOf(store: Store, templateId: number): PatchRecord[] {
-  const isFlip = ({ kind, state }: PatchRecord): boolean =>
-    (kind === 'patch' || kind === 'rollback') && (state === 'done' || state === 'acting');
+function flipsOf(store: Store, templateId: number): PatchRecord[] {
   return [...store.patches.all()]
-    .filter((record) => record.templateId === templateId && isFlip(record))
+    .filter((record) => record.templateId === templateId && record.all)
     .reverse();
+}
+
+/** The patches that a rollback to this version undoes, the last one first: those since it was last current. */
+export function undoneBy(store: Store, templateId: number, to: number): PatchRecord[] {
+  const undone: PatchRecord[] = [];
+  for (const record of flipsOf(store, templateId).reverse()) {
+    if (record.to === to) break;
+    if (record.kind === 'patch') undone.push(record);
+  }
+  return undone;
+}
+
+/** All patches to versions above this one, the last one first: what an env that goes there by itself leaves. */
+export function patchesAbove(store: Store, templateId: number, version: number): PatchRecord[] {
+  return [...store.patches.all()].filter(
+    (record) => record.templateId === templateId && record.kind === 'patch' && record.to > version,
+  );
+}
+
+/** The patch that has envs at a version which the others do not see yet, and waits for a decision; or null. */
+export function openCanary(store: Store, templateId: number): PatchRecord | null {
+  for (const record of store.patches.all()) {
+    if (record.templateId === templateId && record.state === 'canary') return record;
+  }
+  return null;
 }
 
 function wayTo(flips: readonly PatchRecord[]): number[] {

@@ -15,7 +15,7 @@ import type { EnvRow, StackEntry, TemplateRow, VersionRow } from '../codec/store
 import type { LayersChange } from '../fs/layers-change.ts';
 import type { Layers } from '../fs/ports.ts';
 import { Catalog } from './catalog.ts';
-import { checkStack } from './check-stack.ts';
+import { checkStack, type StackPart } from './check-stack.ts';
 import { EnvRows, type NewEnv } from './env-rows.ts';
 import { LayerCache, type StackRef } from './layer-cache.ts';
 import { ObjectFiles } from './objects.ts';
@@ -104,13 +104,17 @@ export class Store {
    */
   createEnv(env: NewEnv): EnvRow {
     const stack = this.envRows.stackOf(env.stack);
-    checkStack(
-      this.refs(env.name, stack).map((ref, i) => ({
-        template: stack[i]?.template ?? '',
-        layers: this.layers([ref]),
-      })),
-    );
+    this.checkStack(stack, this.refs(env.name, stack));
     return this.envRows.create(env, stack);
+  }
+
+  /** @throws ByrefError 'badInput' for templates that do not go together, at these versions */
+  checkStack(entries: readonly StackEntry[], stack: readonly StackRef[]): void {
+    const part = (ref: StackRef, i: number): StackPart => ({
+      template: entries[i]?.template ?? '',
+      layers: this.layers([ref]),
+    });
+    checkStack(stack.map(part));
   }
 
   /** By name, or by id. */

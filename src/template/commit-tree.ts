@@ -1,6 +1,7 @@
 /** Turns a tree into the rows of a template's next version: one transaction, the only moment it shows. */
 import { type Ino, type Name, type ObjectId, ROOT_INO } from '../base/ids.ts';
 import { isDir, isLnk, isReg } from '../base/mode.ts';
+import { matchesPath } from '../base/path-patterns.ts';
 import {
   DATA_NONE,
   DATA_OBJECT,
@@ -13,7 +14,7 @@ import { ABOVE_ROOT } from '../store/link-rows.ts';
 import type { Store } from '../store/store.ts';
 import { type OldRow, VersionRows } from '../store/version-rows.ts';
 import { sameInode } from './same-inode.ts';
-import { sharedPaths } from './shared-path.ts';
+
 import { sizeOf, type TreeNode } from './tree.ts';
 
 export interface NewVersion {
@@ -68,7 +69,7 @@ class TreeCommit {
       current: template.current || number,
     };
     this.rows = new VersionRows(store.tables, this.template.id, number);
-    this.isShared = sharedPaths(template.sharedPatterns);
+    this.isShared = matchesPath(template.sharedPatterns);
   }
 
   run(tree: TreeNode): CommittedVersion {

@@ -4,7 +4,7 @@ import { isDir } from '../base/mode.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import type { Layers } from '../fs/ports.ts';
 import type { Store } from '../store/store.ts';
-import { sameInode } from './same-inode.ts';
+import { sameForDiff } from './same-inode.ts';
 import { sortedEntries, versionLayers, walkBelow } from './walk-version.ts';
 
 /** Added, changed (content or attributes) or deleted. `path` is absolute, a binary string. */
@@ -70,11 +70,4 @@ function* subtree(
 
 function* below(layers: Layers, kind: 'A' | 'D', path: string, dir: Ino): Generator<Difference> {
   for (const entry of walkBelow(layers, dir, path)) yield { kind, path: entry.path };
-}
-
-/** A directory's times and links follow from changes that are listed by themselves. */
-function sameForDiff(was: InodeRecord, is: InodeRecord): boolean {
-  if (!isDir(was.mode) || !isDir(is.mode)) return was.ino === is.ino || sameInode(was, is);
-  const { mtime, mtimeNs, nlink } = is;
-  return sameInode({ ...was, mtime, mtimeNs, nlink }, is);
 }

@@ -1,3 +1,4 @@
+import { isDir } from '../base/mode.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 
 const COMPARED = [
@@ -21,6 +22,13 @@ const COMPARED = [
  */
 export function sameInode(a: InodeRecord, b: InodeRecord): boolean {
   return COMPARED.every((field) => a[field] === b[field]) && sameXattrs(a.xattrs, b.xattrs);
+}
+
+/** What a list of differences need not say: a directory's times and links follow from what is listed by itself. */
+export function sameForDiff(was: InodeRecord, is: InodeRecord): boolean {
+  if (!isDir(was.mode) || !isDir(is.mode)) return was.ino === is.ino || sameInode(was, is);
+  const { mtime, mtimeNs, nlink } = is;
+  return sameInode({ ...was, mtime, mtimeNs, nlink }, is);
 }
 
 function sameXattrs(a: InodeRecord['xattrs'], b: InodeRecord['xattrs']): boolean {

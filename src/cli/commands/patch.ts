@@ -1,28 +1,194 @@
 import type { Command } from 'commander';
-import { moveCurrent } from '../../patch/patch.ts';
+import { ByrefError } from '../../base/error.ts';
+import { EXIT } from '../../base/exit-codes.ts';
+import type { PatchRecord, Policy, PolicyAction } from '../../codec/patch-record.ts';
+import type { HealthCheck } from '../../patch/health.ts';
+import { patchTemplate } from '../../patch/patch.ts';
+import { planPatch } from '../../patch/plan.ts';
+import { checkPolicy, policyOf } from '../../patch/policy.ts';
+import type { Rollout, RolloutEvent } from '../../patch/rollout.ts';
 import { needTemplate, patchTarget } from '../../patch/target.ts';
-import { contextOf, define } from '../command.ts';
+import type { Store, TemplateRow } from '../../store/store.ts';
+import { type Context, contextOf, define } from '../command.ts';
+import { parseDuration } from '../durations.ts';
 import { parseCount } from '../numbers.ts';
+import { describePatch } from '../patch-text.ts';
+import { printPlan } from '../plan-text.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
+import { parseCanary, parseStages } from '../waves.ts';
 
 interface Options {
   readonly to?: number;
+  readonly check?: boolean;
+  readonly canary?: string[];
+  readonly stages?: string;
+  readonly wait: number;
+  readonly health?: string;
+  readonly healthOn: string;
+  readonly healthTimeout: number;
+  readonly healthRetries: number;
+  readonly healthInterval: number;
+  readonly note: string;
 }
 
+const WAIT_MS = 0;
+const HEALTH_TIMEOUT_MS = 30_000;
+const HEALTH_RETRIES = 2;
+const HEALTH_INTERVAL_MS = 1_000;
+
 export default function build(): Command {
+  // In the order of the command line: of several that match, the last one counts.
+  const policies: Policy[] = [];
+  const collect = (action: PolicyAction) => (pattern: string) => {
+    policies.push(checkPolicy({ pattern, action }));
+    return pattern;
+  };
   return define(
     'patch <template>',
     'Take all envs that follow a template to another version of it.',
   )
     .option('--to <version>', 'the version (the newest staged one)', parseCount)
+    .option(
+      '--check',
+      'say what it would do and meet, and change nothing; exit code 11 if there is something to do',
+    )
+    .option('--keep <pattern>', 'paths where an env’s own file stays (all)', collect('keep'))
+    .option('--take <pattern>', 'paths where it is set aside', collect('take'))
+    .option(
+      '--merge <pattern>',
+      'paths where it is merged with the change; on a conflict it stays',
+      collect('merge'),
+    )
+    .option(
+      '--canary <env...>',
+      'these envs first, or a part of them as 10%; without --health, only these',
+    )
+    .option('--stages <sizes>', 'in waves, as 1,10%,100%')
+    .option('--wait <time>', 'after each wave, as 30s', parseDuration, WAIT_MS)
+    .option(
+      '--health <command>',
+      'decides after each wave: 0 goes on, anything else takes all back',
+    )
+    .option(
+      '--health-on <place>',
+      'run it in each env, or on the host with its name in BYREF_ENV',
+      'env',
+    )
+    .option('--health-timeout <time>', 'of one try', parseDuration, HEALTH_TIMEOUT_MS)
+    .option('--health-retries <n>', 'tries after the first one', Number, HEALTH_RETRIES)
+    .option('--health-interval <time>', 'between two tries', parseDuration, HEALTH_INTERVAL_MS)
+    .option('--note <text>', 'what to remember of it', '')
     .action(async (name: string, options: Options) => {
       const context = contextOf(options);
-      await withStore(context, 'write', async (store) => {
+      const rollout = rolloutOf(options);
+      if (options.check) {
+        await withStore(context, 'read', (store) => check(context, store, name, options, policies));
+        return;
+      }
+      const record = await withStore(context, 'write', (store) => {
         const template = needTemplate(store, name);
-        const version = patchTarget(store, template, options.to ?? null);
-        if (version === null || version.number === template.current) return;
-        printJson(await moveCurrent(store, template, version, { kind: 'patch' }));
+        const { to = null, note } = options;
+        const wanted = { to, policies, note, rollout };
+        return patchTemplate(store, template, wanted, eventPrinter(context), interruption());
       });
+      report(context, name, record);
     });
+}
+
+async function check(
+  context: Context,
+  store: Store,
+  name: string,
+  { to }: Options,
+  policies: readonly Policy[],
+): Promise<void> {
+  const template = needTemplate(store, name);
+  const version = patchTarget(store, template, to ?? null);
+  if (version === null || version.number === template.current) {
+    if (context.json) printJson(null);
+    else process.stdout.write(`${nothingToDo(template)}\n`);
+    return;
+  }
+  const plan = await planPatch(store, template, version, policyOf(policies));
+  if (context.json) printJson(plan);
+  else printPlan(plan);
+  process.exitCode = EXIT.pending;
+}
+
+const nothingToDo = ({ name, current }: Pick<TemplateRow, 'name' | 'current'>): string =>
+  `${name}: nothing to do: ${current} is current, and nothing newer is staged`;
+
+function report(context: Context, name: string, record: PatchRecord | null): void {
+  if (context.json) printJson(record);
+  else if (record === null) process.stdout.write(`${name}: nothing to do\n`);
+  else process.stdout.write(`${describePatch(record)}\n`);
+  const failed = record?.envs.some(({ outcome }) => outcome === 'failed') ?? false;
+  if (record?.state === 'undone') process.exitCode = EXIT.unhealthy;
+  else if (failed) process.exitCode = EXIT.error;
+}
+
+function rolloutOf(options: Options): Rollout {
+  const { canary, stages, wait, health } = options;
+  if (canary !== undefined && stages !== undefined) {
+    throw new ByrefError('usage', '--canary and --stages exclude each other', 'use one of them');
+  }
+  if (health !== undefined && canary === undefined && stages === undefined) {
+    const hint = 'add --canary or --stages: they say which envs it is tried in first';
+    throw new ByrefError('usage', '--health needs envs to try the version in', hint);
+  }
+  const waves =
+    canary !== undefined ? [parseCanary(canary)] : stages === undefined ? [] : parseStages(stages);
+  const afterwards = canary !== undefined && health === undefined ? 'hold' : 'all';
+  return { waves, afterwards, waitMs: wait, health: healthOf(options) };
+}
+
+function healthOf(options: Options): HealthCheck | null {
+  const { health, healthOn: on } = options;
+  if (on !== 'env' && on !== 'host') {
+    throw new ByrefError('usage', `no such place: ${on}`, 'use --health-on env or host');
+  }
+  if (health === undefined) return null;
+  const { healthTimeout, healthRetries, healthInterval } = options;
+  if (!Number.isSafeInteger(healthRetries) || healthRetries < 0) {
+    throw new ByrefError('usage', '--health-retries is no count', 'give a whole number');
+  }
+  return {
+    command: health,
+    on,
+    timeoutMs: healthTimeout,
+    retries: healthRetries,
+    intervalMs: healthInterval,
+  };
+}
+
+/** On stderr, as it happens: a rollout may take long. */
+function eventPrinter({ json }: Context): (event: RolloutEvent) => void {
+  if (json) return () => undefined;
+  return (event) => process.stderr.write(`${eventText(event)}\n`);
+}
+
+function eventText(event: RolloutEvent): string {
+  switch (event.what) {
+    case 'wave':
+      return `${event.of} envs try it: ${event.envs.length > 8 ? `${event.envs.length} more` : event.envs.join(', ')}`;
+    case 'waiting':
+      return `waiting ${event.ms / 1000} s`;
+    case 'healthy':
+      return `healthy in ${event.results.length} envs`;
+    case 'unhealthy':
+      return `unhealthy in ${event.result.env}: ${event.result.how}; taking it back`;
+  }
+}
+
+/** Ctrl-C in a wait takes the waves back; a second one ends the command, and the next command does it. */
+function interruption(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      process.stderr.write('byref: interrupted, taking it back\n');
+      controller.abort();
+    });
+  }
+  return controller.signal;
 }

@@ -1,28 +1,35 @@
 import type { Command } from 'commander';
-import { moveCurrent } from '../../patch/patch.ts';
-import { needTemplate, rollbackTarget } from '../../patch/target.ts';
+import { EXIT } from '../../base/exit-codes.ts';
+import { rollBack } from '../../patch/patch.ts';
+import { needTemplate } from '../../patch/target.ts';
 import { contextOf, define } from '../command.ts';
 import { parseCount } from '../numbers.ts';
+import { describePatch } from '../patch-text.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
 interface Options {
   readonly to?: number;
+  readonly note: string;
 }
 
 export default function build(): Command {
   return define(
     'rollback <template>',
-    'Take all envs that follow a template to another version of it.',
+    'Take all envs that follow a template back to the version before, or canaries to the current one.',
   )
-    .option('--to <version>', 'the version (the newest staged one)', parseCount)
+    .option('--to <version>', 'the version (the one that was current before)', parseCount)
+    .option('--note <text>', 'what to remember of it', '')
     .action(async (name: string, options: Options) => {
       const context = contextOf(options);
-      await withStore(context, 'write', async (store) => {
-        const template = needTemplate(store, name);
-        const version = rollbackTarget(store, template, options.to ?? null);
-        if (version === null || version.number === template.current) return;
-        printJson(await moveCurrent(store, template, version, { kind: 'rollback' }));
-      });
+      const { to = null, note } = options;
+      const record = await withStore(context, 'write', (store) =>
+        rollBack(store, needTemplate(store, name), { to, note }),
+      );
+      if (context.json) printJson(record);
+      else if (record === null) {
+        process.stdout.write(`${name}: nothing to go back to\n`);
+      } else process.stdout.write(`${describePatch(record)}\n`);
+      if (record?.envs.some(({ outcome }) => outcome === 'failed')) process.exitCode = EXIT.error;
     });
 }

@@ -1,23 +1,62 @@
 import type { Command } from 'commander';
 import { type Name, nameToText } from '../../base/ids.ts';
-import { diffVersions } from '../../template/diff.ts';
+import type { Store } from '../../store/store.ts';
+import { type Difference, diffVersions } from '../../template/diff.ts';
+import { contentDiff } from '../../template/diff-content.ts';
+import { versionLayers } from '../../template/walk-version.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
+interface Options {
+  readonly content?: boolean;
+}
+
+/** One difference; the names are those of --json. `content` only with --content. */
+interface Shown {
+  readonly kind: Difference['kind'];
+  readonly path: string;
+  readonly content?: string;
+}
+
 export default function build(): Command {
   return define(
-    'template diff <from> <to>',
-    'Show what was added (A), changed (C) and deleted (D) from one version to another.',
-  ).action(async (from: string, to: string, options: object) => {
-    const context = contextOf(options);
-    const differences = await withStore(context, 'read', (store) =>
-      Array.from(diffVersions(store, from, to), ({ kind, path }) => ({
-        kind,
-        path: nameToText(path as Name),
-      })),
+    'template diff <template> [a] [b]',
+    'Show what was added (A), changed (C) and deleted (D) from version A to B of a template (from the current one to the newest, unless told); or from NAME@A to NAME@B, of any two templates.',
+  )
+    .option('--content', 'and the differences of texts')
+    .action(
+      async (name: string, a: string | undefined, b: string | undefined, options: Options) => {
+        const context = contextOf(options);
+        const all = await withStore(context, 'read', (store) => {
+          const [from, to] = sides(store, name, a, b);
+          return differences(store, from, to, options.content ?? false);
+        });
+        if (context.json) printJson(all);
+        else for (const each of all) process.stdout.write(textOf(each));
+      },
     );
-    if (context.json) printJson(differences);
-    else process.stdout.write(differences.map(({ kind, path }) => `${kind} ${path}\n`).join(''));
+}
+
+/** `nginx`, `nginx 1`, `nginx 1 2`, or `nginx@1 other@2`. */
+function sides(
+  store: Store,
+  name: string,
+  a: string | undefined,
+  b: string | undefined,
+): [string, string] {
+  if (a !== undefined && b === undefined && !/^\d+$/.test(a)) return [name, a];
+  const { template } = store.catalog.resolve(name);
+  return [`${template.name}@${a ?? template.current}`, `${template.name}@${b ?? template.newest}`];
+}
+
+function differences(store: Store, from: string, to: string, content: boolean): Shown[] {
+  const [before, after] = [versionLayers(store, from), versionLayers(store, to)];
+  return Array.from(diffVersions(store, from, to), (difference) => {
+    const { kind, path } = difference;
+    const shown = { kind, path: nameToText(path as Name) };
+    return content ? { ...shown, content: contentDiff(store, before, after, difference) } : shown;
   });
 }
+
+const textOf = ({ kind, path, content = '' }: Shown): string => `${kind} ${path}\n${content}`;

@@ -1,0 +1,24 @@
+import type { Command } from 'commander';
+import { pinEnv } from '../../patch/pin.ts';
+import { needTemplate } from '../../patch/target.ts';
+import { contextOf, define } from '../command.ts';
+import { describePatch } from '../patch-text.ts';
+import { withStore } from '../session.ts';
+import { printJson } from '../table.ts';
+
+export default function build(): Command {
+  return define(
+    'follow <env> <template>',
+    'Let a pinned env see the current version of a template, now and from now on.',
+  ).action(async (envName: string, name: string, options: object) => {
+    const context = contextOf(options);
+    const record = await withStore(context, 'write', (store) =>
+      pinEnv(store, store.needEnv(envName), needTemplate(store, name), null),
+    );
+    if (context.json) printJson(record);
+    else
+      process.stdout.write(
+        record === null ? `${envName}: follows already\n` : `${describePatch(record)}\n`,
+      );
+  });
+}

@@ -1,0 +1,38 @@
+import type { Command } from 'commander';
+import { ByrefError } from '../../base/error.ts';
+import { pinEnv } from '../../patch/pin.ts';
+import { needTemplate } from '../../patch/target.ts';
+import { parseTemplateRef } from '../../store/names.ts';
+import { contextOf, define } from '../command.ts';
+import { describePatch } from '../patch-text.ts';
+import { withStore } from '../session.ts';
+import { printJson } from '../table.ts';
+
+export default function build(): Command {
+  return define(
+    'pin <env> <template>',
+    'Keep an env at NAME@VERSION of a template, whatever is patched; at the version it sees now if NAME alone is given.',
+  ).action(async (envName: string, ref: string, options: object) => {
+    const context = contextOf(options);
+    const { name, version } = parseTemplateRef(ref);
+    const record = await withStore(context, 'write', (store) => {
+      const row = store.needEnv(envName);
+      const template = needTemplate(store, name);
+      const seen = store.resolveStack(row).find(({ templateId }) => templateId === template.id);
+      const at = version ?? seen?.version;
+      if (at === undefined) {
+        throw new ByrefError(
+          'notFound',
+          `${row.name} has no template ${name}`,
+          `See byref info ${row.name}.`,
+        );
+      }
+      return pinEnv(store, row, template, at);
+    });
+    if (context.json) printJson(record);
+    else
+      process.stdout.write(
+        record === null ? `${envName}: pinned already\n` : `${describePatch(record)}\n`,
+      );
+  });
+}

@@ -1,0 +1,74 @@
+/** Patches in words, for people. */
+import type { EnvOutcome, PatchAct, PatchedEnv, PatchRecord } from '../codec/patch-record.ts';
+
+/** "nginx: 1 -> 2, done", and a line for each thing that is not as simple as that. */
+export function describePatch(record: PatchRecord): string {
+  const { kind, template, from, to, envs, note } = record;
+  const lines = [`${template}: ${kind} ${from} -> ${to}, ${stateText(record)}`];
+  lines.push(`  ${envCounts(envs) || 'no env follows it'}`);
+  for (const env of envs) lines.push(...troubles(env));
+  if (note !== '') lines.push(...note.split('\n').map((line) => `  ${line}`));
+  return lines.join('\n');
+}
+
+function stateText({ id, state, template }: PatchRecord): string {
+  switch (state) {
+    case 'canary':
+      return `waiting: byref patch ${template} takes it to all, byref rollback ${template} takes it back`;
+    case 'undone':
+      return 'taken back';
+    case 'done':
+      return `done (${id})`;
+    case 'rolling':
+    case 'acting':
+      return 'under way';
+  }
+}
+
+const OUTCOMES: Readonly<Record<EnvOutcome, (count: number) => string>> = {
+  flipped: (n) => `${envsText(n)} ${n === 1 ? 'sees' : 'see'} it now`,
+  stopped: (n) => `${envsText(n)} when next mounted`,
+  dead: (n) => `${envsText(n)} without a driver: unmount and mount ${n === 1 ? 'it' : 'them'}`,
+  failed: (n) => `${envsText(n)} failed`,
+};
+
+const envsText = (count: number): string => `${count} ${count === 1 ? 'env' : 'envs'}`;
+
+function envCounts(envs: readonly PatchedEnv[]): string {
+  const parts = (['flipped', 'stopped', 'dead', 'failed'] as const).flatMap((outcome) => {
+    const count = envs.filter((env) => env.outcome === outcome).length;
+    return count === 0 ? [] : [OUTCOMES[outcome](count)];
+  });
+  return parts.join(', ');
+}
+
+function troubles({ name, own, removed, keptDirs, acts, error, outcome }: PatchedEnv): string[] {
+  const lines: string[] = [];
+  if (error !== null) lines.push(`  ${name}: failed: ${error}`);
+  else if (outcome === 'dead') lines.push(`  ${name}: has no driver`);
+  const kept = [
+    own > 0 ? `${own} changed ${own === 1 ? 'name is' : 'names are'} its own` : '',
+    removed > 0 ? `${removed} it has removed` : '',
+    keptDirs > 0 ? `${keptDirs} directories stay for what it has in them` : '',
+  ].filter((part) => part !== '');
+  if (kept.length > 0) lines.push(`  ${name}: ${kept.join(', ')}`);
+  for (const act of acts) lines.push(`  ${name}: ${act.path}: ${actText(act)}`);
+  return lines;
+}
+
+export function actText({ what, why, done }: PatchAct): string {
+  if (!done)
+    return `to be ${what === 'taken' ? 'set aside' : what}${why === undefined ? '' : ` (${why})`}`;
+  switch (what) {
+    case 'taken':
+      return 'set aside, the template’s shows';
+    case 'merged':
+      return 'merged; its own is set aside';
+    case 'conflict':
+      return `stays its own: ${why ?? 'conflict'}`;
+    case 'restored':
+      return 'put back';
+    case 'changed':
+      return 'not put back: the env has changed it since';
+  }
+}

@@ -1,0 +1,29 @@
+import { ByrefError } from '../base/error.ts';
+import type { WaveSize } from '../patch/rollout.ts';
+
+/** "10%" or "3". @throws ByrefError 'usage' */
+function parseSize(text: string): WaveSize {
+  const [, number, percent] = /^(\d+)(%?)$/.exec(text) ?? [];
+  const value = Number(number);
+  const fits = number !== undefined && value > 0 && (percent === '' || value <= 100);
+  if (fits) return percent === '%' ? { percent: value } : { count: value };
+  throw new ByrefError(
+    'usage',
+    `"${text}" is no part of the envs`,
+    'write a number, as 3, or a part, as 10%',
+  );
+}
+
+/** What --canary takes: envs by name, or one part. */
+export function parseCanary(words: readonly string[]): WaveSize {
+  const [first = ''] = words;
+  return words.length === 1 && first.endsWith('%') ? parseSize(first) : { envs: words };
+}
+
+/** What --stages takes: "1,10%,100%". The last one, of all, is the patch itself, and is left out. */
+export function parseStages(text: string): WaveSize[] {
+  const sizes = text.split(',').map((part) => parseSize(part.trim()));
+  const last = sizes.at(-1);
+  if (last !== undefined && 'percent' in last && last.percent === 100) sizes.pop();
+  return sizes;
+}

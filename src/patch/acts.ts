@@ -1,0 +1,180 @@
+/** What a patch is to do to the own files of envs: planned before its commit, kept in its record, told to drivers. */
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import { EBUSY, ENOENT } from '../base/errno.ts';
+import { type Ino, type Name, nameToText } from '../base/ids.ts';
+import { isDir, isReg } from '../base/mode.ts';
+import { DATA_NONE, DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
+import type { PatchAct, PatchRecord, SeenFile } from '../codec/patch-record.ts';
+import type { EnvAct, EnvActResult } from '../fs/set-aside.ts';
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../native/binding.ts';
+import { dirPath } from '../store/dir-path.ts';
+import { type EnvRow, envDir, type Store } from '../store/store.ts';
+import { type MetName, meets, openView, privateFile, sha256 } from './meets.ts';
+import { type Merge, mergeTexts } from './merge.ts';
+import type { EnvMove } from './moves.ts';
+import type { PolicyOf } from './policy.ts';
+
+const NOBODY: ReadonlySet<number> = new Set();
+const EMPTY_FILE = '/dev/null';
+
+/** Plans what the policies say for one env; writes merges into its directory. Nothing else is changed. */
+export async function planActs(
+  store: Store,
+  { row, change }: EnvMove,
+  patch: number,
+  policy: PolicyOf,
+): Promise<PatchAct[]> {
+  const view = await openView(store, row);
+  if (view === null) return [];
+  const acts: PatchAct[] = [];
+  try {
+    for await (const met of meets(store, row, view, change, NOBODY)) {
+      const act = await planAct(store, row, met, policy, `merge.${patch}.${acts.length}`);
+      if (act !== null) acts.push(act);
+    }
+  } finally {
+    await view.close();
+  }
+  return acts;
+}
+
+async function planAct(
+  store: Store,
+  row: EnvRow,
+  { change, state, own }: MetName,
+  policy: PolicyOf,
+  file: string,
+): Promise<PatchAct | null> {
+  if (own === null || state === 'clean' || isDir(own.mode)) return null;
+  const parent = dirPath(store.tables, change.dir);
+  if (parent === null) return null;
+  const action = policy(`${Buffer.from(parent, 'utf8').toString('latin1')}/${change.name}`);
+  const { dir, name } = change;
+  const base = { path: `${parent}/${nameToText(name)}`, dir, name, ino: own.ino, done: false };
+  if (action === 'take') return { ...base, what: 'taken' };
+  if (action !== 'merge' || state === 'equal') return null;
+  const seen = seenFile(privateFile(store, row, own.ino));
+  const merge = await mergeOf(store, row, own, change.was, change.is);
+  if ('conflict' in merge) return { ...base, what: 'conflict', why: merge.conflict, done: true };
+  const target = path.join(envDir(store.root, row.id), file);
+  writeDurably(target, merge.text);
+  const merged = { ino: 0, sha256: await sha256(target) };
+  return { ...base, what: 'merged', file, merged, ...(seen === null ? {} : { seen }) };
+}
+
+async function mergeOf(
+  store: Store,
+  row: EnvRow,
+  own: InodeRecord,
+  was: InodeRecord | null,
+  is: InodeRecord | null,
+): Promise<Merge> {
+  if (was === null) return { conflict: 'the template did not have it before' };
+  if (is === null) return { conflict: 'the template has it no more' };
+  if (![own, was, is].every(({ mode }) => isReg(mode)))
+    return { conflict: 'it is no regular file' };
+  if (own.data !== DATA_PRIVATE) return { conflict: 'the env changed only its attributes' };
+  if (own.nlink > 1) return { conflict: 'the env has it under several names' };
+  const ours = privateFile(store, row, own.ino);
+  return mergeTexts(ours, contentOf(store, was), contentOf(store, is));
+}
+
+const contentOf = (store: Store, { data, object }: InodeRecord): string =>
+  data === DATA_NONE || object === '' ? EMPTY_FILE : store.objects.path(object);
+
+/** On disk before anything names it. */
+function writeDurably(file: string, bytes: Buffer): void {
+  const fd = openSync(file, 'w', 0o600);
+  writeSync(fd, bytes);
+  fsyncSync(fd);
+  closeSync(fd);
+}
+
+const stat = new Float64Array(STAT_SLOTS);
+
+function seenFile(file: string): SeenFile | null {
+  if (native.statAt(AT_FDCWD, file, stat, AT_SYMLINK_NOFOLLOW) < 0) return null;
+  return {
+    size: stat[STAT.size]!,
+    mtime: stat[STAT.mtime]!,
+    mtimeNs: stat[STAT.mtimeNs]!,
+    ctime: stat[STAT.ctime]!,
+    ctimeNs: stat[STAT.ctimeNs]!,
+  };
+}
+
+/**
+ * What a rollback is to put back in an env: all that these patches set aside there, the last one first. A merge that
+ * the env has changed since stays, and so does any file that it has made under the name.
+ */
+export async function planRestores(
+  store: Store,
+  row: EnvRow,
+  undone: readonly PatchRecord[],
+): Promise<PatchAct[]> {
+  const acts: PatchAct[] = [];
+  for (const record of undone) {
+    const env = record.envs.find(({ id }) => id === row.id);
+    for (const act of env?.acts ?? []) {
+      if (act.done && (act.what === 'taken' || act.what === 'merged')) {
+        acts.push(await planRestore(store, row, act, record.id));
+      }
+    }
+  }
+  return acts;
+}
+
+async function planRestore(
+  store: Store,
+  row: EnvRow,
+  { path: shown, dir, name, ino, merged }: PatchAct,
+  patch: number,
+): Promise<PatchAct> {
+  const base = { path: shown, dir, name, ino, patch, ...(merged === undefined ? {} : { merged }) };
+  if (merged === undefined) return { ...base, what: 'restored', done: false };
+  const file = privateFile(store, row, merged.ino as Ino);
+  const seen = seenFile(file);
+  const same = seen !== null && (await sha256(file)) === merged.sha256;
+  if (!same) return { ...base, what: 'changed', done: true };
+  return { ...base, what: 'restored', seen, done: false };
+}
+
+/** The acts that are still to be made, as a driver takes them. */
+export function toMake(acts: readonly PatchAct[], patch: number): EnvAct[] {
+  return acts.filter(({ done }) => !done).map((act) => envAct(act, patch));
+}
+
+function envAct(act: PatchAct, patch: number): EnvAct {
+  const place = { dir: act.dir as Ino, name: act.name as Name };
+  const seen = act.seen ?? null;
+  if (act.what === 'restored') {
+    const ino = (act.merged?.ino ?? 0) as Ino | 0;
+    return { ...place, what: 'restore', patch: act.patch ?? patch, ino, file: null, seen };
+  }
+  const what = act.what === 'merged' ? 'replace' : 'take';
+  return { ...place, what, patch, ino: act.ino as Ino, file: act.file ?? null, seen };
+}
+
+/** The acts with what came of those that were made; `results` are of toMake(), in its order. */
+export function made(acts: readonly PatchAct[], results: readonly EnvActResult[]): PatchAct[] {
+  let next = 0;
+  return acts.map((act) => {
+    if (act.done) return act;
+    const result = results[next++];
+    return result === undefined ? act : outcomeOf(act, result);
+  });
+}
+
+function outcomeOf(act: PatchAct, { error, ino }: EnvActResult): PatchAct {
+  const { file: _file, seen: _seen, ...kept } = act;
+  if (error === 0) {
+    const merged = act.what === 'merged' && act.merged ? { ...act.merged, ino } : act.merged;
+    return { ...kept, ...(merged === undefined ? {} : { merged }), done: true };
+  }
+  if (error === -EBUSY || error === -ENOENT) {
+    const what = act.what === 'restored' ? 'changed' : 'conflict';
+    return { ...kept, what, why: 'the env has changed it meanwhile', done: true };
+  }
+  return { ...act, why: `errno ${-error}` };
+}

@@ -1,0 +1,144 @@
+/** What a patch meets in an env: for each name that it changes, whether the env has something of its own there. */
+
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import type { Ino } from '../base/ids.ts';
+import { isDir, isLnk, isReg, S_IFMT } from '../base/mode.ts';
+import { DATA_OBJECT, DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
+import { PRIVATE_DIR, privateName } from '../delta/layout.ts';
+import { type DeltaView, readDelta } from '../delta/read-delta.ts';
+import { kindOf, type LayersChange, type NameChange } from '../fs/layers-change.ts';
+import { type EnvRow, envDir, type Store } from '../store/store.ts';
+
+/** clean: the env sees the new version. in-use: so it does, but a process has the old file open or mapped. */
+export type MeetState = 'clean' | 'private' | 'equal' | 'deleted' | 'type-changed' | 'in-use';
+
+export interface MetName {
+  readonly change: NameChange;
+  readonly state: MeetState;
+  /** The env's own inode under the name, where it has one. */
+  readonly own: InodeRecord | null;
+}
+
+/** True if the env never wrote anything: then every name is clean or in use. */
+export function isUntouched(store: Store, row: EnvRow): boolean {
+  const directory = envDir(store.root, row.id);
+  return !existsSync(directory);
+}
+
+/** Opens the env's changes for reading, mounted or not; null if it has none. The caller closes it. */
+export async function openView(store: Store, row: EnvRow): Promise<DeltaView | null> {
+  return isUntouched(store, row) ? null : readDelta(envDir(store.root, row.id));
+}
+
+/** @param inUse inodes that processes in the env have open or mapped */
+export async function* meets(
+  store: Store,
+  row: EnvRow,
+  view: DeltaView | null,
+  change: LayersChange,
+  inUse: ReadonlySet<number>,
+): AsyncGenerator<MetName> {
+  const kept = view === null ? new Set<Ino>() : keptDirs(view, change);
+  for (const names of change.byDir.values()) {
+    for (const each of names.values()) {
+      const own = view?.name(each.dir, each.name) ?? null;
+      if (own === null) yield { change: each, state: templateState(each, kept, inUse), own: null };
+      else if (own.ino === 0) yield { change: each, state: 'deleted', own: null };
+      else yield await ownState(store, row, each, view?.inode(own.ino) ?? null, own);
+    }
+  }
+}
+
+function templateState(
+  { was, is }: NameChange,
+  kept: ReadonlySet<Ino>,
+  inUse: ReadonlySet<number>,
+): MeetState {
+  if (was === null) return 'clean';
+  if (kept.has(was.ino)) return is === null ? 'private' : 'type-changed';
+  const changes = is === null || was.ino !== is.ino;
+  return changes && inUse.has(was.ino) ? 'in-use' : 'clean';
+}
+
+async function ownState(
+  store: Store,
+  row: EnvRow,
+  change: NameChange,
+  own: InodeRecord | null,
+  name: { readonly ino: Ino | 0; readonly type: number },
+): Promise<MetName> {
+  const { was, is } = change;
+  // A template's directory that the env keeps, or moved and moved back: it follows.
+  if (name.ino === was?.ino && name.ino === is?.ino) return { change, state: 'clean', own };
+  if (is !== null && name.type !== (is.mode & S_IFMT))
+    return { change, state: 'type-changed', own };
+  const equal = own !== null && is !== null && (await isEqual(store, row, own, is));
+  return { change, state: equal ? 'equal' : 'private', own };
+}
+
+/** Directories that go, and stay in this env because it has something of its own in them. */
+function keptDirs(view: DeltaView, change: LayersChange): Set<Ino> {
+  const kept = new Set<Ino>();
+  for (const [ino, gone] of change.goneDirs) {
+    if (kept.has(ino) || !hasOwn(view, ino)) continue;
+    // And those above it, as far as they go too.
+    for (let at: NameChange | undefined = gone; at?.was; at = change.goneDirs.get(at.dir)) {
+      kept.add(at.was.ino);
+    }
+  }
+  return kept;
+}
+
+const BATCH = 256;
+
+function hasOwn(view: DeltaView, dir: Ino): boolean {
+  for (let after = 0; ; ) {
+    const page = view.list(dir, after, BATCH);
+    if (page.some(({ ino }) => ino !== 0)) return true;
+    if (page.length < BATCH) return false;
+    after = page.at(-1)?.cookie ?? after;
+  }
+}
+
+/** Same bytes (or target): what the env changed, the new version has, too. */
+async function isEqual(
+  store: Store,
+  row: EnvRow,
+  own: InodeRecord,
+  is: InodeRecord,
+): Promise<boolean> {
+  if (isLnk(own.mode)) return own.target === is.target;
+  if (isDir(own.mode) || !isReg(own.mode)) return own.mode === is.mode && own.rdev === is.rdev;
+  if (own.data === DATA_OBJECT) return own.object === is.object;
+  const file = privateFile(store, row, own.ino);
+  const size = statSync(file, { throwIfNoEntry: false })?.size ?? -1;
+  if (own.data !== DATA_PRIVATE || size !== is.size) return false;
+  return size === 0 || (await sha256(file)) === is.object;
+}
+
+export const privateFile = (store: Store, row: EnvRow, ino: Ino): string =>
+  path.join(envDir(store.root, row.id), PRIVATE_DIR, privateName(ino));
+
+/** In hex. Rejects if the file can't be read. */
+export async function sha256(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file), hash);
+  return hash.digest('hex');
+}
+
+/** How many names a patch changes, and how, as far as templates are concerned. */
+export function changeCounts(
+  change: LayersChange,
+): Record<'added' | 'changed' | 'removed', number> {
+  const changed = change.of('replaced').length + change.of('kept').length;
+  return { added: change.of('added').length, changed, removed: change.of('removed').length };
+}
+
+/** A: added, C: changed, D: removed. */
+export const letterOf = (change: NameChange): 'A' | 'C' | 'D' => {
+  const kind = kindOf(change);
+  return kind === 'added' ? 'A' : kind === 'removed' ? 'D' : 'C';
+};

@@ -1,0 +1,41 @@
+/** `byref pin` and `byref follow`: one env stays at a version of a template, or goes with the others. */
+import { ByrefError } from '../base/error.ts';
+import type { PatchRecord } from '../codec/patch-record.ts';
+import type { EnvRow, Store, TemplateRow } from '../store/store.ts';
+import { entryOf } from './followers.ts';
+import { takePatchLock } from './lock.ts';
+import { withVersion } from './moves.ts';
+import { PatchRun } from './run.ts';
+import { needVersion } from './target.ts';
+
+/**
+ * @param version to stay at, or null: to follow the template's current one
+ * @returns null if it is so already
+ * @throws ByrefError 'notFound' for an env without the template, or a version that does not exist; 'locked', 'badInput'
+ */
+export async function pinEnv(
+  store: Store,
+  row: EnvRow,
+  template: TemplateRow,
+  version: number | null,
+): Promise<PatchRecord | null> {
+  const entry = entryOf(row, template.id);
+  if (entry === undefined) {
+    const message = `${row.name} has no template ${template.name}`;
+    throw new ByrefError('notFound', message, `See byref info ${row.name}.`);
+  }
+  const to = version === null ? template.current : needVersion(store, template, version).number;
+  if (entry.pinned === version && entry.canary === null) return null;
+  const stack = store.resolveStack(row);
+  store.checkStack(row.stack, withVersion(stack, template.id, to));
+  const from = stack.find(({ templateId }) => templateId === template.id)?.version ?? to;
+  const kind = version === null ? 'follow' : 'pin';
+  const lock = takePatchLock(store.root, template);
+  try {
+    const run = PatchRun.begin(store, lock, template, to, { kind, from, policies: [], note: '' });
+    return await run.moveOne(row, { pinned: version, canary: null });
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}

@@ -1,0 +1,156 @@
+/** `byref patch --check`: what a patch would do, and what it would meet in each env. Changes nothing. */
+import { type Ino, nameToText } from '../base/ids.ts';
+import type { PolicyAction } from '../codec/patch-record.ts';
+import { envStates, type State } from '../env/state.ts';
+import type { LayersChange, NameChange } from '../fs/layers-change.ts';
+import { dirPath } from '../store/dir-path.ts';
+import type { EnvRow, Store, TemplateRow, VersionRow } from '../store/store.ts';
+import { sameForDiff } from '../template/same-inode.ts';
+import { follows, usersOf } from './followers.ts';
+import { type FilesInUse, filesInUse } from './in-use.ts';
+import { letterOf, type MeetState, meets, openView } from './meets.ts';
+import { movesOf } from './moves.ts';
+import type { PolicyOf } from './policy.ts';
+
+export interface PlannedName {
+  /** Added, changed or removed in the template. */
+  readonly kind: 'A' | 'C' | 'D';
+  /** Absolute, as text. */
+  readonly path: string;
+}
+
+/** A changed name that an env does not simply follow. */
+export interface PlannedMeet extends PlannedName {
+  readonly state: Exclude<MeetState, 'clean'>;
+  /** What happens to the env's own file, where it has one. */
+  readonly action: PolicyAction | null;
+}
+
+export interface PlannedEnv {
+  readonly id: number;
+  readonly name: string;
+  readonly state: State;
+  /** The version that it sees now. */
+  readonly from: number;
+  /** Changed names, by what they meet. */
+  readonly counts: Readonly<Record<MeetState, number>>;
+  readonly names: readonly PlannedMeet[];
+}
+
+export interface PatchPlan {
+  readonly template: string;
+  readonly from: number;
+  readonly to: number;
+  readonly label: string;
+  readonly note: string;
+  readonly addedBytes: number;
+  readonly names: readonly PlannedName[];
+  /** Those that go along. */
+  readonly envs: readonly PlannedEnv[];
+  /** Those that stay where they are. */
+  readonly pinned: readonly { readonly name: string; readonly version: number }[];
+}
+
+/** @param policy as the patch would have it */
+export async function planPatch(
+  store: Store,
+  template: TemplateRow,
+  version: VersionRow,
+  policy: PolicyOf,
+): Promise<PatchPlan> {
+  const users = usersOf(store, template.id);
+  const rows = users.filter(follows).map(({ row }) => row);
+  const states = new Map((await envStates(store, rows)).map(({ row, state }) => [row.id, state]));
+  const paths = new Paths(store);
+  const inUse = filesInUse(store.root);
+  const envs: PlannedEnv[] = [];
+  for (const { row, change } of movesOf(store, rows, template.id, version.number)) {
+    const state = states.get(row.id) ?? 'stopped';
+    const from = versionOf(store, row, template.id);
+    envs.push({ ...(await planEnv(store, row, change, { policy, paths, inUse })), state, from });
+  }
+  return {
+    template: template.name,
+    from: template.current,
+    to: version.number,
+    label: version.label,
+    note: version.note,
+    addedBytes: version.addedBytes,
+    names: namesOf(store, template, version, paths),
+    envs,
+    pinned: users.flatMap(({ row, entry }) =>
+      entry.pinned === null ? [] : [{ name: row.name, version: entry.pinned }],
+    ),
+  };
+}
+
+interface PlanParts {
+  readonly policy: PolicyOf;
+  readonly paths: Paths;
+  readonly inUse: FilesInUse;
+}
+
+async function planEnv(
+  store: Store,
+  row: EnvRow,
+  change: LayersChange,
+  { policy, paths, inUse }: PlanParts,
+): Promise<Omit<PlannedEnv, 'state' | 'from'>> {
+  const counts = { clean: 0, private: 0, equal: 0, deleted: 0, 'type-changed': 0, 'in-use': 0 };
+  const names: PlannedMeet[] = [];
+  const used = new Set(inUse.get(row.id)?.keys() ?? []);
+  const view = await openView(store, row);
+  try {
+    for await (const { change: each, state, own } of meets(store, row, view, change, used)) {
+      counts[state]++;
+      if (state === 'clean') continue;
+      const path = paths.of(each);
+      const action = own === null ? null : policy(Buffer.from(path, 'utf8').toString('latin1'));
+      names.push({ kind: letterOf(each), path, state, action });
+    }
+  } finally {
+    await view?.close();
+  }
+  return { id: row.id, name: row.name, counts, names: names.sort(byPath) };
+}
+
+const versionOf = (store: Store, row: EnvRow, templateId: number): number =>
+  store.resolveStack(row).find((ref) => ref.templateId === templateId)?.version ?? 0;
+
+/** The template's own changes, whatever its envs have. */
+function namesOf(
+  store: Store,
+  template: TemplateRow,
+  version: VersionRow,
+  paths: Paths,
+): PlannedName[] {
+  const at = (number: number) => [{ templateId: template.id, version: number }];
+  const change = store.change(at(template.current), at(version.number));
+  const all: NameChange[] = [];
+  for (const names of change.byDir.values()) all.push(...names.values());
+  return all
+    .filter(({ was, is }) => was === null || is === null || !sameForDiff(was, is))
+    .map((each) => ({ kind: letterOf(each), path: paths.of(each) }))
+    .sort(byPath);
+}
+
+const byPath = (a: PlannedName, b: PlannedName): number => (a.path < b.path ? -1 : 1);
+
+/** Paths of directories, each looked up once. */
+class Paths {
+  private readonly store: Store;
+  private readonly dirs = new Map<Ino, string>();
+
+  constructor(store: Store) {
+    this.store = store;
+  }
+
+  of({ dir, name }: NameChange): string {
+    let path = this.dirs.get(dir);
+    if (path === undefined) {
+      path = dirPath(this.store.tables, dir) ?? '?';
+      this.dirs.set(dir, path);
+    }
+    return `${path}/${nameToText(name)}`;
+  }
+}

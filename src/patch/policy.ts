@@ -1,0 +1,18 @@
+import { ByrefError } from '../base/error.ts';
+import { matchesPath } from '../base/path-patterns.ts';
+import type { Policy, PolicyAction } from '../codec/patch-record.ts';
+
+/** What happens to an env's own copy of a file at a path (as binary string); `keep` unless a policy says otherwise. */
+export type PolicyOf = (path: string) => PolicyAction;
+
+export function policyOf(policies: readonly Policy[]): PolicyOf {
+  const tests = policies.map(({ pattern, action }) => ({ test: matchesPath([pattern]), action }));
+  return (path) => tests.findLast(({ test }) => test(path))?.action ?? 'keep';
+}
+
+/** @throws ByrefError 'usage' for a pattern that no path can match */
+export function checkPolicy(policy: Policy): Policy {
+  if (policy.pattern.startsWith('/')) return policy;
+  const message = `"${policy.pattern}" is no pattern of paths`;
+  throw new ByrefError('usage', message, 'Begin it with a slash: /etc/nginx, or /etc/*.conf');
+}

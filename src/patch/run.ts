@@ -1,0 +1,322 @@
+/**
+ * One patch or rollback, from its record to its end: waves of envs go to the version, the last one by moving the
+ * current version itself; or all that went go back.
+ *
+ * Crash windows. The record says `rolling` from before the first wave until the last: a command that finds it without
+ * its process takes the waves back. The transaction that moves the current version makes it `acting`: from then on it is
+ * finished, never taken back. Acts in envs are in the record before they are made, and can be made again.
+ */
+import { rmSync } from 'node:fs';
+import path from 'node:path';
+import { failpoint } from '../base/failpoints.ts';
+import type {
+  PatchAct,
+  PatchedEnv,
+  PatchKind,
+  PatchRecord,
+  PatchState,
+  Policy,
+} from '../codec/patch-record.ts';
+import type { EnvActs } from '../control/protocol.ts';
+import { type EnvRow, envDir, type Store, type TemplateRow } from '../store/store.ts';
+import { made, planActs, planRestores, toMake } from './acts.ts';
+import { author } from './author.ts';
+import { type FlipReport, flip, outcomes, refreshAll } from './flip.ts';
+import { type EntryChanges, entryOf, follows, usersOf, withEntry } from './followers.ts';
+import type { PatchLock } from './lock.ts';
+import { movesOf } from './moves.ts';
+import { policyOf } from './policy.ts';
+import { patchesAbove, undoneBy } from './target.ts';
+
+export interface RunOptions {
+  readonly kind: PatchKind;
+  /** What the envs see now; the template's current version if not given. */
+  readonly from?: number;
+  readonly policies: readonly Policy[];
+  readonly note: string;
+}
+
+/** How often an env that was mounted or unmounted just when it was to be worked on is tried again. */
+const ATTEMPTS = 5;
+
+export class PatchRun {
+  private readonly store: Store;
+  private readonly lock: PatchLock;
+  private current: PatchRecord;
+
+  private constructor(store: Store, lock: PatchLock, record: PatchRecord) {
+    this.store = store;
+    this.lock = lock;
+    this.current = record;
+  }
+
+  /** Begins a record, or takes up one; the lock is the run's from now on. The store is open for writing. */
+  static begin(
+    store: Store,
+    lock: PatchLock,
+    template: TemplateRow,
+    to: number,
+    options: RunOptions,
+  ): PatchRun {
+    const { kind, policies, note, from = template.current } = options;
+    const record = store.tables.transaction(() =>
+      store.patches.add({
+        kind,
+        templateId: template.id,
+        template: template.name,
+        from,
+        to,
+        state: 'rolling',
+        all: false,
+        startedMs: Date.now(),
+        endedMs: null,
+        by: author(),
+        policies,
+        envs: [],
+        note,
+      }),
+    );
+    failpoint('patch-begun');
+    return new PatchRun(store, lock, record);
+  }
+
+  static resume(store: Store, lock: PatchLock, record: PatchRecord): PatchRun {
+    return new PatchRun(store, lock, record);
+  }
+
+  get record(): PatchRecord {
+    return this.current;
+  }
+
+  /** Takes some envs there, while the others stay; those that do not follow any more are passed over. */
+  async advance(envs: readonly number[]): Promise<void> {
+    const { templateId, id: patch, to } = this.current;
+    const rows = this.followers().filter(({ id }) => envs.includes(id));
+    await this.move(rows, to, 'rolling', () => {
+      for (const row of rows) {
+        this.store.putEnv(withEntry(row, templateId, { canary: { version: to, patch } }));
+      }
+    });
+  }
+
+  /** Moves the current version, and with it all envs that follow. */
+  async complete(): Promise<PatchRecord> {
+    const { templateId, to } = this.current;
+    const rows = this.followers();
+    await this.move(rows, to, 'acting', () => {
+      const { catalog } = this.store;
+      const template = catalog.byId(templateId);
+      const version = catalog.version(templateId, to);
+      if (template === null || version === null)
+        throw new Error(`${this.current.template}@${to} is gone`);
+      catalog.put({ ...template, current: to });
+      catalog.putVersion(templateId, { ...version, staged: false });
+      for (const row of rows) {
+        if (entryOf(row, templateId)?.canary !== null) {
+          this.store.putEnv(withEntry(row, templateId, { canary: null }));
+        }
+      }
+      this.current = { ...this.current, all: true };
+    });
+    return this.end('done', '');
+  }
+
+  /** Takes one env there by another entry in its stack, whatever the others do. */
+  async moveOne(row: EnvRow, entry: EntryChanges): Promise<PatchRecord> {
+    const { templateId, to } = this.current;
+    await this.move([row], to, 'acting', () => {
+      this.store.putEnv(withEntry(row, templateId, entry));
+    });
+    return this.end('done', '');
+  }
+
+  /** Leaves it as it is: some envs are there, and a further command decides. */
+  hold(): PatchRecord {
+    return this.end('canary', '');
+  }
+
+  /** Takes back what went. @param why for the record */
+  async undo(why: string): Promise<PatchRecord> {
+    const { templateId, id } = this.current;
+    const rows = this.store.envs().filter((row) => entryOf(row, templateId)?.canary?.patch === id);
+    const envs = new Map(this.current.envs.map((env) => [env.id, env]));
+    const acts = new Map<number, PatchAct[]>();
+    for (const row of rows) {
+      const env = envs.get(row.id);
+      if (env !== undefined) acts.set(row.id, await planRestores(this.store, row, [this.current]));
+    }
+    const { from } = this.current;
+    const report = await flip(this.store, {
+      template: templateId,
+      version: from,
+      acts: this.told(acts),
+      commit: () => {
+        for (const row of rows) this.store.putEnv(withEntry(row, templateId, { canary: null }));
+        this.put({ ...this.current, note: why });
+      },
+    });
+    failpoint('patch-undone');
+    await this.act(rows, acts, report);
+    return this.end('undone', why);
+  }
+
+  /** After a crash behind the commit: what it left to do. */
+  async finish(): Promise<PatchRecord> {
+    const rows = this.current.envs.flatMap(({ id }) => this.store.env(id) ?? []);
+    const acts = new Map(this.current.envs.map((env) => [env.id, [...env.acts]]));
+    const report = await refreshAll(this.store, this.told(acts));
+    const done = await this.act(rows, acts, report);
+    this.current = { ...this.current, envs: this.merged(outcomes(this.store, rows, report), done) };
+    return this.end('done', this.current.note);
+  }
+
+  release(): void {
+    this.lock.release();
+  }
+
+  private followers(): EnvRow[] {
+    const { templateId } = this.current;
+    return usersOf(this.store, templateId)
+      .filter(follows)
+      .map(({ row }) => row);
+  }
+
+  private async move(
+    rows: readonly EnvRow[],
+    to: number,
+    state: PatchState,
+    commit: () => void,
+  ): Promise<void> {
+    const { templateId } = this.current;
+    const acts = await this.plan(rows, to);
+    const report = await flip(this.store, {
+      template: templateId,
+      version: to,
+      acts: this.told(acts),
+      commit: () => {
+        commit();
+        this.put({ ...this.current, state, envs: this.merged(planned(rows), acts) });
+      },
+    });
+    failpoint('patch-flipped');
+    const done = await this.act(rows, acts, report);
+    const envs = this.merged(outcomes(this.store, rows, report), done);
+    this.store.tables.transaction(() => this.put({ ...this.current, envs }));
+    failpoint('patch-recorded');
+  }
+
+  /** What is to be done in the envs, before anything is. */
+  private async plan(rows: readonly EnvRow[], to: number): Promise<Map<number, PatchAct[]>> {
+    const { kind, policies, id, templateId } = this.current;
+    const acts = new Map<number, PatchAct[]>();
+    if (kind !== 'patch') {
+      const undone =
+        kind === 'rollback'
+          ? undoneBy(this.store, templateId, to)
+          : patchesAbove(this.store, templateId, to);
+      const touched = new Set(
+        undone.flatMap(({ envs }) =>
+          envs.filter((env) => env.acts.length > 0).map((env) => env.id),
+        ),
+      );
+      for (const row of rows) {
+        if (touched.has(row.id)) acts.set(row.id, await planRestores(this.store, row, undone));
+      }
+      return acts;
+    }
+    if (!policies.some(({ action }) => action !== 'keep')) return acts;
+    const policy = policyOf(policies);
+    for (const move of movesOf(this.store, rows, templateId, to)) {
+      acts.set(move.row.id, await planActs(this.store, move, id, policy));
+    }
+    return acts;
+  }
+
+  private told(acts: ReadonlyMap<number, readonly PatchAct[]>): EnvActs[] {
+    return [...acts]
+      .map(([env, own]) => ({ env, acts: toMake(own, this.current.id) }))
+      .filter((each) => each.acts.length > 0);
+  }
+
+  /** What came of the acts: in mounted envs as the drivers say, in the others they are made now. */
+  private async act(
+    rows: readonly EnvRow[],
+    acts: ReadonlyMap<number, readonly PatchAct[]>,
+    report: FlipReport,
+  ): Promise<Map<number, PatchAct[]>> {
+    const done = new Map<number, PatchAct[]>();
+    for (const row of rows) {
+      const own = acts.get(row.id) ?? [];
+      const told = report.envs.get(row.id);
+      const results = told?.acts ?? (await this.actIn(row, own));
+      done.set(row.id, made(own, results));
+      for (const { file } of own) {
+        if (file !== undefined)
+          rmSync(path.join(envDir(this.store.root, row.id), file), { force: true });
+      }
+      failpoint('patch-acted');
+    }
+    return done;
+  }
+
+  private async actIn(row: EnvRow, acts: readonly PatchAct[]) {
+    const wanted = toMake(acts, this.current.id);
+    if (wanted.length === 0) return [];
+    const { actOffline } = await import('./offline.ts');
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      const results = await actOffline(this.store, row, wanted);
+      if (results !== null) return results;
+      // Mounted meanwhile, by somebody who had not seen the record: its driver makes them.
+      const report = await refreshAll(this.store, [{ env: row.id, acts: wanted }]);
+      const told = report.envs.get(row.id);
+      if (told !== undefined) return told.acts;
+    }
+    return [];
+  }
+
+  /** The envs of the record with newer outcomes, and with their acts. */
+  private merged(
+    envs: readonly PatchedEnv[],
+    acts: ReadonlyMap<number, readonly PatchAct[]>,
+  ): PatchedEnv[] {
+    const all = new Map(this.current.envs.map((env) => [env.id, env]));
+    for (const env of envs) {
+      const before = all.get(env.id);
+      // A canary went before: what was done to it then is its outcome, and nothing more is done to it.
+      const went =
+        before !== undefined && before.outcome === 'flipped' && env.outcome === 'flipped';
+      const own = acts.get(env.id) ?? [];
+      const kept = (before?.acts ?? []).filter(({ dir, name }) => {
+        return !own.some((act) => act.dir === dir && act.name === name);
+      });
+      all.set(env.id, { ...(went ? before : env), acts: [...kept, ...own] });
+    }
+    return [...all.values()];
+  }
+
+  private end(state: PatchState, note: string): PatchRecord {
+    const endedMs = state === 'canary' ? null : Date.now();
+    const ended = { ...this.current, state, endedMs, note: note || this.current.note };
+    this.store.tables.transaction(() => this.put(ended));
+    this.release();
+    return ended;
+  }
+
+  private put(record: PatchRecord): void {
+    this.store.patches.put(record);
+    this.current = record;
+  }
+}
+
+/** Envs of a move that is committed and not made yet. */
+const planned = (rows: readonly EnvRow[]): PatchedEnv[] =>
+  rows.map(({ id, name }) => ({
+    id,
+    name,
+    outcome: 'stopped',
+    own: 0,
+    removed: 0,
+    keptDirs: 0,
+    acts: [],
+    error: null,
+  }));

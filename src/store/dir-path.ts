@@ -1,0 +1,24 @@
+import { type Ino, nameToText, ROOT_INO } from '../base/ids.ts';
+import { decodeDirName } from '../codec/store-rows.ts';
+import { inoKey } from './keys.ts';
+import type { Tables } from './tables.ts';
+
+/** More components than a path of 4,096 bytes has: beyond it, the dictionary is a loop. */
+const DEPTH_MAX = 2048;
+
+/** The path of a template directory as text: "" for the root, "/usr/lib"; null if the store does not know it. */
+export function dirPath(tables: Tables, dir: Ino): string | null {
+  const parts: string[] = [];
+  for (let at = dir; at !== ROOT_INO; ) {
+    const row = tables.table('dirNames').get(inoKey(at));
+    if (row === undefined || parts.length > DEPTH_MAX) return null;
+    const { parent, name } = decodeDirName(row);
+    if (name === '') return null;
+    parts.push(nameToText(name));
+    at = parent as Ino;
+  }
+  return parts
+    .reverse()
+    .map((part) => `/${part}`)
+    .join('');
+}

@@ -17,7 +17,7 @@ module.exports = {
       comment: 'Envs are served while the control plane is down, upgraded or damaged.',
       severity: 'error',
       from: { path: '^src/(fs|fuse|fuse-native|delta|driver)/' },
-      to: { path: '^src/(template|env|cli|api|patch)/' },
+      to: { path: '^src/(template|env|cli|api|patch|gc|fsck)/' },
     },
     {
       name: 'base-is-a-leaf',

@@ -5,7 +5,8 @@ import type { EnvOutcome, PatchAct, PatchedEnv, PatchRecord } from '../codec/pat
 export function describePatch(record: PatchRecord): string {
   const { kind, template, from, to, envs, note } = record;
   const lines = [`${template}: ${kind} ${from} -> ${to}, ${stateText(record)}`];
-  lines.push(`  ${envCounts(envs) || 'no env follows it'}`);
+  if (record.state === 'undone') lines.push(`  ${envsText(envs.length)} had it`);
+  else lines.push(`  ${envCounts(envs) || 'no env follows it'}`);
   for (const env of envs) lines.push(...troubles(env));
   if (note !== '') lines.push(...note.split('\n').map((line) => `  ${line}`));
   return lines.join('\n');

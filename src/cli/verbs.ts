@@ -26,6 +26,9 @@ export const VERBS: readonly Verb[] = [
   verb('pin', 'keep an env at a version of a template'),
   verb('follow', 'let an env see the current version of a template'),
   verb('history', 'list patches, rollbacks and pins'),
+  verb('saved list', 'list files of an env that patches set aside', ['saved ls']),
+  verb('saved restore', 'put one of them back'),
+  verb('saved rm', 'give them up'),
   verb('stale', 'list processes that still use replaced files'),
   verb('create', 'make an env from one OS template and any app templates'),
   verb('mount', 'mount envs'),
@@ -35,6 +38,7 @@ export const VERBS: readonly Verb[] = [
   verb('diff', 'show what an env changed'),
   verb('df', 'show apparent, private and shared bytes per env'),
   verb('destroy', 'remove envs and all they hold', ['delete', 'rm']),
+  verb('gc', 'remove what nobody uses or can go back to'),
   verb('doctor', 'show what this machine can do'),
   verb('completion', 'print a completion script for a shell'),
 ];

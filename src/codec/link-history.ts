@@ -55,6 +55,13 @@ export function recordOfIno(buf: Buffer, ino: Ino): InodeRecord | null {
   return decodeHistory(buf).find(({ record }) => record?.ino === ino)?.record ?? null;
 }
 
+/** The row with exactly these changes, newest first. */
+export function encodeHistory(changes: readonly LinkChange[]): Buffer {
+  let row: Buffer | null = null;
+  for (const change of changes.toReversed()) row = prependChange(row, change);
+  return row ?? Buffer.of(HISTORY_VERSION);
+}
+
 /** The row with one more change, which must be newer than all it has; `before` null for a new row. */
 export function prependChange(before: Buffer | null, change: LinkChange): Buffer {
   const to = new ByteWriter().u8(HISTORY_VERSION).varint(change.version);

@@ -96,14 +96,25 @@ export interface FlipCounts {
   readonly keptDirs: number;
 }
 
+/** A version of a template, by its template's id. */
+export interface HeldVersion {
+  readonly templateId: number;
+  readonly version: number;
+}
+
+export interface HeldVersions {
+  readonly stacks: readonly { readonly env: number; readonly stack: readonly HeldVersion[] }[];
+  readonly gone: readonly GoneFile[];
+}
+
 /** A file or directory of an older version that the kernel still holds for some program. */
 export interface GoneFile {
   readonly env: number;
   readonly ino: number;
   /** Its bytes, or '' for what has none. */
   readonly object: string;
-  /** The versions that it was seen in, as `template@version` by ids. */
-  readonly stack: readonly { readonly templateId: number; readonly version: number }[];
+  /** The versions that it was seen in. */
+  readonly stack: readonly HeldVersion[];
 }
 
 export interface DriverStatus {
@@ -131,8 +142,8 @@ export type DriverVerbs = {
    * then, with all that this driver serves.
    */
   readonly refresh: Verb<RefreshRequest, readonly RefreshedEnv[]>;
-  /** What is in use of versions that its env does not see (any more). */
-  readonly gone: Verb<null, readonly GoneFile[]>;
+  /** What its envs see, and what is in use of versions that they do not see any more. */
+  readonly held: Verb<null, HeldVersions>;
   /** Answered as soon as the env is not served (any more): its delta is closed. */
   readonly closed: Verb<{ readonly env: number }, null>;
   /** Ends the process; refused (busy) while it serves a mount, unless forced. */

@@ -73,6 +73,11 @@ export class LiveEnv {
     return { env: row.id, flipped, ...outcome, error: null };
   }
 
+  /** The versions that it shows, from the moment on that its delta is open; null before. */
+  shown(): { env: number; stack: readonly StackRef[] } | null {
+    return this.parts === null ? null : { env: this.parts.row.id, stack: this.stack };
+  }
+
   /** What is in use of versions that it does not show any more. */
   gone(): GoneFile[] {
     const { served } = this;

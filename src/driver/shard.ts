@@ -62,7 +62,13 @@ export class Shard {
       mount: (request) => this.mount(request),
       prepare: (args, peer) => this.prepare(args, peer),
       refresh: (args, peer) => this.refresh(args, peer),
-      gone: () => [...this.live.values()].flatMap((live) => live.gone()),
+      held: () => {
+        const live = [...this.live.values()];
+        return {
+          stacks: live.flatMap((each) => each.shown() ?? []),
+          gone: live.flatMap((each) => each.gone()),
+        };
+      },
       closed: async ({ env }) => {
         await this.live.get(env)?.closed;
         return null;

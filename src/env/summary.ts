@@ -1,4 +1,4 @@
-import type { EnvRow, Store } from '../store/store.ts';
+import type { EnvRow, StackEntry, Store } from '../store/store.ts';
 import type { EnvState, State } from './state.ts';
 
 /** One env as `byref list` shows it; the names are those of --json. */
@@ -6,7 +6,7 @@ export interface EnvSummary {
   readonly id: number;
   readonly name: string;
   readonly state: State;
-  /** NAME, or NAME@VERSION where the env is pinned to a version. */
+  /** NAME, NAME@VERSION where the env is pinned to it, NAME@VERSION(canary) where it tries it out. */
   readonly os: string;
   readonly apps: readonly string[];
   readonly shard: number;
@@ -17,9 +17,7 @@ export interface EnvSummary {
 }
 
 export function summaryOf({ row, state, mount }: EnvState): EnvSummary {
-  const [os = '', ...apps] = row.stack.map(({ template, pinned }) =>
-    pinned === null ? template : `${template}@${pinned}`,
-  );
+  const [os = '', ...apps] = row.stack.map(refOf);
   return {
     id: row.id,
     name: row.name,
@@ -32,11 +30,18 @@ export function summaryOf({ row, state, mount }: EnvState): EnvSummary {
   };
 }
 
+/** NAME, NAME@VERSION where it is pinned, or NAME@VERSION(canary) where it tries a version out. */
+function refOf({ template, pinned, canary }: StackEntry): string {
+  if (pinned !== null) return `${template}@${pinned}`;
+  return canary === null ? template : `${template}@${canary.version}(canary)`;
+}
+
 /** One template of an env's stack, with the version that the env sees now. */
 export interface StackedTemplate {
   readonly template: string;
   readonly version: number;
   readonly pinned: boolean;
+  readonly canary: boolean;
 }
 
 /** Bottom (the OS template) first. */
@@ -45,5 +50,6 @@ export function stackOf(store: Store, row: EnvRow): StackedTemplate[] {
     template: row.stack[i]!.template,
     version,
     pinned: row.stack[i]!.pinned !== null,
+    canary: row.stack[i]!.pinned === null && row.stack[i]!.canary !== null,
   }));
 }

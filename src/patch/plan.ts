@@ -102,6 +102,7 @@ async function planEnv(
   const view = await openView(store, row);
   try {
     for await (const { change: each, state, own } of meets(store, row, view, change, used)) {
+      if (each.was !== null && each.is !== null && sameForDiff(each.was, each.is)) continue;
       counts[state]++;
       if (state === 'clean') continue;
       const path = paths.of(each);

@@ -156,7 +156,8 @@ export class PatchRun {
       },
     });
     failpoint('patch-undone');
-    await this.act(rows, acts, report);
+    const done = await this.act(rows, acts, report);
+    this.current = { ...this.current, envs: this.merged(outcomes(this.store, rows, report), done) };
     return this.end('undone', why);
   }
 

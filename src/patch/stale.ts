@@ -62,7 +62,7 @@ async function goneFiles(store: Store, rows: readonly EnvRow[]): Promise<Map<num
     const driver = await findDriver(store.root, shard);
     if (driver === null) continue;
     try {
-      for (const file of await driver.call('gone', null)) {
+      for (const file of (await driver.call('held', null)).gone) {
         files.set(file.env, [...(files.get(file.env) ?? []), file]);
       }
     } finally {

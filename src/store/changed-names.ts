@@ -4,7 +4,7 @@
  */
 import type { Ino, Name } from '../base/ids.ts';
 import { nameCookie } from '../base/name-hash.ts';
-import { changeDir, changeKey, changeName, linkKey } from './keys.ts';
+import { changeDir, changeKey, changeName, linkDir, linkKey, linkName } from './keys.ts';
 import { ABOVE_ROOT } from './link-rows.ts';
 import type { Tables } from './tables.ts';
 
@@ -28,6 +28,14 @@ export function noteChange(
   tables.table('changes').putSync(changeKey(template, version, dir, name), PRESENT);
 }
 
+/** Takes all rows of a template; inside a transaction. */
+export function forgetChanges(tables: Tables, template: number): void {
+  const table = tables.table('changes');
+  const start = changeKey(template, 0, ABOVE_ROOT, '');
+  const end = changeKey(template + 1, 0, ABOVE_ROOT, '');
+  for (const key of [...table.getKeys({ start, end })]) table.removeSync(key);
+}
+
 /** The names that versions above `after` and up to `upTo` changed; one may come more than once. */
 export function* changedNames(
   tables: Tables,
@@ -39,6 +47,15 @@ export function* changedNames(
   const end = changeKey(template, upTo + 1, ABOVE_ROOT, '');
   for (const key of tables.table('changes').getKeys({ start, end })) {
     yield { dir: changeDir(key), name: changeName(key) };
+  }
+}
+
+/** Every name that the template has in any version. */
+export function* allNames(tables: Tables, template: number): Generator<ChangedName> {
+  const start = linkKey(template, ABOVE_ROOT, 0, '');
+  const end = linkKey(template + 1, ABOVE_ROOT, 0, '');
+  for (const key of tables.table('links').getKeys({ start, end })) {
+    yield { dir: linkDir(key), name: linkName(key) };
   }
 }
 

@@ -85,14 +85,26 @@ export class ObjectFiles {
 
   /**
    * Changes how many link records name the object; inside a transaction. The row comes with the first
-   * one and goes with the last one; the file is then removed by the next sweep, if it is doubtful.
+   * one; without any it stays, for an env may name the object too, until a sweep finds that none does (src/gc).
    */
   addRefs(id: ObjectId, change: number): void {
     const row = this.row(id) ?? this.measure(id);
     const refs = row.refs + change;
-    const table = this.tables.table('objects');
-    if (refs > 0) table.putSync(objectKey(id), encodeObject({ ...row, refs }));
-    else table.removeSync(objectKey(id));
+    this.tables.table('objects').putSync(objectKey(id), encodeObject({ ...row, refs }));
+  }
+
+  /** Takes the row; inside a transaction. The file is then removed by the next sweep, if it is doubtful. */
+  removeRow(id: ObjectId): void {
+    this.tables.table('objects').removeSync(objectKey(id));
+  }
+
+  /** Objects that no link record names. */
+  unnamed(): ObjectId[] {
+    const unnamed: ObjectId[] = [];
+    for (const { key, value } of this.tables.table('objects').getRange({})) {
+      if (decodeObject(value).refs === 0) unnamed.push(key.toString('hex') as ObjectId);
+    }
+    return unnamed;
   }
 
   /** The row that a published object will get. */

@@ -4,8 +4,8 @@ import { isDir } from '../base/mode.ts';
 import { decodeHistory } from '../codec/link-history.ts';
 import { LayersChange, type NameChange } from '../fs/layers-change.ts';
 import type { Layers } from '../fs/ports.ts';
-import { type ChangedName, changedNames } from './changed-names.ts';
-import { linkDir, linkKey, linkName } from './keys.ts';
+import { allNames, type ChangedName, changedNames } from './changed-names.ts';
+import { linkDir, linkName } from './keys.ts';
 import type { StackRef } from './layer-cache.ts';
 import { ABOVE_ROOT } from './link-rows.ts';
 import type { Tables } from './tables.ts';
@@ -59,15 +59,6 @@ function* namesBetween(
     if (was === is) continue;
     if (was === undefined || is === undefined) yield* allNames(tables, template);
     else yield* changedNames(tables, template, Math.min(was, is), Math.max(was, is));
-  }
-}
-
-/** Every name that the template has in any version. */
-function* allNames(tables: Tables, template: number): Generator<ChangedName> {
-  const start = linkKey(template, ABOVE_ROOT, 0, '');
-  const end = linkKey(template + 1, ABOVE_ROOT, 0, '');
-  for (const key of tables.table('links').getKeys({ start, end })) {
-    yield { dir: linkDir(key), name: linkName(key) };
   }
 }
 

@@ -1,6 +1,6 @@
 /** The store's LMDB environment: one named database per table, opened when first used. */
 import { statfsSync } from 'node:fs';
-import { type Database, open, type RootDatabase } from 'lmdb';
+import { ABORT, type Database, open, type RootDatabase } from 'lmdb';
 import { EIO, ENOSPC } from '../base/errno.ts';
 import { ByrefError } from '../base/error.ts';
 import { decodeNumber, encodeNumber } from '../codec/store-rows.ts';
@@ -70,6 +70,15 @@ export class Tables {
     } catch (cause) {
       throw this.asNoSpace(cause) ?? cause;
     }
+  }
+
+  /** Runs `action` in a transaction that is then undone: what it read of its own writes is all that remains. */
+  attempt(action: () => void): void {
+    this.createAll();
+    this.env.transactionSync(() => {
+      action();
+      return ABORT;
+    });
   }
 
   /** LMDB says ENOSPC, or, when only a part of a write fitted, EIO. Null if it is something else. */

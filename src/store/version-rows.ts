@@ -14,7 +14,7 @@ import {
   encodeInodeNames,
   encodeNumber,
 } from '../codec/store-rows.ts';
-import { noteChange } from './changed-names.ts';
+import { forgetChanges, noteChange } from './changed-names.ts';
 import { dirKey, inoKey, linkKey, linkName, templateDirKey } from './keys.ts';
 import { ABOVE_ROOT } from './link-rows.ts';
 import type { Table, Tables } from './tables.ts';
@@ -151,5 +151,6 @@ export function removeLinkRows(tables: Tables, template: number): Map<ObjectId, 
     end: templateDirKey(template + 1, 0 as Ino),
   };
   for (const key of [...dirs.getKeys(range)]) dirs.removeSync(key);
+  forgetChanges(tables, template);
   return references;
 }

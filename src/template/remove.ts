@@ -1,7 +1,9 @@
 /** `byref template show` and `rm`: who uses a template, and taking one away. */
 import { ByrefError } from '../base/error.ts';
 import type { EnvRow, TemplateRow, VersionRow } from '../codec/store-rows.ts';
-import { parseTemplateRef } from '../store/names.ts';
+import { objectsOfEnvs } from '../gc/env-objects.ts';
+import { keptVersions, liveUse, OVERRULABLE, type Reason } from '../gc/reasons.ts';
+import { type Freed, removeVersions, sweepObjects } from '../gc/remove-version.ts';
 import type { Store } from '../store/store.ts';
 import { removeLinkRows } from '../store/version-rows.ts';
 
@@ -32,34 +34,72 @@ function usesOf(env: EnvRow, templateId: number): TemplateUse[] {
 }
 
 /**
- * Removes a template with all its versions, and the objects that no other one has.
+ * Removes a template with all its versions, and the objects that no other one has, nor any env.
  * @returns what was freed: objects, and bytes of content
- * @throws ByrefError 'busy' while an env has it in its stack, 'notFound', 'usage' for one version only
+ * @throws ByrefError 'busy' while an env has it in its stack, 'notFound'
  */
-export function removeTemplate(store: Store, ref: string): { objects: number; bytes: number } {
-  if (parseTemplateRef(ref).version !== null) {
-    const message = `${ref} is one version, and versions are removed with their template`;
-    throw new ByrefError('usage', message, 'Name the template alone to remove all of it.');
-  }
-  const { template, uses } = showTemplate(store, ref);
+export async function removeTemplate(store: Store, name: string): Promise<Freed> {
+  const { template, uses } = showTemplate(store, name);
   if (uses.length > 0) {
     const envs = uses.map(({ env }) => env).join(', ');
     const message = `template ${template.name} is in use by ${envs}`;
     throw new ByrefError('busy', message, 'Destroy those envs first.');
   }
-  const freed = store.tables.transaction(() => removeRows(store, template));
-  store.objects.sweepUnfinished();
-  return freed;
+  store.tables.transaction(() => {
+    for (const [id, count] of removeLinkRows(store.tables, template.id)) {
+      store.objects.addRefs(id, -count);
+    }
+    store.catalog.remove(template);
+  });
+  return sweepObjects(store, await objectsOfEnvs(store, new Set(store.objects.unnamed())));
 }
 
-function removeRows(store: Store, template: TemplateRow): { objects: number; bytes: number } {
-  const references = removeLinkRows(store.tables, template.id);
-  const { objects } = store;
-  const last = [...references].filter(([id, count]) => objects.row(id)?.refs === count);
-  const bytes = last.reduce((sum, [id]) => sum + (objects.row(id)?.size ?? 0), 0);
-  // Listed before the commit, removed after it: a kill in between leaves no file without a row.
-  objects.writeDoubtful(last.map(([id]) => id));
-  for (const [id, count] of references) objects.addRefs(id, -count);
-  store.catalog.remove(template);
-  return { objects: last.length, bytes };
+/** How many versions back a rollback can be wanted, when one version is named to be removed. */
+const PAST_KEPT = 1;
+
+/**
+ * Removes one version, and the objects that only it had.
+ * @param force also one that is staged, or that a rollback would go back to
+ * @throws ByrefError 'busy' with the reason why it must stay, 'notFound'
+ */
+export async function removeVersion(
+  store: Store,
+  name: string,
+  number: number,
+  force: boolean,
+): Promise<Freed> {
+  const { template } = store.catalog.resolve(`${name}@${number}`);
+  const kept = keptVersions(store, template, await liveUse(store), PAST_KEPT).get(number);
+  if (kept !== undefined && !(force && OVERRULABLE.has(kept.reason))) {
+    throw new ByrefError(
+      'busy',
+      `${name}@${number} ${WHY[kept.reason](kept.by)}`,
+      HINT[kept.reason],
+    );
+  }
+  removeVersions(store, [{ templateId: template.id, version: number }]);
+  return sweepObjects(store, await objectsOfEnvs(store, new Set(store.objects.unnamed())));
 }
+
+const WHY: Readonly<Record<Reason, (by: string) => string>> = {
+  current: () => 'is the current version',
+  pinned: (by) => `is what ${by} is pinned to`,
+  canary: (by) => `is being tried out by ${by}`,
+  shown: (by) => `is what ${by} sees`,
+  'in-use': (by) => `has files that programs in ${by} still use`,
+  'unknown-use': (by) => `may be in use by ${by}, which is mounted without a driver`,
+  staged: () => 'is staged',
+  past: () => 'is what a rollback would go back to',
+};
+
+const OVERRULE = 'If you mean it, add --force.';
+const HINT: Readonly<Record<Reason, string>> = {
+  current: 'Go to another version first: byref patch, or byref rollback.',
+  pinned: 'Let that env follow first: byref follow.',
+  canary: 'Decide about the canaries first: byref patch, or byref rollback.',
+  shown: 'Run byref patch or byref rollback again, or unmount that env.',
+  'in-use': 'See byref stale for what to restart.',
+  'unknown-use': 'Unmount that env first.',
+  staged: OVERRULE,
+  past: OVERRULE,
+};

@@ -60,7 +60,7 @@ test('info names the mount point, both processes, the stack and the sizes', asyn
     name: 'one',
     state: 'mounted',
     mountpoint: path.join(root.path, 'mnt/one'),
-    stack: [{ template: 'template-of-one', version: 1, pinned: false }],
+    stack: [{ template: 'template-of-one', version: 1, pinned: false, canary: false }],
     transport: 'kernel',
     sharedFiles: 2,
     privateFiles: 0,

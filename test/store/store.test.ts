@@ -117,7 +117,7 @@ describe('envs', () => {
       { templateId: 1, version: 1 },
       { templateId: 2, version: 2 },
     ]);
-    expect(store.createEnv({ name: 'web2', stack: ['debian'] })).toMatchObject({ id: 2, shard: 0 });
+    expect(store.createEnv({ name: 'web2', stack: ['debian'] })).toMatchObject({ id: 2, shard: 1 });
     expect(store.envs().map(({ name }) => name)).toEqual(['web', 'web2']);
   });
 

@@ -94,25 +94,24 @@ it('content is stored once, whichever template brought it, and goes with the las
   expect(objectFiles(store)).toHaveLength(3);
   await add(store, 'one', file('a', 'changed'));
   expect(objectFiles(store)).toHaveLength(4);
-  expect(removeTemplate(store, 'one')).toEqual({ objects: 2, bytes: 15 });
+  expect(await removeTemplate(store, 'one')).toEqual({ objects: 2, bytes: 15 });
   expect(objectFiles(store)).toHaveLength(2);
   expect(contents(store, 'two').get('x')?.size).toBe(6);
-  expect(removeTemplate(store, 'two')).toEqual({ objects: 2, bytes: 14 });
+  expect(await removeTemplate(store, 'two')).toEqual({ objects: 2, bytes: 14 });
   expect(objectFiles(store)).toEqual([]);
-  for (const table of ['links', 'inodes', 'objects', 'versions', 'templates'] as const) {
+  for (const table of ['links', 'changes', 'inodes', 'objects', 'versions', 'templates'] as const) {
     expect(store.tables.table(table).getStats(), table).toMatchObject({ entryCount: 0 });
   }
 });
 
-it('a template in use is not removed, nor one version of it', async () => {
+it('a template in use is not removed', async () => {
   const store = await scratchStore();
   await add(store, 'os', symlink('a', 'b'));
   await add(store, 'os', symlink('a', 'c'));
   store.createEnv({ name: 'follows', stack: ['os'] });
   store.createEnv({ name: 'pinned', stack: ['os@2'] });
-  expect(() => removeTemplate(store, 'os')).toThrow('in use by follows, pinned');
-  expect(() => removeTemplate(store, 'os@1')).toThrow('one version');
-  expect(() => removeTemplate(store, 'none')).toThrow('no template "none"');
+  await expect(removeTemplate(store, 'os')).rejects.toThrow('in use by follows, pinned');
+  await expect(removeTemplate(store, 'none')).rejects.toThrow('no template "none"');
   expect(showTemplate(store, 'os')).toMatchObject({
     versions: [{ number: 1 }, { number: 2 }],
     uses: [

@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
-import { removeTemplate } from '../../template/remove.ts';
+import { ByrefError } from '../../base/error.ts';
+import { parseTemplateRef } from '../../store/names.ts';
+import { removeTemplate, removeVersion } from '../../template/remove.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
 import { formatSize } from '../size.ts';
@@ -8,15 +10,24 @@ import { printJson } from '../table.ts';
 export default function build(): Command {
   return define(
     'template rm <template>',
-    'Remove a template that no env uses, and the objects that no other template has.',
-  ).action(async (name: string, options: object) => {
-    const context = contextOf(options);
-    const freed = await withStore(context, 'write', (store) => removeTemplate(store, name));
-    if (context.json) {
-      printJson({ template: name, freedObjects: freed.objects, freedBytes: freed.bytes });
-      return;
-    }
-    const size = formatSize(freed.bytes);
-    process.stdout.write(`${name}: removed; freed ${freed.objects} objects, ${size}\n`);
-  });
+    'Remove a template that no env uses, or one version of it (NAME@VERSION), and the objects that nothing else has.',
+  )
+    .option('--force', 'also a version that is staged, or that a rollback would go back to')
+    .action(async (ref: string, options: { readonly force?: boolean }) => {
+      const context = contextOf(options);
+      const { name, version } = parseTemplateRef(ref);
+      const { force = false } = options;
+      if (version === null && force) {
+        throw new ByrefError('usage', '--force is for one version', 'name NAME@VERSION');
+      }
+      const freed = await withStore(context, 'write', (store) =>
+        version === null ? removeTemplate(store, name) : removeVersion(store, name, version, force),
+      );
+      if (context.json) {
+        printJson({ template: ref, freedObjects: freed.objects, freedBytes: freed.bytes });
+        return;
+      }
+      const size = formatSize(freed.bytes);
+      process.stdout.write(`${ref}: removed; freed ${freed.objects} objects, ${size}\n`);
+    });
 }

@@ -1,0 +1,69 @@
+import type { Command } from 'commander';
+import { ByrefError } from '../../base/error.ts';
+import { collectGarbage, type GcReport } from '../../gc/gc.ts';
+import type { Reason } from '../../gc/reasons.ts';
+import { contextOf, define } from '../command.ts';
+import { withStore } from '../session.ts';
+import { formatSize } from '../size.ts';
+import { printJson } from '../table.ts';
+
+interface Options {
+  readonly dryRun?: boolean;
+  readonly keep: number;
+}
+
+const KEPT_VERSIONS = 3;
+
+export default function build(): Command {
+  return define(
+    'gc',
+    'Remove versions that no env sees, uses or can go back to, and all that nothing refers to.',
+  )
+    .option('-n, --dry-run', 'say what would go, and change nothing')
+    .option(
+      '--keep <n>',
+      'versions to be able to go back to, per template',
+      parseKeep,
+      KEPT_VERSIONS,
+    )
+    .action(async (options: Options) => {
+      const context = contextOf(options);
+      const { dryRun = false, keep } = options;
+      const report = await withStore(context, 'write', (store) =>
+        collectGarbage(store, { dryRun, keep }),
+      );
+      if (context.json) printJson({ ...report, dryRun });
+      else process.stdout.write(`${lines(report, dryRun).join('\n')}\n`);
+    });
+}
+
+function parseKeep(text: string): number {
+  if (/^\d+$/.test(text)) return Number(text);
+  throw new ByrefError('usage', `"${text}" is no count`, 'give a whole number, 0 or more');
+}
+
+const REASONS: Readonly<Record<Reason, string>> = {
+  current: 'current',
+  pinned: 'pinned by',
+  canary: 'tried out by',
+  shown: 'seen by',
+  'in-use': 'in use in',
+  'unknown-use': 'mounted without a driver:',
+  staged: 'staged',
+  past: 'to go back to',
+};
+
+function lines(report: GcReport, dryRun: boolean): string[] {
+  const { removed, kept, freedObjects, freedBytes, keptObjects, leftovers } = report;
+  const would = dryRun ? 'would remove' : 'removed';
+  return [
+    ...kept.map(
+      ({ template, version, reason, by }) =>
+        `kept ${template}@${version}: ${`${REASONS[reason]} ${by}`.trim()}`,
+    ),
+    ...(keptObjects > 0 ? [`kept ${keptObjects} objects that envs use`] : []),
+    ...removed.map(({ template, version }) => `${would} ${template}@${version}`),
+    ...leftovers.map((file) => `${would} ${file}`),
+    `${dryRun ? 'would free' : 'freed'} ${freedObjects} objects, ${formatSize(freedBytes)}`,
+  ];
+}

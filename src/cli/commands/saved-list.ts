@@ -1,0 +1,31 @@
+import type { Command } from 'commander';
+import { listSaved, type SavedEntry } from '../../patch/saved.ts';
+import { contextOf, define } from '../command.ts';
+import { withStore } from '../session.ts';
+import { formatSize } from '../size.ts';
+import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';
+
+const size = (bytes: number): string => (process.stdout.isTTY ? formatSize(bytes) : String(bytes));
+
+const COLUMNS: readonly Column<SavedEntry>[] = [
+  { field: 'path', standard: true, text: (row) => row.path },
+  { field: 'patch', standard: true, right: true, text: (row) => String(row.patch) },
+  { field: 'size', standard: true, right: true, text: (row) => size(row.size) },
+  { field: 'changed', standard: true, text: (row) => row.changed },
+];
+
+export default function build(): Command {
+  const command = define('saved list <env>', 'List the files of an env that patches set aside.');
+  tableOptions(
+    command,
+    COLUMNS.map(({ field }) => field),
+  );
+  return command.action(async (name: string, options: TableOptions) => {
+    const context = contextOf(options);
+    const saved = await withStore(context, 'read', (store) =>
+      listSaved(store, store.needEnv(name)),
+    );
+    if (context.json) printJson(saved);
+    else printTable(saved, COLUMNS, options);
+  });
+}

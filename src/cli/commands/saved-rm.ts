@@ -1,0 +1,30 @@
+import type { Command } from 'commander';
+import { ByrefError } from '../../base/error.ts';
+import { removeSaved } from '../../patch/saved.ts';
+import { contextOf, define } from '../command.ts';
+import { parseCount } from '../numbers.ts';
+import { withStore } from '../session.ts';
+import { printJson } from '../table.ts';
+
+interface Options {
+  readonly patch?: number;
+  readonly all?: boolean;
+}
+
+export default function build(): Command {
+  return define('saved rm <env> [path]', 'Give up files that a patch set aside.')
+    .option('--patch <id>', 'those that this patch set aside', parseCount)
+    .option('--all', 'all of the env')
+    .action(async (name: string, path: string | undefined, options: Options) => {
+      const context = contextOf(options);
+      const { patch = null, all = false } = options;
+      if (path === undefined && patch === null && !all) {
+        throw new ByrefError('usage', 'nothing named', 'name a path, or say --patch ID or --all');
+      }
+      const removed = await withStore(context, 'read', (store) =>
+        removeSaved(store, store.needEnv(name), path ?? null, patch),
+      );
+      if (context.json) printJson(removed);
+      else for (const entry of removed) process.stdout.write(`${name}: ${entry.path} removed\n`);
+    });
+}

@@ -1,0 +1,126 @@
+/** `byref gc`: removes versions that nobody can want any more, and all that no one refers to. */
+import { readdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { failpoint } from '../base/failpoints.ts';
+import type { ObjectId } from '../base/ids.ts';
+import { envDir, envsDir, type Store } from '../store/store.ts';
+import { objectsOfEnvs } from './env-objects.ts';
+import { type KeptVersion, keptVersions, liveUse } from './reasons.ts';
+import {
+  removeVersions,
+  sizesOf,
+  sweepObjects,
+  type VersionRef,
+  wouldFree,
+} from './remove-version.ts';
+
+export interface GcOptions {
+  /** Change nothing. */
+  readonly dryRun: boolean;
+  /** How many versions to be able to go back to, per template. */
+  readonly keep: number;
+}
+
+export interface GcReport {
+  readonly removed: readonly { readonly template: string; readonly version: number }[];
+  /** What stays, beside current versions. */
+  readonly kept: readonly (KeptVersion & { readonly template: string })[];
+  readonly freedObjects: number;
+  readonly freedBytes: number;
+  /** Objects that no version has and that envs still use. */
+  readonly keptObjects: number;
+  /** Files and directories that belonged to nothing. */
+  readonly leftovers: readonly string[];
+}
+
+/**
+ * The store is open for writing. Can be cut short at any moment: what was done is done, and the next one does the rest.
+ * @throws ByrefError 'locked' if a driver does not say what it uses, 'corrupt' if an env's changes can't be read
+ */
+export async function collectGarbage(store: Store, { dryRun, keep }: GcOptions): Promise<GcReport> {
+  const { removable, kept } = await choose(store, keep);
+  const names = new Map(store.templates().map(({ id, name }) => [id, name]));
+  const removed = removable.map(({ templateId, version }) => ({
+    template: names.get(templateId) ?? '?',
+    version,
+  }));
+  if (dryRun) {
+    const unnamed = wouldFree(store, removable);
+    const used = await objectsOfEnvs(store, new Set(unnamed));
+    const freed = unnamed.filter((id) => !used.has(id));
+    return {
+      removed,
+      kept,
+      freedObjects: freed.length,
+      freedBytes: sizesOf(store, freed),
+      keptObjects: used.size,
+      leftovers: leftovers(store),
+    };
+  }
+  if (removable.length > 0) removeVersions(store, removable);
+  const used = await objectsOfEnvs(store, new Set(store.objects.unnamed()));
+  const freed = sweepObjects(store, used);
+  const left = leftovers(store);
+  for (const file of left) {
+    rmSync(file, { recursive: true, force: true });
+    failpoint('leftover-removed');
+  }
+  return {
+    removed,
+    kept,
+    freedObjects: freed.objects,
+    freedBytes: freed.bytes,
+    keptObjects: used.size,
+    leftovers: left,
+  };
+}
+
+async function choose(
+  store: Store,
+  keep: number,
+): Promise<{ removable: VersionRef[]; kept: GcReport['kept'] }> {
+  const live = await liveUse(store);
+  const removable: VersionRef[] = [];
+  const kept: (KeptVersion & { template: string })[] = [];
+  for (const template of store.templates()) {
+    const stays = keptVersions(store, template, live, keep);
+    for (const { number } of store.versions(template.id)) {
+      const reason = stays.get(number);
+      if (reason === undefined) removable.push({ templateId: template.id, version: number });
+      else if (reason.reason !== 'current') kept.push({ template: template.name, ...reason });
+    }
+  }
+  return { removable, kept };
+}
+
+/** Object files without a row, directories of envs without a row, and merges whose patch has ended. */
+function leftovers(store: Store): string[] {
+  return [...strayObjects(store), ...strayEnvFiles(store)];
+}
+
+function* strayObjects({ objects }: Store): Generator<string> {
+  for (const prefix of readdirSync(objects.dir)) {
+    if (!/^[0-9a-f]{2}$/.test(prefix)) continue;
+    for (const rest of readdirSync(path.join(objects.dir, prefix))) {
+      const id = (prefix + rest) as ObjectId;
+      if (objects.row(id) === null) yield path.join(objects.dir, prefix, rest);
+    }
+  }
+}
+
+function* strayEnvFiles(store: Store): Generator<string> {
+  const root = envsDir(store.root);
+  const underWay = new Set(store.patches.unfinished().map(({ id }) => id));
+  for (const name of readdirSync(root)) {
+    if (!/^\d+$/.test(name)) continue;
+    const directory = envDir(store.root, Number(name));
+    if (store.env(Number(name)) === null) {
+      yield directory;
+      continue;
+    }
+    for (const file of readdirSync(directory)) {
+      const patch = /^merge[.](\d+)[.]\d+$/.exec(file)?.[1];
+      if (patch !== undefined && !underWay.has(Number(patch))) yield path.join(directory, file);
+    }
+  }
+}

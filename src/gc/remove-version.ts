@@ -1,0 +1,63 @@
+/** Removing versions, and the objects that nobody has any more. */
+import { failpoint } from '../base/failpoints.ts';
+import type { ObjectId } from '../base/ids.ts';
+import { versionKey } from '../store/keys.ts';
+import { removeVersionRows } from '../store/remove-version.ts';
+import type { Store } from '../store/store.ts';
+
+export interface Freed {
+  readonly objects: number;
+  readonly bytes: number;
+}
+
+export interface VersionRef {
+  readonly templateId: number;
+  readonly version: number;
+}
+
+/**
+ * Takes the versions' rows; objects that no version names any more keep a row of 0 references, until `sweepObjects`. One
+ * transaction: all of it or nothing.
+ */
+export function removeVersions(store: Store, versions: readonly VersionRef[]): void {
+  store.tables.transaction(() => removeInside(store, versions));
+  failpoint('versions-removed');
+}
+
+function removeInside(store: Store, versions: readonly VersionRef[]): void {
+  for (const { templateId, version } of versions) {
+    const dropped = removeVersionRows(store.tables, templateId, version);
+    for (const [id, count] of dropped) store.objects.addRefs(id, -count);
+    store.tables.table('versions').removeSync(versionKey(templateId, version));
+  }
+}
+
+/** What removing them would free, besides what is garbage already: the same, undone again. */
+export function wouldFree(store: Store, versions: readonly VersionRef[]): ObjectId[] {
+  let unnamed: ObjectId[] = [];
+  store.tables.attempt(() => {
+    removeInside(store, versions);
+    unnamed = store.objects.unnamed();
+  });
+  return unnamed;
+}
+
+/** Removes objects without a reference, but for `kept`; can be cut short, and be run again. */
+export function sweepObjects(store: Store, kept: ReadonlySet<ObjectId>): Freed {
+  const { objects } = store;
+  const gone = objects.unnamed().filter((id) => !kept.has(id));
+  const bytes = sizesOf(store, gone);
+  if (gone.length === 0) return { objects: 0, bytes: 0 };
+  // Listed before their rows go, removed after: a kill in between leaves no file that nobody knows of.
+  objects.writeDoubtful(gone);
+  failpoint('objects-doubtful');
+  store.tables.transaction(() => {
+    for (const id of gone) objects.removeRow(id);
+  });
+  failpoint('objects-unrowed');
+  objects.sweepUnfinished();
+  return { objects: gone.length, bytes };
+}
+
+export const sizesOf = (store: Store, ids: Iterable<ObjectId>): number =>
+  [...ids].reduce((sum, id) => sum + (store.objects.row(id)?.size ?? 0), 0);

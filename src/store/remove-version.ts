@@ -1,0 +1,107 @@
+/**
+ * Takes one version out of a template's rows. What it changed and a later version still shows goes on under the next
+ * version's number; what only it had is gone. All inside one transaction of the caller.
+ */
+import type { Ino, ObjectId } from '../base/ids.ts';
+import { isDir } from '../base/mode.ts';
+import { decodeHistory, encodeHistory, type LinkChange } from '../codec/link-history.ts';
+import { decodeNumber, encodeNumber } from '../codec/store-rows.ts';
+import {
+  allNames,
+  type ChangedName,
+  changedNames,
+  linkKeyOf,
+  noteChange,
+} from './changed-names.ts';
+import { changeKey, inoKey, linkKey, templateDirIno, templateDirKey } from './keys.ts';
+import type { Tables } from './tables.ts';
+
+const FIRST_VERSION = 1;
+
+/** @returns how many link records less name each object */
+export function removeVersionRows(
+  tables: Tables,
+  template: number,
+  version: number,
+): Map<ObjectId, number> {
+  const next = nextVersion(tables, template, version);
+  const dropped = new Map<ObjectId, number>();
+  const names =
+    version === FIRST_VERSION
+      ? [...allNames(tables, template)]
+      : [...changedNames(tables, template, version - 1, version)];
+  for (const name of names) {
+    for (const { record } of cutName(tables, template, name, version, next)) {
+      if (record === null) continue;
+      if (!isDir(record.mode)) tables.table('inodes').removeSync(inoKey(record.ino));
+      if (record.object !== '') dropped.set(record.object, (dropped.get(record.object) ?? 0) + 1);
+    }
+    tables.table('changes').removeSync(changeKey(template, version, name.dir, name.name));
+  }
+  moveDirs(tables, template, version, next);
+  return dropped;
+}
+
+/** The lowest version above, or null. */
+function nextVersion(tables: Tables, template: number, version: number): number | null {
+  const start = Buffer.alloc(8);
+  start.writeUInt32BE(template, 0);
+  start.writeUInt32BE(version + 1, 4);
+  const end = Buffer.alloc(8);
+  end.writeUInt32BE(template + 1, 0);
+  const [key] = tables.table('versions').getKeys({ start, end, limit: 1 });
+  return key === undefined ? null : key.readUInt32BE(4);
+}
+
+/** Rewrites one name's history without the version; returns what is not in it any more. */
+function cutName(
+  tables: Tables,
+  template: number,
+  name: ChangedName,
+  version: number,
+  next: number | null,
+): LinkChange[] {
+  const links = tables.table('links');
+  const key = linkKeyOf(template, name);
+  const value = links.get(key);
+  if (value === undefined) return [];
+  const history = decodeHistory(value);
+  const at = history.findIndex((change) => change.version === version);
+  if (at < 0) return [];
+  const goesOn = next !== null && history[at - 1]?.version !== next;
+  const gone = goesOn ? [] : history.splice(at, 1);
+  if (goesOn) {
+    history[at] = { ...history[at]!, version: next };
+    noteChange(tables, template, next, name);
+  }
+  // That a name was not there before its first version needs no saying.
+  while (history.at(-1)?.record === null) {
+    const { version: since } = history.pop()!;
+    if (since !== version)
+      tables.table('changes').removeSync(changeKey(template, since, name.dir, name.name));
+  }
+  if (history.length === 0) links.removeSync(key);
+  else links.putSync(key, encodeHistory(history));
+  return gone;
+}
+
+/** Directories that the template has since this version, it has since the next one, or no more. */
+function moveDirs(tables: Tables, template: number, version: number, next: number | null): void {
+  const table = tables.table('templateDirs');
+  const range = {
+    start: templateDirKey(template, 0 as Ino),
+    end: templateDirKey(template + 1, 0 as Ino),
+  };
+  const dirs = [...table.getRange(range)].filter(({ value }) => decodeNumber(value) === version);
+  for (const { key } of dirs) {
+    const stays = next !== null && hasNames(tables, template, templateDirIno(key));
+    if (stays) table.putSync(key, encodeNumber(next));
+    else table.removeSync(key);
+  }
+}
+
+function hasNames(tables: Tables, template: number, dir: Ino): boolean {
+  const start = linkKey(template, dir, 0, '');
+  const end = linkKey(template, (dir + 1) as Ino, 0, '');
+  return [...tables.table('links').getKeys({ start, end, limit: 1 })].length > 0;
+}

@@ -6,6 +6,7 @@ import { RunDir } from '../control/run-dir.ts';
 
 /** The right to move a template's versions; it ends with the process that has it. */
 export interface PatchLock {
+  /** Once is enough, more do no harm. */
   release(): void;
 }
 
@@ -17,7 +18,14 @@ export function tryPatchLock(root: string, templateId: number): PatchLock | null
   const run = new RunDir(root);
   run.create();
   const fd = takeProcessLock(lockFile(run, templateId));
-  return fd === null ? null : { release: () => closeSync(fd) };
+  if (fd === null) return null;
+  let held = true;
+  return {
+    release() {
+      if (held) closeSync(fd);
+      held = false;
+    },
+  };
 }
 
 /** @throws ByrefError 'locked' while another process has it */

@@ -1,7 +1,7 @@
 /** `byref template log`: the versions of a template, what each changed, and who sees it. */
-import { changedNames } from '../store/changed-names.ts';
 import type { Store, TemplateRow, VersionRow } from '../store/store.ts';
 import { usersOf } from './followers.ts';
+import { changesOf } from './plan.ts';
 import { pastVersions } from './target.ts';
 
 /**
@@ -17,7 +17,7 @@ export interface VersionLog {
   /** ISO 8601, UTC. */
   readonly date: string;
   readonly state: VersionState;
-  /** Names that it changed against the version before; all its files for the first one. */
+  /** Names that it changed against the one before it; all its files for the first one. */
   readonly changed: number;
   /** What it brought that the store had not. */
   readonly addedBytes: number;
@@ -33,16 +33,15 @@ export function versionLog(store: Store, template: TemplateRow): VersionLog[] {
   const past = new Set(pastVersions(store, template));
   const users = usersOf(store, template.id);
   const following = users.filter(({ entry }) => entry.pinned === null && entry.canary === null);
-  return store
-    .versions(template.id)
-    .reverse()
-    .map((version) => ({
+  const versions = store.versions(template.id);
+  return versions
+    .map((version, i) => ({
       number: version.number,
       label: version.label,
       note: version.note,
       date: new Date(version.dateMs).toISOString(),
       state: stateOf(template, version, past),
-      changed: changedBy(store, template, version),
+      changed: changedBy(store, template, version, versions[i - 1]),
       addedBytes: version.addedBytes,
       addedObjects: version.addedObjects,
       following: version.number === template.current ? following.length : 0,
@@ -52,7 +51,8 @@ export function versionLog(store: Store, template: TemplateRow): VersionLog[] {
       canaries: users.flatMap(({ row, entry }) =>
         entry.pinned === null && entry.canary?.version === version.number ? [row.name] : [],
       ),
-    }));
+    }))
+    .reverse();
 }
 
 function stateOf(
@@ -65,7 +65,11 @@ function stateOf(
   return past.has(number) ? 'past' : 'old';
 }
 
-function changedBy(store: Store, template: TemplateRow, { number, files }: VersionRow): number {
-  const count = [...changedNames(store.tables, template.id, number - 1, number)].length;
-  return count === 0 && number === 1 ? files : count;
+function changedBy(
+  store: Store,
+  template: TemplateRow,
+  { number, files }: VersionRow,
+  before: VersionRow | undefined,
+): number {
+  return before === undefined ? files : changesOf(store, template.id, before.number, number).length;
 }

@@ -4,7 +4,7 @@ import type { PatchRecord, Policy } from '../codec/patch-record.ts';
 import type { Store, TemplateRow } from '../store/store.ts';
 import { checkPatchedStacks } from './check-stacks.ts';
 import { takePatchLock } from './lock.ts';
-import { type Rollout, type RolloutEvent, rollOut } from './rollout.ts';
+import { checkWaves, type Rollout, type RolloutEvent, rollOut } from './rollout.ts';
 import { PatchRun } from './run.ts';
 import { openCanary, patchTarget, rollbackTarget } from './target.ts';
 
@@ -40,8 +40,9 @@ export async function patchTemplate(
       return null;
     }
     if (canary !== null && canary.to !== version.number) throw otherCanary(template, canary);
-    checkPatchedStacks(store, template, version.number);
     const { policies, note, rollout } = options;
+    checkPatchedStacks(store, template, version.number);
+    await checkWaves(store, template.id, rollout);
     const run =
       canary === null
         ? PatchRun.begin(store, lock, template, version.number, { kind: 'patch', policies, note })

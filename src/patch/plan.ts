@@ -76,7 +76,9 @@ export async function planPatch(
     label: version.label,
     note: version.note,
     addedBytes: version.addedBytes,
-    names: namesOf(store, template, version, paths),
+    names: changesOf(store, template.id, template.current, version.number)
+      .map((each) => ({ kind: letterOf(each), path: paths.of(each) }))
+      .sort(byPath),
     envs,
     pinned: users.flatMap(({ row, entry }) =>
       entry.pinned === null ? [] : [{ name: row.name, version: entry.pinned }],
@@ -118,21 +120,17 @@ async function planEnv(
 const versionOf = (store: Store, row: EnvRow, templateId: number): number =>
   store.resolveStack(row).find((ref) => ref.templateId === templateId)?.version ?? 0;
 
-/** The template's own changes, whatever its envs have. */
-function namesOf(
+/** The template's own changes from one version to another, whatever its envs have. */
+export function changesOf(
   store: Store,
-  template: TemplateRow,
-  version: VersionRow,
-  paths: Paths,
-): PlannedName[] {
-  const at = (number: number) => [{ templateId: template.id, version: number }];
-  const change = store.change(at(template.current), at(version.number));
+  templateId: number,
+  from: number,
+  to: number,
+): NameChange[] {
+  const at = (version: number) => [{ templateId, version }];
   const all: NameChange[] = [];
-  for (const names of change.byDir.values()) all.push(...names.values());
-  return all
-    .filter(({ was, is }) => was === null || is === null || !sameForDiff(was, is))
-    .map((each) => ({ kind: letterOf(each), path: paths.of(each) }))
-    .sort(byPath);
+  for (const names of store.change(at(from), at(to)).byDir.values()) all.push(...names.values());
+  return all.filter(({ was, is }) => was === null || is === null || !sameForDiff(was, is));
 }
 
 const byPath = (a: PlannedName, b: PlannedName): number => (a.path < b.path ? -1 : 1);

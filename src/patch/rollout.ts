@@ -44,7 +44,7 @@ export async function rollOut(
 ): Promise<PatchRecord> {
   const gone = new Set(run.record.envs.map(({ id }) => id));
   for (const wave of waves) {
-    const chosen = await choose(store, run.record, wave, gone, health);
+    const chosen = await choose(store, run.record.templateId, wave, gone, health);
     if (chosen.length > 0) await run.advance(chosen.map(({ id }) => id));
     for (const { id } of chosen) gone.add(id);
     on({ what: 'wave', envs: chosen.map(({ name }) => name), of: gone.size });
@@ -64,6 +64,17 @@ const INTERRUPTED = 'it was interrupted';
 
 /** A function, because it changes between two looks. */
 const isAborted = (signal: AbortSignal): boolean => signal.aborted;
+
+/** Refuses waves that name envs which can't go first. @throws ByrefError 'notFound', 'usage' */
+export async function checkWaves(
+  store: Store,
+  templateId: number,
+  { waves, health }: Rollout,
+): Promise<void> {
+  for (const wave of waves) {
+    if ('envs' in wave) await choose(store, templateId, wave, new Set(), health);
+  }
+}
 
 async function unhealthy(
   store: Store,
@@ -90,7 +101,7 @@ function reason(command: string, { env, how, tries, output }: HealthResult): str
 /** The envs of the next wave: those that can be checked before those that can't, then by age. */
 async function choose(
   store: Store,
-  { templateId }: PatchRecord,
+  templateId: number,
   size: WaveSize,
   gone: ReadonlySet<number>,
   health: HealthCheck | null,

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 
 export const TREE = path.resolve(import.meta.dirname, '../..');
-const BYREF = path.join(TREE, 'bin/byref');
+export const BYREF = path.join(TREE, 'bin/byref');
 const BUNDLE = path.join(TREE, 'dist/cli/main.cjs');
 
 /** What a finished program said. */

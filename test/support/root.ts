@@ -1,3 +1,5 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -5,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { EnvInfo } from '../../src/env/info.ts';
 import { mountsBelow, processesOf } from './leftovers.ts';
-import { type Finished, type RunOptions, runByref } from './program.ts';
+import { BYREF, type Finished, type RunOptions, runByref, sh } from './program.ts';
 import { startWatchdog, type Watchdog } from './watchdog.ts';
 
 /** How long processes without mounts stay in tests. */
@@ -22,6 +24,7 @@ export class TestRoot {
   readonly path: string;
   readonly env: NodeJS.ProcessEnv;
   private readonly watchdog: Watchdog;
+  private readonly running: ChildProcess[] = [];
 
   private constructor(base: string, extra: NodeJS.ProcessEnv) {
     this.base = base;
@@ -92,6 +95,23 @@ export class TestRoot {
     return mountpoint!;
   }
 
+  /** Runs a script in a directory of a mount; its $1 is byref, which acts on this root. */
+  shell(script: string, cwd: string): Promise<Finished> {
+    return sh(script, [BYREF], { cwd, env: this.env });
+  }
+
+  /** A script that goes on until it is killed, or the test ends; its $1, $2, ... are `args`. */
+  background(script: string, ...args: string[]): ChildProcess {
+    const child = spawn('bash', ['-euc', script, 'sh', ...args], {
+      env: this.env,
+      cwd: '/',
+      stdio: 'ignore',
+      detached: true,
+    });
+    this.running.push(child);
+    return child;
+  }
+
   /** Drivers and holder of this root, by command line. */
   processes(): string[] {
     return processesOf(this.path);
@@ -99,6 +119,7 @@ export class TestRoot {
 
   async dispose(): Promise<void> {
     try {
+      await Promise.all(this.running.map(endGroup));
       await this.run(['umount', '--all']);
       expect(mountsBelow(this.base), 'mounts left').toEqual([]);
       await this.waitForNoProcess();
@@ -113,4 +134,16 @@ export class TestRoot {
     while (this.processes().length > 0 && Date.now() < deadline) await sleep(50);
     expect(this.processes(), 'processes left').toEqual([]);
   }
+}
+
+/** Ends a script and all that it started. */
+async function endGroup(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined) return;
+  const exited = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : null;
+  try {
+    process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    // All of it ended by itself.
+  }
+  await exited;
 }

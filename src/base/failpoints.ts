@@ -1,7 +1,8 @@
 /**
  * Addressable faults, for tests: `BYREF_FAILPOINT=name:N` kills this process (SIGKILL) the N-th time
  * it comes by `failpoint(name)`; `BYREF_FAILPOINT=name:N:ERRNO` makes the N-th `failpointError(name)`
- * yield -ERRNO. The name `*` counts every failpoint. Nothing set: one comparison with null.
+ * yield -ERRNO. A name that ends in `*` counts every failpoint that begins so. Nothing set: one comparison
+ * with null.
  */
 interface Armed {
   readonly name: string;
@@ -23,7 +24,9 @@ export function armFailpoint(text: string): void {
 }
 
 function hit(point: Armed, name: string): boolean {
-  if (point.name !== name && point.name !== '*') return false;
+  const { name: wanted } = point;
+  const matches = wanted.endsWith('*') ? name.startsWith(wanted.slice(0, -1)) : name === wanted;
+  if (!matches) return false;
   point.left--;
   return point.left === 0;
 }

@@ -98,8 +98,13 @@ export class PrivateFiles implements Blobs {
   adoptPrivate(file: string, ino: Ino): number {
     const dirfd = this.#openDir(true);
     if (dirfd < 0) return dirfd;
+    this.#settle(ino);
     const from = path.join(this.#envDir, path.basename(file));
-    const failed = native.renameAt(AT_FDCWD, from, dirfd, privateName(ino), 0);
+    let failed = native.linkAt(AT_FDCWD, from, dirfd, privateName(ino), 0);
+    if (failed === -EEXIST) {
+      native.unlinkAt(dirfd, privateName(ino), 0);
+      failed = native.linkAt(AT_FDCWD, from, dirfd, privateName(ino), 0);
+    }
     if (failed < 0) return failed;
     failpoint('private-adopted');
     this.#fresh.add(ino);

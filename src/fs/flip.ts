@@ -11,6 +11,7 @@
  * So a symlink never leads to a name that is not there yet, or not there any more. What programs
  * have open stays as it was: its inode is *gone*, that is, of the old layers and of no name.
  */
+import { failpoint } from '../base/failpoints.ts';
 import { type Ino, ROOT_INO } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
@@ -42,7 +43,9 @@ export async function flip(
 ): Promise<FlipOutcome> {
   const way = new Flip(core, change);
   await core.caches.drop(way.add());
+  failpoint('flip-added');
   await core.caches.drop(way.change(acts));
+  failpoint('flip-changed');
   await core.caches.drop(way.remove());
   return way.outcome();
 }
@@ -81,6 +84,7 @@ class Flip {
   change(acts: readonly EnvAct[]) {
     this.keepDirs();
     this.acts = acts.map((wanted) => act(this.core, wanted));
+    failpoint('flip-acted');
     for (const place of acts) this.tell(place);
     for (const kind of ['added', 'replaced', 'removed', 'kept'] as const) {
       for (const change of this.way.of(kind)) this.count(change);
@@ -99,6 +103,7 @@ class Flip {
     // What the env made meanwhile in a directory that is to go.
     this.keepDirs();
     this.core.layers.show(this.way.to);
+    failpoint('flip-shown');
     for (const change of this.way.of('removed')) {
       if (this.isOwn(change)) continue;
       this.leave(change);

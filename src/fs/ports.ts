@@ -124,7 +124,10 @@ export interface Blobs {
   /** The private file, opened with O_RDWR, or O_RDONLY, plus O_DSYNC or the like. */
   openPrivate(ino: Ino, flags: number): number;
   removePrivate(ino: Ino): number;
-  /** Makes a finished file, by its name in the env's directory, the private file of an ino that has none. */
+  /**
+   * Makes a finished file, by its name in the env's directory, the private file of an ino that has none. It keeps its
+   * old name too, so that what is cut short can be done again.
+   */
   adoptPrivate(file: string, ino: Ino): number;
   statPrivate(ino: Ino, out: BlobStat): number;
   /**

@@ -118,7 +118,7 @@ export class PatchRun {
       }
       this.current = { ...this.current, all: true };
     });
-    return this.end('done', '');
+    return this.endMoved();
   }
 
   /** Takes one env there by another entry in its stack, whatever the others do. */
@@ -127,7 +127,7 @@ export class PatchRun {
     await this.move([row], to, 'acting', () => {
       this.store.putEnv(withEntry(row, templateId, entry));
     });
-    return this.end('done', '');
+    return this.endMoved();
   }
 
   /** Leaves it as it is: some envs are there, and a further command decides. */
@@ -137,6 +137,7 @@ export class PatchRun {
 
   /** Takes back what went. @param why for the record */
   async undo(why: string): Promise<PatchRecord> {
+    await this.makeActs();
     const { templateId, id } = this.current;
     const rows = this.store.envs().filter((row) => entryOf(row, templateId)?.canary?.patch === id);
     const envs = new Map(this.current.envs.map((env) => [env.id, env]));
@@ -164,11 +165,28 @@ export class PatchRun {
   /** After a crash behind the commit: what it left to do. */
   async finish(): Promise<PatchRecord> {
     const rows = this.current.envs.flatMap(({ id }) => this.store.env(id) ?? []);
-    const acts = new Map(this.current.envs.map((env) => [env.id, [...env.acts]]));
-    const report = await refreshAll(this.store, this.told(acts));
-    const done = await this.act(rows, acts, report);
-    this.current = { ...this.current, envs: this.merged(outcomes(this.store, rows, report), done) };
+    const report = await this.makeActs();
+    this.current = {
+      ...this.current,
+      envs: this.merged(outcomes(this.store, rows, report), new Map()),
+    };
     return this.end('done', this.current.note);
+  }
+
+  /** Makes acts that are not known to be made, and brings what is mounted to what the store says. */
+  private async makeActs(): Promise<FlipReport> {
+    const rows = this.current.envs.flatMap(({ id }) => this.store.env(id) ?? []);
+    const acts = new Map(
+      this.current.envs
+        .filter((env) => env.acts.some((act) => !act.done))
+        .map((env) => [env.id, [...env.acts]]),
+    );
+    const report = await refreshAll(this.store, this.told(acts));
+    const waiting = rows.filter(({ id }) => acts.has(id));
+    const done = await this.act(waiting, acts, report);
+    const envs = this.current.envs.map((env) => ({ ...env, acts: done.get(env.id) ?? env.acts }));
+    this.current = { ...this.current, envs };
+    return report;
   }
 
   release(): void {
@@ -293,6 +311,14 @@ export class PatchRun {
       all.set(env.id, { ...(went ? before : env), acts: [...kept, ...own] });
     }
     return [...all.values()];
+  }
+
+  /** All are there. What could not be done in an env now (its driver died), the next command tries once more. */
+  private endMoved(): PatchRecord {
+    if (this.current.envs.every(({ acts }) => acts.every(({ done }) => done)))
+      return this.end('done', '');
+    this.release();
+    return this.current;
   }
 
   private end(state: PatchState, note: string): PatchRecord {

@@ -1,0 +1,167 @@
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { EXIT } from '../../src/base/exit-codes.ts';
+import type { GcReport } from '../../src/gc/gc.ts';
+import { PatchRoot } from './support.ts';
+
+let t: PatchRoot;
+
+beforeEach(async () => {
+  t = await PatchRoot.create();
+  for (let n = 1; n <= 6; n++) await t.version({ 'usr/v': `version ${n}`, 'usr/same': 'same' });
+});
+afterEach(() => t.dispose());
+
+const gc = (...options: string[]): Promise<GcReport> => t.root.json('gc', ...options);
+
+const objects = (): number =>
+  readdirSync(path.join(t.root.path, 'objects'), { recursive: true, withFileTypes: true }).filter(
+    (entry) => entry.isFile(),
+  ).length;
+
+const versions = async (): Promise<number[]> =>
+  (await t.root.json<{ number: number }[]>('template', 'log', 't')).map(({ number }) => number);
+
+const reasons = ({ kept }: GcReport): string[] =>
+  kept.map(({ version, reason, by }) => `${version} ${reason}${by === '' ? '' : ` ${by}`}`);
+
+async function walk(...to: number[]): Promise<void> {
+  for (const version of to) await t.patch('--to', String(version));
+}
+
+test('keeps what is current, pinned, tried out, staged, shown, and the last N to go back to', async () => {
+  await t.envs('pinned', 'canary', 'follows');
+  await t.root.ok('pin', 'pinned', 't@1');
+  await walk(2, 3, 4);
+  await t.patch('--to', '5', '--canary', 'canary');
+  expect(reasons(await gc('--dry-run', '--keep', '1'))).toEqual([
+    '1 pinned pinned',
+    '3 past',
+    '5 canary canary',
+    '6 staged',
+  ]);
+  expect(await versions()).toEqual([6, 5, 4, 3, 2, 1]);
+  const report = await gc('--keep', '1');
+  expect(report.removed).toEqual([{ template: 't', version: 2 }]);
+  expect(report).toMatchObject({ freedObjects: 1, freedBytes: 'version 2'.length });
+  expect(await versions()).toEqual([6, 5, 4, 3, 1]);
+  for (const [env, seen] of [
+    ['pinned', 1],
+    ['canary', 5],
+    ['follows', 4],
+  ] as const) {
+    expect(await t.out(env, 'cat usr/v usr/same')).toBe(`version ${seen}same`);
+  }
+  await t.rollback();
+  await t.rollback();
+  expect(await t.out('follows', 'cat usr/v')).toBe('version 3');
+  expect(await t.rollback()).toMatchObject({ to: 1 });
+  expect(await gc('--keep', '1')).toMatchObject({
+    removed: [{ version: 3 }, { version: 4 }],
+  });
+});
+
+test('keeps what programs use, and what a mount without a driver may use', async () => {
+  await t.envs('e');
+  await walk(2);
+  const holder = t.root.background('exec 7<"$1"; sleep 60', path.join(t.mount('e'), 'usr/v'));
+  await expect.poll(async () => (await t.plan()).envs[0]?.counts['in-use']).toBe(1);
+  await walk(3, 4);
+  const report = await gc('--keep', '0');
+  expect(reasons(report)).toEqual(['2 in-use e', '5 staged', '6 staged']);
+  expect(report.removed).toEqual([
+    { template: 't', version: 1 },
+    { template: 't', version: 3 },
+  ]);
+  const refused = await t.root.byref('template', 'rm', 't@2');
+  expect([refused.code, refused.stderr]).toEqual([
+    EXIT.busy,
+    expect.stringContaining('programs in e still use\n  hint: See byref stale'),
+  ]);
+  const { driverPid } = await t.root.info('e');
+  process.kill(driverPid!, 'SIGKILL');
+  await expect.poll(async () => (await t.root.info('e')).state).toBe('dead');
+  expect(reasons(await gc('--keep', '0'))).toContain('2 unknown-use e');
+  holder.kill();
+  await t.root.ok('umount', 'e');
+  expect((await gc('--keep', '0')).removed).toEqual([{ template: 't', version: 2 }]);
+});
+
+test('keeps objects that an env has in its own records, until it has them no more', async () => {
+  await t.envs('e');
+  await t.in('e', 'chmod 700 usr/v');
+  await walk(2);
+  const report = await gc('--keep', '0');
+  expect(report).toMatchObject({ freedObjects: 0, keptObjects: 1 });
+  expect(await t.out('e', 'cat usr/v')).toBe('version 1');
+  await t.root.ok('umount', 'e');
+  await t.root.ok('mount', 'e');
+  expect(await t.out('e', 'cat usr/v')).toBe('version 1');
+  await t.in('e', 'rm usr/v');
+  expect(await gc('--keep', '0')).toMatchObject({ freedObjects: 1, freedBytes: 9, keptObjects: 0 });
+});
+
+test('removes what belongs to nothing, and a dry run only says so', async () => {
+  await t.envs('e');
+  await t.root.ok('umount', 'e');
+  const stray = path.join(t.root.path, 'objects/ab', 'c'.repeat(62));
+  mkdirSync(path.dirname(stray), { recursive: true });
+  writeFileSync(stray, 'x');
+  mkdirSync(path.join(t.root.path, 'envs/99'));
+  const merge = path.join(t.root.path, 'envs/1/merge.7.0');
+  writeFileSync(merge, 'x');
+  const before = objects();
+  expect((await gc('--dry-run')).leftovers).toHaveLength(3);
+  expect(objects()).toBe(before);
+  await gc();
+  expect([
+    existsSync(stray),
+    existsSync(merge),
+    existsSync(path.join(t.root.path, 'envs/99')),
+  ]).toEqual([false, false, false]);
+  expect(objects()).toBe(before - 1);
+  expect((await gc()).leftovers).toEqual([]);
+});
+
+test('template rm NAME@VERSION says why a version must stay', async () => {
+  await t.envs('e', 'p');
+  await t.root.ok('pin', 'p', 't@1');
+  await walk(2, 3);
+  const why = async (ref: string, ...options: string[]): Promise<string> => {
+    const { code, stderr } = await t.root.byref('template', 'rm', ref, ...options);
+    expect(code).toBe(EXIT.busy);
+    return stderr.split('\n')[0]!;
+  };
+  expect(await why('t@3')).toBe('byref: t@3 is the current version');
+  expect(await why('t@1', '--force')).toBe('byref: t@1 is what p is pinned to');
+  expect(await why('t@2')).toBe('byref: t@2 is what a rollback would go back to');
+  expect(await why('t@4')).toBe('byref: t@4 is staged');
+  expect(await t.root.ok('template', 'rm', 't@2', '--force')).toContain('freed 1 objects, 9 B');
+  expect(await t.root.ok('template', 'rm', 't@4', '--force')).toContain('freed 1 objects');
+  expect(await versions()).toEqual([6, 5, 3, 1]);
+  expect((await t.root.byref('template', 'rm', 't@2')).code).toBe(EXIT.notFound);
+  expect(await t.rollback()).toMatchObject({ to: 1 });
+  expect(await t.out('e', 'cat usr/v')).toBe('version 1');
+});
+
+test('killed at any point it has removed nothing that is needed, and the next one does the rest', async () => {
+  await t.envs('e');
+  await t.in('e', 'echo own >usr/own');
+  await walk(2, 3, 4);
+  for (let n = 1; ; n++) {
+    const { code } = await t.root.run(['gc', '--keep', '1'], {
+      env: { ...t.root.env, BYREF_FAILPOINT: `*:${n}` },
+    });
+    expect(await t.out('e', 'cat usr/v usr/same usr/own')).toBe('version 4sameown\n');
+    if (code === 0) {
+      expect(n).toBeGreaterThan(2);
+      break;
+    }
+  }
+  expect(await versions()).toEqual([6, 5, 4, 3]);
+  expect(objects()).toBe(5);
+  expect(await gc('--keep', '1')).toMatchObject({ removed: [], freedObjects: 0, leftovers: [] });
+  await t.rollback();
+  expect(await t.out('e', 'cat usr/v')).toBe('version 3');
+});

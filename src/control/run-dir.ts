@@ -1,7 +1,12 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
+import { ByrefError } from '../base/error.ts';
 import { nameFromText } from '../base/ids.ts';
 import { nameCookie } from '../base/name-hash.ts';
+
+/** Of a unix socket, in bytes (unix(7): 108 with the NUL). */
+const SOCKET_PATH_MAX = 107;
+const SOCKET_ENDING = '.sock'.length;
 
 /**
  * Where the live processes of one root meet: sockets, locks and logs, below /run/byref (or
@@ -31,6 +36,14 @@ export class RunDir {
 
   private files(name: string): ProcessFiles {
     const stem = path.join(this.path, name);
+    if (Buffer.byteLength(stem) + SOCKET_ENDING > SOCKET_PATH_MAX) {
+      const message = `${this.path} is too long for the sockets of drivers`;
+      throw new ByrefError(
+        'usage',
+        message,
+        'Set BYREF_RUN to a shorter path, such as /run/byref.',
+      );
+    }
     return { socket: `${stem}.sock`, lock: `${stem}.lock`, log: `${stem}.log` };
   }
 }

@@ -1,5 +1,5 @@
 /** What a patch is to do to the own files of envs: planned before its commit, kept in its record, told to drivers. */
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { EBUSY, ENOENT } from '../base/errno.ts';
 import { type Ino, type Name, nameToText } from '../base/ids.ts';
@@ -86,7 +86,7 @@ const contentOf = (store: Store, { data, object }: InodeRecord): string =>
 /** On disk before anything names it. */
 function writeDurably(file: string, bytes: Buffer): void {
   const fd = openSync(file, 'w', 0o600);
-  writeSync(fd, bytes);
+  writeFileSync(fd, bytes);
   fsyncSync(fd);
   closeSync(fd);
 }

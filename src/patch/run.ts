@@ -268,14 +268,20 @@ export class PatchRun {
       const own = acts.get(row.id) ?? [];
       const told = report.envs.get(row.id);
       const results = told?.acts ?? (await this.actIn(row, own));
-      done.set(row.id, made(own, results));
-      for (const { file } of own) {
-        if (file !== undefined)
-          rmSync(path.join(envDir(this.store.root, row.id), file), { force: true });
-      }
+      const after = made(own, results);
+      done.set(row.id, after);
+      this.removeMerges(row, own, after);
       failpoint('patch-acted');
     }
     return done;
+  }
+
+  /** Merges that are in place, or will not be: of what is to be tried again they are needed still. */
+  private removeMerges(row: EnvRow, before: readonly PatchAct[], after: readonly PatchAct[]): void {
+    const directory = envDir(this.store.root, row.id);
+    before.forEach(({ file }, i) => {
+      if (file !== undefined && after[i]?.done) rmSync(path.join(directory, file), { force: true });
+    });
   }
 
   private async actIn(row: EnvRow, acts: readonly PatchAct[]) {

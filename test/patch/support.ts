@@ -17,8 +17,10 @@ export class PatchRoot {
     this.root = root;
   }
 
-  static async create(extra: NodeJS.ProcessEnv = {}): Promise<PatchRoot> {
-    return new PatchRoot(await TestRoot.create(extra));
+  /** @param parent the directory to make the root in, if not the temporary one; its sockets are beside it */
+  static async create(parent?: string): Promise<PatchRoot> {
+    const extra = parent === undefined ? {} : { BYREF_RUN: path.join(parent, '../run') };
+    return new PatchRoot(await TestRoot.create(extra, parent));
   }
 
   /** Imports the files as the next version of a template. */

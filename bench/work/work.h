@@ -48,5 +48,6 @@ extern const struct command names_commands[];
 extern const struct command data_commands[];
 extern const struct command write_commands[];
 extern const struct command process_commands[];
+extern const struct command mount_commands[];
 
 #endif

@@ -21,8 +21,9 @@ function stateText({ id, state, template }: PatchRecord): string {
     case 'done':
       return `done (${id})`;
     case 'rolling':
-    case 'acting':
       return 'under way';
+    case 'acting':
+      return 'the version moved; what could not be done in an env is tried again by the next command';
   }
 }
 

@@ -10,7 +10,7 @@ set -euo pipefail
 bash "$TREE/scripts/setup.sh" --test
 cd "$TREE"
 
-LIMIT=30m # a whole run takes less than 20 minutes on two cores
+LIMIT=${LIMIT:-30m} # a whole run takes less than 20 minutes on two cores
 
 # A run that is killed can't clean up after its own mounts: its TMPDIR is below this one.
 SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/byref-XXXXXX")

@@ -8,7 +8,7 @@ import { TestRoot } from '../support/root.ts';
 import { changesType, type Probe, probes, writeVersions } from './flip-trees.ts';
 import { PHASES, Readers } from './readers.ts';
 
-const LONG = 300_000;
+const LONG = 300_000 * Number(process.env['BYREF_SOAK'] ?? 1);
 
 let root: TestRoot;
 
@@ -29,6 +29,8 @@ interface Run {
   readonly only?: (probe: Probe) => boolean;
 }
 
+/** `scripts/soak.sh` asks for more rounds than a run of all tests has time for. */
+const TIMES = Number(process.env['BYREF_SOAK'] ?? 1);
 const PAUSE_MS = 30;
 /** Envs of one `byref mount`. */
 const BATCH = 100;
@@ -49,7 +51,7 @@ async function patchUnderReaders(run: Run): Promise<void> {
   readers.start(mounts, count);
   const dropping = cold ? spawn('bash', ['-c', DROP_CACHES]) : null;
   try {
-    for (let round = 0; round < rounds; round++) {
+    for (let round = 0; round < rounds * TIMES; round++) {
       await sleep(PAUSE_MS);
       readers.next(PHASES.forwards);
       await root.ok('patch', 't', '--to', '2');

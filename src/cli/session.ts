@@ -1,3 +1,4 @@
+import { ByrefError } from '../base/error.ts';
 import { openStore, type Store } from '../store/store.ts';
 import type { Context } from './command.ts';
 
@@ -12,20 +13,36 @@ export async function withStore<T>(
 ): Promise<T> {
   const store = await openStore(context.root, { write: mode === 'write' });
   try {
-    if (store.patches.unfinished().length === 0) return await work(store);
-    if (mode === 'write') {
-      await recover(store);
-      return await work(store);
-    }
+    const dead = await hasDead(store);
+    if (dead && mode === 'write') await recover(store);
+    if (!dead || mode === 'write') return await work(store);
   } finally {
     await store.close();
   }
-  await withStore(context, 'write', () => undefined);
-  const again = await openStore(context.root, { write: false });
+  await endDead(context.root);
+  const after = await openStore(context.root, { write: false });
   try {
-    return await work(again);
+    return await work(after);
   } finally {
-    await again.close();
+    await after.close();
+  }
+}
+
+/** One read, if no patch is under way. */
+async function hasDead(store: Store): Promise<boolean> {
+  const unfinished = store.patches.unfinished();
+  if (unfinished.length === 0) return false;
+  const { isUnderWay } = await import('../patch/lock.ts');
+  return unfinished.some(({ templateId }) => !isUnderWay(store.root, templateId));
+}
+
+/** For a command that reads: while another one writes, what died stays as it is for now. */
+async function endDead(root: string): Promise<void> {
+  try {
+    const store = await openStore(root, { write: true });
+    await recover(store).finally(() => store.close());
+  } catch (error) {
+    if (!(error instanceof ByrefError) || error.code !== 'locked') throw error;
   }
 }
 

@@ -88,7 +88,8 @@ export interface SeenFile {
   readonly ctimeNs: number;
 }
 
-export interface PatchRecord {
+/** A record without its envs, of which there may be thousands. */
+export interface PatchHead {
   readonly id: number;
   readonly kind: PatchKind;
   readonly templateId: number;
@@ -102,18 +103,27 @@ export interface PatchRecord {
   readonly endedMs: number | null;
   readonly by: PatchAuthor;
   readonly policies: readonly Policy[];
-  readonly envs: readonly PatchedEnv[];
   /** Why it was undone, or what was to be remembered. */
   readonly note: string;
 }
 
-export function encodePatch(record: PatchRecord): Buffer {
-  return Buffer.concat([Buffer.of(RECORD_VERSION), Buffer.from(JSON.stringify(record), 'utf8')]);
+export interface PatchRecord extends PatchHead {
+  readonly envs: readonly PatchedEnv[];
 }
 
-export function decodePatch(buf: Buffer): PatchRecord {
+export const encodePatchHead = (head: PatchHead): Buffer => encode(head);
+export const decodePatchHead = (buf: Buffer): PatchHead => decode(buf) as PatchHead;
+
+export const encodePatchEnvs = (envs: readonly PatchedEnv[]): Buffer => encode(envs);
+export const decodePatchEnvs = (buf: Buffer): PatchedEnv[] => decode(buf) as PatchedEnv[];
+
+function encode(value: unknown): Buffer {
+  return Buffer.concat([Buffer.of(RECORD_VERSION), Buffer.from(JSON.stringify(value), 'utf8')]);
+}
+
+function decode(buf: Buffer): unknown {
   if (buf[0] !== RECORD_VERSION) {
     throw new Error(`patch record of version ${String(buf[0])}: this byref reads version 1`);
   }
-  return JSON.parse(buf.toString('utf8', 1)) as PatchRecord;
+  return JSON.parse(buf.toString('utf8', 1));
 }

@@ -28,6 +28,12 @@ export function tryPatchLock(root: string, templateId: number): PatchLock | null
   };
 }
 
+export function isUnderWay(root: string, templateId: number): boolean {
+  const lock = tryPatchLock(root, templateId);
+  lock?.release();
+  return lock === null;
+}
+
 /** @throws ByrefError 'locked' while another process has it */
 export function takePatchLock(root: string, template: { id: number; name: string }): PatchLock {
   const lock = tryPatchLock(root, template.id);

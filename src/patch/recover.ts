@@ -4,9 +4,6 @@ import type { Store } from '../store/store.ts';
 import { tryPatchLock } from './lock.ts';
 import { PatchRun } from './run.ts';
 
-/** One read. */
-export const hasUnfinished = (store: Store): boolean => store.patches.unfinished().length > 0;
-
 /** The store is open for writing. Returns the records of what it ended; those that are under way are left alone. */
 export async function recoverPatches(store: Store): Promise<PatchRecord[]> {
   const ended: PatchRecord[] = [];

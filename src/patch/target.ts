@@ -1,6 +1,6 @@
 /** Which version a patch or a rollback goes to. */
 import { ByrefError } from '../base/error.ts';
-import type { PatchRecord } from '../codec/patch-record.ts';
+import type { PatchHead, PatchRecord } from '../codec/patch-record.ts';
 import type { Store, TemplateRow, VersionRow } from '../store/store.ts';
 
 /** @throws ByrefError 'notFound' */
@@ -75,8 +75,8 @@ export function pastVersions(store: Store, template: TemplateRow): number[] {
 }
 
 /** Patches and rollbacks that moved the template's current version, oldest first. */
-function flipsOf(store: Store, templateId: number): PatchRecord[] {
-  return [...store.patches.all()]
+function flipsOf(store: Store, templateId: number): PatchHead[] {
+  return [...store.patches.heads()]
     .filter((record) => record.templateId === templateId && record.all)
     .reverse();
 }
@@ -86,27 +86,27 @@ export function undoneBy(store: Store, templateId: number, to: number): PatchRec
   const undone: PatchRecord[] = [];
   for (const record of flipsOf(store, templateId).reverse()) {
     if (record.to === to) break;
-    if (record.kind === 'patch') undone.push(record);
+    if (record.kind === 'patch') undone.push(store.patches.whole(record));
   }
   return undone;
 }
 
 /** All patches to versions above this one, the last one first: what an env that goes there by itself leaves. */
 export function patchesAbove(store: Store, templateId: number, version: number): PatchRecord[] {
-  return [...store.patches.all()].filter(
-    (record) => record.templateId === templateId && record.kind === 'patch' && record.to > version,
-  );
+  return [...store.patches.heads()]
+    .filter(({ templateId: of, kind, to }) => of === templateId && kind === 'patch' && to > version)
+    .map((head) => store.patches.whole(head));
 }
 
 /** The patch that has envs at a version which the others do not see yet, and waits for a decision; or null. */
 export function openCanary(store: Store, templateId: number): PatchRecord | null {
-  for (const record of store.patches.all()) {
-    if (record.templateId === templateId && record.state === 'canary') return record;
+  for (const head of store.patches.heads()) {
+    if (head.templateId === templateId && head.state === 'canary') return store.patches.whole(head);
   }
   return null;
 }
 
-function wayTo(flips: readonly PatchRecord[]): number[] {
+function wayTo(flips: readonly PatchHead[]): number[] {
   const way: number[] = [];
   for (const { kind, from, to } of flips) {
     if (way.at(-1) !== from) way.push(from);

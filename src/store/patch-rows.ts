@@ -1,7 +1,10 @@
 /** The records of patches, by number: the store's history. */
 import {
-  decodePatch,
-  encodePatch,
+  decodePatchEnvs,
+  decodePatchHead,
+  encodePatchEnvs,
+  encodePatchHead,
+  type PatchHead,
   type PatchRecord,
   type PatchState,
 } from '../codec/patch-record.ts';
@@ -22,28 +25,33 @@ export class PatchRows {
 
   get(id: number): PatchRecord | null {
     const row = this.tables.table('patches').get(idKey(id));
-    return row === undefined ? null : decodePatch(row);
+    return row === undefined ? null : this.whole(decodePatchHead(row));
   }
 
   /** Newest first. */
-  *all(): Generator<PatchRecord> {
+  *heads(): Generator<PatchHead> {
     for (const { value } of this.tables.table('patches').getRange({ reverse: true })) {
-      yield decodePatch(value);
+      yield decodePatchHead(value);
     }
   }
 
-  /** What is not finished: by a command that runs, or that died. */
-  unfinished(): PatchRecord[] {
+  whole(head: PatchHead): PatchRecord {
+    const envs = this.tables.table('patchEnvs').get(idKey(head.id));
+    return { ...head, envs: envs === undefined ? [] : decodePatchEnvs(envs) };
+  }
+
+  /** What is not finished: by a command that runs, or that died. Newest first. */
+  unfinished(): PatchHead[] {
     let left = this.tables.number(UNFINISHED_COUNT) ?? 0;
-    const records: PatchRecord[] = [];
-    if (left === 0) return records;
-    for (const record of this.all()) {
-      if (!UNFINISHED.has(record.state)) continue;
-      records.push(record);
+    const heads: PatchHead[] = [];
+    if (left === 0) return heads;
+    for (const head of this.heads()) {
+      if (!UNFINISHED.has(head.state)) continue;
+      heads.push(head);
       left--;
       if (left === 0) break;
     }
-    return records;
+    return heads;
   }
 
   /** Adds a record under the next number; inside a transaction. */
@@ -55,19 +63,16 @@ export class PatchRows {
 
   /** Adds or replaces; inside a transaction. */
   put(record: PatchRecord): void {
-    const before = this.get(record.id);
-    const change =
-      Number(UNFINISHED.has(record.state)) -
-      Number(before !== null && UNFINISHED.has(before.state));
+    const { envs, ...head } = record;
+    const patches = this.tables.table('patches');
+    const before = patches.get(idKey(record.id));
+    const was = before !== undefined && UNFINISHED.has(decodePatchHead(before).state);
+    const change = Number(UNFINISHED.has(record.state)) - Number(was);
     if (change !== 0) {
       const count = this.tables.number(UNFINISHED_COUNT) ?? 0;
       this.tables.setNumber(UNFINISHED_COUNT, count + change);
     }
-    this.tables.table('patches').putSync(idKey(record.id), encodePatch(record));
-  }
-
-  /** Takes a record away; inside a transaction. Only finished ones. */
-  remove(id: number): void {
-    this.tables.table('patches').removeSync(idKey(id));
+    patches.putSync(idKey(record.id), encodePatchHead(head));
+    this.tables.table('patchEnvs').putSync(idKey(record.id), encodePatchEnvs(envs));
   }
 }

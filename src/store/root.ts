@@ -36,7 +36,6 @@ export async function initRoot(dir: string, options: RootOptions = {}): Promise<
     mkdirSync(path.join(dir, name), { recursive: true, mode });
   }
   const tables = openTables(metaDir(dir), { write: true });
-  tables.createAll();
   tables.setNumber('shards', options.shards ?? DEFAULT_SHARDS);
   await tables.close();
   // The marker comes last: without it this is an init that was cut short, and can be run again.

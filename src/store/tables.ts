@@ -1,4 +1,4 @@
-/** The store's LMDB environment: one named database per table, opened when first used. */
+/** The store's LMDB environment: one named database per table. */
 import { statfsSync } from 'node:fs';
 import { ABORT, type Database, open, type RootDatabase } from 'lmdb';
 import { EIO, ENOSPC } from '../base/errno.ts';
@@ -23,6 +23,7 @@ const TABLES = [
   'envs',
   'envNames',
   'patches',
+  'patchEnvs',
 ] as const;
 export type TableName = (typeof TABLES)[number];
 
@@ -39,32 +40,28 @@ const FIRST: Record<Counter, number> = { nextIno: 2, nextTemplate: 1, nextEnv: 1
 export class Tables {
   private readonly env: RootDatabase<Buffer, Buffer>;
   private readonly dir: string;
-  private readonly opened = new Map<TableName, Table>();
+  private readonly opened: Record<TableName, Table>;
 
+  /** Opens all tables: to open one later ends the reads that are going on, and the process with them. */
   constructor(env: RootDatabase<Buffer, Buffer>, dir: string) {
     this.env = env;
     this.dir = dir;
+    const options = { keyEncoding: 'binary', encoding: 'binary' } as const;
+    const open = (name: TableName): Table => env.openDB<Buffer, Buffer>(name, options);
+    this.opened = Object.fromEntries(
+      TABLES.map((name) => [name, open(name)]),
+    ) as typeof this.opened;
   }
 
   table(name: TableName): Table {
-    let table = this.opened.get(name);
-    if (table === undefined) {
-      table = this.env.openDB<Buffer, Buffer>(name, { keyEncoding: 'binary', encoding: 'binary' });
-      this.opened.set(name, table);
-    }
-    return table;
-  }
-
-  createAll(): void {
-    for (const name of TABLES) this.table(name);
+    return this.opened[name];
   }
 
   /**
    * Runs `action` as one transaction: all of it is on disk when this returns, or (it threw) nothing
-   * happened. Tables that it uses must have been opened before it begins.
+   * happened.
    */
   transaction<T>(action: () => T): T {
-    this.createAll();
     try {
       return this.env.transactionSync(action);
     } catch (cause) {
@@ -74,7 +71,6 @@ export class Tables {
 
   /** Runs `action` in a transaction that is then undone: what it read of its own writes is all that remains. */
   attempt(action: () => void): void {
-    this.createAll();
     this.env.transactionSync(() => {
       action();
       return ABORT;

@@ -60,7 +60,7 @@ function recordsOf(
     if (record !== null) return [record];
     throw new ByrefError('notFound', `there is no patch ${show}`, 'See byref history.');
   }
-  const all = [...store.patches.all()];
+  const all = Array.from(store.patches.heads(), (head) => store.patches.whole(head));
   if (name === undefined) return all;
   const env = store.env(name);
   const found = all.filter(

@@ -45,6 +45,9 @@ export default function build(): Command {
         `${template.name}@${number}: ${files} files in ${directories} directories, ${formatSize(bytes)}; ` +
           `new: ${addedObjects} objects, ${formatSize(addedBytes)}\n`,
       );
+      if (number !== template.current) {
+        process.stdout.write(`staged; byref patch ${template.name} gives it to the envs\n`);
+      }
     });
 }
 

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { procLink, procNames, procText } from '../base/proc.ts';
 
 /** A process that uses a mount, and how. */
 export interface MountUser {
@@ -13,7 +13,7 @@ export interface MountUser {
  */
 export function mountUsers(mountpoint: string): MountUser[] {
   const users: MountUser[] = [];
-  for (const entry of readdirSync('/proc')) {
+  for (const entry of procNames('/proc')) {
     if (!/^\d+$/.test(entry)) continue;
     const use = useOf(entry, mountpoint);
     if (use) users.push({ pid: Number(entry), command: commandOf(entry), use });
@@ -25,45 +25,20 @@ function useOf(pid: string, mountpoint: string): MountUser['use'] | null {
   const inside = (target: string): boolean =>
     target === mountpoint || target.startsWith(`${mountpoint}/`);
   for (const link of ['cwd', 'root', 'exe'] as const) {
-    if (inside(linkTarget(`/proc/${pid}/${link}`))) return link;
+    if (inside(procLink(`/proc/${pid}/${link}`))) return link;
   }
-  if (names(`/proc/${pid}/fd`).some((fd) => inside(linkTarget(`/proc/${pid}/fd/${fd}`))))
+  if (procNames(`/proc/${pid}/fd`).some((fd) => inside(procLink(`/proc/${pid}/fd/${fd}`))))
     return 'fd';
   if (mapped(pid).some(inside)) return 'map';
   return null;
 }
 
 function mapped(pid: string): string[] {
-  const lines = text(`/proc/${pid}/maps`).split('\n');
+  const lines = procText(`/proc/${pid}/maps`).split('\n');
   return lines.map((line) => line.slice(line.indexOf('/'))).filter((file) => file.startsWith('/'));
 }
 
-const commandOf = (pid: string): string => text(`/proc/${pid}/comm`).trim();
-
-/** All of these answer '' or nothing when the process ended meanwhile. */
-function linkTarget(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return '';
-  }
-}
-
-function names(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return [];
-  }
-}
-
-function text(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
-}
+const commandOf = (pid: string): string => procText(`/proc/${pid}/comm`).trim();
 
 /** "bash (pid 12, cwd), nginx (pid 40, fd) and 3 more" */
 export function describeUsers(users: readonly MountUser[]): string {

@@ -2,7 +2,7 @@
  * Which files of mounted envs processes have open or mapped, from /proc alone: no mount is touched, so a driver
  * that hangs can't hang this.
  */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { procLink, procNames, procText } from '../base/proc.ts';
 import { envMounts } from '../control/mount-table.ts';
 
 /** A process that has a file open or mapped. */
@@ -18,7 +18,7 @@ export type FilesInUse = ReadonlyMap<number, ReadonlyMap<number, readonly FileUs
 
 export function filesInUse(root: string): FilesInUse {
   const search = new Search(root);
-  for (const entry of readdirSync('/proc')) if (/^\d+$/.test(entry)) search.process(Number(entry));
+  for (const entry of procNames('/proc')) if (/^\d+$/.test(entry)) search.process(Number(entry));
   return search.found;
 }
 
@@ -52,14 +52,14 @@ class Search {
     const users = files.get(ino) ?? [];
     this.found.set(env, files.set(ino, users));
     if (users.at(-1)?.pid === pid) return;
-    users.push({ pid, program: text(`/proc/${pid}/comm`).trim(), use });
+    users.push({ pid, program: procText(`/proc/${pid}/comm`).trim(), use });
   }
 
   private deviceOf(pid: number, mount: number): string | null {
     const known = this.devices.get(mount);
     if (known !== undefined) return known;
     // A process sees its own mount namespace, and of that what is below its root.
-    const place = `${link(`/proc/${pid}/ns/mnt`)} ${link(`/proc/${pid}/root`)}`;
+    const place = `${procLink(`/proc/${pid}/ns/mnt`)} ${procLink(`/proc/${pid}/root`)}`;
     if (this.namespaces.has(place)) return null;
     this.namespaces.add(place);
     this.readMounts(String(pid));
@@ -67,7 +67,7 @@ class Search {
   }
 
   private readMounts(pid: string): void {
-    for (const line of text(`/proc/${pid}/mountinfo`).split('\n')) {
+    for (const line of procText(`/proc/${pid}/mountinfo`).split('\n')) {
       const [id, , device] = line.split(' ', 3);
       if (device !== undefined) this.devices.set(Number(id), device);
     }
@@ -76,7 +76,7 @@ class Search {
 
 /** `7f..-7f.. r-xp 00000000 00:2d 12345  /usr/lib/x`: device in hex, inode number in decimal. */
 function* mapped(pid: number): Generator<{ device: string; ino: number }> {
-  for (const line of text(`/proc/${pid}/maps`).split('\n')) {
+  for (const line of procText(`/proc/${pid}/maps`).split('\n')) {
     const [, , , device = '', ino = '0'] = line.split(/ +/, 5);
     if (ino === '0') continue;
     const [major = '', minor = ''] = device.split(':');
@@ -88,35 +88,10 @@ function* mapped(pid: number): Generator<{ device: string; ino: number }> {
 }
 
 function* opened(pid: number): Generator<{ mount: number; ino: number }> {
-  for (const fd of names(`/proc/${pid}/fdinfo`)) {
-    const info = text(`/proc/${pid}/fdinfo/${fd}`);
+  for (const fd of procNames(`/proc/${pid}/fdinfo`)) {
+    const info = procText(`/proc/${pid}/fdinfo/${fd}`);
     const mount = /^mnt_id:\s*(\d+)$/m.exec(info)?.[1];
     const ino = /^ino:\s*(\d+)$/m.exec(info)?.[1];
     if (mount !== undefined && ino !== undefined) yield { mount: Number(mount), ino: Number(ino) };
-  }
-}
-
-/** All of these answer '' or nothing when the process ended meanwhile. */
-function text(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
-}
-
-function link(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return '';
-  }
-}
-
-function names(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return [];
   }
 }

@@ -129,14 +129,6 @@ export async function sha256(file: string): Promise<string> {
   return hash.digest('hex');
 }
 
-/** How many names a patch changes, and how, as far as templates are concerned. */
-export function changeCounts(
-  change: LayersChange,
-): Record<'added' | 'changed' | 'removed', number> {
-  const changed = change.of('replaced').length + change.of('kept').length;
-  return { added: change.of('added').length, changed, removed: change.of('removed').length };
-}
-
 /** A: added, C: changed, D: removed. */
 export const letterOf = (change: NameChange): 'A' | 'C' | 'D' => {
   const kind = kindOf(change);

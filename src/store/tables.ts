@@ -8,7 +8,8 @@ import { textKey } from './keys.ts';
 
 export type Table = Database<Buffer, Buffer>;
 
-const TABLES = [
+/** Every table of a root, by name. */
+export const TABLES = [
   'meta',
   'templates',
   'templateNames',
@@ -35,7 +36,13 @@ const FULL_BYTES = 2 ** 20;
 
 /** Numbers kept in `meta`: counters name the next one to give out. */
 export type Counter = 'nextIno' | 'nextTemplate' | 'nextEnv' | 'nextPatch';
-const FIRST: Record<Counter, number> = { nextIno: 2, nextTemplate: 1, nextEnv: 1, nextPatch: 1 };
+/** What each counter begins with. */
+export const FIRST: Readonly<Record<Counter, number>> = {
+  nextIno: 2,
+  nextTemplate: 1,
+  nextEnv: 1,
+  nextPatch: 1,
+};
 
 export class Tables {
   private readonly env: RootDatabase<Buffer, Buffer>;

@@ -47,7 +47,7 @@ export const FIRST: Readonly<Record<Counter, number>> = {
 export class Tables {
   private readonly env: RootDatabase<Buffer, Buffer>;
   private readonly dir: string;
-  private readonly opened: Record<TableName, Table>;
+  private readonly opened: Readonly<Record<TableName, Table | undefined>>;
 
   /** Opens all tables: to open one later ends the reads that are going on, and the process with them. */
   constructor(env: RootDatabase<Buffer, Buffer>, dir: string) {
@@ -61,6 +61,11 @@ export class Tables {
   }
 
   table(name: TableName): Table {
+    return this.find(name)!;
+  }
+
+  /** The table; undefined where the root lacks it, which only a reader meets: a writer has made it. */
+  find(name: TableName): Table | undefined {
     return this.opened[name];
   }
 

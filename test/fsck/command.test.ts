@@ -6,6 +6,7 @@ import { EXIT } from '../../src/base/exit-codes.ts';
 import type { Finding } from '../../src/fsck/finding.ts';
 import { report } from '../../src/fsck/report.ts';
 import { inoKey } from '../../src/store/keys.ts';
+import { openStore } from '../../src/store/store.ts';
 import { runByref } from '../support/program.ts';
 import { checksOf, find } from './damage.ts';
 import { edit, JUNK, linkAt, OS, unused } from './edit.ts';
@@ -101,6 +102,19 @@ test('--quick and --full exclude each other; what is no root is none', async () 
   const newer = await run(root);
   expect(newer.code).toBe(EXIT.corrupt);
   expect(newer.stderr).toContain('Use the byref that made it');
+});
+
+test('a repair waits for its turn to write, and a check does not', async () => {
+  const root = copyRoot();
+  const writer = await openStore(root, { write: true });
+  try {
+    expect((await run(root)).code).toBe(EXIT.ok);
+    const { code, stderr } = await run(root, '--repair');
+    expect(stderr).toContain(`process ${process.pid} is writing`);
+    expect(code).toBe(EXIT.locked);
+  } finally {
+    await writer.close();
+  }
 });
 
 test('a table that is lost is a hundred lines, not one per row', () => {

@@ -1,4 +1,7 @@
 /** Damage to link rows, and to what says which directories a template has. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect } from 'vitest';
 import { type Ino, PRIVATE_INO_BASE } from '../../../src/base/ids.ts';
 import { S_IFLNK } from '../../../src/base/mode.ts';
 import { DATA_PRIVATE } from '../../../src/codec/inode-record.ts';
@@ -43,6 +46,20 @@ export const linkDamages: readonly Damage[] = [
     says: /template os: \/etc\/kept: its row can't be read/,
     remedy: BACKUP,
     leaves: ['links.row'],
+  },
+  {
+    of: 'a row that does not decode, in a root of format 1',
+    async harm(root) {
+      await junkRow('etc/kept')(root);
+      writeFileSync(path.join(root, 'BYREF'), 'byref root, format 1\n');
+    },
+    finds: 'links.row',
+    says: /etc\/kept: its row can't be read/,
+    remedy: BACKUP,
+    leaves: ['links.row'],
+    // It can't be upgraded as long as a history can't be read.
+    after: (root) =>
+      expect(readFileSync(path.join(root, 'BYREF'), 'utf8')).toBe('byref root, format 1\n'),
   },
   {
     of: 'a row of a directory that does not decode',

@@ -33,6 +33,7 @@ const MODULES: Readonly<Record<string, () => Promise<CommandModule>>> = {
   diff: () => import('./commands/diff.ts'),
   df: () => import('./commands/df.ts'),
   destroy: () => import('./commands/destroy.ts'),
+  fsck: () => import('./commands/fsck.ts'),
   doctor: () => import('./commands/doctor.ts'),
   completion: () => import('./commands/completion.ts'),
 };

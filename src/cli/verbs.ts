@@ -39,6 +39,7 @@ export const VERBS: readonly Verb[] = [
   verb('df', 'show apparent, private and shared bytes per env'),
   verb('destroy', 'remove envs and all they hold', ['delete', 'rm']),
   verb('gc', 'remove what nobody uses or can go back to'),
+  verb('fsck', 'check everything below the root, and repair it'),
   verb('doctor', 'show what this machine can do'),
   verb('completion', 'print a completion script for a shell'),
 ];

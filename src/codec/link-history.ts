@@ -50,6 +50,17 @@ export function decodeHistory(buf: Buffer): LinkChange[] {
   return changes;
 }
 
+/** The versions that changed the name, newest first; their records are not looked at. */
+export function historyVersions(buf: Buffer): number[] {
+  const versions: number[] = [];
+  const from = start(buf);
+  while (from.at < buf.length) {
+    versions.push(from.varint());
+    from.skip(from.varint());
+  }
+  return versions;
+}
+
 /** The latest record with this ino, whichever version it is of; null if the name never was that file. */
 export function recordOfIno(buf: Buffer, ino: Ino): InodeRecord | null {
   return decodeHistory(buf).find(({ record }) => record?.ino === ino)?.record ?? null;

@@ -130,6 +130,11 @@ export class EnvDelta implements Delta, Change {
     return this.#nextIno++ as Ino;
   }
 
+  /** No number below `ino` is given out any more: for a table that gave out some of them before it forgot. */
+  skipTo(ino: Ino): void {
+    this.#nextIno = Math.max(this.#nextIno, ino);
+  }
+
   // --- Changes ---
 
   /** No await between begin() and commit(): there is one change, and it is this object. */

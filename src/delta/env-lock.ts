@@ -64,6 +64,15 @@ export class EnvLock {
   }
 }
 
+/** True if the env's last holder closed it properly: all of its changes are in the link table then. */
+export function closedProperly(envDir: string): boolean {
+  const fd = native.openAt(AT_FDCWD, path.join(envDir, LOCK_FILE), O_CLOEXEC, 0);
+  if (fd < 0) return false;
+  const content = read(fd);
+  native.close(fd);
+  return content === CLEAN;
+}
+
 function read(fd: number): string {
   const bytes = Buffer.alloc(CONTENT_MAX);
   const length = native.pread(fd, bytes, 0, CONTENT_MAX, 0);

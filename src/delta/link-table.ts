@@ -19,6 +19,16 @@ interface FastGet {
   getBinaryFast(key: Buffer, options: object): Buffer | undefined;
 }
 
+/** A row that byref did not write so. */
+export interface DamagedRow {
+  readonly table: 'names' | 'inodes' | 'marks';
+  readonly key: Buffer;
+  readonly why: string;
+}
+
+/** Hears of damaged rows, which are then passed over. */
+export type OnDamage = (row: DamagedRow) => void;
+
 /**
  * The link table of one env: LMDB with four databases (docs/FORMAT.md). It is always some prefix of the
  * env's history as of `state().sequence`, or on the way to a later one that the journal still holds.
@@ -137,6 +147,35 @@ export class LinkTable {
       yield decodeInode(value, 0, value.length);
   }
 
+  /** As allNames, of a table that may be damaged: a name that does not decode, or that no lookup finds, is passed over. */
+  *soundNames(onDamage: OnDamage): Generator<NameState> {
+    for (const { key, value } of this.#names.getRange({ ...this.#snapshot })) {
+      const state = attempt(() => rows.soundNameState(key, value));
+      if (state instanceof Error) onDamage({ table: 'names', key, why: state.message });
+      else yield state;
+    }
+  }
+
+  /** As allInodes, of a table that may be damaged. Also says which marks are not as the records are. */
+  *soundInodes(onDamage: OnDamage): Generator<InodeRecord> {
+    const marked = new Set(this.#marked);
+    for (const { key, value } of this.#inodes.getRange({ ...this.#snapshot })) {
+      const record = attempt(() => rows.soundRecord(key, value));
+      if (record instanceof Error) {
+        onDamage({ table: 'inodes', key, why: record.message });
+        continue;
+      }
+      const isMarked = marked.delete(record.ino);
+      const should = rows.markOf(record) !== 0;
+      const why = should ? 'recovery would not look at it' : 'there is nothing to recover';
+      if (isMarked !== should) onDamage({ table: 'marks', key, why });
+      yield record;
+    }
+    for (const ino of marked) {
+      onDamage({ table: 'marks', key: rows.inoKey(ino), why: 'there is no such inode' });
+    }
+  }
+
   /** The inodes that recovery has to look at: orphans and un-synced copies. */
   marked(): readonly Ino[] {
     return [...this.#marked];
@@ -200,6 +239,15 @@ export class LinkTable {
   #inoKey(ino: Ino): Buffer {
     rows.writeInoKey(this.#key, ino);
     return this.#key.subarray(0, rows.INO_KEY_SIZE);
+  }
+}
+
+/** What `read` returns, or throws. */
+function attempt<T>(read: () => T): T | Error {
+  try {
+    return read();
+  } catch (error) {
+    return error as Error;
   }
 }
 

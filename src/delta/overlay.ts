@@ -2,7 +2,7 @@ import { type Ino, isPrivateIno, type Name, PRIVATE_INO_BASE } from '../base/ids
 import type { InodeRecord } from '../codec/inode-record.ts';
 import type { DeltaEntry, DeltaName } from '../fs/ports.ts';
 import { Generation, type NameState } from './generation.ts';
-import type { LinkTable } from './link-table.ts';
+import type { LinkTable, OnDamage } from './link-table.ts';
 import { listNames } from './listing.ts';
 
 /**
@@ -47,8 +47,11 @@ export class Overlay {
     return record !== undefined ? record : (this.table?.inode(ino) ?? null);
   }
 
-  /** Every name of the delta, whiteouts included; by directory, in no order of directories. */
-  *allNames(): IterableIterator<NameState> {
+  /**
+   * Every name of the delta, whiteouts included; by directory, in no order of directories.
+   * @param onDamage for a table that may be damaged; else a row that does not decode is thrown
+   */
+  *allNames(onDamage?: OnDamage): IterableIterator<NameState> {
     for (const generation of this.#generations()) {
       for (const [dir, names] of generation.dirs) {
         for (const state of names.states.values()) {
@@ -56,7 +59,8 @@ export class Overlay {
         }
       }
     }
-    for (const state of this.table?.allNames() ?? []) {
+    const names = onDamage ? this.table?.soundNames(onDamage) : this.table?.allNames();
+    for (const state of names ?? []) {
       if (!this.#inMemory(state)) yield state;
     }
   }
@@ -70,13 +74,15 @@ export class Overlay {
     return dirs;
   }
 
-  *allInodes(): IterableIterator<InodeRecord> {
+  /** @param onDamage as allNames */
+  *allInodes(onDamage?: OnDamage): IterableIterator<InodeRecord> {
     for (const generation of this.#generations()) {
       for (const [ino, record] of generation.inodes) {
         if (record !== null && this.inode(ino) === record) yield record;
       }
     }
-    for (const record of this.table?.allInodes() ?? []) {
+    const inodes = onDamage ? this.table?.soundInodes(onDamage) : this.table?.allInodes();
+    for (const record of inodes ?? []) {
       const { ino } = record;
       if (!this.active.inodes.has(ino) && !this.frozen?.inodes.has(ino)) yield record;
     }

@@ -8,9 +8,10 @@ import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../nati
 import { bootId } from './boot-id.ts';
 import { loadHash } from './hash.ts';
 import { PRIVATE_DIR, privateIno, segmentNumber } from './layout.ts';
+import type { OnDamage } from './link-table.ts';
 import { openTable } from './open-delta.ts';
 import { Overlay } from './overlay.ts';
-import { recover } from './recovery.ts';
+import { type Recovered, recover } from './recovery.ts';
 import { Watchlist } from './watchlist.ts';
 
 const ATTEMPTS = 20;
@@ -31,9 +32,13 @@ export interface DeltaUsage {
 
 /** An env's changes at one moment, for reading. */
 export interface DeltaView {
-  /** In no order of directories; within one not sorted either. */
-  changedNames(): IterableIterator<ChangedName>;
-  inodes(): IterableIterator<InodeRecord>;
+  /**
+   * In no order of directories; within one not sorted either.
+   * @param onDamage hears of damaged rows of the link table, which are passed over; else they are thrown
+   */
+  changedNames(onDamage?: OnDamage): IterableIterator<ChangedName>;
+  /** @param onDamage as changedNames */
+  inodes(onDamage?: OnDamage): IterableIterator<InodeRecord>;
   inode(ino: Ino): InodeRecord | null;
   name(dir: Ino, name: Name): DeltaName | null;
   /** As Delta.list. */
@@ -41,6 +46,12 @@ export interface DeltaView {
   usage(): DeltaUsage;
   /** Why it may not be whole (a damaged journal), or null. */
   readonly damage: string | null;
+  /** No private ino from here up was ever given out. */
+  readonly nextIno: number;
+  /** There is neither a link table nor a journal: the env changed nothing, or has lost both. */
+  readonly isEmpty: boolean;
+  /** The machine was booted since, and the next mount makes what the inode lacks of its file. */
+  awaitsRecovery(ino: Ino): boolean;
   close(): Promise<void>;
 }
 
@@ -53,9 +64,9 @@ export async function readDelta(envDir: string): Promise<DeltaView> {
   for (let attempt = 1; ; attempt++) {
     const before = segments(envDir);
     const overlay = new Overlay(openTable(envDir, true));
-    let damage: string | null;
+    let recovered: Recovered;
     try {
-      ({ damage } = recover(envDir, overlay, new Watchlist(), bootId(), hash));
+      recovered = recover(envDir, overlay, new Watchlist(), bootId(), hash);
     } catch (error) {
       // A checkpoint ended and removed a segment between the listing and the read.
       await overlay.table?.close();
@@ -64,9 +75,9 @@ export async function readDelta(envDir: string): Promise<DeltaView> {
     }
     // A checkpoint that ran meanwhile changes the set of segments; a record that was being written
     // while we read looks damaged.
-    const settled = before === segments(envDir) && damage === null;
+    const settled = before === segments(envDir) && recovered.damage === null;
     if (settled || attempt === ATTEMPTS) {
-      return new OpenView(envDir, overlay, damage);
+      return new OpenView(envDir, overlay, recovered);
     }
     await overlay.table?.close();
   }
@@ -80,21 +91,27 @@ const segments = (envDir: string): string =>
 
 class OpenView implements DeltaView {
   readonly damage: string | null;
+  readonly nextIno: number;
+  readonly isEmpty: boolean;
   readonly #envDir: string;
   readonly #overlay: Overlay;
+  readonly #booted: boolean;
 
-  constructor(envDir: string, overlay: Overlay, damage: string | null) {
+  constructor(envDir: string, overlay: Overlay, recovered: Recovered) {
     this.#envDir = envDir;
     this.#overlay = overlay;
-    this.damage = damage;
+    this.#booted = recovered.booted;
+    this.damage = recovered.damage;
+    this.nextIno = recovered.nextIno;
+    this.isEmpty = overlay.table === null && !recovered.found;
   }
 
-  changedNames(): IterableIterator<ChangedName> {
-    return this.#overlay.allNames();
+  changedNames(onDamage?: OnDamage): IterableIterator<ChangedName> {
+    return this.#overlay.allNames(onDamage);
   }
 
-  inodes(): IterableIterator<InodeRecord> {
-    return this.#overlay.allInodes();
+  inodes(onDamage?: OnDamage): IterableIterator<InodeRecord> {
+    return this.#overlay.allInodes(onDamage);
   }
 
   inode(ino: Ino): InodeRecord | null {
@@ -107,6 +124,10 @@ class OpenView implements DeltaView {
 
   list(dir: Ino, after: number, max: number): readonly DeltaEntry[] {
     return this.#overlay.list(dir, after, max);
+  }
+
+  awaitsRecovery(ino: Ino): boolean {
+    return this.#booted && this.#overlay.active.inodes.has(ino);
   }
 
   usage(): DeltaUsage {

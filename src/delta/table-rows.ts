@@ -1,13 +1,15 @@
 /** Keys and values of an env's link table (docs/FORMAT.md). Numbers are big-endian: keys sort by them. */
 import type { Ino, Name } from '../base/ids.ts';
 import { NAME_MAX } from '../base/ids.ts';
+import { nameCookie } from '../base/name-hash.ts';
 import { DATA_PRIVATE, FLAG_UNSYNCED, type InodeRecord } from '../codec/inode-record.ts';
-import { encodeInode, inodeBytesMax } from '../codec/inode-record-codec.ts';
+import { decodeInode, encodeInode, inodeBytesMax } from '../codec/inode-record-codec.ts';
 import { NameState } from './generation.ts';
 
 const ROW_VERSION = 1;
 export const INO_KEY_SIZE = 8;
 const NAME_AT = 16;
+const NAME_VALUE_SIZE = 11;
 /** One byte more than the longest key: see LinkTable.entries. */
 export const NAME_KEY_MAX = NAME_AT + NAME_MAX + 1;
 export const STATE_KEY = Buffer.from('state', 'latin1');
@@ -62,7 +64,7 @@ export function writeNameKey(key: Buffer, dir: Ino, cookie: number, name: Name):
 
 /** version u8, type u16, ino u64 */
 export function encodeName(state: NameState): Buffer {
-  const value = Buffer.alloc(11);
+  const value = Buffer.alloc(NAME_VALUE_SIZE);
   value[0] = ROW_VERSION;
   value.writeUInt16BE(state.type, 1);
   writeU64(value, 3, state.ino);
@@ -79,6 +81,24 @@ export const nameType = (value: Buffer): number => value.readUInt16BE(1);
 export function nameState(key: Buffer, value: Buffer): NameState {
   const name = key.toString('latin1', NAME_AT) as Name;
   return new NameState(keyIno(key), name, nameIno(value), nameType(value), true, readU64(key, 8));
+}
+
+/** The name of a row that may be damaged. @throws RangeError if it is none, or not found by its name */
+export function soundNameState(key: Buffer, value: Buffer): NameState {
+  if (key.length <= NAME_AT || key.length >= NAME_KEY_MAX) throw new RangeError('it has no name');
+  if (value.length !== NAME_VALUE_SIZE) throw new RangeError('its value has a wrong length');
+  const state = nameState(key, value);
+  const right = nameCookie(state.name);
+  if (state.cookie === right) return state;
+  throw new RangeError(`it stands at cookie ${state.cookie}, not at ${right}`);
+}
+
+/** The record of a row that may be damaged. @throws Error if it is none, or of another inode */
+export function soundRecord(key: Buffer, value: Buffer): InodeRecord {
+  if (key.length !== INO_KEY_SIZE) throw new RangeError('its key has a wrong length');
+  const record = decodeInode(value, 0, value.length);
+  if (record.ino === keyIno(key)) return record;
+  throw new RangeError(`its record is of inode ${record.ino}`);
 }
 
 /** The bytes are the transaction's until it ends: no buffer that is used again. */

@@ -14,7 +14,9 @@ import type { Tables } from './tables.ts';
 /** States in which a command is at it, or was when it died. */
 const UNFINISHED: ReadonlySet<PatchState> = new Set(['rolling', 'acting']);
 /** How many records are in such a state: so that every command can ask at the cost of one read. */
-const UNFINISHED_COUNT = 'unfinishedPatches';
+export const UNFINISHED_COUNT = 'unfinishedPatches';
+
+export const isUnfinished = ({ state }: Pick<PatchHead, 'state'>): boolean => UNFINISHED.has(state);
 
 export class PatchRows {
   private readonly tables: Tables;
@@ -46,7 +48,7 @@ export class PatchRows {
     const heads: PatchHead[] = [];
     if (left === 0) return heads;
     for (const head of this.heads()) {
-      if (!UNFINISHED.has(head.state)) continue;
+      if (!isUnfinished(head)) continue;
       heads.push(head);
       left--;
       if (left === 0) break;
@@ -66,8 +68,8 @@ export class PatchRows {
     const { envs, ...head } = record;
     const patches = this.tables.table('patches');
     const before = patches.get(idKey(record.id));
-    const was = before !== undefined && UNFINISHED.has(decodePatchHead(before).state);
-    const change = Number(UNFINISHED.has(record.state)) - Number(was);
+    const was = before !== undefined && isUnfinished(decodePatchHead(before));
+    const change = Number(isUnfinished(record)) - Number(was);
     if (change !== 0) {
       const count = this.tables.number(UNFINISHED_COUNT) ?? 0;
       this.tables.setNumber(UNFINISHED_COUNT, count + change);

@@ -5,7 +5,7 @@
 import type { Ino, ObjectId } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import { decodeHistory, encodeHistory, type LinkChange } from '../codec/link-history.ts';
-import { decodeNumber, encodeNumber } from '../codec/store-rows.ts';
+import { decodeDirName, decodeNumber, encodeNumber } from '../codec/store-rows.ts';
 import {
   allNames,
   type ChangedName,
@@ -94,10 +94,22 @@ function moveDirs(tables: Tables, template: number, version: number, next: numbe
   };
   const dirs = [...table.getRange(range)].filter(({ value }) => decodeNumber(value) === version);
   for (const { key } of dirs) {
-    const stays = next !== null && hasNames(tables, template, templateDirIno(key));
+    const dir = templateDirIno(key);
+    const stays =
+      next !== null && (hasDir(tables, template, dir) || hasNames(tables, template, dir));
     if (stays) table.putSync(key, encodeNumber(next));
     else table.removeSync(key);
   }
+}
+
+/** Whether a version has the directory, which may be empty. */
+function hasDir(tables: Tables, template: number, dir: Ino): boolean {
+  const place = tables.table('dirNames').get(inoKey(dir));
+  if (place === undefined) return false;
+  const { parent, name } = decodeDirName(place);
+  const row = tables.table('links').get(linkKeyOf(template, { dir: parent, name }));
+  if (row === undefined) return false;
+  return decodeHistory(row).some(({ record }) => record !== null && isDir(record.mode));
 }
 
 function hasNames(tables: Tables, template: number, dir: Ino): boolean {

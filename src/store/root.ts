@@ -8,7 +8,8 @@ import { openTables } from './tables.ts';
 export const FORMAT = 2;
 export const MARKER = 'BYREF';
 export const markerText = (format: number): string => `byref root, format ${format}\n`;
-const SUBDIRECTORIES = { meta: 0o700, objects: 0o700, envs: 0o700, mnt: 0o755 } as const;
+/** What a root has, and with which mode. */
+export const SUBDIRECTORIES = { meta: 0o700, objects: 0o700, envs: 0o700, mnt: 0o755 } as const;
 const DEFAULT_SHARDS = 1;
 /** An empty ext4 file system has it: a root may be a mount point. */
 const LOST_FOUND = 'lost+found';

@@ -8,7 +8,8 @@ import { textKey } from './keys.ts';
 
 export type Table = Database<Buffer, Buffer>;
 
-const TABLES = [
+/** Every table of a root, by name. */
+export const TABLES = [
   'meta',
   'templates',
   'templateNames',
@@ -35,12 +36,18 @@ const FULL_BYTES = 2 ** 20;
 
 /** Numbers kept in `meta`: counters name the next one to give out. */
 export type Counter = 'nextIno' | 'nextTemplate' | 'nextEnv' | 'nextPatch';
-const FIRST: Record<Counter, number> = { nextIno: 2, nextTemplate: 1, nextEnv: 1, nextPatch: 1 };
+/** What each counter begins with. */
+export const FIRST: Readonly<Record<Counter, number>> = {
+  nextIno: 2,
+  nextTemplate: 1,
+  nextEnv: 1,
+  nextPatch: 1,
+};
 
 export class Tables {
   private readonly env: RootDatabase<Buffer, Buffer>;
   private readonly dir: string;
-  private readonly opened: Record<TableName, Table>;
+  private readonly opened: Readonly<Record<TableName, Table | undefined>>;
 
   /** Opens all tables: to open one later ends the reads that are going on, and the process with them. */
   constructor(env: RootDatabase<Buffer, Buffer>, dir: string) {
@@ -54,6 +61,11 @@ export class Tables {
   }
 
   table(name: TableName): Table {
+    return this.find(name)!;
+  }
+
+  /** The table; undefined where the root lacks it, which only a reader meets: a writer has made it. */
+  find(name: TableName): Table | undefined {
     return this.opened[name];
   }
 

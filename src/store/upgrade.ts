@@ -35,7 +35,8 @@ export async function upgradeRoot(root: string): Promise<void> {
   }
 }
 
-function writeMarker(root: string): void {
+/** Says that the root is of this byref's format; whole or not at all, and on disk when it returns. */
+export function writeMarker(root: string): void {
   const marker = path.join(root, MARKER);
   const fd = openSync(`${marker}.new`, 'w', 0o644);
   writeSync(fd, markerText(FORMAT));

@@ -10,6 +10,7 @@ import { O_CLOEXEC, O_CREAT, O_RDWR } from '../base/mode.ts';
 import { AT_FDCWD, native } from '../native/binding.ts';
 import { writerLockPath } from './root.ts';
 
+const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const LOCK_MODE = 0o600;
@@ -46,6 +47,15 @@ export async function takeWriterLock(root: string, patienceMs = PATIENCE_MS): Pr
       native.close(fd);
     },
   };
+}
+
+/** True while a process has the writer role. Nobody who wants it is kept from it by the question. */
+export function hasWriter(root: string): boolean {
+  const fd = native.openAt(AT_FDCWD, writerLockPath(root), O_RDWR | O_CLOEXEC, 0);
+  if (fd < 0) return false;
+  const held = native.flock(fd, LOCK_SH | LOCK_NB) === -EAGAIN;
+  native.close(fd);
+  return held;
 }
 
 function lockedBy(file: string, root: string): ByrefError {

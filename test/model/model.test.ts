@@ -81,6 +81,14 @@ for (const options of [[], ['--no-passthrough']]) {
     test('no object changed', () => {
       expect(hashObjects(root.path)).toEqual(objects);
     });
+    test('fsck finds nothing, while it is mounted and after', async () => {
+      const found = async (): Promise<unknown> =>
+        (await root.json<{ findings: unknown[] }>('fsck', '--full')).findings;
+      expect(await found()).toEqual([]);
+      await subject.agent.do('/', { op: 'remount' });
+      await root.ok('umount', '--all');
+      expect(await found()).toEqual([]);
+    });
     afterAll(async () => {
       await subject.agent.stop();
       await root.dispose();

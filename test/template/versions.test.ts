@@ -1,13 +1,13 @@
 import { expect, it } from 'vitest';
 import { type Name, ROOT_INO } from '../../src/base/ids.ts';
-import type { Store } from '../../src/store/store.ts';
+import { openStore, type Store } from '../../src/store/store.ts';
 import { diffVersions } from '../../src/template/diff.ts';
 import { importTemplate } from '../../src/template/import.ts';
-import { removeTemplate, showTemplate } from '../../src/template/remove.ts';
+import { removeTemplate, removeVersion, showTemplate } from '../../src/template/remove.ts';
 import { versionLayers } from '../../src/template/walk-version.ts';
 import { archive, dir, file, hardLink, symlink } from './members.ts';
 import { rootFileSystem } from './root-file-system.ts';
-import { contents, objectFiles, scratchFile, scratchStore } from './support.ts';
+import { atEnd, contents, objectFiles, scratchFile, scratchStore } from './support.ts';
 
 const add = (store: Store, name: string, ...members: Buffer[]) =>
   importTemplate(store, name, scratchFile('a.tar', archive(...members)));
@@ -126,4 +126,32 @@ it('a name keeps its kind', async () => {
   await add(store, 'os', file('a', 'x'));
   const tar = scratchFile('a.tar', archive(file('a', 'x')));
   await expect(importTemplate(store, 'os', tar, { kind: 'app' })).rejects.toThrow('is of kind os');
+});
+
+it('a version that is removed leaves later ones as they were, empty directories too', async () => {
+  const store = await scratchStore();
+  const v1 = [dir('empty/'), dir('gone/'), dir('full/'), file('full/stays', 's')];
+  await add(store, 'os', ...v1, file('changes', 'one'));
+  await add(
+    store,
+    'os',
+    dir('empty/'),
+    dir('full/'),
+    file('full/stays', 's'),
+    file('changes', 'two'),
+  );
+  const before = contents(store, 'os@2');
+  store.tables.transaction(() => {
+    store.catalog.put({ ...store.template('os')!, current: 2 });
+  });
+  await removeVersion(store, 'os', 1, true);
+  // As a driver sees it that starts now.
+  const reader = await openStore(store.root, { write: false });
+  atEnd(() => reader.close());
+  const layers = versionLayers(reader, 'os@2');
+  expect(contents(reader, 'os@2')).toEqual(before);
+  for (const name of ['empty', 'full'] as Name[]) {
+    const found = layers.lookup(ROOT_INO, name);
+    expect(found && layers.inode(found.ino), name).toEqual(found);
+  }
 });

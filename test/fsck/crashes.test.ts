@@ -1,0 +1,40 @@
+/** What a command leaves that is killed at any of its failpoints is no damage: at most there are leftovers. */
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { runByref } from '../support/program.ts';
+import { find } from './damage.ts';
+import { copyRoot, healthyRoot, useHealthyRoot } from './healthy-root.ts';
+
+useHealthyRoot();
+
+/** More than any of them has. */
+const FAILPOINTS_MAX = 40;
+
+/** By name; SOURCE is a directory to import. */
+const COMMANDS: Readonly<Record<string, readonly string[]>> = {
+  'a patch that sets files aside': ['patch', 'os', '--to', '3', '--take', '/etc', '--take', '/usr'],
+  'a rollback': ['rollback', 'os'],
+  'an import': ['template', 'import', 'os', 'SOURCE'],
+  'the removal of a version': ['template', 'rm', 'os@1', '--force'],
+  'a collection of garbage': ['gc', '--keep', '0'],
+  'a destroy': ['destroy', 'web'],
+};
+
+test.each(Object.entries(COMMANDS))('%s', { timeout: 120_000 }, async (_, words) => {
+  for (let n = 1; n < FAILPOINTS_MAX; n++) {
+    const root = copyRoot();
+    const source = path.join(healthyRoot().base, 'v3');
+    const args = words.map((word) => (word === 'SOURCE' ? source : word));
+    const env = { ...healthyRoot().env, BYREF_FAILPOINT: `*:${n}` };
+    const { code, stderr } = await runByref([...args, '--root', root], { env });
+    const found = await find(root, { full: true });
+    const errors = found.filter(({ severity }) => severity === 'error');
+    expect(errors, `killed at failpoint ${n}`).toEqual([]);
+    const left = await find(root, { repair: true });
+    expect(left.filter(({ repaired }) => !repaired)).toEqual([]);
+    expect(await find(root, { full: true })).toEqual([]);
+    if (code === 0) return;
+    expect(code, stderr).toBe(-1);
+  }
+  expect.fail('it has more failpoints than that');
+});

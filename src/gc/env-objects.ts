@@ -10,7 +10,7 @@ import { envDir, type Store } from '../store/store.ts';
  */
 export async function objectsOfEnvs(
   store: Store,
-  candidates: ReadonlySet<ObjectId>,
+  candidates: Pick<ReadonlySet<ObjectId>, 'has' | 'size'>,
 ): Promise<Set<ObjectId>> {
   const named = new Set<ObjectId>();
   if (candidates.size === 0) return named;

@@ -2,7 +2,6 @@
 import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { failpoint } from '../base/failpoints.ts';
-import type { ObjectId } from '../base/ids.ts';
 import { envDir, envsDir, type Store } from '../store/store.ts';
 import { objectsOfEnvs } from './env-objects.ts';
 import { type KeptVersion, keptVersions, liveUse } from './reasons.ts';
@@ -13,6 +12,7 @@ import {
   type VersionRef,
   wouldFree,
 } from './remove-version.ts';
+import { strayObjects } from './stray-objects.ts';
 
 export interface GcOptions {
   /** Change nothing. */
@@ -35,9 +35,10 @@ export interface GcReport {
 
 /**
  * The store is open for writing. Can be cut short at any moment: what was done is done, and the next one does the rest.
- * @throws ByrefError 'locked' if a driver does not say what it uses, 'corrupt' if an env's changes can't be read
+ * @throws ByrefError 'locked' if a driver does not say what it uses, 'corrupt' if an env's changes can't be read, or rows are lost
  */
 export async function collectGarbage(store: Store, { dryRun, keep }: GcOptions): Promise<GcReport> {
+  const left = await leftovers(store);
   const { removable, kept } = await choose(store, keep);
   const names = new Map(store.templates().map(({ id, name }) => [id, name]));
   const removed = removable.map(({ templateId, version }) => ({
@@ -54,13 +55,12 @@ export async function collectGarbage(store: Store, { dryRun, keep }: GcOptions):
       freedObjects: freed.length,
       freedBytes: sizesOf(store, freed),
       keptObjects: used.size,
-      leftovers: leftovers(store),
+      leftovers: left,
     };
   }
   if (removable.length > 0) removeVersions(store, removable);
   const used = await objectsOfEnvs(store, new Set(store.objects.unnamed()));
   const freed = sweepObjects(store, used);
-  const left = leftovers(store);
   for (const file of left) {
     rmSync(file, { recursive: true, force: true });
     failpoint('leftover-removed');
@@ -94,18 +94,8 @@ async function choose(
 }
 
 /** Object files without a row, directories of envs without a row, and merges whose patch has ended. */
-function leftovers(store: Store): string[] {
-  return [...strayObjects(store), ...strayEnvFiles(store)];
-}
-
-function* strayObjects({ objects }: Store): Generator<string> {
-  for (const prefix of readdirSync(objects.dir)) {
-    if (!/^[0-9a-f]{2}$/.test(prefix)) continue;
-    for (const rest of readdirSync(path.join(objects.dir, prefix))) {
-      const id = (prefix + rest) as ObjectId;
-      if (objects.row(id) === null) yield path.join(objects.dir, prefix, rest);
-    }
-  }
+async function leftovers(store: Store): Promise<string[]> {
+  return [...(await strayObjects(store)), ...strayEnvFiles(store)];
 }
 
 function* strayEnvFiles(store: Store): Generator<string> {

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import type { GcReport } from '../../src/gc/gc.ts';
+import { edit, linkAt } from '../fsck/edit.ts';
 import { PatchRoot } from './support.ts';
 
 let t: PatchRoot;
@@ -164,4 +165,19 @@ test('killed at any point it has removed nothing that is needed, and the next on
   expect(await gc('--keep', '1')).toMatchObject({ removed: [], freedObjects: 0, leftovers: [] });
   await t.rollback();
   expect(await t.out('e', 'cat usr/v')).toBe('version 3');
+});
+
+test('an object file whose row was lost is no leftover while something names it', async () => {
+  await edit(t.root.path, (tables) => {
+    const { changes } = linkAt(tables, 1, 'usr/same');
+    tables.table('objects').removeSync(Buffer.from(changes[0]!.record!.object, 'hex'));
+  });
+  const before = objects();
+  const refused = await t.root.byref('gc', '--keep', '0');
+  expect(refused.code).toBe(EXIT.corrupt);
+  expect(refused.stderr).toMatch(/which is still needed\n.*byref fsck --repair/);
+  expect(objects()).toBe(before);
+  expect(await versions()).toEqual([6, 5, 4, 3, 2, 1]);
+  await t.root.ok('fsck', '--repair');
+  await gc('--keep', '0');
 });

@@ -308,8 +308,7 @@ export class PatchRun {
     for (const env of envs) {
       const before = all.get(env.id);
       // A canary went before: what was done to it then is its outcome, and nothing more is done to it.
-      const went =
-        before !== undefined && before.outcome === 'flipped' && env.outcome === 'flipped';
+      const went = before?.outcome === 'flipped' && STILL.has(env.outcome);
       const own = acts.get(env.id) ?? [];
       const kept = (before?.acts ?? []).filter(({ dir, name }) => {
         return !own.some((act) => act.dir === dir && act.name === name);
@@ -340,6 +339,9 @@ export class PatchRun {
     this.current = record;
   }
 }
+
+/** What a further move says of an env that went before. */
+const STILL: ReadonlySet<EnvOutcome> = new Set(['flipped', 'stopped']);
 
 /** Envs of a move that is committed and not made yet. */
 const planned = (rows: readonly EnvRow[]): PatchedEnv[] =>

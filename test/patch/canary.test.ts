@@ -153,6 +153,27 @@ test('stages go on from wave to wave, mounted envs first', async () => {
   expect(await seen('a', 'b', 'c')).toEqual(['two', 'two', 'two']);
 });
 
+test('what a stage met in an env is in the record of the whole', async () => {
+  await t.version({ 'usr/v': 'three', 'usr/w': 'three' });
+  await t.envs('a', 'b');
+  await t.in('a', 'rm usr/v');
+  await t.in('b', 'echo own >usr/v');
+  await t.root.ok('patch', 't', '--stages', '1,100%', '--wait', '50ms');
+  const [record] = await t.root.json<PatchRecord[]>('history', 't');
+  expect(record!.envs).toMatchObject([
+    { name: 'a', outcome: 'flipped', own: 0, removed: 1 },
+    { name: 'b', outcome: 'flipped', own: 1, removed: 0 },
+  ]);
+  await t.version({ 'usr/v': 'four' });
+  await t.root.ok('patch', 't', '--canary', 'b');
+  await t.root.ok('umount', 'b');
+  await t.root.ok('patch', 't');
+  const [second] = await t.root.json<PatchRecord[]>('history', 't');
+  expect(second!.envs).toContainEqual(
+    expect.objectContaining({ name: 'b', outcome: 'flipped', own: 1 }),
+  );
+});
+
 test('other commands write while a rollout waits, another patch of the template does not, and ^C takes it back', async () => {
   await t.envs('a', 'b');
   const child = t.root.background('exec "$1" patch t --stages 1,100% --wait 60s', BYREF_PATH);

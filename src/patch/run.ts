@@ -10,6 +10,7 @@ import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { failpoint } from '../base/failpoints.ts';
 import type {
+  EnvOutcome,
   PatchAct,
   PatchedEnv,
   PatchKind,

@@ -13,7 +13,7 @@ import {
   linkKeyOf,
   noteChange,
 } from './changed-names.ts';
-import { changeKey, inoKey, linkKey, templateDirIno, templateDirKey } from './keys.ts';
+import { changeKey, inoKey, templateDirIno, templateDirKey } from './keys.ts';
 import type { Tables } from './tables.ts';
 
 const FIRST_VERSION = 1;
@@ -38,7 +38,7 @@ export function removeVersionRows(
     }
     tables.table('changes').removeSync(changeKey(template, version, name.dir, name.name));
   }
-  moveDirs(tables, template, version, next);
+  moveDirs(tables, template, version);
   return dropped;
 }
 
@@ -85,8 +85,8 @@ function cutName(
   return gone;
 }
 
-/** Directories that the template has since this version, it has since the next one, or no more. */
-function moveDirs(tables: Tables, template: number, version: number, next: number | null): void {
+/** Directories that the template has since this version, it has since a later one, or no more. */
+function moveDirs(tables: Tables, template: number, version: number): void {
   const table = tables.table('templateDirs');
   const range = {
     start: templateDirKey(template, 0 as Ino),
@@ -94,26 +94,22 @@ function moveDirs(tables: Tables, template: number, version: number, next: numbe
   };
   const dirs = [...table.getRange(range)].filter(({ value }) => decodeNumber(value) === version);
   for (const { key } of dirs) {
-    const dir = templateDirIno(key);
-    const stays =
-      next !== null && (hasDir(tables, template, dir) || hasNames(tables, template, dir));
-    if (stays) table.putSync(key, encodeNumber(next));
-    else table.removeSync(key);
+    const first = firstVersion(tables, template, templateDirIno(key));
+    if (first === null) table.removeSync(key);
+    else table.putSync(key, encodeNumber(first));
   }
 }
 
-/** Whether a version has the directory, which may be empty. */
-function hasDir(tables: Tables, template: number, dir: Ino): boolean {
-  const place = tables.table('dirNames').get(inoKey(dir));
-  if (place === undefined) return false;
-  const { parent, name } = decodeDirName(place);
-  const row = tables.table('links').get(linkKeyOf(template, { dir: parent, name }));
-  if (row === undefined) return false;
-  return decodeHistory(row).some(({ record }) => record !== null && isDir(record.mode));
+/** The first version of the template that has the directory, or null: it may be there without a name in it. */
+function firstVersion(tables: Tables, template: number, dir: Ino): number | null {
+  const at = tables.table('dirNames').get(inoKey(dir));
+  const row = at && tables.table('links').get(linkKeyOf(template, placeOf(at)));
+  if (row === undefined) return null;
+  const first = decodeHistory(row).findLast(({ record }) => record?.ino === dir);
+  return first?.version ?? null;
 }
 
-function hasNames(tables: Tables, template: number, dir: Ino): boolean {
-  const start = linkKey(template, dir, 0, '');
-  const end = linkKey(template, (dir + 1) as Ino, 0, '');
-  return [...tables.table('links').getKeys({ start, end, limit: 1 })].length > 0;
+function placeOf(row: Buffer): ChangedName {
+  const { parent, name } = decodeDirName(row);
+  return { dir: parent, name };
 }

@@ -1,7 +1,9 @@
 /** What changes for an env that goes from one stack to another: read from the index of changes, not by comparing. */
 import type { Ino, Name } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
+import type { InodeRecord } from '../codec/inode-record.ts';
 import { decodeHistory } from '../codec/link-history.ts';
+import { entriesOf } from '../fs/layer-entries.ts';
 import { LayersChange, type NameChange } from '../fs/layers-change.ts';
 import type { Layers } from '../fs/ports.ts';
 import { allNames, type ChangedName, changedNames } from './changed-names.ts';
@@ -17,27 +19,72 @@ export interface StackSide {
 }
 
 export function stackChange(tables: Tables, from: StackSide, to: StackSide): LayersChange {
-  const changes: NameChange[] = [];
-  const seen = new Map<Ino, Set<Name>>();
+  const names = new Names(from.layers, to.layers);
   let root = false;
   for (const { dir, name } of namesBetween(tables, from.stack, to.stack)) {
-    if (dir === ABOVE_ROOT || name === '') {
-      root = true;
-      continue;
-    }
-    const siblings = seen.get(dir) ?? new Set<Name>();
-    if (siblings.has(name)) continue;
-    seen.set(dir, siblings.add(name));
-    const change = {
-      dir,
-      name,
-      was: from.layers.lookup(dir, name),
-      is: to.layers.lookup(dir, name),
-    };
-    if (differs(change)) changes.push(change);
+    if (dir === ABOVE_ROOT || name === '') root = true;
+    else names.compare(dir, name);
   }
-  return new LayersChange(from.layers, to.layers, changes, root);
+  if (from.stack.length > 1) names.addHidden();
+  return new LayersChange(from.layers, to.layers, [...names.changes()], root);
 }
+
+/** What names are on both sides, each compared once; null where that is the same. */
+class Names {
+  private readonly from: Layers;
+  private readonly to: Layers;
+  private readonly byDir = new Map<Ino, Map<Name, NameChange | null>>();
+
+  constructor(from: Layers, to: Layers) {
+    this.from = from;
+    this.to = to;
+  }
+
+  compare(dir: Ino, name: Name): void {
+    if (this.byDir.get(dir)?.has(name)) return;
+    const was = this.from.lookup(dir, name);
+    const is = this.to.lookup(dir, name);
+    this.set({ dir, name, was, is });
+  }
+
+  private set(change: NameChange): void {
+    const siblings = this.byDir.get(change.dir) ?? new Map<Name, NameChange | null>();
+    this.byDir.set(change.dir, siblings.set(change.name, differs(change) ? change : null));
+  }
+
+  *changes(): Generator<NameChange> {
+    for (const names of this.byDir.values()) {
+      for (const change of names.values()) if (change !== null) yield change;
+    }
+  }
+
+  /**
+   * Names below a directory that one side does not show, though its templates have them: another template has something
+   * else in the directory's place. No index says so; such directories are rare, and walked.
+   */
+  addHidden(): void {
+    for (const { was, is } of [...this.changes()]) {
+      const [before, after] = [dirOf(was), dirOf(is)];
+      if (before !== null && after === null) this.hide(before, this.from, this.to, 'is');
+      if (after !== null && before === null) this.hide(after, this.to, this.from, 'was');
+    }
+  }
+
+  /** @param side of the two that does not show the directory */
+  private hide(dir: Ino, shown: Layers, hidden: Layers, side: 'was' | 'is'): void {
+    if (hidden.list(dir, 0, 1).length === 0) return;
+    const names = new Set(this.byDir.get(dir)?.keys());
+    for (const { name } of entriesOf(shown, dir)) names.add(name);
+    for (const name of names) {
+      const record = shown.lookup(dir, name);
+      this.set({ dir, name, was: record, is: record, [side]: null });
+      if (record !== null && isDir(record.mode)) this.hide(record.ino, shown, hidden, side);
+    }
+  }
+}
+
+const dirOf = (record: InodeRecord | null): Ino | null =>
+  record !== null && isDir(record.mode) ? record.ino : null;
 
 /** A file has another ino in each version that changed it; a directory keeps the one of its path. */
 function differs({ was, is }: NameChange): boolean {

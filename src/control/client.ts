@@ -12,6 +12,9 @@ export class PeerGone extends ByrefError {
   }
 }
 
+/** No socket; one that nobody listens at; or one whose listener ended before it took this connection. */
+const NOBODY: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET']);
+
 interface Waiting {
   resolve(value: unknown): void;
   reject(error: Error): void;
@@ -47,7 +50,7 @@ export class ControlClient<V extends Verbs> {
         resolve(new ControlClient<V>(socket, peer));
       });
       socket.once('error', (error: NodeJS.ErrnoException) => {
-        if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolve(null);
+        if (NOBODY.has(error.code ?? '')) resolve(null);
         else reject(error);
       });
     });

@@ -19,6 +19,8 @@ export class LiveEnv {
   private parts: EnvParts | null = null;
   /** The versions that it shows. */
   private stack: readonly StackRef[] = [];
+  /** While it goes to them: those that it still shows, too. */
+  private leaving: readonly StackRef[] | null = null;
   /** Which stack some layers are of, for what is in use of older ones. */
   private readonly stacks = new WeakMap<Layers, readonly StackRef[]>();
   private flips: Promise<unknown> = Promise.resolve();
@@ -42,7 +44,10 @@ export class LiveEnv {
   /** What it would go through if its stack became what `next` makes of it: read now, so that it is known then. */
   prepare(store: Store, next: (stack: readonly StackRef[]) => readonly StackRef[]): void {
     const to = next(this.stack);
-    if (!sameStack(this.stack, to)) store.change(this.stack, to);
+    if (sameStack(this.stack, to)) return;
+    // What is read of a version is kept for good: it must not be from before the version was there.
+    store.refresh();
+    store.change(this.stack, to);
   }
 
   /** Goes to the versions that the store says; one at a time. Null if it is not served (any more). */
@@ -65,17 +70,22 @@ export class LiveEnv {
     const change = store.change(this.stack, to);
     this.stacks.set(change.to, to);
     failpoint('flip-begin');
+    this.leaving = this.stack;
     this.stack = to;
     const outcome = await served.fs.flip(change, acts);
+    this.leaving = null;
     // What is said to be done to the env's own files is so after a power cut, too.
     if (acts.length > 0) await parts.delta.flush();
     failpoint('flip-end');
     return { env: row.id, flipped, ...outcome, error: null };
   }
 
-  /** The versions that it shows, from the moment on that its delta is open; null before. */
-  shown(): { env: number; stack: readonly StackRef[] } | null {
-    return this.parts === null ? null : { env: this.parts.row.id, stack: this.stack };
+  /** The versions that it shows, from the moment on that its delta is open: of two stacks while it goes from one to the other. */
+  shown(): { env: number; stack: readonly StackRef[] }[] {
+    if (this.parts === null) return [];
+    const { id: env } = this.parts.row;
+    const stacks = this.leaving === null ? [this.stack] : [this.leaving, this.stack];
+    return stacks.map((stack) => ({ env, stack }));
   }
 
   /** What is in use of versions that it does not show any more. */

@@ -65,7 +65,7 @@ export class Shard {
       held: () => {
         const live = [...this.live.values()];
         return {
-          stacks: live.flatMap((each) => each.shown() ?? []),
+          stacks: live.flatMap((each) => each.shown()),
           gone: live.flatMap((each) => each.gone()),
         };
       },

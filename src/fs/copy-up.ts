@@ -9,7 +9,7 @@ import {
 import { emptyBlobStat } from './blob-stat.ts';
 import type { Core } from './core.ts';
 import type { Inode } from './inode.ts';
-import { pin } from './names.ts';
+import { isFixed, pin } from './names.ts';
 
 const blobStat = emptyBlobStat();
 
@@ -67,7 +67,7 @@ function startEmpty(core: Core, inode: Inode): number {
 function finish(core: Core, inode: Inode): number {
   const old = inode.record;
   // A flip came while it was copied: the kernel looks the name up again.
-  if (inode.gone !== null) return giveUp(core, inode, -ESTALE);
+  if (isFixed(core, inode)) return giveUp(core, inode, -ESTALE);
   const error = adoptTimes(core, inode, old);
   if (error < 0) return giveUp(core, inode, error);
   const unsynced = old.data === DATA_OBJECT && blobStat.size > 0;

@@ -10,6 +10,7 @@ import { open, release } from './open.ts';
 import { readdir } from './readdir.ts';
 import { rmdir, unlink } from './remove.ts';
 import { rename } from './rename.ts';
+import { settleSaved } from './set-aside.ts';
 import { getxattr, listxattr, removexattr, setxattr } from './xattr.ts';
 
 /** Puts a mounted env's filesystem together. One per mount; it keeps its own state, and no other. */
@@ -58,7 +59,10 @@ export function createFileSystem(parts: Parts): EnvFileSystem {
       return core.layers.now;
     },
     flip: (change, acts = []) => flip(core, change, acts),
-    keepDirs: () => keepDirs(core, core.layers, core.delta.templateDirs()).length,
+    keepDirs: () => {
+      settleSaved(core, core.layers);
+      return keepDirs(core, null, core.layers, core.delta.templateDirs()).length;
+    },
     gone: () => gone(core),
   };
 }

@@ -12,16 +12,17 @@
  * have open stays as it was: its inode is *gone*, that is, of the old layers and of no name.
  */
 import { failpoint } from '../base/failpoints.ts';
-import { type Ino, ROOT_INO } from '../base/ids.ts';
+import { type Ino, type Name, ROOT_INO } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import type { Core } from './core.ts';
 import type { Inode } from './inode.ts';
 import { keepDirs } from './keep-dirs.ts';
+import { entriesOf } from './layer-entries.ts';
 import type { LayersChange, NameChange } from './layers-change.ts';
-import type { ChangedDir, Layers, Place } from './ports.ts';
+import type { ChangedDir, Place } from './ports.ts';
 import { RECENT_FLIP_MS, RecentFlip } from './recent-flip.ts';
-import { act, type EnvAct, type EnvActResult } from './set-aside.ts';
+import { act, type EnvAct, type EnvActResult, settleSaved } from './set-aside.ts';
 
 /** What a flip met in an env, in names. */
 export interface FlipOutcome {
@@ -57,6 +58,8 @@ class Flip {
   private removed = 0;
   private readonly kept: Place[] = [];
   private acts: EnvActResult[] = [];
+  /** Directories in which acts were made. */
+  private readonly actDirs = new Set<Ino>();
   /** Names and inodes that the kernel is to be told of after this step. */
   private names: Place[] = [];
   private inodes: Ino[] = [];
@@ -72,37 +75,41 @@ class Flip {
   }
 
   add() {
+    for (const place of settleSaved(this.core, this.way.to)) this.tell(place);
+    this.core.layers.show(this.way.adding, false);
     for (const change of this.way.of('added')) {
       if (this.isOwn(change)) continue;
       this.comeBack(change.is);
       this.tell(change);
     }
-    this.core.layers.show(this.way.adding);
     return this.told([]);
   }
 
   change(acts: readonly EnvAct[]) {
-    this.keepDirs();
-    this.acts = acts.map((wanted) => act(this.core, wanted));
+    this.acts = acts.map((wanted) => act(this.core, this.way.to, wanted));
     failpoint('flip-acted');
-    for (const place of acts) this.tell(place);
+    for (const place of acts) {
+      this.tell(place);
+      this.actDirs.add(place.dir);
+    }
+    this.keepDirs();
     for (const kind of ['added', 'replaced', 'removed', 'kept'] as const) {
       for (const change of this.way.of(kind)) this.count(change);
     }
+    this.core.layers.show(this.way.changing, false);
     for (const change of this.way.of('replaced')) {
       if (this.isOwn(change)) continue;
       this.leave(change);
       this.comeBack(change.is);
       this.tell(change);
     }
-    this.core.layers.show(this.way.changing);
     return this.told([]);
   }
 
   remove() {
     // What the env made meanwhile in a directory that is to go.
     this.keepDirs();
-    this.core.layers.show(this.way.to);
+    this.core.layers.show(this.way.to, true);
     failpoint('flip-shown');
     for (const change of this.way.of('removed')) {
       if (this.isOwn(change)) continue;
@@ -111,7 +118,8 @@ class Flip {
     }
     const dirs = [...this.way.changedDirs()].filter(({ ino }) => this.knows(ino));
     for (const { ino } of dirs) this.refresh(ino);
-    for (const place of this.kept) this.recountKept(place);
+    for (const ino of this.actDirs) this.refresh(ino);
+    for (const place of this.kept) this.takeIn(place);
     this.remember();
     return this.told(dirs);
   }
@@ -148,13 +156,16 @@ class Flip {
   }
 
   private keepDirs(): void {
-    const { goneDirs, to } = this.way;
-    if (goneDirs.size > 0) this.kept.push(...keepDirs(this.core, to, goneDirs.keys()));
+    const { goneDirs, from, to } = this.way;
+    const dirs = new Set([...goneDirs.keys(), ...this.actDirs]);
+    const kept = keepDirs(this.core, from, to, dirs);
+    for (const place of kept) this.takeIn(place);
+    this.kept.push(...kept);
   }
 
   /** The name leads to this inode no more, nor do the names below it. */
-  private leave({ was }: NameChange): void {
-    if (was === null) return;
+  private leave({ dir, name, was }: NameChange): void {
+    if (was === null || this.isElsewhere(dir, name, was)) return;
     const inode = this.core.inodes.peek(was.ino);
     if (inode !== null && inode.gone === null && (isDir(was.mode) || !inode.inDelta)) {
       inode.gone = this.way.from;
@@ -167,17 +178,28 @@ class Flip {
     }
   }
 
+  /**
+   * True if it is to be reached all the same: in a directory that the env has moved, or keeps, where another template
+   * has something else; or by another name of a hard link group, which another template did not hide.
+   */
+  private isElsewhere(dir: Ino, name: Name, { ino, mode, nlink }: InodeRecord): boolean {
+    const { inodes } = this.core;
+    if (this.way.to.lookup(dir, name)?.ino === ino && inodes.isReached(dir)) return true;
+    return !isDir(mode) && nlink > 1 && inodes.isNamed(ino);
+  }
+
   /** A file, or a directory with all below it, that is under its name (again). */
   private comeBack(is: InodeRecord | null): void {
     if (is === null) return;
     const inode = this.core.inodes.peek(is.ino);
-    if (inode === null || inode.gone === null) return;
+    if (inode === null || inode.record.nlink > 0) return;
     const left = inode.gone;
     inode.gone = null;
-    inode.record = inode.inDelta ? this.ownRecord(inode, is) : is;
+    inode.record = inode.inDelta ? this.ownRecord(inode, is) : this.core.inodes.counted(is);
     this.inodes.push(inode.ino);
     // What the kernel knows below a directory that was gone, it knows of the version that it was in.
-    if (isDir(is.mode)) for (const place of entriesOf(left, is.ino)) this.names.push(place);
+    if (left !== null && isDir(is.mode))
+      for (const { name } of entriesOf(left, is.ino)) this.names.push({ dir: is.ino, name });
   }
 
   private ownRecord(inode: Inode, fallback: InodeRecord): InodeRecord {
@@ -188,14 +210,20 @@ class Flip {
   private refresh(ino: Ino): void {
     const { inodes, layers } = this.core;
     const inode = inodes.peek(ino);
-    if (inode === null || inode.gone !== null) return;
+    if (inode === null || inode.record.nlink === 0) return;
     if (inode.inDelta) inode.record = this.ownRecord(inode, inode.record);
-    else inode.record = layers.inode(ino) ?? inode.record;
+    else inode.record = inodes.counted(layers.inode(ino) ?? inode.record);
   }
 
-  private recountKept({ dir, name }: Place): void {
-    const own = this.core.delta.name(dir, name);
-    if (own !== null && own.ino !== 0) this.refresh(own.ino);
+  /** A directory is the env's own now, also where it was of an older version until now. */
+  private takeIn({ dir, name }: Place): void {
+    const { delta, inodes } = this.core;
+    const own = delta.name(dir, name);
+    const inode = own === null || own.ino === 0 ? null : inodes.peek(own.ino);
+    if (inode === null) return;
+    inode.inDelta = true;
+    if (inode.gone === null) this.refresh(inode.ino);
+    else this.comeBack(delta.inode(inode.ino));
   }
 
   private remember(): void {
@@ -206,16 +234,5 @@ class Flip {
     setTimeout(() => {
       if (core.recent === recent) core.recent = null;
     }, RECENT_FLIP_MS).unref();
-  }
-}
-
-const PAGE = 1024;
-
-function* entriesOf(layers: Layers, dir: Ino): Generator<Place> {
-  for (let after = 0; ; ) {
-    const page = layers.list(dir, after, PAGE);
-    for (const { name } of page) yield { dir, name };
-    if (page.length < PAGE) return;
-    after = page.at(-1)?.cookie ?? after;
   }
 }

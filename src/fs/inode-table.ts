@@ -40,7 +40,7 @@ export class InodeTable {
     if (own !== null) return this.#add(ino, this.recounted(own), true);
     const record = isPrivateIno(ino) ? null : this.#layers.inode(ino);
     if (record === null || !this.#isLinked(record)) return null;
-    return this.#add(ino, record, false);
+    return this.#add(ino, this.counted(record), false);
   }
 
   /**
@@ -51,10 +51,9 @@ export class InodeTable {
     const known = this.#byIno.get(record.ino);
     if (known !== undefined) return known;
     const own = this.#delta.inode(record.ino);
+    if (gone !== null) return this.#addGone(own ?? record, own !== null, gone);
     if (own !== null) return this.#add(record.ino, this.recounted(own), true);
-    const inode = this.#add(record.ino, record, false);
-    inode.gone = gone;
-    return inode;
+    return this.#add(record.ino, this.counted(record), false);
   }
 
   /** The inode, if the kernel knows it or an operation works on it. */
@@ -76,6 +75,12 @@ export class InodeTable {
     return isPrivateIno(dir) ? 0 : this.#layers.stamp;
   }
 
+  #addGone(record: InodeRecord, inDelta: boolean, gone: Layers): Inode {
+    const inode = this.#add(record.ino, { ...record, nlink: 0 }, inDelta);
+    inode.gone = gone;
+    return inode;
+  }
+
   #add(ino: Ino, record: InodeRecord, inDelta: boolean): Inode {
     const inode = new Inode(ino, record, inDelta);
     this.#byIno.set(ino, inode);
@@ -93,10 +98,55 @@ export class InodeTable {
     return false;
   }
 
+  /** True if a path leads to the file by one of its template's names. */
+  isNamed(ino: Ino): boolean {
+    const names = this.#layers.names(ino);
+    return names.some(({ dir, name }) => this.#shows(dir, name, ino) && this.isReached(dir));
+  }
+
+  /** True if a path leads to the directory. */
+  isReached(dir: Ino): boolean {
+    for (let at = dir; at !== ROOT_INO; ) {
+      const { parent = 0, name = '' } = this.#delta.inode(at) ?? this.#layers.inode(at) ?? {};
+      if (parent === 0 || name === '' || !this.#shows(parent, name, at)) return false;
+      at = parent;
+    }
+    return true;
+  }
+
+  /** True if every name that the templates give a file is there, or the env has something else under it. */
+  isWhole({ ino, mode, nlink }: InodeRecord): boolean {
+    if (isDir(mode) || nlink === 1) return true;
+    return this.#layers
+      .names(ino)
+      .every(({ dir, name }) => this.#shows(dir, name, ino) || this.#isOthers(dir, name, ino));
+  }
+
   #shows(dir: Ino, name: Name, ino: Ino): boolean {
     const own = this.#delta.name(dir, name);
     if (own !== null) return own.ino === ino;
     return this.#layers.lookup(dir, name)?.ino === ino;
+  }
+
+  /**
+   * A template's record with the links that the env shows. What it did to names of a directory, or of a hard link group,
+   * while it saw other versions, is not in their records.
+   */
+  counted(record: InodeRecord): InodeRecord {
+    const { ino, mode, nlink } = record;
+    if (isDir(mode)) {
+      return this.#delta.hasNames(ino) ? { ...record, nlink: this.#countLinks(ino) } : record;
+    }
+    if (nlink === 1) return record;
+    const names = this.#layers.names(ino);
+    const taken = names.filter(({ dir, name }) => this.#isOthers(dir, name, ino)).length;
+    return taken === 0 ? record : { ...record, nlink: nlink - taken };
+  }
+
+  /** True if the env removed the name, or has something else there. */
+  #isOthers(dir: Ino, name: Name, ino: Ino): boolean {
+    const own = this.#delta.hasNames(dir) ? this.#delta.name(dir, name) : null;
+    return own !== null && own.ino !== ino;
   }
 
   /** A directory's link count, counted again if it was counted over other template versions. */

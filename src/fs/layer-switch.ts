@@ -5,6 +5,7 @@ import type { LayerEntry, Layers, Place } from './ports.ts';
 /** The layers that an env shows now: one object for as long as it is mounted, whatever they are. */
 export class LayerSwitch implements Layers {
   #now: Layers;
+  #settled = true;
 
   constructor(layers: Layers) {
     this.#now = layers;
@@ -14,9 +15,14 @@ export class LayerSwitch implements Layers {
     return this.#now;
   }
 
-  /** From the next request on, the env shows these. */
-  show(layers: Layers): void {
+  /** From the next request on, the env shows these: of one stack, or (not settled) on the way from one to another. */
+  show(layers: Layers, settled: boolean): void {
     this.#now = layers;
+    this.#settled = settled;
+  }
+
+  get settled(): boolean {
+    return this.#settled;
   }
 
   get stamp(): number {
@@ -41,5 +47,9 @@ export class LayerSwitch implements Layers {
 
   lastDir(ino: Ino): InodeRecord | null {
     return this.#now.lastDir(ino);
+  }
+
+  everAt(dir: Ino, name: Name): readonly InodeRecord[] {
+    return this.#now.everAt(dir, name);
   }
 }

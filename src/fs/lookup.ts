@@ -17,9 +17,10 @@ export function lookup(core: Core, parent: NodeId, name: Name): Result<Node> {
 }
 
 /** A path walk that began before the last flip, and meets its end here, is to begin again. */
-function absent(core: Core, dir: Inode, name: Name): number {
-  const again = core.recent?.takenAway(core.caller.pid, dir.ino, name) ?? false;
-  return again ? -ESTALE : -ENOENT;
+function absent({ recent, caller, capabilities }: Core, dir: Inode, name: Name): number {
+  if (recent === null || !recent.takenAway(dir.ino, name)) return -ENOENT;
+  if (capabilities.makesName(caller.pid)) return -ENOENT;
+  return recent.beginsAgain(caller.pid, dir.ino, name) ? -ESTALE : -ENOENT;
 }
 
 /** "." of a file handle: the kernel wants the very nodeid it asked for, while that is still good. */

@@ -5,7 +5,7 @@ import { isDir } from '../base/mode.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import type { Core } from './core.ts';
 import type { Inode } from './inode.ts';
-import type { Layers } from './ports.ts';
+import type { Layers, Place } from './ports.ts';
 
 /** The directory behind a nodeid, or -errno. */
 export function directory(core: Core, node: NodeId): Inode | number {
@@ -17,7 +17,16 @@ export function directory(core: Core, node: NodeId): Inode | number {
 /** The inode behind a nodeid, if it can be changed: one of an older version can't be. */
 export function inodeToChange(core: Core, node: NodeId): Inode | number {
   const inode = core.inodes.get(node);
-  return typeof inode !== 'number' && inode.gone !== null ? -ESTALE : inode;
+  return typeof inode !== 'number' && isFixed(core, inode) ? -ESTALE : inode;
+}
+
+/**
+ * True for what can't be changed: what is of an older version; and, while a flip is under way, a file of which one name
+ * is there already, or still, and another one is not: the env could not make all of them its own.
+ */
+export function isFixed(core: Core, inode: Inode): boolean {
+  if (inode.gone !== null) return true;
+  return !core.layers.settled && !inode.inDelta && !core.inodes.isWhole(inode.record);
 }
 
 /** A directory whose names can be changed: not one of an older version, which the kernel shall look up again. */
@@ -65,10 +74,63 @@ export function below(core: Core, dir: Inode, name: Name): InodeRecord | null {
 /** Where the entries of a template's directory are: of one that is gone, in the version it was in. */
 export const layersOf = (core: Core, dir: Inode): Layers => dir.gone ?? core.layers;
 
-/** In the open transaction: the name is gone, also where a template has it. */
-export function hide(core: Core, dir: Inode, name: Name): void {
-  if (below(core, dir, name) === null) core.tx.clearName(dir.ino, name);
-  else core.tx.setName(dir.ino, name, 0, 0);
+/** In the open transaction: the name does not lead to `inode` any more, and nowhere else: also where a template has it. */
+export function hide(core: Core, dir: Inode, name: Name, { ino }: Inode): void {
+  const stays = below(core, dir, name) !== null || isTaken(core, dir, name, ino);
+  if (stays) core.tx.setName(dir.ino, name, 0, 0);
+  else core.tx.clearName(dir.ino, name);
+}
+
+/**
+ * True if the name is, in another version, what the env removes from here now, or has made its own under another name.
+ * Without a whiteout one inode would then be in two places, or be there again that was removed.
+ */
+function isTaken(core: Core, dir: Inode, name: Name, removed: Ino): boolean {
+  if (isPrivateIno(dir.ino)) return false;
+  const place = { dir: dir.ino, name };
+  return core.layers.everAt(dir.ino, name).some((record) => {
+    const { ino, mode } = record;
+    return (
+      ino === removed || isOwnElsewhere(core, place, record) || (isDir(mode) && hasOwn(core, ino))
+    );
+  });
+}
+
+/**
+ * True if what a template has at this place, under a name that is not the env's own, is the env's own all the same: by
+ * another name, or because it removed it and somebody has it open.
+ */
+export function isOwnElsewhere(
+  core: Core,
+  { dir, name }: Place,
+  { ino, mode }: InodeRecord,
+): boolean {
+  const own = core.delta.inode(ino);
+  if (!isDir(mode)) return own !== null;
+  // A directory of which the env changed but the attributes, or what is in it, is where the templates have it.
+  if (own !== null) return own.nlink === 0 || own.parent !== dir || own.name !== name;
+  const inode = core.inodes.peek(ino);
+  return inode !== null && inode.gone === null && inode.record.nlink === 0;
+}
+
+/** In the open transaction: the directory's links are to be counted again. What is known of it in memory stays. */
+export function countAgain(core: Core, dir: Ino): void {
+  const record = core.delta.inode(dir);
+  if (record !== null) core.tx.setNew({ ...record, stamp: 0 });
+}
+
+/** Names of a directory that are read at a time. */
+const BATCH = 256;
+
+/** True if the env has a name of its own in the directory. */
+export function hasOwn(core: Core, dir: Ino): boolean {
+  if (!core.delta.hasNames(dir)) return false;
+  for (let after = 0; ; ) {
+    const names = core.delta.list(dir, after, BATCH);
+    if (names.some(({ ino }) => ino !== 0)) return true;
+    if (names.length < BATCH) return false;
+    after = names.at(-1)?.cookie ?? after;
+  }
 }
 
 /**

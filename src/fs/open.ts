@@ -8,6 +8,7 @@ import { type Core, changed, stamp } from './core.ts';
 import { openBytes } from './fd-cache.ts';
 import type { Backing, Inode } from './inode.ts';
 import { reclaim } from './lookup.ts';
+import { isFixed } from './names.ts';
 import { isPrivileged, withoutPrivileges } from './privileges.ts';
 
 type Opening = Result<Opened> | Promise<Result<Opened>>;
@@ -22,7 +23,7 @@ export function open(core: Core, node: NodeId, flags: number, killPriv: boolean)
   if ((flags & O_ACCMODE) === O_RDONLY && (flags & O_TRUNC) === 0)
     return present(core, inode, flags);
   // Whoever writes means the file that has the name now.
-  if (inode.gone !== null) return -ESTALE;
+  if (isFixed(core, inode)) return -ESTALE;
   // A later answer comes when the caller is another.
   const { pid } = core.caller;
   const truncates = (flags & O_TRUNC) !== 0;

@@ -40,6 +40,8 @@ export interface Layers {
   names(ino: Ino): readonly Place[];
   /** What a directory was when a template of this stack last had it; null if none ever had. */
   lastDir(ino: Ino): InodeRecord | null;
+  /** All that the name is in any version of these templates. */
+  everAt(dir: Ino, name: Name): readonly InodeRecord[];
 }
 
 /** A name the env added (ino > 0) or removed (ino 0: a whiteout). `type` is S_IFMT bits. */
@@ -172,9 +174,14 @@ export interface FileCalls {
 export const CAP_FSETID = 4;
 export const CAP_SYS_ADMIN = 21;
 
-/** What a caller may do, where the kernel leaves the question to us. */
+/** What a caller may do, and does, where the kernel leaves the question to us. */
 export interface Capabilities {
   has(pid: number, capability: number): boolean;
+  /**
+   * True if the thread waits in a call that makes a name (mkdir and the like, not open): its walk to the last
+   * component is made once, and an ESTALE there is the program's to see.
+   */
+  makesName(thread: number): boolean;
 }
 
 /** The kernel's side of passthrough: backing ids of one FUSE connection. Null where there is none. */

@@ -24,9 +24,12 @@ export class RecentFlip {
     return Date.now() > this.#until;
   }
 
+  takenAway(dir: Ino, name: Name): boolean {
+    return this.#change.find(dir, name)?.is === null && !this.isOver;
+  }
+
   /** True if this thread's walk is to begin again. @param thread the caller's pid, as FUSE gives it */
-  takenAway(thread: number, dir: Ino, name: Name): boolean {
-    if (this.#change.find(dir, name)?.is !== null || this.isOver) return false;
+  beginsAgain(thread: number, dir: Ino, name: Name): boolean {
     const walk = `${thread} ${dir} ${name}`;
     if (this.#told.delete(walk)) return false;
     this.#told.add(walk);

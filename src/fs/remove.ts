@@ -1,10 +1,10 @@
-import { EISDIR, ENOENT, ENOTDIR, ENOTEMPTY } from '../base/errno.ts';
+import { EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, ESTALE } from '../base/errno.ts';
 import { isPrivateIno, type Name, type NodeId } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import { type Core, changed, dirChanged, stamp } from './core.ts';
 import type { Inode } from './inode.ts';
 import { reclaim } from './lookup.ts';
-import { directoryToChange, hide, pin, resolve } from './names.ts';
+import { directoryToChange, hide, isFixed, pin, resolve } from './names.ts';
 import { isEmpty } from './readdir.ts';
 
 export function unlink(core: Core, parent: NodeId, name: Name): number {
@@ -13,10 +13,11 @@ export function unlink(core: Core, parent: NodeId, name: Name): number {
   const inode = resolve(core, dir, name);
   if (inode === null) return -ENOENT;
   if (isDir(inode.record.mode)) return -EISDIR;
+  if (isFixed(core, inode)) return -ESTALE;
   stamp(core);
   core.tx.begin();
   dropLink(core, inode);
-  hide(core, dir, name);
+  hide(core, dir, name, inode);
   core.tx.set(dir, dirChanged(core, core.tx.record(dir), 0));
   return finish(core, inode);
 }
@@ -31,7 +32,7 @@ export function rmdir(core: Core, parent: NodeId, name: Name): number {
   stamp(core);
   core.tx.begin();
   dropLink(core, inode);
-  hide(core, dir, name);
+  hide(core, dir, name, inode);
   core.tx.set(dir, dirChanged(core, core.tx.record(dir), -1));
   return finish(core, inode);
 }

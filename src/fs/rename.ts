@@ -1,11 +1,11 @@
-import { EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY } from '../base/errno.ts';
+import { EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, ESTALE } from '../base/errno.ts';
 import { type Ino, type Name, type NodeId, ROOT_INO } from '../base/ids.ts';
 import { isDir, S_IFCHR, S_IFMT } from '../base/mode.ts';
 import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from './api.ts';
 import { type Core, changed, dirChanged, stamp } from './core.ts';
 import { whiteoutDevice } from './create.ts';
 import type { Inode } from './inode.ts';
-import { directoryToChange, hide, parentFor, pin, resolve } from './names.ts';
+import { directoryToChange, hide, isFixed, parentFor, pin, resolve } from './names.ts';
 import { isEmpty } from './readdir.ts';
 import { dropLink, finish } from './remove.ts';
 
@@ -54,6 +54,7 @@ function check(
   there: Inode | null,
   flags: number,
 ): number {
+  if (isFixed(core, inode) || (there !== null && isFixed(core, there))) return -ESTALE;
   if (isDir(inode.record.mode) && isWithin(core, to, inode.ino)) return -EINVAL;
   if ((flags & RENAME_EXCHANGE) !== 0) {
     if (there === null) return -ENOENT;
@@ -90,7 +91,7 @@ function move(
   const replaced = there !== null && isDir(there.record.mode) ? 1 : 0;
   if (there !== null) dropLink(core, there);
   place(core, inode, to, toName);
-  hide(core, from, fromName);
+  hide(core, from, fromName, inode);
   core.tx.setName(to.ino, toName, inode.ino, inode.record.mode & S_IFMT);
   core.tx.set(from, dirChanged(core, core.tx.record(from), -moved));
   core.tx.set(to, dirChanged(core, core.tx.record(to), moved - replaced));

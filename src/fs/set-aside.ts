@@ -16,7 +16,8 @@ import { emptyBlobStat } from './blob-stat.ts';
 import type { Core } from './core.ts';
 import { newRecord } from './create.ts';
 import { reclaim } from './lookup.ts';
-import type { BlobStat, Delta, Place } from './ports.ts';
+import { countAgain, isOwnElsewhere } from './names.ts';
+import type { BlobStat, Delta, Layers, Place } from './ports.ts';
 
 /** The root of what is set aside. It has no inode record; envs' own inos begin right above it. */
 export const SAVED_INO = PRIVATE_INO_BASE as Ino;
@@ -47,18 +48,22 @@ export interface EnvActResult {
   readonly ino: Ino | 0;
 }
 
-/** A file that was set aside. */
-export interface SavedFile extends Place {
+interface SavedPlace extends Place {
   readonly patch: number;
+}
+
+/** A file that was set aside. */
+export interface SavedFile extends SavedPlace {
   readonly ino: Ino;
 }
 
 const blobStat = emptyBlobStat();
 
-export function act(core: Core, wanted: EnvAct): EnvActResult {
+/** @param layers what the env sees after it */
+export function act(core: Core, layers: Layers, wanted: EnvAct): EnvActResult {
   switch (wanted.what) {
     case 'take':
-      return { error: take(core, wanted), ino: 0 };
+      return { error: take(core, layers, wanted), ino: 0 };
     case 'replace':
       return replace(core, wanted);
     case 'restore':
@@ -68,14 +73,19 @@ export function act(core: Core, wanted: EnvAct): EnvActResult {
   }
 }
 
-function take(core: Core, wanted: EnvAct): number {
+function take(core: Core, layers: Layers, wanted: EnvAct): number {
   const own = core.delta.name(wanted.dir, wanted.name);
   if (own === null || own.ino === 0 || own.ino !== wanted.ino || isDir(own.type)) {
     return isSaved(core, wanted) ? 0 : -ENOENT;
   }
+  const below = layers.lookup(wanted.dir, wanted.name);
+  // What would show is the env's own already: this very file, or it is elsewhere.
+  if (below !== null && isOwnElsewhere(core, wanted, below)) return -EBUSY;
   core.tx.begin();
   setAside(core, wanted, own.ino, own.type);
   core.tx.clearName(wanted.dir, wanted.name);
+  // The templates may have a directory there.
+  countAgain(core, wanted.dir);
   return core.tx.commit();
 }
 
@@ -113,6 +123,7 @@ function restore(core: Core, wanted: EnvAct): number {
   core.tx.begin();
   forgetSaved(core, wanted);
   core.tx.setName(wanted.dir, wanted.name, saved.ino, saved.type);
+  countAgain(core, wanted.dir);
   return own === null ? core.tx.commit() : commitWithout(core, own.ino as Ino);
 }
 
@@ -163,7 +174,7 @@ function rootsOwn(core: Core, ino: Ino, own: Partial<InodeRecord>): InodeRecord 
 }
 
 /** In the open transaction: the name goes, and directories that are empty without it. */
-function forgetSaved(core: Core, { patch, dir, name }: EnvAct): void {
+function forgetSaved(core: Core, { patch, dir, name }: SavedPlace): void {
   const ofPatch = core.delta.name(SAVED_INO, patchName(patch))?.ino as Ino;
   const ofDir = core.delta.name(ofPatch, dirName(dir))?.ino as Ino;
   core.tx.clearName(ofDir, name);
@@ -175,7 +186,7 @@ function forgetSaved(core: Core, { patch, dir, name }: EnvAct): void {
   core.tx.forget(ofPatch);
 }
 
-function savedName(delta: SavedNames, { patch, dir, name }: EnvAct) {
+function savedName(delta: SavedNames, { patch, dir, name }: SavedPlace) {
   const ofPatch = delta.name(SAVED_INO, patchName(patch));
   const ofDir = ofPatch && delta.name(ofPatch.ino as Ino, dirName(dir));
   const saved = ofDir && delta.name(ofDir.ino as Ino, name);
@@ -203,6 +214,29 @@ export function* savedFiles(delta: SavedNames): Generator<SavedFile> {
       }
     }
   }
+}
+
+/**
+ * Before the env sees these layers: if they have the very file that was set aside, it is back under its name. The env changed it
+ * when it saw that version before, and one inode can't be the template's and the env's at once.
+ * @returns the names that lead elsewhere now
+ */
+export function settleSaved(core: Core, layers: Layers): Place[] {
+  const settled: Place[] = [];
+  for (const { patch, dir, name, ino } of [...savedFiles(core.delta)]) {
+    const record = core.delta.name(dir, name) === null ? layers.lookup(dir, name) : null;
+    if (record === null || !isOwnElsewhere(core, { dir, name }, record)) continue;
+    core.tx.begin();
+    if (record.ino === ino) {
+      forgetSaved(core, { patch, dir, name });
+      core.tx.setName(dir, name, ino, record.mode & S_IFMT);
+    } else {
+      // The env has it under another name.
+      core.tx.setName(dir, name, 0, 0);
+    }
+    if (core.tx.commit() === 0) settled.push({ dir, name });
+  }
+  return settled;
 }
 
 /** What of a delta is needed to see what is set aside. */

@@ -53,4 +53,8 @@ export class UnionLayers implements Layers {
   lastDir(ino: Ino): InodeRecord | null {
     return this.#first.lastDir(ino) ?? this.#second.lastDir(ino);
   }
+
+  everAt(dir: Ino, name: Name): readonly InodeRecord[] {
+    return [...this.#first.everAt(dir, name), ...this.#second.everAt(dir, name)];
+  }
 }

@@ -52,6 +52,10 @@ async function planAct(
   const action = policy(`${Buffer.from(parent, 'utf8').toString('latin1')}/${change.name}`);
   const { dir, name } = change;
   const base = { path: `${parent}/${nameToText(name)}`, dir, name, ino: own.ino, done: false };
+  if (action === 'take' && own.ino === change.is?.ino) {
+    const why = 'the env changed this very version of it';
+    return { ...base, what: 'conflict', why, done: true };
+  }
   if (action === 'take') return { ...base, what: 'taken' };
   if (action !== 'merge' || state === 'equal') return null;
   const seen = seenFile(privateFile(store, row, own.ino));

@@ -38,8 +38,8 @@ export async function actOffline(
       passthrough: null,
       caches: noKernel,
     });
-    fs.keepDirs();
     const outcome = await fs.flip(store.change(stack, stack), acts);
+    fs.keepDirs();
     fs.destroy();
     return outcome.acts;
   } finally {

@@ -3,11 +3,12 @@ import { type Ino, type Name, ROOT_INO } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import { nameCookie } from '../base/name-hash.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
-import { recordOfIno } from '../codec/link-history.ts';
+import { decodeHistory, recordOfIno } from '../codec/link-history.ts';
 import { type DirName, decodeDirName, decodeNumber, type InodeNames } from '../codec/store-rows.ts';
 import type { LayerEntry, Layers } from '../fs/ports.ts';
 import { dirKey, inoKey, linkKey } from './keys.ts';
 import { mergeEntries } from './merge-entries.ts';
+import { plainDir } from './plain-dir.ts';
 import type { Tables } from './tables.ts';
 import { inodeNames, type TemplateView } from './template-view.ts';
 
@@ -142,16 +143,28 @@ export class StackLayers implements Layers {
     return row === undefined ? null : decodeDirName(row);
   }
 
+  /** The bottommost template's, as in a merged directory: from before the version seen, or else from after it. */
   lastDir(ino: Ino): InodeRecord | null {
     const at = this.dirName(ino);
     if (at === null || at.name === '') return null;
     const cookie = nameCookie(at.name);
-    for (const { template } of this.views) {
+    for (const { template, version } of this.views.toReversed()) {
       const row = this.tables.table('links').get(linkKey(template, at.parent, cookie, at.name));
-      const record = row === undefined ? null : recordOfIno(row, ino);
-      if (record !== null) return record;
+      if (row === undefined) continue;
+      const had = decodeHistory(row).filter(({ record }) => record?.ino === ino);
+      const last = had.find((change) => change.version <= version) ?? had.at(-1);
+      if (last !== undefined) return last.record;
     }
-    return null;
+    // The versions that had it are removed.
+    return plainDir(ino, at.parent, at.name);
+  }
+
+  everAt(dir: Ino, name: Name): readonly InodeRecord[] {
+    const cookie = nameCookie(name);
+    return this.views.flatMap(({ template }) => {
+      const row = this.tables.table('links').get(linkKey(template, dir, cookie, name));
+      return row === undefined ? [] : decodeHistory(row).flatMap(({ record }) => record ?? []);
+    });
   }
 
   list(dir: Ino, after: number, max: number): readonly LayerEntry[] {

@@ -5,6 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { ESTALE } from '../../src/base/errno.ts';
 import { removeXattr, renameWith, setTimes, setXattr } from '../syscalls/index.ts';
 import type { Operation, Outcome } from './operation.ts';
 import { snapshot } from './snapshot.ts';
@@ -14,17 +15,16 @@ export type Request =
   | { readonly dir: string; readonly step: Operation }
   | { readonly dir: string; readonly snapshot: true };
 
-const { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_WRONLY, O_APPEND } = fs.constants;
+const { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_WRONLY, O_APPEND, O_DIRECTORY } = fs.constants;
 const slots = new Map<number, number>();
 
-function withFile(file: string, flags: number, action: (fd: number) => void): null {
+function withFile<T>(file: string, flags: number, action: (fd: number) => T): T {
   const fd = fs.openSync(file, flags, 0o644);
   try {
-    action(fd);
+    return action(fd);
   } finally {
     fs.closeSync(fd);
   }
-  return null;
 }
 
 function writeAll(fd: number, text: string, offset: number | null): void {
@@ -44,8 +44,31 @@ function close(slot: number): null {
   return null;
 }
 
+function closeAll(): null {
+  for (const slot of [...slots.keys()]) close(slot);
+  return null;
+}
+
+/** The path that leads to what a slot has open. */
+const through = (slot: number): string => `/proc/self/fd/${fdOf(slot)}`;
+
+const OPEN_FLAGS = { open: O_RDWR, openRead: O_RDONLY, openDir: O_RDONLY | O_DIRECTORY };
+
+function openSlot(file: string, { op, slot }: { op: keyof typeof OPEN_FLAGS; slot: number }): null {
+  if (slots.has(slot)) close(slot);
+  const fd = fs.openSync(file, OPEN_FLAGS[op]);
+  if (fs.fstatSync(fd).isDirectory() === (op === 'openDir')) slots.set(slot, fd);
+  else {
+    fs.closeSync(fd);
+    throw Object.assign(new Error(), { code: 'EISDIR' });
+  }
+  return null;
+}
+
 function readWhole(fd: number): string {
-  const buffer = Buffer.alloc(fs.fstatSync(fd).size);
+  const stat = fs.fstatSync(fd);
+  if (stat.isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR' });
+  const buffer = Buffer.alloc(stat.size);
   return buffer.toString('utf8', 0, fs.readSync(fd, buffer, 0, buffer.length, 0));
 }
 
@@ -62,15 +85,8 @@ function perform(dir: string, step: Operation): unknown {
       return withFile(at(step.path), O_WRONLY | O_APPEND, (fd) => writeAll(fd, step.text, null));
     case 'truncate':
       return fs.truncateSync(at(step.path), step.size);
-    case 'read': {
-      const fd = fs.openSync(at(step.path), O_RDONLY);
-      try {
-        if (fs.fstatSync(fd).isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR' });
-        return readWhole(fd);
-      } finally {
-        fs.closeSync(fd);
-      }
-    }
+    case 'read':
+      return withFile(at(step.path), O_RDONLY, readWhole);
     case 'mkdir':
       return fs.mkdirSync(at(step.path), { mode: 0o755 });
     case 'unlink':
@@ -100,30 +116,45 @@ function perform(dir: string, step: Operation): unknown {
     case 'removexattr':
       return removeXattr(at(step.path), step.name);
     case 'open':
-    case 'openRead': {
-      if (slots.has(step.slot)) close(step.slot);
-      const fd = fs.openSync(at(step.path), step.op === 'open' ? O_RDWR : O_RDONLY);
-      if (!fs.fstatSync(fd).isDirectory()) return void slots.set(step.slot, fd);
-      fs.closeSync(fd);
-      throw Object.assign(new Error(), { code: 'EISDIR' });
-    }
+    case 'openRead':
+    case 'openDir':
+      return openSlot(at(step.path), step);
     case 'pread':
       return readWhole(fdOf(step.slot));
     case 'fstat': {
-      const { nlink, mode, uid, size } = fs.fstatSync(fdOf(step.slot));
-      return { nlink, mode: mode & 0o7777, uid, size };
+      const stat = fs.fstatSync(fdOf(step.slot));
+      const { nlink, mode, uid, size } = stat;
+      return { nlink, mode: mode & 0o7777, uid, size: stat.isDirectory() ? 0 : size };
     }
     case 'pwrite':
       return writeAll(fdOf(step.slot), step.text, step.offset);
     case 'ftruncate':
       return fs.ftruncateSync(fdOf(step.slot), step.size);
+    case 'reopen':
+      return withFile(through(step.slot), O_WRONLY, (fd) => writeAll(fd, step.text, 0));
+    case 'fchmod':
+      return fs.fchmodSync(fdOf(step.slot), step.mode);
+    case 'fchown':
+      return fs.fchownSync(fdOf(step.slot), step.uid, step.gid);
+    case 'list':
+      return fs.readdirSync(through(step.slot)).sort();
+    case 'readAt':
+      return withFile(path.join(through(step.slot), step.name), O_RDONLY, readWhole);
+    case 'mkdirAt':
+      return fs.mkdirSync(path.join(through(step.slot), step.name), { mode: 0o755 });
     case 'close':
       return close(step.slot);
+    case 'look':
+      return null;
+    case 'dropCaches':
+      return fs.writeFileSync('/proc/sys/vm/drop_caches', '2');
+    case 'flip':
+      // The templates are the test's to change.
+      return step.env === 'mounted' ? null : closeAll();
     case 'remount':
     case 'kill':
       // The mount itself is the test's to renew; here is only what would keep it busy.
-      for (const slot of [...slots.keys()]) close(slot);
-      return null;
+      return closeAll();
   }
 }
 
@@ -132,9 +163,10 @@ function answer(request: Request): Outcome {
     if ('snapshot' in request) return { value: snapshot(request.dir) };
     return { value: perform(request.dir, request.step) ?? null };
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
+    const { code, errno } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;
-    return { error: code };
+    // Node.js has no name for it.
+    return { error: errno === -ESTALE ? 'ESTALE' : code };
   }
 }
 

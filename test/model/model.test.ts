@@ -7,26 +7,37 @@ import os from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { patchTemplate, rollBack } from '../../src/patch/patch.ts';
+import { openStore } from '../../src/store/store.ts';
 import { hashObjects } from '../suite/objects.ts';
 import { TestRoot } from '../support/root.ts';
 import { Agent } from './agent-client.ts';
 import { checkHistory, type Subject } from './history.ts';
-import { operation } from './operation.ts';
-import { REGRESSIONS } from './regressions.ts';
-import { makeStartTree } from './tree.ts';
+import { operation, operationOrFlip } from './operation.ts';
+import { FLIP_REGRESSIONS, REGRESSIONS } from './regressions.ts';
+import { APP_VERSIONS, makeTree, OS_VERSIONS, type Version } from './tree.ts';
 
 const RUNS = Number(process.env['FC_RUNS'] ?? 60);
 const STEPS_MAX = 100;
 /** Trees per data path in the template: histories, and the shrinking of one that fails, use one each. */
-const TREES = 200;
-const TEST_MS = 280_000;
+const TREES = 60;
+/** Long runs have the time that they need. */
+const TEST_MS = Math.max(280_000, RUNS * 3_000);
 const POLL = { timeout: 10_000 };
 
 async function checkHistories(subject: Subject): Promise<void> {
   const { FC_SEED } = process.env;
+  const step = subject.flip === null ? operation : operationOrFlip;
   const property = fc.asyncProperty(
-    fc.array(operation, { minLength: 5, maxLength: STEPS_MAX, size: 'max' }),
-    (steps) => checkHistory(subject, steps),
+    fc.array(step, { minLength: 1, maxLength: STEPS_MAX, size: 'max' }),
+    async (steps) => {
+      try {
+        await checkHistory(subject, steps);
+      } catch (error) {
+        subject.spoil();
+        throw error;
+      }
+    },
   );
   await fc.assert(property, {
     numRuns: RUNS,
@@ -48,11 +59,13 @@ describe('a local file system (the reference is right)', () => {
     agent,
     async fresh() {
       const dir = path.join(base, String(count++));
-      makeStartTree(dir);
+      makeTree(dir, OS_VERSIONS[0]!);
       return { dir, coherent: true };
     },
     async remount() {},
     async kill() {},
+    flip: null,
+    spoil() {},
   };
   declareModel(() => subject);
   afterAll(async () => {
@@ -69,15 +82,18 @@ for (const options of [[], ['--no-passthrough']]) {
 
     beforeAll(async () => {
       root = await TestRoot.create();
-      const source = root.directory('source');
-      for (let i = 0; i < TREES; i++) {
-        for (const place of ['etc', 'usr']) makeStartTree(path.join(source, place, String(i)));
-      }
-      await root.ok('template', 'import', 'start', source);
+      await importVersions(root, 'os', OS_VERSIONS);
+      await importVersions(root, 'app', APP_VERSIONS);
+      // What was current once can be gone back to.
+      for (const to of [2, 3, 4, 1]) await goTo(root, 'os', to);
+      for (const to of [2, 3, 1]) await goTo(root, 'app', to);
       objects = hashObjects(root.path);
       subject = await envSubject(root, options);
     });
     declareModel(() => subject);
+    describe.each(Object.entries(FLIP_REGRESSIONS))('%s', (_, steps) => {
+      test.each(['coherent', 'shared'])('%s', () => checkHistory(subject, steps));
+    });
     test('no object changed', () => {
       expect(hashObjects(root.path)).toEqual(objects);
     });
@@ -96,6 +112,23 @@ for (const options of [[], ['--no-passthrough']]) {
   });
 }
 
+/** Makes a template of all versions, with the trees in two places: where data is coherent, and where it is shared. */
+async function importVersions(
+  root: TestRoot,
+  template: 'os' | 'app',
+  versions: readonly Version[],
+): Promise<void> {
+  for (const [i, version] of versions.entries()) {
+    const source = root.directory(`${template}-${i}`);
+    for (let tree = 0; tree < TREES; tree++) {
+      for (const place of ['etc', 'usr']) makeTree(path.join(source, place, String(tree)), version);
+    }
+    const kind = template === 'app' ? ['--kind', 'app'] : [];
+    await root.ok('template', 'import', template, source, ...kind);
+    fs.rmSync(source, { recursive: true });
+  }
+}
+
 /** Trees of one env after the other, in turn where data is coherent and where it is shared. */
 async function envSubject(root: TestRoot, options: readonly string[]): Promise<Subject> {
   let [env, used] = ['', TREES * 2];
@@ -107,12 +140,20 @@ async function envSubject(root: TestRoot, options: readonly string[]): Promise<S
       await root.ok('umount', env);
     }
     [env, used] = [`env-${Date.now()}`, 0];
-    await root.ok('create', env, '--os', 'start');
+    await root.ok('create', env, '--os', 'os', '--app', 'app');
     mountpoint = await root.mount(env, ...options);
+  };
+  const mount = async (): Promise<void> => {
+    mountpoint = await root.mount(env, ...options);
+  };
+  const die = async (): Promise<void> => {
+    const { driverPid } = await root.info(env);
+    process.kill(driverPid!, 'SIGKILL');
+    await expect.poll(async () => (await root.info(env)).state, POLL).toBe('dead');
   };
   const remount = async (): Promise<void> => {
     await root.ok('umount', env);
-    mountpoint = await root.mount(env, ...options);
+    await mount();
   };
   return {
     agent,
@@ -122,13 +163,43 @@ async function envSubject(root: TestRoot, options: readonly string[]): Promise<S
       const coherent = used % 2 === 0;
       const dir = path.join(mountpoint, coherent ? 'etc' : 'usr', String(used >> 1));
       used++;
+      for (const template of ['os', 'app']) await goTo(root, template, 1);
       return { dir, coherent };
     },
     async kill() {
-      const { driverPid } = await root.info(env);
-      process.kill(driverPid!, 'SIGKILL');
-      await expect.poll(async () => (await root.info(env)).state, POLL).toBe('dead');
+      await die();
       await remount();
     },
+    spoil() {
+      used = TREES * 2;
+    },
+    async flip({ template, to, env: state }) {
+      if (state === 'stopped') await root.ok('umount', env);
+      if (state === 'dead') await die();
+      await goTo(root, template, to);
+      if (state === 'stopped') await mount();
+      if (state === 'dead') await remount();
+    },
   };
+}
+
+/** As the commands `patch` and `rollback` do it, without a process for each. */
+async function goTo(root: TestRoot, name: string, to: number): Promise<void> {
+  process.env['BYREF_RUN'] = root.env['BYREF_RUN'];
+  const store = await openStore(root.path, { write: true });
+  try {
+    const template = store.template(name)!;
+    if (to < template.current) await rollBack(store, template, { to, note: '' });
+    if (to > template.current) {
+      const rollout = { waves: [], afterwards: 'all', waitMs: 0, health: null } as const;
+      const options = { to, policies: [], note: '', rollout };
+      await patchTemplate(store, template, options, () => {}, new AbortController().signal);
+    }
+    const [head] = store.patches.heads();
+    const record = head && store.patches.whole(head);
+    const failed = record?.envs.filter(({ error }) => error !== null);
+    expect(failed ?? []).toEqual([]);
+  } finally {
+    await store.close();
+  }
 }

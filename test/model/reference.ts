@@ -1,18 +1,5 @@
-import { START, START_MTIME_NS } from './tree.ts';
-
-/** An inode of the reference. `mtimeNs` is null while only the clock knows it. */
-export interface RefNode {
-  readonly kind: 'directory' | 'file' | 'symlink';
-  mode: number;
-  uid: number;
-  gid: number;
-  nlink: number;
-  mtimeNs: bigint | null;
-  content: Buffer;
-  readonly target: string;
-  readonly xattrs: Map<string, string>;
-  readonly entries: Map<string, RefNode>;
-}
+import { isDirectory, newNode, type RefNode } from './node.ts';
+import { type Stack, split, Templates } from './templates.ts';
 
 export class RefError extends Error {
   readonly code: string;
@@ -26,19 +13,7 @@ export const refuse = (code: string): never => {
 };
 
 const SYMLINKS_MAX = 40;
-
-const newNode = (kind: RefNode['kind'], mode: number, target = ''): RefNode => ({
-  kind,
-  mode,
-  uid: 0,
-  gid: 0,
-  nlink: kind === 'directory' ? 2 : 1,
-  mtimeNs: null,
-  content: Buffer.alloc(0),
-  target,
-  xattrs: new Map(),
-  entries: new Map(),
-});
+export const START: Stack = [1, 1];
 
 /** A name's place: its directory, and what is there (undefined: nothing). */
 export interface Place {
@@ -47,35 +22,35 @@ export interface Place {
   readonly node: RefNode | undefined;
 }
 
+/** An open descriptor, as the agent has it. */
+export interface RefSlot {
+  readonly node: RefNode;
+  readonly writable: boolean;
+}
+
 /**
  * A file system in memory, as simple as can be: what the real one is compared with. Paths are relative
  * to the root, without "." and "..".
  */
 export class Reference {
-  readonly root: RefNode = newNode('directory', 0o755);
+  readonly root: RefNode = { ...newNode('directory', 0o755), origin: '' };
+  readonly slots = new Map<number, RefSlot>();
+  /** What patches set aside: as often as it had a name. */
+  private readonly saved: RefNode[] = [];
+  private readonly templates = new Templates();
+  stack = START;
 
   constructor() {
-    for (const entry of START) {
-      const { parent, name } = this.place(entry.path);
-      if (entry.kind === 'link') {
-        this.attach(parent, name, this.follow(entry.of));
-        this.follow(entry.of).nlink++;
-        continue;
-      }
-      const mode = { directory: 0o755, file: 0o644, symlink: 0o777 }[entry.kind];
-      const node = newNode(entry.kind, mode, entry.kind === 'symlink' ? entry.target : '');
-      if (entry.kind === 'file') node.content = Buffer.from(entry.text);
-      if (entry.kind === 'directory') parent.nlink++;
-      this.attach(parent, name, node);
-    }
-    this.visit((node) => {
-      node.mtimeNs = START_MTIME_NS;
-    });
-    this.root.mtimeNs = null;
+    for (const dir of this.templates.directories(START)) this.showEntries(dir);
+    this.showEntries(this.root);
   }
 
   /** Where a path's last component is; symbolic links before it are followed. */
-  place(path: string, budget = { left: SYMLINKS_MAX }, start = this.root): Place {
+  place(path: string): Place {
+    return this.placeFrom(this.root, path);
+  }
+
+  placeFrom(start: RefNode, path: string, budget = { left: SYMLINKS_MAX }): Place {
     const parts = path.split('/');
     const name = parts.pop()!;
     let parent = start;
@@ -85,12 +60,16 @@ export class Reference {
   }
 
   /** What a path means in the end, symbolic links followed; ENOENT if nothing. */
-  follow(path: string, budget = { left: SYMLINKS_MAX }, start = this.root): RefNode {
-    const { parent, node } = this.place(path, budget, start);
+  follow(path: string): RefNode {
+    return this.followFrom(this.root, path);
+  }
+
+  followFrom(start: RefNode, path: string, budget = { left: SYMLINKS_MAX }): RefNode {
+    const { parent, node } = this.placeFrom(start, path, budget);
     if (!node) return refuse('ENOENT');
     if (node.kind !== 'symlink') return node;
     if (--budget.left < 0) refuse('ELOOP');
-    return this.follow(node.target, budget, parent);
+    return this.followFrom(parent, node.target, budget);
   }
 
   private enter(parent: RefNode, part: string, budget: { left: number }): RefNode {
@@ -99,13 +78,13 @@ export class Reference {
     if (!node) return refuse('ENOENT');
     if (node.kind !== 'symlink') return node;
     if (--budget.left < 0) refuse('ELOOP');
-    return this.follow(node.target, budget, parent);
+    return this.followFrom(parent, node.target, budget);
   }
 
   make(parent: RefNode, name: string, kind: RefNode['kind'], mode: number, target = ''): RefNode {
-    const node = newNode(kind, mode, target);
+    if (parent.gone) refuse('ESTALE');
+    const node = { ...newNode(kind, mode, target), own: true };
     this.attach(parent, name, node);
-    if (kind === 'directory') parent.nlink++;
     // A set-group-ID directory passes its group on, and to directories the bit as well.
     if (parent.mode & 0o2000) {
       node.gid = parent.gid;
@@ -116,12 +95,130 @@ export class Reference {
 
   attach(parent: RefNode, name: string, node: RefNode): void {
     parent.entries.set(name, node);
+    parent.ownNames.add(name);
+    parent.removedNames.delete(name);
+    this.changeEntries(parent);
+  }
+
+  /** The name goes. Should a template have it, it stays removed, in this version and in others. */
+  detach(parent: RefNode, name: string): void {
+    if (this.isTaken(parent, name)) parent.removedNames.add(name);
+    parent.entries.delete(name);
+    parent.ownNames.delete(name);
+    this.changeEntries(parent);
+  }
+
+  private changeEntries(parent: RefNode): void {
+    this.change(parent);
     parent.mtimeNs = null;
   }
 
-  detach(parent: RefNode, name: string): void {
+  /** False if it is the env's change of the very file that would show. */
+  canSetAside(dir: string, name: string, to: Stack): boolean {
+    const parent = this.templates.find(dir) ?? this.root;
+    const there = this.templates.entries(to, dir).get(name);
+    return there === undefined || (there !== parent.entries.get(name) && !this.isElse(there));
+  }
+
+  /** The env's own file is out of the way: the templates' shows. */
+  setAside(dir: string, name: string): RefNode {
+    const parent = this.templates.find(dir) ?? this.root;
+    const node = parent.entries.get(name)!;
+    parent.ownNames.delete(name);
     parent.entries.delete(name);
-    parent.mtimeNs = null;
+    this.saved.push(node);
+    return node;
+  }
+
+  /** In the version that comes, it is the template's very file that the env has changed: it is back, or stays where it is. */
+  settle(dir: string, name: string, node: RefNode, to: Stack): boolean {
+    const parent = this.templates.find(dir) ?? this.root;
+    const there = this.templates.entries(to, dir).get(name);
+    if (there === node) return this.putBack(dir, name, node);
+    const free = !parent.ownNames.has(name) && !parent.removedNames.has(name);
+    if (free && there !== undefined && this.isElse(there)) parent.removedNames.add(name);
+    return false;
+  }
+
+  /** It is back, if the env has nothing there that is its own. */
+  putBack(dir: string, name: string, node: RefNode): boolean {
+    const parent = this.templates.find(dir) ?? this.root;
+    if (parent.ownNames.has(name) || parent.removedNames.has(name)) return false;
+    parent.ownNames.add(name);
+    parent.entries.set(name, node);
+    this.saved.splice(this.saved.indexOf(node), 1);
+    return true;
+  }
+
+  private isTaken(parent: RefNode, name: string): boolean {
+    const { origin } = parent;
+    if (origin === null) return false;
+    if (this.shows(parent, name) !== undefined) return true;
+    const node = parent.entries.get(name);
+    return this.templates
+      .everAt(origin, name)
+      .some((ever) => ever === node || this.isElse(ever) || ever.ownNames.size > 0);
+  }
+
+  /** The env changed it and has it still, or had it and has it open: it can't be the template's again. */
+  private isElse(node: RefNode): boolean {
+    const named = this.names().includes(node);
+    const kept = named || (!node.gone && this.isOpen(node));
+    return isDirectory(node) ? kept && !(named && this.isAtHome(node)) : kept && node.own;
+  }
+
+  /** True if a directory is where the templates have it. */
+  private isAtHome(node: RefNode): boolean {
+    const [above, name] = split(node.origin!);
+    return (this.templates.find(above) ?? this.root).entries.get(name) === node;
+  }
+
+  private isOpen(node: RefNode): boolean {
+    return [...this.slots.values()].some((slot) => slot.node === node);
+  }
+
+  /** Something about it changes, so it is the env's own from now on: of a file, with all its names. */
+  change(node: RefNode): void {
+    if (node.gone) refuse('ESTALE');
+    if (!node.own && !isDirectory(node)) {
+      for (const dir of this.parents()) {
+        for (const [name, there] of dir.entries) if (there === node) dir.ownNames.add(name);
+      }
+    }
+    node.own = true;
+  }
+
+  /** All that can be reached by a path, the root first. */
+  directories(): RefNode[] {
+    const found: RefNode[] = [this.root];
+    for (const dir of found) {
+      for (const node of dir.entries.values()) if (isDirectory(node)) found.push(node);
+    }
+    return found;
+  }
+
+  /** And directories of the templates that the env has something else in the place of. */
+  private parents(): Set<RefNode> {
+    return new Set([...this.directories(), ...this.templates.directories(this.stack)]);
+  }
+
+  /** What has a name, as often as it has one; also the env's own where no version seen now leads. */
+  private names(): RefNode[] {
+    const parents = this.parents();
+    const all = new Set([...parents, ...this.templates.directories(null)]);
+    const named = [...all].flatMap((dir) =>
+      [...dir.entries].filter(([name]) => parents.has(dir) || dir.ownNames.has(name)),
+    );
+    return [...named.map(([, node]) => node), ...this.saved];
+  }
+
+  nlink(node: RefNode): number {
+    if (node.gone) return 0;
+    const names = this.names().filter((there) => there === node).length;
+    if (!isDirectory(node)) return names;
+    return !this.directories().includes(node)
+      ? 0
+      : 2 + [...node.entries.values()].filter(isDirectory).length;
   }
 
   /** True if `node` is `root` or anywhere below it. */
@@ -136,6 +233,70 @@ export class Reference {
       const node = from.entries.get(name)!;
       action(node, prefix + name);
       if (node.kind === 'directory') this.visit(action, node, `${prefix}${name}/`);
+    }
+  }
+
+  /**
+   * The templates are at other versions now. What the env set stays, what it removed stays removed, all else is as the
+   * templates have it. @param seen false if nobody had the env mounted meanwhile
+   */
+  flip(to: Stack, seen: boolean): void {
+    const before = new Set(this.all());
+    const from = this.stack;
+    this.stack = to;
+    for (const dir of this.templates.directories(null)) {
+      if (dir.ownNames.size > 0) this.keep(dir, from, seen);
+    }
+    for (const dir of this.templates.directories(to)) this.showEntries(dir);
+    this.showEntries(this.root);
+    const after = new Set(this.all());
+    for (const node of after) node.gone = false;
+    for (const node of before) if (!after.has(node)) node.gone = true;
+  }
+
+  private all(): RefNode[] {
+    return this.directories().flatMap((dir) => [...dir.entries.values()]);
+  }
+
+  /** A directory in which the env has something is there: if the templates have it no more, as the env's own. */
+  private keep(dir: RefNode, from: Stack, seen: boolean): void {
+    const { origin } = dir;
+    if (origin === null || origin === '') return;
+    const [above, name] = split(origin);
+    const parent = this.templates.find(above) ?? this.root;
+    // The env moved or removed it, or has something else there.
+    if (parent.ownNames.has(name) || parent.removedNames.has(name) || this.isElse(dir)) return;
+    this.keep(parent, from, seen);
+    if (this.shows(parent, name) === dir) return;
+    parent.ownNames.add(name);
+    parent.entries.set(name, dir);
+    if (!dir.own) dir.mode = this.lastMode(origin, from, seen)!;
+    dir.own = true;
+  }
+
+  /** What the templates have under the name. */
+  private shows({ origin }: RefNode, name: string): RefNode | undefined {
+    return origin === null ? undefined : this.templates.entries(this.stack, origin).get(name);
+  }
+
+  private lastMode(origin: string, from: Stack, seen: boolean): number | undefined {
+    const { templates, stack } = this;
+    const before = seen ? templates.mode(from, origin) : undefined;
+    return before ?? templates.mode(stack, origin) ?? templates.lastMode(stack, origin);
+  }
+
+  /** The directory has what the env set, and of the templates' names those that it did not remove. */
+  private showEntries(dir: RefNode): void {
+    const entries = dir.origin === null ? [] : this.templates.entries(this.stack, dir.origin);
+    for (const name of [...dir.entries.keys()])
+      if (!dir.ownNames.has(name)) dir.entries.delete(name);
+    for (const [name, node] of entries) {
+      if (!dir.ownNames.has(name) && !dir.removedNames.has(name)) dir.entries.set(name, node);
+    }
+    for (const node of dir.entries.values()) {
+      if (!isDirectory(node)) continue;
+      if (!node.own) node.mode = this.templates.mode(this.stack, node.origin!)!;
+      this.showEntries(node);
     }
   }
 }

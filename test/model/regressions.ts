@@ -1,4 +1,4 @@
-import type { Operation } from './operation.ts';
+import type { Flip, Operation } from './operation.ts';
 
 /** Histories that failed once, shrunk, by what was wrong. */
 export const REGRESSIONS: Readonly<Record<string, readonly Operation[]>> = {
@@ -24,5 +24,178 @@ export const REGRESSIONS: Readonly<Record<string, readonly Operation[]>> = {
     { op: 'remount' },
     { op: 'write', path: 'ds/h1', offset: 3, text: 'x' },
     { op: 'read', path: 'h2' },
+  ],
+};
+
+const os = (to: number, env: Flip['env'] = 'mounted'): Flip => ({
+  op: 'flip',
+  template: 'os',
+  to,
+  env,
+});
+const app = (to: number, env: Flip['env'] = 'mounted'): Flip => ({
+  op: 'flip',
+  template: 'app',
+  to,
+  env,
+});
+const LOOK = { op: 'look' } as const;
+
+/** The same, of histories in which templates change. */
+export const FLIP_REGRESSIONS: Readonly<Record<string, readonly Operation[]>> = {
+  'a directory that is kept counts as a link of the one above it': [
+    { op: 'append', path: 'd/d/b', text: 'x' },
+    os(2),
+    LOOK,
+    { op: 'mkdir', path: 'd/e' },
+  ],
+  'the same, where links were counted before in that very version': [
+    os(2),
+    { op: 'create', path: 'd/c', text: '' },
+    os(1),
+    { op: 'append', path: 'd/d/b', text: 'x' },
+    os(2),
+    LOOK,
+    { op: 'remount' },
+  ],
+  'a directory that is kept is as the env saw it last': [
+    { op: 'append', path: 'd/d/b', text: 'x' },
+    os(2),
+    LOOK,
+  ],
+  'the same, while the env is not mounted': [
+    { op: 'append', path: 'd/d/b', text: 'x' },
+    os(2, 'stopped'),
+    LOOK,
+  ],
+  'a name of a hard link group that was removed in another version is no link': [
+    os(2),
+    { op: 'unlink', path: 'h1' },
+    os(1),
+    LOOK,
+    { op: 'chmod', path: 'h2', mode: 0o600 },
+    { op: 'unlink', path: 'h2' },
+  ],
+  'names are made where a flip took one away a moment ago': [
+    os(2),
+    { op: 'mkdir', path: 'd/d' },
+    { op: 'symlink', path: 'e/c', target: 'a' },
+    { op: 'link', path: 'a', to: 'h2' },
+    os(3),
+    { op: 'symlink', path: 's', target: 'a' },
+    { op: 'link', path: 'b', to: 'c' },
+  ],
+  'a file that was changed is removed in a version that lacks it': [
+    { op: 'chmod', path: 'b', mode: 0o600 },
+    os(2),
+    { op: 'open', path: 'b', slot: 0 },
+    { op: 'unlink', path: 'b' },
+    os(1),
+    LOOK,
+    { op: 'pwrite', slot: 0, offset: 0, text: 'x' },
+    { op: 'create', path: 'b', text: 'another' },
+  ],
+  'a file that was changed is renamed in a version that lacks it': [
+    { op: 'chmod', path: 'b', mode: 0o600 },
+    os(2),
+    { op: 'rename', path: 'b', to: 'c/b', flags: 0 },
+    os(1),
+    LOOK,
+    { op: 'unlink', path: 'c/b' },
+  ],
+  'one name of a changed hard link group is removed in a version that lacks it': [
+    { op: 'write', path: 'h2', offset: 0, text: 'x' },
+    os(2),
+    { op: 'unlink', path: 'h2' },
+    os(1),
+    LOOK,
+  ],
+  'a kept directory is moved in a version that lacks it': [
+    { op: 'append', path: 'd/d/b', text: 'x' },
+    os(2),
+    { op: 'rename', path: 'd/d', to: 'c/d', flags: 0 },
+    os(1),
+    LOOK,
+    { op: 'rmdir', path: 'd' },
+  ],
+  'a kept directory is removed in a version that lacks it, while it is open': [
+    { op: 'append', path: 'd/d/b', text: 'x' },
+    os(2),
+    { op: 'openDir', path: 'd/d', slot: 0 },
+    { op: 'unlink', path: 'd/d/b' },
+    { op: 'rmdir', path: 'd/d' },
+    os(1),
+    LOOK,
+    { op: 'mkdir', path: 'd/d' },
+  ],
+  'a file that was moved away, and another one in its place removed in a version that lacks it': [
+    { op: 'rename', path: 'b', to: 'e/d', flags: 0 },
+    os(3),
+    { op: 'unlink', path: 'b' },
+    os(2),
+    { op: 'create', path: 'b', text: 'another' },
+    { op: 'unlink', path: 'b' },
+    os(1),
+    LOOK,
+  ],
+  'a file that was removed and is open is there again': [
+    { op: 'openRead', path: 'b', slot: 0 },
+    { op: 'unlink', path: 'b' },
+    os(2),
+    { op: 'create', path: 'b', text: 'another' },
+    { op: 'unlink', path: 'b' },
+    os(1),
+    { op: 'fstat', slot: 0 },
+    LOOK,
+    { op: 'chmod', path: 'b', mode: 0o600 },
+  ],
+  'a directory of an older version has its changed subdirectories': [
+    { op: 'chmod', path: 'd/d', mode: 0o700 },
+    { op: 'openDir', path: 'd', slot: 0 },
+    os(3),
+    { op: 'readAt', slot: 0, name: 'd/b' },
+    { op: 'mkdirAt', slot: 0, name: 'd/c' },
+    os(1),
+    LOOK,
+  ],
+  'a directory that was removed and is open has no links in any version': [
+    { op: 'openDir', path: 'c', slot: 0 },
+    { op: 'rmdir', path: 'c' },
+    os(2),
+    { op: 'fstat', slot: 0 },
+    { op: 'list', slot: 0 },
+  ],
+  'what the env has in a directory that another template hides stays': [
+    { op: 'append', path: 'd/d/b', text: 'x' },
+    app(3),
+    LOOK,
+    app(2),
+    LOOK,
+  ],
+  'the same, while the env is not mounted, and deeper': [
+    { op: 'mkdir', path: 'd/d/e' },
+    { op: 'create', path: 'd/d/e/a', text: 'x' },
+    app(3, 'stopped'),
+    LOOK,
+  ],
+  'a file in a directory that another template hides is of an older version': [
+    { op: 'openRead', path: 'd/d/b', slot: 0 },
+    app(3),
+    { op: 'fstat', slot: 0 },
+    { op: 'reopen', slot: 0, text: 'x' },
+    { op: 'fchmod', slot: 0, mode: 0o600 },
+    app(1),
+    { op: 'fstat', slot: 0 },
+    { op: 'reopen', slot: 0, text: 'x' },
+    LOOK,
+  ],
+  'a moved directory follows a template though another one hides its old name': [
+    { op: 'rename', path: 'd/d', to: 'e/d', flags: 0 },
+    { op: 'openRead', path: 'e/d/b', slot: 0 },
+    app(3),
+    { op: 'fstat', slot: 0 },
+    { op: 'write', path: 'e/d/b', offset: 0, text: 'x' },
+    app(1),
+    LOOK,
   ],
 };

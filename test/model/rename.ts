@@ -1,4 +1,5 @@
-import { type Place, type Reference, type RefNode, refuse } from './reference.ts';
+import type { RefNode } from './node.ts';
+import { type Place, type Reference, refuse } from './reference.ts';
 
 const NOREPLACE = 1;
 const EXCHANGE = 2;
@@ -26,11 +27,10 @@ export function renameInReference(
 }
 
 function exchange(ref: Reference, source: Place, target: Place, a: RefNode, b: RefNode): void {
+  ref.change(a);
+  ref.change(b);
   ref.attach(source.parent, source.name, b);
   ref.attach(target.parent, target.name, a);
-  const directories = (node: RefNode): number => (node.kind === 'directory' ? 1 : 0);
-  source.parent.nlink += directories(b) - directories(a);
-  target.parent.nlink += directories(a) - directories(b);
 }
 
 function replace(ref: Reference, source: Place, target: Place, moved: RefNode): void {
@@ -38,12 +38,8 @@ function replace(ref: Reference, source: Place, target: Place, moved: RefNode): 
   if (old && moved.kind === 'directory' && old.kind !== 'directory') refuse('ENOTDIR');
   if (old && moved.kind !== 'directory' && old.kind === 'directory') refuse('EISDIR');
   if (old && old.entries.size > 0) refuse('ENOTEMPTY');
-  if (old && old.kind !== 'directory') old.nlink--;
-  if (old && old.kind === 'directory') target.parent.nlink--;
+  if (old && ref.nlink(old) > 1) ref.change(old);
+  ref.change(moved);
   ref.detach(source.parent, source.name);
   ref.attach(target.parent, target.name, moved);
-  if (moved.kind === 'directory') {
-    source.parent.nlink--;
-    target.parent.nlink++;
-  }
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { getXattr, listXattrs } from '../syscalls/index.ts';
+import type { RefNode } from './node.ts';
 import type { Reference } from './reference.ts';
 
 /** All that stat, read, readlink and getxattr say of one name. */
@@ -19,6 +20,7 @@ export interface NameSnapshot {
   readonly mtimeNs: string;
   /** The first path that names the same inode. */
   readonly sameAs: string;
+  readonly ino: number;
 }
 
 const describeBytes = (bytes: Buffer): string =>
@@ -60,16 +62,26 @@ function describeName(dir: string, relative: string, firstOf: Map<number, string
     xattrs: listXattrs(file).map((name) => `${name}=${getXattr(file, name).toString()}`),
     mtimeNs: String(fs.lstatSync(file, { bigint: true }).mtimeNs),
     sameAs: firstOf.get(stat.ino)!,
+    ino: stat.ino,
   };
 }
 
-/** The reference's side of the comparison; times that it does not know are taken from the other. */
-export function snapshotOf(ref: Reference, real: readonly NameSnapshot[]): NameSnapshot[] {
-  const realTimes = new Map(real.map((name) => [name.path, name.mtimeNs]));
-  const firstOf = new Map<unknown, string>();
+/** Inode numbers by node: one for good. */
+export type Inos = Map<RefNode, number>;
+
+/** The reference's side of the comparison; times and new inode numbers, which it does not know, are taken from the other. */
+export function snapshotOf(
+  ref: Reference,
+  real: readonly NameSnapshot[],
+  inos: Inos,
+): NameSnapshot[] {
+  const realOf = new Map(real.map((name) => [name.path, name]));
+  const firstOf = new Map<RefNode, string>();
   const all: NameSnapshot[] = [];
   ref.visit((node, relative) => {
     if (!firstOf.has(node)) firstOf.set(node, relative);
+    const seen = realOf.get(relative);
+    if (seen !== undefined && !inos.has(node)) inos.set(node, seen.ino);
     const contents = {
       directory: () => '',
       symlink: () => node.target,
@@ -81,11 +93,12 @@ export function snapshotOf(ref: Reference, real: readonly NameSnapshot[]): NameS
       mode: node.mode,
       uid: node.uid,
       gid: node.gid,
-      nlink: node.nlink,
+      nlink: ref.nlink(node),
       content: contents[node.kind](),
       xattrs: [...node.xattrs].map(([name, value]) => `${name}=${value}`).sort(),
-      mtimeNs: node.mtimeNs === null ? (realTimes.get(relative) ?? '') : String(node.mtimeNs),
+      mtimeNs: node.mtimeNs === null ? (seen?.mtimeNs ?? '') : String(node.mtimeNs),
       sameAs: firstOf.get(node)!,
+      ino: inos.get(node) ?? -1,
     });
   });
   return all;

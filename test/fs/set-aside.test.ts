@@ -1,0 +1,120 @@
+/** What patches set aside, and put back when they are taken back, in random histories. */
+import fc from 'fast-check';
+import { afterAll, beforeAll, test } from 'vitest';
+import type { EnvAct } from '../../src/fs/set-aside.ts';
+import type { RefNode } from '../model/node.ts';
+import { type Operation, operation } from '../model/operation.ts';
+import { Pair } from './history.ts';
+import { LocalEnv, LocalStore, type OwnFile } from './local-env.ts';
+
+const RUNS = Number(process.env['FC_RUNS'] ?? 100);
+const STEPS_MAX = 40;
+const TEST_MS = Math.max(60_000, RUNS * 500);
+
+const local = new LocalStore();
+beforeAll(() => local.open());
+afterAll(() => local.close());
+
+/** The OS template goes up, which sets some of the env's files aside, or down, which puts them back. */
+interface Patch {
+  readonly op: 'patch';
+  readonly to: number;
+  /** Which of the env's files under changed names are set aside. */
+  readonly takes: readonly number[];
+  readonly env: 'mounted' | 'stopped';
+}
+
+const patch: fc.Arbitrary<Patch> = fc.record({
+  op: fc.constant('patch'),
+  to: fc.integer({ min: 1, max: 4 }),
+  takes: fc.uniqueArray(fc.nat(9), { maxLength: 3 }),
+  env: fc.constantFrom('mounted', 'mounted', 'stopped'),
+});
+const history = fc.array(
+  fc.oneof<fc.MaybeWeightedArbitrary<Operation | Patch>[]>(
+    { weight: 6, arbitrary: operation },
+    patch,
+  ),
+  { minLength: 1, maxLength: STEPS_MAX, size: 'max' },
+);
+
+interface Saved {
+  readonly file: OwnFile;
+  readonly node: RefNode;
+  readonly patch: number;
+  readonly to: number;
+}
+
+class Patches {
+  private readonly env: LocalEnv;
+  private readonly pair: Pair;
+  private saved: Saved[] = [];
+  private count = 0;
+
+  constructor(env: LocalEnv, pair: Pair) {
+    this.env = env;
+    this.pair = pair;
+  }
+
+  async do({ to, takes, env: state }: Patch): Promise<void> {
+    const { ref } = this.pair;
+    const [os, app] = ref.stack;
+    this.saved = this.saved.filter(
+      ({ file, node }) => !ref.settle(file.path, file.name, node, [to, app]),
+    );
+    const acts = to < os ? this.restores(to) : this.takes(to, takes);
+    if (state === 'stopped') ref.slots.clear();
+    ref.flip([to, app], state === 'mounted');
+    if (state === 'stopped') await this.env.remount([to, app], { keeps: false });
+    await this.env.flip([to, app], { acts });
+    if (state === 'stopped') await this.env.remount();
+    await this.pair.compare();
+  }
+
+  private takes(to: number, picks: readonly number[]): EnvAct[] {
+    const { ref } = this.pair;
+    const files = this.env.ownFiles([to, ref.stack[1]]);
+    const patch = ++this.count;
+    return picks.flatMap((pick) => {
+      const file = files[pick];
+      if (file === undefined || !ref.canSetAside(file.path, file.name, [to, ref.stack[1]]))
+        return [];
+      const node = ref.setAside(file.path, file.name);
+      this.saved.push({ file, node, patch, to });
+      const { dir, name, ino } = file;
+      return [{ what: 'take', patch, dir, name, ino, file: null, seen: null }];
+    });
+  }
+
+  /** As `rollback` and `pin` do: what patches to versions above set aside, the last patch first. */
+  private restores(to: number): EnvAct[] {
+    const due = this.saved.filter((each) => each.to > to).reverse();
+    return due.map((saved) => {
+      const { dir, name, path } = saved.file;
+      const { patch } = saved;
+      if (this.pair.ref.putBack(path, name, saved.node)) {
+        this.saved = this.saved.filter((each) => each !== saved);
+      }
+      return { what: 'restore', patch, dir, name, ino: 0, file: null, seen: null };
+    });
+  }
+}
+
+test('what is set aside comes back as it was', { timeout: TEST_MS }, () => {
+  const { FC_SEED } = process.env;
+  const property = fc.asyncProperty(history, async (steps) => {
+    const env = await LocalEnv.create(local);
+    try {
+      const pair = new Pair(env);
+      const patches = new Patches(env, pair);
+      for (const step of steps) {
+        if (step.op === 'patch') await patches.do(step);
+        else await pair.do(step);
+      }
+      await pair.compare();
+    } finally {
+      await env.end();
+    }
+  });
+  return fc.assert(property, { numRuns: RUNS, ...(FC_SEED ? { seed: Number(FC_SEED) } : {}) });
+});

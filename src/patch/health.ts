@@ -1,5 +1,6 @@
 /** Health commands: run in or about envs that have a new version, they decide whether the others get it. */
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface HealthCheck {
@@ -35,6 +36,8 @@ export interface HealthResult {
 }
 
 const OUTPUT_KEPT = 4096;
+/** How long what it left running may keep the pipe of a command that has ended. */
+const LAST_OUTPUT_MS = 200;
 const AT_ONCE = 8;
 const INSIDE_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
@@ -71,20 +74,19 @@ function runOnce({ command, on, timeoutMs }: HealthCheck, env: HealthSubject): P
   if (inside && env.mountpoint === null) {
     return Promise.resolve({ ok: false, how: 'it is not mounted', output: '' });
   }
-  const words = inside
-    ? ['chroot', env.mountpoint!, '/bin/sh', '-c', command]
-    : ['/bin/sh', '-c', command];
+  const shell = ['/bin/sh', '-c', command];
+  const words = inside ? ['chroot', env.mountpoint!, ...shell] : shell;
   const own = { BYREF_ENV: env.name, BYREF_ENV_ID: String(env.id) };
   const variables = inside
     ? { PATH: INSIDE_PATH, HOME: '/root', LC_ALL: 'C', ...own }
     : { ...process.env, ...own, BYREF_MOUNT: env.mountpoint ?? '' };
   return new Promise((resolve) => {
-    // A session of its own, so that all it started can be ended with it.
-    const child = spawn(words[0]!, words.slice(1), {
+    // A session of its own, so that all it started can be ended with it. One pipe, which keeps the order of both streams.
+    const child = spawn('/bin/sh', ['-c', 'exec 2>&1 "$@"', 'sh', ...words], {
       cwd: '/',
       env: variables,
       detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'inherit'],
     });
     let output = '';
     let late = false;
@@ -92,7 +94,6 @@ function runOnce({ command, on, timeoutMs }: HealthCheck, env: HealthSubject): P
       output = (output + text).slice(-OUTPUT_KEPT);
     };
     child.stdout.setEncoding('utf8').on('data', take);
-    child.stderr.setEncoding('utf8').on('data', take);
     const timer = setTimeout(() => {
       late = true;
       endGroup(child.pid);
@@ -101,13 +102,12 @@ function runOnce({ command, on, timeoutMs }: HealthCheck, env: HealthSubject): P
       clearTimeout(timer);
       // What it left running in the background has its output open.
       child.stdout.destroy();
-      child.stderr.destroy();
       resolve({ ok, how, output: output.trimEnd() });
     };
     child.once('error', (error) => settle(false, `it could not be started: ${error.message}`));
     child.once('exit', (code, signal) => {
-      // The pipes may still hold what it printed last.
-      setImmediate(() => {
+      // The pipe may still hold what it printed last.
+      void Promise.race([once(child, 'close'), sleep(LAST_OUTPUT_MS)]).then(() => {
         if (late) settle(false, `no end after ${timeoutMs / 1000} s`);
         else if (signal !== null) settle(false, `signal ${signal}`);
         else settle(code === 0, `exit status ${code}`);

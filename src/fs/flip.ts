@@ -15,12 +15,14 @@ import { failpoint } from '../base/failpoints.ts';
 import { type Ino, type Name, ROOT_INO } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
+import { sameForDiff } from '../codec/same-inode.ts';
 import type { Core } from './core.ts';
 import type { Inode } from './inode.ts';
 import { keepDirs } from './keep-dirs.ts';
 import { entriesOf } from './layer-entries.ts';
 import type { LayersChange, NameChange } from './layers-change.ts';
 import type { ChangedDir, Place } from './ports.ts';
+import { ReachedDirs } from './reached-dirs.ts';
 import { RECENT_FLIP_MS, RecentFlip } from './recent-flip.ts';
 import { act, type EnvAct, type EnvActResult, settleSaved } from './set-aside.ts';
 
@@ -93,8 +95,9 @@ class Flip {
       this.actDirs.add(place.dir);
     }
     this.keepDirs();
+    const reached = new ReachedDirs(this.way, this.core.delta);
     for (const kind of ['added', 'replaced', 'removed', 'kept'] as const) {
-      for (const change of this.way.of(kind)) this.count(change);
+      for (const change of this.way.of(kind)) this.count(change, reached);
     }
     this.core.layers.show(this.way.changing, false);
     for (const change of this.way.of('replaced')) {
@@ -137,13 +140,13 @@ class Flip {
     return delta.hasNames(dir) && delta.name(dir, name) !== null;
   }
 
-  private count({ dir, name, was, is }: NameChange): void {
-    const { delta } = this.core;
-    const own = delta.hasNames(dir) ? delta.name(dir, name) : null;
-    if (own === null) return;
-    if (own.ino === 0) this.removed++;
+  private count({ dir, name, was, is }: NameChange, reached: ReachedDirs): void {
+    const own = this.core.delta.name(dir, name);
+    const reach = own === null ? reached.of(dir) : null;
+    if (reach === 'there' || (was !== null && is !== null && sameForDiff(was, is))) return;
+    if (reach === 'removed' || own?.ino === 0) this.removed++;
     // A directory that the env keeps, or moved away and back, follows the templates all the same.
-    else if (own.ino !== was?.ino || own.ino !== is?.ino) this.own++;
+    else if (own === null || own.ino !== was?.ino || own.ino !== is?.ino) this.own++;
   }
 
   /** The kernel may have the name, present or absent, if it knows the directory. */

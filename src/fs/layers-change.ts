@@ -39,6 +39,7 @@ export class LayersChange {
   readonly #byKind: Readonly<Record<ChangeKind, readonly NameChange[]>>;
   /** Directories of `from` that are none in `to`, by ino. */
   readonly #goneDirs = new Map<Ino, NameChange>();
+  readonly #places = new Map<Ino, Place | null>();
 
   constructor(from: Layers, to: Layers, names: readonly NameChange[], root: boolean) {
     this.from = from;
@@ -84,6 +85,18 @@ export class LayersChange {
   /** The change of one name, or undefined. */
   find(dir: Ino, name: Name): NameChange | undefined {
     return this.byDir.get(dir)?.get(name);
+  }
+
+  /** Where the templates have a directory; null if neither side has it. */
+  placeOf(dir: Ino): Place | null {
+    let place = this.#places.get(dir);
+    if (place === undefined) {
+      const record = this.to.inode(dir) ?? this.from.inode(dir);
+      const { parent = 0, name = '' } = record ?? {};
+      place = parent === 0 || name === '' ? null : { dir: parent, name };
+      this.#places.set(dir, place);
+    }
+    return place;
   }
 
   /**

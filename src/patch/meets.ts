@@ -10,6 +10,7 @@ import { DATA_OBJECT, DATA_PRIVATE, type InodeRecord } from '../codec/inode-reco
 import { PRIVATE_DIR, privateName } from '../delta/layout.ts';
 import { type DeltaView, readDelta } from '../delta/read-delta.ts';
 import { kindOf, type LayersChange, type NameChange } from '../fs/layers-change.ts';
+import { ReachedDirs } from '../fs/reached-dirs.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
 
 /** clean: the env sees the new version. in-use: so it does, but a process has the old file open or mapped. */
@@ -42,11 +43,16 @@ export async function* meets(
   inUse: ReadonlySet<number>,
 ): AsyncGenerator<MetName> {
   const kept = view === null ? new Set<Ino>() : keptDirs(view, change);
+  const reached = view === null ? null : new ReachedDirs(change, view);
   for (const names of change.byDir.values()) {
     for (const each of names.values()) {
       const own = view?.name(each.dir, each.name) ?? null;
-      if (own === null) yield { change: each, state: templateState(each, kept, inUse), own: null };
-      else if (own.ino === 0) yield { change: each, state: 'deleted', own: null };
+      const reach = own === null && reached !== null ? reached.of(each.dir) : null;
+      if (own?.ino === 0 || reach === 'removed')
+        yield { change: each, state: 'deleted', own: null };
+      else if (reach === 'covered') yield { change: each, state: 'private', own: null };
+      else if (own === null)
+        yield { change: each, state: templateState(each, kept, inUse), own: null };
       else yield await ownState(store, row, each, view?.inode(own.ino) ?? null, own);
     }
   }

@@ -1,11 +1,11 @@
 /** `byref patch --check`: what a patch would do, and what it would meet in each env. Changes nothing. */
 import { type Ino, nameToText } from '../base/ids.ts';
 import type { PolicyAction } from '../codec/patch-record.ts';
+import { sameForDiff } from '../codec/same-inode.ts';
 import { envStates, type State } from '../env/state.ts';
 import type { LayersChange, NameChange } from '../fs/layers-change.ts';
 import { dirPath } from '../store/dir-path.ts';
 import type { EnvRow, Store, TemplateRow, VersionRow } from '../store/store.ts';
-import { sameForDiff } from '../template/same-inode.ts';
 import { follows, usersOf } from './followers.ts';
 import { type FilesInUse, filesInUse } from './in-use.ts';
 import { letterOf, type MeetState, meets, openView } from './meets.ts';

@@ -9,11 +9,11 @@ import {
   FLAG_SHARED,
   type InodeRecord,
 } from '../codec/inode-record.ts';
+import { sameInode } from '../codec/same-inode.ts';
 import type { TemplateRow, VersionRow } from '../codec/store-rows.ts';
 import { ABOVE_ROOT } from '../store/link-rows.ts';
 import type { Store } from '../store/store.ts';
 import { type OldRow, VersionRows } from '../store/version-rows.ts';
-import { sameInode } from './same-inode.ts';
 
 import { sizeOf, type TreeNode } from './tree.ts';
 

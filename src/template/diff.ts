@@ -2,9 +2,9 @@
 import { type Ino, ROOT_INO } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
+import { sameForDiff } from '../codec/same-inode.ts';
 import type { Layers } from '../fs/ports.ts';
 import type { Store } from '../store/store.ts';
-import { sameForDiff } from './same-inode.ts';
 import { sortedEntries, versionLayers, walkBelow } from './walk-version.ts';
 
 /** Added, changed (content or attributes) or deleted. `path` is absolute, a binary string. */

@@ -165,7 +165,13 @@ describe('what an env has of its own', () => {
     const states = (await t.plan()).envs[0]!.names.map(
       ({ path: name, state }) => `${name} ${state}`,
     );
-    expect(states).toEqual(['/x/dir type-changed', '/x/file type-changed', '/x/link type-changed']);
+    expect(states).toEqual([
+      '/x/dir type-changed',
+      '/x/file type-changed',
+      '/x/file/f private',
+      '/x/link type-changed',
+      '/x/link/f private',
+    ]);
     await t.patch();
     expect(await t.out('e', 'ls x/dir; cat x/dir/own x/file; readlink x/link')).toBe(
       'own\nown\ntown\nelsewhere\n',
@@ -359,6 +365,31 @@ test('--check says what would happen and changes nothing', async () => {
   expect(await t.out('f', 'cat usr/lib/a')).toBe('one');
   await t.patch();
   expect((await t.root.byref('patch', 't', '--check')).code).toBe(EXIT.ok);
+});
+
+test('the plan and the record count alike what is below directories that an env removed or moved', async () => {
+  await t.envs('gone', 'link', 'moved', 'back', 'new');
+  await t.in('gone', 'rm -r usr');
+  await t.in('link', 'rm -r usr/lib; ln -s /etc usr/lib');
+  await t.in('moved', 'mv usr/lib etc/lib; rm etc/lib/gone');
+  await t.in('back', 'rm -r usr/lib; mkdir usr/lib; echo own >usr/lib/a');
+  await t.in('new', 'mv usr other; mkdir usr; mv other/lib usr/lib');
+  await t.version(SECOND);
+  const planned = new Map((await t.plan()).envs.map(({ name, counts }) => [name, counts]));
+  const { envs } = await t.patch();
+  const counts = (name: string) => {
+    const plan = planned.get(name)!;
+    const { own, removed } = envs.find((env) => env.name === name)!;
+    expect([plan.deleted, plan.private + plan['type-changed']], name).toEqual([removed, own]);
+    return { own, removed };
+  };
+  expect(counts('gone')).toEqual({ own: 0, removed: 3 });
+  expect(counts('link')).toEqual({ own: 1, removed: 2 });
+  expect(counts('moved')).toEqual({ own: 0, removed: 1 });
+  expect(counts('back')).toEqual({ own: 1, removed: 2 });
+  expect(counts('new')).toEqual({ own: 0, removed: 0 });
+  expect(await t.out('new', 'cat usr/lib/new')).toBe('n');
+  expect(await t.out('moved', 'cat etc/lib/new')).toBe('n');
 });
 
 test('patching starts no process and leaves none', async () => {

@@ -1,5 +1,5 @@
 import { isDir } from '../base/mode.ts';
-import type { InodeRecord } from '../codec/inode-record.ts';
+import type { InodeRecord } from './inode-record.ts';
 
 const COMPARED = [
   'mode',

@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createEnv } from '../../src/env/create.ts';
 import { openStore } from '../../src/store/store.ts';
@@ -17,6 +17,7 @@ const FILES = 10_000;
 const FILES_PER_DIR = 100;
 /** Changed files that a program has just read in every env: the kernel knows them there, and must be told. */
 const WARM_MAX = 100;
+const BUILT = new Date('2026-01-01T00:00:00Z');
 /** Envs of one `byref mount`. */
 const BATCH = 50;
 
@@ -82,6 +83,7 @@ async function makeVersions(
     if (i % FILES_PER_DIR === 0) mkdirSync(join(base, dirOf(i)), { recursive: true });
     writeFileSync(join(base, fileOf(i)), `old ${i}\n`);
   }
+  sameTimes(base);
   await cli.run('template', 'import', 't', base);
   const lowers = [base];
   for (const [v, files] of changed.entries()) {
@@ -91,11 +93,20 @@ async function makeVersions(
       rmSync(join(version, fileOf(i)));
       writeFileSync(join(version, fileOf(i)), `new ${i} of ${files}\n`);
     }
+    sameTimes(version);
     await cli.run('template', 'import', 't', version);
     lowers.push(version);
     writeFileSync(warmList(dir, files), warmPaths(files));
   }
   return lowers;
+}
+
+/** A copied tree has its times to the microsecond at best: each file would be a changed one. */
+function sameTimes(tree: string): void {
+  for (const name of readdirSync(tree, { recursive: true, encoding: 'utf8' })) {
+    utimesSync(join(tree, name), BUILT, BUILT);
+  }
+  utimesSync(tree, BUILT, BUILT);
 }
 
 const dirOf = (i: number): string => `usr/lib/d${Math.floor(i / FILES_PER_DIR)}`;

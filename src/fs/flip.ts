@@ -12,7 +12,7 @@
  * have open stays as it was: its inode is *gone*, that is, of the old layers and of no name.
  */
 import { failpoint } from '../base/failpoints.ts';
-import { type Ino, type Name, ROOT_INO } from '../base/ids.ts';
+import { type Ino, ROOT_INO } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import { sameForDiff } from '../codec/same-inode.ts';
@@ -20,7 +20,7 @@ import type { Core } from './core.ts';
 import type { Inode } from './inode.ts';
 import { keepDirs } from './keep-dirs.ts';
 import { entriesOf } from './layer-entries.ts';
-import type { LayersChange, NameChange } from './layers-change.ts';
+import { type ChangeKind, kindOf, type LayersChange, type NameChange } from './layers-change.ts';
 import type { ChangedDir, Place } from './ports.ts';
 import { ReachedDirs } from './reached-dirs.ts';
 import { RECENT_FLIP_MS, RecentFlip } from './recent-flip.ts';
@@ -79,7 +79,7 @@ class Flip {
   add() {
     for (const place of settleSaved(this.core, this.way.to)) this.tell(place);
     this.core.layers.show(this.way.adding, false);
-    for (const change of this.way.of('added')) {
+    for (const change of this.concerning('added')) {
       if (this.isOwn(change)) continue;
       this.comeBack(change.is);
       this.tell(change);
@@ -97,10 +97,10 @@ class Flip {
     this.keepDirs();
     const reached = new ReachedDirs(this.way, this.core.delta);
     for (const kind of ['added', 'replaced', 'removed', 'kept'] as const) {
-      for (const change of this.way.of(kind)) this.count(change, reached);
+      for (const change of this.concerning(kind, reached)) this.count(change, reached);
     }
     this.core.layers.show(this.way.changing, false);
-    for (const change of this.way.of('replaced')) {
+    for (const change of this.concerning('replaced')) {
       if (this.isOwn(change)) continue;
       this.leave(change);
       this.comeBack(change.is);
@@ -114,7 +114,7 @@ class Flip {
     this.keepDirs();
     this.core.layers.show(this.way.to, true);
     failpoint('flip-shown');
-    for (const change of this.way.of('removed')) {
+    for (const change of this.concerning('removed')) {
       if (this.isOwn(change)) continue;
       this.leave(change);
       this.tell(change);
@@ -135,6 +135,30 @@ class Flip {
   }
 
   /** True if the name is the env's business: its own file, or removed by it. */
+  /**
+   * Changes of a kind that may concern the env. All; or, where that is less to look at, those of what the kernel knows,
+   * of directories in which the env has names of its own, and of those that it has not (any more).
+   */
+  private concerning(kind: ChangeKind, reached: ReachedDirs | null = null): readonly NameChange[] {
+    const { way } = this;
+    const { inodes, delta } = this.core;
+    if (way.size <= inodes.size) return way.of(kind);
+    const found: NameChange[] = [];
+    const dirs = new Set<Ino>();
+    for (const [dir, names] of way.byDir) {
+      const isLost = reached !== null && reached.of(dir) !== 'there';
+      if (!isLost && !this.knows(dir) && !delta.hasNames(dir)) continue;
+      dirs.add(dir);
+      for (const change of names.values()) if (kindOf(change) === kind) found.push(change);
+    }
+    for (const { ino } of inodes.values()) {
+      for (const change of way.ofInode(ino)) {
+        if (!dirs.has(change.dir) && kindOf(change) === kind) found.push(change);
+      }
+    }
+    return found;
+  }
+
   private isOwn({ dir, name }: Place): boolean {
     const { delta } = this.core;
     return delta.hasNames(dir) && delta.name(dir, name) !== null;
@@ -167,10 +191,13 @@ class Flip {
   }
 
   /** The name leads to this inode no more, nor do the names below it. */
-  private leave({ dir, name, was }: NameChange): void {
-    if (was === null || this.isElsewhere(dir, name, was)) return;
+  private leave(change: NameChange): void {
+    const { was } = change;
+    if (was === null) return;
     const inode = this.core.inodes.peek(was.ino);
-    if (inode !== null && inode.gone === null && (isDir(was.mode) || !inode.inDelta)) {
+    const isKnown = inode !== null && inode.gone === null && (isDir(was.mode) || !inode.inDelta);
+    if ((!isKnown && !isDir(was.mode)) || this.isElsewhere(change, was)) return;
+    if (isKnown) {
       inode.gone = this.way.from;
       inode.record = { ...inode.record, nlink: 0 };
       this.inodes.push(inode.ino);
@@ -185,9 +212,9 @@ class Flip {
    * True if it is to be reached all the same: in a directory that the env has moved, or keeps, where another template
    * has something else; or by another name of a hard link group, which another template did not hide.
    */
-  private isElsewhere(dir: Ino, name: Name, { ino, mode, nlink }: InodeRecord): boolean {
+  private isElsewhere({ dir, hidden }: NameChange, { ino, mode, nlink }: InodeRecord): boolean {
     const { inodes } = this.core;
-    if (this.way.to.lookup(dir, name)?.ino === ino && inodes.isReached(dir)) return true;
+    if (hidden === true && inodes.isReached(dir)) return true;
     return !isDir(mode) && nlink > 1 && inodes.isNamed(ino);
   }
 

@@ -8,6 +8,8 @@ import { UnionLayers } from './union-layers.ts';
 export interface NameChange extends Place {
   readonly was: InodeRecord | null;
   readonly is: InodeRecord | null;
+  /** One side has it not, because what leads to its directory is something else there: the directory itself has it. */
+  readonly hidden?: true;
 }
 
 /**
@@ -39,6 +41,7 @@ export class LayersChange {
   readonly #byKind: Readonly<Record<ChangeKind, readonly NameChange[]>>;
   /** Directories of `from` that are none in `to`, by ino. */
   readonly #goneDirs = new Map<Ino, NameChange>();
+  #byInode: Map<Ino, NameChange[]> | null = null;
   readonly #places = new Map<Ino, Place | null>();
 
   constructor(from: Layers, to: Layers, names: readonly NameChange[], root: boolean) {
@@ -85,6 +88,29 @@ export class LayersChange {
   /** The change of one name, or undefined. */
   find(dir: Ino, name: Name): NameChange | undefined {
     return this.byDir.get(dir)?.get(name);
+  }
+
+  /** Changes by which a name leads to an inode, or does not any more. */
+  ofInode(ino: Ino): readonly NameChange[] {
+    this.#byInode ??= this.#indexInodes();
+    return this.#byInode.get(ino) ?? [];
+  }
+
+  #indexInodes(): Map<Ino, NameChange[]> {
+    const index = new Map<Ino, NameChange[]>();
+    const add = (ino: Ino, change: NameChange): void => {
+      const known = index.get(ino);
+      if (known === undefined) index.set(ino, [change]);
+      else known.push(change);
+    };
+    for (const changes of Object.values(this.#byKind)) {
+      for (const change of changes) {
+        const { was, is } = change;
+        if (was !== null) add(was.ino, change);
+        if (is !== null && is.ino !== was?.ino) add(is.ino, change);
+      }
+    }
+    return index;
   }
 
   /** Where the templates have a directory; null if neither side has it. */

@@ -77,7 +77,7 @@ class Names {
     for (const { name } of entriesOf(shown, dir)) names.add(name);
     for (const name of names) {
       const record = shown.lookup(dir, name);
-      this.set({ dir, name, was: record, is: record, [side]: null });
+      this.set({ dir, name, was: record, is: record, [side]: null, hidden: true });
       if (record !== null && isDir(record.mode)) this.hide(record.ino, shown, hidden, side);
     }
   }

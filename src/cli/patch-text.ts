@@ -34,7 +34,7 @@ const OUTCOMES: Readonly<Record<EnvOutcome, (count: number) => string>> = {
   failed: (n) => `${envsText(n)} failed`,
 };
 
-const envsText = (count: number): string => `${count} ${count === 1 ? 'env' : 'envs'}`;
+export const envsText = (count: number): string => `${count} ${count === 1 ? 'env' : 'envs'}`;
 
 function envCounts(envs: readonly PatchedEnv[]): string {
   const parts = (['flipped', 'stopped', 'dead', 'failed'] as const).flatMap((outcome) => {

@@ -1,12 +1,10 @@
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { sh, TREE } from '../support/program.ts';
 import { TestRoot } from '../support/root.ts';
 
 /** Every on-disk format ever written stays as a fixture, and stays readable. */
-const FORMATS = ['root-format-1'];
-
 let root: TestRoot;
 
 beforeEach(async () => {
@@ -14,17 +12,59 @@ beforeEach(async () => {
 });
 afterEach(() => root.dispose());
 
-test.each(FORMATS)('%s: the templates and the env that it holds are there', async (format) => {
-  const archive = path.join(TREE, 'fixtures', `${format}.tar.gz`);
+async function unpack(name: string): Promise<void> {
+  const archive = path.join(TREE, 'fixtures', `${name}.tar.gz`);
   rmSync(root.path, { recursive: true });
   const unpacked = await sh('tar -C "$1" -xzf "$2"', [path.dirname(root.path), archive]);
   expect(unpacked.code, unpacked.stderr).toBe(0);
+}
 
+const mark = (): string => readFileSync(path.join(root.path, 'BYREF'), 'utf8');
+
+/** What the script prints in an env. */
+async function seen(env: string, script: string): Promise<string> {
+  return (await sh(script, [], { cwd: path.join(root.path, 'mnt', env) })).stdout;
+}
+
+test('format 1: the template and the env are there; the first command makes it format 2', async () => {
+  await unpack('root-format-1');
   const changes = 'C /\nA /d\nA /d/f\nC /etc\nD /etc/gone\nC /etc/kept\nA /moved\nD /usr\n';
+  expect(mark()).toBe('byref root, format 1\n');
   expect(await root.ok('diff', 'one')).toBe(changes);
-  const mountpoint = await root.mount('one');
-  const seen = await sh('cd "$1"; cat etc/kept d/f moved/lib2; stat -c %h moved/lib; ls etc', [
-    mountpoint,
-  ]);
-  expect(seen.stdout).toBe('of the template\nmore\nnew\nlib\n2\nkept\nlink\n');
+  expect(mark()).toBe('byref root, format 2\n');
+  await root.ok('mount', 'one');
+  const script = 'cat etc/kept d/f moved/lib2; stat -c %h moved/lib; ls etc';
+  expect(await seen('one', script)).toBe('of the template\nmore\nnew\nlib\n2\nkept\nlink\n');
+  expect(await root.json('fsck', '--full')).toMatchObject({ findings: [] });
+});
+
+test('format 2: versions, envs, pins, canaries, history and what was set aside are there, and go on', async () => {
+  await unpack('root-format-2');
+  const envs = ['keeps', 'follows', 'pinned', 'canary', 'stacked'];
+  await root.ok('mount', ...envs);
+  expect(await root.ok('list', '-H', '-o', 'name,os')).toBe(
+    'keeps\tt\nfollows\tt\npinned\tt@1\ncanary\tt@3(canary)\nstacked\tt\n',
+  );
+  const states = (await root.ok('template', 'log', 't')).match(/staged|current|past/g);
+  expect(states).toEqual(['staged', 'current', 'past']);
+  const kinds = (await root.json<{ kind: string }[]>('history')).map(({ kind }) => kind);
+  expect(kinds).toEqual(['patch', 'patch', 'rollback', 'patch', 'pin']);
+  const of = (script: string): Promise<string[]> =>
+    Promise.all(envs.map((env) => seen(env, script)));
+  // A name of the file that the env moved: one file with two names, and its own.
+  expect(await of('cat usr/lib/a')).toEqual(['one\n', 'two\n', 'one\n', 'three\n', 'two\n']);
+  expect(await seen('keeps', 'cat d/moved usr/lib/new; ls usr/lib')).toBe('one\nnew\na\nnew\n');
+  expect(await seen('follows', 'tr -d "\\n" <etc/merged; cat etc/conf')).toBe(
+    'AbcdEa\nb\nc\nd\nE\n',
+  );
+  expect(await seen('stacked', 'cat opt/app/bin')).toBe('app1\n');
+
+  await root.ok('rollback', 't');
+  expect(await of('cat usr/lib/a')).toEqual(['one\n', 'two\n', 'one\n', 'two\n', 'two\n']);
+  await root.ok('rollback', 't');
+  expect(await of('cat usr/lib/a')).toEqual(['one\n', 'one\n', 'one\n', 'one\n', 'one\n']);
+  expect(await seen('follows', 'cat etc/conf; tr -d "\\n" <etc/merged')).toBe('private\nAbcde');
+  await root.ok('patch', 't', '--to', '3');
+  expect(await of('cat usr/lib/a')).toEqual(['one\n', 'three\n', 'one\n', 'three\n', 'three\n']);
+  expect(await root.json('fsck', '--full')).toMatchObject({ findings: [] });
 });

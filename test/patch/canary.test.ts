@@ -140,9 +140,9 @@ test('stages go on from wave to wave, mounted envs first', async () => {
   const { stderr, code } = await t.root.byref('patch', 't', ...options);
   expect(code, stderr).toBe(0);
   expect(stderr.trim().split('\n')).toEqual([
-    '1 envs try it: a',
+    '1 env tries it: a',
     'waiting 0.05 s',
-    'healthy in 1 envs',
+    'healthy in 1 env',
     '5 envs try it: b, c, d, e',
     'waiting 0.05 s',
     'healthy in 5 envs',

@@ -12,7 +12,7 @@ import type { Store, TemplateRow } from '../../store/store.ts';
 import { type Context, contextOf, define } from '../command.ts';
 import { parseDuration } from '../durations.ts';
 import { parseCount } from '../numbers.ts';
-import { describePatch } from '../patch-text.ts';
+import { describePatch, envsText } from '../patch-text.ts';
 import { printPlan } from '../plan-text.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
@@ -171,11 +171,11 @@ function eventPrinter({ json }: Context): (event: RolloutEvent) => void {
 function eventText(event: RolloutEvent): string {
   switch (event.what) {
     case 'wave':
-      return `${event.of} envs try it: ${event.envs.length > 8 ? `${event.envs.length} more` : event.envs.join(', ')}`;
+      return `${event.of} ${event.of === 1 ? 'env tries' : 'envs try'} it: ${event.envs.length > 8 ? `${event.envs.length} more` : event.envs.join(', ')}`;
     case 'waiting':
       return `waiting ${event.ms / 1000} s`;
     case 'healthy':
-      return `healthy in ${event.results.length} envs`;
+      return `healthy in ${envsText(event.results.length)}`;
     case 'unhealthy':
       return `unhealthy in ${event.result.env}: ${event.result.how}; taking it back`;
   }

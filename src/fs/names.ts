@@ -113,10 +113,15 @@ export function isOwnElsewhere(
   return inode !== null && inode.gone === null && inode.record.nlink === 0;
 }
 
-/** In the open transaction: the directory's links are to be counted again. What is known of it in memory stays. */
-export function countAgain(core: Core, dir: Ino): void {
+/**
+ * In the open transaction: the directory's links are to be counted again. What is known of it in memory stays.
+ * INVARIANT: called before the directory itself is set.
+ * @param right the stamp of layers over which its count is right all the same
+ */
+export function countAgain(core: Core, dir: Ino, right = 0): void {
   const record = core.delta.inode(dir);
-  if (record !== null) core.tx.setNew({ ...record, stamp: 0 });
+  const isRight = record === null || record.stamp === 0 || record.stamp === right;
+  if (!isRight) core.tx.setNew({ ...record, stamp: 0 });
 }
 
 /** Names of a directory that are read at a time. */
@@ -145,5 +150,7 @@ export function pin(core: Core, inode: Inode): void {
     const own = core.delta.hasNames(dir) ? core.delta.name(dir, name) : null;
     if (own !== null || core.layers.lookup(dir, name)?.ino !== inode.ino) continue;
     core.tx.setName(dir, name, inode.ino, type);
+    // Over the layers that it was counted over, there may be a directory under this name.
+    countAgain(core, dir, core.inodes.stampOf(dir));
   }
 }

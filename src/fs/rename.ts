@@ -106,6 +106,8 @@ function exchange(
   to: Inode,
   toName: Name,
 ): void {
+  // Before either is set: a name of the one may be in the other.
+  pin(core, there);
   place(core, inode, to, toName);
   place(core, there, from, fromName);
   core.tx.setName(to.ino, toName, inode.ino, inode.record.mode & S_IFMT);

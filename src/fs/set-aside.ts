@@ -234,6 +234,7 @@ export function settleSaved(core: Core, layers: Layers): Place[] {
       // The env has it under another name.
       core.tx.setName(dir, name, 0, 0);
     }
+    countAgain(core, dir);
     if (core.tx.commit() === 0) settled.push({ dir, name });
   }
   return settled;

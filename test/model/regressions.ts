@@ -165,6 +165,14 @@ export const FLIP_REGRESSIONS: Readonly<Record<string, readonly Operation[]>> = 
     { op: 'fstat', slot: 0 },
     { op: 'list', slot: 0 },
   ],
+  'a directory with changed attributes goes with its template, and its link': [
+    { op: 'create', path: 'd/b', text: '' },
+    app(3),
+    { op: 'utimes', path: 'd/d', seconds: 1, nsec: 0 },
+    app(1),
+    { op: 'unlink', path: 'a' },
+    LOOK,
+  ],
   'what the env has in a directory that another template hides stays': [
     { op: 'append', path: 'd/d/b', text: 'x' },
     app(3),

@@ -42,5 +42,10 @@ export const LIMITS: readonly Limit[] = [
     'libfuse 2',
     'a path over a name that a patch gives another type can fail once: ENOTDIR, EIO',
   ),
+  limit(
+    'old-pages',
+    'libfuse 2',
+    'who holds a file open that a patch replaces may read pages of the new one, once somebody opened that',
+  ),
   limit('syncfs', 'libfuse 2', 'syncfs() does not reach the journal'),
 ];

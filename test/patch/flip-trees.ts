@@ -24,6 +24,8 @@ const SIZES = [1, 40, 4096, 5000, 70_000, 1_000_000];
 /** Below usr by passthrough, below etc through the page cache. */
 const PLACES = ['usr/lib', 'etc'];
 
+const PAGE = 4096;
+
 const content = (version: string, name: string, size: number): string =>
   `${version} ${name} `.repeat(Math.ceil(size / (name.length + 5))).slice(0, size);
 
@@ -114,6 +116,10 @@ function makeNew(dir: string): void {
   unlinkSync(at('file-to-link'));
   symlinkSync('same', at('file-to-link'));
 }
+
+/** True for a file of more than one page: where pages are kept by path, those of two versions can meet in one read. */
+export const hasPages = ({ path: name }: Probe): boolean =>
+  SIZES.some((size) => size > PAGE && name.endsWith(`file-${size}`));
 
 /** True for a path over a name that has another type in the other version. */
 export const changesType = ({ path: name }: Probe): boolean =>

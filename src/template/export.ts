@@ -122,7 +122,26 @@ class TarExport {
   }
 
   private put(bytes: Buffer): void {
-    for (let at = 0; at < bytes.length; ) at += writeSync(this.fd, bytes, at);
+    for (let at = 0; at < bytes.length; ) at += writeSome(this.fd, bytes, at);
+  }
+}
+
+const PIPE_WAIT_MS = 1;
+const nothing = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+
+/** Node.js makes a pipe at standard output non-blocking: while its reader is slow, it takes nothing. */
+function writeSome(fd: number, bytes: Buffer, at: number): number {
+  try {
+    return writeSync(fd, bytes, at);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'EPIPE') {
+      const message = 'who read it ended early: the archive is not whole';
+      throw new ByrefError('error', message, 'Write to a file to keep it.', { cause });
+    }
+    if (code !== 'EAGAIN') throw cause;
+    Atomics.wait(nothing, 0, 0, PIPE_WAIT_MS);
+    return 0;
   }
 }
 

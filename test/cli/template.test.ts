@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -76,6 +77,18 @@ test('rm refuses a template in use, and frees what no other one has', async () =
   await root.ok('destroy', 'env');
   expect(await root.ok('template', 'rm', 't')).toContain('freed 2 objects');
   expect(await root.json('template', 'list')).toEqual([]);
+});
+
+test('an export to a pipe whose reader is slow is whole, and one that nobody reads ends with an error', async () => {
+  const big = root.directory('big');
+  writeFileSync(path.join(big, 'file'), randomBytes(2 ** 21));
+  await root.ok('template', 'import', 't', big);
+  await root.ok('template', 'export', 't', path.join(root.base, 't.tar'));
+  const slow = 'set -o pipefail; "$1" template export t - | (sleep 0.5; cmp - t.tar)';
+  expect(await root.shell(slow, root.base)).toMatchObject({ code: 0, stderr: '' });
+  const deaf = 'set -o pipefail; "$1" template export t - | true';
+  const { code, stderr } = await root.shell(deaf, root.base);
+  expect([code, stderr]).toEqual([EXIT.error, expect.stringContaining('the archive is not whole')]);
 });
 
 test('export and import again give the same tree', async () => {

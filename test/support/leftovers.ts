@@ -15,13 +15,23 @@ export const mountsBelow = (directory: string): string[] =>
     .map((line) => line.split(' ')[4] ?? '')
     .filter((mountpoint) => mountpoint.startsWith(`${directory}/`));
 
-/** "pid title" of the drivers and the holder of a root. */
-export const processesOf = (root: string): string[] =>
+/** "pid command line" of all processes. */
+const processes = (): string[] =>
   readdirSync('/proc')
     .filter((entry) => /^\d+$/.test(entry))
-    .map((pid) => `${pid} ${procText(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim()}`)
+    .map((pid) => `${pid} ${procText(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim()}`);
+
+/** "pid title" of the drivers and the holder of a root. */
+export const processesOf = (root: string): string[] =>
+  processes()
     .filter((line) => / byref-(driver|holder) /.test(line))
     .filter((line) => ` ${line} `.includes(` ${root} `));
+
+/** "pid command line" of the processes that were started with a directory, or a path in it, as argument. */
+export const processesNaming = (directory: string): string[] =>
+  processes().filter(
+    (line) => `${line} `.includes(`${directory} `) || line.includes(`${directory}/`),
+  );
 
 /** How many descriptors a process has open. */
 export const openDescriptors = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;

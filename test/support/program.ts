@@ -46,6 +46,17 @@ export function run(
   });
 }
 
+/** Runs a program that must succeed; its standard output. @throws with what it said, if it fails */
+export async function output(
+  file: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<string> {
+  const { code, stdout, stderr } = await run(file, args, options);
+  if (code !== 0) throw new Error(`${[file, ...args].join(' ')}: exit ${code}\n${stdout}${stderr}`);
+  return stdout;
+}
+
 /** Runs a shell script; `args` are its $1, $2, ... */
 export const sh = (script: string, args: readonly string[] = [], options: RunOptions = {}) =>
   run('bash', ['-euc', script, 'sh', ...args], options);

@@ -1,0 +1,172 @@
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+} from 'node:fs';
+import path from 'node:path';
+import { buildDeb, type DebDescription, nativeArchitecture } from './deb.ts';
+import { copies, installed, librariesOf, type MachineFiles, programPath } from './machine-files.ts';
+import { output } from './program.ts';
+import { tinyBase } from './tiny-base.ts';
+
+/**
+ * A tiny but real Debian system, in packages made of this machine's own programs: shells and the usual
+ * tools, dpkg, apt with signatures, useradd. Its package tiny-base depends on all the others:
+ *
+ *     await repo.addDebs(...(await tinyDebs()));
+ *     // mmdebstrap --variant=custom --include=tiny-base stable OUT.tar SOURCE-LINE
+ *
+ * There is no perl (so neither debconf nor adduser), no PAM, no systemd.
+ */
+
+const VERSION = '1.0';
+
+const TOOLS = words(`bash dash cmp diff find grep gzip hostname mawk run-parts sed tar xargs
+  [ base64 basename cat chgrp chmod chown chroot comm cp cut date dd df dirname du echo env expr false head
+  id install link ln ls md5sum mkdir mkfifo mknod mktemp mv nproc od printenv printf pwd readlink
+  realpath rm rmdir seq sha256sum sleep sort stat stty sync tail tee test timeout touch tr true tty
+  uname uniq unlink wc whoami yes`);
+const ACCOUNT_TOOLS = words('groupadd groupdel groupmod nologin useradd userdel usermod');
+/** What apt checks signatures with: one of them is there. */
+const VERIFIERS = ['gpgv', 'sqv'];
+
+/** What people read, and what other programs than dpkg and apt would run. */
+const NOT_NEEDED =
+  /^\/usr\/share\/(bash-completion|bug|doc|lintian|locale|man|polkit)|^\/etc\/(cron|kernel|logrotate)|systemd|\/gconv/;
+
+const LOGIN_DEFS = `MAIL_DIR /var/mail
+UMASK 022
+UID_MIN 1000
+UID_MAX 60000
+SYS_UID_MIN 100
+SYS_UID_MAX 999
+GID_MIN 1000
+GID_MAX 60000
+SYS_GID_MIN 100
+SYS_GID_MAX 999
+USERGROUPS_ENAB yes
+ENCRYPT_METHOD SHA512
+`;
+
+/** The packages by name, to be changed and published as a later version. Takes a second or two. */
+export async function tinyPackages(): Promise<Record<string, DebDescription>> {
+  const arch = await nativeArchitecture();
+  const libc: MachineFiles = {
+    ...(await installed(`libc6:${arch}`, NOT_NEEDED)),
+    ...copies(['ldconfig', 'getent'].map(programPath)),
+    '/etc/ld.so.conf': 'include /etc/ld.so.conf.d/*.conf\n',
+  };
+  const programs: Record<string, MachineFiles> = {
+    'tiny-tools': {
+      ...copies(TOOLS.map(programPath)),
+      '/usr/bin/sh': { symlink: 'dash' },
+      '/usr/bin/awk': { symlink: 'mawk' },
+    },
+    'tiny-dpkg': await installed('dpkg', NOT_NEEDED),
+    'tiny-apt': { ...(await installed('apt', NOT_NEEDED)), ...copies(verifiers()) },
+    'tiny-accounts': {
+      ...copies(ACCOUNT_TOOLS.map(programPath)),
+      '/etc/login.defs': LOGIN_DEFS,
+    },
+  };
+  const packages = [
+    tiny('tiny-libc', [], libc),
+    tiny('tiny-libraries', ['tiny-libc'], await missingLibraries(libc, programs)),
+    ...Object.entries(programs).map(([name, files]) => tiny(name, ['tiny-libraries'], files)),
+  ];
+  const all = [
+    ...packages,
+    tinyBase(
+      VERSION,
+      packages.map(({ name }) => name),
+    ),
+  ];
+  return Object.fromEntries(all.map((deb) => [deb.name, deb]));
+}
+
+/**
+ * The packages, built: paths of .deb files. They are kept, since building takes seconds, until this
+ * machine's packages or the descriptions change.
+ */
+export async function tinyDebs(): Promise<string[]> {
+  const directory = path.join(CACHE, `${PREFIX}${await machineState()}`);
+  if (!existsSync(directory)) await buildAll(directory);
+  const now = new Date();
+  utimesSync(directory, now, now);
+  return readdirSync(directory).map((file) => path.join(directory, file));
+}
+
+const CACHE = path.join(process.env['XDG_CACHE_HOME'] ?? '/var/cache', 'byref');
+const PREFIX = 'tiny-os-';
+/** Another tree, or a run at the same time, may still use what was used lately. */
+const UNUSED_MS = 24 * 3600 * 1000;
+/** What makes the packages. */
+const SOURCES = ['deb.ts', 'machine-files.ts', 'tiny-base.ts', 'tiny-os.ts'];
+
+async function buildAll(directory: string): Promise<void> {
+  mkdirSync(CACHE, { recursive: true });
+  const part = mkdtempSync(path.join(CACHE, 'part-'));
+  try {
+    for (const deb of Object.values(await tinyPackages())) await buildDeb(deb, part);
+    chmodSync(part, 0o755);
+    renameSync(part, directory);
+  } catch (error) {
+    rmSync(part, { recursive: true, force: true });
+    // Unless another process was faster, with the same packages.
+    if (!existsSync(directory)) throw error;
+  }
+  for (const entry of readdirSync(CACHE).filter((name) => name.startsWith(PREFIX))) {
+    const unused = Date.now() - statSync(path.join(CACHE, entry)).mtimeMs;
+    if (unused > UNUSED_MS) rmSync(path.join(CACHE, entry), { recursive: true, force: true });
+  }
+}
+
+/** A hash of all that the packages are made from. */
+async function machineState(): Promise<string> {
+  const hash = createHash('sha256');
+  hash.update(await output('dpkg-query', ['--show']));
+  for (const source of SOURCES) hash.update(readFileSync(path.join(import.meta.dirname, source)));
+  return hash.digest('hex').slice(0, 16);
+}
+
+function tiny(name: string, depends: readonly string[], files: MachineFiles): DebDescription {
+  const isFile = (path: string): boolean => {
+    const file = files[path]!;
+    return typeof file === 'string' || 'copy' in file;
+  };
+  return {
+    name,
+    version: VERSION,
+    essential: true,
+    priority: 'required',
+    depends,
+    files,
+    conffiles: Object.keys(files).filter((path) => path.startsWith('/etc/') && isFile(path)),
+    ...(name === 'tiny-libraries' && { scripts: { postinst: 'ldconfig' } }),
+  };
+}
+
+async function missingLibraries(
+  libc: MachineFiles,
+  programs: Record<string, MachineFiles>,
+): Promise<MachineFiles> {
+  const present: MachineFiles = Object.assign({}, libc, ...Object.values(programs));
+  const needed = copies(await librariesOf(present));
+  return Object.fromEntries(Object.entries(needed).filter(([name]) => !(name in present)));
+}
+
+function verifiers(): string[] {
+  return VERIFIERS.map((name) => `/usr/bin/${name}`).filter((file) => existsSync(file));
+}
+
+function words(text: string): string[] {
+  return text.split(/\s+/);
+}

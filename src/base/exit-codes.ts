@@ -28,6 +28,10 @@ export const EXIT = {
   pending: 11,
   /** A patch was taken back by itself: a health command failed, or it was interrupted. */
   unhealthy: 12,
+  /** A package repository can't be reached, or broke off. */
+  unreachable: 13,
+  /** A signature does not verify, or its key is not known. */
+  untrusted: 14,
 } as const;
 
 export type ExitName = keyof typeof EXIT;

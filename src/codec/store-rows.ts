@@ -35,6 +35,8 @@ export interface VersionRow {
   readonly addedBytes: number;
   /** Imported, but never current yet. */
   readonly staged: boolean;
+  /** The configuration that it was built from (src/build/config.ts), as it was written; '' if it was imported. */
+  readonly config: string;
 }
 
 /** One template of an env's stack. */
@@ -85,6 +87,8 @@ export interface InodeNames {
 }
 
 const ROW_VERSION = 1;
+/** Since 2 it has its configuration; one without is still written as 1. */
+const BUILT_VERSION = 2;
 /** Since 2 an entry of the stack has its canary. */
 const ENV_VERSION = 2;
 const KIND_OS = 0;
@@ -127,7 +131,7 @@ export function decodeTemplate(buf: Buffer): TemplateRow {
 }
 
 export function encodeVersion(row: VersionRow): Buffer {
-  return writer()
+  const to = writer(row.config === '' ? ROW_VERSION : BUILT_VERSION)
     .varint(row.number)
     .text(row.label)
     .text(row.note)
@@ -137,12 +141,12 @@ export function encodeVersion(row: VersionRow): Buffer {
     .varint(row.bytes)
     .varint(row.addedObjects)
     .varint(row.addedBytes)
-    .u8(row.staged ? 1 : 0)
-    .take();
+    .u8(row.staged ? 1 : 0);
+  return (row.config === '' ? to : to.text(row.config)).take();
 }
 
 export function decodeVersion(buf: Buffer): VersionRow {
-  const from = reader(buf);
+  const from = reader(buf, BUILT_VERSION);
   return {
     number: from.varint(),
     label: readText(from),
@@ -154,6 +158,7 @@ export function decodeVersion(buf: Buffer): VersionRow {
     addedObjects: from.varint(),
     addedBytes: from.varint(),
     staged: from.u8() === 1,
+    config: buf[0] === BUILT_VERSION ? readText(from) : '',
   };
 }
 

@@ -37,6 +37,7 @@ export class VersionRows {
   private readonly newObjects = new Map<ObjectId, number>();
   private nextIno = 0;
   private endIno = 0;
+  private count = 0;
 
   /** @param version the new one; all below it are written */
   constructor(tables: Tables, template: number, version: number) {
@@ -104,8 +105,14 @@ export class VersionRows {
     const cookie = name === '' ? COOKIE_START : nameCookie(name);
     const value = prependChange(old?.value ?? null, { version: this.version, record });
     this.links.putSync(linkKey(this.template, dir, cookie, name), value);
+    this.count++;
     noteChange(this.tables, this.template, this.version, { dir: dir, name });
     if (record !== null && record.object !== '') this.refer(record.object);
+  }
+
+  /** Names that differ from the version before, so far. */
+  get written(): number {
+    return this.count;
   }
 
   /** Notes the names of a new file. */

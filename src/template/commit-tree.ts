@@ -22,6 +22,10 @@ export interface NewVersion {
   readonly template: TemplateRow;
   readonly label: string;
   readonly note: string;
+  /** What it was built from; '' if it was imported. */
+  readonly config?: string;
+  /** A tree that is the newest version's again makes none. */
+  readonly onlyIfChanged?: boolean;
 }
 
 export interface CommittedVersion {
@@ -40,10 +44,25 @@ const DIR_LINKS = 2;
 const BLOCK = 512;
 const DIRECTORY_BLOCKS = 8;
 
-/** The objects of the tree must be published. Nothing is changed if this throws. */
-export function commitTree(store: Store, tree: TreeNode, wanted: NewVersion): CommittedVersion {
-  return store.tables.transaction(() => new TreeCommit(store, wanted).run(tree));
+/**
+ * The objects of the tree must be published. Nothing is changed if this throws.
+ * @returns null if nothing changed, and no version without a change is wanted
+ */
+export function commitTree(
+  store: Store,
+  tree: TreeNode,
+  wanted: NewVersion,
+): CommittedVersion | null {
+  try {
+    return store.tables.transaction(() => new TreeCommit(store, wanted).run(tree));
+  } catch (cause) {
+    if (cause instanceof NothingNew) return null;
+    throw cause;
+  }
 }
+
+/** Ends the transaction without a trace. */
+class NothingNew extends Error {}
 
 class TreeCommit {
   private readonly store: Store;
@@ -77,6 +96,10 @@ class TreeCommit {
     this.putDir(ABOVE_ROOT, '', root, tree, this.rows.oldRoot());
     this.addDir(root, '', tree);
     for (const [node, { places, shared }] of this.files) this.putFile(node, places, shared);
+    const isFirst = this.wanted.template.newest === 0;
+    if (this.wanted.onlyIfChanged === true && !isFirst && this.rows.written === 0) {
+      throw new NothingNew();
+    }
     const version = this.versionRow();
     for (const [id, count] of this.rows.references) this.store.objects.addRefs(id, count);
     this.store.catalog.put(this.template);
@@ -196,6 +219,7 @@ class TreeCommit {
       bytes,
       ...added,
       staged: this.template.current !== this.template.newest,
+      config: this.wanted.config ?? '',
     };
   }
 

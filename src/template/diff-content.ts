@@ -1,12 +1,12 @@
 /** Text differences between two versions of a file, by Debian's diff(1). */
 import { spawnSync } from 'node:child_process';
 import { closeSync, openSync, readSync } from 'node:fs';
-import { type Ino, type Name, nameToText, ROOT_INO } from '../base/ids.ts';
-import { isReg } from '../base/mode.ts';
+import { type Name, nameToText } from '../base/ids.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import type { Layers } from '../fs/ports.ts';
 import type { Store } from '../store/store.ts';
 import type { Difference } from './diff.ts';
+import { fileAt } from './walk-version.ts';
 
 /** As git does it: a NUL within so many bytes means that it is no text. */
 const LOOKED_AT = 8000;
@@ -36,18 +36,6 @@ export function contentDiff(
   const { stdout, error } = spawnSync('diff', words, { maxBuffer: OUTPUT_MAX, encoding: 'utf8' });
   if (error !== undefined) throw error;
   return stdout;
-}
-
-function fileAt(layers: Layers, path: string): InodeRecord | null {
-  const parts = path.split('/').filter((part) => part !== '') as Name[];
-  let dir: Ino = ROOT_INO;
-  let record: InodeRecord | null = null;
-  for (const part of parts) {
-    record = layers.lookup(dir, part);
-    if (record === null) return null;
-    dir = record.ino;
-  }
-  return record !== null && isReg(record.mode) ? record : null;
 }
 
 const bytesOf = (store: Store, record: InodeRecord | null): string =>

@@ -1,16 +1,16 @@
 /** `byref template import`: a directory, an archive or an OCI image becomes a version of a template. */
 import { statSync } from 'node:fs';
-import { ENOSPC } from '../base/errno.ts';
 import { ByrefError } from '../base/error.ts';
 import type { TemplateKind, TemplateRow } from '../codec/store-rows.ts';
 import { checkName } from '../store/names.ts';
-import { ObjectWriter } from '../store/object-writer.ts';
+import type { ObjectWriter } from '../store/object-writer.ts';
 import type { Store } from '../store/store.ts';
-import { type CommittedVersion, commitTree } from './commit-tree.ts';
+import { addVersion } from './add-version.ts';
+import type { CommittedVersion } from './commit-tree.ts';
 import { withArchive } from './open-archive.ts';
 import { readDirectory } from './read-directory.ts';
 import { parseOciSource, readOci } from './read-oci.ts';
-import { TarImport } from './read-tar.ts';
+import { type MemberRule, TarImport } from './read-tar.ts';
 import { DEFAULT_SHARED_PATTERNS } from './shared-path.ts';
 import type { OnProgress, OnWarning, TreeNode } from './tree.ts';
 import { TreeBuilder } from './tree-builder.ts';
@@ -45,26 +45,23 @@ export async function importTemplate(
 ): Promise<CommittedVersion> {
   checkName('template', name);
   const template = templateFor(store, name, options);
-  const progress = options.progress ?? (() => undefined);
-  const writer = new ObjectWriter(store.objects);
-  try {
-    const tree = await readSource(store, source, writer, options);
-    progress({ phase: 'store', files: 0, bytes: 0 });
-    await writer.publish();
-    progress({ phase: 'commit', files: 0, bytes: 0 });
-    const { label = '', note = '' } = options;
-    const committed = commitTree(store, tree, { template, label, note });
-    const { files, bytes } = committed.version;
-    progress({ phase: 'commit', files, bytes });
-    writer.settle();
-    return committed;
-  } catch (cause) {
-    await writer.discard();
-    throw asImportError(cause, name);
-  }
+  const { label = '', note = '', progress = () => undefined } = options;
+  const committed = await addVersion(store, {
+    template,
+    read: (writer) => readSource(store, source, writer, options),
+    describe: () => ({ label, note }),
+    onlyIfChanged: false,
+    progress,
+  });
+  return committed!;
 }
 
-function templateFor(store: Store, name: string, options: ImportOptions): TemplateRow {
+/** The template as it is, or, with id 0, as it will be. @throws ByrefError 'usage' for another kind than it has */
+export function templateFor(
+  store: Store,
+  name: string,
+  options: Pick<ImportOptions, 'kind' | 'sharedPatterns'>,
+): TemplateRow {
   const known = store.template(name);
   const { kind = known?.kind ?? 'os' } = options;
   if (known !== null && known.kind !== kind) {
@@ -101,26 +98,17 @@ async function readSource(
   return readArchive(source, writer, progress);
 }
 
-async function readArchive(
+/** @param rule what becomes of each member; all are kept if it is not given */
+export async function readArchive(
   file: string,
   writer: ObjectWriter,
   progress: OnProgress,
+  rule?: MemberRule,
 ): Promise<TreeNode> {
   const tree = new TreeBuilder('refuse');
   const tar = new TarImport(tree, writer, progress);
-  await withArchive(file, (stream, part) => tar.read(stream, part, { layer: false }));
+  const options = { layer: false, ...(rule === undefined ? {} : { rule }) };
+  await withArchive(file, (stream, part) => tar.read(stream, part, options));
   await writer.finish();
   return tree.root;
-}
-
-/** Errors of reading and writing as a sentence; anything else is a bug and stays as it is. */
-function asImportError(cause: unknown, name: string): unknown {
-  if (cause instanceof ByrefError || !(cause instanceof Error)) return cause;
-  const { code, errno } = cause as NodeJS.ErrnoException;
-  const full = code === 'ENOSPC' || errno === -ENOSPC || /no space left/i.test(cause.message);
-  if (full) {
-    const message = `no space left on the device while ${name} was imported; the store is as before`;
-    return new ByrefError('noSpace', message, 'Free some space, then import again.', { cause });
-  }
-  return cause;
 }

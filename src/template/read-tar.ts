@@ -40,9 +40,13 @@ const WHOLE_MAX = 4 * 2 ** 20;
 const PIECE = 2 ** 20;
 const REPORT_EVERY = 500;
 
+/** What becomes of a member: a file that is emptied has its attributes. @param path absolute, a binary string */
+export type MemberRule = (path: string) => 'keep' | 'empty' | 'leave-out';
+
 export interface TarOptions {
   /** Members named .wh.* are whiteouts: the stream is a layer of an image. */
   readonly layer: boolean;
+  readonly rule?: MemberRule;
 }
 
 export class TarImport {
@@ -71,7 +75,9 @@ export class TarImport {
     // A layer's bytes are known by their digest: it needs no end mark to be whole.
     const reader = new TarReader(stream, !options.layer);
     for (let member = await reader.next(); member !== null; member = await reader.next()) {
-      if (!(options.layer && this.whiteout(member.path))) await this.add(reader, member);
+      const rule = options.rule?.(absolute(member.path)) ?? 'keep';
+      const isGone = rule === 'leave-out' || (options.layer && this.whiteout(member.path));
+      if (!isGone) await this.add(reader, member, rule === 'empty');
       this.count(part);
     }
   }
@@ -86,7 +92,7 @@ export class TarImport {
     return true;
   }
 
-  private async add(reader: TarReader, member: TarMember): Promise<void> {
+  private async add(reader: TarReader, member: TarMember, empty: boolean): Promise<void> {
     if (member.type === VOLUME_LABEL) return;
     if (member.type === HARD_LINK) {
       this.tree.link(member.path, member.linkPath);
@@ -98,6 +104,7 @@ export class TarImport {
     }
     // Before POSIX, a directory was a file whose name ends in a slash.
     const node = this.node(member, type === S_IFREG && member.path.endsWith('/') ? S_IFDIR : type);
+    if (empty && isReg(node.mode)) node.size = 0;
     this.tree.place(member.path, node);
     if (isReg(node.mode) && node.size > 0) await this.addContent(reader, member, node);
   }
@@ -164,6 +171,10 @@ export class TarImport {
     this.progress({ phase: 'read', files, bytes, totalBytes });
   }
 }
+
+/** "./usr/bin/" as "/usr/bin". */
+const absolute = (member: string): string =>
+  `/${member.replace(/^(?:[.]?[/])*/, '').replace(/[/]+$/, '')}`;
 
 /** As stat(2) gives it. */
 function deviceNumber(major: number, minor: number): number {

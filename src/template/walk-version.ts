@@ -1,6 +1,6 @@
 /** Walks a version of a template from its root, directories before what is in them. */
 import { type Ino, type Name, ROOT_INO } from '../base/ids.ts';
-import { isDir } from '../base/mode.ts';
+import { isDir, isReg } from '../base/mode.ts';
 import { COOKIE_START } from '../base/name-hash.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import type { LayerEntry, Layers } from '../fs/ports.ts';
@@ -18,6 +18,19 @@ const PAGE = 1024;
 export function versionLayers(store: Store, ref: string): Layers {
   const { template, version } = store.catalog.resolve(ref);
   return store.layers([{ templateId: template.id, version: version.number }]);
+}
+
+/** The regular file at a path, which no symlink leads to; null if there is none. */
+export function fileAt(layers: Layers, path: string): InodeRecord | null {
+  const parts = path.split('/').filter((part) => part !== '') as Name[];
+  let dir: Ino = ROOT_INO;
+  let record: InodeRecord | null = null;
+  for (const part of parts) {
+    record = layers.lookup(dir, part);
+    if (record === null) return null;
+    dir = record.ino;
+  }
+  return record !== null && isReg(record.mode) ? record : null;
 }
 
 export function* walkVersion(layers: Layers): Generator<WalkEntry> {

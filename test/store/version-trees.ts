@@ -98,7 +98,7 @@ export function addVersion(
   const known = id === null ? null : store.catalog.byId(id);
   const fresh = { id: 0, name: `v${made++}`, kind, current: 0, newest: 0, sharedPatterns: [] };
   const wanted = { template: known ?? fresh, label: '', note: '' };
-  return commitTree(store, treeOf(store, content), wanted).template.id;
+  return commitTree(store, treeOf(store, content), wanted)!.template.id;
 }
 
 /** Adds a template per history; their ids, in order. */

@@ -1,0 +1,82 @@
+/** What is installed in a template, as dpkg's database there says. */
+import { readFileSync } from 'node:fs';
+import type { Name } from '../base/ids.ts';
+import type { TemplateRow } from '../codec/store-rows.ts';
+import type { Store } from '../store/store.ts';
+import type { TreeNode } from '../template/tree.ts';
+import { fileAt } from '../template/walk-version.ts';
+import { parseStanzas } from './deb822.ts';
+
+export interface Package {
+  readonly name: string;
+  readonly version: string;
+  readonly architecture: string;
+}
+
+/** By NAME, or NAME:ARCHITECTURE where two of that name are installed. */
+export type Packages = ReadonlyMap<string, Package>;
+
+export interface PackageChange {
+  readonly name: string;
+  /** Null: it is new. */
+  readonly was: string | null;
+  /** Null: it is gone. */
+  readonly is: string | null;
+}
+
+export const STATUS_PATH = '/var/lib/dpkg/status';
+
+/** @param status the content of /var/lib/dpkg/status */
+export function parsePackages(status: string): Packages {
+  const all = new Map<string, Package>();
+  for (const stanza of parseStanzas(status)) {
+    const name = stanza.get('package') ?? '';
+    if (name === '' || !/ installed$/.test(stanza.get('status') ?? '')) continue;
+    const version = stanza.get('version') ?? '';
+    const architecture = stanza.get('architecture') ?? '';
+    all.set(all.has(name) ? `${name}:${architecture}` : name, { name, version, architecture });
+  }
+  return all;
+}
+
+/** What the tree's dpkg says; the objects must be published. None if it has no dpkg. */
+export function packagesOfTree(store: Store, tree: TreeNode): Packages {
+  let node: TreeNode | undefined = tree;
+  for (const name of STATUS_PATH.slice(1).split('/')) node = node?.children?.get(name as Name);
+  const object = node?.object ?? '';
+  return object === ''
+    ? new Map()
+    : parsePackages(readFileSync(store.objects.path(object), 'utf8'));
+}
+
+/** What dpkg says in a version of a template. */
+export function packagesOfVersion(
+  store: Store,
+  { id }: Pick<TemplateRow, 'id'>,
+  version: number,
+): Packages {
+  const record = fileAt(store.layers([{ templateId: id, version }]), STATUS_PATH);
+  const object = record?.object ?? '';
+  return object === ''
+    ? new Map()
+    : parsePackages(readFileSync(store.objects.path(object), 'utf8'));
+}
+
+/** By name. */
+export function packageChanges(before: Packages, after: Packages): PackageChange[] {
+  const names = [...new Set([...before.keys(), ...after.keys()])].sort();
+  return names.flatMap((name) => {
+    const was = before.get(name)?.version ?? null;
+    const is = after.get(name)?.version ?? null;
+    return was === is ? [] : [{ name, was, is }];
+  });
+}
+
+/** "openssl 3.0.15-1 -> 3.0.16-1; + curl 7.88.1-10; - wget 1.21.3-1" */
+export const changesText = (changes: readonly PackageChange[]): string =>
+  changes
+    .map(({ name, was, is }) => {
+      if (was === null) return `+ ${name} ${is}`;
+      return is === null ? `- ${name} ${was}` : `${name} ${was} -> ${is}`;
+    })
+    .join('; ');

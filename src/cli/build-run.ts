@@ -1,0 +1,105 @@
+/** What `template build` and `template update` share. */
+import type { Command } from 'commander';
+import { type Built, buildTemplate } from '../build/build.ts';
+import { parseConfig } from '../build/config.ts';
+import type { PackageChange } from '../build/packages.ts';
+import { contextOf } from './command.ts';
+import { Progress } from './progress.ts';
+import { withStore } from './session.ts';
+import { formatSize } from './size.ts';
+import { printJson } from './table.ts';
+
+export interface BuildOptions {
+  readonly note?: string;
+  readonly verbose?: boolean;
+}
+
+interface ConfigText {
+  /** For messages; paths in the configuration are relative to where it is. */
+  readonly file: string;
+  readonly source: string;
+}
+
+/** Packages of a first version are many, and no news. */
+const CHANGES_SHOWN = 50;
+
+export const buildOptions = (command: Command): Command =>
+  command
+    .option('--note <text>', 'what to remember of it; else the packages that changed')
+    .option('--verbose', 'show what the package tools print');
+
+export async function runBuild(
+  options: BuildOptions,
+  find: (options: BuildOptions) => Promise<ConfigText>,
+): Promise<void> {
+  const context = contextOf(options);
+  const { file, source } = await find(options);
+  const config = parseConfig(source, file);
+  const progress = new Progress();
+  const { signal, release } = interruption();
+  const say = options.verbose === true ? progress.note : () => undefined;
+  if (!context.json) progress.update({ phase: 'packages', files: 0, bytes: 0 });
+  const built = await buildTemplate(config, {
+    source,
+    note: options.note ?? null,
+    say,
+    signal,
+    progress: context.json ? () => undefined : progress.update,
+    write(work) {
+      // From here on the store sees to it that all or nothing happens.
+      release();
+      return withStore(context, 'write', work);
+    },
+  }).finally(() => progress.end());
+  if (context.json) printJson(jsonOf(built));
+  else process.stdout.write(textOf(built));
+}
+
+function interruption(): { readonly signal: AbortSignal; readonly release: () => void } {
+  const controller = new AbortController();
+  const abort = (): void => controller.abort();
+  for (const name of SIGNALS) process.once(name, abort);
+  return {
+    signal: controller.signal,
+    release() {
+      for (const name of SIGNALS) process.off(name, abort);
+    },
+  };
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+
+function jsonOf({ template, version, packages }: Built): object {
+  if (version === null) return { template: template.name, version: null, packages };
+  const { dateMs, config: _, ...rest } = version;
+  return {
+    template: template.name,
+    version: { ...rest, date: new Date(dateMs).toISOString() },
+    packages,
+  };
+}
+
+function textOf({ template, version, packages }: Built): string {
+  const { name, newest, current } = template;
+  if (version === null) return `${name}: nothing new; ${name}@${newest} is what there is\n`;
+  const { number, files, directories, bytes, addedObjects, addedBytes } = version;
+  const lines = [
+    `${name}@${number}: ${files} files in ${directories} directories, ${formatSize(bytes)}; ` +
+      `new: ${addedObjects} objects, ${formatSize(addedBytes)}`,
+    ...packagesText(packages),
+    ...(number === current ? [] : [`staged; byref patch ${name} gives it to the envs`]),
+  ];
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+function packagesText(packages: readonly PackageChange[]): string[] {
+  if (packages.every(({ was }) => was === null)) {
+    return packages.length === 0 ? [] : [`${packages.length} packages`];
+  }
+  const shown = packages.slice(0, CHANGES_SHOWN);
+  const rest = packages.length - shown.length;
+  return [
+    ...shown.map(({ name, was, is }) => `  ${name}: ${was ?? 'new'} -> ${is ?? 'gone'}`),
+    ...(rest === 0 ? [] : [`  and ${rest} more`]),
+  ];
+}

@@ -1,0 +1,83 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { embeddedKey, machineSources, sourcesText } from '../../src/build/apt-sources.ts';
+import { parseStanzas } from '../../src/build/deb822.ts';
+
+let etc: string;
+beforeEach(() => {
+  etc = mkdtempSync(path.join(tmpdir(), 'byref-etc-'));
+  mkdirSync(path.join(etc, 'sources.list.d'));
+});
+afterEach(() => rmSync(etc, { recursive: true }));
+
+test('both forms of apt sources, of the suite and of its updates', () => {
+  writeFileSync(
+    path.join(etc, 'sources.list'),
+    `# a comment
+deb [arch=amd64,arm64 signed-by=/k.gpg] http://a.example/debian bookworm main contrib # behind
+deb-src http://a.example/debian bookworm main
+deb http://other.example/debian trixie main
+deb http://other.example/debian bookworm-backports main
+`,
+  );
+  writeFileSync(
+    path.join(etc, 'sources.list.d/s.sources'),
+    `Types: deb deb-src
+URIs: http://b.example/debian
+ http://c.example/debian
+# within
+Suites: bookworm-updates bookworm-security sid
+Components: main
+Signed-By:
+ -----BEGIN PGP PUBLIC KEY BLOCK-----
+ .
+ abc
+ -----END PGP PUBLIC KEY BLOCK-----
+
+Types: deb
+URIs: http://off.example/debian
+Suites: bookworm
+Components: main
+Enabled: no
+`,
+  );
+  writeFileSync(path.join(etc, 'sources.list.d/s.disabled'), 'deb http://no.example bookworm main');
+  const sources = machineSources('bookworm', etc);
+  expect(sources.map(({ uris, suites }) => [uris, suites])).toEqual([
+    [['http://a.example/debian'], ['bookworm']],
+    [
+      ['http://b.example/debian', 'http://c.example/debian'],
+      ['bookworm-updates', 'bookworm-security'],
+    ],
+  ]);
+  expect(sourcesText(sources)).toBe(`Types: deb
+URIs: http://a.example/debian
+Suites: bookworm
+Components: main contrib
+Architectures: amd64 arm64
+Signed-By: /k.gpg
+
+Types: deb
+URIs: http://b.example/debian http://c.example/debian
+Suites: bookworm-updates bookworm-security
+Components: main
+Signed-By: -----BEGIN PGP PUBLIC KEY BLOCK-----
+ .
+ abc
+ -----END PGP PUBLIC KEY BLOCK-----
+`);
+  expect(machineSources('sarge', etc)).toEqual([]);
+});
+
+test('a keyring becomes a field that apt reads', () => {
+  const key = embeddedKey(Buffer.alloc(100, 1));
+  const [stanza] = parseStanzas(`Signed-By: ${key}\n`);
+  const lines = stanza!
+    .get('signed-by')!
+    .split('\n')
+    .map((line) => line.trim());
+  expect(lines.slice(0, 3)).toEqual(['', '-----BEGIN PGP PUBLIC KEY BLOCK-----', '.']);
+  expect(Buffer.from(lines.slice(3, -1).join(''), 'base64')).toEqual(Buffer.alloc(100, 1));
+});

@@ -1,0 +1,101 @@
+import { expect, test } from 'vitest';
+import type { ByrefError } from '../../src/base/error.ts';
+import { parseConfig } from '../../src/build/config.ts';
+
+/** The lines of what is wrong with it. */
+function mistakes(source: string): string[] {
+  try {
+    parseConfig(source, 'dir/x.yaml');
+  } catch (error) {
+    expect((error as ByrefError).code).toBe('badInput');
+    return (error as ByrefError).message.split('\n');
+  }
+  return [];
+}
+
+test('a file with all fields', () => {
+  const source = `
+kind: os
+name: debian-12
+suite: bookworm
+components: [main, contrib]
+repository: https://repository.example/debian
+architecture: amd64
+variant: apt
+packages:
+  - openssl
+  - nginx=1.22.1-9
+  - curl/bookworm-backports
+keyring: keys/debian.gpg
+hooks: ['echo hello > "$1/etc/hello"']
+label: '12.11'
+shared: [/usr, /opt]
+`;
+  expect(parseConfig(source, '/srv/build/x.yaml')).toEqual({
+    kind: 'os',
+    name: 'debian-12',
+    base: null,
+    suite: 'bookworm',
+    components: ['main', 'contrib'],
+    repository: 'https://repository.example/debian',
+    architecture: 'amd64',
+    variant: 'apt',
+    packages: ['openssl', 'nginx=1.22.1-9', 'curl/bookworm-backports'],
+    keyring: '/srv/build/keys/debian.gpg',
+    hooks: ['echo hello > "$1/etc/hello"'],
+    label: '12.11',
+    shared: ['/usr', '/opt'],
+  });
+});
+
+test('a short file has defaults', () => {
+  expect(parseConfig('{name: a, suite: b}', 'x')).toMatchObject({
+    kind: 'os',
+    components: ['main'],
+    repository: null,
+    variant: 'minbase',
+    packages: [],
+    keyring: null,
+  });
+});
+
+test('every mistake is told with its line and field', () => {
+  const source = `name: 'a b'
+suite: 12
+packges: [x]
+packages:
+  - fine
+  - Not Fine
+components: main
+hooks: [1]
+base: other
+`;
+  expect(mistakes(source)).toEqual([
+    'dir/x.yaml:1: name: "a b" is not a name of letters, digits and . _ + -',
+    'dir/x.yaml:2: suite: 12 is not a suite, such as bookworm',
+    'dir/x.yaml:3: packges: no such field; there are kind, name, base, suite, components, repository, architecture, variant, packages, keyring, hooks, label, shared',
+    'dir/x.yaml:5: packages: ["fine","Not Fine"] is not a list, each a package: NAME, NAME=VERSION or NAME/SUITE',
+    'dir/x.yaml:7: components: "main" is not a list, each a component, such as main',
+    'dir/x.yaml:8: hooks: [1] is not a list, each a shell command',
+    'dir/x.yaml:9: base: an OS template has none',
+  ]);
+});
+
+test('what is missing, and what is no map at all', () => {
+  expect(mistakes('kind: os')).toEqual([
+    'dir/x.yaml:1: name: is missing: a name of letters, digits and . _ + -',
+    'dir/x.yaml:1: suite: is missing: a suite, such as bookworm',
+  ]);
+  expect(mistakes('- a\n- b')[0]).toBe(
+    'dir/x.yaml:1: it is not a map of fields, as "name: debian-12"',
+  );
+  expect(mistakes('')[0]).toBe('dir/x.yaml:1: it is not a map of fields, as "name: debian-12"');
+});
+
+test('YAML that is none is told by its line', () => {
+  const [first] = mistakes('name: a\nsuite: [b\n');
+  expect(first).toMatch(/^dir\/x\.yaml:[23]: /);
+  expect(mistakes('name: a\nname: b\nsuite: c')[0]).toContain(
+    'dir/x.yaml:2: Map keys must be unique',
+  );
+});

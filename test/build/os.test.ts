@@ -1,0 +1,223 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { EXIT } from '../../src/base/exit-codes.ts';
+import { EMPTIED, LEFT_OUT } from '../../src/build/rules.ts';
+import { greeter } from '../support/app-packages.ts';
+import { mountsBelow } from '../support/leftovers.ts';
+import { TestRoot } from '../support/root.ts';
+import { tinyPackages } from '../support/tiny-os.ts';
+import { TinySystems } from '../support/tiny-systems.ts';
+
+let systems: TinySystems;
+let root: TestRoot;
+
+beforeAll(async () => {
+  systems = await TinySystems.create();
+});
+afterAll(() => systems.dispose());
+beforeEach(async () => {
+  root = await TestRoot.create();
+});
+afterEach(async () => {
+  await root.dispose();
+  expect(readdirSync('/var/tmp').filter((name) => name.startsWith('byref-build-'))).toEqual([]);
+  expect(mountsBelow('/var/tmp').filter((mount) => mount.includes('byref-build-'))).toEqual([]);
+});
+
+/** Writes a configuration of the tiny system. */
+function config(fields: Readonly<Record<string, unknown>> = {}): string {
+  const file = path.join(root.base, 'tiny.yaml');
+  const all = {
+    name: 'tiny',
+    suite: 'stable',
+    variant: 'custom',
+    repository: systems.server.url,
+    keyring: systems.repo.keyring,
+    packages: ['tiny-base'],
+    ...fields,
+  };
+  writeFileSync(file, JSON.stringify(all, null, 1));
+  return file;
+}
+
+interface BuiltJson {
+  readonly version: {
+    readonly number: number;
+    readonly note: string;
+    readonly staged: boolean;
+  } | null;
+  readonly packages: readonly { name: string; was: string | null; is: string | null }[];
+}
+
+const buildAgain = (file: string): Promise<BuiltJson> => root.json('template', 'build', file);
+
+async function refused(fields: Readonly<Record<string, unknown>>) {
+  const { code, stderr } = await root.byref('template', 'build', config(fields));
+  expect(await root.json('template', 'list')).toEqual([]);
+  return { code, stderr };
+}
+
+test('a system is built, an env of it runs, and the same packages make no other version', async () => {
+  const file = config({ packages: ['tiny-base', 'greeter'], hooks: ['echo built >"$1/etc/hook"'] });
+  const first = await buildAgain(file);
+  expect(first.version).toMatchObject({ number: 1, note: '', staged: false });
+  expect(first.packages).toContainEqual({ name: 'greeter', was: null, is: '1.0' });
+  await root.ok('create', 'e', '--os', 'tiny');
+  const mount = await root.mount('e');
+  const inside = async (script: string): Promise<string> => {
+    const { code, stdout, stderr } = await root.shell(`chroot ${mount} sh -c '${script}'`, '/');
+    expect(code, stdout + stderr).toBe(0);
+    return stdout;
+  };
+  expect(await inside('greet; cat /etc/hook')).toBe('hello, world (1.0)\nbuilt\n');
+  expect(
+    await inside('dpkg --verify; dpkg --audit; ls /var/lib/apt/lists /var/cache/apt'),
+  ).not.toContain('Packages');
+  expect(
+    await inside(
+      'cat /etc/machine-id; find /var/log -type f -size +0; ls /etc/resolv.conf /etc/hostname 2>/dev/null || true',
+    ),
+  ).toBe('');
+  // The repository is known and trusted in there.
+  const install = 'apt-get update && apt-get install --yes linked';
+  expect(await inside(`(${install}) 2>&1 || (cat /etc/apt/sources.list.d/*; exit 1)`)).toContain(
+    'Setting up linked',
+  );
+
+  expect(await buildAgain(file)).toMatchObject({ version: null, packages: [] });
+  expect(await root.ok('template', 'update', 'tiny')).toBe(
+    'tiny: nothing new; tiny@1 is what there is\n',
+  );
+  const other = await TestRoot.create();
+  try {
+    await other.ok('template', 'build', file);
+    const tree = async (each: TestRoot): Promise<string> => {
+      const { stdout } = await each.shell('"$1" template export tiny@1 - | sha256sum', '/');
+      return stdout;
+    };
+    expect(await tree(other)).toBe(await tree(root));
+  } finally {
+    await other.dispose();
+  }
+});
+
+test('an update is a staged version of what changed, with the packages as its note', async () => {
+  const file = config({ packages: ['tiny-base', 'greeter'] });
+  await buildAgain(file);
+  await root.ok('create', 'e', '--os', 'tiny');
+  const mount = await root.mount('e');
+  const { 'tiny-base': base } = await tinyPackages();
+  await systems.during(
+    () => systems.repo.add(greeter['1.1'], { ...base!, version: '1.1' }),
+    () => {
+      systems.repo.remove('greeter', '1.1');
+      systems.repo.remove('tiny-base', '1.1');
+    },
+  );
+  const updated = await root.json<BuiltJson>('template', 'update', 'tiny');
+  expect(updated.version).toMatchObject({
+    number: 2,
+    staged: true,
+    note: 'greeter 1.0 -> 1.1; tiny-base 1.0 -> 1.1',
+  });
+  const changed = (await root.ok('template', 'diff', 'tiny', '1', '2')).trim().split('\n');
+  expect(
+    changed.filter((line) => !/ \/(usr\/bin\/greet|usr\/share\/|var\/lib\/dpkg\/)/.test(line)),
+  ).toEqual([]);
+  const run = (): Promise<{ stdout: string }> => root.shell(`chroot ${mount} greet`, '/');
+  expect((await run()).stdout).toBe('hello, world (1.0)\n');
+  await root.ok('patch', 'tiny');
+  expect((await run()).stdout).toBe('hello, world (1.1)\n');
+  await root.ok('rollback', 'tiny');
+  expect((await run()).stdout).toBe('hello, world (1.0)\n');
+});
+
+test('packages that are not there, do not fit or fail are told by name, and nothing is left', async () => {
+  const missing = await refused({ packages: ['tiny-base', 'nosuch'] });
+  expect(missing).toEqual({
+    code: EXIT.badInput,
+    stderr: expect.stringContaining('there is no package nosuch'),
+  });
+  const unmet = await refused({ packages: ['tiny-base', 'unresolvable'] });
+  expect(unmet).toEqual({
+    code: EXIT.badInput,
+    stderr: expect.stringMatching(/do not fit together: unresolvable : Depends: /),
+  });
+  const conflict = await refused({ packages: ['tiny-base', 'greeter', 'shouter'] });
+  expect(conflict).toEqual({
+    code: EXIT.badInput,
+    stderr: expect.stringMatching(/do not fit together: .*shouter : Conflicts: greeter/),
+  });
+  const failing = await refused({ packages: ['tiny-base', 'failing'] });
+  expect(failing).toEqual({
+    code: EXIT.badInput,
+    stderr: expect.stringContaining('failing could not be installed'),
+  });
+  const version = await refused({ packages: ['tiny-base', 'greeter=9'] });
+  expect(version.stderr).toContain("there is no version '9' for 'greeter'");
+});
+
+test('a repository that breaks off, is not there, or is signed by another key', async () => {
+  systems.server.breakAfter(100_000);
+  const broken = await refused({});
+  systems.server.heal();
+  expect(broken).toEqual({
+    code: EXIT.unreachable,
+    stderr: expect.stringContaining("the repository can't be read"),
+  });
+  const suite = await refused({ suite: 'nosuch' });
+  expect(suite.code).toBe(EXIT.unreachable);
+  const gone = await refused({ repository: 'http://127.0.0.1:9/debian' });
+  expect(gone.code).toBe(EXIT.unreachable);
+  await systems.during(
+    async () => systems.repo.signWithAnotherKey(),
+    () => systems.repo.signWithOwnKey(),
+  );
+  const untrusted = await refused({});
+  expect(untrusted).toEqual({
+    code: EXIT.untrusted,
+    stderr: expect.stringContaining('signature does not verify'),
+  });
+});
+
+test('a repository in a directory; and a file that is not right', async () => {
+  const built = await buildAgain(config({ repository: systems.repo.url }));
+  expect(built.version?.number).toBe(1);
+  const bad = await root.byref('template', 'build', config({ packages: 'greeter' }));
+  expect([bad.code, bad.stderr]).toEqual([
+    EXIT.badInput,
+    expect.stringMatching(/tiny\.yaml:\d+: packages: "greeter" is not a list/),
+  ]);
+  const missing = await root.byref('template', 'build', path.join(root.base, 'none.yaml'));
+  expect(missing.code).toBe(EXIT.notFound);
+  await root.ok('template', 'import', 'plain', root.directory('plain'));
+  const imported = await root.byref('template', 'update', 'plain');
+  expect([imported.code, imported.stderr]).toEqual([
+    EXIT.usage,
+    expect.stringContaining('was not built, but imported'),
+  ]);
+});
+
+test('a build that is interrupted, or killed, leaves nothing', async () => {
+  for (const signal of ['SIGINT', 'SIGKILL'] as const) {
+    const file = config({ hooks: ['touch /var/tmp/byref-build-hook; sleep 60'] });
+    const child = root.background('exec "$1" template build "$2"', BYREF_PATH, file);
+    await expect
+      .poll(() => existsSync('/var/tmp/byref-build-hook'), { timeout: 30_000 })
+      .toBe(true);
+    await root.shell('rm /var/tmp/byref-build-hook', '/');
+    process.kill(child.pid!, signal);
+    await expect.poll(() => child.exitCode ?? child.signalCode, { timeout: 10_000 }).not.toBe(null);
+    expect(await root.json('template', 'list')).toEqual([]);
+  }
+  // What the killed one could not remove, the next one does.
+  await buildAgain(config());
+});
+
+const BYREF_PATH = path.join(import.meta.dirname, '../../bin/byref');
+
+test('the rules are those that docs/CLI.md shows', () => {
+  const docs = readFileSync(path.join(import.meta.dirname, '../../docs/CLI.md'), 'utf8');
+  for (const pattern of [...LEFT_OUT, ...EMPTIED]) expect(docs).toContain(`\`${pattern}\``);
+});

@@ -15,6 +15,8 @@ const MODULES: Readonly<Record<string, () => Promise<CommandModule>>> = {
   'template show': () => import('./commands/template-show.ts'),
   'template log': () => import('./commands/template-log.ts'),
   'template diff': () => import('./commands/template-diff.ts'),
+  'template which': () => import('./commands/template-which.ts'),
+  'template packages': () => import('./commands/template-packages.ts'),
   'template rm': () => import('./commands/template-rm.ts'),
   'template export': () => import('./commands/template-export.ts'),
   patch: () => import('./commands/patch.ts'),

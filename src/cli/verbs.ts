@@ -21,6 +21,8 @@ export const VERBS: readonly Verb[] = [
   verb('template show', 'show a template and its versions'),
   verb('template log', 'list the versions of a template and who sees them'),
   verb('template diff', 'show what changed between two versions'),
+  verb('template which', 'say which template, version and package a path of an env is of'),
+  verb('template packages', 'list the packages in a version of a template'),
   verb('template rm', 'remove a template that no env uses'),
   verb('template export', 'write a version as a tar'),
   verb('patch', 'take all envs that follow a template to another version'),

@@ -22,6 +22,17 @@ export function versionLayers(store: Store, ref: string): Layers {
 
 /** The regular file at a path, which no symlink leads to; null if there is none. */
 export function fileAt(layers: Layers, path: string): InodeRecord | null {
+  const record = recordAt(layers, path);
+  return record !== null && isReg(record.mode) ? record : null;
+}
+
+/** The directory there, likewise. */
+export function dirAt(layers: Layers, path: string): Ino | null {
+  const record = recordAt(layers, path);
+  return record !== null && isDir(record.mode) ? record.ino : null;
+}
+
+function recordAt(layers: Layers, path: string): InodeRecord | null {
   const parts = path.split('/').filter((part) => part !== '') as Name[];
   let dir: Ino = ROOT_INO;
   let record: InodeRecord | null = null;
@@ -30,7 +41,7 @@ export function fileAt(layers: Layers, path: string): InodeRecord | null {
     if (record === null) return null;
     dir = record.ino;
   }
-  return record !== null && isReg(record.mode) ? record : null;
+  return record;
 }
 
 export function* walkVersion(layers: Layers): Generator<WalkEntry> {

@@ -199,6 +199,50 @@ test('a repository in a directory; and a file that is not right', async () => {
   ]);
 });
 
+test('packages of a version, and which one a path of an env is of', async () => {
+  await buildAgain(config({ packages: ['tiny-base', 'greeter'] }));
+  const packages = await root.ok('template', 'packages', 'tiny', '-H', '-o', 'package,version');
+  expect(packages.split('\n')).toEqual(expect.arrayContaining(['greeter\t1.0', 'tiny-base\t1.0']));
+  const app = root.directory('app');
+  writeFileSync(path.join(app, 'of-the-app'), 'x');
+  await root.ok('template', 'import', 'app', app, '--kind', 'app');
+  await root.ok('create', 'e', '--os', 'tiny', '--app', 'app');
+  const mount = await root.mount('e');
+  await root.shell('echo own >>usr/bin/greet; rm usr/share/greeter/words; echo mine >mine', mount);
+  const which = async (file: string): Promise<string> =>
+    (await root.ok('template', 'which', 'e', file)).trim();
+  expect(await which('/usr/share/doc/greeter/changelog')).toBe(
+    '/usr/share/doc/greeter/changelog: tiny@1, package greeter 1.0',
+  );
+  // Through a symlink, as nearly everything below /bin is.
+  expect(await which('bin/dpkg')).toBe('/usr/bin/dpkg: tiny@1, package tiny-dpkg 1.0');
+  expect(await which('/usr/bin/greet')).toBe(
+    "/usr/bin/greet: e's own; the template's is of tiny@1, package greeter 1.0",
+  );
+  expect(await which('/usr/share/greeter/words')).toBe(
+    "/usr/share/greeter/words: e removed it; the template's is of tiny@1, package greeter-data 1.0",
+  );
+  expect(await which('/mine')).toBe("/mine: e's own");
+  expect(await which('/of-the-app')).toBe('/of-the-app: app@1');
+  expect(await which('/var/lib/dpkg/status')).toBe('/var/lib/dpkg/status: tiny@1');
+  expect(await which('/')).toBe('/: tiny@1');
+  expect(await root.json('template', 'which', 'e', '/usr/bin/../bin/dpkg')).toEqual({
+    path: '/usr/bin/../bin/dpkg',
+    real: '/usr/bin/dpkg',
+    what: 'template',
+    template: 'tiny',
+    version: 1,
+    package: 'tiny-dpkg 1.0',
+  });
+  const missing = await root.byref('template', 'which', 'e', '/usr/nosuch/file');
+  expect([missing.code, missing.stderr]).toEqual([
+    EXIT.notFound,
+    expect.stringContaining(
+      'e has no /usr/nosuch/file (/usr/nosuch is not there, or no directory)',
+    ),
+  ]);
+});
+
 test('a build that is interrupted, or killed, leaves nothing', async () => {
   for (const signal of ['SIGINT', 'SIGKILL'] as const) {
     const file = config({ hooks: ['touch /var/tmp/byref-build-hook; sleep 60'] });

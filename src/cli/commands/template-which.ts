@@ -1,0 +1,29 @@
+import type { Command } from 'commander';
+import { type Origin, originOf } from '../../env/which.ts';
+import { contextOf, define } from '../command.ts';
+import { withStore } from '../session.ts';
+import { printJson } from '../table.ts';
+
+export default function build(): Command {
+  return define(
+    'template which <env> <path>',
+    'Say where a path of an env comes from: its own, or which template, version and package.',
+  ).action(async (name: string, path: string, options: object) => {
+    const context = contextOf(options);
+    const origin = await withStore(context, 'read', (store) =>
+      originOf(store, store.needEnv(name), path),
+    );
+    if (context.json) printJson(origin);
+    else process.stdout.write(`${origin.real}: ${textOf(name, origin)}\n`);
+  });
+}
+
+function textOf(env: string, { what, template, version, package: owner }: Origin): string {
+  const has =
+    template === null
+      ? null
+      : `${template}@${version}${owner === null ? '' : `, package ${owner}`}`;
+  if (what === 'template') return has ?? 'no template';
+  const did = what === 'removed' ? `${env} removed it` : `${env}'s own`;
+  return has === null ? did : `${did}; the template's is of ${has}`;
+}

@@ -22,11 +22,16 @@ export const LEFT_OUT = [
   '/var/lib/systemd/credential.secret',
   '/var/lib/systemd/random-seed',
   // Made again when needed.
-  '/var/cache/apt/*',
+  '/var/cache/apt/*.bin',
+  '/var/cache/apt/archives/*.deb',
+  '/var/cache/apt/archives/lock',
+  '/var/cache/apt/archives/partial/*',
   '/var/cache/debconf/*-old',
   '/var/cache/ldconfig/aux-cache',
   '/var/cache/man/*',
-  '/var/lib/apt/lists/*',
+  '/var/lib/apt/lists/*_*',
+  '/var/lib/apt/lists/lock',
+  '/var/lib/apt/lists/partial/*',
   // The same with the build's dates in it.
   '/var/lib/dpkg/*-old',
   '/var/backups/*',

@@ -15,8 +15,8 @@ export interface AptSource {
   readonly others: Stanza;
 }
 
-/** Where Debian's security and point updates of a suite are. */
-const UPDATES = ['', '-updates', '-security', '-backports'];
+/** A suite, and where Debian has its updates. */
+const PARTS = ['', '-updates', '-security'];
 const ONE_LINE = /^deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)\s*(.*)$/;
 const KNOWN = new Set([
   'types',
@@ -33,7 +33,7 @@ const KNOWN = new Set([
  * @param etc apt's directory
  */
 export function machineSources(suite: string, etc = '/etc/apt'): AptSource[] {
-  const wanted = new Set(UPDATES.slice(0, 3).map((part) => suite + part));
+  const wanted = new Set(PARTS.map((part) => suite + part));
   return readSources(etc)
     .map((source) => ({ ...source, suites: source.suites.filter((each) => wanted.has(each)) }))
     .filter(({ suites }) => suites.length > 0);

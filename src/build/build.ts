@@ -6,7 +6,7 @@ import { addVersion } from '../template/add-version.ts';
 import { readArchive, templateFor } from '../template/import.ts';
 import type { OnProgress } from '../template/tree.ts';
 import { type BootstrapParts, bootstrap } from './bootstrap.ts';
-import type { BuildConfig } from './config.ts';
+import { type BuildConfig, configText } from './config.ts';
 import {
   changesText,
   type PackageChange,
@@ -29,8 +29,6 @@ export interface Built {
 export interface BuildParts extends BootstrapParts {
   /** Runs with the store open for writing; called once, when all is there. */
   readonly write: <T>(work: (store: Store) => Promise<T>) => Promise<T>;
-  /** The configuration's text, kept for `template update`. */
-  readonly source: string;
   readonly note: string | null;
   readonly progress: OnProgress;
 }
@@ -57,9 +55,10 @@ async function add(
   config: BuildConfig,
   archive: string,
   startedS: number,
-  { source, note, progress }: BuildParts,
+  { note, progress }: BuildParts,
 ): Promise<Built> {
   const { kind, name, label, shared } = config;
+  const source = configText(config);
   const before = store.template(name);
   const patterns = shared === null ? {} : { sharedPatterns: shared };
   const had: Packages =

@@ -1,6 +1,6 @@
 /** What a template is built from: a YAML file, with every mistake told by its line. */
 import path from 'node:path';
-import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument, stringify } from 'yaml';
 import { ByrefError } from '../base/error.ts';
 import type { TemplateKind } from '../codec/store-rows.ts';
 
@@ -44,6 +44,8 @@ interface Kind<T> {
   readonly what: string;
   /** Undefined if it is not such. */
   read(value: unknown): T | undefined;
+  /** Of a list: what each of it is. */
+  readonly item?: Kind<unknown>;
 }
 
 const text = (what: string, form: RegExp): Kind<string> => ({
@@ -58,6 +60,7 @@ const oneOf = <T extends string>(...words: readonly T[]): Kind<T> => ({
 
 const listOf = <T>(kind: Kind<T>): Kind<readonly T[]> => ({
   what: `a list, each ${kind.what}`,
+  item: kind,
   read(value) {
     if (!Array.isArray(value)) return undefined;
     const all = value.map((each) => kind.read(each));
@@ -101,6 +104,15 @@ const REQUIRED: Readonly<Record<TemplateKind, readonly Field[]>> = {
  */
 export function parseConfig(source: string, file: string): BuildConfig {
   return new ConfigParser(source, file).parse();
+}
+
+/** A text that parses as the same, wherever it is: what a version keeps of how it was built. */
+export function configText(config: BuildConfig): string {
+  const refused: readonly string[] = REFUSED[config.kind];
+  const given = Object.entries(config).filter(
+    ([field, value]) => value !== null && value !== '' && !refused.includes(field),
+  );
+  return stringify(Object.fromEntries(given));
 }
 
 class ConfigParser {
@@ -151,12 +163,22 @@ class ConfigParser {
       const kind: Kind<unknown> = FIELDS[name as Field];
       const plain = isScalar(value) || isSeq(value) || isMap(value) ? value.toJSON() : undefined;
       values[name] = kind.read(plain);
-      if (values[name] === undefined) {
-        const shown = plain === undefined || plain === null ? 'nothing' : JSON.stringify(plain);
-        this.mistake(offsetOf(value ?? key), `${name}: ${shown} is not ${kind.what}`);
-      }
+      if (values[name] === undefined) this.refuse(name, value ?? key, plain, kind);
     }
     return values as Fields;
+  }
+
+  /** Of a list, each item that is wrong is told by itself. */
+  private refuse(name: string, node: unknown, plain: unknown, { what, item }: Kind<unknown>): void {
+    if (item !== undefined && isSeq(node)) {
+      for (const each of node.items) {
+        const value: unknown = isScalar(each) ? each.value : null;
+        if (item.read(value) === undefined) this.refuse(name, each, value, item);
+      }
+      return;
+    }
+    const shown = plain === undefined || plain === null ? 'this' : JSON.stringify(plain);
+    this.mistake(offsetOf(node), `${name}: ${shown} is not ${what}`);
   }
 
   private config(kind: TemplateKind, fields: Fields): BuildConfig {

@@ -40,7 +40,6 @@ export async function runBuild(
   const say = options.verbose === true ? progress.note : () => undefined;
   if (!context.json) progress.update({ phase: 'packages', files: 0, bytes: 0 });
   const built = await buildTemplate(config, {
-    source,
     note: options.note ?? null,
     say,
     signal,

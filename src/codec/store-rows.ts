@@ -35,7 +35,7 @@ export interface VersionRow {
   readonly addedBytes: number;
   /** Imported, but never current yet. */
   readonly staged: boolean;
-  /** The configuration that it was built from (src/build/config.ts), as it was written; '' if it was imported. */
+  /** The configuration that it was built from (src/build/config.ts); '' if it was imported. */
   readonly config: string;
 }
 

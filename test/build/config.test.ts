@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { ByrefError } from '../../src/base/error.ts';
-import { parseConfig } from '../../src/build/config.ts';
+import { configText, parseConfig } from '../../src/build/config.ts';
 
 /** The lines of what is wrong with it. */
 function mistakes(source: string): string[] {
@@ -59,6 +59,16 @@ test('a short file has defaults', () => {
   });
 });
 
+test('what a version keeps of it says the same, wherever it is read', () => {
+  for (const source of [
+    '{name: a, suite: b, keyring: k.gpg, packages: [curl], hooks: ["echo \\"$1\\" # x"], label: "12"}',
+    '{kind: app, name: a, base: b, packages: [curl=1:2.0-1]}',
+  ]) {
+    const config = parseConfig(source, '/srv/build/x.yaml');
+    expect(parseConfig(configText(config), 'elsewhere')).toEqual(config);
+  }
+});
+
 test('every mistake is told with its line and field', () => {
   const source = `name: 'a b'
 suite: 12
@@ -74,9 +84,9 @@ base: other
     'dir/x.yaml:1: name: "a b" is not a name of letters, digits and . _ + -',
     'dir/x.yaml:2: suite: 12 is not a suite, such as bookworm',
     'dir/x.yaml:3: packges: no such field; there are kind, name, base, suite, components, repository, architecture, variant, packages, keyring, hooks, label, shared',
-    'dir/x.yaml:5: packages: ["fine","Not Fine"] is not a list, each a package: NAME, NAME=VERSION or NAME/SUITE',
+    'dir/x.yaml:6: packages: "Not Fine" is not a package: NAME, NAME=VERSION or NAME/SUITE',
     'dir/x.yaml:7: components: "main" is not a list, each a component, such as main',
-    'dir/x.yaml:8: hooks: [1] is not a list, each a shell command',
+    'dir/x.yaml:8: hooks: 1 is not a shell command',
     'dir/x.yaml:9: base: an OS template has none',
   ]);
 });

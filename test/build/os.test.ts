@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
@@ -182,8 +182,11 @@ test('a repository that breaks off, is not there, or is signed by another key', 
 });
 
 test('a repository in a directory; and a file that is not right', async () => {
-  const built = await buildAgain(config({ repository: systems.repo.url }));
+  copyFileSync(systems.repo.keyring, path.join(root.base, 'key.gpg'));
+  const built = await buildAgain(config({ repository: systems.repo.url, keyring: 'key.gpg' }));
   expect(built.version?.number).toBe(1);
+  // The key is still found: the path was relative to the file.
+  expect(await root.ok('template', 'update', 'tiny')).toContain('nothing new');
   const bad = await root.byref('template', 'build', config({ packages: 'greeter' }));
   expect([bad.code, bad.stderr]).toEqual([
     EXIT.badInput,

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument, stringify } from 'yaml';
 import { ByrefError } from '../base/error.ts';
 import type { TemplateKind } from '../codec/store-rows.ts';
+import { isName } from '../store/names.ts';
 
 /** Of a Debian repository: `repository` null means the machine's own apt sources of that suite. */
 export interface BuildConfig {
@@ -30,7 +31,6 @@ export interface BuildConfig {
 export const VARIANTS = ['custom', 'essential', 'apt', 'minbase', 'standard'] as const;
 export type Variant = (typeof VARIANTS)[number];
 
-const TEMPLATE_NAME = /^[A-Za-z0-9][A-Za-z0-9._+-]{0,62}$/;
 /** deb-version(7) and apt-get(8): NAME, NAME=VERSION, NAME/SUITE, NAME:ARCHITECTURE. */
 const PACKAGE = /^[a-z0-9][a-z0-9.+-]+(:[a-z0-9-]+)?([=/][A-Za-z0-9.+~:-]+)?$/;
 const SUITE = /^[A-Za-z0-9][A-Za-z0-9./_-]*$/;
@@ -53,6 +53,11 @@ const text = (what: string, form: RegExp): Kind<string> => ({
   read: (value) => (typeof value === 'string' && form.test(value) ? value : undefined),
 });
 
+const nameOf = (what: string): Kind<string> => ({
+  what,
+  read: (value) => (typeof value === 'string' && isName(value) ? value : undefined),
+});
+
 const oneOf = <T extends string>(...words: readonly T[]): Kind<T> => ({
   what: words.length === 2 ? words.join(' or ') : `one of ${words.join(', ')}`,
   read: (value) => words.find((word) => word === value),
@@ -70,8 +75,8 @@ const listOf = <T>(kind: Kind<T>): Kind<readonly T[]> => ({
 
 const FIELDS = {
   kind: oneOf('os', 'app'),
-  name: text('a name of letters, digits and . _ + -', TEMPLATE_NAME),
-  base: text('the name of an OS template', TEMPLATE_NAME),
+  name: nameOf('a name of letters, digits and . _ + -'),
+  base: nameOf('the name of an OS template'),
   suite: text('a suite, such as bookworm', SUITE),
   components: listOf(text('a component, such as main', COMPONENT)),
   repository: text('an address, such as https://HOST/debian or file:///srv/repository', REPOSITORY),

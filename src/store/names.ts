@@ -10,9 +10,12 @@ export interface TemplateRef {
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._+-]{0,62}$/;
 const DIGITS = /^\d+$/;
 
-/** @throws ByrefError 'usage' unless it can be a file name, a host name's label, and no id */
+/** True if it can be a file name, a host name's label, and no id. */
+export const isName = (name: string): boolean => NAME.test(name) && !DIGITS.test(name);
+
+/** @throws ByrefError 'usage' unless it is a name */
 export function checkName(what: 'template' | 'env', name: string): void {
-  if (NAME.test(name) && !DIGITS.test(name)) return;
+  if (isName(name)) return;
   throw new ByrefError(
     'usage',
     `"${name}" can't be the name of ${what === 'env' ? 'an env' : 'a template'}`,

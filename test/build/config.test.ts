@@ -102,6 +102,12 @@ test('what is missing, and what is no map at all', () => {
   expect(mistakes('')[0]).toBe('dir/x.yaml:1: it is not a map of fields, as "name: debian-12"');
 });
 
+test('a name is one that any template may have', () => {
+  expect(mistakes('{name: "12", suite: b}')).toEqual([
+    'dir/x.yaml:1: name: "12" is not a name of letters, digits and . _ + -',
+  ]);
+});
+
 test('YAML that is none is told by its line', () => {
   const [first] = mistakes('name: a\nsuite: [b\n');
   expect(first).toMatch(/^dir\/x\.yaml:[23]: /);

@@ -4,6 +4,7 @@ import { type Built, buildTemplate } from '../build/build.ts';
 import { parseConfig } from '../build/config.ts';
 import type { PackageChange } from '../build/packages.ts';
 import { contextOf } from './command.ts';
+import { interruption } from './interruption.ts';
 import { Progress } from './progress.ts';
 import { withStore } from './session.ts';
 import { formatSize } from './size.ts';
@@ -53,20 +54,6 @@ export async function runBuild(
   if (context.json) printJson(jsonOf(built));
   else process.stdout.write(textOf(built));
 }
-
-function interruption(): { readonly signal: AbortSignal; readonly release: () => void } {
-  const controller = new AbortController();
-  const abort = (): void => controller.abort();
-  for (const name of SIGNALS) process.once(name, abort);
-  return {
-    signal: controller.signal,
-    release() {
-      for (const name of SIGNALS) process.off(name, abort);
-    },
-  };
-}
-
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 function jsonOf({ template, version, packages }: Built): object {
   if (version === null) return { template: template.name, version: null, packages };

@@ -85,6 +85,23 @@ export interface SetAttr {
   /** Clear set-user-ID and set-group-ID: the kernel says the caller may not keep them. */
   killPriv: boolean;
 }
+
+/** setattr's "leave as it is". */
+export const LEAVE: Readonly<SetAttr> = {
+  mode: -1,
+  uid: -1,
+  gid: -1,
+  size: -1,
+  atime: 0,
+  atimeNs: -1,
+  mtime: 0,
+  mtimeNs: -1,
+  ctime: 0,
+  ctimeNs: -1,
+  fh: -1,
+  killPriv: false,
+};
+
 export const UTIME_NOW = 0x3fffffff;
 export const UTIME_OMIT = 0x3ffffffe;
 

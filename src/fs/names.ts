@@ -5,6 +5,7 @@ import { isDir } from '../base/mode.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import type { Core } from './core.ts';
 import type { Inode } from './inode.ts';
+import { hasOwnName } from './own-names.ts';
 import type { Layers, Place } from './ports.ts';
 
 /** The directory behind a nodeid, or -errno. */
@@ -124,19 +125,9 @@ export function countAgain(core: Core, dir: Ino, right = 0): void {
   if (!isRight) core.tx.setNew({ ...record, stamp: 0 });
 }
 
-/** Names of a directory that are read at a time. */
-const BATCH = 256;
-
 /** True if the env has a name of its own in the directory. */
-export function hasOwn(core: Core, dir: Ino): boolean {
-  if (!core.delta.hasNames(dir)) return false;
-  for (let after = 0; ; ) {
-    const names = core.delta.list(dir, after, BATCH);
-    if (names.some(({ ino }) => ino !== 0)) return true;
-    if (names.length < BATCH) return false;
-    after = names.at(-1)?.cookie ?? after;
-  }
-}
+export const hasOwn = (core: Core, dir: Ino): boolean =>
+  core.delta.hasNames(dir) && hasOwnName(core.delta, dir);
 
 /**
  * In the open transaction: the env is about to keep a record of its own for a template file, so its

@@ -9,6 +9,7 @@ import {
   type Attr,
   type Created,
   type FileSystem,
+  LEAVE,
   type Node,
   type Opened,
   READ_LATER,
@@ -26,22 +27,6 @@ type Later<T> = T | Promise<T>;
 const MAX_TRIES = 3;
 /** chown's "leave as it is". */
 const KEEP_ID = 0xffffffff;
-/** setattr's "leave as it is". */
-const LEAVE: Readonly<SetAttr> = {
-  mode: -1,
-  uid: -1,
-  gid: -1,
-  size: -1,
-  atime: 0,
-  atimeNs: -1,
-  mtime: 0,
-  mtimeNs: -1,
-  ctime: 0,
-  ctimeNs: -1,
-  fh: -1,
-  killPriv: false,
-};
-
 export interface Listing {
   readonly names: string[];
   /** Words of struct stat per name. */

@@ -10,6 +10,7 @@ import { DATA_OBJECT, DATA_PRIVATE, type InodeRecord } from '../codec/inode-reco
 import { PRIVATE_DIR, privateName } from '../delta/layout.ts';
 import { type DeltaView, readDelta } from '../delta/read-delta.ts';
 import { kindOf, type LayersChange, type NameChange } from '../fs/layers-change.ts';
+import { hasOwnName } from '../fs/own-names.ts';
 import { ReachedDirs } from '../fs/reached-dirs.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
 
@@ -89,24 +90,13 @@ async function ownState(
 function keptDirs(view: DeltaView, change: LayersChange): Set<Ino> {
   const kept = new Set<Ino>();
   for (const [ino, gone] of change.goneDirs) {
-    if (kept.has(ino) || !hasOwn(view, ino)) continue;
+    if (kept.has(ino) || !hasOwnName(view, ino)) continue;
     // And those above it, as far as they go too.
     for (let at: NameChange | undefined = gone; at?.was; at = change.goneDirs.get(at.dir)) {
       kept.add(at.was.ino);
     }
   }
   return kept;
-}
-
-const BATCH = 256;
-
-function hasOwn(view: DeltaView, dir: Ino): boolean {
-  for (let after = 0; ; ) {
-    const page = view.list(dir, after, BATCH);
-    if (page.some(({ ino }) => ino !== 0)) return true;
-    if (page.length < BATCH) return false;
-    after = page.at(-1)?.cookie ?? after;
-  }
 }
 
 /** Same bytes (or target): what the env changed, the new version has, too. */

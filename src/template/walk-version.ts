@@ -1,9 +1,9 @@
 /** Walks a version of a template from its root, directories before what is in them. */
 import { type Ino, type Name, ROOT_INO } from '../base/ids.ts';
 import { isDir, isReg } from '../base/mode.ts';
-import { COOKIE_START } from '../base/name-hash.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
-import type { LayerEntry, Layers } from '../fs/ports.ts';
+import { entriesOf } from '../fs/layer-entries.ts';
+import type { Layers } from '../fs/ports.ts';
 import type { Store } from '../store/store.ts';
 
 export interface WalkEntry {
@@ -11,8 +11,6 @@ export interface WalkEntry {
   readonly path: string;
   readonly record: InodeRecord;
 }
-
-const PAGE = 1024;
 
 /** The template by itself, as of the version that NAME or NAME@VERSION refers to. */
 export function versionLayers(store: Store, ref: string): Layers {
@@ -61,12 +59,6 @@ export function* walkBelow(layers: Layers, dir: Ino, path: string): Generator<Wa
 }
 
 export function sortedEntries(layers: Layers, dir: Ino): [Name, InodeRecord][] {
-  const all: LayerEntry[] = [];
-  for (let after = COOKIE_START; ; after = all.at(-1)?.cookie ?? after) {
-    const page = layers.list(dir, after, PAGE);
-    all.push(...page);
-    if (page.length < PAGE) break;
-  }
-  all.sort((a, b) => (a.name < b.name ? -1 : 1));
+  const all = [...entriesOf(layers, dir)].sort((a, b) => (a.name < b.name ? -1 : 1));
   return all.map(({ name, record }) => [name, record]);
 }

@@ -13,6 +13,7 @@ import {
 import {
   type Attr,
   type EnvFileSystem,
+  LEAVE,
   type Node,
   RENAME_NOREPLACE,
   type Result,
@@ -47,20 +48,6 @@ const fail = (errno: number): never => {
 
 const SYMLINKS_MAX = 40;
 const ROOT = ROOT_INO as number as NodeId;
-const NOTHING: SetAttr = {
-  mode: -1,
-  uid: -1,
-  gid: -1,
-  size: -1,
-  atime: 0,
-  atimeNs: -1,
-  mtime: 0,
-  mtimeNs: -1,
-  ctime: 0,
-  ctimeNs: -1,
-  fh: -1,
-  killPriv: false,
-};
 
 interface Slot {
   readonly node: NodeId;
@@ -170,7 +157,7 @@ export class Vfs {
   }
 
   private async set(node: NodeId, changes: Partial<SetAttr>): Promise<void> {
-    await good(this.fs.setattr(node, { ...NOTHING, ...changes }, {} as Attr));
+    await good(this.fs.setattr(node, { ...LEAVE, ...changes }, {} as Attr));
   }
 
   private async perform(step: Exclude<Operation, SlotOperation>): Promise<unknown> {

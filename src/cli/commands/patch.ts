@@ -11,6 +11,7 @@ import { needTemplate, patchTarget } from '../../patch/target.ts';
 import type { Store, TemplateRow } from '../../store/store.ts';
 import { type Context, contextOf, define } from '../command.ts';
 import { parseDuration } from '../durations.ts';
+import { interruption } from '../interruption.ts';
 import { parseCount } from '../numbers.ts';
 import { describePatch, envsText } from '../patch-text.ts';
 import { printPlan } from '../plan-text.ts';
@@ -90,7 +91,11 @@ export default function build(): Command {
         const template = needTemplate(store, name);
         const { to = null, note } = options;
         const wanted = { to, policies, note, rollout };
-        return patchTemplate(store, template, wanted, eventPrinter(context), interruption());
+        // In a wait it takes the waves back; if it is ended, the next command does.
+        const { signal } = interruption(() =>
+          process.stderr.write('byref: interrupted, taking it back\n'),
+        );
+        return patchTemplate(store, template, wanted, eventPrinter(context), signal);
       });
       report(context, name, record);
     });
@@ -179,16 +184,4 @@ function eventText(event: RolloutEvent): string {
     case 'unhealthy':
       return `unhealthy in ${event.result.env}: ${event.result.how}; taking it back`;
   }
-}
-
-/** Ctrl-C in a wait takes the waves back; a second one ends the command, and the next command does it. */
-function interruption(): AbortSignal {
-  const controller = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      process.stderr.write('byref: interrupted, taking it back\n');
-      controller.abort();
-    });
-  }
-  return controller.signal;
 }

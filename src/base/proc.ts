@@ -24,3 +24,13 @@ export function procNames(directory: string): string[] {
     return [];
   }
 }
+
+/** True while a process has this id. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

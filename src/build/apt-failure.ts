@@ -45,6 +45,13 @@ const FAILURES: readonly Failure[] = [
     hint: 'Check the name under packages, and components.',
   },
   {
+    pattern:
+      /The following packages will be REMOVED:\s*\n\s*([^\n]*)[\s\S]*Packages need to be removed but remove is disabled/,
+    code: 'badInput',
+    message: (about) => `it can't be beside what the base has: ${about}`,
+    hint: 'Leave it out, or build the base without what it conflicts with.',
+  },
+  {
     pattern: /unmet dependencies[.:]*\s*\n((?: [^\n]*\n?)*)|held broken packages/,
     code: 'badInput',
     message: (about) => `packages do not fit together: ${dependencies(about)}`,

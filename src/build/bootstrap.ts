@@ -1,15 +1,12 @@
 /** Runs mmdebstrap, which makes a root file system of Debian packages, and says in a sentence why it could not. */
-import { type ChildProcessByStdio, type StdioOptions, spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Readable } from 'node:stream';
 import { ByrefError } from '../base/error.ts';
+import { runConfined } from '../scratch/confined.ts';
 import { aptFailure } from './apt-failure.ts';
 import { embeddedKey, machineSources, sourcesText } from './apt-sources.ts';
 import type { BuildConfig } from './config.ts';
 
-/** The end of what it said, for messages. */
-const SAID_MAX = 16_384;
 /** Without it apt can't read a repository of this machine's own directories from inside the tree. */
 const FILE_HOOKS = '/usr/share/mmdebstrap/hooks/file-mirror-automount';
 
@@ -34,7 +31,10 @@ export async function bootstrap(
   const archive = path.join(dir, 'root.tar');
   const sources = path.join(dir, 'byref.sources');
   writeFileSync(sources, sourcesOf(config));
-  const { code, said } = await run(['mmdebstrap', ...args(config, archive, sources)], dir, parts);
+  // Its own files go below `dir`, too, so that nothing is left wherever it ends.
+  const env = { ...process.env, LC_ALL: 'C', TMPDIR: dir };
+  const words = ['mmdebstrap', ...args(config, archive, sources)];
+  const { code, said } = await runConfined(words, { ...parts, env, cwd: dir });
   if (code === 0) return archive;
   const what = `${config.name} could not be built`;
   if (parts.signal.aborted) {
@@ -62,13 +62,19 @@ function args(config: BuildConfig, archive: string, sources: string): string[] {
   ];
 }
 
-function sourcesOf({ suite, components, repository, keyring, name }: BuildConfig): string {
-  if (repository !== null) {
-    // The key itself: its path would mean nothing in the tree, where apt is to trust the repository, too.
-    const signedBy = keyring === null ? '' : embeddedKey(readKeyring(keyring));
-    const parts = { architectures: [], others: new Map<string, string>() };
-    return sourcesText([{ uris: [repository], suites: [suite], components, signedBy, ...parts }]);
-  }
+/** The repository that a configuration names; null if it names none. */
+export function ownSource({ suite, components, repository, keyring }: BuildConfig) {
+  if (repository === null) return null;
+  // The key itself: its path would mean nothing in the tree, where apt is to trust the repository, too.
+  const signedBy = keyring === null ? '' : embeddedKey(readKeyring(keyring));
+  const parts = { architectures: [], others: new Map<string, string>() };
+  return { uris: [repository], suites: [suite], components, signedBy, ...parts };
+}
+
+function sourcesOf(config: BuildConfig): string {
+  const own = ownSource(config);
+  if (own !== null) return sourcesText([own]);
+  const { suite, components, name } = config;
   const found = machineSources(suite).map((source) => ({
     ...source,
     components: source.components.filter((each) => components.includes(each)),
@@ -85,40 +91,4 @@ function readKeyring(file: string): Buffer {
     const message = `keyring: ${file} can't be read: ${(cause as Error).message}`;
     throw new ByrefError('badInput', message, 'Name the public key of the repository.', { cause });
   }
-}
-
-/**
- * In namespaces of its own: whatever ends it, no mount of its is left, and no process; also when we are killed. A mount
- * that stayed would be a way from the directory that is removed then into the machine.
- */
-const CONFINED = [
-  ...['setpriv', '--pdeathsig=KILL'],
-  ...['unshare', '--mount', '--propagation=private', '--pid', '--fork', '--kill-child'],
-];
-
-async function run(
-  words: readonly string[],
-  dir: string,
-  { say, signal }: BootstrapParts,
-): Promise<{ code: number | null; said: string }> {
-  // Its own files go below `dir`, too, so that nothing is left wherever it ends.
-  const env = { ...process.env, LC_ALL: 'C', TMPDIR: dir };
-  const [command = '', ...args] = [...CONFINED, ...words];
-  const stdio: StdioOptions = ['ignore', 'ignore', 'pipe'];
-  const options = { env, cwd: dir, stdio, signal, killSignal: 'SIGKILL' } as const;
-  const child = spawn(command, args, options) as ChildProcessByStdio<null, null, Readable>;
-  const closed = new Promise<number | null>((resolve) => child.on('close', resolve));
-  let said = '';
-  let rest = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said = (said + text).slice(-SAID_MAX);
-    const lines = (rest + text).split(/[\r\n]/);
-    rest = lines.pop() ?? '';
-    for (const line of lines) if (line.trim() !== '') say(line);
-  });
-  // 'close' comes after it, too, when nothing of the child is left.
-  child.on('error', (cause) => {
-    said += String(cause);
-  });
-  return { code: await closed, said };
 }

@@ -1,19 +1,23 @@
 /** `byref template build`: a configuration becomes a version of a template, if that would be another one than the newest. */
-import { ByrefError } from '../base/error.ts';
-import type { TemplateRow, VersionRow } from '../codec/store-rows.ts';
+import type { TemplateRow, VersionBase, VersionRow } from '../codec/store-rows.ts';
+import { readChanges } from '../scratch/changed-tree.ts';
+import type { ObjectWriter } from '../store/object-writer.ts';
 import type { Store } from '../store/store.ts';
 import { addVersion } from '../template/add-version.ts';
 import { readArchive, templateFor } from '../template/import.ts';
-import type { OnProgress } from '../template/tree.ts';
-import { type BootstrapParts, bootstrap } from './bootstrap.ts';
+import type { OnProgress, TreeNode } from '../template/tree.ts';
+import { type InstallParts, installApp } from './app.ts';
+import { bootstrap } from './bootstrap.ts';
 import { type BuildConfig, configText } from './config.ts';
 import {
   changesText,
+  ownPackages,
   type PackageChange,
   type Packages,
   packageChanges,
   packagesOfTree,
   packagesOfVersion,
+  without,
 } from './packages.ts';
 import { ruleOf, settleTimes } from './rules.ts';
 import { withWorkplace } from './workplace.ts';
@@ -26,34 +30,53 @@ export interface Built {
   readonly packages: readonly PackageChange[];
 }
 
-export interface BuildParts extends BootstrapParts {
-  /** Runs with the store open for writing; called once, when all is there. */
-  readonly write: <T>(work: (store: Store) => Promise<T>) => Promise<T>;
+export interface BuildParts extends InstallParts {
+  /** Called before the end is written: from then on the store sees to it that all or nothing happens. */
+  readonly committing: () => void;
   readonly note: string | null;
   readonly progress: OnProgress;
 }
 
+/** What is to be stored. */
+interface Made {
+  readonly read: (writer: ObjectWriter) => Promise<TreeNode>;
+  readonly base: VersionBase | null;
+}
+
 /** @throws ByrefError; then the store is as before, and nothing else is left */
 export async function buildTemplate(config: BuildConfig, parts: BuildParts): Promise<Built> {
-  if (config.kind === 'app') {
-    throw new ByrefError(
-      'unsupported',
-      'apps can not be built yet',
-      'Import a directory or a tar.',
-    );
-  }
   // Files that are unpacked from packages have the times that they have there.
   const startedS = Math.floor(Date.now() / 1000);
   return withWorkplace(async (dir) => {
-    const archive = await bootstrap(config, dir, parts);
-    return parts.write((store) => add(store, config, archive, startedS, parts));
+    const make = config.kind === 'app' ? makeApp : makeOs;
+    const made = await make(config, dir, parts);
+    parts.committing();
+    return parts.write((store) => add(store, config, made(store), startedS, parts));
+  });
+}
+
+async function makeOs(config: BuildConfig, dir: string, parts: BuildParts) {
+  const archive = await bootstrap(config, dir, parts);
+  return (): Made => ({
+    read: (writer) => readArchive(archive, writer, parts.progress, ruleOf),
+    base: null,
+  });
+}
+
+async function makeApp(config: BuildConfig, dir: string, parts: BuildParts) {
+  const { base, ...archive } = await installApp(config, dir, parts, () => Promise.resolve());
+  const { progress } = parts;
+  return (store: Store): Made => ({
+    read: (writer) =>
+      readChanges(archive, store.layers([base]), { writer, rule: ruleOf, progress }),
+    base,
   });
 }
 
 async function add(
   store: Store,
   config: BuildConfig,
-  archive: string,
+  { read, base }: Made,
   startedS: number,
   { note, progress }: BuildParts,
 ): Promise<Built> {
@@ -61,19 +84,21 @@ async function add(
   const source = configText(config);
   const before = store.template(name);
   const patterns = shared === null ? {} : { sharedPatterns: shared };
-  const had: Packages =
-    before === null ? new Map() : packagesOfVersion(store, before, before.newest);
+  const had: Packages = before === null ? new Map() : ownPackages(store, before, before.newest);
+  const below: Packages =
+    base === null ? new Map() : packagesOfVersion(store, { id: base.templateId }, base.version);
   let packages: readonly PackageChange[] = [];
   const added = await addVersion(store, {
     template: templateFor(store, name, { kind, ...patterns }),
-    read: (writer) => readArchive(archive, writer, progress, ruleOf),
+    read,
     describe(tree) {
       settleTimes(tree, startedS);
-      packages = packageChanges(had, packagesOfTree(store, tree));
+      packages = packageChanges(had, without(packagesOfTree(store, tree), below));
       return {
         label,
         config: source,
         note: note ?? (before === null ? '' : changesText(packages)),
+        ...(base === null ? {} : { base }),
       };
     },
     onlyIfChanged: true,

@@ -11,7 +11,7 @@ export interface BuildConfig {
   readonly name: string;
   /** Of an app: the OS template that it is installed on. */
   readonly base: string | null;
-  /** '' for an app, which has its base's. */
+  /** Of an app only with a repository of its own, else ''. */
   readonly suite: string;
   readonly components: readonly string[];
   readonly repository: string | null;
@@ -19,6 +19,8 @@ export interface BuildConfig {
   readonly architecture: string | null;
   readonly variant: Variant;
   readonly packages: readonly string[];
+  /** Of an app: with what its packages recommend, too. */
+  readonly recommends: boolean;
   /** An absolute path; null: the keys that the machine's apt trusts. */
   readonly keyring: string | null;
   /** For sh -c, on the host, with the new tree as "$1". */
@@ -63,6 +65,11 @@ const oneOf = <T extends string>(...words: readonly T[]): Kind<T> => ({
   read: (value) => words.find((word) => word === value),
 });
 
+const yesOrNo: Kind<boolean> = {
+  what: 'true or false',
+  read: (value) => (typeof value === 'boolean' ? value : undefined),
+};
+
 const listOf = <T>(kind: Kind<T>): Kind<readonly T[]> => ({
   what: `a list, each ${kind.what}`,
   item: kind,
@@ -83,6 +90,7 @@ const FIELDS = {
   architecture: text('an architecture, such as amd64', ARCHITECTURE),
   variant: oneOf(...VARIANTS),
   packages: listOf(text('a package: NAME, NAME=VERSION or NAME/SUITE', PACKAGE)),
+  recommends: yesOrNo,
   keyring: text('the path of a keyring', /./),
   hooks: listOf(text('a shell command', /\S/)),
   label: text('a text', /^.{0,100}$/),
@@ -94,8 +102,8 @@ type Fields = { readonly [F in Field]?: ReturnType<(typeof FIELDS)[F]['read']> }
 
 /** Fields that one kind has not, or must have. */
 const REFUSED: Readonly<Record<TemplateKind, readonly Field[]>> = {
-  os: ['base'],
-  app: ['suite', 'architecture', 'variant'],
+  os: ['base', 'recommends'],
+  app: ['architecture', 'variant'],
 };
 const REQUIRED: Readonly<Record<TemplateKind, readonly Field[]>> = {
   os: ['name', 'suite'],
@@ -114,8 +122,13 @@ export function parseConfig(source: string, file: string): BuildConfig {
 /** A text that parses as the same, wherever it is: what a version keeps of how it was built. */
 export function configText(config: BuildConfig): string {
   const refused: readonly string[] = REFUSED[config.kind];
+  const sourceless = config.kind === 'app' && config.repository === null;
   const given = Object.entries(config).filter(
-    ([field, value]) => value !== null && value !== '' && !refused.includes(field),
+    ([field, value]) =>
+      value !== null &&
+      value !== '' &&
+      !refused.includes(field) &&
+      !(sourceless && field === 'components'),
   );
   return stringify(Object.fromEntries(given));
 }
@@ -146,8 +159,22 @@ class ConfigParser {
     for (const field of REQUIRED[kind]) {
       if (!this.at.has(field)) this.mistake(0, `${field}: is missing: ${FIELDS[field].what}`);
     }
+    if (kind === 'app') this.refuseHalfSource();
     this.refuseIfAny();
     return this.config(kind, fields);
+  }
+
+  /** An app has no source of its own, or a whole one. */
+  private refuseHalfSource(): void {
+    const [repository, suite] = [this.at.get('repository'), this.at.get('suite')];
+    if (repository !== undefined && suite === undefined) {
+      this.mistake(repository, 'repository: needs its suite, too');
+    }
+    if (repository !== undefined) return;
+    for (const field of ['suite', 'components', 'keyring'] as const) {
+      const at = this.at.get(field);
+      if (at !== undefined) this.mistake(at, `${field}: is of a repository, and none is named`);
+    }
   }
 
   private fields(): Fields {
@@ -198,6 +225,7 @@ class ConfigParser {
       architecture: fields.architecture ?? null,
       variant: fields.variant ?? 'minbase',
       packages: fields.packages ?? [],
+      recommends: fields.recommends ?? false,
       keyring: keyring === null ? null : path.resolve(path.dirname(this.file), keyring),
       hooks: fields.hooks ?? [],
       label: fields.label ?? '',

@@ -62,6 +62,24 @@ export function packagesOfVersion(
     : parsePackages(readFileSync(store.objects.path(object), 'utf8'));
 }
 
+/** Of an app: what it adds to the version of the OS template that it was installed on, or has another version of. */
+export function ownPackages(
+  store: Store,
+  template: Pick<TemplateRow, 'id'>,
+  version: number,
+): Packages {
+  const all = packagesOfVersion(store, template, version);
+  const base = store.catalog.version(template.id, version)?.base ?? null;
+  return base === null
+    ? all
+    : without(all, packagesOfVersion(store, { id: base.templateId }, base.version));
+}
+
+/** Those that the base has not, or not in that version. */
+export function without(all: Packages, base: Packages): Packages {
+  return new Map([...all].filter(([name, { version }]) => base.get(name)?.version !== version));
+}
+
 /** By name. */
 export function packageChanges(before: Packages, after: Packages): PackageChange[] {
   const names = [...new Set([...before.keys(), ...after.keys()])].sort();

@@ -34,6 +34,12 @@ export const LEFT_OUT = [
   '/var/lib/apt/lists/partial/*',
   // The same with the build's dates in it.
   '/var/lib/dpkg/*-old',
+  '/etc/group-',
+  '/etc/gshadow-',
+  '/etc/passwd-',
+  '/etc/shadow-',
+  '/etc/subgid-',
+  '/etc/subuid-',
   '/var/backups/*',
 ] as const;
 

@@ -1,6 +1,7 @@
 /** A directory for one build: removed at its end, or, if the build was killed, when the next one begins. */
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { isAlive } from '../base/proc.ts';
 
 const PREFIX = 'byref-build-';
 const DIR = '/var/tmp';
@@ -20,14 +21,5 @@ function sweep(): void {
   for (const name of readdirSync(DIR)) {
     const pid = Number(OWNER.exec(name)?.[1] ?? 0);
     if (pid > 0 && !isAlive(pid)) rmSync(path.join(DIR, name), { recursive: true, force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

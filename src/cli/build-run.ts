@@ -45,11 +45,9 @@ export async function runBuild(
     say,
     signal,
     progress: context.json ? () => undefined : progress.update,
-    write(work) {
-      // From here on the store sees to it that all or nothing happens.
-      release();
-      return withStore(context, 'write', work);
-    },
+    read: (work) => withStore(context, 'read', work),
+    write: (work) => withStore(context, 'write', work),
+    committing: release,
   }).finally(() => progress.end());
   if (context.json) printJson(jsonOf(built));
   else process.stdout.write(textOf(built));

@@ -5,11 +5,14 @@ import { Cursor } from './varint.ts';
 
 export type TemplateKind = 'os' | 'app';
 
+/** A composition is a template of byref's own: what one stack shows instead of its templates' shared files. */
+export type RowKind = TemplateKind | 'composition';
+
 export interface TemplateRow {
   readonly id: number;
-  /** Letters, digits and . _ + -; unique in the store. */
+  /** Letters, digits and . _ + -; unique in the store. A composition's says of which stack it is. */
   readonly name: string;
-  readonly kind: TemplateKind;
+  readonly kind: RowKind;
   /** The version that envs which follow this template see. */
   readonly current: number;
   /** The highest version number ever given. */
@@ -37,6 +40,13 @@ export interface VersionRow {
   readonly staged: boolean;
   /** The configuration that it was built from (src/build/config.ts); '' if it was imported. */
   readonly config: string;
+  /** Of an app that was installed on a version of an OS template, that version; else null. */
+  readonly base: VersionBase | null;
+}
+
+export interface VersionBase {
+  readonly templateId: number;
+  readonly version: number;
 }
 
 /** One template of an env's stack. */
@@ -89,10 +99,12 @@ export interface InodeNames {
 const ROW_VERSION = 1;
 /** Since 2 it has its configuration; one without is still written as 1. */
 const BUILT_VERSION = 2;
+/** Since 3 it has its base; one without is still written as before. */
+const BASED_VERSION = 3;
 /** Since 2 an entry of the stack has its canary. */
 const ENV_VERSION = 2;
-const KIND_OS = 0;
-const KIND_APP = 1;
+/** By the byte that stands for them. */
+const KINDS: readonly RowKind[] = ['os', 'app', 'composition'];
 
 const writer = (version = ROW_VERSION): ByteWriter => new ByteWriter().u8(version);
 
@@ -110,7 +122,7 @@ export function encodeTemplate(row: TemplateRow): Buffer {
   const to = writer()
     .varint(row.id)
     .text(row.name)
-    .u8(row.kind === 'os' ? KIND_OS : KIND_APP)
+    .u8(KINDS.indexOf(row.kind))
     .varint(row.current)
     .varint(row.newest)
     .varint(row.sharedPatterns.length);
@@ -123,7 +135,7 @@ export function decodeTemplate(buf: Buffer): TemplateRow {
   return {
     id: from.varint(),
     name: readText(from),
-    kind: from.u8() === KIND_OS ? 'os' : 'app',
+    kind: KINDS[from.u8()] ?? 'app',
     current: from.varint(),
     newest: from.varint(),
     sharedPatterns: Array.from({ length: from.varint() }, () => readText(from)),
@@ -131,7 +143,7 @@ export function decodeTemplate(buf: Buffer): TemplateRow {
 }
 
 export function encodeVersion(row: VersionRow): Buffer {
-  const to = writer(row.config === '' ? ROW_VERSION : BUILT_VERSION)
+  const to = writer(versionOf(row))
     .varint(row.number)
     .text(row.label)
     .text(row.note)
@@ -142,11 +154,19 @@ export function encodeVersion(row: VersionRow): Buffer {
     .varint(row.addedObjects)
     .varint(row.addedBytes)
     .u8(row.staged ? 1 : 0);
-  return (row.config === '' ? to : to.text(row.config)).take();
+  if (row.config !== '' || row.base !== null) to.text(row.config);
+  if (row.base !== null) to.varint(row.base.templateId).varint(row.base.version);
+  return to.take();
 }
 
+const versionOf = ({ config, base }: VersionRow): number => {
+  if (base !== null) return BASED_VERSION;
+  return config === '' ? ROW_VERSION : BUILT_VERSION;
+};
+
 export function decodeVersion(buf: Buffer): VersionRow {
-  const from = reader(buf, BUILT_VERSION);
+  const from = reader(buf, BASED_VERSION);
+  const [written = 0] = buf;
   return {
     number: from.varint(),
     label: readText(from),
@@ -158,7 +178,8 @@ export function decodeVersion(buf: Buffer): VersionRow {
     addedObjects: from.varint(),
     addedBytes: from.varint(),
     staged: from.u8() === 1,
-    config: buf[0] === BUILT_VERSION ? readText(from) : '',
+    config: written >= BUILT_VERSION ? readText(from) : '',
+    base: written >= BASED_VERSION ? { templateId: from.varint(), version: from.varint() } : null,
   };
 }
 

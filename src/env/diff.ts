@@ -15,6 +15,14 @@ export interface EnvChange {
 
 /** What an env changed against its templates, sorted by path. Works while it is mounted, too. */
 export async function envDiff(store: Store, row: EnvRow): Promise<EnvChange[]> {
+  const changes = await changedPaths(store, row);
+  return changes
+    .map(({ kind, path }) => ({ kind, path: nameToText(path as Name) }))
+    .sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** The same with paths as binary strings. */
+export async function changedPaths(store: Store, row: EnvRow): Promise<EnvChange[]> {
   const directory = envDir(store.root, row.id);
   if (!existsSync(directory)) return [];
   const view = await readDelta(directory);
@@ -47,9 +55,7 @@ class Diff {
       for (const changed of names.values()) this.takeName(changed);
     }
     for (const { ino } of this.view.inodes()) this.takeInode(ino);
-    return [...this.kinds]
-      .map(([path, kind]) => ({ kind, path }))
-      .sort((a, b) => (a.path < b.path ? -1 : 1));
+    return [...this.kinds].map(([path, kind]) => ({ kind, path }));
   }
 
   private takeName({ dir, name, ino }: ChangedName): void {
@@ -58,7 +64,7 @@ class Diff {
     const below = this.layers.lookup(dir, name);
     if (ino === 0 && below === null) return;
     const kind = ino === 0 ? 'D' : below === null ? 'A' : 'C';
-    this.kinds.set(`${parent}/${nameToText(name)}`, kind);
+    this.kinds.set(`${parent}/${name}`, kind);
   }
 
   /** A changed inode of a template is changed under the names that the template gave it. */
@@ -68,7 +74,7 @@ class Diff {
     for (const { dir, name } of this.templateNames(ino)) {
       if (this.changedNames.get(dir)?.has(name)) continue;
       const parent = this.pathOf(dir);
-      if (parent !== null) this.kinds.set(`${parent}/${nameToText(name)}`, 'C');
+      if (parent !== null) this.kinds.set(`${parent}/${name}`, 'C');
     }
   }
 
@@ -97,6 +103,6 @@ class Diff {
     const here = this.changedNames.get(parentDir)?.get(record.name);
     if (here !== undefined && here.ino !== dir) return null;
     const parent = this.pathOf(parentDir);
-    return parent === null ? null : `${parent}/${nameToText(record.name)}`;
+    return parent === null ? null : `${parent}/${record.name}`;
   }
 }

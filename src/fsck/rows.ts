@@ -31,6 +31,7 @@ export const KEY_BYTES: Readonly<
   envNames: {},
   patches: { exact: 4 },
   patchEnvs: { exact: 4 },
+  accounts: { least: 3 },
 };
 
 /** True if a key can be one of this table. What has another one is `checkKeys`' finding, and nobody else's. */

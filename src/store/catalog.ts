@@ -29,11 +29,20 @@ export class Catalog {
     return row === undefined ? null : decodeTemplate(row);
   }
 
-  /** All, by name. */
+  /** All of people's, by name. */
   all(): TemplateRow[] {
-    return [...this.tables.table('templates').getRange()]
-      .map(({ value }) => decodeTemplate(value))
+    return this.rows()
+      .filter(({ kind }) => kind !== 'composition')
       .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** What is made for stacks, oldest first. */
+  compositions(): TemplateRow[] {
+    return this.rows().filter(({ kind }) => kind === 'composition');
+  }
+
+  private rows(): TemplateRow[] {
+    return [...this.tables.table('templates').getRange()].map(({ value }) => decodeTemplate(value));
   }
 
   version(templateId: number, number: number): VersionRow | null {

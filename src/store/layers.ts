@@ -2,7 +2,7 @@
 import { type Ino, type Name, ROOT_INO } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import { nameCookie } from '../base/name-hash.ts';
-import type { InodeRecord } from '../codec/inode-record.ts';
+import { FLAG_OWN_ATTRS, type InodeRecord } from '../codec/inode-record.ts';
 import { decodeHistory, recordOfIno } from '../codec/link-history.ts';
 import { type DirName, decodeDirName, decodeNumber, type InodeNames } from '../codec/store-rows.ts';
 import type { LayerEntry, Layers } from '../fs/ports.ts';
@@ -54,16 +54,17 @@ export class StackLayers implements Layers {
   }
 
   private mergeDir(record: InodeRecord, top: number): InodeRecord {
-    let bottom = record;
+    let attributes = record;
     let layers = 1;
     for (let i = top + 1; i < this.views.length; i++) {
       const below = this.dirOf(this.views[i]!, record);
       if (below === null) continue;
-      bottom = below;
+      // The bottommost template's count, unless one above says that its own do.
+      if ((attributes.flags & FLAG_OWN_ATTRS) === 0) attributes = below;
       layers++;
     }
     if (layers === 1) return record;
-    return { ...bottom, nlink: DIR_LINKS + this.countSubdirectories(record.ino) };
+    return { ...attributes, nlink: DIR_LINKS + this.countSubdirectories(record.ino) };
   }
 
   /** What one template says of a directory that another one has, too. */

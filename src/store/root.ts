@@ -5,7 +5,7 @@ import { ByrefError } from '../base/error.ts';
 import { openTables } from './tables.ts';
 
 /** The on-disk format this byref writes; older ones it upgrades (docs/FORMAT.md). */
-export const FORMAT = 2;
+export const FORMAT = 3;
 export const MARKER = 'BYREF';
 export const markerText = (format: number): string => `byref root, format ${format}\n`;
 /** What a root has, and with which mode. */

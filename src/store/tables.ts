@@ -25,6 +25,7 @@ export const TABLES = [
   'envNames',
   'patches',
   'patchEnvs',
+  'accounts',
 ] as const;
 export type TableName = (typeof TABLES)[number];
 

@@ -8,19 +8,25 @@ import { changesInHistories } from './stack-change.ts';
 import { openTables } from './tables.ts';
 import { takeWriterLock } from './writer-lock.ts';
 
+/** The first format that has the index of changes. */
+const CHANGES_FORMAT = 2;
+
 /**
- * Format 1 lacks `changes` and `patches`. One transaction makes them; the marker comes last, so that a crash leaves a
- * root of the old format in which the same can be done again.
+ * Format 1 lacks `changes` and `patches`, format 2 `accounts`, compositions, and what a version is based on. One
+ * transaction makes what is not empty of it; the marker comes last, so that a crash leaves a root of the old format in
+ * which the same can be done again.
  * @throws ByrefError 'locked' while another process writes
  */
 export async function upgradeRoot(root: string): Promise<void> {
   const lock = await takeWriterLock(root);
   try {
     // Somebody else may have been faster.
-    if (rootFormat(root) === FORMAT) return;
+    const format = rootFormat(root);
+    if (format === FORMAT) return;
     const tables = openTables(metaDir(root), { write: true });
     try {
       tables.transaction(() => {
+        if (format >= CHANGES_FORMAT) return;
         for (const change of changesInHistories(tables)) {
           noteChange(tables, change.template, change.version, change);
         }

@@ -1,7 +1,7 @@
 /** One more version of a template, from whatever puts its tree together: all of it, or nothing. */
 import { ENOSPC } from '../base/errno.ts';
 import { ByrefError } from '../base/error.ts';
-import type { TemplateRow } from '../codec/store-rows.ts';
+import type { TemplateRow, VersionBase } from '../codec/store-rows.ts';
 import { ObjectWriter } from '../store/object-writer.ts';
 import type { Store } from '../store/store.ts';
 import { type CommittedVersion, commitTree } from './commit-tree.ts';
@@ -12,6 +12,8 @@ export interface VersionText {
   readonly note: string;
   /** What it was built from; '' if it was imported. */
   readonly config?: string;
+  /** Of an app: what it was installed on. */
+  readonly base?: VersionBase;
 }
 
 export interface VersionSource {

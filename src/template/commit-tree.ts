@@ -6,11 +6,12 @@ import {
   DATA_NONE,
   DATA_OBJECT,
   DATA_SYMLINK,
+  FLAG_OWN_ATTRS,
   FLAG_SHARED,
   type InodeRecord,
 } from '../codec/inode-record.ts';
 import { sameInode } from '../codec/same-inode.ts';
-import type { TemplateRow, VersionRow } from '../codec/store-rows.ts';
+import type { TemplateRow, VersionBase, VersionRow } from '../codec/store-rows.ts';
 import { ABOVE_ROOT } from '../store/link-rows.ts';
 import type { Store } from '../store/store.ts';
 import { type OldRow, VersionRows } from '../store/version-rows.ts';
@@ -24,6 +25,8 @@ export interface NewVersion {
   readonly note: string;
   /** What it was built from; '' if it was imported. */
   readonly config?: string;
+  /** Of an app: what it was installed on. */
+  readonly base?: VersionBase;
   /** A tree that is the newest version's again makes none. */
   readonly onlyIfChanged?: boolean;
 }
@@ -182,7 +185,7 @@ class TreeCommit {
     const size = sizeOf(node);
     const blocks = isDir(mode) ? DIRECTORY_BLOCKS : this.blocksOf(object);
     const data = object !== '' ? DATA_OBJECT : isLnk(mode) ? DATA_SYMLINK : DATA_NONE;
-    const flags = shared && isReg(mode) ? FLAG_SHARED : 0;
+    const flags = flagsOf(node, shared);
     const times = { atime, atimeNs, mtime, mtimeNs, ctime, ctimeNs };
     const inTemplate = { parent: 0, name: '', stamp: 0, baseCtime: 0, baseCtimeNs: 0 } as const;
     const content = { size, blocks, data, object, target, flags, xattrs };
@@ -220,6 +223,7 @@ class TreeCommit {
       ...added,
       staged: this.template.current !== this.template.newest,
       config: this.wanted.config ?? '',
+      base: this.wanted.base ?? null,
     };
   }
 
@@ -233,4 +237,9 @@ class TreeCommit {
     }
     return { addedObjects, addedBytes };
   }
+}
+
+function flagsOf({ mode, ownAttributes }: TreeNode, shared: boolean): number {
+  if (isDir(mode)) return ownAttributes === true ? FLAG_OWN_ATTRS : 0;
+  return shared && isReg(mode) ? FLAG_SHARED : 0;
 }

@@ -25,6 +25,8 @@ export interface TreeNode {
   xattrs: Map<string, Buffer> | null;
   /** A directory's entries, else null. */
   children: Map<Name, TreeNode> | null;
+  /** A directory: its attributes count, also where a template below has it with others. */
+  ownAttributes?: boolean;
 }
 
 /** What an import reports while it runs; `total...` where they are known or can be estimated. */

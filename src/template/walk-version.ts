@@ -30,7 +30,7 @@ export function dirAt(layers: Layers, path: string): Ino | null {
   return record !== null && isDir(record.mode) ? record.ino : null;
 }
 
-function recordAt(layers: Layers, path: string): InodeRecord | null {
+export function recordAt(layers: Layers, path: string): InodeRecord | null {
   const parts = path.split('/').filter((part) => part !== '') as Name[];
   let dir: Ino = ROOT_INO;
   let record: InodeRecord | null = null;

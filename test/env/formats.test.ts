@@ -26,12 +26,12 @@ async function seen(env: string, script: string): Promise<string> {
   return (await sh(script, [], { cwd: path.join(root.path, 'mnt', env) })).stdout;
 }
 
-test('format 1: the template and the env are there; the first command makes it format 2', async () => {
+test('format 1: the template and the env are there; the first command makes it format 3', async () => {
   await unpack('root-format-1');
   const changes = 'C /\nA /d\nA /d/f\nC /etc\nD /etc/gone\nC /etc/kept\nA /moved\nD /usr\n';
   expect(mark()).toBe('byref root, format 1\n');
   expect(await root.ok('diff', 'one')).toBe(changes);
-  expect(mark()).toBe('byref root, format 2\n');
+  expect(mark()).toBe('byref root, format 3\n');
   await root.ok('mount', 'one');
   const script = 'cat etc/kept d/f moved/lib2; stat -c %h moved/lib; ls etc';
   expect(await seen('one', script)).toBe('of the template\nmore\nnew\nlib\n2\nkept\nlink\n');

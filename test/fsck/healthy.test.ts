@@ -73,7 +73,7 @@ test('a root of format 1, which a check leaves as it is', async () => {
   expect(await find(root, { full: true })).toEqual([]);
   expect(readFileSync(path.join(root, 'BYREF'), 'utf8')).toBe('byref root, format 1\n');
   expect(await find(root, { full: true, repair: true })).toEqual([]);
-  expect(readFileSync(path.join(root, 'BYREF'), 'utf8')).toBe('byref root, format 2\n');
+  expect(readFileSync(path.join(root, 'BYREF'), 'utf8')).toBe('byref root, format 3\n');
 });
 
 test('an env whose driver was killed', async () => {

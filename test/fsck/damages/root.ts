@@ -16,7 +16,7 @@ export const rootDamages: readonly Damage[] = [
     finds: 'root.marker',
     says: /BYREF: it is missing/,
     remedy: REPAIR,
-    after: (root) => expect(readFileSync(marker(root), 'utf8')).toBe('byref root, format 2\n'),
+    after: (root) => expect(readFileSync(marker(root), 'utf8')).toBe('byref root, format 3\n'),
   },
   {
     of: 'its marker says something else',

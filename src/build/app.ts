@@ -1,0 +1,115 @@
+/** An application template: apt installs packages into a throw-away env of the base, and what that changed is the template. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { ByrefError } from '../base/error.ts';
+import type { VersionBase } from '../codec/store-rows.ts';
+import { archiveChanges, type ChangedArchive } from '../scratch/changed-tree.ts';
+import { runConfined } from '../scratch/confined.ts';
+import { prepared, runInside } from '../scratch/inside.ts';
+import { type ScratchEnv, withScratchEnv } from '../scratch/scratch-env.ts';
+import type { StoreAccess } from '../scratch/store-access.ts';
+import type { Store } from '../store/store.ts';
+import { aptFailure } from './apt-failure.ts';
+import { sourcesText } from './apt-sources.ts';
+import { type BootstrapParts, ownSource } from './bootstrap.ts';
+import type { BuildConfig } from './config.ts';
+
+export interface InstalledApp extends ChangedArchive {
+  /** What it was installed on. */
+  readonly base: VersionBase;
+}
+
+export interface InstallParts extends BootstrapParts, StoreAccess {}
+
+/** The current version of the base. @throws ByrefError 'notFound', 'badInput' if that is no OS template */
+export function baseOf(store: Store, { name, base }: Pick<BuildConfig, 'name' | 'base'>) {
+  const { template, version } = store.catalog.resolve(base ?? '');
+  if (template.kind === 'os') return { template, version };
+  const message = `${template.name}, the base of ${name}, is no OS template`;
+  throw new ByrefError('badInput', message, 'Name the OS template that it is to be installed on.');
+}
+
+/**
+ * Installs the packages of a configuration, and calls `settle` in the env when all is installed.
+ * @param dir an empty directory, for the archive
+ * @throws ByrefError as bootstrap() does
+ */
+export async function installApp(
+  config: BuildConfig,
+  dir: string,
+  parts: InstallParts,
+  settle: (env: ScratchEnv) => Promise<void>,
+): Promise<InstalledApp> {
+  const base = await parts.read((store) => baseOf(store, config));
+  const stack = [`${base.template.name}@${base.version.number}`];
+  return withScratchEnv(parts, { stack }, async (env) => {
+    await install(config, env.mountpoint, parts);
+    await settle(env);
+    const archive = await parts.read((store) => archiveChanges(store, env, dir));
+    return {
+      ...archive,
+      base: { templateId: base.template.id, version: base.version.number },
+    };
+  });
+}
+
+const SOURCES = 'etc/apt/sources.list.d';
+
+/** Every warning is an error: a source that could not be read is one whose packages would be missing. */
+const UPDATE = ['apt-get', '--quiet', '--option=APT::Update::Error-Mode=any', 'update'];
+
+function installWords({ packages, recommends }: BuildConfig): string[] {
+  return [
+    ...['apt-get', '--quiet', '--assume-yes', '--no-remove'],
+    `--option=APT::Install-Recommends=${recommends}`,
+    '--option=Dpkg::Use-Pty=0',
+    // What is lost if the machine stops is a throw-away env.
+    '--option=Dpkg::Options::=--force-unsafe-io',
+    ...['install', ...packages],
+  ];
+}
+
+async function install(config: BuildConfig, root: string, parts: InstallParts): Promise<void> {
+  const { name, repository, hooks } = config;
+  const what = `${name} could not be built`;
+  const source = ownSource(config);
+  if (source !== null) {
+    const file = path.join(root, SOURCES, `${name}.sources`);
+    mkdirSync(path.dirname(file), { recursive: true });
+    writeFileSync(file, sourcesText([source]));
+  }
+  const binds = directoryOf(repository);
+  await prepared(root, binds, async () => {
+    for (const words of [UPDATE, installWords(config), ['apt-get', 'clean']]) {
+      const env = { DEBIAN_FRONTEND: 'noninteractive', DEBCONF_NONINTERACTIVE_SEEN: 'true' };
+      const { code, said } = await runInside(root, words, { ...parts, env, binds });
+      if (parts.signal.aborted) throw interrupted(what);
+      if (code !== 0) throw aptFailure(said, what);
+    }
+    for (const hook of hooks) await runHook(hook, root, parts, what);
+  });
+}
+
+/** On the machine itself, as with an OS template; whatever it leaves running ends with it. */
+async function runHook(
+  hook: string,
+  root: string,
+  parts: InstallParts,
+  what: string,
+): Promise<void> {
+  const words = ['sh', '-c', hook, 'sh', root];
+  const { code, said } = await runConfined(words, { ...parts, env: process.env, cwd: '/' });
+  if (parts.signal.aborted) throw interrupted(what);
+  if (code === 0) return;
+  const message = `${what}: the hook "${hook}" failed:\n${said.trim()}`;
+  throw new ByrefError('badInput', message, 'The lines above are what it said.');
+}
+
+/** A repository in a directory of this machine must be there inside, too. */
+function directoryOf(repository: string | null): string[] {
+  const [, directory] = /^(?:file|copy):(?:\/\/)?(\/.*)$/.exec(repository ?? '') ?? [];
+  return directory === undefined ? [] : [directory];
+}
+
+export const interrupted = (what: string): ByrefError =>
+  new ByrefError('error', `${what}: it was interrupted`, 'Nothing of it is left.');

@@ -1,0 +1,95 @@
+/** Runs programs in a root file system as in a container: own processes, /proc, /dev, /run and /tmp; no services. */
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { type ConfinedParts, type Finished, runConfined } from './confined.ts';
+
+/**
+ * Mounts what programs want, all in the namespace that ends with them. $1 is the root; the rest is run in it. Of /dev what
+ * harms nobody; the resolver's file only where there is a network to use it on.
+ */
+const ENTER = `
+set -e
+root=$1; shift
+mount -t proc proc "$root/proc"
+mount -t sysfs -o ro sysfs "$root/sys" 2>/dev/null || :
+for dir in run tmp; do [ -d "$root/$dir" ] && mount -t tmpfs -o mode=1777 tmpfs "$root/$dir"; done
+chmod 755 "$root/run"
+mount -t tmpfs -o mode=755 tmpfs "$root/dev"
+mkdir "$root/dev/pts" "$root/dev/shm"
+chmod 1777 "$root/dev/shm"
+mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts "$root/dev/pts" || :
+ln -s pts/ptmx "$root/dev/ptmx"
+ln -s /proc/self/fd "$root/dev/fd"
+for fd in 0:stdin 1:stdout 2:stderr; do ln -s "/proc/self/fd/\${fd%:*}" "$root/dev/\${fd#*:}"; done
+for device in null zero full random urandom tty; do
+  : >"$root/dev/$device"
+  mount --bind "/dev/$device" "$root/dev/$device"
+done
+if [ -n "$BYREF_RESOLV" ]; then
+  target=$(chroot "$root" readlink -m "$BYREF_RESOLV")
+  mkdir -p "$root\${target%/*}"
+  [ -e "$root$target" ] || : >"$root$target"
+  mount --bind "$BYREF_RESOLV" "$root$target"
+fi
+for dir in $BYREF_BINDS; do mount --bind "$dir" "$root$dir"; done
+unset BYREF_RESOLV BYREF_BINDS
+exec chroot "$root" "$@"
+`;
+
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** The machine's own, there, too, wherever a symlink leads. */
+const RESOLVER = '/etc/resolv.conf';
+
+export interface InsideOptions extends Omit<ConfinedParts, 'env' | 'cwd'> {
+  /** Beside those that are always there. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Directories of the machine that are there at the same path; the paths are there. */
+  readonly binds?: readonly string[];
+}
+
+/** @param root of a file system whose directories are there */
+export function runInside(
+  root: string,
+  words: readonly string[],
+  { env = {}, binds = [], ...parts }: InsideOptions,
+): Promise<Finished> {
+  return runConfined(['sh', '-c', ENTER, 'sh', root, ...words], {
+    ...parts,
+    cwd: '/',
+    env: {
+      PATH,
+      HOME: '/root',
+      LC_ALL: 'C.UTF-8',
+      ...env,
+      BYREF_RESOLV: parts.offline !== true && existsSync(RESOLVER) ? RESOLVER : '',
+      BYREF_BINDS: binds.join(' '),
+    },
+  });
+}
+
+const POLICY = 'usr/sbin/policy-rc.d';
+/** What it says to whoever wants to start a service: not allowed (invoke-rc.d(8)). */
+const REFUSE = '#!/bin/sh\nexit 101\n';
+
+/**
+ * Makes a root ready for runInside, and takes that back: packages do not start services in it, and there are directories
+ * to mount others on.
+ */
+export async function prepared<T>(
+  root: string,
+  binds: readonly string[],
+  work: () => Promise<T>,
+): Promise<T> {
+  const policy = path.join(root, POLICY);
+  const refuse = !existsSync(policy) && existsSync(path.dirname(policy));
+  if (refuse) writeFileSync(policy, REFUSE, { mode: 0o755 });
+  // The topmost one that was not there: all below it goes with it.
+  const made = binds.flatMap((dir) => mkdirSync(path.join(root, dir), { recursive: true }) ?? []);
+  try {
+    return await work();
+  } finally {
+    if (refuse) rmSync(policy, { force: true });
+    for (const dir of made) rmSync(dir, { recursive: true, force: true });
+  }
+}

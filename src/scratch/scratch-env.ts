@@ -1,0 +1,66 @@
+/**
+ * A throw-away env: something is installed in it, and what that changed becomes a template. It is an env like any other, so that
+ * programs find in it what they will find later; removed at the end, or, if we were killed, when the next one begins.
+ */
+import { isAlive } from '../base/proc.ts';
+import { destroyEnv } from '../env/destroy.ts';
+import { mountEnv } from '../env/mount.ts';
+import { envState } from '../env/state.ts';
+import type { EnvRow, StackRef, Store } from '../store/store.ts';
+import type { StoreAccess } from './store-access.ts';
+
+export interface ScratchEnv {
+  readonly row: EnvRow;
+  /** What it is on; none of its own changes. */
+  readonly stack: readonly StackRef[];
+  /** Its root, mounted. */
+  readonly mountpoint: string;
+}
+
+export interface ScratchOptions {
+  /** References with their versions, the OS template first. */
+  readonly stack: readonly string[];
+  /** Note which program writes what. */
+  readonly trace?: boolean;
+}
+
+const PREFIX = 'scratch.';
+const OWNER = /^scratch[.](\d+)[.]\d+$/;
+let made = 0;
+
+export async function withScratchEnv<T>(
+  access: StoreAccess,
+  { stack }: ScratchOptions,
+  work: (env: ScratchEnv) => Promise<T>,
+): Promise<T> {
+  const name = `${PREFIX}${process.pid}.${++made}`;
+  await access.write(async (store) => {
+    await sweep(store);
+    store.createEnv({ name, stack });
+  });
+  try {
+    return await work(await access.read((store) => mount(store, name)));
+  } finally {
+    await access.write((store) => remove(store, name));
+  }
+}
+
+async function mount(store: Store, name: string): Promise<ScratchEnv> {
+  const row = store.needEnv(name);
+  const options = { transport: 'kernel', passthrough: true, at: null } as const;
+  const { mountpoint } = await mountEnv(store, await envState(store, row), options);
+  return { row, stack: store.resolveStack(row), mountpoint };
+}
+
+/** Programs of ours in it have ended; what else looks into it gets errors. */
+async function remove(store: Store, name: string): Promise<void> {
+  const row = store.env(name);
+  if (row !== null) await destroyEnv(store, row, true);
+}
+
+async function sweep(store: Store): Promise<void> {
+  for (const row of store.envs()) {
+    const pid = Number(OWNER.exec(row.name)?.[1] ?? 0);
+    if (pid > 0 && !isAlive(pid)) await destroyEnv(store, row, true);
+  }
+}

@@ -40,6 +40,19 @@ module.exports = {
       to: { path: '^src/', pathNot: '^src/(codec|base)/' },
     },
     {
+      name: 'registry-is-pure',
+      comment: 'Merging is of contents: who reads and writes the files is who asked.',
+      severity: 'error',
+      from: { path: '^src/registry/' },
+      to: { path: '^src/', pathNot: '^src/(registry|base)/' },
+    },
+    {
+      name: 'registry-has-no-packages',
+      severity: 'error',
+      from: { path: '^src/registry/' },
+      to: { dependencyTypesNot: ['local', 'core', 'type-only'] },
+    },
+    {
       name: 'fs-knows-its-ports-only',
       comment: 'The core sees neither wire bytes nor LMDB: any transport and any store fit.',
       severity: 'error',

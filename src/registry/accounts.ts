@@ -1,0 +1,138 @@
+/** Users and groups in the contents of passwd, group and shadow. */
+import { joinLines, splitLines } from './lines.ts';
+
+export interface AccountFiles {
+  readonly passwd: string;
+  readonly group: string;
+}
+
+export interface User {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export interface Group {
+  readonly name: string;
+  readonly gid: number;
+}
+
+export interface Accounts {
+  readonly users: readonly User[];
+  readonly groups: readonly Group[];
+}
+
+/** The last field that is read of a passwd line, and of a group's. */
+const PASSWD_FIELDS_MIN = 4;
+const GROUP_FIELDS_MIN = 3;
+
+/** Lines that are no account are passed over. */
+export function accountsOf(passwd: string, group: string): Accounts {
+  const users = recordsOf(passwd, PASSWD_FIELDS_MIN).map(([name = '', , uid, gid]) => ({
+    name,
+    uid: idOf(uid),
+    gid: idOf(gid),
+  }));
+  const groups = recordsOf(group, GROUP_FIELDS_MIN).map(([name = '', , gid]) => ({
+    name,
+    gid: idOf(gid),
+  }));
+  return {
+    users: users.filter(({ uid, gid }) => uid >= 0 && gid >= 0),
+    groups: groups.filter(({ gid }) => gid >= 0),
+  };
+}
+
+/** Those whose name the base does not have. */
+export function addedAccounts(base: AccountFiles, files: AccountFiles): Accounts {
+  const old = accountsOf(base.passwd, base.group);
+  const { users, groups } = accountsOf(files.passwd, files.group);
+  const names = (of: readonly { name: string }[]): Set<string> => new Set(of.map((a) => a.name));
+  const oldUsers = names(old.users);
+  const oldGroups = names(old.groups);
+  return {
+    users: users.filter(({ name }) => !oldUsers.has(name)),
+    groups: groups.filter(({ name }) => !oldGroups.has(name)),
+  };
+}
+
+/**
+ * Debian's classes of ids (policy 9.2.2). System ids are given out by number as packages are installed, so two app templates give the
+ * same one to different users; normal ones are people's. All others (`fixed`) are the same on every Debian, or have a
+ * meaning of their own (nobody), and are never renumbered.
+ */
+export function idClass(id: number): 'system' | 'normal' | 'fixed' {
+  if (id >= 100 && id <= 999) return 'system';
+  return id >= 1000 && id <= 59_999 ? 'normal' : 'fixed';
+}
+
+/**
+ * Gives accounts other numbers, all at once, so that two may change places. Ids that are not in a map stay, and so do those
+ * that are never renumbered. Other files come back as they were.
+ */
+export function renumber<Files extends AccountFiles>(
+  files: Files,
+  uids: ReadonlyMap<number, number>,
+  gids: ReadonlyMap<number, number>,
+): Files {
+  return {
+    ...files,
+    passwd: mapFields(files.passwd, PASSWD_FIELDS_MIN, [
+      [2, uids],
+      [3, gids],
+    ]),
+    group: mapFields(files.group, GROUP_FIELDS_MIN, [[2, gids]]),
+  };
+}
+
+function mapFields(
+  content: string,
+  fieldsMin: number,
+  maps: readonly (readonly [field: number, ids: ReadonlyMap<number, number>])[],
+): string {
+  return mapLines(content, (line) => {
+    const fields = line.split(':');
+    if (fields.length < fieldsMin) return line;
+    for (const [at, ids] of maps) {
+      const id = idOf(fields[at]);
+      const other = idClass(id) === 'fixed' ? undefined : ids.get(id);
+      if (other !== undefined) fields[at] = String(other);
+    }
+    return fields.join(':');
+  });
+}
+
+/** 1990-01-01, as the times of generated files in a template: before Debian, so that nobody takes it for a real change. */
+const SETTLED_DAY = '7305';
+const LOCKED = new Set(['!', '*', '!*', '!!']);
+
+/**
+ * shadow(5) has in each entry the day on which its password last changed, which for the accounts of packages is the day of the build:
+ * the same packages would give another file tomorrow. For an account that no password opens the day says nothing
+ * (ageing is about passwords), so those that the build added get a constant one. Not 0, which demands a new password at login.
+ */
+export function settleShadow(shadow: string, baseShadow: string): string {
+  const old = new Set(splitLines(baseShadow).map((line) => line.split(':')[0]));
+  return mapLines(shadow, (line) => {
+    const [name = '', password = '', day = '', ...others] = line.split(':');
+    if (old.has(name) || !LOCKED.has(password) || !/^\d+$/.test(day)) return line;
+    return [name, password, SETTLED_DAY, ...others].join(':');
+  });
+}
+
+/** A last line without a newline stays without. */
+function mapLines(content: string, map: (line: string) => string): string {
+  const mapped = joinLines(splitLines(content).map(map));
+  return content.endsWith('\n') ? mapped : mapped.replace(/\n$/, '');
+}
+
+function recordsOf(content: string, fieldsMin: number): string[][] {
+  return splitLines(content)
+    .map((line) => line.split(':'))
+    .filter(([name = '', ...others]) => /^[^#+-]/.test(name) && others.length + 1 >= fieldsMin);
+}
+
+/** -1: no id. */
+function idOf(field: string | undefined): number {
+  return field !== undefined && /^\d{1,10}$/.test(field) ? Number(field) : -1;
+}

@@ -1,0 +1,57 @@
+/** Small files of lines with a key of their own. */
+import type { KeyedFormat, Sides } from './format.ts';
+import { LINE_SET, lineFormat } from './lines.ts';
+import { mergeItems } from './three-way.ts';
+
+/** ucf's hashfile (HASH  PATH) and registry (PACKAGE \t PATH). */
+export const UCF = lineFormat({
+  name: 'ucf',
+  noun: 'configuration file',
+  keyOf: (line) => /^\S+\s+(\/.*)$/s.exec(line)?.[1] ?? null,
+});
+
+/** Chosen by taking a "# " away: the line is the same one. */
+export const LOCALE_GEN = lineFormat({
+  name: 'locale.gen',
+  noun: 'locale',
+  keyOf: (line) => /^(?:# ?)?(\S+ [A-Z]\S*)\s*$/.exec(line)?.[1] ?? null,
+});
+
+/** Left out by a "!" before it. */
+export const CA_CERTIFICATES = lineFormat({
+  name: 'ca-certificates.conf',
+  noun: 'certificate',
+  keyOf: (line) => /^!?([^#\s!].*)$/s.exec(line)?.[1] ?? null,
+});
+
+/** nsswitch.conf(5): libnss-* packages add their service to a database's. */
+export const NSSWITCH = lineFormat({
+  name: 'nsswitch.conf',
+  noun: 'database',
+  keyOf: (line) => /^\s*([^#\s:]+)\s*:/.exec(line)?.[1] ?? null,
+  reconcile: (_key, sides) => mergeServices(sides),
+});
+
+/** Services are asked in order, and "[NOTFOUND=return]" is of the one before it: with such, only a person can say. */
+function mergeServices({ base, ours, theirs }: Sides): string | null {
+  const services = (line: string): string[] =>
+    line
+      .replace(/^[^:]*:/, '')
+      .split(/\s+/)
+      .filter(Boolean);
+  if (base === null || [base, ours, theirs].some((line) => /[[#]/.test(line))) return null;
+  const merged = mergeItems(services(base), services(ours), services(theirs));
+  return `${/^[^:]*:\s*/.exec(ours)![0]}${merged.join(' ')}`;
+}
+
+const CATALOG_END = '</catalog>';
+
+/** XML catalogs as update-xmlcatalog(8) writes them: an entry per line, between head and end. */
+export const XML_CATALOG: KeyedFormat = {
+  ...LINE_SET,
+  name: 'XML catalog',
+  render: (records) => {
+    const isEnd = ({ text }: { text: string }): boolean => text.trim() === CATALOG_END;
+    return LINE_SET.render([...records.filter((r) => !isEnd(r)), ...records.filter(isEnd)]);
+  },
+};

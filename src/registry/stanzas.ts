@@ -1,0 +1,67 @@
+/** deb822(5): stanzas of fields, between empty lines. */
+import type { KeyedFormat, KeyedRecord, Reconcile } from './format.ts';
+import { splitLines } from './lines.ts';
+
+export interface StanzaFormat {
+  readonly name: string;
+  readonly noun: string;
+  /** null: the stanza is its own key. */
+  readonly keyOf: (stanza: string) => string | null;
+  readonly reconcile?: Reconcile;
+}
+
+export function stanzaFormat({ name, noun, keyOf, reconcile }: StanzaFormat): KeyedFormat {
+  const record = (text: string): KeyedRecord => {
+    const key = keyOf(text);
+    return { key: key === null ? `=${text}` : `:${key}`, text };
+  };
+  return {
+    name,
+    parse: (content) => splitStanzas(content).map(record),
+    // dpkg, apt and debconf all end each stanza, also the last, with an empty line.
+    render: (records) => records.map(({ text }) => `${text}\n\n`).join(''),
+    label: (key) =>
+      key.startsWith(':') ? `${noun} ${key.slice(1)}` : `stanza ${splitLines(key.slice(1))[0]}`,
+    ...(reconcile && { reconcile: (key, sides) => reconcile(key.slice(1), sides) }),
+  };
+}
+
+function splitStanzas(content: string): string[] {
+  const stanzas: string[] = [];
+  let lines: string[] = [];
+  const end = (): void => {
+    if (lines.length > 0) stanzas.push(lines.join('\n'));
+    lines = [];
+  };
+  for (const line of splitLines(content)) {
+    if (/^[ \t]*$/.test(line)) end();
+    else lines.push(line);
+  }
+  end();
+  return stanzas;
+}
+
+/** A field's first line. @param field in any case */
+export function fieldOf(stanza: string, field: string): string | null {
+  const prefix = `${field.toLowerCase()}:`;
+  for (const line of splitLines(stanza)) {
+    if (line.slice(0, prefix.length).toLowerCase() === prefix) {
+      return line.slice(prefix.length).trim();
+    }
+  }
+  return null;
+}
+
+/** Fields by their names in lower case, each with the lines that continue it; other lines are fields of their own. */
+export function fieldsOf(stanza: string): KeyedRecord[] {
+  const fields: KeyedRecord[] = [];
+  for (const line of splitLines(stanza)) {
+    const last = fields.at(-1);
+    if (/^[ \t]/.test(line) && last) {
+      fields[fields.length - 1] = { key: last.key, text: `${last.text}\n${line}` };
+    } else {
+      fields.push({ key: /^[^\s:#][^:]*/.exec(line)?.[0].toLowerCase() ?? line, text: line });
+    }
+  }
+  return fields;
+}

@@ -6,17 +6,19 @@ import type { VersionBase } from '../codec/store-rows.ts';
 import { archiveChanges, type ChangedArchive } from '../scratch/changed-tree.ts';
 import { runConfined } from '../scratch/confined.ts';
 import { prepared, runInside } from '../scratch/inside.ts';
-import { type ScratchEnv, withScratchEnv } from '../scratch/scratch-env.ts';
+import { withScratchEnv } from '../scratch/scratch-env.ts';
 import type { StoreAccess } from '../scratch/store-access.ts';
 import type { Store } from '../store/store.ts';
 import { aptFailure } from './apt-failure.ts';
 import { sourcesText } from './apt-sources.ts';
 import { type BootstrapParts, ownSource } from './bootstrap.ts';
 import type { BuildConfig } from './config.ts';
+import { type Renumbered, settleAccounts } from './settle-accounts.ts';
 
 export interface InstalledApp extends ChangedArchive {
   /** What it was installed on. */
   readonly base: VersionBase;
+  readonly renumbered: Renumbered;
 }
 
 export interface InstallParts extends BootstrapParts, StoreAccess {}
@@ -30,7 +32,7 @@ export function baseOf(store: Store, { name, base }: Pick<BuildConfig, 'name' | 
 }
 
 /**
- * Installs the packages of a configuration, and calls `settle` in the env when all is installed.
+ * Installs the packages of a configuration.
  * @param dir an empty directory, for the archive
  * @throws ByrefError as bootstrap() does
  */
@@ -38,16 +40,16 @@ export async function installApp(
   config: BuildConfig,
   dir: string,
   parts: InstallParts,
-  settle: (env: ScratchEnv) => Promise<void>,
 ): Promise<InstalledApp> {
   const base = await parts.read((store) => baseOf(store, config));
   const stack = [`${base.template.name}@${base.version.number}`];
   return withScratchEnv(parts, { stack }, async (env) => {
     await install(config, env.mountpoint, parts);
-    await settle(env);
+    const renumbered = await settleAccounts(env, parts);
     const archive = await parts.read((store) => archiveChanges(store, env, dir));
     return {
       ...archive,
+      renumbered,
       base: { templateId: base.template.id, version: base.version.number },
     };
   });

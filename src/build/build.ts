@@ -20,6 +20,7 @@ import {
   without,
 } from './packages.ts';
 import { ruleOf, settleTimes } from './rules.ts';
+import { renumberTree } from './settle-accounts.ts';
 import { withWorkplace } from './workplace.ts';
 
 export interface Built {
@@ -64,11 +65,12 @@ async function makeOs(config: BuildConfig, dir: string, parts: BuildParts) {
 }
 
 async function makeApp(config: BuildConfig, dir: string, parts: BuildParts) {
-  const { base, ...archive } = await installApp(config, dir, parts, () => Promise.resolve());
+  const { base, renumbered, ...archive } = await installApp(config, dir, parts);
   const { progress } = parts;
+  const settle = (tree: TreeNode): void => renumberTree(tree, renumbered);
   return (store: Store): Made => ({
     read: (writer) =>
-      readChanges(archive, store.layers([base]), { writer, rule: ruleOf, progress }),
+      readChanges(archive, store.layers([base]), { writer, rule: ruleOf, progress, settle }),
     base,
   });
 }

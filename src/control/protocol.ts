@@ -60,10 +60,10 @@ export interface MountedEnv {
   readonly since: string;
 }
 
-/** The version of a template that is to come. */
+/** What is to come: another version of a template for all envs, or another stack for some. */
 export interface PrepareRequest {
-  readonly template: number;
-  readonly version: number;
+  readonly versions: readonly HeldVersion[];
+  readonly stacks: readonly { readonly env: number; readonly stack: readonly HeldVersion[] }[];
 }
 
 export interface RefreshRequest {

@@ -45,8 +45,6 @@ export class LiveEnv {
   prepare(store: Store, next: (stack: readonly StackRef[]) => readonly StackRef[]): void {
     const to = next(this.stack);
     if (sameStack(this.stack, to)) return;
-    // What is read of a version is kept for good: it must not be from before the version was there.
-    store.refresh();
     store.change(this.stack, to);
   }
 

@@ -131,15 +131,21 @@ export class Shard {
     }
   }
 
-  private prepare({ template, version }: PrepareRequest, peer: Socket): null {
+  private prepare({ versions, stacks }: PrepareRequest, peer: Socket): null {
     const { store } = this.parts;
     this.expected.add(peer);
     peer.once('close', () => {
       if (this.expected.delete(peer)) void this.refreshAll(null, []);
     });
-    const next = (stack: readonly StackRef[]): StackRef[] =>
-      stack.map((ref) => (ref.templateId === template ? { ...ref, version } : ref));
-    for (const live of this.live.values()) live.prepare(store, next);
+    // What is read of a version is kept for good: it must not be from before the version was there.
+    store.refresh();
+    const moved = new Map(versions.map(({ templateId, version }) => [templateId, version]));
+    const other = new Map(stacks.map(({ env, stack }) => [env, stack]));
+    const withMoved = (stack: readonly StackRef[]): StackRef[] =>
+      stack.map((ref) => ({ ...ref, version: moved.get(ref.templateId) ?? ref.version }));
+    for (const [env, live] of this.live) {
+      live.prepare(store, (stack) => store.composed(other.get(env) ?? withMoved(stack)));
+    }
     return null;
   }
 

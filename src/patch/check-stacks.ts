@@ -11,7 +11,7 @@ export function checkPatchedStacks(store: Store, template: TemplateRow, version:
   const seen = new Set<string>();
   for (const { row } of usersOf(store, template.id).filter(follows)) {
     if (row.stack.length === 1) continue;
-    const stack = withVersion(store.resolveStack(row), template.id, version);
+    const stack = withVersion(store, row, template.id, version);
     const key = stack.map(({ templateId, version: at }) => `${templateId}@${at}`).join(' ');
     if (seen.has(key)) continue;
     seen.add(key);

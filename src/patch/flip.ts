@@ -10,7 +10,7 @@ import { failpoint } from '../base/failpoints.ts';
 import type { EnvOutcome, PatchedEnv } from '../codec/patch-record.ts';
 import { ControlClient } from '../control/client.ts';
 import { envMounts } from '../control/mount-table.ts';
-import type { DriverVerbs, EnvActs, RefreshedEnv } from '../control/protocol.ts';
+import type { DriverVerbs, EnvActs, PrepareRequest, RefreshedEnv } from '../control/protocol.ts';
 import { RunDir } from '../control/run-dir.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 
@@ -21,8 +21,8 @@ const PREPARE_TIMEOUT_MS = 10_000;
 type Driver = ControlClient<DriverVerbs>;
 
 export interface FlipRequest {
-  readonly template: number;
-  readonly version: number;
+  /** What is to come, for the drivers to read before. */
+  readonly prepare: PrepareRequest;
   /** Writes the rows that make it so; inside the transaction. */
   commit(): void;
   /** What is to be done to the own files of envs, at their flip. */
@@ -40,11 +40,10 @@ export interface FlipReport {
 export async function flip(store: Store, request: FlipRequest): Promise<FlipReport> {
   const drivers = await runningDrivers(store);
   try {
-    const { template, version } = request;
     // One that does not answer now is asked again below; this only spares it work later.
     await Promise.allSettled(
       [...drivers.values()].map((driver) =>
-        driver.call('prepare', { template, version }, PREPARE_TIMEOUT_MS),
+        driver.call('prepare', request.prepare, PREPARE_TIMEOUT_MS),
       ),
     );
     failpoint('patch-prepared');

@@ -16,14 +16,18 @@ export function movesOf(
   version: number,
 ): EnvMove[] {
   return rows.map((row) => {
-    const from = store.resolveStack(row);
-    return { row, change: store.change(from, withVersion(from, templateId, version)) };
+    const to = store.composed(withVersion(store, row, templateId, version));
+    return { row, change: store.change(store.resolveStack(row), to) };
   });
 }
 
+/** What the env's stack would be, without what is made for it. */
 export const withVersion = (
-  stack: readonly StackRef[],
+  store: Store,
+  row: EnvRow,
   templateId: number,
   version: number,
 ): StackRef[] =>
-  stack.map((ref) => (ref.templateId === templateId ? { templateId, version } : ref));
+  store
+    .plainStack(row)
+    .map((ref) => (ref.templateId === templateId ? { templateId, version } : ref));

@@ -26,8 +26,8 @@ export async function pinEnv(
   }
   const to = version === null ? template.current : needVersion(store, template, version).number;
   if (entry.pinned === version && entry.canary === null) return null;
-  const stack = store.resolveStack(row);
-  store.checkStack(row.stack, withVersion(stack, template.id, to));
+  store.checkStack(row.stack, withVersion(store, row, template.id, to));
+  const stack = store.plainStack(row);
   const from = stack.find(({ templateId }) => templateId === template.id)?.version ?? to;
   const kind = version === null ? 'follow' : 'pin';
   const lock = takePatchLock(store.root, template);

@@ -149,8 +149,7 @@ export class PatchRun {
     }
     const { from } = this.current;
     const report = await flip(this.store, {
-      template: templateId,
-      version: from,
+      prepare: { versions: [{ templateId, version: from }], stacks: [] },
       acts: this.told(acts),
       commit: () => {
         for (const row of rows) this.store.putEnv(withEntry(row, templateId, { canary: null }));
@@ -210,8 +209,7 @@ export class PatchRun {
     const { templateId } = this.current;
     const acts = await this.plan(rows, to);
     const report = await flip(this.store, {
-      template: templateId,
-      version: to,
+      prepare: { versions: [{ templateId, version: to }], stacks: [] },
       acts: this.told(acts),
       commit: () => {
         commit();

@@ -59,17 +59,26 @@ function addWithParents(paths: Set<string>, changed: string): void {
   }
 }
 
+export interface ReadParts {
+  readonly writer: ObjectWriter;
+  readonly rule: MemberRule;
+  readonly progress: OnProgress;
+  /** What is to be done to attributes before they are compared. */
+  readonly settle: (tree: TreeNode) => void;
+}
+
 /** Reads it, without what is below already: see `prune`. */
 export async function readChanges(
   { file }: ChangedArchive,
   below: Layers,
-  { writer, rule, progress }: { writer: ObjectWriter; rule: MemberRule; progress: OnProgress },
+  { writer, rule, progress, settle }: ReadParts,
 ): Promise<TreeNode> {
   const tree = await readArchive(file, writer, progress, (member) => {
     const what = rule(member);
     // What is emptied is not the template's: where there is one below, that one shows.
     return what === 'empty' && recordAt(below, member) !== null ? 'leave-out' : what;
   });
+  settle(tree);
   prune(tree, below);
   return tree;
 }

@@ -9,31 +9,35 @@ import type { Tables } from './tables.ts';
 
 export type AccountKind = 'user' | 'group';
 
+/** Of packages, or of people: see Debian's policy, 9.2.2. */
+export type AccountClass = 'system' | 'normal';
+
 /** First and last number of a range. */
 type Range = readonly [number, number];
 
 /** System accounts: Debian's tools take 100 upwards or 999 downwards. */
-const SYSTEM: Range = [400, 899];
-const NORMAL: Range = [30_000, 59_999];
-/** What is not in one of these is fixed by whoever made the package. */
-const SYSTEM_CLASS: Range = [100, 999];
-const NORMAL_CLASS: Range = [1000, 59_999];
+const RANGES: Readonly<Record<AccountClass, Range>> = {
+  system: [400, 899],
+  normal: [30_000, 59_999],
+};
 
 const PREFIX: Readonly<Record<AccountKind, string>> = { user: 'u:', group: 'g:' };
 
 /**
- * @param id as the package's scripts chose it
- * @returns the number that the account has in every app; `id` itself if that is of no class that is given out
+ * The number that the account has in every app.
  * @throws ByrefError 'noSpace' if a range is used up; call it inside a transaction
  */
-export function accountNumber(tables: Tables, kind: AccountKind, name: string, id: number): number {
-  const range = rangeOf(id);
-  if (range === null) return id;
+export function accountNumber(
+  tables: Tables,
+  kind: AccountKind,
+  name: string,
+  of: AccountClass,
+): number {
   const table = tables.table('accounts');
   const key = textKey(PREFIX[kind] + name);
   const known = table.get(key);
   if (known !== undefined) return decodeNumber(known);
-  const number = firstFree(numbersOf(tables, kind), range);
+  const number = firstFree(numbersOf(tables, kind), RANGES[of]);
   table.putSync(key, encodeNumber(number));
   return number;
 }
@@ -48,13 +52,6 @@ export function numbersOf(tables: Tables, kind: AccountKind): Map<number, string
   }
   return names;
 }
-
-function rangeOf(id: number): Range | null {
-  if (isIn(id, SYSTEM_CLASS)) return SYSTEM;
-  return isIn(id, NORMAL_CLASS) ? NORMAL : null;
-}
-
-const isIn = (id: number, [first, last]: Range): boolean => id >= first && id <= last;
 
 function firstFree(taken: ReadonlyMap<number, string>, [first, last]: Range): number {
   for (let number = first; number <= last; number++) if (!taken.has(number)) return number;

@@ -1,11 +1,15 @@
 import { ByrefError } from '../base/error.ts';
 import { nameToText, ROOT_INO } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
+import type { VersionBase } from '../codec/store-rows.ts';
 import type { Layers } from '../fs/ports.ts';
 
 /** One template of a stack, alone. */
 export interface StackPart {
   readonly template: string;
+  readonly templateId: number;
+  /** What it was installed on, if that is known. */
+  readonly base: VersionBase | null;
   readonly layers: Layers;
 }
 
@@ -34,4 +38,21 @@ export function checkStack(parts: readonly StackPart[]): void {
       }
     }
   });
+}
+
+/**
+ * Refuses an app that was installed on another OS template: it has only what it added to that one.
+ * @throws ByrefError 'badInput'
+ */
+export function checkBases(
+  [os, ...apps]: readonly StackPart[],
+  nameOf: (templateId: number) => string,
+): void {
+  for (const { template, base } of apps) {
+    if (base === null || base.templateId === os?.templateId) continue;
+    const other = nameOf(base.templateId);
+    const message = `${template} is an app for ${other}, not for ${os?.template ?? '?'}`;
+    const hint = `Use it on ${other}, or build one of another name with "base: ${os?.template ?? '?'}".`;
+    throw new ByrefError('badInput', message, hint);
+  }
 }

@@ -11,6 +11,8 @@ import { TemplateView } from './template-view.ts';
 export interface StackRef {
   readonly templateId: number;
   readonly version: number;
+  /** It is what was made for the rest of the stack (src/store/compositions.ts), and on top of it. */
+  readonly composition?: true;
 }
 
 /** Decoded rows kept per process, at about 400 bytes each. */

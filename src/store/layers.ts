@@ -100,7 +100,7 @@ export class StackLayers implements Layers {
     const file = inodeNames(this.tables, ino);
     if (file !== null) {
       const view = this.views.find(({ template }) => template === file.template);
-      return view === undefined ? null : (view.file(ino, file) ?? this.earlierFile(ino, file));
+      return view?.file(ino, file) ?? this.earlierFile(ino, file);
     }
     const at = this.dirName(ino);
     if (at === null || !this.views.some((view) => view.touches(ino))) return null;
@@ -126,8 +126,8 @@ export class StackLayers implements Layers {
   }
 
   /**
-   * A file that the version seen here has no more. An env may still name it: it renamed the file, or
-   * has it open, and the templates were patched after.
+   * A file that the stack has no more, or its template. An env may still name it: it renamed the file, or
+   * has it open, and the stack was changed after.
    */
   private earlierFile(ino: Ino, file: InodeNames): InodeRecord | null {
     const links = this.tables.table('links');
@@ -144,20 +144,42 @@ export class StackLayers implements Layers {
     return row === undefined ? null : decodeDirName(row);
   }
 
-  /** The bottommost template's, as in a merged directory: from before the version seen, or else from after it. */
+  /**
+   * The bottommost template's, as in a merged directory: from before the version seen, or else from after it. Or that of a
+   * template which is not in the stack any more.
+   */
   lastDir(ino: Ino): InodeRecord | null {
     const at = this.dirName(ino);
     if (at === null || at.name === '') return null;
-    const cookie = nameCookie(at.name);
-    for (const { template, version } of this.views.toReversed()) {
-      const row = this.tables.table('links').get(linkKey(template, at.parent, cookie, at.name));
-      if (row === undefined) continue;
-      const had = decodeHistory(row).filter(({ record }) => record?.ino === ino);
-      const last = had.find((change) => change.version <= version) ?? had.at(-1);
-      if (last !== undefined) return last.record;
+    for (const { template, version } of [...this.views.toReversed(), ...this.otherTemplates()]) {
+      const last = this.lastDirOf(template, version, at, ino);
+      if (last !== null) return last;
     }
     // The versions that had it are removed.
     return plainDir(ino, at.parent, at.name);
+  }
+
+  private lastDirOf(
+    template: number,
+    version: number,
+    { parent, name }: DirName,
+    ino: Ino,
+  ): InodeRecord | null {
+    const cookie = nameCookie(name as Name);
+    const row = this.tables.table('links').get(linkKey(template, parent, cookie, name));
+    if (row === undefined) return null;
+    const had = decodeHistory(row).filter(({ record }) => record?.ino === ino);
+    const last = had.find((change) => change.version <= version) ?? had.at(-1);
+    return last?.record ?? null;
+  }
+
+  /** Newest first: what a stack had last is rather one of those. */
+  private otherTemplates(): { template: number; version: number }[] {
+    const own = new Set(this.views.map(({ template }) => template));
+    return [...this.tables.table('templates').getKeys()]
+      .map((key) => ({ template: key.readUInt32BE(0), version: Number.MAX_SAFE_INTEGER }))
+      .filter(({ template }) => !own.has(template))
+      .reverse();
   }
 
   everAt(dir: Ino, name: Name): readonly InodeRecord[] {

@@ -15,7 +15,8 @@ import type { EnvRow, StackEntry, TemplateRow, VersionRow } from '../codec/store
 import type { LayersChange } from '../fs/layers-change.ts';
 import type { Layers } from '../fs/ports.ts';
 import { Catalog } from './catalog.ts';
-import { checkStack, type StackPart } from './check-stack.ts';
+import { checkBases, checkStack, type StackPart } from './check-stack.ts';
+import { composedStack, plainStack } from './compositions.ts';
 import { EnvRows, type NewEnv } from './env-rows.ts';
 import { LayerCache, type StackRef } from './layer-cache.ts';
 import { ObjectFiles } from './objects.ts';
@@ -112,9 +113,13 @@ export class Store {
   checkStack(entries: readonly StackEntry[], stack: readonly StackRef[]): void {
     const part = (ref: StackRef, i: number): StackPart => ({
       template: entries[i]?.template ?? '',
+      templateId: ref.templateId,
+      base: this.catalog.version(ref.templateId, ref.version)?.base ?? null,
       layers: this.layers([ref]),
     });
-    checkStack(stack.map(part));
+    const parts = plainStack(stack).map(part);
+    checkBases(parts, (id) => this.catalog.byId(id)?.name ?? `number ${id}`);
+    checkStack(parts);
   }
 
   /** By name, or by id. */
@@ -144,8 +149,18 @@ export class Store {
     this.envRows.remove(id);
   }
 
-  /** The versions that the env sees now, bottom (the OS template) first. */
+  /** The versions that the env sees now, bottom (the OS template) first, and what is made for them on top. */
   resolveStack(env: EnvRow): StackRef[] {
+    return this.composed(this.refs(env.name, env.stack));
+  }
+
+  /** The same versions with what is made for them now. */
+  composed(stack: readonly StackRef[]): StackRef[] {
+    return composedStack(this.catalog, stack);
+  }
+
+  /** What an env with such a stack would see, without what is made for it. */
+  plainStack(env: Pick<EnvRow, 'name' | 'stack'>): StackRef[] {
     return this.refs(env.name, env.stack);
   }
 

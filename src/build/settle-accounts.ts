@@ -1,0 +1,107 @@
+/** Users and groups that an installation added get the numbers that they have in every app: see src/store/accounts.ts. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import {
+  type AccountFiles,
+  addedAccounts,
+  idClass,
+  renumber,
+  settleShadow,
+} from '../registry/accounts.ts';
+import type { ScratchEnv } from '../scratch/scratch-env.ts';
+import type { StoreAccess } from '../scratch/store-access.ts';
+import { type AccountKind, accountNumber } from '../store/accounts.ts';
+import type { Store } from '../store/store.ts';
+import type { TreeNode } from '../template/tree.ts';
+import { fileAt } from '../template/walk-version.ts';
+
+/** Which numbers became which. */
+export interface Renumbered {
+  readonly uids: ReadonlyMap<number, number>;
+  readonly gids: ReadonlyMap<number, number>;
+}
+
+const FILES = { passwd: '/etc/passwd', group: '/etc/group', shadow: '/etc/shadow' } as const;
+type Files = Record<keyof typeof FILES, string>;
+
+/** Rewrites the account files in the env; what they own there is renumbered in the tree that is made of it. */
+export async function settleAccounts(env: ScratchEnv, access: StoreAccess): Promise<Renumbered> {
+  const base = await access.read((store) => read((file) => inTemplates(store, env, file)));
+  const now = read((file) => inEnv(env.mountpoint, file));
+  const renumbered = await access.write((store) => numbers(store, base, now));
+  const settled = renumber(
+    { ...now, shadow: settleShadow(now.shadow, base.shadow) },
+    renumbered.uids,
+    renumbered.gids,
+  );
+  for (const [name, file] of Object.entries(FILES)) {
+    const content = settled[name as keyof Files];
+    if (content === now[name as keyof Files]) continue;
+    writeFileSync(path.join(env.mountpoint, file), content, 'latin1');
+  }
+  return renumbered;
+}
+
+const read = (of: (file: string) => string): Files => ({
+  passwd: of(FILES.passwd),
+  group: of(FILES.group),
+  shadow: of(FILES.shadow),
+});
+
+function inTemplates(store: Store, { stack }: ScratchEnv, file: string): string {
+  const object = fileAt(store.layers(stack), file)?.object ?? '';
+  return object === '' ? '' : readFileSync(store.objects.path(object), 'latin1');
+}
+
+function inEnv(root: string, file: string): string {
+  try {
+    return readFileSync(path.join(root, file), 'latin1');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw error;
+  }
+}
+
+function numbers(store: Store, base: AccountFiles, now: AccountFiles): Renumbered {
+  const { users, groups } = addedAccounts(base, now);
+  const number = (kind: AccountKind, name: string, id: number): [number, number] => {
+    const of = idClass(id);
+    return [id, of === 'fixed' ? id : accountNumber(store.tables, kind, name, of)];
+  };
+  return store.tables.transaction(() => ({
+    uids: new Map(users.map(({ name, uid }) => number('user', name, uid))),
+    gids: new Map(groups.map(({ name, gid }) => number('group', name, gid))),
+  }));
+}
+
+/** @param seen files of several names are met several times */
+export function renumberTree(node: TreeNode, ids: Renumbered, seen = new Set<TreeNode>()): void {
+  if (seen.has(node)) return;
+  seen.add(node);
+  node.uid = ids.uids.get(node.uid) ?? node.uid;
+  node.gid = ids.gids.get(node.gid) ?? node.gid;
+  for (const name of ACLS) {
+    const acl = node.xattrs?.get(name);
+    if (acl !== undefined) node.xattrs!.set(name, renumberAcl(acl, ids));
+  }
+  for (const child of node.children?.values() ?? []) renumberTree(child, ids, seen);
+}
+
+const ACLS = ['system.posix_acl_access', 'system.posix_acl_default'];
+/** Of struct posix_acl_xattr_header and _entry: linux/posix_acl_xattr.h. */
+const ACL_HEADER = 4;
+const ACL_ENTRY = 8;
+const ACL_ID_AT = 4;
+const ACL_USER = 2;
+const ACL_GROUP = 8;
+
+function renumberAcl(acl: Buffer, { uids, gids }: Renumbered): Buffer {
+  const out = Buffer.from(acl);
+  for (let at = ACL_HEADER; at + ACL_ENTRY <= out.length; at += ACL_ENTRY) {
+    const tag = out.readUInt16LE(at);
+    const ids = tag === ACL_USER ? uids : tag === ACL_GROUP ? gids : null;
+    const id = out.readUInt32LE(at + ACL_ID_AT);
+    out.writeUInt32LE(ids?.get(id) ?? id, at + ACL_ID_AT);
+  }
+  return out;
+}

@@ -71,7 +71,7 @@ async function study(stage: StudyStage): Promise<StudyTable> {
 async function createAll(cli: ByrefCli, names: readonly string[]): Promise<void> {
   const store = await openStore(cli.root, { write: true });
   try {
-    for (const name of names) createEnv(store, { name, os: 'bench', apps: [] });
+    for (const name of names) await createEnv(store, { name, os: 'bench', apps: [] });
   } finally {
     await store.close();
   }

@@ -100,7 +100,7 @@ async function createInStore(cli: ByrefCli, all: readonly Figures[]): Promise<vo
     for (let i = 0; i < BATCH; i++) {
       for (const { files, storeNs } of all) {
         const start = process.hrtime.bigint();
-        createEnv(store, { name: `s${files}-${i}`, os: `t${files}`, apps: [] });
+        await createEnv(store, { name: `s${files}-${i}`, os: `t${files}`, apps: [] });
         storeNs.push(Number(process.hrtime.bigint() - start));
       }
     }

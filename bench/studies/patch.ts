@@ -125,7 +125,7 @@ async function moreEnvs(
   const names = Array.from({ length: to - from }, (_, i) => `e${from + i}`);
   const store = await openStore(cli.root, { write: true });
   try {
-    for (const name of names) createEnv(store, { name, os: 't', apps: [] });
+    for (const name of names) await createEnv(store, { name, os: 't', apps: [] });
   } finally {
     await store.close();
   }

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import {
   type AccountFiles,
+  accountsOf,
   addedAccounts,
   idClass,
   renumber,
@@ -64,9 +65,14 @@ function inEnv(root: string, file: string): string {
 
 function numbers(store: Store, base: AccountFiles, now: AccountFiles): Renumbered {
   const { users, groups } = addedAccounts(base, now);
+  const had = accountsOf(base.passwd, base.group);
+  const there = {
+    user: new Set(had.users.map(({ uid }) => uid)),
+    group: new Set(had.groups.map(({ gid }) => gid)),
+  };
   const number = (kind: AccountKind, name: string, id: number): [number, number] => {
     const of = idClass(id);
-    return [id, of === 'fixed' ? id : accountNumber(store.tables, kind, name, of)];
+    return [id, of === 'fixed' ? id : accountNumber(store.tables, kind, name, of, there[kind])];
   };
   return store.tables.transaction(() => ({
     uids: new Map(users.map(({ name, uid }) => number('user', name, uid))),

@@ -1,3 +1,5 @@
+import { compose } from '../compose/compose.ts';
+import { accessTo } from '../scratch/store-access.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 
 export interface CreateOptions {
@@ -8,11 +10,22 @@ export interface CreateOptions {
   readonly apps: readonly string[];
 }
 
+export interface Created {
+  readonly row: EnvRow;
+  /** What was decided between its apps, in sentences. */
+  readonly notes: readonly string[];
+}
+
 /**
  * Makes an env: one row in the store, whatever its templates hold and however many envs there are (so
- * shards take turns, and nobody counts). The store is open for writing.
+ * shards take turns, and nobody counts). The first one of a stack of several apps waits until what they share is
+ * merged. The store is open for writing.
  */
-export function createEnv(store: Store, options: CreateOptions): EnvRow {
+export async function createEnv(store: Store, options: CreateOptions): Promise<Created> {
   const { name, os, apps } = options;
-  return store.createEnv({ name, stack: [os, ...apps] });
+  const env = { name, stack: [os, ...apps] };
+  store.refuseEnvName(name);
+  const stack = store.stackOf(env);
+  const notes = await compose(accessTo(store), store.plainStack({ name, stack }));
+  return { row: store.createEnv(env), notes };
 }

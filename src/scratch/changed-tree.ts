@@ -25,13 +25,18 @@ export interface ChangedArchive {
 
 const MAX_OUTPUT = 2 ** 20;
 
-/** Nothing may change in the env meanwhile. @param dir for the archive */
+/**
+ * Nothing may change in the env meanwhile.
+ * @param dir for the archive
+ * @param isWanted of a path, absolute: all that was changed if it is not given
+ */
 export async function archiveChanges(
   store: Store,
   { row, mountpoint }: ScratchEnv,
   dir: string,
+  isWanted: (path: string) => boolean = () => true,
 ): Promise<ChangedArchive> {
-  const changes = await changedPaths(store, row);
+  const changes = (await changedPaths(store, row)).filter((change) => isWanted(change.path));
   const paths = new Set(['/']);
   for (const { kind, path: changed } of changes) if (kind !== 'D') addWithParents(paths, changed);
   const file = path.join(dir, 'changes.tar');

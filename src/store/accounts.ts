@@ -25,6 +25,7 @@ const PREFIX: Readonly<Record<AccountKind, string>> = { user: 'u:', group: 'g:' 
 
 /**
  * The number that the account has in every app.
+ * @param avoid numbers that a new one must not get: other accounts' where it is installed
  * @throws ByrefError 'noSpace' if a range is used up; call it inside a transaction
  */
 export function accountNumber(
@@ -32,12 +33,14 @@ export function accountNumber(
   kind: AccountKind,
   name: string,
   of: AccountClass,
+  avoid: ReadonlySet<number>,
 ): number {
   const table = tables.table('accounts');
   const key = textKey(PREFIX[kind] + name);
   const known = table.get(key);
   if (known !== undefined) return decodeNumber(known);
-  const number = firstFree(numbersOf(tables, kind), RANGES[of]);
+  const taken = numbersOf(tables, kind);
+  const number = firstFree((each) => taken.has(each) || avoid.has(each), RANGES[of]);
   table.putSync(key, encodeNumber(number));
   return number;
 }
@@ -53,8 +56,8 @@ export function numbersOf(tables: Tables, kind: AccountKind): Map<number, string
   return names;
 }
 
-function firstFree(taken: ReadonlyMap<number, string>, [first, last]: Range): number {
-  for (let number = first; number <= last; number++) if (!taken.has(number)) return number;
+function firstFree(isTaken: (number: number) => boolean, [first, last]: Range): number {
+  for (let number = first; number <= last; number++) if (!isTaken(number)) return number;
   const message = `all numbers from ${first} to ${last} are given to accounts of apps`;
   throw new ByrefError('noSpace', message, 'Begin another root.');
 }

@@ -25,13 +25,9 @@ export class EnvRows {
 
   /** One transaction, whatever the templates hold. @throws ByrefError 'exists', 'usage' */
   create(env: NewEnv, stack: StackEntry[]): EnvRow {
-    checkName('env', env.name);
     return this.tables.transaction(() => {
+      this.refuseName(env.name);
       const names = this.tables.table('envNames');
-      if (names.doesExist(textKey(env.name))) {
-        const hint = 'Choose another name, or destroy that one first.';
-        throw new ByrefError('exists', `there is an env "${env.name}" already`, hint);
-      }
       const id = this.tables.take('nextEnv');
       const shard = env.shard ?? (id - 1) % (this.tables.number('shards') ?? 1);
       const row: EnvRow = { id, name: env.name, stack, createdMs: Date.now(), shard };
@@ -39,6 +35,14 @@ export class EnvRows {
       names.putSync(textKey(env.name), idKey(id));
       return row;
     });
+  }
+
+  /** @throws ByrefError 'usage' for what is no name, 'exists' for one in use */
+  refuseName(name: string): void {
+    checkName('env', name);
+    if (!this.tables.table('envNames').doesExist(textKey(name))) return;
+    const hint = 'Choose another name, or destroy that one first.';
+    throw new ByrefError('exists', `there is an env "${name}" already`, hint);
   }
 
   /** The stack that references name. @throws ByrefError 'notFound', 'usage' */

@@ -104,9 +104,19 @@ export class Store {
    *   'badInput' for templates that do not go together
    */
   createEnv(env: NewEnv): EnvRow {
-    const stack = this.envRows.stackOf(env.stack);
-    this.checkStack(stack, this.refs(env.name, stack));
-    return this.envRows.create(env, stack);
+    return this.envRows.create(env, this.stackOf(env));
+  }
+
+  /** @throws ByrefError 'usage' for what is no name, 'exists' for one in use */
+  refuseEnvName(name: string): void {
+    this.envRows.refuseName(name);
+  }
+
+  /** The stack that such an env would have. @throws ByrefError as createEnv */
+  stackOf({ name, stack: refs }: NewEnv): StackEntry[] {
+    const stack = this.envRows.stackOf(refs);
+    this.checkStack(stack, this.refs(name, stack));
+    return stack;
   }
 
   /** @throws ByrefError 'badInput' for templates that do not go together, at these versions */

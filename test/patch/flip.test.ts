@@ -77,7 +77,7 @@ const DROP_CACHES = 'while echo 2 >/proc/sys/vm/drop_caches; do sleep 0.05; done
 async function createAll(names: readonly string[]): Promise<void> {
   const store = await openStore(root.path, { write: true });
   try {
-    for (const name of names) createEnv(store, { name, os: 't', apps: [] });
+    for (const name of names) await createEnv(store, { name, os: 't', apps: [] });
   } finally {
     await store.close();
   }

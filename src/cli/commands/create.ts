@@ -28,8 +28,12 @@ export default function build(): Command {
     )
     .action(async (name: string, options: Options) => {
       const context = contextOf(options);
-      await withStore(context, 'write', (store) => {
-        const row = createEnv(store, { name, os: options.os, apps: options.app ?? [] });
+      await withStore(context, 'write', async (store) => {
+        const { row, notes } = await createEnv(store, {
+          name,
+          os: options.os,
+          apps: options.app ?? [],
+        });
         const state = {
           row,
           state: 'stopped',
@@ -37,6 +41,7 @@ export default function build(): Command {
           served: null,
           driverPid: null,
         } as const;
+        for (const note of notes) process.stderr.write(`byref: ${note}\n`);
         if (context.json) printJson(summaryOf(state));
         else process.stdout.write(`created ${row.name} (id ${row.id})\n`);
       });

@@ -1,0 +1,186 @@
+/**
+ * Makes what a stack of an OS template and apps shows as if they had been installed there one after the other: the files that they
+ * share, merged by key or made again by their command. Once per distinct stack; kept in the store, on top of it.
+ */
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { ByrefError } from '../base/error.ts';
+import { failpoint } from '../base/failpoints.ts';
+import { matchesPath } from '../base/path-patterns.ts';
+import { settleTimes } from '../build/rules.ts';
+import { withWorkplace } from '../build/workplace.ts';
+import type { TemplateRow } from '../codec/store-rows.ts';
+import type { GeneratedFiles } from '../registry/generated.ts';
+import { archiveChanges, readChanges } from '../scratch/changed-tree.ts';
+import { prepared, runInside } from '../scratch/inside.ts';
+import { withScratchEnv } from '../scratch/scratch-env.ts';
+import type { StoreAccess } from '../scratch/store-access.ts';
+import { compositionName, plainStack } from '../store/compositions.ts';
+import type { StackRef, Store } from '../store/store.ts';
+import { addVersion } from '../template/add-version.ts';
+import { DEFAULT_SHARED_PATTERNS } from '../template/shared-path.ts';
+import { composedLinks, type Symlink } from './alternatives.ts';
+import { checkApps } from './app-files.ts';
+import { partsOf } from './parts.ts';
+import { type MergedFile, mergeRegistry } from './registry-files.ts';
+
+interface Plan {
+  readonly name: string;
+  /** For people: "debian-12@1 + nginx@1". */
+  readonly label: string;
+  /** References with their versions. */
+  readonly stack: readonly string[];
+  readonly refs: readonly StackRef[];
+  readonly files: readonly MergedFile[];
+  readonly links: readonly Symlink[];
+  readonly generated: readonly GeneratedFiles[];
+  /** Several apps have packages: whether they go together, apt says. */
+  readonly check: boolean;
+  readonly notes: readonly string[];
+}
+
+/**
+ * Makes the composition of a stack, if it needs one that is not there.
+ * @param stack the OS template first; a composition in it does not count
+ * @returns what an upper app decided, in sentences; none if there was nothing to do
+ * @throws ByrefError 'badInput' for apps that can't be in one env, with both sides named; nothing is left then
+ */
+export async function compose(
+  access: StoreAccess,
+  stack: readonly StackRef[],
+): Promise<readonly string[]> {
+  const refs = plainStack(stack);
+  const plan = await access.read((store) => planOf(store, refs));
+  if (plan === null) return [];
+  // What was there before has its time; what is written from now on gets another one.
+  const startedS = Math.floor(Date.now() / 1000);
+  return withWorkplace(async (dir) => {
+    const made = await withScratchEnv(access, { stack: plan.stack }, async (env) => {
+      const root = env.mountpoint;
+      for (const file of plan.files) putFile(root, file);
+      for (const link of plan.links) putLink(root, link);
+      const failed = await runInTree(root, plan);
+      const wanted = new Set([...plan.files, ...plan.links].map((each) => each.path));
+      const archive = await access.read((store) =>
+        archiveChanges(store, env, dir, (each) => wanted.has(each) || isOutput(plan, each)),
+      );
+      return { archive, failed };
+    });
+    await access.write(async (store) => {
+      // Somebody else may have been faster.
+      if (store.catalog.byName(plan.name) !== null) return;
+      await addVersion(store, {
+        template: rowOf(plan),
+        read: (writer) =>
+          readChanges(made.archive, store.layers(refs), {
+            writer,
+            rule: () => 'keep',
+            progress: () => undefined,
+            settle: () => undefined,
+          }),
+        describe(tree) {
+          settleTimes(tree, startedS);
+          return { label: plan.label, note: '' };
+        },
+        onlyIfChanged: false,
+        progress: () => undefined,
+      });
+    });
+    failpoint('composed');
+    return [...plan.notes, ...made.failed];
+  });
+}
+
+const STATUS = '/var/lib/dpkg/status';
+
+/** Null if there is nothing to do. */
+function planOf(store: Store, refs: readonly StackRef[]): Plan | null {
+  const name = compositionName(refs);
+  if (refs.length < 2 || store.catalog.byName(name) !== null) return null;
+  const parts = partsOf(store, refs);
+  const { os, apps } = parts;
+  // What was imported says nothing of what it is to be put on; one app where it was installed is as it was installed.
+  if (!parts.installed || (apps.length === 1 && apps[0]?.fits === true)) return null;
+  const { generated, notes } = checkApps(store, parts);
+  const registry = mergeRegistry(store, parts);
+  const stack = [os.name, ...apps.map((app) => app.name)];
+  return {
+    name,
+    label: stack.join(' + '),
+    stack,
+    refs,
+    files: registry.files,
+    links: composedLinks(parts.layers, registry.contents),
+    generated,
+    check: registry.contents.has(STATUS),
+    notes: [...notes, ...registry.notes],
+  };
+}
+
+const rowOf = ({ name }: Plan): TemplateRow => ({
+  id: 0,
+  name,
+  kind: 'composition',
+  current: 0,
+  newest: 0,
+  sharedPatterns: DEFAULT_SHARED_PATTERNS,
+});
+
+/** In place: it keeps its attributes. */
+function putFile(root: string, { path: file, content }: MergedFile): void {
+  const full = path.join(root, file);
+  if (content === null) rmSync(full, { force: true });
+  else writeFileSync(full, content, 'latin1');
+}
+
+function putLink(root: string, { path: link, target }: Symlink): void {
+  const full = path.join(root, link);
+  rmSync(full, { force: true });
+  if (target === null) return;
+  mkdirSync(path.dirname(full), { recursive: true });
+  symlinkSync(target, full);
+}
+
+const isOutput = ({ generated }: Plan, changed: string): boolean =>
+  generated.some(({ outputs }) => matchesPath(outputs)(changed));
+
+/** What a command that fails prints, before its name. */
+const FAILED = 'byref: failed: ';
+const CHECK = 'apt-get check';
+
+/** @returns what could not be made, in sentences. @throws ByrefError 'badInput' for packages that do not go together */
+async function runInTree(root: string, { generated, check, label }: Plan): Promise<string[]> {
+  const commands = generated.map(
+    ({ name, needs, command }) =>
+      `set -- ${needs}; [ ! -e "$1" ] || (${command}) || echo '${FAILED}${name}'`,
+  );
+  if (check) commands.push(`[ ! -x /usr/bin/apt-get ] || ${CHECK} || echo '${FAILED}${CHECK}'`);
+  if (commands.length === 0) return [];
+  const { code, said } = await prepared(root, [], () =>
+    runInside(root, ['sh', '-c', commands.join('\n')], {
+      say: () => undefined,
+      signal: new AbortController().signal,
+      offline: true,
+    }),
+  );
+  const failed = said
+    .split('\n')
+    .filter((line) => line.startsWith(FAILED))
+    .map((line) => line.slice(FAILED.length));
+  if (code !== 0) failed.push(`commands in the tree (${code ?? 'killed'})`);
+  if (failed.includes(CHECK)) throw unmet(label, said);
+  return failed.map((name) => `${label}: ${name} could not be made again`);
+}
+
+function unmet(label: string, said: string): ByrefError {
+  const lines = said
+    .split('\n')
+    .filter((line) => /^ \S+.* : |^\s+(?:Depends|Breaks|Conflicts)/.test(line));
+  const why = lines.map((line) => line.trim().replaceAll(/\s+/g, ' ')).join('; ') || said.trim();
+  const message = `${label} can't be in one env: ${why}`;
+  return new ByrefError(
+    'badInput',
+    message,
+    'Leave one of the apps out, or build it again with packages that fit.',
+  );
+}

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { ByrefError } from '../base/error.ts';
 import { aptFailure } from './apt-failure.ts';
-import { embeddedKey, machineSources, sourcesText } from './apt-sources.ts';
+import { embeddedKey, sourcesFor, sourcesText } from './apt-sources.ts';
 import type { BuildConfig } from './config.ts';
 
 /** The end of what it said, for messages. */
@@ -62,20 +62,15 @@ function args(config: BuildConfig, archive: string, sources: string): string[] {
   ];
 }
 
-function sourcesOf({ suite, components, repository, keyring, name }: BuildConfig): string {
+function sourcesOf(config: BuildConfig): string {
+  const { suite, components, repository, keyring } = config;
   if (repository !== null) {
     // The key itself: its path would mean nothing in the tree, where apt is to trust the repository, too.
     const signedBy = keyring === null ? '' : embeddedKey(readKeyring(keyring));
     const parts = { architectures: [], others: new Map<string, string>() };
     return sourcesText([{ uris: [repository], suites: [suite], components, signedBy, ...parts }]);
   }
-  const found = machineSources(suite).map((source) => ({
-    ...source,
-    components: source.components.filter((each) => components.includes(each)),
-  }));
-  if (found.length > 0) return sourcesText(found);
-  const message = `this machine's apt has no source of the suite ${suite}, and ${name} names no repository`;
-  throw new ByrefError('badInput', message, 'Give "repository: ADDRESS", or add it to /etc/apt.');
+  return sourcesText(sourcesFor(config));
 }
 
 function readKeyring(file: string): Buffer {

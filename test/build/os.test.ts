@@ -202,6 +202,17 @@ test('a repository in a directory; and a file that is not right', async () => {
   ]);
 });
 
+test('a name that a template of the other kind has is refused before anything is fetched', async () => {
+  await root.ok('template', 'import', 'tiny', root.directory('empty'), '--kind', 'app');
+  const requests = systems.server.requests.length;
+  const { code, stderr } = await root.byref('template', 'build', config());
+  expect([code, stderr]).toEqual([
+    EXIT.badInput,
+    expect.stringContaining('there is a template tiny, of the other kind: app'),
+  ]);
+  expect(systems.server.requests.length).toBe(requests);
+});
+
 test('packages of a version, and which one a path of an env is of', async () => {
   await buildAgain(config({ packages: ['tiny-base', 'greeter'] }));
   const packages = await root.ok('template', 'packages', 'tiny', '-H', '-o', 'package,version');

@@ -1,12 +1,13 @@
 /** Runs mmdebstrap, which makes a root file system of Debian packages, and says in a sentence why it could not. */
 import { type ChildProcessByStdio, type StdioOptions, spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { ByrefError } from '../base/error.ts';
 import { aptFailure } from './apt-failure.ts';
 import { embeddedKey, sourcesFor, sourcesText } from './apt-sources.ts';
 import type { BuildConfig } from './config.ts';
+import { workplaceFile } from './workplace.ts';
 
 /** The end of what it said, for messages. */
 const SAID_MAX = 16_384;
@@ -32,8 +33,7 @@ export async function bootstrap(
   parts: BootstrapParts,
 ): Promise<string> {
   const archive = path.join(dir, 'root.tar');
-  const sources = path.join(dir, 'byref.sources');
-  writeFileSync(sources, sourcesOf(config));
+  const sources = workplaceFile(dir, 'byref.sources', sourcesOf(config));
   const { code, said } = await run(['mmdebstrap', ...args(config, archive, sources)], dir, parts);
   if (code === 0) return archive;
   const what = `${config.name} could not be built`;

@@ -1,10 +1,10 @@
-import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import { EMPTIED, LEFT_OUT } from '../../src/build/rules.ts';
 import { greeter } from '../support/app-packages.ts';
-import { mountsBelow } from '../support/leftovers.ts';
+import { abandonedWorkplaces, mountsBelow } from '../support/leftovers.ts';
 import { TestRoot } from '../support/root.ts';
 import { tinyPackages } from '../support/tiny-os.ts';
 import { TinySystems } from '../support/tiny-systems.ts';
@@ -21,7 +21,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await root.dispose();
-  expect(readdirSync('/var/tmp').filter((name) => name.startsWith('byref-build-'))).toEqual([]);
+  expect(abandonedWorkplaces()).toEqual([]);
   expect(mountsBelow('/var/tmp').filter((mount) => mount.includes('byref-build-'))).toEqual([]);
 });
 

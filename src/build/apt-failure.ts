@@ -13,10 +13,10 @@ interface Failure {
 /** The first that fits: what comes first is the cause of what comes later. */
 const FAILURES: readonly Failure[] = [
   {
-    pattern: /No space left on device|You don't have enough free space/i,
+    pattern: /No space left on device|Disk quota exceeded|You don't have enough free space/i,
     code: 'noSpace',
     message: () => 'no space left on the device',
-    hint: 'Free some space in /var/tmp, or below the root, then build again.',
+    hint: 'Free some space in /var/tmp, then build again.',
   },
   {
     pattern:

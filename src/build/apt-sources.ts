@@ -1,6 +1,8 @@
 /** The machine's own apt sources, where a configuration names no repository: what this machine can reach and trusts. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { ByrefError } from '../base/error.ts';
+import type { BuildConfig } from './config.ts';
 import { parseStanzas, type Stanza } from './deb822.ts';
 
 /** One entry of apt's: sources.list(5). */
@@ -37,6 +39,33 @@ export function machineSources(suite: string, etc = '/etc/apt'): AptSource[] {
   return readSources(etc)
     .map((source) => ({ ...source, suites: source.suites.filter((each) => wanted.has(each)) }))
     .filter(({ suites }) => suites.length > 0);
+}
+
+/**
+ * Those of the suite, each with the components that are wanted of it.
+ * @throws ByrefError 'badInput' if none remains
+ */
+export function sourcesFor(
+  { suite, components, name }: Pick<BuildConfig, 'suite' | 'components' | 'name'>,
+  etc?: string,
+): AptSource[] {
+  const found = machineSources(suite, etc);
+  const sources = found
+    .map((source) => ({
+      ...source,
+      components: source.components.filter((each) => components.includes(each)),
+    }))
+    // apt takes a stanza without components to be a mistake.
+    .filter((source) => source.components.length > 0);
+  if (sources.length > 0) return sources;
+  if (found.length === 0) {
+    const message = `this machine's apt has no source of the suite ${suite}, and ${name} names no repository`;
+    throw new ByrefError('badInput', message, 'Give "repository: ADDRESS", or add it to /etc/apt.');
+  }
+  const there = [...new Set(found.flatMap((source) => source.components))].sort().join(', ');
+  const message = `this machine's apt sources of the suite ${suite} have none of the components that ${name} wants: ${components.join(', ')}`;
+  const hint = `There are ${there || 'none'}: name some of them as components, or give "repository: ADDRESS".`;
+  throw new ByrefError('badInput', message, hint);
 }
 
 function readSources(etc: string): AptSource[] {

@@ -1,11 +1,12 @@
 /** Runs mmdebstrap, which makes a root file system of Debian packages, and says in a sentence why it could not. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { runConfined } from '../scratch/confined.ts';
 import { aptFailure } from './apt-failure.ts';
-import { embeddedKey, machineSources, sourcesText } from './apt-sources.ts';
+import { embeddedKey, sourcesFor, sourcesText } from './apt-sources.ts';
 import type { BuildConfig } from './config.ts';
+import { workplaceFile } from './workplace.ts';
 
 /** Without it apt can't read a repository of this machine's own directories from inside the tree. */
 const FILE_HOOKS = '/usr/share/mmdebstrap/hooks/file-mirror-automount';
@@ -29,8 +30,7 @@ export async function bootstrap(
   parts: BootstrapParts,
 ): Promise<string> {
   const archive = path.join(dir, 'root.tar');
-  const sources = path.join(dir, 'byref.sources');
-  writeFileSync(sources, sourcesOf(config));
+  const sources = workplaceFile(dir, 'byref.sources', sourcesOf(config));
   // Its own files go below `dir`, too, so that nothing is left wherever it ends.
   const env = { ...process.env, LC_ALL: 'C', TMPDIR: dir };
   const words = ['mmdebstrap', ...args(config, archive, sources)];
@@ -73,15 +73,7 @@ export function ownSource({ suite, components, repository, keyring }: BuildConfi
 
 function sourcesOf(config: BuildConfig): string {
   const own = ownSource(config);
-  if (own !== null) return sourcesText([own]);
-  const { suite, components, name } = config;
-  const found = machineSources(suite).map((source) => ({
-    ...source,
-    components: source.components.filter((each) => components.includes(each)),
-  }));
-  if (found.length > 0) return sourcesText(found);
-  const message = `this machine's apt has no source of the suite ${suite}, and ${name} names no repository`;
-  throw new ByrefError('badInput', message, 'Give "repository: ADDRESS", or add it to /etc/apt.');
+  return sourcesText(own === null ? sourcesFor(config) : [own]);
 }
 
 function readKeyring(file: string): Buffer {

@@ -62,6 +62,24 @@ export function packagesOfVersion(
     : parsePackages(readFileSync(store.objects.path(object), 'utf8'));
 }
 
+/** How many are installed; null if its dpkg's database can't be read: then the store is damaged, and can still be looked at. */
+export function packageCount(
+  store: Store,
+  template: Pick<TemplateRow, 'id'>,
+  version: number,
+): number | null {
+  try {
+    return packagesOfVersion(store, template, version).size;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+    return null;
+  }
+}
+
+/** 0, a system without packages or a template that is no system, shows as nothing. */
+export const packageCountText = (count: number | null): string =>
+  count === null ? '?' : String(count || '');
+
 /** Of an app: what it adds to the version of the OS template that it was installed on, or has another version of. */
 export function ownPackages(
   store: Store,

@@ -1,19 +1,40 @@
 /** A directory for one build: removed at its end, or, if the build was killed, when the next one begins. */
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { ByrefError } from '../base/error.ts';
 import { isAlive } from '../base/proc.ts';
 
 const PREFIX = 'byref-build-';
 const DIR = '/var/tmp';
 const OWNER = /^byref-build-(\d+)-/;
 
+/** @throws ByrefError 'noSpace' if it can't be made */
 export async function withWorkplace<T>(work: (dir: string) => Promise<T>): Promise<T> {
   sweep();
-  const dir = mkdtempSync(path.join(DIR, `${PREFIX}${process.pid}-`));
+  const dir = tried(() => mkdtempSync(path.join(DIR, `${PREFIX}${process.pid}-`)));
   try {
     return await work(dir);
   } finally {
     rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/** A file in the workplace; its path. @throws ByrefError 'noSpace' */
+export function workplaceFile(dir: string, name: string, content: string): string {
+  const file = path.join(dir, name);
+  tried(() => writeFileSync(file, content));
+  return file;
+}
+
+/** A full disk as a sentence: of these errors not all name the file, and it is not the root's. */
+function tried<T>(write: () => T): T {
+  try {
+    return write();
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code !== 'ENOSPC' && code !== 'EDQUOT') throw cause;
+    const hint = `Free some space in ${DIR}, then build again.`;
+    throw new ByrefError('noSpace', `no space left on the device of ${DIR}`, hint, { cause });
   }
 }
 

@@ -1,8 +1,10 @@
 /** What `template build` and `template update` share. */
 import type { Command } from 'commander';
+import { ByrefError } from '../base/error.ts';
 import { type Built, buildTemplate } from '../build/build.ts';
-import { parseConfig } from '../build/config.ts';
+import { type BuildConfig, parseConfig } from '../build/config.ts';
 import type { PackageChange } from '../build/packages.ts';
+import type { Store } from '../store/store.ts';
 import { contextOf } from './command.ts';
 import { interruption } from './interruption.ts';
 import { Progress } from './progress.ts';
@@ -36,6 +38,7 @@ export async function runBuild(
   const context = contextOf(options);
   const { file, source } = await find(options);
   const config = parseConfig(source, file);
+  await withStore(context, 'read', (store) => checkKind(store, config, file));
   const progress = new Progress();
   const { signal, release } = interruption();
   const say = options.verbose === true ? progress.note : () => undefined;
@@ -51,6 +54,14 @@ export async function runBuild(
   }).finally(() => progress.end());
   if (context.json) printJson(jsonOf(built));
   else process.stdout.write(textOf(built));
+}
+
+/** Before anything is fetched: it would be refused in the end. */
+function checkKind(store: Store, { name, kind }: BuildConfig, file: string): void {
+  const known = store.template(name);
+  if (known === null || known.kind === kind) return;
+  const message = `${file}: name: there is a template ${name}, of the other kind: ${known.kind}`;
+  throw new ByrefError('badInput', message, 'Choose another name, or see byref template list.');
 }
 
 function jsonOf({ template, version, packages }: Built): object {

@@ -7,7 +7,9 @@ const OF_ENVS = [
 ];
 const OF_TEMPLATES = [
   ...['patch', 'rollback', 'history'],
-  ...['show', 'log', 'diff', 'rm', 'export'].map((name) => `template ${name}`),
+  ...['show', 'log', 'diff', 'packages', 'update', 'rm', 'export'].map(
+    (name) => `template ${name}`,
+  ),
 ];
 
 const words = (names: readonly string[]): string => names.join(' ');

@@ -64,8 +64,10 @@ function asSentence(cause: unknown, name: string): unknown {
   const { code, errno } = cause as NodeJS.ErrnoException;
   const full = code === 'ENOSPC' || errno === -ENOSPC || /no space left/i.test(cause.message);
   if (full) {
-    const message = `no space left on the device while ${name} was imported; the store is as before`;
-    return new ByrefError('noSpace', message, 'Free some space, then try again.', { cause });
+    const message = `no space left on the device while ${name} was stored; the store is as before`;
+    return new ByrefError('noSpace', message, 'Free some space below the root, then try again.', {
+      cause,
+    });
   }
   return cause;
 }

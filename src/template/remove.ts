@@ -11,6 +11,10 @@ export interface TemplateUse {
   readonly env: string;
   /** The version that the env names, or null: it follows the current one. */
   readonly pinned: number | null;
+  /** The version that it tries out, if it follows and is a canary. */
+  readonly canary: number | null;
+  /** The version that it sees. */
+  readonly version: number;
 }
 
 export interface TemplateInfo {
@@ -23,14 +27,18 @@ export interface TemplateInfo {
 /** @throws ByrefError 'notFound' */
 export function showTemplate(store: Store, name: string): TemplateInfo {
   const { template } = store.catalog.resolve(name);
-  const uses = store.envs().flatMap((env) => usesOf(env, template.id));
+  const uses = store.envs().flatMap((env) => usesOf(env, template));
   return { template, versions: store.versions(template.id), uses };
 }
 
-function usesOf(env: EnvRow, templateId: number): TemplateUse[] {
+function usesOf(env: EnvRow, { id, current }: TemplateRow): TemplateUse[] {
   return env.stack
-    .filter((entry) => entry.templateId === templateId)
-    .map(({ pinned }) => ({ env: env.name, pinned }));
+    .filter(({ templateId }) => templateId === id)
+    .map((entry) => {
+      const { pinned } = entry;
+      const canary = pinned === null ? (entry.canary?.version ?? null) : null;
+      return { env: env.name, pinned, canary, version: pinned ?? canary ?? current };
+    });
 }
 
 /**

@@ -2,7 +2,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { embeddedKey, machineSources, sourcesText } from '../../src/build/apt-sources.ts';
+import {
+  embeddedKey,
+  machineSources,
+  sourcesFor,
+  sourcesText,
+} from '../../src/build/apt-sources.ts';
 import { parseStanzas } from '../../src/build/deb822.ts';
 
 let etc: string;
@@ -69,6 +74,33 @@ Signed-By: -----BEGIN PGP PUBLIC KEY BLOCK-----
  -----END PGP PUBLIC KEY BLOCK-----
 `);
   expect(machineSources('sarge', etc)).toEqual([]);
+});
+
+test('a source without a wanted component is left out; if none is left, the components that there are', () => {
+  writeFileSync(
+    path.join(etc, 'sources.list'),
+    `deb http://a.example/debian bookworm main contrib
+deb http://b.example/debian bookworm-updates non-free
+`,
+  );
+  const wanted = (...components: string[]): string =>
+    sourcesText(sourcesFor({ name: 'x', suite: 'bookworm', components }, etc));
+  expect(wanted('main')).toBe(`Types: deb
+URIs: http://a.example/debian
+Suites: bookworm
+Components: main
+`);
+  expect(() => wanted('universe')).toThrow(
+    expect.objectContaining({
+      code: 'badInput',
+      message:
+        "this machine's apt sources of the suite bookworm have none of the components that x wants: universe",
+      hint: expect.stringContaining('There are contrib, main, non-free: '),
+    }),
+  );
+  expect(() => sourcesFor({ name: 'x', suite: 'sarge', components: ['main'] }, etc)).toThrow(
+    'no source of the suite sarge',
+  );
 });
 
 test('a keyring becomes a field that apt reads', () => {

@@ -1,10 +1,10 @@
-import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import { EMPTIED, LEFT_OUT } from '../../src/build/rules.ts';
 import { greeter } from '../support/app-packages.ts';
-import { mountsBelow } from '../support/leftovers.ts';
+import { abandonedWorkplaces, mountsBelow } from '../support/leftovers.ts';
 import { TestRoot } from '../support/root.ts';
 import { tinyPackages } from '../support/tiny-os.ts';
 import { TinySystems } from '../support/tiny-systems.ts';
@@ -21,7 +21,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await root.dispose();
-  expect(readdirSync('/var/tmp').filter((name) => name.startsWith('byref-build-'))).toEqual([]);
+  expect(abandonedWorkplaces()).toEqual([]);
   expect(mountsBelow('/var/tmp').filter((mount) => mount.includes('byref-build-'))).toEqual([]);
 });
 
@@ -200,6 +200,17 @@ test('a repository in a directory; and a file that is not right', async () => {
     EXIT.usage,
     expect.stringContaining('was not built, but imported'),
   ]);
+});
+
+test('a name that a template of the other kind has is refused before anything is fetched', async () => {
+  await root.ok('template', 'import', 'tiny', root.directory('empty'), '--kind', 'app');
+  const requests = systems.server.requests.length;
+  const { code, stderr } = await root.byref('template', 'build', config());
+  expect([code, stderr]).toEqual([
+    EXIT.badInput,
+    expect.stringContaining('there is a template tiny, of the other kind: app'),
+  ]);
+  expect(systems.server.requests.length).toBe(requests);
 });
 
 test('packages of a version, and which one a path of an env is of', async () => {

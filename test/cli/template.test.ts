@@ -106,3 +106,94 @@ test('what is refused leaves the store as it was', async () => {
   expect(code, stderr).toBe(EXIT.badInput);
   expect(await root.json('template', 'list')).toEqual([]);
 });
+
+interface Sizes {
+  readonly name: string;
+  readonly packages: number;
+  readonly bytes: number;
+  readonly storedBytes: number;
+  readonly sharedBytes: number;
+  readonly exclusiveBytes: number;
+  readonly diskBytes: number;
+}
+
+const sizesOf = async (name: string): Promise<Sizes | undefined> =>
+  (await root.json<Sizes[]>('template', 'list')).find((row) => row.name === name);
+
+test('sizes: what is stored for a template, what of it others share, and what removing it frees', async () => {
+  // Content twice in one version, the same in the next one, and some of it in another template.
+  writeFileSync(path.join(source, 'again'), 'first\n');
+  writeFileSync(path.join(source, 'empty'), '');
+  await root.ok('template', 'import', 'a', source);
+  rmSync(path.join(source, 'two'));
+  writeFileSync(path.join(source, 'three'), 'third\n');
+  await root.ok('template', 'import', 'a', source);
+  const [one, two, three] = ['first\n', 'second\n', 'third\n'].map(({ length }) => length);
+  const all = one! + two! + three!;
+  expect(await sizesOf('a')).toMatchObject({
+    bytes: one! * 2 + two!,
+    storedBytes: all,
+    sharedBytes: 0,
+    exclusiveBytes: all,
+  });
+  await root.ok('template', 'import', 'b', source);
+  expect(await sizesOf('a')).toMatchObject({
+    storedBytes: all,
+    sharedBytes: one! + three!,
+    exclusiveBytes: two!,
+  });
+  const other = await sizesOf('b');
+  expect(other).toMatchObject({ storedBytes: one! + three!, sharedBytes: one! + three! });
+  expect(other?.diskBytes).toBeGreaterThan(0);
+  const columns = [
+    'template',
+    'list',
+    '-H',
+    '-o',
+    'name,versions,packages,stored,shared,exclusive',
+  ];
+  expect(await root.ok(...columns)).toBe(
+    `a\t2\t-\t${all}\t${one! + three!}\t${two!}\nb\t1\t-\t${one! + three!}\t${one! + three!}\t0\n`,
+  );
+  expect(await root.json('template', 'rm', 'b')).toMatchObject({ freedBytes: 0 });
+  expect(await root.json('template', 'rm', 'a')).toMatchObject({ freedBytes: all });
+});
+
+test('a template has packages, and users that follow, are pinned or try a version out', async () => {
+  const dpkg = root.directory('source/var/lib/dpkg');
+  const stanza = (name: string, state: string): string =>
+    `Package: ${name}\nStatus: ${state}\nVersion: 1\nArchitecture: all\n`;
+  const installed = 'install ok installed';
+  writeFileSync(path.join(dpkg, 'status'), stanza('one', installed));
+  await root.ok('template', 'import', 't', source);
+  const more = [
+    stanza('one', installed),
+    stanza('two', installed),
+    stanza('old', 'deinstall ok config-files'),
+  ];
+  writeFileSync(path.join(dpkg, 'status'), more.join('\n'));
+  await root.ok('template', 'import', 't', source);
+  await root.ok('create', 'follows', '--os', 't');
+  await root.ok('create', 'tries', '--os', 't');
+  await root.ok('create', 'pinned', '--os', 't@2');
+  await root.ok('patch', 't', '--canary', 'tries');
+  expect(await root.json('template', 'show', 't')).toMatchObject({
+    envs: ['follows', 'tries', 'pinned'],
+    users: [
+      { env: 'follows', pinned: null, canary: null, version: 1 },
+      { env: 'tries', pinned: null, canary: 2, version: 2 },
+      { env: 'pinned', pinned: 2, canary: null, version: 2 },
+    ],
+    versions: [{ packages: 1 }, { packages: 2 }],
+  });
+  const shown = await root.ok('template', 'show', 't');
+  expect(shown).toMatch(
+    /^users: +follows \(follows\), tries \(canary of 2\), pinned \(pinned to 2\)$/m,
+  );
+  expect(shown).toMatch(/^packages: +1; byref template packages t lists them$/m);
+  const columns = ['template', 'list', '-H', '-o', 'name,packages,envs'];
+  expect(await root.ok(...columns)).toBe('t\t1\t3\n');
+  // Of a damaged store, what there is can still be listed.
+  await root.shell('rm -r objects/*', root.path);
+  expect(await root.ok(...columns)).toBe('t\t?\t3\n');
+});

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 const procText = (file: string): string => {
   try {
@@ -32,6 +32,13 @@ export const processesNaming = (directory: string): string[] =>
   processes().filter(
     (line) => `${line} `.includes(`${directory} `) || line.includes(`${directory}/`),
   );
+
+/** Directories of template builds whose process is gone: those of other tests' builds come and go meanwhile. */
+export const abandonedWorkplaces = (): string[] =>
+  readdirSync('/var/tmp').filter((name) => {
+    const pid = /^byref-build-(\d+)-/.exec(name)?.[1];
+    return pid !== undefined && !existsSync(`/proc/${pid}`);
+  });
 
 /** How many descriptors a process has open. */
 export const openDescriptors = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;

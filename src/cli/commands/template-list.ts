@@ -1,11 +1,13 @@
 import type { Command } from 'commander';
-import type { Store, TemplateRow, VersionRow } from '../../store/store.ts';
+import { packageCount, packageCountText } from '../../build/packages.ts';
+import type { Store, TemplateRow } from '../../store/store.ts';
+import { type TemplateSizes, templateSizes } from '../../template/sizes.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
 import { formatSize } from '../size.ts';
 import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';
 
-/** One template; the names are those of --json. */
+/** What is known of a template without reading its files' rows; the names are those of --json. */
 interface TemplateSummary {
   readonly id: number;
   readonly name: string;
@@ -21,49 +23,96 @@ interface TemplateSummary {
   readonly envs: number;
 }
 
+/** What costs as much as the template has files or packages: read when a column shows it. */
+interface TemplateContents {
+  /** How many are installed in the current version. */
+  readonly packages: () => number | null;
+  readonly sizes: () => TemplateSizes;
+}
+
+type Row = TemplateSummary & TemplateContents;
+
 const size = (bytes: number): string => (process.stdout.isTTY ? formatSize(bytes) : String(bytes));
 
-const COLUMNS: readonly Column<TemplateSummary>[] = [
+const COLUMNS: readonly Column<Row>[] = [
   { field: 'name', standard: true, text: (row) => row.name },
   { field: 'kind', standard: true, text: (row) => row.kind },
   { field: 'current', standard: true, right: true, text: (row) => String(row.current) },
   { field: 'newest', standard: true, right: true, text: (row) => String(row.newest) },
-  { field: 'versions', standard: false, right: true, text: (row) => String(row.versions) },
+  { field: 'versions', standard: true, right: true, text: (row) => String(row.versions) },
+  {
+    field: 'packages',
+    standard: true,
+    right: true,
+    text: (row) => packageCountText(row.packages()),
+  },
   { field: 'files', standard: true, right: true, text: (row) => String(row.files) },
   { field: 'bytes', standard: true, right: true, text: (row) => size(row.bytes) },
+  { field: 'stored', standard: true, right: true, text: (row) => size(row.sizes().storedBytes) },
+  { field: 'shared', standard: true, right: true, text: (row) => size(row.sizes().sharedBytes) },
   { field: 'envs', standard: true, right: true, text: (row) => String(row.envs) },
+  {
+    field: 'exclusive',
+    standard: false,
+    right: true,
+    text: (row) => size(row.sizes().exclusiveBytes),
+  },
+  { field: 'disk', standard: false, right: true, text: (row) => size(row.sizes().diskBytes) },
   { field: 'id', standard: false, right: true, text: (row) => String(row.id) },
 ];
 
+const HELP = `
+  packages, files, bytes: of the current version
+  stored: of all its versions, content that occurs twice counted once
+  shared: the part of it that other templates have too; template rm frees stored less shared (exclusive)
+`;
+
 export default function build(): Command {
-  const command = define('template list', 'List templates.');
+  const command = define('template list', 'List templates.').addHelpText('after', HELP);
   tableOptions(
     command,
     COLUMNS.map(({ field }) => field),
   );
   return command.action(async (options: TableOptions) => {
     const context = contextOf(options);
-    const rows = await withStore(context, 'read', summaries);
-    if (context.json) printJson(rows);
-    else printTable(rows, COLUMNS, options);
+    await withStore(context, 'read', (store) => {
+      const rows = rowsOf(store);
+      if (context.json) printJson(rows.map(jsonOf));
+      else printTable(rows, COLUMNS, options);
+    });
   });
 }
 
-function summaries(store: Store): TemplateSummary[] {
+function jsonOf({ packages, sizes, ...summary }: Row): object {
+  return { ...summary, packages: packages(), ...sizes() };
+}
+
+function rowsOf(store: Store): Row[] {
   const uses = new Map<number, number>();
   for (const { stack } of store.envs()) {
     for (const { templateId } of stack) uses.set(templateId, (uses.get(templateId) ?? 0) + 1);
   }
-  return store
-    .templates()
-    .map((row) => summaryOf(row, store.versions(row.id), uses.get(row.id) ?? 0));
+  return store.templates().map((row) => ({
+    ...summaryOf(store, row, uses.get(row.id) ?? 0),
+    packages: () => packageCount(store, row, row.current),
+    sizes: once(() => templateSizes(store, row.id)),
+  }));
 }
 
 function summaryOf(
+  store: Store,
   { id, name, kind, current, newest }: TemplateRow,
-  versions: readonly VersionRow[],
   envs: number,
 ): TemplateSummary {
+  const versions = store.versions(id);
   const { files = 0, bytes = 0 } = versions.find(({ number }) => number === current) ?? {};
   return { id, name, kind, current, newest, versions: versions.length, files, bytes, envs };
+}
+
+function once<T>(read: () => T): () => T {
+  let known: { readonly value: T } | null = null;
+  return () => {
+    known ??= { value: read() };
+    return known.value;
+  };
 }

@@ -1,24 +1,33 @@
 import type { Command } from 'commander';
+import { packageCount, packageCountText } from '../../build/packages.ts';
 import type { Store, TemplateRow, VersionRow } from '../../store/store.ts';
-import { showTemplate } from '../../template/remove.ts';
+import { showTemplate, type TemplateUse } from '../../template/remove.ts';
+import { type TemplateSizes, templateSizes } from '../../template/sizes.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
 import { formatSize } from '../size.ts';
 import { type Column, printFields, printJson, printTable } from '../table.ts';
 
 /** A template with its versions, oldest first; the names are those of --json. */
-interface TemplateDetails extends TemplateRow {
+interface TemplateDetails extends TemplateRow, TemplateSizes {
   /** Names of the envs that have it in their stack. */
   readonly envs: readonly string[];
-  readonly versions: readonly (Omit<VersionRow, 'dateMs'> & { readonly date: string })[];
+  /** The same, with what each sees of it. */
+  readonly users: readonly TemplateUse[];
+  readonly versions: readonly Version[];
 }
 
-type Version = TemplateDetails['versions'][number];
+interface Version extends Omit<VersionRow, 'dateMs'> {
+  readonly date: string;
+  /** How many are installed in it. */
+  readonly packages: number | null;
+}
 
 const COLUMNS: readonly Column<Version>[] = [
   { field: 'version', standard: true, right: true, text: (row) => String(row.number) },
   { field: 'label', standard: true, text: (row) => row.label },
   { field: 'date', standard: true, text: (row) => row.date },
+  { field: 'packages', standard: true, right: true, text: (row) => packageCountText(row.packages) },
   { field: 'files', standard: true, right: true, text: (row) => String(row.files) },
   { field: 'size', standard: true, right: true, text: (row) => formatSize(row.bytes) },
   { field: 'new', standard: true, right: true, text: (row) => formatSize(row.addedBytes) },
@@ -27,36 +36,58 @@ const COLUMNS: readonly Column<Version>[] = [
 ];
 
 export default function build(): Command {
-  return define('template show <template>', 'Show a template and its versions.').action(
-    async (name: string, options: object) => {
-      const context = contextOf(options);
-      const details = await withStore(context, 'read', (store) => detailsOf(store, name));
-      if (context.json) {
-        printJson(details);
-        return;
-      }
-      printFields([
-        ['name', details.name],
-        ['id', String(details.id)],
-        ['kind', details.kind],
-        ['current', String(details.current)],
-        ['shared', details.sharedPatterns.join(', ')],
-        ['envs', details.envs.join(', ')],
-      ]);
-      process.stdout.write('\n');
-      printTable(details.versions, COLUMNS, {});
-    },
-  );
+  return define(
+    'template show <template>',
+    'Show a template: its versions, its users, what it takes and what of that it shares.',
+  ).action(async (name: string, options: object) => {
+    const context = contextOf(options);
+    const details = await withStore(context, 'read', (store) => detailsOf(store, name));
+    if (context.json) {
+      printJson(details);
+      return;
+    }
+    printFields(fieldsOf(details));
+    process.stdout.write('\n');
+    printTable(details.versions, COLUMNS, {});
+  });
+}
+
+function fieldsOf(details: TemplateDetails): [string, string][] {
+  const { name, current, versions } = details;
+  const { packages = 0, bytes = 0 } = versions.find(({ number }) => number === current) ?? {};
+  const count = packageCountText(packages);
+  return [
+    ['name', name],
+    ['id', String(details.id)],
+    ['kind', details.kind],
+    ['current', String(current)],
+    ['packages', count && `${count}; byref template packages ${name} lists them`],
+    ['size', `${formatSize(bytes)}, the current version's files`],
+    ['stored', `${formatSize(details.storedBytes)}, all versions, each content once`],
+    ['shared', `${formatSize(details.sharedBytes)} of it, with other templates`],
+    ['exclusive', `${formatSize(details.exclusiveBytes)}, which template rm frees`],
+    ['on disk', formatSize(details.diskBytes)],
+    ['shared paths', details.sharedPatterns.join(', ')],
+    ['users', details.users.map(userText).join(', ')],
+  ];
+}
+
+function userText({ env, pinned, canary }: TemplateUse): string {
+  if (pinned !== null) return `${env} (pinned to ${pinned})`;
+  return canary === null ? `${env} (follows)` : `${env} (canary of ${canary})`;
 }
 
 function detailsOf(store: Store, name: string): TemplateDetails {
   const { template, versions, uses } = showTemplate(store, name);
   return {
     ...template,
+    ...templateSizes(store, template.id),
     envs: uses.map(({ env }) => env),
+    users: uses,
     versions: versions.map(({ dateMs, ...version }) => ({
       ...version,
       date: new Date(dateMs).toISOString(),
+      packages: packageCount(store, template, version.number),
     })),
   };
 }

@@ -1,0 +1,128 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { EXIT } from '../../src/base/exit-codes.ts';
+import { TestRoot } from '../support/root.ts';
+import { TinySystems } from '../support/tiny-systems.ts';
+
+/** An ext4 of its own for the root. */
+const SIZE = 256 * 2 ** 20;
+/** Of /var/tmp, where the tiny system takes less than 100 MiB while it is built. */
+const ROOMY = 'size=512m';
+
+let systems: TinySystems;
+let disk: string;
+let place: string;
+let root: TestRoot;
+let config: string;
+
+beforeAll(async () => {
+  systems = await TinySystems.create();
+});
+afterAll(() => systems.dispose());
+beforeEach(async () => {
+  disk = mkdtempSync(path.join(tmpdir(), 'byref-disk-'));
+  place = path.join(disk, 'mounted');
+  execFileSync('bash', [
+    '-euc',
+    `mkdir ${place}; truncate -s ${SIZE} ${disk}/image; mkfs.ext4 -qF -m 0 ${disk}/image; mount -o loop ${disk}/image ${place}`,
+  ]);
+  root = await TestRoot.create({}, place);
+  config = path.join(disk, 'tiny.yaml');
+  const { server, repo } = systems;
+  const from = { repository: server.url, keyring: repo.keyring, packages: ['tiny-base'] };
+  writeFileSync(
+    config,
+    JSON.stringify({ name: 'tiny', suite: 'stable', variant: 'custom', ...from }),
+  );
+});
+afterEach(async () => {
+  await root.dispose();
+  execFileSync('umount', [place]);
+  rmSync(disk, { recursive: true });
+});
+
+/** Builds in a mount namespace in which /var/tmp is a tmpfs; what is then left and mounted there, by name. */
+async function build(
+  varTmp: string,
+): Promise<{ code: number | null; stderr: string; left: string }> {
+  const script = `
+    mount -t tmpfs -o ${varTmp} none /var/tmp
+    "$1" template build "$2" >/dev/null; code=$?
+    ls -A /var/tmp; grep -o " /var/tmp/[^ ]*" /proc/self/mountinfo
+    exit $code`;
+  const isolate = 'unshare --mount --propagation private bash -uc';
+  const { code, stdout, stderr } = await root.shell(
+    `${isolate} '${script}' sh "$1" ${config}`,
+    '/',
+  );
+  return { code, stderr, left: stdout };
+}
+
+/** Nothing of a build is below the root. */
+async function expectNothing(): Promise<void> {
+  expect(await root.json('template', 'list')).toEqual([]);
+  const below = readdirSync(path.join(root.path, 'objects'), {
+    recursive: true,
+    withFileTypes: true,
+  });
+  expect(below.filter((entry) => entry.isFile()).map(({ name }) => name)).toEqual([]);
+  await root.ok('fsck', '--full');
+}
+
+test('/var/tmp is full while the system is made: a sentence, and nothing is left', async () => {
+  // No directory, no file in it; no package index, no packages, half a tree, no archive of it.
+  const sizes = [
+    'nr_inodes=1',
+    'nr_inodes=2',
+    ...['4k', '1m', '12m', '40m', '80m'].map((n) => `size=${n}`),
+  ];
+  for (const size of sizes) {
+    const { code, stderr, left } = await build(size);
+    expect([size, code, left], stderr).toEqual([size, EXIT.noSpace, '']);
+    expect(stderr).toMatch(
+      /no space left on the device.*\n {2}hint: Free some space in \/var\/tmp/,
+    );
+    expect(stderr).not.toContain(' at ');
+  }
+  await expectNothing();
+  expect(await build(ROOMY)).toMatchObject({ code: 0, left: '' });
+});
+
+/** Takes all the space, and gives some of it back. */
+function fill(leftBytes: number): void {
+  const script = `
+    dd if=/dev/zero of=${place}/filler bs=4k 2>/dev/null || true
+    truncate -s -${leftBytes} ${place}/filler`;
+  execFileSync('bash', ['-euc', script]);
+}
+
+const freeBytes = (): number => {
+  const { bavail, bsize } = statfsSync(place);
+  return bavail * bsize;
+};
+
+test('the root is full while the system is stored: a sentence, and the store is as before', async () => {
+  const before = freeBytes();
+  expect(await build(ROOMY)).toMatchObject({ code: 0 });
+  const needed = before - freeBytes();
+  await root.ok('template', 'rm', 'tiny');
+  const refused: number[] = [];
+  for (const left of [0, 2 ** 20, needed / 2, needed - 2 ** 21, needed - 2 ** 19].map(Math.floor)) {
+    fill(left);
+    const { code, stderr, left: remains } = await build(ROOMY);
+    rmSync(path.join(place, 'filler'));
+    expect(remains).toBe('');
+    if (code === 0) await root.ok('template', 'rm', 'tiny');
+    else {
+      expect(code, stderr).toBe(EXIT.noSpace);
+      expect(stderr).toMatch(/no space left on the device.*\n {2}hint: Free some space/);
+      refused.push(left);
+    }
+    await expectNothing();
+  }
+  expect(refused.length).toBeGreaterThanOrEqual(3);
+  expect(await build(ROOMY)).toMatchObject({ code: 0, left: '' });
+}, 200_000);

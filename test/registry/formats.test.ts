@@ -26,6 +26,24 @@ describe('lines', () => {
   });
 });
 
+describe('no file', () => {
+  const base = '/a\n/b\n';
+  const sides = (ours: string | null, theirs: string | null) =>
+    mergeKeyed(LINE_SET, { base, ours, theirs }).content;
+
+  it('is one without records', () => {
+    expect(sides('/a\n/b\n/c\n', null)).toBe('/c\n');
+    expect(sides(null, '/a\n/b\n/c\n')).toBe('/c\n');
+  });
+
+  it('is left where both removed all of it, an empty one where neither removed the file', () => {
+    expect(sides('/a\n', null)).toBeNull();
+    expect(sides(null, '/a\n')).toBeNull();
+    expect(sides('/a\n', '/b\n')).toBe('');
+    expect(mergeKeyed(LINE_SET, { base: null, ours: null, theirs: null }).content).toBeNull();
+  });
+});
+
 describe('accounts', () => {
   const group = 'audio:x:29:\nssl-cert:x:101:postgres\n';
 

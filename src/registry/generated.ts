@@ -5,7 +5,7 @@ export interface GeneratedFiles {
   readonly name: string;
   /** Patterns (src/base/path-patterns.ts) of what they are made of: when it changed, they are made again. */
   readonly inputs: readonly string[];
-  /** Patterns of what the command writes. */
+  /** Patterns of what the command writes, but for its backups and locks. A registry file may be among them. */
   readonly outputs: readonly string[];
   /** For sh, as root in the tree; it asks nothing, and makes the same of the same. */
   readonly command: string;
@@ -21,6 +21,14 @@ const GLIB = '/usr/lib/*/glib-2.0';
 const PIXBUF = '/usr/lib/*/gdk-pixbuf-2.0/gdk-pixbuf-query-loaders';
 const GTK3 = '/usr/lib/*/libgtk-3-0*/gtk-query-immodules-3.0';
 
+/** All but packages/, which is what they are made of. Some are files, some a directory of a media type. */
+const MIME_OUTPUTS = [
+  ...['XMLnamespaces', 'aliases', 'generic-icons', 'globs*', 'icons', 'magic', 'mime.cache'],
+  ...['subclasses', 'treemagic', 'types', 'version'],
+  ...['all', 'application', 'audio', 'chemical', 'font', 'image', 'inode', 'message', 'model'],
+  ...['multipart', 'print', 'text', 'uri', 'video', 'x-*', 'interface'],
+];
+
 /** In the order in which they are made: a later one may read what an earlier one wrote. */
 export const GENERATED: readonly GeneratedFiles[] = [
   {
@@ -33,15 +41,20 @@ export const GENERATED: readonly GeneratedFiles[] = [
       '/usr/local/lib/*.so*',
       '/usr/local/lib/*/*.so*',
     ],
-    outputs: ['/etc/ld.so.cache', '/var/cache/ldconfig/aux-cache'],
+    outputs: ['/etc/ld.so.cache'],
     // The cache only: links to libraries are the packages' own.
     command: 'ldconfig -X',
     needs: '/usr/sbin/ldconfig',
   },
   {
     name: 'pam-auth-update',
-    inputs: ['/usr/share/pam-configs', '/var/lib/pam/seen', '/var/cache/debconf/config.dat'],
-    outputs: ['/etc/pam.d/common-*', '/var/lib/pam', '/var/cache/debconf'],
+    inputs: ['/usr/share/pam-configs'],
+    outputs: [
+      '/etc/pam.d/common-*',
+      '/var/lib/pam',
+      '/var/cache/debconf/config.dat',
+      '/var/cache/debconf/templates.dat',
+    ],
     command: 'DEBIAN_FRONTEND=noninteractive pam-auth-update --package',
     needs: '/usr/sbin/pam-auth-update',
   },
@@ -60,21 +73,22 @@ export const GENERATED: readonly GeneratedFiles[] = [
       '/usr/share/ca-certificates',
       '/usr/local/share/ca-certificates',
     ],
-    outputs: ['/etc/ssl/certs'],
+    // A hook makes Java's key store by a trigger of dpkg, which writes its status again.
+    outputs: ['/etc/ssl/certs', '/var/lib/ca-certificates-java', '/var/lib/dpkg/status'],
     command: 'update-ca-certificates',
     needs: '/usr/sbin/update-ca-certificates',
   },
   {
     name: 'info directory',
     inputs: ['/usr/share/info'],
-    outputs: ['/usr/share/info/dir', '/usr/share/info/dir.old'],
+    outputs: ['/usr/share/info/dir'],
     command: 'update-info-dir',
     needs: '/usr/sbin/update-info-dir',
   },
   {
     name: 'SGML catalog',
     inputs: ['/etc/sgml/*.cat'],
-    outputs: ['/var/lib/sgml-base/supercatalog', '/var/lib/sgml-base/supercatalog.old'],
+    outputs: ['/var/lib/sgml-base/supercatalog'],
     command: 'update-catalog --update-super',
     needs: '/usr/sbin/update-catalog',
   },
@@ -95,7 +109,7 @@ export const GENERATED: readonly GeneratedFiles[] = [
   {
     name: 'MIME types',
     inputs: ['/usr/share/mime/packages'],
-    outputs: ['/usr/share/mime'],
+    outputs: MIME_OUTPUTS.map((name) => `/usr/share/mime/${name}`),
     command: 'update-mime-database /usr/share/mime',
     needs: '/usr/bin/update-mime-database',
   },

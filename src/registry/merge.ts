@@ -28,7 +28,10 @@ export interface Merged {
 /** The whole file as a key: for what is no file of the format on one of the sides. */
 const WHOLE_FILE = 'the whole file';
 
-/** Three-way, key by key. A side that changed nothing leaves the other as it is, byte by byte. */
+/**
+ * Three-way, key by key. A side that changed nothing leaves the other as it is, byte by byte. No file is one without records: who
+ * removed it removed them all, and what the other added to it stays.
+ */
 export function mergeKeyed(format: KeyedFormat, sides: MergeSides): Merged {
   const { base, ours, theirs, prefer = 'ours' } = sides;
   if (ours === theirs || theirs === base) return { content: ours, conflicts: [] };

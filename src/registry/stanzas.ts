@@ -26,7 +26,8 @@ export function stanzaFormat({ name, noun, keyOf, reconcile }: StanzaFormat): Ke
   };
 }
 
-function splitStanzas(content: string): string[] {
+/** Without the empty lines between them. */
+export function splitStanzas(content: string): string[] {
   const stanzas: string[] = [];
   let lines: string[] = [];
   const end = (): void => {

@@ -18,7 +18,8 @@ let envs = 0;
 
 beforeAll(async () => {
   root = await TestRoot.create();
-  process.env['BYREF_RUN'] = root.env['BYREF_RUN'];
+  // This process starts drivers itself.
+  for (const name of ['BYREF_RUN', 'BYREF_IDLE_EXIT_MS']) process.env[name] = root.env[name];
   const source = root.directory('source');
   const write = (name: string, text: string): void => {
     writeFileSync(path.join(source, name), text);
@@ -193,6 +194,12 @@ test('many writers at once are told apart', async () => {
   const seen = (await changed(mountpoint)).filter((line) => line.startsWith('by-'));
   const expected = Array.from({ length: 40 }, (_, i) => `by-${i + 1}: sh s${i + 1}`);
   expect(seen).toEqual(expected.sort());
+});
+
+test('a program in a PID namespace of its own is known', async () => {
+  const mountpoint = await mounted();
+  await run(mountpoint, 'unshare --pid --fork sh ./second.sh');
+  expect(await changed(mountpoint)).toEqual(['by-second: sh second.sh', 'by-third: node third']);
 });
 
 test('page by page it is the same as at once', async () => {

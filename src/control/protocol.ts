@@ -46,6 +46,8 @@ export interface MountRequest {
   readonly transport: Transport;
   /** False: all reads and writes go through the driver. */
   readonly passthrough: boolean;
+  /** Note which program changes what: see `writers`. */
+  readonly trace: boolean;
 }
 
 /** One mount as its driver sees it. */
@@ -56,6 +58,7 @@ export interface MountedEnv {
   readonly transport: Transport;
   /** What the kernel granted, which may be less than was asked. */
   readonly passthrough: boolean;
+  readonly trace: boolean;
   /** ISO 8601, UTC. */
   readonly since: string;
 }
@@ -117,6 +120,28 @@ export interface GoneFile {
   readonly stack: readonly HeldVersion[];
 }
 
+export interface WritersRequest {
+  readonly env: number;
+  /** 0, or the `next` of the page before. */
+  readonly after: number;
+  /** At most so many entries; fewer where a line would get too long. */
+  readonly limit: number;
+}
+
+/** Some of what programs changed in an env. */
+export interface WritersPage {
+  /** When its tracing began, ISO 8601, UTC: with the mount. */
+  readonly since: string;
+  /** Programs that changed one thing, the last one last; the others name these lists by index. */
+  readonly writers: readonly (readonly string[])[];
+  /** Inode number, list, inode number, list, ... */
+  readonly inodes: readonly number[];
+  /** Names of the templates that were removed; of each the directory's inode number, and the name. */
+  readonly removed: readonly (readonly [dir: number, name: string, writers: number])[];
+  /** null on the last page. */
+  readonly next: number | null;
+}
+
 export interface DriverStatus {
   readonly pid: number;
   readonly root: string;
@@ -144,6 +169,8 @@ export type DriverVerbs = {
   readonly refresh: Verb<RefreshRequest, readonly RefreshedEnv[]>;
   /** What its envs see, and what is in use of versions that they do not see any more. */
   readonly held: Verb<null, HeldVersions>;
+  /** Who changed what in an env that was mounted with `trace`. */
+  readonly writers: Verb<WritersRequest, WritersPage>;
   /** Answered as soon as the env is not served (any more): its delta is closed. */
   readonly closed: Verb<{ readonly env: number }, null>;
   /** Ends the process; refused (busy) while it serves a mount, unless forced. */

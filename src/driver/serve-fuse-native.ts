@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ByrefError } from '../base/error.ts';
 import { mountSource } from '../control/mount-table.ts';
 import type { MountRequest } from '../control/protocol.ts';
 import type { KernelCaches } from '../fs/ports.ts';
@@ -28,6 +29,10 @@ export async function serveFuseNative(
   log: Log,
 ): Promise<ServedEnv> {
   const { env, mountpoint } = request;
+  if (request.trace) {
+    const message = 'writers can not be traced over fuse-native, which does not say who asks';
+    throw new ByrefError('unsupported', message, 'mount it by the transport kernel');
+  }
   const fs = coreOf(parts, { passthrough: null, caches: noCaches });
   const mount = await mountFuseNative(fs, mountpoint, {
     source: mountSource(root, env),
@@ -37,5 +42,12 @@ export async function serveFuseNative(
     mount.unmount();
     await mount.ended;
   };
-  return { info: describe(parts, request, false), fs, device: -1, ended: mount.ended, abort };
+  return {
+    info: describe(parts, request, false),
+    fs,
+    trace: null,
+    device: -1,
+    ended: mount.ended,
+    abort,
+  };
 }

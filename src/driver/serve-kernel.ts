@@ -2,12 +2,14 @@ import { ByrefError } from '../base/error.ts';
 import { mountLabel } from '../control/mount-table.ts';
 import type { MountRequest } from '../control/protocol.ts';
 import type { EnvFileSystem } from '../fs/api.ts';
+import { traced } from '../fs/traced.ts';
 import { mountDevice, openDevice, unmount } from '../fuse/mount.ts';
 import { Session } from '../fuse/session.ts';
 import { native } from '../native/binding.ts';
 import type { Log } from '../observe/log.ts';
 import type { EnvParts } from './env-parts.ts';
 import { coreOf, describe, type ServedEnv } from './served-env.ts';
+import { WriterTrace } from './writers/writer-trace.ts';
 
 /** Mounts the env over /dev/fuse; resolves when the kernel may use it. */
 export async function serveKernel(
@@ -20,14 +22,17 @@ export async function serveKernel(
   const device = mountedDevice(root, request);
   // Made at INIT, which comes before the session is ready.
   let fs!: EnvFileSystem;
+  const trace = request.trace ? new WriterTrace() : null;
   const session = new Session({
     devFd: device,
     noPassthrough: !request.passthrough,
     allowIdmap: true,
     fileSystem: (ports) => {
-      fs = coreOf(parts, ports);
+      const core = coreOf(parts, ports);
+      fs = trace === null ? core : traced(core, trace);
       return fs;
     },
+    identify: trace?.identify ?? null,
     log: (message, error) => log.error({ env, err: error }, message),
   });
   const abort = async (drop: () => Promise<void>): Promise<void> => {
@@ -45,6 +50,7 @@ export async function serveKernel(
   return {
     info: describe(parts, request, session.granted.passthrough),
     fs,
+    trace,
     device,
     ended: session.ended,
     abort,

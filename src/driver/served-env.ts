@@ -6,11 +6,14 @@ import { fileCalls } from '../native/file-calls.ts';
 import { capabilities } from './capabilities.ts';
 import type { EnvParts } from './env-parts.ts';
 import { fdBudget } from './fd-budget.ts';
+import type { WriterTrace } from './writers/writer-trace.ts';
 
 /** A mounted env, from the answer to INIT to the end of its connection. */
 export interface ServedEnv {
   readonly info: MountedEnv;
   readonly fs: EnvFileSystem;
+  /** Who changed what; null where that was not asked for. */
+  readonly trace: WriterTrace | null;
   /** This process's descriptor of /dev/fuse; -1 where the transport keeps its own. */
   readonly device: number;
   /** Resolves when the mount is gone, to the errno that said so. */
@@ -49,9 +52,9 @@ export function coreOf({ layers, delta }: EnvParts, ports: TransportPorts): EnvF
 
 export function describe(
   { row }: EnvParts,
-  { mountpoint, transport }: MountRequest,
+  { mountpoint, transport, trace }: MountRequest,
   passthrough: boolean,
 ): MountedEnv {
   const since = new Date().toISOString();
-  return { env: row.id, name: row.name, mountpoint, transport, passthrough, since };
+  return { env: row.id, name: row.name, mountpoint, transport, passthrough, trace, since };
 }

@@ -10,6 +10,8 @@ import type {
   PrepareRequest,
   RefreshedEnv,
   RefreshRequest,
+  WritersPage,
+  WritersRequest,
 } from '../control/protocol.ts';
 import type { Handlers } from '../control/server.ts';
 import type { EnvAct } from '../fs/set-aside.ts';
@@ -69,6 +71,7 @@ export class Shard {
           gone: live.flatMap((each) => each.gone()),
         };
       },
+      writers: (args) => this.writers(args),
       closed: async ({ env }) => {
         await this.live.get(env)?.closed;
         return null;
@@ -190,6 +193,18 @@ export class Shard {
       const message = error instanceof Error ? error.message : String(error);
       return { env, flipped: false, own: 0, removed: 0, keptDirs: 0, acts: [], error: message };
     }
+  }
+
+  private writers(request: WritersRequest): WritersPage {
+    const served = this.live.get(request.env)?.served ?? null;
+    if (served?.trace) return served.trace.page(request);
+    const name = served?.info.name ?? `env ${request.env}`;
+    const message = `${name} is not mounted with its writers traced`;
+    throw new ByrefError(
+      'usage',
+      message,
+      'unmount it, and mount it with trace: only what is changed from then on has a known writer',
+    );
   }
 
   /** The mount is gone: close what was open, and let the holder's copy go. */

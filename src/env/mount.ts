@@ -11,6 +11,8 @@ export interface MountOptions {
   readonly transport: Transport;
   /** False: the driver does all reads and writes. */
   readonly passthrough: boolean;
+  /** Its driver notes which program changes what: see writersOf(). Slower by a look at the program per change. */
+  readonly trace: boolean;
   /** Where to mount, absolute; null: <root>/mnt/<name>. */
   readonly at: string | null;
 }
@@ -30,12 +32,13 @@ export async function mountEnv(
   options: MountOptions,
 ): Promise<MountOutcome> {
   const mountpoint = options.at ?? mountDir(store.root, row.name);
-  if (state === 'mounted' && served?.mountpoint === mountpoint) return { ...served, already: true };
+  if (state === 'mounted' && served?.mountpoint === mountpoint && (served.trace || !options.trace))
+    return { ...served, already: true };
   if (state !== 'stopped')
     throw inTheWay(row, state, mount?.mountpoint ?? served?.mountpoint ?? '');
   mkdirSync(mountpoint, { recursive: true });
-  const { transport, passthrough } = options;
-  const request = { env: row.id, mountpoint, transport, passthrough };
+  const { transport, passthrough, trace } = options;
+  const request = { env: row.id, mountpoint, transport, passthrough, trace };
   const mounted = await ask(store.root, row.shard, request);
   if (!envMounts(store.root).has(row.id)) throw otherNamespace(row);
   return { ...mounted, already: false };

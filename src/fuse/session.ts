@@ -3,6 +3,7 @@ import { EPROTO } from '../base/errno.ts';
 import type { FileSystem } from '../fs/api.ts';
 import { native } from '../native/binding.ts';
 import { reply, request, requestId, u32 } from './buffers.ts';
+import { changesSomething } from './changes.ts';
 import { type Connection, NO_REPLY } from './connection.ts';
 import { dispatch, opcodeName } from './dispatch.ts';
 import { type FaultLog, Faults } from './faults.ts';
@@ -22,9 +23,16 @@ export interface SessionOptions extends Partial<Wishes> {
   /** Resume a connection that another process initialised and was granted this; INIT does not come. */
   readonly resume?: Granted;
   readonly log?: FaultLog;
+  /**
+   * Called with the caller's pid before each request that changes something. A promise, which must not reject,
+   * makes the request wait: it is called again then.
+   */
+  readonly identify?: Identify | null;
   /** How long the kernel keeps names and attributes, in seconds; for good unless a benchmark says 0. */
   readonly cacheSeconds?: number;
 }
+
+type Identify = (pid: number) => Promise<void> | null;
 
 /** What a session did so far. */
 export interface SessionStats {
@@ -59,6 +67,7 @@ export class Session implements Connection {
   private readonly devFd: number;
   private readonly options: SessionOptions;
   private readonly wishes: Wishes;
+  private readonly identify: Identify | null;
   private readonly notifier: Notifier;
   private readonly faults: Faults;
   private readonly pending = new Pending();
@@ -77,6 +86,7 @@ export class Session implements Connection {
   constructor(options: SessionOptions) {
     this.options = options;
     this.devFd = options.devFd;
+    this.identify = options.identify ?? null;
     this.cacheSeconds = options.cacheSeconds ?? FOR_GOOD;
     this.wishes = {
       noPassthrough: options.noPassthrough ?? false,
@@ -156,10 +166,14 @@ export class Session implements Connection {
   private readonly onRequest = (): number => {
     const opcode = u32(IN.opcode);
     if (opcode < OPCODES) (this.counts[opcode] as number)++;
+    return this.handle(opcode);
+  };
+
+  private handle(opcode: number): number {
     const result = this.serve(opcode);
     if (wireLog !== null) wireLog(result);
     return seal(result, u32(IN.unique), u32(IN.unique + 1));
-  };
+  }
 
   private serve(opcode: number): number {
     const fs = this.fileSystem;
@@ -169,7 +183,28 @@ export class Session implements Connection {
     caller.gid = u32(IN.gid);
     caller.pid = u32(IN.pid);
     caller.request = requestId(IN.unique);
+    if (this.identify !== null && changesSomething(opcode)) {
+      const identified = this.identify(caller.pid);
+      if (identified !== null) return this.serveAfter(identified);
+    }
     return dispatch(this, opcode, this.fault);
+  }
+
+  /** Serves the request in the shared buffer once `identified` resolves, from a copy. */
+  private serveAfter(identified: Promise<void>): number {
+    const copy = Buffer.from(request.subarray(0, u32(IN.len)));
+    // Under a number that no INTERRUPT names: there is nothing to give up yet.
+    const id = -requestId(IN.unique);
+    this.pending.add(id);
+    void identified.then(() => {
+      if (!this.closed) {
+        copy.copy(request);
+        const length = this.handle(u32(IN.opcode));
+        if (length > 0) send(this.devFd, length);
+      }
+      this.pending.delete(id);
+    });
+    return NO_REPLY;
   }
 
   private init(opcode: number): number {

@@ -50,5 +50,5 @@ function mountOptions(names: readonly string[], options: Options): MountOptions 
   if (at !== undefined && names.length !== 1) {
     throw new ByrefError('usage', '--at mounts one env', 'name exactly one env');
   }
-  return { passthrough, transport, at: at === undefined ? null : path.resolve(at) };
+  return { passthrough, transport, trace: false, at: at === undefined ? null : path.resolve(at) };
 }

@@ -30,7 +30,7 @@ let made = 0;
 
 export async function withScratchEnv<T>(
   access: StoreAccess,
-  { stack }: ScratchOptions,
+  { stack, trace = false }: ScratchOptions,
   work: (env: ScratchEnv) => Promise<T>,
 ): Promise<T> {
   const name = `${PREFIX}${process.pid}.${++made}`;
@@ -39,15 +39,15 @@ export async function withScratchEnv<T>(
     store.createEnv({ name, stack });
   });
   try {
-    return await work(await access.read((store) => mount(store, name)));
+    return await work(await access.read((store) => mount(store, name, trace)));
   } finally {
     await access.write((store) => remove(store, name));
   }
 }
 
-async function mount(store: Store, name: string): Promise<ScratchEnv> {
+async function mount(store: Store, name: string, trace: boolean): Promise<ScratchEnv> {
   const row = store.needEnv(name);
-  const options = { transport: 'kernel', passthrough: true, at: null } as const;
+  const options = { transport: 'kernel', passthrough: true, at: null, trace } as const;
   const { mountpoint } = await mountEnv(store, await envState(store, row), options);
   return { row, stack: store.resolveStack(row), mountpoint };
 }

@@ -93,6 +93,22 @@ export const GENERATED: readonly GeneratedFiles[] = [
     needs: '/usr/sbin/update-catalog',
   },
   {
+    name: 'dictionaries',
+    inputs: ['/var/lib/dictionaries-common'],
+    outputs: [
+      '/etc/dictionaries-common',
+      '/var/cache/dictionaries-common',
+      '/var/lib/aspell',
+      '/var/cache/debconf/config.dat',
+    ],
+    command: [
+      'update-dictcommon-aspell',
+      'update-default-ispell --triggered',
+      'update-default-wordlist --triggered',
+    ].join(' && '),
+    needs: '/usr/sbin/update-default-wordlist',
+  },
+  {
     name: 'systemd catalog',
     inputs: ['/usr/lib/systemd/catalog'],
     outputs: ['/var/lib/systemd/catalog/database'],

@@ -139,7 +139,12 @@ async function runHook(
   what: string,
 ): Promise<void> {
   const words = ['sh', '-c', hook, 'sh', root];
-  const { code, said } = await runConfined(words, { ...parts, env: process.env, cwd: '/' });
+  const { code, said } = await runConfined(words, {
+    ...parts,
+    env: process.env,
+    cwd: '/',
+    keep: root,
+  });
   if (parts.signal.aborted) throw interrupted(what);
   if (code === 0) return;
   const message = `${what}: the hook "${hook}" failed:\n${said.trim()}`;

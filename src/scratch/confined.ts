@@ -10,6 +10,8 @@ export interface ConfinedParts {
   readonly signal: AbortSignal;
   /** Without any network but its own loopback interface. */
   readonly offline?: boolean;
+  /** The mountpoint of an env that it works in. */
+  readonly keep?: string;
 }
 
 export interface Finished {
@@ -27,16 +29,29 @@ const SAID_MAX = 65_536;
  */
 const CONFINED = [
   ...['setpriv', '--pdeathsig=KILL'],
-  ...['unshare', '--mount', '--propagation=private', '--pid', '--fork', '--kill-child'],
+  ...['unshare', '--mount', '--propagation=slave', '--pid', '--fork', '--kill-child'],
   ...['--uts', '--ipc'],
 ];
+
+/** Its namespace begins with all mounts of the machine: other envs could not be unmounted while it runs. $1 stays. */
+const LET_GO = `
+keep=$1; shift
+while read -r source dir type rest; do
+  case $type in fuse.byref) [ "$dir" = "$keep" ] || umount -l "$(printf '%b' "$dir")" ;; esac
+done </proc/self/mounts
+exec "$@"
+`;
 
 /** Runs a program, and waits for it and all that it leaves behind. What it prints is taken together, in its order. */
 export async function runConfined(
   words: readonly string[],
-  { env, cwd, say, signal, offline = false }: ConfinedParts,
+  { env, cwd, say, signal, offline = false, keep = '' }: ConfinedParts,
 ): Promise<Finished> {
-  const [command = '', ...args] = [...CONFINED, ...(offline ? ['--net'] : []), ...words];
+  const [command = '', ...args] = [
+    ...CONFINED,
+    ...(offline ? ['--net'] : []),
+    ...['sh', '-c', LET_GO, 'sh', keep, ...words],
+  ];
   const child = spawn(command, args, {
     env,
     cwd,

@@ -41,7 +41,7 @@ const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 /** The machine's own, there, too, wherever a symlink leads. */
 const RESOLVER = '/etc/resolv.conf';
 
-export interface InsideOptions extends Omit<ConfinedParts, 'env' | 'cwd'> {
+export interface InsideOptions extends Omit<ConfinedParts, 'env' | 'cwd' | 'keep'> {
   /** Beside those that are always there. */
   readonly env?: Readonly<Record<string, string>>;
   /** Directories of the machine that are there at the same path; the paths are there. */
@@ -56,6 +56,7 @@ export function runInside(
 ): Promise<Finished> {
   return runConfined(['sh', '-c', ENTER, 'sh', root, ...words], {
     ...parts,
+    keep: root,
     cwd: '/',
     env: {
       PATH,

@@ -195,6 +195,11 @@ export function generatedFrom(path: string): GeneratedFiles[] {
   return due.map(({ files }) => files);
 }
 
+/** The command that writes this path; null if none does. */
+export function generatedBy(path: string): string | null {
+  return MATCHERS.find(({ isOutput }) => isOutput(path))?.files.command ?? null;
+}
+
 /** Whether a command may write this path. */
 export function isGenerated(path: string): boolean {
   return MATCHERS.some(({ isOutput }) => isOutput(path));

@@ -15,7 +15,10 @@ export interface Origin {
   readonly real: string;
   /** template: as a template has it. own: the env made or changed it. removed: the env removed it. */
   readonly what: 'template' | 'own' | 'removed';
-  /** Which has it, or has it under what the env made of it; null if none. */
+  /**
+   * Which has it, or has it under what the env made of it; null if none. What is merged of several is of all of them: "debian-12@1 +
+   * nginx@1", and no version.
+   */
   readonly template: string | null;
   readonly version: number | null;
   /** NAME VERSION, as dpkg's database in that template says; null if no package has it, or it is a directory. */
@@ -67,7 +70,11 @@ class Search {
     if (has === null) {
       return { path: asked, real, what, template: null, version: null, package: null };
     }
-    const { templateId, version } = has;
+    const { templateId, version, composition } = has;
+    if (composition === true) {
+      const label = this.store.versions(templateId)[0]?.label ?? '';
+      return { path: asked, real, what, template: label, version: null, package: null };
+    }
     const { template } = this.row.stack.find((entry) => entry.templateId === templateId)!;
     // Directories are of many packages.
     const isFile = found !== null && !isDir(this.inTemplate(has, found)?.mode ?? 0);

@@ -22,7 +22,9 @@ function textOf(env: string, { what, template, version, package: owner }: Origin
   const has =
     template === null
       ? null
-      : `${template}@${version}${owner === null ? '' : `, package ${owner}`}`;
+      : version === null
+        ? `merged of ${template}`
+        : `${template}@${version}${owner === null ? '' : `, package ${owner}`}`;
   if (what === 'template') return has ?? 'no template';
   const did = what === 'removed' ? `${env} removed it` : `${env}'s own`;
   return has === null ? did : `${did}; the template's is of ${has}`;

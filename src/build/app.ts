@@ -22,11 +22,22 @@ export interface InstalledApp extends ChangedArchive {
   readonly renumbered: Renumbered;
 }
 
-export interface InstallParts extends BootstrapParts, StoreAccess {}
+export interface InstallParts extends BootstrapParts, StoreAccess {
+  /** The version of the base that an app is installed on; null: the current one. */
+  readonly on: number | null;
+}
 
-/** The current version of the base. @throws ByrefError 'notFound', 'badInput' if that is no OS template */
-export function baseOf(store: Store, { name, base }: Pick<BuildConfig, 'name' | 'base'>) {
-  const { template, version } = store.catalog.resolve(base ?? '');
+/**
+ * The base of an app, and the version that it is installed on.
+ * @param on a version; null: the current one
+ * @throws ByrefError 'notFound', 'badInput' if it is no OS template
+ */
+export function baseOf(
+  store: Store,
+  { name, base }: Pick<BuildConfig, 'name' | 'base'>,
+  on: number | null,
+) {
+  const { template, version } = store.catalog.resolve(on === null ? (base ?? '') : `${base}@${on}`);
   if (template.kind === 'os') return { template, version };
   const message = `${template.name}, the base of ${name}, is no OS template`;
   throw new ByrefError('badInput', message, 'Name the OS template that it is to be installed on.');
@@ -44,7 +55,7 @@ export async function installApp(
   parts: InstallParts,
 ): Promise<InstalledApp | null> {
   const { base, had } = await parts.read((store) => ({
-    base: baseOf(store, config),
+    base: baseOf(store, config, parts.on),
     had: newestOf(store, config),
   }));
   const stack = [`${base.template.name}@${base.version.number}`];

@@ -31,12 +31,18 @@ const CONFINED = [
   ...['--uts', '--ipc'],
 ];
 
+/**
+ * The first process in there, with which all others end. Not the program itself: one that changes its user, as apt does
+ * for a moment, is no longer sent the signal when unshare dies (prctl(2), PR_SET_PDEATHSIG). `exit` keeps the shell.
+ */
+const INIT = ['sh', '-c', '"$@"; exit $?', 'sh'];
+
 /** Runs a program, and waits for it and all that it leaves behind. What it prints is taken together, in its order. */
 export async function runConfined(
   words: readonly string[],
   { env, cwd, say, signal, offline = false }: ConfinedParts,
 ): Promise<Finished> {
-  const [command = '', ...args] = [...CONFINED, ...(offline ? ['--net'] : []), ...words];
+  const [command = '', ...args] = [...CONFINED, ...(offline ? ['--net'] : []), ...INIT, ...words];
   const child = spawn(command, args, {
     env,
     cwd,

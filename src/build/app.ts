@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
+import { type Name, nameToText } from '../base/ids.ts';
 import type { VersionBase } from '../codec/store-rows.ts';
 import { archiveChanges, type ChangedArchive } from '../scratch/changed-tree.ts';
 import { runConfined } from '../scratch/confined.ts';
@@ -13,12 +14,15 @@ import { aptFailure } from './apt-failure.ts';
 import { sourcesText } from './apt-sources.ts';
 import { type BootstrapParts, ownSource } from './bootstrap.ts';
 import type { BuildConfig } from './config.ts';
+import { ruleOf } from './rules.ts';
 import { type Renumbered, settleAccounts } from './settle-accounts.ts';
 
 export interface InstalledApp extends ChangedArchive {
   /** What it was installed on. */
   readonly base: VersionBase;
   readonly renumbered: Renumbered;
+  /** What an app can't do, in sentences. */
+  readonly notes: readonly string[];
 }
 
 export interface InstallParts extends BootstrapParts, StoreAccess {}
@@ -43,16 +47,36 @@ export async function installApp(
 ): Promise<InstalledApp> {
   const base = await parts.read((store) => baseOf(store, config));
   const stack = [`${base.template.name}@${base.version.number}`];
-  return withScratchEnv(parts, { stack }, async (env) => {
-    await install(config, env.mountpoint, parts);
+  const install = withScratchEnv(parts, { stack }, async (env) => {
+    await installInto(env.mountpoint, config, parts);
     const renumbered = await settleAccounts(env, parts);
     const archive = await parts.read((store) => archiveChanges(store, env, dir));
+    parts.signal.throwIfAborted();
     return {
       ...archive,
       renumbered,
       base: { templateId: base.template.id, version: base.version.number },
+      notes: keptNotes(archive.removed, config.name, base.template.name),
     };
   });
+  return install.catch((cause: unknown) => {
+    // Whatever failed then: Ctrl-C on a terminal ends programs, too.
+    throw parts.signal.aborted ? interrupted(`${config.name} could not be built`) : cause;
+  });
+}
+
+/** Names that a note shows; there are more in few cases. */
+const KEPT_SHOWN = 10;
+
+/** An app only adds: what its packages took away of the base shows in an env all the same. */
+function keptNotes(removed: readonly string[], name: string, base: string): string[] {
+  const kept = removed
+    .filter((each) => ruleOf(each) === 'keep')
+    .map((each) => nameToText(each as Name));
+  if (kept.length === 0) return [];
+  const more = kept.length - KEPT_SHOWN;
+  const names = kept.slice(0, KEPT_SHOWN).join(', ') + (more > 0 ? ` and ${more} more` : '');
+  return [`${name} removed ${names}, which ${base} has: envs see it all the same`];
 }
 
 const SOURCES = 'etc/apt/sources.list.d';
@@ -71,7 +95,7 @@ function installWords({ packages, recommends }: BuildConfig): string[] {
   ];
 }
 
-async function install(config: BuildConfig, root: string, parts: InstallParts): Promise<void> {
+async function installInto(root: string, config: BuildConfig, parts: InstallParts): Promise<void> {
   const { name, repository, hooks } = config;
   const what = `${name} could not be built`;
   const source = ownSource(config);
@@ -85,8 +109,7 @@ async function install(config: BuildConfig, root: string, parts: InstallParts): 
     for (const words of [UPDATE, installWords(config), ['apt-get', 'clean']]) {
       const env = { DEBIAN_FRONTEND: 'noninteractive', DEBCONF_NONINTERACTIVE_SEEN: 'true' };
       const { code, said } = await runInside(root, words, { ...parts, env, binds });
-      if (parts.signal.aborted) throw interrupted(what);
-      if (code !== 0) throw aptFailure(said, what);
+      if (code !== 0) throw aptFailure(said, what, 'below the root');
     }
     for (const hook of hooks) await runHook(hook, root, parts, what);
   });
@@ -101,7 +124,6 @@ async function runHook(
 ): Promise<void> {
   const words = ['sh', '-c', hook, 'sh', root];
   const { code, said } = await runConfined(words, { ...parts, env: process.env, cwd: '/' });
-  if (parts.signal.aborted) throw interrupted(what);
   if (code === 0) return;
   const message = `${what}: the hook "${hook}" failed:\n${said.trim()}`;
   throw new ByrefError('badInput', message, 'The lines above are what it said.');
@@ -113,5 +135,5 @@ function directoryOf(repository: string | null): string[] {
   return directory === undefined ? [] : [directory];
 }
 
-export const interrupted = (what: string): ByrefError =>
+const interrupted = (what: string): ByrefError =>
   new ByrefError('error', `${what}: it was interrupted`, 'Nothing of it is left.');

@@ -29,9 +29,9 @@ export class TinyApps {
     this.systems = systems;
   }
 
-  /** @param parent as of TestRoot.create */
-  static async create(systems: TinySystems, parent?: string): Promise<TinyApps> {
-    const apps = new TinyApps(await TestRoot.create({}, parent), systems);
+  /** @param root the root to take; a new one if not given */
+  static async create(systems: TinySystems, root?: TestRoot): Promise<TinyApps> {
+    const apps = new TinyApps(root ?? (await TestRoot.create()), systems);
     await apps.root.ok('template', 'import', 'tiny', await tinyTemplate(systems));
     return apps;
   }

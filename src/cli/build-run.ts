@@ -60,6 +60,7 @@ export async function runBuild(
     write: (work) => withStore(context, 'write', work),
     committing: release,
   }).finally(() => progress.end());
+  for (const note of built.notes) process.stderr.write(`byref: ${note}\n`);
   if (context.json) printJson(jsonOf(built));
   else process.stdout.write(textOf(built));
 }
@@ -72,13 +73,14 @@ function checkKind(store: Store, { name, kind }: BuildConfig, file: string): voi
   throw new ByrefError('badInput', message, 'Choose another name, or see byref template list.');
 }
 
-function jsonOf({ template, version, packages }: Built): object {
-  if (version === null) return { template: template.name, version: null, packages };
+function jsonOf({ template, version, packages, notes }: Built): object {
+  if (version === null) return { template: template.name, version: null, packages, notes };
   const { dateMs, config: _, ...rest } = version;
   return {
     template: template.name,
     version: { ...rest, date: new Date(dateMs).toISOString() },
     packages,
+    notes,
   };
 }
 

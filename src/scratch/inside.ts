@@ -5,7 +5,8 @@ import { type ConfinedParts, type Finished, runConfined } from './confined.ts';
 
 /**
  * Mounts what programs want, all in the namespace that ends with them. $1 is the root; the rest is run in it. Of /dev what
- * harms nobody; the resolver's file only where there is a network to use it on.
+ * harms nobody; the resolver's file only where there is a network to use it on; a directory of the machine also below the
+ * new /tmp and /run.
  */
 const ENTER = `
 set -e
@@ -31,8 +32,13 @@ if [ -n "$BYREF_RESOLV" ]; then
   [ -e "$root$target" ] || : >"$root$target"
   mount --bind "$BYREF_RESOLV" "$root$target"
 fi
-for dir in $BYREF_BINDS; do mount --bind "$dir" "$root$dir"; done
-unset BYREF_RESOLV BYREF_BINDS
+IFS='
+'
+for dir in $BYREF_BINDS; do
+  mkdir -p "$root$dir"
+  mount --bind "$dir" "$root$dir"
+done
+unset BYREF_RESOLV BYREF_BINDS IFS
 exec chroot "$root" "$@"
 `;
 
@@ -44,7 +50,7 @@ const RESOLVER = '/etc/resolv.conf';
 export interface InsideOptions extends Omit<ConfinedParts, 'env' | 'cwd' | 'keep'> {
   /** Beside those that are always there. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Directories of the machine that are there at the same path; the paths are there. */
+  /** Directories of the machine that are there at the same path; see prepared(). */
   readonly binds?: readonly string[];
 }
 
@@ -64,7 +70,7 @@ export function runInside(
       LC_ALL: 'C.UTF-8',
       ...env,
       BYREF_RESOLV: parts.offline !== true && existsSync(RESOLVER) ? RESOLVER : '',
-      BYREF_BINDS: binds.join(' '),
+      BYREF_BINDS: binds.join('\n'),
     },
   });
 }

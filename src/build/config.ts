@@ -3,7 +3,7 @@ import path from 'node:path';
 import { stringify } from 'yaml';
 import type { TemplateKind } from '../codec/store-rows.ts';
 import { isName } from '../store/names.ts';
-import { FieldsParser, type FieldsOf, type Kind, listOf, oneOf, text, yesOrNo } from './fields.ts';
+import { type FieldsOf, FieldsParser, type Kind, listOf, oneOf, text, yesOrNo } from './fields.ts';
 
 /** Of a Debian repository: `repository` null means the machine's own apt sources of that suite. */
 export interface BuildConfig {

@@ -1,13 +1,15 @@
 /** Where a path of an env comes from: its own, or which template, version and package. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { ByrefError } from '../base/error.ts';
 import { type Ino, type Name, nameToText, ROOT_INO } from '../base/ids.ts';
 import { isDir, isLnk } from '../base/mode.ts';
 import { packageOwning } from '../build/package-owner.ts';
+import { listingPath, programsIn } from '../capture/listing.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import { type DeltaView, readDelta } from '../delta/read-delta.ts';
 import type { Layers } from '../fs/ports.ts';
 import { type EnvRow, envDir, type StackRef, type Store } from '../store/store.ts';
+import { fileAt } from '../template/walk-version.ts';
 
 export interface Origin {
   /** As it was asked for, and where symlinks lead. */
@@ -20,6 +22,8 @@ export interface Origin {
   readonly version: number | null;
   /** NAME VERSION, as dpkg's database in that template says; null if no package has it, or it is a directory. */
   readonly package: string | null;
+  /** Programs that wrote it, if it was captured and no package has it; none if nobody knows; else null. */
+  readonly writtenBy: readonly string[] | null;
 }
 
 /** As the kernel: more symlinks than this in one path is a loop. */
@@ -65,14 +69,23 @@ class Search {
     const what = found?.record === null ? 'removed' : found?.own === true ? 'own' : 'template';
     const real = path === '' ? '/' : nameToText(path as Name);
     if (has === null) {
-      return { path: asked, real, what, template: null, version: null, package: null };
+      const none = { template: null, version: null, package: null, writtenBy: null };
+      return { path: asked, real, what, ...none };
     }
     const { templateId, version } = has;
     const { template } = this.row.stack.find((entry) => entry.templateId === templateId)!;
     // Directories are of many packages.
     const isFile = found !== null && !isDir(this.inTemplate(has, found)?.mode ?? 0);
     const owner = isFile ? packageOwning(this.store, { id: templateId }, version, path) : null;
-    return { path: asked, real, what, template, version, package: owner };
+    const writtenBy = owner === null ? this.writersOf(has, template, path) : null;
+    return { path: asked, real, what, template, version, package: owner, writtenBy };
+  }
+
+  /** As a template that was captured lists them. */
+  private writersOf(ref: StackRef, template: string, path: string): readonly string[] | null {
+    const object = fileAt(this.store.layers([ref]), listingPath(template))?.object ?? '';
+    if (object === '') return null;
+    return programsIn(readFileSync(this.store.objects.path(object), 'latin1'), path);
   }
 
   /**

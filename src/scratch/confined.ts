@@ -1,15 +1,18 @@
 import { spawn } from 'node:child_process';
 import { StringDecoder } from 'node:string_decoder';
 
-export interface ConfinedParts {
+export interface ConfinedPlace {
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
-  /** Hears each line that is printed. */
-  readonly say: (line: string) => void;
   /** Ends it. */
   readonly signal: AbortSignal;
   /** Without any network but its own loopback interface. */
   readonly offline?: boolean;
+}
+
+export interface ConfinedParts extends ConfinedPlace {
+  /** Hears each line that is printed. */
+  readonly say: (line: string) => void;
 }
 
 export interface Finished {
@@ -31,12 +34,42 @@ const CONFINED = [
   ...['--uts', '--ipc'],
 ];
 
+/** A program and its arguments, so that it runs like that. */
+const confined = (words: readonly string[], offline = false): [string, string[]] => {
+  const [command = '', ...args] = [...CONFINED, ...(offline ? ['--net'] : []), ...words];
+  return [command, args];
+};
+
+/**
+ * Runs a program on our own standard input and error, so that it may ask questions; waits likewise.
+ * @param stdout the descriptor of ours that its standard output is
+ * @returns its exit status; null: it was killed
+ */
+export async function runOnTerminal(
+  words: readonly string[],
+  { env, cwd, signal, offline }: ConfinedPlace,
+  stdout: 1 | 2,
+): Promise<number | null> {
+  const [command, args] = confined(words, offline);
+  const stdio = ['inherit', stdout, 'inherit'] as const;
+  const child = spawn(command, args, {
+    env,
+    cwd,
+    stdio: [...stdio],
+    signal,
+    killSignal: 'SIGKILL',
+  });
+  const closed = new Promise<number | null>((resolve) => child.on('close', resolve));
+  child.on('error', () => undefined);
+  return closed;
+}
+
 /** Runs a program, and waits for it and all that it leaves behind. What it prints is taken together, in its order. */
 export async function runConfined(
   words: readonly string[],
-  { env, cwd, say, signal, offline = false }: ConfinedParts,
+  { env, cwd, say, signal, offline }: ConfinedParts,
 ): Promise<Finished> {
-  const [command = '', ...args] = [...CONFINED, ...(offline ? ['--net'] : []), ...words];
+  const [command, args] = confined(words, offline);
   const child = spawn(command, args, {
     env,
     cwd,

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { programsText } from '../../capture/listing.ts';
 import { type Origin, originOf } from '../../env/which.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
@@ -18,12 +19,20 @@ export default function build(): Command {
   });
 }
 
-function textOf(env: string, { what, template, version, package: owner }: Origin): string {
+function textOf(env: string, origin: Origin): string {
+  const { what, template, version, package: owner, writtenBy } = origin;
   const has =
     template === null
       ? null
-      : `${template}@${version}${owner === null ? '' : `, package ${owner}`}`;
+      : `${template}@${version}${owner === null ? capturedText(writtenBy) : `, package ${owner}`}`;
   if (what === 'template') return has ?? 'no template';
   const did = what === 'removed' ? `${env} removed it` : `${env}'s own`;
   return has === null ? did : `${did}; the template's is of ${has}`;
+}
+
+function capturedText(writtenBy: readonly string[] | null): string {
+  if (writtenBy === null) return '';
+  return writtenBy.length === 0
+    ? ', captured'
+    : `, captured: written by ${programsText(writtenBy)}`;
 }

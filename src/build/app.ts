@@ -12,7 +12,8 @@ import type { Store } from '../store/store.ts';
 import { aptFailure } from './apt-failure.ts';
 import { sourcesText } from './apt-sources.ts';
 import { type BootstrapParts, ownSource } from './bootstrap.ts';
-import type { BuildConfig } from './config.ts';
+import { type BuildConfig, configText } from './config.ts';
+import { ownPackages, type Packages } from './packages.ts';
 import { type Renumbered, settleAccounts } from './settle-accounts.ts';
 
 export interface InstalledApp extends ChangedArchive {
@@ -32,7 +33,8 @@ export function baseOf(store: Store, { name, base }: Pick<BuildConfig, 'name' | 
 }
 
 /**
- * Installs the packages of a configuration.
+ * Installs the packages of a configuration. Null if apt would install what the newest version of the app has, on the same
+ * version of the base: what scripts make anew each time (keys, databases) is no reason for another one.
  * @param dir an empty directory, for the archive
  * @throws ByrefError as bootstrap() does
  */
@@ -40,11 +42,16 @@ export async function installApp(
   config: BuildConfig,
   dir: string,
   parts: InstallParts,
-): Promise<InstalledApp> {
-  const base = await parts.read((store) => baseOf(store, config));
+): Promise<InstalledApp | null> {
+  const { base, had } = await parts.read((store) => ({
+    base: baseOf(store, config),
+    had: newestOf(store, config),
+  }));
   const stack = [`${base.template.name}@${base.version.number}`];
   return withScratchEnv(parts, { stack }, async (env) => {
-    await install(config, env.mountpoint, parts);
+    const isSame = had !== null && had.base?.version === base.version.number;
+    const packages = isSame ? had.packages : null;
+    if (!(await install(config, env.mountpoint, packages, parts))) return null;
     const renumbered = await settleAccounts(env, parts);
     const archive = await parts.read((store) => archiveChanges(store, env, dir));
     return {
@@ -71,7 +78,23 @@ function installWords({ packages, recommends }: BuildConfig): string[] {
   ];
 }
 
-async function install(config: BuildConfig, root: string, parts: InstallParts): Promise<void> {
+/** What the newest version of the app is made of; null if there is none, or it was made otherwise. */
+function newestOf(store: Store, config: BuildConfig) {
+  const template = store.template(config.name);
+  const version = template && store.catalog.version(template.id, template.newest);
+  if (!template || !version || version.config !== configText(config)) return null;
+  // A hook may bring anything.
+  if (config.hooks.length > 0) return null;
+  return { base: version.base, packages: ownPackages(store, template, version.number) };
+}
+
+/** @returns false, with nothing installed, if these packages are what would be installed */
+async function install(
+  config: BuildConfig,
+  root: string,
+  packages: Packages | null,
+  parts: InstallParts,
+): Promise<boolean> {
   const { name, repository, hooks } = config;
   const what = `${name} could not be built`;
   const source = ownSource(config);
@@ -81,15 +104,31 @@ async function install(config: BuildConfig, root: string, parts: InstallParts): 
     writeFileSync(file, sourcesText([source]));
   }
   const binds = directoryOf(repository);
-  await prepared(root, binds, async () => {
-    for (const words of [UPDATE, installWords(config), ['apt-get', 'clean']]) {
+  return prepared(root, binds, async () => {
+    const run = async (words: readonly string[]): Promise<string> => {
       const env = { DEBIAN_FRONTEND: 'noninteractive', DEBCONF_NONINTERACTIVE_SEEN: 'true' };
       const { code, said } = await runInside(root, words, { ...parts, env, binds });
       if (parts.signal.aborted) throw interrupted(what);
       if (code !== 0) throw aptFailure(said, what);
-    }
+      return said;
+    };
+    await run(UPDATE);
+    const words = installWords(config);
+    if (packages !== null && isAll(await run([...words, '--simulate']), packages)) return false;
+    await run(words);
+    await run(['apt-get', 'clean']);
     for (const hook of hooks) await runHook(hook, root, parts, what);
+    return true;
   });
+}
+
+/** "Inst nginx [1.22.0] (1.22.1-9 Debian:12/stable [amd64])": one line for each package. */
+const INST = /^Inst (\S+?)(?::\S+)? (?:\[\S+\] )?\((\S+)/gm;
+
+function isAll(simulated: string, packages: Packages): boolean {
+  const wanted = [...simulated.matchAll(INST)].map(([, name, version]) => `${name} ${version}`);
+  const had = [...packages.values()].map(({ name, version }) => `${name} ${version}`);
+  return wanted.length === had.length && new Set([...wanted, ...had]).size === had.length;
 }
 
 /** On the machine itself, as with an OS template; whatever it leaves running ends with it. */
@@ -100,7 +139,12 @@ async function runHook(
   what: string,
 ): Promise<void> {
   const words = ['sh', '-c', hook, 'sh', root];
-  const { code, said } = await runConfined(words, { ...parts, env: process.env, cwd: '/' });
+  const { code, said } = await runConfined(words, {
+    ...parts,
+    env: process.env,
+    cwd: '/',
+    keep: root,
+  });
   if (parts.signal.aborted) throw interrupted(what);
   if (code === 0) return;
   const message = `${what}: the hook "${hook}" failed:\n${said.trim()}`;

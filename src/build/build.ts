@@ -38,7 +38,7 @@ export interface BuildParts extends InstallParts {
   readonly progress: OnProgress;
 }
 
-/** What is to be stored. */
+/** What is to be stored; null: what there is already. */
 interface Made {
   readonly read: (writer: ObjectWriter) => Promise<TreeNode>;
   readonly base: VersionBase | null;
@@ -51,6 +51,10 @@ export async function buildTemplate(config: BuildConfig, parts: BuildParts): Pro
   return withWorkplace(async (dir) => {
     const make = config.kind === 'app' ? makeApp : makeOs;
     const made = await make(config, dir, parts);
+    if (made === null) {
+      const template = await parts.read((store) => store.template(config.name)!);
+      return { template, version: null, packages: [] };
+    }
     parts.committing();
     return parts.write((store) => add(store, config, made(store), startedS, parts));
   });
@@ -65,7 +69,9 @@ async function makeOs(config: BuildConfig, dir: string, parts: BuildParts) {
 }
 
 async function makeApp(config: BuildConfig, dir: string, parts: BuildParts) {
-  const { base, renumbered, ...archive } = await installApp(config, dir, parts);
+  const app = await installApp(config, dir, parts);
+  if (app === null) return null;
+  const { base, renumbered, ...archive } = app;
   const { progress } = parts;
   const settle = (tree: TreeNode): void => renumberTree(tree, renumbered);
   return (store: Store): Made => ({

@@ -33,7 +33,12 @@ export const LEFT_OUT = [
   '/var/lib/apt/lists/lock',
   '/var/lib/apt/lists/partial/*',
   // The same with the build's dates in it.
+  '/etc/xml/*.old',
+  '/usr/share/info/dir.old',
   '/var/lib/dpkg/*-old',
+  '/var/lib/sgml-base/supercatalog.old',
+  '/var/lib/ucf/hashfile.*',
+  '/var/lib/ucf/registry.*',
   '/etc/group-',
   '/etc/gshadow-',
   '/etc/passwd-',

@@ -3,7 +3,7 @@ import { VERBS } from './verbs.ts';
 /** Verbs whose operands are envs, and those whose operands are templates: of a group, both words. */
 const OF_ENVS = [
   ...['mount', 'umount', 'unmount', 'info', 'diff', 'df', 'destroy', 'delete', 'rm'],
-  ...['pin', 'follow', 'stale', 'saved list', 'saved restore', 'saved rm'],
+  ...['pin', 'follow', 'stale', 'saved list', 'saved restore', 'saved rm', 'app add', 'app remove'],
 ];
 const OF_TEMPLATES = [
   ...['patch', 'rollback', 'history'],

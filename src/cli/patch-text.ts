@@ -3,13 +3,20 @@ import type { EnvOutcome, PatchAct, PatchedEnv, PatchRecord } from '../codec/pat
 
 /** "nginx: 1 -> 2, done", and a line for each thing that is not as simple as that. */
 export function describePatch(record: PatchRecord): string {
-  const { kind, template, from, to, envs, note } = record;
-  const lines = [`${template}: ${kind} ${from} -> ${to}, ${stateText(record)}`];
+  const { envs, note } = record;
+  const lines = [`${titleOf(record)}, ${stateText(record)}`];
   if (record.state === 'undone') lines.push(`  ${envsText(envs.length)} had it`);
   else lines.push(`  ${envCounts(envs) || 'no env follows it'}`);
   for (const env of envs) lines.push(...troubles(env));
   if (note !== '') lines.push(...note.split('\n').map((line) => `  ${line}`));
   return lines.join('\n');
+}
+
+function titleOf({ kind, template, from, to, envs }: PatchRecord): string {
+  const [env] = envs;
+  if (kind === 'add') return `${template}: added to ${env?.name ?? '?'}`;
+  if (kind === 'remove') return `${template}: removed from ${env?.name ?? '?'}`;
+  return `${template}: ${kind} ${from} -> ${to}`;
 }
 
 function stateText({ id, state, template }: PatchRecord): string {
@@ -65,7 +72,7 @@ export function actText({ what, why, done }: PatchAct): string {
     case 'taken':
       return 'set aside, the template’s shows';
     case 'merged':
-      return 'merged; its own is set aside';
+      return `merged; its own is set aside${why === undefined ? '' : `; ${why}`}`;
     case 'conflict':
       return `stays its own: ${why ?? 'conflict'}`;
     case 'restored':

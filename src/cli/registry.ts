@@ -30,6 +30,8 @@ const MODULES: Readonly<Record<string, () => Promise<CommandModule>>> = {
   'saved restore': () => import('./commands/saved-restore.ts'),
   'saved rm': () => import('./commands/saved-rm.ts'),
   gc: () => import('./commands/gc.ts'),
+  'app add': () => import('./commands/app-add.ts'),
+  'app remove': () => import('./commands/app-remove.ts'),
   create: () => import('./commands/create.ts'),
   mount: () => import('./commands/mount.ts'),
   umount: () => import('./commands/umount.ts'),

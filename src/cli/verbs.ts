@@ -36,6 +36,8 @@ export const VERBS: readonly Verb[] = [
   verb('saved rm', 'give them up'),
   verb('stale', 'list processes that still use replaced files'),
   verb('create', 'make an env from one OS template and any app templates'),
+  verb('app add', 'put apps on top of an env’s stack, live'),
+  verb('app remove', 'take apps out of it, live', ['app rm']),
   verb('mount', 'mount envs'),
   verb('umount', 'unmount envs', ['unmount']),
   verb('list', 'list envs', ['ls']),

@@ -4,8 +4,11 @@
  */
 const RECORD_VERSION = 1;
 
-/** patch: forwards. rollback: back. pin, follow: one env only. */
-export type PatchKind = 'patch' | 'rollback' | 'pin' | 'follow';
+/**
+ * patch: forwards. rollback: back. pin, follow: one env only. add, remove: templates of one env's stack, from version 0 or to
+ * it; `template` names all of them, `templateId` is the first one's.
+ */
+export type PatchKind = 'patch' | 'rollback' | 'pin' | 'follow' | 'add' | 'remove';
 
 /**
  * rolling: a command takes envs there in waves. canary: some envs are there, and it waits for a further command.
@@ -73,7 +76,7 @@ export interface PatchAct {
   readonly file?: string;
   /** merged, restored: what the private file that goes must still be. */
   readonly seen?: SeenFile;
-  /** Why it could not be merged. */
+  /** Why it could not be merged; of a merge by key, which keys both changed: there the env's stays. */
   readonly why?: string;
   /** False until it is known to be done. */
   readonly done: boolean;

@@ -22,7 +22,7 @@ import { DEFAULT_SHARED_PATTERNS } from '../template/shared-path.ts';
 import { composedLinks, type Symlink } from './alternatives.ts';
 import { checkApps } from './app-files.ts';
 import { partsOf } from './parts.ts';
-import { type MergedFile, mergeRegistry } from './registry-files.ts';
+import { type MergedFile, mergeRegistry, STATUS } from './registry-files.ts';
 
 interface Plan {
   readonly name: string;
@@ -90,8 +90,6 @@ export async function compose(
     return [...plan.notes, ...made.failed];
   });
 }
-
-const STATUS = '/var/lib/dpkg/status';
 
 /** Null if there is nothing to do. */
 function planOf(store: Store, refs: readonly StackRef[]): Plan | null {

@@ -5,6 +5,7 @@ import { isReg } from '../base/mode.ts';
 import { entriesOf } from '../fs/layer-entries.ts';
 import type { Layers } from '../fs/ports.ts';
 import { accountsOf } from '../registry/accounts.ts';
+import { askedFor, withoutMarks } from '../registry/auto-marks.ts';
 import type { KeyConflict } from '../registry/merge.ts';
 import { mergeKeyed } from '../registry/merge.ts';
 import { REGISTRY_PATHS, registryFormat } from '../registry/table.ts';
@@ -27,6 +28,8 @@ export interface MergedFiles {
   readonly notes: readonly string[];
 }
 
+export const STATUS = '/var/lib/dpkg/status';
+const MARKS = '/var/lib/apt/extended_states';
 const PASSWD = '/etc/passwd';
 const GROUP = '/etc/group';
 /** Of which a conflict can't be decided by which app is on top: one user with two homes, or two users with one number. */
@@ -40,12 +43,27 @@ export function mergeRegistry(store: Store, parts: StackParts): MergedFiles {
   const contents = new Map<string, string | null>();
   const notes: string[] = [];
   for (const path of registryPaths(parts.apps)) {
-    const content = mergeOne(store, parts, path, notes);
+    const merged = mergeOne(store, parts, path, notes);
+    const content = path === MARKS ? withoutMarksOfAsked(store, parts, merged) : merged;
     contents.set(path, content);
     if (content !== contentAt(store, parts.layers, path)) files.push({ path, content });
   }
   refuseSharedNumbers(store, parts, contents);
   return { files, contents, notes };
+}
+
+/** What one app has for another package's sake only is not to be removed as such where another app asked for it. */
+function withoutMarksOfAsked(
+  store: Store,
+  { os, apps }: StackParts,
+  marks: string | null,
+): string | null {
+  if (marks === null) return null;
+  const asked = [os, ...apps].flatMap(({ layers }) => {
+    const status = contentAt(store, layers, STATUS);
+    return status === null ? [] : [...askedFor(status, contentAt(store, layers, MARKS))];
+  });
+  return withoutMarks(marks, new Set(asked));
 }
 
 /** Registry files that some app has. */

@@ -6,30 +6,39 @@ import { type Ino, type Name, nameToText } from '../base/ids.ts';
 import { isDir, isReg } from '../base/mode.ts';
 import { DATA_NONE, DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
 import type { PatchAct, PatchRecord, SeenFile } from '../codec/patch-record.ts';
+import type { NameChange } from '../fs/layers-change.ts';
 import type { EnvAct, EnvActResult } from '../fs/set-aside.ts';
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../native/binding.ts';
+import type { KeyedFormat } from '../registry/format.ts';
+import { generatedBy } from '../registry/generated.ts';
+import { registryFormat } from '../registry/table.ts';
 import { dirPath } from '../store/dir-path.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
 import { type MetName, meets, openView, privateFile, sha256 } from './meets.ts';
-import { type Merge, mergeTexts } from './merge.ts';
+import { type Merge, mergeByKey, mergeTexts } from './merge.ts';
 import type { EnvMove } from './moves.ts';
 import type { PolicyOf } from './policy.ts';
 
 const NOBODY: ReadonlySet<number> = new Set();
 const EMPTY_FILE = '/dev/null';
 
-/** Plans what the policies say for one env; writes merges into its directory. Nothing else is changed. */
+/**
+ * Plans what the policies say for one env; writes merges into its directory. Nothing else is changed.
+ * @param names those of the change that it may be about
+ */
 export async function planActs(
   store: Store,
   { row, change }: EnvMove,
   patch: number,
   policy: PolicyOf,
+  names?: readonly NameChange[],
 ): Promise<PatchAct[]> {
+  if (names?.length === 0) return [];
   const view = await openView(store, row);
   if (view === null) return [];
   const acts: PatchAct[] = [];
   try {
-    for await (const met of meets(store, row, view, change, NOBODY)) {
+    for await (const met of meets(store, row, view, change, NOBODY, names)) {
       const act = await planAct(store, row, met, policy, `merge.${patch}.${acts.length}`);
       if (act !== null) acts.push(act);
     }
@@ -49,7 +58,8 @@ async function planAct(
   if (own === null || state === 'clean' || isDir(own.mode)) return null;
   const parent = dirPath(store.tables, change.dir);
   if (parent === null) return null;
-  const action = policy(`${Buffer.from(parent, 'utf8').toString('latin1')}/${change.name}`);
+  const bytes = `${Buffer.from(parent, 'utf8').toString('latin1')}/${change.name}`;
+  const action = policy(bytes);
   const { dir, name } = change;
   const base = { path: `${parent}/${nameToText(name)}`, dir, name, ino: own.ino, done: false };
   if (action === 'take' && own.ino === change.is?.ino) {
@@ -57,27 +67,41 @@ async function planAct(
     return { ...base, what: 'conflict', why, done: true };
   }
   if (action === 'take') return { ...base, what: 'taken' };
-  if (action !== 'merge' || state === 'equal') return null;
+  if (state === 'equal') return null;
+  if (action !== 'merge') {
+    const command = isReg(own.mode) ? generatedBy(bytes) : null;
+    if (command === null) return null;
+    return { ...base, what: 'conflict', why: `run "${command}" in the env`, done: true };
+  }
   const seen = seenFile(privateFile(store, row, own.ino));
-  const merge = await mergeOf(store, row, own, change.was, change.is);
+  const merge = await mergeOf(store, row, own, change, registryFormat(bytes));
+  if (merge === null) return null;
   if ('conflict' in merge) return { ...base, what: 'conflict', why: merge.conflict, done: true };
   const target = path.join(envDir(store.root, row.id), file);
   writeDurably(target, merge.text);
   const merged = { ino: 0, sha256: await sha256(target) };
-  return { ...base, what: 'merged', file, merged, ...(seen === null ? {} : { seen }) };
+  const why = merge.kept === undefined ? {} : { why: merge.kept };
+  return { ...base, what: 'merged', file, merged, ...why, ...(seen === null ? {} : { seen }) };
 }
 
+/** Null: it is as it would be merged. */
 async function mergeOf(
   store: Store,
   row: EnvRow,
   own: InodeRecord,
-  was: InodeRecord | null,
-  is: InodeRecord | null,
-): Promise<Merge> {
-  if (was === null) return { conflict: 'the template did not have it before' };
+  { was, is }: NameChange,
+  format: KeyedFormat | null,
+): Promise<Merge | null> {
   if (is === null) return { conflict: 'the template has it no more' };
-  if (![own, was, is].every(({ mode }) => isReg(mode)))
+  if (![own, was ?? is, is].every(({ mode }) => isReg(mode)))
     return { conflict: 'it is no regular file' };
+  if (format !== null && own.nlink === 1) {
+    const ours =
+      own.data === DATA_PRIVATE ? privateFile(store, row, own.ino) : contentOf(store, own);
+    const base = was === null ? null : contentOf(store, was);
+    return mergeByKey(format, { ours, base, theirs: contentOf(store, is) });
+  }
+  if (was === null) return { conflict: 'the template did not have it before' };
   if (own.data !== DATA_PRIVATE) return { conflict: 'the env changed only its attributes' };
   if (own.nlink > 1) return { conflict: 'the env has it under several names' };
   const ours = privateFile(store, row, own.ino);

@@ -35,28 +35,33 @@ export async function openView(store: Store, row: EnvRow): Promise<DeltaView | n
   return isUntouched(store, row) ? null : readDelta(envDir(store.root, row.id));
 }
 
-/** @param inUse inodes that processes in the env have open or mapped */
+/**
+ * @param inUse inodes that processes in the env have open or mapped
+ * @param names of the change; all if not given
+ */
 export async function* meets(
   store: Store,
   row: EnvRow,
   view: DeltaView | null,
   change: LayersChange,
   inUse: ReadonlySet<number>,
+  names: Iterable<NameChange> = allNames(change),
 ): AsyncGenerator<MetName> {
   const kept = view === null ? new Set<Ino>() : keptDirs(view, change);
   const reached = view === null ? null : new ReachedDirs(change, view);
-  for (const names of change.byDir.values()) {
-    for (const each of names.values()) {
-      const own = view?.name(each.dir, each.name) ?? null;
-      const reach = own === null && reached !== null ? reached.of(each.dir) : null;
-      if (own?.ino === 0 || reach === 'removed')
-        yield { change: each, state: 'deleted', own: null };
-      else if (reach === 'covered') yield { change: each, state: 'private', own: null };
-      else if (own === null)
-        yield { change: each, state: templateState(each, kept, inUse), own: null };
-      else yield await ownState(store, row, each, view?.inode(own.ino) ?? null, own);
-    }
+  for (const each of names) {
+    const own = view?.name(each.dir, each.name) ?? null;
+    const reach = own === null && reached !== null ? reached.of(each.dir) : null;
+    if (own?.ino === 0 || reach === 'removed') yield { change: each, state: 'deleted', own: null };
+    else if (reach === 'covered') yield { change: each, state: 'private', own: null };
+    else if (own === null)
+      yield { change: each, state: templateState(each, kept, inUse), own: null };
+    else yield await ownState(store, row, each, view?.inode(own.ino) ?? null, own);
   }
+}
+
+function* allNames(change: LayersChange): Generator<NameChange> {
+  for (const names of change.byDir.values()) yield* names.values();
 }
 
 function templateState(

@@ -1,12 +1,38 @@
 /** Three-way merges of text, by Debian's diff3(1). */
 import { execFile } from 'node:child_process';
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import type { KeyedFormat } from '../registry/format.ts';
+import { mergeKeyed } from '../registry/merge.ts';
 
 /** Larger files are no configuration that anybody edits by hand. */
 const TEXT_BYTES_MAX = 4 * 2 ** 20;
 const TIMEOUT_MS = 30_000;
 
-export type Merge = { readonly text: Buffer } | { readonly conflict: string };
+/** `kept`: what both changed, and is the env's; in words. */
+export type Merge =
+  | { readonly text: Buffer; readonly kept?: string }
+  | { readonly conflict: string };
+
+/** Paths of files; of what was not there, null. */
+export interface MergePaths {
+  readonly ours: string;
+  readonly base: string | null;
+  readonly theirs: string;
+}
+
+/** What both made of `base`, record by record. Null: it is as ours. */
+export function mergeByKey(format: KeyedFormat, { ours, base, theirs }: MergePaths): Merge | null {
+  const read = (file: string): string => readFileSync(file, 'latin1');
+  const mine = read(ours);
+  const sides = { ours: mine, base: base === null ? null : read(base), theirs: read(theirs) };
+  const { content, conflicts } = mergeKeyed(format, sides);
+  const keys = conflicts.map(({ key }) => key).join(', ');
+  const kept = keys === '' ? {} : { kept: `both changed ${keys}; that of the env stays` };
+  if (content === null || content === mine) {
+    return kept.kept === undefined ? null : { conflict: kept.kept };
+  }
+  return { text: Buffer.from(content, 'latin1'), ...kept };
+}
 
 /**
  * What both made of `base`, or why that can't be said: both changed the same lines, or one of the files is no text.

@@ -2,8 +2,10 @@
 import { ByrefError } from '../base/error.ts';
 import type { PatchRecord, Policy } from '../codec/patch-record.ts';
 import type { Store, TemplateRow } from '../store/store.ts';
-import { checkPatchedStacks } from './check-stacks.ts';
+import { follows, usersOf } from './followers.ts';
 import { takePatchLock } from './lock.ts';
+import { nextStacks } from './moves.ts';
+import { readyStacks } from './ready-stacks.ts';
 import { checkWaves, type Rollout, type RolloutEvent, rollOut } from './rollout.ts';
 import { PatchRun } from './run.ts';
 import { openCanary, patchTarget, rollbackTarget } from './target.ts';
@@ -41,7 +43,11 @@ export async function patchTemplate(
     }
     if (canary !== null && canary.to !== version.number) throw otherCanary(template, canary);
     const { policies, note, rollout } = options;
-    checkPatchedStacks(store, template, version.number);
+    const rows = usersOf(store, template.id)
+      .filter(follows)
+      .map(({ row }) => row);
+    const next = nextStacks(store, rows, template.id, version.number);
+    for (const text of await readyStacks(store, next)) on({ what: 'note', text });
     await checkWaves(store, template.id, rollout);
     const run =
       canary === null
@@ -82,7 +88,10 @@ export async function rollBack(
       lock.release();
       return null;
     }
-    checkPatchedStacks(store, template, version.number);
+    const rows = usersOf(store, template.id)
+      .filter(follows)
+      .map(({ row }) => row);
+    await readyStacks(store, nextStacks(store, rows, template.id, version.number));
     const options = { kind: 'rollback', policies: [], note } as const;
     const run = PatchRun.begin(store, lock, template, version.number, options);
     return await orAbandon(run, () =>

@@ -4,7 +4,8 @@ import type { PatchRecord } from '../codec/patch-record.ts';
 import type { EnvRow, Store, TemplateRow } from '../store/store.ts';
 import { entryOf } from './followers.ts';
 import { takePatchLock } from './lock.ts';
-import { withVersion } from './moves.ts';
+import { nextStacks } from './moves.ts';
+import { readyStacks } from './ready-stacks.ts';
 import { PatchRun } from './run.ts';
 import { needVersion } from './target.ts';
 
@@ -26,7 +27,7 @@ export async function pinEnv(
   }
   const to = version === null ? template.current : needVersion(store, template, version).number;
   if (entry.pinned === version && entry.canary === null) return null;
-  store.checkStack(row.stack, withVersion(store, row, template.id, to));
+  await readyStacks(store, nextStacks(store, [row], template.id, to));
   const stack = store.plainStack(row);
   const from = stack.find(({ templateId }) => templateId === template.id)?.version ?? to;
   const kind = version === null ? 'follow' : 'pin';

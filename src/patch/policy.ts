@@ -1,14 +1,20 @@
 import { ByrefError } from '../base/error.ts';
 import { matchesPath } from '../base/path-patterns.ts';
 import type { Policy, PolicyAction } from '../codec/patch-record.ts';
+import { registryFormat } from '../registry/table.ts';
 
-/** What happens to an env's own copy of a file at a path (as binary string); `keep` unless a policy says otherwise. */
+/**
+ * What happens to an env's own copy of a file at a path (as binary string). Unless a policy says otherwise: `merge` for a
+ * registry file, by key, and `keep` for any other.
+ */
 export type PolicyOf = (path: string) => PolicyAction;
 
 export function policyOf(policies: readonly Policy[]): PolicyOf {
   const tests = policies.map(({ pattern, action }) => ({ test: matchesPath([pattern]), action }));
-  return (path) => tests.findLast(({ test }) => test(path))?.action ?? 'keep';
+  return (path) => tests.findLast(({ test }) => test(path))?.action ?? usual(path);
 }
+
+const usual = (path: string): PolicyAction => (registryFormat(path) === null ? 'keep' : 'merge');
 
 /** @throws ByrefError 'usage' for a pattern that no path can match */
 export function checkPolicy(policy: Policy): Policy {

@@ -26,6 +26,7 @@ export interface Rollout {
 
 /** What happens, for people who wait for it. */
 export type RolloutEvent =
+  | { readonly what: 'note'; readonly text: string }
   | { readonly what: 'wave'; readonly envs: readonly string[]; readonly of: number }
   | { readonly what: 'waiting'; readonly ms: number }
   | { readonly what: 'healthy'; readonly results: readonly HealthResult[] }

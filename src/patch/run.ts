@@ -18,15 +18,17 @@ import type {
   PatchState,
   Policy,
 } from '../codec/patch-record.ts';
-import type { EnvActs } from '../control/protocol.ts';
+import type { EnvActs, PrepareRequest } from '../control/protocol.ts';
 import { type EnvRow, envDir, type Store, type TemplateRow } from '../store/store.ts';
 import { made, planActs, planRestores, toMake } from './acts.ts';
 import { author } from './author.ts';
 import { type FlipReport, flip, outcomes, refreshAll } from './flip.ts';
 import { type EntryChanges, entryOf, follows, usersOf, withEntry } from './followers.ts';
 import type { PatchLock } from './lock.ts';
-import { movesOf } from './moves.ts';
+import { type EnvMove, movesTo, nextStacks } from './moves.ts';
 import { policyOf } from './policy.ts';
+import { type NextStack, readyStacks } from './ready-stacks.ts';
+import { registryNames } from './registry-names.ts';
 import { patchesAbove, undoneBy } from './target.ts';
 
 export interface RunOptions {
@@ -35,6 +37,12 @@ export interface RunOptions {
   readonly from?: number;
   readonly policies: readonly Policy[];
   readonly note: string;
+}
+
+/** Where envs are to go, and what the drivers are told of it before. */
+interface Move {
+  readonly next: readonly NextStack[];
+  readonly prepare: PrepareRequest;
 }
 
 /** How often an env that was mounted or unmounted just when it was to be worked on is tried again. */
@@ -93,7 +101,7 @@ export class PatchRun {
   async advance(envs: readonly number[]): Promise<void> {
     const { templateId, id: patch, to } = this.current;
     const rows = this.followers().filter(({ id }) => envs.includes(id));
-    await this.move(rows, to, 'rolling', () => {
+    await this.move(this.toVersion(rows, to), 'rolling', () => {
       for (const row of rows) {
         this.store.putEnv(withEntry(row, templateId, { canary: { version: to, patch } }));
       }
@@ -104,7 +112,7 @@ export class PatchRun {
   async complete(): Promise<PatchRecord> {
     const { templateId, to } = this.current;
     const rows = this.followers();
-    await this.move(rows, to, 'acting', () => {
+    await this.move(this.toVersion(rows, to), 'acting', () => {
       const { catalog } = this.store;
       const template = catalog.byId(templateId);
       const version = catalog.version(templateId, to);
@@ -125,10 +133,25 @@ export class PatchRun {
   /** Takes one env there by another entry in its stack, whatever the others do. */
   async moveOne(row: EnvRow, entry: EntryChanges): Promise<PatchRecord> {
     const { templateId, to } = this.current;
-    await this.move([row], to, 'acting', () => {
+    await this.move(this.toVersion([row], to), 'acting', () => {
       this.store.putEnv(withEntry(row, templateId, entry));
     });
     return this.endMoved();
+  }
+
+  /** Takes one env to another stack. @param next its row with that stack */
+  async moveStack(next: EnvRow): Promise<PatchRecord> {
+    const stack = this.store.plainStack(next);
+    const stacks = [{ env: next.id, stack }];
+    const move = { next: [{ row: next, stack }], prepare: { versions: [], stacks } };
+    await this.move(move, 'acting', () => this.store.putEnv(next));
+    return this.endMoved();
+  }
+
+  private toVersion(rows: readonly EnvRow[], version: number): Move {
+    const { templateId } = this.current;
+    const next = nextStacks(this.store, rows, templateId, version);
+    return { next, prepare: { versions: [{ templateId, version }], stacks: [] } };
   }
 
   /** Leaves it as it is: some envs are there, and a further command decides. */
@@ -141,15 +164,12 @@ export class PatchRun {
     await this.makeActs();
     const { templateId, id } = this.current;
     const rows = this.store.envs().filter((row) => entryOf(row, templateId)?.canary?.patch === id);
-    const envs = new Map(this.current.envs.map((env) => [env.id, env]));
-    const acts = new Map<number, PatchAct[]>();
-    for (const row of rows) {
-      const env = envs.get(row.id);
-      if (env !== undefined) acts.set(row.id, await planRestores(this.store, row, [this.current]));
-    }
-    const { from } = this.current;
+    const { next, prepare } = this.toVersion(rows, this.current.from);
+    // It was there before; if it can't be made again, the env has its apps' files as they are.
+    await readyStacks(this.store, next).catch(() => []);
+    const acts = await this.planBack(movesTo(this.store, next), [this.current]);
     const report = await flip(this.store, {
-      prepare: { versions: [{ templateId, version: from }], stacks: [] },
+      prepare,
       acts: this.told(acts),
       commit: () => {
         for (const row of rows) this.store.putEnv(withEntry(row, templateId, { canary: null }));
@@ -201,15 +221,16 @@ export class PatchRun {
   }
 
   private async move(
-    rows: readonly EnvRow[],
-    to: number,
+    { next, prepare }: Move,
     state: PatchState,
     commit: () => void,
   ): Promise<void> {
-    const { templateId } = this.current;
-    const acts = await this.plan(rows, to);
+    // Envs may have come since that was looked at first.
+    await readyStacks(this.store, next);
+    const rows = next.map(({ row }) => row);
+    const acts = await this.plan(movesTo(this.store, next));
     const report = await flip(this.store, {
-      prepare: { versions: [{ templateId, version: to }], stacks: [] },
+      prepare,
       acts: this.told(acts),
       commit: () => {
         commit();
@@ -224,28 +245,42 @@ export class PatchRun {
   }
 
   /** What is to be done in the envs, before anything is. */
-  private async plan(rows: readonly EnvRow[], to: number): Promise<Map<number, PatchAct[]>> {
-    const { kind, policies, id, templateId } = this.current;
-    const acts = new Map<number, PatchAct[]>();
-    if (kind !== 'patch') {
-      const undone =
-        kind === 'rollback'
-          ? undoneBy(this.store, templateId, to)
-          : patchesAbove(this.store, templateId, to);
-      const touched = new Set(
-        undone.flatMap(({ envs }) =>
-          envs.filter((env) => env.acts.length > 0).map((env) => env.id),
-        ),
-      );
-      for (const row of rows) {
-        if (touched.has(row.id)) acts.set(row.id, await planRestores(this.store, row, undone));
-      }
-      return acts;
+  private async plan(moves: readonly EnvMove[]): Promise<Map<number, PatchAct[]>> {
+    const { kind, policies, id, templateId, to } = this.current;
+    if (kind === 'rollback') return this.planBack(moves, undoneBy(this.store, templateId, to));
+    if (kind === 'pin' || kind === 'follow') {
+      return this.planBack(moves, patchesAbove(this.store, templateId, to));
     }
-    if (!policies.some(({ action }) => action !== 'keep')) return acts;
+    const acts = new Map<number, PatchAct[]>();
     const policy = policyOf(policies);
-    for (const move of movesOf(this.store, rows, templateId, to)) {
-      acts.set(move.row.id, await planActs(this.store, move, id, policy));
+    const all = policies.some(({ action }) => action !== 'keep');
+    for (const move of moves) {
+      const names = all ? undefined : registryNames(this.store, move.change);
+      const own = await planActs(this.store, move, id, policy, names);
+      if (own.length > 0) acts.set(move.row.id, own);
+    }
+    return acts;
+  }
+
+  /** What these patches did in the envs is put back; where that can't be, registry files are merged. */
+  private async planBack(
+    moves: readonly EnvMove[],
+    undone: readonly PatchRecord[],
+  ): Promise<Map<number, PatchAct[]>> {
+    const { id } = this.current;
+    const touched = new Set(
+      undone.flatMap(({ envs }) => envs.filter((env) => env.acts.length > 0).map((env) => env.id)),
+    );
+    const acts = new Map<number, PatchAct[]>();
+    for (const move of moves) {
+      const { row, change } = move;
+      const restores = touched.has(row.id) ? await planRestores(this.store, row, undone) : [];
+      const isBack = (name: { dir: number; name: string }): boolean =>
+        restores.some((act) => act.what === 'restored' && isSameName(act, name));
+      const names = registryNames(this.store, change).filter((name) => !isBack(name));
+      const merges = await planActs(this.store, move, id, policyOf([]), names);
+      const kept = restores.filter((act) => !merges.some((merge) => isSameName(act, merge)));
+      if (kept.length + merges.length > 0) acts.set(row.id, [...kept, ...merges]);
     }
     return acts;
   }
@@ -338,6 +373,9 @@ export class PatchRun {
     this.current = record;
   }
 }
+
+type NameAt = Readonly<{ dir: number; name: string }>;
+const isSameName = (a: NameAt, b: NameAt): boolean => a.dir === b.dir && a.name === b.name;
 
 /** What a further move says of an env that went before. */
 const STILL: ReadonlySet<EnvOutcome> = new Set(['flipped', 'stopped']);

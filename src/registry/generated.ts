@@ -93,6 +93,22 @@ export const GENERATED: readonly GeneratedFiles[] = [
     needs: '/usr/sbin/update-catalog',
   },
   {
+    name: 'dictionaries',
+    inputs: ['/var/lib/dictionaries-common'],
+    outputs: [
+      '/etc/dictionaries-common',
+      '/var/cache/dictionaries-common',
+      '/var/lib/aspell',
+      '/var/cache/debconf/config.dat',
+    ],
+    command: [
+      'update-dictcommon-aspell',
+      'update-default-ispell --triggered',
+      'update-default-wordlist --triggered',
+    ].join(' && '),
+    needs: '/usr/sbin/update-default-wordlist',
+  },
+  {
     name: 'systemd catalog',
     inputs: ['/usr/lib/systemd/catalog'],
     outputs: ['/var/lib/systemd/catalog/database'],
@@ -177,6 +193,11 @@ const MATCHERS = GENERATED.map((files) => ({
 export function generatedFrom(path: string): GeneratedFiles[] {
   const due = MATCHERS.filter(({ isInput, isOutput }) => isInput(path) && !isOutput(path));
   return due.map(({ files }) => files);
+}
+
+/** The command that writes this path; null if none does. */
+export function generatedBy(path: string): string | null {
+  return MATCHERS.find(({ isOutput }) => isOutput(path))?.files.command ?? null;
 }
 
 /** Whether a command may write this path. */

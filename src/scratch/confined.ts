@@ -8,6 +8,8 @@ export interface ConfinedPlace {
   readonly signal: AbortSignal;
   /** Without any network but its own loopback interface. */
   readonly offline?: boolean;
+  /** The mountpoint of an env that it works in. */
+  readonly keep?: string;
 }
 
 export interface ConfinedParts extends ConfinedPlace {
@@ -30,15 +32,31 @@ const SAID_MAX = 65_536;
  */
 const CONFINED = [
   ...['setpriv', '--pdeathsig=KILL'],
-  ...['unshare', '--mount', '--propagation=private', '--pid', '--fork', '--kill-child'],
+  ...['unshare', '--mount', '--propagation=slave', '--pid', '--fork', '--kill-child'],
   ...['--uts', '--ipc'],
 ];
 
+/** Its namespace begins with all mounts of the machine: other envs could not be unmounted while it runs. $1 stays. */
+const LET_GO = `
+keep=$1; shift
+while read -r source dir type rest; do
+  case $type in fuse.byref) [ "$dir" = "$keep" ] || umount -l "$(printf '%b' "$dir")" ;; esac
+done </proc/self/mounts
+exec "$@"
+`;
+
 /** A program and its arguments, so that it runs like that. */
-const confined = (words: readonly string[], offline = false): [string, string[]] => {
-  const [command = '', ...args] = [...CONFINED, ...(offline ? ['--net'] : []), ...words];
+function confined(
+  words: readonly string[],
+  { offline = false, keep = '' }: ConfinedPlace,
+): [string, string[]] {
+  const [command = '', ...args] = [
+    ...CONFINED,
+    ...(offline ? ['--net'] : []),
+    ...['sh', '-c', LET_GO, 'sh', keep, ...words],
+  ];
   return [command, args];
-};
+}
 
 /**
  * Runs a program on our own standard input and error, so that it may ask questions; waits likewise.
@@ -47,10 +65,11 @@ const confined = (words: readonly string[], offline = false): [string, string[]]
  */
 export async function runOnTerminal(
   words: readonly string[],
-  { env, cwd, signal, offline }: ConfinedPlace,
+  place: ConfinedPlace,
   stdout: 1 | 2,
 ): Promise<number | null> {
-  const [command, args] = confined(words, offline);
+  const { env, cwd, signal } = place;
+  const [command, args] = confined(words, place);
   const stdio = ['inherit', stdout, 'inherit'] as const;
   const child = spawn(command, args, {
     env,
@@ -67,9 +86,10 @@ export async function runOnTerminal(
 /** Runs a program, and waits for it and all that it leaves behind. What it prints is taken together, in its order. */
 export async function runConfined(
   words: readonly string[],
-  { env, cwd, say, signal, offline }: ConfinedParts,
+  parts: ConfinedParts,
 ): Promise<Finished> {
-  const [command, args] = confined(words, offline);
+  const { env, cwd, say, signal } = parts;
+  const [command, args] = confined(words, parts);
   const child = spawn(command, args, {
     env,
     cwd,

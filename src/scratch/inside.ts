@@ -73,8 +73,8 @@ interface Inside {
   readonly readOnly?: readonly ReadOnlyBind[];
 }
 
-export interface InsideOptions extends Omit<ConfinedParts, 'env' | 'cwd'>, Inside {}
-export interface TerminalOptions extends Omit<ConfinedPlace, 'env' | 'cwd'>, Inside {}
+export interface InsideOptions extends Omit<ConfinedParts, 'env' | 'cwd' | 'keep'>, Inside {}
+export interface TerminalOptions extends Omit<ConfinedPlace, 'env' | 'cwd' | 'keep'>, Inside {}
 
 /** @param root of a file system whose directories are there */
 export function runInside(
@@ -82,7 +82,7 @@ export function runInside(
   words: readonly string[],
   options: InsideOptions,
 ): Promise<Finished> {
-  return runConfined(wordsInside(root, words, options), { ...options, ...placeOf(options) });
+  return runConfined(wordsInside(root, words, options), { ...options, ...placeOf(root, options) });
 }
 
 /** The same on our own standard input and error: see runOnTerminal. */
@@ -92,7 +92,7 @@ export function runInsideOnTerminal(
   options: TerminalOptions,
   stdout: 1 | 2,
 ): Promise<number | null> {
-  const place = { ...options, ...placeOf(options) };
+  const place = { ...options, ...placeOf(root, options) };
   return runOnTerminal(wordsInside(root, words, options), place, stdout);
 }
 
@@ -102,7 +102,8 @@ const wordsInside = (root: string, words: readonly string[], { readOnly = [] }: 
   ...['', ...words],
 ];
 
-const placeOf = ({ env = {}, binds = [], offline }: TerminalOptions) => ({
+const placeOf = (root: string, { env = {}, binds = [], offline }: TerminalOptions) => ({
+  keep: root,
   cwd: '/',
   env: {
     PATH,

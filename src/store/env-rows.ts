@@ -63,12 +63,17 @@ export class EnvRows {
       const message = stack.length === 0 ? 'an env needs a template' : 'a template is named twice';
       throw new ByrefError('usage', message, 'Name one OS template and each app template once.');
     }
-    return stack.map(({ template, version, pinned }) => ({
-      templateId: template.id,
-      template: template.name,
-      pinned: pinned ? version.number : null,
-      canary: null,
-    }));
+    return stack.map(entryOf);
+  }
+
+  /** Entries of apps to be put on a stack. @throws ByrefError 'notFound', 'usage' */
+  appsOf(refs: readonly string[]): StackEntry[] {
+    return refs.map((ref) => {
+      const found = this.catalog.resolve(ref);
+      if (found.template.kind === 'app') return entryOf(found);
+      const message = `${found.template.name} is an OS template`;
+      throw new ByrefError('usage', message, 'An env has one, from its creation on. Name apps.');
+    });
   }
 
   find(nameOrId: string | number): EnvRow | null {
@@ -98,3 +103,10 @@ export class EnvRows {
     });
   }
 }
+
+const entryOf = ({ template, version, pinned }: ReturnType<Catalog['resolve']>): StackEntry => ({
+  templateId: template.id,
+  template: template.name,
+  pinned: pinned ? version.number : null,
+  canary: null,
+});

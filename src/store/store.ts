@@ -119,6 +119,11 @@ export class Store {
     return stack;
   }
 
+  /** Entries of apps to be put on a stack. @throws ByrefError 'notFound', 'usage' */
+  appEntries(refs: readonly string[]): StackEntry[] {
+    return this.envRows.appsOf(refs);
+  }
+
   /** @throws ByrefError 'badInput' for templates that do not go together, at these versions */
   checkStack(entries: readonly StackEntry[], stack: readonly StackRef[]): void {
     const part = (ref: StackRef, i: number): StackPart => ({

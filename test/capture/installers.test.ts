@@ -82,15 +82,17 @@ test('a vendor script: its user has a number, its noise is gone, and each env ha
     '/var/log/vendor/install.log',
   ]);
   const rules = made.leftOut.map(({ rule, files }) => `${rule} ${files}`).sort();
-  expect(rules).toEqual([
-    '*.pid 1',
-    '*~ 1',
-    '/root/.*_history 1',
-    '/root/.cache 1',
-    '/var/log/* 1',
-    '/var/tmp/* 1',
-    ...rules.filter((rule) => rule.startsWith('/etc/')),
-  ].sort());
+  expect(rules).toEqual(
+    [
+      '*.pid 1',
+      '*~ 1',
+      '/root/.*_history 1',
+      '/root/.cache 1',
+      '/var/log/* 1',
+      '/var/tmp/* 1',
+      ...rules.filter((rule) => rule.startsWith('/etc/')),
+    ].sort(),
+  );
   const listing = await captures.content('vendor', LISTING('vendor'));
   expect(listing).toMatch(/^.*useradd\t\/etc\/passwd$/m);
   expect(listing).toContain('sh setup.sh\t/etc/cron.d/vendor\n');
@@ -109,12 +111,17 @@ test('the same again makes no version; another one is staged, and envs get it by
     end: 'stored',
     version: { number: 1, staged: false, note: `captured: sh -euc ${script}` },
   });
-  expect(await captures.captured('twice', script)).toMatchObject({ end: 'unchanged', version: null });
+  expect(await captures.captured('twice', script)).toMatchObject({
+    end: 'unchanged',
+    version: null,
+  });
   await captures.root.ok('create', 'twice', '--os', 'tiny', '--app', 'twice');
   const mount = await captures.root.mount('twice');
   const other = script.replace('one', 'two');
   const second = await captures.captured('twice', other, '--note', 'again', '--label', 'two');
-  expect(second).toMatchObject({ version: { number: 2, staged: true, note: 'again', label: 'two' } });
+  expect(second).toMatchObject({
+    version: { number: 2, staged: true, note: 'again', label: 'two' },
+  });
   expect(await captures.inside(mount, 'cat /opt/twice/file')).toBe('one\n');
   await captures.root.ok('patch', 'twice');
   expect(await captures.inside(mount, 'cat /opt/twice/file')).toBe('two\n');
@@ -122,7 +129,10 @@ test('the same again makes no version; another one is staged, and envs get it by
 });
 
 test('which program wrote a path, template which says', async () => {
-  await captures.captured('which', 'mkdir /opt/which; echo x >/opt/which/file; cp /etc/host.conf /opt');
+  await captures.captured(
+    'which',
+    'mkdir /opt/which; echo x >/opt/which/file; cp /etc/host.conf /opt',
+  );
   await captures.root.ok('create', 'which', '--os', 'tiny', '--app', 'which');
   const which = (file: string): Promise<string> =>
     captures.root.ok('template', 'which', 'which', file);
@@ -142,9 +152,12 @@ test('a capture and an app of packages in one env: accounts of both, and both wo
      echo 'echo from the service' >/usr/bin/service; chmod 755 /usr/bin/service`,
   );
   await captures.captured('packaged', 'apt-get update && apt-get install --yes greeter adds-user');
-  const run = 'service; greet; id -un service; stat -c %U /var/lib/service; dpkg -s greeter | grep Status';
+  const run =
+    'service; greet; id -un service; stat -c %U /var/lib/service; dpkg -s greeter | grep Status';
   const said = await captures.inEnv(['service', 'packaged'], run);
-  expect(said).toBe('from the service\nhello, world (1.0)\nservice\nservice\nStatus: install ok installed\n');
+  expect(said).toBe(
+    'from the service\nhello, world (1.0)\nservice\nservice\nStatus: install ok installed\n',
+  );
 });
 
 test('an app below: npm-like, on top of the program that runs it', async () => {

@@ -175,6 +175,8 @@ function eventPrinter({ json }: Context): (event: RolloutEvent) => void {
 
 function eventText(event: RolloutEvent): string {
   switch (event.what) {
+    case 'note':
+      return event.text;
     case 'wave':
       return `${event.of} ${event.of === 1 ? 'env tries' : 'envs try'} it: ${event.envs.length > 8 ? `${event.envs.length} more` : event.envs.join(', ')}`;
     case 'waiting':

@@ -1,0 +1,22 @@
+/** What `app add` and `app remove` share. */
+import type { AppsChanged } from '../patch/apps.ts';
+import type { EnvRow, Store } from '../store/store.ts';
+import { contextOf } from './command.ts';
+import { describePatch } from './patch-text.ts';
+import { withStore } from './session.ts';
+import { printJson } from './table.ts';
+
+export async function runAppChange(
+  options: object,
+  env: string,
+  change: (store: Store, row: EnvRow) => Promise<AppsChanged>,
+): Promise<void> {
+  const context = contextOf(options);
+  const { record, notes } = await withStore(context, 'write', (store) =>
+    change(store, store.needEnv(env)),
+  );
+  for (const note of notes) process.stderr.write(`byref: ${note}\n`);
+  if (context.json) printJson(record);
+  else
+    process.stdout.write(`${record === null ? `${env}: nothing to do` : describePatch(record)}\n`);
+}

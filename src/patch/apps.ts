@@ -1,0 +1,105 @@
+/** `byref app add` and `byref app remove`: apps of one env, mounted or not, in one step. */
+import { ByrefError } from '../base/error.ts';
+import type { PatchKind, PatchRecord } from '../codec/patch-record.ts';
+import type { EnvRow, StackEntry, Store, TemplateRow } from '../store/store.ts';
+import { entryOf } from './followers.ts';
+import { takePatchLock } from './lock.ts';
+import { readyStacks } from './ready-stacks.ts';
+import { PatchRun } from './run.ts';
+
+export interface AppsChanged {
+  /** Null: it was so already. */
+  readonly record: PatchRecord | null;
+  /** What was decided between the apps, in sentences. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Puts apps on top of an env's stack; those that it has already stay where they are.
+ * @param refs NAME (follows) or NAME@VERSION (pinned), from the bottom up
+ * @throws ByrefError 'notFound', 'usage', 'badInput' for apps that can't be in one env, 'locked'
+ */
+export async function addApps(
+  store: Store,
+  row: EnvRow,
+  refs: readonly string[],
+): Promise<AppsChanged> {
+  const wanted = refs.map((ref) => ({ ref, ...store.catalog.resolve(ref) }));
+  const added = wanted.filter(({ template, version, pinned }) => {
+    const entry = entryOf(row, template.id);
+    if (entry === undefined) return true;
+    if (!pinned || entry.pinned === version.number) return false;
+    const message = `${row.name} has ${template.name} already`;
+    throw new ByrefError(
+      'exists',
+      message,
+      `To stay at a version: byref pin ${row.name} ${template.name}@${version.number}`,
+    );
+  });
+  if (added.length === 0) return { record: null, notes: [] };
+  const stack = [...row.stack, ...store.appEntries(added.map(({ ref }) => ref))];
+  return change(
+    store,
+    row,
+    stack,
+    'add',
+    added.map(({ template }) => template),
+  );
+}
+
+/**
+ * Takes apps out of an env's stack. What the env made of their files, and in their directories, stays.
+ * @throws ByrefError 'notFound' for one that it has not, 'usage' for its OS template, 'locked', 'badInput'
+ */
+export async function removeApps(
+  store: Store,
+  row: EnvRow,
+  names: readonly string[],
+): Promise<AppsChanged> {
+  const removed = new Set(names.map((name) => appOf(store, row, name)));
+  const stack = row.stack.filter((entry) => !removed.has(entry));
+  const templates = [...removed].flatMap(({ templateId }) => store.catalog.byId(templateId) ?? []);
+  return change(store, row, stack, 'remove', templates);
+}
+
+function appOf(store: Store, row: EnvRow, name: string): StackEntry {
+  const at = row.stack.findIndex((entry) => entry.template === name);
+  if (at > 0) return row.stack[at]!;
+  if (at === 0) {
+    const message = `${name} is the OS template of ${row.name}`;
+    throw new ByrefError('usage', message, 'Apps can be removed; an env keeps its OS template.');
+  }
+  const has = row.stack.slice(1).map(({ template }) => template);
+  const message = `${row.name} has no app ${name}`;
+  const hint = has.length === 0 ? 'It has none.' : `It has ${has.join(', ')}.`;
+  throw new ByrefError(
+    'notFound',
+    message,
+    store.template(name) === null ? `There is no such template. ${hint}` : hint,
+  );
+}
+
+async function change(
+  store: Store,
+  row: EnvRow,
+  entries: readonly StackEntry[],
+  kind: Extract<PatchKind, 'add' | 'remove'>,
+  apps: readonly TemplateRow[],
+): Promise<AppsChanged> {
+  const next: EnvRow = { ...row, stack: entries };
+  const notes = await readyStacks(store, [{ row: next, stack: store.plainStack(next) }]);
+  const [first] = apps;
+  if (first === undefined) return { record: null, notes };
+  const lock = takePatchLock(store.root, first);
+  try {
+    const versionIn = (env: EnvRow): number =>
+      store.plainStack(env).find(({ templateId }) => templateId === first.id)?.version ?? 0;
+    const options = { kind, from: versionIn(row), policies: [], note: '' };
+    const named = { ...first, name: apps.map(({ name }) => name).join(', ') };
+    const run = PatchRun.begin(store, lock, named, versionIn(next), options);
+    return { record: await run.moveStack(next), notes };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}

@@ -1,0 +1,29 @@
+/** What must be there before envs go to another version: stacks whose templates go together, and what is made for them. */
+import { compose } from '../compose/compose.ts';
+import { accessTo } from '../scratch/store-access.ts';
+import type { EnvRow, StackRef, Store } from '../store/store.ts';
+
+/** An env, and the versions that it is to see; without a composition. */
+export interface NextStack {
+  readonly row: EnvRow;
+  readonly stack: readonly StackRef[];
+}
+
+/**
+ * Refuses what does not go together, as `create` does; composes what is to be composed. Each distinct stack once.
+ * @returns what an upper app decided, in sentences
+ * @throws ByrefError 'badInput'
+ */
+export async function readyStacks(store: Store, all: readonly NextStack[]): Promise<string[]> {
+  const notes: string[] = [];
+  const seen = new Set<string>();
+  for (const { row, stack } of all) {
+    if (stack.length === 1) continue;
+    const key = stack.map(({ templateId, version }) => `${templateId}@${version}`).join(' ');
+    if (seen.has(key)) continue;
+    seen.add(key);
+    store.checkStack(row.stack, stack);
+    notes.push(...(await compose(accessTo(store), stack)));
+  }
+  return notes;
+}

@@ -7,6 +7,7 @@ import { packageOwning } from '../build/package-owner.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import { type DeltaView, readDelta } from '../delta/read-delta.ts';
 import type { Layers } from '../fs/ports.ts';
+import { isComposition, plainStack } from '../store/compositions.ts';
 import { type EnvRow, envDir, type StackRef, type Store } from '../store/store.ts';
 
 export interface Origin {
@@ -20,6 +21,8 @@ export interface Origin {
   readonly version: number | null;
   /** NAME VERSION, as dpkg's database in that template says; null if no package has it, or it is a directory. */
   readonly package: string | null;
+  /** NAME@VERSION of those that have it too, where it is merged of them (then `template` is null), bottom first; else none. */
+  readonly merged: readonly string[];
 }
 
 /** As the kernel: more symlinks than this in one path is a loop. */
@@ -64,15 +67,28 @@ class Search {
     const has = found === null ? (this.stack[0] ?? null) : this.templateWith(found);
     const what = found?.record === null ? 'removed' : found?.own === true ? 'own' : 'template';
     const real = path === '' ? '/' : nameToText(path as Name);
-    if (has === null) {
-      return { path: asked, real, what, template: null, version: null, package: null };
+    const shown = { path: asked, real, what } as const;
+    if (has === null || isComposition(has)) {
+      const merged = has === null || found === null ? [] : this.partsOf(found);
+      return { ...shown, template: null, version: null, package: null, merged };
     }
     const { templateId, version } = has;
-    const { template } = this.row.stack.find((entry) => entry.templateId === templateId)!;
+    const template = this.templateName(has);
     // Directories are of many packages.
     const isFile = found !== null && !isDir(this.inTemplate(has, found)?.mode ?? 0);
     const owner = isFile ? packageOwning(this.store, { id: templateId }, version, path) : null;
-    return { path: asked, real, what, template, version, package: owner };
+    return { ...shown, template, version, package: owner, merged: [] };
+  }
+
+  private templateName({ templateId }: StackRef): string {
+    return this.row.stack.find((entry) => entry.templateId === templateId)!.template;
+  }
+
+  /** The versions that what a composition has is made of. */
+  private partsOf(found: Found): string[] {
+    const all = plainStack(this.stack);
+    const have = all.filter((ref) => this.inTemplate(ref, found) !== null);
+    return (have.length > 0 ? have : all).map((ref) => `${this.templateName(ref)}@${ref.version}`);
   }
 
   /**
@@ -80,7 +96,7 @@ class Search {
    * @returns its name, or null for the root; and the path that leads there without a symlink
    */
   private walk(asked: string): { readonly found: Found | null; readonly path: string } {
-    const rest = partsOf(Buffer.from(asked, 'utf8').toString('latin1'));
+    const rest = namesOf(Buffer.from(asked, 'utf8').toString('latin1'));
     let at = ROOT;
     for (let links = 0; ; ) {
       const part = rest.shift();
@@ -95,7 +111,7 @@ class Search {
       const record = found?.record ?? null;
       if (record !== null && isLnk(record.mode) && ++links <= SYMLINKS_MAX) {
         if (record.target.startsWith('/')) at = ROOT;
-        rest.unshift(...partsOf(record.target));
+        rest.unshift(...namesOf(record.target));
       } else if (record !== null && isDir(record.mode)) at = { dir: record.ino, path, parent: at };
       else throw this.missing(asked, path);
     }
@@ -148,5 +164,5 @@ interface Place {
 
 const ROOT: Place = { dir: ROOT_INO, path: '', parent: null };
 
-const partsOf = (path: string): string[] =>
+const namesOf = (path: string): string[] =>
   path.split('/').filter((part) => part !== '' && part !== '.');

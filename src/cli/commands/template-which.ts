@@ -18,12 +18,16 @@ export default function build(): Command {
   });
 }
 
-function textOf(env: string, { what, template, version, package: owner }: Origin): string {
-  const has =
-    template === null
-      ? null
-      : `${template}@${version}${owner === null ? '' : `, package ${owner}`}`;
-  if (what === 'template') return has ?? 'no template';
+function textOf(env: string, origin: Origin): string {
+  const { what } = origin;
+  const has = sourceOf(origin);
+  if (what === 'template') return has?.replace(/^of /, '') ?? 'no template';
   const did = what === 'removed' ? `${env} removed it` : `${env}'s own`;
-  return has === null ? did : `${did}; the template's is of ${has}`;
+  return has === null ? did : `${did}; the template's is ${has}`;
+}
+
+function sourceOf({ template, version, package: owner, merged }: Origin): string | null {
+  if (merged.length > 0) return `merged of ${merged.join(', ')}`;
+  if (template === null) return null;
+  return `of ${template}@${version}${owner === null ? '' : `, package ${owner}`}`;
 }

@@ -248,6 +248,7 @@ test('packages of a version, and which one a path of an env is of', async () => 
     version: 1,
     package: 'tiny-dpkg 1.0',
     writtenBy: null,
+    merged: [],
   });
   const missing = await root.byref('template', 'which', 'e', '/usr/nosuch/file');
   expect([missing.code, missing.stderr]).toEqual([

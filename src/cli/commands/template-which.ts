@@ -20,14 +20,18 @@ export default function build(): Command {
 }
 
 function textOf(env: string, origin: Origin): string {
-  const { what, template, version, package: owner, writtenBy } = origin;
-  const has =
-    template === null
-      ? null
-      : `${template}@${version}${owner === null ? capturedText(writtenBy) : `, package ${owner}`}`;
-  if (what === 'template') return has ?? 'no template';
+  const { what } = origin;
+  const has = sourceOf(origin);
+  if (what === 'template') return has?.replace(/^of /, '') ?? 'no template';
   const did = what === 'removed' ? `${env} removed it` : `${env}'s own`;
-  return has === null ? did : `${did}; the template's is of ${has}`;
+  return has === null ? did : `${did}; the template's is ${has}`;
+}
+
+function sourceOf(origin: Origin): string | null {
+  const { template, version, package: owner, merged, writtenBy } = origin;
+  if (merged.length > 0) return `merged of ${merged.join(', ')}`;
+  if (template === null) return null;
+  return `of ${template}@${version}${owner === null ? capturedText(writtenBy) : `, package ${owner}`}`;
 }
 
 function capturedText(writtenBy: readonly string[] | null): string {

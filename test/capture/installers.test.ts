@@ -40,6 +40,7 @@ test('make install: files of a read-only source directory, each with its writer'
       'ln\t/usr/local/bin/hello-again',
       'install\t/usr/local/etc',
       'sh install.sh\t/usr/local/etc/hello.conf',
+      'install\t/usr/local/share',
       'install\t/usr/local/share/man',
       'install\t/usr/local/share/man/man1',
       'install\t/usr/local/share/man/man1/hello.1',
@@ -151,7 +152,7 @@ test('a capture and an app of packages in one env: accounts of both, and both wo
     `useradd --system service; install -d -o service /var/lib/service
      echo 'echo from the service' >/usr/bin/service; chmod 755 /usr/bin/service`,
   );
-  await captures.captured('packaged', 'apt-get update && apt-get install --yes greeter adds-user');
+  await captures.captured('packaged', 'apt-get update && apt-get install --yes greeter userful');
   const run =
     'service; greet; id -un service; stat -c %U /var/lib/service; dpkg -s greeter | grep Status';
   const said = await captures.inEnv(['service', 'packaged'], run);

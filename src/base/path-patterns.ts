@@ -1,15 +1,20 @@
+/** Of a pattern that says nothing of where. */
+const ANYWHERE = '/(?:.*/)?';
+
 /**
  * A test of absolute paths (binary strings, "/usr/bin/env") by patterns: `*` stands for any part of one component, and a
- * pattern includes all that is below what it matches.
+ * pattern includes all that is below what it matches. One that does not begin with a slash matches in any directory.
  */
 export function matchesPath(patterns: readonly string[]): (path: string) => boolean {
   if (patterns.length === 0) return () => false;
-  const sources = patterns.map((pattern) =>
-    Buffer.from(pattern.replace(/\/+$/, ''), 'utf8')
-      .toString('latin1')
-      .replace(/[.+?^${}()|[\]\\]/g, '\\$&')
-      .replaceAll('*', '[^/]*'),
-  );
-  const any = new RegExp(`^(?:${sources.join('|')})(?:/|$)`, 's');
+  const any = new RegExp(`^(?:${patterns.map(sourceOf).join('|')})(?:/|$)`, 's');
   return (path) => any.test(path);
+}
+
+function sourceOf(pattern: string): string {
+  const source = Buffer.from(pattern.replace(/\/+$/, ''), 'utf8')
+    .toString('latin1')
+    .replace(/[.+?^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '[^/]*');
+  return pattern.startsWith('/') ? source : ANYWHERE + source;
 }

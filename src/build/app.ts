@@ -190,5 +190,5 @@ function directoryOf(repository: string | null): string[] {
   return directory === undefined ? [] : [directory];
 }
 
-const interrupted = (what: string): ByrefError =>
+export const interrupted = (what: string): ByrefError =>
   new ByrefError('error', `${what}: it was interrupted`, 'Nothing of it is left.');

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import {
   type AccountFiles,
+  type Accounts,
   accountsOf,
   addedAccounts,
   idClass,
@@ -25,8 +26,24 @@ export interface Renumbered {
 const FILES = { passwd: '/etc/passwd', group: '/etc/group', shadow: '/etc/shadow' } as const;
 type Files = Record<keyof typeof FILES, string>;
 
+export interface Settled extends Renumbered {
+  /** As the account files are to be: those that they are not yet, by path; binary strings. */
+  readonly files: ReadonlyMap<string, string>;
+  /** That the env's templates do not have, with their new numbers. */
+  readonly added: Accounts;
+}
+
 /** Rewrites the account files in the env; what they own there is renumbered in the tree that is made of it. */
 export async function settleAccounts(env: ScratchEnv, access: StoreAccess): Promise<Renumbered> {
+  const { files, ...renumbered } = await settledAccounts(env, access);
+  for (const [file, content] of files) {
+    writeFileSync(path.join(env.mountpoint, file), content, 'latin1');
+  }
+  return renumbered;
+}
+
+/** The same, and the env stays as it is. */
+export async function settledAccounts(env: ScratchEnv, access: StoreAccess): Promise<Settled> {
   const base = await access.read((store) => read((file) => inTemplates(store, env, file)));
   const now = read((file) => inEnv(env.mountpoint, file));
   const renumbered = await access.write((store) => numbers(store, base, now));
@@ -35,12 +52,12 @@ export async function settleAccounts(env: ScratchEnv, access: StoreAccess): Prom
     renumbered.uids,
     renumbered.gids,
   );
+  const files = new Map<string, string>();
   for (const [name, file] of Object.entries(FILES)) {
     const content = settled[name as keyof Files];
-    if (content === now[name as keyof Files]) continue;
-    writeFileSync(path.join(env.mountpoint, file), content, 'latin1');
+    if (content !== now[name as keyof Files]) files.set(file, content);
   }
-  return renumbered;
+  return { ...renumbered, files, added: addedAccounts(base, settled) };
 }
 
 const read = (of: (file: string) => string): Files => ({

@@ -7,7 +7,7 @@ const OF_ENVS = [
 ];
 const OF_TEMPLATES = [
   ...['patch', 'rollback', 'history'],
-  ...['show', 'log', 'diff', 'packages', 'update', 'rm', 'export'].map(
+  ...['show', 'log', 'diff', 'packages', 'update', 'capture', 'rm', 'export'].map(
     (name) => `template ${name}`,
   ),
 ];
@@ -47,8 +47,8 @@ _byref() {
     case $verb in
 ${inGroups.join('\n')}
     esac
-  elif [[ $last == --os || $last == --app ]]; then words=$(byref template list -H -o name 2>/dev/null)
-  elif [[ $last == --canary ]]; then words=$(byref list -H -o name 2>/dev/null)
+  elif [[ $last == --os || $last == --app || $last == --base ]]; then words=$(byref template list -H -o name 2>/dev/null)
+  elif [[ $last == --canary || $last == --from-env ]]; then words=$(byref list -H -o name 2>/dev/null)
   elif [[ $verb == completion ]]; then words='bash zsh fish'
   else
     case $full in

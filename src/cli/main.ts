@@ -29,6 +29,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 const words = process.argv.slice(2);
+// What comes after is of another command.
+const end = words.indexOf('--');
+const own = end < 0 ? words : words.slice(0, end);
 main(words).catch((error: unknown) => {
-  process.exitCode = reportError(error, words.includes('--json'));
+  process.exitCode = reportError(error, own.includes('--json'));
 });

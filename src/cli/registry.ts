@@ -10,6 +10,7 @@ const MODULES: Readonly<Record<string, () => Promise<CommandModule>>> = {
   init: () => import('./commands/init.ts'),
   'template build': () => import('./commands/template-build.ts'),
   'template update': () => import('./commands/template-update.ts'),
+  'template capture': () => import('./commands/template-capture.ts'),
   'template import': () => import('./commands/template-import.ts'),
   'template list': () => import('./commands/template-list.ts'),
   'template show': () => import('./commands/template-show.ts'),

@@ -16,6 +16,7 @@ export const VERBS: readonly Verb[] = [
   verb('init', 'make a root: the directory that holds everything'),
   verb('template build', 'build a version of a template from packages'),
   verb('template update', 'build it again, with the packages that there are now'),
+  verb('template capture', 'record all that an installer, or an env, wrote as an app template'),
   verb('template import', 'add a version of a template from a directory, tar or OCI layout'),
   verb('template list', 'list templates', ['template ls']),
   verb('template show', 'show a template and its versions'),

@@ -46,7 +46,7 @@ export interface StackedTemplate {
 
 /** Bottom (the OS template) first. */
 export function stackOf(store: Store, row: EnvRow): StackedTemplate[] {
-  return store.resolveStack(row).map(({ version }, i) => ({
+  return store.plainStack(row).map(({ version }, i) => ({
     template: row.stack[i]!.template,
     version,
     pinned: row.stack[i]!.pinned !== null,

@@ -1,13 +1,16 @@
 /** Where a path of an env comes from: its own, or which template, version and package. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { ByrefError } from '../base/error.ts';
 import { type Ino, type Name, nameToText, ROOT_INO } from '../base/ids.ts';
 import { isDir, isLnk } from '../base/mode.ts';
 import { packageOwning } from '../build/package-owner.ts';
+import { listingPath, programsIn } from '../capture/listing.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import { type DeltaView, readDelta } from '../delta/read-delta.ts';
 import type { Layers } from '../fs/ports.ts';
+import { isComposition, plainStack } from '../store/compositions.ts';
 import { type EnvRow, envDir, type StackRef, type Store } from '../store/store.ts';
+import { fileAt } from '../template/walk-version.ts';
 
 export interface Origin {
   /** As it was asked for, and where symlinks lead. */
@@ -23,6 +26,10 @@ export interface Origin {
   readonly version: number | null;
   /** NAME VERSION, as dpkg's database in that template says; null if no package has it, or it is a directory. */
   readonly package: string | null;
+  /** Programs that wrote it, if it was captured and no package has it; none if nobody knows; else null. */
+  readonly writtenBy: readonly string[] | null;
+  /** NAME@VERSION of those that have it too, where it is merged of them (then `template` is null), bottom first; else none. */
+  readonly merged: readonly string[];
 }
 
 /** As the kernel: more symlinks than this in one path is a loop. */
@@ -67,19 +74,36 @@ class Search {
     const has = found === null ? (this.stack[0] ?? null) : this.templateWith(found);
     const what = found?.record === null ? 'removed' : found?.own === true ? 'own' : 'template';
     const real = path === '' ? '/' : nameToText(path as Name);
-    if (has === null) {
-      return { path: asked, real, what, template: null, version: null, package: null };
+    const shown = { path: asked, real, what } as const;
+    if (has === null || isComposition(has)) {
+      const merged = has === null || found === null ? [] : this.partsOf(found);
+      return { ...shown, template: null, version: null, package: null, merged, writtenBy: null };
     }
-    const { templateId, version, composition } = has;
-    if (composition === true) {
-      const label = this.store.versions(templateId)[0]?.label ?? '';
-      return { path: asked, real, what, template: label, version: null, package: null };
-    }
-    const { template } = this.row.stack.find((entry) => entry.templateId === templateId)!;
+    const { templateId, version } = has;
+    const template = this.templateName(has);
     // Directories are of many packages.
     const isFile = found !== null && !isDir(this.inTemplate(has, found)?.mode ?? 0);
     const owner = isFile ? packageOwning(this.store, { id: templateId }, version, path) : null;
-    return { path: asked, real, what, template, version, package: owner };
+    const writtenBy = owner === null ? this.writersOf(has, template, path) : null;
+    return { ...shown, template, version, package: owner, merged: [], writtenBy };
+  }
+
+  /** As a template that was captured lists them. */
+  private writersOf(ref: StackRef, template: string, path: string): readonly string[] | null {
+    const object = fileAt(this.store.layers([ref]), listingPath(template))?.object ?? '';
+    if (object === '') return null;
+    return programsIn(readFileSync(this.store.objects.path(object), 'latin1'), path);
+  }
+
+  private templateName({ templateId }: StackRef): string {
+    return this.row.stack.find((entry) => entry.templateId === templateId)!.template;
+  }
+
+  /** The versions that what a composition has is made of. */
+  private partsOf(found: Found): string[] {
+    const all = plainStack(this.stack);
+    const have = all.filter((ref) => this.inTemplate(ref, found) !== null);
+    return (have.length > 0 ? have : all).map((ref) => `${this.templateName(ref)}@${ref.version}`);
   }
 
   /**
@@ -87,7 +111,7 @@ class Search {
    * @returns its name, or null for the root; and the path that leads there without a symlink
    */
   private walk(asked: string): { readonly found: Found | null; readonly path: string } {
-    const rest = partsOf(Buffer.from(asked, 'utf8').toString('latin1'));
+    const rest = namesOf(Buffer.from(asked, 'utf8').toString('latin1'));
     let at = ROOT;
     for (let links = 0; ; ) {
       const part = rest.shift();
@@ -102,7 +126,7 @@ class Search {
       const record = found?.record ?? null;
       if (record !== null && isLnk(record.mode) && ++links <= SYMLINKS_MAX) {
         if (record.target.startsWith('/')) at = ROOT;
-        rest.unshift(...partsOf(record.target));
+        rest.unshift(...namesOf(record.target));
       } else if (record !== null && isDir(record.mode)) at = { dir: record.ino, path, parent: at };
       else throw this.missing(asked, path);
     }
@@ -155,5 +179,5 @@ interface Place {
 
 const ROOT: Place = { dir: ROOT_INO, path: '', parent: null };
 
-const partsOf = (path: string): string[] =>
+const namesOf = (path: string): string[] =>
   path.split('/').filter((part) => part !== '' && part !== '.');

@@ -1,17 +1,20 @@
 import { spawn } from 'node:child_process';
 import { StringDecoder } from 'node:string_decoder';
 
-export interface ConfinedParts {
+export interface ConfinedPlace {
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
-  /** Hears each line that is printed. */
-  readonly say: (line: string) => void;
   /** Ends it. */
   readonly signal: AbortSignal;
   /** Without any network but its own loopback interface. */
   readonly offline?: boolean;
   /** The mountpoint of an env that it works in. */
   readonly keep?: string;
+}
+
+export interface ConfinedParts extends ConfinedPlace {
+  /** Hears each line that is printed. */
+  readonly say: (line: string) => void;
 }
 
 export interface Finished {
@@ -48,16 +51,51 @@ done </proc/self/mounts
 exit $?
 `;
 
-/** Runs a program, and waits for it and all that it leaves behind. What it prints is taken together, in its order. */
-export async function runConfined(
+/** A program and its arguments, so that it runs like that. */
+function confined(
   words: readonly string[],
-  { env, cwd, say, signal, offline = false, keep = '' }: ConfinedParts,
-): Promise<Finished> {
+  { offline = false, keep = '' }: ConfinedPlace,
+): [string, string[]] {
   const [command = '', ...args] = [
     ...CONFINED,
     ...(offline ? ['--net'] : []),
     ...['sh', '-c', INIT, 'sh', keep, ...words],
   ];
+  return [command, args];
+}
+
+/**
+ * Runs a program on our own standard input and error, so that it may ask questions; waits likewise.
+ * @param stdout the descriptor of ours that its standard output is
+ * @returns its exit status; null: it was killed
+ */
+export async function runOnTerminal(
+  words: readonly string[],
+  place: ConfinedPlace,
+  stdout: 1 | 2,
+): Promise<number | null> {
+  const { env, cwd, signal } = place;
+  const [command, args] = confined(words, place);
+  const stdio = ['inherit', stdout, 'inherit'] as const;
+  const child = spawn(command, args, {
+    env,
+    cwd,
+    stdio: [...stdio],
+    signal,
+    killSignal: 'SIGKILL',
+  });
+  const closed = new Promise<number | null>((resolve) => child.on('close', resolve));
+  child.on('error', () => undefined);
+  return closed;
+}
+
+/** Runs a program, and waits for it and all that it leaves behind. What it prints is taken together, in its order. */
+export async function runConfined(
+  words: readonly string[],
+  parts: ConfinedParts,
+): Promise<Finished> {
+  const { env, cwd, say, signal } = parts;
+  const [command, args] = confined(words, parts);
   const child = spawn(command, args, {
     env,
     cwd,

@@ -1,12 +1,18 @@
 /** Runs programs in a root file system as in a container: own processes, /proc, /dev, /run and /tmp; no services. */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { type ConfinedParts, type Finished, runConfined } from './confined.ts';
+import {
+  type ConfinedParts,
+  type ConfinedPlace,
+  type Finished,
+  runConfined,
+  runOnTerminal,
+} from './confined.ts';
 
 /**
- * Mounts what programs want, all in the namespace that ends with them. $1 is the root; the rest is run in it. Of /dev what
- * harms nobody; the resolver's file only where there is a network to use it on; a directory of the machine also below the
- * new /tmp and /run.
+ * Mounts what programs want, all in the namespace that ends with them. $1 is the root; then SOURCE TARGET pairs to be
+ * seen read-only, up to an empty word; the rest is run in it. Of /dev what harms nobody; the resolver's file only where there
+ * is a network to use it on; a directory of the machine also below the new /tmp and /run.
  */
 const ENTER = `
 set -e
@@ -38,6 +44,16 @@ for dir in $BYREF_BINDS; do
   mkdir -p "$root$dir"
   mount --bind "$dir" "$root$dir"
 done
+while [ -n "$1" ]; do
+  target=$root$2
+  if [ ! -e "$target" ]; then
+    if [ -d "$1" ]; then mkdir -p "$target"; else mkdir -p "\${target%/*}"; : >"$target"; fi
+  fi
+  mount --bind "$1" "$target"
+  mount -o remount,bind,ro "$target"
+  shift 2
+done
+shift
 unset BYREF_RESOLV BYREF_BINDS IFS
 exec chroot "$root" "$@"
 `;
@@ -47,33 +63,62 @@ const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 /** The machine's own, there, too, wherever a symlink leads. */
 const RESOLVER = '/etc/resolv.conf';
 
-export interface InsideOptions extends Omit<ConfinedParts, 'env' | 'cwd' | 'keep'> {
+/** A file or directory of the machine that is seen inside, and can't be changed there. */
+export interface ReadOnlyBind {
+  readonly source: string;
+  /** Absolute, and no symlink on the way. */
+  readonly target: string;
+}
+
+interface Inside {
   /** Beside those that are always there. */
   readonly env?: Readonly<Record<string, string>>;
   /** Directories of the machine that are there at the same path; see prepared(). */
   readonly binds?: readonly string[];
+  readonly readOnly?: readonly ReadOnlyBind[];
 }
+
+export interface InsideOptions extends Omit<ConfinedParts, 'env' | 'cwd' | 'keep'>, Inside {}
+export interface TerminalOptions extends Omit<ConfinedPlace, 'env' | 'cwd' | 'keep'>, Inside {}
 
 /** @param root of a file system whose directories are there */
 export function runInside(
   root: string,
   words: readonly string[],
-  { env = {}, binds = [], ...parts }: InsideOptions,
+  options: InsideOptions,
 ): Promise<Finished> {
-  return runConfined(['sh', '-c', ENTER, 'sh', root, ...words], {
-    ...parts,
-    keep: root,
-    cwd: '/',
-    env: {
-      PATH,
-      HOME: '/root',
-      LC_ALL: 'C.UTF-8',
-      ...env,
-      BYREF_RESOLV: parts.offline !== true && existsSync(RESOLVER) ? RESOLVER : '',
-      BYREF_BINDS: binds.join('\n'),
-    },
-  });
+  return runConfined(wordsInside(root, words, options), { ...options, ...placeOf(root, options) });
 }
+
+/** The same on our own standard input and error: see runOnTerminal. */
+export function runInsideOnTerminal(
+  root: string,
+  words: readonly string[],
+  options: TerminalOptions,
+  stdout: 1 | 2,
+): Promise<number | null> {
+  const place = { ...options, ...placeOf(root, options) };
+  return runOnTerminal(wordsInside(root, words, options), place, stdout);
+}
+
+const wordsInside = (root: string, words: readonly string[], { readOnly = [] }: Inside) => [
+  ...['sh', '-c', ENTER, 'sh', root],
+  ...readOnly.flatMap(({ source, target }) => [source, target]),
+  ...['', ...words],
+];
+
+const placeOf = (root: string, { env = {}, binds = [], offline }: TerminalOptions) => ({
+  keep: root,
+  cwd: '/',
+  env: {
+    PATH,
+    HOME: '/root',
+    LC_ALL: 'C.UTF-8',
+    ...env,
+    BYREF_RESOLV: offline !== true && existsSync(RESOLVER) ? RESOLVER : '',
+    BYREF_BINDS: binds.join('\n'),
+  },
+});
 
 const POLICY = 'usr/sbin/policy-rc.d';
 /** What it says to whoever wants to start a service: not allowed (invoke-rc.d(8)). */

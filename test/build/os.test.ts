@@ -247,6 +247,8 @@ test('packages of a version, and which one a path of an env is of', async () => 
     template: 'tiny',
     version: 1,
     package: 'tiny-dpkg 1.0',
+    writtenBy: null,
+    merged: [],
   });
   const missing = await root.byref('template', 'which', 'e', '/usr/nosuch/file');
   expect([missing.code, missing.stderr]).toEqual([

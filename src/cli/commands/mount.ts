@@ -12,6 +12,7 @@ interface Options {
   readonly passthrough: boolean;
   readonly transport: string;
   readonly at?: string;
+  readonly trace?: boolean;
   readonly all?: boolean;
 }
 
@@ -23,6 +24,7 @@ export default function build(): Command {
     .option('-a, --all', 'every env')
     .option('--no-passthrough', 'the driver does all reads and writes')
     .option('--transport <name>', 'kernel, or fuse-native (libfuse 2)', 'kernel')
+    .option('--trace', 'note which program writes what, for template capture --from-env; slower')
     .option('--at <dir>', 'where to mount one env (<root>/mnt/<env>)')
     .action(async (names: string[], options: Options) => {
       const context = contextOf(options);
@@ -43,12 +45,12 @@ const limits = (transport: string): string =>
   transport === 'kernel' ? '' : `\n  without ${LIMITS.map(({ name }) => name).join(', ')}`;
 
 function mountOptions(names: readonly string[], options: Options): MountOptions {
-  const { passthrough, transport, at } = options;
+  const { passthrough, transport, at, trace = false } = options;
   if (transport !== 'kernel' && transport !== 'fuse-native') {
     throw new ByrefError('usage', `no such transport: ${transport}`, 'use kernel or fuse-native');
   }
   if (at !== undefined && names.length !== 1) {
     throw new ByrefError('usage', '--at mounts one env', 'name exactly one env');
   }
-  return { passthrough, transport, trace: false, at: at === undefined ? null : path.resolve(at) };
+  return { passthrough, transport, trace, at: at === undefined ? null : path.resolve(at) };
 }

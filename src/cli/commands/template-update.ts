@@ -16,12 +16,9 @@ export default function build(): Command {
         const { id, newest } = needTemplate(store, name);
         const source = store.catalog.version(id, newest)?.config ?? '';
         if (source !== '') return { file: `${name}@${newest}`, source };
-        const message = `${name}@${newest} was not built, but imported`;
-        throw new ByrefError(
-          'usage',
-          message,
-          'Use byref template build FILE, or import it again.',
-        );
+        const message = `${name}@${newest} was not built, but imported or captured`;
+        const hint = 'Use byref template build FILE, or import or capture it again.';
+        throw new ByrefError('usage', message, hint);
       }),
     ),
   );

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { programsText } from '../../capture/listing.ts';
 import { type Origin, originOf } from '../../env/which.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
@@ -18,14 +19,24 @@ export default function build(): Command {
   });
 }
 
-function textOf(env: string, { what, template, version, package: owner }: Origin): string {
-  const has =
-    template === null
-      ? null
-      : version === null
-        ? `merged of ${template}`
-        : `${template}@${version}${owner === null ? '' : `, package ${owner}`}`;
-  if (what === 'template') return has ?? 'no template';
+function textOf(env: string, origin: Origin): string {
+  const { what } = origin;
+  const has = sourceOf(origin);
+  if (what === 'template') return has?.replace(/^of /, '') ?? 'no template';
   const did = what === 'removed' ? `${env} removed it` : `${env}'s own`;
-  return has === null ? did : `${did}; the template's is of ${has}`;
+  return has === null ? did : `${did}; the template's is ${has}`;
+}
+
+function sourceOf(origin: Origin): string | null {
+  const { template, version, package: owner, merged, writtenBy } = origin;
+  if (merged.length > 0) return `merged of ${merged.join(', ')}`;
+  if (template === null) return null;
+  return `of ${template}@${version}${owner === null ? capturedText(writtenBy) : `, package ${owner}`}`;
+}
+
+function capturedText(writtenBy: readonly string[] | null): string {
+  if (writtenBy === null) return '';
+  return writtenBy.length === 0
+    ? ', captured'
+    : `, captured: written by ${programsText(writtenBy)}`;
 }

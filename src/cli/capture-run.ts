@@ -1,0 +1,166 @@
+/** `byref template capture`, from its options to what it prints. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { ByrefError } from '../base/error.ts';
+import { EXIT } from '../base/exit-codes.ts';
+import { type CaptureSource, captureTemplate } from '../capture/capture.ts';
+import { checkTarget } from '../capture/check-target.ts';
+import { commandSource, pinnedStack } from '../capture/command-source.ts';
+import { envSource } from '../capture/env-source.ts';
+import { parseBind } from '../capture/mountpoints.ts';
+import type { Review } from '../capture/review.ts';
+import { DEFAULT_RULES, type Rules } from '../capture/rules.ts';
+import { parseRules } from '../capture/rules-file.ts';
+import type { StoreAccess } from '../scratch/store-access.ts';
+import { ask } from './ask.ts';
+import { captureJson, reviewText, summaryText } from './capture-text.ts';
+import { type Context, contextOf } from './command.ts';
+import { interruption } from './interruption.ts';
+import { Progress } from './progress.ts';
+import { withStore } from './session.ts';
+import { printJson } from './table.ts';
+
+export interface CaptureCliOptions {
+  readonly base?: string;
+  readonly app?: readonly string[];
+  readonly fromEnv?: string;
+  readonly bind?: readonly string[];
+  readonly workdir: string;
+  readonly env?: readonly string[];
+  readonly offline?: boolean;
+  readonly ignoreStatus?: boolean;
+  readonly rules?: string;
+  readonly review?: boolean;
+  readonly yes?: boolean;
+  readonly dryRun?: boolean;
+  readonly verbose?: boolean;
+  readonly note?: string;
+  readonly label?: string;
+}
+
+const HINT = 'byref template capture NAME --base OS -- COMMAND, or NAME --from-env ENV';
+
+const usage = (message: string): ByrefError => new ByrefError('usage', message, HINT);
+
+export async function runCapture(
+  name: string | undefined,
+  words: readonly string[],
+  options: CaptureCliOptions,
+): Promise<void> {
+  if (name === undefined) throw usage('no name of a template was given');
+  const context = contextOf(options);
+  const rules = readRules(options.rules);
+  const { signal, release } = interruption();
+  const progress = new Progress();
+  const access: StoreAccess = {
+    read: (work) => withStore(context, 'read', work),
+    write: (work) => withStore(context, 'write', work),
+  };
+  const source = await sourceOf(name, words, options, { access, rules, signal, context, progress });
+  const outcome = await captureTemplate(
+    source,
+    { name, rules, note: options.note ?? null, label: options.label ?? '' },
+    {
+      ...access,
+      signal,
+      committing: release,
+      progress: context.json ? () => undefined : progress.update,
+      confirm: confirmation(name, options, context, signal, progress),
+    },
+  ).finally(() => progress.end());
+  const shown = options.review === true || options.dryRun === true;
+  if (context.json) printJson(captureJson(outcome, shown));
+  else process.stdout.write(summaryText(outcome));
+  if (outcome.end === 'declined' && options.dryRun !== true) process.exitCode = EXIT.pending;
+}
+
+interface SourceParts {
+  readonly access: StoreAccess;
+  readonly rules: Rules;
+  readonly signal: AbortSignal;
+  readonly context: Context;
+  readonly progress: Progress;
+}
+
+async function sourceOf(
+  name: string,
+  command: readonly string[],
+  options: CaptureCliOptions,
+  { access, rules, signal, context, progress }: SourceParts,
+): Promise<CaptureSource> {
+  const { base, app = [], fromEnv, workdir } = options;
+  if (fromEnv !== undefined) {
+    refuseOptionsOfCommands(command, options);
+    await access.read((store) =>
+      checkTarget(store, name, store.resolveStack(store.needEnv(fromEnv))),
+    );
+    return envSource(access, fromEnv, rules, (note) => progress.note(`byref: ${note}`));
+  }
+  if (command.length === 0) throw usage('neither a command nor --from-env was given');
+  if (base === undefined) throw usage('--base was not given: what the command is to run on');
+  if (!path.isAbsolute(workdir)) throw usage(`--workdir ${workdir} is not absolute`);
+  const binds = (options.bind ?? []).map(parseBind);
+  const env = environmentOf(options.env ?? []);
+  const stack = await access.read((store) => {
+    const pinned = pinnedStack(store, [base, ...app]);
+    checkTarget(store, name, pinned.refs);
+    return pinned.stack;
+  });
+  const { offline = false, ignoreStatus = false } = options;
+  const stdout = context.json ? 2 : 1;
+  const installer = { command, workdir, binds, env, offline, ignoreStatus, stdout } as const;
+  return commandSource(access, { name, stack, installer, rules, signal });
+}
+
+function refuseOptionsOfCommands(command: readonly string[], options: CaptureCliOptions): void {
+  if (command.length > 0) throw usage('a command and --from-env were given; one is enough');
+  const { base, app, bind, env, offline, ignoreStatus } = options;
+  const given = Object.entries({ base, app, bind, env, offline, 'ignore-status': ignoreStatus });
+  const [first] = given.filter(([, value]) => value !== undefined);
+  if (first === undefined) return;
+  throw usage(`--${first[0]} is for a command; an env has its own templates, and has changed`);
+}
+
+function environmentOf(texts: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const [, key, value] = /^([A-Za-z_][A-Za-z0-9_]*)=(.*)$/s.exec(text) ?? [];
+      if (key === undefined || value === undefined) throw usage(`--env ${text} is not KEY=VALUE`);
+      return [key, value];
+    }),
+  );
+}
+
+function readRules(file: string | undefined): Rules {
+  if (file === undefined) return DEFAULT_RULES;
+  try {
+    return parseRules(readFileSync(file, 'utf8'), file);
+  } catch (cause) {
+    if (cause instanceof ByrefError) throw cause;
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const missing = code === 'ENOENT';
+    throw new ByrefError(
+      missing ? 'notFound' : 'badInput',
+      missing ? `there is no ${file}` : `${file} can't be read: ${message}`,
+      'Begin with what byref template capture --show-rules prints.',
+      { cause },
+    );
+  }
+}
+
+/** What asks before it is stored; null if nobody is to be asked. */
+function confirmation(
+  name: string,
+  { review = false, yes = false, dryRun = false, verbose = false }: CaptureCliOptions,
+  { json }: Context,
+  signal: AbortSignal,
+  progress: Progress,
+): ((review: Review, next: number) => Promise<boolean>) | null {
+  if (!review && !dryRun) return null;
+  return async (what, next) => {
+    progress.end();
+    if (!json) process.stdout.write(reviewText(what, verbose));
+    if (dryRun || yes || json) return yes && !dryRun;
+    return ask(`Store it as ${name}@${next}?`, signal);
+  };
+}

@@ -1,0 +1,162 @@
+/** A capture for people, and for programs. */
+import { type Name, nameToText } from '../base/ids.ts';
+import { isDir, isLnk } from '../base/mode.ts';
+import type { CaptureOutcome } from '../capture/capture.ts';
+import { FINDING_TEXT, type Finding } from '../capture/findings.ts';
+import { programsText } from '../capture/listing.ts';
+import type { Review } from '../capture/review.ts';
+import type { Captured } from '../capture/tree.ts';
+import { formatSize } from './size.ts';
+
+const SIZE_WIDTH = 9;
+const PROGRAMS_WIDTH_MAX = 32;
+/** Paths of one finding in a summary. */
+const SHOWN = 5;
+
+/** Without characters that would do something to a terminal. */
+const textOf = (path: string): string => nameToText(path as Name).replace(/\p{Cc}/gu, '?');
+
+const sizeOf = ({ node }: Captured): string =>
+  node.children === null && !isLnk(node.mode) ? formatSize(node.size) : '';
+
+/** All of it, before it is stored. @param verbose with what the rules took out, path by path */
+export function reviewText(review: Review, verbose: boolean): string {
+  const { captured, recording } = review;
+  const width = Math.min(
+    PROGRAMS_WIDTH_MAX,
+    Math.max(...captured.map(({ programs }) => programsText(programs).length)),
+  );
+  const marks = marksOf(review.findings);
+  const line = (letter: string, size: string, programs: readonly string[], path: string): string =>
+    `${letter} ${size.padStart(SIZE_WIDTH)}  ${programsText(programs).padEnd(width)}  ${path}`;
+  return joined([
+    ...sharesText(review),
+    '',
+    ...captured.map((each) =>
+      line(each.kind, sizeOf(each), each.programs, shownPath(each) + (marks.get(each.path) ?? '')),
+    ),
+    ...recording.removed.map(({ path, programs }) => line('D', '', programs, textOf(path))),
+    '',
+    ...noticesText(review, verbose, Number.POSITIVE_INFINITY),
+  ]);
+}
+
+function shownPath({ path, node }: Captured): string {
+  const link = isLnk(node.mode) ? ` -> ${textOf(node.target)}` : '';
+  return textOf(path) + (isDir(node.mode) ? '/' : link);
+}
+
+function marksOf(findings: readonly Finding[]): Map<string, string> {
+  const marks = new Map<string, string>();
+  for (const { what, paths } of findings) {
+    for (const path of paths) marks.set(path, `${marks.get(path) ?? ''}  [${what}]`);
+  }
+  return marks;
+}
+
+/** After it was stored. */
+export function summaryText({ end, template, version, review }: CaptureOutcome): string {
+  if (template === null || end === 'declined') return 'not stored\n';
+  const { name, newest, current } = template;
+  if (version === null) return `${name}: nothing new; ${name}@${newest} is what there is\n`;
+  const { number, files, directories, bytes, addedObjects, addedBytes } = version;
+  return joined([
+    `${name}@${number}: ${files} files in ${directories} directories, ${formatSize(bytes)}; ` +
+      `new: ${addedObjects} objects, ${formatSize(addedBytes)}`,
+    ...sharesText(review),
+    ...noticesText(review, false, SHOWN),
+    ...(number === current ? [] : [`staged; byref patch ${name} gives it to the envs`]),
+  ]);
+}
+
+const joined = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join('');
+
+function sharesText({ shares, recording }: Review): string[] {
+  if (!recording.traced) return ['who wrote what is not known: it was not traced'];
+  return shares.map(
+    ({ programs, files, bytes }) =>
+      `  ${programs}: ${files} file${files === 1 ? '' : 's'}, ${formatSize(bytes)}`,
+  );
+}
+
+function noticesText(
+  { findings, recording: { removed, ruled, accounts } }: Review,
+  verbose: boolean,
+  shown: number,
+): string[] {
+  const few = (paths: readonly string[]): string =>
+    paths.slice(0, shown).map(textOf).join(' ') +
+    (paths.length > shown ? ` and ${paths.length - shown} more` : '');
+  const { users, groups } = accounts.added;
+  const added = [
+    ...users.map(({ name, uid }) => `user ${name} (${uid})`),
+    ...groups.map(({ name, gid }) => `group ${name} (${gid})`),
+  ];
+  const lines = findings.map(({ what, paths }) => `${FINDING_TEXT[what]}: ${few(paths)}`);
+  if (added.length > 0) lines.push(`added: ${added.join(', ')}`);
+  if (removed.length > 0) {
+    const paths = removed.map(({ path }) => path);
+    lines.push(
+      `removed, but an app can't take away what its base has, so they stay: ${few(paths)}`,
+    );
+  }
+  if (ruled.length > 0) {
+    const count = ({ rule, verdict, paths }: (typeof ruled)[number]): string =>
+      `${paths.length} by ${rule}${verdict === 'empty' ? ' (emptied)' : ''}`;
+    const all = verbose ? '' : `: ${ruled.map(count).join(', ')}`;
+    lines.push(`left out by the rules${all}`);
+    if (verbose) {
+      for (const each of ruled) lines.push(`  ${count(each)}`, ...each.paths.map(indented));
+    }
+  }
+  return lines;
+}
+
+const indented = (path: string): string => `    ${textOf(path)}`;
+
+/** @param whole with each path */
+export function captureJson(
+  { end, template, version, review }: CaptureOutcome,
+  whole: boolean,
+): object {
+  const { shares, captured, findings, recording } = review;
+  const { users, groups } = recording.accounts.added;
+  return {
+    template: template?.name ?? null,
+    version: version === null ? null : versionJson(version),
+    end,
+    traced: recording.traced,
+    programs: shares,
+    findings: findings.map(({ what, paths }) => ({ what, paths: paths.map(plain) })),
+    removed: recording.removed.map((each) => ({ ...each, path: plain(each.path) })),
+    leftOut: recording.ruled.map(({ rule, verdict, paths }) => ({
+      rule,
+      what: verdict,
+      files: paths.length,
+      ...(whole ? { paths: paths.map(plain) } : {}),
+    })),
+    accounts: { users, groups },
+    ...(whole ? { paths: captured.map(pathJson) } : {}),
+  };
+}
+
+const plain = (path: string): string => nameToText(path as Name);
+
+const pathJson = ({ kind, path, node, programs }: Captured): object => ({
+  kind,
+  path: plain(path),
+  programs,
+  size: node.size,
+  mode: node.mode,
+  uid: node.uid,
+  gid: node.gid,
+  target: isLnk(node.mode) ? plain(node.target) : null,
+});
+
+function versionJson({
+  dateMs,
+  config: _,
+  ...rest
+}: NonNullable<CaptureOutcome['version']>): object {
+  return { ...rest, date: new Date(dateMs).toISOString() };
+}

@@ -1,0 +1,86 @@
+/** Full disks while something is captured: a sentence, and nothing is left. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { EXIT } from '../../src/base/exit-codes.ts';
+import { TestRoot } from '../support/root.ts';
+import { TinySystems } from '../support/tiny-systems.ts';
+
+/** An ext4 of its own for the root. */
+const SIZE = 256 * 2 ** 20;
+
+let systems: TinySystems;
+let tree: string;
+let disk: string;
+let place: string;
+let root: TestRoot;
+
+beforeAll(async () => {
+  systems = await TinySystems.create();
+  tree = (await systems.system()).root;
+});
+afterAll(() => systems.dispose());
+beforeEach(async () => {
+  disk = mkdtempSync(path.join(tmpdir(), 'byref-disk-'));
+  place = path.join(disk, 'mounted');
+  execFileSync('bash', [
+    '-euc',
+    `mkdir ${place}; truncate -s ${SIZE} ${disk}/image; mkfs.ext4 -qF -m 0 ${disk}/image; mount -o loop ${disk}/image ${place}`,
+  ]);
+  root = await TestRoot.create({ BYREF_RUN: path.join(disk, 'run') }, place);
+  await root.ok('template', 'import', 'tiny', tree);
+});
+afterEach(async () => {
+  await root.dispose();
+  execFileSync('umount', [place]);
+  rmSync(disk, { recursive: true });
+});
+
+/** Captures a file of so many MiB in a mount namespace in which /var/tmp is a tmpfs. */
+async function capture(mib: number, varTmp: string, ...options: string[]) {
+  const script = `
+    mount -t tmpfs -o size=${varTmp} none /var/tmp
+    "$1" template capture x --base tiny ${options.join(' ')} -- \
+      dd if=/dev/urandom of=/opt/file bs=1M count=${mib} status=none </dev/null; code=$?
+    ls -A /var/tmp; exit $code`;
+  // A driver of the one before would mount in a namespace that is gone.
+  await expect.poll(() => root.processes(), { timeout: 10_000 }).toEqual([]);
+  const isolate = 'unshare --mount --propagation private bash -uc';
+  return root.shell(`${isolate} '${script}' sh "$1"`, '/');
+}
+
+async function expectNothing(): Promise<void> {
+  const names = await root.json<{ name: string }[]>('template', 'list');
+  expect(names.map(({ name }) => name)).toEqual(['tiny']);
+  expect(await root.json('list')).toEqual([]);
+  await root.ok('fsck', '--full');
+}
+
+test('in the env, in /var/tmp, and in the store', async () => {
+  const inEnv = await capture(400, '400m');
+  expect([inEnv.code, inEnv.stderr]).toEqual([
+    EXIT.error,
+    expect.stringMatching(/No space left on device.*dd ended with status 1/s),
+  ]);
+  for (const [size, ...options] of [['1m'], ['12m', '--dry-run']]) {
+    const inTmp = await capture(8, size!, ...options);
+    expect([inTmp.code, inTmp.stdout, inTmp.stderr]).toEqual([
+      EXIT.noSpace,
+      '',
+      expect.stringContaining('no space left on the device of /var/tmp'),
+    ]);
+  }
+  await expectNothing();
+  // The env has it, and is gone when the store gets it; so what fills the disk is others'.
+  execFileSync('bash', [
+    '-c',
+    `dd if=/dev/zero of=${place}/other bs=1M count=1000 2>/dev/null; true`,
+  ]);
+  const inStore = await capture(1, '200m');
+  expect(inStore.code).not.toBe(0);
+  rmSync(path.join(place, 'other'));
+  await expectNothing();
+  expect((await capture(8, '200m')).code).toBe(0);
+});

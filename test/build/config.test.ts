@@ -41,6 +41,7 @@ shared: [/usr, /opt]
     architecture: 'amd64',
     variant: 'apt',
     packages: ['openssl', 'nginx=1.22.1-9', 'curl/bookworm-backports'],
+    recommends: false,
     keyring: '/srv/build/keys/debian.gpg',
     hooks: ['echo hello > "$1/etc/hello"'],
     label: '12.11',
@@ -83,7 +84,7 @@ base: other
   expect(mistakes(source)).toEqual([
     'dir/x.yaml:1: name: "a b" is not a name of letters, digits and . _ + -',
     'dir/x.yaml:2: suite: 12 is not a suite, such as bookworm',
-    'dir/x.yaml:3: packges: no such field; there are kind, name, base, suite, components, repository, architecture, variant, packages, keyring, hooks, label, shared',
+    'dir/x.yaml:3: packges: no such field; there are kind, name, base, suite, components, repository, architecture, variant, packages, recommends, keyring, hooks, label, shared',
     'dir/x.yaml:6: packages: "Not Fine" is not a package: NAME, NAME=VERSION or NAME/SUITE',
     'dir/x.yaml:7: components: "main" is not a list, each a component, such as main',
     'dir/x.yaml:8: hooks: 1 is not a shell command',

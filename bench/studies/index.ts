@@ -1,3 +1,6 @@
+import { appsBuild } from './apps-build.ts';
+import { appsCreate } from './apps-create.ts';
+import { appsLookup } from './apps-lookup.ts';
 import { cliStart } from './cli-start.ts';
 import { driverMemory } from './driver-memory.ts';
 import { envCreate } from './env-create.ts';
@@ -6,4 +9,13 @@ import { patch } from './patch.ts';
 import type { Study } from './study.ts';
 
 /** What only byref has, or what no single operation shows. */
-export const STUDIES: readonly Study[] = [envCreate, patch, driverMemory, pageCache, cliStart];
+export const STUDIES: readonly Study[] = [
+  envCreate,
+  patch,
+  appsBuild,
+  appsCreate,
+  appsLookup,
+  driverMemory,
+  pageCache,
+  cliStart,
+];

@@ -63,6 +63,20 @@ static struct sample stat_list(int argc, char **argv) {
   return (struct sample){now_ns() - start, i};
 }
 
+/* Of names that are not there. */
+static struct sample stat_absent(int argc, char **argv) {
+  struct lines paths = read_lines(argv[0]);
+  int warm = argc > 1 && strcmp(argv[1], "warm") == 0;
+  struct stat st;
+  uint64_t start = 0, i = 0;
+  for (int pass = warm ? 0 : 1; pass < 2; pass++) {
+    start = now_ns();
+    for (i = 0; i < paths.count && !out_of_time(start, i); i++)
+      if (lstat(paths.at[i], &st) == 0 || errno != ENOENT) die(paths.at[i]);
+  }
+  return (struct sample){now_ns() - start, i};
+}
+
 struct walk {
   int attributes;
   uint64_t start;
@@ -122,6 +136,7 @@ const struct command names_commands[] = {
     {"stat-missing", "PATH COUNT", 2, stat_missing},
     {"open-close", "PATH COUNT", 2, open_close},
     {"stat-list", "LIST [warm]", 1, stat_list},
+    {"stat-absent", "LIST [warm]", 1, stat_absent},
     {"walk", "warm|cold DIR...", 2, walk},
     {"walk-stat", "warm|cold DIR...", 2, walk_stat},
     {"rename", "FROM TO", 2, rename_dir},

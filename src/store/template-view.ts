@@ -15,12 +15,19 @@ import type { Tables } from './tables.ts';
 
 /** Directories of up to this many names are kept whole once they were listed. */
 const WHOLE_MAX = 4096;
+/**
+ * And those of up to this many when so many others were looked up in vain: of an app in a directory of the OS most are, and
+ * would be read, and kept as absent, one by one. Not sooner: reading it takes as long as about so many lookups.
+ */
+const WHOLE_AT_MISS_MAX = 128;
+const WHOLE_AT_MISS = 16;
 
 /** What is known of one directory: names looked up so far, or (`whole`) all there are, in order. */
 class DirRows implements CachedRows {
   used = false;
   names: Map<Name, InodeRecord | null> | null = null;
   whole: readonly LayerEntry[] | null = null;
+  misses = 0;
 
   get rows(): number {
     return this.names?.size ?? 0;
@@ -29,6 +36,7 @@ class DirRows implements CachedRows {
   evict(): void {
     this.names = null;
     this.whole = null;
+    this.misses = 0;
   }
 }
 
@@ -68,6 +76,7 @@ export class TemplateView {
     if (rows.whole !== null) return null;
     const { template, version } = this;
     const record = readLink(this.tables.table('links'), template, version, dir, name);
+    if (record === null && this.readIfSmall(dir, rows)) return null;
     const first = rows.names === null;
     rows.names ??= new Map();
     rows.names.set(name, record);
@@ -87,6 +96,14 @@ export class TemplateView {
     if (all.length > WHOLE_MAX) return slice(all, COOKIE_START, max);
     this.keepWhole(rows, all);
     return slice(all, after, max);
+  }
+
+  /** After one more miss; true if all of the directory is known now. */
+  private readIfSmall(dir: Ino, rows: DirRows): boolean {
+    if (++rows.misses !== WHOLE_AT_MISS) return false;
+    const all = this.scan(dir, COOKIE_START, WHOLE_AT_MISS_MAX + 1);
+    if (all.length <= WHOLE_AT_MISS_MAX) this.keepWhole(rows, all);
+    return rows.whole !== null;
   }
 
   private scan(dir: Ino, after: number, max: number): LayerEntry[] {

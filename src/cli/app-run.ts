@@ -2,6 +2,7 @@
 import type { AppsChanged } from '../patch/apps.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 import { contextOf } from './command.ts';
+import { interruption } from './interruption.ts';
 import { describePatch } from './patch-text.ts';
 import { withStore } from './session.ts';
 import { printJson } from './table.ts';
@@ -9,12 +10,13 @@ import { printJson } from './table.ts';
 export async function runAppChange(
   options: object,
   env: string,
-  change: (store: Store, row: EnvRow) => Promise<AppsChanged>,
+  change: (store: Store, row: EnvRow, signal: AbortSignal) => Promise<AppsChanged>,
 ): Promise<void> {
   const context = contextOf(options);
+  const { signal, release } = interruption();
   const { record, notes } = await withStore(context, 'write', (store) =>
-    change(store, store.needEnv(env)),
-  );
+    change(store, store.needEnv(env), signal),
+  ).finally(release);
   for (const note of notes) process.stderr.write(`byref: ${note}\n`);
   if (context.json) printJson(record);
   else

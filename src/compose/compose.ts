@@ -42,12 +42,14 @@ interface Plan {
 /**
  * Makes the composition of a stack, if it needs one that is not there.
  * @param stack the OS template first; a composition in it does not count
+ * @param signal ends it
  * @returns what an upper app decided, in sentences; none if there was nothing to do
  * @throws ByrefError 'badInput' for apps that can't be in one env, with both sides named; nothing is left then
  */
 export async function compose(
   access: StoreAccess,
   stack: readonly StackRef[],
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<readonly string[]> {
   const refs = plainStack(stack);
   const plan = await access.read((store) => planOf(store, refs));
@@ -59,7 +61,8 @@ export async function compose(
       const root = env.mountpoint;
       for (const file of plan.files) putFile(root, file);
       for (const link of plan.links) putLink(root, link);
-      const failed = await runInTree(root, plan);
+      const failed = await runInTree(root, plan, signal);
+      if (signal.aborted) throw interrupted(plan.label);
       const wanted = new Set([...plan.files, ...plan.links].map((each) => each.path));
       const archive = await access.read((store) =>
         archiveChanges(store, env, dir, (each) => wanted.has(each) || isOutput(plan, each)),
@@ -147,7 +150,11 @@ const FAILED = 'byref: failed: ';
 const CHECK = 'apt-get check';
 
 /** @returns what could not be made, in sentences. @throws ByrefError 'badInput' for packages that do not go together */
-async function runInTree(root: string, { generated, check, label }: Plan): Promise<string[]> {
+async function runInTree(
+  root: string,
+  { generated, check, label }: Plan,
+  signal: AbortSignal,
+): Promise<string[]> {
   const commands = generated.map(
     ({ name, needs, command }) =>
       `set -- ${needs}; [ ! -e "$1" ] || (${command}) || echo '${FAILED}${name}'`,
@@ -157,7 +164,7 @@ async function runInTree(root: string, { generated, check, label }: Plan): Promi
   const { code, said } = await prepared(root, [], () =>
     runInside(root, ['sh', '-c', commands.join('\n')], {
       say: () => undefined,
-      signal: new AbortController().signal,
+      signal,
       offline: true,
     }),
   );
@@ -169,6 +176,9 @@ async function runInTree(root: string, { generated, check, label }: Plan): Promi
   if (failed.includes(CHECK)) throw unmet(label, said);
   return failed.map((name) => `${label}: ${name} could not be made again`);
 }
+
+const interrupted = (label: string): ByrefError =>
+  new ByrefError('error', `${label}: it was interrupted`, 'Nothing of it is left.');
 
 function unmet(label: string, said: string): ByrefError {
   const lines = said

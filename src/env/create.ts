@@ -21,11 +21,15 @@ export interface Created {
  * shards take turns, and nobody counts). The first one of a stack of several apps waits until what they share is
  * merged. The store is open for writing.
  */
-export async function createEnv(store: Store, options: CreateOptions): Promise<Created> {
+export async function createEnv(
+  store: Store,
+  options: CreateOptions,
+  signal?: AbortSignal,
+): Promise<Created> {
   const { name, os, apps } = options;
   const env = { name, stack: [os, ...apps] };
   store.refuseEnvName(name);
   const stack = store.stackOf(env);
-  const notes = await compose(accessTo(store), store.plainStack({ name, stack }));
+  const notes = await compose(accessTo(store), store.plainStack({ name, stack }), signal);
   return { row: store.createEnv(env), notes };
 }

@@ -23,6 +23,7 @@ export async function addApps(
   store: Store,
   row: EnvRow,
   refs: readonly string[],
+  signal?: AbortSignal,
 ): Promise<AppsChanged> {
   const entries = store.appEntries(refs);
   const wanted = refs.map((ref, i) => ({ entry: entries[i]!, ...store.catalog.resolve(ref) }));
@@ -39,13 +40,8 @@ export async function addApps(
   });
   if (added.length === 0) return { record: null, notes: [] };
   const stack = [...row.stack, ...added.map(({ entry }) => entry)];
-  return change(
-    store,
-    row,
-    stack,
-    'add',
-    added.map(({ template }) => template),
-  );
+  const apps = added.map(({ template }) => template);
+  return change(store, { kind: 'add', row, stack, apps }, signal);
 }
 
 /**
@@ -56,11 +52,12 @@ export async function removeApps(
   store: Store,
   row: EnvRow,
   names: readonly string[],
+  signal?: AbortSignal,
 ): Promise<AppsChanged> {
   const removed = new Set(names.map((name) => appOf(store, row, name)));
   const stack = row.stack.filter((entry) => !removed.has(entry));
   const templates = [...removed].flatMap(({ templateId }) => store.catalog.byId(templateId) ?? []);
-  return change(store, row, stack, 'remove', templates);
+  return change(store, { kind: 'remove', row, stack, apps: templates }, signal);
 }
 
 function appOf(store: Store, row: EnvRow, name: string): StackEntry {
@@ -80,15 +77,22 @@ function appOf(store: Store, row: EnvRow, name: string): StackEntry {
   );
 }
 
+interface Change {
+  readonly kind: Extract<PatchKind, 'add' | 'remove'>;
+  readonly row: EnvRow;
+  /** As it is to be. */
+  readonly stack: readonly StackEntry[];
+  /** Those that come or go. */
+  readonly apps: readonly TemplateRow[];
+}
+
 async function change(
   store: Store,
-  row: EnvRow,
-  entries: readonly StackEntry[],
-  kind: Extract<PatchKind, 'add' | 'remove'>,
-  apps: readonly TemplateRow[],
+  { kind, row, stack, apps }: Change,
+  signal: AbortSignal | undefined,
 ): Promise<AppsChanged> {
-  const next: EnvRow = { ...row, stack: entries };
-  const notes = await readyStacks(store, [{ row: next, stack: store.plainStack(next) }]);
+  const next: EnvRow = { ...row, stack };
+  const notes = await readyStacks(store, [{ row: next, stack: store.plainStack(next) }], signal);
   const [first] = apps;
   if (first === undefined) return { record: null, notes };
   const lock = takePatchLock(store.root, first);

@@ -47,7 +47,7 @@ export async function patchTemplate(
       .filter(follows)
       .map(({ row }) => row);
     const next = nextStacks(store, rows, template.id, version.number);
-    for (const text of await readyStacks(store, next)) on({ what: 'note', text });
+    for (const text of await readyStacks(store, next, signal)) on({ what: 'note', text });
     await checkWaves(store, template.id, rollout);
     const run =
       canary === null

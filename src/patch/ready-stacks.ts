@@ -14,7 +14,11 @@ export interface NextStack {
  * @returns what an upper app decided, in sentences
  * @throws ByrefError 'badInput'
  */
-export async function readyStacks(store: Store, all: readonly NextStack[]): Promise<string[]> {
+export async function readyStacks(
+  store: Store,
+  all: readonly NextStack[],
+  signal?: AbortSignal,
+): Promise<string[]> {
   const notes: string[] = [];
   const seen = new Set<string>();
   for (const { row, stack } of all) {
@@ -23,7 +27,7 @@ export async function readyStacks(store: Store, all: readonly NextStack[]): Prom
     if (seen.has(key)) continue;
     seen.add(key);
     store.checkStack(row.stack, stack);
-    notes.push(...(await compose(accessTo(store), stack)));
+    notes.push(...(await compose(accessTo(store), stack, signal)));
   }
   return notes;
 }

@@ -26,7 +26,7 @@ const PREFIX: Readonly<Record<AccountKind, string>> = { user: 'u:', group: 'g:' 
 /**
  * The number that the account has in every app.
  * @param avoid numbers that a new one must not get: other accounts' where it is installed
- * @throws ByrefError 'noSpace' if a range is used up; call it inside a transaction
+ * @throws ByrefError 'noSpace' if a range is used up, 'badInput' if another account there has it; call it inside a transaction
  */
 export function accountNumber(
   tables: Tables,
@@ -38,7 +38,7 @@ export function accountNumber(
   const table = tables.table('accounts');
   const key = textKey(PREFIX[kind] + name);
   const known = table.get(key);
-  if (known !== undefined) return decodeNumber(known);
+  if (known !== undefined) return free(kind, name, decodeNumber(known), avoid);
   const taken = numbersOf(tables, kind);
   const number = firstFree((each) => taken.has(each) || avoid.has(each), RANGES[of]);
   table.putSync(key, encodeNumber(number));
@@ -60,4 +60,14 @@ function firstFree(isTaken: (number: number) => boolean, [first, last]: Range): 
   for (let number = first; number <= last; number++) if (!isTaken(number)) return number;
   const message = `all numbers from ${first} to ${last} are given to accounts of apps`;
   throw new ByrefError('noSpace', message, 'Begin another root.');
+}
+
+function free(kind: AccountKind, name: string, number: number, avoid: ReadonlySet<number>): number {
+  if (!avoid.has(number)) return number;
+  const message = `${kind} ${name} has number ${number} in the apps of this root, and in the base another ${kind} has it`;
+  throw new ByrefError(
+    'badInput',
+    message,
+    'Give that one another number, and build the base again.',
+  );
 }

@@ -8,6 +8,6 @@ export default function build(): Command {
     'app add <env> <template...>',
     'Put apps on top of an env’s stack; live, if it is mounted.',
   ).action((env: string, apps: string[], options: object) =>
-    runAppChange(options, env, (store, row) => addApps(store, row, apps)),
+    runAppChange(options, env, (store, row, signal) => addApps(store, row, apps, signal)),
   );
 }

@@ -8,6 +8,6 @@ export default function build(): Command {
     'app remove <env> <app...>',
     'Take apps out of an env’s stack; what the env made itself stays.',
   ).action((env: string, apps: string[], options: object) =>
-    runAppChange(options, env, (store, row) => removeApps(store, row, apps)),
+    runAppChange(options, env, (store, row, signal) => removeApps(store, row, apps, signal)),
   );
 }

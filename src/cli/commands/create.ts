@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { createEnv } from '../../env/create.ts';
 import { summaryOf } from '../../env/summary.ts';
 import { contextOf, define } from '../command.ts';
+import { interruption } from '../interruption.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
@@ -28,12 +29,13 @@ export default function build(): Command {
     )
     .action(async (name: string, options: Options) => {
       const context = contextOf(options);
+      const { signal, release } = interruption();
       await withStore(context, 'write', async (store) => {
-        const { row, notes } = await createEnv(store, {
-          name,
-          os: options.os,
-          apps: options.app ?? [],
-        });
+        const { row, notes } = await createEnv(
+          store,
+          { name, os: options.os, apps: options.app ?? [] },
+          signal,
+        ).finally(release);
         const state = {
           row,
           state: 'stopped',

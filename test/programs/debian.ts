@@ -52,6 +52,8 @@ export async function serverArchive(updates: Updates): Promise<string> {
 
 /** What a program expects around it; all of it goes with the mount namespace. */
 const ENTER = `
+# Of other envs it would hold the mounts, so that they could not be closed meanwhile.
+for other in "\${1%/*}"/*; do [ "$other" = "$1" ] || umount -l "$other" 2>/dev/null || :; done
 mount -t proc proc "$1/proc"
 mount --rbind /dev "$1/dev"
 mount -t tmpfs tmpfs "$1/run"

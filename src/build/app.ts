@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
+import { type Name, nameToText } from '../base/ids.ts';
 import type { VersionBase } from '../codec/store-rows.ts';
 import { archiveChanges, type ChangedArchive } from '../scratch/changed-tree.ts';
 import { runConfined } from '../scratch/confined.ts';
@@ -14,19 +15,33 @@ import { sourcesText } from './apt-sources.ts';
 import { type BootstrapParts, ownSource } from './bootstrap.ts';
 import { type BuildConfig, configText } from './config.ts';
 import { ownPackages, type Packages } from './packages.ts';
+import { ruleOf } from './rules.ts';
 import { type Renumbered, settleAccounts } from './settle-accounts.ts';
 
 export interface InstalledApp extends ChangedArchive {
   /** What it was installed on. */
   readonly base: VersionBase;
   readonly renumbered: Renumbered;
+  /** What an app can't do, in sentences. */
+  readonly notes: readonly string[];
 }
 
-export interface InstallParts extends BootstrapParts, StoreAccess {}
+export interface InstallParts extends BootstrapParts, StoreAccess {
+  /** The version of the base that an app is installed on; null: the current one. */
+  readonly on: number | null;
+}
 
-/** The current version of the base. @throws ByrefError 'notFound', 'badInput' if that is no OS template */
-export function baseOf(store: Store, { name, base }: Pick<BuildConfig, 'name' | 'base'>) {
-  const { template, version } = store.catalog.resolve(base ?? '');
+/**
+ * The base of an app, and the version that it is installed on.
+ * @param on a version; null: the current one
+ * @throws ByrefError 'notFound', 'badInput' if it is no OS template
+ */
+export function baseOf(
+  store: Store,
+  { name, base }: Pick<BuildConfig, 'name' | 'base'>,
+  on: number | null,
+) {
+  const { template, version } = store.catalog.resolve(on === null ? (base ?? '') : `${base}@${on}`);
   if (template.kind === 'os') return { template, version };
   const message = `${template.name}, the base of ${name}, is no OS template`;
   throw new ByrefError('badInput', message, 'Name the OS template that it is to be installed on.');
@@ -44,22 +59,42 @@ export async function installApp(
   parts: InstallParts,
 ): Promise<InstalledApp | null> {
   const { base, had } = await parts.read((store) => ({
-    base: baseOf(store, config),
+    base: baseOf(store, config, parts.on),
     had: newestOf(store, config),
   }));
   const stack = [`${base.template.name}@${base.version.number}`];
-  return withScratchEnv(parts, { stack }, async (env) => {
+  const installed = withScratchEnv(parts, { stack }, async (env) => {
     const isSame = had !== null && had.base?.version === base.version.number;
     const packages = isSame ? had.packages : null;
     if (!(await install(config, env.mountpoint, packages, parts))) return null;
     const renumbered = await settleAccounts(env, parts);
     const archive = await parts.read((store) => archiveChanges(store, env, dir));
+    parts.signal.throwIfAborted();
     return {
       ...archive,
       renumbered,
       base: { templateId: base.template.id, version: base.version.number },
+      notes: keptNotes(archive.removed, config.name, base.template.name),
     };
   });
+  return installed.catch((cause: unknown) => {
+    // Whatever failed then: Ctrl-C on a terminal ends programs, too.
+    throw parts.signal.aborted ? interrupted(`${config.name} could not be built`) : cause;
+  });
+}
+
+/** Names that a note shows; there are more in few cases. */
+const KEPT_SHOWN = 10;
+
+/** An app only adds: what its packages took away of the base shows in an env all the same. */
+function keptNotes(removed: readonly string[], name: string, base: string): string[] {
+  const kept = removed
+    .filter((each) => ruleOf(each) === 'keep')
+    .map((each) => nameToText(each as Name));
+  if (kept.length === 0) return [];
+  const more = kept.length - KEPT_SHOWN;
+  const names = kept.slice(0, KEPT_SHOWN).join(', ') + (more > 0 ? ` and ${more} more` : '');
+  return [`${name} removed ${names}, which ${base} has: envs see it all the same`];
 }
 
 const SOURCES = 'etc/apt/sources.list.d';
@@ -108,8 +143,7 @@ async function install(
     const run = async (words: readonly string[]): Promise<string> => {
       const env = { DEBIAN_FRONTEND: 'noninteractive', DEBCONF_NONINTERACTIVE_SEEN: 'true' };
       const { code, said } = await runInside(root, words, { ...parts, env, binds });
-      if (parts.signal.aborted) throw interrupted(what);
-      if (code !== 0) throw aptFailure(said, what);
+      if (code !== 0) throw aptFailure(said, what, 'below the root');
       return said;
     };
     await run(UPDATE);
@@ -145,7 +179,6 @@ async function runHook(
     cwd: '/',
     keep: root,
   });
-  if (parts.signal.aborted) throw interrupted(what);
   if (code === 0) return;
   const message = `${what}: the hook "${hook}" failed:\n${said.trim()}`;
   throw new ByrefError('badInput', message, 'The lines above are what it said.');
@@ -157,5 +190,5 @@ function directoryOf(repository: string | null): string[] {
   return directory === undefined ? [] : [directory];
 }
 
-export const interrupted = (what: string): ByrefError =>
+const interrupted = (what: string): ByrefError =>
   new ByrefError('error', `${what}: it was interrupted`, 'Nothing of it is left.');

@@ -16,7 +16,7 @@ const FAILURES: readonly Failure[] = [
     pattern: /No space left on device|Disk quota exceeded|You don't have enough free space/i,
     code: 'noSpace',
     message: () => 'no space left on the device',
-    hint: 'Free some space in /var/tmp, then build again.',
+    hint: 'Free some space PLACE, then build again.',
   },
   {
     pattern:
@@ -83,13 +83,15 @@ const LAST_LINES = 5;
 /**
  * @param said the end of what was printed
  * @param what "debian-12 could not be built"
+ * @param place where it was done: "in /var/tmp"
  */
-export function aptFailure(said: string, what: string): ByrefError {
+export function aptFailure(said: string, what: string, place: string): ByrefError {
   for (const { pattern, code, message, hint } of FAILURES) {
     const match = pattern.exec(said);
     if (match === null) continue;
     const about = match.slice(1).find((group) => group !== undefined) ?? match[0];
-    return new ByrefError(code, `${what}: ${message(about.trim())}`, hint);
+    const told = `${what}: ${message(about.trim())}`;
+    return new ByrefError(code, told, hint.replace('PLACE', place));
   }
   const last = said
     .trim()

@@ -40,11 +40,11 @@ export async function bootstrap(
   if (parts.signal.aborted) {
     throw new ByrefError('error', `${what}: it was interrupted`, 'Nothing of it is left.');
   }
-  if (/failed to execute mmdebstrap/.test(said)) {
+  if (/mmdebstrap: not found/.test(said)) {
     const message = 'mmdebstrap is needed to build an OS template';
     throw new ByrefError('unsupported', message, 'Install it: apt-get install mmdebstrap.');
   }
-  throw aptFailure(said, what);
+  throw aptFailure(said, what, 'in /var/tmp');
 }
 
 function args(config: BuildConfig, archive: string, sources: string): string[] {

@@ -29,6 +29,8 @@ export interface Built {
   readonly version: VersionRow | null;
   /** Against the newest version until now; of a first one, all are new. */
   readonly packages: readonly PackageChange[];
+  /** What a reader of the configuration would not expect, in sentences. */
+  readonly notes: readonly string[];
 }
 
 export interface BuildParts extends InstallParts {
@@ -42,6 +44,7 @@ export interface BuildParts extends InstallParts {
 interface Made {
   readonly read: (writer: ObjectWriter) => Promise<TreeNode>;
   readonly base: VersionBase | null;
+  readonly notes: readonly string[];
 }
 
 /** @throws ByrefError; then the store is as before, and nothing else is left */
@@ -53,7 +56,7 @@ export async function buildTemplate(config: BuildConfig, parts: BuildParts): Pro
     const made = await make(config, dir, parts);
     if (made === null) {
       const template = await parts.read((store) => store.template(config.name)!);
-      return { template, version: null, packages: [] };
+      return { template, version: null, packages: [], notes: [] };
     }
     parts.committing();
     return parts.write((store) => add(store, config, made(store), startedS, parts));
@@ -65,26 +68,28 @@ async function makeOs(config: BuildConfig, dir: string, parts: BuildParts) {
   return (): Made => ({
     read: (writer) => readArchive(archive, writer, parts.progress, ruleOf),
     base: null,
+    notes: [],
   });
 }
 
 async function makeApp(config: BuildConfig, dir: string, parts: BuildParts) {
   const app = await installApp(config, dir, parts);
   if (app === null) return null;
-  const { base, renumbered, ...archive } = app;
+  const { base, renumbered, notes, ...archive } = app;
   const { progress } = parts;
   const settle = (tree: TreeNode): void => renumberTree(tree, renumbered);
   return (store: Store): Made => ({
     read: (writer) =>
       readChanges(archive, store.layers([base]), { writer, rule: ruleOf, progress, settle }),
     base,
+    notes,
   });
 }
 
 async function add(
   store: Store,
   config: BuildConfig,
-  { read, base }: Made,
+  { read, base, notes }: Made,
   startedS: number,
   { note, progress }: BuildParts,
 ): Promise<Built> {
@@ -112,9 +117,9 @@ async function add(
     onlyIfChanged: true,
     progress,
   });
-  if (added !== null) return { ...added, packages };
+  if (added !== null) return { ...added, packages, notes };
   keepConfig(store, before!, source);
-  return { template: before!, version: null, packages: [] };
+  return { template: before!, version: null, packages: [], notes };
 }
 
 /** It makes the same version, and may make another one later. */

@@ -69,7 +69,7 @@ export function packageCount(
   version: number,
 ): number | null {
   try {
-    return packagesOfVersion(store, template, version).size;
+    return ownPackages(store, template, version).size;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === undefined) throw error;
     return null;

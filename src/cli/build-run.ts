@@ -7,6 +7,7 @@ import type { PackageChange } from '../build/packages.ts';
 import type { Store } from '../store/store.ts';
 import { contextOf } from './command.ts';
 import { interruption } from './interruption.ts';
+import { parseCount } from './numbers.ts';
 import { Progress } from './progress.ts';
 import { withStore } from './session.ts';
 import { formatSize } from './size.ts';
@@ -15,6 +16,7 @@ import { printJson } from './table.ts';
 export interface BuildOptions {
   readonly note?: string;
   readonly verbose?: boolean;
+  readonly on?: number;
 }
 
 interface ConfigText {
@@ -29,6 +31,11 @@ const CHANGES_SHOWN = 50;
 export const buildOptions = (command: Command): Command =>
   command
     .option('--note <text>', 'what to remember of it; else the packages that changed')
+    .option(
+      '--on <version>',
+      'of an app: the version of its base to install it on (the current one)',
+      parseCount,
+    )
     .option('--verbose', 'show what the package tools print');
 
 export async function runBuild(
@@ -45,6 +52,7 @@ export async function runBuild(
   if (!context.json) progress.update({ phase: 'packages', files: 0, bytes: 0 });
   const built = await buildTemplate(config, {
     note: options.note ?? null,
+    on: options.on ?? null,
     say,
     signal,
     progress: context.json ? () => undefined : progress.update,
@@ -52,6 +60,7 @@ export async function runBuild(
     write: (work) => withStore(context, 'write', work),
     committing: release,
   }).finally(() => progress.end());
+  for (const note of built.notes) process.stderr.write(`byref: ${note}\n`);
   if (context.json) printJson(jsonOf(built));
   else process.stdout.write(textOf(built));
 }
@@ -64,13 +73,14 @@ function checkKind(store: Store, { name, kind }: BuildConfig, file: string): voi
   throw new ByrefError('badInput', message, 'Choose another name, or see byref template list.');
 }
 
-function jsonOf({ template, version, packages }: Built): object {
-  if (version === null) return { template: template.name, version: null, packages };
+function jsonOf({ template, version, packages, notes }: Built): object {
+  if (version === null) return { template: template.name, version: null, packages, notes };
   const { dateMs, config: _, ...rest } = version;
   return {
     template: template.name,
     version: { ...rest, date: new Date(dateMs).toISOString() },
     packages,
+    notes,
   };
 }
 

@@ -1,3 +1,4 @@
+import { type AppFit, fits } from '../patch/app-fits.ts';
 import type { MeetState } from '../patch/meets.ts';
 import type { PatchPlan, PlannedEnv, PlannedMeet } from '../patch/plan.ts';
 import { formatSize } from './size.ts';
@@ -27,6 +28,7 @@ function planLines(plan: PatchPlan): string[] {
     ...names.map(({ kind, path }) => `${kind} ${path}`),
     `${envs.length} ${envs.length === 1 ? 'env goes' : 'envs go'} along`,
     ...envs.flatMap(envLines),
+    ...plan.apps.map((app) => appLine(template, to, app)),
     ...pinned.map(({ name, version }) => `${name} stays at ${version} (pinned)`),
   );
   return lines;
@@ -42,4 +44,18 @@ function envLines({ name, state, counts, names }: PlannedEnv): string[] {
 function meetLine({ kind, path, state, action }: PlannedMeet): string {
   const does = action === null || action === 'keep' ? '' : `, ${action}`;
   return `  ${kind} ${path}: ${STATES[state]}${does}`;
+}
+
+const PATHS_SHOWN = 3;
+
+/** @param os the OS template, which goes to version `to` */
+export function appLine(os: string, to: number, fit: AppFit): string {
+  const { app, version, builtOn, packages, paths } = fit;
+  if (fits(fit)) return `app ${app}@${version} is kept (built on ${os}@${builtOn})`;
+  const why = [
+    ...packages.map(({ name, own, base }) => `${name} ${own}, where ${os}@${to} has ${base}`),
+    ...(packages.length > 0 ? [] : paths.slice(0, PATHS_SHOWN)),
+    ...(packages.length > 0 || paths.length <= PATHS_SHOWN ? [] : ['...']),
+  ];
+  return `app ${app}@${version} is kept for now, and is to be built again: it has its own ${why.join(', ')}: byref template update ${app} --on ${to}`;
 }

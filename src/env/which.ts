@@ -18,7 +18,10 @@ export interface Origin {
   readonly real: string;
   /** template: as a template has it. own: the env made or changed it. removed: the env removed it. */
   readonly what: 'template' | 'own' | 'removed';
-  /** Which has it, or has it under what the env made of it; null if none. */
+  /**
+   * Which has it, or has it under what the env made of it; null if none. What is merged of several is of all of them: "debian-12@1 +
+   * nginx@1", and no version.
+   */
   readonly template: string | null;
   readonly version: number | null;
   /** NAME VERSION, as dpkg's database in that template says; null if no package has it, or it is a directory. */

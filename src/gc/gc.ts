@@ -2,9 +2,10 @@
 import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { failpoint } from '../base/failpoints.ts';
-import { envDir, envsDir, type Store } from '../store/store.ts';
+import { composedOf } from '../store/compositions.ts';
+import { envDir, envsDir, type Store, type TemplateRow } from '../store/store.ts';
 import { objectsOfEnvs } from './env-objects.ts';
-import { type KeptVersion, keptVersions, liveUse } from './reasons.ts';
+import { type KeptVersion, keptVersions, type LiveUse, liveUse } from './reasons.ts';
 import {
   removeVersions,
   sizesOf,
@@ -39,14 +40,14 @@ export interface GcReport {
  */
 export async function collectGarbage(store: Store, { dryRun, keep }: GcOptions): Promise<GcReport> {
   const left = await leftovers(store);
-  const { removable, kept } = await choose(store, keep);
+  const { removable, compositions, kept } = await choose(store, keep);
   const names = new Map(store.templates().map(({ id, name }) => [id, name]));
   const removed = removable.map(({ templateId, version }) => ({
     template: names.get(templateId) ?? '?',
     version,
   }));
   if (dryRun) {
-    const unnamed = wouldFree(store, removable);
+    const unnamed = wouldFree(store, removable, compositions);
     const used = await objectsOfEnvs(store, new Set(unnamed));
     const freed = unnamed.filter((id) => !used.has(id));
     return {
@@ -58,7 +59,7 @@ export async function collectGarbage(store: Store, { dryRun, keep }: GcOptions):
       leftovers: left,
     };
   }
-  if (removable.length > 0) removeVersions(store, removable);
+  if (removable.length + compositions.length > 0) removeVersions(store, removable, compositions);
   const used = await objectsOfEnvs(store, new Set(store.objects.unnamed()));
   const freed = sweepObjects(store, used);
   for (const file of left) {
@@ -78,7 +79,11 @@ export async function collectGarbage(store: Store, { dryRun, keep }: GcOptions):
 async function choose(
   store: Store,
   keep: number,
-): Promise<{ removable: VersionRef[]; kept: GcReport['kept'] }> {
+): Promise<{
+  removable: VersionRef[];
+  compositions: TemplateRow[];
+  kept: GcReport['kept'];
+}> {
   const live = await liveUse(store);
   const removable: VersionRef[] = [];
   const kept: (KeptVersion & { template: string })[] = [];
@@ -90,7 +95,22 @@ async function choose(
       else if (reason.reason !== 'current') kept.push({ template: template.name, ...reason });
     }
   }
-  return { removable, kept };
+  return { removable, compositions: unusedCompositions(store, live), kept };
+}
+
+/** Those of no env's templates, in whatever versions: a rollback finds what it needs. */
+function unusedCompositions(store: Store, { held }: LiveUse): TemplateRow[] {
+  const ids = (stack: readonly { readonly templateId: number }[]): string =>
+    stack.map(({ templateId }) => templateId).join(' ');
+  const stacks = new Set(store.envs().map(({ stack }) => ids(stack)));
+  const inUse = new Set(
+    held
+      .flatMap((each) => [...each.stacks, ...each.gone])
+      .flatMap(({ stack }) => stack.map(({ templateId }) => templateId)),
+  );
+  return store.catalog
+    .compositions()
+    .filter((row) => !stacks.has(ids(composedOf(row))) && !inUse.has(row.id));
 }
 
 /** Object files without a row, directories of envs without a row, and merges whose patch has ended. */

@@ -18,6 +18,7 @@ export type Reason =
   | 'shown'
   | 'in-use'
   | 'unknown-use'
+  | 'base'
   | 'staged'
   | 'past';
 
@@ -79,12 +80,27 @@ export function keptVersions(
     }
   }
   keepHeld(store, template, live, keep);
+  for (const { app, version } of basedOn(store, template.id)) keep(version, 'base', app);
   for (const { number, staged } of store.versions(template.id)) {
     if (staged) keep(number, 'staged');
   }
   const way = pastVersions(store, template);
   for (const version of past > 0 ? way.slice(-past) : []) keep(version, 'past');
   return kept;
+}
+
+/** Versions of apps that were installed on a version of the template: what they share with it is merged against that one. */
+export function* basedOn(
+  store: Store,
+  templateId: number,
+): Generator<{ app: string; version: number }> {
+  for (const { id, name } of store.templates()) {
+    for (const { number, base } of store.versions(id)) {
+      if (base?.templateId === templateId) {
+        yield { app: `${name}@${number}`, version: base.version };
+      }
+    }
+  }
 }
 
 type Keep = (version: number, reason: Reason, by?: string) => void;

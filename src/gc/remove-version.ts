@@ -1,9 +1,11 @@
 /** Removing versions, and the objects that nobody has any more. */
 import { failpoint } from '../base/failpoints.ts';
 import type { ObjectId } from '../base/ids.ts';
+import { composedOf } from '../store/compositions.ts';
 import { versionKey } from '../store/keys.ts';
 import { removeVersionRows } from '../store/remove-version.ts';
-import type { Store } from '../store/store.ts';
+import type { Store, TemplateRow } from '../store/store.ts';
+import { removeLinkRows } from '../store/version-rows.ts';
 
 export interface Freed {
   readonly objects: number;
@@ -16,15 +18,39 @@ export interface VersionRef {
 }
 
 /**
- * Takes the versions' rows; objects that no version names any more keep a row of 0 references, until `sweepObjects`. One
- * transaction: all of it or nothing.
+ * Takes the versions' rows, and compositions that are of them; objects that no version names any more keep a row of 0 references,
+ * until `sweepObjects`. One transaction: all of it or nothing.
+ * @param compositions more of them that go
  */
-export function removeVersions(store: Store, versions: readonly VersionRef[]): void {
-  store.tables.transaction(() => removeInside(store, versions));
+export function removeVersions(
+  store: Store,
+  versions: readonly VersionRef[],
+  compositions: readonly TemplateRow[] = [],
+): void {
+  store.tables.transaction(() => removeInside(store, versions, compositions));
   failpoint('versions-removed');
 }
 
-function removeInside(store: Store, versions: readonly VersionRef[]): void {
+/** Takes all rows of a template; inside a transaction. */
+export function removeTemplateRows(store: Store, row: TemplateRow): void {
+  for (const [id, count] of removeLinkRows(store.tables, row.id)) store.objects.addRefs(id, -count);
+  store.catalog.remove(row);
+}
+
+function removeInside(
+  store: Store,
+  versions: readonly VersionRef[],
+  compositions: readonly TemplateRow[],
+): void {
+  const gone = new Set(versions.map(refText));
+  const without = store.catalog
+    .compositions()
+    .filter((row) => composedOf(row).some((ref) => gone.has(refText(ref))));
+  for (const row of new Map(
+    [...without, ...compositions].map((each) => [each.id, each]),
+  ).values()) {
+    removeTemplateRows(store, row);
+  }
   for (const { templateId, version } of versions) {
     const dropped = removeVersionRows(store.tables, templateId, version);
     for (const [id, count] of dropped) store.objects.addRefs(id, -count);
@@ -32,11 +58,17 @@ function removeInside(store: Store, versions: readonly VersionRef[]): void {
   }
 }
 
+const refText = ({ templateId, version }: VersionRef): string => `${templateId}@${version}`;
+
 /** What removing them would free, besides what is garbage already: the same, undone again. */
-export function wouldFree(store: Store, versions: readonly VersionRef[]): ObjectId[] {
+export function wouldFree(
+  store: Store,
+  versions: readonly VersionRef[],
+  compositions: readonly TemplateRow[],
+): ObjectId[] {
   let unnamed: ObjectId[] = [];
   store.tables.attempt(() => {
-    removeInside(store, versions);
+    removeInside(store, versions, compositions);
     unnamed = store.objects.unnamed();
   });
   return unnamed;

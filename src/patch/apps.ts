@@ -24,11 +24,12 @@ export async function addApps(
   row: EnvRow,
   refs: readonly string[],
 ): Promise<AppsChanged> {
-  const wanted = refs.map((ref) => ({ ref, ...store.catalog.resolve(ref) }));
+  const entries = store.appEntries(refs);
+  const wanted = refs.map((ref, i) => ({ entry: entries[i]!, ...store.catalog.resolve(ref) }));
   const added = wanted.filter(({ template, version, pinned }) => {
-    const entry = entryOf(row, template.id);
-    if (entry === undefined) return true;
-    if (!pinned || entry.pinned === version.number) return false;
+    const had = entryOf(row, template.id);
+    if (had === undefined) return true;
+    if (!pinned || had.pinned === version.number) return false;
     const message = `${row.name} has ${template.name} already`;
     throw new ByrefError(
       'exists',
@@ -37,7 +38,7 @@ export async function addApps(
     );
   });
   if (added.length === 0) return { record: null, notes: [] };
-  const stack = [...row.stack, ...store.appEntries(added.map(({ ref }) => ref))];
+  const stack = [...row.stack, ...added.map(({ entry }) => entry)];
   return change(
     store,
     row,

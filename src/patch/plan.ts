@@ -6,6 +6,7 @@ import { envStates, type State } from '../env/state.ts';
 import type { LayersChange, NameChange } from '../fs/layers-change.ts';
 import { dirPath } from '../store/dir-path.ts';
 import type { EnvRow, Store, TemplateRow, VersionRow } from '../store/store.ts';
+import { type AppFit, appFits } from './app-fits.ts';
 import { follows, usersOf } from './followers.ts';
 import { type FilesInUse, filesInUse } from './in-use.ts';
 import { letterOf, type MeetState, meets, openView } from './meets.ts';
@@ -47,6 +48,8 @@ export interface PatchPlan {
   readonly names: readonly PlannedName[];
   /** Those that go along. */
   readonly envs: readonly PlannedEnv[];
+  /** Of an OS template: what becomes of the apps in those envs. */
+  readonly apps: readonly AppFit[];
   /** Those that stay where they are. */
   readonly pinned: readonly { readonly name: string; readonly version: number }[];
 }
@@ -80,6 +83,7 @@ export async function planPatch(
       .map((each) => ({ kind: letterOf(each), path: paths.of(each) }))
       .sort(byPath),
     envs,
+    apps: template.kind === 'os' ? appFits(store, template, version.number, rows) : [],
     pinned: users.flatMap(({ row, entry }) =>
       entry.pinned === null ? [] : [{ name: row.name, version: entry.pinned }],
     ),

@@ -6,7 +6,7 @@ import type { GoneFile } from '../control/protocol.ts';
 import { findDriver } from '../env/spawn.ts';
 import { linkKeyOf } from '../store/changed-names.ts';
 import { dirPath } from '../store/dir-path.ts';
-import type { EnvRow, Store } from '../store/store.ts';
+import type { EnvRow, Store, TemplateRow } from '../store/store.ts';
 import { inodeNames } from '../store/template-view.ts';
 import { type FileUser, filesInUse } from './in-use.ts';
 
@@ -21,9 +21,9 @@ export interface StaleFile {
   /** SHA-256 of the old bytes; '' for an empty file. */
   readonly object: string;
   readonly template: string;
-  /** The last version that has this file, and the one that the env sees now. */
+  /** The last version that has this file, and the one that the env sees now; null: it has the template no more. */
   readonly version: number;
-  readonly current: number;
+  readonly current: number | null;
   /** What brings the new one in: the program, or the whole env where its own init or C library changed. */
   readonly restart: 'program' | 'env';
 }
@@ -99,10 +99,14 @@ function originOf(store: Store, row: EnvRow, ino: Ino): Origin | null {
   const path = `${dirPath(store.tables, place.dir) ?? '?'}/${nameToText(place.name)}`;
   const version = last?.number ?? since;
   return {
-    shown: { path, template: template.name, version, current: entry?.version ?? template.current },
+    shown: { path, template: nameOf(store, template), version, current: entry?.version ?? null },
     isOs: row.stack[0]?.templateId === template.id,
   };
 }
+
+/** A composition is called as what it is made of. */
+const nameOf = (store: Store, { id, name, kind }: TemplateRow): string =>
+  kind === 'composition' ? (store.versions(id)[0]?.label ?? name) : name;
 
 /** The C library and its loader, which every program of the env maps; and init systems. */
 const LIBC = /\/(libc[.]so[.]6|libc-\d[^/]*[.]so|ld-linux[^/]*|ld-musl[^/]*|libc[.]musl[^/]*)$/;

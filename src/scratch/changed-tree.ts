@@ -1,6 +1,6 @@
 /** What was changed in a scratch env, as the tree of a template to be put on top of what the env is on. */
 import { execFile } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { lstatSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { type Ino, ROOT_INO } from '../base/ids.ts';
@@ -38,7 +38,13 @@ export async function archiveChanges(
 ): Promise<ChangedArchive> {
   const changes = (await changedPaths(store, row)).filter((change) => isWanted(change.path));
   const paths = new Set(['/']);
-  for (const { kind, path: changed } of changes) if (kind !== 'D') addWithParents(paths, changed);
+  const below = store.layers(store.resolveStack(row));
+  const looked = new Set<string>();
+  for (const { kind, path: changed } of changes) {
+    if (kind === 'D') continue;
+    addWithParents(paths, changed);
+    addMovedBelow(paths, mountpoint, changed, below, looked);
+  }
   const file = path.join(dir, 'changes.tar');
   const list = path.join(dir, 'changes');
   // Directories come before what is in them.
@@ -56,6 +62,26 @@ export async function archiveChanges(
   );
   const removed = changes.filter(({ kind }) => kind === 'D').map((each) => each.path);
   return { file, removed: removed.sort() };
+}
+
+/** A directory that was moved is one change; what came along with it is none. @param looked directories that were looked into */
+function addMovedBelow(
+  paths: Set<string>,
+  root: string,
+  changed: string,
+  below: Layers,
+  looked: Set<string>,
+): void {
+  if (looked.has(changed)) return;
+  const full = Buffer.from(root + changed, 'latin1');
+  const stat = lstatSync(full);
+  if (!stat.isDirectory() || recordAt(below, changed)?.ino === stat.ino) return;
+  looked.add(changed);
+  for (const name of readdirSync(full, 'latin1')) {
+    const child = `${changed}/${name}`;
+    paths.add(child);
+    addMovedBelow(paths, root, child, below, looked);
+  }
 }
 
 function addWithParents(paths: Set<string>, changed: string): void {

@@ -36,13 +36,19 @@ const CONFINED = [
   ...['--uts', '--ipc'],
 ];
 
-/** Its namespace begins with all mounts of the machine: other envs could not be unmounted while it runs. $1 stays. */
-const LET_GO = `
+/**
+ * The first process in there, with which all others end. Not the program itself: one that changes its user, as apt does
+ * for a moment, is no longer sent the signal when unshare dies (prctl(2), PR_SET_PDEATHSIG). `exit` keeps the shell.
+ *
+ * Its namespace begins with all mounts of the machine: other envs could not be unmounted while it runs. $1 stays.
+ */
+const INIT = `
 keep=$1; shift
 while read -r source dir type rest; do
   case $type in fuse.byref) [ "$dir" = "$keep" ] || umount -l "$(printf '%b' "$dir")" ;; esac
 done </proc/self/mounts
-exec "$@"
+"$@"
+exit $?
 `;
 
 /** A program and its arguments, so that it runs like that. */
@@ -53,7 +59,7 @@ function confined(
   const [command = '', ...args] = [
     ...CONFINED,
     ...(offline ? ['--net'] : []),
-    ...['sh', '-c', LET_GO, 'sh', keep, ...words],
+    ...['sh', '-c', INIT, 'sh', keep, ...words],
   ];
   return [command, args];
 }

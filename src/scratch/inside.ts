@@ -12,7 +12,7 @@ import {
 /**
  * Mounts what programs want, all in the namespace that ends with them. $1 is the root; then SOURCE TARGET pairs to be
  * seen read-only, up to an empty word; the rest is run in it. Of /dev what harms nobody; the resolver's file only where there
- * is a network to use it on.
+ * is a network to use it on; a directory of the machine also below the new /tmp and /run.
  */
 const ENTER = `
 set -e
@@ -38,7 +38,12 @@ if [ -n "$BYREF_RESOLV" ]; then
   [ -e "$root$target" ] || : >"$root$target"
   mount --bind "$BYREF_RESOLV" "$root$target"
 fi
-for dir in $BYREF_BINDS; do mount --bind "$dir" "$root$dir"; done
+IFS='
+'
+for dir in $BYREF_BINDS; do
+  mkdir -p "$root$dir"
+  mount --bind "$dir" "$root$dir"
+done
 while [ -n "$1" ]; do
   target=$root$2
   if [ ! -e "$target" ]; then
@@ -49,7 +54,7 @@ while [ -n "$1" ]; do
   shift 2
 done
 shift
-unset BYREF_RESOLV BYREF_BINDS
+unset BYREF_RESOLV BYREF_BINDS IFS
 exec chroot "$root" "$@"
 `;
 
@@ -68,7 +73,7 @@ export interface ReadOnlyBind {
 interface Inside {
   /** Beside those that are always there. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Directories of the machine that are there at the same path; the paths are there. */
+  /** Directories of the machine that are there at the same path; see prepared(). */
   readonly binds?: readonly string[];
   readonly readOnly?: readonly ReadOnlyBind[];
 }
@@ -111,7 +116,7 @@ const placeOf = (root: string, { env = {}, binds = [], offline }: TerminalOption
     LC_ALL: 'C.UTF-8',
     ...env,
     BYREF_RESOLV: offline !== true && existsSync(RESOLVER) ? RESOLVER : '',
-    BYREF_BINDS: binds.join(' '),
+    BYREF_BINDS: binds.join('\n'),
   },
 });
 

@@ -2,6 +2,7 @@
  * A throw-away env: something is installed in it, and what that changed becomes a template. It is an env like any other, so that
  * programs find in it what they will find later; removed at the end, or, if we were killed, when the next one begins.
  */
+import { ByrefError } from '../base/error.ts';
 import { isAlive } from '../base/proc.ts';
 import { destroyEnv } from '../env/destroy.ts';
 import { mountEnv } from '../env/mount.ts';
@@ -28,6 +29,7 @@ const PREFIX = 'scratch.';
 const OWNER = /^scratch[.](\d+)[.]\d+$/;
 let made = 0;
 
+/** @throws ByrefError 'noSpace'; whatever `work` throws */
 export async function withScratchEnv<T>(
   access: StoreAccess,
   { stack, trace = false }: ScratchOptions,
@@ -40,9 +42,20 @@ export async function withScratchEnv<T>(
   });
   try {
     return await work(await access.read((store) => mount(store, name, trace)));
+  } catch (cause) {
+    throw asSentence(cause);
   } finally {
     await access.write((store) => remove(store, name));
   }
+}
+
+/** Of a full disk; which one, what comes through an env or from a program does not say. */
+function asSentence(cause: unknown): unknown {
+  if (cause instanceof ByrefError || !(cause instanceof Error)) return cause;
+  const { code } = cause as NodeJS.ErrnoException;
+  const full = code === 'ENOSPC' || code === 'EDQUOT' || /no space left/i.test(cause.message);
+  const hint = 'Free some space below the root and in /var/tmp, then try again.';
+  return full ? new ByrefError('noSpace', 'no space left on the device', hint, { cause }) : cause;
 }
 
 async function mount(store: Store, name: string, trace: boolean): Promise<ScratchEnv> {

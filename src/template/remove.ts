@@ -2,10 +2,15 @@
 import { ByrefError } from '../base/error.ts';
 import type { EnvRow, TemplateRow, VersionRow } from '../codec/store-rows.ts';
 import { objectsOfEnvs } from '../gc/env-objects.ts';
-import { keptVersions, liveUse, OVERRULABLE, type Reason } from '../gc/reasons.ts';
-import { type Freed, removeVersions, sweepObjects } from '../gc/remove-version.ts';
+import { basedOn, keptVersions, liveUse, OVERRULABLE, type Reason } from '../gc/reasons.ts';
+import {
+  type Freed,
+  removeTemplateRows,
+  removeVersions,
+  sweepObjects,
+} from '../gc/remove-version.ts';
+import { composedOf } from '../store/compositions.ts';
 import type { Store } from '../store/store.ts';
-import { removeLinkRows } from '../store/version-rows.ts';
 
 export interface TemplateUse {
   readonly env: string;
@@ -53,11 +58,16 @@ export async function removeTemplate(store: Store, name: string): Promise<Freed>
     const message = `template ${template.name} is in use by ${envs}`;
     throw new ByrefError('busy', message, 'Destroy those envs first.');
   }
+  const apps = [...new Set([...basedOn(store, template.id)].map(({ app }) => app))];
+  if (apps.length > 0) {
+    const message = `template ${template.name} is what ${apps.join(', ')} was installed on`;
+    throw new ByrefError('busy', message, 'Remove those first.');
+  }
+  const compositions = store.catalog
+    .compositions()
+    .filter((row) => composedOf(row).some(({ templateId }) => templateId === template.id));
   store.tables.transaction(() => {
-    for (const [id, count] of removeLinkRows(store.tables, template.id)) {
-      store.objects.addRefs(id, -count);
-    }
-    store.catalog.remove(template);
+    for (const row of [...compositions, template]) removeTemplateRows(store, row);
   });
   return sweepObjects(store, await objectsOfEnvs(store, new Set(store.objects.unnamed())));
 }
@@ -95,6 +105,7 @@ const WHY: Readonly<Record<Reason, (by: string) => string>> = {
   canary: (by) => `is being tried out by ${by}`,
   shown: (by) => `is what ${by} sees`,
   'in-use': (by) => `has files that programs in ${by} still use`,
+  base: (by) => `is what ${by} was installed on`,
   'unknown-use': (by) => `may be in use by ${by}, which is mounted without a driver`,
   staged: () => 'is staged',
   past: () => 'is what a rollback would go back to',
@@ -108,6 +119,7 @@ const HINT: Readonly<Record<Reason, string>> = {
   shown: 'Run byref patch or byref rollback again, or unmount that env.',
   'in-use': 'See byref stale for what to restart.',
   'unknown-use': 'Unmount that env first.',
+  base: 'Remove that version of the app first; byref template update builds another one.',
   staged: OVERRULE,
   past: OVERRULE,
 };

@@ -48,6 +48,7 @@ const REASONS: Readonly<Record<Reason, string>> = {
   canary: 'tried out by',
   shown: 'seen by',
   'in-use': 'in use in',
+  base: 'installed on it:',
   'unknown-use': 'mounted without a driver:',
   staged: 'staged',
   past: 'to go back to',

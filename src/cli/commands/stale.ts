@@ -11,7 +11,7 @@ const COLUMNS: readonly Column<StaleFile>[] = [
   { field: 'use', standard: true, text: (row) => row.use },
   { field: 'path', standard: true, text: (row) => row.path },
   { field: 'template', standard: true, text: (row) => `${row.template}@${row.version}` },
-  { field: 'current', standard: true, right: true, text: (row) => String(row.current) },
+  { field: 'current', standard: true, right: true, text: (row) => String(row.current ?? '-') },
   { field: 'restart', standard: true, text: (row) => row.restart },
   { field: 'object', standard: false, text: (row) => row.object },
 ];

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type Package, packagesOfVersion } from '../../build/packages.ts';
+import { ownPackages, type Package } from '../../build/packages.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
 import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';
@@ -13,7 +13,7 @@ const COLUMNS: readonly Column<Package>[] = [
 export default function build(): Command {
   const command = define(
     'template packages <template>',
-    'List the packages that are installed in NAME or NAME@VERSION, as dpkg there says.',
+    'List the packages that are installed in NAME or NAME@VERSION, as dpkg there says; of an app, those that its base has not.',
   );
   tableOptions(
     command,
@@ -23,7 +23,7 @@ export default function build(): Command {
     const context = contextOf(options);
     const packages = await withStore(context, 'read', (store) => {
       const { template, version } = store.catalog.resolve(ref);
-      return [...packagesOfVersion(store, template, version.number).values()];
+      return [...ownPackages(store, template, version.number).values()];
     });
     if (context.json) printJson(packages);
     else printTable(packages, COLUMNS, options);

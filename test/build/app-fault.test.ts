@@ -1,0 +1,99 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { DebDescription } from '../support/deb.ts';
+import { mountsBelow } from '../support/leftovers.ts';
+import { BYREF, sh } from '../support/program.ts';
+import { TestRoot } from '../support/root.ts';
+import { TinyApps } from '../support/tiny-apps.ts';
+import { TinySystems } from '../support/tiny-systems.ts';
+
+let systems: TinySystems;
+
+beforeAll(async () => {
+  systems = await TinySystems.create();
+});
+afterAll(() => systems.dispose());
+
+/** Its postinst says that it is there, and goes on for ever. */
+const slow: DebDescription = {
+  name: 'slow',
+  version: '1.0',
+  arch: 'all',
+  files: { '/usr/share/slow/file': 'x\n' },
+  scripts: { postinst: 'sleep 23456.7' },
+};
+
+const sleepers = async (): Promise<string> =>
+  (await sh("grep -lsz '^23456[.]7' /proc/[0-9]*/cmdline || :")).stdout;
+
+test('a build that is interrupted or killed leaves no process, and the next one sweeps', async () => {
+  await systems.during(
+    () => systems.repo.add(slow),
+    () => systems.repo.remove('slow', '1.0'),
+  );
+  const apps = await TinyApps.create(systems);
+  try {
+    const file = apps.config('slow', { packages: ['slow'] });
+    for (const signal of ['SIGINT', 'SIGKILL'] as const) {
+      const child = apps.root.background('exec "$1" template build "$2"', BYREF, file);
+      await expect.poll(sleepers, { timeout: 30_000 }).not.toBe('');
+      process.kill(child.pid!, signal);
+      await expect
+        .poll(() => child.exitCode ?? child.signalCode, { timeout: 10_000 })
+        .not.toBeNull();
+      await expect.poll(sleepers).toBe('');
+      const templates = await apps.root.json<{ name: string }[]>('template', 'list');
+      expect(templates.map(({ name }) => name)).toEqual(['tiny']);
+      if (signal === 'SIGINT') await apps.expectNothingLeft();
+    }
+    await apps.build('greet', ['greeter']);
+    await apps.expectNothingLeft();
+  } finally {
+    await apps.dispose();
+  }
+});
+
+/** An ext4 of its own for the root, in which the tiny system has room. */
+const SIZE = 128 * 2 ** 20;
+
+test('the root is full: a sentence, and the store is as before', async () => {
+  const disk = mkdtempSync(path.join(tmpdir(), 'byref-disk-'));
+  const place = path.join(disk, 'mounted');
+  const script = `
+    mkdir ${place}; truncate -s ${SIZE} ${disk}/image; mkfs.ext4 -qF -m 0 ${disk}/image
+    mount -o loop ${disk}/image ${place}`;
+  execFileSync('bash', ['-euc', script]);
+  try {
+    // Sockets have short paths.
+    const root = await TestRoot.create({ BYREF_RUN: path.join(disk, 'run') }, place);
+    await onFullDisk(await TinyApps.create(systems, root), place);
+  } finally {
+    execFileSync('umount', mountsBelow(disk));
+    rmSync(disk, { recursive: true });
+  }
+});
+
+async function onFullDisk(apps: TinyApps, place: string): Promise<void> {
+  try {
+    const fill = `dd if=/dev/zero of=${place}/filler bs=4k 2>/dev/null || :; truncate -s -"$1" ${place}/filler`;
+    for (const left of [0, 2 ** 16, 2 ** 18]) {
+      execFileSync('bash', ['-euc', fill, 'sh', String(left)]);
+      const { code, stderr } = await apps.root.byref(
+        'template',
+        'build',
+        apps.config('bad', { packages: ['linked', 'userful'] }),
+      );
+      rmSync(path.join(place, 'filler'));
+      expect([left, code], stderr).toEqual([left, 9]);
+      expect(stderr).toMatch(/no space left on the device.*\n {2}hint: Free some space/);
+      await apps.expectNothingLeft();
+      await apps.root.ok('fsck', '--full');
+    }
+    await apps.build('good', ['linked', 'userful']);
+  } finally {
+    await apps.dispose();
+  }
+}

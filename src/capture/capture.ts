@@ -2,7 +2,6 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
-import { interrupted } from '../build/app.ts';
 import { settleTimes } from '../build/rules.ts';
 import { withWorkplace } from '../build/workplace.ts';
 import type { TemplateRow, VersionRow } from '../codec/store-rows.ts';
@@ -13,6 +12,7 @@ import type { StackRef, Store } from '../store/store.ts';
 import { addVersion } from '../template/add-version.ts';
 import { templateFor } from '../template/import.ts';
 import type { OnProgress } from '../template/tree.ts';
+import { interrupted } from './interrupted.ts';
 import { asFull, type Recording } from './recording.ts';
 import { type Review, reviewOf } from './review.ts';
 import type { Rules } from './rules.ts';
@@ -64,7 +64,7 @@ export async function captureTemplate(
   const startedS = source.hasRunTimes ? Math.floor(Date.now() / 1000) : Number.MAX_SAFE_INTEGER;
   const { name } = options;
   const refuseIfAborted = (): void => {
-    if (parts.signal.aborted) throw interrupted(`${name} was not captured`);
+    if (parts.signal.aborted) throw interrupted(name);
   };
   return withWorkplace(async (dir) => {
     const recording = await source.record(path.join(dir, 'recording'));

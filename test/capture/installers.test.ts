@@ -180,3 +180,15 @@ ln -s ../lib/tools/$1/bin/run /usr/bin/$1' >/usr/bin/tool; chmod 755 /usr/bin/to
   ]);
   expect(await captures.inEnv(['tool', 'plugin'], 'plugin')).toBe('plugin runs\n');
 });
+
+test('an installer asks on the terminal, and its environment is not the one of byref', async () => {
+  const script = 'read -r word </dev/tty; test -t 0; ! env | grep BYREF_; echo $word >/opt/$WORD';
+  const words = `template capture asks --base tiny --offline -e WORD=said -- sh -euc '${script}'`;
+  const command = `"$1" ${words.replaceAll('"', '\\"').replaceAll('$', '\\$')}`;
+  const { code, stdout } = await captures.root.shell(
+    `(sleep 3; echo yes) | script -qefc "${command.replace('"$1"', '$1')}" /dev/null`,
+    '/',
+  );
+  expect(code, stdout).toBe(0);
+  expect(await captures.content('asks', '/opt/said')).toBe('yes\n');
+});

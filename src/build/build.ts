@@ -9,6 +9,7 @@ import type { OnProgress, TreeNode } from '../template/tree.ts';
 import { type InstallParts, installApp } from './app.ts';
 import { bootstrap } from './bootstrap.ts';
 import { type BuildConfig, configText } from './config.ts';
+import { keepState } from './kept-state.ts';
 import {
   changesText,
   ownPackages,
@@ -105,6 +106,9 @@ async function add(
     template: templateFor(store, name, { kind, ...patterns }),
     read,
     describe(tree) {
+      if (before !== null) {
+        keepState(store, tree, { templateId: before.id, version: before.newest }, base);
+      }
       settleTimes(tree, startedS);
       packages = packageChanges(had, without(packagesOfTree(store, tree), below));
       return {

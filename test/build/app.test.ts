@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { greeter } from '../support/app-packages.ts';
+import { greeter, statefulApp } from '../support/app-packages.ts';
 import type { DebDescription } from '../support/deb.ts';
 import { sh } from '../support/program.ts';
 import { TinyApps } from '../support/tiny-apps.ts';
@@ -262,4 +262,20 @@ test('a repository that breaks off, is not there, or is signed by another key', 
     code: 14,
     stderr: expect.stringContaining('signature does not verify'),
   });
+});
+
+test('what scripts made for a service is as it was first made, in later versions and under what envs made of it', async () => {
+  await publish(statefulApp['1.0']);
+  await apps.build('state', ['stateful']);
+  const first = await apps.env('e', 'state');
+  const id = await first.run('cat /var/lib/stateful/1.0/id');
+  await first.run('echo 2 >>/var/lib/stateful/1.0/log');
+  await publish(statefulApp['1.1']);
+  await apps.root.ok('template', 'update', 'state');
+  await apps.root.ok('patch', 'state');
+  const seen = await first.run(
+    'cd /var/lib/stateful; cat 1.0/id 1.0/log shipped; ls; stat -c %U 1.0 1.0/id 1.1',
+  );
+  expect(seen).toBe(`${id}1\n2\n1.1\n1.0\n1.1\ncache\nshipped\nstateful\nstateful\nstateful\n`);
+  expect(await first.complaints()).toBe('');
 });

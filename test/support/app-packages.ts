@@ -120,6 +120,27 @@ const alternative = (name: string, priority: number): DebDescription => ({
 export const alternativeA = alternative('alternative-a', 10);
 export const alternativeB = alternative('alternative-b', 20);
 
+const stateful = (version: string): DebDescription => ({
+  name: 'stateful',
+  version,
+  arch: 'all',
+  files: {
+    '/usr/share/stateful/version': `${version}\n`,
+    '/var/lib/stateful': { directory: 0o755 },
+    '/var/lib/stateful/shipped': `${version}\n`,
+  },
+  scripts: {
+    postinst: `
+getent passwd stateful >/dev/null || useradd --system --user-group --no-create-home stateful
+data=/var/lib/stateful/${version}
+[ -e $data ] || { mkdir $data; head -c 16 /dev/urandom | od -An -tx1 >$data/id; echo 1 >$data/log; chown -R stateful: $data; }
+date +%s%N >/var/lib/stateful/cache`,
+  },
+});
+
+/** Makes data of its own in a directory named by its version, with what is never the same twice, and a cache of root's. */
+export const statefulApp = { '1.0': stateful('1.0'), '1.1': stateful('1.1') };
+
 /** Depends on what no repository has. */
 export const unresolvable: DebDescription = {
   name: 'unresolvable',

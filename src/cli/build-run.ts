@@ -4,10 +4,13 @@ import { ByrefError } from '../base/error.ts';
 import { type Built, buildTemplate } from '../build/build.ts';
 import { type BuildConfig, parseConfig } from '../build/config.ts';
 import type { PackageChange } from '../build/packages.ts';
+import { type AppFit, fits, newestFits } from '../patch/app-fits.ts';
+import { needTemplate } from '../patch/target.ts';
 import type { Store } from '../store/store.ts';
-import { contextOf } from './command.ts';
+import { type Context, contextOf } from './command.ts';
 import { interruption } from './interruption.ts';
 import { parseCount } from './numbers.ts';
+import { appLine } from './plan-text.ts';
 import { Progress } from './progress.ts';
 import { withStore } from './session.ts';
 import { formatSize } from './size.ts';
@@ -17,6 +20,8 @@ export interface BuildOptions {
   readonly note?: string;
   readonly verbose?: boolean;
   readonly on?: number;
+  /** And apps of it that are to be built again. */
+  readonly apps?: boolean;
 }
 
 interface ConfigText {
@@ -43,8 +48,66 @@ export async function runBuild(
   find: (options: BuildOptions) => Promise<ConfigText>,
 ): Promise<void> {
   const context = contextOf(options);
-  const { file, source } = await find(options);
-  const config = parseConfig(source, file);
+  const done = await buildWithApps(context, options, await find(options));
+  if (context.json) printJson(done);
+}
+
+/** Prints what it did as it goes; as JSON, it returns that. */
+async function buildWithApps(
+  context: Context,
+  options: BuildOptions,
+  { file, source }: ConfigText,
+): Promise<object> {
+  const built = await build(context, options, parseConfig(source, file), file);
+  const apps = await fitsOf(context, built);
+  const on = built.version?.number ?? 0;
+  const again = options.apps === true ? apps.filter((app) => !fits(app)) : [];
+  if (!context.json) process.stdout.write(textOf(built) + appLines(built, apps, again));
+  const rebuilt: object[] = [];
+  for (const { app } of again)
+    rebuilt.push(...(await buildAgain(context, { ...options, on }, app)));
+  return { ...jsonOf(built), apps, rebuilt };
+}
+
+function appLines(
+  { template, version }: Built,
+  apps: readonly AppFit[],
+  again: readonly AppFit[],
+): string {
+  const rest = apps.filter((app) => !again.includes(app));
+  return rest.map((app) => `${appLine(template.name, version?.number ?? 0, app)}\n`).join('');
+}
+
+/** A captured one can't be: that is said, and the others are built. */
+async function buildAgain(context: Context, options: BuildOptions, app: string): Promise<object[]> {
+  try {
+    const found = await builtFrom(context, app);
+    return [await buildWithApps(context, { ...options, apps: false }, found)];
+  } catch (error) {
+    if (!(error instanceof ByrefError) || error.code !== 'usage') throw error;
+    process.stderr.write(`byref: ${error.message}\n`);
+    return [];
+  }
+}
+
+/** What the newest version of a template was built from. @throws ByrefError 'usage' if it was not built */
+export function builtFrom(context: Context, name: string): Promise<ConfigText> {
+  return withStore(context, 'read', (store) => {
+    const { id, newest } = needTemplate(store, name);
+    const source = store.catalog.version(id, newest)?.config ?? '';
+    if (source !== '') return { file: `${name}@${newest}`, source };
+    const message = `${name}@${newest} was not built, but imported or captured`;
+    const hint = 'Use byref template build FILE, or import or capture it again.';
+    throw new ByrefError('usage', message, hint);
+  });
+}
+
+async function build(
+  context: Context,
+  options: BuildOptions,
+  config: BuildConfig,
+  file: string,
+): Promise<Built> {
   await withStore(context, 'read', (store) => checkKind(store, config, file));
   const progress = new Progress();
   const { signal, release } = interruption();
@@ -61,8 +124,13 @@ export async function runBuild(
     committing: release,
   }).finally(() => progress.end());
   for (const note of built.notes) process.stderr.write(`byref: ${note}\n`);
-  if (context.json) printJson(jsonOf(built));
-  else process.stdout.write(textOf(built));
+  return built;
+}
+
+/** Of another version of an OS template: what becomes of the apps that were installed on it. */
+async function fitsOf(context: Context, { template, version }: Built): Promise<AppFit[]> {
+  if (template.kind !== 'os' || version === null) return [];
+  return withStore(context, 'read', (store) => newestFits(store, template, version.number));
 }
 
 /** Before anything is fetched: it would be refused in the end. */

@@ -49,6 +49,13 @@ export function appFits(
     .sort((a, b) => (a.app < b.app ? -1 : 1));
 }
 
+/** Of the newest versions of all apps that were installed on this template. */
+export function newestFits(store: Store, os: TemplateRow, to: number): AppFit[] {
+  return store
+    .templates()
+    .flatMap(({ id, newest }) => fitOf(store, os, to, { templateId: id, version: newest }) ?? []);
+}
+
 /** Null if it was not installed on that template, or nobody knows. */
 export function fitOf(store: Store, os: TemplateRow, to: number, app: StackRef): AppFit | null {
   const { templateId, version } = app;

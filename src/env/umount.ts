@@ -4,6 +4,7 @@ import { PeerGone } from '../control/client.ts';
 import { type EnvMount, mountsBelow } from '../control/mount-table.ts';
 import { native } from '../native/binding.ts';
 import type { EnvRow, Store } from '../store/store.ts';
+import { holdingNamespaces } from './holding-namespaces.ts';
 import { findDriver, findHolder } from './spawn.ts';
 import type { EnvState } from './state.ts';
 import { describeUsers, mountUsers } from './users.ts';
@@ -14,6 +15,8 @@ const UMOUNT_NOFOLLOW = 8;
 
 /** How long a lazily detached env may take to end before the command returns without it. */
 const LAZY_WAIT_MS = 1_000;
+/** How long an unmount takes at most, but for a long checkpoint, or a copy of the mount elsewhere. */
+const SOON_MS = 3_000;
 /** How long the driver may take for the last checkpoint. */
 const CLOSE_TIMEOUT_MS = 120_000;
 
@@ -36,9 +39,15 @@ export async function umountEnv(
   if (mount !== null && state === 'dead') await bury(store.root, row, mount);
   else if (mount !== null) detach(row, mount, options);
   else if (state === 'stopped') return 'not-mounted';
-  const timeout = mount === null || options.lazy ? LAZY_WAIT_MS : CLOSE_TIMEOUT_MS;
-  return (await waitClosed(store.root, row, timeout)) ? 'unmounted' : 'detached';
+  if (mount === null || options.lazy)
+    return outcome(await waitClosed(store.root, row, LAZY_WAIT_MS));
+  if (await waitClosed(store.root, row, SOON_MS)) return 'unmounted';
+  // Only who made that namespace can end it: to wait for that would be to hang.
+  if (holdingNamespaces(store.root, row.id).length > 0) return 'detached';
+  return outcome(await waitClosed(store.root, row, CLOSE_TIMEOUT_MS));
 }
+
+const outcome = (closed: boolean): UmountOutcome => (closed ? 'unmounted' : 'detached');
 
 function detach(row: EnvRow, { mountpoint }: EnvMount, { lazy, force }: UmountOptions): void {
   const flags = force ? MNT_FORCE | MNT_DETACH : lazy ? MNT_DETACH : 0;

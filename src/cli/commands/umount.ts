@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { type Holding, holdingNamespaces } from '../../env/holding-namespaces.ts';
 import { envStates } from '../../env/state.ts';
 import { type UmountOutcome, umountEnv } from '../../env/umount.ts';
 import { contextOf, define } from '../command.ts';
@@ -17,6 +18,12 @@ const TEXT: Record<UmountOutcome, string> = {
   'not-mounted': 'not mounted',
 };
 
+function heldText(heldBy: readonly Holding[]): string {
+  if (heldBy.length === 0) return '';
+  const who = heldBy.map(({ pid, command }) => `${command} (pid ${pid})`).join(', ');
+  return `; a mount namespace of its own has it: that of ${who}`;
+}
+
 export default function build(): Command {
   return define('umount [env...]', 'Unmount envs, and wait until all they wrote is in place.')
     .option('-a, --all', 'every env that is mounted')
@@ -30,12 +37,13 @@ export default function build(): Command {
         return forEachEnv(
           context,
           envs.filter(({ state }) => !all || state !== 'stopped'),
-          async (env) => ({
-            env: env.row.id,
-            name: env.row.name,
-            outcome: await umountEnv(store, env, { lazy, force }),
-          }),
-          ({ name, outcome }) => `${name}: ${TEXT[outcome]}`,
+          async (env) => {
+            const outcome = await umountEnv(store, env, { lazy, force });
+            const isHeld = outcome === 'detached';
+            const heldBy = isHeld ? holdingNamespaces(store.root, env.row.id) : [];
+            return { env: env.row.id, name: env.row.name, outcome, heldBy };
+          },
+          ({ name, outcome, heldBy }) => `${name}: ${TEXT[outcome]}${heldText(heldBy)}`,
         );
       });
     });

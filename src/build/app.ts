@@ -140,13 +140,13 @@ async function install(
   }
   const binds = directoryOf(repository);
   return prepared(root, binds, async () => {
-    const run = async (words: readonly string[]): Promise<string> => {
+    const run = async (words: readonly string[], signal = parts.signal): Promise<string> => {
       const env = { DEBIAN_FRONTEND: 'noninteractive', DEBCONF_NONINTERACTIVE_SEEN: 'true' };
-      const { code, said } = await runInside(root, words, { ...parts, env, binds });
+      const { code, said } = await runInside(root, words, { ...parts, signal, env, binds });
       if (code !== 0) throw aptFailure(said, what, 'below the root');
       return said;
     };
-    await run(UPDATE);
+    await withinLimit(parts.signal, (signal) => run(UPDATE, signal));
     const words = installWords(config);
     if (packages !== null && isAll(await run([...words, '--simulate']), packages)) return false;
     await run(words);
@@ -163,6 +163,24 @@ function isAll(simulated: string, packages: Packages): boolean {
   const wanted = [...simulated.matchAll(INST)].map(([, name, version]) => `${name} ${version}`);
   const had = [...packages.values()].map(({ name, version }) => `${name} ${version}`);
   return wanted.length === had.length && new Set([...wanted, ...had]).size === had.length;
+}
+
+/** apt has been seen to wait for good when one source of several can't be reached. */
+const UPDATE_LIMIT_MS = 600_000;
+
+async function withinLimit(
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<unknown>,
+): Promise<void> {
+  const limit = AbortSignal.timeout(UPDATE_LIMIT_MS);
+  try {
+    await work(AbortSignal.any([signal, limit]));
+  } catch (cause) {
+    if (!limit.aborted || signal.aborted) throw cause;
+    const message = `the repositories did not answer within ${UPDATE_LIMIT_MS / 60_000} minutes`;
+    const hint = 'Check the addresses and the network, then build again.';
+    throw new ByrefError('unreachable', message, hint, { cause });
+  }
 }
 
 /** On the machine itself, as with an OS template; whatever it leaves running ends with it. */

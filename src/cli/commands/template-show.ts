@@ -17,8 +17,10 @@ interface TemplateDetails extends TemplateRow, TemplateSizes {
   readonly versions: readonly Version[];
 }
 
-interface Version extends Omit<VersionRow, 'dateMs'> {
+interface Version extends Omit<VersionRow, 'dateMs' | 'base'> {
   readonly date: string;
+  /** Of an app that was installed on a version of an OS template: NAME@VERSION. */
+  readonly base: string | null;
   /** How many are installed in it. */
   readonly packages: number | null;
 }
@@ -28,6 +30,7 @@ const COLUMNS: readonly Column<Version>[] = [
   { field: 'label', standard: true, text: (row) => row.label },
   { field: 'date', standard: true, text: (row) => row.date },
   { field: 'packages', standard: true, right: true, text: (row) => packageCountText(row.packages) },
+  { field: 'base', standard: true, text: (row) => row.base ?? '' },
   { field: 'files', standard: true, right: true, text: (row) => String(row.files) },
   { field: 'size', standard: true, right: true, text: (row) => formatSize(row.bytes) },
   { field: 'new', standard: true, right: true, text: (row) => formatSize(row.addedBytes) },
@@ -48,7 +51,9 @@ export default function build(): Command {
     }
     printFields(fieldsOf(details));
     process.stdout.write('\n');
-    printTable(details.versions, COLUMNS, {});
+    // Only apps have a base.
+    const columns = COLUMNS.filter(({ field }) => field !== 'base' || details.kind === 'app');
+    printTable(details.versions, columns, {});
   });
 }
 
@@ -84,9 +89,10 @@ function detailsOf(store: Store, name: string): TemplateDetails {
     ...templateSizes(store, template.id),
     envs: uses.map(({ env }) => env),
     users: uses,
-    versions: versions.map(({ dateMs, ...version }) => ({
+    versions: versions.map(({ dateMs, base, ...version }) => ({
       ...version,
       date: new Date(dateMs).toISOString(),
+      base: base && `${store.catalog.byId(base.templateId)?.name ?? '?'}@${base.version}`,
       packages: packageCount(store, template, version.number),
     })),
   };

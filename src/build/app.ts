@@ -7,6 +7,7 @@ import type { VersionBase } from '../codec/store-rows.ts';
 import { archiveChanges, type ChangedArchive } from '../scratch/changed-tree.ts';
 import { runConfined } from '../scratch/confined.ts';
 import { prepared, runInside } from '../scratch/inside.ts';
+import { interrupted } from '../scratch/interrupted.ts';
 import { withScratchEnv } from '../scratch/scratch-env.ts';
 import type { StoreAccess } from '../scratch/store-access.ts';
 import type { Store } from '../store/store.ts';
@@ -207,6 +208,3 @@ function directoryOf(repository: string | null): string[] {
   const [, directory] = /^(?:file|copy):(?:\/\/)?(\/.*)$/.exec(repository ?? '') ?? [];
   return directory === undefined ? [] : [directory];
 }
-
-export const interrupted = (what: string): ByrefError =>
-  new ByrefError('error', `${what}: it was interrupted`, 'Nothing of it is left.');

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { runConfined } from '../scratch/confined.ts';
+import { interrupted } from '../scratch/interrupted.ts';
 import { aptFailure } from './apt-failure.ts';
 import { embeddedKey, sourcesFor, sourcesText } from './apt-sources.ts';
 import type { BuildConfig } from './config.ts';
@@ -38,7 +39,7 @@ export async function bootstrap(
   if (code === 0) return archive;
   const what = `${config.name} could not be built`;
   if (parts.signal.aborted) {
-    throw new ByrefError('error', `${what}: it was interrupted`, 'Nothing of it is left.');
+    throw interrupted(what);
   }
   if (/mmdebstrap: not found/.test(said)) {
     const message = 'mmdebstrap is needed to build an OS template';

@@ -2,6 +2,7 @@
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
+import { isNoSpace } from '../base/no-space.ts';
 import { isAlive } from '../base/proc.ts';
 
 const PREFIX = 'byref-build-';
@@ -31,8 +32,7 @@ function tried<T>(write: () => T): T {
   try {
     return write();
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    if (code !== 'ENOSPC' && code !== 'EDQUOT') throw cause;
+    if (!isNoSpace(cause)) throw cause;
     const hint = `Free some space in ${DIR}, then build again.`;
     throw new ByrefError('noSpace', `no space left on the device of ${DIR}`, hint, { cause });
   }

@@ -5,6 +5,7 @@ import { ByrefError } from '../base/error.ts';
 import { settleTimes } from '../build/rules.ts';
 import { withWorkplace } from '../build/workplace.ts';
 import type { TemplateRow, VersionRow } from '../codec/store-rows.ts';
+import { interrupted } from '../scratch/interrupted.ts';
 import type { StoreAccess } from '../scratch/store-access.ts';
 import { ObjectWriter } from '../store/object-writer.ts';
 import { ObjectFiles } from '../store/objects.ts';
@@ -12,7 +13,6 @@ import type { StackRef, Store } from '../store/store.ts';
 import { addVersion } from '../template/add-version.ts';
 import { templateFor } from '../template/import.ts';
 import type { OnProgress } from '../template/tree.ts';
-import { interrupted } from './interrupted.ts';
 import { asFull, type Recording } from './recording.ts';
 import { type Review, reviewOf } from './review.ts';
 import type { Rules } from './rules.ts';
@@ -64,7 +64,7 @@ export async function captureTemplate(
   const startedS = source.hasRunTimes ? Math.floor(Date.now() / 1000) : Number.MAX_SAFE_INTEGER;
   const { name } = options;
   const refuseIfAborted = (): void => {
-    if (parts.signal.aborted) throw interrupted(name);
+    if (parts.signal.aborted) throw interrupted(`${name} was not captured`);
   };
   return withWorkplace(async (dir) => {
     const recording = await source.record(path.join(dir, 'recording'));

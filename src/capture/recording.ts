@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
+import { isNoSpace } from '../base/no-space.ts';
 import { type Settled, settledAccounts } from '../build/settle-accounts.ts';
 import { changedPaths } from '../env/diff.ts';
 import { archiveChanges, type ChangedArchive } from '../scratch/changed-tree.ts';
@@ -88,9 +89,7 @@ const byPath = (a: Removed, b: Removed): number => (a.path < b.path ? -1 : 1);
 
 /** A full disk as a sentence: tar says it in its own words. @param dir where it was to be written */
 export function asFull(cause: unknown, dir: string): unknown {
-  const { code, stderr } = cause as { code?: unknown; stderr?: unknown };
-  const full = code === 'ENOSPC' || /no space left/i.test(String(stderr));
-  if (!full) return cause;
+  if (!isNoSpace(cause)) return cause;
   const hint = 'Free some space there, then capture again.';
   return new ByrefError('noSpace', `no space left on the device of ${path.dirname(dir)}`, hint, {
     cause,

@@ -1,7 +1,7 @@
 /** Runs the command whose changes are captured. */
 import { ByrefError } from '../base/error.ts';
 import { prepared, type ReadOnlyBind, runInsideOnTerminal } from '../scratch/inside.ts';
-import { interrupted } from './interrupted.ts';
+import { interrupted } from '../scratch/interrupted.ts';
 import { withMountpoints } from './mountpoints.ts';
 
 export interface Installer {
@@ -46,7 +46,7 @@ export async function runInstaller(
     ),
   );
   const what = `${name} was not captured`;
-  if (signal.aborted) throw interrupted(name);
+  if (signal.aborted) throw interrupted(`${name} was not captured`);
   if (status === 0 || ignoreStatus) return;
   const [program = ''] = command;
   const how = status === null ? 'was killed' : `ended with status ${status}`;

@@ -13,6 +13,7 @@ import type { TemplateRow } from '../codec/store-rows.ts';
 import type { GeneratedFiles } from '../registry/generated.ts';
 import { archiveChanges, readChanges } from '../scratch/changed-tree.ts';
 import { prepared, runInside } from '../scratch/inside.ts';
+import { interrupted } from '../scratch/interrupted.ts';
 import { withScratchEnv } from '../scratch/scratch-env.ts';
 import type { StoreAccess } from '../scratch/store-access.ts';
 import { compositionName, plainStack } from '../store/compositions.ts';
@@ -176,9 +177,6 @@ async function runInTree(
   if (failed.includes(CHECK)) throw unmet(label, said);
   return failed.map((name) => `${label}: ${name} could not be made again`);
 }
-
-const interrupted = (label: string): ByrefError =>
-  new ByrefError('error', `${label}: it was interrupted`, 'Nothing of it is left.');
 
 function unmet(label: string, said: string): ByrefError {
   const lines = said

@@ -3,6 +3,7 @@
  * programs find in it what they will find later; removed at the end, or, if we were killed, when the next one begins.
  */
 import { ByrefError } from '../base/error.ts';
+import { isNoSpace } from '../base/no-space.ts';
 import { isAlive } from '../base/proc.ts';
 import { destroyEnv } from '../env/destroy.ts';
 import { mountEnv } from '../env/mount.ts';
@@ -51,11 +52,9 @@ export async function withScratchEnv<T>(
 
 /** Of a full disk; which one, what comes through an env or from a program does not say. */
 function asSentence(cause: unknown): unknown {
-  if (cause instanceof ByrefError || !(cause instanceof Error)) return cause;
-  const { code } = cause as NodeJS.ErrnoException;
-  const full = code === 'ENOSPC' || code === 'EDQUOT' || /no space left/i.test(cause.message);
+  if (cause instanceof ByrefError || !isNoSpace(cause)) return cause;
   const hint = 'Free some space below the root and in /var/tmp, then try again.';
-  return full ? new ByrefError('noSpace', 'no space left on the device', hint, { cause }) : cause;
+  return new ByrefError('noSpace', 'no space left on the device', hint, { cause });
 }
 
 async function mount(store: Store, name: string, trace: boolean): Promise<ScratchEnv> {

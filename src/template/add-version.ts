@@ -1,6 +1,6 @@
 /** One more version of a template, from whatever puts its tree together: all of it, or nothing. */
-import { ENOSPC } from '../base/errno.ts';
 import { ByrefError } from '../base/error.ts';
+import { isNoSpace } from '../base/no-space.ts';
 import type { TemplateRow, VersionBase } from '../codec/store-rows.ts';
 import { ObjectWriter } from '../store/object-writer.ts';
 import type { Store } from '../store/store.ts';
@@ -60,14 +60,8 @@ export async function addVersion(
 
 /** Errors of reading and writing as a sentence; anything else is a bug and stays as it is. */
 function asSentence(cause: unknown, name: string): unknown {
-  if (cause instanceof ByrefError || !(cause instanceof Error)) return cause;
-  const { code, errno } = cause as NodeJS.ErrnoException;
-  const full = code === 'ENOSPC' || errno === -ENOSPC || /no space left/i.test(cause.message);
-  if (full) {
-    const message = `no space left on the device while ${name} was stored; the store is as before`;
-    return new ByrefError('noSpace', message, 'Free some space below the root, then try again.', {
-      cause,
-    });
-  }
-  return cause;
+  if (cause instanceof ByrefError || !isNoSpace(cause)) return cause;
+  const message = `no space left on the device while ${name} was stored; the store is as before`;
+  const hint = 'Free some space below the root, then try again.';
+  return new ByrefError('noSpace', message, hint, { cause });
 }

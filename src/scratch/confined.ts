@@ -45,8 +45,10 @@ const CONFINED = [
 const INIT = `
 keep=$1; shift
 while read -r source dir type rest; do
-  case $type in fuse.byref) [ "$dir" = "$keep" ] || umount -l "$(printf '%b' "$dir")" ;; esac
-done </proc/self/mounts
+  [ "$type" = fuse.byref ] || continue
+  dir=$(printf '%b' "$dir")
+  [ "$dir" = "$keep" ] || printf '%s\\0' "$dir"
+done </proc/self/mounts | xargs -0 -r umount -l
 "$@"
 exit $?
 `;

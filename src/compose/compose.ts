@@ -22,6 +22,7 @@ import { addVersion } from '../template/add-version.ts';
 import { DEFAULT_SHARED_PATTERNS } from '../template/shared-path.ts';
 import { composedLinks, type Symlink } from './alternatives.ts';
 import { checkApps } from './app-files.ts';
+import { needsComposition } from './needed.ts';
 import { partsOf } from './parts.ts';
 import { type MergedFile, mergeRegistry, STATUS } from './registry-files.ts';
 
@@ -98,11 +99,9 @@ export async function compose(
 /** Null if there is nothing to do. */
 function planOf(store: Store, refs: readonly StackRef[]): Plan | null {
   const name = compositionName(refs);
-  if (refs.length < 2 || store.catalog.byName(name) !== null) return null;
+  if (store.catalog.byName(name) !== null || !needsComposition(store.catalog, refs)) return null;
   const parts = partsOf(store, refs);
   const { os, apps } = parts;
-  // What was imported says nothing of what it is to be put on; one app where it was installed is as it was installed.
-  if (!parts.installed || (apps.length === 1 && apps[0]?.fits === true)) return null;
   const { generated, notes } = checkApps(store, parts);
   const registry = mergeRegistry(store, parts);
   const stack = [os.name, ...apps.map((app) => app.name)];

@@ -25,8 +25,6 @@ export interface StackParts {
   /** From the bottom up. */
   readonly apps: readonly AppPart[];
   readonly layers: Layers;
-  /** At least one app says what it was installed on. */
-  readonly installed: boolean;
 }
 
 /** @param plain without a composition */
@@ -44,7 +42,6 @@ export function partsOf(store: Store, plain: readonly StackRef[]): StackParts {
       return { ...app, base: fits ? os!.layers : store.layers([base]), fits };
     }),
     layers: store.layers(plain),
-    installed: bases.some((base) => base !== null && base !== undefined),
   };
 }
 

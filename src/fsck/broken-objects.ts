@@ -1,10 +1,11 @@
 /** Objects that can't be read as they were imported: who needs them, and how they come back. */
-import { lstatSync, mkdirSync, renameSync } from 'node:fs';
+import { lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { ObjectId } from '../base/ids.ts';
+import { removal } from './composition-removal.ts';
 import { type CheckName, damage, type Found } from './finding.ts';
 import type { Job } from './job.ts';
-import { describeUses, importAgain, usesOf } from './object-uses.ts';
+import { describeUses, importAgain, onlyComposed, usesOf } from './object-uses.ts';
 
 export interface BrokenObject {
   readonly id: ObjectId;
@@ -22,6 +23,11 @@ export function* brokenObjects(job: Job, broken: readonly BrokenObject[]): Gener
   const uses = usesOf(job, new Set(broken.map(({ id }) => id)));
   for (const { id, check, what, file } of broken) {
     const needed = `${what}; ${describeUses(job, uses.get(id))}`;
+    const composed = onlyComposed(job, uses.get(id));
+    if (composed.length > 0) {
+      yield composedAgain(job, { id, check, what: needed, file }, composed);
+      continue;
+    }
     const again = importAgain(job, uses.get(id));
     const repair = file ? { files: () => moveAside(job, id), stays: true } : {};
     const moved = job.options.repair
@@ -29,6 +35,25 @@ export function* brokenObjects(job: Job, broken: readonly BrokenObject[]): Gener
       : `byref fsck --repair moves it to ${damagedDir(job)}; then `;
     yield damage(check, `object ${id}`, needed, file ? moved + again : again, repair);
   }
+}
+
+/** A composition that is made again brings the object's bytes with it: nobody misses the wrong ones. */
+function composedAgain(
+  job: Job,
+  { id, check, what, file }: BrokenObject,
+  compositions: readonly number[],
+): Found {
+  const removals = compositions.map((each) => removal(job, each));
+  const where = `object ${id}`;
+  const hindered = removals.find(({ rows }) => rows === undefined);
+  if (hindered !== undefined) return damage(check, where, what, hindered.remedy);
+  const rows = (): void => {
+    for (const each of removals) each.rows?.();
+  };
+  const files = file
+    ? { files: () => rmSync(job.store.objects.path(id), { recursive: true }) }
+    : {};
+  return damage(check, where, what, removals[0]!.remedy, { rows, ...files });
 }
 
 /** Out of the way, so that the next import of the same bytes writes them. */

@@ -5,7 +5,7 @@ import { eachRow } from './rows.ts';
 /** A template that has a row, whether that can be read or not. */
 export interface TemplateFacts {
   readonly id: number;
-  /** From `templateNames` if the row can't be read. */
+  /** From `templateNames` if the row can't be read. Of a composition, what it is made of: "os@1 + app@2". */
   readonly name: string;
   /** Null: the row can't be read. */
   readonly row: TemplateRow | null;
@@ -19,7 +19,7 @@ export type CatalogFacts = ReadonlyMap<number, TemplateFacts>;
 
 /** All templates that have a row, by id. */
 export function readCatalog(tables: Tables): CatalogFacts {
-  const templates = new Map<number, TemplateFacts>();
+  const templates = new Map<number, { -readonly [K in keyof TemplateFacts]: TemplateFacts[K] }>();
   const names = namesById(tables);
   const add = (id: number, row: TemplateRow | null): void => {
     const name = row?.name ?? names.get(id) ?? `number ${id}`;
@@ -35,8 +35,11 @@ export function readCatalog(tables: Tables): CatalogFacts {
     if (unread) facts?.unreadVersions.add(key.readUInt32BE(4));
   };
   const bad: Buffer[] = [];
-  for (const { key } of eachRow(tables, 'versions', decodeVersion, (row) => bad.push(row.key))) {
+  const rows = eachRow(tables, 'versions', decodeVersion, (row) => bad.push(row.key));
+  for (const { key, value } of rows) {
     addVersion(key, false);
+    const facts = templates.get(key.readUInt32BE(0));
+    if (facts?.row?.kind === 'composition' && value.label !== '') facts.name = value.label;
   }
   for (const key of bad) addVersion(key, true);
   for (const { versions } of templates.values()) versions.sort((a, b) => a - b);

@@ -5,8 +5,10 @@ import {
   encodeTemplate,
   encodeVersion,
   type TemplateRow,
+  type VersionBase,
   type VersionRow,
 } from '../codec/store-rows.ts';
+import { isCompositionName } from '../store/compositions.ts';
 import { idKey, linkKey, versionKey } from '../store/keys.ts';
 import type { TemplateFacts } from './catalog-facts.ts';
 import { BY_REPAIR, damage, type Found, FROM_BACKUP } from './finding.ts';
@@ -18,22 +20,25 @@ export function* checkCatalog(job: Job): Generator<Found> {
   const bad: Found[] = [];
   const rows: TemplateRow[] = [];
   const badRow = ({ key, why }: BadRow): void => {
-    const where = `template ${job.templateName(key.readUInt32BE(0))}`;
+    const where = job.template(key.readUInt32BE(0));
     bad.push(damage('catalog.row', where, unread(why), FROM_BACKUP));
   };
   const range = eachRow(job.tables, 'templates', decodeTemplate, badRow);
   for (const { key, value } of range) {
-    job.checked.templates++;
+    job.checked[value.kind === 'composition' ? 'compositions' : 'templates']++;
     if (key.equals(idKey(value.id))) rows.push(value);
     else badRow({ key, why: `it says that it is of template ${value.id}` });
     yield* checkKind(job, value);
   }
   yield* bad;
-  for (const row of rows) yield* checkVersionsOf(job, row);
+  for (const row of rows) {
+    // Of a composition, that is to be exactly one: see compositions.ts.
+    if (row.kind !== 'composition') yield* checkVersionsOf(job, row);
+  }
   yield* checkNameIndex(job, {
     check: 'catalog.names',
     index: 'templateNames',
-    kind: 'template',
+    describe: ({ id, name }) => (id === null ? `template ${name}` : job.template(id)),
     rows,
     has: (id) => job.catalog.has(id),
     mayRemove: (id) => !hasContent(job, id),
@@ -42,7 +47,7 @@ export function* checkCatalog(job: Job): Generator<Found> {
 }
 
 /** Rows that say that the template was not removed, but lost its own. */
-function hasContent({ tables }: Job, id: number): boolean {
+export function hasContent({ tables }: Job, id: number): boolean {
   const ranges = [
     ['versions', versionKey(id, 0), versionKey(id + 1, 0)],
     ['links', linkKey(id, 0, 0, ''), linkKey(id + 1, 0, 0, '')],
@@ -57,14 +62,20 @@ const unread = (why: string): string => `its row can't be read (${why})`;
 
 function* checkKind(job: Job, row: TemplateRow): Generator<Found> {
   const value = job.tables.table('templates').get(idKey(row.id));
-  // The kind is one byte, read as "os or else app": another one would go unseen.
-  if (value === undefined || encodeTemplate(row).equals(value)) return;
-  const where = `template ${row.name}`;
+  // The kind is one byte, and one that is unknown is read as an app's: it would go unseen.
+  if (value === undefined || encodeTemplate(row).equals(value)) {
+    if (row.kind === 'composition' || !isCompositionName(row.name)) return;
+    const what = `its name is a composition's, and it is of kind ${row.kind}`;
+    const rows = () => updateTemplate(job, row.id, { kind: 'composition' });
+    yield damage('catalog.kind', job.template(row.id), what, BY_REPAIR, { rows });
+    return;
+  }
+  const where = job.template(row.id);
   yield damage('catalog.kind', where, 'its row is not as byref writes it', FROM_BACKUP);
 }
 
 function* checkVersionsOf(job: Job, row: TemplateRow): Generator<Found> {
-  const where = `template ${row.name}`;
+  const where = job.template(row.id);
   const { versions = [] } = job.catalog.get(row.id) ?? {};
   if (!versions.includes(row.current)) {
     const there = versions.length === 0 ? 'it has none' : `it has ${versions.join(', ')}`;
@@ -93,14 +104,17 @@ function* checkVersionRows(job: Job): Generator<Found> {
     bad.push(damage('catalog.row', versionName(job, key), unread(why), FROM_BACKUP));
   };
   for (const { key, value } of eachRow(job.tables, 'versions', decodeVersion, badRow)) {
-    job.checked.versions++;
     const template = key.readUInt32BE(0);
+    if (!job.isComposition(template)) job.checked.versions++;
     if (!key.equals(versionKey(template, value.number))) {
       badRow({ key, why: `it says that it is of version ${value.number}` });
     }
     const facts = job.catalog.get(template);
     if (facts === undefined) unknown.add(template);
-    else yield* checkStaged(job, facts, value);
+    else {
+      yield* checkStaged(job, facts, value);
+      yield* checkBase(job, facts, value);
+    }
   }
   yield* bad;
   for (const template of unknown) {
@@ -113,12 +127,38 @@ function* checkVersionRows(job: Job): Generator<Found> {
 function* checkStaged(job: Job, facts: TemplateFacts, version: VersionRow): Generator<Found> {
   if (!version.staged || facts.row?.current !== version.number) return;
   const key = versionKey(facts.id, version.number);
-  const where = `template ${facts.name}@${version.number}`;
+  const where = job.version(facts.id, version.number);
   const what = 'it is current, and is said to be staged';
   const rows = () =>
     job.tables.table('versions').putSync(key, encodeVersion({ ...version, staged: false }));
   yield damage('catalog.staged', where, what, BY_REPAIR, { rows });
 }
 
+/** What an app shares with its base is merged against the version that it was installed on. */
+function* checkBase(
+  job: Job,
+  { id, name }: TemplateFacts,
+  { number, base }: VersionRow,
+): Generator<Found> {
+  if (base === null) return;
+  const facts = job.catalog.get(base.templateId);
+  const what = baseDamage(facts, base);
+  if (what === null) return;
+  const remedy = `build the app again (byref template update ${name}), then remove this version, or ${FROM_BACKUP}`;
+  yield damage('catalog.base', job.version(id, number), what, remedy);
+}
+
+function baseDamage(
+  facts: TemplateFacts | undefined,
+  { templateId, version }: VersionBase,
+): string | null {
+  const what = 'it was installed on';
+  if (facts === undefined) return `${what} template number ${templateId}, which does not exist`;
+  const base = `${what} ${facts.name}@${version}`;
+  if (!facts.versions.includes(version)) return `${base}, which does not exist`;
+  const kind = facts.row?.kind ?? 'os';
+  return kind === 'os' ? null : `${base}, which is of kind ${kind}`;
+}
+
 const versionName = (job: Job, key: Buffer): string =>
-  `template ${job.templateName(key.readUInt32BE(0))}@${key.readUInt32BE(4)}`;
+  job.version(key.readUInt32BE(0), key.readUInt32BE(4));

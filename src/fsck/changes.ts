@@ -73,7 +73,7 @@ function isChange(
 }
 
 const versionName = (job: Job, template: number, version: number): string =>
-  `template ${job.templateName(template)}@${version}`;
+  job.version(template, version);
 
 const pathOf = (job: Job, [first]: readonly ChangedName[]): string =>
   first === undefined ? '' : job.paths.place(first.dir, first.name);

@@ -39,7 +39,7 @@ export function* checkEnvs(job: Job): Generator<Found> {
   yield* checkNameIndex(job, {
     check: 'envs.names',
     index: 'envNames',
-    kind: 'env',
+    describe: ({ name }) => `env ${name}`,
     rows,
     has: (id) => hasRow(job.tables, 'envs', idKey(id)),
     // A destroy takes row and name at once: what has files, and a name, has lost its row.

@@ -10,9 +10,11 @@ import { FORMAT, MARKER, metaDir } from '../store/root.ts';
 import { Store } from '../store/store.ts';
 import { openTables } from '../store/tables.ts';
 import { upgradeRoot } from '../store/upgrade.ts';
-import { takeWriterLock } from '../store/writer-lock.ts';
+import { takeWriterLock, type WriterLock } from '../store/writer-lock.ts';
+import { checkAccounts } from './accounts.ts';
 import { checkCatalog } from './catalog.ts';
 import { checkChanges } from './changes.ts';
+import { checkCompositions } from './compositions.ts';
 import { checkCounters } from './counters.ts';
 import { checkDeltas } from './delta.ts';
 import { checkDictionary } from './dictionary.ts';
@@ -31,6 +33,7 @@ import { checkPatches } from './patches.ts';
 import { type FsckResult, idOf, report } from './report.ts';
 import { checkRoot, missingTables, type RootFacts } from './root-layout.ts';
 import { asFound, repair } from './run.ts';
+import { checkUncomposed, repairUncomposed } from './uncomposed.ts';
 import { checkVersionCounts } from './version-counts.ts';
 
 export interface FsckOptions {
@@ -51,9 +54,13 @@ const STORE_CHECKS: readonly Check[] = [
   checkLinks,
   checkInodes,
 ];
-const FORMAT_2_CHECKS: readonly Check[] = [checkChanges, checkPatches];
+/** Of what came with a format. */
+const FORMAT_CHECKS: readonly { readonly since: number; readonly checks: readonly Check[] }[] = [
+  { since: 2, checks: [checkChanges, checkPatches] },
+  { since: 3, checks: [checkAccounts] },
+];
 const FULL_CHECKS: readonly Check[] = [checkLinkCounts, checkVersionCounts];
-const LAST_CHECKS: readonly Check[] = [checkObjects, checkEnvs, checkCounters];
+const LAST_CHECKS: readonly Check[] = [checkObjects, checkCompositions, checkEnvs, checkCounters];
 /** After the deltas. */
 const LEFTOVER_CHECKS: readonly Check[] = [checkObjectFiles, checkLeftovers];
 
@@ -70,7 +77,7 @@ export async function fsck(root: string, options: FsckOptions): Promise<FsckResu
   const format = await upgraded(root, facts);
   const lock = await takeWriterLock(root);
   try {
-    return await checkAndRepair(root, facts, { full, repair, format, progress });
+    return await checkAndRepair(root, facts, { full, repair, format, progress }, lock);
   } finally {
     lock.release();
   }
@@ -115,7 +122,7 @@ async function checkOnly(root: string, facts: RootFacts, options: JobOptions): P
 
 /** True for damage in what envs have beneath them. */
 const isOfTemplates = ({ check, severity }: Pick<Finding, 'check' | 'severity'>): boolean =>
-  severity === 'error' && /^(root\.tables|catalog|dirs|links|inodes)/.test(check);
+  severity === 'error' && /^(root\.tables|catalog\.(?!base)|dirs|links|inodes)/.test(check);
 
 const runAll = (job: Job, checks: readonly Check[]): Found[] =>
   checks.flatMap((check) => [...check(job)]);
@@ -134,9 +141,11 @@ function again(before: Job, found: readonly Found[]): Found[] {
 function storeChecks({ options }: Job): Check[] {
   return [
     ...STORE_CHECKS,
-    ...(options.format >= FORMAT ? FORMAT_2_CHECKS : []),
+    ...FORMAT_CHECKS.flatMap(({ since, checks }) => (options.format >= since ? checks : [])),
     ...(options.full ? FULL_CHECKS : []),
     ...LAST_CHECKS,
+    // A repair makes what they lack, when all else is right.
+    ...(options.repair ? [] : [checkUncomposed]),
   ];
 }
 
@@ -148,6 +157,7 @@ async function checkAndRepair(
   root: string,
   facts: RootFacts,
   options: JobOptions,
+  lock: WriterLock,
 ): Promise<FsckResult> {
   const missing = await missingTables(root, options.format);
   const tables = openTables(metaDir(root), { write: true });
@@ -165,6 +175,9 @@ async function checkAndRepair(
     if (options.full) findings.push(...repair(tables, [...checkContent(job)]));
     // Last: it says that all tables of this format are there and right.
     findings.push(...repair(tables, facts.found.filter(isMarker)));
+    const sound = !findings.some((finding) => isOfTemplates(finding) && !finding.repaired);
+    const store = new Store(root, tables, lock);
+    findings.push(...(await repairUncomposed(new Job(store, options), store, sound)));
     return { checked: job.checked, findings: report(findings) };
   } finally {
     await tables.close();

@@ -1,7 +1,7 @@
 /** What all checks of one run work on, and what they learn for those after them. */
 import type { Ino, Name, ObjectId } from '../base/ids.ts';
 import type { LinkChange } from '../codec/link-history.ts';
-import type { Store } from '../store/store.ts';
+import type { EnvRow, StackRef, Store } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { type CatalogFacts, readCatalog } from './catalog-facts.ts';
 import { DirPaths } from './dir-paths.ts';
@@ -25,6 +25,8 @@ export interface FsckProgress {
 export interface Checked {
   templates: number;
   versions: number;
+  /** These are no templates of people's, and not counted among them; nor is what they have for a version. */
+  compositions: number;
   links: number;
   directories: number;
   objects: number;
@@ -42,6 +44,7 @@ export interface Checked {
 export const nothing = (): Checked => ({
   templates: 0,
   versions: 0,
+  compositions: 0,
   links: 0,
   directories: 0,
   objects: 0,
@@ -56,7 +59,7 @@ export const nothing = (): Checked => ({
 export interface JobOptions {
   readonly full: boolean;
   readonly repair: boolean;
-  /** The root's format; 1 has neither `changes` nor `patches`. */
+  /** The root's format; 1 has neither `changes` nor `patches`, 2 no `accounts`. */
   readonly format: number;
   readonly progress: (state: FsckProgress) => void;
 }
@@ -113,6 +116,34 @@ export class Job {
     return this.catalog.get(id)?.name ?? `number ${id}`;
   }
 
+  isComposition(id: number): boolean {
+    return this.catalog.get(id)?.row?.kind === 'composition';
+  }
+
+  /** The versions that an env with these templates sees; 0 for one that is not known. */
+  plainStack(stack: EnvRow['stack']): StackRef[] {
+    return stack.map(({ templateId, pinned, canary }) => {
+      const current = this.catalog.get(templateId)?.row?.current;
+      return { templateId, version: pinned ?? canary?.version ?? current ?? 0 };
+    });
+  }
+
+  /** "template debian", or "composition debian@1 + nginx@2" */
+  template(id: number): string {
+    return `${this.isComposition(id) ? 'composition' : 'template'} ${this.templateName(id)}`;
+  }
+
+  /** "debian@1", or "debian@1 + nginx@2": a composition has one version. */
+  versionName(id: number, version: number | string): string {
+    const name = this.templateName(id);
+    return this.isComposition(id) ? name : `${name}@${version}`;
+  }
+
+  /** "template debian@1", or "composition debian@1 + nginx@2" */
+  version(id: number, version: number): string {
+    return this.isComposition(id) ? this.template(id) : `${this.template(id)}@${version}`;
+  }
+
   /** The history of one name; undefined if it has none, null if what it has can't be read. */
   history(template: number, dir: Ino | 0, name: Name | ''): LinkChange[] | undefined | null {
     const history = readHistory(this.tables, template, dir, name);
@@ -123,6 +154,6 @@ export class Job {
 
   /** "template debian: /usr/lib/x" */
   linkPlace(template: number, dir: Ino | 0, name: Name | ''): string {
-    return `template ${this.templateName(template)}: ${this.paths.place(dir, name)}`;
+    return `${this.template(template)}: ${this.paths.place(dir, name)}`;
   }
 }

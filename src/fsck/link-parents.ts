@@ -77,10 +77,10 @@ export class LinkParents {
   *end(): Generator<Found> {
     yield* this.endOfDir();
     if (this.template === null) return;
-    const { id, name } = this.template;
+    const { id } = this.template;
     // Of directories that it has in no version: nobody needs the rows, and every mount trips over them.
     for (const ino of this.unread) {
-      const where = `template ${name}: ${this.job.paths.of(ino)}`;
+      const where = `${this.job.template(id)}: ${this.job.paths.of(ino)}`;
       const rows = () =>
         void this.job.tables.table('templateDirs').removeSync(templateDirKey(id, ino));
       const what = "templateDirs has a row for it that can't be read";
@@ -94,7 +94,7 @@ export class LinkParents {
     const { template, dir, names } = this;
     this.names = null;
     if (template === null || names === null || dir === 0) return;
-    const where = `template ${template.name}: ${this.job.paths.of(dir) || '/'}`;
+    const where = `${this.job.template(template.id)}: ${this.job.paths.of(dir) || '/'}`;
     const history = this.historyOf(template.id, dir);
     if (history === null) return;
     const hanging = names.firstWhere((count, version) => count > 0 && !isDirAt(history, version));

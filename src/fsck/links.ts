@@ -91,7 +91,7 @@ class MissingRows {
     }
     for (const { version } of changes) {
       if (facts.versions.includes(version)) continue;
-      const key = `template ${facts.name}@${version}`;
+      const key = this.job.version(facts.id, version);
       const seen = this.versions.get(key);
       if (seen !== undefined) seen.names++;
       else this.versions.set(key, { names: 1, first: this.job.paths.place(dir, name) });

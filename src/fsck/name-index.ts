@@ -8,7 +8,8 @@ import { eachRow, exactLength } from './rows.ts';
 export interface NameIndex {
   readonly check: CheckName;
   readonly index: Extract<TableName, 'templateNames' | 'envNames'>;
-  readonly kind: 'template' | 'env';
+  /** "env web"; the id is null where none is known to have the name. */
+  readonly describe: (named: { readonly id: number | null; readonly name: string }) => string;
   /** The rows that could be read. */
   readonly rows: readonly { readonly id: number; readonly name: string }[];
   /** True if this id has a row, whether that can be read or not. */
@@ -19,7 +20,7 @@ export interface NameIndex {
 
 /** Each name leads to the one row that has it, and each row is found by its name. */
 export function* checkNameIndex(job: Job, wanted: NameIndex): Generator<Found> {
-  const { check, index, kind, rows, has } = wanted;
+  const { check, index, describe, rows, has } = wanted;
   const byName = new Map<string, number>();
   const ids = new Set(rows.map(({ id }) => id));
   for (const { id, name } of rows) {
@@ -27,7 +28,7 @@ export function* checkNameIndex(job: Job, wanted: NameIndex): Generator<Found> {
     if (other === undefined) byName.set(name, id);
     else {
       const what = `numbers ${other} and ${id} have this one name`;
-      yield damage(check, `${kind} ${name}`, what, FROM_BACKUP);
+      yield damage(check, describe({ id, name }), what, FROM_BACKUP);
     }
   }
   const table = (): Table => job.tables.table(index);
@@ -45,7 +46,7 @@ export function* checkNameIndex(job: Job, wanted: NameIndex): Generator<Found> {
     const what =
       found === undefined ? `${index} lacks it` : `${index} says that it is number ${found ?? '?'}`;
     const fix = { rows: () => table().putSync(textKey(name), idKey(id)) };
-    yield damage(check, `${kind} ${name}`, what, BY_REPAIR, fix);
+    yield damage(check, describe({ id, name }), what, BY_REPAIR, fix);
   }
   for (const [name, id] of indexed) {
     if (byName.has(name)) continue;
@@ -54,6 +55,7 @@ export function* checkNameIndex(job: Job, wanted: NameIndex): Generator<Found> {
     const what = `${index} has the name for number ${id ?? '?'}, which has no such row`;
     const removable = id === null || has(id) || wanted.mayRemove(id);
     const fix = removable ? { rows: () => void table().removeSync(textKey(name)) } : {};
-    yield damage(check, `${kind} ${name}`, what, removable ? BY_REPAIR : FROM_BACKUP, fix);
+    const where = describe({ id: null, name });
+    yield damage(check, where, what, removable ? BY_REPAIR : FROM_BACKUP, fix);
   }
 }

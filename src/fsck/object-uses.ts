@@ -1,6 +1,8 @@
 /** Who needs an object: templates, paths and versions, and the envs that see them. */
 import type { Ino, Name, ObjectId } from '../base/ids.ts';
 import { decodeEnv } from '../codec/store-rows.ts';
+import { COMPOSITION_VERSION, compositionName } from '../store/compositions.ts';
+import type { StackRef } from '../store/store.ts';
 import type { Job } from './job.ts';
 import { eachLink } from './link-scan.ts';
 import { eachRow } from './rows.ts';
@@ -46,7 +48,7 @@ export function describeUses(job: Job, uses: readonly ObjectUse[] = []): string 
   if (uses.length === 0) return 'no version names it';
   const named = uses.slice(0, NAMED_MAX).map(({ template, dir, name, from, to }) => {
     const versions = from === to ? String(from) : `${from}-${to}`;
-    return `${job.templateName(template)}@${versions} ${job.paths.place(dir, name)}`;
+    return `${job.versionName(template, versions)} ${job.paths.place(dir, name)}`;
   });
   const more = uses.length > NAMED_MAX ? ` and ${uses.length - NAMED_MAX} more` : '';
   const envs = envsThatSee(job, uses);
@@ -58,22 +60,36 @@ export function describeUses(job: Job, uses: readonly ObjectUse[] = []): string 
 function envsThatSee(job: Job, uses: readonly ObjectUse[]): string[] {
   const names: string[] = [];
   for (const { value } of eachRow(job.tables, 'envs', decodeEnv)) {
-    const sees = value.stack.some(({ templateId, pinned, canary }) => {
-      const current = job.catalog.get(templateId)?.row?.current;
-      const version = pinned ?? canary?.version ?? current ?? 0;
-      return uses.some(
+    const stack = composedStack(job, job.plainStack(value.stack));
+    const sees = stack.some(({ templateId, version }) =>
+      uses.some(
         ({ template, from, to }) => template === templateId && from <= version && version <= to,
-      );
-    });
+      ),
+    );
     if (sees) names.push(value.name);
   }
   return names;
 }
 
-/** What brings an object back. */
+/** With what is made for them. */
+function composedStack({ catalog }: Job, plain: readonly StackRef[]): readonly StackRef[] {
+  const name = compositionName(plain);
+  const made = [...catalog.values()].find(({ row }) => row?.name === name);
+  return made === undefined
+    ? plain
+    : [...plain, { templateId: made.id, version: COMPOSITION_VERSION }];
+}
+
+/** What brings an object back that a template has. */
 export function importAgain(job: Job, uses: readonly ObjectUse[] = []): string {
-  const [use] = uses;
+  const use = uses.find(({ template }) => !job.isComposition(template));
   if (use === undefined) return 'restore its file from a backup';
   const name = job.templateName(use.template);
   return `import the source of ${name}@${use.from} again (byref template import ${name} SOURCE), or restore its file from a backup`;
+}
+
+/** The compositions that have it, if nothing else does: what is in them can be made again. Else none. */
+export function onlyComposed(job: Job, uses: readonly ObjectUse[] = []): number[] {
+  const templates = [...new Set(uses.map(({ template }) => template))];
+  return templates.every((id) => job.isComposition(id)) ? templates : [];
 }

@@ -8,8 +8,13 @@ import { BY_REPAIR, damage, type Found, FROM_BACKUP } from './finding.ts';
 import { tableOf } from './rows.ts';
 import { pageDamage } from './table-pages.ts';
 
-/** Tables that format 1 has not. */
-const NEW_TABLES: ReadonlySet<TableName> = new Set(['changes', 'patches', 'patchEnvs']);
+/** The formats that tables came with, which format 1 has not. */
+const SINCE: Readonly<Partial<Record<TableName, number>>> = {
+  changes: 2,
+  patches: 2,
+  patchEnvs: 2,
+  accounts: 3,
+};
 const OPEN_TO_OTHERS = 0o077;
 
 export interface RootFacts {
@@ -80,7 +85,7 @@ function tablesDamage(root: string): string | null {
 export async function missingTables(root: string, format: number): Promise<Found[]> {
   const tables = openTables(metaDir(root), { write: false });
   try {
-    return TABLES.filter((name) => format >= FORMAT || !NEW_TABLES.has(name))
+    return TABLES.filter((name) => format >= (SINCE[name] ?? 1))
       .filter((name) => tableOf(tables, name) === null)
       .map((name) =>
         // To open the tables for writing is to make them; their rows are others' findings.

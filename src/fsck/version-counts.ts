@@ -31,7 +31,7 @@ function* checkTemplate(job: Job, facts: TemplateFacts): Generator<Found> {
     const said = wrong.map((name) => `${row[name]} ${name}, not ${counts[name]}`).join('; ');
     const rows = () =>
       job.tables.table('versions').putSync(key, encodeVersion({ ...row, ...counts }));
-    const where = `template ${facts.name}@${version}`;
+    const where = job.version(facts.id, version);
     yield damage('catalog.counts', where, `its row says ${said}`, BY_REPAIR, { rows });
   }
 }

@@ -30,6 +30,9 @@ const PREFIX = 'scratch.';
 const OWNER = /^scratch[.](\d+)[.]\d+$/;
 let made = 0;
 
+/** True for the name of a throw-away env. */
+export const isScratch = (env: string): boolean => OWNER.test(env);
+
 /** @throws ByrefError 'noSpace'; whatever `work` throws */
 export async function withScratchEnv<T>(
   access: StoreAccess,

@@ -21,6 +21,10 @@ const RANGES: Readonly<Record<AccountClass, Range>> = {
   normal: [30_000, 59_999],
 };
 
+/** True for a number that an app's account can have. */
+export const isAccountNumber = (number: number): boolean =>
+  Object.values(RANGES).some(([first, last]) => first <= number && number <= last);
+
 const PREFIX: Readonly<Record<AccountKind, string>> = { user: 'u:', group: 'g:' };
 
 /**

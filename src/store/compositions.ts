@@ -23,6 +23,9 @@ export const composedOf = ({ name }: Pick<TemplateRow, 'name'>): StackRef[] =>
       return { templateId, version };
     });
 
+/** True for a name that says of which versions it is. */
+export const isCompositionName = (name: string): boolean => /^=\d+@\d+( \d+@\d+)+$/.test(name);
+
 export const isComposition = ({ composition }: StackRef): boolean => composition === true;
 
 /** The versions that people put together. */

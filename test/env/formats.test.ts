@@ -1,6 +1,8 @@
 import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { accountNumber } from '../../src/store/accounts.ts';
+import { openStore } from '../../src/store/store.ts';
 import { sh, TREE } from '../support/program.ts';
 import { TestRoot } from '../support/root.ts';
 
@@ -66,5 +68,38 @@ test('format 2: versions, envs, pins, canaries, history and what was set aside a
   expect(await seen('follows', 'cat etc/conf; tr -d "\\n" <etc/merged')).toBe('private\nAbcde');
   await root.ok('patch', 't', '--to', '3');
   expect(await of('cat usr/lib/a')).toEqual(['one\n', 'three\n', 'one\n', 'three\n', 'three\n']);
+  expect(await root.json('fsck', '--full')).toMatchObject({ findings: [] });
+});
+
+test('format 3: bases, compositions, account numbers and what an env made of them are there, and go on', async () => {
+  await unpack('root-format-3');
+  expect(await root.json('fsck', '--full')).toMatchObject({
+    checked: { templates: 3, compositions: 3, envs: 3 },
+    findings: [],
+  });
+  await root.ok('mount', 'alone', 'both', 'newer');
+  const accounts = (env: string): Promise<string> => seen(env, 'cut -d: -f1,3 etc/passwd | xargs');
+  expect(await accounts('alone')).toBe('root:0 daemon:1 web:400\n');
+  expect(await accounts('both')).toBe('root:0 web:400 db:401 me:1000 daemon:1\n');
+  const own = 'cut -d: -f1,3 etc/group | xargs; stat -c %a etc/group; cat etc/mine usr/lib/b';
+  expect(await seen('both', own)).toBe('root:0 web:400 db:401\n640\nmine\none\n');
+  expect(await seen('newer', 'cat usr/lib/a opt/web/bin')).toBe('two\nweb\n');
+
+  await root.ok('rollback', 'system');
+  // As it was installed: nothing is composed for it.
+  expect(await accounts('alone')).toBe('root:0 web:400\n');
+  expect(await seen('both', 'cat usr/lib/b; ls usr/lib')).toBe('one\nb\n');
+  const store = await openStore(root.path, { write: true });
+  const number = (name: string): number =>
+    accountNumber(store.tables, 'user', name, 'system', new Set());
+  try {
+    const [version] = store.versions(store.template('web')!.id);
+    expect(version!.base).toEqual({ templateId: store.template('system')!.id, version: 1 });
+    store.tables.transaction(() => {
+      expect(['db', 'web', 'new'].map(number)).toEqual([401, 400, 402]);
+    });
+  } finally {
+    await store.close();
+  }
   expect(await root.json('fsck', '--full')).toMatchObject({ findings: [] });
 });

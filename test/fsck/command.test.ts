@@ -3,13 +3,15 @@ import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
+import { decodeVersion, encodeVersion } from '../../src/codec/store-rows.ts';
 import type { Finding } from '../../src/fsck/finding.ts';
 import { report } from '../../src/fsck/report.ts';
-import { inoKey } from '../../src/store/keys.ts';
+import { removeTemplateRows } from '../../src/gc/remove-version.ts';
+import { inoKey, versionKey } from '../../src/store/keys.ts';
 import { openStore } from '../../src/store/store.ts';
-import { runByref } from '../support/program.ts';
+import { runByref, sh } from '../support/program.ts';
 import { checksOf, find } from './damage.ts';
-import { edit, JUNK, linkAt, OS, unused } from './edit.ts';
+import { COMPOSED, edit, JUNK, linkAt, OS, unused } from './edit.ts';
 import { editInode, own, privateFile } from './edit-delta.ts';
 import { copyRoot, healthyRoot, useHealthyRoot } from './healthy-root.ts';
 
@@ -26,7 +28,7 @@ describe('a line per finding, and one of what was checked', () => {
   test('of a healthy root', async () => {
     const { code, stdout } = await run(copyRoot());
     expect(stdout).toMatch(
-      /^checked 2 templates, 4 versions, \d+ links, \d+ objects, 3 envs, \d+ inodes of envs in \d+\.\d s: nothing found\n$/,
+      /^checked 3 templates, 5 versions, 1 composition, \d+ links, \d+ objects, 4 envs, \d+ inodes of envs in \d+\.\d s: nothing found\n$/,
     );
     expect(code).toBe(EXIT.ok);
   });
@@ -70,6 +72,7 @@ test('--json is one object with stable names', async () => {
   expect(Object.keys(result.checked)).toEqual([
     'templates',
     'versions',
+    'compositions',
     'links',
     'directories',
     'objects',
@@ -190,6 +193,46 @@ describe('while an env is mounted', () => {
     expect((await own(root.path, 'big')).record).toEqual({ ...record });
     expect((await root.byref('fsck')).stdout).toMatch(/nothing found\n$/);
   });
+});
+
+test('a composition that a mounted env shows stays until it is not mounted', async () => {
+  const root = healthyRoot();
+  const at = await root.mount('newer');
+  const seen = async () => (await sh('cat etc/group', [], { cwd: at })).stdout;
+  const before = await seen();
+  expect(before).toBe('root:x:0:\nusers:x:100:\nsvc:x:400:\n');
+  const key = versionKey(COMPOSED, 1);
+  await edit(root.path, (t) => {
+    const row = decodeVersion(t.table('versions').get(key)!);
+    t.table('versions').putSync(versionKey(COMPOSED, 2), encodeVersion({ ...row, number: 2 }));
+  });
+  const { code, stdout } = await root.byref('fsck', '--repair');
+  expect(stdout).toMatch(
+    /^error composition os@3 \+ based@1: .* \(unmount the envs that show it; then byref fsck --repair removes the composition/m,
+  );
+  expect(code).toBe(EXIT.corrupt);
+  expect(await seen()).toBe(before);
+  await root.ok('umount', 'newer');
+  expect(await root.ok('fsck', '--repair')).toMatch(
+    /composition os@3 .*\(repaired\)\nerror env newer: nothing is composed for os@3 \+ based@1: .*\(repaired\)$/m,
+  );
+  await root.ok('mount', 'newer');
+  expect(await seen()).toBe(before);
+  expect(await root.ok('fsck', '--full')).toMatch(/nothing found\n$/);
+  await root.ok('umount', 'newer');
+});
+
+test('nothing is composed of templates that are damaged', async () => {
+  const root = copyRoot();
+  const store = await openStore(root, { write: true });
+  store.tables.transaction(() => {
+    for (const row of store.catalog.compositions()) removeTemplateRows(store, row);
+  });
+  await store.close();
+  await edit(root, (t) => t.table('links').putSync(linkAt(t, OS, 'etc/kept').key, JUNK));
+  const { code, stdout } = await run(root, '--repair');
+  expect(stdout).toMatch(/^error env newer: .*\(not now: templates are damaged\)\)$/m);
+  expect(code).toBe(EXIT.corrupt);
 });
 
 test('an env shows what it did before, after a repair of what it has beneath', async () => {

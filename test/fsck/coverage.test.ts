@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { CHECKS } from '../../src/fsck/finding.ts';
 import { TREE } from '../support/program.ts';
 import { catalogDamages } from './damages/catalog.ts';
+import { accountDamages, compositionDamages } from './damages/compositions.ts';
 import { fileDamages } from './damages/delta-files.ts';
 import { nameDamages } from './damages/delta-names.ts';
 import { tableDamages } from './damages/delta-tables.ts';
@@ -19,6 +20,8 @@ test('every check finds a damage that is done to a root here', () => {
   const damages = [
     ...rootDamages,
     ...catalogDamages,
+    ...compositionDamages,
+    ...accountDamages,
     ...dictionaryDamages,
     ...linkDamages,
     ...inodeDamages,

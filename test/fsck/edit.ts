@@ -10,6 +10,9 @@ import { openTables, type TableName, type Tables } from '../../src/store/tables.
 /** The templates of the healthy root. */
 export const OS = 1;
 export const APP = 2;
+/** The app that was installed on version 2 of the system; and what is composed of it and version 3. */
+export const BASED = 4;
+export const COMPOSED = 5;
 
 /** What byref never wrote. */
 export const JUNK = Buffer.from('99aabbccddeeff00112233445566778899aabbccddeeff00', 'hex');

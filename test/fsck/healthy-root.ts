@@ -2,8 +2,10 @@
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, afterEach, beforeAll } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import { accountNumber } from '../../src/store/accounts.ts';
 import { openStore } from '../../src/store/store.ts';
+import { mountsBelow, processesOf } from '../support/leftovers.ts';
 import { sh } from '../support/program.ts';
 import { TestRoot } from '../support/root.ts';
 
@@ -21,6 +23,8 @@ cd ..; cp -a v1 v3; cd v3
 for i in 1 2 3 4 5 6; do echo "three tool $i" >"usr/bin/tool$i"; done
 rm bin; mkdir bin; echo x >bin/x; rm -r etc/conf.d; echo file >etc/conf.d
 cd ..; mkdir -p gone app/usr/bin app/opt/app; echo gone >gone/g
+mkdir -p based/etc; for at in v1 v2 v3 based; do echo 'root:x:0:' >$at/etc/group; done
+echo users:x:100: >>v3/etc/group; echo svc:x:400: >>based/etc/group; echo based >based/etc/based
 echo app >app/usr/bin/app; echo over >app/usr/bin/tool6; echo d >app/opt/app/data
 `;
 
@@ -35,7 +39,7 @@ touch -d @1 usr/lib/own
 const OTHER_CHANGES =
   'rm -rf usr; mkdir -p usr/local; echo x >usr/local/x; echo y >>etc/conf.d/a; mkdir -p d/e/f';
 
-/** Envs by what is in them: `web` changed much, `pinned` a little, `idle` was never mounted. */
+/** Envs by what is in them: `web` changed much, `pinned` a little, `idle` was never mounted, `newer` is composed. */
 async function makeRoot(): Promise<TestRoot> {
   const root = await TestRoot.create();
   const at = (name: string): string => path.join(root.base, name);
@@ -65,6 +69,7 @@ async function makeRoot(): Promise<TestRoot> {
   await root.ok('rollback', 'os');
   await root.ok('umount', 'web');
   await addCanary(root.path);
+  await addComposed(root);
   return root;
 }
 
@@ -77,17 +82,47 @@ async function addCanary(root: string): Promise<void> {
   await store.close();
 }
 
+/** An app that was installed on version 2, in an env of version 3: they share a file. */
+async function addComposed(root: TestRoot): Promise<void> {
+  const tree = path.join(root.base, 'based');
+  await root.ok('template', 'import', 'based', tree, '--kind', 'app');
+  const store = await openStore(root.path, { write: true });
+  const { id: templateId } = store.template('os')!;
+  const { id } = store.template('based')!;
+  const [version] = store.versions(id);
+  store.tables.transaction(() => {
+    store.catalog.putVersion(id, { ...version!, base: { templateId, version: 2 } });
+    accountNumber(store.tables, 'group', 'svc', 'system', new Set());
+    accountNumber(store.tables, 'user', 'svc', 'system', new Set());
+  });
+  await store.close();
+  await root.ok('create', 'newer', '--os', 'os@3', '--app', 'based');
+}
+
 const copies: string[] = [];
 let made: TestRoot;
+
+/** Where processes that serve a root are met, and how long they stay. */
+const PLACES = ['BYREF_RUN', 'BYREF_IDLE_EXIT_MS'];
+const POLL = { timeout: 10_000, interval: 50 };
 
 /** For a file of tests: makes the root before them. Each copy goes with its test. */
 export function useHealthyRoot(): void {
   beforeAll(async () => {
     made = await makeRoot();
+    // A repair may mount an env, to compose in it.
+    for (const name of PLACES) process.env[name] = made.env[name];
   });
-  afterAll(() => made.dispose());
-  afterEach(() => {
-    for (const copy of copies.splice(0)) rmSync(copy, { recursive: true, force: true });
+  afterAll(async () => {
+    for (const name of PLACES) Reflect.deleteProperty(process.env, name);
+    await made.dispose();
+  });
+  afterEach(async () => {
+    for (const copy of copies.splice(0)) {
+      await expect.poll(() => processesOf(path.join(copy, 'root')), POLL).toEqual([]);
+      expect(mountsBelow(copy), 'mounts left').toEqual([]);
+      rmSync(copy, { recursive: true, force: true });
+    }
   });
 }
 

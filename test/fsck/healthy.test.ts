@@ -23,7 +23,8 @@ afterEach(() => {
 test.each([false, true])('a root with something of everything; full: %s', async (full) => {
   const { checked, findings } = await fsck(copyRoot(), { full, repair: false });
   expect(findings).toEqual([]);
-  expect(checked).toMatchObject({ templates: 2, versions: 4, envs: 3, patches: 3, deltas: 2 });
+  expect(checked).toMatchObject({ templates: 3, versions: 5, envs: 4, patches: 3, deltas: 2 });
+  expect(checked.compositions).toBe(1);
   for (const number of [checked.links, checked.directories, checked.objects]) {
     expect(number).toBeGreaterThan(10);
   }
@@ -65,13 +66,13 @@ test('a root whose first version was removed, and one after garbage was collecte
   expect(await find(root, { full: true })).toEqual([]);
 });
 
-test('a root of format 1, which a check leaves as it is', async () => {
+test.each([1, 2])('a root of format %i, which a check leaves as it is', async (format) => {
   const root = copyRoot();
   rmSync(root, { recursive: true });
-  const archive = path.join(TREE, 'fixtures/root-format-1.tar.gz');
+  const archive = path.join(TREE, `fixtures/root-format-${format}.tar.gz`);
   await sh('tar -C "$1" -xzf "$2"', [path.dirname(root), archive]);
   expect(await find(root, { full: true })).toEqual([]);
-  expect(readFileSync(path.join(root, 'BYREF'), 'utf8')).toBe('byref root, format 1\n');
+  expect(readFileSync(path.join(root, 'BYREF'), 'utf8')).toBe(`byref root, format ${format}\n`);
   expect(await find(root, { full: true, repair: true })).toEqual([]);
   expect(readFileSync(path.join(root, 'BYREF'), 'utf8')).toBe('byref root, format 3\n');
 });

@@ -2,6 +2,7 @@
 import { describe, test } from 'vitest';
 import { type Damage, expectFound } from './damage.ts';
 import { catalogDamages } from './damages/catalog.ts';
+import { accountDamages, compositionDamages } from './damages/compositions.ts';
 import { dictionaryDamages } from './damages/dictionary.ts';
 import { envDamages } from './damages/envs.ts';
 import { changeDamages, inodeDamages } from './damages/indexes.ts';
@@ -16,6 +17,8 @@ useHealthyRoot();
 const DAMAGES: Readonly<Record<string, readonly Damage[]>> = {
   'the root': rootDamages,
   templates: catalogDamages,
+  compositions: compositionDamages,
+  accounts: accountDamages,
   'the dictionary of directories': dictionaryDamages,
   'link rows': linkDamages,
   'the index of inodes': inodeDamages,

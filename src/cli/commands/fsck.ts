@@ -48,11 +48,13 @@ function lineOf({ severity, where, what, remedy, repaired }: Finding): string {
 
 /** "checked 2 templates, 30000 links, ... in 1.2 s: 1 error, 2 leftovers; 2 repaired" */
 function summaryOf({ checked, findings }: FsckResult, ms: number): string {
-  const { templates, versions, links, objects, objectBytes, envs, deltaInodes } = checked;
+  const { templates, versions, compositions, links, objects, objectBytes, envs, deltaInodes } =
+    checked;
   const content = objectBytes > 0 ? ` (${formatSize(objectBytes)} read)` : '';
   const seen = [
     count(templates, 'template'),
     count(versions, 'version'),
+    ...(compositions > 0 ? [count(compositions, 'composition')] : []),
     count(links, 'link'),
     `${count(objects, 'object')}${content}`,
     count(envs, 'env'),

@@ -9,7 +9,7 @@ import {
 } from '../../../src/codec/store-rows.ts';
 import { idKey, textKey, versionKey } from '../../../src/store/keys.ts';
 import { BACKUP, type Damage, REPAIR } from '../damage.ts';
-import { edit, JUNK, OS, put } from '../edit.ts';
+import { APP, BASED, edit, JUNK, OS, put } from '../edit.ts';
 
 const editTemplate =
   (fields: Partial<TemplateRow>, at = OS) =>
@@ -19,12 +19,14 @@ const editTemplate =
       tables.table('templates').putSync(idKey(at), encodeTemplate({ ...row, ...fields }));
     });
 
-const editVersion = (number: number, fields: Partial<VersionRow>) => (root: string) =>
-  edit(root, (tables) => {
-    const key = versionKey(OS, number);
-    const row = decodeVersion(tables.table('versions').get(key)!);
-    tables.table('versions').putSync(key, encodeVersion({ ...row, ...fields }));
-  });
+const editVersion =
+  (number: number, fields: Partial<VersionRow>, at = OS) =>
+  (root: string) =>
+    edit(root, (tables) => {
+      const key = versionKey(at, number);
+      const row = decodeVersion(tables.table('versions').get(key)!);
+      tables.table('versions').putSync(key, encodeVersion({ ...row, ...fields }));
+    });
 
 export const catalogDamages: readonly Damage[] = [
   {
@@ -133,6 +135,30 @@ export const catalogDamages: readonly Damage[] = [
     finds: 'catalog.staged',
     says: /template os@2: it is current, and is said to be staged/,
     remedy: REPAIR,
+  },
+  {
+    of: 'a base that has not that version',
+    harm: editVersion(1, { base: { templateId: OS, version: 9 } }, BASED),
+    finds: 'catalog.base',
+    says: /template based@1: it was installed on os@9, which does not exist/,
+    remedy: /byref template update based\), then remove this version, or restore/,
+    leaves: ['catalog.base'],
+  },
+  {
+    of: 'a base that does not exist',
+    harm: editVersion(1, { base: { templateId: 3, version: 1 } }, BASED),
+    finds: 'catalog.base',
+    says: /it was installed on template number 3, which does not exist/,
+    remedy: BACKUP,
+    leaves: ['catalog.base'],
+  },
+  {
+    of: 'a base that is an app',
+    harm: editVersion(1, { base: { templateId: APP, version: 1 } }, BASED),
+    finds: 'catalog.base',
+    says: /it was installed on app@1, which is of kind app/,
+    remedy: BACKUP,
+    leaves: ['catalog.base'],
   },
   {
     of: 'wrong counts of a version',

@@ -91,22 +91,22 @@ const tooLow = (name: string, says: RegExp): Damage => ({
 
 export const counterDamages: readonly Damage[] = [
   tooLow('nextIno', /counter nextIno: it gives out 1 next, and \d+ is in use/),
-  tooLow('nextTemplate', /counter nextTemplate: it gives out 1 next, and 2 is in use/),
-  tooLow('nextEnv', /counter nextEnv: it gives out 1 next, and 3 is in use/),
+  tooLow('nextTemplate', /counter nextTemplate: it gives out 1 next, and 5 is in use/),
+  tooLow('nextEnv', /counter nextEnv: it gives out 1 next, and 6 is in use/),
   tooLow('nextPatch', /counter nextPatch: it gives out 1 next, and \d is in use/),
   {
     of: 'nextEnv gives out what has a directory',
     async harm(root) {
-      await counter('nextEnv', 4)(root);
-      fs.mkdirSync(path.join(root, 'envs/4'));
+      await counter('nextEnv', 7)(root);
+      fs.mkdirSync(path.join(root, 'envs/7'));
     },
     finds: 'counters.next',
     also: ['envs.extra'],
-    says: /it gives out 4 next, and 4 is in use/,
+    says: /it gives out 7 next, and 7 is in use/,
     remedy: REPAIR,
     after: (root) =>
       edit(root, (t) => {
-        expect(decodeNumber(t.table('meta').get(textKey('nextEnv'))!)).toBe(5);
+        expect(decodeNumber(t.table('meta').get(textKey('nextEnv'))!)).toBe(8);
       }),
   },
   {

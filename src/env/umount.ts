@@ -15,8 +15,8 @@ const UMOUNT_NOFOLLOW = 8;
 
 /** How long a lazily detached env may take to end before the command returns without it. */
 const LAZY_WAIT_MS = 1_000;
-/** How long an unmount takes at most, but for a long checkpoint, or a copy of the mount elsewhere. */
-const SOON_MS = 3_000;
+/** How long a copy of the mount in another namespace is waited for: most are let go of by whoever is just starting there. */
+const HELD_WAIT_MS = Number(process.env['BYREF_HELD_WAIT_MS'] ?? 30_000);
 /** How long the driver may take for the last checkpoint. */
 const CLOSE_TIMEOUT_MS = 120_000;
 
@@ -41,7 +41,7 @@ export async function umountEnv(
   else if (state === 'stopped') return 'not-mounted';
   if (mount === null || options.lazy)
     return outcome(await waitClosed(store.root, row, LAZY_WAIT_MS));
-  if (await waitClosed(store.root, row, SOON_MS)) return 'unmounted';
+  if (await waitClosed(store.root, row, HELD_WAIT_MS)) return 'unmounted';
   // Only who made that namespace can end it: to wait for that would be to hang.
   if (holdingNamespaces(store.root, row.id).length > 0) return 'detached';
   return outcome(await waitClosed(store.root, row, CLOSE_TIMEOUT_MS));

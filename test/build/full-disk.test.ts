@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
+import { LET_GO } from '../support/let-go.ts';
 import { TestRoot } from '../support/root.ts';
 import { TinySystems } from '../support/tiny-systems.ts';
 
@@ -48,7 +49,7 @@ afterEach(async () => {
 async function build(
   varTmp: string,
 ): Promise<{ code: number | null; stderr: string; left: string }> {
-  const script = `
+  const script = `${LET_GO}
     mount -t tmpfs -o ${varTmp} none /var/tmp
     "$1" template build "$2" >/dev/null; code=$?
     ls -A /var/tmp; grep -o " /var/tmp/[^ ]*" /proc/self/mountinfo

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
+import { LET_GO } from '../support/let-go.ts';
 import { TestRoot } from '../support/root.ts';
 import { TinySystems } from '../support/tiny-systems.ts';
 
@@ -41,7 +42,7 @@ afterEach(async () => {
 /** Captures a file of so many MiB in a mount namespace in which /var/tmp is a tmpfs. */
 async function capture(mib: number, varTmp: string, ...options: string[]) {
   const script = `
-    mount -t tmpfs -o size=${varTmp} none /var/tmp
+    ${LET_GO} mount -t tmpfs -o size=${varTmp} none /var/tmp
     "$1" template capture x --base tiny ${options.join(' ')} -- \
       dd if=/dev/urandom of=/opt/file bs=1M count=${mib} status=none </dev/null; code=$?
     ls -A /var/tmp; exit $code`;

@@ -4,7 +4,7 @@ import { TestRoot } from '../support/root.ts';
 let root: TestRoot;
 
 beforeEach(async () => {
-  root = await TestRoot.create();
+  root = await TestRoot.create({ BYREF_HELD_WAIT_MS: '1000' });
 });
 afterEach(() => root.dispose());
 

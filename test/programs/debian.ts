@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import path from 'node:path';
+import { LET_GO } from '../support/let-go.ts';
 import { type Finished, run, sh } from '../support/program.ts';
 
 const SUITE = 'bookworm';
@@ -53,7 +54,8 @@ export async function serverArchive(updates: Updates): Promise<string> {
 /** What a program expects around it; all of it goes with the mount namespace. */
 const ENTER = `
 # Of other envs it would hold the mounts, so that they could not be closed meanwhile.
-for other in "\${1%/*}"/*; do [ "$other" = "$1" ] || umount -l "$other" 2>/dev/null || :; done
+keep=$1
+${LET_GO}
 mount -t proc proc "$1/proc"
 mount --rbind /dev "$1/dev"
 mount -t tmpfs tmpfs "$1/run"

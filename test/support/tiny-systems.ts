@@ -6,6 +6,7 @@ import { appPackages } from './app-packages.ts';
 import { AptRepo } from './apt-repo.ts';
 import { EPOCH } from './deb.ts';
 import { mountsBelow, processesNaming } from './leftovers.ts';
+import { LET_GO } from './let-go.ts';
 import { type Finished, output, run } from './program.ts';
 import type { RepoServer } from './repo-server.ts';
 import { tinyDebs } from './tiny-os.ts';
@@ -57,7 +58,8 @@ export class TinySystems {
     source = this.repo.sourceLine(this.server.url),
   ): Promise<Finished> {
     const isolate = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child'];
-    const words = [...isolate, 'mmdebstrap', ...options, 'stable', archive, source];
+    const enter = ['sh', '-c', `${LET_GO} exec "$@"`, 'sh'];
+    const words = [...isolate, ...enter, 'mmdebstrap', ...options, 'stable', archive, source];
     return run('unshare', words, {
       env: { ...process.env, TMPDIR: this.base, SOURCE_DATE_EPOCH: String(EPOCH) },
     });

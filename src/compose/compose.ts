@@ -61,7 +61,8 @@ export async function compose(
       const root = env.mountpoint;
       for (const file of plan.files) putFile(root, file);
       for (const link of plan.links) putLink(root, link);
-      const failed = await runInTree(root, plan, signal);
+      const { aside = (work) => work() } = access;
+      const failed = await aside(() => runInTree(root, plan, signal));
       if (signal.aborted) throw interrupted(plan.label);
       const wanted = new Set([...plan.files, ...plan.links].map((each) => each.path));
       const archive = await access.read((store) =>

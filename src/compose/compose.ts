@@ -95,6 +95,13 @@ export async function compose(
   });
 }
 
+/**
+ * The registry files that a composition would have, if it is to be made yet; what commands make is not among them.
+ * @throws ByrefError 'badInput' as compose() does, as far as that is known without installing anything
+ */
+export const filesToCompose = (store: Store, stack: readonly StackRef[]): readonly MergedFile[] =>
+  planOf(store, plainStack(stack))?.files ?? [];
+
 /** Null if there is nothing to do. */
 function planOf(store: Store, refs: readonly StackRef[]): Plan | null {
   const name = compositionName(refs);

@@ -61,6 +61,28 @@ test('apps that are kept', async () => {
   expect(await t.compositions()).toEqual(before);
 });
 
+test('registry files that will be merged are told before the stacks are composed', async () => {
+  const own = 'useradd alice; apt-get update; apt-get install --yes configful';
+  await (await t.apps.env('one', 'userful')).run(own);
+  await (await t.apps.env('two', 'userful2', 'greeter')).run(own);
+  await t.apps.env('three', 'userful2', 'greeter');
+  await t.stageNewer();
+  const first = await planOf();
+  const accounts = ['group', 'gshadow', 'passwd', 'shadow'].map((name) => `/etc/${name}`);
+  const merged = [...accounts, '/var/lib/dpkg/status'].map((path) => {
+    return { kind: 'C', path, state: 'private', action: 'merge' };
+  });
+  expect(first.plan.envs.map(({ names }) => names)).toEqual([merged, merged, []]);
+  const { envs } = await t.patch('tiny');
+  const acts = envs.map((env) => env.acts.map(({ what, path }) => `${what} ${path}`).sort());
+  const wanted = merged.map(({ path }) => `merged ${path}`);
+  expect(acts).toEqual([wanted, wanted, []]);
+  await t.rollback('tiny');
+  // Now the compositions are there.
+  const again = await planOf('--to', '2');
+  expect(again.plan.envs.map(({ names }) => names)).toEqual([merged, merged, []]);
+});
+
 test('an app with its own version of a package of the base is to be built again', async () => {
   await stock.publishing([await accounts('1.1'), needy], () => t.apps.build('needy', ['needy']));
   const env = await t.apps.env('e', 'userful', 'needy');

@@ -11,7 +11,7 @@ const OWNER = /^byref-build-(\d+)-/;
 
 /** @throws ByrefError 'noSpace' if it can't be made */
 export async function withWorkplace<T>(work: (dir: string) => Promise<T>): Promise<T> {
-  sweep();
+  sweepWorkplaces();
   const dir = tried(() => mkdtempSync(path.join(DIR, `${PREFIX}${process.pid}-`)));
   try {
     return await work(dir);
@@ -38,7 +38,8 @@ function tried<T>(write: () => T): T {
   }
 }
 
-function sweep(): void {
+/** Removes those whose process is gone. */
+export function sweepWorkplaces(): void {
   for (const name of readdirSync(DIR)) {
     const pid = Number(OWNER.exec(name)?.[1] ?? 0);
     if (pid > 0 && !isAlive(pid)) rmSync(path.join(DIR, name), { recursive: true, force: true });

@@ -50,8 +50,11 @@ const PATHS_SHOWN = 3;
 
 /** @param os the OS template, which goes to version `to` */
 export function appLine(os: string, to: number, fit: AppFit): string {
-  const { app, version, builtOn, packages, paths } = fit;
+  const { app, version, builtOn, packages, paths, staged } = fit;
   if (fits(fit)) return `app ${app}@${version} is kept (built on ${os}@${builtOn})`;
+  if (staged !== null) {
+    return `app ${app}@${version} is kept for now; ${app}@${staged}, built on ${os}@${to}, is staged: byref patch ${app} after this`;
+  }
   const why = [
     ...packages.map(({ name, own, base }) => `${name} ${own}, where ${os}@${to} has ${base}`),
     ...(packages.length > 0 ? [] : paths.slice(0, PATHS_SHOWN)),

@@ -63,7 +63,8 @@ export async function compose(
       const root = env.mountpoint;
       for (const file of plan.files) putFile(root, file);
       for (const link of plan.links) putLink(root, link);
-      const failed = await runInTree(root, plan, signal);
+      const { aside = (work) => work() } = access;
+      const failed = await aside(() => runInTree(root, plan, signal));
       if (signal.aborted) throw interrupted(plan.label);
       const wanted = new Set([...plan.files, ...plan.links].map((each) => each.path));
       const archive = await access.read((store) =>
@@ -95,6 +96,13 @@ export async function compose(
     return [...plan.notes, ...made.failed];
   });
 }
+
+/**
+ * The registry files that a composition would have, if it is to be made yet; what commands make is not among them.
+ * @throws ByrefError 'badInput' as compose() does, as far as that is known without installing anything
+ */
+export const filesToCompose = (store: Store, stack: readonly StackRef[]): readonly MergedFile[] =>
+  planOf(store, plainStack(stack))?.files ?? [];
 
 /** Null if there is nothing to do. */
 function planOf(store: Store, refs: readonly StackRef[]): Plan | null {

@@ -1,6 +1,7 @@
 import { compose } from '../compose/compose.ts';
 import { accessTo } from '../scratch/store-access.ts';
-import type { EnvRow, Store } from '../store/store.ts';
+import { compositionName } from '../store/compositions.ts';
+import type { EnvRow, StackRef, Store } from '../store/store.ts';
 
 export interface CreateOptions {
   readonly name: string;
@@ -28,8 +29,14 @@ export async function createEnv(
 ): Promise<Created> {
   const { name, os, apps } = options;
   const env = { name, stack: [os, ...apps] };
+  const versions = (): StackRef[] => store.plainStack({ name, stack: store.stackOf(env) });
+  const notes: string[] = [];
+  let composed: StackRef[];
   store.refuseEnvName(name);
-  const stack = store.stackOf(env);
-  const notes = await compose(accessTo(store), store.plainStack({ name, stack }), signal);
+  do {
+    composed = versions();
+    notes.push(...(await compose(accessTo(store, { shared: true }), composed, signal)));
+    // A patch may have come between.
+  } while (compositionName(composed) !== compositionName(versions()));
   return { row: store.createEnv(env), notes };
 }

@@ -47,7 +47,7 @@ const DAMAGED = 'templates are damaged';
 
 async function tryIt(store: Store, { stack }: Uncomposed): Promise<string | null> {
   try {
-    await compose(accessTo(store), stack);
+    await compose(accessTo(store, { shared: false }), stack);
     return null;
   } catch (error) {
     return (error as Error).message;

@@ -2,6 +2,8 @@
 import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { failpoint } from '../base/failpoints.ts';
+import { sweepWorkplaces } from '../build/workplace.ts';
+import { sweepScratchEnvs } from '../scratch/scratch-env.ts';
 import { composedOf } from '../store/compositions.ts';
 import { envDir, envsDir, type Store, type TemplateRow } from '../store/store.ts';
 import { objectsOfEnvs } from './env-objects.ts';
@@ -39,6 +41,10 @@ export interface GcReport {
  * @throws ByrefError 'locked' if a driver does not say what it uses, 'corrupt' if an env's changes can't be read, or rows are lost
  */
 export async function collectGarbage(store: Store, { dryRun, keep }: GcOptions): Promise<GcReport> {
+  if (!dryRun) {
+    sweepWorkplaces();
+    await sweepScratchEnvs(store);
+  }
   const left = await leftovers(store);
   const { removable, compositions, kept } = await choose(store, keep);
   const names = new Map(store.templates().map(({ id, name }) => [id, name]));

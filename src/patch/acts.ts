@@ -9,7 +9,6 @@ import type { PatchAct, PatchRecord, SeenFile } from '../codec/patch-record.ts';
 import type { NameChange } from '../fs/layers-change.ts';
 import type { EnvAct, EnvActResult } from '../fs/set-aside.ts';
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../native/binding.ts';
-import type { KeyedFormat } from '../registry/format.ts';
 import { generatedBy } from '../registry/generated.ts';
 import { registryFormat } from '../registry/table.ts';
 import { dirPath } from '../store/dir-path.ts';
@@ -74,7 +73,7 @@ async function planAct(
     return { ...base, what: 'conflict', why: `run "${command}" in the env`, done: true };
   }
   const seen = seenFile(privateFile(store, row, own.ino));
-  const merge = await mergeOf(store, row, own, change, registryFormat(bytes));
+  const merge = await mergeOf(store, row, own, change, bytes);
   if (merge === null) return null;
   if ('conflict' in merge) return { ...base, what: 'conflict', why: merge.conflict, done: true };
   const target = path.join(envDir(store.root, row.id), file);
@@ -90,8 +89,9 @@ async function mergeOf(
   row: EnvRow,
   own: InodeRecord,
   { was, is }: NameChange,
-  format: KeyedFormat | null,
+  name: string,
 ): Promise<Merge | null> {
+  const format = registryFormat(name);
   if (is === null) return { conflict: 'the template has it no more' };
   if (![own, was ?? is, is].every(({ mode }) => isReg(mode)))
     return { conflict: 'it is no regular file' };
@@ -99,7 +99,7 @@ async function mergeOf(
     const ours =
       own.data === DATA_PRIVATE ? privateFile(store, row, own.ino) : contentOf(store, own);
     const base = was === null ? null : contentOf(store, was);
-    return mergeByKey(format, { ours, base, theirs: contentOf(store, is) });
+    return mergeByKey(format, name, { ours, base, theirs: contentOf(store, is) });
   }
   if (was === null) return { conflict: 'the template did not have it before' };
   if (own.data !== DATA_PRIVATE) return { conflict: 'the env changed only its attributes' };
@@ -134,32 +134,47 @@ function seenFile(file: string): SeenFile | null {
 
 /**
  * What a rollback is to put back in an env: all that these patches set aside there, the last one first. A merge that
- * the env has changed since stays, and so does any file that it has made under the name.
+ * the env, or a patch of another template, has changed since stays, and so does any file made under the name.
  */
 export async function planRestores(
   store: Store,
   row: EnvRow,
   undone: readonly PatchRecord[],
 ): Promise<PatchAct[]> {
+  const view = await openView(store, row);
+  if (view === null) return [];
   const acts: PatchAct[] = [];
-  for (const record of undone) {
-    const env = record.envs.find(({ id }) => id === row.id);
-    for (const act of env?.acts ?? []) {
-      if (act.done && (act.what === 'taken' || act.what === 'merged')) {
-        acts.push(await planRestore(store, row, act, record.id));
+  /** What names have by then, where the acts before put something back. */
+  const put = new Map<string, number>();
+  try {
+    for (const record of undone) {
+      const env = record.envs.find(({ id }) => id === row.id);
+      for (const act of env?.acts ?? []) {
+        if (!act.done || (act.what !== 'taken' && act.what !== 'merged')) continue;
+        const place = `${act.dir} ${act.name}`;
+        const own = put.get(place) ?? view.name(act.dir as Ino, act.name as Name)?.ino ?? 0;
+        const restore = await planRestore(store, row, act, { patch: record.id, own });
+        if (restore.what === 'restored') put.set(place, act.ino);
+        acts.push(restore);
       }
     }
+  } finally {
+    await view.close();
   }
   return acts;
 }
 
+/** @param own the env's inode under the name by then; 0: it has none */
 async function planRestore(
   store: Store,
   row: EnvRow,
   { path: shown, dir, name, ino, merged }: PatchAct,
-  patch: number,
+  { patch, own }: { readonly patch: number; readonly own: number },
 ): Promise<PatchAct> {
   const base = { path: shown, dir, name, ino, patch, ...(merged === undefined ? {} : { merged }) };
+  // By somebody who was killed before it was noted.
+  if (own === ino) return { ...base, what: 'restored', done: true };
+  if (own !== (merged?.ino ?? 0)) return { ...base, what: 'changed', done: true };
   if (merged === undefined) return { ...base, what: 'restored', done: false };
   const file = privateFile(store, row, merged.ino as Ino);
   const seen = seenFile(file);

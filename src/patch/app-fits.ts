@@ -25,6 +25,8 @@ export interface AppFit {
   }[];
   /** Files of the base that it has changed, and that the base changes, too; absolute, as text. */
   readonly paths: readonly string[];
+  /** A newer version of the app, built on the version that comes; null if there is none. */
+  readonly staged: number | null;
 }
 
 /** True: it is kept. */
@@ -67,7 +69,20 @@ export function fitOf(store: Store, os: TemplateRow, to: number, app: StackRef):
     builtOn: base.version,
     packages: packagesInTheWay(store, os, to, app, base.version),
     paths: pathsInTheWay(store, os, to, app, base.version),
+    staged: stagedOn(store, app, { templateId: os.id, version: to }),
   };
+}
+
+function stagedOn(store: Store, { templateId, version }: StackRef, os: StackRef): number | null {
+  const newer = store.versions(templateId).findLast(({ number, staged, base }) => {
+    return (
+      staged &&
+      number > version &&
+      base?.templateId === os.templateId &&
+      base.version === os.version
+    );
+  });
+  return newer?.number ?? null;
 }
 
 function packagesInTheWay(

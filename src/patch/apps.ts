@@ -39,9 +39,12 @@ export async function addApps(
     );
   });
   if (added.length === 0) return { record: null, notes: [] };
-  const stack = [...row.stack, ...added.map(({ entry }) => entry)];
+  const stackOf = (now: EnvRow): StackEntry[] => {
+    const missing = added.filter(({ template }) => entryOf(now, template.id) === undefined);
+    return [...now.stack, ...missing.map(({ entry }) => entry)];
+  };
   const apps = added.map(({ template }) => template);
-  return change(store, { kind: 'add', row, stack, apps }, signal);
+  return change(store, { kind: 'add', row, stackOf, apps }, signal);
 }
 
 /**
@@ -54,10 +57,11 @@ export async function removeApps(
   names: readonly string[],
   signal?: AbortSignal,
 ): Promise<AppsChanged> {
-  const removed = new Set(names.map((name) => appOf(store, row, name)));
-  const stack = row.stack.filter((entry) => !removed.has(entry));
-  const templates = [...removed].flatMap(({ templateId }) => store.catalog.byId(templateId) ?? []);
-  return change(store, { kind: 'remove', row, stack, apps: templates }, signal);
+  const removed = new Set(names.map((name) => appOf(store, row, name).templateId));
+  const stackOf = (now: EnvRow): StackEntry[] =>
+    now.stack.filter(({ templateId }) => !removed.has(templateId));
+  const apps = [...removed].flatMap((id) => store.catalog.byId(id) ?? []);
+  return change(store, { kind: 'remove', row, stackOf, apps }, signal);
 }
 
 function appOf(store: Store, row: EnvRow, name: string): StackEntry {
@@ -80,26 +84,30 @@ function appOf(store: Store, row: EnvRow, name: string): StackEntry {
 interface Change {
   readonly kind: Extract<PatchKind, 'add' | 'remove'>;
   readonly row: EnvRow;
-  /** As it is to be. */
-  readonly stack: readonly StackEntry[];
+  /** As it is to be, from what it is. */
+  readonly stackOf: (now: EnvRow) => readonly StackEntry[];
   /** Those that come or go. */
   readonly apps: readonly TemplateRow[];
 }
 
 async function change(
   store: Store,
-  { kind, row, stack, apps }: Change,
+  { kind, row, stackOf, apps }: Change,
   signal: AbortSignal | undefined,
 ): Promise<AppsChanged> {
-  const next: EnvRow = { ...row, stack };
-  const notes = await readyStacks(store, [{ row: next, stack: store.plainStack(next) }], signal);
+  const wanted: EnvRow = { ...row, stack: stackOf(row) };
+  const stacks = [{ row: wanted, stack: store.plainStack(wanted) }];
+  const notes = await readyStacks(store, stacks, { signal, shared: true });
+  // Its other templates may have been patched or pinned meanwhile.
+  const now = store.needEnv(row.id);
+  const next: EnvRow = { ...now, stack: stackOf(now) };
   const [first] = apps;
   if (first === undefined) return { record: null, notes };
   const lock = takePatchLock(store.root, first);
   try {
     const versionIn = (env: EnvRow): number =>
       store.plainStack(env).find(({ templateId }) => templateId === first.id)?.version ?? 0;
-    const options = { kind, from: versionIn(row), policies: [], note: '' };
+    const options = { kind, from: versionIn(now), policies: [], note: '' };
     const named = { ...first, name: apps.map(({ name }) => name).join(', ') };
     const run = PatchRun.begin(store, lock, named, versionIn(next), options);
     return { record: await run.moveStack(next), notes };

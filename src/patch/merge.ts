@@ -1,6 +1,7 @@
 /** Three-way merges of text, by Debian's diff3(1). */
 import { execFile } from 'node:child_process';
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { sharedNumbers } from '../registry/accounts.ts';
 import type { KeyedFormat } from '../registry/format.ts';
 import { mergeKeyed } from '../registry/merge.ts';
 
@@ -8,7 +9,7 @@ import { mergeKeyed } from '../registry/merge.ts';
 const TEXT_BYTES_MAX = 4 * 2 ** 20;
 const TIMEOUT_MS = 30_000;
 
-/** `kept`: what both changed, and is the env's; in words. */
+/** `kept`: what both changed, and is the env's, and what does not go together; in words. */
 export type Merge =
   | { readonly text: Buffer; readonly kept?: string }
   | { readonly conflict: string };
@@ -20,14 +21,20 @@ export interface MergePaths {
   readonly theirs: string;
 }
 
-/** What both made of `base`, record by record. Null: it is as ours. */
-export function mergeByKey(format: KeyedFormat, { ours, base, theirs }: MergePaths): Merge | null {
+/** What both made of `base`, record by record. Null: it is as ours. @param name of the file, absolute */
+export function mergeByKey(
+  format: KeyedFormat,
+  name: string,
+  { ours, base, theirs }: MergePaths,
+): Merge | null {
   const read = (file: string): string => readFileSync(file, 'latin1');
   const mine = read(ours);
   const sides = { ours: mine, base: base === null ? null : read(base), theirs: read(theirs) };
   const { content, conflicts } = mergeKeyed(format, sides);
   const keys = conflicts.map(({ key }) => key).join(', ');
-  const kept = keys === '' ? {} : { kept: `both changed ${keys}; that of the env stays` };
+  const said = keys === '' ? [] : [`both changed ${keys}; that of the env stays`];
+  if (content !== null) said.push(...sharedNumbers(name, mine, content));
+  const kept = said.length === 0 ? {} : { kept: said.join('; ') };
   if (content === null || content === mine) {
     return kept.kept === undefined ? null : { conflict: kept.kept };
   }

@@ -9,17 +9,7 @@ export interface EnvMove {
   readonly change: LayersChange;
 }
 
-/** Envs with the same stack share one change. */
-export function movesOf(
-  store: Store,
-  rows: readonly EnvRow[],
-  templateId: number,
-  version: number,
-): EnvMove[] {
-  return movesTo(store, nextStacks(store, rows, templateId, version));
-}
-
-/** The rows as they are now, with what comes of it when they have these stacks. */
+/** The rows as they are now, with what comes of it when they have these stacks. Those of the same stack share one change. */
 export function movesTo(store: Store, next: readonly NextStack[]): EnvMove[] {
   return next.map(({ row: { id }, stack }) => {
     const row = store.needEnv(id);

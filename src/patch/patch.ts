@@ -47,7 +47,10 @@ export async function patchTemplate(
       .filter(follows)
       .map(({ row }) => row);
     const next = nextStacks(store, rows, template.id, version.number);
-    for (const text of await readyStacks(store, next, signal)) on({ what: 'note', text });
+    const notes = await readyStacks(store, next, { signal, shared: true });
+    for (const text of notes) on({ what: 'note', text });
+    // It may have been removed meanwhile.
+    patchTarget(store, template, version.number);
     await checkWaves(store, template.id, rollout);
     const run =
       canary === null
@@ -75,6 +78,7 @@ export async function rollBack(
   store: Store,
   template: TemplateRow,
   { to, note }: RollbackOptions,
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<PatchRecord | null> {
   const lock = takePatchLock(store.root, template);
   try {
@@ -91,12 +95,12 @@ export async function rollBack(
     const rows = usersOf(store, template.id)
       .filter(follows)
       .map(({ row }) => row);
-    await readyStacks(store, nextStacks(store, rows, template.id, version.number));
+    const next = nextStacks(store, rows, template.id, version.number);
+    await readyStacks(store, next, { signal, shared: true });
+    rollbackTarget(store, template, version.number);
     const options = { kind: 'rollback', policies: [], note } as const;
     const run = PatchRun.begin(store, lock, template, version.number, options);
-    return await orAbandon(run, () =>
-      rollOut(store, run, ALL_AT_ONCE, () => undefined, new AbortController().signal),
-    );
+    return await orAbandon(run, () => rollOut(store, run, ALL_AT_ONCE, () => undefined, signal));
   } catch (error) {
     lock.release();
     throw error;

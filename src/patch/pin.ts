@@ -19,6 +19,7 @@ export async function pinEnv(
   row: EnvRow,
   template: TemplateRow,
   version: number | null,
+  signal?: AbortSignal,
 ): Promise<PatchRecord | null> {
   const entry = entryOf(row, template.id);
   if (entry === undefined) {
@@ -27,14 +28,17 @@ export async function pinEnv(
   }
   const to = version === null ? template.current : needVersion(store, template, version).number;
   if (entry.pinned === version && entry.canary === null) return null;
-  await readyStacks(store, nextStacks(store, [row], template.id, to));
-  const stack = store.plainStack(row);
-  const from = stack.find(({ templateId }) => templateId === template.id)?.version ?? to;
   const kind = version === null ? 'follow' : 'pin';
   const lock = takePatchLock(store.root, template);
   try {
+    const next = nextStacks(store, [row], template.id, to);
+    await readyStacks(store, next, { signal, shared: true });
+    // It may have got or lost apps meanwhile.
+    const now = store.needEnv(row.id);
+    const stack = store.plainStack(now);
+    const from = stack.find(({ templateId }) => templateId === template.id)?.version ?? to;
     const run = PatchRun.begin(store, lock, template, to, { kind, from, policies: [], note: '' });
-    return await run.moveOne(row, { pinned: version, canary: null });
+    return await run.moveOne(now, { pinned: version, canary: null });
   } catch (error) {
     lock.release();
     throw error;

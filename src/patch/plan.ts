@@ -3,14 +3,15 @@ import { type Ino, nameToText } from '../base/ids.ts';
 import type { PolicyAction } from '../codec/patch-record.ts';
 import { sameForDiff } from '../codec/same-inode.ts';
 import { envStates, type State } from '../env/state.ts';
-import type { LayersChange, NameChange } from '../fs/layers-change.ts';
+import type { NameChange } from '../fs/layers-change.ts';
 import { dirPath } from '../store/dir-path.ts';
 import type { EnvRow, Store, TemplateRow, VersionRow } from '../store/store.ts';
 import { type AppFit, appFits } from './app-fits.ts';
 import { follows, usersOf } from './followers.ts';
 import { type FilesInUse, filesInUse } from './in-use.ts';
 import { letterOf, type MeetState, meets, openView } from './meets.ts';
-import { movesOf } from './moves.ts';
+import { type EnvMove, movesTo, nextStacks } from './moves.ts';
+import { PlannedNames } from './planned-names.ts';
 import type { PolicyOf } from './policy.ts';
 
 export interface PlannedName {
@@ -54,7 +55,10 @@ export interface PatchPlan {
   readonly pinned: readonly { readonly name: string; readonly version: number }[];
 }
 
-/** @param policy as the patch would have it */
+/**
+ * @param policy as the patch would have it
+ * @throws ByrefError 'badInput' for templates that do not go together at these versions
+ */
 export async function planPatch(
   store: Store,
   template: TemplateRow,
@@ -67,10 +71,14 @@ export async function planPatch(
   const paths = new Paths(store);
   const inUse = filesInUse(store.root);
   const envs: PlannedEnv[] = [];
-  for (const { row, change } of movesOf(store, rows, template.id, version.number)) {
+  const next = nextStacks(store, rows, template.id, version.number);
+  const planned = new PlannedNames(store);
+  for (const [i, move] of movesTo(store, next).entries()) {
+    const { row } = move;
+    const names = planned.of(move, next[i]!.stack);
     const state = states.get(row.id) ?? 'stopped';
     const from = versionOf(store, row, template.id);
-    envs.push({ ...(await planEnv(store, row, change, { policy, paths, inUse })), state, from });
+    envs.push({ ...(await planEnv(store, move, names, { policy, paths, inUse })), state, from });
   }
   return {
     template: template.name,
@@ -98,27 +106,27 @@ interface PlanParts {
 
 async function planEnv(
   store: Store,
-  row: EnvRow,
-  change: LayersChange,
+  { row, change }: EnvMove,
+  names: Iterable<NameChange>,
   { policy, paths, inUse }: PlanParts,
 ): Promise<Omit<PlannedEnv, 'state' | 'from'>> {
   const counts = { clean: 0, private: 0, equal: 0, deleted: 0, 'type-changed': 0, 'in-use': 0 };
-  const names: PlannedMeet[] = [];
+  const met: PlannedMeet[] = [];
   const used = new Set(inUse.get(row.id)?.keys() ?? []);
   const view = await openView(store, row);
   try {
-    for await (const { change: each, state, own } of meets(store, row, view, change, used)) {
+    for await (const { change: each, state, own } of meets(store, row, view, change, used, names)) {
       if (each.was !== null && each.is !== null && sameForDiff(each.was, each.is)) continue;
       counts[state]++;
       if (state === 'clean') continue;
       const path = paths.of(each);
       const action = own === null ? null : policy(Buffer.from(path, 'utf8').toString('latin1'));
-      names.push({ kind: letterOf(each), path, state, action });
+      met.push({ kind: letterOf(each), path, state, action });
     }
   } finally {
     await view?.close();
   }
-  return { id: row.id, name: row.name, counts, names: names.sort(byPath) };
+  return { id: row.id, name: row.name, counts, names: met.sort(byPath) };
 }
 
 const versionOf = (store: Store, row: EnvRow, templateId: number): number =>

@@ -9,6 +9,13 @@ export interface NextStack {
   readonly stack: readonly StackRef[];
 }
 
+export interface ReadyOptions {
+  /** Ends it. */
+  readonly signal?: AbortSignal | undefined;
+  /** Let others write meanwhile: whoever asks for it reads again what may have changed. */
+  readonly shared: boolean;
+}
+
 /**
  * Refuses what does not go together, as `create` does; composes what is to be composed. Each distinct stack once.
  * @returns what an upper app decided, in sentences
@@ -17,7 +24,7 @@ export interface NextStack {
 export async function readyStacks(
   store: Store,
   all: readonly NextStack[],
-  signal?: AbortSignal,
+  { signal, shared }: ReadyOptions,
 ): Promise<string[]> {
   const notes: string[] = [];
   const seen = new Set<string>();
@@ -27,7 +34,7 @@ export async function readyStacks(
     if (seen.has(key)) continue;
     seen.add(key);
     store.checkStack(row.stack, stack);
-    notes.push(...(await compose(accessTo(store), stack, signal)));
+    notes.push(...(await compose(accessTo(store, { shared }), stack, signal)));
   }
   return notes;
 }

@@ -166,7 +166,7 @@ export class PatchRun {
     const rows = this.store.envs().filter((row) => entryOf(row, templateId)?.canary?.patch === id);
     const { next, prepare } = this.toVersion(rows, this.current.from);
     // It was there before; if it can't be made again, the env has its apps' files as they are.
-    await readyStacks(this.store, next).catch(() => []);
+    await readyStacks(this.store, next, { shared: false }).catch(() => []);
     const acts = await this.planBack(movesTo(this.store, next), [this.current]);
     const report = await flip(this.store, {
       prepare,
@@ -226,7 +226,7 @@ export class PatchRun {
     commit: () => void,
   ): Promise<void> {
     // Envs may have come since that was looked at first.
-    await readyStacks(this.store, next);
+    await readyStacks(this.store, next, { shared: false });
     const rows = next.map(({ row }) => row);
     const acts = await this.plan(movesTo(this.store, next));
     const report = await flip(this.store, {

@@ -57,6 +57,31 @@ export function addedAccounts(base: AccountFiles, files: AccountFiles): Accounts
 }
 
 /**
+ * Two names that have one number after a merge, and were not both there before it: one account of two people, which a merge by
+ * name does not see. @returns sentences; none for other files than passwd and group
+ */
+export function sharedNumbers(path: string, before: string, after: string): string[] {
+  const kind = path === '/etc/passwd' ? 'users' : path === '/etc/group' ? 'groups' : null;
+  if (kind === null) return [];
+  const had = new Set(numbered(kind, before).map(({ name }) => name));
+  const first = new Map<number, string>();
+  const found: string[] = [];
+  for (const { name, id } of numbered(kind, after)) {
+    const other = first.get(id) ?? name;
+    first.set(id, other);
+    if (other === name || (had.has(other) && had.has(name))) continue;
+    found.push(`${kind} ${other} and ${name} both have number ${id}`);
+  }
+  return found;
+}
+
+function numbered(kind: 'users' | 'groups', content: string): { name: string; id: number }[] {
+  if (kind === 'groups')
+    return accountsOf('', content).groups.map(({ name, gid: id }) => ({ name, id }));
+  return accountsOf(content, '').users.map(({ name, uid: id }) => ({ name, id }));
+}
+
+/**
  * Debian's classes of ids (policy 9.2.2). System ids are given out by number as packages are installed, so two app templates give the
  * same one to different users; normal ones are people's. All others (`fixed`) are the same on every Debian, or have a
  * meaning of their own (nobody), and are never renumbered.

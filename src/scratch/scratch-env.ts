@@ -41,7 +41,7 @@ export async function withScratchEnv<T>(
 ): Promise<T> {
   const name = `${PREFIX}${process.pid}.${++made}`;
   await access.write(async (store) => {
-    await sweep(store);
+    await sweepScratchEnvs(store);
     store.createEnv({ name, stack });
   });
   try {
@@ -73,7 +73,8 @@ async function remove(store: Store, name: string): Promise<void> {
   if (row !== null) await destroyEnv(store, row, true);
 }
 
-async function sweep(store: Store): Promise<void> {
+/** Removes those whose process is gone. The store is open for writing. */
+export async function sweepScratchEnvs(store: Store): Promise<void> {
   for (const row of store.envs()) {
     const pid = Number(OWNER.exec(row.name)?.[1] ?? 0);
     if (pid > 0 && !isAlive(pid)) await destroyEnv(store, row, true);

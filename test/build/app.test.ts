@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { greeter, statefulApp } from '../support/app-packages.ts';
+import { greeter, statefulApp } from '../../fixtures/apt/packages.ts';
 import type { DebDescription } from '../support/deb.ts';
 import { sh } from '../support/program.ts';
 import { TinyApps } from '../support/tiny-apps.ts';

@@ -1,9 +1,9 @@
 import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { greeter } from '../../fixtures/apt/packages.ts';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import { EMPTIED, LEFT_OUT } from '../../src/build/rules.ts';
-import { greeter } from '../support/app-packages.ts';
 import { abandonedWorkplaces, mountsBelow } from '../support/leftovers.ts';
 import { TestRoot } from '../support/root.ts';
 import { tinyPackages } from '../support/tiny-os.ts';

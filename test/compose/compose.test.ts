@@ -1,8 +1,8 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { greeter } from '../../fixtures/apt/packages.ts';
 import { openStore } from '../../src/store/store.ts';
-import { greeter } from '../support/app-packages.ts';
 import type { DebDescription } from '../support/deb.ts';
 import { output } from '../support/program.ts';
 import { TinyApps } from '../support/tiny-apps.ts';

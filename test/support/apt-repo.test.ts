@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { appPackages } from './app-packages.ts';
+import { appPackages } from '../../fixtures/apt/packages.ts';
 import { AptRepo } from './apt-repo.ts';
 import { output } from './program.ts';
 import { TINY, TinySystems } from './tiny-systems.ts';

@@ -36,6 +36,11 @@ export class TinyApps {
     return apps;
   }
 
+  /** Of a root that has all that already. */
+  static over(root: TestRoot, systems: TinySystems): TinyApps {
+    return new TinyApps(root, systems);
+  }
+
   /** A configuration's file. Without `kind`, that of an app on `tiny`. */
   config(name: string, fields: Fields): string {
     const file = path.join(this.root.base, `${name}.yaml`);

@@ -2,7 +2,7 @@ import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, onTestFinished } from 'vitest';
-import { appPackages } from './app-packages.ts';
+import { appPackages } from '../../fixtures/apt/packages.ts';
 import { AptRepo } from './apt-repo.ts';
 import { EPOCH } from './deb.ts';
 import { mountsBelow, processesNaming } from './leftovers.ts';

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { pinEnv } from '../../patch/pin.ts';
 import { needTemplate } from '../../patch/target.ts';
 import { contextOf, define } from '../command.ts';
+import { interruption } from '../interruption.ts';
 import { describePatch } from '../patch-text.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
@@ -12,9 +13,10 @@ export default function build(): Command {
     'Let a pinned env see the current version of a template, now and from now on.',
   ).action(async (envName: string, name: string, options: object) => {
     const context = contextOf(options);
+    const { signal, release } = interruption();
     const record = await withStore(context, 'write', (store) =>
-      pinEnv(store, store.needEnv(envName), needTemplate(store, name), null),
-    );
+      pinEnv(store, store.needEnv(envName), needTemplate(store, name), null, signal),
+    ).finally(release);
     if (context.json) printJson(record);
     else
       process.stdout.write(

@@ -4,6 +4,7 @@ import { pinEnv } from '../../patch/pin.ts';
 import { needTemplate } from '../../patch/target.ts';
 import { parseTemplateRef } from '../../store/names.ts';
 import { contextOf, define } from '../command.ts';
+import { interruption } from '../interruption.ts';
 import { describePatch } from '../patch-text.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
@@ -15,6 +16,7 @@ export default function build(): Command {
   ).action(async (envName: string, ref: string, options: object) => {
     const context = contextOf(options);
     const { name, version } = parseTemplateRef(ref);
+    const { signal, release } = interruption();
     const record = await withStore(context, 'write', (store) => {
       const row = store.needEnv(envName);
       const template = needTemplate(store, name);
@@ -27,8 +29,8 @@ export default function build(): Command {
           `See byref info ${row.name}.`,
         );
       }
-      return pinEnv(store, row, template, at);
-    });
+      return pinEnv(store, row, template, at, signal);
+    }).finally(release);
     if (context.json) printJson(record);
     else
       process.stdout.write(

@@ -3,6 +3,7 @@ import { EXIT } from '../../base/exit-codes.ts';
 import { rollBack } from '../../patch/patch.ts';
 import { needTemplate } from '../../patch/target.ts';
 import { contextOf, define } from '../command.ts';
+import { interruption } from '../interruption.ts';
 import { parseCount } from '../numbers.ts';
 import { describePatch } from '../patch-text.ts';
 import { withStore } from '../session.ts';
@@ -23,9 +24,10 @@ export default function build(): Command {
     .action(async (name: string, options: Options) => {
       const context = contextOf(options);
       const { to = null, note } = options;
+      const { signal, release } = interruption();
       const record = await withStore(context, 'write', (store) =>
-        rollBack(store, needTemplate(store, name), { to, note }),
-      );
+        rollBack(store, needTemplate(store, name), { to, note }, signal),
+      ).finally(release);
       if (context.json) printJson(record);
       else if (record === null) {
         process.stdout.write(`${name}: nothing to go back to\n`);

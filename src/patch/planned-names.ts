@@ -1,0 +1,61 @@
+/** The names that a move changes in an env, also those of a composition that is only made when it begins. */
+import { createHash } from 'node:crypto';
+import type { Ino, Name, ObjectId } from '../base/ids.ts';
+import { filesToCompose } from '../compose/compose.ts';
+import type { MergedFile } from '../compose/registry-files.ts';
+import type { NameChange } from '../fs/layers-change.ts';
+import { compositionName } from '../store/compositions.ts';
+import type { StackRef, Store } from '../store/store.ts';
+import { dirAt } from '../template/walk-version.ts';
+import type { EnvMove } from './moves.ts';
+
+/** Of a file that is not made yet: no file that is there has it. */
+const NOT_YET = 0 as Ino;
+
+export class PlannedNames {
+  private readonly store: Store;
+  /** By the stack: what is the same for all envs is worked out once. */
+  private readonly files = new Map<string, readonly MergedFile[]>();
+
+  constructor(store: Store) {
+    this.store = store;
+  }
+
+  /** @param stack that the env goes to. @throws ByrefError 'badInput' for templates that do not go together */
+  of({ row, change }: EnvMove, stack: readonly StackRef[]): Iterable<NameChange> {
+    const names = new Map<string, NameChange>();
+    for (const byName of change.byDir.values()) {
+      for (const each of byName.values()) names.set(`${each.dir} ${each.name}`, each);
+    }
+    const before = this.store.layers(this.store.resolveStack(row));
+    const after = this.store.layers(stack);
+    for (const { path, content } of this.filesOf(stack)) {
+      const at = path.lastIndexOf('/');
+      const dir = dirAt(after, path.slice(0, at));
+      if (dir === null) continue;
+      const name = path.slice(at + 1) as Name;
+      const shown = after.lookup(dir, name);
+      const is =
+        shown === null || content === null
+          ? null
+          : { ...shown, ...contentOf(content), ino: NOT_YET };
+      names.set(`${dir} ${name}`, { dir, name, was: before.lookup(dir, name), is });
+    }
+    return names.values();
+  }
+
+  private filesOf(stack: readonly StackRef[]): readonly MergedFile[] {
+    const key = compositionName(stack);
+    let files = this.files.get(key);
+    if (files === undefined) {
+      files = filesToCompose(this.store, stack);
+      this.files.set(key, files);
+    }
+    return files;
+  }
+}
+
+function contentOf(content: string): { size: number; object: ObjectId } {
+  const object = createHash('sha256').update(content, 'latin1').digest('hex') as ObjectId;
+  return { size: content.length, object };
+}

@@ -6,7 +6,8 @@ import { isNoSpace } from '../base/no-space.ts';
 import { isAlive } from '../base/proc.ts';
 
 const PREFIX = 'byref-build-';
-const DIR = '/var/tmp';
+/** It may hold a whole tree, and an archive of it. */
+const DIR = process.env['BYREF_TMPDIR'] ?? '/var/tmp';
 const OWNER = /^byref-build-(\d+)-/;
 
 /** @throws ByrefError 'noSpace' if it can't be made */

@@ -48,6 +48,9 @@ async function endDead(root: string): Promise<void> {
 
 async function recover(store: Store): Promise<void> {
   const { recoverPatches } = await import('../patch/recover.ts');
+  const { sweepScratchEnvs } = await import('../scratch/scratch-env.ts');
+  // It may have died while it composed a stack.
+  await sweepScratchEnvs(store);
   for (const { id, kind, template, state } of await recoverPatches(store)) {
     const how = state === 'undone' ? 'taken back' : 'finished';
     process.stderr.write(

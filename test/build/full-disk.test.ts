@@ -51,7 +51,7 @@ async function build(
 ): Promise<{ code: number | null; stderr: string; left: string }> {
   const script = `${LET_GO}
     mount -t tmpfs -o ${varTmp} none /var/tmp
-    "$1" template build "$2" >/dev/null; code=$?
+    BYREF_TMPDIR=/var/tmp "$1" template build "$2" >/dev/null; code=$?
     ls -A /var/tmp; grep -o " /var/tmp/[^ ]*" /proc/self/mountinfo
     exit $code`;
   const isolate = 'unshare --mount --propagation private bash -uc';

@@ -20,9 +20,12 @@ beforeEach(async () => {
   root = await TestRoot.create();
 });
 afterEach(async () => {
-  await root.dispose();
-  expect(abandonedWorkplaces()).toEqual([]);
-  expect(mountsBelow('/var/tmp').filter((mount) => mount.includes('byref-build-'))).toEqual([]);
+  try {
+    expect(abandonedWorkplaces(root)).toEqual([]);
+    expect(mountsBelow(root.tmp)).toEqual([]);
+  } finally {
+    await root.dispose();
+  }
 });
 
 /** Writes a configuration of the tiny system. */

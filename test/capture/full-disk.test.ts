@@ -43,7 +43,7 @@ afterEach(async () => {
 async function capture(mib: number, varTmp: string, ...options: string[]) {
   const script = `
     ${LET_GO} mount -t tmpfs -o size=${varTmp} none /var/tmp
-    "$1" template capture x --base tiny ${options.join(' ')} -- \
+    BYREF_TMPDIR=/var/tmp "$1" template capture x --base tiny ${options.join(' ')} -- \
       dd if=/dev/urandom of=/opt/file bs=1M count=${mib} status=none </dev/null; code=$?
     ls -A /var/tmp; exit $code`;
   // A driver of the one before would mount in a namespace that is gone.

@@ -133,5 +133,5 @@ test('interrupted while it asks: nothing is stored', async () => {
   await expect.poll(() => child.exitCode ?? child.signalCode, { timeout: 20_000 }).not.toBe(null);
   expect(child.exitCode).not.toBe(0);
   expect(await captures.scratchEnvs()).toEqual([]);
-  expect(abandonedWorkplaces()).toEqual([]);
+  expect(abandonedWorkplaces(captures.root)).toEqual([]);
 });

@@ -30,7 +30,7 @@ export class Captures {
   async dispose(): Promise<void> {
     try {
       expect(await this.scratchEnvs()).toEqual([]);
-      expect(abandonedWorkplaces()).toEqual([]);
+      expect(abandonedWorkplaces(this.root)).toEqual([]);
       await this.root.dispose();
     } finally {
       await this.systems.dispose();

@@ -147,6 +147,8 @@ export class PatchedApps {
 
   async dispose(): Promise<void> {
     try {
+      // What a command that was killed could not remove.
+      await this.root.ok('gc');
       await this.apps.expectNothingLeft();
     } finally {
       await this.apps.dispose();

@@ -33,9 +33,9 @@ export const processesNaming = (directory: string): string[] =>
     (line) => `${line} `.includes(`${directory} `) || line.includes(`${directory}/`),
   );
 
-/** Directories of template builds whose process is gone: those of other tests' builds come and go meanwhile. */
-export const abandonedWorkplaces = (): string[] =>
-  readdirSync('/var/tmp').filter((name) => {
+/** Directories of template builds whose process is gone. */
+export const abandonedWorkplaces = ({ tmp }: { readonly tmp: string }): string[] =>
+  readdirSync(tmp).filter((name) => {
     const pid = /^byref-build-(\d+)-/.exec(name)?.[1];
     return pid !== undefined && !existsSync(`/proc/${pid}`);
   });

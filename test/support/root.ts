@@ -22,6 +22,8 @@ export class TestRoot {
   /** Holds all below; removed at the end. */
   readonly base: string;
   readonly path: string;
+  /** Where builds have their directories. */
+  readonly tmp: string;
   readonly env: NodeJS.ProcessEnv;
   private readonly watchdog: Watchdog;
   private readonly running: ChildProcess[] = [];
@@ -29,11 +31,16 @@ export class TestRoot {
   private constructor(base: string, extra: NodeJS.ProcessEnv) {
     this.base = base;
     this.path = path.join(base, 'root');
+    // A file system of the test's own is for the root.
+    this.tmp = path.dirname(base) === tmpdir() ? path.join(base, 'tmp') : '/var/tmp';
+    mkdirSync(this.tmp, { recursive: true });
     this.env = {
       ...process.env,
       BYREF_ROOT: this.path,
       BYREF_RUN: path.join(base, 'run'),
       BYREF_IDLE_EXIT_MS: String(IDLE_EXIT_MS),
+      // What others' builds leave when they are killed is not this test's.
+      BYREF_TMPDIR: this.tmp,
       ...extra,
     };
     this.watchdog = startWatchdog(base);

@@ -79,13 +79,11 @@ test('the root is full: a sentence, and the store is as before', async () => {
 async function onFullDisk(apps: TinyApps, place: string): Promise<void> {
   try {
     const fill = `dd if=/dev/zero of=${place}/filler bs=4k 2>/dev/null || :; truncate -s -"$1" ${place}/filler`;
+    // Before there is no room for it.
+    const config = apps.config('bad', { packages: ['linked', 'userful'] });
     for (const left of [0, 2 ** 16, 2 ** 18]) {
       execFileSync('bash', ['-euc', fill, 'sh', String(left)]);
-      const { code, stderr } = await apps.root.byref(
-        'template',
-        'build',
-        apps.config('bad', { packages: ['linked', 'userful'] }),
-      );
+      const { code, stderr } = await apps.root.byref('template', 'build', config);
       rmSync(path.join(place, 'filler'));
       expect([left, code], stderr).toEqual([left, 9]);
       expect(stderr).toMatch(/no space left on the device.*\n {2}hint: Free some space/);

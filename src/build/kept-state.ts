@@ -4,7 +4,7 @@
  * version has it as the first one had: whole, also where its package has gone.
  */
 import { readFileSync } from 'node:fs';
-import { type Ino, type Name, ROOT_INO } from '../base/ids.ts';
+import type { Ino, Name } from '../base/ids.ts';
 import { isDir, isReg } from '../base/mode.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import type { VersionBase } from '../codec/store-rows.ts';
@@ -13,12 +13,13 @@ import type { Layers } from '../fs/ports.ts';
 import { isGenerated } from '../registry/generated.ts';
 import { registryFormat } from '../registry/table.ts';
 import type { StackRef, Store } from '../store/store.ts';
-import type { TreeNode } from '../template/tree.ts';
+import { nodeAt, type TreeNode } from '../template/tree.ts';
+import { dirAt } from '../template/walk-version.ts';
 import { packagesByPath } from './package-owner.ts';
 import { ruleOf } from './rules.ts';
 
-const STATE = ['var', 'lib'] as Name[];
-const LISTS = ['var', 'lib', 'dpkg', 'info'] as Name[];
+const STATE = '/var/lib';
+const LISTS = '/var/lib/dpkg/info';
 const ROOT_UID = 0;
 
 /**
@@ -34,14 +35,14 @@ export function keepState(
 ): void {
   const before = store.layers([earlier]);
   const dir = nodeAt(tree, STATE);
-  const ino = dirIn(before, STATE);
+  const ino = dirAt(before, STATE);
   if (dir === null || ino === null) return;
   const bases = [base, store.catalog.version(earlier.templateId, earlier.version)?.base ?? null];
   const packed = new Set(listedIn(store, tree));
   for (const ref of [earlier, ...bases]) {
     if (ref !== null) for (const path of packagesByPath(store, ref).keys()) packed.add(path);
   }
-  new Keeper(before, packed).keepIn(dir, ino, `/${STATE.join('/')}`);
+  new Keeper(before, packed).keepIn(dir, ino, STATE);
 }
 
 class Keeper {
@@ -97,20 +98,4 @@ function* listedIn(store: Store, tree: TreeNode): Generator<string> {
     if (!name.endsWith('.list') || !isReg(mode) || object === '') continue;
     yield* readFileSync(store.objects.path(object), 'latin1').split('\n');
   }
-}
-
-function nodeAt(tree: TreeNode, path: readonly Name[]): TreeNode | null {
-  let node: TreeNode | null = tree;
-  for (const name of path) node = node?.children?.get(name) ?? null;
-  return node;
-}
-
-function dirIn(layers: Layers, path: readonly Name[]): Ino | null {
-  let ino: Ino = ROOT_INO;
-  for (const name of path) {
-    const record = layers.lookup(ino, name);
-    if (record === null || !isDir(record.mode)) return null;
-    ino = record.ino;
-  }
-  return ino;
 }

@@ -1,9 +1,8 @@
 /** What is installed in a template, as dpkg's database there says. */
 import { readFileSync } from 'node:fs';
-import type { Name } from '../base/ids.ts';
 import type { TemplateRow } from '../codec/store-rows.ts';
 import type { Store } from '../store/store.ts';
-import type { TreeNode } from '../template/tree.ts';
+import { nodeAt, type TreeNode } from '../template/tree.ts';
 import { fileAt } from '../template/walk-version.ts';
 import { parseStanzas } from './deb822.ts';
 
@@ -41,9 +40,12 @@ export function parsePackages(status: string): Packages {
 
 /** What the tree's dpkg says; the objects must be published. None if it has no dpkg. */
 export function packagesOfTree(store: Store, tree: TreeNode): Packages {
-  let node: TreeNode | undefined = tree;
-  for (const name of STATUS_PATH.slice(1).split('/')) node = node?.children?.get(name as Name);
-  const object = node?.object ?? '';
+  return packagesIn(store, nodeAt(tree, STATUS_PATH));
+}
+
+/** @param status the file; null if there is none */
+function packagesIn(store: Store, status: Pick<TreeNode, 'object'> | null): Packages {
+  const object = status?.object ?? '';
   return object === ''
     ? new Map()
     : parsePackages(readFileSync(store.objects.path(object), 'utf8'));
@@ -55,11 +57,7 @@ export function packagesOfVersion(
   { id }: Pick<TemplateRow, 'id'>,
   version: number,
 ): Packages {
-  const record = fileAt(store.layers([{ templateId: id, version }]), STATUS_PATH);
-  const object = record?.object ?? '';
-  return object === ''
-    ? new Map()
-    : parsePackages(readFileSync(store.objects.path(object), 'utf8'));
+  return packagesIn(store, fileAt(store.layers([{ templateId: id, version }]), STATUS_PATH));
 }
 
 /** How many are installed; null if its dpkg's database can't be read: then the store is damaged, and can still be looked at. */

@@ -2,8 +2,9 @@
 import { isDir, isLnk, isReg, S_IFBLK, S_IFCHR, S_IFMT } from '../base/mode.ts';
 import type { Layers } from '../fs/ports.ts';
 import type { TreeNode } from '../template/tree.ts';
+import { nodeAt } from '../template/tree.ts';
 import { recordAt } from '../template/walk-version.ts';
-import { type Captured, nodeAt } from './tree.ts';
+import type { Captured } from './tree.ts';
 
 export type FindingKind =
   | 'setuid'

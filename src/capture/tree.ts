@@ -6,7 +6,7 @@ import { renumberTree } from '../build/settle-accounts.ts';
 import type { Layers } from '../fs/ports.ts';
 import { readChanges } from '../scratch/changed-tree.ts';
 import type { ObjectWriter } from '../store/object-writer.ts';
-import { implicitDirectory, type OnProgress, type TreeNode } from '../template/tree.ts';
+import { implicitDirectory, nodeAt, type OnProgress, type TreeNode } from '../template/tree.ts';
 import { recordAt } from '../template/walk-version.ts';
 import { listingPath, renderListing } from './listing.ts';
 import type { Recording } from './recording.ts';
@@ -83,12 +83,6 @@ function* capturedIn(
 }
 
 const namesOf = (path: string): Name[] => path.split('/').filter((part) => part !== '') as Name[];
-
-export function nodeAt(tree: TreeNode, path: string): TreeNode | null {
-  let node: TreeNode | undefined = tree;
-  for (const name of namesOf(path)) node = node?.children?.get(name);
-  return node ?? null;
-}
 
 /** A new file there, in place of what there is; directories on the way are made. */
 function placeFile(tree: TreeNode, path: string): TreeNode {

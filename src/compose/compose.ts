@@ -67,8 +67,9 @@ export async function compose(
       const failed = await aside(() => runInTree(root, plan, signal));
       if (signal.aborted) throw interrupted(plan.label);
       const wanted = new Set([...plan.files, ...plan.links].map((each) => each.path));
+      const isOutput = matchesPath(plan.generated.flatMap(({ outputs }) => outputs));
       const archive = await access.read((store) =>
-        archiveChanges(store, env, dir, (each) => wanted.has(each) || isOutput(plan, each)),
+        archiveChanges(store, env, dir, (each) => wanted.has(each) || isOutput(each)),
       );
       return { archive, failed };
     });
@@ -149,9 +150,6 @@ function putLink(root: string, { path: link, target }: Symlink): void {
   mkdirSync(path.dirname(full), { recursive: true });
   symlinkSync(target, full);
 }
-
-const isOutput = ({ generated }: Plan, changed: string): boolean =>
-  generated.some(({ outputs }) => matchesPath(outputs)(changed));
 
 /** What a command that fails prints, before its name. */
 const FAILED = 'byref: failed: ';

@@ -71,3 +71,12 @@ export function sizeOf(node: TreeNode): number {
   if (isLnk(node.mode)) return node.target.length;
   return isReg(node.mode) ? node.size : 0;
 }
+
+/** The node at a path, which no symlink leads to; null if there is none. @param path a binary string */
+export function nodeAt(tree: TreeNode, path: string): TreeNode | null {
+  let node: TreeNode | undefined = tree;
+  for (const name of path.split('/')) {
+    if (name !== '') node = node?.children?.get(name as Name);
+  }
+  return node ?? null;
+}

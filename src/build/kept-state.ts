@@ -3,7 +3,6 @@
  * another one, and envs have written into the first one since. Files of two of them in one directory would be neither. So a later
  * version has it as the first one had: whole, also where its package has gone.
  */
-import { readFileSync } from 'node:fs';
 import type { Ino, Name } from '../base/ids.ts';
 import { isDir, isReg } from '../base/mode.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
@@ -13,6 +12,7 @@ import type { Layers } from '../fs/ports.ts';
 import { isGenerated } from '../registry/generated.ts';
 import { registryFormat } from '../registry/table.ts';
 import type { StackRef, Store } from '../store/store.ts';
+import { contentOf } from '../template/file-content.ts';
 import { nodeAt, type TreeNode } from '../template/tree.ts';
 import { dirAt } from '../template/walk-version.ts';
 import { packagesByPath } from './package-owner.ts';
@@ -96,6 +96,6 @@ const isState = (path: string, { uid }: InodeRecord): boolean =>
 function* listedIn(store: Store, tree: TreeNode): Generator<string> {
   for (const [name, { mode, object }] of nodeAt(tree, LISTS)?.children ?? []) {
     if (!name.endsWith('.list') || !isReg(mode) || object === '') continue;
-    yield* readFileSync(store.objects.path(object), 'latin1').split('\n');
+    yield* contentOf(store, { object }).split('\n');
   }
 }

@@ -1,10 +1,10 @@
 /** Which package a file is of, as dpkg's lists in a template say. */
-import { readFileSync } from 'node:fs';
 import type { Ino } from '../base/ids.ts';
 import { isReg } from '../base/mode.ts';
 import type { TemplateRow } from '../codec/store-rows.ts';
 import type { Layers } from '../fs/ports.ts';
 import type { StackRef, Store } from '../store/store.ts';
+import { contentOf } from '../template/file-content.ts';
 import { dirAt, sortedEntries } from '../template/walk-version.ts';
 import { packagesOfVersion } from './packages.ts';
 
@@ -56,7 +56,6 @@ function* listsOf(store: Store, layers: Layers): Generator<{ name: string; lines
   for (const [file, record] of sortedEntries(layers, dir)) {
     const [, name] = LIST.exec(file) ?? [];
     if (name === undefined || !isReg(record.mode) || record.object === '') continue;
-    const lines = readFileSync(store.objects.path(record.object), 'latin1').split('\n');
-    yield { name, lines };
+    yield { name, lines: contentOf(store, record).split('\n') };
   }
 }

@@ -14,8 +14,8 @@ import type { ScratchEnv } from '../scratch/scratch-env.ts';
 import type { StoreAccess } from '../scratch/store-access.ts';
 import { type AccountKind, accountNumber } from '../store/accounts.ts';
 import type { Store } from '../store/store.ts';
+import { contentAt } from '../template/file-content.ts';
 import type { TreeNode } from '../template/tree.ts';
-import { fileAt } from '../template/walk-version.ts';
 
 /** Which numbers became which. */
 export interface Renumbered {
@@ -67,8 +67,7 @@ const read = (of: (file: string) => string): Files => ({
 });
 
 function inTemplates(store: Store, { stack }: ScratchEnv, file: string): string {
-  const object = fileAt(store.layers(stack), file)?.object ?? '';
-  return object === '' ? '' : readFileSync(store.objects.path(object), 'latin1');
+  return contentAt(store, store.layers(stack), file) ?? '';
 }
 
 function inEnv(root: string, file: string): string {

@@ -145,9 +145,7 @@ async function add(
 }
 
 function noteOf(store: Store, what: string, apps: readonly StackRef[]): string {
-  const names = apps.map(
-    ({ templateId, version }) => `${store.catalog.byId(templateId)?.name ?? '?'}@${version}`,
-  );
+  const names = apps.map((ref) => store.catalog.refName(ref));
   return `captured: ${what}${names.length === 0 ? '' : `; on ${names.join(', ')}`}`;
 }
 

@@ -1,9 +1,9 @@
 /** What a capture would store, for people to look at before it is. */
 import { isReg } from '../base/mode.ts';
-import { contentAt } from '../compose/parts.ts';
 import type { Layers } from '../fs/ports.ts';
 import { accountsOf } from '../registry/accounts.ts';
 import type { Store } from '../store/store.ts';
+import { contentAt } from '../template/file-content.ts';
 import { type Finding, findingsIn, type NamedIds } from './findings.ts';
 import { programsText } from './listing.ts';
 import type { Recording } from './recording.ts';

@@ -3,6 +3,7 @@ import type { AppsChanged } from '../patch/apps.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 import { contextOf } from './command.ts';
 import { interruption } from './interruption.ts';
+import { printNotes } from './notes.ts';
 import { describePatch } from './patch-text.ts';
 import { withStore } from './session.ts';
 import { printJson } from './table.ts';
@@ -17,7 +18,7 @@ export async function runAppChange(
   const { record, notes } = await withStore(context, 'write', (store) =>
     change(store, store.needEnv(env), signal),
   ).finally(release);
-  for (const note of notes) process.stderr.write(`byref: ${note}\n`);
+  printNotes(notes);
   if (context.json) printJson(record);
   else
     process.stdout.write(`${record === null ? `${env}: nothing to do` : describePatch(record)}\n`);

@@ -9,6 +9,7 @@ import { needTemplate } from '../patch/target.ts';
 import type { Store } from '../store/store.ts';
 import { type Context, contextOf } from './command.ts';
 import { interruption } from './interruption.ts';
+import { printNotes } from './notes.ts';
 import { parseCount } from './numbers.ts';
 import { appLine } from './plan-text.ts';
 import { Progress } from './progress.ts';
@@ -123,7 +124,7 @@ async function build(
     write: (work) => withStore(context, 'write', work),
     committing: release,
   }).finally(() => progress.end());
-  for (const note of built.notes) process.stderr.write(`byref: ${note}\n`);
+  printNotes(built.notes);
   return built;
 }
 

@@ -1,9 +1,6 @@
 /** The templates of a stack, as a composition looks at them. */
-import { readFileSync } from 'node:fs';
-import type { InodeRecord } from '../codec/inode-record.ts';
 import type { Layers } from '../fs/ports.ts';
 import type { StackRef, Store } from '../store/store.ts';
-import { fileAt } from '../template/walk-version.ts';
 
 export interface StackPart {
   readonly ref: StackRef;
@@ -30,8 +27,7 @@ export interface StackParts {
 /** @param plain without a composition */
 export function partsOf(store: Store, plain: readonly StackRef[]): StackParts {
   const [os, ...apps] = plain.map((ref): StackPart => {
-    const name = `${store.catalog.byId(ref.templateId)?.name ?? '?'}@${ref.version}`;
-    return { ref, name, layers: store.layers([ref]) };
+    return { ref, name: store.catalog.refName(ref), layers: store.layers([ref]) };
   });
   const bases = apps.map(({ ref }) => store.catalog.version(ref.templateId, ref.version)?.base);
   return {
@@ -44,12 +40,3 @@ export function partsOf(store: Store, plain: readonly StackRef[]): StackParts {
     layers: store.layers(plain),
   };
 }
-
-/** A regular file's content as binary string; null if there is none. */
-export function contentAt(store: Store, layers: Layers, path: string): string | null {
-  const record = fileAt(layers, path);
-  return record === null ? null : contentOf(store, record);
-}
-
-export const contentOf = (store: Store, { object }: Pick<InodeRecord, 'object'>): string =>
-  object === '' ? '' : readFileSync(store.objects.path(object), 'latin1');

@@ -10,8 +10,9 @@ import type { KeyConflict } from '../registry/merge.ts';
 import { mergeKeyed } from '../registry/merge.ts';
 import { REGISTRY_PATHS, registryFormat } from '../registry/table.ts';
 import type { Store } from '../store/store.ts';
+import { contentAt } from '../template/file-content.ts';
 import { dirAt, fileAt } from '../template/walk-version.ts';
-import { type AppPart, contentAt, type StackParts } from './parts.ts';
+import type { AppPart, StackParts } from './parts.ts';
 
 export interface MergedFile {
   readonly path: string;

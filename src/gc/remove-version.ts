@@ -3,6 +3,7 @@ import { failpoint } from '../base/failpoints.ts';
 import type { ObjectId } from '../base/ids.ts';
 import { composedOf } from '../store/compositions.ts';
 import { versionKey } from '../store/keys.ts';
+import { refKey } from '../store/layer-cache.ts';
 import { removeVersionRows } from '../store/remove-version.ts';
 import type { Store, TemplateRow } from '../store/store.ts';
 import { removeLinkRows } from '../store/version-rows.ts';
@@ -42,10 +43,10 @@ function removeInside(
   versions: readonly VersionRef[],
   compositions: readonly TemplateRow[],
 ): void {
-  const gone = new Set(versions.map(refText));
+  const gone = new Set(versions.map(refKey));
   const without = store.catalog
     .compositions()
-    .filter((row) => composedOf(row).some((ref) => gone.has(refText(ref))));
+    .filter((row) => composedOf(row).some((ref) => gone.has(refKey(ref))));
   for (const row of new Map(
     [...without, ...compositions].map((each) => [each.id, each]),
   ).values()) {
@@ -57,8 +58,6 @@ function removeInside(
     store.tables.table('versions').removeSync(versionKey(templateId, version));
   }
 }
-
-const refText = ({ templateId, version }: VersionRef): string => `${templateId}@${version}`;
 
 /** What removing them would free, besides what is garbage already: the same, undone again. */
 export function wouldFree(

@@ -9,6 +9,7 @@ import { ruleOf } from '../build/rules.ts';
 import { isGenerated } from '../registry/generated.ts';
 import { registryFormat } from '../registry/table.ts';
 import { dirPath } from '../store/dir-path.ts';
+import { refKey } from '../store/layer-cache.ts';
 import type { EnvRow, StackRef, Store, TemplateRow } from '../store/store.ts';
 
 export interface AppFit {
@@ -43,7 +44,7 @@ export function appFits(
   const seen = new Map<string, StackRef>();
   for (const row of rows) {
     for (const ref of store.plainStack(row).slice(1)) {
-      seen.set(`${ref.templateId}@${ref.version}`, ref);
+      seen.set(refKey(ref), ref);
     }
   }
   return [...seen.values()]

@@ -21,6 +21,12 @@ export const entryOf = (row: EnvRow, templateId: number): StackEntry | undefined
 /** Follows the template: a patch moves it. */
 export const follows = ({ entry }: TemplateUser): boolean => entry.pinned === null;
 
+/** Envs that a patch moves, oldest first. */
+export const followersOf = (store: Store, templateId: number): EnvRow[] =>
+  usersOf(store, templateId)
+    .filter(follows)
+    .map(({ row }) => row);
+
 export type EntryChanges = Partial<Pick<StackEntry, 'pinned' | 'canary'>>;
 
 /** The row with another entry for the template. */

@@ -2,7 +2,7 @@
 import { ByrefError } from '../base/error.ts';
 import type { PatchRecord, Policy } from '../codec/patch-record.ts';
 import type { Store, TemplateRow } from '../store/store.ts';
-import { follows, usersOf } from './followers.ts';
+import { followersOf } from './followers.ts';
 import { takePatchLock } from './lock.ts';
 import { nextStacks } from './moves.ts';
 import { readyStacks } from './ready-stacks.ts';
@@ -43,9 +43,7 @@ export async function patchTemplate(
     }
     if (canary !== null && canary.to !== version.number) throw otherCanary(template, canary);
     const { policies, note, rollout } = options;
-    const rows = usersOf(store, template.id)
-      .filter(follows)
-      .map(({ row }) => row);
+    const rows = followersOf(store, template.id);
     const next = nextStacks(store, rows, template.id, version.number);
     const notes = await readyStacks(store, next, { signal, shared: true });
     for (const text of notes) on({ what: 'note', text });
@@ -92,9 +90,7 @@ export async function rollBack(
       lock.release();
       return null;
     }
-    const rows = usersOf(store, template.id)
-      .filter(follows)
-      .map(({ row }) => row);
+    const rows = followersOf(store, template.id);
     const next = nextStacks(store, rows, template.id, version.number);
     await readyStacks(store, next, { signal, shared: true });
     rollbackTarget(store, template, version.number);

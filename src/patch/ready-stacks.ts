@@ -1,6 +1,7 @@
 /** What must be there before envs go to another version: stacks whose templates go together, and what is made for them. */
 import { compose } from '../compose/compose.ts';
 import { accessTo } from '../scratch/store-access.ts';
+import { compositionName } from '../store/compositions.ts';
 import type { EnvRow, StackRef, Store } from '../store/store.ts';
 
 /** An env, and the versions that it is to see; without a composition. */
@@ -30,7 +31,7 @@ export async function readyStacks(
   const seen = new Set<string>();
   for (const { row, stack } of all) {
     if (stack.length === 1) continue;
-    const key = stack.map(({ templateId, version }) => `${templateId}@${version}`).join(' ');
+    const key = compositionName(stack);
     if (seen.has(key)) continue;
     seen.add(key);
     store.checkStack(row.stack, stack);

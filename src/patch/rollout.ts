@@ -4,7 +4,7 @@ import { ByrefError } from '../base/error.ts';
 import type { PatchRecord } from '../codec/patch-record.ts';
 import { envStates } from '../env/state.ts';
 import type { Store } from '../store/store.ts';
-import { follows, usersOf } from './followers.ts';
+import { followersOf } from './followers.ts';
 import { checkHealth, type HealthCheck, type HealthResult, type HealthSubject } from './health.ts';
 import type { PatchRun } from './run.ts';
 
@@ -107,11 +107,7 @@ async function choose(
   gone: ReadonlySet<number>,
   health: HealthCheck | null,
 ): Promise<HealthSubject[]> {
-  const ids = new Set(
-    usersOf(store, templateId)
-      .filter(follows)
-      .map(({ row }) => row.id),
-  );
+  const ids = new Set(followersOf(store, templateId).map(({ id }) => id));
   const subjects = (await subjectsOf(store)).filter(({ id }) => ids.has(id));
   if ('envs' in size) return named(store, size.envs, subjects, gone, health);
   const count = 'count' in size ? size.count : Math.ceil((subjects.length * size.percent) / 100);

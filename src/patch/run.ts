@@ -23,7 +23,7 @@ import { type EnvRow, envDir, type Store, type TemplateRow } from '../store/stor
 import { made, planActs, planRestores, toMake } from './acts.ts';
 import { author } from './author.ts';
 import { type FlipReport, flip, outcomes, refreshAll } from './flip.ts';
-import { type EntryChanges, entryOf, follows, usersOf, withEntry } from './followers.ts';
+import { type EntryChanges, entryOf, followersOf, withEntry } from './followers.ts';
 import type { PatchLock } from './lock.ts';
 import { type EnvMove, movesTo, nextStacks } from './moves.ts';
 import { policyOf } from './policy.ts';
@@ -214,10 +214,7 @@ export class PatchRun {
   }
 
   private followers(): EnvRow[] {
-    const { templateId } = this.current;
-    return usersOf(this.store, templateId)
-      .filter(follows)
-      .map(({ row }) => row);
+    return followersOf(this.store, this.current.templateId);
   }
 
   private async move(

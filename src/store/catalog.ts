@@ -6,6 +6,7 @@ import {
   encodeTemplate,
   encodeVersion,
   type TemplateRow,
+  type VersionBase,
   type VersionRow,
 } from '../codec/store-rows.ts';
 import { idKey, textKey, versionKey } from './keys.ts';
@@ -48,6 +49,11 @@ export class Catalog {
   version(templateId: number, number: number): VersionRow | null {
     const row = this.tables.table('versions').get(versionKey(templateId, number));
     return row === undefined ? null : decodeVersion(row);
+  }
+
+  /** NAME@VERSION, for people; "?" for a template that is gone. */
+  refName({ templateId, version }: VersionBase): string {
+    return `${this.byId(templateId)?.name ?? '?'}@${version}`;
   }
 
   /** Oldest first. */

@@ -4,14 +4,14 @@
  */
 import type { TemplateRow } from '../codec/store-rows.ts';
 import type { Catalog } from './catalog.ts';
-import type { StackRef } from './layer-cache.ts';
+import { refKey, type StackRef } from './layer-cache.ts';
 
 export const COMPOSITION_VERSION = 1;
 const MARK = '=';
 
 /** "=1@3 5@2": no template of people's has such a name. @param plain the OS template first, without a composition */
 export const compositionName = (plain: readonly StackRef[]): string =>
-  MARK + plain.map(({ templateId, version }) => `${templateId}@${version}`).join(' ');
+  MARK + plain.map(refKey).join(' ');
 
 /** The versions that a composition is made for. */
 export const composedOf = ({ name }: Pick<TemplateRow, 'name'>): StackRef[] =>

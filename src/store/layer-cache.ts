@@ -37,7 +37,7 @@ export class LayerCache {
 
   /** @param stack bottom first */
   layers(stack: readonly StackRef[]): StackLayers {
-    const key = stack.map(viewKey).join(' ');
+    const key = stack.map(refKey).join(' ');
     return keep(this.stacks, key, () => {
       const topmostFirst = stack.map((ref) => this.view(ref)).reverse();
       return new StackLayers(this.tables, stampOf(key), topmostFirst);
@@ -45,7 +45,7 @@ export class LayerCache {
   }
 
   change(from: readonly StackRef[], to: readonly StackRef[]): LayersChange {
-    const key = [from, to].map((stack) => stack.map(viewKey).join(' ')).join(' > ');
+    const key = [from, to].map((stack) => stack.map(refKey).join(' ')).join(' > ');
     return keep(
       this.changes,
       key,
@@ -58,13 +58,14 @@ export class LayerCache {
   }
 
   private view(ref: StackRef): TemplateView {
-    return keep(this.views, viewKey(ref), () => {
+    return keep(this.views, refKey(ref), () => {
       return new TemplateView(this.tables, this.budget, ref.templateId, ref.version);
     });
   }
 }
 
-const viewKey = ({ templateId, version }: StackRef): string => `${templateId}@${version}`;
+/** A version as a key: "3@2". */
+export const refKey = ({ templateId, version }: StackRef): string => `${templateId}@${version}`;
 
 /** A link table stores stamps, so they are the same in every process and after a restart. */
 function stampOf(key: string): number {

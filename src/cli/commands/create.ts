@@ -3,6 +3,7 @@ import { createEnv } from '../../env/create.ts';
 import { summaryOf } from '../../env/summary.ts';
 import { contextOf, define } from '../command.ts';
 import { interruption } from '../interruption.ts';
+import { printNotes } from '../notes.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
@@ -43,7 +44,7 @@ export default function build(): Command {
           served: null,
           driverPid: null,
         } as const;
-        for (const note of notes) process.stderr.write(`byref: ${note}\n`);
+        printNotes(notes);
         if (context.json) printJson(summaryOf(state));
         else process.stdout.write(`created ${row.name} (id ${row.id})\n`);
       });

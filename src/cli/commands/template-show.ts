@@ -92,7 +92,7 @@ function detailsOf(store: Store, name: string): TemplateDetails {
     versions: versions.map(({ dateMs, base, ...version }) => ({
       ...version,
       date: new Date(dateMs).toISOString(),
-      base: base && `${store.catalog.byId(base.templateId)?.name ?? '?'}@${base.version}`,
+      base: base && store.catalog.refName(base),
       packages: packageCount(store, template, version.number),
     })),
   };

@@ -37,18 +37,25 @@ const CONFINED = [
 ];
 
 /**
+ * For sh, in a mount namespace of its own, which begins with all mounts of the machine: lets go of all envs' but "$keep". They could
+ * not be unmounted while it lasts.
+ */
+export const LET_GO = `
+while read -r source dir type rest; do
+  [ "$type" = fuse.byref ] || continue
+  dir=$(printf "%b" "$dir")
+  [ "$dir" = "\${keep-}" ] || printf "%s\\0" "$dir"
+done </proc/self/mounts | xargs -0 -r umount -l
+`;
+
+/**
  * The first process in there, with which all others end. Not the program itself: one that changes its user, as apt does
  * for a moment, is no longer sent the signal when unshare dies (prctl(2), PR_SET_PDEATHSIG). `exit` keeps the shell.
- *
- * Its namespace begins with all mounts of the machine: other envs could not be unmounted while it runs. $1 stays.
+ * The mount on $1 stays.
  */
 const INIT = `
 keep=$1; shift
-while read -r source dir type rest; do
-  [ "$type" = fuse.byref ] || continue
-  dir=$(printf '%b' "$dir")
-  [ "$dir" = "$keep" ] || printf '%s\\0' "$dir"
-done </proc/self/mounts | xargs -0 -r umount -l
+${LET_GO}
 "$@"
 exit $?
 `;

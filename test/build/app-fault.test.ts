@@ -1,12 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { DebDescription } from '../support/deb.ts';
-import { mountsBelow } from '../support/leftovers.ts';
 import { BYREF, sh } from '../support/program.ts';
 import { TestRoot } from '../support/root.ts';
+import { SmallDisk } from '../support/small-disk.ts';
 import { TinyApps } from '../support/tiny-apps.ts';
 import { TinySystems } from '../support/tiny-systems.ts';
 
@@ -60,31 +57,24 @@ test('a build that is interrupted or killed leaves no process, and the next one 
 const SIZE = 128 * 2 ** 20;
 
 test('the root is full: a sentence, and the store is as before', async () => {
-  const disk = mkdtempSync(path.join(tmpdir(), 'byref-disk-'));
-  const place = path.join(disk, 'mounted');
-  const script = `
-    mkdir ${place}; truncate -s ${SIZE} ${disk}/image; mkfs.ext4 -qF -m 0 ${disk}/image
-    mount -o loop ${disk}/image ${place}`;
-  execFileSync('bash', ['-euc', script]);
+  const disk = new SmallDisk(SIZE);
   try {
     // Sockets have short paths.
-    const root = await TestRoot.create({ BYREF_RUN: path.join(disk, 'run') }, place);
-    await onFullDisk(await TinyApps.create(systems, root), place);
+    const root = await TestRoot.create({ BYREF_RUN: path.join(disk.beside, 'run') }, disk.place);
+    await onFullDisk(await TinyApps.create(systems, root), disk);
   } finally {
-    execFileSync('umount', mountsBelow(disk));
-    rmSync(disk, { recursive: true });
+    disk.dispose();
   }
 });
 
-async function onFullDisk(apps: TinyApps, place: string): Promise<void> {
+async function onFullDisk(apps: TinyApps, disk: SmallDisk): Promise<void> {
   try {
-    const fill = `dd if=/dev/zero of=${place}/filler bs=4k 2>/dev/null || :; truncate -s -"$1" ${place}/filler`;
     // Before there is no room for it.
     const config = apps.config('bad', { packages: ['linked', 'userful'] });
     for (const left of [0, 2 ** 16, 2 ** 18]) {
-      execFileSync('bash', ['-euc', fill, 'sh', String(left)]);
+      disk.fill(left);
       const { code, stderr } = await apps.root.byref('template', 'build', config);
-      rmSync(path.join(place, 'filler'));
+      disk.empty();
       expect([left, code], stderr).toEqual([left, 9]);
       expect(stderr).toMatch(/no space left on the device.*\n {2}hint: Free some space/);
       await apps.expectNothingLeft();

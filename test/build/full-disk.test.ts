@@ -1,11 +1,10 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, statfsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
-import { LET_GO } from '../support/let-go.ts';
+import { LET_GO } from '../../src/scratch/confined.ts';
 import { TestRoot } from '../support/root.ts';
+import { SmallDisk } from '../support/small-disk.ts';
 import { TinySystems } from '../support/tiny-systems.ts';
 
 /** An ext4 of its own for the root. */
@@ -14,8 +13,7 @@ const SIZE = 256 * 2 ** 20;
 const ROOMY = 'size=512m';
 
 let systems: TinySystems;
-let disk: string;
-let place: string;
+let disk: SmallDisk;
 let root: TestRoot;
 let config: string;
 
@@ -24,14 +22,9 @@ beforeAll(async () => {
 });
 afterAll(() => systems.dispose());
 beforeEach(async () => {
-  disk = mkdtempSync(path.join(tmpdir(), 'byref-disk-'));
-  place = path.join(disk, 'mounted');
-  execFileSync('bash', [
-    '-euc',
-    `mkdir ${place}; truncate -s ${SIZE} ${disk}/image; mkfs.ext4 -qF -m 0 ${disk}/image; mount -o loop ${disk}/image ${place}`,
-  ]);
-  root = await TestRoot.create({}, place);
-  config = path.join(disk, 'tiny.yaml');
+  disk = new SmallDisk(SIZE);
+  root = await TestRoot.create({}, disk.place);
+  config = path.join(disk.beside, 'tiny.yaml');
   const { server, repo } = systems;
   const from = { repository: server.url, keyring: repo.keyring, packages: ['tiny-base'] };
   writeFileSync(
@@ -41,8 +34,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await root.dispose();
-  execFileSync('umount', [place]);
-  rmSync(disk, { recursive: true });
+  disk.dispose();
 });
 
 /** Builds in a mount namespace in which /var/tmp is a tmpfs; what is then left and mounted there, by name. */
@@ -92,16 +84,8 @@ test('/var/tmp is full while the system is made: a sentence, and nothing is left
   expect(await build(ROOMY)).toMatchObject({ code: 0, left: '' });
 });
 
-/** Takes all the space, and gives some of it back. */
-function fill(leftBytes: number): void {
-  const script = `
-    dd if=/dev/zero of=${place}/filler bs=4k 2>/dev/null || true
-    truncate -s -${leftBytes} ${place}/filler`;
-  execFileSync('bash', ['-euc', script]);
-}
-
 const freeBytes = (): number => {
-  const { bavail, bsize } = statfsSync(place);
+  const { bavail, bsize } = statfsSync(disk.place);
   return bavail * bsize;
 };
 
@@ -112,9 +96,9 @@ test('the root is full while the system is stored: a sentence, and the store is 
   await root.ok('template', 'rm', 'tiny');
   const refused: number[] = [];
   for (const left of [0, 2 ** 20, needed / 2, needed - 2 ** 21, needed - 2 ** 19].map(Math.floor)) {
-    fill(left);
+    disk.fill(left);
     const { code, stderr, left: remains } = await build(ROOMY);
-    rmSync(path.join(place, 'filler'));
+    disk.empty();
     expect(remains).toBe('');
     if (code === 0) await root.ok('template', 'rm', 'tiny');
     else {

@@ -1,12 +1,10 @@
 /** Full disks while something is captured: a sentence, and nothing is left. */
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
-import { LET_GO } from '../support/let-go.ts';
+import { LET_GO } from '../../src/scratch/confined.ts';
 import { TestRoot } from '../support/root.ts';
+import { SmallDisk } from '../support/small-disk.ts';
 import { TinySystems } from '../support/tiny-systems.ts';
 
 /** An ext4 of its own for the root. */
@@ -14,8 +12,7 @@ const SIZE = 256 * 2 ** 20;
 
 let systems: TinySystems;
 let tree: string;
-let disk: string;
-let place: string;
+let disk: SmallDisk;
 let root: TestRoot;
 
 beforeAll(async () => {
@@ -24,19 +21,13 @@ beforeAll(async () => {
 });
 afterAll(() => systems.dispose());
 beforeEach(async () => {
-  disk = mkdtempSync(path.join(tmpdir(), 'byref-disk-'));
-  place = path.join(disk, 'mounted');
-  execFileSync('bash', [
-    '-euc',
-    `mkdir ${place}; truncate -s ${SIZE} ${disk}/image; mkfs.ext4 -qF -m 0 ${disk}/image; mount -o loop ${disk}/image ${place}`,
-  ]);
-  root = await TestRoot.create({ BYREF_RUN: path.join(disk, 'run') }, place);
+  disk = new SmallDisk(SIZE);
+  root = await TestRoot.create({ BYREF_RUN: path.join(disk.beside, 'run') }, disk.place);
   await root.ok('template', 'import', 'tiny', tree);
 });
 afterEach(async () => {
   await root.dispose();
-  execFileSync('umount', [place]);
-  rmSync(disk, { recursive: true });
+  disk.dispose();
 });
 
 /** Captures a file of so many MiB in a mount namespace in which /var/tmp is a tmpfs. */
@@ -75,13 +66,10 @@ test('in the env, in /var/tmp, and in the store', async () => {
   }
   await expectNothing();
   // The env has it, and is gone when the store gets it; so what fills the disk is others'.
-  execFileSync('bash', [
-    '-c',
-    `dd if=/dev/zero of=${place}/other bs=1M count=1000 2>/dev/null; true`,
-  ]);
+  disk.fill(0);
   const inStore = await capture(1, '200m');
   expect(inStore.code).not.toBe(0);
-  rmSync(path.join(place, 'other'));
+  disk.empty();
   await expectNothing();
   expect((await capture(8, '200m')).code).toBe(0);
 });

@@ -1,10 +1,7 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import type { PatchRecord } from '../../src/codec/patch-record.ts';
+import { SmallDisk } from '../support/small-disk.ts';
 import { PatchRoot } from './support.ts';
 
 /** An ext4 of its own for the root. */
@@ -13,18 +10,12 @@ const SIZE = 64 * 2 ** 20;
 /** What makes a merge too large for a disk that is nearly full. */
 const LONG = 'a long line, many times\n'.repeat(10_000);
 
-let disk: string;
-let place: string;
+let disk: SmallDisk;
 let t: PatchRoot;
 
 beforeEach(async () => {
-  disk = mkdtempSync(path.join(tmpdir(), 'byref-disk-'));
-  place = path.join(disk, 'mounted');
-  execFileSync('bash', [
-    '-euc',
-    `mkdir ${place}; truncate -s ${SIZE} ${disk}/image; mkfs.ext4 -qF -m 0 ${disk}/image; mount -o loop ${disk}/image ${place}`,
-  ]);
-  t = await PatchRoot.create(place);
+  disk = new SmallDisk(SIZE);
+  t = await PatchRoot.create(disk.place);
   await t.version({ 'usr/v': 'one', 'etc/conf': `a\n${LONG}c\n` });
   await t.version({ 'usr/v': 'two', 'etc/conf': `a\n${LONG}C\n` });
   await t.envs('e', 'off');
@@ -33,21 +24,8 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await t.dispose();
-  execFileSync('umount', [place]);
-  rmSync(disk, { recursive: true });
+  disk.dispose();
 });
-
-/** Takes all the space, and gives some of it back. */
-function fill(leftBytes: number): void {
-  const script = `
-    dd if=/dev/zero of=${place}/filler bs=4k 2>/dev/null || true
-    truncate -s -${leftBytes} ${place}/filler`;
-  execFileSync('bash', ['-euc', script]);
-}
-
-function empty(): void {
-  execFileSync('bash', ['-c', `rm -f ${place}/filler`]);
-}
 
 const states = async (): Promise<string[]> => {
   await t.root.ok('mount', 'off');
@@ -64,12 +42,12 @@ const TWO = 'twoA\nC\n';
 test('a patch that finds the disk full, at whatever step, is whole or not at all once there is room', async () => {
   const seen = new Set<string>();
   for (const left of [0, 4096, 16_384, 32_768, 65_536, 131_072, 262_144, 1_048_576]) {
-    fill(left);
+    disk.fill(left);
     const { code, stderr } = await t.root.byref('patch', 't', '--to', '2', '--merge', '/etc');
     if (code !== 0) expect([EXIT.noSpace, EXIT.error], stderr).toContain(code);
     // Programs go on, on the one version or the other.
     expect([ONE, TWO, 'twoA\nc\n']).toContain(await t.out('e', 'cat usr/v; grep -v long etc/conf'));
-    empty();
+    disk.empty();
     const after = await states();
     expect(new Set(after).size, `${left} bytes left: ${after.join('; ')}\n${stderr}`).toBe(1);
     seen.add(after[0]!);

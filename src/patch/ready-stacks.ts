@@ -1,4 +1,5 @@
 /** What must be there before envs go to another version: stacks whose templates go together, and what is made for them. */
+import { sweepWorkplaces } from '../build/workplace.ts';
 import { compose } from '../compose/compose.ts';
 import { accessTo } from '../scratch/store-access.ts';
 import { compositionName } from '../store/compositions.ts';
@@ -27,6 +28,8 @@ export async function readyStacks(
   all: readonly NextStack[],
   { signal, shared }: ReadyOptions,
 ): Promise<string[]> {
+  // One that was killed right after it had composed left its directory, and there may be nothing to compose now.
+  if (all.some(({ stack }) => stack.length > 1)) sweepWorkplaces();
   const notes: string[] = [];
   const seen = new Set<string>();
   for (const { row, stack } of all) {

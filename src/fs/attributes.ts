@@ -11,8 +11,9 @@ import type { Inode } from './inode.ts';
 import { inodeToChange, pin } from './names.ts';
 import { dropPrivileges } from './open.ts';
 import type { BlobStat } from './ports.ts';
-import { withoutPrivileges } from './privileges.ts';
+import { isPrivileged, withoutPrivileges } from './privileges.ts';
 import { rewatch, wasWritten, watchPrivileges } from './set-id-watch.ts';
+import { settleCopy } from './sync.ts';
 
 const blobStat = emptyBlobStat();
 
@@ -27,7 +28,8 @@ export function attr(core: Core, node: NodeId, out: Attr): number {
 export function fill(core: Core, inode: Inode, out: Attr): number {
   const { record } = inode;
   fillRecord(record, out);
-  out.volatile = inode.mayBeMapped;
+  // A write takes privileges away: from then on the kernel must not execute it with the mode that it knows.
+  out.volatile = inode.mayBeMapped || isPrivileged(record);
   if (record.data !== DATA_PRIVATE) return 0;
   const error = core.blobs.statPrivate(inode.ino, blobStat);
   if (error < 0) return error;
@@ -102,13 +104,20 @@ function truncate(
   copied: number,
   set: SetAttr,
   out: Attr,
-): number {
+): number | Promise<number> {
   if (copied < 0) return copied;
   // Copied up under readers: the kernel looks the path up again and comes back with the second nodeid.
   if (inode.isFirst(node)) return -ESTALE;
+  const settled = settleCopy(core, inode);
+  if (settled instanceof Promise) {
+    const own = { ...set };
+    return settled.then((error) => truncate(core, node, inode, error, own, out));
+  }
+  if (settled < 0) return settled;
   const fd = core.fds.get(inode);
   if (fd < 0) return fd;
   const error = core.files.ftruncate(fd, set.size);
+  if (error === 0 && set.size === 0) inode.wasEmptied = true;
   return error < 0 ? error : setThenFill(core, node, inode, set, out);
 }
 

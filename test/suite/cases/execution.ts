@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import { MAP_PRIVATE, Mapping, open, PROT_READ } from '../../syscalls/index.ts';
 import type { CaseGroup } from '../case.ts';
 import { fails, inDirectory } from '../expect.ts';
+import { checkSetIdPrograms, makeSetIdPrograms } from '../set-id-programs.ts';
 
 const { O_RDONLY, O_WRONLY } = fs.constants;
 const PROT_EXEC = 4;
@@ -67,6 +68,12 @@ export const execution: CaseGroup = {
     fs.chownSync(at('id'), 1234, 1234);
     fs.chmodSync(at('id'), 0o4755);
     assert.equal(spawnSync(at('id'), ['-u']).stdout.toString(), '1234\n');
+  },
+
+  'a set-ID program that a user changed gives him no rights': ({ dir }) => {
+    fs.chmodSync(dir, 0o755);
+    makeSetIdPrograms(dir);
+    checkSetIdPrograms(dir);
   },
 
   'code can be mapped for execution': ({ at }) => {

@@ -27,6 +27,7 @@ import {
 import type { CaseGroup } from '../case.ts';
 import { fails, permissions, readText, stamps, stat, textOf, withFile } from '../expect.ts';
 import { RandomIo } from '../random-io.ts';
+import { checkSetIdPrograms } from '../set-id-programs.ts';
 import { BIG_SIZE, bigBytes, OLD_TIME_NS, SPARSE_SIZE, TEXT, TREE_ACL } from './fixture.ts';
 
 const { O_RDWR, O_TRUNC, O_WRONLY } = fs.constants;
@@ -182,6 +183,11 @@ export const templateFiles: CaseGroup = {
     fs.chmodSync(dir, 0o755);
     asUser({ uid: 1000, gid: 1000 }, () => fs.appendFileSync(at('set-id'), 'x'));
     assert.equal(permissions(at('set-id')), 0o755);
+  },
+
+  'set-ID programs that a user changed give him no rights': ({ dir }) => {
+    fs.chmodSync(dir, 0o755);
+    checkSetIdPrograms(dir);
   },
 
   'the inode number is the same before and after copy-up, rename and attribute changes': ({

@@ -6,6 +6,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { type Case, type CaseGroup, joinGroups } from '../case.ts';
+import { makeSetIdPrograms } from '../set-id-programs.ts';
 import { templateFiles } from './changes.ts';
 import { makeAppTree, makeTree } from './fixture.ts';
 import { coherentReaders, sharedReaders } from './readers.ts';
@@ -19,6 +20,9 @@ const PLACES: Readonly<Record<string, CaseGroup>> = {
 };
 
 export const templateSuite: ReadonlyMap<string, Case> = joinGroups(PLACES);
+
+/** The one case that needs more than every tree has. */
+const SET_ID_CASE = 'set-ID programs that a user changed give him no rights';
 
 const placeOf = (name: string): string => name.slice(0, name.indexOf(': '));
 
@@ -34,6 +38,7 @@ export function makeFixture(root: string, kind: 'os' | 'app'): void {
     const dir = path.join(root, treeOf(name));
     if (kind === 'app' && !placeOf(name).endsWith('/merged')) continue;
     fs.mkdirSync(dir, { recursive: true });
+    if (name.endsWith(SET_ID_CASE)) makeSetIdPrograms(dir);
     if (kind === 'os') makeTree(dir);
     else makeAppTree(dir);
   }

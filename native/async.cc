@@ -107,6 +107,12 @@ napi_value FsyncAsync(napi_env env, napi_callback_info info) {
   return Start(env, job, nullptr);
 }
 
+napi_value WriteOutAsync(napi_env env, napi_callback_info info) {
+  return Numbers(env, info, 1, [](const Job& j) {
+    return OrErrno(sync_file_range(j.n[0], 0, 0, SYNC_FILE_RANGE_WRITE));
+  });
+}
+
 napi_value SyncfsAsync(napi_env env, napi_callback_info info) {
   return Numbers(env, info, 1, [](const Job& j) { return OrErrno(syncfs(j.n[0])); });
 }
@@ -121,6 +127,7 @@ void ExportAsync(napi_env env, napi_value exports) {
   Export(env, exports, "copyRangeAsync", CopyRangeAsync);
   Export(env, exports, "fsyncAsync", FsyncAsync);
   Export(env, exports, "syncfsAsync", SyncfsAsync);
+  Export(env, exports, "writeOutAsync", WriteOutAsync);
 }
 
 }  // namespace byref

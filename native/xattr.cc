@@ -1,4 +1,4 @@
-// Extended attributes of a path itself: a Buffer, or -errno as a number.
+// Extended attributes of a path itself: a Buffer, or -errno as a number; setting and removing return 0 or -errno.
 #include <sys/xattr.h>
 
 #include "args.h"
@@ -39,11 +39,37 @@ napi_value GetXattr(napi_env env, napi_callback_info info) {
   return BufferOrErrno(env, value, n);
 }
 
+// (path, name, buffer, length): the value is the buffer's first `length` bytes.
+napi_value SetXattr(napi_env env, napi_callback_info info) {
+  const Args a(env, info);
+  Path path, name;
+  a.path(0, &path);
+  if (path.error != 0) return Number(env, path.error);
+  a.path(1, &name);
+  if (name.error != 0) return Number(env, name.error);
+  const int64_t length = a.i64(3);
+  const uint8_t* value = a.slice(2, 0, length);
+  if (value == nullptr) return Number(env, -EFAULT);
+  return Number(env, OrErrno(lsetxattr(path.text, name.text, value, length, 0)));
+}
+
+napi_value RemoveXattr(napi_env env, napi_callback_info info) {
+  const Args a(env, info);
+  Path path, name;
+  a.path(0, &path);
+  if (path.error != 0) return Number(env, path.error);
+  a.path(1, &name);
+  if (name.error != 0) return Number(env, name.error);
+  return Number(env, OrErrno(lremovexattr(path.text, name.text)));
+}
+
 }  // namespace
 
 void ExportXattr(napi_env env, napi_value exports) {
   Export(env, exports, "listXattr", ListXattr);
   Export(env, exports, "getXattr", GetXattr);
+  Export(env, exports, "setXattr", SetXattr);
+  Export(env, exports, "removeXattr", RemoveXattr);
 }
 
 }  // namespace byref

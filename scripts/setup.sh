@@ -10,7 +10,7 @@ set -euo pipefail
 BUILD_PACKAGES=(python3 make g++)
 RUN_PACKAGES=(ca-certificates mount procps tar gzip xz-utils zstd libfuse2)
 DEMO_PACKAGES=(mmdebstrap)
-TEST_PACKAGES=("${DEMO_PACKAGES[@]}" acl attr gcc git gnupg libc6-dev rsync sqlite3)
+TEST_PACKAGES=("${DEMO_PACKAGES[@]}" acl attr btrfs-progs e2fsprogs gcc git gnupg libc6-dev rsync sqlite3 xfsprogs)
 BENCH_PACKAGES=(e2fsprogs fuse-overlayfs gcc git libc6-dev sqlite3 xfsprogs)
 
 main() {

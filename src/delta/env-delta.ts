@@ -9,6 +9,8 @@ import type { EnvLock } from './env-lock.ts';
 import { Flusher } from './flusher.ts';
 import { NameState } from './generation.ts';
 import type { Journal } from './journal.ts';
+import { bootNumber } from './name-tag.ts';
+import { NameTags } from './name-tags.ts';
 import type { Overlay } from './overlay.ts';
 import type { PrivateFiles } from './private-files.ts';
 import type { RecordWriter } from './record-writer.ts';
@@ -48,6 +50,7 @@ export class EnvDelta implements Delta, Change {
   readonly #flusher = new Flusher(() => this.#flushPass());
   readonly #checkpointer: Checkpointer;
   readonly #copies: CopySyncer;
+  readonly #tags: NameTags;
   #nextIno: number;
   #readOnly: string | null;
   #names: NameState[] = [];
@@ -77,7 +80,10 @@ export class EnvDelta implements Delta, Change {
       nextIno: () => this.#nextIno,
     });
     this.#copies = new CopySyncer(this, parts.files, parts.watchlist);
+    const boot = bootNumber(parts.journal.bootId);
+    this.#tags = new NameTags(parts.envDir, boot, (ino) => this.#overlay.inode(ino));
     this.files.attach({
+      tags: this.#tags,
       syncNow: () => this.#journal.syncNow(),
       flushSoon: () => void this.flush(),
     });
@@ -170,6 +176,7 @@ export class EnvDelta implements Delta, Change {
   commit(): number {
     if (this.#readOnly !== null) return -EROFS;
     if (this.#writer.count === 0) return 0;
+    const clean = this.#journal.durable === this.#journal.sequence;
     let failed: number;
     try {
       failed = this.#journal.append(this.#writer, this.#frees);
@@ -184,8 +191,18 @@ export class EnvDelta implements Delta, Change {
     // A crash here loses nothing: the change is in the journal, and was not answered yet.
     failpoint('committed');
     this.#apply();
+    this.#tags.committed(this.#journal.sequence, this.#names, this.#inodes, clean);
     this.#scheduleCheckpoint();
     return 0;
+  }
+
+  tagPrivate(record: InodeRecord, places: readonly Place[], early = false): void {
+    if (early) this.#tags.tagEarly(record, places);
+    else this.#tags.tag(record, places, this.#journal.sequence + 1);
+  }
+
+  needsFlush(ino: Ino): boolean {
+    return this.#tags.needsFlush(ino);
   }
 
   #apply(): void {
@@ -213,6 +230,9 @@ export class EnvDelta implements Delta, Change {
 
   async #flushPass(): Promise<number> {
     const mark = this.files.beginFlush();
+    // These come first: a record that replaces a file, on disk before the new file's bytes, would leave it empty
+    // after a power cut.
+    await this.files.syncWriteOuts();
     const results = await Promise.all([
       this.#lock.sync(),
       this.files.syncEntries(),
@@ -225,7 +245,8 @@ export class EnvDelta implements Delta, Change {
       return failed;
     }
     failpoint('flushed');
-    this.#removing = this.#removing.then(() => this.files.endFlush(mark));
+    const untagged = this.#tags.settled(this.#journal.durable);
+    this.#removing = Promise.all([this.#removing, untagged]).then(() => this.files.endFlush(mark));
     return 0;
   }
 

@@ -17,11 +17,14 @@ export class EnvLock {
   readonly #fd: number;
   /** The previous holder closed the delta properly (or there was none). */
   readonly wasClean: boolean;
+  /** The file said nothing. */
+  readonly wasEmpty: boolean;
   #synced = false;
 
-  private constructor(fd: number, wasClean: boolean) {
+  private constructor(fd: number, content: string) {
     this.#fd = fd;
-    this.wasClean = wasClean;
+    this.wasClean = ['', CLEAN].includes(content);
+    this.wasEmpty = content === '';
   }
 
   /** Throws ByrefError 'locked' while another process holds it. */
@@ -41,9 +44,9 @@ export class EnvLock {
       throw lockedError(envDir, content);
     }
     // Read again: what the previous holder wrote last counts.
-    const wasClean = ['', CLEAN].includes(read(fd));
+    const last = read(fd);
     write(fd, `pid ${process.pid}\n`);
-    return new EnvLock(fd, wasClean);
+    return new EnvLock(fd, last);
   }
 
   /** Puts on disk that there is a holder, once: then a power cut is known to have been one. */

@@ -3,8 +3,9 @@ import path from 'node:path';
 import { ENOENT } from '../base/errno.ts';
 import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
-import type { ObjectId } from '../base/ids.ts';
-import { DATA_OBJECT, DATA_PRIVATE, FLAG_UNSYNCED } from '../codec/inode-record.ts';
+import type { Ino, ObjectId } from '../base/ids.ts';
+import { DATA_PRIVATE } from '../codec/inode-record.ts';
+import { adopt, lostNames, removeTag } from './adopt-tagged.ts';
 import { bootId } from './boot-id.ts';
 import { type DeltaOptions, EnvDelta } from './env-delta.ts';
 import { EnvLock } from './env-lock.ts';
@@ -12,10 +13,12 @@ import { type Hash64, loadHash } from './hash.ts';
 import { Journal } from './journal.ts';
 import { LINK_DIR } from './layout.ts';
 import { LinkTable } from './link-table.ts';
+import { bootNumber } from './name-tag.ts';
 import { Overlay } from './overlay.ts';
 import { PrivateFiles } from './private-files.ts';
 import { RecordWriter } from './record-writer.ts';
 import { openSegments, type Recovered, recover, repairJournal } from './recovery.ts';
+import { restoreCopies } from './restore-copies.ts';
 import { Watchlist } from './watchlist.ts';
 
 const CHECKPOINT_MS = 3000;
@@ -61,7 +64,10 @@ export async function openDelta(envDir: string, options: OpenDeltaOptions): Prom
       settings,
     );
     if (damage !== null) settings.onError(new Error(`env opened read-only: ${damage}`));
-    else settle(delta, recovered, !lock.wasClean, options.keepOrphans ?? false);
+    else {
+      const { keepOrphans = false } = options;
+      await settle(delta, recovered, isUnclean(lock, files), { envDir, keepOrphans });
+    }
     return delta;
   } catch (error) {
     if (delta === null) await lock.release(false);
@@ -69,6 +75,10 @@ export async function openDelta(envDir: string, options: OpenDeltaOptions): Prom
     throw error;
   }
 }
+
+/** A lock file without a word in it is new; or a power cut took the word. */
+const isUnclean = (lock: EnvLock, files: PrivateFiles): boolean =>
+  !lock.wasClean || (lock.wasEmpty && files.list().length > 0);
 
 function settingsOf(options: OpenDeltaOptions): DeltaOptions {
   return {
@@ -113,15 +123,16 @@ function openJournal(
 }
 
 /** Brings private files and records back together. Each step can be cut short and made again. */
-function settle(
+async function settle(
   delta: EnvDelta,
   recovered: Recovered,
   unclean: boolean,
-  keepOrphans: boolean,
-): void {
+  { envDir, keepOrphans }: { readonly envDir: string; readonly keepOrphans: boolean },
+): Promise<void> {
   failpoint('recovered');
-  if (recovered.booted) {
-    undoLostCopies(delta, recovered);
+  const tagged = unclean || recovered.found ? await settleTags(delta, recovered, envDir) : [];
+  if (recovered.booted || tagged.length > 0) {
+    restoreCopies(delta, [...recovered.lostCopies, ...tagged]);
     recreateMissing(delta);
   }
   if (!keepOrphans) delta.dropOrphans();
@@ -129,21 +140,22 @@ function settle(
   failpoint('settled');
 }
 
-/** After a power cut: bytes that were copied but not synced are given up for the object's. */
-function undoLostCopies(delta: EnvDelta, recovered: Recovered): void {
-  const size = { size: 0, blocks: 0 };
-  const undone = [];
-  const change = delta.begin();
-  for (const ino of recovered.lostCopies) {
-    const record = delta.inode(ino);
-    if (record === null || record.object === '') continue;
-    if (delta.files.statObject(record.object, size) < 0) continue;
-    const flags = record.flags & ~FLAG_UNSYNCED;
-    change.setInode({ ...record, ...size, data: DATA_OBJECT, flags });
-    undone.push(ino);
-  }
-  if (delta.commit() < 0) return;
-  for (const ino of undone) delta.files.removePrivate(ino);
+/** Brings back the names of files that were synced and are not in the journal; returns these files. */
+async function settleTags(
+  delta: EnvDelta,
+  { sequence }: Recovered,
+  envDir: string,
+): Promise<readonly Ino[]> {
+  const recent = delta.recentInodes().filter(({ data }) => data === DATA_PRIVATE);
+  const unnamed = delta.files.list().filter((ino) => delta.inode(ino)?.data !== DATA_PRIVATE);
+  const inos = new Set([...unnamed, ...recent.map(({ ino }) => ino)]);
+  const lost = lostNames(envDir, inos, bootNumber(bootId()), sequence);
+  const adopted = adopt(delta, lost);
+  // With their names on disk the tags are done; those of before a kill, too.
+  if ((await delta.flush()) < 0) return adopted;
+  failpoint('adopted');
+  for (const ino of [...adopted, ...recent.map(({ ino }) => ino)]) removeTag(envDir, ino);
+  return adopted;
 }
 
 /**

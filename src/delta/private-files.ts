@@ -8,15 +8,18 @@ import type { BlobStat, Blobs, SpaceStat } from '../fs/ports.ts';
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../native/binding.ts';
 import { FileCopier } from './copy-up.ts';
 import { PRIVATE_DIR, privateIno, privateName } from './layout.ts';
+import type { NameTags } from './name-tags.ts';
 import { Removals } from './removals.ts';
+import { WriteOuts } from './write-outs.ts';
 
 const stat = new Float64Array(STAT_SLOTS);
 const statfs = new Float64Array(8);
 /** st_blocks that wait for removal before a flush is asked for: 64 MiB. */
 const PENDING_BLOCKS_MAX = 131_072;
 
-/** What private files need from the journal. */
+/** What private files need from the rest of the delta. */
 export interface Durability {
+  readonly tags: NameTags;
   /** Makes what is committed durable, now: 0 or -errno. For a full disk only. */
   syncNow(): number;
   /** Asks for a flush soon. */
@@ -34,6 +37,7 @@ export class PrivateFiles implements Blobs {
   readonly #openObject: (id: ObjectId) => number;
   readonly #copier = new FileCopier();
   readonly #removals: Removals;
+  readonly #writeOuts = new WriteOuts((ino) => this.openPrivate(ino, O_RDONLY));
   /** Created since the last flush began: no durable record refers to them. */
   #fresh = new Set<Ino>();
   readonly #copying = new Set<Ino>();
@@ -66,8 +70,7 @@ export class PrivateFiles implements Blobs {
     if (fd < 0) return fd;
     // A crash here leaves a file that no record names: swept at the next open.
     failpoint('private-created');
-    this.#fresh.add(ino);
-    this.#entriesDirty = true;
+    this.#made(ino);
     return fd;
   }
 
@@ -87,6 +90,7 @@ export class PrivateFiles implements Blobs {
   }
 
   removePrivate(ino: Ino): number {
+    this.#durability?.tags.removed(ino);
     if (this.#durability === null || this.#fresh.delete(ino)) return this.#unlink(ino);
     const failed = this.#statAt(ino);
     if (failed < 0) return failed;
@@ -107,16 +111,21 @@ export class PrivateFiles implements Blobs {
     }
     if (failed < 0) return failed;
     failpoint('private-adopted');
+    this.#made(ino);
+    return 0;
+  }
+
+  #made(ino: Ino): void {
     this.#fresh.add(ino);
     this.#entriesDirty = true;
-    return 0;
+    this.#durability?.tags.made(ino);
   }
 
   statPrivate(ino: Ino, out: BlobStat): number {
     const failed = this.#statAt(ino);
     if (failed < 0) return failed;
     out.size = stat[STAT.size]!;
-    out.blocks = stat[STAT.blocks]!;
+    out.blocks = stat[STAT.blocks]! - (this.#durability?.tags.blocksOf(ino) ?? 0);
     out.atime = stat[STAT.atime]!;
     out.atimeNs = stat[STAT.atimeNs]!;
     out.mtime = stat[STAT.mtime]!;
@@ -131,6 +140,7 @@ export class PrivateFiles implements Blobs {
     ino: Ino,
     length: number,
     interrupted: () => boolean,
+    made: () => void = () => {},
   ): number | Promise<number> {
     if (this.#copying.has(ino)) return -EBUSY;
     const from = this.#openObject(id);
@@ -140,6 +150,7 @@ export class PrivateFiles implements Blobs {
       native.close(from);
       return to;
     }
+    made();
     const result = this.#copier.copy(from, to, length, interrupted);
     if (typeof result === 'number') return this.#endCopy(from, to, ino, result);
     this.#copying.add(ino);
@@ -156,6 +167,7 @@ export class PrivateFiles implements Blobs {
     failpoint('copied-up');
     if (result >= 0) return 0;
     this.#fresh.delete(ino);
+    this.#durability?.tags.removed(ino);
     this.#unlink(ino);
     // The caller fails now; the next one may find the room that removed files still took.
     if (result === -ENOSPC && this.#removals.size > 0) this.#durability?.flushSoon();
@@ -199,6 +211,15 @@ export class PrivateFiles implements Blobs {
   /** True if new files' directory entries are not known to be on disk. */
   get entriesDirty(): boolean {
     return this.#entriesDirty;
+  }
+
+  writeOut(ino: Ino): void {
+    this.#writeOuts.start(ino);
+  }
+
+  /** Waits until all bytes are on disk that writeOut() was asked for. */
+  syncWriteOuts(): Promise<void> {
+    return this.#writeOuts.sync();
   }
 
   /** A flush begins: returns what endFlush() takes. */

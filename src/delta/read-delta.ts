@@ -5,10 +5,12 @@ import { O_CLOEXEC } from '../base/mode.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import type { DeltaEntry, DeltaName } from '../fs/ports.ts';
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../native/binding.ts';
+import { lostNames } from './adopt-tagged.ts';
 import { bootId } from './boot-id.ts';
 import { loadHash } from './hash.ts';
 import { PRIVATE_DIR, privateIno, segmentNumber } from './layout.ts';
 import type { OnDamage } from './link-table.ts';
+import { bootNumber } from './name-tag.ts';
 import { openTable } from './open-delta.ts';
 import { Overlay } from './overlay.ts';
 import { type Recovered, recover } from './recovery.ts';
@@ -50,7 +52,10 @@ export interface DeltaView {
   readonly nextIno: number;
   /** There is neither a link table nor a journal: the env changed nothing, or has lost both. */
   readonly isEmpty: boolean;
-  /** The machine was booted since, and the next mount makes what the inode lacks of its file. */
+  /**
+   * The machine was booted since, and the next mount makes what the inode lacks of its file, or gives the file back the
+   * name that it was synced under.
+   */
   awaitsRecovery(ino: Ino): boolean;
   close(): Promise<void>;
 }
@@ -96,11 +101,13 @@ class OpenView implements DeltaView {
   readonly #envDir: string;
   readonly #overlay: Overlay;
   readonly #booted: boolean;
+  readonly #sequence: number;
 
   constructor(envDir: string, overlay: Overlay, recovered: Recovered) {
     this.#envDir = envDir;
     this.#overlay = overlay;
     this.#booted = recovered.booted;
+    this.#sequence = recovered.sequence;
     this.damage = recovered.damage;
     this.nextIno = recovered.nextIno;
     this.isEmpty = overlay.table === null && !recovered.found;
@@ -127,7 +134,8 @@ class OpenView implements DeltaView {
   }
 
   awaitsRecovery(ino: Ino): boolean {
-    return this.#booted && this.#overlay.active.inodes.has(ino);
+    if (this.#booted && this.#overlay.active.inodes.has(ino)) return true;
+    return lostNames(this.#envDir, [ino], bootNumber(bootId()), this.#sequence).length > 0;
   }
 
   usage(): DeltaUsage {

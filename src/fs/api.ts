@@ -152,7 +152,12 @@ export interface FileSystem {
     flags: number,
   ): Result<Created> | Promise<Result<Created>>;
   /** O_TMPFILE: a file without a name, until link(). */
-  tmpfile(parent: NodeId, mode: number, umask: number, flags: number): Result<Created>;
+  tmpfile(
+    parent: NodeId,
+    mode: number,
+    umask: number,
+    flags: number,
+  ): Result<Created> | Promise<Result<Created>>;
   /** Bytes read into `buf` from `at`, READ_LATER, or -errno. */
   read(fh: number, offset: number, length: number, buf: Uint8Array, at: number): number;
   readLater(
@@ -162,7 +167,10 @@ export interface FileSystem {
     buf: Uint8Array,
     at: number,
   ): Promise<number>;
-  /** Bytes written. `killPriv`: clear set-ID bits and capabilities first. */
+  /**
+   * Bytes written. `killPriv`: clear set-ID bits and capabilities first. `durable`: they are on disk when it is
+   * answered (O_DSYNC, RWF_DSYNC).
+   */
   write(
     fh: number,
     offset: number,
@@ -170,6 +178,7 @@ export interface FileSystem {
     at: number,
     length: number,
     killPriv: boolean,
+    durable: boolean,
   ): number | Promise<number>;
   release(fh: number): void;
   fsync(fh: number, dataOnly: boolean): Promise<number>;

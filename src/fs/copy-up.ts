@@ -9,7 +9,7 @@ import {
 import { emptyBlobStat } from './blob-stat.ts';
 import type { Core } from './core.ts';
 import type { Inode } from './inode.ts';
-import { isFixed, pin } from './names.ts';
+import { isFixed, namesToPin, pin } from './names.ts';
 
 const blobStat = emptyBlobStat();
 
@@ -29,9 +29,10 @@ export function makePrivate(core: Core, inode: Inode, length: number): number | 
   if (record.data !== DATA_OBJECT || record.object === '') return -EIO;
   const bytes = Math.min(length, record.size);
   const job = { interrupted: false };
-  const result = core.blobs.copyUp(record.object, inode.ino, bytes, () => job.interrupted);
-  if (typeof result === 'number') return result < 0 ? result : finish(core, inode);
-  return copyLater(core, inode, job, result);
+  const made = (): void => tag(core, inode, copied(inode.record, bytes), true);
+  const result = core.blobs.copyUp(record.object, inode.ino, bytes, () => job.interrupted, made);
+  if (typeof result === 'number') return result < 0 ? result : finish(core, inode, bytes);
+  return copyLater(core, inode, job, result, bytes);
 }
 
 async function copyLater(
@@ -39,13 +40,14 @@ async function copyLater(
   inode: Inode,
   job: { interrupted: boolean },
   result: Promise<number>,
+  bytes: number,
 ): Promise<number> {
   const { request } = core.caller;
   core.interrupts.set(request, job);
   inode.copying = result.then((error) => {
     core.interrupts.delete(request);
     inode.copying = null;
-    return error < 0 ? error : finish(core, inode);
+    return error < 0 ? error : finish(core, inode, bytes);
   });
   return inode.copying;
 }
@@ -60,30 +62,37 @@ function startEmpty(core: Core, inode: Inode): number {
   const fd = core.blobs.createPrivate(inode.ino);
   if (fd < 0) return fd;
   core.blobs.close(fd);
-  return finish(core, inode);
+  inode.wasEmptied = true;
+  return finish(core, inode, 0);
 }
 
 /** The private file is there: give it the file's times, put it on record, and switch over. */
-function finish(core: Core, inode: Inode): number {
+function finish(core: Core, inode: Inode, length: number): number {
   const old = inode.record;
   // A flip came while it was copied: the kernel looks the name up again.
   if (isFixed(core, inode)) return giveUp(core, inode, -ESTALE);
+  const record = copied(old, length);
+  tag(core, inode, record, false);
   const error = adoptTimes(core, inode, old);
   if (error < 0) return giveUp(core, inode, error);
-  const unsynced = old.data === DATA_OBJECT && blobStat.size > 0;
   core.tx.begin();
   pin(core, inode);
-  core.tx.set(inode, {
-    ...old,
-    data: DATA_PRIVATE,
-    flags: unsynced ? old.flags | FLAG_UNSYNCED : old.flags,
-    baseCtime: blobStat.ctime,
-    baseCtimeNs: blobStat.ctimeNs,
-  });
+  core.tx.set(inode, { ...record, baseCtime: blobStat.ctime, baseCtimeNs: blobStat.ctimeNs });
   const committed = core.tx.commit();
   if (committed < 0) return giveUp(core, inode, committed);
   switchOver(core, inode, old);
   return 0;
+}
+
+/** The record of a file of which `length` bytes were copied. */
+function copied(old: InodeRecord, length: number): InodeRecord {
+  const unsynced = old.data === DATA_OBJECT && length > 0;
+  return { ...old, data: DATA_PRIVATE, flags: unsynced ? old.flags | FLAG_UNSYNCED : old.flags };
+}
+
+/** Where every write comes to us there is no need for it. */
+function tag(core: Core, inode: Inode, record: InodeRecord, early: boolean): void {
+  if (core.passthrough !== null) core.delta.tagPrivate(record, namesToPin(core, inode), early);
 }
 
 /** Times of the copy as the file had them; leaves the private file's attributes in `blobStat`. */

@@ -13,12 +13,18 @@ import {
 } from '../base/mode.ts';
 import { DATA_NONE, DATA_PRIVATE, DATA_SYMLINK, type InodeRecord } from '../codec/inode-record.ts';
 import { inherit } from './acl.ts';
-import type { Created, Node, Result } from './api.ts';
+import type { Created, Node, Opened, Result } from './api.ts';
+import { emptyBlobStat } from './blob-stat.ts';
 import { type Core, changed, dirChanged, stamp } from './core.ts';
 import type { Inode } from './inode.ts';
+import { reclaim } from './lookup.ts';
 import { directoryToChange, inodeToChange, parentFor, pin, resolve } from './names.ts';
 import { open, present, registerFd } from './open.ts';
+import type { Place } from './ports.ts';
 import { isPrivileged } from './privileges.ts';
+import { whenDurable } from './sync.ts';
+
+const blobStat = emptyBlobStat();
 
 /** Size and blocks that a directory shows, as ext4's smallest. */
 const DIR_SIZE = 4096;
@@ -100,10 +106,22 @@ export function create(
   const record = newRecord(core, dir, core.delta.allocate(), type, umask, own);
   const fd = core.blobs.createPrivate(record.ino);
   if (fd < 0) return fd;
-  const inode = link1(core, dir, name, record);
+  const inode = link1(core, dir, name, tagged(core, record, { dir: dir.ino, name }));
   return typeof inode === 'number'
     ? undo(core, record.ino, fd, inode)
     : opened(core, inode, flags, fd);
+}
+
+/**
+ * Tags the private file that was made for `record`. The record after that: all times of a new file are equal, so its
+ * ctime is when the private file was made, and not when that was tagged.
+ */
+function tagged(core: Core, record: InodeRecord, place: Place): InodeRecord {
+  if (core.passthrough === null) return record;
+  core.delta.tagPrivate(record, [place]);
+  if (core.blobs.statPrivate(record.ino, blobStat) < 0) return record;
+  const { mtime, mtimeNs, ctime, ctimeNs } = blobStat;
+  return { ...record, ctime: mtime, ctimeNs: mtimeNs, baseCtime: ctime, baseCtimeNs: ctimeNs };
 }
 
 export function tmpfile(
@@ -112,7 +130,7 @@ export function tmpfile(
   mode: number,
   umask: number,
   flags: number,
-): Result<Created> {
+): Result<Created> | Promise<Result<Created>> {
   const dir = directoryToChange(core, parent);
   if (typeof dir === 'number') return dir;
   if (dir.record.nlink === 0) return -ENOENT;
@@ -135,15 +153,27 @@ function undo(core: Core, ino: Ino, fd: number, error: number): number {
   return error;
 }
 
-function opened(core: Core, inode: Inode, flags: number, fd: number): Result<Created> {
+function opened(
+  core: Core,
+  inode: Inode,
+  flags: number,
+  fd: number,
+): Result<Created> | Promise<Result<Created>> {
   if (core.passthrough === null || isPrivileged(inode.record)) core.fds.put(inode, fd);
   else {
     const backing = registerFd(core, fd);
     if (typeof backing === 'number') return backing;
     inode.backing = backing;
   }
-  const result = present(core, inode, flags);
-  return typeof result === 'number' ? result : { ...result, created: inode };
+  const result = whenDurable(core, inode, flags, present(core, inode, flags));
+  const finish = (open: Result<Opened>): Result<Created> => {
+    if (typeof open !== 'number') return { ...open, created: inode };
+    // The kernel is told of an error only, and will never forget it.
+    inode.lookups--;
+    reclaim(core, inode);
+    return open;
+  };
+  return result instanceof Promise ? result.then(finish) : finish(result);
 }
 
 function openExisting(

@@ -1,5 +1,6 @@
+import { EINVAL } from '../base/errno.ts';
 import { O_RDWR } from '../base/mode.ts';
-import { DATA_OBJECT, DATA_PRIVATE } from '../codec/inode-record.ts';
+import { DATA_NONE, DATA_OBJECT, DATA_PRIVATE } from '../codec/inode-record.ts';
 import type { Inode } from './inode.ts';
 import type { Blobs } from './ports.ts';
 
@@ -117,4 +118,20 @@ export function openBytes(blobs: Blobs, inode: Inode): number {
   if (record.data === DATA_PRIVATE) return blobs.openPrivate(inode.ino, O_RDWR);
   if (record.data === DATA_OBJECT && record.object !== '') return blobs.openObject(record.object);
   return -1;
+}
+
+/** Runs work on the thread pool over the inode's descriptor, which stays open meanwhile. */
+export async function withFd(
+  fds: FdCache,
+  inode: Inode,
+  work: (fd: number) => Promise<number>,
+): Promise<number> {
+  if (inode.record.data === DATA_NONE) return -EINVAL;
+  const entry = fds.pin(inode);
+  if (typeof entry === 'number') return entry;
+  try {
+    return await work(entry.fd);
+  } finally {
+    fds.unpin(entry);
+  }
 }

@@ -3,14 +3,16 @@ import { attr, readlink, setattr } from './attributes.ts';
 import { type Core, createCore, type Parts } from './core.ts';
 import { create, link, mkdir, mknod, symlink, tmpfile } from './create.ts';
 import { flip } from './flip.ts';
-import { copyRange, fallocate, fsync, lseek, read, readLater, sync, write } from './io.ts';
+import { copyRange, fallocate, fsync, lseek, read, readLater, write } from './io.ts';
 import { keepDirs } from './keep-dirs.ts';
 import { forget, lookup, lookupDot, lookupDotDot, reclaim } from './lookup.ts';
-import { open, release } from './open.ts';
+import { open } from './open.ts';
 import { readdir } from './readdir.ts';
+import { release } from './release.ts';
 import { rmdir, unlink } from './remove.ts';
 import { rename } from './rename.ts';
 import { settleSaved } from './set-aside.ts';
+import { sync } from './sync.ts';
 import { getxattr, listxattr, removexattr, setxattr } from './xattr.ts';
 
 /** Puts a mounted env's filesystem together. One per mount; it keeps its own state, and no other. */
@@ -37,8 +39,8 @@ export function createFileSystem(parts: Parts): EnvFileSystem {
     tmpfile: (parent, mode, umask, flags) => tmpfile(core, parent, mode, umask, flags),
     read: (fh, offset, length, buf, at) => read(core, fh, offset, length, buf, at),
     readLater: (fh, offset, length, buf, at) => readLater(core, fh, offset, length, buf, at),
-    write: (fh, offset, buf, at, length, killPriv) =>
-      write(core, fh, offset, buf, at, length, killPriv),
+    write: (fh, offset, buf, at, length, killPriv, durable) =>
+      write(core, fh, offset, buf, at, length, killPriv, durable),
     release: (fh) => release(core, fh),
     fsync: (fh, dataOnly) => fsync(core, fh, dataOnly),
     sync: () => sync(core),

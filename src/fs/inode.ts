@@ -36,6 +36,11 @@ export class Inode implements Node {
   mayBeMapped = false;
   /** The private file's mtime when a watch on its privileges began: see set-id-watch.ts. */
   watched: { mtime: number; mtimeNs: number } | null = null;
+  /**
+   * It was truncated to nothing, and its new bytes are still to come: they go to the disk when a writer closes it, since
+   * many programs replace a file in this way.
+   */
+  wasEmptied = false;
   /** The copy-up under way, if one is. */
   copying: Promise<number> | null = null;
   /**

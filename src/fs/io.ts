@@ -1,12 +1,13 @@
-import { EBADF, EINVAL, EIO, ENXIO } from '../base/errno.ts';
-import { O_ACCMODE, O_DSYNC, O_RDONLY } from '../base/mode.ts';
-import { DATA_NONE, DATA_PRIVATE, FLAG_UNSYNCED } from '../codec/inode-record.ts';
+import { EBADF, EIO, ENXIO } from '../base/errno.ts';
+import { O_ACCMODE, O_RDONLY } from '../base/mode.ts';
+import { DATA_NONE, DATA_PRIVATE } from '../codec/inode-record.ts';
 import type { Core } from './core.ts';
+import { withFd } from './fd-cache.ts';
 import type { Handle } from './handles.ts';
-import type { Inode } from './inode.ts';
 import { dropPrivileges, readsOldObject } from './open.ts';
 import { CAP_FSETID } from './ports.ts';
 import { isPrivileged } from './privileges.ts';
+import { settleCopy, syncInode } from './sync.ts';
 
 export function read(
   core: Core,
@@ -32,7 +33,7 @@ export async function readLater(
   at: number,
 ): Promise<number> {
   const { inode } = core.handles.get(fh);
-  return withFd(core, inode, (fd) => core.files.pread(fd, buf, at, length, offset));
+  return withFd(core.fds, inode, (fd) => core.files.pread(fd, buf, at, length, offset));
 }
 
 export function write(
@@ -43,9 +44,9 @@ export function write(
   at: number,
   length: number,
   killPriv: boolean,
+  durable: boolean,
 ): number | Promise<number> {
-  const handle = core.handles.get(fh);
-  const { inode } = handle;
+  const { inode } = core.handles.get(fh);
   if (inode.record.data !== DATA_PRIVATE) return -EBADF;
   if (isPrivileged(inode.record)) {
     const error = dropPrivileges(core, inode, killPriv);
@@ -54,39 +55,12 @@ export function write(
   const fd = core.fds.get(inode);
   if (fd < 0) return fd;
   const written = core.files.pwrite(fd, buf, at, length, offset);
-  if (written < 0 || (handle.flags & O_DSYNC) === 0) return written;
+  if (written < 0 || !durable) return written;
   return fsync(core, fh, true).then((error) => (error < 0 ? error : written));
 }
 
-/**
- * The file's bytes, and all that was committed about the env. After a copy-up the bytes must be on
- * disk before the journal may say that they are, so these two do not go side by side then.
- */
-export async function fsync(core: Core, fh: number, dataOnly: boolean): Promise<number> {
-  const { inode } = core.handles.get(fh);
-  if (inode.record.data !== DATA_PRIVATE) return sync(core);
-  const bytes = withFd(core, inode, (fd) => core.files.fsync(fd, dataOnly));
-  if ((inode.record.flags & FLAG_UNSYNCED) === 0) {
-    const [error, flushed] = await Promise.all([bytes, sync(core)]);
-    return error < 0 ? error : flushed;
-  }
-  const error = await bytes;
-  return error < 0 ? error : markSynced(core, inode);
-}
-
-function markSynced(core: Core, inode: Inode): number | Promise<number> {
-  const { record } = inode;
-  if (record.data === DATA_PRIVATE && (record.flags & FLAG_UNSYNCED) !== 0) {
-    core.tx.begin().set(inode, { ...record, flags: record.flags & ~FLAG_UNSYNCED, object: '' });
-    const error = core.tx.commit();
-    if (error < 0) return error;
-  }
-  return sync(core);
-}
-
-export function sync(core: Core): Promise<number> {
-  return core.delta.dirty ? core.delta.flush() : Promise.resolve(0);
-}
+export const fsync = (core: Core, fh: number, dataOnly: boolean): Promise<number> =>
+  syncInode(core, core.handles.get(fh).inode, dataOnly);
 
 export async function fallocate(
   core: Core,
@@ -102,7 +76,9 @@ export async function fallocate(
     const error = dropPrivileges(core, inode, !keepsIds(core));
     if (error < 0) return error;
   }
-  return withFd(core, inode, (fd) => core.files.fallocate(fd, mode, offset, length));
+  const settled = await settleCopy(core, inode);
+  if (settled < 0) return settled;
+  return withFd(core.fds, inode, (fd) => core.files.fallocate(fd, mode, offset, length));
 }
 
 /** For the calls where the kernel does not say whether the caller may keep set-ID bits. */
@@ -136,34 +112,20 @@ export async function copyRange(
     const error = dropPrivileges(core, output.inode, !keepsIds(core));
     if (error < 0) return error;
   }
+  const settled = await settleCopy(core, output.inode);
+  if (settled < 0) return settled;
   if (readsOldObject(input.inode, input.backing)) {
     const fd = descriptor(core, input);
     if (fd < 0) return fd;
-    const copied = await withFd(core, output.inode, (out) =>
+    const copied = await withFd(core.fds, output.inode, (out) =>
       core.files.copyRange(fd, offIn, out, offOut, length),
     );
     closeOld(core, input, fd);
     return copied;
   }
-  return withFd(core, input.inode, (from) =>
-    withFd(core, output.inode, (to) => core.files.copyRange(from, offIn, to, offOut, length)),
+  return withFd(core.fds, input.inode, (from) =>
+    withFd(core.fds, output.inode, (to) => core.files.copyRange(from, offIn, to, offOut, length)),
   );
-}
-
-/** Runs work on the thread pool over the inode's descriptor, which stays open meanwhile. */
-async function withFd(
-  core: Core,
-  inode: Inode,
-  work: (fd: number) => Promise<number>,
-): Promise<number> {
-  if (inode.record.data === DATA_NONE) return -EINVAL;
-  const entry = core.fds.pin(inode);
-  if (typeof entry === 'number') return entry;
-  try {
-    return await work(entry.fd);
-  } finally {
-    core.fds.unpin(entry);
-  }
 }
 
 /** The descriptor an open file reads: one of its own where its inode has moved on to private bytes. */

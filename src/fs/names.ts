@@ -135,13 +135,21 @@ export const hasOwn = (core: Core, dir: Ino): boolean =>
  * the name, and what the env changed would be lost.
  */
 export function pin(core: Core, inode: Inode): void {
-  if (inode.inDelta || isPrivateIno(inode.ino) || isDir(inode.record.mode)) return;
   const type = inode.record.mode & 0o170000;
-  for (const { dir, name } of core.layers.names(inode.ino)) {
-    const own = core.delta.hasNames(dir) ? core.delta.name(dir, name) : null;
-    if (own !== null || core.layers.lookup(dir, name)?.ino !== inode.ino) continue;
+  for (const { dir, name } of namesToPin(core, inode)) {
     core.tx.setName(dir, name, inode.ino, type);
     // Over the layers that it was counted over, there may be a directory under this name.
     countAgain(core, dir, core.inodes.stampOf(dir));
   }
 }
+
+/** The names that pin() would give a template file. */
+export function namesToPin(core: Core, inode: Inode): readonly Place[] {
+  if (inode.inDelta || isPrivateIno(inode.ino) || isDir(inode.record.mode)) return NO_NAMES;
+  return core.layers.names(inode.ino).filter(({ dir, name }) => {
+    const own = core.delta.hasNames(dir) ? core.delta.name(dir, name) : null;
+    return own === null && core.layers.lookup(dir, name)?.ino === inode.ino;
+  });
+}
+
+const NO_NAMES: readonly Place[] = [];

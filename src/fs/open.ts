@@ -7,9 +7,9 @@ import { makePrivate } from './copy-up.ts';
 import { type Core, changed, stamp } from './core.ts';
 import { openBytes } from './fd-cache.ts';
 import type { Backing, Inode } from './inode.ts';
-import { reclaim } from './lookup.ts';
 import { isFixed } from './names.ts';
 import { isPrivileged, withoutPrivileges } from './privileges.ts';
+import { settleCopy, whenDurable } from './sync.ts';
 
 type Opening = Result<Opened> | Promise<Result<Opened>>;
 
@@ -43,12 +43,16 @@ function writable(
 ): Opening {
   if (copied < 0) return copied;
   if ((flags & O_TRUNC) !== 0) {
-    const error = empty(core, inode, killPriv);
+    const settled = settleCopy(core, inode);
+    if (settled instanceof Promise) {
+      return settled.then((error) => writable(core, inode, node, flags, killPriv, pid, error));
+    }
+    const error = settled < 0 ? settled : empty(core, inode, killPriv);
     if (error < 0) return error;
   }
   if (inode.isFirst(node)) return -ESTALE;
   const known = inode.mayBeMapped;
-  const opened = present(core, inode, flags, pid);
+  const opened = whenDurable(core, inode, flags, present(core, inode, flags, pid));
   if (known || !inode.mayBeMapped) return opened;
   // What the kernel has of the attributes was given for good; from now on it must ask each time.
   return core.caches.expireAttributes(inode.node).then(() => opened);
@@ -60,6 +64,7 @@ function empty(core: Core, inode: Inode, killPriv: boolean): number {
   if (fd < 0) return fd;
   const error = core.files.ftruncate(fd, 0);
   if (error < 0) return error;
+  inode.wasEmptied = true;
   if (!isPrivileged(inode.record)) return 0;
   return dropPrivileges(core, inode, killPriv);
 }
@@ -125,23 +130,6 @@ export function registerFd(core: Core, fd: number): Backing | number {
   const id = core.passthrough?.register(fd) ?? -ENXIO;
   core.blobs.close(fd);
   return id < 0 ? id : { id, opens: 0 };
-}
-
-export function release(core: Core, fh: number): void {
-  const handle = core.handles.get(fh);
-  core.handles.close(handle);
-  const { inode, backing } = handle;
-  if (backing !== null) releaseBacking(core, inode, backing);
-  else inode.cachedOpens--;
-  if (inode.cachedOpens === 0) core.fds.drop(inode);
-  reclaim(core, inode);
-}
-
-/** A backing id that its inode no longer uses ends with its last open. */
-function releaseBacking(core: Core, inode: Inode, backing: Backing): void {
-  backing.opens--;
-  if (backing.opens > 0 || backing === inode.backing) return;
-  core.passthrough?.release(backing.id);
 }
 
 /** True if this open file reads an object that its inode has left by copy-up. */

@@ -89,6 +89,15 @@ export interface Delta {
    * applied. Not on disk yet: see flush().
    */
   commit(): number;
+  /**
+   * Before the change that gives a new private file its record is committed: notes on the file itself what that says,
+   * so that bytes which a program syncs without our hearing of it are found after a power cut. Changes the file's ctime.
+   * @param places the names that the change gives it
+   * @param early there is more to do before that change, such as a copy of bytes; it is called again then
+   */
+  tagPrivate(record: InodeRecord, places: readonly Place[], early?: boolean): void;
+  /** True if that could not be noted: flush() before a program gets at the file by passthrough. */
+  needsFlush(ino: Ino): boolean;
   /** True if something was committed since the last flush() began. */
   readonly dirty: boolean;
   /** Resolves to 0 when all that was committed before the call survives a power cut, or to -errno. */
@@ -126,6 +135,8 @@ export interface Blobs {
   /** The private file, opened with O_RDWR, or O_RDONLY, plus O_DSYNC or the like. */
   openPrivate(ino: Ino, flags: number): number;
   removePrivate(ino: Ino): number;
+  /** Starts the write-back of the file's bytes; the next flush waits for it before it touches the journal. */
+  writeOut(ino: Ino): void;
   /**
    * Makes a finished file, by its name in the env's directory, the private file of an ino that has none. It keeps its
    * old name too, so that what is cut short can be done again.
@@ -135,14 +146,17 @@ export interface Blobs {
   /**
    * Makes `private/<ino>` a copy of the first `length` bytes of the object: a reflink where the file
    * system has it, else copied with holes kept. Copies of up to 128 KiB are made before it returns (a number);
-   * larger ones on the thread pool (a promise). Resolves to 0 or -errno; on an error nothing is left.
-   * Not fsynced: the record gets FLAG_UNSYNCED, and the delta syncs before it forgets the object.
+   * larger ones on the thread pool (a promise). Resolves to 0 or -errno; on an error nothing is left. Calls `made`
+   * when the file is there, before any byte is.
+   * Not fsynced: the record gets FLAG_UNSYNCED, and the delta syncs before it forgets the object. Until then nothing
+   * may make a hole in the copy: after a power cut its holes are what did not get to the disk.
    */
   copyUp(
     id: ObjectId,
     ino: Ino,
     length: number,
     interrupted: () => boolean,
+    made: () => void,
   ): number | Promise<number>;
   close(fd: number): void;
   space(out: SpaceStat): number;

@@ -37,6 +37,8 @@ export function rename(
     exchange(core, inode, from, fromName, there, to, toName);
     return finish(core, null);
   }
+  // As ext4 has it: a file that replaces another one is never empty after a power cut.
+  if (there !== null && inode.isPrivateData) core.blobs.writeOut(inode.ino);
   move(core, inode, from, fromName, there, to, toName);
   if ((flags & RENAME_WHITEOUT) !== 0) {
     const device = whiteoutDevice(core, from);

@@ -5,6 +5,7 @@
 import { type Ino, inoOf, type Name, type NodeId } from '../base/ids.ts';
 import { O_ACCMODE, O_RDONLY, O_TRUNC } from '../base/mode.ts';
 import {
+  type Created,
   type EnvFileSystem,
   type FileSystem,
   type Node,
@@ -75,6 +76,15 @@ function changes(fs: EnvFileSystem, notes: WriterNotes): Changes {
     if ((flags & O_ACCMODE) !== O_RDONLY) writing.set(fh, ino);
   };
 
+  type Creating = Result<Created> | Promise<Result<Created>>;
+  const created = (result: Creating, flags: number): Creating => {
+    const { program } = notes;
+    whenKnown(result, (value) => {
+      if (typeof value !== 'number') opened(inoOf(value.created.node), flags, program, value);
+    });
+    return result;
+  };
+
   const removed = (parent: NodeId, name: Name): void => {
     const dir = inoOf(parent);
     if (fs.layers.lookup(dir, name) !== null) notes.removed(dir, name, notes.program);
@@ -116,21 +126,9 @@ function changes(fs: EnvFileSystem, notes: WriterNotes): Changes {
       });
       return result;
     },
-    create(parent, name, mode, umask, flags) {
-      const result = fs.create(parent, name, mode, umask, flags);
-      const { program } = notes;
-      whenKnown(result, (value) => {
-        if (typeof value !== 'number') opened(inoOf(value.created.node), flags, program, value);
-      });
-      return result;
-    },
-    tmpfile(parent, mode, umask, flags) {
-      const result = fs.tmpfile(parent, mode, umask, flags);
-      if (typeof result !== 'number') {
-        opened(inoOf(result.created.node), flags, notes.program, result);
-      }
-      return result;
-    },
+    create: (parent, name, mode, umask, flags) =>
+      created(fs.create(parent, name, mode, umask, flags), flags),
+    tmpfile: (parent, mode, umask, flags) => created(fs.tmpfile(parent, mode, umask, flags), flags),
     write: (fh, ...args) => wrote(writing.get(fh), fs.write(fh, ...args)),
     release(fh) {
       writing.delete(fh);

@@ -84,7 +84,7 @@ export function* checkExtra(env: DeltaJob, view: DeltaView): Generator<DeltaFoun
     };
   }
   for (const ino of env.privateFiles.keys()) {
-    if (env.scan.inodes.get(ino)?.data === DATA_PRIVATE) continue;
+    if (env.scan.inodes.get(ino)?.data === DATA_PRIVATE || view.awaitsRecovery(ino)) continue;
     const what = 'a private file that no inode names';
     // Without any table or journal it may be those that are missing.
     if (view.isEmpty) yield leftover('delta.extra', env.privatePath(ino), what, BY_MOUNT);

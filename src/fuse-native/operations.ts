@@ -166,7 +166,8 @@ export class Operations {
 
   /** Bytes written from `buf`. The kernel has taken set-ID bits away by chmod before. */
   write(fh: number, buf: Buffer, length: number, offset: number): Later<number> {
-    return this.#fs.write(fh, offset, buf, 0, length, false);
+    // Of a write that syncs libfuse says nothing; the kernel asks for an fsync after it.
+    return this.#fs.write(fh, offset, buf, 0, length, false, false);
   }
 
   fsync(fh: number, dataOnly: boolean): Promise<number> {

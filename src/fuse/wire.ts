@@ -106,7 +106,7 @@ export const CREATE_IN_BYTES = 16;
 export const RELEASE_IN = { fh: 10 } as const;
 /** READ, READDIR and READDIRPLUS. */
 export const READ_IN = { fh: 10, offset: 12, size: 14 } as const;
-export const WRITE_IN = { fh: 10, offset: 12, size: 14, writeFlags: 15 } as const;
+export const WRITE_IN = { fh: 10, offset: 12, size: 14, writeFlags: 15, flags: 18 } as const;
 export const WRITE_IN_BYTES = 40;
 export const FSYNC_IN = { fh: 10, flags: 12 } as const;
 export const SETXATTR_IN = { size: 10, flags: 11, setxattrFlags: 12 } as const;

@@ -80,12 +80,17 @@ export interface Native {
   futimens(fd: number, atime: number, atimeNs: number, mtime: number, mtimeNs: number): number;
   fsyncAsync(fd: number, dataOnly: boolean): Promise<number>;
   fsync(fd: number, dataOnly: boolean): number;
+  /** sync_file_range(SYNC_FILE_RANGE_WRITE): starts the write-back of all that is dirty, and does not wait for it. */
+  writeOutAsync(fd: number): Promise<number>;
   syncfsAsync(fd: number): Promise<number>;
   /** flock(2): LOCK_EX 2, LOCK_SH 1, LOCK_UN 8, LOCK_NB 4. */
   flock(fd: number, operation: number): number;
   /** Extended attributes of the path itself (no symlink followed), or null and errno in `errno`. */
   listXattr(path: PathLike): Buffer | number;
   getXattr(path: PathLike, name: string): Buffer | number;
+  /** The value is the first `length` bytes of `value`. */
+  setXattr(path: PathLike, name: string, value: Uint8Array, length: number): number;
+  removeXattr(path: PathLike, name: string): number;
   /** CLOCK_REALTIME_COARSE into out[0] seconds, out[1] nanoseconds: the clock files are stamped with. */
   clock(out: Float64Array): number;
 

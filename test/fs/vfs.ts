@@ -6,6 +6,7 @@ import {
   isLnk,
   O_RDONLY,
   O_RDWR,
+  O_TRUNC,
   O_WRONLY,
   PERM_MASK,
   S_IFREG,
@@ -172,6 +173,22 @@ export class Vfs {
       }
       case 'write':
         return this.writeTo(await this.follow(step.path), step.offset, step.text);
+      case 'syncWrite': {
+        const node = await this.follow(step.path);
+        await this.writeTo(node, step.offset, step.text);
+        const { fh } = await good(this.fs.open(node, O_WRONLY, false));
+        await good(this.fs.fsync(fh, true));
+        this.fs.release(fh);
+        return null;
+      }
+      case 'rewrite': {
+        const node = await this.follow(step.path);
+        if (isDir(this.attr(node).mode)) fail(EISDIR);
+        const { fh } = await good(this.fs.open(node, O_WRONLY | O_TRUNC, false));
+        await this.write(fh, 0, step.text);
+        this.fs.release(fh);
+        return null;
+      }
       case 'append': {
         const node = await this.follow(step.path);
         return this.writeTo(node, this.attr(node).size, step.text);
@@ -346,7 +363,9 @@ export class Vfs {
 
   private async write(fh: number, offset: number, text: string): Promise<null> {
     const bytes = Buffer.from(text);
-    if (bytes.length > 0) await good(this.fs.write(fh, offset, bytes, 0, bytes.length, false));
+    if (bytes.length > 0) {
+      await good(this.fs.write(fh, offset, bytes, 0, bytes.length, false, false));
+    }
     return null;
   }
 

@@ -9,13 +9,15 @@ import { ESTALE } from '../../src/base/errno.ts';
 import { removeXattr, renameWith, setTimes, setXattr } from '../syscalls/index.ts';
 import type { Operation, Outcome } from './operation.ts';
 import { snapshot } from './snapshot.ts';
+import { syncWrite } from './sync-write.ts';
 
 /** A request: a step in a directory, or the directory's snapshot. */
 export type Request =
   | { readonly dir: string; readonly step: Operation }
   | { readonly dir: string; readonly snapshot: true };
 
-const { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_WRONLY, O_APPEND, O_DIRECTORY } = fs.constants;
+const { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_WRONLY, O_APPEND, O_TRUNC, O_DIRECTORY } =
+  fs.constants;
 const slots = new Map<number, number>();
 
 function withFile<T>(file: string, flags: number, action: (fd: number) => T): T {
@@ -83,6 +85,10 @@ function perform(dir: string, step: Operation): unknown {
       return withFile(at(step.path), O_RDWR, (fd) => writeAll(fd, step.text, step.offset));
     case 'append':
       return withFile(at(step.path), O_WRONLY | O_APPEND, (fd) => writeAll(fd, step.text, null));
+    case 'rewrite':
+      return withFile(at(step.path), O_WRONLY | O_TRUNC, (fd) => writeAll(fd, step.text, 0));
+    case 'syncWrite':
+      return syncWrite(at(step.path), step);
     case 'truncate':
       return fs.truncateSync(at(step.path), step.size);
     case 'read':

@@ -41,10 +41,16 @@ function perform(ref: Reference, step: Exclude<Operation, SlotOperation>): unkno
       return write(ref, ref.make(parent, name, 'file', 0o644), 0, step.text);
     }
     case 'write':
+    case 'syncWrite':
       return write(ref, regular(ref, step.path), step.offset, step.text);
     case 'append': {
       const node = regular(ref, step.path);
       return write(ref, node, node.content.length, step.text);
+    }
+    case 'rewrite': {
+      const node = regular(ref, step.path);
+      resize(ref, node, 0);
+      return write(ref, node, 0, step.text);
     }
     case 'truncate':
       return resize(ref, regular(ref, step.path), step.size);

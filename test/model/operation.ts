@@ -6,6 +6,16 @@ export type Operation =
   | { readonly op: 'create'; readonly path: string; readonly text: string }
   | { readonly op: 'write'; readonly path: string; readonly offset: number; readonly text: string }
   | { readonly op: 'append'; readonly path: string; readonly text: string }
+  /** Opens it truncated, and writes it anew. */
+  | { readonly op: 'rewrite'; readonly path: string; readonly text: string }
+  /** Writes it so that it is on disk then. */
+  | {
+      readonly op: 'syncWrite';
+      readonly path: string;
+      readonly offset: number;
+      readonly text: string;
+      readonly way: SyncWay;
+    }
   | { readonly op: 'truncate'; readonly path: string; readonly size: number }
   | { readonly op: 'read'; readonly path: string }
   | { readonly op: 'mkdir' | 'unlink' | 'rmdir' | 'readdir' | 'readlink'; readonly path: string }
@@ -33,6 +43,9 @@ export type Operation =
   /** Unmounts and mounts again; or kills the driver first. Open descriptors are closed before. */
   | { readonly op: 'remount' | 'kill' }
   | Flip;
+
+/** How a program has what it writes on disk. */
+export type SyncWay = 'O_SYNC' | 'O_DSYNC' | 'RWF_DSYNC' | 'msync' | 'fsync';
 
 /** What is done to an open descriptor; of a directory, also to a name in it. */
 export type SlotOperation =
@@ -82,6 +95,7 @@ const offset = fc.oneof(fc.constantFrom(0, 1, 4095, 4096), fc.integer({ min: 0, 
 const slot = fc.integer({ min: 0, max: SLOTS - 1 });
 const id = fc.constantFrom(0, 1000, 2000);
 const mode = fc.constantFrom(0o600, 0o755, 0o6755, 0o2644);
+const syncWay = fc.constantFrom<SyncWay>('O_SYNC', 'O_DSYNC', 'RWF_DSYNC', 'msync', 'fsync');
 const xattr = fc.constantFrom('user.one', 'trusted.two');
 
 const step = <T extends Operation['op'], R extends object>(
@@ -110,6 +124,8 @@ const plain = [
   weighted(20, step('create', { path, text })),
   weighted(20, step('write', { path, offset, text })),
   weighted(10, step('append', { path, text })),
+  weighted(8, step('rewrite', { path, text })),
+  weighted(8, step('syncWrite', { path, offset, text, way: syncWay })),
   weighted(10, step('truncate', { path, size: offset })),
   weighted(15, step('read', { path })),
   weighted(15, step('mkdir', { path })),

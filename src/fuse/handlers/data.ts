@@ -1,5 +1,6 @@
 /** Bytes of open files: READ, WRITE, FSYNC, FALLOCATE, LSEEK, COPY_FILE_RANGE. */
 import { EINVAL } from '../../base/errno.ts';
+import { O_DSYNC } from '../../base/mode.ts';
 import { READ_LATER } from '../../fs/api.ts';
 import { i64, MAX_IO, put32, put64, reply, request, u32, u64 } from '../buffers.ts';
 import type { Connection } from '../connection.ts';
@@ -44,7 +45,9 @@ export function write(c: Connection): number {
   if (length > MAX_IO || start + length > u32(IN.len)) return -EINVAL;
   const killPriv = (u32(WRITE_IN.writeFlags) & WRITE_KILL_SUIDGID) !== 0;
   const [fh, offset] = [u64(WRITE_IN.fh), i64(WRITE_IN.offset)];
-  const n = c.fs.write(fh, offset, request, start, length, killPriv);
+  // The kernel puts RWF_DSYNC among the flags of the open file.
+  const durable = (u32(WRITE_IN.flags) & O_DSYNC) !== 0;
+  const n = c.fs.write(fh, offset, request, start, length, killPriv, durable);
   return typeof n === 'number' ? count32Reply(n) : c.later(n, count32Reply);
 }
 

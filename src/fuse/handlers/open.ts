@@ -42,7 +42,9 @@ export function create(c: Connection): number {
 
 export function tmpfile(c: Connection): number {
   const [mode, umask, flags] = [u32(CREATE_IN.mode), u32(CREATE_IN.umask), u32(CREATE_IN.flags)];
-  return createReply(c, c.fs.tmpfile(u64(IN.nodeid) as NodeId, mode, umask, flags));
+  const created = c.fs.tmpfile(u64(IN.nodeid) as NodeId, mode, umask, flags);
+  if (created instanceof Promise) return c.later(created, (late) => createReply(c, late));
+  return createReply(c, created);
 }
 
 /** An entry and an open file; if the entry fails, the kernel will never release the handle. */

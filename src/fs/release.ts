@@ -1,0 +1,25 @@
+import { O_ACCMODE, O_RDONLY } from '../base/mode.ts';
+import type { Core } from './core.ts';
+import type { Backing, Inode } from './inode.ts';
+import { reclaim } from './lookup.ts';
+
+export function release(core: Core, fh: number): void {
+  const handle = core.handles.get(fh);
+  core.handles.close(handle);
+  const { inode, backing } = handle;
+  if (backing !== null) releaseBacking(core, inode, backing);
+  else inode.cachedOpens--;
+  if (inode.wasEmptied && (handle.flags & O_ACCMODE) !== O_RDONLY) {
+    inode.wasEmptied = false;
+    if (inode.isPrivateData) core.blobs.writeOut(inode.ino);
+  }
+  if (inode.cachedOpens === 0) core.fds.drop(inode);
+  reclaim(core, inode);
+}
+
+/** A backing id that its inode no longer uses ends with its last open. */
+function releaseBacking(core: Core, inode: Inode, backing: Backing): void {
+  backing.opens--;
+  if (backing.opens > 0 || backing === inode.backing) return;
+  core.passthrough?.release(backing.id);
+}

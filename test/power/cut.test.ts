@@ -1,0 +1,177 @@
+/**
+ * Cuts the power of the file system under a root while envs are in use: what was synced is there, whichever way a
+ * program synced it.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { output, sh } from '../support/program.ts';
+import { TestRoot } from '../support/root.ts';
+import { changed, NEW_FILES, original, SIZES, SYNCED, TEMPLATE_FILES } from './expected.ts';
+import { type FileSystemType, PowerDisk } from './power-disk.ts';
+
+const TYPES: readonly FileSystemType[] = ['ext4', 'xfs', 'btrfs'];
+// Those that the driver does not hear of come last, as close to the cut as can be.
+const WAYS = ['o-sync', 'o-dsync', 'fsync', 'rwf-sync', 'rwf-dsync', 'msync'];
+const MODES = ['passthrough', 'no-passthrough'];
+const WRITER = new URL('./writer.ts', import.meta.url).pathname;
+const TEST_MS = 180_000;
+
+/** A root on a disk whose power can be cut, with a template and an env for each name. */
+class Machine {
+  readonly disk: PowerDisk;
+  readonly root: TestRoot;
+  private readonly envs: readonly string[];
+  private boots = 0;
+
+  private constructor(disk: PowerDisk, root: TestRoot, envs: readonly string[]) {
+    this.disk = disk;
+    this.root = root;
+    this.envs = envs;
+  }
+
+  static async start(type: FileSystemType, envs: readonly string[]): Promise<Machine> {
+    const disk = new PowerDisk(type);
+    const root = await TestRoot.create({ BYREF_RUN: path.join(disk.beside, 'run') }, disk.place);
+    const machine = new Machine(disk, root, envs);
+    const source = root.directory('source');
+    for (const dir of ['etc', 'usr']) {
+      fs.mkdirSync(path.join(source, dir));
+      for (const size of Object.keys(SIZES)) {
+        const name = `${dir}/${size}`;
+        fs.writeFileSync(path.join(source, name), original(name));
+      }
+      fs.writeFileSync(path.join(source, dir, 'replaced'), 'old');
+    }
+    await root.ok('template', 'import', 'os', source);
+    for (const env of envs) await root.ok('create', env, '--os', 'os');
+    await machine.mount();
+    return machine;
+  }
+
+  get mnt(): string {
+    return path.join(this.root.path, 'mnt');
+  }
+
+  /** The power goes, and comes back: the envs are mounted again. */
+  async cut(): Promise<void> {
+    this.disk.cut();
+    await this.root.ok('umount', '--all');
+    await expect.poll(() => this.root.processes()).toEqual([]);
+    this.disk.powerOn();
+    this.root.env['BYREF_BOOT_ID'] = String(++this.boots).repeat(32);
+    await this.mount();
+  }
+
+  private async mount(): Promise<void> {
+    const plain = this.envs.filter((env) => env.endsWith('no-passthrough'));
+    const others = this.envs.filter((env) => !plain.includes(env));
+    if (plain.length > 0) await this.root.ok('mount', '--no-passthrough', ...plain);
+    if (others.length > 0) await this.root.ok('mount', ...others);
+  }
+
+  async sh(script: string, env: string): Promise<string> {
+    const { code, stdout, stderr } = await sh(script, [], { cwd: path.join(this.mnt, env) });
+    expect(code, stderr).toBe(0);
+    return stdout;
+  }
+
+  read(env: string, file: string): Promise<Buffer> {
+    return fs.promises.readFile(path.join(this.mnt, env, file));
+  }
+
+  /** Fsck finds no damage; what a removal that was not on disk yet left is none. */
+  async findsNothing(): Promise<void> {
+    interface Finding {
+      readonly severity: string;
+    }
+    const { findings } = await this.root.json<{ findings: Finding[] }>('fsck', '--full');
+    expect(findings.filter(({ severity }) => severity !== 'leftover')).toEqual([]);
+  }
+
+  async dispose(): Promise<void> {
+    await this.root.dispose();
+    this.disk.dispose();
+  }
+}
+
+let machine: Machine;
+afterEach(() => machine.dispose());
+
+for (const type of TYPES) {
+  test(`${type}: what a program synced is there`, { timeout: TEST_MS }, async () => {
+    const envs = WAYS.flatMap((way) => MODES.map((mode) => `${way}-${mode}`));
+    machine = await Machine.start(type, envs);
+    await output(process.execPath, ['--import', 'tsx', WRITER, machine.mnt, ...envs]);
+    await machine.cut();
+    for (const env of envs) await expectSynced(env);
+    await machine.findsNothing();
+    // What recovery made of it is on disk, too.
+    await machine.cut();
+    for (const env of envs) await expectSynced(env);
+    await machine.findsNothing();
+  });
+
+  test(`${type}: what sync wrote is there`, { timeout: TEST_MS }, async () => {
+    machine = await Machine.start(type, MODES);
+    const block = path.join(machine.disk.beside, 'block');
+    fs.writeFileSync(block, SYNCED);
+    for (const env of MODES) {
+      const script = TEMPLATE_FILES.map(
+        (file) => `dd if=${block} of=${file} bs=4096 seek=1 conv=notrunc status=none`,
+      );
+      await machine.sh(script.join('\n'), env);
+    }
+    await output('sync', []);
+    await machine.cut();
+    for (const env of MODES) {
+      for (const file of TEMPLATE_FILES) {
+        expect((await machine.read(env, file)).equals(changed(file)), `${env} ${file}`).toBe(true);
+      }
+    }
+    await machine.findsNothing();
+  });
+
+  test(`${type}: a replaced file is not empty`, { timeout: TEST_MS }, async () => {
+    machine = await Machine.start(type, MODES);
+    for (const env of MODES) {
+      await machine.sh(
+        `for i in $(seq 20); do
+           echo old > etc/own-$i
+         done
+         sync
+         for i in $(seq 20); do
+           echo new > etc/tmp; mv etc/tmp etc/own-$i
+         done
+         echo new > usr/tmp; mv usr/tmp usr/replaced
+         echo new > etc/replaced
+         sed -i s/old/new/ etc/own-1
+         echo other > etc/other; sync etc/other`,
+        env,
+      );
+    }
+    await machine.cut();
+    for (const env of MODES) {
+      // The sync at the end covers all that came before it.
+      expect(await machine.sh('cat etc/own-* usr/replaced etc/replaced', env)).toBe(
+        'new\n'.repeat(22),
+      );
+    }
+    await machine.findsNothing();
+  });
+}
+
+async function expectSynced(env: string): Promise<void> {
+  for (const file of NEW_FILES) {
+    expect((await machine.read(env, file)).equals(SYNCED), `${env} ${file}`).toBe(true);
+  }
+  for (const file of TEMPLATE_FILES) {
+    expect((await machine.read(env, file)).equals(changed(file)), `${env} ${file}`).toBe(true);
+  }
+  const script =
+    'cd etc; ls -d renamed temporary removed made/by 2>/dev/null || true; stat -c %a renamed temporary 2>/dev/null || true';
+  const names = (await machine.sh(script, env)).split('\n');
+  expect(names, env).toContain('made/by');
+  expect(names, env).not.toContain('removed');
+  expect(names, env).toContain('600');
+}

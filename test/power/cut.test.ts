@@ -100,9 +100,10 @@ afterEach(() => machine.dispose());
 
 for (const type of TYPES) {
   test(`${type}: what a program synced is there`, { timeout: TEST_MS }, async () => {
-    const envs = WAYS.flatMap((way) => MODES.map((mode) => `${way}-${mode}`));
+    const envs = envsOf(type);
     machine = await Machine.start(type, envs);
-    await output(process.execPath, ['--import', 'tsx', WRITER, machine.mnt, ...envs]);
+    const writer = ['--import', 'tsx', WRITER, machine.mnt, ...envs];
+    await output(process.execPath, writer, { timeout: TEST_MS });
     await machine.cut();
     for (const env of envs) await expectSynced(env);
     await machine.findsNothing();
@@ -159,6 +160,14 @@ for (const type of TYPES) {
     }
     await machine.findsNothing();
   });
+}
+
+/** An env for each way and mode; where every write is a request, it is the same code for all file systems. */
+function envsOf(type: FileSystemType): string[] {
+  const all = WAYS.flatMap((way) => MODES.map((mode) => `${way}-${mode}`));
+  return type === 'ext4'
+    ? all
+    : all.filter((env) => !env.endsWith('-no-passthrough') || env.startsWith('msync'));
 }
 
 async function expectSynced(env: string): Promise<void> {

@@ -16,6 +16,7 @@ import type { Result } from './api.ts';
 import { type Core, changed, stamp } from './core.ts';
 import type { Inode } from './inode.ts';
 import { inodeToChange, pin } from './names.ts';
+import { shownXattr } from './overlay-origin.ts';
 import { CAP_SYS_ADMIN } from './ports.ts';
 import { withoutXattr } from './privileges.ts';
 import { watchPrivileges } from './set-id-watch.ts';
@@ -32,7 +33,10 @@ export function getxattr(core: Core, node: NodeId, name: string): Result<Buffer>
   const inode = core.inodes.get(node);
   if (typeof inode === 'number') return inode;
   const value = inode.record.xattrs?.get(name);
-  if (value !== undefined) return value;
+  if (value !== undefined) {
+    // overlayfs verifies a directory by its origin, and makes no dentry of it.
+    return isDir(inode.record.mode) ? value : shownXattr(name, value);
+  }
   return isKnown(name) ? -ENODATA : -EOPNOTSUPP;
 }
 

@@ -8,12 +8,19 @@ import path from 'node:path';
 import { type Case, type CaseGroup, joinGroups } from '../case.ts';
 import { templateFiles } from './changes.ts';
 import { makeAppTree, makeTree } from './fixture.ts';
+import { templateOverlays } from './overlays.ts';
 import { coherentReaders, sharedReaders } from './readers.ts';
 import { mergedTrees, templateTrees } from './trees.ts';
 
 const PLACES: Readonly<Record<string, CaseGroup>> = {
-  etc: { ...templateFiles, ...templateTrees, ...coherentReaders, ...sharedReaders },
-  usr: { ...templateFiles, ...templateTrees, ...sharedReaders },
+  etc: {
+    ...templateFiles,
+    ...templateTrees,
+    ...coherentReaders,
+    ...sharedReaders,
+    ...templateOverlays,
+  },
+  usr: { ...templateFiles, ...templateTrees, ...sharedReaders, ...templateOverlays },
   'etc/merged': mergedTrees,
   'usr/merged': mergedTrees,
 };

@@ -39,7 +39,8 @@ for round in $(seq "$3"); do
   mv merged/dir$round/d$i merged/
   ln merged/only merged/second
   cat merged/second >/dev/null
-  rm merged/second
+  rm merged/only
+  mv merged/second merged/only
   umount merged
 done
 `;

@@ -1,7 +1,7 @@
 import type { Ino, Name } from '../base/ids.ts';
 import type { Inode } from './inode.ts';
 
-/** A file that loses more names than this is one that a program locks by: of those nobody holds the first. */
+/** How many lost names of one file are kept, the last ones: a program that locks by hard links makes them without end. */
 const NAMES_MAX = 64;
 
 /**

@@ -13,18 +13,19 @@ const INO64_GEN = 0x81;
 /** Says "copied up, from an unknown file": what overlayfs itself writes where there are no file handles. */
 const UNKNOWN = Buffer.alloc(0);
 
+/** Only overlayfs has these names: it asks for them for each file that it finds in its upper directory. */
+export const isOverlayOrigin = (name: string): boolean => NAMES.has(name);
+
 /**
- * Returns what a reader gets as the value of a file's xattr: the value as it was set, but for the origin of a file that
- * overlayfs copied up from this file system, which is said to be unknown.
+ * Returns what a reader gets as the origin of a file that overlayfs copied up: the value as it was set, or "unknown" for
+ * a file of this file system.
  *
  * overlayfs turns the origin's handle into a dentry, and asks FUSE at each access whether that is still good. If the
  * kernel has dropped the lower file's name, it is a dentry without a name: FUSE takes such a one for stale (since Linux
  * 6.16 without asking the server, before that by looking up the name "/"), and every access to the file fails with ESTALE.
  * All that overlayfs needs the origin for is to show the lower file's inode number when it looks the file up anew.
  */
-export function shownXattr(name: string, value: Buffer): Buffer {
-  return NAMES.has(name) && isFuseHandle(value) ? UNKNOWN : value;
-}
+export const shownOrigin = (value: Buffer): Buffer => (isFuseHandle(value) ? UNKNOWN : value);
 
 const isFuseHandle = (value: Buffer): boolean =>
   value.length > HANDLE_AT &&

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import type { CaseGroup } from '../case.ts';
-import { namesIn, textOf } from '../expect.ts';
+import { namesIn, readText, textOf, withFile } from '../expect.ts';
 import { dropNames, makeOverlay } from '../overlay.ts';
 import { FULL_COUNT, TEXT } from './fixture.ts';
 
@@ -33,5 +33,20 @@ export const templateOverlays: CaseGroup = {
     check();
     assert.equal(textOf(at('full', 'entry-3')), '3');
     assert.equal(namesIn(at('full')).length, FULL_COUNT);
+  },
+
+  'an overlay’s upper file is written while it is read there': ({ at }) => {
+    using overlay = makeOverlay(at(), at('full'), at('sub'));
+    const { merged } = overlay;
+    for (const name of ['one', 'deep/leaf']) {
+      withFile(merged(name), 'r', (reader) => {
+        assert.equal(readText(reader, 0, 4), TEXT.slice(0, 4));
+        withFile(merged(name), 'r+', (writer) => fs.writeSync(writer, 'NEW!', 0));
+        assert.equal(readText(reader, 0, 100), `NEW!${TEXT.slice(4)}`);
+        fs.truncateSync(merged(name), 3);
+        assert.equal(readText(reader, 0, 100), 'NEW');
+      });
+      assert.equal(textOf(merged(name)), 'NEW');
+    }
   },
 };

@@ -11,7 +11,16 @@ export const capabilities: Capabilities = {
     return ((mask >> BigInt(capability)) & 1n) === 1n;
   },
   makesName: (thread) => MAKE_NAMES[process.arch]?.has(currentCall(thread)) ?? false,
+  revalidates(thread) {
+    const stack = kernelStack(thread);
+    const at = stack.findIndex((frame) => ASKS_FOR_NAME.test(frame));
+    return (stack[at]?.startsWith(REVALIDATE) && stack[at + 1]?.startsWith('ovl_')) ?? false;
+  },
 };
+
+/** The kernel's functions that send LOOKUP; the innermost one did. */
+const REVALIDATE = 'fuse_dentry_revalidate';
+const ASKS_FOR_NAME = new RegExp(`^(${REVALIDATE}|fuse_lookup)`);
 
 /** Numbers of mkdir, mknod, symlink, link, bind, and of their variants with "at", where the machine has both. */
 const MAKE_NAMES: Partial<Record<NodeJS.Architecture, ReadonlySet<number>>> = {
@@ -33,6 +42,20 @@ function currentCall(thread: number): number {
     // It ended, or this machine does not say.
   }
   return -1;
+}
+
+/** The functions of the kernel that the thread waits in, the innermost first; empty if that is not known. */
+function kernelStack(thread: number): string[] {
+  try {
+    for (let look = 0; look < LOOKS; look++) {
+      const stack = readFileSync(`/proc/${thread}/stack`, 'latin1');
+      // Nothing is shown of a thread that still runs, on another CPU.
+      if (stack !== '') return stack.split('\n').map((line) => line.slice(line.indexOf(' ') + 1));
+    }
+  } catch {
+    // It ended, or this machine does not say.
+  }
+  return [];
 }
 
 function effective(pid: number): bigint {

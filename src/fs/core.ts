@@ -4,6 +4,7 @@ import { type FdBudget, FdCache } from './fd-cache.ts';
 import { HandleTable } from './handles.ts';
 import { InodeTable } from './inode-table.ts';
 import { LayerSwitch } from './layer-switch.ts';
+import { LostNames } from './lost-names.ts';
 import type {
   Blobs,
   Capabilities,
@@ -38,6 +39,7 @@ export interface Core extends Omit<Parts, 'layers'> {
   readonly handles: HandleTable;
   readonly fds: FdCache;
   readonly tx: Transaction;
+  readonly lost: LostNames;
   /** The present time, as files are stamped: filled by stamp(). */
   readonly clock: { sec: number; nsec: number };
   /** What the last flip took away, for a moment after it. */
@@ -60,6 +62,7 @@ export function createCore(parts: Parts): Core {
     handles: new HandleTable(),
     fds: new FdCache(parts.blobs, parts.fdBudget ?? { max: DEFAULT_MAX_FDS, used: 0 }),
     tx: new Transaction(parts.delta),
+    lost: new LostNames(),
     clock: { sec: 0, nsec: 0 },
     interrupts: new Map(),
   };

@@ -34,6 +34,11 @@ export class Inode implements Node {
    * times, also after its descriptor is closed, and neither the kernel nor we would hear of it.
    */
   mayBeMapped = false;
+  /**
+   * In the upper directory of an overlay. overlayfs holds its dentry, and would not look it up again: it must not get a
+   * second nodeid.
+   */
+  isUpper = false;
   /** The private file's mtime when a watch on its privileges began: see set-id-watch.ts. */
   watched: { mtime: number; mtimeNs: number } | null = null;
   /**

@@ -10,10 +10,16 @@ export function lookup(core: Core, parent: NodeId, name: Name): Result<Node> {
   const dir = directory(core, parent);
   if (typeof dir === 'number') return dir;
   if (name.length > NAME_MAX) return -ENAMETOOLONG;
-  const inode = resolve(core, dir, name);
+  const inode = held(core, dir, name) ?? resolve(core, dir, name);
   if (inode === null) return absent(core, dir, name);
   inode.lookups++;
   return inode;
+}
+
+/** The file whose dentry of this name is asked about, rather than the name. */
+function held(core: Core, dir: Inode, name: Name): Inode | null {
+  const inode = core.lost.find(dir.ino, name);
+  return inode !== null && core.capabilities.revalidates(core.caller.pid) ? inode : null;
 }
 
 /** A path walk that began before the last flip, and meets its end here, is to begin again. */
@@ -64,6 +70,7 @@ export function reclaim(core: Core, inode: Inode): void {
   if (inode.record.nlink === 0 && inode.gone === null) free(core, inode);
   if (inode.backing !== null) core.passthrough?.release(inode.backing.id);
   core.fds.drop(inode);
+  core.lost.drop(inode);
   core.inodes.drop(inode);
 }
 

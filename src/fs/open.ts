@@ -99,7 +99,8 @@ export function present(
 
 /**
  * How the kernel does I/O on this open. Passthrough wherever it may; but not
- * - from a template on the coherent data path, where a reader must see what a later writer writes;
+ * - from a template on the coherent data path, where a reader must see what a later writer writes, and in an overlay's upper
+ *   directory, where a copy-up under readers can't be told;
  * - while the page cache is in use by another open (the kernel refuses to mix them);
  * - for writers of files whose writes take privileges away: we must see these writes. Their backing id
  *   still goes along, because the kernel opens a nodeid with a backing file in no other way.
@@ -112,7 +113,8 @@ function ioMode(core: Core, inode: Inode, flags: number): number {
   if (inode.cachedOpens > 0) return IO_KEEP;
   if (record.data === DATA_PRIVATE) return IO_PASSTHROUGH;
   if (record.data === DATA_NONE) return IO_CACHED;
-  return (record.flags & FLAG_SHARED) !== 0 ? IO_PASSTHROUGH : IO_KEEP;
+  const shared = (record.flags & FLAG_SHARED) !== 0 && !inode.isUpper;
+  return shared || inode.isOpen ? IO_PASSTHROUGH : IO_KEEP;
 }
 
 /**

@@ -196,6 +196,11 @@ export interface Capabilities {
    * component is made once, and an ESTALE there is the program's to see.
    */
   makesName(thread: number): boolean;
+  /**
+   * True if the thread waits for overlayfs to learn whether a dentry that it holds is still good: not for what is under
+   * the dentry's name now.
+   */
+  revalidates(thread: number): boolean;
 }
 
 /** The kernel's side of passthrough: backing ids of one FUSE connection. Null where there is none. */

@@ -19,7 +19,9 @@ export function unlink(core: Core, parent: NodeId, name: Name): number {
   dropLink(core, inode);
   hide(core, dir, name, inode);
   core.tx.set(dir, dirChanged(core, core.tx.record(dir), 0));
-  return finish(core, inode);
+  const error = finish(core, inode);
+  if (error === 0) core.lost.note(inode, dir.ino, name);
+  return error;
 }
 
 export function rmdir(core: Core, parent: NodeId, name: Name): number {

@@ -45,7 +45,9 @@ export function rename(
     core.tx.setNew(device);
     core.tx.setName(from.ino, fromName, device.ino, S_IFCHR);
   }
-  return finish(core, there);
+  const ended = finish(core, there);
+  if (ended === 0 && there !== null) core.lost.note(there, to.ino, toName);
+  return ended;
 }
 
 function check(

@@ -16,6 +16,7 @@ import type { Result } from './api.ts';
 import { type Core, changed, stamp } from './core.ts';
 import type { Inode } from './inode.ts';
 import { inodeToChange, pin } from './names.ts';
+import { isOverlayOrigin, shownOrigin } from './overlay-origin.ts';
 import { CAP_SYS_ADMIN } from './ports.ts';
 import { withoutXattr } from './privileges.ts';
 import { watchPrivileges } from './set-id-watch.ts';
@@ -32,6 +33,11 @@ export function getxattr(core: Core, node: NodeId, name: string): Result<Buffer>
   const inode = core.inodes.get(node);
   if (typeof inode === 'number') return inode;
   const value = inode.record.xattrs?.get(name);
+  // overlayfs verifies a directory by its origin, and makes no dentry of it.
+  if (isOverlayOrigin(name) && !isDir(inode.record.mode)) {
+    inode.isUpper = true;
+    if (value !== undefined) return shownOrigin(value);
+  }
   if (value !== undefined) return value;
   return isKnown(name) ? -ENODATA : -EOPNOTSUPP;
 }

@@ -28,7 +28,11 @@ export const LIMITS: readonly Limit[] = [
     'add-on',
     'files whose names are not UTF-8 are listed, but can not be opened',
   ),
-  limit('rename-flags', 'libfuse 2', 'RENAME_NOREPLACE and RENAME_EXCHANGE are refused'),
+  limit(
+    'rename-flags',
+    'libfuse 2',
+    'RENAME_NOREPLACE and RENAME_EXCHANGE are refused, and overlayfs is not writable on it',
+  ),
   limit('tmpfile', 'libfuse 2', 'O_TMPFILE is refused'),
   limit('fallocate', 'add-on', 'fallocate() is refused, so holes can not be punched'),
   limit('holes', 'libfuse 2', 'SEEK_DATA and SEEK_HOLE see one extent per file'),

@@ -14,6 +14,7 @@ import { locks } from './cases/locks.ts';
 import { mappings } from './cases/mapping.ts';
 import { names } from './cases/names.ts';
 import { nodes } from './cases/nodes.ts';
+import { overlays } from './cases/overlays.ts';
 import { permissionChecks, setIdBits } from './cases/permissions.ts';
 import { rename } from './cases/rename.ts';
 import { space } from './cases/space.ts';
@@ -42,4 +43,5 @@ export const posixSuite: ReadonlyMap<string, Case> = joinGroups({
   watches,
   'file handles': fileHandles,
   execution,
+  overlays,
 });

@@ -9,12 +9,19 @@ import { type Case, type CaseGroup, joinGroups } from '../case.ts';
 import { makeSetIdPrograms } from '../set-id-programs.ts';
 import { templateFiles } from './changes.ts';
 import { makeAppTree, makeTree } from './fixture.ts';
+import { templateOverlays } from './overlays.ts';
 import { coherentReaders, sharedReaders } from './readers.ts';
 import { mergedTrees, templateTrees } from './trees.ts';
 
 const PLACES: Readonly<Record<string, CaseGroup>> = {
-  etc: { ...templateFiles, ...templateTrees, ...coherentReaders, ...sharedReaders },
-  usr: { ...templateFiles, ...templateTrees, ...sharedReaders },
+  etc: {
+    ...templateFiles,
+    ...templateTrees,
+    ...coherentReaders,
+    ...sharedReaders,
+    ...templateOverlays,
+  },
+  usr: { ...templateFiles, ...templateTrees, ...sharedReaders, ...templateOverlays },
   'etc/merged': mergedTrees,
   'usr/merged': mergedTrees,
 };

@@ -108,7 +108,7 @@ export class LocalEnv {
       delta: this.delta,
       blobs: this.delta.files,
       files: fileCalls,
-      capabilities: { has: () => true, makesName: () => false },
+      capabilities: { has: () => true, inGroup: () => true, makesName: () => false },
       passthrough: null,
       caches,
     });

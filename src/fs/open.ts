@@ -9,7 +9,7 @@ import { openBytes } from './fd-cache.ts';
 import type { Backing, Inode } from './inode.ts';
 import { reclaim } from './lookup.ts';
 import { isFixed } from './names.ts';
-import { isPrivileged, withoutPrivileges } from './privileges.ts';
+import { isPrivileged, keepsGroupId, withoutPrivileges } from './privileges.ts';
 
 type Opening = Result<Opened> | Promise<Result<Opened>>;
 
@@ -43,7 +43,7 @@ function writable(
 ): Opening {
   if (copied < 0) return copied;
   if ((flags & O_TRUNC) !== 0) {
-    const error = empty(core, inode, killPriv);
+    const error = empty(core, inode, killPriv, pid);
     if (error < 0) return error;
   }
   if (inode.isFirst(node)) return -ESTALE;
@@ -55,17 +55,23 @@ function writable(
 }
 
 /** O_TRUNC of an open: the file has 0 bytes, and loses what a write would take away. */
-function empty(core: Core, inode: Inode, killPriv: boolean): number {
+function empty(core: Core, inode: Inode, killPriv: boolean, pid: number): number {
   const fd = core.fds.get(inode);
   if (fd < 0) return fd;
   const error = core.files.ftruncate(fd, 0);
   if (error < 0) return error;
   if (!isPrivileged(inode.record)) return 0;
-  return dropPrivileges(core, inode, killPriv);
+  return dropPrivileges(core, inode, killPriv, pid);
 }
 
-export function dropPrivileges(core: Core, inode: Inode, dropIds: boolean): number {
-  const kept = withoutPrivileges(inode.record, dropIds);
+/** @param pid who changes the file; 0 if that is not known */
+export function dropPrivileges(
+  core: Core,
+  inode: Inode,
+  dropIds: boolean,
+  pid = core.caller.pid,
+): number {
+  const kept = withoutPrivileges(inode.record, dropIds, keepsGroupId(core.capabilities, pid));
   if (kept.mode === inode.record.mode && kept.xattrs === inode.record.xattrs) return 0;
   stamp(core);
   core.tx.begin().set(inode, { ...changed(core, inode.record), ...kept });

@@ -176,7 +176,10 @@ export const CAP_SYS_ADMIN = 21;
 
 /** What a caller may do, and does, where the kernel leaves the question to us. */
 export interface Capabilities {
+  /** True if the process has the capability over the machine's files, not over a user namespace of its own. */
   has(pid: number, capability: number): boolean;
+  /** True if the process's file system group, or one of its supplementary groups, is this one. */
+  inGroup(pid: number, gid: number): boolean;
   /**
    * True if the thread waits in a call that makes a name (mkdir and the like, not open): its walk to the last
    * component is made once, and an ESTALE there is the program's to see.

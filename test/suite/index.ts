@@ -16,6 +16,7 @@ import { names } from './cases/names.ts';
 import { nodes } from './cases/nodes.ts';
 import { permissionChecks, setIdBits } from './cases/permissions.ts';
 import { rename } from './cases/rename.ts';
+import { setIdCallers } from './cases/set-id-callers.ts';
 import { space } from './cases/space.ts';
 import { times } from './cases/times.ts';
 import { watches } from './cases/watches.ts';
@@ -35,6 +36,7 @@ export const posixSuite: ReadonlyMap<string, Case> = joinGroups({
   times,
   'permission checks': permissionChecks,
   'set-ID bits': setIdBits,
+  'set-ID bits and callers': setIdCallers,
   xattrs,
   acls,
   nodes,

@@ -2,6 +2,7 @@ import { EINVAL, EISDIR, ESTALE } from '../base/errno.ts';
 import type { NodeId } from '../base/ids.ts';
 import { isDir, isLnk, isReg, PERM_MASK, S_IFMT } from '../base/mode.ts';
 import { DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
+import { accessed } from './access-times.ts';
 import { aclAfterChmod } from './acl.ts';
 import { type Attr, type SetAttr, UTIME_NOW, UTIME_OMIT } from './api.ts';
 import { emptyBlobStat } from './blob-stat.ts';
@@ -208,5 +209,7 @@ function setTimes(core: Core, inode: Inode, set: SetAttr, next: Writable): numbe
 export function readlink(core: Core, node: NodeId): string | number {
   const inode = core.inodes.get(node);
   if (typeof inode === 'number') return inode;
-  return isLnk(inode.record.mode) ? inode.record.target : -EINVAL;
+  if (!isLnk(inode.record.mode)) return -EINVAL;
+  accessed(core, inode);
+  return inode.record.target;
 }

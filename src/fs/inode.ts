@@ -36,6 +36,8 @@ export class Inode implements Node {
   mayBeMapped = false;
   /** The private file's mtime when a watch on its privileges began: see set-id-watch.ts. */
   watched: { mtime: number; mtimeNs: number } | null = null;
+  /** Its access time is newer than the delta's: see access-times.ts. */
+  accessed = false;
   /** The copy-up under way, if one is. */
   copying: Promise<number> | null = null;
   /**

@@ -213,6 +213,15 @@ export interface Stale {
   readonly inodes: readonly Ino[];
 }
 
+/** When a read moves an access time: as the mount flags of these names say. */
+export type AccessTimes = 'relatime' | 'strictatime' | 'noatime';
+
+/** How the env's mount keeps access times. It may be mounted anew with other flags meanwhile: these change then. */
+export interface AccessRules {
+  files: AccessTimes;
+  dirs: AccessTimes;
+}
+
 /** What the core tells the kernel on its own account, from the thread pool. Nothing here rejects. */
 export interface KernelCaches {
   /** Says whose lookup it is, so that ESTALE makes just that path walk begin again. */

@@ -1,6 +1,7 @@
 import { isPrivateIno, type Name, type NodeId, ROOT_INO } from '../base/ids.ts';
 import { S_IFDIR } from '../base/mode.ts';
 import { COOKIE_DOT, COOKIE_DOTDOT, nameOrdinal, ORDINAL_LAST } from '../base/name-hash.ts';
+import { accessed } from './access-times.ts';
 import type { DirSink } from './api.ts';
 import type { Core } from './core.ts';
 import type { Inode } from './inode.ts';
@@ -24,6 +25,7 @@ export function readdir(
 ): number {
   const dir = directory(core, node);
   if (typeof dir === 'number') return dir;
+  accessed(core, dir);
   if (cookie < COOKIE_DOT && !sink.entry(DOT, dir.ino, S_IFDIR, COOKIE_DOT, ORDINAL_LAST)) return 0;
   if (cookie < COOKIE_DOTDOT) {
     const parent = dir.record.parent === 0 ? ROOT_INO : dir.record.parent;

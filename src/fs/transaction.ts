@@ -72,6 +72,7 @@ export class Transaction {
       else {
         inode.record = withColdXattrs(record, this.#delta);
         inode.inDelta = true;
+        inode.accessed = false;
       }
     }
     return 0;

@@ -7,6 +7,7 @@ import type { EnvDelta } from '../../src/delta/env-delta.ts';
 import { type OpenDeltaOptions, openDelta } from '../../src/delta/open-delta.ts';
 import type { FileSystem } from '../../src/fs/api.ts';
 import { createFileSystem } from '../../src/fs/filesystem.ts';
+import type { AccessRules } from '../../src/fs/ports.ts';
 import { fileCalls } from '../../src/native/file-calls.ts';
 import { initRoot, openStore, type Store } from '../../src/store/store.ts';
 import { importTemplate } from '../../src/template/import.ts';
@@ -30,7 +31,7 @@ export class BareEnv {
   /** @param archives tar files; the first is the OS template's, others are apps' */
   static async create(
     archives: readonly Buffer[],
-    options: Partial<OpenDeltaOptions> = {},
+    options: Partial<OpenDeltaOptions & { accessRules: AccessRules }> = {},
   ): Promise<BareEnv> {
     const scratch = mkdtempSync(path.join(tmpdir(), 'byref-bare-'));
     const root = path.join(scratch, 'root');
@@ -55,6 +56,7 @@ export class BareEnv {
       files: fileCalls,
       capabilities: { has: () => true, inGroup: () => true, makesName: () => false },
       passthrough: null,
+      ...(options.accessRules && { accessRules: options.accessRules }),
       caches: {
         knowsWalkers: true,
         expireAttributes: () => Promise.resolve(),

@@ -11,7 +11,8 @@
         "xattr.cc",
         "mount.cc",
         "device.cc",
-        "loop.cc"
+        "loop.cc",
+        "watch.cc"
       ],
       "defines": ["NAPI_VERSION=8", "_GNU_SOURCE", "_FILE_OFFSET_BITS=64"],
       "cflags": ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"],

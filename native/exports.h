@@ -13,5 +13,6 @@ void ExportXattr(napi_env env, napi_value exports);
 void ExportMount(napi_env env, napi_value exports);
 void ExportDevice(napi_env env, napi_value exports);
 void ExportLoop(napi_env env, napi_value exports);
+void ExportWatch(napi_env env, napi_value exports);
 
 }  // namespace byref

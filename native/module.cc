@@ -14,6 +14,7 @@ static napi_value Init(napi_env env, napi_value exports) {
   byref::ExportMount(env, exports);
   byref::ExportDevice(env, exports);
   byref::ExportLoop(env, exports);
+  byref::ExportWatch(env, exports);
   return exports;
 }
 

@@ -53,6 +53,32 @@ napi_value IdmapMount(napi_env env, napi_callback_info info) {
   return Number(env, result);
 }
 
+// (dirfd): a descriptor of a mount of its own, of the same directory, that no path leads to; or -errno.
+napi_value CloneMount(napi_env env, napi_callback_info info) {
+  const Args a(env, info);
+  const int flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH;
+  const int tree = syscall(SYS_open_tree, a.i32(0), "", flags);
+  if (tree < 0) return Number(env, -errno);
+  struct mount_attr attr = {};
+  attr.propagation = MS_PRIVATE;
+  if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof attr) == 0) {
+    return Number(env, tree);
+  }
+  const int error = -errno;
+  close(tree);
+  return Number(env, error);
+}
+
+// (mount, MOUNT_ATTR_RELATIME, _NOATIME or _STRICTATIME): 0 or -errno.
+napi_value SetAccessTimes(napi_env env, napi_callback_info info) {
+  const Args a(env, info);
+  struct mount_attr attr = {};
+  attr.attr_clr = MOUNT_ATTR__ATIME;
+  attr.attr_set = a.i64(1);
+  return Number(
+      env, OrErrno(syscall(SYS_mount_setattr, a.i32(0), "", AT_EMPTY_PATH, &attr, sizeof attr)));
+}
+
 napi_value TakeFd(napi_env env, napi_callback_info info) {
   const Args a(env, info);
   const int process = syscall(SYS_pidfd_open, a.i32(0), 0);
@@ -68,6 +94,8 @@ void ExportMount(napi_env env, napi_value exports) {
   Export(env, exports, "mount", Mount);
   Export(env, exports, "umount", Umount);
   Export(env, exports, "idmapMount", IdmapMount);
+  Export(env, exports, "cloneMount", CloneMount);
+  Export(env, exports, "setAccessTimes", SetAccessTimes);
   Export(env, exports, "takeFd", TakeFd);
 }
 

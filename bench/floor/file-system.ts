@@ -59,13 +59,14 @@ export class FloorFileSystem implements FileSystem {
     return Math.max(0, Math.min(length, FILE_BYTES - offset));
   }
 
-  readdir(_node: NodeId, cookie: number, plus: boolean, sink: DirSink): number {
+  readdir(_node: NodeId, cookie: number, _ordinal: number, plus: boolean, sink: DirSink): number {
     let at = 0;
     for (const [name, node] of this.nodes) {
       if (++at <= cookie) continue;
-      if (!(plus ? sink.plus(name, node, S_IFREG, at) : sink.entry(name, node.node, S_IFREG, at))) {
-        break;
-      }
+      const taken = plus
+        ? sink.plus(name, node, S_IFREG, at, 0)
+        : sink.entry(name, node.node, S_IFREG, at, 0);
+      if (!taken) break;
     }
     return 0;
   }

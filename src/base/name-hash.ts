@@ -5,14 +5,18 @@ import type { Name } from './ids.ts';
  * removed meanwhile, because entries are always listed in cookie order. Same idea as ext4's htree.
  *
  * 52 bits from two 32-bit multiplicative hashes. 0 means "from the start", 1 and 2 are "." and "..".
- * Two names of one directory may share a cookie (about 1 in 10,000 directories of a million names),
- * so a listing never stops between names of equal cookie.
+ * Two names of one directory may share a cookie (about 1 in 10,000 directories of a million names): they are told
+ * apart by their ordinals.
  */
 export const COOKIE_START = 0;
 export const COOKIE_DOT = 1;
 export const COOKIE_DOTDOT = 2;
 const COOKIE_FIRST = 3;
 const TWO_32 = 2 ** 32;
+
+/** Where among names of one cookie a listing was: below this, or, for their last one, this. */
+export const ORDINAL_BITS = 11;
+export const ORDINAL_LAST = 2 ** ORDINAL_BITS - 1;
 
 export function nameCookie(name: Name): number {
   let a = 0x811c9dc5;
@@ -29,4 +33,12 @@ export function nameCookie(name: Name): number {
   a ^= a >>> 12;
   const cookie = (b >>> 12) * TWO_32 + (a >>> 0);
   return cookie < COOKIE_FIRST ? COOKIE_FIRST : cookie;
+}
+
+/** The order of names that share a cookie: another hash of the name, below ORDINAL_LAST. */
+export function nameOrdinal(name: Name): number {
+  let hash = 0;
+  for (let i = 0; i < name.length; i++)
+    hash = Math.imul(hash ^ name.charCodeAt(i), 0x5bd1e995) >>> 7;
+  return hash % ORDINAL_LAST;
 }

@@ -7,6 +7,8 @@ export interface EnvMount {
   readonly mountpoint: string;
   /** The name of its directory in /sys/fs/fuse/connections. */
   readonly connection: number;
+  /** Options of the mount itself: "rw", "noatime". */
+  readonly options: readonly string[];
 }
 
 /** What an env's mount shows as its file system's type. */
@@ -56,6 +58,7 @@ function parse(line: string, prefix: string): EnvMount | null {
     env: Number(source.slice(prefix.length)),
     mountpoint: unescapeOctal(fields[4] ?? ''),
     connection: Number((fields[2] ?? '').split(':')[1]),
+    options: (fields[5] ?? '').split(','),
   };
 }
 

@@ -23,6 +23,8 @@ export interface DeltaOptions {
   readonly checkpointMs: number;
   /** Names and inodes in memory that start a checkpoint at once. */
   readonly checkpointRecords: number;
+  /** Bytes in the journal that start a checkpoint at once: with long attributes, few records are many bytes. */
+  readonly checkpointBytes: number;
 }
 
 /** The parts that openDelta puts together. */
@@ -263,9 +265,11 @@ export class EnvDelta implements Delta, Change {
 
   /** Called after each commit, and once after a recovery that replayed a journal. */
   #scheduleCheckpoint(): void {
-    const { checkpointRecords, checkpointMs } = this.#options;
-    const full = this.#overlay.active.size >= checkpointRecords && !this.#checkpointer.running;
-    if (full) this.#inBackground(() => this.#checkpointer.run());
+    const { checkpointRecords, checkpointBytes, checkpointMs } = this.#options;
+    const full =
+      this.#overlay.active.size >= checkpointRecords ||
+      this.#journal.activeBytes >= checkpointBytes;
+    if (full && !this.#checkpointer.running) this.#inBackground(() => this.#checkpointer.run());
     if (this.#timer !== null || this.#closed) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;

@@ -53,6 +53,11 @@ export class Journal {
     return this.#durable;
   }
 
+  /** Length of the segment that takes records now. */
+  get activeBytes(): number {
+    return this.#active?.length ?? 0;
+  }
+
   get lineage(): bigint {
     return this.#start.lineage;
   }

@@ -23,6 +23,7 @@ import { Watchlist } from './watchlist.ts';
 
 const CHECKPOINT_MS = 3000;
 const CHECKPOINT_RECORDS = 20_000;
+const CHECKPOINT_BYTES = 8 * 1024 * 1024;
 
 export interface OpenDeltaOptions extends Partial<DeltaOptions> {
   /** Opens an object read-only: a descriptor, or -errno. */
@@ -85,6 +86,7 @@ function settingsOf(options: OpenDeltaOptions): DeltaOptions {
     onError: options.onError ?? ((error) => process.emitWarning(error)),
     checkpointMs: options.checkpointMs ?? CHECKPOINT_MS,
     checkpointRecords: options.checkpointRecords ?? CHECKPOINT_RECORDS,
+    checkpointBytes: options.checkpointBytes ?? CHECKPOINT_BYTES,
   };
 }
 

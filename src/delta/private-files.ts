@@ -4,7 +4,7 @@ import { EBUSY, EEXIST, EIO, ENOENT, ENOSPC } from '../base/errno.ts';
 import { failpoint, failpointError } from '../base/failpoints.ts';
 import type { Ino, ObjectId } from '../base/ids.ts';
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_RDONLY, O_RDWR } from '../base/mode.ts';
-import type { BlobStat, Blobs, SpaceStat } from '../fs/ports.ts';
+import type { AccessTimes, BlobStat, Blobs, SpaceStat } from '../fs/ports.ts';
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../native/binding.ts';
 import { FileCopier } from './copy-up.ts';
 import { PRIVATE_DIR, privateIno, privateName } from './layout.ts';
@@ -16,6 +16,12 @@ const stat = new Float64Array(STAT_SLOTS);
 const statfs = new Float64Array(8);
 /** st_blocks that wait for removal before a flush is asked for: 64 MiB. */
 const PENDING_BLOCKS_MAX = 131_072;
+/** MOUNT_ATTR_* of linux/mount.h. */
+const ACCESS_TIMES: Readonly<Record<AccessTimes, number>> = {
+  relatime: 0,
+  noatime: 0x10,
+  strictatime: 0x20,
+};
 
 /** What private files need from the rest of the delta. */
 export interface Durability {
@@ -42,6 +48,9 @@ export class PrivateFiles implements Blobs {
   #fresh = new Set<Ino>();
   readonly #copying = new Set<Ino>();
   #dirfd = -1;
+  /** The directory by a mount of its own, which says how access times are kept: -1 if there is none. */
+  #mount = -1;
+  #accessTimes: AccessTimes | null = null;
   #entriesDirty = false;
   #durability: Durability | null = null;
 
@@ -50,6 +59,20 @@ export class PrivateFiles implements Blobs {
     this.#dir = path.join(envDir, PRIVATE_DIR);
     this.#openObject = openObject;
     this.#removals = new Removals((ino) => this.#unlink(ino));
+  }
+
+  /** Reads of private files move their access times so from now on, however the file system below is mounted. */
+  keepAccessTimes(times: AccessTimes): void {
+    if (times === this.#accessTimes) return;
+    this.#accessTimes = times;
+    if (this.#mount >= 0) native.setAccessTimes(this.#mount, ACCESS_TIMES[times]);
+    else if (this.#dirfd >= 0) this.#mountOwn(times);
+  }
+
+  /** Where there may be no mount (a container that may not), the one below decides. */
+  #mountOwn(times: AccessTimes): void {
+    this.#mount = native.cloneMount(this.#dirfd);
+    if (this.#mount >= 0) native.setAccessTimes(this.#mount, ACCESS_TIMES[times]);
   }
 
   /** Without it (tests, tools) files are removed at once. */
@@ -77,16 +100,18 @@ export class PrivateFiles implements Blobs {
   #create(dirfd: number, ino: Ino): number {
     const name = privateName(ino);
     const flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
-    const fd = native.openAt(dirfd, name, flags, 0o600);
+    const via = this.#mount >= 0 ? this.#mount : dirfd;
+    const fd = native.openAt(via, name, flags, 0o600);
     if (fd !== -EEXIST) return fd;
     native.unlinkAt(dirfd, name, 0);
-    return native.openAt(dirfd, name, flags, 0o600);
+    return native.openAt(via, name, flags, 0o600);
   }
 
   openPrivate(ino: Ino, flags: number): number {
     const dirfd = this.#openDir(false);
     if (dirfd < 0) return dirfd;
-    return native.openAt(dirfd, privateName(ino), flags | O_CLOEXEC, 0);
+    const via = this.#mount >= 0 ? this.#mount : dirfd;
+    return native.openAt(via, privateName(ino), flags | O_CLOEXEC, 0);
   }
 
   removePrivate(ino: Ino): number {
@@ -267,7 +292,9 @@ export class PrivateFiles implements Blobs {
 
   shutdown(): void {
     if (this.#dirfd >= 0) native.close(this.#dirfd);
+    if (this.#mount >= 0) native.close(this.#mount);
     this.#dirfd = -1;
+    this.#mount = -1;
   }
 
   /** An ino whose old file waits for removal gets a new one: the wait ends here. */
@@ -298,7 +325,10 @@ export class PrivateFiles implements Blobs {
       mkdirSync(this.#dir, { mode: 0o700 });
       fd = native.openAt(AT_FDCWD, this.#dir, O_RDONLY | O_CLOEXEC, 0);
     }
-    if (fd >= 0) this.#dirfd = fd;
+    if (fd >= 0) {
+      this.#dirfd = fd;
+      if (this.#accessTimes !== null) this.#mountOwn(this.#accessTimes);
+    }
     return fd;
   }
 }

@@ -1,14 +1,25 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { procLink, procText } from '../base/proc.ts';
 import type { Capabilities } from '../fs/ports.ts';
 
 /**
- * Effective capabilities of a process, from /proc. A process that ended meanwhile, or that this PID
- * namespace doesn't show, has none.
+ * Rights of a process, from /proc, read anew each time: a pid may be another process's by the next request. A
+ * process that ended meanwhile, or that this PID namespace does not show (its pid is 0 then), has none.
  */
 export const capabilities: Capabilities = {
-  has(pid, capability) {
-    const mask = effective(pid);
-    return ((mask >> BigInt(capability)) & 1n) === 1n;
+  /**
+   * Every user has all capabilities in a user namespace that he makes for himself, so they count only in the
+   * driver's own. The namespace is read after them: one that a process goes to meanwhile is seen then.
+   */
+  has: (pid, capability) =>
+    pid > 0 &&
+    ((effective(status(pid)) >> BigInt(capability)) & 1n) === 1n &&
+    procLink(`/proc/${pid}/ns/user`) === OWN_NAMESPACE,
+  inGroup(pid, gid) {
+    if (pid <= 0) return false;
+    const text = status(pid);
+    const [, , , fileSystemGroup] = numbers(text, 'Gid');
+    return fileSystemGroup === gid || numbers(text, 'Groups').includes(gid);
   },
   makesName: (thread) => MAKE_NAMES[process.arch]?.has(currentCall(thread)) ?? false,
   revalidates(thread) {
@@ -58,11 +69,15 @@ function kernelStack(thread: number): string[] {
   return [];
 }
 
-function effective(pid: number): bigint {
-  try {
-    const status = readFileSync(`/proc/${pid}/status`, 'latin1');
-    return BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
-  } catch {
-    return 0n;
-  }
-}
+/** A link such as "user:[4026531837]". It names one namespace for as long as somebody is in it, as this process is. */
+const OWN_NAMESPACE = readlinkSync('/proc/self/ns/user');
+
+const status = (pid: number): string => procText(`/proc/${pid}/status`);
+
+/** The bits of a status file's CapEff; none if it says nothing. */
+const effective = (status: string): bigint =>
+  BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
+
+/** The numbers after a key of a status file; group ids are those of this process's user namespace. */
+const numbers = (status: string, key: string): number[] =>
+  new RegExp(`^${key}:(.*)$`, 'm').exec(status)?.[1]?.trim().split(/\s+/).map(Number) ?? [];

@@ -2,7 +2,7 @@ import { mkdirSync, rmdirSync } from 'node:fs';
 import { ByrefError } from '../base/error.ts';
 import type { EnvDelta } from '../delta/env-delta.ts';
 import { openDelta } from '../delta/open-delta.ts';
-import type { Layers } from '../fs/ports.ts';
+import type { AccessRules, Layers } from '../fs/ports.ts';
 import type { Log } from '../observe/log.ts';
 import { type EnvRow, envDir, type StackRef, type Store } from '../store/store.ts';
 
@@ -13,6 +13,8 @@ export interface EnvParts {
   readonly stack: readonly StackRef[];
   readonly layers: Layers;
   readonly delta: EnvDelta;
+  /** How its mount keeps access times: until that is read, as mounts do by default. */
+  readonly accessRules: AccessRules;
 }
 
 /**
@@ -32,7 +34,8 @@ export async function openEnv(store: Store, env: number, log: Log): Promise<EnvP
     // Read again under the lock: a destroy takes the row away under the same lock.
     const row = store.needEnv(env);
     const stack = store.resolveStack(row);
-    return { row, stack, layers: store.layers(stack), delta };
+    const accessRules: AccessRules = { files: 'relatime', dirs: 'relatime' };
+    return { row, stack, layers: store.layers(stack), delta, accessRules };
   } catch (error) {
     await delta.close();
     if (error instanceof ByrefError && error.code === 'notFound') removeEmpty(directory);

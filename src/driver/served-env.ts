@@ -32,7 +32,10 @@ interface TransportPorts {
 }
 
 /** Puts the filesystem core over an env's parts. */
-export function coreOf({ layers, delta }: EnvParts, ports: TransportPorts): EnvFileSystem {
+export function coreOf(
+  { layers, delta, accessRules }: EnvParts,
+  ports: TransportPorts,
+): EnvFileSystem {
   const { passthrough, caches } = ports;
   const blobs = delta.files;
   const fs = createFileSystem({
@@ -43,6 +46,7 @@ export function coreOf({ layers, delta }: EnvParts, ports: TransportPorts): EnvF
     capabilities,
     passthrough,
     caches,
+    accessRules,
     fdBudget,
   });
   // A patch that came while the env was not mounted.

@@ -14,10 +14,12 @@ import type {
   WritersRequest,
 } from '../control/protocol.ts';
 import type { Handlers } from '../control/server.ts';
+import type { AccessRules } from '../fs/ports.ts';
 import type { EnvAct } from '../fs/set-aside.ts';
 import type { FaultCount } from '../observe/fault-guard.ts';
 import type { Log } from '../observe/log.ts';
 import type { StackRef, Store } from '../store/store.ts';
+import { MountedRules } from './access-rules.ts';
 import { type EnvParts, openEnv } from './env-parts.ts';
 import type { HolderLink } from './holder-link.ts';
 import { LiveEnv } from './live-env.ts';
@@ -49,9 +51,11 @@ export class Shard {
   private readonly live = new Map<number, LiveEnv>();
   /** Connections over which a flip was announced that has not come yet. */
   private readonly expected = new Set<Socket>();
+  private readonly rules: MountedRules;
 
   constructor(parts: ShardParts) {
     this.parts = parts;
+    this.rules = new MountedRules(parts.store.root);
   }
 
   get size(): number {
@@ -114,6 +118,7 @@ export class Shard {
     const { store, holder, log, shard } = this.parts;
     const { env, mountpoint } = request;
     const parts = await openEnv(store, env, log);
+    keepAccessTimes(parts, parts.accessRules);
     try {
       const served = await serve(store.root, parts, request, log);
       // INVARIANT: two processes hold the descriptor before anybody is told of the mount.
@@ -124,6 +129,7 @@ export class Shard {
         throw error;
       }
       live.serve(parts, served);
+      this.rules.follow(env, (rules) => keepAccessTimes(parts, rules));
       log.info({ ...served.info, stack: parts.row.stack }, 'mounted');
       void served.ended.then((errno) => this.takeDown(live, parts, errno));
       this.parts.onChange();
@@ -211,6 +217,7 @@ export class Shard {
   private async takeDown(live: LiveEnv, { row, delta }: EnvParts, errno: number): Promise<void> {
     const { holder, log } = this.parts;
     live.ending = true;
+    this.rules.leave(row.id);
     log.info({ env: row.id, name: row.name, errno }, 'unmounted');
     try {
       await delta.close();
@@ -239,6 +246,11 @@ export class Shard {
     setImmediate(stop);
     return null;
   }
+}
+
+function keepAccessTimes({ accessRules, delta }: EnvParts, rules: AccessRules): void {
+  Object.assign(accessRules, rules);
+  delta.files.keepAccessTimes(rules.files);
 }
 
 async function serve(

@@ -105,12 +105,15 @@ export const LEAVE: Readonly<SetAttr> = {
 export const UTIME_NOW = 0x3fffffff;
 export const UTIME_OMIT = 0x3ffffffe;
 
-/** Takes directory entries; false means it is full and did not take this one. */
+/**
+ * Takes directory entries; false means it is full and did not take this one. Cookie and ordinal are the entry's place,
+ * after which a listing goes on.
+ */
 export interface DirSink {
   /** `type` is S_IFMT bits. */
-  entry(name: Name, ino: number, type: number, cookie: number): boolean;
+  entry(name: Name, ino: number, type: number, cookie: number, ordinal: number): boolean;
   /** READDIRPLUS: name with its node, whose attributes are fetched with `attr()`. */
-  plus(name: Name, node: Node, type: number, cookie: number): boolean;
+  plus(name: Name, node: Node, type: number, cookie: number, ordinal: number): boolean;
 }
 
 export const RENAME_NOREPLACE = 1;
@@ -194,8 +197,8 @@ export interface FileSystem {
     length: number,
   ): Promise<number>;
 
-  /** Lists from just after `cookie` until the sink is full or the directory ends. */
-  readdir(node: NodeId, cookie: number, plus: boolean, sink: DirSink): number;
+  /** Lists from just after a place (at first 0 and 0) until the sink is full or the directory ends. */
+  readdir(node: NodeId, cookie: number, ordinal: number, plus: boolean, sink: DirSink): number;
 
   statfs(out: SpaceStat): number;
 

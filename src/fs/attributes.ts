@@ -2,6 +2,7 @@ import { EINVAL, EISDIR, ESTALE } from '../base/errno.ts';
 import type { NodeId } from '../base/ids.ts';
 import { isDir, isLnk, isReg, PERM_MASK, S_IFMT } from '../base/mode.ts';
 import { DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
+import { accessed } from './access-times.ts';
 import { aclAfterChmod } from './acl.ts';
 import { type Attr, type SetAttr, UTIME_NOW, UTIME_OMIT } from './api.ts';
 import { emptyBlobStat } from './blob-stat.ts';
@@ -10,8 +11,8 @@ import { type Core, changed, stamp } from './core.ts';
 import type { Inode } from './inode.ts';
 import { inodeToChange, pin } from './names.ts';
 import { dropPrivileges } from './open.ts';
-import type { BlobStat } from './ports.ts';
-import { isPrivileged, withoutPrivileges } from './privileges.ts';
+import { type BlobStat, CAP_FSETID } from './ports.ts';
+import { isPrivileged, keepsGroupId, withoutPrivileges } from './privileges.ts';
 import { rewatch, wasWritten, watchPrivileges } from './set-id-watch.ts';
 import { settleCopy } from './sync.ts';
 
@@ -40,7 +41,7 @@ export function fill(core: Core, inode: Inode, out: Attr): number {
   out.mtime = blobStat.mtime;
   out.mtimeNs = blobStat.mtimeNs;
   if (wasWritten(inode, blobStat)) {
-    const dropped = dropPrivileges(core, inode, true);
+    const dropped = dropPrivileges(core, inode, true, 0);
     if (dropped < 0) return dropped;
     out.mode = inode.record.mode;
   }
@@ -87,14 +88,16 @@ export function setattr(
 ): number | Promise<number> {
   const inode = inodeToChange(core, node);
   if (typeof inode === 'number') return inode;
-  if (set.size < 0) return setThenFill(core, node, inode, set, out);
+  // A later answer comes when the caller is another.
+  const { pid } = core.caller;
+  if (set.size < 0) return setThenFill(core, node, inode, set, out, pid);
   if (isDir(inode.record.mode)) return -EISDIR;
   if (!isReg(inode.record.mode)) return -EINVAL;
   const copied = makePrivate(core, inode, set.size);
-  if (typeof copied === 'number') return truncate(core, node, inode, copied, set, out);
+  if (typeof copied === 'number') return truncate(core, node, inode, copied, set, out, pid);
   // The transport reuses `set` for the next request.
   const own = { ...set };
-  return copied.then((error) => truncate(core, node, inode, error, own, out));
+  return copied.then((error) => truncate(core, node, inode, error, own, out, pid));
 }
 
 function truncate(
@@ -104,6 +107,7 @@ function truncate(
   copied: number,
   set: SetAttr,
   out: Attr,
+  pid: number,
 ): number | Promise<number> {
   if (copied < 0) return copied;
   // Copied up under readers: the kernel looks the path up again and comes back with the second nodeid.
@@ -111,33 +115,41 @@ function truncate(
   const settled = settleCopy(core, inode);
   if (settled instanceof Promise) {
     const own = { ...set };
-    return settled.then((error) => truncate(core, node, inode, error, own, out));
+    return settled.then((error) => truncate(core, node, inode, error, own, out, pid));
   }
   if (settled < 0) return settled;
   const fd = core.fds.get(inode);
   if (fd < 0) return fd;
   const error = core.files.ftruncate(fd, set.size);
   if (error === 0 && set.size === 0) inode.wasEmptied = true;
-  return error < 0 ? error : setThenFill(core, node, inode, set, out);
+  return error < 0 ? error : setThenFill(core, node, inode, set, out, pid);
 }
 
-function setThenFill(core: Core, node: NodeId, inode: Inode, set: SetAttr, out: Attr): number {
-  const error = apply(core, inode, set);
+function setThenFill(
+  core: Core,
+  node: NodeId,
+  inode: Inode,
+  set: SetAttr,
+  out: Attr,
+  pid: number,
+): number {
+  const error = apply(core, inode, set, pid);
   if (error < 0) return error;
   if (inode.first !== null) void core.caches.expireAttributes(inode.node);
   return attr(core, node, out);
 }
 
-function apply(core: Core, inode: Inode, set: SetAttr): number {
+function apply(core: Core, inode: Inode, set: SetAttr, pid: number): number {
   stamp(core);
   const next = { ...changed(core, inode.record) };
   if (set.mode >= 0) {
     next.mode = (next.mode & S_IFMT) | (set.mode & PERM_MASK);
     next.xattrs = aclAfterChmod(next.xattrs, next.mode);
   }
+  // As the file's group was before.
+  if (!isDir(next.mode)) takePrivileges(core, set, next, pid);
   if (set.uid >= 0) next.uid = set.uid;
   if (set.gid >= 0) next.gid = set.gid;
-  if (!isDir(next.mode)) takePrivileges(set, next);
   if (setsTime(set)) {
     const error = setTimes(core, inode, set, next);
     if (error < 0) return error;
@@ -153,12 +165,22 @@ function apply(core: Core, inode: Inode, set: SetAttr): number {
 
 type Writable = { -readonly [K in keyof InodeRecord]: InodeRecord[K] };
 
-/** A truncate takes capabilities, and set-ID bits where the kernel says so; a chown takes both. */
-function takePrivileges(set: SetAttr, next: Writable): void {
+/**
+ * A truncate takes capabilities, and set-ID bits where the kernel says so; a chown takes both. A request that sets nothing
+ * is a chown to nobody, or comes before a write by passthrough that may not leave them.
+ */
+function takePrivileges(core: Core, set: SetAttr, next: Writable, pid: number): void {
+  if (!isPrivileged(next)) return;
   const chowned = (set.uid >= 0 || set.gid >= 0) && set.mode < 0;
-  if (!chowned && !set.killPriv && set.size < 0) return;
-  Object.assign(next, withoutPrivileges(next, set.killPriv || chowned));
+  const empty = setsNothing(set);
+  if (!chowned && !empty && !set.killPriv && set.size < 0) return;
+  const dropIds = set.killPriv || chowned || (empty && !core.capabilities.has(pid, CAP_FSETID));
+  const keeps = keepsGroupId(core.capabilities, pid);
+  Object.assign(next, withoutPrivileges(next, dropIds, keeps));
 }
+
+const setsNothing = (set: SetAttr): boolean =>
+  set.mode < 0 && set.uid < 0 && set.gid < 0 && set.size < 0 && !setsTime(set) && set.ctimeNs < 0;
 
 /** True if the private file itself carries all that was set: its size and times, and so its ctime. */
 function isOnFile(inode: Inode, set: SetAttr, next: InodeRecord): boolean {
@@ -196,5 +218,7 @@ function setTimes(core: Core, inode: Inode, set: SetAttr, next: Writable): numbe
 export function readlink(core: Core, node: NodeId): string | number {
   const inode = core.inodes.get(node);
   if (typeof inode === 'number') return inode;
-  return isLnk(inode.record.mode) ? inode.record.target : -EINVAL;
+  if (!isLnk(inode.record.mode)) return -EINVAL;
+  accessed(core, inode);
+  return inode.record.target;
 }

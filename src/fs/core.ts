@@ -6,6 +6,7 @@ import { InodeTable } from './inode-table.ts';
 import { LayerSwitch } from './layer-switch.ts';
 import { LostNames } from './lost-names.ts';
 import type {
+  AccessRules,
   Blobs,
   Capabilities,
   Delta,
@@ -27,12 +28,15 @@ export interface Parts {
   /** Null: every read and write comes to this process. */
   readonly passthrough: Passthrough | null;
   readonly caches: KernelCaches;
+  /** Access times of directories and symlinks; by default they stay. */
+  readonly accessRules?: Readonly<AccessRules>;
   /** Descriptors that may be kept open for I/O; its own 4,096 unless it shares one with others. */
   readonly fdBudget?: FdBudget;
 }
 
 /** What every operation works on: the parts, and the state of one mount. */
 export interface Core extends Omit<Parts, 'layers'> {
+  readonly accessRules: Readonly<AccessRules>;
   readonly caller: Caller;
   readonly layers: LayerSwitch;
   readonly inodes: InodeTable;
@@ -49,12 +53,14 @@ export interface Core extends Omit<Parts, 'layers'> {
 }
 
 const DEFAULT_MAX_FDS = 4096;
+const NO_ACCESS_TIMES: AccessRules = { files: 'noatime', dirs: 'noatime' };
 
 export function createCore(parts: Parts): Core {
   const layers = new LayerSwitch(parts.layers);
   const inodes = new InodeTable(layers, parts.delta);
   return {
     ...parts,
+    accessRules: parts.accessRules ?? NO_ACCESS_TIMES,
     layers,
     recent: null,
     caller: { uid: 0, gid: 0, pid: 0, request: 0 },

@@ -48,7 +48,8 @@ export function createFileSystem(parts: Parts): EnvFileSystem {
     lseek: (fh, offset, whence) => lseek(core, fh, offset, whence),
     copyRange: (fhIn, offIn, fhOut, offOut, length) =>
       copyRange(core, fhIn, offIn, fhOut, offOut, length),
-    readdir: (node, cookie, plus, sink) => readdir(core, node, cookie, plus, sink),
+    readdir: (node, cookie, ordinal, plus, sink) =>
+      readdir(core, node, cookie, ordinal, plus, sink),
     statfs: (out) => core.blobs.space(out),
     getxattr: (node, name) => getxattr(core, node, name),
     listxattr: (node) => listxattr(core, node),

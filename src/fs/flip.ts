@@ -16,6 +16,7 @@ import { type Ino, ROOT_INO } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import { sameForDiff } from '../codec/same-inode.ts';
+import { withColdXattrs } from './cold-xattrs.ts';
 import type { Core } from './core.ts';
 import type { Inode } from './inode.ts';
 import { keepDirs } from './keep-dirs.ts';
@@ -233,7 +234,8 @@ class Flip {
   }
 
   private ownRecord(inode: Inode, fallback: InodeRecord): InodeRecord {
-    return this.core.inodes.recounted(this.core.delta.inode(inode.ino) ?? fallback);
+    const { delta, inodes } = this.core;
+    return withColdXattrs(inodes.recounted(delta.inode(inode.ino) ?? fallback), delta);
   }
 
   /** The record of a directory that the kernel knows, as the new layers and the env have it. */

@@ -2,6 +2,7 @@ import { ESTALE } from '../base/errno.ts';
 import { type Ino, inoOf, isPrivateIno, type Name, type NodeId, ROOT_INO } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
+import { withColdXattrs } from './cold-xattrs.ts';
 import { Inode } from './inode.ts';
 import type { Delta, Layers } from './ports.ts';
 
@@ -82,7 +83,8 @@ export class InodeTable {
   }
 
   #add(ino: Ino, record: InodeRecord, inDelta: boolean): Inode {
-    const inode = new Inode(ino, record, inDelta);
+    const kept = inDelta ? withColdXattrs(record, this.#delta) : record;
+    const inode = new Inode(ino, kept, inDelta);
     this.#byIno.set(ino, inode);
     return inode;
   }

@@ -46,6 +46,8 @@ export class Inode implements Node {
    * many programs replace a file in this way.
    */
   wasEmptied = false;
+  /** Its access time is newer than the delta's: see access-times.ts. */
+  accessed = false;
   /** The copy-up under way, if one is. */
   copying: Promise<number> | null = null;
   /**

@@ -1,6 +1,7 @@
 import { ENAMETOOLONG, ENOENT, ESTALE } from '../base/errno.ts';
 import { NAME_MAX, type Name, type NodeId, ROOT_INO } from '../base/ids.ts';
 import { DATA_PRIVATE } from '../codec/inode-record.ts';
+import { keepAccessTime } from './access-times.ts';
 import type { Node, Result } from './api.ts';
 import type { Core } from './core.ts';
 import type { Inode } from './inode.ts';
@@ -68,6 +69,7 @@ export function reclaim(core: Core, inode: Inode): void {
   if (inode.lookups > 0 || (inode.first !== null && inode.first.lookups > 0)) return;
   if (inode.isOpen || inode.copying !== null || inode.ino === ROOT_INO) return;
   if (inode.record.nlink === 0 && inode.gone === null) free(core, inode);
+  keepAccessTime(core, inode);
   if (inode.backing !== null) core.passthrough?.release(inode.backing.id);
   core.fds.drop(inode);
   core.lost.drop(inode);

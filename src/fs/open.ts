@@ -8,7 +8,7 @@ import { type Core, changed, stamp } from './core.ts';
 import { openBytes } from './fd-cache.ts';
 import type { Backing, Inode } from './inode.ts';
 import { isFixed } from './names.ts';
-import { isPrivileged, withoutPrivileges } from './privileges.ts';
+import { isPrivileged, keepsGroupId, withoutPrivileges } from './privileges.ts';
 import { settleCopy, whenDurable } from './sync.ts';
 
 type Opening = Result<Opened> | Promise<Result<Opened>>;
@@ -47,7 +47,7 @@ function writable(
     if (settled instanceof Promise) {
       return settled.then((error) => writable(core, inode, node, flags, killPriv, pid, error));
     }
-    const error = settled < 0 ? settled : empty(core, inode, killPriv);
+    const error = settled < 0 ? settled : empty(core, inode, killPriv, pid);
     if (error < 0) return error;
   }
   if (inode.isFirst(node)) return -ESTALE;
@@ -59,18 +59,24 @@ function writable(
 }
 
 /** O_TRUNC of an open: the file has 0 bytes, and loses what a write would take away. */
-function empty(core: Core, inode: Inode, killPriv: boolean): number {
+function empty(core: Core, inode: Inode, killPriv: boolean, pid: number): number {
   const fd = core.fds.get(inode);
   if (fd < 0) return fd;
   const error = core.files.ftruncate(fd, 0);
   if (error < 0) return error;
   inode.wasEmptied = true;
   if (!isPrivileged(inode.record)) return 0;
-  return dropPrivileges(core, inode, killPriv);
+  return dropPrivileges(core, inode, killPriv, pid);
 }
 
-export function dropPrivileges(core: Core, inode: Inode, dropIds: boolean): number {
-  const kept = withoutPrivileges(inode.record, dropIds);
+/** @param pid who changes the file; 0 if that is not known */
+export function dropPrivileges(
+  core: Core,
+  inode: Inode,
+  dropIds: boolean,
+  pid = core.caller.pid,
+): number {
+  const kept = withoutPrivileges(inode.record, dropIds, keepsGroupId(core.capabilities, pid));
   if (kept.mode === inode.record.mode && kept.xattrs === inode.record.xattrs) return 0;
   stamp(core);
   core.tx.begin().set(inode, { ...changed(core, inode.record), ...kept });

@@ -190,7 +190,10 @@ export const CAP_SYS_ADMIN = 21;
 
 /** What a caller may do, and does, where the kernel leaves the question to us. */
 export interface Capabilities {
+  /** True if the process has the capability over the machine's files, not over a user namespace of its own. */
   has(pid: number, capability: number): boolean;
+  /** True if the process's file system group, or one of its supplementary groups, is this one. */
+  inGroup(pid: number, gid: number): boolean;
   /**
    * True if the thread waits in a call that makes a name (mkdir and the like, not open): its walk to the last
    * component is made once, and an ESTALE there is the program's to see.
@@ -227,6 +230,15 @@ export interface Stale {
   readonly dirs: readonly ChangedDir[];
   /** Inodes that have other attributes. */
   readonly inodes: readonly Ino[];
+}
+
+/** When a read moves an access time: as the mount flags of these names say. */
+export type AccessTimes = 'relatime' | 'strictatime' | 'noatime';
+
+/** How the env's mount keeps access times. It may be mounted anew with other flags meanwhile: these change then. */
+export interface AccessRules {
+  files: AccessTimes;
+  dirs: AccessTimes;
 }
 
 /** What the core tells the kernel on its own account, from the thread pool. Nothing here rejects. */

@@ -1,5 +1,6 @@
 import type { Ino, Name } from '../base/ids.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
+import { withColdXattrs } from './cold-xattrs.ts';
 import type { Inode } from './inode.ts';
 import type { Change, Delta } from './ports.ts';
 
@@ -66,8 +67,13 @@ export class Transaction {
     if (error !== 0) return error;
     for (let i = 0; i < this.#inodes.length; i++) {
       const inode = this.#inodes[i] as Inode;
-      inode.record = this.#records[i] as InodeRecord;
-      if (this.#durable[i] === true) inode.inDelta = true;
+      const record = this.#records[i] as InodeRecord;
+      if (this.#durable[i] !== true) inode.record = record;
+      else {
+        inode.record = withColdXattrs(record, this.#delta);
+        inode.inDelta = true;
+        inode.accessed = false;
+      }
     }
     return 0;
   }

@@ -20,13 +20,13 @@ import { isOverlayOrigin, shownOrigin } from './overlay-origin.ts';
 import { CAP_SYS_ADMIN } from './ports.ts';
 import { withoutXattr } from './privileges.ts';
 import { watchPrivileges } from './set-id-watch.ts';
+import { hasRoomFor, totalBytes } from './xattr-room.ts';
 
 const XATTR_CREATE = 1;
 const XATTR_REPLACE = 2;
-/** Longest name and value the VFS takes, and what one inode may carry: what one journal record may. */
+/** Longest name and value the VFS takes. */
 const XATTR_NAME_MAX = 255;
 const XATTR_SIZE_MAX = 65536;
-const XATTR_TOTAL_MAX = 4 * XATTR_SIZE_MAX;
 const PREFIXES = ['user.', 'trusted.', 'security.'];
 
 export function getxattr(core: Core, node: NodeId, name: string): Result<Buffer> {
@@ -67,9 +67,8 @@ export function setxattr(
   if (error !== 0) return error;
   if (name === ACL_ACCESS || name === ACL_DEFAULT)
     return setAcl(core, inode, name, value, killSgid);
-  const xattrs = new Map(inode.record.xattrs).set(name, Buffer.from(value));
-  if (totalSize(xattrs) > XATTR_TOTAL_MAX) return -ENOSPC;
   stamp(core);
+  const xattrs = withXattr(inode.record, name, value);
   return save(core, inode, { ...changed(core, inode.record), xattrs });
 }
 
@@ -121,13 +120,14 @@ function setAcl(core: Core, inode: Inode, name: string, value: Buffer, killSgid:
 const withXattr = (record: InodeRecord, name: string, value: Buffer): InodeRecord['xattrs'] =>
   new Map(record.xattrs).set(name, Buffer.from(value));
 
-function totalSize(xattrs: ReadonlyMap<string, Buffer>): number {
-  let size = 0;
-  for (const [name, value] of xattrs) size += name.length + value.length;
-  return size;
+/** What has more than there is room for came with a template: it may only get less. */
+function isTooMuch(before: InodeRecord['xattrs'], after: InodeRecord['xattrs']): boolean {
+  if (after === null || hasRoomFor(after)) return false;
+  return totalBytes(after) > totalBytes(before);
 }
 
 function save(core: Core, inode: Inode, record: InodeRecord): number {
+  if (isTooMuch(inode.record.xattrs, record.xattrs)) return -ENOSPC;
   core.tx.begin();
   pin(core, inode);
   core.tx.set(inode, record);

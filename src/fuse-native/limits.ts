@@ -19,7 +19,11 @@ export const LIMITS: readonly Limit[] = [
   limit('passthrough', 'libfuse 2', 'every read and write goes through the driver'),
   limit('resume', 'libfuse 2', 'a driver that dies takes the mount along'),
   limit('idmap', 'libfuse 2', 'the mount can not be id-mapped'),
-  limit('caller', 'add-on', 'what an unprivileged process creates belongs to root'),
+  limit(
+    'caller',
+    'add-on',
+    'what an unprivileged process creates belongs to root, and its rights are not known',
+  ),
   limit('nanoseconds', 'add-on', 'times have milliseconds, and none before 1970'),
   limit('one-time', 'add-on', 'utimensat() of only one of the two times changes nothing'),
   limit('ino-32', 'add-on', 'inode numbers have 32 bits, other ones than by the default transport'),

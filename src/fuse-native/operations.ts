@@ -259,7 +259,7 @@ export class Operations {
       return true;
     };
     const plus = (): boolean => false;
-    const error = this.#fs.readdir(node, 0, false, { entry, plus });
+    const error = this.#fs.readdir(node, 0, 0, false, { entry, plus });
     return error < 0 ? error : { names, stats };
   }
 }

@@ -4,6 +4,7 @@
  * waits must have copied what it needs from `request`, and writes `reply` only once it answers.
  */
 
+import { ORDINAL_BITS } from '../base/name-hash.ts';
 import { UNIQUE_RESENT } from './wire.ts';
 
 /** Largest READ or WRITE, in bytes (FUSE_MAX_PAGES pages). */
@@ -11,6 +12,8 @@ export const MAX_IO = 1024 * 1024;
 /** Room for headers before the data. */
 const HEADROOM = 4096;
 const TWO_32 = 2 ** 32;
+/** The part of a cookie that goes into a place's lower word. */
+const COOKIE_LOW = 2 ** (32 - ORDINAL_BITS);
 
 /** Node's own methods for one encoding, which its types leave out: no encoding to look up. */
 interface Latin1Buffer extends Buffer<ArrayBuffer> {
@@ -48,6 +51,20 @@ export function put64(word: number, value: number): void {
   replyWords[word] = value;
   replyWords[word + 1] = Math.floor(value / TWO_32);
 }
+
+/** A place in a directory: 52 bits of cookie, then those of the ordinal. */
+export function putPlace(word: number, cookie: number, ordinal: number): void {
+  replyWords[word] = (cookie % COOKIE_LOW) * 2 ** ORDINAL_BITS + ordinal;
+  replyWords[word + 1] = Math.floor(cookie / COOKIE_LOW);
+}
+
+/** The cookie of a place that a request goes on from. */
+export const placeCookie = (word: number): number =>
+  (requestWords[word + 1] as number) * COOKIE_LOW +
+  ((requestWords[word] as number) >>> ORDINAL_BITS);
+
+export const placeOrdinal = (word: number): number =>
+  (requestWords[word] as number) & (2 ** ORDINAL_BITS - 1);
 
 export function putZeros(word: number, end: number): void {
   for (let at = word; at < end; at++) replyWords[at] = 0;

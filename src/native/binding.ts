@@ -99,6 +99,12 @@ export interface Native {
   umount(target: string, flags: number): number;
   /** mount_setattr(MOUNT_ATTR_IDMAP) on a detached clone of `path`, moved to `target`. */
   idmapMount(path: string, target: string, usernsFd: number): number;
+  /** A mount of its own of the directory `dirfd`, which no path leads to: its descriptor, or -errno. */
+  cloneMount(dirfd: number): number;
+  /** How a mount from cloneMount() keeps access times: MOUNT_ATTR_RELATIME 0, _NOATIME 0x10, _STRICTATIME 0x20. */
+  setAccessTimes(mountFd: number, attribute: number): number;
+  /** Calls `onChange` after changes of this mount namespace's table, for as long as the process lives. */
+  watchMounts(onChange: () => void): number;
   /** Takes a copy of another process's descriptor (pidfd_open, pidfd_getfd); close-on-exec. */
   takeFd(pid: number, fd: number): number;
 

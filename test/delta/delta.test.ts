@@ -147,6 +147,18 @@ test('a background checkpoint comes by itself, and many in memory bring it forwa
   await expect.poll(() => journals().length).toBe(1);
   expect(many.list(ROOT_INO, 0, 1000).length).toBe(151);
   await many.close();
+
+  const long = await open(dir, { checkpointBytes: 100_000 });
+  const xattrs = new Map([['user.x', Buffer.alloc(4000)]]);
+  // One inode, again and again: little in memory, but much to replay.
+  for (let i = 0; i < 30; i++) {
+    long.begin().setInode(inode(9, { nlink: i, xattrs }));
+    expect(long.commit()).toBe(0);
+  }
+  expect(journals().length).toBe(2);
+  await expect.poll(() => journals().length).toBe(1);
+  expect(long.inode(ino(9))?.nlink).toBe(29);
+  await long.close();
 });
 
 test('names are bytes, 1 to 255 of them', async () => {

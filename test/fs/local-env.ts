@@ -108,7 +108,12 @@ export class LocalEnv {
       delta: this.delta,
       blobs: this.delta.files,
       files: fileCalls,
-      capabilities: { has: () => true, makesName: () => false, revalidates: () => false },
+      capabilities: {
+        has: () => true,
+        inGroup: () => true,
+        makesName: () => false,
+        revalidates: () => false,
+      },
       passthrough: null,
       caches,
     });

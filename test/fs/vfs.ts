@@ -391,7 +391,7 @@ export class Vfs {
       names.push(name);
       return true;
     };
-    const error = this.fs.readdir(node, 0, false, { entry, plus: () => false });
+    const error = this.fs.readdir(node, 0, 0, false, { entry, plus: () => false });
     return error < 0 ? fail(-error) : names.filter((name) => !/^[.]{1,2}$/.test(name)).sort();
   }
 

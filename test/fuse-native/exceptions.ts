@@ -35,6 +35,9 @@ export const POSIX_EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
     'space: PUNCH_HOLE makes zeros and frees blocks',
     'space: ZERO_RANGE makes zeros, and may grow the file',
     'data: I/O of all kinds at random agrees with a copy in memory',
+    'set-ID bits and callers: no change by a user leaves set-user-ID, nor set-group-ID with group execute',
+    'set-ID bits and callers: set-group-ID without group execute stays for members of the file’s group, not for others',
+    'set-ID bits and callers: capabilities in a user namespace of one’s own keep no bits, and show no trusted attributes',
   ],
   nanoseconds: [
     'times: times before 1970 and after 2038',
@@ -48,6 +51,7 @@ export const POSIX_EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
     'permission checks: a new entry belongs to who made it; in a set-group-ID directory to its group',
     'permission checks: in a sticky directory only owners remove and rename',
     'nodes: devices are root’s to make, fifos anyone’s',
+    'set-ID bits and callers: a chown by an owner who is not in the group takes it as well',
   ],
   acl: [
     'acls: a named user gets in, others do not, and the mask is the group bits',

@@ -301,14 +301,14 @@ export class SmallFileSystem implements FileSystem {
     return native.copyRangeAsync(this.fd(fhIn), offIn, this.fd(fhOut), offOut, length);
   }
 
-  readdir(node: NodeId, cookie: number, plus: boolean, sink: DirSink): number {
+  readdir(node: NodeId, cookie: number, _ordinal: number, plus: boolean, sink: DirSink): number {
     const directory = this.get(node);
     const dots: [string, number, number][] = [
       ['.', directory.node, 1],
       ['..', directory.parent.node, 2],
     ];
     for (const [name, ino, at] of dots) {
-      if (at > cookie && !sink.entry(name as Name, ino, S_IFDIR, at)) return 0;
+      if (at > cookie && !sink.entry(name as Name, ino, S_IFDIR, at, 0)) return 0;
     }
     const sorted = [...directory.children].map(([name, child]) => ({
       name,
@@ -324,10 +324,10 @@ export class SmallFileSystem implements FileSystem {
 
   private emit(sink: DirSink, plus: boolean, name: Name, child: SmallNode, at: number): boolean {
     const type = child.mode & S_IFMT;
-    if (!plus) return sink.entry(name, child.node, type, at);
+    if (!plus) return sink.entry(name, child.node, type, at, 0);
     // Counted first: taking an entry may already fail and forget it.
     child.lookups++;
-    const taken = sink.plus(name, child, type, at);
+    const taken = sink.plus(name, child, type, at, 0);
     if (!taken) child.lookups--;
     return taken;
   }

@@ -17,6 +17,7 @@ import { nodes } from './cases/nodes.ts';
 import { overlays } from './cases/overlays.ts';
 import { permissionChecks, setIdBits } from './cases/permissions.ts';
 import { rename } from './cases/rename.ts';
+import { setIdCallers } from './cases/set-id-callers.ts';
 import { space } from './cases/space.ts';
 import { times } from './cases/times.ts';
 import { watches } from './cases/watches.ts';
@@ -36,6 +37,7 @@ export const posixSuite: ReadonlyMap<string, Case> = joinGroups({
   times,
   'permission checks': permissionChecks,
   'set-ID bits': setIdBits,
+  'set-ID bits and callers': setIdCallers,
   xattrs,
   acls,
   nodes,

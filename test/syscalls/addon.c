@@ -36,7 +36,7 @@ typedef struct {
   X(mremap) X(madvise) X(setresuid) X(setresgid) X(setgroups) X(umask) X(chdir) X(fchdir)        \
   X(getcwd) X(getdents64) X(ftruncate) X(truncate) X(statfs) X(sendfile) X(splice) X(dup)        \
   X(prlimit64) X(exit) X(getpid) X(preadv2) X(pwritev2) X(ioctl) X(readahead) X(pipe2)           \
-  X(nanosleep) X(kill) X(fadvise64) X(chroot)
+  X(nanosleep) X(kill) X(fadvise64) X(chroot) X(unshare)
 
 static napi_value fail(napi_env env, const char *message) {
   napi_throw_type_error(env, NULL, message);

@@ -49,3 +49,5 @@ export const F_WRLCK = 1;
 export const F_UNLCK = 2;
 
 export const SIGBUS = 7;
+
+export const CLONE_NEWUSER = 0x10000000;

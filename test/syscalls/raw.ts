@@ -85,6 +85,7 @@ type CallName =
   | 'kill'
   | 'fadvise64'
   | 'chroot'
+  | 'unshare'
   | 'copy';
 
 /** What crosses to the add-on: a bigint is a 64-bit value, or in a forked program an earlier step. */

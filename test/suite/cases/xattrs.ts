@@ -14,6 +14,22 @@ import type { CaseGroup } from '../case.ts';
 import { fails, stamps, textOf } from '../expect.ts';
 
 const ERANGE = 34;
+/** More attributes than one inode has room for. */
+const MANY = 1000;
+
+/** How many values of `size` bytes a new file takes, under names of 11 bytes. */
+function countOf(path: string, size: number): number {
+  fs.writeFileSync(path, '');
+  for (let count = 0; count < MANY; count++) {
+    try {
+      setXattr(path, `user.${String(count).padStart(6, '0')}`, Buffer.alloc(size, `${count}`));
+    } catch (error) {
+      assert.equal((error as NodeJS.ErrnoException).code, 'ENOSPC');
+      return count;
+    }
+  }
+  return MANY;
+}
 
 export const xattrs: CaseGroup = {
   'set, get, list and remove, on files and directories': ({ at, dir }) => {
@@ -124,5 +140,30 @@ export const xattrs: CaseGroup = {
     assert.deepEqual(getXattr(at('f'), 'user.a'), value);
     assert.deepEqual(getXattr(at('f'), 'user.b'), value);
     fails(['E2BIG', 'ENOSPC'], () => setXattr(at('f'), 'user.c', Buffer.alloc(65_537)));
+  },
+
+  'an inode has room for as many as on ext4: a block of 4 KiB, and the rest of the inode': ({
+    at,
+  }) => {
+    assert.deepEqual(
+      [0, 1, 16, 64, 256, 1000, 2000].map((size) => [size, countOf(at(`of-${size}`), size)]),
+      [
+        [0, 172],
+        [1, 148],
+        [16, 103],
+        [64, 47],
+        [256, 14],
+        [1000, 3],
+        [2000, 2],
+      ],
+    );
+    fs.writeFileSync(at('f'), '');
+    fails('ENOSPC', () => setXattr(at('f'), 'user.x', Buffer.alloc(4041)));
+    setXattr(at('f'), 'user.x', Buffer.alloc(4040));
+    setXattr(at('f'), 'user.y', Buffer.alloc(60), XATTR_CREATE);
+    fails('ENOSPC', () => setXattr(at('f'), 'user.z', Buffer.alloc(60)));
+    assert.deepEqual(listXattrs(at('f')), ['user.x', 'user.y']);
+    setXattr(at('f'), 'user.x', 'short');
+    setXattr(at('f'), 'user.z', Buffer.alloc(60));
   },
 };

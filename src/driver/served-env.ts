@@ -4,6 +4,7 @@ import { createFileSystem } from '../fs/filesystem.ts';
 import type { KernelCaches, Passthrough } from '../fs/ports.ts';
 import { fileCalls } from '../native/file-calls.ts';
 import { capabilities } from './capabilities.ts';
+import { entryBudget } from './entry-budget.ts';
 import type { EnvParts } from './env-parts.ts';
 import { fdBudget } from './fd-budget.ts';
 import type { WriterTrace } from './writers/writer-trace.ts';
@@ -44,6 +45,7 @@ export function coreOf({ layers, delta }: EnvParts, ports: TransportPorts): EnvF
     passthrough,
     caches,
     fdBudget,
+    entryBudget,
   });
   // A patch that came while the env was not mounted.
   fs.keepDirs();

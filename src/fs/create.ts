@@ -1,4 +1,4 @@
-import { EEXIST, ENOENT, EPERM } from '../base/errno.ts';
+import { EEXIST, ENOENT, ENOMEM, EPERM } from '../base/errno.ts';
 import type { Ino, Name, NodeId } from '../base/ids.ts';
 import {
   isDir,
@@ -16,6 +16,7 @@ import { inherit } from './acl.ts';
 import type { Created, Node, Result } from './api.ts';
 import { type Core, changed, dirChanged, stamp } from './core.ts';
 import type { Inode } from './inode.ts';
+import { countLookup, forget } from './lookup.ts';
 import { directoryToChange, inodeToChange, parentFor, pin, resolve } from './names.ts';
 import { open, present, registerFd } from './open.ts';
 import { isPrivileged } from './privileges.ts';
@@ -116,6 +117,7 @@ export function tmpfile(
   const dir = directoryToChange(core, parent);
   if (typeof dir === 'number') return dir;
   if (dir.record.nlink === 0) return -ENOENT;
+  if (!core.entries.hasRoom) return -ENOMEM;
   const own = { data: DATA_PRIVATE, nlink: 0 };
   const type = S_IFREG | (mode & ~S_IFMT);
   const record = newRecord(core, dir, core.delta.allocate(), type, umask, own);
@@ -139,11 +141,17 @@ function opened(core: Core, inode: Inode, flags: number, fd: number): Result<Cre
   if (core.passthrough === null || isPrivileged(inode.record)) core.fds.put(inode, fd);
   else {
     const backing = registerFd(core, fd);
-    if (typeof backing === 'number') return backing;
+    if (typeof backing === 'number') return unopened(core, inode, backing);
     inode.backing = backing;
   }
   const result = present(core, inode, flags);
-  return typeof result === 'number' ? result : { ...result, created: inode };
+  return typeof result === 'number' ? unopened(core, inode, result) : { ...result, created: inode };
+}
+
+/** The file is there, but its lookup is not the kernel's, which gets an error. */
+function unopened(core: Core, inode: Inode, error: number): number {
+  forget(core, inode.node, 1);
+  return error;
 }
 
 function openExisting(
@@ -152,10 +160,10 @@ function openExisting(
   flags: number,
 ): Result<Created> | Promise<Result<Created>> {
   if ((flags & O_EXCL) !== 0) return -EEXIST;
-  inode.lookups++;
+  if (!countLookup(core, inode)) return -ENOMEM;
   const finish = (result: Awaited<ReturnType<typeof open>>): Result<Created> => {
     if (typeof result !== 'number') return { ...result, created: inode };
-    inode.lookups--;
+    forget(core, inode.node, 1);
     return result;
   };
   const result = open(core, inode.node, flags, false);
@@ -164,6 +172,7 @@ function openExisting(
 
 /** Puts a new record under its first name; the inode comes back with one lookup. */
 function link1(core: Core, dir: Inode, name: Name, record: InodeRecord): Inode | number {
+  if (!core.entries.hasRoom) return -ENOMEM;
   core.tx.begin();
   core.tx.setNew(record);
   core.tx.setName(dir.ino, name, record.ino, record.mode & S_IFMT);

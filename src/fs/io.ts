@@ -120,6 +120,10 @@ export function lseek(core: Core, fh: number, offset: number, whence: number): n
   return result;
 }
 
+/** Bytes copied in one go on the thread pool; between two of them others have their turn. */
+const SLICE = 2 * 1024 * 1024;
+
+/** All that was asked for, like a local file system, in slices; less if the caller gets a signal meanwhile. */
 export async function copyRange(
   core: Core,
   fhIn: number,
@@ -140,14 +144,37 @@ export async function copyRange(
     const fd = descriptor(core, input);
     if (fd < 0) return fd;
     const copied = await withFd(core, output.inode, (out) =>
-      core.files.copyRange(fd, offIn, out, offOut, length),
+      copySlices(core, fd, offIn, out, offOut, length),
     );
     closeOld(core, input, fd);
     return copied;
   }
   return withFd(core, input.inode, (from) =>
-    withFd(core, output.inode, (to) => core.files.copyRange(from, offIn, to, offOut, length)),
+    withFd(core, output.inode, (to) => copySlices(core, from, offIn, to, offOut, length)),
   );
+}
+
+async function copySlices(
+  core: Core,
+  from: number,
+  offIn: number,
+  to: number,
+  offOut: number,
+  length: number,
+): Promise<number> {
+  const { request } = core.caller;
+  const job = { interrupted: false };
+  core.interrupts.set(request, job);
+  let done = 0;
+  while (done < length && !job.interrupted) {
+    const slice = Math.min(SLICE, length - done);
+    const copied = await core.files.copyRange(from, offIn + done, to, offOut + done, slice);
+    if (copied < 0 && done === 0) done = copied;
+    if (copied <= 0) break;
+    done += copied;
+  }
+  core.interrupts.delete(request);
+  return done;
 }
 
 /** Runs work on the thread pool over the inode's descriptor, which stays open meanwhile. */

@@ -16,6 +16,7 @@ import { Overlay } from './overlay.ts';
 import { PrivateFiles } from './private-files.ts';
 import { RecordWriter } from './record-writer.ts';
 import { openSegments, type Recovered, recover, repairJournal } from './recovery.ts';
+import { tailBudget } from './tail-budget.ts';
 import { Watchlist } from './watchlist.ts';
 
 const CHECKPOINT_MS = 3000;
@@ -75,6 +76,7 @@ function settingsOf(options: OpenDeltaOptions): DeltaOptions {
     onError: options.onError ?? ((error) => process.emitWarning(error)),
     checkpointMs: options.checkpointMs ?? CHECKPOINT_MS,
     checkpointRecords: options.checkpointRecords ?? CHECKPOINT_RECORDS,
+    tailBudget: options.tailBudget ?? tailBudget,
   };
 }
 

@@ -18,6 +18,9 @@ namespace {
 // Requests answered per wake-up, so that other connections and finished work get their turn.
 constexpr int kFairShare = 64;
 
+// And for how long: 64 large writes, or answers to many forgotten inodes, would be too long a turn.
+constexpr uint64_t kTurnNs = 1000 * 1000;
+
 // How long the event loop looks again before it sleeps after a request. A program that just got an answer
 // mostly asks on at once, and waking a sleeping thread on an idle CPU costs more than serving it.
 constexpr uint64_t kSpinNs = 50 * 1000;
@@ -149,7 +152,8 @@ void OnReadable(uv_poll_t* poll, int, int) {
   napi_open_callback_scope(env, Get(loop, kResource), loop->context, &callbacks);
   Loops* loops = loop->owner;
   int served = 0;
-  while (served < kFairShare && Serve(loop)) served++;
+  const uint64_t end = uv_hrtime() + kTurnNs;
+  while (served < kFairShare && uv_hrtime() < end && Serve(loop)) served++;
   if (served > 0) StaySharp(loops);
   napi_close_callback_scope(env, callbacks);
   napi_close_handle_scope(env, handles);

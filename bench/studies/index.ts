@@ -4,6 +4,7 @@ import { appsLookup } from './apps-lookup.ts';
 import { cliStart } from './cli-start.ts';
 import { driverMemory } from './driver-memory.ts';
 import { envCreate } from './env-create.ts';
+import { neighbour } from './neighbour.ts';
 import { pageCache } from './page-cache.ts';
 import { patch } from './patch.ts';
 import type { Study } from './study.ts';
@@ -17,5 +18,6 @@ export const STUDIES: readonly Study[] = [
   appsLookup,
   driverMemory,
   pageCache,
+  neighbour,
   cliStart,
 ];

@@ -65,7 +65,8 @@ struct lines read_lines(const char *path) {
 }
 
 static const struct command *const families[] = {names_commands, data_commands, write_commands,
-                                                 process_commands, mount_commands};
+                                                 process_commands, mount_commands,
+                                                 neighbour_commands};
 #define FAMILIES (sizeof families / sizeof *families)
 
 static void usage(void) {

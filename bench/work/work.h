@@ -49,5 +49,6 @@ extern const struct command data_commands[];
 extern const struct command write_commands[];
 extern const struct command process_commands[];
 extern const struct command mount_commands[];
+extern const struct command neighbour_commands[];
 
 #endif

@@ -148,6 +148,8 @@ export interface DriverStatus {
   readonly shard: number;
   readonly version: string;
   readonly envs: readonly MountedEnv[];
+  /** Inodes and open files that are in memory for the kernel, over all envs; and how many can be. */
+  readonly entries: { readonly used: number; readonly max: number };
   /** Errors that were caught at the edge of the process: anything but 0 is a bug. */
   readonly faults: number;
 }

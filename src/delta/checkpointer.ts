@@ -21,6 +21,8 @@ export interface CheckpointParts {
   flush(): Promise<number>;
   /** The next ino to be given out. */
   nextIno(): number;
+  /** So many names and inodes are not in memory any more. */
+  onMoved(records: number): void;
 }
 
 /**
@@ -77,6 +79,7 @@ export class Checkpointer {
     failpoint('checkpoint-done');
     if (overlay.table === null) overlay.table = LinkTable.open(path.join(envDir, LINK_DIR));
     else overlay.table.refresh();
+    this.#parts.onMoved(overlay.frozen?.size ?? 0);
     overlay.frozen = null;
     this.#frozen = null;
     this.#parts.journal.drop(segments);

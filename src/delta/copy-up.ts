@@ -15,10 +15,18 @@ const scratch = Buffer.allocUnsafeSlow(SYNC_COPY_MAX);
 const isUnsupported = (result: number): boolean =>
   [EOPNOTSUPP, ENOTTY, EXDEV, EINVAL, ENOSYS].includes(-result);
 
+/** Runs a slice of a copy, which takes a thread of the pool: at once, or when a thread is free for it. */
+export type RunSlice = (slice: () => Promise<number>) => Promise<number>;
+
 /** Makes an empty file a copy of another: a reflink where the file system can, else its data ranges. */
 export class FileCopier {
   /** False once the file system said that it can't: it is one file system for all of a root. */
   #clones = true;
+  readonly #run: RunSlice;
+
+  constructor(run: RunSlice = (slice) => slice()) {
+    this.#run = run;
+  }
 
   /**
    * Copies the first `length` bytes of `from` to the empty file `to`, holes kept: 0 or -errno. A promise
@@ -41,7 +49,7 @@ export class FileCopier {
     }
     return length <= SYNC_COPY_MAX
       ? copyNow(from, to, length)
-      : copyLater(from, to, length, interrupted);
+      : copyLater(from, to, length, interrupted, this.#run);
   }
 }
 
@@ -90,6 +98,7 @@ async function copyLater(
   to: number,
   length: number,
   interrupted: () => boolean,
+  run: RunSlice,
 ): Promise<number> {
   let at = 0;
   for (;;) {
@@ -97,7 +106,7 @@ async function copyLater(
     if (typeof range === 'number') return range;
     if (range === null) break;
     const [begin, end] = range;
-    const failed = await copyRange(from, to, begin, end, interrupted);
+    const failed = await copyRange(from, to, begin, end, interrupted, run);
     if (failed < 0) return failed;
     at = end;
   }
@@ -110,12 +119,13 @@ async function copyRange(
   begin: number,
   end: number,
   interrupted: () => boolean,
+  run: RunSlice,
 ): Promise<number> {
   for (let at = begin; at < end; ) {
     if (interrupted()) return -EINTR;
     const want = Math.min(CHUNK, end - at);
-    let got = await native.copyRangeAsync(from, at, to, at, want);
-    if (got < 0 && isUnsupported(got)) got = await copyThrough(from, to, at, want);
+    let got = await run(() => native.copyRangeAsync(from, at, to, at, want));
+    if (got < 0 && isUnsupported(got)) got = await run(() => copyThrough(from, to, at, want));
     if (got <= 0) return got < 0 ? got : -EIO;
     at += got;
   }

@@ -1,4 +1,4 @@
-import { EIO, ENOSPC, EROFS } from '../base/errno.ts';
+import { EIO, ENOMEM, ENOSPC, EROFS } from '../base/errno.ts';
 import { failpoint } from '../base/failpoints.ts';
 import type { Ino, Name } from '../base/ids.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
@@ -14,6 +14,7 @@ import { NameTags } from './name-tags.ts';
 import type { Overlay } from './overlay.ts';
 import type { PrivateFiles } from './private-files.ts';
 import type { RecordWriter } from './record-writer.ts';
+import type { TailBudget } from './tail-budget.ts';
 import type { Watchlist } from './watchlist.ts';
 
 export interface DeltaOptions {
@@ -25,6 +26,8 @@ export interface DeltaOptions {
   readonly checkpointRecords: number;
   /** Bytes in the journal that start a checkpoint at once: with long attributes, few records are many bytes. */
   readonly checkpointBytes: number;
+  /** Bounds the names and inodes in memory. */
+  readonly tailBudget: TailBudget;
 }
 
 /** The parts that openDelta puts together. */
@@ -63,6 +66,8 @@ export class EnvDelta implements Delta, Change {
   #background: Promise<void> = Promise.resolve();
   #removing: Promise<void> = Promise.resolve();
   #closed = false;
+  /** The last checkpoint failed. */
+  #stuck = false;
 
   constructor(parts: DeltaParts, options: DeltaOptions) {
     this.#options = options;
@@ -80,7 +85,12 @@ export class EnvDelta implements Delta, Change {
       journal: parts.journal,
       flush: () => this.flush(),
       nextIno: () => this.#nextIno,
+      onMoved: (records) => {
+        options.tailBudget.used -= records;
+        this.#stuck = false;
+      },
     });
+    options.tailBudget.used += parts.overlay.tail;
     this.#copies = new CopySyncer(this, parts.files, parts.watchlist);
     const boot = bootNumber(parts.journal.bootId);
     this.#tags = new NameTags(parts.envDir, boot, (ino) => this.#overlay.inode(ino));
@@ -179,6 +189,8 @@ export class EnvDelta implements Delta, Change {
     if (this.#readOnly !== null) return -EROFS;
     if (this.#writer.count === 0) return 0;
     const clean = this.#journal.durable === this.#journal.sequence;
+    const { tailBudget } = this.#options;
+    if (!tailBudget.admits(this.#overlay.tail, this.#frees)) return this.#stuck ? -ENOSPC : -ENOMEM;
     let failed: number;
     try {
       failed = this.#journal.append(this.#writer, this.#frees);
@@ -209,6 +221,7 @@ export class EnvDelta implements Delta, Change {
 
   #apply(): void {
     const { active } = this.#overlay;
+    const { size } = active;
     for (const state of this.#names) active.setName(state);
     for (const inode of this.#inodes) {
       const cleared = typeof inode === 'number';
@@ -217,6 +230,7 @@ export class EnvDelta implements Delta, Change {
       active.setInode(ino, record);
       this.#watchlist.update(ino, record);
     }
+    this.#options.tailBudget.used += active.size - size;
   }
 
   // --- Durability ---
@@ -281,6 +295,7 @@ export class EnvDelta implements Delta, Change {
   #inBackground(work: () => Promise<void>): void {
     const done = work().catch((error: unknown) => {
       this.#options.onError(error as Error);
+      this.#stuck = true;
       if (this.#readOnly === null && this.#checkpointer.needed) this.#scheduleCheckpoint();
     });
     this.#background = Promise.all([this.#background, done]).then(() => {});
@@ -321,6 +336,7 @@ export class EnvDelta implements Delta, Change {
     await this.#flusher.idle();
     await this.#removing;
     this.#journal.close();
+    this.#options.tailBudget.used -= this.#overlay.tail;
     await this.#overlay.table?.close();
     this.files.shutdown();
     failpoint('closing');

@@ -19,6 +19,7 @@ import { PrivateFiles } from './private-files.ts';
 import { RecordWriter } from './record-writer.ts';
 import { openSegments, type Recovered, recover, repairJournal } from './recovery.ts';
 import { restoreCopies } from './restore-copies.ts';
+import { tailBudget } from './tail-budget.ts';
 import { Watchlist } from './watchlist.ts';
 
 const CHECKPOINT_MS = 3000;
@@ -87,6 +88,7 @@ function settingsOf(options: OpenDeltaOptions): DeltaOptions {
     checkpointMs: options.checkpointMs ?? CHECKPOINT_MS,
     checkpointRecords: options.checkpointRecords ?? CHECKPOINT_RECORDS,
     checkpointBytes: options.checkpointBytes ?? CHECKPOINT_BYTES,
+    tailBudget: options.tailBudget ?? tailBudget,
   };
 }
 

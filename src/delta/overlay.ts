@@ -18,6 +18,11 @@ export class Overlay {
     this.table = table;
   }
 
+  /** Names and inodes in memory. */
+  get tail(): number {
+    return this.active.size + (this.frozen?.size ?? 0);
+  }
+
   /** New changes go to a new generation; the frozen one is returned. Only when none is frozen. */
   freeze(): Generation {
     const frozen = this.active;

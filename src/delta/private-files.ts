@@ -6,7 +6,7 @@ import type { Ino, ObjectId } from '../base/ids.ts';
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_RDONLY, O_RDWR } from '../base/mode.ts';
 import type { AccessTimes, BlobStat, Blobs, SpaceStat } from '../fs/ports.ts';
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../native/binding.ts';
-import { FileCopier } from './copy-up.ts';
+import { FileCopier, type RunSlice } from './copy-up.ts';
 import { PRIVATE_DIR, privateIno, privateName } from './layout.ts';
 import type { NameTags } from './name-tags.ts';
 import { Removals } from './removals.ts';
@@ -41,7 +41,7 @@ export class PrivateFiles implements Blobs {
   readonly #dir: string;
   readonly #envDir: string;
   readonly #openObject: (id: ObjectId) => number;
-  readonly #copier = new FileCopier();
+  #copier = new FileCopier();
   readonly #removals: Removals;
   readonly #writeOuts = new WriteOuts((ino) => this.openPrivate(ino, O_RDONLY));
   /** Created since the last flush began: no durable record refers to them. */
@@ -78,6 +78,11 @@ export class PrivateFiles implements Blobs {
   /** Without it (tests, tools) files are removed at once. */
   attach(durability: Durability): void {
     this.#durability = durability;
+  }
+
+  /** From now on, slices of long copies get their threads from `run`. */
+  shareThreads(run: RunSlice): void {
+    this.#copier = new FileCopier(run);
   }
 
   openObject(id: ObjectId): number {

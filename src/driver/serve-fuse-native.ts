@@ -15,6 +15,7 @@ const WALK_MS = 100;
 const noCaches: KernelCaches = {
   knowsWalkers: false,
   expireAttributes: () => Promise.resolve(),
+  forget: () => Promise.resolve(),
   drop: () => sleep(WALK_MS),
 };
 

@@ -2,10 +2,11 @@ import type { MountedEnv, MountRequest } from '../control/protocol.ts';
 import type { EnvFileSystem } from '../fs/api.ts';
 import { createFileSystem } from '../fs/filesystem.ts';
 import type { KernelCaches, Passthrough } from '../fs/ports.ts';
-import { fileCalls } from '../native/file-calls.ts';
 import { capabilities } from './capabilities.ts';
+import { entryBudget } from './entry-budget.ts';
 import type { EnvParts } from './env-parts.ts';
 import { fdBudget } from './fd-budget.ts';
+import { poolShare } from './pool-shares.ts';
 import type { WriterTrace } from './writers/writer-trace.ts';
 
 /** A mounted env, from the answer to INIT to the end of its connection. */
@@ -38,16 +39,19 @@ export function coreOf(
 ): EnvFileSystem {
   const { passthrough, caches } = ports;
   const blobs = delta.files;
+  const { files, bulk } = poolShare();
+  blobs.shareThreads(bulk);
   const fs = createFileSystem({
     layers,
     delta,
     blobs,
-    files: fileCalls,
+    files,
     capabilities,
     passthrough,
     caches,
     accessRules,
     fdBudget,
+    entryBudget,
   });
   // A patch that came while the env was not mounted.
   fs.keepDirs();

@@ -20,6 +20,7 @@ import type { FaultCount } from '../observe/fault-guard.ts';
 import type { Log } from '../observe/log.ts';
 import type { StackRef, Store } from '../store/store.ts';
 import { MountedRules } from './access-rules.ts';
+import { entryBudget } from './entry-budget.ts';
 import { type EnvParts, openEnv } from './env-parts.ts';
 import type { HolderLink } from './holder-link.ts';
 import { LiveEnv } from './live-env.ts';
@@ -88,7 +89,9 @@ export class Shard {
     const { store, shard, faults } = this.parts;
     const envs = [...this.live.values()].flatMap(({ served }) => (served ? [served.info] : []));
     const { pid } = process;
-    return { pid, root: store.root, shard, version: VERSION, envs, faults: faults.value };
+    const { used, max } = entryBudget;
+    const entries = { used, max };
+    return { pid, root: store.root, shard, version: VERSION, envs, entries, faults: faults.value };
   }
 
   private async mount(request: MountRequest): Promise<MountedEnv> {

@@ -10,6 +10,11 @@ import { type ProcessFiles, RunDir } from '../control/run-dir.ts';
 /** How long a process may take from its start to its first answer. */
 const START_TIMEOUT_MS = 20_000;
 const POLL_MS = 10;
+/**
+ * Threads of a driver's pool; libuv's 4 can all be taken by long copies and fsyncs of one env. How they are shared:
+ * src/driver/pool-shares.ts.
+ */
+const THREADS = '16';
 
 /** A connection to the driver of a shard, which is started if none runs. */
 export function ensureDriver(root: string, shard: number): Promise<ControlClient<DriverVerbs>> {
@@ -67,6 +72,7 @@ function start(files: ProcessFiles, args: readonly string[]): { failed(): boolea
     detached: true,
     stdio: ['ignore', log, log],
     cwd: '/',
+    env: { ...process.env, UV_THREADPOOL_SIZE: THREADS },
   });
   closeSync(log);
   child.unref();

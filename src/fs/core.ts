@@ -1,9 +1,12 @@
 import { FLAG_UNSYNCED, type InodeRecord } from '../codec/inode-record.ts';
 import type { Caller } from './api.ts';
+import { Entries } from './entries.ts';
+import { EntryBudget } from './entry-budget.ts';
 import { type FdBudget, FdCache } from './fd-cache.ts';
 import { HandleTable } from './handles.ts';
 import { InodeTable } from './inode-table.ts';
 import { LayerSwitch } from './layer-switch.ts';
+import { letGo } from './let-go.ts';
 import { LostNames } from './lost-names.ts';
 import type {
   AccessRules,
@@ -32,6 +35,8 @@ export interface Parts {
   readonly accessRules?: Readonly<AccessRules>;
   /** Descriptors that may be kept open for I/O; its own 4,096 unless it shares one with others. */
   readonly fdBudget?: FdBudget;
+  /** Inodes and open files that may be kept in memory; its own 100,000 unless it shares one with others. */
+  readonly entryBudget?: EntryBudget;
 }
 
 /** What every operation works on: the parts, and the state of one mount. */
@@ -39,6 +44,7 @@ export interface Core extends Omit<Parts, 'layers'> {
   readonly accessRules: Readonly<AccessRules>;
   readonly caller: Caller;
   readonly layers: LayerSwitch;
+  readonly entries: Entries;
   readonly inodes: InodeTable;
   readonly handles: HandleTable;
   readonly fds: FdCache;
@@ -54,24 +60,28 @@ export interface Core extends Omit<Parts, 'layers'> {
 
 const DEFAULT_MAX_FDS = 4096;
 const NO_ACCESS_TIMES: AccessRules = { files: 'noatime', dirs: 'noatime' };
+const DEFAULT_MAX_ENTRIES = 100_000;
 
 export function createCore(parts: Parts): Core {
   const layers = new LayerSwitch(parts.layers);
-  const inodes = new InodeTable(layers, parts.delta);
-  return {
+  const budget = parts.entryBudget ?? new EntryBudget(DEFAULT_MAX_ENTRIES);
+  const entries = new Entries(budget, (max) => letGo(core, max));
+  const core: Core = {
     ...parts,
     accessRules: parts.accessRules ?? NO_ACCESS_TIMES,
     layers,
     recent: null,
     caller: { uid: 0, gid: 0, pid: 0, request: 0 },
-    inodes,
-    handles: new HandleTable(),
+    entries,
+    inodes: new InodeTable(layers, parts.delta, entries),
+    handles: new HandleTable(entries),
     fds: new FdCache(parts.blobs, parts.fdBudget ?? { max: DEFAULT_MAX_FDS, used: 0 }),
     tx: new Transaction(parts.delta),
     lost: new LostNames(),
     clock: { sec: 0, nsec: 0 },
     interrupts: new Map(),
   };
+  return core;
 }
 
 /** Reads the clock once for an operation, so that all it changes carries one time. */

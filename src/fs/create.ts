@@ -1,4 +1,4 @@
-import { EEXIST, ENOENT, EPERM } from '../base/errno.ts';
+import { EEXIST, ENOENT, ENOMEM, EPERM } from '../base/errno.ts';
 import type { Ino, Name, NodeId } from '../base/ids.ts';
 import {
   isDir,
@@ -17,7 +17,7 @@ import type { Created, Node, Opened, Result } from './api.ts';
 import { emptyBlobStat } from './blob-stat.ts';
 import { type Core, changed, dirChanged, stamp } from './core.ts';
 import type { Inode } from './inode.ts';
-import { reclaim } from './lookup.ts';
+import { countLookup, forget } from './lookup.ts';
 import { directoryToChange, inodeToChange, parentFor, pin, resolve } from './names.ts';
 import { open, present, registerFd } from './open.ts';
 import type { Place } from './ports.ts';
@@ -134,6 +134,7 @@ export function tmpfile(
   const dir = directoryToChange(core, parent);
   if (typeof dir === 'number') return dir;
   if (dir.record.nlink === 0) return -ENOENT;
+  if (!core.entries.hasRoom) return -ENOMEM;
   const own = { data: DATA_PRIVATE, nlink: 0 };
   const type = S_IFREG | (mode & ~S_IFMT);
   const record = newRecord(core, dir, core.delta.allocate(), type, umask, own);
@@ -162,18 +163,19 @@ function opened(
   if (core.passthrough === null || isPrivileged(inode.record)) core.fds.put(inode, fd);
   else {
     const backing = registerFd(core, fd);
-    if (typeof backing === 'number') return backing;
+    if (typeof backing === 'number') return unopened(core, inode, backing);
     inode.backing = backing;
   }
   const result = whenDurable(core, inode, flags, present(core, inode, flags));
-  const finish = (open: Result<Opened>): Result<Created> => {
-    if (typeof open !== 'number') return { ...open, created: inode };
-    // The kernel is told of an error only, and will never forget it.
-    inode.lookups--;
-    reclaim(core, inode);
-    return open;
-  };
+  const finish = (open: Result<Opened>): Result<Created> =>
+    typeof open === 'number' ? unopened(core, inode, open) : { ...open, created: inode };
   return result instanceof Promise ? result.then(finish) : finish(result);
+}
+
+/** The file is there, but its lookup is not the kernel's, which gets an error. */
+function unopened(core: Core, inode: Inode, error: number): number {
+  forget(core, inode.node, 1);
+  return error;
 }
 
 function openExisting(
@@ -182,10 +184,10 @@ function openExisting(
   flags: number,
 ): Result<Created> | Promise<Result<Created>> {
   if ((flags & O_EXCL) !== 0) return -EEXIST;
-  inode.lookups++;
+  if (!countLookup(core, inode)) return -ENOMEM;
   const finish = (result: Awaited<ReturnType<typeof open>>): Result<Created> => {
     if (typeof result !== 'number') return { ...result, created: inode };
-    inode.lookups--;
+    forget(core, inode.node, 1);
     return result;
   };
   const result = open(core, inode.node, flags, false);
@@ -194,6 +196,7 @@ function openExisting(
 
 /** Puts a new record under its first name; the inode comes back with one lookup. */
 function link1(core: Core, dir: Inode, name: Name, record: InodeRecord): Inode | number {
+  if (!core.entries.hasRoom) return -ENOMEM;
   core.tx.begin();
   core.tx.setNew(record);
   core.tx.setName(dir.ino, name, record.ino, record.mode & S_IFMT);

@@ -83,10 +83,16 @@ function interrupt(core: Core, request: number): void {
 
 function destroy(core: Core): void {
   for (const handle of [...core.handles.values()]) release(core, handle.fh);
-  for (const inode of [...core.inodes.values()]) {
+  // Of most inodes there is nothing but memory to give back: no need to look at each for long.
+  const held = [...core.inodes.values()].filter(
+    ({ record, backing }) => record.nlink === 0 || backing !== null,
+  );
+  for (const inode of held) {
     inode.lookups = 0;
     inode.first = null;
     reclaim(core, inode);
   }
   core.fds.clear();
+  core.inodes.clear();
+  core.entries.end();
 }

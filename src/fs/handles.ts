@@ -1,5 +1,6 @@
 import { invariant } from '../base/assert.ts';
 import type { Opened } from './api.ts';
+import type { Entries } from './entries.ts';
 import type { Backing, Inode } from './inode.ts';
 
 /** An open file: what the kernel calls fh. */
@@ -17,7 +18,12 @@ export interface Handle extends Opened {
 export class HandleTable {
   readonly #slots: (Handle | null)[] = [null];
   readonly #free: number[] = [];
+  readonly #entries: Entries;
   #count = 0;
+
+  constructor(entries: Entries) {
+    this.#entries = entries;
+  }
 
   get count(): number {
     return this.#count;
@@ -28,6 +34,7 @@ export class HandleTable {
     const handle = { fh, io, backingId: backing?.id ?? 0, inode, flags, pid, backing };
     this.#slots[fh] = handle;
     this.#count++;
+    this.#entries.take();
     return handle;
   }
 
@@ -46,6 +53,7 @@ export class HandleTable {
     this.#slots[handle.fh] = null;
     this.#free.push(handle.fh);
     this.#count--;
+    this.#entries.give();
   }
 
   *values(): IterableIterator<Handle> {

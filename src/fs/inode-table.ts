@@ -3,6 +3,7 @@ import { type Ino, inoOf, isPrivateIno, type Name, type NodeId, ROOT_INO } from 
 import { isDir } from '../base/mode.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import { withColdXattrs } from './cold-xattrs.ts';
+import type { Entries } from './entries.ts';
 import { Inode } from './inode.ts';
 import type { Delta, Layers } from './ports.ts';
 
@@ -11,13 +12,16 @@ import type { Delta, Layers } from './ports.ts';
  * derived from the ino, so nothing but reference counts would be lost with this table.
  */
 export class InodeTable {
+  /** Inodes that were looked up longer ago come first, as far as Entries.isScarce. */
   readonly #byIno = new Map<Ino, Inode>();
   readonly #layers: Layers;
   readonly #delta: Delta;
+  readonly #entries: Entries;
 
-  constructor(layers: Layers, delta: Delta) {
+  constructor(layers: Layers, delta: Delta, entries: Entries) {
     this.#layers = layers;
     this.#delta = delta;
+    this.#entries = entries;
   }
 
   get size(): number {
@@ -68,7 +72,31 @@ export class InodeTable {
   }
 
   drop(inode: Inode): void {
-    this.#byIno.delete(inode.ino);
+    if (this.#byIno.delete(inode.ino)) this.#entries.give();
+  }
+
+  /** The kernel looked it up: it is the last to be given up. */
+  touch(inode: Inode): void {
+    if (this.#byIno.delete(inode.ino)) this.#byIno.set(inode.ino, inode);
+  }
+
+  /**
+   * Looks at inodes, least recently looked up first; each goes to the end of the line. Returns how many those were.
+   * @param max at most this many
+   * @param look false: enough
+   */
+  oldest(max: number, look: (inode: Inode) => boolean): number {
+    const seen: Inode[] = [];
+    for (const inode of this.#byIno.values()) {
+      seen.push(inode);
+      if (!look(inode) || seen.length === max) break;
+    }
+    for (const inode of seen) this.touch(inode);
+    return seen.length;
+  }
+
+  clear(): void {
+    this.#byIno.clear();
   }
 
   /** What a directory of this ino keeps as `stamp` with its link count. */
@@ -86,6 +114,7 @@ export class InodeTable {
     const kept = inDelta ? withColdXattrs(record, this.#delta) : record;
     const inode = new Inode(ino, kept, inDelta);
     this.#byIno.set(ino, inode);
+    this.#entries.take();
     return inode;
   }
 

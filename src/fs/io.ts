@@ -96,6 +96,10 @@ export function lseek(core: Core, fh: number, offset: number, whence: number): n
   return result;
 }
 
+/** Bytes copied in one go on the thread pool; between two of them others have their turn. */
+const SLICE = 2 * 1024 * 1024;
+
+/** All that was asked for, like a local file system, in slices; less if the caller gets a signal meanwhile. */
 export async function copyRange(
   core: Core,
   fhIn: number,
@@ -104,6 +108,8 @@ export async function copyRange(
   offOut: number,
   length: number,
 ): Promise<number> {
+  // By the time of the copy the caller is another.
+  const { request } = core.caller;
   const input = core.handles.get(fhIn);
   const output = core.handles.get(fhOut);
   if (!output.inode.isPrivateData) return -EBADF;
@@ -118,14 +124,39 @@ export async function copyRange(
     const fd = descriptor(core, input);
     if (fd < 0) return fd;
     const copied = await withFd(core.fds, output.inode, (out) =>
-      core.files.copyRange(fd, offIn, out, offOut, length),
+      copySlices(core, request, fd, offIn, out, offOut, length),
     );
     closeOld(core, input, fd);
     return copied;
   }
   return withFd(core.fds, input.inode, (from) =>
-    withFd(core.fds, output.inode, (to) => core.files.copyRange(from, offIn, to, offOut, length)),
+    withFd(core.fds, output.inode, (to) =>
+      copySlices(core, request, from, offIn, to, offOut, length),
+    ),
   );
+}
+
+async function copySlices(
+  core: Core,
+  request: number,
+  from: number,
+  offIn: number,
+  to: number,
+  offOut: number,
+  length: number,
+): Promise<number> {
+  const job = { interrupted: false };
+  core.interrupts.set(request, job);
+  let done = 0;
+  while (done < length && !job.interrupted) {
+    const slice = Math.min(SLICE, length - done);
+    const copied = await core.files.copyRange(from, offIn + done, to, offOut + done, slice);
+    if (copied < 0 && done === 0) done = copied;
+    if (copied <= 0) break;
+    done += copied;
+  }
+  core.interrupts.delete(request);
+  return done;
 }
 
 /** The descriptor an open file reads: one of its own where its inode has moved on to private bytes. */

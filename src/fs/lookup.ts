@@ -1,4 +1,4 @@
-import { ENAMETOOLONG, ENOENT, ESTALE } from '../base/errno.ts';
+import { ENAMETOOLONG, ENOENT, ENOMEM, ESTALE } from '../base/errno.ts';
 import { NAME_MAX, type Name, type NodeId, ROOT_INO } from '../base/ids.ts';
 import { DATA_PRIVATE } from '../codec/inode-record.ts';
 import { keepAccessTime } from './access-times.ts';
@@ -13,8 +13,19 @@ export function lookup(core: Core, parent: NodeId, name: Name): Result<Node> {
   if (name.length > NAME_MAX) return -ENAMETOOLONG;
   const inode = held(core, dir, name) ?? resolve(core, dir, name);
   if (inode === null) return absent(core, dir, name);
+  return countLookup(core, inode) ? inode : -ENOMEM;
+}
+
+/** Counts a lookup; false, with nothing counted, if the inode is one more than this process can keep. */
+export function countLookup(core: Core, inode: Inode): boolean {
+  const { entries, inodes } = core;
+  if (inode.lookups === 0 && inode.first === null && inode.ino !== ROOT_INO && !entries.hasRoom) {
+    reclaim(core, inode);
+    return false;
+  }
+  if (entries.isScarce) inodes.touch(inode);
   inode.lookups++;
-  return inode;
+  return true;
 }
 
 /** The file whose dentry of this name is asked about, rather than the name. */
@@ -39,8 +50,7 @@ export function lookupDot(core: Core, node: NodeId): Result<Node> {
     inode.first.lookups++;
     return { node };
   }
-  inode.lookups++;
-  return inode;
+  return countLookup(core, inode) ? inode : -ENOMEM;
 }
 
 export function lookupDotDot(core: Core, node: NodeId): Result<Node> {
@@ -48,8 +58,7 @@ export function lookupDotDot(core: Core, node: NodeId): Result<Node> {
   if (typeof dir === 'number') return dir;
   const parent = core.inodes.load(dir.record.parent === 0 ? ROOT_INO : dir.record.parent);
   if (parent === null) return -ESTALE;
-  parent.lookups++;
-  return parent;
+  return countLookup(core, parent) ? parent : -ENOMEM;
 }
 
 export function forget(core: Core, node: NodeId, count: number): void {

@@ -1,4 +1,4 @@
-import { EISDIR, ENXIO, ESTALE } from '../base/errno.ts';
+import { EISDIR, ENFILE, ENXIO, ESTALE } from '../base/errno.ts';
 import type { NodeId } from '../base/ids.ts';
 import { isDir, isReg, O_ACCMODE, O_RDONLY, O_RDWR, O_TRUNC } from '../base/mode.ts';
 import { DATA_NONE, DATA_OBJECT, DATA_PRIVATE, FLAG_SHARED } from '../codec/inode-record.ts';
@@ -90,6 +90,7 @@ export function present(
   flags: number,
   pid = core.caller.pid,
 ): Result<Opened> {
+  if (!core.entries.hasRoom) return -ENFILE;
   const io = ioMode(core, inode, flags);
   if (io === IO_CACHED || io === IO_KEEP) {
     inode.cachedOpens++;

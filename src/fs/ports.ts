@@ -6,7 +6,7 @@
  * Errors of operations are negative errno numbers, returned, never thrown: no allocation on the hot
  * path. What is thrown is a bug or damage, and ends that one operation with EIO.
  */
-import type { Ino, Name, ObjectId } from '../base/ids.ts';
+import type { Ino, Name, NodeId, ObjectId } from '../base/ids.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 
 /** A name in a directory. */
@@ -247,6 +247,11 @@ export interface KernelCaches {
   readonly knowsWalkers: boolean;
   /** A nodeid's attributes are stale. Resolves once the kernel knows; takes no lock that a request may hold. */
   expireAttributes(node: number): Promise<void>;
+  /**
+   * Asks the kernel to forget inodes, of which it keeps those in use. Resolves when it was asked: what it forgot is in
+   * the requests that come next. Takes no lock that a request may hold.
+   */
+  forget(nodes: readonly NodeId[]): Promise<void>;
   /**
    * Resolves when the kernel has nothing of it any more, also not from an answer that was on its way. Waits for
    * requests in the directories named, so that the process must go on answering them meanwhile.

@@ -5,7 +5,7 @@ import { accessed } from './access-times.ts';
 import type { DirSink } from './api.ts';
 import type { Core } from './core.ts';
 import type { Inode } from './inode.ts';
-import { reclaim } from './lookup.ts';
+import { countLookup, forget } from './lookup.ts';
 import { ALONE, mergeNames, type Visitor } from './merge-names.ts';
 import { directory, layersOf } from './names.ts';
 
@@ -41,9 +41,10 @@ export function readdir(
     if (!plus) return sink.entry(name, ino, type, at, place);
     const inode = record === null ? core.inodes.load(ino) : core.inodes.adopt(record, dir.gone);
     if (inode === null) return sink.entry(name, ino, type, at, place);
+    // Without room for its inode a name is listed all the same.
+    if (!countLookup(core, inode)) return sink.entry(name, ino, type, at, place);
     const taken = sink.plus(name, inode, type, at, place);
-    if (taken) inode.lookups++;
-    else reclaim(core, inode);
+    if (!taken) forget(core, inode.node, 1);
     return taken;
   });
   return 0;

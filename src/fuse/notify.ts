@@ -4,6 +4,8 @@ import { NOTIFY, OUT, OUT_BYTES } from './wire.ts';
 
 const INVAL_INODE_BYTES = 24;
 const INVAL_ENTRY_BYTES = 16;
+const PRUNE_BYTES = 16;
+const NODE_BYTES = 8;
 const TWO_32 = 2 ** 32;
 /**
  * No directory entry has this name. Invalidating it changes nothing, but takes the directory's lock as for
@@ -82,6 +84,15 @@ export class Notifier {
     await sent;
   }
 
+  /** See KernelCaches.forget. As expireAttributes, and for the same reason, not in line. Linux before 6.18 does not know it. */
+  async forget(nodes: readonly number[]): Promise<void> {
+    if (this.closed) return;
+    const message = pruneMessage(nodes);
+    const sent = native.writeDeviceAsync(this.devFd, message, message.length);
+    this.last = Promise.all([this.last, sent]);
+    await sent;
+  }
+
   /** Asks for all requests that were read but not answered. Needs Granted.resend. */
   resend(): void {
     void this.send([notification(NOTIFY.RESEND, 0)]);
@@ -130,6 +141,16 @@ function inodeMessage(node: number, offset: 0 | -1n): Buffer {
   const message = notification(NOTIFY.INVAL_INODE, INVAL_INODE_BYTES);
   putBig(message, OUT_BYTES, node);
   message.writeBigInt64LE(BigInt(offset), OUT_BYTES + 8);
+  return message;
+}
+
+/** Inodes to forget, if nothing uses them. */
+function pruneMessage(nodes: readonly number[]): Buffer {
+  const message = notification(NOTIFY.PRUNE, PRUNE_BYTES + nodes.length * NODE_BYTES);
+  message.writeUInt32LE(nodes.length, OUT_BYTES);
+  nodes.forEach((node, i) => {
+    putBig(message, OUT_BYTES + PRUNE_BYTES + i * NODE_BYTES, node);
+  });
   return message;
 }
 

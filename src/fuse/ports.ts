@@ -18,6 +18,7 @@ export function sessionPorts(devFd: number, granted: Granted, notifier: Notifier
     caches: {
       knowsWalkers: true,
       expireAttributes: (node) => notifier.expireAttributes(node),
+      forget: (nodes) => notifier.forget(nodes),
       drop: (stale) => notifier.drop(stale),
     },
   };

@@ -176,4 +176,5 @@ export const NOTIFY = {
   INVAL_INODE: 2,
   INVAL_ENTRY: 3,
   RESEND: 7,
+  PRUNE: 9,
 } as const;

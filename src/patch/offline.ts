@@ -11,6 +11,7 @@ import { type EnvRow, envDir, type Store } from '../store/store.ts';
 const noKernel: KernelCaches = {
   knowsWalkers: false,
   expireAttributes: () => Promise.resolve(),
+  forget: () => Promise.resolve(),
   drop: () => Promise.resolve(),
 };
 

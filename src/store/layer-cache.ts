@@ -1,5 +1,6 @@
 /** One StackLayers per distinct stack and one TemplateView per (template, version), shared by all envs. */
 import { createHash } from 'node:crypto';
+import { heapShare } from '../base/heap-share.ts';
 import type { LayersChange } from '../fs/layers-change.ts';
 import { StackLayers } from './layers.ts';
 import { RowBudget } from './row-budget.ts';
@@ -15,8 +16,11 @@ export interface StackRef {
   readonly composition?: true;
 }
 
-/** Decoded rows kept per process, at about 400 bytes each. */
-const CACHED_ROWS = 200_000;
+/** Decoded rows kept per process at most, and about how many bytes each takes. */
+const CACHED_ROWS_MAX = 200_000;
+const ROW_BYTES = 400;
+/** The part of the heap they may take. */
+const ROWS_PART = 0.2;
 /** Stacks and versions kept for the next env; those in use live on without it. */
 const KEPT_MAX = 256;
 /** Ways between stacks that are kept: those of one patch, and of its rollback. */
@@ -26,7 +30,9 @@ const STAMP_DIGITS = 12;
 
 export class LayerCache {
   private readonly tables: Tables;
-  private readonly budget = new RowBudget(CACHED_ROWS);
+  private readonly budget = new RowBudget(
+    Math.min(CACHED_ROWS_MAX, heapShare(ROWS_PART, ROW_BYTES)),
+  );
   private readonly views = new Map<string, TemplateView>();
   private readonly stacks = new Map<string, StackLayers>();
   private readonly changes = new Map<string, LayersChange>();

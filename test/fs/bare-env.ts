@@ -66,6 +66,7 @@ export class BareEnv {
         knowsWalkers: true,
         expireAttributes: () => Promise.resolve(),
         drop: () => Promise.resolve(),
+        forget: () => Promise.resolve(),
       },
     });
     return new BareEnv(scratch, store, fs, delta);

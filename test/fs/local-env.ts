@@ -101,6 +101,7 @@ export class LocalEnv {
     const caches: KernelCaches = {
       knowsWalkers: true,
       expireAttributes: () => Promise.resolve(),
+      forget: () => Promise.resolve(),
       drop: () => this.between(),
     };
     this.fs = createFileSystem({

@@ -1,0 +1,63 @@
+/** Runs work that takes a thread of the pool, now or when it is its turn. */
+export type Run = <T>(work: () => Promise<T>) => Promise<T>;
+
+/**
+ * Shares threads of libuv's pool, which takes work in the order in which it comes, among lanes: each lane has at most
+ * `each` threads at work, so that one alone leaves some to others, and free threads go round.
+ */
+export class FairPool {
+  private free: number;
+  private readonly each: number;
+  /** Lanes with work that may start, in turn. */
+  private readonly ready: Lane[] = [];
+
+  /**
+   * @param total threads over all lanes
+   * @param each threads of one lane
+   */
+  constructor(total: number, each: number) {
+    this.free = total;
+    this.each = each;
+  }
+
+  /** Makes a lane: one for each env. It needs no end. */
+  lane(): Run {
+    const lane: Lane = { waiting: [], running: 0, isReady: false };
+    return (work) =>
+      new Promise((resolve, reject) => {
+        lane.waiting.push(() => work().then(resolve, reject));
+        this.offer(lane);
+        this.start();
+      });
+  }
+
+  private offer(lane: Lane): void {
+    if (lane.isReady || lane.waiting.length === 0 || lane.running >= this.each) return;
+    lane.isReady = true;
+    this.ready.push(lane);
+  }
+
+  private start(): void {
+    while (this.free > 0) {
+      const lane = this.ready.shift();
+      const work = lane?.waiting.shift();
+      if (lane === undefined || work === undefined) return;
+      this.free--;
+      lane.running++;
+      lane.isReady = false;
+      this.offer(lane);
+      void work().finally(() => {
+        this.free++;
+        lane.running--;
+        this.offer(lane);
+        this.start();
+      });
+    }
+  }
+}
+
+interface Lane {
+  readonly waiting: (() => Promise<void>)[];
+  running: number;
+  isReady: boolean;
+}

@@ -1,0 +1,32 @@
+/**
+ * How the threads of the pool (THREADS in src/env/spawn.ts) are shared. What is in no lane, such as
+ * the flush of a journal or what the kernel is told, is short, and has the threads that are left.
+ */
+import type { FileCalls } from '../fs/ports.ts';
+import { fileCalls } from '../native/file-calls.ts';
+import { FairPool, type Run } from './fair-pool.ts';
+
+/** Copies, in slices. Two threads copy as fast as the memory or the disk of most machines. */
+const bulk = new FairPool(4, 2);
+/** What a program waits for: reads from the disk, and fsyncs, of which one may take seconds. */
+const waits = new FairPool(8, 4);
+
+/** One env's ways to the thread pool. */
+export interface PoolShare {
+  readonly files: FileCalls;
+  /** For slices of copies. */
+  readonly bulk: Run;
+}
+
+export function poolShare(): PoolShare {
+  const copy = bulk.lane();
+  const wait = waits.lane();
+  const files: FileCalls = {
+    ...fileCalls,
+    pread: (...args) => wait(() => fileCalls.pread(...args)),
+    fsync: (...args) => wait(() => fileCalls.fsync(...args)),
+    fallocate: (...args) => copy(() => fileCalls.fallocate(...args)),
+    copyRange: (...args) => copy(() => fileCalls.copyRange(...args)),
+  };
+  return { files, bulk: copy };
+}

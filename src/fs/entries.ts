@@ -1,0 +1,50 @@
+import type { EntryBudget, EntryKeeper } from './entry-budget.ts';
+
+/** Counts what one filesystem keeps in memory for the kernel: inodes and open files. */
+export class Entries implements EntryKeeper {
+  private readonly budget: EntryBudget;
+  private readonly forget: (max: number) => Promise<number>;
+  private count = 0;
+
+  /** @param letGo see EntryKeeper */
+  constructor(budget: EntryBudget, letGo: (max: number) => Promise<number>) {
+    this.budget = budget;
+    this.forget = letGo;
+    budget.join(this);
+  }
+
+  get size(): number {
+    return this.count;
+  }
+
+  /** False if there is no memory for another entry. */
+  get hasRoom(): boolean {
+    return this.budget.admits(this.count);
+  }
+
+  /** True if it matters which inodes were looked up last. */
+  get isScarce(): boolean {
+    return this.budget.isScarce;
+  }
+
+  take(): void {
+    this.count++;
+    this.budget.take();
+  }
+
+  give(): void {
+    this.count--;
+    this.budget.give(1);
+  }
+
+  letGo(max: number): Promise<number> {
+    return this.forget(max);
+  }
+
+  /** The filesystem ended: all is given back. */
+  end(): void {
+    this.budget.give(this.count);
+    this.count = 0;
+    this.budget.leave(this);
+  }
+}

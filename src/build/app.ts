@@ -199,7 +199,7 @@ async function runHook(
     keep: root,
   });
   if (code === 0) return;
-  const message = `${what}: the hook "${hook}" failed:\n${said.trim()}`;
+  const message = [`${what}: the hook "${hook}" failed:`, ...said.trim().split(/[\r\n]+/)];
   throw new ByrefError('badInput', message, 'The lines above are what it said.');
 }
 

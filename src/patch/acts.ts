@@ -2,7 +2,7 @@
 import { closeSync, fsyncSync, openSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { EBUSY, ENOENT } from '../base/errno.ts';
-import { type Ino, type Name, nameToText } from '../base/ids.ts';
+import { type Ino, type Name, nameFromText, nameToText } from '../base/ids.ts';
 import { isDir, isReg } from '../base/mode.ts';
 import { DATA_NONE, DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
 import type { PatchAct, PatchRecord, SeenFile } from '../codec/patch-record.ts';
@@ -57,7 +57,7 @@ async function planAct(
   if (own === null || state === 'clean' || isDir(own.mode)) return null;
   const parent = dirPath(store.tables, change.dir);
   if (parent === null) return null;
-  const bytes = `${Buffer.from(parent, 'utf8').toString('latin1')}/${change.name}`;
+  const bytes = `${nameFromText(parent)}/${change.name}`;
   const action = policy(bytes);
   const { dir, name } = change;
   const base = { path: `${parent}/${nameToText(name)}`, dir, name, ino: own.ino, done: false };

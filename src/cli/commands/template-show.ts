@@ -4,6 +4,7 @@ import type { Store, TemplateRow, VersionRow } from '../../store/store.ts';
 import { showTemplate, type TemplateUse } from '../../template/remove.ts';
 import { type TemplateSizes, templateSizes } from '../../template/sizes.ts';
 import { contextOf, define } from '../command.ts';
+import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import { formatSize } from '../size.ts';
 import { type Column, printFields, printJson, printTable } from '../table.ts';
@@ -50,7 +51,7 @@ export default function build(): Command {
       return;
     }
     printFields(fieldsOf(details));
-    process.stdout.write('\n');
+    printLines('');
     // Only apps have a base.
     const columns = COLUMNS.filter(({ field }) => field !== 'base' || details.kind === 'app');
     printTable(details.versions, columns, {});

@@ -1,6 +1,7 @@
 /** What `template build` and `template update` share. */
 import type { Command } from 'commander';
 import { ByrefError } from '../base/error.ts';
+import { formatSize } from '../base/size.ts';
 import { type Built, buildTemplate } from '../build/build.ts';
 import { type BuildConfig, parseConfig } from '../build/config.ts';
 import type { PackageChange } from '../build/packages.ts';
@@ -15,7 +16,6 @@ import { appLine } from './plan-text.ts';
 import { printLines, sayLines } from './print.ts';
 import { Progress } from './progress.ts';
 import { withStore } from './session.ts';
-import { formatSize } from './size.ts';
 import { printJson } from './table.ts';
 
 export interface BuildOptions {

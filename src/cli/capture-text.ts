@@ -1,12 +1,12 @@
 /** A capture for people, and for programs. */
 import { type Name, nameToText } from '../base/ids.ts';
 import { isDir, isLnk } from '../base/mode.ts';
+import { formatSize } from '../base/size.ts';
 import type { CaptureOutcome } from '../capture/capture.ts';
 import { FINDING_TEXT, type Finding } from '../capture/findings.ts';
 import { programsText } from '../capture/listing.ts';
 import type { Review } from '../capture/review.ts';
 import type { Captured } from '../capture/tree.ts';
-import { formatSize } from './size.ts';
 
 const SIZE_WIDTH = 9;
 const PROGRAMS_WIDTH_MAX = 32;

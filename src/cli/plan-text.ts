@@ -1,8 +1,8 @@
+import { formatSize } from '../base/size.ts';
 import { type AppFit, fits } from '../patch/app-fits.ts';
 import type { MeetState } from '../patch/meets.ts';
 import type { PatchPlan, PlannedEnv, PlannedMeet } from '../patch/plan.ts';
 import { printLines } from './print.ts';
-import { formatSize } from './size.ts';
 
 const STATES: Readonly<Record<MeetState, string>> = {
   clean: 'clean',

@@ -1,5 +1,5 @@
+import { formatSize } from '../base/size.ts';
 import { visibleContent } from '../base/visible.ts';
-import { formatSize } from './size.ts';
 
 /** How far a long command is. Totals where they are known. */
 export interface ProgressState {

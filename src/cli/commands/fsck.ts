@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
 import { EXIT } from '../../base/exit-codes.ts';
+import { formatSize } from '../../base/size.ts';
 import type { Finding } from '../../fsck/finding.ts';
 import { fsck } from '../../fsck/fsck.ts';
 import { type FsckResult, isDamaged } from '../../fsck/report.ts';
 import { contextOf, define } from '../command.ts';
 import { printLines } from '../print.ts';
 import { Progress } from '../progress.ts';
-import { formatSize } from '../size.ts';
 import { printJson } from '../table.ts';
 
 interface Options {

@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
+import { formatSize } from '../../base/size.ts';
 import type { TemplateKind } from '../../codec/store-rows.ts';
 import { importTemplate } from '../../template/import.ts';
 import { contextOf, define } from '../command.ts';
 import { printLines } from '../print.ts';
 import { Progress } from '../progress.ts';
 import { withStore } from '../session.ts';
-import { formatSize } from '../size.ts';
 import { printJson } from '../table.ts';
 
 interface Options {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { formatSize } from '../../base/size.ts';
 import { packageCount, packageCountText } from '../../build/packages.ts';
 import type { Store, TemplateRow, VersionRow } from '../../store/store.ts';
 import { showTemplate, type TemplateUse } from '../../template/remove.ts';
@@ -6,7 +7,6 @@ import { type TemplateSizes, templateSizes } from '../../template/sizes.ts';
 import { contextOf, define } from '../command.ts';
 import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
-import { formatSize } from '../size.ts';
 import { type Column, printFields, printJson, printTable } from '../table.ts';
 
 /** A template with its versions, oldest first; the names are those of --json. */

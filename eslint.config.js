@@ -31,6 +31,22 @@ export default tseslint.config(
     },
   },
   {
+    // Text from envs is made harmless in one place.
+    files: ['src/**/*.ts'],
+    ignores: ['src/cli/{print,progress,ask}.ts', 'src/driver/process.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector:
+            'MemberExpression[object.object.name="process"][object.property.name=/^std(out|err)$/][property.name="write"]',
+          message:
+            'Print by src/cli/print.ts: names come from envs, and can hold control characters.',
+        },
+      ],
+    },
+  },
+  {
     // Tests build half-typed things on purpose, and implement async interfaces that need not wait.
     files: ['test/**/*.ts', 'bench/**/*.ts'],
     rules: {

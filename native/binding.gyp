@@ -17,6 +17,13 @@
       "defines": ["NAPI_VERSION=8", "_GNU_SOURCE", "_FILE_OFFSET_BITS=64"],
       "cflags": ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"],
       "cflags_cc": ["-std=c++17", "-fno-exceptions", "-fvisibility=hidden"]
+    },
+    {
+      "target_name": "byref-confine",
+      "type": "executable",
+      "sources": ["confine.c"],
+      "defines": ["_GNU_SOURCE"],
+      "cflags": ["-O2", "-Wall", "-Wextra"]
     }
   ]
 }

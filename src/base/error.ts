@@ -7,14 +7,23 @@ import { EXIT, type ExitName } from './exit-codes.ts';
 export class ByrefError extends Error {
   readonly code: ExitName;
   readonly hint: string;
+  /** The message's lines: an end of line that is part of a name is none. */
+  readonly lines: readonly string[];
 
   /**
    * @param code which exit code, by name
-   * @param message one sentence: what is wrong, with the name or path it is about
+   * @param message one sentence: what is wrong, with the name or path it is about; or several lines
    * @param hint one sentence: what to do about it
    */
-  constructor(code: ExitName, message: string, hint: string, options?: ErrorOptions) {
-    super(message, options);
+  constructor(
+    code: ExitName,
+    message: string | readonly string[],
+    hint: string,
+    options?: ErrorOptions,
+  ) {
+    const lines = typeof message === 'string' ? [message] : message;
+    super(lines.join('\n'), options);
+    this.lines = lines;
     this.name = 'ByrefError';
     this.code = code;
     this.hint = hint;

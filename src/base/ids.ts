@@ -8,6 +8,8 @@
  *
  * All fit in 53 bits, so a JS number holds them exactly.
  */
+import { bytesOfText, textOfBytes } from './text-bytes.ts';
+
 declare const brand: unique symbol;
 
 /** Inode number, 1 .. 2^52-1. Template inos are below PRIVATE_INO_BASE, env-private ones above. */
@@ -45,10 +47,10 @@ export const NAME_MAX = 255;
 export const nameFromBytes = (bytes: Uint8Array): Name =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1') as Name;
 
-export const nameFromText = (text: string): Name =>
-  Buffer.from(text, 'utf8').toString('latin1') as Name;
+/** Returns the name that nameToText() had. */
+export const nameFromText = (text: string): Name => bytesOfText(text).toString('latin1') as Name;
 
 export const nameToBytes = (name: Name): Buffer => Buffer.from(name, 'latin1');
 
-/** For people: the name as UTF-8 text (bytes that are not UTF-8 show as U+FFFD). */
-export const nameToText = (name: Name): string => Buffer.from(name, 'latin1').toString('utf8');
+/** Returns the name as text, from which nameFromText() makes it again: see ./text-bytes.ts for what is not UTF-8. */
+export const nameToText = (name: Name): string => textOfBytes(Buffer.from(name, 'latin1'));

@@ -1,11 +1,11 @@
 /** An application template: apt installs packages into a throw-away env of the base, and what that changed is the template. */
-import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { type Name, nameToText } from '../base/ids.ts';
 import type { VersionBase } from '../codec/store-rows.ts';
 import { archiveChanges, type ChangedArchive } from '../scratch/changed-tree.ts';
 import { runConfined } from '../scratch/confined.ts';
+import { writeInRoot } from '../scratch/in-root.ts';
 import { prepared, runInside } from '../scratch/inside.ts';
 import { interrupted } from '../scratch/interrupted.ts';
 import { withScratchEnv } from '../scratch/scratch-env.ts';
@@ -135,9 +135,11 @@ async function install(
   const what = `${name} could not be built`;
   const source = ownSource(config);
   if (source !== null) {
-    const file = path.join(root, SOURCES, `${name}.sources`);
-    mkdirSync(path.dirname(file), { recursive: true });
-    writeFileSync(file, sourcesText([source]));
+    writeInRoot(
+      root,
+      path.join('/', SOURCES, `${name}.sources`),
+      Buffer.from(sourcesText([source])).toString('latin1'),
+    );
   }
   const binds = directoryOf(repository);
   return prepared(root, binds, async () => {
@@ -199,7 +201,7 @@ async function runHook(
     keep: root,
   });
   if (code === 0) return;
-  const message = `${what}: the hook "${hook}" failed:\n${said.trim()}`;
+  const message = [`${what}: the hook "${hook}" failed:`, ...said.trim().split(/[\r\n]+/)];
   throw new ByrefError('badInput', message, 'The lines above are what it said.');
 }
 

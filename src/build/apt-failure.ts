@@ -96,9 +96,8 @@ export function aptFailure(said: string, what: string, place: string): ByrefErro
   const last = said
     .trim()
     .split(/[\r\n]+/)
-    .slice(-LAST_LINES)
-    .join('\n');
-  return new ByrefError('error', `${what}:\n${last}`, 'The lines above are what the tools said.');
+    .slice(-LAST_LINES);
+  return new ByrefError('error', [`${what}:`, ...last], 'The lines above are what the tools said.');
 }
 
 /** " a : Depends: b but it is not installable\n" */

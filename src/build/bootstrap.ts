@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
+import { TEMPORARY_DIR } from '../base/temporary-dir.ts';
 import { runConfined } from '../scratch/confined.ts';
 import { interrupted } from '../scratch/interrupted.ts';
 import { aptFailure } from './apt-failure.ts';
@@ -45,7 +46,7 @@ export async function bootstrap(
     const message = 'mmdebstrap is needed to build an OS template';
     throw new ByrefError('unsupported', message, 'Install it: apt-get install mmdebstrap.');
   }
-  throw aptFailure(said, what, 'in /var/tmp');
+  throw aptFailure(said, what, `in ${TEMPORARY_DIR}`);
 }
 
 function args(config: BuildConfig, archive: string, sources: string): string[] {

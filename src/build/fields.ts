@@ -105,7 +105,7 @@ export class FieldsParser<K extends Kinds> {
     if (first === undefined) return;
     const { file, hint } = this.about;
     const shown = this.mistakes.toSorted((a, b) => a.line - b.line).slice(0, ERRORS_SHOWN);
-    const message = shown.map((each) => `${file}:${each.line}: ${each.text}`).join('\n');
+    const message = shown.map((each) => `${file}:${each.line}: ${each.text}`);
     throw new ByrefError('badInput', message, hint);
   }
 

@@ -96,6 +96,6 @@ const isState = (path: string, { uid }: InodeRecord): boolean =>
 function* listedIn(store: Store, tree: TreeNode): Generator<string> {
   for (const [name, { mode, object }] of nodeAt(tree, LISTS)?.children ?? []) {
     if (!name.endsWith('.list') || !isReg(mode) || object === '') continue;
-    yield* contentOf(store, { object }).split('\n');
+    yield* contentOf(store, { object }, `${LISTS}/${name}`).split('\n');
   }
 }

@@ -56,6 +56,6 @@ function* listsOf(store: Store, layers: Layers): Generator<{ name: string; lines
   for (const [file, record] of sortedEntries(layers, dir)) {
     const [, name] = LIST.exec(file) ?? [];
     if (name === undefined || !isReg(record.mode) || record.object === '') continue;
-    yield { name, lines: contentOf(store, record).split('\n') };
+    yield { name, lines: contentOf(store, record, `${INFO_PATH}/${file}`).split('\n') };
   }
 }

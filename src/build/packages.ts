@@ -1,7 +1,8 @@
 /** What is installed in a template, as dpkg's database there says. */
-import { readFileSync } from 'node:fs';
+import { type Name, nameToText } from '../base/ids.ts';
 import type { TemplateRow } from '../codec/store-rows.ts';
 import type { Store } from '../store/store.ts';
+import { contentOf } from '../template/file-content.ts';
 import { nodeAt, type TreeNode } from '../template/tree.ts';
 import { fileAt } from '../template/walk-version.ts';
 import { parseStanzas } from './deb822.ts';
@@ -48,7 +49,7 @@ function packagesIn(store: Store, status: Pick<TreeNode, 'object'> | null): Pack
   const object = status?.object ?? '';
   return object === ''
     ? new Map()
-    : parsePackages(readFileSync(store.objects.path(object), 'utf8'));
+    : parsePackages(nameToText(contentOf(store, { object }, STATUS_PATH) as Name));
 }
 
 /** What dpkg says in a version of a template. */

@@ -1,6 +1,5 @@
 /** Users and groups that an installation added get the numbers that they have in every app: see src/store/accounts.ts. */
-import { readFileSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
+import { ByrefError } from '../base/error.ts';
 import {
   type AccountFiles,
   type Accounts,
@@ -10,6 +9,8 @@ import {
   renumber,
   settleShadow,
 } from '../registry/accounts.ts';
+import { REGISTRY_BYTES_MAX, registryContent } from '../registry/limits.ts';
+import { readInRoot, writeInRoot } from '../scratch/in-root.ts';
 import type { ScratchEnv } from '../scratch/scratch-env.ts';
 import type { StoreAccess } from '../scratch/store-access.ts';
 import { type AccountKind, accountNumber } from '../store/accounts.ts';
@@ -37,7 +38,7 @@ export interface Settled extends Renumbered {
 export async function settleAccounts(env: ScratchEnv, access: StoreAccess): Promise<Renumbered> {
   const { files, ...renumbered } = await settledAccounts(env, access);
   for (const [file, content] of files) {
-    writeFileSync(path.join(env.mountpoint, file), content, 'latin1');
+    writeInRoot(env.mountpoint, file, content);
   }
   return renumbered;
 }
@@ -70,13 +71,13 @@ function inTemplates(store: Store, { stack }: ScratchEnv, file: string): string 
   return contentAt(store, store.layers(stack), file) ?? '';
 }
 
+/** @throws ByrefError 'badInput' for what is no account file: a device, a symlink, an endless one */
 function inEnv(root: string, file: string): string {
-  try {
-    return readFileSync(path.join(root, file), 'latin1');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
-    throw error;
-  }
+  const whole = readInRoot(root, file, REGISTRY_BYTES_MAX);
+  if (whole === undefined) return '';
+  const read = registryContent(whole);
+  if ('content' in read) return read.content;
+  throw new ByrefError('badInput', `${file} of the env ${read.why}`, 'Put the accounts there.');
 }
 
 function numbers(store: Store, base: AccountFiles, now: AccountFiles): Renumbered {

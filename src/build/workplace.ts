@@ -4,16 +4,16 @@ import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { isNoSpace } from '../base/no-space.ts';
 import { isAlive } from '../base/proc.ts';
+import { TEMPORARY_DIR } from '../base/temporary-dir.ts';
 
 const PREFIX = 'byref-build-';
 /** It may hold a whole tree, and an archive of it. */
-const DIR = process.env['BYREF_TMPDIR'] ?? '/var/tmp';
 const OWNER = /^byref-build-(\d+)-/;
 
 /** @throws ByrefError 'noSpace' if it can't be made */
 export async function withWorkplace<T>(work: (dir: string) => Promise<T>): Promise<T> {
   sweepWorkplaces();
-  const dir = tried(() => mkdtempSync(path.join(DIR, `${PREFIX}${process.pid}-`)));
+  const dir = tried(() => mkdtempSync(path.join(TEMPORARY_DIR, `${PREFIX}${process.pid}-`)));
   try {
     return await work(dir);
   } finally {
@@ -34,15 +34,18 @@ function tried<T>(write: () => T): T {
     return write();
   } catch (cause) {
     if (!isNoSpace(cause)) throw cause;
-    const hint = `Free some space in ${DIR}, then build again.`;
-    throw new ByrefError('noSpace', `no space left on the device of ${DIR}`, hint, { cause });
+    const hint = `Free some space in ${TEMPORARY_DIR}, then build again.`;
+    throw new ByrefError('noSpace', `no space left on the device of ${TEMPORARY_DIR}`, hint, {
+      cause,
+    });
   }
 }
 
 /** Removes those whose process is gone. */
 export function sweepWorkplaces(): void {
-  for (const name of readdirSync(DIR)) {
+  for (const name of readdirSync(TEMPORARY_DIR)) {
     const pid = Number(OWNER.exec(name)?.[1] ?? 0);
-    if (pid > 0 && !isAlive(pid)) rmSync(path.join(DIR, name), { recursive: true, force: true });
+    if (pid > 0 && !isAlive(pid))
+      rmSync(path.join(TEMPORARY_DIR, name), { recursive: true, force: true });
   }
 }

@@ -5,6 +5,7 @@ import { contextOf } from './command.ts';
 import { interruption } from './interruption.ts';
 import { printNotes } from './notes.ts';
 import { describePatch } from './patch-text.ts';
+import { printLines } from './print.ts';
 import { withStore } from './session.ts';
 import { printJson } from './table.ts';
 
@@ -20,6 +21,5 @@ export async function runAppChange(
   ).finally(release);
   printNotes(notes);
   if (context.json) printJson(record);
-  else
-    process.stdout.write(`${record === null ? `${env}: nothing to do` : describePatch(record)}\n`);
+  else printLines(...(record === null ? [`${env}: nothing to do`] : describePatch(record)));
 }

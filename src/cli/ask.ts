@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline/promises';
+import { visible } from '../base/visible.ts';
 
 /** Asks on standard error, and reads a line of standard input: true for y or yes. Its end, or Ctrl-C, is a no. */
 export async function ask(question: string, signal: AbortSignal): Promise<boolean> {
@@ -7,7 +8,7 @@ export async function ask(question: string, signal: AbortSignal): Promise<boolea
   const closed = new AbortController();
   lines.on('close', () => closed.abort());
   try {
-    const answer = await lines.question(`${question} [y/N] `, {
+    const answer = await lines.question(`${visible(question)} [y/N] `, {
       signal: AbortSignal.any([signal, closed.signal]),
     });
     return /^y(es)?$/i.test(answer.trim());

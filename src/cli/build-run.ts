@@ -1,6 +1,7 @@
 /** What `template build` and `template update` share. */
 import type { Command } from 'commander';
 import { ByrefError } from '../base/error.ts';
+import { formatSize } from '../base/size.ts';
 import { type Built, buildTemplate } from '../build/build.ts';
 import { type BuildConfig, parseConfig } from '../build/config.ts';
 import type { PackageChange } from '../build/packages.ts';
@@ -12,9 +13,9 @@ import { interruption } from './interruption.ts';
 import { printNotes } from './notes.ts';
 import { parseCount } from './numbers.ts';
 import { appLine } from './plan-text.ts';
+import { printLines, sayLines } from './print.ts';
 import { Progress } from './progress.ts';
 import { withStore } from './session.ts';
-import { formatSize } from './size.ts';
 import { printJson } from './table.ts';
 
 export interface BuildOptions {
@@ -63,7 +64,7 @@ async function buildWithApps(
   const apps = await fitsOf(context, built);
   const on = built.version?.number ?? 0;
   const again = options.apps === true ? apps.filter((app) => !fits(app)) : [];
-  if (!context.json) process.stdout.write(textOf(built) + appLines(built, apps, again));
+  if (!context.json) printLines(...textOf(built), ...appLines(built, apps, again));
   const rebuilt: object[] = [];
   for (const { app } of again)
     rebuilt.push(...(await buildAgain(context, { ...options, on }, app)));
@@ -74,9 +75,9 @@ function appLines(
   { template, version }: Built,
   apps: readonly AppFit[],
   again: readonly AppFit[],
-): string {
+): string[] {
   const rest = apps.filter((app) => !again.includes(app));
-  return rest.map((app) => `${appLine(template.name, version?.number ?? 0, app)}\n`).join('');
+  return rest.map((app) => appLine(template.name, version?.number ?? 0, app));
 }
 
 /** A captured one can't be: that is said, and the others are built. */
@@ -86,7 +87,7 @@ async function buildAgain(context: Context, options: BuildOptions, app: string):
     return [await buildWithApps(context, { ...options, apps: false }, found)];
   } catch (error) {
     if (!(error instanceof ByrefError) || error.code !== 'usage') throw error;
-    process.stderr.write(`byref: ${error.message}\n`);
+    sayLines(`byref: ${error.message}`);
     return [];
   }
 }
@@ -153,17 +154,16 @@ function jsonOf({ template, version, packages, notes }: Built): object {
   };
 }
 
-function textOf({ template, version, packages }: Built): string {
+function textOf({ template, version, packages }: Built): string[] {
   const { name, newest, current } = template;
-  if (version === null) return `${name}: nothing new; ${name}@${newest} is what there is\n`;
+  if (version === null) return [`${name}: nothing new; ${name}@${newest} is what there is`];
   const { number, files, directories, bytes, addedObjects, addedBytes } = version;
-  const lines = [
+  return [
     `${name}@${number}: ${files} files in ${directories} directories, ${formatSize(bytes)}; ` +
       `new: ${addedObjects} objects, ${formatSize(addedBytes)}`,
     ...packagesText(packages),
     ...(number === current ? [] : [`staged; byref patch ${name} gives it to the envs`]),
   ];
-  return lines.map((line) => `${line}\n`).join('');
 }
 
 function packagesText(packages: readonly PackageChange[]): string[] {

@@ -16,6 +16,7 @@ import { ask } from './ask.ts';
 import { captureJson, reviewText, summaryText } from './capture-text.ts';
 import { type Context, contextOf } from './command.ts';
 import { interruption } from './interruption.ts';
+import { printLines } from './print.ts';
 import { Progress } from './progress.ts';
 import { withStore } from './session.ts';
 import { printJson } from './table.ts';
@@ -70,7 +71,7 @@ export async function runCapture(
   ).finally(() => progress.end());
   const shown = options.review === true || options.dryRun === true;
   if (context.json) printJson(captureJson(outcome, shown));
-  else process.stdout.write(summaryText(outcome));
+  else printLines(...summaryText(outcome));
   if (outcome.end === 'declined' && options.dryRun !== true) process.exitCode = EXIT.pending;
 }
 
@@ -159,7 +160,7 @@ function confirmation(
   if (!review && !dryRun) return null;
   return async (what, next) => {
     progress.end();
-    if (!json) process.stdout.write(reviewText(what, verbose));
+    if (!json) printLines(...reviewText(what, verbose));
     if (dryRun || yes || json) return yes && !dryRun;
     return ask(`Store it as ${name}@${next}?`, signal);
   };

@@ -1,26 +1,25 @@
 /** A capture for people, and for programs. */
 import { type Name, nameToText } from '../base/ids.ts';
 import { isDir, isLnk } from '../base/mode.ts';
+import { formatSize } from '../base/size.ts';
 import type { CaptureOutcome } from '../capture/capture.ts';
 import { FINDING_TEXT, type Finding } from '../capture/findings.ts';
 import { programsText } from '../capture/listing.ts';
 import type { Review } from '../capture/review.ts';
 import type { Captured } from '../capture/tree.ts';
-import { formatSize } from './size.ts';
 
 const SIZE_WIDTH = 9;
 const PROGRAMS_WIDTH_MAX = 32;
 /** Paths of one finding in a summary. */
 const SHOWN = 5;
 
-/** Without characters that would do something to a terminal. */
-const textOf = (path: string): string => nameToText(path as Name).replace(/\p{Cc}/gu, '?');
+const textOf = (path: string): string => nameToText(path as Name);
 
 const sizeOf = ({ node }: Captured): string =>
   node.children === null && !isLnk(node.mode) ? formatSize(node.size) : '';
 
 /** All of it, before it is stored. @param verbose with what the rules took out, path by path */
-export function reviewText(review: Review, verbose: boolean): string {
+export function reviewText(review: Review, verbose: boolean): string[] {
   const { captured, recording } = review;
   const width = Math.min(
     PROGRAMS_WIDTH_MAX,
@@ -29,7 +28,7 @@ export function reviewText(review: Review, verbose: boolean): string {
   const marks = marksOf(review.findings);
   const line = (letter: string, size: string, programs: readonly string[], path: string): string =>
     `${letter} ${size.padStart(SIZE_WIDTH)}  ${programsText(programs).padEnd(width)}  ${path}`;
-  return joined([
+  return [
     ...sharesText(review),
     '',
     ...captured.map((each) =>
@@ -38,7 +37,7 @@ export function reviewText(review: Review, verbose: boolean): string {
     ...recording.removed.map(({ path, programs }) => line('D', '', programs, textOf(path))),
     '',
     ...noticesText(review, verbose, Number.POSITIVE_INFINITY),
-  ]);
+  ];
 }
 
 function shownPath({ path, node }: Captured): string {
@@ -55,21 +54,19 @@ function marksOf(findings: readonly Finding[]): Map<string, string> {
 }
 
 /** After it was stored. */
-export function summaryText({ end, template, version, review }: CaptureOutcome): string {
-  if (template === null || end === 'declined') return 'not stored\n';
+export function summaryText({ end, template, version, review }: CaptureOutcome): string[] {
+  if (template === null || end === 'declined') return ['not stored'];
   const { name, newest, current } = template;
-  if (version === null) return `${name}: nothing new; ${name}@${newest} is what there is\n`;
+  if (version === null) return [`${name}: nothing new; ${name}@${newest} is what there is`];
   const { number, files, directories, bytes, addedObjects, addedBytes } = version;
-  return joined([
+  return [
     `${name}@${number}: ${files} files in ${directories} directories, ${formatSize(bytes)}; ` +
       `new: ${addedObjects} objects, ${formatSize(addedBytes)}`,
     ...sharesText(review),
     ...noticesText(review, false, SHOWN),
     ...(number === current ? [] : [`staged; byref patch ${name} gives it to the envs`]),
-  ]);
+  ];
 }
-
-const joined = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join('');
 
 function sharesText({ shares, recording }: Review): string[] {
   if (!recording.traced) return ['who wrote what is not known: it was not traced'];

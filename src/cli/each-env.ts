@@ -2,6 +2,7 @@ import { ByrefError } from '../base/error.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 import type { Context } from './command.ts';
 import { reportError } from './errors.ts';
+import { printLines } from './print.ts';
 import { printJson } from './table.ts';
 
 /** The named envs, or with --all every one. */
@@ -21,15 +22,14 @@ export async function forEachEnv<E, T>(
   context: Context,
   envs: readonly E[],
   work: (env: E) => Promise<T>,
-  text: (result: T) => string,
+  text: (result: T) => readonly string[],
 ): Promise<void> {
   const results: T[] = [];
   for (const env of envs) {
     try {
       const result = await work(env);
       results.push(result);
-      const line = context.json ? '' : text(result);
-      if (line !== '') process.stdout.write(`${line}\n`);
+      if (!context.json) printLines(...text(result));
     } catch (error) {
       process.exitCode = reportError(error, context.json);
     }

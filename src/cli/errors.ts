@@ -1,4 +1,6 @@
 import { ByrefError } from '../base/error.ts';
+import { visibleJson } from '../base/visible.ts';
+import { printOwn, sayLines } from './print.ts';
 
 /**
  * Prints what went wrong on stderr, and returns the exit code. For people two lines, what and what to
@@ -8,11 +10,15 @@ export function reportError(error: unknown, json: boolean): number {
   const known = error instanceof ByrefError ? error : fromErrno(error);
   if (json) {
     const { code, exitCode, message, hint } = known;
-    process.stderr.write(`${JSON.stringify({ error: { code, exitCode, message, hint } })}\n`);
+    printOwn(
+      `${visibleJson(JSON.stringify({ error: { code, exitCode, message, hint } }))}\n`,
+      process.stderr,
+    );
   } else {
-    process.stderr.write(`byref: ${known.message}\n  hint: ${known.hint}\n`);
+    const [first = '', ...more] = known.lines;
+    sayLines(`byref: ${first}`, ...more, `  hint: ${known.hint}`);
     const isBug = known !== error && known.cause instanceof Error;
-    if (isBug) process.stderr.write(`${(known.cause as Error).stack ?? ''}\n`);
+    if (isBug) sayLines(...((known.cause as Error).stack ?? '').split('\n'));
   }
   return known.exitCode;
 }

@@ -1,6 +1,7 @@
 import { ByrefError } from '../base/error.ts';
 import { VERSION } from '../base/version.ts';
 import { nearest } from './nearest.ts';
+import { printLines, printOwn } from './print.ts';
 import { VERBS, type Verb } from './verbs.ts';
 
 /** All verbs, or those of one group; on stdout if it was asked for, else on stderr. */
@@ -18,7 +19,7 @@ export function printHelp(group: string, asked: boolean): void {
     '  --help      what the command does, and its options',
     '',
   ].join('\n');
-  (asked ? process.stdout : process.stderr).write(text);
+  printOwn(text, asked ? process.stdout : process.stderr);
 }
 
 const NAME_WIDTH = Math.max(...VERBS.map((verb) => title(verb).length));
@@ -30,7 +31,7 @@ function title(verb: Verb): string {
 }
 
 export function printVersion(): void {
-  process.stdout.write(`byref ${VERSION}\n`);
+  printLines(`byref ${VERSION}`);
 }
 
 export function unknownVerb(verb: string): ByrefError {

@@ -2,14 +2,14 @@
 import type { EnvOutcome, PatchAct, PatchedEnv, PatchRecord } from '../codec/patch-record.ts';
 
 /** "nginx: 1 -> 2, done", and a line for each thing that is not as simple as that. */
-export function describePatch(record: PatchRecord): string {
+export function describePatch(record: PatchRecord): string[] {
   const { envs, note } = record;
   const lines = [`${titleOf(record)}, ${stateText(record)}`];
   if (record.state === 'undone') lines.push(`  ${envsText(envs.length)} had it`);
   else lines.push(`  ${envCounts(envs) || 'no env follows it'}`);
   for (const env of envs) lines.push(...troubles(env));
   if (note !== '') lines.push(...note.split('\n').map((line) => `  ${line}`));
-  return lines.join('\n');
+  return lines;
 }
 
 function titleOf({ kind, template, from, to, envs }: PatchRecord): string {

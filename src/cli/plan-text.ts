@@ -1,7 +1,8 @@
+import { formatSize } from '../base/size.ts';
 import { type AppFit, fits } from '../patch/app-fits.ts';
 import type { MeetState } from '../patch/meets.ts';
 import type { PatchPlan, PlannedEnv, PlannedMeet } from '../patch/plan.ts';
-import { formatSize } from './size.ts';
+import { printLines } from './print.ts';
 
 const STATES: Readonly<Record<MeetState, string>> = {
   clean: 'clean',
@@ -14,14 +15,14 @@ const STATES: Readonly<Record<MeetState, string>> = {
 
 /** Prints a plan for people: what changes in the template, then per env what is not clean. */
 export function printPlan(plan: PatchPlan): void {
-  process.stdout.write(`${planLines(plan).join('\n')}\n`);
+  printLines(...planLines(plan));
 }
 
 function planLines(plan: PatchPlan): string[] {
   const { template, from, to, label, note, names, envs, pinned } = plan;
   const called = label === '' ? '' : ` (${label})`;
   const lines = [`${template}: ${from} -> ${to}${called}`];
-  if (note !== '') lines.push(`  ${note}`);
+  if (note !== '') lines.push(...note.split('\n').map((line) => `  ${line}`));
   const count = (kind: string): number => names.filter((name) => name.kind === kind).length;
   lines.push(
     `  ${count('A')} to add, ${count('C')} to change, ${count('D')} to remove; ${formatSize(plan.addedBytes)} new`,

@@ -1,4 +1,5 @@
-import { formatSize } from './size.ts';
+import { formatSize } from '../base/size.ts';
+import { visibleContent } from '../base/visible.ts';
 
 /** How far a long command is. Totals where they are known. */
 export interface ProgressState {
@@ -26,13 +27,14 @@ export class Progress {
     if (!due && state.phase === this.phase) return;
     this.phase = state.phase;
     this.shownAt = now;
-    const text = describe(state);
+    const text = visibleContent(describe(state));
     process.stderr.write(this.terminal ? CLEAR_LINE + text : `${text}\n`);
   };
 
   /** A line that stays, above the progress. */
   readonly note = (text: string): void => {
-    process.stderr.write(`${this.terminal ? CLEAR_LINE : ''}${text}\n`);
+    const line = visibleContent(text);
+    process.stderr.write(`${this.terminal ? CLEAR_LINE : ''}${line}\n`);
   };
 
   end(): void {

@@ -1,6 +1,7 @@
 import { ByrefError } from '../base/error.ts';
 import { openStore, type Store } from '../store/store.ts';
 import type { Context } from './command.ts';
+import { sayLines } from './print.ts';
 
 /**
  * Runs `work` with the store open, and closes it whatever happens. A patch that died is ended first, so that no
@@ -53,8 +54,6 @@ async function recover(store: Store): Promise<void> {
   await sweepScratchEnvs(store);
   for (const { id, kind, template, state } of await recoverPatches(store)) {
     const how = state === 'undone' ? 'taken back' : 'finished';
-    process.stderr.write(
-      `byref: ${kind} ${id} of ${template}, whose process had died, was ${how}\n`,
-    );
+    sayLines(`byref: ${kind} ${id} of ${template}, whose process had died, was ${how}`);
   }
 }

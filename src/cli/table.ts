@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
 import { ByrefError } from '../base/error.ts';
+import { visible, visibleJson } from '../base/visible.ts';
+import { printLines, printNulEnded, printOwn } from './print.ts';
 
 /** One column of a table: how it is called for -o and in JSON, and how people see it. */
 export interface Column<Row> {
@@ -17,19 +19,23 @@ export interface TableOptions {
   readonly output?: string;
   /** -q */
   readonly quiet?: boolean;
+  /** -z */
+  readonly null?: boolean;
 }
 
-/** Adds -H, -o and -q. `fields` are the names that -o takes. */
+/** Adds -H, -o, -q and -z. `fields` are the names that -o takes. */
 export function tableOptions(command: Command, fields: readonly string[]): Command {
   return command
     .option('-H, --no-header', 'no header line')
     .option('-o, --output <fields>', `columns, separated by commas: ${fields.join(', ')}`)
-    .option('-q, --quiet', 'the first column only, without a header');
+    .option('-q, --quiet', 'the first column only, without a header')
+    .option('-z, --null', 'fields whole, as they are, with a NUL behind each; no header');
 }
 
 /**
  * Prints rows as a table. On a terminal columns are aligned by blanks; piped, fields are separated by
- * one tab, never trimmed or wrapped. An empty field is `-`, so that columns can be counted.
+ * one tab, never trimmed or wrapped. An empty field is `-`, so that columns can be counted. What would do
+ * something to a terminal, or look like another field or line, is escaped.
  */
 export function printTable<Row>(
   rows: readonly Row[],
@@ -37,13 +43,18 @@ export function printTable<Row>(
   options: TableOptions,
 ): void {
   const chosen = choose(columns, options);
-  const lines = rows.map((row) => chosen.map((column) => column.text(row) || '-'));
+  const cells = rows.map((row) => chosen.map((column) => column.text(row) || '-'));
+  if (options.null === true) {
+    printNulEnded(...cells.flat());
+    return;
+  }
+  const lines = cells.map((line) => line.map(visible));
   if (options.header !== false && !options.quiet) {
     lines.unshift(chosen.map((column) => column.field.toUpperCase()));
   }
   if (lines.length === 0) return;
   const text = process.stdout.isTTY ? align(lines, chosen) : lines.map((line) => line.join('\t'));
-  process.stdout.write(`${text.join('\n')}\n`);
+  printOwn(`${text.join('\n')}\n`);
 }
 
 function choose<Row>(columns: readonly Column<Row>[], options: TableOptions): Column<Row>[] {
@@ -76,9 +87,10 @@ function align<Row>(lines: readonly string[][], columns: readonly Column<Row>[])
 export function printFields(fields: readonly (readonly [name: string, value: string])[]): void {
   const width = Math.max(...fields.map(([name]) => name.length)) + 1;
   const lines = fields.map(([name, value]) => `${`${name}:`.padEnd(width)} ${value || '-'}`);
-  process.stdout.write(`${lines.join('\n')}\n`);
+  printLines(...lines);
 }
 
 export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, null, process.stdout.isTTY ? 2 : 0)}\n`);
+  const json = JSON.stringify(value, null, process.stdout.isTTY ? 2 : 0);
+  printOwn(`${visibleJson(json)}\n`);
 }

@@ -2,8 +2,7 @@
  * Makes what a stack of an OS template and apps shows as if they had been installed there one after the other: the files that they
  * share, merged by key or made again by their command. Once per distinct stack; kept in the store, on top of it.
  */
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
+import { symlinkSync } from 'node:fs';
 import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
 import { matchesPath } from '../base/path-patterns.ts';
@@ -12,6 +11,7 @@ import { withWorkplace } from '../build/workplace.ts';
 import type { TemplateRow } from '../codec/store-rows.ts';
 import type { GeneratedFiles } from '../registry/generated.ts';
 import { archiveChanges, readChanges } from '../scratch/changed-tree.ts';
+import { replaceInRoot, writeInRoot } from '../scratch/in-root.ts';
 import { prepared, runInside } from '../scratch/inside.ts';
 import { interrupted } from '../scratch/interrupted.ts';
 import { withScratchEnv } from '../scratch/scratch-env.ts';
@@ -138,17 +138,14 @@ const rowOf = ({ name }: Plan): TemplateRow => ({
 
 /** In place: it keeps its attributes. */
 function putFile(root: string, { path: file, content }: MergedFile): void {
-  const full = path.join(root, file);
-  if (content === null) rmSync(full, { force: true });
-  else writeFileSync(full, content, 'latin1');
+  if (content === null) replaceInRoot(root, file);
+  else writeInRoot(root, file, content);
 }
 
 function putLink(root: string, { path: link, target }: Symlink): void {
-  const full = path.join(root, link);
-  rmSync(full, { force: true });
-  if (target === null) return;
-  mkdirSync(path.dirname(full), { recursive: true });
-  symlinkSync(target, full);
+  replaceInRoot(root, link, (at) => {
+    if (target !== null) symlinkSync(target, at);
+  });
 }
 
 /** What a command that fails prints, before its name. */

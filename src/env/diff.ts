@@ -9,7 +9,7 @@ export type ChangeKind = 'A' | 'C' | 'D';
 
 export interface EnvChange {
   readonly kind: ChangeKind;
-  /** From the env's root, with a leading slash; bytes that are not UTF-8 show as U+FFFD. */
+  /** From the env's root, with a leading slash; see nameToText() for what is not UTF-8. */
   readonly path: string;
 }
 

@@ -81,7 +81,10 @@ function start(files: ProcessFiles, args: readonly string[]): { failed(): boolea
 }
 
 function startError(files: ProcessFiles, peer: string): ByrefError {
-  const tail = readFileSync(files.log, 'utf8').trimEnd().split('\n').slice(-3).join('\n    ');
-  const hint = `see ${files.log}, which ends with:\n    ${tail}`;
-  return new ByrefError('error', `the ${peer} did not start`, hint);
+  const tail = readFileSync(files.log, 'utf8').trimEnd().split('\n').slice(-3);
+  const lines = [
+    `the ${peer} did not start; its log ends with:`,
+    ...tail.map((line) => `    ${line}`),
+  ];
+  return new ByrefError('error', lines, `see ${files.log}`);
 }

@@ -1,7 +1,7 @@
 /** Where a path of an env comes from: its own, or which template, version and package. */
 import { existsSync, readFileSync } from 'node:fs';
 import { ByrefError } from '../base/error.ts';
-import { type Ino, type Name, nameToText, ROOT_INO } from '../base/ids.ts';
+import { type Ino, type Name, nameFromText, nameToText, ROOT_INO } from '../base/ids.ts';
 import { isDir, isLnk } from '../base/mode.ts';
 import { packageOwning } from '../build/package-owner.ts';
 import { listingPath, programsIn } from '../capture/listing.ts';
@@ -111,7 +111,7 @@ class Search {
    * @returns its name, or null for the root; and the path that leads there without a symlink
    */
   private walk(asked: string): { readonly found: Found | null; readonly path: string } {
-    const rest = namesOf(Buffer.from(asked, 'utf8').toString('latin1'));
+    const rest = namesOf(nameFromText(asked));
     let at = ROOT;
     for (let links = 0; ; ) {
       const part = rest.shift();

@@ -139,14 +139,17 @@ export interface Native {
 
 const load = createRequire(import.meta.url);
 
-/** The checkout's root: this file is at src/native/, or bundled into dist/. */
-function addonPath(): string {
+/** Below the checkout's root: this file is at src/native/, or bundled into dist/. */
+function builtPath(name: string): string {
   const here = path.dirname(fileURLToPath(import.meta.url));
   for (const up of ['..', '../..']) {
-    const candidate = path.join(here, up, 'native/build/Release/byref.node');
+    const candidate = path.join(here, up, 'native/build/Release', name);
     if (existsSync(candidate)) return candidate;
   }
   throw new Error('native add-on not built: run scripts/setup.sh');
 }
 
-export const native = load(addonPath()) as Native;
+export const native = load(builtPath('byref.node')) as Native;
+
+/** Returns the path of native/confine.c's program. */
+export const confineProgram = (): string => builtPath('byref-confine');

@@ -2,8 +2,9 @@
 import { closeSync, fsyncSync, openSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { EBUSY, ENOENT } from '../base/errno.ts';
-import { type Ino, type Name, nameToText } from '../base/ids.ts';
+import { type Ino, type Name, nameFromText, nameToText } from '../base/ids.ts';
 import { isDir, isReg } from '../base/mode.ts';
+import { isNoSpace } from '../base/no-space.ts';
 import { DATA_NONE, DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
 import type { PatchAct, PatchRecord, SeenFile } from '../codec/patch-record.ts';
 import type { NameChange } from '../fs/layers-change.ts';
@@ -14,12 +15,11 @@ import { registryFormat } from '../registry/table.ts';
 import { dirPath } from '../store/dir-path.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
 import { type MetName, meets, openView, privateFile, sha256 } from './meets.ts';
-import { type Merge, mergeByKey, mergeTexts } from './merge.ts';
+import { EMPTY_FILE, MERGED_BYTES_MAX, type Merge, mergeByKey, mergeTexts } from './merge.ts';
 import type { EnvMove } from './moves.ts';
 import type { PolicyOf } from './policy.ts';
 
 const NOBODY: ReadonlySet<number> = new Set();
-const EMPTY_FILE = '/dev/null';
 
 /**
  * Plans what the policies say for one env; writes merges into its directory. Nothing else is changed.
@@ -57,7 +57,7 @@ async function planAct(
   if (own === null || state === 'clean' || isDir(own.mode)) return null;
   const parent = dirPath(store.tables, change.dir);
   if (parent === null) return null;
-  const bytes = `${Buffer.from(parent, 'utf8').toString('latin1')}/${change.name}`;
+  const bytes = `${nameFromText(parent)}/${change.name}`;
   const action = policy(bytes);
   const { dir, name } = change;
   const base = { path: `${parent}/${nameToText(name)}`, dir, name, ino: own.ino, done: false };
@@ -73,7 +73,7 @@ async function planAct(
     return { ...base, what: 'conflict', why: `run "${command}" in the env`, done: true };
   }
   const seen = seenFile(privateFile(store, row, own.ino));
-  const merge = await mergeOf(store, row, own, change, bytes);
+  const merge = await mergeOf(store, row, own, change, bytes).catch(asConflict);
   if (merge === null) return null;
   if ('conflict' in merge) return { ...base, what: 'conflict', why: merge.conflict, done: true };
   const target = path.join(envDir(store.root, row.id), file);
@@ -81,6 +81,13 @@ async function planAct(
   const merged = { ino: 0, sha256: await sha256(target) };
   const why = merge.kept === undefined ? {} : { why: merge.kept };
   return { ...base, what: 'merged', file, merged, ...why, ...(seen === null ? {} : { seen }) };
+}
+
+/** A file that can't be read is one env's trouble; a full disk is everybody's. */
+function asConflict(error: unknown): Merge {
+  const { code = '', syscall } = error as NodeJS.ErrnoException;
+  if (isNoSpace(error) || syscall === undefined) throw error;
+  return { conflict: `it can’t be read: ${code}` };
 }
 
 /** Null: it is as it would be merged. */
@@ -178,7 +185,9 @@ async function planRestore(
   if (merged === undefined) return { ...base, what: 'restored', done: false };
   const file = privateFile(store, row, merged.ino as Ino);
   const seen = seenFile(file);
-  const same = seen !== null && (await sha256(file)) === merged.sha256;
+  // No merge made a larger one.
+  const readable = seen !== null && seen.size <= MERGED_BYTES_MAX;
+  const same = readable && (await sha256(file)) === merged.sha256;
   if (!same) return { ...base, what: 'changed', done: true };
   return { ...base, what: 'restored', seen, done: false };
 }

@@ -2,7 +2,7 @@
  * What becomes of apps when the OS template that they were installed on goes to another version: they are kept, and what they share
  * is merged anew; unless one has files of the base itself, older than those that come. Such an app is to be built again.
  */
-import { type Name, nameToText } from '../base/ids.ts';
+import { type Name, nameFromText, nameToText } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import { ownPackages, packagesOfVersion } from '../build/packages.ts';
 import { ruleOf } from '../build/rules.ts';
@@ -119,7 +119,7 @@ function pathsInTheWay(
     for (const { name, was } of names.values()) {
       const own = was === null ? null : layers.lookup(dir, name);
       if (own === null || isDir(own.mode)) continue;
-      const path = `${Buffer.from(parent, 'utf8').toString('latin1')}/${name}`;
+      const path = `${nameFromText(parent)}/${name}`;
       if (registryFormat(path) !== null || isGenerated(path) || ruleOf(path) !== 'keep') continue;
       paths.push(nameToText(path as Name));
     }

@@ -2,12 +2,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { confineProgram } from '../native/binding.ts';
 
 export interface HealthCheck {
   /** For sh -c. */
   readonly command: string;
   /**
-   * env: in the env's root. host: on the host, with BYREF_ENV (its name), BYREF_ENV_ID and BYREF_MOUNT (where it is
+   * env: in the env's root, confined: native/confine.c says how. host: on the host, with BYREF_ENV (its name), BYREF_ENV_ID and BYREF_MOUNT (where it is
    * mounted, or empty).
    */
   readonly on: 'env' | 'host';
@@ -75,14 +76,16 @@ function runOnce({ command, on, timeoutMs }: HealthCheck, env: HealthSubject): P
     return Promise.resolve({ ok: false, how: 'it is not mounted', output: '' });
   }
   const shell = ['/bin/sh', '-c', command];
-  const words = inside ? ['chroot', env.mountpoint!, ...shell] : shell;
+  const words = inside
+    ? [confineProgram(), env.mountpoint!, ...shell]
+    : ['/bin/sh', '-c', 'exec 2>&1 "$@"', 'sh', ...shell];
   const own = { BYREF_ENV: env.name, BYREF_ENV_ID: String(env.id) };
   const variables = inside
     ? { PATH: INSIDE_PATH, HOME: '/root', LC_ALL: 'C', ...own }
     : { ...process.env, ...own, BYREF_MOUNT: env.mountpoint ?? '' };
   return new Promise((resolve) => {
     // A session of its own, so that all it started can be ended with it. One pipe, which keeps the order of both streams.
-    const child = spawn('/bin/sh', ['-c', 'exec 2>&1 "$@"', 'sh', ...words], {
+    const child = spawn(words[0]!, words.slice(1), {
       cwd: '/',
       env: variables,
       detached: true,

@@ -1,5 +1,5 @@
 /** `byref patch --check`: what a patch would do, and what it would meet in each env. Changes nothing. */
-import { type Ino, nameToText } from '../base/ids.ts';
+import { type Ino, nameFromText, nameToText } from '../base/ids.ts';
 import type { PolicyAction } from '../codec/patch-record.ts';
 import { sameForDiff } from '../codec/same-inode.ts';
 import { envStates, type State } from '../env/state.ts';
@@ -120,7 +120,7 @@ async function planEnv(
       counts[state]++;
       if (state === 'clean') continue;
       const path = paths.of(each);
-      const action = own === null ? null : policy(Buffer.from(path, 'utf8').toString('latin1'));
+      const action = own === null ? null : policy(nameFromText(path));
       met.push({ kind: letterOf(each), path, state, action });
     }
   } finally {

@@ -1,3 +1,4 @@
+import { nameFromText } from '../base/ids.ts';
 import type { LayersChange, NameChange } from '../fs/layers-change.ts';
 import { isGenerated } from '../registry/generated.ts';
 import { registryFormat } from '../registry/table.ts';
@@ -21,7 +22,7 @@ function* find(store: Store, change: LayersChange): Generator<NameChange> {
   for (const [dir, names] of change.byDir) {
     const parent = dirPath(store.tables, dir);
     if (parent === null) continue;
-    const bytes = Buffer.from(parent, 'utf8').toString('latin1');
+    const bytes = nameFromText(parent);
     for (const each of names.values()) {
       const path = `${bytes}/${each.name}`;
       if (registryFormat(path) !== null || isGenerated(path)) yield each;

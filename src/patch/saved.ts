@@ -3,6 +3,7 @@ import { copyFileSync, existsSync, statSync, symlinkSync } from 'node:fs';
 import { EBUSY } from '../base/errno.ts';
 import { ByrefError } from '../base/error.ts';
 import { nameToText } from '../base/ids.ts';
+import { bytesOfText } from '../base/text-bytes.ts';
 import {
   DATA_OBJECT,
   DATA_PRIVATE,
@@ -65,9 +66,14 @@ function entryOf(store: Store, row: EnvRow, file: SavedFile, record: InodeRecord
   return { patch: file.patch, path, size, changed, file, record };
 }
 
+/** Returns a path as a program's arguments have it: what is not UTF-8 is U+FFFD there. */
+const asArgument = (path: string): string => bytesOfText(path).toString('utf8');
+
 /** The newest one of that path, or the one of that patch. @throws ByrefError 'notFound' */
 async function need(store: Store, row: EnvRow, path: string, patch: number | null): Promise<Found> {
-  const all = (await find(store, row)).filter((entry) => entry.path === path);
+  const all = (await find(store, row)).filter((entry) =>
+    [entry.path, asArgument(entry.path)].includes(path),
+  );
   const found = patch === null ? all.at(-1) : all.find((entry) => entry.patch === patch);
   if (found !== undefined) return found;
   const message = `${row.name} has no ${path} set aside${patch === null ? '' : ` by patch ${patch}`}`;

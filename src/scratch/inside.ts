@@ -1,5 +1,5 @@
 /** Runs programs in a root file system as in a container: own processes, /proc, /dev, /run and /tmp; no services. */
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import {
   type ConfinedParts,
@@ -8,6 +8,7 @@ import {
   runConfined,
   runOnTerminal,
 } from './confined.ts';
+import { replaceInRoot, writeInRoot } from './in-root.ts';
 
 /**
  * Mounts what programs want, all in the namespace that ends with them. $1 is the root; then SOURCE TARGET pairs to be
@@ -135,13 +136,13 @@ export async function prepared<T>(
 ): Promise<T> {
   const policy = path.join(root, POLICY);
   const refuse = !existsSync(policy) && existsSync(path.dirname(policy));
-  if (refuse) writeFileSync(policy, REFUSE, { mode: 0o755 });
+  if (refuse) writeInRoot(root, `/${POLICY}`, REFUSE, 0o755);
   // The topmost one that was not there: all below it goes with it.
   const made = binds.flatMap((dir) => mkdirSync(path.join(root, dir), { recursive: true }) ?? []);
   try {
     return await work();
   } finally {
-    if (refuse) rmSync(policy, { force: true });
+    if (refuse) replaceInRoot(root, `/${POLICY}`);
     for (const dir of made) rmSync(dir, { recursive: true, force: true });
   }
 }

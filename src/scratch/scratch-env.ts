@@ -5,6 +5,7 @@
 import { ByrefError } from '../base/error.ts';
 import { isNoSpace } from '../base/no-space.ts';
 import { isAlive } from '../base/proc.ts';
+import { TEMPORARY_DIR } from '../base/temporary-dir.ts';
 import { destroyEnv } from '../env/destroy.ts';
 import { mountEnv } from '../env/mount.ts';
 import { envState } from '../env/state.ts';
@@ -56,7 +57,7 @@ export async function withScratchEnv<T>(
 /** Of a full disk; which one, what comes through an env or from a program does not say. */
 function asSentence(cause: unknown): unknown {
   if (cause instanceof ByrefError || !isNoSpace(cause)) return cause;
-  const hint = 'Free some space below the root and in /var/tmp, then try again.';
+  const hint = `Free some space below the root and in ${TEMPORARY_DIR}, then try again.`;
   return new ByrefError('noSpace', 'no space left on the device', hint, { cause });
 }
 

@@ -2,6 +2,8 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { type Name, nameToText } from '../base/ids.ts';
+import { textOfBytes } from '../base/text-bytes.ts';
+import { visible } from '../base/visible.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import type { Layers } from '../fs/ports.ts';
 import type { Store } from '../store/store.ts';
@@ -29,13 +31,13 @@ export function contentDiff(
   if (was === null && is === null) return '';
   if (was?.object === is?.object) return '';
   const [from, to] = [bytesOf(store, was), bytesOf(store, is)];
-  const shown = nameToText(path as Name);
+  const shown = visible(nameToText(path as Name));
   if (isBinary(from) || isBinary(to)) return `Binary files a${shown} and b${shown} differ\n`;
   const labels = [was === null ? NOTHING : `a${shown}`, is === null ? NOTHING : `b${shown}`];
   const words = ['-u', '--label', labels[0]!, '--label', labels[1]!, '--', from, to];
-  const { stdout, error } = spawnSync('diff', words, { maxBuffer: OUTPUT_MAX, encoding: 'utf8' });
+  const { stdout, error } = spawnSync('diff', words, { maxBuffer: OUTPUT_MAX });
   if (error !== undefined) throw error;
-  return stdout;
+  return textOfBytes(stdout);
 }
 
 const bytesOf = (store: Store, record: InodeRecord | null): string =>

@@ -150,10 +150,7 @@ function leaves(member: string): Error {
   return badArchive(`the archive has ${shown(member)} below a symlink that leaves the tree`);
 }
 
-/** For messages: as text, and without characters that would do something to a terminal. */
-function shown(path: string): string {
-  return nameToText(path as Name).replace(/\p{Cc}/gu, '?');
-}
+const shown = (path: string): string => nameToText(path as Name);
 
 function setAttributes(dir: TreeNode, from: TreeNode): void {
   const { children } = dir;

@@ -9,7 +9,7 @@ import { TinySystems } from '../support/tiny-systems.ts';
 
 /** An ext4 of its own for the root. */
 const SIZE = 256 * 2 ** 20;
-/** Of /var/tmp, where the tiny system takes less than 100 MiB while it is built. */
+/** Of the temporary directory, where the tiny system takes less than 100 MiB while it is built. */
 const ROOMY = 'size=512m';
 
 let systems: TinySystems;
@@ -37,14 +37,17 @@ afterEach(async () => {
   disk.dispose();
 });
 
-/** Builds in a mount namespace in which /var/tmp is a tmpfs; what is then left and mounted there, by name. */
+/** Where byref has its temporary files: not /var/tmp, which may hold this tree. */
+const tmp = (): string => path.join(disk.beside, 'tmp');
+
+/** Builds in a mount namespace in which the temporary directory is a tmpfs; what is then left and mounted there, by name. */
 async function build(
-  varTmp: string,
+  options: string,
 ): Promise<{ code: number | null; stderr: string; left: string }> {
   const script = `${LET_GO}
-    mount -t tmpfs -o ${varTmp} none /var/tmp
-    BYREF_TMPDIR=/var/tmp "$1" template build "$2" >/dev/null; code=$?
-    ls -A /var/tmp; grep -o " /var/tmp/[^ ]*" /proc/self/mountinfo
+    mkdir -p ${tmp()}; mount -t tmpfs -o ${options} none ${tmp()}
+    BYREF_TMPDIR=${tmp()} "$1" template build "$2" >/dev/null; code=$?
+    ls -A ${tmp()}; grep -o " ${tmp()}/[^ ]*" /proc/self/mountinfo
     exit $code`;
   const isolate = 'unshare --mount --propagation private bash -uc';
   const { code, stdout, stderr } = await root.shell(
@@ -65,7 +68,7 @@ async function expectNothing(): Promise<void> {
   await root.ok('fsck', '--full');
 }
 
-test('/var/tmp is full while the system is made: a sentence, and nothing is left', async () => {
+test('the temporary directory is full while the system is made: a sentence, and nothing is left', async () => {
   // No directory, no file in it; no package index, no packages, half a tree, no archive of it.
   const sizes = [
     'nr_inodes=1',
@@ -76,7 +79,7 @@ test('/var/tmp is full while the system is made: a sentence, and nothing is left
     const { code, stderr, left } = await build(size);
     expect([size, code, left], stderr).toEqual([size, EXIT.noSpace, '']);
     expect(stderr).toMatch(
-      /no space left on the device.*\n {2}hint: Free some space in \/var\/tmp/,
+      new RegExp(`no space left on the device.*\n {2}hint: Free some space in ${tmp()}`),
     );
     expect(stderr).not.toContain(' at ');
   }

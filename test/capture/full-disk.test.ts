@@ -30,13 +30,16 @@ afterEach(async () => {
   disk.dispose();
 });
 
-/** Captures a file of so many MiB in a mount namespace in which /var/tmp is a tmpfs. */
-async function capture(mib: number, varTmp: string, ...options: string[]) {
+/** Where byref has its temporary files: not /var/tmp, which may hold this tree. */
+const tmp = (): string => path.join(disk.beside, 'tmp');
+
+/** Captures a file of so many MiB in a mount namespace in which the temporary directory is a tmpfs. */
+async function capture(mib: number, size: string, ...options: string[]) {
   const script = `
-    ${LET_GO} mount -t tmpfs -o size=${varTmp} none /var/tmp
-    BYREF_TMPDIR=/var/tmp "$1" template capture x --base tiny ${options.join(' ')} -- \
+    ${LET_GO} mkdir -p ${tmp()}; mount -t tmpfs -o size=${size} none ${tmp()}
+    BYREF_TMPDIR=${tmp()} "$1" template capture x --base tiny ${options.join(' ')} -- \
       dd if=/dev/urandom of=/opt/file bs=1M count=${mib} status=none </dev/null; code=$?
-    ls -A /var/tmp; exit $code`;
+    ls -A ${tmp()}; exit $code`;
   // A driver of the one before would mount in a namespace that is gone.
   await expect.poll(() => root.processes(), { timeout: 10_000 }).toEqual([]);
   const isolate = 'unshare --mount --propagation private bash -uc';
@@ -50,7 +53,7 @@ async function expectNothing(): Promise<void> {
   await root.ok('fsck', '--full');
 }
 
-test('in the env, in /var/tmp, and in the store', async () => {
+test('in the env, in the temporary directory, and in the store', async () => {
   const inEnv = await capture(400, '400m');
   expect([inEnv.code, inEnv.stderr]).toEqual([
     EXIT.error,
@@ -61,7 +64,7 @@ test('in the env, in /var/tmp, and in the store', async () => {
     expect([inTmp.code, inTmp.stdout, inTmp.stderr]).toEqual([
       EXIT.noSpace,
       '',
-      expect.stringContaining('no space left on the device of /var/tmp'),
+      expect.stringContaining(`no space left on the device of ${tmp()}`),
     ]);
   }
   await expectNothing();

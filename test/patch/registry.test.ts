@@ -164,3 +164,38 @@ test('several patches one after the other, the env changing the file between the
   }
   expect(await t.root.json('fsck', '--full')).toMatchObject({ findings: [] });
 });
+
+test('what an env makes of such a file stops nobody’s patch: it stays its own, and that is said', async () => {
+  const envs = ['big', 'wordy', 'pipe', 'link', 'device', 'later', 'plain'];
+  await t.envs(...envs);
+  await t.in('big', 'truncate -s 1T etc/passwd var/lib/dpkg/status');
+  await t.in('wordy', 'yes "" | head -n 2000000 >etc/passwd');
+  await t.in('pipe', 'rm etc/passwd; mkfifo etc/passwd');
+  await t.in('link', 'ln -sf /dev/zero etc/passwd');
+  await t.in('device', 'rm etc/passwd; mknod etc/passwd c 1 5');
+  await t.in('later', `echo ${ALICE} >>etc/passwd`);
+  await t.version(SECOND);
+  const patched = await t.patch();
+  expect(patched.state).toBe('done');
+  expect(await t.out('plain', 'cat etc/passwd')).toBe(SECOND['etc/passwd']);
+  const why = (record: PatchRecord, env: string): string[] =>
+    actsOf(record, env).map((act) => `${act.what} ${act.path}: ${act.why}`);
+  const tooLarge = 'it is too large to be merged: 1.00 TiB, where at most 16.0 MiB are read';
+  expect(why(patched, 'big')).toEqual([
+    `conflict /etc/passwd: ${tooLarge}`,
+    `conflict /var/lib/dpkg/status: ${tooLarge}`,
+  ]);
+  expect(why(patched, 'wordy')).toEqual([
+    'conflict /etc/passwd: it has too many lines to be merged: more than 500000',
+  ]);
+  for (const env of ['pipe', 'link', 'device']) {
+    expect(why(patched, env)).toEqual(['conflict /etc/passwd: it is no regular file']);
+  }
+  expect(whatOf(patched, 'later')).toEqual(['merged /etc/passwd']);
+  await t.in('later', 'truncate -s 1T etc/passwd');
+  const back = await t.rollback();
+  expect(back.state).toBe('done');
+  expect(why(back, 'later')).toEqual([`conflict /etc/passwd: ${tooLarge}`]);
+  expect(await t.out('plain', 'cat etc/passwd')).toBe(FIRST['etc/passwd']);
+  expect(await t.out('big', 'stat -c %s etc/passwd')).toBe(`${2 ** 40}\n`);
+});

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
 import { define } from '../command.ts';
 import { bashScript, fishScript, zshScript } from '../completion-scripts.ts';
+import { printOwn } from '../print.ts';
 
 const SCRIPTS: Readonly<Record<string, () => string>> = {
   bash: bashScript,
@@ -15,7 +16,7 @@ export default function build(): Command {
       const script = SCRIPTS[shell];
       if (!script)
         throw new ByrefError('usage', `no such shell: ${shell}`, 'use bash, zsh or fish');
-      process.stdout.write(script());
+      printOwn(script());
     },
   );
 }

@@ -4,6 +4,7 @@ import { summaryOf } from '../../env/summary.ts';
 import { contextOf, define } from '../command.ts';
 import { interruption } from '../interruption.ts';
 import { printNotes } from '../notes.ts';
+import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
@@ -46,7 +47,7 @@ export default function build(): Command {
         } as const;
         printNotes(notes);
         if (context.json) printJson(summaryOf(state));
-        else process.stdout.write(`created ${row.name} (id ${row.id})\n`);
+        else printLines(`created ${row.name} (id ${row.id})`);
       });
     });
 }

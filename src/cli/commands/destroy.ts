@@ -17,7 +17,7 @@ export default function build(): Command {
             await destroyEnv(store, row, options.force ?? false);
             return { env: row.id, name: row.name, destroyed: true };
           },
-          ({ name }) => `${name}: destroyed`,
+          ({ name }) => [`${name}: destroyed`],
         ),
       );
     });

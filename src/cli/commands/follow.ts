@@ -4,6 +4,7 @@ import { needTemplate } from '../../patch/target.ts';
 import { contextOf, define } from '../command.ts';
 import { interruption } from '../interruption.ts';
 import { describePatch } from '../patch-text.ts';
+import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
@@ -18,9 +19,6 @@ export default function build(): Command {
       pinEnv(store, store.needEnv(envName), needTemplate(store, name), null, signal),
     ).finally(release);
     if (context.json) printJson(record);
-    else
-      process.stdout.write(
-        record === null ? `${envName}: follows already\n` : `${describePatch(record)}\n`,
-      );
+    else printLines(...(record === null ? [`${envName}: follows already`] : describePatch(record)));
   });
 }

@@ -1,12 +1,13 @@
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
 import { EXIT } from '../../base/exit-codes.ts';
+import { formatSize } from '../../base/size.ts';
 import type { Finding } from '../../fsck/finding.ts';
 import { fsck } from '../../fsck/fsck.ts';
 import { type FsckResult, isDamaged } from '../../fsck/report.ts';
 import { contextOf, define } from '../command.ts';
+import { printLines } from '../print.ts';
 import { Progress } from '../progress.ts';
-import { formatSize } from '../size.ts';
 import { printJson } from '../table.ts';
 
 interface Options {
@@ -34,13 +35,10 @@ export default function build(): Command {
         ...(json ? {} : { progress: progress.update }),
       }).finally(() => progress.end());
       if (json) printJson(result);
-      else process.stdout.write(textOf(result, performance.now() - began));
+      else printLines(...result.findings.map(lineOf), summaryOf(result, performance.now() - began));
       if (isDamaged(result)) process.exitCode = EXIT.corrupt;
     });
 }
-
-const textOf = (result: FsckResult, ms: number): string =>
-  [...result.findings.map(lineOf), summaryOf(result, ms)].map((line) => `${line}\n`).join('');
 
 function lineOf({ severity, where, what, remedy, repaired }: Finding): string {
   return `${severity} ${where}: ${what} (${repaired ? 'repaired' : remedy})`;

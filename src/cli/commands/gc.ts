@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
+import { formatSize } from '../../base/size.ts';
 import { collectGarbage, type GcReport } from '../../gc/gc.ts';
 import type { Reason } from '../../gc/reasons.ts';
 import { contextOf, define } from '../command.ts';
+import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
-import { formatSize } from '../size.ts';
 import { printJson } from '../table.ts';
 
 interface Options {
@@ -33,7 +34,7 @@ export default function build(): Command {
         collectGarbage(store, { dryRun, keep }),
       );
       if (context.json) printJson({ ...report, dryRun });
-      else process.stdout.write(`${lines(report, dryRun).join('\n')}\n`);
+      else printLines(...lines(report, dryRun));
     });
 }
 

@@ -4,6 +4,7 @@ import type { PatchRecord } from '../../codec/patch-record.ts';
 import type { Store } from '../../store/store.ts';
 import { contextOf, define } from '../command.ts';
 import { describePatch } from '../patch-text.ts';
+import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';
 
@@ -43,8 +44,7 @@ export default function build(): Command {
       recordsOf(store, name, options.show),
     );
     if (context.json) printJson(records.map(jsonOf));
-    else if (options.show !== undefined)
-      process.stdout.write(`${records.map(details).join('\n')}\n`);
+    else if (options.show !== undefined) printLines(...records.flatMap(details));
     else printTable(records, COLUMNS, options);
   });
 }
@@ -79,13 +79,13 @@ function jsonOf({ startedMs, endedMs, ...record }: PatchRecord): object {
   return { ...record, started: iso(startedMs), ended: endedMs === null ? null : iso(endedMs) };
 }
 
-function details(record: PatchRecord): string {
+function details(record: PatchRecord): string[] {
   const { by, startedMs, endedMs, policies } = record;
   return [
-    describePatch(record),
+    ...describePatch(record),
     `  by ${by.user} (uid ${by.uid}, pid ${by.pid}): ${by.command}`,
     `  from ${iso(startedMs)} to ${iso(endedMs) || '-'}`,
     ...policies.map(({ pattern, action }) => `  ${action} ${pattern}`),
     ...record.envs.map(({ name, outcome }) => `  ${name}: ${outcome}`),
-  ].join('\n');
+  ];
 }

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
+import { formatSize } from '../../base/size.ts';
 import { type EnvInfo, envInfo } from '../../env/info.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
-import { formatSize } from '../size.ts';
 import { printFields, printJson } from '../table.ts';
 
 export default function build(): Command {

@@ -4,6 +4,7 @@ import { fileSystemChecks } from '../../doctor/file-system.ts';
 import { initRoot } from '../../store/store.ts';
 import { contextOf, define } from '../command.ts';
 import { parseCount } from '../numbers.ts';
+import { printLines } from '../print.ts';
 import { printJson } from '../table.ts';
 
 /** More drivers than this rarely help: most work is the kernel's. */
@@ -25,10 +26,9 @@ export default function build(): Command {
         printJson({ root, shards, checks });
         return;
       }
-      process.stdout.write(`made ${root}, with ${shards} shard${shards === 1 ? '' : 's'}\n`);
+      printLines(`made ${root}, with ${shards} shard${shards === 1 ? '' : 's'}`);
       for (const { name, found, cost } of checks) {
-        if (name.startsWith('root.'))
-          process.stdout.write(`  ${name}: ${found}${cost && `: ${cost}`}\n`);
+        if (name.startsWith('root.')) printLines(`  ${name}: ${found}${cost && `: ${cost}`}`);
       }
     });
 }

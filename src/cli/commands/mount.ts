@@ -34,15 +34,17 @@ export default function build(): Command {
           context,
           await envStates(store, chooseEnvs(store, names, options.all ?? false)),
           (env) => mountEnv(store, env, settings),
-          ({ name, mountpoint, already, transport }) =>
-            `${name}: mounted ${already ? 'already ' : ''}on ${mountpoint}${limits(transport)}`,
+          ({ name, mountpoint, already, transport }) => [
+            `${name}: mounted ${already ? 'already ' : ''}on ${mountpoint}`,
+            ...limits(transport),
+          ],
         ),
       );
     });
 }
 
-const limits = (transport: string): string =>
-  transport === 'kernel' ? '' : `\n  without ${LIMITS.map(({ name }) => name).join(', ')}`;
+const limits = (transport: string): string[] =>
+  transport === 'kernel' ? [] : [`  without ${LIMITS.map(({ name }) => name).join(', ')}`];
 
 function mountOptions(names: readonly string[], options: Options): MountOptions {
   const { passthrough, transport, at, trace = false } = options;

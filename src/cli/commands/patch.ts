@@ -15,6 +15,7 @@ import { interruption } from '../interruption.ts';
 import { parseCount } from '../numbers.ts';
 import { describePatch, envsText } from '../patch-text.ts';
 import { printPlan } from '../plan-text.ts';
+import { printLines, sayLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 import { parseCanary, parseStages } from '../waves.ts';
@@ -92,9 +93,7 @@ export default function build(): Command {
         const { to = null, note } = options;
         const wanted = { to, policies, note, rollout };
         // In a wait it takes the waves back; if it is ended, the next command does.
-        const { signal } = interruption(() =>
-          process.stderr.write('byref: interrupted, taking it back\n'),
-        );
+        const { signal } = interruption(() => sayLines('byref: interrupted, taking it back'));
         return patchTemplate(store, template, wanted, eventPrinter(context), signal);
       });
       report(context, name, record);
@@ -112,7 +111,7 @@ async function check(
   const version = patchTarget(store, template, to ?? null);
   if (version === null || version.number === template.current) {
     if (context.json) printJson(null);
-    else process.stdout.write(`${nothingToDo(template)}\n`);
+    else printLines(nothingToDo(template));
     return;
   }
   const plan = await planPatch(store, template, version, policyOf(policies));
@@ -126,8 +125,7 @@ const nothingToDo = ({ name, current }: Pick<TemplateRow, 'name' | 'current'>): 
 
 function report(context: Context, name: string, record: PatchRecord | null): void {
   if (context.json) printJson(record);
-  else if (record === null) process.stdout.write(`${name}: nothing to do\n`);
-  else process.stdout.write(`${describePatch(record)}\n`);
+  else printLines(...(record === null ? [`${name}: nothing to do`] : describePatch(record)));
   const failed = record?.envs.some(({ outcome }) => outcome === 'failed') ?? false;
   if (record?.state === 'undone') process.exitCode = EXIT.unhealthy;
   else if (failed) process.exitCode = EXIT.error;
@@ -170,7 +168,7 @@ function healthOf(options: Options): HealthCheck | null {
 /** On stderr, as it happens: a rollout may take long. */
 function eventPrinter({ json }: Context): (event: RolloutEvent) => void {
   if (json) return () => undefined;
-  return (event) => process.stderr.write(`${eventText(event)}\n`);
+  return (event) => sayLines(eventText(event));
 }
 
 function eventText(event: RolloutEvent): string {

@@ -6,6 +6,7 @@ import { parseTemplateRef } from '../../store/names.ts';
 import { contextOf, define } from '../command.ts';
 import { interruption } from '../interruption.ts';
 import { describePatch } from '../patch-text.ts';
+import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
@@ -32,9 +33,6 @@ export default function build(): Command {
       return pinEnv(store, row, template, at, signal);
     }).finally(release);
     if (context.json) printJson(record);
-    else
-      process.stdout.write(
-        record === null ? `${envName}: pinned already\n` : `${describePatch(record)}\n`,
-      );
+    else printLines(...(record === null ? [`${envName}: pinned already`] : describePatch(record)));
   });
 }

@@ -6,6 +6,7 @@ import { contextOf, define } from '../command.ts';
 import { interruption } from '../interruption.ts';
 import { parseCount } from '../numbers.ts';
 import { describePatch } from '../patch-text.ts';
+import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
@@ -29,9 +30,10 @@ export default function build(): Command {
         rollBack(store, needTemplate(store, name), { to, note }, signal),
       ).finally(release);
       if (context.json) printJson(record);
-      else if (record === null) {
-        process.stdout.write(`${name}: nothing to go back to\n`);
-      } else process.stdout.write(`${describePatch(record)}\n`);
+      else
+        printLines(
+          ...(record === null ? [`${name}: nothing to go back to`] : describePatch(record)),
+        );
       if (record?.envs.some(({ outcome }) => outcome === 'failed')) process.exitCode = EXIT.error;
     });
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { copySaved, restoreSaved } from '../../patch/saved.ts';
 import { contextOf, define } from '../command.ts';
 import { parseCount } from '../numbers.ts';
+import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
@@ -27,9 +28,6 @@ export default function build(): Command {
           : copySaved(store, row, path, patch, to);
       });
       if (context.json) printJson(entry);
-      else
-        process.stdout.write(
-          `${name}: ${path} ${to === undefined ? 'put back' : `copied to ${to}`}\n`,
-        );
+      else printLines(`${name}: ${path} ${to === undefined ? 'put back' : `copied to ${to}`}`);
     });
 }

@@ -3,6 +3,7 @@ import { ByrefError } from '../../base/error.ts';
 import { removeSaved } from '../../patch/saved.ts';
 import { contextOf, define } from '../command.ts';
 import { parseCount } from '../numbers.ts';
+import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
@@ -25,6 +26,6 @@ export default function build(): Command {
         removeSaved(store, store.needEnv(name), path ?? null, patch),
       );
       if (context.json) printJson(removed);
-      else for (const entry of removed) process.stdout.write(`${name}: ${entry.path} removed\n`);
+      else printLines(...removed.map((entry) => `${name}: ${entry.path} removed`));
     });
 }

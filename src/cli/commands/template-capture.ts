@@ -3,6 +3,7 @@ import { DEFAULT_RULES } from '../../capture/rules.ts';
 import { rulesText } from '../../capture/rules-file.ts';
 import { type CaptureCliOptions, runCapture } from '../capture-run.ts';
 import { define } from '../command.ts';
+import { printOwn } from '../print.ts';
 
 const append = (value: string, before: readonly string[] = []): readonly string[] => [
   ...before,
@@ -49,7 +50,7 @@ export default function build(): Command {
         words: string[],
         options: CaptureCliOptions & { readonly showRules?: boolean },
       ) => {
-        if (options.showRules === true) process.stdout.write(rulesText(DEFAULT_RULES));
+        if (options.showRules === true) printOwn(rulesText(DEFAULT_RULES));
         else await runCapture(name, words, options);
       },
     );

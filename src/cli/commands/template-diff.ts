@@ -5,11 +5,13 @@ import { type Difference, diffVersions } from '../../template/diff.ts';
 import { contentDiff } from '../../template/diff-content.ts';
 import { versionLayers } from '../../template/walk-version.ts';
 import { contextOf, define } from '../command.ts';
+import { printContent, printLines, printNulEnded } from '../print.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
 interface Options {
   readonly content?: boolean;
+  readonly null?: boolean;
 }
 
 /** One difference; the names are those of --json. `content` only with --content. */
@@ -25,6 +27,10 @@ export default function build(): Command {
     'Show what was added (A), changed (C) and deleted (D) from version A to B of a template (from the current one to the newest, unless told); or from NAME@A to NAME@B, of any two templates.',
   )
     .option('--content', 'and the differences of texts')
+    .option(
+      '-z, --null',
+      'lines (and each difference) whole, as they are, with a NUL at the end of each',
+    )
     .action(
       async (name: string, a: string | undefined, b: string | undefined, options: Options) => {
         const context = contextOf(options);
@@ -33,7 +39,7 @@ export default function build(): Command {
           return differences(store, from, to, options.content ?? false);
         });
         if (context.json) printJson(all);
-        else for (const each of all) process.stdout.write(textOf(each));
+        else for (const each of all) (options.null === true ? printWhole : print)(each);
       },
     );
 }
@@ -59,4 +65,11 @@ function differences(store: Store, from: string, to: string, content: boolean): 
   });
 }
 
-const textOf = ({ kind, path, content = '' }: Shown): string => `${kind} ${path}\n${content}`;
+function print({ kind, path, content = '' }: Shown): void {
+  printLines(`${kind} ${path}`);
+  printContent(...content.split('\n').slice(0, -1));
+}
+
+function printWhole({ kind, path, content }: Shown): void {
+  printNulEnded(`${kind} ${path}`, ...(content === undefined ? [] : [content]));
+}

@@ -2,6 +2,7 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import { exportTemplate } from '../../template/export.ts';
 import { contextOf, define } from '../command.ts';
+import { printLines } from '../print.ts';
 import { Progress } from '../progress.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
@@ -19,6 +20,6 @@ export default function build(): Command {
     ).finally(() => progress.end());
     if (target === '-') return;
     if (context.json) printJson({ template: name, file });
-    else process.stdout.write(`${name}: written to ${target}\n`);
+    else printLines(`${name}: written to ${target}`);
   });
 }

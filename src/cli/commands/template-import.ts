@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
+import { formatSize } from '../../base/size.ts';
 import type { TemplateKind } from '../../codec/store-rows.ts';
 import { importTemplate } from '../../template/import.ts';
 import { contextOf, define } from '../command.ts';
+import { printLines } from '../print.ts';
 import { Progress } from '../progress.ts';
 import { withStore } from '../session.ts';
-import { formatSize } from '../size.ts';
 import { printJson } from '../table.ts';
 
 interface Options {
@@ -41,12 +42,12 @@ export default function build(): Command {
         return;
       }
       const { number, files, directories, bytes, addedObjects, addedBytes } = version;
-      process.stdout.write(
+      printLines(
         `${template.name}@${number}: ${files} files in ${directories} directories, ${formatSize(bytes)}; ` +
-          `new: ${addedObjects} objects, ${formatSize(addedBytes)}\n`,
+          `new: ${addedObjects} objects, ${formatSize(addedBytes)}`,
       );
       if (number !== template.current) {
-        process.stdout.write(`staged; byref patch ${template.name} gives it to the envs\n`);
+        printLines(`staged; byref patch ${template.name} gives it to the envs`);
       }
     });
 }

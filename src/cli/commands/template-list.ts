@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
+import { formatSize } from '../../base/size.ts';
 import { packageCount, packageCountText } from '../../build/packages.ts';
 import type { Store, TemplateRow } from '../../store/store.ts';
 import { type TemplateSizes, templateSizes } from '../../template/sizes.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
-import { formatSize } from '../size.ts';
 import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';
 
 /** What is known of a template without reading its files' rows; the names are those of --json. */

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
+import { formatSize } from '../../base/size.ts';
 import { type VersionLog, versionLog } from '../../patch/log.ts';
 import { needTemplate } from '../../patch/target.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
-import { formatSize } from '../size.ts';
 import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';
 
 const size = (bytes: number): string => (process.stdout.isTTY ? formatSize(bytes) : String(bytes));

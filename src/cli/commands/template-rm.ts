@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
+import { formatSize } from '../../base/size.ts';
 import { parseTemplateRef } from '../../store/names.ts';
 import { removeTemplate, removeVersion } from '../../template/remove.ts';
 import { contextOf, define } from '../command.ts';
+import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
-import { formatSize } from '../size.ts';
 import { printJson } from '../table.ts';
 
 export default function build(): Command {
@@ -28,6 +29,6 @@ export default function build(): Command {
         return;
       }
       const size = formatSize(freed.bytes);
-      process.stdout.write(`${ref}: removed; freed ${freed.objects} objects, ${size}\n`);
+      printLines(`${ref}: removed; freed ${freed.objects} objects, ${size}`);
     });
 }

@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
+import { formatSize } from '../../base/size.ts';
 import { packageCount, packageCountText } from '../../build/packages.ts';
 import type { Store, TemplateRow, VersionRow } from '../../store/store.ts';
 import { showTemplate, type TemplateUse } from '../../template/remove.ts';
 import { type TemplateSizes, templateSizes } from '../../template/sizes.ts';
 import { contextOf, define } from '../command.ts';
+import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
-import { formatSize } from '../size.ts';
 import { type Column, printFields, printJson, printTable } from '../table.ts';
 
 /** A template with its versions, oldest first; the names are those of --json. */
@@ -50,7 +51,7 @@ export default function build(): Command {
       return;
     }
     printFields(fieldsOf(details));
-    process.stdout.write('\n');
+    printLines('');
     // Only apps have a base.
     const columns = COLUMNS.filter(({ field }) => field !== 'base' || details.kind === 'app');
     printTable(details.versions, columns, {});

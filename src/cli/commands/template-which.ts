@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { programsText } from '../../capture/listing.ts';
 import { type Origin, originOf } from '../../env/which.ts';
 import { contextOf, define } from '../command.ts';
+import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
@@ -15,7 +16,7 @@ export default function build(): Command {
       originOf(store, store.needEnv(name), path),
     );
     if (context.json) printJson(origin);
-    else process.stdout.write(`${origin.real}: ${textOf(name, origin)}\n`);
+    else printLines(`${origin.real}: ${textOf(name, origin)}`);
   });
 }
 

@@ -43,7 +43,7 @@ export default function build(): Command {
             const heldBy = isHeld ? holdingNamespaces(store.root, env.row.id) : [];
             return { env: env.row.id, name: env.row.name, outcome, heldBy };
           },
-          ({ name, outcome, heldBy }) => `${name}: ${TEXT[outcome]}${heldText(heldBy)}`,
+          ({ name, outcome, heldBy }) => [`${name}: ${TEXT[outcome]}${heldText(heldBy)}`],
         );
       });
     });

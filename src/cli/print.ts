@@ -1,0 +1,35 @@
+/**
+ * The only way to standard output and standard error for text: a line per element, in which nothing is left that would do
+ * something to a terminal, or look like another line (base/visible.ts). Names, command lines and messages need no care elsewhere.
+ */
+import { bytesOfText } from '../base/text-bytes.ts';
+import { visible, visibleContent } from '../base/visible.ts';
+
+type Stream = NodeJS.WriteStream;
+
+const write = (stream: Stream, lines: readonly string[]): void => {
+  if (lines.length > 0) stream.write(lines.map((line) => `${line}\n`).join(''));
+};
+
+/** Prints lines on standard output. */
+export const printLines = (...lines: readonly string[]): void =>
+  write(process.stdout, lines.map(visible));
+
+/** Prints lines on standard error. */
+export const sayLines = (...lines: readonly string[]): void =>
+  write(process.stderr, lines.map(visible));
+
+/** Prints lines of a file's content, in which tabs and backslashes stay as they are. */
+export const printContent = (...lines: readonly string[]): void =>
+  write(process.stdout, lines.map(visibleContent));
+
+/** Prints text of our own that is made of lines, such as a completion script, as it is. */
+export const printOwn = (text: string, stream: Stream = process.stdout): void => {
+  stream.write(text);
+};
+
+/** For programs, with -z: each field whole, as its bytes, with a NUL behind it. */
+export function printNulEnded(...fields: readonly string[]): void {
+  const end = Buffer.of(0);
+  process.stdout.write(Buffer.concat(fields.flatMap((field) => [bytesOfText(field), end])));
+}

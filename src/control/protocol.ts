@@ -48,6 +48,8 @@ export interface MountRequest {
   readonly passthrough: boolean;
   /** Note which program changes what: see `writers`. */
   readonly trace: boolean;
+  /** MS_* flags of mount(2); 0 leaves set-user-ID programs and devices working. */
+  readonly mountFlags: number;
 }
 
 /** One mount as its driver sees it. */

@@ -113,7 +113,7 @@ export class Shard {
   private async bringUp(live: LiveEnv, request: MountRequest): Promise<MountedEnv> {
     const { store, holder, log, shard } = this.parts;
     const { env, mountpoint } = request;
-    const parts = await openEnv(store, env, log);
+    const parts = await openEnv(store, request, log);
     try {
       const served = await serve(store.root, parts, request, log);
       // INVARIANT: two processes hold the descriptor before anybody is told of the mount.

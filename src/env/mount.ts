@@ -13,6 +13,8 @@ export interface MountOptions {
   readonly passthrough: boolean;
   /** Its driver notes which program changes what: see writersOf(). Slower by a look at the program per change. */
   readonly trace: boolean;
+  /** MS_* flags of mount(2); none if not given. */
+  readonly mountFlags?: number;
   /** Where to mount, absolute; null: <root>/mnt/<name>. */
   readonly at: string | null;
 }
@@ -37,8 +39,8 @@ export async function mountEnv(
   if (state !== 'stopped')
     throw inTheWay(row, state, mount?.mountpoint ?? served?.mountpoint ?? '');
   mkdirSync(mountpoint, { recursive: true });
-  const { transport, passthrough, trace } = options;
-  const request = { env: row.id, mountpoint, transport, passthrough, trace };
+  const { transport, passthrough, trace, mountFlags = 0 } = options;
+  const request = { env: row.id, mountpoint, transport, passthrough, trace, mountFlags };
   const mounted = await ask(store.root, row.shard, request);
   if (!envMounts(store.root).has(row.id)) throw otherNamespace(row);
   return { ...mounted, already: false };

@@ -32,16 +32,28 @@ const WORDS: Readonly<Record<string, Word>> = {
   noatime: on(MS_NOATIME, MS_ATIME),
   relatime: on(MS_RELATIME, MS_ATIME),
   strictatime: on(MS_STRICTATIME, MS_ATIME),
-  atime: off(MS_ATIME),
+  atime: off(MS_NOATIME),
+  norelatime: off(MS_RELATIME),
+  nostrictatime: off(MS_STRICTATIME),
   nodiratime: on(MS_NODIRATIME),
   diratime: off(MS_NODIRATIME),
-  defaults: off(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC),
 };
 
 /** Applies one word to flags; null if it is not a word about flags. */
 export function applyMountWord(flags: number, word: string): number | null {
   const found = WORDS[word];
   return found === undefined ? null : (flags & ~found.clears) | found.sets;
+}
+
+/** What the kernel makes of flags, for comparing: relatime is what holds if nothing is said about access times. */
+export function effectiveFlags(flags: number): number {
+  const relatime = (flags & MS_ATIME) === 0 ? MS_RELATIME : 0;
+  return (flags | relatime) & ~MS_STRICTATIME;
+}
+
+/** The flags of a mount whose options the kernel shows like this: "rw,nosuid,relatime". */
+export function flagsOfOptions(options: string): number {
+  return options.split(',').reduce((flags, word) => applyMountWord(flags, word) ?? flags, 0);
 }
 
 /** The words for the flags that are set, as mount(8) takes them. */

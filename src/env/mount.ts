@@ -1,9 +1,11 @@
-import { mkdirSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { ByrefError } from '../base/error.ts';
+import { effectiveFlags, flagsOfOptions } from '../base/mount-flags.ts';
 import { PeerGone } from '../control/client.ts';
-import { envMounts } from '../control/mount-table.ts';
+import { type EnvMount, envAt, envMounts } from '../control/mount-table.ts';
 import type { MountedEnv, MountRequest, Transport } from '../control/protocol.ts';
-import { type EnvRow, mountDir, type Store } from '../store/store.ts';
+import { closeToUsers, type EnvRow, mountDir, type Store, usersDir } from '../store/store.ts';
+import { makeMountpoint } from './mountpoint.ts';
 import { ensureDriver, ensureHolder } from './spawn.ts';
 import type { EnvState } from './state.ts';
 
@@ -13,9 +15,11 @@ export interface MountOptions {
   readonly passthrough: boolean;
   /** Its driver notes which program changes what: see writersOf(). Slower by a look at the program per change. */
   readonly trace: boolean;
-  /** MS_* flags of mount(2); none if not given. */
+  /** MS_* flags of mount(2); if not given none, or those of what is mounted already. */
   readonly mountFlags?: number;
-  /** Where to mount, absolute; null: <root>/mnt/<name>. */
+  /** Users of this machine may look into the env; else it must be where they can't. */
+  readonly allowUsers?: boolean;
+  /** Where to mount, absolute; null: <root>/mnt/<name>, or what users may reach, <root>/users/<name>. */
   readonly at: string | null;
 }
 
@@ -30,20 +34,57 @@ const ATTEMPTS = 3;
 /** Mounts an env, starting its driver and the holder where they don't run. Mounting twice is no error. */
 export async function mountEnv(
   store: Store,
-  { row, state, served, mount }: EnvState,
+  env: EnvState,
   options: MountOptions,
 ): Promise<MountOutcome> {
-  const mountpoint = options.at ?? mountDir(store.root, row.name);
-  if (state === 'mounted' && served?.mountpoint === mountpoint && (served.trace || !options.trace))
+  const { row, state, served, mount } = env;
+  if (state === 'mounted' && served && mount && isThere(store.root, env, options)) {
+    closeToUsers(store.root);
+    if (!isLike(mount, served, options)) throw otherwise(row, mount);
     return { ...served, already: true };
+  }
   if (state !== 'stopped')
     throw inTheWay(row, state, mount?.mountpoint ?? served?.mountpoint ?? '');
-  mkdirSync(mountpoint, { recursive: true });
+  const { at, allowUsers = false } = options;
+  const mountpoint = makeMountpoint(store, row.name, { at, allowUsers });
   const { transport, passthrough, trace, mountFlags = 0 } = options;
   const request = { env: row.id, mountpoint, transport, passthrough, trace, mountFlags };
   const mounted = await ask(store.root, row.shard, request);
   if (!envMounts(store.root).has(row.id)) throw otherNamespace(row);
   return { ...mounted, already: false };
+}
+
+/** True if the env's mount is at the place that is asked for. */
+function isThere(root: string, { row, mount }: EnvState, options: MountOptions): boolean {
+  const { at, allowUsers = false } = options;
+  if (at === null) return mount?.mountpoint === (allowUsers ? usersDir : mountDir)(root, row.name);
+  return (
+    mount?.mountpoint === at || (envAt(root, at) === null && mount?.mountpoint === realPath(at))
+  );
+}
+
+function realPath(place: string): string | null {
+  try {
+    return realpathSync(place);
+  } catch {
+    return null;
+  }
+}
+
+/** True if what is mounted is as it is asked for, or nothing is said about that. */
+const isLike = (
+  mount: EnvMount,
+  served: MountedEnv,
+  { trace, mountFlags }: MountOptions,
+): boolean =>
+  (served.trace || !trace) &&
+  (mountFlags === undefined ||
+    effectiveFlags(flagsOfOptions(mount.options)) === effectiveFlags(mountFlags));
+
+function otherwise({ name }: EnvRow, { mountpoint, options }: EnvMount): ByrefError {
+  const message = `${name} is mounted already, on ${mountpoint}, with other options: ${options}`;
+  const hint = `unmount it first (byref umount ${name}), or change those that can be: -o remount,...`;
+  return new ByrefError('busy', message, hint);
 }
 
 async function ask(root: string, shard: number, request: MountRequest): Promise<MountedEnv> {

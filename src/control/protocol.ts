@@ -154,11 +154,22 @@ export interface DriverStatus {
   readonly faults: number;
 }
 
+/** A served env's connection, as its driver has it. */
+export interface ServedDevice {
+  readonly pid: number;
+  /** Its descriptor of /dev/fuse in that process. */
+  readonly fd: number;
+}
+
 /** What a driver answers. */
 export type DriverVerbs = {
   readonly status: Verb<null, DriverStatus>;
   /** Answered when the mount is served and the holder has its descriptor too. */
   readonly mount: Verb<MountRequest, MountedEnv>;
+  /** The connection of an env, for mounting what it serves once more; null if it is not served (any more). */
+  readonly device: Verb<{ readonly env: number }, ServedDevice | null>;
+  /** What it serves was mounted there, too: that is its mount point now. */
+  readonly attached: Verb<{ readonly env: number; readonly mountpoint: string }, MountedEnv | null>;
   /**
    * A flip is about to be committed: the driver reads what it will need. Should this connection end before
    * `refresh`, the driver refreshes by itself, so that a command that was killed leaves nothing half done.

@@ -4,7 +4,10 @@ import { effectiveFlags, flagsOfOptions } from '../base/mount-flags.ts';
 import { PeerGone } from '../control/client.ts';
 import { type EnvMount, envAt, envMounts } from '../control/mount-table.ts';
 import type { MountedEnv, MountRequest, Transport } from '../control/protocol.ts';
+import { unmount } from '../fuse/mount.ts';
 import { closeToUsers, type EnvRow, mountDir, type Store, usersDir } from '../store/store.ts';
+import { attachEnv } from './attach.ts';
+import { holdingNamespaces } from './holding-namespaces.ts';
 import { makeMountpoint } from './mountpoint.ts';
 import { ensureDriver, ensureHolder } from './spawn.ts';
 import type { EnvState } from './state.ts';
@@ -43,15 +46,46 @@ export async function mountEnv(
     if (!isLike(mount, served, options)) throw otherwise(row, mount);
     return { ...served, already: true };
   }
-  if (state !== 'stopped')
+  if (state === 'detached' && served) {
+    const again = await mountAgain(store, row, served, options);
+    if (again !== null) return { ...again, already: false };
+  } else if (state !== 'stopped') {
     throw inTheWay(row, state, mount?.mountpoint ?? served?.mountpoint ?? '');
-  const { at, allowUsers = false } = options;
-  const mountpoint = makeMountpoint(store, row.name, { at, allowUsers });
+  }
+  const mountpoint = mountpointOf(store, row, options);
   const { transport, passthrough, trace, mountFlags = 0 } = options;
   const request = { env: row.id, mountpoint, transport, passthrough, trace, mountFlags };
   const mounted = await ask(store.root, row.shard, request);
   if (!envMounts(store.root).has(row.id)) throw otherNamespace(row);
   return { ...mounted, already: false };
+}
+
+const mountpointOf = (
+  store: Store,
+  row: EnvRow,
+  { at, allowUsers = false }: MountOptions,
+): string => makeMountpoint(store, row.name, { at, allowUsers });
+
+/** What is in use since its last unmount, or in another mount namespace, comes back as it is. Null if that has just ended. */
+async function mountAgain(
+  store: Store,
+  row: EnvRow,
+  served: MountedEnv,
+  options: MountOptions,
+): Promise<MountedEnv | null> {
+  const { transport, passthrough, trace, mountFlags = 0 } = options;
+  const isOther = (!passthrough && served.passthrough) || (trace && !served.trace);
+  if (served.transport !== 'kernel' || transport !== 'kernel' || isOther)
+    throw stillInUse(store.root, row, 'with other settings');
+  const again = await attachEnv(store, row, mountpointOf(store, row, options), mountFlags);
+  if (again === null) return null;
+  const mount = envMounts(store.root).get(row.id);
+  // A read-only file system stays so for all that have it.
+  if (mount && !isLike(mount, again, { ...options, mountFlags })) {
+    unmount(again.mountpoint, true);
+    throw stillInUse(store.root, row, `with the options ${mount.options}`);
+  }
+  return again;
 }
 
 /** True if the env's mount is at the place that is asked for. */
@@ -107,11 +141,17 @@ function inTheWay(row: EnvRow, state: string, mountpoint: string): ByrefError {
     const message = `${row.name} is mounted on ${mountpoint}, but its driver is gone`;
     return new ByrefError('busy', message, `clean up first: byref umount ${row.name}`);
   }
-  const message =
-    state === 'detached'
-      ? `${row.name} is still in use since its last unmount, or in another mount namespace`
-      : `${row.name} is mounted already, on ${mountpoint}`;
+  const message = `${row.name} is mounted already, on ${mountpoint}`;
   return new ByrefError('busy', message, `unmount it first: byref umount ${row.name}`);
+}
+
+function stillInUse(root: string, row: EnvRow, how: string): ByrefError {
+  const holding = holdingNamespaces(root, row.id);
+  const who = holding.map(({ pid, command }) => `${command} (pid ${pid})`).join(', ');
+  const where = who === '' ? 'by programs since its last unmount' : `in the namespace of ${who}`;
+  const message = `${row.name} is still in use ${how}, ${where}`;
+  const hint = 'mount it as it is, or end those first: it is unmounted when the last one lets go';
+  return new ByrefError('busy', message, hint);
 }
 
 function otherNamespace(row: EnvRow): ByrefError {

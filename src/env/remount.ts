@@ -10,10 +10,10 @@ import type { EnvState } from './state.ts';
  * @param changed makes new flags of the present ones
  * @throws ByrefError 'usage' if it is not mounted, 'busy' if it can't become read-only now
  */
-export async function remountEnv(
+export function remountEnv(
   { row, mount, served }: EnvState,
   changed: (flags: number) => number,
-): Promise<MountOutcome> {
+): MountOutcome {
   if (mount === null || served === null) {
     const message = `${row.name} is not mounted`;
     throw new ByrefError('usage', message, 'mount it without the option remount');

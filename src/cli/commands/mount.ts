@@ -42,7 +42,7 @@ export default function build(): Command {
         forEachEnv(
           context,
           await envStates(store, chooseEnvs(store, names, options.all ?? false)),
-          (env) =>
+          async (env) =>
             words.remount ? remountEnv(env, words.changed) : mountEnv(store, env, settings),
           (outcome) => outcomeText(outcome, words),
         ),

@@ -9,7 +9,7 @@ import { closeToUsers, type EnvRow, mountDir, type Store, usersDir } from '../st
 import { attachEnv } from './attach.ts';
 import { holdingNamespaces } from './holding-namespaces.ts';
 import { makeMountpoint } from './mountpoint.ts';
-import { ensureDriver, ensureHolder } from './spawn.ts';
+import { ensureServers } from './spawn.ts';
 import type { EnvState } from './state.ts';
 
 export interface MountOptions {
@@ -123,15 +123,13 @@ function otherwise({ name }: EnvRow, { mountpoint, options }: EnvMount): ByrefEr
 
 async function ask(root: string, shard: number, request: MountRequest): Promise<MountedEnv> {
   for (let attempt = 1; ; attempt++) {
-    const holder = await ensureHolder(root);
-    const driver = await ensureDriver(root, shard);
+    const servers = await ensureServers(root, [shard]);
     try {
-      return await driver.call('mount', request);
+      return await servers.drivers[0]!.call('mount', request);
     } catch (error) {
       if (!(error instanceof PeerGone) || attempt === ATTEMPTS) throw error;
     } finally {
-      driver.close();
-      holder.close();
+      servers.close();
     }
   }
 }

@@ -12,16 +12,46 @@ const START_TIMEOUT_MS = 20_000;
 const POLL_MS = 10;
 
 /** A connection to the driver of a shard, which is started if none runs. */
-export function ensureDriver(root: string, shard: number): Promise<ControlClient<DriverVerbs>> {
+function ensureDriver(root: string, shard: number): Promise<ControlClient<DriverVerbs>> {
   const run = new RunDir(root);
   const args = [...entryPoint('driver/main'), root, String(shard)];
   return ensure(run, run.driver(shard), args, `driver of shard ${shard}`);
 }
 
 /** A connection to the root's holder, which is started if none runs. */
-export function ensureHolder(root: string): Promise<ControlClient<HolderVerbs>> {
+function ensureHolder(root: string): Promise<ControlClient<HolderVerbs>> {
   const run = new RunDir(root);
   return ensure(run, run.holder(), [...entryPoint('driver/holder-main'), root], 'holder');
+}
+
+/** Connections to running processes, which don't end while these are open. */
+export interface Servers {
+  /** In the order of the shards. */
+  readonly drivers: readonly ControlClient<DriverVerbs>[];
+  close(): void;
+}
+
+/**
+ * The drivers of shards, and the holder, without which they mount nothing. Those that don't run are started together: one
+ * after the other, each would take as long as Node takes to start.
+ */
+export async function ensureServers(root: string, shards: readonly number[]): Promise<Servers> {
+  const holder = ensureHolder(root);
+  const drivers = shards.map((shard) => ensureDriver(root, shard));
+  const close = (): void => {
+    for (const server of [holder, ...drivers])
+      server.then(
+        (client) => client.close(),
+        () => undefined,
+      );
+  };
+  try {
+    await Promise.all([holder, ...drivers]);
+    return { drivers: await Promise.all(drivers), close };
+  } catch (error) {
+    close();
+    throw error;
+  }
 }
 
 /** A connection to a driver, or null if none runs. */

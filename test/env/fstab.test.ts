@@ -32,10 +32,10 @@ const WITH_HELPER = `
   unset BYREF_ROOT`;
 
 /** Runs a script in a namespace of its own, in the test's directory; what it printed. */
-async function inNamespace(script: string, ...unshare: string[]): Promise<string> {
+async function inNamespace(script: string): Promise<string> {
   const { code, stdout, stderr } = await sh(
-    'script=$1; shift; timeout -k 1 50 unshare --mount --propagation private "${@:2}" sh -euc "$script" sh "$1"',
-    [`${WITH_HELPER}\n${script}`, root.base, ...unshare],
+    'timeout -k 1 50 unshare --mount --propagation private sh -euc "$1" sh "$2"',
+    [`${WITH_HELPER}\n${script}`, root.base],
     { env: root.env },
   );
   expect(code, `${stdout}${stderr}`).toBe(0);

@@ -7,6 +7,7 @@
 import type { ExitName } from '../base/exit-codes.ts';
 import type { EnvAct, EnvActResult } from '../fs/set-aside.ts';
 
+/** native/holder.cc has it, too, and the longest line. */
 export const CONTROL_VERSION = 1;
 
 /** Longest line either side accepts, bytes: a status of 10,000 envs fits. */
@@ -203,7 +204,7 @@ export interface HolderStatus {
   readonly devices: readonly HeldDevice[];
 }
 
-/** What the holder answers. */
+/** What the holder, native/holder.cc, answers. */
 export type HolderVerbs = {
   readonly status: Verb<null, HolderStatus>;
   /** Takes a copy of descriptor `fd` of process `pid`; answered when it holds it. */

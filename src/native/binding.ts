@@ -128,14 +128,14 @@ export interface Native {
 
 const load = createRequire(import.meta.url);
 
-/** The checkout's root: this file is at src/native/, or bundled into dist/. */
-function addonPath(): string {
+/** What was built of native/, by its file's name. This file is at src/native/, or bundled into dist/. */
+export function builtFile(name: string): string {
   const here = path.dirname(fileURLToPath(import.meta.url));
   for (const up of ['..', '../..']) {
-    const candidate = path.join(here, up, 'native/build/Release/byref.node');
+    const candidate = path.join(here, up, 'native/build/Release', name);
     if (existsSync(candidate)) return candidate;
   }
-  throw new Error('native add-on not built: run scripts/setup.sh');
+  throw new Error(`${name} is not built: run scripts/setup.sh`);
 }
 
-export const native = load(addonPath()) as Native;
+export const native = load(builtFile('byref.node')) as Native;

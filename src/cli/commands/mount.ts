@@ -4,7 +4,8 @@ import { ByrefError } from '../../base/error.ts';
 import { type MountOptions, type MountOutcome, mountEnv } from '../../env/mount.ts';
 import { barrierAbove } from '../../env/mountpoint.ts';
 import { remountEnv } from '../../env/remount.ts';
-import { envStates } from '../../env/state.ts';
+import { ensureServers, type Servers } from '../../env/spawn.ts';
+import { type EnvState, envStates } from '../../env/state.ts';
 import { LIMITS } from '../../fuse-native/limits.ts';
 import { contextOf, define } from '../command.ts';
 import { chooseEnvs, forEachEnv } from '../each-env.ts';
@@ -38,16 +39,26 @@ export default function build(): Command {
       const words = parseMountWords(options.options, options.allowUsers ?? false);
       const context = contextOf({ ...options, root: words.root ?? options.root });
       const settings = mountOptions(names, options, words);
-      await withStore(context, 'read', async (store) =>
-        forEachEnv(
+      await withStore(context, 'read', async (store) => {
+        const envs = await envStates(store, chooseEnvs(store, names, options.all ?? false));
+        const servers = await startServers(context.root, envs);
+        await forEachEnv(
           context,
-          await envStates(store, chooseEnvs(store, names, options.all ?? false)),
+          envs,
           async (env) =>
             words.remount ? remountEnv(env, words.changed) : mountEnv(store, env, settings),
           (outcome) => outcomeText(outcome, words),
-        ),
-      );
+        ).finally(() => servers?.close());
+      });
     });
+}
+
+/** Those of several shards start at once; what keeps one from starting, each of its envs says. */
+async function startServers(root: string, envs: readonly EnvState[]): Promise<Servers | null> {
+  const stopped = envs.filter(({ state }) => state === 'stopped');
+  const shards = new Set(stopped.map(({ row }) => row.shard));
+  if (shards.size < 2) return null;
+  return ensureServers(root, [...shards]).catch(() => null);
 }
 
 const append = (list: string, before: readonly string[]): readonly string[] => [...before, list];

@@ -24,6 +24,14 @@
       "sources": ["confine.c"],
       "defines": ["_GNU_SOURCE"],
       "cflags": ["-O2", "-Wall", "-Wextra"]
+    },
+    {
+      "target_name": "byref-holder",
+      "type": "executable",
+      "sources": ["holder.cc"],
+      "defines": ["_GNU_SOURCE", "_FILE_OFFSET_BITS=64"],
+      "cflags": ["-O2", "-Wall", "-Wextra"],
+      "cflags_cc": ["-std=c++17", "-fno-exceptions"]
     }
   ]
 }

@@ -32,5 +32,6 @@ export const ENODATA = 61;
 export const EPROTO = 71;
 export const EOVERFLOW = 75;
 export const EOPNOTSUPP = 95;
+export const ENOTCONN = 107;
 export const ESTALE = 116;
 export const EDQUOT = 122;

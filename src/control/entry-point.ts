@@ -6,7 +6,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 /**
  * Node's arguments that start one of our programs, the way this one was started: from the bundle in
  * dist/, or from the sources through tsx.
- * @param name 'driver/main', 'driver/holder-main'
+ * @param name 'driver/main'
  */
 export function entryPoint(name: string): string[] {
   const here = fileURLToPath(import.meta.url);

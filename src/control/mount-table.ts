@@ -5,10 +5,10 @@ import path from 'node:path';
 export interface EnvMount {
   readonly env: number;
   readonly mountpoint: string;
+  /** Its options, as mount(8) shows them: "rw,relatime". */
+  readonly options: string;
   /** The name of its directory in /sys/fs/fuse/connections. */
   readonly connection: number;
-  /** Options of the mount itself: "rw", "noatime". */
-  readonly options: readonly string[];
 }
 
 /** What an env's mount shows as its file system's type. */
@@ -40,6 +40,21 @@ export function envMounts(root: string): Map<number, EnvMount> {
   return mounts;
 }
 
+/** The env of this root whose mount, or a bind mount of a part of it, `place` is in; null if it is in none. By path only. */
+export function envAt(root: string, place: string): number | null {
+  const prefix = SOURCE_PREFIX + path.join(root, 'envs') + path.sep;
+  let innermost = { mountpoint: '', source: '' };
+  for (const line of readFileSync('/proc/self/mountinfo', 'latin1').split('\n')) {
+    const [before = '', after = ''] = line.split(' - ');
+    const mountpoint = unescapeOctal(before.split(' ')[4] ?? '');
+    const isAbove = place === mountpoint || place.startsWith(mountpoint.replace(/[/]*$/, '/'));
+    // Of several on one place the last one is on top.
+    if (!isAbove || mountpoint.length < innermost.mountpoint.length) continue;
+    innermost = { mountpoint, source: unescapeOctal(after.split(' ')[1] ?? '') };
+  }
+  return innermost.source.startsWith(prefix) ? Number(innermost.source.slice(prefix.length)) : null;
+}
+
 /** Mount points below `mountpoint`, of any type: they keep it busy. */
 export function mountsBelow(mountpoint: string): string[] {
   return readFileSync('/proc/self/mountinfo', 'latin1')
@@ -57,10 +72,14 @@ function parse(line: string, prefix: string): EnvMount | null {
   return {
     env: Number(source.slice(prefix.length)),
     mountpoint: unescapeOctal(fields[4] ?? ''),
+    options: optionsOf(fields[5] ?? '', after.split(' ')[2] ?? ''),
     connection: Number((fields[2] ?? '').split(':')[1]),
-    options: (fields[5] ?? '').split(','),
   };
 }
+
+/** The mount's own; one on a read-only file system is read-only, whatever it says itself. */
+const optionsOf = (own: string, superBlock: string): string =>
+  superBlock.startsWith('ro') ? own.replace(/^rw/, 'ro') : own;
 
 /** The kernel writes blanks and backslashes as octal, and names as bytes. */
 function unescapeOctal(text: string): string {

@@ -7,6 +7,7 @@
 import type { ExitName } from '../base/exit-codes.ts';
 import type { EnvAct, EnvActResult } from '../fs/set-aside.ts';
 
+/** native/holder.cc has it, too, and the longest line. */
 export const CONTROL_VERSION = 1;
 
 /** Longest line either side accepts, bytes: a status of 10,000 envs fits. */
@@ -48,6 +49,8 @@ export interface MountRequest {
   readonly passthrough: boolean;
   /** Note which program changes what: see `writers`. */
   readonly trace: boolean;
+  /** MS_* flags of mount(2); 0 leaves set-user-ID programs and devices working. */
+  readonly mountFlags: number;
 }
 
 /** One mount as its driver sees it. */
@@ -154,11 +157,22 @@ export interface DriverStatus {
   readonly faults: number;
 }
 
+/** A served env's connection, as its driver has it. */
+export interface ServedDevice {
+  readonly pid: number;
+  /** Its descriptor of /dev/fuse in that process. */
+  readonly fd: number;
+}
+
 /** What a driver answers. */
 export type DriverVerbs = {
   readonly status: Verb<null, DriverStatus>;
   /** Answered when the mount is served and the holder has its descriptor too. */
   readonly mount: Verb<MountRequest, MountedEnv>;
+  /** The connection of an env, for mounting what it serves once more; null if it is not served (any more). */
+  readonly device: Verb<{ readonly env: number }, ServedDevice | null>;
+  /** What it serves was mounted there, too: that is its mount point now. */
+  readonly attached: Verb<{ readonly env: number; readonly mountpoint: string }, MountedEnv | null>;
   /**
    * A flip is about to be committed: the driver reads what it will need. Should this connection end before
    * `refresh`, the driver refreshes by itself, so that a command that was killed leaves nothing half done.
@@ -192,7 +206,7 @@ export interface HolderStatus {
   readonly devices: readonly HeldDevice[];
 }
 
-/** What the holder answers. */
+/** What the holder, native/holder.cc, answers. */
 export type HolderVerbs = {
   readonly status: Verb<null, HolderStatus>;
   /** Takes a copy of descriptor `fd` of process `pid`; answered when it holds it. */

@@ -52,7 +52,7 @@ export class MountedRules {
     const mounts = envMounts(this.root);
     for (const [env, apply] of this.followed) {
       const mount = mounts.get(env);
-      if (mount !== undefined) apply(rulesOf(mount.options));
+      if (mount !== undefined) apply(rulesOf(mount.options.split(',')));
     }
     this.timer = setTimeout(() => this.read(), READ_MS);
     this.timer.unref();

@@ -1,5 +1,6 @@
 import { mkdirSync, rmdirSync } from 'node:fs';
 import { ByrefError } from '../base/error.ts';
+import type { MountRequest } from '../control/protocol.ts';
 import type { EnvDelta } from '../delta/env-delta.ts';
 import { openDelta } from '../delta/open-delta.ts';
 import type { AccessRules, Layers } from '../fs/ports.ts';
@@ -15,13 +16,19 @@ export interface EnvParts {
   readonly delta: EnvDelta;
   /** How its mount keeps access times: until that is read, as mounts do by default. */
   readonly accessRules: AccessRules;
+  /** MS_* flags that it is mounted with, as they were asked for. */
+  readonly mountFlags: number;
 }
 
 /**
  * Takes the env's lock and opens its delta and its templates.
  * @throws ByrefError 'notFound', 'locked', 'corrupt'
  */
-export async function openEnv(store: Store, env: number, log: Log): Promise<EnvParts> {
+export async function openEnv(
+  store: Store,
+  { env, mountFlags }: Pick<MountRequest, 'env' | 'mountFlags'>,
+  log: Log,
+): Promise<EnvParts> {
   // The directory of an env that was never mounted does not exist yet.
   const directory = envDir(store.root, store.needEnv(env).id);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -35,7 +42,7 @@ export async function openEnv(store: Store, env: number, log: Log): Promise<EnvP
     const row = store.needEnv(env);
     const stack = store.resolveStack(row);
     const accessRules: AccessRules = { files: 'relatime', dirs: 'relatime' };
-    return { row, stack, layers: store.layers(stack), delta, accessRules };
+    return { row, stack, layers: store.layers(stack), delta, accessRules, mountFlags };
   } catch (error) {
     await delta.close();
     if (error instanceof ByrefError && error.code === 'notFound') removeEmpty(directory);

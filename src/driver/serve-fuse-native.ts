@@ -37,6 +37,7 @@ export async function serveFuseNative(
   const fs = coreOf(parts, { passthrough: null, caches: noCaches });
   const mount = await mountFuseNative(fs, mountpoint, {
     source: mountSource(root, env),
+    mountFlags: request.mountFlags,
     onFault: (error) => log.error({ env, err: error }, 'fuse-native'),
   });
   const abort = async (): Promise<void> => {

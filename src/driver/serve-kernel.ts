@@ -57,13 +57,13 @@ export async function serveKernel(
   };
 }
 
-function mountedDevice(root: string, { env, mountpoint }: MountRequest): number {
+function mountedDevice(root: string, { env, mountpoint, mountFlags }: MountRequest): number {
   const device = openDevice();
   if (device < 0) {
     const message = `/dev/fuse can not be opened (errno ${-device})`;
     throw new ByrefError('unsupported', message, 'see what byref doctor says of fuse.device');
   }
-  const result = mountDevice(device, mountpoint, mountLabel(root, env), 0);
+  const result = mountDevice(device, mountpoint, mountLabel(root, env), mountFlags);
   if (result === 0) return device;
   native.close(device);
   const message = `mounting on ${mountpoint} failed (errno ${-result})`;

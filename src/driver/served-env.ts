@@ -11,7 +11,7 @@ import type { WriterTrace } from './writers/writer-trace.ts';
 
 /** A mounted env, from the answer to INIT to the end of its connection. */
 export interface ServedEnv {
-  readonly info: MountedEnv;
+  info: MountedEnv;
   readonly fs: EnvFileSystem;
   /** Who changed what; null where that was not asked for. */
   readonly trace: WriterTrace | null;

@@ -10,6 +10,7 @@ import type {
   PrepareRequest,
   RefreshedEnv,
   RefreshRequest,
+  ServedDevice,
   WritersPage,
   WritersRequest,
 } from '../control/protocol.ts';
@@ -67,6 +68,8 @@ export class Shard {
     return {
       status: () => this.status(),
       mount: (request) => this.mount(request),
+      device: ({ env }) => this.device(env),
+      attached: ({ env, mountpoint }) => this.attached(env, mountpoint),
       prepare: (args, peer) => this.prepare(args, peer),
       refresh: (args, peer) => this.refresh(args, peer),
       held: () => {
@@ -120,7 +123,7 @@ export class Shard {
   private async bringUp(live: LiveEnv, request: MountRequest): Promise<MountedEnv> {
     const { store, holder, log, shard } = this.parts;
     const { env, mountpoint } = request;
-    const parts = await openEnv(store, env, log);
+    const parts = await openEnv(store, request, log);
     keepAccessTimes(parts, parts.accessRules);
     try {
       const served = await serve(store.root, parts, request, log);
@@ -141,6 +144,22 @@ export class Shard {
       await parts.delta.close();
       throw error;
     }
+  }
+
+  private device(env: number): ServedDevice | null {
+    const live = this.live.get(env);
+    if (!live?.served || live.ending || live.served.device < 0) return null;
+    return { pid: process.pid, fd: live.served.device };
+  }
+
+  private async attached(env: number, mountpoint: string): Promise<MountedEnv | null> {
+    const { holder, log, shard } = this.parts;
+    const served = this.live.get(env)?.served ?? null;
+    if (served === null) return null;
+    served.info = { ...served.info, mountpoint };
+    await holder.hold({ env, mountpoint, shard, fd: served.device });
+    log.info(served.info, 'mounted again');
+    return served.info;
   }
 
   private prepare({ versions, stacks }: PrepareRequest, peer: Socket): null {

@@ -1,10 +1,15 @@
-import { mkdirSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { ByrefError } from '../base/error.ts';
+import { effectiveFlags, flagsOfOptions } from '../base/mount-flags.ts';
 import { PeerGone } from '../control/client.ts';
-import { envMounts } from '../control/mount-table.ts';
+import { type EnvMount, envAt, envMounts } from '../control/mount-table.ts';
 import type { MountedEnv, MountRequest, Transport } from '../control/protocol.ts';
-import { type EnvRow, mountDir, type Store } from '../store/store.ts';
-import { ensureDriver, ensureHolder } from './spawn.ts';
+import { unmount } from '../fuse/mount.ts';
+import { closeToUsers, type EnvRow, mountDir, type Store, usersDir } from '../store/store.ts';
+import { attachEnv } from './attach.ts';
+import { holdingNamespaces } from './holding-namespaces.ts';
+import { makeMountpoint } from './mountpoint.ts';
+import { ensureServers } from './spawn.ts';
 import type { EnvState } from './state.ts';
 
 export interface MountOptions {
@@ -13,7 +18,11 @@ export interface MountOptions {
   readonly passthrough: boolean;
   /** Its driver notes which program changes what: see writersOf(). Slower by a look at the program per change. */
   readonly trace: boolean;
-  /** Where to mount, absolute; null: <root>/mnt/<name>. */
+  /** MS_* flags of mount(2); if not given none, or those of what is mounted already. */
+  readonly mountFlags?: number;
+  /** Users of this machine may look into the env; else it must be where they can't. */
+  readonly allowUsers?: boolean;
+  /** Where to mount, absolute; null: <root>/mnt/<name>, or what users may reach, <root>/users/<name>. */
   readonly at: string | null;
 }
 
@@ -28,33 +37,99 @@ const ATTEMPTS = 3;
 /** Mounts an env, starting its driver and the holder where they don't run. Mounting twice is no error. */
 export async function mountEnv(
   store: Store,
-  { row, state, served, mount }: EnvState,
+  env: EnvState,
   options: MountOptions,
 ): Promise<MountOutcome> {
-  const mountpoint = options.at ?? mountDir(store.root, row.name);
-  if (state === 'mounted' && served?.mountpoint === mountpoint && (served.trace || !options.trace))
+  const { row, state, served, mount } = env;
+  if (state === 'mounted' && served && mount && isThere(store.root, env, options)) {
+    closeToUsers(store.root);
+    if (!isLike(mount, served, options)) throw otherwise(row, mount);
     return { ...served, already: true };
-  if (state !== 'stopped')
+  }
+  if (state === 'detached' && served) {
+    const again = await mountAgain(store, row, served, options);
+    if (again !== null) return { ...again, already: false };
+  } else if (state !== 'stopped') {
     throw inTheWay(row, state, mount?.mountpoint ?? served?.mountpoint ?? '');
-  mkdirSync(mountpoint, { recursive: true });
-  const { transport, passthrough, trace } = options;
-  const request = { env: row.id, mountpoint, transport, passthrough, trace };
+  }
+  const mountpoint = mountpointOf(store, row, options);
+  const { transport, passthrough, trace, mountFlags = 0 } = options;
+  const request = { env: row.id, mountpoint, transport, passthrough, trace, mountFlags };
   const mounted = await ask(store.root, row.shard, request);
   if (!envMounts(store.root).has(row.id)) throw otherNamespace(row);
   return { ...mounted, already: false };
 }
 
+const mountpointOf = (
+  store: Store,
+  row: EnvRow,
+  { at, allowUsers = false }: MountOptions,
+): string => makeMountpoint(store, row.name, { at, allowUsers });
+
+/** What is in use since its last unmount, or in another mount namespace, comes back as it is. Null if that has just ended. */
+async function mountAgain(
+  store: Store,
+  row: EnvRow,
+  served: MountedEnv,
+  options: MountOptions,
+): Promise<MountedEnv | null> {
+  const { transport, passthrough, trace, mountFlags = 0 } = options;
+  const isOther = (!passthrough && served.passthrough) || (trace && !served.trace);
+  if (served.transport !== 'kernel' || transport !== 'kernel' || isOther)
+    throw stillInUse(store.root, row, 'with other settings');
+  const again = await attachEnv(store, row, mountpointOf(store, row, options), mountFlags);
+  if (again === null) return null;
+  const mount = envMounts(store.root).get(row.id);
+  // A read-only file system stays so for all that have it.
+  if (mount && !isLike(mount, again, { ...options, mountFlags })) {
+    unmount(again.mountpoint, true);
+    throw stillInUse(store.root, row, `with the options ${mount.options}`);
+  }
+  return again;
+}
+
+/** True if the env's mount is at the place that is asked for. */
+function isThere(root: string, { row, mount }: EnvState, options: MountOptions): boolean {
+  const { at, allowUsers = false } = options;
+  if (at === null) return mount?.mountpoint === (allowUsers ? usersDir : mountDir)(root, row.name);
+  return (
+    mount?.mountpoint === at || (envAt(root, at) === null && mount?.mountpoint === realPath(at))
+  );
+}
+
+function realPath(place: string): string | null {
+  try {
+    return realpathSync(place);
+  } catch {
+    return null;
+  }
+}
+
+/** True if what is mounted is as it is asked for, or nothing is said about that. */
+const isLike = (
+  mount: EnvMount,
+  served: MountedEnv,
+  { trace, mountFlags }: MountOptions,
+): boolean =>
+  (served.trace || !trace) &&
+  (mountFlags === undefined ||
+    effectiveFlags(flagsOfOptions(mount.options)) === effectiveFlags(mountFlags));
+
+function otherwise({ name }: EnvRow, { mountpoint, options }: EnvMount): ByrefError {
+  const message = `${name} is mounted already, on ${mountpoint}, with other options: ${options}`;
+  const hint = `unmount it first (byref umount ${name}), or change those that can be: -o remount,...`;
+  return new ByrefError('busy', message, hint);
+}
+
 async function ask(root: string, shard: number, request: MountRequest): Promise<MountedEnv> {
   for (let attempt = 1; ; attempt++) {
-    const holder = await ensureHolder(root);
-    const driver = await ensureDriver(root, shard);
+    const servers = await ensureServers(root, [shard]);
     try {
-      return await driver.call('mount', request);
+      return await servers.drivers[0]!.call('mount', request);
     } catch (error) {
       if (!(error instanceof PeerGone) || attempt === ATTEMPTS) throw error;
     } finally {
-      driver.close();
-      holder.close();
+      servers.close();
     }
   }
 }
@@ -64,11 +139,17 @@ function inTheWay(row: EnvRow, state: string, mountpoint: string): ByrefError {
     const message = `${row.name} is mounted on ${mountpoint}, but its driver is gone`;
     return new ByrefError('busy', message, `clean up first: byref umount ${row.name}`);
   }
-  const message =
-    state === 'detached'
-      ? `${row.name} is still in use since its last unmount, or in another mount namespace`
-      : `${row.name} is mounted already, on ${mountpoint}`;
+  const message = `${row.name} is mounted already, on ${mountpoint}`;
   return new ByrefError('busy', message, `unmount it first: byref umount ${row.name}`);
+}
+
+function stillInUse(root: string, row: EnvRow, how: string): ByrefError {
+  const holding = holdingNamespaces(root, row.id);
+  const who = holding.map(({ pid, command }) => `${command} (pid ${pid})`).join(', ');
+  const where = who === '' ? 'by programs since its last unmount' : `in the namespace of ${who}`;
+  const message = `${row.name} is still in use ${how}, ${where}`;
+  const hint = 'mount it as it is, or end those first: it is unmounted when the last one lets go';
+  return new ByrefError('busy', message, hint);
 }
 
 function otherNamespace(row: EnvRow): ByrefError {

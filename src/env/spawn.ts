@@ -2,10 +2,12 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ByrefError } from '../base/error.ts';
+import { VERSION } from '../base/version.ts';
 import { ControlClient } from '../control/client.ts';
 import { entryPoint } from '../control/entry-point.ts';
 import type { DriverVerbs, HolderVerbs, Verbs } from '../control/protocol.ts';
 import { type ProcessFiles, RunDir } from '../control/run-dir.ts';
+import { builtFile } from '../native/binding.ts';
 
 /** How long a process may take from its start to its first answer. */
 const START_TIMEOUT_MS = 20_000;
@@ -16,17 +18,67 @@ const POLL_MS = 10;
  */
 const THREADS = '16';
 
+/** The program in native/holder.cc, and what it is called. */
+const HOLDER = 'byref-holder';
+
+/** A program to start, as spawn() has it. */
+interface Program {
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly argv0?: string;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
 /** A connection to the driver of a shard, which is started if none runs. */
-export function ensureDriver(root: string, shard: number): Promise<ControlClient<DriverVerbs>> {
+function ensureDriver(root: string, shard: number): Promise<ControlClient<DriverVerbs>> {
   const run = new RunDir(root);
   const args = [...entryPoint('driver/main'), root, String(shard)];
-  return ensure(run, run.driver(shard), args, `driver of shard ${shard}`);
+  const program = { file: process.execPath, args };
+  return ensure(run, run.driver(shard), program, `driver of shard ${shard}`);
 }
 
 /** A connection to the root's holder, which is started if none runs. */
-export function ensureHolder(root: string): Promise<ControlClient<HolderVerbs>> {
+function ensureHolder(root: string): Promise<ControlClient<HolderVerbs>> {
   const run = new RunDir(root);
-  return ensure(run, run.holder(), [...entryPoint('driver/holder-main'), root], 'holder');
+  const files = run.holder();
+  const { socket: BYREF_SOCKET, lock: BYREF_LOCK } = files;
+  const program = {
+    file: builtFile(HOLDER),
+    argv0: HOLDER,
+    args: [root],
+    env: { ...process.env, BYREF_SOCKET, BYREF_LOCK, BYREF_VERSION: VERSION },
+  };
+  return ensure(run, files, program, 'holder');
+}
+
+/** Connections to running processes, which don't end while these are open. */
+export interface Servers {
+  /** In the order of the shards. */
+  readonly drivers: readonly ControlClient<DriverVerbs>[];
+  close(): void;
+}
+
+/**
+ * The drivers of shards, and the holder, without which they mount nothing. Those that don't run are started together: one
+ * after the other, each would take as long as Node takes to start.
+ */
+export async function ensureServers(root: string, shards: readonly number[]): Promise<Servers> {
+  const holder = ensureHolder(root);
+  const drivers = shards.map((shard) => ensureDriver(root, shard));
+  const close = (): void => {
+    for (const server of [holder, ...drivers])
+      server.then(
+        (client) => client.close(),
+        () => undefined,
+      );
+  };
+  try {
+    await Promise.all([holder, ...drivers]);
+    return { drivers: await Promise.all(drivers), close };
+  } catch (error) {
+    close();
+    throw error;
+  }
 }
 
 /** A connection to a driver, or null if none runs. */
@@ -49,13 +101,13 @@ export function findHolder(root: string): Promise<ControlClient<HolderVerbs> | n
 async function ensure<V extends Verbs>(
   run: RunDir,
   files: ProcessFiles,
-  args: readonly string[],
+  program: Program,
   peer: string,
 ): Promise<ControlClient<V>> {
   const running = await ControlClient.connect<V>(files.socket, peer);
   if (running) return running;
   run.create();
-  const child = start(files, args);
+  const child = start(files, program);
   const deadline = Date.now() + START_TIMEOUT_MS;
   for (;;) {
     await sleep(POLL_MS);
@@ -66,13 +118,14 @@ async function ensure<V extends Verbs>(
 }
 
 /** Detached, in its own session, with nothing of ours but the log: it outlives this command. */
-function start(files: ProcessFiles, args: readonly string[]): { failed(): boolean } {
+function start(files: ProcessFiles, { file, args, argv0, env }: Program): { failed(): boolean } {
   const log = openSync(files.log, 'a', 0o600);
-  const child = spawn(process.execPath, [...args], {
+  const child = spawn(file, args, {
+    argv0,
     detached: true,
     stdio: ['ignore', log, log],
     cwd: '/',
-    env: { ...process.env, UV_THREADPOOL_SIZE: THREADS },
+    env: { ...(env ?? process.env), UV_THREADPOOL_SIZE: THREADS },
   });
   closeSync(log);
   child.unref();

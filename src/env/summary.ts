@@ -12,6 +12,8 @@ export interface EnvSummary {
   readonly shard: number;
   /** null where it is not mounted. */
   readonly mountpoint: string | null;
+  /** Its options, as mount(8) shows them; null where it is not mounted. */
+  readonly options: string | null;
   /** ISO 8601, UTC. */
   readonly created: string;
 }
@@ -26,6 +28,7 @@ export function summaryOf({ row, state, mount }: EnvState): EnvSummary {
     apps,
     shard: row.shard,
     mountpoint: mount?.mountpoint ?? null,
+    options: mount?.options ?? null,
     created: new Date(row.createdMs).toISOString(),
   };
 }

@@ -37,7 +37,7 @@ export async function umountEnv(
   options: UmountOptions,
 ): Promise<UmountOutcome> {
   if (mount !== null && state === 'dead') await bury(store.root, row, mount);
-  else if (mount !== null) detach(row, mount.mountpoint, options);
+  else if (mount !== null) detach(row, mount, options);
   else if (state === 'stopped') return 'not-mounted';
   if (mount === null || options.lazy)
     return outcome(await waitClosed(store.root, row, LAZY_WAIT_MS));
@@ -49,7 +49,11 @@ export async function umountEnv(
 
 const outcome = (closed: boolean): UmountOutcome => (closed ? 'unmounted' : 'detached');
 
-function detach(row: EnvRow, mountpoint: string, { lazy, force }: UmountOptions): void {
+function detach(
+  row: EnvRow,
+  { mountpoint }: Pick<EnvMount, 'mountpoint'>,
+  { lazy, force }: UmountOptions,
+): void {
   const flags = force ? MNT_FORCE | MNT_DETACH : lazy ? MNT_DETACH : 0;
   const result = native.umount(mountpoint, UMOUNT_NOFOLLOW | flags);
   if (result === -EBUSY) throw busy(row, mountpoint);
@@ -84,7 +88,7 @@ async function bury(root: string, row: EnvRow, { mountpoint }: EnvMount): Promis
   } finally {
     holder?.close();
   }
-  detach(row, mountpoint, { lazy: true, force: false });
+  detach(row, { mountpoint }, { lazy: true, force: false });
 }
 
 /** True when the driver has nothing of the env any more, or is gone itself. */

@@ -32,7 +32,9 @@ export function checkRoot(root: string): RootFacts {
   const found: Found[] = [];
   const format = checkMarker(root, found);
   for (const [name, mode] of Object.entries(SUBDIRECTORIES)) {
-    const finding = checkDirectory(path.join(root, name), mode);
+    // What an older byref left open, whoever opens the root for writing closes.
+    const forAll = name === 'mnt' ? OPEN_TO_OTHERS : 0;
+    const finding = checkDirectory(path.join(root, name), mode, forAll);
     if (finding !== null) found.push(finding);
   }
   const why = tablesDamage(root);
@@ -55,7 +57,8 @@ function checkMarker(root: string, found: Found[]): number {
   return FORMAT;
 }
 
-function checkDirectory(directory: string, mode: number): Found | null {
+/** @param forAll permissions that are no finding */
+function checkDirectory(directory: string, mode: number, forAll: number): Found | null {
   const stat = lstatSync(directory, { throwIfNoEntry: false });
   if (stat === undefined) {
     // Without meta/ there is no root to repair.
@@ -66,8 +69,7 @@ function checkDirectory(directory: string, mode: number): Found | null {
     const remedy = 'move it out of the way, then run byref fsck --repair';
     return damage('root.layout', directory, 'it is no directory', remedy);
   }
-  const tooOpen = (mode & OPEN_TO_OTHERS) === 0 && (stat.mode & OPEN_TO_OTHERS) !== 0;
-  if (!tooOpen) return null;
+  if ((stat.mode & OPEN_TO_OTHERS & ~forAll) === 0) return null;
   const what = `its mode is ${(stat.mode & 0o7777).toString(8)}: others than root can look inside`;
   const files = () => chmodSync(directory, mode);
   return damage('root.layout', directory, what, BY_REPAIR, { files });

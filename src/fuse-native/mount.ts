@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ByrefError } from '../base/error.ts';
+import { mountWords } from '../base/mount-flags.ts';
 import type { FileSystem } from '../fs/api.ts';
 import { native } from '../native/binding.ts';
 import { Operations } from './operations.ts';
@@ -11,10 +12,14 @@ const MNT_DETACH = 2;
 const ENODEV = 19;
 /** How often to look whether the mount is still there: the add-on doesn't say. */
 const WATCH_MS = 250;
+/** Words for mount flags that libfuse 2 passes on; others it refuses. */
+const KNOWN_WORDS: ReadonlySet<string> = new Set(['ro', 'nosuid', 'nodev', 'noexec', 'noatime']);
 
 export interface FuseNativeOptions {
   /** The mount's device, as df(1) shows it; its type is fuse.byref. */
   readonly source: string;
+  /** MS_* flags of mount(2); libfuse 2 has no words for some about access times, and leaves those out. */
+  readonly mountFlags: number;
   /** Called with what an operation threw; the operation ends with EIO. */
   readonly onFault: (error: unknown) => void;
 }
@@ -50,7 +55,7 @@ export async function mountFuseNative(
     current = request;
     return handler(request, ...rest);
   });
-  fuse._fuseOptions = () => mountOptions(options.source);
+  fuse._fuseOptions = () => mountOptions(options);
   await start(fuse, mountpoint);
   return {
     openFiles: () => operations.files.size,
@@ -66,11 +71,12 @@ export async function mountFuseNative(
  * No timeouts: hard links have a kernel inode per path here, so what is cached for one name is wrong
  * after a change by the other.
  */
-function mountOptions(source: string): string {
+function mountOptions({ source, mountFlags }: FuseNativeOptions): string {
   const escaped = source.replaceAll(/[\\,]/g, '\\$&');
   const options = ['allow_other', 'default_permissions', 'suid', 'dev', 'use_ino', 'big_writes'];
+  const flags = mountWords(mountFlags).filter((word) => KNOWN_WORDS.has(word));
   const timeouts = ['entry_timeout=0', 'negative_timeout=0', 'attr_timeout=0'];
-  return `-o${[...options, ...timeouts, `fsname=${escaped}`, 'subtype=byref'].join(',')}`;
+  return `-o${[...options, ...flags, ...timeouts, `fsname=${escaped}`, 'subtype=byref'].join(',')}`;
 }
 
 function start(fuse: FuseMount, mountpoint: string): Promise<void> {

@@ -14,7 +14,7 @@ export const openDevice = (): number =>
  * Mounts the connection at `target`; its first request, INIT, is then waiting on the descriptor.
  * Shows itself as type "fuse.byref", source "byref:<name>".
  *
- * @param flags MS_* flags; 0 leaves set-user-ID programs and devices working
+ * @param flags MS_* flags of mount(2); 0 leaves set-user-ID programs and devices working
  * @returns 0 or -errno
  */
 export function mountDevice(devFd: number, target: string, name: string, flags: number): number {

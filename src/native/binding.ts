@@ -139,17 +139,17 @@ export interface Native {
 
 const load = createRequire(import.meta.url);
 
-/** Below the checkout's root: this file is at src/native/, or bundled into dist/. */
-function builtPath(name: string): string {
+/** What was built of native/, by its file's name. This file is at src/native/, or bundled into dist/. */
+export function builtFile(name: string): string {
   const here = path.dirname(fileURLToPath(import.meta.url));
   for (const up of ['..', '../..']) {
     const candidate = path.join(here, up, 'native/build/Release', name);
     if (existsSync(candidate)) return candidate;
   }
-  throw new Error('native add-on not built: run scripts/setup.sh');
+  throw new Error(`${name} is not built: run scripts/setup.sh`);
 }
 
-export const native = load(builtPath('byref.node')) as Native;
+export const native = load(builtFile('byref.node')) as Native;
 
 /** Returns the path of native/confine.c's program. */
-export const confineProgram = (): string => builtPath('byref-confine');
+export const confineProgram = (): string => builtFile('byref-confine');

@@ -1,5 +1,13 @@
 /** A byref root: which files it has, how one is made, and how a directory is known to be one. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { openTables } from './tables.ts';
@@ -8,8 +16,12 @@ import { openTables } from './tables.ts';
 export const FORMAT = 3;
 export const MARKER = 'BYREF';
 export const markerText = (format: number): string => `byref root, format ${format}\n`;
-/** What a root has, and with which mode. */
-export const SUBDIRECTORIES = { meta: 0o700, objects: 0o700, envs: 0o700, mnt: 0o755 } as const;
+/** What a root has, and with which mode. Set-user-ID programs of mounted envs are live in mnt/: that is root's, too. */
+export const SUBDIRECTORIES = { meta: 0o700, objects: 0o700, envs: 0o700, mnt: 0o700 } as const;
+/** Envs that users may look into are mounted there; made by the first one that is. */
+const USERS = 'users';
+/** Read permission of those who are neither owner nor of the group. */
+const S_IROTH = 0o004;
 const DEFAULT_SHARDS = 1;
 /** An empty ext4 file system has it: a root may be a mount point. */
 const LOST_FOUND = 'lost+found';
@@ -24,7 +36,19 @@ export const objectsDir = (root: string): string => path.join(root, 'objects');
 export const envsDir = (root: string): string => path.join(root, 'envs');
 export const envDir = (root: string, id: number): string => path.join(root, 'envs', String(id));
 export const mountDir = (root: string, envName: string): string => path.join(root, 'mnt', envName);
+export const usersDir = (root: string, envName: string): string => path.join(root, USERS, envName);
 export const writerLockPath = (root: string): string => path.join(root, 'meta', 'writer.lock');
+
+/**
+ * Closes what an older byref left open: a root and its mnt/ that every user may list. Others' modes are
+ * somebody's choice, and stay.
+ */
+export function closeToUsers(root: string): void {
+  for (const directory of [path.join(root, 'mnt'), root]) {
+    const found = statSync(directory, { throwIfNoEntry: false });
+    if (found !== undefined && (found.mode & S_IROTH) !== 0) chmodSync(directory, 0o700);
+  }
+}
 
 /**
  * Makes `dir` a byref root; its parents are made as needed.
@@ -33,6 +57,7 @@ export const writerLockPath = (root: string): string => path.join(root, 'meta', 
 export async function initRoot(dir: string, options: RootOptions = {}): Promise<void> {
   refuseOccupied(dir);
   mkdirSync(dir, { recursive: true });
+  chmodSync(dir, 0o700);
   for (const [name, mode] of Object.entries(SUBDIRECTORIES)) {
     mkdirSync(path.join(dir, name), { recursive: true, mode });
   }
@@ -49,7 +74,9 @@ function refuseOccupied(dir: string): void {
   if (names.includes(MARKER)) {
     throw new ByrefError('exists', `${dir} is a byref root already`, 'Use it as it is.');
   }
-  const foreign = names.find((name) => name !== LOST_FOUND && !(name in SUBDIRECTORIES));
+  const foreign = names.find(
+    (name) => name !== LOST_FOUND && !(name in SUBDIRECTORIES) && name !== USERS,
+  );
   if (foreign !== undefined) {
     throw new ByrefError(
       'badInput',

@@ -21,7 +21,7 @@ import { EnvRows, type NewEnv } from './env-rows.ts';
 import { LayerCache, type StackRef } from './layer-cache.ts';
 import { ObjectFiles } from './objects.ts';
 import { PatchRows } from './patch-rows.ts';
-import { FORMAT, metaDir, objectsDir, rootFormat } from './root.ts';
+import { closeToUsers, FORMAT, metaDir, objectsDir, rootFormat } from './root.ts';
 import { openTables, type Tables } from './tables.ts';
 import { upgradeRoot } from './upgrade.ts';
 import { takeWriterLock, type WriterLock } from './writer-lock.ts';
@@ -29,7 +29,7 @@ import { takeWriterLock, type WriterLock } from './writer-lock.ts';
 export type { EnvRow, StackEntry, TemplateRow, VersionRow } from '../codec/store-rows.ts';
 export type { NewEnv } from './env-rows.ts';
 export type { StackRef } from './layer-cache.ts';
-export { envDir, envsDir, initRoot, mountDir } from './root.ts';
+export { closeToUsers, envDir, envsDir, initRoot, mountDir, usersDir } from './root.ts';
 
 export interface StoreOptions {
   /** Take the writer role: waits a few seconds for another writer, then throws 'locked'. */
@@ -46,6 +46,7 @@ const PAUSE_PATIENCE_MS = 600_000;
 export async function openStore(root: string, options: StoreOptions): Promise<Store> {
   if (rootFormat(root) < FORMAT) await upgradeRoot(root);
   const lock = options.write ? await takeWriterLock(root) : null;
+  if (lock !== null) closeToUsers(root);
   const store = new Store(root, openTables(metaDir(root), options), lock);
   // What an import that was killed had not committed: nothing refers to it.
   if (lock !== null) store.objects.sweepUnfinished();

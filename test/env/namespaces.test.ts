@@ -1,4 +1,7 @@
+import { existsSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { EXIT } from '../../src/base/exit-codes.ts';
+import { sh } from '../support/program.ts';
 import { TestRoot } from '../support/root.ts';
 
 let root: TestRoot;
@@ -29,4 +32,44 @@ test('an env that another mount namespace has is taken out of this one, and that
   process.kill(other.pid!, 'SIGKILL');
   await expect.poll(() => root.info('e').then(({ state }) => state)).toBe('stopped');
   await root.mount('e');
+});
+
+test('an env that another mount namespace has is mounted again as what it has there', async () => {
+  const tree = root.directory('tree');
+  const mountpoint = await root.mounted('e', tree);
+  const other = root.background(
+    `exec unshare --mount --propagation=private sh -c 'exec 9>"$1/open"; flock -x 9; touch "$2"; exec sleep 1000' sh "$1" "$2"`,
+    mountpoint,
+    `${root.base}/there`,
+  );
+  await expect.poll(() => existsSync(`${root.base}/there`)).toBe(true);
+  await root.ok('umount', 'e');
+  expect((await root.info('e')).state).toBe('detached');
+
+  // What can't be so is said, with who keeps it.
+  const traced = await root.byref('mount', 'e', '--trace');
+  expect(traced.code).toBe(EXIT.busy);
+  expect(traced.stderr).toContain(`sleep (pid ${other.pid})`);
+  expect(traced.stderr).not.toContain('byref umount');
+
+  const place = root.directory('again');
+  expect(await root.mount('e', '--at', place, '-o', 'noatime')).toBe(place);
+  expect(await root.info('e')).toMatchObject({ state: 'mounted', options: 'rw,noatime' });
+  const both = await sh(
+    `there() { nsenter -t "$1" -m sh -euc "$2" sh "$3"; }
+     flock -n "$2/open" true || echo locked
+     echo here >"$2/new"; there "$1" 'cat "$1/new"; stat -c %d:%i "$1/new"' "$3"; stat -c %d:%i "$2/new"
+     there "$1" 'echo there >"$1/new"' "$3"; cat "$2/new"`,
+    [String(other.pid), place, mountpoint],
+  );
+  const [locked, ...lines] = both.stdout.trim().split('\n');
+  expect([locked, lines[0], lines[3]], both.stderr).toEqual(['locked', 'here', 'there']);
+  expect(lines[1]).toBe(lines[2]);
+
+  // One copy less is not the end of it; the last one is.
+  await root.ok('umount', 'e');
+  await root.mount('e');
+  process.kill(other.pid!, 'SIGKILL');
+  expect(await sh('cat "$1/new"', [mountpoint])).toMatchObject({ stdout: 'there\n' });
+  expect(await root.json('umount', 'e')).toMatchObject([{ outcome: 'unmounted' }]);
 });

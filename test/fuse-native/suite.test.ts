@@ -31,7 +31,8 @@ beforeAll(async () => {
   }
   objects = hashObjects(root.path);
   await root.ok('create', 'env', '--os', 'os', '--app', 'app');
-  mountpoint = await root.mount('env', '--transport', 'fuse-native');
+  const open = ['--allow-users', '-o', 'suid,dev'];
+  mountpoint = await root.mount('env', '--transport', 'fuse-native', ...open);
 }, SET_UP_MS);
 
 afterAll(() => root.dispose(), SET_UP_MS);

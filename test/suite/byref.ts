@@ -35,7 +35,7 @@ export function declareEnv(
 
   beforeAll(async () => {
     root = await TestRoot.create();
-    // The suites act as other users too, who have to get through.
+    // The suites act as other users too, who have to get through, and find set-user-ID programs and devices working.
     fs.chmodSync(root.base, 0o755);
     for (const kind of ['os', 'app'] as const) {
       const source = root.directory(`source-${kind}`);
@@ -44,7 +44,7 @@ export function declareEnv(
     }
     objects = hashObjects(root.path);
     await root.ok('create', 'env', '--os', 'os', '--app', 'app');
-    mountpoint = await root.mount('env', ...mountOptions);
+    mountpoint = await root.mount('env', '--allow-users', '-o', 'suid,dev', ...mountOptions);
   }, SET_UP_MS);
 
   declare({ mountpoint: () => mountpoint, fresh });

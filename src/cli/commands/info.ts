@@ -28,6 +28,7 @@ function fields(info: EnvInfo): [string, string][] {
     ['stack', stack.join(', ')],
     ['created', info.created],
     ['mountpoint', info.mountpoint ?? ''],
+    ['options', info.options ?? ''],
     ['since', info.mountedSince ?? ''],
     ['transport', info.transport ?? ''],
     ['passthrough', info.passthrough === null ? '' : info.passthrough ? 'yes' : 'no'],

@@ -12,6 +12,7 @@ const COLUMNS: readonly Column<EnvSummary>[] = [
   { field: 'apps', standard: true, text: (env) => env.apps.join(',') },
   { field: 'shard', standard: false, right: true, text: (env) => String(env.shard) },
   { field: 'mountpoint', standard: true, text: (env) => env.mountpoint ?? '' },
+  { field: 'options', standard: false, text: (env) => env.options ?? '' },
   { field: 'created', standard: true, text: (env) => env.created },
   { field: 'id', standard: false, right: true, text: (env) => String(env.id) },
 ];

@@ -1,17 +1,24 @@
 import path from 'node:path';
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
-import { type MountOptions, mountEnv } from '../../env/mount.ts';
-import { envStates } from '../../env/state.ts';
+import { type MountOptions, type MountOutcome, mountEnv } from '../../env/mount.ts';
+import { barrierAbove } from '../../env/mountpoint.ts';
+import { remountEnv } from '../../env/remount.ts';
+import { ensureServers, type Servers } from '../../env/spawn.ts';
+import { type EnvState, envStates } from '../../env/state.ts';
 import { LIMITS } from '../../fuse-native/limits.ts';
 import { contextOf, define } from '../command.ts';
 import { chooseEnvs, forEachEnv } from '../each-env.ts';
+import { type MountWords, parseMountWords } from '../mount-words.ts';
 import { withStore } from '../session.ts';
 
 interface Options {
+  readonly root?: string;
   readonly passthrough: boolean;
   readonly transport: string;
   readonly at?: string;
+  readonly options: readonly string[];
+  readonly allowUsers?: boolean;
   readonly trace?: boolean;
   readonly all?: boolean;
 }
@@ -22,37 +29,81 @@ export default function build(): Command {
     'Mount envs; each is served by a driver that outlives the command.',
   )
     .option('-a, --all', 'every env')
+    .option('--at <dir>', 'where to mount one env (<root>/mnt/<env>, which is root’s)')
+    .option('-o, --options <words>', 'as of mount(8): ro,noatime,nosuid,...', append, [])
+    .option('--allow-users', 'users of this machine may look in: nosuid,nodev, on <root>/users')
     .option('--no-passthrough', 'the driver does all reads and writes')
     .option('--transport <name>', 'kernel, or fuse-native (libfuse 2)', 'kernel')
     .option('--trace', 'note which program writes what, for template capture --from-env; slower')
-    .option('--at <dir>', 'where to mount one env (<root>/mnt/<env>)')
     .action(async (names: string[], options: Options) => {
-      const context = contextOf(options);
-      const settings = mountOptions(names, options);
-      await withStore(context, 'read', async (store) =>
-        forEachEnv(
+      const words = parseMountWords(options.options, options.allowUsers ?? false);
+      const context = contextOf({ ...options, root: words.root ?? options.root });
+      const settings = mountOptions(names, options, words);
+      await withStore(context, 'read', async (store) => {
+        const envs = await envStates(store, chooseEnvs(store, names, options.all ?? false));
+        const servers = await startServers(context.root, envs);
+        await forEachEnv(
           context,
-          await envStates(store, chooseEnvs(store, names, options.all ?? false)),
-          (env) => mountEnv(store, env, settings),
-          ({ name, mountpoint, already, transport }) => [
-            `${name}: mounted ${already ? 'already ' : ''}on ${mountpoint}`,
-            ...limits(transport),
-          ],
-        ),
-      );
+          envs,
+          async (env) =>
+            words.remount ? remountEnv(env, words.changed) : mountEnv(store, env, settings),
+          (outcome) => outcomeText(outcome, words),
+        ).finally(() => servers?.close());
+      });
     });
+}
+
+/** Those of several shards start at once; what keeps one from starting, each of its envs says. */
+async function startServers(root: string, envs: readonly EnvState[]): Promise<Servers | null> {
+  const stopped = envs.filter(({ state }) => state === 'stopped');
+  const shards = new Set(stopped.map(({ row }) => row.shard));
+  if (shards.size < 2) return null;
+  return ensureServers(root, [...shards]).catch(() => null);
+}
+
+const append = (list: string, before: readonly string[]): readonly string[] => [...before, list];
+
+function outcomeText(
+  { name, mountpoint, already, transport }: MountOutcome,
+  { allowUsers, remount }: MountWords,
+): string[] {
+  const how = remount ? 'options changed, ' : already ? 'mounted already ' : 'mounted ';
+  return [
+    `${name}: ${how}on ${mountpoint}`,
+    ...limits(transport),
+    ...(allowUsers ? barrier(mountpoint) : []),
+  ];
 }
 
 const limits = (transport: string): string[] =>
   transport === 'kernel' ? [] : [`  without ${LIMITS.map(({ name }) => name).join(', ')}`];
 
-function mountOptions(names: readonly string[], options: Options): MountOptions {
-  const { passthrough, transport, at, trace = false } = options;
+function barrier(mountpoint: string): string[] {
+  const closed = barrierAbove(mountpoint);
+  return closed === null ? [] : [`  users can’t reach it: ${closed} lets only its owner through`];
+}
+
+function mountOptions(
+  names: readonly string[],
+  options: Options,
+  { flags, allowUsers, passthrough, trace }: MountWords,
+): MountOptions {
+  const { transport, at } = options;
   if (transport !== 'kernel' && transport !== 'fuse-native') {
     throw new ByrefError('usage', `no such transport: ${transport}`, 'use kernel or fuse-native');
   }
   if (at !== undefined && names.length !== 1) {
     throw new ByrefError('usage', '--at mounts one env', 'name exactly one env');
   }
-  return { passthrough, transport, trace, at: at === undefined ? null : path.resolve(at) };
+  if (at === '') {
+    throw new ByrefError('usage', '--at names no directory', 'name one; it is made if need be');
+  }
+  return {
+    transport,
+    passthrough: passthrough && options.passthrough,
+    trace: trace || (options.trace ?? false),
+    ...(flags !== null && { mountFlags: flags }),
+    allowUsers,
+    at: at === undefined ? null : path.resolve(at),
+  };
 }

@@ -31,7 +31,7 @@ export const rootDamages: readonly Damage[] = [
     finds: 'root.layout',
     says: /mnt: it is missing/,
     remedy: REPAIR,
-    after: (root) => expect(statSync(path.join(root, 'mnt')).mode & 0o777).toBe(0o755),
+    after: (root) => expect(statSync(path.join(root, 'mnt')).mode & 0o777).toBe(0o700),
   },
   {
     of: 'a directory is none',

@@ -1,0 +1,356 @@
+// byref-holder ROOT: keeps a second copy of every /dev/fuse descriptor of a root, and does nothing with them. While it lives,
+// the death of a driver does not end the mounts: what runs in them waits instead of failing. It touches no mount.
+//
+// It is no Node program, because every first mount waits for it: it starts in a millisecond, and takes one megabyte. It
+// answers the HolderVerbs of src/control/protocol.ts: one JSON object per line each way. Its socket and lock
+// are named by BYREF_SOCKET and BYREF_LOCK, its version by BYREF_VERSION.
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "holder_json.h"
+
+namespace byref {
+namespace {
+
+// CONTROL_VERSION and MAX_LINE of src/control/protocol.ts.
+constexpr int kControlVersion = 1;
+constexpr size_t kMaxLine = 8 << 20;
+// How often to look for devices that a dead driver left and nobody mounts any more.
+constexpr long long kSweepMs = 30'000;
+// How long a peer may take to read an answer.
+constexpr timeval kSendTimeout = {5, 0};
+constexpr int kInfo = 30, kWarn = 40;
+
+struct Held {
+  int fd;
+  // The number of its driver's connection.
+  long long driver;
+  long long shard;
+  // As it was written, quotes and all.
+  std::string mountpoint;
+};
+
+struct Peer {
+  int fd;
+  std::string pending;
+};
+
+std::string root;
+std::string socket_path;
+std::string version;
+std::map<long long, Held> held;
+std::map<long long, Peer> peers;
+long long peers_made = 0;
+long long idle_exit_ms = 10'000;
+long long idle_since = 0;
+bool ending = false;
+
+long long NowMs() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000LL + now.tv_nsec / 1'000'000;
+}
+
+// One line, as pino writes them; `fields` begin with a comma.
+void Log(int level, const std::string& fields, const char* message) {
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  tm parts;
+  gmtime_r(&now.tv_sec, &parts);
+  char when[32], head[128];
+  strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &parts);
+  snprintf(head, sizeof head, R"({"level":%d,"time":"%s.%03ldZ","pid":%d,"process":"holder")", level,
+           when, now.tv_nsec / 1'000'000, getpid());
+  const std::string line = head + fields + ",\"msg\":\"" + message + "\"}\n";
+  if (write(STDOUT_FILENO, line.data(), line.size()) < 0) return;
+}
+
+std::string Field(const char* name, long long value) {
+  return std::string(",\"") + name + "\":" + std::to_string(value);
+}
+
+bool Drop(long long env) {
+  const auto found = held.find(env);
+  if (found == held.end()) return false;
+  close(found->second.fd);
+  held.erase(found);
+  Log(kInfo, Field("env", env), "dropped");
+  return true;
+}
+
+// The device that an env's mount shows in /proc/self/mountinfo, between blanks.
+std::string SourceOf(long long env) {
+  std::string source = " fuse.byref byref:";
+  for (const char c : root) {
+    char code[8];
+    snprintf(code, sizeof code, strchr(" \t\n\\", c) != nullptr ? "\\%03o" : "%c", c);
+    source += code;
+  }
+  return source + "/envs/" + std::to_string(env) + " ";
+}
+
+// Lets go of devices whose driver died and whose mount was taken away since.
+void Sweep() {
+  std::vector<long long> orphans;
+  for (const auto& [env, each] : held)
+    if (peers.count(each.driver) == 0) orphans.push_back(env);
+  if (orphans.empty()) return;
+  std::stringstream mounts;
+  mounts << std::ifstream("/proc/self/mountinfo").rdbuf();
+  const std::string text = mounts.str();
+  for (const long long env : orphans)
+    if (text.find(SourceOf(env)) == std::string::npos) Drop(env);
+}
+
+std::string Error(const char* code, const std::string& message, const char* hint) {
+  return std::string("\"ok\":false,\"error\":{\"code\":\"") + code + "\",\"message\":" + Quoted(message) +
+         ",\"hint\":" + Quoted(hint) + "}";
+}
+
+std::string Result(const std::string& value) { return "\"ok\":true,\"result\":" + value; }
+
+std::string Hold(std::string_view args, long long peer) {
+  const long long env = NumberOf(Member(args, "env")), pid = NumberOf(Member(args, "pid"));
+  const int process = syscall(SYS_pidfd_open, pid, 0);
+  const int fd = process < 0 ? -1 : syscall(SYS_pidfd_getfd, process, NumberOf(Member(args, "fd")), 0);
+  const int error = errno;
+  if (process >= 0) close(process);
+  if (fd < 0) {
+    const std::string message = "pidfd_getfd failed with errno " + std::to_string(error);
+    return Error("unsupported", message,
+                 "the kernel must be 5.6 or later, and byref must run as root; see byref doctor");
+  }
+  Drop(env);
+  const long long shard = NumberOf(Member(args, "shard"));
+  const std::string mountpoint(Member(args, "mountpoint"));
+  held[env] = {fd, peer, shard, mountpoint};
+  Log(kInfo,
+      Field("env", env) + Field("shard", shard) + ",\"mountpoint\":" + mountpoint + Field("driver", pid),
+      "holding");
+  return Result("null");
+}
+
+std::string Status() {
+  Sweep();
+  std::string devices;
+  for (const auto& [env, each] : held) {
+    devices += (devices.empty() ? "" : ",") + std::string("{\"env\":") + std::to_string(env) +
+               ",\"mountpoint\":" + each.mountpoint + Field("shard", each.shard) + "}";
+  }
+  return Result("{\"pid\":" + std::to_string(getpid()) + ",\"root\":" + Quoted(root) +
+                ",\"version\":" + Quoted(version) + ",\"devices\":[" + devices + "]}");
+}
+
+std::string Stop(std::string_view args) {
+  Sweep();
+  if (!held.empty() && Member(args, "force") != "true") {
+    return Error("busy", "the holder holds the devices of " + std::to_string(held.size()) + " mounted envs",
+                 "unmount them first: byref umount --all");
+  }
+  ending = true;
+  return Result("null");
+}
+
+std::string Answer(std::string_view request, long long peer) {
+  static const char kUpgrade[] = "unmount its envs with the byref that mounted them, then mount them again";
+  const long long v = NumberOf(Member(request, "v"));
+  if (v != kControlVersion) {
+    return Error("unsupported",
+                 "the running process speaks control version " + std::to_string(kControlVersion) + ", not " +
+                     std::to_string(v),
+                 kUpgrade);
+  }
+  const std::string_view verb = Member(request, "verb"), args = Member(request, "args");
+  if (verb == "\"hold\"") return Hold(args, peer);
+  if (verb == "\"drop\"")
+    return Result(Drop(NumberOf(Member(args, "env"))) ? "{\"dropped\":true}" : "{\"dropped\":false}");
+  if (verb == "\"status\"") return Status();
+  if (verb == "\"stop\"") return Stop(args);
+  return Error("usage", "no such request: " + std::string(verb), kUpgrade);
+}
+
+bool Send(int fd, const std::string& text) {
+  for (size_t at = 0; at < text.size();) {
+    const ssize_t sent = send(fd, text.data() + at, text.size() - at, MSG_NOSIGNAL);
+    if (sent < 0) return false;
+    at += sent;
+  }
+  return true;
+}
+
+// Answers each whole line; false if the connection is to end.
+bool ServeLines(long long number, Peer* peer) {
+  for (size_t end; (end = peer->pending.find('\n')) != std::string::npos;) {
+    const std::string line = peer->pending.substr(0, end);
+    peer->pending.erase(0, end + 1);
+    const long long id = NumberOf(Member(line, "id"));
+    if (id < 0) return false;
+    const std::string answer = Answer(line, number);
+    if (!Send(peer->fd, "{\"v\":" + std::to_string(kControlVersion) + Field("id", id) + "," + answer + "}\n"))
+      return false;
+  }
+  return peer->pending.size() <= kMaxLine;
+}
+
+bool Read(long long number, Peer* peer) {
+  char bytes[65536];
+  const ssize_t length = recv(peer->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+  if (length < 0) return errno == EAGAIN || errno == EINTR;
+  if (length == 0) return false;
+  peer->pending.append(bytes, length);
+  return ServeLines(number, peer);
+}
+
+void Accept(int listener) {
+  const int fd = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+  if (fd < 0) return;
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &kSendTimeout, sizeof kSendTimeout);
+  peers[++peers_made] = {fd, ""};
+}
+
+// SIGTERM and SIGINT ask to end, and are heard only if nothing is held.
+void OnSignal(int signals) {
+  signalfd_siginfo info;
+  if (read(signals, &info, sizeof info) != sizeof info) return;
+  if (info.ssi_signo == SIGHUP) return;
+  if (held.empty()) ending = true;
+  else Log(kWarn, Field("mounts", held.size()), "signal ignored while mounts are held; use byref umount");
+}
+
+// Milliseconds until something is due; -1 if nothing is.
+int UntilDue(long long now) {
+  if (!held.empty()) return kSweepMs;
+  if (!peers.empty()) return -1;
+  const long long left = idle_since + idle_exit_ms - now;
+  return left > 0 ? left : 0;
+}
+
+void Serve(int listener, int signals) {
+  long long swept = NowMs();
+  idle_since = swept;
+  while (!ending) {
+    std::vector<pollfd> wait = {{listener, POLLIN, 0}, {signals, POLLIN, 0}};
+    std::vector<long long> numbers;
+    for (const auto& [number, peer] : peers) {
+      wait.push_back({peer.fd, POLLIN, 0});
+      numbers.push_back(number);
+    }
+    const int ready = poll(wait.data(), wait.size(), UntilDue(NowMs()));
+    const long long now = NowMs();
+    if (ready > 0) {
+      idle_since = now;
+      if (wait[1].revents != 0) OnSignal(signals);
+      for (size_t i = 0; i < numbers.size(); i++) {
+        if (wait[i + 2].revents == 0) continue;
+        Peer& peer = peers[numbers[i]];
+        if (Read(numbers[i], &peer)) continue;
+        close(peer.fd);
+        peers.erase(numbers[i]);
+      }
+      if (wait[0].revents != 0) Accept(listener);
+    }
+    if (now - swept >= kSweepMs) {
+      Sweep();
+      swept = now;
+    }
+    if (held.empty() && peers.empty() && now - idle_since >= idle_exit_ms) ending = true;
+  }
+}
+
+int Fail(const char* what) {
+  fprintf(stderr, "byref-holder: %s: %s\n", what, strerror(errno));
+  return 1;
+}
+
+// False if another one runs.
+bool BeTheOnlyOne(int fd) {
+  if (flock(fd, LOCK_EX | LOCK_NB) < 0) return false;
+  const std::string pid = std::to_string(getpid()) + "\n";
+  return ftruncate(fd, 0) == 0 && write(fd, pid.data(), pid.size()) > 0;
+}
+
+int Listen() {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  if (socket_path.size() >= sizeof address.sun_path) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  memcpy(address.sun_path, socket_path.data(), socket_path.size());
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  // Left by a process that was killed; the lock says that none is alive.
+  unlink(socket_path.c_str());
+  umask(0177);
+  if (fd < 0 || bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) < 0) return -1;
+  return listen(fd, 511) < 0 ? -1 : fd;
+}
+
+const char* Setting(const char* name) {
+  const char* value = getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+// As many descriptors as the machine allows.
+void RaiseFileLimit() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int Main(const char* at) {
+  root = at;
+  socket_path = Setting("BYREF_SOCKET");
+  version = Setting("BYREF_VERSION");
+  if (*Setting("BYREF_IDLE_EXIT_MS") != '\0') idle_exit_ms = atoll(Setting("BYREF_IDLE_EXIT_MS"));
+  const char* lock = Setting("BYREF_LOCK");
+  const int lock_fd = open(lock, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+  if (lock_fd < 0) return Fail(lock);
+  // Two were started at once, which is no error.
+  if (!BeTheOnlyOne(lock_fd)) {
+    Log(kInfo, "", "another one runs already: nothing to do");
+    return 0;
+  }
+  RaiseFileLimit();
+  // Ending this process to free memory would cost many programs more: others go first.
+  std::ofstream("/proc/self/oom_score_adj") << "-900";
+  sigset_t asked;
+  sigemptyset(&asked);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&asked, signal);
+  sigprocmask(SIG_BLOCK, &asked, nullptr);
+  const int signals = signalfd(-1, &asked, SFD_CLOEXEC);
+  const int listener = Listen();
+  if (signals < 0 || listener < 0) return Fail(socket_path.c_str());
+  Log(kInfo, ",\"root\":" + Quoted(root), "holder ready");
+  Serve(listener, signals);
+  Log(kInfo, "", "ending");
+  unlink(socket_path.c_str());
+  return 0;
+}
+
+}  // namespace
+}  // namespace byref
+
+int main(int argc, char** argv) {
+  if (argc == 2) return byref::Main(argv[1]);
+  fputs("usage: byref-holder ROOT\n", stderr);
+  return 2;
+}

@@ -1,0 +1,100 @@
+// The little of JSON that the holder needs: members of an object, found and kept as they were written.
+#pragma once
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+namespace byref {
+
+inline void SkipBlanks(std::string_view text, size_t* at) {
+  while (*at < text.size() && strchr(" \t\r\n", text[*at]) != nullptr) ++*at;
+}
+
+// Moves behind the string that begins here; false if it does not end.
+inline bool SkipString(std::string_view text, size_t* at) {
+  for (++*at; *at < text.size(); ++*at) {
+    if (text[*at] == '\\') {
+      ++*at;
+    } else if (text[*at] == '"') {
+      ++*at;
+      return true;
+    }
+  }
+  return false;
+}
+
+// Moves behind the value that begins here; false if it does not end.
+inline bool SkipValue(std::string_view text, size_t* at) {
+  int depth = 0;
+  do {
+    SkipBlanks(text, at);
+    if (*at >= text.size()) return false;
+    const char c = text[*at];
+    if (c == '"') {
+      if (!SkipString(text, at)) return false;
+    } else if (c == '{' || c == '[') {
+      ++depth;
+      ++*at;
+    } else if (c == '}' || c == ']') {
+      if (--depth < 0) return false;
+      ++*at;
+    } else if (c == ',' || c == ':') {
+      if (depth == 0) return false;
+      ++*at;
+    } else {
+      const size_t from = *at;
+      while (*at < text.size() && strchr(",:]} \t\r\n", text[*at]) == nullptr) ++*at;
+      if (*at == from) return false;
+    }
+  } while (depth > 0);
+  return true;
+}
+
+// A member's value, as it is written; empty if `object` is none, or has none of that name.
+inline std::string_view Member(std::string_view object, std::string_view name) {
+  size_t at = 0;
+  SkipBlanks(object, &at);
+  if (at >= object.size() || object[at] != '{') return {};
+  do {
+    ++at;
+    SkipBlanks(object, &at);
+    const size_t key = at;
+    if (at >= object.size() || object[at] != '"' || !SkipString(object, &at)) return {};
+    const bool is_it = object.substr(key + 1, at - key - 2) == name;
+    SkipBlanks(object, &at);
+    if (at >= object.size() || object[at] != ':') return {};
+    SkipBlanks(object, &++at);
+    const size_t value = at;
+    if (!SkipValue(object, &at)) return {};
+    if (is_it) return object.substr(value, at - value);
+    SkipBlanks(object, &at);
+  } while (at < object.size() && object[at] == ',');
+  return {};
+}
+
+// A whole number; -1 if the value is none.
+inline long long NumberOf(std::string_view value) {
+  if (value.empty() || value[0] < '0' || value[0] > '9') return -1;
+  return strtoll(std::string(value).c_str(), nullptr, 10);
+}
+
+inline std::string Quoted(std::string_view text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      (quoted += '\\') += c;
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      char code[8];
+      snprintf(code, sizeof code, "\\u%04x", c);
+      quoted += code;
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + '"';
+}
+
+}  // namespace byref

@@ -1,0 +1,63 @@
+/** Flags of mount(2), and the words that mount(8) and fstab(5) have for them. */
+export const MS_RDONLY = 1;
+export const MS_NOSUID = 2;
+export const MS_NODEV = 4;
+const MS_NOEXEC = 8;
+export const MS_REMOUNT = 32;
+const MS_NOATIME = 1024;
+const MS_NODIRATIME = 2048;
+const MS_RELATIME = 1 << 21;
+const MS_STRICTATIME = 1 << 24;
+/** Of these the last one named counts: they exclude each other. */
+const MS_ATIME = MS_NOATIME | MS_RELATIME | MS_STRICTATIME;
+
+/** What a word does to the flags: which it clears, and which of those it sets. */
+interface Word {
+  readonly clears: number;
+  readonly sets: number;
+}
+
+const on = (flag: number, clears = flag): Word => ({ clears, sets: flag });
+const off = (flag: number): Word => ({ clears: flag, sets: 0 });
+
+const WORDS: Readonly<Record<string, Word>> = {
+  ro: on(MS_RDONLY),
+  rw: off(MS_RDONLY),
+  nosuid: on(MS_NOSUID),
+  suid: off(MS_NOSUID),
+  nodev: on(MS_NODEV),
+  dev: off(MS_NODEV),
+  noexec: on(MS_NOEXEC),
+  exec: off(MS_NOEXEC),
+  noatime: on(MS_NOATIME, MS_ATIME),
+  relatime: on(MS_RELATIME, MS_ATIME),
+  strictatime: on(MS_STRICTATIME, MS_ATIME),
+  atime: off(MS_NOATIME),
+  norelatime: off(MS_RELATIME),
+  nostrictatime: off(MS_STRICTATIME),
+  nodiratime: on(MS_NODIRATIME),
+  diratime: off(MS_NODIRATIME),
+};
+
+/** Applies one word to flags; null if it is not a word about flags. */
+export function applyMountWord(flags: number, word: string): number | null {
+  const found = WORDS[word];
+  return found === undefined ? null : (flags & ~found.clears) | found.sets;
+}
+
+/** What the kernel makes of flags, for comparing: relatime is what holds if nothing is said about access times. */
+export function effectiveFlags(flags: number): number {
+  const relatime = (flags & MS_ATIME) === 0 ? MS_RELATIME : 0;
+  return (flags | relatime) & ~MS_STRICTATIME;
+}
+
+/** The flags of a mount whose options the kernel shows like this: "rw,nosuid,relatime". */
+export function flagsOfOptions(options: string): number {
+  return options.split(',').reduce((flags, word) => applyMountWord(flags, word) ?? flags, 0);
+}
+
+/** The words for the flags that are set, as mount(8) takes them. */
+export const mountWords = (flags: number): string[] =>
+  Object.entries(WORDS)
+    .filter(([, { sets }]) => sets !== 0 && (flags & sets) !== 0)
+    .map(([word]) => word);

@@ -1,0 +1,65 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { processesOf } from '../support/leftovers.ts';
+import { TestRoot } from '../support/root.ts';
+
+/** Loaded by each Node that starts, whoever starts it: notes that, and waits for so many drivers to have started. */
+const COUNTER = `
+  const { appendFileSync, readFileSync } = require('node:fs');
+  const program = require('node:path').basename(process.argv[1]);
+  appendFileSync(process.env.STARTED, program + '\\n');
+  const drivers = () => readFileSync(process.env.STARTED, 'utf8').split('main.js').length - 1;
+  while (program === 'main.js' && drivers() < process.env.DRIVERS)
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+`;
+
+let root: TestRoot;
+
+beforeEach(async () => {
+  root = await TestRoot.create();
+  for (const template of ['t', 'u'])
+    await root.ok('template', 'import', template, root.directory(template));
+  for (const [env, os] of [
+    ['one', 't'],
+    ['two', 't'],
+    ['three', 'u'],
+  ] as const)
+    await root.ok('create', env, '--os', os);
+  writeFileSync(path.join(root.base, 'counter.cjs'), COUNTER);
+});
+afterEach(() => root.dispose());
+
+/** The Node programs that a command is, and starts; its drivers go on when so many have started. */
+async function startsOf(drivers: number, ...command: string[]): Promise<string[]> {
+  const started = path.join(root.base, 'started');
+  writeFileSync(started, '');
+  const preload = `--require ${path.join(root.base, 'counter.cjs')}`;
+  const counted = { NODE_OPTIONS: preload, STARTED: started, DRIVERS: String(drivers) };
+  const { code, stderr } = await root.run(command, { env: { ...root.env, ...counted } });
+  expect(code, stderr).toBe(0);
+  return readFileSync(started, 'utf8').trim().split('\n');
+}
+
+test('the first mount starts one Node besides the command, and one more env of any template none', async () => {
+  root.env['BYREF_IDLE_EXIT_MS'] = '5000';
+  expect(await startsOf(1, 'mount', 'one')).toEqual(['byref', 'main.js']);
+  const before = root.processes();
+  expect(before).toHaveLength(2);
+  expect(await startsOf(1, 'mount', 'two')).toEqual(['byref']);
+  expect(await startsOf(1, 'mount', 'three')).toEqual(['byref']);
+  expect(root.processes()).toEqual(before);
+});
+
+test('drivers of several shards start together', async () => {
+  const other = `${root.path}2`;
+  const byref = (...words: string[]): Promise<string> => root.ok(...words, '--root', other);
+  await byref('init', '--shards', '2');
+  await byref('template', 'import', 't', root.directory('t'));
+  for (const env of ['one', 'two']) await byref('create', env, '--os', 't');
+  expect(await startsOf(2, 'mount', '--all', '--root', other)).toEqual([
+    ...['byref', 'main.js', 'main.js'],
+  ]);
+  await byref('umount', '--all');
+  await expect.poll(() => processesOf(other), { timeout: 10_000 }).toEqual([]);
+});

@@ -174,7 +174,8 @@ function takePrivileges(core: Core, set: SetAttr, next: Writable, pid: number): 
   const chowned = (set.uid >= 0 || set.gid >= 0) && set.mode < 0;
   const empty = setsNothing(set);
   if (!chowned && !empty && !set.killPriv && set.size < 0) return;
-  const dropIds = set.killPriv || chowned || (empty && !core.capabilities.has(pid, CAP_FSETID));
+  // overlayfs truncates with its own rights, and the kernel says nothing then: who asks is looked at in any case.
+  const dropIds = set.killPriv || chowned || !core.capabilities.has(pid, CAP_FSETID);
   const keeps = keepsGroupId(core.capabilities, pid);
   Object.assign(next, withoutPrivileges(next, dropIds, keeps));
 }

@@ -8,6 +8,7 @@ import { type Core, changed, stamp } from './core.ts';
 import { openBytes } from './fd-cache.ts';
 import type { Backing, Inode } from './inode.ts';
 import { isFixed } from './names.ts';
+import { CAP_FSETID } from './ports.ts';
 import { isPrivileged, keepsGroupId, withoutPrivileges } from './privileges.ts';
 import { settleCopy, whenDurable } from './sync.ts';
 
@@ -66,7 +67,9 @@ function empty(core: Core, inode: Inode, killPriv: boolean, pid: number): number
   if (error < 0) return error;
   inode.wasEmptied = true;
   if (!isPrivileged(inode.record)) return 0;
-  return dropPrivileges(core, inode, killPriv, pid);
+  // overlayfs truncates with its own rights, and the kernel says nothing then.
+  const dropIds = killPriv || !core.capabilities.has(pid, CAP_FSETID);
+  return dropPrivileges(core, inode, dropIds, pid);
 }
 
 /** @param pid who changes the file; 0 if that is not known */

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
+import { asUser } from '../../syscalls/index.ts';
 import type { CaseGroup } from '../case.ts';
-import { fails, namesIn, textOf } from '../expect.ts';
+import { fails, namesIn, permissions, textOf } from '../expect.ts';
 import { dropNames, makeOverlay } from '../overlay.ts';
 
 const NAMES = ['one', 'two', 'three', 'four', 'five', 'six'];
@@ -73,5 +74,21 @@ export const overlays: CaseGroup = {
     fs.linkSync(merged('replaced'), merged('dir'));
     assert.equal(textOf(merged('dir')), 'other');
     assert.deepEqual(namesIn(merged()), ['dir', 'removed', 'replaced']);
+  },
+
+  'a user’s truncate takes set-ID bits in an overlay, too': ({ at, dir }) => {
+    for (const name of ['lower', 'upper']) fs.mkdirSync(at(name));
+    fs.chmodSync(dir, 0o755);
+    using overlay = makeOverlay(at(), at('lower'), at('upper'));
+    for (const change of [
+      (file: string) => fs.truncateSync(file, 1),
+      (file: string) => fs.writeFileSync(file, ''),
+    ]) {
+      const file = overlay.merged('program');
+      fs.writeFileSync(file, 'text');
+      fs.chmodSync(file, 0o6777);
+      asUser({ uid: 1000, gid: 1000 }, () => change(file));
+      assert.equal(permissions(file), 0o777);
+    }
   },
 };

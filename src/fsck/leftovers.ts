@@ -5,7 +5,7 @@ import { decodeEnv } from '../codec/store-rows.ts';
 import { envMounts, mountsBelow } from '../control/mount-table.ts';
 import { EnvLock } from '../delta/env-lock.ts';
 import { idKey } from '../store/keys.ts';
-import { envDir } from '../store/root.ts';
+import { envDir, mountDir, usersDir } from '../store/root.ts';
 import { hasWriter } from '../store/writer-lock.ts';
 import { envDirectories } from './env-directories.ts';
 import { type Found, leftover, REMOVED_BY_REPAIR } from './finding.ts';
@@ -50,15 +50,16 @@ function removeEnvDir(directory: string): void {
 }
 
 function* checkMountDirs(job: Job, names: ReadonlySet<string>): Generator<Found> {
-  const mnt = path.join(job.root, 'mnt');
-  const mounted = new Set(mountsBelow(mnt));
-  for (const name of entries(mnt)) {
-    const directory = path.join(mnt, name);
-    if (names.has(name) || mounted.has(directory)) continue;
-    const what = 'a mount point of an env that does not exist';
-    // Not recursively: what somebody put below it is not ours.
-    const files = () => rmdirSync(directory);
-    yield leftover('mounts.extra', directory, what, REMOVED_BY_REPAIR, { files });
+  for (const mnt of [mountDir(job.root, '.'), usersDir(job.root, '.')]) {
+    const mounted = new Set(mountsBelow(mnt));
+    for (const name of entries(mnt)) {
+      const directory = path.join(mnt, name);
+      if (names.has(name) || mounted.has(directory)) continue;
+      const what = 'a mount point of an env that does not exist';
+      // Not recursively: what somebody put below it is not ours.
+      const files = () => rmdirSync(directory);
+      yield leftover('mounts.extra', directory, what, REMOVED_BY_REPAIR, { files });
+    }
   }
 }
 

@@ -34,7 +34,7 @@ export class Entries implements EntryKeeper {
 
   give(): void {
     this.count--;
-    this.budget.give(1);
+    this.budget.give();
   }
 
   letGo(max: number): Promise<number> {
@@ -43,8 +43,7 @@ export class Entries implements EntryKeeper {
 
   /** The filesystem ended: all is given back. */
   end(): void {
-    this.budget.give(this.count);
-    this.count = 0;
     this.budget.leave(this);
+    this.count = 0;
   }
 }

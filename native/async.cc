@@ -1,5 +1,7 @@
 // Calls that may wait: they run on libuv's thread pool, and their promise resolves to >= 0 or -errno.
 #include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "args.h"
@@ -117,6 +119,28 @@ napi_value SyncfsAsync(napi_env env, napi_callback_info info) {
   return Numbers(env, info, 1, [](const Job& j) { return OrErrno(syncfs(j.n[0])); });
 }
 
+// Reconfigures a mounted file system without changing anything, at which the kernel forgets all of its names and inodes
+// that are not in use.
+int64_t Reconfigure(const char* mountpoint) {
+  const int context = syscall(SYS_fspick, AT_FDCWD, mountpoint,
+                              FSPICK_CLOEXEC | FSPICK_SYMLINK_NOFOLLOW | FSPICK_NO_AUTOMOUNT);
+  if (context < 0) return -errno;
+  const int64_t result =
+      OrErrno(syscall(SYS_fsconfig, context, FSCONFIG_CMD_RECONFIGURE, nullptr, nullptr, 0));
+  close(context);
+  return result;
+}
+
+napi_value ReconfigureAsync(napi_env env, napi_callback_info info) {
+  const Args a(env, info);
+  const int64_t length = a.i64(1);
+  Job* job = new Job();
+  job->data = a.slice(0, 0, length);
+  job->run = [](const Job& j) { return Reconfigure(reinterpret_cast<const char*>(j.data)); };
+  if (job->data == nullptr || length == 0 || job->data[length - 1] != 0) job->run = Refused;
+  return Start(env, job, a.value(0));
+}
+
 }  // namespace
 
 void ExportAsync(napi_env env, napi_value exports) {
@@ -128,6 +152,7 @@ void ExportAsync(napi_env env, napi_value exports) {
   Export(env, exports, "fsyncAsync", FsyncAsync);
   Export(env, exports, "syncfsAsync", SyncfsAsync);
   Export(env, exports, "writeOutAsync", WriteOutAsync);
+  Export(env, exports, "reconfigureAsync", ReconfigureAsync);
 }
 
 }  // namespace byref

@@ -20,6 +20,7 @@ if (error < 0) throw new Error(`mount ${target}: errno ${String(-error)}`);
 
 const session = new Session({
   devFd,
+  mountpoint: target,
   fileSystem: () => new FloorFileSystem(),
   ...(cacheSeconds === undefined ? {} : { cacheSeconds: Number(cacheSeconds) }),
 });

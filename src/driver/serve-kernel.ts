@@ -25,6 +25,7 @@ export async function serveKernel(
   const trace = request.trace ? new WriterTrace() : null;
   const session = new Session({
     devFd: device,
+    mountpoint,
     noPassthrough: !request.passthrough,
     allowIdmap: true,
     fileSystem: (ports) => {

@@ -23,10 +23,14 @@ import type { StackRef, Store } from '../store/store.ts';
 import { MountedRules } from './access-rules.ts';
 import { entryBudget } from './entry-budget.ts';
 import { type EnvParts, openEnv } from './env-parts.ts';
+import { collectGarbage } from './garbage.ts';
 import type { HolderLink } from './holder-link.ts';
 import { LiveEnv } from './live-env.ts';
 import { serveKernel } from './serve-kernel.ts';
 import type { ServedEnv } from './served-env.ts';
+
+/** Inodes and open files of envs that ended which are worth a collection: about 20 MiB. */
+const WORTH_COLLECTING = 50_000;
 
 /** Envs that go to other versions at once. */
 const AT_ONCE = 64;
@@ -252,6 +256,7 @@ export class Shard {
   private forget(env: number, live: LiveEnv): void {
     this.live.delete(env);
     live.becomeClosed();
+    if (entryBudget.takeEnded() > WORTH_COLLECTING) collectGarbage();
     this.parts.onChange();
   }
 

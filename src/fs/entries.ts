@@ -5,6 +5,7 @@ export class Entries implements EntryKeeper {
   private readonly budget: EntryBudget;
   private readonly forget: (max: number) => Promise<number>;
   private count = 0;
+  private ended = false;
 
   /** @param letGo see EntryKeeper */
   constructor(budget: EntryBudget, letGo: (max: number) => Promise<number>) {
@@ -28,13 +29,16 @@ export class Entries implements EntryKeeper {
   }
 
   take(): void {
+    // What is looked at after the end is dropped with the filesystem.
+    if (this.ended) return;
     this.count++;
     this.budget.take();
   }
 
   give(): void {
+    if (this.ended) return;
     this.count--;
-    this.budget.give(1);
+    this.budget.give();
   }
 
   letGo(max: number): Promise<number> {
@@ -43,8 +47,8 @@ export class Entries implements EntryKeeper {
 
   /** The filesystem ended: all is given back. */
   end(): void {
-    this.budget.give(this.count);
-    this.count = 0;
     this.budget.leave(this);
+    this.count = 0;
+    this.ended = true;
   }
 }

@@ -34,6 +34,7 @@ export class EntryBudget {
   readonly max: number;
   private readonly keepers = new Set<EntryKeeper>();
   private total = 0;
+  private ended = 0;
   private sweeping = false;
   private nextSweep: number;
 
@@ -56,8 +57,11 @@ export class EntryBudget {
     this.keepers.add(keeper);
   }
 
+  /** The filesystem ended, and gives back all it has. */
   leave(keeper: EntryKeeper): void {
     this.keepers.delete(keeper);
+    this.total -= keeper.size;
+    this.ended += keeper.size;
     this.nextSweep = this.max * SOFT;
   }
 
@@ -66,8 +70,15 @@ export class EntryBudget {
     if (this.total > this.nextSweep && !this.sweeping) void this.sweep();
   }
 
-  give(entries: number): void {
-    this.total -= entries;
+  give(): void {
+    this.total--;
+  }
+
+  /** Entries of filesystems that ended since this was last called. */
+  takeEnded(): number {
+    const { ended } = this;
+    this.ended = 0;
+    return ended;
   }
 
   /** True if a filesystem with so many entries may have another. */

@@ -18,6 +18,8 @@ import { openWireLog } from './wire-log.ts';
 export interface SessionOptions extends Partial<Wishes> {
   /** A connection from openDevice(); the session closes it at its end. */
   readonly devFd: number;
+  /** Absolute path of where it is mounted. */
+  readonly mountpoint: string;
   /** Makes the filesystem: called once it is known what the kernel grants, before it asks anything. */
   readonly fileSystem: (ports: SessionPorts) => FileSystem;
   /** Resume a connection that another process initialised and was granted this; INIT does not come. */
@@ -225,7 +227,8 @@ export class Session implements Connection {
 
   private begin(granted: Granted): void {
     this.answer = granted;
-    this.fileSystem = this.options.fileSystem(sessionPorts(this.devFd, granted, this.notifier));
+    const { mountpoint, fileSystem } = this.options;
+    this.fileSystem = fileSystem(sessionPorts(this.devFd, mountpoint, granted, this.notifier));
   }
 
   private resume(granted: Granted): void {

@@ -108,6 +108,12 @@ export interface Native {
   /** Takes a copy of another process's descriptor (pidfd_open, pidfd_getfd); close-on-exec. */
   takeFd(pid: number, fd: number): number;
 
+  /**
+   * Reconfigures the file system that is mounted at a path (its bytes, which end with a 0) without a change: the
+   * kernel forgets all of its names and inodes that are not in use.
+   */
+  reconfigureAsync(path: Buffer, length: number): Promise<number>;
+
   // /dev/fuse
   /** FUSE_DEV_IOC_BACKING_OPEN and _CLOSE. */
   backingOpen(devFd: number, fd: number): number;

@@ -100,6 +100,29 @@ test('requests wait while a session is handed over, and none fails', async () =>
   expect(end.requests['INIT']).toBeUndefined();
 });
 
+test.each([[[]], [['--older']]])(
+  'the kernel forgets what is not in use when it is asked to %j',
+  async (flags) => {
+    await using served = new Served(flags);
+    await served.line<Granted>();
+    const { mountpoint } = served;
+    await served.shell(`mkdir ${mountpoint}/d; touch ${mountpoint}/d/a ${mountpoint}/b`);
+    if (flags.length > 0) served.signal('SIGUSR2');
+    await sleep(500);
+    // The mount point inside is in use, and stays one.
+    await served.shell(`mount --bind /dev/null ${mountpoint}/b; stat ${mountpoint}/d/a`);
+    served.signal('SIGHUP');
+    const first = await served.line<Pick<End, 'held'>>();
+    served.signal('SIGHUP');
+    // What a directory has in it goes before it.
+    const { held } = flags.length > 0 ? first : await served.line<Pick<End, 'held'>>();
+    expect(held).toBe(1);
+    expect(await served.shell(`umount ${mountpoint}/b && stat -c %n ${mountpoint}/d/a`)).toBe(
+      `${mountpoint}/d/a\n`,
+    );
+  },
+);
+
 test('an id-mapped clone of the mount shows and stores shifted owners', async () => {
   await using served = new Served([]);
   const granted = await served.line<Granted>();

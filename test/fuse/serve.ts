@@ -1,11 +1,12 @@
 /**
  * The child process of the tests: mounts a small file system and serves it.
  *
- *   serve.ts MOUNTPOINT DIRECTORY [--no-passthrough] [--late]
+ *   serve.ts MOUNTPOINT DIRECTORY [--no-passthrough] [--late] [--older]
  *
  * Prints one JSON line when ready (what the kernel granted) and one at the end (statistics). SIGUSR1
  * makes the kernel drop the names in the root; SIGUSR2 ends the session without the mount, and resumes it a moment later;
- * SIGTERM unmounts.
+ * with --older as if its kernel were older;
+ * SIGHUP asks the kernel to forget what it knows, and prints how much it holds then; SIGTERM unmounts.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Granted } from '../../src/fuse/init.ts';
@@ -26,6 +27,7 @@ let small: SmallFileSystem | null = null;
 function serve(fd: number, resume?: Granted): Session {
   return new Session({
     devFd: fd,
+    mountpoint: target,
     noPassthrough: flags.includes('--no-passthrough'),
     allowIdmap: true,
     log: () => undefined,
@@ -44,8 +46,14 @@ async function handOver(): Promise<void> {
   const { granted } = session;
   await session.detach();
   await sleep(300);
-  session = serve(copy, granted);
+  session = serve(copy, flags.includes('--older') ? { ...granted, minor: 44 } : granted);
   await finish();
+}
+
+async function forget(): Promise<void> {
+  await ports?.caches.forget(small?.known() ?? []);
+  await sleep(100);
+  console.log(JSON.stringify({ held: small?.held() }));
 }
 
 async function finish(): Promise<void> {
@@ -59,6 +67,7 @@ process.on(
   'SIGUSR1',
   () => void ports?.caches.drop({ names: small?.names() ?? [], dirs: [], inodes: [] }),
 );
+process.on('SIGHUP', () => void forget());
 process.on('SIGUSR2', () => void handOver());
 process.on('SIGTERM', () => unmount(target, true));
 await session.ready;

@@ -94,6 +94,10 @@ export class SmallFileSystem implements FileSystem {
     return [...this.root.children.keys()].map((name) => ({ dir: ROOT_INO, name }));
   }
 
+  known(): NodeId[] {
+    return [...this.nodes.keys()];
+  }
+
   /** Nodes the kernel holds, but for the root. */
   held(): number {
     return [...this.nodes.values()].filter((node) => node.lookups > 0).length;

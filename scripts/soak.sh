@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Patches and rollbacks under readers, many times as many rounds as scripts/test.sh has time for.
+# Patches and rollbacks under readers, and random histories, many times as many as scripts/test.sh has time for.
 #
 #   soak.sh [TIMES] [VITEST-ARGUMENTS]    20 times, if not told
 #
@@ -7,4 +7,5 @@
 set -euo pipefail
 TIMES=${1:-20}
 shift || true
-LIMIT=12h BYREF_SOAK=$TIMES exec bash "$(dirname "${BASH_SOURCE[0]}")/test.sh" test/patch/flip.test.ts "$@"
+LIMIT=12h BYREF_SOAK=$TIMES FC_RUNS=$((TIMES * 60)) exec bash "$(dirname "${BASH_SOURCE[0]}")/test.sh" \
+  test/patch/flip.test.ts test/model/model.test.ts test/fs/flips.test.ts test/fs/set-aside.test.ts "$@"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Patches and rollbacks under readers, and overlays in envs while the kernel drops names: many times as many rounds as
-# scripts/test.sh has time for.
+# Patches and rollbacks under readers, overlays in envs while the kernel drops names, and random histories: many times as
+# many as scripts/test.sh has time for.
 #
 #   soak.sh [TIMES] [VITEST-ARGUMENTS]    20 times, if not told
 #
@@ -8,5 +8,6 @@
 set -euo pipefail
 TIMES=${1:-20}
 shift || true
-LIMIT=12h BYREF_SOAK=$TIMES exec bash "$(dirname "${BASH_SOURCE[0]}")/test.sh" \
-  test/patch/flip.test.ts test/env/overlays.test.ts "$@"
+LIMIT=12h BYREF_SOAK=$TIMES FC_RUNS=$((TIMES * 60)) exec bash "$(dirname "${BASH_SOURCE[0]}")/test.sh" \
+  test/patch/flip.test.ts test/model/model.test.ts test/fs/flips.test.ts test/fs/set-aside.test.ts \
+  test/env/overlays.test.ts "$@"

@@ -11,7 +11,7 @@ import { FLIP_REGRESSIONS } from '../model/regressions.ts';
 import { Pair } from './history.ts';
 import { LocalEnv, LocalStore } from './local-env.ts';
 
-const RUNS = Number(process.env['FC_RUNS'] ?? 100);
+const RUNS = Number(process.env['FC_RUNS'] ?? 40);
 const STEPS_MAX = 60;
 const TEST_MS = Math.max(60_000, RUNS * 500);
 

@@ -7,7 +7,7 @@ import { type Operation, operation } from '../model/operation.ts';
 import { Pair } from './history.ts';
 import { LocalEnv, LocalStore, type OwnFile } from './local-env.ts';
 
-const RUNS = Number(process.env['FC_RUNS'] ?? 100);
+const RUNS = Number(process.env['FC_RUNS'] ?? 40);
 const STEPS_MAX = 40;
 const TEST_MS = Math.max(60_000, RUNS * 500);
 

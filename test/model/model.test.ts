@@ -1,5 +1,5 @@
 /**
- * Random histories against a reference in memory. FC_RUNS=1000 makes more of them, FC_SEED=N repeats
+ * Random histories against a reference in memory. FC_RUNS=1000 (scripts/soak.sh) makes more of them, FC_SEED=N repeats
  * one run's. What fails is shrunk by fast-check; its steps belong in regressions.ts.
  */
 import fs from 'node:fs';
@@ -17,7 +17,7 @@ import { operation, operationOrFlip } from './operation.ts';
 import { FLIP_REGRESSIONS, REGRESSIONS } from './regressions.ts';
 import { APP_VERSIONS, makeTree, OS_VERSIONS, type Version } from './tree.ts';
 
-const RUNS = Number(process.env['FC_RUNS'] ?? 60);
+const RUNS = Number(process.env['FC_RUNS'] ?? 25);
 const STEPS_MAX = 100;
 /** Trees per data path in the template: histories, and the shrinking of one that fails, use one each. */
 const TREES = 60;

@@ -1,7 +1,11 @@
 import { lutimesSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { expect } from 'vitest';
 import type { PatchRecord } from '../../src/codec/patch-record.ts';
+import { createEnv } from '../../src/env/create.ts';
 import type { PatchPlan } from '../../src/patch/plan.ts';
+import { openStore, type Store } from '../../src/store/store.ts';
+import { importTemplate } from '../../src/template/import.ts';
 import { type Finished, sh } from '../support/program.ts';
 import { TestRoot } from '../support/root.ts';
 
@@ -27,14 +31,28 @@ export class PatchRoot {
   async version(files: Files, template = 't', ...options: string[]): Promise<void> {
     const dir = path.join(this.root.base, `version-${this.versions++}`);
     writeFiles(dir, files);
-    await this.root.ok('template', 'import', template, dir, ...options);
+    if (options.length > 0) await this.root.ok('template', 'import', template, dir, ...options);
+    else await this.inStore((store) => importTemplate(store, template, dir, {}));
     rmSync(dir, { recursive: true });
   }
 
   /** Makes envs of `t`, and mounts them. */
   async envs(...names: string[]): Promise<void> {
-    for (const name of names) await this.root.ok('create', name, '--os', 't');
+    for (const name of names) {
+      await this.inStore((store) => createEnv(store, { name, os: 't', apps: [] }));
+    }
     if (names.length > 0) await this.root.ok('mount', ...names);
+  }
+
+  /** Does here what a command does, without starting one: most of a test's time would be the starts. */
+  private async inStore(work: (store: Store) => Promise<unknown>): Promise<void> {
+    const store = await openStore(this.root.path, { write: true });
+    try {
+      expect(store.patches.unfinished(), 'a command would end these first').toEqual([]);
+      await work(store);
+    } finally {
+      await store.close();
+    }
   }
 
   mount(env: string): string {

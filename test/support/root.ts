@@ -96,10 +96,8 @@ export class TestRoot {
   }
 
   async mount(env: string, ...options: string[]): Promise<string> {
-    await this.ok('mount', env, ...options);
-    const { mountpoint } = await this.info(env);
-    expect(mountpoint).not.toBeNull();
-    return mountpoint!;
+    const mounted = await this.json<{ mountpoint: string }[]>('mount', env, ...options);
+    return mounted[0]!.mountpoint;
   }
 
   /** Runs a script in a directory of a mount; its $1 is byref, which acts on this root. */
@@ -127,8 +125,10 @@ export class TestRoot {
   async dispose(): Promise<void> {
     try {
       await Promise.all(this.running.map(endGroup));
-      await this.run(['umount', '--all']);
+      if (mountsBelow(this.base).length > 0) await this.run(['umount', '--all']);
       expect(mountsBelow(this.base), 'mounts left').toEqual([]);
+      // They would wait for the next mount.
+      this.endIdle();
       await this.waitForNoProcess();
     } finally {
       await this.watchdog.stop();
@@ -136,9 +136,20 @@ export class TestRoot {
     }
   }
 
+  /** Who still serves something does not listen. */
+  private endIdle(): void {
+    for (const line of this.processes()) {
+      try {
+        process.kill(Number.parseInt(line, 10), 'SIGTERM');
+      } catch {
+        // It ended just now.
+      }
+    }
+  }
+
   private async waitForNoProcess(): Promise<void> {
     const deadline = Date.now() + GONE_WITHIN_MS;
-    while (this.processes().length > 0 && Date.now() < deadline) await sleep(50);
+    while (this.processes().length > 0 && Date.now() < deadline) await sleep(10);
     expect(this.processes(), 'processes left').toEqual([]);
   }
 }

@@ -97,11 +97,38 @@ export async function tinyPackages(): Promise<Record<string, DebDescription>> {
  * machine's packages or the descriptions change.
  */
 export async function tinyDebs(): Promise<string[]> {
+  const directory = await keptDirectory();
+  const debs = readdirSync(directory).filter((file) => file.endsWith('.deb'));
+  return debs.map((file) => path.join(directory, file));
+}
+
+/**
+ * An archive of the system that the packages make, kept with them.
+ * @param make writes it, if there is none yet
+ */
+export async function tinyArchive(make: (file: string) => Promise<void>): Promise<string> {
+  const directory = await keptDirectory();
+  const kept = path.join(directory, 'system.tar');
+  if (existsSync(kept)) return kept;
+  // Several workers may make one at once; each is whole when it gets the name.
+  const part = mkdtempSync(path.join(CACHE, 'part-'));
+  try {
+    const made = path.join(part, 'system.tar');
+    await make(made);
+    renameSync(made, kept);
+    return kept;
+  } finally {
+    rmSync(part, { recursive: true, force: true });
+  }
+}
+
+/** With the packages in it. */
+async function keptDirectory(): Promise<string> {
   const directory = path.join(CACHE, `${PREFIX}${await machineState()}`);
   if (!existsSync(directory)) await buildAll(directory);
   const now = new Date();
   utimesSync(directory, now, now);
-  return readdirSync(directory).map((file) => path.join(directory, file));
+  return directory;
 }
 
 const CACHE = path.join(process.env['XDG_CACHE_HOME'] ?? '/var/cache', 'byref');
@@ -109,7 +136,7 @@ const PREFIX = 'tiny-os-';
 /** Another tree, or a run at the same time, may still use what was used lately. */
 const UNUSED_MS = 24 * 3600 * 1000;
 /** What makes the packages. */
-const SOURCES = ['deb.ts', 'machine-files.ts', 'tiny-base.ts', 'tiny-os.ts'];
+const SOURCES = ['deb.ts', 'machine-files.ts', 'tiny-base.ts', 'tiny-os.ts', 'tiny-systems.ts'];
 
 async function buildAll(directory: string): Promise<void> {
   mkdirSync(CACHE, { recursive: true });

@@ -9,7 +9,7 @@ import { EPOCH } from './deb.ts';
 import { mountsBelow, processesNaming } from './leftovers.ts';
 import { type Finished, output, run } from './program.ts';
 import type { RepoServer } from './repo-server.ts';
-import { tinyDebs } from './tiny-os.ts';
+import { tinyArchive, tinyDebs } from './tiny-os.ts';
 
 /** mmdebstrap's options for a system of all the tiny packages; another --include adds to it. */
 export const TINY = ['--variant=custom', '--include=tiny-base'];
@@ -27,7 +27,6 @@ export class TinySystems {
   readonly base: string;
   readonly repo: AptRepo;
   readonly server: RepoServer;
-  private archive: string | null = null;
 
   private constructor(base: string, repo: AptRepo, server: RepoServer) {
     this.base = base;
@@ -67,9 +66,9 @@ export class TinySystems {
 
   /** A new tiny system in a directory, whose apt knows the repository. */
   async system(): Promise<TinySystem> {
-    this.archive ??= await this.make();
+    const archive = await tinyArchive((file) => this.make(file));
     const root = mkdtempSync(path.join(this.base, 'system-'));
-    await output('tar', ['--extract', '--file', this.archive, '--directory', root]);
+    await output('tar', ['--extract', '--file', archive, '--directory', root]);
     mkdirSync(path.dirname(path.join(root, KEYRING)), { recursive: true });
     copyFileSync(this.repo.keyring, path.join(root, KEYRING));
     const source = this.repo.sourceLine(this.server.url, KEYRING);
@@ -98,11 +97,9 @@ export class TinySystems {
     }
   }
 
-  private async make(): Promise<string> {
-    const archive = path.join(this.base, 'tiny.tar');
+  private async make(archive: string): Promise<void> {
     const { code, stderr } = await this.mmdebstrap(archive, TINY);
     expect(code, stderr).toBe(0);
-    return archive;
   }
 }
 

@@ -47,7 +47,9 @@ afterEach(async () => {
 
 /** Runs the probe on directories; what each step moved in each. */
 const run = async (steps: string, dirs: readonly string[]): Promise<string[][][]> =>
-  JSON.parse(await output(process.execPath, ['--import', 'tsx', PROBE, steps, ...dirs]));
+  JSON.parse(
+    await output(process.execPath, ['--import', 'tsx', PROBE, steps, ...dirs]),
+  ) as string[][][];
 
 /** The same directory in the env and on the machine's file system. */
 const pair = (set = sets++): string[] =>

@@ -7,7 +7,7 @@ import { native } from '../native/binding.ts';
 const READ_MS = 200;
 
 /** The rules of a mount with these options. One that is read-only writes nothing. */
-export function rulesOf(options: readonly string[]): AccessRules {
+function rulesOf(options: readonly string[]): AccessRules {
   const has = (option: string): boolean => options.includes(option);
   if (has('ro') || has('noatime')) return { files: 'noatime', dirs: 'noatime' };
   const files = has('relatime') ? 'relatime' : 'strictatime';

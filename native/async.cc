@@ -109,9 +109,12 @@ napi_value FsyncAsync(napi_env env, napi_callback_info info) {
   return Start(env, job, nullptr);
 }
 
+// Takes the descriptor over: to close the last one of a file that was removed waits for its write-back.
 napi_value WriteOutAsync(napi_env env, napi_callback_info info) {
   return Numbers(env, info, 1, [](const Job& j) {
-    return OrErrno(sync_file_range(j.n[0], 0, 0, SYNC_FILE_RANGE_WRITE));
+    const int64_t result = OrErrno(sync_file_range(j.n[0], 0, 0, SYNC_FILE_RANGE_WRITE));
+    close(j.n[0]);
+    return result;
   });
 }
 

@@ -121,6 +121,7 @@ export class PrivateFiles implements Blobs {
 
   removePrivate(ino: Ino): number {
     this.#durability?.tags.removed(ino);
+    this.#writeOuts.remove(ino);
     if (this.#durability === null || this.#fresh.delete(ino)) return this.#unlink(ino);
     const failed = this.#statAt(ino);
     if (failed < 0) return failed;
@@ -244,7 +245,7 @@ export class PrivateFiles implements Blobs {
   }
 
   writeOut(ino: Ino): void {
-    this.#writeOuts.start(ino);
+    this.#writeOuts.add(ino);
   }
 
   /** Waits until all bytes are on disk that writeOut() was asked for. */

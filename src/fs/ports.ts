@@ -135,7 +135,7 @@ export interface Blobs {
   /** The private file, opened with O_RDWR, or O_RDONLY, plus O_DSYNC or the like. */
   openPrivate(ino: Ino, flags: number): number;
   removePrivate(ino: Ino): number;
-  /** Starts the write-back of the file's bytes; the next flush waits for it before it touches the journal. */
+  /** Has the file's bytes written back soon; the next flush waits for that before it touches the journal. */
   writeOut(ino: Ino): void;
   /**
    * Makes a finished file, by its name in the env's directory, the private file of an ino that has none. It keeps its

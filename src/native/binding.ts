@@ -80,7 +80,7 @@ export interface Native {
   futimens(fd: number, atime: number, atimeNs: number, mtime: number, mtimeNs: number): number;
   fsyncAsync(fd: number, dataOnly: boolean): Promise<number>;
   fsync(fd: number, dataOnly: boolean): number;
-  /** sync_file_range(SYNC_FILE_RANGE_WRITE): starts the write-back of all that is dirty, and does not wait for it. */
+  /** sync_file_range(SYNC_FILE_RANGE_WRITE): starts the write-back of all that is dirty. Closes the descriptor. */
   writeOutAsync(fd: number): Promise<number>;
   syncfsAsync(fd: number): Promise<number>;
   /** flock(2): LOCK_EX 2, LOCK_SH 1, LOCK_UN 8, LOCK_NB 4. */

@@ -53,6 +53,18 @@ napi_value SetXattr(napi_env env, napi_callback_info info) {
   return Number(env, OrErrno(lsetxattr(path.text, name.text, value, length, 0)));
 }
 
+// (fd, name, buffer, length): as SetXattr, of an open file.
+napi_value SetXattrFd(napi_env env, napi_callback_info info) {
+  const Args a(env, info);
+  Path name;
+  a.path(1, &name);
+  if (name.error != 0) return Number(env, name.error);
+  const int64_t length = a.i64(3);
+  const uint8_t* value = a.slice(2, 0, length);
+  if (value == nullptr) return Number(env, -EFAULT);
+  return Number(env, OrErrno(fsetxattr(a.i32(0), name.text, value, length, 0)));
+}
+
 napi_value RemoveXattr(napi_env env, napi_callback_info info) {
   const Args a(env, info);
   Path path, name;
@@ -69,6 +81,7 @@ void ExportXattr(napi_env env, napi_value exports) {
   Export(env, exports, "listXattr", ListXattr);
   Export(env, exports, "getXattr", GetXattr);
   Export(env, exports, "setXattr", SetXattr);
+  Export(env, exports, "setXattrFd", SetXattrFd);
   Export(env, exports, "removeXattr", RemoveXattr);
 }
 

@@ -210,9 +210,9 @@ export class EnvDelta implements Delta, Change {
     return 0;
   }
 
-  tagPrivate(record: InodeRecord, places: readonly Place[], early = false): void {
-    if (early) this.#tags.tagEarly(record, places);
-    else this.#tags.tag(record, places, this.#journal.sequence + 1);
+  tagPrivate(record: InodeRecord, places: readonly Place[], fd = -1, early = false): void {
+    if (early) this.#tags.tagEarly(record, places, fd);
+    else this.#tags.tag(record, places, this.#journal.sequence + 1, fd);
   }
 
   needsFlush(ino: Ino): boolean {

@@ -21,6 +21,8 @@ import {
 const DIRS_MAX = 16;
 /** Tags removed before other work gets a turn. */
 const SLICE = 64;
+/** Milliseconds after which the tag of a file that lost its names is removed: most such files are gone by then. */
+const NAMELESS_MS = 20;
 
 /** A private file whose record the journal may not have on disk. */
 interface Unsettled {
@@ -53,6 +55,9 @@ export class NameTags {
   readonly #unsettled = new Map<Ino, Unsettled>();
   /** The env's own directories that are not on disk yet, and the change that made or moved each. */
   readonly #dirs = new Map<Ino, number>();
+  /** Files without a name that still have a tag. */
+  readonly #nameless = new Set<Ino>();
+  #timer: NodeJS.Timeout | null = null;
   /** How many files have a tag that takes blocks. */
   #large = 0;
 
@@ -78,16 +83,16 @@ export class NameTags {
    * Tags a new private file before bytes are copied into it: whichever of them are on disk later, its tag is, too.
    * It is not known yet which change will name it.
    */
-  tagEarly(record: InodeRecord, places: readonly Place[]): void {
+  tagEarly(record: InodeRecord, places: readonly Place[], fd: number): void {
     if (!this.#made.has(record.ino)) return;
     const entry = newEntry(NOT_YET, [...places]);
     this.#unsettled.set(record.ino, entry);
-    this.#write(record, entry);
+    this.#write(record, entry, fd);
     entry.isBrief = true;
   }
 
   /** Tags a new private file before the change `sequence`, which is to name it, is committed. */
-  tag(record: InodeRecord, places: readonly Place[], sequence: number): void {
+  tag(record: InodeRecord, places: readonly Place[], sequence: number, fd: number): void {
     const { ino } = record;
     if (!this.#made.has(ino)) return;
     const early = this.#unsettled.get(ino);
@@ -99,7 +104,7 @@ export class NameTags {
     entry.sequence = sequence;
     entry.places = [...places];
     this.#unsettled.set(ino, entry);
-    this.#write(record, entry);
+    this.#write(record, entry, fd);
   }
 
   /** Change `sequence` was committed. @param clean all before it is on disk */
@@ -150,13 +155,26 @@ export class NameTags {
     if (record.nlink > 0) this.#write(record, entry);
     else {
       // Without a name nothing is to be found after a power cut.
-      this.#remove(ino, entry);
+      if (entry.tagged !== null) this.#untagSoon(ino);
       entry.isSafe = true;
     }
   }
 
+  #untagSoon(ino: Ino): void {
+    this.#nameless.add(ino);
+    this.#timer ??= setTimeout(() => {
+      this.#timer = null;
+      for (const nameless of this.#nameless) {
+        const entry = this.#unsettled.get(nameless);
+        if (entry !== undefined && entry.places.length === 0) this.#remove(nameless, entry);
+      }
+      this.#nameless.clear();
+    }, NAMELESS_MS).unref();
+  }
+
   #forget(ino: Ino): void {
     this.#made.delete(ino);
+    this.#nameless.delete(ino);
     this.#dirs.delete(ino);
     const entry = this.#unsettled.get(ino);
     if (entry === undefined) return;
@@ -196,7 +214,8 @@ export class NameTags {
     }
   }
 
-  #write(record: InodeRecord, entry: Unsettled): void {
+  /** @param fd a descriptor on the file, or -1 */
+  #write(record: InodeRecord, entry: Unsettled, fd = -1): void {
     const { ino, mode, uid, gid, flags, xattrs } = record;
     const object = (flags & FLAG_UNSYNCED) !== 0 ? record.object : '';
     const file = { mode, uid, gid, flags, object, xattrs };
@@ -204,16 +223,18 @@ export class NameTags {
     const { sequence, places } = entry;
     const length =
       dirs === null ? 0 : encodeTag({ boot: this.#boot, sequence, file, places, dirs }, bytes);
-    entry.isSafe = length > 0 && this.#set(ino, entry, length);
+    entry.isSafe = length > 0 && this.#set(ino, entry, length, fd);
     // A tag that is wrong by now must not be found.
     if (!entry.isSafe) this.#remove(ino, entry);
     else entry.tagged = file;
   }
 
-  #set(ino: Ino, entry: Unsettled, length: number): boolean {
+  #set(ino: Ino, entry: Unsettled, length: number, fd: number): boolean {
+    const isLong = length > TAG_BYTES_INLINE;
+    entry.isBrief ||= isLong;
+    if (!isLong && fd >= 0) return native.setXattrFd(fd, TAG_XATTR, bytes, length) === 0;
     const file = this.#path(ino);
-    entry.isBrief ||= length > TAG_BYTES_INLINE;
-    if (length <= TAG_BYTES_INLINE) return native.setXattr(file, TAG_XATTR, bytes, length) === 0;
+    if (!isLong) return native.setXattr(file, TAG_XATTR, bytes, length) === 0;
     const before = blocksAt(file) - entry.blocks;
     if (native.setXattr(file, TAG_XATTR, bytes, length) < 0) return false;
     this.#setBlocks(entry, Math.max(0, blocksAt(file) - before));

@@ -171,7 +171,7 @@ export class PrivateFiles implements Blobs {
     ino: Ino,
     length: number,
     interrupted: () => boolean,
-    made: () => void = () => {},
+    made: (fd: number) => void = () => {},
   ): number | Promise<number> {
     if (this.#copying.has(ino)) return -EBUSY;
     const from = this.#openObject(id);
@@ -181,7 +181,7 @@ export class PrivateFiles implements Blobs {
       native.close(from);
       return to;
     }
-    made();
+    made(to);
     const result = this.#copier.copy(from, to, length, interrupted);
     if (typeof result === 'number') return this.#endCopy(from, to, ino, result);
     this.#copying.add(ino);

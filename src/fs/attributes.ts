@@ -32,6 +32,10 @@ export function fill(core: Core, inode: Inode, out: Attr): number {
   // A write takes privileges away: from then on the kernel must not execute it with the mode that it knows.
   out.volatile = inode.mayBeMapped || isPrivileged(record);
   if (record.data !== DATA_PRIVATE) return 0;
+  if (inode.isNew) {
+    inode.isNew = false;
+    return 0;
+  }
   const error = core.blobs.statPrivate(inode.ino, blobStat);
   if (error < 0) return error;
   out.size = blobStat.size;

@@ -29,7 +29,7 @@ export function makePrivate(core: Core, inode: Inode, length: number): number | 
   if (record.data !== DATA_OBJECT || record.object === '') return -EIO;
   const bytes = Math.min(length, record.size);
   const job = { interrupted: false };
-  const made = (): void => tag(core, inode, copied(inode.record, bytes), true);
+  const made = (fd: number): void => tag(core, inode, copied(inode.record, bytes), fd, true);
   const result = core.blobs.copyUp(record.object, inode.ino, bytes, () => job.interrupted, made);
   if (typeof result === 'number') return result < 0 ? result : finish(core, inode, bytes);
   return copyLater(core, inode, job, result, bytes);
@@ -72,7 +72,7 @@ function finish(core: Core, inode: Inode, length: number): number {
   // A flip came while it was copied: the kernel looks the name up again.
   if (isFixed(core, inode)) return giveUp(core, inode, -ESTALE);
   const record = copied(old, length);
-  tag(core, inode, record, false);
+  tag(core, inode, record, -1, false);
   const error = adoptTimes(core, inode, old);
   if (error < 0) return giveUp(core, inode, error);
   core.tx.begin();
@@ -91,8 +91,8 @@ function copied(old: InodeRecord, length: number): InodeRecord {
 }
 
 /** Where every write comes to us there is no need for it. */
-function tag(core: Core, inode: Inode, record: InodeRecord, early: boolean): void {
-  if (core.passthrough !== null) core.delta.tagPrivate(record, namesToPin(core, inode), early);
+function tag(core: Core, inode: Inode, record: InodeRecord, fd: number, early: boolean): void {
+  if (core.passthrough !== null) core.delta.tagPrivate(record, namesToPin(core, inode), fd, early);
 }
 
 /** Times of the copy as the file had them; leaves the private file's attributes in `blobStat`. */

@@ -106,22 +106,23 @@ export function create(
   const record = newRecord(core, dir, core.delta.allocate(), type, umask, own);
   const fd = core.blobs.createPrivate(record.ino);
   if (fd < 0) return fd;
-  const inode = link1(core, dir, name, tagged(core, record, { dir: dir.ino, name }));
-  return typeof inode === 'number'
-    ? undo(core, record.ino, fd, inode)
-    : opened(core, inode, flags, fd);
+  const inode = link1(core, dir, name, tagged(core, record, { dir: dir.ino, name }, fd));
+  if (typeof inode === 'number') return undo(core, record.ino, fd, inode);
+  inode.isNew = core.passthrough !== null;
+  return opened(core, inode, flags, fd);
 }
 
 /**
  * Tags the private file that was made for `record`. The record after that: all times of a new file are equal, so its
  * ctime is when the private file was made, and not when that was tagged.
  */
-function tagged(core: Core, record: InodeRecord, place: Place): InodeRecord {
+function tagged(core: Core, record: InodeRecord, place: Place, fd: number): InodeRecord {
   if (core.passthrough === null) return record;
-  core.delta.tagPrivate(record, [place]);
+  core.delta.tagPrivate(record, [place], fd);
   if (core.blobs.statPrivate(record.ino, blobStat) < 0) return record;
-  const { mtime, mtimeNs, ctime, ctimeNs } = blobStat;
-  return { ...record, ctime: mtime, ctimeNs: mtimeNs, baseCtime: ctime, baseCtimeNs: ctimeNs };
+  const { mtime: sec, mtimeNs: nsec, ctime, ctimeNs } = blobStat;
+  const times = { atime: sec, atimeNs: nsec, mtime: sec, mtimeNs: nsec, ctime: sec, ctimeNs: nsec };
+  return { ...record, ...times, baseCtime: ctime, baseCtimeNs: ctimeNs };
 }
 
 export function tmpfile(

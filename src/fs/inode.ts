@@ -41,6 +41,8 @@ export class Inode implements Node {
   isUpper = false;
   /** The private file's mtime when a watch on its privileges began: see set-id-watch.ts. */
   watched: { mtime: number; mtimeNs: number } | null = null;
+  /** It was created by the request that is served, which gets its attributes from its record. */
+  isNew = false;
   /**
    * It was truncated to nothing, and its new bytes are still to come: they go to the disk when a writer closes it, since
    * many programs replace a file in this way.

@@ -93,9 +93,10 @@ export interface Delta {
    * Before the change that gives a new private file its record is committed: notes on the file itself what that says,
    * so that bytes which a program syncs without our hearing of it are found after a power cut. Changes the file's ctime.
    * @param places the names that the change gives it
+   * @param fd a descriptor on the file, which makes it faster, or -1
    * @param early there is more to do before that change, such as a copy of bytes; it is called again then
    */
-  tagPrivate(record: InodeRecord, places: readonly Place[], early?: boolean): void;
+  tagPrivate(record: InodeRecord, places: readonly Place[], fd?: number, early?: boolean): void;
   /** True if that could not be noted: flush() before a program gets at the file by passthrough. */
   needsFlush(ino: Ino): boolean;
   /** True if something was committed since the last flush() began. */
@@ -147,7 +148,7 @@ export interface Blobs {
    * Makes `private/<ino>` a copy of the first `length` bytes of the object: a reflink where the file
    * system has it, else copied with holes kept. Copies of up to 128 KiB are made before it returns (a number);
    * larger ones on the thread pool (a promise). Resolves to 0 or -errno; on an error nothing is left. Calls `made`
-   * when the file is there, before any byte is.
+   * with a descriptor on the file when that is there, before any byte is.
    * Not fsynced: the record gets FLAG_UNSYNCED, and the delta syncs before it forgets the object. Until then nothing
    * may make a hole in the copy: after a power cut its holes are what did not get to the disk.
    */
@@ -156,7 +157,7 @@ export interface Blobs {
     ino: Ino,
     length: number,
     interrupted: () => boolean,
-    made: () => void,
+    made: (fd: number) => void,
   ): number | Promise<number>;
   close(fd: number): void;
   space(out: SpaceStat): number;

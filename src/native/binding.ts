@@ -90,6 +90,7 @@ export interface Native {
   getXattr(path: PathLike, name: string): Buffer | number;
   /** The value is the first `length` bytes of `value`. */
   setXattr(path: PathLike, name: string, value: Uint8Array, length: number): number;
+  setXattrFd(fd: number, name: string, value: Uint8Array, length: number): number;
   removeXattr(path: PathLike, name: string): number;
   /** CLOCK_REALTIME_COARSE into out[0] seconds, out[1] nanoseconds: the clock files are stamped with. */
   clock(out: Float64Array): number;

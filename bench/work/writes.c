@@ -1,4 +1,4 @@
-/* Loops that change something: create, unlink, first write, write + fsync. */
+/* Loops that change something: create, unlink, replace, first write, write + fsync. */
 #define _GNU_SOURCE
 #include "work.h"
 
@@ -41,6 +41,25 @@ static struct sample unlink_files(int argc, char **argv) {
     if (unlink(path) < 0) die(path);
   }
   return (struct sample){now_ns() - start, (uint64_t)count};
+}
+
+/* Replaces one file again and again, as editors do: a new file, written, renamed over it. */
+static struct sample replace_file(int argc, char **argv) {
+  (void)argc;
+  long count = number(argv[1]);
+  char path[512], fresh[520], bytes[SMALL];
+  memset(bytes, 'b', sizeof bytes);
+  numbered(path, sizeof path, argv[0], 0);
+  snprintf(fresh, sizeof fresh, "%s.new", path);
+  uint64_t start = now_ns();
+  for (long i = 0; i < count; i++) {
+    int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL, 0644);
+    if (fd < 0 || write(fd, bytes, sizeof bytes) != sizeof bytes || close(fd) < 0) die(fresh);
+    if (rename(fresh, path) < 0) die(path);
+  }
+  uint64_t ns = now_ns() - start;
+  if (unlink(path) < 0) die(path);
+  return (struct sample){ns, (uint64_t)count};
 }
 
 /* One byte into each listed file: on a copy-on-write root, the copy-up of each. */
@@ -96,6 +115,7 @@ static struct sample write_fsync(int argc, char **argv) {
 const struct command write_commands[] = {
     {"create", "DIR COUNT", 2, create_files},
     {"unlink", "DIR COUNT", 2, unlink_files},
+    {"replace", "DIR COUNT", 2, replace_file},
     {"first-write", "PATH...", 1, first_write},
     {"copy-write", "PATH...", 1, copy_then_write},
     {"write-fsync", "PATH MEBIBYTES", 2, write_fsync},

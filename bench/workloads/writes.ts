@@ -54,6 +54,19 @@ export const writesWorkloads: readonly Workload[] = [
     rounds: 7,
     sample: (at) => createOrUnlink(at, 'unlink'),
   },
+  {
+    name: 'replace',
+    title: 'create + write 4 KiB + close + rename over',
+    rounds: 7,
+    sample: async (at) => {
+      const dir = `${PATHS.scratch}/replaced`;
+      await at.run('mkdir', dir);
+      await settle(at);
+      const sample = await at.work('replace', dir, at.scale(FILES));
+      await at.run('rmdir', dir);
+      return sample;
+    },
+  },
   copyUp('4k', '4 KiB', 0.3, 5),
   copyUp('1m', '1 MiB', 0.8, 5),
   copyUp('256m', '256 MiB', 90, 3),

@@ -19,6 +19,7 @@ import {
   FLAG_UNSYNCED,
   type InodeRecord,
 } from '../../src/codec/inode-record.ts';
+import { readTag } from '../../src/delta/adopt-tagged.ts';
 import type { EnvDelta } from '../../src/delta/env-delta.ts';
 import { emptyBlobStat } from '../../src/fs/blob-stat.ts';
 import { createFile, ino, inode, name, objectOf, open, removeDir, scratchDir } from './support.ts';
@@ -256,6 +257,7 @@ test('a tag follows what is done to the file, and goes when it has done its work
   const stat = emptyBlobStat();
   expect(delta.files.statPrivate(moved, stat)).toBe(0);
   expect(stat.blocks, 'a tag takes none that is seen').toBe(0);
+  await expect.poll(() => readTag(dir, removed)).toBeNull();
   const lost = path.join(root, 'lost');
   copyTree(lost);
   expect(await delta.flush()).toBe(0);

@@ -58,7 +58,7 @@ class Machine {
     this.disk.cut();
     await this.root.ok('umount', '--all');
     await expect.poll(() => this.root.processes()).toEqual([]);
-    this.disk.powerOn();
+    await this.disk.powerOn();
     this.root.env['BYREF_BOOT_ID'] = String(++this.boots).repeat(32);
     await this.mount();
   }
@@ -91,12 +91,12 @@ class Machine {
 
   async dispose(): Promise<void> {
     await this.root.dispose();
-    this.disk.dispose();
+    await this.disk.dispose();
   }
 }
 
 let machine: Machine;
-afterEach(() => machine.dispose());
+afterEach(() => machine.dispose(), TEST_MS);
 
 for (const type of TYPES) {
   test(`${type}: what a program synced is there`, { timeout: TEST_MS }, async () => {

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { expect } from 'vitest';
 
 export type FileSystemType = 'ext4' | 'xfs' | 'btrfs';
 
@@ -51,14 +52,14 @@ export class PowerDisk {
   }
 
   /** Mounts what cut() took, where the disk was. */
-  powerOn(): void {
-    run('umount', this.place);
+  async powerOn(): Promise<void> {
+    await unmount(this.place);
     this.mount();
   }
 
-  dispose(): void {
-    run('umount', this.place);
-    run('umount', this.host);
+  async dispose(): Promise<void> {
+    await unmount(this.place);
+    await unmount(this.host);
     rmSync(this.beside, { recursive: true });
   }
 
@@ -66,6 +67,20 @@ export class PowerDisk {
     // XFS takes a copy for the disk that it was copied from.
     const options = this.type === 'xfs' ? 'loop,nouuid' : 'loop';
     run('mount', '-o', options, this.image, this.place);
+  }
+}
+
+/** Namespaces that other tests make meanwhile have these mounts too, and a loop device is let go of a moment later. */
+async function unmount(place: string): Promise<void> {
+  await expect.poll(() => tryUnmount(place), { timeout: 30_000 }).toBe('');
+}
+
+function tryUnmount(place: string): string {
+  try {
+    run('umount', place);
+    return '';
+  } catch (error) {
+    return (error as Error).message;
   }
 }
 

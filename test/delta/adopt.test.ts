@@ -48,8 +48,9 @@ class Writer {
 
   do(step: Exclude<Step, { op: 'flush' }>): void {
     if (!('file' in step)) {
-      const make = step.op === 'mkdir' ? this.mkdir : this.create;
-      make.call(this, this.dirAt(step.dir), step.name);
+      const parent = this.dirAt(step.dir);
+      if (step.op === 'mkdir') this.mkdir(parent, step.name);
+      else this.create(parent, step.name);
     } else {
       const ino = [...this.files.keys()][step.file % Math.max(1, this.files.size)];
       if (ino === undefined) return;

@@ -27,6 +27,7 @@ export const POSIX_EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
     'rename: WHITEOUT leaves a 0/0 character device behind',
     'overlays: what was copied up is found after the kernel dropped all names',
     'overlays: a hard link is good after the name that was looked up first went',
+    'overlays: a user’s truncate takes set-ID bits in an overlay, too',
   ],
   holes: ['space: SEEK_DATA and SEEK_HOLE find data, holes and the end'],
   fallocate: [
@@ -38,6 +39,7 @@ export const POSIX_EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
     'set-ID bits and callers: no change by a user leaves set-user-ID, nor set-group-ID with group execute',
     'set-ID bits and callers: set-group-ID without group execute stays for members of the file’s group, not for others',
     'set-ID bits and callers: capabilities in a user namespace of one’s own keep no bits, and show no trusted attributes',
+    'execution: a set-ID program that a user changed gives him no rights',
   ],
   nanoseconds: [
     'times: times before 1970 and after 2038',
@@ -77,6 +79,7 @@ export const TEMPLATE_EXCEPTIONS: Readonly<Record<string, readonly string[]>> = 
   ]),
   holes: inTrees(['holes stay holes']),
   fallocate: inTrees([
+    'set-ID programs that a user changed give him no rights',
     'punching a hole, and allocation',
     'I/O of all kinds at random agrees with a copy in memory',
   ]),

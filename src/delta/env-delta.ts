@@ -283,7 +283,8 @@ export class EnvDelta implements Delta, Change {
     const full =
       this.#overlay.active.size >= checkpointRecords ||
       this.#journal.activeBytes >= checkpointBytes;
-    if (full && !this.#checkpointer.running) this.#inBackground(() => this.#checkpointer.run());
+    const now = full && !this.#checkpointer.running && !this.#stuck;
+    if (now) this.#inBackground(() => this.#checkpointer.run());
     if (this.#timer !== null || this.#closed) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;

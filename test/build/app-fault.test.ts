@@ -1,4 +1,3 @@
-import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { DebDescription } from '../support/deb.ts';
 import { BYREF, sh } from '../support/program.ts';
@@ -60,7 +59,7 @@ test('the root is full: a sentence, and the store is as before', async () => {
   const disk = new SmallDisk(SIZE);
   try {
     // Sockets have short paths.
-    const root = await TestRoot.create({ BYREF_RUN: path.join(disk.beside, 'run') }, disk.place);
+    const root = await TestRoot.create({}, disk.place);
     await onFullDisk(await TinyApps.create(systems, root), disk);
   } finally {
     disk.dispose();

@@ -22,7 +22,7 @@ beforeAll(async () => {
 afterAll(() => systems.dispose());
 beforeEach(async () => {
   disk = new SmallDisk(SIZE);
-  root = await TestRoot.create({ BYREF_RUN: path.join(disk.beside, 'run') }, disk.place);
+  root = await TestRoot.create({}, disk.place);
   await root.ok('template', 'import', 'tiny', tree);
 });
 afterEach(async () => {

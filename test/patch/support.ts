@@ -21,10 +21,9 @@ export class PatchRoot {
     this.root = root;
   }
 
-  /** @param parent the directory to make the root in, if not the temporary one; its sockets are beside it */
+  /** @param parent the directory to make the root in, if not the temporary one */
   static async create(parent?: string): Promise<PatchRoot> {
-    const extra = parent === undefined ? {} : { BYREF_RUN: path.join(parent, '../run') };
-    return new PatchRoot(await TestRoot.create(extra, parent));
+    return new PatchRoot(await TestRoot.create({}, parent));
   }
 
   /** Imports the files as the next version of a template. */

@@ -32,7 +32,7 @@ class Machine {
 
   static async start(type: FileSystemType, envs: readonly string[]): Promise<Machine> {
     const disk = new PowerDisk(type);
-    const root = await TestRoot.create({ BYREF_RUN: path.join(disk.beside, 'run') }, disk.place);
+    const root = await TestRoot.create({}, disk.place);
     const machine = new Machine(disk, root, envs);
     const source = root.directory('source');
     for (const dir of ['etc', 'usr']) {

@@ -25,6 +25,8 @@ export class TestRoot {
   /** Where builds have their directories. */
   readonly tmp: string;
   readonly env: NodeJS.ProcessEnv;
+  /** Its sockets and locks: in a short place, since the paths of sockets are bounded and TMPDIR may be a long one. */
+  private readonly runDir = mkdtempSync('/tmp/byref-run-');
   private readonly watchdog: Watchdog;
   private readonly running: ChildProcess[] = [];
 
@@ -37,7 +39,7 @@ export class TestRoot {
     this.env = {
       ...process.env,
       BYREF_ROOT: this.path,
-      BYREF_RUN: path.join(base, 'run'),
+      BYREF_RUN: this.runDir,
       BYREF_IDLE_EXIT_MS: String(IDLE_EXIT_MS),
       // What others' builds leave when they are killed is not this test's.
       BYREF_TMPDIR: this.tmp,
@@ -132,6 +134,7 @@ export class TestRoot {
       await this.waitForNoProcess();
     } finally {
       await this.watchdog.stop();
+      rmSync(this.runDir, { recursive: true, force: true });
       if (mountsBelow(this.base).length === 0) rmSync(this.base, { recursive: true, force: true });
     }
   }

@@ -21,9 +21,18 @@ export class RunDir {
     this.path = path.join(base, nameCookie(nameFromText(root)).toString(16));
   }
 
-  /** Makes the directory; only root may look inside. */
+  /**
+   * Makes the directory; only root may look inside.
+   * @throws ByrefError 'unsupported' where it can't be made
+   */
   create(): void {
-    mkdirSync(this.path, { recursive: true, mode: 0o700 });
+    try {
+      mkdirSync(this.path, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      const message = `the directory for sockets can't be made: ${(error as Error).message}`;
+      const hint = 'Set BYREF_RUN to a directory that can be written to.';
+      throw new ByrefError('unsupported', message, hint, { cause: error });
+    }
   }
 
   driver(shard: number): ProcessFiles {

@@ -21,11 +21,12 @@ beforeEach(async () => {
 afterEach(() => root.dispose());
 
 /**
- * Begins a script in a mount namespace of its own: nothing but the test's directory can be written to, and /sbin has
- * the helper.
+ * Begins a script in a mount namespace of its own: nothing but the test's directories can be written to, and /sbin
+ * has the helper.
  */
 const WITH_HELPER = `
   mount --bind "$1" "$1"; cd "$1"
+  mount --bind "$BYREF_RUN" "$BYREF_RUN"
   mount -t overlay -o "lowerdir=$1/sbin:/usr/sbin" none /usr/sbin
   mount -t tmpfs none /run
   mount -o remount,bind,ro /

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { type Ino, isPrivateIno, type Name } from '../base/ids.ts';
-import { isDir, isReg, S_IFDIR, S_IFREG } from '../base/mode.ts';
+import { isDir, isReg, S_IFDIR, S_IFMT, S_IFREG } from '../base/mode.ts';
 import { DATA_NONE, DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
 import { emptyBlobStat } from '../fs/blob-stat.ts';
 import type { Change, Place } from '../fs/ports.ts';
@@ -116,7 +116,11 @@ function put(change: Change, dirs: Map<Ino, InodeRecord>, record: InodeRecord): 
   change.setInode(record);
 }
 
-/** The name leads to the file now. What it led to loses it, as by a rename over it; but a directory keeps its name. */
+/**
+ * The name leads to the file now. A file that the journal has there was replaced, or, as when logs are rotated, was
+ * renamed, and its new name is lost: which of both can't be told, so it is kept under a name that says which inode it
+ * is. A directory keeps its own name, and the file gets such a one.
+ */
 function take(
   delta: EnvDelta,
   change: Change,
@@ -131,15 +135,21 @@ function take(
     change.setName(dir, freeName(delta, dir, name, ino), ino, S_IFREG);
     return;
   }
-  // One without a name left is an orphan, which the end of the recovery drops.
-  if (record !== null) change.setInode({ ...record, nlink: Math.max(0, record.nlink - 1) });
+  if (record !== null) {
+    change.setName(
+      dir,
+      freeName(delta, dir, name, record.ino, true),
+      record.ino,
+      record.mode & S_IFMT,
+    );
+  }
   change.setName(dir, name, ino, S_IFREG);
 }
 
-/** The name, or where the env has something else under it one that says which inode it is. */
-function freeName(delta: EnvDelta, dir: Ino, name: Name, ino: Ino): Name {
+/** The name, or, where the env has something else under it or it `isTaken`, one that says which inode it is. */
+function freeName(delta: EnvDelta, dir: Ino, name: Name, ino: Ino, isTaken = false): Name {
   const there = delta.name(dir, name);
-  if (there === null || there.ino === 0 || there.ino === ino) return name;
+  if (!isTaken && (there === null || there.ino === 0 || there.ino === ino)) return name;
   const end = `.${privateName(ino)}`;
   return `${name.slice(0, 255 - end.length)}${end}` as Name;
 }

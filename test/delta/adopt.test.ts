@@ -33,7 +33,7 @@ const step = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ op: fc.constant('unlink' as const), file }) },
   { weight: 2, arbitrary: fc.record({ op: fc.constant('chmod' as const), file }) },
-  { weight: 1, arbitrary: fc.constant({ op: 'flush' as const }) },
+  { weight: 3, arbitrary: fc.constant({ op: 'flush' as const }) },
 ) satisfies fc.Arbitrary<Step>;
 
 /** Makes the changes that the filesystem core would make. */
@@ -198,5 +198,5 @@ test('after a power cut every private file is found in a sound tree', {
       }
     },
   );
-  await fc.assert(property, { numRuns: Number(process.env['FC_RUNS'] ?? 40) });
+  await fc.assert(property, { numRuns: Number(process.env['FC_RUNS'] ?? 100) });
 });

@@ -8,6 +8,7 @@
 import type { Ino, Name, ObjectId } from '../base/ids.ts';
 import type { InodeRecord } from './inode-record.ts';
 import { Cursor, putSigned, putVarint, VARINT_MAX } from './varint.ts';
+import { putXattrs, readXattrs } from './xattrs.ts';
 
 const RECORD_VERSION = 1;
 
@@ -71,7 +72,7 @@ function encodeParts(record: InodeRecord, parts: number, buf: Buffer, at: number
   if (parts & PART_RDEV) end = putVarint(buf, end, record.rdev);
   if (parts & PART_OBJECT) end += buf.write(record.object, end, OBJECT_BYTES, 'hex');
   if (parts & PART_TARGET) end = putLatin1(buf, end, record.target);
-  if (parts & PART_XATTRS) end = putXattrs(buf, end, record.xattrs);
+  if (record.xattrs !== null) end = putXattrs(buf, end, record.xattrs);
   if (parts & PART_PARENT) {
     end = putVarint(buf, end, record.parent);
     end = putLatin1(buf, end, record.name);
@@ -88,18 +89,6 @@ function putTime(buf: Buffer, at: number, seconds: number, ns: number): number {
 function putLatin1(buf: Buffer, at: number, text: string): number {
   const start = putVarint(buf, at, text.length);
   return start + buf.write(text, start, 'latin1');
-}
-
-function putXattrs(buf: Buffer, at: number, xattrs: InodeRecord['xattrs']): number {
-  if (xattrs === null) return at;
-  let end = putVarint(buf, at, xattrs.size);
-  for (const [name, value] of xattrs) {
-    end = putVarint(buf, end, Buffer.byteLength(name));
-    end += buf.write(name, end, 'utf8');
-    end = putVarint(buf, end, value.length);
-    end += value.copy(buf, end);
-  }
-  return end;
 }
 
 /**
@@ -144,13 +133,4 @@ export function decodeInode(buf: Buffer, at: number, end: number): InodeRecord {
   };
   if (from.at !== end) throw new Error(`inode record ends at ${from.at}, expected ${end}`);
   return record;
-}
-
-function readXattrs(from: Cursor): Map<string, Buffer> {
-  const xattrs = new Map<string, Buffer>();
-  for (let left = from.varint(); left > 0; left--) {
-    const name = from.utf8(from.varint());
-    xattrs.set(name, from.bytes(from.varint()));
-  }
-  return xattrs;
 }

@@ -1,7 +1,8 @@
 import path from 'node:path';
 import { type Ino, isPrivateIno, type Name } from '../base/ids.ts';
 import { isDir, isReg, S_IFDIR, S_IFMT, S_IFREG } from '../base/mode.ts';
-import { DATA_NONE, DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
+import { emptyRecord } from '../codec/empty-record.ts';
+import { DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
 import { emptyBlobStat } from '../fs/blob-stat.ts';
 import type { Change, Place } from '../fs/ports.ts';
 import { native } from '../native/binding.ts';
@@ -182,31 +183,4 @@ const timesOf = (): Partial<InodeRecord> => ({
   mtimeNs: stat.mtimeNs,
   ctime: stat.ctime,
   ctimeNs: stat.ctimeNs,
-});
-
-const emptyRecord = (ino: Ino): InodeRecord => ({
-  ino,
-  mode: 0,
-  uid: 0,
-  gid: 0,
-  rdev: 0,
-  nlink: 1,
-  size: 0,
-  blocks: 0,
-  atime: 0,
-  atimeNs: 0,
-  mtime: 0,
-  mtimeNs: 0,
-  ctime: 0,
-  ctimeNs: 0,
-  data: DATA_NONE,
-  object: '',
-  target: '',
-  flags: 0,
-  xattrs: null,
-  parent: 0,
-  name: '',
-  stamp: 0,
-  baseCtime: 0,
-  baseCtimeNs: 0,
 });

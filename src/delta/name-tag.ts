@@ -12,6 +12,7 @@
  */
 import { type Ino, isPrivateIno, type Name, type ObjectId, PRIVATE_INO_BASE } from '../base/ids.ts';
 import { Cursor, putVarint, VARINT_MAX } from '../codec/varint.ts';
+import { putXattrs, readXattrs } from '../codec/xattrs.ts';
 import type { Place } from '../fs/ports.ts';
 
 export const TAG_XATTR = 'trusted.byref';
@@ -124,16 +125,6 @@ function putPlace(out: Buffer, at: number, { dir, name }: Place): number {
   return end;
 }
 
-function putXattrs(out: Buffer, at: number, xattrs: ReadonlyMap<string, Buffer>): number {
-  let end = putVarint(out, at, xattrs.size);
-  for (const [name, value] of xattrs) {
-    end = putVarint(out, end, Buffer.byteLength(name));
-    end = putVarint(out, end + out.write(name, end), value.length);
-    end += value.copy(out, end);
-  }
-  return end;
-}
-
 /** The tag in `bytes`, or null if it is none that this version knows. */
 export function decodeTag(bytes: Buffer): NameTag | null {
   if (bytes.length < 6 || bytes[0] !== VERSION) return null;
@@ -175,13 +166,4 @@ function readIno(from: Cursor): Ino {
 function readPlace(from: Cursor): Place {
   const dir = readIno(from);
   return { dir, name: from.latin1(from.u8()) as Name };
-}
-
-function readXattrs(from: Cursor): Map<string, Buffer> {
-  const xattrs = new Map<string, Buffer>();
-  for (let left = from.varint(); left > 0; left--) {
-    const name = from.utf8(from.varint());
-    xattrs.set(name, from.bytes(from.varint()));
-  }
-  return xattrs;
 }

@@ -3,6 +3,7 @@ import type { Core } from './core.ts';
 import type { Backing, Inode } from './inode.ts';
 import { reclaim } from './lookup.ts';
 
+/** Closes an open file, and lets go of its inode if nothing else uses it. */
 export function release(core: Core, fh: number): void {
   const handle = core.handles.get(fh);
   core.handles.close(handle);

@@ -47,9 +47,9 @@ export const settleCopy = (core: Core, inode: Inode): number | Promise<number> =
   isUnsynced(inode) ? syncInode(core, inode, true) : 0;
 
 /**
- * An open file, when the kernel may have it. Writes by passthrough that sync (O_SYNC, O_DSYNC, RWF_SYNC, msync) put
- * the bytes on disk without asking us, so that what leads to the file has to be there before: for who says that he
- * will sync all that was committed; else the tag that the file got with its record will do.
+ * Holds an open file back until the kernel may have it. By passthrough a program can sync its bytes without asking us
+ * (O_SYNC, O_DSYNC, RWF_SYNC, msync), so what leads to the file must be on disk before. An open with O_SYNC or O_DSYNC
+ * waits for the journal; for the others the tag that the file got with its record is enough.
  */
 export function whenDurable(
   core: Core,

@@ -27,30 +27,33 @@ napi_value ListXattr(napi_env env, napi_callback_info info) {
   return BufferOrErrno(env, list, n);
 }
 
-napi_value GetXattr(napi_env env, napi_callback_info info) {
+// The calls that take (path, name, ...): what `call` returns of them, or -errno if they are none.
+template <typename Call>
+napi_value OfPath(napi_env env, napi_callback_info info, Call call) {
   const Args a(env, info);
   Path path, name;
   a.path(0, &path);
   if (path.error != 0) return Number(env, path.error);
   a.path(1, &name);
   if (name.error != 0) return Number(env, name.error);
-  uint8_t value[kLongest];
-  const ssize_t n = lgetxattr(path.text, name.text, value, sizeof value);
-  return BufferOrErrno(env, value, n);
+  return call(a, path.text, name.text);
+}
+
+napi_value GetXattr(napi_env env, napi_callback_info info) {
+  return OfPath(env, info, [env](const Args&, const char* path, const char* name) {
+    uint8_t value[kLongest];
+    return BufferOrErrno(env, value, lgetxattr(path, name, value, sizeof value));
+  });
 }
 
 // (path, name, buffer, length): the value is the buffer's first `length` bytes.
 napi_value SetXattr(napi_env env, napi_callback_info info) {
-  const Args a(env, info);
-  Path path, name;
-  a.path(0, &path);
-  if (path.error != 0) return Number(env, path.error);
-  a.path(1, &name);
-  if (name.error != 0) return Number(env, name.error);
-  const int64_t length = a.i64(3);
-  const uint8_t* value = a.slice(2, 0, length);
-  if (value == nullptr) return Number(env, -EFAULT);
-  return Number(env, OrErrno(lsetxattr(path.text, name.text, value, length, 0)));
+  return OfPath(env, info, [env](const Args& a, const char* path, const char* name) {
+    const int64_t length = a.i64(3);
+    const uint8_t* value = a.slice(2, 0, length);
+    if (value == nullptr) return Number(env, -EFAULT);
+    return Number(env, OrErrno(lsetxattr(path, name, value, length, 0)));
+  });
 }
 
 // (fd, name, buffer, length): as SetXattr, of an open file.
@@ -66,13 +69,9 @@ napi_value SetXattrFd(napi_env env, napi_callback_info info) {
 }
 
 napi_value RemoveXattr(napi_env env, napi_callback_info info) {
-  const Args a(env, info);
-  Path path, name;
-  a.path(0, &path);
-  if (path.error != 0) return Number(env, path.error);
-  a.path(1, &name);
-  if (name.error != 0) return Number(env, name.error);
-  return Number(env, OrErrno(lremovexattr(path.text, name.text)));
+  return OfPath(env, info, [env](const Args&, const char* path, const char* name) {
+    return Number(env, OrErrno(lremovexattr(path, name)));
+  });
 }
 
 }  // namespace

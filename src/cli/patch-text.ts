@@ -1,5 +1,7 @@
 /** Patches in words, for people. */
+
 import type { EnvOutcome, PatchAct, PatchedEnv, PatchRecord } from '../codec/patch-record.ts';
+import { ownText } from '../registry/packages.ts';
 
 /** "nginx: 1 -> 2, done", and a line for each thing that is not as simple as that. */
 export function describePatch(record: PatchRecord): string[] {
@@ -39,31 +41,41 @@ const OUTCOMES: Readonly<Record<EnvOutcome, (count: number) => string>> = {
   stopped: (n) => `${envsText(n)} when next mounted`,
   dead: (n) => `${envsText(n)} without a driver: unmount and mount ${n === 1 ? 'it' : 'them'}`,
   failed: (n) => `${envsText(n)} failed`,
+  busy: (n) => `${envsText(n)} not yet: dpkg or apt is at work in ${n === 1 ? 'it' : 'them'}`,
 };
 
 export const envsText = (count: number): string => `${count} ${count === 1 ? 'env' : 'envs'}`;
 
 function envCounts(envs: readonly PatchedEnv[]): string {
-  const parts = (['flipped', 'stopped', 'dead', 'failed'] as const).flatMap((outcome) => {
+  const parts = (['flipped', 'stopped', 'dead', 'failed', 'busy'] as const).flatMap((outcome) => {
     const count = envs.filter((env) => env.outcome === outcome).length;
     return count === 0 ? [] : [OUTCOMES[outcome](count)];
   });
   return parts.join(', ');
 }
 
-function troubles({ name, own, removed, keptDirs, acts, error, outcome }: PatchedEnv): string[] {
+function troubles(env: PatchedEnv): string[] {
+  const { name, own, removed, keptDirs, acts, error, outcome, packages = [] } = env;
   const lines: string[] = [];
   if (error !== null) lines.push(`  ${name}: failed: ${error}`);
   else if (outcome === 'dead') lines.push(`  ${name}: has no driver`);
+  else if (outcome === 'busy') lines.push(`  ${name}: not yet: dpkg or apt is at work in it`);
+  if (packages.length > 0) lines.push(`  ${name} keeps ${packages.map(ownText).join(', ')}`);
   const kept = [
     own > 0 ? `${own} changed ${own === 1 ? 'name is' : 'names are'} its own` : '',
     removed > 0 ? `${removed} it has removed` : '',
     keptDirs > 0 ? `${keptDirs} directories stay for what it has in them` : '',
   ].filter((part) => part !== '');
   if (kept.length > 0) lines.push(`  ${name}: ${kept.join(', ')}`);
-  for (const act of acts) lines.push(`  ${name}: ${act.path}: ${actText(act)}`);
+  for (const act of acts) if (isTold(act)) lines.push(`  ${name}: ${act.path}: ${actText(act)}`);
+  const left = acts.reduce((sum, act) => sum + (act.left ?? 0), 0);
+  if (left > 0) lines.push(`  ${name}: ${left} names stay its own: it changed them meanwhile`);
   return lines;
 }
+
+/** dpkg's records go along with its packages: nobody has to look at them, unless something could not be done. */
+const isTold = ({ what, why, done }: PatchAct): boolean =>
+  what === 'steps' ? false : what !== 'updated' || why !== undefined || !done;
 
 export function actText({ what, why, done }: PatchAct): string {
   if (!done)
@@ -73,6 +85,10 @@ export function actText({ what, why, done }: PatchAct): string {
       return 'set aside, the template’s shows';
     case 'merged':
       return `merged; its own is set aside${why === undefined ? '' : `; ${why}`}`;
+    case 'updated':
+      return `merged${why === undefined ? '' : `; ${why}`}`;
+    case 'steps':
+      return 'made';
     case 'conflict':
       return `stays its own: ${why ?? 'conflict'}`;
     case 'restored':

@@ -10,6 +10,7 @@ export const DATA_SYMLINK = 3; // `target`
 export const FLAG_SHARED = 1; // the shared data path: passthrough from the object (design, rule 2)
 export const FLAG_UNSYNCED = 2; // copied up, but the copy's bytes were not fsynced yet
 export const FLAG_OWN_ATTRS = 4; // a template's directory: its attributes go before those of templates below
+export const FLAG_KEPT = 8; // a template's file that an env keeps as it is, whatever the template gets: of a package of its own
 
 /**
  * All that a file system knows about one inode, as an immutable value: a template's rows hold one

@@ -35,9 +35,10 @@ export interface PatchAuthor {
 
 /**
  * flipped: it was mounted and sees the version. stopped: it will, when it is mounted. dead: mounted without a
- * driver; it will once it is mounted anew. failed: its driver could not, or did not answer.
+ * driver; it will once it is mounted anew. failed: its driver could not, or did not answer. busy: dpkg or apt is at work in it, so it
+ * stays where it is until the next command finds it free.
  */
-export type EnvOutcome = 'flipped' | 'stopped' | 'dead' | 'failed';
+export type EnvOutcome = 'flipped' | 'stopped' | 'dead' | 'failed' | 'busy';
 
 /** One env of a patch. */
 export interface PatchedEnv {
@@ -49,18 +50,37 @@ export interface PatchedEnv {
   readonly removed: number;
   /** Directories that the template lost, kept for what the env has in them. */
   readonly keptDirs: number;
+  /** Packages that stay the env's own, of those that it changes; none in records of older builds. */
+  readonly packages?: readonly KeptPackage[];
+  /** Packages that were the env's own, and were handed over to the templates by a policy. */
+  readonly taken?: readonly TakenPackage[];
   /** What was done to its own files, or is to be done while the patch is `acting`. */
   readonly acts: readonly PatchAct[];
   readonly error: string | null;
 }
 
+/** A package that an env has otherwise than its templates. Versions; null: it is not there. */
+export interface KeptPackage {
+  readonly name: string;
+  readonly why: 'version' | 'removed' | 'held' | 'unfinished';
+  readonly own: string | null;
+  readonly template: string | null;
+}
+
+/** What dpkg knew of a package in an env before a patch took it: its stanza of the status file; null: it was not there. */
+export interface TakenPackage {
+  readonly key: string;
+  readonly stanza: string | null;
+}
+
 /**
  * What a patch does to one name that an env has of its own. taken: it was set aside, the template's shows. merged: it was
  * set aside, and a merge of it and the template's change is in its place. conflict: the merge had conflicts, it stays. restored:
- * a rollback put it back. changed: it was to be put back, but the env has changed the name since.
+ * a rollback put it back. changed: it was to be put back, but the env has changed the name since. updated: a record of dpkg's was
+ * merged, and the old one is gone. steps: many small changes, which are in a file (codec/steps.ts); it has no path.
  */
 export interface PatchAct {
-  readonly what: 'taken' | 'merged' | 'conflict' | 'restored' | 'changed';
+  readonly what: 'taken' | 'merged' | 'conflict' | 'restored' | 'changed' | 'updated' | 'steps';
   /** Absolute, as text. */
   readonly path: string;
   readonly dir: number;
@@ -68,16 +88,18 @@ export interface PatchAct {
   readonly name: string;
   /** The inode that the name had: a name that has another one now was done already, or is the env's again. */
   readonly ino: number;
-  /** merged: the inode and the SHA-256 of the merge. restored, changed: the same of the merge that goes. */
+  /** merged, updated: the inode and the SHA-256 of the merge. restored, changed: the same of the merge that goes. */
   readonly merged?: { readonly ino: number; readonly sha256: string };
   /** restored, changed: which patch had set it aside. */
   readonly patch?: number;
-  /** merged: the merge, by its name in the env's directory, until it is in place. */
+  /** merged, updated, steps: the file, by its name in the env's directory, until it is in place. */
   readonly file?: string;
-  /** merged, restored: what the private file that goes must still be. */
+  /** merged, updated, restored: what the private file that goes must still be. */
   readonly seen?: SeenFile;
   /** Why it could not be merged; of a merge by key, which keys both changed: there the env's stays. */
   readonly why?: string;
+  /** steps: how many were left out, because the env changed the file meanwhile. */
+  readonly left?: number;
   /** False until it is known to be done. */
   readonly done: boolean;
 }

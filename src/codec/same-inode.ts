@@ -31,7 +31,7 @@ export function sameForDiff(was: InodeRecord, is: InodeRecord): boolean {
   return sameInode({ ...was, mtime, mtimeNs, nlink }, is);
 }
 
-function sameXattrs(a: InodeRecord['xattrs'], b: InodeRecord['xattrs']): boolean {
+export function sameXattrs(a: InodeRecord['xattrs'], b: InodeRecord['xattrs']): boolean {
   if (a === null || b === null) return a === b;
   if (a.size !== b.size) return false;
   for (const [name, value] of a) {

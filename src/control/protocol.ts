@@ -91,6 +91,8 @@ export interface RefreshedEnv extends FlipCounts {
   readonly flipped: boolean;
   /** Of each act, in their order. */
   readonly acts: readonly EnvActResult[];
+  /** dpkg or apt is at work in it: nothing was done, and it shows what it did. */
+  readonly busy: boolean;
   /** Why it could not, or null. */
   readonly error: string | null;
 }
@@ -183,6 +185,8 @@ export type DriverVerbs = {
    * then, with all that this driver serves.
    */
   readonly refresh: Verb<RefreshRequest, readonly RefreshedEnv[]>;
+  /** Its envs in which dpkg or apt is at work: they can't go to other versions now. */
+  readonly busy: Verb<null, readonly number[]>;
   /** What its envs see, and what is in use of versions that they do not see any more. */
   readonly held: Verb<null, HeldVersions>;
   /** Who changed what in an env that was mounted with `trace`. */

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { EBUSY, EEXIST, EIO, ENOENT, ENOSPC } from '../base/errno.ts';
 import { failpoint, failpointError } from '../base/failpoints.ts';
@@ -144,6 +144,15 @@ export class PrivateFiles implements Blobs {
     failpoint('private-adopted');
     this.#made(ino);
     return 0;
+  }
+
+  readPrepared(file: string): Buffer | number {
+    try {
+      return readFileSync(path.join(this.#envDir, path.basename(file)));
+    } catch (error) {
+      // Node's are negative already.
+      return (error as NodeJS.ErrnoException).errno ?? -EIO;
+    }
   }
 
   #made(ino: Ino): void {

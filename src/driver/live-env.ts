@@ -65,6 +65,10 @@ export class LiveEnv {
     const to = store.resolveStack(row);
     const flipped = !sameStack(this.stack, to);
     if (!flipped && acts.length === 0) return { env: row.id, flipped, ...NOTHING_MET };
+    const isOfPackages = flipped || acts.some(({ what }) => what === 'steps');
+    if (isOfPackages && this.isBusy) {
+      return { env: row.id, flipped: false, ...NOTHING_MET, busy: true };
+    }
     const change = store.change(this.stack, to);
     this.stacks.set(change.to, to);
     failpoint('flip-begin');
@@ -75,7 +79,12 @@ export class LiveEnv {
     // What is said to be done to the env's own files is so after a power cut, too.
     if (acts.length > 0) await parts.delta.flush();
     failpoint('flip-end');
-    return { env: row.id, flipped, ...outcome, error: null };
+    return { env: row.id, flipped, ...outcome, busy: false, error: null };
+  }
+
+  /** dpkg or apt is at work in it. Other versions of its files would come between what they read and what they write. */
+  get isBusy(): boolean {
+    return this.served?.fs.isOpenForWriting(DPKG_LOCKS) ?? false;
   }
 
   /** The versions that it shows, from the moment on that its delta is open: of two stacks while it goes from one to the other. */
@@ -99,7 +108,17 @@ export class LiveEnv {
   }
 }
 
-const NOTHING_MET = { own: 0, removed: 0, keptDirs: 0, acts: [], error: null } as const;
+const NOTHING_MET = {
+  own: 0,
+  removed: 0,
+  keptDirs: 0,
+  acts: [],
+  busy: false,
+  error: null,
+} as const;
+
+/** Open for writing while dpkg or apt holds them; the second one is the newer, which apt takes for all of its run. */
+const DPKG_LOCKS = ['/var/lib/dpkg/lock', '/var/lib/dpkg/lock-frontend'];
 
 const sameStack = (a: readonly StackRef[], b: readonly StackRef[]): boolean =>
   a.length === b.length &&

@@ -32,6 +32,9 @@ import type { ServedEnv } from './served-env.ts';
 /** Inodes and open files of envs that ended which are worth a collection: about 20 MiB. */
 const WORTH_COLLECTING = 50_000;
 
+/** How soon an env is looked at again in which dpkg was at work. */
+const BUSY_RETRY_MS = 1000;
+
 /** Envs that go to other versions at once. */
 const AT_ONCE = 64;
 
@@ -76,6 +79,7 @@ export class Shard {
       attached: ({ env, mountpoint }) => this.attached(env, mountpoint),
       prepare: (args, peer) => this.prepare(args, peer),
       refresh: (args, peer) => this.refresh(args, peer),
+      busy: () => [...this.live].flatMap(([env, live]) => (live.isBusy ? [env] : [])),
       held: () => {
         const live = [...this.live.values()];
         return {
@@ -170,7 +174,7 @@ export class Shard {
     const { store } = this.parts;
     this.expected.add(peer);
     peer.once('close', () => {
-      if (this.expected.delete(peer)) void this.refreshAll(null, []);
+      if (this.expected.delete(peer)) void this.catchUp();
     });
     // What is read of a version is kept for good: it must not be from before the version was there.
     store.refresh();
@@ -188,6 +192,14 @@ export class Shard {
     const refreshed = await this.refreshAll(envs, acts);
     this.expected.delete(peer);
     return refreshed;
+  }
+
+  /** By itself, without a command that waits for it: where dpkg is at work, until it is not. */
+  private async catchUp(): Promise<void> {
+    const refreshed = await this.refreshAll(null, []);
+    if (refreshed.some(({ busy }) => busy)) {
+      setTimeout(() => void this.catchUp(), BUSY_RETRY_MS).unref();
+    }
   }
 
   /** A few at a time: between them, requests are served. */
@@ -223,7 +235,16 @@ export class Shard {
     } catch (error) {
       log.error({ env, err: error }, 'flip');
       const message = error instanceof Error ? error.message : String(error);
-      return { env, flipped: false, own: 0, removed: 0, keptDirs: 0, acts: [], error: message };
+      return {
+        env,
+        flipped: false,
+        own: 0,
+        removed: 0,
+        keptDirs: 0,
+        acts: [],
+        busy: false,
+        error: message,
+      };
     }
   }
 

@@ -225,6 +225,8 @@ export interface EnvFileSystem extends FileSystem {
    * not mounted. Returns how many directories that were.
    */
   keepDirs(): number;
+  /** True if a program has one of these files, by absolute paths, open for writing. */
+  isOpenForWriting(paths: readonly string[]): boolean;
   /** Inodes of older versions that the kernel still holds. */
   gone(): Iterable<GoneInode>;
 }

@@ -5,13 +5,13 @@ import { DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
 import { accessed } from './access-times.ts';
 import { aclAfterChmod } from './acl.ts';
 import { type Attr, type SetAttr, UTIME_NOW, UTIME_OMIT } from './api.ts';
-import { emptyBlobStat } from './blob-stat.ts';
+import { ctimeIsNewer, emptyBlobStat } from './blob-stat.ts';
 import { makePrivate } from './copy-up.ts';
 import { type Core, changed, stamp } from './core.ts';
 import type { Inode } from './inode.ts';
 import { inodeToChange, pin } from './names.ts';
 import { dropPrivileges } from './open.ts';
-import { type BlobStat, CAP_FSETID } from './ports.ts';
+import { CAP_FSETID } from './ports.ts';
 import { isPrivileged, keepsGroupId, withoutPrivileges } from './privileges.ts';
 import { rewatch, wasWritten, watchPrivileges } from './set-id-watch.ts';
 import { settleCopy } from './sync.ts';
@@ -54,13 +54,6 @@ export function fill(core: Core, inode: Inode, out: Attr): number {
     out.ctimeNs = blobStat.ctimeNs;
   }
   return 0;
-}
-
-/** The private file's ctime counts once it moved on from what copy-up left there. */
-function ctimeIsNewer(record: InodeRecord, stat: BlobStat): boolean {
-  if (stat.ctime === record.baseCtime && stat.ctimeNs === record.baseCtimeNs) return false;
-  if (stat.ctime !== record.ctime) return stat.ctime > record.ctime;
-  return stat.ctimeNs > record.ctimeNs;
 }
 
 function fillRecord(record: InodeRecord, out: Attr): number {

@@ -7,6 +7,7 @@ import { copyRange, fallocate, fsync, lseek, read, readLater, write } from './io
 import { keepDirs } from './keep-dirs.ts';
 import { forget, lookup, lookupDot, lookupDotDot, reclaim } from './lookup.ts';
 import { open } from './open.ts';
+import { isOpenForWriting } from './open-for-writing.ts';
 import { readdir } from './readdir.ts';
 import { release } from './release.ts';
 import { rmdir, unlink } from './remove.ts';
@@ -66,6 +67,7 @@ export function createFileSystem(parts: Parts): EnvFileSystem {
       settleSaved(core, core.layers);
       return keepDirs(core, null, core.layers, core.delta.templateDirs()).length;
     },
+    isOpenForWriting: (paths) => isOpenForWriting(core, paths),
     gone: () => gone(core),
   };
 }

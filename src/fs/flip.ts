@@ -89,9 +89,10 @@ class Flip {
   }
 
   change(acts: readonly EnvAct[]) {
-    this.acts = acts.map((wanted) => act(this.core, this.way.to, wanted));
+    const touched: Place[] = [];
+    this.acts = acts.map((wanted) => act(this.core, this.way.to, wanted, touched));
     failpoint('flip-acted');
-    for (const place of acts) {
+    for (const place of touched) {
       this.tell(place);
       this.actDirs.add(place.dir);
     }
@@ -135,7 +136,6 @@ class Flip {
     return stale;
   }
 
-  /** True if the name is the env's business: its own file, or removed by it. */
   /**
    * Changes of a kind that may concern the env. All; or, where that is less to look at, those of what the kernel knows,
    * of directories in which the env has names of its own, and of those that it has not (any more).
@@ -160,6 +160,7 @@ class Flip {
     return found;
   }
 
+  /** True if the name is the env's business: its own file, or removed by it. */
   private isOwn({ dir, name }: Place): boolean {
     const { delta } = this.core;
     return delta.hasNames(dir) && delta.name(dir, name) !== null;

@@ -143,6 +143,8 @@ export interface Blobs {
    * old name too, so that what is cut short can be done again.
    */
   adoptPrivate(file: string, ino: Ino): number;
+  /** The bytes of a finished file, by its name in the env's directory. */
+  readPrepared(file: string): Buffer | number;
   statPrivate(ino: Ino, out: BlobStat): number;
   /**
    * Makes `private/<ino>` a copy of the first `length` bytes of the object: a reflink where the file

@@ -12,15 +12,26 @@ import { EBUSY, ENOENT } from '../base/errno.ts';
 import { type Ino, type Name, PRIVATE_INO_BASE, ROOT_INO } from '../base/ids.ts';
 import { isDir, isReg, O_ACCMODE, O_RDONLY, S_IFDIR, S_IFMT } from '../base/mode.ts';
 import { DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
+import { decodeSteps } from '../codec/steps.ts';
 import { emptyBlobStat } from './blob-stat.ts';
 import type { Core } from './core.ts';
 import { newRecord } from './create.ts';
 import { reclaim } from './lookup.ts';
 import { countAgain, isOwnElsewhere } from './names.ts';
 import type { BlobStat, Delta, Layers, Place } from './ports.ts';
+import { makeSteps } from './steps.ts';
 
 /** The root of what is set aside. It has no inode record; envs' own inos begin right above it. */
 export const SAVED_INO = PRIVATE_INO_BASE as Ino;
+
+/** All steps (codec/steps.ts) in a file, by its name in the env's directory. */
+export interface StepsAct {
+  readonly what: 'steps';
+  readonly file: string;
+}
+
+/** One thing that a patch does to an env's own files. */
+export type EnvAct = FileAct | StepsAct;
 
 /** A private file as it was when somebody looked at it. */
 export type FileSeen = Pick<BlobStat, 'size' | 'mtime' | 'mtimeNs' | 'ctime' | 'ctimeNs'>;
@@ -29,7 +40,7 @@ export type FileSeen = Pick<BlobStat, 'size' | 'mtime' | 'mtimeNs' | 'ctime' | '
  * take: sets the name's file aside; the templates' shows. replace: and puts a prepared file in its place. restore: puts what was set
  * aside back under its name. discard: gives up what was set aside.
  */
-export interface EnvAct extends Place {
+export interface FileAct extends Place {
   readonly what: 'take' | 'replace' | 'restore' | 'discard';
   /** The patch that sets it aside, or did. */
   readonly patch: number;
@@ -39,6 +50,8 @@ export interface EnvAct extends Place {
   readonly file: string | null;
   /** replace, restore: what the private file must still be that goes; null: whatever it is. */
   readonly seen: FileSeen | null;
+  /** replace, restore: false: what goes is not set aside. */
+  readonly save?: false;
 }
 
 export interface EnvActResult {
@@ -46,6 +59,8 @@ export interface EnvActResult {
   readonly error: number;
   /** replace: the inode of the prepared file. */
   readonly ino: Ino | 0;
+  /** steps: how many were left out, because the env had changed the name meanwhile. */
+  readonly left?: number;
 }
 
 interface SavedPlace extends Place {
@@ -59,8 +74,13 @@ export interface SavedFile extends SavedPlace {
 
 const blobStat = emptyBlobStat();
 
-/** @param layers what the env sees after it */
-export function act(core: Core, layers: Layers, wanted: EnvAct): EnvActResult {
+/**
+ * @param layers what the env sees after it
+ * @param touched gets the places that may show something else now
+ */
+export function act(core: Core, layers: Layers, wanted: EnvAct, touched: Place[]): EnvActResult {
+  if (wanted.what === 'steps') return steps(core, layers, wanted, touched);
+  touched.push({ dir: wanted.dir, name: wanted.name });
   switch (wanted.what) {
     case 'take':
       return { error: take(core, layers, wanted), ino: 0 };
@@ -73,7 +93,15 @@ export function act(core: Core, layers: Layers, wanted: EnvAct): EnvActResult {
   }
 }
 
-function take(core: Core, layers: Layers, wanted: EnvAct): number {
+function steps(core: Core, layers: Layers, { file }: StepsAct, touched: Place[]): EnvActResult {
+  const bytes = core.blobs.readPrepared(file);
+  // All were made, and it was removed.
+  if (bytes === -ENOENT) return { error: 0, ino: 0, left: 0 };
+  if (typeof bytes === 'number') return { error: bytes, ino: 0 };
+  return { ...makeSteps(core, layers, decodeSteps(bytes), touched), ino: 0 };
+}
+
+function take(core: Core, layers: Layers, wanted: FileAct): number {
   const own = core.delta.name(wanted.dir, wanted.name);
   if (own === null || own.ino === 0 || own.ino !== wanted.ino || isDir(own.type)) {
     return isSaved(core, wanted) ? 0 : -ENOENT;
@@ -89,7 +117,7 @@ function take(core: Core, layers: Layers, wanted: EnvAct): number {
   return core.tx.commit();
 }
 
-function replace(core: Core, wanted: EnvAct): EnvActResult {
+function replace(core: Core, wanted: FileAct): EnvActResult {
   const failed = (error: number): EnvActResult => ({ error, ino: 0 });
   const own = core.delta.name(wanted.dir, wanted.name);
   if (own === null || own.ino === 0 || own.ino !== wanted.ino || wanted.file === null) {
@@ -105,14 +133,14 @@ function replace(core: Core, wanted: EnvAct): EnvActResult {
   const { mode, uid, gid, xattrs } = inode.record;
   core.tx.begin();
   core.tx.setNew(rootsOwn(core, ino, { data: DATA_PRIVATE, mode, uid, gid, xattrs }));
-  setAside(core, wanted, own.ino, own.type);
+  if (wanted.save !== false) setAside(core, wanted, own.ino, own.type);
   core.tx.setName(wanted.dir, wanted.name, ino, own.type);
-  const error = core.tx.commit();
+  const error = wanted.save === false ? commitWithout(core, own.ino) : core.tx.commit();
   if (error < 0) core.blobs.removePrivate(ino);
   return error < 0 ? failed(error) : { error: 0, ino };
 }
 
-function restore(core: Core, wanted: EnvAct): number {
+function restore(core: Core, wanted: FileAct): number {
   const saved = savedName(core.delta, wanted);
   const own = core.delta.name(wanted.dir, wanted.name);
   if (saved === null) return own !== null && own.ino !== 0 && own.ino !== wanted.ino ? 0 : -ENOENT;
@@ -127,7 +155,7 @@ function restore(core: Core, wanted: EnvAct): number {
   return own === null ? core.tx.commit() : commitWithout(core, own.ino as Ino);
 }
 
-function discard(core: Core, wanted: EnvAct): number {
+function discard(core: Core, wanted: FileAct): number {
   const saved = savedName(core.delta, wanted);
   if (saved === null) return -ENOENT;
   core.tx.begin();
@@ -146,7 +174,7 @@ function commitWithout(core: Core, ino: Ino): number {
 }
 
 /** In the open transaction: one more name for the inode, in the directory of its patch and place. */
-function setAside(core: Core, { patch, dir, name }: EnvAct, ino: Ino | 0, type: number): void {
+function setAside(core: Core, { patch, dir, name }: FileAct, ino: Ino | 0, type: number): void {
   const ofPatch = savedDir(core, SAVED_INO, patchName(patch));
   core.tx.setName(savedDir(core, ofPatch, dirName(dir)), name, ino, type & S_IFMT);
 }
@@ -194,7 +222,7 @@ function savedName(delta: SavedNames, { patch, dir, name }: SavedPlace) {
 }
 
 /** The act was made before. */
-const isSaved = (core: Core, wanted: EnvAct): boolean =>
+const isSaved = (core: Core, wanted: FileAct): boolean =>
   savedName(core.delta, wanted)?.ino === wanted.ino;
 
 const patchName = (patch: number): Name => `p${patch}` as Name;

@@ -3,84 +3,74 @@ import { closeSync, fsyncSync, openSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { EBUSY, ENOENT } from '../base/errno.ts';
 import { type Ino, type Name, nameFromText, nameToText } from '../base/ids.ts';
-import { isDir, isReg } from '../base/mode.ts';
+import { isReg } from '../base/mode.ts';
 import { isNoSpace } from '../base/no-space.ts';
 import { DATA_NONE, DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
-import type { PatchAct, PatchRecord, SeenFile } from '../codec/patch-record.ts';
+import type { PatchAct, PatchRecord, PolicyAction } from '../codec/patch-record.ts';
 import type { NameChange } from '../fs/layers-change.ts';
 import type { EnvAct, EnvActResult } from '../fs/set-aside.ts';
-import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../native/binding.ts';
+import { seenFile, sha256 } from '../packages/same-file.ts';
+import type { KeyedFormat } from '../registry/format.ts';
 import { generatedBy } from '../registry/generated.ts';
 import { registryFormat } from '../registry/table.ts';
-import { dirPath } from '../store/dir-path.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
-import { type MetName, meets, openView, privateFile, sha256 } from './meets.ts';
-import { EMPTY_FILE, MERGED_BYTES_MAX, type Merge, mergeByKey, mergeTexts } from './merge.ts';
-import type { EnvMove } from './moves.ts';
-import type { PolicyOf } from './policy.ts';
+import { openView, privateFile } from './meets.ts';
+import {
+  EMPTY_FILE,
+  MERGED_BYTES_MAX,
+  type Merge,
+  type MergeContents,
+  mergeByKey,
+  mergeTexts,
+} from './merge.ts';
+import { isPackageRecord } from './policy.ts';
 
-const NOBODY: ReadonlySet<number> = new Set();
-
-/**
- * Plans what the policies say for one env; writes merges into its directory. Nothing else is changed.
- * @param names those of the change that it may be about
- */
-export async function planActs(
-  store: Store,
-  { row, change }: EnvMove,
-  patch: number,
-  policy: PolicyOf,
-  names?: readonly NameChange[],
-): Promise<PatchAct[]> {
-  if (names?.length === 0) return [];
-  const view = await openView(store, row);
-  if (view === null) return [];
-  const acts: PatchAct[] = [];
-  try {
-    for await (const met of meets(store, row, view, change, NOBODY, names)) {
-      const act = await planAct(store, row, met, policy, `merge.${patch}.${acts.length}`);
-      if (act !== null) acts.push(act);
-    }
-  } finally {
-    await view.close();
-  }
-  return acts;
+/** An env's own file under a name that a patch changes. */
+export interface OwnFile {
+  readonly change: NameChange;
+  readonly own: InodeRecord;
+  /** Its path, a binary string. */
+  readonly bytes: string;
+  readonly action: PolicyAction;
+  /** The name that a merge of it gets in the env's directory. */
+  readonly file: string;
 }
 
-async function planAct(
+export type AdjustMerge = (format: KeyedFormat, contents: MergeContents) => MergeContents;
+
+/**
+ * What is to become of one file; null: it stays. Writes a merge into the env's directory, and changes nothing else.
+ * @param adjust what is merged of a file of records
+ */
+export async function planAct(
   store: Store,
   row: EnvRow,
-  { change, state, own }: MetName,
-  policy: PolicyOf,
-  file: string,
+  wanted: OwnFile,
+  adjust: AdjustMerge,
 ): Promise<PatchAct | null> {
-  if (own === null || state === 'clean' || isDir(own.mode)) return null;
-  const parent = dirPath(store.tables, change.dir);
-  if (parent === null) return null;
-  const bytes = `${nameFromText(parent)}/${change.name}`;
-  const action = policy(bytes);
+  const { change, own, bytes, action, file } = wanted;
   const { dir, name } = change;
-  const base = { path: `${parent}/${nameToText(name)}`, dir, name, ino: own.ino, done: false };
+  const base = { path: nameToText(bytes as Name), dir, name, ino: own.ino, done: false };
   if (action === 'take' && own.ino === change.is?.ino) {
     const why = 'the env changed this very version of it';
     return { ...base, what: 'conflict', why, done: true };
   }
   if (action === 'take') return { ...base, what: 'taken' };
-  if (state === 'equal') return null;
   if (action !== 'merge') {
     const command = isReg(own.mode) ? generatedBy(bytes) : null;
     if (command === null) return null;
     return { ...base, what: 'conflict', why: `run "${command}" in the env`, done: true };
   }
   const seen = seenFile(privateFile(store, row, own.ino));
-  const merge = await mergeOf(store, row, own, change, bytes).catch(asConflict);
+  const merge = await mergeOf(store, row, wanted, adjust).catch(asConflict);
   if (merge === null) return null;
   if ('conflict' in merge) return { ...base, what: 'conflict', why: merge.conflict, done: true };
   const target = path.join(envDir(store.root, row.id), file);
   writeDurably(target, merge.text);
   const merged = { ino: 0, sha256: await sha256(target) };
   const why = merge.kept === undefined ? {} : { why: merge.kept };
-  return { ...base, what: 'merged', file, merged, ...why, ...(seen === null ? {} : { seen }) };
+  const what = isPackageRecord(bytes) ? 'updated' : 'merged';
+  return { ...base, what, file, merged, ...why, ...(seen === null ? {} : { seen }) };
 }
 
 /** A file that can't be read is one env's trouble; a full disk is everybody's. */
@@ -94,9 +84,8 @@ function asConflict(error: unknown): Merge {
 async function mergeOf(
   store: Store,
   row: EnvRow,
-  own: InodeRecord,
-  { was, is }: NameChange,
-  name: string,
+  { own, change: { was, is }, bytes: name }: OwnFile,
+  adjust: AdjustMerge,
 ): Promise<Merge | null> {
   const format = registryFormat(name);
   if (is === null) return { conflict: 'the template has it no more' };
@@ -106,7 +95,8 @@ async function mergeOf(
     const ours =
       own.data === DATA_PRIVATE ? privateFile(store, row, own.ino) : contentOf(store, own);
     const base = was === null ? null : contentOf(store, was);
-    return mergeByKey(format, name, { ours, base, theirs: contentOf(store, is) });
+    const theirs = contentOf(store, is);
+    return mergeByKey(format, name, { ours, base, theirs }, (each) => adjust(format, each));
   }
   if (was === null) return { conflict: 'the template did not have it before' };
   if (own.data !== DATA_PRIVATE) return { conflict: 'the env changed only its attributes' };
@@ -119,24 +109,11 @@ const contentOf = (store: Store, { data, object }: InodeRecord): string =>
   data === DATA_NONE || object === '' ? EMPTY_FILE : store.objects.path(object);
 
 /** On disk before anything names it. */
-function writeDurably(file: string, bytes: Buffer): void {
+export function writeDurably(file: string, bytes: Buffer): void {
   const fd = openSync(file, 'w', 0o600);
   writeFileSync(fd, bytes);
   fsyncSync(fd);
   closeSync(fd);
-}
-
-const stat = new Float64Array(STAT_SLOTS);
-
-function seenFile(file: string): SeenFile | null {
-  if (native.statAt(AT_FDCWD, file, stat, AT_SYMLINK_NOFOLLOW) < 0) return null;
-  return {
-    size: stat[STAT.size]!,
-    mtime: stat[STAT.mtime]!,
-    mtimeNs: stat[STAT.mtimeNs]!,
-    ctime: stat[STAT.ctime]!,
-    ctimeNs: stat[STAT.ctimeNs]!,
-  };
 }
 
 /**
@@ -158,6 +135,8 @@ export async function planRestores(
       const env = record.envs.find(({ id }) => id === row.id);
       for (const act of env?.acts ?? []) {
         if (!act.done || (act.what !== 'taken' && act.what !== 'merged')) continue;
+        // What an older build set aside of dpkg's records: they say what is there, and so are merged.
+        if (isPackageRecord(nameFromText(act.path))) continue;
         const place = `${act.dir} ${act.name}`;
         const own = put.get(place) ?? view.name(act.dir as Ino, act.name as Name)?.ino ?? 0;
         const restore = await planRestore(store, row, act, { patch: record.id, own });
@@ -198,14 +177,23 @@ export function toMake(acts: readonly PatchAct[], patch: number): EnvAct[] {
 }
 
 function envAct(act: PatchAct, patch: number): EnvAct {
+  if (act.what === 'steps') return { what: 'steps', file: act.file ?? '' };
   const place = { dir: act.dir as Ino, name: act.name as Name };
   const seen = act.seen ?? null;
   if (act.what === 'restored') {
     const ino = (act.merged?.ino ?? 0) as Ino | 0;
     return { ...place, what: 'restore', patch: act.patch ?? patch, ino, file: null, seen };
   }
-  const what = act.what === 'merged' ? 'replace' : 'take';
-  return { ...place, what, patch, ino: act.ino as Ino, file: act.file ?? null, seen };
+  const what = act.what === 'taken' ? 'take' : 'replace';
+  const wanted = {
+    ...place,
+    what,
+    patch,
+    ino: act.ino as Ino,
+    file: act.file ?? null,
+    seen,
+  } as const;
+  return act.what === 'updated' ? { ...wanted, save: false } : wanted;
 }
 
 /** The acts with what came of those that were made; `results` are of toMake(), in its order. */
@@ -218,10 +206,12 @@ export function made(acts: readonly PatchAct[], results: readonly EnvActResult[]
   });
 }
 
-function outcomeOf(act: PatchAct, { error, ino }: EnvActResult): PatchAct {
+function outcomeOf(act: PatchAct, { error, ino, left = 0 }: EnvActResult): PatchAct {
   const { file: _file, seen: _seen, ...kept } = act;
   if (error === 0) {
-    const merged = act.what === 'merged' && act.merged ? { ...act.merged, ino } : act.merged;
+    if (left > 0) return { ...kept, left, done: true };
+    const isMerge = act.what === 'merged' || act.what === 'updated';
+    const merged = isMerge && act.merged ? { ...act.merged, ino } : act.merged;
     return { ...kept, ...(merged === undefined ? {} : { merged }), done: true };
   }
   if (error === -EBUSY || error === -ENOENT) {

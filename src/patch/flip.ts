@@ -67,6 +67,19 @@ export async function refreshAll(store: Store, acts: readonly EnvActs[] = []): P
   }
 }
 
+/** The envs, by id, in which dpkg or apt is at work. What a driver that does not answer serves is not among them. */
+export async function busyEnvs(store: Store): Promise<Set<number>> {
+  const drivers = await runningDrivers(store);
+  try {
+    const answers = await Promise.allSettled(
+      [...drivers.values()].map((driver) => driver.call('busy', null, PREPARE_TIMEOUT_MS)),
+    );
+    return new Set(answers.flatMap((each) => (each.status === 'fulfilled' ? each.value : [])));
+  } finally {
+    for (const driver of drivers.values()) driver.close();
+  }
+}
+
 async function runningDrivers(
   store: Store,
   known = new Map<number, Driver>(),
@@ -110,7 +123,7 @@ export function outcomes(store: Store, rows: readonly EnvRow[], report: FlipRepo
     const env = report.envs.get(id);
     const error = env?.error ?? (mounts.has(id) ? (report.silent.get(shard) ?? null) : null);
     const { own = 0, removed = 0, keptDirs = 0 } = env ?? {};
-    const outcome = outcomeOf(env !== undefined, mounts.has(id), error);
+    const outcome = env?.busy ? 'busy' : outcomeOf(env !== undefined, mounts.has(id), error);
     return { id, name, outcome, own, removed, keptDirs, acts: [], error };
   });
 }

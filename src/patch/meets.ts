@@ -1,9 +1,7 @@
 /** What a patch meets in an env: for each name that it changes, whether the env has something of its own there. */
 
-import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import type { Ino } from '../base/ids.ts';
 import { isDir, isLnk, isReg, S_IFMT } from '../base/mode.ts';
 import { DATA_OBJECT, DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
@@ -12,6 +10,7 @@ import { type DeltaView, readDelta } from '../delta/read-delta.ts';
 import { kindOf, type LayersChange, type NameChange } from '../fs/layers-change.ts';
 import { hasOwnName } from '../fs/own-names.ts';
 import { ReachedDirs } from '../fs/reached-dirs.ts';
+import { sha256 } from '../packages/same-file.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
 
 /** clean: the env sees the new version. in-use: so it does, but a process has the old file open or mapped. */
@@ -122,13 +121,6 @@ async function isEqual(
 
 export const privateFile = (store: Store, row: EnvRow, ino: Ino): string =>
   path.join(envDir(store.root, row.id), PRIVATE_DIR, privateName(ino));
-
-/** In hex. Rejects if the file can't be read. */
-export async function sha256(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(file), hash);
-  return hash.digest('hex');
-}
 
 /** A: added, C: changed, D: removed. */
 export const letterOf = (change: NameChange): 'A' | 'C' | 'D' => {

@@ -31,32 +31,44 @@ export interface MergePaths {
   readonly theirs: string;
 }
 
-/**
- * What both made of `base`, record by record. Null: it is as ours. What can't be merged is a conflict, whatever the env has there:
- * other envs are patched all the same.
- * @param name of the file, absolute
- */
-export function mergeByKey(format: KeyedFormat, name: string, paths: MergePaths): Merge | null {
-  const sides = readSides(paths);
-  if ('conflict' in sides) return sides;
-  const { content, conflicts } = mergeKeyed(format, sides);
-  const keys = conflicts.map(({ key }) => key).join(', ');
-  const said = keys === '' ? [] : [`both changed ${keys}; that of the env stays`];
-  if (content !== null) said.push(...sharedNumbers(name, sides.ours, content));
-  const kept = said.length === 0 ? {} : { kept: said.join('; ').slice(0, SAID_MAX) };
-  if (content === null || content === sides.ours) {
-    return kept.kept === undefined ? null : { conflict: kept.kept };
-  }
-  return { text: Buffer.from(content, 'latin1'), ...kept };
-}
-
-interface Sides {
+/** Contents of registry files as binary strings; null: there was no such file. */
+export interface MergeContents {
   readonly ours: string;
   readonly base: string | null;
   readonly theirs: string;
 }
 
-function readSides({ ours, base, theirs }: MergePaths): Sides | { readonly conflict: string } {
+/**
+ * What both made of `base`, record by record. Null: it is as ours. What can't be merged is a conflict, whatever the env has there:
+ * other envs are patched all the same.
+ * @param name of the file, absolute
+ * @param adjust what is merged instead of the contents
+ */
+export function mergeByKey(
+  format: KeyedFormat,
+  name: string,
+  paths: MergePaths,
+  adjust: (contents: MergeContents) => MergeContents = (contents) => contents,
+): Merge | null {
+  const read = readSides(paths);
+  if ('conflict' in read) return read;
+  const sides = adjust(read);
+  const { content, conflicts } = mergeKeyed(format, sides);
+  const keys = conflicts.map(({ key }) => key).join(', ');
+  const said = keys === '' ? [] : [`both changed ${keys}; that of the env stays`];
+  if (content !== null) said.push(...sharedNumbers(name, read.ours, content));
+  const kept = said.length === 0 ? {} : { kept: said.join('; ').slice(0, SAID_MAX) };
+  if (content === null || content === read.ours) {
+    return kept.kept === undefined ? null : { conflict: kept.kept };
+  }
+  return { text: Buffer.from(content, 'latin1'), ...kept };
+}
+
+function readSides({
+  ours,
+  base,
+  theirs,
+}: MergePaths): MergeContents | { readonly conflict: string } {
   const own = readSide('it', ours);
   const was = base === null ? null : readSide('the template’s', base);
   const is = readSide('the template’s', theirs);

@@ -2,6 +2,7 @@ import { ByrefError } from '../base/error.ts';
 import { matchesPath } from '../base/path-patterns.ts';
 import type { Policy, PolicyAction } from '../codec/patch-record.ts';
 import { registryFormat } from '../registry/table.ts';
+import { isOfPackage } from './package-policy.ts';
 
 /**
  * What happens to an env's own copy of a file at a path (as binary string). Unless a policy says otherwise: `merge` for a
@@ -10,11 +11,19 @@ import { registryFormat } from '../registry/table.ts';
 export type PolicyOf = (path: string) => PolicyAction;
 
 export function policyOf(policies: readonly Policy[]): PolicyOf {
-  const tests = policies.map(({ pattern, action }) => ({ test: matchesPath([pattern]), action }));
+  const tests = policies
+    .filter((policy) => !isOfPackage(policy))
+    .map(({ pattern, action }) => ({ test: matchesPath([pattern]), action }));
   return (path) => tests.findLast(({ test }) => test(path))?.action ?? usual(path);
 }
 
 const usual = (path: string): PolicyAction => (registryFormat(path) === null ? 'keep' : 'merge');
+
+/**
+ * True for what dpkg and apt keep of packages. Nothing of it is set aside: it says what is there, and so goes with what is there.
+ */
+export const isPackageRecord = (path: string): boolean =>
+  path.startsWith('/var/lib/dpkg/') || path === '/var/lib/apt/extended_states';
 
 /** @throws ByrefError 'usage' for a pattern that no path can match */
 export function checkPolicy(policy: Policy): Policy {

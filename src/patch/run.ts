@@ -8,6 +8,7 @@
  */
 import { rmSync } from 'node:fs';
 import path from 'node:path';
+import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
 import type {
   EnvOutcome,
@@ -20,15 +21,16 @@ import type {
 } from '../codec/patch-record.ts';
 import type { EnvActs, PrepareRequest } from '../control/protocol.ts';
 import { type EnvRow, envDir, type Store, type TemplateRow } from '../store/store.ts';
-import { made, planActs, planRestores, toMake } from './acts.ts';
+import { made, planRestores, toMake } from './acts.ts';
 import { author } from './author.ts';
-import { type FlipReport, flip, outcomes, refreshAll } from './flip.ts';
+import { BusyWait } from './busy.ts';
+import { type EnvPlan, planEnv } from './env-plan.ts';
+import { busyEnvs, type FlipReport, flip, outcomes, refreshAll } from './flip.ts';
 import { type EntryChanges, entryOf, followersOf, withEntry } from './followers.ts';
 import type { PatchLock } from './lock.ts';
+import { makeBefore } from './make-before.ts';
 import { type EnvMove, movesTo, nextStacks } from './moves.ts';
-import { policyOf } from './policy.ts';
 import { type NextStack, readyStacks } from './ready-stacks.ts';
-import { registryNames } from './registry-names.ts';
 import { patchesAbove, undoneBy } from './target.ts';
 
 export interface RunOptions {
@@ -37,6 +39,10 @@ export interface RunOptions {
   readonly from?: number;
   readonly policies: readonly Policy[];
   readonly note: string;
+  /** How long to wait for dpkg and apt where they are at work in envs, milliseconds. */
+  readonly dpkgWaitMs?: number;
+  /** Hears of the envs that are waited for, once. */
+  readonly onBusy?: (envs: readonly string[]) => void;
 }
 
 /** Where envs are to go, and what the drivers are told of it before. */
@@ -53,10 +59,13 @@ export class PatchRun {
   private readonly lock: PatchLock;
   private current: PatchRecord;
 
-  private constructor(store: Store, lock: PatchLock, record: PatchRecord) {
+  private readonly waits: BusyWait;
+
+  private constructor(store: Store, lock: PatchLock, record: PatchRecord, waits: BusyWait) {
     this.store = store;
     this.lock = lock;
     this.current = record;
+    this.waits = waits;
   }
 
   /** Begins a record, or takes up one; the lock is the run's from now on. The store is open for writing. */
@@ -86,11 +95,16 @@ export class PatchRun {
       }),
     );
     failpoint('patch-begun');
-    return new PatchRun(store, lock, record);
+    return new PatchRun(store, lock, record, new BusyWait(store, options));
   }
 
-  static resume(store: Store, lock: PatchLock, record: PatchRecord): PatchRun {
-    return new PatchRun(store, lock, record);
+  static resume(
+    store: Store,
+    lock: PatchLock,
+    record: PatchRecord,
+    waits: Pick<RunOptions, 'dpkgWaitMs' | 'onBusy'> = {},
+  ): PatchRun {
+    return new PatchRun(store, lock, record, new BusyWait(store, waits));
   }
 
   get record(): PatchRecord {
@@ -101,18 +115,22 @@ export class PatchRun {
   async advance(envs: readonly number[]): Promise<void> {
     const { templateId, id: patch, to } = this.current;
     const rows = this.followers().filter(({ id }) => envs.includes(id));
-    await this.move(this.toVersion(rows, to), 'rolling', () => {
-      for (const row of rows) {
+    await this.waits.until(rows);
+    await this.move(this.toVersion(rows, to), 'rolling', (moved) => {
+      for (const row of moved) {
         this.store.putEnv(withEntry(row, templateId, { canary: { version: to, patch } }));
       }
     });
   }
 
-  /** Moves the current version, and with it all envs that follow. */
+  /**
+   * Moves the current version, and with it all envs that follow. Those in which dpkg is at work stay where they are, and go there
+   * when it is through.
+   */
   async complete(): Promise<PatchRecord> {
     const { templateId, to } = this.current;
     const rows = this.followers();
-    await this.move(this.toVersion(rows, to), 'acting', () => {
+    await this.move(this.toVersion(rows, to), 'acting', (moved) => {
       const { catalog } = this.store;
       const template = catalog.byId(templateId);
       const version = catalog.version(templateId, to);
@@ -120,23 +138,46 @@ export class PatchRun {
         throw new Error(`${this.current.template}@${to} is gone`);
       catalog.put({ ...template, current: to });
       catalog.putVersion(templateId, { ...version, staged: false });
-      for (const row of rows) {
+      for (const row of moved) {
         if (entryOf(row, templateId)?.canary !== null) {
           this.store.putEnv(withEntry(row, templateId, { canary: null }));
         }
       }
+      for (const row of rows) if (!moved.includes(row)) this.store.putEnv(this.late(row));
       this.current = { ...this.current, all: true };
     });
+    await this.moveLate();
     return this.endMoved();
+  }
+
+  /** The row of an env that stays where it is while the others go. */
+  private late(row: EnvRow): EnvRow {
+    const { templateId, id: patch, from } = this.current;
+    const canary = entryOf(row, templateId)?.canary ?? { version: from, patch };
+    return withEntry(row, templateId, { canary: { ...canary, patch } });
+  }
+
+  /** Takes those there that dpkg kept from it; waits for it, but not for ever. */
+  private async moveLate(): Promise<void> {
+    const { templateId, id, to } = this.current;
+    for (;;) {
+      const late = this.store.envs().filter((row) => {
+        const canary = entryOf(row, templateId)?.canary ?? null;
+        return canary?.patch === id && canary.version !== to;
+      });
+      const free = await this.waits.someFree(late);
+      if (free.length === 0) return;
+      await this.move(this.toVersion(free, to), 'acting', (moved) => {
+        for (const row of moved) this.store.putEnv(withEntry(row, templateId, { canary: null }));
+      });
+    }
   }
 
   /** Takes one env there by another entry in its stack, whatever the others do. */
   async moveOne(row: EnvRow, entry: EntryChanges): Promise<PatchRecord> {
     const { templateId, to } = this.current;
-    await this.move(this.toVersion([row], to), 'acting', () => {
-      this.store.putEnv(withEntry(row, templateId, entry));
-    });
-    return this.endMoved();
+    const next = this.toVersion([row], to);
+    return this.moveAlone(row, next, () => withEntry(row, templateId, entry));
   }
 
   /** Takes one env to another stack. @param next its row with that stack */
@@ -144,8 +185,24 @@ export class PatchRun {
     const stack = this.store.plainStack(next);
     const stacks = [{ env: next.id, stack }];
     const move = { next: [{ row: next, stack }], prepare: { versions: [], stacks } };
-    await this.move(move, 'acting', () => this.store.putEnv(next));
+    return this.moveAlone(this.store.needEnv(next.id), move, () => next);
+  }
+
+  /** @throws ByrefError 'busy' with nothing changed, if dpkg is at work in it for too long */
+  private async moveAlone(row: EnvRow, move: Move, next: () => EnvRow): Promise<PatchRecord> {
+    if ((await this.waits.until([row])).length > 0) throw this.giveUp(row);
+    await this.move(move, 'acting', () => this.store.putEnv(next()));
+    if (this.current.envs.some(({ outcome }) => outcome === 'busy')) {
+      this.store.tables.transaction(() => this.store.putEnv(row));
+      throw this.giveUp(row);
+    }
     return this.endMoved();
+  }
+
+  private giveUp({ name }: EnvRow): ByrefError {
+    this.end('undone', `dpkg or apt is at work in ${name}`);
+    const hint = 'Let it finish, or wait longer with --dpkg-wait 10m.';
+    return new ByrefError('busy', `dpkg or apt is at work in ${name}: nothing was changed`, hint);
   }
 
   private toVersion(rows: readonly EnvRow[], version: number): Move {
@@ -165,9 +222,12 @@ export class PatchRun {
     const { templateId, id } = this.current;
     const rows = this.store.envs().filter((row) => entryOf(row, templateId)?.canary?.patch === id);
     const { next, prepare } = this.toVersion(rows, this.current.from);
+    await this.waits.until(rows);
     // It was there before; if it can't be made again, the env has its apps' files as they are.
     await readyStacks(this.store, next, { shared: false }).catch(() => []);
-    const acts = await this.planBack(movesTo(this.store, next), [this.current]);
+    const plans = await this.planBack(movesTo(this.store, next), [this.current]);
+    await makeBefore(this.store, plans);
+    const acts = actsOf(plans);
     const report = await flip(this.store, {
       prepare,
       acts: this.told(acts),
@@ -182,15 +242,18 @@ export class PatchRun {
     return this.end('undone', why);
   }
 
-  /** After a crash behind the commit: what it left to do. */
+  /** After a crash behind the commit, or where dpkg kept an env from it: what it left to do. */
   async finish(): Promise<PatchRecord> {
-    const rows = this.current.envs.flatMap(({ id }) => this.store.env(id) ?? []);
+    const { store } = this;
     const report = await this.makeActs();
-    this.current = {
-      ...this.current,
-      envs: this.merged(outcomes(this.store, rows, report), new Map()),
-    };
-    return this.end('done', this.current.note);
+    const rows = this.current.envs.flatMap(({ id, outcome }) =>
+      outcome === 'busy' ? [] : (store.env(id) ?? []),
+    );
+    const envs = this.merged(outcomes(store, rows, report), new Map());
+    this.current = { ...this.current, envs };
+    await this.moveLate();
+    const isLate = this.current.envs.some(({ outcome }) => outcome === 'busy');
+    return isLate ? this.endMoved() : this.end('done', this.current.note);
   }
 
   /** Makes acts that are not known to be made, and brings what is mounted to what the store says. */
@@ -217,69 +280,77 @@ export class PatchRun {
     return followersOf(this.store, this.current.templateId);
   }
 
+  /** @param commit writes the rows of the envs that go there: all but those in which dpkg is at work */
   private async move(
     { next, prepare }: Move,
     state: PatchState,
-    commit: () => void,
+    commit: (moved: readonly EnvRow[]) => void,
   ): Promise<void> {
     // Envs may have come since that was looked at first.
     await readyStacks(this.store, next, { shared: false });
-    const rows = next.map(({ row }) => row);
-    const acts = await this.plan(movesTo(this.store, next));
+    const busy = await busyEnvs(this.store);
+    const free = next.filter(({ row }) => !busy.has(row.id));
+    const plans = await this.plan(movesTo(this.store, free));
+    for (const env of await makeBefore(this.store, plans)) {
+      busy.add(env);
+      plans.delete(env);
+    }
+    const acts = actsOf(plans);
+    const moved = next.map(({ row }) => row).filter(({ id }) => !busy.has(id));
+    const late = next.map(({ row }) => row).filter(({ id }) => busy.has(id));
     const report = await flip(this.store, {
       prepare,
       acts: this.told(acts),
       commit: () => {
-        commit();
-        this.put({ ...this.current, state, envs: this.merged(planned(rows), acts) });
+        commit(moved);
+        const envs = [...planned(moved, 'stopped', plans), ...planned(late, 'busy', plans)];
+        this.put({ ...this.current, state, envs: this.merged(envs, acts) });
       },
     });
     failpoint('patch-flipped');
-    const done = await this.act(rows, acts, report);
-    const envs = this.merged(outcomes(this.store, rows, report), done);
-    this.store.tables.transaction(() => this.put({ ...this.current, envs }));
+    const done = await this.act(moved, acts, report);
+    const envs = this.merged(outcomes(this.store, moved, report), done);
+    const stayed = moved.filter(({ id }) => report.envs.get(id)?.busy === true);
+    this.store.tables.transaction(() => {
+      if (state === 'acting' && this.current.all)
+        for (const { id } of stayed) this.store.putEnv(this.late(this.store.needEnv(id)));
+      this.put({ ...this.current, envs });
+    });
     failpoint('patch-recorded');
   }
 
-  /** What is to be done in the envs, before anything is. */
-  private async plan(moves: readonly EnvMove[]): Promise<Map<number, PatchAct[]>> {
+  /** What is to be done in the envs, before anything is; by env. */
+  private async plan(moves: readonly EnvMove[]): Promise<Map<number, EnvPlan>> {
     const { kind, policies, id, templateId, to } = this.current;
     if (kind === 'rollback') return this.planBack(moves, undoneBy(this.store, templateId, to));
     if (kind === 'pin' || kind === 'follow') {
       return this.planBack(moves, patchesAbove(this.store, templateId, to));
     }
-    const acts = new Map<number, PatchAct[]>();
-    const policy = policyOf(policies);
-    const all = policies.some(({ action }) => action !== 'keep');
+    const plans = new Map<number, EnvPlan>();
     for (const move of moves) {
-      const names = all ? undefined : registryNames(this.store, move.change);
-      const own = await planActs(this.store, move, id, policy, names);
-      if (own.length > 0) acts.set(move.row.id, own);
+      const plan = await planEnv(this.store, move, { patch: id, policies, restores: [] });
+      if (plan !== null) plans.set(move.row.id, plan);
     }
-    return acts;
+    return plans;
   }
 
   /** What these patches did in the envs is put back; where that can't be, registry files are merged. */
   private async planBack(
     moves: readonly EnvMove[],
     undone: readonly PatchRecord[],
-  ): Promise<Map<number, PatchAct[]>> {
-    const { id } = this.current;
+  ): Promise<Map<number, EnvPlan>> {
+    const { id: patch } = this.current;
     const touched = new Set(
       undone.flatMap(({ envs }) => envs.filter((env) => env.acts.length > 0).map((env) => env.id)),
     );
-    const acts = new Map<number, PatchAct[]>();
+    const plans = new Map<number, EnvPlan>();
     for (const move of moves) {
-      const { row, change } = move;
+      const { row } = move;
       const restores = touched.has(row.id) ? await planRestores(this.store, row, undone) : [];
-      const isBack = (name: { dir: number; name: string }): boolean =>
-        restores.some((act) => act.what === 'restored' && isSameName(act, name));
-      const names = registryNames(this.store, change).filter((name) => !isBack(name));
-      const merges = await planActs(this.store, move, id, policyOf([]), names);
-      const kept = restores.filter((act) => !merges.some((merge) => isSameName(act, merge)));
-      if (kept.length + merges.length > 0) acts.set(row.id, [...kept, ...merges]);
+      const plan = await planEnv(this.store, move, { patch, policies: [], restores });
+      if (plan !== null) plans.set(row.id, plan);
     }
-    return acts;
+    return plans;
   }
 
   private told(acts: ReadonlyMap<number, readonly PatchAct[]>): EnvActs[] {
@@ -299,6 +370,7 @@ export class PatchRun {
       const own = acts.get(row.id) ?? [];
       const told = report.envs.get(row.id);
       const results = told?.acts ?? (await this.actIn(row, own));
+      if (told?.busy) continue;
       const after = made(own, results);
       done.set(row.id, after);
       this.removeMerges(row, own, after);
@@ -344,15 +416,18 @@ export class PatchRun {
       const kept = (before?.acts ?? []).filter(({ dir, name }) => {
         return !own.some((act) => act.dir === dir && act.name === name);
       });
-      all.set(env.id, { ...(went ? before : env), acts: [...kept, ...own] });
+      // What is known only when it is planned stays.
+      const { packages = before?.packages ?? [], taken = before?.taken ?? [] } = env;
+      all.set(env.id, { ...(went ? before : env), packages, taken, acts: [...kept, ...own] });
     }
     return [...all.values()];
   }
 
   /** All are there. What could not be done in an env now (its driver died), the next command tries once more. */
   private endMoved(): PatchRecord {
-    if (this.current.envs.every(({ acts }) => acts.every(({ done }) => done)))
-      return this.end('done', '');
+    const isDone = ({ outcome, acts }: PatchedEnv): boolean =>
+      outcome !== 'busy' && acts.every(({ done }) => done);
+    if (this.current.envs.every(isDone)) return this.end('done', this.current.note);
     this.release();
     return this.current;
   }
@@ -371,21 +446,27 @@ export class PatchRun {
   }
 }
 
-type NameAt = Readonly<{ dir: number; name: string }>;
-const isSameName = (a: NameAt, b: NameAt): boolean => a.dir === b.dir && a.name === b.name;
-
 /** What a further move says of an env that went before. */
 const STILL: ReadonlySet<EnvOutcome> = new Set(['flipped', 'stopped']);
 
 /** Envs of a move that is committed and not made yet. */
-const planned = (rows: readonly EnvRow[]): PatchedEnv[] =>
+const planned = (
+  rows: readonly EnvRow[],
+  outcome: EnvOutcome,
+  plans: ReadonlyMap<number, EnvPlan>,
+): PatchedEnv[] =>
   rows.map(({ id, name }) => ({
     id,
     name,
-    outcome: 'stopped',
+    outcome,
+    packages: plans.get(id)?.own ?? [],
+    taken: plans.get(id)?.taken ?? [],
     own: 0,
     removed: 0,
     keptDirs: 0,
     acts: [],
     error: null,
   }));
+
+const actsOf = (plans: ReadonlyMap<number, EnvPlan>): Map<number, readonly PatchAct[]> =>
+  new Map([...plans].filter(([, { acts }]) => acts.length > 0).map(([id, { acts }]) => [id, acts]));

@@ -11,7 +11,7 @@ import {
   type InodeRecord,
 } from '../codec/inode-record.ts';
 import { readDelta } from '../delta/read-delta.ts';
-import { type EnvAct, type SavedFile, savedFiles } from '../fs/set-aside.ts';
+import { type EnvAct, type FileAct, type SavedFile, savedFiles } from '../fs/set-aside.ts';
 import { dirPath } from '../store/dir-path.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
 import { refreshAll } from './flip.ts';
@@ -145,7 +145,7 @@ export async function removeSaved(
   return removed;
 }
 
-const act = ({ patch, dir, name }: SavedFile): Omit<EnvAct, 'what'> => ({
+const act = ({ patch, dir, name }: SavedFile): Omit<FileAct, 'what'> => ({
   patch,
   dir,
   name,

@@ -10,6 +10,7 @@ import { fieldOf, stanzaFormat } from './stanzas.ts';
 export const DPKG_STATUS = stanzaFormat({
   name: 'dpkg status',
   noun: 'package',
+  unordered: true,
   keyOf: (stanza) => {
     const name = fieldOf(stanza, 'Package');
     if (name === null || fieldOf(stanza, 'Multi-Arch') !== 'same') return name;
@@ -21,6 +22,7 @@ export const DPKG_STATUS = stanzaFormat({
 export const EXTENDED_STATES = stanzaFormat({
   name: 'apt extended_states',
   noun: 'package',
+  unordered: true,
   keyOf: (stanza) => {
     const name = fieldOf(stanza, 'Package');
     return name && `${name}:${fieldOf(stanza, 'Architecture') ?? ''}`;

@@ -28,4 +28,6 @@ export interface KeyedFormat {
   /** A record as people name it: "user redis". */
   label(key: string): string;
   readonly reconcile?: Reconcile;
+  /** The order of the records says nothing: programs write them in their own. */
+  readonly unordered?: true;
 }

@@ -1,5 +1,5 @@
-import type { KeyedFormat } from './format.ts';
-import { mergeRecords } from './three-way.ts';
+import type { KeyedFormat, KeyedRecord } from './format.ts';
+import { mergeRecords, type RecordConflict } from './three-way.ts';
 
 /** One key that both sides changed. */
 export interface KeyConflict {
@@ -43,10 +43,25 @@ export function mergeKeyed(format: KeyedFormat, sides: MergeSides): Merged {
   }
   const reconcile = format.reconcile?.bind(format);
   const merged = mergeRecords({ base: b, ours: o, theirs: t }, reconcile, prefer);
+  // All that ours had of its own, theirs has too: it is the very file again, though its records stood in another order.
+  if (format.unordered && theirs !== null && isSameSet(merged.records, t)) {
+    return { content: theirs, conflicts: described(format, merged.conflicts) };
+  }
   // One side removed the file, and nothing is left of what the other made of it.
   const gone = merged.records.length === 0 && (ours === null || theirs === null);
   return {
     content: gone ? null : format.render(merged.records),
-    conflicts: merged.conflicts.map((found) => ({ ...found, key: format.label(found.key) })),
+    conflicts: described(format, merged.conflicts),
   };
+}
+
+const described = (format: KeyedFormat, conflicts: readonly RecordConflict[]): KeyConflict[] =>
+  conflicts.map((found) => ({ ...found, key: format.label(found.key) }));
+
+function isSameSet(a: readonly KeyedRecord[], b: readonly KeyedRecord[]): boolean {
+  if (a.length !== b.length) return false;
+  const texts = (records: readonly KeyedRecord[]): string[] =>
+    records.map(({ text }) => text).sort();
+  const others = texts(b);
+  return texts(a).every((text, at) => text === others[at]);
 }

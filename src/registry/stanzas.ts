@@ -8,9 +8,11 @@ export interface StanzaFormat {
   /** null: the stanza is its own key. */
   readonly keyOf: (stanza: string) => string | null;
   readonly reconcile?: Reconcile;
+  readonly unordered?: true;
 }
 
-export function stanzaFormat({ name, noun, keyOf, reconcile }: StanzaFormat): KeyedFormat {
+export function stanzaFormat(options: StanzaFormat): KeyedFormat {
+  const { name, noun, keyOf, reconcile, unordered } = options;
   const record = (text: string): KeyedRecord => {
     const key = keyOf(text);
     return { key: key === null ? `=${text}` : `:${key}`, text };
@@ -23,6 +25,7 @@ export function stanzaFormat({ name, noun, keyOf, reconcile }: StanzaFormat): Ke
     label: (key) =>
       key.startsWith(':') ? `${noun} ${key.slice(1)}` : `stanza ${splitLines(key.slice(1))[0]}`,
     ...(reconcile && { reconcile: (key, sides) => reconcile(key.slice(1), sides) }),
+    ...(unordered && { unordered }),
   };
 }
 

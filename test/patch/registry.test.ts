@@ -48,8 +48,8 @@ const whatOf = (record: PatchRecord, env: string): string[] =>
     .map(({ what, path }) => `${what} ${path}`)
     .sort();
 
-const MERGED = ['merged /etc/passwd', 'merged /var/lib/dpkg/status'];
-const RESTORED = ['restored /etc/passwd', 'restored /var/lib/dpkg/status'];
+const MERGED = ['merged /etc/passwd', 'updated /var/lib/dpkg/status'];
+const RESTORED = ['restored /etc/passwd', 'updated /var/lib/dpkg/status'];
 
 const PLACES = [
   ['mounted', () => Promise.resolve('')],
@@ -91,7 +91,7 @@ test('what the env changed after the patch stays over a rollback, which takes ba
   const bob = 'bob:x:1001:1001::/home/bob:/bin/sh';
   for (const env of ['e', 'late']) await t.in(env, `echo ${bob} >>etc/passwd`);
   const back = await t.rollback();
-  expect(whatOf(back, 'e')).toEqual(['merged /etc/passwd', 'restored /var/lib/dpkg/status']);
+  expect(whatOf(back, 'e')).toEqual(['merged /etc/passwd', 'updated /var/lib/dpkg/status']);
   expect(whatOf(back, 'late')).toEqual(['merged /etc/passwd']);
   expect(sorted(await t.out('e', 'cat etc/passwd'))).toEqual(sorted(passwd(DAEMON, ALICE, bob)));
   expect(sorted(await t.out('late', 'cat etc/passwd'))).toEqual(sorted(passwd(DAEMON, bob)));

@@ -1,0 +1,63 @@
+/**
+ * Steps: small changes to the names of one env that a patch makes, of which there may be thousands. They go to the driver in a
+ * file of the env's directory, not in its request: lines of JSON, of which the first one names the format. docs/FORMAT-delta.md
+ */
+import type { Ino, Name } from '../base/ids.ts';
+
+/**
+ * keep: the name stays what it is, although the templates get something else there. hide: it stays absent, although they get
+ * something. relink: what the env has there goes, and the templates' shows. place: the env gets a file of its own with the bytes
+ * and attributes of a template's. dissolve: a directory that the env made becomes the templates' one in its place. release: a
+ * directory of the templates, of which the env has a record but nothing in it, is theirs alone again.
+ */
+export type StepKind = 'keep' | 'hide' | 'relink' | 'place' | 'dissolve' | 'release';
+
+/** The ctime that a file showed when it was compared; the step is left out if it is another one by then. */
+export interface Compared {
+  readonly ctime: number;
+  readonly ctimeNs: number;
+}
+
+export interface Step extends Compared {
+  readonly kind: StepKind;
+  readonly dir: Ino;
+  /** A binary string. */
+  readonly name: Name;
+  /**
+   * keep, release: the template's inode that the name has. relink, dissolve: the env's own, 0 where it hides the name. place: the inode
+   * whose bytes it gets. hide: 0.
+   */
+  readonly ino: Ino | 0;
+  /** dissolve: what becomes of all that is in it. */
+  readonly tree?: DirSteps;
+}
+
+/** One directory of the env that is dissolved, and those in it. All of it happens, or nothing. */
+export interface DirSteps {
+  readonly ino: Ino;
+  /** The templates' directory; 0: they have none, and all that is in this one goes. */
+  readonly to: Ino | 0;
+  /** Files that go. */
+  readonly relink: readonly (Compared & { readonly name: Name; readonly ino: Ino })[];
+  /** What stays the env's own, and is in the templates' directory from then on. `type` is S_IFMT bits. */
+  readonly move: readonly { readonly name: Name; readonly ino: Ino; readonly type: number }[];
+  readonly dirs: readonly { readonly name: Name; readonly tree: DirSteps }[];
+  /** Names that the templates have and the env has not: it removed them. */
+  readonly remove: readonly Name[];
+  /** Names in the templates' directory that the env had removed, and has again. */
+  readonly clear: readonly Name[];
+}
+
+const FORMAT = 'byref steps 1';
+
+export function encodeSteps(steps: readonly Step[]): Buffer {
+  const lines = [FORMAT, ...steps].map((each) => JSON.stringify(each));
+  return Buffer.from([...lines, ''].join('\n'), 'utf8');
+}
+
+/** @throws RangeError for another format */
+export function decodeSteps(bytes: Buffer): Step[] {
+  const [format, ...lines] = bytes.toString('utf8').split('\n');
+  if (format !== JSON.stringify(FORMAT)) throw new RangeError(`steps of another format: ${format}`);
+  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Step);
+}

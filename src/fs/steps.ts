@@ -1,0 +1,389 @@
+/**
+ * Makes the steps of a patch (codec/steps.ts) in one env. Each is left out, and counted, where the name is not any more what it
+ * was when the step was planned. A step that was made before changes nothing, so a list can be gone through again after a crash.
+ */
+import type { Ino, Name } from '../base/ids.ts';
+import { isDir, isReg, O_ACCMODE, O_RDONLY, S_IFMT } from '../base/mode.ts';
+import { DATA_PRIVATE, FLAG_KEPT, FLAG_UNSYNCED, type InodeRecord } from '../codec/inode-record.ts';
+import type { Compared, DirSteps, Step } from '../codec/steps.ts';
+import { ctimeIsNewer, emptyBlobStat } from './blob-stat.ts';
+import type { Core } from './core.ts';
+import type { Inode } from './inode.ts';
+import { reclaim } from './lookup.ts';
+import { countAgain, isOwnElsewhere, namesToPin } from './names.ts';
+import { hasOwnName } from './own-names.ts';
+import type { DeltaEntry, Layers, Place } from './ports.ts';
+
+/** The `type` of a whiteout that a patch made, not the env. */
+export const HIDDEN = 1;
+/** Steps in one change of the journal. */
+const AT_ONCE = 256;
+
+export interface StepsOutcome {
+  /** 0, or -errno: those before it were made, and the others can be made later. */
+  readonly error: number;
+  /** Steps that were left out. */
+  readonly left: number;
+}
+
+/**
+ * @param layers what the env sees afterwards
+ * @param touched gets the places that were changed
+ */
+export function makeSteps(
+  core: Core,
+  layers: Layers,
+  steps: readonly Step[],
+  touched: Place[],
+): StepsOutcome {
+  const making = new Making(core, layers);
+  let left = 0;
+  for (const some of batches(steps)) {
+    const made = some.filter((step) => making.make(step));
+    left += some.length - made.length - making.done;
+    for (const { dir, name } of made) making.touched.push({ dir, name });
+    const error = making.commit();
+    if (error < 0) return { error, left };
+    touched.push(...making.touched.splice(0));
+  }
+  return { error: 0, left };
+}
+
+/**
+ * Files are placed under names that other steps may have made free. A directory is released when nothing is left in it, one after
+ * the other, those in it before it.
+ */
+function* batches(steps: readonly Step[]): Generator<readonly Step[]> {
+  const placed = steps.filter(({ kind }) => kind === 'place');
+  const others = steps.filter(({ kind }) => kind !== 'place' && kind !== 'release');
+  for (const all of [others, placed]) {
+    for (let at = 0; at < all.length; at += AT_ONCE) yield all.slice(at, at + AT_ONCE);
+  }
+  for (const each of steps) if (each.kind === 'release') yield [each];
+}
+
+const blobStat = emptyBlobStat();
+
+/** One change of the journal that is being filled. */
+class Making {
+  private readonly core: Core;
+  private readonly layers: Layers;
+  /** Steps of this change that were made before. */
+  done = 0;
+  /** Places that this change is about. */
+  readonly touched: Place[] = [];
+  private open = false;
+  private readonly counted = new Set<Ino>();
+  /** Inodes that lose names in this change, with the link counts that they have then. */
+  private readonly losing = new Map<Ino, { record: InodeRecord; inode: Inode | null }>();
+  /** Those that keep a record of their own from now on. */
+  private readonly kept = new Set<Inode>();
+  /** Those that are the template's again. */
+  private readonly back: { inode: Inode; record: InodeRecord }[] = [];
+  private readonly written: ReadonlySet<Ino>;
+
+  constructor(core: Core, layers: Layers) {
+    this.core = core;
+    this.layers = layers;
+    this.written = openForWriting(core);
+  }
+
+  /** Adds the step to the change; false if there is nothing to be done, or it can't be. */
+  make(step: Step): boolean {
+    switch (step.kind) {
+      case 'keep':
+        return this.keep(step);
+      case 'hide':
+        return this.hide(step);
+      case 'relink':
+        return this.relink(step);
+      case 'place':
+        return this.place(step);
+      case 'dissolve':
+        return this.dissolve(step);
+      case 'release':
+        return this.release(step);
+    }
+  }
+
+  commit(): number {
+    const { core } = this;
+    this.done = 0;
+    if (!this.open) return 0;
+    for (const { record, inode } of this.losing.values()) this.lose(record, inode);
+    const error = core.tx.commit();
+    this.open = false;
+    this.counted.clear();
+    const losing = [...this.losing.values()];
+    const back = this.back.splice(0);
+    const kept = [...this.kept];
+    this.losing.clear();
+    this.kept.clear();
+    if (error < 0) return error;
+    for (const { inode, record } of back) {
+      inode.inDelta = false;
+      inode.record = core.inodes.counted(record);
+    }
+    // The kernel may not know them.
+    for (const inode of kept) reclaim(core, inode);
+    for (const { record, inode } of losing) {
+      if (inode !== null) reclaim(core, inode);
+      else if (record.nlink === 0 && record.data === DATA_PRIVATE)
+        core.blobs.removePrivate(record.ino);
+    }
+    return 0;
+  }
+
+  private keep({ dir, name, ino }: Step): boolean {
+    const { core } = this;
+    const own = core.delta.name(dir, name);
+    if (own !== null) return this.isDone();
+    const record = core.layers.lookup(dir, name);
+    if (record === null || record.ino !== ino || isDir(record.mode)) return false;
+    const inode = core.inodes.adopt(record, null);
+    if (inode.inDelta) return false;
+    this.begin();
+    for (const place of namesToPin(core, inode)) {
+      core.tx.setName(place.dir, place.name, inode.ino, record.mode & S_IFMT);
+      this.count(place.dir, core.inodes.stampOf(place.dir));
+    }
+    core.tx.set(inode, { ...inode.record, flags: inode.record.flags | FLAG_KEPT });
+    this.kept.add(inode);
+    return true;
+  }
+
+  private hide({ dir, name }: Step): boolean {
+    const { core } = this;
+    if (core.delta.name(dir, name) !== null) return this.isDone();
+    if (core.layers.lookup(dir, name) !== null) return false;
+    this.begin();
+    core.tx.setName(dir, name, 0, HIDDEN);
+    return true;
+  }
+
+  private relink(step: Step): boolean {
+    const { core } = this;
+    const { dir, name, ino } = step;
+    const own = core.delta.name(dir, name);
+    if (own === null) return this.isDone();
+    if (own.ino !== ino) return false;
+    if (ino === 0) {
+      this.begin();
+      core.tx.clearName(dir, name);
+      this.count(dir);
+      return true;
+    }
+    const record = this.asCompared(ino as Ino, step);
+    if (record === null) return false;
+    const below = this.layers.lookup(dir, name);
+    const isItself = below !== null && below.ino === ino;
+    // What would show is the env's own under another name, or was removed by it.
+    if (below !== null && !isItself && isOwnElsewhere(core, step, below)) return false;
+    if (isItself && record.nlink !== 1) return false;
+    this.begin();
+    core.tx.clearName(dir, name);
+    this.count(dir);
+    if (isItself) {
+      this.giveBack(below);
+      return true;
+    }
+    this.loseName(record);
+    return true;
+  }
+
+  private release({ dir, name, ino, ctime, ctimeNs }: Step): boolean {
+    const { core } = this;
+    const own = core.delta.name(dir, name);
+    const record = core.delta.inode(ino as Ino);
+    if (record === null && own === null) return this.isDone();
+    // Layers that have it already or still: it may be gone from the new ones.
+    const below = core.layers.lookup(dir, name);
+    if (below?.ino !== ino || (own !== null && own.ino !== ino)) return false;
+    if (record !== null && (record.ctime !== ctime || record.ctimeNs !== ctimeNs)) return false;
+    if (hasOwnName(core.delta, below.ino)) return false;
+    this.begin();
+    if (own !== null) core.tx.clearName(dir, name);
+    this.count(dir);
+    this.giveBack(below);
+    return true;
+  }
+
+  /** All that is in the directory is looked at before anything of it is changed. */
+  private dissolve({ dir, name, ino, tree }: Step): boolean {
+    const { core } = this;
+    const own = core.delta.name(dir, name);
+    if (own === null) return this.isDone();
+    if (own.ino !== ino || tree === undefined || !this.isAsPlanned(tree)) return false;
+    const below = this.layers.lookup(dir, name);
+    if (
+      (below?.ino ?? 0) !== tree.to ||
+      (below !== null && isOwnElsewhere(core, { dir, name }, below))
+    )
+      return false;
+    this.begin();
+    core.tx.clearName(dir, name);
+    this.count(dir);
+    this.empty(tree);
+    return true;
+  }
+
+  private isAsPlanned({ ino, to, relink, move, dirs }: DirSteps): boolean {
+    const { core } = this;
+    const planned = new Map<Name, Ino>();
+    for (const each of relink) {
+      if (this.asCompared(each.ino, each) === null) return false;
+      planned.set(each.name, each.ino);
+    }
+    for (const each of move) planned.set(each.name, each.ino);
+    for (const { name, tree } of dirs) {
+      if (!this.isAsPlanned(tree)) return false;
+      planned.set(name, tree.ino);
+    }
+    if (to !== 0 && (core.inodes.peek(to)?.gone ?? null) !== null) return false;
+    const names = [...entriesOf(core.delta, ino)];
+    return (
+      names.length === planned.size && names.every((each) => planned.get(each.name) === each.ino)
+    );
+  }
+
+  private empty({ ino, to, relink, move, dirs, remove, clear }: DirSteps): void {
+    const { tx } = this.core;
+    for (const each of relink) {
+      tx.clearName(ino, each.name);
+      this.loseName(this.recordOf(each.ino)!);
+    }
+    for (const { name, tree } of dirs) {
+      tx.clearName(ino, name);
+      this.empty(tree);
+    }
+    if (to !== 0) {
+      this.count(to);
+      const own = this.core.delta.inode(to);
+      const below = this.layers.inode(to);
+      // The env had removed it.
+      if (own !== null && own.nlink === 0 && below !== null) this.giveBack(below);
+      for (const name of clear) this.clear(to, name);
+      for (const name of remove) {
+        tx.setName(to, name, 0, 0);
+        this.touched.push({ dir: to, name });
+      }
+      for (const { name, ino: moved, type } of move) {
+        tx.clearName(ino, name);
+        tx.setName(to, name, moved, type);
+        this.touched.push({ dir: to, name });
+        if (isDir(type)) this.hang(moved, to);
+      }
+    }
+    const record = this.recordOf(ino);
+    if (record !== null) {
+      this.losing.set(ino, { record: { ...record, nlink: 0 }, inode: this.core.inodes.peek(ino) });
+    }
+  }
+
+  private clear(dir: Ino, name: Name): void {
+    this.core.tx.clearName(dir, name);
+    this.touched.push({ dir, name });
+  }
+
+  private hang(ino: Ino, parent: Ino): void {
+    const record = this.recordOf(ino);
+    if (record === null) return;
+    const inode = this.core.inodes.peek(ino);
+    const hung = { ...record, parent };
+    if (inode === null) this.core.tx.setNew(hung);
+    else this.core.tx.set(inode, hung);
+  }
+
+  /** In the change: the inode is just what the templates have. */
+  private giveBack(record: InodeRecord): void {
+    const inode = this.core.inodes.peek(record.ino);
+    this.core.tx.forget(record.ino);
+    if (inode !== null) this.back.push({ inode, record });
+  }
+
+  private loseName(record: InodeRecord): void {
+    const inode = this.core.inodes.peek(record.ino);
+    this.losing.set(record.ino, { record: { ...record, nlink: record.nlink - 1 }, inode });
+  }
+
+  private recordOf(ino: Ino): InodeRecord | null {
+    const { inodes, delta } = this.core;
+    return this.losing.get(ino)?.record ?? inodes.peek(ino)?.record ?? delta.inode(ino);
+  }
+
+  /** The record of an env's own file that nobody has changed since, or has open for writing; else null. */
+  private asCompared(ino: Ino, compared: Compared): InodeRecord | null {
+    const record = this.recordOf(ino);
+    if (record === null || isDir(record.mode) || this.written.has(ino)) return null;
+    return this.isAsCompared(record, compared) ? record : null;
+  }
+
+  private place({ dir, name, ino }: Step): boolean {
+    const { core } = this;
+    const from = this.layers.inode(ino as Ino);
+    if (from === null || !isReg(from.mode)) return false;
+    const own = core.delta.name(dir, name);
+    if (own === null ? core.layers.lookup(dir, name) !== null : own.ino !== 0) return this.isDone();
+    const made = {
+      ...from,
+      ino: core.delta.allocate(),
+      nlink: 1,
+      flags: from.flags & ~FLAG_UNSYNCED,
+    };
+    this.begin();
+    core.tx.setNew(made);
+    core.tx.setName(dir, name, made.ino, made.mode & S_IFMT);
+    return true;
+  }
+
+  private isDone(): false {
+    this.done++;
+    return false;
+  }
+
+  private begin(): void {
+    if (this.open) return;
+    this.core.tx.begin();
+    this.open = true;
+  }
+
+  private count(dir: Ino, right = 0): void {
+    if (this.counted.has(dir)) return;
+    this.counted.add(dir);
+    countAgain(this.core, dir, right);
+  }
+
+  private lose(record: InodeRecord, inode: Inode | null): void {
+    const { tx } = this.core;
+    if (inode !== null) tx.set(inode, record);
+    else if (record.nlink === 0) tx.forget(record.ino);
+    else tx.setNew(record);
+  }
+
+  /** True if the env has not changed the file since it was compared with the template's. */
+  private isAsCompared(record: InodeRecord, { ctime, ctimeNs }: Compared): boolean {
+    const isPrivate = record.data === DATA_PRIVATE && isReg(record.mode);
+    if (isPrivate && this.core.blobs.statPrivate(record.ino, blobStat) < 0) return false;
+    const shown = isPrivate && ctimeIsNewer(record, blobStat) ? blobStat : record;
+    return shown.ctime === ctime && shown.ctimeNs === ctimeNs;
+  }
+}
+
+function openForWriting(core: Core): Set<Ino> {
+  const written = new Set<Ino>();
+  for (const { inode, flags } of core.handles.values()) {
+    if ((flags & O_ACCMODE) !== O_RDONLY) written.add(inode.ino);
+  }
+  return written;
+}
+
+const BATCH = 256;
+
+function* entriesOf(delta: Core['delta'], dir: Ino): Generator<DeltaEntry> {
+  for (let after = 0; ; ) {
+    const page = delta.list(dir, after, BATCH);
+    yield* page;
+    if (page.length < BATCH) return;
+    after = page.at(-1)!.cookie;
+  }
+}

@@ -1,0 +1,292 @@
+/** Which packages stay an env's own when it goes from one stack of templates to another, and what keeps them whole. */
+import type { Ino, Name } from '../base/ids.ts';
+import { isDir } from '../base/mode.ts';
+import type { Step } from '../codec/steps.ts';
+import type { DeltaView } from '../delta/read-delta.ts';
+import { entriesOf } from '../fs/layer-entries.ts';
+import type { LayersChange, NameChange } from '../fs/layers-change.ts';
+import type { Place } from '../fs/ports.ts';
+import { ReachedDirs } from '../fs/reached-dirs.ts';
+import type { KeyedFormat } from '../registry/format.ts';
+import {
+  followingStatus,
+  STATUS_PATH,
+  type TemplateSides,
+  withoutOwnRecords,
+} from '../registry/own-records.ts';
+import { type OwnPackage, ownPackages, type Packages, packagesOf } from '../registry/packages.ts';
+import type { EnvRow, Store } from '../store/store.ts';
+import { EnvTree } from './env-tree.ts';
+import {
+  conffilesOf,
+  filesOf,
+  INFO_DIR,
+  isInfoOf,
+  packagesIn,
+  presentIn,
+} from './package-files.ts';
+
+/** The templates' side of a step, the same for all envs that make it. */
+interface TemplatePackages {
+  readonly base: Packages;
+  readonly theirs: Packages;
+  readonly baseTree: EnvTree;
+  readonly theirsTree: EnvTree;
+  readonly infoDir: Ino | null;
+  /** Which package has a place, of those that the step changes; null until it is asked for. */
+  places: ReadonlyMap<string, string> | null;
+}
+
+const known = new WeakMap<LayersChange, TemplatePackages>();
+
+function templatePackages(store: Store, change: LayersChange): TemplatePackages {
+  let found = known.get(change);
+  if (found === undefined) {
+    const baseTree = new EnvTree(store, change.from, null);
+    const theirsTree = new EnvTree(store, change.to, null);
+    const infoDir =
+      (theirsTree.find(`${INFO_DIR}/.`) ?? baseTree.find(`${INFO_DIR}/.`))?.dir ?? null;
+    const [base, theirs] = [packagesIn(baseTree), packagesIn(theirsTree)];
+    found = { base, theirs, baseTree, theirsTree, infoDir, places: null };
+    known.set(change, found);
+  }
+  return found;
+}
+
+export interface EnvOnTheWay {
+  readonly store: Store;
+  readonly row: EnvRow;
+  readonly view: DeltaView;
+  readonly change: LayersChange;
+}
+
+/** What becomes of packages in one env at one step. */
+export class PackagesOfStep {
+  /** The packages that stay, of those that the step changes. */
+  readonly own: readonly OwnPackage[];
+  /** To be made before the env sees the new stack. */
+  readonly before: readonly Step[];
+  /** Paths of packages that the step changes, and that the env has already as it will have them. */
+  readonly samePaths: readonly string[];
+  /** Their names. */
+  readonly sameNames: readonly string[];
+  private readonly sides: TemplatePackages;
+  private readonly allOwn: ReadonlyMap<string, OwnPackage>;
+  private readonly places = new Set<string>();
+  private readonly paths = new Set<string>();
+  private conffiles: ReadonlySet<string> | null = null;
+
+  /**
+   * @param taken names of packages that follow although they are the env's own
+   * @param theirs the status file of the stack that it goes to, where that is not made yet
+   */
+  constructor(env: EnvOnTheWay, taken: ReadonlySet<string>, theirs?: string | null) {
+    const { store, row, view, change } = env;
+    const sides = templatePackages(store, change);
+    this.sides = theirs === undefined ? sides : { ...sides, theirs: packagesOf(theirs) };
+    const tree = new EnvTree(store, change.from, { id: row.id, view });
+    const ours = ownStatus(tree, view);
+    this.allOwn = ours === null ? NO_OWN : ownPackages({ ...this.sides, ours }, taken);
+    const changed = [...this.allOwn].filter(([key]) => {
+      return this.sides.base.get(key)?.stanza !== this.sides.theirs.get(key)?.stanza;
+    });
+    this.own = changed.map(([, each]) => each);
+    const same = [...(ours ?? [])].filter(([key, { version, architecture }]) => {
+      const [was, is] = [this.sides.base.get(key), this.sides.theirs.get(key)];
+      const isThere = is?.version === version && is.architecture === architecture;
+      return isThere && was?.stanza !== is.stanza && !this.allOwn.has(key);
+    });
+    this.sameNames = same.map(([, { name }]) => name);
+    this.samePaths = same.flatMap(([, record]) => filesOf(this.sides.theirsTree, record));
+    this.before =
+      ours === null || changed.length === 0 ? [] : this.keep(env, tree, ours, new Map(changed));
+  }
+
+  get infoDir(): Ino | null {
+    return this.sides.infoDir;
+  }
+
+  /** True for what is of a package that stays the env's own. */
+  isOwn({ dir, name }: Place): boolean {
+    return this.places.has(`${dir} ${name}`);
+  }
+
+  /** True for what is, or was, of a package that the step changes and that follows. */
+  isFollowing({ dir, name }: Place): boolean {
+    const { sides } = this;
+    sides.places ??= placesOf(sides);
+    const key = sides.places.get(`${dir} ${name}`);
+    if (key !== undefined) return !this.allOwn.has(key);
+    // Neither has a list, but an own package may have a file there.
+    return dir === sides.infoDir && this.isInfoOfFollowing(name);
+  }
+
+  private isInfoOfFollowing(file: Name): boolean {
+    const { base, theirs } = this.sides;
+    const name = /^[^:]*?(?=(?::[^.:]+)?[.][^.]+$)/.exec(file)?.[0] ?? '';
+    const isKnown = [base, theirs].some((side) => recordNamed(side, name));
+    return isKnown && ![...this.allOwn.values()].some((each) => each.name === name);
+  }
+
+  /** True for a path that the package which has it, and which follows, lets an administrator change. */
+  isConffile(path: string): boolean {
+    this.conffiles ??= this.readConffiles();
+    return this.conffiles.has(path);
+  }
+
+  /** The sides of a merge of a shared file, without what the templates say of packages that stay the env's own. */
+  mergeSides(
+    format: KeyedFormat,
+    path: string,
+    sides: TemplateSides,
+    ours: string | null,
+  ): TemplateSides {
+    const hasPath = (each: string): boolean => this.paths.has(each);
+    const packages = this.allOwn;
+    const theirs = withoutOwnRecords(format, path, sides, { packages, hasPath });
+    const without = { base: sides.base, theirs };
+    return path === STATUS_PATH ? followingStatus(without, ours, packages) : without;
+  }
+
+  private readConffiles(): ReadonlySet<string> {
+    const { base, theirs, theirsTree } = this.sides;
+    const changed = [...theirs.values()].filter(
+      ({ key, stanza }) => base.get(key)?.stanza !== stanza && !this.allOwn.has(key),
+    );
+    return new Set(changed.flatMap((record) => conffilesOf(theirsTree, record)));
+  }
+
+  private keep(
+    { view, change }: EnvOnTheWay,
+    tree: EnvTree,
+    ours: Packages,
+    own: ReadonlyMap<string, OwnPackage>,
+  ): Step[] {
+    const { base, theirs, baseTree, theirsTree } = this.sides;
+    const kept = new Set<string>();
+    const wanted = new Map<string, NameChange>();
+    const want = (each: NameChange | undefined, isKept: boolean): void => {
+      if (each === undefined) return;
+      const key = `${each.dir} ${each.name}`;
+      wanted.set(key, each);
+      if (isKept) kept.add(key);
+    };
+    for (const key of own.keys()) {
+      // Also of one that is removed, of which its configuration is left.
+      const mine = new Set(filesOf(tree, ours.get(key)));
+      const lists = [mine, filesOf(baseTree, base.get(key)), filesOf(theirsTree, theirs.get(key))];
+      for (const path of new Set(lists.flatMap((list) => [...list]))) {
+        this.paths.add(path);
+        for (const at of [baseTree.find(path), theirsTree.find(path)]) {
+          if (at !== null) want(change.find(at.dir, at.name), mine.has(path));
+        }
+      }
+    }
+    const present = new Map(
+      [...own].map(([key, { name }]) => [name, presentIn(ours, key) !== null]),
+    );
+    for (const each of this.infoChanges(change)) {
+      for (const [name, isPresent] of present) {
+        if (isInfoOf(name, each.name)) want(each, isPresent);
+      }
+    }
+    for (const key of wanted.keys()) this.places.add(key);
+    return this.stepsFor(wanted, kept, view, change);
+  }
+
+  private infoChanges({ byDir }: LayersChange): Iterable<NameChange> {
+    const { infoDir } = this.sides;
+    return infoDir === null ? [] : (byDir.get(infoDir)?.values() ?? []);
+  }
+
+  private stepsFor(
+    wanted: ReadonlyMap<string, NameChange>,
+    kept: ReadonlySet<string>,
+    view: DeltaView,
+    change: LayersChange,
+  ): Step[] {
+    const reached = new ReachedDirs(change, view);
+    const steps: Step[] = [];
+    const hidden = new Set<string>();
+    const dirs: NameChange[] = [];
+    const others = this.othersPlaces();
+    for (const [key, { dir, name, was, is }] of wanted) {
+      if (view.name(dir, name) !== null || reached.of(dir) !== 'there') continue;
+      if (was !== null && kept.has(key)) {
+        if (!isDir(was.mode)) steps.push(step('keep', dir, name, was.ino));
+      } else if (was === null && is !== null) {
+        if (others.has(key)) this.places.delete(key);
+        else if (isDir(is.mode)) dirs.push({ dir, name, was, is });
+        else {
+          hidden.add(key);
+          steps.push(step('hide', dir, name, 0));
+        }
+      }
+    }
+    const isAllHidden = (dir: Ino): boolean => {
+      for (const { name, record } of entriesOf(change.to, dir)) {
+        const isHidden = hidden.has(`${dir} ${name}`);
+        if (!isHidden && !(isDir(record.mode) && isAllHidden(record.ino))) return false;
+      }
+      return true;
+    };
+    for (const { dir, name, is } of dirs) {
+      if (isAllHidden(is!.ino)) steps.push(step('hide', dir, name, 0));
+      else this.places.delete(`${dir} ${name}`);
+    }
+    return steps;
+  }
+
+  /** Files that packages have which follow: one may have got a file of a package that stays. */
+  private othersPlaces(): ReadonlySet<string> {
+    const { base, theirs, theirsTree } = this.sides;
+    const places = new Set<string>();
+    for (const record of theirs.values()) {
+      if (this.allOwn.has(record.key) || base.get(record.key)?.stanza === record.stanza) continue;
+      for (const path of filesOf(theirsTree, record)) {
+        const at = theirsTree.find(path);
+        if (at !== null) places.add(`${at.dir} ${at.name}`);
+      }
+    }
+    return places;
+  }
+}
+
+const NO_OWN: ReadonlyMap<string, OwnPackage> = new Map();
+
+const step = (kind: Step['kind'], dir: Ino, name: Name, ino: Ino | 0): Step => {
+  return { kind, dir, name, ino, ctime: 0, ctimeNs: 0 };
+};
+
+/** What dpkg knows in the env; null if that is what its templates say, or can't be read. */
+function ownStatus(tree: EnvTree, view: DeltaView): Packages | null {
+  const at = tree.find(STATUS_PATH);
+  if (at === null || view.name(at.dir, at.name) === null) return null;
+  // It removed the file, and with it all that dpkg knew.
+  if (at.record === null) return null;
+  const content = tree.contentOf(at.record);
+  return content === null ? null : packagesOf(content);
+}
+
+function placesOf({ base, theirs, baseTree, theirsTree }: TemplatePackages): Map<string, string> {
+  const places = new Map<string, string>();
+  for (const [side, tree] of [
+    [base, baseTree],
+    [theirs, theirsTree],
+  ] as const) {
+    for (const record of side.values()) {
+      if (base.get(record.key)?.stanza === theirs.get(record.key)?.stanza) continue;
+      for (const path of filesOf(tree, record)) {
+        const at = tree.find(path);
+        if (at !== null) places.set(`${at.dir} ${at.name}`, record.key);
+      }
+    }
+  }
+  return places;
+}
+
+function recordNamed(side: Packages, name: string): boolean {
+  if (side.has(name)) return true;
+  for (const record of side.values()) if (record.name === name) return true;
+  return false;
+}

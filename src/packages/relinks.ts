@@ -1,0 +1,213 @@
+/**
+ * Finds what an env has of its own although its templates have the very same: those files can be links again, so that they take
+ * no room and follow the templates. A directory that the env made anew is dissolved into the templates' one.
+ */
+import path from 'node:path';
+import { type Ino, isPrivateIno, type Name } from '../base/ids.ts';
+import { isDir } from '../base/mode.ts';
+import type { InodeRecord } from '../codec/inode-record.ts';
+import { sameXattrs } from '../codec/same-inode.ts';
+import type { DirSteps, Step } from '../codec/steps.ts';
+import { PRIVATE_DIR, privateName } from '../delta/layout.ts';
+import type { DeltaView } from '../delta/read-delta.ts';
+import { entriesOf } from '../fs/layer-entries.ts';
+import type { DeltaEntry, DeltaName, Layers, Place } from '../fs/ports.ts';
+import { HIDDEN } from '../fs/steps.ts';
+import type { TreeEntry } from './env-tree.ts';
+import { sameAs } from './same-file.ts';
+
+/** A name, and what the templates have there before and after a step. Without a step both are the same. */
+export interface RelinkPlace extends Place {
+  readonly was: InodeRecord | null;
+  readonly is: InodeRecord | null;
+}
+
+export interface RelinkParts {
+  readonly view: DeltaView;
+  /** The env's directory on the host. */
+  readonly envDir: string;
+  readonly from: Layers;
+  readonly to: Layers;
+  /** True for files whose times say nothing. @param dir a directory of the templates */
+  anyTime(dir: Ino, name: Name): boolean;
+  /** True for names that are to stay the env's own. */
+  isKept(place: Place): boolean;
+}
+
+const NEVER = { ctime: 0, ctimeNs: 0 } as const;
+
+export class Relinks {
+  private readonly found: Step[] = [];
+  private readonly releases: Step[] = [];
+  private readonly parts: RelinkParts;
+
+  constructor(parts: RelinkParts) {
+    this.parts = parts;
+  }
+
+  get steps(): readonly Step[] {
+    return [...this.found, ...this.releases];
+  }
+
+  /** Adds the step for one name if there is one; false if the env's file is another one. */
+  async add(place: RelinkPlace, own: DeltaName): Promise<boolean> {
+    const { dir, name } = place;
+    if (own.ino === 0) {
+      if (own.type !== HIDDEN) return false;
+      this.found.push({ kind: 'relink', dir, name, ino: 0, ...NEVER });
+      return true;
+    }
+    if (isDir(own.type) && !isPrivateIno(own.ino)) return this.addKeptDir(place, own.ino);
+    if (isDir(own.type)) return this.addDir(place, own.ino);
+    const seen = await this.same(own.ino, place, place);
+    if (seen === null) return false;
+    this.found.push({ kind: 'relink', dir, name, ino: own.ino, ...seen });
+    return true;
+  }
+
+  /** A template's directory of which the env has only times, from what it did in it. */
+  addTouchedDir({ dir, name, record }: TreeEntry): void {
+    if (record === null || !isDir(record.mode) || isPrivateIno(record.ino)) return;
+    const [was, is] = [this.parts.from, this.parts.to].map((layers) => layers.lookup(dir, name));
+    this.addKeptDir({ dir, name, was: was ?? null, is: is ?? null }, record.ino);
+  }
+
+  /** Steps in it come before: the caller adds directories before what is in them. */
+  private addKeptDir({ dir, name, was, is }: RelinkPlace, ino: Ino): boolean {
+    const own = this.parts.view.inode(ino);
+    const like = is ?? was;
+    if (like?.ino !== ino || (own !== null && !isLike(own, like))) return false;
+    const { ctime, ctimeNs } = own ?? NEVER;
+    this.releases.unshift({ kind: 'release', dir, name, ino, ctime, ctimeNs });
+    return true;
+  }
+
+  private async addDir(place: RelinkPlace, ino: Ino): Promise<boolean> {
+    const { dir, name, was, is } = place;
+    const [w, t] = [dirOf(was), dirOf(is)];
+    if (w === null && t === null) return false;
+    const tree = await this.dissolve(ino, w, t);
+    if (tree === null) return false;
+    if (tree.to === 0 && (tree.move.length > 0 || hasMoves(tree))) return this.prune(tree);
+    this.found.push({ kind: 'dissolve', dir, name, ino, ...NEVER, tree });
+    return true;
+  }
+
+  /** The templates have the directory no more, but the env has something in it: only what was theirs goes. */
+  private prune({ ino, relink, dirs }: DirSteps): true {
+    for (const { name, ino: own, ctime, ctimeNs } of relink)
+      this.found.push({ kind: 'relink', dir: ino, name, ino: own, ctime, ctimeNs });
+    for (const { name, tree } of dirs) {
+      if (tree.move.length > 0 || hasMoves(tree)) this.prune(tree);
+      else this.found.push({ kind: 'dissolve', dir: ino, name, ino: tree.ino, ...NEVER, tree });
+    }
+    return true;
+  }
+
+  /**
+   * @param was, is the templates' directories in its place
+   * @returns null if it is to stay: its attributes are others, or it holds what is to stay the env's own
+   */
+  private async dissolve(
+    ino: Ino,
+    was: InodeRecord | null,
+    is: InodeRecord | null,
+  ): Promise<DirSteps | null> {
+    const { view, from, to } = this.parts;
+    const own = view.inode(ino);
+    const like = is ?? was;
+    if (own === null || like === null || !isLike(own, like)) return null;
+    const found: Found = { relink: [], move: [], dirs: [], names: new Set() };
+    for (const entry of allEntries(view, ino)) {
+      found.names.add(entry.name);
+      const place = {
+        was: was === null ? null : from.lookup(was.ino, entry.name),
+        is: is === null ? null : to.lookup(is.ino, entry.name),
+      };
+      const isKept = [was, is].some((at) => {
+        return at !== null && this.parts.isKept({ dir: at.ino, name: entry.name });
+      });
+      if (isKept) return null;
+      await this.dissolveEntry(entry, place, { dir: (is ?? was)!.ino, name: entry.name }, found);
+    }
+    const { relink, move, dirs } = found;
+    const remove: Name[] = [];
+    const clear: Name[] = [];
+    if (is !== null) {
+      for (const { name } of entriesOf(to, is.ino)) {
+        if (this.parts.isKept({ dir: is.ino, name })) return null;
+        if (found.names.has(name)) continue;
+        // The env has removed what was there; what is new comes.
+        if (was !== null && from.lookup(was.ino, name) !== null) remove.push(name);
+      }
+      // What it had removed before it removed the directory itself.
+      for (const { name, ino: left } of allEntries(view, is.ino)) {
+        if (left === 0 && !move.some((each) => each.name === name) && !remove.includes(name))
+          clear.push(name);
+      }
+    }
+    return { ino, to: is?.ino ?? 0, relink, move, dirs, remove, clear };
+  }
+
+  private async dissolveEntry(
+    { name, ino, type }: DeltaEntry,
+    sides: Pick<RelinkPlace, 'was' | 'is'>,
+    place: Place,
+    found: Found,
+  ): Promise<void> {
+    if (ino === 0) return;
+    if (isDir(type)) {
+      const [was, is] = [dirOf(sides.was), dirOf(sides.is)];
+      const tree =
+        isPrivateIno(ino) && (was ?? is) !== null ? await this.dissolve(ino, was, is) : null;
+      if (tree !== null && (is !== null || !(tree.move.length > 0 || hasMoves(tree))))
+        found.dirs.push({ name, tree });
+      else found.move.push({ name, ino, type });
+      return;
+    }
+    const seen = await this.same(ino, sides, place);
+    if (seen === null) found.move.push({ name, ino, type });
+    else found.relink.push({ name, ino, ...seen });
+  }
+
+  private async same(ino: Ino, { was, is }: Pick<RelinkPlace, 'was' | 'is'>, place: Place) {
+    const { view, envDir } = this.parts;
+    const own = view.inode(ino);
+    const sides = [is, was].filter((side) => side !== null);
+    if (own === null || sides.length === 0) return null;
+    const file = path.join(envDir, PRIVATE_DIR, privateName(ino));
+    const anyTime = this.parts.anyTime(place.dir, place.name);
+    return sameAs({ own, file, anyTime }, sides).catch(() => null);
+  }
+}
+
+interface Found {
+  readonly relink: DirSteps['relink'][number][];
+  readonly move: DirSteps['move'][number][];
+  readonly dirs: DirSteps['dirs'][number][];
+  readonly names: Set<Name>;
+}
+
+const dirOf = (record: InodeRecord | null): InodeRecord | null =>
+  record !== null && isDir(record.mode) ? record : null;
+
+const hasMoves = ({ dirs }: DirSteps): boolean =>
+  dirs.some(({ tree }) => tree.move.length > 0 || hasMoves(tree));
+
+/** A directory's times and links follow from what is in it. */
+const isLike = (own: InodeRecord, is: InodeRecord): boolean =>
+  own.mode === is.mode &&
+  own.uid === is.uid &&
+  own.gid === is.gid &&
+  sameXattrs(own.xattrs, is.xattrs);
+
+const BATCH = 512;
+
+export function* allEntries(view: Pick<DeltaView, 'list'>, dir: Ino): Generator<DeltaEntry> {
+  for (let after = 0; ; ) {
+    const page = view.list(dir, after, BATCH);
+    yield* page;
+    if (page.length < BATCH) return;
+    after = page.at(-1)!.cookie;
+  }
+}

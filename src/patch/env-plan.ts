@@ -1,0 +1,285 @@
+/** Plans what a patch, or the way back, does in one env: to packages as a whole, to other files one by one. */
+import path from 'node:path';
+import { type Ino, isPrivateIno, nameFromText } from '../base/ids.ts';
+import { isDir, isReg } from '../base/mode.ts';
+import { FLAG_KEPT, type InodeRecord } from '../codec/inode-record.ts';
+import type { PatchAct, Policy, TakenPackage } from '../codec/patch-record.ts';
+import { encodeSteps, type Step } from '../codec/steps.ts';
+import type { DeltaView } from '../delta/read-delta.ts';
+import { ctimeIsNewer } from '../fs/blob-stat.ts';
+import type { LayersChange, NameChange } from '../fs/layers-change.ts';
+import type { DeltaName, Place } from '../fs/ports.ts';
+import { EnvTree } from '../packages/env-tree.ts';
+import { PackagesOfStep } from '../packages/own-packages.ts';
+import { isInfoOf } from '../packages/package-files.ts';
+import { allEntries, Relinks } from '../packages/relinks.ts';
+import { isGenerated } from '../registry/generated.ts';
+import type { OwnPackage } from '../registry/packages.ts';
+import { dirPath } from '../store/dir-path.ts';
+import { type EnvRow, envDir, type Store } from '../store/store.ts';
+import { planAct, writeDurably } from './acts.ts';
+import { openView } from './meets.ts';
+import type { EnvMove } from './moves.ts';
+import { takenPackages } from './package-policy.ts';
+import { isPackageRecord, policyOf } from './policy.ts';
+
+/** What is to be done in one env. */
+export interface EnvPlan {
+  readonly acts: readonly PatchAct[];
+  /** The file of the steps that are to be made before the env sees the new versions, by its name in the env's directory. */
+  readonly before: string | null;
+  /** Packages that stay the env's own. */
+  readonly own: readonly OwnPackage[];
+  readonly taken: readonly TakenPackage[];
+}
+
+export interface PlanOptions {
+  readonly patch: number;
+  readonly policies: readonly Policy[];
+  /** Acts that put back what earlier patches set aside: those names are left to them. */
+  readonly restores: readonly PatchAct[];
+}
+
+/** Null: there is nothing to do. Writes files into the env's directory, and changes nothing else. */
+export async function planEnv(
+  store: Store,
+  move: EnvMove,
+  options: PlanOptions,
+): Promise<EnvPlan | null> {
+  const view = await openView(store, move.row);
+  if (view === null) return null;
+  try {
+    return await new Planner(store, move, view, options).plan();
+  } finally {
+    await view.close();
+  }
+}
+
+class Planner {
+  private readonly store: Store;
+  private readonly row: EnvRow;
+  private readonly change: LayersChange;
+  private readonly view: DeltaView;
+  private readonly options: PlanOptions;
+  private readonly packages: PackagesOfStep;
+  private readonly policy;
+  private readonly acts: PatchAct[] = [];
+  private readonly steps: Step[] = [];
+  private readonly seen = new Set<string>();
+  private readonly tree: EnvTree;
+  private readonly relinks: Relinks;
+
+  constructor(store: Store, { row, change }: EnvMove, view: DeltaView, options: PlanOptions) {
+    this.store = store;
+    this.row = row;
+    this.change = change;
+    this.view = view;
+    this.options = options;
+    const taken = takenPackages(options.policies);
+    this.packages = new PackagesOfStep({ store, row, view, change }, taken);
+    this.policy = policyOf(options.policies);
+    this.tree = new EnvTree(store, change.from, { id: row.id, view });
+    this.relinks = new Relinks({
+      view,
+      envDir: envDir(store.root, row.id),
+      from: change.from,
+      to: change.to,
+      isKept: (place) => this.packages.isOwn(place),
+      anyTime: (dir, name) => {
+        const parent = pathOf(store, change, dir);
+        const bytes = parent === null ? '' : `${nameFromText(parent)}/${name}`;
+        return isPackageRecord(bytes) || isGenerated(bytes);
+      },
+    });
+  }
+
+  async plan(): Promise<EnvPlan | null> {
+    const { packages, options } = this;
+    const back = options.restores.filter(({ what }) => what === 'restored');
+    for (const act of back) this.seen.add(placeOf(act));
+    for (const { change, own } of ownNames(this.view, this.change))
+      await this.planName(change, own);
+    await this.planCoveredDirs();
+    await this.planSamePackages();
+    this.steps.push(...this.relinks.steps);
+    // What can't be put back may be merged.
+    const planned = new Set(this.acts.map(placeOf));
+    const acts = [...options.restores.filter((act) => !planned.has(placeOf(act))), ...this.acts];
+    if (this.steps.length > 0) acts.unshift(this.stepsAct('steps', this.steps));
+    const before = packages.before.length === 0 ? null : this.write('keep', packages.before);
+    const { own } = packages;
+    if (acts.length === 0 && before === null && own.length === 0) return null;
+    return { acts, before, own, taken: [] };
+  }
+
+  /** Each name once; those that are put back, and what is of an env's own package, are not looked at. */
+  private isNew(place: Place): boolean {
+    const key = placeOf(place);
+    if (this.seen.has(key) || this.packages.isOwn(place)) return false;
+    this.seen.add(key);
+    return true;
+  }
+
+  private async planName(change: NameChange, name: DeltaName): Promise<void> {
+    const { dir, was, is } = change;
+    if (!this.isNew(change)) return;
+    // dpkg removed it in the env, when the package was another version; it did not have it then, or has it no more.
+    const isGone = name.ino === 0 && (was === null || is === null);
+    if (isGone && this.packages.isFollowing(change)) {
+      this.steps.push(step('relink', change, 0, { ctime: 0, ctimeNs: 0 }));
+      return;
+    }
+    // A template's directory that the env keeps, or moved and moved back: it follows.
+    if (name.ino !== 0 && name.ino === was?.ino && name.ino === is?.ino) return;
+    if (await this.relinks.add(change, name)) return;
+    const own = name.ino === 0 || isDir(name.type) ? null : this.view.inode(name.ino);
+    const parent = own === null ? null : pathOf(this.store, this.change, dir);
+    if (own === null || parent === null) return;
+    await this.planFile(change, own, `${nameFromText(parent)}/${change.name}`);
+  }
+
+  /** Directories that the env made anew lie over those of the templates, in which something changes. */
+  private async planCoveredDirs(): Promise<void> {
+    for (const dir of this.change.byDir.keys()) {
+      const place = this.change.placeOf(dir);
+      const own = place === null ? null : this.view.name(place.dir, place.name);
+      if (own !== null && own.ino !== 0 && own.ino !== dir) await this.relink(place!, own);
+    }
+  }
+
+  /** What the env has already as it will be: also of what the step does not change. */
+  private async planSamePackages(): Promise<void> {
+    const { packages, view } = this;
+    if (packages.sameNames.length === 0) return;
+    for (const at of packages.samePaths) {
+      const found = this.tree.find(at);
+      const own = found === null ? null : view.name(found.dir, found.name);
+      if (own !== null && own.ino !== 0 && !isPrivateIno(found!.dir))
+        await this.relink(found!, own);
+    }
+    if (packages.infoDir === null) return;
+    for (const own of allEntries(view, packages.infoDir)) {
+      const isOfOne = packages.sameNames.some((name) => isInfoOf(name, own.name));
+      if (isOfOne && own.ino !== 0)
+        await this.relink({ dir: packages.infoDir, name: own.name }, own);
+    }
+  }
+
+  private async relink(place: Place, own: DeltaName): Promise<void> {
+    if (!this.isNew(place)) return;
+    const { dir, name } = place;
+    const [was, is] = [this.change.from.lookup(dir, name), this.change.to.lookup(dir, name)];
+    await this.relinks.add({ dir, name, was, is }, own);
+  }
+
+  private async planFile(change: NameChange, own: InodeRecord, bytes: string): Promise<void> {
+    const { store, row, options, packages } = this;
+    const file = `merge.${options.patch}.${this.acts.length}`;
+    const action = (own.flags & FLAG_KEPT) !== 0 ? 'take' : this.policy(bytes);
+    const wanted = { change, own, bytes, action, file };
+    const act = await planAct(store, row, wanted, (format, contents) => {
+      const { ours } = contents;
+      const { base, theirs } = packages.mergeSides(format, bytes, contents, ours);
+      return { ours, base, theirs: theirs ?? '' };
+    });
+    if (act === null) this.planConffile(change, own, bytes);
+    else if (act.what === 'updated' && act.merged?.sha256 === change.is?.object) {
+      this.relinkMerged(change, own, act);
+    } else this.acts.push(act);
+  }
+
+  /** The merge is what the templates have: the env needs no file of its own any more. */
+  private relinkMerged(change: NameChange, own: InodeRecord, act: PatchAct): void {
+    const { is } = change;
+    const isAlike = own.mode === is?.mode && own.uid === is.uid && own.gid === is.gid;
+    if (act.seen === undefined || !isAlike) this.acts.push(act);
+    else
+      this.steps.push(
+        step('relink', change, own.ino, ctimeIsNewer(own, act.seen) ? act.seen : own),
+      );
+  }
+
+  /** As dpkg does where nobody is there to be asked: the administrator's stays, the package's is put beside it. */
+  private planConffile(change: NameChange, own: InodeRecord, bytes: string): void {
+    const { was, is } = change;
+    if (is === null || !isReg(is.mode) || !isReg(own.mode)) return;
+    if (was !== null && was.object === is.object) return;
+    if (!this.packages.isConffile(bytes)) return;
+    const name = `${change.name}.dpkg-dist` as NameChange['name'];
+    const there = this.view.name(change.dir, name);
+    const old = there === null || there.ino === 0 ? null : this.view.inode(there.ino);
+    if (old !== null && isReg(old.mode) && old.object !== '' && old.object !== is.object) {
+      this.steps.push(step('relink', { dir: change.dir, name }, old.ino, old));
+    }
+    this.steps.push(step('place', { dir: change.dir, name }, is.ino, { ctime: 0, ctimeNs: 0 }));
+  }
+
+  private stepsAct(what: 'steps', steps: readonly Step[]): PatchAct {
+    const file = this.write(what, steps);
+    return { what, path: '', dir: 0, name: '', ino: 0, file, done: false };
+  }
+
+  private write(what: string, steps: readonly Step[]): string {
+    const name = `${what}.${this.options.patch}`;
+    writeDurably(path.join(envDir(this.store.root, this.row.id), name), encodeSteps(steps));
+    return name;
+  }
+}
+
+const placeOf = ({ dir, name }: { readonly dir: number; readonly name: string }): string =>
+  `${dir} ${name}`;
+
+interface Seen {
+  readonly ctime: number;
+  readonly ctimeNs: number;
+}
+
+const step = (
+  kind: Step['kind'],
+  { dir, name }: Pick<NameChange, 'dir' | 'name'>,
+  ino: Ino | 0,
+  { ctime, ctimeNs }: Seen,
+): Step => ({ kind, dir, name, ino, ctime, ctimeNs });
+
+/** So many changed names of one directory are looked up one by one; more are found by reading what the env has there. */
+const LOOKED_UP_MAX = 16;
+const BATCH = 512;
+
+/** The changed names that the env has of its own, or has removed. */
+function* ownNames(
+  view: DeltaView,
+  change: LayersChange,
+): Generator<{ change: NameChange; own: DeltaName }> {
+  for (const [dir, names] of change.byDir) {
+    if (names.size <= LOOKED_UP_MAX) {
+      for (const each of names.values()) {
+        const own = view.name(dir, each.name);
+        if (own !== null) yield { change: each, own };
+      }
+      continue;
+    }
+    for (let after = 0; ; ) {
+      const page = view.list(dir, after, BATCH);
+      for (const own of page) {
+        const each = names.get(own.name);
+        if (each !== undefined) yield { change: each, own };
+      }
+      if (page.length < BATCH) break;
+      after = page.at(-1)!.cookie;
+    }
+  }
+}
+
+const paths = new WeakMap<LayersChange, Map<Ino, string | null>>();
+
+/** As text; looked up once for all envs that make the change. */
+function pathOf(store: Store, change: LayersChange, dir: Ino): string | null {
+  const known = paths.get(change) ?? new Map<Ino, string | null>();
+  paths.set(change, known);
+  let found = known.get(dir);
+  if (found === undefined) {
+    found = dirPath(store.tables, dir);
+    known.set(dir, found);
+  }
+  return found;
+}

@@ -1,0 +1,183 @@
+/** A package is the unit: with a patch it moves whole, or stays whole. */
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { PatchRecord } from '../../src/codec/patch-record.ts';
+import type { DebDescription } from '../support/deb.ts';
+import { TinySystems } from '../support/tiny-systems.ts';
+import { type PackageEnv, PackageRoot } from './package-root.ts';
+
+let systems: TinySystems;
+let t: PackageRoot;
+let env: PackageEnv;
+
+/** Each version has a program that says it, a file of its own, one in all versions alike, and two names of one file. */
+const hello = (version: string): DebDescription => ({
+  name: 'hello',
+  version,
+  arch: 'all',
+  files: {
+    '/usr/bin/hello': `#!/bin/sh\necho hello ${version}\n`,
+    '/usr/bin/hello-linked': { hardLink: '/usr/bin/hello' },
+    '/usr/share/hello/same': 'the same\n',
+    [`/usr/share/hello/only-${version}`]: `${version}\n`,
+    [`/usr/share/hello-${version}/file`]: `${version}\n`,
+    '/usr/share/hello/link': { symlink: `only-${version}` },
+    '/etc/hello.conf': `version = ${version}\n`,
+  },
+  conffiles: ['/etc/hello.conf'],
+  scripts: {
+    postinst: `update-alternatives --install /usr/bin/greeting greeting /usr/bin/hello 10\necho ${version} >/var/lib/hello.made`,
+    prerm: '[ "$1" = upgrade ] || update-alternatives --remove greeting /usr/bin/hello',
+  },
+});
+
+const other = (version: string): DebDescription => ({
+  name: 'other',
+  version,
+  arch: 'all',
+  files: { '/usr/bin/other': `#!/bin/sh\necho other ${version}\n` },
+});
+
+const VERSIONS = ['2.0', '3.0', '4.0'];
+
+beforeAll(async () => {
+  systems = await TinySystems.create();
+});
+beforeEach(async () => {
+  const debs = VERSIONS.flatMap((version) => [hello(version), other(version)]);
+  t = await PackageRoot.create(systems, debs, 'dpkg -i hello_2.0_all.deb other_2.0_all.deb');
+  env = await t.env('e');
+});
+afterEach(() => t.dispose());
+afterAll(() => systems.dispose());
+
+const install = (version: string): string => `dpkg -i --force-confold hello_${version}_all.deb`;
+
+/** All of the package is this version's, and nothing is of another. */
+async function expectVersion(at: PackageEnv, version: string): Promise<void> {
+  expect(await at.run("dpkg-query -W -f '${Version}\\n' hello")).toBe(`${version}\n`);
+  expect(await at.run('hello; hello-linked; cat /usr/share/hello/link')).toBe(
+    `hello ${version}\nhello ${version}\n${version}\n`,
+  );
+  expect(await at.run('ls -d /usr/share/hello* /usr/share/hello/*')).toBe(
+    ['', '/link', `/only-${version}`, '/same', `-${version}`]
+      .map((name) => `/usr/share/hello${name}\n`)
+      .sort()
+      .join(''),
+  );
+  expect(await at.run('cat /etc/hello.conf')).toBe(`version = ${version}\n`);
+  expect(await at.run('dpkg --verify; dpkg --audit; dpkg -L hello | xargs ls -d >/dev/null')).toBe(
+    '',
+  );
+}
+
+const keptIn = ({ envs }: PatchRecord) => envs[0]?.packages;
+
+const privateFiles = (): string[] => readdirSync(path.join(t.root.path, 'envs/1/private'));
+
+async function expectSound(): Promise<void> {
+  expect(await t.root.json('fsck', '--full')).toMatchObject({ findings: [] });
+}
+
+const PLACES = [
+  ['mounted', false],
+  ['unmounted', true],
+] as const;
+
+/** Takes an env down for what is done meanwhile, if it is to be tried so. */
+async function during<T>(isUnmounted: boolean, work: () => Promise<T>): Promise<T> {
+  if (isUnmounted) await t.root.ok('umount', 'e');
+  const result = await work();
+  if (isUnmounted) await t.root.ok('mount', 'e');
+  return result;
+}
+
+test.each(PLACES)('a %s env that upgraded itself follows again', async (_, isUnmounted) => {
+  await env.run(install('3.0'));
+  await expectVersion(env, '3.0');
+  const record = await during(isUnmounted, () => t.patch(install('3.0')));
+  expect(keptIn(record)).toEqual([]);
+  await expectVersion(env, '3.0');
+  await during(isUnmounted, () => t.patch(install('4.0')));
+  await expectVersion(env, '4.0');
+  await during(isUnmounted, () => t.rollback());
+  await expectVersion(env, '3.0');
+  await during(isUnmounted, () => t.rollback());
+  await expectVersion(env, '2.0');
+  await expectSound();
+});
+
+test.each(PLACES)('a version of a %s env’s own stays whole', async (_, isUnmounted) => {
+  await env.run(install('3.0'));
+  const record = await during(isUnmounted, () => t.patch(`${install('4.0')} other_4.0_all.deb`));
+  expect(keptIn(record)).toEqual([{ name: 'hello', why: 'version', own: '3.0', template: '4.0' }]);
+  await expectVersion(env, '3.0');
+  expect(await env.run('other')).toBe('other 4.0\n');
+  await expectSound();
+  const back = await during(isUnmounted, () => t.rollback());
+  expect(keptIn(back)).toEqual([{ name: 'hello', why: 'version', own: '3.0', template: '2.0' }]);
+  await expectVersion(env, '3.0');
+  expect(await env.run('other')).toBe('other 2.0\n');
+  // It goes to what the template will have.
+  await env.run(install('2.0'));
+  await expectVersion(env, '2.0');
+  await during(isUnmounted, () => t.root.json('patch', 't', '--to', '2'));
+  await expectVersion(env, '4.0');
+  await expectSound();
+});
+
+test.each(PLACES)('what a %s env removed, stays removed', async (_, isUnmounted) => {
+  await env.run('dpkg -r hello; dpkg -P other');
+  const record = await during(isUnmounted, () => t.patch(`${install('4.0')} other_4.0_all.deb`));
+  expect(keptIn(record)).toMatchObject([
+    { name: 'hello', why: 'removed', own: null, template: '4.0' },
+    { name: 'other', why: 'removed', own: null, template: '4.0' },
+  ]);
+  const gone =
+    'ls /usr/share/hello /usr/bin/hello /usr/bin/other /var/lib/dpkg/info/other.list || :';
+  expect(await env.run(gone)).toMatch(/^(ls: cannot access .*\n){4}$/);
+  expect(await env.run('cat /etc/hello.conf; dpkg --verify')).toBe('version = 2.0\n');
+  expect(await env.run('ls /usr/share | grep hello || :')).toBe('');
+  await expectSound();
+  // It comes again.
+  await env.run(`${install('4.0')} other_4.0_all.deb`);
+  expect(await env.run('hello; other')).toBe('hello 4.0\nother 4.0\n');
+  await during(isUnmounted, () => t.rollback());
+  expect(await env.run('hello; other; dpkg --verify')).toBe('hello 2.0\nother 2.0\n');
+});
+
+test('files that are links to the old version stay, where a package becomes the env’s own', async () => {
+  // Its 3.0 follows the template's, and so has no private file; then the env holds it.
+  await env.run(install('3.0'));
+  await t.patch(install('3.0'));
+  await env.run('echo hello hold | dpkg --set-selections');
+  const record = await t.patch(install('4.0'));
+  expect(keptIn(record)).toEqual([{ name: 'hello', why: 'held', own: '3.0', template: '4.0' }]);
+  await expectVersion(env, '3.0');
+  await t.root.ok('umount', 'e');
+  await t.root.ok('mount', 'e');
+  await expectVersion(env, '3.0');
+  await expectSound();
+  await env.run('echo hello install | dpkg --set-selections');
+  await t.rollback();
+  await expectVersion(env, '3.0');
+  await t.root.json('patch', 't', '--to', '3');
+  await expectVersion(env, '4.0');
+});
+
+test('equal copies become links again, and their bytes are given back', async () => {
+  await env.run(install('3.0'));
+  const before = new Set(privateFiles());
+  expect(before.size).toBeGreaterThan(10);
+  await t.patch(install('3.0'));
+  const hashes = await env.run(
+    'find /usr/bin/hello* /usr/share/hello* /var/lib/dpkg/info/hello.* -type f',
+  );
+  expect(hashes.split('\n').length).toBeGreaterThan(5);
+  // What is left is what dpkg wrote beside the package: its log, backups and locks.
+  const left = await t.root.json<{ path: string }[]>('diff', 'e');
+  expect(left.map(({ path: at }) => at).filter((at) => /hello(?!.made)|status$/.test(at))).toEqual(
+    [],
+  );
+});

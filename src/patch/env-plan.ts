@@ -154,8 +154,9 @@ class Planner {
     for (const at of packages.samePaths) {
       const found = this.tree.find(at);
       const own = found === null ? null : view.name(found.dir, found.name);
-      if (own !== null && own.ino !== 0 && !isPrivateIno(found!.dir))
-        await this.relink(found!, own);
+      if (found === null || isPrivateIno(found.dir)) continue;
+      if (own === null) this.relinks.addTouchedDir(found);
+      else if (own.ino !== 0) await this.relink(found, own);
     }
     if (packages.infoDir === null) return;
     for (const own of allEntries(view, packages.infoDir)) {

@@ -171,10 +171,6 @@ test('equal copies become links again, and their bytes are given back', async ()
   const before = new Set(privateFiles());
   expect(before.size).toBeGreaterThan(10);
   await t.patch(install('3.0'));
-  const hashes = await env.run(
-    'find /usr/bin/hello* /usr/share/hello* /var/lib/dpkg/info/hello.* -type f',
-  );
-  expect(hashes.split('\n').length).toBeGreaterThan(5);
   // What is left is what dpkg wrote beside the package: its log, backups and locks.
   const left = await t.root.json<{ path: string }[]>('diff', 'e');
   expect(left.map(({ path: at }) => at).filter((at) => /hello(?!.made)|status$/.test(at))).toEqual(

@@ -1,7 +1,8 @@
 /** What `app add` and `app remove` share. */
-import type { AppsChanged } from '../patch/apps.ts';
+import type { AppOptions, AppsChanged } from '../patch/apps.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 import { contextOf } from './command.ts';
+import { type DpkgWaitOption, dpkgWait } from './dpkg-wait.ts';
 import { interruption } from './interruption.ts';
 import { printNotes } from './notes.ts';
 import { describePatch } from './patch-text.ts';
@@ -10,14 +11,14 @@ import { withStore } from './session.ts';
 import { printJson } from './table.ts';
 
 export async function runAppChange(
-  options: object,
+  options: DpkgWaitOption,
   env: string,
-  change: (store: Store, row: EnvRow, signal: AbortSignal) => Promise<AppsChanged>,
+  change: (store: Store, row: EnvRow, options: AppOptions) => Promise<AppsChanged>,
 ): Promise<void> {
   const context = contextOf(options);
   const { signal, release } = interruption();
   const { record, notes } = await withStore(context, 'write', (store) =>
-    change(store, store.needEnv(env), signal),
+    change(store, store.needEnv(env), { signal, ...dpkgWait(context, options) }),
   ).finally(release);
   printNotes(notes);
   if (context.json) printJson(record);

@@ -52,8 +52,6 @@ export interface PatchedEnv {
   readonly keptDirs: number;
   /** Packages that stay the env's own, of those that it changes; none in records of older builds. */
   readonly packages?: readonly KeptPackage[];
-  /** Packages that were the env's own, and were handed over to the templates by a policy. */
-  readonly taken?: readonly TakenPackage[];
   /** What was done to its own files, or is to be done while the patch is `acting`. */
   readonly acts: readonly PatchAct[];
   readonly error: string | null;
@@ -65,12 +63,6 @@ export interface KeptPackage {
   readonly why: 'version' | 'removed' | 'held' | 'unfinished';
   readonly own: string | null;
   readonly template: string | null;
-}
-
-/** What dpkg knew of a package in an env before a patch took it: its stanza of the status file; null: it was not there. */
-export interface TakenPackage {
-  readonly key: string;
-  readonly stanza: string | null;
 }
 
 /**
@@ -96,6 +88,8 @@ export interface PatchAct {
   readonly file?: string;
   /** merged, updated, restored: what the private file that goes must still be. */
   readonly seen?: SeenFile;
+  /** taken: with the package that it is of, which is the template's from then on: a rollback does not put it back. */
+  readonly package?: string;
   /** Why it could not be merged; of a merge by key, which keys both changed: there the env's stays. */
   readonly why?: string;
   /** steps: how many were left out, because the env changed the file meanwhile. */
@@ -151,4 +145,15 @@ function decode(buf: Buffer): unknown {
     throw new Error(`patch record of version ${String(buf[0])}: this byref reads version 1`);
   }
   return JSON.parse(buf.toString('utf8', 1));
+}
+
+/**
+ * The patch that a file in an env's directory was made for, by the file's name: a merge, or steps. Null if it is none of a
+ * patch; 0 for one of `byref relink`.
+ */
+export function patchOfFile(name: string): number | null {
+  const [, merge, steps] =
+    /^(?:merge[.](\d{1,9})[.]\d+|(?:steps|keep)[.](\d{1,9}))$/.exec(name) ?? [];
+  const patch = merge ?? steps;
+  return patch === undefined ? null : Number(patch);
 }

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { Transport } from '../control/protocol.ts';
 import { readDelta } from '../delta/read-delta.ts';
+import { ownPackagesOf, type StaleReason } from '../packages/stale-packages.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
 import { findHolder } from './spawn.ts';
 import { envState } from './state.ts';
@@ -17,8 +18,17 @@ export interface EnvInfo extends EnvSummary, EnvUsage {
   readonly holderPid: number | null;
   /** Inodes that the env created or changed. */
   readonly inodes: number;
+  /** Packages that it has otherwise than its templates; versions, null where one of them does not have it. */
+  readonly packages: readonly OwnPackageInfo[];
   /** Why it can only be read, or null. */
   readonly damage: string | null;
+}
+
+export interface OwnPackageInfo {
+  readonly package: string;
+  readonly own: string | null;
+  readonly template: string | null;
+  readonly why: StaleReason;
 }
 
 export async function envInfo(store: Store, row: EnvRow): Promise<EnvInfo> {
@@ -33,6 +43,7 @@ export async function envInfo(store: Store, row: EnvRow): Promise<EnvInfo> {
     driverPid,
     holderPid: await holderPid(store.root, row.id),
     ...envUsage(store, row),
+    packages: (await ownPackagesOf(store, row)).map(({ env: _env, ...each }) => each),
     ...(await changes(envDir(store.root, row.id))),
   };
 }

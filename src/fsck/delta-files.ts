@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { Ino, ObjectId } from '../base/ids.ts';
 import { isReg } from '../base/mode.ts';
 import { DATA_OBJECT, DATA_PRIVATE } from '../codec/inode-record.ts';
-import { decodePatchHead } from '../codec/patch-record.ts';
+import { decodePatchHead, patchOfFile } from '../codec/patch-record.ts';
 import { NEW_LINK_DIR } from '../delta/layout.ts';
 import type { DeltaView } from '../delta/read-delta.ts';
 import { idKey } from '../store/keys.ts';
@@ -60,12 +60,12 @@ const BY_MOUNT = 'the next mount removes it';
 /** A merge that a patch was about to put in place is nobody's once that patch has ended. */
 export function* checkMerges(env: DeltaJob): Generator<DeltaFound> {
   for (const name of readdirSync(env.directory)) {
-    const patch = /^merge\.(\d{1,9})\.\d+$/.exec(name)?.[1];
-    if (patch === undefined) continue;
-    const head = readRow(env.job.tables, 'patches', idKey(Number(patch)), decodePatchHead);
+    const patch = patchOfFile(name);
+    if (patch === null) continue;
+    const head = readRow(env.job.tables, 'patches', idKey(patch), decodePatchHead);
     if (head === null || (head !== undefined && isUnfinished(head))) continue;
     const where = path.join(env.directory, name);
-    const what = `a merge of patch ${patch}, which has ended`;
+    const what = `a file of patch ${patch}, which has ended`;
     yield {
       ...leftover('delta.extra', where, what, REMOVED_BY_REPAIR),
       files: () => rmSync(where, { force: true }),

@@ -1,8 +1,10 @@
 /** `byref gc`: removes versions that nobody can want any more, and all that no one refers to. */
+
 import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { failpoint } from '../base/failpoints.ts';
 import { sweepWorkplaces } from '../build/workplace.ts';
+import { patchOfFile } from '../codec/patch-record.ts';
 import { sweepScratchEnvs } from '../scratch/scratch-env.ts';
 import { composedOf } from '../store/compositions.ts';
 import { envDir, envsDir, type Store, type TemplateRow } from '../store/store.ts';
@@ -119,7 +121,7 @@ function unusedCompositions(store: Store, { held }: LiveUse): TemplateRow[] {
     .filter((row) => !stacks.has(ids(composedOf(row))) && !inUse.has(row.id));
 }
 
-/** Object files without a row, directories of envs without a row, and merges whose patch has ended. */
+/** Object files without a row, directories of envs without a row, and files of patches that have ended. */
 async function leftovers(store: Store): Promise<string[]> {
   return [...(await strayObjects(store)), ...strayEnvFiles(store)];
 }
@@ -135,8 +137,8 @@ function* strayEnvFiles(store: Store): Generator<string> {
       continue;
     }
     for (const file of readdirSync(directory)) {
-      const patch = /^merge[.](\d+)[.]\d+$/.exec(file)?.[1];
-      if (patch !== undefined && !underWay.has(Number(patch))) yield path.join(directory, file);
+      const patch = patchOfFile(file);
+      if (patch !== null && !underWay.has(patch)) yield path.join(directory, file);
     }
   }
 }

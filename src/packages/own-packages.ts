@@ -70,6 +70,8 @@ export class PackagesOfStep {
   readonly samePaths: readonly string[];
   /** Their names. */
   readonly sameNames: readonly string[];
+  /** Packages that follow by a policy, with all paths that any version of them has. */
+  readonly taken: readonly { readonly name: string; readonly paths: readonly string[] }[];
   private readonly sides: TemplatePackages;
   private readonly allOwn: ReadonlyMap<string, OwnPackage>;
   private readonly places = new Set<string>();
@@ -87,6 +89,7 @@ export class PackagesOfStep {
     const tree = new EnvTree(store, change.from, { id: row.id, view });
     const ours = ownStatus(tree, view);
     this.allOwn = ours === null ? NO_OWN : ownPackages({ ...this.sides, ours }, taken);
+    this.taken = ours === null ? [] : this.findTaken(tree, ours, taken);
     const changed = [...this.allOwn].filter(([key]) => {
       return this.sides.base.get(key)?.stanza !== this.sides.theirs.get(key)?.stanza;
     });
@@ -100,6 +103,22 @@ export class PackagesOfStep {
     this.samePaths = same.flatMap(([, record]) => filesOf(this.sides.theirsTree, record));
     this.before =
       ours === null || changed.length === 0 ? [] : this.keep(env, tree, ours, new Map(changed));
+  }
+
+  /** Those that would be the env's own. */
+  private findTaken(tree: EnvTree, ours: Packages, names: ReadonlySet<string>) {
+    if (names.size === 0) return [];
+    const { base, theirs, baseTree, theirsTree } = this.sides;
+    return [...ownPackages({ base, ours, theirs })]
+      .filter(([, { name }]) => names.has(name))
+      .map(([key, { name }]) => {
+        const lists = [
+          filesOf(tree, ours.get(key)),
+          filesOf(baseTree, base.get(key)),
+          filesOf(theirsTree, theirs.get(key)),
+        ];
+        return { name, paths: [...new Set(lists.flat())] };
+      });
   }
 
   get infoDir(): Ino | null {
@@ -259,7 +278,7 @@ const step = (kind: Step['kind'], dir: Ino, name: Name, ino: Ino | 0): Step => {
 };
 
 /** What dpkg knows in the env; null if that is what its templates say, or can't be read. */
-function ownStatus(tree: EnvTree, view: DeltaView): Packages | null {
+export function ownStatus(tree: EnvTree, view: DeltaView): Packages | null {
   const at = tree.find(STATUS_PATH);
   if (at === null || view.name(at.dir, at.name) === null) return null;
   // It removed the file, and with it all that dpkg knew.

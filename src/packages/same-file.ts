@@ -77,3 +77,15 @@ function sameData(own: InodeRecord, is: InodeRecord, isEmptyFile: boolean): bool
   if (isLnk(own.mode)) return own.target === is.target;
   return isEmptyFile || own.object === is.object;
 }
+
+/** True if a regular file of the env has the very bytes of a template's. @param file its path; null: it is empty */
+export async function sameContent(
+  own: InodeRecord,
+  file: string | null,
+  is: InodeRecord,
+): Promise<boolean> {
+  if (!isReg(own.mode) || !isReg(is.mode)) return false;
+  if (own.data !== DATA_PRIVATE) return own.object === is.object;
+  const size = file === null ? 0 : (seenFile(file)?.size ?? -1);
+  return size === is.size && (size === 0 || (await sha256(file!)) === is.object);
+}

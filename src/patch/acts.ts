@@ -136,7 +136,7 @@ export async function planRestores(
       for (const act of env?.acts ?? []) {
         if (!act.done || (act.what !== 'taken' && act.what !== 'merged')) continue;
         // What an older build set aside of dpkg's records: they say what is there, and so are merged.
-        if (isPackageRecord(nameFromText(act.path))) continue;
+        if (isPackageRecord(nameFromText(act.path)) || act.package !== undefined) continue;
         const place = `${act.dir} ${act.name}`;
         const own = put.get(place) ?? view.name(act.dir as Ino, act.name as Name)?.ino ?? 0;
         const restore = await planRestore(store, row, act, { patch: record.id, own });

@@ -2,10 +2,15 @@
 import { ByrefError } from '../base/error.ts';
 import type { PatchKind, PatchRecord } from '../codec/patch-record.ts';
 import type { EnvRow, StackEntry, Store, TemplateRow } from '../store/store.ts';
+import type { BusyWaitOptions } from './busy.ts';
 import { entryOf } from './followers.ts';
 import { takePatchLock } from './lock.ts';
 import { readyStacks } from './ready-stacks.ts';
 import { PatchRun } from './run.ts';
+
+export interface AppOptions extends BusyWaitOptions {
+  readonly signal?: AbortSignal;
+}
 
 export interface AppsChanged {
   /** Null: it was so already. */
@@ -23,7 +28,7 @@ export async function addApps(
   store: Store,
   row: EnvRow,
   refs: readonly string[],
-  signal?: AbortSignal,
+  options: AppOptions = {},
 ): Promise<AppsChanged> {
   const entries = store.appEntries(refs);
   const wanted = refs.map((ref, i) => ({ entry: entries[i]!, ...store.catalog.resolve(ref) }));
@@ -44,7 +49,7 @@ export async function addApps(
     return [...now.stack, ...missing.map(({ entry }) => entry)];
   };
   const apps = added.map(({ template }) => template);
-  return change(store, { kind: 'add', row, stackOf, apps }, signal);
+  return change(store, { kind: 'add', row, stackOf, apps }, options);
 }
 
 /**
@@ -55,13 +60,13 @@ export async function removeApps(
   store: Store,
   row: EnvRow,
   names: readonly string[],
-  signal?: AbortSignal,
+  options: AppOptions = {},
 ): Promise<AppsChanged> {
   const removed = new Set(names.map((name) => appOf(store, row, name).templateId));
   const stackOf = (now: EnvRow): StackEntry[] =>
     now.stack.filter(({ templateId }) => !removed.has(templateId));
   const apps = [...removed].flatMap((id) => store.catalog.byId(id) ?? []);
-  return change(store, { kind: 'remove', row, stackOf, apps }, signal);
+  return change(store, { kind: 'remove', row, stackOf, apps }, options);
 }
 
 function appOf(store: Store, row: EnvRow, name: string): StackEntry {
@@ -93,7 +98,7 @@ interface Change {
 async function change(
   store: Store,
   { kind, row, stackOf, apps }: Change,
-  signal: AbortSignal | undefined,
+  { signal, ...waits }: AppOptions,
 ): Promise<AppsChanged> {
   const wanted: EnvRow = { ...row, stack: stackOf(row) };
   const stacks = [{ row: wanted, stack: store.plainStack(wanted) }];
@@ -107,7 +112,7 @@ async function change(
   try {
     const versionIn = (env: EnvRow): number =>
       store.plainStack(env).find(({ templateId }) => templateId === first.id)?.version ?? 0;
-    const options = { kind, from: versionIn(now), policies: [], note: '' };
+    const options = { kind, from: versionIn(now), policies: [], note: '', ...waits };
     const named = { ...first, name: apps.map(({ name }) => name).join(', ') };
     const run = PatchRun.begin(store, lock, named, versionIn(next), options);
     return { record: await run.moveStack(next), notes };

@@ -1,9 +1,9 @@
 /** Plans what a patch, or the way back, does in one env: to packages as a whole, to other files one by one. */
 import path from 'node:path';
-import { type Ino, isPrivateIno, nameFromText } from '../base/ids.ts';
+import { type Ino, isPrivateIno, type Name, nameFromText, nameToText } from '../base/ids.ts';
 import { isDir, isReg } from '../base/mode.ts';
 import { FLAG_KEPT, type InodeRecord } from '../codec/inode-record.ts';
-import type { PatchAct, Policy, TakenPackage } from '../codec/patch-record.ts';
+import type { PatchAct, Policy } from '../codec/patch-record.ts';
 import { encodeSteps, type Step } from '../codec/steps.ts';
 import type { DeltaView } from '../delta/read-delta.ts';
 import { ctimeIsNewer } from '../fs/blob-stat.ts';
@@ -11,7 +11,7 @@ import type { LayersChange, NameChange } from '../fs/layers-change.ts';
 import type { DeltaName, Place } from '../fs/ports.ts';
 import { EnvTree } from '../packages/env-tree.ts';
 import { PackagesOfStep } from '../packages/own-packages.ts';
-import { isInfoOf } from '../packages/package-files.ts';
+import { INFO_DIR, isInfoOf } from '../packages/package-files.ts';
 import { allEntries, Relinks } from '../packages/relinks.ts';
 import { isGenerated } from '../registry/generated.ts';
 import type { OwnPackage } from '../registry/packages.ts';
@@ -30,7 +30,6 @@ export interface EnvPlan {
   readonly before: string | null;
   /** Packages that stay the env's own. */
   readonly own: readonly OwnPackage[];
-  readonly taken: readonly TakenPackage[];
 }
 
 export interface PlanOptions {
@@ -97,6 +96,7 @@ class Planner {
     const { packages, options } = this;
     const back = options.restores.filter(({ what }) => what === 'restored');
     for (const act of back) this.seen.add(placeOf(act));
+    await this.takePackages();
     for (const { change, own } of ownNames(this.view, this.change))
       await this.planName(change, own);
     await this.planCoveredDirs();
@@ -109,7 +109,7 @@ class Planner {
     const before = packages.before.length === 0 ? null : this.write('keep', packages.before);
     const { own } = packages;
     if (acts.length === 0 && before === null && own.length === 0) return null;
-    return { acts, before, own, taken: [] };
+    return { acts, before, own };
   }
 
   /** Each name once; those that are put back, and what is of an env's own package, are not looked at. */
@@ -145,6 +145,38 @@ class Planner {
       const own = place === null ? null : this.view.name(place.dir, place.name);
       if (own !== null && own.ino !== 0 && own.ino !== dir) await this.relink(place!, own);
     }
+  }
+
+  /** All that the env has of packages which policies hand over to the templates. */
+  private async takePackages(): Promise<void> {
+    const { packages, view } = this;
+    for (const { name, paths } of packages.taken) {
+      for (const at of paths) {
+        const found = this.tree.find(at);
+        const own = found === null ? null : view.name(found.dir, found.name);
+        if (found !== null && own !== null) await this.takeName(name, found, own, at);
+      }
+      if (packages.infoDir === null) continue;
+      for (const own of [...allEntries(view, packages.infoDir)]) {
+        if (!isInfoOf(name, own.name)) continue;
+        const place = { dir: packages.infoDir, name: own.name };
+        await this.takeName(name, place, own, `${INFO_DIR}/${own.name}`);
+      }
+    }
+  }
+
+  private async takeName(of: string, place: Place, own: DeltaName, at: string): Promise<void> {
+    if (!this.isNew(place)) return;
+    const { dir, name } = place;
+    if (own.ino === 0) {
+      this.steps.push(step('relink', place, 0, { ctime: 0, ctimeNs: 0 }));
+      return;
+    }
+    const [was, is] = [this.change.from.lookup(dir, name), this.change.to.lookup(dir, name)];
+    const isSame = await this.relinks.add({ dir, name, was, is }, own);
+    if (isSame || isDir(own.type)) return;
+    const base = { path: nameToText(at as Name), dir, name, ino: own.ino, done: false };
+    this.acts.push({ ...base, what: 'taken', package: of });
   }
 
   /** What the env has already as it will be: also of what the step does not change. */

@@ -2,6 +2,7 @@
 import { ByrefError } from '../base/error.ts';
 import type { PatchRecord, Policy } from '../codec/patch-record.ts';
 import type { Store, TemplateRow } from '../store/store.ts';
+import type { BusyWaitOptions } from './busy.ts';
 import { followersOf } from './followers.ts';
 import { takePatchLock } from './lock.ts';
 import { nextStacks } from './moves.ts';
@@ -10,7 +11,7 @@ import { checkWaves, type Rollout, type RolloutEvent, rollOut } from './rollout.
 import { PatchRun } from './run.ts';
 import { openCanary, patchTarget, rollbackTarget } from './target.ts';
 
-export interface PatchOptions {
+export interface PatchOptions extends BusyWaitOptions {
   /** The version; null: the newest staged one. */
   readonly to: number | null;
   readonly policies: readonly Policy[];
@@ -42,7 +43,7 @@ export async function patchTemplate(
       return null;
     }
     if (canary !== null && canary.to !== version.number) throw otherCanary(template, canary);
-    const { policies, note, rollout } = options;
+    const { policies, note, rollout, ...waits } = options;
     const rows = followersOf(store, template.id);
     const next = nextStacks(store, rows, template.id, version.number);
     const notes = await readyStacks(store, next, { signal, shared: true });
@@ -52,8 +53,18 @@ export async function patchTemplate(
     await checkWaves(store, template.id, rollout);
     const run =
       canary === null
-        ? PatchRun.begin(store, lock, template, version.number, { kind: 'patch', policies, note })
-        : PatchRun.resume(store, lock, { ...canary, policies: [...canary.policies, ...policies] });
+        ? PatchRun.begin(store, lock, template, version.number, {
+            kind: 'patch',
+            policies,
+            note,
+            ...waits,
+          })
+        : PatchRun.resume(
+            store,
+            lock,
+            { ...canary, policies: [...canary.policies, ...policies] },
+            waits,
+          );
     return await orAbandon(run, () => rollOut(store, run, rollout, on, signal));
   } catch (error) {
     lock.release();
@@ -61,7 +72,7 @@ export async function patchTemplate(
   }
 }
 
-export interface RollbackOptions {
+export interface RollbackOptions extends BusyWaitOptions {
   /** The version; null: the one that was current before. */
   readonly to: number | null;
   readonly note: string;
@@ -75,14 +86,16 @@ export interface RollbackOptions {
 export async function rollBack(
   store: Store,
   template: TemplateRow,
-  { to, note }: RollbackOptions,
+  { to, note, ...waits }: RollbackOptions,
   signal: AbortSignal = new AbortController().signal,
 ): Promise<PatchRecord | null> {
   const lock = takePatchLock(store.root, template);
   try {
     const canary = openCanary(store, template.id);
     if (canary !== null && (to === null || to === template.current)) {
-      return await PatchRun.resume(store, lock, canary).undo(note || 'taken back by a command');
+      return await PatchRun.resume(store, lock, canary, waits).undo(
+        note || 'taken back by a command',
+      );
     }
     if (canary !== null) throw otherCanary(template, canary);
     const version = rollbackTarget(store, template, to);
@@ -94,7 +107,7 @@ export async function rollBack(
     const next = nextStacks(store, rows, template.id, version.number);
     await readyStacks(store, next, { signal, shared: true });
     rollbackTarget(store, template, version.number);
-    const options = { kind: 'rollback', policies: [], note } as const;
+    const options = { kind: 'rollback', policies: [], note, ...waits } as const;
     const run = PatchRun.begin(store, lock, template, version.number, options);
     return await orAbandon(run, () => rollOut(store, run, ALL_AT_ONCE, () => undefined, signal));
   } catch (error) {

@@ -2,6 +2,7 @@
 import { ByrefError } from '../base/error.ts';
 import type { PatchRecord } from '../codec/patch-record.ts';
 import type { EnvRow, Store, TemplateRow } from '../store/store.ts';
+import type { AppOptions } from './apps.ts';
 import { entryOf } from './followers.ts';
 import { takePatchLock } from './lock.ts';
 import { nextStacks } from './moves.ts';
@@ -19,7 +20,7 @@ export async function pinEnv(
   row: EnvRow,
   template: TemplateRow,
   version: number | null,
-  signal?: AbortSignal,
+  { signal, ...waits }: AppOptions = {},
 ): Promise<PatchRecord | null> {
   const entry = entryOf(row, template.id);
   if (entry === undefined) {
@@ -37,7 +38,13 @@ export async function pinEnv(
     const now = store.needEnv(row.id);
     const stack = store.plainStack(now);
     const from = stack.find(({ templateId }) => templateId === template.id)?.version ?? to;
-    const run = PatchRun.begin(store, lock, template, to, { kind, from, policies: [], note: '' });
+    const run = PatchRun.begin(store, lock, template, to, {
+      kind,
+      from,
+      policies: [],
+      note: '',
+      ...waits,
+    });
     return await run.moveOne(now, { pinned: version, canary: null });
   } catch (error) {
     lock.release();

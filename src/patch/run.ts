@@ -23,7 +23,7 @@ import type { EnvActs, PrepareRequest } from '../control/protocol.ts';
 import { type EnvRow, envDir, type Store, type TemplateRow } from '../store/store.ts';
 import { made, planRestores, toMake } from './acts.ts';
 import { author } from './author.ts';
-import { BusyWait } from './busy.ts';
+import { BusyWait, type BusyWaitOptions } from './busy.ts';
 import { type EnvPlan, planEnv } from './env-plan.ts';
 import { busyEnvs, type FlipReport, flip, outcomes, refreshAll } from './flip.ts';
 import { type EntryChanges, entryOf, followersOf, withEntry } from './followers.ts';
@@ -33,16 +33,12 @@ import { type EnvMove, movesTo, nextStacks } from './moves.ts';
 import { type NextStack, readyStacks } from './ready-stacks.ts';
 import { patchesAbove, undoneBy } from './target.ts';
 
-export interface RunOptions {
+export interface RunOptions extends BusyWaitOptions {
   readonly kind: PatchKind;
   /** What the envs see now; the template's current version if not given. */
   readonly from?: number;
   readonly policies: readonly Policy[];
   readonly note: string;
-  /** How long to wait for dpkg and apt where they are at work in envs, milliseconds. */
-  readonly dpkgWaitMs?: number;
-  /** Hears of the envs that are waited for, once. */
-  readonly onBusy?: (envs: readonly string[]) => void;
 }
 
 /** Where envs are to go, and what the drivers are told of it before. */
@@ -102,7 +98,7 @@ export class PatchRun {
     store: Store,
     lock: PatchLock,
     record: PatchRecord,
-    waits: Pick<RunOptions, 'dpkgWaitMs' | 'onBusy'> = {},
+    waits: BusyWaitOptions = {},
   ): PatchRun {
     return new PatchRun(store, lock, record, new BusyWait(store, waits));
   }
@@ -417,8 +413,8 @@ export class PatchRun {
         return !own.some((act) => act.dir === dir && act.name === name);
       });
       // What is known only when it is planned stays.
-      const { packages = before?.packages ?? [], taken = before?.taken ?? [] } = env;
-      all.set(env.id, { ...(went ? before : env), packages, taken, acts: [...kept, ...own] });
+      const { packages = before?.packages ?? [] } = env;
+      all.set(env.id, { ...(went ? before : env), packages, acts: [...kept, ...own] });
     }
     return [...all.values()];
   }
@@ -460,7 +456,6 @@ const planned = (
     name,
     outcome,
     packages: plans.get(id)?.own ?? [],
-    taken: plans.get(id)?.taken ?? [],
     own: 0,
     removed: 0,
     keptDirs: 0,

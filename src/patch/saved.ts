@@ -11,10 +11,10 @@ import {
   type InodeRecord,
 } from '../codec/inode-record.ts';
 import { readDelta } from '../delta/read-delta.ts';
-import { type EnvAct, type FileAct, type SavedFile, savedFiles } from '../fs/set-aside.ts';
+import { type FileAct, type SavedFile, savedFiles } from '../fs/set-aside.ts';
 import { dirPath } from '../store/dir-path.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
-import { refreshAll } from './flip.ts';
+import { actNow } from './act-now.ts';
 import { privateFile } from './meets.ts';
 
 export interface SavedEntry {
@@ -92,7 +92,7 @@ export async function restoreSaved(
 ): Promise<SavedEntry> {
   const found = await need(store, row, path, patch);
   const { file } = found;
-  const error = await actNow(store, row, { ...act(file), what: 'restore' });
+  const { error } = await actNow(store, row, { ...act(file), what: 'restore' });
   if (error === -EBUSY) {
     const message = `${row.name} has a ${path} of its own, or has removed it`;
     const hint = `Take it out with --to FILE and compare; or remove the env's own first.`;
@@ -138,7 +138,7 @@ export async function removeSaved(
   const removed: SavedEntry[] = [];
   for (const entry of chosen) {
     if (path === null && patch !== null && entry.patch !== patch) continue;
-    const error = await actNow(store, row, { ...act(entry.file), what: 'discard' });
+    const { error } = await actNow(store, row, { ...act(entry.file), what: 'discard' });
     if (error !== 0) throw failed(row, entry.path, error);
     removed.push(entry);
   }
@@ -153,20 +153,6 @@ const act = ({ patch, dir, name }: SavedFile): Omit<FileAct, 'what'> => ({
   file: null,
   seen: null,
 });
-
-/** By its driver if it is mounted, else here; -errno. */
-async function actNow(store: Store, row: EnvRow, wanted: EnvAct): Promise<number> {
-  const { actOffline } = await import('./offline.ts');
-  const results = await actOffline(store, row, [wanted]);
-  if (results !== null) return results[0]?.error ?? 0;
-  const report = await refreshAll(store, [{ env: row.id, acts: [wanted] }]);
-  const told = report.envs.get(row.id);
-  if (told?.error)
-    throw new ByrefError('error', `${row.name}: ${told.error}`, 'See the log of its driver.');
-  if (told !== undefined) return told.acts[0]?.error ?? 0;
-  const hint = 'unmount it, then run this again';
-  throw new ByrefError('locked', `${row.name} is in use, and no driver answers for it`, hint);
-}
 
 function failed(row: EnvRow, path: string, error: number): ByrefError {
   const message = `${path} of ${row.name} could not be changed (errno ${-error})`;

@@ -2,12 +2,14 @@ import type { Command } from 'commander';
 import { addApps } from '../../patch/apps.ts';
 import { runAppChange } from '../app-run.ts';
 import { define } from '../command.ts';
+import { type DpkgWaitOption, dpkgWaitOption } from '../dpkg-wait.ts';
 
 export default function build(): Command {
-  return define(
+  const command = define(
     'app add <env> <template...>',
     'Put apps on top of an env’s stack; live, if it is mounted.',
-  ).action((env: string, apps: string[], options: object) =>
-    runAppChange(options, env, (store, row, signal) => addApps(store, row, apps, signal)),
+  );
+  return dpkgWaitOption(command).action((env: string, apps: string[], options: DpkgWaitOption) =>
+    runAppChange(options, env, (store, row, how) => addApps(store, row, apps, how)),
   );
 }

@@ -2,12 +2,14 @@ import type { Command } from 'commander';
 import { removeApps } from '../../patch/apps.ts';
 import { runAppChange } from '../app-run.ts';
 import { define } from '../command.ts';
+import { type DpkgWaitOption, dpkgWaitOption } from '../dpkg-wait.ts';
 
 export default function build(): Command {
-  return define(
+  const command = define(
     'app remove <env> <app...>',
     'Take apps out of an env’s stack; what the env made itself stays.',
-  ).action((env: string, apps: string[], options: object) =>
-    runAppChange(options, env, (store, row, signal) => removeApps(store, row, apps, signal)),
+  );
+  return dpkgWaitOption(command).action((env: string, apps: string[], options: DpkgWaitOption) =>
+    runAppChange(options, env, (store, row, how) => removeApps(store, row, apps, how)),
   );
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { pinEnv } from '../../patch/pin.ts';
 import { needTemplate } from '../../patch/target.ts';
 import { contextOf, define } from '../command.ts';
+import { type DpkgWaitOption, dpkgWait, dpkgWaitOption } from '../dpkg-wait.ts';
 import { interruption } from '../interruption.ts';
 import { describePatch } from '../patch-text.ts';
 import { printLines } from '../print.ts';
@@ -9,16 +10,23 @@ import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
 export default function build(): Command {
-  return define(
+  const command = define(
     'follow <env> <template>',
     'Let a pinned env see the current version of a template, now and from now on.',
-  ).action(async (envName: string, name: string, options: object) => {
-    const context = contextOf(options);
-    const { signal, release } = interruption();
-    const record = await withStore(context, 'write', (store) =>
-      pinEnv(store, store.needEnv(envName), needTemplate(store, name), null, signal),
-    ).finally(release);
-    if (context.json) printJson(record);
-    else printLines(...(record === null ? [`${envName}: follows already`] : describePatch(record)));
-  });
+  );
+  return dpkgWaitOption(command).action(
+    async (envName: string, name: string, options: DpkgWaitOption) => {
+      const context = contextOf(options);
+      const { signal, release } = interruption();
+      const record = await withStore(context, 'write', (store) =>
+        pinEnv(store, store.needEnv(envName), needTemplate(store, name), null, {
+          signal,
+          ...dpkgWait(context, options),
+        }),
+      ).finally(release);
+      if (context.json) printJson(record);
+      else
+        printLines(...(record === null ? [`${envName}: follows already`] : describePatch(record)));
+    },
+  );
 }

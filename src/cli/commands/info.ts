@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { formatSize } from '../../base/size.ts';
 import { type EnvInfo, envInfo } from '../../env/info.ts';
+import { ownText } from '../../registry/packages.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
 import { printFields, printJson } from '../table.ts';
@@ -39,6 +40,11 @@ function fields(info: EnvInfo): [string, string][] {
     ['shared', `${formatSize(info.sharedBytes)} in ${info.sharedFiles} files`],
     ['private', `${formatSize(info.privateBytes)} in ${info.privateFiles} files`],
     ['inodes', `${info.inodes} changed`],
+    ['packages', info.packages.map(packageText).join(', ')],
     ['damage', info.damage ?? ''],
   ];
 }
+
+/** "hello 3.0 (template: 4.0)" */
+const packageText = ({ package: name, own, template, why }: EnvInfo['packages'][number]): string =>
+  ownText({ name, own, template, why: why === 'behind' || why === 'files' ? 'version' : why });

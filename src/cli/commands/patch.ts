@@ -3,6 +3,7 @@ import { ByrefError } from '../../base/error.ts';
 import { EXIT } from '../../base/exit-codes.ts';
 import type { PatchRecord, Policy, PolicyAction } from '../../codec/patch-record.ts';
 import type { HealthCheck } from '../../patch/health.ts';
+import { takePackage } from '../../patch/package-policy.ts';
 import { patchTemplate } from '../../patch/patch.ts';
 import { planPatch } from '../../patch/plan.ts';
 import { checkPolicy, policyOf } from '../../patch/policy.ts';
@@ -10,6 +11,7 @@ import type { Rollout, RolloutEvent } from '../../patch/rollout.ts';
 import { needTemplate, patchTarget } from '../../patch/target.ts';
 import type { Store, TemplateRow } from '../../store/store.ts';
 import { type Context, contextOf, define } from '../command.ts';
+import { type DpkgWaitOption, dpkgWait, dpkgWaitOption, exitFor } from '../dpkg-wait.ts';
 import { parseDuration } from '../durations.ts';
 import { interruption } from '../interruption.ts';
 import { parseCount } from '../numbers.ts';
@@ -20,7 +22,7 @@ import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 import { parseCanary, parseStages } from '../waves.ts';
 
-interface Options {
+interface Options extends DpkgWaitOption {
   readonly to?: number;
   readonly check?: boolean;
   readonly canary?: string[];
@@ -46,10 +48,11 @@ export default function build(): Command {
     policies.push(checkPolicy({ pattern, action }));
     return pattern;
   };
-  return define(
+  const command = define(
     'patch <template>',
     'Take all envs that follow a template to another version of it.',
-  )
+  );
+  return dpkgWaitOption(command)
     .option('--to <version>', 'the version (the newest staged one)', parseCount)
     .option(
       '--check',
@@ -57,6 +60,14 @@ export default function build(): Command {
     )
     .option('--keep <pattern>', 'paths where an env’s own file stays (all)', collect('keep'))
     .option('--take <pattern>', 'paths where it is set aside', collect('take'))
+    .option(
+      '--take-package <name>',
+      'a package that follows the template, also where an env has it otherwise; its files there are set aside',
+      (name: string) => {
+        policies.push(takePackage(name));
+        return name;
+      },
+    )
     .option(
       '--merge <pattern>',
       'paths where it is merged with the change; on a conflict it stays',
@@ -91,7 +102,7 @@ export default function build(): Command {
       const record = await withStore(context, 'write', (store) => {
         const template = needTemplate(store, name);
         const { to = null, note } = options;
-        const wanted = { to, policies, note, rollout };
+        const wanted = { to, policies, note, rollout, ...dpkgWait(context, options) };
         // In a wait it takes the waves back; if it is ended, the next command does.
         const { signal } = interruption(() => sayLines('byref: interrupted, taking it back'));
         return patchTemplate(store, template, wanted, eventPrinter(context), signal);
@@ -126,9 +137,7 @@ const nothingToDo = ({ name, current }: Pick<TemplateRow, 'name' | 'current'>): 
 function report(context: Context, name: string, record: PatchRecord | null): void {
   if (context.json) printJson(record);
   else printLines(...(record === null ? [`${name}: nothing to do`] : describePatch(record)));
-  const failed = record?.envs.some(({ outcome }) => outcome === 'failed') ?? false;
-  if (record?.state === 'undone') process.exitCode = EXIT.unhealthy;
-  else if (failed) process.exitCode = EXIT.error;
+  exitFor(record);
 }
 
 function rolloutOf(options: Options): Rollout {

@@ -4,6 +4,7 @@ import { pinEnv } from '../../patch/pin.ts';
 import { needTemplate } from '../../patch/target.ts';
 import { parseTemplateRef } from '../../store/names.ts';
 import { contextOf, define } from '../command.ts';
+import { type DpkgWaitOption, dpkgWait, dpkgWaitOption } from '../dpkg-wait.ts';
 import { interruption } from '../interruption.ts';
 import { describePatch } from '../patch-text.ts';
 import { printLines } from '../print.ts';
@@ -11,28 +12,32 @@ import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
 export default function build(): Command {
-  return define(
+  const command = define(
     'pin <env> <template>',
     'Keep an env at NAME@VERSION of a template, whatever is patched; at the version it sees now if NAME alone is given.',
-  ).action(async (envName: string, ref: string, options: object) => {
-    const context = contextOf(options);
-    const { name, version } = parseTemplateRef(ref);
-    const { signal, release } = interruption();
-    const record = await withStore(context, 'write', (store) => {
-      const row = store.needEnv(envName);
-      const template = needTemplate(store, name);
-      const seen = store.resolveStack(row).find(({ templateId }) => templateId === template.id);
-      const at = version ?? seen?.version;
-      if (at === undefined) {
-        throw new ByrefError(
-          'notFound',
-          `${row.name} has no template ${name}`,
-          `See byref info ${row.name}.`,
-        );
-      }
-      return pinEnv(store, row, template, at, signal);
-    }).finally(release);
-    if (context.json) printJson(record);
-    else printLines(...(record === null ? [`${envName}: pinned already`] : describePatch(record)));
-  });
+  );
+  return dpkgWaitOption(command).action(
+    async (envName: string, ref: string, options: DpkgWaitOption) => {
+      const context = contextOf(options);
+      const { name, version } = parseTemplateRef(ref);
+      const { signal, release } = interruption();
+      const record = await withStore(context, 'write', (store) => {
+        const row = store.needEnv(envName);
+        const template = needTemplate(store, name);
+        const seen = store.resolveStack(row).find(({ templateId }) => templateId === template.id);
+        const at = version ?? seen?.version;
+        if (at === undefined) {
+          throw new ByrefError(
+            'notFound',
+            `${row.name} has no template ${name}`,
+            `See byref info ${row.name}.`,
+          );
+        }
+        return pinEnv(store, row, template, at, { signal, ...dpkgWait(context, options) });
+      }).finally(release);
+      if (context.json) printJson(record);
+      else
+        printLines(...(record === null ? [`${envName}: pinned already`] : describePatch(record)));
+    },
+  );
 }

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import { EXIT } from '../../base/exit-codes.ts';
 import { rollBack } from '../../patch/patch.ts';
 import { needTemplate } from '../../patch/target.ts';
 import { contextOf, define } from '../command.ts';
+import { type DpkgWaitOption, dpkgWait, dpkgWaitOption, exitFor } from '../dpkg-wait.ts';
 import { interruption } from '../interruption.ts';
 import { parseCount } from '../numbers.ts';
 import { describePatch } from '../patch-text.ts';
@@ -10,16 +10,17 @@ import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
-interface Options {
+interface Options extends DpkgWaitOption {
   readonly to?: number;
   readonly note: string;
 }
 
 export default function build(): Command {
-  return define(
+  const command = define(
     'rollback <template>',
     'Take all envs that follow a template back to the version before, or canaries to the current one.',
-  )
+  );
+  return dpkgWaitOption(command)
     .option('--to <version>', 'the version (the one that was current before)', parseCount)
     .option('--note <text>', 'what to remember of it', '')
     .action(async (name: string, options: Options) => {
@@ -27,13 +28,18 @@ export default function build(): Command {
       const { to = null, note } = options;
       const { signal, release } = interruption();
       const record = await withStore(context, 'write', (store) =>
-        rollBack(store, needTemplate(store, name), { to, note }, signal),
+        rollBack(
+          store,
+          needTemplate(store, name),
+          { to, note, ...dpkgWait(context, options) },
+          signal,
+        ),
       ).finally(release);
       if (context.json) printJson(record);
       else
         printLines(
           ...(record === null ? [`${name}: nothing to go back to`] : describePatch(record)),
         );
-      if (record?.envs.some(({ outcome }) => outcome === 'failed')) process.exitCode = EXIT.error;
+      exitFor(record);
     });
 }

@@ -1,5 +1,11 @@
 import type { Command } from 'commander';
+import {
+  type StalePackage,
+  type StaleReason,
+  stalePackages,
+} from '../../packages/stale-packages.ts';
 import { type StaleFile, staleFiles } from '../../patch/stale.ts';
+import type { EnvRow, Store } from '../../store/store.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
 import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';
@@ -16,22 +22,54 @@ const COLUMNS: readonly Column<StaleFile>[] = [
   { field: 'object', standard: false, text: (row) => row.object },
 ];
 
+const WHY: Readonly<Record<StaleReason, string>> = {
+  version: 'a version of its own',
+  removed: 'removed by the env',
+  held: 'held by the env',
+  unfinished: 'its installation broke off',
+  behind: 'the env does not see the current version',
+  files: 'the env has changed its files',
+};
+
+const PACKAGE_COLUMNS: readonly Column<StalePackage>[] = [
+  { field: 'env', standard: true, text: (row) => row.env },
+  { field: 'package', standard: true, text: (row) => row.package },
+  { field: 'own', standard: true, text: (row) => row.own ?? '-' },
+  { field: 'template', standard: true, text: (row) => row.template ?? '-' },
+  { field: 'why', standard: true, text: (row) => WHY[row.why] },
+];
+
+interface Options extends TableOptions {
+  readonly packages?: boolean;
+}
+
 export default function build(): Command {
   const command = define(
     'stale [env...]',
     'List processes that still use files of a version that their env does not see any more, and what to restart.',
+  ).option(
+    '--packages',
+    'list packages instead that envs have otherwise than the current versions of their templates',
   );
-  tableOptions(
-    command,
-    COLUMNS.map(({ field }) => field),
-  );
-  return command.action(async (names: string[], options: TableOptions) => {
+  const fields = [...COLUMNS, ...PACKAGE_COLUMNS].map(({ field }) => field);
+  tableOptions(command, [...new Set(fields)]);
+  return command.action(async (names: string[], options: Options) => {
     const context = contextOf(options);
+    if (options.packages === true) {
+      const packages = await withStore(context, 'read', (store) =>
+        stalePackages(store, rowsOf(store, names)),
+      );
+      if (context.json) printJson(packages);
+      else printTable(packages, PACKAGE_COLUMNS, options);
+      return;
+    }
     const files = await withStore(context, 'read', (store) => {
-      const rows = names.length === 0 ? store.envs() : names.map((name) => store.needEnv(name));
-      return staleFiles(store, rows);
+      return staleFiles(store, rowsOf(store, names));
     });
     if (context.json) printJson(files);
     else printTable(files, COLUMNS, options);
   });
 }
+
+const rowsOf = (store: Store, names: readonly string[]): EnvRow[] =>
+  names.length === 0 ? store.envs() : names.map((name) => store.needEnv(name));

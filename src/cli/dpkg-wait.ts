@@ -1,0 +1,49 @@
+/** `--dpkg-wait`, of the commands that take envs to other versions. */
+import type { Command } from 'commander';
+import { EXIT } from '../base/exit-codes.ts';
+import type { PatchRecord } from '../codec/patch-record.ts';
+import type { BusyWaitOptions } from '../patch/busy.ts';
+import type { Context } from './command.ts';
+import { parseDuration } from './durations.ts';
+import { sayLines } from './print.ts';
+
+const DPKG_WAIT_MS = 60_000;
+const SHOWN = 5;
+
+export interface DpkgWaitOption {
+  readonly dpkgWait: number;
+}
+
+export const dpkgWaitOption = (command: Command): Command =>
+  command.option(
+    '--dpkg-wait <time>',
+    'how long to wait where dpkg or apt is at work in an env, as 60s, 5m or 1h',
+    parseDuration,
+    DPKG_WAIT_MS,
+  );
+
+/** Says on stderr which envs are waited for, once. */
+export function dpkgWait(
+  { json }: Context,
+  { dpkgWait: dpkgWaitMs }: DpkgWaitOption,
+): BusyWaitOptions {
+  return {
+    dpkgWaitMs,
+    onBusy: (envs) => {
+      if (json) return;
+      const more = envs.length > SHOWN ? ` and ${envs.length - SHOWN} more` : '';
+      sayLines(
+        `byref: dpkg or apt is at work in ${envs.slice(0, SHOWN).join(', ')}${more}: waiting up to ${dpkgWaitMs / 1000} s`,
+      );
+    },
+  };
+}
+
+/** Sets the exit code for what could not be done in some of the envs. */
+export function exitFor(record: PatchRecord | null): void {
+  const has = (outcome: string): boolean =>
+    record?.envs.some((env) => env.outcome === outcome) ?? false;
+  if (record?.state === 'undone' && record.kind === 'patch') process.exitCode = EXIT.unhealthy;
+  else if (has('failed')) process.exitCode = EXIT.error;
+  else if (has('busy')) process.exitCode = EXIT.busy;
+}

@@ -1,0 +1,95 @@
+/** `byref relink`: an env's own copies of what its templates have become links to it again. */
+import { rmSync } from 'node:fs';
+import path from 'node:path';
+import { ByrefError } from '../base/error.ts';
+import { isPrivateIno, nameFromText } from '../base/ids.ts';
+import { encodeSteps, type Step } from '../codec/steps.ts';
+import type { DeltaView } from '../delta/read-delta.ts';
+import { envUsage } from '../env/usage.ts';
+import { Relinks } from '../packages/relinks.ts';
+import { isGenerated } from '../registry/generated.ts';
+import { dirPath } from '../store/dir-path.ts';
+import { type EnvRow, envDir, type Store } from '../store/store.ts';
+import { actNow } from './act-now.ts';
+import { writeDurably } from './acts.ts';
+import { openView } from './meets.ts';
+import { isPackageRecord } from './policy.ts';
+
+export interface Relinked {
+  readonly env: string;
+  /** Names of files and directories that are the templates' again. */
+  readonly names: number;
+  /** Names that were left out, because the env changed them meanwhile, or has them open for writing. */
+  readonly left: number;
+  /** Bytes on disk that the env takes less. */
+  readonly freedBytes: number;
+}
+
+/** Of no patch. */
+const FILE = 'steps.0';
+
+/** The store is open for writing. @throws ByrefError as actNow() */
+export async function relinkEnv(store: Store, row: EnvRow): Promise<Relinked> {
+  const steps = await planRelinks(store, row);
+  if (steps.length === 0) return { env: row.name, names: 0, left: 0, freedBytes: 0 };
+  const before = envUsage(store, row).privateBytes;
+  const file = path.join(envDir(store.root, row.id), FILE);
+  writeDurably(file, encodeSteps(steps));
+  try {
+    const { error, left = 0 } = await actNow(store, row, { what: 'steps', file: FILE });
+    if (error !== 0) {
+      const message = `${row.name}: its links could not be made (errno ${-error})`;
+      throw new ByrefError('error', message, 'What was made stays. Run it again.');
+    }
+    const freedBytes = Math.max(0, before - envUsage(store, row).privateBytes);
+    return { env: row.name, names: steps.length - left, left, freedBytes };
+  } finally {
+    rmSync(file, { force: true });
+  }
+}
+
+async function planRelinks(store: Store, row: EnvRow): Promise<readonly Step[]> {
+  const view = await openView(store, row);
+  if (view === null) return [];
+  try {
+    return await new Planner(store, row, view).plan();
+  } finally {
+    await view.close();
+  }
+}
+
+class Planner {
+  private readonly store: Store;
+  private readonly view: DeltaView;
+  private readonly layers;
+  private readonly relinks: Relinks;
+
+  constructor(store: Store, row: EnvRow, view: DeltaView) {
+    this.store = store;
+    this.view = view;
+    this.layers = store.layers(store.resolveStack(row));
+    this.relinks = new Relinks({
+      view,
+      envDir: envDir(store.root, row.id),
+      from: this.layers,
+      to: this.layers,
+      isKept: () => false,
+      anyTime: (dir, name) => {
+        const parent = dirPath(this.store.tables, dir);
+        const bytes = parent === null ? '' : `${nameFromText(parent)}/${name}`;
+        return isPackageRecord(bytes) || isGenerated(bytes);
+      },
+    });
+  }
+
+  async plan(): Promise<readonly Step[]> {
+    for (const own of this.view.changedNames()) {
+      const { dir, name, ino } = own;
+      // What it removed is its own doing, and what a patch hides belongs to a package of its own.
+      if (ino === 0 || isPrivateIno(dir)) continue;
+      const is = this.layers.lookup(dir, name);
+      if (is !== null) await this.relinks.add({ dir, name, was: is, is }, own);
+    }
+    return this.relinks.steps;
+  }
+}

@@ -2,6 +2,7 @@ import { formatSize } from '../base/size.ts';
 import { type AppFit, fits } from '../patch/app-fits.ts';
 import type { MeetState } from '../patch/meets.ts';
 import type { PatchPlan, PlannedEnv, PlannedMeet } from '../patch/plan.ts';
+import { ownText } from '../registry/packages.ts';
 import { printLines } from './print.ts';
 
 const STATES: Readonly<Record<MeetState, string>> = {
@@ -13,12 +14,15 @@ const STATES: Readonly<Record<MeetState, string>> = {
   'in-use': 'open or mapped now',
 };
 
-/** Prints a plan for people: what changes in the template, then per env what is not clean. */
-export function printPlan(plan: PatchPlan): void {
-  printLines(...planLines(plan));
+/**
+ * Prints a plan for people: what changes in the template, then per env what is not clean.
+ * @param summary counts instead of names, and envs of which there is the same to say in one line
+ */
+export function printPlan(plan: PatchPlan, summary: boolean): void {
+  printLines(...planLines(plan, summary));
 }
 
-function planLines(plan: PatchPlan): string[] {
+function planLines(plan: PatchPlan, summary: boolean): string[] {
   const { template, from, to, label, note, names, envs, pinned } = plan;
   const called = label === '' ? '' : ` (${label})`;
   const lines = [`${template}: ${from} -> ${to}${called}`];
@@ -26,20 +30,48 @@ function planLines(plan: PatchPlan): string[] {
   const count = (kind: string): number => names.filter((name) => name.kind === kind).length;
   lines.push(
     `  ${count('A')} to add, ${count('C')} to change, ${count('D')} to remove; ${formatSize(plan.addedBytes)} new`,
-    ...names.map(({ kind, path }) => `${kind} ${path}`),
+    ...(summary ? [] : names.map(({ kind, path }) => `${kind} ${path}`)),
     `${envs.length} ${envs.length === 1 ? 'env goes' : 'envs go'} along`,
-    ...envs.flatMap(envLines),
+    ...(summary ? groupLines(envs) : envs.flatMap(envLines)),
     ...plan.apps.map((app) => appLine(template, to, app)),
     ...pinned.map(({ name, version }) => `${name} stays at ${version} (pinned)`),
   );
   return lines;
 }
 
-function envLines({ name, state, counts, names }: PlannedEnv): string[] {
+function envLines(env: PlannedEnv): string[] {
+  const { name, state, names } = env;
+  return [`${name} (${state}): ${countsText(env)}`, ...packageLines(env), ...names.map(meetLine)];
+}
+
+function countsText({ counts }: PlannedEnv): string {
   const parts = (Object.keys(STATES) as MeetState[])
     .filter((key) => counts[key] > 0)
     .map((key) => `${counts[key]} ${STATES[key]}`);
-  return [`${name} (${state}): ${parts.join(', ') || 'nothing'}`, ...names.map(meetLine)];
+  return parts.join(', ') || 'nothing';
+}
+
+const packageLines = ({ packages }: PlannedEnv): string[] =>
+  packages.map((each) => `  keeps ${ownText(each)}`);
+
+const ENVS_SHOWN = 3;
+
+/** The largest group first. */
+function groupLines(envs: readonly PlannedEnv[]): string[] {
+  const groups = new Map<string, PlannedEnv[]>();
+  for (const env of envs) {
+    const key = [env.state, countsText(env), ...packageLines(env)].join('\n');
+    groups.set(key, [...(groups.get(key) ?? []), env]);
+  }
+  return [...groups.values()]
+    .sort((a, b) => b.length - a.length)
+    .flatMap((group) => {
+      const [first] = group;
+      const shown = group.slice(0, ENVS_SHOWN).map(({ name }) => name);
+      const more = group.length > ENVS_SHOWN ? ` and ${group.length - ENVS_SHOWN} more` : '';
+      const line = `${shown.join(', ')}${more} (${first!.state}): ${countsText(first!)}`;
+      return [line, ...packageLines(first!)];
+    });
 }
 
 function meetLine({ kind, path, state, action }: PlannedMeet): string {

@@ -26,6 +26,7 @@ const MODULES: Readonly<Record<string, () => Promise<CommandModule>>> = {
   follow: () => import('./commands/follow.ts'),
   history: () => import('./commands/history.ts'),
   stale: () => import('./commands/stale.ts'),
+  relink: () => import('./commands/relink.ts'),
   'saved list': () => import('./commands/saved-list.ts'),
   'saved restore': () => import('./commands/saved-restore.ts'),
   'saved rm': () => import('./commands/saved-rm.ts'),

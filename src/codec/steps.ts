@@ -8,7 +8,7 @@ import type { Ino, Name } from '../base/ids.ts';
  * keep: the name stays what it is, although the templates get something else there. hide: it stays absent, although they get
  * something. relink: what the env has there goes, and the templates' shows. place: the env gets a file of its own with the bytes
  * and attributes of a template's. dissolve: a directory that the env made becomes the templates' one in its place. release: a
- * directory of the templates, of which the env has a record but nothing in it, is theirs alone again.
+ * directory in which the env has nothing (any more) is the templates' alone again, or goes if it is the env's own.
  */
 export type StepKind = 'keep' | 'hide' | 'relink' | 'place' | 'dissolve' | 'release';
 

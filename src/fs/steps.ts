@@ -2,7 +2,7 @@
  * Makes the steps of a patch (codec/steps.ts) in one env. Each is left out, and counted, where the name is not any more what it
  * was when the step was planned. A step that was made before changes nothing, so a list can be gone through again after a crash.
  */
-import type { Ino, Name } from '../base/ids.ts';
+import { type Ino, isPrivateIno, type Name } from '../base/ids.ts';
 import { isDir, isReg, O_ACCMODE, O_RDONLY, S_IFMT } from '../base/mode.ts';
 import { DATA_PRIVATE, FLAG_KEPT, FLAG_UNSYNCED, type InodeRecord } from '../codec/inode-record.ts';
 import type { Compared, DirSteps, Step } from '../codec/steps.ts';
@@ -191,11 +191,13 @@ class Making {
     return true;
   }
 
-  private release({ dir, name, ino, ctime, ctimeNs }: Step): boolean {
+  private release(step: Step): boolean {
+    const { dir, name, ino, ctime, ctimeNs } = step;
     const { core } = this;
     const own = core.delta.name(dir, name);
     const record = core.delta.inode(ino as Ino);
     if (record === null && own === null) return this.isDone();
+    if (isPrivateIno(ino as Ino)) return own?.ino === ino && this.removeEmpty(step, record);
     // Layers that have it already or still: it may be gone from the new ones.
     const below = core.layers.lookup(dir, name);
     if (below?.ino !== ino || (own !== null && own.ino !== ino)) return false;
@@ -205,6 +207,20 @@ class Making {
     if (own !== null) core.tx.clearName(dir, name);
     this.count(dir);
     this.giveBack(below);
+    return true;
+  }
+
+  /** A directory of the env's own. */
+  private removeEmpty({ dir, name, ino }: Step, record: InodeRecord | null): boolean {
+    const { core } = this;
+    if (record === null || core.delta.list(ino as Ino, 0, 1).length > 0) return false;
+    this.begin();
+    core.tx.clearName(dir, name);
+    this.count(dir);
+    this.losing.set(record.ino, {
+      record: { ...record, nlink: 0 },
+      inode: core.inodes.peek(record.ino),
+    });
     return true;
   }
 

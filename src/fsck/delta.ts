@@ -17,6 +17,7 @@ import { BY_REPAIR_UNMOUNTED, type DeltaFound, deltaDamage, restoreEnv } from '.
 import { type CheckedEnv, DeltaJob, envName } from './delta-job.ts';
 import { asFinding, inBoth, repairDelta } from './delta-repair.ts';
 import { envDirectories } from './env-directories.ts';
+import { checkPackages } from './env-packages.ts';
 import type { Finding } from './finding.ts';
 import type { Job } from './job.ts';
 import { readRow } from './rows.ts';
@@ -98,7 +99,7 @@ async function lookAt(job: Job, env: CheckedEnv): Promise<Look> {
   try {
     const checked = new DeltaJob(job, env, view);
     const { names, inodes } = checked.scan;
-    const found = [...checkView(checked, view)];
+    const found = [...checkView(checked, view), ...checkPackages(checked, env, view)];
     return { found, names, inodes: inodes.size, whole: isWhole(checked, view) };
   } finally {
     await view.close();

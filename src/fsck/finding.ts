@@ -75,6 +75,7 @@ export const CHECKS = [
   'delta.private',
   'delta.object',
   'delta.next',
+  'delta.packages',
   'delta.extra',
 ] as const;
 

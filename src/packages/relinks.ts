@@ -72,6 +72,14 @@ export class Relinks {
     this.addKeptDir({ dir, name, was: was ?? null, is: is ?? null }, record.ino);
   }
 
+  /** A directory of the env's own, which goes if nothing is left in it. The caller adds directories before what is in them. */
+  addOwnDir({ dir, name }: Place, ino: Ino): void {
+    const own = this.parts.view.inode(ino);
+    if (own === null || !isPrivateIno(ino)) return;
+    const { ctime, ctimeNs } = own;
+    this.releases.unshift({ kind: 'release', dir, name, ino, ctime, ctimeNs });
+  }
+
   /** Steps in it come before: the caller adds directories before what is in them. */
   private addKeptDir({ dir, name, was, is }: RelinkPlace, ino: Ino): boolean {
     const own = this.parts.view.inode(ino);

@@ -1,4 +1,5 @@
 /** Plans what a patch, or the way back, does in one env: to packages as a whole, to other files one by one. */
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { type Ino, isPrivateIno, type Name, nameFromText, nameToText } from '../base/ids.ts';
 import { isDir, isReg } from '../base/mode.ts';
@@ -105,7 +106,8 @@ class Planner {
     // What can't be put back may be merged.
     const planned = new Set(this.acts.map(placeOf));
     const acts = [...options.restores.filter((act) => !planned.has(placeOf(act))), ...this.acts];
-    if (this.steps.length > 0) acts.unshift(this.stepsAct('steps', this.steps));
+    // Last: of a package that is taken, directories go when its files are set aside.
+    if (this.steps.length > 0) acts.push(this.stepsAct('steps', this.steps));
     const before = packages.before.length === 0 ? null : this.write('keep', packages.before);
     const { own } = packages;
     if (acts.length === 0 && before === null && own.length === 0) return null;
@@ -174,7 +176,11 @@ class Planner {
     }
     const [was, is] = [this.change.from.lookup(dir, name), this.change.to.lookup(dir, name)];
     const isSame = await this.relinks.add({ dir, name, was, is }, own);
-    if (isSame || isDir(own.type)) return;
+    if (isSame) return;
+    if (isDir(own.type)) {
+      this.relinks.addOwnDir(place, own.ino);
+      return;
+    }
     const base = { path: nameToText(at as Name), dir, name, ino: own.ino, done: false };
     this.acts.push({ ...base, what: 'taken', package: of });
   }
@@ -225,11 +231,13 @@ class Planner {
   private relinkMerged(change: NameChange, own: InodeRecord, act: PatchAct): void {
     const { is } = change;
     const isAlike = own.mode === is?.mode && own.uid === is.uid && own.gid === is.gid;
-    if (act.seen === undefined || !isAlike) this.acts.push(act);
-    else
-      this.steps.push(
-        step('relink', change, own.ino, ctimeIsNewer(own, act.seen) ? act.seen : own),
-      );
+    if (act.seen === undefined || !isAlike || act.file === undefined) {
+      this.acts.push(act);
+      return;
+    }
+    rmSync(path.join(envDir(this.store.root, this.row.id), act.file), { force: true });
+
+    this.steps.push(step('relink', change, own.ino, ctimeIsNewer(own, act.seen) ? act.seen : own));
   }
 
   /** As dpkg does where nobody is there to be asked: the administrator's stays, the package's is put beside it. */

@@ -12,6 +12,7 @@ import { hasOwnName } from '../fs/own-names.ts';
 import { ReachedDirs } from '../fs/reached-dirs.ts';
 import { sha256 } from '../packages/same-file.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
+import type { NamesByDir } from './planned-names.ts';
 
 /** clean: the env sees the new version. in-use: so it does, but a process has the old file open or mapped. */
 export type MeetState = 'clean' | 'private' | 'equal' | 'deleted' | 'type-changed' | 'in-use';
@@ -57,6 +58,26 @@ export async function* meets(
       yield { change: each, state: templateState(each, kept, inUse), own: null };
     else yield await ownState(store, row, each, view?.inode(own.ino) ?? null, own);
   }
+}
+
+/** Those of the names about which there is more to say of this env than that it follows: see MeetState. */
+export function* touchedNames(
+  view: DeltaView | null,
+  change: LayersChange,
+  inUse: ReadonlySet<number>,
+  { dirs, byInode }: NamesByDir,
+): Generator<NameChange> {
+  const found = new Set<NameChange>();
+  const inodes = [...inUse, ...(view === null ? [] : keptDirs(view, change))];
+  for (const ino of inodes) for (const each of byInode.get(ino as Ino) ?? []) found.add(each);
+  if (view !== null) {
+    const reached = new ReachedDirs(change, view);
+    for (const [dir, names] of dirs) {
+      const isThere = reached.of(dir) === 'there';
+      for (const each of names) if (!isThere || view.name(dir, each.name) !== null) found.add(each);
+    }
+  }
+  yield* found;
 }
 
 function* allNames(change: LayersChange): Generator<NameChange> {

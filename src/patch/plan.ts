@@ -1,18 +1,21 @@
 /** `byref patch --check`: what a patch would do, and what it would meet in each env. Changes nothing. */
 import { type Ino, nameFromText, nameToText } from '../base/ids.ts';
-import type { PolicyAction } from '../codec/patch-record.ts';
+import type { Policy, PolicyAction } from '../codec/patch-record.ts';
 import { sameForDiff } from '../codec/same-inode.ts';
 import { envStates, type State } from '../env/state.ts';
 import type { NameChange } from '../fs/layers-change.ts';
+import { PackagesOfStep } from '../packages/own-packages.ts';
+import type { OwnPackage } from '../registry/packages.ts';
 import { dirPath } from '../store/dir-path.ts';
 import type { EnvRow, Store, TemplateRow, VersionRow } from '../store/store.ts';
 import { type AppFit, appFits } from './app-fits.ts';
 import { follows, usersOf } from './followers.ts';
 import { type FilesInUse, filesInUse } from './in-use.ts';
-import { letterOf, type MeetState, meets, openView } from './meets.ts';
+import { letterOf, type MeetState, meets, openView, touchedNames } from './meets.ts';
 import { type EnvMove, movesTo, nextStacks } from './moves.ts';
-import { PlannedNames } from './planned-names.ts';
-import type { PolicyOf } from './policy.ts';
+import { takenPackages } from './package-policy.ts';
+import { type NamesByDir, PlannedNames } from './planned-names.ts';
+import { type PolicyOf, policyOf } from './policy.ts';
 
 export interface PlannedName {
   /** Added, changed or removed in the template. */
@@ -36,6 +39,8 @@ export interface PlannedEnv {
   readonly from: number;
   /** Changed names, by what they meet. */
   readonly counts: Readonly<Record<MeetState, number>>;
+  /** Packages that stay its own, of those that the patch changes. */
+  readonly packages: readonly OwnPackage[];
   readonly names: readonly PlannedMeet[];
 }
 
@@ -56,29 +61,34 @@ export interface PatchPlan {
 }
 
 /**
- * @param policy as the patch would have it
+ * @param policies as the patch would have them
  * @throws ByrefError 'badInput' for templates that do not go together at these versions
  */
 export async function planPatch(
   store: Store,
   template: TemplateRow,
   version: VersionRow,
-  policy: PolicyOf,
+  policies: readonly Policy[],
 ): Promise<PatchPlan> {
   const users = usersOf(store, template.id);
   const rows = users.filter(follows).map(({ row }) => row);
   const states = new Map((await envStates(store, rows)).map(({ row, state }) => [row.id, state]));
   const paths = new Paths(store);
+  const policy = policyOf(policies);
+  const taken = takenPackages(policies);
   const inUse = filesInUse(store.root);
   const envs: PlannedEnv[] = [];
   const next = nextStacks(store, rows, template.id, version.number);
   const planned = new PlannedNames(store);
   for (const [i, move] of movesTo(store, next).entries()) {
     const { row } = move;
-    const names = planned.of(move, next[i]!.stack);
+    const { stack } = next[i]!;
+    const names = planned.of(move, stack);
+    const theirs = planned.statusOf(stack);
     const state = states.get(row.id) ?? 'stopped';
     const from = versionOf(store, row, template.id);
-    envs.push({ ...(await planEnv(store, move, names, { policy, paths, inUse })), state, from });
+    const parts = { policy, taken, theirs, paths, inUse };
+    envs.push({ ...(await planEnv(store, move, names, parts)), state, from });
   }
   return {
     template: template.name,
@@ -100,6 +110,9 @@ export async function planPatch(
 
 interface PlanParts {
   readonly policy: PolicyOf;
+  readonly taken: ReadonlySet<string>;
+  /** The status file of dpkg in the stack that is gone to, if that is to be made yet. */
+  readonly theirs: string | null | undefined;
   readonly paths: Paths;
   readonly inUse: FilesInUse;
 }
@@ -107,26 +120,38 @@ interface PlanParts {
 async function planEnv(
   store: Store,
   { row, change }: EnvMove,
-  names: Iterable<NameChange>,
-  { policy, paths, inUse }: PlanParts,
+  names: NamesByDir,
+  { policy, taken, theirs, paths, inUse }: PlanParts,
 ): Promise<Omit<PlannedEnv, 'state' | 'from'>> {
   const counts = { clean: 0, private: 0, equal: 0, deleted: 0, 'type-changed': 0, 'in-use': 0 };
   const met: PlannedMeet[] = [];
   const used = new Set(inUse.get(row.id)?.keys() ?? []);
   const view = await openView(store, row);
+  let packages: readonly OwnPackage[] = [];
   try {
-    for await (const { change: each, state, own } of meets(store, row, view, change, used, names)) {
-      if (each.was !== null && each.is !== null && sameForDiff(each.was, each.is)) continue;
+    const touched = [...touchedNames(view, change, used, names)];
+    counts.clean = names.count - touched.length;
+    for await (const { change: each, state, own } of meets(
+      store,
+      row,
+      view,
+      change,
+      used,
+      touched,
+    )) {
       counts[state]++;
       if (state === 'clean') continue;
       const path = paths.of(each);
       const action = own === null ? null : policy(nameFromText(path));
       met.push({ kind: letterOf(each), path, state, action });
     }
+    if (view !== null) {
+      packages = new PackagesOfStep({ store, row, view, change }, taken, theirs).own;
+    }
   } finally {
     await view?.close();
   }
-  return { id: row.id, name: row.name, counts, names: met.sort(byPath) };
+  return { id: row.id, name: row.name, counts, packages, names: met.sort(byPath) };
 }
 
 const versionOf = (store: Store, row: EnvRow, templateId: number): number =>

@@ -16,6 +16,9 @@ for i in 1 2 3 4 5 6; do echo "one tool $i" >"usr/bin/tool$i"; done
 echo same >usr/lib/same; echo same >etc/same-too; echo own >usr/lib/own
 echo kept >etc/kept; : >etc/empty; echo one conf >etc/conf.d/a; echo b >etc/conf.d/b; echo deep >usr/lib/deep/er/f
 ln usr/bin/tool1 usr/bin/hard1; ln usr/bin/tool1 etc/hard2; ln -s usr/bin bin; mknod dev/null c 1 3; mkfifo dev/pipe
+mkdir -p usr/share var/lib/dpkg/info; echo "pkg 1" >usr/share/pkg; echo /usr/share/pkg >var/lib/dpkg/info/pkg.list
+printf 'Package: pkg\\nStatus: install ok installed\\nVersion: 1\\nArchitecture: all\\n\\n' >var/lib/dpkg/status
+md5sum usr/share/pkg >var/lib/dpkg/info/pkg.md5sums
 cd ..; cp -a v1 v2; cd v2
 for i in 1 2 3 4 5 6; do echo "two tool $i" >"usr/bin/tool$i"; done
 rm -r usr/lib/deep; mkdir etc/new.d; echo n >etc/new.d/n; rm etc/hard2; ln -sfn same etc/conf.d/b; echo two conf >etc/conf.d/a
@@ -35,6 +38,7 @@ mv usr/lib/deep usr/lib/moved; chmod 600 usr/bin/tool3; ln usr/bin/tool4 srv/too
 rm usr/bin/hard1; ln -s x srv/sym; mkfifo srv/fifo; mkdir var/dir; mv srv/a var/dir/; echo >usr/bin/app
 rm -r opt; mkdir opt; echo z >opt/z; mv etc/same-too etc/same-three; truncate -s 1M srv/big; chmod 700 etc
 touch -d @1 usr/lib/own
+sed -i 's/^Version: 1/Version: 9/' var/lib/dpkg/status; echo "pkg 9" >usr/share/pkg; md5sum usr/share/pkg >var/lib/dpkg/info/pkg.md5sums
 `;
 const OTHER_CHANGES =
   'rm -rf usr; mkdir -p usr/local; echo x >usr/local/x; echo y >>etc/conf.d/a; mkdir -p d/e/f';

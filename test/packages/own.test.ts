@@ -67,9 +67,9 @@ async function expectVersion(at: PackageEnv, version: string): Promise<void> {
       .join(''),
   );
   expect(await at.run('cat /etc/hello.conf')).toBe(`version = ${version}\n`);
-  expect(await at.run('dpkg --verify; dpkg --audit; dpkg -L hello | xargs ls -d >/dev/null')).toBe(
-    '',
-  );
+  expect(
+    await at.run('dpkg --verify hello; dpkg --audit; dpkg -L hello | xargs ls -d >/dev/null'),
+  ).toBe('');
 }
 
 const keptIn = ({ envs }: PatchRecord) => envs[0]?.packages;
@@ -176,4 +176,102 @@ test('equal copies become links again, and their bytes are given back', async ()
   expect(left.map(({ path: at }) => at).filter((at) => /hello(?!.made)|status$/.test(at))).toEqual(
     [],
   );
+});
+
+test('a package is handed over to the template by a policy, whole', async () => {
+  await env.run(`${install('3.0')}; echo changed >/usr/share/hello/same`);
+  const record = await t.patch(install('4.0'), '--take-package', 'hello');
+  expect(keptIn(record)).toEqual([]);
+  await expectVersion(env, '4.0');
+  expect(await env.run('cat /usr/share/hello/same')).toBe('the same\n');
+  const saved = await t.root.json<{ path: string }[]>('saved', 'list', 'e');
+  const paths = saved.map(({ path: at }) => at);
+  expect(paths).toContain('/usr/share/hello/same');
+  expect(paths).toContain('/usr/bin/hello');
+  await expectSound();
+  // It is the template's from then on.
+  await t.rollback();
+  await expectVersion(env, '2.0');
+  const bad = await t.root.byref('patch', 't', '--take-package', 'hello=3.0');
+  expect(bad).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('is no name of a package'),
+  });
+});
+
+test('what envs have otherwise is listed, in plans, by info, history and stale --packages', async () => {
+  await t.env('same');
+  await env.run(install('3.0'));
+  const own = { name: 'hello', why: 'version', own: '3.0', template: '4.0' };
+  await t.machine.run(`cd /srv/debs; ${install('4.0')}`);
+  await t.stage();
+  const { stdout: plan } = await t.root.byref('patch', 't', '--check', '--json');
+  const { envs } = JSON.parse(plan) as { envs: { name: string; packages: object[] }[] };
+  expect(envs.map(({ name, packages }) => ({ name, packages }))).toEqual([
+    { name: 'e', packages: [own] },
+    { name: 'same', packages: [] },
+  ]);
+  const { stdout: summary } = await t.root.byref('patch', 't', '--check', '--summary');
+  expect(summary).toContain('keeps hello 3.0 (template: 4.0)');
+  expect(summary).not.toContain('/usr/bin/hello');
+  const patched = await t.root.byref('patch', 't');
+  expect(patched.stdout).toContain('e keeps hello 3.0 (template: 4.0)');
+  expect((await t.root.byref('history')).code).toBe(0);
+  const info = await t.root.json<{ packages: object[] }>('info', 'e');
+  expect(info.packages).toEqual([
+    { package: 'hello', own: '3.0', template: '4.0', why: 'version' },
+  ]);
+  const stale = () => t.root.json<object[]>('stale', '--packages');
+  const mine = { env: 'e', package: 'hello', own: '3.0', template: '4.0', why: 'version' };
+  expect(await stale()).toEqual([mine]);
+  // A pinned env does not have what the others have; one that changed a program runs what it made of it.
+  await t.root.ok('pin', 'same', 't@1');
+  await env.run('echo "#!/bin/sh" >/usr/bin/other');
+  expect(await stale()).toEqual([
+    mine,
+    { env: 'e', package: 'other', own: '2.0', template: '2.0', why: 'files' },
+    { env: 'same', package: 'hello', own: '2.0', template: '4.0', why: 'behind' },
+  ]);
+  const { stdout: table } = await t.root.byref('stale', '--packages', 'e', '-H');
+  expect(table.split('\n')[0]).toBe('e\thello\t3.0\t4.0\ta version of its own');
+});
+
+test('relink makes links of equal copies, without a patch', async () => {
+  await env.run(
+    `cp -a /srv/debs/hello_2.0_all.deb /srv/copy; mv /srv/copy /srv/debs/hello_2.0_all.deb`,
+  );
+  await env.run('dpkg -P hello; dpkg -i hello_2.0_all.deb; echo own >/usr/bin/other');
+  const changed = async (): Promise<string[]> =>
+    (await t.root.json<{ path: string }[]>('diff', 'e')).map(({ path: at }) => at);
+  expect(await changed()).toContain('/usr/share/hello/same');
+  const [relinked] = await t.root.json<{ names: number; left: number; freedBytes: number }[]>(
+    'relink',
+    'e',
+  );
+  expect(relinked!.names).toBeGreaterThan(8);
+  expect(relinked!.left).toBe(0);
+  expect(relinked!.freedBytes).toBeGreaterThan(8 * 4096);
+  const left = await changed();
+  expect(left.filter((at) => /hello(?!.made)/.test(at))).toEqual([]);
+  expect(left).toContain('/usr/bin/other');
+  await expectVersion(env, '2.0');
+  expect(await env.run('cat /usr/bin/other')).toBe('own\n');
+  await expectSound();
+  expect((await t.root.byref('relink', '--all')).stdout).toBe('e: nothing to relink\n');
+  await t.patch(install('4.0'));
+  await expectVersion(env, '4.0');
+});
+
+test('an administrator’s configuration stays, and the package’s is put beside it', async () => {
+  await env.run('echo "version = mine" >/etc/hello.conf');
+  const before = await env.run('cat /etc/hello.conf');
+  await t.patch(install('4.0'));
+  expect(await env.run('cat /etc/hello.conf /etc/hello.conf.dpkg-dist')).toBe(
+    `${before}version = 4.0\n`,
+  );
+  const plain = await t.plain();
+  await plain.run(`echo "version = mine" >/etc/hello.conf; ${install('4.0')}`);
+  const shown =
+    "ls -l --time-style=+ /etc/hello*; dpkg --verify; dpkg-query -W -f '${Conffiles}' hello";
+  expect(await env.run(shown)).toBe(await plain.run(shown));
 });

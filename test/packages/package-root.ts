@@ -68,6 +68,11 @@ export class PackageRoot {
   async env(name: string): Promise<PackageEnv> {
     await this.root.ok('create', name, '--os', 't');
     await this.root.ok('mount', name);
+    return this.at(name);
+  }
+
+  /** An env that is there, mounted. */
+  at(name: string): PackageEnv {
     return new PackageEnv(path.join(this.root.path, 'mnt', name));
   }
 

@@ -6,7 +6,7 @@ import type { HealthCheck } from '../../patch/health.ts';
 import { takePackage } from '../../patch/package-policy.ts';
 import { patchTemplate } from '../../patch/patch.ts';
 import { planPatch } from '../../patch/plan.ts';
-import { checkPolicy, policyOf } from '../../patch/policy.ts';
+import { checkPolicy } from '../../patch/policy.ts';
 import type { Rollout, RolloutEvent } from '../../patch/rollout.ts';
 import { needTemplate, patchTarget } from '../../patch/target.ts';
 import type { Store, TemplateRow } from '../../store/store.ts';
@@ -25,6 +25,7 @@ import { parseCanary, parseStages } from '../waves.ts';
 interface Options extends DpkgWaitOption {
   readonly to?: number;
   readonly check?: boolean;
+  readonly summary?: boolean;
   readonly canary?: string[];
   readonly stages?: string;
   readonly wait: number;
@@ -58,6 +59,7 @@ export default function build(): Command {
       '--check',
       'say what it would do and meet, and change nothing; exit code 11 if there is something to do',
     )
+    .option('--summary', 'with --check: counts instead of names, and envs alike in one line')
     .option('--keep <pattern>', 'paths where an env’s own file stays (all)', collect('keep'))
     .option('--take <pattern>', 'paths where it is set aside', collect('take'))
     .option(
@@ -115,7 +117,7 @@ async function check(
   context: Context,
   store: Store,
   name: string,
-  { to }: Options,
+  { to, summary = false }: Options,
   policies: readonly Policy[],
 ): Promise<void> {
   const template = needTemplate(store, name);
@@ -125,9 +127,9 @@ async function check(
     else printLines(nothingToDo(template));
     return;
   }
-  const plan = await planPatch(store, template, version, policyOf(policies));
+  const plan = await planPatch(store, template, version, policies);
   if (context.json) printJson(plan);
-  else printPlan(plan);
+  else printPlan(plan, summary);
   process.exitCode = EXIT.pending;
 }
 

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { expect } from 'vitest';
 import { type Ino, PRIVATE_INO_BASE } from '../../../src/base/ids.ts';
 import type { Damage } from '../damage.ts';
-import { own, privateFile, webDir } from '../edit-delta.ts';
+import { changeDelta, own, privateFile, webDir } from '../edit-delta.ts';
 
 /** A number that no inode has: what is made for one is there before its record is. */
 const STRAY = (PRIVATE_INO_BASE + 0xf0000) as Ino;
@@ -45,6 +45,21 @@ export const fileDamages: readonly Damage[] = [
     leaves: ['delta.object', 'objects.missing'],
   },
   {
+    of: 'a package of its own, of which a file is the template’s',
+    async harm(root) {
+      const { dir, name, ino } = await own(root, 'pkg');
+      await changeDelta(root, (change) => {
+        change.clearName(dir, name);
+        change.clearInode(ino);
+      });
+      fs.rmSync(privateFile(root, ino));
+    },
+    finds: 'delta.packages',
+    says: /env web: \/usr\/share\/pkg: it is the template's, and dpkg has pkg 9 in the env/,
+    remedy: /install pkg again in the env/,
+    leaves: ['delta.packages'],
+  },
+  {
     of: 'a private file that no inode names',
     harm: (root) => fs.writeFileSync(privateFile(root, STRAY), 'x'),
     finds: 'delta.extra',
@@ -80,7 +95,7 @@ export const fileDamages: readonly Damage[] = [
     harm: (root) => fs.writeFileSync(path.join(webDir(root), 'merge.1.0'), 'merged'),
     finds: 'delta.extra',
     severity: 'leftover',
-    says: /merge\.1\.0: a merge of patch 1, which has ended/,
+    says: /merge\.1\.0: a file of patch 1, which has ended/,
     remedy: /removes it/,
     after: (root) => expect(fs.existsSync(path.join(webDir(root), 'merge.1.0'))).toBe(false),
   },

@@ -1,0 +1,213 @@
+/**
+ * Random histories of dpkg in envs, and of patches and rollbacks beside them. After each step every env says and shows what a
+ * plain system does that was given the same commands, and for each patch those by which it would have come there.
+ */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { DebDescription } from '../support/deb.ts';
+import { TinySystems } from '../support/tiny-systems.ts';
+import { type PackageEnv, PackageRoot } from './package-root.ts';
+
+const HISTORIES = Number(process.env['BYREF_PACKAGE_HISTORIES'] ?? 1);
+const FIRST_SEED = Number(process.env['BYREF_PACKAGE_SEED'] ?? 1);
+const STEPS = 14;
+const NAMES = ['anna', 'bert', 'carl'] as const;
+const VERSIONS = ['1.0', '2.0', '3.0'] as const;
+const ENVS = ['one', 'two'] as const;
+
+type Name = (typeof NAMES)[number];
+/** By package; null: it is not installed. */
+type Installed = Record<Name, string | null>;
+
+const deb = (name: string, version: string): DebDescription => ({
+  name,
+  version,
+  arch: 'all',
+  files: {
+    [`/usr/bin/${name}`]: `#!/bin/sh\necho ${name} ${version}\n`,
+    [`/usr/bin/${name}-too`]: { hardLink: `/usr/bin/${name}` },
+    [`/usr/share/${name}/same`]: `${name}\n`,
+    [`/usr/share/${name}/only-${version}`]: version,
+    [`/usr/share/${name}-${version}/in/it`]: version,
+    [`/usr/share/${name}/link`]: { symlink: `only-${version}` },
+    // Not in all of its versions.
+    ...(version === '2.0' ? {} : { [`/usr/share/${name}/odd`]: version }),
+    [`/etc/${name}.conf`]: `${name} ${version === '3.0' ? '3' : '1'}\n`,
+  },
+  conffiles: [`/etc/${name}.conf`],
+});
+
+let systems: TinySystems;
+beforeAll(async () => {
+  systems = await TinySystems.create();
+});
+afterAll(() => systems.dispose());
+
+test.each(Array.from({ length: HISTORIES }, (_, i) => FIRST_SEED + i))(
+  'history %d',
+  async (seed) => {
+    const history = await History.create(seed);
+    try {
+      for (let step = 0; step < STEPS; step++) {
+        await history.step();
+        await history.check();
+      }
+      expect(await history.t.root.json('fsck', '--full')).toMatchObject({ findings: [] });
+    } finally {
+      await history.t.dispose();
+    }
+  },
+);
+
+const install = (name: string, version: string): string =>
+  `dpkg -i --force-confold ${name}_${version}_all.deb`;
+
+class History {
+  readonly t: PackageRoot;
+  private readonly random: () => number;
+  private readonly pairs: readonly Pair[];
+  private readonly said: string[] = [];
+  /** Of each version of the template, the first one first. */
+  private readonly states: Installed[];
+  /** The versions that were current, the present one last. */
+  private readonly way: number[] = [0];
+
+  private constructor(t: PackageRoot, seed: number, pairs: readonly Pair[], first: Installed) {
+    this.t = t;
+    this.random = randomOf(seed);
+    this.pairs = pairs;
+    this.states = [first];
+    this.said.push(`seed ${seed}`);
+  }
+
+  static async create(seed: number): Promise<History> {
+    const debs = NAMES.flatMap((name) => VERSIONS.map((version) => deb(name, version)));
+    const setUp = `${install('anna', '1.0')} bert_1.0_all.deb`;
+    const t = await PackageRoot.create(systems, debs, setUp);
+    const first: Installed = { anna: '1.0', bert: '1.0', carl: null };
+    const pairs: Pair[] = [];
+    for (const name of ENVS) {
+      pairs.push({ name, env: await t.env(name), plain: await t.plain(), has: { ...first } });
+    }
+    return new History(t, seed, pairs, first);
+  }
+
+  async step(): Promise<void> {
+    const kinds = [this.inEnv, this.inEnv, this.inEnv, this.patch, this.patch, this.rollback];
+    const others = [this.relink, this.remount, this.configure];
+    await this.pick([...kinds, ...others]).call(this);
+  }
+
+  /** An env and its plain system are asked the same, and answer the same. */
+  async check(): Promise<void> {
+    for (const { name, env, plain } of this.pairs) {
+      const where = `${this.said.join('\n')}\n${name}`;
+      expect(await env.truth(), where).toBe(await plain.truth());
+      for (const directory of ['/usr/bin', '/usr/share', '/etc'])
+        expect(await env.tree(directory), where).toBe(await plain.tree(directory));
+    }
+  }
+
+  private async inEnv(): Promise<void> {
+    const pair = this.pick(this.pairs);
+    const name = this.pick(NAMES);
+    const version = this.pick(VERSIONS);
+    const what = this.pick(['install', 'install', 'remove', 'purge'] as const);
+    if (what === 'install') await this.both(pair, install(name, version));
+    else await this.both(pair, `dpkg --${what} ${name}`);
+    pair.has[name] = what === 'install' ? version : null;
+  }
+
+  private async configure(): Promise<void> {
+    const pair = this.pick(this.pairs);
+    const name = this.pick(NAMES);
+    await this.both(
+      pair,
+      `[ ! -e /etc/${name}.conf ] || echo own${this.said.length} >/etc/${name}.conf`,
+    );
+  }
+
+  private async patch(): Promise<void> {
+    const before = this.states[this.way.at(-1)!]!;
+    const after = { ...before };
+    const name = this.pick(NAMES);
+    const version = this.pick([...VERSIONS, null]);
+    after[name] = version;
+    const commands = NAMES.map((each) => commandFor(each, before[each], after[each])).join('\n');
+    if (commands.trim() === '') return;
+    // The machine is where the newest version left it.
+    const newest = this.states.at(-1)!;
+    await this.t.machine.run(
+      `cd /srv/debs\n${NAMES.map((each) => commandFor(each, newest[each], after[each])).join('\n')}`,
+    );
+    this.said.push(`patch: ${name} ${version}`);
+    await this.t.stage();
+    this.states.push(after);
+    await this.t.root.json('patch', 't');
+    this.way.push(this.states.length - 1);
+    await this.follow(before, after);
+  }
+
+  private async rollback(): Promise<void> {
+    if (this.way.length < 2) return;
+    const before = this.states[this.way.pop()!]!;
+    const after = this.states[this.way.at(-1)!]!;
+    this.said.push('rollback');
+    await this.t.rollback();
+    await this.follow(before, after);
+  }
+
+  /** A package of an env follows that is as the templates had it, or as they have it. */
+  private async follow(before: Installed, after: Installed): Promise<void> {
+    for (const { plain, has } of this.pairs) {
+      for (const name of NAMES) {
+        if (before[name] === after[name] || has[name] !== before[name]) continue;
+        await plain.run(commandFor(name, before[name], after[name]));
+        has[name] = after[name];
+      }
+    }
+  }
+
+  private async relink(): Promise<void> {
+    this.said.push('relink');
+    await this.t.root.ok('relink', '--all');
+  }
+
+  private async remount(): Promise<void> {
+    const { name } = this.pick(this.pairs);
+    this.said.push(`remount ${name}`);
+    await this.t.root.ok('umount', name);
+    await this.t.root.ok('mount', name);
+  }
+
+  private async both({ name, env, plain }: Pair, script: string): Promise<void> {
+    this.said.push(`${name}: ${script}`);
+    await Promise.all([env.run(`${script} || :`), plain.run(`${script} || :`)]);
+  }
+
+  private pick<T>(of: readonly T[]): T {
+    return of[Math.floor(this.random() * of.length)]!;
+  }
+}
+
+interface Pair {
+  readonly name: string;
+  readonly env: PackageEnv;
+  readonly plain: PackageEnv;
+  readonly has: Installed;
+}
+
+function commandFor(name: Name, was: string | null, is: string | null): string {
+  if (was === is) return '';
+  return is === null ? `dpkg --purge ${name}` : install(name, is);
+}
+
+/** mulberry32 */
+function randomOf(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

@@ -14,7 +14,13 @@ import {
   type TemplateSides,
   withoutOwnRecords,
 } from '../registry/own-records.ts';
-import { type OwnPackage, ownPackages, type Packages, packagesOf } from '../registry/packages.ts';
+import {
+  type OwnPackage,
+  ownPackages,
+  type PackageRecord,
+  type Packages,
+  packagesOf,
+} from '../registry/packages.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 import { EnvTree } from './env-tree.ts';
 import {
@@ -168,11 +174,18 @@ export class PackagesOfStep {
   }
 
   private readConffiles(): ReadonlySet<string> {
-    const { base, theirs, theirsTree } = this.sides;
-    const changed = [...theirs.values()].filter(
-      ({ key, stanza }) => base.get(key)?.stanza !== stanza && !this.allOwn.has(key),
+    const { base, theirs, baseTree, theirsTree } = this.sides;
+    const isChanged = ({ key }: PackageRecord): boolean =>
+      base.get(key)?.stanza !== theirs.get(key)?.stanza && !this.allOwn.has(key);
+    const sides = [
+      [base, baseTree],
+      [theirs, theirsTree],
+    ] as const;
+    return new Set(
+      sides.flatMap(([side, tree]) =>
+        [...side.values()].filter(isChanged).flatMap((record) => conffilesOf(tree, record)),
+      ),
     );
-    return new Set(changed.flatMap((record) => conffilesOf(theirsTree, record)));
   }
 
   private keep(

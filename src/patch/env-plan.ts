@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { type Ino, isPrivateIno, type Name, nameFromText, nameToText } from '../base/ids.ts';
 import { isDir, isReg } from '../base/mode.ts';
-import { FLAG_KEPT, type InodeRecord } from '../codec/inode-record.ts';
+import { DATA_OBJECT, FLAG_KEPT, type InodeRecord } from '../codec/inode-record.ts';
 import type { PatchAct, Policy } from '../codec/patch-record.ts';
 import { encodeSteps, type Step } from '../codec/steps.ts';
 import type { DeltaView } from '../delta/read-delta.ts';
@@ -240,19 +240,21 @@ class Planner {
     this.steps.push(step('relink', change, own.ino, ctimeIsNewer(own, act.seen) ? act.seen : own));
   }
 
-  /** As dpkg does where nobody is there to be asked: the administrator's stays, the package's is put beside it. */
+  /**
+   * As dpkg does where nobody is there to be asked: the administrator's stays, the package's is put beside it. That goes
+   * with the package.
+   */
   private planConffile(change: NameChange, own: InodeRecord, bytes: string): void {
-    const { was, is } = change;
-    if (is === null || !isReg(is.mode) || !isReg(own.mode)) return;
-    if (was !== null && was.object === is.object) return;
-    if (!this.packages.isConffile(bytes)) return;
-    const name = `${change.name}.dpkg-dist` as NameChange['name'];
-    const there = this.view.name(change.dir, name);
+    const { dir, was, is } = change;
+    const isNew = is !== null && isReg(is.mode) && was?.object !== is.object;
+    if (!isReg(own.mode) || (is !== null && !isNew) || !this.packages.isConffile(bytes)) return;
+    const place = { dir, name: `${change.name}.dpkg-dist` as Name };
+    const there = this.view.name(dir, place.name);
     const old = there === null || there.ino === 0 ? null : this.view.inode(there.ino);
-    if (old !== null && isReg(old.mode) && old.object !== '' && old.object !== is.object) {
-      this.steps.push(step('relink', { dir: change.dir, name }, old.ino, old));
-    }
-    this.steps.push(step('place', { dir: change.dir, name }, is.ino, { ctime: 0, ctimeNs: 0 }));
+    // Another one than the package's is somebody's work.
+    if (old !== null && old.data !== DATA_OBJECT) return;
+    if (old !== null) this.steps.push(step('relink', place, old.ino, old));
+    if (is !== null) this.steps.push(step('place', place, is.ino, { ctime: 0, ctimeNs: 0 }));
   }
 
   private stepsAct(what: 'steps', steps: readonly Step[]): PatchAct {

@@ -140,8 +140,8 @@ function reasonOf(
   theirs: PackageRecord | null,
 ): OwnReason | null {
   if (!isPresent(base) && !isPresent(theirs)) return null;
-  if (ours === null) return isPresent(base) ? 'removed' : null;
-  if (!isPresent(ours)) return 'removed';
+  // Where the templates did not have it either, the env is as they were: what they get, it gets.
+  if (!isPresent(ours)) return isPresent(base) ? 'removed' : null;
   const isAs = (record: PackageRecord | null): boolean =>
     isPresent(record) &&
     record.version === ours.version &&

@@ -56,6 +56,7 @@ test.each(Array.from({ length: HISTORIES }, (_, i) => FIRST_SEED + i))(
       await history.t.dispose();
     }
   },
+  300_000,
 );
 
 const install = (name: string, version: string): string =>
@@ -86,7 +87,13 @@ class History {
     const first: Installed = { anna: '1.0', bert: '1.0', carl: null };
     const pairs: Pair[] = [];
     for (const name of ENVS) {
-      pairs.push({ name, env: await t.env(name), plain: await t.plain(), has: { ...first } });
+      pairs.push({
+        name,
+        env: await t.env(name),
+        plain: await t.plain(),
+        has: { ...first },
+        configured: new Set(),
+      });
     }
     return new History(t, seed, pairs, first);
   }
@@ -115,11 +122,14 @@ class History {
     if (what === 'install') await this.both(pair, install(name, version));
     else await this.both(pair, `dpkg --${what} ${name}`);
     pair.has[name] = what === 'install' ? version : null;
+    if (what === 'purge') pair.configured.delete(name);
   }
 
   private async configure(): Promise<void> {
     const pair = this.pick(this.pairs);
     const name = this.pick(NAMES);
+    if (pair.has[name] === null) return;
+    pair.configured.add(name);
     await this.both(
       pair,
       `[ ! -e /etc/${name}.conf ] || echo own${this.said.length} >/etc/${name}.conf`,
@@ -158,10 +168,17 @@ class History {
 
   /** A package of an env follows that is as the templates had it, or as they have it. */
   private async follow(before: Installed, after: Installed): Promise<void> {
-    for (const { plain, has } of this.pairs) {
+    for (const { plain, has, configured } of this.pairs) {
       for (const name of NAMES) {
         if (before[name] === after[name] || has[name] !== before[name]) continue;
-        await plain.run(commandFor(name, before[name], after[name]));
+        // What the env's administrator wrote stays, also where the templates remove the package with its configuration.
+        const conf = `/etc/${name}.conf`;
+        const isOwn = after[name] === null && configured.has(name);
+        await plain.run(
+          isOwn
+            ? `cp -a ${conf} /kept; dpkg --purge ${name}; mv /kept ${conf}`
+            : commandFor(name, before[name], after[name]),
+        );
         has[name] = after[name];
       }
     }
@@ -194,6 +211,8 @@ interface Pair {
   readonly env: PackageEnv;
   readonly plain: PackageEnv;
   readonly has: Installed;
+  /** Packages whose configuration its administrator has changed. */
+  readonly configured: Set<Name>;
 }
 
 function commandFor(name: Name, was: string | null, is: string | null): string {

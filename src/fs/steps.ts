@@ -173,7 +173,7 @@ class Making {
       this.count(dir);
       return true;
     }
-    const record = this.asCompared(ino as Ino, step);
+    const record = this.asCompared(ino, step);
     if (record === null) return false;
     const below = this.layers.lookup(dir, name);
     const isItself = below !== null && below.ino === ino;

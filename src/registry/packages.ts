@@ -18,8 +18,6 @@ export interface PackageRecord {
 /** By key, in the file's order. */
 export type Packages = ReadonlyMap<string, PackageRecord>;
 
-export const NO_PACKAGES: Packages = new Map();
-
 /** Hundreds of envs have the same stanzas: each is taken apart once. */
 const known = new Map<string, PackageRecord | null>();
 const KNOWN_MAX = 20_000;

@@ -21,7 +21,7 @@ const filesOf = (name: string, version: string): Files => ({
 const system = (version: string): Files => ({
   'usr/v': version,
   'var/lib/dpkg/status': PACKAGES.map((name) => stanza(name, version)).join(''),
-  ...Object.assign({}, ...PACKAGES.map((name) => filesOf(name, version))),
+  ...Object.fromEntries(PACKAGES.flatMap((name) => Object.entries(filesOf(name, version)))),
 });
 
 /** As dpkg does it: each file is a new one, with the time that it has in the package. */

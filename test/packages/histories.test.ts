@@ -99,9 +99,11 @@ class History {
   }
 
   async step(): Promise<void> {
-    const kinds = [this.inEnv, this.inEnv, this.inEnv, this.patch, this.patch, this.rollback];
-    const others = [this.relink, this.remount, this.configure];
-    await this.pick([...kinds, ...others]).call(this);
+    const inEnv = () => this.inEnv();
+    const patch = () => this.patch();
+    const kinds = [inEnv, inEnv, inEnv, patch, patch, () => this.rollback()];
+    const others = [() => this.relink(), () => this.remount(), () => this.configure()];
+    await this.pick([...kinds, ...others])();
   }
 
   /** An env and its plain system are asked the same, and answer the same. */

@@ -109,6 +109,7 @@ export async function readArchive(
   const tar = new TarImport(tree, writer, progress);
   const options = { layer: false, ...(rule === undefined ? {} : { rule }) };
   await withArchive(file, (stream, part) => tar.read(stream, part, options));
+  tar.finish();
   await writer.finish();
   return tree.root;
 }

@@ -53,6 +53,7 @@ export async function readOci(
       return tar.read(stream, () => (i + part()) / layers.length, { layer: true });
     });
   }
+  tar.finish();
   await writer.finish();
   return tree.root;
 }

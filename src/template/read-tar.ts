@@ -14,6 +14,7 @@ import { writeAt } from '../store/object-job.ts';
 import type { ObjectWriter } from '../store/object-writer.ts';
 import { badArchive } from './tar/header.ts';
 import { type TarMember, TarReader } from './tar/reader.ts';
+import { TarAcls } from './tar-acls.ts';
 import type { OnProgress, TreeNode } from './tree.ts';
 import type { TreeBuilder } from './tree-builder.ts';
 
@@ -53,6 +54,7 @@ export class TarImport {
   private readonly tree: TreeBuilder;
   private readonly writer: ObjectWriter;
   private readonly progress: OnProgress;
+  private readonly acls = new TarAcls();
   private readonly now = Math.floor(Date.now() / 1000);
   private files = 0;
   private bytes = 0;
@@ -82,6 +84,11 @@ export class TarImport {
     }
   }
 
+  /** Called when all archives of the tree were read. @throws ByrefError 'badInput' for an ACL that can't be */
+  finish(): void {
+    this.acls.settle(this.tree.root);
+  }
+
   private whiteout(path: string): boolean {
     const slash = path.lastIndexOf('/');
     const parent = path.slice(0, slash + 1);
@@ -105,7 +112,9 @@ export class TarImport {
     // Before POSIX, a directory was a file whose name ends in a slash.
     const node = this.node(member, type === S_IFREG && member.path.endsWith('/') ? S_IFDIR : type);
     if (empty && isReg(node.mode)) node.size = 0;
-    this.tree.place(member.path, node);
+    // A directory that is there already stays the node it is.
+    const placed = this.tree.place(member.path, node);
+    this.acls.add(member.path, placed, member.acls);
     if (isReg(node.mode) && node.size > 0) await this.addContent(reader, member, node);
   }
 
@@ -140,9 +149,15 @@ export class TarImport {
     };
     const whole = member.sparse === null && member.size <= WHOLE_MAX;
     const wait = whole
-      ? this.writer.addBytes(await reader.readContent(), done)
+      ? this.writer.addBytes(await this.readWhole(reader, member, node), done)
       : this.writer.addTemp(await this.writeTemp(reader, member), done);
     if (wait !== null) await wait;
+  }
+
+  private async readWhole(reader: TarReader, { path }: TarMember, node: TreeNode): Promise<Buffer> {
+    const content = await reader.readContent();
+    this.acls.addContent(path, node, content);
+    return content;
   }
 
   private async writeTemp(reader: TarReader, member: TarMember): Promise<string> {

@@ -35,20 +35,25 @@ export class TreeBuilder {
     this.fresh = new Set();
   }
 
-  /** Puts a node at the path: a directory onto a directory gives it the new attributes, else it replaces. */
-  place(path: string, node: TreeNode): void {
+  /** Puts a node at the path: a directory onto a directory gives it the new attributes, else it replaces. Returns the node that is there then. */
+  place(path: string, node: TreeNode): TreeNode {
     const parts = partsOf(path);
     const name = parts.pop();
     if (name === undefined) {
       if (!isDir(node.mode)) throw badArchive('the archive has a file in place of its root');
       setAttributes(this.root, node);
-      return;
+      return this.root;
     }
     const siblings = this.entriesOf(parts, path);
     const before = siblings.get(name);
-    if (before?.children && node.children) setAttributes(before, node);
-    else siblings.set(name, node);
-    this.fresh.add(before?.children && node.children ? before : node);
+    if (before?.children && node.children) {
+      setAttributes(before, node);
+      this.fresh.add(before);
+      return before;
+    }
+    siblings.set(name, node);
+    this.fresh.add(node);
+    return node;
   }
 
   /** A hard link: one more name for the file at `target`. */

@@ -1,5 +1,5 @@
 /** Reads tar streams into a tree, and the files in them into objects. */
-import { closeSync, ftruncateSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import {
   isDir,
   isReg,
@@ -10,8 +10,8 @@ import {
   S_IFLNK,
   S_IFREG,
 } from '../base/mode.ts';
-import { writeAt } from '../store/object-job.ts';
 import type { ObjectWriter } from '../store/object-writer.ts';
+import { writeContent } from './member-content.ts';
 import { badArchive } from './tar/header.ts';
 import { type TarMember, TarReader } from './tar/reader.ts';
 import { TarAcls } from './tar-acls.ts';
@@ -38,7 +38,6 @@ const HARD_LINK = '1';
 const VOLUME_LABEL = 'V';
 /** Larger files, and sparse ones, go to disk in pieces. */
 const WHOLE_MAX = 4 * 2 ** 20;
-const PIECE = 2 ** 20;
 const REPORT_EVERY = 500;
 
 /** What becomes of a member: a file that is emptied has its attributes. @param path absolute, a binary string */
@@ -163,15 +162,7 @@ export class TarImport {
   private async writeTemp(reader: TarReader, member: TarMember): Promise<string> {
     const { temp, fd } = this.writer.createTemp();
     try {
-      const all = [{ offset: 0, length: member.size }];
-      for (const { offset, length } of member.sparse?.segments ?? all) {
-        for (let written = 0; written < length; ) {
-          const piece = await reader.readPiece(Math.min(PIECE, length - written));
-          writeAt(fd, piece, offset + written, false);
-          written += piece.length;
-        }
-      }
-      ftruncateSync(fd, member.size);
+      await writeContent(reader, member, fd);
     } finally {
       closeSync(fd);
     }

@@ -166,10 +166,12 @@ export class TarReader {
   }
 
   private async skipRest(): Promise<void> {
-    const length = this.left + this.padding;
+    const { left, padding } = this;
     this.left = 0;
     this.padding = 0;
-    if (!(await this.source.skip(length))) throw truncated();
+    if (!(await this.source.skip(left))) throw truncated();
+    // Who writes no end mark does not fill up the last block either, as umoci does.
+    if (!(await this.source.skip(padding)) && this.strict) throw truncated();
   }
 }
 

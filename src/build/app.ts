@@ -1,5 +1,4 @@
 /** An application template: apt installs packages into a throw-away env of the base, and what that changed is the template. */
-import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { type Name, nameToText } from '../base/ids.ts';
 import type { VersionBase } from '../codec/store-rows.ts';
@@ -13,11 +12,12 @@ import type { StoreAccess } from '../scratch/store-access.ts';
 import type { Store } from '../store/store.ts';
 import { aptFailure } from './apt-failure.ts';
 import { sourcesText } from './apt-sources.ts';
-import { type BootstrapParts, ownSource } from './bootstrap.ts';
+import type { BootstrapParts } from './bootstrap.ts';
 import { type BuildConfig, configText } from './config.ts';
 import { ownPackages, type Packages } from './packages.ts';
 import { ruleOf } from './rules.ts';
 import { type Renumbered, settleAccounts } from './settle-accounts.ts';
+import { directoriesOf, ownSources, pinsText } from './sources.ts';
 
 export interface InstalledApp extends ChangedArchive {
   /** What it was installed on. */
@@ -99,6 +99,7 @@ function keptNotes(removed: readonly string[], name: string, base: string): stri
 }
 
 const SOURCES = 'etc/apt/sources.list.d';
+const PREFERENCES = 'etc/apt/preferences.d';
 
 /** Every warning is an error: a source that could not be read is one whose packages would be missing. */
 const UPDATE = ['apt-get', '--quiet', '--option=APT::Update::Error-Mode=any', 'update'];
@@ -124,6 +125,17 @@ function newestOf(store: Store, config: BuildConfig) {
   return { base: version.base, packages: ownPackages(store, template, version.number) };
 }
 
+/** Sources and pins of the app's own: they are in the app, so that an env's apt knows them, too. */
+function writeSources(config: BuildConfig, root: string): void {
+  const write = (file: string, text: string): void =>
+    writeInRoot(root, file, Buffer.from(text).toString('latin1'));
+  // apt passes over files with other characters in their names.
+  const name = config.name.replaceAll('+', '_');
+  const sources = ownSources(config);
+  if (sources.length > 0) write(`/${SOURCES}/${name}.sources`, sourcesText(sources));
+  if (config.pins.length > 0) write(`/${PREFERENCES}/${name}.pref`, pinsText(config.pins));
+}
+
 /** @returns false, with nothing installed, if these packages are what would be installed */
 async function install(
   config: BuildConfig,
@@ -131,17 +143,10 @@ async function install(
   packages: Packages | null,
   parts: InstallParts,
 ): Promise<boolean> {
-  const { name, repository, hooks } = config;
+  const { name, hooks } = config;
   const what = `${name} could not be built`;
-  const source = ownSource(config);
-  if (source !== null) {
-    writeInRoot(
-      root,
-      path.join('/', SOURCES, `${name}.sources`),
-      Buffer.from(sourcesText([source])).toString('latin1'),
-    );
-  }
-  const binds = directoryOf(repository);
+  writeSources(config, root);
+  const binds = directoriesOf(config);
   return prepared(root, binds, async () => {
     const run = async (words: readonly string[], signal = parts.signal): Promise<string> => {
       const env = { DEBIAN_FRONTEND: 'noninteractive', DEBCONF_NONINTERACTIVE_SEEN: 'true' };
@@ -203,10 +208,4 @@ async function runHook(
   if (code === 0) return;
   const message = [`${what}: the hook "${hook}" failed:`, ...said.trim().split(/[\r\n]+/)];
   throw new ByrefError('badInput', message, 'The lines above are what it said.');
-}
-
-/** A repository in a directory of this machine must be there inside, too. */
-function directoryOf(repository: string | null): string[] {
-  const [, directory] = /^(?:file|copy):(?:\/\/)?(\/.*)$/.exec(repository ?? '') ?? [];
-  return directory === undefined ? [] : [directory];
 }

@@ -1,13 +1,14 @@
 /** Runs mmdebstrap, which makes a root file system of Debian packages, and says in a sentence why it could not. */
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { TEMPORARY_DIR } from '../base/temporary-dir.ts';
 import { runConfined } from '../scratch/confined.ts';
 import { interrupted } from '../scratch/interrupted.ts';
 import { aptFailure } from './apt-failure.ts';
-import { embeddedKey, sourcesFor, sourcesText } from './apt-sources.ts';
+import { sourcesText } from './apt-sources.ts';
 import type { BuildConfig } from './config.ts';
+import { asksApt } from './has-suite.ts';
+import { pinsText, systemSources } from './sources.ts';
 import { workplaceFile } from './workplace.ts';
 
 /** Without it apt can't read a repository of this machine's own directories from inside the tree. */
@@ -32,13 +33,15 @@ export async function bootstrap(
   parts: BootstrapParts,
 ): Promise<string> {
   const archive = path.join(dir, 'root.tar');
-  const sources = workplaceFile(dir, 'byref.sources', sourcesOf(config));
+  const what = `${config.name} could not be built`;
+  const found = await systemSources(config, asksApt(dir, what, parts));
+  const sources = workplaceFile(dir, 'byref.sources', sourcesText(found));
+  const pins = workplaceFile(dir, 'byref.pref', pinsText(config.pins));
   // Its own files go below `dir`, too, so that nothing is left wherever it ends.
   const env = { ...process.env, LC_ALL: 'C', TMPDIR: dir };
-  const words = ['mmdebstrap', ...args(config, archive, sources)];
+  const words = ['mmdebstrap', ...args(config, { archive, sources, pins })];
   const { code, said } = await runConfined(words, { ...parts, env, cwd: dir });
   if (code === 0) return archive;
-  const what = `${config.name} could not be built`;
   if (parts.signal.aborted) {
     throw interrupted(what);
   }
@@ -49,40 +52,31 @@ export async function bootstrap(
   throw aptFailure(said, what, `in ${TEMPORARY_DIR}`);
 }
 
-function args(config: BuildConfig, archive: string, sources: string): string[] {
+const usesFiles = ({ repository, sources }: BuildConfig): boolean =>
+  [repository, ...sources.map((each) => each.repository)].some((each) => /^file:/.test(each ?? ''));
+
+interface BootstrapFiles {
+  readonly archive: string;
+  readonly sources: string;
+  readonly pins: string;
+}
+
+/** Before the first package is chosen; $1 is the tree. Quoted for sh. */
+const pinHook = (pins: string): string =>
+  `mkdir -p "$1/etc/apt/preferences.d" && cp '${pins.replaceAll("'", "'\\''")}' "$1/etc/apt/preferences.d/"`;
+
+function args(config: BuildConfig, { archive, sources, pins }: BootstrapFiles): string[] {
   const { variant, architecture, packages, hooks, suite } = config;
   return [
     '--format=tar',
     `--variant=${variant}`,
     ...(architecture === null ? [] : [`--architectures=${architecture}`]),
     ...(packages.length === 0 ? [] : [`--include=${packages.join(',')}`]),
-    ...(/^file:/.test(config.repository ?? '') ? [`--hook-dir=${FILE_HOOKS}`] : []),
+    ...(usesFiles(config) ? [`--hook-dir=${FILE_HOOKS}`] : []),
+    ...(config.pins.length > 0 ? [`--setup-hook=${pinHook(pins)}`] : []),
     ...hooks.map((hook) => `--customize-hook=${hook}`),
     suite,
     archive,
     sources,
   ];
-}
-
-/** The repository that a configuration names; null if it names none. */
-export function ownSource({ suite, components, repository, keyring }: BuildConfig) {
-  if (repository === null) return null;
-  // The key itself: its path would mean nothing in the tree, where apt is to trust the repository, too.
-  const signedBy = keyring === null ? '' : embeddedKey(readKeyring(keyring));
-  const parts = { architectures: [], others: new Map<string, string>() };
-  return { uris: [repository], suites: [suite], components, signedBy, ...parts };
-}
-
-function sourcesOf(config: BuildConfig): string {
-  const own = ownSource(config);
-  return sourcesText(own === null ? sourcesFor(config) : [own]);
-}
-
-function readKeyring(file: string): Buffer {
-  try {
-    return readFileSync(file);
-  } catch (cause) {
-    const message = `keyring: ${file} can't be read: ${(cause as Error).message}`;
-    throw new ByrefError('badInput', message, 'Name the public key of the repository.', { cause });
-  }
 }

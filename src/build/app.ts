@@ -13,8 +13,9 @@ import type { Store } from '../store/store.ts';
 import { aptFailure } from './apt-failure.ts';
 import { sourcesText } from './apt-sources.ts';
 import type { BootstrapParts } from './bootstrap.ts';
-import { type BuildConfig, configText } from './config.ts';
-import { ownPackages, type Packages } from './packages.ts';
+import type { BuildConfig } from './config.ts';
+import type { Packages } from './packages.ts';
+import { newestOf, Plan } from './plan.ts';
 import { ruleOf } from './rules.ts';
 import { type Renumbered, settleAccounts } from './settle-accounts.ts';
 import { directoriesOf, ownSources, pinsText } from './sources.ts';
@@ -115,16 +116,6 @@ function installWords({ packages, recommends }: BuildConfig): string[] {
   ];
 }
 
-/** What the newest version of the app is made of; null if there is none, or it was made otherwise. */
-function newestOf(store: Store, config: BuildConfig) {
-  const template = store.template(config.name);
-  const version = template && store.catalog.version(template.id, template.newest);
-  if (!template || !version || version.config !== configText(config)) return null;
-  // A hook may bring anything.
-  if (config.hooks.length > 0) return null;
-  return { base: version.base, packages: ownPackages(store, template, version.number) };
-}
-
 /** Sources and pins of the app's own: they are in the app, so that an env's apt knows them, too. */
 function writeSources(config: BuildConfig, root: string): void {
   const write = (file: string, text: string): void =>
@@ -148,29 +139,23 @@ async function install(
   writeSources(config, root);
   const binds = directoriesOf(config);
   return prepared(root, binds, async () => {
-    const run = async (words: readonly string[], signal = parts.signal): Promise<string> => {
+    const run = async (words: readonly string[], how: Partial<InstallParts> = {}) => {
       const env = { DEBIAN_FRONTEND: 'noninteractive', DEBCONF_NONINTERACTIVE_SEEN: 'true' };
-      const { code, said } = await runInside(root, words, { ...parts, signal, env, binds });
+      const { code, said } = await runInside(root, words, { ...parts, ...how, env, binds });
       if (code !== 0) throw aptFailure(said, what, 'below the root');
-      return said;
     };
-    await withinLimit(parts.signal, (signal) => run(UPDATE, signal));
+    await withinLimit(parts.signal, (signal) => run(UPDATE, { signal }));
     const words = installWords(config);
-    if (packages !== null && isAll(await run([...words, '--simulate']), packages)) return false;
+    if (packages !== null) {
+      const plan = new Plan();
+      await run([...words, '--simulate'], { say: plan.hear });
+      if (plan.isOf(packages)) return false;
+    }
     await run(words);
     await run(['apt-get', 'clean']);
     for (const hook of hooks) await runHook(hook, root, parts, what);
     return true;
   });
-}
-
-/** "Inst nginx [1.22.0] (1.22.1-9 Debian:12/stable [amd64])": one line for each package. */
-const INST = /^Inst (\S+?)(?::\S+)? (?:\[\S+\] )?\((\S+)/gm;
-
-function isAll(simulated: string, packages: Packages): boolean {
-  const wanted = [...simulated.matchAll(INST)].map(([, name, version]) => `${name} ${version}`);
-  const had = [...packages.values()].map(({ name, version }) => `${name} ${version}`);
-  return wanted.length === had.length && new Set([...wanted, ...had]).size === had.length;
 }
 
 /** apt has been seen to wait for good when one source of several can't be reached. */

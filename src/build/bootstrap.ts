@@ -8,6 +8,8 @@ import { aptFailure } from './apt-failure.ts';
 import { sourcesText } from './apt-sources.ts';
 import type { BuildConfig } from './config.ts';
 import { asksApt } from './has-suite.ts';
+import type { Packages } from './packages.ts';
+import { Plan } from './plan.ts';
 import { pinsText, systemSources } from './sources.ts';
 import { workplaceFile } from './workplace.ts';
 
@@ -22,26 +24,44 @@ export interface BootstrapParts {
 }
 
 /**
+ * @param had null, or packages of which a new tree would be none, so that nothing is installed if apt would take the same ones
  * @param dir an empty directory, for the tree while it is made, and for the archive
- * @returns the path of a tar in `dir`
+ * @returns the path of a tar in `dir`; null if these packages are what would be installed
  * @throws ByrefError 'badInput' for packages that are not there or do not fit; 'unreachable' for a repository that can't be
  *   reached, or breaks off; 'untrusted' for a signature; 'noSpace'; 'unsupported' without mmdebstrap
  */
 export async function bootstrap(
   config: BuildConfig,
+  had: Packages | null,
   dir: string,
   parts: BootstrapParts,
-): Promise<string> {
+): Promise<string | null> {
   const archive = path.join(dir, 'root.tar');
   const what = `${config.name} could not be built`;
   const found = await systemSources(config, asksApt(dir, what, parts));
   const sources = workplaceFile(dir, 'byref.sources', sourcesText(found));
   const pins = workplaceFile(dir, 'byref.pref', pinsText(config.pins));
+  const files = { archive, sources, pins };
+  if (had !== null) {
+    const plan = new Plan();
+    await mmdebstrap(simulation(config, files), dir, what, { ...parts, say: plan.hear });
+    if (plan.isOf(had)) return null;
+  }
+  await mmdebstrap(args(config, files), dir, what, parts);
+  return archive;
+}
+
+/** @throws ByrefError as bootstrap() */
+async function mmdebstrap(
+  words: readonly string[],
+  dir: string,
+  what: string,
+  parts: BootstrapParts,
+): Promise<void> {
   // Its own files go below `dir`, too, so that nothing is left wherever it ends.
   const env = { ...process.env, LC_ALL: 'C', TMPDIR: dir };
-  const words = ['mmdebstrap', ...args(config, { archive, sources, pins })];
-  const { code, said } = await runConfined(words, { ...parts, env, cwd: dir });
-  if (code === 0) return archive;
+  const { code, said } = await runConfined(['mmdebstrap', ...words], { ...parts, env, cwd: dir });
+  if (code === 0) return;
   if (parts.signal.aborted) {
     throw interrupted(what);
   }
@@ -51,6 +71,12 @@ export async function bootstrap(
   }
   throw aptFailure(said, what, `in ${TEMPORARY_DIR}`);
 }
+
+/** What apt says that it would do; hooks are not run, so it is told of the pins otherwise. */
+const simulation = (config: BuildConfig, files: BootstrapFiles): string[] => [
+  ...['--simulate', '--verbose', `--aptopt=Dir::Etc::Preferences "${files.pins}"`],
+  ...args(config, files),
+];
 
 const usesFiles = ({ repository, sources }: BuildConfig): boolean =>
   [repository, ...sources.map((each) => each.repository)].some((each) => /^file:/.test(each ?? ''));

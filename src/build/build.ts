@@ -20,6 +20,7 @@ import {
   packagesOfVersion,
   without,
 } from './packages.ts';
+import { newestOf } from './plan.ts';
 import { ruleOf, settleTimes } from './rules.ts';
 import { renumberTree } from './settle-accounts.ts';
 import { withWorkplace } from './workplace.ts';
@@ -65,7 +66,9 @@ export async function buildTemplate(config: BuildConfig, parts: BuildParts): Pro
 }
 
 async function makeOs(config: BuildConfig, dir: string, parts: BuildParts) {
-  const archive = await bootstrap(config, dir, parts);
+  const had = await parts.read((store) => newestOf(store, config)?.packages ?? null);
+  const archive = await bootstrap(config, had, dir, parts);
+  if (archive === null) return null;
   return (): Made => ({
     read: (writer) => readArchive(archive, writer, parts.progress, ruleOf),
     base: null,

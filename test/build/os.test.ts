@@ -1,7 +1,7 @@
 import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
-import { configful, greeter, greeterData } from '../../fixtures/apt/packages.ts';
+import { configful, greeter, greeterData, linked } from '../../fixtures/apt/packages.ts';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import { EMPTIED, LEFT_OUT } from '../../src/build/rules.ts';
 import { AptRepo } from '../support/apt-repo.ts';
@@ -160,6 +160,27 @@ test('an update is a staged version of what changed, with the packages as its no
   expect((await run()).stdout).toBe('hello, world (1.1)\n');
   await root.ok('rollback', 'tiny');
   expect((await run()).stdout).toBe('hello, world (1.0)\n');
+});
+
+test('that there is nothing new is found out without a package fetched, with sources and pins as they are', async () => {
+  const vendor = await repository('vendor', { suite: 'testing' }, greeter['1.1'], linked);
+  const { url } = await vendor.serve();
+  const source = { repository: url, suites: 'testing', keyring: vendor.keyring };
+  const pins = [{ packages: '*', pin: 'release n=testing', priority: 90 }];
+  await buildAgain(config({ packages: ['tiny-base', 'greeter'], sources: [source], pins }));
+  const from = systems.server.requests.length;
+  expect(await root.ok('template', 'update', 'tiny')).toBe(
+    'tiny: nothing new; tiny@1 is what there is\n',
+  );
+  const fetched = systems.server.requests.slice(from);
+  expect(fetched).toContain('/dists/stable/InRelease');
+  expect(fetched.filter((each) => each.startsWith('/pool/'))).toEqual([]);
+  await systems.during(
+    () => systems.repo.add({ ...greeterData, version: '1.1' }),
+    () => systems.repo.remove('greeter-data', '1.1'),
+  );
+  const { version } = await root.json<BuiltJson>('template', 'update', 'tiny');
+  expect(version).toMatchObject({ number: 2, note: 'greeter-data 1.0 -> 1.1' });
 });
 
 test('several repositories with keys, suites, components and pins of their own; the env knows them all', async () => {

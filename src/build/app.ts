@@ -4,9 +4,11 @@ import { type Name, nameToText } from '../base/ids.ts';
 import type { VersionBase } from '../codec/store-rows.ts';
 import { archiveChanges, type ChangedArchive } from '../scratch/changed-tree.ts';
 import { runConfined } from '../scratch/confined.ts';
+import { ownProxies } from '../scratch/given.ts';
 import { writeInRoot } from '../scratch/in-root.ts';
 import { prepared, runInside } from '../scratch/inside.ts';
 import { interrupted } from '../scratch/interrupted.ts';
+import { withMountpoints } from '../scratch/mountpoints.ts';
 import { withScratchEnv } from '../scratch/scratch-env.ts';
 import type { StoreAccess } from '../scratch/store-access.ts';
 import type { Store } from '../store/store.ts';
@@ -99,6 +101,11 @@ function keptNotes(removed: readonly string[], name: string, base: string): stri
   return [`${name} removed ${names}, which ${base} has: envs see it all the same`];
 }
 
+const NO_QUESTIONS = {
+  DEBIAN_FRONTEND: 'noninteractive',
+  DEBCONF_NONINTERACTIVE_SEEN: 'true',
+} as const;
+
 const SOURCES = 'etc/apt/sources.list.d';
 const PREFERENCES = 'etc/apt/preferences.d';
 
@@ -138,10 +145,12 @@ async function install(
   const what = `${name} could not be built`;
   writeSources(config, root);
   const binds = directoriesOf(config);
-  return prepared(root, binds, async () => {
+  const { given } = parts;
+  const work = async (): Promise<boolean> => {
     const run = async (words: readonly string[], how: Partial<InstallParts> = {}) => {
-      const env = { DEBIAN_FRONTEND: 'noninteractive', DEBCONF_NONINTERACTIVE_SEEN: 'true' };
-      const { code, said } = await runInside(root, words, { ...parts, ...how, env, binds });
+      const env = { ...ownProxies(), ...NO_QUESTIONS, ...given.env };
+      const place = { env, binds, readOnly: given.binds };
+      const { code, said } = await runInside(root, words, { ...parts, ...how, ...place });
       if (code !== 0) throw aptFailure(said, what, 'below the root');
     };
     await withinLimit(parts.signal, (signal) => run(UPDATE, { signal }));
@@ -155,7 +164,8 @@ async function install(
     await run(['apt-get', 'clean']);
     for (const hook of hooks) await runHook(hook, root, parts, what);
     return true;
-  });
+  };
+  return withMountpoints(root, given.binds, () => prepared(root, binds, work));
 }
 
 /** apt has been seen to wait for good when one source of several can't be reached. */
@@ -186,7 +196,7 @@ async function runHook(
   const words = ['sh', '-c', hook, 'sh', root];
   const { code, said } = await runConfined(words, {
     ...parts,
-    env: process.env,
+    env: { ...process.env, ...parts.given.env },
     cwd: '/',
     keep: root,
   });

@@ -3,9 +3,11 @@ import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { TEMPORARY_DIR } from '../base/temporary-dir.ts';
 import { runConfined } from '../scratch/confined.ts';
+import type { Given } from '../scratch/given.ts';
 import { interrupted } from '../scratch/interrupted.ts';
 import { aptFailure } from './apt-failure.ts';
 import { sourcesText } from './apt-sources.ts';
+import { type BindHooks, bindHooks, quoted } from './bind-hooks.ts';
 import type { BuildConfig } from './config.ts';
 import { asksApt } from './has-suite.ts';
 import type { Packages } from './packages.ts';
@@ -21,6 +23,7 @@ export interface BootstrapParts {
   readonly say: (line: string) => void;
   /** Ends it. */
   readonly signal: AbortSignal;
+  readonly given: Given;
 }
 
 /**
@@ -41,7 +44,8 @@ export async function bootstrap(
   const found = await systemSources(config, asksApt(dir, what, parts));
   const sources = workplaceFile(dir, 'byref.sources', sourcesText(found));
   const pins = workplaceFile(dir, 'byref.pref', pinsText(config.pins));
-  const files = { archive, sources, pins };
+  const given = bindHooks(parts.given.binds, dir);
+  const files = { archive, sources, pins, given };
   if (had !== null) {
     const plan = new Plan();
     await mmdebstrap(simulation(config, files), dir, what, { ...parts, say: plan.hear });
@@ -59,7 +63,7 @@ async function mmdebstrap(
   parts: BootstrapParts,
 ): Promise<void> {
   // Its own files go below `dir`, too, so that nothing is left wherever it ends.
-  const env = { ...process.env, LC_ALL: 'C', TMPDIR: dir };
+  const env = { ...process.env, ...parts.given.env, LC_ALL: 'C', TMPDIR: dir };
   const { code, said } = await runConfined(['mmdebstrap', ...words], { ...parts, env, cwd: dir });
   if (code === 0) return;
   if (parts.signal.aborted) {
@@ -85,13 +89,15 @@ interface BootstrapFiles {
   readonly archive: string;
   readonly sources: string;
   readonly pins: string;
+  /** What the build is given, as options. */
+  readonly given: BindHooks;
 }
 
-/** Before the first package is chosen; $1 is the tree. Quoted for sh. */
+/** Before the first package is chosen; $1 is the tree. */
 const pinHook = (pins: string): string =>
-  `mkdir -p "$1/etc/apt/preferences.d" && cp '${pins.replaceAll("'", "'\\''")}' "$1/etc/apt/preferences.d/"`;
+  `mkdir -p "$1/etc/apt/preferences.d" && cp ${quoted(pins)} "$1/etc/apt/preferences.d/"`;
 
-function args(config: BuildConfig, { archive, sources, pins }: BootstrapFiles): string[] {
+function args(config: BuildConfig, { archive, sources, pins, given }: BootstrapFiles): string[] {
   const { variant, architecture, packages, hooks, suite } = config;
   return [
     '--format=tar',
@@ -100,7 +106,9 @@ function args(config: BuildConfig, { archive, sources, pins }: BootstrapFiles): 
     ...(packages.length === 0 ? [] : [`--include=${packages.join(',')}`]),
     ...(usesFiles(config) ? [`--hook-dir=${FILE_HOOKS}`] : []),
     ...(config.pins.length > 0 ? [`--setup-hook=${pinHook(pins)}`] : []),
+    ...given.before,
     ...hooks.map((hook) => `--customize-hook=${hook}`),
+    ...given.after,
     suite,
     archive,
     sources,

@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { stringify } from 'yaml';
 import type { TemplateKind } from '../codec/store-rows.ts';
+import { isVariable } from '../scratch/given.ts';
 import { isName } from '../store/names.ts';
 import {
   type FieldsOf,
@@ -59,6 +60,9 @@ export interface BuildConfig {
   readonly keyring: string | null;
   /** For sh -c, on the host, with the new tree as "$1". */
   readonly hooks: readonly string[];
+  /** Variables and files of the machine that its packages and hooks are given: see scratch/given.ts. */
+  readonly env: readonly string[];
+  readonly binds: readonly string[];
   readonly label: string;
   readonly shared: readonly string[] | null;
 }
@@ -121,6 +125,13 @@ const pinKind = mapOf(
   ['packages', 'pin', 'priority'],
 );
 
+/** As on the command line. */
+export const VARIABLE: Kind<string> = {
+  what: 'a variable: NAME or NAME=VALUE',
+  read: (value) => (typeof value === 'string' && isVariable(value) ? value : undefined),
+};
+export const BIND = text('an absolute path, or two as SOURCE:PLACE', /^\/[^:\n]*(?::\/[^:\n]+)?$/);
+
 const FIELDS = {
   kind: oneOf('os', 'app'),
   name: nameOf('a name of letters, digits and . _ + -'),
@@ -137,6 +148,8 @@ const FIELDS = {
   recommends: yesOrNo,
   keyring: keyringKind,
   hooks: listOf(text('a shell command', /\S/)),
+  env: listOf(VARIABLE),
+  binds: listOf(BIND),
   label: text('a text', /^.{0,100}$/),
   shared: listOf(text('a path pattern that begins with /', /^\//)),
 } as const;
@@ -186,7 +199,8 @@ export function configText(config: BuildConfig): string {
 /** Fields that came later than others: a text without them stays the one that it was. */
 const isDefault = (field: string, value: unknown): boolean =>
   (field === 'updates' && value === true) ||
-  (['sources', 'pins'].includes(field) && (value as readonly unknown[]).length === 0);
+  (['sources', 'pins', 'env', 'binds'].includes(field) &&
+    (value as readonly unknown[]).length === 0);
 
 class ConfigParser {
   private readonly file: string;
@@ -264,6 +278,8 @@ class ConfigParser {
       recommends: fields.recommends ?? false,
       keyring: keyring(fields.keyring),
       hooks: fields.hooks ?? [],
+      env: fields.env ?? [],
+      binds: fields.binds ?? [],
       label: fields.label ?? '',
       shared: fields.shared ?? null,
     };

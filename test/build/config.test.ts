@@ -40,6 +40,8 @@ packages:
   - curl/bookworm-backports
 keyring: keys/debian.gpg
 hooks: ['echo hello > "$1/etc/hello"']
+env: [HTTPS_PROXY, 'CA=/run/ca.pem']
+binds: ['/etc/ssl/ca.pem:/run/ca.pem']
 label: '12.11'
 shared: [/usr, /opt]
 `;
@@ -70,6 +72,8 @@ shared: [/usr, /opt]
     recommends: false,
     keyring: '/srv/build/keys/debian.gpg',
     hooks: ['echo hello > "$1/etc/hello"'],
+    env: ['HTTPS_PROXY', 'CA=/run/ca.pem'],
+    binds: ['/etc/ssl/ca.pem:/run/ca.pem'],
     label: '12.11',
     shared: ['/usr', '/opt'],
   });
@@ -111,15 +115,19 @@ packages:
 components: main
 hooks: [1]
 base: other
+env: [1X]
+binds: [etc]
 `;
   expect(mistakes(source)).toEqual([
     'dir/x.yaml:1: name: "a b" is not a name of letters, digits and . _ + -',
     'dir/x.yaml:2: suite: 12 is not a suite, such as bookworm',
-    'dir/x.yaml:3: packges: no such field; there are kind, name, base, suite, components, repository, updates, sources, pins, architecture, variant, packages, recommends, keyring, hooks, label, shared',
+    'dir/x.yaml:3: packges: no such field; there are kind, name, base, suite, components, repository, updates, sources, pins, architecture, variant, packages, recommends, keyring, hooks, env, binds, label, shared',
     'dir/x.yaml:6: packages: "Not Fine" is not a package: NAME, NAME=VERSION or NAME/SUITE',
     'dir/x.yaml:7: components: "main" is not a list, each a component, such as main',
     'dir/x.yaml:8: hooks: 1 is not a shell command',
     'dir/x.yaml:9: base: an OS template has none',
+    'dir/x.yaml:10: env: "1X" is not a variable: NAME or NAME=VALUE',
+    'dir/x.yaml:11: binds: "etc" is not an absolute path, or two as SOURCE:PLACE',
   ]);
 });
 

@@ -3,7 +3,7 @@ import { ByrefError } from '../base/error.ts';
 import { type Name, nameToText } from '../base/ids.ts';
 import type { VersionBase } from '../codec/store-rows.ts';
 import { archiveChanges, type ChangedArchive } from '../scratch/changed-tree.ts';
-import { runConfined } from '../scratch/confined.ts';
+import { type ConfinedParts, runConfined, STATUS_FD } from '../scratch/confined.ts';
 import { ownProxies } from '../scratch/given.ts';
 import { writeInRoot } from '../scratch/in-root.ts';
 import { prepared, runInside } from '../scratch/inside.ts';
@@ -13,6 +13,7 @@ import { withScratchEnv } from '../scratch/scratch-env.ts';
 import type { StoreAccess } from '../scratch/store-access.ts';
 import type { Store } from '../store/store.ts';
 import { aptFailure } from './apt-failure.ts';
+import { aptStatus } from './apt-progress.ts';
 import { sourcesText } from './apt-sources.ts';
 import type { BootstrapParts } from './bootstrap.ts';
 import type { BuildConfig } from './config.ts';
@@ -72,6 +73,7 @@ export async function installApp(
     const packages = isSame ? had.packages : null;
     if (!(await install(config, env.mountpoint, packages, parts))) return null;
     const renumbered = await settleAccounts(env, parts);
+    parts.progress({ phase: 'pack', files: 0, bytes: 0 });
     const archive = await parts.read((store) => archiveChanges(store, env, dir));
     parts.signal.throwIfAborted();
     return {
@@ -109,12 +111,14 @@ const NO_QUESTIONS = {
 const SOURCES = 'etc/apt/sources.list.d';
 const PREFERENCES = 'etc/apt/preferences.d';
 
+const STATUS = `--option=APT::Status-Fd=${STATUS_FD}`;
+
 /** Every warning is an error: a source that could not be read is one whose packages would be missing. */
-const UPDATE = ['apt-get', '--quiet', '--option=APT::Update::Error-Mode=any', 'update'];
+const UPDATE = ['apt-get', '--quiet', STATUS, '--option=APT::Update::Error-Mode=any', 'update'];
 
 function installWords({ packages, recommends }: BuildConfig): string[] {
   return [
-    ...['apt-get', '--quiet', '--assume-yes', '--no-remove'],
+    ...['apt-get', '--quiet', STATUS, '--assume-yes', '--no-remove'],
     `--option=APT::Install-Recommends=${recommends}`,
     '--option=Dpkg::Use-Pty=0',
     // What is lost if the machine stops is a throw-away env.
@@ -147,22 +151,30 @@ async function install(
   const binds = directoriesOf(config);
   const { given } = parts;
   const work = async (): Promise<boolean> => {
-    const run = async (words: readonly string[], how: Partial<InstallParts> = {}) => {
+    const run = async (words: readonly string[], how: Partial<ConfinedParts> = {}) => {
       const env = { ...ownProxies(), ...NO_QUESTIONS, ...given.env };
       const place = { env, binds, readOnly: given.binds };
       const { code, said } = await runInside(root, words, { ...parts, ...how, ...place });
       if (code !== 0) throw aptFailure(said, what, 'below the root');
     };
-    await withinLimit(parts.signal, (signal) => run(UPDATE, { signal }));
+    const { progress } = parts;
+    progress({ phase: 'indices', files: 0, bytes: 0 });
+    await withinLimit(parts.signal, (signal) =>
+      run(UPDATE, { signal, status: aptStatus(progress, 'indices') }),
+    );
     const words = installWords(config);
     if (packages !== null) {
       const plan = new Plan();
+      progress({ phase: 'plan', files: 0, bytes: 0 });
       await run([...words, '--simulate'], { say: plan.hear });
       if (plan.isOf(packages)) return false;
     }
-    await run(words);
+    await run(words, { status: aptStatus(progress, 'download') });
     await run(['apt-get', 'clean']);
-    for (const hook of hooks) await runHook(hook, root, parts, what);
+    for (const [i, hook] of hooks.entries()) {
+      progress({ phase: 'hooks', files: 0, bytes: 0, part: i / hooks.length });
+      await runHook(hook, root, parts, what);
+    }
     return true;
   };
   return withMountpoints(root, given.binds, () => prepared(root, binds, work));

@@ -5,7 +5,9 @@ import { TEMPORARY_DIR } from '../base/temporary-dir.ts';
 import { runConfined } from '../scratch/confined.ts';
 import type { Given } from '../scratch/given.ts';
 import { interrupted } from '../scratch/interrupted.ts';
+import type { OnProgress } from '../template/tree.ts';
 import { aptFailure } from './apt-failure.ts';
+import { mmdebstrapLines } from './apt-progress.ts';
 import { sourcesText } from './apt-sources.ts';
 import { type BindHooks, bindHooks, quoted } from './bind-hooks.ts';
 import type { BuildConfig } from './config.ts';
@@ -24,6 +26,7 @@ export interface BootstrapParts {
   /** Ends it. */
   readonly signal: AbortSignal;
   readonly given: Given;
+  readonly progress: OnProgress;
 }
 
 /**
@@ -48,10 +51,17 @@ export async function bootstrap(
   const files = { archive, sources, pins, given };
   if (had !== null) {
     const plan = new Plan();
+    parts.progress({ phase: 'plan', files: 0, bytes: 0 });
     await mmdebstrap(simulation(config, files), dir, what, { ...parts, say: plan.hear });
     if (plan.isOf(had)) return null;
   }
-  await mmdebstrap(args(config, files), dir, what, parts);
+  const progress = mmdebstrapLines(parts.progress);
+  const say = (line: string): void => {
+    progress(line);
+    parts.say(line);
+  };
+  // Else it says nothing of what takes long, when it has no terminal.
+  await mmdebstrap(['--verbose', ...args(config, files)], dir, what, { ...parts, say });
   return archive;
 }
 

@@ -5,7 +5,7 @@ import type { ObjectWriter } from '../store/object-writer.ts';
 import type { Store } from '../store/store.ts';
 import { addVersion } from '../template/add-version.ts';
 import { readArchive, templateFor } from '../template/import.ts';
-import type { OnProgress, TreeNode } from '../template/tree.ts';
+import type { TreeNode } from '../template/tree.ts';
 import { type InstallParts, installApp } from './app.ts';
 import { bootstrap } from './bootstrap.ts';
 import { type BuildConfig, configText } from './config.ts';
@@ -39,7 +39,6 @@ export interface BuildParts extends InstallParts {
   /** Called before the end is written: from then on the store sees to it that all or nothing happens. */
   readonly committing: () => void;
   readonly note: string | null;
-  readonly progress: OnProgress;
 }
 
 /** What is to be stored; null: what there is already. */

@@ -113,17 +113,16 @@ async function build(
 ): Promise<Built> {
   await withStore(context, 'read', (store) => checkKind(store, config, file));
   const given = givenTo(options, config);
-  const progress = new Progress();
+  const progress = new Progress({ json: context.json });
   const { signal, release } = interruption();
   const say = options.verbose === true ? progress.note : () => undefined;
-  if (!context.json) progress.update({ phase: 'packages', files: 0, bytes: 0 });
   const built = await buildTemplate(config, {
     note: options.note ?? null,
     on: options.on ?? null,
     given,
     say,
     signal,
-    progress: context.json ? () => undefined : progress.update,
+    progress: progress.update,
     read: (work) => withStore(context, 'read', work),
     write: (work) => withStore(context, 'write', work),
     committing: release,

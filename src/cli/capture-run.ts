@@ -50,7 +50,7 @@ export async function runCapture(
   const context = contextOf(options);
   const rules = readRules(options.rules);
   const { signal, release } = interruption();
-  const progress = new Progress();
+  const progress = new Progress({ json: context.json });
   const access: StoreAccess = {
     read: (work) => withStore(context, 'read', work),
     write: (work) => withStore(context, 'write', work),
@@ -63,7 +63,7 @@ export async function runCapture(
       ...access,
       signal,
       committing: release,
-      progress: context.json ? () => undefined : progress.update,
+      progress: progress.update,
       confirm: confirmation(name, options, context, signal, progress),
     },
   ).finally(() => progress.end());

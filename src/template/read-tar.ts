@@ -173,8 +173,7 @@ export class TarImport {
     this.files++;
     if (this.files % REPORT_EVERY !== 0) return;
     const { files, bytes } = this;
-    const totalBytes = Math.max(bytes, Math.round(bytes / part()) || 0);
-    this.progress({ phase: 'read', files, bytes, totalBytes });
+    this.progress({ phase: 'read', files, bytes, part: part() });
   }
 }
 

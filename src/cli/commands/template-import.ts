@@ -27,11 +27,11 @@ export default function build(): Command {
     .option('--shared <patterns>', 'paths of the shared data path, separated by commas')
     .action(async (name: string, source: string, options: Options) => {
       const context = contextOf(options);
-      const progress = new Progress();
+      const progress = new Progress({ json: context.json });
       const { template, version } = await withStore(context, 'write', (store) =>
         importTemplate(store, name, source, {
           ...settings(options),
-          ...(context.json ? {} : { progress: progress.update }),
+          progress: progress.update,
           warn: (message) => progress.note(`byref: ${message}`),
         }),
       ).finally(() => progress.end());

@@ -1,4 +1,5 @@
 /** How far apt and mmdebstrap are, from what they say. */
+import { statSync } from 'node:fs';
 import type { OnProgress, Phase } from '../template/tree.ts';
 
 /** apt's README.progress-reporting: "pmstatus:PACKAGE:PERCENT:TEXT", "dlstatus:INDEX:PERCENT:TEXT". */
@@ -21,6 +22,25 @@ export function aptStatus(progress: OnProgress, download: Phase): (line: string)
 
 const report = (progress: OnProgress, phase: Phase, part: number, detail = ''): void =>
   progress({ phase, part, files: 0, bytes: 0, ...(detail === '' ? {} : { detail }) });
+
+const LOOK_MS = 500;
+
+/** Tells how large a file has become, as the phase "pack", until `work` is done. */
+export async function tellSize<T>(
+  file: string,
+  progress: OnProgress,
+  work: () => Promise<T>,
+): Promise<T> {
+  const look = setInterval(() => {
+    const bytes = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+    if (bytes > 0) progress({ phase: 'pack', files: 0, bytes });
+  }, LOOK_MS);
+  try {
+    return await work();
+  } finally {
+    clearInterval(look);
+  }
+}
 
 /** What mmdebstrap says when it begins with something. */
 const BEGINNINGS: readonly (readonly [RegExp, Phase])[] = [
@@ -46,7 +66,8 @@ export function mmdebstrapLines(progress: OnProgress): (line: string) => void {
     if (begun !== undefined) {
       phase = begun;
       done = 0;
-      report(progress, phase, 0);
+      if (STEPS[phase] === undefined) progress({ phase, files: 0, bytes: 0 });
+      else report(progress, phase, 0);
     }
     const [, total] = TOTAL.exec(line) ?? [];
     if (total !== undefined) packages = Number(total);

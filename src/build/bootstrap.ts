@@ -7,7 +7,7 @@ import type { Given } from '../scratch/given.ts';
 import { interrupted } from '../scratch/interrupted.ts';
 import type { OnProgress } from '../template/tree.ts';
 import { aptFailure } from './apt-failure.ts';
-import { mmdebstrapLines } from './apt-progress.ts';
+import { mmdebstrapLines, tellSize } from './apt-progress.ts';
 import { sourcesText } from './apt-sources.ts';
 import { type BindHooks, bindHooks, quoted } from './bind-hooks.ts';
 import type { BuildConfig } from './config.ts';
@@ -61,7 +61,8 @@ export async function bootstrap(
     parts.say(line);
   };
   // Else it says nothing of what takes long, when it has no terminal.
-  await mmdebstrap(['--verbose', ...args(config, files)], dir, what, { ...parts, say });
+  const words = ['--verbose', ...args(config, files)];
+  await tellSize(archive, parts.progress, () => mmdebstrap(words, dir, what, { ...parts, say }));
   return archive;
 }
 

@@ -80,7 +80,8 @@ export class Progress {
   private show(state: ProgressState, part: number | null): void {
     if (this.form === 'json') {
       const { phase, files, bytes, detail = null } = state;
-      const progress = { phase, part, files, bytes, detail };
+      const rounded = part === null ? null : Number(part.toFixed(3));
+      const progress = { phase, part: rounded, files, bytes, detail };
       process.stderr.write(`${JSON.stringify({ progress })}\n`);
       return;
     }
@@ -98,9 +99,12 @@ function describe(state: ProgressState, part: number | null): string {
   const { phase, files, bytes, totalFiles, totalBytes, detail = '' } = state;
   const all = totalFiles === undefined ? '' : `/${totalFiles}`;
   const size = totalBytes === undefined ? '' : ` of ${formatSize(totalBytes)}`;
-  const done =
-    files === 0 && bytes === 0 ? '' : `${files}${all} files, ${formatSize(bytes)}${size}`;
-  const about = [done, detail.slice(0, DETAIL_WIDTH)].filter((each) => each !== '').join(' ');
+  const told = [
+    files === 0 ? '' : `${files}${all} files`,
+    files === 0 && bytes === 0 ? '' : `${formatSize(bytes)}${size}`,
+    detail.slice(0, DETAIL_WIDTH),
+  ];
+  const about = told.filter((each) => each !== '').join(', ');
   if (part === null) return about === '' ? phase : `${phase}: ${about}`;
   const bar = '#'.repeat(Math.round(part * BAR_WIDTH)).padEnd(BAR_WIDTH, '.');
   return `${phase}: [${bar}] ${Math.floor(part * 100)}% ${about}`.trimEnd();

@@ -27,12 +27,12 @@ export default function build(): Command {
       if (quick && full) {
         throw new ByrefError('usage', '--quick and --full exclude each other', 'drop one');
       }
-      const progress = new Progress({ json });
+      const progress = new Progress({ json: false });
       const began = performance.now();
       const result = await fsck(root, {
         full,
         repair,
-        progress: progress.update,
+        ...(json ? {} : { progress: progress.update }),
       }).finally(() => progress.end());
       if (json) printJson(result);
       else printLines(...result.findings.map(lineOf), summaryOf(result, performance.now() - began));

@@ -5,7 +5,17 @@ import tseslint from 'typescript-eslint';
  * import order are biome's.
  */
 export default tseslint.config(
-  { ignores: ['dist/', '.setup/', '**/build/', '*.config.js', '*.cjs', 'bench/results/'] },
+  {
+    ignores: [
+      'dist/',
+      '.setup/',
+      'native/build/',
+      'test/syscalls/build/',
+      '*.config.js',
+      '*.cjs',
+      'bench/results/',
+    ],
+  },
   {
     files: ['**/*.ts'],
     extends: [...tseslint.configs.strictTypeChecked],

@@ -1,23 +1,27 @@
 /** An application template: apt installs packages into a throw-away env of the base, and what that changed is the template. */
-import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { type Name, nameToText } from '../base/ids.ts';
 import type { VersionBase } from '../codec/store-rows.ts';
 import { archiveChanges, type ChangedArchive } from '../scratch/changed-tree.ts';
-import { runConfined } from '../scratch/confined.ts';
+import { type ConfinedParts, runConfined, STATUS_FD } from '../scratch/confined.ts';
+import { ownProxies } from '../scratch/given.ts';
 import { writeInRoot } from '../scratch/in-root.ts';
 import { prepared, runInside } from '../scratch/inside.ts';
 import { interrupted } from '../scratch/interrupted.ts';
+import { withMountpoints } from '../scratch/mountpoints.ts';
 import { withScratchEnv } from '../scratch/scratch-env.ts';
 import type { StoreAccess } from '../scratch/store-access.ts';
 import type { Store } from '../store/store.ts';
 import { aptFailure } from './apt-failure.ts';
+import { aptStatus } from './apt-progress.ts';
 import { sourcesText } from './apt-sources.ts';
-import { type BootstrapParts, ownSource } from './bootstrap.ts';
-import { type BuildConfig, configText } from './config.ts';
-import { ownPackages, type Packages } from './packages.ts';
+import type { BootstrapParts } from './bootstrap.ts';
+import type { BuildConfig } from './config.ts';
+import type { Packages } from './packages.ts';
+import { newestOf, Plan } from './plan.ts';
 import { ruleOf } from './rules.ts';
 import { type Renumbered, settleAccounts } from './settle-accounts.ts';
+import { directoriesOf, ownSources, pinsText } from './sources.ts';
 
 export interface InstalledApp extends ChangedArchive {
   /** What it was installed on. */
@@ -69,6 +73,7 @@ export async function installApp(
     const packages = isSame ? had.packages : null;
     if (!(await install(config, env.mountpoint, packages, parts))) return null;
     const renumbered = await settleAccounts(env, parts);
+    parts.progress({ phase: 'pack', files: 0, bytes: 0 });
     const archive = await parts.read((store) => archiveChanges(store, env, dir));
     parts.signal.throwIfAborted();
     return {
@@ -98,14 +103,22 @@ function keptNotes(removed: readonly string[], name: string, base: string): stri
   return [`${name} removed ${names}, which ${base} has: envs see it all the same`];
 }
 
+const NO_QUESTIONS = {
+  DEBIAN_FRONTEND: 'noninteractive',
+  DEBCONF_NONINTERACTIVE_SEEN: 'true',
+} as const;
+
 const SOURCES = 'etc/apt/sources.list.d';
+const PREFERENCES = 'etc/apt/preferences.d';
+
+const STATUS = `--option=APT::Status-Fd=${STATUS_FD}`;
 
 /** Every warning is an error: a source that could not be read is one whose packages would be missing. */
-const UPDATE = ['apt-get', '--quiet', '--option=APT::Update::Error-Mode=any', 'update'];
+const UPDATE = ['apt-get', '--quiet', STATUS, '--option=APT::Update::Error-Mode=any', 'update'];
 
 function installWords({ packages, recommends }: BuildConfig): string[] {
   return [
-    ...['apt-get', '--quiet', '--assume-yes', '--no-remove'],
+    ...['apt-get', '--quiet', STATUS, '--assume-yes', '--no-remove'],
     `--option=APT::Install-Recommends=${recommends}`,
     '--option=Dpkg::Use-Pty=0',
     // What is lost if the machine stops is a throw-away env.
@@ -114,14 +127,15 @@ function installWords({ packages, recommends }: BuildConfig): string[] {
   ];
 }
 
-/** What the newest version of the app is made of; null if there is none, or it was made otherwise. */
-function newestOf(store: Store, config: BuildConfig) {
-  const template = store.template(config.name);
-  const version = template && store.catalog.version(template.id, template.newest);
-  if (!template || !version || version.config !== configText(config)) return null;
-  // A hook may bring anything.
-  if (config.hooks.length > 0) return null;
-  return { base: version.base, packages: ownPackages(store, template, version.number) };
+/** Sources and pins of the app's own: they are in the app, so that an env's apt knows them, too. */
+function writeSources(config: BuildConfig, root: string): void {
+  const write = (file: string, text: string): void =>
+    writeInRoot(root, file, Buffer.from(text).toString('latin1'));
+  // apt passes over files with other characters in their names.
+  const name = config.name.replaceAll('+', '_');
+  const sources = ownSources(config);
+  if (sources.length > 0) write(`/${SOURCES}/${name}.sources`, sourcesText(sources));
+  if (config.pins.length > 0) write(`/${PREFERENCES}/${name}.pref`, pinsText(config.pins));
 }
 
 /** @returns false, with nothing installed, if these packages are what would be installed */
@@ -131,41 +145,39 @@ async function install(
   packages: Packages | null,
   parts: InstallParts,
 ): Promise<boolean> {
-  const { name, repository, hooks } = config;
+  const { name, hooks } = config;
   const what = `${name} could not be built`;
-  const source = ownSource(config);
-  if (source !== null) {
-    writeInRoot(
-      root,
-      path.join('/', SOURCES, `${name}.sources`),
-      Buffer.from(sourcesText([source])).toString('latin1'),
-    );
-  }
-  const binds = directoryOf(repository);
-  return prepared(root, binds, async () => {
-    const run = async (words: readonly string[], signal = parts.signal): Promise<string> => {
-      const env = { DEBIAN_FRONTEND: 'noninteractive', DEBCONF_NONINTERACTIVE_SEEN: 'true' };
-      const { code, said } = await runInside(root, words, { ...parts, signal, env, binds });
+  writeSources(config, root);
+  const binds = directoriesOf(config);
+  const { given } = parts;
+  const work = async (): Promise<boolean> => {
+    const run = async (words: readonly string[], how: Partial<ConfinedParts> = {}) => {
+      const env = { ...ownProxies(), ...NO_QUESTIONS, ...given.env };
+      const place = { env, binds, readOnly: given.binds };
+      const { code, said } = await runInside(root, words, { ...parts, ...how, ...place });
       if (code !== 0) throw aptFailure(said, what, 'below the root');
-      return said;
     };
-    await withinLimit(parts.signal, (signal) => run(UPDATE, signal));
+    const { progress } = parts;
+    progress({ phase: 'indices', files: 0, bytes: 0 });
+    await withinLimit(parts.signal, (signal) =>
+      run(UPDATE, { signal, status: aptStatus(progress, 'indices') }),
+    );
     const words = installWords(config);
-    if (packages !== null && isAll(await run([...words, '--simulate']), packages)) return false;
-    await run(words);
+    if (packages !== null) {
+      const plan = new Plan();
+      progress({ phase: 'plan', files: 0, bytes: 0 });
+      await run([...words, '--simulate'], { say: plan.hear });
+      if (plan.isOf(packages)) return false;
+    }
+    await run(words, { status: aptStatus(progress, 'download') });
     await run(['apt-get', 'clean']);
-    for (const hook of hooks) await runHook(hook, root, parts, what);
+    for (const [i, hook] of hooks.entries()) {
+      progress({ phase: 'hooks', files: 0, bytes: 0, part: i / hooks.length });
+      await runHook(hook, root, parts, what);
+    }
     return true;
-  });
-}
-
-/** "Inst nginx [1.22.0] (1.22.1-9 Debian:12/stable [amd64])": one line for each package. */
-const INST = /^Inst (\S+?)(?::\S+)? (?:\[\S+\] )?\((\S+)/gm;
-
-function isAll(simulated: string, packages: Packages): boolean {
-  const wanted = [...simulated.matchAll(INST)].map(([, name, version]) => `${name} ${version}`);
-  const had = [...packages.values()].map(({ name, version }) => `${name} ${version}`);
-  return wanted.length === had.length && new Set([...wanted, ...had]).size === had.length;
+  };
+  return withMountpoints(root, given.binds, () => prepared(root, binds, work));
 }
 
 /** apt has been seen to wait for good when one source of several can't be reached. */
@@ -196,17 +208,11 @@ async function runHook(
   const words = ['sh', '-c', hook, 'sh', root];
   const { code, said } = await runConfined(words, {
     ...parts,
-    env: process.env,
+    env: { ...process.env, ...parts.given.env },
     cwd: '/',
     keep: root,
   });
   if (code === 0) return;
   const message = [`${what}: the hook "${hook}" failed:`, ...said.trim().split(/[\r\n]+/)];
   throw new ByrefError('badInput', message, 'The lines above are what it said.');
-}
-
-/** A repository in a directory of this machine must be there inside, too. */
-function directoryOf(repository: string | null): string[] {
-  const [, directory] = /^(?:file|copy):(?:\/\/)?(\/.*)$/.exec(repository ?? '') ?? [];
-  return directory === undefined ? [] : [directory];
 }

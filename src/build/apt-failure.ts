@@ -89,7 +89,8 @@ export function aptFailure(said: string, what: string, place: string): ByrefErro
   for (const { pattern, code, message, hint } of FAILURES) {
     const match = pattern.exec(said);
     if (match === null) continue;
-    const about = match.slice(1).find((group) => group !== undefined) ?? match[0];
+    const groups: readonly (string | undefined)[] = match.slice(1);
+    const about = groups.find((group) => group !== undefined) ?? match[0];
     const told = `${what}: ${message(about.trim())}`;
     return new ByrefError(code, told, hint.replace('PLACE', place));
   }

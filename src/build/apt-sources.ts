@@ -17,8 +17,10 @@ export interface AptSource {
   readonly others: Stanza;
 }
 
-/** A suite, and where Debian has its updates. */
-const PARTS = ['', '-updates', '-security'];
+const ETC = '/etc/apt';
+/** Of a suite, what Debian has beside it. */
+export const UPDATES = ['-updates', '-security'] as const;
+const PARTS = ['', ...UPDATES];
 const ONE_LINE = /^deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)\s*(.*)$/;
 const KNOWN = new Set([
   'types',
@@ -34,11 +36,32 @@ const KNOWN = new Set([
  * @param suite as bookworm; its -updates and -security come along, its -backports do not
  * @param etc apt's directory
  */
-export function machineSources(suite: string, etc = '/etc/apt'): AptSource[] {
+export function machineSources(suite: string, etc = ETC): AptSource[] {
   const wanted = new Set(PARTS.map((part) => suite + part));
   return readSources(etc)
     .map((source) => ({ ...source, suites: source.suites.filter((each) => wanted.has(each)) }))
     .filter(({ suites }) => suites.length > 0);
+}
+
+/**
+ * Where the machine has no source of the suite: those of its own release, as they would be for the suite. The archives are the same;
+ * whether they have all of it is not known.
+ */
+function siblingSources(suite: string, etc?: string): AptSource[] {
+  const suites = readSources(etc ?? ETC).flatMap((source) => source.suites);
+  const own = suites.find((each) => PARTS.some((part) => part && suites.includes(each + part)));
+  if (own === undefined) return [];
+  return machineSources(own, etc).map((source) => ({
+    ...source,
+    suites: source.suites.map((each) => suite + each.slice(own.length)),
+  }));
+}
+
+/** Sources of a suite, and how sure it is that they exist. */
+export interface FoundSources {
+  readonly sources: readonly AptSource[];
+  /** They are the machine's; else those of its own release, for another suite. */
+  readonly isOwn: boolean;
 }
 
 /**
@@ -48,8 +71,10 @@ export function machineSources(suite: string, etc = '/etc/apt'): AptSource[] {
 export function sourcesFor(
   { suite, components, name }: Pick<BuildConfig, 'suite' | 'components' | 'name'>,
   etc?: string,
-): AptSource[] {
-  const found = machineSources(suite, etc);
+): FoundSources {
+  const own = machineSources(suite, etc);
+  const isOwn = own.length > 0;
+  const found = isOwn ? own : siblingSources(suite, etc);
   const sources = found
     .map((source) => ({
       ...source,
@@ -57,7 +82,7 @@ export function sourcesFor(
     }))
     // apt takes a stanza without components to be a mistake.
     .filter((source) => source.components.length > 0);
-  if (sources.length > 0) return sources;
+  if (sources.length > 0) return { sources, isOwn };
   if (found.length === 0) {
     const message = `this machine's apt has no source of the suite ${suite}, and ${name} names no repository`;
     throw new ByrefError('badInput', message, 'Give "repository: ADDRESS", or add it to /etc/apt.');

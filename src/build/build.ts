@@ -5,7 +5,7 @@ import type { ObjectWriter } from '../store/object-writer.ts';
 import type { Store } from '../store/store.ts';
 import { addVersion } from '../template/add-version.ts';
 import { readArchive, templateFor } from '../template/import.ts';
-import type { OnProgress, TreeNode } from '../template/tree.ts';
+import type { TreeNode } from '../template/tree.ts';
 import { type InstallParts, installApp } from './app.ts';
 import { bootstrap } from './bootstrap.ts';
 import { type BuildConfig, configText } from './config.ts';
@@ -20,6 +20,7 @@ import {
   packagesOfVersion,
   without,
 } from './packages.ts';
+import { newestOf } from './plan.ts';
 import { ruleOf, settleTimes } from './rules.ts';
 import { renumberTree } from './settle-accounts.ts';
 import { withWorkplace } from './workplace.ts';
@@ -38,7 +39,6 @@ export interface BuildParts extends InstallParts {
   /** Called before the end is written: from then on the store sees to it that all or nothing happens. */
   readonly committing: () => void;
   readonly note: string | null;
-  readonly progress: OnProgress;
 }
 
 /** What is to be stored; null: what there is already. */
@@ -65,7 +65,9 @@ export async function buildTemplate(config: BuildConfig, parts: BuildParts): Pro
 }
 
 async function makeOs(config: BuildConfig, dir: string, parts: BuildParts) {
-  const archive = await bootstrap(config, dir, parts);
+  const had = await parts.read((store) => newestOf(store, config)?.packages ?? null);
+  const archive = await bootstrap(config, had, dir, parts);
+  if (archive === null) return null;
   return (): Made => ({
     read: (writer) => readArchive(archive, writer, parts.progress, ruleOf),
     base: null,

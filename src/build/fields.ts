@@ -1,5 +1,13 @@
 /** Reads a map of fields from YAML, with every mistake told by its line. */
-import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import {
+  type Document,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  type YAMLMap,
+} from 'yaml';
 import { ByrefError } from '../base/error.ts';
 
 /** What a field may be, in words for the one who wrote it otherwise. */
@@ -9,6 +17,9 @@ export interface Kind<T> {
   read(value: unknown): T | undefined;
   /** Of a list: what each of it is. */
   readonly item?: Kind<unknown>;
+  /** Of a map: its fields, and which of them it must have. */
+  readonly fields?: Kinds;
+  readonly required?: readonly string[];
 }
 
 export const text = (what: string, form: RegExp): Kind<string> => ({
@@ -33,6 +44,35 @@ export const listOf = <T>(kind: Kind<T>): Kind<readonly T[]> => ({
     if (!Array.isArray(value)) return undefined;
     const all = value.map((each) => kind.read(each));
     return all.some((each) => each === undefined) ? undefined : (all as T[]);
+  },
+});
+
+/** A text, or a list of them; a list either way. */
+export const oneOrMore = <T>(kind: Kind<T>): Kind<readonly T[]> => ({
+  ...listOf(kind),
+  what: `${kind.what}, or a list of such`,
+  read: (value) => listOf(kind).read(Array.isArray(value) ? value : [value]),
+});
+
+/** A map of fields. @param what such as "a source: repository, suites, components, keyring" */
+export const mapOf = <K extends Kinds>(
+  what: string,
+  fields: K,
+  required: readonly (keyof K & string)[],
+): Kind<FieldsOf<K>> => ({
+  what,
+  fields,
+  required,
+  read(value) {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+    const given = Object.entries(value);
+    const read = given.map(([name, each]) => [
+      name,
+      Object.hasOwn(fields, name) ? fields[name]!.read(each) : undefined,
+    ]);
+    const whole = required.every((name) => Object.hasOwn(value, name));
+    if (!whole || read.some(([, each]) => each === undefined)) return undefined;
+    return Object.fromEntries(read) as FieldsOf<K>;
   },
 });
 
@@ -88,7 +128,7 @@ export class FieldsParser<K extends Kinds> {
         continue;
       }
       this.at.set(name, start);
-      const plain = isScalar(value) || isSeq(value) || isMap(value) ? value.toJSON() : undefined;
+      const plain = plainOf(value);
       values[name] = kind.read(plain);
       if (values[name] === undefined) this.refuse(name, value ?? key, plain, kind);
     }
@@ -109,19 +149,49 @@ export class FieldsParser<K extends Kinds> {
     throw new ByrefError('badInput', message, hint);
   }
 
-  /** Of a list, each item that is wrong is told by itself. */
-  private refuse(name: string, node: unknown, plain: unknown, { what, item }: Kind<unknown>): void {
+  /** Of a list, each item that is wrong is told by itself, of a map each field. */
+  private refuse(name: string, node: unknown, plain: unknown, kind: Kind<unknown>): void {
+    const { what, item, fields } = kind;
     if (item !== undefined && isSeq(node)) {
       for (const each of node.items) {
-        const value: unknown = isScalar(each) ? each.value : null;
+        const value = plainOf(each);
         if (item.read(value) === undefined) this.refuse(name, each, value, item);
       }
+      return;
+    }
+    if (fields !== undefined && isMap(node)) {
+      this.refuseFields(name, node, kind);
       return;
     }
     const shown = plain === undefined || plain === null ? 'this' : JSON.stringify(plain);
     this.mistake(offsetOf(node), `${name}: ${shown} is not ${what}`);
   }
+
+  private refuseFields(
+    name: string,
+    map: YAMLMap,
+    { fields = {}, required = [] }: Kind<unknown>,
+  ): void {
+    const given = new Set<string>();
+    for (const { key, value } of map.items) {
+      const field = isScalar(key) ? String(key.value) : '?';
+      const kind = Object.hasOwn(fields, field) ? fields[field] : undefined;
+      given.add(field);
+      if (kind === undefined) {
+        const known = Object.keys(fields).join(', ');
+        this.mistake(offsetOf(key), `${name}: ${field}: no such field; there are ${known}`);
+      } else if (kind.read(plainOf(value)) === undefined) {
+        this.refuse(`${name}: ${field}`, value ?? key, plainOf(value), kind);
+      }
+    }
+    for (const field of required.filter((each) => !given.has(each))) {
+      this.mistake(offsetOf(map), `${name}: ${field}: is missing: ${fields[field]!.what}`);
+    }
+  }
 }
+
+const plainOf = (node: unknown): unknown =>
+  isScalar(node) || isSeq(node) || isMap(node) ? node.toJSON() : undefined;
 
 function offsetOf(node: unknown): number {
   const range = (node as { range?: readonly number[] | null } | null)?.range;

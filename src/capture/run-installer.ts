@@ -1,8 +1,9 @@
 /** Runs the command whose changes are captured. */
 import { ByrefError } from '../base/error.ts';
+import { ownProxies, ownVariables } from '../scratch/given.ts';
 import { prepared, type ReadOnlyBind, runInsideOnTerminal } from '../scratch/inside.ts';
 import { interrupted } from '../scratch/interrupted.ts';
-import { withMountpoints } from './mountpoints.ts';
+import { withMountpoints } from '../scratch/mountpoints.ts';
 
 export interface Installer {
   readonly command: readonly string[];
@@ -20,9 +21,6 @@ export interface Installer {
 
 /** Seconds since the epoch, as src/build/rules.ts gives to what is generated: the same with each run. */
 const EPOCH = String(Date.UTC(1990, 0, 1) / 1000);
-
-/** What leads from here to the network. */
-const PROXIES = ['http_proxy', 'https_proxy', 'ftp_proxy', 'all_proxy', 'no_proxy'];
 
 /** $1 is where to begin; the rest is run. */
 const BEGIN = 'umask 022; cd -- "$1" || exit; shift; exec "$@"';
@@ -59,23 +57,15 @@ export async function runInstaller(
 }
 
 function ownEnvironment(): Record<string, string> {
-  const proxies = PROXIES.flatMap((name) => [name, name.toUpperCase()]);
   return {
     USER: 'root',
     LOGNAME: 'root',
     SHELL: '/bin/sh',
-    ...given(...proxies, 'TERM'),
+    ...ownProxies(),
+    ...ownVariables('TERM'),
     ...(process.stdin.isTTY ? {} : { DEBIAN_FRONTEND: 'noninteractive' }),
     // Compiled Python says by this of its source not when it was written, which is not kept, but what was in it.
     SOURCE_DATE_EPOCH: EPOCH,
     PYTHONDONTWRITEBYTECODE: '1',
   };
 }
-
-const given = (...names: readonly string[]): Record<string, string> =>
-  Object.fromEntries(
-    names.flatMap((name) => {
-      const value = process.env[name];
-      return value === undefined ? [] : [[name, value]];
-    }),
-  );

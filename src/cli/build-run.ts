@@ -9,6 +9,7 @@ import { type AppFit, fits, newestFits } from '../patch/app-fits.ts';
 import { needTemplate } from '../patch/target.ts';
 import type { Store } from '../store/store.ts';
 import { type Context, contextOf } from './command.ts';
+import { type GivenOptions, givenOptions, givenTo } from './given.ts';
 import { interruption } from './interruption.ts';
 import { printNotes } from './notes.ts';
 import { parseCount } from './numbers.ts';
@@ -18,7 +19,7 @@ import { Progress } from './progress.ts';
 import { withStore } from './session.ts';
 import { printJson } from './table.ts';
 
-export interface BuildOptions {
+export interface BuildOptions extends GivenOptions {
   readonly note?: string;
   readonly verbose?: boolean;
   readonly on?: number;
@@ -36,7 +37,7 @@ interface ConfigText {
 const CHANGES_SHOWN = 50;
 
 export const buildOptions = (command: Command): Command =>
-  command
+  givenOptions(command)
     .option('--note <text>', 'what to remember of it; else the packages that changed')
     .option(
       '--on <version>',
@@ -111,16 +112,17 @@ async function build(
   file: string,
 ): Promise<Built> {
   await withStore(context, 'read', (store) => checkKind(store, config, file));
-  const progress = new Progress();
+  const given = givenTo(options, config);
+  const progress = new Progress({ json: context.json });
   const { signal, release } = interruption();
   const say = options.verbose === true ? progress.note : () => undefined;
-  if (!context.json) progress.update({ phase: 'packages', files: 0, bytes: 0 });
   const built = await buildTemplate(config, {
     note: options.note ?? null,
     on: options.on ?? null,
+    given,
     say,
     signal,
-    progress: context.json ? () => undefined : progress.update,
+    progress: progress.update,
     read: (work) => withStore(context, 'read', work),
     write: (work) => withStore(context, 'write', work),
     committing: release,

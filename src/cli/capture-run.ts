@@ -7,7 +7,6 @@ import { type CaptureSource, captureTemplate } from '../capture/capture.ts';
 import { checkTarget } from '../capture/check-target.ts';
 import { commandSource, pinnedStack } from '../capture/command-source.ts';
 import { envSource } from '../capture/env-source.ts';
-import { parseBind } from '../capture/mountpoints.ts';
 import type { Review } from '../capture/review.ts';
 import { DEFAULT_RULES, type Rules } from '../capture/rules.ts';
 import { parseRules } from '../capture/rules-file.ts';
@@ -15,19 +14,18 @@ import type { StoreAccess } from '../scratch/store-access.ts';
 import { ask } from './ask.ts';
 import { captureJson, reviewText, summaryText } from './capture-text.ts';
 import { type Context, contextOf } from './command.ts';
+import { type GivenOptions, givenTo } from './given.ts';
 import { interruption } from './interruption.ts';
 import { printLines } from './print.ts';
 import { Progress } from './progress.ts';
 import { withStore } from './session.ts';
 import { printJson } from './table.ts';
 
-export interface CaptureCliOptions {
+export interface CaptureCliOptions extends GivenOptions {
   readonly base?: string;
   readonly app?: readonly string[];
   readonly fromEnv?: string;
-  readonly bind?: readonly string[];
   readonly workdir: string;
-  readonly env?: readonly string[];
   readonly offline?: boolean;
   readonly ignoreStatus?: boolean;
   readonly rules?: string;
@@ -52,7 +50,7 @@ export async function runCapture(
   const context = contextOf(options);
   const rules = readRules(options.rules);
   const { signal, release } = interruption();
-  const progress = new Progress();
+  const progress = new Progress({ json: context.json });
   const access: StoreAccess = {
     read: (work) => withStore(context, 'read', work),
     write: (work) => withStore(context, 'write', work),
@@ -65,7 +63,7 @@ export async function runCapture(
       ...access,
       signal,
       committing: release,
-      progress: context.json ? () => undefined : progress.update,
+      progress: progress.update,
       confirm: confirmation(name, options, context, signal, progress),
     },
   ).finally(() => progress.end());
@@ -100,8 +98,7 @@ async function sourceOf(
   if (command.length === 0) throw usage('neither a command nor --from-env was given');
   if (base === undefined) throw usage('--base was not given: what the command is to run on');
   if (!path.isAbsolute(workdir)) throw usage(`--workdir ${workdir} is not absolute`);
-  const binds = (options.bind ?? []).map(parseBind);
-  const env = environmentOf(options.env ?? []);
+  const { env, binds } = givenTo(options);
   const stack = await access.read((store) => {
     const pinned = pinnedStack(store, [base, ...app]);
     checkTarget(store, name, pinned.refs);
@@ -120,16 +117,6 @@ function refuseOptionsOfCommands(command: readonly string[], options: CaptureCli
   const [first] = given.filter(([, value]) => value !== undefined);
   if (first === undefined) return;
   throw usage(`--${first[0]} is for a command; an env has its own templates, and has changed`);
-}
-
-function environmentOf(texts: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    texts.map((text) => {
-      const [, key, value] = /^([A-Za-z_][A-Za-z0-9_]*)=(.*)$/s.exec(text) ?? [];
-      if (key === undefined || value === undefined) throw usage(`--env ${text} is not KEY=VALUE`);
-      return [key, value];
-    }),
-  );
 }
 
 function readRules(file: string | undefined): Rules {

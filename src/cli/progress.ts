@@ -1,53 +1,111 @@
 import { formatSize } from '../base/size.ts';
 import { visibleContent } from '../base/visible.ts';
 
-/** How far a long command is. Totals where they are known. */
+/** How far a long command is. */
 export interface ProgressState {
   readonly phase: string;
   readonly files: number;
   readonly bytes: number;
+  /** All that there will be, where that is known from the beginning. */
   readonly totalFiles?: number;
   readonly totalBytes?: number;
+  /** Without those: how much of the phase is done, 0 .. 1. */
+  readonly part?: number;
+  /** What it is at. */
+  readonly detail?: string;
 }
 
-const REDRAW_MS = 100;
-const LINE_MS = 5_000;
+export interface ProgressOptions {
+  /** Where no terminal is: a JSON value per line. */
+  readonly json: boolean;
+  /** Where neither is: a line now and then, which is so if not given. */
+  readonly lines?: boolean;
+}
+
+type Form = 'terminal' | 'json' | 'lines' | 'none';
+
+/** How long what is shown may stay as it is; a phase that begins is shown at once. */
+const REDRAW_MS: Readonly<Record<Form, number>> = {
+  terminal: 100,
+  json: 1_000,
+  lines: 5_000,
+  none: Number.POSITIVE_INFINITY,
+};
+/** In JSON, a step of this size is told whenever it was made. */
+const STEP = 0.05;
 const BAR_WIDTH = 24;
+const DETAIL_WIDTH = 30;
 const CLEAR_LINE = '\r\x1b[K';
 
-/** Shows progress on stderr: a line that is redrawn on a terminal, else a line now and then. */
+/** Shows progress on stderr: a line that is redrawn on a terminal, else a line now and then, of JSON if wanted. */
 export class Progress {
-  private readonly terminal = process.stderr.isTTY;
+  private readonly form: Form;
   private shownAt = 0;
+  private shownPart = 0;
   private phase = '';
+  private part = 0;
+
+  constructor({ json, lines = true }: ProgressOptions) {
+    this.form = process.stderr.isTTY ? 'terminal' : json ? 'json' : lines ? 'lines' : 'none';
+  }
 
   readonly update = (state: ProgressState): void => {
+    if (this.form === 'none') return;
+    const began = state.phase !== this.phase;
+    if (began) this.part = 0;
+    // What is done is done: estimates may say less than before, and the bar does not.
+    const known = partOf(state);
+    const part = known === null ? null : Math.min(1, Math.max(this.part, known));
+    this.part = part ?? 0;
     const now = Date.now();
-    const due = now - this.shownAt >= (this.terminal ? REDRAW_MS : LINE_MS);
-    if (!due && state.phase === this.phase) return;
+    const due = now - this.shownAt >= REDRAW_MS[this.form];
+    const stepped = this.form === 'json' && this.part - this.shownPart >= STEP;
+    if (!due && !began && !stepped) return;
     this.phase = state.phase;
     this.shownAt = now;
-    const text = visibleContent(describe(state));
-    process.stderr.write(this.terminal ? CLEAR_LINE + text : `${text}\n`);
+    this.shownPart = this.part;
+    this.show(state, part);
   };
 
   /** A line that stays, above the progress. */
   readonly note = (text: string): void => {
     const line = visibleContent(text);
-    process.stderr.write(`${this.terminal ? CLEAR_LINE : ''}${line}\n`);
+    process.stderr.write(`${this.form === 'terminal' ? CLEAR_LINE : ''}${line}\n`);
   };
 
   end(): void {
-    if (this.terminal) process.stderr.write(CLEAR_LINE);
+    if (this.form === 'terminal') process.stderr.write(CLEAR_LINE);
+  }
+
+  private show(state: ProgressState, part: number | null): void {
+    if (this.form === 'json') {
+      const { phase, files, bytes, detail = null } = state;
+      const rounded = part === null ? null : Number(part.toFixed(3));
+      const progress = { phase, part: rounded, files, bytes, detail };
+      process.stderr.write(`${JSON.stringify({ progress })}\n`);
+      return;
+    }
+    const text = visibleContent(describe(state, part));
+    process.stderr.write(this.form === 'terminal' ? CLEAR_LINE + text : `${text}\n`);
   }
 }
 
-function describe({ phase, files, bytes, totalFiles, totalBytes }: ProgressState): string {
-  if (files === 0 && bytes === 0) return phase;
-  const done = `${files}${totalFiles === undefined ? '' : `/${totalFiles}`} files, ${formatSize(bytes)}`;
-  if (totalBytes === undefined || totalBytes === 0) return `${phase}: ${done}`;
-  const part = Math.min(1, bytes / totalBytes);
-  const filled = Math.round(part * BAR_WIDTH);
-  const bar = '#'.repeat(filled).padEnd(BAR_WIDTH, '.');
-  return `${phase}: [${bar}] ${Math.floor(part * 100)}% ${done} of ${formatSize(totalBytes)}`;
+function partOf({ bytes, totalBytes, part }: ProgressState): number | null {
+  if (part !== undefined) return part;
+  return totalBytes === undefined || totalBytes === 0 ? null : bytes / totalBytes;
+}
+
+function describe(state: ProgressState, part: number | null): string {
+  const { phase, files, bytes, totalFiles, totalBytes, detail = '' } = state;
+  const all = totalFiles === undefined ? '' : `/${totalFiles}`;
+  const size = totalBytes === undefined ? '' : ` of ${formatSize(totalBytes)}`;
+  const told = [
+    files === 0 ? '' : `${files}${all} files`,
+    files === 0 && bytes === 0 ? '' : `${formatSize(bytes)}${size}`,
+    detail.slice(0, DETAIL_WIDTH),
+  ];
+  const about = told.filter((each) => each !== '').join(', ');
+  if (part === null) return about === '' ? phase : `${phase}: ${about}`;
+  const bar = '#'.repeat(Math.round(part * BAR_WIDTH)).padEnd(BAR_WIDTH, '.');
+  return `${phase}: [${bar}] ${Math.floor(part * 100)}% ${about}`.trimEnd();
 }

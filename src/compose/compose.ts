@@ -20,6 +20,7 @@ import { compositionName, plainStack } from '../store/compositions.ts';
 import type { StackRef, Store } from '../store/store.ts';
 import { addVersion } from '../template/add-version.ts';
 import { DEFAULT_SHARED_PATTERNS } from '../template/shared-path.ts';
+import type { OnProgress } from '../template/tree.ts';
 import { composedLinks, type Symlink } from './alternatives.ts';
 import { checkApps } from './app-files.ts';
 import { needsComposition } from './needed.ts';
@@ -45,6 +46,7 @@ interface Plan {
  * Makes the composition of a stack, if it needs one that is not there.
  * @param stack the OS template first; a composition in it does not count
  * @param signal ends it
+ * @param progress what it is at, as the phase "compose"; then how its files are stored
  * @returns what an upper app decided, in sentences; none if there was nothing to do
  * @throws ByrefError 'badInput' for apps that can't be in one env, with both sides named; nothing is left then
  */
@@ -52,10 +54,12 @@ export async function compose(
   access: StoreAccess,
   stack: readonly StackRef[],
   signal: AbortSignal = new AbortController().signal,
+  progress: OnProgress = () => undefined,
 ): Promise<readonly string[]> {
   const refs = plainStack(stack);
   const plan = await access.read((store) => planOf(store, refs));
   if (plan === null) return [];
+  progress({ phase: 'compose', files: 0, bytes: 0, part: 0 });
   // What was there before has its time; what is written from now on gets another one.
   const startedS = Math.floor(Date.now() / 1000);
   return withWorkplace(async (dir) => {
@@ -64,7 +68,7 @@ export async function compose(
       for (const file of plan.files) putFile(root, file);
       for (const link of plan.links) putLink(root, link);
       const { aside = (work) => work() } = access;
-      const failed = await aside(() => runInTree(root, plan, signal));
+      const failed = await aside(() => runInTree(root, plan, signal, progress));
       if (signal.aborted) throw interrupted(plan.label);
       const wanted = new Set([...plan.files, ...plan.links].map((each) => each.path));
       const isOutput = matchesPath(plan.generated.flatMap(({ outputs }) => outputs));
@@ -82,7 +86,7 @@ export async function compose(
           readChanges(made.archive, store.layers(refs), {
             writer,
             rule: () => 'keep',
-            progress: () => undefined,
+            progress,
             settle: () => undefined,
           }),
         describe(tree) {
@@ -90,7 +94,7 @@ export async function compose(
           return { label: plan.label, note: '' };
         },
         onlyIfChanged: false,
-        progress: () => undefined,
+        progress,
       });
     });
     failpoint('composed');
@@ -150,6 +154,8 @@ function putLink(root: string, { path: link, target }: Symlink): void {
 
 /** What a command that fails prints, before its name. */
 const FAILED = 'byref: failed: ';
+/** What is printed before a command, with its name. */
+const BEGINS = 'byref: begins: ';
 const CHECK = 'apt-get check';
 
 /** @returns what could not be made, in sentences. @throws ByrefError 'badInput' for packages that do not go together */
@@ -157,16 +163,25 @@ async function runInTree(
   root: string,
   { generated, check, label }: Plan,
   signal: AbortSignal,
+  progress: OnProgress,
 ): Promise<string[]> {
+  const names = [...generated.map(({ name }) => name), ...(check ? [CHECK] : [])];
   const commands = generated.map(
     ({ name, needs, command }) =>
-      `set -- ${needs}; [ ! -e "$1" ] || (${command}) || echo '${FAILED}${name}'`,
+      `echo '${BEGINS}${name}'; set -- ${needs}; [ ! -e "$1" ] || (${command}) || echo '${FAILED}${name}'`,
   );
+  if (check) commands.push(`echo '${BEGINS}${CHECK}'`);
   if (check) commands.push(`[ ! -x /usr/bin/apt-get ] || ${CHECK} || echo '${FAILED}${CHECK}'`);
   if (commands.length === 0) return [];
   const { code, said } = await prepared(root, [], () =>
     runInside(root, ['sh', '-c', commands.join('\n')], {
-      say: () => undefined,
+      say(line) {
+        const at = line.startsWith(BEGINS) ? names.indexOf(line.slice(BEGINS.length)) : -1;
+        if (at < 0) return;
+        // Before them an env was mounted, and after them it is packed.
+        const part = (at + 1) / (names.length + 2);
+        progress({ phase: 'compose', files: 0, bytes: 0, part, detail: names[at]! });
+      },
       signal,
       offline: true,
     }),

@@ -2,6 +2,7 @@ import { compose } from '../compose/compose.ts';
 import { accessTo } from '../scratch/store-access.ts';
 import { compositionName } from '../store/compositions.ts';
 import type { EnvRow, StackRef, Store } from '../store/store.ts';
+import type { OnProgress } from '../template/tree.ts';
 
 export interface CreateOptions {
   readonly name: string;
@@ -26,6 +27,7 @@ export async function createEnv(
   store: Store,
   options: CreateOptions,
   signal?: AbortSignal,
+  progress?: OnProgress,
 ): Promise<Created> {
   const { name, os, apps } = options;
   const env = { name, stack: [os, ...apps] };
@@ -35,7 +37,7 @@ export async function createEnv(
   store.refuseEnvName(name);
   do {
     composed = versions();
-    notes.push(...(await compose(accessTo(store, { shared: true }), composed, signal)));
+    notes.push(...(await compose(accessTo(store, { shared: true }), composed, signal, progress)));
     // A patch may have come between.
   } while (compositionName(composed) !== compositionName(versions()));
   return { row: store.createEnv(env), notes };

@@ -54,7 +54,8 @@ export async function archiveChanges(
     'tar',
     [
       ...['--create', '--file', file, '--format=posix', '--numeric-owner', '--sparse'],
-      ...['--xattrs', '--xattrs-include=*', '--acls', '--warning=no-file-ignored'],
+      // ACLs as attributes, which have numbers: --acls would name this machine's accounts.
+      ...['--xattrs', '--xattrs-include=*', '--warning=no-file-ignored'],
       ...['--directory', mountpoint, '--no-recursion', '--null', '--verbatim-files-from'],
       ...['--files-from', list],
     ],

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type StdioOptions, spawn } from 'node:child_process';
 import { StringDecoder } from 'node:string_decoder';
 
 export interface ConfinedPlace {
@@ -15,7 +15,11 @@ export interface ConfinedPlace {
 export interface ConfinedParts extends ConfinedPlace {
   /** Hears each line that is printed. */
   readonly say: (line: string) => void;
+  /** Hears each line that is written to descriptor STATUS_FD, which only then is there. */
+  readonly status?: (line: string) => void;
 }
+
+export const STATUS_FD = 3;
 
 export interface Finished {
   /** Null: it was killed. */
@@ -98,32 +102,40 @@ export async function runOnTerminal(
   return closed;
 }
 
+/** Hears text in pieces, and says it in lines. */
+function eachLine(say: (line: string) => void): (text: string) => void {
+  let rest = '';
+  return (text) => {
+    const lines = (rest + text).split(/[\r\n]/);
+    // What has no end is no line.
+    rest = (lines.pop() ?? '').slice(-SAID_MAX);
+    for (const line of lines) if (line.trim() !== '') say(line);
+  };
+}
+
 /** Runs a program, and waits for it and all that it leaves behind. What it prints is taken together, in its order. */
 export async function runConfined(
   words: readonly string[],
   parts: ConfinedParts,
 ): Promise<Finished> {
-  const { env, cwd, say, signal } = parts;
+  const { env, cwd, say, status, signal } = parts;
   const [command, args] = confined(words, parts);
-  const child = spawn(command, args, {
-    env,
-    cwd,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    signal,
-    killSignal: 'SIGKILL',
-  });
+  const stdio: StdioOptions = ['ignore', 'pipe', 'pipe', status === undefined ? 'ignore' : 'pipe'];
+  const child = spawn(command, args, { env, cwd, stdio, signal, killSignal: 'SIGKILL' });
   const closed = new Promise<number | null>((resolve) => child.on('close', resolve));
   let said = '';
-  let rest = '';
-  const hear = (text: string): void => {
-    said = (said + text).slice(-SAID_MAX);
-    const lines = (rest + text).split(/[\r\n]/);
-    rest = lines.pop() ?? '';
-    for (const line of lines) if (line.trim() !== '') say(line);
-  };
+  const lines = eachLine(say);
   for (const stream of [child.stdout, child.stderr]) {
     const decoder = new StringDecoder('utf8');
-    stream.on('data', (bytes: Buffer) => hear(decoder.write(bytes)));
+    stream?.on('data', (bytes: Buffer) => {
+      const text = decoder.write(bytes);
+      said = (said + text).slice(-SAID_MAX);
+      lines(text);
+    });
+  }
+  if (status !== undefined) {
+    const statusLines = eachLine(status);
+    child.stdio[STATUS_FD]?.on('data', (bytes: Buffer) => statusLines(bytes.toString('latin1')));
   }
   // 'close' comes after it, too, when nothing of the child is left.
   child.on('error', (cause) => {

@@ -51,12 +51,13 @@ export class ObjectWriter {
     return this.add(job, Math.min(size, LARGE), done);
   }
 
-  /** A new file in objects/tmp, to be written by the caller and then added with addTemp. */
-  createTemp(): { temp: string; fd: number } {
+  /** A new file in objects/tmp, to be written by the caller, and then added with addTemp or removed. */
+  createTemp(): { temp: string; path: string; fd: number } {
     this.streams++;
     const temp = `s${this.streams}`;
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
-    return { temp, fd: openSync(path.join(this.objects.unfinishedDir, temp), flags, 0o600) };
+    const file = path.join(this.objects.unfinishedDir, temp);
+    return { temp, path: file, fd: openSync(file, flags, 0o600) };
   }
 
   addTemp(temp: string, done: (id: ObjectId, size: number) => void): Promise<void> | null {

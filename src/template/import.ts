@@ -7,9 +7,10 @@ import type { ObjectWriter } from '../store/object-writer.ts';
 import type { Store } from '../store/store.ts';
 import { addVersion } from './add-version.ts';
 import type { CommittedVersion } from './commit-tree.ts';
+import { looksLikeImage } from './image-files.ts';
 import { withArchive } from './open-archive.ts';
 import { readDirectory } from './read-directory.ts';
-import { parseOciSource, readOci } from './read-oci.ts';
+import { parseOciSource, readImage, readOci } from './read-oci.ts';
 import { type MemberRule, TarImport } from './read-tar.ts';
 import { DEFAULT_SHARED_PATTERNS } from './shared-path.ts';
 import type { OnProgress, OnWarning, TreeNode } from './tree.ts';
@@ -34,7 +35,8 @@ export interface ImportOptions {
  * staged version of the one that has this name. Until the one commit at its end nothing shows, and on
  * any error the store is as before.
  *
- * @param source a directory, a tar (plain, gzip, xz, zstd), or `oci:DIR[:TAG]`
+ * @param source a directory, a tar (plain, gzip, xz, zstd), an archive of an image (docker save, oci-archive), or
+ *   `oci:DIR[:TAG]`, `oci:ARCHIVE[:TAG]`
  * @throws ByrefError 'badInput' for what is refused, 'noSpace', 'notFound', 'usage'
  */
 export async function importTemplate(
@@ -89,11 +91,15 @@ async function readSource(
     throw new ByrefError(
       'notFound',
       `there is no ${source}`,
-      'Name a directory, a tar or oci:DIR.',
+      'Name a directory, a tar, an archive of an image, or oci:DIR.',
     );
   }
   if (stat.isDirectory()) {
     return readDirectory({ path: source, exclude: store.root }, writer, progress, warn);
+  }
+  if (await looksLikeImage(source)) {
+    const image = await readImage({ at: source, tag: null }, writer, progress);
+    if (image !== null) return image;
   }
   return readArchive(source, writer, progress);
 }
@@ -109,6 +115,7 @@ export async function readArchive(
   const tar = new TarImport(tree, writer, progress);
   const options = { layer: false, ...(rule === undefined ? {} : { rule }) };
   await withArchive(file, (stream, part) => tar.read(stream, part, options));
+  tar.finish();
   await writer.finish();
   return tree.root;
 }

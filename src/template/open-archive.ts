@@ -21,6 +21,12 @@ const COMPLAINT_MAX = 200;
 
 /** How much of the archive was read so far: 0 .. 1. */
 export type Part = () => number;
+
+interface ArchiveOptions {
+  /** `read` need not read it to its end, so nothing is wrong with a decompressor that is stopped. */
+  readonly partly?: boolean;
+}
+
 type Read<T> = (stream: AsyncIterable<Buffer>, part: Part) => Promise<T>;
 
 /**
@@ -28,7 +34,11 @@ type Read<T> = (stream: AsyncIterable<Buffer>, part: Part) => Promise<T>;
  * comes first: to `read` it looks like an archive that just ends.
  * @throws ByrefError 'badInput', or 'unsupported' if the decompressor is not installed
  */
-export async function withArchive<T>(file: string, read: Read<T>): Promise<T> {
+export async function withArchive<T>(
+  file: string,
+  read: Read<T>,
+  { partly = false }: ArchiveOptions = {},
+): Promise<T> {
   const input = openSync(file, 'r');
   try {
     const size = fstatSync(input).size || 1;
@@ -37,19 +47,27 @@ export async function withArchive<T>(file: string, read: Read<T>): Promise<T> {
     if (format !== undefined) {
       // The decompressor moves the position of the descriptor that it shares with us.
       const part = () => native.lseek(input, 0, SEEK_CUR) / size;
-      return await withDecompressor(file, input, format.command, (stream) => read(stream, part));
+      const { command } = format;
+      return await withDecompressor(file, input, { command, partly }, (stream) =>
+        read(stream, part),
+      );
     }
     const stream = createReadStream(file, { highWaterMark: PIECE });
-    return await read(stream, () => stream.bytesRead / size);
+    return await read(stream, () => stream.bytesRead / size).finally(() => stream.destroy());
   } finally {
     closeSync(input);
   }
 }
 
+interface Decompressor {
+  readonly command: readonly [string, ...string[]];
+  readonly partly: boolean;
+}
+
 async function withDecompressor<T>(
   file: string,
   input: number,
-  [command, ...args]: readonly [string, ...string[]],
+  { command: [command, ...args], partly }: Decompressor,
   read: (stream: AsyncIterable<Buffer>) => Promise<T>,
 ): Promise<T> {
   const stdio: StdioOptions = [input, 'pipe', 'pipe'];
@@ -70,13 +88,14 @@ async function withDecompressor<T>(
     failure = error;
     child.stdout.destroy();
   }
+  if (partly) child.stdout.destroy();
   const end = await ended;
   if (end instanceof Error) {
     const message = `${command} is needed to read ${file}`;
     throw new ByrefError('unsupported', message, `Install ${command}.`, { cause: end });
   }
   // A decompressor that was stopped by our own refusal ends with a signal: null, and no complaint.
-  if (end !== 0 && (failure === null || complaint !== '')) {
+  if (end !== 0 && !(partly && failure === null) && (failure === null || complaint !== '')) {
     throw badArchive(`${file} is truncated or damaged (${command}: ${complaint.trim()})`);
   }
   if (failure !== null) throw failure as Error;

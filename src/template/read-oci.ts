@@ -1,127 +1,92 @@
-/** Reads an image from an OCI image layout: `oci:DIR[:TAG]`, all layers applied, whiteouts obeyed. */
-import { createHash } from 'node:crypto';
-import { createReadStream, readFileSync } from 'node:fs';
-import path from 'node:path';
+/** Reads an image, all layers applied, whiteouts obeyed: `oci:DIR[:TAG]`, `oci:ARCHIVE[:TAG]`, or an archive by itself. */
+import { existsSync, statSync } from 'node:fs';
 import { ByrefError } from '../base/error.ts';
 import type { ObjectWriter } from '../store/object-writer.ts';
+import { DOCKER_MANIFEST, dockerLayers } from './docker-archive.ts';
+import { DigestCheck } from './image-blobs.ts';
+import { type ImageFiles, imageArchive, imageDirectory } from './image-files.ts';
+import { type ImageLayer, ociLayers } from './oci-layout.ts';
 import { withArchive } from './open-archive.ts';
 import { TarImport } from './read-tar.ts';
 import { badArchive } from './tar/header.ts';
 import type { OnProgress, TreeNode } from './tree.ts';
 import { TreeBuilder } from './tree-builder.ts';
 
-interface Descriptor {
-  readonly digest: string;
-  readonly mediaType?: string;
-  readonly platform?: { readonly architecture?: string; readonly os?: string };
-  readonly annotations?: Readonly<Record<string, string>>;
-}
-
-const TAG_ANNOTATION = 'org.opencontainers.image.ref.name';
-const DIGEST = /^sha256:([0-9a-f]{64})$/;
-const ARCHITECTURES: Record<string, string> = { x64: 'amd64', arm64: 'arm64' };
-/** An index may name indexes; this deep, it is none that a tool made. */
-const INDEX_DEPTH_MAX = 4;
-const JSON_MAX = 2 ** 22;
-
 export interface OciSource {
-  readonly dir: string;
+  /** A directory or an archive. */
+  readonly at: string;
   readonly tag: string | null;
 }
 
+/** @param text AT or AT:TAG; both may have colons: the shortest AT that exists counts, else the longest */
 export function parseOciSource(text: string): OciSource {
-  const at = text.lastIndexOf(':');
-  const hasTag = at > 0 && !text.slice(at).includes('/');
-  return hasTag ? { dir: text.slice(0, at), tag: text.slice(at + 1) } : { dir: text, tag: null };
+  for (let colon = text.indexOf(':'); colon > 0; colon = text.indexOf(':', colon + 1)) {
+    const at = text.slice(0, colon);
+    if (existsSync(at) && !existsSync(text)) return { at, tag: text.slice(colon + 1) };
+  }
+  const last = text.lastIndexOf(':');
+  const hasTag = last > 0 && !text.slice(last).includes('/') && !existsSync(text);
+  return hasTag ? { at: text.slice(0, last), tag: text.slice(last + 1) } : { at: text, tag: null };
 }
 
-/** @throws ByrefError 'notFound' for the layout or the tag, 'badInput' for what is damaged */
+/** @throws ByrefError 'notFound' for the image, the tag or the platform, 'badInput' for what is damaged */
 export async function readOci(
   source: OciSource,
   writer: ObjectWriter,
   progress: OnProgress,
 ): Promise<TreeNode> {
-  const index = readJson(path.join(source.dir, 'index.json'), source.dir);
-  const manifest = await manifestOf(source, chosen(source, descriptors(index, 'manifests')), 0);
+  const tree = await readImage(source, writer, progress);
+  if (tree !== null) return tree;
+  const message = `${source.at} is no archive of an image`;
+  throw new ByrefError('badInput', message, 'Name one by docker save, or an oci-archive.');
+}
+
+/** The same; null if it is an archive, and not of an image. */
+export async function readImage(
+  { at, tag }: OciSource,
+  writer: ObjectWriter,
+  progress: OnProgress,
+): Promise<TreeNode | null> {
+  const isFile = statSync(at, { throwIfNoEntry: false })?.isFile() ?? false;
+  const files = isFile ? await imageArchive(at, writer) : imageDirectory(at);
+  if (files === null) return null;
+  try {
+    const layers = await layersOf(files, tag);
+    return layers && (await applied(layers, files, writer, progress));
+  } finally {
+    files.dispose();
+  }
+}
+
+/** Null if it is neither form of an image. What has both, as Docker's of now, is read as OCI: there every blob has its digest. */
+async function layersOf(files: ImageFiles, tag: string | null): Promise<ImageLayer[] | null> {
+  if (files.find('index.json') !== null) return ociLayers(files, tag);
+  if (files.find(DOCKER_MANIFEST) !== null) return dockerLayers(files, tag);
+  return statSync(files.at, { throwIfNoEntry: false })?.isFile() ? null : ociLayers(files, tag);
+}
+
+async function applied(
+  layers: readonly ImageLayer[],
+  { at }: ImageFiles,
+  writer: ObjectWriter,
+  progress: OnProgress,
+): Promise<TreeNode> {
   const tree = new TreeBuilder('confine');
   const tar = new TarImport(tree, writer, progress);
-  const layers = descriptors(manifest, 'layers');
-  for (const [i, { digest }] of layers.entries()) {
-    const file = await verifiedBlob(source.dir, digest);
+  for (const [i, { file, diffId }] of layers.entries()) {
+    const check = new DigestCheck(diffId);
     tree.beginLayer();
     await withArchive(file, (stream, part) => {
-      return tar.read(stream, () => (i + part()) / layers.length, { layer: true });
+      const done = () => (i + part()) / layers.length;
+      return tar.read(check.through(stream), done, { layer: true });
     });
+    const found = check.found();
+    if (found !== diffId) {
+      const message = `${at}: layer ${i + 1} of ${layers.length} is damaged: unpacked, it is to be ${diffId}, and is ${found}`;
+      throw badArchive(message);
+    }
   }
+  tar.finish();
   await writer.finish();
   return tree.root;
-}
-
-function chosen({ dir, tag }: OciSource, all: readonly Descriptor[]): Descriptor {
-  const named = all.map((one) => one.annotations?.[TAG_ANNOTATION] ?? '');
-  const wanted = tag === null ? all : all.filter((_, i) => named[i] === tag);
-  const [first] = wanted;
-  if (first !== undefined && (wanted.length === 1 || tag !== null)) return first;
-  const message =
-    tag === null ? `${dir} has ${all.length} images` : `${dir} has no image tagged "${tag}"`;
-  const tags = named.filter((name) => name !== '').join(', ') || 'none';
-  throw new ByrefError('notFound', message, `Write oci:${dir}:TAG; it has these tags: ${tags}.`);
-}
-
-/** The manifest that a descriptor leads to, through an index of platforms if there is one. */
-async function manifestOf(source: OciSource, from: Descriptor, depth: number): Promise<unknown> {
-  const manifest = readJson(await verifiedBlob(source.dir, from.digest), source.dir);
-  const platforms = descriptors(manifest, 'manifests');
-  if (platforms.length === 0) return manifest;
-  const architecture = ARCHITECTURES[process.arch] ?? process.arch;
-  const here = platforms.find(
-    ({ platform }) => platform?.os === 'linux' && platform.architecture === architecture,
-  );
-  if (here === undefined || depth >= INDEX_DEPTH_MAX) {
-    throw badArchive(`${source.dir} has no image for linux/${architecture}`);
-  }
-  return manifestOf(source, here, depth + 1);
-}
-
-function readJson(file: string, dir: string): unknown {
-  let text: Buffer;
-  try {
-    text = readFileSync(file);
-  } catch (cause) {
-    const message = `${dir} is not an OCI image layout: there is no ${path.relative(dir, file)}`;
-    throw new ByrefError('notFound', message, 'Name a directory with an index.json.', { cause });
-  }
-  try {
-    if (text.length > JSON_MAX) throw new Error('too large');
-    return JSON.parse(text.toString('utf8'));
-  } catch (cause) {
-    const what = `${path.relative(dir, file)} is not JSON`;
-    throw new ByrefError('badInput', `${dir}: ${what}`, 'Copy the image again.', { cause });
-  }
-}
-
-/** The descriptors in a list of an index or a manifest; none if it has no such list. */
-function descriptors(json: unknown, list: 'manifests' | 'layers'): Descriptor[] {
-  const found = (json as Record<string, unknown> | null)?.[list];
-  if (found === undefined) return [];
-  const sound = (one: unknown): one is Descriptor =>
-    typeof one === 'object' && one !== null && typeof (one as Descriptor).digest === 'string';
-  if (Array.isArray(found) && found.every(sound)) return found;
-  throw badArchive(`the image has a damaged list of ${list}`);
-}
-
-/** The blob's path, once its bytes were seen to be those that its digest names. */
-async function verifiedBlob(dir: string, digest: string): Promise<string> {
-  const hex = DIGEST.exec(digest)?.[1];
-  if (hex === undefined) throw badArchive(`the image names a blob by "${digest}", not by SHA-256`);
-  const file = path.join(dir, 'blobs', 'sha256', hex);
-  const hash = createHash('sha256');
-  try {
-    for await (const piece of createReadStream(file)) hash.update(piece as Buffer);
-  } catch (cause) {
-    const message = `${dir}: blob ${digest} can't be read`;
-    throw new ByrefError('badInput', message, 'Copy the image again.', { cause });
-  }
-  if (hash.digest('hex') === hex) return file;
-  throw badArchive(`${dir}: blob ${digest} is damaged or truncated`);
 }

@@ -1,5 +1,5 @@
 /** Reads tar streams into a tree, and the files in them into objects. */
-import { closeSync, ftruncateSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import {
   isDir,
   isReg,
@@ -10,10 +10,11 @@ import {
   S_IFLNK,
   S_IFREG,
 } from '../base/mode.ts';
-import { writeAt } from '../store/object-job.ts';
 import type { ObjectWriter } from '../store/object-writer.ts';
+import { writeContent } from './member-content.ts';
 import { badArchive } from './tar/header.ts';
 import { type TarMember, TarReader } from './tar/reader.ts';
+import { TarAcls } from './tar-acls.ts';
 import type { OnProgress, TreeNode } from './tree.ts';
 import type { TreeBuilder } from './tree-builder.ts';
 
@@ -37,7 +38,6 @@ const HARD_LINK = '1';
 const VOLUME_LABEL = 'V';
 /** Larger files, and sparse ones, go to disk in pieces. */
 const WHOLE_MAX = 4 * 2 ** 20;
-const PIECE = 2 ** 20;
 const REPORT_EVERY = 500;
 
 /** What becomes of a member: a file that is emptied has its attributes. @param path absolute, a binary string */
@@ -53,6 +53,7 @@ export class TarImport {
   private readonly tree: TreeBuilder;
   private readonly writer: ObjectWriter;
   private readonly progress: OnProgress;
+  private readonly acls = new TarAcls();
   private readonly now = Math.floor(Date.now() / 1000);
   private files = 0;
   private bytes = 0;
@@ -82,6 +83,11 @@ export class TarImport {
     }
   }
 
+  /** Called when all archives of the tree were read. @throws ByrefError 'badInput' for an ACL that can't be */
+  finish(): void {
+    this.acls.settle(this.tree.root);
+  }
+
   private whiteout(path: string): boolean {
     const slash = path.lastIndexOf('/');
     const parent = path.slice(0, slash + 1);
@@ -105,7 +111,9 @@ export class TarImport {
     // Before POSIX, a directory was a file whose name ends in a slash.
     const node = this.node(member, type === S_IFREG && member.path.endsWith('/') ? S_IFDIR : type);
     if (empty && isReg(node.mode)) node.size = 0;
-    this.tree.place(member.path, node);
+    // A directory that is there already stays the node it is.
+    const placed = this.tree.place(member.path, node);
+    this.acls.add(member.path, placed, member.acls);
     if (isReg(node.mode) && node.size > 0) await this.addContent(reader, member, node);
   }
 
@@ -140,23 +148,21 @@ export class TarImport {
     };
     const whole = member.sparse === null && member.size <= WHOLE_MAX;
     const wait = whole
-      ? this.writer.addBytes(await reader.readContent(), done)
+      ? this.writer.addBytes(await this.readWhole(reader, member, node), done)
       : this.writer.addTemp(await this.writeTemp(reader, member), done);
     if (wait !== null) await wait;
+  }
+
+  private async readWhole(reader: TarReader, { path }: TarMember, node: TreeNode): Promise<Buffer> {
+    const content = await reader.readContent();
+    this.acls.addContent(path, node, content);
+    return content;
   }
 
   private async writeTemp(reader: TarReader, member: TarMember): Promise<string> {
     const { temp, fd } = this.writer.createTemp();
     try {
-      const all = [{ offset: 0, length: member.size }];
-      for (const { offset, length } of member.sparse?.segments ?? all) {
-        for (let written = 0; written < length; ) {
-          const piece = await reader.readPiece(Math.min(PIECE, length - written));
-          writeAt(fd, piece, offset + written, false);
-          written += piece.length;
-        }
-      }
-      ftruncateSync(fd, member.size);
+      await writeContent(reader, member, fd);
     } finally {
       closeSync(fd);
     }
@@ -167,8 +173,7 @@ export class TarImport {
     this.files++;
     if (this.files % REPORT_EVERY !== 0) return;
     const { files, bytes } = this;
-    const totalBytes = Math.max(bytes, Math.round(bytes / part()) || 0);
-    this.progress({ phase: 'read', files, bytes, totalBytes });
+    this.progress({ phase: 'read', files, bytes, part: part() });
   }
 }
 

@@ -35,20 +35,25 @@ export class TreeBuilder {
     this.fresh = new Set();
   }
 
-  /** Puts a node at the path: a directory onto a directory gives it the new attributes, else it replaces. */
-  place(path: string, node: TreeNode): void {
-    const parts = partsOf(path);
+  /** Puts a node at the path: a directory onto a directory gives it the new attributes, else it replaces. Returns the node that is there then. */
+  place(path: string, node: TreeNode): TreeNode {
+    const parts = partsOf(path, this.rule);
     const name = parts.pop();
     if (name === undefined) {
       if (!isDir(node.mode)) throw badArchive('the archive has a file in place of its root');
       setAttributes(this.root, node);
-      return;
+      return this.root;
     }
     const siblings = this.entriesOf(parts, path);
     const before = siblings.get(name);
-    if (before?.children && node.children) setAttributes(before, node);
-    else siblings.set(name, node);
-    this.fresh.add(before?.children && node.children ? before : node);
+    if (before?.children && node.children) {
+      setAttributes(before, node);
+      this.fresh.add(before);
+      return before;
+    }
+    siblings.set(name, node);
+    this.fresh.add(node);
+    return node;
   }
 
   /** A hard link: one more name for the file at `target`. */
@@ -63,7 +68,7 @@ export class TreeBuilder {
 
   /** The whiteout of one name. */
   remove(path: string): void {
-    const parts = partsOf(path);
+    const parts = partsOf(path, this.rule);
     const name = parts.pop();
     if (name === undefined) return;
     const siblings = this.entriesOf(parts, path);
@@ -73,12 +78,12 @@ export class TreeBuilder {
 
   /** An opaque whiteout: the directory has nothing from the layers below. */
   clear(path: string): void {
-    const entries = this.entriesOf(partsOf(path), path);
+    const entries = this.entriesOf(partsOf(path, this.rule), path);
     for (const [name, node] of entries) if (!this.fresh.has(node)) entries.delete(name);
   }
 
   private find(target: string, member: string): TreeNode | undefined {
-    const parts = partsOf(target);
+    const parts = partsOf(target, this.rule);
     const name = parts.pop();
     return name === undefined ? this.root : this.entriesOf(parts, member).get(name);
   }
@@ -133,9 +138,13 @@ export class TreeBuilder {
   }
 }
 
-/** @throws ByrefError 'badInput' for a path that is absolute, has "..", or a name that is too long */
-function partsOf(path: string): Name[] {
-  if (path.startsWith('/')) throw badArchive(`the archive has an absolute path: ${shown(path)}`);
+/**
+ * In a layer, "/" is the image's root, which umoci writes so.
+ * @throws ByrefError 'badInput' for a path that is absolute, has "..", or a name that is too long
+ */
+function partsOf(path: string, rule: SymlinkRule): Name[] {
+  if (path.startsWith('/') && rule === 'refuse')
+    throw badArchive(`the archive has an absolute path: ${shown(path)}`);
   const parts = path.split('/').filter((part) => part !== '' && part !== '.') as Name[];
   for (const part of parts) {
     if ((part as string) === '..')

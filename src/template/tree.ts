@@ -29,15 +29,32 @@ export interface TreeNode {
   ownAttributes?: boolean;
 }
 
-/** What an import reports while it runs; `total...` where they are known or can be estimated. */
+/** What a long command reports while it runs. */
 export interface Progress {
-  readonly phase: 'read' | 'store' | 'commit';
+  readonly phase: Phase;
   readonly files: number;
   /** Bytes of file content. */
   readonly bytes: number;
-  readonly totalFiles?: number;
-  readonly totalBytes?: number;
+  /** How much of the phase is done, 0 .. 1, where that is known. */
+  readonly part?: number;
+  /** What it is at: a package, a command. */
+  readonly detail?: string;
 }
+
+/** In their order; which ones there are depends on what is done. */
+export type Phase =
+  | 'indices'
+  | 'plan'
+  | 'download'
+  | 'unpack'
+  | 'install essential'
+  | 'install'
+  | 'hooks'
+  | 'pack'
+  | 'compose'
+  | 'read'
+  | 'store'
+  | 'commit';
 
 export type OnProgress = (progress: Progress) => void;
 export type OnWarning = (message: string) => void;

@@ -1,9 +1,22 @@
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { greeter, statefulApp } from '../../fixtures/apt/packages.ts';
+import { builtFile, native } from '../../src/native/binding.ts';
+import { aclFromText } from '../../src/template/tar/acl.ts';
 import type { DebDescription } from '../support/deb.ts';
 import { sh } from '../support/program.ts';
 import { TinyApps } from '../support/tiny-apps.ts';
 import { TinySystems } from '../support/tiny-systems.ts';
+
+const ACCESS_ACL = 'system.posix_acl_access';
+/** Of the group 4, whose name is "adm" on every Debian: so tar's --acls would call it. */
+const ADM_READS = aclFromText('user::rwx,group::r-x,group:4:r-x,mask::r-x,other::---', () => 0);
+const GIVE_ACL = `
+const native = require(process.argv[2]);
+const value = Buffer.from('${ADM_READS.toString('hex')}', 'hex');
+process.exitCode = -native.setXattr(process.argv[3] + '/var/log/journal', '${ACCESS_ACL}', value, value.length);
+`;
 
 let systems: TinySystems;
 let apps: TinyApps;
@@ -133,6 +146,17 @@ test('links, set-user-ID programs, diversions, conffiles, alternatives and owner
   expect(await env.run('id -u userful')).toMatch(/^4\d\d\n$/);
   const removed = await env.run('apt-get remove --yes diverter >/dev/null 2>&1 && whoami');
   expect(removed).toBe('root\n');
+});
+
+test('a directory that a group of the base can read by its ACL, as systemd makes it', async () => {
+  const script = path.join(apps.root.base, 'give-acl.cjs');
+  writeFileSync(script, GIVE_ACL);
+  const node = [process.execPath, script, builtFile('byref.node')].map((word) => `'${word}'`);
+  const hook = `mkdir "$1/var/log/journal"; ${node.join(' ')} "$1"`;
+  await apps.build('journal', ['greeter'], { hooks: [hook] });
+  const env = await apps.env('e', 'journal');
+  const acl = native.getXattr(`${env.mountpoint}/var/log/journal`, ACCESS_ACL) as Buffer;
+  expect(acl.toString('hex')).toBe(ADM_READS.toString('hex'));
 });
 
 /** Would start a daemon of each sort, and says what policy-rc.d told it. */

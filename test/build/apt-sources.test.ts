@@ -84,7 +84,7 @@ deb http://b.example/debian bookworm-updates non-free
 `,
   );
   const wanted = (...components: string[]): string =>
-    sourcesText(sourcesFor({ name: 'x', suite: 'bookworm', components }, etc));
+    sourcesText(sourcesFor({ name: 'x', suite: 'bookworm', components }, etc).sources);
   expect(wanted('main')).toBe(`Types: deb
 URIs: http://a.example/debian
 Suites: bookworm
@@ -98,9 +98,42 @@ Components: main
       hint: expect.stringContaining('There are contrib, main, non-free: '),
     }),
   );
-  expect(() => sourcesFor({ name: 'x', suite: 'sarge', components: ['main'] }, etc)).toThrow(
-    'no source of the suite sarge',
+});
+
+test('a suite that this machine is not of has the sources of the one that it is of, with their updates', () => {
+  const list = path.join(etc, 'sources.list');
+  const trixie = () => sourcesFor({ name: 'x', suite: 'trixie', components: ['main'] }, etc);
+  writeFileSync(
+    list,
+    `deb http://vendor.example/tools stable main
+deb [signed-by=/k.gpg] http://a.example/debian bookworm main non-free
+deb http://a.example/debian bookworm-updates main
+deb http://a.example/debian-security bookworm-security main
+deb http://a.example/debian bookworm-backports main
+`,
   );
+  const { sources, isOwn } = trixie();
+  expect(isOwn).toBe(false);
+  expect(sourcesText(sources)).toBe(`Types: deb
+URIs: http://a.example/debian
+Suites: trixie
+Components: main
+Signed-By: /k.gpg
+
+Types: deb
+URIs: http://a.example/debian
+Suites: trixie-updates
+Components: main
+
+Types: deb
+URIs: http://a.example/debian-security
+Suites: trixie-security
+Components: main
+`);
+  writeFileSync(list, 'deb http://a.example/debian trixie main\n', { flag: 'a' });
+  expect(trixie()).toMatchObject({ isOwn: true, sources: [{ suites: ['trixie'] }] });
+  writeFileSync(list, 'deb http://vendor.example/tools stable main\n');
+  expect(trixie).toThrow('no source of the suite trixie');
 });
 
 test('a keyring becomes a field that apt reads', () => {

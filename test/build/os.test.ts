@@ -1,10 +1,13 @@
 import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { greeter } from '../../fixtures/apt/packages.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { configful, greeter, greeterData, linked } from '../../fixtures/apt/packages.ts';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import { EMPTIED, LEFT_OUT } from '../../src/build/rules.ts';
+import { AptRepo } from '../support/apt-repo.ts';
+import type { DebDescription } from '../support/deb.ts';
 import { abandonedWorkplaces, mountsBelow } from '../support/leftovers.ts';
+import { RepoServer } from '../support/repo-server.ts';
 import { TestRoot } from '../support/root.ts';
 import { tinyPackages } from '../support/tiny-os.ts';
 import { TinySystems } from '../support/tiny-systems.ts';
@@ -42,6 +45,29 @@ function config(fields: Readonly<Record<string, unknown>> = {}): string {
   };
   writeFileSync(file, JSON.stringify(all, null, 1));
   return file;
+}
+
+/** A further repository, with a key of its own. */
+async function repository(
+  name: string,
+  names: { suite: string; component?: string },
+  ...packages: readonly DebDescription[]
+): Promise<AptRepo> {
+  const repo = await AptRepo.create(path.join(root.base, name), names);
+  onTestFinished(() => repo.dispose());
+  await repo.add(...packages);
+  await repo.publish();
+  return repo;
+}
+
+/** What is built as tiny@N, by name. */
+async function versions(template: string): Promise<Record<string, string>> {
+  const all = await root.json<{ name: string; version: string }[]>(
+    'template',
+    'packages',
+    template,
+  );
+  return Object.fromEntries(all.map(({ name, version }) => [name, version]));
 }
 
 interface BuiltJson {
@@ -134,6 +160,112 @@ test('an update is a staged version of what changed, with the packages as its no
   expect((await run()).stdout).toBe('hello, world (1.1)\n');
   await root.ok('rollback', 'tiny');
   expect((await run()).stdout).toBe('hello, world (1.0)\n');
+});
+
+test('that there is nothing new is found out without a package fetched, with sources and pins as they are', async () => {
+  const vendor = await repository('vendor', { suite: 'testing' }, greeter['1.1'], linked);
+  const { url } = await vendor.serve();
+  const source = { repository: url, suites: 'testing', keyring: vendor.keyring };
+  const pins = [{ packages: '*', pin: 'release n=testing', priority: 90 }];
+  await buildAgain(config({ packages: ['tiny-base', 'greeter'], sources: [source], pins }));
+  const from = systems.server.requests.length;
+  expect(await root.ok('template', 'update', 'tiny')).toBe(
+    'tiny: nothing new; tiny@1 is what there is\n',
+  );
+  const fetched = systems.server.requests.slice(from);
+  expect(fetched).toContain('/dists/stable/InRelease');
+  expect(fetched.filter((each) => each.startsWith('/pool/'))).toEqual([]);
+  await systems.during(
+    () => systems.repo.add({ ...greeterData, version: '1.1' }),
+    () => systems.repo.remove('greeter-data', '1.1'),
+  );
+  const { version } = await root.json<BuiltJson>('template', 'update', 'tiny');
+  expect(version).toMatchObject({ number: 2, note: 'greeter-data 1.0 -> 1.1' });
+});
+
+test('several repositories with keys, suites, components and pins of their own; the env knows them all', async () => {
+  const tools = { suite: 'testing', component: 'tools' };
+  const vendor = await repository('vendor', tools, greeter['1.1'], configful['1.1']);
+  const { url } = await vendor.serve();
+  const source = {
+    repository: url,
+    suites: ['testing'],
+    components: ['tools'],
+    keyring: vendor.keyring,
+  };
+  const other = await repository('other', { suite: 'one' }, { ...greeterData, version: '2.0' });
+  const served = (await other.serve()).url;
+  const further = { repository: served, suites: 'one', keyring: other.keyring };
+  const all = {
+    packages: ['tiny-base', 'greeter', 'configful'],
+    sources: [source, further],
+    pins: [{ packages: 'greet*', pin: 'release n=stable', priority: 990 }],
+  };
+  await buildAgain(config(all));
+  expect(await versions('tiny')).toMatchObject({
+    greeter: '1.0',
+    'greeter-data': '1.0',
+    configful: '1.1',
+  });
+  await root.ok('create', 'e', '--os', 'tiny');
+  const mount = await root.mount('e');
+  const script = 'rm -rf /var/lib/apt/lists; apt-get update; apt-cache policy greeter';
+  const heard = (await root.shell(`chroot ${mount} sh -c '${script}' 2>&1`, '/')).stdout;
+  expect(heard).toMatch(/Candidate: 1\.0[\s\S]*1\.1 500[\s\S]*1\.0 990/);
+  expect(heard).not.toMatch(/NO_PUBKEY|not signed/);
+
+  await buildAgain(config({ ...all, pins: [] }));
+  expect(await versions('tiny@2')).toMatchObject({ greeter: '1.1', 'greeter-data': '2.0' });
+
+  // An app's pin wins over its base's.
+  const pins = [{ packages: ['greeter'], pin: 'release n=testing', priority: 1000 }];
+  const app = {
+    kind: 'app',
+    name: 'app',
+    base: 'tiny',
+    packages: ['greeter'],
+    sources: [source],
+    pins,
+  };
+  const file = path.join(root.base, 'app.yaml');
+  writeFileSync(file, JSON.stringify(app));
+  await buildAgain(file);
+  expect(await versions('app')).toEqual({ greeter: '1.1' });
+});
+
+test("a suite's -updates and -security come along, from beside the repository, in the build and in the env", async () => {
+  const base = path.join(root.base, 'mirror');
+  const updates = await repository('updates', { suite: 'stable-updates' }, configful['1.1']);
+  const security = await repository('security', { suite: 'stable-security' }, greeter['1.1']);
+  const { root: main, keyring } = systems.repo;
+  await root.shell(
+    `mkdir ${base}; cp -r ${main} ${base}/debian; cp -r ${updates.root}/* ${base}/debian/; cp -r ${security.root} ${base}/debian-security`,
+    '/',
+  );
+  const keys = path.join(root.base, 'all.gpg');
+  writeFileSync(
+    keys,
+    Buffer.concat([keyring, updates.keyring, security.keyring].map((key) => readFileSync(key))),
+  );
+  const server = await RepoServer.start(base);
+  onTestFinished(() => server.close());
+  const mirror = { repository: `${server.url}/debian`, keyring: keys };
+  const packages = ['tiny-base', 'greeter', 'configful'];
+  await buildAgain(config({ ...mirror, packages }));
+  expect(await versions('tiny')).toMatchObject({ greeter: '1.1', configful: '1.1' });
+  await root.ok('create', 'e', '--os', 'tiny');
+  const mount = await root.mount('e');
+  const { stdout } = await root.shell(`cat ${mount}/etc/apt/sources.list.d/*`, '/');
+  expect(stdout.match(/^(URIs|Suites): .*/gm)).toEqual([
+    `URIs: ${server.url}/debian`,
+    'Suites: stable',
+    `URIs: ${server.url}/debian`,
+    'Suites: stable-updates',
+    `URIs: ${server.url}/debian-security`,
+    'Suites: stable-security',
+  ]);
+  await buildAgain(config({ ...mirror, packages, updates: false }));
+  expect(await versions('tiny@2')).toMatchObject({ greeter: '1.0', configful: '1.0' });
 });
 
 test('packages that are not there, do not fit or fail are told by name, and nothing is left', async () => {

@@ -56,7 +56,7 @@ test('a command line that says too little, too much, or what is not there', asyn
   expect(await said('x', '--from-env', 'e', '--offline')).toContain('--offline is for a command');
   expect(await said('a b', '--base', 'tiny', '--', 'true')).toContain("can't be the name");
   const on = ['x', '--base', 'tiny'];
-  expect(await said(...on, '-e', 'PATH', '--', 'true')).toBe('--env PATH is not KEY=VALUE');
+  expect(await said(...on, '-e', '1=2', '--', 'true')).toBe('--env 1=2 is not NAME or NAME=VALUE');
   expect(await said(...on, '--workdir', 'opt', '--', 'true')).toContain('is not absolute');
   expect(await said(...on, '-v', '/etc:etc', '--', 'true')).toContain('what is to be seen where');
   expect(await said(...on, '-v', '/:/', '--', 'true')).toContain('what is to be seen where');

@@ -17,9 +17,14 @@ import { output } from './program.ts';
 import { RepoServer } from './repo-server.ts';
 import { SigningKey } from './signing-key.ts';
 
-const SUITE = 'stable';
-const COMPONENT = 'main';
-const POOL = `pool/${COMPONENT}`;
+const POOL = 'pool/main';
+
+/** What a repository of one suite and one component is called. */
+interface RepoNames {
+  readonly suite: string;
+  readonly component: string;
+}
+const NAMES: RepoNames = { suite: 'stable', component: 'main' };
 /** Seconds between two states of a repository, so that apt takes the later one to be newer. */
 const STEP = 3600;
 
@@ -54,7 +59,10 @@ export class AptRepo {
   private readonly servers: RepoServer[] = [];
   private states = 0;
 
-  private constructor(base: string, key: SigningKey) {
+  private readonly names: RepoNames;
+
+  private constructor(base: string, key: SigningKey, names: RepoNames) {
+    this.names = names;
     this.base = base;
     this.root = path.join(base, 'repository');
     this.keyring = path.join(base, 'keyring.gpg');
@@ -63,8 +71,9 @@ export class AptRepo {
   }
 
   /** @param base a directory to make it in; whoever made that removes it, after dispose() */
-  static async create(base: string): Promise<AptRepo> {
-    const repo = new AptRepo(base, await SigningKey.create(path.join(base, 'key'), EPOCH));
+  static async create(base: string, names: Partial<RepoNames> = {}): Promise<AptRepo> {
+    const key = await SigningKey.create(path.join(base, 'key'), EPOCH);
+    const repo = new AptRepo(base, key, { ...NAMES, ...names });
     for (const directory of [base, repo.root]) {
       mkdirSync(directory, { recursive: true });
       // apt reads it as a user of its own.
@@ -93,7 +102,7 @@ export class AptRepo {
    * @param keyring this.keyring's path as apt sees it, which is another in a chroot
    */
   sourceLine(url = this.url, keyring = this.keyring): string {
-    return `deb [signed-by=${keyring}] ${url} ${SUITE} ${COMPONENT}`;
+    return `deb [signed-by=${keyring}] ${url} ${this.names.suite} ${this.names.component}`;
   }
 
   /** Builds packages. One of the same name and version replaces the former. */
@@ -134,7 +143,7 @@ export class AptRepo {
   async publish(): Promise<void> {
     const time = EPOCH + STEP * this.states++;
     const next = path.join(this.base, 'dists-next');
-    await this.writeIndices(path.join(next, SUITE), time);
+    await this.writeIndices(path.join(next, this.names.suite), time);
     for (const file of readdirSync(this.staged).filter((name) => this.packages.has(name)))
       renameSync(path.join(this.staged, file), path.join(this.root, POOL, file));
     // Packages first, then the indices that name them, and last what no index names any more.
@@ -176,12 +185,12 @@ export class AptRepo {
 
   private async writeIndices(suite: string, time: number): Promise<void> {
     const arch = await nativeArchitecture();
-    const index = `${COMPONENT}/binary-${arch}/Packages`;
+    const index = `${this.names.component}/binary-${arch}/Packages`;
     const packages = [...this.packages.keys()]
       .sort()
       .map((file) => this.packages.get(file)!.stanza)
       .join('\n');
-    const release = releaseText(arch, time, index, packages);
+    const release = releaseText(this.names, { arch, time, index, packages });
     const files = {
       [index]: packages,
       Release: release,
@@ -197,14 +206,24 @@ export class AptRepo {
   }
 }
 
-function releaseText(arch: string, time: number, index: string, packages: string): string {
+interface Release {
+  readonly arch: string;
+  readonly time: number;
+  readonly index: string;
+  readonly packages: string;
+}
+
+function releaseText(
+  { suite, component }: RepoNames,
+  { arch, time, index, packages }: Release,
+): string {
   return `Origin: byref tests
 Label: byref tests
-Suite: ${SUITE}
-Codename: ${SUITE}
+Suite: ${suite}
+Codename: ${suite}
 Date: ${new Date(time * 1000).toUTCString().replace('GMT', 'UTC')}
 Architectures: ${arch}
-Components: ${COMPONENT}
+Components: ${component}
 Description: packages of byref's tests
 SHA256:
  ${sha256(packages)} ${Buffer.byteLength(packages)} ${index}

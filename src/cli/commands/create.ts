@@ -5,6 +5,7 @@ import { contextOf, define } from '../command.ts';
 import { interruption } from '../interruption.ts';
 import { printNotes } from '../notes.ts';
 import { printLines } from '../print.ts';
+import { Progress } from '../progress.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
@@ -32,12 +33,18 @@ export default function build(): Command {
     .action(async (name: string, options: Options) => {
       const context = contextOf(options);
       const { signal, release } = interruption();
+      // In a pipe, what it says are notes.
+      const progress = new Progress({ json: context.json, lines: false });
       await withStore(context, 'write', async (store) => {
         const { row, notes } = await createEnv(
           store,
           { name, os: options.os, apps: options.app ?? [] },
           signal,
-        ).finally(release);
+          progress.update,
+        ).finally(() => {
+          release();
+          progress.end();
+        });
         const state = {
           row,
           state: 'stopped',

@@ -27,7 +27,7 @@ export default function build(): Command {
       if (quick && full) {
         throw new ByrefError('usage', '--quick and --full exclude each other', 'drop one');
       }
-      const progress = new Progress();
+      const progress = new Progress({ json: false });
       const began = performance.now();
       const result = await fsck(root, {
         full,

@@ -3,6 +3,7 @@ import { DEFAULT_RULES } from '../../capture/rules.ts';
 import { rulesText } from '../../capture/rules-file.ts';
 import { type CaptureCliOptions, runCapture } from '../capture-run.ts';
 import { define } from '../command.ts';
+import { givenOptions } from '../given.ts';
 import { printOwn } from '../print.ts';
 
 const append = (value: string, before: readonly string[] = []): readonly string[] => [
@@ -15,7 +16,7 @@ export default function build(): Command {
     'template capture [name] [command...]',
     'Record all that a command writes as a version of an app template: byref template capture NAME --base OS -- COMMAND.',
   );
-  return command
+  return givenOptions(command)
     .option('--base <os>', 'the OS template that COMMAND runs on: NAME or NAME@VERSION')
     .option<readonly string[]>(
       '--app <template>',
@@ -23,17 +24,7 @@ export default function build(): Command {
       append,
     )
     .option('--from-env <env>', 'no command: record what this env changed')
-    .option<readonly string[]>(
-      '-v, --bind <dir>',
-      'a directory or file of the host that COMMAND can read: DIR or DIR:PLACE; may be repeated',
-      append,
-    )
     .option('--workdir <dir>', 'where COMMAND begins', '/')
-    .option<readonly string[]>(
-      '-e, --env <key=value>',
-      'a variable of its environment; may be repeated',
-      append,
-    )
     .option('--offline', 'without a network')
     .option('--ignore-status', 'store it also if COMMAND fails')
     .option('--rules <file>', 'what is noise: lists of patterns, as --show-rules prints them')

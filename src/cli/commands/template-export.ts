@@ -14,9 +14,9 @@ export default function build(): Command {
   ).action(async (name: string, target: string, options: object) => {
     const context = contextOf(options);
     const file = target === '-' ? target : path.resolve(target);
-    const progress = new Progress();
+    const progress = new Progress({ json: context.json });
     await withStore(context, 'read', (store) =>
-      exportTemplate(store, name, file, context.json ? undefined : progress.update),
+      exportTemplate(store, name, file, progress.update),
     ).finally(() => progress.end());
     if (target === '-') return;
     if (context.json) printJson({ template: name, file });

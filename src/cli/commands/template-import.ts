@@ -19,7 +19,7 @@ interface Options {
 export default function build(): Command {
   return define(
     'template import <template> <source>',
-    'Add a version of a template. SOURCE is a directory, a tar (plain, gzip, xz, zstd), or oci:DIR[:TAG].',
+    'Add a version of a template. SOURCE is a directory, a tar (plain, gzip, xz, zstd), an archive of an image (docker save, oci-archive), or oci:DIR[:TAG].',
   )
     .option('--kind <kind>', 'os or app, for a new template (os)')
     .option('--label <text>', 'what the version is called, such as 12.7')
@@ -27,11 +27,11 @@ export default function build(): Command {
     .option('--shared <patterns>', 'paths of the shared data path, separated by commas')
     .action(async (name: string, source: string, options: Options) => {
       const context = contextOf(options);
-      const progress = new Progress();
+      const progress = new Progress({ json: context.json });
       const { template, version } = await withStore(context, 'write', (store) =>
         importTemplate(store, name, source, {
           ...settings(options),
-          ...(context.json ? {} : { progress: progress.update }),
+          progress: progress.update,
           warn: (message) => progress.note(`byref: ${message}`),
         }),
       ).finally(() => progress.end());

@@ -2,6 +2,7 @@
  * POSIX ACLs: tar has them as text ("user::rwx,user:1000:r-x,mask::rwx"), the kernel as the value of
  * system.posix_acl_access and system.posix_acl_default.
  */
+import { type Name, nameToText } from '../../base/ids.ts';
 import { badArchive } from './header.ts';
 
 const XATTR_VERSION = 2;
@@ -24,19 +25,29 @@ const NAMES: Record<number, keyof typeof TAGS> = {
   32: 'other',
 };
 
+/** Which accounts an ACL's text can name. */
+export type AccountKind = 'user' | 'group';
+/** The number of an account. @throws if there is none of that name */
+export type IdOf = (kind: AccountKind, name: string) => number;
+
 interface AclEntry {
   readonly tag: number;
   readonly perm: number;
   readonly id: number;
 }
 
-/** @throws ByrefError 'badInput' for text that is no ACL, or names a user by name only */
-export function aclFromText(text: string): Buffer {
+/**
+ * The value of the attribute that the text says.
+ * @param text a binary string
+ * @param idOf of accounts that are named without a number
+ * @throws ByrefError 'badInput' for text that is no ACL
+ */
+export function aclFromText(text: string, idOf: IdOf): Buffer {
   const entries = text
     .split(/[,\n]/)
     .map((line) => line.replace(/#.*/, '').trim())
     .filter((line) => line !== '')
-    .map(parseEntry)
+    .map((line) => parseEntry(line, idOf))
     .sort((a, b) => a.tag - b.tag || a.id - b.id);
   const acl = Buffer.alloc(HEADER + ENTRY * entries.length);
   acl.writeUInt32LE(XATTR_VERSION, 0);
@@ -48,18 +59,22 @@ export function aclFromText(text: string): Buffer {
   return acl;
 }
 
-function parseEntry(line: string): AclEntry {
+function parseEntry(line: string, idOf: IdOf): AclEntry {
   // libarchive writes the number after the permissions: "user:name:rwx:1000".
   const [kind = '', name = '', perms = '', number = name] = line.split(':');
-  const tags = TAGS[kind as keyof typeof TAGS] as (typeof TAGS)['user'] | undefined;
-  const id = name === '' ? NO_ID : Number(number);
-  if (tags === undefined || !/^[-rwx]{3}$/.test(perms) || !Number.isInteger(id)) {
-    throw badArchive(`the archive has an ACL that can't be read (${line})`);
-  }
+  const tags = Object.hasOwn(TAGS, kind) ? TAGS[kind as keyof typeof TAGS] : undefined;
+  if (tags === undefined || !/^[-rwx]{3}$/.test(perms)) throw unreadable(line);
   const perm =
     (perms.includes('r') ? 4 : 0) | (perms.includes('w') ? 2 : 0) | (perms.includes('x') ? 1 : 0);
-  return { tag: name === '' ? tags.owner : tags.named, perm, id };
+  if (name === '') return { tag: tags.owner, perm, id: NO_ID };
+  if (kind !== 'user' && kind !== 'group') throw unreadable(line);
+  const id = /^\d+$/.test(number) ? Number(number) : idOf(kind, name);
+  if (id >= NO_ID) throw unreadable(line);
+  return { tag: tags.named, perm, id };
 }
+
+const unreadable = (line: string): Error =>
+  badArchive(`the archive has an ACL that can't be read (${nameToText(line as Name)})`);
 
 /** The text of an ACL's value; ids are numbers. */
 export function aclToText(acl: Buffer): string {

@@ -3,7 +3,7 @@ import { ByteSource } from './byte-source.ts';
 import { BLOCK, badArchive, cString, isZeroBlock, parseHeader, type TarHeader } from './header.ts';
 import { type PaxRecords, parseInteger, parsePax, parseTime } from './pax.ts';
 import { oldSparseMap, paxSparseMap, type SparseMap } from './sparse.ts';
-import { paxXattrs } from './xattrs.ts';
+import { paxAcls, paxXattrs } from './xattrs.ts';
 
 /** A member; its content is read with TarReader.readContent or readPiece, or is skipped. */
 export interface TarMember {
@@ -25,6 +25,8 @@ export interface TarMember {
   readonly size: number;
   readonly sparse: SparseMap | null;
   readonly xattrs: Map<string, Buffer> | null;
+  /** ACLs that the archive has as text only, by the attribute's name: who is named there, its own account files say. */
+  readonly acls: ReadonlyMap<string, string> | null;
 }
 
 /** An extended header or a long name beyond this is not meant well. */
@@ -109,6 +111,7 @@ export class TarReader {
         : await paxSparseMap(pax, repeated, () => this.block());
     const mtime = parseTime(text('mtime') ?? String(header.mtime));
     const atime = text('atime');
+    const xattrs = paxXattrs(pax);
     return {
       path: text('GNU.sparse.name') ?? text('path') ?? longName ?? header.name,
       type: header.type,
@@ -123,7 +126,8 @@ export class TarReader {
       minor: header.minor,
       size: sparse?.size ?? this.left,
       sparse,
-      xattrs: paxXattrs(pax),
+      xattrs,
+      acls: paxAcls(pax, xattrs),
     };
   }
 
@@ -162,10 +166,12 @@ export class TarReader {
   }
 
   private async skipRest(): Promise<void> {
-    const length = this.left + this.padding;
+    const { left, padding } = this;
     this.left = 0;
     this.padding = 0;
-    if (!(await this.source.skip(length))) throw truncated();
+    if (!(await this.source.skip(left))) throw truncated();
+    // Who writes no end mark does not fill up the last block either, as umoci does.
+    if (!(await this.source.skip(padding)) && this.strict) throw truncated();
   }
 }
 

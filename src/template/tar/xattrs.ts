@@ -1,5 +1,4 @@
 /** How tar archives carry extended attributes: GNU tar's and star's keys, and libarchive's. */
-import { aclFromText } from './acl.ts';
 import { type PaxRecords, XATTR_KEY } from './pax.ts';
 
 export const ACL_KEYS = {
@@ -20,11 +19,23 @@ export function paxXattrs(pax: PaxRecords): Map<string, Buffer> | null {
   for (const [key, value] of pax) {
     if (key.startsWith(XATTR_KEY)) xattrs.set(decodePercent(key.slice(XATTR_KEY.length)), value);
   }
+  return xattrs.size === 0 ? null : xattrs;
+}
+
+/**
+ * ACLs of a member that it has as text only, as binary strings by the attribute's name; or null. Where it has the
+ * attribute, too, that counts: it has numbers, while the names in the text are those of the machine that wrote the archive.
+ */
+export function paxAcls(
+  pax: PaxRecords,
+  xattrs: ReadonlyMap<string, Buffer> | null,
+): Map<string, string> | null {
+  const acls = new Map<string, string>();
   for (const [name, key] of Object.entries(ACL_KEYS)) {
     const text = pax.get(key);
-    if (text !== undefined) xattrs.set(name, aclFromText(text.toString('utf8')));
+    if (text !== undefined && !xattrs?.has(name)) acls.set(name, text.toString('latin1'));
   }
-  return xattrs.size === 0 ? null : xattrs;
+  return acls.size === 0 ? null : acls;
 }
 
 /** A key can't have "=" in it: libarchive and GNU tar write that, and "%", as %3D and %25. */

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
-import type { ReadOnlyBind } from '../scratch/inside.ts';
+import type { ReadOnlyBind } from './inside.ts';
 
 /** Of the machine's namespace only, there: what is below is made where it is seen. */
 const ELSEWHERE = /^\/(?:dev|proc|run|sys|tmp)(?:\/|$)/;

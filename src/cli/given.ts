@@ -1,0 +1,63 @@
+/** What of this machine a build or a capture is given: by the machine's file, a configuration, and the command line. */
+import { existsSync, readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { BIND, VARIABLE } from '../build/config.ts';
+import { FieldsParser, listOf } from '../build/fields.ts';
+import { type Given, parseVariables } from '../scratch/given.ts';
+import { parseBind } from '../scratch/mountpoints.ts';
+
+export interface GivenOptions {
+  readonly env?: readonly string[];
+  readonly bind?: readonly string[];
+}
+
+/** For every build and capture on this machine. */
+const FILE = process.env['BYREF_BUILDS'] ?? '/etc/byref/builds.yaml';
+const FIELDS = { env: listOf(VARIABLE), binds: listOf(BIND) };
+
+const append = (value: string, before: readonly string[] = []): readonly string[] => [
+  ...before,
+  value,
+];
+
+export const givenOptions = (command: Command): Command =>
+  command
+    .option<readonly string[]>(
+      '-v, --bind <source>',
+      'a directory or file of the host that can be read there: SOURCE or SOURCE:PLACE; may be repeated',
+      append,
+    )
+    .option<readonly string[]>(
+      '-e, --env <name[=value]>',
+      'a variable of its environment, or one with the value that it has here; may be repeated',
+      append,
+    );
+
+/**
+ * What comes later counts, where several say something of one variable.
+ * @param own what a configuration says
+ * @throws ByrefError 'usage', 'badInput' for what is not there, or a machine's file that is not right
+ */
+export function givenTo(
+  options: GivenOptions,
+  own: { readonly env: readonly string[]; readonly binds: readonly string[] } = {
+    env: [],
+    binds: [],
+  },
+): Given {
+  const machine = machineFile();
+  const env = parseVariables([...machine.env, ...own.env, ...(options.env ?? [])]);
+  const binds = [...machine.binds, ...own.binds, ...(options.bind ?? [])].map(parseBind);
+  const byTarget = new Map(binds.map((bind) => [bind.target, bind]));
+  return { env, binds: [...byTarget.values()] };
+}
+
+function machineFile(): { readonly env: readonly string[]; readonly binds: readonly string[] } {
+  if (!existsSync(FILE)) return { env: [], binds: [] };
+  const hint = 'See "What a build is given" in docs/CLI.md.';
+  const about = { file: FILE, example: 'env: [HTTPS_PROXY]', hint };
+  const parser = new FieldsParser(FIELDS, readFileSync(FILE, 'utf8'), about);
+  const { env = [], binds = [] } = parser.fields();
+  parser.refuseIfAny();
+  return { env, binds };
+}

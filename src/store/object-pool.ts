@@ -115,7 +115,9 @@ export class ObjectPool {
   private start(): void {
     const count = Math.min(WORKERS_MAX, availableParallelism());
     for (let i = 0; i < count; i++) {
-      const worker = startWorker('store/object-worker', { workerData: { ...this.place, prefix: `w${i}-` } });
+      const worker = startWorker('store/object-worker', {
+        workerData: { ...this.place, prefix: `w${i}-` },
+      });
       const lane: Lane = { worker, pending: [] };
       worker.on('message', (result: BatchResult) => this.receive(lane, result));
       worker.on('error', (error) => this.fail(error));

@@ -40,7 +40,10 @@ export default function build(): Command {
       const context = contextOf({ ...options, root: words.root ?? options.root });
       const settings = mountOptions(names, options, words);
       await withStore(context, 'read', async (store) => {
-        const envs = await envStates(store, chooseEnvs(store, names, options.all ?? false));
+        const envs = await envStates(
+          store,
+          chooseEnvs(context, store, names, options.all ?? false),
+        );
         const servers = await startServers(context.root, envs);
         await forEachEnv(
           context,

@@ -117,7 +117,7 @@ function installWords({ packages, recommends }: BuildConfig): string[] {
 /** What the newest version of the app is made of; null if there is none, or it was made otherwise. */
 function newestOf(store: Store, config: BuildConfig) {
   const template = store.template(config.name);
-  const version = template && store.catalog.version(template.id, template.newest);
+  const version = template && store.catalog.newest(template);
   if (!template || !version || version.config !== configText(config)) return null;
   // A hook may bring anything.
   if (config.hooks.length > 0) return null;

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { settleTimes } from '../build/rules.ts';
+import { addRunDirs } from '../build/run-dirs.ts';
 import { withWorkplace } from '../build/workplace.ts';
 import type { TemplateRow, VersionRow } from '../codec/store-rows.ts';
 import { interrupted } from '../scratch/interrupted.ts';
@@ -129,6 +130,7 @@ async function add(
       return made.tree;
     },
     describe(tree) {
+      addRunDirs(store, tree, below);
       settleTimes(tree, startedS);
       return {
         label,
@@ -140,7 +142,12 @@ async function add(
     progress,
   });
   return added === null
-    ? { end: 'unchanged', template: before, version: null, review: review! }
+    ? {
+        end: 'unchanged',
+        template: store.catalog.withNewest(before!),
+        version: null,
+        review: review!,
+      }
     : { end: 'stored', ...added, review: review! };
 }
 

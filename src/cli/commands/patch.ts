@@ -7,7 +7,7 @@ import { patchTemplate } from '../../patch/patch.ts';
 import { planPatch } from '../../patch/plan.ts';
 import { checkPolicy, policyOf } from '../../patch/policy.ts';
 import type { Rollout, RolloutEvent } from '../../patch/rollout.ts';
-import { needTemplate, patchTarget } from '../../patch/target.ts';
+import { needTemplate, patchTarget, rolledBack } from '../../patch/target.ts';
 import type { Store, TemplateRow } from '../../store/store.ts';
 import { type Context, contextOf, define } from '../command.ts';
 import { parseDuration } from '../durations.ts';
@@ -88,15 +88,16 @@ export default function build(): Command {
         await withStore(context, 'read', (store) => check(context, store, name, options, policies));
         return;
       }
-      const record = await withStore(context, 'write', (store) => {
+      await withStore(context, 'write', async (store) => {
         const template = needTemplate(store, name);
         const { to = null, note } = options;
         const wanted = { to, policies, note, rollout };
         // In a wait it takes the waves back; if it is ended, the next command does.
         const { signal } = interruption(() => sayLines('byref: interrupted, taking it back'));
-        return patchTemplate(store, template, wanted, eventPrinter(context), signal);
+        const on = eventPrinter(context);
+        const record = await patchTemplate(store, template, wanted, on, signal);
+        report(context, store, name, record);
       });
-      report(context, name, record);
     });
 }
 
@@ -111,7 +112,7 @@ async function check(
   const version = patchTarget(store, template, to ?? null);
   if (version === null || version.number === template.current) {
     if (context.json) printJson(null);
-    else printLines(nothingToDo(template));
+    else printLines(nothingToDo(store, template));
     return;
   }
   const plan = await planPatch(store, template, version, policyOf(policies));
@@ -120,12 +121,20 @@ async function check(
   process.exitCode = EXIT.pending;
 }
 
-const nothingToDo = ({ name, current }: Pick<TemplateRow, 'name' | 'current'>): string =>
-  `${name}: nothing to do: ${current} is current, and nothing newer is staged`;
+function nothingToDo(store: Store, template: TemplateRow): string {
+  const { name, current } = template;
+  const back = rolledBack(store, template)?.number;
+  const again =
+    back === undefined
+      ? ''
+      : `; ${back} was rolled back, and is taken again by: byref patch ${name} --to ${back}`;
+  return `${name}: nothing to do: ${current} is current, and nothing newer is staged${again}`;
+}
 
-function report(context: Context, name: string, record: PatchRecord | null): void {
+function report(context: Context, store: Store, name: string, record: PatchRecord | null): void {
   if (context.json) printJson(record);
-  else printLines(...(record === null ? [`${name}: nothing to do`] : describePatch(record)));
+  else if (record === null) printLines(nothingToDo(store, needTemplate(store, name)));
+  else printLines(...describePatch(record));
   const failed = record?.envs.some(({ outcome }) => outcome === 'failed') ?? false;
   if (record?.state === 'undone') process.exitCode = EXIT.unhealthy;
   else if (failed) process.exitCode = EXIT.error;

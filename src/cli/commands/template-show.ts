@@ -87,6 +87,7 @@ function detailsOf(store: Store, name: string): TemplateDetails {
   const { template, versions, uses } = showTemplate(store, name);
   return {
     ...template,
+    newest: versions.at(-1)?.number ?? template.current,
     ...templateSizes(store, template.id),
     envs: uses.map(({ env }) => env),
     users: uses,

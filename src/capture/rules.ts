@@ -19,6 +19,8 @@ export const DEFAULT_RULES: Rules = {
   leaveOut: [
     ...LEFT_OUT,
     '/dev/*',
+    // Each env has one with its own name.
+    '/etc/hosts',
     '/lost+found',
     // What was typed, and what was fetched.
     ...['/root/.*_history', '/home/*/.*_history', '/root/.lesshst', '/root/.wget-hsts'],

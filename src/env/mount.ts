@@ -7,6 +7,7 @@ import type { MountedEnv, MountRequest, Transport } from '../control/protocol.ts
 import { unmount } from '../fuse/mount.ts';
 import { closeToUsers, type EnvRow, mountDir, type Store, usersDir } from '../store/store.ts';
 import { attachEnv } from './attach.ts';
+import { noteFirstMount } from './first-mount/setup.ts';
 import { type Holding, holdingNamespaces } from './holding-namespaces.ts';
 import { makeMountpoint } from './mountpoint.ts';
 import { ensureServers } from './spawn.ts';
@@ -35,7 +36,10 @@ export interface MountOutcome extends MountedEnv {
 /** A driver or holder that ends for idleness just when it is asked is started again. */
 const ATTEMPTS = 3;
 
-/** Mounts an env, starting its driver and the holder where they don't run. Mounting twice is no error. */
+/**
+ * Mounts an env, starting its driver and the holder where they don't run. Mounting twice is no error. What a first mount is to do
+ * is the caller's: finishFirstMount().
+ */
 export async function mountEnv(
   store: Store,
   env: EnvState,
@@ -54,6 +58,7 @@ export async function mountEnv(
     throw inTheWay(row, state, mount?.mountpoint ?? served?.mountpoint ?? '');
   }
   const mountpoint = mountpointOf(store, row, options);
+  noteFirstMount(store.root, row.id);
   const { transport, passthrough, trace, mountFlags = 0 } = options;
   const request = { env: row.id, mountpoint, transport, passthrough, trace, mountFlags };
   const mounted = await ask(store.root, row.shard, request);

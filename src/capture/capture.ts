@@ -97,7 +97,7 @@ async function reviewBefore(
     const below = store.layers(recording.stack);
     const parts = { name, rules, below, writer, progress, now };
     try {
-      const made = await readRecording(recording, parts);
+      const made = await readRecording(store, recording, parts);
       refuseNothing(made.captured.length, name);
       return reviewOf(store, made, recording);
     } catch (cause) {
@@ -124,7 +124,7 @@ async function add(
     template: templateFor(store, name, { kind: 'app' }),
     read: async (writer) => {
       const parts = { name, rules, below, writer, progress, now: startedS };
-      const made = await readRecording(recording, parts);
+      const made = await readRecording(store, recording, parts);
       refuseNothing(made.captured.length, name);
       review = reviewOf(store, made, recording);
       return made.tree;

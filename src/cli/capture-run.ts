@@ -31,6 +31,7 @@ export interface CaptureCliOptions {
   readonly offline?: boolean;
   readonly ignoreStatus?: boolean;
   readonly rules?: string;
+  readonly keepPasswords?: boolean;
   readonly review?: boolean;
   readonly yes?: boolean;
   readonly dryRun?: boolean;
@@ -50,7 +51,8 @@ export async function runCapture(
 ): Promise<void> {
   if (name === undefined) throw usage('no name of a template was given');
   const context = contextOf(options);
-  const rules = readRules(options.rules);
+  const { keepPasswords = false } = options;
+  const rules = { ...readRules(options.rules), keepPasswords };
   const { signal, release } = interruption();
   const progress = new Progress();
   const access: StoreAccess = {

@@ -35,6 +35,7 @@ export {
   envOfEntry,
   envsDir,
   initRoot,
+  metaDir,
   mountDir,
   setupDir,
   usersDir,

@@ -10,7 +10,7 @@ import type { Rollout, RolloutEvent } from '../../patch/rollout.ts';
 import { needTemplate, patchTarget, rolledBack } from '../../patch/target.ts';
 import type { Store, TemplateRow } from '../../store/store.ts';
 import { type Context, contextOf, define } from '../command.ts';
-import { parseDuration } from '../durations.ts';
+import { durationOption } from '../durations.ts';
 import { interruption } from '../interruption.ts';
 import { parseCount } from '../numbers.ts';
 import { describePatch, envsText } from '../patch-text.ts';
@@ -67,7 +67,7 @@ export default function build(): Command {
       'these envs first, or a part of them as 10%; without --health, only these',
     )
     .option('--stages <sizes>', 'in waves, as 1,10%,100%')
-    .option('--wait <time>', 'after each wave, as 30s', parseDuration, WAIT_MS)
+    .addOption(durationOption('--wait <time>', 'after each wave', WAIT_MS))
     .option(
       '--health <command>',
       'decides after each wave: 0 goes on, anything else takes all back',
@@ -77,9 +77,9 @@ export default function build(): Command {
       'run it in each env, or on the host with its name in BYREF_ENV',
       'env',
     )
-    .option('--health-timeout <time>', 'of one try', parseDuration, HEALTH_TIMEOUT_MS)
+    .addOption(durationOption('--health-timeout <time>', 'of one try', HEALTH_TIMEOUT_MS))
     .option('--health-retries <n>', 'tries after the first one', Number, HEALTH_RETRIES)
-    .option('--health-interval <time>', 'between two tries', parseDuration, HEALTH_INTERVAL_MS)
+    .addOption(durationOption('--health-interval <time>', 'between two tries', HEALTH_INTERVAL_MS))
     .option('--note <text>', 'what to remember of it', '')
     .action(async (name: string, options: Options) => {
       const context = contextOf(options);

@@ -32,6 +32,7 @@ main() {
   write_privately "${names[@]}"
   share_the_page_cache "${names[@]}"
   patch_and_roll_back "${names[@]}"
+  patch_a_package "${names[0]}"
   show_commands "${names[0]}"
   check_template
   remove_envs "${names[@]}"
@@ -185,6 +186,39 @@ patch_and_roll_back() {
     [ "$(inside "$name" cat /etc/hostname)" = "$name" ] || fail "$name lost its /etc/hostname" 'this is a bug.'
   done
   "$BYREF" history -o id,kind,template,from,to,state,envs | sed 's/^/  /'
+}
+
+# An app of a repository that has a newer package some weeks later: here, that it has on any day.
+patch_a_package() {
+  title 'A package, and a newer one'
+  local repository=$ROOT/repository
+  bash "$TREE/scripts/small-repo.sh" "$repository" 1.0
+  cat >"$ROOT/hello.yaml" <<END
+kind: app
+name: hello
+base: debian-12
+packages: [hello-byref]
+repository: file://$repository
+suite: stable
+keyring: $repository/key.gpg
+END
+  # The apt of the template asks its own repositories, too.
+  timed "$BYREF" template build "$ROOT/hello.yaml" || {
+    say '  left out: the repositories of the template can not be reached'
+    return 0
+  }
+  row 'byref template build, an app' "$ELAPSED ms" "$(du --bytes --summarize "$repository/pool" | cut -f 1) bytes of packages"
+  timed "$BYREF" app add "$1" hello
+  row 'byref app add, mounted' "$ELAPSED ms" ''
+  [ "$(inside "$1" hello-byref)" = 'hello from hello-byref 1.0' ] || fail "$1 does not have the app" 'this is a bug.'
+  bash "$TREE/scripts/small-repo.sh" "$repository" 1.1
+  timed "$BYREF" template update hello
+  row 'byref template update' "$ELAPSED ms" 'staged'
+  "$BYREF" patch hello --check | sed 's/^/  /' || true
+  "$BYREF" patch hello | sed 's/^/  /'
+  inside "$1" hello-byref | sed 's/^/  /'
+  [ "$(inside "$1" hello-byref)" = 'hello from hello-byref 1.1' ] || fail "$1 does not see the patch" 'this is a bug.'
+  "$BYREF" rollback hello | sed 's/^/  /'
 }
 
 show_commands() {

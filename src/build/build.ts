@@ -22,12 +22,13 @@ import {
 } from './packages.ts';
 import { newestOf } from './plan.ts';
 import { ruleOf, settleTimes } from './rules.ts';
+import { addRunDirs } from './run-dirs.ts';
 import { renumberTree } from './settle-accounts.ts';
 import { withWorkplace } from './workplace.ts';
 
 export interface Built {
   readonly template: TemplateRow;
-  /** Null: it would be the newest version again. */
+  /** Null: it would be the newest version again, which `template` names then. */
   readonly version: VersionRow | null;
   /** Against the newest version until now; of a first one, all are new. */
   readonly packages: readonly PackageChange[];
@@ -56,7 +57,9 @@ export async function buildTemplate(config: BuildConfig, parts: BuildParts): Pro
     const make = config.kind === 'app' ? makeApp : makeOs;
     const made = await make(config, dir, parts);
     if (made === null) {
-      const template = await parts.read((store) => store.template(config.name)!);
+      const template = await parts.read((store) =>
+        store.catalog.withNewest(store.template(config.name)!),
+      );
       return { template, version: null, packages: [], notes: [] };
     }
     parts.committing();
@@ -100,19 +103,23 @@ async function add(
   const source = configText(config);
   const before = store.template(name);
   const patterns = shared === null ? {} : { sharedPatterns: shared };
-  const had: Packages = before === null ? new Map() : ownPackages(store, before, before.newest);
-  const below: Packages =
+  const newest = before === null ? null : store.catalog.newest(before).number;
+  const had: Packages =
+    before === null || newest === null ? new Map() : ownPackages(store, before, newest);
+  const below = base === null ? null : store.layers([base]);
+  const basePackages: Packages =
     base === null ? new Map() : packagesOfVersion(store, { id: base.templateId }, base.version);
   let packages: readonly PackageChange[] = [];
   const added = await addVersion(store, {
     template: templateFor(store, name, { kind, ...patterns }),
     read,
     describe(tree) {
-      if (before !== null) {
-        keepState(store, tree, { templateId: before.id, version: before.newest }, base);
+      if (before !== null && newest !== null) {
+        keepState(store, tree, { templateId: before.id, version: newest }, base);
       }
+      addRunDirs(store, tree, below);
       settleTimes(tree, startedS);
-      packages = packageChanges(had, without(packagesOfTree(store, tree), below));
+      packages = packageChanges(had, without(packagesOfTree(store, tree), basePackages));
       return {
         label,
         config: source,
@@ -125,12 +132,12 @@ async function add(
   });
   if (added !== null) return { ...added, packages, notes };
   keepConfig(store, before!, source);
-  return { template: before!, version: null, packages: [], notes };
+  return { template: store.catalog.withNewest(before!), version: null, packages: [], notes };
 }
 
 /** It makes the same version, and may make another one later. */
 function keepConfig(store: Store, template: TemplateRow, config: string): void {
-  const newest = store.catalog.version(template.id, template.newest);
-  if (newest === null || newest.config === config) return;
+  const newest = store.catalog.newest(template);
+  if (newest.config === config) return;
   store.tables.transaction(() => store.catalog.putVersion(template.id, { ...newest, config }));
 }

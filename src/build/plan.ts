@@ -17,7 +17,7 @@ export interface NewestVersion {
 /** The newest version of what a configuration builds; null if there is none, it was built otherwise, or hooks may bring anything. */
 export function newestOf(store: Store, config: BuildConfig): NewestVersion | null {
   const template = store.template(config.name);
-  const version = template && store.catalog.version(template.id, template.newest);
+  const version = template && store.catalog.newest(template);
   if (!template || !version || version.config !== configText(config)) return null;
   if (config.hooks.length > 0) return null;
   return { base: version.base, packages: ownPackages(store, template, version.number) };

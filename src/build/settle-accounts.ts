@@ -43,13 +43,20 @@ export async function settleAccounts(env: ScratchEnv, access: StoreAccess): Prom
   return renumbered;
 }
 
-/** The same, and the env stays as it is. */
-export async function settledAccounts(env: ScratchEnv, access: StoreAccess): Promise<Settled> {
+/**
+ * The same, and the env stays as it is.
+ * @param shadowOf what is to be of the env's /etc/shadow, beside its numbers; given that, and the templates'
+ */
+export async function settledAccounts(
+  env: ScratchEnv,
+  access: StoreAccess,
+  shadowOf: (now: string, base: string) => string = (now) => now,
+): Promise<Settled> {
   const base = await access.read((store) => read((file) => inTemplates(store, env, file)));
   const now = read((file) => inEnv(env.mountpoint, file));
   const renumbered = await access.write((store) => numbers(store, base, now));
   const settled = renumber(
-    { ...now, shadow: settleShadow(now.shadow, base.shadow) },
+    { ...now, shadow: settleShadow(shadowOf(now.shadow, base.shadow), base.shadow) },
     renumbered.uids,
     renumbered.gids,
   );

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { settleTimes } from '../build/rules.ts';
+import { addRunDirs } from '../build/run-dirs.ts';
 import { withWorkplace } from '../build/workplace.ts';
 import type { TemplateRow, VersionRow } from '../codec/store-rows.ts';
 import { interrupted } from '../scratch/interrupted.ts';
@@ -96,7 +97,7 @@ async function reviewBefore(
     const below = store.layers(recording.stack);
     const parts = { name, rules, below, writer, progress, now };
     try {
-      const made = await readRecording(recording, parts);
+      const made = await readRecording(store, recording, parts);
       refuseNothing(made.captured.length, name);
       return reviewOf(store, made, recording);
     } catch (cause) {
@@ -123,12 +124,13 @@ async function add(
     template: templateFor(store, name, { kind: 'app' }),
     read: async (writer) => {
       const parts = { name, rules, below, writer, progress, now: startedS };
-      const made = await readRecording(recording, parts);
+      const made = await readRecording(store, recording, parts);
       refuseNothing(made.captured.length, name);
       review = reviewOf(store, made, recording);
       return made.tree;
     },
     describe(tree) {
+      addRunDirs(store, tree, below);
       settleTimes(tree, startedS);
       return {
         label,
@@ -140,7 +142,12 @@ async function add(
     progress,
   });
   return added === null
-    ? { end: 'unchanged', template: before, version: null, review: review! }
+    ? {
+        end: 'unchanged',
+        template: store.catalog.withNewest(before!),
+        version: null,
+        review: review!,
+      }
     : { end: 'stored', ...added, review: review! };
 }
 

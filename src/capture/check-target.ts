@@ -16,7 +16,7 @@ export function checkTarget(store: Store, name: string, stack: readonly StackRef
     const message = `${name} can't be captured on itself: only what is new would be in it`;
     throw new ByrefError('badInput', message, hint);
   }
-  const base = store.catalog.version(known.id, known.newest)?.base ?? null;
+  const base = store.catalog.newest(known).base;
   if (base === null || base.templateId === stack[0]?.templateId) return;
   const other = store.catalog.byId(base.templateId)?.name ?? 'another OS template';
   throw new ByrefError('badInput', `${name} is an app for ${other}, not for this base`, hint);

@@ -14,7 +14,12 @@ export type FindingKind =
   | 'world-writable'
   | 'unnamed-owner'
   | 'dangling-symlink'
-  | 'unusual-place';
+  | 'unusual-place'
+  | 'password'
+  | 'login-key'
+  | 'privileges'
+  | 'scheduled'
+  | 'service';
 
 export interface Finding {
   readonly what: FindingKind;
@@ -32,6 +37,11 @@ export const FINDING_TEXT: Readonly<Record<FindingKind, string>> = {
   'unnamed-owner': 'are of a user or group without a name',
   'dangling-symlink': 'are symlinks that lead nowhere',
   'unusual-place': 'are outside of where software is installed',
+  password: 'have passwords that were set, which will open every env',
+  'login-key': 'let whoever has a key log in (authorized_keys)',
+  privileges: 'give users the rights of others (sudo, doas, polkit)',
+  scheduled: 'run by themselves, at their times (cron, timers)',
+  service: 'run by themselves, when a system starts or something asks for them',
 };
 
 const USUAL = /^\/(?:bin|etc|lib|lib32|lib64|libx32|opt|sbin|srv|usr|var)(?:\/|$)/;
@@ -54,9 +64,16 @@ interface Place {
   readonly tree: TreeNode;
   readonly below: Layers;
   readonly ids: NamedIds;
+  /** /etc/shadow has passwords that the base has not. */
+  readonly opened: boolean;
 }
 
 type Test = (captured: Captured, place: Place) => boolean;
+
+/** Of files at such paths, and links; their content is not looked at. */
+function isAt(place: RegExp): Test {
+  return ({ path, node }) => !isDir(node.mode) && place.test(path);
+}
 
 const TESTS: Readonly<Record<FindingKind, Test>> = {
   setuid: ({ node }) => isReg(node.mode) && (node.mode & SETUID) !== 0,
@@ -68,6 +85,17 @@ const TESTS: Readonly<Record<FindingKind, Test>> = {
   'unnamed-owner': ({ node }, { ids }) => !ids.uids.has(node.uid) || !ids.gids.has(node.gid),
   'dangling-symlink': ({ node, path }, place) => isLnk(node.mode) && !leads(node, path, place),
   'unusual-place': ({ path }) => !USUAL.test(path),
+  password: ({ path }, { opened }) => opened && path === '/etc/shadow',
+  'login-key': isAt(/\/(?:\.ssh\/authorized_keys2?|etc\/ssh\/authorized_keys(?:\/.*|\.d\/.*)?)$/),
+  privileges: isAt(
+    /^\/etc\/(?:sudoers|doas\.conf|sudoers\.d\/.*)$|\/polkit-1\/(?:rules|localauthority).*\/./,
+  ),
+  scheduled: isAt(
+    /^\/(?:etc\/(?:ana)?crontab|etc\/cron[.][^/]+\/.*|var\/spool\/cron\/.*)$|\/systemd\/.*[.]timer$/,
+  ),
+  service: isAt(
+    /^\/etc\/(?:rc\.local|init\.d\/.*|xinetd\.d\/.*|inetd\.conf)$|\/systemd\/(?:system|user)\/.*[.](?:service|socket|path)$|\/dbus-1\/system-services\/./,
+  ),
 };
 
 export function findingsIn(captured: readonly Captured[], place: Place): Finding[] {

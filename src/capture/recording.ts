@@ -9,6 +9,7 @@ import { archiveChanges, type ChangedArchive } from '../scratch/changed-tree.ts'
 import type { ScratchEnv } from '../scratch/scratch-env.ts';
 import type { StoreAccess } from '../scratch/store-access.ts';
 import type { StackRef } from '../store/store.ts';
+import { withoutPasswords } from './passwords.ts';
 import { type Rules, rulingBy, type Verdict } from './rules.ts';
 import { PathWriters, writersIfTraced } from './writers-by-path.ts';
 
@@ -30,6 +31,8 @@ export interface Recording {
   /** What it is on top of, the OS template's version first. */
   readonly stack: readonly StackRef[];
   readonly accounts: Settled;
+  /** Accounts whose password was set; left out unless `kept`. */
+  readonly passwords: { readonly of: readonly string[]; readonly kept: boolean };
   readonly programs: ReadonlyMap<string, readonly string[]>;
   /** False: nobody knows who wrote what. */
   readonly traced: boolean;
@@ -44,7 +47,12 @@ export async function recordChanges(
   dir: string,
   rules: Rules,
 ): Promise<Recording> {
-  const accounts = await settledAccounts(env, access);
+  let passwords: readonly string[] = [];
+  const accounts = await settledAccounts(env, access, (now, base) => {
+    const { shadow, changed } = withoutPasswords(now, base);
+    passwords = changed;
+    return rules.keepPasswords === true ? now : shadow;
+  });
   return access.read(async (store) => {
     const known = await writersIfTraced(store, env.row);
     const writers = new PathWriters(env.mountpoint, known);
@@ -77,6 +85,7 @@ export async function recordChanges(
       archive,
       stack: env.stack,
       accounts,
+      passwords: { of: passwords, kept: rules.keepPasswords === true },
       programs,
       traced: known !== null,
       removed: removed.sort(byPath),

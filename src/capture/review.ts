@@ -30,7 +30,9 @@ export function reviewOf(
   recording: Recording,
 ): Review {
   const below = store.layers(recording.stack);
-  const place = { tree, below, ids: namedIds(store, below, recording) };
+  const { of, kept } = recording.passwords;
+  const opened = kept && of.length > 0;
+  const place = { tree, below, ids: namedIds(store, below, recording), opened };
   return {
     shares: sharesOf(captured),
     captured,

@@ -13,12 +13,17 @@ export interface Rules {
   readonly empty: readonly string[];
   /** In the template whatever else matches. */
   readonly keep: readonly string[];
+  /** Also passwords that were set: see passwords.ts. */
+  readonly keepPasswords?: boolean;
 }
 
 export const DEFAULT_RULES: Rules = {
   leaveOut: [
     ...LEFT_OUT,
     '/dev/*',
+    // Each env has its own.
+    '/etc/hosts',
+    '/etc/machine-id',
     '/lost+found',
     // What was typed, and what was fetched.
     ...['/root/.*_history', '/home/*/.*_history', '/root/.lesshst', '/root/.wget-hsts'],

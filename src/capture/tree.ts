@@ -6,8 +6,10 @@ import { renumberTree } from '../build/settle-accounts.ts';
 import type { Layers } from '../fs/ports.ts';
 import { readChanges } from '../scratch/changed-tree.ts';
 import type { ObjectWriter } from '../store/object-writer.ts';
+import type { Store } from '../store/store.ts';
+import { contentAt } from '../template/file-content.ts';
 import { implicitDirectory, nodeAt, type OnProgress, type TreeNode } from '../template/tree.ts';
-import { recordAt } from '../template/walk-version.ts';
+import { fileAt, recordAt } from '../template/walk-version.ts';
 import { listingPath, renderListing } from './listing.ts';
 import type { Recording } from './recording.ts';
 import { type Rules, rulingBy } from './rules.ts';
@@ -39,6 +41,7 @@ export interface CapturedTree {
 
 /** The files of the tree are added to the writer, and it is finished. */
 export async function readRecording(
+  store: Store,
   { archive, accounts, programs }: Recording,
   { name, rules, below, writer, progress, now }: TreeParts,
 ): Promise<CapturedTree> {
@@ -51,7 +54,9 @@ export async function readRecording(
   });
   for (const [file, content] of accounts.files) {
     const node = nodeAt(tree, file);
-    if (node !== null) await putContent(writer, node, content, node.mtime);
+    if (node === null) continue;
+    if (isAsBelow(store, below, file, node, content)) removeNode(tree, file);
+    else await putContent(writer, node, content, node.mtime);
   }
   const captured = [...capturedIn(tree, '', below, programs)];
   if (captured.length > 0) {
@@ -60,6 +65,24 @@ export async function readRecording(
   }
   await writer.finish();
   return { tree, captured };
+}
+
+/** A password that was set is left out: then the file may be what the base has. */
+function isAsBelow(
+  store: Store,
+  below: Layers,
+  file: string,
+  { mode, uid, gid }: TreeNode,
+  content: string,
+): boolean {
+  const record = fileAt(below, file);
+  const isSame = record?.mode === mode && record.uid === uid && record.gid === gid;
+  return isSame && contentAt(store, below, file) === content;
+}
+
+function removeNode(tree: TreeNode, path: string): void {
+  const slash = path.lastIndexOf('/');
+  nodeAt(tree, path.slice(0, slash))?.children?.delete(path.slice(slash + 1) as Name);
 }
 
 /** All but directories that only lead somewhere. */

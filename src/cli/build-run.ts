@@ -96,8 +96,7 @@ async function buildAgain(context: Context, options: BuildOptions, app: string):
 /** What the newest version of a template was built from. @throws ByrefError 'usage' if it was not built */
 export function builtFrom(context: Context, name: string): Promise<ConfigText> {
   return withStore(context, 'read', (store) => {
-    const { id, newest } = needTemplate(store, name);
-    const source = store.catalog.version(id, newest)?.config ?? '';
+    const { number: newest, config: source } = store.catalog.newest(needTemplate(store, name));
     if (source !== '') return { file: `${name}@${newest}`, source };
     const message = `${name}@${newest} was not built, but imported or captured`;
     const hint = 'Use byref template build FILE, or import or capture it again.';

@@ -29,6 +29,7 @@ export interface CaptureCliOptions extends GivenOptions {
   readonly offline?: boolean;
   readonly ignoreStatus?: boolean;
   readonly rules?: string;
+  readonly keepPasswords?: boolean;
   readonly review?: boolean;
   readonly yes?: boolean;
   readonly dryRun?: boolean;
@@ -48,7 +49,8 @@ export async function runCapture(
 ): Promise<void> {
   if (name === undefined) throw usage('no name of a template was given');
   const context = contextOf(options);
-  const rules = readRules(options.rules);
+  const { keepPasswords = false } = options;
+  const rules = { ...readRules(options.rules), keepPasswords };
   const { signal, release } = interruption();
   const progress = new Progress({ json: context.json });
   const access: StoreAccess = {

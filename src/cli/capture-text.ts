@@ -77,7 +77,7 @@ function sharesText({ shares, recording }: Review): string[] {
 }
 
 function noticesText(
-  { findings, recording: { removed, ruled, accounts } }: Review,
+  { findings, recording: { removed, ruled, accounts, passwords } }: Review,
   verbose: boolean,
   shown: number,
 ): string[] {
@@ -91,6 +91,10 @@ function noticesText(
   ];
   const lines = findings.map(({ what, paths }) => `${FINDING_TEXT[what]}: ${few(paths)}`);
   if (added.length > 0) lines.push(`added: ${added.join(', ')}`);
+  if (passwords.of.length > 0 && !passwords.kept) {
+    const names = passwords.of.map(textOf).join(', ');
+    lines.push(`passwords that were set are left out, unless --keep-passwords is given: ${names}`);
+  }
   if (removed.length > 0) {
     const paths = removed.map(({ path }) => path);
     lines.push(
@@ -133,6 +137,7 @@ export function captureJson(
       ...(whole ? { paths: paths.map(plain) } : {}),
     })),
     accounts: { users, groups },
+    passwords: { of: recording.passwords.of.map(plain), kept: recording.passwords.kept },
     ...(whole ? { paths: captured.map(pathJson) } : {}),
   };
 }

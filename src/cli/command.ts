@@ -45,7 +45,11 @@ export async function run(command: Command, words: readonly string[]): Promise<v
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return; // --help
-    const message = error.message.replace(/^error: /, '').replaceAll("'", '');
-    throw new ByrefError('usage', message, `see: ${command.name()} --help`);
+    // Commander puts what it guesses on a line of its own.
+    const [first = '', ...more] = error.message.replace(/^error: /, '').split('\n');
+    const guess = /Did you mean (?:one of )?(.+)[?][)]/.exec(more.join(' '))?.[1];
+    const see = `see: ${command.name()} --help`;
+    const hint = guess === undefined ? see : `did you mean ${guess}? ${see}`;
+    throw new ByrefError('usage', first.replaceAll("'", ''), hint);
   }
 }

@@ -33,27 +33,68 @@ const wordsOf = (group: string): string[] =>
 /** A pattern of bash's `case` that any of these matches. */
 const anyOf = (verbs: readonly string[]): string => verbs.map((verb) => `'${verb}'`).join('|');
 
+/** Options whose value is one of a few words. */
+const CHOICES: Readonly<Record<string, readonly string[]>> = {
+  '--kind': ['os', 'app'],
+  '--transport': ['kernel', 'fuse-native'],
+  '--health-on': ['env', 'host'],
+};
+
+/** With the root that the command line names. */
+const TEMPLATES = `byref "\${root[@]}" template list`;
+
+/** Names of templates of one kind, for a shell; `list` is the command that lists all. */
+const ofKind = (list: string, kind: string): string =>
+  `${list} -H -o kind,name 2>/dev/null | sed -n 's/^${kind}[[:blank:]]*//p'`;
+
 /** For bash: `source <(byref completion bash)`. */
 export function bashScript(): string {
   const inGroups = groups().map((group) => `      ${group}) words='${words(wordsOf(group))}' ;;`);
+  const choices = Object.entries(CHOICES).map(
+    ([option, values]) => `    ${option}) words='${words(values)}' ;;`,
+  );
   return `# bash completion for byref
 _byref() {
-  local word=\${COMP_WORDS[COMP_CWORD]} verb=\${COMP_WORDS[1]} words=''
-  local last=\${COMP_WORDS[COMP_CWORD-1]} full="\${COMP_WORDS[1]}"
-  [[ ' ${words(groups())} ' == *" $verb "* ]] && full="$verb \${COMP_WORDS[2]}"
-  if [[ $COMP_CWORD == 1 ]]; then words='${words(topWords())}'
-  elif [[ $word == -* ]]; then words=$(byref $full --help 2>/dev/null | grep -oE -- '--[a-z-]+')
-  elif [[ ' ${words(groups())} ' == *" $verb "* && $COMP_CWORD == 2 ]]; then
+  local word=\${COMP_WORDS[COMP_CWORD]} last=\${COMP_WORDS[COMP_CWORD-1]} words='' i
+  local -a plain=() root=()
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case \${COMP_WORDS[i]} in
+      --root) root=(--root "\${COMP_WORDS[++i]}") ;;
+      -*) ;;
+      *) plain+=("\${COMP_WORDS[i]}") ;;
+    esac
+  done
+  COMPREPLY=()
+  if [[ $last == --root ]]; then
+    COMPREPLY=($(compgen -d -- "$word"))
+    return
+  fi
+  local asked=''
+  [[ \${plain[0]:-} == help ]] && asked=1 && plain=("\${plain[@]:1}")
+  local verb=\${plain[0]:-} full=\${plain[0]:-} group=''
+  [[ -n $verb && ' ${words(groups())} ' == *" $verb "* ]] && group=1 && full="$verb \${plain[1]:-}"
+  case $last in
+    --os|--base) words=$(${ofKind(TEMPLATES, 'os')}) ;;
+    --app) words=$(${ofKind(TEMPLATES, 'app')}) ;;
+    --canary|--from-env) words=$(byref "\${root[@]}" list -H -o name 2>/dev/null) ;;
+${choices.join('\n')}
+  esac
+  if [[ -n $words ]]; then :
+  elif [[ -z $verb ]]; then
+    words='${words(topWords())}'
+    [[ -n $asked ]] || words="$words help"
+    [[ $word == -* ]] && words='--root --json --help --version'
+  elif [[ -n $group && \${#plain[@]} == 1 ]]; then
     case $verb in
 ${inGroups.join('\n')}
     esac
-  elif [[ $last == --os || $last == --app || $last == --base ]]; then words=$(byref template list -H -o name 2>/dev/null)
-  elif [[ $last == --canary || $last == --from-env ]]; then words=$(byref list -H -o name 2>/dev/null)
+  elif [[ -n $asked ]]; then return
+  elif [[ $word == -* ]]; then words=$(byref $full --help 2>/dev/null | sed -nE 's/^ +(-[a-zA-Z], )?(--[a-z-]+).*/\\2/p')
   elif [[ $verb == completion ]]; then words='bash zsh fish'
   else
     case $full in
-      ${anyOf(OF_ENVS)}) words=$(byref list -H -o name 2>/dev/null) ;;
-      ${anyOf(OF_TEMPLATES)}) words=$(byref template list -H -o name 2>/dev/null) ;;
+      ${anyOf(OF_ENVS)}) words=$(byref "\${root[@]}" list -H -o name 2>/dev/null) ;;
+      ${anyOf(OF_TEMPLATES)}) words=$(byref "\${root[@]}" template list -H -o name 2>/dev/null) ;;
     esac
   fi
   COMPREPLY=($(compgen -W "$words" -- "$word"))
@@ -80,13 +121,22 @@ export function fishScript(): string {
     `complete -c byref -n __fish_use_subcommand -f -a ${group} -d 'work with ${group}'`,
     `complete -c byref -n '__fish_seen_subcommand_from ${group}' -f -a '${words(wordsOf(group))}'`,
   ]);
+  const choices = Object.entries(CHOICES).map(
+    ([option, values]) => `complete -c byref -l ${option.slice(2)} -x -a '${words(values)}'`,
+  );
   const envVerbs = words([...new Set(OF_ENVS.map(firstWord))]);
   return `# fish completion for byref
 ${[...top, ...inGroups].join('\n')}
 complete -c byref -n '__fish_seen_subcommand_from ${envVerbs}' -f -a '(byref list -H -o name 2>/dev/null)'
 complete -c byref -n '__fish_seen_subcommand_from patch rollback' -f -a '(byref template list -H -o name 2>/dev/null)'
 complete -c byref -n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'
-complete -c byref -l root -r -d 'the root to work on'
+complete -c byref -n __fish_use_subcommand -f -a help -d 'show what a command does'
+complete -c byref -n '__fish_seen_subcommand_from help' -f -a '${words(topWords())}'
+complete -c byref -l root -x -a '(__fish_complete_directories)' -d 'the root to work on'
+complete -c byref -n '__fish_seen_subcommand_from create' -l os -x -a "(${ofKind('byref template list', 'os')})"
+complete -c byref -n '__fish_seen_subcommand_from template' -l base -x -a "(${ofKind('byref template list', 'os')})"
+complete -c byref -n '__fish_seen_subcommand_from create template' -l app -x -a "(${ofKind('byref template list', 'app')})"
+${choices.join('\n')}
 complete -c byref -l json -d 'print JSON with stable names'
 `;
 }

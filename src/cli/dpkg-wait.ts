@@ -4,7 +4,7 @@ import { EXIT } from '../base/exit-codes.ts';
 import type { PatchRecord } from '../codec/patch-record.ts';
 import type { BusyWaitOptions } from '../patch/busy.ts';
 import type { Context } from './command.ts';
-import { parseDuration } from './durations.ts';
+import { durationOption } from './durations.ts';
 import { sayLines } from './print.ts';
 
 const DPKG_WAIT_MS = 60_000;
@@ -15,11 +15,12 @@ export interface DpkgWaitOption {
 }
 
 export const dpkgWaitOption = (command: Command): Command =>
-  command.option(
-    '--dpkg-wait <time>',
-    'how long to wait where dpkg or apt is at work in an env, as 60s, 5m or 1h',
-    parseDuration,
-    DPKG_WAIT_MS,
+  command.addOption(
+    durationOption(
+      '--dpkg-wait <time>',
+      'how long to wait where dpkg or apt is at work in an env',
+      DPKG_WAIT_MS,
+    ),
   );
 
 /** Says on stderr which envs are waited for, once. */

@@ -1,6 +1,21 @@
+import { Option } from 'commander';
 import { ByrefError } from '../base/error.ts';
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** An option that takes a time; help shows the time that it has otherwise as people write it. */
+export const durationOption = (flags: string, what: string, standardMs: number): Option =>
+  new Option(flags, `${what}: 500ms, 30s, 2m, 1h`)
+    .argParser(parseDuration)
+    .default(standardMs, durationText(standardMs));
+
+/** In the largest unit that leaves a whole number. */
+function durationText(ms: number): string {
+  if (ms === 0) return '0s';
+  const units = Object.entries(UNITS).reverse();
+  const [unit, size] = units.find(([, length]) => ms % length === 0) ?? ['ms', 1];
+  return `${ms / size}${unit}`;
+}
 
 /** "30s", "500ms", "2m", "1h"; a bare number is seconds. Milliseconds, for commander. */
 export function parseDuration(text: string): number {

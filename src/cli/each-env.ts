@@ -5,12 +5,26 @@ import { reportError } from './errors.ts';
 import { printLines } from './print.ts';
 import { printJson } from './table.ts';
 
-/** The named envs, or with --all every one. */
-export function chooseEnvs(store: Store, names: readonly string[], all: boolean): EnvRow[] {
+/** The named envs, each once, or with --all every one. A name that no env has is reported, and the others go on. */
+export function chooseEnvs(
+  { json }: Context,
+  store: Store,
+  names: readonly string[],
+  all: boolean,
+): EnvRow[] {
   if (all && names.length > 0) throw new ByrefError('usage', '--all takes no names', 'drop one');
   if (all) return store.envs();
   if (names.length === 0) throw new ByrefError('usage', 'no env named', 'name one, or say --all');
-  return names.map((name) => store.needEnv(name));
+  const chosen = new Map<number, EnvRow>();
+  for (const name of names) {
+    try {
+      const row = store.needEnv(name);
+      chosen.set(row.id, row);
+    } catch (error) {
+      process.exitCode = reportError(error, json);
+    }
+  }
+  return [...chosen.values()];
 }
 
 /**
@@ -24,15 +38,34 @@ export async function forEachEnv<E, T>(
   work: (env: E) => Promise<T>,
   text: (result: T) => readonly string[],
 ): Promise<void> {
-  const results: T[] = [];
+  await forEachEnvAtOnce(context, envs, async (env) => ({ ended: await work(env) }), text);
+}
+
+/**
+ * As forEachEnv, of work in two parts: `begin` for one env after the other, and what it returns is waited for together.
+ * Results are told as they come.
+ */
+export async function forEachEnvAtOnce<E, T>(
+  context: Context,
+  envs: readonly E[],
+  begin: (env: E) => Promise<{ readonly ended: Promise<T> | T }>,
+  text: (result: T) => readonly string[],
+): Promise<void> {
+  const failed = (error: unknown): null => {
+    process.exitCode = reportError(error, context.json);
+    return null;
+  };
+  const waiting: Promise<T | null>[] = [];
   for (const env of envs) {
-    try {
-      const result = await work(env);
-      results.push(result);
+    const begun = await begin(env).catch(failed);
+    if (begun === null) continue;
+    const told = async (): Promise<T> => {
+      const result = await begun.ended;
       if (!context.json) printLines(...text(result));
-    } catch (error) {
-      process.exitCode = reportError(error, context.json);
-    }
+      return result;
+    };
+    waiting.push(told().catch(failed));
   }
-  if (context.json) printJson(results);
+  const results = await Promise.all(waiting);
+  if (context.json) printJson(results.filter((result) => result !== null));
 }

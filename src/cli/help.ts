@@ -34,11 +34,15 @@ export function printVersion(): void {
   printLines(`byref ${VERSION}`);
 }
 
-export function unknownVerb(verb: string): ByrefError {
-  const near = nearest(
-    verb,
-    VERBS.flatMap(({ name, aliases }) => [name, ...aliases]),
-  );
+/** @param rest the words behind it: of a verb of two words, the second may be among them */
+export function unknownVerb(verb: string, rest: readonly string[] = []): ByrefError {
+  const all = VERBS.flatMap(({ name, aliases }) => [name, ...aliases]);
+  const second = rest.find((word) => !word.startsWith('-'));
+  const two = second === undefined ? null : nearest(`${verb} ${second}`, all.filter(isOfTwo));
+  const near = two ?? nearest(verb, [...all, ...new Set(all.filter(isOfTwo).map(firstWord))]);
   const hint = near === null ? 'see: byref --help' : `did you mean: byref ${near}`;
   return new ByrefError('usage', `no such command: ${verb}`, hint);
 }
+
+const firstWord = (name: string): string => name.split(' ')[0] ?? name;
+const isOfTwo = (name: string): boolean => name.includes(' ');

@@ -19,7 +19,7 @@ async function main(words: readonly string[]): Promise<void> {
     const asked = rest.includes('--help') || rest.includes('-h');
     printHelp(verb, asked);
     if (!asked) throw new ByrefError('usage', 'no command given', 'see: byref --help');
-  } else throw unknownVerb(verb);
+  } else throw unknownVerb(verb, rest);
 }
 
 // `byref list | head -1`: the reader went away, which is no error.

@@ -1,5 +1,6 @@
+import { accessSync, constants } from 'node:fs';
 import { ByrefError } from '../base/error.ts';
-import { openStore, type Store } from '../store/store.ts';
+import { metaDir, openStore, type Store } from '../store/store.ts';
 import type { Context } from './command.ts';
 import { sayLines } from './print.ts';
 
@@ -12,6 +13,7 @@ export async function withStore<T>(
   mode: 'read' | 'write',
   work: (store: Store) => T | Promise<T>,
 ): Promise<T> {
+  refuseStranger(context.root);
   const store = await openStore(context.root, { write: mode === 'write' });
   try {
     const dead = await hasDead(store);
@@ -26,6 +28,22 @@ export async function withStore<T>(
     return await work(after);
   } finally {
     await after.close();
+  }
+}
+
+/**
+ * What is in a root is root's: templates have files that only it may read.
+ * @throws ByrefError 'unsupported' for a user who can't read it, in place of what LMDB would say
+ */
+function refuseStranger(root: string): void {
+  const user = process.geteuid?.() ?? 0;
+  if (user === 0) return;
+  try {
+    accessSync(metaDir(root), constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    if (!['EACCES', 'EPERM'].includes((cause as NodeJS.ErrnoException).code ?? '')) return;
+    const message = `${root} is root's, and you are user ${user}`;
+    throw new ByrefError('unsupported', message, 'run byref as root: sudo byref ...', { cause });
   }
 }
 

@@ -9,6 +9,8 @@ export interface Column<Row> {
   /** Shown without -o. */
   readonly standard: boolean;
   readonly right?: boolean;
+  /** On a terminal, what does not fit beside the other columns goes on below; for the last column, of texts. */
+  readonly wraps?: boolean;
   text(row: Row): string;
 }
 
@@ -75,12 +77,33 @@ function byField<Row>(columns: readonly Column<Row>[], field: string): Column<Ro
 
 function align<Row>(lines: readonly string[][], columns: readonly Column<Row>[]): string[] {
   const widths = columns.map((_, i) => Math.max(...lines.map((line) => line[i]!.length)));
-  return lines.map((line) =>
-    line
-      .map((cell, i) => (columns[i]!.right ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
-      .join('  ')
-      .trimEnd(),
-  );
+  const last = columns.length - 1;
+  const indent = widths.slice(0, last).reduce((sum, width) => sum + width + GAP.length, 0);
+  const room = Math.max((process.stdout.columns || STANDARD_WIDTH) - indent, WRAPPED_LEAST);
+  return lines.flatMap((line) => {
+    const [first = '', ...more] = columns[last]!.wraps ? wrap(line[last]!, room) : [line[last]!];
+    const cells = [...line.slice(0, last), first].map((cell, i) =>
+      columns[i]!.right ? cell.padStart(widths[i]!) : cell.padEnd(i < last ? widths[i]! : 0),
+    );
+    return [cells.join(GAP).trimEnd(), ...more.map((rest) => ' '.repeat(indent) + rest)];
+  });
+}
+
+const GAP = '  ';
+const STANDARD_WIDTH = 80;
+/** Narrower than this, a text is no longer one: then the terminal wraps. */
+const WRAPPED_LEAST = 24;
+
+/** At blanks; what has none is cut. */
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (let rest = text; ; ) {
+    if (rest.length <= width) return [...lines, rest];
+    const blank = rest.lastIndexOf(' ', width);
+    const end = blank > 0 ? blank : width;
+    lines.push(rest.slice(0, end).trimEnd());
+    rest = rest.slice(end).trimStart();
+  }
 }
 
 /** `name: value` lines for one thing, for people. */

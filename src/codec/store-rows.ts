@@ -15,7 +15,7 @@ export interface TemplateRow {
   readonly kind: RowKind;
   /** The version that envs which follow this template see. */
   readonly current: number;
-  /** The highest version number ever given. */
+  /** The highest version number ever given; that version may be removed (Catalog.newest). */
   readonly newest: number;
   /** Path patterns of the shared data path (src/template/shared-path.ts). */
   readonly sharedPatterns: readonly string[];

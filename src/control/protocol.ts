@@ -58,6 +58,8 @@ export interface MountedEnv {
   readonly env: number;
   readonly name: string;
   readonly mountpoint: string;
+  /** The number of its FUSE connection: see connectionAt(). */
+  readonly connection: number;
   readonly transport: Transport;
   /** What the kernel granted, which may be less than was asked. */
   readonly passthrough: boolean;

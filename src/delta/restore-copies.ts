@@ -1,16 +1,12 @@
-import { ENXIO } from '../base/errno.ts';
 import type { Ino } from '../base/ids.ts';
 import { O_RDWR } from '../base/mode.ts';
 import { DATA_OBJECT, FLAG_UNSYNCED, type InodeRecord } from '../codec/inode-record.ts';
 import { emptyBlobStat } from '../fs/blob-stat.ts';
 import { native } from '../native/binding.ts';
+import { nextData, type Range } from '../native/data-ranges.ts';
 import type { EnvDelta } from './env-delta.ts';
 
-const SEEK_DATA = 3;
-const SEEK_HOLE = 4;
 const CHUNK = 1024 * 1024;
-
-type Range = readonly [begin: number, end: number];
 
 /**
  * After a power cut: makes copied-up files whole whose copy was not known to be on disk.
@@ -107,14 +103,4 @@ function copyBytes(object: number, copy: number, [begin, end]: Range): number {
     at += put;
   }
   return 0;
-}
-
-/** The next range that is not a hole at or after `at`, below `end`; null if there is none. */
-function nextData(fd: number, at: number, end: number): Range | null {
-  if (at >= end) return null;
-  const begin = native.lseek(fd, at, SEEK_DATA);
-  if (begin === -ENXIO || begin >= end) return null;
-  // A file system that can't tell has no holes.
-  if (begin < 0) return [at, end];
-  return [begin, Math.min(native.lseek(fd, begin, SEEK_HOLE), end)];
 }

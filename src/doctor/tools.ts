@@ -2,19 +2,49 @@ import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 import { type Check, check } from './check.ts';
 
-/** Programs that byref starts, and what does not work without each. */
-const TOOLS: readonly (readonly [name: string, cost: string])[] = [
-  ['tar', 'templates can not be compared with tar in the tests (apt-get install tar)'],
-  ['gzip', 'no import of .tar.gz (apt-get install gzip)'],
-  ['xz', 'no import of .tar.xz (apt-get install xz-utils)'],
-  ['zstd', 'no import of .tar.zst (apt-get install zstd)'],
-  ['runc', 'envs can be mounted, but not started as containers (apt-get install runc)'],
+interface Tool {
+  /** Any of these will do. */
+  readonly programs: readonly string[];
+  /** What does not work without it, and how to get it. */
+  readonly cost: string;
+}
+
+/** Programs of this machine that byref starts, or what it starts does, and what does not work without each. */
+const TOOLS: readonly Tool[] = [
+  { programs: ['tar'], cost: 'no apps are built or captured (apt-get install tar)' },
+  { programs: ['gzip'], cost: 'no import of .tar.gz (apt-get install gzip)' },
+  { programs: ['bzip2'], cost: 'no import of .tar.bz2 (apt-get install bzip2)' },
+  { programs: ['xz'], cost: 'no import of .tar.xz (apt-get install xz-utils)' },
+  { programs: ['zstd'], cost: 'no import of .tar.zst (apt-get install zstd)' },
+  { programs: ['mmdebstrap'], cost: 'no OS templates are built (apt-get install mmdebstrap)' },
+  { programs: ['apt-get'], cost: 'no OS templates are built (apt-get install apt)' },
+  {
+    programs: ['gpg'],
+    cost: 'no OS template is built from a repository whose key mmdebstrap has to find (apt-get install gpg)',
+  },
+  {
+    programs: ['gpgv', 'sqv'],
+    cost: 'no signature of a repository can be checked, so none is used (apt-get install gpgv)',
+  },
+  {
+    programs: ['setpriv'],
+    cost: 'nothing is built or captured, and apps are not composed (apt-get install util-linux)',
+  },
+  {
+    programs: ['unshare'],
+    cost: 'nothing is built or captured, and apps are not composed (apt-get install util-linux)',
+  },
+  {
+    programs: ['diff'],
+    cost: 'template diff --content shows no texts (apt-get install diffutils)',
+  },
+  { programs: ['diff3'], cost: 'patch --merge merges no files (apt-get install diffutils)' },
 ];
 
 export const toolChecks = (): Check[] =>
-  TOOLS.map(([name, cost]) => {
-    const found = which(name);
-    return check(`tool.${name}`, found !== null, found ?? 'none', cost, 'reduced');
+  TOOLS.map(({ programs, cost }) => {
+    const found = programs.map(which).find((file) => file !== null) ?? null;
+    return check(`tool.${programs[0]}`, found !== null, found ?? 'none', cost, 'reduced');
   });
 
 /** The first executable of that name on PATH. */

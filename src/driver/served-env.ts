@@ -1,3 +1,4 @@
+import { connectionAt } from '../control/connection.ts';
 import type { MountedEnv, MountRequest } from '../control/protocol.ts';
 import type { EnvFileSystem } from '../fs/api.ts';
 import { createFileSystem } from '../fs/filesystem.ts';
@@ -64,5 +65,7 @@ export function describe(
   passthrough: boolean,
 ): MountedEnv {
   const since = new Date().toISOString();
-  return { env: row.id, name: row.name, mountpoint, transport, passthrough, trace, since };
+  const connection = connectionAt(mountpoint);
+  const { id: env, name } = row;
+  return { env, name, mountpoint, connection, transport, passthrough, trace, since };
 }

@@ -3,6 +3,7 @@ import { accessTo } from '../scratch/store-access.ts';
 import { compositionName } from '../store/compositions.ts';
 import type { EnvRow, StackRef, Store } from '../store/store.ts';
 import type { OnProgress } from '../template/tree.ts';
+import { type FirstMount, NOTHING_TOLD, writeSetup } from './first-mount/setup.ts';
 
 export interface CreateOptions {
   readonly name: string;
@@ -10,6 +11,8 @@ export interface CreateOptions {
   readonly os: string;
   /** Bottom first. */
   readonly apps: readonly string[];
+  /** What is to be done when it is first mounted, beside what always is. */
+  readonly firstMount?: FirstMount;
 }
 
 export interface Created {
@@ -29,7 +32,7 @@ export async function createEnv(
   signal?: AbortSignal,
   progress?: OnProgress,
 ): Promise<Created> {
-  const { name, os, apps } = options;
+  const { name, os, apps, firstMount = NOTHING_TOLD } = options;
   const env = { name, stack: [os, ...apps] };
   const versions = (): StackRef[] => store.plainStack({ name, stack: store.stackOf(env) });
   const notes: string[] = [];
@@ -40,5 +43,8 @@ export async function createEnv(
     notes.push(...(await compose(accessTo(store, { shared: true }), composed, signal, progress)));
     // A patch may have come between.
   } while (compositionName(composed) !== compositionName(versions()));
-  return { row: store.createEnv(env), notes };
+  const row = store.createEnv(env, ({ id }) => {
+    if (firstMount !== NOTHING_TOLD) writeSetup(store.root, id, firstMount);
+  });
+  return { row, notes };
 }

@@ -2,7 +2,16 @@ import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { EnvLock } from '../delta/env-lock.ts';
-import { type EnvRow, envDir, envsDir, mountDir, type Store, usersDir } from '../store/store.ts';
+import {
+  type EnvRow,
+  envDir,
+  envOfEntry,
+  envsDir,
+  mountDir,
+  type Store,
+  usersDir,
+} from '../store/store.ts';
+import { removeSetup } from './first-mount/setup.ts';
 import { envState } from './state.ts';
 import { umountEnv } from './umount.ts';
 
@@ -16,6 +25,7 @@ export async function destroyEnv(store: Store, row: EnvRow, force: boolean): Pro
   // destroy sweeps; never an env without its files.
   store.removeEnv(row.id);
   rmSync(directory, { recursive: true, force: true });
+  removeSetup(store.root, row.id);
   await lock?.release(false);
   for (const directory of [mountDir, usersDir]) removeMountDir(directory(store.root, row.name));
   sweep(store);
@@ -49,7 +59,8 @@ function removeMountDir(directory: string): void {
 function sweep(store: Store): void {
   const root = envsDir(store.root);
   for (const name of readdirSync(root)) {
-    if (!/^\d+$/.test(name) || store.env(Number(name)) !== null) continue;
+    const env = envOfEntry(name);
+    if (env === null || store.env(env) !== null) continue;
     rmSync(path.join(root, name), { recursive: true, force: true });
   }
 }

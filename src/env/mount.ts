@@ -7,10 +7,12 @@ import type { MountedEnv, MountRequest, Transport } from '../control/protocol.ts
 import { unmount } from '../fuse/mount.ts';
 import { closeToUsers, type EnvRow, mountDir, type Store, usersDir } from '../store/store.ts';
 import { attachEnv } from './attach.ts';
-import { holdingNamespaces } from './holding-namespaces.ts';
+import { noteFirstMount } from './first-mount/setup.ts';
+import { type Holding, holdingNamespaces } from './holding-namespaces.ts';
 import { makeMountpoint } from './mountpoint.ts';
 import { ensureServers } from './spawn.ts';
 import type { EnvState } from './state.ts';
+import { connectionUsers, describeUsers, type MountUser } from './users.ts';
 
 export interface MountOptions {
   readonly transport: Transport;
@@ -34,7 +36,10 @@ export interface MountOutcome extends MountedEnv {
 /** A driver or holder that ends for idleness just when it is asked is started again. */
 const ATTEMPTS = 3;
 
-/** Mounts an env, starting its driver and the holder where they don't run. Mounting twice is no error. */
+/**
+ * Mounts an env, starting its driver and the holder where they don't run. Mounting twice is no error. What a first mount is to do
+ * is the caller's: finishFirstMount().
+ */
 export async function mountEnv(
   store: Store,
   env: EnvState,
@@ -53,6 +58,7 @@ export async function mountEnv(
     throw inTheWay(row, state, mount?.mountpoint ?? served?.mountpoint ?? '');
   }
   const mountpoint = mountpointOf(store, row, options);
+  noteFirstMount(store.root, row.id);
   const { transport, passthrough, trace, mountFlags = 0 } = options;
   const request = { env: row.id, mountpoint, transport, passthrough, trace, mountFlags };
   const mounted = await ask(store.root, row.shard, request);
@@ -76,14 +82,14 @@ async function mountAgain(
   const { transport, passthrough, trace, mountFlags = 0 } = options;
   const isOther = (!passthrough && served.passthrough) || (trace && !served.trace);
   if (served.transport !== 'kernel' || transport !== 'kernel' || isOther)
-    throw stillInUse(store.root, row, 'with other settings');
+    throw stillInUse(store.root, served, 'with other settings');
   const again = await attachEnv(store, row, mountpointOf(store, row, options), mountFlags);
   if (again === null) return null;
   const mount = envMounts(store.root).get(row.id);
-  // A read-only file system stays so for all that have it.
-  if (mount && !isLike(mount, again, { ...options, mountFlags })) {
+  // A read-only file system stays so for all that have it: right, where nothing else was asked for.
+  if (mount && !isLike(mount, again, options)) {
     unmount(again.mountpoint, true);
-    throw stillInUse(store.root, row, `with the options ${mount.options}`);
+    throw stillInUse(store.root, served, `with the options ${mount.options}`);
   }
   return again;
 }
@@ -143,13 +149,17 @@ function inTheWay(row: EnvRow, state: string, mountpoint: string): ByrefError {
   return new ByrefError('busy', message, `unmount it first: byref umount ${row.name}`);
 }
 
-function stillInUse(root: string, row: EnvRow, how: string): ByrefError {
-  const holding = holdingNamespaces(root, row.id);
-  const who = holding.map(({ pid, command }) => `${command} (pid ${pid})`).join(', ');
-  const where = who === '' ? 'by programs since its last unmount' : `in the namespace of ${who}`;
-  const message = `${row.name} is still in use ${how}, ${where}`;
+function stillInUse(root: string, { env, name, connection }: MountedEnv, how: string): ByrefError {
+  const holding = holdingNamespaces(root, env);
+  const message = `${name} is still in use ${how}, ${holdersText(holding, connectionUsers(connection))}`;
   const hint = 'mount it as it is, or end those first: it is unmounted when the last one lets go';
   return new ByrefError('busy', message, hint);
+}
+
+function holdersText(holding: readonly Holding[], users: readonly MountUser[]): string {
+  const who = holding.map(({ pid, command }) => `${command} (pid ${pid})`).join(', ');
+  if (who !== '') return `in the namespace of ${who}`;
+  return users.length > 0 ? `by ${describeUsers(users)}` : 'by programs since its last unmount';
 }
 
 function otherNamespace(row: EnvRow): ByrefError {

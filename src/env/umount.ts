@@ -4,8 +4,9 @@ import { PeerGone } from '../control/client.ts';
 import { type EnvMount, mountsBelow } from '../control/mount-table.ts';
 import { native } from '../native/binding.ts';
 import type { EnvRow, Store } from '../store/store.ts';
-import { holdingNamespaces } from './holding-namespaces.ts';
-import { findDriver, findHolder } from './spawn.ts';
+import { DriverLinks } from './driver-links.ts';
+import { type Holding, holdingNamespaces } from './holding-namespaces.ts';
+import { findHolder } from './spawn.ts';
 import type { EnvState } from './state.ts';
 import { describeUsers, mountUsers } from './users.ts';
 
@@ -13,7 +14,7 @@ const MNT_FORCE = 1;
 const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
 
-/** How long a lazily detached env may take to end before the command returns without it. */
+/** How long an env may take to end before the command says what it waits for; or, of a lazily detached one, returns without it. */
 const LAZY_WAIT_MS = 1_000;
 /** How long a copy of the mount in another namespace is waited for: most are let go of by whoever is just starting there. */
 const HELD_WAIT_MS = Number(process.env['BYREF_HELD_WAIT_MS'] ?? 30_000);
@@ -30,21 +31,52 @@ export interface UmountOptions {
 /** unmounted: all is closed. detached: out of the tree, still in use. not-mounted: nothing to do. */
 export type UmountOutcome = 'unmounted' | 'detached' | 'not-mounted';
 
-/** Unmounts an env, and waits until its driver has closed it. One that is not mounted is no error. */
-export async function umountEnv(
-  store: Store,
+/** Hears what an unmount waits for, if it takes more than a moment: who has the env; nobody, if its driver is at it. */
+export type OnWait = (heldBy: readonly Holding[]) => void;
+
+/**
+ * Unmounts an env, and waits until its driver has closed it. One that is not mounted is no error. Out of the tree when the
+ * first promise resolves, closed when the second one does: so that many can be waited for at once.
+ */
+export async function beginUmount(
+  drivers: DriverLinks,
   { row, state, mount }: EnvState,
   options: UmountOptions,
-): Promise<UmountOutcome> {
-  if (mount !== null && state === 'dead') await bury(store.root, row, mount);
+  onWait: OnWait = () => undefined,
+): Promise<{ readonly ended: Promise<UmountOutcome> }> {
+  if (mount !== null && state === 'dead') await bury(drivers.root, row, mount);
   else if (mount !== null) detach(row, mount, options);
-  else if (state === 'stopped') return 'not-mounted';
-  if (mount === null || options.lazy)
-    return outcome(await waitClosed(store.root, row, LAZY_WAIT_MS));
-  if (await waitClosed(store.root, row, HELD_WAIT_MS)) return 'unmounted';
+  else if (state === 'stopped') return { ended: Promise.resolve('not-mounted') };
+  return { ended: end(drivers, row, mount === null || options.lazy, onWait) };
+}
+
+/** beginUmount(), to its end. */
+export async function umountEnv(
+  store: Store,
+  env: EnvState,
+  options: UmountOptions,
+): Promise<UmountOutcome> {
+  const drivers = new DriverLinks(store.root);
+  try {
+    return await (await beginUmount(drivers, env, options)).ended;
+  } finally {
+    await drivers.close();
+  }
+}
+
+async function end(
+  drivers: DriverLinks,
+  row: EnvRow,
+  briefly: boolean,
+  onWait: OnWait,
+): Promise<UmountOutcome> {
+  if (await waitClosed(drivers, row, LAZY_WAIT_MS)) return 'unmounted';
+  if (briefly) return 'detached';
+  onWait(holdingNamespaces(drivers.root, row.id));
+  if (await waitClosed(drivers, row, HELD_WAIT_MS)) return 'unmounted';
   // Only who made that namespace can end it: to wait for that would be to hang.
-  if (holdingNamespaces(store.root, row.id).length > 0) return 'detached';
-  return outcome(await waitClosed(store.root, row, CLOSE_TIMEOUT_MS));
+  if (holdingNamespaces(drivers.root, row.id).length > 0) return 'detached';
+  return outcome(await waitClosed(drivers, row, CLOSE_TIMEOUT_MS));
 }
 
 const outcome = (closed: boolean): UmountOutcome => (closed ? 'unmounted' : 'detached');
@@ -92,8 +124,8 @@ async function bury(root: string, row: EnvRow, { mountpoint }: EnvMount): Promis
 }
 
 /** True when the driver has nothing of the env any more, or is gone itself. */
-async function waitClosed(root: string, row: EnvRow, timeoutMs: number): Promise<boolean> {
-  const driver = await findDriver(root, row.shard);
+async function waitClosed(drivers: DriverLinks, row: EnvRow, timeoutMs: number): Promise<boolean> {
+  const driver = await drivers.find(row.shard);
   try {
     await driver?.call('closed', { env: row.id }, timeoutMs);
     return true;
@@ -101,7 +133,5 @@ async function waitClosed(root: string, row: EnvRow, timeoutMs: number): Promise
     if (error instanceof PeerGone) return true;
     if (error instanceof ByrefError && error.code === 'locked') return false;
     throw error;
-  } finally {
-    driver?.close();
   }
 }

@@ -5,7 +5,7 @@ import { decodeEnv } from '../codec/store-rows.ts';
 import { envMounts, mountsBelow } from '../control/mount-table.ts';
 import { EnvLock } from '../delta/env-lock.ts';
 import { idKey } from '../store/keys.ts';
-import { envDir, mountDir, usersDir } from '../store/root.ts';
+import { envDir, envOfEntry, envsDir, mountDir, usersDir } from '../store/root.ts';
 import { hasWriter } from '../store/writer-lock.ts';
 import { envDirectories } from './env-directories.ts';
 import { type Found, leftover, REMOVED_BY_REPAIR } from './finding.ts';
@@ -25,7 +25,20 @@ export function* checkLeftovers(job: Job): Generator<Found> {
     const files = () => removeEnvDir(directory);
     yield leftover('envs.extra', directory, what, REMOVED_BY_REPAIR, { files });
   }
+  yield* checkSetups(job, ids);
   yield* checkMountDirs(job, names);
+}
+
+/** What a first mount was to do, of envs that are no more, or did not come to be. */
+function* checkSetups(job: Job, ids: ReadonlySet<number>): Generator<Found> {
+  for (const name of entries(envsDir(job.root))) {
+    const id = name.includes('.') ? envOfEntry(name) : null;
+    if (id === null || ids.has(id) || hasRow(job.tables, 'envs', idKey(id))) continue;
+    const directory = path.join(envsDir(job.root), name);
+    const what = 'what was to be done at the first mount of an env that does not exist';
+    const files = () => rmSync(directory, { recursive: true, force: true });
+    yield leftover('envs.extra', directory, what, REMOVED_BY_REPAIR, { files });
+  }
 }
 
 /** Envs by `envNames`, and by their rows. */

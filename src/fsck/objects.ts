@@ -12,7 +12,6 @@ import { type ObjectUse, usesOf } from './object-uses.ts';
 import { eachRow, hasRow } from './rows.ts';
 
 const OBJECT_MODE = 0o400;
-const BLOCK = 512;
 const PERMISSIONS = 0o7777;
 const REPORT_EVERY = 1024;
 
@@ -80,15 +79,14 @@ export function* rowlessObject(
   } else if (!isRight) {
     broken.push({ id, check: 'objects.content', what: 'its file has other bytes', file: true });
   }
-  const blocks = isRight ? (statObject(objects, id)?.blocks ?? 0) : (use?.blocks ?? 0);
-  const row = isRight ? { size, blocks } : use;
+  const row = isRight ? objects.measure(id) : use;
   const where = `object ${id}`;
   if (row === undefined) {
     yield damage('objects.row', where, what, FROM_BACKUP);
     return;
   }
   const refs = job.references.get(id) ?? 0;
-  const value = { size: row.size, blocks: blocks || Math.ceil(row.size / BLOCK), refs };
+  const value = { size: row.size, blocks: row.blocks, refs };
   const rows = () => job.tables.table('objects').putSync(objectKey(id), encodeObject(value));
   yield damage('objects.row', where, what, BY_REPAIR, { rows });
 }

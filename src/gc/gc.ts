@@ -7,7 +7,7 @@ import { sweepWorkplaces } from '../build/workplace.ts';
 import { patchOfFile } from '../codec/patch-record.ts';
 import { sweepScratchEnvs } from '../scratch/scratch-env.ts';
 import { composedOf } from '../store/compositions.ts';
-import { envDir, envsDir, type Store, type TemplateRow } from '../store/store.ts';
+import { envOfEntry, envsDir, type Store, type TemplateRow } from '../store/store.ts';
 import { objectsOfEnvs } from './env-objects.ts';
 import { type KeptVersion, keptVersions, type LiveUse, liveUse } from './reasons.ts';
 import {
@@ -130,9 +130,10 @@ function* strayEnvFiles(store: Store): Generator<string> {
   const root = envsDir(store.root);
   const underWay = new Set(store.patches.unfinished().map(({ id }) => id));
   for (const name of readdirSync(root)) {
-    if (!/^\d+$/.test(name)) continue;
-    const directory = envDir(store.root, Number(name));
-    if (store.env(Number(name)) === null) {
+    const env = envOfEntry(name);
+    if (env === null) continue;
+    const directory = path.join(root, name);
+    if (store.env(env) === null) {
       yield directory;
       continue;
     }

@@ -54,9 +54,10 @@ export function appFits(
 
 /** Of the newest versions of all apps that were installed on this template. */
 export function newestFits(store: Store, os: TemplateRow, to: number): AppFit[] {
-  return store
-    .templates()
-    .flatMap(({ id, newest }) => fitOf(store, os, to, { templateId: id, version: newest }) ?? []);
+  return store.templates().flatMap((row) => {
+    const { number: version } = store.catalog.newest(row);
+    return fitOf(store, os, to, { templateId: row.id, version }) ?? [];
+  });
 }
 
 /** Null if it was not installed on that template, or nobody knows. */

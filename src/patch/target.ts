@@ -38,6 +38,12 @@ export function patchTarget(
   throw new ByrefError('usage', message, hint);
 }
 
+/** The newest version above the current one that was current before: a rollback left it. Null if there is none. */
+export function rolledBack(store: Store, { id, current }: TemplateRow): VersionRow | null {
+  const newer = store.versions(id).filter(({ staged, number }) => !staged && number > current);
+  return newer.at(-1) ?? null;
+}
+
 /**
  * The version that a rollback goes to: the one named, or the one that was current before this one.
  * @throws ByrefError 'notFound'; 'usage' for one that is newer, or was never current

@@ -22,6 +22,7 @@ mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sysfs "$root/sys" 2>/dev/null || :
 for dir in run tmp; do [ -d "$root/$dir" ] && mount -t tmpfs -o mode=1777 tmpfs "$root/$dir"; done
 chmod 755 "$root/run"
+mkdir -m 1777 "$root/run/lock"
 mount -t tmpfs -o mode=755 tmpfs "$root/dev"
 mkdir "$root/dev/pts" "$root/dev/shm"
 chmod 1777 "$root/dev/shm"

@@ -65,6 +65,21 @@ export class Catalog {
     );
   }
 
+  /**
+   * The newest version that there is. `newest` of the row only says which number comes next: that version may have been rolled
+   * back, and then removed.
+   */
+  newest({ id, name }: Pick<TemplateRow, 'id' | 'name'>): VersionRow {
+    const newest = this.versions(id).at(-1);
+    if (newest !== undefined) return newest;
+    throw new ByrefError('corrupt', `template ${name} has no version`, 'Run byref fsck.');
+  }
+
+  /** The row, with `newest` as the number of a version that there is: for people. */
+  withNewest(row: TemplateRow): TemplateRow {
+    return { ...row, newest: this.newest(row).number };
+  }
+
   /** What NAME or NAME@VERSION refers to. @throws ByrefError 'notFound', 'usage' */
   resolve(ref: string): { template: TemplateRow; version: VersionRow; pinned: boolean } {
     const { name, version } = parseTemplateRef(ref);

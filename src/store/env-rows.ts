@@ -23,8 +23,12 @@ export class EnvRows {
     this.catalog = catalog;
   }
 
-  /** One transaction, whatever the templates hold. @throws ByrefError 'exists', 'usage' */
-  create(env: NewEnv, stack: StackEntry[]): EnvRow {
+  /**
+   * One transaction, whatever the templates hold.
+   * @param within what else must be done before the env exists; if it throws, the env does not
+   * @throws ByrefError 'exists', 'usage'
+   */
+  create(env: NewEnv, stack: StackEntry[], within: (row: EnvRow) => void): EnvRow {
     return this.tables.transaction(() => {
       this.refuseName(env.name);
       const names = this.tables.table('envNames');
@@ -33,6 +37,7 @@ export class EnvRows {
       const row: EnvRow = { id, name: env.name, stack, createdMs: Date.now(), shard };
       this.tables.table('envs').putSync(idKey(id), encodeEnv(row));
       names.putSync(textKey(env.name), idKey(id));
+      within(row);
       return row;
     });
   }

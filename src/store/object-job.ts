@@ -1,7 +1,7 @@
 /**
  * Turns bytes into an object that is not published yet: hashes them, and writes them to `tmp/` unless
- * the store has them. Synchronous, and free of the add-on: it runs in the import's own thread for a
- * few small files, and in worker threads for many (object-pool.ts).
+ * the store has them. Synchronous: it runs in the import's own thread for a few small files, and in worker
+ * threads for many (object-pool.ts). Holes of large files are neither read nor written.
  */
 import { createHash, type Hash, hash } from 'node:crypto';
 import {
@@ -18,6 +18,7 @@ import {
   writeSync,
 } from 'node:fs';
 import path from 'node:path';
+import { dataRanges } from '../native/data-ranges.ts';
 
 export interface BytesJob {
   readonly kind: 'bytes';
@@ -54,7 +55,7 @@ export interface JobPlace {
 /** Files up to here are read whole and then hashed; larger ones pass through a buffer of this size. */
 const WHOLE_MAX = 4 * 2 ** 20;
 const HOLE = 4096;
-const ZEROS = Buffer.alloc(HOLE);
+const ZEROS = Buffer.alloc(2 ** 20);
 const OBJECT_MODE = 0o400;
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
@@ -126,27 +127,38 @@ export class ObjectJobs {
     try {
       // Hashed again: the source may have changed since, and an object's name must be right.
       const copied = this.hashFile(fd, (block, at) => writeAt(out, block, at, sparse));
-      if (sparse) ftruncateSync(out, copied.size);
+      ftruncateSync(out, copied.size);
       return { ...copied, temp };
     } finally {
       closeSync(out);
     }
   }
 
+  /**
+   * Hashes the file as long as it is now.
+   * @param each gets what is no hole, in pieces with their place
+   * @returns with the size that was hashed: less, if the file is cut off meanwhile
+   */
   private hashFile(
     fd: number,
     each?: (block: Buffer, at: number) => void,
   ): { id: string; size: number } {
     const hasher: Hash = createHash('sha256');
-    let size = 0;
-    for (;;) {
-      const length = readFull(fd, this.buffer, size);
-      const block = this.buffer.subarray(0, length);
-      hasher.update(block);
-      each?.(block, size);
-      size += length;
-      if (length < this.buffer.length) return { id: hasher.digest('hex'), size };
+    const { size } = fstatSync(fd);
+    let at = 0;
+    for (const [begin, end] of dataRanges(fd, size)) {
+      hashZeros(hasher, begin - at);
+      for (at = begin; at < end; ) {
+        const block = this.buffer.subarray(0, Math.min(this.buffer.length, end - at));
+        const length = readFull(fd, block, at);
+        if (length === 0) return { id: hasher.digest('hex'), size: at };
+        hasher.update(block.subarray(0, length));
+        each?.(block.subarray(0, length), at);
+        at += length;
+      }
     }
+    hashZeros(hasher, size - at);
+    return { id: hasher.digest('hex'), size };
   }
 
   /** A reflink, where source and store are on one file system that has them. */
@@ -173,6 +185,12 @@ export class ObjectJobs {
     } finally {
       closeSync(fd);
     }
+  }
+}
+
+function hashZeros(hasher: Hash, count: number): void {
+  for (let left = count; left > 0; left -= ZEROS.length) {
+    hasher.update(left < ZEROS.length ? ZEROS.subarray(0, left) : ZEROS);
   }
 }
 

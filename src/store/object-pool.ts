@@ -2,10 +2,9 @@
  * Runs object jobs in parallel: a worker thread per core, fed in batches, started when there is enough
  * work to pay for them.
  */
-import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
-import { fileURLToPath } from 'node:url';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
+import { startWorker } from '../base/start-worker.ts';
 import { type JobPlace, type ObjectJob, ObjectJobs, type ObjectResult } from './object-job.ts';
 
 export interface BatchResult {
@@ -116,7 +115,9 @@ export class ObjectPool {
   private start(): void {
     const count = Math.min(WORKERS_MAX, availableParallelism());
     for (let i = 0; i < count; i++) {
-      const worker = newWorker({ ...this.place, prefix: `w${i}-` });
+      const worker = startWorker('store/object-worker', {
+        workerData: { ...this.place, prefix: `w${i}-` },
+      });
       const lane: Lane = { worker, pending: [] };
       worker.on('message', (result: BatchResult) => this.receive(lane, result));
       worker.on('error', (error) => this.fail(error));
@@ -135,15 +136,4 @@ export class ObjectPool {
     this.failure ??= error;
     this.wake?.();
   }
-}
-
-/** Bundled, a file's place in dist/ is its source's in src/; from the checkout it is TypeScript, bundled here. */
-function newWorker(workerData: JobPlace): Worker {
-  if (!import.meta.url.endsWith('.ts')) {
-    return new Worker(new URL('../store/object-worker.js', import.meta.url), { workerData });
-  }
-  const { buildSync } = createRequire(import.meta.url)('esbuild') as typeof import('esbuild');
-  const entryPoints = [fileURLToPath(new URL('./object-worker.ts', import.meta.url))];
-  const built = buildSync({ entryPoints, bundle: true, platform: 'node', write: false });
-  return new Worker(built.outputFiles[0]?.text ?? '', { workerData, eval: true });
 }

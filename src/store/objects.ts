@@ -4,6 +4,7 @@
  */
 import {
   closeSync,
+  constants,
   existsSync,
   fsyncSync,
   mkdirSync,
@@ -18,12 +19,15 @@ import type { ObjectId } from '../base/ids.ts';
 import { O_CLOEXEC, O_NOFOLLOW, O_RDONLY } from '../base/mode.ts';
 import { decodeObject, encodeObject, type ObjectRow } from '../codec/store-rows.ts';
 import { AT_FDCWD, native } from '../native/binding.ts';
+import { nextData } from '../native/data-ranges.ts';
 import { objectKey } from './keys.ts';
 import type { Tables } from './tables.ts';
 
 /** Hex digits of an id that name its directory. */
 const FAN_OUT = 2;
 const ID_DIGITS = 64;
+/** What st_blocks counts in. */
+const BLOCK = 512;
 const DIRECTORY_MODE = 0o700;
 const FILE_MODE = 0o600;
 
@@ -110,7 +114,18 @@ export class ObjectFiles {
   /** The row that a published object will get. */
   measure(id: ObjectId): ObjectRow {
     const { size, blocks } = statSync(this.path(id));
-    return { size, blocks, refs: 0 };
+    return { size, blocks: blocks || this.unseenBlocks(id, size), refs: 0 };
+  }
+
+  /** What an object takes of which stat says 0: a file system may keep it in its inode, or it is all hole. */
+  private unseenBlocks(id: ObjectId, size: number): number {
+    if (size === 0) return 0;
+    const fd = openSync(this.path(id), constants.O_RDONLY | constants.O_NOFOLLOW);
+    try {
+      return nextData(fd, 0, size) === null ? 0 : Math.ceil(size / BLOCK);
+    } finally {
+      closeSync(fd);
+    }
   }
 
   removeFile(id: ObjectId): void {

@@ -35,6 +35,15 @@ export const metaDir = (root: string): string => path.join(root, 'meta');
 export const objectsDir = (root: string): string => path.join(root, 'objects');
 export const envsDir = (root: string): string => path.join(root, 'envs');
 export const envDir = (root: string, id: number): string => path.join(root, 'envs', String(id));
+/** What is to be done when it is first mounted; there until that is done. */
+export const setupDir = (root: string, id: number): string =>
+  path.join(root, 'envs', `${id}.setup`);
+
+/** The id of the env that an entry of envs/ is of; null if it is of none. */
+export function envOfEntry(name: string): number | null {
+  const [, id] = /^([1-9]\d*)(?:[.]setup(?:[.]new)?)?$/.exec(name) ?? [];
+  return id === undefined ? null : Number(id);
+}
 export const mountDir = (root: string, envName: string): string => path.join(root, 'mnt', envName);
 export const usersDir = (root: string, envName: string): string => path.join(root, USERS, envName);
 export const writerLockPath = (root: string): string => path.join(root, 'meta', 'writer.lock');

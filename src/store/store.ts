@@ -29,7 +29,17 @@ import { takeWriterLock, type WriterLock } from './writer-lock.ts';
 export type { EnvRow, StackEntry, TemplateRow, VersionRow } from '../codec/store-rows.ts';
 export type { NewEnv } from './env-rows.ts';
 export type { StackRef } from './layer-cache.ts';
-export { closeToUsers, envDir, envsDir, initRoot, mountDir, usersDir } from './root.ts';
+export {
+  closeToUsers,
+  envDir,
+  envOfEntry,
+  envsDir,
+  initRoot,
+  metaDir,
+  mountDir,
+  setupDir,
+  usersDir,
+} from './root.ts';
 
 export interface StoreOptions {
   /** Take the writer role: waits a few seconds for another writer, then throws 'locked'. */
@@ -101,11 +111,12 @@ export class Store {
   /**
    * Adds an env: one transaction, which costs the same for any template. Its directory
    * (envDir(root, id)) is made by whoever first writes into it.
+   * @param within what else must be done before it exists; if that throws, it does not
    * @throws ByrefError 'exists' for a name in use, 'notFound' for a template, 'usage' for a bad stack,
    *   'badInput' for templates that do not go together
    */
-  createEnv(env: NewEnv): EnvRow {
-    return this.envRows.create(env, this.stackOf(env));
+  createEnv(env: NewEnv, within: (row: EnvRow) => void = () => undefined): EnvRow {
+    return this.envRows.create(env, this.stackOf(env), within);
   }
 
   /** @throws ByrefError 'usage' for what is no name, 'exists' for one in use */

@@ -4,7 +4,7 @@
  */
 import type { Ino, Name } from '../base/ids.ts';
 import { ROOT_INO } from '../base/ids.ts';
-import { COOKIE_START } from '../base/name-hash.ts';
+import { COOKIE_DOTDOT, COOKIE_START } from '../base/name-hash.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import { decodeInodeNames, decodeNumber, type InodeNames } from '../codec/store-rows.ts';
 import type { LayerEntry } from '../fs/ports.ts';
@@ -28,6 +28,8 @@ class DirRows implements CachedRows {
   names: Map<Name, InodeRecord | null> | null = null;
   whole: readonly LayerEntry[] | null = null;
   misses = 0;
+  /** It has too many names to be kept whole: known once, so that no later listing reads ahead in vain. */
+  large = false;
 
   get rows(): number {
     return this.names?.size ?? 0;
@@ -90,10 +92,13 @@ export class TemplateView {
     if (rows === undefined) return [];
     rows.used = true;
     if (rows.whole !== null) return slice(rows.whole, after, max);
-    if (after !== COOKIE_START) return this.scan(dir, after, max);
+    // A listing begins behind "." and "..", which no template has: from there all names are to come.
+    if (after > COOKIE_DOTDOT || rows.large) return this.scan(dir, after, max);
     const all = this.scan(dir, COOKIE_START, WHOLE_MAX + 1);
-    // A directory too big to keep: this page of it was read ahead in vain, once per listing.
-    if (all.length > WHOLE_MAX) return slice(all, COOKIE_START, max);
+    if (all.length > WHOLE_MAX) {
+      rows.large = true;
+      return slice(all, COOKIE_START, max);
+    }
     this.keepWhole(rows, all);
     return slice(all, after, max);
   }

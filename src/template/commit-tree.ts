@@ -44,7 +44,6 @@ interface Place {
 }
 
 const DIR_LINKS = 2;
-const BLOCK = 512;
 const DIRECTORY_BLOCKS = 8;
 
 /**
@@ -197,11 +196,10 @@ class TreeCommit {
     const known = this.blocks.get(object);
     if (known !== undefined) return known;
     const { objects } = this.store;
-    const { blocks, size } = objects.row(object) ?? objects.measure(object);
-    // A file system that keeps small files in the inode, or compresses, may say 0.
-    const some = blocks || Math.ceil(size / BLOCK);
-    this.blocks.set(object, some);
-    return some;
+    // A row that says 0 may be from a byref that did not look for holes.
+    const blocks = objects.row(object)?.blocks || objects.measure(object).blocks;
+    this.blocks.set(object, blocks);
+    return blocks;
   }
 
   private versionRow(): VersionRow {

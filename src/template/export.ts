@@ -1,13 +1,14 @@
 /** `byref template export`: one version as a tar that any tool reads, and that imports as the same tree. */
-import { closeSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { ByrefError } from '../base/error.ts';
 import type { Ino, ObjectId } from '../base/ids.ts';
 import { isDir, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT } from '../base/mode.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
+import { dataRanges, type Range } from '../native/data-ranges.ts';
 import type { Store } from '../store/store.ts';
 import { aclToText } from './tar/acl.ts';
 import { XATTR_KEY } from './tar/pax.ts';
-import { END_MARK, memberHeader, type NewMember, padding } from './tar/writer.ts';
+import { END_MARK, memberHeader, type NewMember, padding, sparseHeader } from './tar/writer.ts';
 import { ACL_KEYS, encodePercent } from './tar/xattrs.ts';
 import type { OnProgress } from './tree.ts';
 import { versionLayers, walkVersion } from './walk-version.ts';
@@ -72,8 +73,8 @@ class TarExport {
   write(entries: Iterable<{ path: string; record: InodeRecord }>): void {
     for (const { path, record } of entries) {
       const member = this.member(`./${path}`, record);
-      this.put(memberHeader(member));
-      if (member.size > 0 && record.object !== '') this.putObject(record.object, record.size);
+      if (member.size > 0) this.putFile(member, record.object as ObjectId);
+      else this.put(memberHeader(member));
       this.files++;
       if (this.files % REPORT_EVERY === 0) {
         this.progress({ phase: 'store', files: this.files, bytes: this.bytes });
@@ -102,23 +103,32 @@ class TarExport {
     };
   }
 
-  private putObject(id: ObjectId, size: number): void {
+  /** A file with holes becomes a sparse member, which has its data only. */
+  private putFile(member: NewMember, id: ObjectId): void {
     const path = this.store.objects.path(id);
     const fd = openSync(path, 'r');
     try {
-      let left = size;
-      for (let n = 1; left > 0 && n > 0; left -= n) {
-        n = readSync(fd, this.piece, 0, Math.min(PIECE, left), null);
-        this.put(this.piece.subarray(0, n));
-      }
-      if (left > 0) {
+      if (fstatSync(fd).size < member.size) {
         throw new ByrefError('corrupt', `${path} is too short`, 'Import the template again.');
       }
+      const ranges = [...dataRanges(fd, member.size)];
+      const stored = ranges.reduce((sum, [begin, end]) => sum + end - begin, 0);
+      this.put(stored < member.size ? sparseHeader(member, ranges) : memberHeader(member));
+      for (const range of ranges) this.putRange(fd, range);
+      this.put(padding(stored));
     } finally {
       closeSync(fd);
     }
-    this.put(padding(size));
-    this.bytes += size;
+    this.bytes += member.size;
+  }
+
+  private putRange(fd: number, [begin, end]: Range): void {
+    for (let at = begin; at < end; ) {
+      const n = readSync(fd, this.piece, 0, Math.min(PIECE, end - at), at);
+      if (n === 0) throw new ByrefError('corrupt', 'an object was cut off', 'Run byref fsck.');
+      this.put(this.piece.subarray(0, n));
+      at += n;
+    }
   }
 
   private put(bytes: Buffer): void {

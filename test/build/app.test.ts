@@ -85,6 +85,22 @@ test('an update is a staged version of what changed, with the packages as its no
   expect(packages).toContain('greeter\t1.1');
 });
 
+test('an update after the newest version was rolled back and removed starts from the one before', async () => {
+  await apps.build('greet', ['greeter']);
+  await publish(greeter['1.1']);
+  await apps.root.ok('template', 'update', 'greet');
+  await apps.root.ok('patch', 'greet');
+  await apps.root.ok('rollback', 'greet');
+  await apps.root.ok('gc', '--keep', '0');
+  const again = await apps.root.json<{ version: object }>('template', 'update', 'greet');
+  expect(again.version).toMatchObject({ number: 3, staged: true, note: 'greeter 1.0 -> 1.1' });
+  await apps.root.ok('template', 'rm', 'greet@3', '--force');
+  const old = apps.config('greet', { packages: ['greeter=1.0'] });
+  expect(await apps.root.ok('template', 'build', old)).toBe(
+    'greet: nothing new; greet@1 is what there is\n',
+  );
+});
+
 test('the same packages make the same version, in any root', async () => {
   const packages = ['userful', 'greeter', 'alternative-a', 'configful'];
   await apps.build('all', packages);
@@ -100,6 +116,47 @@ test('the same packages make the same version, in any root', async () => {
   } finally {
     await other.dispose();
   }
+});
+
+/** A service whose script expects what a machine has after it booted. */
+const booted: DebDescription = {
+  name: 'booted',
+  version: '1.0',
+  arch: 'all',
+  depends: ['userful'],
+  files: {
+    '/usr/lib/tmpfiles.d/booted.conf': `# a comment
+d /run/booted 0750 userful userful -
+D! /var/run/booted/deep/er - - - -
+d /run/user/%U 0700 - - -
+d /run/../etc/booted 0755 - - -
+d /run/stranger 0755 stranger - -
+f /run/booted.pid 0644 - - -
+d /var/cache/booted 0755 - - -
+`,
+    '/usr/lib/tmpfiles.d/off.conf': 'd /run/off 0755 - - -\n',
+    '/etc/tmpfiles.d/off.conf': { symlink: '/dev/null' },
+    '/etc/init.d/booted': `#!/bin/sh
+set -e
+mkdir /run/lock/booted
+su -s /bin/sh userful -c : 2>/dev/null || true
+: >/run/booted/booted.sock
+`,
+  },
+  // Builds have it, too.
+  scripts: { postinst: 'mkdir /run/lock/booted-install\n' },
+};
+
+test('what services expect below /run is there, and nothing else of it', async () => {
+  await publish(booted);
+  await apps.build('booted', ['booted']);
+  const env = await apps.env('e', 'booted');
+  const [uid] = (await env.run('id -u userful')).split('\n');
+  expect(
+    (await env.run('find /run -mindepth 1 -printf "%P %m %U\\n"')).trim().split('\n').sort(),
+  ).toEqual([`booted 750 ${uid}`, 'booted/deep 755 0', 'booted/deep/er 755 0', 'lock 1777 0']);
+  await env.run('/etc/init.d/booted');
+  expect(await apps.build('booted', ['booted'])).toMatchObject({ version: null });
 });
 
 test("a repository of the app's own, which the env's apt then knows", async () => {

@@ -108,6 +108,9 @@ test('a system is built, an env of it runs, and the same packages make no other 
       'cat /etc/machine-id; find /var/log -type f -size +0; ls /etc/resolv.conf /etc/hostname 2>/dev/null || true',
     ),
   ).toBe('');
+  expect(await inside('stat -c "%a %u:%g" /run /run/lock; ls /run')).toBe(
+    '755 0:0\n1777 0:0\nlock\n',
+  );
   // The repository is known and trusted in there.
   const install = 'apt-get update && apt-get install --yes linked';
   expect(await inside(`(${install}) 2>&1 || (cat /etc/apt/sources.list.d/*; exit 1)`)).toContain(

@@ -87,6 +87,70 @@ test('what looks dangerous, or left behind, is said', async () => {
   ]);
 });
 
+test('what lets somebody in, or runs by itself, is said', async () => {
+  const { findings } = await captures.captured(
+    'in',
+    `mkdir -p /root/.ssh /etc/sudoers.d /etc/cron.d /etc/init.d /etc/systemd/system/x.target.wants \
+       /usr/lib/systemd/system /usr/share/polkit-1/rules.d /var/spool/cron/crontabs
+     echo 'ssh-ed25519 AAAA me' >/root/.ssh/authorized_keys
+     echo 'www-data ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/x; : >/usr/share/polkit-1/rules.d/x.rules
+     : >/etc/cron.d/x; : >/var/spool/cron/crontabs/root; : >/usr/lib/systemd/system/x.timer
+     : >/etc/init.d/x; : >/usr/lib/systemd/system/x.service
+     ln -s /usr/lib/systemd/system/x.service /etc/systemd/system/x.target.wants/x.service`,
+  );
+  expect(findings).toEqual([
+    { what: 'unusual-place', paths: ['/root/.ssh', '/root/.ssh/authorized_keys'] },
+    { what: 'login-key', paths: ['/root/.ssh/authorized_keys'] },
+    { what: 'privileges', paths: ['/etc/sudoers.d/x', '/usr/share/polkit-1/rules.d/x.rules'] },
+    {
+      what: 'scheduled',
+      paths: ['/etc/cron.d/x', '/usr/lib/systemd/system/x.timer', '/var/spool/cron/crontabs/root'],
+    },
+    {
+      what: 'service',
+      paths: [
+        '/etc/init.d/x',
+        '/etc/systemd/system/x.target.wants/x.service',
+        '/usr/lib/systemd/system/x.service',
+      ],
+    },
+  ]);
+});
+
+const SET = `usermod -p '$6$salt$secret' root; useradd -p '$6$salt$other' bob; useradd carol; echo x >/opt/x`;
+const passwordsIn = async (ref: string): Promise<Record<string, string>> => {
+  const shadow = await captures.content(ref, '/etc/shadow');
+  const fields = shadow
+    .trim()
+    .split('\n')
+    .map((line) => line.split(':'));
+  return Object.fromEntries(fields.map(([name = '', password = '']) => [name, password]));
+};
+
+test('passwords that were set are left out, unless it is said', async () => {
+  const was = (await captures.root.shell('"$1" template export tiny - | tar xO ./etc/shadow', '/'))
+    .stdout;
+  const root = /^root:([^:]*):/m.exec(was)?.[1];
+  const out = await captures.captured('out', SET);
+  expect(out).toMatchObject({ passwords: { of: ['root', 'bob'], kept: false } });
+  expect(out.findings.map(({ what }) => what)).not.toContain('password');
+  expect(await passwordsIn('out@1')).toMatchObject({ root, bob: '!', carol: '!' });
+  const kept = await captures.captured('kept', SET, '--keep-passwords');
+  expect(kept).toMatchObject({ passwords: { of: ['root', 'bob'], kept: true } });
+  expect(kept.findings).toContainEqual({ what: 'password', paths: ['/etc/shadow'] });
+  expect(await passwordsIn('kept@1')).toMatchObject({
+    root: '$6$salt$secret',
+    bob: '$6$salt$other',
+    carol: '!',
+  });
+  // Nothing but a password: the file is the base's again, and not the app's.
+  const { stdout } = await captures.capture('only', `echo x >/opt/y; usermod -p '$6$salt$z' root`);
+  expect(stdout).toContain(
+    'passwords that were set are left out, unless --keep-passwords is given: root\n',
+  );
+  expect(await captures.files('only@1')).not.toContain('/etc/shadow');
+});
+
 test('rules: those shown are the default; a file changes the lists that it has', async () => {
   const shown = await captures.root.ok('template', 'capture', '--show-rules');
   expect(parseRules(shown, 'shown')).toEqual(DEFAULT_RULES);

@@ -133,6 +133,7 @@ export interface CaptureJson {
   readonly findings: readonly { what: string; paths: string[] }[];
   readonly removed: readonly { path: string; programs: string[] }[];
   readonly leftOut: readonly { rule: string; what: string; files: number; paths?: string[] }[];
+  readonly passwords: { readonly of: string[]; readonly kept: boolean };
   readonly accounts: { readonly users: { name: string; uid: number }[] };
   readonly paths?: readonly { kind: string; path: string; programs: string[] }[];
 }

@@ -21,7 +21,15 @@ afterAll(() => root.dispose());
 test.each([
   ['an unknown command names the nearest', ['lsit'], 'usage', 'did you mean: byref list'],
   ['so does one of a group', ['template', 'imprt'], 'usage', 'did you mean: byref template import'],
+  ['so does the first word of a group', ['temlpate'], 'usage', 'did you mean: byref template'],
+  ['and both', ['temlpate', 'lst'], 'usage', 'did you mean: byref template list'],
   ['an unknown option', ['list', '--lng'], 'usage', 'see: byref list --help'],
+  [
+    'one that is nearly known',
+    ['list', '--jsno'],
+    'usage',
+    'did you mean --json? see: byref list --help',
+  ],
   ['a missing operand', ['info'], 'usage', 'see: byref info --help'],
   ['an unknown column', ['list', '-o', 'nam'], 'usage', 'columns are: name'],
   ['an unknown env', ['info', 'three'], 'notFound', 'byref list'],
@@ -99,7 +107,17 @@ test('one who is not root is told to be', async () => {
   const args = ['--reuid=65534', '--clear-groups', path.join(TREE, 'bin/byref'), 'list'];
   const { code, stderr } = await run('setpriv', args, { env: root.env });
   expect(code).toBe(EXIT.unsupported);
-  expect(stderr).toContain('hint: run byref as root');
+  expect(stderr).toBe(
+    `byref: ${root.path} is root's, and you are user 65534\n  hint: run byref as root: sudo byref ...\n`,
+  );
+});
+
+test('help says times with their units', async () => {
+  const { stdout } = await runByref(['patch', '--help']);
+  const text = stdout.replaceAll(/\s+/g, ' ');
+  for (const shown of ['(default: 0s)', '(default: 30s)', '(default: 1s)', '500ms, 30s, 2m, 1h'])
+    expect(text).toContain(shown);
+  expect(text).not.toContain('30000');
 });
 
 test('every verb has --help, which names it and the options of all', async () => {
@@ -147,7 +165,23 @@ test('bash completes verbs, envs and templates', async () => {
   expect(await complete('byref', 'um')).toEqual(['umount']);
   expect(await complete('byref', 'template', 'im')).toEqual(['import']);
   expect(await complete('byref', 'mount', 'o')).toEqual(['one']);
+  // Of the kind that fits.
+  await root.ok('template', 'import', 'an-app', root.directory('source'), '--kind', 'app');
   expect(await complete('byref', 'create', 'x', '--os', '')).toEqual(['t']);
+  expect(await complete('byref', 'create', 'x', '--os', 't', '--app', '')).toEqual(['an-app']);
+  expect(await complete('byref', 'patch', '')).toEqual(['an-app', 't']);
+  expect(await complete('byref', 'template', 'import', '--kind', '')).toEqual(['os', 'app']);
+  expect(await complete('byref', 'mount', '--transport', 'f')).toEqual(['fuse-native']);
+  expect(await complete('byref', 'he')).toEqual(['help']);
+  expect(await complete('byref', 'help', 'umo')).toEqual(['umount']);
+  expect(await complete('byref', 'help', 'template', 'imp')).toEqual(['import']);
+  expect(await complete('byref', '--root', path.join(TREE, 'src/cl'))).toEqual([
+    path.join(TREE, 'src/cli'),
+  ]);
+  expect(await complete('byref', '--root', root.path, 'template', 'im')).toEqual(['import']);
+  expect(await complete('byref', '--root', root.path, 'info', 'tw')).toEqual(['two']);
+  expect(await complete('byref', 'create', '--co')).toEqual(['--count']);
+  await root.ok('template', 'rm', 'an-app');
 });
 
 test('the scripts for zsh and fish name every verb', async () => {
@@ -167,6 +201,25 @@ test('doctor finds this machine fit, and every check has a name and a status', a
   expect(usable).toBe(true);
   expect(checks.map(({ name }) => name)).toContain('fuse.passthrough');
   for (const { status, cost } of checks) expect(cost === '').toBe(status === 'ok');
+});
+
+test('doctor asks for the programs that byref starts, and for no other', async () => {
+  const { checks } = await root.json<{
+    checks: { name: string; status: string; found: string }[];
+  }>('doctor');
+  const tools = checks.filter(({ name }) => name.startsWith('tool.'));
+  expect(tools.map(({ name }) => name.slice(5)).sort()).toEqual(
+    ['apt-get', 'bzip2', 'diff', 'diff3', 'gpg', 'gpgv', 'gzip', 'mmdebstrap']
+      .concat(['setpriv', 'tar', 'unshare', 'xz', 'zstd'])
+      .sort(),
+  );
+  for (const { name, status, found } of tools) {
+    expect([name, status === 'ok']).toEqual([name, found.startsWith('/')]);
+  }
+  // Each is named by what starts it.
+  const { stdout } = await sh('cat "$1"/*/*.ts "$1"/*/*/*.ts', [path.join(TREE, 'src')]);
+  for (const name of ['mmdebstrap', 'setpriv', 'unshare', 'diff3', 'diff', 'tar'])
+    expect(stdout).toMatch(new RegExp(`'${name}'[,\\n]`));
 });
 
 test('doctor says what is lacking to one who is not root, with exit code 8', async () => {

@@ -197,3 +197,30 @@ test('a template has packages, and users that follow, are pinned or try a versio
   await root.shell('rm -r objects/*', root.path);
   expect(await root.ok(...columns)).toBe('t\t?\t3\n');
 });
+
+test('on a terminal long notes are wrapped, and piped they are not', async () => {
+  const note = 'words that go on '.repeat(20).trim();
+  const source = root.directory('wrapped');
+  await root.ok('template', 'import', 'wrapped', source, '--note', note);
+  await root.ok('template', 'import', 'wrapped', source, '--note', 'x'.repeat(150));
+  for (const verb of ['log', 'show']) {
+    const { stdout } = await root.shell(
+      `script -qec "stty cols 150; '$1' template ${verb} wrapped" /dev/null`,
+      '/',
+    );
+    const lines = stdout.replaceAll('\r', '').trimEnd().split('\n');
+    const table = lines.slice(lines.findIndex((line) => line.includes('NOTE')));
+    expect(Math.max(...table.map((line) => line.length))).toBeLessThanOrEqual(150);
+    const at = table[0]!.indexOf('NOTE');
+    const notes = table.slice(1).map((line) => line.slice(at));
+    expect(notes.join(' ')).toContain(note);
+    expect(notes.join('').replaceAll(/[^x]/g, '')).toBe('x'.repeat(150));
+    // What goes on below has nothing in front.
+    expect(
+      table.filter((line) => /^ +\S/.test(line) && line.search(/\S/) >= at).length,
+    ).toBeGreaterThan(2);
+  }
+  expect(await root.ok('template', 'log', 'wrapped', '-H', '-o', 'note')).toBe(
+    `${'x'.repeat(150)}\n${note}\n`,
+  );
+});

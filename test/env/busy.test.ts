@@ -80,3 +80,35 @@ test('umount --force ends it under its users', async () => {
   expect(await root.ok('umount', '--force', 'one')).toContain('unmounted');
   expect((await root.info('one')).state).toBe('stopped');
 });
+
+test('mount of what programs still use with other settings names them, as umount does', async () => {
+  const child = await user('exec 9>file; cd /');
+  await root.ok('umount', '--lazy', 'one');
+  for (const option of ['--trace', '--no-passthrough', '--transport=fuse-native']) {
+    const { code, stderr } = await root.byref('mount', 'one', option);
+    expect([code, stderr]).toEqual([
+      EXIT.busy,
+      expect.stringContaining(`sleep (pid ${child.pid}, fd)`),
+    ]);
+  }
+  // As it is, it comes back, also where it is read-only.
+  await root.mount('one');
+  await root.ok('umount', '--lazy', 'one');
+  await end(child);
+  await expect.poll(async () => (await root.info('one')).state).toBe('stopped');
+  await root.mount('one', '-o', 'ro');
+  await user('exec 9<file');
+  await root.ok('umount', '--lazy', 'one');
+  await root.mount('one');
+  expect((await root.info('one')).options).toBe('ro,relatime');
+});
+
+test('mount, umount and destroy go on after an env that is not there', async () => {
+  await root.ok('umount', 'one');
+  const missing = expect.stringContaining('there is no env "nosuch"') as string;
+  for (const [verb, ...more] of [['mount'], ['umount'], ['destroy', '--force']]) {
+    const { code, stdout, stderr } = await root.byref(verb!, 'nosuch', 'one', 'one', ...more);
+    expect([code, stderr]).toEqual([EXIT.notFound, missing]);
+    expect(stdout).toMatch(/^one: .*\n$/);
+  }
+});

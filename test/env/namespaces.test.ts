@@ -73,3 +73,33 @@ test('an env that another mount namespace has is mounted again as what it has th
   expect(await sh('cat "$1/new"', [mountpoint])).toMatchObject({ stdout: 'there\n' });
   expect(await root.json('umount', 'e')).toMatchObject([{ outcome: 'unmounted' }]);
 });
+
+test('umount of several waits for all at once, and says for whom', async () => {
+  const tree = root.directory('tree');
+  const places = [await root.mounted('a', tree), await root.mounted('b', tree)];
+  const others = places.map((place, i) =>
+    root.background(
+      'exec unshare --mount --propagation=private sh -c "umount $2; touch $1; exec sleep 1000"',
+      `${root.base}/there-${i}`,
+      places[1 - i]!,
+      place,
+    ),
+  );
+  for (const i of [0, 1]) await expect.poll(() => existsSync(`${root.base}/there-${i}`)).toBe(true);
+  const waiting = root.run(['umount', '--all'], {
+    env: { ...root.env, BYREF_HELD_WAIT_MS: '60000' },
+  });
+  // The second one is out of the tree while the first one is waited for.
+  const states = () => Promise.all(['a', 'b'].map((env) => root.info(env).then((e) => e.state)));
+  await expect.poll(states).toEqual(['detached', 'detached']);
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  for (const other of others) process.kill(other.pid!, 'SIGKILL');
+  const { code, stdout, stderr } = await waiting;
+  expect([code, stdout.trim().split('\n').sort()]).toEqual([0, ['a: unmounted', 'b: unmounted']]);
+  for (const [i, name] of ['a', 'b'].entries()) {
+    const who = `sleep (pid ${others[i]!.pid})`;
+    expect(stderr).toContain(
+      `${name}: waiting; a mount namespace of its own has it: that of ${who}`,
+    );
+  }
+});

@@ -63,6 +63,36 @@ test('keeps what is current, pinned, tried out, staged, shown, and the last N to
   });
 });
 
+test('the newest version, rolled back and removed, is nowhere the newest any more', async () => {
+  await t.envs('follows');
+  await t.root.ok('template', 'rm', 't@5', '--force');
+  await walk(4, 6);
+  await t.rollback();
+  // What was rolled back is named while it is there.
+  expect(await t.root.ok('patch', 't')).toBe(
+    't: nothing to do: 4 is current, and nothing newer is staged; 6 was rolled back, and is taken again by: byref patch t --to 6\n',
+  );
+  expect(await t.root.byref('patch', 't', '--check')).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('byref patch t --to 6') as string,
+  });
+  const report = await gc('--keep', '0');
+  expect(report.removed.map(({ version }) => version)).toContain(6);
+  expect(await versions()).toEqual([4, 3, 2]);
+  expect(await t.root.json('template', 'list')).toMatchObject([{ current: 4, newest: 4 }]);
+  expect(await t.root.json('template', 'show', 't')).toMatchObject({ current: 4, newest: 4 });
+  expect(await t.root.ok('template', 'diff', 't')).toBe('');
+  expect(await t.root.ok('patch', 't')).toBe(
+    't: nothing to do: 4 is current, and nothing newer is staged\n',
+  );
+  // A number that was given is never given again: drivers may still know the version that had it.
+  await t.version({ 'usr/v': 'version 7' });
+  expect(await versions()).toEqual([7, 4, 3, 2]);
+  expect(await t.root.ok('template', 'diff', 't')).toBe('D /usr/same\nC /usr/v\n');
+  expect(await t.root.json('template', 'list')).toMatchObject([{ current: 4, newest: 7 }]);
+  expect(await t.root.byref('fsck')).toMatchObject({ code: 0 });
+});
+
 test('keeps what programs use, and what a mount without a driver may use', async () => {
   await t.envs('e');
   await walk(2);

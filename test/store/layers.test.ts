@@ -106,6 +106,40 @@ describe('merged templates', () => {
     await reader.close();
   });
 
+  // The kernel's first READDIR of a directory has cookie 0, and the core lists names from behind "..", at 2.
+  it.each([0, 1, 2])('keep a directory that is listed from cookie %i on', (start) => {
+    const files = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`f${i}`, 'x']));
+    const layers = layersOf([[{ d: files }]], [1]);
+    const dir = layers.lookup(ROOT_INO, nameFromText('d'))!.ino;
+    const all = layers.list(dir, start, 1000);
+    expect(new Set(all.map(({ name }) => name))).toEqual(
+      new Set(Object.keys(files).map(nameFromText)),
+    );
+    // Kept, the entries are the very same ones; read again, they would be equal at best.
+    const same = (after: number, max: number, from: number, to?: number): void => {
+      const page = layers.list(dir, after, max);
+      expect(page.length).toBe(all.slice(from, to).length);
+      expect(page.every((entry, i) => entry === all[from + i])).toBe(true);
+    };
+    for (const again of [0, 1, 2]) same(again, 1000, 0);
+    same(2, 256, 0, 256);
+    same(all[0]!.cookie, 256, 1, 257);
+    same(all[255]!.cookie, 256, 256);
+    same(all.at(-1)!.cookie, 256, 300);
+  });
+
+  it('list a directory that is too large to keep, page by page', () => {
+    const files = Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [`f${i}`, 'x']));
+    const layers = layersOf([[{ d: files }]], [1]);
+    const dir = layers.lookup(ROOT_INO, nameFromText('d'))!.ino;
+    for (const page of [256, 5000]) expect(listAll(layers, dir, page).size).toBe(5000);
+    for (const start of [0, 1, 2]) {
+      const entries = layers.list(dir, start, 256);
+      expect(entries.length).toBe(256);
+      expect(entries).toEqual(layers.list(dir, 0, 256));
+    }
+  });
+
   it('share one ino per directory path', () => {
     const [one, two] = [
       layersOf([[{ shared: { x: 'x' } }]], [1]),

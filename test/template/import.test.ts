@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   closeSync,
+  ftruncateSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -13,7 +14,7 @@ import {
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { ROOT_INO } from '../../src/base/ids.ts';
+import { nameFromText, ROOT_INO } from '../../src/base/ids.ts';
 import { COOKIE_START } from '../../src/base/name-hash.ts';
 import { FLAG_SHARED } from '../../src/codec/inode-record.ts';
 import { exportTemplate } from '../../src/template/export.ts';
@@ -152,6 +153,77 @@ describe('objects', () => {
     await importTemplate(store, 'os', dir);
     expect(contents(store, 'os').get('sparse')?.object).toBe(id);
     expect(statSync(store.objects.path(id as never)).blocks * 512).toBeLessThan(2 ** 20);
+  });
+});
+
+/** Bytes that this process has read, with all of its threads. */
+const bytesRead = (): number =>
+  Number(/^rchar: ([0-9]+)$/m.exec(readFileSync('/proc/self/io', 'latin1'))?.[1]);
+
+describe('files with holes', () => {
+  const HOLES: [name: string, size: number, data: number[]][] = [
+    ['hole', 128 * 2 ** 20, []],
+    ['small-hole', 2 ** 16, []],
+    ['hole-first', 40 * 2 ** 20, [40 * 2 ** 20 - 4096]],
+    ['hole-last', 40 * 2 ** 20 + 7, [0, 2 ** 24]],
+  ];
+  function holes(): string {
+    const dir = scratchDir();
+    for (const [name, size, data] of HOLES) {
+      const fd = openSync(path.join(dir, name), 'w');
+      for (const at of data) writeSync(fd, Buffer.alloc(4096, 'data'), 0, 4096, at);
+      ftruncateSync(fd, size);
+      closeSync(fd);
+    }
+    return dir;
+  }
+  const idOf = (file: string): string =>
+    createHash('sha256').update(readFileSync(file)).digest('hex');
+
+  it('are imported without reading the holes, and have the blocks of their data', async () => {
+    const store = await scratchStore();
+    const dir = holes();
+    const ids = HOLES.map(([name]) => idOf(path.join(dir, name)));
+    const before = bytesRead();
+    await importTemplate(store, 'os', dir);
+    expect(bytesRead() - before).toBeLessThan(16 * 2 ** 20);
+    const layers = versionLayers(store, 'os');
+    const records = HOLES.map(([name]) => layers.lookup(ROOT_INO, nameFromText(name))!);
+    expect(records.map(({ object }) => object)).toEqual(ids);
+    expect(records.map(({ blocks }) => blocks)).toEqual([0, 0, 8, 16]);
+  });
+
+  it('are exported as sparse members, which GNU tar and an import unpack as they were', async () => {
+    const store = await scratchStore();
+    const dir = holes();
+    await importTemplate(store, 'os', dir);
+    const out = path.join(scratchDir(), 'out.tar');
+    const before = bytesRead();
+    exportTemplate(store, 'os', out);
+    expect(bytesRead() - before).toBeLessThan(2 ** 20);
+    expect(statSync(out).size).toBeLessThan(2 ** 16);
+    await importTemplate(store, 'again', out);
+    expect(contents(store, 'again')).toEqual(contents(store, 'os'));
+    const unpacked = unpack(out);
+    for (const [name, size, data] of HOLES) {
+      const { size: is, blocks } = statSync(path.join(unpacked, name));
+      expect([name, is, blocks]).toEqual([name, size, data.length * 8]);
+      expect(idOf(path.join(unpacked, name))).toBe(idOf(path.join(dir, name)));
+    }
+  });
+
+  it('of very many pieces are exported and imported', async () => {
+    const store = await scratchStore();
+    const dir = scratchDir();
+    const fd = openSync(path.join(dir, 'pieces'), 'w');
+    for (let i = 0; i < 5000; i++) writeSync(fd, Buffer.alloc(4096, i), 0, 4096, i * 8192);
+    closeSync(fd);
+    await importTemplate(store, 'os', dir);
+    const out = path.join(scratchDir(), 'out.tar');
+    exportTemplate(store, 'os', out);
+    expect(statSync(out).size).toBeLessThan(21 * 2 ** 20);
+    await importTemplate(store, 'again', out);
+    expect(contents(store, 'again')).toEqual(contents(store, 'os'));
   });
 });
 

@@ -1,17 +1,23 @@
 import type { Command } from 'commander';
+import { ByrefError } from '../../base/error.ts';
 import { createEnv } from '../../env/create.ts';
-import { summaryOf } from '../../env/summary.ts';
+import { type EnvSummary, summaryOf } from '../../env/summary.ts';
+import type { EnvRow } from '../../store/store.ts';
 import { contextOf, define } from '../command.ts';
+import { expandNames, hasNumber, withNumber } from '../env-names.ts';
+import { type FirstMountOptions, firstMountOf, firstMountOptions } from '../first-mount-options.ts';
 import { interruption } from '../interruption.ts';
 import { printNotes } from '../notes.ts';
+import { parseCount } from '../numbers.ts';
 import { printLines } from '../print.ts';
 import { Progress } from '../progress.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
-interface Options {
+interface Options extends FirstMountOptions {
   readonly os: string;
   readonly app?: readonly string[];
+  readonly count?: number;
 }
 
 const append = (value: string, before: readonly string[] = []): readonly string[] => [
@@ -20,7 +26,7 @@ const append = (value: string, before: readonly string[] = []): readonly string[
 ];
 
 export default function build(): Command {
-  return define('create <env>', 'Make an env from one OS template and any app templates.')
+  const command = define('create <env...>', 'Make envs from one OS template and any app templates.')
     .requiredOption(
       '--os <template>',
       'NAME (follows its current version) or NAME@VERSION (pinned)',
@@ -30,31 +36,53 @@ export default function build(): Command {
       'an app template on top; may be repeated',
       append,
     )
-    .action(async (name: string, options: Options) => {
-      const context = contextOf(options);
-      const { signal, release } = interruption();
-      // In a pipe, what it says are notes.
-      const progress = new Progress({ json: context.json, lines: false });
-      await withStore(context, 'write', async (store) => {
+    .option(
+      '--count <n>',
+      'so many of each: web makes web1, web2, ...; web-%02d web-01, web-02, ...',
+      parseCount,
+    );
+  return firstMountOptions(command).action(async (names: string[], options: Options) => {
+    const context = contextOf(options);
+    const { os, app: apps = [], count = null } = options;
+    const told = firstMountOf(options);
+    const { signal, release } = interruption();
+    // In a pipe, what it says are notes.
+    const progress = new Progress({ json: context.json, lines: false });
+    await withStore(context, 'write', async (store) => {
+      const envs = expandNames(names, count, (name) => store.refuseEnvName(name));
+      refuseOneHostname(options, envs.length);
+      const made: EnvSummary[] = [];
+      for (const { name, number } of envs) {
+        const { hostname } = told;
+        const firstMount =
+          hostname === null || number === null
+            ? told
+            : { ...told, hostname: withNumber(hostname, number) };
         const { row, notes } = await createEnv(
           store,
-          { name, os: options.os, apps: options.app ?? [] },
+          { name, os, apps, firstMount },
           signal,
           progress.update,
-        ).finally(() => {
-          release();
-          progress.end();
-        });
-        const state = {
-          row,
-          state: 'stopped',
-          mount: null,
-          served: null,
-          driverPid: null,
-        } as const;
+        );
+        progress.end();
         printNotes(notes);
-        if (context.json) printJson(summaryOf(state));
-        else printLines(`created ${row.name} (id ${row.id})`);
-      });
+        made.push(summaryOf(stopped(row)));
+        if (!context.json) printLines(`created ${row.name} (id ${row.id})`);
+      }
+      if (context.json) printJson(names.length === 1 && count === null ? made[0] : made);
+    }).finally(() => {
+      release();
+      progress.end();
     });
+  });
+}
+
+const stopped = (row: EnvRow) =>
+  ({ row, state: 'stopped', mount: null, served: null, driverPid: null }) as const;
+
+function refuseOneHostname({ hostname, count }: Options, envs: number): void {
+  if (hostname === undefined || envs === 1) return;
+  if (count !== undefined && hasNumber(hostname) && envs === count) return;
+  const message = `${envs} envs can't have one host name`;
+  throw new ByrefError('usage', message, 'leave it out: then each has its own name; or use %d');
 }

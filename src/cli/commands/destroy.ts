@@ -12,7 +12,7 @@ export default function build(): Command {
       await withStore(context, 'write', (store) =>
         forEachEnv(
           context,
-          chooseEnvs(store, names, false),
+          chooseEnvs(context, store, names, false),
           async (row) => {
             await destroyEnv(store, row, options.force ?? false);
             return { env: row.id, name: row.name, destroyed: true };

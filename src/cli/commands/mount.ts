@@ -1,15 +1,19 @@
 import path from 'node:path';
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
+import { envMounts } from '../../control/mount-table.ts';
+import { hasSetup } from '../../env/first-mount/setup.ts';
 import { type MountOptions, type MountOutcome, mountEnv } from '../../env/mount.ts';
 import { barrierAbove } from '../../env/mountpoint.ts';
 import { remountEnv } from '../../env/remount.ts';
 import { ensureServers, type Servers } from '../../env/spawn.ts';
 import { type EnvState, envStates } from '../../env/state.ts';
 import { LIMITS } from '../../fuse-native/limits.ts';
+import type { EnvRow, Store } from '../../store/store.ts';
 import { contextOf, define } from '../command.ts';
 import { chooseEnvs, forEachEnv } from '../each-env.ts';
 import { type MountWords, parseMountWords } from '../mount-words.ts';
+import { printNotes } from '../notes.ts';
 import { withStore } from '../session.ts';
 
 interface Options {
@@ -40,17 +44,32 @@ export default function build(): Command {
       const context = contextOf({ ...options, root: words.root ?? options.root });
       const settings = mountOptions(names, options, words);
       await withStore(context, 'read', async (store) => {
-        const envs = await envStates(store, chooseEnvs(store, names, options.all ?? false));
+        const envs = await envStates(
+          store,
+          chooseEnvs(context, store, names, options.all ?? false),
+        );
         const servers = await startServers(context.root, envs);
         await forEachEnv(
           context,
           envs,
-          async (env) =>
-            words.remount ? remountEnv(env, words.changed) : mountEnv(store, env, settings),
+          async (env) => {
+            if (words.remount) return remountEnv(env, words.changed);
+            const mounted = await mountEnv(store, env, settings);
+            await setUp(store, env.row, mounted);
+            return mounted;
+          },
           (outcome) => outcomeText(outcome, words),
         ).finally(() => servers?.close());
       });
     });
+}
+
+/** What a first mount has to do, if this is one, or one before was cut short. */
+async function setUp({ root }: Store, row: EnvRow, { mountpoint }: MountOutcome): Promise<void> {
+  if (!hasSetup(root, row.id)) return;
+  const { finishFirstMount } = await import('../../env/first-mount/first-mount.ts');
+  const options = envMounts(root).get(row.id)?.options ?? '';
+  await finishFirstMount(root, row, mountpoint, options, (note) => printNotes([note]));
 }
 
 /** Those of several shards start at once; what keeps one from starting, each of its envs says. */

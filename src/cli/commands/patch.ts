@@ -8,11 +8,11 @@ import { patchTemplate } from '../../patch/patch.ts';
 import { planPatch } from '../../patch/plan.ts';
 import { checkPolicy } from '../../patch/policy.ts';
 import type { Rollout, RolloutEvent } from '../../patch/rollout.ts';
-import { needTemplate, patchTarget } from '../../patch/target.ts';
+import { needTemplate, patchTarget, rolledBack } from '../../patch/target.ts';
 import type { Store, TemplateRow } from '../../store/store.ts';
 import { type Context, contextOf, define } from '../command.ts';
 import { type DpkgWaitOption, dpkgWait, dpkgWaitOption, exitFor } from '../dpkg-wait.ts';
-import { parseDuration } from '../durations.ts';
+import { durationOption } from '../durations.ts';
 import { interruption } from '../interruption.ts';
 import { parseCount } from '../numbers.ts';
 import { describePatch, envsText } from '../patch-text.ts';
@@ -80,7 +80,7 @@ export default function build(): Command {
       'these envs first, or a part of them as 10%; without --health, only these',
     )
     .option('--stages <sizes>', 'in waves, as 1,10%,100%')
-    .option('--wait <time>', 'after each wave, as 30s', parseDuration, WAIT_MS)
+    .addOption(durationOption('--wait <time>', 'after each wave', WAIT_MS))
     .option(
       '--health <command>',
       'decides after each wave: 0 goes on, anything else takes all back',
@@ -90,9 +90,9 @@ export default function build(): Command {
       'run it in each env, or on the host with its name in BYREF_ENV',
       'env',
     )
-    .option('--health-timeout <time>', 'of one try', parseDuration, HEALTH_TIMEOUT_MS)
+    .addOption(durationOption('--health-timeout <time>', 'of one try', HEALTH_TIMEOUT_MS))
     .option('--health-retries <n>', 'tries after the first one', Number, HEALTH_RETRIES)
-    .option('--health-interval <time>', 'between two tries', parseDuration, HEALTH_INTERVAL_MS)
+    .addOption(durationOption('--health-interval <time>', 'between two tries', HEALTH_INTERVAL_MS))
     .option('--note <text>', 'what to remember of it', '')
     .action(async (name: string, options: Options) => {
       const context = contextOf(options);
@@ -101,15 +101,16 @@ export default function build(): Command {
         await withStore(context, 'read', (store) => check(context, store, name, options, policies));
         return;
       }
-      const record = await withStore(context, 'write', (store) => {
+      await withStore(context, 'write', async (store) => {
         const template = needTemplate(store, name);
         const { to = null, note } = options;
         const wanted = { to, policies, note, rollout, ...dpkgWait(context, options) };
         // In a wait it takes the waves back; if it is ended, the next command does.
         const { signal } = interruption(() => sayLines('byref: interrupted, taking it back'));
-        return patchTemplate(store, template, wanted, eventPrinter(context), signal);
+        const on = eventPrinter(context);
+        const record = await patchTemplate(store, template, wanted, on, signal);
+        report(context, store, name, record);
       });
-      report(context, name, record);
     });
 }
 
@@ -124,7 +125,7 @@ async function check(
   const version = patchTarget(store, template, to ?? null);
   if (version === null || version.number === template.current) {
     if (context.json) printJson(null);
-    else printLines(nothingToDo(template));
+    else printLines(nothingToDo(store, template));
     return;
   }
   const plan = await planPatch(store, template, version, policies);
@@ -133,12 +134,20 @@ async function check(
   process.exitCode = EXIT.pending;
 }
 
-const nothingToDo = ({ name, current }: Pick<TemplateRow, 'name' | 'current'>): string =>
-  `${name}: nothing to do: ${current} is current, and nothing newer is staged`;
+function nothingToDo(store: Store, template: TemplateRow): string {
+  const { name, current } = template;
+  const back = rolledBack(store, template)?.number;
+  const again =
+    back === undefined
+      ? ''
+      : `; ${back} was rolled back, and is taken again by: byref patch ${name} --to ${back}`;
+  return `${name}: nothing to do: ${current} is current, and nothing newer is staged${again}`;
+}
 
-function report(context: Context, name: string, record: PatchRecord | null): void {
+function report(context: Context, store: Store, name: string, record: PatchRecord | null): void {
   if (context.json) printJson(record);
-  else printLines(...(record === null ? [`${name}: nothing to do`] : describePatch(record)));
+  else if (record === null) printLines(nothingToDo(store, needTemplate(store, name)));
+  else printLines(...describePatch(record));
   exitFor(record);
 }
 

@@ -20,7 +20,7 @@ export default function build(): Command {
       await withStore(context, 'write', (store) =>
         forEachEnv(
           context,
-          chooseEnvs(store, names, options.all ?? false),
+          chooseEnvs(context, store, names, options.all ?? false),
           (row) => relinkEnv(store, row),
           (relinked) => [relinkText(relinked)],
         ),

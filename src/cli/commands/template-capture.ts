@@ -28,6 +28,7 @@ export default function build(): Command {
     .option('--offline', 'without a network')
     .option('--ignore-status', 'store it also if COMMAND fails')
     .option('--rules <file>', 'what is noise: lists of patterns, as --show-rules prints them')
+    .option('--keep-passwords', 'also passwords that were set: they open every env')
     .option('--show-rules', 'print the rules that are used without --rules, and do nothing')
     .option('--review', 'show it, and ask before it is stored')
     .option('--yes', 'do not ask')

@@ -53,7 +53,10 @@ function sides(
 ): [string, string] {
   if (a !== undefined && b === undefined && !/^\d+$/.test(a)) return [name, a];
   const { template } = store.catalog.resolve(name);
-  return [`${template.name}@${a ?? template.current}`, `${template.name}@${b ?? template.newest}`];
+  return [
+    `${template.name}@${a ?? template.current}`,
+    `${template.name}@${b ?? store.catalog.newest(template).number}`,
+  ];
 }
 
 function differences(store: Store, from: string, to: string, content: boolean): Shown[] {

@@ -101,10 +101,11 @@ function rowsOf(store: Store): Row[] {
 
 function summaryOf(
   store: Store,
-  { id, name, kind, current, newest }: TemplateRow,
+  { id, name, kind, current }: TemplateRow,
   envs: number,
 ): TemplateSummary {
   const versions = store.versions(id);
+  const newest = versions.at(-1)?.number ?? current;
   const { files = 0, bytes = 0 } = versions.find(({ number }) => number === current) ?? {};
   return { id, name, kind, current, newest, versions: versions.length, files, bytes, envs };
 }

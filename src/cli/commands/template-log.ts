@@ -18,7 +18,7 @@ const COLUMNS: readonly Column<VersionLog>[] = [
   { field: 'following', standard: true, right: true, text: (row) => String(row.following) },
   { field: 'pinned', standard: true, text: (row) => row.pinned.join(',') },
   { field: 'canaries', standard: true, text: (row) => row.canaries.join(',') },
-  { field: 'note', standard: true, text: (row) => row.note },
+  { field: 'note', standard: true, wraps: true, text: (row) => row.note },
 ];
 
 export default function build(): Command {

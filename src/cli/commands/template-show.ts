@@ -36,7 +36,7 @@ const COLUMNS: readonly Column<Version>[] = [
   { field: 'size', standard: true, right: true, text: (row) => formatSize(row.bytes) },
   { field: 'new', standard: true, right: true, text: (row) => formatSize(row.addedBytes) },
   { field: 'staged', standard: true, text: (row) => (row.staged ? 'yes' : 'no') },
-  { field: 'note', standard: true, text: (row) => row.note },
+  { field: 'note', standard: true, wraps: true, text: (row) => row.note },
 ];
 
 export default function build(): Command {
@@ -87,6 +87,7 @@ function detailsOf(store: Store, name: string): TemplateDetails {
   const { template, versions, uses } = showTemplate(store, name);
   return {
     ...template,
+    newest: versions.at(-1)?.number ?? template.current,
     ...templateSizes(store, template.id),
     envs: uses.map(({ env }) => env),
     users: uses,

@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
+import { DriverLinks } from '../../env/driver-links.ts';
 import { type Holding, holdingNamespaces } from '../../env/holding-namespaces.ts';
 import { envStates } from '../../env/state.ts';
-import { type UmountOutcome, umountEnv } from '../../env/umount.ts';
+import { beginUmount, type UmountOutcome } from '../../env/umount.ts';
 import { contextOf, define } from '../command.ts';
-import { chooseEnvs, forEachEnv } from '../each-env.ts';
+import { chooseEnvs, forEachEnvAtOnce } from '../each-env.ts';
+import { sayLines } from '../print.ts';
 import { withStore } from '../session.ts';
 
 interface Options {
@@ -17,6 +19,15 @@ const TEXT: Record<UmountOutcome, string> = {
   detached: 'detached; ends when the last program lets go of it',
   'not-mounted': 'not mounted',
 };
+
+const WRITING = ' until its driver has closed it';
+
+interface Umounted {
+  readonly env: number;
+  readonly name: string;
+  readonly outcome: UmountOutcome;
+  readonly heldBy: readonly Holding[];
+}
 
 function heldText(heldBy: readonly Holding[]): string {
   if (heldBy.length === 0) return '';
@@ -33,18 +44,26 @@ export default function build(): Command {
       const context = contextOf(options);
       const { lazy = false, force = false, all = false } = options;
       await withStore(context, 'read', async (store) => {
-        const envs = await envStates(store, chooseEnvs(store, names, all));
-        return forEachEnv(
+        const drivers = new DriverLinks(store.root);
+        const envs = await envStates(store, chooseEnvs(context, store, names, all));
+        await forEachEnvAtOnce(
           context,
           envs.filter(({ state }) => !all || state !== 'stopped'),
           async (env) => {
-            const outcome = await umountEnv(store, env, { lazy, force });
-            const isHeld = outcome === 'detached';
-            const heldBy = isHeld ? holdingNamespaces(store.root, env.row.id) : [];
-            return { env: env.row.id, name: env.row.name, outcome, heldBy };
+            const { id, name } = env.row;
+            const say = (heldBy: readonly Holding[]): void =>
+              sayLines(`${name}: waiting${heldBy.length > 0 ? heldText(heldBy) : WRITING}`);
+            const { ended } = await beginUmount(drivers, env, { lazy, force }, say);
+            const result = async (): Promise<Umounted> => {
+              const outcome = await ended;
+              const isHeld = outcome === 'detached';
+              const heldBy = isHeld ? holdingNamespaces(store.root, id) : [];
+              return { env: id, name, outcome, heldBy };
+            };
+            return { ended: result() };
           },
           ({ name, outcome, heldBy }) => [`${name}: ${TEXT[outcome]}${heldText(heldBy)}`],
-        );
+        ).finally(() => drivers.close());
       });
     });
 }

@@ -67,13 +67,15 @@ export async function paxSparseMap(
 
 /** Decimal numbers, one a line: how many entries, then offset and length of each; padded to a block. */
 async function mapBeforeData(read: () => Promise<Buffer>): Promise<number[]> {
-  let text = '';
+  const lines: string[] = [];
+  let rest = '';
   for (;;) {
-    text += (await read()).toString('latin1');
-    const lines = text.split('\n');
-    const count = Number(lines[0]);
+    const pieces = (rest + (await read()).toString('latin1')).split('\n');
     // The last piece is no whole line, or padding.
-    if (lines.length > 2 * count + 1) return lines.slice(1, 1 + 2 * count).map(Number);
+    rest = pieces.pop() ?? '';
+    lines.push(...pieces);
+    const count = Number(lines[0]);
+    if (lines.length > 2 * count) return lines.slice(1, 1 + 2 * count).map(Number);
   }
 }
 

@@ -2,6 +2,7 @@
  * Writes POSIX (pax) tar. What a ustar header can't hold goes into an extended header before it, with
  * GNU tar's keys, bytes as they are.
  */
+import type { Range } from '../../native/data-ranges.ts';
 import { BLOCK } from './header.ts';
 
 /** A member; names are binary strings. */
@@ -44,6 +45,35 @@ export function memberHeader(member: NewMember): Buffer {
     linkPath: '',
   };
   return Buffer.concat([headerBlock(header), bytes, padding(bytes.length), headerBlock(member)]);
+}
+
+/**
+ * All blocks in front of the data of a file with holes, in GNU tar's format 1.0, which GNU tar, bsdtar, Python and others read: the map
+ * of the data is the first part of the content. `ranges` of data, [begin, end), follow, and then the padding of their sum.
+ */
+export function sparseHeader(member: NewMember, ranges: readonly Range[]): Buffer {
+  const { path, size, pax } = member;
+  // An empty range at the end says how long the file is, to readers that go by the map alone.
+  const listed = ranges.at(-1)?.[1] === size ? ranges : [...ranges, [size, size] as const];
+  const numbers = listed.flatMap(([begin, end]) => [begin, end - begin]);
+  const map = Buffer.from([listed.length, ...numbers].map((number) => `${number}\n`).join(''));
+  const stored = ranges.reduce((sum, [begin, end]) => sum + end - begin, 0);
+  const text = (key: string, value: string) => [key, Buffer.from(value, 'latin1')] as const;
+  const slash = path.lastIndexOf('/') + 1;
+  const header = memberHeader({
+    ...member,
+    // What a reader that knows no sparse files unpacks instead.
+    path: `${path.slice(0, slash)}GNUSparseFile.0/${path.slice(slash)}`,
+    size: map.length + padding(map.length).length + stored,
+    pax: [
+      ...pax,
+      text('GNU.sparse.major', '1'),
+      text('GNU.sparse.minor', '0'),
+      text('GNU.sparse.name', path),
+      text('GNU.sparse.realsize', String(size)),
+    ],
+  });
+  return Buffer.concat([header, map, padding(map.length)]);
 }
 
 /** What comes after `size` bytes of content. */

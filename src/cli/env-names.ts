@@ -1,0 +1,45 @@
+/** Names of several envs that one command makes. */
+import { ByrefError } from '../base/error.ts';
+
+export interface NumberedName {
+  readonly name: string;
+  /** From 1; null without --count. */
+  readonly number: number | null;
+}
+
+const PLACE = /%(0\d{1,2})?d/;
+
+/**
+ * The names themselves; or, with a count, so many of each: numbers from 1 at their ends, or where a name has %d (%03d: with
+ * zeros in front).
+ * @throws ByrefError 'usage' for a name that would come twice
+ */
+export function expandNames(
+  names: readonly string[],
+  count: number | null,
+  taken: (name: string) => void,
+): NumberedName[] {
+  const all = names.flatMap((name): NumberedName[] => {
+    if (count === null) return [{ name, number: null }];
+    const pattern = PLACE.test(name) ? name : `${name}%d`;
+    return Array.from({ length: count }, (_, i) => ({
+      name: withNumber(pattern, i + 1),
+      number: i + 1,
+    }));
+  });
+  const seen = new Set<string>();
+  for (const { name } of all) {
+    taken(name);
+    if (seen.has(name)) throw new ByrefError('usage', `${name} is named twice`, 'name it once');
+    seen.add(name);
+  }
+  return all;
+}
+
+/** Puts the number where the pattern has %d. */
+export const withNumber = (pattern: string, number: number): string =>
+  pattern.replace(PLACE, (_all, width: string | undefined) =>
+    String(number).padStart(Number(width ?? 0), '0'),
+  );
+
+export const hasNumber = (pattern: string): boolean => PLACE.test(pattern);

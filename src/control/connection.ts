@@ -1,0 +1,17 @@
+import { AT_FDCWD, native, STAT, STAT_SLOTS } from '../native/binding.ts';
+
+/** statx(2): what the kernel knows, without a question to the file system, which may hang, or be this process. */
+const AT_STATX_DONT_SYNC = 0x4000;
+
+const stat = new Float64Array(STAT_SLOTS);
+
+/**
+ * Returns the number of the FUSE connection that `path` is in, as /sys/fs/fuse/connections has it: the minor number of its
+ * file system's device. -1 if the path can't be looked at, or its device has a major number, which FUSE's has not.
+ */
+export function connectionAt(path: string): number {
+  if (native.statAt(AT_FDCWD, path, stat, AT_STATX_DONT_SYNC) < 0) return -1;
+  const device = stat[STAT.dev]!;
+  const major = (device >>> 8) & 0xfff;
+  return major === 0 ? ((device & 0xff) | ((device >>> 12) & 0xfff00)) >>> 0 : -1;
+}

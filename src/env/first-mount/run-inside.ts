@@ -1,0 +1,37 @@
+import { spawn } from 'node:child_process';
+import { confineProgram } from '../../native/binding.ts';
+
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+/** The end of what it printed says what went wrong. */
+const OUTPUT_KEPT = 4096;
+const LAST_OUTPUT_MS = 200;
+
+export interface InsideResult {
+  /** null: it was killed, or could not be started. */
+  readonly code: number | null;
+  /** The end of what it printed, both streams. */
+  readonly output: string;
+}
+
+/** Runs a program of an env in it, confined as health commands are: native/confine.c says how. All that it starts ends with it. */
+export function runInside(mountpoint: string, words: readonly string[]): Promise<InsideResult> {
+  return new Promise((resolve) => {
+    const child = spawn(confineProgram(), [mountpoint, ...words], {
+      cwd: '/',
+      env: { PATH, HOME: '/root', LC_ALL: 'C.UTF-8', DEBIAN_FRONTEND: 'noninteractive' },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let output = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      output = (output + text).slice(-OUTPUT_KEPT);
+    });
+    const settle = (code: number | null): void => resolve({ code, output: output.trimEnd() });
+    child.once('error', (cause) => {
+      output += cause.message;
+      settle(null);
+    });
+    child.once('close', (code) => settle(code));
+    // What it left running has ended; its pipe may be open in a process that is not its own.
+    child.once('exit', (code) => setTimeout(() => settle(code), LAST_OUTPUT_MS).unref());
+  });
+}

@@ -1,0 +1,28 @@
+import { ENXIO } from '../base/errno.ts';
+import { native } from './binding.ts';
+
+/** Bytes of a file from the first offset up to, not including, the second. */
+export type Range = readonly [begin: number, end: number];
+
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+
+/**
+ * Returns the next range of an open file that is not a hole, at or after `at` and below `end`; null if there is none. Moves
+ * the descriptor's position. A file system that can't tell has no holes.
+ */
+export function nextData(fd: number, at: number, end: number): Range | null {
+  if (at >= end) return null;
+  const begin = native.lseek(fd, at, SEEK_DATA);
+  if (begin === -ENXIO || begin >= end) return null;
+  if (begin < 0) return [at, end];
+  const hole = native.lseek(fd, begin, SEEK_HOLE);
+  return [begin, hole < 0 ? end : Math.min(hole, end)];
+}
+
+/** Yields all ranges of the first `size` bytes that are not holes, in order. */
+export function* dataRanges(fd: number, size: number): Generator<Range> {
+  for (let range = nextData(fd, 0, size); range !== null; range = nextData(fd, range[1], size)) {
+    yield range;
+  }
+}

@@ -54,38 +54,43 @@ export async function buildTemplate(config: BuildConfig, parts: BuildParts): Pro
   const startedS = Math.floor(Date.now() / 1000);
   return withWorkplace(async (dir) => {
     const make = config.kind === 'app' ? makeApp : makeOs;
-    const made = await make(config, dir, parts);
-    if (made === null) {
-      const template = await parts.read((store) => store.template(config.name)!);
-      return { template, version: null, packages: [], notes: [] };
-    }
-    parts.committing();
-    return parts.write((store) => add(store, config, made(store), startedS, parts));
+    const built = await make(config, dir, parts, (made) => {
+      parts.committing();
+      return parts.add((store) => add(store, config, made(store), startedS, parts));
+    });
+    if (built !== null) return built;
+    const template = await parts.read((store) => store.template(config.name)!);
+    return { template, version: null, packages: [], notes: [] };
   });
 }
 
-async function makeOs(config: BuildConfig, dir: string, parts: BuildParts) {
+type Make = (
+  config: BuildConfig,
+  dir: string,
+  parts: BuildParts,
+  store: (made: (store: Store) => Made) => Promise<Built>,
+) => Promise<Built | null>;
+
+const makeOs: Make = async (config, dir, parts, store) => {
   const archive = await bootstrap(config, dir, parts);
-  return (): Made => ({
+  return store(() => ({
     read: (writer) => readArchive(archive, writer, parts.progress, ruleOf),
     base: null,
     notes: [],
-  });
-}
+  }));
+};
 
-async function makeApp(config: BuildConfig, dir: string, parts: BuildParts) {
-  const app = await installApp(config, dir, parts);
-  if (app === null) return null;
-  const { base, renumbered, notes, ...archive } = app;
-  const { progress } = parts;
-  const settle = (tree: TreeNode): void => renumberTree(tree, renumbered);
-  return (store: Store): Made => ({
-    read: (writer) =>
-      readChanges(archive, store.layers([base]), { writer, rule: ruleOf, progress, settle }),
-    base,
-    notes,
+const makeApp: Make = (config, dir, parts, store) =>
+  installApp(config, dir, parts, ({ base, renumbered, notes, ...archive }) => {
+    const { progress } = parts;
+    const settle = (tree: TreeNode): void => renumberTree(tree, renumbered);
+    return store((open) => ({
+      read: (writer) =>
+        readChanges(archive, open.layers([base]), { writer, rule: ruleOf, progress, settle }),
+      base,
+      notes,
+    }));
   });
-}
 
 async function add(
   store: Store,
@@ -96,25 +101,25 @@ async function add(
 ): Promise<Built> {
   const { kind, name, label, shared } = config;
   const source = configText(config);
-  const before = store.template(name);
   const patterns = shared === null ? {} : { sharedPatterns: shared };
-  const had: Packages = before === null ? new Map() : ownPackages(store, before, before.newest);
   const below: Packages =
     base === null ? new Map() : packagesOfVersion(store, { id: base.templateId }, base.version);
   let packages: readonly PackageChange[] = [];
   const added = await addVersion(store, {
-    template: templateFor(store, name, { kind, ...patterns }),
+    template: () => templateFor(store, name, { kind, ...patterns }),
     read,
-    describe(tree) {
-      if (before !== null) {
+    describe(tree, before) {
+      const isFirst = before.newest === 0;
+      if (!isFirst) {
         keepState(store, tree, { templateId: before.id, version: before.newest }, base);
       }
+      const had: Packages = isFirst ? new Map() : ownPackages(store, before, before.newest);
       settleTimes(tree, startedS);
       packages = packageChanges(had, without(packagesOfTree(store, tree), below));
       return {
         label,
         config: source,
-        note: note ?? (before === null ? '' : changesText(packages)),
+        note: note ?? (isFirst ? '' : changesText(packages)),
         ...(base === null ? {} : { base }),
       };
     },
@@ -122,8 +127,9 @@ async function add(
     progress,
   });
   if (added !== null) return { ...added, packages, notes };
-  keepConfig(store, before!, source);
-  return { template: before!, version: null, packages: [], notes };
+  const template = store.template(name)!;
+  await store.writing(() => keepConfig(store, template, source));
+  return { template, version: null, packages: [], notes };
 }
 
 /** It makes the same version, and may make another one later. */

@@ -24,8 +24,11 @@ export interface CaptureSource {
   readonly what: string;
   /** Its files have the times of this very run, and get others: see settleTimes. */
   readonly hasRunTimes: boolean;
-  /** @param dir for what it makes */
-  readonly record: (dir: string) => Promise<Recording>;
+  /**
+   * @param dir for what it makes
+   * @param store makes a version of it: what it was recorded on stays until then
+   */
+  readonly record: <T>(dir: string, store: (recording: Recording) => Promise<T>) => Promise<T>;
 }
 
 export interface CaptureOptions {
@@ -66,8 +69,7 @@ export async function captureTemplate(
   const refuseIfAborted = (): void => {
     if (parts.signal.aborted) throw interrupted(`${name} was not captured`);
   };
-  return withWorkplace(async (dir) => {
-    const recording = await source.record(path.join(dir, 'recording'));
+  const storeOf = async (dir: string, recording: Recording): Promise<CaptureOutcome> => {
     refuseIfAborted();
     if (parts.confirm !== null) {
       const review = await reviewBefore(recording, options, startedS, dir, parts);
@@ -77,8 +79,11 @@ export async function captureTemplate(
       refuseIfAborted();
     }
     parts.committing();
-    return parts.write((store) => add(store, recording, source, options, startedS, parts));
-  });
+    return parts.add((store) => add(store, recording, source, options, startedS, parts));
+  };
+  return withWorkplace((dir) =>
+    source.record(path.join(dir, 'recording'), (recording) => storeOf(dir, recording)),
+  );
 }
 
 /** The same tree, with its new files in the workplace: while a person reads, the store is others' to write. */
@@ -92,7 +97,7 @@ async function reviewBefore(
   return read(async (store) => {
     const objects = new ObjectFiles(path.join(dir, 'objects'), store.tables);
     mkdirSync(objects.unfinishedDir, { recursive: true });
-    const writer = new ObjectWriter(objects);
+    const writer = await ObjectWriter.begin(objects);
     const below = store.layers(recording.stack);
     const parts = { name, rules, below, writer, progress, now };
     try {
@@ -117,10 +122,9 @@ async function add(
 ): Promise<CaptureOutcome> {
   const [base, ...apps] = recording.stack.filter(({ composition }) => composition !== true);
   const below = store.layers(recording.stack);
-  const before = store.template(name);
   let review: Review | null = null;
   const added = await addVersion(store, {
-    template: templateFor(store, name, { kind: 'app' }),
+    template: () => templateFor(store, name, { kind: 'app' }),
     read: async (writer) => {
       const parts = { name, rules, below, writer, progress, now: startedS };
       const made = await readRecording(recording, parts);
@@ -140,7 +144,7 @@ async function add(
     progress,
   });
   return added === null
-    ? { end: 'unchanged', template: before, version: null, review: review! }
+    ? { end: 'unchanged', template: store.template(name), version: null, review: review! }
     : { end: 'stored', ...added, review: review! };
 }
 

@@ -1,5 +1,6 @@
 /** What `app add` and `app remove` share. */
 import type { AppsChanged } from '../patch/apps.ts';
+import { needPeoplesEnv } from '../scratch/owner.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 import { contextOf } from './command.ts';
 import { interruption } from './interruption.ts';
@@ -17,7 +18,7 @@ export async function runAppChange(
   const context = contextOf(options);
   const { signal, release } = interruption();
   const { record, notes } = await withStore(context, 'write', (store) =>
-    change(store, store.needEnv(env), signal),
+    change(store, needPeoplesEnv(store, env), signal),
   ).finally(release);
   printNotes(notes);
   if (context.json) printJson(record);

@@ -15,7 +15,7 @@ import { parseCount } from './numbers.ts';
 import { appLine } from './plan-text.ts';
 import { printLines, sayLines } from './print.ts';
 import { Progress } from './progress.ts';
-import { withStore } from './session.ts';
+import { storeAccess, withStore } from './session.ts';
 import { printJson } from './table.ts';
 
 export interface BuildOptions {
@@ -121,8 +121,7 @@ async function build(
     say,
     signal,
     progress: context.json ? () => undefined : progress.update,
-    read: (work) => withStore(context, 'read', work),
-    write: (work) => withStore(context, 'write', work),
+    ...storeAccess(context),
     committing: release,
   }).finally(() => progress.end());
   printNotes(built.notes);

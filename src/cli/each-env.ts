@@ -1,4 +1,5 @@
 import { ByrefError } from '../base/error.ts';
+import { needPeoplesEnv, peoplesEnvs } from '../scratch/owner.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 import type { Context } from './command.ts';
 import { reportError } from './errors.ts';
@@ -8,9 +9,9 @@ import { printJson } from './table.ts';
 /** The named envs, or with --all every one. */
 export function chooseEnvs(store: Store, names: readonly string[], all: boolean): EnvRow[] {
   if (all && names.length > 0) throw new ByrefError('usage', '--all takes no names', 'drop one');
-  if (all) return store.envs();
+  if (all) return peoplesEnvs(store);
   if (names.length === 0) throw new ByrefError('usage', 'no env named', 'name one, or say --all');
-  return names.map((name) => store.needEnv(name));
+  return names.map((name) => needPeoplesEnv(store, name));
 }
 
 /**

@@ -15,6 +15,11 @@ const LINE_MS = 5_000;
 const BAR_WIDTH = 24;
 const CLEAR_LINE = '\r\x1b[K';
 
+/** A line on stderr that stays, above the progress if any is shown. */
+export function sayAbove(text: string): void {
+  process.stderr.write(`${process.stderr.isTTY ? CLEAR_LINE : ''}${visibleContent(text)}\n`);
+}
+
 /** Shows progress on stderr: a line that is redrawn on a terminal, else a line now and then. */
 export class Progress {
   private readonly terminal = process.stderr.isTTY;
@@ -32,10 +37,7 @@ export class Progress {
   };
 
   /** A line that stays, above the progress. */
-  readonly note = (text: string): void => {
-    const line = visibleContent(text);
-    process.stderr.write(`${this.terminal ? CLEAR_LINE : ''}${line}\n`);
-  };
+  readonly note = sayAbove;
 
   end(): void {
     if (this.terminal) process.stderr.write(CLEAR_LINE);

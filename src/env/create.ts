@@ -1,6 +1,7 @@
-import { compose } from '../compose/compose.ts';
+import { ByrefError } from '../base/error.ts';
+import { compose, isComposed } from '../compose/compose.ts';
 import { accessTo } from '../scratch/store-access.ts';
-import { compositionName } from '../store/compositions.ts';
+import { isScratch } from '../store/names.ts';
 import type { EnvRow, StackRef, Store } from '../store/store.ts';
 
 export interface CreateOptions {
@@ -31,12 +32,15 @@ export async function createEnv(
   const env = { name, stack: [os, ...apps] };
   const versions = (): StackRef[] => store.plainStack({ name, stack: store.stackOf(env) });
   const notes: string[] = [];
-  let composed: StackRef[];
+  if (isScratch(name)) {
+    const message = `"${name}" is how byref names its throw-away envs`;
+    throw new ByrefError('usage', message, 'Choose another name.');
+  }
   store.refuseEnvName(name);
-  do {
-    composed = versions();
-    notes.push(...(await compose(accessTo(store, { shared: true }), composed, signal)));
-    // A patch may have come between.
-  } while (compositionName(composed) !== compositionName(versions()));
+  // Others write while it is composed: a patch may come between, or a gc that finds no env of the stack.
+  for (let stack = versions(); !isComposed(store, stack); stack = versions()) {
+    const wanted = stack;
+    notes.push(...(await store.pause(() => compose(accessTo(store), wanted, signal))));
+  }
   return { row: store.createEnv(env), notes };
 }

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { EnvLock } from '../delta/env-lock.ts';
+import { scratchDir } from '../store/root.ts';
 import { type EnvRow, envDir, envsDir, mountDir, type Store, usersDir } from '../store/store.ts';
 import { envState } from './state.ts';
 import { umountEnv } from './umount.ts';
@@ -17,7 +18,9 @@ export async function destroyEnv(store: Store, row: EnvRow, force: boolean): Pro
   store.removeEnv(row.id);
   rmSync(directory, { recursive: true, force: true });
   await lock?.release(false);
-  for (const directory of [mountDir, usersDir]) removeMountDir(directory(store.root, row.name));
+  for (const directory of [mountDir, usersDir, scratchDir]) {
+    removeMountDir(directory(store.root, row.name));
+  }
   sweep(store);
 }
 

@@ -1,6 +1,6 @@
 /** What must be there before envs go to another version: stacks whose templates go together, and what is made for them. */
 import { sweepWorkplaces } from '../build/workplace.ts';
-import { compose } from '../compose/compose.ts';
+import { compose, isComposed } from '../compose/compose.ts';
 import { accessTo } from '../scratch/store-access.ts';
 import { compositionName } from '../store/compositions.ts';
 import type { EnvRow, StackRef, Store } from '../store/store.ts';
@@ -38,7 +38,9 @@ export async function readyStacks(
     if (seen.has(key)) continue;
     seen.add(key);
     store.checkStack(row.stack, stack);
-    notes.push(...(await compose(accessTo(store, { shared }), stack, signal)));
+    if (isComposed(store, stack)) continue;
+    const make = () => compose(accessTo(store), stack, signal);
+    notes.push(...(await (shared ? store.pause(make) : make())));
   }
   return notes;
 }

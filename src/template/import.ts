@@ -44,10 +44,9 @@ export async function importTemplate(
   options: ImportOptions = {},
 ): Promise<CommittedVersion> {
   checkName('template', name);
-  const template = templateFor(store, name, options);
   const { label = '', note = '', progress = () => undefined } = options;
   const committed = await addVersion(store, {
-    template,
+    template: () => templateFor(store, name, options),
     read: (writer) => readSource(store, source, writer, options),
     describe: () => ({ label, note }),
     onlyIfChanged: false,

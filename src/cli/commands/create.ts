@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { createEnv } from '../../env/create.ts';
 import { summaryOf } from '../../env/summary.ts';
-import { contextOf, define } from '../command.ts';
+import { contextOf, defineWaiting } from '../command.ts';
 import { interruption } from '../interruption.ts';
 import { printNotes } from '../notes.ts';
 import { printLines } from '../print.ts';
@@ -19,7 +19,7 @@ const append = (value: string, before: readonly string[] = []): readonly string[
 ];
 
 export default function build(): Command {
-  return define('create <env>', 'Make an env from one OS template and any app templates.')
+  return defineWaiting('create <env>', 'Make an env from one OS template and any app templates.')
     .requiredOption(
       '--os <template>',
       'NAME (follows its current version) or NAME@VERSION (pinned)',

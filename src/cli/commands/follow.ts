@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { pinEnv } from '../../patch/pin.ts';
 import { needTemplate } from '../../patch/target.ts';
-import { contextOf, define } from '../command.ts';
+import { needPeoplesEnv } from '../../scratch/owner.ts';
+import { contextOf, defineWaiting } from '../command.ts';
 import { interruption } from '../interruption.ts';
 import { describePatch } from '../patch-text.ts';
 import { printLines } from '../print.ts';
@@ -9,14 +10,14 @@ import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
 export default function build(): Command {
-  return define(
+  return defineWaiting(
     'follow <env> <template>',
     'Let a pinned env see the current version of a template, now and from now on.',
   ).action(async (envName: string, name: string, options: object) => {
     const context = contextOf(options);
     const { signal, release } = interruption();
     const record = await withStore(context, 'write', (store) =>
-      pinEnv(store, store.needEnv(envName), needTemplate(store, name), null, signal),
+      pinEnv(store, needPeoplesEnv(store, envName), needTemplate(store, name), null, signal),
     ).finally(release);
     if (context.json) printJson(record);
     else printLines(...(record === null ? [`${envName}: follows already`] : describePatch(record)));

@@ -9,7 +9,7 @@ import { checkPolicy, policyOf } from '../../patch/policy.ts';
 import type { Rollout, RolloutEvent } from '../../patch/rollout.ts';
 import { needTemplate, patchTarget } from '../../patch/target.ts';
 import type { Store, TemplateRow } from '../../store/store.ts';
-import { type Context, contextOf, define } from '../command.ts';
+import { type Context, contextOf, defineWaiting } from '../command.ts';
 import { parseDuration } from '../durations.ts';
 import { interruption } from '../interruption.ts';
 import { parseCount } from '../numbers.ts';
@@ -25,7 +25,8 @@ interface Options {
   readonly check?: boolean;
   readonly canary?: string[];
   readonly stages?: string;
-  readonly wait: number;
+  readonly wait?: number;
+  readonly pause?: number;
   readonly health?: string;
   readonly healthOn: string;
   readonly healthTimeout: number;
@@ -34,7 +35,6 @@ interface Options {
   readonly note: string;
 }
 
-const WAIT_MS = 0;
 const HEALTH_TIMEOUT_MS = 30_000;
 const HEALTH_RETRIES = 2;
 const HEALTH_INTERVAL_MS = 1_000;
@@ -46,7 +46,7 @@ export default function build(): Command {
     policies.push(checkPolicy({ pattern, action }));
     return pattern;
   };
-  return define(
+  return defineWaiting(
     'patch <template>',
     'Take all envs that follow a template to another version of it.',
   )
@@ -67,7 +67,7 @@ export default function build(): Command {
       'these envs first, or a part of them as 10%; without --health, only these',
     )
     .option('--stages <sizes>', 'in waves, as 1,10%,100%')
-    .option('--wait <time>', 'after each wave, as 30s', parseDuration, WAIT_MS)
+    .option('--pause <time>', 'after each wave, as 30s', parseDuration)
     .option(
       '--health <command>',
       'decides after each wave: 0 goes on, anything else takes all back',
@@ -132,7 +132,7 @@ function report(context: Context, name: string, record: PatchRecord | null): voi
 }
 
 function rolloutOf(options: Options): Rollout {
-  const { canary, stages, wait, health } = options;
+  const { canary, stages, wait, pause, health } = options;
   if (canary !== undefined && stages !== undefined) {
     throw new ByrefError('usage', '--canary and --stages exclude each other', 'use one of them');
   }
@@ -140,10 +140,15 @@ function rolloutOf(options: Options): Rollout {
     const hint = 'add --canary or --stages: they say which envs it is tried in first';
     throw new ByrefError('usage', '--health needs envs to try the version in', hint);
   }
+  if (wait !== undefined && pause === undefined && (canary ?? stages) !== undefined) {
+    const message =
+      '--wait is how long to wait for other commands, and not what comes after a wave';
+    throw new ByrefError('usage', message, `that is --pause; without a pause: add --pause 0`);
+  }
   const waves =
     canary !== undefined ? [parseCanary(canary)] : stages === undefined ? [] : parseStages(stages);
   const afterwards = canary !== undefined && health === undefined ? 'hold' : 'all';
-  return { waves, afterwards, waitMs: wait, health: healthOf(options) };
+  return { waves, afterwards, waitMs: pause ?? 0, health: healthOf(options) };
 }
 
 function healthOf(options: Options): HealthCheck | null {

@@ -2,8 +2,9 @@ import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
 import { pinEnv } from '../../patch/pin.ts';
 import { needTemplate } from '../../patch/target.ts';
+import { needPeoplesEnv } from '../../scratch/owner.ts';
 import { parseTemplateRef } from '../../store/names.ts';
-import { contextOf, define } from '../command.ts';
+import { contextOf, defineWaiting } from '../command.ts';
 import { interruption } from '../interruption.ts';
 import { describePatch } from '../patch-text.ts';
 import { printLines } from '../print.ts';
@@ -11,7 +12,7 @@ import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
 export default function build(): Command {
-  return define(
+  return defineWaiting(
     'pin <env> <template>',
     'Keep an env at NAME@VERSION of a template, whatever is patched; at the version it sees now if NAME alone is given.',
   ).action(async (envName: string, ref: string, options: object) => {
@@ -19,7 +20,7 @@ export default function build(): Command {
     const { name, version } = parseTemplateRef(ref);
     const { signal, release } = interruption();
     const record = await withStore(context, 'write', (store) => {
-      const row = store.needEnv(envName);
+      const row = needPeoplesEnv(store, envName);
       const template = needTemplate(store, name);
       const seen = store.resolveStack(row).find(({ templateId }) => templateId === template.id);
       const at = version ?? seen?.version;

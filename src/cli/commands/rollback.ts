@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { EXIT } from '../../base/exit-codes.ts';
 import { rollBack } from '../../patch/patch.ts';
 import { needTemplate } from '../../patch/target.ts';
-import { contextOf, define } from '../command.ts';
+import { contextOf, defineWaiting } from '../command.ts';
 import { interruption } from '../interruption.ts';
 import { parseCount } from '../numbers.ts';
 import { describePatch } from '../patch-text.ts';
@@ -16,7 +16,7 @@ interface Options {
 }
 
 export default function build(): Command {
-  return define(
+  return defineWaiting(
     'rollback <template>',
     'Take all envs that follow a template back to the version before, or canaries to the current one.',
   )

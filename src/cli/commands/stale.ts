@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { type StaleFile, staleFiles } from '../../patch/stale.ts';
+import { needPeoplesEnv, peoplesEnvs } from '../../scratch/owner.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
 import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';
@@ -28,7 +29,8 @@ export default function build(): Command {
   return command.action(async (names: string[], options: TableOptions) => {
     const context = contextOf(options);
     const files = await withStore(context, 'read', (store) => {
-      const rows = names.length === 0 ? store.envs() : names.map((name) => store.needEnv(name));
+      const rows =
+        names.length === 0 ? peoplesEnvs(store) : names.map((name) => needPeoplesEnv(store, name));
       return staleFiles(store, rows);
     });
     if (context.json) printJson(files);

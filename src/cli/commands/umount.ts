@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { type Holding, holdingNamespaces } from '../../env/holding-namespaces.ts';
 import { envStates } from '../../env/state.ts';
 import { type UmountOutcome, umountEnv } from '../../env/umount.ts';
+import { abandonedEnvs } from '../../scratch/owner.ts';
 import { contextOf, define } from '../command.ts';
 import { chooseEnvs, forEachEnv } from '../each-env.ts';
 import { withStore } from '../session.ts';
@@ -33,7 +34,10 @@ export default function build(): Command {
       const context = contextOf(options);
       const { lazy = false, force = false, all = false } = options;
       await withStore(context, 'read', async (store) => {
-        const envs = await envStates(store, chooseEnvs(store, names, all));
+        const chosen = chooseEnvs(store, names, all);
+        // What a build that was killed left mounted goes, too.
+        const left = all ? abandonedEnvs(store) : [];
+        const envs = await envStates(store, [...chosen, ...left]);
         return forEachEnv(
           context,
           envs.filter(({ state }) => !all || state !== 'stopped'),

@@ -3,6 +3,8 @@
  * programs find in it what they will find later; removed at the end, or, if we were killed, when the next one begins. Nobody else sees
  * it, or may touch it: see owner.ts.
  */
+import { existsSync, readdirSync, rmdirSync } from 'node:fs';
+import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { isNoSpace } from '../base/no-space.ts';
 import { TEMPORARY_DIR } from '../base/temporary-dir.ts';
@@ -11,7 +13,7 @@ import { mountEnv } from '../env/mount.ts';
 import { envState } from '../env/state.ts';
 import { umountEnv } from '../env/umount.ts';
 import { isScratch, scratchName } from '../store/names.ts';
-import { makeScratchDir } from '../store/root.ts';
+import { makeScratchDir, scratchDir } from '../store/root.ts';
 import type { EnvRow, StackRef, Store } from '../store/store.ts';
 import { forgetScratch, ownScratch, scratchOwner } from './owner.ts';
 import type { StoreAccess } from './store-access.ts';
@@ -100,5 +102,15 @@ export async function sweepScratchEnvs(store: Store): Promise<void> {
       await destroyEnv(store, row, true);
       forgetScratch(store.root, row.name);
     }
+  }
+  sweepScratchDirs(store);
+}
+
+/** Where those were mounted that are gone, if their process was killed just then. */
+function sweepScratchDirs(store: Store): void {
+  const directory = scratchDir(store.root, '.');
+  if (!existsSync(directory)) return;
+  for (const name of readdirSync(directory)) {
+    if (store.env(name) === null) rmdirSync(path.join(directory, name));
   }
 }

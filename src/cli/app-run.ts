@@ -2,7 +2,7 @@
 import type { AppsChanged } from '../patch/apps.ts';
 import { needPeoplesEnv } from '../scratch/owner.ts';
 import type { EnvRow, Store } from '../store/store.ts';
-import { contextOf } from './command.ts';
+import { contextOf, interruptible } from './command.ts';
 import { interruption } from './interruption.ts';
 import { printNotes } from './notes.ts';
 import { describePatch } from './patch-text.ts';
@@ -17,7 +17,7 @@ export async function runAppChange(
 ): Promise<void> {
   const context = contextOf(options);
   const { signal, release } = interruption();
-  const { record, notes } = await withStore(context, 'write', (store) =>
+  const { record, notes } = await withStore(interruptible(context, signal), 'write', (store) =>
     change(store, needPeoplesEnv(store, env), signal),
   ).finally(release);
   printNotes(notes);

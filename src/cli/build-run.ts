@@ -8,7 +8,7 @@ import type { PackageChange } from '../build/packages.ts';
 import { type AppFit, fits, newestFits } from '../patch/app-fits.ts';
 import { needTemplate } from '../patch/target.ts';
 import type { Store } from '../store/store.ts';
-import { type Context, contextOf } from './command.ts';
+import { type Context, contextOf, interruptible } from './command.ts';
 import { interruption } from './interruption.ts';
 import { printNotes } from './notes.ts';
 import { parseCount } from './numbers.ts';
@@ -121,7 +121,7 @@ async function build(
     say,
     signal,
     progress: context.json ? () => undefined : progress.update,
-    ...storeAccess(context),
+    ...storeAccess(interruptible(context, signal)),
     committing: release,
   }).finally(() => progress.end());
   printNotes(built.notes);

@@ -15,7 +15,7 @@ import { needPeoplesEnv } from '../scratch/owner.ts';
 import type { StoreAccess } from '../scratch/store-access.ts';
 import { ask } from './ask.ts';
 import { captureJson, reviewText, summaryText } from './capture-text.ts';
-import { type Context, contextOf } from './command.ts';
+import { type Context, contextOf, interruptible } from './command.ts';
 import { interruption } from './interruption.ts';
 import { printLines } from './print.ts';
 import { Progress } from './progress.ts';
@@ -54,7 +54,7 @@ export async function runCapture(
   const rules = readRules(options.rules);
   const { signal, release } = interruption();
   const progress = new Progress();
-  const access = storeAccess(context);
+  const access = storeAccess(interruptible(context, signal));
   const source = await sourceOf(name, words, options, { access, rules, signal, context, progress });
   const outcome = await captureTemplate(
     source,

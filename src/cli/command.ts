@@ -56,6 +56,12 @@ export function contextOf(options: object): Context {
   return { root: resolveRoot(root), json, patience: { ms, tell } };
 }
 
+/** The same, and Ctrl-C ends its waiting. */
+export const interruptible = (context: Context, signal: AbortSignal): Context => ({
+  ...context,
+  patience: { ...context.patience, signal },
+});
+
 /** Runs a command. A wrong command line is a `usage` error. */
 export async function run(command: Command, words: readonly string[]): Promise<void> {
   try {

@@ -1,9 +1,10 @@
 /** For a repair: nobody else writes, and nobody stores objects. */
 import { ByrefError } from '../base/error.ts';
-import { type FileLock, LockFile, signer } from './file-lock.ts';
+import { type FileLock, isHeld, LockFile, signer } from './file-lock.ts';
 import { tryRemoving } from './object-lock.ts';
 import { BRIEF, describeProcess, type Patience, waitUntil } from './patience.ts';
 import { objectsDir, writerLockPath } from './root.ts';
+import { lockedBy } from './writer-lock.ts';
 
 export interface Alone {
   readonly writer: FileLock;
@@ -26,10 +27,15 @@ export async function takeAlone(root: string, patience: Patience = BRIEF): Promi
     objects = null;
     return false;
   };
-  const holder = (): string => `${describeProcess(signer(path))}, or another one that writes`;
+  const isWritten = (): boolean => isHeld(path, 'exclusive');
+  const holder = (): string =>
+    isWritten()
+      ? `${describeProcess(signer(path))}, which is writing to the store`
+      : 'processes that import or build';
   await waitUntil(works, holder, patience);
   if (objects !== null) return { writer: { release: () => file.close() }, objects };
   file.close();
-  const message = `other processes write to the store in ${root}, or store files in it`;
+  if (isWritten()) throw lockedBy(root, patience);
+  const message = `other processes store what they import or build in ${root}`;
   throw new ByrefError('locked', message, 'Run this again later, or wait longer: --wait 10m.');
 }

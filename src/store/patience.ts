@@ -7,12 +7,14 @@ export interface Patience {
   readonly ms: number;
   /** Hears for whom it waits: "process 12 (byref template import debian-12 root.tar), which ...". */
   readonly tell: (whom: string) => void;
+  /** Ends it. */
+  readonly signal?: AbortSignal;
 }
 
 /** Of what has no user to be told. */
 export const BRIEF: Patience = { ms: 3000, tell: () => undefined };
 
-/** Work that is done is not given up because others write for long. */
+/** Work that is done is not given up because others write for long, nor because it is interrupted. */
 export const forever = ({ tell }: Patience): Patience => ({ ms: Infinity, tell });
 
 const POLL_MS = 50;
@@ -28,14 +30,14 @@ const TELL_EVERY_MS = 20_000;
 export async function waitUntil(
   works: () => boolean,
   holder: () => string,
-  { ms, tell }: Patience,
+  { ms, tell, signal }: Patience,
 ): Promise<boolean> {
   const began = performance.now();
   let tellAt = TELL_AFTER_MS;
   for (;;) {
     if (works()) return true;
     const waited = performance.now() - began;
-    if (waited >= ms) return false;
+    if (waited >= ms || signal?.aborted === true) return false;
     if (waited >= tellAt) {
       tell(holder());
       tellAt = waited + TELL_EVERY_MS;

@@ -21,7 +21,7 @@ export async function takeWriterLock(
     if (await waitUntil(() => file.try('exclusive'), holder, patience)) {
       return { release: () => file.close() };
     }
-    throw lockedBy(signer(path), root, patience);
+    throw lockedBy(root, patience);
   } catch (error) {
     file.close();
     throw error;
@@ -31,11 +31,12 @@ export async function takeWriterLock(
 /** True while a process has the writer role. */
 export const hasWriter = (root: string): boolean => isHeld(writerLockPath(root), 'exclusive');
 
-function lockedBy(pid: number | null, root: string, { ms }: Patience): ByrefError {
-  const waited = ms === 0 ? '' : ` (waited ${ms / 1000} s)`;
-  return new ByrefError(
-    'locked',
-    `${describeProcess(pid)} is writing to the store in ${root}${waited}`,
-    'Run this again when it has finished, or wait longer for it: --wait 10m.',
-  );
+/** Of a wait that ended in vain. */
+export function lockedBy(root: string, { signal }: Patience): ByrefError {
+  const message = `${describeProcess(signer(writerLockPath(root)))} is writing to the store in ${root}`;
+  const hint = 'Run this again when it has finished, or wait longer for it: --wait 10m.';
+  return signal?.aborted === true ? interruptedBefore() : new ByrefError('locked', message, hint);
 }
+
+const interruptedBefore = (): ByrefError =>
+  new ByrefError('error', 'it was interrupted while it waited', 'Nothing was changed.');

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { createEnv } from '../../env/create.ts';
 import { summaryOf } from '../../env/summary.ts';
-import { contextOf, defineWaiting } from '../command.ts';
+import { contextOf, defineWaiting, interruptible } from '../command.ts';
 import { interruption } from '../interruption.ts';
 import { printNotes } from '../notes.ts';
 import { printLines } from '../print.ts';
@@ -32,7 +32,7 @@ export default function build(): Command {
     .action(async (name: string, options: Options) => {
       const context = contextOf(options);
       const { signal, release } = interruption();
-      await withStore(context, 'write', async (store) => {
+      await withStore(interruptible(context, signal), 'write', async (store) => {
         const { row, notes } = await createEnv(
           store,
           { name, os: options.os, apps: options.app ?? [] },

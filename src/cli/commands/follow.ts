@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { pinEnv } from '../../patch/pin.ts';
 import { needTemplate } from '../../patch/target.ts';
 import { needPeoplesEnv } from '../../scratch/owner.ts';
-import { contextOf, defineWaiting } from '../command.ts';
+import { contextOf, defineWaiting, interruptible } from '../command.ts';
 import { interruption } from '../interruption.ts';
 import { describePatch } from '../patch-text.ts';
 import { printLines } from '../print.ts';
@@ -16,7 +16,7 @@ export default function build(): Command {
   ).action(async (envName: string, name: string, options: object) => {
     const context = contextOf(options);
     const { signal, release } = interruption();
-    const record = await withStore(context, 'write', (store) =>
+    const record = await withStore(interruptible(context, signal), 'write', (store) =>
       pinEnv(store, needPeoplesEnv(store, envName), needTemplate(store, name), null, signal),
     ).finally(release);
     if (context.json) printJson(record);

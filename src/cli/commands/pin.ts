@@ -4,7 +4,7 @@ import { pinEnv } from '../../patch/pin.ts';
 import { needTemplate } from '../../patch/target.ts';
 import { needPeoplesEnv } from '../../scratch/owner.ts';
 import { parseTemplateRef } from '../../store/names.ts';
-import { contextOf, defineWaiting } from '../command.ts';
+import { contextOf, defineWaiting, interruptible } from '../command.ts';
 import { interruption } from '../interruption.ts';
 import { describePatch } from '../patch-text.ts';
 import { printLines } from '../print.ts';
@@ -19,7 +19,7 @@ export default function build(): Command {
     const context = contextOf(options);
     const { name, version } = parseTemplateRef(ref);
     const { signal, release } = interruption();
-    const record = await withStore(context, 'write', (store) => {
+    const record = await withStore(interruptible(context, signal), 'write', (store) => {
       const row = needPeoplesEnv(store, envName);
       const template = needTemplate(store, name);
       const seen = store.resolveStack(row).find(({ templateId }) => templateId === template.id);

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { EXIT } from '../../base/exit-codes.ts';
 import { rollBack } from '../../patch/patch.ts';
 import { needTemplate } from '../../patch/target.ts';
-import { contextOf, defineWaiting } from '../command.ts';
+import { contextOf, defineWaiting, interruptible } from '../command.ts';
 import { interruption } from '../interruption.ts';
 import { parseCount } from '../numbers.ts';
 import { describePatch } from '../patch-text.ts';
@@ -26,7 +26,7 @@ export default function build(): Command {
       const context = contextOf(options);
       const { to = null, note } = options;
       const { signal, release } = interruption();
-      const record = await withStore(context, 'write', (store) =>
+      const record = await withStore(interruptible(context, signal), 'write', (store) =>
         rollBack(store, needTemplate(store, name), { to, note }, signal),
       ).finally(release);
       if (context.json) printJson(record);

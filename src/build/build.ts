@@ -4,6 +4,7 @@ import { readChanges } from '../scratch/changed-tree.ts';
 import type { ObjectWriter } from '../store/object-writer.ts';
 import type { Store } from '../store/store.ts';
 import { addVersion } from '../template/add-version.ts';
+import { withName } from '../template/claim-name.ts';
 import { readArchive, templateFor } from '../template/import.ts';
 import type { OnProgress, TreeNode } from '../template/tree.ts';
 import { type InstallParts, installApp } from './app.ts';
@@ -52,16 +53,25 @@ interface Made {
 export async function buildTemplate(config: BuildConfig, parts: BuildParts): Promise<Built> {
   // Files that are unpacked from packages have the times that they have there.
   const startedS = Math.floor(Date.now() / 1000);
-  return withWorkplace(async (dir) => {
-    const make = config.kind === 'app' ? makeApp : makeOs;
-    const built = await make(config, dir, parts, (made) => {
-      parts.committing();
-      return parts.add((store) => add(store, config, made(store), startedS, parts));
-    });
-    if (built !== null) return built;
-    const template = await parts.read((store) => store.template(config.name)!);
-    return { template, version: null, packages: [], notes: [] };
+  const root = await parts.read((store) => store.root);
+  const inWorkplace = () => withWorkplace((dir) => buildIn(config, dir, startedS, parts));
+  return withName(root, config.name, config.kind, inWorkplace);
+}
+
+async function buildIn(
+  config: BuildConfig,
+  dir: string,
+  startedS: number,
+  parts: BuildParts,
+): Promise<Built> {
+  const make = config.kind === 'app' ? makeApp : makeOs;
+  const built = await make(config, dir, parts, (made) => {
+    parts.committing();
+    return parts.add((store) => add(store, config, made(store), startedS, parts));
   });
+  if (built !== null) return built;
+  const template = await parts.read((store) => store.template(config.name)!);
+  return { template, version: null, packages: [], notes: [] };
 }
 
 type Make = (

@@ -11,6 +11,7 @@ import { ObjectWriter } from '../store/object-writer.ts';
 import { ObjectFiles } from '../store/objects.ts';
 import type { StackRef, Store } from '../store/store.ts';
 import { addVersion } from '../template/add-version.ts';
+import { withName } from '../template/claim-name.ts';
 import { templateFor } from '../template/import.ts';
 import type { OnProgress } from '../template/tree.ts';
 import { asFull, type Recording } from './recording.ts';
@@ -81,9 +82,12 @@ export async function captureTemplate(
     parts.committing();
     return parts.add((store) => add(store, recording, source, options, startedS, parts));
   };
-  return withWorkplace((dir) =>
-    source.record(path.join(dir, 'recording'), (recording) => storeOf(dir, recording)),
-  );
+  const inWorkplace = () =>
+    withWorkplace((dir) =>
+      source.record(path.join(dir, 'recording'), (recording) => storeOf(dir, recording)),
+    );
+  const root = await parts.read((store) => store.root);
+  return withName(root, name, 'app', inWorkplace);
 }
 
 /** The same tree, with its new files in the workplace: while a person reads, the store is others' to write. */

@@ -1,5 +1,6 @@
 import { ByrefError } from '../base/error.ts';
 import { compose, isComposed } from '../compose/compose.ts';
+import { sweepScratchEnvsIfAny } from '../scratch/scratch-env.ts';
 import { accessTo } from '../scratch/store-access.ts';
 import { isScratch } from '../store/names.ts';
 import type { EnvRow, StackRef, Store } from '../store/store.ts';
@@ -37,6 +38,8 @@ export async function createEnv(
     throw new ByrefError('usage', message, 'Choose another name.');
   }
   store.refuseEnvName(name);
+  // One that was killed right after it had composed the same stack left that.
+  if (apps.length > 0) await sweepScratchEnvsIfAny(store);
   // Others write while it is composed: a patch may come between, or a gc that finds no env of the stack.
   for (let stack = versions(); !isComposed(store, stack); stack = versions()) {
     const wanted = stack;

@@ -21,7 +21,7 @@ export async function destroyEnv(store: Store, row: EnvRow, force: boolean): Pro
   for (const directory of [mountDir, usersDir, scratchDir]) {
     removeMountDir(directory(store.root, row.name));
   }
-  sweep(store);
+  sweepEnvDirs(store);
 }
 
 async function ensureUnmounted(store: Store, row: EnvRow, force: boolean): Promise<void> {
@@ -48,8 +48,8 @@ function removeMountDir(directory: string): void {
   }
 }
 
-/** Removes directories of envs whose row is gone. Ids are never used again, so none can come back. */
-function sweep(store: Store): void {
+/** Removes directories of envs whose row is gone; for the writer only. Ids are never used again, so none can come back. */
+export function sweepEnvDirs(store: Store): void {
   const root = envsDir(store.root);
   for (const name of readdirSync(root)) {
     if (!/^\d+$/.test(name) || store.env(Number(name)) !== null) continue;

@@ -4,11 +4,10 @@
  * it, or may touch it: see owner.ts.
  */
 import { existsSync, readdirSync, rmdirSync } from 'node:fs';
-import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { isNoSpace } from '../base/no-space.ts';
 import { TEMPORARY_DIR } from '../base/temporary-dir.ts';
-import { destroyEnv } from '../env/destroy.ts';
+import { destroyEnv, sweepEnvDirs } from '../env/destroy.ts';
 import { mountEnv } from '../env/mount.ts';
 import { envState } from '../env/state.ts';
 import { umountEnv } from '../env/umount.ts';
@@ -103,14 +102,32 @@ export async function sweepScratchEnvs(store: Store): Promise<void> {
       forgetScratch(store.root, row.name);
     }
   }
+  // Of one that was killed while it removed its own.
+  sweepEnvDirs(store);
   sweepScratchDirs(store);
 }
 
-/** Where those were mounted that are gone, if their process was killed just then. */
+/** The same, and costs nothing for a root of many envs where there is none. */
+export async function sweepScratchEnvsIfAny(store: Store): Promise<void> {
+  if (mountedOnce(store.root).length > 0) await sweepScratchEnvs(store);
+}
+
+/** Where they were mounted. */
 function sweepScratchDirs(store: Store): void {
-  const directory = scratchDir(store.root, '.');
-  if (!existsSync(directory)) return;
-  for (const name of readdirSync(directory)) {
-    if (store.env(name) === null) rmdirSync(path.join(directory, name));
+  for (const name of mountedOnce(store.root)) {
+    if (store.env(name) === null) removeDir(scratchDir(store.root, name));
+  }
+}
+
+function mountedOnce(root: string): string[] {
+  const directory = scratchDir(root, '.');
+  return existsSync(directory) ? readdirSync(directory) : [];
+}
+
+function removeDir(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    // In use by somebody: the next one tries again.
   }
 }

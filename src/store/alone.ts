@@ -19,12 +19,11 @@ export interface Alone {
 export async function takeAlone(root: string, patience: Patience = BRIEF): Promise<Alone> {
   const path = writerLockPath(root);
   const file = new LockFile(path);
-  let objects: FileLock | null = null;
+  const taken: FileLock[] = [];
   const works = (): boolean => {
-    objects = tryRemoving(objectsDir(root));
-    if (objects !== null && file.try('exclusive')) return true;
+    const objects = tryRemoving(objectsDir(root));
+    if (objects !== null && file.try('exclusive')) return taken.push(objects) > 0;
     objects?.release();
-    objects = null;
     return false;
   };
   const isWritten = (): boolean => isHeld(path, 'exclusive');
@@ -33,7 +32,8 @@ export async function takeAlone(root: string, patience: Patience = BRIEF): Promi
       ? `${describeProcess(signer(path))}, which is writing to the store`
       : 'processes that import or build';
   await waitUntil(works, holder, patience);
-  if (objects !== null) return { writer: { release: () => file.close() }, objects };
+  const [objects] = taken;
+  if (objects !== undefined) return { writer: { release: () => file.close() }, objects };
   file.close();
   if (isWritten()) throw lockedBy(root, patience);
   const message = `other processes store what they import or build in ${root}`;

@@ -1,5 +1,5 @@
 /** flock(2) on a file or directory of the root. The kernel drops it with the process, so a crash leaves no stale lock. */
-import { EAGAIN } from '../base/errno.ts';
+import { EAGAIN, ENOSPC } from '../base/errno.ts';
 import { ByrefError } from '../base/error.ts';
 import { O_CLOEXEC, O_CREAT, O_RDONLY, O_RDWR } from '../base/mode.ts';
 import { procText } from '../base/proc.ts';
@@ -27,6 +27,10 @@ export class LockFile {
     const flags = this.isFile ? O_RDWR | O_CREAT : O_RDONLY;
     this.fd = native.openAt(AT_FDCWD, file, flags | O_CLOEXEC, LOCK_MODE);
     if (this.fd >= 0) return;
+    if (-this.fd === ENOSPC) {
+      const message = `no space left on the device of ${file}`;
+      throw new ByrefError('noSpace', message, 'Free some space, then run this again.');
+    }
     throw new ByrefError('error', `can't open ${file} (errno ${-this.fd})`, 'Run byref as root.');
   }
 

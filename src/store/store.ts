@@ -229,16 +229,19 @@ export class Store {
       tidy(this);
       return await work();
     } finally {
-      this.lock?.release();
-      this.lock = null;
+      this.letGo();
     }
+  }
+
+  private letGo(): void {
+    this.lock?.release();
+    this.lock = null;
   }
 
   /** Lets other writers in while `work` runs: it may take long, and changes nothing here but by writing(). */
   async pause<T>(work: () => Promise<T>): Promise<T> {
     if (this.lock === null) return work();
-    this.lock.release();
-    this.lock = null;
+    this.letGo();
     try {
       return await work();
     } finally {
@@ -249,6 +252,6 @@ export class Store {
 
   async close(): Promise<void> {
     await this.tables.close();
-    this.lock?.release();
+    this.letGo();
   }
 }

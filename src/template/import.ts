@@ -6,6 +6,7 @@ import { checkName } from '../store/names.ts';
 import type { ObjectWriter } from '../store/object-writer.ts';
 import type { Store } from '../store/store.ts';
 import { addVersion } from './add-version.ts';
+import { withName } from './claim-name.ts';
 import type { CommittedVersion } from './commit-tree.ts';
 import { withArchive } from './open-archive.ts';
 import { readDirectory } from './read-directory.ts';
@@ -45,13 +46,16 @@ export async function importTemplate(
 ): Promise<CommittedVersion> {
   checkName('template', name);
   const { label = '', note = '', progress = () => undefined } = options;
-  const committed = await addVersion(store, {
-    template: () => templateFor(store, name, options),
-    read: (writer) => readSource(store, source, writer, options),
-    describe: () => ({ label, note }),
-    onlyIfChanged: false,
-    progress,
-  });
+  const { kind } = templateFor(store, name, options);
+  const committed = await withName(store.root, name, kind === 'app' ? 'app' : 'os', () =>
+    addVersion(store, {
+      template: () => templateFor(store, name, options),
+      read: (writer) => readSource(store, source, writer, options),
+      describe: () => ({ label, note }),
+      onlyIfChanged: false,
+      progress,
+    }),
+  );
   return committed!;
 }
 

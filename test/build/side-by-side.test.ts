@@ -195,6 +195,21 @@ test("a throw-away env is not seen, and is nobody else's to touch", async () => 
   await expectSound();
 });
 
+test('the name of a template that is being built is kept for its kind', async () => {
+  const { root } = apps;
+  const build = heldBuild('greet');
+  await build.ready();
+  const taken = await root.byref('template', 'import', 'greet', root.directory('greet'));
+  expect(taken).toMatchObject({ code: EXIT.busy });
+  expect(taken.stderr).toContain(`process ${build.command.pid} (byref template build `);
+  const before = readdirSync(path.join(root.path, 'meta'));
+  expect(before.filter((name) => name.startsWith('name-'))).toEqual(['name-greet.app.lock']);
+  build.go();
+  const built = await build.command.ended;
+  expect(built, built.stderr).toMatchObject({ code: 0 });
+  expect(readdirSync(path.join(root.path, 'meta'))).not.toContain('name-greet.app.lock');
+});
+
 test('what a build was made on stays until it is committed', async () => {
   const { root } = apps;
   const build = heldBuild('greet');

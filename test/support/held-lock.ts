@@ -16,7 +16,7 @@ export class HeldLock {
     const child = spawn('bash', ['-c', script, 'holder', file], {
       stdio: ['pipe', 'pipe', 'ignore'],
     });
-    await once(child.stdout!, 'data');
+    await once(child.stdout, 'data');
     return new HeldLock(child);
   }
 

@@ -56,13 +56,15 @@ export function baseOf(
  * Installs the packages of a configuration. Null if apt would install what the newest version of the app has, on the same
  * version of the base: what scripts make anew each time (keys, databases) is no reason for another one.
  * @param dir an empty directory, for the archive
+ * @param store makes a version of it: what it was installed on stays until then
  * @throws ByrefError as bootstrap() does
  */
-export async function installApp(
+export async function installApp<T>(
   config: BuildConfig,
   dir: string,
   parts: InstallParts,
-): Promise<InstalledApp | null> {
+  store: (app: InstalledApp) => Promise<T>,
+): Promise<T | null> {
   const { base, had } = await parts.read((store) => ({
     base: baseOf(store, config, parts.on),
     had: newestOf(store, config),
@@ -76,12 +78,12 @@ export async function installApp(
     parts.progress({ phase: 'pack', files: 0, bytes: 0 });
     const archive = await parts.read((store) => archiveChanges(store, env, dir));
     parts.signal.throwIfAborted();
-    return {
+    return store({
       ...archive,
       renumbered,
       base: { templateId: base.template.id, version: base.version.number },
       notes: keptNotes(archive.removed, config.name, base.template.name),
-    };
+    });
   });
   return installed.catch((cause: unknown) => {
     // Whatever failed then: Ctrl-C on a terminal ends programs, too.

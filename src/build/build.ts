@@ -4,6 +4,7 @@ import { readChanges } from '../scratch/changed-tree.ts';
 import type { ObjectWriter } from '../store/object-writer.ts';
 import type { Store } from '../store/store.ts';
 import { addVersion } from '../template/add-version.ts';
+import { withName } from '../template/claim-name.ts';
 import { readArchive, templateFor } from '../template/import.ts';
 import type { TreeNode } from '../template/tree.ts';
 import { type InstallParts, installApp } from './app.ts';
@@ -53,44 +54,58 @@ interface Made {
 export async function buildTemplate(config: BuildConfig, parts: BuildParts): Promise<Built> {
   // Files that are unpacked from packages have the times that they have there.
   const startedS = Math.floor(Date.now() / 1000);
-  return withWorkplace(async (dir) => {
-    const make = config.kind === 'app' ? makeApp : makeOs;
-    const made = await make(config, dir, parts);
-    if (made === null) {
-      const template = await parts.read((store) =>
-        store.catalog.withNewest(store.template(config.name)!),
-      );
-      return { template, version: null, packages: [], notes: [] };
-    }
-    parts.committing();
-    return parts.write((store) => add(store, config, made(store), startedS, parts));
-  });
+  const root = await parts.read((store) => store.root);
+  const inWorkplace = () => withWorkplace((dir) => buildIn(config, dir, startedS, parts));
+  return withName(root, config.name, config.kind, inWorkplace);
 }
 
-async function makeOs(config: BuildConfig, dir: string, parts: BuildParts) {
-  const had = await parts.read((store) => newestOf(store, config)?.packages ?? null);
+async function buildIn(
+  config: BuildConfig,
+  dir: string,
+  startedS: number,
+  parts: BuildParts,
+): Promise<Built> {
+  const make = config.kind === 'app' ? makeApp : makeOs;
+  const built = await make(config, dir, parts, (made) => {
+    parts.committing();
+    return parts.add((store) => add(store, config, made(store), startedS, parts));
+  });
+  if (built !== null) return built;
+  const template = await parts.read((store) =>
+    store.catalog.withNewest(store.template(config.name)!),
+  );
+  return { template, version: null, packages: [], notes: [] };
+}
+
+type Make = (
+  config: BuildConfig,
+  dir: string,
+  parts: BuildParts,
+  store: (made: (store: Store) => Made) => Promise<Built>,
+) => Promise<Built | null>;
+
+const makeOs: Make = async (config, dir, parts, store) => {
+  const had = await parts.read((each) => newestOf(each, config)?.packages ?? null);
   const archive = await bootstrap(config, had, dir, parts);
   if (archive === null) return null;
-  return (): Made => ({
+  return store(() => ({
     read: (writer) => readArchive(archive, writer, parts.progress, ruleOf),
     base: null,
     notes: [],
-  });
-}
+  }));
+};
 
-async function makeApp(config: BuildConfig, dir: string, parts: BuildParts) {
-  const app = await installApp(config, dir, parts);
-  if (app === null) return null;
-  const { base, renumbered, notes, ...archive } = app;
-  const { progress } = parts;
-  const settle = (tree: TreeNode): void => renumberTree(tree, renumbered);
-  return (store: Store): Made => ({
-    read: (writer) =>
-      readChanges(archive, store.layers([base]), { writer, rule: ruleOf, progress, settle }),
-    base,
-    notes,
+const makeApp: Make = (config, dir, parts, store) =>
+  installApp(config, dir, parts, ({ base, renumbered, notes, ...archive }) => {
+    const { progress } = parts;
+    const settle = (tree: TreeNode): void => renumberTree(tree, renumbered);
+    return store((open) => ({
+      read: (writer) =>
+        readChanges(archive, open.layers([base]), { writer, rule: ruleOf, progress, settle }),
+      base,
+      notes,
+    }));
   });
-}
 
 async function add(
   store: Store,
@@ -101,29 +116,26 @@ async function add(
 ): Promise<Built> {
   const { kind, name, label, shared } = config;
   const source = configText(config);
-  const before = store.template(name);
   const patterns = shared === null ? {} : { sharedPatterns: shared };
-  const newest = before === null ? null : store.catalog.newest(before).number;
-  const had: Packages =
-    before === null || newest === null ? new Map() : ownPackages(store, before, newest);
   const below = base === null ? null : store.layers([base]);
   const basePackages: Packages =
     base === null ? new Map() : packagesOfVersion(store, { id: base.templateId }, base.version);
   let packages: readonly PackageChange[] = [];
   const added = await addVersion(store, {
-    template: templateFor(store, name, { kind, ...patterns }),
+    template: () => templateFor(store, name, { kind, ...patterns }),
     read,
-    describe(tree) {
-      if (before !== null && newest !== null) {
-        keepState(store, tree, { templateId: before.id, version: newest }, base);
-      }
+    describe(tree, before) {
+      const isFirst = before.newest === 0;
+      const newest = isFirst ? 0 : store.catalog.newest(before).number;
+      if (!isFirst) keepState(store, tree, { templateId: before.id, version: newest }, base);
       addRunDirs(store, tree, below);
+      const had: Packages = isFirst ? new Map() : ownPackages(store, before, newest);
       settleTimes(tree, startedS);
       packages = packageChanges(had, without(packagesOfTree(store, tree), basePackages));
       return {
         label,
         config: source,
-        note: note ?? (before === null ? '' : changesText(packages)),
+        note: note ?? (isFirst ? '' : changesText(packages)),
         ...(base === null ? {} : { base }),
       };
     },
@@ -131,8 +143,9 @@ async function add(
     progress,
   });
   if (added !== null) return { ...added, packages, notes };
-  keepConfig(store, before!, source);
-  return { template: store.catalog.withNewest(before!), version: null, packages: [], notes };
+  const template = store.template(name)!;
+  await store.writing(() => keepConfig(store, template, source));
+  return { template: store.catalog.withNewest(template), version: null, packages: [], notes };
 }
 
 /** It makes the same version, and may make another one later. */

@@ -60,6 +60,8 @@ export function parsePackages(status: string): Packages {
       case 'S':
         installed = value('Status:')?.endsWith(' installed') ?? installed;
         break;
+      default:
+        break;
     }
     at = to + 1;
   }

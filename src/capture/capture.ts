@@ -12,6 +12,7 @@ import { ObjectWriter } from '../store/object-writer.ts';
 import { ObjectFiles } from '../store/objects.ts';
 import type { StackRef, Store } from '../store/store.ts';
 import { addVersion } from '../template/add-version.ts';
+import { withName } from '../template/claim-name.ts';
 import { templateFor } from '../template/import.ts';
 import type { OnProgress } from '../template/tree.ts';
 import { asFull, type Recording } from './recording.ts';
@@ -25,8 +26,11 @@ export interface CaptureSource {
   readonly what: string;
   /** Its files have the times of this very run, and get others: see settleTimes. */
   readonly hasRunTimes: boolean;
-  /** @param dir for what it makes */
-  readonly record: (dir: string) => Promise<Recording>;
+  /**
+   * @param dir for what it makes
+   * @param store makes a version of it: what it was recorded on stays until then
+   */
+  readonly record: <T>(dir: string, store: (recording: Recording) => Promise<T>) => Promise<T>;
 }
 
 export interface CaptureOptions {
@@ -67,8 +71,7 @@ export async function captureTemplate(
   const refuseIfAborted = (): void => {
     if (parts.signal.aborted) throw interrupted(`${name} was not captured`);
   };
-  return withWorkplace(async (dir) => {
-    const recording = await source.record(path.join(dir, 'recording'));
+  const storeOf = async (dir: string, recording: Recording): Promise<CaptureOutcome> => {
     refuseIfAborted();
     if (parts.confirm !== null) {
       const review = await reviewBefore(recording, options, startedS, dir, parts);
@@ -78,8 +81,14 @@ export async function captureTemplate(
       refuseIfAborted();
     }
     parts.committing();
-    return parts.write((store) => add(store, recording, source, options, startedS, parts));
-  });
+    return parts.add((store) => add(store, recording, source, options, startedS, parts));
+  };
+  const inWorkplace = () =>
+    withWorkplace((dir) =>
+      source.record(path.join(dir, 'recording'), (recording) => storeOf(dir, recording)),
+    );
+  const root = await parts.read((store) => store.root);
+  return withName(root, name, 'app', inWorkplace);
 }
 
 /** The same tree, with its new files in the workplace: while a person reads, the store is others' to write. */
@@ -93,7 +102,7 @@ async function reviewBefore(
   return read(async (store) => {
     const objects = new ObjectFiles(path.join(dir, 'objects'), store.tables);
     mkdirSync(objects.unfinishedDir, { recursive: true });
-    const writer = new ObjectWriter(objects);
+    const writer = await ObjectWriter.begin(objects);
     const below = store.layers(recording.stack);
     const parts = { name, rules, below, writer, progress, now };
     try {
@@ -118,10 +127,9 @@ async function add(
 ): Promise<CaptureOutcome> {
   const [base, ...apps] = recording.stack.filter(({ composition }) => composition !== true);
   const below = store.layers(recording.stack);
-  const before = store.template(name);
   let review: Review | null = null;
   const added = await addVersion(store, {
-    template: templateFor(store, name, { kind: 'app' }),
+    template: () => templateFor(store, name, { kind: 'app' }),
     read: async (writer) => {
       const parts = { name, rules, below, writer, progress, now: startedS };
       const made = await readRecording(store, recording, parts);
@@ -144,7 +152,7 @@ async function add(
   return added === null
     ? {
         end: 'unchanged',
-        template: store.catalog.withNewest(before!),
+        template: store.catalog.withNewest(store.template(name)!),
         version: null,
         review: review!,
       }

@@ -42,14 +42,14 @@ export function commandSource(
   return {
     what: installer.command.join(' '),
     hasRunTimes: true,
-    async record(dir) {
+    async record(dir, store) {
       if (stack.length > 2) {
-        const { refs } = await access.read((store) => pinnedStack(store, stack));
+        const { refs } = await access.read((open) => pinnedStack(open, stack));
         await compose(access, refs);
       }
       return withScratchEnv(access, { stack, trace: true }, async (env) => {
         await runInstaller(env.mountpoint, name, installer, signal);
-        return recordChanges(access, env, dir, rules);
+        return store(await recordChanges(access, env, dir, rules));
       });
     },
   };

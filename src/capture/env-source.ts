@@ -4,6 +4,7 @@ import { mountEnv } from '../env/mount.ts';
 import { type EnvState, envState } from '../env/state.ts';
 import { umountEnv } from '../env/umount.ts';
 import { describeUsers, mountUsers } from '../env/users.ts';
+import { needPeoplesEnv } from '../scratch/owner.ts';
 import type { StoreAccess } from '../scratch/store-access.ts';
 import type { CaptureSource } from './capture.ts';
 import { type Recording, recordChanges } from './recording.ts';
@@ -20,8 +21,8 @@ export function envSource(
     what: `env ${env}`,
     // They were there before this run, and programs may have noted them.
     hasRunTimes: false,
-    async record(dir) {
-      const state = await access.read((store) => envState(store, store.needEnv(env)));
+    async record(dir, store) {
+      const state = await access.read((open) => envState(open, needPeoplesEnv(open, env)));
       if (state.state === 'mounted') {
         const users = mountUsers(state.mount!.mountpoint);
         if (users.length > 0) {
@@ -29,11 +30,13 @@ export function envSource(
             `${env} is in use by ${describeUsers(users)}: what is written now may be half there`,
           );
         }
-        return recordMounted(access, state, state.mount!.mountpoint, dir, rules);
+        return store(await recordMounted(access, state, state.mount!.mountpoint, dir, rules));
       }
       if (state.state !== 'stopped') throw unreachable(env, state);
-      return whileMounted(access, state, (mountpoint) =>
-        recordMounted(access, state, mountpoint, dir, rules),
+      return store(
+        await whileMounted(access, state, (mountpoint) =>
+          recordMounted(access, state, mountpoint, dir, rules),
+        ),
       );
     },
   };

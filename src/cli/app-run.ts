@@ -1,7 +1,8 @@
 /** What `app add` and `app remove` share. */
 import type { AppOptions, AppsChanged } from '../patch/apps.ts';
+import { needPeoplesEnv } from '../scratch/owner.ts';
 import type { EnvRow, Store } from '../store/store.ts';
-import { contextOf } from './command.ts';
+import { contextOf, interruptible } from './command.ts';
 import { type DpkgWaitOption, dpkgWait } from './dpkg-wait.ts';
 import { interruption } from './interruption.ts';
 import { printNotes } from './notes.ts';
@@ -17,8 +18,8 @@ export async function runAppChange(
 ): Promise<void> {
   const context = contextOf(options);
   const { signal, release } = interruption();
-  const { record, notes } = await withStore(context, 'write', (store) =>
-    change(store, store.needEnv(env), { signal, ...dpkgWait(context, options) }),
+  const { record, notes } = await withStore(interruptible(context, signal), 'write', (store) =>
+    change(store, needPeoplesEnv(store, env), { signal, ...dpkgWait(context, options) }),
   ).finally(release);
   printNotes(notes);
   if (context.json) printJson(record);

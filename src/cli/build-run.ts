@@ -8,7 +8,7 @@ import type { PackageChange } from '../build/packages.ts';
 import { type AppFit, fits, newestFits } from '../patch/app-fits.ts';
 import { needTemplate } from '../patch/target.ts';
 import type { Store } from '../store/store.ts';
-import { type Context, contextOf } from './command.ts';
+import { type Context, contextOf, interruptible } from './command.ts';
 import { type GivenOptions, givenOptions, givenTo } from './given.ts';
 import { interruption } from './interruption.ts';
 import { printNotes } from './notes.ts';
@@ -16,7 +16,7 @@ import { parseCount } from './numbers.ts';
 import { appLine } from './plan-text.ts';
 import { printLines, sayLines } from './print.ts';
 import { Progress } from './progress.ts';
-import { withStore } from './session.ts';
+import { storeAccess, withStore } from './session.ts';
 import { printJson } from './table.ts';
 
 export interface BuildOptions extends GivenOptions {
@@ -122,8 +122,7 @@ async function build(
     say,
     signal,
     progress: progress.update,
-    read: (work) => withStore(context, 'read', work),
-    write: (work) => withStore(context, 'write', work),
+    ...storeAccess(interruptible(context, signal)),
     committing: release,
   }).finally(() => progress.end());
   printNotes(built.notes);

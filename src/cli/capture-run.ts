@@ -10,15 +10,16 @@ import { envSource } from '../capture/env-source.ts';
 import type { Review } from '../capture/review.ts';
 import { DEFAULT_RULES, type Rules } from '../capture/rules.ts';
 import { parseRules } from '../capture/rules-file.ts';
+import { needPeoplesEnv } from '../scratch/owner.ts';
 import type { StoreAccess } from '../scratch/store-access.ts';
 import { ask } from './ask.ts';
 import { captureJson, reviewText, summaryText } from './capture-text.ts';
-import { type Context, contextOf } from './command.ts';
+import { type Context, contextOf, interruptible } from './command.ts';
 import { type GivenOptions, givenTo } from './given.ts';
 import { interruption } from './interruption.ts';
 import { printLines } from './print.ts';
 import { Progress } from './progress.ts';
-import { withStore } from './session.ts';
+import { storeAccess } from './session.ts';
 import { printJson } from './table.ts';
 
 export interface CaptureCliOptions extends GivenOptions {
@@ -53,10 +54,7 @@ export async function runCapture(
   const rules = { ...readRules(options.rules), keepPasswords };
   const { signal, release } = interruption();
   const progress = new Progress({ json: context.json });
-  const access: StoreAccess = {
-    read: (work) => withStore(context, 'read', work),
-    write: (work) => withStore(context, 'write', work),
-  };
+  const access = storeAccess(interruptible(context, signal));
   const source = await sourceOf(name, words, options, { access, rules, signal, context, progress });
   const outcome = await captureTemplate(
     source,
@@ -93,7 +91,7 @@ async function sourceOf(
   if (fromEnv !== undefined) {
     refuseOptionsOfCommands(command, options);
     await access.read((store) =>
-      checkTarget(store, name, store.resolveStack(store.needEnv(fromEnv))),
+      checkTarget(store, name, store.resolveStack(needPeoplesEnv(store, fromEnv))),
     );
     return envSource(access, fromEnv, rules, (note) => progress.note(`byref: ${note}`));
   }

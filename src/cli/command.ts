@@ -1,5 +1,8 @@
 import { Command, CommanderError } from 'commander';
 import { ByrefError } from '../base/error.ts';
+import type { Patience } from '../store/patience.ts';
+import { parseDuration } from './durations.ts';
+import { sayAbove } from './progress.ts';
 import { resolveRoot } from './root.ts';
 
 /** What every command knows: the global options, resolved. */
@@ -7,12 +10,17 @@ export interface Context {
   /** Absolute path of the root. */
   readonly root: string;
   readonly json: boolean;
+  /** How it waits for other processes that have what it needs. */
+  readonly patience: Patience;
 }
 
 interface GlobalOptions {
   readonly root?: string;
   readonly json?: boolean;
+  readonly wait?: number;
 }
+
+const WAIT_MS = 60_000;
 
 /** A command with the global options; `use` is commander's synopsis, such as `mount <env...>`. */
 export function define(use: string, description: string): Command {
@@ -27,6 +35,14 @@ export function define(use: string, description: string): Command {
     .configureOutput({ writeErr: () => {} });
 }
 
+/** The same, of a command that may have to wait for another one. */
+export const defineWaiting = (use: string, description: string): Command =>
+  define(use, description).option(
+    '--wait <time>',
+    'how long to wait for other commands that have what it needs (1m); 0: not at all',
+    parseDuration,
+  );
+
 /** The verb's words, then its operands: 'template rm <template>' -> ['template rm', '<template>']. */
 function splitUse(use: string): string[] {
   const at = use.search(/ [<[]/);
@@ -34,9 +50,17 @@ function splitUse(use: string): string[] {
 }
 
 export function contextOf(options: object): Context {
-  const { root, json } = options as GlobalOptions;
-  return { root: resolveRoot(root), json: json ?? false };
+  const { root, json = false, wait: ms = WAIT_MS } = options as GlobalOptions;
+  // Standard error is one line of JSON then, if anything.
+  const tell = (whom: string): void => (json ? undefined : sayAbove(`byref: waiting for ${whom}`));
+  return { root: resolveRoot(root), json, patience: { ms, tell } };
 }
+
+/** The same, and Ctrl-C ends its waiting. */
+export const interruptible = (context: Context, signal: AbortSignal): Context => ({
+  ...context,
+  patience: { ...context.patience, signal },
+});
 
 /** Runs a command. A wrong command line is a `usage` error. */
 export async function run(command: Command, words: readonly string[]): Promise<void> {

@@ -1,4 +1,5 @@
 import { ByrefError } from '../base/error.ts';
+import { needPeoplesEnv, peoplesEnvs } from '../scratch/owner.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 import type { Context } from './command.ts';
 import { reportError } from './errors.ts';
@@ -13,12 +14,12 @@ export function chooseEnvs(
   all: boolean,
 ): EnvRow[] {
   if (all && names.length > 0) throw new ByrefError('usage', '--all takes no names', 'drop one');
-  if (all) return store.envs();
+  if (all) return peoplesEnvs(store);
   if (names.length === 0) throw new ByrefError('usage', 'no env named', 'name one, or say --all');
   const chosen = new Map<number, EnvRow>();
   for (const name of names) {
     try {
-      const row = store.needEnv(name);
+      const row = needPeoplesEnv(store, name);
       chosen.set(row.id, row);
     } catch (error) {
       process.exitCode = reportError(error, json);

@@ -37,6 +37,11 @@ const BAR_WIDTH = 24;
 const DETAIL_WIDTH = 30;
 const CLEAR_LINE = '\r\x1b[K';
 
+/** A line on stderr that stays, above the progress if any is shown. */
+export function sayAbove(text: string): void {
+  process.stderr.write(`${process.stderr.isTTY ? CLEAR_LINE : ''}${visibleContent(text)}\n`);
+}
+
 /** Shows progress on stderr: a line that is redrawn on a terminal, else a line now and then, of JSON if wanted. */
 export class Progress {
   private readonly form: Form;
@@ -68,10 +73,7 @@ export class Progress {
   };
 
   /** A line that stays, above the progress. */
-  readonly note = (text: string): void => {
-    const line = visibleContent(text);
-    process.stderr.write(`${this.form === 'terminal' ? CLEAR_LINE : ''}${line}\n`);
-  };
+  readonly note = sayAbove;
 
   end(): void {
     if (this.form === 'terminal') process.stderr.write(CLEAR_LINE);

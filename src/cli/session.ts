@@ -1,29 +1,36 @@
 import { accessSync, constants } from 'node:fs';
 import { ByrefError } from '../base/error.ts';
+import type { StoreAccess } from '../scratch/store-access.ts';
+import { forever } from '../store/patience.ts';
 import { metaDir, openStore, type Store } from '../store/store.ts';
 import type { Context } from './command.ts';
 import { sayLines } from './print.ts';
+
+/** add: open for writing, and the writer's role is taken when it is needed, as addVersion does. */
+type Mode = 'read' | 'write' | 'add';
+
+const WRITE = { read: false, write: true, add: 'on-demand' } as const;
 
 /**
  * Runs `work` with the store open, and closes it whatever happens. A patch that died is ended first, so that no
  * command sees half of one.
  */
 export async function withStore<T>(
-  context: Context,
-  mode: 'read' | 'write',
+  { root, patience }: Pick<Context, 'root' | 'patience'>,
+  mode: Mode,
   work: (store: Store) => T | Promise<T>,
 ): Promise<T> {
-  refuseStranger(context.root);
-  const store = await openStore(context.root, { write: mode === 'write' });
+  refuseStranger(root);
+  const store = await openStore(root, { write: WRITE[mode], patience });
   try {
     const dead = await hasDead(store);
-    if (dead && mode === 'write') await recover(store);
-    if (!dead || mode === 'write') return await work(store);
+    if (dead && mode !== 'read') await store.writing(() => recover(store));
+    if (!dead || mode !== 'read') return await work(store);
   } finally {
     await store.close();
   }
-  await endDead(context.root);
-  const after = await openStore(context.root, { write: false });
+  await endDead(root);
+  const after = await openStore(root, { write: false });
   try {
     return await work(after);
   } finally {
@@ -45,6 +52,24 @@ function refuseStranger(root: string): void {
     const message = `${root} is root's, and you are user ${user}`;
     throw new ByrefError('unsupported', message, 'run byref as root: sudo byref ...', { cause });
   }
+}
+
+/**
+ * The store for work that takes long. Only what it begins with is given up when others write for longer than it wants to wait: what
+ * comes later waits as long as it takes.
+ */
+export function storeAccess(context: Context): StoreAccess {
+  const { root, patience } = context;
+  let later = { root, patience };
+  return {
+    read: (work) => withStore(context, 'read', work),
+    async write(work) {
+      const done = await withStore(later, 'write', work);
+      later = { root, patience: forever(patience) };
+      return done;
+    },
+    add: (work) => withStore(context, 'add', work),
+  };
 }
 
 /** One read, if no patch is under way. */

@@ -10,7 +10,7 @@ import { settleTimes } from '../build/rules.ts';
 import { withWorkplace } from '../build/workplace.ts';
 import type { TemplateRow } from '../codec/store-rows.ts';
 import type { GeneratedFiles } from '../registry/generated.ts';
-import { archiveChanges, readChanges } from '../scratch/changed-tree.ts';
+import { archiveChanges, type ChangedArchive, readChanges } from '../scratch/changed-tree.ts';
 import { replaceInRoot, writeInRoot } from '../scratch/in-root.ts';
 import { prepared, runInside } from '../scratch/inside.ts';
 import { interrupted } from '../scratch/interrupted.ts';
@@ -19,6 +19,7 @@ import type { StoreAccess } from '../scratch/store-access.ts';
 import { compositionName, plainStack } from '../store/compositions.ts';
 import type { StackRef, Store } from '../store/store.ts';
 import { addVersion } from '../template/add-version.ts';
+import type { CommittedVersion } from '../template/commit-tree.ts';
 import { DEFAULT_SHARED_PATTERNS } from '../template/shared-path.ts';
 import type { OnProgress } from '../template/tree.ts';
 import { composedLinks, type Symlink } from './alternatives.ts';
@@ -63,44 +64,57 @@ export async function compose(
   // What was there before has its time; what is written from now on gets another one.
   const startedS = Math.floor(Date.now() / 1000);
   return withWorkplace(async (dir) => {
-    const made = await withScratchEnv(access, { stack: plan.stack }, async (env) => {
+    const failedThere = await withScratchEnv(access, { stack: plan.stack }, async (env) => {
       const root = env.mountpoint;
       for (const file of plan.files) putFile(root, file);
       for (const link of plan.links) putLink(root, link);
-      const { aside = (work) => work() } = access;
-      const failed = await aside(() => runInTree(root, plan, signal, progress));
+      const failed = await runInTree(root, plan, signal, progress);
       if (signal.aborted) throw interrupted(plan.label);
       const wanted = new Set([...plan.files, ...plan.links].map((each) => each.path));
       const isOutput = matchesPath(plan.generated.flatMap(({ outputs }) => outputs));
       const archive = await access.read((store) =>
         archiveChanges(store, env, dir, (each) => wanted.has(each) || isOutput(each)),
       );
-      return { archive, failed };
-    });
-    await access.write(async (store) => {
-      // Somebody else may have been faster.
-      if (store.catalog.byName(plan.name) !== null) return;
-      await addVersion(store, {
-        template: rowOf(plan),
-        read: (writer) =>
-          readChanges(made.archive, store.layers(refs), {
-            writer,
-            rule: () => 'keep',
-            progress,
-            settle: () => undefined,
-          }),
-        describe(tree) {
-          settleTimes(tree, startedS);
-          return { label: plan.label, note: '' };
-        },
-        onlyIfChanged: false,
-        progress,
-      });
+      await access.add((store) => add(store, plan, archive, startedS, progress));
+      return failed;
     });
     failpoint('composed');
-    return [...plan.notes, ...made.failed];
+    return [...plan.notes, ...failedThere];
   });
 }
+
+function add(
+  store: Store,
+  plan: Plan,
+  archive: ChangedArchive,
+  startedS: number,
+  progress: OnProgress,
+): Promise<CommittedVersion | null> {
+  return addVersion(store, {
+    template: () => store.catalog.byName(plan.name) ?? rowOf(plan),
+    read: (writer) =>
+      readChanges(archive, store.layers(plan.refs), {
+        writer,
+        rule: () => 'keep',
+        progress,
+        settle: () => undefined,
+      }),
+    describe(tree) {
+      settleTimes(tree, startedS);
+      return { label: plan.label, note: '' };
+    },
+    onlyIfChanged: false,
+    // Somebody else may have been faster.
+    onlyFirst: true,
+    progress,
+  });
+}
+
+/** True for a stack that needs no composition, or has it. */
+export const isComposed = ({ catalog }: Store, stack: readonly StackRef[]): boolean => {
+  const plain = plainStack(stack);
+  return !needsComposition(catalog, plain) || catalog.byName(compositionName(plain)) !== null;
+};
 
 /**
  * The registry files that a composition would have, if it is to be made yet; what commands make is not among them.
@@ -112,7 +126,7 @@ export const filesToCompose = (store: Store, stack: readonly StackRef[]): readon
 /** Null if there is nothing to do. */
 function planOf(store: Store, refs: readonly StackRef[]): Plan | null {
   const name = compositionName(refs);
-  if (store.catalog.byName(name) !== null || !needsComposition(store.catalog, refs)) return null;
+  if (isComposed(store, refs)) return null;
   const parts = partsOf(store, refs);
   const { os, apps } = parts;
   const { generated, notes } = checkApps(store, parts);

@@ -1,6 +1,8 @@
-import { compose } from '../compose/compose.ts';
+import { ByrefError } from '../base/error.ts';
+import { compose, isComposed } from '../compose/compose.ts';
+import { sweepScratchEnvsIfAny } from '../scratch/scratch-env.ts';
 import { accessTo } from '../scratch/store-access.ts';
-import { compositionName } from '../store/compositions.ts';
+import { isScratch } from '../store/names.ts';
 import type { EnvRow, StackRef, Store } from '../store/store.ts';
 import type { OnProgress } from '../template/tree.ts';
 import { type FirstMount, NOTHING_TOLD, writeSetup } from './first-mount/setup.ts';
@@ -36,13 +38,18 @@ export async function createEnv(
   const env = { name, stack: [os, ...apps] };
   const versions = (): StackRef[] => store.plainStack({ name, stack: store.stackOf(env) });
   const notes: string[] = [];
-  let composed: StackRef[];
+  if (isScratch(name)) {
+    const message = `"${name}" is how byref names its throw-away envs`;
+    throw new ByrefError('usage', message, 'Choose another name.');
+  }
   store.refuseEnvName(name);
-  do {
-    composed = versions();
-    notes.push(...(await compose(accessTo(store, { shared: true }), composed, signal, progress)));
-    // A patch may have come between.
-  } while (compositionName(composed) !== compositionName(versions()));
+  // One that was killed right after it had composed the same stack left that.
+  if (apps.length > 0) await sweepScratchEnvsIfAny(store);
+  // Others write while it is composed: a patch may come between, or a gc that finds no env of the stack.
+  for (let stack = versions(); !isComposed(store, stack); stack = versions()) {
+    const wanted = stack;
+    notes.push(...(await store.pause(() => compose(accessTo(store), wanted, signal, progress))));
+  }
   const row = store.createEnv(env, ({ id }) => {
     if (firstMount !== NOTHING_TOLD) writeSetup(store.root, id, firstMount);
   });

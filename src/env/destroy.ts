@@ -2,6 +2,7 @@ import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { EnvLock } from '../delta/env-lock.ts';
+import { scratchDir } from '../store/root.ts';
 import {
   type EnvRow,
   envDir,
@@ -27,8 +28,10 @@ export async function destroyEnv(store: Store, row: EnvRow, force: boolean): Pro
   rmSync(directory, { recursive: true, force: true });
   removeSetup(store.root, row.id);
   await lock?.release(false);
-  for (const directory of [mountDir, usersDir]) removeMountDir(directory(store.root, row.name));
-  sweep(store);
+  for (const directory of [mountDir, usersDir, scratchDir]) {
+    removeMountDir(directory(store.root, row.name));
+  }
+  sweepEnvDirs(store);
 }
 
 async function ensureUnmounted(store: Store, row: EnvRow, force: boolean): Promise<void> {
@@ -55,8 +58,8 @@ function removeMountDir(directory: string): void {
   }
 }
 
-/** Removes directories of envs whose row is gone. Ids are never used again, so none can come back. */
-function sweep(store: Store): void {
+/** Removes directories of envs whose row is gone; for the writer only. Ids are never used again, so none can come back. */
+export function sweepEnvDirs(store: Store): void {
   const root = envsDir(store.root);
   for (const name of readdirSync(root)) {
     const env = envOfEntry(name);

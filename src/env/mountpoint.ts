@@ -76,7 +76,7 @@ function refuse(root: string, place: string): void {
     const hint = 'mount it elsewhere, and then: mount --bind';
     throw new ByrefError('badInput', message, hint);
   }
-  const own = ['mnt', 'users'].map((name) => path.join(root, name));
+  const own = ['mnt', 'users', 'scratch'].map((name) => path.join(root, name));
   if (inside(place, root) && !own.some((name) => place !== name && inside(place, name))) {
     const message = `${place} is a part of the root`;
     throw new ByrefError('badInput', message, `name a directory below ${own[0]}, or elsewhere`);

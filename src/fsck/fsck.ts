@@ -6,11 +6,12 @@
  */
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
+import { type Alone, takeAlone } from '../store/alone.ts';
+import type { Patience } from '../store/patience.ts';
 import { FORMAT, MARKER, metaDir } from '../store/root.ts';
 import { Store } from '../store/store.ts';
 import { openTables } from '../store/tables.ts';
 import { upgradeRoot } from '../store/upgrade.ts';
-import { takeWriterLock, type WriterLock } from '../store/writer-lock.ts';
 import { checkAccounts } from './accounts.ts';
 import { checkCatalog } from './catalog.ts';
 import { checkChanges } from './changes.ts';
@@ -42,6 +43,8 @@ export interface FsckOptions {
   /** Takes the writer role. */
   readonly repair: boolean;
   readonly progress?: (state: FsckProgress) => void;
+  /** Of a repair, with other writers. */
+  readonly patience?: Patience;
 }
 
 type Check = (job: Job) => Iterable<Found>;
@@ -72,22 +75,27 @@ const LEFTOVER_CHECKS: readonly Check[] = [checkObjectFiles, checkLeftovers];
 export async function fsck(root: string, options: FsckOptions): Promise<FsckResult> {
   const facts = checkRoot(root);
   if (!facts.readable) return { checked: nothing(), findings: report(facts.found.map(asFound)) };
-  const { full, repair, progress = () => undefined } = options;
+  const { full, repair, progress = () => undefined, patience } = options;
   if (!repair) return checkOnly(root, facts, { full, repair, format: facts.format, progress });
-  const format = await upgraded(root, facts);
-  const lock = await takeWriterLock(root);
+  const format = await upgraded(root, facts, patience);
+  const alone = await takeAlone(root, patience);
   try {
-    return await checkAndRepair(root, facts, { full, repair, format, progress }, lock);
+    return await checkAndRepair(root, facts, { full, repair, format, progress }, alone);
   } finally {
-    lock.release();
+    alone.objects.release();
+    alone.writer.release();
   }
 }
 
 /** The format after an upgrade, which a row that can't be read keeps from being made. */
-async function upgraded(root: string, { format, found }: RootFacts): Promise<number> {
+async function upgraded(
+  root: string,
+  { format, found }: RootFacts,
+  patience: Patience | undefined,
+): Promise<number> {
   if (format >= FORMAT) return format;
   try {
-    await upgradeRoot(root);
+    await upgradeRoot(root, patience);
     return FORMAT;
   } catch (error) {
     if (error instanceof ByrefError) throw error;
@@ -157,7 +165,7 @@ async function checkAndRepair(
   root: string,
   facts: RootFacts,
   options: JobOptions,
-  lock: WriterLock,
+  { writer, objects }: Alone,
 ): Promise<FsckResult> {
   const missing = await missingTables(root, options.format);
   const tables = openTables(metaDir(root), { write: true });
@@ -176,7 +184,9 @@ async function checkAndRepair(
     // Last: it says that all tables of this format are there and right.
     findings.push(...repair(tables, facts.found.filter(isMarker)));
     const sound = !findings.some((finding) => isOfTemplates(finding) && !finding.repaired);
-    const store = new Store(root, tables, lock);
+    // What is made here is stored, too.
+    objects.release();
+    const store = new Store(root, tables, writer);
     findings.push(...(await repairUncomposed(new Job(store, options), store, sound)));
     return { checked: job.checked, findings: report(findings) };
   } finally {

@@ -5,7 +5,7 @@ import { decodeEnv } from '../codec/store-rows.ts';
 import { envMounts, mountsBelow } from '../control/mount-table.ts';
 import { EnvLock } from '../delta/env-lock.ts';
 import { idKey } from '../store/keys.ts';
-import { envDir, envOfEntry, envsDir, mountDir, usersDir } from '../store/root.ts';
+import { envDir, envOfEntry, envsDir, mountDir, scratchDir, usersDir } from '../store/root.ts';
 import { hasWriter } from '../store/writer-lock.ts';
 import { envDirectories } from './env-directories.ts';
 import { type Found, leftover, REMOVED_BY_REPAIR } from './finding.ts';
@@ -63,7 +63,7 @@ function removeEnvDir(directory: string): void {
 }
 
 function* checkMountDirs(job: Job, names: ReadonlySet<string>): Generator<Found> {
-  for (const mnt of [mountDir(job.root, '.'), usersDir(job.root, '.')]) {
+  for (const mnt of [mountDir, usersDir, scratchDir].map((directory) => directory(job.root, '.'))) {
     const mounted = new Set(mountsBelow(mnt));
     for (const name of entries(mnt)) {
       const directory = path.join(mnt, name);

@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { ObjectId } from '../base/ids.ts';
 import { objectKey } from '../store/keys.ts';
+import { isStoring } from '../store/object-lock.ts';
 import { hasWriter } from '../store/writer-lock.ts';
 import { damagedDir } from './broken-objects.ts';
 import { type Found, leftover, REMOVED_BY_REPAIR } from './finding.ts';
@@ -18,8 +19,9 @@ const NOT_YET = 'byref fsck --repair removes it once nothing is unreadable that 
 
 /** After the deltas, whose records may name objects that no version does. */
 export function* checkObjectFiles(job: Job): Generator<Found> {
-  // An import under way has files that have no row yet.
-  const isWriting = !job.options.repair && hasWriter(job.root);
+  // An import under way has files that have no row yet; a repair is alone.
+  const isWriting =
+    !job.options.repair && (hasWriter(job.root) || isStoring(job.store.objects.dir));
   yield* checkDeltaObjects(job);
   yield* checkUnused(job);
   yield* checkDamaged(job);

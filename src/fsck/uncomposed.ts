@@ -3,10 +3,10 @@
 import { decodeEnv, type EnvRow } from '../codec/store-rows.ts';
 import { compose } from '../compose/compose.ts';
 import { needsComposition } from '../compose/needed.ts';
-import { isScratch } from '../scratch/scratch-env.ts';
 import { accessTo } from '../scratch/store-access.ts';
 import { compositionName } from '../store/compositions.ts';
 import { idKey, textKey } from '../store/keys.ts';
+import { isScratch } from '../store/names.ts';
 import type { StackRef, Store } from '../store/store.ts';
 import { BY_REPAIR, damage, type Finding, type Found } from './finding.ts';
 import type { Job } from './job.ts';
@@ -47,7 +47,7 @@ const DAMAGED = 'templates are damaged';
 
 async function tryIt(store: Store, { stack }: Uncomposed): Promise<string | null> {
   try {
-    await compose(accessTo(store, { shared: false }), stack);
+    await compose(accessTo(store), stack);
     return null;
   } catch (error) {
     return (error as Error).message;

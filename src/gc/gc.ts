@@ -7,6 +7,7 @@ import { sweepWorkplaces } from '../build/workplace.ts';
 import { patchOfFile } from '../codec/patch-record.ts';
 import { sweepScratchEnvs } from '../scratch/scratch-env.ts';
 import { composedOf } from '../store/compositions.ts';
+import { isStoring, tryRemoving } from '../store/object-lock.ts';
 import { envOfEntry, envsDir, type Store, type TemplateRow } from '../store/store.ts';
 import { objectsOfEnvs } from './env-objects.ts';
 import { type KeptVersion, keptVersions, type LiveUse, liveUse } from './reasons.ts';
@@ -32,6 +33,8 @@ export interface GcReport {
   readonly kept: readonly (KeptVersion & { readonly template: string })[];
   readonly freedObjects: number;
   readonly freedBytes: number;
+  /** Others store objects just now: what is freed goes when those have ended. */
+  readonly later: boolean;
   /** Objects that no version has and that envs still use. */
   readonly keptObjects: number;
   /** Files and directories that belonged to nothing. */
@@ -47,6 +50,7 @@ export async function collectGarbage(store: Store, { dryRun, keep }: GcOptions):
     sweepWorkplaces();
     await sweepScratchEnvs(store);
   }
+  // Before anything else: only what was there already counts.
   const left = await leftovers(store);
   const { removable, compositions, kept } = await choose(store, keep);
   const names = new Map(store.templates().map(({ id, name }) => [id, name]));
@@ -64,23 +68,22 @@ export async function collectGarbage(store: Store, { dryRun, keep }: GcOptions):
       freedObjects: freed.length,
       freedBytes: sizesOf(store, freed),
       keptObjects: used.size,
-      leftovers: left,
+      later: false,
+      leftovers: left.files,
     };
   }
   if (removable.length + compositions.length > 0) removeVersions(store, removable, compositions);
   const used = await objectsOfEnvs(store, new Set(store.objects.unnamed()));
   const freed = sweepObjects(store, used);
-  for (const file of left) {
-    rmSync(file, { recursive: true, force: true });
-    failpoint('leftover-removed');
-  }
+  const gone = removeLeftovers(store, left);
   return {
     removed,
     kept,
     freedObjects: freed.objects,
     freedBytes: freed.bytes,
     keptObjects: used.size,
-    leftovers: left,
+    later: freed.later,
+    leftovers: gone,
   };
 }
 
@@ -122,8 +125,29 @@ function unusedCompositions(store: Store, { held }: LiveUse): TemplateRow[] {
 }
 
 /** Object files without a row, directories of envs without a row, and files of patches that have ended. */
-async function leftovers(store: Store): Promise<string[]> {
-  return [...(await strayObjects(store)), ...strayEnvFiles(store)];
+interface Leftovers {
+  readonly objects: readonly string[];
+  readonly files: readonly string[];
+}
+
+async function leftovers(store: Store): Promise<Leftovers> {
+  const isBusy = isStoring(store.objects.dir);
+  // Objects that are being stored have no rows yet.
+  const objects = isBusy ? [] : await strayObjects(store);
+  return { objects, files: [...objects, ...strayEnvFiles(store)] };
+}
+
+/** @returns what went: who has begun to store objects since may have found one of them */
+function removeLeftovers(store: Store, { objects, files }: Leftovers): string[] {
+  const strays = new Set(objects);
+  const lock = objects.length > 0 ? tryRemoving(store.objects.dir) : null;
+  const gone = files.filter((file) => lock !== null || !strays.has(file));
+  for (const file of gone) {
+    rmSync(file, { recursive: true, force: true });
+    failpoint('leftover-removed');
+  }
+  lock?.release();
+  return gone;
 }
 
 function* strayEnvFiles(store: Store): Generator<string> {

@@ -6,6 +6,7 @@ import { envMounts } from '../control/mount-table.ts';
 import type { HeldVersions } from '../control/protocol.ts';
 import { findDriver } from '../env/spawn.ts';
 import { pastVersions } from '../patch/target.ts';
+import { userName } from '../scratch/owner.ts';
 import { linkKeyOf } from '../store/changed-names.ts';
 import type { Store, TemplateRow } from '../store/store.ts';
 import { inodeNames } from '../store/template-view.ts';
@@ -73,7 +74,7 @@ export function keptVersions(
   for (const row of store.envs()) {
     for (const { templateId, pinned, canary } of row.stack) {
       if (templateId !== template.id) continue;
-      if (pinned !== null) keep(pinned, 'pinned', row.name);
+      if (pinned !== null) keep(pinned, 'pinned', userName(store, row.name));
       else if (canary !== null) keep(canary.version, 'canary', row.name);
       // What a mount without a driver has open, nobody can say.
       if (live.dead.has(row.id)) keepAll(store, template, keep, row.name);
@@ -110,7 +111,7 @@ function keepAll(store: Store, template: TemplateRow, keep: Keep, by: string): v
 }
 
 function keepHeld(store: Store, template: TemplateRow, { held }: LiveUse, keep: Keep): void {
-  const nameOf = (env: number): string => store.env(env)?.name ?? String(env);
+  const nameOf = (env: number): string => userName(store, store.env(env)?.name ?? String(env));
   for (const { stacks, gone } of held) {
     for (const { env, stack } of stacks) {
       for (const ref of stack) {

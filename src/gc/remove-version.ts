@@ -11,6 +11,8 @@ import { removeLinkRows } from '../store/version-rows.ts';
 export interface Freed {
   readonly objects: number;
   readonly bytes: number;
+  /** Others store objects just now: their files go when those have ended. */
+  readonly later: boolean;
 }
 
 export interface VersionRef {
@@ -78,16 +80,16 @@ export function sweepObjects(store: Store, kept: ReadonlySet<ObjectId>): Freed {
   const { objects } = store;
   const gone = objects.unnamed().filter((id) => !kept.has(id));
   const bytes = sizesOf(store, gone);
-  if (gone.length === 0) return { objects: 0, bytes: 0 };
+  if (gone.length === 0) return { objects: 0, bytes: 0, later: false };
   // Listed before their rows go, removed after: a kill in between leaves no file that nobody knows of.
-  objects.writeDoubtful(gone);
+  objects.writeDoubtful(gone, objects.makeUnfinished());
   failpoint('objects-doubtful');
   store.tables.transaction(() => {
     for (const id of gone) objects.removeRow(id);
   });
   failpoint('objects-unrowed');
-  objects.sweepUnfinished();
-  return { objects: gone.length, bytes };
+  const later = !objects.sweepUnfinished();
+  return { objects: gone.length, bytes, later };
 }
 
 export const sizesOf = (store: Store, ids: Iterable<ObjectId>): number =>

@@ -103,13 +103,13 @@ async function change(
   const wanted: EnvRow = { ...row, stack: stackOf(row) };
   const stacks = [{ row: wanted, stack: store.plainStack(wanted) }];
   const notes = await readyStacks(store, stacks, { signal, shared: true });
-  // Its other templates may have been patched or pinned meanwhile.
-  const now = store.needEnv(row.id);
-  const next: EnvRow = { ...now, stack: stackOf(now) };
   const [first] = apps;
   if (first === undefined) return { record: null, notes };
-  const lock = takePatchLock(store.root, first);
+  const lock = await takePatchLock(store, first);
   try {
+    // Its other templates may have been patched or pinned meanwhile.
+    const now = store.needEnv(row.id);
+    const next: EnvRow = { ...now, stack: stackOf(now) };
     const versionIn = (env: EnvRow): number =>
       store.plainStack(env).find(({ templateId }) => templateId === first.id)?.version ?? 0;
     const options = { kind, from: versionIn(now), policies: [], note: '', ...waits };

@@ -1,4 +1,5 @@
 /** Which envs have a template, and at which version. */
+import { peoplesEnvs } from '../scratch/owner.ts';
 import type { EnvRow, StackEntry, Store } from '../store/store.ts';
 
 /** An env that has the template in its stack. */
@@ -7,9 +8,9 @@ export interface TemplateUser {
   readonly entry: StackEntry;
 }
 
-/** All that have it, oldest first: those that follow it, those that are pinned, and canaries. */
+/** All envs of people that have it, oldest first: those that follow it, those that are pinned, and canaries. */
 export function usersOf(store: Store, templateId: number): TemplateUser[] {
-  return store.envs().flatMap((row) => {
+  return peoplesEnvs(store).flatMap((row) => {
     const entry = entryOf(row, templateId);
     return entry === undefined ? [] : [{ row, entry }];
   });

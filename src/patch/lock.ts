@@ -3,6 +3,8 @@ import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { lockOwner, takeProcessLock } from '../control/process-lock.ts';
 import { RunDir } from '../control/run-dir.ts';
+import { describeProcess, waitUntil } from '../store/patience.ts';
+import type { Store } from '../store/store.ts';
 
 /** The right to move a template's versions; it ends with the process that has it. */
 export interface PatchLock {
@@ -34,11 +36,25 @@ export function isUnderWay(root: string, templateId: number): boolean {
   return lock === null;
 }
 
-/** @throws ByrefError 'locked' while another process has it */
-export function takePatchLock(root: string, template: { id: number; name: string }): PatchLock {
-  const lock = tryPatchLock(root, template.id);
+/**
+ * Waits for another patch of the template, with the store left to it: so what was read before may have changed.
+ * @throws ByrefError 'locked' while another process has it for longer than `store.waiting`
+ */
+export async function takePatchLock(
+  store: Store,
+  template: { readonly id: number; readonly name: string },
+): Promise<PatchLock> {
+  const holder = (): string => {
+    const pid = lockOwner(lockFile(new RunDir(store.root), template.id));
+    return `${describeProcess(pid || null)}, which is patching ${template.name}`;
+  };
+  let lock = tryPatchLock(store.root, template.id);
+  const works = (): boolean => {
+    lock ??= tryPatchLock(store.root, template.id);
+    return lock !== null;
+  };
+  if (lock === null) await store.pause(() => waitUntil(works, holder, store.waiting));
   if (lock !== null) return lock;
-  const pid = lockOwner(lockFile(new RunDir(root), template.id));
-  const message = `process ${pid} is patching ${template.name}`;
-  throw new ByrefError('locked', message, 'Wait until it has finished: see byref history.');
+  const hint = 'Run this again when it has finished (see byref history), or wait: --wait 10m.';
+  throw new ByrefError('locked', holder().replace(', which', ''), hint);
 }

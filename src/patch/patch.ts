@@ -9,7 +9,7 @@ import { nextStacks } from './moves.ts';
 import { readyStacks } from './ready-stacks.ts';
 import { checkWaves, type Rollout, type RolloutEvent, rollOut } from './rollout.ts';
 import { PatchRun } from './run.ts';
-import { openCanary, patchTarget, rollbackTarget } from './target.ts';
+import { needTemplate, openCanary, patchTarget, rollbackTarget } from './target.ts';
 
 export interface PatchOptions extends BusyWaitOptions {
   /** The version; null: the newest staged one. */
@@ -28,13 +28,15 @@ const ALL_AT_ONCE: Rollout = { waves: [], afterwards: 'all', waitMs: 0, health: 
  */
 export async function patchTemplate(
   store: Store,
-  template: TemplateRow,
+  { id, name }: TemplateRow,
   options: PatchOptions,
   on: (event: RolloutEvent) => void,
   signal: AbortSignal,
 ): Promise<PatchRecord | null> {
-  const lock = takePatchLock(store.root, template);
+  const lock = await takePatchLock(store, { id, name });
   try {
+    // Another patch may have been waited for.
+    const template = needTemplate(store, name);
     const canary = openCanary(store, template.id);
     const to = options.to ?? canary?.to ?? patchTarget(store, template, null)?.number ?? null;
     const version = to === null ? null : patchTarget(store, template, to);
@@ -85,12 +87,14 @@ export interface RollbackOptions extends BusyWaitOptions {
  */
 export async function rollBack(
   store: Store,
-  template: TemplateRow,
+  { id, name }: TemplateRow,
   { to, note, ...waits }: RollbackOptions,
   signal: AbortSignal = new AbortController().signal,
 ): Promise<PatchRecord | null> {
-  const lock = takePatchLock(store.root, template);
+  const lock = await takePatchLock(store, { id, name });
   try {
+    // Another patch may have been waited for.
+    const template = needTemplate(store, name);
     const canary = openCanary(store, template.id);
     if (canary !== null && (to === null || to === template.current)) {
       return await PatchRun.resume(store, lock, canary, waits).undo(

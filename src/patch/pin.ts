@@ -8,7 +8,7 @@ import { takePatchLock } from './lock.ts';
 import { nextStacks } from './moves.ts';
 import { readyStacks } from './ready-stacks.ts';
 import { PatchRun } from './run.ts';
-import { needVersion } from './target.ts';
+import { needTemplate, needVersion } from './target.ts';
 
 /**
  * @param version to stay at, or null: to follow the template's current one
@@ -27,12 +27,14 @@ export async function pinEnv(
     const message = `${row.name} has no template ${template.name}`;
     throw new ByrefError('notFound', message, `See byref info ${row.name}.`);
   }
-  const to = version === null ? template.current : needVersion(store, template, version).number;
   if (entry.pinned === version && entry.canary === null) return null;
   const kind = version === null ? 'follow' : 'pin';
-  const lock = takePatchLock(store.root, template);
+  const lock = await takePatchLock(store, template);
   try {
-    const next = nextStacks(store, [row], template.id, to);
+    // Another patch may have been waited for.
+    const { current } = needTemplate(store, template.name);
+    const to = version === null ? current : needVersion(store, template, version).number;
+    const next = nextStacks(store, [store.needEnv(row.id)], template.id, to);
     await readyStacks(store, next, { signal, shared: true });
     // It may have got or lost apps meanwhile.
     const now = store.needEnv(row.id);

@@ -1,6 +1,7 @@
 /** What must be there before envs go to another version: stacks whose templates go together, and what is made for them. */
 import { sweepWorkplaces } from '../build/workplace.ts';
-import { compose } from '../compose/compose.ts';
+import { compose, isComposed } from '../compose/compose.ts';
+import { sweepScratchEnvsIfAny } from '../scratch/scratch-env.ts';
 import { accessTo } from '../scratch/store-access.ts';
 import { compositionName } from '../store/compositions.ts';
 import type { EnvRow, StackRef, Store } from '../store/store.ts';
@@ -28,8 +29,11 @@ export async function readyStacks(
   all: readonly NextStack[],
   { signal, shared }: ReadyOptions,
 ): Promise<string[]> {
-  // One that was killed right after it had composed left its directory, and there may be nothing to compose now.
-  if (all.some(({ stack }) => stack.length > 1)) sweepWorkplaces();
+  // One that was killed right after it had composed left what it made it in, and there may be nothing to compose now.
+  if (all.some(({ stack }) => stack.length > 1)) {
+    sweepWorkplaces();
+    await sweepScratchEnvsIfAny(store);
+  }
   const notes: string[] = [];
   const seen = new Set<string>();
   for (const { row, stack } of all) {
@@ -38,7 +42,9 @@ export async function readyStacks(
     if (seen.has(key)) continue;
     seen.add(key);
     store.checkStack(row.stack, stack);
-    notes.push(...(await compose(accessTo(store, { shared }), stack, signal)));
+    if (isComposed(store, stack)) continue;
+    const make = () => compose(accessTo(store), stack, signal);
+    notes.push(...(await (shared ? store.pause(make) : make())));
   }
   return notes;
 }

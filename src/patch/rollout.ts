@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ByrefError } from '../base/error.ts';
 import type { PatchRecord } from '../codec/patch-record.ts';
 import { envStates } from '../env/state.ts';
+import { needPeoplesEnv, peoplesEnvs } from '../scratch/owner.ts';
 import type { Store } from '../store/store.ts';
 import { followersOf } from './followers.ts';
 import { checkHealth, type HealthCheck, type HealthResult, type HealthSubject } from './health.ts';
@@ -125,7 +126,7 @@ function named(
   health: HealthCheck | null,
 ): HealthSubject[] {
   return names.flatMap((name) => {
-    const row = store.needEnv(name);
+    const row = needPeoplesEnv(store, name);
     const subject = subjects.find(({ id }) => id === row.id);
     if (subject === undefined) {
       const message = `${row.name} does not follow this template`;
@@ -140,7 +141,7 @@ function named(
 }
 
 async function subjectsOf(store: Store): Promise<HealthSubject[]> {
-  const states = await envStates(store, store.envs());
+  const states = await envStates(store, peoplesEnvs(store));
   return states.map(({ row, state, mount }) => {
     const mountpoint = state === 'mounted' ? (mount?.mountpoint ?? null) : null;
     return { id: row.id, name: row.name, mountpoint };

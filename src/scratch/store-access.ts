@@ -3,17 +3,15 @@ import type { Store } from '../store/store.ts';
 /** The store for short moments: what is made meanwhile takes long, and others are to get at it. */
 export interface StoreAccess {
   readonly read: <T>(work: (store: Store) => T | Promise<T>) => Promise<T>;
+  /** With the writer's role. */
   readonly write: <T>(work: (store: Store) => T | Promise<T>) => Promise<T>;
-  /** Runs what takes long, and needs no store: where it is kept open, others get at it meanwhile. */
-  readonly aside?: <T>(work: () => Promise<T>) => Promise<T>;
+  /** Open for writing, without the role: for addVersion, which takes it at its end. */
+  readonly add: <T>(work: (store: Store) => Promise<T>) => Promise<T>;
 }
 
-/**
- * A store that is open for writing.
- * @param shared let others write while something takes long: then what was read before may have changed
- */
-export const accessTo = (store: Store, { shared }: { shared: boolean }): StoreAccess => ({
+/** A store that is open for writing. */
+export const accessTo = (store: Store): StoreAccess => ({
   read: async (work) => work(store),
-  write: async (work) => work(store),
-  ...(shared && { aside: (work) => store.pause(work) }),
+  write: (work) => store.writing(() => work(store)),
+  add: (work) => work(store),
 });

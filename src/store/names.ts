@@ -13,6 +13,14 @@ const DIGITS = /^\d+$/;
 /** True if it can be a file name, a host name's label, and no id. */
 export const isName = (name: string): boolean => NAME.test(name) && !DIGITS.test(name);
 
+const SCRATCH = /^scratch[.]\d+[.]\d+$/;
+
+/** The name of the n-th throw-away env of a process: see src/scratch. */
+export const scratchName = (pid: number, n: number): string => `scratch.${pid}.${n}`;
+
+/** True for the name of a throw-away env; people's envs have none like it. */
+export const isScratch = (env: string): boolean => SCRATCH.test(env);
+
 /** @throws ByrefError 'usage' unless it is a name */
 export function checkName(what: 'template' | 'env', name: string): void {
   if (isName(name)) return;

@@ -1,35 +1,61 @@
 /**
  * Adds objects to the store, in three steps, so that an import is all or nothing:
  *
- *   add...()   hashes and writes to objects/tmp, in parallel; nobody sees it
+ *   add...()   hashes and writes to a directory in objects/tmp, in parallel; nobody sees it
  *   publish()  syncs, renames into place; still nothing refers to it
- *   (the caller commits the rows that do, with ObjectFiles.addRefs)
+ *   (the caller commits the rows that do, with ObjectFiles.addRefs, as the store's writer)
  *   settle()   after the commit; or discard() if it, or anything before, failed
  *
- * A process killed at any moment leaves files in objects/tmp, or objects that objects/tmp/doubtful
- * lists: the next writer removes those that no row names (ObjectFiles.sweepUnfinished).
+ * Any number of processes do so at once, and none needs the writer's role before the commit: until settle() or discard() no object goes
+ * (object-lock.ts). A process killed at any moment leaves files in objects/tmp, or objects that a list there
+ * names: the next writer removes those that no row names (ObjectFiles.sweepUnfinished).
  */
-import { closeSync, constants, mkdirSync, openSync, renameSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, rmSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
+import { EEXIST, ENOENT } from '../base/errno.ts';
+import { failpoint } from '../base/failpoints.ts';
 import type { ObjectId } from '../base/ids.ts';
-import { native } from '../native/binding.ts';
+import { AT_FDCWD, native } from '../native/binding.ts';
+import type { FileLock } from './file-lock.ts';
+import { keepObjects } from './object-lock.ts';
 import { ObjectPool } from './object-pool.ts';
 import type { ObjectFiles } from './objects.ts';
+import type { Patience } from './patience.ts';
 
 /** What a file counts for that is read in pieces: it never is in memory as a whole. */
 const LARGE = 4 * 2 ** 20;
+/** Of renameat2(2): what is there stays. */
+const RENAME_NOREPLACE = 1;
 
 export class ObjectWriter {
   private readonly objects: ObjectFiles;
+  private readonly lock: FileLock;
+  /** Its own directory in objects/tmp. */
+  private readonly dir: string;
   private readonly pool: ObjectPool;
-  /** New objects: id to name in objects/tmp. */
+  /** New objects: id to name in the directory. */
   private readonly unpublished = new Map<ObjectId, string>();
-  private published: ObjectId[] = [];
+  /** Objects that were there. */
+  private readonly found = new Set<ObjectId>();
+  private hasPublished = false;
   private streams = 0;
 
-  constructor(objects: ObjectFiles) {
+  private constructor(objects: ObjectFiles, lock: FileLock) {
     this.objects = objects;
-    this.pool = new ObjectPool({ objects: objects.dir, tmp: objects.unfinishedDir });
+    this.lock = lock;
+    this.dir = objects.makeUnfinished();
+    this.pool = new ObjectPool({ objects: objects.dir, tmp: this.dir });
+  }
+
+  /** From now on no object goes. */
+  static async begin(objects: ObjectFiles, patience?: Patience): Promise<ObjectWriter> {
+    const lock = await keepObjects(objects.dir, patience);
+    try {
+      return new ObjectWriter(objects, lock);
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
   }
 
   /**
@@ -51,12 +77,12 @@ export class ObjectWriter {
     return this.add(job, Math.min(size, LARGE), done);
   }
 
-  /** A new file in objects/tmp, to be written by the caller, and then added with addTemp or removed. */
+  /** A new file, to be written by the caller, and then added with addTemp or removed. */
   createTemp(): { temp: string; path: string; fd: number } {
     this.streams++;
     const temp = `s${this.streams}`;
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
-    const file = path.join(this.objects.unfinishedDir, temp);
+    const file = path.join(this.dir, temp);
     return { temp, path: file, fd: openSync(file, flags, 0o600) };
   }
 
@@ -70,14 +96,15 @@ export class ObjectWriter {
     done: (id: ObjectId, size: number) => void,
   ): Promise<void> | null {
     return this.pool.add(job, bytes, ({ id, size, temp }) => {
-      if (temp !== null) this.keepOnce(id as ObjectId, temp);
+      if (temp === null) this.found.add(id as ObjectId);
+      else this.keepOnce(id as ObjectId, temp);
       done(id as ObjectId, size);
     });
   }
 
   /** Two threads may have written the same content: one copy is enough. */
   private keepOnce(id: ObjectId, temp: string): void {
-    if (this.unpublished.has(id)) unlinkSync(path.join(this.objects.unfinishedDir, temp));
+    if (this.unpublished.has(id)) unlinkSync(path.join(this.dir, temp));
     else this.unpublished.set(id, temp);
   }
 
@@ -87,28 +114,42 @@ export class ObjectWriter {
     await this.pool.close();
   }
 
+  /** They are in place, and on disk, when this returns. */
   async publish(): Promise<void> {
     const ids = [...this.unpublished.keys()];
-    if (ids.length === 0) return;
-    // Bytes before names: an object that has its name has its bytes, whenever the power goes.
-    await this.sync();
-    this.objects.writeDoubtful(ids);
-    this.published = ids;
-    for (const [id, temp] of this.unpublished) this.place(id, temp);
-    // Names before the rows that refer to them.
-    await this.sync();
+    if (ids.length > 0) {
+      // Bytes before names: an object that has its name has its bytes, whenever the power goes.
+      await this.sync();
+      this.objects.writeDoubtful(ids, this.dir);
+      failpoint('objects-doubted');
+      this.hasPublished = true;
+      for (const [id, temp] of this.unpublished) this.place(id, temp);
+      failpoint('objects-placed');
+    }
+    // Names before the rows that refer to them; also those that another process gave just now.
+    if (ids.length > 0 || this.hasFoundUncommitted()) await this.sync();
   }
 
+  private hasFoundUncommitted(): boolean {
+    for (const id of this.found) if (this.objects.row(id) === null) return true;
+    return false;
+  }
+
+  /** Of two processes with the same bytes one is first, and its file stays: envs may have it open already. */
   private place(id: ObjectId, temp: string): void {
-    const from = path.join(this.objects.unfinishedDir, temp);
     const to = this.objects.path(id);
-    try {
-      renameSync(from, to);
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
+    let result = this.rename(temp, to);
+    if (result === -ENOENT) {
       mkdirSync(path.dirname(to), { recursive: true, mode: 0o700 });
-      renameSync(from, to);
+      result = this.rename(temp, to);
     }
+    if (result === 0 || result === -EEXIST) return;
+    throw Object.assign(new Error(`can't make ${to} (errno ${-result})`), { errno: result });
+  }
+
+  private rename(temp: string, to: string): number {
+    const from = path.join(this.dir, temp);
+    return native.renameAt(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
   }
 
   private async sync(): Promise<void> {
@@ -121,15 +162,20 @@ export class ObjectWriter {
     }
   }
 
-  /** After the rows are committed. */
+  /** After the rows are committed, by the store's writer. */
   settle(): void {
+    this.lock.release();
     this.objects.sweepUnfinished();
   }
 
-  /** Instead of settle: the store's objects are as before. */
-  async discard(): Promise<void> {
+  /**
+   * Instead of settle. What nobody else has is gone, or goes with the next sweep.
+   * @returns true if a sweep has something to do
+   */
+  async discard(): Promise<boolean> {
     await this.pool.close();
-    for (const id of this.published) this.objects.removeFile(id);
-    this.objects.sweepUnfinished();
+    if (!this.hasPublished) rmSync(this.dir, { recursive: true, force: true });
+    this.lock.release();
+    return this.hasPublished;
   }
 }

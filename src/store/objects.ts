@@ -8,7 +8,9 @@ import {
   existsSync,
   fsyncSync,
   mkdirSync,
+  mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -21,6 +23,7 @@ import { decodeObject, encodeObject, type ObjectRow } from '../codec/store-rows.
 import { AT_FDCWD, native } from '../native/binding.ts';
 import { nextData } from '../native/data-ranges.ts';
 import { objectKey } from './keys.ts';
+import { tryRemoving } from './object-lock.ts';
 import type { Tables } from './tables.ts';
 
 /** Hex digits of an id that name its directory. */
@@ -30,6 +33,7 @@ const ID_DIGITS = 64;
 const BLOCK = 512;
 const DIRECTORY_MODE = 0o700;
 const FILE_MODE = 0o600;
+const DOUBTFUL = 'doubtful';
 
 export class ObjectFiles {
   readonly dir: string;
@@ -49,37 +53,57 @@ export class ObjectFiles {
     return native.openAt(AT_FDCWD, this.path(id), O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
   }
 
-  /** Where unfinished objects are written, on the same file system. */
+  /** Where unfinished objects are written, on the same file system: a directory of each process that is at it. */
   get unfinishedDir(): string {
     return path.join(this.dir, 'tmp');
+  }
+
+  /** A new directory there. */
+  makeUnfinished(): string {
+    mkdirSync(this.unfinishedDir, { recursive: true, mode: DIRECTORY_MODE });
+    return mkdtempSync(path.join(this.unfinishedDir, `${process.pid}.`));
   }
 
   /**
    * Says which objects may lose, or never get, the rows that refer to them: written before they are
    * published, and before their last row goes. On disk when this returns.
+   * @param dir of makeUnfinished
    */
-  writeDoubtful(ids: Iterable<ObjectId>): void {
-    const fd = openSync(this.doubtfulPath, 'w', FILE_MODE);
+  writeDoubtful(ids: Iterable<ObjectId>, dir: string): void {
+    const fd = openSync(path.join(dir, DOUBTFUL), 'w', FILE_MODE);
     writeSync(fd, [...ids].join('\n'));
     fsyncSync(fd);
     closeSync(fd);
   }
 
-  private get doubtfulPath(): string {
-    return path.join(this.unfinishedDir, 'doubtful');
+  private *doubtful(): Generator<ObjectId> {
+    if (!existsSync(this.unfinishedDir)) return;
+    // An older byref had it in the directory itself.
+    for (const dir of ['.', ...readdirSync(this.unfinishedDir)]) {
+      const file = path.join(this.unfinishedDir, dir, DOUBTFUL);
+      if (!existsSync(file)) continue;
+      for (const id of readFileSync(file, 'latin1').split('\n')) {
+        if (id.length === ID_DIGITS) yield id as ObjectId;
+      }
+    }
   }
 
   /**
    * Removes what is unfinished and doubtful objects that no row names: after a commit, or when the
    * process that was at it was killed. For the writer only. Can itself be cut short, and be run again.
+   * @returns false, and nothing is removed, while others store objects: the last one of them does it
    */
-  sweepUnfinished(): void {
-    const doubtful = existsSync(this.doubtfulPath) ? readFileSync(this.doubtfulPath, 'latin1') : '';
-    for (const id of doubtful.split('\n') as ObjectId[]) {
-      if (id.length === ID_DIGITS && this.row(id) === null) this.removeFile(id);
+  sweepUnfinished(): boolean {
+    const lock = tryRemoving(this.dir);
+    if (lock === null) return false;
+    try {
+      for (const id of this.doubtful()) if (this.row(id) === null) this.removeFile(id);
+      rmSync(this.unfinishedDir, { recursive: true, force: true });
+      mkdirSync(this.unfinishedDir, { recursive: true, mode: DIRECTORY_MODE });
+      return true;
+    } finally {
+      lock.release();
     }
-    rmSync(this.unfinishedDir, { recursive: true, force: true });
-    mkdirSync(this.unfinishedDir, { recursive: true, mode: DIRECTORY_MODE });
   }
 
   row(id: ObjectId): ObjectRow | null {

@@ -20,6 +20,8 @@ export const markerText = (format: number): string => `byref root, format ${form
 export const SUBDIRECTORIES = { meta: 0o700, objects: 0o700, envs: 0o700, mnt: 0o700 } as const;
 /** Envs that users may look into are mounted there; made by the first one that is. */
 const USERS = 'users';
+/** Throw-away envs are mounted there, out of people's sight; made by the first one. */
+const SCRATCH = 'scratch';
 /** Read permission of those who are neither owner nor of the group. */
 const S_IROTH = 0o004;
 const DEFAULT_SHARDS = 1;
@@ -46,7 +48,16 @@ export function envOfEntry(name: string): number | null {
 }
 export const mountDir = (root: string, envName: string): string => path.join(root, 'mnt', envName);
 export const usersDir = (root: string, envName: string): string => path.join(root, USERS, envName);
+export const scratchDir = (root: string, envName: string): string =>
+  path.join(root, SCRATCH, envName);
 export const writerLockPath = (root: string): string => path.join(root, 'meta', 'writer.lock');
+
+/** The directory that a throw-away env is to be mounted on. */
+export function makeScratchDir(root: string, envName: string): string {
+  const directory = scratchDir(root, envName);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  return directory;
+}
 
 /**
  * Closes what an older byref left open: a root and its mnt/ that every user may list. Others' modes are
@@ -84,7 +95,8 @@ function refuseOccupied(dir: string): void {
     throw new ByrefError('exists', `${dir} is a byref root already`, 'Use it as it is.');
   }
   const foreign = names.find(
-    (name) => name !== LOST_FOUND && !(name in SUBDIRECTORIES) && name !== USERS,
+    (name) =>
+      name !== LOST_FOUND && !(name in SUBDIRECTORIES) && name !== USERS && name !== SCRATCH,
   );
   if (foreign !== undefined) {
     throw new ByrefError(

@@ -1,7 +1,7 @@
 /**
  * The store: what all envs of a root share. Templates with their versions, the rows that say which
- * env is a stack of which templates, and the objects. Any number of processes read it at once; one
- * at a time has the writer role.
+ * env is a stack of which templates, and the objects. Any number of processes read it, and store objects, at
+ * once; one at a time has the writer role.
  *
  *   await initRoot('/srv/byref');
  *   const store = await openStore('/srv/byref', { write: true });
@@ -21,6 +21,7 @@ import { EnvRows, type NewEnv } from './env-rows.ts';
 import { LayerCache, type StackRef } from './layer-cache.ts';
 import { ObjectFiles } from './objects.ts';
 import { PatchRows } from './patch-rows.ts';
+import { BRIEF, forever, type Patience } from './patience.ts';
 import { closeToUsers, FORMAT, metaDir, objectsDir, rootFormat } from './root.ts';
 import { openTables, type Tables } from './tables.ts';
 import { upgradeRoot } from './upgrade.ts';
@@ -42,25 +43,30 @@ export {
 } from './root.ts';
 
 export interface StoreOptions {
-  /** Take the writer role: waits a few seconds for another writer, then throws 'locked'. */
-  readonly write: boolean;
+  /** True: take the writer role, until it is closed. 'on-demand': only while writing() is at work. */
+  readonly write: boolean | 'on-demand';
+  /** How long to wait for another writer before 'locked' is thrown; a few seconds if it is not given. */
+  readonly patience?: Patience;
 }
-
-/** A writer that was let in during a pause gets this long to finish. */
-const PAUSE_PATIENCE_MS = 600_000;
 
 /**
  * Opens the store of a root.
  * @throws ByrefError 'notFound' if `root` is none, 'locked' if another process is writing
  */
 export async function openStore(root: string, options: StoreOptions): Promise<Store> {
-  if (rootFormat(root) < FORMAT) await upgradeRoot(root);
-  const lock = options.write ? await takeWriterLock(root) : null;
-  if (lock !== null) closeToUsers(root);
-  const store = new Store(root, openTables(metaDir(root), options), lock);
-  // What an import that was killed had not committed: nothing refers to it.
-  if (lock !== null) store.objects.sweepUnfinished();
+  const { write, patience = BRIEF } = options;
+  if (rootFormat(root) < FORMAT) await upgradeRoot(root, patience);
+  const lock = write === true ? await takeWriterLock(root, patience) : null;
+  const tables = openTables(metaDir(root), { write: write !== false });
+  const store = new Store(root, tables, lock, patience);
+  if (lock !== null) tidy(store);
   return store;
+}
+
+/** What an older byref left open, and what an import that was killed had not committed: nothing refers to it. */
+function tidy({ root, objects }: Store): void {
+  closeToUsers(root);
+  objects.sweepUnfinished();
 }
 
 export class Store {
@@ -72,12 +78,14 @@ export class Store {
   readonly patches: PatchRows;
   private readonly envRows: EnvRows;
   private readonly cache: LayerCache;
+  private readonly patience: Patience;
   private lock: WriterLock | null;
 
-  constructor(root: string, tables: Tables, lock: WriterLock | null) {
+  constructor(root: string, tables: Tables, lock: WriterLock | null, patience: Patience = BRIEF) {
     this.root = root;
     this.tables = tables;
     this.lock = lock;
+    this.patience = patience;
     this.catalog = new Catalog(tables);
     this.objects = new ObjectFiles(objectsDir(root), tables);
     this.patches = new PatchRows(tables);
@@ -215,20 +223,46 @@ export class Store {
     this.tables.refresh();
   }
 
-  /** Lets other writers in while `work` runs: it may take long, and changes nothing here. */
-  async pause<T>(work: () => Promise<T>): Promise<T> {
+  /** How whoever uses this store waits for others: for what is not begun yet. */
+  get waiting(): Patience {
+    return this.patience;
+  }
+
+  /**
+   * Runs `work` with the writer's role: for what comes at the end of long work, which is not given up because others
+   * write just then; it waits as long as it takes. The store was opened for writing.
+   */
+  async writing<T>(work: () => T | Promise<T>): Promise<T> {
+    if (this.lock !== null) return work();
+    this.lock = await takeWriterLock(this.root, forever(this.patience));
+    try {
+      this.refresh();
+      tidy(this);
+      return await work();
+    } finally {
+      this.letGo();
+    }
+  }
+
+  private letGo(): void {
     this.lock?.release();
     this.lock = null;
+  }
+
+  /** Lets other writers in while `work` runs: it may take long, and changes nothing here but by writing(). */
+  async pause<T>(work: () => Promise<T>): Promise<T> {
+    if (this.lock === null) return work();
+    this.letGo();
     try {
       return await work();
     } finally {
-      this.lock = await takeWriterLock(this.root, PAUSE_PATIENCE_MS);
+      this.lock = await takeWriterLock(this.root, forever(this.patience));
       this.refresh();
     }
   }
 
   async close(): Promise<void> {
     await this.tables.close();
-    this.lock?.release();
+    this.letGo();
   }
 }

@@ -3,6 +3,7 @@ import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { failpoint } from '../base/failpoints.ts';
 import { noteChange } from './changed-names.ts';
+import { BRIEF, type Patience } from './patience.ts';
 import { FORMAT, MARKER, markerText, metaDir, rootFormat } from './root.ts';
 import { changesInHistories } from './stack-change.ts';
 import { openTables } from './tables.ts';
@@ -17,8 +18,8 @@ const CHANGES_FORMAT = 2;
  * which the same can be done again.
  * @throws ByrefError 'locked' while another process writes
  */
-export async function upgradeRoot(root: string): Promise<void> {
-  const lock = await takeWriterLock(root);
+export async function upgradeRoot(root: string, patience: Patience = BRIEF): Promise<void> {
+  const lock = await takeWriterLock(root, patience);
   try {
     // Somebody else may have been faster.
     const format = rootFormat(root);

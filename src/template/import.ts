@@ -6,6 +6,7 @@ import { checkName } from '../store/names.ts';
 import type { ObjectWriter } from '../store/object-writer.ts';
 import type { Store } from '../store/store.ts';
 import { addVersion } from './add-version.ts';
+import { withName } from './claim-name.ts';
 import type { CommittedVersion } from './commit-tree.ts';
 import { looksLikeImage } from './image-files.ts';
 import { withArchive } from './open-archive.ts';
@@ -46,15 +47,17 @@ export async function importTemplate(
   options: ImportOptions = {},
 ): Promise<CommittedVersion> {
   checkName('template', name);
-  const template = templateFor(store, name, options);
   const { label = '', note = '', progress = () => undefined } = options;
-  const committed = await addVersion(store, {
-    template,
-    read: (writer) => readSource(store, source, writer, options),
-    describe: () => ({ label, note }),
-    onlyIfChanged: false,
-    progress,
-  });
+  const { kind } = templateFor(store, name, options);
+  const committed = await withName(store.root, name, kind === 'app' ? 'app' : 'os', () =>
+    addVersion(store, {
+      template: () => templateFor(store, name, options),
+      read: (writer) => readSource(store, source, writer, options),
+      describe: () => ({ label, note }),
+      onlyIfChanged: false,
+      progress,
+    }),
+  );
   return committed!;
 }
 

@@ -9,6 +9,7 @@ import {
   removeVersions,
   sweepObjects,
 } from '../gc/remove-version.ts';
+import { userName } from '../scratch/owner.ts';
 import { composedOf } from '../store/compositions.ts';
 import type { Store } from '../store/store.ts';
 
@@ -54,9 +55,9 @@ function usesOf(env: EnvRow, { id, current }: TemplateRow): TemplateUse[] {
 export async function removeTemplate(store: Store, name: string): Promise<Freed> {
   const { template, uses } = showTemplate(store, name);
   if (uses.length > 0) {
-    const envs = uses.map(({ env }) => env).join(', ');
+    const envs = uses.map(({ env }) => userName(store, env)).join(', ');
     const message = `template ${template.name} is in use by ${envs}`;
-    throw new ByrefError('busy', message, 'Destroy those envs first.');
+    throw new ByrefError('busy', message, 'Destroy those envs first; builds end by themselves.');
   }
   const apps = [...new Set([...basedOn(store, template.id)].map(({ app }) => app))];
   if (apps.length > 0) {

@@ -65,7 +65,7 @@ async function add(store: Store, name: string, status: string, base?: VersionBas
   mkdirSync(path.join(tree, 'var/lib/dpkg'), { recursive: true });
   writeFileSync(path.join(tree, 'var/lib/dpkg/status'), status);
   const added = await addVersion(store, {
-    template: templateFor(store, name, { kind: base === undefined ? 'os' : 'app' }),
+    template: () => templateFor(store, name, { kind: base === undefined ? 'os' : 'app' }),
     read: (writer) =>
       readDirectory(
         { path: tree, exclude: store.root },

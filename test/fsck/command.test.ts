@@ -112,8 +112,8 @@ test('a repair waits for its turn to write, and a check does not', async () => {
   const writer = await openStore(root, { write: true });
   try {
     expect((await run(root)).code).toBe(EXIT.ok);
-    const { code, stderr } = await run(root, '--repair');
-    expect(stderr).toContain(`process ${process.pid} is writing`);
+    const { code, stderr } = await run(root, '--repair', '--wait', '100ms');
+    expect(stderr).toMatch(new RegExp(`process ${process.pid} .*is writing`));
     expect(code).toBe(EXIT.locked);
   } finally {
     await writer.close();

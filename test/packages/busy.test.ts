@@ -42,7 +42,7 @@ afterEach(() => t.dispose());
 afterAll(() => systems.dispose());
 
 const UPGRADE = 'dpkg -i hello_2.0_all.deb';
-const SHOW = "hello; dpkg-query -W -f '${Version}\\n' hello; ls /usr/share/hello; dpkg --verify";
+const SHOW = `hello; dpkg-query -W -f '\${Version}\\n' hello; ls /usr/share/hello; dpkg --verify`;
 const shows = (version: string): string => `hello ${version}\n${version}\nonly-${version}\n`;
 
 /** Begins an installation. Returns what waits for its end. */
@@ -81,7 +81,7 @@ test('an env in which dpkg is at work stays as it is, and the next command takes
   expect(await env.run(SHOW)).toBe(shows('1.0'));
   expect((await t.root.byref('patch', 't')).code).toBe(0);
   expect(await env.run(SHOW)).toBe(shows('2.0'));
-  expect(await env.run("dpkg-query -W -f '${Status}' slow")).toBe('install ok installed');
+  expect(await env.run(`dpkg-query -W -f '\${Status}' slow`)).toBe('install ok installed');
   const [last] = await t.root.json<PatchRecord[]>('history');
   expect(last).toMatchObject({ state: 'done' });
   expect(await t.root.json('fsck', '--full')).toMatchObject({ findings: [] });

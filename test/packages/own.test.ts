@@ -56,7 +56,7 @@ const install = (version: string): string => `dpkg -i --force-confold hello_${ve
 
 /** All of the package is this version's, and nothing is of another. */
 async function expectVersion(at: PackageEnv, version: string): Promise<void> {
-  expect(await at.run("dpkg-query -W -f '${Version}\\n' hello")).toBe(`${version}\n`);
+  expect(await at.run(`dpkg-query -W -f '\${Version}\\n' hello`)).toBe(`${version}\n`);
   expect(await at.run('hello; hello-linked; cat /usr/share/hello/link')).toBe(
     `hello ${version}\nhello ${version}\n${version}\n`,
   );
@@ -271,7 +271,6 @@ test('an administrator’s configuration stays, and the package’s is put besid
   );
   const plain = await t.plain();
   await plain.run(`echo "version = mine" >/etc/hello.conf; ${install('4.0')}`);
-  const shown =
-    "ls -l --time-style=+ /etc/hello*; dpkg --verify; dpkg-query -W -f '${Conffiles}' hello";
+  const shown = `ls -l --time-style=+ /etc/hello*; dpkg --verify; dpkg-query -W -f '\${Conffiles}' hello`;
   expect(await env.run(shown)).toBe(await plain.run(shown));
 });

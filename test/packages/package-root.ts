@@ -113,7 +113,7 @@ export class PackageEnv {
   /** What dpkg says of each package, and what it finds otherwise than the package has it. */
   truth(): Promise<string> {
     return this.run(
-      "dpkg-query -W -f '${binary:Package} ${Version} ${db:Status-Abbrev}\\n'; dpkg --verify; dpkg --audit",
+      `dpkg-query -W -f '\${binary:Package} \${Version} \${db:Status-Abbrev}\\n'; dpkg --verify; dpkg --audit`,
     );
   }
 

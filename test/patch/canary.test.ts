@@ -136,7 +136,7 @@ test('stages go on from wave to wave, mounted envs first', async () => {
   await t.envs('a', 'b', 'c');
   for (const name of ['d', 'e', 'f', 'g', 'h', 'i', 'j'])
     await t.root.ok('create', name, '--os', 't');
-  const options = ['--stages', '1,50%,100%', '--wait', '50ms', '--health', 'true', ...HOST];
+  const options = ['--stages', '1,50%,100%', '--pause', '50ms', '--health', 'true', ...HOST];
   const { stderr, code } = await t.root.byref('patch', 't', ...options);
   expect(code, stderr).toBe(0);
   expect(stderr.trim().split('\n')).toEqual([
@@ -158,7 +158,7 @@ test('what a stage met in an env is in the record of the whole', async () => {
   await t.envs('a', 'b');
   await t.in('a', 'rm usr/v');
   await t.in('b', 'echo own >usr/v');
-  await t.root.ok('patch', 't', '--stages', '1,100%', '--wait', '50ms');
+  await t.root.ok('patch', 't', '--stages', '1,100%', '--pause', '50ms');
   const [record] = await t.root.json<PatchRecord[]>('history', 't');
   expect(record!.envs).toMatchObject([
     { name: 'a', outcome: 'flipped', own: 0, removed: 1 },
@@ -176,13 +176,13 @@ test('what a stage met in an env is in the record of the whole', async () => {
 
 test('other commands write while a rollout waits, another patch of the template does not, and ^C takes it back', async () => {
   await t.envs('a', 'b');
-  const child = t.root.background('exec "$1" patch t --stages 1,100% --wait 60s', BYREF_PATH);
+  const child = t.root.background('exec "$1" patch t --stages 1,100% --pause 60s', BYREF_PATH);
   await expect.poll(async () => seen('a')).toEqual(['two']);
   await t.root.ok('create', 'meanwhile', '--os', 't');
-  const refused = await t.root.byref('patch', 't');
+  const refused = await t.root.byref('patch', 't', '--wait', '0');
   expect([refused.code, refused.stderr]).toEqual([
     EXIT.locked,
-    expect.stringContaining(`process ${child.pid} is patching t`),
+    expect.stringMatching(new RegExp(`process ${child.pid} \\(byref patch .* is patching t\n`)),
   ]);
   process.kill(child.pid!, 'SIGINT');
   await expect.poll(async () => seen('a')).toEqual(['one']);
@@ -210,7 +210,8 @@ test('wrong options are refused before anything happens', async () => {
   );
   expect(await refused('--stages', '1,x')).toContain('write a number, as 3, or a part, as 10%');
   expect(await refused('--canary', '101%')).toContain('no part of the envs');
-  expect(await refused('--wait', 'long', '--stages', '1')).toContain('write 30s, 500ms, 2m or 1h');
+  expect(await refused('--pause', 'long', '--stages', '1')).toContain('write 30s, 500ms, 2m or 1h');
+  expect(await refused('--wait', '30s', '--stages', '1')).toContain('add --pause 0');
   expect(await refused('--canary', 'none')).toContain('there is no env "none"');
   expect(await refused('--canary', 'foreign')).toContain('foreign does not follow this template');
   expect(await refused('--canary', 'off', '--health', 'true')).toContain('off is not mounted');

@@ -94,10 +94,10 @@ it('content is stored once, whichever template brought it, and goes with the las
   expect(objectFiles(store)).toHaveLength(3);
   await add(store, 'one', file('a', 'changed'));
   expect(objectFiles(store)).toHaveLength(4);
-  expect(await removeTemplate(store, 'one')).toEqual({ objects: 2, bytes: 15 });
+  expect(await removeTemplate(store, 'one')).toEqual({ objects: 2, bytes: 15, later: false });
   expect(objectFiles(store)).toHaveLength(2);
   expect(contents(store, 'two').get('x')?.size).toBe(6);
-  expect(await removeTemplate(store, 'two')).toEqual({ objects: 2, bytes: 14 });
+  expect(await removeTemplate(store, 'two')).toEqual({ objects: 2, bytes: 14, later: false });
   expect(objectFiles(store)).toEqual([]);
   for (const table of ['links', 'changes', 'inodes', 'objects', 'versions', 'templates'] as const) {
     expect(store.tables.table(table).getStats(), table).toMatchObject({ entryCount: 0 });

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import { addApps } from '../../patch/apps.ts';
 import { runAppChange } from '../app-run.ts';
-import { define } from '../command.ts';
+import { defineWaiting } from '../command.ts';
 import { type DpkgWaitOption, dpkgWaitOption } from '../dpkg-wait.ts';
 
 export default function build(): Command {
-  const command = define(
+  const command = defineWaiting(
     'app add <env> <template...>',
     'Put apps on top of an env’s stack; live, if it is mounted.',
   );

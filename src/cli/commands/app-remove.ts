@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import { removeApps } from '../../patch/apps.ts';
 import { runAppChange } from '../app-run.ts';
-import { define } from '../command.ts';
+import { defineWaiting } from '../command.ts';
 import { type DpkgWaitOption, dpkgWaitOption } from '../dpkg-wait.ts';
 
 export default function build(): Command {
-  const command = define(
+  const command = defineWaiting(
     'app remove <env> <app...>',
     'Take apps out of an env’s stack; what the env made itself stays.',
   );

@@ -3,7 +3,7 @@ import { ByrefError } from '../../base/error.ts';
 import { createEnv } from '../../env/create.ts';
 import { type EnvSummary, summaryOf } from '../../env/summary.ts';
 import type { EnvRow } from '../../store/store.ts';
-import { contextOf, define } from '../command.ts';
+import { contextOf, defineWaiting, interruptible } from '../command.ts';
 import { expandNames, hasNumber, withNumber } from '../env-names.ts';
 import { type FirstMountOptions, firstMountOf, firstMountOptions } from '../first-mount-options.ts';
 import { interruption } from '../interruption.ts';
@@ -26,7 +26,10 @@ const append = (value: string, before: readonly string[] = []): readonly string[
 ];
 
 export default function build(): Command {
-  const command = define('create <env...>', 'Make envs from one OS template and any app templates.')
+  const command = defineWaiting(
+    'create <env...>',
+    'Make envs from one OS template and any app templates.',
+  )
     .requiredOption(
       '--os <template>',
       'NAME (follows its current version) or NAME@VERSION (pinned)',
@@ -48,7 +51,7 @@ export default function build(): Command {
     const { signal, release } = interruption();
     // In a pipe, what it says are notes.
     const progress = new Progress({ json: context.json, lines: false });
-    await withStore(context, 'write', async (store) => {
+    await withStore(interruptible(context, signal), 'write', async (store) => {
       const envs = expandNames(names, count, (name) => store.refuseEnvName(name));
       refuseOneHostname(options, envs.length);
       const made: EnvSummary[] = [];

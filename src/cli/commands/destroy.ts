@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import { destroyEnv } from '../../env/destroy.ts';
-import { contextOf, define } from '../command.ts';
+import { contextOf, defineWaiting } from '../command.ts';
 import { chooseEnvs, forEachEnv } from '../each-env.ts';
 import { withStore } from '../session.ts';
 
 export default function build(): Command {
-  return define('destroy <env...>', 'Remove envs and all they hold; their templates stay.')
+  return defineWaiting('destroy <env...>', 'Remove envs and all they hold; their templates stay.')
     .option('-f, --force', 'unmount first: programs that use it get errors')
     .action(async (names: string[], options: { force?: boolean }) => {
       const context = contextOf(options);

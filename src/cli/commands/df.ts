@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { formatSize } from '../../base/size.ts';
 import { type EnvUsage, envUsage } from '../../env/usage.ts';
+import { needPeoplesEnv, peoplesEnvs } from '../../scratch/owner.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
 import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';
@@ -32,7 +33,7 @@ export default function build(): Command {
   return command.action(async (name: string | undefined, options: TableOptions) => {
     const context = contextOf(options);
     const rows = await withStore(context, 'read', (store) =>
-      (name === undefined ? store.envs() : [store.needEnv(name)]).map((row) => ({
+      (name === undefined ? peoplesEnvs(store) : [needPeoplesEnv(store, name)]).map((row) => ({
         name: row.name,
         ...envUsage(store, row),
       })),

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { envDiff } from '../../env/diff.ts';
+import { needPeoplesEnv } from '../../scratch/owner.ts';
 import { contextOf, define } from '../command.ts';
 import { printLines, printNulEnded } from '../print.ts';
 import { withStore } from '../session.ts';
@@ -11,7 +12,7 @@ export default function build(): Command {
     .action(async (name: string, options: { readonly null?: boolean }) => {
       const context = contextOf(options);
       const changes = await withStore(context, 'read', (store) =>
-        envDiff(store, store.needEnv(name)),
+        envDiff(store, needPeoplesEnv(store, name)),
       );
       if (context.json) printJson(changes);
       else {

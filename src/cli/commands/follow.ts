@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { pinEnv } from '../../patch/pin.ts';
 import { needTemplate } from '../../patch/target.ts';
-import { contextOf, define } from '../command.ts';
+import { needPeoplesEnv } from '../../scratch/owner.ts';
+import { contextOf, defineWaiting, interruptible } from '../command.ts';
 import { type DpkgWaitOption, dpkgWait, dpkgWaitOption } from '../dpkg-wait.ts';
 import { interruption } from '../interruption.ts';
 import { describePatch } from '../patch-text.ts';
@@ -10,7 +11,7 @@ import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
 export default function build(): Command {
-  const command = define(
+  const command = defineWaiting(
     'follow <env> <template>',
     'Let a pinned env see the current version of a template, now and from now on.',
   );
@@ -18,8 +19,8 @@ export default function build(): Command {
     async (envName: string, name: string, options: DpkgWaitOption) => {
       const context = contextOf(options);
       const { signal, release } = interruption();
-      const record = await withStore(context, 'write', (store) =>
-        pinEnv(store, store.needEnv(envName), needTemplate(store, name), null, {
+      const record = await withStore(interruptible(context, signal), 'write', (store) =>
+        pinEnv(store, needPeoplesEnv(store, envName), needTemplate(store, name), null, {
           signal,
           ...dpkgWait(context, options),
         }),

@@ -5,7 +5,7 @@ import { formatSize } from '../../base/size.ts';
 import type { Finding } from '../../fsck/finding.ts';
 import { fsck } from '../../fsck/fsck.ts';
 import { type FsckResult, isDamaged } from '../../fsck/report.ts';
-import { contextOf, define } from '../command.ts';
+import { contextOf, defineWaiting } from '../command.ts';
 import { printLines } from '../print.ts';
 import { Progress } from '../progress.ts';
 import { printJson } from '../table.ts';
@@ -17,12 +17,12 @@ interface Options {
 }
 
 export default function build(): Command {
-  return define('fsck', 'Check everything below the root, and say what is damaged.')
+  return defineWaiting('fsck', 'Check everything below the root, and say what is damaged.')
     .option('--quick', 'rows, and one stat per file (the default)')
     .option('--full', "also every object's bytes, and counts over every version")
     .option('--repair', 'repair what can be repaired without guessing')
     .action(async (options: Options) => {
-      const { root, json } = contextOf(options);
+      const { root, json, patience } = contextOf(options);
       const { quick = false, full = false, repair = false } = options;
       if (quick && full) {
         throw new ByrefError('usage', '--quick and --full exclude each other', 'drop one');
@@ -32,6 +32,7 @@ export default function build(): Command {
       const result = await fsck(root, {
         full,
         repair,
+        patience,
         ...(json ? {} : { progress: progress.update }),
       }).finally(() => progress.end());
       if (json) printJson(result);

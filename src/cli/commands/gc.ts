@@ -3,7 +3,8 @@ import { ByrefError } from '../../base/error.ts';
 import { formatSize } from '../../base/size.ts';
 import { collectGarbage, type GcReport } from '../../gc/gc.ts';
 import type { Reason } from '../../gc/reasons.ts';
-import { contextOf, define } from '../command.ts';
+import { contextOf, defineWaiting } from '../command.ts';
+import { LATER } from '../notes.ts';
 import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
@@ -16,7 +17,7 @@ interface Options {
 const KEPT_VERSIONS = 3;
 
 export default function build(): Command {
-  return define(
+  return defineWaiting(
     'gc',
     'Remove versions that no env sees, uses or can go back to, and all that nothing refers to.',
   )
@@ -56,7 +57,7 @@ const REASONS: Readonly<Record<Reason, string>> = {
 };
 
 function lines(report: GcReport, dryRun: boolean): string[] {
-  const { removed, kept, freedObjects, freedBytes, keptObjects, leftovers } = report;
+  const { removed, kept, freedObjects, freedBytes, later, keptObjects, leftovers } = report;
   const would = dryRun ? 'would remove' : 'removed';
   return [
     ...kept.map(
@@ -66,6 +67,6 @@ function lines(report: GcReport, dryRun: boolean): string[] {
     ...(keptObjects > 0 ? [`kept ${keptObjects} objects that envs use`] : []),
     ...removed.map(({ template, version }) => `${would} ${template}@${version}`),
     ...leftovers.map((file) => `${would} ${file}`),
-    `${dryRun ? 'would free' : 'freed'} ${freedObjects} objects, ${formatSize(freedBytes)}`,
+    `${dryRun ? 'would free' : 'freed'} ${freedObjects} objects, ${formatSize(freedBytes)}${later ? LATER : ''}`,
   ];
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { formatSize } from '../../base/size.ts';
 import { type EnvInfo, envInfo } from '../../env/info.ts';
 import { ownText } from '../../registry/packages.ts';
+import { needPeoplesEnv } from '../../scratch/owner.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
 import { printFields, printJson } from '../table.ts';
@@ -10,7 +11,9 @@ export default function build(): Command {
   return define('info <env>', 'Show one env: its stack, its mount, and what it holds.').action(
     async (name: string, options: object) => {
       const context = contextOf(options);
-      const info = await withStore(context, 'read', (store) => envInfo(store, store.needEnv(name)));
+      const info = await withStore(context, 'read', (store) =>
+        envInfo(store, needPeoplesEnv(store, name)),
+      );
       if (context.json) printJson(info);
       else printFields(fields(info));
     },

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { envStates } from '../../env/state.ts';
 import { type EnvSummary, summaryOf } from '../../env/summary.ts';
+import { peoplesEnvs } from '../../scratch/owner.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
 import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';
@@ -26,7 +27,7 @@ export default function build(): Command {
   return command.action(async (options: TableOptions) => {
     const context = contextOf(options);
     const envs = await withStore(context, 'read', async (store) =>
-      (await envStates(store, store.envs())).map(summaryOf),
+      (await envStates(store, peoplesEnvs(store))).map(summaryOf),
     );
     if (context.json) printJson(envs);
     else printTable(envs, COLUMNS, options);

@@ -10,9 +10,9 @@ import { checkPolicy } from '../../patch/policy.ts';
 import type { Rollout, RolloutEvent } from '../../patch/rollout.ts';
 import { needTemplate, patchTarget, rolledBack } from '../../patch/target.ts';
 import type { Store, TemplateRow } from '../../store/store.ts';
-import { type Context, contextOf, define } from '../command.ts';
+import { type Context, contextOf, defineWaiting } from '../command.ts';
 import { type DpkgWaitOption, dpkgWait, dpkgWaitOption, exitFor } from '../dpkg-wait.ts';
-import { durationOption } from '../durations.ts';
+import { durationOption, parseDuration } from '../durations.ts';
 import { interruption } from '../interruption.ts';
 import { parseCount } from '../numbers.ts';
 import { describePatch, envsText } from '../patch-text.ts';
@@ -28,7 +28,8 @@ interface Options extends DpkgWaitOption {
   readonly summary?: boolean;
   readonly canary?: string[];
   readonly stages?: string;
-  readonly wait: number;
+  readonly wait?: number;
+  readonly pause?: number;
   readonly health?: string;
   readonly healthOn: string;
   readonly healthTimeout: number;
@@ -37,7 +38,6 @@ interface Options extends DpkgWaitOption {
   readonly note: string;
 }
 
-const WAIT_MS = 0;
 const HEALTH_TIMEOUT_MS = 30_000;
 const HEALTH_RETRIES = 2;
 const HEALTH_INTERVAL_MS = 1_000;
@@ -49,7 +49,7 @@ export default function build(): Command {
     policies.push(checkPolicy({ pattern, action }));
     return pattern;
   };
-  const command = define(
+  const command = defineWaiting(
     'patch <template>',
     'Take all envs that follow a template to another version of it.',
   );
@@ -80,7 +80,7 @@ export default function build(): Command {
       'these envs first, or a part of them as 10%; without --health, only these',
     )
     .option('--stages <sizes>', 'in waves, as 1,10%,100%')
-    .addOption(durationOption('--wait <time>', 'after each wave', WAIT_MS))
+    .option('--pause <time>', 'after each wave: 500ms, 30s, 2m, 1h', parseDuration)
     .option(
       '--health <command>',
       'decides after each wave: 0 goes on, anything else takes all back',
@@ -152,7 +152,7 @@ function report(context: Context, store: Store, name: string, record: PatchRecor
 }
 
 function rolloutOf(options: Options): Rollout {
-  const { canary, stages, wait, health } = options;
+  const { canary, stages, wait, pause, health } = options;
   if (canary !== undefined && stages !== undefined) {
     throw new ByrefError('usage', '--canary and --stages exclude each other', 'use one of them');
   }
@@ -160,10 +160,15 @@ function rolloutOf(options: Options): Rollout {
     const hint = 'add --canary or --stages: they say which envs it is tried in first';
     throw new ByrefError('usage', '--health needs envs to try the version in', hint);
   }
+  if (wait !== undefined && pause === undefined && (canary ?? stages) !== undefined) {
+    const message =
+      '--wait is how long to wait for other commands, and not what comes after a wave';
+    throw new ByrefError('usage', message, `that is --pause; without a pause: add --pause 0`);
+  }
   const waves =
     canary !== undefined ? [parseCanary(canary)] : stages === undefined ? [] : parseStages(stages);
   const afterwards = canary !== undefined && health === undefined ? 'hold' : 'all';
-  return { waves, afterwards, waitMs: wait, health: healthOf(options) };
+  return { waves, afterwards, waitMs: pause ?? 0, health: healthOf(options) };
 }
 
 function healthOf(options: Options): HealthCheck | null {

@@ -2,8 +2,9 @@ import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
 import { pinEnv } from '../../patch/pin.ts';
 import { needTemplate } from '../../patch/target.ts';
+import { needPeoplesEnv } from '../../scratch/owner.ts';
 import { parseTemplateRef } from '../../store/names.ts';
-import { contextOf, define } from '../command.ts';
+import { contextOf, defineWaiting, interruptible } from '../command.ts';
 import { type DpkgWaitOption, dpkgWait, dpkgWaitOption } from '../dpkg-wait.ts';
 import { interruption } from '../interruption.ts';
 import { describePatch } from '../patch-text.ts';
@@ -12,7 +13,7 @@ import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
 export default function build(): Command {
-  const command = define(
+  const command = defineWaiting(
     'pin <env> <template>',
     'Keep an env at NAME@VERSION of a template, whatever is patched; at the version it sees now if NAME alone is given.',
   );
@@ -21,8 +22,8 @@ export default function build(): Command {
       const context = contextOf(options);
       const { name, version } = parseTemplateRef(ref);
       const { signal, release } = interruption();
-      const record = await withStore(context, 'write', (store) => {
-        const row = store.needEnv(envName);
+      const record = await withStore(interruptible(context, signal), 'write', (store) => {
+        const row = needPeoplesEnv(store, envName);
         const template = needTemplate(store, name);
         const seen = store.resolveStack(row).find(({ templateId }) => templateId === template.id);
         const at = version ?? seen?.version;

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { rollBack } from '../../patch/patch.ts';
 import { needTemplate } from '../../patch/target.ts';
-import { contextOf, define } from '../command.ts';
+import { contextOf, defineWaiting, interruptible } from '../command.ts';
 import { type DpkgWaitOption, dpkgWait, dpkgWaitOption, exitFor } from '../dpkg-wait.ts';
 import { interruption } from '../interruption.ts';
 import { parseCount } from '../numbers.ts';
@@ -16,7 +16,7 @@ interface Options extends DpkgWaitOption {
 }
 
 export default function build(): Command {
-  const command = define(
+  const command = defineWaiting(
     'rollback <template>',
     'Take all envs that follow a template back to the version before, or canaries to the current one.',
   );
@@ -27,7 +27,7 @@ export default function build(): Command {
       const context = contextOf(options);
       const { to = null, note } = options;
       const { signal, release } = interruption();
-      const record = await withStore(context, 'write', (store) =>
+      const record = await withStore(interruptible(context, signal), 'write', (store) =>
         rollBack(
           store,
           needTemplate(store, name),

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { formatSize } from '../../base/size.ts';
 import { listSaved, type SavedEntry } from '../../patch/saved.ts';
+import { needPeoplesEnv } from '../../scratch/owner.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
 import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';
@@ -23,7 +24,7 @@ export default function build(): Command {
   return command.action(async (name: string, options: TableOptions) => {
     const context = contextOf(options);
     const saved = await withStore(context, 'read', (store) =>
-      listSaved(store, store.needEnv(name)),
+      listSaved(store, needPeoplesEnv(store, name)),
     );
     if (context.json) printJson(saved);
     else printTable(saved, COLUMNS, options);

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { copySaved, restoreSaved } from '../../patch/saved.ts';
+import { needPeoplesEnv } from '../../scratch/owner.ts';
 import { contextOf, define } from '../command.ts';
 import { parseCount } from '../numbers.ts';
 import { printLines } from '../print.ts';
@@ -22,7 +23,7 @@ export default function build(): Command {
       const context = contextOf(options);
       const { patch = null, to } = options;
       const entry = await withStore(context, 'read', (store) => {
-        const row = store.needEnv(name);
+        const row = needPeoplesEnv(store, name);
         return to === undefined
           ? restoreSaved(store, row, path, patch)
           : copySaved(store, row, path, patch, to);

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
 import { removeSaved } from '../../patch/saved.ts';
+import { needPeoplesEnv } from '../../scratch/owner.ts';
 import { contextOf, define } from '../command.ts';
 import { parseCount } from '../numbers.ts';
 import { printLines } from '../print.ts';
@@ -23,7 +24,7 @@ export default function build(): Command {
         throw new ByrefError('usage', 'nothing named', 'name a path, or say --patch ID or --all');
       }
       const removed = await withStore(context, 'read', (store) =>
-        removeSaved(store, store.needEnv(name), path ?? null, patch),
+        removeSaved(store, needPeoplesEnv(store, name), path ?? null, patch),
       );
       if (context.json) printJson(removed);
       else printLines(...removed.map((entry) => `${name}: ${entry.path} removed`));

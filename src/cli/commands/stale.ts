@@ -5,6 +5,7 @@ import {
   stalePackages,
 } from '../../packages/stale-packages.ts';
 import { type StaleFile, staleFiles } from '../../patch/stale.ts';
+import { needPeoplesEnv, peoplesEnvs } from '../../scratch/owner.ts';
 import type { EnvRow, Store } from '../../store/store.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
@@ -72,4 +73,4 @@ export default function build(): Command {
 }
 
 const rowsOf = (store: Store, names: readonly string[]): EnvRow[] =>
-  names.length === 0 ? store.envs() : names.map((name) => store.needEnv(name));
+  names.length === 0 ? peoplesEnvs(store) : names.map((name) => needPeoplesEnv(store, name));

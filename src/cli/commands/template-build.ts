@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
 import { type BuildOptions, buildOptions, runBuild } from '../build-run.ts';
-import { define } from '../command.ts';
+import { defineWaiting } from '../command.ts';
 
 export default function build(): Command {
-  const command = define(
+  const command = defineWaiting(
     'template build <file>',
     'Build a version of a template from packages, as a YAML file says. If it would be the newest version again, none is made.',
   );

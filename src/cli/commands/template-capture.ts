@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { DEFAULT_RULES } from '../../capture/rules.ts';
 import { rulesText } from '../../capture/rules-file.ts';
 import { type CaptureCliOptions, runCapture } from '../capture-run.ts';
-import { define } from '../command.ts';
+import { defineWaiting } from '../command.ts';
 import { givenOptions } from '../given.ts';
 import { printOwn } from '../print.ts';
 
@@ -12,7 +12,7 @@ const append = (value: string, before: readonly string[] = []): readonly string[
 ];
 
 export default function build(): Command {
-  const command = define(
+  const command = defineWaiting(
     'template capture [name] [command...]',
     'Record all that a command writes as a version of an app template: byref template capture NAME --base OS -- COMMAND.',
   );

@@ -3,7 +3,7 @@ import { ByrefError } from '../../base/error.ts';
 import { formatSize } from '../../base/size.ts';
 import type { TemplateKind } from '../../codec/store-rows.ts';
 import { importTemplate } from '../../template/import.ts';
-import { contextOf, define } from '../command.ts';
+import { contextOf, defineWaiting } from '../command.ts';
 import { printLines } from '../print.ts';
 import { Progress } from '../progress.ts';
 import { withStore } from '../session.ts';
@@ -17,7 +17,7 @@ interface Options {
 }
 
 export default function build(): Command {
-  return define(
+  return defineWaiting(
     'template import <template> <source>',
     'Add a version of a template. SOURCE is a directory, a tar (plain, gzip, xz, zstd), an archive of an image (docker save, oci-archive), or oci:DIR[:TAG].',
   )
@@ -28,7 +28,7 @@ export default function build(): Command {
     .action(async (name: string, source: string, options: Options) => {
       const context = contextOf(options);
       const progress = new Progress({ json: context.json });
-      const { template, version } = await withStore(context, 'write', (store) =>
+      const { template, version } = await withStore(context, 'add', (store) =>
         importTemplate(store, name, source, {
           ...settings(options),
           progress: progress.update,

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { formatSize } from '../../base/size.ts';
 import { packageCount, packageCountText } from '../../build/packages.ts';
+import { peoplesEnvs } from '../../scratch/owner.ts';
 import type { Store, TemplateRow } from '../../store/store.ts';
 import { type TemplateSizes, templateSizes } from '../../template/sizes.ts';
 import { contextOf, define } from '../command.ts';
@@ -89,7 +90,7 @@ function jsonOf({ packages, sizes, ...summary }: Row): object {
 
 function rowsOf(store: Store): Row[] {
   const uses = new Map<number, number>();
-  for (const { stack } of store.envs()) {
+  for (const { stack } of peoplesEnvs(store)) {
     for (const { templateId } of stack) uses.set(templateId, (uses.get(templateId) ?? 0) + 1);
   }
   return store.templates().map((row) => ({

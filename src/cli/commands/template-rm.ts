@@ -3,13 +3,14 @@ import { ByrefError } from '../../base/error.ts';
 import { formatSize } from '../../base/size.ts';
 import { parseTemplateRef } from '../../store/names.ts';
 import { removeTemplate, removeVersion } from '../../template/remove.ts';
-import { contextOf, define } from '../command.ts';
+import { contextOf, defineWaiting } from '../command.ts';
+import { LATER } from '../notes.ts';
 import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
 export default function build(): Command {
-  return define(
+  return defineWaiting(
     'template rm <template>',
     'Remove a template that no env uses, or one version of it (NAME@VERSION), and the objects that nothing else has.',
   )
@@ -29,6 +30,8 @@ export default function build(): Command {
         return;
       }
       const size = formatSize(freed.bytes);
-      printLines(`${ref}: removed; freed ${freed.objects} objects, ${size}`);
+      printLines(
+        `${ref}: removed; freed ${freed.objects} objects, ${size}${freed.later ? LATER : ''}`,
+      );
     });
 }

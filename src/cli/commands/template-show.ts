@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { formatSize } from '../../base/size.ts';
 import { packageCount, packageCountText } from '../../build/packages.ts';
+import { isScratch } from '../../store/names.ts';
 import type { Store, TemplateRow, VersionRow } from '../../store/store.ts';
 import { showTemplate, type TemplateUse } from '../../template/remove.ts';
 import { type TemplateSizes, templateSizes } from '../../template/sizes.ts';
@@ -84,7 +85,8 @@ function userText({ env, pinned, canary }: TemplateUse): string {
 }
 
 function detailsOf(store: Store, name: string): TemplateDetails {
-  const { template, versions, uses } = showTemplate(store, name);
+  const { template, versions, uses: all } = showTemplate(store, name);
+  const uses = all.filter(({ env }) => !isScratch(env));
   return {
     ...template,
     newest: versions.at(-1)?.number ?? template.current,

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { type BuildOptions, buildOptions, builtFrom, runBuild } from '../build-run.ts';
-import { contextOf, define } from '../command.ts';
+import { contextOf, defineWaiting } from '../command.ts';
 
 export default function build(): Command {
-  const command = define(
+  const command = defineWaiting(
     'template update <template>',
     'Build a template again as its newest version was built, with the packages that there are now.',
   );

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { programsText } from '../../capture/listing.ts';
 import { type Origin, originOf } from '../../env/which.ts';
+import { needPeoplesEnv } from '../../scratch/owner.ts';
 import { contextOf, define } from '../command.ts';
 import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
@@ -13,7 +14,7 @@ export default function build(): Command {
   ).action(async (name: string, path: string, options: object) => {
     const context = contextOf(options);
     const origin = await withStore(context, 'read', (store) =>
-      originOf(store, store.needEnv(name), path),
+      originOf(store, needPeoplesEnv(store, name), path),
     );
     if (context.json) printJson(origin);
     else printLines(`${origin.real}: ${textOf(name, origin)}`);

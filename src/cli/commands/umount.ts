@@ -3,6 +3,7 @@ import { DriverLinks } from '../../env/driver-links.ts';
 import { type Holding, holdingNamespaces } from '../../env/holding-namespaces.ts';
 import { envStates } from '../../env/state.ts';
 import { beginUmount, type UmountOutcome } from '../../env/umount.ts';
+import { abandonedEnvs } from '../../scratch/owner.ts';
 import { contextOf, define } from '../command.ts';
 import { chooseEnvs, forEachEnvAtOnce } from '../each-env.ts';
 import { sayLines } from '../print.ts';
@@ -45,7 +46,10 @@ export default function build(): Command {
       const { lazy = false, force = false, all = false } = options;
       await withStore(context, 'read', async (store) => {
         const drivers = new DriverLinks(store.root);
-        const envs = await envStates(store, chooseEnvs(context, store, names, all));
+        const chosen = chooseEnvs(context, store, names, all);
+        // What a build that was killed left mounted goes, too.
+        const left = all ? abandonedEnvs(store) : [];
+        const envs = await envStates(store, [...chosen, ...left]);
         await forEachEnvAtOnce(
           context,
           envs.filter(({ state }) => !all || state !== 'stopped'),

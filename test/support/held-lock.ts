@@ -1,0 +1,58 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+
+/** A process of a test's own that has a root's writer role, until it is told to let go. */
+export class HeldLock {
+  private readonly child: ChildProcess;
+
+  private constructor(child: ChildProcess) {
+    this.child = child;
+  }
+
+  static async take(root: string): Promise<HeldLock> {
+    const file = path.join(root, 'meta/writer.lock');
+    const script = 'exec 9>>"$1"; flock 9; echo $$ >"$1"; echo held; read -r _';
+    const child = spawn('bash', ['-c', script, 'holder', file], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+    await once(child.stdout, 'data');
+    return new HeldLock(child);
+  }
+
+  get pid(): number {
+    return this.child.pid!;
+  }
+
+  async release(): Promise<void> {
+    if (this.child.exitCode !== null) return;
+    const closed = once(this.child, 'close');
+    this.child.stdin?.end('\n');
+    await closed;
+  }
+}
+
+/** A command that runs on: what it has said so far, and its end. */
+export class RunningCommand {
+  stderr = '';
+  private stdout = '';
+  readonly ended: Promise<{ code: number | null; stdout: string; stderr: string }>;
+
+  constructor(file: string, words: readonly string[], env: NodeJS.ProcessEnv) {
+    const child = spawn(file, words, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    child.stdout.on('data', (text: Buffer) => {
+      this.stdout += text.toString();
+    });
+    child.stderr.on('data', (text: Buffer) => {
+      this.stderr += text.toString();
+    });
+    this.pid = child.pid!;
+    this.ended = once(child, 'close').then(([code]) => ({
+      code: code as number | null,
+      stdout: this.stdout,
+      stderr: this.stderr,
+    }));
+  }
+
+  readonly pid: number;
+}

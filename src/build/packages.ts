@@ -44,7 +44,7 @@ export function parsePackages(status: string): Packages {
     const to = newline < 0 ? status.length : newline;
     const value = (field: string): string | null =>
       status.startsWith(field, at) ? status.slice(at + field.length, to).trim() : null;
-    switch (status[at]) {
+    switch (status.charAt(at)) {
       case '\n':
         end();
         break;

@@ -187,8 +187,11 @@ export type DriverVerbs = {
    * then, with all that this driver serves.
    */
   readonly refresh: Verb<RefreshRequest, readonly RefreshedEnv[]>;
-  /** Its envs in which dpkg or apt is at work: they can't go to other versions now. */
-  readonly busy: Verb<null, readonly number[]>;
+  /**
+   * Its envs in which dpkg or apt is at work: they can't go to other versions now. With `settle` all that the others
+   * have written is on disk first, and their files are as they stay unless a program changes them.
+   */
+  readonly busy: Verb<{ readonly settle: boolean }, readonly number[]>;
   /** What its envs see, and what is in use of versions that they do not see any more. */
   readonly held: Verb<null, HeldVersions>;
   /** Who changed what in an env that was mounted with `trace`. */

@@ -244,6 +244,16 @@ export class EnvDelta implements Delta, Change {
     return this.dirty ? this.#flusher.run() : Promise.resolve(0);
   }
 
+  /**
+   * Flushes, and waits until what the flush allows is done: no private file changes its ctime by itself from then on, so
+   * that whoever looks at one and comes back later knows whether the env has written to it.
+   */
+  async settle(): Promise<number> {
+    const failed = await this.flush();
+    await this.#removing;
+    return failed;
+  }
+
   async #flushPass(): Promise<number> {
     const mark = this.files.beginFlush();
     // These come first: a record that replaces a file, on disk before the new file's bytes, would leave it empty

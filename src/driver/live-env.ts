@@ -82,6 +82,11 @@ export class LiveEnv {
     return { env: row.id, flipped, ...outcome, busy: false, error: null };
   }
 
+  /** Brings what it has written to disk: see EnvDelta.settle. */
+  async settle(): Promise<void> {
+    await this.parts?.delta.settle();
+  }
+
   /** dpkg or apt is at work in it. Other versions of its files would come between what they read and what they write. */
   get isBusy(): boolean {
     return this.served?.fs.isOpenForWriting(DPKG_LOCKS) ?? false;

@@ -79,7 +79,7 @@ export class Shard {
       attached: ({ env, mountpoint }) => this.attached(env, mountpoint),
       prepare: (args, peer) => this.prepare(args, peer),
       refresh: (args, peer) => this.refresh(args, peer),
-      busy: () => [...this.live].flatMap(([env, live]) => (live.isBusy ? [env] : [])),
+      busy: ({ settle }) => this.busy(settle),
       held: () => {
         const live = [...this.live.values()];
         return {
@@ -94,6 +94,16 @@ export class Shard {
       },
       stop: (args) => this.stop(args.force, stop),
     };
+  }
+
+  private async busy(settle: boolean): Promise<number[]> {
+    const isBusy = ([, live]: [number, LiveEnv]): boolean => live.isBusy;
+    if (settle) {
+      const free = [...this.live].filter((each) => !isBusy(each));
+      // An env whose disk fails is for the flip to find.
+      await Promise.all(free.map(([, live]) => live.settle().catch(() => undefined)));
+    }
+    return [...this.live].filter(isBusy).map(([env]) => env);
   }
 
   private status(): DriverStatus {

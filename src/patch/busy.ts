@@ -27,7 +27,7 @@ export class BusyWait {
   /** Waits until all are free. Returns those that are not when the time is over. */
   async until(rows: readonly EnvRow[]): Promise<EnvRow[]> {
     for (;;) {
-      const busy = await busyEnvs(this.store);
+      const busy = await busyEnvs(this.store, false);
       const waiting = rows.filter(({ id }) => busy.has(id));
       if (waiting.length === 0 || !(await this.pause(waiting))) return waiting;
     }
@@ -36,7 +36,7 @@ export class BusyWait {
   /** Waits until some are free, and returns those; none when the time is over. */
   async someFree(rows: readonly EnvRow[]): Promise<EnvRow[]> {
     for (;;) {
-      const busy = rows.length === 0 ? new Set<number>() : await busyEnvs(this.store);
+      const busy = rows.length === 0 ? new Set<number>() : await busyEnvs(this.store, false);
       const free = rows.filter(({ id }) => !busy.has(id));
       if (rows.length === 0 || free.length > 0 || !(await this.pause(rows))) return free;
     }

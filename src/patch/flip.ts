@@ -67,12 +67,15 @@ export async function refreshAll(store: Store, acts: readonly EnvActs[] = []): P
   }
 }
 
-/** The envs, by id, in which dpkg or apt is at work. What a driver that does not answer serves is not among them. */
-export async function busyEnvs(store: Store): Promise<Set<number>> {
+/**
+ * The envs, by id, in which dpkg or apt is at work. What a driver that does not answer serves is not among them.
+ * @param settle before their own files are looked at: see DriverVerbs.busy
+ */
+export async function busyEnvs(store: Store, settle: boolean): Promise<Set<number>> {
   const drivers = await runningDrivers(store);
   try {
     const answers = await Promise.allSettled(
-      [...drivers.values()].map((driver) => driver.call('busy', null, PREPARE_TIMEOUT_MS)),
+      [...drivers.values()].map((driver) => driver.call('busy', { settle }, PREPARE_TIMEOUT_MS)),
     );
     return new Set(answers.flatMap((each) => (each.status === 'fulfilled' ? each.value : [])));
   } finally {

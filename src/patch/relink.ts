@@ -12,6 +12,7 @@ import { dirPath } from '../store/dir-path.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
 import { actNow } from './act-now.ts';
 import { writeDurably } from './acts.ts';
+import { busyEnvs } from './flip.ts';
 import { openView } from './meets.ts';
 import { isPackageRecord } from './policy.ts';
 
@@ -30,6 +31,7 @@ const FILE = 'steps.0';
 
 /** The store is open for writing. @throws ByrefError as actNow() */
 export async function relinkEnv(store: Store, row: EnvRow): Promise<Relinked> {
+  await busyEnvs(store, true);
   const steps = await planRelinks(store, row);
   if (steps.length === 0) return { env: row.name, names: 0, left: 0, freedBytes: 0 };
   const before = envUsage(store, row).privateBytes;

@@ -221,6 +221,7 @@ export class PatchRun {
     await this.waits.until(rows);
     // It was there before; if it can't be made again, the env has its apps' files as they are.
     await readyStacks(this.store, next, { shared: false }).catch(() => []);
+    await busyEnvs(this.store, true);
     const plans = await this.planBack(movesTo(this.store, next), [this.current]);
     await makeBefore(this.store, plans);
     const acts = actsOf(plans);
@@ -284,7 +285,7 @@ export class PatchRun {
   ): Promise<void> {
     // Envs may have come since that was looked at first.
     await readyStacks(this.store, next, { shared: false });
-    const busy = await busyEnvs(this.store);
+    const busy = await busyEnvs(this.store, true);
     const free = next.filter(({ row }) => !busy.has(row.id));
     const plans = await this.plan(movesTo(this.store, free));
     for (const env of await makeBefore(this.store, plans)) {

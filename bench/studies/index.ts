@@ -7,12 +7,14 @@ import { envCreate } from './env-create.ts';
 import { neighbour } from './neighbour.ts';
 import { pageCache } from './page-cache.ts';
 import { patch } from './patch.ts';
+import { patchUsed } from './patch-used.ts';
 import type { Study } from './study.ts';
 
 /** What only byref has, or what no single operation shows. */
 export const STUDIES: readonly Study[] = [
   envCreate,
   patch,
+  patchUsed,
   appsBuild,
   appsCreate,
   appsLookup,

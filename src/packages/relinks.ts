@@ -32,6 +32,8 @@ export interface RelinkParts {
   anyTime(dir: Ino, name: Name): boolean;
   /** True for names that are to stay the env's own. */
   isKept(place: Place): boolean;
+  /** True for a directory of the env's in which names may appear that the templates get: it is of a package that follows. */
+  mayGrow(place: Place): boolean;
 }
 
 const NEVER = { ctime: 0, ctimeNs: 0 } as const;
@@ -94,7 +96,7 @@ export class Relinks {
     const { dir, name, was, is } = place;
     const [w, t] = [dirOf(was), dirOf(is)];
     if (w === null && t === null) return false;
-    const tree = await this.dissolve(ino, w, t);
+    const tree = await this.dissolve(place, ino, w, t);
     if (tree === null) return false;
     if (tree.to === 0 && (tree.move.length > 0 || hasMoves(tree))) return this.prune(tree);
     this.found.push({ kind: 'dissolve', dir, name, ino, ...NEVER, tree });
@@ -113,10 +115,12 @@ export class Relinks {
   }
 
   /**
+   * @param at its place, with the directory that the templates have above it
    * @param was, is the templates' directories in its place
    * @returns null if it is to stay: its attributes are others, or it holds what is to stay the env's own
    */
   private async dissolve(
+    at: Place,
     ino: Ino,
     was: InodeRecord | null,
     is: InodeRecord | null,
@@ -147,6 +151,7 @@ export class Relinks {
         if (found.names.has(name)) continue;
         // The env has removed what was there; what is new comes.
         if (was !== null && from.lookup(was.ino, name) !== null) remove.push(name);
+        else if (!this.parts.mayGrow(at)) return null;
       }
       // What it had removed before it removed the directory itself.
       for (const { name, ino: left } of allEntries(view, is.ino)) {
@@ -167,7 +172,7 @@ export class Relinks {
     if (isDir(type)) {
       const [was, is] = [dirOf(sides.was), dirOf(sides.is)];
       const tree =
-        isPrivateIno(ino) && (was ?? is) !== null ? await this.dissolve(ino, was, is) : null;
+        isPrivateIno(ino) && (was ?? is) !== null ? await this.dissolve(place, ino, was, is) : null;
       if (tree !== null && (is !== null || !(tree.move.length > 0 || hasMoves(tree))))
         found.dirs.push({ name, tree });
       else found.move.push({ name, ino, type });

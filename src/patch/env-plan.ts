@@ -85,6 +85,7 @@ class Planner {
       from: change.from,
       to: change.to,
       isKept: (place) => this.packages.isOwn(place),
+      mayGrow: (place) => this.packages.isFollowing(place),
       anyTime: (dir, name) => {
         const parent = pathOf(store, change, dir);
         const bytes = parent === null ? '' : `${nameFromText(parent)}/${name}`;

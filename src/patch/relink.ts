@@ -76,6 +76,8 @@ class Planner {
       from: this.layers,
       to: this.layers,
       isKept: () => false,
+      // Both sides are the same, so nothing can appear.
+      mayGrow: () => false,
       anyTime: (dir, name) => {
         const parent = dirPath(this.store.tables, dir);
         const bytes = parent === null ? '' : `${nameFromText(parent)}/${name}`;

@@ -115,7 +115,7 @@ test('one who is not root is told to be', async () => {
 test('help says times with their units', async () => {
   const { stdout } = await runByref(['patch', '--help']);
   const text = stdout.replaceAll(/\s+/g, ' ');
-  for (const shown of ['(default: 0s)', '(default: 30s)', '(default: 1s)', '500ms, 30s, 2m, 1h'])
+  for (const shown of ['(default: 1m)', '(default: 30s)', '(default: 1s)', '500ms, 30s, 2m, 1h'])
     expect(text).toContain(shown);
   expect(text).not.toContain('30000');
 });

@@ -44,7 +44,6 @@ export function dpkgWait(
 export function exitFor(record: PatchRecord | null): void {
   const has = (outcome: string): boolean =>
     record?.envs.some((env) => env.outcome === outcome) ?? false;
-  if (record?.state === 'undone' && record.kind === 'patch') process.exitCode = EXIT.unhealthy;
-  else if (has('failed')) process.exitCode = EXIT.error;
+  if (has('failed')) process.exitCode = EXIT.error;
   else if (has('busy')) process.exitCode = EXIT.busy;
 }

@@ -117,10 +117,16 @@ export class PackageEnv {
     );
   }
 
-  /** Paths below a directory, with what they are and a hash of their contents. */
-  async tree(directory: string): Promise<string> {
+  /**
+   * Paths below a directory, with what they are and a hash of their contents.
+   * @param names only what begins with one of these; all if there are none
+   */
+  async tree(directory: string, names: readonly string[] = []): Promise<string> {
+    const paths = names.map((name) => `-path './${name}*'`).join(' -o ');
+    const chosen = names.length === 0 ? '' : `'(' ${paths} ')'`;
     const script = `cd "$1$2" 2>/dev/null || exit 0
-find . -printf '%p %M %U:%G %l\\n' | sort; find . -type f -exec md5sum {} + | sort`;
+find . ${chosen} -printf '%p %M %U:%G %l\\n' | sort
+find . ${chosen} -type f -exec md5sum {} + | sort`;
     const { code, stdout } = await sh(script, [this.mountpoint, directory]);
     expect(code).toBe(0);
     return stdout;

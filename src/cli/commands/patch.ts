@@ -148,7 +148,8 @@ function report(context: Context, store: Store, name: string, record: PatchRecor
   if (context.json) printJson(record);
   else if (record === null) printLines(nothingToDo(store, needTemplate(store, name)));
   else printLines(...describePatch(record));
-  exitFor(record);
+  if (record?.state === 'undone') process.exitCode = EXIT.unhealthy;
+  else exitFor(record);
 }
 
 function rolloutOf(options: Options): Rollout {

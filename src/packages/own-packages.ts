@@ -7,6 +7,7 @@ import { entriesOf } from '../fs/layer-entries.ts';
 import type { LayersChange, NameChange } from '../fs/layers-change.ts';
 import type { Place } from '../fs/ports.ts';
 import { ReachedDirs } from '../fs/reached-dirs.ts';
+import { alternativePaths, changedChoices } from '../registry/alternatives.ts';
 import type { KeyedFormat } from '../registry/format.ts';
 import {
   followingStatus,
@@ -42,6 +43,8 @@ interface TemplatePackages {
   /** Which package has a place, of those that the step changes; null until it is asked for. */
   places: ReadonlyMap<string, string> | null;
 }
+
+const ALTERNATIVES_DIR = '/var/lib/dpkg/alternatives';
 
 const known = new WeakMap<LayersChange, TemplatePackages>();
 
@@ -222,8 +225,30 @@ export class PackagesOfStep {
         if (isInfoOf(name, each.name)) want(each, isPresent);
       }
     }
+    for (const path of this.ownAlternatives(change)) {
+      for (const at of [baseTree.find(path), theirsTree.find(path)]) {
+        if (at !== null) want(change.find(at.dir, at.name), true);
+      }
+    }
     for (const key of wanted.keys()) this.places.add(key);
     return this.stepsFor(wanted, kept, view, change);
+  }
+
+  /**
+   * The state files and links of alternatives in which the step changes a choice that an own package offers: they stay as they
+   * are, so that no link leads to a program that only the template's version has.
+   */
+  private ownAlternatives(change: LayersChange): string[] {
+    const { baseTree, theirsTree } = this.sides;
+    const dir = (theirsTree.find(`${ALTERNATIVES_DIR}/.`) ?? baseTree.find(`${ALTERNATIVES_DIR}/.`))
+      ?.dir;
+    const names = dir === undefined ? [] : [...(change.byDir.get(dir)?.keys() ?? [])];
+    return names.flatMap((name) => {
+      const file = `${ALTERNATIVES_DIR}/${name}`;
+      const [was, is] = [baseTree, theirsTree].map((tree) => tree.content(file) ?? '');
+      const isOwn = changedChoices(was!, is!).some((path) => this.paths.has(path));
+      return isOwn ? [file, ...alternativePaths(name, was!), ...alternativePaths(name, is!)] : [];
+    });
   }
 
   private infoChanges({ byDir }: LayersChange): Iterable<NameChange> {

@@ -18,6 +18,8 @@ interface Choice {
   readonly slaves: ReadonlyMap<string, string>;
 }
 
+const CHOICE = 'choice ';
+
 interface State {
   readonly mode: string;
   readonly link: string;
@@ -49,6 +51,28 @@ export function alternativeLinks(name: string, content: string): AlternativeLink
     links.push(...linksTo(slave, link, best.slaves.get(slave) ?? null));
   }
   return links;
+}
+
+/** Paths of all symlinks that an alternative has, whichever choice they lead to. @param name the state file's name */
+export function alternativePaths(name: string, content: string): string[] {
+  const state = parseState(content);
+  if (state === null) return [];
+  const { link, slaves } = state;
+  const middles = [name, ...slaves.keys()].map((each) => `/etc/alternatives/${each}`);
+  return [link, ...slaves.values(), ...middles];
+}
+
+/** Paths of the programs that one state file offers and the other does not, or not so. */
+export function changedChoices(was: string, is: string): string[] {
+  const [before, after] = [was, is].map((content) => {
+    const records = ALTERNATIVES.parse(content) ?? [];
+    return new Map(
+      records.filter(({ key }) => key.startsWith(CHOICE)).map(({ key, text }) => [key, text]),
+    );
+  });
+  return [...new Set([...before!.keys(), ...after!.keys()])]
+    .filter((key) => before!.get(key) !== after!.get(key))
+    .map((key) => key.slice(CHOICE.length));
 }
 
 function linksTo(name: string, link: string, target: string | null): AlternativeLink[] {
@@ -85,7 +109,7 @@ function recordsOf({ mode, link, slaves, choices }: State): KeyedRecord[] {
     { key: 'link', text: link },
     ...[...slaves].map(([name, to]) => ({ key: `slave ${name}`, text: to })),
     ...choices.map((choice) => ({
-      key: `choice ${choice.path}`,
+      key: `${CHOICE}${choice.path}`,
       text: joinLines([String(choice.priority), ...sorted(choice.slaves).flat()]),
     })),
   ];
@@ -100,7 +124,7 @@ function render(records: readonly KeyedRecord[]): string {
       text,
     ]);
   const slaves = named('slave ');
-  const choices = named('choice ').flatMap(([path, text]) => {
+  const choices = named(CHOICE).flatMap(([path, text]) => {
     const [priority = '', ...pairs] = splitLines(text);
     const targets = new Map<string, string>();
     for (let at = 0; at < pairs.length; at += 2) targets.set(pairs[at]!, pairs[at + 1]!);

@@ -1,5 +1,5 @@
 /**
- * Random histories of dpkg in envs, and of patches and rollbacks beside them. After each step every env says and shows what a
+ * Random histories of apt and dpkg in envs, and of patches, rollbacks and an app beside them. After each step every env says and shows what a
  * plain system does that was given the same commands, and for each patch those by which it would have come there.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -61,6 +61,12 @@ test.each(Array.from({ length: HISTORIES }, (_, i) => FIRST_SEED + i))(
 
 const install = (name: string, version: string): string =>
   `dpkg -i --force-confold ${name}_${version}_all.deb`;
+const APT = 'apt-get -q --yes --allow-downgrades -o Dpkg::Options::=--force-confold';
+/** The same by apt. */
+const aptInstall = (name: string, version: string): string =>
+  `${APT} install ./${name}_${version}_all.deb`;
+/** The package of the app, which the repository has. */
+const APP = 'linked';
 
 class History {
   readonly t: PackageRoot;
@@ -85,15 +91,12 @@ class History {
     const setUp = `${install('anna', '1.0')} bert_1.0_all.deb`;
     const t = await PackageRoot.create(systems, debs, setUp);
     const first: Installed = { anna: '1.0', bert: '1.0', carl: null };
+    await t.app(APP);
     const pairs: Pair[] = [];
     for (const name of ENVS) {
-      pairs.push({
-        name,
-        env: await t.env(name),
-        plain: await t.plain(),
-        has: { ...first },
-        configured: new Set(),
-      });
+      const [env, plain] = [await t.env(name), await t.plain()];
+      await plain.run('apt-get update');
+      pairs.push({ name, env, plain, has: { ...first }, configured: new Set(), hasApp: false });
     }
     return new History(t, seed, pairs, first);
   }
@@ -102,7 +105,12 @@ class History {
     const inEnv = () => this.inEnv();
     const patch = () => this.patch();
     const kinds = [inEnv, inEnv, inEnv, patch, patch, () => this.rollback()];
-    const others = [() => this.relink(), () => this.remount(), () => this.configure()];
+    const others = [
+      () => this.relink(),
+      () => this.remount(),
+      () => this.configure(),
+      () => this.app(),
+    ];
     await this.pick([...kinds, ...others])();
   }
 
@@ -124,8 +132,9 @@ class History {
     const name = this.pick(NAMES);
     const version = this.pick(VERSIONS);
     const what = this.pick(['install', 'install', 'remove', 'purge'] as const);
-    if (what === 'install') await this.both(pair, install(name, version));
-    else await this.both(pair, `dpkg --${what} ${name}`);
+    const byApt = this.random() < 0.5;
+    if (what === 'install') await this.both(pair, (byApt ? aptInstall : install)(name, version));
+    else await this.both(pair, byApt ? `${APT} ${what} ${name}` : `dpkg --${what} ${name}`);
     pair.has[name] = what === 'install' ? version : null;
     if (what === 'purge') pair.configured.delete(name);
   }
@@ -189,6 +198,15 @@ class History {
     }
   }
 
+  private async app(): Promise<void> {
+    const pair = this.pick(this.pairs);
+    pair.hasApp = !pair.hasApp;
+    const verb = pair.hasApp ? 'add' : 'remove';
+    this.said.push(`${pair.name}: app ${verb}`);
+    await this.t.root.ok('app', verb, pair.name, APP);
+    await pair.plain.run(`${APT} ${pair.hasApp ? 'install' : 'purge'} ${APP}`);
+  }
+
   private async relink(): Promise<void> {
     this.said.push('relink');
     await this.t.root.ok('relink', '--all');
@@ -218,6 +236,7 @@ interface Pair {
   readonly has: Installed;
   /** Packages whose configuration its administrator has changed. */
   readonly configured: Set<Name>;
+  hasApp: boolean;
 }
 
 function commandFor(name: Name, was: string | null, is: string | null): string {

@@ -24,10 +24,12 @@ const hello = (version: string): DebDescription => ({
     [`/usr/share/hello-${version}/file`]: `${version}\n`,
     '/usr/share/hello/link': { symlink: `only-${version}` },
     '/etc/hello.conf': `version = ${version}\n`,
+    ...(version === '4.0' ? { '/usr/bin/hello-best': '#!/bin/sh\necho best\n' } : {}),
   },
   conffiles: ['/etc/hello.conf'],
   scripts: {
-    postinst: `update-alternatives --install /usr/bin/greeting greeting /usr/bin/hello 10\necho ${version} >/var/lib/hello.made`,
+    postinst: `update-alternatives --install /usr/bin/greeting greeting /usr/bin/hello 10
+[ ! -e /usr/bin/hello-best ] || update-alternatives --install /usr/bin/greeting greeting /usr/bin/hello-best 20\necho ${version} >/var/lib/hello.made`,
     prerm: '[ "$1" = upgrade ] || update-alternatives --remove greeting /usr/bin/hello',
   },
 });
@@ -113,6 +115,10 @@ test.each(PLACES)('a version of a %s env’s own stays whole', async (_, isUnmou
   const record = await during(isUnmounted, () => t.patch(`${install('4.0')} other_4.0_all.deb`));
   expect(keptIn(record)).toEqual([{ name: 'hello', why: 'version', own: '3.0', template: '4.0' }]);
   await expectVersion(env, '3.0');
+  expect(
+    await env.run('greeting; update-alternatives --query greeting | grep -c Alternative:'),
+  ).toBe('hello 3.0\n1\n');
+  expect(await (await t.env('new')).run('greeting')).toBe('best\n');
   expect(await env.run('other')).toBe('other 4.0\n');
   await expectSound();
   const back = await during(isUnmounted, () => t.rollback());

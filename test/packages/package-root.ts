@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'vitest';
 import type { PatchRecord } from '../../src/codec/patch-record.ts';
@@ -47,6 +47,13 @@ export class PackageRoot {
     const root = new PackageRoot(await TestRoot.create(), systems, machine, first);
     await root.stage();
     return root;
+  }
+
+  /** Builds an app of one package, which the repository that `t` knows has. */
+  async app(name: string): Promise<void> {
+    const config = path.join(this.root.base, `${name}.yaml`);
+    writeFileSync(config, JSON.stringify({ kind: 'app', name, base: 't', packages: [name] }));
+    await this.root.ok('template', 'build', config);
   }
 
   /** Stages what the machine is now as a version of the template. */
@@ -113,7 +120,7 @@ export class PackageEnv {
   /** What dpkg says of each package, and what it finds otherwise than the package has it. */
   truth(): Promise<string> {
     return this.run(
-      `dpkg-query -W -f '\${binary:Package} \${Version} \${db:Status-Abbrev}\\n'; dpkg --verify; dpkg --audit`,
+      `dpkg-query -W -f '\${binary:Package} \${Version} \${db:Status-Abbrev}\\n'; dpkg --verify; dpkg --audit; apt-get -qq check`,
     );
   }
 

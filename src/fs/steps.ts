@@ -80,6 +80,8 @@ class Making {
   private readonly kept = new Set<Inode>();
   /** Those that are the template's again. */
   private readonly back: { inode: Inode; record: InodeRecord }[] = [];
+  /** Those of them that had bytes of their own. */
+  private readonly bytesGone: Ino[] = [];
   private readonly written: ReadonlySet<Ino>;
 
   constructor(core: Core, layers: Layers) {
@@ -116,6 +118,7 @@ class Making {
     this.counted.clear();
     const losing = [...this.losing.values()];
     const back = this.back.splice(0);
+    const bytesGone = this.bytesGone.splice(0);
     const kept = [...this.kept];
     this.losing.clear();
     this.kept.clear();
@@ -123,7 +126,11 @@ class Making {
     for (const { inode, record } of back) {
       inode.inDelta = false;
       inode.record = core.inodes.counted(record);
+      core.fds.drop(inode);
+      if (inode.backing !== null) core.passthrough?.release(inode.backing.id);
+      inode.backing = null;
     }
+    for (const ino of bytesGone) core.blobs.removePrivate(ino);
     // The kernel may not know them.
     for (const inode of kept) reclaim(core, inode);
     for (const { record, inode } of losing) {
@@ -179,12 +186,13 @@ class Making {
     const isItself = below !== null && below.ino === ino;
     // What would show is the env's own under another name, or was removed by it.
     if (below !== null && !isItself && isOwnElsewhere(core, step, below)) return false;
-    if (isItself && record.nlink !== 1) return false;
+    if (isItself && (record.nlink !== 1 || isUsed(core.inodes.peek(ino)))) return false;
     this.begin();
     core.tx.clearName(dir, name);
     this.count(dir);
     if (isItself) {
       this.giveBack(below);
+      if (record.data === DATA_PRIVATE) this.bytesGone.push(ino);
       return true;
     }
     this.loseName(record);
@@ -384,6 +392,10 @@ class Making {
     return shown.ctime === ctime && shown.ctimeNs === ctimeNs;
   }
 }
+
+/** True if somebody reads the env's bytes of it, which then can't become the template's under the same number. */
+const isUsed = (inode: Inode | null): boolean =>
+  inode !== null && (inode.isOpen || inode.mayBeMapped || inode.first !== null);
 
 function openForWriting(core: Core): Set<Ino> {
   const written = new Set<Ino>();

@@ -10,6 +10,7 @@ import type { DeltaView } from '../delta/read-delta.ts';
 import { ctimeIsNewer } from '../fs/blob-stat.ts';
 import type { LayersChange, NameChange } from '../fs/layers-change.ts';
 import type { DeltaName, Place } from '../fs/ports.ts';
+import { HIDDEN } from '../fs/steps.ts';
 import { EnvTree } from '../packages/env-tree.ts';
 import { PackagesOfStep } from '../packages/own-packages.ts';
 import { INFO_DIR, isInfoOf } from '../packages/package-files.ts';
@@ -86,11 +87,7 @@ class Planner {
       to: change.to,
       isKept: (place) => this.packages.isOwn(place),
       mayGrow: (place) => this.packages.isFollowing(place),
-      anyTime: (dir, name) => {
-        const parent = pathOf(store, change, dir);
-        const bytes = parent === null ? '' : `${nameFromText(parent)}/${name}`;
-        return isPackageRecord(bytes) || isGenerated(bytes);
-      },
+      anyTime: (dir, name) => this.isMade({ dir, name }),
     });
   }
 
@@ -134,11 +131,25 @@ class Planner {
     }
     // A template's directory that the env keeps, or moved and moved back: it follows.
     if (name.ino !== 0 && name.ino === was?.ino && name.ino === is?.ino) return;
-    if (await this.relinks.add(change, name)) return;
+    if (await this.relinkIfOfPackage(change, name)) return;
     const own = name.ino === 0 || isDir(name.type) ? null : this.view.inode(name.ino);
     const parent = own === null ? null : pathOf(this.store, this.change, dir);
     if (own === null || parent === null) return;
     await this.planFile(change, own, `${nameFromText(parent)}/${change.name}`);
+  }
+
+  /** Files of no package go path by path: what the env has made its own of them stays, until `byref relink`. */
+  private async relinkIfOfPackage(change: NameChange, own: DeltaName): Promise<boolean> {
+    const isOurs = own.ino === 0 && own.type === HIDDEN;
+    if (!isOurs && !this.packages.isFollowing(change) && !this.isMade(change)) return false;
+    return this.relinks.add(change, own);
+  }
+
+  /** True for what dpkg keeps, and what commands make of other files. */
+  private isMade({ dir, name }: Place): boolean {
+    const parent = pathOf(this.store, this.change, dir);
+    const bytes = parent === null ? '' : `${nameFromText(parent)}/${name}`;
+    return isPackageRecord(bytes) || isGenerated(bytes);
   }
 
   /** Directories that the env made anew lie over those of the templates, in which something changes. */
@@ -146,7 +157,8 @@ class Planner {
     for (const dir of this.change.byDir.keys()) {
       const place = this.change.placeOf(dir);
       const own = place === null ? null : this.view.name(place.dir, place.name);
-      if (own !== null && own.ino !== 0 && own.ino !== dir) await this.relink(place!, own);
+      if (own === null || own.ino === 0 || own.ino === dir) continue;
+      if (this.packages.isFollowing(place!)) await this.relink(place!, own);
     }
   }
 

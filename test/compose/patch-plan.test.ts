@@ -75,7 +75,9 @@ test('registry files that will be merged are told before the stacks are composed
   expect(first.plan.envs.map(({ names }) => names)).toEqual([merged, merged, []]);
   const { envs } = await t.patch('tiny');
   const acts = envs.map((env) => env.acts.map(({ what, path }) => `${what} ${path}`).sort());
-  const wanted = merged.map(({ path }) => `merged ${path}`);
+  const wanted = merged.map(
+    ({ path }) => `${path.startsWith('/etc') ? 'merged' : 'updated'} ${path}`,
+  );
   expect(acts).toEqual([wanted, wanted, []]);
   await t.rollback('tiny');
   // Now the compositions are there.

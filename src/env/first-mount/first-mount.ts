@@ -54,6 +54,9 @@ export async function finishFirstMount(
   }
 }
 
+/** What only the tree of an operating system has. */
+const SYSTEM_FILES = ['/etc/os-release', '/etc/passwd', '/usr/lib/os-release'];
+
 /** Waits for another command that is at it. Null if that has done all. */
 async function lockSetup(root: string, env: number): Promise<number | null> {
   const file = path.join(setupDir(root, env), SETUP_LOCK);
@@ -105,8 +108,8 @@ class FirstMountOf {
   }
 
   private make(setup: Setup): void {
-    // A tree without it is no system: nothing would read these files.
-    const isSystem = this.isDirectory('/etc');
+    // A tree without any of them is no system: nothing would read these files.
+    const isSystem = SYSTEM_FILES.some((file) => this.has(file));
     if (isSystem || setup.hostname !== null) {
       this.nameIt(setup.hostname ?? hostnameOf(this.env.name));
     }
@@ -115,7 +118,7 @@ class FirstMountOf {
       this.giveMachineId();
       this.dropHostKeys();
     }
-    if (this.isDirectory('/run') && !this.has('/run/lock')) this.makeLockDir();
+    if (isSystem && this.isDirectory('/run') && !this.has('/run/lock')) this.makeLockDir();
     if (setup.passwordHash !== null) this.setPassword(setup.passwordHash);
     if (setup.sshKeys.length > 0) this.addKeys(setup.sshKeys);
     for (const { source, target } of setup.files) {

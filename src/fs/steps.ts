@@ -186,7 +186,8 @@ class Making {
     const isItself = below !== null && below.ino === ino;
     // What would show is the env's own under another name, or was removed by it.
     if (below !== null && !isItself && isOwnElsewhere(core, step, below)) return false;
-    if (isItself && (record.nlink !== 1 || isUsed(core.inodes.peek(ino)))) return false;
+    const size = record.data === DATA_PRIVATE ? blobStat.size : 0;
+    if (isItself && (record.nlink !== 1 || isUsed(core.inodes.peek(ino), size))) return false;
     this.begin();
     core.tx.clearName(dir, name);
     this.count(dir);
@@ -393,9 +394,9 @@ class Making {
   }
 }
 
-/** True if somebody reads the env's bytes of it, which then can't become the template's under the same number. */
-const isUsed = (inode: Inode | null): boolean =>
-  inode !== null && (inode.isOpen || inode.mayBeMapped || inode.first !== null);
+/** True if somebody may have the env's bytes of it, which then can't become the template's under the same number. */
+const isUsed = (inode: Inode | null, size: number): boolean =>
+  inode !== null && (inode.isOpen || (inode.mayBeMapped && size > 0) || inode.first !== null);
 
 function openForWriting(core: Core): Set<Ino> {
   const written = new Set<Ino>();

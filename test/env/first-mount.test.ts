@@ -12,6 +12,7 @@ import { TinySystems } from '../support/tiny-systems.ts';
 const SYSTEM = {
   'etc/hostname': 'golden-image\n',
   'etc/hosts': '127.0.0.1 localhost\n127.0.1.1 golden-image\n10.0.0.7 db\n',
+  'etc/os-release': 'ID=test\n',
   'etc/machine-id': '11111111111111111111111111111111\n',
   'etc/shadow': 'root:*:19000:0:99999:7:::\nmail:*:19000::::::\n',
   'etc/ssh/sshd_config': 'Port 22\n',

@@ -5,6 +5,7 @@ import { EXIT } from '../../src/base/exit-codes.ts';
 import { HeldLock, RunningCommand } from '../support/held-lock.ts';
 import { writeManyFiles } from '../support/many-files.ts';
 import { BYREF } from '../support/program.ts';
+import { scratchEnvs } from '../support/scratch-envs.ts';
 import { TinyApps } from '../support/tiny-apps.ts';
 import { TinySystems } from '../support/tiny-systems.ts';
 
@@ -156,7 +157,7 @@ test("a throw-away env is not seen, and is nobody else's to touch", async () => 
   const { root } = apps;
   const build = heldBuild('greet');
   await build.ready();
-  const [name] = await apps.scratchEnvs();
+  const [name] = await scratchEnvs(apps.root);
   expect(await root.json('list')).toEqual([]);
   expect(await root.json('df')).toEqual([]);
   expect(await root.json('stale')).toEqual([]);

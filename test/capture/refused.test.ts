@@ -100,7 +100,7 @@ test('interrupted or killed while it runs: nothing is left, or the next one take
       .poll(async () => (await captures.scratchEnvs()).length, { timeout: 20_000 })
       .toBeGreaterThan(0);
     const [env] = await captures.scratchEnvs();
-    const written = path.join(captures.root.path, 'mnt', env!, 'usr/share/x');
+    const written = path.join(captures.root.path, 'scratch', env!, 'usr/share/x');
     await expect
       .poll(async () => (await captures.root.shell(`ls ${written}`, '/')).code, { timeout: 20_000 })
       .toBe(0);

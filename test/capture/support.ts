@@ -6,6 +6,7 @@ import { expect } from 'vitest';
 import { abandonedWorkplaces } from '../support/leftovers.ts';
 import { BYREF, type Finished } from '../support/program.ts';
 import { TestRoot } from '../support/root.ts';
+import { scratchEnvs } from '../support/scratch-envs.ts';
 import { TinySystems } from '../support/tiny-systems.ts';
 
 /** A root with the tiny system as its template `tiny`. */
@@ -113,9 +114,8 @@ export class Captures {
     return list.map(({ name, newest }) => `${name}@${newest}`);
   }
 
-  async scratchEnvs(): Promise<string[]> {
-    const list = await this.root.json<{ name: string }[]>('list');
-    return list.map(({ name }) => name).filter((name) => name.startsWith('scratch.'));
+  scratchEnvs(): Promise<string[]> {
+    return scratchEnvs(this.root);
   }
 }
 

@@ -1,11 +1,10 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'vitest';
-import { isScratch } from '../../src/store/names.ts';
-import { openStore } from '../../src/store/store.ts';
 import { abandonedWorkplaces, mountsBelow, processesNaming } from './leftovers.ts';
 import { BYREF, type Finished, sh } from './program.ts';
 import { TestRoot } from './root.ts';
+import { scratchEnvs } from './scratch-envs.ts';
 import type { TinySystems } from './tiny-systems.ts';
 
 export interface BuiltJson {
@@ -67,23 +66,13 @@ export class TinyApps {
 
   /** Of envs, mounts, processes and directories that were made to build or to compose. */
   async expectNothingLeft(): Promise<void> {
-    expect(await this.scratchEnvs()).toEqual([]);
+    expect(await scratchEnvs(this.root)).toEqual([]);
     expect(mountsBelow(this.root.base).filter((at) => at.includes('scratch.'))).toEqual([]);
     // Of a command that was killed, they end a moment later.
     const processes = () =>
       ['mnt', 'scratch'].flatMap((name) => processesNaming(path.join(this.root.path, name)));
     await expect.poll(processes, { timeout: 10_000 }).toEqual([]);
     expect(abandonedWorkplaces(this.root)).toEqual([]);
-  }
-
-  /** Names of throw-away envs, which no list shows. */
-  async scratchEnvs(): Promise<string[]> {
-    const store = await openStore(this.root.path, { write: false });
-    try {
-      return store.envs().flatMap(({ name }) => (isScratch(name) ? [name] : []));
-    } finally {
-      await store.close();
-    }
   }
 
   /** Makes an env with apps, and mounts it. */

@@ -102,7 +102,8 @@ export class PackagesOfStep {
     const changed = [...this.allOwn].filter(([key]) => {
       return this.sides.base.get(key)?.stanza !== this.sides.theirs.get(key)?.stanza;
     });
-    this.own = changed.map(([, each]) => each);
+    // One that neither has is nothing to speak of; what the env kept of its configuration stays all the same.
+    this.own = changed.map(([, each]) => each).filter(isInEither);
     const same = [...(ours ?? [])].filter(([key, { version, architecture }]) => {
       const [was, is] = [this.sides.base.get(key), this.sides.theirs.get(key)];
       const isThere = is?.version === version && is.architecture === architecture;
@@ -308,6 +309,8 @@ export class PackagesOfStep {
     return places;
   }
 }
+
+const isInEither = ({ own, template }: OwnPackage): boolean => own !== null || template !== null;
 
 const NO_OWN: ReadonlyMap<string, OwnPackage> = new Map();
 

@@ -100,7 +100,14 @@ function timed(
 ): Promise<number> {
   const [verb, ...options] = COMMANDS[command];
   // A check says by its exit code that there is something to do.
-  const words = ['-c', '"$@" >/dev/null; case $? in 0|11) ;; *) exit 1 ;; esac', 'sh', BYREF, verb, template];
+  const words = [
+    '-c',
+    '"$@" >/dev/null; case $? in 0|11) ;; *) exit 1 ;; esac',
+    'sh',
+    BYREF,
+    verb,
+    template,
+  ];
   return work(stage.worker, '/', ['run', '/bin/sh', ...words, ...options], cli.env);
 }
 

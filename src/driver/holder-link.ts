@@ -21,7 +21,7 @@ export class HolderLink {
   private readonly devices = new Map<number, OwnDevice>();
   private client: ControlClient<HolderVerbs> | null = null;
   private connecting: Promise<ControlClient<HolderVerbs>> | null = null;
-  /** Calls of hold() that are not answered yet. */
+  /** Calls that are not answered yet: the connection must not end before they are. */
   private asking = 0;
 
   constructor(path: string, log: Log) {
@@ -44,10 +44,13 @@ export class HolderLink {
   /** Never rejects: a holder that is gone holds nothing. */
   async drop(env: number): Promise<void> {
     this.devices.delete(env);
+    this.asking++;
     try {
       await this.client?.call('drop', { env });
     } catch (error) {
       this.log.warn({ env, err: error }, 'holder did not confirm a drop');
+    } finally {
+      this.asking--;
     }
     // A holder that nobody is connected to may end.
     if (this.devices.size === 0 && this.asking === 0) this.client?.close();

@@ -112,3 +112,14 @@ test('mount, umount and destroy go on after an env that is not there', async () 
     expect(stdout).toMatch(/^one: .*\n$/);
   }
 });
+
+test('umount --all lets go of all devices, so that driver and holder end', async () => {
+  const names = Array.from({ length: 12 }, (_, i) => `many-${i}`);
+  await root.ok('create', ...names, '--os', 'template-of-one');
+  for (let round = 0; round < 4; round++) {
+    await root.ok('mount', ...names);
+    await root.ok('umount', '--all');
+    // A holder that still held one would stay for half a minute.
+    await expect.poll(() => root.processes(), { timeout: 10_000 }).toEqual([]);
+  }
+});

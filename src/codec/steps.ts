@@ -32,6 +32,17 @@ export interface Step extends Compared {
   readonly tree?: DirSteps;
 }
 
+/** Of what is compared with nothing. */
+const NOT_COMPARED: Compared = { ctime: 0, ctimeNs: 0 };
+
+/** @param compared what the env's file showed, for a relink */
+export const makeStep = (
+  kind: StepKind,
+  { dir, name }: Pick<Step, 'dir' | 'name'>,
+  ino: Ino | 0,
+  { ctime, ctimeNs }: Compared = NOT_COMPARED,
+): Step => ({ kind, dir, name, ino, ctime, ctimeNs });
+
 /** One directory of the env that is dissolved, and those in it. All of it happens, or nothing. */
 export interface DirSteps {
   readonly ino: Ino;

@@ -1,4 +1,4 @@
-import { type Name, ROOT_INO } from '../base/ids.ts';
+import { type Ino, type Name, ROOT_INO } from '../base/ids.ts';
 import { isDir, O_ACCMODE, O_RDONLY } from '../base/mode.ts';
 import type { Core } from './core.ts';
 import type { Inode } from './inode.ts';
@@ -10,12 +10,19 @@ import { resolve } from './names.ts';
  * @param paths absolute; symlinks are not followed
  */
 export function isOpenForWriting(core: Core, paths: readonly string[]): boolean {
-  const inodes = new Set(paths.flatMap((path) => find(core, path) ?? []));
-  if (inodes.size === 0) return false;
+  const inodes = paths.flatMap((path) => find(core, path) ?? []);
+  if (inodes.length === 0) return false;
+  const written = inodesOpenForWriting(core);
+  return inodes.some(({ ino }) => written.has(ino));
+}
+
+/** Returns the inodes that programs have open for writing. */
+export function inodesOpenForWriting(core: Core): Set<Ino> {
+  const written = new Set<Ino>();
   for (const { inode, flags } of core.handles.values()) {
-    if (inodes.has(inode) && (flags & O_ACCMODE) !== O_RDONLY) return true;
+    if ((flags & O_ACCMODE) !== O_RDONLY) written.add(inode.ino);
   }
-  return false;
+  return written;
 }
 
 /** The inode, if the kernel knows it: else nobody has it open. */

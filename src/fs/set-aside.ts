@@ -10,7 +10,7 @@
 import { invariant } from '../base/assert.ts';
 import { EBUSY, ENOENT } from '../base/errno.ts';
 import { type Ino, type Name, PRIVATE_INO_BASE, ROOT_INO } from '../base/ids.ts';
-import { isDir, isReg, O_ACCMODE, O_RDONLY, S_IFDIR, S_IFMT } from '../base/mode.ts';
+import { isDir, isReg, S_IFDIR, S_IFMT } from '../base/mode.ts';
 import { DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
 import { decodeSteps } from '../codec/steps.ts';
 import { emptyBlobStat } from './blob-stat.ts';
@@ -18,6 +18,8 @@ import type { Core } from './core.ts';
 import { newRecord } from './create.ts';
 import { reclaim } from './lookup.ts';
 import { countAgain, isOwnElsewhere } from './names.ts';
+import { inodesOpenForWriting } from './open-for-writing.ts';
+import { namesIn } from './own-names.ts';
 import type { BlobStat, Delta, Layers, Place } from './ports.ts';
 import { makeSteps } from './steps.ts';
 
@@ -271,24 +273,13 @@ export function settleSaved(core: Core, layers: Layers): Place[] {
 /** What of a delta is needed to see what is set aside. */
 export type SavedNames = Pick<Delta, 'name' | 'list'>;
 
-const BATCH = 256;
-
 function* entries(delta: SavedNames, dir: Ino): Generator<{ name: Name; ino: Ino }> {
-  for (let after = 0; ; ) {
-    const page = delta.list(dir, after, BATCH);
-    for (const { name, ino } of page) if (ino !== 0) yield { name, ino };
-    if (page.length < BATCH) return;
-    after = page.at(-1)?.cookie ?? after;
-  }
+  for (const { name, ino } of namesIn(delta, dir)) if (ino !== 0) yield { name, ino };
 }
 
 /** True if somebody has the file open for writing: what they write would be missed. */
-function isWritten(core: Core, ino: Ino | 0): boolean {
-  for (const { inode, flags } of core.handles.values()) {
-    if (inode.ino === ino && (flags & O_ACCMODE) !== O_RDONLY) return true;
-  }
-  return false;
-}
+const isWritten = (core: Core, ino: Ino | 0): boolean =>
+  ino !== 0 && inodesOpenForWriting(core).has(ino);
 
 function isAsSeen(core: Core, ino: Ino, seen: FileSeen | null): boolean {
   if (seen === null) return true;

@@ -3,7 +3,7 @@
  * was when the step was planned. A step that was made before changes nothing, so a list can be gone through again after a crash.
  */
 import { type Ino, isPrivateIno, type Name } from '../base/ids.ts';
-import { isDir, isReg, O_ACCMODE, O_RDONLY, S_IFMT } from '../base/mode.ts';
+import { isDir, isReg, S_IFMT } from '../base/mode.ts';
 import { DATA_PRIVATE, FLAG_KEPT, FLAG_UNSYNCED, type InodeRecord } from '../codec/inode-record.ts';
 import type { Compared, DirSteps, Step } from '../codec/steps.ts';
 import { ctimeIsNewer, emptyBlobStat } from './blob-stat.ts';
@@ -11,8 +11,9 @@ import type { Core } from './core.ts';
 import type { Inode } from './inode.ts';
 import { reclaim } from './lookup.ts';
 import { countAgain, isOwnElsewhere, namesToPin } from './names.ts';
-import { hasOwnName } from './own-names.ts';
-import type { DeltaEntry, Layers, Place } from './ports.ts';
+import { inodesOpenForWriting } from './open-for-writing.ts';
+import { hasOwnName, namesIn } from './own-names.ts';
+import type { Layers, Place } from './ports.ts';
 
 /** The `type` of a whiteout that a patch made, not the env. */
 export const HIDDEN = 1;
@@ -87,7 +88,7 @@ class Making {
   constructor(core: Core, layers: Layers) {
     this.core = core;
     this.layers = layers;
-    this.written = openForWriting(core);
+    this.written = inodesOpenForWriting(core);
   }
 
   /** Adds the step to the change; false if there is nothing to be done, or it can't be. */
@@ -265,7 +266,7 @@ class Making {
       planned.set(name, tree.ino);
     }
     if (to !== 0 && (core.inodes.peek(to)?.gone ?? null) !== null) return false;
-    const names = [...entriesOf(core.delta, ino)];
+    const names = [...namesIn(core.delta, ino)];
     return (
       names.length === planned.size && names.every((each) => planned.get(each.name) === each.ino)
     );
@@ -397,22 +398,3 @@ class Making {
 /** True if somebody may have the env's bytes of it, which then can't become the template's under the same number. */
 const isUsed = (inode: Inode | null, size: number): boolean =>
   inode !== null && (inode.isOpen || (inode.mayBeMapped && size > 0) || inode.first !== null);
-
-function openForWriting(core: Core): Set<Ino> {
-  const written = new Set<Ino>();
-  for (const { inode, flags } of core.handles.values()) {
-    if ((flags & O_ACCMODE) !== O_RDONLY) written.add(inode.ino);
-  }
-  return written;
-}
-
-const BATCH = 256;
-
-function* entriesOf(delta: Core['delta'], dir: Ino): Generator<DeltaEntry> {
-  for (let after = 0; ; ) {
-    const page = delta.list(dir, after, BATCH);
-    yield* page;
-    if (page.length < BATCH) return;
-    after = page.at(-1)!.cookie;
-  }
-}

@@ -1,7 +1,7 @@
 /** Which packages stay an env's own when it goes from one stack of templates to another, and what keeps them whole. */
 import type { Ino, Name } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
-import type { Step } from '../codec/steps.ts';
+import { makeStep, type Step } from '../codec/steps.ts';
 import type { DeltaView } from '../delta/read-delta.ts';
 import { entriesOf } from '../fs/layer-entries.ts';
 import type { LayersChange, NameChange } from '../fs/layers-change.ts';
@@ -271,13 +271,13 @@ export class PackagesOfStep {
     for (const [key, { dir, name, was, is }] of wanted) {
       if (view.name(dir, name) !== null || reached.of(dir) !== 'there') continue;
       if (was !== null && kept.has(key)) {
-        if (!isDir(was.mode)) steps.push(step('keep', dir, name, was.ino));
+        if (!isDir(was.mode)) steps.push(makeStep('keep', { dir, name }, was.ino));
       } else if (was === null && is !== null) {
         if (others.has(key)) this.places.delete(key);
         else if (isDir(is.mode)) dirs.push({ dir, name, was, is });
         else {
           hidden.add(key);
-          steps.push(step('hide', dir, name, 0));
+          steps.push(makeStep('hide', { dir, name }, 0));
         }
       }
     }
@@ -289,7 +289,7 @@ export class PackagesOfStep {
       return true;
     };
     for (const { dir, name, is } of dirs) {
-      if (isAllHidden(is!.ino)) steps.push(step('hide', dir, name, 0));
+      if (isAllHidden(is!.ino)) steps.push(makeStep('hide', { dir, name }, 0));
       else this.places.delete(`${dir} ${name}`);
     }
     return steps;
@@ -313,10 +313,6 @@ export class PackagesOfStep {
 const isInEither = ({ own, template }: OwnPackage): boolean => own !== null || template !== null;
 
 const NO_OWN: ReadonlyMap<string, OwnPackage> = new Map();
-
-const step = (kind: Step['kind'], dir: Ino, name: Name, ino: Ino | 0): Step => {
-  return { kind, dir, name, ino, ctime: 0, ctimeNs: 0 };
-};
 
 /** What dpkg knows in the env; null if that is what its templates say, or can't be read. */
 export function ownStatus(tree: EnvTree, view: DeltaView): Packages | null {

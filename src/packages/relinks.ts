@@ -7,10 +7,11 @@ import { type Ino, isPrivateIno, type Name } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import { sameXattrs } from '../codec/same-inode.ts';
-import type { DirSteps, Step } from '../codec/steps.ts';
+import { type DirSteps, makeStep, type Step } from '../codec/steps.ts';
 import { PRIVATE_DIR, privateName } from '../delta/layout.ts';
 import type { DeltaView } from '../delta/read-delta.ts';
 import { entriesOf } from '../fs/layer-entries.ts';
+import { namesIn } from '../fs/own-names.ts';
 import type { DeltaEntry, DeltaName, Layers, Place } from '../fs/ports.ts';
 import { HIDDEN } from '../fs/steps.ts';
 import type { TreeEntry } from './env-tree.ts';
@@ -36,8 +37,6 @@ export interface RelinkParts {
   mayGrow(place: Place): boolean;
 }
 
-const NEVER = { ctime: 0, ctimeNs: 0 } as const;
-
 export class Relinks {
   private readonly found: Step[] = [];
   private readonly releases: Step[] = [];
@@ -53,17 +52,16 @@ export class Relinks {
 
   /** Adds the step for one name if there is one; false if the env's file is another one. */
   async add(place: RelinkPlace, own: DeltaName): Promise<boolean> {
-    const { dir, name } = place;
     if (own.ino === 0) {
       if (own.type !== HIDDEN) return false;
-      this.found.push({ kind: 'relink', dir, name, ino: 0, ...NEVER });
+      this.found.push(makeStep('relink', place, 0));
       return true;
     }
     if (isDir(own.type) && !isPrivateIno(own.ino)) return this.addKeptDir(place, own.ino);
     if (isDir(own.type)) return this.addDir(place, own.ino);
     const seen = await this.same(own.ino, place, place);
     if (seen === null) return false;
-    this.found.push({ kind: 'relink', dir, name, ino: own.ino, ...seen });
+    this.found.push(makeStep('relink', place, own.ino, seen));
     return true;
   }
 
@@ -75,31 +73,30 @@ export class Relinks {
   }
 
   /** A directory of the env's own, which goes if nothing is left in it. The caller adds directories before what is in them. */
-  addOwnDir({ dir, name }: Place, ino: Ino): void {
+  addOwnDir(place: Place, ino: Ino): void {
     const own = this.parts.view.inode(ino);
-    if (own === null || !isPrivateIno(ino)) return;
-    const { ctime, ctimeNs } = own;
-    this.releases.unshift({ kind: 'release', dir, name, ino, ctime, ctimeNs });
+    if (own !== null && isPrivateIno(ino))
+      this.releases.unshift(makeStep('release', place, ino, own));
   }
 
   /** Steps in it come before: the caller adds directories before what is in them. */
-  private addKeptDir({ dir, name, was, is }: RelinkPlace, ino: Ino): boolean {
+  private addKeptDir(place: RelinkPlace, ino: Ino): boolean {
+    const { was, is } = place;
     const own = this.parts.view.inode(ino);
     const like = is ?? was;
     if (like?.ino !== ino || (own !== null && !isLike(own, like))) return false;
-    const { ctime, ctimeNs } = own ?? NEVER;
-    this.releases.unshift({ kind: 'release', dir, name, ino, ctime, ctimeNs });
+    this.releases.unshift(makeStep('release', place, ino, own ?? undefined));
     return true;
   }
 
   private async addDir(place: RelinkPlace, ino: Ino): Promise<boolean> {
-    const { dir, name, was, is } = place;
+    const { was, is } = place;
     const [w, t] = [dirOf(was), dirOf(is)];
     if (w === null && t === null) return false;
     const tree = await this.dissolve(place, ino, w, t);
     if (tree === null) return false;
     if (tree.to === 0 && (tree.move.length > 0 || hasMoves(tree))) return this.prune(tree);
-    this.found.push({ kind: 'dissolve', dir, name, ino, ...NEVER, tree });
+    this.found.push({ ...makeStep('dissolve', place, ino), tree });
     return true;
   }
 
@@ -109,7 +106,7 @@ export class Relinks {
       this.found.push({ kind: 'relink', dir: ino, name, ino: own, ctime, ctimeNs });
     for (const { name, tree } of dirs) {
       if (tree.move.length > 0 || hasMoves(tree)) this.prune(tree);
-      else this.found.push({ kind: 'dissolve', dir: ino, name, ino: tree.ino, ...NEVER, tree });
+      else this.found.push({ ...makeStep('dissolve', { dir: ino, name }, tree.ino), tree });
     }
     return true;
   }
@@ -130,7 +127,7 @@ export class Relinks {
     const like = is ?? was;
     if (own === null || like === null || !isLike(own, like)) return null;
     const found: Found = { relink: [], move: [], dirs: [], names: new Set() };
-    for (const entry of allEntries(view, ino)) {
+    for (const entry of namesIn(view, ino)) {
       found.names.add(entry.name);
       const place = {
         was: was === null ? null : from.lookup(was.ino, entry.name),
@@ -154,7 +151,7 @@ export class Relinks {
         else if (!this.parts.mayGrow(at)) return null;
       }
       // What it had removed before it removed the directory itself.
-      for (const { name, ino: left } of allEntries(view, is.ino)) {
+      for (const { name, ino: left } of namesIn(view, is.ino)) {
         if (left === 0 && !move.some((each) => each.name === name) && !remove.includes(name))
           clear.push(name);
       }
@@ -213,14 +210,3 @@ const isLike = (own: InodeRecord, is: InodeRecord): boolean =>
   own.uid === is.uid &&
   own.gid === is.gid &&
   sameXattrs(own.xattrs, is.xattrs);
-
-const BATCH = 512;
-
-export function* allEntries(view: Pick<DeltaView, 'list'>, dir: Ino): Generator<DeltaEntry> {
-  for (let after = 0; ; ) {
-    const page = view.list(dir, after, BATCH);
-    yield* page;
-    if (page.length < BATCH) return;
-    after = page.at(-1)!.cookie;
-  }
-}

@@ -5,17 +5,17 @@ import { type Ino, isPrivateIno, type Name, nameFromText, nameToText } from '../
 import { isDir, isReg } from '../base/mode.ts';
 import { DATA_OBJECT, FLAG_KEPT, type InodeRecord } from '../codec/inode-record.ts';
 import type { PatchAct, Policy } from '../codec/patch-record.ts';
-import { encodeSteps, type Step } from '../codec/steps.ts';
+import { encodeSteps, makeStep, type Step } from '../codec/steps.ts';
 import type { DeltaView } from '../delta/read-delta.ts';
 import { ctimeIsNewer } from '../fs/blob-stat.ts';
 import type { LayersChange, NameChange } from '../fs/layers-change.ts';
+import { namesIn } from '../fs/own-names.ts';
 import type { DeltaName, Place } from '../fs/ports.ts';
 import { HIDDEN } from '../fs/steps.ts';
 import { EnvTree } from '../packages/env-tree.ts';
 import { PackagesOfStep } from '../packages/own-packages.ts';
 import { INFO_DIR, isInfoOf } from '../packages/package-files.ts';
-import { allEntries, Relinks } from '../packages/relinks.ts';
-import { isGenerated } from '../registry/generated.ts';
+import { Relinks } from '../packages/relinks.ts';
 import type { OwnPackage } from '../registry/packages.ts';
 import { dirPath } from '../store/dir-path.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
@@ -23,7 +23,7 @@ import { planAct, writeDurably } from './acts.ts';
 import { openView } from './meets.ts';
 import type { EnvMove } from './moves.ts';
 import { takenPackages } from './package-policy.ts';
-import { isPackageRecord, policyOf } from './policy.ts';
+import { isRewritten, policyOf } from './policy.ts';
 
 /** What is to be done in one env. */
 export interface EnvPlan {
@@ -126,7 +126,7 @@ class Planner {
     // dpkg removed it in the env, when the package was another version; it did not have it then, or has it no more.
     const isGone = name.ino === 0 && (was === null || is === null);
     if (isGone && this.packages.isFollowing(change)) {
-      this.steps.push(step('relink', change, 0, { ctime: 0, ctimeNs: 0 }));
+      this.steps.push(makeStep('relink', change, 0));
       return;
     }
     // A template's directory that the env keeps, or moved and moved back: it follows.
@@ -149,7 +149,7 @@ class Planner {
   private isMade({ dir, name }: Place): boolean {
     const parent = pathOf(this.store, this.change, dir);
     const bytes = parent === null ? '' : `${nameFromText(parent)}/${name}`;
-    return isPackageRecord(bytes) || isGenerated(bytes);
+    return isRewritten(bytes);
   }
 
   /** Directories that the env made anew lie over those of the templates, in which something changes. */
@@ -172,7 +172,7 @@ class Planner {
         if (found !== null && own !== null) await this.takeName(name, found, own, at);
       }
       if (packages.infoDir === null) continue;
-      for (const own of [...allEntries(view, packages.infoDir)]) {
+      for (const own of [...namesIn(view, packages.infoDir)]) {
         if (!isInfoOf(name, own.name)) continue;
         const place = { dir: packages.infoDir, name: own.name };
         await this.takeName(name, place, own, `${INFO_DIR}/${own.name}`);
@@ -184,7 +184,7 @@ class Planner {
     if (!this.isNew(place)) return;
     const { dir, name } = place;
     if (own.ino === 0) {
-      this.steps.push(step('relink', place, 0, { ctime: 0, ctimeNs: 0 }));
+      this.steps.push(makeStep('relink', place, 0));
       return;
     }
     const [was, is] = [this.change.from.lookup(dir, name), this.change.to.lookup(dir, name)];
@@ -210,7 +210,7 @@ class Planner {
       else if (own.ino !== 0) await this.relink(found, own);
     }
     if (packages.infoDir === null) return;
-    for (const own of allEntries(view, packages.infoDir)) {
+    for (const own of namesIn(view, packages.infoDir)) {
       const isOfOne = packages.sameNames.some((name) => isInfoOf(name, own.name));
       if (isOfOne && own.ino !== 0)
         await this.relink({ dir: packages.infoDir, name: own.name }, own);
@@ -250,7 +250,9 @@ class Planner {
     }
     rmSync(path.join(envDir(this.store.root, this.row.id), act.file), { force: true });
 
-    this.steps.push(step('relink', change, own.ino, ctimeIsNewer(own, act.seen) ? act.seen : own));
+    this.steps.push(
+      makeStep('relink', change, own.ino, ctimeIsNewer(own, act.seen) ? act.seen : own),
+    );
   }
 
   /**
@@ -266,8 +268,8 @@ class Planner {
     const old = there === null || there.ino === 0 ? null : this.view.inode(there.ino);
     // Another one than the package's is somebody's work.
     if (old !== null && old.data !== DATA_OBJECT) return;
-    if (old !== null) this.steps.push(step('relink', place, old.ino, old));
-    if (is !== null) this.steps.push(step('place', place, is.ino, { ctime: 0, ctimeNs: 0 }));
+    if (old !== null) this.steps.push(makeStep('relink', place, old.ino, old));
+    if (is !== null) this.steps.push(makeStep('place', place, is.ino));
   }
 
   private stepsAct(what: 'steps', steps: readonly Step[]): PatchAct {
@@ -285,21 +287,8 @@ class Planner {
 const placeOf = ({ dir, name }: { readonly dir: number; readonly name: string }): string =>
   `${dir} ${name}`;
 
-interface Seen {
-  readonly ctime: number;
-  readonly ctimeNs: number;
-}
-
-const step = (
-  kind: Step['kind'],
-  { dir, name }: Pick<NameChange, 'dir' | 'name'>,
-  ino: Ino | 0,
-  { ctime, ctimeNs }: Seen,
-): Step => ({ kind, dir, name, ino, ctime, ctimeNs });
-
 /** So many changed names of one directory are looked up one by one; more are found by reading what the env has there. */
 const LOOKED_UP_MAX = 16;
-const BATCH = 512;
 
 /** The changed names that the env has of its own, or has removed. */
 function* ownNames(
@@ -314,14 +303,9 @@ function* ownNames(
       }
       continue;
     }
-    for (let after = 0; ; ) {
-      const page = view.list(dir, after, BATCH);
-      for (const own of page) {
-        const each = names.get(own.name);
-        if (each !== undefined) yield { change: each, own };
-      }
-      if (page.length < BATCH) break;
-      after = page.at(-1)!.cookie;
+    for (const own of namesIn(view, dir)) {
+      const each = names.get(own.name);
+      if (each !== undefined) yield { change: each, own };
     }
   }
 }

@@ -1,6 +1,7 @@
 import { ByrefError } from '../base/error.ts';
 import { matchesPath } from '../base/path-patterns.ts';
 import type { Policy, PolicyAction } from '../codec/patch-record.ts';
+import { isGenerated } from '../registry/generated.ts';
 import { registryFormat } from '../registry/table.ts';
 import { isOfPackage } from './package-policy.ts';
 
@@ -24,6 +25,9 @@ const usual = (path: string): PolicyAction => (registryFormat(path) === null ? '
  */
 export const isPackageRecord = (path: string): boolean =>
   path.startsWith('/var/lib/dpkg/') || path === '/var/lib/apt/extended_states';
+
+/** True for files that programs write anew without a change, so that their times say nothing. */
+export const isRewritten = (path: string): boolean => isPackageRecord(path) || isGenerated(path);
 
 /** @throws ByrefError 'usage' for a pattern that no path can match */
 export function checkPolicy(policy: Policy): Policy {

@@ -7,14 +7,13 @@ import { encodeSteps, type Step } from '../codec/steps.ts';
 import type { DeltaView } from '../delta/read-delta.ts';
 import { envUsage } from '../env/usage.ts';
 import { Relinks } from '../packages/relinks.ts';
-import { isGenerated } from '../registry/generated.ts';
 import { dirPath } from '../store/dir-path.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
 import { actNow } from './act-now.ts';
 import { writeDurably } from './acts.ts';
 import { busyEnvs } from './flip.ts';
 import { openView } from './meets.ts';
-import { isPackageRecord } from './policy.ts';
+import { isRewritten } from './policy.ts';
 
 export interface Relinked {
   readonly env: string;
@@ -81,7 +80,7 @@ class Planner {
       anyTime: (dir, name) => {
         const parent = dirPath(this.store.tables, dir);
         const bytes = parent === null ? '' : `${nameFromText(parent)}/${name}`;
-        return isPackageRecord(bytes) || isGenerated(bytes);
+        return isRewritten(bytes);
       },
     });
   }

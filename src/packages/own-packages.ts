@@ -24,14 +24,7 @@ import {
 } from '../registry/packages.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 import { EnvTree } from './env-tree.ts';
-import {
-  conffilesOf,
-  filesOf,
-  INFO_DIR,
-  isInfoOf,
-  packagesIn,
-  presentIn,
-} from './package-files.ts';
+import { conffilesOf, filesOf, INFO_DIR, isInfoOf, packagesIn } from './package-files.ts';
 
 /** The templates' side of a step, the same for all envs that make it. */
 interface TemplatePackages {
@@ -218,9 +211,8 @@ export class PackagesOfStep {
         }
       }
     }
-    const present = new Map(
-      [...own].map(([key, { name }]) => [name, presentIn(ours, key) !== null]),
-    );
+    // Also of one that is removed dpkg keeps something: what its purge needs.
+    const present = new Map([...own].map(([key, { name }]) => [name, ours.has(key)]));
     for (const each of this.infoChanges(change)) {
       for (const [name, isPresent] of present) {
         if (isInfoOf(name, each.name)) want(each, isPresent);

@@ -1,7 +1,7 @@
 /** The files of Debian packages in a tree: what dpkg's lists name, and what dpkg itself keeps of a package. */
 
 import { STATUS_PATH } from '../registry/own-records.ts';
-import { isPresent, type PackageRecord, type Packages, packagesOf } from '../registry/packages.ts';
+import { type PackageRecord, type Packages, packagesOf } from '../registry/packages.ts';
 import type { EnvTree } from './env-tree.ts';
 
 export const INFO_DIR = '/var/lib/dpkg/info';
@@ -44,9 +44,3 @@ export function isInfoOf(name: string, file: string): boolean {
   if (!file.startsWith(name)) return false;
   return /^(?::[^.:]+)?\.[^.]+$/.test(file.slice(name.length));
 }
-
-/** Its files are there: see isPresent. */
-export const presentIn = (packages: Packages, key: string): PackageRecord | null => {
-  const record = packages.get(key);
-  return isPresent(record) ? record : null;
-};

@@ -30,6 +30,7 @@ const hello = (version: string): DebDescription => ({
   scripts: {
     postinst: `update-alternatives --install /usr/bin/greeting greeting /usr/bin/hello 10
 [ ! -e /usr/bin/hello-best ] || update-alternatives --install /usr/bin/greeting greeting /usr/bin/hello-best 20\necho ${version} >/var/lib/hello.made`,
+    postrm: `: of ${version}`,
     prerm: '[ "$1" = upgrade ] || update-alternatives --remove greeting /usr/bin/hello',
   },
 });
@@ -144,6 +145,9 @@ test.each(PLACES)('what a %s env removed, stays removed', async (_, isUnmounted)
     'ls /usr/share/hello /usr/bin/hello /usr/bin/other /var/lib/dpkg/info/other.list || :';
   expect(await env.run(gone)).toMatch(/^(ls: cannot access .*\n){4}$/);
   expect(await env.run('cat /etc/hello.conf; dpkg --verify')).toBe('version = 2.0\n');
+  // What dpkg keeps of it for a purge is of the version that was removed.
+  expect(await env.run('ls /var/lib/dpkg/info | grep ^hello')).toBe('hello.list\nhello.postrm\n');
+  expect(await env.run('tail -n 1 /var/lib/dpkg/info/hello.postrm')).toBe(': of 2.0\n');
   expect(await env.run('ls /usr/share | grep hello || :')).toBe('');
   await expectSound();
   // It comes again.

@@ -31,7 +31,8 @@ function fromErrno(error: unknown): ByrefError {
     return new ByrefError('unsupported', message, 'run byref as root');
   }
   if (code === 'ENOSPC' || code === 'EDQUOT' || message.startsWith('No space left')) {
-    return new ByrefError('noSpace', message, 'make room on the file system of the root');
+    const hint = 'Free some space on the file system of the root, then run this again.';
+    return new ByrefError('noSpace', message.replace(/^E[A-Z]+: /, ''), hint);
   }
   if (code === 'EROFS') {
     return new ByrefError('unsupported', message, 'the file system is read-only: remount it');

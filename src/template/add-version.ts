@@ -49,7 +49,9 @@ export async function addVersion(
 ): Promise<CommittedVersion | null> {
   const { progress } = source;
   const { name } = source.template();
-  const writer = await ObjectWriter.begin(store.objects, store.waiting);
+  const writer = await ObjectWriter.begin(store.objects, store.waiting).catch((cause: unknown) => {
+    throw asSentence(cause, name);
+  });
   try {
     const tree = await source.read(writer);
     progress({ phase: 'store', files: 0, bytes: 0 });

@@ -3,6 +3,7 @@ import { attr, readlink, setattr } from './attributes.ts';
 import { type Core, createCore, type Parts } from './core.ts';
 import { create, link, mkdir, mknod, symlink, tmpfile } from './create.ts';
 import { flip } from './flip.ts';
+import { followAll } from './follow.ts';
 import { copyRange, fallocate, fsync, lseek, read, readLater, write } from './io.ts';
 import { keepDirs } from './keep-dirs.ts';
 import { forget, lookup, lookupDot, lookupDotDot, reclaim } from './lookup.ts';
@@ -65,6 +66,7 @@ export function createFileSystem(parts: Parts): EnvFileSystem {
     flip: (change, acts = []) => flip(core, change, acts),
     keepDirs: () => {
       settleSaved(core, core.layers);
+      followAll(core);
       return keepDirs(core, null, core.layers, core.delta.templateDirs()).length;
     },
     isOpenForWriting: (paths) => isOpenForWriting(core, paths),

@@ -135,28 +135,35 @@ export class InodeTable {
     return names.some(({ dir, name }) => this.#shows(dir, name, ino) && this.isReached(dir));
   }
 
-  /** True if a path leads to the directory. */
-  isReached(dir: Ino): boolean {
+  /** True if a path leads to the directory. @param layers over which; those that the env sees */
+  isReached(dir: Ino, layers = this.#layers): boolean {
     for (let at = dir; at !== ROOT_INO; ) {
-      const { parent = 0, name = '' } = this.#delta.inode(at) ?? this.#layers.inode(at) ?? {};
-      if (parent === 0 || name === '' || !this.#shows(parent, name, at)) return false;
+      const { parent = 0, name = '' } = this.#delta.inode(at) ?? layers.inode(at) ?? {};
+      if (parent === 0 || name === '' || !this.#shows(parent, name, at, layers)) return false;
       at = parent;
     }
     return true;
   }
 
-  /** True if every name that the templates give a file is there, or the env has something else under it. */
+  /**
+   * True if every name that the templates give a file is there, or the env has something else under it: something of its
+   * own, or nothing. (A template's file may have come in its place, in a version that is on its way.)
+   */
   isWhole({ ino, mode, nlink }: InodeRecord): boolean {
     if (isDir(mode) || nlink === 1) return true;
     return this.#layers
       .names(ino)
-      .every(({ dir, name }) => this.#shows(dir, name, ino) || this.#isOthers(dir, name, ino));
+      .every(({ dir, name }) => {
+        const own = this.#delta.name(dir, name);
+        if (own === null) return this.#layers.lookup(dir, name)?.ino === ino;
+        return own.ino === ino || own.ino === 0 || isPrivateIno(own.ino);
+      });
   }
 
-  #shows(dir: Ino, name: Name, ino: Ino): boolean {
+  #shows(dir: Ino, name: Name, ino: Ino, layers = this.#layers): boolean {
     const own = this.#delta.name(dir, name);
     if (own !== null) return own.ino === ino;
-    return this.#layers.lookup(dir, name)?.ino === ino;
+    return layers.lookup(dir, name)?.ino === ino;
   }
 
   /**

@@ -42,6 +42,8 @@ export interface Layers {
   lastDir(ino: Ino): InodeRecord | null;
   /** All that the name is in any version of these templates. */
   everAt(dir: Ino, name: Name): readonly InodeRecord[];
+  /** A file as a template has it under this name in any version, also one that is not in this stack; null: none has it there. */
+  everFile(dir: Ino, name: Name, ino: Ino): InodeRecord | null;
 }
 
 /** A name the env added (ino > 0) or removed (ino 0: a whiteout). `type` is S_IFMT bits. */

@@ -138,7 +138,7 @@ class Flip {
     const { core, way } = this;
     const names: (FollowedName & NameChange)[] = [];
     for (const change of kinds.flatMap((kind) => this.concerning(kind))) {
-      const was = touchedOnly(core, change);
+      const was = core.delta.hasNames(change.dir) ? touchedOnly(core, change) : null;
       if (was === null || was.ino === change.is?.ino) continue;
       // In a directory that the env has moved the templates have it still.
       if (change.hidden === true && core.inodes.isReached(change.dir, way.to)) continue;
@@ -154,9 +154,7 @@ class Flip {
   private tellFollowed(followed: Followed): ReadonlySet<NameChange> {
     for (const place of followed.names) this.tell(place);
     this.inodes.push(...followed.inodes);
-    return new Set(
-      followed.names.flatMap(({ dir, name }) => this.way.find(dir, name) ?? []),
-    );
+    return new Set(followed.names.flatMap(({ dir, name }) => this.way.find(dir, name) ?? []));
   }
 
   private told(dirs: readonly ChangedDir[]) {
@@ -196,11 +194,7 @@ class Flip {
     return delta.hasNames(dir) && delta.name(dir, name) !== null;
   }
 
-  private count(
-    change: NameChange,
-    reached: ReachedDirs,
-    followed: ReadonlySet<NameChange>,
-  ): void {
+  private count(change: NameChange, reached: ReachedDirs, followed: ReadonlySet<NameChange>): void {
     const { dir, name, was, is } = change;
     if (followed.has(change)) return;
     const own = this.core.delta.name(dir, name);

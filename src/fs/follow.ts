@@ -11,11 +11,11 @@ import { isDir, S_IFMT } from '../base/mode.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import { type Core, stamp } from './core.ts';
 import type { Inode } from './inode.ts';
-import { countAgain, isOwnElsewhere } from './names.ts';
 import type { NameChange } from './layers-change.ts';
+import { countAgain, isOwnElsewhere } from './names.ts';
 import { hasTemplateData, withOwnAttributes } from './own-attributes.ts';
 import { namesIn } from './own-names.ts';
-import type { Layers, Place } from './ports.ts';
+import type { Delta, Layers, Place } from './ports.ts';
 
 /** Names in one change of the journal. */
 const AT_ONCE = 256;
@@ -34,10 +34,16 @@ export interface Followed {
   readonly inodes: readonly Ino[];
 }
 
+/** What of an env tells whether it has set attributes only. */
+export interface OwnRecords {
+  readonly delta: Pick<Delta, 'name' | 'inode'>;
+  readonly layers: Pick<Layers, 'everFile'>;
+}
+
 /** What the templates had under a name, if that is a file of which the env has set attributes only; else null. */
-export function touchedOnly({ delta, layers }: Core, change: NameChange): InodeRecord | null {
+export function touchedOnly({ delta, layers }: OwnRecords, change: NameChange): InodeRecord | null {
   const { dir, name } = change;
-  const own = delta.hasNames(dir) ? delta.name(dir, name) : null;
+  const own = delta.name(dir, name);
   if (own === null || own.ino === 0 || isPrivateIno(own.ino) || isDir(own.type)) return null;
   // Of another version, where it was left behind.
   const was = own.ino === change.was?.ino ? change.was : layers.everFile(dir, name, own.ino);

@@ -151,13 +151,11 @@ export class InodeTable {
    */
   isWhole({ ino, mode, nlink }: InodeRecord): boolean {
     if (isDir(mode) || nlink === 1) return true;
-    return this.#layers
-      .names(ino)
-      .every(({ dir, name }) => {
-        const own = this.#delta.name(dir, name);
-        if (own === null) return this.#layers.lookup(dir, name)?.ino === ino;
-        return own.ino === ino || own.ino === 0 || isPrivateIno(own.ino);
-      });
+    return this.#layers.names(ino).every(({ dir, name }) => {
+      const own = this.#delta.name(dir, name);
+      if (own === null) return this.#layers.lookup(dir, name)?.ino === ino;
+      return own.ino === ino || own.ino === 0 || isPrivateIno(own.ino);
+    });
   }
 
   #shows(dir: Ino, name: Name, ino: Ino, layers = this.#layers): boolean {

@@ -82,7 +82,8 @@ export function withOwnAttributes(
   setXattrs(was, own, next);
   const isTimeSet = setTimes(was, own, next);
   const isXattrSet = !sameXattrs(next.xattrs, is.xattrs);
-  if ((next.flags & FLAGS_SET) === 0 && next.mode === is.mode && !isXattrSet && !isTimeSet) return null;
+  if ((next.flags & FLAGS_SET) === 0 && next.mode === is.mode && !isXattrSet && !isTimeSet)
+    return null;
   next.ctime = now.sec;
   next.ctimeNs = now.nsec;
   return next;

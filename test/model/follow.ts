@@ -40,7 +40,8 @@ export class Following {
         left.add(node);
         dir.ownNames.delete(name);
         dir.entries.delete(name);
-        if (next !== undefined && takeOver(node, next, this.coming.has(next))) this.coming.add(next);
+        if (next !== undefined && takeOver(node, next, this.coming.has(next)))
+          this.coming.add(next);
         if (next !== undefined) came.push({ dir, name, node: next });
       }
     }
@@ -77,7 +78,9 @@ export class Following {
     const { ref, to } = this;
     const dirs = new Set([ref.root, ...ref.directories(), ...ref.templates.directories(null)]);
     const places = [...dirs].flatMap((dir) =>
-      [...dir.ownNames].filter((name) => dir.entries.get(name) === node).map((name) => ({ dir, name })),
+      [...dir.ownNames]
+        .filter((name) => dir.entries.get(name) === node)
+        .map((name) => ({ dir, name })),
     );
     const stays = places.some(
       ({ dir, name }) =>
@@ -117,7 +120,8 @@ function takeOver(node: RefNode, next: RefNode, isComing: boolean): boolean {
   if (isComing) return true;
   restore(next);
   const { base, set } = node;
-  if (base === null || next.base === null || node.kind !== next.kind || isDirectory(next)) return false;
+  if (base === null || next.base === null || node.kind !== next.kind || isDirectory(next))
+    return false;
   const isSet = (what: keyof RefAttributes): boolean => set.has(what) || node[what] !== base[what];
   if (isSet('uid')) next.uid = node.uid;
   if (isSet('gid')) next.gid = node.gid;

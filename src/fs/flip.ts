@@ -141,7 +141,7 @@ class Flip {
       const was = core.delta.hasNames(change.dir) ? touchedOnly(core, change) : null;
       if (was === null || was.ino === change.is?.ino) continue;
       // In a directory that the env has moved the templates have it still.
-      if (change.hidden === true && core.inodes.isReached(change.dir, way.to)) continue;
+      if (change.hidden === true && !core.inodes.isHidden(change.dir, way.to)) continue;
       names.push({ ...change, was });
     }
     return this.tellFollowed(follow(core, way.to, names));

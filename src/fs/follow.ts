@@ -70,12 +70,11 @@ export function followAll(core: Core): Followed {
 function* leftBehind(core: Core): Generator<FollowedName> {
   const { delta, layers, inodes } = core;
   for (const dir of [...delta.templateDirs()]) {
-    let isReached: boolean | null = null;
+    let isHidden: boolean | null = null;
     for (const { name, ino, type } of namesIn(delta, dir)) {
       if (ino === 0 || isPrivateIno(ino) || isDir(type)) continue;
-      isReached ??= inodes.isReached(dir);
-      // Another template hides the directory.
-      const is = isReached ? layers.lookup(dir, name) : null;
+      isHidden ??= inodes.isHidden(dir, layers);
+      const is = isHidden ? null : layers.lookup(dir, name);
       if (is?.ino === ino) continue;
       // Null: the env moved it here from somewhere else.
       const was = layers.everFile(dir, name, ino);

@@ -135,14 +135,27 @@ export class InodeTable {
     return names.some(({ dir, name }) => this.#shows(dir, name, ino) && this.isReached(dir));
   }
 
-  /** True if a path leads to the directory. @param layers over which; those that the env sees */
-  isReached(dir: Ino, layers = this.#layers): boolean {
+  /** True if a path leads to the directory. */
+  isReached(dir: Ino): boolean {
     for (let at = dir; at !== ROOT_INO; ) {
-      const { parent = 0, name = '' } = this.#delta.inode(at) ?? layers.inode(at) ?? {};
-      if (parent === 0 || name === '' || !this.#shows(parent, name, at, layers)) return false;
+      const { parent = 0, name = '' } = this.#delta.inode(at) ?? this.#layers.inode(at) ?? {};
+      if (parent === 0 || name === '' || !this.#shows(parent, name, at)) return false;
       at = parent;
     }
     return true;
+  }
+
+  /** True if the templates lack a directory, or one of them hides it; not if the env keeps, moved, removed or covered it. */
+  isHidden(dir: Ino, layers: Layers): boolean {
+    for (let at = dir; at !== ROOT_INO; ) {
+      const { parent = 0, name = '' } = this.#delta.inode(at) ?? layers.inode(at) ?? {};
+      if (parent === 0 || name === '') return true;
+      const own = this.#delta.name(parent, name);
+      if (own === null && layers.lookup(parent, name)?.ino !== at) return true;
+      if (own !== null && own.ino !== at) return false;
+      at = parent;
+    }
+    return false;
   }
 
   /**
@@ -158,10 +171,10 @@ export class InodeTable {
     });
   }
 
-  #shows(dir: Ino, name: Name, ino: Ino, layers = this.#layers): boolean {
+  #shows(dir: Ino, name: Name, ino: Ino): boolean {
     const own = this.#delta.name(dir, name);
     if (own !== null) return own.ino === ino;
-    return layers.lookup(dir, name)?.ino === ino;
+    return this.#layers.lookup(dir, name)?.ino === ino;
   }
 
   /**

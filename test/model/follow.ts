@@ -55,22 +55,22 @@ export class Following {
   }
 
   private nextAt(dir: RefNode, name: string): RefNode | undefined {
-    if (!this.isReached(dir)) return undefined;
+    if (this.isHidden(dir)) return undefined;
     return this.ref.templates.entries(this.to, dir.origin!).get(name);
   }
 
-  /** True if a path leads to the directory in the version that comes, were it not kept for what is in it. */
-  private isReached(dir: RefNode): boolean {
+  /** True if the templates lack a directory in the version that comes, or hide it, and the env did nothing to it. */
+  private isHidden(dir: RefNode): boolean {
     const { ref, to } = this;
-    if (dir === ref.root) return true;
+    if (dir === ref.root) return false;
     const own = [ref.root, ...ref.directories(), ...ref.templates.directories(null)].find((above) =>
       [...above.ownNames].some((name) => above.entries.get(name) === dir),
     );
-    if (own !== undefined) return this.isReached(own);
+    if (own !== undefined) return own.origin !== null && this.isHidden(own);
     const [above, name] = split(dir.origin!);
     const parent = ref.templates.find(above) ?? ref.root;
     if (parent.ownNames.has(name) || parent.removedNames.has(name)) return false;
-    return ref.templates.entries(to, above).get(name) === dir && this.isReached(parent);
+    return ref.templates.entries(to, above).get(name) !== dir || this.isHidden(parent);
   }
 
   /** Further names that the env gave it go on with it as it was. */

@@ -109,6 +109,7 @@ function truncate(
   if (copied < 0) return copied;
   // Copied up under readers: the kernel looks the path up again and comes back with the second nodeid.
   if (inode.isFirst(node)) return -ESTALE;
+  inode.copied = null;
   const settled = settleCopy(core, inode);
   if (settled instanceof Promise) {
     const own = { ...set };
@@ -138,6 +139,7 @@ function setThenFill(
 
 function apply(core: Core, inode: Inode, set: SetAttr, pid: number): number {
   stamp(core);
+  inode.copied = null;
   const next = { ...changed(core, inode.record) };
   if (set.mode >= 0) {
     next.mode = (next.mode & S_IFMT) | (set.mode & PERM_MASK);

@@ -2,12 +2,24 @@ import { type Ino, type NodeId, SECOND_NODE } from '../base/ids.ts';
 import { isReg } from '../base/mode.ts';
 import { DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
 import type { Node } from './api.ts';
-import type { Layers } from './ports.ts';
+import type { Layers, Place } from './ports.ts';
 
 /** One backing id of the kernel, and how many open files use it. */
 export interface Backing {
   readonly id: number;
   opens: number;
+}
+
+/** What a copy-up found, and changed. */
+export interface CopyUp {
+  /** The record as it was before. */
+  readonly old: InodeRecord;
+  /** True if that was the env's own record, not the template's. */
+  readonly wasOwn: boolean;
+  /** The names that became the env's own with it. */
+  readonly places: readonly Place[];
+  /** What the env saw. */
+  readonly layers: Layers;
 }
 
 /**
@@ -50,6 +62,10 @@ export class Inode implements Node {
   wasEmptied = false;
   /** Its access time is newer than the delta's: see access-times.ts. */
   accessed = false;
+  /** Open files that may write. */
+  writers = 0;
+  /** The copy-up that was the last change of it, while it can be undone: see unwritten.ts. */
+  copied: CopyUp | null = null;
   /** The copy-up under way, if one is. */
   copying: Promise<number> | null = null;
   /**

@@ -6,6 +6,7 @@ import { IO_CACHED, IO_DIRECT, IO_KEEP, IO_PASSTHROUGH, type Opened, type Result
 import { makePrivate } from './copy-up.ts';
 import { type Core, changed, stamp } from './core.ts';
 import { openBytes } from './fd-cache.ts';
+import { giveBack } from './give-back.ts';
 import type { Backing, Inode } from './inode.ts';
 import { isFixed } from './names.ts';
 import { CAP_FSETID } from './ports.ts';
@@ -44,6 +45,7 @@ function writable(
 ): Opening {
   if (copied < 0) return copied;
   if ((flags & O_TRUNC) !== 0) {
+    inode.copied = null;
     const settled = settleCopy(core, inode);
     if (settled instanceof Promise) {
       return settled.then((error) => writable(core, inode, node, flags, killPriv, pid, error));
@@ -53,7 +55,10 @@ function writable(
   }
   if (inode.isFirst(node)) return -ESTALE;
   const known = inode.mayBeMapped;
-  const opened = whenDurable(core, inode, flags, present(core, inode, flags, pid));
+  const presented = present(core, inode, flags, pid);
+  // No close will come.
+  if (typeof presented === 'number' && inode.copied !== null) giveBack(core, inode);
+  const opened = whenDurable(core, inode, flags, presented);
   if (known || !inode.mayBeMapped) return opened;
   // What the kernel has of the attributes was given for good; from now on it must ask each time.
   return core.caches.expireAttributes(inode.node).then(() => opened);

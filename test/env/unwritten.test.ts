@@ -1,0 +1,353 @@
+/**
+ * docs/SEMANTICS.md: "An open for writing that writes nothing leaves nothing". What is opened is opened by a process of its own;
+ * what the env keeps is read from its directory.
+ */
+import { chmodSync, existsSync, linkSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { PRIVATE_DIR } from '../../src/delta/layout.ts';
+import { readDelta } from '../../src/delta/read-delta.ts';
+import { output } from '../support/program.ts';
+import { TestRoot } from '../support/root.ts';
+
+const SET_UP_MS = 120_000;
+const WITHIN_MS = 30_000;
+const CASE_MS = 90_000;
+const TEXT = 'the bytes of the template\n';
+const BIG = 3 * 1024 * 1024;
+
+/** What an env keeps of its own. */
+interface Kept {
+  readonly diff: readonly string[];
+  readonly names: readonly string[];
+  readonly records: number;
+  readonly privateFiles: readonly string[];
+}
+
+const NOTHING: Kept = { diff: [], names: [], records: 0, privateFiles: [] };
+
+let root: TestRoot;
+let env: string;
+let mountpoint: string;
+let made = 0;
+
+function makeTree(dir: string, text: string): void {
+  for (const sub of ['home', 'usr']) {
+    const at = (name: string): string => path.join(dir, sub, name);
+    mkdirSync(at(''), { recursive: true });
+    writeFileSync(at('file'), text);
+    writeFileSync(at('other'), TEXT);
+    writeFileSync(at('empty'), '');
+    writeFileSync(at('big'), Buffer.alloc(BIG, text));
+    writeFileSync(at('set-id'), text);
+    chmodSync(at('set-id'), 0o4755);
+    writeFileSync(at('one'), text);
+    linkSync(at('one'), at('two'));
+  }
+}
+
+const directoryOf = async (): Promise<string> =>
+  path.join(root.path, 'envs', readdirSync(path.join(root.path, 'envs')).at(-1)!);
+
+async function kept(): Promise<Kept> {
+  const diff = await root.json<{ path: string }[]>('diff', env);
+  const dir = await directoryOf();
+  const view = await readDelta(dir);
+  try {
+    const privates = path.join(dir, PRIVATE_DIR);
+    return {
+      diff: diff.map((each) => each.path).sort(),
+      names: [...view.changedNames()].map(({ name }) => name as string).sort(),
+      records: [...view.inodes()].length,
+      privateFiles: existsSync(privates) ? readdirSync(privates) : [],
+    };
+  } finally {
+    await view.close();
+  }
+}
+
+const leavesNothing = () => expect.poll(kept, { timeout: WITHIN_MS, interval: 200 }).toEqual(NOTHING);
+
+async function leavesCopyOf(...paths: string[]): Promise<void> {
+  // As long as a copy that is given back late would take.
+  await sleep(1500);
+  const { diff, privateFiles } = await kept();
+  expect(diff).toEqual(paths);
+  expect(privateFiles.length).toBe(1);
+}
+
+/** Runs Python with `f` as the path of a file; prints to standard output. */
+const python = (file: string, script: string): Promise<string> =>
+  output('python3', ['-c', `import fcntl, mmap, os, sys, time\nf = sys.argv[1]\n${script}`, file]);
+
+/** A process that runs until it is told to end; `step` goes on to its next `wait()`. */
+function pausing(file: string, script: string) {
+  const steps = path.join(root.base, `steps-${made}`);
+  mkdirSync(steps, { recursive: true });
+  const prologue = `
+import fcntl, mmap, os, sys, time
+f, d = sys.argv[1:]
+n = 0
+def wait():
+    global n
+    n += 1
+    open(d + '/at-%d' % n, 'w').close()
+    while not os.path.exists(d + '/go-%d' % n): time.sleep(0.01)
+`;
+  const child = root.background('exec python3 -c "$1" "$2" "$3"', prologue + script, file, steps);
+  const reached = (n: number) =>
+    expect
+      .poll(() => existsSync(path.join(steps, `at-${n}`)), { timeout: WITHIN_MS, interval: 10 })
+      .toBe(true);
+  return {
+    child,
+    reached,
+    go: (n: number) => writeFileSync(path.join(steps, `go-${n}`), ''),
+    ended: new Promise<number | null>((resolve) => child.once('exit', resolve)),
+  };
+}
+
+const read = (file: string): Promise<string> => output('cat', [file]);
+
+const OPENS = {
+  O_RDWR: 'os.O_RDWR',
+  O_WRONLY: 'os.O_WRONLY',
+  'O_RDWR and O_APPEND': 'os.O_RDWR | os.O_APPEND',
+  'O_RDWR and O_CREAT': 'os.O_RDWR | os.O_CREAT',
+  'O_RDWR and O_SYNC': 'os.O_RDWR | os.O_SYNC',
+};
+
+const KEEPERS = {
+  'a byte written': 'os.pwrite(fd, b"T", 3)',
+  'bytes written that were there': 'os.pwrite(fd, b"the", 0)',
+  'bytes written, and the times put back':
+    's = os.stat(f); os.pwrite(fd, b"T", 0); os.utime(f, ns=(s.st_atime_ns, s.st_mtime_ns))',
+  'a truncation to the same size': 'os.ftruncate(fd, os.fstat(fd).st_size)',
+  allocation: 'os.posix_fallocate(fd, 0, 10)',
+  'a change of mode': 'os.fchmod(fd, 0o600)',
+  'a change of times': 'os.utime(f, (1, 1))',
+  'an attribute': 'os.setxattr(f, "user.a", b"b")',
+  'a store through a mapping':
+    'm = mmap.mmap(fd, 20); os.close(fd); fd = os.open(f, os.O_RDONLY); m[0:1] = b"T"; m.close()',
+  'a copy from another file':
+    'o = os.open(os.path.dirname(f) + "/other", os.O_RDONLY); os.copy_file_range(o, fd, 4)',
+};
+
+describe.each([
+  ['passthrough', []],
+  ['no passthrough', ['--no-passthrough']],
+] as const)('%s', (mode, options) => {
+  beforeAll(async () => {
+    root = await TestRoot.create();
+    for (const text of [TEXT, TEXT.toUpperCase()]) {
+      const source = root.directory(`source-${text.length}${text[0]}`);
+      makeTree(source, text);
+      await root.ok('template', 'import', 'os', source);
+    }
+  }, SET_UP_MS);
+  afterAll(() => root.dispose(), SET_UP_MS);
+
+  beforeEach(async () => {
+    if (env !== undefined && made > 0) await root.byref('destroy', '--force', env);
+    env = `${mode === 'passthrough' ? 'p' : 'n'}${++made}`;
+    await root.ok('create', env, '--os', 'os@1');
+    mountpoint = await root.mount(env, ...options);
+  }, SET_UP_MS);
+
+  const at = (name: string): string => path.join(mountpoint, name);
+
+  describe.each(['home', 'usr'])('in /%s', (dir) => {
+    test.each(Object.entries(OPENS))('%s', async (_, flags) => {
+      const before = await output('stat', ['-c', '%i %s %Y %Z %a %h', at(`${dir}/file`)]);
+      await python(at(`${dir}/file`), `fd = os.open(f, ${flags}); os.fstat(fd); os.close(fd)`);
+      await leavesNothing();
+      expect(await read(at(`${dir}/file`))).toBe(TEXT);
+      expect(await output('stat', ['-c', '%i %s %Y %Z %a %h', at(`${dir}/file`)])).toBe(before);
+      // It can be written to as before.
+      await python(at(`${dir}/file`), 'open(f, "r+").write("NEW")');
+      expect(await read(at(`${dir}/file`))).toBe(`NEW${TEXT.slice(3)}`);
+      await leavesCopyOf(`/${dir}/file`);
+    }, CASE_MS);
+
+    test.each(Object.entries(KEEPERS))('%s is kept', async (_, change) => {
+      await python(at(`${dir}/file`), `fd = os.open(f, os.O_RDWR); ${change}; os.close(fd)`);
+      const text = await read(at(`${dir}/file`));
+      await leavesCopyOf(`/${dir}/file`);
+      await root.ok('umount', env);
+      await root.mount(env, ...options);
+      expect(await read(at(`${dir}/file`))).toBe(text);
+      await leavesCopyOf(`/${dir}/file`);
+    }, CASE_MS);
+  });
+
+  test('an empty file, a large one, one with set-ID bits, and all names of a group', async () => {
+    for (const name of ['empty', 'big', 'set-id', 'one', 'two'])
+      await python(at(`home/${name}`), 'for i in range(3): open(f, "r+").close()');
+    await leavesNothing();
+    expect(await output('stat', ['-c', '%a', at('home/set-id')])).toBe('4755\n');
+    expect(await output('stat', ['-c', '%h', at('home/one')])).toBe('2\n');
+    await python(at('home/one'), 'open(f, "r+").write("NEW")');
+    expect(await read(at('home/two'))).toBe(`NEW${TEXT.slice(3)}`);
+  }, CASE_MS);
+
+  test('O_TRUNC is a change, also of an empty file', async () => {
+    await python(at('home/empty'), 'open(f, "w").close()');
+    await leavesCopyOf('/home/empty');
+  }, CASE_MS);
+
+  test('an open with fsync, a lock or a read', async () => {
+    await python(at('home/file'), 'g = open(f, "r+"); os.fsync(g.fileno()); g.close()');
+    await python(at('home/one'), 'g = open(f, "r+"); fcntl.flock(g, fcntl.LOCK_EX); g.close()');
+    await python(at('usr/file'), 'g = open(f, "r+"); g.read(); g.close()');
+    await leavesNothing();
+  }, CASE_MS);
+
+  test('a process that dies', async () => {
+    const holder = pausing(at('home/file'), 'fd = os.open(f, os.O_RDWR)\nwait()');
+    await holder.reached(1);
+    process.kill(holder.child.pid!, 'SIGKILL');
+    await leavesNothing();
+  }, CASE_MS);
+
+  test('what the env had changed before stays: attributes, names, a further link', async () => {
+    await output('chmod', ['600', at('home/file')]);
+    await output('mv', [at('home/other'), at('home/moved')]);
+    await output('ln', [at('home/big'), at('home/linked')]);
+    const before = await kept();
+    expect(before.privateFiles).toEqual([]);
+    for (const name of ['file', 'moved', 'linked']) {
+      await python(at(`home/${name}`), 'open(f, "r+").close()');
+    }
+    await expect.poll(kept, { timeout: WITHIN_MS }).toEqual(before);
+    expect(await read(at('home/file'))).toBe(TEXT);
+  }, CASE_MS);
+
+  test('a reader from before, and one from meanwhile', async () => {
+    for (const dir of ['home', 'usr']) {
+      const script = `
+before = open(f)
+assert before.read() == ${JSON.stringify(TEXT)}
+writer = open(f, 'r+')
+during = open(f)
+writer.close()
+time.sleep(0.3)
+for each in before, during:
+    each.seek(0)
+    assert each.read() == ${JSON.stringify(TEXT)}
+`;
+      await python(at(`${dir}/file`), script);
+    }
+    await leavesNothing();
+  }, CASE_MS);
+
+  test('a reader sees what is written after a copy was given back', async () => {
+    const script = `
+before = open(f)
+before.read()
+open(f, 'r+').close()
+time.sleep(0.3)
+with open(f, 'r+') as writer: writer.write('NEW')
+before.seek(0)
+assert before.read() == ${JSON.stringify(`NEW${TEXT.slice(3)}`)}
+`;
+    await python(at('home/file'), script);
+    await leavesCopyOf('/home/file');
+  }, CASE_MS);
+
+  test('a mapping can be written to long after its descriptor was closed', async () => {
+    const mapper = pausing(
+      at('home/file'),
+      `
+fd = os.open(f, os.O_RDWR)
+m = mmap.mmap(fd, ${TEXT.length})
+os.close(fd)
+m[0:3]
+wait()
+m[0:3] = b'NEW'
+wait()
+m.close()
+`,
+    );
+    await mapper.reached(1);
+    await leavesCopyOf('/home/file');
+    mapper.go(1);
+    await mapper.reached(2);
+    expect(await read(at('home/file'))).toBe(`NEW${TEXT.slice(3)}`);
+    mapper.go(2);
+    expect(await mapper.ended).toBe(0);
+    await leavesCopyOf('/home/file');
+    expect(await read(at('home/file'))).toBe(`NEW${TEXT.slice(3)}`);
+  }, CASE_MS);
+
+  test('a mapping that is not written to leaves nothing once it is gone', async () => {
+    const mapper = pausing(
+      at('home/file'),
+      `
+fd = os.open(f, os.O_RDWR)
+m = mmap.mmap(fd, ${TEXT.length})
+os.close(fd)
+wait()
+m.close()
+`,
+    );
+    await mapper.reached(1);
+    await leavesCopyOf('/home/file');
+    mapper.go(1);
+    await leavesNothing();
+  }, CASE_MS);
+
+  test('a patch that comes after the close shows its file', async () => {
+    await python(at('home/file'), 'open(f, "r+").close()');
+    await leavesNothing();
+    await root.ok('patch', 'os', '--to', '2');
+    expect(await read(at('home/file'))).toBe(TEXT.toUpperCase());
+  }, CASE_MS);
+
+  test('a patch that comes before the close shows its file after that', async () => {
+    for (const name of ['home/file', 'usr/one']) {
+      const holder = pausing(
+        at(name),
+        `
+fd = os.open(f, os.O_RDWR)
+wait()
+assert os.pread(fd, 100, 0) == ${JSON.stringify(TEXT)}.encode()
+os.close(fd)
+`,
+      );
+      await holder.reached(1);
+      await root.ok('patch', 'os', '--to', name === 'home/file' ? '2' : '1');
+      holder.go(1);
+      expect(await holder.ended).toBe(0);
+      made++;
+      if (name !== 'home/file') continue;
+      await expect.poll(() => read(at(name)), { timeout: WITHIN_MS }).toBe(TEXT.toUpperCase());
+      await leavesNothing();
+    }
+  }, CASE_MS);
+
+  test('a byte that is written after a patch is kept', async () => {
+    const holder = pausing(
+      at('home/file'),
+      'fd = os.open(f, os.O_RDWR)\nwait()\nos.pwrite(fd, b"NEW", 0)\nos.close(fd)',
+    );
+    await holder.reached(1);
+    await root.ok('patch', 'os', '--to', '2');
+    holder.go(1);
+    expect(await holder.ended).toBe(0);
+    await leavesCopyOf('/home/file');
+    expect(await read(at('home/file'))).toBe(`NEW${TEXT.slice(3)}`);
+  }, CASE_MS);
+
+  test('a driver that is killed while the file is open loses nothing of it', async () => {
+    const holder = pausing(at('home/file'), 'fd = os.open(f, os.O_RDWR)\nwait()');
+    await holder.reached(1);
+    const { driverPid } = await root.info(env);
+    process.kill(driverPid!, 'SIGKILL');
+    process.kill(holder.child.pid!, 'SIGKILL');
+    await root.ok('umount', env);
+    await root.mount(env, ...options);
+    expect(await read(at('home/file'))).toBe(TEXT);
+    await leavesNothing();
+  }, CASE_MS);
+});

@@ -175,29 +175,21 @@ export class PrivateFiles implements Blobs {
     return result;
   }
 
-  isStoreless(ino: Ino, id: ObjectId | ''): boolean {
-    const copy = this.openPrivate(ino, O_RDONLY);
-    if (copy < 0) return false;
-    const same = id === '' || this.#tellsStores(copy) || this.#hasBytesOf(copy, id);
-    native.close(copy);
-    return same;
-  }
-
-  #hasBytesOf(copy: number, id: ObjectId): boolean {
-    const object = this.#openObject(id);
-    if (object < 0) return false;
-    const same = hasSameBytes(copy, object);
-    native.close(object);
-    return same;
-  }
-
-  /** True on a file system where a store through a mapping moves the file's mtime; not so on tmpfs. */
-  #tellsStores(fd: number): boolean {
-    if (this.#storesTold === null) {
-      const failed = native.statfsFd(fd, statfs);
-      this.#storesTold = failed === 0 && STORES_TOLD.has(statfs[6]!);
+  get tellsStores(): boolean {
+    const fd = this.#openDir(false);
+    if (this.#storesTold === null && fd >= 0) {
+      this.#storesTold = native.statfsFd(fd, statfs) === 0 && STORES_TOLD.has(statfs[6]!);
     }
-    return this.#storesTold;
+    return this.#storesTold === true;
+  }
+
+  hasBytesOf(ino: Ino, id: ObjectId): boolean {
+    const copy = this.openPrivate(ino, O_RDONLY);
+    const object = copy < 0 ? copy : this.#openObject(id);
+    const same = object >= 0 && hasSameBytes(copy, object);
+    if (copy >= 0) native.close(copy);
+    if (object >= 0) native.close(object);
+    return same;
   }
 
   statPrivate(ino: Ino, out: BlobStat): number {

@@ -5,6 +5,7 @@ import { create, link, mkdir, mknod, symlink, tmpfile } from './create.ts';
 import { flip } from './flip.ts';
 import { copyRange, fallocate, fsync, lseek, read, readLater, write } from './io.ts';
 import { keepDirs } from './keep-dirs.ts';
+import { giveBackLeft } from './left-copies.ts';
 import { forget, lookup, lookupDot, lookupDotDot, reclaim } from './lookup.ts';
 import { open } from './open.ts';
 import { isOpenForWriting } from './open-for-writing.ts';
@@ -68,6 +69,7 @@ export function createFileSystem(parts: Parts): EnvFileSystem {
       settleSaved(core, core.layers);
       return keepDirs(core, null, core.layers, core.delta.templateDirs()).length;
     },
+    giveBackLeft: (inos) => giveBackLeft(core, inos),
     isOpenForWriting: (paths) => isOpenForWriting(core, paths),
     gone: () => gone(core),
   };

@@ -14,6 +14,7 @@
  *   anybody has the private file open or mapped (Blobs.isUnused), and is looked at only after that.
  */
 import { failpoint } from '../base/failpoints.ts';
+import type { Ino } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import { FLAG_UNSYNCED, type InodeRecord } from '../codec/inode-record.ts';
 import { emptyBlobStat } from './blob-stat.ts';
@@ -50,7 +51,7 @@ function tryToGiveBack(core: Core, inode: Inode, copied: CopyUp): Given {
   if (!isFree(core, inode)) return 'later';
   // Now that nobody can write any more.
   if (isWritten(core, inode, copied)) return 'done';
-  if (!core.blobs.isStoreless(inode.ino, copied.old.object)) return 'done';
+  if (!core.blobs.tellsStores && !hasOldBytes(core, inode, copied)) return 'done';
   return undo(core, inode, copied) < 0 ? 'later' : 'done';
 }
 
@@ -60,6 +61,9 @@ function isWritten(core: Core, inode: Inode, { old }: CopyUp): boolean {
   const { size, mtime, mtimeNs } = blobStat;
   return size !== old.size || mtime !== old.mtime || mtimeNs !== old.mtimeNs;
 }
+
+const hasOldBytes = (core: Core, { ino }: Inode, { old }: CopyUp): boolean =>
+  old.size === 0 || (old.object !== '' && core.blobs.hasBytesOf(ino, old.object));
 
 /** True if nobody has the private file any more. Where each write comes to this process, the closes have said so. */
 function isFree(core: Core, inode: Inode): boolean {
@@ -101,14 +105,15 @@ function undo(core: Core, inode: Inode, copied: CopyUp): number {
 /** The env had a record of its own, with the object's bytes. */
 function undoOwn(core: Core, inode: Inode, { old }: CopyUp, known: InodeRecord): number {
   // The store may not keep an object that neither this record nor a template in view names.
-  const isKept =
-    old.object === '' ||
-    known.object === old.object ||
-    core.layers.inode(inode.ino)?.object === old.object;
+  const isKept = old.object === '' || known.object === old.object || isInView(core, inode.ino);
   if (!isKept) return STAYS;
   core.tx.begin().set(inode, old);
   return core.tx.commit();
 }
+
+/** True if a template has the file in the version that the env sees. */
+const isInView = ({ layers }: Core, ino: Ino): boolean =>
+  layers.names(ino).some(({ dir, name }) => layers.lookup(dir, name)?.ino === ino);
 
 /** The file was a template's. */
 function undoTemplates(core: Core, inode: Inode, copied: CopyUp): number {
@@ -141,7 +146,7 @@ function canLeave(
   places: readonly Place[],
   below: readonly (InodeRecord | null)[],
 ): boolean {
-  if (inode.isOpen || inode.first !== null || core.layers.inode(inode.ino) !== null) return false;
+  if (inode.isOpen || inode.first !== null || isInView(core, inode.ino)) return false;
   return places.every((place, i) => {
     const record = below[i] ?? null;
     if (record === null) return core.layers.inode(place.dir) !== null;

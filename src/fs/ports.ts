@@ -142,11 +142,10 @@ export interface Blobs {
    * -errno where that can't be told.
    */
   isUnused(ino: Ino): number;
-  /**
-   * True if the private file has just the object's bytes, as far as they may differ: what is stored through a mapping moves
-   * the mtime of a file, so that nothing is read for this, but not on every file system. False where it would take long.
-   */
-  isStoreless(ino: Ino, id: ObjectId | ''): boolean;
+  /** True if a store through a mapping moves the mtime of a private file. Not so on every file system: not on tmpfs. */
+  readonly tellsStores: boolean;
+  /** True if the private file has just the object's bytes; false also where it would take long to find out. */
+  hasBytesOf(ino: Ino, id: ObjectId): boolean;
   /** Has the file's bytes written back soon; the next flush waits for that before it touches the journal. */
   writeOut(ino: Ino): void;
   /**

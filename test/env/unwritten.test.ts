@@ -67,7 +67,8 @@ async function kept(): Promise<Kept> {
   }
 }
 
-const leavesNothing = () => expect.poll(kept, { timeout: WITHIN_MS, interval: 200 }).toEqual(NOTHING);
+const leavesNothing = () =>
+  expect.poll(kept, { timeout: WITHIN_MS, interval: 200 }).toEqual(NOTHING);
 
 async function leavesCopyOf(...paths: string[]): Promise<void> {
   // As long as a copy that is given back late would take.
@@ -134,98 +135,190 @@ const KEEPERS = {
     'o = os.open(os.path.dirname(f) + "/other", os.O_RDONLY); os.copy_file_range(o, fd, 4)',
 };
 
+/**
+ * Processes that open few files again and again, most of them for nothing. Each has one byte of every file for itself, which it
+ * sets now and then by a write or a store, and which must be what it was set to last whenever it looks.
+ */
+const STRESS = `
+import random
+dirs = [os.path.dirname(f), os.path.dirname(f) + '/../usr']
+files = [d + '/' + n for d in dirs for n in ('file', 'other', 'big', 'one')]
+def run(me):
+    random.seed(me)
+    last = {}
+    maps = []
+    for i in range(300):
+        name = random.choice(files)
+        what = random.random()
+        if what < 0.1: maps[:] = []
+        fd = os.open(name, random.choice([os.O_RDONLY, os.O_RDWR, os.O_RDWR, os.O_WRONLY if what < 0.5 else os.O_RDWR]))
+        flags = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE
+        if name in last and flags != os.O_WRONLY:
+            seen = os.pread(fd, 1, me)
+            assert seen == last[name], (name, me, i, seen, last[name])
+        byte = bytes([random.randrange(256)])
+        if what > 0.9 and flags != os.O_RDONLY:
+            os.pwrite(fd, byte, me)
+            last[name] = byte
+        elif what > 0.8 and flags == os.O_RDWR:
+            m = mmap.mmap(fd, 24)
+            if what > 0.85: maps.append(m)
+            os.close(fd)
+            if what > 0.82:
+                time.sleep(random.random() * 0.03)
+                m[me:me + 1] = byte
+                last[name] = byte
+            continue
+        elif what > 0.7: time.sleep(random.random() * 0.03)
+        os.close(fd)
+    time.sleep(0.5)
+    for name, byte in last.items():
+        with open(name, 'rb') as g: assert g.read()[me:me + 1] == byte, (name, me, byte)
+children = []
+for me in range(8):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            run(me)
+            os._exit(0)
+        except BaseException as e:
+            print(repr(e), flush=True)
+            os._exit(1)
+    children.append(pid)
+assert [os.waitpid(pid, 0)[1] for pid in children] == [0] * 8
+`;
+
 describe.each([
   ['passthrough', []],
   ['no passthrough', ['--no-passthrough']],
 ] as const)('%s', (mode, options) => {
   beforeAll(async () => {
     root = await TestRoot.create();
-    for (const text of [TEXT, TEXT.toUpperCase()]) {
-      const source = root.directory(`source-${text.length}${text[0]}`);
-      makeTree(source, text);
-      await root.ok('template', 'import', 'os', source);
-    }
+    makeTree(root.directory('first'), TEXT);
+    makeTree(root.directory('second'), TEXT.toUpperCase());
+    await root.ok('template', 'import', 'os', root.directory('first'));
   }, SET_UP_MS);
   afterAll(() => root.dispose(), SET_UP_MS);
 
   beforeEach(async () => {
     if (env !== undefined && made > 0) await root.byref('destroy', '--force', env);
     env = `${mode === 'passthrough' ? 'p' : 'n'}${++made}`;
-    await root.ok('create', env, '--os', 'os@1');
+    await root.ok('create', env, '--os', 'os');
     mountpoint = await root.mount(env, ...options);
   }, SET_UP_MS);
+
+  /** The env is one of a template of its own, which has a second version. */
+  async function ofTwoVersions(): Promise<string> {
+    await root.ok('destroy', '--force', env);
+    const template = `of-${env}`;
+    await root.ok('template', 'import', template, root.directory('first'));
+    await root.ok('create', env, '--os', template);
+    mountpoint = await root.mount(env, ...options);
+    await root.ok('template', 'import', template, root.directory('second'));
+    return template;
+  }
 
   const at = (name: string): string => path.join(mountpoint, name);
 
   describe.each(['home', 'usr'])('in /%s', (dir) => {
-    test.each(Object.entries(OPENS))('%s', async (_, flags) => {
-      const before = await output('stat', ['-c', '%i %s %Y %Z %a %h', at(`${dir}/file`)]);
-      await python(at(`${dir}/file`), `fd = os.open(f, ${flags}); os.fstat(fd); os.close(fd)`);
-      await leavesNothing();
-      expect(await read(at(`${dir}/file`))).toBe(TEXT);
-      expect(await output('stat', ['-c', '%i %s %Y %Z %a %h', at(`${dir}/file`)])).toBe(before);
-      // It can be written to as before.
-      await python(at(`${dir}/file`), 'open(f, "r+").write("NEW")');
-      expect(await read(at(`${dir}/file`))).toBe(`NEW${TEXT.slice(3)}`);
-      await leavesCopyOf(`/${dir}/file`);
-    }, CASE_MS);
+    test.each(Object.entries(OPENS))(
+      '%s',
+      async (_, flags) => {
+        const before = await output('stat', ['-c', '%i %s %Y %Z %a %h', at(`${dir}/file`)]);
+        await python(at(`${dir}/file`), `fd = os.open(f, ${flags}); os.fstat(fd); os.close(fd)`);
+        await leavesNothing();
+        expect(await read(at(`${dir}/file`))).toBe(TEXT);
+        expect(await output('stat', ['-c', '%i %s %Y %Z %a %h', at(`${dir}/file`)])).toBe(before);
+        // It can be written to as before.
+        await python(at(`${dir}/file`), 'open(f, "r+").write("NEW")');
+        expect(await read(at(`${dir}/file`))).toBe(`NEW${TEXT.slice(3)}`);
+        await leavesCopyOf(`/${dir}/file`);
+      },
+      CASE_MS,
+    );
 
-    test.each(Object.entries(KEEPERS))('%s is kept', async (_, change) => {
-      await python(at(`${dir}/file`), `fd = os.open(f, os.O_RDWR); ${change}; os.close(fd)`);
-      const text = await read(at(`${dir}/file`));
-      await leavesCopyOf(`/${dir}/file`);
-      await root.ok('umount', env);
-      await root.mount(env, ...options);
-      expect(await read(at(`${dir}/file`))).toBe(text);
-      await leavesCopyOf(`/${dir}/file`);
-    }, CASE_MS);
+    test.each(Object.entries(KEEPERS))(
+      '%s is kept',
+      async (_, change) => {
+        await python(at(`${dir}/file`), `fd = os.open(f, os.O_RDWR); ${change}; os.close(fd)`);
+        const text = await read(at(`${dir}/file`));
+        await leavesCopyOf(`/${dir}/file`);
+        await root.ok('umount', env);
+        await root.mount(env, ...options);
+        expect(await read(at(`${dir}/file`))).toBe(text);
+        await leavesCopyOf(`/${dir}/file`);
+      },
+      CASE_MS,
+    );
   });
 
-  test('an empty file, a large one, one with set-ID bits, and all names of a group', async () => {
-    for (const name of ['empty', 'big', 'set-id', 'one', 'two'])
-      await python(at(`home/${name}`), 'for i in range(3): open(f, "r+").close()');
-    await leavesNothing();
-    expect(await output('stat', ['-c', '%a', at('home/set-id')])).toBe('4755\n');
-    expect(await output('stat', ['-c', '%h', at('home/one')])).toBe('2\n');
-    await python(at('home/one'), 'open(f, "r+").write("NEW")');
-    expect(await read(at('home/two'))).toBe(`NEW${TEXT.slice(3)}`);
-  }, CASE_MS);
+  test(
+    'an empty file, a large one, one with set-ID bits, and all names of a group',
+    async () => {
+      for (const name of ['empty', 'big', 'set-id', 'one', 'two'])
+        await python(at(`home/${name}`), 'for i in range(3): open(f, "r+").close()');
+      await leavesNothing();
+      expect(await output('stat', ['-c', '%a', at('home/set-id')])).toBe('4755\n');
+      expect(await output('stat', ['-c', '%h', at('home/one')])).toBe('2\n');
+      await python(at('home/one'), 'open(f, "r+").write("NEW")');
+      expect(await read(at('home/two'))).toBe(`NEW${TEXT.slice(3)}`);
+    },
+    CASE_MS,
+  );
 
-  test('O_TRUNC is a change, also of an empty file', async () => {
-    await python(at('home/empty'), 'open(f, "w").close()');
-    await leavesCopyOf('/home/empty');
-  }, CASE_MS);
+  test(
+    'O_TRUNC is a change, also of an empty file',
+    async () => {
+      await python(at('home/empty'), 'open(f, "w").close()');
+      await leavesCopyOf('/home/empty');
+    },
+    CASE_MS,
+  );
 
-  test('an open with fsync, a lock or a read', async () => {
-    await python(at('home/file'), 'g = open(f, "r+"); os.fsync(g.fileno()); g.close()');
-    await python(at('home/one'), 'g = open(f, "r+"); fcntl.flock(g, fcntl.LOCK_EX); g.close()');
-    await python(at('usr/file'), 'g = open(f, "r+"); g.read(); g.close()');
-    await leavesNothing();
-  }, CASE_MS);
+  test(
+    'an open with fsync, a lock or a read',
+    async () => {
+      await python(at('home/file'), 'g = open(f, "r+"); os.fsync(g.fileno()); g.close()');
+      await python(at('home/one'), 'g = open(f, "r+"); fcntl.flock(g, fcntl.LOCK_EX); g.close()');
+      await python(at('usr/file'), 'g = open(f, "r+"); g.read(); g.close()');
+      await leavesNothing();
+    },
+    CASE_MS,
+  );
 
-  test('a process that dies', async () => {
-    const holder = pausing(at('home/file'), 'fd = os.open(f, os.O_RDWR)\nwait()');
-    await holder.reached(1);
-    process.kill(holder.child.pid!, 'SIGKILL');
-    await leavesNothing();
-  }, CASE_MS);
+  test(
+    'a process that dies',
+    async () => {
+      const holder = pausing(at('home/file'), 'fd = os.open(f, os.O_RDWR)\nwait()');
+      await holder.reached(1);
+      process.kill(holder.child.pid!, 'SIGKILL');
+      await leavesNothing();
+    },
+    CASE_MS,
+  );
 
-  test('what the env had changed before stays: attributes, names, a further link', async () => {
-    await output('chmod', ['600', at('home/file')]);
-    await output('mv', [at('home/other'), at('home/moved')]);
-    await output('ln', [at('home/big'), at('home/linked')]);
-    const before = await kept();
-    expect(before.privateFiles).toEqual([]);
-    for (const name of ['file', 'moved', 'linked']) {
-      await python(at(`home/${name}`), 'open(f, "r+").close()');
-    }
-    await expect.poll(kept, { timeout: WITHIN_MS }).toEqual(before);
-    expect(await read(at('home/file'))).toBe(TEXT);
-  }, CASE_MS);
+  test(
+    'what the env had changed before stays: attributes, names, a further link',
+    async () => {
+      await output('chmod', ['600', at('home/file')]);
+      await output('mv', [at('home/other'), at('home/moved')]);
+      await output('ln', [at('home/big'), at('home/linked')]);
+      const before = await kept();
+      expect(before.privateFiles).toEqual([]);
+      for (const name of ['file', 'moved', 'linked']) {
+        await python(at(`home/${name}`), 'open(f, "r+").close()');
+      }
+      await expect.poll(kept, { timeout: WITHIN_MS }).toEqual(before);
+      expect(await read(at('home/file'))).toBe(TEXT);
+    },
+    CASE_MS,
+  );
 
-  test('a reader from before, and one from meanwhile', async () => {
-    for (const dir of ['home', 'usr']) {
-      const script = `
+  test(
+    'a reader from before, and one from meanwhile',
+    async () => {
+      for (const dir of ['home', 'usr']) {
+        const script = `
 before = open(f)
 assert before.read() == ${JSON.stringify(TEXT)}
 writer = open(f, 'r+')
@@ -236,13 +329,17 @@ for each in before, during:
     each.seek(0)
     assert each.read() == ${JSON.stringify(TEXT)}
 `;
-      await python(at(`${dir}/file`), script);
-    }
-    await leavesNothing();
-  }, CASE_MS);
+        await python(at(`${dir}/file`), script);
+      }
+      await leavesNothing();
+    },
+    CASE_MS,
+  );
 
-  test('a reader sees what is written after a copy was given back', async () => {
-    const script = `
+  test(
+    'a reader sees what is written after a copy was given back',
+    async () => {
+      const script = `
 before = open(f)
 before.read()
 open(f, 'r+').close()
@@ -251,14 +348,18 @@ with open(f, 'r+') as writer: writer.write('NEW')
 before.seek(0)
 assert before.read() == ${JSON.stringify(`NEW${TEXT.slice(3)}`)}
 `;
-    await python(at('home/file'), script);
-    await leavesCopyOf('/home/file');
-  }, CASE_MS);
+      await python(at('home/file'), script);
+      await leavesCopyOf('/home/file');
+    },
+    CASE_MS,
+  );
 
-  test('a mapping can be written to long after its descriptor was closed', async () => {
-    const mapper = pausing(
-      at('home/file'),
-      `
+  test(
+    'a mapping can be written to long after its descriptor was closed',
+    async () => {
+      const mapper = pausing(
+        at('home/file'),
+        `
 fd = os.open(f, os.O_RDWR)
 m = mmap.mmap(fd, ${TEXT.length})
 os.close(fd)
@@ -268,86 +369,125 @@ m[0:3] = b'NEW'
 wait()
 m.close()
 `,
-    );
-    await mapper.reached(1);
-    await leavesCopyOf('/home/file');
-    mapper.go(1);
-    await mapper.reached(2);
-    expect(await read(at('home/file'))).toBe(`NEW${TEXT.slice(3)}`);
-    mapper.go(2);
-    expect(await mapper.ended).toBe(0);
-    await leavesCopyOf('/home/file');
-    expect(await read(at('home/file'))).toBe(`NEW${TEXT.slice(3)}`);
-  }, CASE_MS);
+      );
+      await mapper.reached(1);
+      await leavesCopyOf('/home/file');
+      mapper.go(1);
+      await mapper.reached(2);
+      expect(await read(at('home/file'))).toBe(`NEW${TEXT.slice(3)}`);
+      mapper.go(2);
+      expect(await mapper.ended).toBe(0);
+      await leavesCopyOf('/home/file');
+      expect(await read(at('home/file'))).toBe(`NEW${TEXT.slice(3)}`);
+    },
+    CASE_MS,
+  );
 
-  test('a mapping that is not written to leaves nothing once it is gone', async () => {
-    const mapper = pausing(
-      at('home/file'),
-      `
+  test(
+    'a mapping that is not written to leaves nothing once it is gone',
+    async () => {
+      const mapper = pausing(
+        at('home/file'),
+        `
 fd = os.open(f, os.O_RDWR)
 m = mmap.mmap(fd, ${TEXT.length})
 os.close(fd)
 wait()
 m.close()
 `,
-    );
-    await mapper.reached(1);
-    await leavesCopyOf('/home/file');
-    mapper.go(1);
-    await leavesNothing();
-  }, CASE_MS);
-
-  test('a patch that comes after the close shows its file', async () => {
-    await python(at('home/file'), 'open(f, "r+").close()');
-    await leavesNothing();
-    await root.ok('patch', 'os', '--to', '2');
-    expect(await read(at('home/file'))).toBe(TEXT.toUpperCase());
-  }, CASE_MS);
-
-  test('a patch that comes before the close shows its file after that', async () => {
-    for (const name of ['home/file', 'usr/one']) {
-      const holder = pausing(
-        at(name),
-        `
-fd = os.open(f, os.O_RDWR)
-wait()
-assert os.pread(fd, 100, 0) == ${JSON.stringify(TEXT)}.encode()
-os.close(fd)
-`,
       );
+      await mapper.reached(1);
+      await leavesCopyOf('/home/file');
+      mapper.go(1);
+      await leavesNothing();
+    },
+    CASE_MS,
+  );
+
+  test(
+    'a patch that comes after the close shows its file',
+    async () => {
+      const template = await ofTwoVersions();
+      await python(at('home/file'), 'open(f, "r+").close()');
+      await leavesNothing();
+      await root.ok('patch', template);
+      expect(await read(at('home/file'))).toBe(TEXT.toUpperCase());
+    },
+    CASE_MS,
+  );
+
+  test(
+    'a patch that comes before the close shows its file after that',
+    async () => {
+      const template = await ofTwoVersions();
+      const script = `
+fds = [os.open(os.path.dirname(f) + name, os.O_RDWR) for name in ('/file', '/one', '/../usr/file')]
+wait()
+for fd in fds:
+    assert os.pread(fd, 100, 0) == ${JSON.stringify(TEXT)}.encode()
+    os.close(fd)
+`;
+      const holder = pausing(at('home/file'), script);
       await holder.reached(1);
-      await root.ok('patch', 'os', '--to', name === 'home/file' ? '2' : '1');
+      await root.ok('patch', template);
+      expect(await read(at('home/file'))).toBe(TEXT);
       holder.go(1);
       expect(await holder.ended).toBe(0);
-      made++;
-      if (name !== 'home/file') continue;
-      await expect.poll(() => read(at(name)), { timeout: WITHIN_MS }).toBe(TEXT.toUpperCase());
+      for (const name of ['home/file', 'home/one', 'home/two', 'usr/file']) {
+        await expect.poll(() => read(at(name)), { timeout: WITHIN_MS }).toBe(TEXT.toUpperCase());
+      }
       await leavesNothing();
-    }
-  }, CASE_MS);
+      await root.ok('rollback', template);
+      expect(await read(at('home/one'))).toBe(TEXT);
+      await python(at('home/two'), 'open(f, "r+").write("NEW")');
+      expect(await read(at('home/one'))).toBe(`NEW${TEXT.slice(3)}`);
+    },
+    CASE_MS,
+  );
 
-  test('a byte that is written after a patch is kept', async () => {
-    const holder = pausing(
-      at('home/file'),
-      'fd = os.open(f, os.O_RDWR)\nwait()\nos.pwrite(fd, b"NEW", 0)\nos.close(fd)',
-    );
-    await holder.reached(1);
-    await root.ok('patch', 'os', '--to', '2');
-    holder.go(1);
-    expect(await holder.ended).toBe(0);
-    await leavesCopyOf('/home/file');
-    expect(await read(at('home/file'))).toBe(`NEW${TEXT.slice(3)}`);
-  }, CASE_MS);
+  test(
+    'a byte that is written after a patch is kept',
+    async () => {
+      const template = await ofTwoVersions();
+      const script = 'fd = os.open(f, os.O_RDWR)\nwait()\nos.pwrite(fd, b"NEW", 0)\nos.close(fd)';
+      const holder = pausing(at('home/file'), script);
+      await holder.reached(1);
+      await root.ok('patch', template);
+      holder.go(1);
+      expect(await holder.ended).toBe(0);
+      await leavesCopyOf('/home/file');
+      expect(await read(at('home/file'))).toBe(`NEW${TEXT.slice(3)}`);
+    },
+    CASE_MS,
+  );
 
-  test('a driver that is killed while the file is open loses nothing of it', async () => {
-    const holder = pausing(at('home/file'), 'fd = os.open(f, os.O_RDWR)\nwait()');
-    await holder.reached(1);
-    const { driverPid } = await root.info(env);
-    process.kill(driverPid!, 'SIGKILL');
-    process.kill(holder.child.pid!, 'SIGKILL');
-    await root.ok('umount', env);
-    await root.mount(env, ...options);
-    expect(await read(at('home/file'))).toBe(TEXT);
-    await leavesNothing();
-  }, CASE_MS);
+  test(
+    'a driver that is killed while the file is open loses nothing of it',
+    async () => {
+      const holder = pausing(at('home/file'), 'fd = os.open(f, os.O_RDWR)\nwait()');
+      await holder.reached(1);
+      const { driverPid } = await root.info(env);
+      process.kill(driverPid!, 'SIGKILL');
+      process.kill(holder.child.pid!, 'SIGKILL');
+      await root.ok('umount', env);
+      await root.mount(env, ...options);
+      expect(await read(at('home/file'))).toBe(TEXT);
+      await leavesNothing();
+    },
+    CASE_MS,
+  );
+
+  test(
+    'no byte is lost, whoever opens, writes, maps and closes at the same time',
+    async () => {
+      await python(at('home/file'), STRESS);
+      await root.ok('umount', env);
+      await root.mount(env, ...options);
+      for (const name of ['file', 'other', 'one']) {
+        expect((await read(at(`home/${name}`))).slice(-10)).toBe(TEXT.slice(-10));
+      }
+      await root.ok('fsck');
+    },
+    CASE_MS,
+  );
 });

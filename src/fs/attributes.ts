@@ -1,4 +1,4 @@
-import { EINVAL, EISDIR, ESTALE } from '../base/errno.ts';
+import { EINVAL, EISDIR } from '../base/errno.ts';
 import type { NodeId } from '../base/ids.ts';
 import { isDir, isLnk, isReg, PERM_MASK, S_IFMT } from '../base/mode.ts';
 import { DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
@@ -108,7 +108,7 @@ function truncate(
 ): number | Promise<number> {
   if (copied < 0) return copied;
   // Copied up under readers: the kernel looks the path up again and comes back with the second nodeid.
-  if (inode.isFirst(node)) return -ESTALE;
+  if (inode.isFirst(node)) return inode.refuse();
   inode.copied = null;
   const settled = settleCopy(core, inode);
   if (settled instanceof Promise) {

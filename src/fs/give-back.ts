@@ -29,6 +29,9 @@ import type { Place } from './ports.ts';
  */
 type Given = 'done' | 'open' | 'later';
 
+/** How long a path walk may take that begins again, on a machine that is very busy: as in recent-flip.ts. */
+const WALK_MS = 5_000;
+
 const blobStat = emptyBlobStat();
 
 /** Gives the inode's copy back if nobody wrote to it, and nobody can. */
@@ -47,13 +50,20 @@ function tryToGiveBack(core: Core, inode: Inode, copied: CopyUp): Given {
   if (isWritten(core, inode, copied)) return 'done';
   if ((inode.backing?.opens ?? 0) > 0) return 'open';
   if (!core.layers.settled) return 'later';
-  if (inode.first !== null && inode.first.lookups + inode.lookups > 0) return 'later';
+  if (inode.first !== null && !canLoseSecond(inode)) return 'later';
   if (!isFree(core, inode)) return 'later';
   // Now that nobody can write any more.
   if (isWritten(core, inode, copied)) return 'done';
   if (!core.blobs.tellsStores && !hasOldBytes(core, inode, copied)) return 'done';
   return undo(core, inode, copied) < 0 ? 'later' : 'done';
 }
+
+/**
+ * True if the inode can go on under its first nodeid again. Not while a program whose open was refused walks the path once
+ * more: it would meet the template's file, perhaps with readers again, and be refused a second time, which it would see.
+ */
+const canLoseSecond = ({ first, lookups, refused }: Inode): boolean =>
+  (first?.lookups ?? 0) <= 0 && lookups <= 0 && Date.now() > refused + WALK_MS;
 
 /** True if the private file is not as the copy-up left it. Reading it moves its atime; our own tag, its ctime. */
 function isWritten(core: Core, inode: Inode, { old }: CopyUp): boolean {

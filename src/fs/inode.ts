@@ -1,3 +1,4 @@
+import { ESTALE } from '../base/errno.ts';
 import { type Ino, type NodeId, SECOND_NODE } from '../base/ids.ts';
 import { isReg } from '../base/mode.ts';
 import { DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
@@ -76,6 +77,9 @@ export class Inode implements Node {
   /** What the first nodeid still stands for, once a copy-up under readers began the second one. */
   first: { record: InodeRecord; lookups: number } | null = null;
 
+  /** When a request was refused last because it came by the first nodeid, in ms. */
+  refused = 0;
+
   constructor(ino: Ino, record: InodeRecord, inDelta: boolean) {
     this.ino = ino;
     this.node = ino as number as NodeId;
@@ -94,6 +98,12 @@ export class Inode implements Node {
   /** True if `node` is the nodeid from before a copy-up under readers. */
   isFirst(node: NodeId): boolean {
     return node !== this.node;
+  }
+
+  /** The answer to a request by the first nodeid that is about the file's bytes: -ESTALE. The path is walked once more then. */
+  refuse(): number {
+    this.refused = Date.now();
+    return -ESTALE;
   }
 
   /** Goes on under the second nodeid; the first keeps `old`. */

@@ -19,7 +19,7 @@ export function open(core: Core, node: NodeId, flags: number, killPriv: boolean)
   const inode = core.inodes.get(node);
   if (typeof inode === 'number') return inode;
   // The bytes behind the first nodeid are old; the kernel shall look the name up again.
-  if (inode.isFirst(node)) return -ESTALE;
+  if (inode.isFirst(node)) return inode.refuse();
   if (isDir(inode.record.mode)) return -EISDIR;
   if (!isReg(inode.record.mode)) return -ENXIO;
   if ((flags & O_ACCMODE) === O_RDONLY && (flags & O_TRUNC) === 0)
@@ -53,7 +53,7 @@ function writable(
     const error = settled < 0 ? settled : empty(core, inode, killPriv, pid);
     if (error < 0) return error;
   }
-  if (inode.isFirst(node)) return -ESTALE;
+  if (inode.isFirst(node)) return inode.refuse();
   const known = inode.mayBeMapped;
   const presented = present(core, inode, flags, pid);
   // No close will come.

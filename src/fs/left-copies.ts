@@ -42,10 +42,12 @@ export function giveBackLeft(core: Core, inos: Iterable<Ino>): number {
   return given;
 }
 
-/** True if the copy differs from the template's file in its bytes at most. Access and change times do not count. */
+/** True if the record is as the copy-up made it, and the copy differs from the template's file in its bytes at most. */
 function looksSame(core: Core, record: InodeRecord, below: InodeRecord): boolean {
   if (record.data !== DATA_PRIVATE || below.data === DATA_PRIVATE) return false;
   const { mode, uid, gid, xattrs } = record;
+  // Every change of attributes or names moves it.
+  if (record.ctime !== below.ctime || record.ctimeNs !== below.ctimeNs) return false;
   if (mode !== below.mode || uid !== below.uid || gid !== below.gid) return false;
   if (!sameXattrs(xattrs, below.xattrs) || core.blobs.statPrivate(record.ino, blobStat) < 0) {
     return false;

@@ -29,7 +29,7 @@ interface Kept {
 const NOTHING: Kept = { diff: [], names: [], records: 0, privateFiles: [] };
 
 let root: TestRoot;
-let env: string;
+let env = '';
 let mountpoint: string;
 let made = 0;
 
@@ -207,7 +207,7 @@ describe.each([
   afterAll(() => root.dispose(), SET_UP_MS);
 
   beforeEach(async () => {
-    if (env !== undefined && made > 0) await root.byref('destroy', '--force', env);
+    if (env !== '') await root.byref('destroy', '--force', env);
     env = `${mode === 'passthrough' ? 'p' : 'n'}${++made}`;
     await root.ok('create', env, '--os', 'os');
     mountpoint = await root.mount(env, ...options);

@@ -44,8 +44,11 @@ class OpeningReference extends Reference {
     if (this.opens && !own && !isDirectory(node)) this.opened.set(node, free);
   }
 
+  /** The driver dies in the step: at the next mount only those go back that the templates have as they were. */
+  dies = false;
+
   override flip(to: Stack, seen: boolean): void {
-    this.giveBack();
+    if (!this.dies) this.giveBack();
     super.flip(to, seen);
   }
 
@@ -66,13 +69,16 @@ class OpeningReference extends Reference {
       return false;
     const there = places.map(({ dir, name }) => this['shows'](dir, name));
     if (there.every((each) => each === node)) return true;
-    if (there.includes(node) || this['isOpen'](node)) return false;
+    if (this.dies || there.includes(node) || this['isOpen'](node)) return false;
     const dirs = new Set(this['templates'].directories(this.stack));
     return there.every((each, i) =>
       each === undefined ? dirs.has(places[i]!.dir) : !isDirectory(each) && !this['isElse'](each),
     );
   }
 }
+
+/** They close first what the slot has. */
+const OPENS: ReadonlySet<Operation['op']> = new Set(['open', 'openRead', 'openDir']);
 
 /** An env, and what it should be. */
 export class Pair {
@@ -86,6 +92,8 @@ export class Pair {
 
   async do(step: Operation): Promise<void> {
     const { env, ref } = this;
+    if (OPENS.has(step.op) && 'slot' in step && ref.slots.delete(step.slot)) ref.giveBack();
+    ref.dies = step.op === 'kill' || (step.op === 'flip' && step.env === 'dead');
     // What writes no byte does not write.
     const opens =
       step.op === 'open' ||

@@ -71,8 +71,9 @@ class OpeningReference extends Reference {
     if (there.every((each) => each === node)) return true;
     if (this.dies || there.includes(node) || this['isOpen'](node)) return false;
     const dirs = new Set(this['templates'].directories(this.stack));
+    const isHere = (dir: RefNode): boolean => dir === this.root || dirs.has(dir);
     return there.every((each, i) =>
-      each === undefined ? dirs.has(places[i]!.dir) : !isDirectory(each) && !this['isElse'](each),
+      each === undefined ? isHere(places[i]!.dir) : !isDirectory(each) && !this['isElse'](each),
     );
   }
 }

@@ -44,7 +44,7 @@ class OpeningReference extends Reference {
     if (this.opens && !own && !isDirectory(node)) this.opened.set(node, free);
   }
 
-  /** The driver dies in the step: at the next mount only those go back that the templates have as they were. */
+  /** The driver dies in the step: a LocalEnv goes on with files of other times then, which so are the env's own. */
   dies = false;
 
   override flip(to: Stack, seen: boolean): void {
@@ -67,9 +67,10 @@ class OpeningReference extends Reference {
   private canGoBack(node: RefNode, places: readonly OwnPlace[]): boolean {
     if (!places.every(({ dir, name }) => dir.ownNames.has(name) && dir.entries.get(name) === node))
       return false;
+    if (this.dies) return false;
     const there = places.map(({ dir, name }) => this['shows'](dir, name));
     if (there.every((each) => each === node)) return true;
-    if (this.dies || there.includes(node) || this['isOpen'](node)) return false;
+    if (there.includes(node) || this['isOpen'](node)) return false;
     const dirs = new Set(this['templates'].directories(this.stack));
     const isHere = (dir: RefNode): boolean => dir === this.root || dirs.has(dir);
     return there.every((each, i) =>

@@ -99,6 +99,11 @@ class Flip {
     }
     // An env that is not mounted sees the new versions already.
     const followed = this.way.isEmpty ? this.followAll() : this.follow(['replaced', 'removed']);
+    for (const place of touched) {
+      const change = this.way.find(place.dir, place.name);
+      const own = change === undefined ? null : this.core.delta.name(place.dir, place.name);
+      if (own !== null && own.ino === change!.is?.ino) followed.add(change!);
+    }
     this.keepDirs();
     const reached = new ReachedDirs(this.way, this.core.delta);
     for (const kind of ['added', 'replaced', 'removed', 'kept'] as const) {
@@ -134,7 +139,7 @@ class Flip {
   }
 
   /** What the env has set attributes of only, it gets as any other file. @returns those changes */
-  private follow(kinds: readonly ChangeKind[]): ReadonlySet<NameChange> {
+  private follow(kinds: readonly ChangeKind[]): Set<NameChange> {
     const { core, way } = this;
     const names: (FollowedName & NameChange)[] = [];
     for (const change of kinds.flatMap((kind) => this.concerning(kind))) {
@@ -147,11 +152,11 @@ class Flip {
     return this.tellFollowed(follow(core, way.to, names));
   }
 
-  private followAll(): ReadonlySet<NameChange> {
+  private followAll(): Set<NameChange> {
     return this.tellFollowed(followAll(this.core));
   }
 
-  private tellFollowed(followed: Followed): ReadonlySet<NameChange> {
+  private tellFollowed(followed: Followed): Set<NameChange> {
     for (const place of followed.names) this.tell(place);
     this.inodes.push(...followed.inodes);
     return new Set(followed.names.flatMap(({ dir, name }) => this.way.find(dir, name) ?? []));

@@ -68,18 +68,32 @@ export function followAll(core: Core): Followed {
 }
 
 function* leftBehind(core: Core): Generator<FollowedName> {
-  const { delta, layers, inodes } = core;
+  const { delta } = core;
   for (const dir of [...delta.templateDirs()]) {
-    let isHidden: boolean | null = null;
-    for (const { name, ino, type } of namesIn(delta, dir)) {
-      if (ino === 0 || isPrivateIno(ino) || isDir(type)) continue;
-      isHidden ??= inodes.isHidden(dir, layers);
-      const is = isHidden ? null : layers.lookup(dir, name);
-      if (is?.ino === ino) continue;
-      // Null: the env moved it here from somewhere else.
-      const was = layers.everFile(dir, name, ino);
-      if (was !== null) yield { dir, name, was, is };
-    }
+    const own = [...namesIn(delta, dir)].filter(({ ino, type }) => ino !== 0 && !isDir(type));
+    yield* leftAt(
+      core,
+      own.map(({ name }) => ({ dir, name })),
+    );
+  }
+}
+
+/** Those of an env's names that are of another version than it sees, and may follow. */
+export function* leftAt(
+  { delta, layers, inodes }: Core,
+  places: Iterable<Place>,
+): Generator<FollowedName> {
+  const hidden = new Map<Ino, boolean>();
+  for (const { dir, name } of places) {
+    const ino = delta.name(dir, name)?.ino ?? 0;
+    if (ino === 0 || isPrivateIno(ino) || isPrivateIno(dir)) continue;
+    const isHidden = hidden.get(dir) ?? inodes.isHidden(dir, layers);
+    hidden.set(dir, isHidden);
+    const is = isHidden ? null : layers.lookup(dir, name);
+    if (is?.ino === ino) continue;
+    // Null: the env moved it here from somewhere else.
+    const was = layers.everFile(dir, name, ino);
+    if (was !== null) yield { dir, name, was, is };
   }
 }
 

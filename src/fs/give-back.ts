@@ -19,9 +19,10 @@ import { isDir } from '../base/mode.ts';
 import { FLAG_UNSYNCED, type InodeRecord } from '../codec/inode-record.ts';
 import { emptyBlobStat } from './blob-stat.ts';
 import type { Core } from './core.ts';
+import { follow, leftAt } from './follow.ts';
 import type { CopyUp, Inode } from './inode.ts';
 import { countAgain, isOwnElsewhere } from './names.ts';
-import type { Place } from './ports.ts';
+import type { Layers, Place } from './ports.ts';
 
 /**
  * 'done': the copy is given back, or is to stay; 'open': a close, or the kernel's last forget, will come, and is the next
@@ -113,12 +114,25 @@ function undo(core: Core, inode: Inode, copied: CopyUp): number {
 }
 
 /** The env had a record of its own, with the object's bytes. */
-function undoOwn(core: Core, inode: Inode, { old }: CopyUp, known: InodeRecord): number {
+function undoOwn(core: Core, inode: Inode, copied: CopyUp, known: InodeRecord): number {
+  const { old, layers } = copied;
   // The store may not keep an object that neither this record nor a template in view names.
   const isKept = old.object === '' || known.object === old.object || isInView(core, inode.ino);
   if (!isKept) return STAYS;
   core.tx.begin().set(inode, old);
-  return core.tx.commit();
+  const error = core.tx.commit();
+  if (error === 0 && !isInView(core, inode.ino)) takeAlong(core, inode, layers);
+  return error;
+}
+
+/** A flip came since the copy-up: the file follows now, with the attributes that the env has set. */
+function takeAlong(core: Core, inode: Inode, before: Layers): void {
+  const { names, inodes } = follow(core, core.layers, leftAt(core, core.delta.namesOf(inode.ino)));
+  if (!inode.inDelta) {
+    inode.gone = before;
+    inode.record = { ...inode.record, nlink: 0 };
+  }
+  void core.caches.drop({ names, dirs: [], inodes: [...inodes, inode.ino] });
 }
 
 /** True if a template has the file in the version that the env sees. */

@@ -197,16 +197,29 @@ class Making {
     if (below !== null && !isItself && isOwnElsewhere(core, step, below)) return false;
     const size = record.data === DATA_PRIVATE ? blobStat.size : 0;
     if (isItself && (record.nlink !== 1 || isUsed(core.inodes.peek(ino), size))) return false;
+    if (!isItself && !this.mayLeave(record)) return false;
     this.begin();
     core.tx.clearName(dir, name);
     this.count(dir);
     if (isItself) {
       this.giveBack(below);
       if (record.data === DATA_PRIVATE) this.bytesGone.push(ino);
-      return true;
-    }
-    this.loseName(record);
+    } else this.leave(record);
     return true;
+  }
+
+  /** A template's inode is to be just the template's when it loses its name here: it may come back with a version. */
+  private mayLeave({ ino }: InodeRecord): boolean {
+    return isPrivateIno(ino) || this.core.inodes.peek(ino)?.isOpen !== true;
+  }
+
+  private leave(record: InodeRecord): void {
+    const template = isPrivateIno(record.ino) ? null : this.core.layers.inode(record.ino);
+    if (template === null || record.nlink !== 1) this.loseName(record);
+    else {
+      this.giveBack(template);
+      if (record.data === DATA_PRIVATE) this.bytesGone.push(record.ino);
+    }
   }
 
   /** What is new of the env's record is set here: it follows the templates from then on as what was never copied. */
@@ -228,6 +241,7 @@ class Making {
     const isItself = is?.ino === ino;
     if (isItself && isUsed(core.inodes.peek(ino), blobStat.size)) return false;
     if (is !== null && !isItself && isOwnElsewhere(core, step, is)) return false;
+    if (!isItself && !this.mayLeave(record)) return false;
     const { atime, atimeNs, mtime, mtimeNs } = blobStat;
     const { data, object, size } = like;
     const kept = { ...record, data, object, size, atime, atimeNs, mtime, mtimeNs };
@@ -241,7 +255,7 @@ class Making {
       return true;
     }
     if (next !== null) this.come(next);
-    this.loseName(record);
+    this.leave(record);
     return true;
   }
 

@@ -18,8 +18,8 @@ import {
   type VersionRef,
   wouldFree,
 } from './remove-version.ts';
-import { takeStoppedAlong } from './take-along.ts';
 import { strayObjects } from './stray-objects.ts';
+import { takeStoppedAlong } from './take-along.ts';
 
 export interface GcOptions {
   /** Change nothing. */

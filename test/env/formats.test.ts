@@ -116,9 +116,7 @@ getfacl -nc acl | grep user:33; getfattr --only-values -n user.note xattr; stat 
       expect(await seen(env, `cd usr; cat ${names.join(' ')}`)).toBe(
         names.map((name) => `${version} ${name}\n`).join(''),
       );
-      expect(await seen(env, attributes)).toBe(
-        '600\n755\n604\n33:33\n33:0\nuser:33:r--\nmine:1\n',
-      );
+      expect(await seen(env, attributes)).toBe('600\n755\n604\n33:33\n33:0\nuser:33:r--\nmine:1\n');
       expect(await seen(env, 'cat usr/kept usr/hard2; readlink usr/symlink')).toBe(
         `one linked\n${hard}\n${version === 'one' ? 'mode' : 'owner'}\n`,
       );

@@ -33,7 +33,7 @@ class OpeningReference extends Reference {
   }
 
   override change(node: RefNode): void {
-    const { own } = node;
+    const { own, written } = node;
     if (!this.opens) this.opened.delete(node);
     const free = [...this['parents']()].flatMap((dir) =>
       [...dir.entries]
@@ -41,7 +41,10 @@ class OpeningReference extends Reference {
         .map(([name]) => ({ dir, name })),
     );
     super.change(node);
-    if (this.opens && !own && !isDirectory(node)) this.opened.set(node, free);
+    if (!this.opens || isDirectory(node)) return;
+    if (!own) this.opened.set(node, free);
+    // It has attributes of the env's, which stay.
+    else if (!written && node.base !== null && !this.opened.has(node)) this.opened.set(node, []);
   }
 
   /** The driver dies in the step: a LocalEnv goes on with files of other times then, which so are the env's own. */
@@ -59,7 +62,8 @@ class OpeningReference extends Reference {
       this.opened.delete(node);
       if (!this.canGoBack(node, places)) continue;
       for (const { dir, name } of places) dir.ownNames.delete(name);
-      node.own = false;
+      if (places.length > 0) node.own = false;
+      node.written = false;
       super.flip(this.stack, true);
     }
   }

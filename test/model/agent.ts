@@ -32,7 +32,14 @@ function withFile<T>(file: string, flags: number, action: (fd: number) => T): T 
 function writeAll(fd: number, text: string, offset: number | null): void {
   const bytes = Buffer.from(text);
   fs.writeSync(fd, bytes, 0, bytes.length, offset);
+  if (text === '') touch(fd);
 }
+
+/**
+ * An open for writing that writes nothing leaves nothing, from a moment on that only the kernel knows; the histories of
+ * test/fs have that. Here it is a change at once.
+ */
+const touch = (fd: number): void => fs.fchmodSync(fd, fs.fstatSync(fd).mode & 0o7777);
 
 function fdOf(slot: number): number {
   const fd = slots.get(slot);
@@ -59,6 +66,7 @@ const OPEN_FLAGS = { open: O_RDWR, openRead: O_RDONLY, openDir: O_RDONLY | O_DIR
 function openSlot(file: string, { op, slot }: { op: keyof typeof OPEN_FLAGS; slot: number }): null {
   if (slots.has(slot)) close(slot);
   const fd = fs.openSync(file, OPEN_FLAGS[op]);
+  if (op === 'open') touch(fd);
   if (fs.fstatSync(fd).isDirectory() === (op === 'openDir')) slots.set(slot, fd);
   else {
     fs.closeSync(fd);
@@ -88,7 +96,8 @@ function perform(dir: string, step: Operation): unknown {
     case 'rewrite':
       return withFile(at(step.path), O_WRONLY | O_TRUNC, (fd) => writeAll(fd, step.text, 0));
     case 'syncWrite':
-      return syncWrite(at(step.path), step);
+      syncWrite(at(step.path), step);
+      return step.text === '' ? withFile(at(step.path), O_RDWR, touch) : null;
     case 'truncate':
       return fs.truncateSync(at(step.path), step.size);
     case 'read':

@@ -33,15 +33,17 @@ export class Following {
     for (const dir of [ref.root, ...ref.templates.directories(null)]) {
       for (const name of [...dir.ownNames]) {
         const node = dir.entries.get(name)!;
-        if (!isTouched(node) || !ref.isHome(dir.origin!, name, node)) continue;
         const next = this.nextAt(dir, name);
         if (next === node) continue;
         if (next !== undefined && !this.coming.has(next) && ref.isElse(next)) continue;
+        const isHome = isTouched(node) && ref.isHome(dir.origin!, name, node);
+        const base = isHome ? node.base : this.copied(dir, name, node, next);
+        if (base === null) continue;
         left.add(node);
         dir.ownNames.delete(name);
         dir.entries.delete(name);
-        if (next !== undefined && takeOver(node, next, this.coming.has(next)))
-          this.coming.add(next);
+        const old = { ...node, base };
+        if (next !== undefined && takeOver(old, next, this.coming.has(next))) this.coming.add(next);
         if (next !== undefined) came.push({ dir, name, node: next });
       }
     }
@@ -52,6 +54,32 @@ export class Following {
       dir.entries.set(name, node);
     }
     for (const node of this.coming) this.pin(node);
+  }
+
+  /** What the template says of a file that the env has a copy of, with the very same bytes; null: it has none. */
+  private copied(
+    dir: RefNode,
+    name: string,
+    node: RefNode,
+    next: RefNode | undefined,
+  ): RefAttributes | null {
+    const { ref, to } = this;
+    const was = ref.templates.entries(ref.stack, dir.origin!).get(name);
+    if (!ref.shares || was?.kind !== 'file' || node.kind !== 'file') return null;
+    if (was === next || !node.content.equals(was.content) || ref.nlink(node) !== 1) return null;
+    const isOpen = [...ref.slots.values()].some(
+      (slot) => slot.node === node && (slot.writable || node.base !== null),
+    );
+    if (isOpen || (next !== undefined && this.linksOf(next, to) !== 1)) return null;
+    return was.base;
+  }
+
+  private linksOf(node: RefNode, stack: Stack): number {
+    if (isDirectory(node)) return 0;
+    const { ref } = this;
+    return [ref.root, ...ref.templates.directories(stack)].flatMap((dir) =>
+      [...ref.templates.entries(stack, dir.origin!).values()].filter((each) => each === node),
+    ).length;
   }
 
   private nextAt(dir: RefNode, name: string): RefNode | undefined {

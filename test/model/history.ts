@@ -30,7 +30,7 @@ export interface Subject {
  */
 export async function checkHistory(subject: Subject, steps: readonly Operation[]): Promise<void> {
   const { dir, coherent } = await subject.fresh();
-  const ref = new Reference();
+  const ref = new Reference(subject.flip !== null);
   const inos: Inos = new Map();
   const { agent } = subject;
   await closeAll(agent, dir);

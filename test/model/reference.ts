@@ -41,7 +41,11 @@ export class Reference {
   readonly templates = new Templates();
   stack = START;
 
-  constructor() {
+  /** Copies with the bytes of the template's file follow, too: a patch command finds them, the driver alone does not. */
+  readonly shares: boolean;
+
+  constructor(shares = false) {
+    this.shares = shares;
     for (const dir of this.templates.directories(START)) this.showEntries(dir);
     this.showEntries(this.root);
   }
@@ -182,7 +186,7 @@ export class Reference {
     return (this.templates.find(above) ?? this.root).entries.get(name) === node;
   }
 
-  private isOpen(node: RefNode): boolean {
+  isOpen(node: RefNode): boolean {
     return [...this.slots.values()].some((slot) => slot.node === node);
   }
 

@@ -27,7 +27,7 @@ const TOUCHES: Readonly<Record<string, { readonly script: string; readonly shows
     script: 'chmod 600 "$1"; sed -i s/nothing-like-it/x/ "$1"',
     shows: 'stat -c %a:%u "$1"',
   },
-  link: { script: 'ln "$1" "${1##*/}.kept"', shows: 'stat -c %a "$1"' },
+  link: { script: 'ln "$1" "$(basename "$1").kept"', shows: 'stat -c %a "$1"' },
 };
 const NAMES = [...Object.keys(TOUCHES), 'open', 'override', 'untouched'];
 const DIR = '/usr/share/libx';
@@ -97,7 +97,7 @@ async function expectVersion(version: string): Promise<void> {
   expect(await env.run(`readlink ${DIR}/symlink; cat ${DIR}/linked`)).toBe(
     `of-${version}\nuntouched of ${version}\n`,
   );
-  expect(await env.run('dpkg --verify; dpkg-query -W -f "\\${Version}" libx')).toBe(version);
+  expect(await env.run(`dpkg --verify; dpkg-query -W -f '\${Version}' libx`)).toBe(version);
   const inos = (await env.run(`stat -c %i ${DIR}/linked ${DIR}/untouched`)).split('\n');
   expect(inos[0]).toBe(inos[1]);
 }
@@ -142,9 +142,7 @@ test('what is set is said: by diff, and by a plan', async () => {
     { kind: 'C', path: `${DIR}/chown`, attributes: null },
     { kind: 'C', path: `${DIR}/setfacl`, attributes: ['system.posix_acl_access'] },
   ]);
-  expect(await t.root.ok('diff', 'e')).toContain(
-    `C ${DIR}/chmod (attributes only: mode, owner)\n`,
-  );
+  expect(await t.root.ok('diff', 'e')).toContain(`C ${DIR}/chmod (attributes only: mode, owner)\n`);
   await t.machine.run('cd /srv/debs; dpkg -i libx_2_all.deb');
   await t.stage();
   const plan = JSON.parse(

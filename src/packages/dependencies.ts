@@ -23,6 +23,10 @@ export interface PackageVerdict {
   readonly unmet: readonly string[];
   /** Why apt could not be asked, in a sentence; null: it was, or there was nothing to ask. */
   readonly unable: string | null;
+  /** The env's packages after the step. */
+  readonly after: readonly PackageRecord[];
+  /** Names of those of them that are as the templates have them. */
+  readonly following: ReadonlySet<string>;
 }
 
 export interface DependencySides extends PackageSides {
@@ -88,7 +92,17 @@ class Decision {
   }
 
   private verdict(unmet: readonly string[], unable: string | null): PackageVerdict {
-    return { own: this.own, released: this.released, unmet, unable };
+    const { theirs } = this.sides;
+    const after = this.after();
+    const following = after.filter((each) => theirs.get(each.key) === each);
+    return {
+      own: this.own,
+      released: this.released,
+      unmet,
+      unable,
+      after,
+      following: new Set(following.map(({ name }) => name)),
+    };
   }
 
   /** An env that has all packages as its templates have them depends on nothing but them. */

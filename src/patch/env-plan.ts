@@ -37,6 +37,8 @@ export interface EnvPlan {
   readonly before: string | null;
   /** Packages that stay the env's own. */
   readonly own: readonly OwnPackage[];
+  /** Names of packages that were kept for others, and follow again. */
+  readonly released: readonly string[];
   /** Dependencies that are not met any more, in apt's words. */
   readonly unmet: readonly string[];
   /** Why apt could not say whether there are some; null: it could, or had not to. */
@@ -133,7 +135,8 @@ class Planner {
     const { unmet = [], unable: unjudged = null } = verdict ?? {};
     const isNothing = acts.length === 0 && before === null && own.length === 0;
     if (isNothing && unmet.length === 0 && unjudged === null) return null;
-    return { acts, before, own, unmet, unjudged, completion };
+    const released = packages.released.map(({ name }) => name);
+    return { acts, before, own, released, unmet, unjudged, completion };
   }
 
   /** Each name once; those that are put back, and what is of an env's own package, are not looked at. */

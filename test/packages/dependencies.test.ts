@@ -147,6 +147,26 @@ test('an env that completed its packages by itself follows', async () => {
   await expectSound();
 });
 
+test.each(PLACES)(
+  'relink lets packages of a %s env follow that are needed no more',
+  async (_, isUnmounted) => {
+    await env.run(install('1', 'libx-dev'));
+    await stage(install('2', 'libx', 'app'));
+    await patch();
+    const relink = () => during(isUnmounted, () => t.root.json<object[]>('relink', 'e'));
+    expect(await relink()).toMatchObject([{ packages: [], left: 0 }]);
+    await expectVersions(env, { libx: '1', 'libx-dev': '1', app: '1' });
+    await env.run('dpkg -P libx-dev');
+    expect(await relink()).toMatchObject([
+      { packages: expect.arrayContaining(['libx', 'app']), left: 0 },
+    ]);
+    await expectVersions(env, { libx: '2', app: '2' });
+    expect(await env.run(CHECK)).toBe('');
+    expect(await relink()).toMatchObject([{ packages: [], names: 0 }]);
+    await expectSound();
+  },
+);
+
 test('what is needed still stays at further patches and back', async () => {
   await env.run(install('1', 'libx-dev'));
   await stage(install('2', 'libx', 'app'));

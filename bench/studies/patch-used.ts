@@ -36,7 +36,17 @@ const COMMANDS = {
   rollback: ['rollback', '--to', '1'],
 } as const;
 type Command = keyof typeof COMMANDS;
-const TEMPLATES = ['unused', 'used'] as const;
+
+/** A template of its own each, for envs that were used in one way: every so many-th of its files is changed by the patch. */
+const TEMPLATES = {
+  unused: { every: 1, use: '' },
+  used: { every: 1, use: USE },
+  // As a hardening script does; and the patch is one of a package.
+  touched: { every: 100, use: 'chown -R 33:33 usr' },
+  'touched-all': { every: 1, use: 'chown -R 33:33 usr' },
+} as const;
+type Template = keyof typeof TEMPLATES;
+const NAMES = Object.keys(TEMPLATES) as Template[];
 
 async function study(stage: StudyStage): Promise<StudyTable> {
   const dir = join(stage.backing.dir, 'patch-used');
@@ -44,14 +54,18 @@ async function study(stage: StudyStage): Promise<StudyTable> {
   const cli = await byrefCli(join(dir, 'byref'));
   stage.cleanup.defer('close the root of used envs', () => cli.close());
   const envs = stage.quick ? ENVS.quick : ENVS.full;
-  for (const template of TEMPLATES) await makeEnvs(cli, dir, template, envs);
-  for (let i = 0; i < envs; i++) await run('sh', ['-ec', USE], { cwd: cli.mountDir(`used-${i}`) });
+  for (const template of NAMES) {
+    await makeEnvs(cli, dir, template, envs);
+    const { use } = TEMPLATES[template];
+    for (let i = 0; i < envs; i++)
+      await run('sh', ['-ec', use], { cwd: cli.mountDir(`${template}-${i}`) });
+  }
 
   const samples = new Map<string, number[]>();
   for (let round = 0; round < (stage.quick ? ROUNDS.quick : ROUNDS.full); round++) {
     for (const command of ['check', 'patch', 'rollback'] as const) {
       // Round by round and in turn, so that a slow moment hits both.
-      for (const template of round % 2 === 0 ? TEMPLATES : [...TEMPLATES].reverse()) {
+      for (const template of round % 2 === 0 ? NAMES : [...NAMES].reverse()) {
         const key = `${template} ${command}`;
         const ns = await timed(stage, cli, template, command);
         samples.set(key, [...(samples.get(key) ?? []), ns]);
@@ -66,7 +80,7 @@ async function study(stage: StudyStage): Promise<StudyTable> {
 async function makeEnvs(
   cli: ByrefCli,
   dir: string,
-  template: string,
+  template: Template,
   count: number,
 ): Promise<void> {
   for (const version of [1, 2]) {
@@ -74,7 +88,8 @@ async function makeEnvs(
     for (let i = 0; i < CHANGED; i++) {
       const parent = join(tree, `usr/lib/d${Math.floor(i / FILES_PER_DIR)}`);
       if (i % FILES_PER_DIR === 0) mkdirSync(parent, { recursive: true });
-      writeFileSync(join(parent, `file-${i}`), `${version} ${i}\n`);
+      const content = i % TEMPLATES[template].every === 0 ? version : 1;
+      writeFileSync(join(parent, `file-${i}`), `${content} ${i}\n`);
     }
     await cli.run('template', 'import', template, tree);
     rmSync(tree, { recursive: true });
@@ -95,7 +110,7 @@ async function makeEnvs(
 function timed(
   stage: StudyStage,
   cli: ByrefCli,
-  template: string,
+  template: Template,
   command: Command,
 ): Promise<number> {
   const [verb, ...options] = COMMANDS[command];
@@ -116,12 +131,18 @@ function table(samples: ReadonlyMap<string, number[]>, envs: number): StudyTable
   for (const [key, ns] of samples) figures[`${key} ns`] = median(ns);
   const rows = (['patch', 'check', 'rollback'] as const).map((command) => [
     command === 'check' ? 'patch --check --summary' : command,
-    ...TEMPLATES.map((template) => formatNs(median(samples.get(`${template} ${command}`)!))),
+    ...NAMES.map((template) => formatNs(median(samples.get(`${template} ${command}`)!))),
   ]);
   return {
     name: 'patch-used',
     title: `A patch of ${CHANGED.toLocaleString('en')} names over ${envs} mounted envs, from the command to the last env that sees it`,
-    columns: ['command', 'envs that wrote nothing', 'envs that were used (target: 2 s)'],
+    columns: [
+      'command',
+      'envs that wrote nothing',
+      'envs that were used (target: 2 s)',
+      `envs with \`chown -R\` over all files, ${Math.ceil(CHANGED / TEMPLATES.touched.every)} of which are patched (target: 2 s)`,
+      'the same, all of which are patched',
+    ],
     rows,
     figures,
   };

@@ -7,6 +7,7 @@ import { printLines } from './print.ts';
 
 const STATES: Readonly<Record<MeetState, string>> = {
   clean: 'clean',
+  attributes: 'attributes only',
   private: 'private copy wins',
   equal: 'private and equal',
   deleted: 'deleted by the env',
@@ -78,7 +79,9 @@ function groupLines(envs: readonly PlannedEnv[]): string[] {
     });
 }
 
-function meetLine({ kind, path, state, action }: PlannedMeet): string {
+function meetLine({ kind, path, state, action, attributes }: PlannedMeet): string {
+  if (attributes !== undefined)
+    return `  ${kind} ${path}: ${STATES[state]} (${attributes.join(', ')})`;
   const does = action === null || action === 'keep' ? '' : `, ${action}`;
   return `  ${kind} ${path}: ${STATES[state]}${does}`;
 }

@@ -11,6 +11,11 @@ export const FLAG_SHARED = 1; // the shared data path: passthrough from the obje
 export const FLAG_UNSYNCED = 2; // copied up, but the copy's bytes were not fsynced yet
 export const FLAG_OWN_ATTRS = 4; // a template's directory: its attributes go before those of templates below
 export const FLAG_KEPT = 8; // a template's file that an env keeps as it is, whatever the template gets: of a package of its own
+/** Attributes that an env has set on a template's file, whatever the template's are by now: its mode, owner, group. */
+export const FLAG_MODE_SET = 16;
+export const FLAG_UID_SET = 32;
+export const FLAG_GID_SET = 64;
+export const FLAG_SET_IDS_GONE = 128; // it took away set-ID bits: those of later versions do not come back
 
 /**
  * All that a file system knows about one inode, as an immutable value: a template's rows hold one

@@ -8,9 +8,10 @@ import type { Ino, Name } from '../base/ids.ts';
  * keep: the name stays what it is, although the templates get something else there. hide: it stays absent, although they get
  * something. relink: what the env has there goes, and the templates' shows. place: the env gets a file of its own with the bytes
  * and attributes of a template's. dissolve: a directory that the env made becomes the templates' one in its place. release: a
- * directory in which the env has nothing (any more) is the templates' alone again, or goes if it is the env's own.
+ * directory in which the env has nothing (any more) is the templates' alone again, or goes if it is the env's own. share: the
+ * env's copy has the very bytes of a template's file: they go, and the attributes stay that the env has set.
  */
-export type StepKind = 'keep' | 'hide' | 'relink' | 'place' | 'dissolve' | 'release';
+export type StepKind = 'keep' | 'hide' | 'relink' | 'place' | 'dissolve' | 'release' | 'share';
 
 /** The ctime that a file showed when it was compared; the step is left out if it is another one by then. */
 export interface Compared {
@@ -24,10 +25,12 @@ export interface Step extends Compared {
   /** A binary string. */
   readonly name: Name;
   /**
-   * keep, release: the template's inode that the name has. relink, dissolve: the env's own, 0 where it hides the name. place: the inode
+   * keep, release: the template's inode that the name has. relink, share, dissolve: the env's own, 0 where it hides the name. place: the inode
    * whose bytes it gets. hide: 0.
    */
   readonly ino: Ino | 0;
+  /** share: the template's inode, under this name in some version, that has the bytes. */
+  readonly like?: Ino;
   /** dissolve: what becomes of all that is in it. */
   readonly tree?: DirSteps;
 }

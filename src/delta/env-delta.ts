@@ -41,11 +41,14 @@ export interface DeltaParts {
   readonly writer: RecordWriter;
   readonly nextIno: number;
   readonly readOnly: string | null;
+  /** Who had it before did not close it. */
+  readonly wasCutShort: boolean;
 }
 
 /** One env's own changes, open for writing by this process: see src/fs/ports.ts. */
 export class EnvDelta implements Delta, Change {
   readonly files: PrivateFiles;
+  readonly wasCutShort: boolean;
   readonly #options: DeltaOptions;
   readonly #lock: EnvLock;
   readonly #journal: Journal;
@@ -72,6 +75,7 @@ export class EnvDelta implements Delta, Change {
   constructor(parts: DeltaParts, options: DeltaOptions) {
     this.#options = options;
     this.files = parts.files;
+    this.wasCutShort = parts.wasCutShort;
     this.#lock = parts.lock;
     this.#journal = parts.journal;
     this.#overlay = parts.overlay;

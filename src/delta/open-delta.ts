@@ -51,6 +51,7 @@ export async function openDelta(envDir: string, options: OpenDeltaOptions): Prom
     const { damage } = recovered;
     if (damage === null) repairJournal(envDir, recovered);
     const settings = settingsOf(options);
+    const unclean = isUnclean(lock, files);
     delta = new EnvDelta(
       {
         envDir,
@@ -62,13 +63,14 @@ export async function openDelta(envDir: string, options: OpenDeltaOptions): Prom
         writer: new RecordWriter(hash),
         nextIno: recovered.nextIno,
         readOnly: damage,
+        wasCutShort: unclean || recovered.found,
       },
       settings,
     );
     if (damage !== null) settings.onError(new Error(`env opened read-only: ${damage}`));
     else {
       const { keepOrphans = false } = options;
-      await settle(delta, recovered, isUnclean(lock, files), { envDir, keepOrphans });
+      await settle(delta, recovered, unclean, { envDir, keepOrphans });
     }
     return delta;
   } catch (error) {

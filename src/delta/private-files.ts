@@ -10,6 +10,7 @@ import { FileCopier, type RunSlice } from './copy-up.ts';
 import { PRIVATE_DIR, privateIno, privateName } from './layout.ts';
 import type { NameTags } from './name-tags.ts';
 import { Removals } from './removals.ts';
+import { hasSameBytes } from './same-bytes.ts';
 import { WriteOuts } from './write-outs.ts';
 
 const stat = new Float64Array(STAT_SLOTS);
@@ -22,6 +23,9 @@ const ACCESS_TIMES: Readonly<Record<AccessTimes, number>> = {
   noatime: 0x10,
   strictatime: 0x20,
 };
+
+/** File systems (statfs f_type) that were seen to move the mtime at a store: ext4, XFS, Btrfs. */
+const STORES_TOLD: ReadonlySet<number> = new Set([0xef53, 0x58465342, 0x9123683e]);
 
 /** What private files need from the rest of the delta. */
 export interface Durability {
@@ -52,6 +56,7 @@ export class PrivateFiles implements Blobs {
   #mount = -1;
   #accessTimes: AccessTimes | null = null;
   #entriesDirty = false;
+  #storesTold: boolean | null = null;
   #durability: Durability | null = null;
 
   constructor(envDir: string, openObject: (id: ObjectId) => number) {
@@ -119,10 +124,11 @@ export class PrivateFiles implements Blobs {
     return native.openAt(via, privateName(ino), flags | O_CLOEXEC, 0);
   }
 
-  removePrivate(ino: Ino): number {
+  removePrivate(ino: Ino, isNamed = false): number {
     this.#durability?.tags.removed(ino);
     this.#writeOuts.remove(ino);
-    if (this.#durability === null || this.#fresh.delete(ino)) return this.#unlink(ino);
+    const isFresh = this.#fresh.delete(ino);
+    if (this.#durability === null || (isFresh && !isNamed)) return this.#unlink(ino);
     const failed = this.#statAt(ino);
     if (failed < 0) return failed;
     this.#removals.add(ino, stat[STAT.blocks] ?? 0);
@@ -159,6 +165,31 @@ export class PrivateFiles implements Blobs {
     this.#fresh.add(ino);
     this.#entriesDirty = true;
     this.#durability?.tags.made(ino);
+  }
+
+  isUnused(ino: Ino): number {
+    const fd = this.openPrivate(ino, O_RDONLY);
+    if (fd < 0) return fd;
+    const result = native.isUnused(fd);
+    native.close(fd);
+    return result;
+  }
+
+  get tellsStores(): boolean {
+    const fd = this.#openDir(false);
+    if (this.#storesTold === null && fd >= 0) {
+      this.#storesTold = native.statfsFd(fd, statfs) === 0 && STORES_TOLD.has(statfs[6]!);
+    }
+    return this.#storesTold === true;
+  }
+
+  hasBytesOf(ino: Ino, id: ObjectId): boolean {
+    const copy = this.openPrivate(ino, O_RDONLY);
+    const object = copy < 0 ? copy : this.#openObject(id);
+    const same = object >= 0 && hasSameBytes(copy, object);
+    if (copy >= 0) native.close(copy);
+    if (object >= 0) native.close(object);
+    return same;
   }
 
   statPrivate(ino: Ino, out: BlobStat): number {

@@ -56,6 +56,7 @@ export function coreOf(
   });
   // A patch that came while the env was not mounted.
   fs.keepDirs();
+  if (delta.wasCutShort) fs.giveBackLeft(blobs.list());
   return fs;
 }
 

@@ -1,6 +1,9 @@
 import { existsSync } from 'node:fs';
 import { type Ino, isPrivateIno, type Name, nameToText, ROOT_INO } from '../base/ids.ts';
+import { isDir } from '../base/mode.ts';
+import type { InodeRecord } from '../codec/inode-record.ts';
 import { type ChangedName, type DeltaView, readDelta } from '../delta/read-delta.ts';
+import { type AttributeName, attributesSet, hasTemplateData } from '../fs/own-attributes.ts';
 import type { Layers } from '../fs/ports.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
 
@@ -9,6 +12,8 @@ export type ChangeKind = 'A' | 'C' | 'D';
 
 export interface EnvChange {
   readonly kind: ChangeKind;
+  /** C: what the env has set of its attributes, if it changed nothing else; else null. None: its name was moved away and back. */
+  readonly attributes: readonly AttributeName[] | null;
   /** From the env's root, with a leading slash; see nameToText() for what is not UTF-8. */
   readonly path: string;
 }
@@ -17,7 +22,8 @@ export interface EnvChange {
 export async function envDiff(store: Store, row: EnvRow): Promise<EnvChange[]> {
   const changes = await changedPaths(store, row);
   return changes
-    .map(({ kind, path }) => ({ kind, path: nameToText(path as Name) }))
+    .filter(({ attributes }) => attributes?.length !== 0)
+    .map((change) => ({ ...change, path: nameToText(change.path as Name) }))
     .sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
@@ -36,7 +42,7 @@ export async function changedPaths(store: Store, row: EnvRow): Promise<EnvChange
 class Diff {
   private readonly view: DeltaView;
   private readonly layers: Layers;
-  private readonly kinds = new Map<string, ChangeKind>();
+  private readonly found = new Map<string, Omit<EnvChange, 'path'>>();
   /** Paths of directories; null for those that hang nowhere any more. */
   private readonly paths = new Map<Ino, string | null>([[ROOT_INO, '']]);
   private readonly changedNames = new Map<Ino, Map<Name, ChangedName>>();
@@ -55,7 +61,7 @@ class Diff {
       for (const changed of names.values()) this.takeName(changed);
     }
     for (const { ino } of this.view.inodes()) this.takeInode(ino);
-    return [...this.kinds].map(([path, kind]) => ({ kind, path }));
+    return [...this.found].map(([path, change]) => ({ path, ...change }));
   }
 
   private takeName({ dir, name, ino }: ChangedName): void {
@@ -64,18 +70,31 @@ class Diff {
     const below = this.layers.lookup(dir, name);
     if (ino === 0 && below === null) return;
     const kind = ino === 0 ? 'D' : below === null ? 'A' : 'C';
-    this.kinds.set(`${parent}/${name}`, kind);
+    this.found.set(`${parent}/${name}`, { kind, attributes: this.attributesAt(ino, below) });
+  }
+
+  private attributesAt(ino: Ino | 0, below: InodeRecord | null): AttributeName[] | null {
+    const own = ino === 0 || below === null ? null : this.view.inode(ino);
+    if (own === null || below === null || ino !== below.ino) return null;
+    if (!isDir(own.mode)) return hasTemplateData(own, below) ? attributesSet(below, own) : null;
+    // Times of a directory say what was done in it.
+    const set = attributesSet(below, own).filter((name) => name !== 'atime' && name !== 'mtime');
+    return set.length === 0 ? null : set;
   }
 
   /** A changed inode of a template is changed under the names that the template gave it. */
   private takeInode(ino: Ino): void {
     if (isPrivateIno(ino)) return;
-    if (ino === ROOT_INO) this.kinds.set('/', 'C');
+    if (ino === ROOT_INO) this.found.set('/', this.changed(ino));
     for (const { dir, name } of this.templateNames(ino)) {
       if (this.changedNames.get(dir)?.has(name)) continue;
       const parent = this.pathOf(dir);
-      if (parent !== null) this.kinds.set(`${parent}/${name}`, 'C');
+      if (parent !== null) this.found.set(`${parent}/${name}`, this.changed(ino));
     }
+  }
+
+  private changed(ino: Ino): Omit<EnvChange, 'path'> {
+    return { kind: 'C', attributes: this.attributesAt(ino, this.layers.inode(ino)) };
   }
 
   private templateNames(ino: Ino): readonly { dir: Ino; name: Name }[] {

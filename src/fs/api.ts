@@ -9,7 +9,7 @@
  * Lookup counts: every Inode returned by lookup, mknod, mkdir, symlink, link, create, tmpfile, and
  * every entry taken by a DirSink's `plus`, was counted once; the transport forwards the kernel's FORGETs.
  */
-import type { Name, NodeId } from '../base/ids.ts';
+import type { Ino, Name, NodeId } from '../base/ids.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import type { FlipOutcome } from './flip.ts';
 import type { LayersChange } from './layers-change.ts';
@@ -225,6 +225,11 @@ export interface EnvFileSystem extends FileSystem {
    * not mounted. Returns how many directories that were.
    */
   keepDirs(): number;
+  /**
+   * At the mount after one that was cut short, before the first request: gives back copies of template files that are just
+   * as the template's, and that nobody has mapped. Returns how many those were. @param inos private files
+   */
+  giveBackLeft(inos: Iterable<Ino>): number;
   /** True if a program has one of these files, by absolute paths, open for writing. */
   isOpenForWriting(paths: readonly string[]): boolean;
   /** Inodes of older versions that the kernel still holds. */

@@ -1,4 +1,4 @@
-import { EINVAL, EISDIR, ESTALE } from '../base/errno.ts';
+import { EINVAL, EISDIR } from '../base/errno.ts';
 import type { NodeId } from '../base/ids.ts';
 import { isDir, isLnk, isReg, PERM_MASK, S_IFMT } from '../base/mode.ts';
 import { DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
@@ -108,7 +108,8 @@ function truncate(
 ): number | Promise<number> {
   if (copied < 0) return copied;
   // Copied up under readers: the kernel looks the path up again and comes back with the second nodeid.
-  if (inode.isFirst(node)) return -ESTALE;
+  if (inode.isFirst(node)) return inode.refuse();
+  inode.copied = null;
   const settled = settleCopy(core, inode);
   if (settled instanceof Promise) {
     const own = { ...set };
@@ -138,6 +139,7 @@ function setThenFill(
 
 function apply(core: Core, inode: Inode, set: SetAttr, pid: number): number {
   stamp(core);
+  inode.copied = null;
   const next = { ...changed(core, inode.record) };
   if (set.mode >= 0) {
     next.mode = (next.mode & S_IFMT) | (set.mode & PERM_MASK);

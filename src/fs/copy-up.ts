@@ -10,6 +10,7 @@ import { emptyBlobStat } from './blob-stat.ts';
 import type { Core } from './core.ts';
 import type { Inode } from './inode.ts';
 import { isFixed, namesToPin, pin } from './names.ts';
+import type { Place } from './ports.ts';
 
 const blobStat = emptyBlobStat();
 
@@ -75,13 +76,29 @@ function finish(core: Core, inode: Inode, length: number): number {
   tag(core, inode, record, -1, false);
   const error = adoptTimes(core, inode, old);
   if (error < 0) return giveUp(core, inode, error);
+  const wasOwn = inode.inDelta;
   core.tx.begin();
-  pin(core, inode);
+  const places = pin(core, inode);
   core.tx.set(inode, { ...record, baseCtime: blobStat.ctime, baseCtimeNs: blobStat.ctimeNs });
   const committed = core.tx.commit();
   if (committed < 0) return giveUp(core, inode, committed);
+  if (length === old.size) remember(core, inode, old, wasOwn, places);
   switchOver(core, inode, old);
   return 0;
+}
+
+/** In `blobStat` are the copy's attributes. Every write moves its mtime away from one that is past. */
+function remember(
+  core: Core,
+  inode: Inode,
+  old: InodeRecord,
+  wasOwn: boolean,
+  places: readonly Place[],
+): void {
+  const { ctime, ctimeNs } = blobStat;
+  const isPast = old.mtime !== ctime ? old.mtime < ctime : old.mtimeNs < ctimeNs;
+  if (!isPast || !core.layers.settled || inode.isUpper) return;
+  inode.copied = { old, wasOwn, places, layers: core.layers.now };
 }
 
 /** The record of a file of which `length` bytes were copied. */

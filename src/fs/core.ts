@@ -20,6 +20,7 @@ import type {
 } from './ports.ts';
 import type { RecentFlip } from './recent-flip.ts';
 import { Transaction } from './transaction.ts';
+import { Unwritten } from './unwritten.ts';
 
 /** The parts a mounted env's filesystem is made of. */
 export interface Parts {
@@ -54,6 +55,8 @@ export interface Core extends Omit<Parts, 'layers'> {
   readonly clock: { sec: number; nsec: number };
   /** What the last flip took away, for a moment after it. */
   recent: RecentFlip | null;
+  /** Inodes with a copy that nobody wrote to, but that somebody may still have. */
+  readonly unwritten: Unwritten;
   /** Copy-ups under way, by the request that began them. */
   readonly interrupts: Map<number, { interrupted: boolean }>;
 }
@@ -79,6 +82,7 @@ export function createCore(parts: Parts): Core {
     tx: new Transaction(parts.delta),
     lost: new LostNames(),
     clock: { sec: 0, nsec: 0 },
+    unwritten: new Unwritten(),
     interrupts: new Map(),
   };
   return core;

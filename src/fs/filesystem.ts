@@ -3,13 +3,15 @@ import { attr, readlink, setattr } from './attributes.ts';
 import { type Core, createCore, type Parts } from './core.ts';
 import { create, link, mkdir, mknod, symlink, tmpfile } from './create.ts';
 import { flip } from './flip.ts';
+import { followAll } from './follow.ts';
 import { copyRange, fallocate, fsync, lseek, read, readLater, write } from './io.ts';
 import { keepDirs } from './keep-dirs.ts';
+import { giveBackLeft } from './left-copies.ts';
 import { forget, lookup, lookupDot, lookupDotDot, reclaim } from './lookup.ts';
 import { open } from './open.ts';
 import { isOpenForWriting } from './open-for-writing.ts';
 import { readdir } from './readdir.ts';
-import { release } from './release.ts';
+import { giveBackLater, release } from './release.ts';
 import { rmdir, unlink } from './remove.ts';
 import { rename } from './rename.ts';
 import { settleSaved } from './set-aside.ts';
@@ -19,6 +21,7 @@ import { getxattr, listxattr, removexattr, setxattr } from './xattr.ts';
 /** Puts a mounted env's filesystem together. One per mount; it keeps its own state, and no other. */
 export function createFileSystem(parts: Parts): EnvFileSystem {
   const core = createCore(parts);
+  core.unwritten.start((inode) => giveBackLater(core, inode));
   return {
     caller: core.caller,
     lookup: (parent, name) => lookup(core, parent, name),
@@ -65,8 +68,10 @@ export function createFileSystem(parts: Parts): EnvFileSystem {
     flip: (change, acts = []) => flip(core, change, acts),
     keepDirs: () => {
       settleSaved(core, core.layers);
+      followAll(core);
       return keepDirs(core, null, core.layers, core.delta.templateDirs()).length;
     },
+    giveBackLeft: (inos) => giveBackLeft(core, inos),
     isOpenForWriting: (paths) => isOpenForWriting(core, paths),
     gone: () => gone(core),
   };
@@ -87,13 +92,14 @@ function destroy(core: Core): void {
   for (const handle of [...core.handles.values()]) release(core, handle.fh);
   // Of most inodes there is nothing but memory to give back: no need to look at each for long.
   const held = [...core.inodes.values()].filter(
-    ({ record, backing }) => record.nlink === 0 || backing !== null,
+    ({ record, backing, copied }) => record.nlink === 0 || backing !== null || copied !== null,
   );
   for (const inode of held) {
     inode.lookups = 0;
     inode.first = null;
     reclaim(core, inode);
   }
+  core.unwritten.clear();
   core.fds.clear();
   core.inodes.clear();
   core.entries.end();

@@ -18,6 +18,7 @@ import type { InodeRecord } from '../codec/inode-record.ts';
 import { sameForDiff } from '../codec/same-inode.ts';
 import { withColdXattrs } from './cold-xattrs.ts';
 import type { Core } from './core.ts';
+import { type Followed, type FollowedName, follow, followAll, touchedOnly } from './follow.ts';
 import type { Inode } from './inode.ts';
 import { keepDirs } from './keep-dirs.ts';
 import { entriesOf } from './layer-entries.ts';
@@ -96,14 +97,16 @@ class Flip {
       this.tell(place);
       this.actDirs.add(place.dir);
     }
+    // An env that is not mounted sees the new versions already.
+    const followed = this.way.isEmpty ? this.followAll() : this.follow(['replaced', 'removed']);
     this.keepDirs();
     const reached = new ReachedDirs(this.way, this.core.delta);
     for (const kind of ['added', 'replaced', 'removed', 'kept'] as const) {
-      for (const change of this.concerning(kind, reached)) this.count(change, reached);
+      for (const change of this.concerning(kind, reached)) this.count(change, reached, followed);
     }
     this.core.layers.show(this.way.changing, false);
     for (const change of this.concerning('replaced')) {
-      if (this.isOwn(change)) continue;
+      if (this.isOwn(change) && !followed.has(change)) continue;
       this.leave(change);
       this.comeBack(change.is);
       this.tell(change);
@@ -112,6 +115,7 @@ class Flip {
   }
 
   remove() {
+    this.follow(['removed']);
     // What the env made meanwhile in a directory that is to go.
     this.keepDirs();
     this.core.layers.show(this.way.to, true);
@@ -127,6 +131,30 @@ class Flip {
     for (const place of this.kept) this.takeIn(place);
     this.remember();
     return this.told(dirs);
+  }
+
+  /** What the env has set attributes of only, it gets as any other file. @returns those changes */
+  private follow(kinds: readonly ChangeKind[]): ReadonlySet<NameChange> {
+    const { core, way } = this;
+    const names: (FollowedName & NameChange)[] = [];
+    for (const change of kinds.flatMap((kind) => this.concerning(kind))) {
+      const was = core.delta.hasNames(change.dir) ? touchedOnly(core, change) : null;
+      if (was === null || was.ino === change.is?.ino) continue;
+      // In a directory that the env has moved the templates have it still.
+      if (change.hidden === true && !core.inodes.isHidden(change.dir, way.to)) continue;
+      names.push({ ...change, was });
+    }
+    return this.tellFollowed(follow(core, way.to, names));
+  }
+
+  private followAll(): ReadonlySet<NameChange> {
+    return this.tellFollowed(followAll(this.core));
+  }
+
+  private tellFollowed(followed: Followed): ReadonlySet<NameChange> {
+    for (const place of followed.names) this.tell(place);
+    this.inodes.push(...followed.inodes);
+    return new Set(followed.names.flatMap(({ dir, name }) => this.way.find(dir, name) ?? []));
   }
 
   private told(dirs: readonly ChangedDir[]) {
@@ -166,7 +194,9 @@ class Flip {
     return delta.hasNames(dir) && delta.name(dir, name) !== null;
   }
 
-  private count({ dir, name, was, is }: NameChange, reached: ReachedDirs): void {
+  private count(change: NameChange, reached: ReachedDirs, followed: ReadonlySet<NameChange>): void {
+    const { dir, name, was, is } = change;
+    if (followed.has(change)) return;
     const own = this.core.delta.name(dir, name);
     const reach = own === null ? reached.of(dir) : null;
     if (reach === 'there' || (was !== null && is !== null && sameForDiff(was, is))) return;

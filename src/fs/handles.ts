@@ -1,4 +1,5 @@
 import { invariant } from '../base/assert.ts';
+import { O_ACCMODE, O_RDONLY } from '../base/mode.ts';
 import type { Opened } from './api.ts';
 import type { Entries } from './entries.ts';
 import type { Backing, Inode } from './inode.ts';
@@ -13,6 +14,8 @@ export interface Handle extends Opened {
   /** The backing id's account, where it has one. */
   readonly backing: Backing | null;
 }
+
+const mayWrite = (flags: number): boolean => (flags & O_ACCMODE) !== O_RDONLY;
 
 /** Open files by number; numbers are used again. */
 export class HandleTable {
@@ -33,6 +36,7 @@ export class HandleTable {
     const fh = this.#free.pop() ?? this.#slots.length;
     const handle = { fh, io, backingId: backing?.id ?? 0, inode, flags, pid, backing };
     this.#slots[fh] = handle;
+    if (mayWrite(flags)) inode.writers++;
     this.#count++;
     this.#entries.take();
     return handle;
@@ -51,6 +55,7 @@ export class HandleTable {
 
   close(handle: Handle): void {
     this.#slots[handle.fh] = null;
+    if (mayWrite(handle.flags)) handle.inode.writers--;
     this.#free.push(handle.fh);
     this.#count--;
     this.#entries.give();

@@ -145,12 +145,30 @@ export class InodeTable {
     return true;
   }
 
-  /** True if every name that the templates give a file is there, or the env has something else under it. */
+  /** True if the templates lack a directory, or one of them hides it; not if the env keeps, moved, removed or covered it. */
+  isHidden(dir: Ino, layers: Layers): boolean {
+    for (let at = dir; at !== ROOT_INO; ) {
+      const { parent = 0, name = '' } = this.#delta.inode(at) ?? layers.inode(at) ?? {};
+      if (parent === 0 || name === '') return true;
+      const own = this.#delta.name(parent, name);
+      if (own === null && layers.lookup(parent, name)?.ino !== at) return true;
+      if (own !== null && own.ino !== at) return false;
+      at = parent;
+    }
+    return false;
+  }
+
+  /**
+   * True if every name that the templates give a file is there, or the env has something else under it: something of its
+   * own, or nothing. (A template's file may have come in its place, in a version that is on its way.)
+   */
   isWhole({ ino, mode, nlink }: InodeRecord): boolean {
     if (isDir(mode) || nlink === 1) return true;
-    return this.#layers
-      .names(ino)
-      .every(({ dir, name }) => this.#shows(dir, name, ino) || this.#isOthers(dir, name, ino));
+    return this.#layers.names(ino).every(({ dir, name }) => {
+      const own = this.#delta.name(dir, name);
+      if (own === null) return this.#layers.lookup(dir, name)?.ino === ino;
+      return own.ino === ino || own.ino === 0 || isPrivateIno(own.ino);
+    });
   }
 
   #shows(dir: Ino, name: Name, ino: Ino): boolean {

@@ -1,13 +1,26 @@
+import { ESTALE } from '../base/errno.ts';
 import { type Ino, type NodeId, SECOND_NODE } from '../base/ids.ts';
 import { isReg } from '../base/mode.ts';
 import { DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
 import type { Node } from './api.ts';
-import type { Layers } from './ports.ts';
+import type { Layers, Place } from './ports.ts';
 
 /** One backing id of the kernel, and how many open files use it. */
 export interface Backing {
   readonly id: number;
   opens: number;
+}
+
+/** What a copy-up found, and changed. */
+export interface CopyUp {
+  /** The record as it was before. */
+  readonly old: InodeRecord;
+  /** True if that was the env's own record, not the template's. */
+  readonly wasOwn: boolean;
+  /** The names that became the env's own with it. */
+  readonly places: readonly Place[];
+  /** What the env saw. */
+  readonly layers: Layers;
 }
 
 /**
@@ -50,6 +63,10 @@ export class Inode implements Node {
   wasEmptied = false;
   /** Its access time is newer than the delta's: see access-times.ts. */
   accessed = false;
+  /** Open files that may write. */
+  writers = 0;
+  /** The copy-up that was the last change of it, while it can be undone: see unwritten.ts. */
+  copied: CopyUp | null = null;
   /** The copy-up under way, if one is. */
   copying: Promise<number> | null = null;
   /**
@@ -59,6 +76,9 @@ export class Inode implements Node {
   gone: Layers | null = null;
   /** What the first nodeid still stands for, once a copy-up under readers began the second one. */
   first: { record: InodeRecord; lookups: number } | null = null;
+
+  /** When a request was refused last because it came by the first nodeid, in ms. */
+  refused = 0;
 
   constructor(ino: Ino, record: InodeRecord, inDelta: boolean) {
     this.ino = ino;
@@ -78,6 +98,12 @@ export class Inode implements Node {
   /** True if `node` is the nodeid from before a copy-up under readers. */
   isFirst(node: NodeId): boolean {
     return node !== this.node;
+  }
+
+  /** The answer to a request by the first nodeid that is about the file's bytes: -ESTALE. The path is walked once more then. */
+  refuse(): number {
+    this.refused = Date.now();
+    return -ESTALE;
   }
 
   /** Goes on under the second nodeid; the first keeps `old`. */

@@ -48,6 +48,7 @@ export function write(
 ): number | Promise<number> {
   const { inode } = core.handles.get(fh);
   if (inode.record.data !== DATA_PRIVATE) return -EBADF;
+  inode.copied = null;
   if (isPrivileged(inode.record)) {
     const error = dropPrivileges(core, inode, killPriv);
     if (error < 0) return error;
@@ -72,6 +73,7 @@ export async function fallocate(
   const handle = core.handles.get(fh);
   const { inode } = handle;
   if ((handle.flags & O_ACCMODE) === O_RDONLY || !inode.isPrivateData) return -EBADF;
+  inode.copied = null;
   if (isPrivileged(inode.record)) {
     const error = dropPrivileges(core, inode, !keepsIds(core));
     if (error < 0) return error;
@@ -114,6 +116,7 @@ export async function copyRange(
   const output = core.handles.get(fhOut);
   if (!output.inode.isPrivateData) return -EBADF;
   if (input.inode.record.data === DATA_NONE) return 0;
+  output.inode.copied = null;
   if (isPrivileged(output.inode.record)) {
     const error = dropPrivileges(core, output.inode, !keepsIds(core));
     if (error < 0) return error;

@@ -52,4 +52,8 @@ export class LayerSwitch implements Layers {
   everAt(dir: Ino, name: Name): readonly InodeRecord[] {
     return this.#now.everAt(dir, name);
   }
+
+  everFile(dir: Ino, name: Name, ino: Ino): InodeRecord | null {
+    return this.#now.everFile(dir, name, ino);
+  }
 }

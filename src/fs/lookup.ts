@@ -4,6 +4,7 @@ import { DATA_PRIVATE } from '../codec/inode-record.ts';
 import { keepAccessTime } from './access-times.ts';
 import type { Node, Result } from './api.ts';
 import type { Core } from './core.ts';
+import { giveBack } from './give-back.ts';
 import type { Inode } from './inode.ts';
 import { directory, resolve } from './names.ts';
 
@@ -77,6 +78,7 @@ export function forget(core: Core, node: NodeId, count: number): void {
 export function reclaim(core: Core, inode: Inode): void {
   if (inode.lookups > 0 || (inode.first !== null && inode.first.lookups > 0)) return;
   if (inode.isOpen || inode.copying !== null || inode.ino === ROOT_INO) return;
+  if (inode.copied !== null && giveBack(core, inode) === 'later') return;
   if (inode.record.nlink === 0 && inode.gone === null) free(core, inode);
   keepAccessTime(core, inode);
   if (inode.backing !== null) core.passthrough?.release(inode.backing.id);

@@ -132,15 +132,17 @@ export const hasOwn = (core: Core, dir: Ino): boolean =>
 /**
  * In the open transaction: the env is about to keep a record of its own for a template file, so its
  * names belong to the env from now on. Without this, another template version would put another file under
- * the name, and what the env changed would be lost.
+ * the name, and what the env changed would be lost. Returns these names.
  */
-export function pin(core: Core, inode: Inode): void {
+export function pin(core: Core, inode: Inode): readonly Place[] {
   const type = inode.record.mode & 0o170000;
-  for (const { dir, name } of namesToPin(core, inode)) {
+  const places = namesToPin(core, inode);
+  for (const { dir, name } of places) {
     core.tx.setName(dir, name, inode.ino, type);
     // Over the layers that it was counted over, there may be a directory under this name.
     countAgain(core, dir, core.inodes.stampOf(dir));
   }
+  return places;
 }
 
 /** The names that pin() would give a template file. */

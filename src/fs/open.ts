@@ -6,6 +6,7 @@ import { IO_CACHED, IO_DIRECT, IO_KEEP, IO_PASSTHROUGH, type Opened, type Result
 import { makePrivate } from './copy-up.ts';
 import { type Core, changed, stamp } from './core.ts';
 import { openBytes } from './fd-cache.ts';
+import { giveBack } from './give-back.ts';
 import type { Backing, Inode } from './inode.ts';
 import { isFixed } from './names.ts';
 import { CAP_FSETID } from './ports.ts';
@@ -18,7 +19,7 @@ export function open(core: Core, node: NodeId, flags: number, killPriv: boolean)
   const inode = core.inodes.get(node);
   if (typeof inode === 'number') return inode;
   // The bytes behind the first nodeid are old; the kernel shall look the name up again.
-  if (inode.isFirst(node)) return -ESTALE;
+  if (inode.isFirst(node)) return inode.refuse();
   if (isDir(inode.record.mode)) return -EISDIR;
   if (!isReg(inode.record.mode)) return -ENXIO;
   if ((flags & O_ACCMODE) === O_RDONLY && (flags & O_TRUNC) === 0)
@@ -44,6 +45,7 @@ function writable(
 ): Opening {
   if (copied < 0) return copied;
   if ((flags & O_TRUNC) !== 0) {
+    inode.copied = null;
     const settled = settleCopy(core, inode);
     if (settled instanceof Promise) {
       return settled.then((error) => writable(core, inode, node, flags, killPriv, pid, error));
@@ -51,9 +53,12 @@ function writable(
     const error = settled < 0 ? settled : empty(core, inode, killPriv, pid);
     if (error < 0) return error;
   }
-  if (inode.isFirst(node)) return -ESTALE;
+  if (inode.isFirst(node)) return inode.refuse();
   const known = inode.mayBeMapped;
-  const opened = whenDurable(core, inode, flags, present(core, inode, flags, pid));
+  const presented = present(core, inode, flags, pid);
+  // No close will come.
+  if (typeof presented === 'number' && inode.copied !== null) giveBack(core, inode);
+  const opened = whenDurable(core, inode, flags, presented);
   if (known || !inode.mayBeMapped) return opened;
   // What the kernel has of the attributes was given for good; from now on it must ask each time.
   return core.caches.expireAttributes(inode.node).then(() => opened);

@@ -42,6 +42,8 @@ export interface Layers {
   lastDir(ino: Ino): InodeRecord | null;
   /** All that the name is in any version of these templates. */
   everAt(dir: Ino, name: Name): readonly InodeRecord[];
+  /** A file as a template has it under this name in any version, also one that is not in this stack; null: none has it there. */
+  everFile(dir: Ino, name: Name, ino: Ino): InodeRecord | null;
 }
 
 /** A name the env added (ino > 0) or removed (ino 0: a whiteout). `type` is S_IFMT bits. */
@@ -135,7 +137,17 @@ export interface Blobs {
   createPrivate(ino: Ino): number;
   /** The private file, opened with O_RDWR, or O_RDONLY, plus O_DSYNC or the like. */
   openPrivate(ino: Ino, flags: number): number;
-  removePrivate(ino: Ino): number;
+  /** @param isNamed a record that is on disk may name the file, also where it was made only just now */
+  removePrivate(ino: Ino, isNamed?: boolean): number;
+  /**
+   * 0 if nobody has the private file open or mapped, in any process or in the kernel; -EAGAIN if somebody has; another
+   * -errno where that can't be told.
+   */
+  isUnused(ino: Ino): number;
+  /** True if a store through a mapping moves the mtime of a private file. Not so on every file system: not on tmpfs. */
+  readonly tellsStores: boolean;
+  /** True if the private file has just the object's bytes; false also where it would take long to find out. */
+  hasBytesOf(ino: Ino, id: ObjectId): boolean;
   /** Has the file's bytes written back soon; the next flush waits for that before it touches the journal. */
   writeOut(ino: Ino): void;
   /**

@@ -16,6 +16,7 @@ import { decodeSteps } from '../codec/steps.ts';
 import { emptyBlobStat } from './blob-stat.ts';
 import type { Core } from './core.ts';
 import { newRecord } from './create.ts';
+import { touchedOnly } from './follow.ts';
 import { reclaim } from './lookup.ts';
 import { countAgain, isOwnElsewhere } from './names.ts';
 import { inodesOpenForWriting } from './open-for-writing.ts';
@@ -146,7 +147,8 @@ function restore(core: Core, wanted: FileAct): number {
   const saved = savedName(core.delta, wanted);
   const own = core.delta.name(wanted.dir, wanted.name);
   if (saved === null) return own !== null && own.ino !== 0 && own.ino !== wanted.ino ? 0 : -ENOENT;
-  if ((own?.ino ?? 0) !== wanted.ino || (own !== null && own.ino === 0)) return -EBUSY;
+  const isFree = wanted.ino === 0 && isTouched(core, wanted);
+  if (!isFree && ((own?.ino ?? 0) !== wanted.ino || own?.ino === 0)) return -EBUSY;
   if (own !== null && (isWritten(core, own.ino) || !isAsSeen(core, own.ino as Ino, wanted.seen))) {
     return -EBUSY;
   }
@@ -254,8 +256,11 @@ export function* savedFiles(delta: SavedNames): Generator<SavedFile> {
 export function settleSaved(core: Core, layers: Layers): Place[] {
   const settled: Place[] = [];
   for (const { patch, dir, name, ino } of [...savedFiles(core.delta)]) {
-    const record = core.delta.name(dir, name) === null ? layers.lookup(dir, name) : null;
+    const own = core.delta.name(dir, name);
+    const isFree = own === null || isTouched(core, { dir, name });
+    const record = isFree ? layers.lookup(dir, name) : null;
     if (record === null || !isOwnElsewhere(core, { dir, name }, record)) continue;
+    if (own !== null && record.ino !== ino) continue;
     core.tx.begin();
     if (record.ino === ino) {
       forgetSaved(core, { patch, dir, name });
@@ -265,7 +270,8 @@ export function settleSaved(core: Core, layers: Layers): Place[] {
       core.tx.setName(dir, name, 0, 0);
     }
     countAgain(core, dir);
-    if (core.tx.commit() === 0) settled.push({ dir, name });
+    const error = own === null ? core.tx.commit() : commitWithout(core, own.ino as Ino);
+    if (error === 0) settled.push({ dir, name });
   }
   return settled;
 }
@@ -276,6 +282,10 @@ export type SavedNames = Pick<Delta, 'name' | 'list'>;
 function* entries(delta: SavedNames, dir: Ino): Generator<{ name: Name; ino: Ino }> {
   for (const { name, ino } of namesIn(delta, dir)) if (ino !== 0) yield { name, ino };
 }
+
+/** True of a template's file of which the env has set attributes only: it is in nobody's way. */
+const isTouched = (core: Core, { dir, name }: Place): boolean =>
+  touchedOnly(core, { dir, name, was: null, is: null }) !== null;
 
 /** True if somebody has the file open for writing: what they write would be missed. */
 const isWritten = (core: Core, ino: Ino | 0): boolean =>

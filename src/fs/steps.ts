@@ -7,11 +7,13 @@ import { isDir, isReg, S_IFMT } from '../base/mode.ts';
 import { DATA_PRIVATE, FLAG_KEPT, FLAG_UNSYNCED, type InodeRecord } from '../codec/inode-record.ts';
 import type { Compared, DirSteps, Step } from '../codec/steps.ts';
 import { ctimeIsNewer, emptyBlobStat } from './blob-stat.ts';
-import type { Core } from './core.ts';
+import { withColdXattrs } from './cold-xattrs.ts';
+import { type Core, stamp } from './core.ts';
 import type { Inode } from './inode.ts';
 import { reclaim } from './lookup.ts';
 import { countAgain, isOwnElsewhere, namesToPin } from './names.ts';
 import { inodesOpenForWriting } from './open-for-writing.ts';
+import { withOwnAttributes } from './own-attributes.ts';
 import { hasOwnName, namesIn } from './own-names.ts';
 import type { Layers, Place } from './ports.ts';
 
@@ -80,7 +82,9 @@ class Making {
   /** Those that keep a record of their own from now on. */
   private readonly kept = new Set<Inode>();
   /** Those that are the template's again. */
-  private readonly back: { inode: Inode; record: InodeRecord }[] = [];
+  private readonly back: { inode: Inode; record: InodeRecord; own: InodeRecord | null }[] = [];
+  /** Those that have a record of the env's from now on. */
+  private readonly coming: Inode[] = [];
   /** Those of them that had bytes of their own. */
   private readonly bytesGone: Ino[] = [];
   private readonly written: ReadonlySet<Ino>;
@@ -106,6 +110,8 @@ class Making {
         return this.dissolve(step);
       case 'release':
         return this.release(step);
+      case 'share':
+        return this.share(step);
     }
   }
 
@@ -120,13 +126,15 @@ class Making {
     const losing = [...this.losing.values()];
     const back = this.back.splice(0);
     const bytesGone = this.bytesGone.splice(0);
+    const coming = this.coming.splice(0);
     const kept = [...this.kept];
     this.losing.clear();
     this.kept.clear();
     if (error < 0) return error;
-    for (const { inode, record } of back) {
-      inode.inDelta = false;
-      inode.record = core.inodes.counted(record);
+    for (const inode of coming) inode.gone = null;
+    for (const { inode, record, own } of back) {
+      inode.inDelta = own !== null;
+      inode.record = own === null ? core.inodes.counted(record) : withColdXattrs(own, core.delta);
       core.fds.drop(inode);
       if (inode.backing !== null) core.passthrough?.release(inode.backing.id);
       inode.backing = null;
@@ -199,6 +207,52 @@ class Making {
     }
     this.loseName(record);
     return true;
+  }
+
+  /** What is new of the env's record is set here: it follows the templates from then on as what was never copied. */
+  private share(step: Step): boolean {
+    const { core } = this;
+    const { dir, name, ino } = step;
+    const own = core.delta.name(dir, name);
+    const like = core.layers.everFile(dir, name, step.like ?? (0 as Ino));
+    if (own === null || own.ino === like?.ino) {
+      const record = own === null ? null : core.delta.inode(own.ino as Ino);
+      if (record === null || record.data !== DATA_PRIVATE) return this.isDone();
+    }
+    if (own?.ino !== ino || ino === 0 || like === null) return false;
+    const record = this.asCompared(ino, step);
+    const is = this.layers.lookup(dir, name);
+    if (record === null || record.data !== DATA_PRIVATE || record.nlink !== 1) return false;
+    // Names of a hard-linked file would all have to become the env's.
+    if (is !== null && (is.nlink !== 1 || isDir(is.mode))) return false;
+    const isItself = is?.ino === ino;
+    if (isItself && isUsed(core.inodes.peek(ino), blobStat.size)) return false;
+    if (is !== null && !isItself && isOwnElsewhere(core, step, is)) return false;
+    const { atime, atimeNs, mtime, mtimeNs } = blobStat;
+    const { data, object, size } = like;
+    const kept = { ...record, data, object, size, atime, atimeNs, mtime, mtimeNs };
+    const next = is === null ? null : withOwnAttributes(like, kept, is, stamp(core));
+    this.begin();
+    if (next === null) core.tx.clearName(dir, name);
+    else core.tx.setName(dir, name, next.ino, next.mode & S_IFMT);
+    if (isItself) {
+      this.bytesGone.push(ino);
+      this.giveBack(is, next);
+      return true;
+    }
+    if (next !== null) this.come(next);
+    this.loseName(record);
+    return true;
+  }
+
+  /** In the change: a template's file gets a record of the env's. */
+  private come(record: InodeRecord): void {
+    const inode = this.core.inodes.peek(record.ino);
+    if (inode === null) this.core.tx.setNew(record);
+    else {
+      this.core.tx.set(inode, record);
+      this.coming.push(inode);
+    }
   }
 
   private release(step: Step): boolean {
@@ -320,11 +374,12 @@ class Making {
     else this.core.tx.set(inode, hung);
   }
 
-  /** In the change: the inode is just what the templates have. */
-  private giveBack(record: InodeRecord): void {
+  /** In the change: the inode is just what the templates have, but for what the env has set of its attributes. */
+  private giveBack(record: InodeRecord, own: InodeRecord | null = null): void {
     const inode = this.core.inodes.peek(record.ino);
-    this.core.tx.forget(record.ino);
-    if (inode !== null) this.back.push({ inode, record });
+    if (own === null) this.core.tx.forget(record.ino);
+    else this.core.tx.setNew(own);
+    if (inode !== null) this.back.push({ inode, record, own });
   }
 
   private loseName(record: InodeRecord): void {

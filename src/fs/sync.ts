@@ -30,11 +30,12 @@ const isUnsynced = ({ record }: Inode): boolean =>
   record.data === DATA_PRIVATE && (record.flags & FLAG_UNSYNCED) !== 0;
 
 function markSynced(core: Core, inode: Inode): number | Promise<number> {
-  const { record } = inode;
+  const { record, copied } = inode;
   if (isUnsynced(inode)) {
     core.tx.begin().set(inode, { ...record, flags: record.flags & ~FLAG_UNSYNCED, object: '' });
     const error = core.tx.commit();
     if (error < 0) return error;
+    inode.copied = copied;
   }
   return sync(core);
 }

@@ -68,6 +68,7 @@ export class Transaction {
     for (let i = 0; i < this.#inodes.length; i++) {
       const inode = this.#inodes[i] as Inode;
       const record = this.#records[i] as InodeRecord;
+      inode.copied = null;
       if (this.#durable[i] !== true) inode.record = record;
       else {
         inode.record = withColdXattrs(record, this.#delta);

@@ -57,4 +57,8 @@ export class UnionLayers implements Layers {
   everAt(dir: Ino, name: Name): readonly InodeRecord[] {
     return [...this.#first.everAt(dir, name), ...this.#second.everAt(dir, name)];
   }
+
+  everFile(dir: Ino, name: Name, ino: Ino): InodeRecord | null {
+    return this.#first.everFile(dir, name, ino) ?? this.#second.everFile(dir, name, ino);
+  }
 }

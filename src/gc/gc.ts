@@ -19,6 +19,7 @@ import {
   wouldFree,
 } from './remove-version.ts';
 import { strayObjects } from './stray-objects.ts';
+import { takeStoppedAlong } from './take-along.ts';
 
 export interface GcOptions {
   /** Change nothing. */
@@ -72,7 +73,10 @@ export async function collectGarbage(store: Store, { dryRun, keep }: GcOptions):
       leftovers: left.files,
     };
   }
-  if (removable.length + compositions.length > 0) removeVersions(store, removable, compositions);
+  if (removable.length + compositions.length > 0) {
+    await takeStoppedAlong(store);
+    removeVersions(store, removable, compositions);
+  }
   const used = await objectsOfEnvs(store, new Set(store.objects.unnamed()));
   const freed = sweepObjects(store, used);
   const gone = removeLeftovers(store, left);

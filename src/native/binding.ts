@@ -85,6 +85,11 @@ export interface Native {
   syncfsAsync(fd: number): Promise<number>;
   /** flock(2): LOCK_EX 2, LOCK_SH 1, LOCK_UN 8, LOCK_NB 4. */
   flock(fd: number, operation: number): number;
+  /**
+   * 0 if no other open file of the inode exists, in this process, another or the kernel, and no mapping; else -EAGAIN, or
+   * what F_SETLEASE says (-EINVAL: the file system has no leases). The descriptor is one for reading.
+   */
+  isUnused(fd: number): number;
   /** Extended attributes of the path itself (no symlink followed), or null and errno in `errno`. */
   listXattr(path: PathLike): Buffer | number;
   getXattr(path: PathLike, name: string): Buffer | number;

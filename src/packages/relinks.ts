@@ -4,18 +4,19 @@
  */
 import path from 'node:path';
 import { type Ino, isPrivateIno, type Name } from '../base/ids.ts';
-import { isDir } from '../base/mode.ts';
-import type { InodeRecord } from '../codec/inode-record.ts';
+import { isDir, isReg } from '../base/mode.ts';
+import { DATA_PRIVATE, FLAG_KEPT, type InodeRecord } from '../codec/inode-record.ts';
 import { sameXattrs } from '../codec/same-inode.ts';
 import { type DirSteps, makeStep, type Step } from '../codec/steps.ts';
 import { PRIVATE_DIR, privateName } from '../delta/layout.ts';
 import type { DeltaView } from '../delta/read-delta.ts';
+import { ctimeIsNewer } from '../fs/blob-stat.ts';
 import { entriesOf } from '../fs/layer-entries.ts';
 import { namesIn } from '../fs/own-names.ts';
 import type { DeltaEntry, DeltaName, Layers, Place } from '../fs/ports.ts';
 import { HIDDEN } from '../fs/steps.ts';
 import type { TreeEntry } from './env-tree.ts';
-import { sameAs } from './same-file.ts';
+import { sameAs, sameContent, seenFile } from './same-file.ts';
 
 /** A name, and what the templates have there before and after a step. Without a step both are the same. */
 export interface RelinkPlace extends Place {
@@ -60,8 +61,30 @@ export class Relinks {
     if (isDir(own.type) && !isPrivateIno(own.ino)) return this.addKeptDir(place, own.ino);
     if (isDir(own.type)) return this.addDir(place, own.ino);
     const seen = await this.same(own.ino, place, place);
-    if (seen === null) return false;
+    if (seen === null) return this.shareWithEither(place, own.ino);
     this.found.push(makeStep('relink', place, own.ino, seen));
+    return true;
+  }
+
+  private async shareWithEither(place: RelinkPlace, ino: Ino): Promise<boolean> {
+    const own = this.parts.view.inode(ino);
+    for (const like of own === null ? [] : [place.is, place.was])
+      if (like !== null && (await this.share(place, own!, like))) return true;
+    return false;
+  }
+
+  /**
+   * Adds the step by which the env's copy keeps its attributes only; false if its bytes are not those of the template's file.
+   * @param like that file: what the templates have under the name before or after the step
+   */
+  async share(place: Place, own: InodeRecord, like: InodeRecord): Promise<boolean> {
+    const isCopy = own.data === DATA_PRIVATE && (own.flags & FLAG_KEPT) === 0;
+    if (!isCopy || !isReg(own.mode) || own.nlink !== 1) return false;
+    const file = path.join(this.parts.envDir, PRIVATE_DIR, privateName(own.ino));
+    const seen = seenFile(file);
+    if (seen === null || !(await sameContent(own, file, like).catch(() => false))) return false;
+    const compared = ctimeIsNewer(own, seen) ? seen : own;
+    this.found.push({ ...makeStep('share', place, own.ino, compared), like: like.ino });
     return true;
   }
 

@@ -1,6 +1,6 @@
 /** Whether an env's own file is just what its templates have, so that it can be a link to theirs again. */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { constants, createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { isDir, isLnk, isReg } from '../base/mode.ts';
 import { DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
@@ -23,10 +23,12 @@ export function seenFile(file: string): SeenFile | null {
   };
 }
 
-/** In hex. Rejects if the file can't be read. */
+/** In hex. Its access time stays: nobody in the env has read it. Rejects if the file can't be read. */
 export async function sha256(file: string): Promise<string> {
   const hash = createHash('sha256');
-  await pipeline(createReadStream(file), hash);
+  // Node takes numbers, too, though its types do not say so.
+  const flags = (constants.O_RDONLY | constants.O_NOATIME) as unknown as string;
+  await pipeline(createReadStream(file, { flags }), hash);
   return hash.digest('hex');
 }
 

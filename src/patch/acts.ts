@@ -7,7 +7,10 @@ import { isReg } from '../base/mode.ts';
 import { isNoSpace } from '../base/no-space.ts';
 import { DATA_NONE, DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
 import type { PatchAct, PatchRecord, PolicyAction } from '../codec/patch-record.ts';
+import type { DeltaView } from '../delta/read-delta.ts';
+import { touchedOnly } from '../fs/follow.ts';
 import type { NameChange } from '../fs/layers-change.ts';
+import type { Layers } from '../fs/ports.ts';
 import type { EnvAct, EnvActResult } from '../fs/set-aside.ts';
 import { seenFile, sha256 } from '../packages/same-file.ts';
 import type { KeyedFormat } from '../registry/format.ts';
@@ -128,6 +131,7 @@ export async function planRestores(
   const view = await openView(store, row);
   if (view === null) return [];
   const acts: PatchAct[] = [];
+  const layers = store.layers(store.resolveStack(row));
   /** What names have by then, where the acts before put something back. */
   const put = new Map<string, number>();
   try {
@@ -138,7 +142,7 @@ export async function planRestores(
         // What an older build set aside of dpkg's records: they say what is there, and so are merged.
         if (isPackageRecord(nameFromText(act.path)) || act.package !== undefined) continue;
         const place = `${act.dir} ${act.name}`;
-        const own = put.get(place) ?? view.name(act.dir as Ino, act.name as Name)?.ino ?? 0;
+        const own = put.get(place) ?? ownFile(view, layers, act);
         const restore = await planRestore(store, row, act, { patch: record.id, own });
         if (restore.what === 'restored') put.set(place, act.ino);
         acts.push(restore);
@@ -148,6 +152,14 @@ export async function planRestores(
     await view.close();
   }
   return acts;
+}
+
+/** The env's inode under a name; 0 if it has none there, or has set attributes of the template's only. */
+function ownFile(view: DeltaView, layers: Layers, { dir, name }: PatchAct): number {
+  const place = { dir: dir as Ino, name: name as Name };
+  const isTouched =
+    touchedOnly({ delta: view, layers }, { ...place, was: null, is: null }) !== null;
+  return isTouched ? 0 : (view.name(place.dir, place.name)?.ino ?? 0);
 }
 
 /** @param own the env's inode under the name by then; 0: it has none */

@@ -8,6 +8,7 @@ import type { CompletedPackages, PatchAct, Policy } from '../codec/patch-record.
 import { type DirSteps, encodeSteps, makeStep, type Step } from '../codec/steps.ts';
 import type { DeltaView } from '../delta/read-delta.ts';
 import { ctimeIsNewer } from '../fs/blob-stat.ts';
+import { type OwnRecords, touchedOnly } from '../fs/follow.ts';
 import type { LayersChange, NameChange } from '../fs/layers-change.ts';
 import { namesIn } from '../fs/own-names.ts';
 import type { DeltaName, Place } from '../fs/ports.ts';
@@ -89,6 +90,7 @@ class Planner {
   private readonly seen = new Set<string>();
   private readonly tree: EnvTree;
   private readonly relinks: Relinks;
+  private readonly own: OwnRecords;
 
   constructor(env: EnvOnTheWay, decided: Decided, options: PlanOptions) {
     const { store, row, view, change } = env;
@@ -102,6 +104,7 @@ class Planner {
     this.packages = new PackagesOfStep(env, { taken }, decided.verdict);
     this.policy = policyOf(options.policies);
     this.tree = new EnvTree(store, change.from, { id: row.id, view });
+    this.own = { delta: view, layers: change.from };
     this.relinks = new Relinks({
       view,
       envDir: envDir(store.root, row.id),
@@ -158,8 +161,11 @@ class Planner {
     }
     // A template's directory that the env keeps, or moved and moved back: it follows.
     if (name.ino !== 0 && name.ino === was?.ino && name.ino === is?.ino) return;
+    // So does what the env has set attributes of only.
+    if (touchedOnly(this.own, change) !== null) return;
     if (await this.relinkIfOfPackage(change, name)) return;
     const own = name.ino === 0 || isDir(name.type) ? null : this.view.inode(name.ino);
+    if (own !== null && was !== null && (await this.relinks.share(change, own, was))) return;
     const parent = own === null ? null : pathOf(this.store, this.change, dir);
     if (own === null || parent === null) return;
     await this.planFile(change, own, `${nameFromText(parent)}/${change.name}`);

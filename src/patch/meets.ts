@@ -7,21 +7,33 @@ import { isDir, isLnk, isReg, S_IFMT } from '../base/mode.ts';
 import { DATA_OBJECT, DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
 import { PRIVATE_DIR, privateName } from '../delta/layout.ts';
 import { type DeltaView, readDelta } from '../delta/read-delta.ts';
+import { touchedOnly } from '../fs/follow.ts';
 import { kindOf, type LayersChange, type NameChange } from '../fs/layers-change.ts';
+import { type AttributeName, attributesSet } from '../fs/own-attributes.ts';
 import { hasOwnName } from '../fs/own-names.ts';
+import type { Layers } from '../fs/ports.ts';
 import { ReachedDirs } from '../fs/reached-dirs.ts';
 import { sha256 } from '../packages/same-file.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
 import type { NamesByDir } from './planned-names.ts';
 
-/** clean: the env sees the new version. in-use: so it does, but a process has the old file open or mapped. */
-export type MeetState = 'clean' | 'private' | 'equal' | 'deleted' | 'type-changed' | 'in-use';
+/** clean: the env sees the new version. attributes: so it does, with the attributes that it has set. in-use: so it does, but a process has the old file open or mapped. */
+export type MeetState =
+  | 'clean'
+  | 'attributes'
+  | 'private'
+  | 'equal'
+  | 'deleted'
+  | 'type-changed'
+  | 'in-use';
 
 export interface MetName {
   readonly change: NameChange;
   readonly state: MeetState;
   /** The env's own inode under the name, where it has one. */
   readonly own: InodeRecord | null;
+  /** attributes: which. */
+  readonly attributes?: readonly AttributeName[];
 }
 
 /** True if the env never wrote anything: then every name is clean or in use. */
@@ -56,7 +68,9 @@ export async function* meets(
     else if (reach === 'covered') yield { change: each, state: 'private', own: null };
     else if (own === null)
       yield { change: each, state: templateState(each, kept, inUse), own: null };
-    else yield await ownState(store, row, each, view?.inode(own.ino) ?? null, own);
+    else
+      yield touchedState(view!, change.from, each) ??
+        (await ownState(store, row, each, view?.inode(own.ino) ?? null, own));
   }
 }
 
@@ -93,6 +107,14 @@ function templateState(
   if (kept.has(was.ino)) return is === null ? 'private' : 'type-changed';
   const changes = is === null || was.ino !== is.ino;
   return changes && inUse.has(was.ino) ? 'in-use' : 'clean';
+}
+
+function touchedState(view: DeltaView, layers: Layers, change: NameChange): MetName | null {
+  const was = touchedOnly({ delta: view, layers }, change);
+  const own = was === null ? null : view.inode(was.ino);
+  if (was === null || own === null) return null;
+  const attributes = attributesSet(was, own);
+  return { change, state: attributes.length === 0 ? 'clean' : 'attributes', own, attributes };
 }
 
 async function ownState(

@@ -4,6 +4,7 @@ import type { Policy, PolicyAction } from '../codec/patch-record.ts';
 import { sameForDiff } from '../codec/same-inode.ts';
 import { envStates, type State } from '../env/state.ts';
 import type { NameChange } from '../fs/layers-change.ts';
+import type { AttributeName } from '../fs/own-attributes.ts';
 import { decideStep } from '../packages/decide-step.ts';
 import { PackagesOfStep } from '../packages/own-packages.ts';
 import type { OwnPackage } from '../registry/packages.ts';
@@ -31,6 +32,8 @@ export interface PlannedMeet extends PlannedName {
   readonly state: Exclude<MeetState, 'clean'>;
   /** What happens to the env's own file, where it has one. */
   readonly action: PolicyAction | null;
+  /** attributes: those that the env has set, and keeps. */
+  readonly attributes?: readonly AttributeName[];
 }
 
 export interface PlannedEnv {
@@ -133,7 +136,10 @@ async function planEnv(
   names: NamesByDir,
   { policies, policy, taken, theirs, paths, inUse }: PlanParts,
 ): Promise<Omit<PlannedEnv, 'state' | 'from'>> {
-  const counts = { clean: 0, private: 0, equal: 0, deleted: 0, 'type-changed': 0, 'in-use': 0 };
+  const counts = {
+    ...{ clean: 0, attributes: 0, private: 0, equal: 0 },
+    ...{ deleted: 0, 'type-changed': 0, 'in-use': 0 },
+  };
   const met: PlannedMeet[] = [];
   const used = new Set(inUse.get(row.id)?.keys() ?? []);
   const view = await openView(store, row);
@@ -144,7 +150,7 @@ async function planEnv(
   try {
     const touched = [...touchedNames(view, change, used, names)];
     counts.clean = names.count - touched.length;
-    for await (const { change: each, state, own } of meets(
+    for await (const { change: each, state, own, attributes } of meets(
       store,
       row,
       view,
@@ -155,17 +161,22 @@ async function planEnv(
       counts[state]++;
       if (state === 'clean') continue;
       const path = paths.of(each);
-      const action = own === null ? null : policy(nameFromText(path));
-      met.push({ kind: letterOf(each), path, state, action });
+      const kind = letterOf(each);
+      if (state === 'attributes')
+        met.push({ kind, path, state, action: null, attributes: attributes ?? [] });
+      else {
+        const action = own === null ? null : policy(nameFromText(path));
+        met.push({ kind, path, state, action });
+      }
     }
     if (view !== null) {
       const env = { store, row, view, change };
       const next = { taken, status: theirs };
-      const policy = dependencyPolicyOf(policies, row);
+      const wanted = dependencyPolicyOf(policies, row);
       // What apt can do in it, only the patch tries: it writes in the env.
-      const verdict = await decideStep(env, next, policy === 'follow' ? policy : 'keep');
+      const verdict = await decideStep(env, next, wanted === 'follow' ? wanted : 'keep');
       packages = new PackagesOfStep(env, next, verdict).own;
-      completes = policy === 'complete' && packages.some(({ why }) => why === 'needed');
+      completes = wanted === 'complete' && packages.some(({ why }) => why === 'needed');
       unmet = verdict?.unmet ?? [];
       unjudged = verdict?.unable ?? null;
     }

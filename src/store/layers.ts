@@ -190,6 +190,14 @@ export class StackLayers implements Layers {
     });
   }
 
+  everFile(dir: Ino, name: Name, ino: Ino): InodeRecord | null {
+    const file = inodeNames(this.tables, ino);
+    if (file === null || !file.names.some((each) => each.dir === dir && each.name === name))
+      return null;
+    const row = this.tables.table('links').get(linkKey(file.template, dir, nameCookie(name), name));
+    return row === undefined ? null : recordOfIno(row, ino);
+  }
+
   list(dir: Ino, after: number, max: number): readonly LayerEntry[] {
     const lists: (readonly LayerEntry[])[] = [];
     for (const view of this.views) {

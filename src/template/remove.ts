@@ -9,6 +9,7 @@ import {
   removeVersions,
   sweepObjects,
 } from '../gc/remove-version.ts';
+import { takeStoppedAlong } from '../gc/take-along.ts';
 import { userName } from '../scratch/owner.ts';
 import { composedOf } from '../store/compositions.ts';
 import type { Store } from '../store/store.ts';
@@ -96,6 +97,7 @@ export async function removeVersion(
       HINT[kept.reason],
     );
   }
+  await takeStoppedAlong(store);
   removeVersions(store, [{ templateId: template.id, version: number }]);
   return sweepObjects(store, await objectsOfEnvs(store, new Set(store.objects.unnamed())));
 }

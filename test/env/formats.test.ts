@@ -53,8 +53,8 @@ test('format 2: versions, envs, pins, canaries, history and what was set aside a
   expect(kinds).toEqual(['patch', 'patch', 'rollback', 'patch', 'pin']);
   const of = (script: string): Promise<string[]> =>
     Promise.all(envs.map((env) => seen(env, script)));
-  // A name of the file that the env moved: one file with two names, and its own.
-  expect(await of('cat usr/lib/a')).toEqual(['one\n', 'two\n', 'one\n', 'three\n', 'two\n']);
+  // The other name of a file of which the env moved one.
+  expect(await of('cat usr/lib/a')).toEqual(['two\n', 'two\n', 'one\n', 'three\n', 'two\n']);
   expect(await seen('keeps', 'cat d/moved usr/lib/new; ls usr/lib')).toBe('one\nnew\na\nnew\n');
   expect(await seen('follows', 'tr -d "\\n" <etc/merged; cat etc/conf')).toBe(
     'AbcdEa\nb\nc\nd\nE\n',
@@ -62,12 +62,12 @@ test('format 2: versions, envs, pins, canaries, history and what was set aside a
   expect(await seen('stacked', 'cat opt/app/bin')).toBe('app1\n');
 
   await root.ok('rollback', 't');
-  expect(await of('cat usr/lib/a')).toEqual(['one\n', 'two\n', 'one\n', 'two\n', 'two\n']);
+  expect(await of('cat usr/lib/a')).toEqual(['two\n', 'two\n', 'one\n', 'two\n', 'two\n']);
   await root.ok('rollback', 't');
   expect(await of('cat usr/lib/a')).toEqual(['one\n', 'one\n', 'one\n', 'one\n', 'one\n']);
   expect(await seen('follows', 'cat etc/conf; tr -d "\\n" <etc/merged')).toBe('private\nAbcde');
   await root.ok('patch', 't', '--to', '3');
-  expect(await of('cat usr/lib/a')).toEqual(['one\n', 'three\n', 'one\n', 'three\n', 'three\n']);
+  expect(await of('cat usr/lib/a')).toEqual(['three\n', 'three\n', 'one\n', 'three\n', 'three\n']);
   expect(await root.json('fsck', '--full')).toMatchObject({ findings: [] });
 });
 
@@ -101,5 +101,33 @@ test('format 3: bases, compositions, account numbers and what an env made of the
   } finally {
     await store.close();
   }
+  expect(await root.json('fsck', '--full')).toMatchObject({ findings: [] });
+});
+
+test('format 3 before attributes were told apart: what envs had only touched follows from the first mount on', async () => {
+  await unpack('root-touched');
+  // Of version 1 for good, as that build left it: one env was mounted when version 2 came, the other was not.
+  await root.ok('mount', 'one', 'two');
+  const names = ['mode', 'owner', 'acl', 'xattr', 'moved', 'linked', 'lost'];
+  const attributes = `cd usr; stat -c %a mode lost hard; stat -c %u:%g owner symlink
+getfacl -nc acl | grep user:33; getfattr --only-values -n user.note xattr; stat -c :%h linked`;
+  const expectAt = async (version: string, hard: string): Promise<void> => {
+    for (const env of ['one', 'two']) {
+      expect(await seen(env, `cd usr; cat ${names.join(' ')}`)).toBe(
+        names.map((name) => `${version} ${name}\n`).join(''),
+      );
+      expect(await seen(env, attributes)).toBe('600\n755\n604\n33:33\n33:0\nuser:33:r--\nmine:1\n');
+      expect(await seen(env, 'cat usr/kept usr/hard2; readlink usr/symlink')).toBe(
+        `one linked\n${hard}\n${version === 'one' ? 'mode' : 'owner'}\n`,
+      );
+    }
+  };
+  await expectAt('two', 'hard2');
+  await root.ok('patch', 't');
+  await expectAt('three', 'hard2');
+  await root.ok('rollback', 't');
+  await expectAt('two', 'hard2');
+  await root.ok('rollback', 't');
+  await expectAt('one', 'hard');
   expect(await root.json('fsck', '--full')).toMatchObject({ findings: [] });
 });

@@ -119,6 +119,7 @@ export class LocalEnv {
       caches,
     });
     if (keeps) this.fs.keepDirs();
+    if (this.delta.wasCutShort) this.fs.giveBackLeft(this.delta.files.list());
     this.vfs = new Vfs(this.fs);
   }
 

@@ -59,11 +59,16 @@ class Patches {
   async do({ to, takes, env: state }: Patch): Promise<void> {
     const { ref } = this.pair;
     const [os, app] = ref.stack;
+    if (state === 'stopped') {
+      // What is open for writing alone is not the env's own after that.
+      this.env.vfs.closeAll();
+      ref.slots.clear();
+      ref.giveBack();
+    }
     this.saved = this.saved.filter(
       ({ file, node }) => !ref.settle(file.path, file.name, node, [to, app]),
     );
     const acts = to < os ? this.restores(to) : this.takes(to, takes);
-    if (state === 'stopped') ref.slots.clear();
     ref.flip([to, app], state === 'mounted');
     if (state === 'stopped') await this.env.remount([to, app], { keeps: false });
     await this.env.flip([to, app], { acts });

@@ -34,7 +34,7 @@ echo app >app/usr/bin/app; echo over >app/usr/bin/tool6; echo d >app/opt/app/dat
 /** Every kind of change, in an env of the first version. */
 const CHANGES = `
 echo more >>etc/conf.d/a; rm usr/bin/tool2; mkdir -p srv/a/b; echo new >srv/a/b/f; ln srv/a/b/f srv/link
-mv usr/lib/deep usr/lib/moved; chmod 600 usr/bin/tool3; ln usr/bin/tool4 srv/tool4; mv etc/hard2 srv/hard2
+mv usr/lib/deep usr/lib/moved; chmod 600 usr/bin/tool3; ln usr/bin/tool4 srv/tool4; ln srv/tool4 srv/tool4b; mv etc/hard2 srv/hard2
 rm usr/bin/hard1; ln -s x srv/sym; mkfifo srv/fifo; mkdir var/dir; mv srv/a var/dir/; echo >usr/bin/app
 rm -r opt; mkdir opt; echo z >opt/z; mv etc/same-too etc/same-three; truncate -s 1M srv/big; chmod 700 etc
 touch -d @1 usr/lib/own

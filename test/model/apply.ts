@@ -88,6 +88,7 @@ function perform(ref: Reference, step: Exclude<Operation, SlotOperation>): unkno
       const { node } = named(ref, step.path);
       ref.change(node);
       node.mtimeNs = BigInt(step.seconds) * 1_000_000_000n + BigInt(step.nsec);
+      node.set.add('atime');
       return null;
     }
     case 'setxattr': {

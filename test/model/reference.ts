@@ -1,3 +1,4 @@
+import { Following, isTouched, restore } from './follow.ts';
 import { isDirectory, newNode, type RefNode } from './node.ts';
 import { type Stack, split, Templates } from './templates.ts';
 
@@ -37,7 +38,7 @@ export class Reference {
   readonly slots = new Map<number, RefSlot>();
   /** What patches set aside: as often as it had a name. */
   private readonly saved: RefNode[] = [];
-  private readonly templates = new Templates();
+  readonly templates = new Templates();
   stack = START;
 
   constructor() {
@@ -117,6 +118,7 @@ export class Reference {
   canSetAside(dir: string, name: string, to: Stack): boolean {
     const parent = this.templates.find(dir) ?? this.root;
     const there = this.templates.entries(to, dir).get(name);
+    if (isTouched(parent.entries.get(name)!)) return false;
     return there === undefined || (there !== parent.entries.get(name) && !this.isElse(there));
   }
 
@@ -143,11 +145,18 @@ export class Reference {
   /** It is back, if the env has nothing there that is its own. */
   putBack(dir: string, name: string, node: RefNode): boolean {
     const parent = this.templates.find(dir) ?? this.root;
-    if (parent.ownNames.has(name) || parent.removedNames.has(name)) return false;
+    const there = parent.ownNames.has(name) ? parent.entries.get(name)! : null;
+    // Files of which it has set attributes only are in nobody's way.
+    const isFree = there === null || (isTouched(there) && this.isHome(dir, name, there));
+    if (!isFree || parent.removedNames.has(name)) return false;
     parent.ownNames.add(name);
     parent.entries.set(name, node);
     this.saved.splice(this.saved.indexOf(node), 1);
     return true;
+  }
+
+  isHome(dir: string, name: string, node: RefNode): boolean {
+    return this.templates.everAt(dir, name).includes(node);
   }
 
   private isTaken(parent: RefNode, name: string): boolean {
@@ -161,7 +170,7 @@ export class Reference {
   }
 
   /** The env changed it and has it still, or had it and has it open: it can't be the template's again. */
-  private isElse(node: RefNode): boolean {
+  isElse(node: RefNode): boolean {
     const named = this.names().includes(node);
     const kept = named || (!node.gone && this.isOpen(node));
     return isDirectory(node) ? kept && !(named && this.isAtHome(node)) : kept && node.own;
@@ -203,7 +212,7 @@ export class Reference {
   }
 
   /** What has a name, as often as it has one; also the env's own where no version seen now leads. */
-  private names(): RefNode[] {
+  names(): RefNode[] {
     const parents = this.parents();
     const all = new Set([...parents, ...this.templates.directories(null)]);
     const named = [...all].flatMap((dir) =>
@@ -243,6 +252,7 @@ export class Reference {
   flip(to: Stack, seen: boolean): void {
     const before = new Set(this.all());
     const from = this.stack;
+    this.followTemplates(to);
     this.stack = to;
     for (const dir of this.templates.directories(null)) {
       if (dir.ownNames.size > 0) this.keep(dir, from, seen);
@@ -250,8 +260,17 @@ export class Reference {
     for (const dir of this.templates.directories(to)) this.showEntries(dir);
     this.showEntries(this.root);
     const after = new Set(this.all());
-    for (const node of after) node.gone = false;
+    for (const node of after) {
+      // As the template has it: what the env had set on it went along to another version.
+      if (node.gone && !node.own) restore(node);
+      node.gone = false;
+    }
     for (const node of before) if (!after.has(node)) node.gone = true;
+  }
+
+  /** Files of which the env has set attributes only are those of the other version. */
+  followTemplates(to: Stack): void {
+    new Following(this, to).follow();
   }
 
   private all(): RefNode[] {

@@ -15,7 +15,10 @@ export function applyToSlot(ref: Reference, step: SlotOperation): unknown {
       const node = ref.follow(step.path);
       if (step.op === 'openDir' && !isDirectory(node)) refuse('ENOTDIR');
       if (step.op !== 'openDir' && isDirectory(node)) refuse('EISDIR');
-      if (step.op === 'open') ref.change(node);
+      if (step.op === 'open') {
+        ref.change(node);
+        node.written = true;
+      }
       return void ref.slots.set(step.slot, { node, writable: step.op === 'open' });
     }
     case 'pread':

@@ -116,10 +116,16 @@ function fileNode(version: Version, entry: TreeEntry): RefNode {
     return fileNode(version, version.find(({ path }) => path === entry.of)!);
   }
   const made = { origin: entry.path, mtimeNs: START_MTIME_NS };
-  if (entry.kind === 'symlink') return { ...newNode('symlink', 0o777, entry.target), ...made };
+  if (entry.kind === 'symlink')
+    return withBase({ ...newNode('symlink', 0o777, entry.target), ...made });
   if (entry.kind === 'directory') throw new Error(`${entry.path} is no file`);
   const node = { ...newNode('file', entry.mode ?? 0o644), ...made };
   node.content = Buffer.from(entry.text);
   if (entry.xattr !== undefined) node.xattrs.set('user.one', entry.xattr);
-  return node;
+  return withBase(node);
+}
+
+function withBase(node: RefNode): RefNode {
+  const { mode, uid, gid, mtimeNs, xattrs, content } = node;
+  return { ...node, base: { mode, uid, gid, mtimeNs, xattrs: new Map(xattrs), content } };
 }

@@ -5,6 +5,7 @@ import type { Reference } from './reference.ts';
 export function write(ref: Reference, node: RefNode, offset: number, text: string): null {
   // Opening it for writing makes it the env's own.
   ref.change(node);
+  node.written = true;
   const bytes = Buffer.from(text);
   if (bytes.length === 0) return null;
   const size = Math.max(node.content.length, offset + bytes.length);
@@ -18,6 +19,7 @@ export function write(ref: Reference, node: RefNode, offset: number, text: strin
 
 export function resize(ref: Reference, node: RefNode, size: number): null {
   ref.change(node);
+  node.written = true;
   const content = Buffer.alloc(size);
   node.content.copy(content);
   node.content = content;

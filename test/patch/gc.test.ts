@@ -119,17 +119,27 @@ test('keeps what programs use, and what a mount without a driver may use', async
   expect((await gc('--keep', '0')).removed).toEqual([{ template: 't', version: 2 }]);
 });
 
-test('keeps objects that an env has in its own records, until it has them no more', async () => {
+test('a file of which a stopped env has set attributes only follows, though the version goes that it was of', async () => {
   await t.envs('e');
   await t.in('e', 'chmod 700 usr/v');
+  await t.root.ok('umount', 'e');
+  await walk(2);
+  expect(await gc('--keep', '0')).toMatchObject({ freedObjects: 1, keptObjects: 0 });
+  await t.root.ok('mount', 'e');
+  expect(await t.out('e', 'cat usr/v; stat -c %a usr/v')).toBe('version 2700\n');
+});
+
+test('keeps objects that an env has in its own records, until it has them no more', async () => {
+  await t.envs('e');
+  await t.in('e', 'mv usr/v usr/moved');
   await walk(2);
   const report = await gc('--keep', '0');
   expect(report).toMatchObject({ freedObjects: 0, keptObjects: 1 });
-  expect(await t.out('e', 'cat usr/v')).toBe('version 1');
+  expect(await t.out('e', 'cat usr/moved')).toBe('version 1');
   await t.root.ok('umount', 'e');
   await t.root.ok('mount', 'e');
-  expect(await t.out('e', 'cat usr/v')).toBe('version 1');
-  await t.in('e', 'rm usr/v');
+  expect(await t.out('e', 'cat usr/moved')).toBe('version 1');
+  await t.in('e', 'rm usr/moved');
   expect(await gc('--keep', '0')).toMatchObject({ freedObjects: 1, freedBytes: 9, keptObjects: 0 });
 });
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { envDiff } from '../../env/diff.ts';
+import { type EnvChange, envDiff } from '../../env/diff.ts';
 import { needPeoplesEnv } from '../../scratch/owner.ts';
 import { contextOf, define } from '../command.ts';
 import { printLines, printNulEnded } from '../print.ts';
@@ -15,9 +15,13 @@ export default function build(): Command {
         envDiff(store, needPeoplesEnv(store, name)),
       );
       if (context.json) printJson(changes);
-      else {
-        const print = options.null === true ? printNulEnded : printLines;
-        print(...changes.map(({ kind, path }) => `${kind} ${path}`));
-      }
+      else if (options.null === true) {
+        printNulEnded(...changes.map(({ kind, path }) => `${kind} ${path}`));
+      } else printLines(...changes.map(line));
     });
 }
+
+const line = ({ kind, path, attributes }: EnvChange): string =>
+  attributes === null
+    ? `${kind} ${path}`
+    : `${kind} ${path} (attributes only: ${attributes.join(', ')})`;

@@ -41,7 +41,7 @@ export const fileDamages: readonly Damage[] = [
     finds: 'delta.object',
     also: ['objects.missing'],
     says: /env web: \/usr\/bin\/tool3: its bytes are object \w{64}, whose file is missing/,
-    remedy: /import the source of os@1 again/,
+    remedy: /import the source of os@2 again/,
     leaves: ['delta.object', 'objects.missing'],
   },
   {

@@ -110,7 +110,7 @@ export const nameDamages: readonly Damage[] = [
     },
   },
   {
-    of: "a link count of a template's file that is too low",
+    of: "a link count that is too low, of a file with a template's bytes",
     harm: editInode('tool4', { nlink: 1 }),
     finds: 'delta.links',
     says: /tool4: its link count is 1, and it has 2 names/,

@@ -1,0 +1,152 @@
+/** What becomes, at a flip of the reference, of files of which the env has set attributes only. */
+import { isDirectory, type RefAttributes, type RefNode } from './node.ts';
+import type { Reference } from './reference.ts';
+import { type Stack, split } from './templates.ts';
+
+const SET_IDS = 0o6000;
+
+/** True of a template's file that the env has changed, but for its content. */
+export const isTouched = (node: RefNode): boolean =>
+  node.own && !node.written && node.base !== null;
+
+/** The file is as its template has it. */
+export function restore(node: RefNode): void {
+  if (node.base !== null)
+    Object.assign(node, { ...node.base, xattrs: new Map(node.base.xattrs), written: false });
+  node.set.clear();
+}
+
+export class Following {
+  private readonly ref: Reference;
+  private readonly to: Stack;
+  private readonly coming = new Set<RefNode>();
+
+  constructor(ref: Reference, to: Stack) {
+    this.ref = ref;
+    this.to = to;
+  }
+
+  follow(): void {
+    const { ref } = this;
+    const left = new Set<RefNode>();
+    const came: { dir: RefNode; name: string; node: RefNode }[] = [];
+    for (const dir of [ref.root, ...ref.templates.directories(null)]) {
+      for (const name of [...dir.ownNames]) {
+        const node = dir.entries.get(name)!;
+        if (!isTouched(node) || !ref.isHome(dir.origin!, name, node)) continue;
+        const next = this.nextAt(dir, name);
+        if (next === node) continue;
+        if (next !== undefined && !this.coming.has(next) && ref.isElse(next)) continue;
+        left.add(node);
+        dir.ownNames.delete(name);
+        dir.entries.delete(name);
+        if (next !== undefined && takeOver(node, next, this.coming.has(next)))
+          this.coming.add(next);
+        if (next !== undefined) came.push({ dir, name, node: next });
+      }
+    }
+    for (const node of left) this.leave(node);
+    for (const { dir, name, node } of came) {
+      if (!this.coming.has(node)) continue;
+      dir.ownNames.add(name);
+      dir.entries.set(name, node);
+    }
+    for (const node of this.coming) this.pin(node);
+  }
+
+  private nextAt(dir: RefNode, name: string): RefNode | undefined {
+    if (this.isHidden(dir)) return undefined;
+    return this.ref.templates.entries(this.to, dir.origin!).get(name);
+  }
+
+  /** True if the templates lack a directory in the version that comes, or hide it, and the env did nothing to it. */
+  private isHidden(dir: RefNode): boolean {
+    const { ref, to } = this;
+    if (dir === ref.root) return false;
+    const own = [ref.root, ...ref.directories(), ...ref.templates.directories(null)].find((above) =>
+      [...above.ownNames].some((name) => above.entries.get(name) === dir),
+    );
+    if (own !== undefined) return own.origin !== null && this.isHidden(own);
+    const [above, name] = split(dir.origin!);
+    const parent = ref.templates.find(above) ?? ref.root;
+    if (parent.ownNames.has(name) || parent.removedNames.has(name)) return false;
+    return ref.templates.entries(to, above).get(name) !== dir || this.isHidden(parent);
+  }
+
+  /** Further names that the env gave it go on with it as it was. */
+  private leave(node: RefNode): void {
+    const { ref, to } = this;
+    const dirs = new Set([ref.root, ...ref.directories(), ...ref.templates.directories(null)]);
+    const places = [...dirs].flatMap((dir) =>
+      [...dir.ownNames]
+        .filter((name) => dir.entries.get(name) === node)
+        .map((name) => ({ dir, name })),
+    );
+    const stays = places.some(
+      ({ dir, name }) =>
+        dir.origin !== null && ref.templates.entries(to, dir.origin).get(name) === node,
+    );
+    if (stays) return;
+    node.own = false;
+    node.gone = true;
+    if (places.length === 0) return;
+    const copy: RefNode = {
+      ...node,
+      origin: null,
+      base: null,
+      own: true,
+      xattrs: new Map(node.xattrs),
+      set: new Set(),
+    };
+    for (const { dir, name } of places) dir.entries.set(name, copy);
+  }
+
+  /** All names of a file are the env's, if one is. */
+  private pin(node: RefNode): void {
+    const { ref, to } = this;
+    node.own = true;
+    for (const dir of [ref.root, ...ref.templates.directories(to)]) {
+      for (const [name, there] of ref.templates.entries(to, dir.origin!)) {
+        if (there !== node || dir.ownNames.has(name) || dir.removedNames.has(name)) continue;
+        dir.ownNames.add(name);
+        dir.entries.set(name, node);
+      }
+    }
+  }
+}
+
+/** The next file gets what the env had set on the one before it, and else what its template says. False if that is nothing. */
+function takeOver(node: RefNode, next: RefNode, isComing: boolean): boolean {
+  if (isComing) return true;
+  restore(next);
+  const { base, set } = node;
+  if (base === null || next.base === null || node.kind !== next.kind || isDirectory(next))
+    return false;
+  const isSet = (what: keyof RefAttributes): boolean => set.has(what) || node[what] !== base[what];
+  if (isSet('uid')) next.uid = node.uid;
+  if (isSet('gid')) next.gid = node.gid;
+  const lost = base.mode & ~node.mode & SET_IDS;
+  const noIds = lost !== 0 || set.has('set-IDs');
+  const isModeSet = set.has('mode') || (base.mode ^ node.mode ^ lost) !== 0;
+  if (isModeSet) next.mode = node.mode;
+  else if (noIds || isSet('uid') || isSet('gid')) next.mode &= ~SET_IDS | node.mode;
+  for (const what of ['uid', 'gid'] as const) if (isSet(what)) next.set.add(what);
+  if (isModeSet) next.set.add('mode');
+  if (noIds) next.set.add('set-IDs');
+  if (set.has('atime')) next.set.add('atime');
+  let changed = next.set.size > 0;
+  const sameContent = node.content.equals(next.content) && node.target === next.target;
+  if (sameContent && node.mtimeNs !== base.mtimeNs) {
+    next.mtimeNs = node.mtimeNs;
+    changed = true;
+  }
+  for (const name of new Set([...base.xattrs.keys(), ...node.xattrs.keys()])) {
+    const value = node.xattrs.get(name);
+    if (value === base.xattrs.get(name)) continue;
+    const before = next.xattrs.get(name);
+    if (value === undefined) next.xattrs.delete(name);
+    else next.xattrs.set(name, value);
+    if (before !== value) changed = true;
+  }
+  return changed;
+}

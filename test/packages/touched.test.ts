@@ -1,0 +1,185 @@
+/** Files of a package of which an env has set attributes only: a patch, and the way back, reach them all. */
+import { closeSync, openSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { EnvChange } from '../../src/env/diff.ts';
+import type { PatchPlan } from '../../src/patch/plan.ts';
+import type { DebDescription } from '../support/deb.ts';
+import { sh } from '../support/program.ts';
+import { TinySystems } from '../support/tiny-systems.ts';
+import { type PackageEnv, PackageRoot } from './package-root.ts';
+
+let systems: TinySystems;
+let t: PackageRoot;
+let env: PackageEnv;
+
+/** What is done to a file of the package, `$1`, in the env's root, from the machine; and what then is to be seen of it. */
+const TOUCHES: Readonly<Record<string, { readonly script: string; readonly shows: string }>> = {
+  chmod: { script: 'chmod 640 "$1"', shows: 'stat -c %a "$1"' },
+  chown: { script: 'chown 33:33 "$1"', shows: 'stat -c %u:%g "$1"' },
+  touch: { script: 'touch "$1"', shows: 'stat -c %X "$1"' },
+  setfacl: { script: 'setfacl -m u:33:r "$1"', shows: 'getfacl -nc "$1"' },
+  setcap: { script: 'setcap cap_net_raw+ep "$1"', shows: 'getcap "$1"' },
+  setfattr: { script: 'setfattr -n user.note -v mine "$1"', shows: 'getfattr -n user.note "$1"' },
+  move: { script: 'mv "$1" x; mv x "$1"', shows: 'true' },
+  sed: { script: 'sed -i s/nothing-like-it/x/ "$1"', shows: 'stat -c %a:%u "$1"' },
+  edit: {
+    script: 'chmod 600 "$1"; sed -i s/nothing-like-it/x/ "$1"',
+    shows: 'stat -c %a:%u "$1"',
+  },
+  link: { script: 'ln "$1" "${1##*/}.kept"', shows: 'stat -c %a "$1"' },
+};
+const NAMES = [...Object.keys(TOUCHES), 'open', 'override', 'untouched'];
+const DIR = '/usr/share/libx';
+
+const libx = (version: string): DebDescription => ({
+  name: 'libx',
+  version,
+  arch: 'all',
+  files: {
+    ...Object.fromEntries(NAMES.map((name) => [`${DIR}/${name}`, `${name} of ${version}\n`])),
+    [`${DIR}/linked`]: { hardLink: `${DIR}/untouched` },
+    [`${DIR}/symlink`]: { symlink: `of-${version}` },
+  },
+});
+
+beforeAll(async () => {
+  systems = await TinySystems.create();
+});
+beforeEach(async () => {
+  t = await PackageRoot.create(systems, [libx('1'), libx('2')], 'dpkg -i libx_1_all.deb');
+  env = await t.env('e');
+});
+afterEach(() => t.dispose());
+afterAll(() => systems.dispose());
+
+async function host(script: string, name: string): Promise<string> {
+  const { code, stdout, stderr } = await sh(`cd "$2"; ${script}`, [
+    `.${DIR}/${name}`,
+    env.mountpoint,
+  ]);
+  expect(code, stderr).toBe(0);
+  return stdout;
+}
+
+async function touchAll(): Promise<void> {
+  for (const [name, { script }] of Object.entries(TOUCHES)) await host(script, name);
+  closeSync(openSync(path.join(env.mountpoint, DIR, 'open'), 'r+'));
+  await env.run(`dpkg-statoverride --update --add root root 600 ${DIR}/override`);
+  await host('chown -h 33 "$1"; chmod 604 ./usr/share/libx/linked', 'symlink');
+}
+
+/** What the env has set, as its own programs see it. */
+async function attributes(): Promise<string[]> {
+  const seen: string[] = [];
+  for (const [name, { shows }] of Object.entries(TOUCHES)) seen.push(await host(shows, name));
+  seen.push(await host('stat -c %a "$1"', 'override'));
+  seen.push(await host('stat -c %u "$1"', 'symlink'));
+  seen.push(await host('stat -c %a:%h "$1"', 'untouched'));
+  return seen;
+}
+
+const PLACES = [
+  ['mounted', false],
+  ['stopped', true],
+] as const;
+
+async function during<T>(isUnmounted: boolean, work: () => Promise<T>): Promise<T> {
+  if (isUnmounted) await t.root.ok('umount', 'e');
+  const result = await work();
+  if (isUnmounted) await t.root.ok('mount', 'e');
+  return result;
+}
+
+async function expectVersion(version: string): Promise<void> {
+  const wanted = NAMES.map((name) => `${name} of ${version}\n`).join('');
+  expect(await env.run(`cd ${DIR}; cat ${NAMES.join(' ')}`)).toBe(wanted);
+  expect(await env.run(`readlink ${DIR}/symlink; cat ${DIR}/linked`)).toBe(
+    `of-${version}\nuntouched of ${version}\n`,
+  );
+  expect(await env.run('dpkg --verify; dpkg-query -W -f "\\${Version}" libx')).toBe(version);
+  const inos = (await env.run(`stat -c %i ${DIR}/linked ${DIR}/untouched`)).split('\n');
+  expect(inos[0]).toBe(inos[1]);
+}
+
+test.each(PLACES)('a %s env’s touched files are of the version that comes', async (_, stopped) => {
+  await touchAll();
+  const set = await attributes();
+  const kept = await env.run(`cat /link.kept`);
+  await during(stopped, () => t.patch('dpkg -i libx_2_all.deb'));
+  await expectVersion('2');
+  expect(await attributes()).toEqual(set);
+  // As after dpkg's rename over it.
+  expect(await env.run('cat /link.kept; stat -c %h /link.kept')).toBe(`${kept}1\n`);
+  await during(stopped, () => t.rollback());
+  await expectVersion('1');
+  expect(await attributes()).toEqual(set);
+  await during(stopped, () => t.root.ok('patch', 't', '--to', '2'));
+  await expectVersion('2');
+  expect(await attributes()).toEqual(set);
+  expect(await env.run('cat /link.kept; stat -c %h /link.kept')).toBe(`${kept}1\n`);
+  expect(await t.root.json('fsck', '--full')).toMatchObject({ findings: [] });
+});
+
+test('a file that was moved elsewhere, and one that was written, keep their bytes', async () => {
+  await host('mv "$1" moved', 'chmod');
+  await host('chmod 640 "$1"; echo more >>"$1"', 'chown');
+  await t.patch('dpkg -i libx_2_all.deb');
+  expect(await env.run(`cat /moved ${DIR}/chown; ls ${DIR}/chmod 2>/dev/null || echo gone`)).toBe(
+    'chmod of 1\nchown of 1\nmore\ngone\n',
+  );
+});
+
+test('what is set is said: by diff, and by a plan', async () => {
+  await host('chmod 640 "$1"; chown 33 "$1"', 'chmod');
+  await host('setfacl -m u:33:r "$1"', 'setfacl');
+  await host('mv "$1" x; mv x "$1"', 'move');
+  await host('echo more >>"$1"', 'chown');
+  const diff = await t.root.json<EnvChange[]>('diff', 'e');
+  const below = diff.filter(({ path: at }) => at.startsWith(`${DIR}/`));
+  expect(below).toEqual([
+    { kind: 'C', path: `${DIR}/chmod`, attributes: ['mode', 'owner'] },
+    { kind: 'C', path: `${DIR}/chown`, attributes: null },
+    { kind: 'C', path: `${DIR}/setfacl`, attributes: ['system.posix_acl_access'] },
+  ]);
+  expect(await t.root.ok('diff', 'e')).toContain(
+    `C ${DIR}/chmod (attributes only: mode, owner)\n`,
+  );
+  await t.machine.run('cd /srv/debs; dpkg -i libx_2_all.deb');
+  await t.stage();
+  const plan = JSON.parse(
+    (await t.root.byref('patch', 't', '--check', '--json')).stdout,
+  ) as PatchPlan;
+  expect(plan.envs[0]!.counts).toMatchObject({ attributes: 2, private: 1 });
+  expect((await t.root.byref('patch', 't', '--check')).stdout).toContain(
+    `C ${DIR}/chmod: attributes only (mode, owner)\n`,
+  );
+});
+
+test('set-ID bits of a version do not come where the env changed the owner, or took them away', async () => {
+  await host('chown 33 "$1"', 'chown');
+  await host('chmod 4755 "$1"', 'chmod');
+  await t.machine.run(`dpkg-deb -R /srv/debs/libx_2_all.deb /tmp/x
+cd /tmp/x${DIR}; chmod 4755 chown sed move; setcap cap_net_raw+ep edit 2>/dev/null || true; dpkg-deb -b /tmp/x /srv/debs/libx_2_all.deb`);
+  await host('chmod 4711 "$1"; chmod 711 "$1"', 'move');
+  await t.patch('dpkg -i libx_2_all.deb');
+  const modes = async (): Promise<string> =>
+    env.run(`cd ${DIR}; stat -c %a chown chmod sed move; cat chown`);
+  expect(await modes()).toBe('755\n4755\n4755\n711\nchown of 2\n');
+  await env.run(`chmod u-s ${DIR}/sed`);
+  await t.rollback();
+  expect(await modes()).toBe('644\n4755\n644\n711\nchown of 1\n');
+  await t.root.ok('patch', 't', '--to', '2');
+  expect(await modes()).toBe('755\n4755\n755\n711\nchown of 2\n');
+});
+
+test('relink takes an equal copy whose attributes are others', async () => {
+  await host('chmod 640 "$1"; cp -p "$1" x; echo y >>"$1"; cat x >"$1"; rm x', 'chmod');
+  expect(await t.root.json('relink', 'e')).toMatchObject([{ names: expect.any(Number) as number }]);
+  expect(
+    (await t.root.json<EnvChange[]>('diff', 'e')).find(({ path: at }) => at === `${DIR}/chmod`),
+  ).toMatchObject({ attributes: expect.arrayContaining(['mode', 'mtime']) as string[] });
+  expect(await host('stat -c %a "$1"; cat "$1"', 'chmod')).toBe('640\nchmod of 1\n');
+  await t.patch('dpkg -i libx_2_all.deb');
+  expect(await host('stat -c %a "$1"; cat "$1"', 'chmod')).toBe('640\nchmod of 2\n');
+});

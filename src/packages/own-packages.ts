@@ -1,5 +1,5 @@
 /** Which packages stay an env's own when it goes from one stack of templates to another, and what keeps them whole. */
-import type { Ino, Name } from '../base/ids.ts';
+import { type Ino, type Name, ROOT_INO } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import { makeStep, type Step } from '../codec/steps.ts';
 import type { DeltaView } from '../delta/read-delta.ts';
@@ -124,7 +124,12 @@ export class PackagesOfStep {
     this.taken = ours === null ? [] : this.findTaken(tree, ours, taken);
     const isChanged = (key: string): boolean =>
       this.sides.base.get(key)?.stanza !== this.sides.theirs.get(key)?.stanza;
-    const changed = [...this.allOwn].filter(([key]) => isChanged(key));
+    // One that was installed anew in the template has the same record, and other files.
+    const isRemade = (name: string): boolean =>
+      change.find(sides.infoDir ?? ROOT_INO, `${name}.list` as Name) !== undefined;
+    const changed = [...this.allOwn].filter(
+      ([key, { name }]) => isChanged(key) || isRemade(name) || isRemade(key),
+    );
     // One that neither has is nothing to speak of; what the env kept of its configuration stays all the same.
     this.own = [...this.allOwn]
       .filter(([key, { why }]) => why === 'needed' || isChanged(key))

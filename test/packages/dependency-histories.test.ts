@@ -89,7 +89,13 @@ class History {
     const t = await PackageRoot.create(systems, debs, 'dpkg -i lib_1_all.deb app_1_all.deb');
     const pairs: Pair[] = [];
     for (const name of ENVS) {
-      pairs.push({ name, env: await t.env(name), plain: await t.plain(), former: new Set() });
+      pairs.push({
+        name,
+        env: await t.env(name),
+        plain: await t.plain(),
+        former: new Set(),
+        removed: new Set(),
+      });
     }
     return new History(t, seed, pairs);
   }
@@ -146,6 +152,7 @@ class History {
       const isMeant = each === name && !command.includes('fix-broken');
       if (before[each] !== after[each] || (isMeant && after[each] !== null))
         pair.former.delete(each);
+      if (before[each] !== null && after[each] === null) pair.removed.add(each);
     }
   }
 
@@ -211,7 +218,7 @@ class History {
 
   /** The plain system gets what follows in the env; if not all does, all of it would not have fitted. */
   private async follow(
-    { plain, former, name: of }: Pair,
+    { plain, former, removed, name: of }: Pair,
     before: Installed,
     after: Installed,
     told: PatchedEnv,
@@ -237,7 +244,9 @@ class History {
     const following = may.filter((name) => !needed.includes(name));
     await plain.run(commands(has, after, following));
     for (const name of following) former.delete(name);
-    for (const name of needed) former.add(name);
+    // What its administrator has removed is not there for that reason, too.
+    for (const name of needed) if (has[name] !== null || !removed.has(name)) former.add(name);
+    for (const name of NAMES) if ((await installed(plain))[name] !== null) removed.delete(name);
     // As the templates have it, it is no own package.
     for (const name of NAMES) if (has[name] === after[name]) former.delete(name);
   }
@@ -260,6 +269,8 @@ interface Pair {
   readonly plain: PackageEnv;
   /** Packages that were kept for others, and that its dpkg had nothing to do with since. */
   readonly former: Set<Name>;
+  /** Packages that it has removed, and not got again since. */
+  readonly removed: Set<Name>;
 }
 
 const neededIn = ({ packages = [] }: PatchedEnv): Name[] =>

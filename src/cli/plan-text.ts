@@ -52,8 +52,12 @@ function countsText({ counts }: PlannedEnv): string {
   return parts.join(', ') || 'nothing';
 }
 
-const packageLines = ({ packages }: PlannedEnv): string[] =>
-  packages.map((each) => `  keeps ${ownText(each)}`);
+const packageLines = ({ packages, unmet, unjudged, completes }: PlannedEnv): string[] => [
+  ...(completes ? ['  apt is to bring its own packages along; where it can’t, the env'] : []),
+  ...packages.map((each) => `  keeps ${ownText(each)}`),
+  ...unmet.map((line) => `  will not fit together: ${line}`),
+  ...(unjudged === null ? [] : [`  its dependencies are not checked: ${unjudged}`]),
+];
 
 const ENVS_SHOWN = 3;
 

@@ -5,11 +5,13 @@ import { sameForDiff } from '../codec/same-inode.ts';
 import { envStates, type State } from '../env/state.ts';
 import type { NameChange } from '../fs/layers-change.ts';
 import type { AttributeName } from '../fs/own-attributes.ts';
+import { decideStep } from '../packages/decide-step.ts';
 import { PackagesOfStep } from '../packages/own-packages.ts';
 import type { OwnPackage } from '../registry/packages.ts';
 import { dirPath } from '../store/dir-path.ts';
 import type { EnvRow, Store, TemplateRow, VersionRow } from '../store/store.ts';
 import { type AppFit, appFits } from './app-fits.ts';
+import { checkDependencyPolicies, dependencyPolicyOf } from './dependency-policy.ts';
 import { follows, usersOf } from './followers.ts';
 import { type FilesInUse, filesInUse } from './in-use.ts';
 import { letterOf, type MeetState, meets, openView, touchedNames } from './meets.ts';
@@ -44,6 +46,12 @@ export interface PlannedEnv {
   readonly counts: Readonly<Record<MeetState, number>>;
   /** Packages that stay its own, of those that the patch changes. */
   readonly packages: readonly OwnPackage[];
+  /** Dependencies that will not be met any more, in apt's words. */
+  readonly unmet: readonly string[];
+  /** Why apt could not say whether there are some, in a sentence; null: it could, or had not to. */
+  readonly unjudged: string | null;
+  /** apt is tried in it first: only where it can't bring the env's own packages along stays what they need. */
+  readonly completes: boolean;
   readonly names: readonly PlannedMeet[];
 }
 
@@ -73,6 +81,7 @@ export async function planPatch(
   version: VersionRow,
   policies: readonly Policy[],
 ): Promise<PatchPlan> {
+  checkDependencyPolicies(store, policies);
   const users = usersOf(store, template.id);
   const rows = users.filter(follows).map(({ row }) => row);
   const states = new Map((await envStates(store, rows)).map(({ row, state }) => [row.id, state]));
@@ -90,7 +99,7 @@ export async function planPatch(
     const theirs = planned.statusOf(stack);
     const state = states.get(row.id) ?? 'stopped';
     const from = versionOf(store, row, template.id);
-    const parts = { policy, taken, theirs, paths, inUse };
+    const parts = { policies, policy, taken, theirs, paths, inUse };
     envs.push({ ...(await planEnv(store, move, names, parts)), state, from });
   }
   return {
@@ -112,6 +121,7 @@ export async function planPatch(
 }
 
 interface PlanParts {
+  readonly policies: readonly Policy[];
   readonly policy: PolicyOf;
   readonly taken: ReadonlySet<string>;
   /** The status file of dpkg in the stack that is gone to, if that is to be made yet. */
@@ -124,7 +134,7 @@ async function planEnv(
   store: Store,
   { row, change }: EnvMove,
   names: NamesByDir,
-  { policy, taken, theirs, paths, inUse }: PlanParts,
+  { policies, policy, taken, theirs, paths, inUse }: PlanParts,
 ): Promise<Omit<PlannedEnv, 'state' | 'from'>> {
   const counts = {
     ...{ clean: 0, attributes: 0, private: 0, equal: 0 },
@@ -134,6 +144,9 @@ async function planEnv(
   const used = new Set(inUse.get(row.id)?.keys() ?? []);
   const view = await openView(store, row);
   let packages: readonly OwnPackage[] = [];
+  let unmet: readonly string[] = [];
+  let unjudged: string | null = null;
+  let completes = false;
   try {
     const touched = [...touchedNames(view, change, used, names)];
     counts.clean = names.count - touched.length;
@@ -157,12 +170,21 @@ async function planEnv(
       }
     }
     if (view !== null) {
-      packages = new PackagesOfStep({ store, row, view, change }, taken, theirs).own;
+      const env = { store, row, view, change };
+      const next = { taken, status: theirs };
+      const wanted = dependencyPolicyOf(policies, row);
+      // What apt can do in it, only the patch tries: it writes in the env.
+      const verdict = await decideStep(env, next, wanted === 'follow' ? wanted : 'keep');
+      packages = new PackagesOfStep(env, next, verdict).own;
+      completes = wanted === 'complete' && packages.some(({ why }) => why === 'needed');
+      unmet = verdict?.unmet ?? [];
+      unjudged = verdict?.unable ?? null;
     }
   } finally {
     await view?.close();
   }
-  return { id: row.id, name: row.name, counts, packages, names: met.sort(byPath) };
+  const { id, name } = row;
+  return { id, name, counts, packages, unmet, unjudged, completes, names: met.sort(byPath) };
 }
 
 const versionOf = (store: Store, row: EnvRow, templateId: number): number =>

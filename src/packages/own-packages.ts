@@ -62,6 +62,12 @@ export interface EnvOnTheWay {
   readonly change: LayersChange;
 }
 
+/** A package as the templates have it before and after; null: they do not have it. */
+export interface FollowingPackage {
+  readonly was: PackageRecord | null;
+  readonly is: PackageRecord | null;
+}
+
 /** What becomes of packages in one env at one step. */
 export class PackagesOfStep {
   /** The packages that stay, of those that the step changes. */
@@ -126,6 +132,21 @@ export class PackagesOfStep {
 
   get infoDir(): Ino | null {
     return this.sides.infoDir;
+  }
+
+  /** The trees of the stacks that the step leaves, and goes to. */
+  get trees(): { readonly base: EnvTree; readonly theirs: EnvTree } {
+    return { base: this.sides.baseTree, theirs: this.sides.theirsTree };
+  }
+
+  /** Packages that the step changes and that follow. */
+  following(): FollowingPackage[] {
+    const { base, theirs } = this.sides;
+    const keys = new Set([...base.keys(), ...theirs.keys()]);
+    return [...keys].flatMap((key) => {
+      const [was, is] = [base.get(key) ?? null, theirs.get(key) ?? null];
+      return was?.stanza === is?.stanza || this.allOwn.has(key) ? [] : [{ was, is }];
+    });
   }
 
   /** True for what is of a package that stays the env's own. */

@@ -12,6 +12,7 @@ import type { LayersChange, NameChange } from '../fs/layers-change.ts';
 import { namesIn } from '../fs/own-names.ts';
 import type { DeltaName, Place } from '../fs/ports.ts';
 import { HIDDEN } from '../fs/steps.ts';
+import { administeredSteps } from '../packages/administered.ts';
 import { EnvTree } from '../packages/env-tree.ts';
 import { PackagesOfStep } from '../packages/own-packages.ts';
 import { INFO_DIR, isInfoOf } from '../packages/package-files.ts';
@@ -57,12 +58,12 @@ export async function planEnv(
 }
 
 class Planner {
-  private readonly store: Store;
-  private readonly row: EnvRow;
-  private readonly change: LayersChange;
-  private readonly view: DeltaView;
+  readonly store: Store;
+  readonly row: EnvRow;
+  readonly change: LayersChange;
+  readonly view: DeltaView;
   private readonly options: PlanOptions;
-  private readonly packages: PackagesOfStep;
+  readonly packages: PackagesOfStep;
   private readonly policy;
   private readonly acts: PatchAct[] = [];
   private readonly steps: Step[] = [];
@@ -95,6 +96,9 @@ class Planner {
     const { packages, options } = this;
     const back = options.restores.filter(({ what }) => what === 'restored');
     for (const act of back) this.seen.add(placeOf(act));
+    const administered = await administeredSteps(this);
+    for (const place of administered.places) this.seen.add(place);
+    this.steps.push(...administered.steps);
     await this.takePackages();
     for (const { change, own } of ownNames(this.view, this.change))
       await this.planName(change, own);
@@ -106,7 +110,8 @@ class Planner {
     const acts = [...options.restores.filter((act) => !planned.has(placeOf(act))), ...this.acts];
     // Last: of a package that is taken, directories go when its files are set aside.
     if (this.steps.length > 0) acts.push(this.stepsAct('steps', this.steps));
-    const before = packages.before.length === 0 ? null : this.write('keep', packages.before);
+    const first = [...packages.before, ...administered.before];
+    const before = first.length === 0 ? null : this.write('keep', first);
     const { own } = packages;
     if (acts.length === 0 && before === null && own.length === 0) return null;
     return { acts, before, own };

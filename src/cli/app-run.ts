@@ -3,7 +3,8 @@ import type { AppOptions, AppsChanged } from '../patch/apps.ts';
 import { needPeoplesEnv } from '../scratch/owner.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 import { contextOf, interruptible } from './command.ts';
-import { type DpkgWaitOption, dpkgWait } from './dpkg-wait.ts';
+import { type DependenciesOption, policiesOf } from './dependencies-option.ts';
+import { type DpkgWaitOption, dpkgWait, exitFor } from './dpkg-wait.ts';
 import { interruption } from './interruption.ts';
 import { printNotes } from './notes.ts';
 import { describePatch } from './patch-text.ts';
@@ -12,16 +13,21 @@ import { withStore } from './session.ts';
 import { printJson } from './table.ts';
 
 export async function runAppChange(
-  options: DpkgWaitOption,
+  options: DpkgWaitOption & DependenciesOption,
   env: string,
   change: (store: Store, row: EnvRow, options: AppOptions) => Promise<AppsChanged>,
 ): Promise<void> {
   const context = contextOf(options);
   const { signal, release } = interruption();
   const { record, notes } = await withStore(interruptible(context, signal), 'write', (store) =>
-    change(store, needPeoplesEnv(store, env), { signal, ...dpkgWait(context, options) }),
+    change(store, needPeoplesEnv(store, env), {
+      signal,
+      policies: policiesOf(options),
+      ...dpkgWait(context, options),
+    }),
   ).finally(release);
   printNotes(notes);
   if (context.json) printJson(record);
   else printLines(...(record === null ? [`${env}: nothing to do`] : describePatch(record)));
+  exitFor(record);
 }

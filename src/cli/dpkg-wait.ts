@@ -1,7 +1,7 @@
 /** `--dpkg-wait`, of the commands that take envs to other versions. */
 import type { Command } from 'commander';
 import { EXIT } from '../base/exit-codes.ts';
-import type { PatchRecord } from '../codec/patch-record.ts';
+import type { PatchedEnv, PatchRecord } from '../codec/patch-record.ts';
 import type { BusyWaitOptions } from '../patch/busy.ts';
 import type { Context } from './command.ts';
 import { durationOption } from './durations.ts';
@@ -46,4 +46,9 @@ export function exitFor(record: PatchRecord | null): void {
     record?.envs.some((env) => env.outcome === outcome) ?? false;
   if (has('failed')) process.exitCode = EXIT.error;
   else if (has('busy')) process.exitCode = EXIT.busy;
+  else if (record?.envs.some(lacksSomething)) process.exitCode = EXIT.pending;
 }
+
+/** It did not get all, or what it got does not fit what it has of its own. */
+const lacksSomething = ({ packages = [], unmet = [] }: PatchedEnv): boolean =>
+  unmet.length > 0 || packages.some(({ why }) => why === 'needed');

@@ -56,11 +56,15 @@ function envCounts(envs: readonly PatchedEnv[]): string {
 
 function troubles(env: PatchedEnv): string[] {
   const { name, own, removed, keptDirs, acts, error, outcome, packages = [] } = env;
+  const { unmet = [], unjudged } = env;
   const lines: string[] = [];
   if (error !== null) lines.push(`  ${name}: failed: ${error}`);
   else if (outcome === 'dead') lines.push(`  ${name}: has no driver`);
   else if (outcome === 'busy') lines.push(`  ${name}: not yet: dpkg or apt is at work in it`);
   if (packages.length > 0) lines.push(`  ${name} keeps ${packages.map(ownText).join(', ')}`);
+  if (unmet.length > 0) lines.push(...unmetLines(name, unmet).map((line) => `  ${line}`));
+  if (unjudged !== undefined)
+    lines.push(`  ${name}: its dependencies were not checked: ${unjudged}`);
   const kept = [
     own > 0 ? `${own} changed ${own === 1 ? 'name is' : 'names are'} its own` : '',
     removed > 0 ? `${removed} it has removed` : '',
@@ -71,6 +75,18 @@ function troubles(env: PatchedEnv): string[] {
   const left = acts.reduce((sum, act) => sum + (act.left ?? 0), 0);
   if (left > 0) lines.push(`  ${name}: ${left} names stay its own: it changed them meanwhile`);
   return lines;
+}
+
+const UNMET_SHOWN = 10;
+
+/** As apt says it. */
+export function unmetLines(name: string, unmet: readonly string[]): string[] {
+  const more = unmet.length - UNMET_SHOWN;
+  return [
+    `${name}: packages do not fit together (byref changed nothing of its own; run apt-get --fix-broken install in it):`,
+    ...unmet.slice(0, UNMET_SHOWN).map((line) => `  ${line}`),
+    ...(more > 0 ? [`  and ${more} more`] : []),
+  ];
 }
 
 /** dpkg's records go along with its packages: nobody has to look at them, unless something could not be done. */

@@ -51,8 +51,11 @@ function countsText({ counts }: PlannedEnv): string {
   return parts.join(', ') || 'nothing';
 }
 
-const packageLines = ({ packages }: PlannedEnv): string[] =>
-  packages.map((each) => `  keeps ${ownText(each)}`);
+const packageLines = ({ packages, unmet, unjudged }: PlannedEnv): string[] => [
+  ...packages.map((each) => `  keeps ${ownText(each)}`),
+  ...unmet.map((line) => `  will not fit together: ${line}`),
+  ...(unjudged === null ? [] : [`  its dependencies are not checked: ${unjudged}`]),
+];
 
 const ENVS_SHOWN = 3;
 

@@ -19,10 +19,19 @@ export type PatchState = 'rolling' | 'canary' | 'acting' | 'done' | 'undone';
 /** What happens to an env's own copy of a file that the patch changes. */
 export type PolicyAction = 'keep' | 'take' | 'merge';
 
-/** For paths that match; of several the last one counts. */
+/**
+ * What happens where packages of an env's own and those that the patch changes would not go together any more. keep: those that it
+ * changes stay as they were. follow: they go along. complete: apt brings the env's own along; where it can't, keep.
+ */
+export type DependencyPolicy = 'keep' | 'follow' | 'complete';
+
+/**
+ * For paths that match; of several the last one counts. The pattern `package:NAME` is of a whole package, `dependencies:ENV` of the
+ * dependencies in one env, `dependencies:` of those in all envs.
+ */
 export interface Policy {
   readonly pattern: string;
-  readonly action: PolicyAction;
+  readonly action: PolicyAction | DependencyPolicy;
 }
 
 /** Who gave the command. */
@@ -52,6 +61,10 @@ export interface PatchedEnv {
   readonly keptDirs: number;
   /** Packages that stay the env's own, of those that it changes; none in records of older builds. */
   readonly packages?: readonly KeptPackage[];
+  /** Dependencies that are not met any more, in apt's words. */
+  readonly unmet?: readonly string[];
+  /** Why apt could not say whether there are some, in a sentence. */
+  readonly unjudged?: string;
   /** What was done to its own files, or is to be done while the patch is `acting`. */
   readonly acts: readonly PatchAct[];
   readonly error: string | null;
@@ -60,9 +73,11 @@ export interface PatchedEnv {
 /** A package that an env has otherwise than its templates. Versions; null: it is not there. */
 export interface KeptPackage {
   readonly name: string;
-  readonly why: 'version' | 'removed' | 'held' | 'unfinished';
+  readonly why: 'version' | 'removed' | 'held' | 'unfinished' | 'needed';
   readonly own: string | null;
   readonly template: string | null;
+  /** needed: the package of the env's own that it stays for, with its version. */
+  readonly for?: string;
 }
 
 /**

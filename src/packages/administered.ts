@@ -4,7 +4,7 @@
  */
 import { type Ino, isPrivateIno } from '../base/ids.ts';
 import { isDir, isLnk } from '../base/mode.ts';
-import type { InodeRecord } from '../codec/inode-record.ts';
+import { DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
 import { type Compared, makeStep, type Step } from '../codec/steps.ts';
 import type { DeltaView } from '../delta/read-delta.ts';
 import { entriesOf } from '../fs/layer-entries.ts';
@@ -120,7 +120,7 @@ class Administered implements AdministeredSteps {
 
   private async putDiverted(
     target: TreeEntry,
-    { was, is }: TemplatePath,
+    { place, was, is }: TemplatePath,
     wanted: WantedAttributes | null,
   ): Promise<void> {
     const own = this.ownAt(target);
@@ -132,7 +132,7 @@ class Administered implements AdministeredSteps {
       this.steps.push({ ...makeStep('put', target, 0), source: is.ino, ...attributes });
       return;
     }
-    const seen = await this.same(own.record, [is, was]);
+    const seen = await this.same(own.record, place, [is, was]);
     if (seen === null) return;
     if (is === null) this.steps.push(makeStep('relink', target, own.record.ino, seen));
     else {
@@ -149,7 +149,8 @@ class Administered implements AdministeredSteps {
     if (this.isOther(place) || this.places.has(placeOf(place))) return;
     const own = this.ownAt(place);
     if (is === null) {
-      const seen = own?.record == null || was === null ? null : await this.same(own.record, [was]);
+      const seen =
+        own?.record == null || was === null ? null : await this.same(own.record, place, [was]);
       if (seen !== null) this.step(makeStep('relink', place, own!.record!.ino, seen));
       return;
     }
@@ -167,7 +168,7 @@ class Administered implements AdministeredSteps {
       this.step({ ...makeStep('dress', place, 0), ...dressed });
       return;
     }
-    const seen = await this.same(own.record, [is, was]);
+    const seen = await this.same(own.record, place, [is, was]);
     if (seen === null) return;
     const isAlready = own.record.ino === is.ino && hasAttributes(own.record, wanted);
     if (isAlready) this.places.add(placeOf(place));
@@ -201,7 +202,7 @@ class Administered implements AdministeredSteps {
       if (own.isHidden) this.places.add(placeOf(place));
       else this.step(makeStep('mask', place, 0));
     } else {
-      const seen = await this.same(own.record, [is, was]);
+      const seen = await this.same(own.record, place, [is, was]);
       if (seen !== null) this.step(makeStep('mask', place, own.record.ino, seen));
     }
   }
@@ -275,13 +276,16 @@ class Administered implements AdministeredSteps {
     return !isPrivateIno(dir) && this.reached.of(dir) === 'there';
   }
 
-  private same(own: InodeRecord, sides: readonly (InodeRecord | null)[]): Promise<Compared | null> {
-    const file = this.tree.fileOf(own);
-    return sameDataAs(
-      own,
-      file,
-      sides.filter((side) => side !== null),
-    ).catch(() => null);
+  /** @param place where the templates have the file; a former version of it counts, too, if the env has not written to it */
+  private same(
+    own: InodeRecord,
+    { dir, name }: Place,
+    sides: readonly (InodeRecord | null)[],
+  ): Promise<Compared | null> {
+    const { from } = this.parts.change;
+    const ever = own.data === DATA_PRIVATE ? [] : from.everAt(dir, name);
+    const templates = [...sides.filter((side) => side !== null), ...ever];
+    return sameDataAs(own, this.tree.fileOf(own), templates).catch(() => null);
   }
 }
 

@@ -11,9 +11,11 @@ import { alternativePaths, changedChoices } from '../registry/alternatives.ts';
 import type { KeyedFormat } from '../registry/format.ts';
 import {
   followingStatus,
+  type OwnRecords,
   STATUS_PATH,
   type TemplateSides,
   withoutOwnRecords,
+  withReleased,
 } from '../registry/own-records.ts';
 import {
   type OwnPackage,
@@ -23,6 +25,7 @@ import {
   packagesOf,
 } from '../registry/packages.ts';
 import type { EnvRow, Store } from '../store/store.ts';
+import type { PackageVerdict } from './dependencies.ts';
 import { EnvTree } from './env-tree.ts';
 import { conffilesOf, filesOf, INFO_DIR, isInfoOf, packagesIn } from './package-files.ts';
 
@@ -37,7 +40,7 @@ interface TemplatePackages {
   places: ReadonlyMap<string, string> | null;
 }
 
-const ALTERNATIVES_DIR = '/var/lib/dpkg/alternatives';
+export const ALTERNATIVES_DIR = '/var/lib/dpkg/alternatives';
 
 const known = new WeakMap<LayersChange, TemplatePackages>();
 
@@ -68,6 +71,30 @@ export interface FollowingPackage {
   readonly is: PackageRecord | null;
 }
 
+/** A package with all paths that any version of it has. */
+export interface PackagePaths {
+  /** As in the status file. */
+  readonly key: string;
+  readonly name: string;
+  readonly paths: readonly string[];
+}
+
+/** What an env has, and what it goes to, for who decides about its packages; null: dpkg says in it what its templates say. */
+export function sidesOf({ store, row, view, change }: EnvOnTheWay, next: NextPackages) {
+  const { infoDir, ...sides } = templatePackages(store, change);
+  const tree = new EnvTree(store, change.from, { id: row.id, view });
+  const ours = ownStatus(tree, view);
+  const theirs = next.status === undefined ? sides.theirs : packagesOf(next.status);
+  return ours === null ? null : { base: sides.base, theirs, ours, tree, infoDir };
+}
+
+export interface NextPackages {
+  /** Names of packages that follow although they are the env's own. */
+  readonly taken: ReadonlySet<string>;
+  /** The status file of the stack that the env goes to, where that is not made yet. */
+  readonly status?: string | null | undefined;
+}
+
 /** What becomes of packages in one env at one step. */
 export class PackagesOfStep {
   /** The packages that stay, of those that the step changes. */
@@ -78,31 +105,38 @@ export class PackagesOfStep {
   readonly samePaths: readonly string[];
   /** Their names. */
   readonly sameNames: readonly string[];
-  /** Packages that follow by a policy, with all paths that any version of them has. */
-  readonly taken: readonly { readonly name: string; readonly paths: readonly string[] }[];
+  /** Packages that follow by a policy. */
+  readonly taken: readonly PackagePaths[];
+  /** Packages that follow again: what the env has of them is byref's doing. */
+  readonly released: readonly PackagePaths[];
   private readonly sides: TemplatePackages;
   private readonly allOwn: ReadonlyMap<string, OwnPackage>;
   private readonly places = new Set<string>();
   private readonly paths = new Set<string>();
   private conffiles: ReadonlySet<string> | null = null;
 
-  /**
-   * @param taken names of packages that follow although they are the env's own
-   * @param theirs the status file of the stack that it goes to, where that is not made yet
-   */
-  constructor(env: EnvOnTheWay, taken: ReadonlySet<string>, theirs?: string | null) {
+  /** @param verdict of the step, by decideStep(); null: dpkg says in the env what its templates say */
+  constructor(
+    env: EnvOnTheWay,
+    { taken, status: next }: NextPackages,
+    verdict: PackageVerdict | null,
+  ) {
     const { store, row, view, change } = env;
     const sides = templatePackages(store, change);
-    this.sides = theirs === undefined ? sides : { ...sides, theirs: packagesOf(theirs) };
+    this.sides = next === undefined ? sides : { ...sides, theirs: packagesOf(next) };
     const tree = new EnvTree(store, change.from, { id: row.id, view });
     const ours = ownStatus(tree, view);
-    this.allOwn = ours === null ? NO_OWN : ownPackages({ ...this.sides, ours }, taken);
+    this.allOwn = verdict?.own ?? NO_OWN;
     this.taken = ours === null ? [] : this.findTaken(tree, ours, taken);
-    const changed = [...this.allOwn].filter(([key]) => {
-      return this.sides.base.get(key)?.stanza !== this.sides.theirs.get(key)?.stanza;
-    });
+    const isChanged = (key: string): boolean =>
+      this.sides.base.get(key)?.stanza !== this.sides.theirs.get(key)?.stanza;
+    const changed = [...this.allOwn].filter(([key]) => isChanged(key));
     // One that neither has is nothing to speak of; what the env kept of its configuration stays all the same.
-    this.own = changed.map(([, each]) => each).filter(isInEither);
+    this.own = [...this.allOwn]
+      .filter(([key, { why }]) => why === 'needed' || isChanged(key))
+      .map(([, each]) => each)
+      .filter(isInEither);
+    this.released = [...(verdict?.released ?? [])].map((key) => this.pathsOf(tree, ours, key));
     const same = [...(ours ?? [])].filter(([key, { version, architecture }]) => {
       const [was, is] = [this.sides.base.get(key), this.sides.theirs.get(key)];
       const isThere = is?.version === version && is.architecture === architecture;
@@ -117,17 +151,22 @@ export class PackagesOfStep {
   /** Those that would be the env's own. */
   private findTaken(tree: EnvTree, ours: Packages, names: ReadonlySet<string>) {
     if (names.size === 0) return [];
-    const { base, theirs, baseTree, theirsTree } = this.sides;
+    const { base, theirs } = this.sides;
     return [...ownPackages({ base, ours, theirs })]
       .filter(([, { name }]) => names.has(name))
-      .map(([key, { name }]) => {
-        const lists = [
-          filesOf(tree, ours.get(key)),
-          filesOf(baseTree, base.get(key)),
-          filesOf(theirsTree, theirs.get(key)),
-        ];
-        return { name, paths: [...new Set(lists.flat())] };
-      });
+      .map(([key]) => this.pathsOf(tree, ours, key));
+  }
+
+  private pathsOf(tree: EnvTree, ours: Packages | null, key: string): PackagePaths {
+    const { base, theirs, baseTree, theirsTree } = this.sides;
+    const sides = [
+      [ours?.get(key), tree],
+      [base.get(key), baseTree],
+      [theirs.get(key), theirsTree],
+    ] as const;
+    const paths = new Set(sides.flatMap(([record, at]) => filesOf(at, record)));
+    const name = sides.find(([record]) => record)?.[0]?.name ?? key;
+    return { key, name, paths: [...paths] };
   }
 
   get infoDir(): Ino | null {
@@ -139,13 +178,15 @@ export class PackagesOfStep {
     return { base: this.sides.baseTree, theirs: this.sides.theirsTree };
   }
 
-  /** Packages that the step changes and that follow. */
+  /** Packages that follow, and that the step changes in the env. */
   following(): FollowingPackage[] {
     const { base, theirs } = this.sides;
     const keys = new Set([...base.keys(), ...theirs.keys()]);
+    const released = new Set(this.released.map(({ key }) => key));
     return [...keys].flatMap((key) => {
       const [was, is] = [base.get(key) ?? null, theirs.get(key) ?? null];
-      return was?.stanza === is?.stanza || this.allOwn.has(key) ? [] : [{ was, is }];
+      const isChanged = was?.stanza !== is?.stanza || released.has(key);
+      return isChanged && !this.allOwn.has(key) ? [{ was, is }] : [];
     });
   }
 
@@ -187,8 +228,15 @@ export class PackagesOfStep {
     const hasPath = (each: string): boolean => this.paths.has(each);
     const packages = this.allOwn;
     const theirs = withoutOwnRecords(format, path, sides, { packages, hasPath });
-    const without = { base: sides.base, theirs };
+    const base = withReleased(format, path, sides.base, ours, this.releasedRecords());
+    const without = { base, theirs };
     return path === STATUS_PATH ? followingStatus(without, ours, packages) : without;
+  }
+
+  private releasedRecords(): OwnRecords {
+    const paths = new Set(this.released.flatMap((each) => each.paths));
+    const packages = new Map(this.released.map((each) => [each.key, each]));
+    return { packages, hasPath: (each) => paths.has(each) };
   }
 
   private readConffiles(): ReadonlySet<string> {

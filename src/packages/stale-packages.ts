@@ -16,8 +16,9 @@ import {
 import { type EnvRow, envDir, type StackRef, type Store } from '../store/store.ts';
 import { divertedFiles } from './administrator.ts';
 import { EnvTree } from './env-tree.ts';
+import { type InfoOfEnv, isFormerVersion } from './former-version.ts';
 import { ownStatus } from './own-packages.ts';
-import { conffilesOf, filesOf, packagesIn } from './package-files.ts';
+import { conffilesOf, filesOf, INFO_DIR, packagesIn } from './package-files.ts';
 import { sameContent } from './same-file.ts';
 
 /**
@@ -55,7 +56,7 @@ async function staleIn(
   const stack = store.resolveStack(row);
   const seen = current.ofStack(stack);
   const newest = current.ofStack(currentStack(store, row));
-  const { packages, changed } = await readEnv(store, row, (layers) =>
+  const { packages, changed, former } = await readEnv(store, row, seen, (layers) =>
     current.places(stack, layers),
   );
   const ours = packages ?? seen;
@@ -71,7 +72,8 @@ async function staleIn(
     // What it has as the stack that it sees has it is not its own doing.
     const record = [...seen.values()].find((each) => each.name === name);
     const isOfTemplate = isBehind && why !== 'held' && (record?.version ?? null) === version;
-    const reason = isOfTemplate ? ('behind' as const) : why;
+    const mine = former.has(name) && (why === 'version' || why === 'removed') ? 'needed' : why;
+    const reason = isOfTemplate ? ('behind' as const) : mine;
     return { env: row.name, package: name, own: version, template, why: reason };
   });
   return [...others, ...files].sort((a, b) => (a.package < b.package ? -1 : 1));
@@ -88,15 +90,18 @@ interface EnvPackages {
   readonly packages: Packages | null;
   /** Keys of packages of which the env has changed files. */
   readonly changed: ReadonlySet<string>;
+  /** Names of packages that it has otherwise by no doing of its own: they were kept for others. */
+  readonly former: ReadonlySet<string>;
 }
 
 async function readEnv(
   store: Store,
   row: EnvRow,
+  seen: Packages,
   places: (layers: Layers) => ReadonlyMap<string, string>,
 ): Promise<EnvPackages> {
   const directory = envDir(store.root, row.id);
-  if (!existsSync(directory)) return { packages: null, changed: new Set() };
+  if (!existsSync(directory)) return { packages: null, changed: new Set(), former: new Set() };
   const view = await readDelta(directory);
   try {
     const layers = store.layers(store.resolveStack(row));
@@ -118,10 +123,27 @@ async function readEnv(
       if (key === undefined || changed.has(key)) continue;
       if (!(await sameContent(own!, tree.fileOf(own!), is!))) changed.add(key);
     }
-    return { packages: ownStatus(tree, view), changed };
+    const packages = ownStatus(tree, view);
+    return { packages, changed, former: formerNames(packages, seen, tree, { view, layers }) };
   } finally {
     await view.close();
   }
+}
+
+function formerNames(
+  ours: Packages | null,
+  seen: Packages,
+  tree: EnvTree,
+  env: Omit<InfoOfEnv, 'infoDir'>,
+): Set<string> {
+  const infoDir = tree.find(`${INFO_DIR}/.`)?.dir;
+  if (ours === null || infoDir === undefined) return new Set();
+  const former = [...ownPackages({ base: seen, ours, theirs: seen })].filter(([key]) => {
+    const [mine, is] = [ours.get(key) ?? null, seen.get(key)];
+    const like = is ?? mine;
+    return like !== null && isFormerVersion({ ...env, infoDir }, like, mine);
+  });
+  return new Set(former.map(([, { name }]) => name));
 }
 
 /** Those of stacks of templates; each is read once. */
@@ -177,10 +199,11 @@ function filePlaces(packages: Packages, tree: EnvTree): Map<string, string> {
 /** The packages that are one env's own, against the versions that it sees. */
 export async function ownPackagesOf(store: Store, row: EnvRow): Promise<StalePackage[]> {
   const seen = new CurrentPackages(store).ofStack(store.resolveStack(row));
-  const { packages: ours } = await readEnv(store, row, () => new Map());
+  const { packages: ours, former } = await readEnv(store, row, seen, () => new Map());
   if (ours === null) return [];
   const own = ownPackages({ base: seen, ours, theirs: seen });
-  return [...own.values()].map(({ name, why, own: version, template }) => {
+  return [...own.values()].map(({ name, why: reason, own: version, template }) => {
+    const why = former.has(name) && reason !== 'held' ? 'needed' : reason;
     return { env: row.name, package: name, own: version, template, why };
   });
 }

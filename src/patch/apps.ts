@@ -1,14 +1,17 @@
 /** `byref app add` and `byref app remove`: apps of one env, mounted or not, in one step. */
 import { ByrefError } from '../base/error.ts';
-import type { PatchKind, PatchRecord } from '../codec/patch-record.ts';
+import type { PatchKind, PatchRecord, Policy } from '../codec/patch-record.ts';
 import type { EnvRow, StackEntry, Store, TemplateRow } from '../store/store.ts';
 import type { BusyWaitOptions } from './busy.ts';
+import { checkDependencyPolicies } from './dependency-policy.ts';
 import { entryOf } from './followers.ts';
 import { takePatchLock } from './lock.ts';
 import { readyStacks } from './ready-stacks.ts';
 import { PatchRun } from './run.ts';
 
 export interface AppOptions extends BusyWaitOptions {
+  /** About dependencies. */
+  readonly policies?: readonly Policy[];
   readonly signal?: AbortSignal;
 }
 
@@ -98,8 +101,9 @@ interface Change {
 async function change(
   store: Store,
   { kind, row, stackOf, apps }: Change,
-  { signal, ...waits }: AppOptions,
+  { signal, policies = [], ...waits }: AppOptions,
 ): Promise<AppsChanged> {
+  checkDependencyPolicies(store, policies);
   const wanted: EnvRow = { ...row, stack: stackOf(row) };
   const stacks = [{ row: wanted, stack: store.plainStack(wanted) }];
   const notes = await readyStacks(store, stacks, { signal, shared: true });
@@ -112,7 +116,7 @@ async function change(
     const next: EnvRow = { ...now, stack: stackOf(now) };
     const versionIn = (env: EnvRow): number =>
       store.plainStack(env).find(({ templateId }) => templateId === first.id)?.version ?? 0;
-    const options = { kind, from: versionIn(now), policies: [], note: '', ...waits };
+    const options = { kind, from: versionIn(now), policies, note: '', ...waits };
     const named = { ...first, name: apps.map(({ name }) => name).join(', ') };
     const run = PatchRun.begin(store, lock, named, versionIn(next), options);
     return { record: await run.moveStack(next), notes };

@@ -5,7 +5,7 @@ import { type Ino, isPrivateIno, type Name, nameFromText, nameToText } from '../
 import { isDir, isReg } from '../base/mode.ts';
 import { DATA_OBJECT, FLAG_KEPT, type InodeRecord } from '../codec/inode-record.ts';
 import type { PatchAct, Policy } from '../codec/patch-record.ts';
-import { encodeSteps, makeStep, type Step } from '../codec/steps.ts';
+import { type DirSteps, encodeSteps, makeStep, type Step } from '../codec/steps.ts';
 import type { DeltaView } from '../delta/read-delta.ts';
 import { ctimeIsNewer } from '../fs/blob-stat.ts';
 import type { LayersChange, NameChange } from '../fs/layers-change.ts';
@@ -13,14 +13,19 @@ import { namesIn } from '../fs/own-names.ts';
 import type { DeltaName, Place } from '../fs/ports.ts';
 import { HIDDEN } from '../fs/steps.ts';
 import { administeredSteps } from '../packages/administered.ts';
+import { decideStep } from '../packages/decide-step.ts';
+import type { PackageVerdict } from '../packages/dependencies.ts';
 import { EnvTree } from '../packages/env-tree.ts';
-import { PackagesOfStep } from '../packages/own-packages.ts';
+import { keptDir, keptNames } from '../packages/kept-names.ts';
+import { type EnvOnTheWay, PackagesOfStep } from '../packages/own-packages.ts';
 import { INFO_DIR, isInfoOf } from '../packages/package-files.ts';
 import { Relinks } from '../packages/relinks.ts';
+import { STATUS_PATH } from '../registry/own-records.ts';
 import type { OwnPackage } from '../registry/packages.ts';
 import { dirPath } from '../store/dir-path.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
 import { planAct, writeDurably } from './acts.ts';
+import { dependencyPolicyOf } from './dependency-policy.ts';
 import { openView } from './meets.ts';
 import type { EnvMove } from './moves.ts';
 import { takenPackages } from './package-policy.ts';
@@ -33,6 +38,10 @@ export interface EnvPlan {
   readonly before: string | null;
   /** Packages that stay the env's own. */
   readonly own: readonly OwnPackage[];
+  /** Dependencies that are not met any more, in apt's words. */
+  readonly unmet: readonly string[];
+  /** Why apt could not say whether there are some; null: it could, or had not to. */
+  readonly unjudged: string | null;
 }
 
 export interface PlanOptions {
@@ -51,7 +60,11 @@ export async function planEnv(
   const view = await openView(store, move.row);
   if (view === null) return null;
   try {
-    return await new Planner(store, move, view, options).plan();
+    const env = { store, view, ...move };
+    const taken = takenPackages(options.policies);
+    const policy = dependencyPolicyOf(options.policies, move.row);
+    const verdict = await decideStep(env, { taken }, policy);
+    return await new Planner(env, verdict, options).plan();
   } finally {
     await view.close();
   }
@@ -63,6 +76,7 @@ class Planner {
   readonly change: LayersChange;
   readonly view: DeltaView;
   private readonly options: PlanOptions;
+  private readonly verdict: PackageVerdict | null;
   readonly packages: PackagesOfStep;
   private readonly policy;
   private readonly acts: PatchAct[] = [];
@@ -71,14 +85,16 @@ class Planner {
   private readonly tree: EnvTree;
   private readonly relinks: Relinks;
 
-  constructor(store: Store, { row, change }: EnvMove, view: DeltaView, options: PlanOptions) {
+  constructor(env: EnvOnTheWay, verdict: PackageVerdict | null, options: PlanOptions) {
+    const { store, row, view, change } = env;
     this.store = store;
+    this.verdict = verdict;
     this.row = row;
     this.change = change;
     this.view = view;
     this.options = options;
     const taken = takenPackages(options.policies);
-    this.packages = new PackagesOfStep({ store, row, view, change }, taken);
+    this.packages = new PackagesOfStep(env, { taken }, verdict);
     this.policy = policyOf(options.policies);
     this.tree = new EnvTree(store, change.from, { id: row.id, view });
     this.relinks = new Relinks({
@@ -100,6 +116,7 @@ class Planner {
     for (const place of administered.places) this.seen.add(place);
     this.steps.push(...administered.steps);
     await this.takePackages();
+    await this.releasePackages();
     for (const { change, own } of ownNames(this.view, this.change))
       await this.planName(change, own);
     await this.planCoveredDirs();
@@ -113,8 +130,10 @@ class Planner {
     const first = [...packages.before, ...administered.before];
     const before = first.length === 0 ? null : this.write('keep', first);
     const { own } = packages;
-    if (acts.length === 0 && before === null && own.length === 0) return null;
-    return { acts, before, own };
+    const { unmet = [], unable: unjudged = null } = this.verdict ?? {};
+    const isNothing = acts.length === 0 && before === null && own.length === 0;
+    if (isNothing && unmet.length === 0 && unjudged === null) return null;
+    return { acts, before, own, unmet, unjudged };
   }
 
   /** Each name once; those that are put back, and what is of an env's own package, are not looked at. */
@@ -182,6 +201,53 @@ class Planner {
         const place = { dir: packages.infoDir, name: own.name };
         await this.takeName(name, place, own, `${INFO_DIR}/${own.name}`);
       }
+    }
+  }
+
+  /** What byref kept or hid of packages that follow again. What the env made of their files is looked at like that of others. */
+  private async releasePackages(): Promise<void> {
+    const { from, to } = this.change;
+    const templates = [from, to].map((layers) => new EnvTree(this.store, layers, null));
+    for (const place of keptNames(this.view, [this.tree, ...templates], this.packages)) {
+      const own = this.view.name(place.dir, place.name)!;
+      if (isDir(own.type)) await this.releaseDir(place, own);
+      else if (own.ino === 0) await this.relink(place, own);
+      else if (this.isNew(place))
+        this.steps.push(makeStep('relink', place, own.ino, this.view.inode(own.ino)!));
+    }
+    if (this.packages.released.length > 0) await this.planSharedFiles();
+  }
+
+  private async releaseDir(place: Place, own: DeltaName): Promise<void> {
+    const { from, to } = this.change;
+    const isThere = [from, to].some((layers) => layers.lookup(place.dir, place.name) !== null);
+    const tree = isThere || own.ino === 0 ? null : keptDir(this.view, own.ino);
+    if (tree === null) await this.relink(place, own);
+    else if (this.isNew(place)) {
+      this.steps.push({ ...makeStep('dissolve', place, own.ino), tree });
+      this.seeAll(tree);
+    }
+  }
+
+  private seeAll({ ino, relink, move, dirs }: DirSteps): void {
+    for (const { name } of [...relink, ...dirs]) this.seen.add(placeOf({ dir: ino, name }));
+    for (const { name } of move)
+      if (this.isNew({ dir: ino, name }))
+        this.steps.push(makeStep('relink', { dir: ino, name }, 0));
+    for (const { tree } of dirs) this.seeAll(tree);
+  }
+
+  /** Their records go along also where the step does not change the file. */
+  private async planSharedFiles(): Promise<void> {
+    for (const at of RECORDS) {
+      const found = this.tree.find(at);
+      const own = found === null ? null : this.view.name(found.dir, found.name);
+      if (found === null || own === null || own.ino === 0 || isDir(own.type)) continue;
+      const { dir, name } = found;
+      const [was, is] = [this.change.from.lookup(dir, name), this.change.to.lookup(dir, name)];
+      const record = this.view.inode(own.ino);
+      if (record !== null && is !== null && this.isNew(found))
+        await this.planFile({ dir, name, was, is }, record, at);
     }
   }
 
@@ -291,6 +357,15 @@ class Planner {
 
 const placeOf = ({ dir, name }: { readonly dir: number; readonly name: string }): string =>
   `${dir} ${name}`;
+
+/** Files in which there may be records of packages that follow again. */
+const RECORDS = [
+  STATUS_PATH,
+  '/var/lib/apt/extended_states',
+  '/var/lib/dpkg/diversions',
+  '/var/lib/dpkg/triggers/File',
+  '/var/lib/ucf/registry',
+];
 
 /** So many changed names of one directory are looked up one by one; more are found by reading what the env has there. */
 const LOOKED_UP_MAX = 16;

@@ -3,6 +3,7 @@ import { ByrefError } from '../base/error.ts';
 import type { PatchRecord, Policy } from '../codec/patch-record.ts';
 import type { Store, TemplateRow } from '../store/store.ts';
 import type { BusyWaitOptions } from './busy.ts';
+import { checkDependencyPolicies } from './dependency-policy.ts';
 import { followersOf } from './followers.ts';
 import { takePatchLock } from './lock.ts';
 import { nextStacks } from './moves.ts';
@@ -33,6 +34,7 @@ export async function patchTemplate(
   on: (event: RolloutEvent) => void,
   signal: AbortSignal,
 ): Promise<PatchRecord | null> {
+  checkDependencyPolicies(store, options.policies);
   const lock = await takePatchLock(store, { id, name });
   try {
     // Another patch may have been waited for.
@@ -61,12 +63,7 @@ export async function patchTemplate(
             note,
             ...waits,
           })
-        : PatchRun.resume(
-            store,
-            lock,
-            { ...canary, policies: [...canary.policies, ...policies] },
-            waits,
-          );
+        : PatchRun.resume(store, lock, withPolicies(canary, policies), waits);
     return await orAbandon(run, () => rollOut(store, run, rollout, on, signal));
   } catch (error) {
     lock.release();
@@ -75,6 +72,8 @@ export async function patchTemplate(
 }
 
 export interface RollbackOptions extends BusyWaitOptions {
+  /** About dependencies. */
+  readonly policies?: readonly Policy[];
   /** The version; null: the one that was current before. */
   readonly to: number | null;
   readonly note: string;
@@ -88,16 +87,17 @@ export interface RollbackOptions extends BusyWaitOptions {
 export async function rollBack(
   store: Store,
   { id, name }: TemplateRow,
-  { to, note, ...waits }: RollbackOptions,
+  { to, note, policies = [], ...waits }: RollbackOptions,
   signal: AbortSignal = new AbortController().signal,
 ): Promise<PatchRecord | null> {
+  checkDependencyPolicies(store, policies);
   const lock = await takePatchLock(store, { id, name });
   try {
     // Another patch may have been waited for.
     const template = needTemplate(store, name);
     const canary = openCanary(store, template.id);
     if (canary !== null && (to === null || to === template.current)) {
-      return await PatchRun.resume(store, lock, canary, waits).undo(
+      return await PatchRun.resume(store, lock, withPolicies(canary, policies), waits).undo(
         note || 'taken back by a command',
       );
     }
@@ -111,7 +111,7 @@ export async function rollBack(
     const next = nextStacks(store, rows, template.id, version.number);
     await readyStacks(store, next, { signal, shared: true });
     rollbackTarget(store, template, version.number);
-    const options = { kind: 'rollback', policies: [], note, ...waits } as const;
+    const options = { kind: 'rollback', policies, note, ...waits } as const;
     const run = PatchRun.begin(store, lock, template, version.number, options);
     return await orAbandon(run, () => rollOut(store, run, ALL_AT_ONCE, () => undefined, signal));
   } catch (error) {
@@ -131,6 +131,11 @@ async function orAbandon(run: PatchRun, work: () => Promise<PatchRecord>): Promi
     throw error;
   }
 }
+
+const withPolicies = (record: PatchRecord, policies: readonly Policy[]): PatchRecord => ({
+  ...record,
+  policies: [...record.policies, ...policies],
+});
 
 function otherCanary({ name }: TemplateRow, { id, to }: PatchRecord): ByrefError {
   const message = `patch ${id} has canaries of ${name}@${to}, and waits for a decision`;

@@ -3,6 +3,7 @@ import { ByrefError } from '../base/error.ts';
 import type { PatchRecord } from '../codec/patch-record.ts';
 import type { EnvRow, Store, TemplateRow } from '../store/store.ts';
 import type { AppOptions } from './apps.ts';
+import { checkDependencyPolicies } from './dependency-policy.ts';
 import { entryOf } from './followers.ts';
 import { takePatchLock } from './lock.ts';
 import { nextStacks } from './moves.ts';
@@ -20,8 +21,9 @@ export async function pinEnv(
   row: EnvRow,
   template: TemplateRow,
   version: number | null,
-  { signal, ...waits }: AppOptions = {},
+  { signal, policies = [], ...waits }: AppOptions = {},
 ): Promise<PatchRecord | null> {
+  checkDependencyPolicies(store, policies);
   const entry = entryOf(row, template.id);
   if (entry === undefined) {
     const message = `${row.name} has no template ${template.name}`;
@@ -43,7 +45,7 @@ export async function pinEnv(
     const run = PatchRun.begin(store, lock, template, to, {
       kind,
       from,
-      policies: [],
+      policies,
       note: '',
       ...waits,
     });

@@ -4,11 +4,13 @@ import type { Policy, PolicyAction } from '../codec/patch-record.ts';
 import { sameForDiff } from '../codec/same-inode.ts';
 import { envStates, type State } from '../env/state.ts';
 import type { NameChange } from '../fs/layers-change.ts';
+import { decideStep } from '../packages/decide-step.ts';
 import { PackagesOfStep } from '../packages/own-packages.ts';
 import type { OwnPackage } from '../registry/packages.ts';
 import { dirPath } from '../store/dir-path.ts';
 import type { EnvRow, Store, TemplateRow, VersionRow } from '../store/store.ts';
 import { type AppFit, appFits } from './app-fits.ts';
+import { checkDependencyPolicies, dependencyPolicyOf } from './dependency-policy.ts';
 import { follows, usersOf } from './followers.ts';
 import { type FilesInUse, filesInUse } from './in-use.ts';
 import { letterOf, type MeetState, meets, openView, touchedNames } from './meets.ts';
@@ -41,6 +43,10 @@ export interface PlannedEnv {
   readonly counts: Readonly<Record<MeetState, number>>;
   /** Packages that stay its own, of those that the patch changes. */
   readonly packages: readonly OwnPackage[];
+  /** Dependencies that will not be met any more, in apt's words. */
+  readonly unmet: readonly string[];
+  /** Why apt could not say whether there are some, in a sentence; null: it could, or had not to. */
+  readonly unjudged: string | null;
   readonly names: readonly PlannedMeet[];
 }
 
@@ -70,6 +76,7 @@ export async function planPatch(
   version: VersionRow,
   policies: readonly Policy[],
 ): Promise<PatchPlan> {
+  checkDependencyPolicies(store, policies);
   const users = usersOf(store, template.id);
   const rows = users.filter(follows).map(({ row }) => row);
   const states = new Map((await envStates(store, rows)).map(({ row, state }) => [row.id, state]));
@@ -87,7 +94,7 @@ export async function planPatch(
     const theirs = planned.statusOf(stack);
     const state = states.get(row.id) ?? 'stopped';
     const from = versionOf(store, row, template.id);
-    const parts = { policy, taken, theirs, paths, inUse };
+    const parts = { policies, policy, taken, theirs, paths, inUse };
     envs.push({ ...(await planEnv(store, move, names, parts)), state, from });
   }
   return {
@@ -109,6 +116,7 @@ export async function planPatch(
 }
 
 interface PlanParts {
+  readonly policies: readonly Policy[];
   readonly policy: PolicyOf;
   readonly taken: ReadonlySet<string>;
   /** The status file of dpkg in the stack that is gone to, if that is to be made yet. */
@@ -121,13 +129,15 @@ async function planEnv(
   store: Store,
   { row, change }: EnvMove,
   names: NamesByDir,
-  { policy, taken, theirs, paths, inUse }: PlanParts,
+  { policies, policy, taken, theirs, paths, inUse }: PlanParts,
 ): Promise<Omit<PlannedEnv, 'state' | 'from'>> {
   const counts = { clean: 0, private: 0, equal: 0, deleted: 0, 'type-changed': 0, 'in-use': 0 };
   const met: PlannedMeet[] = [];
   const used = new Set(inUse.get(row.id)?.keys() ?? []);
   const view = await openView(store, row);
   let packages: readonly OwnPackage[] = [];
+  let unmet: readonly string[] = [];
+  let unjudged: string | null = null;
   try {
     const touched = [...touchedNames(view, change, used, names)];
     counts.clean = names.count - touched.length;
@@ -146,12 +156,18 @@ async function planEnv(
       met.push({ kind: letterOf(each), path, state, action });
     }
     if (view !== null) {
-      packages = new PackagesOfStep({ store, row, view, change }, taken, theirs).own;
+      const env = { store, row, view, change };
+      const next = { taken, status: theirs };
+      const verdict = await decideStep(env, next, dependencyPolicyOf(policies, row));
+      packages = new PackagesOfStep(env, next, verdict).own;
+      unmet = verdict?.unmet ?? [];
+      unjudged = verdict?.unable ?? null;
     }
   } finally {
     await view?.close();
   }
-  return { id: row.id, name: row.name, counts, packages, names: met.sort(byPath) };
+  const { id, name } = row;
+  return { id, name, counts, packages, unmet, unjudged, names: met.sort(byPath) };
 }
 
 const versionOf = (store: Store, row: EnvRow, templateId: number): number =>

@@ -3,6 +3,7 @@ import { matchesPath } from '../base/path-patterns.ts';
 import type { Policy, PolicyAction } from '../codec/patch-record.ts';
 import { isGenerated } from '../registry/generated.ts';
 import { registryFormat } from '../registry/table.ts';
+import { isOfDependencies } from './dependency-policy.ts';
 import { isOfPackage } from './package-policy.ts';
 
 /**
@@ -12,11 +13,13 @@ import { isOfPackage } from './package-policy.ts';
 export type PolicyOf = (path: string) => PolicyAction;
 
 export function policyOf(policies: readonly Policy[]): PolicyOf {
-  const tests = policies
-    .filter((policy) => !isOfPackage(policy))
-    .map(({ pattern, action }) => ({ test: matchesPath([pattern]), action }));
+  const tests = policies.filter(isOfPaths).map(({ pattern, action }) => {
+    return { test: matchesPath([pattern]), action: action as PolicyAction };
+  });
   return (path) => tests.findLast(({ test }) => test(path))?.action ?? usual(path);
 }
+
+const isOfPaths = (policy: Policy): boolean => !isOfPackage(policy) && !isOfDependencies(policy);
 
 const usual = (path: string): PolicyAction => (registryFormat(path) === null ? 'keep' : 'merge');
 

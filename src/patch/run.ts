@@ -24,6 +24,7 @@ import { type EnvRow, envDir, type Store, type TemplateRow } from '../store/stor
 import { made, planRestores, toMake } from './acts.ts';
 import { author } from './author.ts';
 import { BusyWait, type BusyWaitOptions } from './busy.ts';
+import { isOfDependencies } from './dependency-policy.ts';
 import { type EnvPlan, planEnv } from './env-plan.ts';
 import { busyEnvs, type FlipReport, flip, outcomes, refreshAll } from './flip.ts';
 import { type EntryChanges, entryOf, followersOf, withEntry } from './followers.ts';
@@ -235,7 +236,9 @@ export class PatchRun {
     });
     failpoint('patch-undone');
     const done = await this.act(rows, acts, report);
-    this.current = { ...this.current, envs: this.merged(outcomes(this.store, rows, report), done) };
+    const envs = outcomes(this.store, rows, report);
+    const told = envs.map((env) => ({ ...env, ...packagesIn(plans.get(env.id)) }));
+    this.current = { ...this.current, envs: this.merged(told, done) };
     return this.end('undone', why);
   }
 
@@ -336,7 +339,9 @@ export class PatchRun {
     moves: readonly EnvMove[],
     undone: readonly PatchRecord[],
   ): Promise<Map<number, EnvPlan>> {
-    const { id: patch } = this.current;
+    const { id: patch, policies: all } = this.current;
+    // Files are put back as they were; policies about them were the patch's.
+    const policies = all.filter(isOfDependencies);
     const touched = new Set(
       undone.flatMap(({ envs }) => envs.filter((env) => env.acts.length > 0).map((env) => env.id)),
     );
@@ -344,7 +349,7 @@ export class PatchRun {
     for (const move of moves) {
       const { row } = move;
       const restores = touched.has(row.id) ? await planRestores(this.store, row, undone) : [];
-      const plan = await planEnv(this.store, move, { patch, policies: [], restores });
+      const plan = await planEnv(this.store, move, { patch, policies, restores });
       if (plan !== null) plans.set(row.id, plan);
     }
     return plans;
@@ -413,9 +418,13 @@ export class PatchRun {
       const kept = (before?.acts ?? []).filter(({ dir, name }) => {
         return !own.some((act) => act.dir === dir && act.name === name);
       });
-      // What is known only when it is planned stays.
-      const { packages = before?.packages ?? [] } = env;
-      all.set(env.id, { ...(went ? before : env), packages, acts: [...kept, ...own] });
+      const { packages, unmet = [], unjudged } = env.packages === undefined ? (before ?? env) : env;
+      const known = {
+        packages: packages ?? [],
+        unmet,
+        ...(unjudged === undefined ? {} : { unjudged }),
+      };
+      all.set(env.id, { ...(went ? before : env), ...known, acts: [...kept, ...own] });
     }
     return [...all.values()];
   }
@@ -456,13 +465,21 @@ const planned = (
     id,
     name,
     outcome,
-    packages: plans.get(id)?.own ?? [],
+    ...packagesIn(plans.get(id)),
     own: 0,
     removed: 0,
     keptDirs: 0,
     acts: [],
     error: null,
   }));
+
+/** What is known of packages only when it is planned. */
+function packagesIn(plan: EnvPlan | undefined): PackagesInEnv {
+  const { own = [], unmet = [], unjudged = null } = plan ?? {};
+  return { packages: own, unmet, ...(unjudged === null ? {} : { unjudged }) };
+}
+
+type PackagesInEnv = Pick<PatchedEnv, 'packages' | 'unmet' | 'unjudged'>;
 
 const actsOf = (plans: ReadonlyMap<number, EnvPlan>): Map<number, readonly PatchAct[]> =>
   new Map([...plans].filter(([, { acts }]) => acts.length > 0).map(([id, { acts }]) => [id, acts]));

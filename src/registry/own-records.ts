@@ -9,7 +9,7 @@ import { fieldOf, splitStanzas } from './stanzas.ts';
 /** What is known of an env's own packages. */
 export interface OwnRecords {
   /** By key, as in the status file. */
-  readonly packages: ReadonlyMap<string, OwnPackage>;
+  readonly packages: ReadonlyMap<string, Pick<OwnPackage, 'name'>>;
   /** True for the paths of their files. */
   hasPath(path: string): boolean;
 }
@@ -35,6 +35,24 @@ export function withoutOwnRecords(
   if (!was || !is) return theirs;
   const kept = [...is.filter((record) => !isOwn(record)), ...was.filter(isOwn)];
   return kept.length === 0 && theirs === null ? null : format.render(kept);
+}
+
+/**
+ * `base` such that the templates' records count of packages which follow again: those of the env, which it has of no doing of its own.
+ * @param ours the env's content
+ */
+export function withReleased(
+  format: KeyedFormat,
+  path: string,
+  base: string | null,
+  ours: string | null,
+  released: OwnRecords,
+): string | null {
+  const isReleased = released.packages.size === 0 ? null : ownerTest(path, released);
+  if (isReleased === null) return base;
+  const [was, mine] = [base, ours].map((side) => (side === null ? [] : format.parse(side)));
+  if (!was || !mine) return base;
+  return format.render([...was.filter((each) => !isReleased(each)), ...mine.filter(isReleased)]);
 }
 
 /** Which records are of own packages; null: none can be. */

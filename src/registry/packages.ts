@@ -77,8 +77,8 @@ const FINISHED: ReadonlySet<string> = new Set([
   'triggers-pending',
 ]);
 
-/** Why a package is an env's own. unfinished: an installation in the env broke off. */
-export type OwnReason = 'version' | 'removed' | 'held' | 'unfinished';
+/** Why a package is an env's own. unfinished: an installation in the env broke off. needed: another package of the env's own needs it so. */
+export type OwnReason = 'version' | 'removed' | 'held' | 'unfinished' | 'needed';
 
 /** A package that an env has otherwise than its templates: all of it stays as it is in the env. */
 export interface OwnPackage {
@@ -88,6 +88,8 @@ export interface OwnPackage {
   readonly own: string | null;
   /** The version of the templates; null: they do not have it. */
   readonly template: string | null;
+  /** needed: the package that it stays for, with its version: "libx-dev 1". */
+  readonly for?: string;
 }
 
 /** The three sides of an env's step from one stack of templates to another. */
@@ -151,9 +153,22 @@ function reasonOf(
 }
 
 /** As people read it: "hello 3.0 (template: 4.0)". */
-export function ownText({ name, why, own, template }: OwnPackage): string {
-  const version = own === null ? `${name} removed` : `${name} ${own}`;
-  const held =
-    why === 'held' ? 'held; ' : why === 'unfinished' ? 'its installation broke off; ' : '';
-  return `${version} (${held}template: ${template ?? 'none'})`;
+export function ownText(each: OwnPackage): string {
+  const { name, why, own, template } = each;
+  const absent = why === 'needed' ? 'absent' : 'removed';
+  const version = own === null ? `${name} ${absent}` : `${name} ${own}`;
+  return `${version} (${reasonText(each)}template: ${template ?? 'none'})`;
+}
+
+function reasonText({ why, for: other }: OwnPackage): string {
+  switch (why) {
+    case 'held':
+      return 'held; ';
+    case 'unfinished':
+      return 'its installation broke off; ';
+    case 'needed':
+      return `for ${other ?? 'a package of its own'}; `;
+    default:
+      return '';
+  }
 }

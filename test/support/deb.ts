@@ -28,6 +28,8 @@ export interface DebDescription {
   readonly depends?: readonly string[];
   readonly preDepends?: readonly string[];
   readonly conflicts?: readonly string[];
+  readonly breaks?: readonly string[];
+  readonly provides?: readonly string[];
   readonly essential?: true;
   readonly priority?: 'required' | 'optional';
   /** By absolute path. Directories above need no entry: they are root's, 0755. */
@@ -160,6 +162,8 @@ function controlText(deb: DebDescription, arch: string): string {
     'Pre-Depends': deb.preDepends?.join(', '),
     Depends: deb.depends?.join(', '),
     Conflicts: deb.conflicts?.join(', '),
+    Breaks: deb.breaks?.join(', '),
+    Provides: deb.provides?.join(', '),
     Description: `${deb.name}, for tests`,
   };
   return Object.entries(fields)

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { removeApps } from '../../patch/apps.ts';
 import { runAppChange } from '../app-run.ts';
 import { defineWaiting } from '../command.ts';
+import { type DependenciesOption, dependenciesOption } from '../dependencies-option.ts';
 import { type DpkgWaitOption, dpkgWaitOption } from '../dpkg-wait.ts';
 
 export default function build(): Command {
@@ -9,7 +10,8 @@ export default function build(): Command {
     'app remove <env> <app...>',
     'Take apps out of an env’s stack; what the env made itself stays.',
   );
-  return dpkgWaitOption(command).action((env: string, apps: string[], options: DpkgWaitOption) =>
-    runAppChange(options, env, (store, row, how) => removeApps(store, row, apps, how)),
+  return dependenciesOption(dpkgWaitOption(command)).action(
+    (env: string, apps: string[], options: DpkgWaitOption & DependenciesOption) =>
+      runAppChange(options, env, (store, row, how) => removeApps(store, row, apps, how)),
   );
 }

@@ -11,6 +11,7 @@ import type { Rollout, RolloutEvent } from '../../patch/rollout.ts';
 import { needTemplate, patchTarget, rolledBack } from '../../patch/target.ts';
 import type { Store, TemplateRow } from '../../store/store.ts';
 import { type Context, contextOf, defineWaiting } from '../command.ts';
+import { type DependenciesOption, dependenciesOption, policiesOf } from '../dependencies-option.ts';
 import { type DpkgWaitOption, dpkgWait, dpkgWaitOption, exitFor } from '../dpkg-wait.ts';
 import { durationOption, parseDuration } from '../durations.ts';
 import { interruption } from '../interruption.ts';
@@ -22,7 +23,7 @@ import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 import { parseCanary, parseStages } from '../waves.ts';
 
-interface Options extends DpkgWaitOption {
+interface Options extends DpkgWaitOption, DependenciesOption {
   readonly to?: number;
   readonly check?: boolean;
   readonly summary?: boolean;
@@ -53,7 +54,7 @@ export default function build(): Command {
     'patch <template>',
     'Take all envs that follow a template to another version of it.',
   );
-  return dpkgWaitOption(command)
+  return dependenciesOption(dpkgWaitOption(command))
     .option('--to <version>', 'the version (the newest staged one)', parseCount)
     .option(
       '--check',
@@ -97,6 +98,7 @@ export default function build(): Command {
     .action(async (name: string, options: Options) => {
       const context = contextOf(options);
       const rollout = rolloutOf(options);
+      policies.push(...policiesOf(options));
       if (options.check) {
         await withStore(context, 'read', (store) => check(context, store, name, options, policies));
         return;

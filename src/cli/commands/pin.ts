@@ -5,7 +5,8 @@ import { needTemplate } from '../../patch/target.ts';
 import { needPeoplesEnv } from '../../scratch/owner.ts';
 import { parseTemplateRef } from '../../store/names.ts';
 import { contextOf, defineWaiting, interruptible } from '../command.ts';
-import { type DpkgWaitOption, dpkgWait, dpkgWaitOption } from '../dpkg-wait.ts';
+import { type DependenciesOption, dependenciesOption, policiesOf } from '../dependencies-option.ts';
+import { type DpkgWaitOption, dpkgWait, dpkgWaitOption, exitFor } from '../dpkg-wait.ts';
 import { interruption } from '../interruption.ts';
 import { describePatch } from '../patch-text.ts';
 import { printLines } from '../print.ts';
@@ -17,8 +18,8 @@ export default function build(): Command {
     'pin <env> <template>',
     'Keep an env at NAME@VERSION of a template, whatever is patched; at the version it sees now if NAME alone is given.',
   );
-  return dpkgWaitOption(command).action(
-    async (envName: string, ref: string, options: DpkgWaitOption) => {
+  return dependenciesOption(dpkgWaitOption(command)).action(
+    async (envName: string, ref: string, options: DpkgWaitOption & DependenciesOption) => {
       const context = contextOf(options);
       const { name, version } = parseTemplateRef(ref);
       const { signal, release } = interruption();
@@ -34,11 +35,16 @@ export default function build(): Command {
             `See byref info ${row.name}.`,
           );
         }
-        return pinEnv(store, row, template, at, { signal, ...dpkgWait(context, options) });
+        return pinEnv(store, row, template, at, {
+          signal,
+          policies: policiesOf(options),
+          ...dpkgWait(context, options),
+        });
       }).finally(release);
       if (context.json) printJson(record);
       else
         printLines(...(record === null ? [`${envName}: pinned already`] : describePatch(record)));
+      exitFor(record);
     },
   );
 }

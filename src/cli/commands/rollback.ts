@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { rollBack } from '../../patch/patch.ts';
 import { needTemplate } from '../../patch/target.ts';
 import { contextOf, defineWaiting, interruptible } from '../command.ts';
+import { type DependenciesOption, dependenciesOption, policiesOf } from '../dependencies-option.ts';
 import { type DpkgWaitOption, dpkgWait, dpkgWaitOption, exitFor } from '../dpkg-wait.ts';
 import { interruption } from '../interruption.ts';
 import { parseCount } from '../numbers.ts';
@@ -10,7 +11,7 @@ import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
-interface Options extends DpkgWaitOption {
+interface Options extends DpkgWaitOption, DependenciesOption {
   readonly to?: number;
   readonly note: string;
 }
@@ -20,7 +21,7 @@ export default function build(): Command {
     'rollback <template>',
     'Take all envs that follow a template back to the version before, or canaries to the current one.',
   );
-  return dpkgWaitOption(command)
+  return dependenciesOption(dpkgWaitOption(command))
     .option('--to <version>', 'the version (the one that was current before)', parseCount)
     .option('--note <text>', 'what to remember of it', '')
     .action(async (name: string, options: Options) => {
@@ -31,7 +32,7 @@ export default function build(): Command {
         rollBack(
           store,
           needTemplate(store, name),
-          { to, note, ...dpkgWait(context, options) },
+          { to, note, policies: policiesOf(options), ...dpkgWait(context, options) },
           signal,
         ),
       ).finally(release);

@@ -28,6 +28,7 @@ const WHY: Readonly<Record<StaleReason, string>> = {
   removed: 'removed by the env',
   held: 'held by the env',
   unfinished: 'its installation broke off',
+  needed: 'kept for another package of the env’s own',
   behind: 'the env does not see the current version',
   files: 'the env has changed its files',
 };

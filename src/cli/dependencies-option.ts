@@ -1,0 +1,19 @@
+/** `--dependencies`, of the commands that take envs to other versions. */
+import type { Command } from 'commander';
+import type { Policy } from '../codec/patch-record.ts';
+import { dependencyPolicy } from '../patch/dependency-policy.ts';
+
+export interface DependenciesOption {
+  /** In the order of the command line. */
+  readonly dependencies?: readonly Policy[];
+}
+
+export const dependenciesOption = (command: Command): Command =>
+  command.option(
+    '--dependencies <policy>',
+    'where packages of an env’s own would not fit any more: keep (what they need stays as it is), follow or complete; ENV=POLICY for one env',
+    (text: string, before: readonly Policy[] = []) => [...before, dependencyPolicy(text)],
+  );
+
+export const policiesOf = ({ dependencies = [] }: DependenciesOption): readonly Policy[] =>
+  dependencies;

@@ -1,0 +1,37 @@
+/** Whether an env has a package otherwise than its templates because of byref alone: dpkg in the env had no part in it. */
+import type { Ino, Name } from '../base/ids.ts';
+import { DATA_PRIVATE, FLAG_KEPT } from '../codec/inode-record.ts';
+import type { DeltaView } from '../delta/read-delta.ts';
+import type { Layers } from '../fs/ports.ts';
+import { HIDDEN } from '../fs/steps.ts';
+import { isPresent, type PackageRecord } from '../registry/packages.ts';
+
+export interface InfoOfEnv {
+  readonly view: DeltaView;
+  readonly layers: Layers;
+  readonly infoDir: Ino;
+}
+
+/**
+ * True if the package is just what a former version of the templates had, which a patch kept for the env, or absent because a patch hid
+ * it. dpkg's list of its files tells: dpkg writes it anew with whatever version it installs, and changes it when it removes one.
+ * @param env its changes, what its templates have, and dpkg's directory of lists there
+ * @param mine the env's record, null if it has none
+ */
+export function isFormerVersion(
+  { view, layers, infoDir }: InfoOfEnv,
+  { name, architecture }: Pick<PackageRecord, 'name' | 'architecture'>,
+  mine: PackageRecord | null,
+): boolean {
+  const lists = [`${name}.list`, `${name}:${architecture}.list`] as Name[];
+  const own = lists.flatMap((list) => view.name(infoDir, list) ?? []);
+  if (!isPresent(mine)) {
+    return own.length > 0 && own.every(({ ino, type }) => ino === 0 && type === HIDDEN);
+  }
+  if (own.length === 0) return lists.some((list) => layers.lookup(infoDir, list) !== null);
+  return own.every(({ ino, type }) => {
+    if (ino === 0) return type === HIDDEN;
+    const record = view.inode(ino);
+    return record !== null && record.data !== DATA_PRIVATE && (record.flags & FLAG_KEPT) !== 0;
+  });
+}

@@ -426,13 +426,12 @@ class Making {
     if (below === null || below.ino !== source || attributes === undefined) return false;
     const like = { ...below, ...withAttributes(below, attributes) };
     if (isDir(below.mode)) return this.dressDir(step, like);
-    const own = core.delta.name(dir, name);
-    if (own === null ? step.ino !== 0 : own.ino !== step.ino || own.ino === 0)
-      return own !== null && this.isLike(own.ino, like) ? this.isDone() : false;
-    const record = own === null ? null : this.asCompared(own.ino as Ino, step);
-    if (own !== null && record === null) return false;
+    const { ino: own = 0 } = core.delta.name(dir, name) ?? {};
+    if (own !== step.ino) return this.isLike(own, like) ? this.isDone() : false;
+    const record = own === 0 ? null : this.asCompared(own, step);
+    if (own !== 0 && record === null) return false;
     this.begin();
-    if (own?.ino === source) this.setRecord({ ...record!, ...withAttributes(below, attributes) });
+    if (own === source) this.setRecord({ ...record!, ...withAttributes(below, attributes) });
     else this.setDressed(step, like);
     return true;
   }
@@ -446,12 +445,13 @@ class Making {
     const places = isTaken ? [{ dir, name }] : layers.names(like.ino);
     const names = places.filter((place) => {
       const own = core.delta.name(place.dir, place.name);
-      return own === null || (own.ino !== 0 && own.ino === ino);
+      const isIt = place.dir === dir && place.name === name;
+      return own === null || isIt || (own.ino !== 0 && own.ino === ino);
     });
     for (const place of names) {
       const own = core.delta.name(place.dir, place.name);
       const shown = own === null ? core.layers.lookup(place.dir, place.name) : null;
-      if (own !== null) this.loseName(this.recordOf(own.ino as Ino)!);
+      if (own !== null && own.ino !== 0) this.loseName(this.recordOf(own.ino)!);
       else if (shown !== null && shown.ino !== like.ino) this.leave(shown);
       this.touched.push(place);
     }

@@ -154,7 +154,9 @@ class Administered implements AdministeredSteps {
       if (seen !== null) this.step(makeStep('relink', place, own!.record!.ino, seen));
       return;
     }
-    if (own?.record === null) return;
+    // Not what the administrator removed.
+    const isAbsent = own?.record === null && (own.isHidden || was === null);
+    if (own?.record === null && !isAbsent) return;
     const wanted = wantedFor(is, override);
     const dressed = { source: is.ino, attributes: wanted };
     // dpkg leaves a directory that is there as it is.
@@ -163,7 +165,7 @@ class Administered implements AdministeredSteps {
         this.steps.push({ ...makeStep('dress', place, 0), ...dressed });
       return;
     }
-    if (own === null) {
+    if (own === null || own.record === null) {
       if (!this.isThere(place) || hasAttributes(is, wanted)) return;
       this.step({ ...makeStep('dress', place, 0), ...dressed });
       return;

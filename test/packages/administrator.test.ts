@@ -163,3 +163,56 @@ echo 'path-exclude=/usr/share/tool/[r-t]*' >/etc/dpkg/dpkg.cfg.d/not-read.conf`)
   await both('rm /etc/dpkg/dpkg.cfg.d/docs');
   await throughVersions(is);
 });
+
+const hold = 'echo tool hold | dpkg --set-selections';
+const unhold = 'echo tool install | dpkg --set-selections';
+
+test.each(PLACES)(
+  'a held package of a %s env stays whole, until the hold is lifted',
+  async (_, is) => {
+    await both(`${hold}; dpkg-divert --add --rename /usr/bin/helper`);
+    await both(`echo games:x:60: >>/etc/group
+dpkg-statoverride --update --add root games 640 /usr/share/tool/same
+dpkg-statoverride --add root games 750 /usr/bin/late`);
+    const record = await during(is, () => t.patch(install('2.0')));
+    const held = { name: 'tool', why: 'held', own: '1.0', template: '2.0' };
+    expect(record.envs[0]?.packages).toEqual([held]);
+    await expectSame();
+    // Another one, which changes files that this one did not.
+    await during(is, () => t.patch(install('3.0')));
+    await expectSame();
+    await both(unhold);
+    await expectSame();
+    await during(is, () => t.rollback());
+    await plain.run(install('2.0'));
+    await expectSame();
+    await during(is, () => t.rollback());
+    await plain.run(install('1.0'));
+    await expectSame();
+    // Held again, and lifted after a patch that does not concern it.
+    await both(hold);
+    await during(is, () => t.root.json('patch', 't', '--to', '2'));
+    await expectSame();
+    await both(unhold);
+    const withWrapper = `${install('2.0')} wrapper_1.0_all.deb`;
+    await during(is, () => t.patch(withWrapper));
+    await plain.run(withWrapper);
+    await expectSame();
+  },
+);
+
+test('plans and stale --packages name held packages', async () => {
+  await env.run(hold);
+  await t.machine.run(`cd /srv/debs; ${install('2.0')}`);
+  await t.stage();
+  const { stdout: plan } = await t.root.byref('patch', 't', '--check');
+  expect(plan).toContain('keeps tool 1.0 (held; template: 2.0)');
+  await t.root.ok('patch', 't');
+  const { stdout: stale } = await t.root.byref('stale', '--packages', '-H');
+  expect(stale).toBe('e\ttool\t1.0\t2.0\theld by the env\n');
+  await env.run(unhold);
+  const { stdout: lifted } = await t.root.byref('stale', '--packages', '-H');
+  expect(lifted).toBe(
+    'e\ttool\t1.0\t2.0\tkept by an earlier patch: the next one looks at it again\n',
+  );
+});

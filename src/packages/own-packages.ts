@@ -7,6 +7,7 @@ import { entriesOf } from '../fs/layer-entries.ts';
 import type { LayersChange, NameChange } from '../fs/layers-change.ts';
 import type { Place } from '../fs/ports.ts';
 import { ReachedDirs } from '../fs/reached-dirs.ts';
+import { HIDDEN } from '../fs/steps.ts';
 import { alternativePaths, changedChoices } from '../registry/alternatives.ts';
 import type { KeyedFormat } from '../registry/format.ts';
 import {
@@ -28,6 +29,7 @@ import type { EnvRow, Store } from '../store/store.ts';
 import type { PackageVerdict } from './dependencies.ts';
 import { EnvTree } from './env-tree.ts';
 import { conffilesOf, filesOf, INFO_DIR, isInfoOf, packagesIn } from './package-files.ts';
+import { type ReplacedFiles, replacedFiles } from './replaced-files.ts';
 
 /** The templates' side of a step, the same for all envs that make it. */
 interface TemplatePackages {
@@ -111,6 +113,10 @@ export class PackagesOfStep {
   readonly released: readonly PackagePaths[];
   private readonly sides: TemplatePackages;
   private readonly allOwn: ReadonlyMap<string, OwnPackage>;
+  /** Files of packages of the env's own that go to packages which follow, by the keys of the former. */
+  replaced: ReadonlyMap<string, ReplacedFiles> = new Map();
+  /** To be made with the flip. */
+  readonly after: Step[] = [];
   private readonly places = new Set<string>();
   private readonly paths = new Set<string>();
   private conffiles: ReadonlySet<string> | null = null;
@@ -261,6 +267,9 @@ export class PackagesOfStep {
     own: ReadonlyMap<string, OwnPackage>,
   ): Step[] {
     const { base, theirs, baseTree, theirsTree } = this.sides;
+    const coming = this.following().flatMap(({ is }) => is ?? []);
+    const mineOwn = new Map([...ours].filter(([key]) => own.has(key)));
+    this.replaced = replacedFiles({ tree, theirsTree, coming, own: mineOwn });
     const kept = new Set<string>();
     const wanted = new Map<string, NameChange>();
     const want = (each: NameChange | undefined, isKept: boolean): void => {
@@ -274,6 +283,7 @@ export class PackagesOfStep {
       const mine = new Set(filesOf(tree, ours.get(key)));
       const lists = [mine, filesOf(baseTree, base.get(key)), filesOf(theirsTree, theirs.get(key))];
       for (const path of new Set(lists.flatMap((list) => [...list]))) {
+        if (this.replaced.get(key)?.paths.has(path)) continue;
         this.paths.add(path);
         for (const at of [baseTree.find(path), theirsTree.find(path)]) {
           if (at !== null) want(change.find(at.dir, at.name), mine.has(path));
@@ -330,7 +340,10 @@ export class PackagesOfStep {
     const dirs: NameChange[] = [];
     const others = this.othersPlaces();
     for (const [key, { dir, name, was, is }] of wanted) {
-      if (view.name(dir, name) !== null || reached.of(dir) !== 'there') continue;
+      const mine = view.name(dir, name);
+      // A package that follows has it now.
+      if (mine?.ino === 0 && mine.type === HIDDEN && others.has(key)) this.places.delete(key);
+      if (mine !== null || reached.of(dir) !== 'there') continue;
       if (was !== null && kept.has(key)) {
         if (!isDir(was.mode)) steps.push(makeStep('keep', { dir, name }, was.ino));
       } else if (was === null && is !== null) {
@@ -340,6 +353,9 @@ export class PackagesOfStep {
           hidden.add(key);
           steps.push(makeStep('hide', { dir, name }, 0));
         }
+      } else if (was !== null && is !== null && !isDir(is.mode) && !others.has(key)) {
+        // It goes from a package that follows to one that the env does not have so.
+        this.after.push(makeStep('mask', { dir, name }, 0));
       }
     }
     const isAllHidden = (dir: Ino): boolean => {

@@ -18,15 +18,17 @@ import type { PackageVerdict } from '../packages/dependencies.ts';
 import { EnvTree } from '../packages/env-tree.ts';
 import { keptDir, keptNames } from '../packages/kept-names.ts';
 import { type EnvOnTheWay, PackagesOfStep } from '../packages/own-packages.ts';
-import { INFO_DIR, isInfoOf } from '../packages/package-files.ts';
+import { INFO_DIR, isInfoOf, listPathOf } from '../packages/package-files.ts';
 import { Relinks } from '../packages/relinks.ts';
+import { isAsUnpacked } from '../packages/replaced-files.ts';
+import { seenFile, sha256 } from '../packages/same-file.ts';
 import { STATUS_PATH } from '../registry/own-records.ts';
-import type { OwnPackage } from '../registry/packages.ts';
+import type { OwnPackage, PackageRecord } from '../registry/packages.ts';
 import { dirPath } from '../store/dir-path.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
 import { planAct, writeDurably } from './acts.ts';
 import { dependencyPolicyOf } from './dependency-policy.ts';
-import { openView } from './meets.ts';
+import { openView, privateFile } from './meets.ts';
 import type { EnvMove } from './moves.ts';
 import { takenPackages } from './package-policy.ts';
 import { isRewritten, policyOf } from './policy.ts';
@@ -114,7 +116,8 @@ class Planner {
     for (const act of back) this.seen.add(placeOf(act));
     const administered = await administeredSteps(this);
     for (const place of administered.places) this.seen.add(place);
-    this.steps.push(...administered.steps);
+    this.steps.push(...packages.after, ...administered.steps);
+    const replaced = await this.planReplaced();
     await this.takePackages();
     await this.releasePackages();
     for (const { change, own } of ownNames(this.view, this.change))
@@ -127,7 +130,7 @@ class Planner {
     const acts = [...options.restores.filter((act) => !planned.has(placeOf(act))), ...this.acts];
     // Last: of a package that is taken, directories go when its files are set aside.
     if (this.steps.length > 0) acts.push(this.stepsAct('steps', this.steps));
-    const first = [...packages.before, ...administered.before];
+    const first = [...packages.before, ...administered.before, ...replaced];
     const before = first.length === 0 ? null : this.write('keep', first);
     const { own } = packages;
     const { unmet = [], unable: unjudged = null } = this.verdict ?? {};
@@ -249,6 +252,54 @@ class Planner {
       if (record !== null && is !== null && this.isNew(found))
         await this.planFile({ dir, name, was, is }, record, at);
     }
+  }
+
+  /**
+   * Files of packages of the env's own that packages which follow replace: theirs show, and dpkg's lists of the former name them no more.
+   * Returns what is to be done before.
+   */
+  private async planReplaced(): Promise<Step[]> {
+    const before: Step[] = [];
+    for (const { record, paths } of this.packages.replaced.values()) {
+      for (const path of paths) {
+        const found = this.tree.find(path);
+        const own = found === null ? null : this.view.name(found.dir, found.name);
+        if (own === null || own.ino === 0 || !isAsUnpacked(this.tree, record, path)) continue;
+        if (this.isNew(found!)) this.relinkWhatever(found!, own.ino);
+      }
+      before.push(...(await this.planShorterList(record, paths)));
+    }
+    return before;
+  }
+
+  private relinkWhatever(place: Place, ino: Ino): void {
+    const record = this.view.inode(ino);
+    if (record === null) return;
+    const seen = seenFile(privateFile(this.store, this.row, ino));
+    const shown = seen !== null && ctimeIsNewer(record, seen) ? seen : record;
+    this.steps.push(makeStep('relink', place, ino, shown));
+  }
+
+  private async planShorterList(
+    record: PackageRecord,
+    without: ReadonlySet<string>,
+  ): Promise<Step[]> {
+    const at = listPathOf(this.tree, record);
+    const found = at === null ? null : this.tree.find(at);
+    if (at === null || found?.record == null) return [];
+    const lines = this.tree.contentOf(found.record)?.split('\n') ?? [];
+    const own = this.view.name(found.dir, found.name);
+    const { dir, name } = found;
+    const { ino } = found.record;
+    const file = `merge.${this.options.patch}.${this.acts.length}`;
+    const target = path.join(envDir(this.store.root, this.row.id), file);
+    const text = lines.filter((line) => !without.has(line)).join('\n');
+    writeDurably(target, Buffer.from(text, 'latin1'));
+    const merged = { ino: 0, sha256: await sha256(target) };
+    const seen = seenFile(privateFile(this.store, this.row, ino));
+    const base = { path: nameToText(at as Name), dir, name, ino, done: false };
+    this.acts.push({ ...base, what: 'updated', file, merged, ...(seen === null ? {} : { seen }) });
+    return own === null ? [makeStep('keep', { dir, name }, ino)] : [];
   }
 
   private async takeName(of: string, place: Place, own: DeltaName, at: string): Promise<void> {

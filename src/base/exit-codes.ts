@@ -24,7 +24,10 @@ export const EXIT = {
   noSpace: 9,
   /** The store or an env's link table is damaged. */
   corrupt: 10,
-  /** There is something to do, and it was not done: `patch --check`, a capture that nobody confirmed. Not an error. */
+  /**
+   * There is something to do, and it was not done: `patch --check`, a capture that nobody confirmed, an env in which packages
+   * stayed behind for others. Not an error.
+   */
   pending: 11,
   /** A patch was taken back by itself: a health command failed, or it was interrupted. */
   unhealthy: 12,

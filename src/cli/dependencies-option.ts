@@ -12,7 +12,10 @@ export const dependenciesOption = (command: Command): Command =>
   command.option(
     '--dependencies <policy>',
     'where packages of an env’s own would not fit any more: keep (what they need stays as it is), follow or complete; ENV=POLICY for one env',
-    (text: string, before: readonly Policy[] = []) => [...before, dependencyPolicy(text)],
+    (text: string, before: readonly Policy[] | undefined) => [
+      ...(before ?? []),
+      dependencyPolicy(text),
+    ],
   );
 
 export const policiesOf = ({ dependencies = [] }: DependenciesOption): readonly Policy[] =>

@@ -1,6 +1,12 @@
 /** Patches in words, for people. */
 
-import type { EnvOutcome, PatchAct, PatchedEnv, PatchRecord } from '../codec/patch-record.ts';
+import type {
+  CompletedPackages,
+  EnvOutcome,
+  PatchAct,
+  PatchedEnv,
+  PatchRecord,
+} from '../codec/patch-record.ts';
 import { ownText } from '../registry/packages.ts';
 
 /** "nginx: 1 -> 2, done", and a line for each thing that is not as simple as that. */
@@ -56,12 +62,13 @@ function envCounts(envs: readonly PatchedEnv[]): string {
 
 function troubles(env: PatchedEnv): string[] {
   const { name, own, removed, keptDirs, acts, error, outcome, packages = [] } = env;
-  const { unmet = [], unjudged } = env;
+  const { unmet = [], unjudged, completion } = env;
   const lines: string[] = [];
   if (error !== null) lines.push(`  ${name}: failed: ${error}`);
   else if (outcome === 'dead') lines.push(`  ${name}: has no driver`);
   else if (outcome === 'busy') lines.push(`  ${name}: not yet: dpkg or apt is at work in it`);
   if (packages.length > 0) lines.push(`  ${name} keeps ${packages.map(ownText).join(', ')}`);
+  if (completion !== undefined) lines.push(`  ${name}: ${completionText(completion)}`);
   if (unmet.length > 0) lines.push(...unmetLines(name, unmet).map((line) => `  ${line}`));
   if (unjudged !== undefined)
     lines.push(`  ${name}: its dependencies were not checked: ${unjudged}`);
@@ -75,6 +82,11 @@ function troubles(env: PatchedEnv): string[] {
   const left = acts.reduce((sum, act) => sum + (act.left ?? 0), 0);
   if (left > 0) lines.push(`  ${name}: ${left} names stay its own: it changed them meanwhile`);
   return lines;
+}
+
+function completionText({ packages, why, done }: CompletedPackages): string {
+  if (why !== undefined) return `apt could not bring its own packages along: ${why}`;
+  return `apt ${done ? 'brought' : 'is to bring'} its own packages along: ${packages.join(', ')}`;
 }
 
 const UNMET_SHOWN = 10;

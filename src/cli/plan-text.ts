@@ -51,7 +51,8 @@ function countsText({ counts }: PlannedEnv): string {
   return parts.join(', ') || 'nothing';
 }
 
-const packageLines = ({ packages, unmet, unjudged }: PlannedEnv): string[] => [
+const packageLines = ({ packages, unmet, unjudged, completes }: PlannedEnv): string[] => [
+  ...(completes ? ['  apt is to bring its own packages along; where it can’t, the env'] : []),
   ...packages.map((each) => `  keeps ${ownText(each)}`),
   ...unmet.map((line) => `  will not fit together: ${line}`),
   ...(unjudged === null ? [] : [`  its dependencies are not checked: ${unjudged}`]),

@@ -65,9 +65,18 @@ export interface PatchedEnv {
   readonly unmet?: readonly string[];
   /** Why apt could not say whether there are some, in a sentence. */
   readonly unjudged?: string;
+  /** What apt brings along in the env by the policy `complete`, or why it can't. */
+  readonly completion?: CompletedPackages;
   /** What was done to its own files, or is to be done while the patch is `acting`. */
   readonly acts: readonly PatchAct[];
   readonly error: string | null;
+}
+
+/** What apt is to do, or did, in an env: "libx-dev 1 -> 2"; `why` it could not. `done` is false until it was tried. */
+export interface CompletedPackages {
+  readonly packages: readonly string[];
+  readonly why?: string;
+  readonly done: boolean;
 }
 
 /** A package that an env has otherwise than its templates. Versions; null: it is not there. */

@@ -17,7 +17,14 @@ const TOOLS: readonly Tool[] = [
   { programs: ['xz'], cost: 'no import of .tar.xz (apt-get install xz-utils)' },
   { programs: ['zstd'], cost: 'no import of .tar.zst (apt-get install zstd)' },
   { programs: ['mmdebstrap'], cost: 'no OS templates are built (apt-get install mmdebstrap)' },
-  { programs: ['apt-get'], cost: 'no OS templates are built (apt-get install apt)' },
+  {
+    programs: ['apt-get'],
+    cost: 'no OS templates are built, and patches do not check what envs’ own packages need (apt-get install apt)',
+  },
+  {
+    programs: ['dpkg'],
+    cost: 'a file that a package Replaces stays with the package of an env’s own that had it (apt-get install dpkg)',
+  },
   {
     programs: ['gpg'],
     cost: 'no OS template is built from a repository whose key mmdebstrap has to find (apt-get install gpg)',

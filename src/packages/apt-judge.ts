@@ -31,10 +31,11 @@ const NOBODY = '65534';
 const APT_FAILED = 100;
 
 const CONFINED = [
-  ...['unshare', '--net', '--ipc', '--'],
+  'unshare',
+  ...['--net', '--ipc', '--'],
   ...['setpriv', '--pdeathsig=KILL', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'],
   ...['--no-new-privs', '--bounding-set=-all', '--inh-caps=-all'],
-];
+] as const;
 
 /** By a hash of the records: hundreds of envs have the same ones. */
 const known = new Map<string, Promise<Judgement>>();
@@ -121,24 +122,33 @@ function configuration(dir: string, architectures: readonly string[]): string {
 }
 
 function run(configured: string): Promise<Judgement> {
-  const [command = '', ...args] = [...CONFINED, 'apt-get', 'check'];
-  const { PATH } = process.env;
+  const [command, ...args] = CONFINED;
+  const searched = process.env['PATH'];
   const options = {
-    env: { LC_ALL: 'C.UTF-8', APT_CONFIG: configured, ...(PATH === undefined ? {} : { PATH }) },
+    env: {
+      LC_ALL: 'C.UTF-8',
+      APT_CONFIG: configured,
+      ...(searched === undefined ? {} : { PATH: searched }),
+    },
     cwd: '/',
     timeout: TIMEOUT_MS,
     killSignal: 'SIGKILL',
     maxBuffer: OUTPUT_MAX,
   } as const;
   return new Promise((resolve) => {
-    const child = execFile(command, args, options, (error, stdout, stderr) => {
-      if (error === null) {
-        resolve({ unmet: [] });
-        return;
-      }
-      const unmet = child.exitCode === APT_FAILED ? parseUnmet(stdout) : [];
-      resolve(unmet.length > 0 ? { unmet } : { unable: whyUnable(error, stderr) });
-    });
+    const child = execFile(
+      command,
+      [...args, 'apt-get', 'check'],
+      options,
+      (error, stdout, stderr) => {
+        if (error === null) {
+          resolve({ unmet: [] });
+          return;
+        }
+        const unmet = child.exitCode === APT_FAILED ? parseUnmet(stdout) : [];
+        resolve(unmet.length > 0 ? { unmet } : { unable: whyUnable(error, stderr) });
+      },
+    );
   });
 }
 

@@ -23,8 +23,8 @@ export async function decideStep(
       theirs,
       taken: next.taken,
       architectures: architecturesOf(ours, tree.content(ARCHITECTURES_PATH)),
-      isFormer: (of, mine) =>
-        infoDir !== null && isFormerVersion({ view, layers: change.from, infoDir }, of, mine),
+      isFormer: (template, mine) =>
+        infoDir !== null && isFormerVersion({ view, layers: change.from, infoDir }, template, mine),
     },
     policy,
   );

@@ -23,6 +23,12 @@ export interface PackageVerdict {
   readonly unmet: readonly string[];
   /** Why apt could not be asked, in a sentence; null: it was, or there was nothing to ask. */
   readonly unable: string | null;
+  /** The env's packages as they are. */
+  readonly ours: PackageSides['ours'];
+  /** And after the step. */
+  readonly after: readonly PackageRecord[];
+  /** Names of those of them that are as the templates have them. */
+  readonly following: ReadonlySet<string>;
 }
 
 export interface DependencySides extends PackageSides {
@@ -31,7 +37,7 @@ export interface DependencySides extends PackageSides {
   /** dpkg's: the machine's own first. */
   readonly architectures: readonly string[];
   /** True for a package that the env has otherwise than its templates by no doing of its own. */
-  isFormer(of: PackageRecord, mine: PackageRecord | null): boolean;
+  isFormer(template: PackageRecord | null, mine: PackageRecord | null): boolean;
 }
 
 /** So many times packages are added to those that stay; then all that the step changes stay. */
@@ -57,14 +63,15 @@ class Decision {
     this.keys = [...new Set([...base.keys(), ...theirs.keys(), ...ours.keys()])];
     this.own = ownPackages(sides, taken);
     for (const [key, { why }] of this.own) {
-      const like = base.get(key) ?? theirs.get(key) ?? ours.get(key);
-      const mayFollow = (why === 'version' || why === 'removed') && like !== undefined;
-      if (mayFollow && sides.isFormer(like, ours.get(key) ?? null)) this.released.add(key);
+      const template = base.get(key) ?? theirs.get(key) ?? null;
+      const mayFollow = why === 'version' || why === 'removed';
+      if (mayFollow && sides.isFormer(template, ours.get(key) ?? null)) this.released.add(key);
     }
     // One that the templates have dropped, and that was kept for another package.
     for (const [key, record] of ours) {
-      const isDropped = isPresent(record) && !base.has(key) && !theirs.has(key);
-      if (isDropped && sides.isFormer(record, record)) this.released.add(key);
+      const isFree = isPresent(record) && record.want !== 'hold';
+      const isDropped = isFree && !base.has(key) && !theirs.has(key);
+      if (isDropped && sides.isFormer(null, record)) this.released.add(key);
     }
     for (const key of this.released) this.own.delete(key);
   }
@@ -88,7 +95,18 @@ class Decision {
   }
 
   private verdict(unmet: readonly string[], unable: string | null): PackageVerdict {
-    return { own: this.own, released: this.released, unmet, unable };
+    const { ours, theirs } = this.sides;
+    const after = this.after();
+    const following = after.filter((each) => theirs.get(each.key) === each);
+    return {
+      own: this.own,
+      released: this.released,
+      unmet,
+      unable,
+      ours,
+      after,
+      following: new Set(following.map(({ name }) => name)),
+    };
   }
 
   /** An env that has all packages as its templates have them depends on nothing but them. */

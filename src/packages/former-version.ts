@@ -6,6 +6,8 @@ import type { Layers } from '../fs/ports.ts';
 import { HIDDEN } from '../fs/steps.ts';
 import { isPresent, type PackageRecord } from '../registry/packages.ts';
 
+const NO_PACKAGE = { name: '', architecture: '' };
+
 export interface InfoOfEnv {
   readonly view: DeltaView;
   readonly layers: Layers;
@@ -16,19 +18,23 @@ export interface InfoOfEnv {
  * True if the package is just what a former version of the templates had, which a patch kept for the env, or absent because a patch hid
  * it. dpkg's list of its files tells: dpkg writes it anew with whatever version it installs, and changes it when it removes one.
  * @param env its changes, what its templates have, and dpkg's directory of lists there
+ * @param template the record of its templates, null if they have none
  * @param mine the env's record, null if it has none
  */
 export function isFormerVersion(
   { view, layers, infoDir }: InfoOfEnv,
-  { name, architecture }: Pick<PackageRecord, 'name' | 'architecture'>,
+  template: PackageRecord | null,
   mine: PackageRecord | null,
 ): boolean {
+  const { name, architecture } = template ?? mine ?? NO_PACKAGE;
   const lists = [`${name}.list`, `${name}:${architecture}.list`] as Name[];
   const own = lists.flatMap((list) => view.name(infoDir, list) ?? []);
   if (!isPresent(mine)) {
     return own.length > 0 && own.every(({ ino, type }) => ino === 0 && type === HIDDEN);
   }
-  if (own.length === 0) return lists.some((list) => layers.lookup(infoDir, list) !== null);
+  if (own.length === 0) {
+    return template !== null && lists.some((list) => layers.lookup(infoDir, list) !== null);
+  }
   return own.every(({ ino, type }) => {
     if (ino === 0) return type === HIDDEN;
     const record = view.inode(ino);

@@ -131,7 +131,7 @@ export class PackagesOfStep {
     const sides = templatePackages(store, change);
     this.sides = next === undefined ? sides : { ...sides, theirs: packagesOf(next) };
     const tree = new EnvTree(store, change.from, { id: row.id, view });
-    const ours = ownStatus(tree, view);
+    const ours = verdict?.ours ?? null;
     this.allOwn = verdict?.own ?? NO_OWN;
     this.taken = ours === null ? [] : this.findTaken(tree, ours, taken);
     const isChanged = (key: string): boolean =>

@@ -139,9 +139,7 @@ function formerNames(
   const infoDir = tree.find(`${INFO_DIR}/.`)?.dir;
   if (ours === null || infoDir === undefined) return new Set();
   const former = [...ownPackages({ base: seen, ours, theirs: seen })].filter(([key]) => {
-    const [mine, is] = [ours.get(key) ?? null, seen.get(key)];
-    const like = is ?? mine;
-    return like !== null && isFormerVersion({ ...env, infoDir }, like, mine);
+    return isFormerVersion({ ...env, infoDir }, seen.get(key) ?? null, ours.get(key) ?? null);
   });
   return new Set(former.map(([, { name }]) => name));
 }

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { type Ino, isPrivateIno, type Name, nameFromText, nameToText } from '../base/ids.ts';
 import { isDir, isReg } from '../base/mode.ts';
 import { DATA_OBJECT, FLAG_KEPT, type InodeRecord } from '../codec/inode-record.ts';
-import type { PatchAct, Policy } from '../codec/patch-record.ts';
+import type { CompletedPackages, PatchAct, Policy } from '../codec/patch-record.ts';
 import { type DirSteps, encodeSteps, makeStep, type Step } from '../codec/steps.ts';
 import type { DeltaView } from '../delta/read-delta.ts';
 import { ctimeIsNewer } from '../fs/blob-stat.ts';
@@ -13,8 +13,6 @@ import { namesIn } from '../fs/own-names.ts';
 import type { DeltaName, Place } from '../fs/ports.ts';
 import { HIDDEN } from '../fs/steps.ts';
 import { administeredSteps } from '../packages/administered.ts';
-import { decideStep } from '../packages/decide-step.ts';
-import type { PackageVerdict } from '../packages/dependencies.ts';
 import { EnvTree } from '../packages/env-tree.ts';
 import { keptDir, keptNames } from '../packages/kept-names.ts';
 import { type EnvOnTheWay, PackagesOfStep } from '../packages/own-packages.ts';
@@ -27,6 +25,8 @@ import type { OwnPackage, PackageRecord } from '../registry/packages.ts';
 import { dirPath } from '../store/dir-path.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
 import { planAct, writeDurably } from './acts.ts';
+import type { Trial } from './complete.ts';
+import { type Decided, decideCompleting } from './decide-completing.ts';
 import { dependencyPolicyOf } from './dependency-policy.ts';
 import { openView, privateFile } from './meets.ts';
 import type { EnvMove } from './moves.ts';
@@ -40,10 +40,14 @@ export interface EnvPlan {
   readonly before: string | null;
   /** Packages that stay the env's own. */
   readonly own: readonly OwnPackage[];
+  /** Names of packages that were kept for others, and follow again. */
+  readonly released: readonly string[];
   /** Dependencies that are not met any more, in apt's words. */
   readonly unmet: readonly string[];
   /** Why apt could not say whether there are some; null: it could, or had not to. */
   readonly unjudged: string | null;
+  /** What apt is to bring along once the env is there, or why it can't; null: it has not to. */
+  readonly completion: CompletedPackages | null;
 }
 
 export interface PlanOptions {
@@ -51,6 +55,8 @@ export interface PlanOptions {
   readonly policies: readonly Policy[];
   /** Acts that put back what earlier patches set aside: those names are left to them. */
   readonly restores: readonly PatchAct[];
+  /** What came of trying to complete its packages; null: it was not tried. */
+  readonly trial?: Trial | null;
 }
 
 /** Null: there is nothing to do. Writes files into the env's directory, and changes nothing else. */
@@ -65,8 +71,8 @@ export async function planEnv(
     const env = { store, view, ...move };
     const taken = takenPackages(options.policies);
     const policy = dependencyPolicyOf(options.policies, move.row);
-    const verdict = await decideStep(env, { taken }, policy);
-    return await new Planner(env, verdict, options).plan();
+    const decided = await decideCompleting(env, { taken }, policy, options.trial ?? null);
+    return await new Planner(env, decided, options).plan();
   } finally {
     await view.close();
   }
@@ -78,7 +84,7 @@ class Planner {
   readonly change: LayersChange;
   readonly view: DeltaView;
   private readonly options: PlanOptions;
-  private readonly verdict: PackageVerdict | null;
+  private readonly decided: Decided;
   readonly packages: PackagesOfStep;
   private readonly policy;
   private readonly acts: PatchAct[] = [];
@@ -87,16 +93,16 @@ class Planner {
   private readonly tree: EnvTree;
   private readonly relinks: Relinks;
 
-  constructor(env: EnvOnTheWay, verdict: PackageVerdict | null, options: PlanOptions) {
+  constructor(env: EnvOnTheWay, decided: Decided, options: PlanOptions) {
     const { store, row, view, change } = env;
     this.store = store;
-    this.verdict = verdict;
+    this.decided = decided;
     this.row = row;
     this.change = change;
     this.view = view;
     this.options = options;
     const taken = takenPackages(options.policies);
-    this.packages = new PackagesOfStep(env, { taken }, verdict);
+    this.packages = new PackagesOfStep(env, { taken }, decided.verdict);
     this.policy = policyOf(options.policies);
     this.tree = new EnvTree(store, change.from, { id: row.id, view });
     this.relinks = new Relinks({
@@ -133,10 +139,12 @@ class Planner {
     const first = [...packages.before, ...administered.before, ...replaced];
     const before = first.length === 0 ? null : this.write('keep', first);
     const { own } = packages;
-    const { unmet = [], unable: unjudged = null } = this.verdict ?? {};
+    const { verdict, completion } = this.decided;
+    const { unmet = [], unable: unjudged = null } = verdict ?? {};
     const isNothing = acts.length === 0 && before === null && own.length === 0;
     if (isNothing && unmet.length === 0 && unjudged === null) return null;
-    return { acts, before, own, unmet, unjudged };
+    const released = packages.released.map(({ name }) => name);
+    return { acts, before, own, released, unmet, unjudged, completion };
   }
 
   /** Each name once; those that are put back, and what is of an env's own package, are not looked at. */

@@ -47,6 +47,8 @@ export interface PlannedEnv {
   readonly unmet: readonly string[];
   /** Why apt could not say whether there are some, in a sentence; null: it could, or had not to. */
   readonly unjudged: string | null;
+  /** apt is tried in it first: only where it can't bring the env's own packages along stays what they need. */
+  readonly completes: boolean;
   readonly names: readonly PlannedMeet[];
 }
 
@@ -138,6 +140,7 @@ async function planEnv(
   let packages: readonly OwnPackage[] = [];
   let unmet: readonly string[] = [];
   let unjudged: string | null = null;
+  let completes = false;
   try {
     const touched = [...touchedNames(view, change, used, names)];
     counts.clean = names.count - touched.length;
@@ -158,8 +161,11 @@ async function planEnv(
     if (view !== null) {
       const env = { store, row, view, change };
       const next = { taken, status: theirs };
-      const verdict = await decideStep(env, next, dependencyPolicyOf(policies, row));
+      const policy = dependencyPolicyOf(policies, row);
+      // What apt can do in it, only the patch tries: it writes in the env.
+      const verdict = await decideStep(env, next, policy === 'follow' ? policy : 'keep');
       packages = new PackagesOfStep(env, next, verdict).own;
+      completes = policy === 'complete' && packages.some(({ why }) => why === 'needed');
       unmet = verdict?.unmet ?? [];
       unjudged = verdict?.unable ?? null;
     }
@@ -167,7 +173,7 @@ async function planEnv(
     await view?.close();
   }
   const { id, name } = row;
-  return { id, name, counts, packages, unmet, unjudged, names: met.sort(byPath) };
+  return { id, name, counts, packages, unmet, unjudged, completes, names: met.sort(byPath) };
 }
 
 const versionOf = (store: Store, row: EnvRow, templateId: number): number =>

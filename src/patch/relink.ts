@@ -16,6 +16,7 @@ import { writeDurably } from './acts.ts';
 import { busyEnvs } from './flip.ts';
 import { openView } from './meets.ts';
 import { isRewritten } from './policy.ts';
+import { releasePackages } from './release.ts';
 
 export interface Relinked {
   readonly env: string;
@@ -23,6 +24,8 @@ export interface Relinked {
   readonly names: number;
   /** Names that were left out, because the env changed them meanwhile, or has them open for writing. */
   readonly left: number;
+  /** Names of packages that a patch had kept for others, and that follow again. */
+  readonly packages: readonly string[];
   /** Bytes on disk that the env takes less. */
   readonly freedBytes: number;
 }
@@ -33,9 +36,12 @@ const FILE = 'steps.0';
 /** The store is open for writing. @throws ByrefError as actNow() */
 export async function relinkEnv(store: Store, row: EnvRow): Promise<Relinked> {
   await busyEnvs(store, true);
-  const steps = await planRelinks(store, row);
-  if (steps.length === 0) return { env: row.name, names: 0, left: 0, freedBytes: 0 };
   const before = envUsage(store, row).privateBytes;
+  const { packages, left: notReleased } = await releasePackages(store, row);
+  if (packages.length > 0) await busyEnvs(store, true);
+  const steps = await planRelinks(store, row);
+  const base = { env: row.name, packages };
+  if (steps.length === 0) return { ...base, names: 0, left: notReleased, freedBytes: 0 };
   const file = path.join(envDir(store.root, row.id), FILE);
   writeDurably(file, encodeSteps(steps));
   try {
@@ -45,7 +51,7 @@ export async function relinkEnv(store: Store, row: EnvRow): Promise<Relinked> {
       throw new ByrefError('error', message, 'What was made stays. Run it again.');
     }
     const freedBytes = Math.max(0, before - envUsage(store, row).privateBytes);
-    return { env: row.name, names: steps.length - left, left, freedBytes };
+    return { ...base, names: steps.length - left, left: left + notReleased, freedBytes };
   } finally {
     rmSync(file, { force: true });
   }

@@ -24,6 +24,7 @@ import { type EnvRow, envDir, type Store, type TemplateRow } from '../store/stor
 import { made, planRestores, toMake } from './acts.ts';
 import { author } from './author.ts';
 import { BusyWait, type BusyWaitOptions } from './busy.ts';
+import { Completions } from './completions.ts';
 import { isOfDependencies } from './dependency-policy.ts';
 import { type EnvPlan, planEnv } from './env-plan.ts';
 import { busyEnvs, type FlipReport, flip, outcomes, refreshAll } from './flip.ts';
@@ -57,12 +58,14 @@ export class PatchRun {
   private current: PatchRecord;
 
   private readonly waits: BusyWait;
+  private readonly completions: Completions;
 
   private constructor(store: Store, lock: PatchLock, record: PatchRecord, waits: BusyWait) {
     this.store = store;
     this.lock = lock;
     this.current = record;
     this.waits = waits;
+    this.completions = new Completions(store);
   }
 
   /** Begins a record, or takes up one; the lock is the run's from now on. The store is open for writing. */
@@ -111,6 +114,8 @@ export class PatchRun {
   /** Takes some envs there, while the others stay; those that do not follow any more are passed over. */
   async advance(envs: readonly number[]): Promise<void> {
     const { templateId, id: patch, to } = this.current;
+    const wanted = this.followers().filter(({ id }) => envs.includes(id));
+    await this.completions.tryIn(this.toVersion(wanted, to).next, this.current.policies);
     const rows = this.followers().filter(({ id }) => envs.includes(id));
     await this.waits.until(rows);
     await this.move(this.toVersion(rows, to), 'rolling', (moved) => {
@@ -126,6 +131,7 @@ export class PatchRun {
    */
   async complete(): Promise<PatchRecord> {
     const { templateId, to } = this.current;
+    await this.completions.tryIn(this.toVersion(this.followers(), to).next, this.current.policies);
     const rows = this.followers();
     await this.move(this.toVersion(rows, to), 'acting', (moved) => {
       const { catalog } = this.store;
@@ -188,6 +194,7 @@ export class PatchRun {
   /** @throws ByrefError 'busy' with nothing changed, if dpkg is at work in it for too long */
   private async moveAlone(row: EnvRow, move: Move, next: () => EnvRow): Promise<PatchRecord> {
     if ((await this.waits.until([row])).length > 0) throw this.giveUp(row);
+    await this.completions.tryIn(move.next, this.current.policies);
     await this.move(move, 'acting', () => this.store.putEnv(next()));
     if (this.current.envs.some(({ outcome }) => outcome === 'busy')) {
       this.store.tables.transaction(() => this.store.putEnv(row));
@@ -251,6 +258,7 @@ export class PatchRun {
     );
     const envs = this.merged(outcomes(store, rows, report), new Map());
     this.current = { ...this.current, envs };
+    await this.completeEnvs();
     await this.moveLate();
     const isLate = this.current.envs.some(({ outcome }) => outcome === 'busy');
     return isLate ? this.endMoved() : this.end('done', this.current.note);
@@ -317,6 +325,14 @@ export class PatchRun {
       this.put({ ...this.current, envs });
     });
     failpoint('patch-recorded');
+    await this.completeEnvs();
+  }
+
+  /** What apt is to bring along in envs that are there. */
+  private async completeEnvs(): Promise<void> {
+    const envs = await this.completions.make(this.current.envs);
+    if (envs === null) return;
+    this.store.tables.transaction(() => this.put({ ...this.current, envs }));
   }
 
   /** What is to be done in the envs, before anything is; by env. */
@@ -328,7 +344,8 @@ export class PatchRun {
     }
     const plans = new Map<number, EnvPlan>();
     for (const move of moves) {
-      const plan = await planEnv(this.store, move, { patch: id, policies, restores: [] });
+      const trial = this.completions.of(move.row.id);
+      const plan = await planEnv(this.store, move, { patch: id, policies, restores: [], trial });
       if (plan !== null) plans.set(move.row.id, plan);
     }
     return plans;
@@ -348,8 +365,9 @@ export class PatchRun {
     const plans = new Map<number, EnvPlan>();
     for (const move of moves) {
       const { row } = move;
+      const trial = this.completions.of(row.id);
       const restores = touched.has(row.id) ? await planRestores(this.store, row, undone) : [];
-      const plan = await planEnv(this.store, move, { patch, policies, restores });
+      const plan = await planEnv(this.store, move, { patch, policies, restores, trial });
       if (plan !== null) plans.set(row.id, plan);
     }
     return plans;
@@ -418,12 +436,7 @@ export class PatchRun {
       const kept = (before?.acts ?? []).filter(({ dir, name }) => {
         return !own.some((act) => act.dir === dir && act.name === name);
       });
-      const { packages, unmet = [], unjudged } = env.packages === undefined ? (before ?? env) : env;
-      const known = {
-        packages: packages ?? [],
-        unmet,
-        ...(unjudged === undefined ? {} : { unjudged }),
-      };
+      const known = knownPackages(env.packages === undefined ? (before ?? env) : env);
       all.set(env.id, { ...(went ? before : env), ...known, acts: [...kept, ...own] });
     }
     return [...all.values()];
@@ -431,8 +444,8 @@ export class PatchRun {
 
   /** All are there. What could not be done in an env now (its driver died), the next command tries once more. */
   private endMoved(): PatchRecord {
-    const isDone = ({ outcome, acts }: PatchedEnv): boolean =>
-      outcome !== 'busy' && acts.every(({ done }) => done);
+    const isDone = ({ outcome, acts, completion }: PatchedEnv): boolean =>
+      outcome !== 'busy' && acts.every(({ done }) => done) && completion?.done !== false;
     if (this.current.envs.every(isDone)) return this.end('done', this.current.note);
     this.release();
     return this.current;
@@ -475,11 +488,31 @@ const planned = (
 
 /** What is known of packages only when it is planned. */
 function packagesIn(plan: EnvPlan | undefined): PackagesInEnv {
-  const { own = [], unmet = [], unjudged = null } = plan ?? {};
-  return { packages: own, unmet, ...(unjudged === null ? {} : { unjudged }) };
+  const { own = [], unmet = [], unjudged = null, completion = null } = plan ?? {};
+  return {
+    packages: own,
+    unmet,
+    ...(unjudged === null ? {} : { unjudged }),
+    ...(completion === null ? {} : { completion }),
+  };
 }
 
-type PackagesInEnv = Pick<PatchedEnv, 'packages' | 'unmet' | 'unjudged'>;
+type PackagesInEnv = Pick<PatchedEnv, 'packages' | 'unmet' | 'unjudged' | 'completion'>;
+
+/** Without what is not known of it. */
+function knownPackages({
+  packages = [],
+  unmet = [],
+  unjudged,
+  completion,
+}: PatchedEnv): PackagesInEnv {
+  return {
+    packages,
+    unmet,
+    ...(unjudged === undefined ? {} : { unjudged }),
+    ...(completion === undefined ? {} : { completion }),
+  };
+}
 
 const actsOf = (plans: ReadonlyMap<number, EnvPlan>): Map<number, readonly PatchAct[]> =>
   new Map([...plans].filter(([, { acts }]) => acts.length > 0).map(([id, { acts }]) => [id, acts]));

@@ -168,7 +168,8 @@ function reasonText({ why, for: other }: OwnPackage): string {
       return 'its installation broke off; ';
     case 'needed':
       return `for ${other ?? 'a package of its own'}; `;
-    default:
+    case 'version':
+    case 'removed':
       return '';
   }
 }

@@ -1,7 +1,10 @@
 /** Packages of an env's own and those that a patch changes: apt-get check says in the env what it said before. */
+import { mkdtempSync, symlinkSync } from 'node:fs';
+import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { PatchedEnv, PatchRecord } from '../../src/codec/patch-record.ts';
 import type { DebDescription } from '../support/deb.ts';
+import { BYREF, sh } from '../support/program.ts';
 import { TinySystems } from '../support/tiny-systems.ts';
 import { type PackageEnv, PackageRoot } from './package-root.ts';
 
@@ -143,6 +146,26 @@ test('an env that completed its packages by itself follows', async () => {
   await expectVersions(env, { libx: '2', 'libx-dev': '2', app: '2', other: '3' });
   await expectSound();
 });
+
+test.each(PLACES)(
+  'relink lets packages of a %s env follow that are needed no more',
+  async (_, isUnmounted) => {
+    await env.run(install('1', 'libx-dev'));
+    await stage(install('2', 'libx', 'app'));
+    await patch();
+    const relink = () => during(isUnmounted, () => t.root.json<object[]>('relink', 'e'));
+    expect(await relink()).toMatchObject([{ packages: [], left: 0 }]);
+    await expectVersions(env, { libx: '1', 'libx-dev': '1', app: '1' });
+    await env.run('dpkg -P libx-dev');
+    expect(await relink()).toMatchObject([
+      { packages: expect.arrayContaining(['libx', 'app']), left: 0 },
+    ]);
+    await expectVersions(env, { libx: '2', app: '2' });
+    expect(await env.run(CHECK)).toBe('');
+    expect(await relink()).toMatchObject([{ packages: [], names: 0 }]);
+    await expectSound();
+  },
+);
 
 test('what is needed still stays at further patches and back', async () => {
   await env.run(install('1', 'libx-dev'));
@@ -288,4 +311,111 @@ test('pin and follow look at dependencies, too', async () => {
   await t.root.ok('follow', 'e', 't');
   await expectVersions(env, { libx: '2', 'libx-dev': '2', app: '2', other: '2' });
   await expectSound();
+});
+
+/** The repository that envs know gets packages, for this test. */
+const published = (...debs: DebDescription[]): Promise<void> =>
+  systems.during(
+    () => systems.repo.add(...debs),
+    () => {
+      for (const { name, version } of debs) systems.repo.remove(name, version);
+    },
+  );
+
+test('apt brings an env’s own packages along by a policy', async () => {
+  await env.run(`${install('1', 'libx-dev', 'plug')}; echo own >/etc/own.conf`);
+  const [two, away] = [await t.env('two'), await t.env('away')];
+  await two.run(install('1', 'user'));
+  await away.run(install('1', 'libx-dev'));
+  await t.root.ok('umount', 'away');
+  await published(
+    deb('libx-dev', '2', { depends: ['libx (= 2)', 'libx-doc'] }),
+    deb('libx-doc', '2'),
+    deb('plug', '2'),
+  );
+  await stage(install('2', 'libx', 'app', 'other'));
+  const plan = await t.root.byref('patch', 't', '--check', '--json', '--dependencies', 'complete');
+  expect(JSON.parse(plan.stdout)).toMatchObject({
+    envs: [{ completes: true }, { completes: true }, { completes: true }],
+  });
+  const { code, record } = await patch('--dependencies', 'complete');
+  expect(code).toBe(11);
+  expect(record.envs).toMatchObject([
+    {
+      name: 'e',
+      packages: [],
+      unmet: [],
+      completion: {
+        packages: expect.arrayContaining(['libx-dev 1 -> 2', 'libx-doc 2']),
+        done: true,
+      },
+    },
+    {
+      name: 'two',
+      packages: [{ name: 'libx', why: 'needed', for: 'user 1' }, { name: 'app' }],
+      unmet: [],
+      completion: { packages: [], why: expect.stringContaining('E: '), done: true },
+    },
+    {
+      name: 'away',
+      packages: [{ name: 'libx', for: 'libx-dev 1' }, { name: 'app' }],
+      completion: { why: 'it is not mounted' },
+    },
+  ]);
+  await expectVersions(env, { libx: '2', 'libx-dev': '2', plug: '2', app: '2', 'libx-doc': '2' });
+  await expectVersions(two, { libx: '1', user: '1', app: '1', other: '2' });
+  for (const each of [env, two]) expect(await each.run(CHECK)).toBe('');
+  expect(await env.run('ls /tmp /usr/sbin/policy-rc.d 2>&1 || :')).not.toMatch(/byref|d$/);
+  const { stdout } = await t.root.byref('history', '--show', String(record.id));
+  expect(stdout).toContain('e: apt brought its own packages along: ');
+  expect(stdout).toContain('away: apt could not bring its own packages along: it is not mounted');
+  await expectSound();
+});
+
+test('an app that is taken out leaves what the env’s own packages need', async () => {
+  await published(deb('libx', '3'));
+  await stage('dpkg -P app libx');
+  await patch();
+  await env.run('apt-get update');
+  await t.app('libx');
+  await t.root.ok('app', 'add', 'e', 'libx');
+  await expectVersions(env, { libx: '3' });
+  await env.run(install('3', 'libx-dev'));
+  const { code, stdout } = await t.root.byref('app', 'remove', 'e', 'libx');
+  expect(code).toBe(11);
+  expect(stdout).toContain('e keeps libx 3 (for libx-dev 3; template: none)');
+  await expectVersions(env, { libx: '3', 'libx-dev': '3' });
+  expect(await env.run(CHECK)).toBe('');
+  await expectSound();
+});
+
+test('a machine without apt says so, and packages follow', async () => {
+  await env.run(install('1', 'libx-dev'));
+  await stage(install('2', 'libx', 'app'));
+  const bin = mkdtempSync(path.join(t.root.base, 'bin-'));
+  const tools = [
+    'node',
+    'sh',
+    'bash',
+    'diff3',
+    'unshare',
+    'setpriv',
+    'env',
+    'dirname',
+    'readlink',
+    'realpath',
+  ];
+  for (const tool of tools) {
+    const { stdout } = await sh('command -v "$1" || :', [tool]);
+    if (stdout !== '') symlinkSync(stdout.trim(), path.join(bin, tool));
+  }
+  const inBin = { env: { ...t.root.env, PATH: bin } };
+  const { code, stdout } = await sh('"$1" patch t', [BYREF], inBin);
+  expect({ code, stdout }).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(
+      /e: its dependencies were not checked: this machine has no apt-get/,
+    ),
+  });
+  await expectVersions(env, { libx: '2', app: '2' });
 });

@@ -84,9 +84,18 @@ export class PackageRoot {
   }
 
   /** A plain system as the template's first version was. */
-  async plain(): Promise<PackageEnv> {
+  plain(): Promise<PackageEnv> {
+    return this.copyOf(this.first);
+  }
+
+  /** A plain system as another one is now. */
+  plainLike({ mountpoint }: PackageEnv): Promise<PackageEnv> {
+    return this.copyOf(mountpoint);
+  }
+
+  private async copyOf(directory: string): Promise<PackageEnv> {
     const at = mkdtempSync(path.join(this.systems.base, 'plain-'));
-    await copyTree(this.first, at);
+    await copyTree(directory, at);
     return new PackageEnv(at);
   }
 

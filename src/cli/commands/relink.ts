@@ -22,11 +22,14 @@ export default function build(): Command {
           context,
           chooseEnvs(context, store, names, options.all ?? false),
           (row) => relinkEnv(store, row),
-          (relinked) => [relinkText(relinked)],
+          (relinked) => [...packageLines(relinked), relinkText(relinked)],
         ),
       );
     });
 }
+
+const packageLines = ({ env, packages }: Relinked): string[] =>
+  packages.length === 0 ? [] : [`${env}: follows again in ${packages.join(', ')}`];
 
 function relinkText({ env, names, left, freedBytes }: Relinked): string {
   const skipped = left === 0 ? '' : `; ${left} are in use, and stay its own`;

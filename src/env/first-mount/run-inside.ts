@@ -13,17 +13,30 @@ export interface InsideResult {
   readonly output: string;
 }
 
+export interface InsideLimits {
+  /** Characters of output that are kept, the last ones. */
+  readonly outputKept?: number;
+  /** After which it is killed; none if not given. */
+  readonly timeoutMs?: number;
+}
+
 /** Runs a program of an env in it, confined as health commands are: native/confine.c says how. All that it starts ends with it. */
-export function runInside(mountpoint: string, words: readonly string[]): Promise<InsideResult> {
+export function runInside(
+  mountpoint: string,
+  words: readonly string[],
+  { outputKept = OUTPUT_KEPT, timeoutMs }: InsideLimits = {},
+): Promise<InsideResult> {
   return new Promise((resolve) => {
     const child = spawn(confineProgram(), [mountpoint, ...words], {
       cwd: '/',
       env: { PATH, HOME: '/root', LC_ALL: 'C.UTF-8', DEBIAN_FRONTEND: 'noninteractive' },
       stdio: ['ignore', 'pipe', 'inherit'],
+      killSignal: 'SIGKILL',
+      ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
     });
     let output = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      output = (output + text).slice(-OUTPUT_KEPT);
+      output = (output + text).slice(-outputKept);
     });
     const settle = (code: number | null): void => resolve({ code, output: output.trimEnd() });
     child.once('error', (cause) => {

@@ -161,7 +161,8 @@ class Administered implements AdministeredSteps {
     const dressed = { source: is.ino, attributes: wanted };
     // dpkg leaves a directory that is there as it is.
     if (isDir(is.mode)) {
-      if (was === null && own === null && this.isThere(place))
+      const isNew = own === null ? was === null : own.isHidden;
+      if (isNew && this.isThere(place))
         this.steps.push({ ...makeStep('dress', place, 0), ...dressed });
       return;
     }

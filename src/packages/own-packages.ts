@@ -120,6 +120,9 @@ export class PackagesOfStep {
   private readonly places = new Set<string>();
   private readonly paths = new Set<string>();
   private conffiles: ReadonlySet<string> | null = null;
+  /** Finds the places of all that is of packages which stay, also of those that the step does not change. */
+  private readonly findOwnPlaces: () => ReadonlySet<string>;
+  private ownPlaces: ReadonlySet<string> | null = null;
 
   /** @param verdict of the step, by decideStep(); null: dpkg says in the env what its templates say */
   constructor(
@@ -134,6 +137,13 @@ export class PackagesOfStep {
     const ours = verdict?.ours ?? null;
     this.allOwn = verdict?.own ?? NO_OWN;
     this.taken = ours === null ? [] : this.findTaken(tree, ours, taken);
+    this.findOwnPlaces = () =>
+      new Set(
+        [...this.allOwn.keys()]
+          .flatMap((key) => this.pathsOf(tree, ours, key).paths)
+          .flatMap((path) => [sides.baseTree.find(path), sides.theirsTree.find(path)])
+          .flatMap((at) => (at === null ? [] : [`${at.dir} ${at.name}`])),
+      );
     const isChanged = (key: string): boolean =>
       this.sides.base.get(key)?.stanza !== this.sides.theirs.get(key)?.stanza;
     const changed = [...this.allOwn].filter(([key]) => isChanged(key));
@@ -199,6 +209,18 @@ export class PackagesOfStep {
   /** True for what is of a package that stays the env's own. */
   isOwn({ dir, name }: Place): boolean {
     return this.places.has(`${dir} ${name}`);
+  }
+
+  /**
+   * True for what byref keeps or hides of packages that stay the env's own, also of one that is the same before and after the step: its
+   * files may be other inodes.
+   */
+  isKeptForOwn({ dir, name }: Place): boolean {
+    if (this.allOwn.size === 0) return false;
+    if (dir === this.sides.infoDir)
+      return [...this.allOwn.values()].some((each) => isInfoOf(each.name, name));
+    this.ownPlaces ??= this.findOwnPlaces();
+    return this.ownPlaces.has(`${dir} ${name}`);
   }
 
   /** True for what is, or was, of a package that the step changes and that follows. */

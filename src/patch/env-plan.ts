@@ -158,6 +158,10 @@ class Planner {
   private async planName(change: NameChange, name: DeltaName): Promise<void> {
     const { dir, was, is } = change;
     if (!this.isNew(change)) return;
+    // Unless it goes to a package that follows.
+    const { packages } = this;
+    const isKept = this.isByrefs(name) && packages.isKeptForOwn(change);
+    if (isKept && !packages.isFollowing(change)) return;
     // dpkg removed it in the env, when the package was another version; it did not have it then, or has it no more.
     const isGone = name.ino === 0 && (was === null || is === null);
     if (isGone && this.packages.isFollowing(change)) {
@@ -171,6 +175,12 @@ class Planner {
     const parent = own === null ? null : pathOf(this.store, this.change, dir);
     if (own === null || parent === null) return;
     await this.planFile(change, own, `${nameFromText(parent)}/${change.name}`);
+  }
+
+  /** True for what byref hid, or kept as it was. */
+  private isByrefs({ ino, type }: DeltaName): boolean {
+    if (ino === 0) return type === HIDDEN;
+    return ((this.view.inode(ino)?.flags ?? 0) & FLAG_KEPT) !== 0;
   }
 
   /** Files of no package go path by path: what the env has made its own of them stays, until `byref relink`. */

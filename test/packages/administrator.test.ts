@@ -215,4 +215,9 @@ test('plans and stale --packages name held packages', async () => {
   expect(lifted).toBe(
     'e\ttool\t1.0\t2.0\tkept by an earlier patch: the next one looks at it again\n',
   );
+  // At once, without a patch.
+  await t.root.ok('relink', 'e');
+  expect((await t.root.byref('stale', '--packages', '-H')).stdout).toBe('');
+  await plain.run(install('2.0'));
+  await expectSame();
 });

@@ -9,9 +9,28 @@ import type { Ino, Name } from '../base/ids.ts';
  * something. relink: what the env has there goes, and the templates' shows. place: the env gets a file of its own with the bytes
  * and attributes of a template's. dissolve: a directory that the env made becomes the templates' one in its place. release: a
  * directory in which the env has nothing (any more) is the templates' alone again, or goes if it is the env's own. share: the
- * env's copy has the very bytes of a template's file: they go, and the attributes stay that the env has set.
+ * env's copy has the very bytes of a template's file: they go, and the attributes stay that the env has set. put: the env's file,
+ * or nothing, gives way to a file of its own with the bytes of a template's, at once. mask: the name is absent from now on, whatever
+ * the env or the templates have there. dress: the templates' file shows other attributes.
  */
-export type StepKind = 'keep' | 'hide' | 'relink' | 'place' | 'dissolve' | 'release' | 'share';
+export type StepKind =
+  | 'keep'
+  | 'hide'
+  | 'relink'
+  | 'place'
+  | 'dissolve'
+  | 'release'
+  | 'share'
+  | 'put'
+  | 'mask'
+  | 'dress';
+
+/** What dpkg-statoverride sets. The mode has no bits of a type. */
+export interface StepAttributes {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
 
 /** The ctime that a file showed when it was compared; the step is left out if it is another one by then. */
 export interface Compared {
@@ -26,11 +45,15 @@ export interface Step extends Compared {
   readonly name: Name;
   /**
    * keep, release: the template's inode that the name has. relink, share, dissolve: the env's own, 0 where it hides the name. place: the inode
-   * whose bytes it gets. hide: 0.
+   * whose bytes it gets. hide: 0. put, mask, dress: the env's own that goes, 0 for none.
    */
   readonly ino: Ino | 0;
   /** share: the template's inode, under this name in some version, that has the bytes. */
   readonly like?: Ino;
+  /** put, dress: the template's inode that the name gets the bytes of. */
+  readonly source?: Ino;
+  /** put: absent for those of the template's. */
+  readonly attributes?: StepAttributes;
   /** dissolve: what becomes of all that is in it. */
   readonly tree?: DirSteps;
 }

@@ -22,6 +22,10 @@ const TOOLS: readonly Tool[] = [
     cost: 'no OS templates are built, and patches do not check what envs’ own packages need (apt-get install apt)',
   },
   {
+    programs: ['dpkg'],
+    cost: 'a file that a package Replaces stays with the package of an env’s own that had it (apt-get install dpkg)',
+  },
+  {
     programs: ['gpg'],
     cost: 'no OS template is built from a repository whose key mmdebstrap has to find (apt-get install gpg)',
   },

@@ -11,7 +11,7 @@ import { invariant } from '../base/assert.ts';
 import { EBUSY, ENOENT } from '../base/errno.ts';
 import { type Ino, type Name, PRIVATE_INO_BASE, ROOT_INO } from '../base/ids.ts';
 import { isDir, isReg, S_IFDIR, S_IFMT } from '../base/mode.ts';
-import { DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
+import { DATA_PRIVATE, FLAG_KEPT, type InodeRecord } from '../codec/inode-record.ts';
 import { decodeSteps } from '../codec/steps.ts';
 import { emptyBlobStat } from './blob-stat.ts';
 import type { Core } from './core.ts';
@@ -134,8 +134,10 @@ function replace(core: Core, wanted: FileAct): EnvActResult {
   if (adopted < 0) return failed(adopted);
   // A crash here leaves a private file that no record names: recovery sweeps it, and the act is made again.
   const { mode, uid, gid, xattrs } = inode.record;
+  // A record of dpkg's that is brought up to date is byref's, as it was before.
+  const flags = wanted.save === false ? inode.record.flags & FLAG_KEPT : 0;
   core.tx.begin();
-  core.tx.setNew(rootsOwn(core, ino, { data: DATA_PRIVATE, mode, uid, gid, xattrs }));
+  core.tx.setNew(rootsOwn(core, ino, { data: DATA_PRIVATE, mode, uid, gid, xattrs, flags }));
   if (wanted.save !== false) setAside(core, wanted, own.ino, own.type);
   core.tx.setName(wanted.dir, wanted.name, ino, own.type);
   const error = wanted.save === false ? commitWithout(core, own.ino) : core.tx.commit();

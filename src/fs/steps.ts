@@ -5,7 +5,7 @@
 import { type Ino, isPrivateIno, type Name } from '../base/ids.ts';
 import { isDir, isReg, S_IFMT } from '../base/mode.ts';
 import { DATA_PRIVATE, FLAG_KEPT, FLAG_UNSYNCED, type InodeRecord } from '../codec/inode-record.ts';
-import type { Compared, DirSteps, Step } from '../codec/steps.ts';
+import type { Compared, DirSteps, Step, StepAttributes } from '../codec/steps.ts';
 import { ctimeIsNewer, emptyBlobStat } from './blob-stat.ts';
 import { withColdXattrs } from './cold-xattrs.ts';
 import { type Core, stamp } from './core.ts';
@@ -112,6 +112,12 @@ class Making {
         return this.release(step);
       case 'share':
         return this.share(step);
+      case 'put':
+        return this.put(step);
+      case 'mask':
+        return this.mask(step);
+      case 'dress':
+        return this.dress(step);
     }
   }
 
@@ -204,7 +210,7 @@ class Making {
     if (isItself) {
       this.giveBack(below);
       if (record.data === DATA_PRIVATE) this.bytesGone.push(ino);
-    } else this.leave(record);
+    } else this.letGo(record);
     return true;
   }
 
@@ -213,7 +219,7 @@ class Making {
     return isPrivateIno(ino) || this.core.inodes.peek(ino)?.isOpen !== true;
   }
 
-  private leave(record: InodeRecord): void {
+  private letGo(record: InodeRecord): void {
     const template = isPrivateIno(record.ino) ? null : this.core.layers.inode(record.ino);
     if (template === null || record.nlink !== 1) this.loseName(record);
     else {
@@ -255,7 +261,7 @@ class Making {
       return true;
     }
     if (next !== null) this.come(next);
-    this.leave(record);
+    this.letGo(record);
     return true;
   }
 
@@ -431,6 +437,126 @@ class Making {
     return true;
   }
 
+  private put(step: Step): boolean {
+    const { dir, name, ino, source, attributes } = step;
+    const { core, layers } = this;
+    const from = source === undefined ? null : layers.inode(source);
+    if (from === null || isDir(from.mode)) return false;
+    const like = { ...from, ...withAttributes(from, attributes) };
+    const own = core.delta.name(dir, name);
+    if ((own?.ino ?? 0) !== ino) return this.isLike(own?.ino ?? 0, like) ? this.isDone() : false;
+    if (own === null && layers.lookup(dir, name) !== null) return false;
+    const record = ino === 0 ? null : this.asCompared(ino, step);
+    if (ino !== 0 && record === null) return false;
+    this.begin();
+    if (record !== null) this.loseName(record);
+    this.setCopy(step, like);
+    return true;
+  }
+
+  /** In the change: a file of the env's own. */
+  private setCopy({ dir, name }: Place, from: InodeRecord): void {
+    const ino = this.core.delta.allocate();
+    this.core.tx.setNew({ ...from, ino, nlink: 1, flags: from.flags & ~FLAG_UNSYNCED });
+    this.core.tx.setName(dir, name, ino, from.mode & S_IFMT);
+  }
+
+  private mask(step: Step): boolean {
+    const { dir, name, ino } = step;
+    const { core } = this;
+    const own = core.delta.name(dir, name);
+    if (own?.ino === 0 && own.type === HIDDEN) return this.isDone();
+    if ((own?.ino ?? 0) !== ino) return false;
+    const record = ino === 0 ? null : this.asCompared(ino, step);
+    if (ino !== 0 && record === null) return false;
+    const below = own === null ? core.layers.lookup(dir, name) : null;
+    if (below !== null && isDir(below.mode) && hasOwnName(core.delta, below.ino)) return false;
+    this.begin();
+    if (record !== null) this.loseName(record);
+    if (below !== null) this.leave(below);
+    core.tx.setName(dir, name, 0, HIDDEN);
+    this.count(dir);
+    return true;
+  }
+
+  /** In the change: what the kernel has of a template's file or directory loses a name, as if the env had removed it. */
+  private leave({ ino }: InodeRecord): void {
+    const inode = this.core.inodes.peek(ino);
+    if (inode === null || inode.inDelta || inode.gone !== null) return;
+    const record = this.core.tx.record(inode);
+    const nlink = isDir(record.mode) ? 0 : Math.max(0, record.nlink - 1);
+    this.core.tx.setInMemory(inode, { ...record, nlink });
+  }
+
+  private dress(step: Step): boolean {
+    const { dir, name, source, attributes } = step;
+    const { core, layers } = this;
+    const below = layers.lookup(dir, name);
+    if (below === null || below.ino !== source || attributes === undefined) return false;
+    const like = { ...below, ...withAttributes(below, attributes) };
+    if (isDir(below.mode)) return this.dressDir(step, like);
+    const { ino: own = 0 } = core.delta.name(dir, name) ?? {};
+    if (own !== step.ino) return this.isLike(own, like) ? this.isDone() : false;
+    const record = own === 0 ? null : this.asCompared(own, step);
+    if (own !== 0 && record === null) return false;
+    this.begin();
+    if (own === source) this.setRecord({ ...record!, ...withAttributes(below, attributes) });
+    else this.setDressed(step, like);
+    return true;
+  }
+
+  /** In the change: the template's inode with a record of the env's own, under all its names; else a file of the env's own. */
+  private setDressed({ dir, name, ino }: Step, like: InodeRecord): void {
+    const { core, layers } = this;
+    const inode = core.inodes.peek(like.ino);
+    // The env has it elsewhere, or programs do that opened it when it was here before.
+    const isTaken = core.delta.inode(like.ino) !== null || (inode?.gone ?? null) !== null;
+    const places = isTaken ? [{ dir, name }] : layers.names(like.ino);
+    const names = places.filter((place) => {
+      const own = core.delta.name(place.dir, place.name);
+      const isIt = place.dir === dir && place.name === name;
+      return own === null || isIt || (own.ino !== 0 && own.ino === ino);
+    });
+    for (const place of names) {
+      const own = core.delta.name(place.dir, place.name);
+      const shown = own === null ? core.layers.lookup(place.dir, place.name) : null;
+      if (own !== null && own.ino !== 0) this.loseName(this.recordOf(own.ino)!);
+      else if (shown !== null && shown.ino !== like.ino) this.leave(shown);
+      this.touched.push(place);
+    }
+    if (isTaken) {
+      this.setCopy({ dir, name }, like);
+      return;
+    }
+    for (const place of names) core.tx.setName(place.dir, place.name, like.ino, like.mode & S_IFMT);
+    this.setRecord({ ...like, nlink: names.length });
+  }
+
+  private dressDir({ ino, source }: Step, like: InodeRecord): boolean {
+    const own = this.core.delta.inode(source!);
+    if (ino !== 0 || own !== null) return own !== null ? this.isDone() : false;
+    this.begin();
+    this.setRecord(like);
+    return true;
+  }
+
+  /** In the change: the env has a record of its own for a template's inode. */
+  private setRecord(record: InodeRecord): void {
+    const { core } = this;
+    const inode = core.inodes.adopt(this.layers.inode(record.ino) ?? record, null);
+    core.tx.set(inode, record);
+    this.kept.add(inode);
+  }
+
+  /** True if the env has there what the step would make. */
+  private isLike(ino: Ino | 0, like: InodeRecord): boolean {
+    const own = ino === 0 ? null : this.recordOf(ino);
+    if (own === null) return false;
+    const { mode, uid, gid, object, target } = like;
+    const isSame = own.mode === mode && own.uid === uid && own.gid === gid;
+    return isSame && own.object === object && own.target === target;
+  }
+
   private isDone(): false {
     this.done++;
     return false;
@@ -463,6 +589,13 @@ class Making {
     return shown.ctime === ctime && shown.ctimeNs === ctimeNs;
   }
 }
+
+/** The template's attributes, or others in their place. */
+const withAttributes = (
+  { mode, uid, gid }: InodeRecord,
+  other: StepAttributes | undefined,
+): StepAttributes =>
+  other === undefined ? { mode, uid, gid } : { ...other, mode: (mode & S_IFMT) | other.mode };
 
 /** True if somebody may have the env's bytes of it, which then can't become the template's under the same number. */
 const isUsed = (inode: Inode | null, size: number): boolean =>

@@ -42,8 +42,10 @@ function* wrongFiles(
   tree: EnvTree,
   mine: PackageRecord,
 ): Generator<DeltaFound> {
+  const listed = new Set(filesOf(tree, mine));
   for (const [path, sum] of checksumsOf(tree, mine)) {
-    const at = tree.find(path);
+    // Else another package has replaced it.
+    const at = listed.has(path) ? tree.find(path) : null;
     if (at === null || view.name(at.dir, at.name) !== null) continue;
     const { record } = at;
     // Changed by the env.

@@ -6,6 +6,8 @@ import { readWhole } from '../base/read-whole.ts';
 import { DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
 import { PRIVATE_DIR, privateName } from '../delta/layout.ts';
 import type { DeltaView } from '../delta/read-delta.ts';
+import { entriesOf } from '../fs/layer-entries.ts';
+import { namesIn } from '../fs/own-names.ts';
 import type { Layers } from '../fs/ports.ts';
 import { REGISTRY_BYTES_MAX, registryContent } from '../registry/limits.ts';
 import { envDir, type Store } from '../store/store.ts';
@@ -51,6 +53,16 @@ export class EnvTree {
     if (dir === null) return null;
     const name = at.slice(cut + 1) as Name;
     return { dir, name, record: this.entry(dir, name) };
+  }
+
+  /** Names in a directory, in no order; none if there is no such directory. @param at its path */
+  names(at: string): Name[] {
+    const dir = this.find(`${at}/.`)?.dir ?? null;
+    if (dir === null) return [];
+    const names = new Set<Name>();
+    for (const { name } of entriesOf(this.layers, dir)) names.add(name);
+    if (this.env !== null) for (const { name } of namesIn(this.env.view, dir)) names.add(name);
+    return [...names].filter((name) => this.entry(dir, name) !== null);
   }
 
   /** A regular file's content as binary string; null: there is none. @throws what reading it throws */

@@ -1,6 +1,6 @@
 /** Whether an env has a package otherwise than its templates because of byref alone: dpkg in the env had no part in it. */
 import type { Ino, Name } from '../base/ids.ts';
-import { DATA_PRIVATE, FLAG_KEPT } from '../codec/inode-record.ts';
+import { FLAG_KEPT } from '../codec/inode-record.ts';
 import type { DeltaView } from '../delta/read-delta.ts';
 import type { Layers } from '../fs/ports.ts';
 import { HIDDEN } from '../fs/steps.ts';
@@ -38,6 +38,7 @@ export function isFormerVersion(
   return own.every(({ ino, type }) => {
     if (ino === 0) return type === HIDDEN;
     const record = view.inode(ino);
-    return record !== null && record.data !== DATA_PRIVATE && (record.flags & FLAG_KEPT) !== 0;
+    // Also one that byref has shortened; dpkg makes a new file.
+    return record !== null && (record.flags & FLAG_KEPT) !== 0;
   });
 }

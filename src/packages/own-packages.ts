@@ -7,6 +7,7 @@ import { entriesOf } from '../fs/layer-entries.ts';
 import type { LayersChange, NameChange } from '../fs/layers-change.ts';
 import type { Place } from '../fs/ports.ts';
 import { ReachedDirs } from '../fs/reached-dirs.ts';
+import { HIDDEN } from '../fs/steps.ts';
 import { alternativePaths, changedChoices } from '../registry/alternatives.ts';
 import type { KeyedFormat } from '../registry/format.ts';
 import {
@@ -28,6 +29,7 @@ import type { EnvRow, Store } from '../store/store.ts';
 import type { PackageVerdict } from './dependencies.ts';
 import { EnvTree } from './env-tree.ts';
 import { conffilesOf, filesOf, INFO_DIR, isInfoOf, packagesIn } from './package-files.ts';
+import { type ReplacedFiles, replacedFiles } from './replaced-files.ts';
 
 /** The templates' side of a step, the same for all envs that make it. */
 interface TemplatePackages {
@@ -63,6 +65,12 @@ export interface EnvOnTheWay {
   readonly row: EnvRow;
   readonly view: DeltaView;
   readonly change: LayersChange;
+}
+
+/** A package as the templates have it before and after; null: they do not have it. */
+export interface FollowingPackage {
+  readonly was: PackageRecord | null;
+  readonly is: PackageRecord | null;
 }
 
 /** A package with all paths that any version of it has. */
@@ -105,9 +113,16 @@ export class PackagesOfStep {
   readonly released: readonly PackagePaths[];
   private readonly sides: TemplatePackages;
   private readonly allOwn: ReadonlyMap<string, OwnPackage>;
+  /** Files of packages of the env's own that go to packages which follow, by the keys of the former. */
+  replaced: ReadonlyMap<string, ReplacedFiles> = new Map();
+  /** To be made with the flip. */
+  readonly after: Step[] = [];
   private readonly places = new Set<string>();
   private readonly paths = new Set<string>();
   private conffiles: ReadonlySet<string> | null = null;
+  /** Finds the places of all that is of packages which stay, also of those that the step does not change. */
+  private readonly findOwnPlaces: () => ReadonlySet<string>;
+  private ownPlaces: ReadonlySet<string> | null = null;
 
   /** @param verdict of the step, by decideStep(); null: dpkg says in the env what its templates say */
   constructor(
@@ -122,6 +137,13 @@ export class PackagesOfStep {
     const ours = verdict?.ours ?? null;
     this.allOwn = verdict?.own ?? NO_OWN;
     this.taken = ours === null ? [] : this.findTaken(tree, ours, taken);
+    this.findOwnPlaces = () =>
+      new Set(
+        [...this.allOwn.keys()]
+          .flatMap((key) => this.pathsOf(tree, ours, key).paths)
+          .flatMap((path) => [sides.baseTree.find(path), sides.theirsTree.find(path)])
+          .flatMap((at) => (at === null ? [] : [`${at.dir} ${at.name}`])),
+      );
     const isChanged = (key: string): boolean =>
       this.sides.base.get(key)?.stanza !== this.sides.theirs.get(key)?.stanza;
     // One that was installed anew in the template has the same record, and other files.
@@ -172,9 +194,38 @@ export class PackagesOfStep {
     return this.sides.infoDir;
   }
 
+  /** The trees of the stacks that the step leaves, and goes to. */
+  get trees(): { readonly base: EnvTree; readonly theirs: EnvTree } {
+    return { base: this.sides.baseTree, theirs: this.sides.theirsTree };
+  }
+
+  /** Packages that follow, and that the step changes in the env. */
+  following(): FollowingPackage[] {
+    const { base, theirs } = this.sides;
+    const keys = new Set([...base.keys(), ...theirs.keys()]);
+    const released = new Set(this.released.map(({ key }) => key));
+    return [...keys].flatMap((key) => {
+      const [was, is] = [base.get(key) ?? null, theirs.get(key) ?? null];
+      const isChanged = was?.stanza !== is?.stanza || released.has(key);
+      return isChanged && !this.allOwn.has(key) ? [{ was, is }] : [];
+    });
+  }
+
   /** True for what is of a package that stays the env's own. */
   isOwn({ dir, name }: Place): boolean {
     return this.places.has(`${dir} ${name}`);
+  }
+
+  /**
+   * True for what byref keeps or hides of packages that stay the env's own, also of one that is the same before and after the step: its
+   * files may be other inodes.
+   */
+  isKeptForOwn({ dir, name }: Place): boolean {
+    if (this.allOwn.size === 0) return false;
+    if (dir === this.sides.infoDir)
+      return [...this.allOwn.values()].some((each) => isInfoOf(each.name, name));
+    this.ownPlaces ??= this.findOwnPlaces();
+    return this.ownPlaces.has(`${dir} ${name}`);
   }
 
   /** True for what is, or was, of a package that the step changes and that follows. */
@@ -243,6 +294,9 @@ export class PackagesOfStep {
     own: ReadonlyMap<string, OwnPackage>,
   ): Step[] {
     const { base, theirs, baseTree, theirsTree } = this.sides;
+    const coming = this.following().flatMap(({ is }) => is ?? []);
+    const mineOwn = new Map([...ours].filter(([key]) => own.has(key)));
+    this.replaced = replacedFiles({ tree, theirsTree, coming, own: mineOwn });
     const kept = new Set<string>();
     const wanted = new Map<string, NameChange>();
     const want = (each: NameChange | undefined, isKept: boolean): void => {
@@ -256,6 +310,7 @@ export class PackagesOfStep {
       const mine = new Set(filesOf(tree, ours.get(key)));
       const lists = [mine, filesOf(baseTree, base.get(key)), filesOf(theirsTree, theirs.get(key))];
       for (const path of new Set(lists.flatMap((list) => [...list]))) {
+        if (this.replaced.get(key)?.paths.has(path)) continue;
         this.paths.add(path);
         for (const at of [baseTree.find(path), theirsTree.find(path)]) {
           if (at !== null) want(change.find(at.dir, at.name), mine.has(path));
@@ -312,7 +367,10 @@ export class PackagesOfStep {
     const dirs: NameChange[] = [];
     const others = this.othersPlaces();
     for (const [key, { dir, name, was, is }] of wanted) {
-      if (view.name(dir, name) !== null || reached.of(dir) !== 'there') continue;
+      const mine = view.name(dir, name);
+      // A package that follows has it now.
+      if (mine?.ino === 0 && mine.type === HIDDEN && others.has(key)) this.places.delete(key);
+      if (mine !== null || reached.of(dir) !== 'there') continue;
       if (was !== null && kept.has(key)) {
         if (!isDir(was.mode)) steps.push(makeStep('keep', { dir, name }, was.ino));
       } else if (was === null && is !== null) {
@@ -322,6 +380,9 @@ export class PackagesOfStep {
           hidden.add(key);
           steps.push(makeStep('hide', { dir, name }, 0));
         }
+      } else if (was !== null && is !== null && !isDir(is.mode) && !others.has(key)) {
+        // It goes from a package that follows to one that the env does not have so.
+        this.after.push(makeStep('mask', { dir, name }, 0));
       }
     }
     const isAllHidden = (dir: Ino): boolean => {

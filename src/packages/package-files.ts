@@ -32,6 +32,12 @@ export function checksumsOf(tree: EnvTree, record: PackageRecord): Map<string, s
   return sums;
 }
 
+/** The path of dpkg's list of a package's files; null: there is none. */
+export function listPathOf(tree: EnvTree, { name, architecture }: PackageRecord): string | null {
+  const paths = [`${INFO_DIR}/${name}:${architecture}.list`, `${INFO_DIR}/${name}.list`];
+  return paths.find((path) => (tree.find(path)?.record ?? null) !== null) ?? null;
+}
+
 function infoContent(tree: EnvTree, { name, architecture }: PackageRecord, what: string) {
   return (
     tree.content(`${INFO_DIR}/${name}:${architecture}.${what}`) ??

@@ -2,8 +2,9 @@
 import { createHash } from 'node:crypto';
 import { constants, createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
+import { isPrivateIno } from '../base/ids.ts';
 import { isDir, isLnk, isReg } from '../base/mode.ts';
-import { DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
+import { DATA_OBJECT, DATA_PRIVATE, type InodeRecord } from '../codec/inode-record.ts';
 import type { SeenFile } from '../codec/patch-record.ts';
 import { sameXattrs } from '../codec/same-inode.ts';
 import { ctimeIsNewer } from '../fs/blob-stat.ts';
@@ -62,6 +63,10 @@ export async function sameAs(
   return { ctime, ctimeNs };
 }
 
+/** True for a copy without bytes of its own that byref made of a template's file, which may have had further names. */
+const isCopy = ({ data, ino, nlink }: InodeRecord): boolean =>
+  data === DATA_OBJECT && isPrivateIno(ino) && nlink === 1;
+
 function sameAttributes(own: InodeRecord, is: InodeRecord): boolean {
   const { mode, uid, gid, rdev, nlink, xattrs } = own;
   return (
@@ -70,7 +75,7 @@ function sameAttributes(own: InodeRecord, is: InodeRecord): boolean {
     uid === is.uid &&
     gid === is.gid &&
     rdev === is.rdev &&
-    nlink === is.nlink &&
+    (nlink === is.nlink || isCopy(own)) &&
     sameXattrs(xattrs, is.xattrs)
   );
 }
@@ -90,4 +95,22 @@ export async function sameContent(
   if (own.data !== DATA_PRIVATE) return own.object === is.object;
   const size = file === null ? 0 : (seenFile(file)?.size ?? -1);
   return size === is.size && (size === 0 || (await sha256(file!)) === is.object);
+}
+
+/** The ctime that the env's file shows, if its bytes, or its target, are those of one of these; else null. */
+export async function sameDataAs(
+  own: InodeRecord,
+  file: string | null,
+  templates: readonly InodeRecord[],
+): Promise<{ ctime: number; ctimeNs: number } | null> {
+  const seen =
+    own.data === DATA_PRIVATE && isReg(own.mode) && file !== null ? seenFile(file) : null;
+  let isSame = false;
+  for (const is of templates) {
+    if (isLnk(own.mode)) isSame ||= isLnk(is.mode) && own.target === is.target;
+    else isSame ||= await sameContent(own, file, is);
+  }
+  if (!isSame) return null;
+  const { ctime, ctimeNs } = seen !== null && ctimeIsNewer(own, seen) ? seen : own;
+  return { ctime, ctimeNs };
 }

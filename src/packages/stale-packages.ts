@@ -14,6 +14,7 @@ import {
   packagesOf,
 } from '../registry/packages.ts';
 import { type EnvRow, envDir, type StackRef, type Store } from '../store/store.ts';
+import { divertedFiles } from './administrator.ts';
 import { EnvTree } from './env-tree.ts';
 import { type InfoOfEnv, isFormerVersion } from './former-version.ts';
 import { ownStatus } from './own-packages.ts';
@@ -106,7 +107,16 @@ async function readEnv(
     const layers = store.layers(store.resolveStack(row));
     const tree = new EnvTree(store, layers, { id: row.id, view });
     const changed = new Set<string>();
+    const diverted = divertedFiles(tree, view, new EnvTree(store, layers, null));
+    for (const [at, { place, to, by }] of diverted) {
+      const key = places(layers).get(at);
+      const is = layers.lookup(place.dir, place.name);
+      const own = to?.record ?? null;
+      if (key === undefined || key === by || is === null || own === null) continue;
+      if (isReg(is.mode) && !(await sameContent(own, tree.fileOf(own), is))) changed.add(key);
+    }
     for (const { dir, name, ino } of view.changedNames()) {
+      if (diverted.has(`${dir} ${name}`)) continue;
       const is = ino === 0 || isPrivateIno(dir) ? null : layers.lookup(dir, name);
       const own = is === null || !isReg(is.mode) ? null : view.inode(ino as Ino);
       const key = own === null ? undefined : places(layers).get(`${dir} ${name}`);

@@ -13,20 +13,23 @@ import type { LayersChange, NameChange } from '../fs/layers-change.ts';
 import { namesIn } from '../fs/own-names.ts';
 import type { DeltaName, Place } from '../fs/ports.ts';
 import { HIDDEN } from '../fs/steps.ts';
+import { administeredSteps } from '../packages/administered.ts';
 import { EnvTree } from '../packages/env-tree.ts';
 import { keptDir, keptNames } from '../packages/kept-names.ts';
 import { type EnvOnTheWay, PackagesOfStep } from '../packages/own-packages.ts';
-import { INFO_DIR, isInfoOf } from '../packages/package-files.ts';
+import { INFO_DIR, isInfoOf, listPathOf } from '../packages/package-files.ts';
 import { Relinks } from '../packages/relinks.ts';
+import { isAsUnpacked } from '../packages/replaced-files.ts';
+import { seenFile, sha256 } from '../packages/same-file.ts';
 import { STATUS_PATH } from '../registry/own-records.ts';
-import type { OwnPackage } from '../registry/packages.ts';
+import type { OwnPackage, PackageRecord } from '../registry/packages.ts';
 import { dirPath } from '../store/dir-path.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
 import { planAct, writeDurably } from './acts.ts';
 import type { Trial } from './complete.ts';
 import { type Decided, decideCompleting } from './decide-completing.ts';
 import { dependencyPolicyOf } from './dependency-policy.ts';
-import { openView } from './meets.ts';
+import { openView, privateFile } from './meets.ts';
 import type { EnvMove } from './moves.ts';
 import { takenPackages } from './package-policy.ts';
 import { isRewritten, policyOf } from './policy.ts';
@@ -77,13 +80,13 @@ export async function planEnv(
 }
 
 class Planner {
-  private readonly store: Store;
-  private readonly row: EnvRow;
-  private readonly change: LayersChange;
-  private readonly view: DeltaView;
+  readonly store: Store;
+  readonly row: EnvRow;
+  readonly change: LayersChange;
+  readonly view: DeltaView;
   private readonly options: PlanOptions;
   private readonly decided: Decided;
-  private readonly packages: PackagesOfStep;
+  readonly packages: PackagesOfStep;
   private readonly policy;
   private readonly acts: PatchAct[] = [];
   private readonly steps: Step[] = [];
@@ -120,6 +123,10 @@ class Planner {
     const { packages, options } = this;
     const back = options.restores.filter(({ what }) => what === 'restored');
     for (const act of back) this.seen.add(placeOf(act));
+    const administered = await administeredSteps(this);
+    for (const place of administered.places) this.seen.add(place);
+    this.steps.push(...packages.after, ...administered.steps);
+    const replaced = await this.planReplaced();
     await this.takePackages();
     await this.releasePackages();
     for (const { change, own } of ownNames(this.view, this.change))
@@ -132,7 +139,8 @@ class Planner {
     const acts = [...options.restores.filter((act) => !planned.has(placeOf(act))), ...this.acts];
     // Last: of a package that is taken, directories go when its files are set aside.
     if (this.steps.length > 0) acts.push(this.stepsAct('steps', this.steps));
-    const before = packages.before.length === 0 ? null : this.write('keep', packages.before);
+    const first = [...packages.before, ...administered.before, ...replaced];
+    const before = first.length === 0 ? null : this.write('keep', first);
     const { own } = packages;
     const { verdict, completion } = this.decided;
     const { unmet = [], unable: unjudged = null } = verdict ?? {};
@@ -153,6 +161,10 @@ class Planner {
   private async planName(change: NameChange, name: DeltaName): Promise<void> {
     const { dir, was, is } = change;
     if (!this.isNew(change)) return;
+    // Unless it goes to a package that follows.
+    const { packages } = this;
+    const isKept = this.isByrefs(name) && packages.isKeptForOwn(change);
+    if (isKept && !packages.isFollowing(change)) return;
     // dpkg removed it in the env, when the package was another version; it did not have it then, or has it no more.
     const isGone = name.ino === 0 && (was === null || is === null);
     if (isGone && this.packages.isFollowing(change)) {
@@ -169,6 +181,12 @@ class Planner {
     const parent = own === null ? null : pathOf(this.store, this.change, dir);
     if (own === null || parent === null) return;
     await this.planFile(change, own, `${nameFromText(parent)}/${change.name}`);
+  }
+
+  /** True for what byref hid, or kept as it was. */
+  private isByrefs({ ino, type }: DeltaName): boolean {
+    if (ino === 0) return type === HIDDEN;
+    return ((this.view.inode(ino)?.flags ?? 0) & FLAG_KEPT) !== 0;
   }
 
   /** Files of no package go path by path: what the env has made its own of them stays, until `byref relink`. */
@@ -258,6 +276,54 @@ class Planner {
       if (record !== null && is !== null && this.isNew(found))
         await this.planFile({ dir, name, was, is }, record, at);
     }
+  }
+
+  /**
+   * Files of packages of the env's own that packages which follow replace: theirs show, and dpkg's lists of the former name them no more.
+   * Returns what is to be done before.
+   */
+  private async planReplaced(): Promise<Step[]> {
+    const before: Step[] = [];
+    for (const { record, paths } of this.packages.replaced.values()) {
+      for (const path of paths) {
+        const found = this.tree.find(path);
+        const own = found === null ? null : this.view.name(found.dir, found.name);
+        if (own === null || own.ino === 0 || !isAsUnpacked(this.tree, record, path)) continue;
+        if (this.isNew(found!)) this.relinkWhatever(found!, own.ino);
+      }
+      before.push(...(await this.planShorterList(record, paths)));
+    }
+    return before;
+  }
+
+  private relinkWhatever(place: Place, ino: Ino): void {
+    const record = this.view.inode(ino);
+    if (record === null) return;
+    const seen = seenFile(privateFile(this.store, this.row, ino));
+    const shown = seen !== null && ctimeIsNewer(record, seen) ? seen : record;
+    this.steps.push(makeStep('relink', place, ino, shown));
+  }
+
+  private async planShorterList(
+    record: PackageRecord,
+    without: ReadonlySet<string>,
+  ): Promise<Step[]> {
+    const at = listPathOf(this.tree, record);
+    const found = at === null ? null : this.tree.find(at);
+    if (at === null || found?.record == null) return [];
+    const lines = this.tree.contentOf(found.record)?.split('\n') ?? [];
+    const own = this.view.name(found.dir, found.name);
+    const { dir, name } = found;
+    const { ino } = found.record;
+    const file = `merge.${this.options.patch}.${this.acts.length}`;
+    const target = path.join(envDir(this.store.root, this.row.id), file);
+    const text = lines.filter((line) => !without.has(line)).join('\n');
+    writeDurably(target, Buffer.from(text, 'latin1'));
+    const merged = { ino: 0, sha256: await sha256(target) };
+    const seen = seenFile(privateFile(this.store, this.row, ino));
+    const base = { path: nameToText(at as Name), dir, name, ino, done: false };
+    this.acts.push({ ...base, what: 'updated', file, merged, ...(seen === null ? {} : { seen }) });
+    return own === null ? [makeStep('keep', { dir, name }, ino)] : [];
   }
 
   private async takeName(of: string, place: Place, own: DeltaName, at: string): Promise<void> {

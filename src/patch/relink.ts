@@ -6,6 +6,8 @@ import { isPrivateIno, nameFromText } from '../base/ids.ts';
 import { encodeSteps, type Step } from '../codec/steps.ts';
 import type { DeltaView } from '../delta/read-delta.ts';
 import { envUsage } from '../env/usage.ts';
+import { type DivertedFile, divertedFiles } from '../packages/administrator.ts';
+import { EnvTree } from '../packages/env-tree.ts';
 import { Relinks } from '../packages/relinks.ts';
 import { dirPath } from '../store/dir-path.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
@@ -70,11 +72,18 @@ class Planner {
   private readonly view: DeltaView;
   private readonly layers;
   private readonly relinks: Relinks;
+  private readonly diverted: ReadonlyMap<string, DivertedFile>;
 
   constructor(store: Store, row: EnvRow, view: DeltaView) {
     this.store = store;
     this.view = view;
     this.layers = store.layers(store.resolveStack(row));
+    const base = new EnvTree(store, this.layers, null);
+    this.diverted = divertedFiles(
+      new EnvTree(store, this.layers, { id: row.id, view }),
+      view,
+      base,
+    );
     this.relinks = new Relinks({
       view,
       envDir: envDir(store.root, row.id),
@@ -92,8 +101,11 @@ class Planner {
   }
 
   async plan(): Promise<readonly Step[]> {
+    const { diverted } = this;
     for (const own of this.view.changedNames()) {
       const { dir, name, ino } = own;
+      // The templates' file of that path is elsewhere, whatever is here.
+      if (diverted.has(`${dir} ${name}`)) continue;
       // What it removed is its own doing, and what a patch hides belongs to a package of its own.
       if (ino === 0 || isPrivateIno(dir)) continue;
       const is = this.layers.lookup(dir, name);

@@ -1,5 +1,5 @@
 /**
- * Random histories of apt and dpkg in envs, and of patches, rollbacks and an app beside them. After each step every env says and shows what a
+ * Random histories of apt, dpkg, holds, dpkg-divert, dpkg-statoverride and path-exclude in envs, and of patches, rollbacks and an app beside them. After each step every env says and shows what a
  * plain system does that was given the same commands, and for each patch those by which it would have come there.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -96,7 +96,9 @@ class History {
     for (const name of ENVS) {
       const [env, plain] = [await t.env(name), await t.plain()];
       await plain.run('apt-get update');
-      pairs.push({ name, env, plain, has: { ...first }, configured: new Set(), hasApp: false });
+      const sets = { configured: new Set<Name>(), held: new Set<Name>(), kept: new Set<Name>() };
+      const excluded = new Map<Name, boolean>();
+      pairs.push({ name, env, plain, has: { ...first }, ...sets, excluded, hasApp: false });
     }
     return new History(t, seed, pairs, first);
   }
@@ -106,6 +108,10 @@ class History {
     const patch = () => this.patch();
     const kinds = [inEnv, inEnv, inEnv, patch, patch, () => this.rollback()];
     const others = [
+      () => this.hold(),
+      () => this.divert(),
+      () => this.override(),
+      () => this.exclude(),
       () => this.relink(),
       () => this.remount(),
       () => this.configure(),
@@ -135,8 +141,62 @@ class History {
     const byApt = this.random() < 0.5;
     if (what === 'install') await this.both(pair, (byApt ? aptInstall : install)(name, version));
     else await this.both(pair, byApt ? `${APT} ${what} ${name}` : `dpkg --${what} ${name}`);
-    pair.has[name] = what === 'install' ? version : null;
+    // apt refuses to change what is held.
+    await this.look(pair, name);
+    pair.kept.delete(name);
+    if (pair.excluded.has(name)) pair.excluded.set(name, true);
     if (what === 'purge') pair.configured.delete(name);
+  }
+
+  /** What dpkg has on the plain system. */
+  private async look({ plain, has, held }: Pair, name: Name): Promise<void> {
+    const query = `dpkg-query -W -f '\${db:Status-Abbrev} \${Version}' ${name} 2>/dev/null || :`;
+    const [state = '', version = ''] = (await plain.run(query)).split(/ +/);
+    has[name] = state.startsWith('i', 1) ? version : null;
+    if (!state.startsWith('h')) held.delete(name);
+  }
+
+  private async hold(): Promise<void> {
+    const pair = this.pick(this.pairs);
+    const name = this.pick(NAMES);
+    if (pair.has[name] === null) return;
+    const isHeld = !pair.held.delete(name);
+    if (isHeld) pair.held.add(name);
+    await this.both(pair, `echo ${name} ${isHeld ? 'hold' : 'install'} | dpkg --set-selections`);
+  }
+
+  private async divert(): Promise<void> {
+    const name = this.pick(NAMES);
+    const path = this.pick([
+      `/usr/bin/${name}`,
+      `/usr/share/${name}/odd`,
+      `/usr/share/${name}/link`,
+      `/usr/share/${name}-2.0/in/it`,
+    ]);
+    const verb = this.pick(['add', 'add', 'remove']);
+    await this.both(this.pick(this.pairs), `dpkg-divert --rename --${verb} ${path}`);
+  }
+
+  private async override(): Promise<void> {
+    const name = this.pick(NAMES);
+    const path = this.pick(['same', 'odd', 'link', 'only-2.0']);
+    // On a symlink it would change what that leads to.
+    const update = path === 'link' ? '' : this.pick(['', '--update']);
+    const script = `dpkg-statoverride --force-all ${update} --add '#33' root 640 /usr/share/${name}/${path}`;
+    await this.both(this.pick(this.pairs), script);
+  }
+
+  /** What dpkg in the env left out by itself, it has removed: that would stay so, so it goes on being left out. */
+  private async exclude(): Promise<void> {
+    const pair = this.pick(this.pairs);
+    const name = this.pick(NAMES);
+    const file = `/etc/dpkg/dpkg.cfg.d/${name}`;
+    const isUsed = pair.excluded.get(name);
+    if (isUsed === true) return;
+    if (isUsed === undefined) pair.excluded.set(name, false);
+    else pair.excluded.delete(name);
+    const lines = `path-exclude=/usr/share/${name}*/[io]*\\npath-include=/usr/share/${name}/only-3*`;
+    await this.both(pair, isUsed === undefined ? `printf '${lines}\\n' >${file}` : `rm ${file}`);
   }
 
   private async configure(): Promise<void> {
@@ -182,18 +242,28 @@ class History {
 
   /** A package of an env follows that is as the templates had it, or as they have it. */
   private async follow(before: Installed, after: Installed): Promise<void> {
-    for (const { plain, has, configured } of this.pairs) {
+    for (const pair of this.pairs) {
+      const { plain, has, configured, held, kept } = pair;
       for (const name of NAMES) {
-        if (before[name] === after[name] || has[name] !== before[name]) continue;
+        if (has[name] === after[name]) kept.delete(name);
+        // One that was held, and is not any more, goes along with whatever comes.
+        const isReleased = kept.has(name) && !held.has(name);
+        const isAsBefore = before[name] !== after[name] && has[name] === before[name];
+        if (has[name] === after[name] || !(isReleased || isAsBefore)) continue;
+        if (held.has(name)) {
+          kept.add(name);
+          continue;
+        }
         // What the env's administrator wrote stays, also where the templates remove the package with its configuration.
         const conf = `/etc/${name}.conf`;
         const isOwn = after[name] === null && configured.has(name);
         await plain.run(
           isOwn
             ? `cp -a ${conf} /kept; dpkg --purge ${name}; mv /kept ${conf}`
-            : commandFor(name, before[name], after[name]),
+            : commandFor(name, has[name], after[name]),
         );
         has[name] = after[name];
+        kept.delete(name);
       }
     }
   }
@@ -236,6 +306,11 @@ interface Pair {
   readonly has: Installed;
   /** Packages whose configuration its administrator has changed. */
   readonly configured: Set<Name>;
+  readonly held: Set<Name>;
+  /** Packages that were held when a patch changed them. */
+  readonly kept: Set<Name>;
+  /** Packages of which files are excluded; true: dpkg in the env left some out by itself. */
+  readonly excluded: Map<Name, boolean>;
   hasApp: boolean;
 }
 

@@ -284,3 +284,15 @@ test('an administrator’s configuration stays, and the package’s is put besid
   const shown = `ls -l --time-style=+ /etc/hello*; dpkg --verify; dpkg-query -W -f '\${Conffiles}' hello`;
   expect(await env.run(shown)).toBe(await plain.run(shown));
 });
+
+test('what is hidden of a package stays so when the template has the same version anew', async () => {
+  await t.patch(install('3.0'));
+  await env.run(install('4.0'));
+  await t.rollback();
+  await expectVersion(env, '4.0');
+  // Its 2.0 is unpacked again on the machine, which was at 3.0: other inodes, and the same record.
+  await t.patch(`${install('2.0')}; dpkg -i other_3.0_all.deb`);
+  await expectVersion(env, '4.0');
+  expect(await env.run('other')).toBe('other 3.0\n');
+  await expectSound();
+});

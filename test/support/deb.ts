@@ -30,6 +30,7 @@ export interface DebDescription {
   readonly conflicts?: readonly string[];
   readonly breaks?: readonly string[];
   readonly provides?: readonly string[];
+  readonly replaces?: readonly string[];
   readonly essential?: true;
   readonly priority?: 'required' | 'optional';
   /** By absolute path. Directories above need no entry: they are root's, 0755. */
@@ -164,6 +165,7 @@ function controlText(deb: DebDescription, arch: string): string {
     Conflicts: deb.conflicts?.join(', '),
     Breaks: deb.breaks?.join(', '),
     Provides: deb.provides?.join(', '),
+    Replaces: deb.replaces?.join(', '),
     Description: `${deb.name}, for tests`,
   };
   return Object.entries(fields)

@@ -28,7 +28,7 @@ const WHY: Readonly<Record<StaleReason, string>> = {
   removed: 'removed by the env',
   held: 'held by the env',
   unfinished: 'its installation broke off',
-  needed: 'kept for another package of the env’s own',
+  needed: 'kept by an earlier patch: the next one looks at it again',
   behind: 'the env does not see the current version',
   files: 'the env has changed its files',
 };

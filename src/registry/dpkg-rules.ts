@@ -1,0 +1,117 @@
+/** What an administrator tells dpkg of single paths: diversions, attributes, and paths that it is not to unpack. */
+import { splitLines } from './lines.ts';
+
+export const DIVERSIONS_PATH = '/var/lib/dpkg/diversions';
+export const STATOVERRIDE_PATH = '/var/lib/dpkg/statoverride';
+
+/** dpkg-divert(1): all packages but one have the file elsewhere. Paths are absolute, binary strings. */
+export interface Diversion {
+  readonly from: string;
+  readonly to: string;
+  /** The package whose file of that path is not diverted; null: a local diversion, which concerns all packages. */
+  readonly by: string | null;
+}
+
+/** Returns none for a file that is damaged, as dpkg would not work with it. */
+export function diversionsOf(content: string | null): Diversion[] {
+  const lines = splitLines(content ?? '');
+  const found: Diversion[] = [];
+  for (let at = 0; at + 2 < lines.length; at += 3) {
+    const [from, to, by] = lines.slice(at, at + 3) as [string, string, string];
+    found.push({ from, to, by: by === ':' ? null : by });
+  }
+  return lines.length % 3 === 0 ? found : [];
+}
+
+/** dpkg-statoverride(1). User and group are names, or "#" and a number; the mode has no bits of a type. */
+export interface Override {
+  readonly user: string;
+  readonly group: string;
+  readonly mode: number;
+  readonly path: string;
+}
+
+export function overridesOf(content: string | null): Override[] {
+  return splitLines(content ?? '').flatMap((line) => {
+    const [, user, group, mode, path] = /^(\S+) (\S+) ([0-7]+) (\/.*)$/s.exec(line) ?? [];
+    if (user === undefined || group === undefined || mode === undefined || path === undefined)
+      return [];
+    return [{ user, group, mode: Number.parseInt(mode, 8) & 0o7777, path }];
+  });
+}
+
+/** The number of a user or a group in /etc/passwd or /etc/group; null: there is none of that name. */
+export function accountId(name: string, content: string | null): number | null {
+  if (name.startsWith('#')) return Number(name.slice(1));
+  const line = splitLines(content ?? '').find((each) => each.startsWith(`${name}:`));
+  const id = Number(line?.split(':')[2] ?? Number.NaN);
+  return Number.isInteger(id) ? id : null;
+}
+
+/** `path-exclude` or `path-include` of dpkg.cfg. */
+export interface PathFilter {
+  readonly pattern: string;
+  readonly include: boolean;
+}
+
+/** @param contents of the files of dpkg's configuration, in the order in which dpkg reads them */
+export function filtersOf(contents: readonly string[]): PathFilter[] {
+  return contents.flatMap(splitLines).flatMap((line) => {
+    const [, what, rest] = /^path-(exclude|include)(?:[=\s]\s*)(.*?)\s*$/s.exec(line) ?? [];
+    if (what === undefined || rest === undefined) return [];
+    const pattern = /^"(.*)"$/s.exec(rest)?.[1] ?? /^'(.*)'$/s.exec(rest)?.[1] ?? rest;
+    return [{ pattern, include: what === 'include' }];
+  });
+}
+
+/** True for names of files that dpkg reads in dpkg.cfg.d: no backup of an editor, for instance. */
+export const isConfigName = (name: string): boolean => /^[A-Za-z0-9_-]+$/.test(name);
+
+/** Says of each path whether dpkg does not unpack it. The last filter that matches decides. */
+export class PathFilters {
+  private readonly filters: readonly (PathFilter & { readonly matches: RegExp })[];
+
+  constructor(filters: readonly PathFilter[]) {
+    this.filters = filters.map((each) => ({ ...each, matches: globRegExp(each.pattern) }));
+  }
+
+  /** @param mayLead true for a directory, or a symlink: it is unpacked where something below it may be included */
+  excludes(path: string, mayLead: boolean): boolean {
+    const last = this.filters.findLast(({ matches }) => matches.test(path));
+    if (last === undefined || last.include) return false;
+    return !mayLead || !this.filters.some((each) => each.include && beginsIn(each.pattern, path));
+  }
+}
+
+/** As dpkg guesses it: the path begins like the pattern, up to its first wildcard. */
+function beginsIn(pattern: string, path: string): boolean {
+  const fixed = /^[^*?[\\]*/.exec(pattern)![0].replace(/\/+$/, '');
+  return path.startsWith(fixed);
+}
+
+/** fnmatch(3) without flags: wildcards match "/", too. A class that does not end is a bracket. */
+function globRegExp(pattern: string): RegExp {
+  const parts = pattern.matchAll(/\\(.)|\[([!^]?)(\]?(?:\[:\w+:\]|[^\]])*)\]|([\s\S])/gs);
+  const translated = [...parts].map(([, escaped, not, set, one]) => {
+    if (escaped !== undefined) return literal(escaped);
+    if (set !== undefined) return `[${not === '' ? '' : '^'}${classOf(set)}]`;
+    if (one === '*') return '[\\s\\S]*';
+    return one === '?' ? '[\\s\\S]' : literal(one!);
+  });
+  return new RegExp(`^${translated.join('')}$`);
+}
+
+const literal = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
+
+const CLASSES: Readonly<Record<string, string>> = {
+  alnum: 'A-Za-z0-9',
+  alpha: 'A-Za-z',
+  digit: '0-9',
+  lower: 'a-z',
+  space: '\\s',
+  upper: 'A-Z',
+};
+
+/** The set between brackets; ranges stay. */
+const classOf = (set: string): string =>
+  set.replace(/\[:(\w+):\]|[\\\]^[]/g, (all, name?: string) => CLASSES[name ?? ''] ?? `\\${all}`);

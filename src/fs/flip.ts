@@ -63,6 +63,7 @@ class Flip {
   private readonly kept: Place[] = [];
   private acts: EnvActResult[] = [];
   /** Directories in which acts were made. */
+  private readonly acted: Place[] = [];
   private readonly actDirs = new Set<Ino>();
   /** Names and inodes that the kernel is to be told of after this step. */
   private names: Place[] = [];
@@ -96,6 +97,7 @@ class Flip {
     for (const place of touched) {
       this.tell(place);
       this.actDirs.add(place.dir);
+      this.acted.push(place);
     }
     // An env that is not mounted sees the new versions already.
     const followed = this.way.isEmpty ? this.followAll() : this.follow(['replaced', 'removed']);
@@ -134,6 +136,7 @@ class Flip {
     for (const { ino } of dirs) this.refresh(ino);
     for (const ino of this.actDirs) this.refresh(ino);
     for (const place of this.kept) this.takeIn(place);
+    for (const place of this.acted) this.recount(place);
     this.remember();
     return this.told(dirs);
   }
@@ -272,6 +275,16 @@ class Flip {
   private ownRecord(inode: Inode, fallback: InodeRecord): InodeRecord {
     const { delta, inodes } = this.core;
     return withColdXattrs(inodes.recounted(delta.inode(inode.ino) ?? fallback), delta);
+  }
+
+  /** A file that the templates have under several names may have one more, or one less, than when it was looked up. */
+  private recount({ dir, name }: Place): void {
+    const { delta, inodes, layers } = this.core;
+    const record = delta.name(dir, name) === null ? layers.lookup(dir, name) : null;
+    const inode = record === null || record.nlink === 1 ? null : inodes.peek(record.ino);
+    if (inode === null || isDir(record!.mode) || inode.inDelta || inode.gone !== null) return;
+    inode.record = inodes.counted(record!);
+    this.inodes.push(inode.ino);
   }
 
   /** The record of a directory that the kernel knows, as the new layers and the env have it. */

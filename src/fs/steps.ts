@@ -140,7 +140,8 @@ class Making {
     for (const inode of coming) inode.gone = null;
     for (const { inode, record, own } of back) {
       inode.inDelta = own !== null;
-      inode.record = own === null ? core.inodes.counted(record) : withColdXattrs(own, core.delta);
+      if (own !== null) inode.record = withColdXattrs(own, core.delta);
+      else inode.record = record.nlink === 0 ? record : core.inodes.counted(record);
       core.fds.drop(inode);
       if (inode.backing !== null) core.passthrough?.release(inode.backing.id);
       inode.backing = null;
@@ -204,7 +205,10 @@ class Making {
     const size = record.data === DATA_PRIVATE ? blobStat.size : 0;
     if (isItself && (record.nlink !== 1 || isUsed(core.inodes.peek(ino), size))) return false;
     if (!isItself && !this.mayLeave(record)) return false;
+    const elsewhere = this.elsewhere(step, ino);
+    if (elsewhere === null) return false;
     this.begin();
+    for (const other of elsewhere) this.renumber(other);
     core.tx.clearName(dir, name);
     this.count(dir);
     if (isItself) {
@@ -217,6 +221,36 @@ class Making {
   /** A template's inode is to be just the template's when it loses its name here: it may come back with a version. */
   private mayLeave({ ino }: InodeRecord): boolean {
     return isPrivateIno(ino) || this.core.inodes.peek(ino)?.isOpen !== true;
+  }
+
+  /**
+   * What other versions have under a name and the env has elsewhere: as dpkg's status-old is the status file of before. Once the
+   * name is the templates' again, such a version would show one inode in two places. Null: it can't be helped now.
+   */
+  private elsewhere({ dir, name }: Place, own: Ino): InodeRecord[] | null {
+    const { core } = this;
+    const inos = new Set(core.layers.everAt(dir, name).map(({ ino }) => ino));
+    inos.delete(own);
+    const found: InodeRecord[] = [];
+    for (const ino of inos) {
+      const record = core.delta.inode(ino);
+      if (record === null || isDir(record.mode) || record.nlink === 0) continue;
+      if (record.data === DATA_PRIVATE || core.inodes.peek(ino)?.isOpen === true) return null;
+      found.push(record);
+    }
+    return found;
+  }
+
+  /** In the change: all names of a file lead to an inode with a number of the env's own. */
+  private renumber(record: InodeRecord): void {
+    const { core } = this;
+    const ino = core.delta.allocate();
+    for (const { dir, name } of core.delta.namesOf(record.ino)) {
+      core.tx.setName(dir, name, ino, record.mode & S_IFMT);
+      this.touched.push({ dir, name });
+    }
+    core.tx.setNew({ ...record, ino });
+    this.giveBack({ ...record, nlink: 0 });
   }
 
   private letGo(record: InodeRecord): void {
@@ -248,11 +282,14 @@ class Making {
     if (isItself && isUsed(core.inodes.peek(ino), blobStat.size)) return false;
     if (is !== null && !isItself && isOwnElsewhere(core, step, is)) return false;
     if (!isItself && !this.mayLeave(record)) return false;
+    const elsewhere = this.elsewhere(step, ino);
+    if (elsewhere === null) return false;
     const { atime, atimeNs, mtime, mtimeNs } = blobStat;
     const { data, object, size } = like;
     const kept = { ...record, data, object, size, atime, atimeNs, mtime, mtimeNs };
     const next = is === null ? null : withOwnAttributes(like, kept, is, stamp(core));
     this.begin();
+    for (const other of elsewhere) this.renumber(other);
     if (next === null) core.tx.clearName(dir, name);
     else core.tx.setName(dir, name, next.ino, next.mode & S_IFMT);
     if (isItself) {

@@ -66,7 +66,8 @@ export class Following {
     const { ref, to } = this;
     const was = ref.templates.entries(ref.stack, dir.origin!).get(name);
     if (!ref.shares || was?.kind !== 'file' || node.kind !== 'file') return null;
-    if (was === next || !node.content.equals(was.content) || ref.nlink(node) !== 1) return null;
+    if (was.base === null || was === next || ref.nlink(node) !== 1) return null;
+    if (!node.content.equals(was.base.content)) return null;
     const isOpen = [...ref.slots.values()].some(
       (slot) => slot.node === node && (slot.writable || node.base !== null),
     );

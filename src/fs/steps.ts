@@ -273,7 +273,7 @@ class Making {
       if (record === null || record.data !== DATA_PRIVATE) return this.isDone();
     }
     if (own?.ino !== ino || ino === 0 || like === null) return false;
-    const record = this.asCompared(ino, step);
+    const record = this.asCompared(ino, step) ?? this.withBytesOf(ino, like);
     const is = this.layers.lookup(dir, name);
     if (record === null || record.data !== DATA_PRIVATE || record.nlink !== 1) return false;
     // Names of a hard-linked file would all have to become the env's.
@@ -454,6 +454,17 @@ class Making {
     const record = this.recordOf(ino);
     if (record === null || isDir(record.mode) || this.written.has(ino)) return null;
     return this.isAsCompared(record, compared) ? record : null;
+  }
+
+  /** The record of an env's copy that has a template's bytes still, though it was touched since: recovery does that, too. */
+  private withBytesOf(ino: Ino, like: InodeRecord): InodeRecord | null {
+    const { core } = this;
+    const record = this.recordOf(ino);
+    if (record === null || this.written.has(ino) || record.data !== DATA_PRIVATE) return null;
+    if (core.blobs.statPrivate(ino, blobStat) < 0 || blobStat.size !== like.size) return null;
+    const isSame =
+      like.size === 0 || (like.object !== '' && core.blobs.hasBytesOf(ino, like.object));
+    return isSame ? record : null;
   }
 
   private place({ dir, name, ino }: Step): boolean {

@@ -582,9 +582,12 @@ class Making {
 
   private dressDir({ ino, source }: Step, like: InodeRecord): boolean {
     const own = this.core.delta.inode(source!);
-    if (ino !== 0 || own !== null) return own !== null ? this.isDone() : false;
+    if ((ino !== 0) !== (own !== null)) return own !== null ? this.isDone() : false;
+    const { mode, uid, gid } = like;
+    if (own !== null && own.mode === mode && own.uid === uid && own.gid === gid)
+      return this.isDone();
     this.begin();
-    this.setRecord(like);
+    this.setRecord(own === null ? like : { ...own, mode, uid, gid });
     return true;
   }
 

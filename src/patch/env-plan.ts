@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { type Ino, isPrivateIno, type Name, nameFromText, nameToText } from '../base/ids.ts';
-import { isDir, isReg } from '../base/mode.ts';
+import { isDir, isReg, PERM_MASK } from '../base/mode.ts';
 import { DATA_OBJECT, FLAG_KEPT, type InodeRecord } from '../codec/inode-record.ts';
 import type { CompletedPackages, PatchAct, Policy } from '../codec/patch-record.ts';
 import { type DirSteps, encodeSteps, makeStep, type Step } from '../codec/steps.ts';
@@ -10,6 +10,7 @@ import type { DeltaView } from '../delta/read-delta.ts';
 import { ctimeIsNewer } from '../fs/blob-stat.ts';
 import { type OwnRecords, touchedOnly } from '../fs/follow.ts';
 import type { LayersChange, NameChange } from '../fs/layers-change.ts';
+import { withOwnAttributes } from '../fs/own-attributes.ts';
 import { namesIn } from '../fs/own-names.ts';
 import type { DeltaName, Place } from '../fs/ports.ts';
 import { HIDDEN } from '../fs/steps.ts';
@@ -132,6 +133,7 @@ class Planner {
     for (const { change, own } of ownNames(this.view, this.change))
       await this.planName(change, own);
     await this.planCoveredDirs();
+    this.planTouchedDirs();
     await this.planSamePackages();
     this.steps.push(...this.relinks.steps);
     // What can't be put back may be merged.
@@ -210,6 +212,19 @@ class Planner {
       const own = place === null ? null : this.view.name(place.dir, place.name);
       if (own === null || own.ino === 0 || own.ino === dir) continue;
       if (this.packages.isFollowing(place!)) await this.relink(place!, own);
+    }
+  }
+
+  /** Of a directory that the env has a record of, too, it keeps the attributes only that it has set. */
+  private planTouchedDirs(): void {
+    for (const { dir, name, was, is } of this.change.of('kept')) {
+      if (was === null || is === null || sameOwnership(was, is)) continue;
+      const own = this.view.inode(is.ino);
+      if (own === null || own.nlink === 0) continue;
+      const { mode, uid, gid } = withOwnAttributes(was, own, is, { sec: 0, nsec: 0 }) ?? is;
+      const attributes = { mode: mode & PERM_MASK, uid, gid };
+      if (sameOwnership(own, { ...is, mode, uid, gid })) continue;
+      this.steps.push({ ...makeStep('dress', { dir, name }, is.ino), source: is.ino, attributes });
     }
   }
 
@@ -429,6 +444,9 @@ class Planner {
     return name;
   }
 }
+
+const sameOwnership = (a: InodeRecord, b: InodeRecord): boolean =>
+  a.mode === b.mode && a.uid === b.uid && a.gid === b.gid;
 
 const placeOf = ({ dir, name }: { readonly dir: number; readonly name: string }): string =>
   `${dir} ${name}`;

@@ -257,6 +257,7 @@ export class Reference {
     const before = new Set(this.all());
     const from = this.stack;
     this.followTemplates(to);
+    if (this.shares) this.dressDirs(from, to);
     this.stack = to;
     for (const dir of this.templates.directories(null)) {
       if (dir.ownNames.size > 0) this.keep(dir, from, seen);
@@ -270,6 +271,14 @@ export class Reference {
       node.gone = false;
     }
     for (const node of before) if (!after.has(node)) node.gone = true;
+  }
+
+  /** A directory in which the env changed something has the mode that a version brings, if the env has not set it. */
+  private dressDirs(from: Stack, to: Stack): void {
+    for (const dir of this.templates.directories(null)) {
+      const [was, is] = [from, to].map((stack) => this.templates.mode(stack, dir.origin!));
+      if (dir.own && was !== undefined && is !== undefined && dir.mode === was) dir.mode = is;
+    }
   }
 
   /** Files of which the env has set attributes only are those of the other version. */

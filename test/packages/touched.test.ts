@@ -47,7 +47,11 @@ beforeAll(async () => {
   systems = await TinySystems.create();
 });
 beforeEach(async () => {
-  t = await PackageRoot.create(systems, [libx('1'), libx('2')], 'dpkg -i libx_1_all.deb');
+  t = await PackageRoot.create(
+    systems,
+    [libx('1'), libx('2')],
+    'dpkg -i libx_1_all.deb; mkdir -p /opt',
+  );
   env = await t.env('e');
 });
 afterEach(() => t.dispose());
@@ -181,3 +185,17 @@ test('relink takes an equal copy whose attributes are others', async () => {
   await t.patch('dpkg -i libx_2_all.deb');
   expect(await host('stat -c %a "$1"; cat "$1"', 'chmod')).toBe('640\nchmod of 2\n');
 });
+
+test.each(PLACES)(
+  'a directory of a %s env has the mode that comes, unless the env set it',
+  async (_, stopped) => {
+    await host('echo own >"$1"; echo own >./opt/own', 'mine');
+    await env.run('mkdir -p /usr/share/libx; chmod 711 /opt');
+    const modes = (): Promise<string> => env.run(`stat -c %a ${DIR} /opt`);
+    await during(stopped, () => t.patch(`dpkg -i libx_2_all.deb; chmod 2750 ${DIR} /opt`));
+    expect(await modes()).toBe('2750\n711\n');
+    expect(await env.run(`cat ${DIR}/mine /opt/own`)).toBe('own\nown\n');
+    await during(stopped, () => t.rollback());
+    expect(await modes()).toBe('755\n711\n');
+  },
+);

@@ -276,8 +276,12 @@ export class Reference {
   /** A directory in which the env changed something has the mode that a version brings, if the env has not set it. */
   private dressDirs(from: Stack, to: Stack): void {
     for (const dir of this.templates.directories(null)) {
+      const [above, name] = split(dir.origin!);
+      // Not where another template has something else.
+      const isShown = (stack: Stack): boolean =>
+        this.templates.entries(stack, above).get(name) === dir;
       const [was, is] = [from, to].map((stack) => this.templates.mode(stack, dir.origin!));
-      if (dir.own && was !== undefined && is !== undefined && dir.mode === was) dir.mode = is;
+      if (dir.own && isShown(from) && isShown(to) && dir.mode === was) dir.mode = is!;
     }
   }
 

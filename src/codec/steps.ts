@@ -9,7 +9,7 @@ import type { Ino, Name } from '../base/ids.ts';
  * something. relink: what the env has there goes, and the templates' shows. place: the env gets a file of its own with the bytes
  * and attributes of a template's. dissolve: a directory that the env made becomes the templates' one in its place. release: a
  * directory in which the env has nothing (any more) is the templates' alone again, or goes if it is the env's own. share: the
- * env's copy has the very bytes of a template's file: they go, and the attributes stay that the env has set. put: the env's file,
+ * env's copy has the very bytes of a template's file, or is one that was kept: it goes, and the attributes stay that the env has set. put: the env's file,
  * or nothing, gives way to a file of its own with the bytes of a template's, at once. mask: the name is absent from now on, whatever
  * the env or the templates have there. dress: the templates' file shows other attributes.
  */

@@ -15,7 +15,7 @@ import { countAgain, isOwnElsewhere, namesToPin } from './names.ts';
 import { inodesOpenForWriting } from './open-for-writing.ts';
 import { withOwnAttributes } from './own-attributes.ts';
 import { hasOwnName, namesIn } from './own-names.ts';
-import type { Layers, Place } from './ports.ts';
+import type { DeltaName, Layers, Place } from './ports.ts';
 
 /** The `type` of a whiteout that a patch made, not the env. */
 export const HIDDEN = 1;
@@ -79,6 +79,11 @@ class Making {
   private readonly counted = new Set<Ino>();
   /** Inodes that lose names in this change, with the link counts that they have then. */
   private readonly losing = new Map<Ino, { record: InodeRecord; inode: Inode | null }>();
+  /** Inodes of the templates that would be in two places once they come back: see elsewhere(). */
+  private readonly conflicts = new Map<Ino, InodeRecord>();
+  /** Names that this change takes from what they led to, as "directory name"; and files that it moves. */
+  private readonly cleared = new Set<string>();
+  private readonly movedInos = new Set<Ino>();
   /** Those that keep a record of their own from now on. */
   private readonly kept = new Set<Inode>();
   /** Those that are the template's again. */
@@ -125,6 +130,10 @@ class Making {
     const { core } = this;
     this.done = 0;
     if (!this.open) return 0;
+    for (const each of this.conflicts.values()) this.renumber(each);
+    this.conflicts.clear();
+    this.cleared.clear();
+    this.movedInos.clear();
     for (const { record, inode } of this.losing.values()) this.lose(record, inode);
     const error = core.tx.commit();
     this.open = false;
@@ -157,10 +166,11 @@ class Making {
     return 0;
   }
 
-  private keep({ dir, name, ino }: Step): boolean {
+  private keep(step: Step): boolean {
     const { core } = this;
+    const { dir, name, ino } = step;
     const own = core.delta.name(dir, name);
-    if (own !== null) return this.isDone();
+    if (own !== null) return this.keepTouched(step, own);
     const record = core.layers.lookup(dir, name);
     if (record === null || record.ino !== ino || isDir(record.mode)) return false;
     const inode = core.inodes.adopt(record, null);
@@ -170,6 +180,20 @@ class Making {
       core.tx.setName(place.dir, place.name, inode.ino, record.mode & S_IFMT);
       this.count(place.dir, core.inodes.stampOf(place.dir));
     }
+    core.tx.set(inode, { ...inode.record, flags: inode.record.flags | FLAG_KEPT });
+    this.kept.add(inode);
+    return true;
+  }
+
+  /** A file of which the env has set attributes would follow. */
+  private keepTouched({ ino }: Step, own: DeltaName): boolean {
+    const { core } = this;
+    const record = own.ino === ino ? core.delta.inode(ino as Ino) : null;
+    if (record === null || record.data === DATA_PRIVATE || isDir(record.mode)) return this.isDone();
+    if ((record.flags & FLAG_KEPT) !== 0) return this.isDone();
+    const inode = core.inodes.load(record.ino);
+    if (inode === null) return false;
+    this.begin();
     core.tx.set(inode, { ...inode.record, flags: inode.record.flags | FLAG_KEPT });
     this.kept.add(inode);
     return true;
@@ -192,7 +216,7 @@ class Making {
     if (own.ino !== ino) return false;
     if (ino === 0) {
       this.begin();
-      core.tx.clearName(dir, name);
+      this.clearName(dir, name);
       this.count(dir);
       return true;
     }
@@ -208,8 +232,8 @@ class Making {
     const elsewhere = this.elsewhere(step, ino);
     if (elsewhere === null) return false;
     this.begin();
-    for (const other of elsewhere) this.renumber(other);
-    core.tx.clearName(dir, name);
+    for (const other of elsewhere) this.conflicts.set(other.ino, other);
+    this.clearName(dir, name);
     this.count(dir);
     if (isItself) {
       this.giveBack(below);
@@ -236,26 +260,39 @@ class Making {
       const record = core.delta.inode(ino);
       if (record === null || isDir(record.mode) || record.nlink === 0) continue;
       if (record.data === DATA_PRIVATE || core.inodes.peek(ino)?.isOpen === true) return null;
+      if (this.movedInos.has(ino)) return null;
       found.push(record);
     }
     return found;
   }
 
-  /** In the change: all names of a file lead to an inode with a number of the env's own. */
+  /** In the change: what names a file has left lead to an inode with a number of the env's own. */
   private renumber(record: InodeRecord): void {
     const { core } = this;
+    const places = core.delta
+      .namesOf(record.ino)
+      .filter(({ dir, name }) => !this.cleared.has(`${dir} ${name}`));
+    if (places.length === 0) return;
     const ino = core.delta.allocate();
-    for (const { dir, name } of core.delta.namesOf(record.ino)) {
+    for (const { dir, name } of places) {
       core.tx.setName(dir, name, ino, record.mode & S_IFMT);
       this.touched.push({ dir, name });
     }
-    core.tx.setNew({ ...record, ino });
+    core.tx.setNew({ ...record, ino, nlink: places.length });
+    this.losing.delete(record.ino);
     this.giveBack({ ...record, nlink: 0 });
+  }
+
+  private clearName(dir: Ino, name: Name): void {
+    this.core.tx.clearName(dir, name);
+    this.cleared.add(`${dir} ${name}`);
   }
 
   private letGo(record: InodeRecord): void {
     const template = isPrivateIno(record.ino) ? null : this.core.layers.inode(record.ino);
-    if (template === null || record.nlink !== 1) this.loseName(record);
+    // The last one of several names that it loses in this change is not its only one.
+    const isOnly = record.nlink === 1 && !this.losing.has(record.ino);
+    if (template === null || !isOnly) this.loseName(record);
     else {
       this.giveBack(template);
       if (record.data === DATA_PRIVATE) this.bytesGone.push(record.ino);
@@ -270,12 +307,12 @@ class Making {
     const like = core.layers.everFile(dir, name, step.like ?? (0 as Ino));
     if (own === null || own.ino === like?.ino) {
       const record = own === null ? null : core.delta.inode(own.ino as Ino);
-      if (record === null || record.data !== DATA_PRIVATE) return this.isDone();
+      if (record === null || !isCopyOrKept(record)) return this.isDone();
     }
     if (own?.ino !== ino || ino === 0 || like === null) return false;
     const record = this.asCompared(ino, step) ?? this.withBytesOf(ino, like);
     const is = this.layers.lookup(dir, name);
-    if (record === null || record.data !== DATA_PRIVATE || record.nlink !== 1) return false;
+    if (record === null || !isCopyOrKept(record) || record.nlink !== 1) return false;
     // Names of a hard-linked file would all have to become the env's.
     if (is !== null && (is.nlink !== 1 || isDir(is.mode))) return false;
     const isItself = is?.ino === ino;
@@ -284,16 +321,18 @@ class Making {
     if (!isItself && !this.mayLeave(record)) return false;
     const elsewhere = this.elsewhere(step, ino);
     if (elsewhere === null) return false;
-    const { atime, atimeNs, mtime, mtimeNs } = blobStat;
+    const isCopy = record.data === DATA_PRIVATE;
+    const { atime, atimeNs, mtime, mtimeNs } = isCopy ? blobStat : record;
     const { data, object, size } = like;
     const kept = { ...record, data, object, size, atime, atimeNs, mtime, mtimeNs };
     const next = is === null ? null : withOwnAttributes(like, kept, is, stamp(core));
     this.begin();
-    for (const other of elsewhere) this.renumber(other);
-    if (next === null) core.tx.clearName(dir, name);
+    for (const other of elsewhere) this.conflicts.set(other.ino, other);
+    this.cleared.add(`${dir} ${name}`);
+    if (next === null) this.clearName(dir, name);
     else core.tx.setName(dir, name, next.ino, next.mode & S_IFMT);
     if (isItself) {
-      this.bytesGone.push(ino);
+      if (isCopy) this.bytesGone.push(ino);
       this.giveBack(is, next);
       return true;
     }
@@ -325,7 +364,7 @@ class Making {
     if (record !== null && (record.ctime !== ctime || record.ctimeNs !== ctimeNs)) return false;
     if (hasOwnName(core.delta, below.ino)) return false;
     this.begin();
-    if (own !== null) core.tx.clearName(dir, name);
+    if (own !== null) this.clearName(dir, name);
     this.count(dir);
     this.giveBack(below);
     return true;
@@ -336,7 +375,7 @@ class Making {
     const { core } = this;
     if (record === null || core.delta.list(ino as Ino, 0, 1).length > 0) return false;
     this.begin();
-    core.tx.clearName(dir, name);
+    this.clearName(dir, name);
     this.count(dir);
     this.losing.set(record.ino, {
       record: { ...record, nlink: 0 },
@@ -358,7 +397,7 @@ class Making {
     )
       return false;
     this.begin();
-    core.tx.clearName(dir, name);
+    this.clearName(dir, name);
     this.count(dir);
     this.empty(tree);
     return true;
@@ -371,7 +410,10 @@ class Making {
       if (this.asCompared(each.ino, each) === null) return false;
       planned.set(each.name, each.ino);
     }
-    for (const each of move) planned.set(each.name, each.ino);
+    for (const each of move) {
+      if (this.conflicts.has(each.ino)) return false;
+      planned.set(each.name, each.ino);
+    }
     for (const { name, tree } of dirs) {
       if (!this.isAsPlanned(tree)) return false;
       planned.set(name, tree.ino);
@@ -386,11 +428,11 @@ class Making {
   private empty({ ino, to, relink, move, dirs, remove, clear }: DirSteps): void {
     const { tx } = this.core;
     for (const each of relink) {
-      tx.clearName(ino, each.name);
+      this.clearName(ino, each.name);
       this.loseName(this.recordOf(each.ino)!);
     }
     for (const { name, tree } of dirs) {
-      tx.clearName(ino, name);
+      this.clearName(ino, name);
       this.empty(tree);
     }
     if (to !== 0) {
@@ -405,8 +447,9 @@ class Making {
         this.touched.push({ dir: to, name });
       }
       for (const { name, ino: moved, type } of move) {
-        tx.clearName(ino, name);
+        this.clearName(ino, name);
         tx.setName(to, name, moved, type);
+        this.movedInos.add(moved);
         this.touched.push({ dir: to, name });
         if (isDir(type)) this.hang(moved, to);
       }
@@ -418,7 +461,7 @@ class Making {
   }
 
   private clear(dir: Ino, name: Name): void {
-    this.core.tx.clearName(dir, name);
+    this.clearName(dir, name);
     this.touched.push({ dir, name });
   }
 
@@ -507,6 +550,7 @@ class Making {
     const ino = this.core.delta.allocate();
     this.core.tx.setNew({ ...from, ino, nlink: 1, flags: from.flags & ~FLAG_UNSYNCED });
     this.core.tx.setName(dir, name, ino, from.mode & S_IFMT);
+    this.cleared.add(`${dir} ${name}`);
   }
 
   private mask(step: Step): boolean {
@@ -522,6 +566,7 @@ class Making {
     this.begin();
     if (record !== null) this.loseName(record);
     if (below !== null) this.leave(below);
+    this.cleared.add(`${dir} ${name}`);
     core.tx.setName(dir, name, 0, HIDDEN);
     this.count(dir);
     return true;
@@ -576,7 +621,10 @@ class Making {
       this.setCopy({ dir, name }, like);
       return;
     }
-    for (const place of names) core.tx.setName(place.dir, place.name, like.ino, like.mode & S_IFMT);
+    for (const place of names) {
+      core.tx.setName(place.dir, place.name, like.ino, like.mode & S_IFMT);
+      this.cleared.add(`${place.dir} ${place.name}`);
+    }
     this.setRecord({ ...like, nlink: names.length });
   }
 
@@ -647,6 +695,10 @@ const withAttributes = (
   other: StepAttributes | undefined,
 ): StepAttributes =>
   other === undefined ? { mode, uid, gid } : { ...other, mode: (mode & S_IFMT) | other.mode };
+
+/** True of a copy of a template's bytes, and of a template's file that a patch kept as it was. */
+const isCopyOrKept = ({ data, flags }: InodeRecord): boolean =>
+  data === DATA_PRIVATE || (flags & FLAG_KEPT) !== 0;
 
 /** True if somebody may have the env's bytes of it, which then can't become the template's under the same number. */
 const isUsed = (inode: Inode | null, size: number): boolean =>

@@ -3,6 +3,7 @@ import { type Ino, type Name, ROOT_INO } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import { makeStep, type Step } from '../codec/steps.ts';
 import type { DeltaView } from '../delta/read-delta.ts';
+import { touchedOnly } from '../fs/follow.ts';
 import { entriesOf } from '../fs/layer-entries.ts';
 import type { LayersChange, NameChange } from '../fs/layers-change.ts';
 import type { Place } from '../fs/ports.ts';
@@ -370,6 +371,11 @@ export class PackagesOfStep {
       const mine = view.name(dir, name);
       // A package that follows has it now.
       if (mine?.ino === 0 && mine.type === HIDDEN && others.has(key)) this.places.delete(key);
+      const isKept = was !== null && kept.has(key) && !isDir(was.mode);
+      const touched = { delta: view, layers: change.from };
+      // Else it would follow.
+      if (mine !== null && isKept && touchedOnly(touched, { dir, name, was, is }) !== null)
+        steps.push(makeStep('keep', { dir, name }, mine.ino));
       if (mine !== null || reached.of(dir) !== 'there') continue;
       if (was !== null && kept.has(key)) {
         if (!isDir(was.mode)) steps.push(makeStep('keep', { dir, name }, was.ino));

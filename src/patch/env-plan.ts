@@ -246,6 +246,15 @@ class Planner {
     }
   }
 
+  /** What the env has set of its attributes stays. */
+  private releaseFile(place: Place, ino: Ino): void {
+    const own = this.view.inode(ino)!;
+    const is = this.change.to.lookup(place.dir, place.name);
+    const isShared = own.nlink === 1 && (is === null || (is.nlink === 1 && !isDir(is.mode)));
+    const step = makeStep(isShared ? 'share' : 'relink', place, ino, own);
+    this.steps.push(isShared ? { ...step, like: ino } : step);
+  }
+
   /** What byref kept or hid of packages that follow again. What the env made of their files is looked at like that of others. */
   private async releasePackages(): Promise<void> {
     const { from, to } = this.change;
@@ -254,8 +263,7 @@ class Planner {
       const own = this.view.name(place.dir, place.name)!;
       if (isDir(own.type)) await this.releaseDir(place, own);
       else if (own.ino === 0) await this.relink(place, own);
-      else if (this.isNew(place))
-        this.steps.push(makeStep('relink', place, own.ino, this.view.inode(own.ino)!));
+      else if (this.isNew(place)) this.releaseFile(place, own.ino);
     }
     if (this.packages.released.length > 0) await this.planSharedFiles();
   }

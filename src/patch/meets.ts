@@ -13,7 +13,7 @@ import { type AttributeName, attributesSet } from '../fs/own-attributes.ts';
 import { hasOwnName } from '../fs/own-names.ts';
 import type { Layers } from '../fs/ports.ts';
 import { ReachedDirs } from '../fs/reached-dirs.ts';
-import { sha256 } from '../packages/same-file.ts';
+import { sameContent, sha256 } from '../packages/same-file.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
 import type { NamesByDir } from './planned-names.ts';
 
@@ -127,11 +127,24 @@ async function ownState(
   const { was, is } = change;
   // A template's directory that the env keeps, or moved and moved back: it follows.
   if (name.ino === was?.ino && name.ino === is?.ino) return { change, state: 'clean', own };
+  if (own !== null && was !== null && (await isCopyOf(store, row, own, was)))
+    return { change, state: 'attributes', own, attributes: attributesSet(was, own) };
   if (is !== null && name.type !== (is.mode & S_IFMT))
     return { change, state: 'type-changed', own };
   const equal = own !== null && is !== null && (await isEqual(store, row, own, is));
   return { change, state: equal ? 'equal' : 'private', own };
 }
+
+/** True of a copy that has the template's bytes still. */
+const isCopyOf = async (
+  store: Store,
+  row: EnvRow,
+  own: InodeRecord,
+  was: InodeRecord,
+): Promise<boolean> =>
+  own.data === DATA_PRIVATE &&
+  own.nlink === 1 &&
+  (await sameContent(own, privateFile(store, row, own.ino), was).catch(() => false));
 
 /** Directories that go, and stay in this env because it has something of its own in them. */
 function keptDirs(view: DeltaView, change: LayersChange): Set<Ino> {

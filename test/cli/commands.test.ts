@@ -209,7 +209,7 @@ test('doctor asks for the programs that byref starts, and for no other', async (
   }>('doctor');
   const tools = checks.filter(({ name }) => name.startsWith('tool.'));
   expect(tools.map(({ name }) => name.slice(5)).sort()).toEqual(
-    ['apt-get', 'bzip2', 'diff', 'diff3', 'gpg', 'gpgv', 'gzip', 'mmdebstrap']
+    ['apt-get', 'bzip2', 'diff', 'diff3', 'dpkg', 'gpg', 'gpgv', 'gzip', 'mmdebstrap']
       .concat(['setpriv', 'tar', 'unshare', 'xz', 'zstd'])
       .sort(),
   );

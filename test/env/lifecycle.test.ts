@@ -42,7 +42,7 @@ test('diff shows added, changed and deleted paths, mounted or not', async () => 
   await root.ok('umount', 'one');
   expect(await root.ok('diff', 'one')).toBe(expected);
   const changes = await root.json<{ kind: string; path: string }[]>('diff', 'one');
-  expect(changes).toContainEqual({ kind: 'D', path: '/gone' });
+  expect(changes).toContainEqual({ kind: 'D', path: '/gone', attributes: null });
 });
 
 test('a renamed template directory shows as removed and added, its files as neither', async () => {

@@ -80,7 +80,12 @@ function troubles(env: PatchedEnv): string[] {
   if (kept.length > 0) lines.push(`  ${name}: ${kept.join(', ')}`);
   for (const act of acts) if (isTold(act)) lines.push(`  ${name}: ${act.path}: ${actText(act)}`);
   const left = acts.reduce((sum, act) => sum + (act.left ?? 0), 0);
-  if (left > 0) lines.push(`  ${name}: ${left} names stay its own: it changed them meanwhile`);
+  if (left > 0) {
+    const names = left === 1 ? '1 name stays' : `${left} names stay`;
+    lines.push(
+      `  ${name}: ${names} its own: programs have them open, or it changed them meanwhile; byref relink ${name}, once those are restarted`,
+    );
+  }
   return lines;
 }
 

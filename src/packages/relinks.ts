@@ -68,9 +68,18 @@ export class Relinks {
 
   private async shareWithEither(place: RelinkPlace, ino: Ino): Promise<boolean> {
     const own = this.parts.view.inode(ino);
-    for (const like of own === null ? [] : [place.is, place.was])
-      if (like !== null && (await this.share(place, own!, like))) return true;
-    return false;
+    if (own === null) return false;
+    return (
+      (place.is !== null && (await this.share(place, own, place.is))) ||
+      this.shareWithOrigin(place, own)
+    );
+  }
+
+  /** As share(), with what the templates have before the step, or had when the env copied the file. */
+  async shareWithOrigin({ dir, name, was }: RelinkPlace, own: InodeRecord): Promise<boolean> {
+    if (was !== null && (await this.share({ dir, name }, own, was))) return true;
+    const origin = isPrivateIno(own.ino) ? null : this.parts.from.everFile(dir, name, own.ino);
+    return origin !== null && origin !== was && this.share({ dir, name }, own, origin);
   }
 
   /**

@@ -179,7 +179,7 @@ class Planner {
     if (touchedOnly(this.own, change) !== null) return;
     if (await this.relinkIfOfPackage(change, name)) return;
     const own = name.ino === 0 || isDir(name.type) ? null : this.view.inode(name.ino);
-    if (own !== null && was !== null && (await this.relinks.share(change, own, was))) return;
+    if (own !== null && (await this.relinks.shareWithOrigin(change, own))) return;
     const parent = own === null ? null : pathOf(this.store, this.change, dir);
     if (own === null || parent === null) return;
     await this.planFile(change, own, `${nameFromText(parent)}/${change.name}`);

@@ -127,24 +127,26 @@ async function ownState(
   const { was, is } = change;
   // A template's directory that the env keeps, or moved and moved back: it follows.
   if (name.ino === was?.ino && name.ino === is?.ino) return { change, state: 'clean', own };
-  if (own !== null && was !== null && (await isCopyOf(store, row, own, was)))
-    return { change, state: 'attributes', own, attributes: attributesSet(was, own) };
+  const copied = own === null ? null : await copyOf(store, row, own, change);
+  if (own !== null && copied !== null)
+    return { change, state: 'attributes', own, attributes: attributesSet(copied, own) };
   if (is !== null && name.type !== (is.mode & S_IFMT))
     return { change, state: 'type-changed', own };
   const equal = own !== null && is !== null && (await isEqual(store, row, own, is));
   return { change, state: equal ? 'equal' : 'private', own };
 }
 
-/** True of a copy that has the template's bytes still. */
-const isCopyOf = async (
+/** The template's file that an env's file is a copy of, with the very bytes; null: it is none. */
+async function copyOf(
   store: Store,
   row: EnvRow,
   own: InodeRecord,
-  was: InodeRecord,
-): Promise<boolean> =>
-  own.data === DATA_PRIVATE &&
-  own.nlink === 1 &&
-  (await sameContent(own, privateFile(store, row, own.ino), was).catch(() => false));
+  { was }: NameChange,
+): Promise<InodeRecord | null> {
+  if (was === null || own.data !== DATA_PRIVATE || own.nlink !== 1) return null;
+  const file = privateFile(store, row, own.ino);
+  return (await sameContent(own, file, was).catch(() => false)) ? was : null;
+}
 
 /** Directories that go, and stay in this env because it has something of its own in them. */
 function keptDirs(view: DeltaView, change: LayersChange): Set<Ino> {

@@ -65,14 +65,18 @@ export class Following {
   ): RefAttributes | null {
     const { ref, to } = this;
     const was = ref.templates.entries(ref.stack, dir.origin!).get(name);
-    if (!ref.shares || was?.kind !== 'file' || node.kind !== 'file') return null;
-    if (was.base === null || was === next || ref.nlink(node) !== 1) return null;
-    if (!node.content.equals(was.base.content)) return null;
+    if (!ref.shares || node.kind !== 'file' || was === next || ref.nlink(node) !== 1) return null;
+    // Of what is there now, or of what was there when it was copied.
+    const origin = ref.isHome(dir.origin!, name, node) ? node.base : null;
+    const base = [was?.kind === 'file' ? was.base : null, origin].find(
+      (each) => each?.content.equals(node.content) === true,
+    );
+    if (base === null || base === undefined) return null;
     const isOpen = [...ref.slots.values()].some(
       (slot) => slot.node === node && (slot.writable || node.base !== null),
     );
     if (isOpen || (next !== undefined && this.linksOf(next, to) !== 1)) return null;
-    return was.base;
+    return base;
   }
 
   private linksOf(node: RefNode, stack: Stack): number {

@@ -199,3 +199,23 @@ test.each(PLACES)(
     expect(await modes()).toBe('755\n711\n');
   },
 );
+
+test('a copy that a program has open stays, is named, and follows by relink once it is closed', async () => {
+  await host('chmod 640 "$1"; touch -d @1700000000 "$1"', 'touch');
+  const at = path.join(env.mountpoint, DIR, 'touch');
+  const fd = openSync(at, 'r');
+  const { code, stdout } = await t.machine
+    .run('cd /srv/debs; dpkg -i libx_2_all.deb')
+    .then(() => t.stage())
+    .then(() => t.root.byref('patch', 't'));
+  expect(code, stdout).toBe(0);
+  expect(stdout).toContain('1 name stays its own: programs have them open');
+  expect(await env.run(`cat ${DIR}/touch ${DIR}/sed`)).toBe('touch of 1\nsed of 2\n');
+  closeSync(fd);
+  await expect
+    .poll(() => t.root.ok('relink', 'e').then(() => env.run(`cat ${DIR}/touch`)), {
+      timeout: 20_000,
+    })
+    .toBe('touch of 2\n');
+  expect(await host('stat -c %a "$1"', 'touch')).toBe('640\n');
+});

@@ -38,7 +38,7 @@ mv usr/lib/deep usr/lib/moved; chmod 600 usr/bin/tool3; ln usr/bin/tool4 srv/too
 rm usr/bin/hard1; ln -s x srv/sym; mkfifo srv/fifo; mkdir var/dir; mv srv/a var/dir/; echo >usr/bin/app
 rm -r opt; mkdir opt; echo z >opt/z; mv etc/same-too etc/same-three; truncate -s 1M srv/big; chmod 700 etc
 touch -d @1 usr/lib/own
-sed -i 's/^Version: 1/Version: 9/' var/lib/dpkg/status; echo "pkg 9" >usr/share/pkg; md5sum usr/share/pkg >var/lib/dpkg/info/pkg.md5sums
+sed -i 's/^Version: 1/Version: 9/' var/lib/dpkg/status; echo "pkg 9" >usr/share/pkg; echo /usr/share/pkg >var/lib/dpkg/info/pkg.list; md5sum usr/share/pkg >var/lib/dpkg/info/pkg.md5sums
 `;
 const OTHER_CHANGES =
   'rm -rf usr; mkdir -p usr/local; echo x >usr/local/x; echo y >>etc/conf.d/a; mkdir -p d/e/f';

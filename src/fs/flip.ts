@@ -62,7 +62,7 @@ class Flip {
   private removed = 0;
   private readonly kept: Place[] = [];
   private acts: EnvActResult[] = [];
-  /** Directories in which acts were made. */
+  /** Names at which acts were made, and their directories. */
   private readonly acted: Place[] = [];
   private readonly actDirs = new Set<Ino>();
   /** Names and inodes that the kernel is to be told of after this step. */

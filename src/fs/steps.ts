@@ -316,12 +316,12 @@ class Making {
     // Names of a hard-linked file would all have to become the env's.
     if (is !== null && (is.nlink !== 1 || isDir(is.mode))) return false;
     const isItself = is?.ino === ino;
-    if (isItself && isUsed(core.inodes.peek(ino), blobStat.size)) return false;
+    const isCopy = record.data === DATA_PRIVATE;
+    if (isItself && isUsed(core.inodes.peek(ino), isCopy ? blobStat.size : 0)) return false;
     if (is !== null && !isItself && isOwnElsewhere(core, step, is)) return false;
     if (!isItself && !this.mayLeave(record)) return false;
     const elsewhere = this.elsewhere(step, ino);
     if (elsewhere === null) return false;
-    const isCopy = record.data === DATA_PRIVATE;
     const { atime, atimeNs, mtime, mtimeNs } = isCopy ? blobStat : record;
     const { data, object, size } = like;
     const kept = { ...record, data, object, size, atime, atimeNs, mtime, mtimeNs };

@@ -64,13 +64,7 @@ beforeEach(() => {
 });
 
 /** Every other move of the env is made while it is not mounted. */
-async function during<T>(work: () => Promise<T>): Promise<T> {
-  const isUnmounted = turns++ % 2 === 1;
-  if (isUnmounted) await t.root.ok('umount', 'e');
-  const result = await work();
-  if (isUnmounted) await t.root.ok('mount', 'e');
-  return result;
-}
+const during = <T>(work: () => Promise<T>): Promise<T> => t.without('e', turns++ % 2 === 1, work);
 
 const both = (script: string) => Promise.all([env.run(script), plain.run(script)]);
 

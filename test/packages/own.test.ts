@@ -88,13 +88,8 @@ const PLACES = [
   ['unmounted', true],
 ] as const;
 
-/** Takes an env down for what is done meanwhile, if it is to be tried so. */
-async function during<T>(isUnmounted: boolean, work: () => Promise<T>): Promise<T> {
-  if (isUnmounted) await t.root.ok('umount', 'e');
-  const result = await work();
-  if (isUnmounted) await t.root.ok('mount', 'e');
-  return result;
-}
+const during = <T>(isUnmounted: boolean, work: () => Promise<T>): Promise<T> =>
+  t.without('e', isUnmounted, work);
 
 test.each(PLACES)('a %s env that upgraded itself follows again', async (_, isUnmounted) => {
   await env.run(install('3.0'));

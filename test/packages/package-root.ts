@@ -99,6 +99,14 @@ export class PackageRoot {
     return new PackageEnv(at);
   }
 
+  /** Takes an env down for what is done meanwhile, if it is to be tried so. */
+  async without<T>(env: string, isUnmounted: boolean, work: () => Promise<T>): Promise<T> {
+    if (isUnmounted) await this.root.ok('umount', env);
+    const result = await work();
+    if (isUnmounted) await this.root.ok('mount', env);
+    return result;
+  }
+
   async dispose(): Promise<void> {
     await this.root.dispose();
   }

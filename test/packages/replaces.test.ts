@@ -60,13 +60,7 @@ beforeEach(() => {
 });
 
 /** Every other move of the env is made while it is not mounted, the first one too. */
-async function during<T>(work: () => Promise<T>): Promise<T> {
-  const isUnmounted = turns++ % 2 === 0;
-  if (isUnmounted) await t.root.ok('umount', 'e');
-  const result = await work();
-  if (isUnmounted) await t.root.ok('mount', 'e');
-  return result;
-}
+const during = <T>(work: () => Promise<T>): Promise<T> => t.without('e', turns++ % 2 === 0, work);
 
 test('a package that an env holds loses a file that is replaced', async () => {
   await both('echo alpha hold | dpkg --set-selections');

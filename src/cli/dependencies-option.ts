@@ -11,7 +11,7 @@ export interface DependenciesOption {
 export const dependenciesOption = (command: Command): Command =>
   command.option(
     '--dependencies <policy>',
-    'where packages of an env’s own would not fit any more: keep (what they need stays as it is), follow or complete; ENV=POLICY for one env',
+    'where packages of an env’s own would not fit any more: complete (the default: apt brings them along in the env; where it can’t, keep), keep (what they need stays as it is) or follow; ENV=POLICY for one env',
     (text: string, before: readonly Policy[] | undefined) => [
       ...(before ?? []),
       dependencyPolicy(text),

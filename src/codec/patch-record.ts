@@ -72,9 +72,11 @@ export interface PatchedEnv {
   readonly error: string | null;
 }
 
-/** What apt is to do, or did, in an env: "libx-dev 1 -> 2"; `why` it could not. `done` is false until it was tried. */
+/** What apt is to do, or did, in an env: "libx-dev 1 -> 2"; none before it was tried. `why` it could not. `done` is false until then. */
 export interface CompletedPackages {
   readonly packages: readonly string[];
+  /** Versions to which it is to go back, as "libx-dev=1": a rollback takes back what apt brought along. */
+  readonly wanted?: readonly string[];
   readonly why?: string;
   readonly done: boolean;
 }

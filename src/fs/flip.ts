@@ -240,6 +240,7 @@ class Flip {
     if (isKnown) {
       inode.gone = this.way.from;
       inode.record = { ...inode.record, nlink: 0 };
+      if (inode.first !== null) inode.first.record = { ...inode.first.record, nlink: 0 };
       this.inodes.push(inode.ino);
     }
     if (!isDir(was.mode)) return;
@@ -266,6 +267,8 @@ class Flip {
     const left = inode.gone;
     inode.gone = null;
     inode.record = inode.inDelta ? this.ownRecord(inode, is) : this.core.inodes.counted(is);
+    const { nlink } = inode.record;
+    if (inode.first !== null) inode.first.record = { ...inode.first.record, nlink };
     this.inodes.push(inode.ino);
     // What the kernel knows below a directory that was gone, it knows of the version that it was in.
     if (left !== null && isDir(is.mode))

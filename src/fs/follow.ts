@@ -105,6 +105,8 @@ class Following implements Followed {
   private size = 0;
   /** Files that come in this change. */
   private readonly coming = new Set<Ino>();
+  /** Files that get further names in this change. */
+  private readonly joined = new Map<Ino, InodeRecord>();
   /** Files that names leave in this change, and the names. */
   private readonly leaving = new Map<Ino, { own: InodeRecord; places: Place[] }>();
   private readonly taken = new Set<string>();
@@ -131,6 +133,7 @@ class Following implements Followed {
     const came = [...this.coming];
     this.size = 0;
     this.coming.clear();
+    this.joined.clear();
     this.leaving.clear();
     this.taken.clear();
     this.counted.clear();
@@ -153,15 +156,36 @@ class Following implements Followed {
     if (own === null || !hasTemplateData(own, was)) return false;
     const next = is === null ? null : withOwnAttributes(was, own, is, core.clock);
     const isThere = is !== null && this.coming.has(is.ino);
+    const joined = is === null || isThere ? null : this.linked(is);
     // What would show is the env's own under another name.
-    if (is !== null && !isThere && isOwnElsewhere(core, place, is)) return false;
+    if (is !== null && !isThere && joined === null && isOwnElsewhere(core, place, is)) return false;
     this.begin();
     this.noteLeaving(was.ino, own, place);
-    if (is === null || (next === null && !isThere)) core.tx.clearName(dir, name);
+    const isPlain = next === null && !isThere && joined === null;
+    if (is === null || isPlain) core.tx.clearName(dir, name);
     else core.tx.setName(dir, name, is.ino, is.mode & S_IFMT);
     this.count(dir);
-    if (next !== null && !isThere) this.come(next, place);
+    if (joined !== null) this.join(joined);
+    else if (next !== null && !isThere) this.come(next, place);
     return true;
+  }
+
+  /** The env's record of a file that comes, if the env has it already under other names that the templates give it; else null. */
+  private linked(is: InodeRecord): InodeRecord | null {
+    const known = this.joined.get(is.ino) ?? this.core.delta.inode(is.ino);
+    if (is.nlink === 1 || known === null || known.nlink === 0) return null;
+    const isHome = ({ dir, name }: Place): boolean =>
+      !isPrivateIno(dir) && this.to.lookup(dir, name)?.ino === is.ino;
+    return this.core.delta.namesOf(is.ino).every(isHome) ? known : null;
+  }
+
+  private join(known: InodeRecord): void {
+    const { core } = this;
+    const record = { ...known, nlink: known.nlink + 1 };
+    this.joined.set(record.ino, record);
+    const inode = core.inodes.peek(record.ino);
+    if (inode === null) core.tx.setNew(record);
+    else core.tx.set(inode, record);
   }
 
   /** All names of a hard-linked file are the env's, if one is. */

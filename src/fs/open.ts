@@ -128,6 +128,8 @@ function ioMode(core: Core, inode: Inode, flags: number): number {
   if (inode.cachedOpens > 0) return IO_KEEP;
   if (record.data === DATA_PRIVATE) return IO_PASSTHROUGH;
   if (record.data === DATA_NONE) return IO_CACHED;
+  // A copy-up under readers by passthrough would need a third nodeid.
+  if (inode.first !== null) return IO_KEEP;
   const shared = (record.flags & FLAG_SHARED) !== 0 && !inode.isUpper;
   return shared || inode.isOpen ? IO_PASSTHROUGH : IO_KEEP;
 }

@@ -88,6 +88,10 @@ class Making {
   private readonly kept = new Set<Inode>();
   /** Those that are the template's again. */
   private readonly back: { inode: Inode; record: InodeRecord; own: InodeRecord | null }[] = [];
+  /** Those that programs have open, and that no name of the env's leads to any more. */
+  private readonly left: { inode: Inode; record: InodeRecord }[] = [];
+  /** Files that get further names of theirs back in this change. */
+  private readonly dressed = new Set<Ino>();
   /** Those that have a record of the env's from now on. */
   private readonly coming: Inode[] = [];
   /** Those of them that had bytes of their own. */
@@ -134,6 +138,7 @@ class Making {
     this.conflicts.clear();
     this.cleared.clear();
     this.movedInos.clear();
+    this.dressed.clear();
     for (const { record, inode } of this.losing.values()) this.lose(record, inode);
     const error = core.tx.commit();
     this.open = false;
@@ -141,6 +146,7 @@ class Making {
     const losing = [...this.losing.values()];
     const back = this.back.splice(0);
     const bytesGone = this.bytesGone.splice(0);
+    const left = this.left.splice(0);
     const coming = this.coming.splice(0);
     const kept = [...this.kept];
     this.losing.clear();
@@ -151,11 +157,17 @@ class Making {
       inode.inDelta = own !== null;
       if (own !== null) inode.record = withColdXattrs(own, core.delta);
       else inode.record = record.nlink === 0 ? record : core.inodes.counted(record);
-      core.fds.drop(inode);
-      if (inode.backing !== null) core.passthrough?.release(inode.backing.id);
-      inode.backing = null;
+      this.goOn(inode);
     }
-    for (const ino of bytesGone) core.blobs.removePrivate(ino);
+    for (const { inode, record } of left) {
+      inode.inDelta = false;
+      inode.gone = core.layers.now;
+      inode.record = record;
+      if (inode.first !== null) inode.first.record = { ...inode.first.record, nlink: 0 };
+      this.goOn(inode);
+      void core.caches.expireAttributes(inode.node);
+    }
+    for (const ino of bytesGone) core.blobs.removePrivate(ino, true);
     // The kernel may not know them.
     for (const inode of kept) reclaim(core, inode);
     for (const { record, inode } of losing) {
@@ -164,6 +176,16 @@ class Making {
         core.blobs.removePrivate(record.ino);
     }
     return 0;
+  }
+
+  /** With bytes that are the template's. Who has it open reads the same bytes from what he has. */
+  private goOn(inode: Inode): void {
+    const { core } = this;
+    inode.copied = null;
+    core.fds.drop(inode);
+    if (inode.backing === null || inode.backing.opens > 0) return;
+    core.passthrough?.release(inode.backing.id);
+    inode.backing = null;
   }
 
   private keep(step: Step): boolean {
@@ -226,9 +248,9 @@ class Making {
     const isItself = below !== null && below.ino === ino;
     // What would show is the env's own under another name, or was removed by it.
     if (below !== null && !isItself && isOwnElsewhere(core, step, below)) return false;
-    const size = record.data === DATA_PRIVATE ? blobStat.size : 0;
-    if (isItself && (record.nlink !== 1 || isUsed(core.inodes.peek(ino), size))) return false;
-    if (!isItself && !this.mayLeave(record)) return false;
+    if (isItself && record.nlink !== 1) return false;
+    const used = this.usedAs(record, isItself, [below, core.layers.lookup(dir, name)]);
+    if (used === null) return false;
     const elsewhere = this.elsewhere(step, ino);
     if (elsewhere === null) return false;
     this.begin();
@@ -238,13 +260,46 @@ class Making {
     if (isItself) {
       this.giveBack(below);
       if (record.data === DATA_PRIVATE) this.bytesGone.push(ino);
-    } else this.letGo(record);
+    } else this.letGo(record, used);
     return true;
   }
 
-  /** A template's inode is to be just the template's when it loses its name here: it may come back with a version. */
-  private mayLeave({ ino }: InodeRecord): boolean {
-    return isPrivateIno(ino) || this.core.inodes.peek(ino)?.isOpen !== true;
+  /**
+   * What a template's file goes on as for those that have it open, once the env has no record of it any more: it may come back with a
+   * version, under the same number. Null: that can't be done now.
+   * @param isItself it is under this name now
+   * @param likes files of the templates that may have the same bytes
+   * @param isCompared the first of them has
+   */
+  private usedAs(
+    record: InodeRecord,
+    isItself: boolean,
+    likes: readonly (InodeRecord | null)[],
+    isCompared = false,
+  ): InodeRecord | typeof UNUSED | null {
+    const inode = isPrivateIno(record.ino) ? null : this.core.inodes.peek(record.ino);
+    if (inode === null) return UNUSED;
+    const { isOpen, first } = inode;
+    // In `blobStat` is the private file as it is. Of an empty one nothing can be mapped.
+    const isMapped = inode.mayBeMapped && record.data === DATA_PRIVATE && blobStat.size > 0;
+    if (!isOpen && first === null && !(isItself && isMapped)) return UNUSED;
+    // Its bytes may be written through a mapping still; or there are readers of both nodeids, and no third one.
+    if (isMapped || (isOpen && first !== null)) return null;
+    if (record.data !== DATA_PRIVATE) return record;
+    const has = (each: InodeRecord): boolean => this.hasBytesOf(record.ino, each);
+    const like = isCompared ? likes[0] : likes.find((each) => each !== null && has(each));
+    if (like === undefined || like === null) return null;
+    const { data, object, size } = like;
+    const { atime, atimeNs, mtime, mtimeNs } = blobStat;
+    return { ...record, data, object, size, atime, atimeNs, mtime, mtimeNs };
+  }
+
+  /** True if a private file has the bytes of a template's file. Leaves its attributes in `blobStat`. */
+  private hasBytesOf(ino: Ino, { mode, size, object }: InodeRecord): boolean {
+    const { blobs } = this.core;
+    if (!isReg(mode) || blobs.statPrivate(ino, blobStat) < 0 || blobStat.size !== size)
+      return false;
+    return size === 0 || (object !== '' && blobs.hasBytesOf(ino, object));
   }
 
   /**
@@ -288,7 +343,11 @@ class Making {
     this.cleared.add(`${dir} ${name}`);
   }
 
-  private letGo(record: InodeRecord): void {
+  private letGo(record: InodeRecord, used: InodeRecord | typeof UNUSED): void {
+    if (used !== UNUSED) {
+      this.leaveOpen(record, used);
+      return;
+    }
     const template = isPrivateIno(record.ino) ? null : this.core.layers.inode(record.ino);
     // The last one of several names that it loses in this change is not its only one.
     const isOnly = record.nlink === 1 && !this.losing.has(record.ino);
@@ -297,6 +356,20 @@ class Making {
       this.giveBack(template);
       if (record.data === DATA_PRIVATE) this.bytesGone.push(record.ino);
     }
+  }
+
+  /** In the change: what has it open goes on with it, as with any file that a flip has replaced. */
+  private leaveOpen(record: InodeRecord, used: InodeRecord): void {
+    const { ino, data } = record;
+    const known = this.losing.get(ino)?.record ?? record;
+    if (known.nlink > 1) {
+      this.loseName(known);
+      return;
+    }
+    this.losing.delete(ino);
+    this.core.tx.forget(ino);
+    this.left.push({ inode: this.core.inodes.peek(ino)!, record: { ...used, nlink: 0 } });
+    if (data === DATA_PRIVATE) this.bytesGone.push(ino);
   }
 
   /** What is new of the env's record is set here: it follows the templates from then on as what was never copied. */
@@ -310,16 +383,17 @@ class Making {
       if (record === null || !isCopyOrKept(record)) return this.isDone();
     }
     if (own?.ino !== ino || ino === 0 || like === null) return false;
-    const record = this.asCompared(ino, step) ?? this.withBytesOf(ino, like);
+    const compared = this.asCompared(ino, step);
+    const record = compared ?? this.withBytesOf(ino, like);
     const is = this.layers.lookup(dir, name);
-    if (record === null || !isCopyOrKept(record) || record.nlink !== 1) return false;
-    // Names of a hard-linked file would all have to become the env's.
-    if (is !== null && (is.nlink !== 1 || isDir(is.mode))) return false;
+    if (record === null || !isCopyOrKept(record) || (is !== null && isDir(is.mode))) return false;
+    if (record.nlink !== 1 || (is !== null && is.nlink !== 1))
+      return this.shareLinked(step, record, like, is, compared !== null);
     const isItself = is?.ino === ino;
     const isCopy = record.data === DATA_PRIVATE;
-    if (isItself && isUsed(core.inodes.peek(ino), isCopy ? blobStat.size : 0)) return false;
     if (is !== null && !isItself && isOwnElsewhere(core, step, is)) return false;
-    if (!isItself && !this.mayLeave(record)) return false;
+    const used = this.usedAs(record, isItself, [like], compared !== null);
+    if (used === null) return false;
     const elsewhere = this.elsewhere(step, ino);
     if (elsewhere === null) return false;
     const { atime, atimeNs, mtime, mtimeNs } = isCopy ? blobStat : record;
@@ -337,7 +411,56 @@ class Making {
       return true;
     }
     if (next !== null) this.come(next);
-    this.letGo(record);
+    this.letGo(record, used);
+    return true;
+  }
+
+  /** As share(), of a file that has further names in the env, or that has some in the templates. */
+  private shareLinked(
+    step: Step,
+    record: InodeRecord,
+    like: InodeRecord,
+    is: InodeRecord | null,
+    isCompared: boolean,
+  ): boolean {
+    if (record.ino === like.ino) return this.shareInPlace(record, like, isCompared);
+    // Linked again, as when dpkg has unpacked the version.
+    if (record.nlink !== 1 || is === null || is.ino === like.ino) return false;
+    if (isOwnElsewhere(this.core, step, is) || this.dressed.has(is.ino)) return false;
+    const { atime, atimeNs, mtime, mtimeNs } = like;
+    const { data, object, size } = like;
+    const kept = { ...record, data, object, size, atime, atimeNs, mtime, mtimeNs };
+    const next = withOwnAttributes(like, kept, is, stamp(this.core));
+    this.begin();
+    this.dressed.add(is.ino);
+    if (next !== null) this.setDressed(step, next);
+    else {
+      this.clearName(step.dir, step.name);
+      this.count(step.dir);
+      this.loseName(record);
+    }
+    return true;
+  }
+
+  /** The names stay the env's: at a flip, all of them follow (follow.ts). */
+  private shareInPlace(record: InodeRecord, like: InodeRecord, isCompared: boolean): boolean {
+    const used = this.usedAs(record, true, [like], isCompared);
+    if (used === null) return false;
+    const isCopy = record.data === DATA_PRIVATE;
+    const { atime, atimeNs, mtime, mtimeNs } = isCopy ? blobStat : record;
+    const { data, object, size } = like;
+    const times = { atime, atimeNs, mtime, mtimeNs };
+    const own = {
+      ...record,
+      data,
+      object,
+      size,
+      ...times,
+      flags: record.flags & ~(FLAG_KEPT | FLAG_UNSYNCED),
+    };
+    this.begin();
+    if (isCopy) this.bytesGone.push(record.ino);
+    this.giveBack(like, own);
     return true;
   }
 
@@ -501,13 +624,9 @@ class Making {
 
   /** The record of an env's copy that has a template's bytes still, though it was touched since: recovery does that, too. */
   private withBytesOf(ino: Ino, like: InodeRecord): InodeRecord | null {
-    const { core } = this;
     const record = this.recordOf(ino);
     if (record === null || this.written.has(ino) || record.data !== DATA_PRIVATE) return null;
-    if (core.blobs.statPrivate(ino, blobStat) < 0 || blobStat.size !== like.size) return null;
-    const isSame =
-      like.size === 0 || (like.object !== '' && core.blobs.hasBytesOf(ino, like.object));
-    return isSame ? record : null;
+    return this.hasBytesOf(ino, like) ? record : null;
   }
 
   private place({ dir, name, ino }: Step): boolean {
@@ -700,6 +819,5 @@ const withAttributes = (
 const isCopyOrKept = ({ data, flags }: InodeRecord): boolean =>
   data === DATA_PRIVATE || (flags & FLAG_KEPT) !== 0;
 
-/** True if somebody may have the env's bytes of it, which then can't become the template's under the same number. */
-const isUsed = (inode: Inode | null, size: number): boolean =>
-  inode !== null && (inode.isOpen || (inode.mayBeMapped && size > 0) || inode.first !== null);
+/** Nobody has the file open. */
+const UNUSED = 'unused';

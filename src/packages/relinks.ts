@@ -76,19 +76,23 @@ export class Relinks {
   }
 
   /** As share(), with what the templates have before the step, or had when the env copied the file. */
-  async shareWithOrigin({ dir, name, was }: RelinkPlace, own: InodeRecord): Promise<boolean> {
-    if (was !== null && (await this.share({ dir, name }, own, was))) return true;
+  async shareWithOrigin(place: RelinkPlace, own: InodeRecord): Promise<boolean> {
+    const { dir, name, was } = place;
+    if (was !== null && (await this.share(place, own, was))) return true;
     const origin = isPrivateIno(own.ino) ? null : this.parts.from.everFile(dir, name, own.ino);
-    return origin !== null && origin !== was && this.share({ dir, name }, own, origin);
+    return origin !== null && origin !== was && this.share(place, own, origin);
   }
 
   /**
    * Adds the step by which the env's copy keeps its attributes only; false if its bytes are not those of the template's file.
    * @param like that file: what the templates have under the name before or after the step
    */
-  async share(place: Place, own: InodeRecord, like: InodeRecord): Promise<boolean> {
+  private async share(place: RelinkPlace, own: InodeRecord, like: InodeRecord): Promise<boolean> {
     const isCopy = own.data === DATA_PRIVATE && (own.flags & FLAG_KEPT) === 0;
-    if (!isCopy || !isReg(own.mode) || own.nlink !== 1) return false;
+    if (!isCopy || !isReg(own.mode)) return false;
+    // What the env has unlinked from others stays so for as long as the templates have no other version of it.
+    const isUnlinked = like.nlink !== 1 && place.is?.ino === like.ino;
+    if (own.ino !== like.ino && (own.nlink !== 1 || isUnlinked)) return false;
     const file = path.join(this.parts.envDir, PRIVATE_DIR, privateName(own.ino));
     const seen = seenFile(file);
     if (seen === null || !(await sameContent(own, file, like).catch(() => false))) return false;

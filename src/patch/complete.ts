@@ -1,6 +1,7 @@
 /**
- * The policy `complete`: apt in an env brings the env's own packages to what fits the versions that come. All that can fail is tried before
- * the env goes there: apt solves it on the records as they will be, and downloads what it needs. Then the env goes, and apt installs that.
+ * The policy `complete`: apt in an env brings the env's own packages to what fits the templates'. All that can fail is tried while the templates'
+ * packages that do not fit are kept as they were: apt solves it on the records as they will be, and downloads what it needs. Then those
+ * follow, and apt installs what it has.
  */
 import { runInside } from '../env/first-mount/run-inside.ts';
 import type { PackageRecord } from '../registry/packages.ts';
@@ -16,6 +17,8 @@ export interface Completion {
   readonly after: readonly PackageRecord[];
   /** Names of those that are the templates': they stay as they are. */
   readonly ofTemplates: ReadonlySet<string>;
+  /** Versions that it is to go back to, as "libx-dev=1". */
+  readonly wanted: readonly string[];
 }
 
 const TRIAL_LIMIT_MS = 300_000;
@@ -30,25 +33,28 @@ const APT = [
   'apt-get --quiet --yes --fix-broken --no-remove',
   '-o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold',
   '-o Dpkg::Use-Pty=0 -o APT::Get::AutomaticRemove=false',
+  // Only to versions that are named.
+  '--allow-downgrades',
 ].join(' ');
 
 /** Lists that are there may do. */
 const TRY = `
 apt-get --quiet -o Acquire::Retries=0 -o Acquire::http::Timeout=20 update >/dev/null 2>&1
-${APT} -o Dir::State::status="$1" --simulate install && ${APT} -o Dir::State::status="$1" --download-only install`;
+file=$1; shift
+${APT} -o Dir::State::status="$file" --simulate install "$@" && ${APT} -o Dir::State::status="$file" --download-only install "$@"`;
 
-const INSTALL = `${APT} --no-download install`;
+const INSTALL = `${APT} --no-download install "$@"`;
 
-/** @param mountpoint of the env, which sees the old versions still */
+/** @param mountpoint of the env, in which packages of the templates are kept as they were */
 export async function tryCompletion(
   mountpoint: string,
-  { after, ofTemplates }: Completion,
+  { after, ofTemplates, wanted }: Completion,
 ): Promise<Trial> {
   const file = statusFile();
   const text = after.map(({ stanza }) => `${stanza}\n\n`).join('');
   try {
     writeInRoot(mountpoint, file, text);
-    const words = ['/bin/sh', '-c', TRY, 'sh', file];
+    const words = ['/bin/sh', '-c', TRY, 'sh', file, ...wanted];
     const limits = { outputKept: OUTPUT_KEPT, timeoutMs: TRIAL_LIMIT_MS };
     const { code, output } = await runInside(mountpoint, words, limits);
     if (code !== 0) return { why: saidBy(output) };
@@ -72,10 +78,17 @@ function remove(mountpoint: string, file: string): void {
   }
 }
 
-/** Installs what was tried. Null, or why it could not be done. @param mountpoint of the env, which sees the new versions */
-export async function complete(mountpoint: string): Promise<string | null> {
+/**
+ * Installs what was tried. Null, or why it could not be done.
+ * @param mountpoint of the env, which has the templates' packages
+ * @param wanted as it was tried
+ */
+export async function complete(
+  mountpoint: string,
+  wanted: readonly string[],
+): Promise<string | null> {
   try {
-    const words = ['/bin/sh', '-c', INSTALL];
+    const words = ['/bin/sh', '-c', INSTALL, 'sh', ...wanted];
     const { code, output } = await prepared(mountpoint, [], () =>
       runInside(mountpoint, words, { timeoutMs: INSTALL_LIMIT_MS }),
     );

@@ -1,86 +1,126 @@
-/** Tries in envs what apt can bring along there, and has it done once they are at their new versions. */
-import type { PatchedEnv, Policy } from '../codec/patch-record.ts';
+/**
+ * Brings packages of an env's own along, by the policy `complete`, once the envs of a patch are at its versions: what its packages need of the
+ * templates was kept there until then, so no env waits for apt in another one.
+ *
+ * Each env in three steps, each of which is recorded before the next: apt is tried; what was kept follows; apt installs what it found. A
+ * process that dies in between leaves the rest to the next command.
+ */
+import { ByrefError } from '../base/error.ts';
+import { failpoint } from '../base/failpoints.ts';
+import type { CompletedPackages, PatchedEnv, Policy } from '../codec/patch-record.ts';
 import { envStates } from '../env/state.ts';
 import { decideStep } from '../packages/decide-step.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 import { type Completion, complete, type Trial, tryCompletion } from './complete.ts';
-import { dependencyPolicyOf } from './dependency-policy.ts';
 import { openView } from './meets.ts';
-import { type EnvMove, movesTo } from './moves.ts';
 import { takenPackages } from './package-policy.ts';
-import type { NextStack } from './ready-stacks.ts';
+import { releasePackages } from './release.ts';
 
 const AT_ONCE = 4;
 
+/** Writes down what is known of an env by now. */
+export type SaveEnv = (env: PatchedEnv) => void;
+
+type Due = PatchedEnv & { readonly completion: CompletedPackages };
+
 export class Completions {
   private readonly store: Store;
-  private readonly trials = new Map<number, Trial>();
+  private readonly policies: readonly Policy[];
+  private readonly save: SaveEnv;
 
-  constructor(store: Store) {
+  constructor(store: Store, policies: readonly Policy[], save: SaveEnv) {
     this.store = store;
+    this.policies = policies;
+    this.save = save;
   }
 
-  /** What came of trying it in an env; null: it was not tried. */
-  of(env: number): Trial | null {
-    return this.trials.get(env) ?? null;
-  }
-
-  /**
-   * Tries it in those of the envs for which the policy is `complete`, and whose packages would not fit. Others may write meanwhile: who
-   * calls it reads again what may have changed.
-   */
-  async tryIn(next: readonly NextStack[], policies: readonly Policy[]): Promise<void> {
-    const wanted = next.filter(({ row }) => dependencyPolicyOf(policies, row) === 'complete');
-    if (wanted.length === 0) return;
-    const tried = new Map<number, Completion>();
-    for (const move of movesTo(this.store, wanted)) {
-      const completion = await this.needed(move, policies);
-      if (completion !== null) tried.set(move.row.id, completion);
-    }
-    if (tried.size === 0) return;
-    const mounted = await this.mountpoints(wanted.map(({ row }) => row));
-    await this.store.pause(() =>
-      inTurns([...tried], async ([env, completion]) => {
-        const at = mounted.get(env);
-        const why = 'it is not mounted';
-        this.trials.set(env, at === undefined ? { why } : await tryCompletion(at, completion));
-      }),
-    );
-  }
-
-  /** Does what was tried in the envs of a record. Null if there was nothing to do. */
-  async make(envs: readonly PatchedEnv[]): Promise<PatchedEnv[] | null> {
+  /** In those of the envs for which it is due. The store is open for writing; others may write while apt runs. */
+  async make(envs: readonly PatchedEnv[]): Promise<void> {
     const due = envs.filter(isDue);
-    if (due.length === 0) return null;
+    if (due.length === 0) return;
     const mounted = await this.mountpoints(due.flatMap(({ id }) => this.store.env(id) ?? []));
-    const whys = new Map<number, string | null>();
+    const tried = await this.tryIn(due, mounted);
+    const released: Due[] = [];
+    for (const env of tried) {
+      const next = await this.release(env);
+      if (next !== null) released.push(next);
+    }
     await this.store.pause(() =>
-      inTurns(due, async ({ id }) => {
-        const at = mounted.get(id);
-        whys.set(id, at === undefined ? 'it is not mounted' : await complete(at));
+      inTurns(released, async (env) => {
+        const why = await complete(mounted.get(env.id)!, env.completion.wanted ?? []);
+        const completion = { ...env.completion, done: true, ...(why === null ? {} : { why }) };
+        this.save({ ...env, completion, unmet: why === null ? [] : (env.unmet ?? []) });
       }),
     );
-    return envs.map((env) => {
-      const why = whys.get(env.id);
-      if (why === undefined || env.completion === undefined) return env;
-      const completion = { ...env.completion, done: true, ...(why === null ? {} : { why }) };
-      return { ...env, completion, unmet: why === null ? [] : (env.unmet ?? []) };
-    });
   }
 
-  /** What apt would have to solve; null: all will fit. */
-  private async needed(
-    { row, change }: EnvMove,
-    policies: readonly Policy[],
-  ): Promise<Completion | null> {
-    const { store } = this;
-    const view = await openView(store, row);
-    if (view === null) return null;
+  /** @returns those in which apt can do it; of the others it is saved why not */
+  private async tryIn(envs: readonly Due[], mounted: ReadonlyMap<number, string>): Promise<Due[]> {
+    const can: Due[] = [];
+    const wanted = new Map<number, Completion>();
+    for (const env of envs) {
+      const needed = mounted.has(env.id) ? await this.needed(env) : null;
+      if (needed !== null) wanted.set(env.id, needed);
+    }
+    await this.store.pause(() =>
+      inTurns(envs, async (env) => {
+        // An earlier command tried it, and died.
+        if (env.completion.packages.length > 0 && mounted.has(env.id)) {
+          can.push(env);
+          return;
+        }
+        const trial = await tryAt(mounted.get(env.id), wanted.get(env.id));
+        const completion = {
+          ...env.completion,
+          ...('why' in trial ? { ...trial, done: true } : trial),
+        };
+        const next = { ...env, completion };
+        this.save(next);
+        failpoint('patch-tried');
+        if ('packages' in trial) can.push(next);
+      }),
+    );
+    return can;
+  }
+
+  /** What was kept for the env's own packages follows. @returns null if that is left to a further command, or can't be */
+  private async release(env: Due): Promise<Due | null> {
+    const row = this.store.env(env.id);
+    if (row === null) return null;
+    const trial: Trial = { packages: env.completion.packages };
     try {
-      const next = { taken: takenPackages(policies) };
+      const { own, unmet } = await releasePackages(this.store, row, {
+        policies: this.policies,
+        trial,
+      });
+      const next = { ...env, packages: own, unmet };
+      this.save(next);
+      failpoint('patch-released');
+      return next;
+    } catch (error) {
+      if (!(error instanceof ByrefError)) throw error;
+      // Once dpkg is through, the next command does it.
+      if (error.code === 'busy') return null;
+      const completion = { ...env.completion, why: error.message, done: true };
+      this.save({ ...env, completion });
+      return null;
+    }
+  }
+
+  /** What apt would have to solve; null: all fits by now. */
+  private async needed({ id, completion }: Due): Promise<Completion | null> {
+    const { store } = this;
+    const row = store.env(id);
+    const view = row === null ? null : await openView(store, row);
+    if (row === null || view === null) return null;
+    try {
+      const stack = store.resolveStack(row);
+      const change = store.change(stack, stack);
+      const next = { taken: takenPackages(this.policies) };
       const verdict = await decideStep({ store, row, view, change }, next, 'follow');
       if (verdict === null || verdict.unmet.length === 0) return null;
-      return { after: verdict.after, ofTemplates: verdict.following };
+      const { after, following } = verdict;
+      return { after, ofTemplates: following, wanted: completion.wanted ?? [] };
     } finally {
       await view.close();
     }
@@ -97,8 +137,14 @@ export class Completions {
 }
 
 /** An env that went; one in which dpkg is at work goes later. */
-const isDue = ({ completion, outcome }: PatchedEnv): boolean =>
-  completion?.done === false && outcome !== 'busy';
+const isDue = (env: PatchedEnv): env is Due =>
+  env.completion?.done === false && env.outcome !== 'busy';
+
+async function tryAt(at: string | undefined, needed: Completion | undefined): Promise<Trial> {
+  if (at === undefined) return { why: 'it is not mounted' };
+  if (needed === undefined) return { packages: [] };
+  return tryCompletion(at, needed);
+}
 
 async function inTurns<T>(all: readonly T[], work: (each: T) => Promise<void>): Promise<void> {
   const left = [...all];

@@ -9,8 +9,8 @@ const DEPENDENCIES_PREFIX = 'dependencies:';
 
 export const DEPENDENCY_POLICIES: readonly DependencyPolicy[] = ['keep', 'follow', 'complete'];
 
-/** Unless a policy says otherwise: no env's own packages are changed, and none of them is broken. docs/adr/0025 */
-const USUAL: DependencyPolicy = 'keep';
+/** Unless a policy says otherwise: both that what comes arrives, and that packages fit together, where apt can have both. docs/adr/0025 */
+const USUAL: DependencyPolicy = 'complete';
 
 /** @param text POLICY, or ENV=POLICY. @throws ByrefError 'usage' */
 export function dependencyPolicy(text: string): Policy {

@@ -27,8 +27,7 @@ import type { OwnPackage, PackageRecord } from '../registry/packages.ts';
 import { dirPath } from '../store/dir-path.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
 import { planAct, writeDurably } from './acts.ts';
-import type { Trial } from './complete.ts';
-import { type Decided, decideCompleting } from './decide-completing.ts';
+import { type Completing, type Decided, decideCompleting } from './decide-completing.ts';
 import { dependencyPolicyOf } from './dependency-policy.ts';
 import { openView, privateFile } from './meets.ts';
 import type { EnvMove } from './moves.ts';
@@ -57,8 +56,8 @@ export interface PlanOptions {
   readonly policies: readonly Policy[];
   /** Acts that put back what earlier patches set aside: those names are left to them. */
   readonly restores: readonly PatchAct[];
-  /** What came of trying to complete its packages; null: it was not tried. */
-  readonly trial?: Trial | null;
+  /** Not yet tried, on the way to newer versions, unless it is given. */
+  readonly completing?: Completing;
 }
 
 /** Null: there is nothing to do. Writes files into the env's directory, and changes nothing else. */
@@ -73,7 +72,8 @@ export async function planEnv(
     const env = { store, view, ...move };
     const taken = takenPackages(options.policies);
     const policy = dependencyPolicyOf(options.policies, move.row);
-    const decided = await decideCompleting(env, { taken }, policy, options.trial ?? null);
+    const { completing = { trial: null, brought: null } } = options;
+    const decided = await decideCompleting(env, { taken }, policy, completing);
     return await new Planner(env, decided, options).plan();
   } finally {
     await view.close();

@@ -2,10 +2,12 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
-import type { PatchAct } from '../codec/patch-record.ts';
+import type { PatchAct, Policy } from '../codec/patch-record.ts';
+import type { OwnPackage } from '../registry/packages.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
 import { actNow } from './act-now.ts';
 import { toMake } from './acts.ts';
+import type { Trial } from './complete.ts';
 import { planEnv } from './env-plan.ts';
 
 /** Of no patch. */
@@ -16,27 +18,50 @@ export interface Released {
   readonly packages: readonly string[];
   /** Names that were left out, because the env changed them meanwhile, or has them open for writing. */
   readonly left: number;
+  /** Packages that stay the env's own. */
+  readonly own: readonly OwnPackage[];
+  /** Dependencies that are not met now, in apt's words. */
+  readonly unmet: readonly string[];
+}
+
+export interface ReleaseOptions {
+  /** None: by default nothing follows that would break a package of the env's own. */
+  readonly policies?: readonly Policy[];
+  /** What apt found that it can bring along once they follow. */
+  readonly trial?: Trial;
 }
 
 /** The store is open for writing. @throws ByrefError as actNow() */
-export async function releasePackages(store: Store, row: EnvRow): Promise<Released> {
+export async function releasePackages(
+  store: Store,
+  row: EnvRow,
+  { policies = [], trial = NOT_TRIED }: ReleaseOptions = {},
+): Promise<Released> {
   const stack = store.resolveStack(row);
   const move = { row, change: store.change(stack, stack) };
-  const plan = await planEnv(store, move, { patch: NO_PATCH, policies: [], restores: [] });
-  const acts = plan === null ? [] : inOrder(plan.acts);
-  let left = 0;
+  const completing = { trial, brought: null };
+  const plan = await planEnv(store, move, { patch: NO_PATCH, policies, restores: [], completing });
+  const { acts = [], released = [], own = [], unmet = [] } = plan ?? {};
   try {
-    if (plan === null || plan.released.length === 0) return { packages: [], left };
-    for (const act of toMake(acts, NO_PATCH)) {
-      const result = await actNow(store, row, act);
-      if (result.error !== 0) throw failed(row, result.error);
-      left += result.left ?? 0;
-    }
-    return { packages: plan.released, left };
+    const left = released.length === 0 ? 0 : await make(store, row, acts);
+    return { packages: released, left, own, unmet };
   } finally {
     for (const { file } of acts)
       if (file !== undefined) rmSync(path.join(envDir(store.root, row.id), file), { force: true });
   }
+}
+
+const NOT_TRIED: Trial = { why: 'it was not tried' };
+
+/** @returns how many names were left out */
+async function make(store: Store, row: EnvRow, acts: readonly PatchAct[]): Promise<number> {
+  let left = 0;
+  for (const act of toMake(inOrder(acts), NO_PATCH)) {
+    const result = await actNow(store, row, act);
+    if (result.error !== 0) throw failed(row, result.error);
+    left += result.left ?? 0;
+  }
+  return left;
 }
 
 /** Files before records: where it ends in between, the package is still known as one that is to follow. */

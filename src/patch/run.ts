@@ -25,6 +25,7 @@ import { made, planRestores, toMake } from './acts.ts';
 import { author } from './author.ts';
 import { BusyWait, type BusyWaitOptions } from './busy.ts';
 import { Completions } from './completions.ts';
+import { broughtAlong } from './decide-completing.ts';
 import { isOfDependencies } from './dependency-policy.ts';
 import { type EnvPlan, planEnv } from './env-plan.ts';
 import { busyEnvs, type FlipReport, flip, outcomes, refreshAll } from './flip.ts';
@@ -65,7 +66,7 @@ export class PatchRun {
     this.lock = lock;
     this.current = record;
     this.waits = waits;
-    this.completions = new Completions(store);
+    this.completions = new Completions(store, record.policies, (env) => this.saveEnv(env));
   }
 
   /** Begins a record, or takes up one; the lock is the run's from now on. The store is open for writing. */
@@ -114,8 +115,6 @@ export class PatchRun {
   /** Takes some envs there, while the others stay; those that do not follow any more are passed over. */
   async advance(envs: readonly number[]): Promise<void> {
     const { templateId, id: patch, to } = this.current;
-    const wanted = this.followers().filter(({ id }) => envs.includes(id));
-    await this.completions.tryIn(this.toVersion(wanted, to).next, this.current.policies);
     const rows = this.followers().filter(({ id }) => envs.includes(id));
     await this.waits.until(rows);
     await this.move(this.toVersion(rows, to), 'rolling', (moved) => {
@@ -131,7 +130,6 @@ export class PatchRun {
    */
   async complete(): Promise<PatchRecord> {
     const { templateId, to } = this.current;
-    await this.completions.tryIn(this.toVersion(this.followers(), to).next, this.current.policies);
     const rows = this.followers();
     await this.move(this.toVersion(rows, to), 'acting', (moved) => {
       const { catalog } = this.store;
@@ -194,7 +192,6 @@ export class PatchRun {
   /** @throws ByrefError 'busy' with nothing changed, if dpkg is at work in it for too long */
   private async moveAlone(row: EnvRow, move: Move, next: () => EnvRow): Promise<PatchRecord> {
     if ((await this.waits.until([row])).length > 0) throw this.giveUp(row);
-    await this.completions.tryIn(move.next, this.current.policies);
     await this.move(move, 'acting', () => this.store.putEnv(next()));
     if (this.current.envs.some(({ outcome }) => outcome === 'busy')) {
       this.store.tables.transaction(() => this.store.putEnv(row));
@@ -230,7 +227,7 @@ export class PatchRun {
     // It was there before; if it can't be made again, the env has its apps' files as they are.
     await readyStacks(this.store, next, { shared: false }).catch(() => []);
     await busyEnvs(this.store, true);
-    const plans = await this.planBack(movesTo(this.store, next), [this.current]);
+    const plans = await this.planBack(movesTo(this.store, next), [this.current], true);
     await makeBefore(this.store, plans);
     const acts = actsOf(plans);
     const report = await flip(this.store, {
@@ -246,6 +243,7 @@ export class PatchRun {
     const envs = outcomes(this.store, rows, report);
     const told = envs.map((env) => ({ ...env, ...packagesIn(plans.get(env.id)) }));
     this.current = { ...this.current, envs: this.merged(told, done) };
+    await this.completions.make(this.current.envs);
     return this.end('undone', why);
   }
 
@@ -258,7 +256,7 @@ export class PatchRun {
     );
     const envs = this.merged(outcomes(store, rows, report), new Map());
     this.current = { ...this.current, envs };
-    await this.completeEnvs();
+    await this.completions.make(envs);
     await this.moveLate();
     const isLate = this.current.envs.some(({ outcome }) => outcome === 'busy');
     return isLate ? this.endMoved() : this.end('done', this.current.note);
@@ -325,36 +323,38 @@ export class PatchRun {
       this.put({ ...this.current, envs });
     });
     failpoint('patch-recorded');
-    await this.completeEnvs();
+    await this.completions.make(envs);
   }
 
-  /** What apt is to bring along in envs that are there. */
-  private async completeEnvs(): Promise<void> {
-    const envs = await this.completions.make(this.current.envs);
-    if (envs === null) return;
+  private saveEnv(env: PatchedEnv): void {
+    const envs = this.current.envs.map((each) => (each.id === env.id ? env : each));
     this.store.tables.transaction(() => this.put({ ...this.current, envs }));
   }
 
   /** What is to be done in the envs, before anything is; by env. */
   private async plan(moves: readonly EnvMove[]): Promise<Map<number, EnvPlan>> {
-    const { kind, policies, id, templateId, to } = this.current;
-    if (kind === 'rollback') return this.planBack(moves, undoneBy(this.store, templateId, to));
+    const { kind, policies, id, templateId, from, to } = this.current;
+    if (kind === 'rollback')
+      return this.planBack(moves, undoneBy(this.store, templateId, to), true);
     if (kind === 'pin' || kind === 'follow') {
-      return this.planBack(moves, patchesAbove(this.store, templateId, to));
+      return this.planBack(moves, patchesAbove(this.store, templateId, to), to < from);
     }
     const plans = new Map<number, EnvPlan>();
     for (const move of moves) {
-      const trial = this.completions.of(move.row.id);
-      const plan = await planEnv(this.store, move, { patch: id, policies, restores: [], trial });
+      const plan = await planEnv(this.store, move, { patch: id, policies, restores: [] });
       if (plan !== null) plans.set(move.row.id, plan);
     }
     return plans;
   }
 
-  /** What these patches did in the envs is put back; where that can't be, registry files are merged. */
+  /**
+   * What these patches did in the envs is put back; where that can't be, registry files are merged.
+   * @param isBack to what was there before: not to a newer version, by which an env leaves patches as well
+   */
   private async planBack(
     moves: readonly EnvMove[],
     undone: readonly PatchRecord[],
+    isBack: boolean,
   ): Promise<Map<number, EnvPlan>> {
     const { id: patch, policies: all } = this.current;
     // Files are put back as they were; policies about them were the patch's.
@@ -365,9 +365,10 @@ export class PatchRun {
     const plans = new Map<number, EnvPlan>();
     for (const move of moves) {
       const { row } = move;
-      const trial = this.completions.of(row.id);
+      const brought = isBack ? broughtAlong(undone, row.id) : null;
       const restores = touched.has(row.id) ? await planRestores(this.store, row, undone) : [];
-      const plan = await planEnv(this.store, move, { patch, policies, restores, trial });
+      const completing = { trial: null, brought };
+      const plan = await planEnv(this.store, move, { patch, policies, restores, completing });
       if (plan !== null) plans.set(row.id, plan);
     }
     return plans;
@@ -436,7 +437,9 @@ export class PatchRun {
       const kept = (before?.acts ?? []).filter(({ dir, name }) => {
         return !own.some((act) => act.dir === dir && act.name === name);
       });
-      const known = knownPackages(env.packages === undefined ? (before ?? env) : env);
+      const { completion = before?.completion } = env;
+      const told = completion === undefined ? env : { ...env, completion };
+      const known = knownPackages(env.packages === undefined ? (before ?? env) : told);
       all.set(env.id, { ...(went ? before : env), ...known, acts: [...kept, ...own] });
     }
     return [...all.values()];

@@ -318,23 +318,26 @@ const published = (...debs: DebDescription[]): Promise<void> =>
     },
   );
 
-test('apt brings an env’s own packages along by a policy', async () => {
+test('apt brings an env’s own packages along where it can, and back at a rollback', async () => {
   await env.run(`${install('1', 'libx-dev', 'plug')}; echo own >/etc/own.conf`);
-  const [two, away] = [await t.env('two'), await t.env('away')];
+  const [two, away, kept] = [await t.env('two'), await t.env('away'), await t.env('kept')];
   await two.run(install('1', 'user'));
-  await away.run(install('1', 'libx-dev'));
+  for (const each of [away, kept]) await each.run(install('1', 'libx-dev'));
   await t.root.ok('umount', 'away');
   await published(
+    deb('libx-dev', '1', { depends: ['libx (= 1)'] }),
     deb('libx-dev', '2', { depends: ['libx (= 2)', 'libx-doc'] }),
     deb('libx-doc', '2'),
+    deb('plug', '1'),
     deb('plug', '2'),
   );
   await stage(install('2', 'libx', 'app', 'other'));
-  const plan = await t.root.byref('patch', 't', '--check', '--json', '--dependencies', 'complete');
+  const policy = ['--dependencies', 'kept=keep'];
+  const plan = await t.root.byref('patch', 't', '--check', '--json', ...policy);
   expect(JSON.parse(plan.stdout)).toMatchObject({
-    envs: [{ completes: true }, { completes: true }, { completes: true }],
+    envs: [{ completes: true }, { completes: true }, { completes: true }, { completes: false }],
   });
-  const { code, record } = await patch('--dependencies', 'complete');
+  const { code, record } = await patch(...policy);
   expect(code).toBe(11);
   expect(record.envs).toMatchObject([
     {
@@ -357,15 +360,62 @@ test('apt brings an env’s own packages along by a policy', async () => {
       packages: [{ name: 'libx', for: 'libx-dev 1' }, { name: 'app' }],
       completion: { why: 'it is not mounted' },
     },
+    { name: 'kept', packages: [{ name: 'libx', for: 'libx-dev 1' }, { name: 'app' }] },
   ]);
+  expect(record.envs[3]!.completion).toBeUndefined();
   await expectVersions(env, { libx: '2', 'libx-dev': '2', plug: '2', app: '2', 'libx-doc': '2' });
   await expectVersions(two, { libx: '1', user: '1', app: '1', other: '2' });
+  await expectVersions(kept, { libx: '1', 'libx-dev': '1', app: '1', other: '2' });
   for (const each of [env, two]) expect(await each.run(CHECK)).toBe('');
   expect(await env.run('ls /tmp /usr/sbin/policy-rc.d 2>&1 || :')).not.toMatch(/byref|d$/);
   const { stdout } = await t.root.byref('history', '--show', String(record.id));
   expect(stdout).toContain('e: apt brought its own packages along: ');
   expect(stdout).toContain('away: apt could not bring its own packages along: it is not mounted');
   await expectSound();
+  const back = await t.root.byref('rollback', 't', '--json');
+  expect(back.code).toBe(0);
+  expect(inEnv(JSON.parse(back.stdout) as PatchRecord)).toMatchObject({
+    packages: [],
+    completion: { packages: expect.arrayContaining(['libx-dev 2 -> 1', 'plug 2 -> 1']) },
+  });
+  for (const each of [env, kept])
+    await expectVersions(each, { libx: '1', 'libx-dev': '1', app: '1', other: '1' });
+  await expectVersions(env, { plug: '1', 'libx-doc': '2' });
+  expect(await env.run(CHECK)).toBe('');
+  await expectSound();
+});
+
+test('what apt brought along for a canary goes back with it', async () => {
+  await env.run(install('1', 'libx-dev'));
+  await published(...['1', '2'].map((v) => deb('libx-dev', v, { depends: [`libx (= ${v})`] })));
+  await stage(install('2', 'libx', 'app'));
+  const health = ['--canary', 'e', '--health', 'false'];
+  await t.root.byref('patch', 't', ...health);
+  await expectVersions(env, { libx: '1', 'libx-dev': '1', app: '1' });
+  await t.root.ok('patch', 't', '--canary', 'e');
+  await expectVersions(env, { libx: '2', 'libx-dev': '2', app: '2' });
+  const { record } = await patch();
+  expect(inEnv(record)).toMatchObject({ completion: { packages: ['libx-dev 1 -> 2'] } });
+  await t.root.ok('rollback', 't');
+  await expectVersions(env, { libx: '1', 'libx-dev': '1', app: '1' });
+  await expectSound();
+});
+
+test('no env waits for apt in another', async () => {
+  await env.run(install('1', 'libx-dev'));
+  const wait = 'touch /begun; while [ ! -e /go ]; do sleep 0.05; done';
+  await env.run(`echo 'APT::Update::Pre-Invoke {"${wait}"; };' >/etc/apt/apt.conf.d/99wait`);
+  const other = await t.env('other');
+  await published(deb('libx-dev', '2', { depends: ['libx (= 2)'] }));
+  await stage(install('2', 'libx', 'app'));
+  const patched = patch();
+  await env.run('while [ ! -e /begun ]; do sleep 0.05; done');
+  await expectVersions(other, { libx: '2', app: '2' });
+  await expectVersions(env, { libx: '1', 'libx-dev': '1', app: '1' });
+  expect(await env.run(CHECK)).toBe('');
+  await env.run('touch /go');
+  expect((await patched).code).toBe(0);
+  await expectVersions(env, { libx: '2', 'libx-dev': '2', app: '2' });
 });
 
 test('an app that is taken out leaves what the env’s own packages need', async () => {
@@ -377,7 +427,14 @@ test('an app that is taken out leaves what the env’s own packages need', async
   await t.root.ok('app', 'add', 'e', 'libx');
   await expectVersions(env, { libx: '3' });
   await env.run(install('3', 'libx-dev'));
-  const { code, stdout } = await t.root.byref('app', 'remove', 'e', 'libx');
+  const { code, stdout } = await t.root.byref(
+    'app',
+    'remove',
+    'e',
+    'libx',
+    '--dependencies',
+    'keep',
+  );
   expect(code).toBe(11);
   expect(stdout).toContain('e keeps libx 3 (for libx-dev 3; template: none)');
   await expectVersions(env, { libx: '3', 'libx-dev': '3' });
@@ -460,7 +517,7 @@ test('however a patch is cut short, packages fit together', async () => {
   const versions = new Set<string>();
   for (let point = 1; ; point++) {
     expect(point).toBeLessThan(FAILPOINTS_MAX);
-    const words = ['patch', 't', '--to', '2', '--dependencies', 'complete'];
+    const words = ['patch', 't', '--to', '2'];
     const killed = { env: { ...t.root.env, BYREF_FAILPOINT: `patch-*:${point}` } };
     const { code } = await t.root.run(words, killed);
     await t.root.ok('gc');

@@ -1,9 +1,11 @@
 /**
- * Random histories of apt, dpkg, holds, dpkg-divert, dpkg-statoverride and path-exclude in envs, and of patches, rollbacks and an app beside them. After each step every env says and shows what a
- * plain system does that was given the same commands, and for each patch those by which it would have come there.
+ * Random histories of apt, dpkg, holds, dpkg-divert, dpkg-statoverride, path-exclude, and of files that are touched only, in envs, and of patches, rollbacks and an app beside them.
+ * After each step every env says and shows what a plain system does that was given the same commands, and for each patch those by which it would have come there, with the attributes that were set before.
  */
+import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { DebDescription } from '../support/deb.ts';
+import { output } from '../support/program.ts';
 import { TinySystems } from '../support/tiny-systems.ts';
 import { type PackageEnv, PackageRoot } from './package-root.ts';
 
@@ -29,6 +31,10 @@ const deb = (name: string, version: string): DebDescription => ({
     [`/usr/share/${name}/only-${version}`]: version,
     [`/usr/share/${name}-${version}/in/it`]: version,
     [`/usr/share/${name}/link`]: { symlink: `only-${version}` },
+    [`/usr/share/${name}/touched`]: `${name} ${version}\n`,
+    [`/usr/share/${name}/touched-link`]: { symlink: `only-${version}` },
+    [`/usr/share/${name}/touched-pair`]: `${name} ${version}\n`,
+    [`/usr/share/${name}/touched-pair-too`]: { hardLink: `/usr/share/${name}/touched-pair` },
     // Not in all of its versions.
     ...(version === '2.0' ? {} : { [`/usr/share/${name}/odd`]: version }),
     [`/etc/${name}.conf`]: `${name} ${version === '3.0' ? '3' : '1'}\n`,
@@ -65,6 +71,23 @@ const APT = 'apt-get -q --yes --allow-downgrades -o Dpkg::Options::=--force-conf
 /** The same by apt. */
 const aptInstall = (name: string, version: string): string =>
   `${APT} install ./${name}_${version}_all.deb`;
+/** What is done to a file in "$1" without a change of its content. */
+const TOUCHES = {
+  attributes: [
+    'chmod 640 "$1"',
+    'chmod 711 "$1"',
+    'chown 33:33 "$1"',
+    'chown 34 "$1"',
+    'setfacl -m u:33:r "$1"',
+  ],
+  nothing: [
+    'touch "$1"',
+    ': <>"$1"',
+    'sed -i s/nothing-like-it/x/ "$1"',
+    'mv "$1" "$1.x"; mv "$1.x" "$1"',
+  ],
+} as const;
+
 /** The package of the app, which the repository has. */
 const APP = 'linked';
 
@@ -98,7 +121,8 @@ class History {
       await plain.run('apt-get update');
       const sets = { configured: new Set<Name>(), held: new Set<Name>(), kept: new Set<Name>() };
       const excluded = new Map<Name, boolean>();
-      pairs.push({ name, env, plain, has: { ...first }, ...sets, excluded, hasApp: false });
+      const own = { has: { ...first }, ...sets, excluded, touched: new Map<string, Touched>() };
+      pairs.push({ name, env, plain, ...own, hasApp: false });
     }
     return new History(t, seed, pairs, first);
   }
@@ -112,6 +136,9 @@ class History {
       () => this.divert(),
       () => this.override(),
       () => this.exclude(),
+      () => this.touch(),
+      () => this.touch(),
+      () => this.link(),
       () => this.relink(),
       () => this.remount(),
       () => this.configure(),
@@ -130,6 +157,8 @@ class History {
         const names = directory === '/etc' ? NAMES : [];
         expect(await env.tree(directory, names), where).toBe(await plain.tree(directory, names));
       }
+      expect(await env.tree('/srv', ['kept']), where).toBe(await plain.tree('/srv', ['kept']));
+      expect(await accessLists(env), where).toBe(await accessLists(plain));
     }
   }
 
@@ -146,6 +175,40 @@ class History {
     pair.kept.delete(name);
     if (pair.excluded.has(name)) pair.excluded.set(name, true);
     if (what === 'purge') pair.configured.delete(name);
+    await this.lookAtTouched(pair);
+  }
+
+  private async touch(): Promise<void> {
+    const pair = this.pick(this.pairs);
+    const file = this.touchedFile();
+    const isLink = file.endsWith('link');
+    const isSet = isLink || this.random() < 0.5;
+    const script = isLink
+      ? 'chown -h 33 "$1"'
+      : this.pick(TOUCHES[isSet ? 'attributes' : 'nothing']);
+    this.said.push(`${pair.name}: ${script} ${file}`);
+    for (const at of [pair.env, pair.plain]) await touchIn(at, script, file);
+    const { scripts = [] } = pair.touched.get(file) ?? {};
+    const all = isSet ? [...scripts, script] : scripts;
+    pair.touched.set(file, { scripts: all, shows: await shownOf(pair.plain, file) });
+  }
+
+  /** A further name, which keeps what the file is now. */
+  private async link(): Promise<void> {
+    const pair = this.pick(this.pairs);
+    const file = this.touchedFile();
+    await this.both(pair, `ln ${file} /srv/kept-${this.said.length}`);
+  }
+
+  private touchedFile(): string {
+    const which = this.pick(['touched', 'touched-link', 'touched-pair']);
+    return `/usr/share/${this.pick(NAMES)}/${which}`;
+  }
+
+  /** What dpkg has replaced in the plain system has its package's attributes, and so in the env. */
+  private async lookAtTouched({ plain, touched }: Pair): Promise<void> {
+    for (const [file, { shows }] of [...touched])
+      if ((await shownOf(plain, file)) !== shows) touched.delete(file);
   }
 
   /** What dpkg has on the plain system. */
@@ -264,7 +327,17 @@ class History {
         );
         has[name] = after[name];
         kept.delete(name);
+        await this.touchAgain(pair, name);
       }
+    }
+  }
+
+  /** What the env has set stays where the version still has the file. */
+  private async touchAgain({ plain, touched, has }: Pair, name: Name): Promise<void> {
+    for (const [file, { scripts }] of [...touched]) {
+      if (!file.startsWith(`/usr/share/${name}/`)) continue;
+      if (has[name] === null) touched.delete(file);
+      for (const script of scripts) await touchIn(plain, script, file);
     }
   }
 
@@ -311,8 +384,40 @@ interface Pair {
   readonly kept: Set<Name>;
   /** Packages of which files are excluded; true: dpkg in the env left some out by itself. */
   readonly excluded: Map<Name, boolean>;
+  /** By path. */
+  readonly touched: Map<string, Touched>;
   hasApp: boolean;
 }
+
+/** What was done to the attributes of a file, and what they are since. */
+interface Touched {
+  readonly scripts: readonly string[];
+  readonly shows: string;
+}
+
+/** By the machine's tools; nothing if it is not there. */
+async function touchIn(at: PackageEnv, script: string, file: string): Promise<void> {
+  const words = ['-c', `[ ! -e "$1" ] && [ ! -L "$1" ] || { ${script}; }`, 'sh'];
+  await output('sh', [...words, path.join(at.mountpoint, file)]);
+}
+
+/** Mode, owner and access list. */
+const shownOf = (at: PackageEnv, file: string): Promise<string> =>
+  output('sh', [
+    '-c',
+    'stat -c "%a %u %g" "$1" 2>&1 || :; [ -L "$1" ] || getfacl -nc "$1" 2>/dev/null || :',
+    'sh',
+    path.join(at.mountpoint, file),
+  ]);
+
+/** Access lists of all files that are touched. */
+const accessLists = (at: PackageEnv): Promise<string> =>
+  output('sh', [
+    '-c',
+    'cd "$1/usr/share" && find . -name "touched*" -type f | sort | xargs -r getfacl -n',
+    'sh',
+    at.mountpoint,
+  ]);
 
 function commandFor(name: Name, was: string | null, is: string | null): string {
   if (was === is) return '';

@@ -1,5 +1,5 @@
 /** Files of a package of which an env has set attributes only: a patch, and the way back, reach them all. */
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { EnvChange } from '../../src/env/diff.ts';
@@ -196,10 +196,52 @@ test.each(PLACES)(
   },
 );
 
-test('a copy that a program has open stays, is named, and follows by relink once it is closed', async () => {
+/** Copies with the template's bytes, of which a program has an old or a new descriptor, or a mapping. */
+test('copies that programs have open follow, and those go on with what they have', async () => {
+  const at = (name: string): string => path.join(env.mountpoint, DIR, name);
+  const before = openSync(at('touch'), 'r');
+  for (const name of ['touch', 'chmod', 'linked'])
+    await host('chmod 640 "$1"; touch -d @1700000000 "$1"', name);
+  await host('sed -i s/nothing-like-it/x/ "$1"', 'untouched');
+  const fds = [before, openSync(at('chmod'), 'r'), openSync(at('linked'), 'r')];
+  const read = (): string[] => fds.map((fd) => readAt(fd));
+  const old = ['touch of 1\n', 'chmod of 1\n', 'untouched of 1\n'];
+  const modes = (): Promise<string> =>
+    env.run(
+      `cd ${DIR}; stat -c %a:%h touch chmod linked untouched; cat touch chmod linked untouched`,
+    );
+  const shown = (version: string): string =>
+    `640:1\n640:1\n640:2\n640:2\n${['touch', 'chmod', 'untouched', 'untouched'].map((name) => `${name} of ${version}\n`).join('')}`;
+  await t.patch('dpkg -i libx_2_all.deb');
+  expect(await modes()).toBe(shown('2'));
+  expect(read()).toEqual(old);
+  expect(fds.map((fd) => fstatSync(fd).nlink)).toEqual([0, 0, 0]);
+  await t.rollback();
+  expect(await modes()).toBe(shown('1'));
+  expect(read()).toEqual(old);
+  const more = openSync(at('touch'), 'r');
+  // Copied up once more, beside readers of what was copied before.
+  await host('echo more >>"$1"', 'touch');
+  expect([readAt(more), await host('cat "$1"', 'touch')]).toEqual([
+    expect.stringContaining('touch of 1\n'),
+    'touch of 1\nmore\n',
+  ]);
+  await t.root.ok('patch', 't', '--to', '2');
+  expect(await host('cat "$1"', 'chmod')).toBe('chmod of 2\n');
+  expect(await host('cat "$1"', 'touch')).toBe('touch of 1\nmore\n');
+  for (const fd of [...fds, more]) closeSync(fd);
+  expect(await t.root.json('fsck', '--full')).toMatchObject({ findings: [] });
+});
+
+function readAt(fd: number): string {
+  const buffer = Buffer.alloc(64);
+  return buffer.toString('latin1', 0, readSync(fd, buffer, 0, 64, 0));
+}
+
+test('a copy that a program may write to stays, is named, and follows by relink once it is closed', async () => {
   await host('chmod 640 "$1"; touch -d @1700000000 "$1"', 'touch');
   const at = path.join(env.mountpoint, DIR, 'touch');
-  const fd = openSync(at, 'r');
+  const fd = openSync(at, 'r+');
   const { code, stdout } = await t.machine
     .run('cd /srv/debs; dpkg -i libx_2_all.deb')
     .then(() => t.stage())

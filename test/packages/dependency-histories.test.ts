@@ -173,7 +173,10 @@ class History {
     await this.t.stage();
     this.states.push(after);
     this.way.push(this.states.length - 1);
-    const words = this.random() < 0.2 ? ['--dependencies', 'follow'] : [];
+    // Mostly not by apt, which finds nothing in its repository, and takes its time.
+    const chance = this.random();
+    const policy = chance < 0.2 ? 'follow' : chance < 0.8 ? 'keep' : 'complete';
+    const words = ['--dependencies', policy];
     await this.move(before, after, ['patch', 't', ...words]);
   }
 

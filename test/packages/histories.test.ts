@@ -190,7 +190,8 @@ class History {
     for (const at of [pair.env, pair.plain]) await touchIn(at, script, file);
     const { scripts = [] } = pair.touched.get(file) ?? {};
     const all = isSet ? [...scripts, script] : scripts;
-    pair.touched.set(file, { scripts: all, shows: await shownOf(pair.plain, file) });
+    const shows = await shownOf(pair.plain, file);
+    if (!shows.includes('No such file')) pair.touched.set(file, { scripts: all, shows });
   }
 
   /** A further name, which keeps what the file is now. */

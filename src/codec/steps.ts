@@ -25,11 +25,13 @@ export type StepKind =
   | 'mask'
   | 'dress';
 
-/** What dpkg-statoverride sets. The mode has no bits of a type. */
+/** The mode has no bits of a type. */
 export interface StepAttributes {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
+  /** All extended attributes of a directory: names, and values in base64. Absent: those that are there stay. */
+  readonly xattrs?: readonly (readonly [string, string])[];
 }
 
 /** The ctime that a file showed when it was compared; the step is left out if it is another one by then. */

@@ -245,7 +245,10 @@ export class EnvDelta implements Delta, Change {
   }
 
   flush(): Promise<number> {
-    return this.dirty ? this.#flusher.run() : Promise.resolve(0);
+    if (this.dirty) return this.#flusher.run();
+    // All is on disk that private files are removed after.
+    if (this.files.awaitsRemovals) this.#removeUpTo(this.files.beginFlush());
+    return Promise.resolve(0);
   }
 
   /**
@@ -276,8 +279,12 @@ export class EnvDelta implements Delta, Change {
     }
     failpoint('flushed');
     const untagged = this.#tags.settled(this.#journal.durable);
-    this.#removing = Promise.all([this.#removing, untagged]).then(() => this.files.endFlush(mark));
+    this.#removeUpTo(mark, untagged);
     return 0;
+  }
+
+  #removeUpTo(mark: number, after: Promise<unknown> = Promise.resolve()): void {
+    this.#removing = Promise.all([this.#removing, after]).then(() => this.files.endFlush(mark));
   }
 
   /**

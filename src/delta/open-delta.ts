@@ -142,7 +142,8 @@ async function settle(
     recreateMissing(delta);
   }
   if (!keepOrphans) delta.dropOrphans();
-  if (unclean || recovered.found) sweep(delta);
+  // They go with the next flush, which may be far away.
+  if ((unclean || recovered.found) && sweep(delta)) await delta.flush();
   failpoint('settled');
 }
 
@@ -179,11 +180,12 @@ function recreateMissing(delta: EnvDelta): void {
   }
 }
 
-/** Removes private files that no record refers to: created for, or left by, a change cut short. */
-function sweep(delta: EnvDelta): void {
-  for (const ino of delta.files.list()) {
-    if (delta.inode(ino)?.data === DATA_PRIVATE) continue;
+/** Removes private files that no record refers to: created for, or left by, a change cut short. True if there were some. */
+function sweep(delta: EnvDelta): boolean {
+  const unnamed = delta.files.list().filter((ino) => delta.inode(ino)?.data !== DATA_PRIVATE);
+  for (const ino of unnamed) {
     const removed = delta.files.removePrivate(ino);
-    if (removed < 0 && removed !== -ENOENT) return;
+    if (removed < 0 && removed !== -ENOENT) break;
   }
+  return unnamed.length > 0;
 }

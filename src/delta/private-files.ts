@@ -293,6 +293,10 @@ export class PrivateFiles implements Blobs {
     return this.#writeOuts.sync();
   }
 
+  get awaitsRemovals(): boolean {
+    return this.#removals.size > 0;
+  }
+
   /** A flush begins: returns what endFlush() takes. */
   beginFlush(): number {
     this.#fresh = new Set();

@@ -56,7 +56,8 @@ export function coreOf(
   });
   // A patch that came while the env was not mounted.
   fs.keepDirs();
-  if (delta.wasCutShort) fs.giveBackLeft(blobs.list());
+  // The flush takes the copies away.
+  if (delta.wasCutShort && fs.giveBackLeft(blobs.list()) > 0) void delta.flush();
   return fs;
 }
 

@@ -12,7 +12,7 @@
  * have open stays as it was: its inode is *gone*, that is, of the old layers and of no name.
  */
 import { failpoint } from '../base/failpoints.ts';
-import { type Ino, ROOT_INO } from '../base/ids.ts';
+import { type Ino, type Name, ROOT_INO } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import { sameForDiff } from '../codec/same-inode.ts';
@@ -23,7 +23,8 @@ import type { Inode } from './inode.ts';
 import { keepDirs } from './keep-dirs.ts';
 import { entriesOf } from './layer-entries.ts';
 import { type ChangeKind, kindOf, type LayersChange, type NameChange } from './layers-change.ts';
-import type { ChangedDir, Place } from './ports.ts';
+import { namesIn } from './own-names.ts';
+import type { ChangedDir, DeltaName, Place } from './ports.ts';
 import { ReachedDirs } from './reached-dirs.ts';
 import { RECENT_FLIP_MS, RecentFlip } from './recent-flip.ts';
 import { act, type EnvAct, type EnvActResult, settleSaved } from './set-aside.ts';
@@ -55,6 +56,9 @@ export async function flip(
   return way.outcome();
 }
 
+/** So many changed names of one directory are looked up one by one. */
+const LOOKED_UP_MAX = 16;
+
 class Flip {
   private readonly core: Core;
   private readonly way: LayersChange;
@@ -65,6 +69,8 @@ class Flip {
   /** Names at which acts were made, and their directories. */
   private readonly acted: Place[] = [];
   private readonly actDirs = new Set<Ino>();
+  /** See nameOf(). */
+  private readonly ownNames = new Map<Ino, ReadonlyMap<Name, DeltaName>>();
   /** Names and inodes that the kernel is to be told of after this step. */
   private names: Place[] = [];
   private inodes: Ino[] = [];
@@ -80,6 +86,7 @@ class Flip {
   }
 
   add() {
+    this.forgetNames();
     for (const place of settleSaved(this.core, this.way.to)) this.tell(place);
     this.core.layers.show(this.way.adding, false);
     for (const change of this.concerning('added')) {
@@ -107,6 +114,7 @@ class Flip {
       if (own !== null && own.ino === change!.is?.ino) followed.add(change!);
     }
     this.keepDirs();
+    this.forgetNames();
     const reached = new ReachedDirs(this.way, this.core.delta);
     for (const kind of ['added', 'replaced', 'removed', 'kept'] as const) {
       for (const change of this.concerning(kind, reached)) this.count(change, reached, followed);
@@ -125,6 +133,7 @@ class Flip {
     this.follow(['removed']);
     // What the env made meanwhile in a directory that is to go.
     this.keepDirs();
+    this.forgetNames();
     this.core.layers.show(this.way.to, true);
     failpoint('flip-shown');
     for (const change of this.concerning('removed')) {
@@ -144,9 +153,12 @@ class Flip {
   /** What the env has set attributes of only, it gets as any other file. @returns those changes */
   private follow(kinds: readonly ChangeKind[]): Set<NameChange> {
     const { core, way } = this;
+    this.forgetNames();
+    const { layers, delta } = core;
+    const own = { layers, delta: { name: this.nameOf, inode: (ino: Ino) => delta.inode(ino) } };
     const names: (FollowedName & NameChange)[] = [];
     for (const change of kinds.flatMap((kind) => this.concerning(kind))) {
-      const was = core.delta.hasNames(change.dir) ? touchedOnly(core, change) : null;
+      const was = delta.hasNames(change.dir) ? touchedOnly(own, change) : null;
       if (was === null || was.ino === change.is?.ino) continue;
       // In a directory that the env has moved the templates have it still.
       if (change.hidden === true && !core.inodes.isHidden(change.dir, way.to)) continue;
@@ -198,14 +210,30 @@ class Flip {
 
   /** True if the name is the env's business: its own file, or removed by it. */
   private isOwn({ dir, name }: Place): boolean {
+    return this.core.delta.hasNames(dir) && this.nameOf(dir, name) !== null;
+  }
+
+  /** What the env has under a name. Of a directory with many changed names, all that it has is read at once. */
+  private readonly nameOf = (dir: Ino, name: Name): DeltaName | null => {
     const { delta } = this.core;
-    return delta.hasNames(dir) && delta.name(dir, name) !== null;
+    if ((this.way.byDir.get(dir)?.size ?? 0) <= LOOKED_UP_MAX) return delta.name(dir, name);
+    let known = this.ownNames.get(dir);
+    if (known === undefined) {
+      known = new Map([...namesIn(delta, dir)].map((each) => [each.name, each]));
+      this.ownNames.set(dir, known);
+    }
+    return known.get(name) ?? null;
+  };
+
+  /** Before each part of the flip that is not interrupted, and once it has changed names itself. */
+  private forgetNames(): void {
+    this.ownNames.clear();
   }
 
   private count(change: NameChange, reached: ReachedDirs, followed: ReadonlySet<NameChange>): void {
     const { dir, name, was, is } = change;
     if (followed.has(change)) return;
-    const own = this.core.delta.name(dir, name);
+    const own = this.nameOf(dir, name);
     const reach = own === null ? reached.of(dir) : null;
     if (reach === 'there' || (was !== null && is !== null && sameForDiff(was, is))) return;
     if (reach === 'removed' || own?.ino === 0) this.removed++;
@@ -295,8 +323,19 @@ class Flip {
     const { inodes, layers } = this.core;
     const inode = inodes.peek(ino);
     if (inode === null || inode.record.nlink === 0) return;
-    if (inode.inDelta) inode.record = this.ownRecord(inode, inode.record);
+    if (inode.inDelta && this.isCounted(inode))
+      inode.record = { ...inode.record, stamp: this.way.to.stamp };
+    else if (inode.inDelta) inode.record = this.ownRecord(inode, inode.record);
     else inode.record = inodes.counted(layers.inode(ino) ?? inode.record);
+  }
+
+  /** True if the directory has as many directories in it as before: to count them takes a look at all of the env's names. */
+  private isCounted({ ino, record }: Inode): boolean {
+    if (record.stamp !== this.way.from.stamp || this.actDirs.has(ino)) return false;
+    for (const { was, is } of this.way.byDir.get(ino)?.values() ?? []) {
+      if ((was !== null && isDir(was.mode)) || (is !== null && isDir(is.mode))) return false;
+    }
+    return true;
   }
 
   /** A directory is the env's own now, also where it was of an older version until now. */

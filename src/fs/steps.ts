@@ -5,6 +5,7 @@
 import { type Ino, isPrivateIno, type Name } from '../base/ids.ts';
 import { isDir, isReg, S_IFMT } from '../base/mode.ts';
 import { DATA_PRIVATE, FLAG_KEPT, FLAG_UNSYNCED, type InodeRecord } from '../codec/inode-record.ts';
+import { sameXattrs } from '../codec/same-inode.ts';
 import type { Compared, DirSteps, Step, StepAttributes } from '../codec/steps.ts';
 import { ctimeIsNewer, emptyBlobStat } from './blob-stat.ts';
 import { withColdXattrs } from './cold-xattrs.ts';
@@ -750,11 +751,11 @@ class Making {
   private dressDir({ ino, source }: Step, like: InodeRecord): boolean {
     const own = this.core.delta.inode(source!);
     if ((ino !== 0) !== (own !== null)) return own !== null ? this.isDone() : false;
-    const { mode, uid, gid } = like;
-    if (own !== null && own.mode === mode && own.uid === uid && own.gid === gid)
-      return this.isDone();
+    const { mode, uid, gid, xattrs } = like;
+    const isSame = own?.mode === mode && own.uid === uid && own.gid === gid;
+    if (own !== null && isSame && sameXattrs(own.xattrs, xattrs)) return this.isDone();
     this.begin();
-    this.setRecord(own === null ? like : { ...own, mode, uid, gid });
+    this.setRecord(own === null ? like : { ...own, mode, uid, gid, xattrs });
     return true;
   }
 
@@ -808,12 +809,20 @@ class Making {
   }
 }
 
+type Attributes = Pick<InodeRecord, 'mode' | 'uid' | 'gid' | 'xattrs'>;
+
 /** The template's attributes, or others in their place. */
-const withAttributes = (
-  { mode, uid, gid }: InodeRecord,
-  other: StepAttributes | undefined,
-): StepAttributes =>
-  other === undefined ? { mode, uid, gid } : { ...other, mode: (mode & S_IFMT) | other.mode };
+function withAttributes(template: Attributes, other: StepAttributes | undefined): Attributes {
+  const { mode, uid, gid, xattrs } = template;
+  if (other === undefined) return { mode, uid, gid, xattrs };
+  const own = other.xattrs?.map(([key, value]) => [key, Buffer.from(value, 'base64')] as const);
+  return {
+    mode: (mode & S_IFMT) | other.mode,
+    uid: other.uid,
+    gid: other.gid,
+    xattrs: own === undefined ? xattrs : own.length === 0 ? null : new Map(own),
+  };
+}
 
 /** True of a copy of a template's bytes, and of a template's file that a patch kept as it was. */
 const isCopyOrKept = ({ data, flags }: InodeRecord): boolean =>

@@ -79,8 +79,9 @@ export class Relinks {
   async shareWithOrigin(place: RelinkPlace, own: InodeRecord): Promise<boolean> {
     const { dir, name, was } = place;
     if (was !== null && (await this.share(place, own, was))) return true;
-    const origin = isPrivateIno(own.ino) ? null : this.parts.from.everFile(dir, name, own.ino);
-    return origin !== null && origin !== was && this.share(place, own, origin);
+    if (isPrivateIno(own.ino) || own.ino === was?.ino) return false;
+    const origin = this.parts.from.everFile(dir, name, own.ino);
+    return origin !== null && this.share(place, own, origin);
   }
 
   /**

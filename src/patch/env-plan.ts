@@ -5,6 +5,7 @@ import { type Ino, isPrivateIno, type Name, nameFromText, nameToText } from '../
 import { isDir, isReg, PERM_MASK } from '../base/mode.ts';
 import { DATA_OBJECT, FLAG_KEPT, type InodeRecord } from '../codec/inode-record.ts';
 import type { CompletedPackages, PatchAct, Policy } from '../codec/patch-record.ts';
+import { sameXattrs } from '../codec/same-inode.ts';
 import { type DirSteps, encodeSteps, makeStep, type Step } from '../codec/steps.ts';
 import type { DeltaView } from '../delta/read-delta.ts';
 import { ctimeIsNewer } from '../fs/blob-stat.ts';
@@ -218,12 +219,16 @@ class Planner {
   /** Of a directory that the env has a record of, too, it keeps the attributes only that it has set. */
   private planTouchedDirs(): void {
     for (const { dir, name, was, is } of this.change.of('kept')) {
-      if (was === null || is === null || sameOwnership(was, is)) continue;
+      if (was === null || is === null || sameAttributes(was, is)) continue;
       const own = this.view.inode(is.ino);
       if (own === null || own.nlink === 0) continue;
-      const { mode, uid, gid } = withOwnAttributes(was, own, is, { sec: 0, nsec: 0 }) ?? is;
-      const attributes = { mode: mode & PERM_MASK, uid, gid };
-      if (sameOwnership(own, { ...is, mode, uid, gid })) continue;
+      const next = withOwnAttributes(was, own, is, { sec: 0, nsec: 0 }) ?? is;
+      if (sameAttributes(own, next)) continue;
+      const { mode, uid, gid } = next;
+      const xattrs = [...(next.xattrs ?? [])].map(
+        ([key, value]) => [key, value.toString('base64')] as const,
+      );
+      const attributes = { mode: mode & PERM_MASK, uid, gid, xattrs };
       this.steps.push({ ...makeStep('dress', { dir, name }, is.ino), source: is.ino, attributes });
     }
   }
@@ -453,8 +458,8 @@ class Planner {
   }
 }
 
-const sameOwnership = (a: InodeRecord, b: InodeRecord): boolean =>
-  a.mode === b.mode && a.uid === b.uid && a.gid === b.gid;
+const sameAttributes = (a: InodeRecord, b: InodeRecord): boolean =>
+  a.mode === b.mode && a.uid === b.uid && a.gid === b.gid && sameXattrs(a.xattrs, b.xattrs);
 
 const placeOf = ({ dir, name }: { readonly dir: number; readonly name: string }): string =>
   `${dir} ${name}`;

@@ -196,6 +196,28 @@ test.each(PLACES)(
   },
 );
 
+test.each(PLACES)(
+  'extended attributes of a directory of a %s env come one by one',
+  async (_, stopped) => {
+    await host('echo own >"$1"; echo own >./opt/own', 'mine');
+    const set = `setfattr -n user.mine -v own .${DIR}; setfacl -m u:33:r ./opt`;
+    const shows = `getfattr -d .${DIR} ./opt | grep user; getfacl -nc ./opt | grep :.*: || :`;
+    await host(set, '');
+    const before = await host(shows, '');
+    const theirs = `setfattr -n user.theirs -v 2 .${DIR} ./opt; setfacl -m u:34:r ./opt`;
+    await sh(`cd "$1"; ${theirs}`, [t.machine.root]);
+    await during(stopped, () => t.patch('dpkg -i libx_2_all.deb'));
+    const shown = await host(shows, '');
+    expect(shown.match(/user.theirs="2"/g)).toHaveLength(2);
+    expect(shown).toContain('user.mine="own"');
+    expect(shown).toContain('user:33:r--');
+    expect(shown).not.toContain('user:34');
+    await during(stopped, () => t.rollback());
+    expect(await host(shows, '')).toBe(before);
+    expect(await t.root.json('fsck', '--full')).toMatchObject({ findings: [] });
+  },
+);
+
 /** Copies with the template's bytes, of which a program has an old or a new descriptor, or a mapping. */
 test('copies that programs have open follow, and those go on with what they have', async () => {
   const at = (name: string): string => path.join(env.mountpoint, DIR, name);

@@ -1,0 +1,119 @@
+/** docs/SEMANTICS.md: "An open for writing that writes nothing leaves nothing", on each file system, and where the driver dies over it. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { PRIVATE_DIR } from '../../src/delta/layout.ts';
+import { output } from '../support/program.ts';
+import { TestRoot } from '../support/root.ts';
+
+const CASE_MS = 90_000;
+const WITHIN_MS = 30_000;
+const TEXT = 'the bytes of the template\n';
+const FILES = ['opened', 'written', 'mapped'];
+
+const DISKS = {
+  tmpfs: 'mount -t tmpfs tmpfs "$1"',
+  xfs: 'truncate -s 320M "$1.image"; mkfs.xfs -q "$1.image"; mount -o loop "$1.image" "$1"',
+  btrfs: 'truncate -s 160M "$1.image"; mkfs.btrfs -q "$1.image"; mount -o loop "$1.image" "$1"',
+};
+
+async function withEnv(parent: string, work: (root: TestRoot, at: string) => Promise<void>) {
+  const root = await TestRoot.create({}, parent);
+  try {
+    const tree = root.directory('tree');
+    for (const name of FILES) writeFileSync(path.join(tree, name), TEXT);
+    await work(root, await root.mounted('e', tree));
+    expect(await root.json('fsck', '--full')).toMatchObject({ findings: [] });
+  } finally {
+    await root.dispose();
+  }
+}
+
+const python = (file: string, script: string): Promise<string> =>
+  output('python3', ['-c', `import mmap, os, sys\nf = sys.argv[1]\n${script}`, file]);
+
+const read = (file: string): Promise<string> => output('cat', [file]);
+
+function copies(root: TestRoot): number {
+  const envs = path.join(root.path, 'envs');
+  const dir = path.join(envs, readdirSync(envs)[0]!, PRIVATE_DIR);
+  return existsSync(dir) ? readdirSync(dir).length : 0;
+}
+
+const changed = async (root: TestRoot): Promise<string[]> =>
+  (await root.json<{ path: string }[]>('diff', 'e')).map((each) => each.path).sort();
+
+test.each(Object.entries(DISKS))(
+  'on %s',
+  async (_, make) => {
+    const beside = mkdtempSync(path.join(tmpdir(), 'byref-disk-'));
+    const disk = path.join(beside, 'disk');
+    mkdirSync(disk);
+    execFileSync('bash', ['-euc', make, 'sh', disk]);
+    try {
+      await withEnv(disk, async (root, at) => {
+        const opened = path.join(at, 'opened');
+        await python(opened, 'for i in range(3): os.close(os.open(f, os.O_RDWR))');
+        await expect.poll(() => copies(root), { timeout: WITHIN_MS }).toBe(0);
+        expect(await changed(root)).toEqual([]);
+        await python(path.join(at, 'written'), 'open(f, "r+").write("NEW")');
+        const store = `fd = os.open(f, os.O_RDWR); m = mmap.mmap(fd, ${TEXT.length}); os.close(fd)`;
+        await python(path.join(at, 'mapped'), `${store}; m[0:3] = b'NEW'; m.close()`);
+        await python(opened, 'os.close(os.open(f, os.O_RDWR))');
+        await expect.poll(() => copies(root), { timeout: WITHIN_MS }).toBe(2);
+        await root.ok('umount', 'e');
+        await root.mount('e');
+        expect(await changed(root)).toEqual(['/mapped', '/written']);
+        const text = `NEW${TEXT.slice(3)}`;
+        expect(await Promise.all(FILES.map((name) => read(path.join(at, name))))).toEqual([
+          TEXT,
+          text,
+          text,
+        ]);
+      });
+    } finally {
+      execFileSync('umount', [disk]);
+      rmSync(beside, { recursive: true });
+    }
+  },
+  CASE_MS,
+);
+
+test(
+  'a driver that dies while it gives copies back, and one that dies while it looks after that',
+  () =>
+    withEnv(tmpdir(), async (root, at) => {
+      const mountDying = (failpoint: string) =>
+        root.run(['mount', 'e'], { env: { ...root.env, BYREF_FAILPOINT: failpoint } });
+      const untilDead = () =>
+        expect.poll(async () => (await root.info('e')).state, { timeout: WITHIN_MS }).toBe('dead');
+      await root.ok('umount', 'e');
+      await expect.poll(() => root.processes(), { timeout: WITHIN_MS }).toEqual([]);
+      expect((await mountDying('copy-given-back:1')).code).toBe(0);
+      // Its close is not answered any more.
+      root.background("exec python3 -c \"open('$1/opened', 'r+').close()\"", at);
+      await untilDead();
+      await root.ok('umount', '--force', 'e');
+      await root.mount('e');
+      expect(await read(path.join(at, 'opened'))).toBe(TEXT);
+      expect(await changed(root)).toEqual([]);
+      await expect.poll(() => copies(root), { timeout: WITHIN_MS }).toBe(0);
+      // A copy that is open when its driver is killed is looked at by the next one, which dies over it.
+      const holder = root.background('exec 3<>"$1/written"; exec sleep 1000', at);
+      await expect.poll(() => copies(root), { timeout: WITHIN_MS }).toBe(1);
+      process.kill((await root.info('e')).driverPid!, 'SIGKILL');
+      await untilDead();
+      process.kill(-holder.pid!, 'SIGKILL');
+      await root.ok('umount', '--force', 'e');
+      await mountDying('left-copy-given-back:1');
+      await untilDead();
+      await root.ok('umount', '--force', 'e');
+      await root.mount('e');
+      expect(await read(path.join(at, 'written'))).toBe(TEXT);
+      expect(await changed(root)).toEqual([]);
+      await expect.poll(() => copies(root), { timeout: WITHIN_MS }).toBe(0);
+    }),
+  CASE_MS,
+);

@@ -1,7 +1,18 @@
-/**
- * Which part may import which (docs/ARCHITECTURE.md). Each rule says what a breach would cost.
- * @type {import('dependency-cruiser').IConfiguration}
- */
+const { MAY_IMPORT } = require('./scripts/layout.cjs');
+
+const pathOf = (name) =>
+  name.endsWith('.ts') ? `^src/${name.replace('.', '[.]')}$` : `^src/${name}/`;
+
+function onlyThese([folder, others]) {
+  return {
+    name: `${folder.replaceAll('/', '-')}-imports-only-what-is-listed`,
+    severity: 'error',
+    from: { path: `^src/${folder}/` },
+    to: { path: '^src/', pathNot: [folder, ...others].map(pathOf) },
+  };
+}
+
+/** @type {import("dependency-cruiser").IConfiguration} */
 module.exports = {
   forbidden: [
     {
@@ -12,67 +23,19 @@ module.exports = {
       // A cycle of `import type` is none at run time.
       to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
     },
+    ...Object.entries(MAY_IMPORT).map(onlyThese),
     {
-      name: 'data-plane-is-alone',
-      comment: 'Envs are served while the control plane is down, upgraded or damaged.',
+      name: 'every-folder-has-a-list',
+      comment: 'A folder that MAY_IMPORT does not name could import anything.',
       severity: 'error',
-      from: { path: '^src/(fs|fuse|fuse-native|delta|driver)/' },
-      to: { path: '^src/(template|env|cli|api|patch|gc|fsck)/' },
+      from: { path: '^src/', pathNot: Object.keys(MAY_IMPORT).map((folder) => `^src/${folder}/`) },
+      to: {},
     },
     {
-      name: 'base-is-a-leaf',
+      name: 'merge-has-no-packages',
       severity: 'error',
-      from: { path: '^src/base/' },
-      to: { path: '^src/', pathNot: '^src/base/' },
-    },
-    {
-      name: 'native-is-a-leaf',
-      comment: 'The add-on only does what Node cannot; whatever decides something is above it.',
-      severity: 'error',
-      from: { path: '^src/native/' },
-      // src/native/file-calls.ts is the add-on as the port of src/fs/ports.ts that it was made for.
-      to: { path: '^src/', pathNot: ['^src/(native|base)/', '^src/fs/ports[.]ts$'] },
-    },
-    {
-      name: 'codec-is-pure',
-      severity: 'error',
-      from: { path: '^src/codec/' },
-      to: { path: '^src/', pathNot: '^src/(codec|base)/' },
-    },
-    {
-      name: 'registry-is-pure',
-      comment: 'Merging is of contents: who reads and writes the files is who asked.',
-      severity: 'error',
-      from: { path: '^src/registry/' },
-      to: { path: '^src/', pathNot: '^src/(registry|base)/' },
-    },
-    {
-      name: 'registry-has-no-packages',
-      severity: 'error',
-      from: { path: '^src/registry/' },
+      from: { path: '^src/manager/merge/' },
       to: { dependencyTypesNot: ['local', 'core', 'type-only'] },
-    },
-    {
-      name: 'fs-knows-its-ports-only',
-      comment: 'The core sees neither wire bytes nor LMDB: any transport and any store fit.',
-      severity: 'error',
-      from: { path: '^src/fs/' },
-      to: { path: '^src/', pathNot: '^src/(fs|codec|base)/' },
-    },
-    {
-      name: 'transports-see-the-interface-only',
-      severity: 'error',
-      from: { path: '^src/(fuse|fuse-native)/' },
-      to: {
-        path: '^src/',
-        pathNot: ['^src/(base|native|observe)/', '^src/fs/(api|ports)[.]ts$', '^src/$1/'],
-      },
-    },
-    {
-      name: 'store-is-below',
-      severity: 'error',
-      from: { path: '^src/(store|delta)/' },
-      to: { path: '^src/', pathNot: '^src/(store|delta|codec|base|native|observe|fs)/' },
     },
     {
       name: 'no-tests-in-the-product',

@@ -2,7 +2,7 @@
 // the death of a driver does not end the mounts: what runs in them waits instead of failing. It touches no mount.
 //
 // It is no Node program, because every first mount waits for it: it starts in a millisecond, and takes one megabyte. It
-// answers the HolderVerbs of src/control/protocol.ts: one JSON object per line each way. Its socket and lock
+// answers the HolderVerbs of src/ipc/protocol.ts: one JSON object per line each way. Its socket and lock
 // are named by BYREF_SOCKET and BYREF_LOCK, its version by BYREF_VERSION.
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +30,7 @@
 namespace byref {
 namespace {
 
-// CONTROL_VERSION and MAX_LINE of src/control/protocol.ts.
+// CONTROL_VERSION and MAX_LINE of src/ipc/protocol.ts.
 constexpr int kControlVersion = 1;
 constexpr size_t kMaxLine = 8 << 20;
 // How often to look for devices that a dead driver left and nobody mounts any more.

@@ -17,7 +17,7 @@ const ROOT = path.resolve(import.meta.dirname, '..');
 const OUT = path.join(ROOT, 'dist');
 
 /** Programs that stay, and the workers of any. A bundle's place in dist/ is its source's in src/. */
-const RESIDENT = ['driver/main', ...workers()];
+const RESIDENT = ['driver/process/main', ...workers()];
 
 function workers() {
   return readdirSync(path.join(ROOT, 'src'), { recursive: true })

@@ -12,8 +12,8 @@ import {
   IO_KEEP,
   type Node,
   type Opened,
-} from '../../src/fs/api.ts';
-import type { SpaceStat } from '../../src/fs/ports.ts';
+} from '../../src/driver/core/api.ts';
+import type { SpaceStat } from '../../src/driver/core/ports.ts';
 
 export const FILES = 1000;
 export const FILE_BYTES = 4096;

@@ -6,8 +6,8 @@
  * Prints "ready" when mounted. CACHE_SECONDS 0 makes every stat ask; by default names and attributes
  * are kept for good, as byref does.
  */
-import { mountDevice, openDevice, unmount } from '../../src/fuse/mount.ts';
-import { Session } from '../../src/fuse/session.ts';
+import { mountDevice, openDevice, unmount } from '../../src/driver/fuse/mount.ts';
+import { Session } from '../../src/driver/fuse/session.ts';
 import { FloorFileSystem } from './file-system.ts';
 
 const [target, cacheSeconds] = process.argv.slice(2);

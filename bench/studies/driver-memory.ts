@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createEnv } from '../../src/env/create.ts';
+import { createEnv } from '../../src/services/create-env.ts';
 import { openStore } from '../../src/store/store.ts';
 import { type ByrefCli, byrefCli } from '../byref-cli.ts';
 import { pause } from '../process.ts';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { createEnv } from '../../src/env/create.ts';
+import { createEnv } from '../../src/services/create-env.ts';
 import { envDir, openStore } from '../../src/store/store.ts';
 import { BYREF, type ByrefCli, byrefCli } from '../byref-cli.ts';
 import { run } from '../process.ts';

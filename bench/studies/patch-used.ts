@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createEnv } from '../../src/env/create.ts';
+import { createEnv } from '../../src/services/create-env.ts';
 import { openStore } from '../../src/store/store.ts';
 import { BYREF, type ByrefCli, byrefCli } from '../byref-cli.ts';
 import { run } from '../process.ts';

@@ -1,6 +1,6 @@
 /** What `app add` and `app remove` share. */
-import type { AppOptions, AppsChanged } from '../patch/apps.ts';
-import { needPeoplesEnv } from '../scratch/owner.ts';
+import type { AppOptions, AppsChanged } from '../manager/rollout/apps.ts';
+import { needPeoplesEnv } from '../manager/sandbox/owner.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 import { contextOf, interruptible } from './command.ts';
 import { type DependenciesOption, policiesOf } from './dependencies-option.ts';

@@ -2,11 +2,11 @@
 import type { Command } from 'commander';
 import { ByrefError } from '../base/error.ts';
 import { formatSize } from '../base/size.ts';
-import { type Built, buildTemplate } from '../build/build.ts';
-import { type BuildConfig, parseConfig } from '../build/config.ts';
-import type { PackageChange } from '../build/packages.ts';
-import { type AppFit, fits, newestFits } from '../patch/app-fits.ts';
-import { needTemplate } from '../patch/target.ts';
+import { type Built, buildTemplate } from '../manager/recipes/build/build.ts';
+import { type BuildConfig, parseConfig } from '../manager/recipes/build/config.ts';
+import type { PackageChange } from '../manager/recipes/build/packages.ts';
+import { type AppFit, fits, newestFits } from '../manager/rollout/app-fits.ts';
+import { needTemplate } from '../manager/rollout/target.ts';
 import type { Store } from '../store/store.ts';
 import { type Context, contextOf, interruptible } from './command.ts';
 import { type GivenOptions, givenOptions, givenTo } from './given.ts';

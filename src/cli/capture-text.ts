@@ -2,11 +2,11 @@
 import { type Name, nameToText } from '../base/ids.ts';
 import { isDir, isLnk } from '../base/mode.ts';
 import { formatSize } from '../base/size.ts';
-import type { CaptureOutcome } from '../capture/capture.ts';
-import { FINDING_TEXT, type Finding } from '../capture/findings.ts';
-import { programsText } from '../capture/listing.ts';
-import type { Review } from '../capture/review.ts';
-import type { Captured } from '../capture/tree.ts';
+import type { CaptureOutcome } from '../manager/recipes/capture/capture.ts';
+import { FINDING_TEXT, type Finding } from '../manager/recipes/capture/findings.ts';
+import { programsText } from '../manager/recipes/capture/listing.ts';
+import type { Review } from '../manager/recipes/capture/review.ts';
+import type { Captured } from '../manager/recipes/capture/tree.ts';
 
 const SIZE_WIDTH = 9;
 const PROGRAMS_WIDTH_MAX = 32;

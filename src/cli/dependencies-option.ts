@@ -1,7 +1,7 @@
 /** `--dependencies`, of the commands that take envs to other versions. */
 import type { Command } from 'commander';
 import type { Policy } from '../codec/patch-record.ts';
-import { dependencyPolicy } from '../patch/dependency-policy.ts';
+import { dependencyPolicy } from '../manager/rollout/dependency-policy.ts';
 
 export interface DependenciesOption {
   /** In the order of the command line. */

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { EXIT } from '../base/exit-codes.ts';
 import type { PatchedEnv, PatchRecord } from '../codec/patch-record.ts';
-import type { BusyWaitOptions } from '../patch/busy.ts';
+import type { BusyWaitOptions } from '../manager/rollout/busy.ts';
 import type { Context } from './command.ts';
 import { durationOption } from './durations.ts';
 import { sayLines } from './print.ts';

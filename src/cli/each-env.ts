@@ -1,5 +1,5 @@
 import { ByrefError } from '../base/error.ts';
-import { needPeoplesEnv, peoplesEnvs } from '../scratch/owner.ts';
+import { needPeoplesEnv, peoplesEnvs } from '../manager/sandbox/owner.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 import type { Context } from './command.ts';
 import { reportError } from './errors.ts';

@@ -3,8 +3,12 @@ import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { ByrefError } from '../base/error.ts';
-import { isHostname } from '../env/first-mount/identity.ts';
-import { type FileToPut, type FirstMount, NOTHING_TOLD } from '../env/first-mount/setup.ts';
+import { isHostname } from '../manager/envs/first-mount/identity.ts';
+import {
+  type FileToPut,
+  type FirstMount,
+  NOTHING_TOLD,
+} from '../manager/envs/first-mount/setup.ts';
 
 export interface FirstMountOptions {
   readonly hostname?: string;

@@ -1,10 +1,10 @@
 /** What of this machine a build or a capture is given: by the machine's file, a configuration, and the command line. */
 import { existsSync, readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { BIND, VARIABLE } from '../build/config.ts';
-import { FieldsParser, listOf } from '../build/fields.ts';
-import { type Given, parseVariables } from '../scratch/given.ts';
-import { parseBind } from '../scratch/mountpoints.ts';
+import { BIND, VARIABLE } from '../manager/recipes/build/config.ts';
+import { FieldsParser, listOf } from '../manager/recipes/build/fields.ts';
+import { type Given, parseVariables } from '../manager/sandbox/given.ts';
+import { parseBind } from '../manager/sandbox/mountpoints.ts';
 
 export interface GivenOptions {
   readonly env?: readonly string[];

@@ -7,7 +7,7 @@ import type {
   PatchedEnv,
   PatchRecord,
 } from '../codec/patch-record.ts';
-import { ownText } from '../registry/packages.ts';
+import { ownText } from '../manager/merge/packages.ts';
 
 /** "nginx: 1 -> 2, done", and a line for each thing that is not as simple as that. */
 export function describePatch(record: PatchRecord): string[] {

@@ -1,8 +1,8 @@
 import { formatSize } from '../base/size.ts';
-import { type AppFit, fits } from '../patch/app-fits.ts';
-import type { MeetState } from '../patch/meets.ts';
-import type { PatchPlan, PlannedEnv, PlannedMeet } from '../patch/plan.ts';
-import { ownText } from '../registry/packages.ts';
+import { ownText } from '../manager/merge/packages.ts';
+import { type AppFit, fits } from '../manager/rollout/app-fits.ts';
+import type { MeetState } from '../manager/rollout/meets.ts';
+import type { PatchPlan, PlannedEnv, PlannedMeet } from '../manager/rollout/plan.ts';
 import { printLines } from './print.ts';
 
 const STATES: Readonly<Record<MeetState, string>> = {

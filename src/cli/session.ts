@@ -1,6 +1,6 @@
 import { accessSync, constants } from 'node:fs';
 import { ByrefError } from '../base/error.ts';
-import type { StoreAccess } from '../scratch/store-access.ts';
+import type { StoreAccess } from '../manager/sandbox/store-access.ts';
 import { forever } from '../store/patience.ts';
 import { metaDir, openStore, type Store } from '../store/store.ts';
 import type { Context } from './command.ts';
@@ -76,7 +76,7 @@ export function storeAccess(context: Context): StoreAccess {
 async function hasDead(store: Store): Promise<boolean> {
   const unfinished = store.patches.unfinished();
   if (unfinished.length === 0) return false;
-  const { isUnderWay } = await import('../patch/lock.ts');
+  const { isUnderWay } = await import('../manager/rollout/lock.ts');
   return unfinished.some(({ templateId }) => !isUnderWay(store.root, templateId));
 }
 
@@ -91,8 +91,8 @@ async function endDead(root: string): Promise<void> {
 }
 
 async function recover(store: Store): Promise<void> {
-  const { recoverPatches } = await import('../patch/recover.ts');
-  const { sweepScratchEnvs } = await import('../scratch/scratch-env.ts');
+  const { recoverPatches } = await import('../manager/rollout/recover.ts');
+  const { sweepScratchEnvs } = await import('../manager/sandbox/scratch-env.ts');
   // It may have died while it composed a stack.
   await sweepScratchEnvs(store);
   for (const { id, kind, template, state } of await recoverPatches(store)) {

@@ -1,5 +1,5 @@
 import { ByrefError } from '../base/error.ts';
-import type { WaveSize } from '../patch/rollout.ts';
+import type { WaveSize } from '../manager/rollout/rollout.ts';
 
 /** "10%" or "3". @throws ByrefError 'usage' */
 function parseSize(text: string): WaveSize {

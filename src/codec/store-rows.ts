@@ -17,7 +17,7 @@ export interface TemplateRow {
   readonly current: number;
   /** The highest version number ever given; that version may be removed (Catalog.newest). */
   readonly newest: number;
-  /** Path patterns of the shared data path (src/template/shared-path.ts). */
+  /** Path patterns of the shared data path (src/manager/templates/shared-path.ts). */
   readonly sharedPatterns: readonly string[];
 }
 
@@ -38,7 +38,7 @@ export interface VersionRow {
   readonly addedBytes: number;
   /** Imported, but never current yet. */
   readonly staged: boolean;
-  /** The configuration that it was built from (src/build/config.ts); '' if it was imported. */
+  /** The configuration that it was built from (src/manager/recipes/build/config.ts); '' if it was imported. */
   readonly config: string;
   /** Of an app that was installed on a version of an OS template, that version; else null. */
   readonly base: VersionBase | null;

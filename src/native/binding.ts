@@ -7,7 +7,7 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { checkout } from '../base/program-files.ts';
 
 /** A path: UTF-8 text, or bytes. Relative ones are relative to `dirfd` (AT_FDCWD: -100). */
 export type PathLike = string | Buffer;
@@ -151,13 +151,10 @@ export interface Native {
 
 const load = createRequire(import.meta.url);
 
-/** What was built of native/, by its file's name. This file is at src/native/, or bundled into dist/. */
+/** Returns the path of what was built of native/. @throws Error if it is not there */
 export function builtFile(name: string): string {
-  const here = path.dirname(fileURLToPath(import.meta.url));
-  for (const up of ['..', '../..']) {
-    const candidate = path.join(here, up, 'native/build/Release', name);
-    if (existsSync(candidate)) return candidate;
-  }
+  const file = path.join(checkout(), 'native/build/Release', name);
+  if (existsSync(file)) return file;
   throw new Error(`${name} is not built: run scripts/setup.sh`);
 }
 

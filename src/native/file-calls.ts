@@ -1,4 +1,4 @@
-import type { FileCalls } from '../fs/ports.ts';
+import type { FileCalls } from '../driver/core/ports.ts';
 import { native } from './binding.ts';
 
 const clockSlots = new Float64Array(2);

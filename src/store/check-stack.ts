@@ -2,7 +2,7 @@ import { ByrefError } from '../base/error.ts';
 import { nameToText, ROOT_INO } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import type { VersionBase } from '../codec/store-rows.ts';
-import type { Layers } from '../fs/ports.ts';
+import type { Layers } from '../driver/core/ports.ts';
 
 /** One template of a stack, alone. */
 export interface StackPart {

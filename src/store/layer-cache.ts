@@ -1,7 +1,7 @@
 /** One StackLayers per distinct stack and one TemplateView per (template, version), shared by all envs. */
 import { createHash } from 'node:crypto';
 import { heapShare } from '../base/heap-share.ts';
-import type { LayersChange } from '../fs/layers-change.ts';
+import type { LayersChange } from '../driver/core/layers-change.ts';
 import { StackLayers } from './layers.ts';
 import { RowBudget } from './row-budget.ts';
 import { stackChange } from './stack-change.ts';

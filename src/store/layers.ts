@@ -1,11 +1,11 @@
-/** The templates of one stack, merged by directory ino: see Layers in src/fs/ports.ts. */
+/** The templates of one stack, merged by directory ino: see Layers in src/driver/core/ports.ts. */
 import { type Ino, type Name, ROOT_INO } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import { nameCookie } from '../base/name-hash.ts';
 import { FLAG_OWN_ATTRS, type InodeRecord } from '../codec/inode-record.ts';
 import { decodeHistory, recordOfIno } from '../codec/link-history.ts';
 import { type DirName, decodeDirName, decodeNumber, type InodeNames } from '../codec/store-rows.ts';
-import type { LayerEntry, Layers } from '../fs/ports.ts';
+import type { LayerEntry, Layers } from '../driver/core/ports.ts';
 import { dirKey, inoKey, linkKey } from './keys.ts';
 import { mergeEntries } from './merge-entries.ts';
 import { plainDir } from './plain-dir.ts';

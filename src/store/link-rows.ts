@@ -3,7 +3,7 @@ import type { Ino, Name } from '../base/ids.ts';
 import { COOKIE_START, nameCookie } from '../base/name-hash.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import { linkAsOf } from '../codec/link-history.ts';
-import type { LayerEntry } from '../fs/ports.ts';
+import type { LayerEntry } from '../driver/core/ports.ts';
 import { linkCookie, linkKey, linkName } from './keys.ts';
 import type { Table } from './tables.ts';
 

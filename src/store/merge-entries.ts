@@ -1,5 +1,5 @@
 import type { Name } from '../base/ids.ts';
-import type { LayerEntry } from '../fs/ports.ts';
+import type { LayerEntry } from '../driver/core/ports.ts';
 
 /**
  * Merges directory pages that are in cookie order, the first list's names before the second's, and so

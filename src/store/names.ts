@@ -15,7 +15,7 @@ export const isName = (name: string): boolean => NAME.test(name) && !DIGITS.test
 
 const SCRATCH = /^scratch[.]\d+[.]\d+$/;
 
-/** The name of the n-th throw-away env of a process: see src/scratch. */
+/** The name of the n-th throw-away env of a process: see src/manager/sandbox. */
 export const scratchName = (pid: number, n: number): string => `scratch.${pid}.${n}`;
 
 /** True for the name of a throw-away env; people's envs have none like it. */

@@ -113,7 +113,7 @@ export class ObjectFiles {
 
   /**
    * Changes how many link records name the object; inside a transaction. The row comes with the first
-   * one; without any it stays, for an env may name the object too, until a sweep finds that none does (src/gc).
+   * one; without any it stays, for an env may name the object too, until a sweep finds that none does (src/manager/upkeep/gc).
    */
   addRefs(id: ObjectId, change: number): void {
     const row = this.row(id) ?? this.measure(id);

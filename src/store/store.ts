@@ -12,8 +12,8 @@
  */
 import { ByrefError } from '../base/error.ts';
 import type { EnvRow, StackEntry, TemplateRow, VersionRow } from '../codec/store-rows.ts';
-import type { LayersChange } from '../fs/layers-change.ts';
-import type { Layers } from '../fs/ports.ts';
+import type { LayersChange } from '../driver/core/layers-change.ts';
+import type { Layers } from '../driver/core/ports.ts';
 import { Catalog } from './catalog.ts';
 import { checkBases, checkStack, type StackPart } from './check-stack.ts';
 import { composedStack, plainStack } from './compositions.ts';
@@ -71,7 +71,7 @@ function tidy({ root, objects }: Store): void {
 
 export class Store {
   readonly root: string;
-  /** For src/template: the tables themselves. */
+  /** For src/manager/templates: the tables themselves. */
   readonly tables: Tables;
   readonly catalog: Catalog;
   readonly objects: ObjectFiles;

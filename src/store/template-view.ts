@@ -7,7 +7,7 @@ import { ROOT_INO } from '../base/ids.ts';
 import { COOKIE_DOTDOT, COOKIE_START } from '../base/name-hash.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import { decodeInodeNames, decodeNumber, type InodeNames } from '../codec/store-rows.ts';
-import type { LayerEntry } from '../fs/ports.ts';
+import type { LayerEntry } from '../driver/core/ports.ts';
 import { inoKey, templateDirIno, templateDirKey } from './keys.ts';
 import { ABOVE_ROOT, readLink, scanLinks } from './link-rows.ts';
 import type { CachedRows, RowBudget } from './row-budget.ts';

@@ -7,8 +7,8 @@ import {
   machineSources,
   sourcesFor,
   sourcesText,
-} from '../../src/build/apt-sources.ts';
-import { parseStanzas } from '../../src/build/deb822.ts';
+} from '../../src/manager/recipes/build/apt-sources.ts';
+import { parseStanzas } from '../../src/manager/recipes/build/deb822.ts';
 
 let etc: string;
 beforeEach(() => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { ByrefError } from '../../src/base/error.ts';
-import { configText, parseConfig } from '../../src/build/config.ts';
+import { configText, parseConfig } from '../../src/manager/recipes/build/config.ts';
 
 /** The lines of what is wrong with it. */
 function mistakes(source: string): string[] {

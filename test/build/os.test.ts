@@ -3,7 +3,7 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { configful, greeter, greeterData, linked } from '../../fixtures/apt/packages.ts';
 import { EXIT } from '../../src/base/exit-codes.ts';
-import { EMPTIED, LEFT_OUT } from '../../src/build/rules.ts';
+import { EMPTIED, LEFT_OUT } from '../../src/manager/recipes/build/rules.ts';
 import { AptRepo } from '../support/apt-repo.ts';
 import type { DebDescription } from '../support/deb.ts';
 import { abandonedWorkplaces, mountsBelow } from '../support/leftovers.ts';

@@ -1,13 +1,13 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, it } from 'vitest';
-import { parseStanzas } from '../../src/build/deb822.ts';
-import { packageCount, parsePackages } from '../../src/build/packages.ts';
 import type { VersionBase } from '../../src/codec/store-rows.ts';
+import { parseStanzas } from '../../src/manager/recipes/build/deb822.ts';
+import { packageCount, parsePackages } from '../../src/manager/recipes/build/packages.ts';
+import { addVersion } from '../../src/manager/templates/add-version.ts';
+import { templateFor } from '../../src/manager/templates/import.ts';
+import { readDirectory } from '../../src/manager/templates/read-directory.ts';
 import type { Store } from '../../src/store/store.ts';
-import { addVersion } from '../../src/template/add-version.ts';
-import { templateFor } from '../../src/template/import.ts';
-import { readDirectory } from '../../src/template/read-directory.ts';
 import { scratchDir, scratchStore } from '../template/support.ts';
 
 const STATUS = `Package: one

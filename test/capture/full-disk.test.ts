@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
-import { LET_GO } from '../../src/scratch/confined.ts';
+import { LET_GO } from '../../src/manager/confinement/confined.ts';
 import { TestRoot } from '../support/root.ts';
 import { SmallDisk } from '../support/small-disk.ts';
 import { TinySystems } from '../support/tiny-systems.ts';

@@ -3,8 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
-import { DEFAULT_RULES } from '../../src/capture/rules.ts';
-import { parseRules, rulesText } from '../../src/capture/rules-file.ts';
+import { DEFAULT_RULES } from '../../src/manager/recipes/capture/rules.ts';
+import { parseRules, rulesText } from '../../src/manager/recipes/capture/rules-file.ts';
 import { type CaptureJson, Captures } from './support.ts';
 
 let captures: Captures;

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { bytesOfText, textOfBytes } from '../../src/base/text-bytes.ts';
 import { visible, visibleContent } from '../../src/base/visible.ts';
-import type { StaleFile } from '../../src/patch/stale.ts';
+import type { StaleFile } from '../../src/manager/rollout/stale.ts';
 import { PatchRoot } from '../patch/support.ts';
 import { BYREF, run } from '../support/program.ts';
 

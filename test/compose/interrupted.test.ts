@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { envMounts } from '../../src/control/mount-table.ts';
+import { envMounts } from '../../src/ipc/mount-table.ts';
 import { BYREF } from '../support/program.ts';
 import type { TinyEnv } from '../support/tiny-apps.ts';
 import { type PatchedApps, PatchStock } from './patch-stock.ts';

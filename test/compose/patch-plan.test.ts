@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
-import type { PatchPlan } from '../../src/patch/plan.ts';
+import type { PatchPlan } from '../../src/manager/rollout/plan.ts';
 import type { DebDescription } from '../support/deb.ts';
 import { tinyPackages } from '../support/tiny-os.ts';
 import { type PatchedApps, PatchStock } from './patch-stock.ts';

@@ -10,9 +10,9 @@ import { expect, test } from 'vitest';
 import { type Ino, isPrivateIno, ROOT_INO } from '../../src/base/ids.ts';
 import { isDir, S_IFDIR, S_IFREG } from '../../src/base/mode.ts';
 import { DATA_PRIVATE } from '../../src/codec/inode-record.ts';
-import type { EnvDelta } from '../../src/delta/env-delta.ts';
-import { readDelta } from '../../src/delta/read-delta.ts';
-import type { Place } from '../../src/fs/ports.ts';
+import type { Place } from '../../src/driver/core/ports.ts';
+import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
+import { readDelta } from '../../src/driver/delta/read-delta.ts';
 import { inode, name, open, removeDir, scratchDir } from './support.ts';
 
 type Step =

@@ -3,7 +3,7 @@ import type { Ino, Name, ObjectId } from '../../src/base/ids.ts';
 import { nameFromText, ROOT_INO } from '../../src/base/ids.ts';
 import { S_IFREG } from '../../src/base/mode.ts';
 import { DATA_PRIVATE, FLAG_UNSYNCED } from '../../src/codec/inode-record.ts';
-import type { EnvDelta } from '../../src/delta/env-delta.ts';
+import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
 import { native } from '../../src/native/binding.ts';
 import { inode } from './record.ts';
 

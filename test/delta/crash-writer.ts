@@ -6,7 +6,7 @@
 import { writeSync } from 'node:fs';
 import type { ObjectId } from '../../src/base/ids.ts';
 import { O_CLOEXEC } from '../../src/base/mode.ts';
-import { openDelta } from '../../src/delta/open-delta.ts';
+import { openDelta } from '../../src/driver/delta/open-delta.ts';
 import { AT_FDCWD, native } from '../../src/native/binding.ts';
 import { historyStep, STEPS } from './crash-history.ts';
 

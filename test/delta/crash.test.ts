@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { EnvDelta } from '../../src/delta/env-delta.ts';
+import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
 import { filesAfter, filesIn, OBJECT_SIZE, STEPS } from './crash-history.ts';
 import { open, removeDir, scratchDir } from './support.ts';
 
@@ -24,7 +24,7 @@ beforeAll(async () => {
     absWorkingDir: ROOT,
     entryPoints: {
       'test/crash-writer': 'test/delta/crash-writer.ts',
-      'delta/checkpoint-worker': 'src/delta/checkpoint-worker.ts',
+      'dist/driver/delta/checkpoint-worker': 'src/driver/delta/checkpoint-worker.ts',
     },
     outdir: scratch,
     outExtension: { '.js': '.js' },

@@ -7,7 +7,7 @@ import { armFailpoint } from '../../src/base/failpoints.ts';
 import { type Ino, ROOT_INO } from '../../src/base/ids.ts';
 import { S_IFREG } from '../../src/base/mode.ts';
 import { DATA_PRIVATE } from '../../src/codec/inode-record.ts';
-import type { EnvDelta } from '../../src/delta/env-delta.ts';
+import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
 import { native } from '../../src/native/binding.ts';
 import { createFile, ino, inode, name, objectOf, open, removeDir, scratchDir } from './support.ts';
 

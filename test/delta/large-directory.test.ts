@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ROOT_INO } from '../../src/base/ids.ts';
 import { S_IFREG } from '../../src/base/mode.ts';
-import type { EnvDelta } from '../../src/delta/env-delta.ts';
+import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
 import { ino, name, open, removeDir, scratchDir } from './support.ts';
 
 const CHUNK = 100;

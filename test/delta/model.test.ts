@@ -4,8 +4,8 @@ import { expect, test } from 'vitest';
 import type { Ino, Name } from '../../src/base/ids.ts';
 import { S_IFREG } from '../../src/base/mode.ts';
 import { nameCookie } from '../../src/base/name-hash.ts';
-import type { EnvDelta } from '../../src/delta/env-delta.ts';
-import { readDelta } from '../../src/delta/read-delta.ts';
+import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
+import { readDelta } from '../../src/driver/delta/read-delta.ts';
 import { ino, inode, name, open, removeDir, scratchDir } from './support.ts';
 
 /** The reference: two plain maps. */

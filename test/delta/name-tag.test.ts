@@ -7,7 +7,7 @@ import {
   type NameTag,
   TAG_BYTES_INLINE,
   TAG_BYTES_MAX,
-} from '../../src/delta/name-tag.ts';
+} from '../../src/driver/delta/name-tag.ts';
 
 const ino = fc
   .tuple(fc.boolean(), fc.integer({ min: 1, max: 2 ** 40 }))

@@ -19,9 +19,9 @@ import {
   FLAG_UNSYNCED,
   type InodeRecord,
 } from '../../src/codec/inode-record.ts';
-import { readTag } from '../../src/delta/adopt-tagged.ts';
-import type { EnvDelta } from '../../src/delta/env-delta.ts';
-import { emptyBlobStat } from '../../src/fs/blob-stat.ts';
+import { emptyBlobStat } from '../../src/driver/core/blob-stat.ts';
+import { readTag } from '../../src/driver/delta/adopt-tagged.ts';
+import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
 import { createFile, ino, inode, name, objectOf, open, removeDir, scratchDir } from './support.ts';
 
 /** A power cut: the files as they were, less what `lose` takes away, under another boot id. */

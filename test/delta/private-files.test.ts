@@ -17,9 +17,9 @@ import { EINTR, ENOENT } from '../../src/base/errno.ts';
 import { type ObjectId, ROOT_INO } from '../../src/base/ids.ts';
 import { O_RDONLY, O_RDWR } from '../../src/base/mode.ts';
 import { DATA_PRIVATE, FLAG_UNSYNCED } from '../../src/codec/inode-record.ts';
-import type { EnvDelta } from '../../src/delta/env-delta.ts';
-import { privateUsage } from '../../src/delta/read-delta.ts';
-import type { BlobStat } from '../../src/fs/ports.ts';
+import type { BlobStat } from '../../src/driver/core/ports.ts';
+import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
+import { privateUsage } from '../../src/driver/delta/read-delta.ts';
 import { createFile, ino, inode, name, objectOf, open, removeDir, scratchDir } from './support.ts';
 
 let dir: string;

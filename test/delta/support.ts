@@ -5,8 +5,8 @@ import path from 'node:path';
 import { type Ino, type Name, nameFromText, type ObjectId } from '../../src/base/ids.ts';
 import { O_CLOEXEC, S_IFREG } from '../../src/base/mode.ts';
 import { DATA_PRIVATE } from '../../src/codec/inode-record.ts';
-import type { EnvDelta } from '../../src/delta/env-delta.ts';
-import { type OpenDeltaOptions, openDelta } from '../../src/delta/open-delta.ts';
+import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
+import { type OpenDeltaOptions, openDelta } from '../../src/driver/delta/open-delta.ts';
 import { AT_FDCWD, native } from '../../src/native/binding.ts';
 import { inode } from './record.ts';
 

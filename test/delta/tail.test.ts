@@ -5,9 +5,9 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ENOMEM, ENOSPC } from '../../src/base/errno.ts';
 import { type Ino, ROOT_INO } from '../../src/base/ids.ts';
 import { S_IFREG } from '../../src/base/mode.ts';
-import type { EnvDelta } from '../../src/delta/env-delta.ts';
-import { LINK_DIR } from '../../src/delta/layout.ts';
-import { TailBudget } from '../../src/delta/tail-budget.ts';
+import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
+import { LINK_DIR } from '../../src/driver/delta/layout.ts';
+import { TailBudget } from '../../src/driver/delta/tail-budget.ts';
 import { inode, name, open, removeDir, scratchDir } from './support.ts';
 
 const MAX = 1000;

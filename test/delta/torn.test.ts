@@ -12,8 +12,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EROFS } from '../../src/base/errno.ts';
 import { ROOT_INO } from '../../src/base/ids.ts';
 import { S_IFREG } from '../../src/base/mode.ts';
-import type { EnvDelta } from '../../src/delta/env-delta.ts';
-import { readDelta } from '../../src/delta/read-delta.ts';
+import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
+import { readDelta } from '../../src/driver/delta/read-delta.ts';
 import { ino, inode, name, open, removeDir, scratchDir } from './support.ts';
 
 const CHANGES = 12;

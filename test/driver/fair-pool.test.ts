@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { FairPool } from '../../src/driver/fair-pool.ts';
+import { FairPool } from '../../src/driver/process/fair-pool.ts';
 
 /** Work that ends when it is told, and what of it was started, in order. */
 class Jobs {

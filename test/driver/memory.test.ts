@@ -6,9 +6,9 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { ControlClient } from '../../src/control/client.ts';
-import type { DriverStatus, DriverVerbs } from '../../src/control/protocol.ts';
-import { findDriver } from '../../src/env/spawn.ts';
+import type { ControlClient } from '../../src/ipc/client.ts';
+import type { DriverStatus, DriverVerbs } from '../../src/ipc/protocol.ts';
+import { findDriver } from '../../src/manager/envs/spawn.ts';
 import { sh } from '../support/program.ts';
 import { TestRoot } from '../support/root.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { programName } from '../../src/driver/writers/program-name.ts';
+import { programName } from '../../src/driver/process/writers/program-name.ts';
 
 const CASES: readonly (readonly [name: string, exe: string, ...args: string[]])[] = [
   ['dpkg', '/usr/bin/dpkg', 'dpkg', '-i', 'x.deb'],

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
-import { hostnameOf, hostsText } from '../../src/env/first-mount/identity.ts';
+import { hostnameOf, hostsText } from '../../src/manager/envs/first-mount/identity.ts';
 import { writeFiles } from '../patch/support.ts';
 import { TestRoot } from '../support/root.ts';
 import { TinyApps } from '../support/tiny-apps.ts';

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { PRIVATE_DIR } from '../../src/delta/layout.ts';
+import { PRIVATE_DIR } from '../../src/driver/delta/layout.ts';
 import { output } from '../support/program.ts';
 import { TestRoot } from '../support/root.ts';
 

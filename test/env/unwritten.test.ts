@@ -6,8 +6,8 @@ import { chmodSync, existsSync, linkSync, mkdirSync, readdirSync, writeFileSync 
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { PRIVATE_DIR } from '../../src/delta/layout.ts';
-import { readDelta } from '../../src/delta/read-delta.ts';
+import { PRIVATE_DIR } from '../../src/driver/delta/layout.ts';
+import { readDelta } from '../../src/driver/delta/read-delta.ts';
 import { output } from '../support/program.ts';
 import { TestRoot } from '../support/root.ts';
 

@@ -1,8 +1,8 @@
 /** Access times of directories and symlinks: what of them is written, and when. */
 import { afterEach, expect, test } from 'vitest';
 import type { Name, NodeId } from '../../src/base/ids.ts';
-import { type Attr, type DirSink, LEAVE } from '../../src/fs/api.ts';
-import type { AccessRules } from '../../src/fs/ports.ts';
+import { type Attr, type DirSink, LEAVE } from '../../src/driver/core/api.ts';
+import type { AccessRules } from '../../src/driver/core/ports.ts';
 import { archive, dir } from '../template/members.ts';
 import { BareEnv, ROOT } from './bare-env.ts';
 

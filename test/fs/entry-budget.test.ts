@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { Entries } from '../../src/fs/entries.ts';
-import { EntryBudget } from '../../src/fs/entry-budget.ts';
+import { Entries } from '../../src/driver/core/entries.ts';
+import { EntryBudget } from '../../src/driver/core/entry-budget.ts';
 
 const MAX = 1000;
 

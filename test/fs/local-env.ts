@@ -3,18 +3,18 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Ino } from '../../src/base/ids.ts';
 import { isDir } from '../../src/base/mode.ts';
-import type { EnvDelta } from '../../src/delta/env-delta.ts';
-import { openDelta } from '../../src/delta/open-delta.ts';
-import { readDelta } from '../../src/delta/read-delta.ts';
-import type { EnvFileSystem } from '../../src/fs/api.ts';
-import { createFileSystem } from '../../src/fs/filesystem.ts';
-import type { LayersChange } from '../../src/fs/layers-change.ts';
-import type { KernelCaches, Layers, Place } from '../../src/fs/ports.ts';
-import type { EnvAct } from '../../src/fs/set-aside.ts';
+import type { EnvFileSystem } from '../../src/driver/core/api.ts';
+import { createFileSystem } from '../../src/driver/core/filesystem.ts';
+import type { LayersChange } from '../../src/driver/core/layers-change.ts';
+import type { KernelCaches, Layers, Place } from '../../src/driver/core/ports.ts';
+import type { EnvAct } from '../../src/driver/core/set-aside.ts';
+import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
+import { openDelta } from '../../src/driver/delta/open-delta.ts';
+import { readDelta } from '../../src/driver/delta/read-delta.ts';
+import { importTemplate } from '../../src/manager/templates/import.ts';
 import { fileCalls } from '../../src/native/file-calls.ts';
 import { dirPath } from '../../src/store/dir-path.ts';
 import { initRoot, openStore, type StackRef, type Store } from '../../src/store/store.ts';
-import { importTemplate } from '../../src/template/import.ts';
 import type { Stack } from '../model/templates.ts';
 import { APP_VERSIONS, makeTree, OS_VERSIONS } from '../model/tree.ts';
 import { problems } from './problems.ts';
@@ -160,7 +160,7 @@ export class LocalEnv {
 
   /**
    * Mounts it again, at other versions; after a death, with what was on disk in that moment.
-   * @param keeps false for one that is not for a kernel, but for acts: see src/patch/offline.ts
+   * @param keeps false for one that is not for a kernel, but for acts: see src/manager/rollout/offline.ts
    */
   async remount(to: Stack = this.versions, { dies = false, keeps = true } = {}): Promise<void> {
     const before = this.directory;

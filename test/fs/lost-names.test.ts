@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Ino, Name } from '../../src/base/ids.ts';
-import { Inode } from '../../src/fs/inode.ts';
-import { LostNames } from '../../src/fs/lost-names.ts';
+import { Inode } from '../../src/driver/core/inode.ts';
+import { LostNames } from '../../src/driver/core/lost-names.ts';
 import { plainDir } from '../../src/store/plain-dir.ts';
 
 const DIR = 7 as Ino;

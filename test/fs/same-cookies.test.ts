@@ -1,8 +1,8 @@
 /** Directories in which many names share a cookie, as the real hash makes two of them once in many thousand directories. */
 import { afterEach, expect, test, vi } from 'vitest';
 import type { Name } from '../../src/base/ids.ts';
-import { type CheckpointJob, runCheckpoint } from '../../src/delta/checkpoint-job.ts';
-import type { DirSink } from '../../src/fs/api.ts';
+import type { DirSink } from '../../src/driver/core/api.ts';
+import { type CheckpointJob, runCheckpoint } from '../../src/driver/delta/checkpoint-job.ts';
 import { archive, file } from '../template/members.ts';
 import { BareEnv, ROOT } from './bare-env.ts';
 
@@ -16,7 +16,7 @@ vi.mock(import('../../src/base/name-hash.ts'), async (original) => {
   return { ...real, nameCookie: (name) => 3 + (real.nameCookie(name) % COOKIES) };
 });
 // In this thread, where the hash is the same.
-vi.mock(import('../../src/delta/checkpoint-thread.ts'), () => ({
+vi.mock(import('../../src/driver/delta/checkpoint-thread.ts'), () => ({
   checkpointInThread: (job: CheckpointJob) => runCheckpoint(job),
 }));
 

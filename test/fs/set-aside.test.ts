@@ -1,7 +1,7 @@
 /** What patches set aside, and put back when they are taken back, in random histories. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, test } from 'vitest';
-import type { EnvAct } from '../../src/fs/set-aside.ts';
+import type { EnvAct } from '../../src/driver/core/set-aside.ts';
 import type { RefNode } from '../model/node.ts';
 import { type Operation, operation } from '../model/operation.ts';
 import { Pair } from './history.ts';

@@ -19,7 +19,7 @@ import {
   RENAME_NOREPLACE,
   type Result,
   type SetAttr,
-} from '../../src/fs/api.ts';
+} from '../../src/driver/core/api.ts';
 import type { Operation, Outcome, SlotOperation } from '../model/operation.ts';
 import { isSlotOperation } from '../model/slots.ts';
 

@@ -5,7 +5,7 @@ import { afterEach, expect, test } from 'vitest';
 import { ENOSPC } from '../../src/base/errno.ts';
 import type { NodeId } from '../../src/base/ids.ts';
 import { O_RDWR } from '../../src/base/mode.ts';
-import { type Attr, LEAVE } from '../../src/fs/api.ts';
+import { type Attr, LEAVE } from '../../src/driver/core/api.ts';
 import { archive, file } from '../template/members.ts';
 import { BareEnv } from './bare-env.ts';
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { CHECKS } from '../../src/fsck/finding.ts';
+import { CHECKS } from '../../src/manager/upkeep/fsck/finding.ts';
 import { TREE } from '../support/program.ts';
 import { catalogDamages } from './damages/catalog.ts';
 import { accountDamages, compositionDamages } from './damages/compositions.ts';

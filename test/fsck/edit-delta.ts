@@ -5,15 +5,15 @@ import { type Database, open } from 'lmdb';
 import { type Ino, type Name, ROOT_INO } from '../../src/base/ids.ts';
 import { nameCookie } from '../../src/base/name-hash.ts';
 import type { InodeRecord } from '../../src/codec/inode-record.ts';
-import { openDelta } from '../../src/delta/open-delta.ts';
-import { readDelta } from '../../src/delta/read-delta.ts';
+import type { Change } from '../../src/driver/core/ports.ts';
+import { openDelta } from '../../src/driver/delta/open-delta.ts';
+import { readDelta } from '../../src/driver/delta/read-delta.ts';
 import {
   encodeInodeValue,
   inoKey,
   NAME_KEY_MAX,
   writeNameKey,
-} from '../../src/delta/table-rows.ts';
-import type { Change } from '../../src/fs/ports.ts';
+} from '../../src/driver/delta/table-rows.ts';
 
 /** The env of the healthy root that changed much. */
 const WEB = 1;

@@ -1,6 +1,6 @@
 /**
  * The cases that fail over fuse-native, each by the limit of the transport that it meets (names of
- * src/fuse-native/limits.ts). All other cases must pass, and these must fail: the list is exact.
+ * src/driver/fuse-native/limits.ts). All other cases must pass, and these must fail: the list is exact.
  */
 export const POSIX_EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
   'names-utf8': [

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { LIMITS } from '../../src/fuse-native/limits.ts';
+import { LIMITS } from '../../src/driver/fuse-native/limits.ts';
 import { posixSuite } from '../suite/index.ts';
 import { hashObjects } from '../suite/objects.ts';
 import { buildFixture, runSuite, type SuiteName } from '../suite/run.ts';

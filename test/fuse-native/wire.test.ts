@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { PRIVATE_INO_BASE } from '../../src/base/ids.ts';
-import type { Attr } from '../../src/fs/api.ts';
-import { shortIno, spaceWords, statWords, wide } from '../../src/fuse-native/wire.ts';
+import type { Attr } from '../../src/driver/core/api.ts';
+import { shortIno, spaceWords, statWords, wide } from '../../src/driver/fuse-native/wire.ts';
 
 const SIZE_WORDS = 3;
 const MTIME_WORDS = 14;

@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
-import { unmount } from '../../src/fuse/mount.ts';
+import { unmount } from '../../src/driver/fuse/mount.ts';
 import { native } from '../../src/native/binding.ts';
 
 const [mountpoint = '', target = ''] = process.argv.slice(2);

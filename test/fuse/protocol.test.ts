@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import type { Granted } from '../../src/fuse/init.ts';
-import type { SessionStats } from '../../src/fuse/session.ts';
+import type { Granted } from '../../src/driver/fuse/init.ts';
+import type { SessionStats } from '../../src/driver/fuse/session.ts';
 import { CHECKS } from './checks.ts';
 import { Served } from './served.ts';
 

@@ -9,10 +9,10 @@
  * SIGHUP asks the kernel to forget what it knows, and prints how much it holds then; SIGTERM unmounts.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Granted } from '../../src/fuse/init.ts';
-import { mountDevice, openDevice, unmount } from '../../src/fuse/mount.ts';
-import type { SessionPorts } from '../../src/fuse/ports.ts';
-import { Session } from '../../src/fuse/session.ts';
+import type { Granted } from '../../src/driver/fuse/init.ts';
+import { mountDevice, openDevice, unmount } from '../../src/driver/fuse/mount.ts';
+import type { SessionPorts } from '../../src/driver/fuse/ports.ts';
+import { Session } from '../../src/driver/fuse/session.ts';
 import { native } from '../../src/native/binding.ts';
 import { SmallFileSystem } from './small-file-system.ts';
 

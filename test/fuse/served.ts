@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { promisify } from 'node:util';
-import { unmount } from '../../src/fuse/mount.ts';
+import { unmount } from '../../src/driver/fuse/mount.ts';
 
 const run = promisify(execFile);
 const here = import.meta.dirname;

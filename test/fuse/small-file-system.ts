@@ -31,9 +31,9 @@ import {
   type Result,
   type SetAttr,
   UTIME_NOW,
-} from '../../src/fs/api.ts';
-import type { Place, SpaceStat } from '../../src/fs/ports.ts';
-import type { SessionPorts } from '../../src/fuse/ports.ts';
+} from '../../src/driver/core/api.ts';
+import type { Place, SpaceStat } from '../../src/driver/core/ports.ts';
+import type { SessionPorts } from '../../src/driver/fuse/ports.ts';
 import { AT_FDCWD, native } from '../../src/native/binding.ts';
 import { SmallNode } from './small-node.ts';
 

@@ -1,6 +1,6 @@
 import type { Name, NodeId } from '../../src/base/ids.ts';
 import { isDir } from '../../src/base/mode.ts';
-import type { Attr, Node } from '../../src/fs/api.ts';
+import type { Attr, Node } from '../../src/driver/core/api.ts';
 import { native, STAT, STAT_SLOTS } from '../../src/native/binding.ts';
 
 const stat = new Float64Array(STAT_SLOTS);

@@ -7,7 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { patchTemplate, rollBack } from '../../src/patch/patch.ts';
+import { patchTemplate, rollBack } from '../../src/manager/rollout/patch.ts';
 import { openStore } from '../../src/store/store.ts';
 import { hashObjects } from '../suite/objects.ts';
 import { TestRoot } from '../support/root.ts';

@@ -2,8 +2,8 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { EnvChange } from '../../src/env/diff.ts';
-import type { PatchPlan } from '../../src/patch/plan.ts';
+import type { EnvChange } from '../../src/manager/envs/diff.ts';
+import type { PatchPlan } from '../../src/manager/rollout/plan.ts';
 import type { DebDescription } from '../support/deb.ts';
 import { sh } from '../support/program.ts';
 import { TinySystems } from '../support/tiny-systems.ts';

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import type { PatchRecord } from '../../src/codec/patch-record.ts';
-import type { StaleFile } from '../../src/patch/stale.ts';
+import type { StaleFile } from '../../src/manager/rollout/stale.ts';
 import { PatchRoot } from './support.ts';
 
 /** Apps come to an env and go, while programs use it. */

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createEnv } from '../../src/env/create.ts';
+import { createEnv } from '../../src/services/create-env.ts';
 import { openStore } from '../../src/store/store.ts';
 import { TestRoot } from '../support/root.ts';
 import { changesType, hasPages, type Probe, probes, writeVersions } from './flip-trees.ts';

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import type { PatchRecord } from '../../src/codec/patch-record.ts';
-import type { VersionLog } from '../../src/patch/log.ts';
+import type { VersionLog } from '../../src/manager/rollout/log.ts';
 import { PatchRoot } from './support.ts';
 
 let t: PatchRoot;

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import type { PatchRecord } from '../../src/codec/patch-record.ts';
-import type { SavedEntry } from '../../src/patch/saved.ts';
+import type { SavedEntry } from '../../src/manager/rollout/saved.ts';
 import { PatchRoot } from './support.ts';
 
 let t: PatchRoot;

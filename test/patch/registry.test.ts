@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { PatchAct, PatchRecord } from '../../src/codec/patch-record.ts';
-import type { SavedEntry } from '../../src/patch/saved.ts';
+import type { SavedEntry } from '../../src/manager/rollout/saved.ts';
 import { PatchRoot } from './support.ts';
 
 /** What many packages share and an env has changed too is merged record by record, whatever moves the env. */

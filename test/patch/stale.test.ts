@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { StaleFile } from '../../src/patch/stale.ts';
+import type { StaleFile } from '../../src/manager/rollout/stale.ts';
 import { PatchRoot } from './support.ts';
 
 let t: PatchRoot;

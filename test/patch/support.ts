@@ -2,10 +2,10 @@ import { lutimesSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node
 import path from 'node:path';
 import { expect } from 'vitest';
 import type { PatchRecord } from '../../src/codec/patch-record.ts';
-import { createEnv } from '../../src/env/create.ts';
-import type { PatchPlan } from '../../src/patch/plan.ts';
+import type { PatchPlan } from '../../src/manager/rollout/plan.ts';
+import { importTemplate } from '../../src/manager/templates/import.ts';
+import { createEnv } from '../../src/services/create-env.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
-import { importTemplate } from '../../src/template/import.ts';
 import { type Finished, sh } from '../support/program.ts';
 import { TestRoot } from '../support/root.ts';
 

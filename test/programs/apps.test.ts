@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { EnvUsage } from '../../src/env/usage.ts';
+import type { EnvUsage } from '../../src/manager/envs/usage.ts';
 import { hashObjects } from '../suite/objects.ts';
 import { abandonedWorkplaces, mountsBelow } from '../support/leftovers.ts';
 import { run } from '../support/program.ts';

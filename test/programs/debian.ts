@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import path from 'node:path';
-import { LET_GO } from '../../src/scratch/confined.ts';
+import { LET_GO } from '../../src/manager/confinement/confined.ts';
 import { type Finished, run, sh } from '../support/program.ts';
 
 const SUITE = 'bookworm';

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { PatchRecord } from '../../src/codec/patch-record.ts';
-import type { StaleFile } from '../../src/patch/stale.ts';
+import type { StaleFile } from '../../src/manager/rollout/stale.ts';
 import { sh } from '../support/program.ts';
 import { TestRoot } from '../support/root.ts';
 import { BUILD_ARCHIVE_MS, inEnv, inEnvWords, serverArchive } from './debian.ts';

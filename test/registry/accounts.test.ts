@@ -5,7 +5,7 @@ import {
   idClass,
   renumber,
   settleShadow,
-} from '../../src/registry/accounts.ts';
+} from '../../src/manager/merge/accounts.ts';
 
 const OS = {
   passwd: 'root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n',

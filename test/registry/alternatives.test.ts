@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { ALTERNATIVES, alternativeLinks } from '../../src/registry/alternatives.ts';
-import { mergeKeyed } from '../../src/registry/merge.ts';
+import { ALTERNATIVES, alternativeLinks } from '../../src/manager/merge/alternatives.ts';
+import { mergeKeyed } from '../../src/manager/merge/merge.ts';
 
 const text = (...lines: string[]) => lines.map((line) => `${line}\n`).join('');
 const LINK = '/usr/bin/editor';

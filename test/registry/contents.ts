@@ -1,18 +1,23 @@
 /** Contents of every format, at random, and what they have in them. */
 import fc from 'fast-check';
-import { ALTERNATIVES } from '../../src/registry/alternatives.ts';
-import { GROUP, GSHADOW, PASSWD, SHADOW, SUBIDS } from '../../src/registry/colon.ts';
-import { DEBCONF } from '../../src/registry/debconf.ts';
-import { DIVERSIONS, DPKG_STATUS, EXTENDED_STATES, STATOVERRIDE } from '../../src/registry/dpkg.ts';
-import type { KeyedFormat, KeyedRecord } from '../../src/registry/format.ts';
+import { ALTERNATIVES } from '../../src/manager/merge/alternatives.ts';
+import { GROUP, GSHADOW, PASSWD, SHADOW, SUBIDS } from '../../src/manager/merge/colon.ts';
+import { DEBCONF } from '../../src/manager/merge/debconf.ts';
+import {
+  DIVERSIONS,
+  DPKG_STATUS,
+  EXTENDED_STATES,
+  STATOVERRIDE,
+} from '../../src/manager/merge/dpkg.ts';
+import type { KeyedFormat, KeyedRecord } from '../../src/manager/merge/format.ts';
 import {
   CA_CERTIFICATES,
   LOCALE_GEN,
   NSSWITCH,
   UCF,
   XML_CATALOG,
-} from '../../src/registry/keyed-lines.ts';
-import { LINE_SET } from '../../src/registry/lines.ts';
+} from '../../src/manager/merge/keyed-lines.ts';
+import { LINE_SET } from '../../src/manager/merge/lines.ts';
 
 /** One format, and how its n-th record is written with some value in it. Another n is another key. */
 export interface Sample {

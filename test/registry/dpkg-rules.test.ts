@@ -6,7 +6,7 @@ import {
   isConfigName,
   overridesOf,
   PathFilters,
-} from '../../src/registry/dpkg-rules.ts';
+} from '../../src/manager/merge/dpkg-rules.ts';
 
 test('diversions are three lines each, and none in a damaged file', () => {
   const content = '/usr/bin/a\n/usr/bin/a.distrib\n:\n/b c\n/b c.real\nwrapper\n';

@@ -1,12 +1,17 @@
 /** Each format with what Debian's packages write: fragments of trees with nginx, redis, postgresql, openssh and a browser. */
 import { describe, expect, it } from 'vitest';
-import { GROUP, GSHADOW, PASSWD, SHADOW } from '../../src/registry/colon.ts';
-import { DEBCONF } from '../../src/registry/debconf.ts';
-import { DIVERSIONS, DPKG_STATUS, EXTENDED_STATES, STATOVERRIDE } from '../../src/registry/dpkg.ts';
-import type { KeyedFormat } from '../../src/registry/format.ts';
-import { LOCALE_GEN, NSSWITCH, UCF, XML_CATALOG } from '../../src/registry/keyed-lines.ts';
-import { LINE_SET } from '../../src/registry/lines.ts';
-import { mergeKeyed } from '../../src/registry/merge.ts';
+import { GROUP, GSHADOW, PASSWD, SHADOW } from '../../src/manager/merge/colon.ts';
+import { DEBCONF } from '../../src/manager/merge/debconf.ts';
+import {
+  DIVERSIONS,
+  DPKG_STATUS,
+  EXTENDED_STATES,
+  STATOVERRIDE,
+} from '../../src/manager/merge/dpkg.ts';
+import type { KeyedFormat } from '../../src/manager/merge/format.ts';
+import { LOCALE_GEN, NSSWITCH, UCF, XML_CATALOG } from '../../src/manager/merge/keyed-lines.ts';
+import { LINE_SET } from '../../src/manager/merge/lines.ts';
+import { mergeKeyed } from '../../src/manager/merge/merge.ts';
 
 function merge(format: KeyedFormat, base: string | null, ours: string, theirs: string) {
   const { content, conflicts } = mergeKeyed(format, { base, ours, theirs });

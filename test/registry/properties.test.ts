@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { mergeKeyed } from '../../src/registry/merge.ts';
+import { mergeKeyed } from '../../src/manager/merge/merge.ts';
 import { keysOf, model, recordsOf, SAMPLES, SETS, write } from './contents.ts';
 
 const KEYS = 8;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { askedFor, withoutMarks } from '../../src/registry/auto-marks.ts';
-import { describeConflict } from '../../src/registry/conflicts.ts';
-import { GENERATED, generatedFrom, isGenerated } from '../../src/registry/generated.ts';
-import { REGISTRY_PATHS, registryFormat } from '../../src/registry/table.ts';
+import { askedFor, withoutMarks } from '../../src/manager/merge/auto-marks.ts';
+import { describeConflict } from '../../src/manager/merge/conflicts.ts';
+import { GENERATED, generatedFrom, isGenerated } from '../../src/manager/merge/generated.ts';
+import { REGISTRY_PATHS, registryFormat } from '../../src/manager/merge/table.ts';
 
 describe('registryFormat', () => {
   it('knows the files of its patterns, and no others', () => {

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Ino, type Name, nameFromText, ROOT_INO } from '../../src/base/ids.ts';
 import { isDir } from '../../src/base/mode.ts';
 import { nameCookie } from '../../src/base/name-hash.ts';
-import type { Layers } from '../../src/fs/ports.ts';
+import type { Layers } from '../../src/driver/core/ports.ts';
 import { initRoot, openStore, type Store } from '../../src/store/store.ts';
 import { addVersion, type Merged, merge, nodeOf, type Tree, tree } from './trees.ts';
 

@@ -2,9 +2,9 @@
 import fc from 'fast-check';
 import type { Name } from '../../src/base/ids.ts';
 import { isDir, S_IFLNK } from '../../src/base/mode.ts';
+import { commitTree } from '../../src/manager/templates/commit-tree.ts';
+import { implicitDirectory, type TreeNode } from '../../src/manager/templates/tree.ts';
 import type { Store } from '../../src/store/store.ts';
-import { commitTree } from '../../src/template/commit-tree.ts';
-import { implicitDirectory, type TreeNode } from '../../src/template/tree.ts';
 
 /** A directory by its names; a string is a symlink's target: the simplest thing that has content. */
 export type Tree = { readonly [name: string]: Tree | string };
@@ -37,7 +37,7 @@ export function addVersion(store: Store, template: string, content: Tree, uid: n
   commitTree(store, nodeOf(content, uid), { template: known ?? fresh, label: '', note: '' });
 }
 
-/** The merged tree as src/fs/ports.ts promises it, worked out the slow way; `layers` topmost first. */
+/** The merged tree as src/driver/core/ports.ts promises it, worked out the slow way; `layers` topmost first. */
 export interface Merged {
   readonly target: string | null;
   /** Of a directory, the bottommost template's; of anything else, the topmost's. */

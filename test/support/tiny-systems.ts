@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, onTestFinished } from 'vitest';
 import { appPackages } from '../../fixtures/apt/packages.ts';
-import { LET_GO } from '../../src/scratch/confined.ts';
+import { LET_GO } from '../../src/manager/confinement/confined.ts';
 import { AptRepo } from './apt-repo.ts';
 import { EPOCH } from './deb.ts';
 import { mountsBelow, processesNaming } from './leftovers.ts';

@@ -3,9 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, it } from 'vitest';
+import { importTemplate } from '../../src/manager/templates/import.ts';
+import { aclFromText } from '../../src/manager/templates/tar/acl.ts';
 import { native } from '../../src/native/binding.ts';
-import { importTemplate } from '../../src/template/import.ts';
-import { aclFromText } from '../../src/template/tar/acl.ts';
 import { archive, dir, file, member } from './members.ts';
 import { contents, objectFiles, scratchDir, scratchFile, scratchStore } from './support.ts';
 

@@ -4,8 +4,8 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, expect, it } from 'vitest';
+import { importTemplate } from '../../src/manager/templates/import.ts';
 import { openStore } from '../../src/store/store.ts';
-import { importTemplate } from '../../src/template/import.ts';
 import { archive, file } from './members.ts';
 import { atEnd, contents, objectFiles, scratchDir, scratchFile, scratchStore } from './support.ts';
 

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { importTemplate } from '../../src/template/import.ts';
+import { importTemplate } from '../../src/manager/templates/import.ts';
 import { archive, dir, file, hardLink, member, symlink } from './members.ts';
 import { rootFileSystem } from './root-file-system.ts';
 import { contents, objectFiles, scratchDir, scratchFile, scratchStore } from './support.ts';

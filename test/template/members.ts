@@ -1,5 +1,10 @@
 /** Small archives made of members, by the writer that exports are made with. */
-import { END_MARK, memberHeader, type NewMember, padding } from '../../src/template/tar/writer.ts';
+import {
+  END_MARK,
+  memberHeader,
+  type NewMember,
+  padding,
+} from '../../src/manager/templates/tar/writer.ts';
 
 type Member = Partial<NewMember> & { readonly path: string; readonly content?: Buffer | string };
 

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'nod
 import path from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { importTemplate } from '../../src/template/import.ts';
+import { importTemplate } from '../../src/manager/templates/import.ts';
 import { archive, dir, file, hardLink, symlink } from './members.ts';
 import { contents, objectFiles, scratchDir, scratchFile, scratchStore } from './support.ts';
 

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach } from 'vitest';
 import type { InodeRecord } from '../../src/codec/inode-record.ts';
+import { versionLayers, walkVersion } from '../../src/manager/templates/walk-version.ts';
 import { initRoot, openStore, type Store } from '../../src/store/store.ts';
-import { versionLayers, walkVersion } from '../../src/template/walk-version.ts';
 
 const toEnd: (() => Promise<void> | void)[] = [];
 afterEach(async () => {

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
 import { type Name, ROOT_INO } from '../../src/base/ids.ts';
+import { diffVersions } from '../../src/manager/templates/diff.ts';
+import { importTemplate } from '../../src/manager/templates/import.ts';
+import { versionLayers } from '../../src/manager/templates/walk-version.ts';
+import { removeTemplate, removeVersion, showTemplate } from '../../src/services/remove-template.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
-import { diffVersions } from '../../src/template/diff.ts';
-import { importTemplate } from '../../src/template/import.ts';
-import { removeTemplate, removeVersion, showTemplate } from '../../src/template/remove.ts';
-import { versionLayers } from '../../src/template/walk-version.ts';
 import { archive, dir, file, hardLink, symlink } from './members.ts';
 import { rootFileSystem } from './root-file-system.ts';
 import { atEnd, contents, objectFiles, scratchFile, scratchStore } from './support.ts';

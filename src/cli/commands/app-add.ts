@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { addApps } from '../../patch/apps.ts';
+import { addApps } from '../../manager/rollout/apps.ts';
 import { runAppChange } from '../app-run.ts';
 import { defineWaiting } from '../command.ts';
 import { type DependenciesOption, dependenciesOption } from '../dependencies-option.ts';

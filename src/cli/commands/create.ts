@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
-import { createEnv } from '../../env/create.ts';
-import { type EnvSummary, summaryOf } from '../../env/summary.ts';
+import { type EnvSummary, summaryOf } from '../../manager/envs/summary.ts';
+import { createEnv } from '../../services/create-env.ts';
 import type { EnvRow } from '../../store/store.ts';
 import { contextOf, defineWaiting, interruptible } from '../command.ts';
 import { expandNames, hasNumber, withNumber } from '../env-names.ts';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { destroyEnv } from '../../env/destroy.ts';
+import { destroyEnv } from '../../manager/envs/destroy.ts';
 import { contextOf, defineWaiting } from '../command.ts';
 import { chooseEnvs, forEachEnv } from '../each-env.ts';
 import { withStore } from '../session.ts';

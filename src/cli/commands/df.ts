@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { formatSize } from '../../base/size.ts';
-import { type EnvUsage, envUsage } from '../../env/usage.ts';
-import { needPeoplesEnv, peoplesEnvs } from '../../scratch/owner.ts';
+import { type EnvUsage, envUsage } from '../../manager/envs/usage.ts';
+import { needPeoplesEnv, peoplesEnvs } from '../../manager/sandbox/owner.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
 import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { type EnvChange, envDiff } from '../../env/diff.ts';
-import { needPeoplesEnv } from '../../scratch/owner.ts';
+import { type EnvChange, envDiff } from '../../manager/envs/diff.ts';
+import { needPeoplesEnv } from '../../manager/sandbox/owner.ts';
 import { contextOf, define } from '../command.ts';
 import { printLines, printNulEnded } from '../print.ts';
 import { withStore } from '../session.ts';

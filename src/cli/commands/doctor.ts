@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { EXIT } from '../../base/exit-codes.ts';
-import type { Check } from '../../doctor/check.ts';
-import { diagnose } from '../../doctor/doctor.ts';
+import type { Check } from '../../manager/upkeep/doctor/check.ts';
+import { diagnose } from '../../manager/upkeep/doctor/doctor.ts';
 import { contextOf, define } from '../command.ts';
 import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';
 

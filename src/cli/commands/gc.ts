@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
 import { formatSize } from '../../base/size.ts';
-import { collectGarbage, type GcReport } from '../../gc/gc.ts';
-import type { Reason } from '../../gc/reasons.ts';
+import { collectGarbage, type GcReport } from '../../manager/upkeep/gc/gc.ts';
+import type { Reason } from '../../manager/upkeep/gc/reasons.ts';
 import { contextOf, defineWaiting } from '../command.ts';
 import { LATER } from '../notes.ts';
 import { printLines } from '../print.ts';

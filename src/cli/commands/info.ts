@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { formatSize } from '../../base/size.ts';
-import { type EnvInfo, envInfo } from '../../env/info.ts';
-import { ownText } from '../../registry/packages.ts';
-import { needPeoplesEnv } from '../../scratch/owner.ts';
+import { ownText } from '../../manager/merge/packages.ts';
+import { needPeoplesEnv } from '../../manager/sandbox/owner.ts';
+import { type EnvInfo, envInfo } from '../../services/env-info.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
 import { printFields, printJson } from '../table.ts';

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
-import { fileSystemChecks } from '../../doctor/file-system.ts';
+import { fileSystemChecks } from '../../manager/upkeep/doctor/file-system.ts';
 import { initRoot } from '../../store/store.ts';
 import { contextOf, define } from '../command.ts';
 import { parseCount } from '../numbers.ts';

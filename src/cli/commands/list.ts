@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { envStates } from '../../env/state.ts';
-import { type EnvSummary, summaryOf } from '../../env/summary.ts';
-import { peoplesEnvs } from '../../scratch/owner.ts';
+import { envStates } from '../../manager/envs/state.ts';
+import { type EnvSummary, summaryOf } from '../../manager/envs/summary.ts';
+import { peoplesEnvs } from '../../manager/sandbox/owner.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
 import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';

@@ -1,14 +1,14 @@
 import path from 'node:path';
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
-import { envMounts } from '../../control/mount-table.ts';
-import { hasSetup } from '../../env/first-mount/setup.ts';
-import { type MountOptions, type MountOutcome, mountEnv } from '../../env/mount.ts';
-import { barrierAbove } from '../../env/mountpoint.ts';
-import { remountEnv } from '../../env/remount.ts';
-import { ensureServers, type Servers } from '../../env/spawn.ts';
-import { type EnvState, envStates } from '../../env/state.ts';
-import { LIMITS } from '../../fuse-native/limits.ts';
+import { LIMITS } from '../../driver/fuse-native/limits.ts';
+import { envMounts } from '../../ipc/mount-table.ts';
+import { hasSetup } from '../../manager/envs/first-mount/setup.ts';
+import { type MountOptions, type MountOutcome, mountEnv } from '../../manager/envs/mount.ts';
+import { barrierAbove } from '../../manager/envs/mountpoint.ts';
+import { remountEnv } from '../../manager/envs/remount.ts';
+import { ensureServers, type Servers } from '../../manager/envs/spawn.ts';
+import { type EnvState, envStates } from '../../manager/envs/state.ts';
 import type { EnvRow, Store } from '../../store/store.ts';
 import { contextOf, define } from '../command.ts';
 import { chooseEnvs, forEachEnv } from '../each-env.ts';
@@ -67,7 +67,7 @@ export default function build(): Command {
 /** What a first mount has to do, if this is one, or one before was cut short. */
 async function setUp({ root }: Store, row: EnvRow, { mountpoint }: MountOutcome): Promise<void> {
   if (!hasSetup(root, row.id)) return;
-  const { finishFirstMount } = await import('../../env/first-mount/first-mount.ts');
+  const { finishFirstMount } = await import('../../manager/envs/first-mount/first-mount.ts');
   const options = envMounts(root).get(row.id)?.options ?? '';
   await finishFirstMount(root, row, mountpoint, options, (note) => printNotes([note]));
 }

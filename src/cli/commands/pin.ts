@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
-import { pinEnv } from '../../patch/pin.ts';
-import { needTemplate } from '../../patch/target.ts';
-import { needPeoplesEnv } from '../../scratch/owner.ts';
+import { pinEnv } from '../../manager/rollout/pin.ts';
+import { needTemplate } from '../../manager/rollout/target.ts';
+import { needPeoplesEnv } from '../../manager/sandbox/owner.ts';
 import { parseTemplateRef } from '../../store/names.ts';
 import { contextOf, defineWaiting, interruptible } from '../command.ts';
 import { type DependenciesOption, dependenciesOption, policiesOf } from '../dependencies-option.ts';

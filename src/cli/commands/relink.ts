@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { formatSize } from '../../base/size.ts';
-import { type Relinked, relinkEnv } from '../../patch/relink.ts';
+import { type Relinked, relinkEnv } from '../../manager/rollout/relink.ts';
 import { contextOf, define } from '../command.ts';
 import { chooseEnvs, forEachEnv } from '../each-env.ts';
 import { withStore } from '../session.ts';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { rollBack } from '../../patch/patch.ts';
-import { needTemplate } from '../../patch/target.ts';
+import { rollBack } from '../../manager/rollout/patch.ts';
+import { needTemplate } from '../../manager/rollout/target.ts';
 import { contextOf, defineWaiting, interruptible } from '../command.ts';
 import { type DependenciesOption, dependenciesOption, policiesOf } from '../dependencies-option.ts';
 import { type DpkgWaitOption, dpkgWait, dpkgWaitOption, exitFor } from '../dpkg-wait.ts';

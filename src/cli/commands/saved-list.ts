@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { formatSize } from '../../base/size.ts';
-import { listSaved, type SavedEntry } from '../../patch/saved.ts';
-import { needPeoplesEnv } from '../../scratch/owner.ts';
+import { listSaved, type SavedEntry } from '../../manager/rollout/saved.ts';
+import { needPeoplesEnv } from '../../manager/sandbox/owner.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
 import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';

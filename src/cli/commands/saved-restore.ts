@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { copySaved, restoreSaved } from '../../patch/saved.ts';
-import { needPeoplesEnv } from '../../scratch/owner.ts';
+import { copySaved, restoreSaved } from '../../manager/rollout/saved.ts';
+import { needPeoplesEnv } from '../../manager/sandbox/owner.ts';
 import { contextOf, define } from '../command.ts';
 import { parseCount } from '../numbers.ts';
 import { printLines } from '../print.ts';

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
-import { removeSaved } from '../../patch/saved.ts';
-import { needPeoplesEnv } from '../../scratch/owner.ts';
+import { removeSaved } from '../../manager/rollout/saved.ts';
+import { needPeoplesEnv } from '../../manager/sandbox/owner.ts';
 import { contextOf, define } from '../command.ts';
 import { parseCount } from '../numbers.ts';
 import { printLines } from '../print.ts';

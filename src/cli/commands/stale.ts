@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
+import { type StaleFile, staleFiles } from '../../manager/rollout/stale.ts';
 import {
   type StalePackage,
   type StaleReason,
   stalePackages,
-} from '../../packages/stale-packages.ts';
-import { type StaleFile, staleFiles } from '../../patch/stale.ts';
-import { needPeoplesEnv, peoplesEnvs } from '../../scratch/owner.ts';
+} from '../../manager/rollout/stale-packages.ts';
+import { needPeoplesEnv, peoplesEnvs } from '../../manager/sandbox/owner.ts';
 import type { EnvRow, Store } from '../../store/store.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';

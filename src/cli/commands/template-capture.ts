@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { DEFAULT_RULES } from '../../capture/rules.ts';
-import { rulesText } from '../../capture/rules-file.ts';
+import { DEFAULT_RULES } from '../../manager/recipes/capture/rules.ts';
+import { rulesText } from '../../manager/recipes/capture/rules-file.ts';
 import { type CaptureCliOptions, runCapture } from '../capture-run.ts';
 import { defineWaiting } from '../command.ts';
 import { givenOptions } from '../given.ts';

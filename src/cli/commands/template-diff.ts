@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { type Name, nameToText } from '../../base/ids.ts';
+import { type Difference, diffVersions } from '../../manager/templates/diff.ts';
+import { contentDiff } from '../../manager/templates/diff-content.ts';
+import { versionLayers } from '../../manager/templates/walk-version.ts';
 import type { Store } from '../../store/store.ts';
-import { type Difference, diffVersions } from '../../template/diff.ts';
-import { contentDiff } from '../../template/diff-content.ts';
-import { versionLayers } from '../../template/walk-version.ts';
 import { contextOf, define } from '../command.ts';
 import { printContent, printLines, printNulEnded } from '../print.ts';
 import { withStore } from '../session.ts';

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { Command } from 'commander';
-import { exportTemplate } from '../../template/export.ts';
+import { exportTemplate } from '../../manager/templates/export.ts';
 import { contextOf, define } from '../command.ts';
 import { printLines } from '../print.ts';
 import { Progress } from '../progress.ts';

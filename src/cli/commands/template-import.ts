@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
 import { formatSize } from '../../base/size.ts';
 import type { TemplateKind } from '../../codec/store-rows.ts';
-import { importTemplate } from '../../template/import.ts';
+import { importTemplate } from '../../manager/templates/import.ts';
 import { contextOf, defineWaiting } from '../command.ts';
 import { printLines } from '../print.ts';
 import { Progress } from '../progress.ts';

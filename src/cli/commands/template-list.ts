@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { formatSize } from '../../base/size.ts';
-import { packageCount, packageCountText } from '../../build/packages.ts';
-import { peoplesEnvs } from '../../scratch/owner.ts';
+import { packageCount, packageCountText } from '../../manager/recipes/build/packages.ts';
+import { peoplesEnvs } from '../../manager/sandbox/owner.ts';
+import { type TemplateSizes, templateSizes } from '../../manager/templates/sizes.ts';
 import type { Store, TemplateRow } from '../../store/store.ts';
-import { type TemplateSizes, templateSizes } from '../../template/sizes.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
 import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { formatSize } from '../../base/size.ts';
-import { type VersionLog, versionLog } from '../../patch/log.ts';
-import { needTemplate } from '../../patch/target.ts';
+import { type VersionLog, versionLog } from '../../manager/rollout/log.ts';
+import { needTemplate } from '../../manager/rollout/target.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
 import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';

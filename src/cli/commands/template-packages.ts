@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { ownPackages, type Package } from '../../build/packages.ts';
+import { ownPackages, type Package } from '../../manager/recipes/build/packages.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
 import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
 import { formatSize } from '../../base/size.ts';
+import { removeTemplate, removeVersion } from '../../services/remove-template.ts';
 import { parseTemplateRef } from '../../store/names.ts';
-import { removeTemplate, removeVersion } from '../../template/remove.ts';
 import { contextOf, defineWaiting } from '../command.ts';
 import { LATER } from '../notes.ts';
 import { printLines } from '../print.ts';

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { formatSize } from '../../base/size.ts';
-import { packageCount, packageCountText } from '../../build/packages.ts';
+import { packageCount, packageCountText } from '../../manager/recipes/build/packages.ts';
+import { type TemplateSizes, templateSizes } from '../../manager/templates/sizes.ts';
+import { showTemplate, type TemplateUse } from '../../services/remove-template.ts';
 import { isScratch } from '../../store/names.ts';
 import type { Store, TemplateRow, VersionRow } from '../../store/store.ts';
-import { showTemplate, type TemplateUse } from '../../template/remove.ts';
-import { type TemplateSizes, templateSizes } from '../../template/sizes.ts';
 import { contextOf, define } from '../command.ts';
 import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { programsText } from '../../capture/listing.ts';
-import { type Origin, originOf } from '../../env/which.ts';
-import { needPeoplesEnv } from '../../scratch/owner.ts';
+import { programsText } from '../../manager/recipes/capture/listing.ts';
+import { needPeoplesEnv } from '../../manager/sandbox/owner.ts';
+import { type Origin, originOf } from '../../services/explain-path.ts';
 import { contextOf, define } from '../command.ts';
 import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import { DriverLinks } from '../../env/driver-links.ts';
-import { type Holding, holdingNamespaces } from '../../env/holding-namespaces.ts';
-import { envStates } from '../../env/state.ts';
-import { beginUmount, type UmountOutcome } from '../../env/umount.ts';
-import { abandonedEnvs } from '../../scratch/owner.ts';
+import { DriverLinks } from '../../manager/envs/driver-links.ts';
+import { type Holding, holdingNamespaces } from '../../manager/envs/holding-namespaces.ts';
+import { envStates } from '../../manager/envs/state.ts';
+import { beginUmount, type UmountOutcome } from '../../manager/envs/umount.ts';
+import { abandonedEnvs } from '../../manager/sandbox/owner.ts';
 import { contextOf, define } from '../command.ts';
 import { chooseEnvs, forEachEnvAtOnce } from '../each-env.ts';
 import { sayLines } from '../print.ts';

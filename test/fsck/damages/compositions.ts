@@ -10,7 +10,7 @@ import {
   encodeTemplate,
   type TemplateRow,
 } from '../../../src/codec/store-rows.ts';
-import { removeTemplateRows } from '../../../src/gc/remove-version.ts';
+import { removeTemplateRows } from '../../../src/manager/upkeep/gc/remove-version.ts';
 import { idKey, textKey, versionKey } from '../../../src/store/keys.ts';
 import { openStore, type Store } from '../../../src/store/store.ts';
 import { BACKUP, type Damage, REPAIR } from '../damage.ts';

@@ -3,8 +3,8 @@ import * as fs from 'node:fs';
 import { expect } from 'vitest';
 import { type Ino, nameFromText, ROOT_INO } from '../../../src/base/ids.ts';
 import { S_IFDIR, S_IFREG } from '../../../src/base/mode.ts';
-import { NameState } from '../../../src/delta/generation.ts';
-import { encodeName, inoKey } from '../../../src/delta/table-rows.ts';
+import { NameState } from '../../../src/driver/delta/generation.ts';
+import { encodeName, inoKey } from '../../../src/driver/delta/table-rows.ts';
 import { inode } from '../../delta/record.ts';
 import { type Damage, REPAIR_UNMOUNTED, RESTORE_ENV } from '../damage.ts';
 import {

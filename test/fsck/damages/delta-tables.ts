@@ -3,8 +3,13 @@ import * as fs from 'node:fs';
 import path from 'node:path';
 import { expect } from 'vitest';
 import { type Ino, nameFromText, PRIVATE_INO_BASE, ROOT_INO } from '../../../src/base/ids.ts';
-import { decodeState, encodeState, inoKey, STATE_KEY } from '../../../src/delta/table-rows.ts';
-import type { Change } from '../../../src/fs/ports.ts';
+import type { Change } from '../../../src/driver/core/ports.ts';
+import {
+  decodeState,
+  encodeState,
+  inoKey,
+  STATE_KEY,
+} from '../../../src/driver/delta/table-rows.ts';
 import { inode } from '../../delta/record.ts';
 import { type Damage, REPAIR_UNMOUNTED, RESTORE_ENV } from '../damage.ts';
 import { JUNK } from '../edit.ts';

@@ -1,0 +1,80 @@
+/**
+ * Which folder of src/ may import which: docs/ARCHITECTURE.md. A list names folders, or single files. Folders come after those that they
+ * may import, so there is no circle; test/style/layout.test.ts holds it to that, and to what is there.
+ */
+const DATA_PORTS = ['driver/core/api.ts', 'driver/core/ports.ts'];
+const TREES = [
+  'driver/core/ports.ts',
+  'driver/core/layers-change.ts',
+  'driver/core/layer-entries.ts',
+];
+const DELTA = ['base', 'codec', 'native', 'driver/core', 'driver/delta', 'store'];
+
+const MAY_IMPORT = {
+  base: [],
+  observe: ['base'],
+  codec: ['base'],
+  // The filesystem: it sees neither wire bytes nor LMDB, so that any transport and any store fit.
+  'driver/core': ['base', 'codec'],
+  // The add-on only does what Node can't; native/file-calls.ts is the add-on as a port of the filesystem.
+  native: ['base', 'driver/core/ports.ts'],
+  store: ['base', 'codec', 'native', 'observe', ...TREES],
+  ipc: ['base', 'native', 'driver/core/set-aside.ts', 'driver/core/own-attributes.ts'],
+  'driver/delta': ['base', 'codec', 'native', 'observe', 'driver/core'],
+  'driver/fuse': ['base', 'native', 'observe', ...DATA_PORTS],
+  'driver/fuse-native': ['base', 'native', 'observe', ...DATA_PORTS],
+  // Envs are served while the manager is down, upgraded or damaged: nothing of driver/ imports any of manager/.
+  'driver/process': [...DELTA, 'ipc', 'observe', 'driver/fuse', 'driver/fuse-native'],
+  // Merging is of contents: who reads and writes the files is who asked.
+  'manager/merge': ['base'],
+  'manager/confinement': ['base', 'native'],
+  'manager/packages': [...DELTA, 'manager/merge'],
+  'manager/templates': ['base', 'codec', 'native', 'store', 'driver/core', 'manager/merge'],
+  'manager/envs': [...DELTA, 'ipc', 'driver/fuse/mount.ts', 'manager/confinement'],
+  'manager/sandbox': [...DELTA, 'ipc', ...below('confinement', 'envs', 'templates')],
+  'manager/recipes/build': [...DELTA, ...below('confinement', 'merge', 'sandbox', 'templates')],
+  'manager/recipes/compose': [
+    ...DELTA,
+    ...below('confinement', 'merge', 'sandbox', 'templates', 'recipes/build'),
+  ],
+  'manager/recipes/capture': [
+    ...DELTA,
+    ...below('confinement', 'merge', 'envs', 'sandbox', 'templates'),
+    ...below('recipes/build', 'recipes/compose'),
+  ],
+  'manager/rollout': [
+    ...DELTA,
+    'ipc',
+    ...below('confinement', 'merge', 'packages', 'envs', 'sandbox', 'templates'),
+    ...below('recipes/build', 'recipes/compose'),
+  ],
+  'manager/upkeep/gc': [...DELTA, 'ipc', ...below('envs', 'sandbox', 'recipes/build', 'rollout')],
+  'manager/upkeep/fsck': [
+    ...DELTA,
+    'ipc',
+    ...below('merge', 'packages', 'envs', 'sandbox', 'recipes/compose', 'upkeep/gc'),
+  ],
+  'manager/upkeep/doctor': ['base', 'native', 'driver/fuse-native'],
+  services: [
+    ...DELTA,
+    'ipc',
+    ...below('packages', 'envs', 'sandbox', 'templates', 'rollout', 'upkeep/gc'),
+    ...below('recipes/build', 'recipes/capture', 'recipes/compose'),
+  ],
+  cli: [
+    'base',
+    'codec',
+    'store',
+    'ipc',
+    'services',
+    'driver/fuse-native/limits.ts',
+    ...below('merge', 'envs', 'sandbox', 'templates', 'recipes/build', 'recipes/capture'),
+    ...below('rollout', 'upkeep/gc', 'upkeep/fsck', 'upkeep/doctor'),
+  ],
+};
+
+function below(...folders) {
+  return folders.map((folder) => `manager/${folder}`);
+}
+
+module.exports = { MAY_IMPORT };

@@ -1,0 +1,143 @@
+/**
+ * Files below an env's root, by paths as programs in it have them: a symlink to `/etc` leads to the env's. For the system
+ * out here it would lead to the machine's.
+ */
+import {
+  closeSync,
+  constants,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { ByrefError } from './error.ts';
+import { readWholeFd, type Whole } from './read-whole.ts';
+
+const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY, O_CREAT } = constants;
+const DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+
+/**
+ * Runs `work` with a directory's descriptor, as a path to put names behind.
+ * @param dir absolute, below the root
+ * @param make create what is not there
+ * @throws ByrefError 'badInput' if what is no directory is on the way
+ */
+function withDir<T>(root: string, dir: string, make: boolean, work: (at: string) => T): T {
+  let fd = openSync(root, O_RDONLY | O_DIRECTORY);
+  try {
+    for (const name of withoutSymlinks(root, dir)) {
+      const at = `/proc/self/fd/${fd}/${name}`;
+      if (make) makeDir(at);
+      // A symlink that came meanwhile is refused.
+      const next = opening(dir, () => openSync(at, DIRECTORY));
+      closeSync(fd);
+      fd = next;
+    }
+    return work(`/proc/self/fd/${fd}`);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** As the kernel: more symlinks than this in one path is a loop. */
+const SYMLINKS_MAX = 40;
+
+/** The names of the directories that a path leads to in the root; those that are not there are as they were asked for. */
+function withoutSymlinks(root: string, dir: string): string[] {
+  const left = dir.split('/');
+  const names: string[] = [];
+  for (let links = 0; left.length > 0; ) {
+    const name = left.shift()!;
+    if (name === '..') names.pop();
+    else if (name !== '' && name !== '.') names.push(name);
+    const target = targetOf(path.join(root, ...names));
+    if (target === null || links++ > SYMLINKS_MAX) continue;
+    left.unshift(...target.split('/'));
+    if (target.startsWith('/')) names.length = 0;
+    else names.pop();
+  }
+  return names;
+}
+
+/** Null for what is no symlink. */
+function targetOf(file: string): string | null {
+  try {
+    return readlinkSync(file);
+  } catch {
+    return null;
+  }
+}
+
+function makeDir(at: string): void {
+  try {
+    mkdirSync(at);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+}
+
+function opening<T>(file: string, open: () => T): T {
+  try {
+    return open();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ELOOP' && code !== 'ENOTDIR') throw error;
+    const message = `${file}: a symlink or another thing is there, where a file of its own is expected`;
+    throw new ByrefError('badInput', message, 'Put a regular file there, in directories.', {
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Reads a file whole.
+ * @param file absolute, below the root
+ * @returns undefined if it is not there; see readWhole
+ * @throws ByrefError 'badInput' if it is a symlink
+ */
+export function readInRoot(root: string, file: string, max: number): Whole | undefined {
+  try {
+    return withDir(root, path.dirname(file), false, (dir) => {
+      const at = `${dir}/${path.basename(file)}`;
+      const fd = opening(file, () => openSync(at, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+      try {
+        return readWholeFd(fd, max);
+      } finally {
+        closeSync(fd);
+      }
+    });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Writes a file, which keeps its attributes if it is there. @param content a binary string @throws as readInRoot */
+export function writeInRoot(root: string, file: string, content: string, mode = 0o644): void {
+  withDir(root, path.dirname(file), true, (dir) => {
+    const flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
+    const fd = opening(file, () => openSync(`${dir}/${path.basename(file)}`, flags, mode));
+    try {
+      ftruncateSync(fd);
+      writeFileSync(fd, content, 'latin1');
+    } finally {
+      closeSync(fd);
+    }
+  });
+}
+
+/** Removes a name, if it is there, and puts there what `make` makes at the path that it gets. @throws as readInRoot */
+export function replaceInRoot(
+  root: string,
+  file: string,
+  make: (at: string) => void = () => undefined,
+): void {
+  withDir(root, path.dirname(file), true, (dir) => {
+    const at = `${dir}/${path.basename(file)}`;
+    rmSync(at, { force: true });
+    make(at);
+  });
+}

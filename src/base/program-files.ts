@@ -1,0 +1,25 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** True if this program runs from its sources, through tsx; false: from the bundle in dist/. */
+export const runsFromSources = import.meta.url.endsWith('.ts');
+
+/**
+ * Returns the path of a program's file: in src/, or its bundle in dist/.
+ * @param entry its place in both, without an ending: 'driver/process/main'
+ */
+export function programFile(entry: string): string {
+  return runsFromSources
+    ? path.join(checkout(), 'src', `${entry}.ts`)
+    : path.join(checkout(), 'dist', `${entry}.js`);
+}
+
+/** Returns the directory that holds package.json. @throws Error if none above this file does */
+export function checkout(): string {
+  const here = path.dirname(fileURLToPath(import.meta.url));
+  for (let at = here; at !== path.dirname(at); at = path.dirname(at)) {
+    if (existsSync(path.join(at, 'package.json'))) return at;
+  }
+  throw new Error(`no package.json above ${here}`);
+}

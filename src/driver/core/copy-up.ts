@@ -1,0 +1,146 @@
+import { EINTR, EIO, ENOENT, ESTALE } from '../../base/errno.ts';
+import {
+  DATA_NONE,
+  DATA_OBJECT,
+  DATA_PRIVATE,
+  FLAG_UNSYNCED,
+  type InodeRecord,
+} from '../../codec/inode-record.ts';
+import { emptyBlobStat } from './blob-stat.ts';
+import type { Core } from './core.ts';
+import type { Inode } from './inode.ts';
+import { isFixed, namesToPin, pin } from './names.ts';
+import type { Place } from './ports.ts';
+
+const blobStat = emptyBlobStat();
+
+/**
+ * Gives a regular file a private copy of its first `length` bytes, before its bytes are first changed.
+ * 0, or -errno with nothing changed; a promise where the copy is long.
+ *
+ * Crash window: the private file is complete before the journal names it. A crash before that
+ * leaves a file that no record names, which recovery sweeps. The copy is not fsynced here: until it is, the
+ * record says FLAG_UNSYNCED and names the object still, and recovery after a power cut goes back to that.
+ */
+export function makePrivate(core: Core, inode: Inode, length: number): number | Promise<number> {
+  const { record } = inode;
+  if (record.data === DATA_PRIVATE) return 0;
+  if (inode.copying !== null) return waitForCopy(core, inode, length);
+  if (record.data === DATA_NONE || length === 0) return startEmpty(core, inode);
+  if (record.data !== DATA_OBJECT || record.object === '') return -EIO;
+  const bytes = Math.min(length, record.size);
+  const job = { interrupted: false };
+  const made = (fd: number): void => tag(core, inode, copied(inode.record, bytes), fd, true);
+  const result = core.blobs.copyUp(record.object, inode.ino, bytes, () => job.interrupted, made);
+  if (typeof result === 'number') return result < 0 ? result : finish(core, inode, bytes);
+  return copyLater(core, inode, job, result, bytes);
+}
+
+async function copyLater(
+  core: Core,
+  inode: Inode,
+  job: { interrupted: boolean },
+  result: Promise<number>,
+  bytes: number,
+): Promise<number> {
+  const { request } = core.caller;
+  core.interrupts.set(request, job);
+  inode.copying = result.then((error) => {
+    core.interrupts.delete(request);
+    inode.copying = null;
+    return error < 0 ? error : finish(core, inode, bytes);
+  });
+  return inode.copying;
+}
+
+/** Somebody else's copy is under way; if its caller gave it up, make one of our own. */
+async function waitForCopy(core: Core, inode: Inode, length: number): Promise<number> {
+  const error = await inode.copying;
+  return error === -EINTR ? makePrivate(core, inode, length) : (error ?? 0);
+}
+
+function startEmpty(core: Core, inode: Inode): number {
+  const fd = core.blobs.createPrivate(inode.ino);
+  if (fd < 0) return fd;
+  core.blobs.close(fd);
+  inode.wasEmptied = true;
+  return finish(core, inode, 0);
+}
+
+/** The private file is there: give it the file's times, put it on record, and switch over. */
+function finish(core: Core, inode: Inode, length: number): number {
+  const old = inode.record;
+  // A flip came while it was copied: the kernel looks the name up again.
+  if (isFixed(core, inode)) return giveUp(core, inode, -ESTALE);
+  const record = copied(old, length);
+  tag(core, inode, record, -1, false);
+  const error = adoptTimes(core, inode, old);
+  if (error < 0) return giveUp(core, inode, error);
+  const wasOwn = inode.inDelta;
+  core.tx.begin();
+  const places = pin(core, inode);
+  core.tx.set(inode, { ...record, baseCtime: blobStat.ctime, baseCtimeNs: blobStat.ctimeNs });
+  const committed = core.tx.commit();
+  if (committed < 0) return giveUp(core, inode, committed);
+  if (length === old.size) remember(core, inode, old, wasOwn, places);
+  switchOver(core, inode, old);
+  return 0;
+}
+
+/** In `blobStat` are the copy's attributes. Every write moves its mtime away from one that is past. */
+function remember(
+  core: Core,
+  inode: Inode,
+  old: InodeRecord,
+  wasOwn: boolean,
+  places: readonly Place[],
+): void {
+  const { ctime, ctimeNs } = blobStat;
+  const isPast = old.mtime !== ctime ? old.mtime < ctime : old.mtimeNs < ctimeNs;
+  if (!isPast || !core.layers.settled || inode.isUpper) return;
+  inode.copied = { old, wasOwn, places, layers: core.layers.now };
+}
+
+/** The record of a file of which `length` bytes were copied. */
+function copied(old: InodeRecord, length: number): InodeRecord {
+  const unsynced = old.data === DATA_OBJECT && length > 0;
+  return { ...old, data: DATA_PRIVATE, flags: unsynced ? old.flags | FLAG_UNSYNCED : old.flags };
+}
+
+/** Where every write comes to us there is no need for it. */
+function tag(core: Core, inode: Inode, record: InodeRecord, fd: number, early: boolean): void {
+  if (core.passthrough !== null) core.delta.tagPrivate(record, namesToPin(core, inode), fd, early);
+}
+
+/** Times of the copy as the file had them; leaves the private file's attributes in `blobStat`. */
+function adoptTimes(core: Core, inode: Inode, old: InodeRecord): number {
+  const fd = core.blobs.openPrivate(inode.ino, 0);
+  if (fd < 0) return fd;
+  const error = core.files.futimens(fd, old.atime, old.atimeNs, old.mtime, old.mtimeNs);
+  core.blobs.close(fd);
+  return error < 0 ? error : core.blobs.statPrivate(inode.ino, blobStat);
+}
+
+function giveUp(core: Core, inode: Inode, error: number): number {
+  const removed = core.blobs.removePrivate(inode.ino);
+  return removed < 0 && removed !== -ENOENT ? removed : error;
+}
+
+/**
+ * From now on the inode's bytes are private. If the kernel reads the object by passthrough, its nodeid
+ * is bound to that until the last of these opens is closed; the inode goes on under its second nodeid.
+ */
+function switchOver(core: Core, inode: Inode, old: InodeRecord): void {
+  core.fds.drop(inode);
+  if (inode.backing === null) return;
+  if (inode.backing.opens === 0) {
+    core.passthrough?.release(inode.backing.id);
+    inode.backing = null;
+    return;
+  }
+  inode.beginSecond(old);
+  // Its other names still lead the kernel to the first nodeid.
+  if (old.nlink > 1) {
+    void core.caches.drop({ names: core.delta.namesOf(inode.ino), dirs: [], inodes: [] });
+  }
+}

@@ -1,0 +1,137 @@
+import { EINVAL } from '../../base/errno.ts';
+import { O_RDWR } from '../../base/mode.ts';
+import { DATA_NONE, DATA_OBJECT, DATA_PRIVATE } from '../../codec/inode-record.ts';
+import type { Inode } from './inode.ts';
+import type { Blobs } from './ports.ts';
+
+interface OpenFd {
+  readonly fd: number;
+  pins: number;
+  doomed: boolean;
+}
+
+/** How many descriptors may be open for I/O, over all the filesystems that share this budget. */
+export interface FdBudget {
+  readonly max: number;
+  used: number;
+}
+
+/**
+ * Descriptors for files whose bytes this process reads or writes itself. Not one per open file: the
+ * process has 20,000 at most, and an env may hold more files open than that. The least recently
+ * used one is closed, and opened again by ino when it is needed. When others have used up the
+ * budget, one remains for each filesystem.
+ */
+export class FdCache {
+  readonly #blobs: Blobs;
+  readonly #budget: FdBudget;
+  /** Insertion order is order of use. */
+  readonly #open = new Map<Inode, OpenFd>();
+
+  constructor(blobs: Blobs, budget: FdBudget) {
+    this.#blobs = blobs;
+    this.#budget = budget;
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** A descriptor on the inode's bytes, good until this process next returns to its event loop; or -errno. */
+  get(inode: Inode): number {
+    const entry = this.#entry(inode);
+    return typeof entry === 'number' ? entry : entry.fd;
+  }
+
+  /** As get(), for work on the thread pool: it stays open until unpin(). */
+  pin(inode: Inode): OpenFd | number {
+    const entry = this.#entry(inode);
+    if (typeof entry === 'number') return entry;
+    entry.pins++;
+    return entry;
+  }
+
+  unpin(entry: OpenFd): void {
+    entry.pins--;
+    if (entry.doomed && entry.pins === 0) this.#blobs.close(entry.fd);
+  }
+
+  /** Takes over a descriptor that is open already. */
+  put(inode: Inode, fd: number): void {
+    this.drop(inode);
+    this.#insert(inode, fd);
+  }
+
+  /** The inode's bytes are elsewhere now, or nobody needs them. */
+  drop(inode: Inode): void {
+    const entry = this.#open.get(inode);
+    if (entry === undefined) return;
+    this.#open.delete(inode);
+    this.#close(entry);
+  }
+
+  clear(): void {
+    for (const entry of this.#open.values()) this.#close(entry);
+    this.#open.clear();
+  }
+
+  #entry(inode: Inode): OpenFd | number {
+    const known = this.#open.get(inode);
+    if (known !== undefined) {
+      if (this.#budget.used > this.#budget.max / 2) {
+        this.#open.delete(inode);
+        this.#open.set(inode, known);
+      }
+      return known;
+    }
+    const fd = openBytes(this.#blobs, inode);
+    return fd < 0 ? fd : this.#insert(inode, fd);
+  }
+
+  #insert(inode: Inode, fd: number): OpenFd {
+    if (this.#budget.used >= this.#budget.max) this.#evict();
+    this.#budget.used++;
+    const entry = { fd, pins: 0, doomed: false };
+    this.#open.set(inode, entry);
+    return entry;
+  }
+
+  #evict(): void {
+    for (const [inode, entry] of this.#open) {
+      if (entry.pins > 0) continue;
+      this.#open.delete(inode);
+      this.#close(entry);
+      return;
+    }
+  }
+
+  #close(entry: OpenFd): void {
+    entry.doomed = true;
+    this.#budget.used--;
+    if (entry.pins === 0) this.#blobs.close(entry.fd);
+  }
+}
+
+/** Opens what the record names: the object read-only, the private file for reading and writing. */
+export function openBytes(blobs: Blobs, inode: Inode): number {
+  const { record } = inode;
+  if (record.data === DATA_PRIVATE) return blobs.openPrivate(inode.ino, O_RDWR);
+  if (record.data === DATA_OBJECT && record.object !== '') return blobs.openObject(record.object);
+  return -1;
+}
+
+/** Runs work on the thread pool over the inode's descriptor, which stays open meanwhile. */
+export async function withFd(
+  fds: FdCache,
+  inode: Inode,
+  work: (fd: number) => Promise<number>,
+): Promise<number> {
+  if (inode.record.data === DATA_NONE) return -EINVAL;
+  const entry = fds.pin(inode);
+  if (typeof entry === 'number') return entry;
+  try {
+    return await work(entry.fd);
+  } finally {
+    fds.unpin(entry);
+  }
+}

@@ -1,0 +1,361 @@
+/**
+ * A flip: an env goes from the versions it sees to others, while programs use it.
+ *
+ * Each name is the old one or the new one at every moment, and a path that exists in both versions is always
+ * found, because the env goes in three steps, and the kernel is told after each of them:
+ *
+ * 1. what is new comes to what is there;
+ * 2. what differs is replaced, and what is to go stays;
+ * 3. what is gone goes.
+ *
+ * So a symlink never leads to a name that is not there yet, or not there any more. What programs
+ * have open stays as it was: its inode is *gone*, that is, of the old layers and of no name.
+ */
+import { failpoint } from '../../base/failpoints.ts';
+import { type Ino, type Name, ROOT_INO } from '../../base/ids.ts';
+import { isDir } from '../../base/mode.ts';
+import type { InodeRecord } from '../../codec/inode-record.ts';
+import { sameForDiff } from '../../codec/same-inode.ts';
+import { withColdXattrs } from './cold-xattrs.ts';
+import type { Core } from './core.ts';
+import { type Followed, type FollowedName, follow, followAll, touchedOnly } from './follow.ts';
+import type { Inode } from './inode.ts';
+import { keepDirs } from './keep-dirs.ts';
+import { entriesOf } from './layer-entries.ts';
+import { type ChangeKind, kindOf, type LayersChange, type NameChange } from './layers-change.ts';
+import { namesIn } from './own-names.ts';
+import type { ChangedDir, DeltaName, Place } from './ports.ts';
+import { ReachedDirs } from './reached-dirs.ts';
+import { RECENT_FLIP_MS, RecentFlip } from './recent-flip.ts';
+import { act, type EnvAct, type EnvActResult, settleSaved } from './set-aside.ts';
+
+/** What a flip met in an env, in names. */
+export interface FlipOutcome {
+  /** Names that the env has of its own where the templates differ: those stay. */
+  readonly own: number;
+  /** Names that the env removed where the templates differ: they stay removed. */
+  readonly removed: number;
+  /** Directories that the new versions lack, and that stay because the env has something in them. */
+  readonly keptDirs: number;
+  /** What came of each act, in their order. */
+  readonly acts: readonly EnvActResult[];
+}
+
+/** @param acts are made in the moment in which the templates change under the names that they are about */
+export async function flip(
+  core: Core,
+  change: LayersChange,
+  acts: readonly EnvAct[],
+): Promise<FlipOutcome> {
+  const way = new Flip(core, change);
+  await core.caches.drop(way.add());
+  failpoint('flip-added');
+  await core.caches.drop(way.change(acts));
+  failpoint('flip-changed');
+  await core.caches.drop(way.remove());
+  return way.outcome();
+}
+
+/** So many changed names of one directory are looked up one by one. */
+const LOOKED_UP_MAX = 16;
+
+class Flip {
+  private readonly core: Core;
+  private readonly way: LayersChange;
+  private own = 0;
+  private removed = 0;
+  private readonly kept: Place[] = [];
+  private acts: EnvActResult[] = [];
+  /** Names at which acts were made, and their directories. */
+  private readonly acted: Place[] = [];
+  private readonly actDirs = new Set<Ino>();
+  /** See nameOf(). */
+  private readonly ownNames = new Map<Ino, ReadonlyMap<Name, DeltaName>>();
+  /** Names and inodes that the kernel is to be told of after this step. */
+  private names: Place[] = [];
+  private inodes: Ino[] = [];
+
+  constructor(core: Core, way: LayersChange) {
+    this.core = core;
+    this.way = way;
+  }
+
+  outcome(): FlipOutcome {
+    const { own, removed, kept, acts } = this;
+    return { own, removed, keptDirs: kept.length, acts };
+  }
+
+  add() {
+    this.forgetNames();
+    for (const place of settleSaved(this.core, this.way.to)) this.tell(place);
+    this.core.layers.show(this.way.adding, false);
+    for (const change of this.concerning('added')) {
+      if (this.isOwn(change)) continue;
+      this.comeBack(change.is);
+      this.tell(change);
+    }
+    return this.told([]);
+  }
+
+  change(acts: readonly EnvAct[]) {
+    const touched: Place[] = [];
+    this.acts = acts.map((wanted) => act(this.core, this.way.to, wanted, touched));
+    failpoint('flip-acted');
+    for (const place of touched) {
+      this.tell(place);
+      this.actDirs.add(place.dir);
+      this.acted.push(place);
+    }
+    // An env that is not mounted sees the new versions already.
+    const followed = this.way.isEmpty ? this.followAll() : this.follow(['replaced', 'removed']);
+    for (const place of touched) {
+      const change = this.way.find(place.dir, place.name);
+      const own = change === undefined ? null : this.core.delta.name(place.dir, place.name);
+      if (own !== null && own.ino === change!.is?.ino) followed.add(change!);
+    }
+    this.keepDirs();
+    this.forgetNames();
+    const reached = new ReachedDirs(this.way, this.core.delta);
+    for (const kind of ['added', 'replaced', 'removed', 'kept'] as const) {
+      for (const change of this.concerning(kind, reached)) this.count(change, reached, followed);
+    }
+    this.core.layers.show(this.way.changing, false);
+    for (const change of this.concerning('replaced')) {
+      if (this.isOwn(change) && !followed.has(change)) continue;
+      this.leave(change);
+      this.comeBack(change.is);
+      this.tell(change);
+    }
+    return this.told([]);
+  }
+
+  remove() {
+    this.follow(['removed']);
+    // What the env made meanwhile in a directory that is to go.
+    this.keepDirs();
+    this.forgetNames();
+    this.core.layers.show(this.way.to, true);
+    failpoint('flip-shown');
+    for (const change of this.concerning('removed')) {
+      if (this.isOwn(change)) continue;
+      this.leave(change);
+      this.tell(change);
+    }
+    const dirs = [...this.way.changedDirs()].filter(({ ino }) => this.knows(ino));
+    for (const { ino } of dirs) this.refresh(ino);
+    for (const ino of this.actDirs) this.refresh(ino);
+    for (const place of this.kept) this.takeIn(place);
+    for (const place of this.acted) this.recount(place);
+    this.remember();
+    return this.told(dirs);
+  }
+
+  /** What the env has set attributes of only, it gets as any other file. @returns those changes */
+  private follow(kinds: readonly ChangeKind[]): Set<NameChange> {
+    const { core, way } = this;
+    this.forgetNames();
+    const { layers, delta } = core;
+    const own = { layers, delta: { name: this.nameOf, inode: (ino: Ino) => delta.inode(ino) } };
+    const names: (FollowedName & NameChange)[] = [];
+    for (const change of kinds.flatMap((kind) => this.concerning(kind))) {
+      const was = delta.hasNames(change.dir) ? touchedOnly(own, change) : null;
+      if (was === null || was.ino === change.is?.ino) continue;
+      // In a directory that the env has moved the templates have it still.
+      if (change.hidden === true && !core.inodes.isHidden(change.dir, way.to)) continue;
+      names.push({ ...change, was });
+    }
+    return this.tellFollowed(follow(core, way.to, names));
+  }
+
+  private followAll(): Set<NameChange> {
+    return this.tellFollowed(followAll(this.core));
+  }
+
+  private tellFollowed(followed: Followed): Set<NameChange> {
+    for (const place of followed.names) this.tell(place);
+    this.inodes.push(...followed.inodes);
+    return new Set(followed.names.flatMap(({ dir, name }) => this.way.find(dir, name) ?? []));
+  }
+
+  private told(dirs: readonly ChangedDir[]) {
+    const stale = { names: this.names, dirs, inodes: this.inodes };
+    this.names = [];
+    this.inodes = [];
+    return stale;
+  }
+
+  /**
+   * Changes of a kind that may concern the env. All; or, where that is less to look at, those of what the kernel knows,
+   * of directories in which the env has names of its own, and of those that it has not (any more).
+   */
+  private concerning(kind: ChangeKind, reached: ReachedDirs | null = null): readonly NameChange[] {
+    const { way } = this;
+    const { inodes, delta } = this.core;
+    if (way.size <= inodes.size) return way.of(kind);
+    const found: NameChange[] = [];
+    const dirs = new Set<Ino>();
+    for (const [dir, names] of way.byDir) {
+      const isLost = reached !== null && reached.of(dir) !== 'there';
+      if (!isLost && !this.knows(dir) && !delta.hasNames(dir)) continue;
+      dirs.add(dir);
+      for (const change of names.values()) if (kindOf(change) === kind) found.push(change);
+    }
+    for (const { ino } of inodes.values()) {
+      for (const change of way.ofInode(ino)) {
+        if (!dirs.has(change.dir) && kindOf(change) === kind) found.push(change);
+      }
+    }
+    return found;
+  }
+
+  /** True if the name is the env's business: its own file, or removed by it. */
+  private isOwn({ dir, name }: Place): boolean {
+    return this.core.delta.hasNames(dir) && this.nameOf(dir, name) !== null;
+  }
+
+  /** What the env has under a name. Of a directory with many changed names, all that it has is read at once. */
+  private readonly nameOf = (dir: Ino, name: Name): DeltaName | null => {
+    const { delta } = this.core;
+    if ((this.way.byDir.get(dir)?.size ?? 0) <= LOOKED_UP_MAX) return delta.name(dir, name);
+    let known = this.ownNames.get(dir);
+    if (known === undefined) {
+      known = new Map([...namesIn(delta, dir)].map((each) => [each.name, each]));
+      this.ownNames.set(dir, known);
+    }
+    return known.get(name) ?? null;
+  };
+
+  /** Before each part of the flip that is not interrupted, and once it has changed names itself. */
+  private forgetNames(): void {
+    this.ownNames.clear();
+  }
+
+  private count(change: NameChange, reached: ReachedDirs, followed: ReadonlySet<NameChange>): void {
+    const { dir, name, was, is } = change;
+    if (followed.has(change)) return;
+    const own = this.nameOf(dir, name);
+    const reach = own === null ? reached.of(dir) : null;
+    if (reach === 'there' || (was !== null && is !== null && sameForDiff(was, is))) return;
+    if (reach === 'removed' || own?.ino === 0) this.removed++;
+    // A directory that the env keeps, or moved away and back, follows the templates all the same.
+    else if (own === null || own.ino !== was?.ino || own.ino !== is?.ino) this.own++;
+  }
+
+  /** The kernel may have the name, present or absent, if it knows the directory. */
+  private tell(place: Place): void {
+    if (this.knows(place.dir)) this.names.push(place);
+  }
+
+  private knows(ino: Ino): boolean {
+    return ino === ROOT_INO || this.core.inodes.peek(ino) !== null;
+  }
+
+  private keepDirs(): void {
+    const { goneDirs, from, to } = this.way;
+    const dirs = new Set([...goneDirs.keys(), ...this.actDirs]);
+    const kept = keepDirs(this.core, from, to, dirs);
+    for (const place of kept) this.takeIn(place);
+    this.kept.push(...kept);
+  }
+
+  /** The name leads to this inode no more, nor do the names below it. */
+  private leave(change: NameChange): void {
+    const { was } = change;
+    if (was === null) return;
+    const inode = this.core.inodes.peek(was.ino);
+    const isKnown = inode !== null && inode.gone === null && (isDir(was.mode) || !inode.inDelta);
+    if ((!isKnown && !isDir(was.mode)) || this.isElsewhere(change, was)) return;
+    if (isKnown) {
+      inode.gone = this.way.from;
+      inode.record = { ...inode.record, nlink: 0 };
+      if (inode.first !== null) inode.first.record = { ...inode.first.record, nlink: 0 };
+      this.inodes.push(inode.ino);
+    }
+    if (!isDir(was.mode)) return;
+    for (const below of this.way.byDir.get(was.ino)?.values() ?? []) {
+      if (below.is === null && !this.isOwn(below)) this.leave(below);
+    }
+  }
+
+  /**
+   * True if it is to be reached all the same: in a directory that the env has moved, or keeps, where another template
+   * has something else; or by another name of a hard link group, which another template did not hide.
+   */
+  private isElsewhere({ dir, hidden }: NameChange, { ino, mode, nlink }: InodeRecord): boolean {
+    const { inodes } = this.core;
+    if (hidden === true && inodes.isReached(dir)) return true;
+    return !isDir(mode) && nlink > 1 && inodes.isNamed(ino);
+  }
+
+  /** A file, or a directory with all below it, that is under its name (again). */
+  private comeBack(is: InodeRecord | null): void {
+    if (is === null) return;
+    const inode = this.core.inodes.peek(is.ino);
+    if (inode === null || inode.record.nlink > 0) return;
+    const left = inode.gone;
+    inode.gone = null;
+    inode.record = inode.inDelta ? this.ownRecord(inode, is) : this.core.inodes.counted(is);
+    const { nlink } = inode.record;
+    if (inode.first !== null) inode.first.record = { ...inode.first.record, nlink };
+    this.inodes.push(inode.ino);
+    // What the kernel knows below a directory that was gone, it knows of the version that it was in.
+    if (left !== null && isDir(is.mode))
+      for (const { name } of entriesOf(left, is.ino)) this.names.push({ dir: is.ino, name });
+  }
+
+  private ownRecord(inode: Inode, fallback: InodeRecord): InodeRecord {
+    const { delta, inodes } = this.core;
+    return withColdXattrs(inodes.recounted(delta.inode(inode.ino) ?? fallback), delta);
+  }
+
+  /** A file that the templates have under several names may have one more, or one less, than when it was looked up. */
+  private recount({ dir, name }: Place): void {
+    const { delta, inodes, layers } = this.core;
+    const record = delta.name(dir, name) === null ? layers.lookup(dir, name) : null;
+    const inode = record === null || record.nlink === 1 ? null : inodes.peek(record.ino);
+    if (inode === null || isDir(record!.mode) || inode.inDelta || inode.gone !== null) return;
+    inode.record = inodes.counted(record!);
+    this.inodes.push(inode.ino);
+  }
+
+  /** The record of a directory that the kernel knows, as the new layers and the env have it. */
+  private refresh(ino: Ino): void {
+    const { inodes, layers } = this.core;
+    const inode = inodes.peek(ino);
+    if (inode === null || inode.record.nlink === 0) return;
+    if (inode.inDelta && this.isCounted(inode))
+      inode.record = { ...inode.record, stamp: this.way.to.stamp };
+    else if (inode.inDelta) inode.record = this.ownRecord(inode, inode.record);
+    else inode.record = inodes.counted(layers.inode(ino) ?? inode.record);
+  }
+
+  /** True if the directory has as many directories in it as before: to count them takes a look at all of the env's names. */
+  private isCounted({ ino, record }: Inode): boolean {
+    if (record.stamp !== this.way.from.stamp || this.actDirs.has(ino)) return false;
+    for (const { was, is } of this.way.byDir.get(ino)?.values() ?? []) {
+      if ((was !== null && isDir(was.mode)) || (is !== null && isDir(is.mode))) return false;
+    }
+    return true;
+  }
+
+  /** A directory is the env's own now, also where it was of an older version until now. */
+  private takeIn({ dir, name }: Place): void {
+    const { delta, inodes } = this.core;
+    const own = delta.name(dir, name);
+    const inode = own === null || own.ino === 0 ? null : inodes.peek(own.ino);
+    if (inode === null) return;
+    inode.inDelta = true;
+    if (inode.gone === null) this.refresh(inode.ino);
+    else this.comeBack(delta.inode(inode.ino));
+  }
+
+  private remember(): void {
+    const { core } = this;
+    if (this.way.of('removed').length === 0 || !core.caches.knowsWalkers) return;
+    const recent = new RecentFlip(this.way);
+    core.recent = recent;
+    setTimeout(() => {
+      if (core.recent === recent) core.recent = null;
+    }, RECENT_FLIP_MS).unref();
+  }
+}

@@ -1,0 +1,175 @@
+import { EBADF, EIO, ENXIO } from '../../base/errno.ts';
+import { O_ACCMODE, O_RDONLY } from '../../base/mode.ts';
+import { DATA_NONE, DATA_PRIVATE } from '../../codec/inode-record.ts';
+import type { Core } from './core.ts';
+import { withFd } from './fd-cache.ts';
+import type { Handle } from './handles.ts';
+import { dropPrivileges, readsOldObject } from './open.ts';
+import { CAP_FSETID } from './ports.ts';
+import { isPrivileged } from './privileges.ts';
+import { settleCopy, syncInode } from './sync.ts';
+
+export function read(
+  core: Core,
+  fh: number,
+  offset: number,
+  length: number,
+  buf: Uint8Array,
+  at: number,
+): number {
+  const { inode } = core.handles.get(fh);
+  if (inode.record.data === DATA_NONE) return 0;
+  const fd = core.fds.get(inode);
+  if (fd < 0) return fd;
+  return core.files.preadNowait(fd, buf, at, length, offset);
+}
+
+export async function readLater(
+  core: Core,
+  fh: number,
+  offset: number,
+  length: number,
+  buf: Uint8Array,
+  at: number,
+): Promise<number> {
+  const { inode } = core.handles.get(fh);
+  return withFd(core.fds, inode, (fd) => core.files.pread(fd, buf, at, length, offset));
+}
+
+export function write(
+  core: Core,
+  fh: number,
+  offset: number,
+  buf: Uint8Array,
+  at: number,
+  length: number,
+  killPriv: boolean,
+  durable: boolean,
+): number | Promise<number> {
+  const { inode } = core.handles.get(fh);
+  if (inode.record.data !== DATA_PRIVATE) return -EBADF;
+  inode.copied = null;
+  if (isPrivileged(inode.record)) {
+    const error = dropPrivileges(core, inode, killPriv);
+    if (error < 0) return error;
+  }
+  const fd = core.fds.get(inode);
+  if (fd < 0) return fd;
+  const written = core.files.pwrite(fd, buf, at, length, offset);
+  if (written < 0 || !durable) return written;
+  return fsync(core, fh, true).then((error) => (error < 0 ? error : written));
+}
+
+export const fsync = (core: Core, fh: number, dataOnly: boolean): Promise<number> =>
+  syncInode(core, core.handles.get(fh).inode, dataOnly);
+
+export async function fallocate(
+  core: Core,
+  fh: number,
+  mode: number,
+  offset: number,
+  length: number,
+): Promise<number> {
+  const handle = core.handles.get(fh);
+  const { inode } = handle;
+  if ((handle.flags & O_ACCMODE) === O_RDONLY || !inode.isPrivateData) return -EBADF;
+  inode.copied = null;
+  if (isPrivileged(inode.record)) {
+    const error = dropPrivileges(core, inode, !keepsIds(core));
+    if (error < 0) return error;
+  }
+  const settled = await settleCopy(core, inode);
+  if (settled < 0) return settled;
+  return withFd(core.fds, inode, (fd) => core.files.fallocate(fd, mode, offset, length));
+}
+
+/** For the calls where the kernel does not say whether the caller may keep set-ID bits. */
+const keepsIds = (core: Core): boolean => core.capabilities.has(core.caller.pid, CAP_FSETID);
+
+/** SEEK_DATA and SEEK_HOLE; the kernel does the others itself. */
+export function lseek(core: Core, fh: number, offset: number, whence: number): number {
+  const handle = core.handles.get(fh);
+  const { inode } = handle;
+  if (inode.record.data === DATA_NONE) return -ENXIO;
+  const fd = descriptor(core, handle);
+  if (fd < 0) return fd;
+  const result = core.files.lseek(fd, offset, whence);
+  closeOld(core, handle, fd);
+  return result;
+}
+
+/** Bytes copied in one go on the thread pool; between two of them others have their turn. */
+const SLICE = 2 * 1024 * 1024;
+
+/** All that was asked for, like a local file system, in slices; less if the caller gets a signal meanwhile. */
+export async function copyRange(
+  core: Core,
+  fhIn: number,
+  offIn: number,
+  fhOut: number,
+  offOut: number,
+  length: number,
+): Promise<number> {
+  // By the time of the copy the caller is another.
+  const { request } = core.caller;
+  const input = core.handles.get(fhIn);
+  const output = core.handles.get(fhOut);
+  if (!output.inode.isPrivateData) return -EBADF;
+  if (input.inode.record.data === DATA_NONE) return 0;
+  output.inode.copied = null;
+  if (isPrivileged(output.inode.record)) {
+    const error = dropPrivileges(core, output.inode, !keepsIds(core));
+    if (error < 0) return error;
+  }
+  const settled = await settleCopy(core, output.inode);
+  if (settled < 0) return settled;
+  if (readsOldObject(input.inode, input.backing)) {
+    const fd = descriptor(core, input);
+    if (fd < 0) return fd;
+    const copied = await withFd(core.fds, output.inode, (out) =>
+      copySlices(core, request, fd, offIn, out, offOut, length),
+    );
+    closeOld(core, input, fd);
+    return copied;
+  }
+  return withFd(core.fds, input.inode, (from) =>
+    withFd(core.fds, output.inode, (to) =>
+      copySlices(core, request, from, offIn, to, offOut, length),
+    ),
+  );
+}
+
+async function copySlices(
+  core: Core,
+  request: number,
+  from: number,
+  offIn: number,
+  to: number,
+  offOut: number,
+  length: number,
+): Promise<number> {
+  const job = { interrupted: false };
+  core.interrupts.set(request, job);
+  let done = 0;
+  while (done < length && !job.interrupted) {
+    const slice = Math.min(SLICE, length - done);
+    const copied = await core.files.copyRange(from, offIn + done, to, offOut + done, slice);
+    if (copied < 0 && done === 0) done = copied;
+    if (copied <= 0) break;
+    done += copied;
+  }
+  core.interrupts.delete(request);
+  return done;
+}
+
+/** The descriptor an open file reads: one of its own where its inode has moved on to private bytes. */
+function descriptor(core: Core, handle: Handle): number {
+  const { inode } = handle;
+  if (!readsOldObject(inode, handle.backing)) return core.fds.get(inode);
+  const object = inode.first?.record.object;
+  return object ? core.blobs.openObject(object) : -EIO;
+}
+
+function closeOld(core: Core, handle: Handle, fd: number): void {
+  if (readsOldObject(handle.inode, handle.backing)) core.blobs.close(fd);
+}

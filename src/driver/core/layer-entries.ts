@@ -1,0 +1,14 @@
+import type { Ino } from '../../base/ids.ts';
+import type { LayerEntry, Layers } from './ports.ts';
+
+const PAGE = 1024;
+
+/** All names of a directory, in cookie order. */
+export function* entriesOf(layers: Layers, dir: Ino): Generator<LayerEntry> {
+  for (let after = 0; ; ) {
+    const page = layers.list(dir, after, PAGE);
+    yield* page;
+    if (page.length < PAGE) return;
+    after = page.at(-1)?.cookie ?? after;
+  }
+}

@@ -1,0 +1,59 @@
+import type { Ino, Name } from '../../base/ids.ts';
+import type { InodeRecord } from '../../codec/inode-record.ts';
+import type { LayerEntry, Layers, Place } from './ports.ts';
+
+/** The layers that an env shows now: one object for as long as it is mounted, whatever they are. */
+export class LayerSwitch implements Layers {
+  #now: Layers;
+  #settled = true;
+
+  constructor(layers: Layers) {
+    this.#now = layers;
+  }
+
+  get now(): Layers {
+    return this.#now;
+  }
+
+  /** From the next request on, the env shows these: of one stack, or (not settled) on the way from one to another. */
+  show(layers: Layers, settled: boolean): void {
+    this.#now = layers;
+    this.#settled = settled;
+  }
+
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  get stamp(): number {
+    return this.#now.stamp;
+  }
+
+  lookup(dir: Ino, name: Name): InodeRecord | null {
+    return this.#now.lookup(dir, name);
+  }
+
+  inode(ino: Ino): InodeRecord | null {
+    return this.#now.inode(ino);
+  }
+
+  list(dir: Ino, after: number, max: number): readonly LayerEntry[] {
+    return this.#now.list(dir, after, max);
+  }
+
+  names(ino: Ino): readonly Place[] {
+    return this.#now.names(ino);
+  }
+
+  lastDir(ino: Ino): InodeRecord | null {
+    return this.#now.lastDir(ino);
+  }
+
+  everAt(dir: Ino, name: Name): readonly InodeRecord[] {
+    return this.#now.everAt(dir, name);
+  }
+
+  everFile(dir: Ino, name: Name, ino: Ino): InodeRecord | null {
+    return this.#now.everFile(dir, name, ino);
+  }
+}

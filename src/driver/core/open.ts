@@ -1,0 +1,156 @@
+import { EISDIR, ENFILE, ENXIO, ESTALE } from '../../base/errno.ts';
+import type { NodeId } from '../../base/ids.ts';
+import { isDir, isReg, O_ACCMODE, O_RDONLY, O_RDWR, O_TRUNC } from '../../base/mode.ts';
+import { DATA_NONE, DATA_OBJECT, DATA_PRIVATE, FLAG_SHARED } from '../../codec/inode-record.ts';
+import { IO_CACHED, IO_DIRECT, IO_KEEP, IO_PASSTHROUGH, type Opened, type Result } from './api.ts';
+import { makePrivate } from './copy-up.ts';
+import { type Core, changed, stamp } from './core.ts';
+import { openBytes } from './fd-cache.ts';
+import { giveBack } from './give-back.ts';
+import type { Backing, Inode } from './inode.ts';
+import { isFixed } from './names.ts';
+import { CAP_FSETID } from './ports.ts';
+import { isPrivileged, keepsGroupId, withoutPrivileges } from './privileges.ts';
+import { settleCopy, whenDurable } from './sync.ts';
+
+type Opening = Result<Opened> | Promise<Result<Opened>>;
+
+export function open(core: Core, node: NodeId, flags: number, killPriv: boolean): Opening {
+  const inode = core.inodes.get(node);
+  if (typeof inode === 'number') return inode;
+  // The bytes behind the first nodeid are old; the kernel shall look the name up again.
+  if (inode.isFirst(node)) return inode.refuse();
+  if (isDir(inode.record.mode)) return -EISDIR;
+  if (!isReg(inode.record.mode)) return -ENXIO;
+  if ((flags & O_ACCMODE) === O_RDONLY && (flags & O_TRUNC) === 0)
+    return present(core, inode, flags);
+  // Whoever writes means the file that has the name now.
+  if (isFixed(core, inode)) return -ESTALE;
+  // A later answer comes when the caller is another.
+  const { pid } = core.caller;
+  const truncates = (flags & O_TRUNC) !== 0;
+  const copied = makePrivate(core, inode, truncates ? 0 : inode.record.size);
+  if (typeof copied === 'number') return writable(core, inode, node, flags, killPriv, pid, copied);
+  return copied.then((error) => writable(core, inode, node, flags, killPriv, pid, error));
+}
+
+function writable(
+  core: Core,
+  inode: Inode,
+  node: NodeId,
+  flags: number,
+  killPriv: boolean,
+  pid: number,
+  copied: number,
+): Opening {
+  if (copied < 0) return copied;
+  if ((flags & O_TRUNC) !== 0) {
+    inode.copied = null;
+    const settled = settleCopy(core, inode);
+    if (settled instanceof Promise) {
+      return settled.then((error) => writable(core, inode, node, flags, killPriv, pid, error));
+    }
+    const error = settled < 0 ? settled : empty(core, inode, killPriv, pid);
+    if (error < 0) return error;
+  }
+  if (inode.isFirst(node)) return inode.refuse();
+  const known = inode.mayBeMapped;
+  const presented = present(core, inode, flags, pid);
+  // No close will come.
+  if (typeof presented === 'number' && inode.copied !== null) giveBack(core, inode);
+  const opened = whenDurable(core, inode, flags, presented);
+  if (known || !inode.mayBeMapped) return opened;
+  // What the kernel has of the attributes was given for good; from now on it must ask each time.
+  return core.caches.expireAttributes(inode.node).then(() => opened);
+}
+
+/** O_TRUNC of an open: the file has 0 bytes, and loses what a write would take away. */
+function empty(core: Core, inode: Inode, killPriv: boolean, pid: number): number {
+  const fd = core.fds.get(inode);
+  if (fd < 0) return fd;
+  const error = core.files.ftruncate(fd, 0);
+  if (error < 0) return error;
+  inode.wasEmptied = true;
+  if (!isPrivileged(inode.record)) return 0;
+  // overlayfs truncates with its own rights, and the kernel says nothing then.
+  const dropIds = killPriv || !core.capabilities.has(pid, CAP_FSETID);
+  return dropPrivileges(core, inode, dropIds, pid);
+}
+
+/** @param pid who changes the file; 0 if that is not known */
+export function dropPrivileges(
+  core: Core,
+  inode: Inode,
+  dropIds: boolean,
+  pid = core.caller.pid,
+): number {
+  const kept = withoutPrivileges(inode.record, dropIds, keepsGroupId(core.capabilities, pid));
+  if (kept.mode === inode.record.mode && kept.xattrs === inode.record.xattrs) return 0;
+  stamp(core);
+  core.tx.begin().set(inode, { ...changed(core, inode.record), ...kept });
+  return core.tx.commit();
+}
+
+/** Opens what the inode's bytes are now. */
+export function present(
+  core: Core,
+  inode: Inode,
+  flags: number,
+  pid = core.caller.pid,
+): Result<Opened> {
+  if (!core.entries.hasRoom) return -ENFILE;
+  const io = ioMode(core, inode, flags);
+  if (io === IO_CACHED || io === IO_KEEP) {
+    inode.cachedOpens++;
+    return core.handles.open(inode, flags, pid, io, null);
+  }
+  const backing = inode.backing ?? register(core, inode);
+  if (typeof backing === 'number') return backing;
+  inode.backing = backing;
+  backing.opens++;
+  if ((flags & O_ACCMODE) === O_RDWR) inode.mayBeMapped = true;
+  return core.handles.open(inode, flags, pid, io, backing);
+}
+
+/**
+ * How the kernel does I/O on this open. Passthrough wherever it may; but not
+ * - from a template on the coherent data path, where a reader must see what a later writer writes, and in an overlay's upper
+ *   directory, where a copy-up under readers can't be told;
+ * - while the page cache is in use by another open (the kernel refuses to mix them);
+ * - for writers of files whose writes take privileges away: we must see these writes. Their backing id
+ *   still goes along, because the kernel opens a nodeid with a backing file in no other way.
+ */
+function ioMode(core: Core, inode: Inode, flags: number): number {
+  const { record } = inode;
+  if (core.passthrough === null) return IO_KEEP;
+  const writes = (flags & O_ACCMODE) !== O_RDONLY;
+  if (writes && isPrivileged(record)) return inode.cachedOpens > 0 ? IO_KEEP : IO_DIRECT;
+  if (inode.cachedOpens > 0) return IO_KEEP;
+  if (record.data === DATA_PRIVATE) return IO_PASSTHROUGH;
+  if (record.data === DATA_NONE) return IO_CACHED;
+  // A copy-up under readers by passthrough would need a third nodeid.
+  if (inode.first !== null) return IO_KEEP;
+  const shared = (record.flags & FLAG_SHARED) !== 0 && !inode.isUpper;
+  return shared || inode.isOpen ? IO_PASSTHROUGH : IO_KEEP;
+}
+
+/**
+ * INVARIANT: an object is only ever registered from a read-only descriptor, and its backing id is only
+ * ever given to read-only opens (open() copies up before a writer gets here).
+ */
+function register(core: Core, inode: Inode): Backing | number {
+  const fd = openBytes(core.blobs, inode);
+  if (fd < 0) return fd;
+  return registerFd(core, fd);
+}
+
+/** Registers a descriptor, which is closed: the kernel keeps its own reference. */
+export function registerFd(core: Core, fd: number): Backing | number {
+  const id = core.passthrough?.register(fd) ?? -ENXIO;
+  core.blobs.close(fd);
+  return id < 0 ? id : { id, opens: 0 };
+}
+
+/** True if this open file reads an object that its inode has left by copy-up. */
+export const readsOldObject = (inode: Inode, backing: Backing | null): boolean =>
+  backing !== null && backing !== inode.backing && inode.first?.record.data === DATA_OBJECT;

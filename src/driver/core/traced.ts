@@ -1,0 +1,149 @@
+/**
+ * A filesystem that notes who changed what in it. It stands before the core only where that was asked for: the core
+ * knows nothing of it, and an env that is not traced pays nothing.
+ */
+import { type Ino, inoOf, type Name, type NodeId } from '../../base/ids.ts';
+import { O_ACCMODE, O_RDONLY, O_TRUNC } from '../../base/mode.ts';
+import {
+  type Created,
+  type EnvFileSystem,
+  type FileSystem,
+  type Node,
+  type Opened,
+  RENAME_EXCHANGE,
+  RENAME_WHITEOUT,
+  type Result,
+} from './api.ts';
+
+/** Takes notes. A program is a number that means something to it alone. */
+export interface WriterNotes {
+  /** The program whose request is being served: taken when a request begins, since it may be answered later. */
+  readonly program: number;
+  /** `program` made or changed an inode: its bytes, attributes or names. */
+  wrote(ino: Ino, program: number): void;
+  /** `program` took away a name that the templates have. */
+  removed(dir: Ino, name: Name, program: number): void;
+}
+
+/** What changes something, and is noted if it succeeds. Opening for writing counts: most writes don't come by here. */
+type Changes = Pick<
+  FileSystem,
+  | 'setattr'
+  | 'mknod'
+  | 'mkdir'
+  | 'symlink'
+  | 'link'
+  | 'unlink'
+  | 'rmdir'
+  | 'rename'
+  | 'open'
+  | 'create'
+  | 'tmpfile'
+  | 'write'
+  | 'release'
+  | 'fallocate'
+  | 'copyRange'
+  | 'setxattr'
+  | 'removexattr'
+>;
+
+export function traced(fs: EnvFileSystem, notes: WriterNotes): EnvFileSystem {
+  // By prototype, not by copy: `layers` is another one after a flip.
+  return Object.assign(Object.create(fs) as EnvFileSystem, changes(fs, notes));
+}
+
+function changes(fs: EnvFileSystem, notes: WriterNotes): Changes {
+  /** What is open for writing, by handle. */
+  const writing = new Map<number, Ino>();
+
+  const made = (result: Result<Node>): Result<Node> => {
+    if (typeof result !== 'number') notes.wrote(inoOf(result.node), notes.program);
+    return result;
+  };
+
+  /** Notes `ino` if the result says success. */
+  const wrote = <R extends number | Promise<number>>(ino: Ino | undefined, result: R): R => {
+    if (ino === undefined) return result;
+    const { program } = notes;
+    whenKnown<number>(result, (value) => {
+      if (value >= 0) notes.wrote(ino, program);
+    });
+    return result;
+  };
+
+  const opened = (ino: Ino, flags: number, program: number, { fh }: Opened): void => {
+    notes.wrote(ino, program);
+    if ((flags & O_ACCMODE) !== O_RDONLY) writing.set(fh, ino);
+  };
+
+  type Creating = Result<Created> | Promise<Result<Created>>;
+  const created = (result: Creating, flags: number): Creating => {
+    const { program } = notes;
+    whenKnown(result, (value) => {
+      if (typeof value !== 'number') opened(inoOf(value.created.node), flags, program, value);
+    });
+    return result;
+  };
+
+  const removed = (parent: NodeId, name: Name): void => {
+    const dir = inoOf(parent);
+    if (fs.layers.lookup(dir, name) !== null) notes.removed(dir, name, notes.program);
+  };
+
+  const unlinked = (parent: NodeId, name: Name, result: number): number => {
+    if (result >= 0) removed(parent, name);
+    return result;
+  };
+
+  /** The inode that a name leads to. */
+  const found = (parent: NodeId, name: Name): void => {
+    const result = made(fs.lookup(parent, name));
+    if (typeof result !== 'number') fs.forget(result.node, 1);
+  };
+
+  return {
+    setattr: (node, set, out) => wrote(inoOf(node), fs.setattr(node, set, out)),
+    mknod: (...args) => made(fs.mknod(...args)),
+    mkdir: (...args) => made(fs.mkdir(...args)),
+    symlink: (...args) => made(fs.symlink(...args)),
+    link: (...args) => made(fs.link(...args)),
+    unlink: (parent, name) => unlinked(parent, name, fs.unlink(parent, name)),
+    rmdir: (parent, name) => unlinked(parent, name, fs.rmdir(parent, name)),
+    rename(from, fromName, to, toName, flags) {
+      const result = fs.rename(from, fromName, to, toName, flags);
+      if (result < 0) return result;
+      found(to, toName);
+      if ((flags & (RENAME_EXCHANGE | RENAME_WHITEOUT)) !== 0) found(from, fromName);
+      else removed(from, fromName);
+      return result;
+    },
+    open(node, flags, killPriv) {
+      const result = fs.open(node, flags, killPriv);
+      if ((flags & O_ACCMODE) === O_RDONLY && (flags & O_TRUNC) === 0) return result;
+      const { program } = notes;
+      whenKnown(result, (value) => {
+        if (typeof value !== 'number') opened(inoOf(node), flags, program, value);
+      });
+      return result;
+    },
+    create: (parent, name, mode, umask, flags) =>
+      created(fs.create(parent, name, mode, umask, flags), flags),
+    tmpfile: (parent, mode, umask, flags) => created(fs.tmpfile(parent, mode, umask, flags), flags),
+    write: (fh, ...args) => wrote(writing.get(fh), fs.write(fh, ...args)),
+    release(fh) {
+      writing.delete(fh);
+      fs.release(fh);
+    },
+    fallocate: (fh, ...args) => wrote(writing.get(fh), fs.fallocate(fh, ...args)),
+    copyRange: (fhIn, offIn, fhOut, ...args) =>
+      wrote(writing.get(fhOut), fs.copyRange(fhIn, offIn, fhOut, ...args)),
+    setxattr: (node, ...args) => wrote(inoOf(node), fs.setxattr(node, ...args)),
+    removexattr: (node, name) => wrote(inoOf(node), fs.removexattr(node, name)),
+  };
+}
+
+/** Runs `note` on a result, now or when it is there; one that fails is its caller's to see. */
+function whenKnown<T>(result: T | Promise<T>, note: (value: T) => void): void {
+  if (result instanceof Promise) result.then(note, () => undefined);
+  else note(result);
+}

@@ -1,0 +1,64 @@
+import type { Ino, Name } from '../../base/ids.ts';
+import type { InodeRecord } from '../../codec/inode-record.ts';
+import type { LayerEntry, Layers, Place } from './ports.ts';
+
+/**
+ * What either of two stacks has; where both have a name, the first one's. Shown while an env goes from
+ * one to the other, so that at no moment a name is missing that both have. A directory that both have is listed
+ * as one of them has it.
+ */
+export class UnionLayers implements Layers {
+  readonly stamp: number;
+  readonly #first: Layers;
+  readonly #second: Layers;
+  readonly #listed: Layers;
+  readonly #other: Layers;
+
+  /**
+   * @param listed whose names are listed: `first` or `second`
+   * @param stamp of no stack, so that what is counted meanwhile is counted again afterwards
+   */
+  constructor(first: Layers, second: Layers, listed: Layers, stamp: number) {
+    this.stamp = stamp;
+    this.#first = first;
+    this.#second = second;
+    this.#listed = listed;
+    this.#other = listed === first ? second : first;
+  }
+
+  lookup(dir: Ino, name: Name): InodeRecord | null {
+    return this.#first.lookup(dir, name) ?? this.#second.lookup(dir, name);
+  }
+
+  inode(ino: Ino): InodeRecord | null {
+    return this.#first.inode(ino) ?? this.#second.inode(ino);
+  }
+
+  /** Each name with what a lookup of it yields: the kernel takes the one for the other. */
+  list(dir: Ino, after: number, max: number): readonly LayerEntry[] {
+    const listed = this.#listed.inode(dir) === null ? this.#other : this.#listed;
+    const entries = listed.list(dir, after, max);
+    if (listed === this.#first) return entries;
+    return entries.map((entry) => ({
+      ...entry,
+      record: this.lookup(dir, entry.name) ?? entry.record,
+    }));
+  }
+
+  names(ino: Ino): readonly Place[] {
+    const names = this.#first.names(ino);
+    return names.length > 0 ? names : this.#second.names(ino);
+  }
+
+  lastDir(ino: Ino): InodeRecord | null {
+    return this.#first.lastDir(ino) ?? this.#second.lastDir(ino);
+  }
+
+  everAt(dir: Ino, name: Name): readonly InodeRecord[] {
+    return [...this.#first.everAt(dir, name), ...this.#second.everAt(dir, name)];
+  }
+
+  everFile(dir: Ino, name: Name, ino: Ino): InodeRecord | null {
+    return this.#first.everFile(dir, name, ino) ?? this.#second.everFile(dir, name, ino);
+  }
+}

@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { failpoint } from '../../base/failpoints.ts';
+import type { Ino, Name } from '../../base/ids.ts';
+import type { InodeRecord } from '../../codec/inode-record.ts';
+import type { Change } from '../core/ports.ts';
+import { createTable } from './create-table.ts';
+import { Generation, NameState } from './generation.ts';
+import { type Hash64, loadHash } from './hash.ts';
+import { decodeHeader } from './journal-format.ts';
+import { LINK_DIR } from './layout.ts';
+import { LinkTable } from './link-table.ts';
+import { replaySegment } from './replay.ts';
+import type { TableState } from './table-rows.ts';
+
+/** Frozen journal segments to be moved into an env's link table; all are on disk. */
+export interface CheckpointJob {
+  readonly envDir: string;
+  /** Paths, oldest first. */
+  readonly segments: readonly string[];
+  /** What the table is to hold in the end: the last change in the segments. */
+  readonly state: TableState;
+}
+
+/**
+ * Replays the segments into the table, in one transaction that is on disk when this resolves. Throws
+ * what went wrong, with the table as before. What the table had already is passed over, so a job that
+ * was done, but not known to be, may be done again.
+ */
+export async function runCheckpoint(job: CheckpointJob): Promise<void> {
+  const hash = await loadHash();
+  const dir = path.join(job.envDir, LINK_DIR);
+  const table = LinkTable.exists(dir) ? LinkTable.open(dir) : await createTable(job.envDir);
+  try {
+    const generation = readSegments(job, table.state()?.sequence ?? 0, hash);
+    failpoint('checkpoint-read');
+    table.write(() => {
+      for (const [ino, record] of generation.inodes) table.putInode(ino, record);
+      for (const names of generation.dirs.values()) {
+        for (const state of names.states.values()) table.putName(state);
+      }
+      // A crash here leaves the table as it was: the transaction is all or nothing.
+      failpoint('checkpoint-put');
+      table.putState(job.state);
+    });
+  } finally {
+    await table.close();
+  }
+}
+
+/** The mutations after `from`, by what they are about: most directories change many times. */
+function readSegments(job: CheckpointJob, from: number, hash: Hash64): Generation {
+  const generation = new Generation();
+  const sink = generationSink(generation);
+  let sequence = from;
+  for (const file of job.segments) {
+    const bytes = readFileSync(file);
+    const header = decodeHeader(bytes, hash);
+    if (header === null) throw new Error(`${file}: its header does not check`);
+    sequence = replaySegment(bytes, header, sequence, hash, sink).sequence;
+  }
+  // What memory has and the journal has not must never be taken for moved.
+  if (sequence !== job.state.sequence) {
+    throw new Error(`${job.envDir}: the journal ends at ${sequence}, not at ${job.state.sequence}`);
+  }
+  return generation;
+}
+
+/** Replayed mutations go into `generation`. */
+export const generationSink = (generation: Generation): Change => ({
+  setName(dir: Ino, name: Name, ino: Ino | 0, type: number) {
+    generation.setName(new NameState(dir, name, ino, type, true));
+  },
+  clearName(dir: Ino, name: Name) {
+    generation.setName(new NameState(dir, name, 0, 0, false));
+  },
+  setInode(record: InodeRecord) {
+    generation.setInode(record.ino, record);
+  },
+  clearInode(ino: Ino) {
+    generation.setInode(ino, null);
+  },
+});

@@ -1,0 +1,62 @@
+import type { Worker } from 'node:worker_threads';
+import { startWorker } from '../../base/start-worker.ts';
+import type { CheckpointJob } from './checkpoint-job.ts';
+import type { CheckpointReply, CheckpointRequest } from './checkpoint-worker.ts';
+
+interface Waiting {
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+/**
+ * The thread that writes link tables: LMDB waits for the disk, and the thread that serves requests
+ * must not. One for all envs of the process, started by the first checkpoint; it holds the process
+ * back from its end only while there is a job.
+ */
+class CheckpointThread {
+  #worker: Worker | null = null;
+  readonly #waiting = new Map<number, Waiting>();
+  #lastId = 0;
+
+  /** Resolves when the job is done and on disk; throws why not. */
+  run(job: CheckpointJob): Promise<void> {
+    const worker = this.#started();
+    const id = ++this.#lastId;
+    worker.ref();
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      worker.postMessage({ id, job } satisfies CheckpointRequest);
+    });
+  }
+
+  #started(): Worker {
+    if (this.#worker !== null) return this.#worker;
+    const worker = startWorker('driver/delta/checkpoint-worker', { name: 'byref-checkpoint' });
+    this.#worker = worker;
+    worker.on('message', (reply: CheckpointReply) => this.#take(worker, reply));
+    worker.on('error', (error) => this.#lose(worker, error));
+    worker.on('exit', () => this.#lose(worker, new Error('the checkpoint thread ended')));
+    return worker;
+  }
+
+  #take(worker: Worker, { id, error }: CheckpointReply): void {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    if (this.#waiting.size === 0) worker.unref();
+    if (error === null) waiting?.resolve();
+    else waiting?.reject(new Error(error));
+  }
+
+  /** The next job starts another thread. */
+  #lose(worker: Worker, error: Error): void {
+    if (this.#worker !== worker) return;
+    this.#worker = null;
+    for (const waiting of this.#waiting.values()) waiting.reject(error);
+    this.#waiting.clear();
+  }
+}
+
+const thread = new CheckpointThread();
+
+/** Does the job on the checkpoint thread. Throws what went wrong, with the table as before. */
+export const checkpointInThread = (job: CheckpointJob): Promise<void> => thread.run(job);

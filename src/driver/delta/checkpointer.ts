@@ -1,0 +1,98 @@
+import path from 'node:path';
+import { failpoint } from '../../base/failpoints.ts';
+import { checkpointInThread } from './checkpoint-thread.ts';
+import type { Journal } from './journal.ts';
+import { LINK_DIR } from './layout.ts';
+import { LinkTable } from './link-table.ts';
+import type { Overlay } from './overlay.ts';
+import type { Segment } from './segment.ts';
+import type { TableState } from './table-rows.ts';
+
+interface Frozen {
+  readonly segments: readonly Segment[];
+  readonly state: TableState;
+}
+
+export interface CheckpointParts {
+  readonly envDir: string;
+  readonly overlay: Overlay;
+  readonly journal: Journal;
+  /** Makes all that is committed durable: 0 or -errno. */
+  flush(): Promise<number>;
+  /** The next ino to be given out. */
+  nextIno(): number;
+  /** So many names and inodes are not in memory any more. */
+  onMoved(records: number): void;
+}
+
+/**
+ * Moves what is in memory and journal into the link table, in the background:
+ *
+ * 1. freeze: changes from now on go to a new generation and a new journal segment;
+ * 2. flush: the frozen segments are on disk;
+ * 3. the checkpoint thread replays them into the table, in one transaction with fsync;
+ * 4. drop the frozen generation and the segments.
+ *
+ * A crash before the commit of 3 leaves all in the journal. A crash after it leaves segments with changes
+ * that the table has: recovery passes over them by their sequence number. 2 comes before 3 so that
+ * the table is never ahead of the journal: a power cut may not undo a change that a later one,
+ * flushed, was made on.
+ */
+export class Checkpointer {
+  readonly #parts: CheckpointParts;
+  /** What a checkpoint began with and did not finish: the next one takes it up. */
+  #frozen: Frozen | null = null;
+  #running: Promise<void> | null = null;
+
+  constructor(parts: CheckpointParts) {
+    this.#parts = parts;
+  }
+
+  get running(): boolean {
+    return this.#running !== null;
+  }
+
+  /** True if there is something in memory that the table has not. */
+  get needed(): boolean {
+    return this.#frozen !== null || this.#parts.overlay.active.size > 0;
+  }
+
+  /** One checkpoint; while one runs, that one. Throws what went wrong; nothing is lost by it. */
+  run(): Promise<void> {
+    this.#running ??= this.#run().finally(() => {
+      this.#running = null;
+    });
+    return this.#running;
+  }
+
+  async #run(): Promise<void> {
+    this.#frozen ??= this.#freeze();
+    const { segments, state } = this.#frozen;
+    failpoint('checkpoint-frozen');
+    const flushed = await this.#parts.flush();
+    if (flushed < 0)
+      throw new Error(`checkpoint: the journal cannot be flushed: errno ${-flushed}`);
+    failpoint('checkpoint-flushed');
+    const { envDir, overlay } = this.#parts;
+    const paths = segments.map((segment) => segment.path);
+    await checkpointInThread({ envDir, segments: paths, state });
+    failpoint('checkpoint-done');
+    if (overlay.table === null) overlay.table = LinkTable.open(path.join(envDir, LINK_DIR));
+    else overlay.table.refresh();
+    this.#parts.onMoved(overlay.frozen?.size ?? 0);
+    overlay.frozen = null;
+    this.#frozen = null;
+    this.#parts.journal.drop(segments);
+  }
+
+  #freeze(): Frozen {
+    const { overlay, journal } = this.#parts;
+    const segments = journal.freeze();
+    if (typeof segments === 'number') {
+      throw new Error(`checkpoint: no room for a new journal segment: errno ${-segments}`);
+    }
+    overlay.freeze();
+    const { sequence, lineage, bootId } = journal;
+    return { segments, state: { sequence, nextIno: this.#parts.nextIno(), lineage, bootId } };
+  }
+}

@@ -1,0 +1,83 @@
+import { failpoint } from '../../base/failpoints.ts';
+import type { Ino } from '../../base/ids.ts';
+import { O_RDONLY } from '../../base/mode.ts';
+import { FLAG_UNSYNCED } from '../../codec/inode-record.ts';
+import { native } from '../../native/binding.ts';
+import type { Delta } from '../core/ports.ts';
+import type { PrivateFiles } from './private-files.ts';
+import type { Watchlist } from './watchlist.ts';
+
+/** More copies than this are synced by one syncfs, not one by one. */
+const ONE_BY_ONE_MAX = 32;
+
+/** An inode and the number of its copy: see Watchlist. */
+type Copy = readonly [ino: Ino, copy: number];
+
+/**
+ * Takes FLAG_UNSYNCED off copied-up files once their bytes are on disk. Until then their records name
+ * the object too: after a power cut, recovery goes back to it, since what the copy holds is unknown
+ * and the object's bytes were durable.
+ */
+export class CopySyncer {
+  readonly #delta: Pick<Delta, 'begin' | 'commit' | 'inode'>;
+  readonly #files: PrivateFiles;
+  readonly #watchlist: Watchlist;
+
+  constructor(
+    delta: Pick<Delta, 'begin' | 'commit' | 'inode'>,
+    files: PrivateFiles,
+    watchlist: Watchlist,
+  ) {
+    this.#delta = delta;
+    this.#files = files;
+    this.#watchlist = watchlist;
+  }
+
+  /** fsync of one private file, open as `fd`: 0 or -errno. The change is committed, not flushed. */
+  async syncOne(ino: Ino, fd: number, dataOnly: boolean): Promise<number> {
+    const copy = this.#watchlist.unsynced.get(ino);
+    const failed = await native.fsyncAsync(fd, dataOnly);
+    if (failed < 0 || copy === undefined) return failed;
+    return this.#settle([[ino, copy]]);
+  }
+
+  /** Syncs all that wait. Throws an Error if they can't be. */
+  async syncAll(): Promise<void> {
+    const copies = [...this.#watchlist.unsynced];
+    if (copies.length === 0) return;
+    const failed =
+      copies.length > ONE_BY_ONE_MAX
+        ? await this.#files.syncFileSystem()
+        : await this.#syncEach(copies);
+    if (failed < 0) throw new Error(`copied-up files cannot be synced: errno ${-failed}`);
+    const settled = await this.#settle(copies);
+    if (settled < 0) throw new Error(`synced copies cannot be recorded: errno ${-settled}`);
+  }
+
+  async #syncEach(copies: readonly Copy[]): Promise<number> {
+    for (const [ino] of copies) {
+      const fd = this.#files.openPrivate(ino, O_RDONLY);
+      // Removed meanwhile: then its record is gone too.
+      if (fd < 0) continue;
+      const failed = await native.fsyncAsync(fd, true);
+      native.close(fd);
+      if (failed < 0) return failed;
+    }
+    return 0;
+  }
+
+  /** Directory entries first: a durable record without the flag has no object to go back to. */
+  async #settle(copies: readonly Copy[]): Promise<number> {
+    const failed = await this.#files.syncEntries();
+    if (failed < 0) return failed;
+    failpoint('copies-synced');
+    const change = this.#delta.begin();
+    for (const [ino, copy] of copies) {
+      const record = this.#delta.inode(ino);
+      // Another copy than the one that was synced, or none any more.
+      if (record === null || this.#watchlist.unsynced.get(ino) !== copy) continue;
+      change.setInode({ ...record, object: '', flags: record.flags & ~FLAG_UNSYNCED });
+    }
+    return this.#delta.commit();
+  }
+}

@@ -1,0 +1,36 @@
+import { mkdirSync, renameSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { failpoint } from '../../base/failpoints.ts';
+import { LINK_DIR, NEW_LINK_DIR } from './layout.ts';
+import { LinkTable } from './link-table.ts';
+import { syncDir } from './sync-dir.ts';
+
+/**
+ * Creates an env's link table, empty: under another name until it is whole, because half a table
+ * can't be told from a damaged one; and its name is on disk before a journal segment is
+ * dropped in its favour. Throws an Error with nothing left.
+ */
+export async function createTable(envDir: string): Promise<LinkTable> {
+  const temporary = path.join(envDir, NEW_LINK_DIR);
+  const dir = path.join(envDir, LINK_DIR);
+  rmSync(temporary, { recursive: true, force: true });
+  try {
+    mkdirSync(temporary, { mode: 0o700 });
+    // A crash from here to the rename leaves `link.new`, which the next attempt removes.
+    await LinkTable.open(temporary).close();
+    failpoint('table-created');
+    await mustSync(temporary);
+    renameSync(temporary, dir);
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true });
+    throw error;
+  }
+  failpoint('table-renamed');
+  await mustSync(envDir);
+  return LinkTable.open(dir);
+}
+
+async function mustSync(dir: string): Promise<void> {
+  const failed = await syncDir(dir);
+  if (failed < 0) throw new Error(`cannot sync ${dir}: errno ${-failed}`);
+}

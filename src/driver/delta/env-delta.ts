@@ -1,0 +1,388 @@
+import { EIO, ENOMEM, ENOSPC, EROFS } from '../../base/errno.ts';
+import { failpoint } from '../../base/failpoints.ts';
+import type { Ino, Name } from '../../base/ids.ts';
+import type { InodeRecord } from '../../codec/inode-record.ts';
+import type { Change, Delta, DeltaEntry, DeltaName, Place } from '../core/ports.ts';
+import { Checkpointer } from './checkpointer.ts';
+import { CopySyncer } from './copy-syncer.ts';
+import type { EnvLock } from './env-lock.ts';
+import { Flusher } from './flusher.ts';
+import { NameState } from './generation.ts';
+import type { Journal } from './journal.ts';
+import { bootNumber } from './name-tag.ts';
+import { NameTags } from './name-tags.ts';
+import type { Overlay } from './overlay.ts';
+import type { PrivateFiles } from './private-files.ts';
+import type { RecordWriter } from './record-writer.ts';
+import type { TailBudget } from './tail-budget.ts';
+import type { Watchlist } from './watchlist.ts';
+
+export interface DeltaOptions {
+  /** Hears of what went wrong in the background: a checkpoint that failed, damage. */
+  readonly onError: (error: Error) => void;
+  /** Milliseconds from a change to the checkpoint that takes it up. */
+  readonly checkpointMs: number;
+  /** Names and inodes in memory that start a checkpoint at once. */
+  readonly checkpointRecords: number;
+  /** Bytes in the journal that start a checkpoint at once: with long attributes, few records are many bytes. */
+  readonly checkpointBytes: number;
+  /** Bounds the names and inodes in memory. */
+  readonly tailBudget: TailBudget;
+}
+
+/** The parts that openDelta puts together. */
+export interface DeltaParts {
+  readonly envDir: string;
+  readonly lock: EnvLock;
+  readonly journal: Journal;
+  readonly overlay: Overlay;
+  readonly watchlist: Watchlist;
+  readonly files: PrivateFiles;
+  readonly writer: RecordWriter;
+  readonly nextIno: number;
+  readonly readOnly: string | null;
+  /** Who had it before did not close it. */
+  readonly wasCutShort: boolean;
+}
+
+/** One env's own changes, open for writing by this process: see src/driver/core/ports.ts. */
+export class EnvDelta implements Delta, Change {
+  readonly files: PrivateFiles;
+  readonly wasCutShort: boolean;
+  readonly #options: DeltaOptions;
+  readonly #lock: EnvLock;
+  readonly #journal: Journal;
+  readonly #overlay: Overlay;
+  readonly #watchlist: Watchlist;
+  readonly #writer: RecordWriter;
+  readonly #flusher = new Flusher(() => this.#flushPass());
+  readonly #checkpointer: Checkpointer;
+  readonly #copies: CopySyncer;
+  readonly #tags: NameTags;
+  #nextIno: number;
+  #readOnly: string | null;
+  #names: NameState[] = [];
+  #inodes: (InodeRecord | Ino)[] = [];
+  /** The change adds no name: on a full disk it may still be made. */
+  #frees = true;
+  #timer: NodeJS.Timeout | null = null;
+  #background: Promise<void> = Promise.resolve();
+  #removing: Promise<void> = Promise.resolve();
+  #closed = false;
+  /** The last checkpoint failed. */
+  #stuck = false;
+
+  constructor(parts: DeltaParts, options: DeltaOptions) {
+    this.#options = options;
+    this.files = parts.files;
+    this.wasCutShort = parts.wasCutShort;
+    this.#lock = parts.lock;
+    this.#journal = parts.journal;
+    this.#overlay = parts.overlay;
+    this.#watchlist = parts.watchlist;
+    this.#writer = parts.writer;
+    this.#nextIno = parts.nextIno;
+    this.#readOnly = parts.readOnly;
+    this.#checkpointer = new Checkpointer({
+      envDir: parts.envDir,
+      overlay: parts.overlay,
+      journal: parts.journal,
+      flush: () => this.flush(),
+      nextIno: () => this.#nextIno,
+      onMoved: (records) => {
+        options.tailBudget.used -= records;
+        this.#stuck = false;
+      },
+    });
+    options.tailBudget.used += parts.overlay.tail;
+    this.#copies = new CopySyncer(this, parts.files, parts.watchlist);
+    const boot = bootNumber(parts.journal.bootId);
+    this.#tags = new NameTags(parts.envDir, boot, (ino) => this.#overlay.inode(ino));
+    this.files.attach({
+      tags: this.#tags,
+      syncNow: () => this.#journal.syncNow(),
+      flushSoon: () => void this.flush(),
+    });
+    if (this.#checkpointer.needed && this.#readOnly === null) this.#scheduleCheckpoint();
+  }
+
+  /** Why nothing can be changed (damage, a journal that can't be written), or null. */
+  get readOnly(): string | null {
+    return this.#readOnly;
+  }
+
+  // --- What there is ---
+
+  name(dir: Ino, name: Name): DeltaName | null {
+    return this.#overlay.name(dir, name);
+  }
+
+  list(dir: Ino, after: number, max: number): readonly DeltaEntry[] {
+    return this.#overlay.list(dir, after, max);
+  }
+
+  hasNames(dir: Ino): boolean {
+    return this.#overlay.hasNames(dir);
+  }
+
+  inode(ino: Ino): InodeRecord | null {
+    return this.#overlay.inode(ino);
+  }
+
+  templateDirs(): Iterable<Ino> {
+    return this.#overlay.templateDirs();
+  }
+
+  namesOf(ino: Ino): readonly Place[] {
+    return [...this.#overlay.allNames()].filter((state) => state.ino === ino);
+  }
+
+  /** What the journal said about inodes since the last checkpoint. */
+  recentInodes(): readonly InodeRecord[] {
+    return [...this.#overlay.active.inodes.values()].filter((record) => record !== null);
+  }
+
+  /** Inodes without a name, kept for those who have them open. */
+  orphans(): readonly Ino[] {
+    return [...this.#watchlist.orphans];
+  }
+
+  /** Numbers never repeat: the next one is in every checkpoint, and the journal shows those since. */
+  allocate(): Ino {
+    return this.#nextIno++ as Ino;
+  }
+
+  /** No number below `ino` is given out any more: for a table that gave out some of them before it forgot. */
+  skipTo(ino: Ino): void {
+    this.#nextIno = Math.max(this.#nextIno, ino);
+  }
+
+  // --- Changes ---
+
+  /** No await between begin() and commit(): there is one change, and it is this object. */
+  begin(): Change {
+    this.#writer.begin();
+    this.#names.length = 0;
+    this.#inodes.length = 0;
+    this.#frees = true;
+    return this;
+  }
+
+  setName(dir: Ino, name: Name, ino: Ino | 0, type: number): void {
+    this.#writer.setName(dir, name, ino, type);
+    if (ino !== 0) this.#frees = false;
+    this.#names.push(new NameState(dir, name, ino, type, true));
+  }
+
+  clearName(dir: Ino, name: Name): void {
+    this.#writer.clearName(dir, name);
+    this.#names.push(new NameState(dir, name, 0, 0, false));
+  }
+
+  setInode(record: InodeRecord): void {
+    this.#writer.setInode(record);
+    this.#inodes.push(record);
+  }
+
+  clearInode(ino: Ino): void {
+    this.#writer.clearInode(ino);
+    this.#inodes.push(ino);
+  }
+
+  commit(): number {
+    if (this.#readOnly !== null) return -EROFS;
+    if (this.#writer.count === 0) return 0;
+    const clean = this.#journal.durable === this.#journal.sequence;
+    const { tailBudget } = this.#options;
+    if (!tailBudget.admits(this.#overlay.tail, this.#frees)) return this.#stuck ? -ENOSPC : -ENOMEM;
+    let failed: number;
+    try {
+      failed = this.#journal.append(this.#writer, this.#frees);
+      if (failed === -ENOSPC && this.files.reclaim()) {
+        failed = this.#journal.append(this.#writer, this.#frees);
+      }
+    } catch (error) {
+      this.#fail(error as Error);
+      return -EIO;
+    }
+    if (failed < 0) return failed;
+    // A crash here loses nothing: the change is in the journal, and was not answered yet.
+    failpoint('committed');
+    this.#apply();
+    this.#tags.committed(this.#journal.sequence, this.#names, this.#inodes, clean);
+    this.#scheduleCheckpoint();
+    return 0;
+  }
+
+  tagPrivate(record: InodeRecord, places: readonly Place[], fd = -1, early = false): void {
+    if (early) this.#tags.tagEarly(record, places, fd);
+    else this.#tags.tag(record, places, this.#journal.sequence + 1, fd);
+  }
+
+  needsFlush(ino: Ino): boolean {
+    return this.#tags.needsFlush(ino);
+  }
+
+  #apply(): void {
+    const { active } = this.#overlay;
+    const { size } = active;
+    for (const state of this.#names) active.setName(state);
+    for (const inode of this.#inodes) {
+      const cleared = typeof inode === 'number';
+      const ino = cleared ? inode : inode.ino;
+      const record = cleared ? null : inode;
+      active.setInode(ino, record);
+      this.#watchlist.update(ino, record);
+    }
+    this.#options.tailBudget.used += active.size - size;
+  }
+
+  // --- Durability ---
+
+  /** True while something committed, or a private file's entry, is not known to be on disk. */
+  get dirty(): boolean {
+    return this.#journal.durable < this.#journal.sequence || this.files.entriesDirty;
+  }
+
+  flush(): Promise<number> {
+    if (this.dirty) return this.#flusher.run();
+    // All is on disk that private files are removed after.
+    if (this.files.awaitsRemovals) this.#removeUpTo(this.files.beginFlush());
+    return Promise.resolve(0);
+  }
+
+  /**
+   * Flushes, and waits until what the flush allows is done: no private file changes its ctime by itself from then on, so
+   * that whoever looks at one and comes back later knows whether the env has written to it.
+   */
+  async settle(): Promise<number> {
+    const failed = await this.flush();
+    await this.#removing;
+    return failed;
+  }
+
+  async #flushPass(): Promise<number> {
+    const mark = this.files.beginFlush();
+    // These come first: a record that replaces a file, on disk before the new file's bytes, would leave it empty
+    // after a power cut.
+    await this.files.syncWriteOuts();
+    const results = await Promise.all([
+      this.#lock.sync(),
+      this.files.syncEntries(),
+      this.#journal.sync(),
+    ]);
+    const failed = results.find((result) => result < 0);
+    if (failed !== undefined) {
+      // After a failed fsync the kernel may call lost pages clean: trying again would prove nothing.
+      this.#fail(new Error(`fsync of the journal failed: errno ${-failed}`));
+      return failed;
+    }
+    failpoint('flushed');
+    const untagged = this.#tags.settled(this.#journal.durable);
+    this.#removeUpTo(mark, untagged);
+    return 0;
+  }
+
+  #removeUpTo(mark: number, after: Promise<unknown> = Promise.resolve()): void {
+    this.#removing = Promise.all([this.#removing, after]).then(() => this.files.endFlush(mark));
+  }
+
+  /**
+   * fsync of a private file: its bytes (`fd`), that they are the env's own, and all committed before;
+   * resolves to 0 or -errno.
+   */
+  async syncFile(ino: Ino, fd: number, dataOnly = false): Promise<number> {
+    const failed = await this.#copies.syncOne(ino, fd, dataOnly);
+    return failed < 0 ? failed : this.flush();
+  }
+
+  // --- Checkpoints ---
+
+  /** Called after each commit, and once after a recovery that replayed a journal. */
+  #scheduleCheckpoint(): void {
+    const { checkpointRecords, checkpointBytes, checkpointMs } = this.#options;
+    const full =
+      this.#overlay.active.size >= checkpointRecords ||
+      this.#journal.activeBytes >= checkpointBytes;
+    const now = full && !this.#checkpointer.running && !this.#stuck;
+    if (now) this.#inBackground(() => this.#checkpointer.run());
+    if (this.#timer !== null || this.#closed) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.#inBackground(() => this.checkpoint());
+    }, checkpointMs);
+    this.#timer.unref();
+  }
+
+  #inBackground(work: () => Promise<void>): void {
+    const done = work().catch((error: unknown) => {
+      this.#options.onError(error as Error);
+      this.#stuck = true;
+      if (this.#readOnly === null && this.#checkpointer.needed) this.#scheduleCheckpoint();
+    });
+    this.#background = Promise.all([this.#background, done]).then(() => {});
+  }
+
+  /** Syncs copies and moves all changes into the link table. Throws what went wrong; nothing is lost. */
+  async checkpoint(): Promise<void> {
+    if (this.#readOnly !== null) return;
+    await this.#copies.syncAll();
+    if (this.#checkpointer.running) await this.#checkpointer.run();
+    if (this.#checkpointer.needed) await this.#checkpointer.run();
+  }
+
+  /** Forgets inodes without a name and removes their bytes: when nobody can have them open. */
+  dropOrphans(): number {
+    const orphans = this.orphans();
+    if (orphans.length === 0) return 0;
+    const change = this.begin();
+    for (const ino of orphans) change.clearInode(ino);
+    const failed = this.commit();
+    if (failed < 0) return failed;
+    for (const ino of orphans) this.files.removePrivate(ino);
+    return 0;
+  }
+
+  /**
+   * Last checkpoint, and the lock is let go. Never throws for a full or failing disk: what could not
+   * be moved stays in the journal, is reported by onError, and is recovered at the next open.
+   */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    await this.#background;
+    const clean = await this.#lastCheckpoint();
+    this.#readOnly ??= 'closed';
+    await this.#flusher.idle();
+    await this.#removing;
+    this.#journal.close();
+    this.#options.tailBudget.used -= this.#overlay.tail;
+    await this.#overlay.table?.close();
+    this.files.shutdown();
+    failpoint('closing');
+    await this.#lock.release(clean);
+  }
+
+  async #lastCheckpoint(): Promise<boolean> {
+    if (this.#readOnly !== null) return false;
+    try {
+      await this.checkpoint();
+      const failed = await this.flush();
+      if (failed < 0) return false;
+      // All that was committed is durable: every removed file may go.
+      await this.#removing;
+      await this.files.endFlush(Number.MAX_SAFE_INTEGER);
+      return true;
+    } catch (error) {
+      this.#options.onError(error as Error);
+      return false;
+    }
+  }
+
+  #fail(error: Error): void {
+    this.#readOnly ??= error.message;
+    this.#options.onError(error);
+  }
+}

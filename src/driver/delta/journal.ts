@@ -1,0 +1,162 @@
+import { randomBytes } from 'node:crypto';
+import { failpoint } from '../../base/failpoints.ts';
+import { AT_FDCWD, native } from '../../native/binding.ts';
+import type { Hash64 } from './hash.ts';
+import type { RecordWriter } from './record-writer.ts';
+import { Segment } from './segment.ts';
+import { syncDir, syncDirNow } from './sync-dir.ts';
+
+/** Where recovery, or an empty env, leaves the journal. */
+export interface JournalStart {
+  readonly dir: string;
+  readonly lineage: bigint;
+  readonly bootId: string;
+  /** The last committed change; 0 for none. */
+  readonly sequence: number;
+  /** Up to here all is on disk. */
+  readonly durable: number;
+  /** Segments with replayed records, oldest first: nothing is appended to them. */
+  readonly segments: readonly Segment[];
+  readonly nextNumber: number;
+}
+
+/**
+ * The journal of one env: segments, oldest first. The last may be `active` and take records; those
+ * before it wait for the checkpoint that makes them superfluous. An env that changes nothing has no
+ * segment at all.
+ */
+export class Journal {
+  readonly #start: JournalStart;
+  readonly #hash: Hash64;
+  #segments: Segment[];
+  #active: Segment | null = null;
+  #nextNumber: number;
+  #sequence: number;
+  #durable: number;
+
+  constructor(start: JournalStart, hash: Hash64) {
+    this.#start = start;
+    this.#hash = hash;
+    this.#segments = [...start.segments];
+    this.#nextNumber = start.nextNumber;
+    this.#sequence = start.sequence;
+    this.#durable = start.durable;
+  }
+
+  /** Sequence number of the last committed change. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  /** All changes up to this one survive a power cut. */
+  get durable(): number {
+    return this.#durable;
+  }
+
+  /** Length of the segment that takes records now. */
+  get activeBytes(): number {
+    return this.#active?.length ?? 0;
+  }
+
+  get lineage(): bigint {
+    return this.#start.lineage;
+  }
+
+  get bootId(): string {
+    return this.#start.bootId;
+  }
+
+  /**
+   * Appends the writer's record with the next sequence number: 0 or -errno. `frees`: the change may use
+   * the space kept for removals on a full disk.
+   */
+  append(writer: RecordWriter, frees: boolean): number {
+    const active = this.#active ?? this.#open();
+    if (typeof active === 'number') return active;
+    const sequence = this.#sequence + 1;
+    const length = writer.finish(sequence, sequence - this.#durable, active.header.seed);
+    const failed = active.append(writer.buffer, length, frees);
+    if (failed === 0) this.#sequence = sequence;
+    return failed;
+  }
+
+  #open(): Segment | number {
+    const header = {
+      firstSequence: this.#sequence + 1,
+      seed: randomBytes(8).readBigUInt64LE(),
+      lineage: this.#start.lineage,
+      bootId: this.#start.bootId,
+    };
+    const segment = Segment.create(this.#start.dir, this.#nextNumber, header, this.#hash);
+    if (typeof segment === 'number') return segment;
+    this.#nextNumber++;
+    this.#active = segment;
+    this.#segments.push(segment);
+    return segment;
+  }
+
+  /**
+   * Ends the active segment: returns all segments so far, or -errno if there is no room for another.
+   * Later records go to a new segment, which is made here, so that on a full disk there is one.
+   */
+  freeze(): readonly Segment[] | number {
+    const frozen = [...this.#segments];
+    const opened = this.#open();
+    return typeof opened === 'number' ? opened : frozen;
+  }
+
+  /**
+   * Makes what is committed now survive a power cut: 0 or -errno. One pass at a time: see Flusher.
+   * All segments are synced before `durable` moves, so it never passes a gap.
+   */
+  async sync(): Promise<number> {
+    const target = this.#sequence;
+    const waiting = this.#segments.filter((segment) => !segment.synced);
+    const results = await Promise.all(waiting.map((segment) => segment.sync()));
+    const failed = results.find((result) => result < 0);
+    if (failed !== undefined) return failed;
+    const fresh = waiting.filter((segment) => !segment.entrySynced);
+    if (fresh.length > 0) {
+      const linked = await syncDir(this.#start.dir);
+      if (linked < 0) return linked;
+      for (const segment of fresh) segment.entrySynced = true;
+    }
+    failpoint('journal-synced');
+    this.#durable = Math.max(this.#durable, target);
+    return 0;
+  }
+
+  /** The same, waiting for the disk: for an operation that found it full. */
+  syncNow(): number {
+    for (const segment of this.#segments) {
+      const failed = segment.synced ? 0 : segment.syncNow();
+      if (failed < 0) return failed;
+    }
+    const linked = this.#segments.every((segment) => segment.entrySynced)
+      ? 0
+      : syncDirNow(this.#start.dir);
+    if (linked < 0) return linked;
+    for (const segment of this.#segments) segment.entrySynced = true;
+    this.#durable = this.#sequence;
+    return 0;
+  }
+
+  /** Removes segments whose records are all in the link table. */
+  drop(segments: readonly Segment[]): void {
+    for (const segment of segments) {
+      // Oldest first, so that what is left after a crash is still without a gap.
+      failpoint('segment-drop');
+      native.unlinkAt(AT_FDCWD, segment.path, 0);
+      segment.close();
+    }
+    this.#segments = this.#segments.filter((segment) => !segments.includes(segment));
+  }
+
+  /** A segment without records goes: nothing is left for recovery to look at. */
+  close(): void {
+    if (this.#active?.empty) this.drop([this.#active]);
+    for (const segment of this.#segments) segment.close();
+    this.#segments = [];
+    this.#active = null;
+  }
+}

@@ -1,0 +1,262 @@
+import { existsSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
+import type { Ino, Name } from '../../base/ids.ts';
+import { nameCookie } from '../../base/name-hash.ts';
+import type { InodeRecord } from '../../codec/inode-record.ts';
+import { decodeInode } from '../../codec/inode-record-codec.ts';
+import { NameState } from './generation.ts';
+import * as rows from './table-rows.ts';
+
+const BINARY = { keyEncoding: 'binary', encoding: 'binary' } as const;
+/** More than LMDB needs for its 126 readers. */
+const LOCK_FILE_SIZE = 12_288;
+/** Directories remembered to have, or not to have, names in the table. */
+const HAS_NAMES_CACHE = 16_384;
+
+/** lmdb's own declaration leaves out the second parameter. */
+interface FastGet {
+  getBinaryFast(key: Buffer, options: object): Buffer | undefined;
+}
+
+/** A row that byref did not write so. */
+export interface DamagedRow {
+  readonly table: 'names' | 'inodes' | 'marks';
+  readonly key: Buffer;
+  readonly why: string;
+}
+
+/** Hears of damaged rows, which are then passed over. */
+export type OnDamage = (row: DamagedRow) => void;
+
+/**
+ * The link table of one env: LMDB with four databases (docs/FORMAT.md). It is always some prefix of the
+ * env's history as of `state().sequence`, or on the way to a later one that the journal still holds.
+ */
+export class LinkTable {
+  readonly #root: RootDatabase<Buffer, Buffer>;
+  readonly #names: Database<Buffer, Buffer>;
+  readonly #inodes: Database<Buffer, Buffer>;
+  readonly #marks: Database<Buffer, Buffer>;
+  readonly #meta: Database<Buffer, Buffer>;
+  readonly #hasNames = new Map<Ino, boolean>();
+  /** Inos in `marks`, so that the many inodes without a mark cost no write there. */
+  readonly #marked = new Set<Ino>();
+  readonly #key = Buffer.alloc(rows.NAME_KEY_MAX);
+  /** A table that others write to is read in one snapshot. */
+  readonly #snapshot: { readonly transaction?: Transaction };
+
+  constructor(dir: string, readOnly: boolean) {
+    const options = {
+      path: dir,
+      noSubdir: false,
+      maxDbs: 4,
+      overlappingSync: false,
+      readOnly,
+      ...BINARY,
+    };
+    this.#root = open<Buffer, Buffer>(options);
+    this.#names = this.#root.openDB('names', BINARY);
+    this.#inodes = this.#root.openDB('inodes', BINARY);
+    this.#marks = this.#root.openDB('marks', BINARY);
+    this.#meta = this.#root.openDB('meta', BINARY);
+    this.#snapshot = readOnly ? { transaction: this.#root.useReadTransaction() } : {};
+    for (const key of this.#marks.getKeys({ ...this.#snapshot }))
+      this.#marked.add(rows.keyIno(key));
+  }
+
+  static exists(dir: string): boolean {
+    return existsSync(path.join(dir, 'data.mdb'));
+  }
+
+  /** Opens a table for writing. Throws what LMDB throws if the file is damaged. */
+  static open(dir: string): LinkTable {
+    reserveLockFile(dir);
+    return new LinkTable(dir, false);
+  }
+
+  /** What the table holds, or null for a new table. */
+  state(): rows.TableState | null {
+    const value = this.#meta.get(rows.STATE_KEY, this.#snapshot);
+    return value === undefined ? null : rows.decodeState(value);
+  }
+
+  name(dir: Ino, name: Name): NameState | null {
+    const length = rows.writeNameKey(this.#key, dir, nameCookie(name), name);
+    const value = this.#get(this.#names, this.#key.subarray(0, length));
+    if (value === undefined) return null;
+    return new NameState(dir, name, rows.nameIno(value), rows.nameType(value), true);
+  }
+
+  inode(ino: Ino): InodeRecord | null {
+    const value = this.#get(this.#inodes, this.#inoKey(ino));
+    return value === undefined ? null : decodeInode(value, 0, value.length);
+  }
+
+  hasNames(dir: Ino): boolean {
+    let has = this.#hasNames.get(dir);
+    if (has === undefined) {
+      has = this.entries(dir, 0, null, 1).length > 0;
+      if (this.#hasNames.size >= HAS_NAMES_CACHE) this.#hasNames.clear();
+      this.#hasNames.set(dir, has);
+    }
+    return has;
+  }
+
+  /**
+   * At most `limit` names of `dir` in key order: those with a cookie of `cookie` or more or, where
+   * `afterName` is given, those after (cookie, afterName).
+   */
+  entries(dir: Ino, cookie: number, afterName: Name | null, limit: number): NameState[] {
+    let end = rows.writeNameKey(this.#key, dir, cookie, afterName ?? ('' as Name));
+    // The least key after a name is that name and a zero byte.
+    if (afterName !== null) this.#key[end++] = 0;
+    const start = Buffer.from(this.#key.subarray(0, end));
+    const stop = rows.inoKey((dir + 1) as Ino);
+    const range = { start, end: stop, limit, ...this.#snapshot };
+    const out: NameState[] = [];
+    for (const { key, value } of this.#names.getRange(range)) {
+      out.push(rows.nameState(key, value));
+    }
+    return out;
+  }
+
+  /** Directories with a number below `end` that have names, one seek each. */
+  dirsBelow(end: number): Ino[] {
+    const dirs: Ino[] = [];
+    let start = rows.inoKey(0 as Ino);
+    const stop = rows.inoKey(end as Ino);
+    for (;;) {
+      const range = { start, end: stop, limit: 1, ...this.#snapshot };
+      const [key] = this.#names.getKeys(range);
+      if (key === undefined) return dirs;
+      const dir = rows.keyIno(key);
+      dirs.push(dir);
+      start = rows.inoKey((dir + 1) as Ino);
+    }
+  }
+
+  /** Every name, by directory and cookie. One snapshot; not while the caller awaits. */
+  *allNames(): Generator<NameState> {
+    for (const { key, value } of this.#names.getRange({ ...this.#snapshot }))
+      yield rows.nameState(key, value);
+  }
+
+  *allInodes(): Generator<InodeRecord> {
+    for (const { value } of this.#inodes.getRange({ ...this.#snapshot }))
+      yield decodeInode(value, 0, value.length);
+  }
+
+  /** As allNames, of a table that may be damaged: a name that does not decode, or that no lookup finds, is passed over. */
+  *soundNames(onDamage: OnDamage): Generator<NameState> {
+    for (const { key, value } of this.#names.getRange({ ...this.#snapshot })) {
+      const state = attempt(() => rows.soundNameState(key, value));
+      if (state instanceof Error) onDamage({ table: 'names', key, why: state.message });
+      else yield state;
+    }
+  }
+
+  /** As allInodes, of a table that may be damaged. Also says which marks are not as the records are. */
+  *soundInodes(onDamage: OnDamage): Generator<InodeRecord> {
+    const marked = new Set(this.#marked);
+    for (const { key, value } of this.#inodes.getRange({ ...this.#snapshot })) {
+      const record = attempt(() => rows.soundRecord(key, value));
+      if (record instanceof Error) {
+        onDamage({ table: 'inodes', key, why: record.message });
+        continue;
+      }
+      const isMarked = marked.delete(record.ino);
+      const should = rows.markOf(record) !== 0;
+      const why = should ? 'recovery would not look at it' : 'there is nothing to recover';
+      if (isMarked !== should) onDamage({ table: 'marks', key, why });
+      yield record;
+    }
+    for (const ino of marked) {
+      onDamage({ table: 'marks', key: rows.inoKey(ino), why: 'there is no such inode' });
+    }
+  }
+
+  /** The inodes that recovery has to look at: orphans and un-synced copies. */
+  marked(): readonly Ino[] {
+    return [...this.#marked];
+  }
+
+  /**
+   * One transaction, on disk when it returns; throws, with nothing written, if it can't be. It waits for
+   * the disk, so this is for the checkpoint thread. (lmdb's asynchronous writes corrupt the heap when
+   * the disk is full: measured with 3.5.6.)
+   */
+  write(mutate: () => void): void {
+    this.#root.transactionSync(() => {
+      mutate();
+      return true;
+    });
+  }
+
+  /** Within write(). */
+  putName(state: NameState): void {
+    const length = rows.writeNameKey(this.#key, state.dir, state.cookie, state.name);
+    const key = this.#key.subarray(0, length);
+    if (state.present) this.#names.putSync(key, rows.encodeName(state));
+    else this.#names.removeSync(key);
+  }
+
+  /** Within write(). */
+  putInode(ino: Ino, record: InodeRecord | null): void {
+    const key = this.#inoKey(ino);
+    const mark = record === null ? 0 : rows.markOf(record);
+    if (mark !== 0) {
+      this.#marked.add(ino);
+      this.#marks.putSync(key, Buffer.of(mark));
+    } else if (this.#marked.delete(ino)) {
+      this.#marks.removeSync(key);
+    }
+    if (record === null) this.#inodes.removeSync(key);
+    else this.#inodes.putSync(key, rows.encodeInodeValue(record));
+  }
+
+  /** Within write(). */
+  putState(state: rows.TableState): void {
+    this.#meta.putSync(rows.STATE_KEY, rows.encodeState(state));
+  }
+
+  /** Reads see what was committed before this call. */
+  refresh(): void {
+    this.#root.resetReadTxn();
+    this.#hasNames.clear();
+  }
+
+  close(): Promise<void> {
+    this.#snapshot.transaction?.done();
+    return this.#root.close();
+  }
+
+  /** The value, in a buffer that the next get fills anew: decoded at once, never kept. */
+  #get(database: Database<Buffer, Buffer>, key: Buffer): Buffer | undefined {
+    return (database as FastGet).getBinaryFast(key, this.#snapshot);
+  }
+
+  #inoKey(ino: Ino): Buffer {
+    rows.writeInoKey(this.#key, ino);
+    return this.#key.subarray(0, rows.INO_KEY_SIZE);
+  }
+}
+
+/** What `read` returns, or throws. */
+function attempt<T>(read: () => T): T | Error {
+  try {
+    return read();
+  } catch (error) {
+    return error as Error;
+  }
+}
+
+/**
+ * LMDB maps its lock file into memory and would leave it sparse: on a full disk the first touch of a
+ * page would kill the process (SIGBUS). Written out beforehand, a full disk is an error like any other.
+ */
+function reserveLockFile(dir: string): void {
+  const file = path.join(dir, 'lock.mdb');
+  const size = existsSync(file) ? statSync(file).size : 0;
+  if (size < LOCK_FILE_SIZE) writeFileSync(file, Buffer.alloc(LOCK_FILE_SIZE), { mode: 0o600 });
+}

@@ -1,0 +1,321 @@
+import path from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type Ino, isPrivateIno } from '../../base/ids.ts';
+import { isDir, isReg } from '../../base/mode.ts';
+import { DATA_PRIVATE, FLAG_UNSYNCED, type InodeRecord } from '../../codec/inode-record.ts';
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../../native/binding.ts';
+import type { Place } from '../core/ports.ts';
+import type { NameState } from './generation.ts';
+import { PRIVATE_DIR, privateName } from './layout.ts';
+import {
+  encodeTag,
+  NOT_YET,
+  TAG_BYTES_INLINE,
+  TAG_BYTES_MAX,
+  TAG_XATTR,
+  type TaggedDir,
+  type TaggedFile,
+} from './name-tag.ts';
+
+/** Directories that one tag names at most: a file further down waits for the journal. */
+const DIRS_MAX = 16;
+/** Tags removed before other work gets a turn. */
+const SLICE = 64;
+/** Milliseconds after which the tag of a file that lost its names is removed: most such files are gone by then. */
+const NAMELESS_MS = 20;
+
+/** A private file whose record the journal may not have on disk. */
+interface Unsettled {
+  /** The change that its tag is for. */
+  sequence: number;
+  places: Place[];
+  /** What its tag says; null while it has none. */
+  tagged: TaggedFile | null;
+  /** Its tag is right, or it needs none. */
+  isSafe: boolean;
+  /** Its tag takes blocks of its own: this many, of 512 bytes. */
+  blocks: number;
+  /** Its tag is removed once the record is on disk: it takes a block, or does not say which change it is for. */
+  isBrief: boolean;
+}
+
+const bytes = Buffer.allocUnsafeSlow(TAG_BYTES_MAX);
+const stat = new Float64Array(STAT_SLOTS);
+
+/**
+ * Keeps the name tags of one env's private files true (name-tag.ts says what they are for): from the
+ * moment a file is made until the journal's record of it is on disk.
+ */
+export class NameTags {
+  readonly #dir: string;
+  readonly #boot: number;
+  readonly #inode: (ino: Ino) => InodeRecord | null;
+  /** Made, and in no record yet. */
+  readonly #made = new Set<Ino>();
+  readonly #unsettled = new Map<Ino, Unsettled>();
+  /** The env's own directories that are not on disk yet, and the change that made or moved each. */
+  readonly #dirs = new Map<Ino, number>();
+  /** Files without a name that still have a tag. */
+  readonly #nameless = new Set<Ino>();
+  #timer: NodeJS.Timeout | null = null;
+  /** How many files have a tag that takes blocks. */
+  #large = 0;
+
+  /** @param inode the delta's record of an inode, as of the last commit */
+  constructor(envDir: string, boot: number, inode: (ino: Ino) => InodeRecord | null) {
+    this.#dir = path.join(envDir, PRIVATE_DIR);
+    this.#boot = boot;
+    this.#inode = inode;
+  }
+
+  /** A private file was made, and has no tag. */
+  made(ino: Ino): void {
+    this.#forget(ino);
+    this.#made.add(ino);
+  }
+
+  /** A private file is gone. */
+  removed(ino: Ino): void {
+    this.#forget(ino);
+  }
+
+  /**
+   * Tags a new private file before bytes are copied into it: whichever of them are on disk later, its tag is, too.
+   * It is not known yet which change will name it.
+   */
+  tagEarly(record: InodeRecord, places: readonly Place[], fd: number): void {
+    if (!this.#made.has(record.ino)) return;
+    const entry = newEntry(NOT_YET, [...places]);
+    this.#unsettled.set(record.ino, entry);
+    this.#write(record, entry, fd);
+    entry.isBrief = true;
+  }
+
+  /** Tags a new private file before the change `sequence`, which is to name it, is committed. */
+  tag(record: InodeRecord, places: readonly Place[], sequence: number, fd: number): void {
+    const { ino } = record;
+    if (!this.#made.has(ino)) return;
+    const early = this.#unsettled.get(ino);
+    if (early !== undefined && saysAsMuch(early.tagged, record) && isSame(early.places, places)) {
+      early.sequence = sequence;
+      return;
+    }
+    const entry = early ?? newEntry(sequence, []);
+    entry.sequence = sequence;
+    entry.places = [...places];
+    this.#unsettled.set(ino, entry);
+    this.#write(record, entry, fd);
+  }
+
+  /** Change `sequence` was committed. @param clean all before it is on disk */
+  committed(
+    sequence: number,
+    names: readonly NameState[],
+    inodes: readonly (InodeRecord | Ino)[],
+    clean: boolean,
+  ): void {
+    for (const inode of inodes) {
+      if (typeof inode === 'number') this.#forget(inode);
+      else if (isDir(inode.mode)) this.#noteDir(inode.ino, sequence, names);
+      else if (isReg(inode.mode) && inode.data === DATA_PRIVATE) {
+        this.#noteFile(inode, sequence, names, clean);
+      }
+    }
+  }
+
+  #noteDir(ino: Ino, sequence: number, names: readonly NameState[]): void {
+    if (isPrivateIno(ino) && names.some((state) => state.ino === ino)) {
+      this.#dirs.set(ino, sequence);
+    }
+  }
+
+  #noteFile(
+    record: InodeRecord,
+    sequence: number,
+    names: readonly NameState[],
+    clean: boolean,
+  ): void {
+    const { ino } = record;
+    const isNew = this.#made.delete(ino);
+    let entry = this.#unsettled.get(ino);
+    if (entry === undefined) {
+      if (!isNew) return;
+      entry = newEntry(sequence, []);
+      this.#unsettled.set(ino, entry);
+    }
+    const moved = movePlaces(entry.places, ino, names);
+    // Without its own names in the change it can be found by its record only, which must be on disk then.
+    if (isNew && entry.places.length === 0 && record.nlink > 0 && !clean) {
+      entry.sequence = sequence;
+      entry.isSafe = false;
+      return;
+    }
+    if (!moved && saysAsMuch(entry.tagged, record)) return;
+    entry.sequence = sequence;
+    if (record.nlink > 0) this.#write(record, entry);
+    else {
+      // Without a name nothing is to be found after a power cut.
+      if (entry.tagged !== null) this.#untagSoon(ino);
+      entry.isSafe = true;
+    }
+  }
+
+  #untagSoon(ino: Ino): void {
+    this.#nameless.add(ino);
+    this.#timer ??= setTimeout(() => {
+      this.#timer = null;
+      for (const nameless of this.#nameless) {
+        const entry = this.#unsettled.get(nameless);
+        if (entry !== undefined && entry.places.length === 0) this.#remove(nameless, entry);
+      }
+      this.#nameless.clear();
+    }, NAMELESS_MS).unref();
+  }
+
+  #forget(ino: Ino): void {
+    this.#made.delete(ino);
+    this.#nameless.delete(ino);
+    this.#dirs.delete(ino);
+    const entry = this.#unsettled.get(ino);
+    if (entry === undefined) return;
+    if (entry.blocks > 0) this.#large--;
+    this.#unsettled.delete(ino);
+  }
+
+  /**
+   * True if a program may have bytes of the file on disk without our hearing of it, and a power cut would lose their
+   * name: the journal is to be flushed before the file is handed to the kernel.
+   */
+  needsFlush(ino: Ino): boolean {
+    const entry = this.#unsettled.get(ino);
+    return entry !== undefined && !entry.isSafe;
+  }
+
+  /** Blocks of 512 bytes that the file takes for its tag alone. */
+  blocksOf(ino: Ino): number {
+    return this.#large === 0 ? 0 : (this.#unsettled.get(ino)?.blocks ?? 0);
+  }
+
+  /** All changes up to `sequence` are on disk: their tags have done their work. */
+  async settled(sequence: number): Promise<void> {
+    for (const [dir, made] of this.#dirs) if (made <= sequence) this.#dirs.delete(dir);
+    const brief: Ino[] = [];
+    for (const [ino, entry] of this.#unsettled) {
+      if (entry.sequence === NOT_YET || entry.sequence > sequence) continue;
+      if (entry.isBrief) brief.push(ino);
+      else this.#unsettled.delete(ino);
+    }
+    for (const [i, ino] of brief.entries()) {
+      if (i % SLICE === SLICE - 1) await nextTurn();
+      const entry = this.#unsettled.get(ino);
+      if (entry === undefined || entry.sequence === NOT_YET || entry.sequence > sequence) continue;
+      this.#remove(ino, entry);
+      this.#unsettled.delete(ino);
+    }
+  }
+
+  /** @param fd a descriptor on the file, or -1 */
+  #write(record: InodeRecord, entry: Unsettled, fd = -1): void {
+    const { ino, mode, uid, gid, flags, xattrs } = record;
+    const object = (flags & FLAG_UNSYNCED) !== 0 ? record.object : '';
+    const file = { mode, uid, gid, flags, object, xattrs };
+    const dirs = this.#dirsOf(entry.places);
+    const { sequence, places } = entry;
+    const length =
+      dirs === null ? 0 : encodeTag({ boot: this.#boot, sequence, file, places, dirs }, bytes);
+    entry.isSafe = length > 0 && this.#set(ino, entry, length, fd);
+    // A tag that is wrong by now must not be found.
+    if (!entry.isSafe) this.#remove(ino, entry);
+    else entry.tagged = file;
+  }
+
+  #set(ino: Ino, entry: Unsettled, length: number, fd: number): boolean {
+    const isLong = length > TAG_BYTES_INLINE;
+    entry.isBrief ||= isLong;
+    if (!isLong && fd >= 0) return native.setXattrFd(fd, TAG_XATTR, bytes, length) === 0;
+    const file = this.#path(ino);
+    if (!isLong) return native.setXattr(file, TAG_XATTR, bytes, length) === 0;
+    const before = blocksAt(file) - entry.blocks;
+    if (native.setXattr(file, TAG_XATTR, bytes, length) < 0) return false;
+    this.#setBlocks(entry, Math.max(0, blocksAt(file) - before));
+    return true;
+  }
+
+  #remove(ino: Ino, entry: Unsettled): void {
+    if (entry.tagged === null) return;
+    entry.tagged = null;
+    native.removeXattr(this.#path(ino), TAG_XATTR);
+    this.#setBlocks(entry, 0);
+  }
+
+  #setBlocks(entry: Unsettled, blocks: number): void {
+    this.#large += (blocks > 0 ? 1 : 0) - (entry.blocks > 0 ? 1 : 0);
+    entry.blocks = blocks;
+  }
+
+  /** The directories on the way to the places that are not on disk yet, outermost first; null: a tag can't tell. */
+  #dirsOf(places: readonly Place[]): readonly TaggedDir[] | null {
+    if (this.#dirs.size === 0) return NO_DIRS;
+    const dirs: TaggedDir[] = [];
+    for (const place of places) {
+      for (let at: Ino | 0 = place.dir; at !== 0 && this.#dirs.has(at); ) {
+        const ino: Ino = at;
+        if (dirs.some((dir) => dir.ino === ino)) break;
+        const record = this.#inode(ino);
+        if (record === null || record.xattrs !== null || dirs.length === DIRS_MAX) return null;
+        const { mode, uid, gid, parent, name } = record;
+        if (parent === 0 || name === '') return null;
+        dirs.push({ ino, mode, uid, gid, dir: parent, name });
+        at = parent;
+      }
+    }
+    return dirs.reverse();
+  }
+
+  #path(ino: Ino): string {
+    return `${this.#dir}/${privateName(ino)}`;
+  }
+}
+
+const NO_DIRS: readonly TaggedDir[] = [];
+
+const isSame = (a: readonly Place[], b: readonly Place[]): boolean =>
+  a.length === b.length && a.every(({ dir, name }, i) => b[i]?.dir === dir && b[i].name === name);
+
+const newEntry = (sequence: number, places: Place[]): Unsettled => ({
+  sequence,
+  places,
+  tagged: null,
+  isSafe: false,
+  blocks: 0,
+  isBrief: false,
+});
+
+/** Brings a file's places up to what a change did to its names; true if that was something. */
+function movePlaces(places: Place[], ino: Ino, names: readonly NameState[]): boolean {
+  let moved = false;
+  for (const { dir, name, ino: to } of names) {
+    const at = places.findIndex((place) => place.dir === dir && place.name === name);
+    if (to === ino && at < 0) places.push({ dir, name });
+    else if (to !== ino && at >= 0) places.splice(at, 1);
+    else continue;
+    moved = true;
+  }
+  return moved;
+}
+
+/** True if a tag that was written for `file` says of the record all that a tag says. */
+function saysAsMuch(file: TaggedFile | null, record: InodeRecord): boolean {
+  return (
+    file !== null &&
+    file.mode === record.mode &&
+    file.uid === record.uid &&
+    file.gid === record.gid &&
+    file.xattrs === record.xattrs
+  );
+}
+
+function blocksAt(file: string): number {
+  const failed = native.statAt(AT_FDCWD, file, stat, AT_SYMLINK_NOFOLLOW);
+  return failed < 0 ? 0 : stat[STAT.blocks]!;
+}

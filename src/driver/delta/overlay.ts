@@ -1,0 +1,104 @@
+import { type Ino, isPrivateIno, type Name, PRIVATE_INO_BASE } from '../../base/ids.ts';
+import type { InodeRecord } from '../../codec/inode-record.ts';
+import type { DeltaEntry, DeltaName } from '../core/ports.ts';
+import { Generation, type NameState } from './generation.ts';
+import type { LinkTable, OnDamage } from './link-table.ts';
+import { listNames } from './listing.ts';
+
+/**
+ * What the env's changes amount to: the active generation over the frozen one (while a checkpoint
+ * runs) over the link table (once there is one).
+ */
+export class Overlay {
+  active = new Generation();
+  frozen: Generation | null = null;
+  table: LinkTable | null;
+
+  constructor(table: LinkTable | null) {
+    this.table = table;
+  }
+
+  /** Names and inodes in memory. */
+  get tail(): number {
+    return this.active.size + (this.frozen?.size ?? 0);
+  }
+
+  /** New changes go to a new generation; the frozen one is returned. Only when none is frozen. */
+  freeze(): Generation {
+    const frozen = this.active;
+    this.frozen = frozen;
+    this.active = new Generation();
+    return frozen;
+  }
+
+  name(dir: Ino, name: Name): DeltaName | null {
+    const state = this.active.name(dir, name) ?? this.frozen?.name(dir, name);
+    if (state !== undefined) return state.present ? state : null;
+    return this.table?.hasNames(dir) ? this.table.name(dir, name) : null;
+  }
+
+  list(dir: Ino, after: number, max: number): readonly DeltaEntry[] {
+    return listNames(this.#generations(), this.table, dir, after, max);
+  }
+
+  hasNames(dir: Ino): boolean {
+    if (this.active.dirs.has(dir) || this.frozen?.dirs.has(dir)) return true;
+    return this.table?.hasNames(dir) ?? false;
+  }
+
+  inode(ino: Ino): InodeRecord | null {
+    let record = this.active.inodes.get(ino);
+    if (record === undefined) record = this.frozen?.inodes.get(ino);
+    return record !== undefined ? record : (this.table?.inode(ino) ?? null);
+  }
+
+  /**
+   * Every name of the delta, whiteouts included; by directory, in no order of directories.
+   * @param onDamage for a table that may be damaged; else a row that does not decode is thrown
+   */
+  *allNames(onDamage?: OnDamage): IterableIterator<NameState> {
+    for (const generation of this.#generations()) {
+      for (const [dir, names] of generation.dirs) {
+        for (const state of names.states.values()) {
+          if (state.present && this.name(dir, state.name) === state) yield state;
+        }
+      }
+    }
+    const names = onDamage ? this.table?.soundNames(onDamage) : this.table?.allNames();
+    for (const state of names ?? []) {
+      if (!this.#inMemory(state)) yield state;
+    }
+  }
+
+  /** Directories that are not the env's own and in which there may be names. */
+  templateDirs(): Set<Ino> {
+    const dirs = new Set<Ino>(this.table?.dirsBelow(PRIVATE_INO_BASE));
+    for (const generation of this.#generations()) {
+      for (const dir of generation.dirs.keys()) if (!isPrivateIno(dir)) dirs.add(dir);
+    }
+    return dirs;
+  }
+
+  /** @param onDamage as allNames */
+  *allInodes(onDamage?: OnDamage): IterableIterator<InodeRecord> {
+    for (const generation of this.#generations()) {
+      for (const [ino, record] of generation.inodes) {
+        if (record !== null && this.inode(ino) === record) yield record;
+      }
+    }
+    const inodes = onDamage ? this.table?.soundInodes(onDamage) : this.table?.allInodes();
+    for (const record of inodes ?? []) {
+      const { ino } = record;
+      if (!this.active.inodes.has(ino) && !this.frozen?.inodes.has(ino)) yield record;
+    }
+  }
+
+  #inMemory(state: NameState): boolean {
+    const { dir, name } = state;
+    return (this.active.name(dir, name) ?? this.frozen?.name(dir, name)) !== undefined;
+  }
+
+  #generations(): Generation[] {
+    return this.frozen === null ? [this.active] : [this.active, this.frozen];
+  }
+}

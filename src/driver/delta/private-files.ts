@@ -1,0 +1,384 @@
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { EBUSY, EEXIST, EIO, ENOENT, ENOSPC } from '../../base/errno.ts';
+import { failpoint, failpointError } from '../../base/failpoints.ts';
+import type { Ino, ObjectId } from '../../base/ids.ts';
+import { O_CLOEXEC, O_CREAT, O_EXCL, O_RDONLY, O_RDWR } from '../../base/mode.ts';
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../../native/binding.ts';
+import type { AccessTimes, BlobStat, Blobs, SpaceStat } from '../core/ports.ts';
+import { FileCopier, type RunSlice } from './copy-up.ts';
+import { PRIVATE_DIR, privateIno, privateName } from './layout.ts';
+import type { NameTags } from './name-tags.ts';
+import { Removals } from './removals.ts';
+import { hasSameBytes } from './same-bytes.ts';
+import { WriteOuts } from './write-outs.ts';
+
+const stat = new Float64Array(STAT_SLOTS);
+const statfs = new Float64Array(8);
+/** st_blocks that wait for removal before a flush is asked for: 64 MiB. */
+const PENDING_BLOCKS_MAX = 131_072;
+/** MOUNT_ATTR_* of linux/mount.h. */
+const ACCESS_TIMES: Readonly<Record<AccessTimes, number>> = {
+  relatime: 0,
+  noatime: 0x10,
+  strictatime: 0x20,
+};
+
+/** File systems (statfs f_type) that were seen to move the mtime at a store: ext4, XFS, Btrfs. */
+const STORES_TOLD: ReadonlySet<number> = new Set([0xef53, 0x58465342, 0x9123683e]);
+
+/** What private files need from the rest of the delta. */
+export interface Durability {
+  readonly tags: NameTags;
+  /** Makes what is committed durable, now: 0 or -errno. For a full disk only. */
+  syncNow(): number;
+  /** Asks for a flush soon. */
+  flushSoon(): void;
+}
+
+/**
+ * The env's own bytes: `private/<ino>`. A file that a durable record may refer to is removed only after
+ * the change that forgot it is durable too; else a power cut between the two would bring back a
+ * name whose bytes are gone.
+ */
+export class PrivateFiles implements Blobs {
+  readonly #dir: string;
+  readonly #envDir: string;
+  readonly #openObject: (id: ObjectId) => number;
+  #copier = new FileCopier();
+  readonly #removals: Removals;
+  readonly #writeOuts = new WriteOuts((ino) => this.openPrivate(ino, O_RDONLY));
+  /** Created since the last flush began: no durable record refers to them. */
+  #fresh = new Set<Ino>();
+  readonly #copying = new Set<Ino>();
+  #dirfd = -1;
+  /** The directory by a mount of its own, which says how access times are kept: -1 if there is none. */
+  #mount = -1;
+  #accessTimes: AccessTimes | null = null;
+  #entriesDirty = false;
+  #storesTold: boolean | null = null;
+  #durability: Durability | null = null;
+
+  constructor(envDir: string, openObject: (id: ObjectId) => number) {
+    this.#envDir = envDir;
+    this.#dir = path.join(envDir, PRIVATE_DIR);
+    this.#openObject = openObject;
+    this.#removals = new Removals((ino) => this.#unlink(ino));
+  }
+
+  /** Reads of private files move their access times so from now on, however the file system below is mounted. */
+  keepAccessTimes(times: AccessTimes): void {
+    if (times === this.#accessTimes) return;
+    this.#accessTimes = times;
+    if (this.#mount >= 0) native.setAccessTimes(this.#mount, ACCESS_TIMES[times]);
+    else if (this.#dirfd >= 0) this.#mountOwn(times);
+  }
+
+  /** Where there may be no mount (a container that may not), the one below decides. */
+  #mountOwn(times: AccessTimes): void {
+    this.#mount = native.cloneMount(this.#dirfd);
+    if (this.#mount >= 0) native.setAccessTimes(this.#mount, ACCESS_TIMES[times]);
+  }
+
+  /** Without it (tests, tools) files are removed at once. */
+  attach(durability: Durability): void {
+    this.#durability = durability;
+  }
+
+  /** From now on, slices of long copies get their threads from `run`. */
+  shareThreads(run: RunSlice): void {
+    this.#copier = new FileCopier(run);
+  }
+
+  openObject(id: ObjectId): number {
+    return this.#openObject(id);
+  }
+
+  createPrivate(ino: Ino): number {
+    const dirfd = this.#openDir(true);
+    if (dirfd < 0) return dirfd;
+    this.#settle(ino);
+    let fd = failpointError('private-create') || this.#create(dirfd, ino);
+    if (fd === -ENOSPC && this.reclaim()) fd = this.#create(dirfd, ino);
+    if (fd < 0) return fd;
+    // A crash here leaves a file that no record names: swept at the next open.
+    failpoint('private-created');
+    this.#made(ino);
+    return fd;
+  }
+
+  #create(dirfd: number, ino: Ino): number {
+    const name = privateName(ino);
+    const flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
+    const via = this.#mount >= 0 ? this.#mount : dirfd;
+    const fd = native.openAt(via, name, flags, 0o600);
+    if (fd !== -EEXIST) return fd;
+    native.unlinkAt(dirfd, name, 0);
+    return native.openAt(via, name, flags, 0o600);
+  }
+
+  openPrivate(ino: Ino, flags: number): number {
+    const dirfd = this.#openDir(false);
+    if (dirfd < 0) return dirfd;
+    const via = this.#mount >= 0 ? this.#mount : dirfd;
+    return native.openAt(via, privateName(ino), flags | O_CLOEXEC, 0);
+  }
+
+  removePrivate(ino: Ino, isNamed = false): number {
+    this.#durability?.tags.removed(ino);
+    this.#writeOuts.remove(ino);
+    const isFresh = this.#fresh.delete(ino);
+    if (this.#durability === null || (isFresh && !isNamed)) return this.#unlink(ino);
+    const failed = this.#statAt(ino);
+    if (failed < 0) return failed;
+    this.#removals.add(ino, stat[STAT.blocks] ?? 0);
+    if (this.#removals.blocks > PENDING_BLOCKS_MAX) this.#durability.flushSoon();
+    return 0;
+  }
+
+  adoptPrivate(file: string, ino: Ino): number {
+    const dirfd = this.#openDir(true);
+    if (dirfd < 0) return dirfd;
+    this.#settle(ino);
+    const from = path.join(this.#envDir, path.basename(file));
+    let failed = native.linkAt(AT_FDCWD, from, dirfd, privateName(ino), 0);
+    if (failed === -EEXIST) {
+      native.unlinkAt(dirfd, privateName(ino), 0);
+      failed = native.linkAt(AT_FDCWD, from, dirfd, privateName(ino), 0);
+    }
+    if (failed < 0) return failed;
+    failpoint('private-adopted');
+    this.#made(ino);
+    return 0;
+  }
+
+  readPrepared(file: string): Buffer | number {
+    try {
+      return readFileSync(path.join(this.#envDir, path.basename(file)));
+    } catch (error) {
+      // Node's are negative already.
+      return (error as NodeJS.ErrnoException).errno ?? -EIO;
+    }
+  }
+
+  #made(ino: Ino): void {
+    this.#fresh.add(ino);
+    this.#entriesDirty = true;
+    this.#durability?.tags.made(ino);
+  }
+
+  isUnused(ino: Ino): number {
+    const fd = this.openPrivate(ino, O_RDONLY);
+    if (fd < 0) return fd;
+    const result = native.isUnused(fd);
+    native.close(fd);
+    return result;
+  }
+
+  get tellsStores(): boolean {
+    const fd = this.#openDir(false);
+    if (this.#storesTold === null && fd >= 0) {
+      this.#storesTold = native.statfsFd(fd, statfs) === 0 && STORES_TOLD.has(statfs[6]!);
+    }
+    return this.#storesTold === true;
+  }
+
+  hasBytesOf(ino: Ino, id: ObjectId): boolean {
+    const copy = this.openPrivate(ino, O_RDONLY);
+    const object = copy < 0 ? copy : this.#openObject(id);
+    const same = object >= 0 && hasSameBytes(copy, object);
+    if (copy >= 0) native.close(copy);
+    if (object >= 0) native.close(object);
+    return same;
+  }
+
+  statPrivate(ino: Ino, out: BlobStat): number {
+    const failed = this.#statAt(ino);
+    if (failed < 0) return failed;
+    out.size = stat[STAT.size]!;
+    out.blocks = stat[STAT.blocks]! - (this.#durability?.tags.blocksOf(ino) ?? 0);
+    out.atime = stat[STAT.atime]!;
+    out.atimeNs = stat[STAT.atimeNs]!;
+    out.mtime = stat[STAT.mtime]!;
+    out.mtimeNs = stat[STAT.mtimeNs]!;
+    out.ctime = stat[STAT.ctime]!;
+    out.ctimeNs = stat[STAT.ctimeNs]!;
+    return 0;
+  }
+
+  copyUp(
+    id: ObjectId,
+    ino: Ino,
+    length: number,
+    interrupted: () => boolean,
+    made: (fd: number) => void = () => {},
+  ): number | Promise<number> {
+    if (this.#copying.has(ino)) return -EBUSY;
+    const from = this.#openObject(id);
+    if (from < 0) return from;
+    const to = this.createPrivate(ino);
+    if (to < 0) {
+      native.close(from);
+      return to;
+    }
+    made(to);
+    const result = this.#copier.copy(from, to, length, interrupted);
+    if (typeof result === 'number') return this.#endCopy(from, to, ino, result);
+    this.#copying.add(ino);
+    return result.then(
+      (code) => this.#endCopy(from, to, ino, code),
+      () => this.#endCopy(from, to, ino, -EIO),
+    );
+  }
+
+  #endCopy(from: number, to: number, ino: Ino, result: number): number {
+    this.#copying.delete(ino);
+    native.close(from);
+    native.close(to);
+    failpoint('copied-up');
+    if (result >= 0) return 0;
+    this.#fresh.delete(ino);
+    this.#durability?.tags.removed(ino);
+    this.#unlink(ino);
+    // The caller fails now; the next one may find the room that removed files still took.
+    if (result === -ENOSPC && this.#removals.size > 0) this.#durability?.flushSoon();
+    return result;
+  }
+
+  close(fd: number): void {
+    native.close(fd);
+  }
+
+  /** Space that removed files still take counts as free. */
+  space(out: SpaceStat): number {
+    const fd = native.openAt(AT_FDCWD, this.#envDir, O_CLOEXEC, 0);
+    if (fd < 0) return fd;
+    const failed = native.statfsFd(fd, statfs);
+    native.close(fd);
+    if (failed < 0) return failed;
+    const bsize = statfs[0]!;
+    const pending = Math.floor((this.#removals.blocks * 512) / bsize);
+    out.bsize = bsize;
+    out.blocks = statfs[1]!;
+    out.bfree = statfs[2]! + pending;
+    out.bavail = statfs[3]! + pending;
+    out.files = statfs[4]!;
+    out.ffree = statfs[5]! + this.#removals.size;
+    return 0;
+  }
+
+  /** Size and blocks of an object: 0 or -errno. */
+  statObject(id: ObjectId, out: { size: number; blocks: number }): number {
+    const fd = this.#openObject(id);
+    if (fd < 0) return fd;
+    const failed = native.statFd(fd, stat);
+    native.close(fd);
+    if (failed < 0) return failed;
+    out.size = stat[STAT.size]!;
+    out.blocks = stat[STAT.blocks]!;
+    return 0;
+  }
+
+  /** True if new files' directory entries are not known to be on disk. */
+  get entriesDirty(): boolean {
+    return this.#entriesDirty;
+  }
+
+  writeOut(ino: Ino): void {
+    this.#writeOuts.add(ino);
+  }
+
+  /** Waits until all bytes are on disk that writeOut() was asked for. */
+  syncWriteOuts(): Promise<void> {
+    return this.#writeOuts.sync();
+  }
+
+  get awaitsRemovals(): boolean {
+    return this.#removals.size > 0;
+  }
+
+  /** A flush begins: returns what endFlush() takes. */
+  beginFlush(): number {
+    this.#fresh = new Set();
+    return this.#removals.mark();
+  }
+
+  /** fsync of the directory, if files were created: 0 or -errno. */
+  async syncEntries(): Promise<number> {
+    if (!this.#entriesDirty || this.#dirfd < 0) return 0;
+    this.#entriesDirty = false;
+    const result = failpointError('private-sync') || (await native.fsyncAsync(this.#dirfd, false));
+    if (result < 0) this.#entriesDirty = true;
+    return result;
+  }
+
+  /** The flush that began with `mark` succeeded: files removed before it may go. */
+  endFlush(mark: number): Promise<void> {
+    return this.#removals.runUpTo(mark);
+  }
+
+  /** syncfs: everything on this file system: 0 or -errno. */
+  async syncFileSystem(): Promise<number> {
+    const dirfd = this.#openDir(false);
+    return dirfd < 0 ? dirfd : native.syncfsAsync(dirfd);
+  }
+
+  /** Frees the space of removed files at once, for an operation that found none. False if there is none. */
+  reclaim(): boolean {
+    if (this.#removals.size === 0 || this.#durability === null) return false;
+    if (this.#durability.syncNow() < 0) return false;
+    this.#removals.runNow();
+    return true;
+  }
+
+  /** The inos that have a private file: one readdir. */
+  list(): Ino[] {
+    const dirfd = this.#openDir(false);
+    if (dirfd < 0) return [];
+    return readdirSync(this.#dir)
+      .map(privateIno)
+      .filter((ino) => ino >= 0) as Ino[];
+  }
+
+  shutdown(): void {
+    if (this.#dirfd >= 0) native.close(this.#dirfd);
+    if (this.#mount >= 0) native.close(this.#mount);
+    this.#dirfd = -1;
+    this.#mount = -1;
+  }
+
+  /** An ino whose old file waits for removal gets a new one: the wait ends here. */
+  #settle(ino: Ino): void {
+    if (!this.#removals.has(ino)) return;
+    this.#durability?.syncNow();
+    this.#removals.forget(ino);
+    this.#unlink(ino);
+  }
+
+  #unlink(ino: Ino): number {
+    const dirfd = this.#openDir(false);
+    if (dirfd < 0) return dirfd;
+    failpoint('private-remove');
+    return native.unlinkAt(dirfd, privateName(ino), 0);
+  }
+
+  #statAt(ino: Ino): number {
+    const dirfd = this.#openDir(false);
+    if (dirfd < 0) return dirfd;
+    return native.statAt(dirfd, privateName(ino), stat, AT_SYMLINK_NOFOLLOW);
+  }
+
+  #openDir(create: boolean): number {
+    if (this.#dirfd >= 0) return this.#dirfd;
+    let fd = native.openAt(AT_FDCWD, this.#dir, O_RDONLY | O_CLOEXEC, 0);
+    if (fd === -ENOENT && create) {
+      mkdirSync(this.#dir, { mode: 0o700 });
+      fd = native.openAt(AT_FDCWD, this.#dir, O_RDONLY | O_CLOEXEC, 0);
+    }
+    if (fd >= 0) {
+      this.#dirfd = fd;
+      if (this.#accessTimes !== null) this.#mountOwn(this.#accessTimes);
+    }
+    return fd;
+  }
+}

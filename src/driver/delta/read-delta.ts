@@ -1,0 +1,169 @@
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import type { Ino, Name } from '../../base/ids.ts';
+import { O_CLOEXEC } from '../../base/mode.ts';
+import type { InodeRecord } from '../../codec/inode-record.ts';
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../../native/binding.ts';
+import type { DeltaEntry, DeltaName } from '../core/ports.ts';
+import { lostNames } from './adopt-tagged.ts';
+import { bootId } from './boot-id.ts';
+import { loadHash } from './hash.ts';
+import { PRIVATE_DIR, privateIno, segmentNumber } from './layout.ts';
+import type { OnDamage } from './link-table.ts';
+import { bootNumber } from './name-tag.ts';
+import { openTable } from './open-delta.ts';
+import { Overlay } from './overlay.ts';
+import { type Recovered, recover } from './recovery.ts';
+import { Watchlist } from './watchlist.ts';
+
+const ATTEMPTS = 20;
+const BLOCK = 512;
+
+/** A name that the env added, or took away (ino 0). */
+export interface ChangedName extends DeltaEntry {
+  readonly dir: Ino;
+}
+
+export interface DeltaUsage {
+  /** Bytes on disk of the env's private files. */
+  readonly privateBytes: number;
+  readonly privateFiles: number;
+  /** Inodes that the env created or changed. */
+  readonly inodes: number;
+}
+
+/** An env's changes at one moment, for reading. */
+export interface DeltaView {
+  /**
+   * In no order of directories; within one not sorted either.
+   * @param onDamage hears of damaged rows of the link table, which are passed over; else they are thrown
+   */
+  changedNames(onDamage?: OnDamage): IterableIterator<ChangedName>;
+  /** @param onDamage as changedNames */
+  inodes(onDamage?: OnDamage): IterableIterator<InodeRecord>;
+  inode(ino: Ino): InodeRecord | null;
+  name(dir: Ino, name: Name): DeltaName | null;
+  /** As Delta.list. */
+  list(dir: Ino, after: number, max: number): readonly DeltaEntry[];
+  usage(): DeltaUsage;
+  /** Why it may not be whole (a damaged journal), or null. */
+  readonly damage: string | null;
+  /** No private ino from here up was ever given out. */
+  readonly nextIno: number;
+  /** There is neither a link table nor a journal: the env changed nothing, or has lost both. */
+  readonly isEmpty: boolean;
+  /**
+   * The machine was booted since, and the next mount makes what the inode lacks of its file, or gives the file back the
+   * name that it was synced under.
+   */
+  awaitsRecovery(ino: Ino): boolean;
+  close(): Promise<void>;
+}
+
+/**
+ * Reads an env's delta without its lock and without writing, also while a driver serves the env.
+ * @throws ByrefError 'corrupt' if the link table can't be read
+ */
+export async function readDelta(envDir: string): Promise<DeltaView> {
+  const hash = await loadHash();
+  for (let attempt = 1; ; attempt++) {
+    const before = segments(envDir);
+    const overlay = new Overlay(openTable(envDir, true));
+    let recovered: Recovered;
+    try {
+      recovered = recover(envDir, overlay, new Watchlist(), bootId(), hash);
+    } catch (error) {
+      // A checkpoint ended and removed a segment between the listing and the read.
+      await overlay.table?.close();
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === ATTEMPTS) throw error;
+      continue;
+    }
+    // A checkpoint that ran meanwhile changes the set of segments; a record that was being written
+    // while we read looks damaged.
+    const settled = before === segments(envDir) && recovered.damage === null;
+    if (settled || attempt === ATTEMPTS) {
+      return new OpenView(envDir, overlay, recovered);
+    }
+    await overlay.table?.close();
+  }
+}
+
+const segments = (envDir: string): string =>
+  readdirSync(envDir)
+    .filter((name) => segmentNumber(name) >= 0)
+    .sort()
+    .join();
+
+class OpenView implements DeltaView {
+  readonly damage: string | null;
+  readonly nextIno: number;
+  readonly isEmpty: boolean;
+  readonly #envDir: string;
+  readonly #overlay: Overlay;
+  readonly #booted: boolean;
+  readonly #sequence: number;
+
+  constructor(envDir: string, overlay: Overlay, recovered: Recovered) {
+    this.#envDir = envDir;
+    this.#overlay = overlay;
+    this.#booted = recovered.booted;
+    this.#sequence = recovered.sequence;
+    this.damage = recovered.damage;
+    this.nextIno = recovered.nextIno;
+    this.isEmpty = overlay.table === null && !recovered.found;
+  }
+
+  changedNames(onDamage?: OnDamage): IterableIterator<ChangedName> {
+    return this.#overlay.allNames(onDamage);
+  }
+
+  inodes(onDamage?: OnDamage): IterableIterator<InodeRecord> {
+    return this.#overlay.allInodes(onDamage);
+  }
+
+  inode(ino: Ino): InodeRecord | null {
+    return this.#overlay.inode(ino);
+  }
+
+  name(dir: Ino, name: Name): DeltaName | null {
+    return this.#overlay.name(dir, name);
+  }
+
+  list(dir: Ino, after: number, max: number): readonly DeltaEntry[] {
+    return this.#overlay.list(dir, after, max);
+  }
+
+  awaitsRecovery(ino: Ino): boolean {
+    if (this.#booted && this.#overlay.active.inodes.has(ino)) return true;
+    return lostNames(this.#envDir, [ino], bootNumber(bootId()), this.#sequence).length > 0;
+  }
+
+  usage(): DeltaUsage {
+    let inodes = 0;
+    for (const _ of this.#overlay.allInodes()) inodes++;
+    return { ...privateUsage(this.#envDir), inodes };
+  }
+
+  async close(): Promise<void> {
+    await this.#overlay.table?.close();
+  }
+}
+
+/** Sums up `private/`: one stat per file. */
+export function privateUsage(envDir: string): { privateBytes: number; privateFiles: number } {
+  const dir = path.join(envDir, PRIVATE_DIR);
+  const dirfd = native.openAt(AT_FDCWD, dir, O_CLOEXEC, 0);
+  if (dirfd < 0) return { privateBytes: 0, privateFiles: 0 };
+  const stat = new Float64Array(STAT_SLOTS);
+  let privateBytes = 0;
+  let privateFiles = 0;
+  for (const name of readdirSync(dir)) {
+    if (privateIno(name) < 0) continue;
+    // Removed meanwhile: not counted.
+    if (native.statAt(dirfd, name, stat, AT_SYMLINK_NOFOLLOW) < 0) continue;
+    privateBytes += (stat[STAT.blocks] ?? 0) * BLOCK;
+    privateFiles++;
+  }
+  native.close(dirfd);
+  return { privateBytes, privateFiles };
+}

@@ -1,0 +1,114 @@
+import { truncateSync, unlinkSync } from 'node:fs';
+import { type Ino, isPrivateIno, type Name, PRIVATE_INO_BASE } from '../../base/ids.ts';
+import { O_CLOEXEC, O_RDWR } from '../../base/mode.ts';
+import type { InodeRecord } from '../../codec/inode-record.ts';
+import { AT_FDCWD, native } from '../../native/binding.ts';
+import { NameState } from './generation.ts';
+import type { Hash64 } from './hash.ts';
+import type { Overlay } from './overlay.ts';
+import { type JournalReplay, type ReplaySink, replayJournal } from './replay.ts';
+import { Segment } from './segment.ts';
+import { syncDirNow } from './sync-dir.ts';
+import { isUnsynced, type TableState } from './table-rows.ts';
+import type { Watchlist } from './watchlist.ts';
+
+/** Numbers passed over after a crash: those given out for changes that were never committed. */
+const INO_SLACK = 1024;
+/** After a power cut: committed changes may be lost, but their numbers were seen. */
+const INO_SLACK_BOOT = 2 ** 20;
+
+/** What recovery learned beside what it put into the overlay and the watchlist. */
+export interface Recovered extends JournalReplay {
+  readonly nextIno: number;
+  /** Copies made in an earlier boot whose bytes were not known to be on disk. */
+  readonly lostCopies: ReadonlySet<Ino>;
+  /** The machine was booted since the delta was last written. */
+  readonly booted: boolean;
+}
+
+/** Applies replayed mutations to memory, and notes what the steps after need. */
+class Replayer implements ReplaySink {
+  readonly lostCopies = new Set<Ino>();
+  nextIno: number;
+  booted = false;
+  #foreign = false;
+  readonly #overlay: Overlay;
+  readonly #watchlist: Watchlist;
+  readonly #bootId: string;
+
+  constructor(overlay: Overlay, watchlist: Watchlist, bootId: string, state: TableState | null) {
+    this.#overlay = overlay;
+    this.#watchlist = watchlist;
+    this.#bootId = bootId;
+    this.nextIno = state?.nextIno ?? PRIVATE_INO_BASE + 1;
+    if (state !== null) this.boot(state.bootId);
+    for (const ino of overlay.table?.marked() ?? []) this.#note(ino, overlay.table!.inode(ino));
+  }
+
+  boot(bootId: string): void {
+    this.#foreign = bootId !== this.#bootId;
+    this.booted ||= this.#foreign;
+  }
+
+  setName(dir: Ino, name: Name, ino: Ino | 0, type: number): void {
+    this.#overlay.active.setName(new NameState(dir, name, ino, type, true));
+  }
+
+  clearName(dir: Ino, name: Name): void {
+    this.#overlay.active.setName(new NameState(dir, name, 0, 0, false));
+  }
+
+  setInode(record: InodeRecord): void {
+    this.#overlay.active.setInode(record.ino, record);
+    this.#note(record.ino, record);
+  }
+
+  clearInode(ino: Ino): void {
+    this.#overlay.active.setInode(ino, null);
+    this.#note(ino, null);
+  }
+
+  #note(ino: Ino, record: InodeRecord | null): void {
+    this.#watchlist.update(ino, record);
+    if (isPrivateIno(ino) && ino >= this.nextIno) this.nextIno = ino + 1;
+    if (record !== null && isUnsynced(record) && this.#foreign) this.lostCopies.add(ino);
+    else this.lostCopies.delete(ino);
+  }
+}
+
+/** Reads the journal over the table, into memory. Writes nothing. */
+export function recover(
+  envDir: string,
+  overlay: Overlay,
+  watchlist: Watchlist,
+  bootId: string,
+  hash: Hash64,
+): Recovered {
+  const state = overlay.table?.state() ?? null;
+  const replayer = new Replayer(overlay, watchlist, bootId, state);
+  const replay = replayJournal(envDir, state, bootId, hash, replayer);
+  const { lostCopies, booted } = replayer;
+  const slack = booted ? INO_SLACK_BOOT : INO_SLACK;
+  const nextIno = replayer.nextIno + (replay.found ? slack : 0);
+  return { ...replay, nextIno, lostCopies, booted };
+}
+
+/**
+ * Cuts off torn ends and removes dead segments, on disk before anything new is written: the sequence
+ * numbers of what is cut off will be used again.
+ */
+export function repairJournal(envDir: string, replay: JournalReplay): void {
+  const torn = replay.segments.filter((segment) => segment.length < segment.fileLength);
+  for (const segment of torn) truncateSync(segment.path, segment.length);
+  for (const file of replay.dead) unlinkSync(file);
+  if (torn.length > 0 || replay.dead.length > 0) syncDirNow(envDir);
+}
+
+/** The replayed segments, open, so that a flush can make them durable. */
+export function openSegments(replay: JournalReplay): Segment[] {
+  return replay.segments.map(({ path, number, header, length }) => {
+    const fd = native.openAt(AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
+    if (fd < 0) throw new Error(`cannot open ${path}: errno ${-fd}`);
+    return new Segment(path, number, header, fd, length);
+  });
+}

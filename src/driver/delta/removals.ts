@@ -1,0 +1,72 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Ino } from '../../base/ids.ts';
+
+/** Removals made before other work gets a turn: an unlink takes 10 us and more. */
+const SLICE = 64;
+
+interface Removal {
+  readonly order: number;
+  readonly blocks: number;
+}
+
+/** Private files that are to go once a flush has made durable that nothing refers to them. */
+export class Removals {
+  readonly #unlink: (ino: Ino) => number;
+  readonly #waiting = new Map<Ino, Removal>();
+  #order = 0;
+  #blocks = 0;
+
+  constructor(unlink: (ino: Ino) => number) {
+    this.#unlink = unlink;
+  }
+
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  /** st_blocks that these files take. */
+  get blocks(): number {
+    return this.#blocks;
+  }
+
+  add(ino: Ino, blocks: number): void {
+    this.forget(ino);
+    this.#waiting.set(ino, { order: ++this.#order, blocks });
+    this.#blocks += blocks;
+  }
+
+  has(ino: Ino): boolean {
+    return this.#waiting.has(ino);
+  }
+
+  forget(ino: Ino): void {
+    this.#blocks -= this.#waiting.get(ino)?.blocks ?? 0;
+    this.#waiting.delete(ino);
+  }
+
+  /** For runUpTo(): what was added until now. */
+  mark(): number {
+    return this.#order;
+  }
+
+  async runUpTo(mark: number): Promise<void> {
+    let left = SLICE;
+    // Map order is order of adding; what is added meanwhile comes last, and ends the loop.
+    for (const [ino, removal] of this.#waiting) {
+      if (removal.order > mark) return;
+      this.#remove(ino);
+      if (--left > 0) continue;
+      left = SLICE;
+      await nextTurn();
+    }
+  }
+
+  runNow(): void {
+    for (const ino of [...this.#waiting.keys()]) this.#remove(ino);
+  }
+
+  #remove(ino: Ino): void {
+    this.forget(ino);
+    this.#unlink(ino);
+  }
+}

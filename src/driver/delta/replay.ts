@@ -1,0 +1,171 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Change } from '../core/ports.ts';
+import type { Hash64 } from './hash.ts';
+import { decodeHeader, SEGMENT_HEADER_SIZE, type SegmentHeader } from './journal-format.ts';
+import { segmentName, segmentNumber } from './layout.ts';
+import { findRecord, recordAt, replayRecord } from './segment-reader.ts';
+import type { TableState } from './table-rows.ts';
+
+/** A segment as recovery found it. */
+export interface SegmentReplay {
+  readonly path: string;
+  readonly number: number;
+  readonly header: SegmentHeader;
+  /** Bytes that hold the header and records that check. */
+  readonly length: number;
+  /** Bytes of the file. */
+  readonly fileLength: number;
+}
+
+/** What the journal of an env holds. */
+export interface JournalReplay {
+  /** Segments to keep, oldest first. */
+  readonly segments: readonly SegmentReplay[];
+  /** Files that hold nothing that counts: no record yet, what the table has, what came after a tear. */
+  readonly dead: readonly string[];
+  /** The last change replayed, or that the table had. */
+  readonly sequence: number;
+  readonly lineage: bigint | null;
+  readonly nextNumber: number;
+  /** There was a journal: the last holder did not finish, or the machine stopped. */
+  readonly found: boolean;
+  /** Why the journal can't be trusted beyond `sequence`, or null: a torn end is no damage. */
+  readonly damage: string | null;
+}
+
+/** Receives replayed mutations, and first of all which boot they are of. */
+export interface ReplaySink extends Change {
+  boot(bootId: string): void;
+}
+
+interface LoadedSegment {
+  readonly path: string;
+  readonly number: number;
+  readonly bytes: Buffer;
+  readonly header: SegmentHeader | null;
+}
+
+/** The journal's segments by number, with their bytes. */
+function loadSegments(envDir: string, hash: Hash64): LoadedSegment[] {
+  return readdirSync(envDir)
+    .map(segmentNumber)
+    .filter((number) => number >= 0)
+    .sort((a, b) => a - b)
+    .map((number) => {
+      const file = path.join(envDir, segmentName(number));
+      const bytes = readFileSync(file);
+      return { path: file, number, bytes, header: decodeHeader(bytes, hash) };
+    });
+}
+
+/**
+ * Replays the journal over a table of this state (null: no table): records in sequence,
+ * until the first that does not check or does not follow. Nothing is written.
+ *
+ * The end of a journal may be torn: a record half written when the process died, or, after a power
+ * cut, pages that reached the disk out of order. That is normal, and what follows it was never promised.
+ * But a record that checks *beyond* the tear and says that the torn part was on disk when it was
+ * written, or was written in this very boot, proves that something promised is lost: damage.
+ */
+export function replayJournal(
+  envDir: string,
+  state: TableState | null,
+  bootId: string,
+  hash: Hash64,
+  sink: ReplaySink,
+): JournalReplay {
+  const loaded = loadSegments(envDir, hash);
+  const segments: SegmentReplay[] = [];
+  const dead: string[] = [];
+  const tableSequence = state?.sequence ?? 0;
+  let sequence = tableSequence;
+  let lineage: bigint | null = state?.lineage ?? null;
+  let damage: string | null = null;
+  let torn = false;
+
+  for (const segment of loaded) {
+    const { header, bytes } = segment;
+    if (header === null) {
+      if (!isUnwritten(bytes)) damage ??= `${segment.path}: its header does not check`;
+      torn ||= bytes.length > SEGMENT_HEADER_SIZE;
+      dead.push(segment.path);
+      continue;
+    }
+    let at = SEGMENT_HEADER_SIZE;
+    if (!torn && damage === null) {
+      if (lineage !== null && lineage !== header.lineage) {
+        damage = `${segment.path}: it is of another env`;
+      } else {
+        lineage = header.lineage;
+        sink.boot(header.bootId);
+        try {
+          ({ at, sequence } = replaySegment(bytes, header, sequence, hash, sink));
+        } catch (error) {
+          // It checks, and can't be understood: another version of byref wrote it.
+          damage = `${segment.path}: ${(error as Error).message}`;
+        }
+      }
+    }
+    if (at < bytes.length) {
+      const lost = lostRecord(segment, header, at, sequence, bootId, hash);
+      if (lost !== null) damage ??= lost;
+      torn = true;
+    }
+    // Nothing in it, or nothing that the table has not.
+    const kept = at > SEGMENT_HEADER_SIZE && sequence > tableSequence;
+    if (kept) segments.push({ ...segment, header, length: at, fileLength: bytes.length });
+    else dead.push(segment.path);
+  }
+  const nextNumber = (loaded.at(-1)?.number ?? 0) + 1;
+  const found = loaded.length > 0;
+  return { segments, dead, sequence, lineage, nextNumber, found, damage };
+}
+
+/** True for what a crash leaves of a segment that was just created: nothing, or zeros. */
+const isUnwritten = (bytes: Buffer): boolean =>
+  bytes.length < SEGMENT_HEADER_SIZE ||
+  bytes.subarray(0, SEGMENT_HEADER_SIZE).every((byte) => byte === 0);
+
+/**
+ * Gives `sink` the records that follow change `from`, until the first that does not check or does not
+ * follow. Returns where the good records end, and the last change that is known.
+ */
+export function replaySegment(
+  bytes: Buffer,
+  header: SegmentHeader,
+  from: number,
+  hash: Hash64,
+  sink: Change,
+): { at: number; sequence: number } {
+  let sequence = from;
+  let at = SEGMENT_HEADER_SIZE;
+  for (;;) {
+    const span = recordAt(bytes, at, header.seed, hash);
+    if (span === null || span.sequence > sequence + 1) return { at, sequence };
+    // What the table has already (a crash came between its commit and the segment's end) is passed over.
+    if (span.sequence === sequence + 1) {
+      replayRecord(bytes, span, sink);
+      sequence = span.sequence;
+    }
+    at += span.length;
+  }
+}
+
+function lostRecord(
+  segment: LoadedSegment,
+  header: SegmentHeader,
+  from: number,
+  sequence: number,
+  bootId: string,
+  hash: Hash64,
+): string | null {
+  for (let at = from; ; ) {
+    const span = findRecord(segment.bytes, at, header.seed, hash);
+    if (span === null) return null;
+    if (span.durable > sequence || header.bootId === bootId) {
+      return `${segment.path}: damaged at byte ${from}, change ${sequence + 1} is lost`;
+    }
+    at = span.at + span.length;
+  }
+}

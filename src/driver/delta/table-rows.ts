@@ -1,0 +1,138 @@
+/** Keys and values of an env's link table (docs/FORMAT.md). Numbers are big-endian: keys sort by them. */
+import type { Ino, Name } from '../../base/ids.ts';
+import { NAME_MAX } from '../../base/ids.ts';
+import { nameCookie } from '../../base/name-hash.ts';
+import { DATA_PRIVATE, FLAG_UNSYNCED, type InodeRecord } from '../../codec/inode-record.ts';
+import { decodeInode, encodeInode, inodeBytesMax } from '../../codec/inode-record-codec.ts';
+import { NameState } from './generation.ts';
+
+const ROW_VERSION = 1;
+export const INO_KEY_SIZE = 8;
+const NAME_AT = 16;
+const NAME_VALUE_SIZE = 11;
+/** One byte more than the longest key: see LinkTable.entries. */
+export const NAME_KEY_MAX = NAME_AT + NAME_MAX + 1;
+export const STATE_KEY = Buffer.from('state', 'latin1');
+const STATE_SIZE = 41;
+
+/** Marks: why recovery must look at an inode. */
+export const MARK_ORPHAN = 1;
+export const MARK_UNSYNCED = 2;
+
+const TWO_32 = 2 ** 32;
+
+/** What the table was when its last checkpoint ended. */
+export interface TableState {
+  /** All changes up to this one are in the table. */
+  readonly sequence: number;
+  /** No ino from here up was ever given to a private inode. */
+  readonly nextIno: number;
+  readonly lineage: bigint;
+  /** The boot in which the checkpoint was made, 32 hex digits. */
+  readonly bootId: string;
+}
+
+function writeU64(bytes: Buffer, at: number, value: number): void {
+  bytes.writeUInt32BE((value / TWO_32) >>> 0, at);
+  bytes.writeUInt32BE(value >>> 0, at + 4);
+}
+
+const readU64 = (bytes: Buffer, at: number): number =>
+  bytes.readUInt32BE(at) * TWO_32 + bytes.readUInt32BE(at + 4);
+
+function checkVersion(bytes: Buffer): void {
+  if (bytes[0] !== ROW_VERSION) throw new RangeError(`link table row of version ${bytes[0]}`);
+}
+
+export const writeInoKey = (key: Buffer, ino: Ino): void => writeU64(key, 0, ino);
+
+export function inoKey(ino: Ino): Buffer {
+  const key = Buffer.alloc(INO_KEY_SIZE);
+  writeInoKey(key, ino);
+  return key;
+}
+
+export const keyIno = (key: Buffer): Ino => readU64(key, 0) as Ino;
+
+/** dir u64, cookie u64, name: returns the key's length. */
+export function writeNameKey(key: Buffer, dir: Ino, cookie: number, name: Name): number {
+  writeU64(key, 0, dir);
+  writeU64(key, 8, cookie);
+  for (let i = 0; i < name.length; i++) key[NAME_AT + i] = name.charCodeAt(i);
+  return NAME_AT + name.length;
+}
+
+/** version u8, type u16, ino u64 */
+export function encodeName(state: NameState): Buffer {
+  const value = Buffer.alloc(NAME_VALUE_SIZE);
+  value[0] = ROW_VERSION;
+  value.writeUInt16BE(state.type, 1);
+  writeU64(value, 3, state.ino);
+  return value;
+}
+
+export function nameIno(value: Buffer): Ino | 0 {
+  checkVersion(value);
+  return readU64(value, 3) as Ino | 0;
+}
+
+export const nameType = (value: Buffer): number => value.readUInt16BE(1);
+
+export function nameState(key: Buffer, value: Buffer): NameState {
+  const name = key.toString('latin1', NAME_AT) as Name;
+  return new NameState(keyIno(key), name, nameIno(value), nameType(value), true, readU64(key, 8));
+}
+
+/** The name of a row that may be damaged. @throws RangeError if it is none, or not found by its name */
+export function soundNameState(key: Buffer, value: Buffer): NameState {
+  if (key.length <= NAME_AT || key.length >= NAME_KEY_MAX) throw new RangeError('it has no name');
+  if (value.length !== NAME_VALUE_SIZE) throw new RangeError('its value has a wrong length');
+  const state = nameState(key, value);
+  const right = nameCookie(state.name);
+  if (state.cookie === right) return state;
+  throw new RangeError(`it stands at cookie ${state.cookie}, not at ${right}`);
+}
+
+/** The record of a row that may be damaged. @throws Error if it is none, or of another inode */
+export function soundRecord(key: Buffer, value: Buffer): InodeRecord {
+  if (key.length !== INO_KEY_SIZE) throw new RangeError('its key has a wrong length');
+  const record = decodeInode(value, 0, value.length);
+  if (record.ino === keyIno(key)) return record;
+  throw new RangeError(`its record is of inode ${record.ino}`);
+}
+
+/** The bytes are the transaction's until it ends: no buffer that is used again. */
+export function encodeInodeValue(record: InodeRecord): Buffer {
+  const value = Buffer.allocUnsafe(inodeBytesMax(record));
+  return value.subarray(0, encodeInode(record, value, 0));
+}
+
+/** version u8, sequence u64, next ino u64, lineage u64, boot id 16 bytes */
+export function encodeState(state: TableState): Buffer {
+  const value = Buffer.alloc(STATE_SIZE);
+  value[0] = ROW_VERSION;
+  writeU64(value, 1, state.sequence);
+  writeU64(value, 9, state.nextIno);
+  value.writeBigUInt64BE(state.lineage, 17);
+  value.write(state.bootId, 25, 16, 'hex');
+  return value;
+}
+
+export function decodeState(value: Buffer): TableState {
+  checkVersion(value);
+  if (value.length !== STATE_SIZE) throw new RangeError('link table state of a wrong length');
+  return {
+    sequence: readU64(value, 1),
+    nextIno: readU64(value, 9),
+    lineage: value.readBigUInt64BE(17),
+    bootId: value.toString('hex', 25, STATE_SIZE),
+  };
+}
+
+export const isOrphan = (record: InodeRecord): boolean => record.nlink === 0;
+
+export const isUnsynced = (record: InodeRecord): boolean =>
+  record.data === DATA_PRIVATE && (record.flags & FLAG_UNSYNCED) !== 0;
+
+export const markOf = (record: InodeRecord): number =>
+  (isOrphan(record) ? MARK_ORPHAN : 0) | (isUnsynced(record) ? MARK_UNSYNCED : 0);

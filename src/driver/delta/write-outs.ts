@@ -1,0 +1,70 @@
+import type { Ino } from '../../base/ids.ts';
+import { native } from '../../native/binding.ts';
+
+/** Rounds of waiting before a flush goes on all the same: each is for what was added during the one before. */
+const ROUNDS_MAX = 8;
+/** Files synced side by side. */
+const AT_ONCE = 4;
+/** Milliseconds until a write-back starts: many a file is replaced again, or removed, before that. */
+const DELAY_MS = 30;
+
+/**
+ * Private files whose bytes are to be on disk before the journal's records: what was renamed over
+ * another file, or truncated and written anew. Their write-back starts soon after they are added.
+ */
+export class WriteOuts {
+  readonly #open: (ino: Ino) => number;
+  #waiting = new Set<Ino>();
+  /** Of these, those whose write-back is to be started. */
+  readonly #new = new Set<Ino>();
+  #timer: NodeJS.Timeout | null = null;
+
+  /** @param open opens a private file: a descriptor or -errno */
+  constructor(open: (ino: Ino) => number) {
+    this.#open = open;
+  }
+
+  add(ino: Ino): void {
+    this.#waiting.add(ino);
+    this.#new.add(ino);
+    this.#timer ??= setTimeout(() => this.#start(), DELAY_MS).unref();
+  }
+
+  /** The file is removed: nothing of it is to be on disk. */
+  remove(ino: Ino): void {
+    this.#waiting.delete(ino);
+    this.#new.delete(ino);
+  }
+
+  #start(): void {
+    this.#timer = null;
+    for (const ino of this.#new) {
+      const fd = this.#open(ino);
+      if (fd >= 0) void native.writeOutAsync(fd);
+    }
+    this.#new.clear();
+  }
+
+  /**
+   * Waits until the bytes of all that was added are on disk. A disk that refuses some is no reason to hold back the
+   * journal: a local file system loses such bytes likewise, and tells who has the file open.
+   */
+  async sync(): Promise<void> {
+    for (let round = 0; this.#waiting.size > 0 && round < ROUNDS_MAX; round++) {
+      const inos = [...this.#waiting];
+      this.#waiting = new Set();
+      this.#new.clear();
+      for (let at = 0; at < inos.length; at += AT_ONCE) {
+        await Promise.all(inos.slice(at, at + AT_ONCE).map((ino) => this.#sync(ino)));
+      }
+    }
+  }
+
+  async #sync(ino: Ino): Promise<void> {
+    const fd = this.#open(ino);
+    // Removed meanwhile: nothing of it is left to be lost.
+    if (fd < 0) return;
+    await native.fsyncAsync(fd, true);
+    native.close(fd);
+  }
+}

@@ -1,0 +1,43 @@
+import { createRequire } from 'node:module';
+import { ByrefError } from '../../base/error.ts';
+
+/** Ends a request: errno or a count first, then what the operation returns. */
+export type Signal = (result: number, ...values: unknown[]) => void;
+
+/** Called on the main thread; libfuse's thread waits until the signal is given. */
+export type Handler = (signal: Signal, ...args: never[]) => void;
+
+/**
+ * What we use of a fuse-native mount. `_op_NAME` methods take a request's arguments as the add-on
+ * passes them; the documented callbacks above them lose sizes and flags that we need.
+ */
+export interface FuseMount {
+  /** By opcode: `(request, opcode, ...args)`; `request` is libfuse's thread's own record. */
+  _handlers: ((request: Buffer, ...rest: unknown[]) => unknown)[];
+  _fuseOptions: () => string;
+  mount(done: (error: Error | null) => void): void;
+  [operation: `_op_${string}`]: Handler;
+}
+
+type FuseConstructor = new (
+  mountpoint: string,
+  operations: Readonly<Record<string, true>>,
+  options: { readonly timeout: false },
+) => FuseMount;
+
+/**
+ * The optional package, loaded when it is asked for.
+ * @throws ByrefError 'unsupported' without the package, or without libfuse 2
+ */
+export function loadFuseNative(): FuseConstructor {
+  try {
+    return createRequire(import.meta.url)('fuse-native') as FuseConstructor;
+  } catch (error) {
+    throw new ByrefError(
+      'unsupported',
+      'the transport fuse-native can not be loaded',
+      'run scripts/setup.sh: it needs the npm package fuse-native and the Debian package libfuse2',
+      { cause: error },
+    );
+  }
+}

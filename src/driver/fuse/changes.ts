@@ -1,0 +1,32 @@
+/** Which requests change something, by what the request in the shared buffer says. */
+import { O_ACCMODE, O_TRUNC } from '../../base/mode.ts';
+import { u32 } from './buffers.ts';
+import { OP, OPCODES, OPEN_IN } from './wire.ts';
+
+const CHANGES = new Uint8Array(OPCODES);
+for (const opcode of [
+  OP.SETATTR,
+  OP.SYMLINK,
+  OP.MKNOD,
+  OP.MKDIR,
+  OP.UNLINK,
+  OP.RMDIR,
+  OP.RENAME,
+  OP.LINK,
+  OP.OPEN,
+  OP.WRITE,
+  OP.SETXATTR,
+  OP.REMOVEXATTR,
+  OP.CREATE,
+  OP.FALLOCATE,
+  OP.RENAME2,
+  OP.COPY_FILE_RANGE,
+  OP.TMPFILE,
+  OP.COPY_FILE_RANGE_64,
+]) {
+  CHANGES[opcode] = 1;
+}
+
+export const changesSomething = (opcode: number): boolean =>
+  CHANGES[opcode] === 1 &&
+  (opcode !== OP.OPEN || (u32(OPEN_IN.flags) & (O_ACCMODE | O_TRUNC)) !== 0);

@@ -1,0 +1,114 @@
+/** Which handler serves which opcode. */
+import { EIO, ENOSYS } from '../../base/errno.ts';
+import { requestId } from './buffers.ts';
+import { type Connection, type Handler, NO_REPLY } from './connection.ts';
+import { getattr, setattr, statfs, statx } from './handlers/attributes.ts';
+import {
+  copyFileRange,
+  copyFileRange64,
+  fallocate,
+  fsync,
+  lseek,
+  read,
+  sync,
+  write,
+} from './handlers/data.ts';
+import { readdir, readdirplus } from './handlers/directory.ts';
+import { batchForget, forget, lookup } from './handlers/lookup.ts';
+import { create, open, release, tmpfile } from './handlers/open.ts';
+import {
+  link,
+  mkdir,
+  mknod,
+  readlink,
+  rename,
+  rename2,
+  rmdir,
+  symlink,
+  unlink,
+} from './handlers/tree.ts';
+import { getxattr, listxattr, removexattr, setxattr } from './handlers/xattr.ts';
+import { INTERRUPT_IN, OP, OPCODES, OUT_BYTES } from './wire.ts';
+
+/**
+ * The kernel remembers ENOSYS and does not ask again: FLUSH (nothing is written back at close),
+ * OPENDIR (it then caches directories by itself), ACCESS (default_permissions), BMAP, POLL, IOCTL,
+ * locks (it keeps them itself).
+ */
+const notOurs: Handler = () => -ENOSYS;
+
+/** Not answered: the request that was interrupted is, by EINTR or by what it came to. */
+const interrupt: Handler = (c) => {
+  c.interrupted(requestId(INTERRUPT_IN.unique));
+  return NO_REPLY;
+};
+
+/** A second INIT would come from a broken kernel only. */
+const initAgain: Handler = () => -EIO;
+
+const TABLE: readonly (readonly [number, Handler])[] = [
+  [OP.LOOKUP, lookup],
+  [OP.FORGET, forget],
+  [OP.GETATTR, getattr],
+  [OP.SETATTR, setattr],
+  [OP.READLINK, readlink],
+  [OP.SYMLINK, symlink],
+  [OP.MKNOD, mknod],
+  [OP.MKDIR, mkdir],
+  [OP.UNLINK, unlink],
+  [OP.RMDIR, rmdir],
+  [OP.RENAME, rename],
+  [OP.LINK, link],
+  [OP.OPEN, open],
+  [OP.READ, read],
+  [OP.WRITE, write],
+  [OP.STATFS, statfs],
+  [OP.RELEASE, release],
+  [OP.FSYNC, fsync],
+  [OP.SETXATTR, setxattr],
+  [OP.GETXATTR, getxattr],
+  [OP.LISTXATTR, listxattr],
+  [OP.REMOVEXATTR, removexattr],
+  [OP.INIT, initAgain],
+  [OP.READDIR, readdir],
+  [OP.RELEASEDIR, () => OUT_BYTES],
+  [OP.FSYNCDIR, sync],
+  [OP.CREATE, create],
+  [OP.INTERRUPT, interrupt],
+  [OP.DESTROY, () => OUT_BYTES],
+  [OP.NOTIFY_REPLY, () => NO_REPLY],
+  [OP.BATCH_FORGET, batchForget],
+  [OP.FALLOCATE, fallocate],
+  [OP.READDIRPLUS, readdirplus],
+  [OP.RENAME2, rename2],
+  [OP.LSEEK, lseek],
+  [OP.COPY_FILE_RANGE, copyFileRange],
+  [OP.SYNCFS, sync],
+  [OP.TMPFILE, tmpfile],
+  [OP.STATX, statx],
+  [OP.COPY_FILE_RANGE_64, copyFileRange64],
+];
+
+const handlers: Handler[] = Array.from({ length: OPCODES }, () => notOurs);
+for (const [opcode, handler] of TABLE) handlers[opcode] = handler;
+
+const names = new Map<number, string>(Object.entries(OP).map(([name, opcode]) => [opcode, name]));
+
+export const opcodeName = (opcode: number): string => names.get(opcode) ?? `opcode ${opcode}`;
+
+const isSilent = (opcode: number): boolean =>
+  opcode === OP.FORGET || opcode === OP.BATCH_FORGET || opcode === OP.INTERRUPT;
+
+/** Serves the request in the shared buffer; as Handler. What is thrown goes to `fault`. */
+export function dispatch(
+  c: Connection,
+  opcode: number,
+  fault: (error: unknown, operation: string) => number,
+): number {
+  try {
+    return (handlers[opcode] ?? notOurs)(c);
+  } catch (error) {
+    const result = fault(error, opcodeName(opcode));
+    return isSilent(opcode) ? NO_REPLY : result;
+  }
+}

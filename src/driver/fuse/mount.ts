@@ -1,0 +1,34 @@
+import { O_CLOEXEC, O_RDWR } from '../../base/mode.ts';
+import { AT_FDCWD, native } from '../../native/binding.ts';
+
+const DEVICE = '/dev/fuse';
+const O_NONBLOCK = 0o4000;
+const MNT_DETACH = 2;
+const UMOUNT_NOFOLLOW = 8;
+
+/** A new connection to the kernel, not mounted yet: a descriptor, or -errno. */
+export const openDevice = (): number =>
+  native.openAt(AT_FDCWD, DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC, 0);
+
+/**
+ * Mounts the connection at `target`; its first request, INIT, is then waiting on the descriptor.
+ * Shows itself as type "fuse.byref", source "byref:<name>".
+ *
+ * @param flags MS_* flags of mount(2); 0 leaves set-user-ID programs and devices working
+ * @returns 0 or -errno
+ */
+export function mountDevice(devFd: number, target: string, name: string, flags: number): number {
+  const options = [
+    `fd=${String(devFd)}`,
+    'rootmode=40000',
+    'user_id=0',
+    'group_id=0',
+    'default_permissions',
+    'allow_other',
+  ];
+  return native.mount(`byref:${name}`, target, 'fuse.byref', flags, options.join(','));
+}
+
+/** Unmounts; -EBUSY while in use. With `lazy`, takes it out of the tree now and ends it when unused. */
+export const unmount = (target: string, lazy: boolean): number =>
+  native.umount(target, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0));

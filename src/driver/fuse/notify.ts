@@ -1,0 +1,169 @@
+import { native } from '../../native/binding.ts';
+import type { Place, Stale } from '../core/ports.ts';
+import { NOTIFY, OUT, OUT_BYTES } from './wire.ts';
+
+const INVAL_INODE_BYTES = 24;
+const INVAL_ENTRY_BYTES = 16;
+const PRUNE_BYTES = 16;
+const NODE_BYTES = 8;
+const TWO_32 = 2 ** 32;
+/**
+ * No directory entry has this name. Invalidating it changes nothing, but takes the directory's lock as for
+ * any name, and so waits until lookups and listings that are under way there have ended.
+ */
+const NO_NAME = '.';
+
+/** A descriptor and a length before the messages for it: see Native.writeBatchesAsync. */
+const BATCH_HEADER = 8;
+/** What is written in one go; what comes meanwhile waits for the next. */
+const GO_BYTES = 2 ** 18;
+
+interface Batch {
+  readonly bytes: Buffer;
+  readonly written: () => void;
+}
+
+/**
+ * One go of notifications at a time for the whole process, off the request thread. An invalidation waits in
+ * the kernel for locks that a waiting request may hold: on the request thread it would never end, and
+ * several at once could take all of the thread pool, which those requests need to be answered. A go takes all that
+ * is waiting, whichever mount it is for: a hop to the thread pool costs more than many messages.
+ */
+let waiting: Batch[] = [];
+let going = false;
+
+async function go(): Promise<void> {
+  going = true;
+  while (waiting.length > 0) {
+    const batches: Batch[] = [];
+    for (let bytes = 0; waiting.length > batches.length && bytes < GO_BYTES; ) {
+      const next = waiting[batches.length]!;
+      batches.push(next);
+      bytes += next.bytes.length;
+    }
+    waiting = waiting.slice(batches.length);
+    const all = Buffer.concat(batches.map(({ bytes }) => bytes));
+    await native.writeBatchesAsync(all, all.length);
+    for (const { written } of batches) written();
+  }
+  going = false;
+}
+
+/** Tells the kernel what changed behind its back. Errors are dropped: what it does not know is not stale. */
+export class Notifier {
+  private readonly devFd: number;
+  private closed = false;
+  private last: Promise<unknown> = Promise.resolve();
+
+  constructor(devFd: number) {
+    this.devFd = devFd;
+  }
+
+  /** Resolves when the kernel has nothing of it any more: see KernelCaches.drop. */
+  drop({ names, dirs, inodes }: Stale): Promise<void> {
+    const messages = names.map(messageOf);
+    // Attributes that a lookup under way in the parent brings would be kept, if it ended after the
+    // directory itself was invalidated; and so would a listing that is under way.
+    for (const parent of new Set(dirs.map((dir) => dir.parent))) {
+      messages.push(entryMessage(parent, NO_NAME));
+    }
+    for (const { ino } of dirs) messages.push(entryMessage(ino, NO_NAME), inodeMessage(ino, 0));
+    for (const ino of inodes) messages.push(inodeMessage(ino, -1n));
+    return messages.length === 0 ? Promise.resolve() : this.send(messages);
+  }
+
+  /**
+   * Attributes of an inode only. The kernel takes no lock for that, so it does not wait in line: what
+   * is blocked there may wait for the very request that waits for this.
+   */
+  async expireAttributes(node: number): Promise<void> {
+    if (this.closed) return;
+    const message = inodeMessage(node, -1n);
+    const sent = native.writeDeviceAsync(this.devFd, message, message.length);
+    this.last = Promise.all([this.last, sent]);
+    await sent;
+  }
+
+  /** See KernelCaches.forget. As expireAttributes, and for the same reason, not in line. Linux before 6.18 does not know it. */
+  async forget(nodes: readonly number[]): Promise<void> {
+    if (this.closed) return;
+    const message = pruneMessage(nodes);
+    const sent = native.writeDeviceAsync(this.devFd, message, message.length);
+    this.last = Promise.all([this.last, sent]);
+    await sent;
+  }
+
+  /** Asks for all requests that were read but not answered. Needs Granted.resend. */
+  resend(): void {
+    void this.send([notification(NOTIFY.RESEND, 0)]);
+  }
+
+  /** Sends no more; resolves when nothing is under way and the descriptor may be closed. */
+  async close(): Promise<void> {
+    this.closed = true;
+    await this.last;
+  }
+
+  private send(messages: readonly Buffer[]): Promise<void> {
+    if (this.closed) return Promise.resolve();
+    const header = Buffer.alloc(BATCH_HEADER);
+    header.writeInt32LE(this.devFd, 0);
+    const bytes = Buffer.concat([header, ...messages]);
+    bytes.writeUInt32LE(bytes.length - BATCH_HEADER, 4);
+    const sent = new Promise<void>((written) => waiting.push({ bytes, written }));
+    this.last = Promise.all([this.last, sent]);
+    if (!going) void go();
+    return sent;
+  }
+}
+
+/** Messages of names that are sent again and again: to each mount that goes the same way. */
+const entryMessages = new WeakMap<Place, Buffer>();
+
+function messageOf(place: Place): Buffer {
+  const known = entryMessages.get(place);
+  if (known !== undefined) return known;
+  const message = entryMessage(place.dir, place.name);
+  entryMessages.set(place, message);
+  return message;
+}
+
+/** A zeroed message with its header: unique 0, and the code where a reply has its error. */
+function notification(code: number, bodyBytes: number): Buffer {
+  const message = Buffer.alloc(OUT_BYTES + bodyBytes);
+  message.writeUInt32LE(message.length, OUT.len * 4);
+  message.writeInt32LE(code, OUT.error * 4);
+  return message;
+}
+
+/** @param offset from where on its pages are stale; -1: none is */
+function inodeMessage(node: number, offset: 0 | -1n): Buffer {
+  const message = notification(NOTIFY.INVAL_INODE, INVAL_INODE_BYTES);
+  putBig(message, OUT_BYTES, node);
+  message.writeBigInt64LE(BigInt(offset), OUT_BYTES + 8);
+  return message;
+}
+
+/** Inodes to forget, if nothing uses them. */
+function pruneMessage(nodes: readonly number[]): Buffer {
+  const message = notification(NOTIFY.PRUNE, PRUNE_BYTES + nodes.length * NODE_BYTES);
+  message.writeUInt32LE(nodes.length, OUT_BYTES);
+  nodes.forEach((node, i) => {
+    putBig(message, OUT_BYTES + PRUNE_BYTES + i * NODE_BYTES, node);
+  });
+  return message;
+}
+
+/** One name of a directory. `name` is latin1, as everywhere. */
+function entryMessage(parent: number, name: string): Buffer {
+  const message = notification(NOTIFY.INVAL_ENTRY, INVAL_ENTRY_BYTES + name.length + 1);
+  putBig(message, OUT_BYTES, parent);
+  message.writeUInt32LE(name.length, OUT_BYTES + 8);
+  message.write(name, OUT_BYTES + INVAL_ENTRY_BYTES, 'latin1');
+  return message;
+}
+
+function putBig(message: Buffer, at: number, value: number): void {
+  message.writeUInt32LE(value >>> 0, at);
+  message.writeUInt32LE(Math.floor(value / TWO_32) >>> 0, at + 4);
+}

@@ -1,0 +1,57 @@
+import { native } from '../../native/binding.ts';
+import type { KernelCaches, Passthrough } from '../core/ports.ts';
+import type { Granted } from './init.ts';
+import type { Notifier } from './notify.ts';
+
+/** What a session offers to the core. */
+export interface SessionPorts {
+  readonly granted: Granted;
+  /** Null if the kernel has no passthrough, or it was not wanted. */
+  readonly passthrough: Passthrough | null;
+  readonly caches: KernelCaches;
+}
+
+/** FUSE_NOTIFY_PRUNE came with this minor version of the protocol, in Linux 6.18. */
+const PRUNE_MINOR = 45;
+
+export function sessionPorts(
+  devFd: number,
+  mountpoint: string,
+  granted: Granted,
+  notifier: Notifier,
+): SessionPorts {
+  return {
+    granted,
+    passthrough: granted.passthrough ? passthroughOn(devFd) : null,
+    caches: {
+      knowsWalkers: true,
+      expireAttributes: (node) => notifier.expireAttributes(node),
+      forget:
+        granted.minor >= PRUNE_MINOR ? (nodes) => notifier.forget(nodes) : forgetAll(mountpoint),
+      drop: (stale) => notifier.drop(stale),
+    },
+  };
+}
+
+/** After so long, an older kernel is asked again. */
+const FORGET_ALL_MS = 1000;
+
+/** For older kernels, which forget all of a mount that is not in use, or nothing. */
+function forgetAll(mountpoint: string): () => Promise<void> {
+  const path = Buffer.from(`${mountpoint}\0`);
+  let next = 0;
+  return async () => {
+    if (performance.now() < next) return;
+    await native.reconfigureAsync(path, path.length);
+    next = performance.now() + FORGET_ALL_MS;
+  };
+}
+
+function passthroughOn(devFd: number): Passthrough {
+  return {
+    register: (fd) => native.backingOpen(devFd, fd),
+    release: (backingId) => {
+      native.backingClose(devFd, backingId);
+    },
+  };
+}

@@ -1,0 +1,258 @@
+import { invariant } from '../../base/assert.ts';
+import { EPROTO } from '../../base/errno.ts';
+import { native } from '../../native/binding.ts';
+import type { FileSystem } from '../core/api.ts';
+import { reply, request, requestId, u32 } from './buffers.ts';
+import { changesSomething } from './changes.ts';
+import { type Connection, NO_REPLY } from './connection.ts';
+import { dispatch, opcodeName } from './dispatch.ts';
+import { type FaultLog, Faults } from './faults.ts';
+import { type Granted, negotiate, putInitOut, type Wishes } from './init.ts';
+import { Notifier } from './notify.ts';
+import { Pending } from './pending.ts';
+import { type SessionPorts, sessionPorts } from './ports.ts';
+import { seal, send } from './reply.ts';
+import { IN, OP, OPCODES } from './wire.ts';
+import { openWireLog } from './wire-log.ts';
+
+export interface SessionOptions extends Partial<Wishes> {
+  /** A connection from openDevice(); the session closes it at its end. */
+  readonly devFd: number;
+  /** Absolute path of where it is mounted. */
+  readonly mountpoint: string;
+  /** Makes the filesystem: called once it is known what the kernel grants, before it asks anything. */
+  readonly fileSystem: (ports: SessionPorts) => FileSystem;
+  /** Resume a connection that another process initialised and was granted this; INIT does not come. */
+  readonly resume?: Granted;
+  readonly log?: FaultLog;
+  /**
+   * Called with the caller's pid before each request that changes something. A promise, which must not reject,
+   * makes the request wait: it is called again then.
+   */
+  readonly identify?: Identify | null;
+  /** How long the kernel keeps names and attributes, in seconds; for good unless a benchmark says 0. */
+  readonly cacheSeconds?: number;
+}
+
+type Identify = (pid: number) => Promise<void> | null;
+
+/** What a session did so far. */
+export interface SessionStats {
+  /** Requests by opcode. */
+  readonly requests: Readonly<Record<string, number>>;
+  /** Operations that ended with EIO because the core threw. */
+  readonly faults: number;
+  /** Requests that wait for a late answer. */
+  readonly pending: number;
+}
+
+/** As good as for ever: the driver tells the kernel what changed. */
+const FOR_GOOD = 0x7fffffff;
+
+const wireLog = openWireLog();
+
+/**
+ * One mounted connection, from INIT to its end.
+ *
+ * A request is read by the add-on's loop into the shared buffer, handled, and answered at once from the
+ * shared reply buffer; or its handler leaves a promise with later(), and the answer is written when that
+ * settles, whatever was answered in between.
+ */
+export class Session implements Connection {
+  /** Resolves when INIT was answered. Rejects if the connection ends before. */
+  readonly ready: Promise<void>;
+  /** Resolves at the end of the connection, when all is closed, to the errno of the last read. */
+  readonly ended: Promise<number>;
+
+  readonly cacheSeconds: number;
+
+  private readonly devFd: number;
+  private readonly options: SessionOptions;
+  private readonly wishes: Wishes;
+  private readonly identify: Identify | null;
+  private readonly notifier: Notifier;
+  private readonly faults: Faults;
+  private readonly pending = new Pending();
+  private readonly counts = new Float64Array(OPCODES);
+  private readonly loop: number;
+  private fileSystem: FileSystem | null = null;
+  private answer: Granted | null = null;
+  /** The loop has stopped: no request comes any more. */
+  private over = false;
+  /** Late answers go nowhere. */
+  private closed = false;
+  private becomeReady!: () => void;
+  private neverReady!: (error: Error) => void;
+  private finish!: (errno: number) => void;
+
+  constructor(options: SessionOptions) {
+    this.options = options;
+    this.devFd = options.devFd;
+    this.identify = options.identify ?? null;
+    this.cacheSeconds = options.cacheSeconds ?? FOR_GOOD;
+    this.wishes = {
+      noPassthrough: options.noPassthrough ?? false,
+      allowIdmap: options.allowIdmap ?? false,
+      maxStackDepth: options.maxStackDepth ?? 1,
+    };
+    this.notifier = new Notifier(this.devFd);
+    this.faults = new Faults(options.log ?? ((message, error) => console.error(message, error)));
+    this.ready = new Promise((resolve, reject) => {
+      this.becomeReady = resolve;
+      this.neverReady = reject;
+    });
+    // Who does not wait for it will see the end all the same.
+    this.ready.catch(() => undefined);
+    this.ended = new Promise((resolve) => {
+      this.finish = resolve;
+    });
+    if (options.resume !== undefined) this.resume(options.resume);
+    this.loop = native.startLoop(this.devFd, request, reply, this.onRequest, this.onEnd);
+    invariant(this.loop > 0, `startLoop: errno ${String(-this.loop)}`);
+  }
+
+  get fs(): FileSystem {
+    invariant(this.fileSystem !== null, 'a request before INIT');
+    return this.fileSystem;
+  }
+
+  get granted(): Granted {
+    invariant(this.answer !== null, 'a request before INIT');
+    return this.answer;
+  }
+
+  stats(): SessionStats {
+    const requests: Record<string, number> = {};
+    this.counts.forEach((count, opcode) => {
+      if (count > 0) requests[opcodeName(opcode)] = count;
+    });
+    return { requests, faults: this.faults.count, pending: this.pending.count };
+  }
+
+  /**
+   * Stops serving and gives the connection up, without ending it: another process holds the
+   * descriptor and goes on. Requests that were begun are answered first.
+   */
+  async detach(): Promise<void> {
+    if (this.over) return;
+    this.over = true;
+    native.stopLoop(this.loop);
+    await this.pending.drained();
+    await this.close(0);
+  }
+
+  later<T>(promise: Promise<T>, encode: (value: T) => number): number {
+    const [low, high] = [u32(IN.unique), u32(IN.unique + 1)];
+    const id = requestId(IN.unique);
+    const operation = opcodeName(u32(IN.opcode));
+    this.pending.add(id);
+    const fail = (error: unknown): number => this.faults.take(error, operation);
+    void promise
+      .then(encode)
+      .catch(fail)
+      .then((result) => {
+        if (!this.closed) send(this.devFd, seal(result, low, high));
+        this.pending.delete(id);
+      });
+    return NO_REPLY;
+  }
+
+  interrupted(id: number): void {
+    if (this.pending.has(id)) this.fs.interrupt(id);
+  }
+
+  private readonly fault = (error: unknown, operation: string): number =>
+    this.faults.take(error, operation);
+
+  /** The add-on's callback: the reply's length in bytes, 0 for none (now). */
+  private readonly onRequest = (): number => {
+    const opcode = u32(IN.opcode);
+    if (opcode < OPCODES) (this.counts[opcode] as number)++;
+    return this.handle(opcode);
+  };
+
+  private handle(opcode: number): number {
+    const result = this.serve(opcode);
+    if (wireLog !== null) wireLog(result);
+    return seal(result, u32(IN.unique), u32(IN.unique + 1));
+  }
+
+  private serve(opcode: number): number {
+    const fs = this.fileSystem;
+    if (fs === null) return this.init(opcode);
+    const { caller } = fs;
+    caller.uid = u32(IN.uid);
+    caller.gid = u32(IN.gid);
+    caller.pid = u32(IN.pid);
+    caller.request = requestId(IN.unique);
+    if (this.identify !== null && changesSomething(opcode)) {
+      const identified = this.identify(caller.pid);
+      if (identified !== null) return this.serveAfter(identified);
+    }
+    return dispatch(this, opcode, this.fault);
+  }
+
+  /** Serves the request in the shared buffer once `identified` resolves, from a copy. */
+  private serveAfter(identified: Promise<void>): number {
+    const copy = Buffer.from(request.subarray(0, u32(IN.len)));
+    // Under a number that no INTERRUPT names: there is nothing to give up yet.
+    const id = -requestId(IN.unique);
+    this.pending.add(id);
+    void identified.then(() => {
+      if (!this.closed) {
+        copy.copy(request);
+        const length = this.handle(u32(IN.opcode));
+        if (length > 0) send(this.devFd, length);
+      }
+      this.pending.delete(id);
+    });
+    return NO_REPLY;
+  }
+
+  private init(opcode: number): number {
+    const granted = opcode === OP.INIT ? negotiate(this.wishes) : null;
+    if (granted === null) {
+      this.neverReady(new Error('the kernel speaks a FUSE protocol older than 7.31'));
+      return -EPROTO;
+    }
+    try {
+      this.begin(granted);
+    } catch (error) {
+      this.neverReady(error instanceof Error ? error : new Error(String(error)));
+      return this.faults.take(error, 'INIT');
+    }
+    this.becomeReady();
+    return putInitOut(this.wishes, granted);
+  }
+
+  private begin(granted: Granted): void {
+    this.answer = granted;
+    const { mountpoint, fileSystem } = this.options;
+    this.fileSystem = fileSystem(sessionPorts(this.devFd, mountpoint, granted, this.notifier));
+  }
+
+  private resume(granted: Granted): void {
+    this.begin(granted);
+    this.becomeReady();
+    if (granted.resend) this.notifier.resend();
+  }
+
+  private readonly onEnd = (errno: number): void => {
+    if (this.over) return;
+    this.over = true;
+    this.closed = true;
+    this.neverReady(new Error('the mount ended before it was ready'));
+    void this.pending.drained().then(() => {
+      this.fileSystem?.destroy();
+      return this.close(errno);
+    });
+  };
+
+  /** The descriptor goes last: while a message is under way its number must not be used again. */
+  private async close(errno: number): Promise<void> {
+    this.closed = true;
+    await this.notifier.close();
+    native.close(this.devFd);
+    this.finish(errno);
+  }
+}

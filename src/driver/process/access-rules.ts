@@ -1,0 +1,60 @@
+/** How the mounts of envs keep access times: read from the kernel's table of mounts, which also a remount changes. */
+import { envMounts } from '../../ipc/mount-table.ts';
+import { native } from '../../native/binding.ts';
+import type { AccessRules } from '../core/ports.ts';
+
+/** The table is read no more often than this: with many mounts it is long, and mounts come in rows. */
+const READ_MS = 200;
+
+/** The rules of a mount with these options. One that is read-only writes nothing. */
+function rulesOf(options: readonly string[]): AccessRules {
+  const has = (option: string): boolean => options.includes(option);
+  if (has('ro') || has('noatime')) return { files: 'noatime', dirs: 'noatime' };
+  const files = has('relatime') ? 'relatime' : 'strictatime';
+  return { files, dirs: has('nodiratime') ? 'noatime' : files };
+}
+
+type Apply = (rules: AccessRules) => void;
+
+/** Follows the rules of the envs that this process serves. */
+export class MountedRules {
+  private readonly root: string;
+  private readonly followed = new Map<number, Apply>();
+  private watching = false;
+  private timer: NodeJS.Timeout | null = null;
+  private changed = false;
+
+  constructor(root: string) {
+    this.root = root;
+  }
+
+  /** Calls `apply` with the rules of the env's mount, now and after each change of the table. */
+  follow(env: number, apply: Apply): void {
+    this.followed.set(env, apply);
+    if (!this.watching) native.watchMounts(() => this.onChange());
+    this.watching = true;
+    this.onChange();
+  }
+
+  leave(env: number): void {
+    this.followed.delete(env);
+  }
+
+  private onChange(): void {
+    this.changed = true;
+    if (this.timer === null) this.read();
+  }
+
+  private read(): void {
+    this.timer = null;
+    if (!this.changed || this.followed.size === 0) return;
+    this.changed = false;
+    const mounts = envMounts(this.root);
+    for (const [env, apply] of this.followed) {
+      const mount = mounts.get(env);
+      if (mount !== undefined) apply(rulesOf(mount.options.split(',')));
+    }
+    this.timer = setTimeout(() => this.read(), READ_MS);
+    this.timer.unref();
+  }
+}

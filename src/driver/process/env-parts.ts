@@ -1,0 +1,59 @@
+import { mkdirSync, rmdirSync } from 'node:fs';
+import { ByrefError } from '../../base/error.ts';
+import type { MountRequest } from '../../ipc/protocol.ts';
+import type { Log } from '../../observe/log.ts';
+import { type EnvRow, envDir, type StackRef, type Store } from '../../store/store.ts';
+import type { AccessRules, Layers } from '../core/ports.ts';
+import type { EnvDelta } from '../delta/env-delta.ts';
+import { openDelta } from '../delta/open-delta.ts';
+
+/** What an env is made of while it is served. */
+export interface EnvParts {
+  readonly row: EnvRow;
+  /** The versions that it sees when it is mounted, and their layers. */
+  readonly stack: readonly StackRef[];
+  readonly layers: Layers;
+  readonly delta: EnvDelta;
+  /** How its mount keeps access times: until that is read, as mounts do by default. */
+  readonly accessRules: AccessRules;
+  /** MS_* flags that it is mounted with, as they were asked for. */
+  readonly mountFlags: number;
+}
+
+/**
+ * Takes the env's lock and opens its delta and its templates.
+ * @throws ByrefError 'notFound', 'locked', 'corrupt'
+ */
+export async function openEnv(
+  store: Store,
+  { env, mountFlags }: Pick<MountRequest, 'env' | 'mountFlags'>,
+  log: Log,
+): Promise<EnvParts> {
+  // The directory of an env that was never mounted does not exist yet.
+  const directory = envDir(store.root, store.needEnv(env).id);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const delta = await openDelta(directory, {
+    openObject: (id) => store.objects.open(id),
+    onError: (error) => log.error({ env, err: error }, 'delta'),
+  });
+  try {
+    store.refresh();
+    // Read again under the lock: a destroy takes the row away under the same lock.
+    const row = store.needEnv(env);
+    const stack = store.resolveStack(row);
+    const accessRules: AccessRules = { files: 'relatime', dirs: 'relatime' };
+    return { row, stack, layers: store.layers(stack), delta, accessRules, mountFlags };
+  } catch (error) {
+    await delta.close();
+    if (error instanceof ByrefError && error.code === 'notFound') removeEmpty(directory);
+    throw error;
+  }
+}
+
+function removeEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    // Whoever destroyed the env removes it.
+  }
+}

@@ -1,0 +1,95 @@
+import { ByrefError } from '../../base/error.ts';
+import { ControlClient } from '../../ipc/client.ts';
+import type { HeldDevice, HolderVerbs } from '../../ipc/protocol.ts';
+import type { Log } from '../../observe/log.ts';
+
+/** A device of this driver, as the holder is told of it. */
+export interface OwnDevice extends HeldDevice {
+  readonly fd: number;
+}
+
+/** How often to look for a new holder when the last one is gone. */
+const RETRY_MS = 2_000;
+
+/**
+ * This driver's connection to the holder. When a holder ended and a new one was started, it is given
+ * all of this driver's devices again.
+ */
+export class HolderLink {
+  private readonly path: string;
+  private readonly log: Log;
+  private readonly devices = new Map<number, OwnDevice>();
+  private client: ControlClient<HolderVerbs> | null = null;
+  private connecting: Promise<ControlClient<HolderVerbs>> | null = null;
+  /** Calls that are not answered yet: the connection must not end before they are. */
+  private asking = 0;
+
+  constructor(path: string, log: Log) {
+    this.path = path;
+    this.log = log;
+  }
+
+  /** Resolves when the holder has a copy of the descriptor; rejects if it has not. */
+  async hold(device: OwnDevice): Promise<void> {
+    this.asking++;
+    try {
+      const client = await this.connected();
+      await client.call('hold', { ...device, pid: process.pid });
+      this.devices.set(device.env, device);
+    } finally {
+      this.asking--;
+    }
+  }
+
+  /** Never rejects: a holder that is gone holds nothing. */
+  async drop(env: number): Promise<void> {
+    this.devices.delete(env);
+    this.asking++;
+    try {
+      await this.client?.call('drop', { env });
+    } catch (error) {
+      this.log.warn({ env, err: error }, 'holder did not confirm a drop');
+    } finally {
+      this.asking--;
+    }
+    // A holder that nobody is connected to may end.
+    if (this.devices.size === 0 && this.asking === 0) this.client?.close();
+  }
+
+  private connected(): Promise<ControlClient<HolderVerbs>> {
+    if (this.client && !this.client.gone) return Promise.resolve(this.client);
+    this.connecting ??= this.connect().finally(() => {
+      this.connecting = null;
+    });
+    return this.connecting;
+  }
+
+  private async connect(): Promise<ControlClient<HolderVerbs>> {
+    const client = await ControlClient.connect<HolderVerbs>(this.path, 'holder');
+    if (!client) {
+      const hint = 'repeat the mount: it starts the holder; its log is in the run directory';
+      throw new ByrefError('error', 'the holder of mounted devices is not running', hint);
+    }
+    client.unref();
+    for (const device of this.devices.values()) {
+      await client.call('hold', { ...device, pid: process.pid });
+    }
+    this.client = client;
+    client.onGone(() => this.lost(client));
+    return client;
+  }
+
+  /** Mounts live on, but would end with this process: any command that starts a holder mends that. */
+  private lost(client: ControlClient<HolderVerbs>): void {
+    if (this.client !== client || this.devices.size === 0) return;
+    this.log.warn({ devices: this.devices.size }, 'the holder is gone');
+    const retry = setInterval(() => {
+      if (this.devices.size === 0) clearInterval(retry);
+      else
+        void this.connected().then(
+          () => clearInterval(retry),
+          () => {},
+        );
+    }, RETRY_MS);
+  }
+}

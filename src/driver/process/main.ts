@@ -1,0 +1,45 @@
+import type { DriverVerbs } from '../../ipc/protocol.ts';
+import { RunDir } from '../../ipc/run-dir.ts';
+import { ControlServer } from '../../ipc/server.ts';
+import { guardFaults } from '../../observe/fault-guard.ts';
+import { openLog } from '../../observe/log.ts';
+import { openStore } from '../../store/store.ts';
+import { HolderLink } from './holder-link.ts';
+import { IdleExit } from './idle-exit.ts';
+import { beTheOnlyOne, endOnSignal, resistOomKiller, startOrExit } from './process.ts';
+import { Shard } from './shard.ts';
+
+/**
+ * `byref-driver ROOT SHARD`: serves the mounts of one shard's envs. It starts no child and opens
+ * nothing below its own mounts, so that it can never wait for itself.
+ */
+async function main(root: string, shard: number): Promise<void> {
+  const log = openLog({ process: 'driver', shard });
+  const faults = guardFaults(log);
+  const run = new RunDir(root);
+  const files = run.driver(shard);
+  beTheOnlyOne(files, log);
+  resistOomKiller(log);
+  process.title = `byref-driver ${root} ${shard}`;
+
+  const store = await openStore(root, { write: false });
+  const holder = new HolderLink(run.holder().socket, log);
+  const onChange = (): void => idle.touch();
+  const isIdle = (): boolean => served.size === 0 && server.connections === 0;
+  const served = new Shard({ store, shard, holder, log, faults, onChange });
+  const end = (): void => {
+    log.info({}, 'ending');
+    server.close();
+    process.exit(0);
+  };
+  const idle = new IdleExit(isIdle, end);
+  const handlers = served.handlers(end);
+  const server = await ControlServer.listen<DriverVerbs>(files.socket, handlers, idle.touch);
+  idle.touch();
+  endOnSignal(log, () => served.size, end);
+  log.info({ root }, 'driver ready');
+}
+
+const [root, shard] = process.argv.slice(2);
+if (!root || !shard) throw new Error('usage: byref-driver ROOT SHARD');
+await startOrExit(() => main(root, Number(shard)));

@@ -1,0 +1,324 @@
+import type { Socket } from 'node:net';
+import { ByrefError } from '../../base/error.ts';
+import { VERSION } from '../../base/version.ts';
+import type {
+  DriverStatus,
+  DriverVerbs,
+  EnvActs,
+  MountedEnv,
+  MountRequest,
+  PrepareRequest,
+  RefreshedEnv,
+  RefreshRequest,
+  ServedDevice,
+  WritersPage,
+  WritersRequest,
+} from '../../ipc/protocol.ts';
+import type { Handlers } from '../../ipc/server.ts';
+import type { FaultCount } from '../../observe/fault-guard.ts';
+import type { Log } from '../../observe/log.ts';
+import type { StackRef, Store } from '../../store/store.ts';
+import type { AccessRules } from '../core/ports.ts';
+import type { EnvAct } from '../core/set-aside.ts';
+import { MountedRules } from './access-rules.ts';
+import { entryBudget } from './entry-budget.ts';
+import { type EnvParts, openEnv } from './env-parts.ts';
+import { collectGarbage } from './garbage.ts';
+import type { HolderLink } from './holder-link.ts';
+import { LiveEnv } from './live-env.ts';
+import { serveKernel } from './serve-kernel.ts';
+import type { ServedEnv } from './served-env.ts';
+
+/** Inodes and open files of envs that ended which are worth a collection: about 20 MiB. */
+const WORTH_COLLECTING = 50_000;
+
+/** How soon an env is looked at again in which dpkg was at work. */
+const BUSY_RETRY_MS = 1000;
+
+/** Envs that go to other versions at once. */
+const AT_ONCE = 64;
+
+/** What a shard is made with. */
+export interface ShardParts {
+  readonly store: Store;
+  readonly shard: number;
+  readonly holder: HolderLink;
+  readonly log: Log;
+  readonly faults: FaultCount;
+  /** Called after each mount and each end of one. */
+  readonly onChange: () => void;
+}
+
+/**
+ * The envs that this process serves.
+ *
+ * An env is in `live` from the request to mount it until its delta is closed: being mounted, served
+ * or being closed. Requests about one env wait for each other by that entry.
+ */
+export class Shard {
+  private readonly parts: ShardParts;
+  private readonly live = new Map<number, LiveEnv>();
+  /** Connections over which a flip was announced that has not come yet. */
+  private readonly expected = new Set<Socket>();
+  private readonly rules: MountedRules;
+
+  constructor(parts: ShardParts) {
+    this.parts = parts;
+    this.rules = new MountedRules(parts.store.root);
+  }
+
+  get size(): number {
+    return this.live.size;
+  }
+
+  handlers(stop: () => void): Handlers<DriverVerbs> {
+    return {
+      status: () => this.status(),
+      mount: (request) => this.mount(request),
+      device: ({ env }) => this.device(env),
+      attached: ({ env, mountpoint }) => this.attached(env, mountpoint),
+      prepare: (args, peer) => this.prepare(args, peer),
+      refresh: (args, peer) => this.refresh(args, peer),
+      busy: ({ settle }) => this.busy(settle),
+      held: () => {
+        const live = [...this.live.values()];
+        return {
+          stacks: live.flatMap((each) => each.shown()),
+          gone: live.flatMap((each) => each.gone()),
+        };
+      },
+      writers: (args) => this.writers(args),
+      closed: async ({ env }) => {
+        await this.live.get(env)?.closed;
+        return null;
+      },
+      stop: (args) => this.stop(args.force, stop),
+    };
+  }
+
+  private async busy(settle: boolean): Promise<number[]> {
+    const isBusy = ([, live]: [number, LiveEnv]): boolean => live.isBusy;
+    if (settle) {
+      const free = [...this.live].filter((each) => !isBusy(each));
+      // An env whose disk fails is for the flip to find.
+      await Promise.all(free.map(([, live]) => live.settle().catch(() => undefined)));
+    }
+    return [...this.live].filter(isBusy).map(([env]) => env);
+  }
+
+  private status(): DriverStatus {
+    const { store, shard, faults } = this.parts;
+    const envs = [...this.live.values()].flatMap(({ served }) => (served ? [served.info] : []));
+    const { pid } = process;
+    const { used, max } = entryBudget;
+    const entries = { used, max };
+    return { pid, root: store.root, shard, version: VERSION, envs, entries, faults: faults.value };
+  }
+
+  private async mount(request: MountRequest): Promise<MountedEnv> {
+    const { env } = request;
+    const before = this.live.get(env);
+    if (before?.ending) await before.closed;
+    if (this.live.has(env)) {
+      const message = `env ${env} is being mounted already`;
+      throw new ByrefError('busy', message, 'wait for the other command, then see byref list');
+    }
+    const live = new LiveEnv();
+    this.live.set(env, live);
+    try {
+      const info = await this.bringUp(live, request);
+      // A flip may have been committed since its stack was read.
+      await live.refresh(this.parts.store);
+      return info;
+    } catch (error) {
+      this.forget(env, live);
+      throw error;
+    } finally {
+      live.becomeSettled();
+    }
+  }
+
+  private async bringUp(live: LiveEnv, request: MountRequest): Promise<MountedEnv> {
+    const { store, holder, log, shard } = this.parts;
+    const { env, mountpoint } = request;
+    const parts = await openEnv(store, request, log);
+    keepAccessTimes(parts, parts.accessRules);
+    try {
+      const served = await serve(store.root, parts, request, log);
+      // INVARIANT: two processes hold the descriptor before anybody is told of the mount.
+      try {
+        if (served.device >= 0) await holder.hold({ env, mountpoint, shard, fd: served.device });
+      } catch (error) {
+        await served.abort(() => Promise.resolve());
+        throw error;
+      }
+      live.serve(parts, served);
+      this.rules.follow(env, (rules) => keepAccessTimes(parts, rules));
+      log.info({ ...served.info, stack: parts.row.stack }, 'mounted');
+      void served.ended.then((errno) => this.takeDown(live, parts, errno));
+      this.parts.onChange();
+      return served.info;
+    } catch (error) {
+      await parts.delta.close();
+      throw error;
+    }
+  }
+
+  private device(env: number): ServedDevice | null {
+    const live = this.live.get(env);
+    if (!live?.served || live.ending || live.served.device < 0) return null;
+    return { pid: process.pid, fd: live.served.device };
+  }
+
+  private async attached(env: number, mountpoint: string): Promise<MountedEnv | null> {
+    const { holder, log, shard } = this.parts;
+    const served = this.live.get(env)?.served ?? null;
+    if (served === null) return null;
+    served.info = { ...served.info, mountpoint };
+    await holder.hold({ env, mountpoint, shard, fd: served.device });
+    log.info(served.info, 'mounted again');
+    return served.info;
+  }
+
+  private prepare({ versions, stacks }: PrepareRequest, peer: Socket): null {
+    const { store } = this.parts;
+    this.expected.add(peer);
+    peer.once('close', () => {
+      if (this.expected.delete(peer)) void this.catchUp();
+    });
+    // What is read of a version is kept for good: it must not be from before the version was there.
+    store.refresh();
+    const moved = new Map(versions.map(({ templateId, version }) => [templateId, version]));
+    const other = new Map(stacks.map(({ env, stack }) => [env, stack]));
+    const withMoved = (stack: readonly StackRef[]): StackRef[] =>
+      stack.map((ref) => ({ ...ref, version: moved.get(ref.templateId) ?? ref.version }));
+    for (const [env, live] of this.live) {
+      live.prepare(store, (stack) => store.composed(other.get(env) ?? withMoved(stack)));
+    }
+    return null;
+  }
+
+  private async refresh({ envs, acts }: RefreshRequest, peer: Socket): Promise<RefreshedEnv[]> {
+    const refreshed = await this.refreshAll(envs, acts);
+    this.expected.delete(peer);
+    return refreshed;
+  }
+
+  /** By itself, without a command that waits for it: where dpkg is at work, until it is not. */
+  private async catchUp(): Promise<void> {
+    const refreshed = await this.refreshAll(null, []);
+    if (refreshed.some(({ busy }) => busy)) {
+      setTimeout(() => void this.catchUp(), BUSY_RETRY_MS).unref();
+    }
+  }
+
+  /** A few at a time: between them, requests are served. */
+  private async refreshAll(
+    envs: readonly number[] | null,
+    acts: readonly EnvActs[],
+  ): Promise<RefreshedEnv[]> {
+    const actsOf = new Map(acts.map((each) => [each.env, each.acts]));
+    const left =
+      envs === null ? [...this.live] : [...this.live].filter(([env]) => envs.includes(env));
+    const done: RefreshedEnv[] = [];
+    const work = async (): Promise<void> => {
+      for (let next = left.pop(); next !== undefined; next = left.pop()) {
+        const refreshed = await this.refreshOne(...next, actsOf.get(next[0]) ?? []);
+        if (refreshed !== null) done.push(refreshed);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, work));
+    return done;
+  }
+
+  private async refreshOne(
+    env: number,
+    live: LiveEnv,
+    acts: readonly EnvAct[],
+  ): Promise<RefreshedEnv | null> {
+    const { store, log } = this.parts;
+    await live.settled;
+    try {
+      const refreshed = await live.refresh(store, acts);
+      if (refreshed?.flipped) log.info(refreshed, 'flipped');
+      return refreshed;
+    } catch (error) {
+      log.error({ env, err: error }, 'flip');
+      const message = error instanceof Error ? error.message : String(error);
+      return {
+        env,
+        flipped: false,
+        own: 0,
+        removed: 0,
+        keptDirs: 0,
+        acts: [],
+        busy: false,
+        error: message,
+      };
+    }
+  }
+
+  private writers(request: WritersRequest): WritersPage {
+    const served = this.live.get(request.env)?.served ?? null;
+    if (served?.trace) return served.trace.page(request);
+    const name = served?.info.name ?? `env ${request.env}`;
+    const message = `${name} is not mounted with its writers traced`;
+    throw new ByrefError(
+      'usage',
+      message,
+      'unmount it, and mount it with trace: only what is changed from then on has a known writer',
+    );
+  }
+
+  /** The mount is gone: close what was open, and let the holder's copy go. */
+  private async takeDown(live: LiveEnv, { row, delta }: EnvParts, errno: number): Promise<void> {
+    const { holder, log } = this.parts;
+    live.ending = true;
+    this.rules.leave(row.id);
+    log.info({ env: row.id, name: row.name, errno }, 'unmounted');
+    try {
+      await delta.close();
+      await holder.drop(row.id);
+    } finally {
+      this.forget(row.id, live);
+    }
+  }
+
+  private forget(env: number, live: LiveEnv): void {
+    this.live.delete(env);
+    live.becomeClosed();
+    if (entryBudget.takeEnded() > WORTH_COLLECTING) collectGarbage();
+    this.parts.onChange();
+  }
+
+  private async stop(force: boolean, stop: () => void): Promise<null> {
+    if (this.live.size > 0 && !force) {
+      const message = `the driver of shard ${this.parts.shard} serves ${this.live.size} mounts`;
+      throw new ByrefError('busy', message, 'unmount them first: byref umount --all');
+    }
+    const { holder } = this.parts;
+    for (const { served } of this.live.values()) {
+      await served?.abort(() => holder.drop(served.info.env));
+    }
+    await Promise.all([...this.live.values()].map(({ closed }) => closed));
+    setImmediate(stop);
+    return null;
+  }
+}
+
+function keepAccessTimes({ accessRules, delta }: EnvParts, rules: AccessRules): void {
+  Object.assign(accessRules, rules);
+  delta.files.keepAccessTimes(rules.files);
+}
+
+async function serve(
+  root: string,
+  parts: EnvParts,
+  request: MountRequest,
+  log: Log,
+): Promise<ServedEnv> {
+  if (request.transport === 'kernel') return serveKernel(root, parts, request, log);
+  // An optional dependency, and one that keeps the event loop busy for good once it is loaded.
+  const { serveFuseNative } = await import('./serve-fuse-native.ts');
+  return serveFuseNative(root, parts, request, log);
+}

@@ -1,0 +1,149 @@
+/** Runs programs in a root file system as in a container: own processes, /proc, /dev, /run and /tmp; no services. */
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { replaceInRoot, writeInRoot } from '../../base/in-root.ts';
+import {
+  type ConfinedParts,
+  type ConfinedPlace,
+  type Finished,
+  runConfined,
+  runOnTerminal,
+} from './confined.ts';
+
+/**
+ * Mounts what programs want, all in the namespace that ends with them. $1 is the root; then SOURCE TARGET pairs to be
+ * seen read-only, up to an empty word; the rest is run in it. Of /dev what harms nobody; the resolver's file only where there
+ * is a network to use it on; a directory of the machine also below the new /tmp and /run.
+ */
+const ENTER = `
+set -e
+root=$1; shift
+mount -t proc proc "$root/proc"
+mount -t sysfs -o ro sysfs "$root/sys" 2>/dev/null || :
+for dir in run tmp; do [ -d "$root/$dir" ] && mount -t tmpfs -o mode=1777 tmpfs "$root/$dir"; done
+chmod 755 "$root/run"
+mkdir -m 1777 "$root/run/lock"
+mount -t tmpfs -o mode=755 tmpfs "$root/dev"
+mkdir "$root/dev/pts" "$root/dev/shm"
+chmod 1777 "$root/dev/shm"
+mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts "$root/dev/pts" || :
+ln -s pts/ptmx "$root/dev/ptmx"
+ln -s /proc/self/fd "$root/dev/fd"
+for fd in 0:stdin 1:stdout 2:stderr; do ln -s "/proc/self/fd/\${fd%:*}" "$root/dev/\${fd#*:}"; done
+for device in null zero full random urandom tty; do
+  : >"$root/dev/$device"
+  mount --bind "/dev/$device" "$root/dev/$device"
+done
+if [ -n "$BYREF_RESOLV" ]; then
+  target=$(chroot "$root" readlink -m "$BYREF_RESOLV")
+  mkdir -p "$root\${target%/*}"
+  [ -e "$root$target" ] || : >"$root$target"
+  mount --bind "$BYREF_RESOLV" "$root$target"
+fi
+IFS='
+'
+for dir in $BYREF_BINDS; do
+  mkdir -p "$root$dir"
+  mount --bind "$dir" "$root$dir"
+done
+while [ -n "$1" ]; do
+  target=$root$2
+  if [ ! -e "$target" ]; then
+    if [ -d "$1" ]; then mkdir -p "$target"; else mkdir -p "\${target%/*}"; : >"$target"; fi
+  fi
+  mount --bind "$1" "$target"
+  mount -o remount,bind,ro "$target"
+  shift 2
+done
+shift
+unset BYREF_RESOLV BYREF_BINDS IFS
+exec chroot "$root" "$@"
+`;
+
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** The machine's own, there, too, wherever a symlink leads. */
+const RESOLVER = '/etc/resolv.conf';
+
+/** A file or directory of the machine that is seen inside, and can't be changed there. */
+export interface ReadOnlyBind {
+  readonly source: string;
+  /** Absolute, and no symlink on the way. */
+  readonly target: string;
+}
+
+interface Inside {
+  /** Beside those that are always there. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Directories of the machine that are there at the same path; see prepared(). */
+  readonly binds?: readonly string[];
+  readonly readOnly?: readonly ReadOnlyBind[];
+}
+
+export interface InsideOptions extends Omit<ConfinedParts, 'env' | 'cwd' | 'keep'>, Inside {}
+export interface TerminalOptions extends Omit<ConfinedPlace, 'env' | 'cwd' | 'keep'>, Inside {}
+
+/** @param root of a file system whose directories are there */
+export function runInside(
+  root: string,
+  words: readonly string[],
+  options: InsideOptions,
+): Promise<Finished> {
+  return runConfined(wordsInside(root, words, options), { ...options, ...placeOf(root, options) });
+}
+
+/** The same on our own standard input and error: see runOnTerminal. */
+export function runInsideOnTerminal(
+  root: string,
+  words: readonly string[],
+  options: TerminalOptions,
+  stdout: 1 | 2,
+): Promise<number | null> {
+  const place = { ...options, ...placeOf(root, options) };
+  return runOnTerminal(wordsInside(root, words, options), place, stdout);
+}
+
+const wordsInside = (root: string, words: readonly string[], { readOnly = [] }: Inside) => [
+  ...['sh', '-c', ENTER, 'sh', root],
+  ...readOnly.flatMap(({ source, target }) => [source, target]),
+  ...['', ...words],
+];
+
+const placeOf = (root: string, { env = {}, binds = [], offline }: TerminalOptions) => ({
+  keep: root,
+  cwd: '/',
+  env: {
+    PATH,
+    HOME: '/root',
+    LC_ALL: 'C.UTF-8',
+    ...env,
+    BYREF_RESOLV: offline !== true && existsSync(RESOLVER) ? RESOLVER : '',
+    BYREF_BINDS: binds.join('\n'),
+  },
+});
+
+const POLICY = 'usr/sbin/policy-rc.d';
+/** What it says to whoever wants to start a service: not allowed (invoke-rc.d(8)). */
+const REFUSE = '#!/bin/sh\nexit 101\n';
+
+/**
+ * Makes a root ready for runInside, and takes that back: packages do not start services in it, and there are directories
+ * to mount others on.
+ */
+export async function prepared<T>(
+  root: string,
+  binds: readonly string[],
+  work: () => Promise<T>,
+): Promise<T> {
+  const policy = path.join(root, POLICY);
+  const refuse = !existsSync(policy) && existsSync(path.dirname(policy));
+  if (refuse) writeInRoot(root, `/${POLICY}`, REFUSE, 0o755);
+  // The topmost one that was not there: all below it goes with it.
+  const made = binds.flatMap((dir) => mkdirSync(path.join(root, dir), { recursive: true }) ?? []);
+  try {
+    return await work();
+  } finally {
+    if (refuse) replaceInRoot(root, `/${POLICY}`);
+    for (const dir of made) rmSync(dir, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,50 @@
+import { ENODEV, ENOTCONN } from '../../base/errno.ts';
+import { ByrefError } from '../../base/error.ts';
+import { mountDevice } from '../../driver/fuse/mount.ts';
+import { mountLabel } from '../../ipc/mount-table.ts';
+import type { MountedEnv } from '../../ipc/protocol.ts';
+import { native } from '../../native/binding.ts';
+import type { EnvRow, Store } from '../../store/store.ts';
+import { findDriver } from './spawn.ts';
+
+/**
+ * Mounts an env that its driver serves already, in this mount namespace: the same file system, with the files and
+ * locks that others have in it. The kernel makes of a connection that has a superblock another mount of that.
+ * @returns null if it is not served any more
+ */
+export async function attachEnv(
+  store: Store,
+  row: EnvRow,
+  mountpoint: string,
+  mountFlags: number,
+): Promise<MountedEnv | null> {
+  const driver = await findDriver(store.root, row.shard);
+  if (driver === null) return null;
+  try {
+    const env = row.id;
+    const device = await driver.call('device', { env });
+    const fd = device === null ? -1 : native.takeFd(device.pid, device.fd);
+    if (fd < 0) return null;
+    try {
+      // The number may have become that of another env meanwhile, unless it is still this one's.
+      if ((await driver.call('device', { env }))?.fd !== device?.fd) return null;
+      const result = mountDevice(fd, mountpoint, mountLabel(store.root, env), mountFlags);
+      if (result === -ENOTCONN || result === -ENODEV) return null;
+      if (result < 0) throw failed(mountpoint, -result);
+    } finally {
+      native.close(fd);
+    }
+    return await driver.call('attached', { env, mountpoint });
+  } finally {
+    driver.close();
+  }
+}
+
+function failed(mountpoint: string, errno: number): ByrefError {
+  const message = `mounting on ${mountpoint} failed (errno ${errno})`;
+  return new ByrefError(
+    'unsupported',
+    message,
+    'see what byref doctor says of privileges and fuse',
+  );
+}

@@ -1,0 +1,69 @@
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { ByrefError } from '../../base/error.ts';
+import { EnvLock } from '../../driver/delta/env-lock.ts';
+import { scratchDir } from '../../store/root.ts';
+import {
+  type EnvRow,
+  envDir,
+  envOfEntry,
+  envsDir,
+  mountDir,
+  type Store,
+  usersDir,
+} from '../../store/store.ts';
+import { removeSetup } from './first-mount/setup.ts';
+import { envState } from './state.ts';
+import { umountEnv } from './umount.ts';
+
+/** Removes an env and all it holds. The store is open for writing. @throws ByrefError 'busy', 'locked' */
+export async function destroyEnv(store: Store, row: EnvRow, force: boolean): Promise<void> {
+  await ensureUnmounted(store, row, force);
+  const directory = envDir(store.root, row.id);
+  // Under the env's lock, no driver can be opening it meanwhile.
+  const lock = existsSync(directory) ? EnvLock.acquire(directory) : null;
+  // The row goes first: a crash after it leaves files of an env that does not exist, which the next
+  // destroy sweeps; never an env without its files.
+  store.removeEnv(row.id);
+  rmSync(directory, { recursive: true, force: true });
+  removeSetup(store.root, row.id);
+  await lock?.release(false);
+  for (const directory of [mountDir, usersDir, scratchDir]) {
+    removeMountDir(directory(store.root, row.name));
+  }
+  sweepEnvDirs(store);
+}
+
+async function ensureUnmounted(store: Store, row: EnvRow, force: boolean): Promise<void> {
+  const env = await envState(store, row);
+  const { state, mount } = env;
+  if (state === 'stopped') return;
+  if (!force) {
+    const where = mount ? ` on ${mount.mountpoint}` : '';
+    const hint = `unmount it first (byref umount ${row.name}), or add --force`;
+    throw new ByrefError('busy', `${row.name} is mounted${where}`, hint);
+  }
+  if ((await umountEnv(store, env, { lazy: false, force: true })) === 'detached') {
+    const hint = `see which programs use it: byref info ${row.name}`;
+    throw new ByrefError('busy', `${row.name} is still in use`, hint);
+  }
+}
+
+/** Not recursively: what somebody put below it is not ours. */
+function removeMountDir(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    // Gone already, or in use by somebody.
+  }
+}
+
+/** Removes directories of envs whose row is gone; for the writer only. Ids are never used again, so none can come back. */
+export function sweepEnvDirs(store: Store): void {
+  const root = envsDir(store.root);
+  for (const name of readdirSync(root)) {
+    const env = envOfEntry(name);
+    if (env === null || store.env(env) !== null) continue;
+    rmSync(path.join(root, name), { recursive: true, force: true });
+  }
+}

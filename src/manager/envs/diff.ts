@@ -1,0 +1,131 @@
+import { existsSync } from 'node:fs';
+import { type Ino, isPrivateIno, type Name, nameToText, ROOT_INO } from '../../base/ids.ts';
+import { isDir } from '../../base/mode.ts';
+import type { InodeRecord } from '../../codec/inode-record.ts';
+import {
+  type AttributeName,
+  attributesSet,
+  hasTemplateData,
+} from '../../driver/core/own-attributes.ts';
+import type { Layers } from '../../driver/core/ports.ts';
+import { type ChangedName, type DeltaView, readDelta } from '../../driver/delta/read-delta.ts';
+import { type EnvRow, envDir, type Store } from '../../store/store.ts';
+
+/** A: the env added it. C: it changed what its templates have there. D: it removed it. */
+export type ChangeKind = 'A' | 'C' | 'D';
+
+export interface EnvChange {
+  readonly kind: ChangeKind;
+  /** C: what the env has set of its attributes, if it changed nothing else; else null. None: its name was moved away and back. */
+  readonly attributes: readonly AttributeName[] | null;
+  /** From the env's root, with a leading slash; see nameToText() for what is not UTF-8. */
+  readonly path: string;
+}
+
+/** What an env changed against its templates, sorted by path. Works while it is mounted, too. */
+export async function envDiff(store: Store, row: EnvRow): Promise<EnvChange[]> {
+  const changes = await changedPaths(store, row);
+  return changes
+    .filter(({ attributes }) => attributes?.length !== 0)
+    .map((change) => ({ ...change, path: nameToText(change.path as Name) }))
+    .sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** The same with paths as binary strings. */
+export async function changedPaths(store: Store, row: EnvRow): Promise<EnvChange[]> {
+  const directory = envDir(store.root, row.id);
+  if (!existsSync(directory)) return [];
+  const view = await readDelta(directory);
+  try {
+    return new Diff(view, store.layers(store.resolveStack(row))).changes();
+  } finally {
+    await view.close();
+  }
+}
+
+class Diff {
+  private readonly view: DeltaView;
+  private readonly layers: Layers;
+  private readonly found = new Map<string, Omit<EnvChange, 'path'>>();
+  /** Paths of directories; null for those that hang nowhere any more. */
+  private readonly paths = new Map<Ino, string | null>([[ROOT_INO, '']]);
+  private readonly changedNames = new Map<Ino, Map<Name, ChangedName>>();
+
+  constructor(view: DeltaView, layers: Layers) {
+    this.view = view;
+    this.layers = layers;
+    for (const changed of view.changedNames()) {
+      const names = this.changedNames.get(changed.dir) ?? new Map<Name, ChangedName>();
+      this.changedNames.set(changed.dir, names.set(changed.name, changed));
+    }
+  }
+
+  changes(): EnvChange[] {
+    for (const names of this.changedNames.values()) {
+      for (const changed of names.values()) this.takeName(changed);
+    }
+    for (const { ino } of this.view.inodes()) this.takeInode(ino);
+    return [...this.found].map(([path, change]) => ({ path, ...change }));
+  }
+
+  private takeName({ dir, name, ino }: ChangedName): void {
+    const parent = this.pathOf(dir);
+    if (parent === null) return;
+    const below = this.layers.lookup(dir, name);
+    if (ino === 0 && below === null) return;
+    const kind = ino === 0 ? 'D' : below === null ? 'A' : 'C';
+    this.found.set(`${parent}/${name}`, { kind, attributes: this.attributesAt(ino, below) });
+  }
+
+  private attributesAt(ino: Ino | 0, below: InodeRecord | null): AttributeName[] | null {
+    const own = ino === 0 || below === null ? null : this.view.inode(ino);
+    if (own === null || below === null || ino !== below.ino) return null;
+    if (!isDir(own.mode)) return hasTemplateData(own, below) ? attributesSet(below, own) : null;
+    // Times of a directory say what was done in it.
+    const set = attributesSet(below, own).filter((name) => name !== 'atime' && name !== 'mtime');
+    return set.length === 0 ? null : set;
+  }
+
+  /** A changed inode of a template is changed under the names that the template gave it. */
+  private takeInode(ino: Ino): void {
+    if (isPrivateIno(ino)) return;
+    if (ino === ROOT_INO) this.found.set('/', this.changed(ino));
+    for (const { dir, name } of this.templateNames(ino)) {
+      if (this.changedNames.get(dir)?.has(name)) continue;
+      const parent = this.pathOf(dir);
+      if (parent !== null) this.found.set(`${parent}/${name}`, this.changed(ino));
+    }
+  }
+
+  private changed(ino: Ino): Omit<EnvChange, 'path'> {
+    return { kind: 'C', attributes: this.attributesAt(ino, this.layers.inode(ino)) };
+  }
+
+  private templateNames(ino: Ino): readonly { dir: Ino; name: Name }[] {
+    const record = this.layers.inode(ino);
+    if (record === null) return [];
+    if (record.name !== '') return [{ dir: record.parent as Ino, name: record.name }];
+    return this.layers.names(ino);
+  }
+
+  private pathOf(dir: Ino): string | null {
+    const known = this.paths.get(dir);
+    if (known !== undefined) return known;
+    // Until it is known: a loop of parents, which damage could make, ends here.
+    this.paths.set(dir, null);
+    const path = this.findPath(dir);
+    this.paths.set(dir, path);
+    return path;
+  }
+
+  private findPath(dir: Ino): string | null {
+    const record = this.view.inode(dir) ?? this.layers.inode(dir);
+    if (record === null || record.name === '' || record.nlink === 0) return null;
+    const parentDir = record.parent as Ino;
+    // A directory that was removed, or replaced by another, has no path.
+    const here = this.changedNames.get(parentDir)?.get(record.name);
+    if (here !== undefined && here.ino !== dir) return null;
+    const parent = this.pathOf(parentDir);
+    return parent === null ? null : `${parent}/${record.name}`;
+  }
+}

@@ -1,0 +1,234 @@
+/** What makes of a copy of a template a machine of its own, when it is first mounted. */
+import {
+  chmodSync,
+  copyFileSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ByrefError } from '../../../base/error.ts';
+import { readInRoot, replaceInRoot, writeInRoot } from '../../../base/in-root.ts';
+import { takeProcessLock } from '../../../ipc/process-lock.ts';
+import { native } from '../../../native/binding.ts';
+import { setupDir } from '../../../store/store.ts';
+import { prepared } from '../../confinement/inside.ts';
+import { runInside } from '../../confinement/run-inside.ts';
+import { hostnameOf, hostsText, machineIdText, resolverText } from './identity.ts';
+import { hasSetup, readSetup, removeSetup, SETUP_LOCK, type Setup, updateSetup } from './setup.ts';
+
+/** Of an account file, or one of a few lines. */
+const TEXT_MAX = 2 ** 20;
+const LOCK_POLL_MS = 50;
+
+/**
+ * Does what is left to do of an env's first mount; nothing, if that was done.
+ * @param options of its mount: one that is read-only waits for the next
+ * @param note hears what a user would not expect, in sentences
+ * @throws ByrefError 'badInput' for templates that have something else where a file is to be, 'error' if a command fails: then
+ *   the next mount goes on with that
+ */
+export async function finishFirstMount(
+  root: string,
+  env: { readonly id: number; readonly name: string },
+  mountpoint: string,
+  options: string,
+  note: (text: string) => void,
+): Promise<void> {
+  if (!hasSetup(root, env.id)) return;
+  if (options.split(',').includes('ro')) {
+    note(`${env.name} is set up when it is first mounted writable`);
+    return;
+  }
+  const lock = await lockSetup(root, env.id);
+  if (lock === null) return;
+  try {
+    const setup = readSetup(root, env.id);
+    if (setup !== null) await new FirstMountOf(root, env, mountpoint, note).finish(setup);
+  } finally {
+    native.close(lock);
+  }
+}
+
+/** What only the tree of an operating system has. */
+const SYSTEM_FILES = ['/etc/os-release', '/etc/passwd', '/usr/lib/os-release'];
+
+/** Waits for another command that is at it. Null if that has done all. */
+async function lockSetup(root: string, env: number): Promise<number | null> {
+  const file = path.join(setupDir(root, env), SETUP_LOCK);
+  for (;;) {
+    try {
+      const lock = takeProcessLock(file);
+      if (lock !== null) return lock;
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null;
+      throw cause;
+    }
+    await sleep(LOCK_POLL_MS);
+  }
+}
+
+class FirstMountOf {
+  private readonly root: string;
+  private readonly env: { readonly id: number; readonly name: string };
+  /** The env's root directory. */
+  private readonly at: string;
+  private readonly note: (text: string) => void;
+
+  constructor(
+    root: string,
+    env: { readonly id: number; readonly name: string },
+    at: string,
+    note: (text: string) => void,
+  ) {
+    this.note = note;
+    this.root = root;
+    this.env = env;
+    this.at = at;
+  }
+
+  async finish(setup: Setup): Promise<void> {
+    const { id } = this.env;
+    if (!setup.made) {
+      this.make(setup);
+      await this.makeHostKeys();
+      updateSetup(this.root, id, { ...setup, made: true });
+    }
+    const left = [...setup.runOnce];
+    for (let command = left[0]; command !== undefined; command = left[0]) {
+      await this.run(command);
+      left.shift();
+      updateSetup(this.root, id, { ...setup, made: true, runOnce: left });
+    }
+    removeSetup(this.root, id);
+  }
+
+  private make(setup: Setup): void {
+    // A tree without any of them is no system: nothing would read these files.
+    const isSystem = SYSTEM_FILES.some((file) => this.has(file));
+    if (isSystem || setup.hostname !== null) {
+      this.nameIt(setup.hostname ?? hostnameOf(this.env.name));
+    }
+    if (isSystem) {
+      this.giveResolver();
+      this.giveMachineId();
+      this.dropHostKeys();
+    }
+    if (isSystem && this.isDirectory('/run') && !this.has('/run/lock')) this.makeLockDir();
+    if (setup.passwordHash !== null) this.setPassword(setup.passwordHash);
+    if (setup.sshKeys.length > 0) this.addKeys(setup.sshKeys);
+    for (const { source, target } of setup.files) {
+      const kept = path.join(setupDir(this.root, this.env.id), source);
+      replaceInRoot(this.at, target, (at) => {
+        copyFileSync(kept, at);
+        chmodSync(at, statSync(kept).mode & 0o7777);
+      });
+    }
+  }
+
+  /** By path alone: a symlink is neither. */
+  private isDirectory(dir: string): boolean {
+    return lstatSync(this.at + dir, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  }
+
+  private has(file: string): boolean {
+    return lstatSync(this.at + file, { throwIfNoEntry: false }) !== undefined;
+  }
+
+  private nameIt(hostname: string): void {
+    this.put('/etc/hostname', `${hostname}\n`);
+    const stat = lstatSync(`${this.at}/etc/hosts`, { throwIfNoEntry: false });
+    const before = stat?.isFile() === true ? this.read('/etc/hosts') : '';
+    this.put('/etc/hosts', hostsText(before, hostname));
+  }
+
+  /** A symlink says how the system gets it: from a service of its own. */
+  private giveResolver(): void {
+    const stat = lstatSync(`${this.at}/etc/resolv.conf`, { throwIfNoEntry: false });
+    if (stat?.isSymbolicLink() !== true) this.put('/etc/resolv.conf', resolverText());
+  }
+
+  private giveMachineId(): void {
+    this.put('/etc/machine-id', machineIdText(), 0o444);
+    if (!this.isDirectory('/var/lib/dbus')) return;
+    replaceInRoot(this.at, '/var/lib/dbus/machine-id', (at) => symlinkSync('/etc/machine-id', at));
+  }
+
+  /** Whoever has the template would have them, too. */
+  private dropHostKeys(): void {
+    if (!this.isDirectory('/etc/ssh')) return;
+    for (const name of readdirSync(`${this.at}/etc/ssh`)) {
+      if (/^ssh_host_.*_key(?:[.]pub|-cert[.]pub)?$/.test(name)) {
+        replaceInRoot(this.at, `/etc/ssh/${name}`);
+      }
+    }
+  }
+
+  private makeLockDir(): void {
+    replaceInRoot(this.at, '/run/lock', (at) => {
+      mkdirSync(at);
+      chmodSync(at, 0o1777);
+    });
+  }
+
+  private setPassword(hash: string): void {
+    const day = Math.floor(Date.now() / 86_400_000);
+    const lines = this.read('/etc/shadow').split('\n');
+    const at = lines.findIndex((line) => line.startsWith('root:'));
+    const [name, , , ...rest] = (at < 0 ? 'root::::0:99999:7:::' : lines[at]!).split(':');
+    const line = [name, hash, String(day), ...rest].join(':');
+    if (at < 0) lines.unshift(line);
+    else lines[at] = line;
+    writeInRoot(this.at, '/etc/shadow', lines.join('\n'), 0o640);
+  }
+
+  private addKeys(keys: readonly string[]): void {
+    const file = '/root/.ssh/authorized_keys';
+    const before = this.read(file)
+      .split('\n')
+      .filter((line) => line !== '');
+    const all = [...new Set([...before, ...keys])];
+    replaceInRoot(this.at, file, (at) => {
+      chmodSync(path.dirname(at), 0o700);
+      writeFileSync(at, `${all.join('\n')}\n`, { encoding: 'latin1', mode: 0o600 });
+    });
+  }
+
+  private read(file: string): string {
+    const whole = readInRoot(this.at, file, TEXT_MAX);
+    if (whole === undefined) return '';
+    if (Buffer.isBuffer(whole)) return whole.toString('latin1');
+    const message = `${file} of ${this.env.name} is no regular file of at most 1 MiB`;
+    throw new ByrefError('badInput', message, 'Correct the template, or destroy the env.');
+  }
+
+  private put(file: string, content: string, mode = 0o644): void {
+    replaceInRoot(this.at, file, (at) => {
+      writeFileSync(at, content, { encoding: 'latin1', mode, flag: 'wx' });
+    });
+  }
+
+  /** By the env's own program, which is there where a server is. It makes the kinds that are missing. */
+  private async makeHostKeys(): Promise<void> {
+    const hasServer = ['/usr/sbin/sshd', '/usr/bin/ssh-keygen'].every((file) => this.has(file));
+    if (!hasServer || !this.isDirectory('/etc/ssh')) return;
+    const { code, output } = await runInside(this.at, ['/usr/bin/ssh-keygen', '-A']);
+    if (code !== 0) this.note(`${this.env.name} has no ssh host keys: ${output}`);
+  }
+
+  private async run(command: string): Promise<void> {
+    const words = ['/bin/sh', '-c', command];
+    const { code, output } = await prepared(this.at, [], () => runInside(this.at, words));
+    if (code === 0) return;
+    const { name } = this.env;
+    const how = code === null ? 'it was killed' : `exit status ${code}`;
+    const lines = output === '' ? [] : output.split('\n').map((line) => `    ${line}`);
+    const message = [`${name} is mounted, but its command "${command}" failed: ${how}`, ...lines];
+    const hint = `correct what is wrong in the env, then: byref mount ${name}, which tries it again`;
+    throw new ByrefError('error', message, hint);
+  }
+}

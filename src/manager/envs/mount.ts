@@ -1,0 +1,169 @@
+import { realpathSync } from 'node:fs';
+import { ByrefError } from '../../base/error.ts';
+import { effectiveFlags, flagsOfOptions } from '../../base/mount-flags.ts';
+import { unmount } from '../../driver/fuse/mount.ts';
+import { PeerGone } from '../../ipc/client.ts';
+import { type EnvMount, envAt, envMounts } from '../../ipc/mount-table.ts';
+import type { MountedEnv, MountRequest, Transport } from '../../ipc/protocol.ts';
+import { closeToUsers, type EnvRow, mountDir, type Store, usersDir } from '../../store/store.ts';
+import { attachEnv } from './attach.ts';
+import { noteFirstMount } from './first-mount/setup.ts';
+import { type Holding, holdingNamespaces } from './holding-namespaces.ts';
+import { makeMountpoint } from './mountpoint.ts';
+import { ensureServers } from './spawn.ts';
+import type { EnvState } from './state.ts';
+import { connectionUsers, describeUsers, type MountUser } from './users.ts';
+
+export interface MountOptions {
+  readonly transport: Transport;
+  /** False: the driver does all reads and writes. */
+  readonly passthrough: boolean;
+  /** Its driver notes which program changes what: see writersOf(). Slower by a look at the program per change. */
+  readonly trace: boolean;
+  /** MS_* flags of mount(2); if not given none, or those of what is mounted already. */
+  readonly mountFlags?: number;
+  /** Users of this machine may look into the env; else it must be where they can't. */
+  readonly allowUsers?: boolean;
+  /** Where to mount, absolute; null: <root>/mnt/<name>, or what users may reach, <root>/users/<name>. */
+  readonly at: string | null;
+}
+
+export interface MountOutcome extends MountedEnv {
+  /** It was mounted already, and nothing was done. */
+  readonly already: boolean;
+}
+
+/** A driver or holder that ends for idleness just when it is asked is started again. */
+const ATTEMPTS = 3;
+
+/**
+ * Mounts an env, starting its driver and the holder where they don't run. Mounting twice is no error. What a first mount is to do
+ * is the caller's: finishFirstMount().
+ */
+export async function mountEnv(
+  store: Store,
+  env: EnvState,
+  options: MountOptions,
+): Promise<MountOutcome> {
+  const { row, state, served, mount } = env;
+  if (state === 'mounted' && served && mount && isThere(store.root, env, options)) {
+    closeToUsers(store.root);
+    if (!isLike(mount, served, options)) throw otherwise(row, mount);
+    return { ...served, already: true };
+  }
+  if (state === 'detached' && served) {
+    const again = await mountAgain(store, row, served, options);
+    if (again !== null) return { ...again, already: false };
+  } else if (state !== 'stopped') {
+    throw inTheWay(row, state, mount?.mountpoint ?? served?.mountpoint ?? '');
+  }
+  const mountpoint = mountpointOf(store, row, options);
+  noteFirstMount(store.root, row.id);
+  const { transport, passthrough, trace, mountFlags = 0 } = options;
+  const request = { env: row.id, mountpoint, transport, passthrough, trace, mountFlags };
+  const mounted = await ask(store.root, row.shard, request);
+  if (!envMounts(store.root).has(row.id)) throw otherNamespace(row);
+  return { ...mounted, already: false };
+}
+
+const mountpointOf = (
+  store: Store,
+  row: EnvRow,
+  { at, allowUsers = false }: MountOptions,
+): string => makeMountpoint(store, row.name, { at, allowUsers });
+
+/** What is in use since its last unmount, or in another mount namespace, comes back as it is. Null if that has just ended. */
+async function mountAgain(
+  store: Store,
+  row: EnvRow,
+  served: MountedEnv,
+  options: MountOptions,
+): Promise<MountedEnv | null> {
+  const { transport, passthrough, trace, mountFlags = 0 } = options;
+  const isOther = (!passthrough && served.passthrough) || (trace && !served.trace);
+  if (served.transport !== 'kernel' || transport !== 'kernel' || isOther)
+    throw stillInUse(store.root, served, 'with other settings');
+  const again = await attachEnv(store, row, mountpointOf(store, row, options), mountFlags);
+  if (again === null) return null;
+  const mount = envMounts(store.root).get(row.id);
+  // A read-only file system stays so for all that have it: right, where nothing else was asked for.
+  if (mount && !isLike(mount, again, options)) {
+    unmount(again.mountpoint, true);
+    throw stillInUse(store.root, served, `with the options ${mount.options}`);
+  }
+  return again;
+}
+
+/** True if the env's mount is at the place that is asked for. */
+function isThere(root: string, { row, mount }: EnvState, options: MountOptions): boolean {
+  const { at, allowUsers = false } = options;
+  if (at === null) return mount?.mountpoint === (allowUsers ? usersDir : mountDir)(root, row.name);
+  return (
+    mount?.mountpoint === at || (envAt(root, at) === null && mount?.mountpoint === realPath(at))
+  );
+}
+
+function realPath(place: string): string | null {
+  try {
+    return realpathSync(place);
+  } catch {
+    return null;
+  }
+}
+
+/** True if what is mounted is as it is asked for, or nothing is said about that. */
+const isLike = (
+  mount: EnvMount,
+  served: MountedEnv,
+  { trace, mountFlags }: MountOptions,
+): boolean =>
+  (served.trace || !trace) &&
+  (mountFlags === undefined ||
+    effectiveFlags(flagsOfOptions(mount.options)) === effectiveFlags(mountFlags));
+
+function otherwise({ name }: EnvRow, { mountpoint, options }: EnvMount): ByrefError {
+  const message = `${name} is mounted already, on ${mountpoint}, with other options: ${options}`;
+  const hint = `unmount it first (byref umount ${name}), or change those that can be: -o remount,...`;
+  return new ByrefError('busy', message, hint);
+}
+
+async function ask(root: string, shard: number, request: MountRequest): Promise<MountedEnv> {
+  for (let attempt = 1; ; attempt++) {
+    const servers = await ensureServers(root, [shard]);
+    try {
+      return await servers.drivers[0]!.call('mount', request);
+    } catch (error) {
+      if (!(error instanceof PeerGone) || attempt === ATTEMPTS) throw error;
+    } finally {
+      servers.close();
+    }
+  }
+}
+
+function inTheWay(row: EnvRow, state: string, mountpoint: string): ByrefError {
+  if (state === 'dead') {
+    const message = `${row.name} is mounted on ${mountpoint}, but its driver is gone`;
+    return new ByrefError('busy', message, `clean up first: byref umount ${row.name}`);
+  }
+  const message = `${row.name} is mounted already, on ${mountpoint}`;
+  return new ByrefError('busy', message, `unmount it first: byref umount ${row.name}`);
+}
+
+function stillInUse(root: string, { env, name, connection }: MountedEnv, how: string): ByrefError {
+  const holding = holdingNamespaces(root, env);
+  const message = `${name} is still in use ${how}, ${holdersText(holding, connectionUsers(connection))}`;
+  const hint = 'mount it as it is, or end those first: it is unmounted when the last one lets go';
+  return new ByrefError('busy', message, hint);
+}
+
+function holdersText(holding: readonly Holding[], users: readonly MountUser[]): string {
+  const who = holding.map(({ pid, command }) => `${command} (pid ${pid})`).join(', ');
+  if (who !== '') return `in the namespace of ${who}`;
+  return users.length > 0 ? `by ${describeUsers(users)}` : 'by programs since its last unmount';
+}
+
+function otherNamespace(row: EnvRow): ByrefError {
+  const message = `${row.name} was mounted, but not in this mount namespace`;
+  const hint = 'its driver was started in another one: run byref there, or unmount all envs first';
+  return new ByrefError('busy', message, hint);
+}

@@ -1,0 +1,126 @@
+import { chmodSync, lstatSync, mkdirSync, realpathSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { ByrefError } from '../../base/error.ts';
+import { envAt } from '../../ipc/mount-table.ts';
+import { closeToUsers, mountDir, type Store, usersDir } from '../../store/store.ts';
+
+export interface Place {
+  /** Where to mount, absolute; null: a directory of the root. */
+  readonly at: string | null;
+  /** Users of the machine may look into the env. */
+  readonly allowUsers: boolean;
+}
+
+/** Search permission of those who are neither a file's owner nor of its group. */
+const S_IXOTH = 0o001;
+const S_IXALL = 0o111;
+
+/**
+ * Makes the directory that an env is to be mounted on, and returns its real path.
+ *
+ * An env's root has live set-user-ID programs, and must let every user through: programs in the env run as any. So what keeps
+ * users of the machine out is a directory above it that only root may search: <root>/mnt.
+ * @throws ByrefError 'usage' if users could reach it and may not, 'badInput' for what can't be a mount point
+ */
+export function makeMountpoint(store: Store, env: string, { at, allowUsers }: Place): string {
+  closeToUsers(store.root);
+  if (at === null) return allowUsers ? openDir(store.root, env) : closedDir(store.root, env);
+  refuse(store.root, at);
+  makeDirectory(at);
+  const place = realpathSync(at);
+  refuse(store.root, place);
+  if (!allowUsers && barrierAbove(place) === null) throw reachable(place);
+  return place;
+}
+
+/** The directory above `place` that keeps users from it: the topmost that only root and its group may search, or null. */
+export function barrierAbove(place: string): string | null {
+  const parents: string[] = [];
+  for (let at = place; at !== path.dirname(at); ) {
+    at = path.dirname(at);
+    parents.unshift(at);
+  }
+  const isBarrier = (directory: string): boolean => {
+    const { uid, mode } = statSync(directory);
+    return uid === 0 && (mode & S_IXOTH) === 0;
+  };
+  return parents.find(isBarrier) ?? null;
+}
+
+function closedDir(root: string, env: string): string {
+  const directory = mountDir(root, env);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  return directory;
+}
+
+/** Of what users may reach; the root itself then has to let them through. What else it has stays closed. */
+function openDir(root: string, env: string): string {
+  const directory = usersDir(root, env);
+  chmodSync(root, statSync(root).mode | S_IXALL);
+  if (mkdirSync(path.dirname(directory), { recursive: true }) !== undefined)
+    chmodSync(path.dirname(directory), 0o711);
+  mkdirSync(directory, { recursive: true });
+  return directory;
+}
+
+/** By path and the kernel's table alone: to look below a mount is to ask its driver. */
+function refuse(root: string, place: string): void {
+  const inside = (directory: string, of: string): boolean =>
+    directory === of || directory.startsWith(of === '/' ? of : `${of}/`);
+  if (inside(root, place)) {
+    const message = `to mount on ${place} would hide ${root}`;
+    throw new ByrefError('badInput', message, 'name an empty directory elsewhere');
+  }
+  if (envAt(root, place) !== null) {
+    const message = `an env can't be mounted in another one, and ${place} is in one`;
+    const hint = 'mount it elsewhere, and then: mount --bind';
+    throw new ByrefError('badInput', message, hint);
+  }
+  const own = ['mnt', 'users', 'scratch'].map((name) => path.join(root, name));
+  if (inside(place, root) && !own.some((name) => place !== name && inside(place, name))) {
+    const message = `${place} is a part of the root`;
+    throw new ByrefError('badInput', message, `name a directory below ${own[0]}, or elsewhere`);
+  }
+}
+
+function makeDirectory(place: string): void {
+  const hint = 'name a directory; one that does not exist is made';
+  try {
+    makeAll(place);
+  } catch (cause) {
+    throw new ByrefError('badInput', whyNot(place, cause), hint, { cause });
+  }
+}
+
+/** As mkdirSync with `recursive`, which never ends where nothing can be made, such as below /proc. */
+function makeAll(place: string): void {
+  if (statSync(place, { throwIfNoEntry: false })?.isDirectory()) return;
+  if (!isFound(lstatSync, path.dirname(place))) makeAll(path.dirname(place));
+  mkdirSync(place);
+}
+
+function whyNot(place: string, cause: unknown): string {
+  if (isFound(statSync, place)) return `${place} is not a directory`;
+  if (isFound(lstatSync, place)) return `${place} is a symlink that leads nowhere`;
+  let above = place;
+  while (!isFound(lstatSync, above)) above = path.dirname(above);
+  const code = (cause as NodeJS.ErrnoException).code ?? String(cause);
+  const why = isFound(statSync, `${above}/.`) ? code : `${above} is not a directory`;
+  return `${place} can't be made: ${why}`;
+}
+
+function isFound(stat: (file: string) => unknown, file: string): boolean {
+  try {
+    stat(file);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function reachable(place: string): ByrefError {
+  const hint =
+    `mount it below a directory that only root may search (chmod 700), ` +
+    'or say --allow-users: then without set-user-ID programs and devices, unless -o suid,dev';
+  return new ByrefError('usage', `users of this machine can reach ${place}`, hint);
+}

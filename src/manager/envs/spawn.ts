@@ -1,0 +1,143 @@
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ByrefError } from '../../base/error.ts';
+import { VERSION } from '../../base/version.ts';
+import { ControlClient } from '../../ipc/client.ts';
+import { entryPoint } from '../../ipc/entry-point.ts';
+import type { DriverVerbs, HolderVerbs, Verbs } from '../../ipc/protocol.ts';
+import { type ProcessFiles, RunDir } from '../../ipc/run-dir.ts';
+import { builtFile } from '../../native/binding.ts';
+
+/** How long a process may take from its start to its first answer. */
+const START_TIMEOUT_MS = 20_000;
+const POLL_MS = 10;
+/**
+ * Threads of a driver's pool; libuv's 4 can all be taken by long copies and fsyncs of one env. How they are shared:
+ * src/driver/process/pool-shares.ts.
+ */
+const THREADS = '16';
+
+/** The program in native/holder.cc, and what it is called. */
+const HOLDER = 'byref-holder';
+
+/** A program to start, as spawn() has it. */
+interface Program {
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly argv0?: string;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/** A connection to the driver of a shard, which is started if none runs. */
+function ensureDriver(root: string, shard: number): Promise<ControlClient<DriverVerbs>> {
+  const run = new RunDir(root);
+  const args = [...entryPoint('driver/process/main'), root, String(shard)];
+  const program = { file: process.execPath, args };
+  return ensure(run, run.driver(shard), program, `driver of shard ${shard}`);
+}
+
+/** A connection to the root's holder, which is started if none runs. */
+function ensureHolder(root: string): Promise<ControlClient<HolderVerbs>> {
+  const run = new RunDir(root);
+  const files = run.holder();
+  const { socket: BYREF_SOCKET, lock: BYREF_LOCK } = files;
+  const program = {
+    file: builtFile(HOLDER),
+    argv0: HOLDER,
+    args: [root],
+    env: { ...process.env, BYREF_SOCKET, BYREF_LOCK, BYREF_VERSION: VERSION },
+  };
+  return ensure(run, files, program, 'holder');
+}
+
+/** Connections to running processes, which don't end while these are open. */
+export interface Servers {
+  /** In the order of the shards. */
+  readonly drivers: readonly ControlClient<DriverVerbs>[];
+  close(): void;
+}
+
+/**
+ * The drivers of shards, and the holder, without which they mount nothing. Those that don't run are started together: one
+ * after the other, each would take as long as Node takes to start.
+ */
+export async function ensureServers(root: string, shards: readonly number[]): Promise<Servers> {
+  const holder = ensureHolder(root);
+  const drivers = shards.map((shard) => ensureDriver(root, shard));
+  const close = (): void => {
+    for (const server of [holder, ...drivers])
+      server.then(
+        (client) => client.close(),
+        () => undefined,
+      );
+  };
+  try {
+    await Promise.all([holder, ...drivers]);
+    return { drivers: await Promise.all(drivers), close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+/** A connection to a driver, or null if none runs. */
+export function findDriver(
+  root: string,
+  shard: number,
+): Promise<ControlClient<DriverVerbs> | null> {
+  const files = new RunDir(root).driver(shard);
+  return ControlClient.connect<DriverVerbs>(files.socket, `driver of shard ${shard}`);
+}
+
+export function findHolder(root: string): Promise<ControlClient<HolderVerbs> | null> {
+  return ControlClient.connect<HolderVerbs>(new RunDir(root).holder().socket, 'holder');
+}
+
+/**
+ * Two commands may start the same process at once: the process lock lets one live, and both get to
+ * it. A process that ends for idleness just now makes the caller's first call fail with PeerGone.
+ */
+async function ensure<V extends Verbs>(
+  run: RunDir,
+  files: ProcessFiles,
+  program: Program,
+  peer: string,
+): Promise<ControlClient<V>> {
+  const running = await ControlClient.connect<V>(files.socket, peer);
+  if (running) return running;
+  run.create();
+  const child = start(files, program);
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  for (;;) {
+    await sleep(POLL_MS);
+    const client = await ControlClient.connect<V>(files.socket, peer);
+    if (client) return client;
+    if (child.failed() || Date.now() > deadline) throw startError(files, peer);
+  }
+}
+
+/** Detached, in its own session, with nothing of ours but the log: it outlives this command. */
+function start(files: ProcessFiles, { file, args, argv0, env }: Program): { failed(): boolean } {
+  const log = openSync(files.log, 'a', 0o600);
+  const child = spawn(file, args, {
+    argv0,
+    detached: true,
+    stdio: ['ignore', log, log],
+    cwd: '/',
+    env: { ...(env ?? process.env), UV_THREADPOOL_SIZE: THREADS },
+  });
+  closeSync(log);
+  child.unref();
+  // Exit code 0 before the first answer: another one runs, and will answer soon.
+  return { failed: () => child.exitCode !== null && child.exitCode !== 0 };
+}
+
+function startError(files: ProcessFiles, peer: string): ByrefError {
+  const tail = readFileSync(files.log, 'utf8').trimEnd().split('\n').slice(-3);
+  const lines = [
+    `the ${peer} did not start; its log ends with:`,
+    ...tail.map((line) => `    ${line}`),
+  ];
+  return new ByrefError('error', lines, `see ${files.log}`);
+}

@@ -1,0 +1,75 @@
+import { type EnvMount, envMounts } from '../../ipc/mount-table.ts';
+import type { DriverStatus, MountedEnv } from '../../ipc/protocol.ts';
+import type { EnvRow, Store } from '../../store/store.ts';
+import { findDriver } from './spawn.ts';
+
+/**
+ * stopped: not mounted. mounted: mounted, and its driver serves it. dead: mounted, but its driver is
+ * gone; `umount` cleans up. detached: served, but not (any more) in this mount namespace.
+ */
+export type State = 'stopped' | 'mounted' | 'dead' | 'detached';
+
+/** What is known of one env without looking into it. */
+export interface EnvState {
+  readonly row: EnvRow;
+  readonly state: State;
+  /** null where it is not mounted. */
+  readonly mount: EnvMount | null;
+  /** What its driver says; null if that does not serve it. */
+  readonly served: MountedEnv | null;
+  readonly driverPid: number | null;
+}
+
+/** How long a driver may take to say what it serves before it counts as hung, but alive. */
+const STATUS_TIMEOUT_MS = 3_000;
+
+/** The states of `rows`: one look at the kernel's mounts and one question to each driver. */
+export async function envStates(store: Store, rows: readonly EnvRow[]): Promise<EnvState[]> {
+  const mounts = envMounts(store.root);
+  const shards = [...new Set(rows.map(({ shard }) => shard))];
+  const drivers = new Map(
+    await Promise.all(
+      shards.map(async (shard) => [shard, await driverStatus(store.root, shard)] as const),
+    ),
+  );
+  return rows.map((row) =>
+    stateOf(row, mounts.get(row.id) ?? null, drivers.get(row.shard) ?? null),
+  );
+}
+
+export async function envState(store: Store, row: EnvRow): Promise<EnvState> {
+  const [state] = await envStates(store, [row]);
+  return state!;
+}
+
+/** null: no driver runs; 'hung': one does, and says nothing. */
+async function driverStatus(root: string, shard: number): Promise<DriverStatus | 'hung' | null> {
+  const client = await findDriver(root, shard);
+  if (!client) return null;
+  try {
+    return await client.call('status', null, STATUS_TIMEOUT_MS);
+  } catch {
+    return client.gone ? null : 'hung';
+  } finally {
+    client.close();
+  }
+}
+
+function stateOf(
+  row: EnvRow,
+  mount: EnvMount | null,
+  driver: DriverStatus | 'hung' | null,
+): EnvState {
+  if (driver === 'hung') {
+    const state = mount ? 'mounted' : 'stopped';
+    return { row, state, mount, served: null, driverPid: null };
+  }
+  const served = driver?.envs.find(({ env }) => env === row.id) ?? null;
+  const driverPid = served ? driver!.pid : null;
+  return { row, state: nameState(mount !== null, served !== null), mount, served, driverPid };
+}
+
+function nameState(mounted: boolean, served: boolean): State {
+  if (mounted) return served ? 'mounted' : 'dead';
+  return served ? 'detached' : 'stopped';
+}

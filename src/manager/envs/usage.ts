@@ -1,0 +1,31 @@
+import { existsSync } from 'node:fs';
+import { privateUsage } from '../../driver/delta/read-delta.ts';
+import { type EnvRow, envDir, type Store } from '../../store/store.ts';
+
+/** Bytes of one env. */
+export interface EnvUsage {
+  /** What it would take as a copy of its own: private and shared. */
+  readonly apparentBytes: number;
+  /** On disk, its own: files it wrote, and their copies of template files. */
+  readonly privateBytes: number;
+  readonly privateFiles: number;
+  /** All files of its templates, at the versions it sees: held once, whatever the number of envs. */
+  readonly sharedBytes: number;
+  readonly sharedFiles: number;
+}
+
+/** One stat per private file; nothing grows with the templates. */
+export function envUsage(store: Store, row: EnvRow): EnvUsage {
+  let sharedBytes = 0;
+  let sharedFiles = 0;
+  for (const { templateId, version } of store.resolveStack(row)) {
+    const found = store.catalog.version(templateId, version);
+    sharedBytes += found?.bytes ?? 0;
+    sharedFiles += found?.files ?? 0;
+  }
+  const directory = envDir(store.root, row.id);
+  const own = existsSync(directory)
+    ? privateUsage(directory)
+    : { privateBytes: 0, privateFiles: 0 };
+  return { ...own, apparentBytes: own.privateBytes + sharedBytes, sharedBytes, sharedFiles };
+}

@@ -1,0 +1,417 @@
+/**
+ * Finds what a step of an env's templates is to do under paths of which its administrator told dpkg something: dpkg would have
+ * unpacked the new version's files elsewhere, with other attributes, or not at all.
+ */
+import { type Ino, isPrivateIno } from '../../base/ids.ts';
+import { isDir, isLnk } from '../../base/mode.ts';
+import { DATA_PRIVATE, type InodeRecord } from '../../codec/inode-record.ts';
+import { type Compared, makeStep, type Step } from '../../codec/steps.ts';
+import { entriesOf } from '../../driver/core/layer-entries.ts';
+import type { LayersChange } from '../../driver/core/layers-change.ts';
+import { hasOwnName, namesIn } from '../../driver/core/own-names.ts';
+import type { DeltaName, Place } from '../../driver/core/ports.ts';
+import { ReachedDirs } from '../../driver/core/reached-dirs.ts';
+import { HIDDEN } from '../../driver/core/steps.ts';
+import type { DeltaView } from '../../driver/delta/read-delta.ts';
+import type { EnvRow, Store } from '../../store/store.ts';
+import type { Diversion, PathFilters } from '../merge/dpkg-rules.ts';
+import type { PackageRecord } from '../merge/packages.ts';
+import { type Administrator, administratorOf, type WantedAttributes } from './administrator.ts';
+import { EnvTree, type TreeEntry } from './env-tree.ts';
+import type { FollowingPackage, PackagesOfStep } from './own-packages.ts';
+import { conffilesOf, filesOf } from './package-files.ts';
+import { sameDataAs } from './same-file.ts';
+
+export interface AdministeredParts {
+  readonly store: Store;
+  readonly row: EnvRow;
+  readonly view: DeltaView;
+  readonly change: LayersChange;
+  readonly packages: PackagesOfStep;
+}
+
+/** What is to be done, and under which places ("DIR NAME") nothing else is. */
+export interface AdministeredSteps {
+  /** Before the env sees the new versions. */
+  readonly before: readonly Step[];
+  /** With them. */
+  readonly steps: readonly Step[];
+  readonly places: ReadonlySet<string>;
+}
+
+export async function administeredSteps(parts: AdministeredParts): Promise<AdministeredSteps> {
+  const { store, row, view, change, packages } = parts;
+  const tree = new EnvTree(store, change.from, { id: row.id, view });
+  const administrator = administratorOf(tree, view, packages.trees);
+  const administered = new Administered(parts, tree, administrator);
+  await administered.plan();
+  return administered;
+}
+
+class Administered implements AdministeredSteps {
+  readonly before: Step[] = [];
+  readonly steps: Step[] = [];
+  readonly places = new Set<string>();
+  private readonly parts: AdministeredParts;
+  private readonly tree: EnvTree;
+  private readonly next: EnvTree;
+  private readonly administrator: Administrator;
+  private readonly reached: ReachedDirs;
+  /** Places that are to be absent. */
+  private readonly left = new Set<string>();
+  private readonly dirsWithNames = new Map<Ino, boolean>();
+
+  constructor(parts: AdministeredParts, tree: EnvTree, administrator: Administrator) {
+    const { store, row, view, change } = parts;
+    this.parts = parts;
+    this.tree = tree;
+    this.next = new EnvTree(store, change.to, { id: row.id, view });
+    this.administrator = administrator;
+    this.reached = new ReachedDirs(change, view);
+  }
+
+  async plan(): Promise<void> {
+    const { diversions, overrides, filters } = this.administrator;
+    const all = pathsOf(this.parts);
+    if (diversions.length > 0 || overrides.size > 0 || filters !== null) {
+      const paths = byPath(all);
+      for (const each of diversions) await this.divert(each, paths.get(each.from) ?? null);
+      for (const [path, wanted] of overrides) {
+        const at = paths.get(path);
+        if (at !== undefined) await this.dress(at, wanted);
+      }
+      if (filters !== null) await this.leaveOut(paths.values(), filters);
+    }
+    for (const [dir, paths] of all) {
+      if (this.hasNames(dir)) for (const at of paths) this.showAgain(at);
+    }
+  }
+
+  /** The package's file goes where it is diverted to; the path itself keeps what the env has there. */
+  private async divert({ from, to, by }: Diversion, of: PackagePath | null): Promise<void> {
+    const at = of ?? templateAt(this.parts, from);
+    if (at === null || this.isOther(at.place)) return;
+    const isChanged = this.parts.change.find(at.place.dir, at.place.name) !== undefined;
+    if (by !== null && of?.package === by) return;
+    if (of === null && !isChanged) return;
+    const { was, is } = at;
+    if ([was, is].some((each) => each !== null && isDir(each.mode))) return;
+    this.keepDiverted(at);
+    const target = this.next.find(to) ?? this.tree.find(to);
+    if (target === null || this.isOther(target)) return;
+    this.places.add(placeOf(target));
+    const wanted = this.administrator.overrides.get(from) ?? null;
+    await this.putDiverted(target, at, wanted);
+  }
+
+  private keepDiverted({ place, was, is }: TemplatePath): void {
+    const own = this.parts.view.name(place.dir, place.name);
+    this.places.add(placeOf(place));
+    if (own !== null) {
+      // Nothing is there to be hidden any more.
+      if (isHidden(own) && is === null) this.steps.push(makeStep('relink', place, 0));
+    } else if (this.isThere(place)) {
+      if (was === null && is !== null) this.before.push(makeStep('hide', place, 0));
+      // It was diverted without being moved. Of hard links all would stay: there it is the new version's.
+      else if (was !== null && was.ino !== is?.ino && was.nlink === 1)
+        this.before.push(makeStep('keep', place, was.ino));
+    }
+  }
+
+  private async putDiverted(
+    target: TreeEntry,
+    { place, was, is }: TemplatePath,
+    wanted: WantedAttributes | null,
+  ): Promise<void> {
+    const own = this.ownAt(target);
+    // The templates have a file of that name.
+    if (own === null && target.record !== null) return;
+    if (own?.record == null) {
+      if (is === null) return;
+      const attributes = wanted === null ? {} : { attributes: wantedFor(is, wanted) };
+      this.steps.push({ ...makeStep('put', target, 0), source: is.ino, ...attributes });
+      return;
+    }
+    const seen = await this.same(own.record, place, [is, was]);
+    if (seen === null) return;
+    if (is === null) this.steps.push(makeStep('relink', target, own.record.ino, seen));
+    else {
+      const attributes =
+        wanted === null ? changedAttributes(own.record, was ?? is, is) : wantedFor(is, wanted);
+      if (isCopyOf(own.record, is) && hasAttributes(own.record, attributes)) return;
+      const step = makeStep('put', target, own.record.ino, seen);
+      this.steps.push({ ...step, source: is.ino, attributes });
+    }
+  }
+
+  /** The package's file gets the owner and the mode that its administrator wants, also one that the env has not seen yet. */
+  private async dress({ place, was, is }: PackagePath, override: WantedAttributes): Promise<void> {
+    if (this.isOther(place) || this.places.has(placeOf(place))) return;
+    const own = this.ownAt(place);
+    if (is === null) {
+      const seen =
+        own?.record == null || was === null ? null : await this.same(own.record, place, [was]);
+      if (seen !== null) this.step(makeStep('relink', place, own!.record!.ino, seen));
+      return;
+    }
+    // Not what the administrator removed.
+    const isAbsent = own?.record === null && (own.isHidden || was === null);
+    if (own?.record === null && !isAbsent) return;
+    const wanted = wantedFor(is, override);
+    const dressed = { source: is.ino, attributes: wanted };
+    // dpkg leaves a directory that is there as it is.
+    if (isDir(is.mode)) {
+      const isNew = own === null ? was === null : own.isHidden;
+      if (isNew && this.isThere(place))
+        this.steps.push({ ...makeStep('dress', place, 0), ...dressed });
+      return;
+    }
+    if (own === null || own.record === null) {
+      if (!this.isThere(place) || hasAttributes(is, wanted)) return;
+      this.step({ ...makeStep('dress', place, 0), ...dressed });
+      return;
+    }
+    const seen = await this.same(own.record, place, [is, was]);
+    if (seen === null) return;
+    const isAlready = own.record.ino === is.ino && hasAttributes(own.record, wanted);
+    if (isAlready) this.places.add(placeOf(place));
+    else this.step({ ...makeStep('dress', place, own.record.ino, seen), ...dressed });
+  }
+
+  /** What dpkg would not have unpacked does not appear, and an older version of it goes. */
+  private async leaveOut(paths: Iterable<PackagePath>, filters: PathFilters): Promise<void> {
+    const conffiles = this.conffiles();
+    const dirs: PackagePath[] = [];
+    for (const at of paths) {
+      const { path, place, was, is } = at;
+      if (is === null || !at.isListed || this.isOther(place)) continue;
+      if (!filters.excludes(path, isDir(is.mode) || isLnk(is.mode))) continue;
+      if (this.places.has(placeOf(place))) continue;
+      if (isDir(is.mode)) dirs.push(at);
+      else if (was === null || !conffiles.has(path)) await this.leaveOutFile(at);
+    }
+    const depth = ({ path }: PackagePath): number => path.split('/').length;
+    // Those in them come before them.
+    for (const at of dirs.sort((a, b) => depth(b) - depth(a))) this.leaveOutDir(at);
+  }
+
+  private async leaveOutFile({ place, was, is }: TemplatePath): Promise<void> {
+    const own = this.ownAt(place);
+    if (own === null) {
+      if (!this.isThere(place)) return;
+      this.leaveOutPlace(place, was);
+    } else if (own.record === null) {
+      // So that it comes back once it is not left out any more.
+      if (own.isHidden) this.places.add(placeOf(place));
+      else this.step(makeStep('mask', place, 0));
+    } else {
+      const seen = await this.same(own.record, place, [is, was]);
+      if (seen !== null) this.step(makeStep('mask', place, own.record.ino, seen));
+    }
+  }
+
+  /** One in which nothing is to be seen. */
+  private leaveOutDir({ place, was, is }: TemplatePath): void {
+    const { view, change } = this.parts;
+    if (this.ownAt(place) !== null || !this.isThere(place) || hasOwnName(view, is!.ino)) return;
+    for (const { name } of entriesOf(change.to, is!.ino)) {
+      const isGone = view.name(is!.ino, name)?.ino === 0;
+      if (!isGone && !this.left.has(placeOf({ dir: is!.ino, name }))) return;
+    }
+    this.leaveOutPlace(place, was);
+  }
+
+  private leaveOutPlace(place: Place, was: InodeRecord | null): void {
+    this.places.add(placeOf(place));
+    this.left.add(placeOf(place));
+    if (was === null) this.before.push(makeStep('hide', place, 0));
+    else this.steps.push(makeStep('mask', place, 0));
+  }
+
+  /** What an earlier step left out, and dpkg would unpack now. */
+  private showAgain({ place }: PackagePath): void {
+    if (this.places.has(placeOf(place)) || this.isOther(place)) return;
+    const own = this.parts.view.name(place.dir, place.name);
+    if (own !== null && isHidden(own)) this.step(makeStep('relink', place, 0));
+  }
+
+  private step(step: Step): void {
+    this.steps.push(step);
+    this.places.add(placeOf(step));
+  }
+
+  private ownAt({ dir, name }: Place): OwnEntry | null {
+    const { view } = this.parts;
+    const own = view.name(dir, name);
+    if (own === null) return null;
+    return { record: own.ino === 0 ? null : view.inode(own.ino), isHidden: isHidden(own) };
+  }
+
+  private hasNames(dir: Ino): boolean {
+    let has = this.dirsWithNames.get(dir);
+    if (has === undefined) {
+      has = !namesIn(this.parts.view, dir).next().done;
+      this.dirsWithNames.set(dir, has);
+    }
+    return has;
+  }
+
+  private conffiles(): ReadonlySet<string> {
+    const { packages } = this.parts;
+    const of = (tree: EnvTree, record: PackageRecord | null): string[] =>
+      record === null ? [] : conffilesOf(tree, record);
+    return new Set(
+      packages
+        .following()
+        .flatMap(({ was, is }) => [
+          ...of(packages.trees.base, was),
+          ...of(packages.trees.theirs, is),
+        ]),
+    );
+  }
+
+  /** It is of a package that stays the env's own. */
+  private isOther(place: Place): boolean {
+    return this.parts.packages.isOwn(place);
+  }
+
+  private isThere({ dir }: Place): boolean {
+    return !isPrivateIno(dir) && this.reached.of(dir) === 'there';
+  }
+
+  /** @param place where the templates have the file; a former version of it counts, too, if the env has not written to it */
+  private same(
+    own: InodeRecord,
+    { dir, name }: Place,
+    sides: readonly (InodeRecord | null)[],
+  ): Promise<Compared | null> {
+    const { from } = this.parts.change;
+    const ever = own.data === DATA_PRIVATE ? [] : from.everAt(dir, name);
+    const templates = [...sides.filter((side) => side !== null), ...ever];
+    return sameDataAs(own, this.tree.fileOf(own), templates).catch(() => null);
+  }
+}
+
+/** What the env has under a name. */
+interface OwnEntry {
+  /** null: it has removed it, or byref has hidden it. */
+  readonly record: InodeRecord | null;
+  readonly isHidden: boolean;
+}
+
+/** A name that the templates may have, before and after the step. */
+interface TemplatePath {
+  readonly place: Place;
+  readonly was: InodeRecord | null;
+  readonly is: InodeRecord | null;
+}
+
+/** A path of a package that the step changes. */
+interface PackagePath extends TemplatePath {
+  readonly path: string;
+  readonly package: string;
+  /** The new version of the package has it. */
+  readonly isListed: boolean;
+}
+
+interface StepPaths {
+  readonly ofPackage: Map<string, readonly PackagePath[]>;
+  /** By the keys of the packages. */
+  readonly ofPackages: Map<string, PathsByDir>;
+}
+
+type PathsByDir = ReadonlyMap<Ino, readonly PackagePath[]>;
+
+/** The same for all envs that make the step with the same packages of their own. */
+const known = new WeakMap<LayersChange, StepPaths>();
+
+/** The paths of packages that follow. */
+function pathsOf(parts: AdministeredParts): PathsByDir {
+  const step: StepPaths = known.get(parts.change) ?? {
+    ofPackage: new Map(),
+    ofPackages: new Map(),
+  };
+  known.set(parts.change, step);
+  const packages = parts.packages.following();
+  const keys = packages.map(({ was, is }) => (is ?? was)!.key).join(' ');
+  let found = step.ofPackages.get(keys);
+  if (found === undefined) {
+    found = byDir(packages.flatMap((each) => pathsOfPackage(parts, each, step)));
+    step.ofPackages.set(keys, found);
+  }
+  return found;
+}
+
+function byDir(paths: readonly PackagePath[]): PathsByDir {
+  const found = new Map<Ino, PackagePath[]>();
+  for (const each of paths) {
+    const siblings = found.get(each.place.dir);
+    if (siblings === undefined) found.set(each.place.dir, [each]);
+    else siblings.push(each);
+  }
+  return found;
+}
+
+/** Of a path that goes from one package to another, it is the one that gets it. */
+function byPath(paths: PathsByDir): ReadonlyMap<string, PackagePath> {
+  const found = new Map<string, PackagePath>();
+  for (const each of [...paths.values()].flat()) {
+    if (each.isListed || !found.has(each.path)) found.set(each.path, each);
+  }
+  return found;
+}
+
+function pathsOfPackage(
+  parts: AdministeredParts,
+  { was, is }: FollowingPackage,
+  { ofPackage }: StepPaths,
+): readonly PackagePath[] {
+  const { key, name } = (is ?? was)!;
+  const paths = ofPackage.get(key);
+  if (paths !== undefined) return paths;
+  const { base, theirs } = parts.packages.trees;
+  const listed = new Set(filesOf(theirs, is));
+  const all = [...new Set([...listed, ...filesOf(base, was)])];
+  const found = all.flatMap((path) => {
+    const at = templateAt(parts, path);
+    return at === null ? [] : [{ ...at, path, package: name, isListed: listed.has(path) }];
+  });
+  ofPackage.set(key, found);
+  return found;
+}
+
+/** null: the templates have no such directory, neither before nor after. */
+function templateAt({ packages, change }: AdministeredParts, path: string): TemplatePath | null {
+  const place = packages.trees.theirs.find(path) ?? packages.trees.base.find(path);
+  if (place === null) return null;
+  const { dir, name } = place;
+  return {
+    place: { dir, name },
+    was: change.from.lookup(dir, name),
+    is: change.to.lookup(dir, name),
+  };
+}
+
+const placeOf = ({ dir, name }: Place): string => `${dir} ${name}`;
+
+const isHidden = ({ ino, type }: DeltaName): boolean => ino === 0 && type === HIDDEN;
+
+const hasAttributes = (record: InodeRecord, { mode, uid, gid }: WantedAttributes): boolean =>
+  (record.mode & 0o7777) === mode && record.uid === uid && record.gid === gid;
+
+/** A symlink has an owner, but no mode. */
+const wantedFor = ({ mode }: InodeRecord, wanted: WantedAttributes): WantedAttributes =>
+  isLnk(mode) ? { ...wanted, mode: mode & 0o7777 } : wanted;
+
+/** True for a file that has no bytes of its own. */
+const isCopyOf = ({ data, object, target }: InodeRecord, is: InodeRecord): boolean =>
+  data === is.data && object === is.object && target === is.target;
+
+/** What the env changed of a file's attributes stays; all else is the new version's. */
+function changedAttributes(own: InodeRecord, was: InodeRecord, is: InodeRecord): WantedAttributes {
+  return {
+    mode: (own.mode === was.mode || own.mode === is.mode ? is.mode : own.mode) & 0o7777,
+    uid: own.uid === was.uid ? is.uid : own.uid,
+    gid: own.gid === was.gid ? is.gid : own.gid,
+  };
+}

@@ -1,0 +1,193 @@
+/**
+ * What apt says of the dependencies in a system of given packages. It judges records alone, in a directory of its own: no repository, no
+ * network, no file of the machine that it could change.
+ */
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { isPresent, type PackageRecord } from '../merge/packages.ts';
+import { fieldsOf } from '../merge/stanzas.ts';
+
+/** One dependency that is not met, or one conflict. */
+export interface Unmet {
+  /** The same wherever the same dependency of the same package is not met, whatever is there instead. */
+  readonly key: string;
+  /** In apt's words: "libx-dev : Depends: libx (= 1) but 2 is installed". */
+  readonly text: string;
+  /** The package that has it, then those that it names; without architectures. */
+  readonly names: readonly [string, ...string[]];
+}
+
+/** `unable`: why apt could not say it, in a sentence. */
+export type Judgement = { readonly unmet: readonly Unmet[] } | { readonly unable: string };
+
+const TIMEOUT_MS = 60_000;
+const OUTPUT_MAX = 16 * 2 ** 20;
+/** Nobody's numbers: apt reads what envs have written. */
+const NOBODY = '65534';
+/** apt's exit code for what does not fit together, and for all errors. */
+const APT_FAILED = 100;
+
+const CONFINED = [
+  'unshare',
+  ...['--net', '--ipc', '--'],
+  ...['setpriv', '--pdeathsig=KILL', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'],
+  ...['--no-new-privs', '--bounding-set=-all', '--inh-caps=-all'],
+] as const;
+
+/** By a hash of the records: hundreds of envs have the same ones. */
+const known = new Map<string, Promise<Judgement>>();
+const KNOWN_MAX = 1024;
+
+/** What apt-get check would say. @param records of a status file; of what is not present nothing depends */
+export function judge(
+  records: Iterable<PackageRecord>,
+  architectures: readonly string[],
+): Promise<Judgement> {
+  const status = statusOf(records);
+  const key = createHash('sha256')
+    .update(`${architectures.join(' ')}\n${status}`, 'latin1')
+    .digest('hex');
+  let found = known.get(key);
+  if (found === undefined) {
+    found = aptCheck(status, architectures);
+    if (known.size >= KNOWN_MAX) known.clear();
+    known.set(key, found);
+  }
+  return found;
+}
+
+/** The records as far as dependencies go, in an order of their own: equal for systems that are alike to apt. */
+export const statusOf = (records: Iterable<PackageRecord>): string =>
+  [...records].filter(isPresent).map(dependencyStanza).sort().join('');
+
+/** Fields that say what fits together. */
+const FIELDS: ReadonlySet<string> = new Set([
+  ...['package', 'architecture', 'version', 'multi-arch'],
+  ...['depends', 'pre-depends', 'breaks', 'conflicts', 'provides'],
+]);
+
+const stanzas = new Map<string, string>();
+const STANZAS_MAX = 20_000;
+
+/** As if its installation were through: one that broke off is no matter of dependencies. */
+function dependencyStanza({ stanza }: PackageRecord): string {
+  let found = stanzas.get(stanza);
+  if (found === undefined) {
+    const fields = fieldsOf(stanza).filter(({ key }) => FIELDS.has(key));
+    found = [...fields.map(({ text }) => text), 'Status: install ok installed', '', ''].join('\n');
+    if (stanzas.size >= STANZAS_MAX) stanzas.clear();
+    stanzas.set(stanza, found);
+  }
+  return found;
+}
+
+async function aptCheck(status: string, architectures: readonly string[]): Promise<Judgement> {
+  const dir = mkdtempSync(path.join(tmpdir(), 'byref-apt-'));
+  try {
+    chmodSync(dir, 0o755);
+    for (const each of ['etc/apt.conf.d', 'etc/sources.list.d', 'etc/preferences.d', 'lists'])
+      mkdirSync(path.join(dir, each), { recursive: true });
+    for (const each of ['etc/sources.list', 'etc/preferences'])
+      writeFileSync(path.join(dir, each), '');
+    writeFileSync(path.join(dir, 'status'), status, 'latin1');
+    writeFileSync(path.join(dir, 'apt.conf'), configuration(dir, architectures));
+    return await run(path.join(dir, 'apt.conf'));
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/** Nothing is read from the machine's own apt, and nothing is written. */
+function configuration(dir: string, architectures: readonly string[]): string {
+  const [native] = architectures;
+  const all = architectures.map((each) => `"${each}";`).join(' ');
+  return [
+    `Dir "${dir}/";`,
+    'Dir::Etc "etc";',
+    'Dir::State "";',
+    `Dir::State::status "${dir}/status";`,
+    `Dir::State::lists "${dir}/lists";`,
+    'Dir::Cache "";',
+    'Dir::Cache::pkgcache "";',
+    'Dir::Cache::srcpkgcache "";',
+    'Debug::NoLocking "true";',
+    ...(native === undefined
+      ? []
+      : [`APT::Architecture "${native}";`, `APT::Architectures { ${all} };`]),
+    '',
+  ].join('\n');
+}
+
+function run(configured: string): Promise<Judgement> {
+  const [command, ...args] = CONFINED;
+  const searched = process.env['PATH'];
+  const options = {
+    env: {
+      LC_ALL: 'C.UTF-8',
+      APT_CONFIG: configured,
+      ...(searched === undefined ? {} : { PATH: searched }),
+    },
+    cwd: '/',
+    timeout: TIMEOUT_MS,
+    killSignal: 'SIGKILL',
+    maxBuffer: OUTPUT_MAX,
+  } as const;
+  return new Promise((resolve) => {
+    const child = execFile(
+      command,
+      [...args, 'apt-get', 'check'],
+      options,
+      (error, stdout, stderr) => {
+        if (error === null) {
+          resolve({ unmet: [] });
+          return;
+        }
+        const unmet = child.exitCode === APT_FAILED ? parseUnmet(stdout) : [];
+        resolve(unmet.length > 0 ? { unmet } : { unable: whyUnable(error, stderr) });
+      },
+    );
+  });
+}
+
+const NOT_FOUND = 127;
+
+function whyUnable({ code, message }: { code?: unknown; message: string }, stderr: string): string {
+  if (code === 'ENOENT' || code === NOT_FOUND) {
+    return 'this machine has no apt-get, unshare or setpriv (apt-get install apt util-linux)';
+  }
+  const said = stderr.split('\n').filter((line) => /^E: /.test(line));
+  return `apt-get check failed: ${said.join(' ') || message.split('\n')[0]!}`;
+}
+
+const KIND = /^(?:PreDepends|Depends|Conflicts|Breaks|Obsoletes|Replaces): /;
+
+/**
+ * The list of what is not met, in what apt-get prints: " PACKAGE : KIND: NAME (= 1) but 2 is installed", further ones of the package
+ * below it without its name, and alternatives after " or".
+ */
+export function parseUnmet(printed: string): Unmet[] {
+  const found: { of: string; lines: string[] }[] = [];
+  let of: string | null = null;
+  for (const line of printed.split('\n')) {
+    const [, name, first] = /^ (\S+) : (.*)$/.exec(line) ?? [];
+    const text: string | null =
+      first ?? (of !== null && /^ {2,}\S/.test(line) ? line.trim() : null);
+    of = name ?? (text === null ? null : of);
+    if (text === null || of === null) continue;
+    if (KIND.test(text)) found.push({ of, lines: [text] });
+    else found.at(-1)?.lines.push(text);
+  }
+  return found.map(({ of: by, lines }) => {
+    const text = lines.join(' ');
+    const alternatives = text.replace(KIND, '').split(' or ');
+    const what = alternatives.map((each) => each.replace(/ but .*$/, ''));
+    const others = what.map((each) => nameOf(each.split(' ')[0]!));
+    const key = `${by} ${KIND.exec(text)?.[0] ?? ''}${what.join(' | ')}`;
+    return { key, text: `${by} : ${text}`, names: [nameOf(by), ...others] };
+  });
+}
+
+const nameOf = (text: string): string => text.replace(/:.*$/, '');

@@ -1,0 +1,31 @@
+/** Decides about the packages of one env at one step, by what the env, its templates and their next versions have. */
+import type { DependencyPolicy } from '../../codec/patch-record.ts';
+import { architecturesOf, decide, type PackageVerdict } from './dependencies.ts';
+import { isFormerVersion } from './former-version.ts';
+import { type EnvOnTheWay, type NextPackages, sidesOf } from './own-packages.ts';
+
+const ARCHITECTURES_PATH = '/var/lib/dpkg/arch';
+
+/** Null: dpkg says in the env what its templates say, so all packages follow. */
+export async function decideStep(
+  env: EnvOnTheWay,
+  next: NextPackages,
+  policy: DependencyPolicy,
+): Promise<PackageVerdict | null> {
+  const sides = sidesOf(env, next);
+  if (sides === null) return null;
+  const { base, ours, theirs, tree, infoDir } = sides;
+  const { view, change } = env;
+  return decide(
+    {
+      base,
+      ours,
+      theirs,
+      taken: next.taken,
+      architectures: architecturesOf(ours, tree.content(ARCHITECTURES_PATH)),
+      isFormer: (template, mine) =>
+        infoDir !== null && isFormerVersion({ view, layers: change.from, infoDir }, template, mine),
+    },
+    policy,
+  );
+}

@@ -1,0 +1,119 @@
+/** Reads an env's tree, or that of a stack of templates, by paths: from the store and the env's changes, not through a mount. */
+import path from 'node:path';
+import { type Ino, type Name, ROOT_INO } from '../../base/ids.ts';
+import { isDir, isLnk, isReg } from '../../base/mode.ts';
+import { readWhole } from '../../base/read-whole.ts';
+import { DATA_PRIVATE, type InodeRecord } from '../../codec/inode-record.ts';
+import { entriesOf } from '../../driver/core/layer-entries.ts';
+import { namesIn } from '../../driver/core/own-names.ts';
+import type { Layers } from '../../driver/core/ports.ts';
+import { PRIVATE_DIR, privateName } from '../../driver/delta/layout.ts';
+import type { DeltaView } from '../../driver/delta/read-delta.ts';
+import { envDir, type Store } from '../../store/store.ts';
+import { REGISTRY_BYTES_MAX, registryContent } from '../merge/limits.ts';
+
+/** As many symlinks as Linux follows in one path. */
+const SYMLINKS_MAX = 40;
+
+/** Where a path leads: a name in a directory, and what is under it. */
+export interface TreeEntry {
+  readonly dir: Ino;
+  readonly name: Name;
+  /** null: nothing has that name there. */
+  readonly record: InodeRecord | null;
+}
+
+/** The env whose changes lie over the templates. */
+export interface EnvChanges {
+  readonly id: number;
+  readonly view: DeltaView;
+}
+
+export class EnvTree {
+  private readonly store: Store;
+  private readonly layers: Layers;
+  private readonly env: EnvChanges | null;
+  /** Directories by their paths; null: there is none. */
+  private readonly dirs = new Map<string, Ino | null>([['', ROOT_INO]]);
+
+  /** @param env null: the templates alone */
+  constructor(store: Store, layers: Layers, env: EnvChanges | null) {
+    this.store = store;
+    this.layers = layers;
+    this.env = env;
+  }
+
+  /**
+   * The entry at an absolute path, a binary string. Symlinks that lead to its directory are followed, within the tree.
+   * Returns null if there is no such directory.
+   */
+  find(at: string): TreeEntry | null {
+    const cut = at.lastIndexOf('/');
+    const dir = this.dirOf(at.slice(0, cut), SYMLINKS_MAX);
+    if (dir === null) return null;
+    const name = at.slice(cut + 1) as Name;
+    return { dir, name, record: this.entry(dir, name) };
+  }
+
+  /** Names in a directory, in no order; none if there is no such directory. @param at its path */
+  names(at: string): Name[] {
+    const dir = this.find(`${at}/.`)?.dir ?? null;
+    if (dir === null) return [];
+    const names = new Set<Name>();
+    for (const { name } of entriesOf(this.layers, dir)) names.add(name);
+    if (this.env !== null) for (const { name } of namesIn(this.env.view, dir)) names.add(name);
+    return [...names].filter((name) => this.entry(dir, name) !== null);
+  }
+
+  /** A regular file's content as binary string; null: there is none. @throws what reading it throws */
+  content(at: string): string | null {
+    const record = this.find(at)?.record ?? null;
+    return record === null || !isReg(record.mode) ? null : this.contentOf(record);
+  }
+
+  /** null: it is too large to be read in memory. */
+  contentOf(record: InodeRecord): string | null {
+    const file = this.fileOf(record);
+    if (file === null) return '';
+    const read = registryContent(readWhole(file, REGISTRY_BYTES_MAX));
+    return 'content' in read ? read.content : null;
+  }
+
+  /** The path of a file that holds its bytes; null: it is empty. */
+  fileOf({ data, object, ino }: InodeRecord): string | null {
+    if (data === DATA_PRIVATE && this.env !== null) {
+      return path.join(envDir(this.store.root, this.env.id), PRIVATE_DIR, privateName(ino));
+    }
+    return object === '' ? null : this.store.objects.path(object);
+  }
+
+  private entry(dir: Ino, name: Name): InodeRecord | null {
+    const own = this.env?.view.name(dir, name) ?? null;
+    if (own !== null) return own.ino === 0 ? null : this.inode(own.ino);
+    const below = this.layers.lookup(dir, name);
+    return below === null ? null : (this.env?.view.inode(below.ino) ?? below);
+  }
+
+  private inode(ino: Ino): InodeRecord | null {
+    return this.env?.view.inode(ino) ?? this.layers.inode(ino);
+  }
+
+  private dirOf(at: string, symlinks: number): Ino | null {
+    const known = this.dirs.get(at);
+    if (known !== undefined) return known;
+    const cut = at.lastIndexOf('/');
+    const parent = cut < 0 ? null : this.dirOf(at.slice(0, cut), symlinks);
+    const found = parent === null ? null : this.enter(parent, at, cut, symlinks);
+    this.dirs.set(at, found);
+    return found;
+  }
+
+  private enter(parent: Ino, at: string, cut: number, symlinks: number): Ino | null {
+    const record = this.entry(parent, at.slice(cut + 1) as Name);
+    if (record === null) return null;
+    if (isDir(record.mode)) return record.ino;
+    if (!isLnk(record.mode) || symlinks === 0) return null;
+    const target = path.posix.resolve(at.slice(0, cut) || '/', record.target);
+    return this.dirOf(target === '/' ? '' : target, symlinks - 1);
+  }
+}

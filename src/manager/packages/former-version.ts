@@ -1,0 +1,44 @@
+/** Whether an env has a package otherwise than its templates because of byref alone: dpkg in the env had no part in it. */
+import type { Ino, Name } from '../../base/ids.ts';
+import { FLAG_KEPT } from '../../codec/inode-record.ts';
+import type { Layers } from '../../driver/core/ports.ts';
+import { HIDDEN } from '../../driver/core/steps.ts';
+import type { DeltaView } from '../../driver/delta/read-delta.ts';
+import { isPresent, type PackageRecord } from '../merge/packages.ts';
+
+const NO_PACKAGE = { name: '', architecture: '' };
+
+export interface InfoOfEnv {
+  readonly view: DeltaView;
+  readonly layers: Layers;
+  readonly infoDir: Ino;
+}
+
+/**
+ * True if the package is just what a former version of the templates had, which a patch kept for the env, or absent because a patch hid
+ * it. dpkg's list of its files tells: dpkg writes it anew with whatever version it installs, and changes it when it removes one.
+ * @param env its changes, what its templates have, and dpkg's directory of lists there
+ * @param template the record of its templates, null if they have none
+ * @param mine the env's record, null if it has none
+ */
+export function isFormerVersion(
+  { view, layers, infoDir }: InfoOfEnv,
+  template: PackageRecord | null,
+  mine: PackageRecord | null,
+): boolean {
+  const { name, architecture } = template ?? mine ?? NO_PACKAGE;
+  const lists = [`${name}.list`, `${name}:${architecture}.list`] as Name[];
+  const own = lists.flatMap((list) => view.name(infoDir, list) ?? []);
+  if (!isPresent(mine)) {
+    return own.length > 0 && own.every(({ ino, type }) => ino === 0 && type === HIDDEN);
+  }
+  if (own.length === 0) {
+    return template !== null && lists.some((list) => layers.lookup(infoDir, list) !== null);
+  }
+  return own.every(({ ino, type }) => {
+    if (ino === 0) return type === HIDDEN;
+    const record = view.inode(ino);
+    // Also one that byref has shortened; dpkg makes a new file.
+    return record !== null && (record.flags & FLAG_KEPT) !== 0;
+  });
+}

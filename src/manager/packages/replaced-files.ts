@@ -1,0 +1,73 @@
+/**
+ * Files that go from one package to another while one of the two is the env's own: `Replaces` says who has them, as where dpkg
+ * unpacks the other one.
+ */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { isDir } from '../../base/mode.ts';
+import { DATA_PRIVATE } from '../../codec/inode-record.ts';
+import { isPresent, type PackageRecord, type Packages } from '../merge/packages.ts';
+import { fieldOf } from '../merge/stanzas.ts';
+import type { EnvTree } from './env-tree.ts';
+import { checksumsOf, filesOf } from './package-files.ts';
+
+/** Files that a package of the env's own loses. */
+export interface ReplacedFiles {
+  readonly record: PackageRecord;
+  readonly paths: ReadonlySet<string>;
+}
+
+export interface ReplacingSides {
+  readonly tree: EnvTree;
+  readonly theirsTree: EnvTree;
+  /** Packages that come, or come in another version. */
+  readonly coming: readonly PackageRecord[];
+  /** Those of the env's own. */
+  readonly own: Packages;
+}
+
+/** By the keys of the packages that lose them. */
+export function replacedFiles(sides: ReplacingSides): Map<string, ReplacedFiles> {
+  const { tree, theirsTree, coming, own } = sides;
+  const found = new Map<string, ReplacedFiles>();
+  for (const record of coming) {
+    const field = fieldOf(record.stanza, 'Replaces');
+    if (field === null) continue;
+    for (const mine of own.values()) {
+      if (!isPresent(mine) || !replaces(field, mine)) continue;
+      const files = new Set(filesOf(tree, mine));
+      const paths = new Set(found.get(mine.key)?.paths);
+      for (const path of filesOf(theirsTree, record)) {
+        const is = files.has(path) ? (theirsTree.find(path)?.record ?? null) : null;
+        if (is !== null && !isDir(is.mode)) paths.add(path);
+      }
+      if (paths.size > 0) found.set(mine.key, { record: mine, paths });
+    }
+  }
+  return found;
+}
+
+/** @param field "a (<< 2), b" */
+function replaces(field: string, { name, version }: PackageRecord): boolean {
+  return field.split(',').some((each) => {
+    const [, replaced, relation, other] =
+      /^\s*([a-z0-9][a-z0-9+.-]*)(?::[a-z0-9-]+)?\s*(?:\(\s*([<>=]+)\s*([^)\s]+)\s*\))?/.exec(
+        each,
+      ) ?? [];
+    if (replaced !== name) return false;
+    if (relation === undefined || other === undefined) return true;
+    return spawnSync('dpkg', ['--compare-versions', version, relation, other]).status === 0;
+  });
+}
+
+/** True if the env has there what the package came with: dpkg would write over it, and nothing of somebody's work is lost. */
+export function isAsUnpacked(tree: EnvTree, record: PackageRecord, path: string): boolean {
+  const there = tree.find(path)?.record ?? null;
+  if (there === null) return false;
+  if (there.data !== DATA_PRIVATE) return true;
+  const file = tree.fileOf(there);
+  const sum = checksumsOf(tree, record).get(path);
+  if (file === null || sum === undefined) return false;
+  return createHash('md5').update(readFileSync(file)).digest('hex') === sum;
+}

@@ -1,0 +1,220 @@
+/** An application template: apt installs packages into a throw-away env of the base, and what that changed is the template. */
+import { ByrefError } from '../../../base/error.ts';
+import { type Name, nameToText } from '../../../base/ids.ts';
+import { writeInRoot } from '../../../base/in-root.ts';
+import type { VersionBase } from '../../../codec/store-rows.ts';
+import type { Store } from '../../../store/store.ts';
+import { type ConfinedParts, runConfined, STATUS_FD } from '../../confinement/confined.ts';
+import { prepared, runInside } from '../../confinement/inside.ts';
+import { archiveChanges, type ChangedArchive } from '../../sandbox/changed-tree.ts';
+import { ownProxies } from '../../sandbox/given.ts';
+import { interrupted } from '../../sandbox/interrupted.ts';
+import { withMountpoints } from '../../sandbox/mountpoints.ts';
+import { withScratchEnv } from '../../sandbox/scratch-env.ts';
+import type { StoreAccess } from '../../sandbox/store-access.ts';
+import { aptFailure } from './apt-failure.ts';
+import { aptStatus } from './apt-progress.ts';
+import { sourcesText } from './apt-sources.ts';
+import type { BootstrapParts } from './bootstrap.ts';
+import type { BuildConfig } from './config.ts';
+import type { Packages } from './packages.ts';
+import { newestOf, Plan } from './plan.ts';
+import { ruleOf } from './rules.ts';
+import { type Renumbered, settleAccounts } from './settle-accounts.ts';
+import { directoriesOf, ownSources, pinsText } from './sources.ts';
+
+export interface InstalledApp extends ChangedArchive {
+  /** What it was installed on. */
+  readonly base: VersionBase;
+  readonly renumbered: Renumbered;
+  /** What an app can't do, in sentences. */
+  readonly notes: readonly string[];
+}
+
+export interface InstallParts extends BootstrapParts, StoreAccess {
+  /** The version of the base that an app is installed on; null: the current one. */
+  readonly on: number | null;
+}
+
+/**
+ * The base of an app, and the version that it is installed on.
+ * @param on a version; null: the current one
+ * @throws ByrefError 'notFound', 'badInput' if it is no OS template
+ */
+export function baseOf(
+  store: Store,
+  { name, base }: Pick<BuildConfig, 'name' | 'base'>,
+  on: number | null,
+) {
+  const { template, version } = store.catalog.resolve(on === null ? (base ?? '') : `${base}@${on}`);
+  if (template.kind === 'os') return { template, version };
+  const message = `${template.name}, the base of ${name}, is no OS template`;
+  throw new ByrefError('badInput', message, 'Name the OS template that it is to be installed on.');
+}
+
+/**
+ * Installs the packages of a configuration. Null if apt would install what the newest version of the app has, on the same
+ * version of the base: what scripts make anew each time (keys, databases) is no reason for another one.
+ * @param dir an empty directory, for the archive
+ * @param store makes a version of it: what it was installed on stays until then
+ * @throws ByrefError as bootstrap() does
+ */
+export async function installApp<T>(
+  config: BuildConfig,
+  dir: string,
+  parts: InstallParts,
+  store: (app: InstalledApp) => Promise<T>,
+): Promise<T | null> {
+  const { base, had } = await parts.read((store) => ({
+    base: baseOf(store, config, parts.on),
+    had: newestOf(store, config),
+  }));
+  const stack = [`${base.template.name}@${base.version.number}`];
+  const installed = withScratchEnv(parts, { stack }, async (env) => {
+    const isSame = had !== null && had.base?.version === base.version.number;
+    const packages = isSame ? had.packages : null;
+    if (!(await install(config, env.mountpoint, packages, parts))) return null;
+    const renumbered = await settleAccounts(env, parts);
+    parts.progress({ phase: 'pack', files: 0, bytes: 0 });
+    const archive = await parts.read((store) => archiveChanges(store, env, dir));
+    parts.signal.throwIfAborted();
+    return store({
+      ...archive,
+      renumbered,
+      base: { templateId: base.template.id, version: base.version.number },
+      notes: keptNotes(archive.removed, config.name, base.template.name),
+    });
+  });
+  return installed.catch((cause: unknown) => {
+    // Whatever failed then: Ctrl-C on a terminal ends programs, too.
+    throw parts.signal.aborted ? interrupted(`${config.name} could not be built`) : cause;
+  });
+}
+
+/** Names that a note shows; there are more in few cases. */
+const KEPT_SHOWN = 10;
+
+/** An app only adds: what its packages took away of the base shows in an env all the same. */
+function keptNotes(removed: readonly string[], name: string, base: string): string[] {
+  const kept = removed
+    .filter((each) => ruleOf(each) === 'keep')
+    .map((each) => nameToText(each as Name));
+  if (kept.length === 0) return [];
+  const more = kept.length - KEPT_SHOWN;
+  const names = kept.slice(0, KEPT_SHOWN).join(', ') + (more > 0 ? ` and ${more} more` : '');
+  return [`${name} removed ${names}, which ${base} has: envs see it all the same`];
+}
+
+const NO_QUESTIONS = {
+  DEBIAN_FRONTEND: 'noninteractive',
+  DEBCONF_NONINTERACTIVE_SEEN: 'true',
+} as const;
+
+const SOURCES = 'etc/apt/sources.list.d';
+const PREFERENCES = 'etc/apt/preferences.d';
+
+const STATUS = `--option=APT::Status-Fd=${STATUS_FD}`;
+
+/** Every warning is an error: a source that could not be read is one whose packages would be missing. */
+const UPDATE = ['apt-get', '--quiet', STATUS, '--option=APT::Update::Error-Mode=any', 'update'];
+
+function installWords({ packages, recommends }: BuildConfig): string[] {
+  return [
+    ...['apt-get', '--quiet', STATUS, '--assume-yes', '--no-remove'],
+    `--option=APT::Install-Recommends=${recommends}`,
+    '--option=Dpkg::Use-Pty=0',
+    // What is lost if the machine stops is a throw-away env.
+    '--option=Dpkg::Options::=--force-unsafe-io',
+    ...['install', ...packages],
+  ];
+}
+
+/** Sources and pins of the app's own: they are in the app, so that an env's apt knows them, too. */
+function writeSources(config: BuildConfig, root: string): void {
+  const write = (file: string, text: string): void =>
+    writeInRoot(root, file, Buffer.from(text).toString('latin1'));
+  // apt passes over files with other characters in their names.
+  const name = config.name.replaceAll('+', '_');
+  const sources = ownSources(config);
+  if (sources.length > 0) write(`/${SOURCES}/${name}.sources`, sourcesText(sources));
+  if (config.pins.length > 0) write(`/${PREFERENCES}/${name}.pref`, pinsText(config.pins));
+}
+
+/** @returns false, with nothing installed, if these packages are what would be installed */
+async function install(
+  config: BuildConfig,
+  root: string,
+  packages: Packages | null,
+  parts: InstallParts,
+): Promise<boolean> {
+  const { name, hooks } = config;
+  const what = `${name} could not be built`;
+  writeSources(config, root);
+  const binds = directoriesOf(config);
+  const { given } = parts;
+  const work = async (): Promise<boolean> => {
+    const run = async (words: readonly string[], how: Partial<ConfinedParts> = {}) => {
+      const env = { ...ownProxies(), ...NO_QUESTIONS, ...given.env };
+      const place = { env, binds, readOnly: given.binds };
+      const { code, said } = await runInside(root, words, { ...parts, ...how, ...place });
+      if (code !== 0) throw aptFailure(said, what, 'below the root');
+    };
+    const { progress } = parts;
+    progress({ phase: 'indices', files: 0, bytes: 0 });
+    await withinLimit(parts.signal, (signal) =>
+      run(UPDATE, { signal, status: aptStatus(progress, 'indices') }),
+    );
+    const words = installWords(config);
+    if (packages !== null) {
+      const plan = new Plan();
+      progress({ phase: 'plan', files: 0, bytes: 0 });
+      await run([...words, '--simulate'], { say: plan.hear });
+      if (plan.isOf(packages)) return false;
+    }
+    await run(words, { status: aptStatus(progress, 'download') });
+    await run(['apt-get', 'clean']);
+    for (const [i, hook] of hooks.entries()) {
+      progress({ phase: 'hooks', files: 0, bytes: 0, part: i / hooks.length });
+      await runHook(hook, root, parts, what);
+    }
+    return true;
+  };
+  return withMountpoints(root, given.binds, () => prepared(root, binds, work));
+}
+
+/** apt has been seen to wait for good when one source of several can't be reached. */
+const UPDATE_LIMIT_MS = 600_000;
+
+async function withinLimit(
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<unknown>,
+): Promise<void> {
+  const limit = AbortSignal.timeout(UPDATE_LIMIT_MS);
+  try {
+    await work(AbortSignal.any([signal, limit]));
+  } catch (cause) {
+    if (!limit.aborted || signal.aborted) throw cause;
+    const message = `the repositories did not answer within ${UPDATE_LIMIT_MS / 60_000} minutes`;
+    const hint = 'Check the addresses and the network, then build again.';
+    throw new ByrefError('unreachable', message, hint, { cause });
+  }
+}
+
+/** On the machine itself, as with an OS template; whatever it leaves running ends with it. */
+async function runHook(
+  hook: string,
+  root: string,
+  parts: InstallParts,
+  what: string,
+): Promise<void> {
+  const words = ['sh', '-c', hook, 'sh', root];
+  const { code, said } = await runConfined(words, {
+    ...parts,
+    env: { ...process.env, ...parts.given.env },
+    cwd: '/',
+    keep: root,
+  });
+  if (code === 0) return;
+  const message = [`${what}: the hook "${hook}" failed:`, ...said.trim().split(/[\r\n]+/)];
+  throw new ByrefError('badInput', message, 'The lines above are what it said.');
+}

@@ -1,0 +1,61 @@
+/** Which package a file is of, as dpkg's lists in a template say. */
+import type { Ino } from '../../../base/ids.ts';
+import { isReg } from '../../../base/mode.ts';
+import type { TemplateRow } from '../../../codec/store-rows.ts';
+import type { Layers } from '../../../driver/core/ports.ts';
+import type { StackRef, Store } from '../../../store/store.ts';
+import { contentOf } from '../../templates/file-content.ts';
+import { dirAt, sortedEntries } from '../../templates/walk-version.ts';
+import { packagesOfVersion } from './packages.ts';
+
+const INFO_PATH = '/var/lib/dpkg/info';
+const LIST = /^(.+)[.]list$/;
+/** Directories that are symlinks into /usr now, under which packages still list their files. */
+const MERGED_FROM = /^\/(?:bin|sbin|lib|lib32|lib64|libx32|libo32)\//;
+const MERGED = /^\/usr(\/(?:bin|sbin|lib|lib32|lib64|libx32|libo32)\/)/;
+
+/**
+ * @param path of no directory; absolute, without a symlink on the way; a binary string
+ * @returns "NAME VERSION"; null if no package has it
+ */
+export function packageOwning(
+  store: Store,
+  template: Pick<TemplateRow, 'id'>,
+  version: number,
+  path: string,
+): string | null {
+  const layers = store.layers([{ templateId: template.id, version }]);
+  const name = listing(store, layers, new Set([path, path.replace(MERGED, '$1')]));
+  if (name === null) return null;
+  const packages = packagesOfVersion(store, template, version);
+  const known = packages.get(name) ?? packages.get(name.replace(/:.*/, ''));
+  return known === undefined ? name : `${known.name} ${known.version}`;
+}
+
+/** Packages by the paths that they list, in a version of a template. */
+export function packagesByPath(store: Store, ref: StackRef): Map<string, string> {
+  const owners = new Map<string, string>();
+  for (const { name, lines } of listsOf(store, store.layers([ref]))) {
+    for (const line of lines) owners.set(MERGED_FROM.test(line) ? `/usr${line}` : line, name);
+  }
+  return owners;
+}
+
+/** The package of the first list that has one of the paths. */
+function listing(store: Store, layers: Layers, paths: ReadonlySet<string>): string | null {
+  for (const { name, lines } of listsOf(store, layers)) {
+    if (lines.some((line) => paths.has(line))) return name;
+  }
+  return null;
+}
+
+/** What each package has, as dpkg lists it. */
+function* listsOf(store: Store, layers: Layers): Generator<{ name: string; lines: string[] }> {
+  const dir: Ino | null = dirAt(layers, INFO_PATH);
+  if (dir === null) return;
+  for (const [file, record] of sortedEntries(layers, dir)) {
+    const [, name] = LIST.exec(file) ?? [];
+    if (name === undefined || !isReg(record.mode) || record.object === '') continue;
+    yield { name, lines: contentOf(store, record, `${INFO_PATH}/${file}`).split('\n') };
+  }
+}

@@ -1,0 +1,155 @@
+/** What is installed in a template, as dpkg's database there says. */
+import type { TemplateRow, VersionBase } from '../../../codec/store-rows.ts';
+import type { Store } from '../../../store/store.ts';
+import { contentOf } from '../../templates/file-content.ts';
+import { nodeAt, type TreeNode } from '../../templates/tree.ts';
+import { fileAt } from '../../templates/walk-version.ts';
+
+export interface Package {
+  readonly name: string;
+  readonly version: string;
+  readonly architecture: string;
+}
+
+/** By NAME, or NAME:ARCHITECTURE where two of that name are installed. */
+export type Packages = ReadonlyMap<string, Package>;
+
+export interface PackageChange {
+  readonly name: string;
+  /** Null: it is new. */
+  readonly was: string | null;
+  /** Null: it is gone. */
+  readonly is: string | null;
+}
+
+export const STATUS_PATH = '/var/lib/dpkg/status';
+
+/**
+ * Reads what is installed. Only the four fields that matter are looked at, since `template list` reads this for every template:
+ * of 500 packages it takes a millisecond, where to parse all fields takes seven.
+ * @param status the content of /var/lib/dpkg/status, a binary string
+ */
+export function parsePackages(status: string): Packages {
+  const all = new Map<string, Package>();
+  let [name, version, architecture, installed] = ['', '', '', false];
+  const end = (): void => {
+    if (name !== '' && installed) {
+      const known = all.has(name) ? `${name}:${architecture}` : name;
+      all.set(known, { name, version, architecture });
+    }
+    [name, version, architecture, installed] = ['', '', '', false];
+  };
+  for (let at = 0; at < status.length; ) {
+    const newline = status.indexOf('\n', at);
+    const to = newline < 0 ? status.length : newline;
+    const value = (field: string): string | null =>
+      status.startsWith(field, at) ? status.slice(at + field.length, to).trim() : null;
+    switch (status.charAt(at)) {
+      case '\n':
+        end();
+        break;
+      case 'P':
+        name = value('Package:') ?? name;
+        break;
+      case 'V':
+        version = value('Version:') ?? version;
+        break;
+      case 'A':
+        architecture = value('Architecture:') ?? architecture;
+        break;
+      case 'S':
+        installed = value('Status:')?.endsWith(' installed') ?? installed;
+        break;
+      default:
+        break;
+    }
+    at = to + 1;
+  }
+  end();
+  return all;
+}
+
+/** What the tree's dpkg says; the objects must be published. None if it has no dpkg. */
+export function packagesOfTree(store: Store, tree: TreeNode): Packages {
+  return packagesIn(store, nodeAt(tree, STATUS_PATH));
+}
+
+/** @param status the file; null if there is none */
+function packagesIn(store: Store, status: Pick<TreeNode, 'object'> | null): Packages {
+  const object = status?.object ?? '';
+  return object === '' ? new Map() : parsePackages(contentOf(store, { object }, STATUS_PATH));
+}
+
+/** What dpkg says in a version of a template. */
+export function packagesOfVersion(
+  store: Store,
+  { id }: Pick<TemplateRow, 'id'>,
+  version: number,
+): Packages {
+  return packagesIn(store, fileAt(store.layers([{ templateId: id, version }]), STATUS_PATH));
+}
+
+/** How many are installed; null if its dpkg's database can't be read: then the store is damaged, and can still be looked at. */
+export function packageCount(
+  store: Store,
+  template: Pick<TemplateRow, 'id'>,
+  version: number,
+): number | null {
+  try {
+    return ownPackages(store, template, version).size;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+    return null;
+  }
+}
+
+/** 0, a system without packages or a template that is no system, shows as nothing. */
+export const packageCountText = (count: number | null): string =>
+  count === null ? '?' : String(count || '');
+
+/** Of an app: what it adds to the version of the OS template that it was installed on, or has another version of. */
+export function ownPackages(
+  store: Store,
+  template: Pick<TemplateRow, 'id'>,
+  version: number,
+): Packages {
+  const all = packagesOfVersion(store, template, version);
+  const base = store.catalog.version(template.id, version)?.base ?? null;
+  return base === null ? all : without(all, packagesOfBase(store, base));
+}
+
+/** Many apps are on one version of an OS template, and a version never changes: read once for each open store. */
+const bases = new WeakMap<Store, Map<string, Packages>>();
+
+function packagesOfBase(store: Store, { templateId, version }: VersionBase): Packages {
+  const known = bases.get(store) ?? new Map<string, Packages>();
+  bases.set(store, known);
+  const key = `${templateId}@${version}`;
+  const packages = known.get(key) ?? packagesOfVersion(store, { id: templateId }, version);
+  known.set(key, packages);
+  return packages;
+}
+
+/** Those that the base has not, or not in that version. */
+export function without(all: Packages, base: Packages): Packages {
+  return new Map([...all].filter(([name, { version }]) => base.get(name)?.version !== version));
+}
+
+/** By name. */
+export function packageChanges(before: Packages, after: Packages): PackageChange[] {
+  const names = [...new Set([...before.keys(), ...after.keys()])].sort();
+  return names.flatMap((name) => {
+    const was = before.get(name)?.version ?? null;
+    const is = after.get(name)?.version ?? null;
+    return was === is ? [] : [{ name, was, is }];
+  });
+}
+
+/** "openssl 3.0.15-1 -> 3.0.16-1; + curl 7.88.1-10; - wget 1.21.3-1" */
+export const changesText = (changes: readonly PackageChange[]): string =>
+  changes
+    .map(({ name, was, is }) => {
+      if (was === null) return `+ ${name} ${is}`;
+      return is === null ? `- ${name} ${was}` : `${name} ${was} -> ${is}`;
+    })
+    .join('; ');

@@ -1,0 +1,108 @@
+/**
+ * Directories below /run that packages expect to find. What is in a built tree's /run is of the build, and left out; on a machine that boots,
+ * systemd makes these anew, as tmpfiles.d(5) says. In an env that only programs enter, nobody does, and a service's script fails in its first
+ * line (`mkdir /var/lock/apache2`). So they are the template's.
+ */
+import type { Name } from '../../../base/ids.ts';
+import { isReg, S_IFDIR } from '../../../base/mode.ts';
+import type { Layers } from '../../../driver/core/ports.ts';
+import type { Store } from '../../../store/store.ts';
+import { accountsOf } from '../../merge/accounts.ts';
+import { contentAt, contentOf } from '../../templates/file-content.ts';
+import { implicitDirectory, nodeAt, type TreeNode } from '../../templates/tree.ts';
+
+/** Of two files of one name, the first directory's counts. */
+const RULE_DIRS = ['/etc/tmpfiles.d', '/usr/lib/tmpfiles.d'];
+/** Where every program may have its lock files, and where /var/lock leads. */
+const LOCK: RunDir = { path: '/run/lock', mode: 0o1777, user: '0', group: '0' };
+const DEFAULT_MODE = 0o755;
+
+interface RunDir {
+  readonly path: string;
+  readonly mode: number;
+  /** A name, or a number. */
+  readonly user: string;
+  readonly group: string;
+}
+
+/**
+ * Adds the directories to a tree, whose objects are published. What the tree has there stays as it is.
+ * @param below what an app was installed on; null for an OS, which gets /run/lock, too
+ */
+export function addRunDirs(store: Store, tree: TreeNode, below: Layers | null): void {
+  const idOf = accountNumbers(store, tree, below);
+  const wanted = [...(below === null ? [LOCK] : []), ...ruledDirs(store, tree)];
+  for (const { path, mode, user, group } of wanted) {
+    const uid = idOf.user(user);
+    const gid = idOf.group(group);
+    // systemd-tmpfiles, too, leaves out what is to be an unknown user's.
+    if (uid === null || gid === null || nodeAt(tree, path) !== null) continue;
+    const parent = makeParents(tree, path);
+    const name = path.slice(path.lastIndexOf('/') + 1) as Name;
+    parent?.children?.set(name, { ...implicitDirectory(), mode: S_IFDIR | mode, uid, gid });
+  }
+}
+
+/** Null if something that is no directory is in the way. */
+function makeParents(tree: TreeNode, path: string): TreeNode | null {
+  let node = tree;
+  for (const name of path.split('/').slice(1, -1) as Name[]) {
+    if (node.children === null) return null;
+    const child = node.children.get(name) ?? implicitDirectory();
+    node.children.set(name, child);
+    node = child;
+  }
+  return node.children === null ? null : node;
+}
+
+function* ruledDirs(store: Store, tree: TreeNode): Generator<RunDir> {
+  const files = new Map<string, string>();
+  for (const dir of RULE_DIRS) {
+    for (const [name, { mode, object }] of nodeAt(tree, dir)?.children ?? []) {
+      if (!name.endsWith('.conf') || files.has(name)) continue;
+      // A link to /dev/null switches the file of that name off.
+      files.set(name, isReg(mode) && object !== '' ? contentOf(store, { object }, name) : '');
+    }
+  }
+  // In the order of their names, as systemd-tmpfiles reads them.
+  for (const [, content] of [...files].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    for (const line of content.split('\n')) {
+      const dir = parseLine(line);
+      if (dir !== null) yield dir;
+    }
+  }
+}
+
+/** Types that make a directory, with what else they may say: only at boot, for one. */
+const MAKES_DIR = /^[dDvqQ][!=+^~-]*$/;
+const RUN = /^(?:\/var)?(\/run\/.+?)\/*$/;
+
+/** `d /run/php 0755 www-data www-data -`; null for all that makes no directory below /run, or depends on the machine (%). */
+function parseLine(line: string): RunDir | null {
+  const [type = '', place = '', mode = '-', user = '-', group = '-'] = line.trim().split(/\s+/);
+  const [, path = ''] = RUN.exec(place) ?? [];
+  const parts = path.split('/').slice(1);
+  const isPlain = !/[%"\\]/.test(place) && !parts.some((part) => /^[.]{0,2}$/.test(part));
+  if (!MAKES_DIR.test(type) || path === '' || !isPlain) return null;
+  const octal = mode.replace(/^[~:]+/, '');
+  return {
+    path,
+    mode: /^[0-7]+$/.test(octal) ? Number.parseInt(octal, 8) & 0o7777 : DEFAULT_MODE,
+    user: user === '-' ? '0' : user.replace(/^:/, ''),
+    group: group === '-' ? '0' : group.replace(/^:/, ''),
+  };
+}
+
+function accountNumbers(store: Store, tree: TreeNode, below: Layers | null) {
+  const content = (file: string): string => {
+    const node = nodeAt(tree, file);
+    if (node !== null && isReg(node.mode)) return contentOf(store, node, file);
+    return below === null ? '' : (contentAt(store, below, file) ?? '');
+  };
+  const { users, groups } = accountsOf(content('/etc/passwd'), content('/etc/group'));
+  const uids = new Map(users.map(({ name, uid }) => [name, uid]));
+  const gids = new Map(groups.map(({ name, gid }) => [name, gid]));
+  const find = (ids: ReadonlyMap<string, number>) => (name: string) =>
+    /^\d+$/.test(name) ? Number(name) : (ids.get(name) ?? null);
+  return { user: find(uids), group: find(gids) };
+}

@@ -1,0 +1,137 @@
+/** Users and groups that an installation added get the numbers that they have in every app: see src/store/accounts.ts. */
+import { ByrefError } from '../../../base/error.ts';
+import { readInRoot, writeInRoot } from '../../../base/in-root.ts';
+import { type AccountKind, accountNumber } from '../../../store/accounts.ts';
+import type { Store } from '../../../store/store.ts';
+import {
+  type AccountFiles,
+  type Accounts,
+  accountsOf,
+  addedAccounts,
+  idClass,
+  renumber,
+  settleShadow,
+} from '../../merge/accounts.ts';
+import { REGISTRY_BYTES_MAX, registryContent } from '../../merge/limits.ts';
+import type { ScratchEnv } from '../../sandbox/scratch-env.ts';
+import type { StoreAccess } from '../../sandbox/store-access.ts';
+import { contentAt } from '../../templates/file-content.ts';
+import type { TreeNode } from '../../templates/tree.ts';
+
+/** Which numbers became which. */
+export interface Renumbered {
+  readonly uids: ReadonlyMap<number, number>;
+  readonly gids: ReadonlyMap<number, number>;
+}
+
+const FILES = { passwd: '/etc/passwd', group: '/etc/group', shadow: '/etc/shadow' } as const;
+type Files = Record<keyof typeof FILES, string>;
+
+export interface Settled extends Renumbered {
+  /** As the account files are to be: those that they are not yet, by path; binary strings. */
+  readonly files: ReadonlyMap<string, string>;
+  /** That the env's templates do not have, with their new numbers. */
+  readonly added: Accounts;
+}
+
+/** Rewrites the account files in the env; what they own there is renumbered in the tree that is made of it. */
+export async function settleAccounts(env: ScratchEnv, access: StoreAccess): Promise<Renumbered> {
+  const { files, ...renumbered } = await settledAccounts(env, access);
+  for (const [file, content] of files) {
+    writeInRoot(env.mountpoint, file, content);
+  }
+  return renumbered;
+}
+
+/**
+ * The same, and the env stays as it is.
+ * @param shadowOf what is to be of the env's /etc/shadow, beside its numbers; given that, and the templates'
+ */
+export async function settledAccounts(
+  env: ScratchEnv,
+  access: StoreAccess,
+  shadowOf: (now: string, base: string) => string = (now) => now,
+): Promise<Settled> {
+  const base = await access.read((store) => read((file) => inTemplates(store, env, file)));
+  const now = read((file) => inEnv(env.mountpoint, file));
+  const renumbered = await access.write((store) => numbers(store, base, now));
+  const settled = renumber(
+    { ...now, shadow: settleShadow(shadowOf(now.shadow, base.shadow), base.shadow) },
+    renumbered.uids,
+    renumbered.gids,
+  );
+  const files = new Map<string, string>();
+  for (const [name, file] of Object.entries(FILES)) {
+    const content = settled[name as keyof Files];
+    if (content !== now[name as keyof Files]) files.set(file, content);
+  }
+  return { ...renumbered, files, added: addedAccounts(base, settled) };
+}
+
+const read = (of: (file: string) => string): Files => ({
+  passwd: of(FILES.passwd),
+  group: of(FILES.group),
+  shadow: of(FILES.shadow),
+});
+
+function inTemplates(store: Store, { stack }: ScratchEnv, file: string): string {
+  return contentAt(store, store.layers(stack), file) ?? '';
+}
+
+/** @throws ByrefError 'badInput' for what is no account file: a device, a symlink, an endless one */
+function inEnv(root: string, file: string): string {
+  const whole = readInRoot(root, file, REGISTRY_BYTES_MAX);
+  if (whole === undefined) return '';
+  const read = registryContent(whole);
+  if ('content' in read) return read.content;
+  throw new ByrefError('badInput', `${file} of the env ${read.why}`, 'Put the accounts there.');
+}
+
+function numbers(store: Store, base: AccountFiles, now: AccountFiles): Renumbered {
+  const { users, groups } = addedAccounts(base, now);
+  const had = accountsOf(base.passwd, base.group);
+  const there = {
+    user: new Set(had.users.map(({ uid }) => uid)),
+    group: new Set(had.groups.map(({ gid }) => gid)),
+  };
+  const number = (kind: AccountKind, name: string, id: number): [number, number] => {
+    const of = idClass(id);
+    return [id, of === 'fixed' ? id : accountNumber(store.tables, kind, name, of, there[kind])];
+  };
+  return store.tables.transaction(() => ({
+    uids: new Map(users.map(({ name, uid }) => number('user', name, uid))),
+    gids: new Map(groups.map(({ name, gid }) => number('group', name, gid))),
+  }));
+}
+
+/** @param seen files of several names are met several times */
+export function renumberTree(node: TreeNode, ids: Renumbered, seen = new Set<TreeNode>()): void {
+  if (seen.has(node)) return;
+  seen.add(node);
+  node.uid = ids.uids.get(node.uid) ?? node.uid;
+  node.gid = ids.gids.get(node.gid) ?? node.gid;
+  for (const name of ACLS) {
+    const acl = node.xattrs?.get(name);
+    if (acl !== undefined) node.xattrs!.set(name, renumberAcl(acl, ids));
+  }
+  for (const child of node.children?.values() ?? []) renumberTree(child, ids, seen);
+}
+
+const ACLS = ['system.posix_acl_access', 'system.posix_acl_default'];
+/** Of struct posix_acl_xattr_header and _entry: linux/posix_acl_xattr.h. */
+const ACL_HEADER = 4;
+const ACL_ENTRY = 8;
+const ACL_ID_AT = 4;
+const ACL_USER = 2;
+const ACL_GROUP = 8;
+
+function renumberAcl(acl: Buffer, { uids, gids }: Renumbered): Buffer {
+  const out = Buffer.from(acl);
+  for (let at = ACL_HEADER; at + ACL_ENTRY <= out.length; at += ACL_ENTRY) {
+    const tag = out.readUInt16LE(at);
+    const ids = tag === ACL_USER ? uids : tag === ACL_GROUP ? gids : null;
+    const id = out.readUInt32LE(at + ACL_ID_AT);
+    out.writeUInt32LE(ids?.get(id) ?? id, at + ACL_ID_AT);
+  }
+  return out;
+}

@@ -1,0 +1,135 @@
+/** What apt is to know of: all sources and pins of a configuration, for the build and for the apt in the template. */
+import { readFileSync } from 'node:fs';
+import { ByrefError } from '../../../base/error.ts';
+import { type AptSource, embeddedKey, sourcesFor, UPDATES } from './apt-sources.ts';
+import type { BuildConfig, Pin, SourceConfig } from './config.ts';
+
+/** True if there is a release file of the suite at the address. @throws ByrefError 'unreachable' if that can't be known */
+export type HasSuite = (address: string, suite: string) => Promise<boolean>;
+
+/** Those that a configuration names itself, of an app: with a repository each. */
+export function ownSources(config: BuildConfig): AptSource[] {
+  const { repository, suite, components, keyring } = config;
+  const first =
+    repository === null ? [] : [sourceOf({ repository, suites: [suite], components, keyring })];
+  return [...first, ...config.sources.map((each) => furtherSource(each, first, suite))];
+}
+
+/**
+ * Those of an OS: the suite's, with its updates, and the others that the configuration names.
+ * @throws ByrefError 'badInput' if nothing is known of the suite; whatever `hasSuite` throws
+ */
+export async function systemSources(config: BuildConfig, hasSuite: HasSuite): Promise<AptSource[]> {
+  const { repository, suite, components, keyring, updates } = config;
+  const { sources, isOwn } =
+    repository === null
+      ? sourcesFor(config)
+      : {
+          sources: withUpdates({ repository, suites: [suite], components, keyring }),
+          isOwn: false,
+        };
+  const wanted = updates
+    ? sources
+    : sources.flatMap((source) => only(source, (each) => each === suite));
+  const there = isOwn ? wanted : await existing(wanted, suite, hasSuite);
+  return [...there, ...config.sources.map((each) => furtherSource(each, there, suite))];
+}
+
+/** Debian has -updates beside the suite, and -security in a repository of its own beside it; others have both here. */
+function withUpdates(source: SourceConfig & { readonly repository: string }): AptSource[] {
+  const { repository, suites } = source;
+  const address = repository.replace(/\/+$/, '');
+  const further = UPDATES.flatMap((part) => suites.map((suite) => suite + part));
+  const security = suites.map((suite) => `${suite}-security`);
+  const hasPath = /^[a-z]+:\/\/[^/]*\/./.test(address);
+  return [
+    sourceOf(source),
+    sourceOf({ ...source, suites: further }),
+    ...(hasPath
+      ? [sourceOf({ ...source, repository: `${address}-security`, suites: security })]
+      : []),
+  ];
+}
+
+/** Without the updates that are not there. The suite itself stays: that it is missing is apt's to say. */
+async function existing(
+  sources: readonly AptSource[],
+  suite: string,
+  hasSuite: HasSuite,
+): Promise<AptSource[]> {
+  const found: AptSource[] = [];
+  for (const source of sources) {
+    const there = new Set<string>();
+    for (const each of source.suites) {
+      if (each === suite || (await hasSuite(source.uris[0] ?? '', each))) there.add(each);
+    }
+    found.push(...only(source, (each) => there.has(each)));
+  }
+  return found;
+}
+
+function only(source: AptSource, isWanted: (suite: string) => boolean): AptSource[] {
+  const suites = source.suites.filter(isWanted);
+  return suites.length === 0 ? [] : [{ ...source, suites }];
+}
+
+/** @param first those of the suite: what names no repository is of the same one */
+function furtherSource(
+  further: SourceConfig,
+  first: readonly AptSource[],
+  suite: string,
+): AptSource {
+  const { repository, suites, components, keyring } = further;
+  if (repository !== null) return sourceOf({ ...further, repository });
+  const like = first.find((each) => each.suites.includes(suite)) ?? first[0];
+  if (like === undefined) {
+    const message = `sources: ${suites.join(' ')}: no repository is named, and there is none of the suite`;
+    throw new ByrefError('badInput', message, 'Give each source its repository.');
+  }
+  return { ...like, suites, components, ...(keyring === null ? {} : keyOf(keyring)) };
+}
+
+const sourceOf = ({
+  repository,
+  suites,
+  components,
+  keyring,
+}: SourceConfig & { readonly repository: string }): AptSource => ({
+  uris: [repository],
+  ...{ suites, components, architectures: [] },
+  ...keyOf(keyring),
+  others: new Map(),
+});
+
+/** The key itself: its path would mean nothing in the tree, where apt is to trust the repository, too. */
+const keyOf = (keyring: string | null): { readonly signedBy: string } => ({
+  signedBy: keyring === null ? '' : embeddedKey(readKeyring(keyring)),
+});
+
+function readKeyring(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (cause) {
+    const message = `keyring: ${file} can't be read: ${(cause as Error).message}`;
+    throw new ByrefError('badInput', message, 'Name the public key of the repository.', { cause });
+  }
+}
+
+/** As a file of apt_preferences(5). */
+export const pinsText = (pins: readonly Pin[]): string =>
+  pins
+    .map(
+      ({ packages, pin, priority }) =>
+        `Package: ${packages.join(' ')}\nPin: ${pin}\nPin-Priority: ${priority}\n`,
+    )
+    .join('\n');
+
+/** Directories of this machine that repositories are in. */
+export function directoriesOf({ repository, sources }: BuildConfig): string[] {
+  const all = [repository, ...sources.map((each) => each.repository)];
+  const directories = all.flatMap((each) => {
+    const [, directory] = /^(?:file|copy):(?:\/\/)?(\/.*)$/.exec(each ?? '') ?? [];
+    return directory === undefined ? [] : [directory];
+  });
+  return [...new Set(directories)];
+}

@@ -1,0 +1,130 @@
+/** What a person should look at before it is in every env: rights that files give, and what looks left behind. */
+import { isDir, isLnk, isReg, S_IFBLK, S_IFCHR, S_IFMT } from '../../../base/mode.ts';
+import type { Layers } from '../../../driver/core/ports.ts';
+import type { TreeNode } from '../../templates/tree.ts';
+import { nodeAt } from '../../templates/tree.ts';
+import { recordAt } from '../../templates/walk-version.ts';
+import type { Captured } from './tree.ts';
+
+export type FindingKind =
+  | 'setuid'
+  | 'setgid'
+  | 'capabilities'
+  | 'device'
+  | 'world-writable'
+  | 'unnamed-owner'
+  | 'dangling-symlink'
+  | 'unusual-place'
+  | 'password'
+  | 'login-key'
+  | 'privileges'
+  | 'scheduled'
+  | 'service';
+
+export interface Finding {
+  readonly what: FindingKind;
+  /** Binary strings, sorted. */
+  readonly paths: readonly string[];
+}
+
+/** For people. */
+export const FINDING_TEXT: Readonly<Record<FindingKind, string>> = {
+  setuid: 'run as their owner, whoever starts them (setuid)',
+  setgid: 'run as their group, whoever starts them (setgid)',
+  capabilities: 'run with capabilities, whoever starts them',
+  device: 'are devices',
+  'world-writable': 'can be written by everybody',
+  'unnamed-owner': 'are of a user or group without a name',
+  'dangling-symlink': 'are symlinks that lead nowhere',
+  'unusual-place': 'are outside of where software is installed',
+  password: 'have passwords that were set, which will open every env',
+  'login-key': 'let whoever has a key log in (authorized_keys)',
+  privileges: 'give users the rights of others (sudo, doas, polkit)',
+  scheduled: 'run by themselves, at their times (cron, timers)',
+  service: 'run by themselves, when a system starts or something asks for them',
+};
+
+const USUAL = /^\/(?:bin|etc|lib|lib32|lib64|libx32|opt|sbin|srv|usr|var)(?:\/|$)/;
+/** What is there is mounted, or made, when an env starts. */
+const MADE_LATER = /^\/(?:dev|proc|run|sys|tmp|var\/run|var\/tmp)(?:\/|$)/;
+const SETUID = 0o4000;
+const SETGID = 0o2000;
+const STICKY = 0o1000;
+const OTHERS_WRITE = 0o002;
+/** As the kernel: more symlinks than this in one path is a loop. */
+const SYMLINKS_MAX = 40;
+
+/** Ids that have a name where the tree is. */
+export interface NamedIds {
+  readonly uids: ReadonlySet<number>;
+  readonly gids: ReadonlySet<number>;
+}
+
+interface Place {
+  readonly tree: TreeNode;
+  readonly below: Layers;
+  readonly ids: NamedIds;
+  /** /etc/shadow has passwords that the base has not. */
+  readonly opened: boolean;
+}
+
+type Test = (captured: Captured, place: Place) => boolean;
+
+/** Of files at such paths, and links; their content is not looked at. */
+function isAt(place: RegExp): Test {
+  return ({ path, node }) => !isDir(node.mode) && place.test(path);
+}
+
+const TESTS: Readonly<Record<FindingKind, Test>> = {
+  setuid: ({ node }) => isReg(node.mode) && (node.mode & SETUID) !== 0,
+  setgid: ({ node }) => isReg(node.mode) && (node.mode & SETGID) !== 0,
+  capabilities: ({ node }) => node.xattrs?.has('security.capability') === true,
+  device: ({ node }) => [S_IFCHR, S_IFBLK].includes(node.mode & S_IFMT),
+  'world-writable': ({ node: { mode } }) =>
+    !isLnk(mode) && (mode & OTHERS_WRITE) !== 0 && !(isDir(mode) && (mode & STICKY) !== 0),
+  'unnamed-owner': ({ node }, { ids }) => !ids.uids.has(node.uid) || !ids.gids.has(node.gid),
+  'dangling-symlink': ({ node, path }, place) => isLnk(node.mode) && !leads(node, path, place),
+  'unusual-place': ({ path }) => !USUAL.test(path),
+  password: ({ path }, { opened }) => opened && path === '/etc/shadow',
+  'login-key': isAt(/\/(?:\.ssh\/authorized_keys2?|etc\/ssh\/authorized_keys(?:\/.*|\.d\/.*)?)$/),
+  privileges: isAt(
+    /^\/etc\/(?:sudoers|doas\.conf|sudoers\.d\/.*)$|\/polkit-1\/(?:rules|localauthority).*\/./,
+  ),
+  scheduled: isAt(
+    /^\/(?:etc\/(?:ana)?crontab|etc\/cron[.][^/]+\/.*|var\/spool\/cron\/.*)$|\/systemd\/.*[.]timer$/,
+  ),
+  service: isAt(
+    /^\/etc\/(?:rc\.local|init\.d\/.*|xinetd\.d\/.*|inetd\.conf)$|\/systemd\/(?:system|user)\/.*[.](?:service|socket|path)$|\/dbus-1\/system-services\/./,
+  ),
+};
+
+export function findingsIn(captured: readonly Captured[], place: Place): Finding[] {
+  return Object.entries(TESTS).flatMap(([what, test]) => {
+    const paths = captured.filter((each) => test(each, place)).map(({ path }) => path);
+    return paths.length === 0 ? [] : [{ what: what as FindingKind, paths }];
+  });
+}
+
+function leads({ target }: TreeNode, path: string, { tree, below }: Place): boolean {
+  const rest = (target.startsWith('/') ? target : `${path}/../${target}`).split('/');
+  let at: string[] = [];
+  for (let links = 0; ; ) {
+    const part = rest.shift();
+    if (part === undefined) return true;
+    if (part === '' || part === '.') continue;
+    if (part === '..') {
+      at.pop();
+      continue;
+    }
+    const here = `/${[...at, part].join('/')}`;
+    if (MADE_LATER.test(here)) return true;
+    const found = nodeAt(tree, here) ?? recordAt(below, here);
+    if (found === null) return false;
+    if (!isLnk(found.mode)) at.push(part);
+    else if (++links > SYMLINKS_MAX) return false;
+    else {
+      if (found.target.startsWith('/')) at = [];
+      rest.unshift(...found.target.split('/'));
+    }
+  }
+}

@@ -1,0 +1,31 @@
+/** Symlinks that follow from the merged state files of update-alternatives(1). */
+import type { Layers } from '../../../driver/core/ports.ts';
+import { alternativeLinks } from '../../merge/alternatives.ts';
+import { recordAt } from '../../templates/walk-version.ts';
+
+export interface Symlink {
+  readonly path: string;
+  /** Null: nothing is to be there. */
+  readonly target: string | null;
+}
+
+const STATES = '/var/lib/dpkg/alternatives/';
+
+/** Those that the stack shows otherwise. @param contents of merged registry files, by path */
+export function composedLinks(
+  layers: Layers,
+  contents: ReadonlyMap<string, string | null>,
+): Symlink[] {
+  const links: Symlink[] = [];
+  for (const [path, content] of contents) {
+    if (!path.startsWith(STATES) || content === null) continue;
+    for (const link of alternativeLinks(path.slice(STATES.length), content) ?? []) {
+      // A manual page that was not installed has no link.
+      const isThere = link.needs === null || recordAt(layers, link.needs) !== null;
+      const target = isThere ? link.target : null;
+      const shown = recordAt(layers, link.path);
+      if ((shown?.target ?? '') !== (target ?? '')) links.push({ path: link.path, target });
+    }
+  }
+  return links;
+}

@@ -1,0 +1,171 @@
+/** The registry files of a stack: which of them several templates have, and what they are together. */
+import { ByrefError } from '../../../base/error.ts';
+import type { Ino, Name } from '../../../base/ids.ts';
+import { isReg } from '../../../base/mode.ts';
+import { entriesOf } from '../../../driver/core/layer-entries.ts';
+import type { Layers } from '../../../driver/core/ports.ts';
+import type { Store } from '../../../store/store.ts';
+import { accountsOf } from '../../merge/accounts.ts';
+import { askedFor, withoutMarks } from '../../merge/auto-marks.ts';
+import type { KeyConflict } from '../../merge/merge.ts';
+import { mergeKeyed } from '../../merge/merge.ts';
+import { REGISTRY_PATHS, registryFormat } from '../../merge/table.ts';
+import { contentAt } from '../../templates/file-content.ts';
+import { dirAt, fileAt } from '../../templates/walk-version.ts';
+import type { AppPart, StackParts } from './parts.ts';
+
+export interface MergedFile {
+  readonly path: string;
+  /** A binary string; null: it is to go. */
+  readonly content: string | null;
+}
+
+export interface MergedFiles {
+  /** Those that differ from what the stack shows by itself. */
+  readonly files: readonly MergedFile[];
+  /** All that more than the OS template has, merged: also those that need no change. */
+  readonly contents: ReadonlyMap<string, string | null>;
+  /** What the upper one of two decided, in sentences. */
+  readonly notes: readonly string[];
+}
+
+export const STATUS = '/var/lib/dpkg/status';
+const MARKS = '/var/lib/apt/extended_states';
+const PASSWD = '/etc/passwd';
+const GROUP = '/etc/group';
+/** Of which a conflict can't be decided by which app is on top: one user with two homes, or two users with one number. */
+const STRICT: ReadonlySet<string> = new Set([PASSWD, GROUP]);
+/** What nobody wants to hear of: the last one that asked debconf a question, or the day of a locked password. */
+const SILENT = /^\/(?:var\/cache\/debconf|var\/lib\/ucf|etc\/g?shadow)/;
+
+/** @throws ByrefError 'badInput' for what can't be in one env, with both sides named */
+export function mergeRegistry(store: Store, parts: StackParts): MergedFiles {
+  const files: MergedFile[] = [];
+  const contents = new Map<string, string | null>();
+  const notes: string[] = [];
+  for (const path of registryPaths(parts.apps)) {
+    const merged = mergeOne(store, parts, path, notes);
+    const content = path === MARKS ? withoutMarksOfAsked(store, parts, merged) : merged;
+    contents.set(path, content);
+    if (content !== contentAt(store, parts.layers, path)) files.push({ path, content });
+  }
+  refuseSharedNumbers(store, parts, contents);
+  return { files, contents, notes };
+}
+
+/** What one app has for another package's sake only is not to be removed as such where another app asked for it. */
+function withoutMarksOfAsked(
+  store: Store,
+  { os, apps }: StackParts,
+  marks: string | null,
+): string | null {
+  if (marks === null) return null;
+  const asked = [os, ...apps].flatMap(({ layers }) => {
+    const status = contentAt(store, layers, STATUS);
+    return status === null ? [] : [...askedFor(status, contentAt(store, layers, MARKS))];
+  });
+  return withoutMarks(marks, new Set(asked));
+}
+
+/** Registry files that some app has. */
+function registryPaths(apps: readonly AppPart[]): string[] {
+  const paths = new Set<string>();
+  for (const { layers } of apps) {
+    for (const pattern of REGISTRY_PATHS)
+      for (const path of matching(layers, pattern)) paths.add(path);
+  }
+  return [...paths].sort();
+}
+
+function matching(layers: Layers, pattern: string): string[] {
+  if (!pattern.includes('*')) return fileAt(layers, pattern) === null ? [] : [pattern];
+  const directory = pattern.slice(0, pattern.lastIndexOf('/'));
+  const dir: Ino | null = dirAt(layers, directory);
+  if (dir === null) return [];
+  return [...entriesOf(layers, dir)]
+    .filter(({ record }) => isReg(record.mode))
+    .map(({ name }) => `${directory}/${name satisfies Name}`)
+    .filter((path) => registryFormat(path) !== null);
+}
+
+function mergeOne(store: Store, parts: StackParts, path: string, notes: string[]): string | null {
+  const { os, apps } = parts;
+  const format = registryFormat(path)!;
+  const changed: AppPart[] = [];
+  let ours = contentAt(store, os.layers, path);
+  for (const app of apps) {
+    const theirs = contentAt(store, app.layers, path);
+    if (theirs === null) continue;
+    const base = contentAt(store, app.base, path);
+    const merged = mergeKeyed(format, { base, ours, theirs, prefer: 'theirs' });
+    for (const conflict of merged.conflicts) {
+      const other =
+        changed.findLast((each) => hasKey(store, each, path, conflict))?.name ?? os.name;
+      if (STRICT.has(path)) throw differs(path, conflict, other, app.name);
+      if (!SILENT.test(path)) notes.push(upperDecides(path, conflict, other, app.name));
+    }
+    ours = merged.content;
+    changed.push(app);
+  }
+  return ours;
+}
+
+/** True if the app has that text, and what it was installed on has not. */
+function hasKey(store: Store, app: AppPart, path: string, { ours }: KeyConflict): boolean {
+  if (ours === null) return false;
+  const has = (layers: Layers): boolean => contentAt(store, layers, path)?.includes(ours) === true;
+  return has(app.layers) && !has(app.base);
+}
+
+const upperDecides = (path: string, { key }: KeyConflict, lower: string, upper: string): string =>
+  `${lower} and ${upper} have ${key} differently (${path}); that of ${upper}, which is on top, counts`;
+
+const differs = (path: string, { key }: KeyConflict, a: string, b: string): ByrefError =>
+  new ByrefError(
+    'badInput',
+    `${a} and ${b} can't be in one env: they have ${key} differently (${path})`,
+    'Leave one of them out, or build it again after a change.',
+  );
+
+/** Two names of one number would be one account. */
+function refuseSharedNumbers(
+  store: Store,
+  { os, apps }: StackParts,
+  contents: ReadonlyMap<string, string | null>,
+): void {
+  const content = (layers: Layers | null, path: string): string =>
+    (layers === null ? contents.get(path) : contentAt(store, layers, path)) ?? '';
+  const accounts = (layers: Layers | null) =>
+    accountsOf(content(layers, PASSWD), content(layers, GROUP));
+  if (!contents.has(PASSWD) && !contents.has(GROUP)) return;
+  const all = accounts(null);
+  const own = [os, ...apps].map(({ name, layers }) => ({ name, ...accounts(layers) }));
+  const known = own[0]!;
+  const owner = (what: 'users' | 'groups', name: string): string =>
+    own.find((part) => part[what].some((each) => each.name === name))?.name ?? os.name;
+  const check = (what: 'users' | 'groups', ids: readonly { name: string; id: number }[]): void => {
+    const first = new Map<number, string>();
+    for (const { name, id } of ids) {
+      const other = first.get(id);
+      first.set(id, other ?? name);
+      // What a distribution does by itself (toor) is its own business.
+      const inOs = (each: string): boolean => known[what].some((known) => known.name === each);
+      if (other === undefined || other === name || (inOs(other) && inOs(name))) continue;
+      const word = what === 'users' ? 'user' : 'group';
+      const message = `${owner(what, other)} and ${owner(what, name)} can't be in one env: ${word}s ${other} and ${name} both have number ${id}`;
+      throw new ByrefError(
+        'badInput',
+        message,
+        'Give one of them another number, and build it again.',
+      );
+    }
+  };
+  check(
+    'users',
+    all.users.map(({ name, uid }) => ({ name, id: uid })),
+  );
+  check(
+    'groups',
+    all.groups.map(({ name, gid }) => ({ name, id: gid })),
+  );
+}

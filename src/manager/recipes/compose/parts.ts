@@ -1,0 +1,42 @@
+/** The templates of a stack, as a composition looks at them. */
+import type { Layers } from '../../../driver/core/ports.ts';
+import type { StackRef, Store } from '../../../store/store.ts';
+
+export interface StackPart {
+  readonly ref: StackRef;
+  /** NAME@VERSION */
+  readonly name: string;
+  /** Of it alone. */
+  readonly layers: Layers;
+}
+
+export interface AppPart extends StackPart {
+  /** What it was installed on; the stack's OS template if nobody knows. */
+  readonly base: Layers;
+  /** That is the very version in the stack, so that nothing is to be merged for it alone. */
+  readonly fits: boolean;
+}
+
+export interface StackParts {
+  readonly os: StackPart;
+  /** From the bottom up. */
+  readonly apps: readonly AppPart[];
+  readonly layers: Layers;
+}
+
+/** @param plain without a composition */
+export function partsOf(store: Store, plain: readonly StackRef[]): StackParts {
+  const [os, ...apps] = plain.map((ref): StackPart => {
+    return { ref, name: store.catalog.refName(ref), layers: store.layers([ref]) };
+  });
+  const bases = apps.map(({ ref }) => store.catalog.version(ref.templateId, ref.version)?.base);
+  return {
+    os: os!,
+    apps: apps.map((app, i) => {
+      const base = bases[i] ?? null;
+      const fits = base === null || base.version === os!.ref.version;
+      return { ...app, base: fits ? os!.layers : store.layers([base]), fits };
+    }),
+    layers: store.layers(plain),
+  };
+}

@@ -1,0 +1,27 @@
+import { ByrefError } from '../../base/error.ts';
+import type { EnvAct, EnvActResult } from '../../driver/core/set-aside.ts';
+import type { EnvRow, Store } from '../../store/store.ts';
+import { refreshAll } from './flip.ts';
+
+/**
+ * Makes one act in an env, outside of any patch: by its driver if it is mounted, else here.
+ * @throws ByrefError 'busy' where dpkg is at work in it, for an act that must not come between; 'locked', 'error'
+ */
+export async function actNow(store: Store, row: EnvRow, wanted: EnvAct): Promise<EnvActResult> {
+  const { actOffline } = await import('./offline.ts');
+  const results = await actOffline(store, row, [wanted]);
+  if (results !== null) return results[0] ?? NOTHING;
+  const report = await refreshAll(store, [{ env: row.id, acts: [wanted] }]);
+  const told = report.envs.get(row.id);
+  if (told?.error)
+    throw new ByrefError('error', `${row.name}: ${told.error}`, 'See the log of its driver.');
+  if (told?.busy) {
+    const hint = 'Let it finish, then run this again.';
+    throw new ByrefError('busy', `dpkg or apt is at work in ${row.name}`, hint);
+  }
+  if (told !== undefined) return told.acts[0] ?? NOTHING;
+  const hint = 'unmount it, then run this again';
+  throw new ByrefError('locked', `${row.name} is in use, and no driver answers for it`, hint);
+}
+
+const NOTHING: EnvActResult = { error: 0, ino: 0 };

@@ -1,0 +1,234 @@
+/** What a patch is to do to the own files of envs: planned before its commit, kept in its record, told to drivers. */
+import { closeSync, fsyncSync, openSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { EBUSY, ENOENT } from '../../base/errno.ts';
+import { type Ino, type Name, nameFromText, nameToText } from '../../base/ids.ts';
+import { isReg } from '../../base/mode.ts';
+import { isNoSpace } from '../../base/no-space.ts';
+import { DATA_NONE, DATA_PRIVATE, type InodeRecord } from '../../codec/inode-record.ts';
+import type { PatchAct, PatchRecord, PolicyAction } from '../../codec/patch-record.ts';
+import { touchedOnly } from '../../driver/core/follow.ts';
+import type { NameChange } from '../../driver/core/layers-change.ts';
+import type { Layers } from '../../driver/core/ports.ts';
+import type { EnvAct, EnvActResult } from '../../driver/core/set-aside.ts';
+import type { DeltaView } from '../../driver/delta/read-delta.ts';
+import { type EnvRow, envDir, type Store } from '../../store/store.ts';
+import type { KeyedFormat } from '../merge/format.ts';
+import { generatedBy } from '../merge/generated.ts';
+import { registryFormat } from '../merge/table.ts';
+import { seenFile, sha256 } from '../packages/same-file.ts';
+import { openView, privateFile } from './meets.ts';
+import {
+  EMPTY_FILE,
+  MERGED_BYTES_MAX,
+  type Merge,
+  type MergeContents,
+  mergeByKey,
+  mergeTexts,
+} from './merge.ts';
+import { isPackageRecord } from './policy.ts';
+
+/** An env's own file under a name that a patch changes. */
+export interface OwnFile {
+  readonly change: NameChange;
+  readonly own: InodeRecord;
+  /** Its path, a binary string. */
+  readonly bytes: string;
+  readonly action: PolicyAction;
+  /** The name that a merge of it gets in the env's directory. */
+  readonly file: string;
+}
+
+export type AdjustMerge = (format: KeyedFormat, contents: MergeContents) => MergeContents;
+
+/**
+ * What is to become of one file; null: it stays. Writes a merge into the env's directory, and changes nothing else.
+ * @param adjust what is merged of a file of records
+ */
+export async function planAct(
+  store: Store,
+  row: EnvRow,
+  wanted: OwnFile,
+  adjust: AdjustMerge,
+): Promise<PatchAct | null> {
+  const { change, own, bytes, action, file } = wanted;
+  const { dir, name } = change;
+  const base = { path: nameToText(bytes as Name), dir, name, ino: own.ino, done: false };
+  if (action === 'take' && own.ino === change.is?.ino) {
+    const why = 'the env changed this very version of it';
+    return { ...base, what: 'conflict', why, done: true };
+  }
+  if (action === 'take') return { ...base, what: 'taken' };
+  if (action !== 'merge') {
+    const command = isReg(own.mode) ? generatedBy(bytes) : null;
+    if (command === null) return null;
+    return { ...base, what: 'conflict', why: `run "${command}" in the env`, done: true };
+  }
+  const seen = seenFile(privateFile(store, row, own.ino));
+  const merge = await mergeOf(store, row, wanted, adjust).catch(asConflict);
+  if (merge === null) return null;
+  if ('conflict' in merge) return { ...base, what: 'conflict', why: merge.conflict, done: true };
+  const target = path.join(envDir(store.root, row.id), file);
+  writeDurably(target, merge.text);
+  const merged = { ino: 0, sha256: await sha256(target) };
+  const why = merge.kept === undefined ? {} : { why: merge.kept };
+  const what = isPackageRecord(bytes) ? 'updated' : 'merged';
+  return { ...base, what, file, merged, ...why, ...(seen === null ? {} : { seen }) };
+}
+
+/** A file that can't be read is one env's trouble; a full disk is everybody's. */
+function asConflict(error: unknown): Merge {
+  const { code = '', syscall } = error as NodeJS.ErrnoException;
+  if (isNoSpace(error) || syscall === undefined) throw error;
+  return { conflict: `it can’t be read: ${code}` };
+}
+
+/** Null: it is as it would be merged. */
+async function mergeOf(
+  store: Store,
+  row: EnvRow,
+  { own, change: { was, is }, bytes: name }: OwnFile,
+  adjust: AdjustMerge,
+): Promise<Merge | null> {
+  const format = registryFormat(name);
+  if (is === null) return { conflict: 'the template has it no more' };
+  if (![own, was ?? is, is].every(({ mode }) => isReg(mode)))
+    return { conflict: 'it is no regular file' };
+  if (format !== null && own.nlink === 1) {
+    const ours =
+      own.data === DATA_PRIVATE ? privateFile(store, row, own.ino) : contentOf(store, own);
+    const base = was === null ? null : contentOf(store, was);
+    const theirs = contentOf(store, is);
+    return mergeByKey(format, name, { ours, base, theirs }, (each) => adjust(format, each));
+  }
+  if (was === null) return { conflict: 'the template did not have it before' };
+  if (own.data !== DATA_PRIVATE) return { conflict: 'the env changed only its attributes' };
+  if (own.nlink > 1) return { conflict: 'the env has it under several names' };
+  const ours = privateFile(store, row, own.ino);
+  return mergeTexts(ours, contentOf(store, was), contentOf(store, is));
+}
+
+const contentOf = (store: Store, { data, object }: InodeRecord): string =>
+  data === DATA_NONE || object === '' ? EMPTY_FILE : store.objects.path(object);
+
+/** On disk before anything names it. */
+export function writeDurably(file: string, bytes: Buffer): void {
+  const fd = openSync(file, 'w', 0o600);
+  writeFileSync(fd, bytes);
+  fsyncSync(fd);
+  closeSync(fd);
+}
+
+/**
+ * What a rollback is to put back in an env: all that these patches set aside there, the last one first. A merge that
+ * the env, or a patch of another template, has changed since stays, and so does any file made under the name.
+ */
+export async function planRestores(
+  store: Store,
+  row: EnvRow,
+  undone: readonly PatchRecord[],
+): Promise<PatchAct[]> {
+  const view = await openView(store, row);
+  if (view === null) return [];
+  const acts: PatchAct[] = [];
+  const layers = store.layers(store.resolveStack(row));
+  /** What names have by then, where the acts before put something back. */
+  const put = new Map<string, number>();
+  try {
+    for (const record of undone) {
+      const env = record.envs.find(({ id }) => id === row.id);
+      for (const act of env?.acts ?? []) {
+        if (!act.done || (act.what !== 'taken' && act.what !== 'merged')) continue;
+        // What an older build set aside of dpkg's records: they say what is there, and so are merged.
+        if (isPackageRecord(nameFromText(act.path)) || act.package !== undefined) continue;
+        const place = `${act.dir} ${act.name}`;
+        const own = put.get(place) ?? ownFile(view, layers, act);
+        const restore = await planRestore(store, row, act, { patch: record.id, own });
+        if (restore.what === 'restored') put.set(place, act.ino);
+        acts.push(restore);
+      }
+    }
+  } finally {
+    await view.close();
+  }
+  return acts;
+}
+
+/** The env's inode under a name; 0 if it has none there, or has set attributes of the template's only. */
+function ownFile(view: DeltaView, layers: Layers, { dir, name }: PatchAct): number {
+  const place = { dir: dir as Ino, name: name as Name };
+  const isTouched =
+    touchedOnly({ delta: view, layers }, { ...place, was: null, is: null }) !== null;
+  return isTouched ? 0 : (view.name(place.dir, place.name)?.ino ?? 0);
+}
+
+/** @param own the env's inode under the name by then; 0: it has none */
+async function planRestore(
+  store: Store,
+  row: EnvRow,
+  { path: shown, dir, name, ino, merged }: PatchAct,
+  { patch, own }: { readonly patch: number; readonly own: number },
+): Promise<PatchAct> {
+  const base = { path: shown, dir, name, ino, patch, ...(merged === undefined ? {} : { merged }) };
+  // By somebody who was killed before it was noted.
+  if (own === ino) return { ...base, what: 'restored', done: true };
+  if (own !== (merged?.ino ?? 0)) return { ...base, what: 'changed', done: true };
+  if (merged === undefined) return { ...base, what: 'restored', done: false };
+  const file = privateFile(store, row, merged.ino as Ino);
+  const seen = seenFile(file);
+  // No merge made a larger one.
+  const readable = seen !== null && seen.size <= MERGED_BYTES_MAX;
+  const same = readable && (await sha256(file)) === merged.sha256;
+  if (!same) return { ...base, what: 'changed', done: true };
+  return { ...base, what: 'restored', seen, done: false };
+}
+
+/** The acts that are still to be made, as a driver takes them. */
+export function toMake(acts: readonly PatchAct[], patch: number): EnvAct[] {
+  return acts.filter(({ done }) => !done).map((act) => envAct(act, patch));
+}
+
+function envAct(act: PatchAct, patch: number): EnvAct {
+  if (act.what === 'steps') return { what: 'steps', file: act.file ?? '' };
+  const place = { dir: act.dir as Ino, name: act.name as Name };
+  const seen = act.seen ?? null;
+  if (act.what === 'restored') {
+    const ino = (act.merged?.ino ?? 0) as Ino | 0;
+    return { ...place, what: 'restore', patch: act.patch ?? patch, ino, file: null, seen };
+  }
+  const what = act.what === 'taken' ? 'take' : 'replace';
+  const wanted = {
+    ...place,
+    what,
+    patch,
+    ino: act.ino as Ino,
+    file: act.file ?? null,
+    seen,
+  } as const;
+  return act.what === 'updated' ? { ...wanted, save: false } : wanted;
+}
+
+/** The acts with what came of those that were made; `results` are of toMake(), in its order. */
+export function made(acts: readonly PatchAct[], results: readonly EnvActResult[]): PatchAct[] {
+  let next = 0;
+  return acts.map((act) => {
+    if (act.done) return act;
+    const result = results[next++];
+    return result === undefined ? act : outcomeOf(act, result);
+  });
+}
+
+function outcomeOf(act: PatchAct, { error, ino, left = 0 }: EnvActResult): PatchAct {
+  const { file: _file, seen: _seen, ...kept } = act;
+  if (error === 0) {
+    if (left > 0) return { ...kept, left, done: true };
+    const isMerge = act.what === 'merged' || act.what === 'updated';
+    const merged = isMerge && act.merged ? { ...act.merged, ino } : act.merged;
+    return { ...kept, ...(merged === undefined ? {} : { merged }), done: true };
+  }
+  if (error === -EBUSY || error === -ENOENT) {
+    const what = act.what === 'restored' ? 'changed' : 'conflict';
+    return { ...kept, what, why: 'the env has changed it meanwhile', done: true };
+  }
+  return { ...act, why: `errno ${-error}` };
+}

@@ -1,0 +1,129 @@
+/**
+ * What becomes of apps when the OS template that they were installed on goes to another version: they are kept, and what they share
+ * is merged anew; unless one has files of the base itself, older than those that come. Such an app is to be built again.
+ */
+import { type Name, nameFromText, nameToText } from '../../base/ids.ts';
+import { isDir } from '../../base/mode.ts';
+import { dirPath } from '../../store/dir-path.ts';
+import { refKey } from '../../store/layer-cache.ts';
+import type { EnvRow, StackRef, Store, TemplateRow } from '../../store/store.ts';
+import { isGenerated } from '../merge/generated.ts';
+import { registryFormat } from '../merge/table.ts';
+import { ownPackages, packagesOfVersion } from '../recipes/build/packages.ts';
+import { ruleOf } from '../recipes/build/rules.ts';
+
+export interface AppFit {
+  /** Its name and version. */
+  readonly app: string;
+  readonly version: number;
+  /** The version of the OS template that it was installed on. */
+  readonly builtOn: number;
+  /** Packages of the base that it has in a version of its own, where the base goes to another one. */
+  readonly packages: readonly {
+    readonly name: string;
+    readonly own: string;
+    readonly base: string;
+  }[];
+  /** Files of the base that it has changed, and that the base changes, too; absolute, as text. */
+  readonly paths: readonly string[];
+  /** A newer version of the app, built on the version that comes; null if there is none. */
+  readonly staged: number | null;
+}
+
+/** True: it is kept. */
+export const fits = ({ packages, paths }: AppFit): boolean =>
+  packages.length === 0 && paths.length === 0;
+
+/** Of the apps in these envs, each once, by name. @param to the version that `os` goes to */
+export function appFits(
+  store: Store,
+  os: TemplateRow,
+  to: number,
+  rows: readonly EnvRow[],
+): AppFit[] {
+  const seen = new Map<string, StackRef>();
+  for (const row of rows) {
+    for (const ref of store.plainStack(row).slice(1)) {
+      seen.set(refKey(ref), ref);
+    }
+  }
+  return [...seen.values()]
+    .flatMap((ref) => fitOf(store, os, to, ref) ?? [])
+    .sort((a, b) => (a.app < b.app ? -1 : 1));
+}
+
+/** Of the newest versions of all apps that were installed on this template. */
+export function newestFits(store: Store, os: TemplateRow, to: number): AppFit[] {
+  return store.templates().flatMap((row) => {
+    const { number: version } = store.catalog.newest(row);
+    return fitOf(store, os, to, { templateId: row.id, version }) ?? [];
+  });
+}
+
+/** Null if it was not installed on that template, or nobody knows. */
+export function fitOf(store: Store, os: TemplateRow, to: number, app: StackRef): AppFit | null {
+  const { templateId, version } = app;
+  const base = store.catalog.version(templateId, version)?.base ?? null;
+  if (base?.templateId !== os.id) return null;
+  return {
+    app: store.catalog.byId(templateId)?.name ?? '?',
+    version,
+    builtOn: base.version,
+    packages: packagesInTheWay(store, os, to, app, base.version),
+    paths: pathsInTheWay(store, os, to, app, base.version),
+    staged: stagedOn(store, app, { templateId: os.id, version: to }),
+  };
+}
+
+function stagedOn(store: Store, { templateId, version }: StackRef, os: StackRef): number | null {
+  const newer = store.versions(templateId).findLast(({ number, staged, base }) => {
+    return (
+      staged &&
+      number > version &&
+      base?.templateId === os.templateId &&
+      base.version === os.version
+    );
+  });
+  return newer?.number ?? null;
+}
+
+function packagesInTheWay(
+  store: Store,
+  os: TemplateRow,
+  to: number,
+  { templateId, version }: StackRef,
+  builtOn: number,
+): AppFit['packages'] {
+  const before = packagesOfVersion(store, os, builtOn);
+  const after = packagesOfVersion(store, os, to);
+  return [...ownPackages(store, { id: templateId }, version).values()].flatMap(
+    ({ name, version: own }) => {
+      const base = after.get(name)?.version;
+      const isMoved = base !== undefined && base !== own && before.get(name)?.version !== base;
+      return isMoved ? [{ name, own, base }] : [];
+    },
+  );
+}
+
+function pathsInTheWay(
+  store: Store,
+  os: TemplateRow,
+  to: number,
+  app: StackRef,
+  builtOn: number,
+): string[] {
+  const layers = store.layers([app]);
+  const at = (version: number): StackRef[] => [{ templateId: os.id, version }];
+  const paths: string[] = [];
+  for (const [dir, names] of store.change(at(builtOn), at(to)).byDir) {
+    const parent = dirPath(store.tables, dir) ?? '';
+    for (const { name, was } of names.values()) {
+      const own = was === null ? null : layers.lookup(dir, name);
+      if (own === null || isDir(own.mode)) continue;
+      const path = `${nameFromText(parent)}/${name}`;
+      if (registryFormat(path) !== null || isGenerated(path) || ruleOf(path) !== 'keep') continue;
+      paths.push(nameToText(path as Name));
+    }
+  }
+  return paths.sort();
+}

@@ -1,0 +1,155 @@
+/**
+ * Brings packages of an env's own along, by the policy `complete`, once the envs of a patch are at its versions: what its packages need of the
+ * templates was kept there until then, so no env waits for apt in another one.
+ *
+ * Each env in three steps, each of which is recorded before the next: apt is tried; what was kept follows; apt installs what it found. A
+ * process that dies in between leaves the rest to the next command.
+ */
+import { ByrefError } from '../../base/error.ts';
+import { failpoint } from '../../base/failpoints.ts';
+import type { CompletedPackages, PatchedEnv, Policy } from '../../codec/patch-record.ts';
+import type { EnvRow, Store } from '../../store/store.ts';
+import { envStates } from '../envs/state.ts';
+import { decideStep } from '../packages/decide-step.ts';
+import { type Completion, complete, type Trial, tryCompletion } from './complete.ts';
+import { openView } from './meets.ts';
+import { takenPackages } from './package-policy.ts';
+import { releasePackages } from './release.ts';
+
+const AT_ONCE = 4;
+
+/** Writes down what is known of an env by now. */
+export type SaveEnv = (env: PatchedEnv) => void;
+
+type Due = PatchedEnv & { readonly completion: CompletedPackages };
+
+export class Completions {
+  private readonly store: Store;
+  private readonly policies: readonly Policy[];
+  private readonly save: SaveEnv;
+
+  constructor(store: Store, policies: readonly Policy[], save: SaveEnv) {
+    this.store = store;
+    this.policies = policies;
+    this.save = save;
+  }
+
+  /** In those of the envs for which it is due. The store is open for writing; others may write while apt runs. */
+  async make(envs: readonly PatchedEnv[]): Promise<void> {
+    const due = envs.filter(isDue);
+    if (due.length === 0) return;
+    const mounted = await this.mountpoints(due.flatMap(({ id }) => this.store.env(id) ?? []));
+    const tried = await this.tryIn(due, mounted);
+    const released: Due[] = [];
+    for (const env of tried) {
+      const next = await this.release(env);
+      if (next !== null) released.push(next);
+    }
+    await this.store.pause(() =>
+      inTurns(released, async (env) => {
+        const why = await complete(mounted.get(env.id)!, env.completion.wanted ?? []);
+        const completion = { ...env.completion, done: true, ...(why === null ? {} : { why }) };
+        this.save({ ...env, completion, unmet: why === null ? [] : (env.unmet ?? []) });
+      }),
+    );
+  }
+
+  /** @returns those in which apt can do it; of the others it is saved why not */
+  private async tryIn(envs: readonly Due[], mounted: ReadonlyMap<number, string>): Promise<Due[]> {
+    const can: Due[] = [];
+    const wanted = new Map<number, Completion>();
+    for (const env of envs) {
+      const needed = mounted.has(env.id) ? await this.needed(env) : null;
+      if (needed !== null) wanted.set(env.id, needed);
+    }
+    await this.store.pause(() =>
+      inTurns(envs, async (env) => {
+        // An earlier command tried it, and died.
+        if (env.completion.packages.length > 0 && mounted.has(env.id)) {
+          can.push(env);
+          return;
+        }
+        const trial = await tryAt(mounted.get(env.id), wanted.get(env.id));
+        const completion = {
+          ...env.completion,
+          ...('why' in trial ? { ...trial, done: true } : trial),
+        };
+        const next = { ...env, completion };
+        this.save(next);
+        failpoint('patch-tried');
+        if ('packages' in trial) can.push(next);
+      }),
+    );
+    return can;
+  }
+
+  /** What was kept for the env's own packages follows. @returns null if that is left to a further command, or can't be */
+  private async release(env: Due): Promise<Due | null> {
+    const row = this.store.env(env.id);
+    if (row === null) return null;
+    const trial: Trial = { packages: env.completion.packages };
+    try {
+      const { own, unmet } = await releasePackages(this.store, row, {
+        policies: this.policies,
+        trial,
+      });
+      const next = { ...env, packages: own, unmet };
+      this.save(next);
+      failpoint('patch-released');
+      return next;
+    } catch (error) {
+      if (!(error instanceof ByrefError)) throw error;
+      // Once dpkg is through, the next command does it.
+      if (error.code === 'busy') return null;
+      const completion = { ...env.completion, why: error.message, done: true };
+      this.save({ ...env, completion });
+      return null;
+    }
+  }
+
+  /** What apt would have to solve; null: all fits by now. */
+  private async needed({ id, completion }: Due): Promise<Completion | null> {
+    const { store } = this;
+    const row = store.env(id);
+    const view = row === null ? null : await openView(store, row);
+    if (row === null || view === null) return null;
+    try {
+      const stack = store.resolveStack(row);
+      const change = store.change(stack, stack);
+      const next = { taken: takenPackages(this.policies) };
+      const verdict = await decideStep({ store, row, view, change }, next, 'follow');
+      if (verdict === null || verdict.unmet.length === 0) return null;
+      const { after, following } = verdict;
+      return { after, ofTemplates: following, wanted: completion.wanted ?? [] };
+    } finally {
+      await view.close();
+    }
+  }
+
+  private async mountpoints(rows: readonly EnvRow[]): Promise<Map<number, string>> {
+    const states = await envStates(this.store, rows);
+    return new Map(
+      states.flatMap(({ row, state, mount }) =>
+        state === 'mounted' && mount !== null ? [[row.id, mount.mountpoint] as const] : [],
+      ),
+    );
+  }
+}
+
+/** An env that went; one in which dpkg is at work goes later. */
+const isDue = (env: PatchedEnv): env is Due =>
+  env.completion?.done === false && env.outcome !== 'busy';
+
+async function tryAt(at: string | undefined, needed: Completion | undefined): Promise<Trial> {
+  if (at === undefined) return { why: 'it is not mounted' };
+  if (needed === undefined) return { packages: [] };
+  return tryCompletion(at, needed);
+}
+
+async function inTurns<T>(all: readonly T[], work: (each: T) => Promise<void>): Promise<void> {
+  const left = [...all];
+  const worker = async (): Promise<void> => {
+    for (let each = left.shift(); each !== undefined; each = left.shift()) await work(each);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+}

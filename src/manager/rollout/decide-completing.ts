@@ -1,0 +1,73 @@
+import type { CompletedPackages, DependencyPolicy, PatchRecord } from '../../codec/patch-record.ts';
+import { decideStep } from '../packages/decide-step.ts';
+import type { PackageVerdict } from '../packages/dependencies.ts';
+import type { EnvOnTheWay, NextPackages } from '../packages/own-packages.ts';
+import type { Trial } from './complete.ts';
+
+/** What becomes of an env's packages at a step, and what apt is to do there afterwards. */
+export interface Decided {
+  /** Null: dpkg says in the env what its templates say. */
+  readonly verdict: PackageVerdict | null;
+  readonly completion: CompletedPackages | null;
+}
+
+export interface Completing {
+  /** What came of trying it; null: it was not tried yet, which is done once the env is there. */
+  readonly trial: Trial | null;
+  /** What apt brought along by the patches that are taken back; null: nothing is taken back. */
+  readonly brought: readonly BroughtPackage[] | null;
+}
+
+/** A package of an env's own, with its versions before and after. */
+export interface BroughtPackage {
+  /** As apt names it. */
+  readonly name: string;
+  readonly was: string;
+  readonly is: string;
+}
+
+/** Decides as decideStep(); where packages would not fit, by the policy `complete`, as far as it was tried. */
+export async function decideCompleting(
+  env: EnvOnTheWay,
+  next: NextPackages,
+  policy: DependencyPolicy,
+  { trial, brought }: Completing,
+): Promise<Decided> {
+  if (policy !== 'complete') {
+    return { verdict: await decideStep(env, next, policy), completion: null };
+  }
+  const verdict = await decideStep(env, next, 'follow');
+  if (verdict === null || verdict.unmet.length === 0) return { verdict, completion: null };
+  if (trial !== null && 'packages' in trial) return { verdict, completion: null };
+  const kept = await decideStep(env, next, 'keep');
+  const wanted = brought === null ? [] : wantedBack(verdict, brought);
+  // On the way back there is nothing to be done about what an env has installed by itself.
+  if (trial !== null || (brought !== null && wanted.length === 0))
+    return { verdict: kept, completion: null };
+  return {
+    verdict: kept,
+    completion: { packages: [], ...(wanted.length === 0 ? {} : { wanted }), done: false },
+  };
+}
+
+const wantedBack = ({ ours }: PackageVerdict, brought: readonly BroughtPackage[]): string[] => {
+  const versions = new Set([...ours.values()].map(({ name, version }) => `${name} ${version}`));
+  return brought
+    .filter(({ name, is }) => versions.has(`${name.replace(/:.*$/, '')} ${is}`))
+    .map(({ name, was }) => `${name}=${was}`);
+};
+
+/** What apt brought along in an env by these patches. @param undone the latest first */
+export function broughtAlong(undone: readonly PatchRecord[], env: number): BroughtPackage[] {
+  const brought = new Map<string, BroughtPackage>();
+  for (const { envs } of undone) {
+    const { completion } = envs.find(({ id }) => id === env) ?? {};
+    if (completion?.done !== true || completion.why !== undefined) continue;
+    for (const text of completion.packages) {
+      const [, name, was, is] = /^(\S+) (\S+) -> (\S+)$/.exec(text) ?? [];
+      if (name === undefined || was === undefined || is === undefined) continue;
+      brought.set(name, { name, was, is: brought.get(name)?.is ?? is });
+    }
+  }
+  return [...brought.values()];
+}

@@ -1,0 +1,187 @@
+/** What a patch meets in an env: for each name that it changes, whether the env has something of its own there. */
+
+import { existsSync, statSync } from 'node:fs';
+import path from 'node:path';
+import type { Ino } from '../../base/ids.ts';
+import { isDir, isLnk, isReg, S_IFMT } from '../../base/mode.ts';
+import { DATA_OBJECT, DATA_PRIVATE, type InodeRecord } from '../../codec/inode-record.ts';
+import { touchedOnly } from '../../driver/core/follow.ts';
+import { kindOf, type LayersChange, type NameChange } from '../../driver/core/layers-change.ts';
+import { type AttributeName, attributesSet } from '../../driver/core/own-attributes.ts';
+import { hasOwnName } from '../../driver/core/own-names.ts';
+import type { Layers } from '../../driver/core/ports.ts';
+import { ReachedDirs } from '../../driver/core/reached-dirs.ts';
+import { PRIVATE_DIR, privateName } from '../../driver/delta/layout.ts';
+import { type DeltaView, readDelta } from '../../driver/delta/read-delta.ts';
+import { type EnvRow, envDir, type Store } from '../../store/store.ts';
+import { sameContent, sha256 } from '../packages/same-file.ts';
+import type { NamesByDir } from './planned-names.ts';
+
+/** clean: the env sees the new version. attributes: so it does, with the attributes that it has set. in-use: so it does, but a process has the old file open or mapped. */
+export type MeetState =
+  | 'clean'
+  | 'attributes'
+  | 'private'
+  | 'equal'
+  | 'deleted'
+  | 'type-changed'
+  | 'in-use';
+
+export interface MetName {
+  readonly change: NameChange;
+  readonly state: MeetState;
+  /** The env's own inode under the name, where it has one. */
+  readonly own: InodeRecord | null;
+  /** attributes: which. */
+  readonly attributes?: readonly AttributeName[];
+}
+
+/** True if the env never wrote anything: then every name is clean or in use. */
+export function isUntouched(store: Store, row: EnvRow): boolean {
+  const directory = envDir(store.root, row.id);
+  return !existsSync(directory);
+}
+
+/** Opens the env's changes for reading, mounted or not; null if it has none. The caller closes it. */
+export async function openView(store: Store, row: EnvRow): Promise<DeltaView | null> {
+  return isUntouched(store, row) ? null : readDelta(envDir(store.root, row.id));
+}
+
+/**
+ * @param inUse inodes that processes in the env have open or mapped
+ * @param names of the change; all if not given
+ */
+export async function* meets(
+  store: Store,
+  row: EnvRow,
+  view: DeltaView | null,
+  change: LayersChange,
+  inUse: ReadonlySet<number>,
+  names: Iterable<NameChange> = allNames(change),
+): AsyncGenerator<MetName> {
+  const kept = view === null ? new Set<Ino>() : keptDirs(view, change);
+  const reached = view === null ? null : new ReachedDirs(change, view);
+  for (const each of names) {
+    const own = view?.name(each.dir, each.name) ?? null;
+    const reach = own === null && reached !== null ? reached.of(each.dir) : null;
+    if (own?.ino === 0 || reach === 'removed') yield { change: each, state: 'deleted', own: null };
+    else if (reach === 'covered') yield { change: each, state: 'private', own: null };
+    else if (own === null)
+      yield { change: each, state: templateState(each, kept, inUse), own: null };
+    else
+      yield touchedState(view!, change.from, each) ??
+        (await ownState(store, row, each, view?.inode(own.ino) ?? null, own));
+  }
+}
+
+/** Those of the names about which there is more to say of this env than that it follows: see MeetState. */
+export function* touchedNames(
+  view: DeltaView | null,
+  change: LayersChange,
+  inUse: ReadonlySet<number>,
+  { dirs, byInode }: NamesByDir,
+): Generator<NameChange> {
+  const found = new Set<NameChange>();
+  const inodes = [...inUse, ...(view === null ? [] : keptDirs(view, change))];
+  for (const ino of inodes) for (const each of byInode.get(ino as Ino) ?? []) found.add(each);
+  if (view !== null) {
+    const reached = new ReachedDirs(change, view);
+    for (const [dir, names] of dirs) {
+      const isThere = reached.of(dir) === 'there';
+      for (const each of names) if (!isThere || view.name(dir, each.name) !== null) found.add(each);
+    }
+  }
+  yield* found;
+}
+
+function* allNames(change: LayersChange): Generator<NameChange> {
+  for (const names of change.byDir.values()) yield* names.values();
+}
+
+function templateState(
+  { was, is }: NameChange,
+  kept: ReadonlySet<Ino>,
+  inUse: ReadonlySet<number>,
+): MeetState {
+  if (was === null) return 'clean';
+  if (kept.has(was.ino)) return is === null ? 'private' : 'type-changed';
+  const changes = is === null || was.ino !== is.ino;
+  return changes && inUse.has(was.ino) ? 'in-use' : 'clean';
+}
+
+function touchedState(view: DeltaView, layers: Layers, change: NameChange): MetName | null {
+  const was = touchedOnly({ delta: view, layers }, change);
+  const own = was === null ? null : view.inode(was.ino);
+  if (was === null || own === null) return null;
+  const attributes = attributesSet(was, own);
+  return { change, state: attributes.length === 0 ? 'clean' : 'attributes', own, attributes };
+}
+
+async function ownState(
+  store: Store,
+  row: EnvRow,
+  change: NameChange,
+  own: InodeRecord | null,
+  name: { readonly ino: Ino | 0; readonly type: number },
+): Promise<MetName> {
+  const { was, is } = change;
+  // A template's directory that the env keeps, or moved and moved back: it follows.
+  if (name.ino === was?.ino && name.ino === is?.ino) return { change, state: 'clean', own };
+  const copied = own === null ? null : await copyOf(store, row, own, change);
+  if (own !== null && copied !== null)
+    return { change, state: 'attributes', own, attributes: attributesSet(copied, own) };
+  if (is !== null && name.type !== (is.mode & S_IFMT))
+    return { change, state: 'type-changed', own };
+  const equal = own !== null && is !== null && (await isEqual(store, row, own, is));
+  return { change, state: equal ? 'equal' : 'private', own };
+}
+
+/** The template's file that an env's file is a copy of, with the very bytes; null: it is none. */
+async function copyOf(
+  store: Store,
+  row: EnvRow,
+  own: InodeRecord,
+  { was }: NameChange,
+): Promise<InodeRecord | null> {
+  if (was === null || own.data !== DATA_PRIVATE || own.nlink !== 1) return null;
+  const file = privateFile(store, row, own.ino);
+  return (await sameContent(own, file, was).catch(() => false)) ? was : null;
+}
+
+/** Directories that go, and stay in this env because it has something of its own in them. */
+function keptDirs(view: DeltaView, change: LayersChange): Set<Ino> {
+  const kept = new Set<Ino>();
+  for (const [ino, gone] of change.goneDirs) {
+    if (kept.has(ino) || !hasOwnName(view, ino)) continue;
+    // And those above it, as far as they go too.
+    for (let at: NameChange | undefined = gone; at?.was; at = change.goneDirs.get(at.dir)) {
+      kept.add(at.was.ino);
+    }
+  }
+  return kept;
+}
+
+/** Same bytes (or target): what the env changed, the new version has, too. */
+async function isEqual(
+  store: Store,
+  row: EnvRow,
+  own: InodeRecord,
+  is: InodeRecord,
+): Promise<boolean> {
+  if (isLnk(own.mode)) return own.target === is.target;
+  if (isDir(own.mode) || !isReg(own.mode)) return own.mode === is.mode && own.rdev === is.rdev;
+  if (own.data === DATA_OBJECT) return own.object === is.object;
+  const file = privateFile(store, row, own.ino);
+  const size = statSync(file, { throwIfNoEntry: false })?.size ?? -1;
+  if (own.data !== DATA_PRIVATE || size !== is.size) return false;
+  return size === 0 || (await sha256(file)) === is.object;
+}
+
+export const privateFile = (store: Store, row: EnvRow, ino: Ino): string =>
+  path.join(envDir(store.root, row.id), PRIVATE_DIR, privateName(ino));
+
+/** A: added, C: changed, D: removed. */
+export const letterOf = (change: NameChange): 'A' | 'C' | 'D' => {
+  const kind = kindOf(change);
+  return kind === 'added' ? 'A' : kind === 'removed' ? 'D' : 'C';
+};

@@ -1,0 +1,142 @@
+/** Three-way merges of text, by Debian's diff3(1). */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { readWhole, type Whole } from '../../base/read-whole.ts';
+import { sharedNumbers } from '../merge/accounts.ts';
+import type { KeyedFormat } from '../merge/format.ts';
+import { REGISTRY_BYTES_MAX, registryContent } from '../merge/limits.ts';
+import { mergeKeyed } from '../merge/merge.ts';
+
+/** Larger files are no configuration that anybody edits by hand. */
+const TEXT_BYTES_MAX = 4 * 2 ** 20;
+const TIMEOUT_MS = 30_000;
+/** What no merge is larger than: of lines of both. */
+export const MERGED_BYTES_MAX = 2 * REGISTRY_BYTES_MAX;
+/** The path of a file without content. */
+export const EMPTY_FILE = '/dev/null';
+/** An env's records decide how much there is to say, and it is kept with the patch. */
+const SAID_MAX = 2000;
+
+/** `kept`: what both changed, and is the env's, and what does not go together; in words. */
+export type Merge =
+  | { readonly text: Buffer; readonly kept?: string }
+  | { readonly conflict: string };
+
+/** Paths of files; of what was not there, null. */
+export interface MergePaths {
+  readonly ours: string;
+  readonly base: string | null;
+  readonly theirs: string;
+}
+
+/** Contents of registry files as binary strings; null: there was no such file. */
+export interface MergeContents {
+  readonly ours: string;
+  readonly base: string | null;
+  readonly theirs: string;
+}
+
+/**
+ * What both made of `base`, record by record. Null: it is as ours. What can't be merged is a conflict, whatever the env has there:
+ * other envs are patched all the same.
+ * @param name of the file, absolute
+ * @param adjust what is merged instead of the contents
+ */
+export function mergeByKey(
+  format: KeyedFormat,
+  name: string,
+  paths: MergePaths,
+  adjust: (contents: MergeContents) => MergeContents = (contents) => contents,
+): Merge | null {
+  const read = readSides(paths);
+  if ('conflict' in read) return read;
+  const sides = adjust(read);
+  const { content, conflicts } = mergeKeyed(format, sides);
+  const keys = conflicts.map(({ key }) => key).join(', ');
+  const said = keys === '' ? [] : [`both changed ${keys}; that of the env stays`];
+  if (content !== null) said.push(...sharedNumbers(name, read.ours, content));
+  const kept = said.length === 0 ? {} : { kept: said.join('; ').slice(0, SAID_MAX) };
+  if (content === null || content === read.ours) {
+    return kept.kept === undefined ? null : { conflict: kept.kept };
+  }
+  return { text: Buffer.from(content, 'latin1'), ...kept };
+}
+
+function readSides({
+  ours,
+  base,
+  theirs,
+}: MergePaths): MergeContents | { readonly conflict: string } {
+  const own = readSide('it', ours);
+  const was = base === null ? null : readSide('the template’s', base);
+  const is = readSide('the template’s', theirs);
+  for (const side of [own, was, is]) {
+    if (side !== null && typeof side !== 'string') return side;
+  }
+  return { ours: own as string, base: was as string | null, theirs: is as string };
+}
+
+function readSide(whose: string, file: string): string | { readonly conflict: string } {
+  const got = registryContent(read(file, REGISTRY_BYTES_MAX));
+  return 'content' in got ? got.content : { conflict: `${whose} ${got.why}` };
+}
+
+/**
+ * What both made of `base`, or why that can't be said: both changed the same lines, or one of the files is no text.
+ * @param ours, base, theirs paths of files
+ */
+export async function mergeTexts(ours: string, base: string, theirs: string): Promise<Merge> {
+  const contents = [ours, base, theirs].map((file) => read(file, TEXT_BYTES_MAX));
+  for (const whole of contents) {
+    const why = whyNoText(whole);
+    if (why !== null) return { conflict: why };
+  }
+  const { code, stdout, stderr } = await diff3(contents[0] as Buffer, base, theirs);
+  if (code === 0) return { text: stdout };
+  if (code === 1) return { conflict: 'the env and the template changed the same lines' };
+  return { conflict: `diff3 failed: ${stderr.trim() || `code ${code}`}` };
+}
+
+/** @param ours a content, in a file of its own here: the env's may be growing, and diff3 reads it to its end, twice */
+async function diff3(
+  ours: Buffer,
+  base: string,
+  theirs: string,
+): Promise<{ code: number; stdout: Buffer; stderr: string }> {
+  const dir = mkdtempSync(path.join(tmpdir(), 'byref-merge-'));
+  try {
+    const file = path.join(dir, 'ours');
+    writeFileSync(file, ours);
+    return await run('diff3', '-E', '-m', '--', file, base, theirs);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+}
+
+function run(
+  program: string,
+  ...args: string[]
+): Promise<{ code: number; stdout: Buffer; stderr: string }> {
+  const options = {
+    encoding: 'buffer',
+    maxBuffer: 4 * TEXT_BYTES_MAX,
+    timeout: TIMEOUT_MS,
+  } as const;
+  return new Promise((resolve) => {
+    const child = execFile(program, args, options, (error, out, err) => {
+      const code = error === null ? 0 : (child.exitCode ?? -1);
+      resolve({ code, stdout: out, stderr: err.toString('utf8') || (error?.message ?? '') });
+    });
+  });
+}
+
+const read = (file: string, max: number): Whole =>
+  file === EMPTY_FILE ? Buffer.alloc(0) : readWhole(file, max);
+
+function whyNoText(whole: Whole): string | null {
+  if (whole === null) return 'it is no regular file';
+  if (typeof whole === 'number') return 'it is too large to be merged';
+  return whole.includes(0) ? 'it is no text' : null;
+}

@@ -1,0 +1,144 @@
+/** `byref patch` and `byref rollback`. */
+import { ByrefError } from '../../base/error.ts';
+import type { PatchRecord, Policy } from '../../codec/patch-record.ts';
+import type { Store, TemplateRow } from '../../store/store.ts';
+import type { BusyWaitOptions } from './busy.ts';
+import { checkDependencyPolicies } from './dependency-policy.ts';
+import { followersOf } from './followers.ts';
+import { takePatchLock } from './lock.ts';
+import { nextStacks } from './moves.ts';
+import { readyStacks } from './ready-stacks.ts';
+import { checkWaves, type Rollout, type RolloutEvent, rollOut } from './rollout.ts';
+import { PatchRun } from './run.ts';
+import { needTemplate, openCanary, patchTarget, rollbackTarget } from './target.ts';
+
+export interface PatchOptions extends BusyWaitOptions {
+  /** The version; null: the newest staged one. */
+  readonly to: number | null;
+  readonly policies: readonly Policy[];
+  readonly note: string;
+  readonly rollout: Rollout;
+}
+
+const ALL_AT_ONCE: Rollout = { waves: [], afterwards: 'all', waitMs: 0, health: null };
+
+/**
+ * Takes the envs that follow a template to another version of it. Null if there is nothing to do.
+ * @throws ByrefError 'locked' while it is being patched, 'busy' while canaries of another version wait for a decision,
+ *   'badInput' for a version that does not go together with the envs' other templates
+ */
+export async function patchTemplate(
+  store: Store,
+  { id, name }: TemplateRow,
+  options: PatchOptions,
+  on: (event: RolloutEvent) => void,
+  signal: AbortSignal,
+): Promise<PatchRecord | null> {
+  checkDependencyPolicies(store, options.policies);
+  const lock = await takePatchLock(store, { id, name });
+  try {
+    // Another patch may have been waited for.
+    const template = needTemplate(store, name);
+    const canary = openCanary(store, template.id);
+    const to = options.to ?? canary?.to ?? patchTarget(store, template, null)?.number ?? null;
+    const version = to === null ? null : patchTarget(store, template, to);
+    if (version === null || version.number === template.current) {
+      lock.release();
+      return null;
+    }
+    if (canary !== null && canary.to !== version.number) throw otherCanary(template, canary);
+    const { policies, note, rollout, ...waits } = options;
+    const rows = followersOf(store, template.id);
+    const next = nextStacks(store, rows, template.id, version.number);
+    const notes = await readyStacks(store, next, { signal, shared: true });
+    for (const text of notes) on({ what: 'note', text });
+    // It may have been removed meanwhile.
+    patchTarget(store, template, version.number);
+    await checkWaves(store, template.id, rollout);
+    const run =
+      canary === null
+        ? PatchRun.begin(store, lock, template, version.number, {
+            kind: 'patch',
+            policies,
+            note,
+            ...waits,
+          })
+        : PatchRun.resume(store, lock, withPolicies(canary, policies), waits);
+    return await orAbandon(run, () => rollOut(store, run, rollout, on, signal));
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+export interface RollbackOptions extends BusyWaitOptions {
+  /** About dependencies. */
+  readonly policies?: readonly Policy[];
+  /** The version; null: the one that was current before. */
+  readonly to: number | null;
+  readonly note: string;
+}
+
+/**
+ * Takes the envs that follow back. While canaries wait for a decision it takes those back, and nothing else. Null if
+ * there is nothing to go back to.
+ * @throws ByrefError as patchTemplate
+ */
+export async function rollBack(
+  store: Store,
+  { id, name }: TemplateRow,
+  { to, note, policies = [], ...waits }: RollbackOptions,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<PatchRecord | null> {
+  checkDependencyPolicies(store, policies);
+  const lock = await takePatchLock(store, { id, name });
+  try {
+    // Another patch may have been waited for.
+    const template = needTemplate(store, name);
+    const canary = openCanary(store, template.id);
+    if (canary !== null && (to === null || to === template.current)) {
+      return await PatchRun.resume(store, lock, withPolicies(canary, policies), waits).undo(
+        note || 'taken back by a command',
+      );
+    }
+    if (canary !== null) throw otherCanary(template, canary);
+    const version = rollbackTarget(store, template, to);
+    if (version === null || version.number === template.current) {
+      lock.release();
+      return null;
+    }
+    const rows = followersOf(store, template.id);
+    const next = nextStacks(store, rows, template.id, version.number);
+    await readyStacks(store, next, { signal, shared: true });
+    rollbackTarget(store, template, version.number);
+    const options = { kind: 'rollback', policies, note, ...waits } as const;
+    const run = PatchRun.begin(store, lock, template, version.number, options);
+    return await orAbandon(run, () => rollOut(store, run, ALL_AT_ONCE, () => undefined, signal));
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+/** What went wrong before the current version moved leaves no env there; after that, the next command goes on. */
+async function orAbandon(run: PatchRun, work: () => Promise<PatchRecord>): Promise<PatchRecord> {
+  try {
+    return await work();
+  } catch (error) {
+    const { state } = run.record;
+    // What fails now fails for the same reason; the next command tries again.
+    if (state === 'rolling') await run.undo((error as Error).message).catch(() => undefined);
+    throw error;
+  }
+}
+
+const withPolicies = (record: PatchRecord, policies: readonly Policy[]): PatchRecord => ({
+  ...record,
+  policies: [...record.policies, ...policies],
+});
+
+function otherCanary({ name }: TemplateRow, { id, to }: PatchRecord): ByrefError {
+  const message = `patch ${id} has canaries of ${name}@${to}, and waits for a decision`;
+  const hint = `Go on with: byref patch ${name}. Or take them back with: byref rollback ${name}`;
+  return new ByrefError('busy', message, hint);
+}

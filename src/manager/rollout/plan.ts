@@ -1,0 +1,225 @@
+/** `byref patch --check`: what a patch would do, and what it would meet in each env. Changes nothing. */
+import { type Ino, nameFromText, nameToText } from '../../base/ids.ts';
+import type { Policy, PolicyAction } from '../../codec/patch-record.ts';
+import { sameForDiff } from '../../codec/same-inode.ts';
+import type { NameChange } from '../../driver/core/layers-change.ts';
+import type { AttributeName } from '../../driver/core/own-attributes.ts';
+import { dirPath } from '../../store/dir-path.ts';
+import type { EnvRow, Store, TemplateRow, VersionRow } from '../../store/store.ts';
+import { envStates, type State } from '../envs/state.ts';
+import type { OwnPackage } from '../merge/packages.ts';
+import { decideStep } from '../packages/decide-step.ts';
+import { PackagesOfStep } from '../packages/own-packages.ts';
+import { type AppFit, appFits } from './app-fits.ts';
+import { checkDependencyPolicies, dependencyPolicyOf } from './dependency-policy.ts';
+import { follows, usersOf } from './followers.ts';
+import { type FilesInUse, filesInUse } from './in-use.ts';
+import { letterOf, type MeetState, meets, openView, touchedNames } from './meets.ts';
+import { type EnvMove, movesTo, nextStacks } from './moves.ts';
+import { takenPackages } from './package-policy.ts';
+import { type NamesByDir, PlannedNames } from './planned-names.ts';
+import { type PolicyOf, policyOf } from './policy.ts';
+
+export interface PlannedName {
+  /** Added, changed or removed in the template. */
+  readonly kind: 'A' | 'C' | 'D';
+  /** Absolute, as text. */
+  readonly path: string;
+}
+
+/** A changed name that an env does not simply follow. */
+export interface PlannedMeet extends PlannedName {
+  readonly state: Exclude<MeetState, 'clean'>;
+  /** What happens to the env's own file, where it has one. */
+  readonly action: PolicyAction | null;
+  /** attributes: those that the env has set, and keeps. */
+  readonly attributes?: readonly AttributeName[];
+}
+
+export interface PlannedEnv {
+  readonly id: number;
+  readonly name: string;
+  readonly state: State;
+  /** The version that it sees now. */
+  readonly from: number;
+  /** Changed names, by what they meet. */
+  readonly counts: Readonly<Record<MeetState, number>>;
+  /** Packages that stay its own, of those that the patch changes. */
+  readonly packages: readonly OwnPackage[];
+  /** Dependencies that will not be met any more, in apt's words. */
+  readonly unmet: readonly string[];
+  /** Why apt could not say whether there are some, in a sentence; null: it could, or had not to. */
+  readonly unjudged: string | null;
+  /** apt is tried in it first: only where it can't bring the env's own packages along stays what they need. */
+  readonly completes: boolean;
+  readonly names: readonly PlannedMeet[];
+}
+
+export interface PatchPlan {
+  readonly template: string;
+  readonly from: number;
+  readonly to: number;
+  readonly label: string;
+  readonly note: string;
+  readonly addedBytes: number;
+  readonly names: readonly PlannedName[];
+  /** Those that go along. */
+  readonly envs: readonly PlannedEnv[];
+  /** Of an OS template: what becomes of the apps in those envs. */
+  readonly apps: readonly AppFit[];
+  /** Those that stay where they are. */
+  readonly pinned: readonly { readonly name: string; readonly version: number }[];
+}
+
+/**
+ * @param policies as the patch would have them
+ * @throws ByrefError 'badInput' for templates that do not go together at these versions
+ */
+export async function planPatch(
+  store: Store,
+  template: TemplateRow,
+  version: VersionRow,
+  policies: readonly Policy[],
+): Promise<PatchPlan> {
+  checkDependencyPolicies(store, policies);
+  const users = usersOf(store, template.id);
+  const rows = users.filter(follows).map(({ row }) => row);
+  const states = new Map((await envStates(store, rows)).map(({ row, state }) => [row.id, state]));
+  const paths = new Paths(store);
+  const policy = policyOf(policies);
+  const taken = takenPackages(policies);
+  const inUse = filesInUse(store.root);
+  const envs: PlannedEnv[] = [];
+  const next = nextStacks(store, rows, template.id, version.number);
+  const planned = new PlannedNames(store);
+  for (const [i, move] of movesTo(store, next).entries()) {
+    const { row } = move;
+    const { stack } = next[i]!;
+    const names = planned.of(move, stack);
+    const theirs = planned.statusOf(stack);
+    const state = states.get(row.id) ?? 'stopped';
+    const from = versionOf(store, row, template.id);
+    const parts = { policies, policy, taken, theirs, paths, inUse };
+    envs.push({ ...(await planEnv(store, move, names, parts)), state, from });
+  }
+  return {
+    template: template.name,
+    from: template.current,
+    to: version.number,
+    label: version.label,
+    note: version.note,
+    addedBytes: version.addedBytes,
+    names: changesOf(store, template.id, template.current, version.number)
+      .map((each) => ({ kind: letterOf(each), path: paths.of(each) }))
+      .sort(byPath),
+    envs,
+    apps: template.kind === 'os' ? appFits(store, template, version.number, rows) : [],
+    pinned: users.flatMap(({ row, entry }) =>
+      entry.pinned === null ? [] : [{ name: row.name, version: entry.pinned }],
+    ),
+  };
+}
+
+interface PlanParts {
+  readonly policies: readonly Policy[];
+  readonly policy: PolicyOf;
+  readonly taken: ReadonlySet<string>;
+  /** The status file of dpkg in the stack that is gone to, if that is to be made yet. */
+  readonly theirs: string | null | undefined;
+  readonly paths: Paths;
+  readonly inUse: FilesInUse;
+}
+
+async function planEnv(
+  store: Store,
+  { row, change }: EnvMove,
+  names: NamesByDir,
+  { policies, policy, taken, theirs, paths, inUse }: PlanParts,
+): Promise<Omit<PlannedEnv, 'state' | 'from'>> {
+  const counts = {
+    ...{ clean: 0, attributes: 0, private: 0, equal: 0 },
+    ...{ deleted: 0, 'type-changed': 0, 'in-use': 0 },
+  };
+  const met: PlannedMeet[] = [];
+  const used = new Set(inUse.get(row.id)?.keys() ?? []);
+  const view = await openView(store, row);
+  let packages: readonly OwnPackage[] = [];
+  let unmet: readonly string[] = [];
+  let unjudged: string | null = null;
+  let completes = false;
+  try {
+    const touched = [...touchedNames(view, change, used, names)];
+    counts.clean = names.count - touched.length;
+    for await (const { change: each, state, own, attributes } of meets(
+      store,
+      row,
+      view,
+      change,
+      used,
+      touched,
+    )) {
+      counts[state]++;
+      if (state === 'clean') continue;
+      const path = paths.of(each);
+      const kind = letterOf(each);
+      if (state === 'attributes')
+        met.push({ kind, path, state, action: null, attributes: attributes ?? [] });
+      else {
+        const action = own === null ? null : policy(nameFromText(path));
+        met.push({ kind, path, state, action });
+      }
+    }
+    if (view !== null) {
+      const env = { store, row, view, change };
+      const next = { taken, status: theirs };
+      const wanted = dependencyPolicyOf(policies, row);
+      // What apt can do in it, only the patch tries: it writes in the env.
+      const verdict = await decideStep(env, next, wanted === 'follow' ? wanted : 'keep');
+      packages = new PackagesOfStep(env, next, verdict).own;
+      completes = wanted === 'complete' && packages.some(({ why }) => why === 'needed');
+      unmet = verdict?.unmet ?? [];
+      unjudged = verdict?.unable ?? null;
+    }
+  } finally {
+    await view?.close();
+  }
+  const { id, name } = row;
+  return { id, name, counts, packages, unmet, unjudged, completes, names: met.sort(byPath) };
+}
+
+const versionOf = (store: Store, row: EnvRow, templateId: number): number =>
+  store.resolveStack(row).find((ref) => ref.templateId === templateId)?.version ?? 0;
+
+/** The template's own changes from one version to another, whatever its envs have. */
+export function changesOf(
+  store: Store,
+  templateId: number,
+  from: number,
+  to: number,
+): NameChange[] {
+  const at = (version: number) => [{ templateId, version }];
+  const all: NameChange[] = [];
+  for (const names of store.change(at(from), at(to)).byDir.values()) all.push(...names.values());
+  return all.filter(({ was, is }) => was === null || is === null || !sameForDiff(was, is));
+}
+
+const byPath = (a: PlannedName, b: PlannedName): number => (a.path < b.path ? -1 : 1);
+
+/** Paths of directories, each looked up once. */
+class Paths {
+  private readonly store: Store;
+  private readonly dirs = new Map<Ino, string>();
+
+  constructor(store: Store) {
+    this.store = store;
+  }
+
+  of({ dir, name }: NameChange): string {
+    let path = this.dirs.get(dir);
+    if (path === undefined) {
+      path = dirPath(this.store.tables, dir) ?? '?';
+      this.dirs.set(dir, path);
+    }
+    return `${path}/${nameToText(name)}`;
+  }
+}

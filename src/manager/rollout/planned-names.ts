@@ -1,0 +1,113 @@
+/** The names that a move changes in an env, also those of a composition that is only made when it begins. */
+import { createHash } from 'node:crypto';
+import type { Ino, Name, ObjectId } from '../../base/ids.ts';
+import { sameForDiff } from '../../codec/same-inode.ts';
+import type { LayersChange, NameChange } from '../../driver/core/layers-change.ts';
+import { compositionName } from '../../store/compositions.ts';
+import type { StackRef, Store } from '../../store/store.ts';
+import { STATUS_PATH } from '../merge/own-records.ts';
+import { filesToCompose } from '../recipes/compose/compose.ts';
+import type { MergedFile } from '../recipes/compose/merged-files.ts';
+import { dirAt } from '../templates/walk-version.ts';
+import type { EnvMove } from './moves.ts';
+
+/** Of a file that is not made yet: no file that is there has it. */
+const NOT_YET = 0 as Ino;
+
+/** Changed names by their directories, and by the inodes that they had. */
+export interface NamesByDir {
+  readonly dirs: ReadonlyMap<Ino, readonly NameChange[]>;
+  readonly byInode: ReadonlyMap<Ino, readonly NameChange[]>;
+  readonly count: number;
+}
+
+export class PlannedNames {
+  private readonly store: Store;
+  /** By the stack: what is the same for all envs is worked out once. */
+  private readonly files = new Map<string, readonly MergedFile[]>();
+  private readonly names = new WeakMap<LayersChange, Map<string, NamesByDir>>();
+
+  constructor(store: Store) {
+    this.store = store;
+  }
+
+  /**
+   * The same object for all envs that make the same step.
+   * @param stack that the env goes to
+   * @throws ByrefError 'badInput' for templates that do not go together
+   */
+  of(move: EnvMove, stack: readonly StackRef[]): NamesByDir {
+    const key = compositionName(stack);
+    const known = this.names.get(move.change) ?? new Map<string, NamesByDir>();
+    this.names.set(move.change, known);
+    let names = known.get(key);
+    if (names === undefined) {
+      names = byDir(this.read(move, stack));
+      known.set(key, names);
+    }
+    return names;
+  }
+
+  /** The content that the status file of dpkg would have in that stack, if that is to be made yet. */
+  statusOf(stack: readonly StackRef[]): string | null | undefined {
+    return this.filesOf(stack).find(({ path }) => path === STATUS_PATH)?.content;
+  }
+
+  private read({ row, change }: EnvMove, stack: readonly StackRef[]): Iterable<NameChange> {
+    const names = new Map<string, NameChange>();
+    for (const byName of change.byDir.values()) {
+      for (const each of byName.values()) names.set(`${each.dir} ${each.name}`, each);
+    }
+    const before = this.store.layers(this.store.resolveStack(row));
+    const after = this.store.layers(stack);
+    for (const { path, content } of this.filesOf(stack)) {
+      const at = path.lastIndexOf('/');
+      const dir = dirAt(after, path.slice(0, at));
+      if (dir === null) continue;
+      const name = path.slice(at + 1) as Name;
+      const shown = after.lookup(dir, name);
+      const is =
+        shown === null || content === null
+          ? null
+          : { ...shown, ...contentOf(content), ino: NOT_YET };
+      names.set(`${dir} ${name}`, { dir, name, was: before.lookup(dir, name), is });
+    }
+    return names.values();
+  }
+
+  private filesOf(stack: readonly StackRef[]): readonly MergedFile[] {
+    const key = compositionName(stack);
+    let files = this.files.get(key);
+    if (files === undefined) {
+      files = filesToCompose(this.store, stack);
+      this.files.set(key, files);
+    }
+    return files;
+  }
+}
+
+/** What looks the same in both versions is left out. */
+function byDir(names: Iterable<NameChange>): NamesByDir {
+  const dirs = new Map<Ino, NameChange[]>();
+  const byInode = new Map<Ino, NameChange[]>();
+  let count = 0;
+  for (const each of names) {
+    const { dir, was, is } = each;
+    if (was !== null && is !== null && sameForDiff(was, is)) continue;
+    count++;
+    push(dirs, dir, each);
+    if (was !== null) push(byInode, was.ino, each);
+  }
+  return { dirs, byInode, count };
+}
+
+function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const values = map.get(key);
+  if (values === undefined) map.set(key, [value]);
+  else values.push(value);
+}
+
+function contentOf(content: string): { size: number; object: ObjectId } {
+  const object = createHash('sha256').update(content, 'latin1').digest('hex') as ObjectId;
+  return { size: content.length, object };
+}

@@ -1,0 +1,116 @@
+/** `byref relink`: an env's own copies of what its templates have become links to it again. */
+import { rmSync } from 'node:fs';
+import path from 'node:path';
+import { ByrefError } from '../../base/error.ts';
+import { isPrivateIno, nameFromText } from '../../base/ids.ts';
+import { encodeSteps, type Step } from '../../codec/steps.ts';
+import type { DeltaView } from '../../driver/delta/read-delta.ts';
+import { dirPath } from '../../store/dir-path.ts';
+import { type EnvRow, envDir, type Store } from '../../store/store.ts';
+import { envUsage } from '../envs/usage.ts';
+import { type DivertedFile, divertedFiles } from '../packages/administrator.ts';
+import { EnvTree } from '../packages/env-tree.ts';
+import { Relinks } from '../packages/relinks.ts';
+import { actNow } from './act-now.ts';
+import { writeDurably } from './acts.ts';
+import { busyEnvs } from './flip.ts';
+import { openView } from './meets.ts';
+import { isRewritten } from './policy.ts';
+import { releasePackages } from './release.ts';
+
+export interface Relinked {
+  readonly env: string;
+  /** Names of files and directories that are the templates' again. */
+  readonly names: number;
+  /** Names that were left out, because the env changed them meanwhile, or has them open for writing. */
+  readonly left: number;
+  /** Names of packages that a patch had kept for others, and that follow again. */
+  readonly packages: readonly string[];
+  /** Bytes on disk that the env takes less. */
+  readonly freedBytes: number;
+}
+
+/** Of no patch. */
+const FILE = 'steps.0';
+
+/** The store is open for writing. @throws ByrefError as actNow() */
+export async function relinkEnv(store: Store, row: EnvRow): Promise<Relinked> {
+  await busyEnvs(store, true);
+  const before = envUsage(store, row).privateBytes;
+  const { packages, left: notReleased } = await releasePackages(store, row);
+  if (packages.length > 0) await busyEnvs(store, true);
+  const steps = await planRelinks(store, row);
+  const base = { env: row.name, packages };
+  if (steps.length === 0) return { ...base, names: 0, left: notReleased, freedBytes: 0 };
+  const file = path.join(envDir(store.root, row.id), FILE);
+  writeDurably(file, encodeSteps(steps));
+  try {
+    const { error, left = 0 } = await actNow(store, row, { what: 'steps', file: FILE });
+    if (error !== 0) {
+      const message = `${row.name}: its links could not be made (errno ${-error})`;
+      throw new ByrefError('error', message, 'What was made stays. Run it again.');
+    }
+    const freedBytes = Math.max(0, before - envUsage(store, row).privateBytes);
+    return { ...base, names: steps.length - left, left: left + notReleased, freedBytes };
+  } finally {
+    rmSync(file, { force: true });
+  }
+}
+
+async function planRelinks(store: Store, row: EnvRow): Promise<readonly Step[]> {
+  const view = await openView(store, row);
+  if (view === null) return [];
+  try {
+    return await new Planner(store, row, view).plan();
+  } finally {
+    await view.close();
+  }
+}
+
+class Planner {
+  private readonly store: Store;
+  private readonly view: DeltaView;
+  private readonly layers;
+  private readonly relinks: Relinks;
+  private readonly diverted: ReadonlyMap<string, DivertedFile>;
+
+  constructor(store: Store, row: EnvRow, view: DeltaView) {
+    this.store = store;
+    this.view = view;
+    this.layers = store.layers(store.resolveStack(row));
+    const base = new EnvTree(store, this.layers, null);
+    this.diverted = divertedFiles(
+      new EnvTree(store, this.layers, { id: row.id, view }),
+      view,
+      base,
+    );
+    this.relinks = new Relinks({
+      view,
+      envDir: envDir(store.root, row.id),
+      from: this.layers,
+      to: this.layers,
+      isKept: () => false,
+      // Both sides are the same, so nothing can appear.
+      mayGrow: () => false,
+      anyTime: (dir, name) => {
+        const parent = dirPath(this.store.tables, dir);
+        const bytes = parent === null ? '' : `${nameFromText(parent)}/${name}`;
+        return isRewritten(bytes);
+      },
+    });
+  }
+
+  async plan(): Promise<readonly Step[]> {
+    const { diverted } = this;
+    for (const own of this.view.changedNames()) {
+      const { dir, name, ino } = own;
+      // The templates' file of that path is elsewhere, whatever is here.
+      if (diverted.has(`${dir} ${name}`)) continue;
+      // What it removed is its own doing, and what a patch hides belongs to a package of its own.
+      if (ino === 0 || isPrivateIno(dir)) continue;
+      const is = this.layers.lookup(dir, name);
+      if (is !== null) await this.relinks.add({ dir, name, was: is, is }, own);
+    }
+    return this.relinks.steps;
+  }
+}

@@ -1,0 +1,132 @@
+/** `byref stale`: which processes still run, map or have open what a patch replaced, and what to restart. */
+import { readFileSync, readlinkSync } from 'node:fs';
+import { type Ino, nameToText } from '../../base/ids.ts';
+import { decodeHistory } from '../../codec/link-history.ts';
+import type { GoneFile } from '../../ipc/protocol.ts';
+import { linkKeyOf } from '../../store/changed-names.ts';
+import { dirPath } from '../../store/dir-path.ts';
+import type { EnvRow, Store, TemplateRow } from '../../store/store.ts';
+import { inodeNames } from '../../store/template-view.ts';
+import { findDriver } from '../envs/spawn.ts';
+import { type FileUser, filesInUse } from './in-use.ts';
+
+export interface StaleFile {
+  readonly env: string;
+  readonly pid: number;
+  readonly program: string;
+  /** It maps the file (runs it, or has it loaded), or has it open. */
+  readonly use: FileUser['use'];
+  /** The path that the file had. */
+  readonly path: string;
+  /** SHA-256 of the old bytes; '' for an empty file. */
+  readonly object: string;
+  readonly template: string;
+  /** The last version that has this file, and the one that the env sees now; null: it has the template no more. */
+  readonly version: number;
+  readonly current: number | null;
+  /** What brings the new one in: the program, or the whole env where its own init or C library changed. */
+  readonly restart: 'program' | 'env';
+}
+
+/** @param rows the envs to look at @throws ByrefError 'locked' if a driver does not answer */
+export async function staleFiles(store: Store, rows: readonly EnvRow[]): Promise<StaleFile[]> {
+  const gone = await goneFiles(store, rows);
+  const inUse = filesInUse(store.root);
+  const found: StaleFile[] = [];
+  for (const row of rows) {
+    for (const file of gone.get(row.id) ?? []) {
+      const users = inUse.get(row.id)?.get(file.ino) ?? [];
+      const origin = users.length === 0 ? null : originOf(store, row, file.ino as Ino);
+      if (origin === null) continue;
+      for (const { pid, program, use } of users) {
+        const restart = restartOf(origin, pid);
+        found.push({
+          env: row.name,
+          pid,
+          program,
+          use,
+          object: file.object,
+          ...origin.shown,
+          restart,
+        });
+      }
+    }
+  }
+  return found;
+}
+
+/** From the drivers' own tables: inodes that a flip took away, and that the kernel holds for somebody. */
+async function goneFiles(store: Store, rows: readonly EnvRow[]): Promise<Map<number, GoneFile[]>> {
+  const files = new Map<number, GoneFile[]>();
+  for (const shard of new Set(rows.map((row) => row.shard))) {
+    const driver = await findDriver(store.root, shard);
+    if (driver === null) continue;
+    try {
+      for (const file of (await driver.call('held', null)).gone) {
+        files.set(file.env, [...(files.get(file.env) ?? []), file]);
+      }
+    } finally {
+      driver.close();
+    }
+  }
+  return files;
+}
+
+interface Origin {
+  readonly shown: Pick<StaleFile, 'path' | 'template' | 'version' | 'current'>;
+  /** It is the env's OS template. */
+  readonly isOs: boolean;
+}
+
+/** Where the file is from; null if no version that is kept has it (then it can't be one of a template). */
+function originOf(store: Store, row: EnvRow, ino: Ino): Origin | null {
+  const names = inodeNames(store.tables, ino);
+  const [place] = names?.names ?? [];
+  if (names === null || place === undefined) return null;
+  const template = store.catalog.byId(names.template);
+  const value = store.tables.table('links').get(linkKeyOf(names.template, place));
+  if (template === null || value === undefined) return null;
+  const history = decodeHistory(value);
+  const at = history.findIndex(({ record }) => record?.ino === ino);
+  if (at < 0) return null;
+  const since = history[at]!.version;
+  const until = history[at - 1]?.version ?? Number.POSITIVE_INFINITY;
+  const last = store
+    .versions(template.id)
+    .filter(({ number }) => number >= since && number < until)
+    .at(-1);
+  const entry = store.resolveStack(row).find(({ templateId }) => templateId === template.id);
+  const path = `${dirPath(store.tables, place.dir) ?? '?'}/${nameToText(place.name)}`;
+  const version = last?.number ?? since;
+  return {
+    shown: { path, template: nameOf(store, template), version, current: entry?.version ?? null },
+    isOs: row.stack[0]?.templateId === template.id,
+  };
+}
+
+/** A composition is called as what it is made of. */
+const nameOf = (store: Store, { id, name, kind }: TemplateRow): string =>
+  kind === 'composition' ? (store.versions(id)[0]?.label ?? name) : name;
+
+/** The C library and its loader, which every program of the env maps; and init systems. */
+const LIBC = /\/(libc[.]so[.]6|libc-\d[^/]*[.]so|ld-linux[^/]*|ld-musl[^/]*|libc[.]musl[^/]*)$/;
+const INIT = /\/(systemd|init|runit|openrc-init|s6-svscan|tini|dumb-init)$/;
+
+function restartOf({ shown, isOs }: Origin, pid: number): StaleFile['restart'] {
+  if (!isOs) return 'program';
+  return LIBC.test(shown.path) || INIT.test(shown.path) || isInit(pid) ? 'env' : 'program';
+}
+
+/** True for the first process of a PID namespace of its own. */
+function isInit(pid: number): boolean {
+  try {
+    const own = readlinkSync(`/proc/${pid}/ns/pid`);
+    return own !== readlinkSync('/proc/self/ns/pid') && nestedPid(pid) === 1;
+  } catch {
+    return false;
+  }
+}
+
+/** The process's number in its innermost PID namespace. */
+const nestedPid = (pid: number): number =>
+  Number(/^NSpid:.*?(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0);

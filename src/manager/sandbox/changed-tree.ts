@@ -1,0 +1,162 @@
+/** What was changed in a scratch env, as the tree of a template to be put on top of what the env is on. */
+import { execFile } from 'node:child_process';
+import { lstatSync, readdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { type Ino, ROOT_INO } from '../../base/ids.ts';
+import { isDir, isReg } from '../../base/mode.ts';
+import type { InodeRecord } from '../../codec/inode-record.ts';
+import type { Layers } from '../../driver/core/ports.ts';
+import type { ObjectWriter } from '../../store/object-writer.ts';
+import type { Store } from '../../store/store.ts';
+import { changedPaths } from '../envs/diff.ts';
+import { readArchive } from '../templates/import.ts';
+import type { MemberRule } from '../templates/read-tar.ts';
+import type { OnProgress, TreeNode } from '../templates/tree.ts';
+import { recordAt } from '../templates/walk-version.ts';
+import type { ScratchEnv } from './scratch-env.ts';
+
+export interface ChangedArchive {
+  /** A tar of all that was added or changed, with the directories that lead there. */
+  readonly file: string;
+  /** Paths that the env's templates have, and that were removed: absolute binary strings, sorted. */
+  readonly removed: readonly string[];
+}
+
+const MAX_OUTPUT = 2 ** 20;
+
+/**
+ * Nothing may change in the env meanwhile.
+ * @param dir for the archive
+ * @param isWanted of a path, absolute: all that was changed if it is not given
+ */
+export async function archiveChanges(
+  store: Store,
+  { row, mountpoint }: ScratchEnv,
+  dir: string,
+  isWanted: (path: string) => boolean = () => true,
+): Promise<ChangedArchive> {
+  const changes = (await changedPaths(store, row)).filter((change) => isWanted(change.path));
+  const paths = new Set(['/']);
+  const below = store.layers(store.resolveStack(row));
+  const looked = new Set<string>();
+  for (const { kind, path: changed } of changes) {
+    if (kind === 'D') continue;
+    addWithParents(paths, changed);
+    addMovedBelow(paths, mountpoint, changed, below, looked);
+  }
+  const file = path.join(dir, 'changes.tar');
+  const list = path.join(dir, 'changes');
+  // Directories come before what is in them.
+  const members = [...paths].sort().map((each) => `.${each}\0`);
+  writeFileSync(list, members.join(''), 'latin1');
+  await promisify(execFile)(
+    'tar',
+    [
+      ...['--create', '--file', file, '--format=posix', '--numeric-owner', '--sparse'],
+      // ACLs as attributes, which have numbers: --acls would name this machine's accounts.
+      ...['--xattrs', '--xattrs-include=*', '--warning=no-file-ignored'],
+      ...['--directory', mountpoint, '--no-recursion', '--null', '--verbatim-files-from'],
+      ...['--files-from', list],
+    ],
+    { maxBuffer: MAX_OUTPUT, env: { ...process.env, LC_ALL: 'C' } },
+  );
+  const removed = changes.filter(({ kind }) => kind === 'D').map((each) => each.path);
+  return { file, removed: removed.sort() };
+}
+
+/** A directory that was moved is one change; what came along with it is none. @param looked directories that were looked into */
+function addMovedBelow(
+  paths: Set<string>,
+  root: string,
+  changed: string,
+  below: Layers,
+  looked: Set<string>,
+): void {
+  if (looked.has(changed)) return;
+  const full = Buffer.from(root + changed, 'latin1');
+  const stat = lstatSync(full);
+  if (!stat.isDirectory() || recordAt(below, changed)?.ino === stat.ino) return;
+  looked.add(changed);
+  for (const name of readdirSync(full, 'latin1')) {
+    const child = `${changed}/${name}`;
+    paths.add(child);
+    addMovedBelow(paths, root, child, below, looked);
+  }
+}
+
+function addWithParents(paths: Set<string>, changed: string): void {
+  for (let at = changed; at !== '' && !paths.has(at); at = at.slice(0, at.lastIndexOf('/'))) {
+    paths.add(at);
+  }
+}
+
+export interface ReadParts {
+  readonly writer: ObjectWriter;
+  readonly rule: MemberRule;
+  readonly progress: OnProgress;
+  /** What is to be done to attributes before they are compared. */
+  readonly settle: (tree: TreeNode) => void;
+}
+
+/** Reads it, without what is below already: see `prune`. */
+export async function readChanges(
+  { file }: ChangedArchive,
+  below: Layers,
+  { writer, rule, progress, settle }: ReadParts,
+): Promise<TreeNode> {
+  const tree = await readArchive(file, writer, progress, (member) => {
+    const what = rule(member);
+    // What is emptied is not the template's: where there is one below, that one shows.
+    return what === 'empty' && recordAt(below, member) !== null ? 'leave-out' : what;
+  });
+  settle(tree);
+  prune(tree, below);
+  return tree;
+}
+
+/**
+ * Takes out what is the same below but for its times: a file under all its names or not at all, and directories in which
+ * nothing is left. A directory that is otherwise below is marked: its attributes count.
+ */
+export function prune(tree: TreeNode, below: Layers): void {
+  const changed = new Set<TreeNode>();
+  findChanged(tree, ROOT_INO, below, changed);
+  pruneDir(tree, ROOT_INO, below, changed);
+}
+
+function findChanged(dir: TreeNode, ino: Ino | null, below: Layers, changed: Set<TreeNode>): void {
+  for (const [name, node] of dir.children ?? []) {
+    const record = ino === null ? null : below.lookup(ino, name);
+    if (node.children !== null) findChanged(node, dirOf(record), below, changed);
+    if (record === null || !sameAs(record, node)) changed.add(node);
+  }
+}
+
+function pruneDir(dir: TreeNode, ino: Ino | null, below: Layers, changed: Set<TreeNode>): void {
+  const { children } = dir;
+  if (children === null) return;
+  for (const [name, node] of [...children]) {
+    const record = ino === null ? null : below.lookup(ino, name);
+    const inDir = dirOf(record);
+    if (node.children !== null) pruneDir(node, inDir, below, changed);
+    if (inDir !== null && changed.has(node)) node.ownAttributes = true;
+    if (!changed.has(node) && (node.children?.size ?? 0) === 0) children.delete(name);
+  }
+}
+
+const dirOf = (record: InodeRecord | null): Ino | null =>
+  record !== null && isDir(record.mode) ? record.ino : null;
+
+function sameAs(record: InodeRecord, node: TreeNode): boolean {
+  if (record.mode !== node.mode || record.uid !== node.uid || record.gid !== node.gid) return false;
+  if (isReg(node.mode) && (record.size !== node.size || record.object !== node.object)) {
+    return false;
+  }
+  return record.rdev === node.rdev && record.target === node.target && sameXattrs(record, node);
+}
+
+function sameXattrs({ xattrs }: InodeRecord, node: TreeNode): boolean {
+  const [had, has] = [[...(xattrs ?? [])], node.xattrs ?? new Map<string, Buffer>()];
+  return had.length === has.size && had.every(([name, value]) => has.get(name)?.equals(value));
+}

@@ -1,0 +1,67 @@
+/**
+ * Whose a throw-away env is: its process holds a lock in the run directory, as long as it lives. Such an env is nobody else's business: no
+ * list shows it, and no command takes it by its name.
+ */
+import { closeSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { ByrefError } from '../../base/error.ts';
+import { lockOwner, takeProcessLock } from '../../ipc/process-lock.ts';
+import { RunDir } from '../../ipc/run-dir.ts';
+import { isScratch } from '../../store/names.ts';
+import { describeProcess } from '../../store/patience.ts';
+import type { EnvRow, Store } from '../../store/store.ts';
+
+const lockFile = (root: string, env: string): string =>
+  path.join(new RunDir(root).path, `${env}.lock`);
+
+/** Makes this process the owner of an env that is not there yet. */
+export function ownScratch(root: string, env: string): { readonly release: () => void } {
+  new RunDir(root).create();
+  const file = lockFile(root, env);
+  const fd = takeProcessLock(file);
+  if (fd === null) throw new Error(`${env} has an owner`);
+  return {
+    release() {
+      rmSync(file, { force: true });
+      closeSync(fd);
+    },
+  };
+}
+
+/** The pid of the owner; null if it is gone. */
+export function scratchOwner(root: string, env: string): number | null {
+  new RunDir(root).create();
+  const file = lockFile(root, env);
+  const owner = lockOwner(file);
+  const fd = takeProcessLock(file);
+  if (fd === null) return owner;
+  closeSync(fd);
+  return null;
+}
+
+/** After its owner's death. */
+export const forgetScratch = (root: string, env: string): void =>
+  rmSync(lockFile(root, env), { force: true });
+
+/** Of an env that has something in use, for people: a throw-away one is its process. */
+export function userName({ root }: Store, env: string): string {
+  const owner = isScratch(env) ? scratchOwner(root, env) : null;
+  return owner === null ? env : describeProcess(owner);
+}
+
+/** All envs that people made, oldest first. */
+export const peoplesEnvs = (store: Store): EnvRow[] =>
+  store.envs().filter(({ name }) => !isScratch(name));
+
+/** Throw-away envs whose process is gone. */
+export const abandonedEnvs = (store: Store): EnvRow[] =>
+  store.envs().filter(({ name }) => isScratch(name) && scratchOwner(store.root, name) === null);
+
+/** @throws ByrefError 'notFound', 'busy' for a throw-away env that is in use */
+export function needPeoplesEnv(store: Store, nameOrId: string): EnvRow {
+  const row = store.needEnv(nameOrId);
+  const owner = isScratch(row.name) ? scratchOwner(store.root, row.name) : null;
+  if (owner === null) return row;
+  const message = `${row.name} is the throw-away env of ${describeProcess(owner)}, which is using it`;
+  throw new ByrefError('busy', message, 'It goes when that process ends.');
+}

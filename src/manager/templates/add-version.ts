@@ -1,0 +1,119 @@
+/** One more version of a template, from whatever puts its tree together: all of it, or nothing. */
+import { ByrefError } from '../../base/error.ts';
+import { failpoint } from '../../base/failpoints.ts';
+import { isNoSpace } from '../../base/no-space.ts';
+import type { TemplateRow, VersionBase } from '../../codec/store-rows.ts';
+import { ObjectWriter } from '../../store/object-writer.ts';
+import type { Store } from '../../store/store.ts';
+import { type CommittedVersion, commitTree, type NewVersion } from './commit-tree.ts';
+import type { OnProgress, TreeNode } from './tree.ts';
+
+export interface VersionText {
+  readonly label: string;
+  readonly note: string;
+  /** What it was built from; '' if it was imported. */
+  readonly config?: string;
+  /** Of an app: what it was installed on. */
+  readonly base?: VersionBase;
+}
+
+export interface VersionSource {
+  /** The template as it is at the moment; of a new one, id 0: see templateFor. */
+  readonly template: () => TemplateRow;
+  /** The tree, with its files added to the writer, and the writer finished. */
+  readonly read: (writer: ObjectWriter) => Promise<TreeNode>;
+  /**
+   * May change the tree's attributes, and read its objects. Called again if the template got another version meanwhile.
+   * @param template what the version will be put on top of
+   */
+  readonly describe: (tree: TreeNode, template: TemplateRow) => VersionText;
+  /** A tree that is the newest version's again makes none. */
+  readonly onlyIfChanged: boolean;
+  /** None is made if there is one already. */
+  readonly onlyFirst?: boolean;
+  readonly progress: OnProgress;
+}
+
+/** Another version came first. */
+const AGAIN = Symbol('again');
+
+/**
+ * Until the one commit at its end nothing shows, and on any error the store is as before. The store is open for writing; its
+ * writer's role is needed for the commit only, and waited for as long as it takes. If somebody else adds a version
+ * meanwhile, this one comes after it.
+ * @returns null if nothing changed
+ */
+export async function addVersion(
+  store: Store,
+  source: VersionSource,
+): Promise<CommittedVersion | null> {
+  const { progress } = source;
+  const { name } = source.template();
+  const writer = await ObjectWriter.begin(store.objects, store.waiting).catch((cause: unknown) => {
+    throw asSentence(cause, name);
+  });
+  try {
+    const tree = await source.read(writer);
+    progress({ phase: 'store', files: 0, bytes: 0 });
+    await writer.publish();
+    progress({ phase: 'commit', files: 0, bytes: 0 });
+    const committed = await commit(store, tree, writer, source);
+    if (committed === null) {
+      await discard(store, writer);
+      return null;
+    }
+    const { files, bytes } = committed.version;
+    progress({ phase: 'commit', files, bytes });
+    return committed;
+  } catch (cause) {
+    await discard(store, writer);
+    throw asSentence(cause, name);
+  }
+}
+
+async function commit(
+  store: Store,
+  tree: TreeNode,
+  writer: ObjectWriter,
+  source: VersionSource,
+): Promise<CommittedVersion | null> {
+  const { onlyIfChanged, onlyFirst = false } = source;
+  for (;;) {
+    store.refresh();
+    const template = source.template();
+    if (onlyFirst && template.newest > 0) return null;
+    const wanted = { template, ...source.describe(tree, template), onlyIfChanged };
+    const done = await store.writing(() => {
+      const now = source.template();
+      if (now.id !== template.id || now.newest !== template.newest) return AGAIN;
+      refuseLostBase(store, wanted);
+      // Another version may be current by now.
+      const committed = commitTree(store, tree, { ...wanted, template: now });
+      failpoint('version-committed');
+      if (committed !== null) writer.settle();
+      return committed;
+    });
+    if (done !== AGAIN) return done;
+  }
+}
+
+/** Who builds keeps the base in use until it is committed; what was recorded before may have lost it. */
+function refuseLostBase({ catalog }: Store, { base, template }: NewVersion): void {
+  if (base === undefined || catalog.version(base.templateId, base.version) !== null) return;
+  const name = catalog.refName(base);
+  const message = `${name}, which ${template.name} was made on, was removed meanwhile`;
+  throw new ByrefError('notFound', message, 'Make it again on a version that is there.');
+}
+
+/** What was published goes at once, unless others store objects: then with them. */
+async function discard(store: Store, writer: ObjectWriter): Promise<void> {
+  if (await writer.discard()) await store.writing(() => store.objects.sweepUnfinished());
+}
+
+/** Errors of reading and writing as a sentence; anything else is a bug and stays as it is. */
+function asSentence(cause: unknown, name: string): unknown {
+  if (cause instanceof ByrefError || !isNoSpace(cause)) return cause;
+  const message = `no space left on the device while ${name} was stored; the store is as before`;
+  const hint = 'Free some space below the root, then try again.';
+  return new ByrefError('noSpace', message, hint, { cause });
+}

@@ -1,0 +1,54 @@
+/** Text differences between two versions of a file, by Debian's diff(1). */
+import { spawnSync } from 'node:child_process';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { type Name, nameToText } from '../../base/ids.ts';
+import { textOfBytes } from '../../base/text-bytes.ts';
+import { visible } from '../../base/visible.ts';
+import type { InodeRecord } from '../../codec/inode-record.ts';
+import type { Layers } from '../../driver/core/ports.ts';
+import type { Store } from '../../store/store.ts';
+import type { Difference } from './diff.ts';
+import { fileAt } from './walk-version.ts';
+
+/** As git does it: a NUL within so many bytes means that it is no text. */
+const LOOKED_AT = 8000;
+const OUTPUT_MAX = 64 * 2 ** 20;
+const NOTHING = '/dev/null';
+
+/**
+ * A unified difference of the file's contents; '' if they are the same (only attributes changed), or are no file's. One
+ * line for what is no text.
+ * @param before, after the versions, each by itself
+ */
+export function contentDiff(
+  store: Store,
+  before: Layers,
+  after: Layers,
+  { path }: Difference,
+): string {
+  const was = fileAt(before, path);
+  const is = fileAt(after, path);
+  if (was === null && is === null) return '';
+  if (was?.object === is?.object) return '';
+  const [from, to] = [bytesOf(store, was), bytesOf(store, is)];
+  const shown = visible(nameToText(path as Name));
+  if (isBinary(from) || isBinary(to)) return `Binary files a${shown} and b${shown} differ\n`;
+  const labels = [was === null ? NOTHING : `a${shown}`, is === null ? NOTHING : `b${shown}`];
+  const words = ['-u', '--label', labels[0]!, '--label', labels[1]!, '--', from, to];
+  const { stdout, error } = spawnSync('diff', words, { maxBuffer: OUTPUT_MAX });
+  if (error !== undefined) throw error;
+  return textOfBytes(stdout);
+}
+
+const bytesOf = (store: Store, record: InodeRecord | null): string =>
+  record === null || record.object === '' ? NOTHING : store.objects.path(record.object);
+
+function isBinary(file: string): boolean {
+  const bytes = Buffer.alloc(LOOKED_AT);
+  const fd = openSync(file, 'r');
+  try {
+    return bytes.subarray(0, readSync(fd, bytes, 0, LOOKED_AT, 0)).includes(0);
+  } finally {
+    closeSync(fd);
+  }
+}

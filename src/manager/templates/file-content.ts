@@ -1,0 +1,30 @@
+import { ByrefError } from '../../base/error.ts';
+import type { ObjectId } from '../../base/ids.ts';
+import { readWhole } from '../../base/read-whole.ts';
+import type { Layers } from '../../driver/core/ports.ts';
+import type { Store } from '../../store/store.ts';
+import { REGISTRY_BYTES_MAX, registryContent } from '../merge/limits.ts';
+import { fileAt } from './walk-version.ts';
+
+/** A regular file's content as binary string; null if there is none. */
+export function contentAt(store: Store, layers: Layers, path: string): string | null {
+  const record = fileAt(layers, path);
+  return record === null ? null : contentOf(store, record, path);
+}
+
+/**
+ * That of what has an object, or (empty) none.
+ * @param what for the message: its path
+ * @throws ByrefError 'badInput' for one that is too large to be a registry file
+ */
+export function contentOf(
+  store: Store,
+  { object }: { readonly object: ObjectId | '' },
+  what: string,
+): string {
+  if (object === '') return '';
+  const read = registryContent(readWhole(store.objects.path(object), REGISTRY_BYTES_MAX));
+  if ('content' in read) return read.content;
+  const hint = 'Put a smaller one into the template: it is read in memory.';
+  throw new ByrefError('badInput', `${what} of a template ${read.why}`, hint);
+}

@@ -1,0 +1,124 @@
+/** `byref template import`: a directory, an archive or an OCI image becomes a version of a template. */
+import { statSync } from 'node:fs';
+import { ByrefError } from '../../base/error.ts';
+import type { TemplateKind, TemplateRow } from '../../codec/store-rows.ts';
+import { checkName } from '../../store/names.ts';
+import type { ObjectWriter } from '../../store/object-writer.ts';
+import type { Store } from '../../store/store.ts';
+import { addVersion } from './add-version.ts';
+import { withName } from './claim-name.ts';
+import type { CommittedVersion } from './commit-tree.ts';
+import { looksLikeImage } from './image-files.ts';
+import { withArchive } from './open-archive.ts';
+import { readDirectory } from './read-directory.ts';
+import { parseOciSource, readImage, readOci } from './read-oci.ts';
+import { type MemberRule, TarImport } from './read-tar.ts';
+import { DEFAULT_SHARED_PATTERNS } from './shared-path.ts';
+import type { OnProgress, OnWarning, TreeNode } from './tree.ts';
+import { TreeBuilder } from './tree-builder.ts';
+
+const OCI_PREFIX = 'oci:';
+
+export interface ImportOptions {
+  /** Of a new template; 'os' if not given. One that exists keeps its kind. */
+  readonly kind?: TemplateKind;
+  readonly label?: string;
+  readonly note?: string;
+  /** Path patterns of the shared data path; if not given, the template's own, or the default. */
+  readonly sharedPatterns?: readonly string[];
+  readonly progress?: OnProgress;
+  /** What was left out, in a sentence. */
+  readonly warn?: OnWarning;
+}
+
+/**
+ * Imports SOURCE as the first version of a new template, which is then current, or as a further,
+ * staged version of the one that has this name. Until the one commit at its end nothing shows, and on
+ * any error the store is as before.
+ *
+ * @param source a directory, a tar (plain, gzip, xz, zstd), an archive of an image (docker save, oci-archive), or
+ *   `oci:DIR[:TAG]`, `oci:ARCHIVE[:TAG]`
+ * @throws ByrefError 'badInput' for what is refused, 'noSpace', 'notFound', 'usage'
+ */
+export async function importTemplate(
+  store: Store,
+  name: string,
+  source: string,
+  options: ImportOptions = {},
+): Promise<CommittedVersion> {
+  checkName('template', name);
+  const { label = '', note = '', progress = () => undefined } = options;
+  const { kind } = templateFor(store, name, options);
+  const committed = await withName(store.root, name, kind === 'app' ? 'app' : 'os', () =>
+    addVersion(store, {
+      template: () => templateFor(store, name, options),
+      read: (writer) => readSource(store, source, writer, options),
+      describe: () => ({ label, note }),
+      onlyIfChanged: false,
+      progress,
+    }),
+  );
+  return committed!;
+}
+
+/** The template as it is, or, with id 0, as it will be. @throws ByrefError 'usage' for another kind than it has */
+export function templateFor(
+  store: Store,
+  name: string,
+  options: Pick<ImportOptions, 'kind' | 'sharedPatterns'>,
+): TemplateRow {
+  const known = store.template(name);
+  const { kind = known?.kind ?? 'os' } = options;
+  if (known !== null && known.kind !== kind) {
+    const message = `template ${name} is of kind ${known.kind}`;
+    throw new ByrefError('usage', message, `Leave out --kind ${kind}, or choose another name.`);
+  }
+  const sharedPatterns = options.sharedPatterns ?? known?.sharedPatterns ?? DEFAULT_SHARED_PATTERNS;
+  return known !== null
+    ? { ...known, sharedPatterns }
+    : { id: 0, name, kind, current: 0, newest: 0, sharedPatterns };
+}
+
+async function readSource(
+  store: Store,
+  source: string,
+  writer: ObjectWriter,
+  options: ImportOptions,
+): Promise<TreeNode> {
+  const { progress = () => undefined, warn = () => undefined } = options;
+  if (source.startsWith(OCI_PREFIX)) {
+    return readOci(parseOciSource(source.slice(OCI_PREFIX.length)), writer, progress);
+  }
+  const stat = statSync(source, { throwIfNoEntry: false });
+  if (stat === undefined) {
+    throw new ByrefError(
+      'notFound',
+      `there is no ${source}`,
+      'Name a directory, a tar, an archive of an image, or oci:DIR.',
+    );
+  }
+  if (stat.isDirectory()) {
+    return readDirectory({ path: source, exclude: store.root }, writer, progress, warn);
+  }
+  if (await looksLikeImage(source)) {
+    const image = await readImage({ at: source, tag: null }, writer, progress);
+    if (image !== null) return image;
+  }
+  return readArchive(source, writer, progress);
+}
+
+/** @param rule what becomes of each member; all are kept if it is not given */
+export async function readArchive(
+  file: string,
+  writer: ObjectWriter,
+  progress: OnProgress,
+  rule?: MemberRule,
+): Promise<TreeNode> {
+  const tree = new TreeBuilder('refuse');
+  const tar = new TarImport(tree, writer, progress);
+  const options = { layer: false, ...(rule === undefined ? {} : { rule }) };
+  await withArchive(file, (stream, part) => tar.read(stream, part, options));
+  tar.finish();
+  await writer.finish();
+  return tree.root;
+}

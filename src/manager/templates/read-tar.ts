@@ -1,0 +1,187 @@
+/** Reads tar streams into a tree, and the files in them into objects. */
+import { closeSync } from 'node:fs';
+import {
+  isDir,
+  isReg,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFLNK,
+  S_IFREG,
+} from '../../base/mode.ts';
+import type { ObjectWriter } from '../../store/object-writer.ts';
+import { writeContent } from './member-content.ts';
+import { badArchive } from './tar/header.ts';
+import { type TarMember, TarReader } from './tar/reader.ts';
+import { TarAcls } from './tar-acls.ts';
+import type { OnProgress, TreeNode } from './tree.ts';
+import type { TreeBuilder } from './tree-builder.ts';
+
+/** What a layer of an image says in names: "X is gone", and "nothing from below in this directory". */
+const WHITEOUT = '.wh.';
+const OPAQUE = '.wh..wh..opq';
+const META = '.wh..wh.';
+
+const TYPES: Record<string, number> = {
+  '0': S_IFREG,
+  '7': S_IFREG,
+  S: S_IFREG,
+  '2': S_IFLNK,
+  '3': S_IFCHR,
+  '4': S_IFBLK,
+  '5': S_IFDIR,
+  D: S_IFDIR,
+  '6': S_IFIFO,
+};
+const HARD_LINK = '1';
+const VOLUME_LABEL = 'V';
+/** Larger files, and sparse ones, go to disk in pieces. */
+const WHOLE_MAX = 4 * 2 ** 20;
+const REPORT_EVERY = 500;
+
+/** What becomes of a member: a file that is emptied has its attributes. @param path absolute, a binary string */
+export type MemberRule = (path: string) => 'keep' | 'empty' | 'leave-out';
+
+export interface TarOptions {
+  /** Members named .wh.* are whiteouts: the stream is a layer of an image. */
+  readonly layer: boolean;
+  readonly rule?: MemberRule;
+}
+
+export class TarImport {
+  private readonly tree: TreeBuilder;
+  private readonly writer: ObjectWriter;
+  private readonly progress: OnProgress;
+  private readonly acls = new TarAcls();
+  private readonly now = Math.floor(Date.now() / 1000);
+  private files = 0;
+  private bytes = 0;
+
+  constructor(tree: TreeBuilder, writer: ObjectWriter, progress: OnProgress) {
+    this.tree = tree;
+    this.writer = writer;
+    this.progress = progress;
+  }
+
+  /**
+   * @param part how much of all that will be read was read so far, 0 .. 1
+   * @throws ByrefError 'badInput' for an archive that is refused
+   */
+  async read(
+    stream: AsyncIterable<Buffer>,
+    part: () => number,
+    options: TarOptions,
+  ): Promise<void> {
+    // A layer's bytes are known by their digest: it needs no end mark to be whole.
+    const reader = new TarReader(stream, !options.layer);
+    for (let member = await reader.next(); member !== null; member = await reader.next()) {
+      const rule = options.rule?.(absolute(member.path)) ?? 'keep';
+      const isGone = rule === 'leave-out' || (options.layer && this.whiteout(member.path));
+      if (!isGone) await this.add(reader, member, rule === 'empty');
+      this.count(part);
+    }
+  }
+
+  /** Called when all archives of the tree were read. @throws ByrefError 'badInput' for an ACL that can't be */
+  finish(): void {
+    this.acls.settle(this.tree.root);
+  }
+
+  private whiteout(path: string): boolean {
+    const slash = path.lastIndexOf('/');
+    const parent = path.slice(0, slash + 1);
+    const name = path.slice(slash + 1);
+    if (!name.startsWith(WHITEOUT)) return false;
+    if (name === OPAQUE) this.tree.clear(parent);
+    else if (!name.startsWith(META)) this.tree.remove(parent + name.slice(WHITEOUT.length));
+    return true;
+  }
+
+  private async add(reader: TarReader, member: TarMember, empty: boolean): Promise<void> {
+    if (member.type === VOLUME_LABEL) return;
+    if (member.type === HARD_LINK) {
+      this.tree.link(member.path, member.linkPath);
+      return;
+    }
+    const type = TYPES[member.type];
+    if (type === undefined) {
+      throw badArchive(`the archive has a member of a kind that is not known: "${member.type}"`);
+    }
+    // Before POSIX, a directory was a file whose name ends in a slash.
+    const node = this.node(member, type === S_IFREG && member.path.endsWith('/') ? S_IFDIR : type);
+    if (empty && isReg(node.mode)) node.size = 0;
+    // A directory that is there already stays the node it is.
+    const placed = this.tree.place(member.path, node);
+    this.acls.add(member.path, placed, member.acls);
+    if (isReg(node.mode) && node.size > 0) await this.addContent(reader, member, node);
+  }
+
+  private node(member: TarMember, type: number): TreeNode {
+    const { uid, gid, mtime, mtimeNs, xattrs } = member;
+    const atime = member.atime ?? { seconds: mtime, ns: mtimeNs };
+    const device = type === S_IFCHR || type === S_IFBLK;
+    return {
+      mode: type | (type === S_IFLNK ? 0o777 : member.mode),
+      uid,
+      gid,
+      rdev: device ? deviceNumber(member.major, member.minor) : 0,
+      atime: atime.seconds,
+      atimeNs: atime.ns,
+      mtime,
+      mtimeNs,
+      // Unpacked just now, as far as anyone can tell.
+      ctime: this.now,
+      ctimeNs: 0,
+      size: type === S_IFREG ? member.size : 0,
+      object: '',
+      target: type === S_IFLNK ? member.linkPath : '',
+      xattrs,
+      children: isDir(type) ? new Map() : null,
+    };
+  }
+
+  private async addContent(reader: TarReader, member: TarMember, node: TreeNode): Promise<void> {
+    const done = (id: TreeNode['object'], size: number): void => {
+      node.object = id;
+      this.bytes += size;
+    };
+    const whole = member.sparse === null && member.size <= WHOLE_MAX;
+    const wait = whole
+      ? this.writer.addBytes(await this.readWhole(reader, member, node), done)
+      : this.writer.addTemp(await this.writeTemp(reader, member), done);
+    if (wait !== null) await wait;
+  }
+
+  private async readWhole(reader: TarReader, { path }: TarMember, node: TreeNode): Promise<Buffer> {
+    const content = await reader.readContent();
+    this.acls.addContent(path, node, content);
+    return content;
+  }
+
+  private async writeTemp(reader: TarReader, member: TarMember): Promise<string> {
+    const { temp, fd } = this.writer.createTemp();
+    try {
+      await writeContent(reader, member, fd);
+    } finally {
+      closeSync(fd);
+    }
+    return temp;
+  }
+
+  private count(part: () => number): void {
+    this.files++;
+    if (this.files % REPORT_EVERY !== 0) return;
+    const { files, bytes } = this;
+    this.progress({ phase: 'read', files, bytes, part: part() });
+  }
+}
+
+/** "./usr/bin/" as "/usr/bin". */
+const absolute = (member: string): string =>
+  `/${member.replace(/^(?:[.]?[/])*/, '').replace(/[/]+$/, '')}`;
+
+/** As stat(2) gives it. */
+function deviceNumber(major: number, minor: number): number {
+  return ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & 0xfff00) << 12)) >>> 0;
+}

@@ -1,0 +1,167 @@
+/**
+ * Builds a tree from the members of archives. Members are only ever names in this tree, so whatever an
+ * archive says, nothing of the host can be read or written through it.
+ */
+import type { Name } from '../../base/ids.ts';
+import { NAME_MAX, nameToText } from '../../base/ids.ts';
+import { isDir, isLnk } from '../../base/mode.ts';
+import { badArchive } from './tar/header.ts';
+import { implicitDirectory, type TreeNode } from './tree.ts';
+
+/** As the kernel: more symlinks than this in one path is a loop. */
+const SYMLINKS_MAX = 40;
+
+/**
+ * `refuse`: a member, or a link's target, whose path leaves the tree through a symlink is an error, as
+ * an archive of a whole tree never has one. `confine`: it stays inside, as under chroot, which is how
+ * layers of an image are applied to each other.
+ */
+export type SymlinkRule = 'refuse' | 'confine';
+
+/** A directory and those above it, the root first. */
+type Chain = TreeNode[];
+
+export class TreeBuilder {
+  readonly root: TreeNode = implicitDirectory();
+  private readonly rule: SymlinkRule;
+  /** What the current layer placed: whiteouts take away only what is below. */
+  private fresh = new Set<TreeNode>();
+
+  constructor(rule: SymlinkRule) {
+    this.rule = rule;
+  }
+
+  beginLayer(): void {
+    this.fresh = new Set();
+  }
+
+  /** Puts a node at the path: a directory onto a directory gives it the new attributes, else it replaces. Returns the node that is there then. */
+  place(path: string, node: TreeNode): TreeNode {
+    const parts = partsOf(path, this.rule);
+    const name = parts.pop();
+    if (name === undefined) {
+      if (!isDir(node.mode)) throw badArchive('the archive has a file in place of its root');
+      setAttributes(this.root, node);
+      return this.root;
+    }
+    const siblings = this.entriesOf(parts, path);
+    const before = siblings.get(name);
+    if (before?.children && node.children) {
+      setAttributes(before, node);
+      this.fresh.add(before);
+      return before;
+    }
+    siblings.set(name, node);
+    this.fresh.add(node);
+    return node;
+  }
+
+  /** A hard link: one more name for the file at `target`. */
+  link(path: string, target: string): void {
+    const file = this.find(target, path);
+    if (file === undefined || isDir(file.mode)) {
+      const what = file === undefined ? 'which it does not have' : 'which is a directory';
+      throw badArchive(`the archive has a hard link ${shown(path)} to ${shown(target)}, ${what}`);
+    }
+    this.place(path, file);
+  }
+
+  /** The whiteout of one name. */
+  remove(path: string): void {
+    const parts = partsOf(path, this.rule);
+    const name = parts.pop();
+    if (name === undefined) return;
+    const siblings = this.entriesOf(parts, path);
+    const node = siblings.get(name);
+    if (node !== undefined && !this.fresh.has(node)) siblings.delete(name);
+  }
+
+  /** An opaque whiteout: the directory has nothing from the layers below. */
+  clear(path: string): void {
+    const entries = this.entriesOf(partsOf(path, this.rule), path);
+    for (const [name, node] of entries) if (!this.fresh.has(node)) entries.delete(name);
+  }
+
+  private find(target: string, member: string): TreeNode | undefined {
+    const parts = partsOf(target, this.rule);
+    const name = parts.pop();
+    return name === undefined ? this.root : this.entriesOf(parts, member).get(name);
+  }
+
+  /** The entries of the directory at `parts`, which is made if it is not there. */
+  private entriesOf(parts: readonly Name[], member: string): Map<Name, TreeNode> {
+    const chain = this.walk([this.root], parts, member, { symlinks: 0 });
+    const entries = chain.at(-1)?.children;
+    if (entries) return entries;
+    throw badArchive(`the archive has ${shown(member)} below something that is not a directory`);
+  }
+
+  private walk(
+    from: Chain,
+    parts: readonly string[],
+    member: string,
+    count: { symlinks: number },
+  ): Chain {
+    let chain = from;
+    for (const part of parts) {
+      if (part === '' || part === '.') continue;
+      if (part === '..') chain = this.up(chain, member);
+      else chain = this.down(chain, part as Name, member, count);
+    }
+    return chain;
+  }
+
+  private up(chain: Chain, member: string): Chain {
+    if (chain.length > 1) return chain.slice(0, -1);
+    if (this.rule === 'refuse') throw leaves(member);
+    return chain;
+  }
+
+  private down(chain: Chain, name: Name, member: string, count: { symlinks: number }): Chain {
+    const entries = chain.at(-1)?.children;
+    if (!entries) {
+      throw badArchive(`the archive has ${shown(member)} below something that is not a directory`);
+    }
+    let node = entries.get(name);
+    if (node === undefined) {
+      node = implicitDirectory();
+      entries.set(name, node);
+    }
+    if (!isLnk(node.mode)) return [...chain, node];
+    if (++count.symlinks > SYMLINKS_MAX) {
+      throw badArchive(`the archive has ${shown(member)} below a loop of symlinks`);
+    }
+    const absolute = node.target.startsWith('/');
+    if (absolute && this.rule === 'refuse') throw leaves(member);
+    const start = absolute ? chain.slice(0, 1) : chain;
+    return this.walk(start, node.target.split('/'), member, count);
+  }
+}
+
+/**
+ * In a layer, "/" is the image's root, which umoci writes so.
+ * @throws ByrefError 'badInput' for a path that is absolute, has "..", or a name that is too long
+ */
+function partsOf(path: string, rule: SymlinkRule): Name[] {
+  if (path.startsWith('/') && rule === 'refuse')
+    throw badArchive(`the archive has an absolute path: ${shown(path)}`);
+  const parts = path.split('/').filter((part) => part !== '' && part !== '.') as Name[];
+  for (const part of parts) {
+    if ((part as string) === '..')
+      throw badArchive(`the archive has ".." in a path: ${shown(path)}`);
+    if (part.length > NAME_MAX)
+      throw badArchive(`the archive has a name of over ${NAME_MAX} bytes`);
+  }
+  return parts;
+}
+
+function leaves(member: string): Error {
+  return badArchive(`the archive has ${shown(member)} below a symlink that leaves the tree`);
+}
+
+const shown = (path: string): string => nameToText(path as Name);
+
+function setAttributes(dir: TreeNode, from: TreeNode): void {
+  const { children } = dir;
+  Object.assign(dir, from, { children });
+}

@@ -1,0 +1,22 @@
+import { LIMITS } from '../../../driver/fuse-native/limits.ts';
+import { loadFuseNative } from '../../../driver/fuse-native/package.ts';
+import { type Check, check } from './check.ts';
+
+const LACKS = LIMITS.map(({ name }) => name).join(', ');
+
+/** The second transport: whether it can be had, and what an env that it serves does without. */
+export function transportChecks(): Check[] {
+  const cost = 'no mount --transport fuse-native (run scripts/setup.sh: it installs libfuse2)';
+  const loads = canLoad();
+  const found = loads ? `without ${LACKS}` : 'none';
+  return [check('transport.fuse-native', loads, found, cost, 'reduced')];
+}
+
+function canLoad(): boolean {
+  try {
+    loadFuseNative();
+    return true;
+  } catch {
+    return false;
+  }
+}

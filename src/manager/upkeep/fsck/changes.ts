@@ -1,0 +1,101 @@
+/** The index of changes: a row for every name that a version changed, which patches go by. */
+import { historyVersions } from '../../../codec/link-history.ts';
+import { type ChangedName, forgetChanges, noteChange } from '../../../store/changed-names.ts';
+import { changeDir, changeKey, changeName, linkDir, linkName } from '../../../store/keys.ts';
+import { BY_REPAIR, damage, type Found, leftover, REMOVED_BY_REPAIR } from './finding.ts';
+import type { Job } from './job.ts';
+import { eachRow, hasRow, isKey, tableOf } from './rows.ts';
+
+export function* checkChanges(job: Job): Generator<Found> {
+  const missing = new ChangeGroups();
+  for (const { key, value } of eachRow(job.tables, 'links', historyVersions)) {
+    const template = key.readUInt32BE(0);
+    const name = { dir: linkDir(key), name: linkName(key) };
+    for (const version of value) {
+      if (version <= FIRST_VERSION) continue;
+      const row = changeKey(template, version, name.dir, name.name);
+      if (!hasRow(job.tables, 'changes', row)) missing.add(template, version, name);
+    }
+  }
+  for (const { template, version, names } of missing.all()) {
+    const what = `changes lacks ${names.length} names that it changed (first ${pathOf(job, names)}): patches pass over them`;
+    const rows = () => {
+      for (const name of names) noteChange(job.tables, template, version, name);
+    };
+    yield damage('changes.missing', versionName(job, template, version), what, BY_REPAIR, { rows });
+  }
+  yield* checkExtra(job);
+}
+
+/** The first version would name everything, and so names nothing. */
+const FIRST_VERSION = 1;
+
+function* checkExtra(job: Job): Generator<Found> {
+  const extra = new ChangeGroups();
+  const removed = new Map<number, number>();
+  for (const key of tableOf(job.tables, 'changes')?.getKeys({}) ?? []) {
+    if (!isKey('changes', key)) continue;
+    const template = key.readUInt32BE(0);
+    const version = key.readUInt32BE(4);
+    const name = { dir: changeDir(key), name: changeName(key) };
+    if (isChange(job, template, version, name)) continue;
+    if (job.catalog.has(template)) extra.add(template, version, name);
+    else removed.set(template, (removed.get(template) ?? 0) + 1);
+  }
+  for (const { template, version, names } of extra.all()) {
+    const what = `changes has ${names.length} names that it did not change (first ${pathOf(job, names)})`;
+    const rows = () => {
+      const table = job.tables.table('changes');
+      for (const { dir, name } of names) table.removeSync(changeKey(template, version, dir, name));
+    };
+    yield damage('changes.extra', versionName(job, template, version), what, BY_REPAIR, { rows });
+  }
+  for (const [template, count] of removed) {
+    const what = `changes has ${count} names of this template, which was removed`;
+    const rows = () => forgetChanges(job.tables, template);
+    const where = `template number ${template}`;
+    yield leftover('changes.extra', where, what, REMOVED_BY_REPAIR, { rows });
+  }
+}
+
+/** Whether a history says that the version changed the name; also where it can't be read. */
+function isChange(
+  job: Job,
+  template: number,
+  version: number,
+  { dir, name }: ChangedName,
+): boolean {
+  const history = job.history(template, dir, name);
+  if (history === null) return true;
+  return (
+    version > FIRST_VERSION && (history?.some((change) => change.version === version) ?? false)
+  );
+}
+
+const versionName = (job: Job, template: number, version: number): string =>
+  job.version(template, version);
+
+const pathOf = (job: Job, [first]: readonly ChangedName[]): string =>
+  first === undefined ? '' : job.paths.place(first.dir, first.name);
+
+/** Names by template and version. */
+class ChangeGroups {
+  private readonly groups = new Map<string, ChangeGroup>();
+
+  add(template: number, version: number, name: ChangedName): void {
+    const key = `${template}@${version}`;
+    const group = this.groups.get(key) ?? { template, version, names: [] };
+    group.names.push(name);
+    this.groups.set(key, group);
+  }
+
+  all(): Iterable<ChangeGroup> {
+    return this.groups.values();
+  }
+}
+
+interface ChangeGroup {
+  readonly template: number;
+  readonly version: number;
+  readonly names: ChangedName[];
+}

@@ -1,0 +1,88 @@
+/** One env under check: where it is, what its delta says, and what its templates are. */
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import type { Ino, Name } from '../../../base/ids.ts';
+import { PRIVATE_DIR, privateIno, privateName } from '../../../driver/delta/layout.ts';
+import type { DeltaView } from '../../../driver/delta/read-delta.ts';
+import type { EnvRow } from '../../../store/store.ts';
+import { restoreEnv } from './delta-finding.ts';
+import { DeltaPaths } from './delta-paths.ts';
+import { DeltaScan } from './delta-scan.ts';
+import { EnvLayers } from './env-layers.ts';
+import type { Job } from './job.ts';
+
+/** An env that has a directory. */
+export interface CheckedEnv {
+  readonly id: number;
+  /** Null if it can't be read. */
+  readonly row: EnvRow | null;
+  readonly directory: string;
+  /** A driver may be writing to it; also if that can't be told. */
+  readonly served: boolean;
+}
+
+export const envName = ({ id, row }: Pick<CheckedEnv, 'id' | 'row'>): string =>
+  row === null ? `env number ${id}` : `env ${row.name}`;
+
+export class DeltaJob {
+  readonly job: Job;
+  readonly directory: string;
+  readonly served: boolean;
+  readonly layers: EnvLayers;
+  readonly scan: DeltaScan;
+  readonly nextIno: number;
+  /** What is in private/, by ino: whether it is a regular file. Listed after the delta was read. */
+  readonly privateFiles: ReadonlyMap<Ino, boolean>;
+  private readonly name: string;
+  private readonly paths: DeltaPaths;
+
+  constructor(job: Job, env: CheckedEnv, view: DeltaView) {
+    this.job = job;
+    this.directory = env.directory;
+    this.served = env.served;
+    this.name = envName(env);
+    this.layers = new EnvLayers(job, env.row);
+    this.scan = new DeltaScan(job, view, this.layers);
+    this.nextIno = view.nextIno;
+    this.paths = new DeltaPaths(this.scan, job.paths);
+    this.privateFiles = listPrivate(env.directory);
+  }
+
+  /** "env web1: /etc/passwd" */
+  where(place: string): string {
+    return place === '' ? this.name : `${this.name}: ${place}`;
+  }
+
+  place(dir: Ino, name: Name): string {
+    return this.where(this.paths.place(dir, name));
+  }
+
+  /** The path of an inode under its first name, where that is known. */
+  pathOf(ino: Ino): string {
+    return this.paths.of(ino) || '/';
+  }
+
+  privatePath(ino: Ino): string {
+    return path.join(this.directory, PRIVATE_DIR, privateName(ino));
+  }
+
+  /** What can be done about what byref can't put right. */
+  get restore(): string {
+    return restoreEnv(this.directory);
+  }
+}
+
+function listPrivate(directory: string): Map<Ino, boolean> {
+  const files = new Map<Ino, boolean>();
+  try {
+    const entries = readdirSync(path.join(directory, PRIVATE_DIR), { withFileTypes: true });
+    for (const entry of entries) {
+      const ino = privateIno(entry.name);
+      if (ino >= 0) files.set(ino as Ino, entry.isFile());
+    }
+  } catch (error) {
+    // An env without files of its own has no such directory.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  return files;
+}

@@ -1,0 +1,156 @@
+/** Each env's own changes: its link table, journal and private files; mounted or not. */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Ino } from '../../../base/ids.ts';
+import { decodeEnv, type EnvRow } from '../../../codec/store-rows.ts';
+import { closedProperly } from '../../../driver/delta/env-lock.ts';
+import { LINK_DIR } from '../../../driver/delta/layout.ts';
+import { type DeltaView, readDelta } from '../../../driver/delta/read-delta.ts';
+import { idKey } from '../../../store/keys.ts';
+import { envDir } from '../../../store/store.ts';
+import { envState } from '../../envs/state.ts';
+import { checkInodes, checkNames, checkNext } from './delta-checks.ts';
+import { checkDirs } from './delta-dirs.ts';
+import { checkData, checkExtra, checkMerges } from './delta-files.ts';
+import { BY_REPAIR_UNMOUNTED, type DeltaFound, deltaDamage, restoreEnv } from './delta-finding.ts';
+import { type CheckedEnv, DeltaJob, envName } from './delta-job.ts';
+import { asFinding, inBoth, repairDelta } from './delta-repair.ts';
+import { envDirectories } from './env-directories.ts';
+import { checkPackages } from './env-packages.ts';
+import type { Finding } from './finding.ts';
+import type { Job } from './job.ts';
+import { readRow } from './rows.ts';
+import { pageDamage } from './table-pages.ts';
+
+/** Between two looks at what may only have been on its way. */
+const SECOND_LOOK_MS = 20;
+
+/** After all checks of the store: what a name of a template is, they have learned. */
+export async function* checkDeltas(job: Job): AsyncGenerator<Finding> {
+  for (const id of envDirectories(job.root)) {
+    const row = readRow(job.tables, 'envs', idKey(id), decodeEnv);
+    // A directory without a row is a leftover.
+    if (row === undefined) continue;
+    job.checked.deltas++;
+    job.options.progress({ phase: 'envs', files: job.checked.deltaInodes, bytes: 0 });
+    yield* checkEnv(job, id, row);
+  }
+}
+
+async function* checkEnv(job: Job, id: number, row: EnvRow | null): AsyncGenerator<Finding> {
+  const look = async (): Promise<DeltaFound[]> =>
+    (await lookAt(job, await envNow(job, id, row))).found;
+  const first = await lookAt(job, await envNow(job, id, row));
+  job.checked.deltaNames += first.names;
+  job.checked.deltaInodes += first.inodes;
+  if (!first.whole) job.unreadDeltas++;
+  let { found } = first;
+  if (found.length === 0) return;
+  // A file can come or go between the delta's being read and private/ being listed: what stays is so.
+  await sleep(SECOND_LOOK_MS);
+  found = inBoth(found, await look());
+  if (!job.options.repair) yield* found.map((finding) => asFinding(finding, false));
+  else yield* await repairDelta(job, await envNow(job, id, row), found, look);
+}
+
+async function envNow(job: Job, id: number, row: EnvRow | null): Promise<CheckedEnv> {
+  const directory = envDir(job.root, id);
+  return { id, row, directory, served: row === null || (await isServed(job, row)) };
+}
+
+async function isServed(job: Job, row: EnvRow): Promise<boolean> {
+  try {
+    return (await envState(job.store, row)).state !== 'stopped';
+  } catch {
+    return true;
+  }
+}
+
+/** What a look at one env's delta saw. */
+interface Look {
+  readonly found: DeltaFound[];
+  readonly names: number;
+  readonly inodes: number;
+  /** False: it may have more. */
+  readonly whole: boolean;
+}
+
+const unreadable = (...found: DeltaFound[]): Look => ({ found, names: 0, inodes: 0, whole: false });
+
+async function lookAt(job: Job, env: CheckedEnv): Promise<Look> {
+  // Destroyed meanwhile.
+  if (!existsSync(env.directory)) return { found: [], names: 0, inodes: 0, whole: true };
+  const file = path.join(env.directory, LINK_DIR, 'data.mdb');
+  const pages = existsSync(file) ? pageDamage(file) : null;
+  const remedy = restoreEnv(env.directory);
+  if (pages !== null) {
+    const where = `${envName(env)}: ${file}`;
+    const what = `it can't be read: ${pages}`;
+    return unreadable(deltaDamage('delta.pages', where, what, remedy, { blocks: true }));
+  }
+  let view: DeltaView;
+  try {
+    view = await readDelta(env.directory);
+  } catch (error) {
+    const what = `its changes can't be read: ${(error as Error).message}`;
+    return unreadable(deltaDamage('delta.table', envName(env), what, remedy, { blocks: true }));
+  }
+  try {
+    const checked = new DeltaJob(job, env, view);
+    const { names, inodes } = checked.scan;
+    const found = [...checkView(checked, view), ...checkPackages(checked, env, view)];
+    return { found, names, inodes: inodes.size, whole: isWhole(checked, view) };
+  } finally {
+    await view.close();
+  }
+}
+
+/** Every row of it that counts was read. */
+const isWhole = (env: DeltaJob, view: DeltaView): boolean =>
+  view.damage === null && env.scan.damaged.every(({ table }) => table === 'marks');
+
+function* checkView(env: DeltaJob, view: DeltaView): Generator<DeltaFound> {
+  yield* checkRows(env);
+  if (view.damage !== null) {
+    const remedy = `the env can be read up to there: mount it, copy what is needed, then ${env.restore}`;
+    yield deltaDamage('delta.journal', env.where(''), view.damage, remedy, { blocks: true });
+  }
+  if (view.isEmpty && env.privateFiles.size > 0 && closedProperly(env.directory)) {
+    const what = `its link table is gone, and ${env.privateFiles.size} private files are there`;
+    yield deltaDamage('delta.table', env.where(''), what, env.restore, { blocks: true });
+    return;
+  }
+  yield* checkNames(env);
+  yield* checkInodes(env);
+  yield* checkDirs(env);
+  yield* checkNext(env);
+  // Of what is lost nobody knows which files it had.
+  if (view.damage === null) yield* checkData(env, view);
+  yield* checkMerges(env);
+  if (isWhole(env, view)) yield* checkExtra(env, view);
+}
+
+/** Rows of the link table that can't be read, or that byref did not write so. */
+function* checkRows(env: DeltaJob): Generator<DeltaFound> {
+  for (const { table, key, why } of env.scan.damaged) {
+    if (table === 'marks') yield wrongMark(env, Number(key.readBigUInt64BE(0)) as Ino, why);
+    else {
+      const what = `a row of ${table} is damaged (${why})`;
+      const where = env.where(`key ${key.toString('hex')}`);
+      yield deltaDamage('delta.row', where, what, env.restore, { blocks: true });
+    }
+  }
+}
+
+function wrongMark(env: DeltaJob, ino: Ino, why: string): DeltaFound {
+  const what = `the mark of inode ${ino} is wrong: ${why}`;
+  return deltaDamage('delta.marks', env.where(env.pathOf(ino)), what, BY_REPAIR_UNMOUNTED, {
+    // Marks are written with the records they are of.
+    change(delta, change) {
+      const record = delta.inode(ino);
+      if (record === null) change.clearInode(ino);
+      else change.setInode(record);
+    },
+  });
+}

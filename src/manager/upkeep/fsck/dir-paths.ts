@@ -1,0 +1,43 @@
+import { type Ino, type Name, nameToText, ROOT_INO } from '../../../base/ids.ts';
+import { decodeDirName } from '../../../codec/store-rows.ts';
+import { inoKey } from '../../../store/keys.ts';
+import type { Tables } from '../../../store/tables.ts';
+import { hasRow, readRow } from './rows.ts';
+
+/** More components than a path of 4,096 bytes has: beyond it, the dictionary is a loop. */
+const DEPTH_MAX = 2048;
+
+/** Paths of template directories, for people; the dictionary they come from may be damaged. */
+export class DirPaths {
+  private readonly tables: Tables;
+
+  constructor(tables: Tables) {
+    this.tables = tables;
+  }
+
+  /** "" for the root, "/usr/lib"; "<directory 77>" stands for what is above a directory that nobody knows. */
+  of(dir: Ino | 0): string {
+    const parts: string[] = [];
+    for (let at = dir; at !== ROOT_INO && at !== 0; ) {
+      const row = readRow(this.tables, 'dirNames', inoKey(at), decodeDirName);
+      if (!row || row.name === '' || parts.length > DEPTH_MAX) {
+        parts.push(`<directory ${at}>`);
+        break;
+      }
+      parts.push(`/${nameToText(row.name)}`);
+      at = row.parent;
+    }
+    return parts.reverse().join('');
+  }
+
+  /** True if the dictionary has the directory. */
+  has(dir: Ino): boolean {
+    return hasRow(this.tables, 'dirNames', inoKey(dir));
+  }
+
+  /** A name in a directory; '' for the directory's own. */
+  place(dir: Ino | 0, name: Name | ''): string {
+    if (name === '') return this.of(dir) || '/';
+    return `${this.of(dir)}/${nameToText(name)}`;
+  }
+}

@@ -1,0 +1,42 @@
+import { type Ino, isPrivateIno, type Name } from '../../../base/ids.ts';
+import type { InodeRecord } from '../../../codec/inode-record.ts';
+import type { Layers } from '../../../driver/core/ports.ts';
+import type { EnvRow } from '../../../store/store.ts';
+import type { Job } from './job.ts';
+
+/** What is not known because a row of the store can't be read, which is a finding elsewhere. */
+export type Unknown = undefined;
+
+/** An env's templates, of a store that may be damaged. */
+export class EnvLayers {
+  private readonly layers: Layers | Unknown;
+
+  /** @param row null if it can't be read: then nothing is known */
+  constructor({ store, doubtful }: Job, row: EnvRow | null) {
+    const isKnown = row !== null && !doubtful;
+    this.layers = isKnown ? attempt(() => store.layers(store.resolveStack(row))) : undefined;
+  }
+
+  /** What directories of templates have as stamp if their links were counted over these versions. */
+  get stamp(): number | Unknown {
+    return this.layers?.stamp;
+  }
+
+  lookup(dir: Ino, name: Name): InodeRecord | null | Unknown {
+    if (isPrivateIno(dir)) return null;
+    return attempt(() => this.layers?.lookup(dir, name));
+  }
+
+  inode(ino: Ino): InodeRecord | null | Unknown {
+    if (isPrivateIno(ino)) return null;
+    return attempt(() => this.layers?.inode(ino));
+  }
+}
+
+function attempt<T>(read: () => T): T | Unknown {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,104 @@
+/** What dpkg says in an env of its own packages, against the files that the env shows. */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { type Name, nameToText } from '../../../base/ids.ts';
+import { isDir, isReg } from '../../../base/mode.ts';
+import type { InodeRecord } from '../../../codec/inode-record.ts';
+import type { DeltaView } from '../../../driver/delta/read-delta.ts';
+import { isPresent, ownPackages, type PackageRecord, type Packages } from '../../merge/packages.ts';
+import { EnvTree } from '../../packages/env-tree.ts';
+import { ownStatus } from '../../packages/own-packages.ts';
+import { checksumsOf, filesOf, packagesIn } from '../../packages/package-files.ts';
+import { type DeltaFound, deltaDamage } from './delta-finding.ts';
+import type { CheckedEnv, DeltaJob } from './delta-job.ts';
+
+/**
+ * Of a package that follows the templates, record and files are theirs. Of one that is the env's own, a file that is theirs must
+ * be as the env's version has it, and none may show that only theirs has.
+ */
+export function* checkPackages(
+  env: DeltaJob,
+  { row }: CheckedEnv,
+  view: DeltaView,
+): Generator<DeltaFound> {
+  const { store, doubtful } = env.job;
+  if (row === null || doubtful) return;
+  const layers = store.layers(store.resolveStack(row));
+  const tree = new EnvTree(store, layers, { id: row.id, view });
+  const ours = ownStatus(tree, view);
+  if (ours === null) return;
+  const below = new EnvTree(store, layers, null);
+  const theirs = packagesIn(below);
+  for (const key of ownPackages({ base: theirs, ours, theirs }).keys()) {
+    const mine = ours.get(key) ?? null;
+    if (isPresent(mine)) yield* wrongFiles(env, view, tree, mine);
+    yield* strangeFiles({ env, view, tree, below }, mine, theirs.get(key) ?? null, ours);
+  }
+}
+
+function* wrongFiles(
+  env: DeltaJob,
+  view: DeltaView,
+  tree: EnvTree,
+  mine: PackageRecord,
+): Generator<DeltaFound> {
+  const listed = new Set(filesOf(tree, mine));
+  for (const [path, sum] of checksumsOf(tree, mine)) {
+    // Else another package has replaced it.
+    const at = listed.has(path) ? tree.find(path) : null;
+    if (at === null || view.name(at.dir, at.name) !== null) continue;
+    const { record } = at;
+    // Changed by the env.
+    if (record === null || !isReg(record.mode) || view.inode(record.ino) !== null) continue;
+    if (md5Of(tree, record) === sum) continue;
+    const what = `it is the template's, and dpkg has ${mine.name} ${mine.version} in the env`;
+    yield found(env, path, what, mine.name);
+  }
+}
+
+interface Trees {
+  readonly env: DeltaJob;
+  readonly view: DeltaView;
+  readonly tree: EnvTree;
+  /** The templates alone. */
+  readonly below: EnvTree;
+}
+
+function* strangeFiles(
+  { env, view, tree, below }: Trees,
+  mine: PackageRecord | null,
+  template: PackageRecord | null,
+  ours: Packages,
+): Generator<DeltaFound> {
+  if (template === null) return;
+  const known = new Set(filesOf(tree, mine));
+  const strange = filesOf(below, template).filter((path) => {
+    const at = known.has(path) ? null : tree.find(path);
+    const record = at?.record ?? null;
+    return record !== null && !isDir(record.mode) && view.name(at!.dir, at!.name) === null;
+  });
+  if (strange.length === 0) return;
+  const others = new Set([...ours.values()].flatMap((record) => filesOf(tree, record)));
+  const { name, version } = template;
+  for (const path of strange) {
+    if (others.has(path)) continue;
+    const what = `it is of ${name} ${version} of the template, which the env does not have`;
+    yield found(env, path, what, name);
+  }
+}
+
+function found(env: DeltaJob, path: string, what: string, name: string): DeltaFound {
+  const remedy = `install ${name} again in the env, or hand it over with the next patch: --take-package ${name}`;
+  return deltaDamage('delta.packages', env.where(nameToText(path as Name)), what, remedy);
+}
+
+function md5Of(tree: EnvTree, record: InodeRecord): string | null {
+  const file = tree.fileOf(record);
+  try {
+    const bytes = file === null ? Buffer.alloc(0) : readFileSync(file);
+    return createHash('md5').update(bytes).digest('hex');
+  } catch {
+    // That its object is missing is another finding.
+    return null;
+  }
+}

@@ -1,0 +1,29 @@
+import { TABLES, type TableName } from '../../../store/tables.ts';
+import { BY_REPAIR, damage, type Found, FROM_BACKUP } from './finding.ts';
+import type { Job } from './job.ts';
+import { isKey, tableOf } from './rows.ts';
+
+/** Tables that follow from others: what is wrong in them can go. */
+const INDEXES: ReadonlySet<TableName> = new Set<TableName>([
+  'changes',
+  'templateDirs',
+  'inodes',
+  'dirs',
+  'dirNames',
+  'objects',
+]);
+
+/** Rows whose key is none: no command finds them, but those that read all rows trip over them. */
+export function* checkKeys({ tables }: Job): Generator<Found> {
+  for (const name of TABLES) {
+    for (const key of tableOf(tables, name)?.getKeys({}) ?? []) {
+      if (isKey(name, key)) continue;
+      const where = `table ${name}, key ${key.toString('hex', 0, 40)}`;
+      const what = `a key of this table never has ${key.length} bytes`;
+      const rows = () => void tables.table(name).removeSync(key);
+      yield INDEXES.has(name)
+        ? damage('root.tables', where, what, BY_REPAIR, { rows })
+        : damage('root.tables', where, what, FROM_BACKUP);
+    }
+  }
+}

@@ -1,0 +1,92 @@
+/** Directories of envs that are no more: a destroy that was cut short leaves them. */
+import { readdirSync, rmdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { decodeEnv } from '../../../codec/store-rows.ts';
+import { EnvLock } from '../../../driver/delta/env-lock.ts';
+import { envMounts, mountsBelow } from '../../../ipc/mount-table.ts';
+import { idKey } from '../../../store/keys.ts';
+import {
+  envDir,
+  envOfEntry,
+  envsDir,
+  mountDir,
+  scratchDir,
+  usersDir,
+} from '../../../store/root.ts';
+import { hasWriter } from '../../../store/writer-lock.ts';
+import { envDirectories } from './env-directories.ts';
+import { type Found, leftover, REMOVED_BY_REPAIR } from './finding.ts';
+import type { Job } from './job.ts';
+import { eachRow, exactLength, hasRow } from './rows.ts';
+
+export function* checkLeftovers(job: Job): Generator<Found> {
+  // A destroy under way has taken the row, and is at the files.
+  if (!job.options.repair && hasWriter(job.root)) return;
+  const { ids, names } = namedEnvs(job);
+  const mounts = envMounts(job.root);
+  for (const id of envDirectories(job.root)) {
+    // One whose name is still there has lost its row, which is damage: its files are not in the way.
+    if (ids.has(id) || hasRow(job.tables, 'envs', idKey(id)) || mounts.has(id)) continue;
+    const directory = envDir(job.root, id);
+    const what = 'the directory of an env that was destroyed';
+    const files = () => removeEnvDir(directory);
+    yield leftover('envs.extra', directory, what, REMOVED_BY_REPAIR, { files });
+  }
+  yield* checkSetups(job, ids);
+  yield* checkMountDirs(job, names);
+}
+
+/** What a first mount was to do, of envs that are no more, or did not come to be. */
+function* checkSetups(job: Job, ids: ReadonlySet<number>): Generator<Found> {
+  for (const name of entries(envsDir(job.root))) {
+    const id = name.includes('.') ? envOfEntry(name) : null;
+    if (id === null || ids.has(id) || hasRow(job.tables, 'envs', idKey(id))) continue;
+    const directory = path.join(envsDir(job.root), name);
+    const what = 'what was to be done at the first mount of an env that does not exist';
+    const files = () => rmSync(directory, { recursive: true, force: true });
+    yield leftover('envs.extra', directory, what, REMOVED_BY_REPAIR, { files });
+  }
+}
+
+/** Envs by `envNames`, and by their rows. */
+function namedEnvs({ tables }: Job): { ids: Set<number>; names: Set<string> } {
+  const ids = new Set<number>();
+  const names = new Set<string>();
+  const idOf = (value: Buffer): number => exactLength(value, 4).readUInt32BE(0);
+  const unread = ({ key }: { key: Buffer }): void => void names.add(key.toString('utf8'));
+  for (const { key, value } of eachRow(tables, 'envNames', idOf, unread)) {
+    names.add(key.toString('utf8'));
+    ids.add(value);
+  }
+  for (const { value } of eachRow(tables, 'envs', decodeEnv)) names.add(value.name);
+  return { ids, names };
+}
+
+/** Under the env's lock: no driver has it. */
+function removeEnvDir(directory: string): void {
+  const lock = EnvLock.acquire(directory);
+  rmSync(directory, { recursive: true, force: true });
+  void lock.release(false);
+}
+
+function* checkMountDirs(job: Job, names: ReadonlySet<string>): Generator<Found> {
+  for (const mnt of [mountDir, usersDir, scratchDir].map((directory) => directory(job.root, '.'))) {
+    const mounted = new Set(mountsBelow(mnt));
+    for (const name of entries(mnt)) {
+      const directory = path.join(mnt, name);
+      if (names.has(name) || mounted.has(directory)) continue;
+      const what = 'a mount point of an env that does not exist';
+      // Not recursively: what somebody put below it is not ours.
+      const files = () => rmdirSync(directory);
+      yield leftover('mounts.extra', directory, what, REMOVED_BY_REPAIR, { files });
+    }
+  }
+}
+
+function entries(directory: string): string[] {
+  try {
+    return readdirSync(directory).sort();
+  } catch {
+    return [];
+  }
+}

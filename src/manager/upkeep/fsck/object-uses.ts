@@ -1,0 +1,95 @@
+/** Who needs an object: templates, paths and versions, and the envs that see them. */
+import type { Ino, Name, ObjectId } from '../../../base/ids.ts';
+import { decodeEnv } from '../../../codec/store-rows.ts';
+import { COMPOSITION_VERSION, compositionName } from '../../../store/compositions.ts';
+import type { StackRef } from '../../../store/store.ts';
+import type { Job } from './job.ts';
+import { eachLink } from './link-scan.ts';
+import { eachRow } from './rows.ts';
+
+/** One name that has the object in some versions. */
+export interface ObjectUse {
+  readonly template: number;
+  readonly dir: Ino | 0;
+  readonly name: Name | '';
+  /** From which version on, and up to which one; of those that exist. */
+  readonly from: number;
+  readonly to: number;
+  /** As the link record says. */
+  readonly size: number;
+  readonly blocks: number;
+}
+
+/** Names that are told of one object; the others are counted. */
+const NAMED_MAX = 3;
+
+/** One pass over all link rows. */
+export function usesOf(job: Job, ids: ReadonlySet<ObjectId>): Map<ObjectId, ObjectUse[]> {
+  const uses = new Map<ObjectId, ObjectUse[]>();
+  for (const { template, dir, name, changes } of eachLink(job.tables)) {
+    let next = Number.POSITIVE_INFINITY;
+    for (const { version, record } of changes) {
+      const until = next;
+      next = version;
+      if (record === null || record.object === '' || !ids.has(record.object)) continue;
+      const { versions = [] } = job.catalog.get(template) ?? {};
+      const to = versions.findLast((number) => number < until) ?? version;
+      const found = uses.get(record.object) ?? [];
+      const { size, blocks } = record;
+      found.push({ template, dir, name, from: version, to, size, blocks });
+      uses.set(record.object, found);
+    }
+  }
+  return uses;
+}
+
+/** "debian@1-3 /usr/bin/x, debian@2 /usr/bin/y and 4 more; seen by env web1, web2" */
+export function describeUses(job: Job, uses: readonly ObjectUse[] = []): string {
+  if (uses.length === 0) return 'no version names it';
+  const named = uses.slice(0, NAMED_MAX).map(({ template, dir, name, from, to }) => {
+    const versions = from === to ? String(from) : `${from}-${to}`;
+    return `${job.versionName(template, versions)} ${job.paths.place(dir, name)}`;
+  });
+  const more = uses.length > NAMED_MAX ? ` and ${uses.length - NAMED_MAX} more` : '';
+  const envs = envsThatSee(job, uses);
+  const seen = envs.length === 0 ? 'no env sees it' : `seen by env ${envs.join(', ')}`;
+  return `needed by ${named.join(', ')}${more}; ${seen}`;
+}
+
+/** Names of the envs whose stack has one of these names. */
+function envsThatSee(job: Job, uses: readonly ObjectUse[]): string[] {
+  const names: string[] = [];
+  for (const { value } of eachRow(job.tables, 'envs', decodeEnv)) {
+    const stack = composedStack(job, job.plainStack(value.stack));
+    const sees = stack.some(({ templateId, version }) =>
+      uses.some(
+        ({ template, from, to }) => template === templateId && from <= version && version <= to,
+      ),
+    );
+    if (sees) names.push(value.name);
+  }
+  return names;
+}
+
+/** With what is made for them. */
+function composedStack({ catalog }: Job, plain: readonly StackRef[]): readonly StackRef[] {
+  const name = compositionName(plain);
+  const made = [...catalog.values()].find(({ row }) => row?.name === name);
+  return made === undefined
+    ? plain
+    : [...plain, { templateId: made.id, version: COMPOSITION_VERSION }];
+}
+
+/** What brings an object back that a template has. */
+export function importAgain(job: Job, uses: readonly ObjectUse[] = []): string {
+  const use = uses.find(({ template }) => !job.isComposition(template));
+  if (use === undefined) return 'restore its file from a backup';
+  const name = job.templateName(use.template);
+  return `import the source of ${name}@${use.from} again (byref template import ${name} SOURCE), or restore its file from a backup`;
+}
+
+/** The compositions that have it, if nothing else does: what is in them can be made again. Else none. */
+export function onlyComposed(job: Job, uses: readonly ObjectUse[] = []): number[] {
+  const templates = [...new Set(uses.map(({ template }) => template))];
+  return templates.every((id) => job.isComposition(id)) ? templates : [];
+}

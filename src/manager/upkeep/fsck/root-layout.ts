@@ -1,0 +1,99 @@
+/** The root itself: its marker, its directories, and whether its tables can be opened at all. */
+import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { FORMAT, MARKER, metaDir, rootFormat, SUBDIRECTORIES } from '../../../store/root.ts';
+import { openTables, TABLES, type TableName } from '../../../store/tables.ts';
+import { writeMarker } from '../../../store/upgrade.ts';
+import { BY_REPAIR, damage, type Found, FROM_BACKUP } from './finding.ts';
+import { tableOf } from './rows.ts';
+import { pageDamage } from './table-pages.ts';
+
+/** The formats that tables came with, which format 1 has not. */
+const SINCE: Readonly<Partial<Record<TableName, number>>> = {
+  changes: 2,
+  patches: 2,
+  patchEnvs: 2,
+  accounts: 3,
+};
+const OPEN_TO_OTHERS = 0o077;
+
+export interface RootFacts {
+  readonly format: number;
+  /** False: nothing below says what byref has here, and LMDB must not be asked. */
+  readonly readable: boolean;
+  readonly found: Found[];
+}
+
+/**
+ * Looks at a root before its tables are opened.
+ * @throws ByrefError 'notFound' if it is none, 'corrupt' if a newer byref made it
+ */
+export function checkRoot(root: string): RootFacts {
+  const found: Found[] = [];
+  const format = checkMarker(root, found);
+  for (const [name, mode] of Object.entries(SUBDIRECTORIES)) {
+    // What an older byref left open, whoever opens the root for writing closes.
+    const forAll = name === 'mnt' ? OPEN_TO_OTHERS : 0;
+    const finding = checkDirectory(path.join(root, name), mode, forAll);
+    if (finding !== null) found.push(finding);
+  }
+  const why = tablesDamage(root);
+  if (why !== null) {
+    const where = path.join(metaDir(root), 'data.mdb');
+    found.push(damage('root.pages', where, `it can't be read: ${why}`, FROM_BACKUP));
+  }
+  return { format, readable: why === null, found };
+}
+
+function checkMarker(root: string, found: Found[]): number {
+  const marker = path.join(root, MARKER);
+  const text = existsSync(marker) ? readFileSync(marker, 'utf8') : null;
+  // Also what a newer byref made: it says so, and is not to be judged here.
+  const isMarker = text !== null && /^byref root, format \d+\n$/.test(text);
+  if (isMarker || !existsSync(path.join(metaDir(root), 'data.mdb'))) return rootFormat(root);
+  const what = text === null ? 'it is missing' : `it says "${text.slice(0, 40).trim()}"`;
+  const repair = { files: () => writeMarker(root) };
+  found.push(damage('root.marker', marker, what, BY_REPAIR, repair));
+  return FORMAT;
+}
+
+/** @param forAll permissions that are no finding */
+function checkDirectory(directory: string, mode: number, forAll: number): Found | null {
+  const stat = lstatSync(directory, { throwIfNoEntry: false });
+  if (stat === undefined) {
+    // Without meta/ there is no root to repair.
+    const files = () => mkdirSync(directory, { mode });
+    return damage('root.layout', directory, 'it is missing', BY_REPAIR, { files });
+  }
+  if (!stat.isDirectory()) {
+    const remedy = 'move it out of the way, then run byref fsck --repair';
+    return damage('root.layout', directory, 'it is no directory', remedy);
+  }
+  if ((stat.mode & OPEN_TO_OTHERS & ~forAll) === 0) return null;
+  const what = `its mode is ${(stat.mode & 0o7777).toString(8)}: others than root can look inside`;
+  const files = () => chmodSync(directory, mode);
+  return damage('root.layout', directory, what, BY_REPAIR, { files });
+}
+
+function tablesDamage(root: string): string | null {
+  try {
+    return pageDamage(path.join(metaDir(root), 'data.mdb'));
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+/** Tables that a root of this format should have; looked for without making any. */
+export async function missingTables(root: string, format: number): Promise<Found[]> {
+  const tables = openTables(metaDir(root), { write: false });
+  try {
+    return TABLES.filter((name) => format >= (SINCE[name] ?? 1))
+      .filter((name) => tableOf(tables, name) === null)
+      .map((name) =>
+        // To open the tables for writing is to make them; their rows are others' findings.
+        damage('root.tables', `table ${name}`, 'it is missing', BY_REPAIR, { rows: () => {} }),
+      );
+  } finally {
+    await tables.close();
+  }
+}

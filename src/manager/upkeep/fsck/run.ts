@@ -1,0 +1,44 @@
+/** Runs checks in their order, and what they say can be repaired. */
+import { failpoint } from '../../../base/failpoints.ts';
+import type { Tables } from '../../../store/tables.ts';
+import type { Finding, Found } from './finding.ts';
+
+/** Findings as they are, with nothing repaired. */
+export const asFound = ({ check, severity, where, what, remedy }: Found): Finding => ({
+  check,
+  severity,
+  where,
+  what,
+  remedy,
+  repaired: false,
+});
+
+/** Repairs what can be of the findings of one check: rows in one transaction, then files. */
+export function repair(tables: Tables, found: readonly Found[]): Finding[] {
+  const rows = found.flatMap((finding) => finding.rows ?? []);
+  if (rows.length > 0) {
+    tables.transaction(() => {
+      for (const put of rows) put();
+    });
+    // Else reads of this moment may show what was before.
+    tables.refresh();
+  }
+  // A crash here leaves files to be repaired: a run that follows finds them.
+  failpoint('fsck-rows');
+  const findings = found.map(repairFiles);
+  failpoint('fsck-files');
+  return findings;
+}
+
+function repairFiles(finding: Found): Finding {
+  const { files, rows, stays = false } = finding;
+  const unrepaired = asFound(finding);
+  try {
+    files?.();
+  } catch (error) {
+    const remedy = `${finding.remedy} (not now: ${(error as Error).message})`;
+    return { ...unrepaired, remedy };
+  }
+  const done = files !== undefined || rows !== undefined;
+  return { ...unrepaired, repaired: done && !stays };
+}

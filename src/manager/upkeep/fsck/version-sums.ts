@@ -1,0 +1,56 @@
+import type { InodeRecord } from '../../../codec/inode-record.ts';
+import type { LinkChange } from '../../../codec/link-history.ts';
+
+/** A number per version of a template, summed up over histories: a change counts until the next one of its name. */
+export class VersionSums {
+  private readonly versions: readonly number[];
+  /** By how much more than in the version before it. */
+  private readonly steps: Float64Array;
+
+  /** @param versions lowest first */
+  constructor(versions: readonly number[]) {
+    this.versions = versions;
+    this.steps = new Float64Array(versions.length + 1);
+  }
+
+  /** @param weigh what a version that has this record gets */
+  add(changes: readonly LinkChange[], weigh: (record: InodeRecord) => number): void {
+    let until = this.versions.length;
+    for (const { version, record } of changes) {
+      const from = this.indexOf(version);
+      const weight = record === null ? 0 : weigh(record);
+      if (weight !== 0 && from < until) {
+        this.steps[from]! += weight;
+        this.steps[until]! -= weight;
+      }
+      until = Math.min(until, from);
+    }
+  }
+
+  /** The first version at or after this number. */
+  private indexOf(version: number): number {
+    let low = 0;
+    let high = this.versions.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.versions[middle]! < version) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Each version with its sum, lowest first. */
+  *all(): Generator<{ readonly version: number; readonly sum: number }> {
+    let sum = 0;
+    for (const [i, version] of this.versions.entries()) {
+      sum += this.steps[i]!;
+      yield { version, sum };
+    }
+  }
+
+  /** The lowest version of which this is true, or null. */
+  firstWhere(isIt: (sum: number, version: number) => boolean) {
+    for (const entry of this.all()) if (isIt(entry.sum, entry.version)) return entry;
+    return null;
+  }
+}

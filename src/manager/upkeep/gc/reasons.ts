@@ -1,0 +1,145 @@
+/** Why a version of a template must stay. */
+import { ByrefError } from '../../../base/error.ts';
+import type { Ino } from '../../../base/ids.ts';
+import { decodeHistory } from '../../../codec/link-history.ts';
+import { envMounts } from '../../../ipc/mount-table.ts';
+import type { HeldVersions } from '../../../ipc/protocol.ts';
+import { linkKeyOf } from '../../../store/changed-names.ts';
+import type { Store, TemplateRow } from '../../../store/store.ts';
+import { inodeNames } from '../../../store/template-view.ts';
+import { findDriver } from '../../envs/spawn.ts';
+import { pastVersions } from '../../rollout/target.ts';
+import { userName } from '../../sandbox/owner.ts';
+
+/** In the order of their weight: only the last two can be overruled by whoever names the version. */
+export type Reason =
+  | 'current'
+  | 'pinned'
+  | 'canary'
+  | 'shown'
+  | 'in-use'
+  | 'unknown-use'
+  | 'base'
+  | 'staged'
+  | 'past';
+
+export const OVERRULABLE: ReadonlySet<Reason> = new Set(['staged', 'past']);
+
+export interface KeptVersion {
+  readonly version: number;
+  readonly reason: Reason;
+  /** Whose doing it is, for people: names of envs; '' where that says nothing. */
+  readonly by: string;
+}
+
+/** What drivers serve and hold, and envs that are mounted without one. */
+export interface LiveUse {
+  readonly held: readonly HeldVersions[];
+  readonly dead: ReadonlySet<number>;
+}
+
+/** @throws ByrefError 'locked' if a driver does not say what it holds: then nothing may be removed */
+export async function liveUse(store: Store): Promise<LiveUse> {
+  const held: HeldVersions[] = [];
+  for (let shard = 0; shard < store.shards; shard++) {
+    const driver = await findDriver(store.root, shard);
+    if (driver === null) continue;
+    try {
+      held.push(await driver.call('held', null));
+    } catch (cause) {
+      const message = `the driver of shard ${shard} does not say what it has in use`;
+      const hint = 'see its log in the run directory, then run this again';
+      throw new ByrefError('locked', message, hint, { cause });
+    } finally {
+      driver.close();
+    }
+  }
+  const served = new Set(held.flatMap(({ stacks }) => stacks.map(({ env }) => env)));
+  const dead = [...envMounts(store.root).keys()].filter((env) => !served.has(env));
+  return { held, dead: new Set(dead) };
+}
+
+/** Every version of the template that must stay, with the weightiest reason. @param past how many to go back to */
+export function keptVersions(
+  store: Store,
+  template: TemplateRow,
+  live: LiveUse,
+  past: number,
+): Map<number, KeptVersion> {
+  const kept = new Map<number, KeptVersion>();
+  const keep = (version: number, reason: Reason, by = ''): void => {
+    if (!kept.has(version)) kept.set(version, { version, reason, by });
+  };
+  keep(template.current, 'current');
+  for (const row of store.envs()) {
+    for (const { templateId, pinned, canary } of row.stack) {
+      if (templateId !== template.id) continue;
+      if (pinned !== null) keep(pinned, 'pinned', userName(store, row.name));
+      else if (canary !== null) keep(canary.version, 'canary', row.name);
+      // What a mount without a driver has open, nobody can say.
+      if (live.dead.has(row.id)) keepAll(store, template, keep, row.name);
+    }
+  }
+  keepHeld(store, template, live, keep);
+  for (const { app, version } of basedOn(store, template.id)) keep(version, 'base', app);
+  for (const { number, staged } of store.versions(template.id)) {
+    if (staged) keep(number, 'staged');
+  }
+  const way = pastVersions(store, template);
+  for (const version of past > 0 ? way.slice(-past) : []) keep(version, 'past');
+  return kept;
+}
+
+/** Versions of apps that were installed on a version of the template: what they share with it is merged against that one. */
+export function* basedOn(
+  store: Store,
+  templateId: number,
+): Generator<{ app: string; version: number }> {
+  for (const { id, name } of store.templates()) {
+    for (const { number, base } of store.versions(id)) {
+      if (base?.templateId === templateId) {
+        yield { app: `${name}@${number}`, version: base.version };
+      }
+    }
+  }
+}
+
+type Keep = (version: number, reason: Reason, by?: string) => void;
+
+function keepAll(store: Store, template: TemplateRow, keep: Keep, by: string): void {
+  for (const { number } of store.versions(template.id)) keep(number, 'unknown-use', by);
+}
+
+function keepHeld(store: Store, template: TemplateRow, { held }: LiveUse, keep: Keep): void {
+  const nameOf = (env: number): string => userName(store, store.env(env)?.name ?? String(env));
+  for (const { stacks, gone } of held) {
+    for (const { env, stack } of stacks) {
+      for (const ref of stack) {
+        if (ref.templateId === template.id) keep(ref.version, 'shown', nameOf(env));
+      }
+    }
+    for (const { env, ino, stack } of gone) {
+      for (const version of versionsOf(store, template.id, ino as Ino, stack)) {
+        keep(version, 'in-use', nameOf(env));
+      }
+    }
+  }
+}
+
+/** The versions that a file or directory in use is of: those that have the file; of a directory, those it was seen in. */
+function versionsOf(
+  store: Store,
+  templateId: number,
+  ino: Ino,
+  stack: readonly { readonly templateId: number; readonly version: number }[],
+): number[] {
+  const names = inodeNames(store.tables, ino);
+  const seen = stack.flatMap((ref) => (ref.templateId === templateId ? [ref.version] : []));
+  if (names === null) return seen;
+  const [place] = names.names;
+  if (names.template !== templateId || place === undefined) return [];
+  const value = store.tables.table('links').get(linkKeyOf(templateId, place));
+  const since = value && decodeHistory(value).find(({ record }) => record?.ino === ino)?.version;
+  // The version in which it appeared has its row; any other one may go.
+  return since === undefined ? seen : [...seen, since];
+}

@@ -1,0 +1,96 @@
+/** Removing versions, and the objects that nobody has any more. */
+import { failpoint } from '../../../base/failpoints.ts';
+import type { ObjectId } from '../../../base/ids.ts';
+import { composedOf } from '../../../store/compositions.ts';
+import { versionKey } from '../../../store/keys.ts';
+import { refKey } from '../../../store/layer-cache.ts';
+import { removeVersionRows } from '../../../store/remove-version.ts';
+import type { Store, TemplateRow } from '../../../store/store.ts';
+import { removeLinkRows } from '../../../store/version-rows.ts';
+
+export interface Freed {
+  readonly objects: number;
+  readonly bytes: number;
+  /** Others store objects just now: their files go when those have ended. */
+  readonly later: boolean;
+}
+
+export interface VersionRef {
+  readonly templateId: number;
+  readonly version: number;
+}
+
+/**
+ * Takes the versions' rows, and compositions that are of them; objects that no version names any more keep a row of 0 references,
+ * until `sweepObjects`. One transaction: all of it or nothing.
+ * @param compositions more of them that go
+ */
+export function removeVersions(
+  store: Store,
+  versions: readonly VersionRef[],
+  compositions: readonly TemplateRow[] = [],
+): void {
+  store.tables.transaction(() => removeInside(store, versions, compositions));
+  failpoint('versions-removed');
+}
+
+/** Takes all rows of a template; inside a transaction. */
+export function removeTemplateRows(store: Store, row: TemplateRow): void {
+  for (const [id, count] of removeLinkRows(store.tables, row.id)) store.objects.addRefs(id, -count);
+  store.catalog.remove(row);
+}
+
+function removeInside(
+  store: Store,
+  versions: readonly VersionRef[],
+  compositions: readonly TemplateRow[],
+): void {
+  const gone = new Set(versions.map(refKey));
+  const without = store.catalog
+    .compositions()
+    .filter((row) => composedOf(row).some((ref) => gone.has(refKey(ref))));
+  for (const row of new Map(
+    [...without, ...compositions].map((each) => [each.id, each]),
+  ).values()) {
+    removeTemplateRows(store, row);
+  }
+  for (const { templateId, version } of versions) {
+    const dropped = removeVersionRows(store.tables, templateId, version);
+    for (const [id, count] of dropped) store.objects.addRefs(id, -count);
+    store.tables.table('versions').removeSync(versionKey(templateId, version));
+  }
+}
+
+/** What removing them would free, besides what is garbage already: the same, undone again. */
+export function wouldFree(
+  store: Store,
+  versions: readonly VersionRef[],
+  compositions: readonly TemplateRow[],
+): ObjectId[] {
+  let unnamed: ObjectId[] = [];
+  store.tables.attempt(() => {
+    removeInside(store, versions, compositions);
+    unnamed = store.objects.unnamed();
+  });
+  return unnamed;
+}
+
+/** Removes objects without a reference, but for `kept`; can be cut short, and be run again. */
+export function sweepObjects(store: Store, kept: ReadonlySet<ObjectId>): Freed {
+  const { objects } = store;
+  const gone = objects.unnamed().filter((id) => !kept.has(id));
+  const bytes = sizesOf(store, gone);
+  if (gone.length === 0) return { objects: 0, bytes: 0, later: false };
+  // Listed before their rows go, removed after: a kill in between leaves no file that nobody knows of.
+  objects.writeDoubtful(gone, objects.makeUnfinished());
+  failpoint('objects-doubtful');
+  store.tables.transaction(() => {
+    for (const id of gone) objects.removeRow(id);
+  });
+  failpoint('objects-unrowed');
+  const later = !objects.sweepUnfinished();
+  return { objects: gone.length, bytes, later };
+}
+
+export const sizesOf = (store: Store, ids: Iterable<ObjectId>): number =>
+  [...ids].reduce((sum, id) => sum + (store.objects.row(id)?.size ?? 0), 0);

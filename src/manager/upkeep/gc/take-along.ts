@@ -1,0 +1,40 @@
+/**
+ * Before versions go: what envs have touched of them is taken along to the versions that they see. Else nobody could tell
+ * any more, when such an env is mounted, that it has set attributes of a file only, and which.
+ */
+import { isPrivateIno } from '../../../base/ids.ts';
+import { isDir } from '../../../base/mode.ts';
+import { touchedOnly } from '../../../driver/core/follow.ts';
+import type { Layers } from '../../../driver/core/ports.ts';
+import type { DeltaView } from '../../../driver/delta/read-delta.ts';
+import { envMounts } from '../../../ipc/mount-table.ts';
+import type { Store } from '../../../store/store.ts';
+import { openView } from '../../rollout/meets.ts';
+import { actOffline } from '../../rollout/offline.ts';
+
+/** The store is open for writing. Envs that are mounted were taken along when they went to their versions. */
+export async function takeStoppedAlong(store: Store): Promise<void> {
+  const mounted = envMounts(store.root);
+  for (const row of store.envs()) {
+    if (mounted.has(row.id)) continue;
+    const view = await openView(store, row);
+    if (view === null) continue;
+    let isBehind = false;
+    try {
+      isBehind = isLeftBehind(view, store.layers(store.resolveStack(row)));
+    } finally {
+      await view.close();
+    }
+    if (isBehind) await actOffline(store, row, []);
+  }
+}
+
+function isLeftBehind(view: DeltaView, layers: Layers): boolean {
+  for (const { dir, name, ino, type } of view.changedNames()) {
+    if (ino === 0 || isPrivateIno(ino) || isPrivateIno(dir) || isDir(type)) continue;
+    const is = layers.lookup(dir, name);
+    if (is?.ino === ino) continue;
+    if (touchedOnly({ delta: view, layers }, { dir, name, was: null, is }) !== null) return true;
+  }
+  return false;
+}

@@ -1,0 +1,76 @@
+import { existsSync } from 'node:fs';
+import { readDelta } from '../driver/delta/read-delta.ts';
+import type { Transport } from '../ipc/protocol.ts';
+import { findHolder } from '../manager/envs/spawn.ts';
+import { envState } from '../manager/envs/state.ts';
+import {
+  type EnvSummary,
+  type StackedTemplate,
+  stackOf,
+  summaryOf,
+} from '../manager/envs/summary.ts';
+import { type EnvUsage, envUsage } from '../manager/envs/usage.ts';
+import { ownPackagesOf, type StaleReason } from '../manager/rollout/stale-packages.ts';
+import { type EnvRow, envDir, type Store } from '../store/store.ts';
+
+/** All that `byref info` shows; the names are those of --json. null where it is not mounted. */
+export interface EnvInfo extends EnvSummary, EnvUsage {
+  readonly stack: readonly StackedTemplate[];
+  readonly mountedSince: string | null;
+  readonly transport: Transport | null;
+  readonly passthrough: boolean | null;
+  readonly driverPid: number | null;
+  readonly holderPid: number | null;
+  /** Inodes that the env created or changed. */
+  readonly inodes: number;
+  /** Packages that it has otherwise than its templates; versions, null where one of them does not have it. */
+  readonly packages: readonly OwnPackageInfo[];
+  /** Why it can only be read, or null. */
+  readonly damage: string | null;
+}
+
+export interface OwnPackageInfo {
+  readonly package: string;
+  readonly own: string | null;
+  readonly template: string | null;
+  readonly why: StaleReason;
+}
+
+export async function envInfo(store: Store, row: EnvRow): Promise<EnvInfo> {
+  const state = await envState(store, row);
+  const { served, driverPid } = state;
+  return {
+    ...summaryOf(state),
+    stack: stackOf(store, row),
+    mountedSince: served?.since ?? null,
+    transport: served?.transport ?? null,
+    passthrough: served?.passthrough ?? null,
+    driverPid,
+    holderPid: await holderPid(store.root, row.id),
+    ...envUsage(store, row),
+    packages: (await ownPackagesOf(store, row)).map(({ env: _env, ...each }) => each),
+    ...(await changes(envDir(store.root, row.id))),
+  };
+}
+
+async function changes(directory: string): Promise<Pick<EnvInfo, 'inodes' | 'damage'>> {
+  if (!existsSync(directory)) return { inodes: 0, damage: null };
+  const view = await readDelta(directory);
+  try {
+    return { inodes: view.usage().inodes, damage: view.damage };
+  } finally {
+    await view.close();
+  }
+}
+
+/** null if no holder holds the env's device. */
+async function holderPid(root: string, env: number): Promise<number | null> {
+  const holder = await findHolder(root);
+  if (!holder) return null;
+  try {
+    const { pid, devices } = await holder.call('status', null);
+    return devices.some((device) => device.env === env) ? pid : null;
+  } finally {
+    holder.close();
+  }
+}

@@ -1,0 +1,183 @@
+/** Where a path of an env comes from: its own, or which template, version and package. */
+import { existsSync, readFileSync } from 'node:fs';
+import { ByrefError } from '../base/error.ts';
+import { type Ino, type Name, nameFromText, nameToText, ROOT_INO } from '../base/ids.ts';
+import { isDir, isLnk } from '../base/mode.ts';
+import type { InodeRecord } from '../codec/inode-record.ts';
+import type { Layers } from '../driver/core/ports.ts';
+import { type DeltaView, readDelta } from '../driver/delta/read-delta.ts';
+import { packageOwning } from '../manager/recipes/build/package-owner.ts';
+import { listingPath, programsIn } from '../manager/recipes/capture/listing.ts';
+import { fileAt } from '../manager/templates/walk-version.ts';
+import { isComposition, plainStack } from '../store/compositions.ts';
+import { type EnvRow, envDir, type StackRef, type Store } from '../store/store.ts';
+
+export interface Origin {
+  /** As it was asked for, and where symlinks lead. */
+  readonly path: string;
+  readonly real: string;
+  /** template: as a template has it. own: the env made or changed it. removed: the env removed it. */
+  readonly what: 'template' | 'own' | 'removed';
+  /**
+   * Which has it, or has it under what the env made of it; null if none. What is merged of several is of all of them: "debian-12@1 +
+   * nginx@1", and no version.
+   */
+  readonly template: string | null;
+  readonly version: number | null;
+  /** NAME VERSION, as dpkg's database in that template says; null if no package has it, or it is a directory. */
+  readonly package: string | null;
+  /** Programs that wrote it, if it was captured and no package has it; none if nobody knows; else null. */
+  readonly writtenBy: readonly string[] | null;
+  /** NAME@VERSION of those that have it too, where it is merged of them (then `template` is null), bottom first; else none. */
+  readonly merged: readonly string[];
+}
+
+/** As the kernel: more symlinks than this in one path is a loop. */
+const SYMLINKS_MAX = 40;
+
+/** @throws ByrefError 'notFound' for a path that neither the env nor a template of its stack has */
+export async function originOf(store: Store, row: EnvRow, path: string): Promise<Origin> {
+  const directory = envDir(store.root, row.id);
+  const view = existsSync(directory) ? await readDelta(directory) : null;
+  try {
+    return new Search(store, row, view).find(path);
+  } finally {
+    await view?.close();
+  }
+}
+
+interface Found {
+  readonly dir: Ino;
+  readonly name: Name;
+  /** What the env shows; null if it removed it. */
+  readonly record: InodeRecord | null;
+  readonly own: boolean;
+}
+
+class Search {
+  private readonly store: Store;
+  private readonly row: EnvRow;
+  private readonly view: DeltaView | null;
+  private readonly stack: readonly StackRef[];
+  private readonly layers: Layers;
+
+  constructor(store: Store, row: EnvRow, view: DeltaView | null) {
+    this.store = store;
+    this.row = row;
+    this.view = view;
+    this.stack = store.resolveStack(row);
+    this.layers = store.layers(this.stack);
+  }
+
+  find(asked: string): Origin {
+    const { found, path } = this.walk(asked);
+    const has = found === null ? (this.stack[0] ?? null) : this.templateWith(found);
+    const what = found?.record === null ? 'removed' : found?.own === true ? 'own' : 'template';
+    const real = path === '' ? '/' : nameToText(path as Name);
+    const shown = { path: asked, real, what } as const;
+    if (has === null || isComposition(has)) {
+      const merged = has === null || found === null ? [] : this.partsOf(found);
+      return { ...shown, template: null, version: null, package: null, merged, writtenBy: null };
+    }
+    const { templateId, version } = has;
+    const template = this.templateName(has);
+    // Directories are of many packages.
+    const isFile = found !== null && !isDir(this.inTemplate(has, found)?.mode ?? 0);
+    const owner = isFile ? packageOwning(this.store, { id: templateId }, version, path) : null;
+    const writtenBy = owner === null ? this.writersOf(has, template, path) : null;
+    return { ...shown, template, version, package: owner, merged: [], writtenBy };
+  }
+
+  /** As a template that was captured lists them. */
+  private writersOf(ref: StackRef, template: string, path: string): readonly string[] | null {
+    const object = fileAt(this.store.layers([ref]), listingPath(template))?.object ?? '';
+    if (object === '') return null;
+    return programsIn(readFileSync(this.store.objects.path(object), 'latin1'), path);
+  }
+
+  private templateName({ templateId }: StackRef): string {
+    return this.row.stack.find((entry) => entry.templateId === templateId)!.template;
+  }
+
+  /** The versions that what a composition has is made of. */
+  private partsOf(found: Found): string[] {
+    const all = plainStack(this.stack);
+    const have = all.filter((ref) => this.inTemplate(ref, found) !== null);
+    return (have.length > 0 ? have : all).map((ref) => `${this.templateName(ref)}@${ref.version}`);
+  }
+
+  /**
+   * Follows symlinks in all components but the last one: of that one the question is.
+   * @returns its name, or null for the root; and the path that leads there without a symlink
+   */
+  private walk(asked: string): { readonly found: Found | null; readonly path: string } {
+    const rest = namesOf(nameFromText(asked));
+    let at = ROOT;
+    for (let links = 0; ; ) {
+      const part = rest.shift();
+      if (part === undefined) return { found: null, path: at.path };
+      if (part === '..') {
+        at = at.parent ?? at;
+        continue;
+      }
+      const path = `${at.path}/${part}`;
+      const found = this.child(at.dir, part as Name);
+      if (found !== null && rest.length === 0) return { found, path };
+      const record = found?.record ?? null;
+      if (record !== null && isLnk(record.mode) && ++links <= SYMLINKS_MAX) {
+        if (record.target.startsWith('/')) at = ROOT;
+        rest.unshift(...namesOf(record.target));
+      } else if (record !== null && isDir(record.mode)) at = { dir: record.ino, path, parent: at };
+      else throw this.missing(asked, path);
+    }
+  }
+
+  /** The name as the env shows it; null if there is none. */
+  private child(dir: Ino, name: Name): Found | null {
+    const own = this.view?.name(dir, name) ?? null;
+    if (own === null) {
+      const record = this.layers.lookup(dir, name);
+      if (record === null) return null;
+      const changed = this.view?.inode(record.ino) ?? null;
+      return { dir, name, record: changed ?? record, own: changed !== null };
+    }
+    if (own.ino === 0) {
+      return this.layers.lookup(dir, name) === null ? null : { dir, name, record: null, own: true };
+    }
+    return {
+      dir,
+      name,
+      record: this.view?.inode(own.ino) ?? this.layers.inode(own.ino),
+      own: true,
+    };
+  }
+
+  /** The topmost template that has the name. */
+  private templateWith(found: Found): StackRef | null {
+    return this.stack.findLast((ref) => this.inTemplate(ref, found) !== null) ?? null;
+  }
+
+  private inTemplate(ref: StackRef, { dir, name }: Found): InodeRecord | null {
+    return this.store.layers([ref]).lookup(dir, name);
+  }
+
+  private missing(asked: string, path: string): ByrefError {
+    const where =
+      path === asked ? '' : ` (${nameToText(path as Name)} is not there, or no directory)`;
+    const message = `${this.row.name} has no ${asked}${where}`;
+    return new ByrefError('notFound', message, 'Give a path from the root of the env.');
+  }
+}
+
+/** A directory on the way. */
+interface Place {
+  readonly dir: Ino;
+  /** '' for the root. */
+  readonly path: string;
+  readonly parent: Place | null;
+}
+
+const ROOT: Place = { dir: ROOT_INO, path: '', parent: null };
+
+const namesOf = (path: string): string[] =>
+  path.split('/').filter((part) => part !== '' && part !== '.');

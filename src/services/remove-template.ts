@@ -1,0 +1,134 @@
+/** `byref template show` and `rm`: who uses a template, and taking one away. */
+import { ByrefError } from '../base/error.ts';
+import type { EnvRow, TemplateRow, VersionRow } from '../codec/store-rows.ts';
+import { userName } from '../manager/sandbox/owner.ts';
+import { objectsOfEnvs } from '../manager/upkeep/gc/env-objects.ts';
+import {
+  basedOn,
+  keptVersions,
+  liveUse,
+  OVERRULABLE,
+  type Reason,
+} from '../manager/upkeep/gc/reasons.ts';
+import {
+  type Freed,
+  removeTemplateRows,
+  removeVersions,
+  sweepObjects,
+} from '../manager/upkeep/gc/remove-version.ts';
+import { takeStoppedAlong } from '../manager/upkeep/gc/take-along.ts';
+import { composedOf } from '../store/compositions.ts';
+import type { Store } from '../store/store.ts';
+
+export interface TemplateUse {
+  readonly env: string;
+  /** The version that the env names, or null: it follows the current one. */
+  readonly pinned: number | null;
+  /** The version that it tries out, if it follows and is a canary. */
+  readonly canary: number | null;
+  /** The version that it sees. */
+  readonly version: number;
+}
+
+export interface TemplateInfo {
+  readonly template: TemplateRow;
+  /** Oldest first. */
+  readonly versions: readonly VersionRow[];
+  readonly uses: readonly TemplateUse[];
+}
+
+/** @throws ByrefError 'notFound' */
+export function showTemplate(store: Store, name: string): TemplateInfo {
+  const { template } = store.catalog.resolve(name);
+  const uses = store.envs().flatMap((env) => usesOf(env, template));
+  return { template, versions: store.versions(template.id), uses };
+}
+
+function usesOf(env: EnvRow, { id, current }: TemplateRow): TemplateUse[] {
+  return env.stack
+    .filter(({ templateId }) => templateId === id)
+    .map((entry) => {
+      const { pinned } = entry;
+      const canary = pinned === null ? (entry.canary?.version ?? null) : null;
+      return { env: env.name, pinned, canary, version: pinned ?? canary ?? current };
+    });
+}
+
+/**
+ * Removes a template with all its versions, and the objects that no other one has, nor any env.
+ * @returns what was freed: objects, and bytes of content
+ * @throws ByrefError 'busy' while an env has it in its stack, 'notFound'
+ */
+export async function removeTemplate(store: Store, name: string): Promise<Freed> {
+  const { template, uses } = showTemplate(store, name);
+  if (uses.length > 0) {
+    const envs = uses.map(({ env }) => userName(store, env)).join(', ');
+    const message = `template ${template.name} is in use by ${envs}`;
+    throw new ByrefError('busy', message, 'Destroy those envs first; builds end by themselves.');
+  }
+  const apps = [...new Set([...basedOn(store, template.id)].map(({ app }) => app))];
+  if (apps.length > 0) {
+    const message = `template ${template.name} is what ${apps.join(', ')} was installed on`;
+    throw new ByrefError('busy', message, 'Remove those first.');
+  }
+  const compositions = store.catalog
+    .compositions()
+    .filter((row) => composedOf(row).some(({ templateId }) => templateId === template.id));
+  store.tables.transaction(() => {
+    for (const row of [...compositions, template]) removeTemplateRows(store, row);
+  });
+  return sweepObjects(store, await objectsOfEnvs(store, new Set(store.objects.unnamed())));
+}
+
+/** How many versions back a rollback can be wanted, when one version is named to be removed. */
+const PAST_KEPT = 1;
+
+/**
+ * Removes one version, and the objects that only it had.
+ * @param force also one that is staged, or that a rollback would go back to
+ * @throws ByrefError 'busy' with the reason why it must stay, 'notFound'
+ */
+export async function removeVersion(
+  store: Store,
+  name: string,
+  number: number,
+  force: boolean,
+): Promise<Freed> {
+  const { template } = store.catalog.resolve(`${name}@${number}`);
+  const kept = keptVersions(store, template, await liveUse(store), PAST_KEPT).get(number);
+  if (kept !== undefined && !(force && OVERRULABLE.has(kept.reason))) {
+    throw new ByrefError(
+      'busy',
+      `${name}@${number} ${WHY[kept.reason](kept.by)}`,
+      HINT[kept.reason],
+    );
+  }
+  await takeStoppedAlong(store);
+  removeVersions(store, [{ templateId: template.id, version: number }]);
+  return sweepObjects(store, await objectsOfEnvs(store, new Set(store.objects.unnamed())));
+}
+
+const WHY: Readonly<Record<Reason, (by: string) => string>> = {
+  current: () => 'is the current version',
+  pinned: (by) => `is what ${by} is pinned to`,
+  canary: (by) => `is being tried out by ${by}`,
+  shown: (by) => `is what ${by} sees`,
+  'in-use': (by) => `has files that programs in ${by} still use`,
+  base: (by) => `is what ${by} was installed on`,
+  'unknown-use': (by) => `may be in use by ${by}, which is mounted without a driver`,
+  staged: () => 'is staged',
+  past: () => 'is what a rollback would go back to',
+};
+
+const OVERRULE = 'If you mean it, add --force.';
+const HINT: Readonly<Record<Reason, string>> = {
+  current: 'Go to another version first: byref patch, or byref rollback.',
+  pinned: 'Let that env follow first: byref follow.',
+  canary: 'Decide about the canaries first: byref patch, or byref rollback.',
+  shown: 'Run byref patch or byref rollback again, or unmount that env.',
+  'in-use': 'See byref stale for what to restart.',
+  'unknown-use': 'Unmount that env first.',
+  base: 'Remove that version of the app first; byref template update builds another one.',
+  staged: OVERRULE,
+  past: OVERRULE,
+};

@@ -1,7 +1,6 @@
 /**
- * Graded assertions: in tests (BYREF_ASSERT=throw, the default) a broken invariant throws; in the
- * driver the edge of the operation turns the throw into EIO for that one operation, logs it once and
- * counts it (src/driver/fuse/dispatch.ts).
+ * A broken invariant throws. In the driver the edge of the operation (src/driver/fuse/session.ts) turns that into EIO for the one
+ * operation, logs it once and counts it.
  */
 export class InvariantError extends Error {
   constructor(message: string) {

@@ -1,4 +1,4 @@
-/** Linux errno values (asm-generic), and file type and open flags, as the kernel protocol carries them. */
+/** Linux errno values (asm-generic), as the kernel protocol carries them. */
 export const EPERM = 1;
 export const ENOENT = 2;
 export const EINTR = 4;

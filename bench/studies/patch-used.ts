@@ -1,5 +1,6 @@
 import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createEnv } from '../../src/services/create-env.ts';
 import { openStore } from '../../src/store/store.ts';
 import { BYREF, type ByrefCli, byrefCli } from '../byref-cli.ts';
@@ -13,7 +14,9 @@ const ENVS = { quick: 50, full: 511 };
 /** As many names as a point release of Debian changes in a template with some applications. */
 const CHANGED = 4490;
 const FILES_PER_DIR = 100;
-const ROUNDS = { quick: 3, full: 5 };
+const ROUNDS = { quick: 3, full: 3 };
+/** After each command: drivers checkpoint what it changed in envs, seconds later. */
+const QUIET_MS = 8_000;
 /** Envs of one `byref mount`. */
 const BATCH = 50;
 
@@ -67,6 +70,7 @@ async function study(stage: StudyStage): Promise<StudyTable> {
       for (const template of round % 2 === 0 ? NAMES : [...NAMES].reverse()) {
         const key = `${template} ${command}`;
         const ns = await timed(stage, cli, template, command);
+        if (command !== 'check') await sleep(QUIET_MS);
         samples.set(key, [...(samples.get(key) ?? []), ns]);
       }
     }

@@ -168,7 +168,9 @@ function textOf({ template, version, packages }: Built): string[] {
 
 function packagesText(packages: readonly PackageChange[]): string[] {
   if (packages.every(({ was }) => was === null)) {
-    return packages.length === 0 ? [] : [`${packages.length} packages`];
+    return packages.length === 0
+      ? []
+      : [packages.length === 1 ? '1 package' : `${packages.length} packages`];
   }
   const shown = packages.slice(0, CHANGES_SHOWN);
   const rest = packages.length - shown.length;

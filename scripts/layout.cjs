@@ -3,11 +3,7 @@
  * may import, so there is no circle; test/style/layout.test.ts holds it to that, and to what is there.
  */
 const DATA_PORTS = ['driver/core/api.ts', 'driver/core/ports.ts'];
-const TREES = [
-  'driver/core/ports.ts',
-  'driver/core/layers-change.ts',
-  'driver/core/layer-entries.ts',
-];
+const TREES = ['driver/core/ports.ts', 'driver/core/tree-diff.ts', 'driver/core/lower-entries.ts'];
 const DELTA = ['base', 'codec', 'native', 'driver/core', 'driver/delta', 'store'];
 
 const MAY_IMPORT = {

@@ -56,7 +56,7 @@ export interface InodeRecord {
   readonly parent: Ino | 0;
   readonly name: Name | '';
   /**
-   * Directories in a delta: which stack `nlink` was counted over (Layers.stamp), 0 if it has no
+   * Directories in a delta: which stack `nlink` was counted over (LowerTree.stamp), 0 if it has no
    * template beneath. Another stamp means: count again.
    */
   readonly stamp: number;

@@ -4,7 +4,7 @@ import { ByrefError } from '../base/error.ts';
 import { type Ino, type Name, nameFromText, nameToText, ROOT_INO } from '../base/ids.ts';
 import { isDir, isLnk } from '../base/mode.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
-import type { Layers } from '../driver/core/ports.ts';
+import type { LowerTree } from '../driver/core/ports.ts';
 import { type DeltaView, readDelta } from '../driver/delta/read-delta.ts';
 import { packageOwning } from '../manager/recipes/build/package-owner.ts';
 import { listingPath, programsIn } from '../manager/recipes/capture/listing.ts';
@@ -59,7 +59,7 @@ class Search {
   private readonly row: EnvRow;
   private readonly view: DeltaView | null;
   private readonly stack: readonly StackRef[];
-  private readonly layers: Layers;
+  private readonly layers: LowerTree;
 
   constructor(store: Store, row: EnvRow, view: DeltaView | null) {
     this.store = store;

@@ -2,7 +2,7 @@ import { ByrefError } from '../base/error.ts';
 import { nameToText, ROOT_INO } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import type { VersionBase } from '../codec/store-rows.ts';
-import type { Layers } from '../driver/core/ports.ts';
+import type { LowerTree } from '../driver/core/ports.ts';
 
 /** One template of a stack, alone. */
 export interface StackPart {
@@ -10,7 +10,7 @@ export interface StackPart {
   readonly templateId: number;
   /** What it was installed on, if that is known. */
   readonly base: VersionBase | null;
-  readonly layers: Layers;
+  readonly layers: LowerTree;
 }
 
 /** More than any root directory has. */

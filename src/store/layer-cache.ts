@@ -1,10 +1,10 @@
-/** One StackLayers per distinct stack and one TemplateView per (template, version), shared by all envs. */
+/** One StackTree per distinct stack and one TemplateView per (template, version), shared by all envs. */
 import { createHash } from 'node:crypto';
 import { heapShare } from '../base/heap-share.ts';
-import type { LayersChange } from '../driver/core/layers-change.ts';
-import { StackLayers } from './layers.ts';
+import type { TreeDiff } from '../driver/core/tree-diff.ts';
+import { diffStacks } from './diff-stacks.ts';
 import { RowBudget } from './row-budget.ts';
-import { stackChange } from './stack-change.ts';
+import { StackTree } from './stack-tree.ts';
 import type { Tables } from './tables.ts';
 import { TemplateView } from './template-view.ts';
 
@@ -34,30 +34,30 @@ export class LayerCache {
     Math.min(CACHED_ROWS_MAX, heapShare(ROWS_PART, ROW_BYTES)),
   );
   private readonly views = new Map<string, TemplateView>();
-  private readonly stacks = new Map<string, StackLayers>();
-  private readonly changes = new Map<string, LayersChange>();
+  private readonly stacks = new Map<string, StackTree>();
+  private readonly changes = new Map<string, TreeDiff>();
 
   constructor(tables: Tables) {
     this.tables = tables;
   }
 
   /** @param stack bottom first */
-  layers(stack: readonly StackRef[]): StackLayers {
+  layers(stack: readonly StackRef[]): StackTree {
     const key = stack.map(refKey).join(' ');
     return keep(this.stacks, key, () => {
       const topmostFirst = stack.map((ref) => this.view(ref)).reverse();
-      return new StackLayers(this.tables, stampOf(key), topmostFirst);
+      return new StackTree(this.tables, stampOf(key), topmostFirst);
     });
   }
 
-  change(from: readonly StackRef[], to: readonly StackRef[]): LayersChange {
+  change(from: readonly StackRef[], to: readonly StackRef[]): TreeDiff {
     const key = [from, to].map((stack) => stack.map(refKey).join(' ')).join(' > ');
     return keep(
       this.changes,
       key,
       () => {
         const side = (stack: readonly StackRef[]) => ({ stack, layers: this.layers(stack) });
-        return stackChange(this.tables, side(from), side(to));
+        return diffStacks(this.tables, side(from), side(to));
       },
       CHANGES_MAX,
     );

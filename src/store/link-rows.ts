@@ -3,7 +3,7 @@ import type { Ino, Name } from '../base/ids.ts';
 import { COOKIE_START, nameCookie } from '../base/name-hash.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import { linkAsOf } from '../codec/link-history.ts';
-import type { LayerEntry } from '../driver/core/ports.ts';
+import type { LowerEntry } from '../driver/core/ports.ts';
 import { linkCookie, linkKey, linkName } from './keys.ts';
 import type { Table } from './tables.ts';
 
@@ -34,8 +34,8 @@ export function scanLinks(
   dir: Ino,
   after: number,
   max: number,
-): LayerEntry[] {
-  const entries: LayerEntry[] = [];
+): LowerEntry[] {
+  const entries: LowerEntry[] = [];
   const start = linkKey(template, dir, after + 1, '');
   const end = linkKey(template, (dir + 1) as Ino, 0, '');
   for (const { key, value } of links.getRange({ start, end })) {

@@ -1,13 +1,13 @@
 import type { Name } from '../base/ids.ts';
-import type { LayerEntry } from '../driver/core/ports.ts';
+import type { LowerEntry } from '../driver/core/ports.ts';
 
 /**
  * Merges directory pages that are in cookie order, the first list's names before the second's, and so
  * on: the first `max` names, and the rest of the last one's cookie. Right if each list is a whole
  * page of `max` entries or all that its directory has: no entry it lacks can be among the first `max`.
  */
-export function mergeEntries(lists: readonly (readonly LayerEntry[])[], max: number): LayerEntry[] {
-  const merged: LayerEntry[] = [];
+export function mergeEntries(lists: readonly (readonly LowerEntry[])[], max: number): LowerEntry[] {
+  const merged: LowerEntry[] = [];
   const at = lists.map(() => 0);
   /** Names seen under the cookie that is being merged. */
   const seen = new Set<Name>();
@@ -25,7 +25,7 @@ export function mergeEntries(lists: readonly (readonly LayerEntry[])[], max: num
   return merged;
 }
 
-function nextCookie(lists: readonly (readonly LayerEntry[])[], at: readonly number[]): number {
+function nextCookie(lists: readonly (readonly LowerEntry[])[], at: readonly number[]): number {
   let lowest = Number.POSITIVE_INFINITY;
   lists.forEach((list, i) => {
     const entry = list[at[i]!];

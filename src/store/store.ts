@@ -12,8 +12,8 @@
  */
 import { ByrefError } from '../base/error.ts';
 import type { EnvRow, StackEntry, TemplateRow, VersionRow } from '../codec/store-rows.ts';
-import type { LayersChange } from '../driver/core/layers-change.ts';
-import type { Layers } from '../driver/core/ports.ts';
+import type { LowerTree } from '../driver/core/ports.ts';
+import type { TreeDiff } from '../driver/core/tree-diff.ts';
 import { Catalog } from './catalog.ts';
 import { checkBases, checkStack, type StackPart } from './check-stack.ts';
 import { composedStack, plainStack } from './compositions.ts';
@@ -209,12 +209,12 @@ export class Store {
   }
 
   /** The merged templates of a stack; one shared instance per distinct stack. */
-  layers(stack: readonly StackRef[]): Layers {
+  layers(stack: readonly StackRef[]): LowerTree {
     return this.cache.layers(stack);
   }
 
   /** The way from one stack to another, for all envs that go it; kept for the next one. */
-  change(from: readonly StackRef[], to: readonly StackRef[]): LayersChange {
+  diffStacks(from: readonly StackRef[], to: readonly StackRef[]): TreeDiff {
     return this.cache.change(from, to);
   }
 

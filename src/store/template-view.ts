@@ -7,7 +7,7 @@ import { ROOT_INO } from '../base/ids.ts';
 import { COOKIE_DOTDOT, COOKIE_START } from '../base/name-hash.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import { decodeInodeNames, decodeNumber, type InodeNames } from '../codec/store-rows.ts';
-import type { LayerEntry } from '../driver/core/ports.ts';
+import type { LowerEntry } from '../driver/core/ports.ts';
 import { inoKey, templateDirIno, templateDirKey } from './keys.ts';
 import { ABOVE_ROOT, readLink, scanLinks } from './link-rows.ts';
 import type { CachedRows, RowBudget } from './row-budget.ts';
@@ -26,7 +26,7 @@ const WHOLE_AT_MISS = 16;
 class DirRows implements CachedRows {
   used = false;
   names: Map<Name, InodeRecord | null> | null = null;
-  whole: readonly LayerEntry[] | null = null;
+  whole: readonly LowerEntry[] | null = null;
   misses = 0;
   /** It has too many names to be kept whole: known once, so that no later listing reads ahead in vain. */
   large = false;
@@ -86,8 +86,8 @@ export class TemplateView {
     return record;
   }
 
-  /** As Layers.list, of this template alone. */
-  list(dir: Ino, after: number, max: number): readonly LayerEntry[] {
+  /** As LowerTree.list, of this template alone. */
+  list(dir: Ino, after: number, max: number): readonly LowerEntry[] {
     const rows = this.dirs.get(dir);
     if (rows === undefined) return [];
     rows.used = true;
@@ -111,11 +111,11 @@ export class TemplateView {
     return rows.whole !== null;
   }
 
-  private scan(dir: Ino, after: number, max: number): LayerEntry[] {
+  private scan(dir: Ino, after: number, max: number): LowerEntry[] {
     return scanLinks(this.tables.table('links'), this.template, this.version, dir, after, max);
   }
 
-  private keepWhole(rows: DirRows, all: readonly LayerEntry[]): void {
+  private keepWhole(rows: DirRows, all: readonly LowerEntry[]): void {
     const first = rows.names === null;
     const before = rows.rows;
     const names = new Map<Name, InodeRecord | null>();
@@ -148,7 +148,7 @@ export function inodeNames(tables: Tables, ino: Ino): InodeNames | null {
 }
 
 /** The entries above `after`: at most `max`, groups of equal cookie whole. */
-function slice(all: readonly LayerEntry[], after: number, max: number): readonly LayerEntry[] {
+function slice(all: readonly LowerEntry[], after: number, max: number): readonly LowerEntry[] {
   let low = 0;
   let high = all.length;
   while (low < high) {

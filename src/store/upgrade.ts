@@ -3,9 +3,9 @@ import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { failpoint } from '../base/failpoints.ts';
 import { noteChange } from './changed-names.ts';
+import { changesInHistories } from './diff-stacks.ts';
 import { BRIEF, type Patience } from './patience.ts';
 import { FORMAT, MARKER, markerText, metaDir, rootFormat } from './root.ts';
-import { changesInHistories } from './stack-change.ts';
 import { openTables } from './tables.ts';
 import { takeWriterLock } from './writer-lock.ts';
 

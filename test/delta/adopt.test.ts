@@ -10,7 +10,7 @@ import { expect, test } from 'vitest';
 import { type Ino, isPrivateIno, ROOT_INO } from '../../src/base/ids.ts';
 import { isDir, S_IFDIR, S_IFREG } from '../../src/base/mode.ts';
 import { DATA_PRIVATE } from '../../src/codec/inode-record.ts';
-import type { Place } from '../../src/driver/core/ports.ts';
+import type { DirEntryRef } from '../../src/driver/core/ports.ts';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
 import { readDelta } from '../../src/driver/delta/read-delta.ts';
 import { inode, name, open, removeDir, scratchDir } from './support.ts';
@@ -38,7 +38,7 @@ const step = fc.oneof(
 
 /** Makes the changes that the filesystem core would make. */
 class Writer {
-  readonly files = new Map<Ino, Place>();
+  readonly files = new Map<Ino, DirEntryRef>();
   private readonly dirs: Ino[] = [ROOT_INO];
   readonly delta: EnvDelta;
 

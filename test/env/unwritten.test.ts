@@ -147,15 +147,16 @@ const KEEPERS = {
  */
 const STRESS = `
 import random
+ROUNDS = ${750 * Number(process.env['BYREF_SOAK'] ?? 1)}
 dirs = [os.path.dirname(f), os.path.dirname(f) + '/../usr']
 files = [d + '/many/%d' % n for n in range(${MANY}) for d in dirs]
 def run(me):
     random.seed('%d %s' % (me, ${JSON.stringify(process.env.SEED ?? 'a')}))
     last = {}
     maps = []
-    for i in range(1500):
+    for i in range(ROUNDS):
         # All go along the files, so that they meet.
-        near = (i * len(files) // 1500 + random.randrange(6)) % len(files)
+        near = (i * len(files) // ROUNDS + random.randrange(6)) % len(files)
         name = files[near] if random.random() < 0.8 else random.choice(files)
         what = random.random()
         if what < 0.02: maps[:] = []

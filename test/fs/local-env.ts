@@ -5,9 +5,9 @@ import type { Ino } from '../../src/base/ids.ts';
 import { isDir } from '../../src/base/mode.ts';
 import type { EnvFileSystem } from '../../src/driver/core/api.ts';
 import { createFileSystem } from '../../src/driver/core/filesystem.ts';
-import type { LayersChange } from '../../src/driver/core/layers-change.ts';
-import type { KernelCaches, Layers, Place } from '../../src/driver/core/ports.ts';
+import type { DirEntryRef, KernelCaches, LowerTree } from '../../src/driver/core/ports.ts';
 import type { EnvAct } from '../../src/driver/core/set-aside.ts';
+import type { TreeDiff } from '../../src/driver/core/tree-diff.ts';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
 import { openDelta } from '../../src/driver/delta/open-delta.ts';
 import { readDelta } from '../../src/driver/delta/read-delta.ts';
@@ -61,7 +61,7 @@ export class LocalStore {
 }
 
 /** A name of the env. */
-export interface OwnFile extends Place {
+export interface OwnFile extends DirEntryRef {
   readonly ino: Ino;
   /** Where the directory is in the templates. */
   readonly path: string;
@@ -91,7 +91,7 @@ export class LocalEnv {
     return env;
   }
 
-  private get layers(): Layers {
+  private get layers(): LowerTree {
     return this.local.store.layers(this.local.stack(this.versions));
   }
 
@@ -129,8 +129,8 @@ export class LocalEnv {
     await this.delta.close();
   }
 
-  private change(to: Stack): LayersChange {
-    return this.local.store.change(this.local.stack(this.versions), this.local.stack(to));
+  private change(to: Stack): TreeDiff {
+    return this.local.store.diffStacks(this.local.stack(this.versions), this.local.stack(to));
   }
 
   /** Goes to other versions while it is mounted; the errors of acts. */

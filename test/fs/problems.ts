@@ -3,7 +3,7 @@ import path from 'node:path';
 import { type Ino, isPrivateIno, type Name, ROOT_INO } from '../../src/base/ids.ts';
 import { isDir, isReg } from '../../src/base/mode.ts';
 import { DATA_PRIVATE } from '../../src/codec/inode-record.ts';
-import type { Layers } from '../../src/driver/core/ports.ts';
+import type { LowerTree } from '../../src/driver/core/ports.ts';
 import { SAVED_INO } from '../../src/driver/core/set-aside.ts';
 import { privateName } from '../../src/driver/delta/layout.ts';
 import type { DeltaView } from '../../src/driver/delta/read-delta.ts';
@@ -18,7 +18,7 @@ interface Entry {
 }
 
 /** Every way in which an env's changes do not go together with themselves, or with the templates under them. */
-export function problems(view: DeltaView, layers: Layers, privateDir: string): string[] {
+export function problems(view: DeltaView, layers: LowerTree, privateDir: string): string[] {
   const found: string[] = [];
   const reached = reach(view, layers, found);
   const names = new Map<Ino, number>();
@@ -52,7 +52,7 @@ export function problems(view: DeltaView, layers: Layers, privateDir: string): s
 }
 
 /** Every directory that a path leads to, and those of what is set aside. */
-function reach(view: DeltaView, layers: Layers, found: string[]): Set<Ino> {
+function reach(view: DeltaView, layers: LowerTree, found: string[]): Set<Ino> {
   const reached = new Set<Ino>([ROOT_INO, SAVED_INO]);
   for (const dir of reached) {
     for (const { name, ino, type, own } of entriesOf(view, layers, dir)) {
@@ -68,7 +68,7 @@ function reach(view: DeltaView, layers: Layers, found: string[]): Set<Ino> {
 }
 
 /** True if the env has removed the directory, or one above it, or has something else there: a name of a hard link group. */
-function isHidden(view: DeltaView, layers: Layers, dir: Ino): boolean {
+function isHidden(view: DeltaView, layers: LowerTree, dir: Ino): boolean {
   for (let at = dir; at !== ROOT_INO; ) {
     const record = view.inode(at) ?? layers.inode(at) ?? layers.lastDir(at);
     if (record === null) return false;
@@ -79,7 +79,7 @@ function isHidden(view: DeltaView, layers: Layers, dir: Ino): boolean {
   return false;
 }
 
-function entriesOf(view: DeltaView, layers: Layers, dir: Ino): Entry[] {
+function entriesOf(view: DeltaView, layers: LowerTree, dir: Ino): Entry[] {
   const own = view.list(dir, 0, ALL);
   const taken = new Set(own.map(({ name }) => name));
   const below = isPrivateIno(dir) ? [] : layers.list(dir, 0, ALL);

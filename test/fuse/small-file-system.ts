@@ -32,7 +32,7 @@ import {
   type SetAttr,
   UTIME_NOW,
 } from '../../src/driver/core/api.ts';
-import type { Place, SpaceStat } from '../../src/driver/core/ports.ts';
+import type { DirEntryRef, SpaceStat } from '../../src/driver/core/ports.ts';
 import type { SessionPorts } from '../../src/driver/fuse/ports.ts';
 import { AT_FDCWD, native } from '../../src/native/binding.ts';
 import { SmallNode } from './small-node.ts';
@@ -90,7 +90,7 @@ export class SmallFileSystem implements FileSystem {
   }
 
   /** The names in the root directory. */
-  names(): Place[] {
+  names(): DirEntryRef[] {
     return [...this.root.children.keys()].map((name) => ({ dir: ROOT_INO, name }));
   }
 

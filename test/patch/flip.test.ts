@@ -84,17 +84,17 @@ async function createAll(names: readonly string[]): Promise<void> {
 }
 
 describe('readers see the old version or the new one, and no error, through patches and rollbacks', () => {
-  test('one env', () => patchUnderReaders({ envs: 1, rounds: 30, readers: 3, mount: [] }), LONG);
+  test('one env', () => patchUnderReaders({ envs: 1, rounds: 15, readers: 3, mount: [] }), LONG);
 
   test(
     'one env, without passthrough',
-    () => patchUnderReaders({ envs: 1, rounds: 30, readers: 3, mount: ['--no-passthrough'] }),
+    () => patchUnderReaders({ envs: 1, rounds: 15, readers: 3, mount: ['--no-passthrough'] }),
     LONG,
   );
 
   test(
     'one env, with cold caches',
-    () => patchUnderReaders({ envs: 1, rounds: 30, readers: 3, mount: [], cold: true }),
+    () => patchUnderReaders({ envs: 1, rounds: 15, readers: 3, mount: [], cold: true }),
     LONG,
   );
 
@@ -116,7 +116,7 @@ describe('readers see the old version or the new one, and no error, through patc
 
   test(
     '1,000 envs',
-    () => patchUnderReaders({ envs: 1000, rounds: 5, readers: 4, mount: [] }),
+    () => patchUnderReaders({ envs: 1000, rounds: 3, readers: 4, mount: [] }),
     LONG,
   );
 });

@@ -7,8 +7,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Ino, type Name, ROOT_INO } from '../../src/base/ids.ts';
 import { isDir } from '../../src/base/mode.ts';
 import type { InodeRecord } from '../../src/codec/inode-record.ts';
-import type { NameChange } from '../../src/driver/core/layers-change.ts';
-import type { Layers } from '../../src/driver/core/ports.ts';
+import type { LowerTree } from '../../src/driver/core/ports.ts';
+import type { DiffEntry } from '../../src/driver/core/tree-diff.ts';
 import { removeVersions } from '../../src/manager/upkeep/gc/remove-version.ts';
 import { LayerCache } from '../../src/store/layer-cache.ts';
 import { initRoot, openStore, type StackRef, type Store } from '../../src/store/store.ts';
@@ -48,7 +48,7 @@ async function check<T>(values: fc.Arbitrary<T>, holds: (value: T) => void): Pro
 type Tree = Map<string, InodeRecord>;
 
 /** Every path of the layers, by listing; `lookup` says the same of each name. */
-function walk(layers: Layers): Tree {
+function walk(layers: LowerTree): Tree {
   const tree: Tree = new Map();
   const visit = (dir: Ino, prefix: string): void => {
     for (const { name, record } of layers.list(dir, 0, ALL)) {
@@ -62,7 +62,7 @@ function walk(layers: Layers): Tree {
 }
 
 /** What is in each directory that a path leads to. */
-function places(layers: Layers): Map<Ino, Map<Name, InodeRecord>> {
+function places(layers: LowerTree): Map<Ino, Map<Name, InodeRecord>> {
   const all = new Map<Ino, Map<Name, InodeRecord>>();
   const visit = (dir: Ino): void => {
     const listed = layers.list(dir, 0, ALL);
@@ -87,13 +87,13 @@ function sides({
 }) {
   const ids = addTemplates(store, all);
   const [from, to] = [stackOf(store, ids, a), stackOf(store, ids, b)];
-  return { ids, from, to, change: store.change(from, to) };
+  return { ids, from, to, change: store.diffStacks(from, to) };
 }
 
-const line = ({ dir, name, was, is }: NameChange): string =>
+const line = ({ dir, name, was, is }: DiffEntry): string =>
   `${dir}/${name}: ${was?.ino ?? 'nothing'} -> ${is?.ino ?? 'nothing'}`;
 
-const bothDirs = ({ was, is }: NameChange): boolean =>
+const bothDirs = ({ was, is }: DiffEntry): boolean =>
   was !== null && is !== null && isDir(was.mode) && isDir(is.mode);
 
 test('the way from one stack to another has every name that differs, once', () =>
@@ -119,7 +119,7 @@ function checkWay(before: readonly StackRef[], after: readonly StackRef[]): void
   );
   // What is hidden in both by a file of another template may be named, too.
   const named = [...reached].flatMap((dir) => [...(change.byDir.get(dir)?.values() ?? [])]);
-  const lines = (changes: readonly NameChange[]) => changes.map(line).sort();
+  const lines = (changes: readonly DiffEntry[]) => changes.map(line).sort();
   const differ = both.filter(({ was, is }) => was?.ino !== is?.ino);
   expect(lines(named.filter((each) => !bothDirs(each)))).toEqual(lines(differ));
   // A directory may have been changed and changed back: it is named all the same.
@@ -158,7 +158,7 @@ test('on the way no path is missing that both have, and each is as one of them h
   }));
 
 /** The stack's layers as a process that starts now reads them. */
-const anew = (stack: readonly StackRef[]): Layers => new LayerCache(store.tables).layers(stack);
+const anew = (stack: readonly StackRef[]): LowerTree => new LayerCache(store.tables).layers(stack);
 
 /** Adds the next version of a template, if there is one left, or removes one of those there are. */
 interface Step {
@@ -205,7 +205,7 @@ test('versions that come and go leave the others as they were, and the rows go t
   }));
 
 /** All that is to be known of the layers. */
-function describe(layers: Layers): unknown {
+function describe(layers: LowerTree): unknown {
   const tree = walk(layers);
   const inodes = [...tree.values()].map(({ ino }) => [layers.inode(ino), layers.names(ino)]);
   return [[...tree], inodes, layers.inode(ROOT_INO)];

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Ino, type Name, nameFromText, ROOT_INO } from '../../src/base/ids.ts';
 import { isDir } from '../../src/base/mode.ts';
 import { nameCookie } from '../../src/base/name-hash.ts';
-import type { Layers } from '../../src/driver/core/ports.ts';
+import type { LowerTree } from '../../src/driver/core/ports.ts';
 import { initRoot, openStore, type Store } from '../../src/store/store.ts';
 import { addVersion, type Merged, merge, nodeOf, type Tree, tree } from './trees.ts';
 
@@ -25,8 +25,8 @@ afterAll(async () => {
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'absent'].map(nameFromText);
 let made = 0;
 
-/** Layers of new templates, one per list of versions; `versions[i]` is what stack[i] is at. */
-function layersOf(histories: readonly (readonly Tree[])[], versions: readonly number[]): Layers {
+/** LowerTree of new templates, one per list of versions; `versions[i]` is what stack[i] is at. */
+function layersOf(histories: readonly (readonly Tree[])[], versions: readonly number[]): LowerTree {
   const stack = histories.map((history, i) => {
     const name = `t${made++}`;
     for (const content of history) addVersion(store, name, content, i);
@@ -35,7 +35,7 @@ function layersOf(histories: readonly (readonly Tree[])[], versions: readonly nu
   return store.layers(stack);
 }
 
-function listAll(layers: Layers, dir: Ino, page: number): Map<Name, number> {
+function listAll(layers: LowerTree, dir: Ino, page: number): Map<Name, number> {
   const all = new Map<Name, number>();
   let after = 0;
   for (;;) {
@@ -52,7 +52,7 @@ function listAll(layers: Layers, dir: Ino, page: number): Map<Name, number> {
 }
 
 /** The directory answers as the merged tree says, by every way of asking. */
-function check(layers: Layers, dir: Ino, expected: Merged, page: number): void {
+function check(layers: LowerTree, dir: Ino, expected: Merged, page: number): void {
   const children = expected.children ?? new Map<string, Merged>();
   const record = layers.inode(dir);
   const subdirectories = [...children.values()].filter((child) => child.children !== null).length;

@@ -58,6 +58,19 @@ test('each variable that the program reads is described', () => {
   expect([...new Set(readBySources)].filter((name) => !known.has(name))).toEqual([]);
 });
 
+test('the glossary names types that are exported', () => {
+  const text = read('docs/ARCHITECTURE.md');
+  const words = text.slice(text.indexOf('## Words'), text.indexOf('## Two halves'));
+  const named = words
+    .split('\n')
+    .flatMap((line) => [...(line.split('|')[3] ?? '').matchAll(/`(\w+)`/g)]);
+  const sources = filesBelow('src', '.ts').map(read).join('\n');
+  const isExported = (name: string): boolean =>
+    new RegExp(`export (?:abstract )?(?:class|interface|type) ${name}\\b`).test(sources);
+  expect(named.length).toBeGreaterThan(10);
+  expect(named.map(([, name]) => name!).filter((name) => !isExported(name))).toEqual([]);
+});
+
 test('the README can be read in a minute', () => {
   expect(read('README.md').split('\n').length).toBeLessThanOrEqual(100);
 });

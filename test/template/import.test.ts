@@ -19,7 +19,7 @@ import { COOKIE_START } from '../../src/base/name-hash.ts';
 import { FLAG_SHARED } from '../../src/codec/inode-record.ts';
 import { exportTemplate } from '../../src/manager/templates/export.ts';
 import { importTemplate } from '../../src/manager/templates/import.ts';
-import { versionLayers } from '../../src/manager/templates/walk-version.ts';
+import { versionTree } from '../../src/manager/templates/walk-version.ts';
 import { archive, file } from './members.ts';
 import { NOT_UTF8, rootFileSystem } from './root-file-system.ts';
 import { atEnd, contents, objectFiles, scratchDir, scratchFile, scratchStore } from './support.ts';
@@ -187,7 +187,7 @@ describe('files with holes', () => {
     const before = bytesRead();
     await importTemplate(store, 'os', dir);
     expect(bytesRead() - before).toBeLessThan(16 * 2 ** 20);
-    const layers = versionLayers(store, 'os');
+    const layers = versionTree(store, 'os');
     const records = HOLES.map(([name]) => layers.lookup(ROOT_INO, nameFromText(name))!);
     expect(records.map(({ object }) => object)).toEqual(ids);
     expect(records.map(({ blocks }) => blocks)).toEqual([0, 0, 8, 16]);
@@ -272,7 +272,7 @@ it('a directory with 100,000 files is listed in pages, each name once', async ()
   const store = await scratchStore();
   const members = Array.from({ length: 100_000 }, (_, i) => file(`file-${i}`, ''));
   await importTemplate(store, 'os', scratchFile('wide.tar', archive(...members)));
-  const layers = versionLayers(store, 'os');
+  const layers = versionTree(store, 'os');
   const seen = new Set<string>();
   for (let after = COOKIE_START; ; ) {
     const page = layers.list(ROOT_INO, after, 500);

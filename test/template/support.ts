@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach } from 'vitest';
 import type { InodeRecord } from '../../src/codec/inode-record.ts';
-import { versionLayers, walkVersion } from '../../src/manager/templates/walk-version.ts';
+import { versionTree, walkVersion } from '../../src/manager/templates/walk-version.ts';
 import { initRoot, openStore, type Store } from '../../src/store/store.ts';
 
 const toEnd: (() => Promise<void> | void)[] = [];
@@ -49,7 +49,7 @@ export type Shown = Omit<
 export function contents(store: Store, ref: string): Map<string, Shown> {
   const all = new Map<string, Shown>();
   const first = new Map<number, string>();
-  for (const { path: at, record } of walkVersion(versionLayers(store, ref))) {
+  for (const { path: at, record } of walkVersion(versionTree(store, ref))) {
     const { ino, atime, atimeNs, ctime, ctimeNs, parent, blocks, xattrs, ...rest } = record;
     if (!first.has(ino)) first.set(ino, at);
     const shown = [...(xattrs ?? [])].map(([name, value]) => [name, value.toString('hex')]);

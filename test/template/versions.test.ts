@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { type Name, ROOT_INO } from '../../src/base/ids.ts';
 import { diffVersions } from '../../src/manager/templates/diff.ts';
 import { importTemplate } from '../../src/manager/templates/import.ts';
-import { versionLayers } from '../../src/manager/templates/walk-version.ts';
+import { versionTree } from '../../src/manager/templates/walk-version.ts';
 import { removeTemplate, removeVersion, showTemplate } from '../../src/services/remove-template.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { archive, dir, file, hardLink, symlink } from './members.ts';
@@ -53,7 +53,7 @@ it('each version shows what it has, and files that stay keep their ino', async (
   expect(lines(store, 'os@1', 'os@3')).toEqual([]);
   expect(contents(store, 'os@3')).toEqual(contents(store, 'os@1'));
   const inoOf = (ref: string) => {
-    const layers = versionLayers(store, ref);
+    const layers = versionTree(store, ref);
     const d = layers.lookup(ROOT_INO, 'd' as Name);
     return d && layers.lookup(d.ino, 'stays' as Name)?.ino;
   };
@@ -65,7 +65,7 @@ it('a change of one name of a hard link group gives the whole group a new ino', 
   const store = await scratchStore();
   await add(store, 'os', file('a', 'x'), hardLink('b', 'a'));
   await add(store, 'os', file('a', 'x'), hardLink('b', 'a'), hardLink('c', 'a'));
-  const [one, two] = [versionLayers(store, 'os@1'), versionLayers(store, 'os@2')];
+  const [one, two] = [versionTree(store, 'os@1'), versionTree(store, 'os@2')];
   const before = one.lookup(ROOT_INO, 'a' as Name);
   const after = two.lookup(ROOT_INO, 'c' as Name);
   expect(after?.ino).not.toBe(before?.ino);
@@ -148,7 +148,7 @@ it('a version that is removed leaves later ones as they were, empty directories 
   // As a driver sees it that starts now.
   const reader = await openStore(store.root, { write: false });
   atEnd(() => reader.close());
-  const layers = versionLayers(reader, 'os@2');
+  const layers = versionTree(reader, 'os@2');
   expect(contents(reader, 'os@2')).toEqual(before);
   for (const name of ['empty', 'full'] as Name[]) {
     const found = layers.lookup(ROOT_INO, name);

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { type Name, nameToText } from '../../base/ids.ts';
 import { type Difference, diffVersions } from '../../manager/templates/diff.ts';
 import { contentDiff } from '../../manager/templates/diff-content.ts';
-import { versionLayers } from '../../manager/templates/walk-version.ts';
+import { versionTree } from '../../manager/templates/walk-version.ts';
 import type { Store } from '../../store/store.ts';
 import { contextOf, define } from '../command.ts';
 import { printContent, printLines, printNulEnded } from '../print.ts';
@@ -60,7 +60,7 @@ function sides(
 }
 
 function differences(store: Store, from: string, to: string, content: boolean): Shown[] {
-  const [before, after] = [versionLayers(store, from), versionLayers(store, to)];
+  const [before, after] = [versionTree(store, from), versionTree(store, to)];
   return Array.from(diffVersions(store, from, to), (difference) => {
     const { kind, path } = difference;
     const shown = { kind, path: nameToText(path as Name) };

@@ -12,9 +12,9 @@
 import type { Ino, Name, NodeId } from '../../base/ids.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import type { FlipOutcome } from './flip.ts';
-import type { LayersChange } from './layers-change.ts';
-import type { Layers, SpaceStat } from './ports.ts';
+import type { LowerTree, SpaceStat } from './ports.ts';
 import type { EnvAct } from './set-aside.ts';
+import type { TreeDiff } from './tree-diff.ts';
 
 export type Result<T> = T | number;
 
@@ -217,9 +217,9 @@ export interface FileSystem {
 /** What its driver asks of an env's filesystem, beside what the kernel asks. */
 export interface EnvFileSystem extends FileSystem {
   /** The layers that it shows; while a flip is under way, those of a step of it. */
-  readonly layers: Layers;
+  readonly layers: LowerTree;
   /** See src/driver/core/flip.ts. One at a time. */
-  flip(change: LayersChange, acts?: readonly EnvAct[]): Promise<FlipOutcome>;
+  flip(change: TreeDiff, acts?: readonly EnvAct[]): Promise<FlipOutcome>;
   /**
    * At the mount, before the first request: keeps what the env has in directories that the templates lost while it was
    * not mounted. Returns how many directories that were.
@@ -240,7 +240,7 @@ export interface EnvFileSystem extends FileSystem {
 export interface GoneInode {
   readonly record: InodeRecord;
   /** What it was seen in. */
-  readonly layers: Layers;
+  readonly layers: LowerTree;
 }
 
 export interface Created extends Opened {

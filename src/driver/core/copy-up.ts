@@ -10,7 +10,7 @@ import { emptyBlobStat } from './blob-stat.ts';
 import type { Core } from './core.ts';
 import type { Inode } from './inode.ts';
 import { isFixed, namesToPin, pin } from './names.ts';
-import type { Place } from './ports.ts';
+import type { DirEntryRef } from './ports.ts';
 
 const blobStat = emptyBlobStat();
 
@@ -93,7 +93,7 @@ function remember(
   inode: Inode,
   old: InodeRecord,
   wasOwn: boolean,
-  places: readonly Place[],
+  places: readonly DirEntryRef[],
 ): void {
   const { ctime, ctimeNs } = blobStat;
   const isPast = old.mtime !== ctime ? old.mtime < ctime : old.mtimeNs < ctimeNs;

@@ -5,7 +5,6 @@ import { EntryBudget } from './entry-budget.ts';
 import { type FdBudget, FdCache } from './fd-cache.ts';
 import { HandleTable } from './handles.ts';
 import { InodeTable } from './inode-table.ts';
-import { LayerSwitch } from './layer-switch.ts';
 import { letGo } from './let-go.ts';
 import { LostNames } from './lost-names.ts';
 import type {
@@ -15,16 +14,17 @@ import type {
   Delta,
   FileCalls,
   KernelCaches,
-  Layers,
+  LowerTree,
   Passthrough,
 } from './ports.ts';
 import type { RecentFlip } from './recent-flip.ts';
 import { Transaction } from './transaction.ts';
+import { TreeSwitch } from './tree-switch.ts';
 import { Unwritten } from './unwritten.ts';
 
 /** The parts a mounted env's filesystem is made of. */
 export interface Parts {
-  readonly layers: Layers;
+  readonly layers: LowerTree;
   readonly delta: Delta;
   readonly blobs: Blobs;
   readonly files: FileCalls;
@@ -44,7 +44,7 @@ export interface Parts {
 export interface Core extends Omit<Parts, 'layers'> {
   readonly accessRules: Readonly<AccessRules>;
   readonly caller: Caller;
-  readonly layers: LayerSwitch;
+  readonly layers: TreeSwitch;
   readonly entries: Entries;
   readonly inodes: InodeTable;
   readonly handles: HandleTable;
@@ -66,7 +66,7 @@ const NO_ACCESS_TIMES: AccessRules = { files: 'noatime', dirs: 'noatime' };
 const DEFAULT_MAX_ENTRIES = 100_000;
 
 export function createCore(parts: Parts): Core {
-  const layers = new LayerSwitch(parts.layers);
+  const layers = new TreeSwitch(parts.layers);
   const budget = parts.entryBudget ?? new EntryBudget(DEFAULT_MAX_ENTRIES);
   const entries = new Entries(budget, (max) => letGo(core, max));
   const core: Core = {

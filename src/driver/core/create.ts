@@ -25,7 +25,7 @@ import type { Inode } from './inode.ts';
 import { countLookup, forget } from './lookup.ts';
 import { directoryToChange, inodeToChange, parentFor, pin, resolve } from './names.ts';
 import { open, present, registerFd } from './open.ts';
-import type { Place } from './ports.ts';
+import type { DirEntryRef } from './ports.ts';
 import { isPrivileged } from './privileges.ts';
 import { whenDurable } from './sync.ts';
 
@@ -121,7 +121,7 @@ export function create(
  * Tags the private file that was made for `record`. The record after that: all times of a new file are equal, so its
  * ctime is when the private file was made, and not when that was tagged.
  */
-function tagged(core: Core, record: InodeRecord, place: Place, fd: number): InodeRecord {
+function tagged(core: Core, record: InodeRecord, place: DirEntryRef, fd: number): InodeRecord {
   if (core.passthrough === null) return record;
   core.delta.tagPrivate(record, [place], fd);
   if (core.blobs.statPrivate(record.ino, blobStat) < 0) return record;

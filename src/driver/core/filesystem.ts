@@ -14,7 +14,7 @@ import { readdir } from './readdir.ts';
 import { giveBackLater, release } from './release.ts';
 import { rmdir, unlink } from './remove.ts';
 import { rename } from './rename.ts';
-import { settleSaved } from './set-aside.ts';
+import { releaseSaved } from './set-aside.ts';
 import { sync } from './sync.ts';
 import { getxattr, listxattr, removexattr, setxattr } from './xattr.ts';
 
@@ -67,7 +67,7 @@ export function createFileSystem(parts: Parts): EnvFileSystem {
     },
     flip: (change, acts = []) => flip(core, change, acts),
     keepDirs: () => {
-      settleSaved(core, core.layers);
+      releaseSaved(core, core.layers);
       followAll(core);
       return keepDirs(core, null, core.layers, core.delta.templateDirs()).length;
     },

@@ -21,13 +21,13 @@ import type { Core } from './core.ts';
 import { type Followed, type FollowedName, follow, followAll, touchedOnly } from './follow.ts';
 import type { Inode } from './inode.ts';
 import { keepDirs } from './keep-dirs.ts';
-import { entriesOf } from './layer-entries.ts';
-import { type ChangeKind, kindOf, type LayersChange, type NameChange } from './layers-change.ts';
+import { entriesOf } from './lower-entries.ts';
 import { namesIn } from './own-names.ts';
-import type { ChangedDir, DeltaName, Place } from './ports.ts';
+import type { ChangedDir, DeltaName, DirEntryRef } from './ports.ts';
 import { ReachedDirs } from './reached-dirs.ts';
 import { RECENT_FLIP_MS, RecentFlip } from './recent-flip.ts';
-import { act, type EnvAct, type EnvActResult, settleSaved } from './set-aside.ts';
+import { act, type EnvAct, type EnvActResult, releaseSaved } from './set-aside.ts';
+import { type ChangeKind, type DiffEntry, kindOf, type TreeDiff } from './tree-diff.ts';
 
 /** What a flip met in an env, in names. */
 export interface FlipOutcome {
@@ -44,7 +44,7 @@ export interface FlipOutcome {
 /** @param acts are made in the moment in which the templates change under the names that they are about */
 export async function flip(
   core: Core,
-  change: LayersChange,
+  change: TreeDiff,
   acts: readonly EnvAct[],
 ): Promise<FlipOutcome> {
   const way = new Flip(core, change);
@@ -61,21 +61,21 @@ const LOOKED_UP_MAX = 16;
 
 class Flip {
   private readonly core: Core;
-  private readonly way: LayersChange;
+  private readonly way: TreeDiff;
   private own = 0;
   private removed = 0;
-  private readonly kept: Place[] = [];
+  private readonly kept: DirEntryRef[] = [];
   private acts: EnvActResult[] = [];
   /** Names at which acts were made, and their directories. */
-  private readonly acted: Place[] = [];
+  private readonly acted: DirEntryRef[] = [];
   private readonly actDirs = new Set<Ino>();
   /** See nameOf(). */
   private readonly ownNames = new Map<Ino, ReadonlyMap<Name, DeltaName>>();
   /** Names and inodes that the kernel is to be told of after this step. */
-  private names: Place[] = [];
+  private names: DirEntryRef[] = [];
   private inodes: Ino[] = [];
 
-  constructor(core: Core, way: LayersChange) {
+  constructor(core: Core, way: TreeDiff) {
     this.core = core;
     this.way = way;
   }
@@ -87,7 +87,7 @@ class Flip {
 
   add() {
     this.forgetNames();
-    for (const place of settleSaved(this.core, this.way.to)) this.tell(place);
+    for (const place of releaseSaved(this.core, this.way.to)) this.tell(place);
     this.core.layers.show(this.way.adding, false);
     for (const change of this.concerning('added')) {
       if (this.isOwn(change)) continue;
@@ -98,7 +98,7 @@ class Flip {
   }
 
   change(acts: readonly EnvAct[]) {
-    const touched: Place[] = [];
+    const touched: DirEntryRef[] = [];
     this.acts = acts.map((wanted) => act(this.core, this.way.to, wanted, touched));
     failpoint('flip-acted');
     for (const place of touched) {
@@ -151,12 +151,12 @@ class Flip {
   }
 
   /** What the env has set attributes of only, it gets as any other file. @returns those changes */
-  private follow(kinds: readonly ChangeKind[]): Set<NameChange> {
+  private follow(kinds: readonly ChangeKind[]): Set<DiffEntry> {
     const { core, way } = this;
     this.forgetNames();
     const { layers, delta } = core;
     const own = { layers, delta: { name: this.nameOf, inode: (ino: Ino) => delta.inode(ino) } };
-    const names: (FollowedName & NameChange)[] = [];
+    const names: (FollowedName & DiffEntry)[] = [];
     for (const change of kinds.flatMap((kind) => this.concerning(kind))) {
       const was = delta.hasNames(change.dir) ? touchedOnly(own, change) : null;
       if (was === null || was.ino === change.is?.ino) continue;
@@ -167,11 +167,11 @@ class Flip {
     return this.tellFollowed(follow(core, way.to, names));
   }
 
-  private followAll(): Set<NameChange> {
+  private followAll(): Set<DiffEntry> {
     return this.tellFollowed(followAll(this.core));
   }
 
-  private tellFollowed(followed: Followed): Set<NameChange> {
+  private tellFollowed(followed: Followed): Set<DiffEntry> {
     for (const place of followed.names) this.tell(place);
     this.inodes.push(...followed.inodes);
     return new Set(followed.names.flatMap(({ dir, name }) => this.way.find(dir, name) ?? []));
@@ -188,11 +188,11 @@ class Flip {
    * Changes of a kind that may concern the env. All; or, where that is less to look at, those of what the kernel knows,
    * of directories in which the env has names of its own, and of those that it has not (any more).
    */
-  private concerning(kind: ChangeKind, reached: ReachedDirs | null = null): readonly NameChange[] {
+  private concerning(kind: ChangeKind, reached: ReachedDirs | null = null): readonly DiffEntry[] {
     const { way } = this;
     const { inodes, delta } = this.core;
     if (way.size <= inodes.size) return way.of(kind);
-    const found: NameChange[] = [];
+    const found: DiffEntry[] = [];
     const dirs = new Set<Ino>();
     for (const [dir, names] of way.byDir) {
       const isLost = reached !== null && reached.of(dir) !== 'there';
@@ -209,7 +209,7 @@ class Flip {
   }
 
   /** True if the name is the env's business: its own file, or removed by it. */
-  private isOwn({ dir, name }: Place): boolean {
+  private isOwn({ dir, name }: DirEntryRef): boolean {
     return this.core.delta.hasNames(dir) && this.nameOf(dir, name) !== null;
   }
 
@@ -230,7 +230,7 @@ class Flip {
     this.ownNames.clear();
   }
 
-  private count(change: NameChange, reached: ReachedDirs, followed: ReadonlySet<NameChange>): void {
+  private count(change: DiffEntry, reached: ReachedDirs, followed: ReadonlySet<DiffEntry>): void {
     const { dir, name, was, is } = change;
     if (followed.has(change)) return;
     const own = this.nameOf(dir, name);
@@ -242,7 +242,7 @@ class Flip {
   }
 
   /** The kernel may have the name, present or absent, if it knows the directory. */
-  private tell(place: Place): void {
+  private tell(place: DirEntryRef): void {
     if (this.knows(place.dir)) this.names.push(place);
   }
 
@@ -259,7 +259,7 @@ class Flip {
   }
 
   /** The name leads to this inode no more, nor do the names below it. */
-  private leave(change: NameChange): void {
+  private leave(change: DiffEntry): void {
     const { was } = change;
     if (was === null) return;
     const inode = this.core.inodes.peek(was.ino);
@@ -281,7 +281,7 @@ class Flip {
    * True if it is to be reached all the same: in a directory that the env has moved, or keeps, where another template
    * has something else; or by another name of a hard link group, which another template did not hide.
    */
-  private isElsewhere({ dir, hidden }: NameChange, { ino, mode, nlink }: InodeRecord): boolean {
+  private isElsewhere({ dir, hidden }: DiffEntry, { ino, mode, nlink }: InodeRecord): boolean {
     const { inodes } = this.core;
     if (hidden === true && inodes.isReached(dir)) return true;
     return !isDir(mode) && nlink > 1 && inodes.isNamed(ino);
@@ -309,7 +309,7 @@ class Flip {
   }
 
   /** A file that the templates have under several names may have one more, or one less, than when it was looked up. */
-  private recount({ dir, name }: Place): void {
+  private recount({ dir, name }: DirEntryRef): void {
     const { delta, inodes, layers } = this.core;
     const record = delta.name(dir, name) === null ? layers.lookup(dir, name) : null;
     const inode = record === null || record.nlink === 1 ? null : inodes.peek(record.ino);
@@ -339,7 +339,7 @@ class Flip {
   }
 
   /** A directory is the env's own now, also where it was of an older version until now. */
-  private takeIn({ dir, name }: Place): void {
+  private takeIn({ dir, name }: DirEntryRef): void {
     const { delta, inodes } = this.core;
     const own = delta.name(dir, name);
     const inode = own === null || own.ino === 0 ? null : inodes.peek(own.ino);

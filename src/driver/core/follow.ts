@@ -11,17 +11,17 @@ import { isDir, S_IFMT } from '../../base/mode.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import { type Core, stamp } from './core.ts';
 import type { Inode } from './inode.ts';
-import type { NameChange } from './layers-change.ts';
 import { countAgain, isOwnElsewhere } from './names.ts';
 import { hasTemplateData, withOwnAttributes } from './own-attributes.ts';
 import { namesIn } from './own-names.ts';
-import type { Delta, Layers, Place } from './ports.ts';
+import type { Delta, DirEntryRef, LowerTree } from './ports.ts';
+import type { DiffEntry } from './tree-diff.ts';
 
 /** Names in one change of the journal. */
 const AT_ONCE = 256;
 
 /** A name, and what the templates have there. */
-export interface FollowedName extends Place {
+export interface FollowedName extends DirEntryRef {
   /** The template's file that the env has set attributes of. */
   readonly was: InodeRecord;
   readonly is: InodeRecord | null;
@@ -29,7 +29,7 @@ export interface FollowedName extends Place {
 
 export interface Followed {
   /** Names that are not as they were: also those of further links. */
-  readonly names: readonly Place[];
+  readonly names: readonly DirEntryRef[];
   /** Inodes that have other attributes, or are in memory with a record of the env's now. */
   readonly inodes: readonly Ino[];
 }
@@ -37,11 +37,11 @@ export interface Followed {
 /** What of an env tells whether it has set attributes only. */
 export interface OwnRecords {
   readonly delta: Pick<Delta, 'name' | 'inode'>;
-  readonly layers: Pick<Layers, 'everFile'>;
+  readonly layers: Pick<LowerTree, 'everFile'>;
 }
 
 /** What the templates had under a name, if that is a file of which the env has set attributes only; else null. */
-export function touchedOnly({ delta, layers }: OwnRecords, change: NameChange): InodeRecord | null {
+export function touchedOnly({ delta, layers }: OwnRecords, change: DiffEntry): InodeRecord | null {
   const { dir, name } = change;
   const own = delta.name(dir, name);
   if (own === null || own.ino === 0 || isPrivateIno(own.ino) || isDir(own.type)) return null;
@@ -55,7 +55,7 @@ export function touchedOnly({ delta, layers }: OwnRecords, change: NameChange): 
  * Takes those of the names along of which the env has set attributes only.
  * @param to what the env sees afterwards
  */
-export function follow(core: Core, to: Layers, names: Iterable<FollowedName>): Followed {
+export function follow(core: Core, to: LowerTree, names: Iterable<FollowedName>): Followed {
   const following = new Following(core, to);
   for (const each of names) if (!following.add(each)) break;
   following.commit();
@@ -81,7 +81,7 @@ function* leftBehind(core: Core): Generator<FollowedName> {
 /** Those of an env's names that are of another version than it sees, and may follow. */
 export function* leftAt(
   { delta, layers, inodes }: Core,
-  places: Iterable<Place>,
+  places: Iterable<DirEntryRef>,
 ): Generator<FollowedName> {
   const hidden = new Map<Ino, boolean>();
   for (const { dir, name } of places) {
@@ -98,21 +98,21 @@ export function* leftAt(
 }
 
 class Following implements Followed {
-  readonly names: Place[] = [];
+  readonly names: DirEntryRef[] = [];
   readonly inodes: Ino[] = [];
   private readonly core: Core;
-  private readonly to: Layers;
+  private readonly to: LowerTree;
   private size = 0;
   /** Files that come in this change. */
   private readonly coming = new Set<Ino>();
   /** Files that get further names in this change. */
   private readonly joined = new Map<Ino, InodeRecord>();
   /** Files that names leave in this change, and the names. */
-  private readonly leaving = new Map<Ino, { own: InodeRecord; places: Place[] }>();
+  private readonly leaving = new Map<Ino, { own: InodeRecord; places: DirEntryRef[] }>();
   private readonly taken = new Set<string>();
   private readonly counted = new Set<Ino>();
 
-  constructor(core: Core, to: Layers) {
+  constructor(core: Core, to: LowerTree) {
     this.core = core;
     this.to = to;
     stamp(core);
@@ -174,7 +174,7 @@ class Following implements Followed {
   private linked(is: InodeRecord): InodeRecord | null {
     const known = this.joined.get(is.ino) ?? this.core.delta.inode(is.ino);
     if (is.nlink === 1 || known === null || known.nlink === 0) return null;
-    const isHome = ({ dir, name }: Place): boolean =>
+    const isHome = ({ dir, name }: DirEntryRef): boolean =>
       !isPrivateIno(dir) && this.to.lookup(dir, name)?.ino === is.ino;
     return this.core.delta.namesOf(is.ino).every(isHome) ? known : null;
   }
@@ -189,7 +189,7 @@ class Following implements Followed {
   }
 
   /** All names of a hard-linked file are the env's, if one is. */
-  private come(next: InodeRecord, first: Place): void {
+  private come(next: InodeRecord, first: DirEntryRef): void {
     const { core, to } = this;
     this.coming.add(next.ino);
     let nlink = 1;
@@ -210,13 +210,13 @@ class Following implements Followed {
   }
 
   /** Another name of a file that comes, which is the env's already. */
-  private takeOther(place: Place, ino: Ino | 0, is: InodeRecord): boolean {
+  private takeOther(place: DirEntryRef, ino: Ino | 0, is: InodeRecord): boolean {
     if (ino === 0 || isPrivateIno(ino)) return false;
     const was = this.to.everFile(place.dir, place.name, ino);
     return was !== null && this.take({ ...place, was, is });
   }
 
-  private noteLeaving(ino: Ino, own: InodeRecord, place: Place): void {
+  private noteLeaving(ino: Ino, own: InodeRecord, place: DirEntryRef): void {
     const known = this.leaving.get(ino);
     if (known === undefined) this.leaving.set(ino, { own, places: [place] });
     else known.places.push(place);
@@ -230,13 +230,13 @@ class Following implements Followed {
    * their own, since the old one is the template's, and may come back with a version.
    * @returns what is to be done once the change is made
    */
-  private leave(ino: Ino, own: InodeRecord, places: readonly Place[]): () => void {
+  private leave(ino: Ino, own: InodeRecord, places: readonly DirEntryRef[]): () => void {
     const { core } = this;
     const inode = core.inodes.peek(ino);
     const nlink = own.nlink - places.length;
     if (nlink > 0) {
       const others = core.delta.namesOf(ino).filter((place) => !this.taken.has(keyOf(place)));
-      const isHome = ({ dir, name }: Place): boolean =>
+      const isHome = ({ dir, name }: DirEntryRef): boolean =>
         !isPrivateIno(dir) && this.to.lookup(dir, name)?.ino === ino;
       if (others.some(isHome)) {
         const record = { ...own, nlink };
@@ -267,7 +267,7 @@ class Following implements Followed {
   }
 }
 
-const keyOf = ({ dir, name }: Place): string => `${dir} ${name}`;
+const keyOf = ({ dir, name }: DirEntryRef): string => `${dir} ${name}`;
 
 /** What has it open goes on with it as it was. */
 function letGo(inode: Inode, own: InodeRecord): void {

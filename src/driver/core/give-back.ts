@@ -22,7 +22,7 @@ import type { Core } from './core.ts';
 import { follow, leftAt } from './follow.ts';
 import type { CopyUp, Inode } from './inode.ts';
 import { countAgain, isOwnElsewhere } from './names.ts';
-import type { Layers, Place } from './ports.ts';
+import type { DirEntryRef, LowerTree } from './ports.ts';
 
 /**
  * 'done': the copy is given back, or is to stay; 'open': a close, or the kernel's last forget, will come, and is the next
@@ -126,7 +126,7 @@ function undoOwn(core: Core, inode: Inode, copied: CopyUp, known: InodeRecord): 
 }
 
 /** A flip came since the copy-up: the file follows now, with the attributes that the env has set. */
-function takeAlong(core: Core, inode: Inode, before: Layers): void {
+function takeAlong(core: Core, inode: Inode, before: LowerTree): void {
   const { names, inodes } = follow(core, core.layers, leftAt(core, core.delta.namesOf(inode.ino)));
   if (!inode.inDelta) {
     inode.gone = before;
@@ -167,7 +167,7 @@ function undoTemplates(core: Core, inode: Inode, copied: CopyUp): number {
 function canLeave(
   core: Core,
   inode: Inode,
-  places: readonly Place[],
+  places: readonly DirEntryRef[],
   below: readonly (InodeRecord | null)[],
 ): boolean {
   if (inode.isOpen || inode.first !== null || isInView(core, inode.ino)) return false;

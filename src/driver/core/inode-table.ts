@@ -5,7 +5,7 @@ import type { InodeRecord } from '../../codec/inode-record.ts';
 import { withColdXattrs } from './cold-xattrs.ts';
 import type { Entries } from './entries.ts';
 import { Inode } from './inode.ts';
-import type { Delta, Layers } from './ports.ts';
+import type { Delta, LowerTree } from './ports.ts';
 
 /**
  * The inodes the kernel holds references to, by ino. All else is loaded when asked for: a nodeid is
@@ -14,11 +14,11 @@ import type { Delta, Layers } from './ports.ts';
 export class InodeTable {
   /** Inodes that were looked up longer ago come first, as far as Entries.isScarce. */
   readonly #byIno = new Map<Ino, Inode>();
-  readonly #layers: Layers;
+  readonly #layers: LowerTree;
   readonly #delta: Delta;
   readonly #entries: Entries;
 
-  constructor(layers: Layers, delta: Delta, entries: Entries) {
+  constructor(layers: LowerTree, delta: Delta, entries: Entries) {
     this.#layers = layers;
     this.#delta = delta;
     this.#entries = entries;
@@ -52,7 +52,7 @@ export class InodeTable {
    * The inode of a template's record, as found under a name that the delta does not change.
    * @param gone the older layers that it was found in, in a directory that is gone; else null
    */
-  adopt(record: InodeRecord, gone: Layers | null): Inode {
+  adopt(record: InodeRecord, gone: LowerTree | null): Inode {
     const known = this.#byIno.get(record.ino);
     if (known !== undefined) return known;
     const own = this.#delta.inode(record.ino);
@@ -104,7 +104,7 @@ export class InodeTable {
     return isPrivateIno(dir) ? 0 : this.#layers.stamp;
   }
 
-  #addGone(record: InodeRecord, inDelta: boolean, gone: Layers): Inode {
+  #addGone(record: InodeRecord, inDelta: boolean, gone: LowerTree): Inode {
     const inode = this.#add(record.ino, { ...record, nlink: 0 }, inDelta);
     inode.gone = gone;
     return inode;
@@ -146,7 +146,7 @@ export class InodeTable {
   }
 
   /** True if the templates lack a directory, or one of them hides it; not if the env keeps, moved, removed or covered it. */
-  isHidden(dir: Ino, layers: Layers): boolean {
+  isHidden(dir: Ino, layers: LowerTree): boolean {
     for (let at = dir; at !== ROOT_INO; ) {
       const { parent = 0, name = '' } = this.#delta.inode(at) ?? layers.inode(at) ?? {};
       if (parent === 0 || name === '') return true;

@@ -3,7 +3,7 @@ import { type Ino, type NodeId, SECOND_NODE } from '../../base/ids.ts';
 import { isReg } from '../../base/mode.ts';
 import { DATA_PRIVATE, type InodeRecord } from '../../codec/inode-record.ts';
 import type { Node } from './api.ts';
-import type { Layers, Place } from './ports.ts';
+import type { DirEntryRef, LowerTree } from './ports.ts';
 
 /** One backing id of the kernel, and how many open files use it. */
 export interface Backing {
@@ -18,9 +18,9 @@ export interface CopyUp {
   /** True if that was the env's own record, not the template's. */
   readonly wasOwn: boolean;
   /** The names that became the env's own with it. */
-  readonly places: readonly Place[];
+  readonly places: readonly DirEntryRef[];
   /** What the env saw. */
-  readonly layers: Layers;
+  readonly layers: LowerTree;
 }
 
 /**
@@ -73,7 +73,7 @@ export class Inode implements Node {
    * The layers it was in, once a flip took it away: it is of an older version, and only what has it open leads
    * to it. It can be read, a directory with all that it had then, and nothing of it can be changed.
    */
-  gone: Layers | null = null;
+  gone: LowerTree | null = null;
   /** What the first nodeid still stands for, once a copy-up under readers began the second one. */
   first: { record: InodeRecord; lookups: number } | null = null;
 

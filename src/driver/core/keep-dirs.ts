@@ -3,7 +3,7 @@ import { S_IFDIR } from '../../base/mode.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import type { Core } from './core.ts';
 import { countAgain, hasOwn } from './names.ts';
-import type { Layers, Place } from './ports.ts';
+import type { DirEntryRef, LowerTree } from './ports.ts';
 
 /**
  * Keeps directories of the templates that `layers` lacks and in which the env has something of its own: they, and those
@@ -14,10 +14,10 @@ import type { Layers, Place } from './ports.ts';
  */
 export function keepDirs(
   core: Core,
-  before: Layers | null,
-  layers: Layers,
+  before: LowerTree | null,
+  layers: LowerTree,
   dirs: Iterable<Ino>,
-): Place[] {
+): DirEntryRef[] {
   const way = { core, before, layers, kept: [] };
   for (const dir of dirs) {
     if (!isPrivateIno(dir) && dir !== ROOT_INO && hasOwn(core, dir)) keep(way, dir);
@@ -27,9 +27,9 @@ export function keepDirs(
 
 interface Way {
   readonly core: Core;
-  readonly before: Layers | null;
-  readonly layers: Layers;
-  readonly kept: Place[];
+  readonly before: LowerTree | null;
+  readonly layers: LowerTree;
+  readonly kept: DirEntryRef[];
 }
 
 /** One transaction per directory, which leaves the env right whatever comes of the next one. */
@@ -49,7 +49,7 @@ function keep(way: Way, dir: Ino): void {
 }
 
 /** The caller sees to what the kernel knows of it. */
-function takeOver(core: Core, record: InodeRecord, { dir, name }: Place): boolean {
+function takeOver(core: Core, record: InodeRecord, { dir, name }: DirEntryRef): boolean {
   // Links, also those of the directory above, are counted when they are next looked at: no stack has this stamp.
   const own = { ...record, stamp: 0 };
   core.tx.begin();

@@ -9,7 +9,7 @@ import { sameXattrs } from '../../codec/same-inode.ts';
 import { emptyBlobStat } from './blob-stat.ts';
 import type { Core } from './core.ts';
 import { countAgain } from './names.ts';
-import type { Place } from './ports.ts';
+import type { DirEntryRef } from './ports.ts';
 
 /** Bytes that are compared at one mount: in memory that takes some 20 ms. */
 const COMPARED_MAX = 64 * 1024 * 1024;
@@ -60,7 +60,11 @@ const hasSameBytes = (core: Core, { ino, size, data, object }: InodeRecord): boo
   size === 0 || (data === DATA_OBJECT && object !== '' && core.blobs.hasBytesOf(ino, object));
 
 /** True if the file has the names that the templates give it, and no others. */
-function areItsNames(core: Core, { ino, nlink }: InodeRecord, places: readonly Place[]): boolean {
+function areItsNames(
+  core: Core,
+  { ino, nlink }: InodeRecord,
+  places: readonly DirEntryRef[],
+): boolean {
   if (places.length !== nlink) return false;
   return places.every(
     ({ dir, name }) =>

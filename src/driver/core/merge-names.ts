@@ -3,7 +3,7 @@ import type { Ino, Name } from '../../base/ids.ts';
 import { S_IFMT } from '../../base/mode.ts';
 import { nameOrdinal, ORDINAL_LAST } from '../../base/name-hash.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
-import type { DeltaEntry, LayerEntry } from './ports.ts';
+import type { DeltaEntry, LowerEntry } from './ports.ts';
 
 /** A visible name; `record` is the template's, or null where the delta names the inode. */
 export interface VisibleName {
@@ -28,7 +28,7 @@ export type Visitor = (name: VisibleName, ordinal: number, last: boolean) => boo
  */
 export function mergeNames(
   own: readonly DeltaEntry[],
-  rows: readonly LayerEntry[],
+  rows: readonly LowerEntry[],
   bound: number,
   take: Visitor,
 ): boolean {
@@ -59,14 +59,14 @@ function endOfGroup(page: readonly { readonly cookie: number }[], from: number, 
 const ofDelta = ({ name, cookie, ino, type }: DeltaEntry): VisibleName | null =>
   ino === 0 ? null : { name, cookie, ino, type, record: null };
 
-const ofLayers = ({ name, cookie, record }: LayerEntry): VisibleName => {
+const ofLayers = ({ name, cookie, record }: LowerEntry): VisibleName => {
   return { name, cookie, ino: record.ino, type: record.mode & S_IFMT, record };
 };
 
 /** Names of one cookie: one name that both have, nearly always. */
 function takeGroup(
   own: readonly DeltaEntry[],
-  rows: readonly LayerEntry[],
+  rows: readonly LowerEntry[],
   take: Visitor,
 ): boolean {
   const changed = new Set(own.map(({ name }) => name));

@@ -6,7 +6,7 @@ import type { InodeRecord } from '../../codec/inode-record.ts';
 import type { Core } from './core.ts';
 import type { Inode } from './inode.ts';
 import { hasOwnName } from './own-names.ts';
-import type { Layers, Place } from './ports.ts';
+import type { DirEntryRef, LowerTree } from './ports.ts';
 
 /** The directory behind a nodeid, or -errno. */
 export function directory(core: Core, node: NodeId): Inode | number {
@@ -73,7 +73,7 @@ export function below(core: Core, dir: Inode, name: Name): InodeRecord | null {
 }
 
 /** Where the entries of a template's directory are: of one that is gone, in the version it was in. */
-export const layersOf = (core: Core, dir: Inode): Layers => dir.gone ?? core.layers;
+export const layersOf = (core: Core, dir: Inode): LowerTree => dir.gone ?? core.layers;
 
 /** In the open transaction: the name does not lead to `inode` any more, and nowhere else: also where a template has it. */
 export function hide(core: Core, dir: Inode, name: Name, { ino }: Inode): void {
@@ -103,7 +103,7 @@ function isTaken(core: Core, dir: Inode, name: Name, removed: Ino): boolean {
  */
 export function isOwnElsewhere(
   core: Core,
-  { dir, name }: Place,
+  { dir, name }: DirEntryRef,
   { ino, mode }: InodeRecord,
 ): boolean {
   const own = core.delta.inode(ino);
@@ -134,7 +134,7 @@ export const hasOwn = (core: Core, dir: Ino): boolean =>
  * names belong to the env from now on. Without this, another template version would put another file under
  * the name, and what the env changed would be lost. Returns these names.
  */
-export function pin(core: Core, inode: Inode): readonly Place[] {
+export function pin(core: Core, inode: Inode): readonly DirEntryRef[] {
   const type = inode.record.mode & 0o170000;
   const places = namesToPin(core, inode);
   for (const { dir, name } of places) {
@@ -146,7 +146,7 @@ export function pin(core: Core, inode: Inode): readonly Place[] {
 }
 
 /** The names that pin() would give a template file. */
-export function namesToPin(core: Core, inode: Inode): readonly Place[] {
+export function namesToPin(core: Core, inode: Inode): readonly DirEntryRef[] {
   if (inode.inDelta || isPrivateIno(inode.ino) || isDir(inode.record.mode)) return NO_NAMES;
   return core.layers.names(inode.ino).filter(({ dir, name }) => {
     const own = core.delta.hasNames(dir) ? core.delta.name(dir, name) : null;
@@ -154,4 +154,4 @@ export function namesToPin(core: Core, inode: Inode): readonly Place[] {
   });
 }
 
-const NO_NAMES: readonly Place[] = [];
+const NO_NAMES: readonly DirEntryRef[] = [];

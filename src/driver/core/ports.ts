@@ -1,5 +1,5 @@
 /**
- * What the filesystem core needs from the world: templates below (`Layers`), the env's own changes
+ * What the filesystem core needs from the world: templates below (`LowerTree`), the env's own changes
  * (`Delta`), places for bytes (`Blobs`), and a kernel that can read and write a file by itself
  * (`Passthrough`). The core knows neither LMDB nor wire bytes; src/driver/process puts the parts together.
  *
@@ -10,13 +10,13 @@ import type { Ino, Name, NodeId, ObjectId } from '../../base/ids.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 
 /** A name in a directory. */
-export interface Place {
+export interface DirEntryRef {
   readonly dir: Ino;
   readonly name: Name;
 }
 
 /** One name of a template directory. */
-export interface LayerEntry {
+export interface LowerEntry {
   readonly name: Name;
   /** nameCookie(name) */
   readonly cookie: number;
@@ -28,16 +28,16 @@ export interface LayerEntry {
  * name wins; of a directory that several have, the bottommost's attributes count (an app's archive
  * should not change the mode of /tmp). Records are shared values; nobody changes one.
  */
-export interface Layers {
+export interface LowerTree {
   /** Changes when the env sees other versions; never 0. */
   readonly stamp: number;
   lookup(dir: Ino, name: Name): InodeRecord | null;
   /** The record of a template inode, wherever its names are; null if no template here has it. */
   inode(ino: Ino): InodeRecord | null;
   /** At most `max` names of `dir` whose cookie is above `after`, in cookie order, groups of equal cookie whole. */
-  list(dir: Ino, after: number, max: number): readonly LayerEntry[];
+  list(dir: Ino, after: number, max: number): readonly LowerEntry[];
   /** Every (directory, name) that the template links `ino` under: one, but for hard links. */
-  names(ino: Ino): readonly Place[];
+  names(ino: Ino): readonly DirEntryRef[];
   /** What a directory was when a template of this stack last had it; null if none ever had. */
   lastDir(ino: Ino): InodeRecord | null;
   /** All that the name is in any version of these templates. */
@@ -73,7 +73,7 @@ export interface Change {
 /** The env's own changes: the in-memory tail of the journal over the link table. */
 export interface Delta {
   name(dir: Ino, name: Name): DeltaName | null;
-  /** As Layers.list, whiteouts included. */
+  /** As LowerTree.list, whiteouts included. */
   list(dir: Ino, after: number, max: number): readonly DeltaEntry[];
   /** False if the delta surely has no name in `dir`. */
   hasNames(dir: Ino): boolean;
@@ -81,7 +81,7 @@ export interface Delta {
   /** Directories of the templates (not the env's own) in which the delta may have names. */
   templateDirs(): Iterable<Ino>;
   /** Every name that leads to the inode. Reads all names of the delta: for what is rare. */
-  namesOf(ino: Ino): readonly Place[];
+  namesOf(ino: Ino): readonly DirEntryRef[];
   /** A private ino never used before in this env, not even before a crash. */
   allocate(): Ino;
   /** Starts a change; one at a time. */
@@ -98,7 +98,12 @@ export interface Delta {
    * @param fd a descriptor on the file, which makes it faster, or -1
    * @param early there is more to do before that change, such as a copy of bytes; it is called again then
    */
-  tagPrivate(record: InodeRecord, places: readonly Place[], fd?: number, early?: boolean): void;
+  tagPrivate(
+    record: InodeRecord,
+    places: readonly DirEntryRef[],
+    fd?: number,
+    early?: boolean,
+  ): void;
   /** True if that could not be noted: flush() before a program gets at the file by passthrough. */
   needsFlush(ino: Ino): boolean;
   /** True if something was committed since the last flush() began. */
@@ -240,7 +245,7 @@ export interface Stale {
    * Names that lead elsewhere, or nowhere, or are new. What is mounted on or below one of them is taken
    * off by the kernel, as when a file is removed under a mount: so no name that stays is ever named here.
    */
-  readonly names: readonly Place[];
+  readonly names: readonly DirEntryRef[];
   /** Directories with another listing or other attributes. */
   readonly dirs: readonly ChangedDir[];
   /** Inodes that have other attributes. */

@@ -1,17 +1,17 @@
 import { type Ino, isPrivateIno, ROOT_INO } from '../../base/ids.ts';
-import type { LayersChange } from './layers-change.ts';
 import type { Delta } from './ports.ts';
+import type { TreeDiff } from './tree-diff.ts';
 
 /** there: at its place, or where the env moved it. covered: the env has something else in its way. */
 export type Reach = 'there' | 'covered' | 'removed';
 
 /** Whether an env still has the directories of a change: each is looked at once. */
 export class ReachedDirs {
-  private readonly change: LayersChange;
+  private readonly change: TreeDiff;
   private readonly delta: Pick<Delta, 'name' | 'inode'>;
   private readonly known = new Map<Ino, Reach>([[ROOT_INO, 'there']]);
 
-  constructor(change: LayersChange, delta: Pick<Delta, 'name' | 'inode'>) {
+  constructor(change: TreeDiff, delta: Pick<Delta, 'name' | 'inode'>) {
     this.change = change;
     this.delta = delta;
   }

@@ -1,5 +1,5 @@
 import type { Ino, Name } from '../../base/ids.ts';
-import type { LayersChange } from './layers-change.ts';
+import type { TreeDiff } from './tree-diff.ts';
 
 /** How long a path walk may take from one component to the next, on a machine that is very busy. */
 const MOMENT_MS = 5_000;
@@ -11,12 +11,12 @@ const MOMENT_MS = 5_000;
  * if it comes here again the name is really absent.
  */
 export class RecentFlip {
-  readonly #change: LayersChange;
+  readonly #change: TreeDiff;
   readonly #until = Date.now() + MOMENT_MS;
   /** "thread directory name" of walks that were told to begin again. */
   readonly #told = new Set<string>();
 
-  constructor(change: LayersChange) {
+  constructor(change: TreeDiff) {
     this.#change = change;
   }
 

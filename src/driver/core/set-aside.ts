@@ -21,7 +21,7 @@ import { reclaim } from './lookup.ts';
 import { countAgain, isOwnElsewhere } from './names.ts';
 import { inodesOpenForWriting } from './open-for-writing.ts';
 import { namesIn } from './own-names.ts';
-import type { BlobStat, Delta, Layers, Place } from './ports.ts';
+import type { BlobStat, Delta, DirEntryRef, LowerTree } from './ports.ts';
 import { makeSteps } from './steps.ts';
 
 /** The root of what is set aside. It has no inode record; envs' own inos begin right above it. */
@@ -37,13 +37,13 @@ export interface StepsAct {
 export type EnvAct = FileAct | StepsAct;
 
 /** A private file as it was when somebody looked at it. */
-export type FileSeen = Pick<BlobStat, 'size' | 'mtime' | 'mtimeNs' | 'ctime' | 'ctimeNs'>;
+export type SeenFile = Pick<BlobStat, 'size' | 'mtime' | 'mtimeNs' | 'ctime' | 'ctimeNs'>;
 
 /**
  * take: sets the name's file aside; the templates' shows. replace: and puts a prepared file in its place. restore: puts what was set
  * aside back under its name. discard: gives up what was set aside.
  */
-export interface FileAct extends Place {
+export interface FileAct extends DirEntryRef {
   readonly what: 'take' | 'replace' | 'restore' | 'discard';
   /** The patch that sets it aside, or did. */
   readonly patch: number;
@@ -52,7 +52,7 @@ export interface FileAct extends Place {
   /** replace: the prepared file, by its name in the env's directory. */
   readonly file: string | null;
   /** replace, restore: what the private file must still be that goes; null: whatever it is. */
-  readonly seen: FileSeen | null;
+  readonly seen: SeenFile | null;
   /** replace, restore: false: what goes is not set aside. */
   readonly save?: false;
 }
@@ -66,7 +66,7 @@ export interface EnvActResult {
   readonly left?: number;
 }
 
-interface SavedPlace extends Place {
+interface SavedPlace extends DirEntryRef {
   readonly patch: number;
 }
 
@@ -81,7 +81,12 @@ const blobStat = emptyBlobStat();
  * @param layers what the env sees after it
  * @param touched gets the places that may show something else now
  */
-export function act(core: Core, layers: Layers, wanted: EnvAct, touched: Place[]): EnvActResult {
+export function act(
+  core: Core,
+  layers: LowerTree,
+  wanted: EnvAct,
+  touched: DirEntryRef[],
+): EnvActResult {
   if (wanted.what === 'steps') return steps(core, layers, wanted, touched);
   touched.push({ dir: wanted.dir, name: wanted.name });
   switch (wanted.what) {
@@ -96,7 +101,12 @@ export function act(core: Core, layers: Layers, wanted: EnvAct, touched: Place[]
   }
 }
 
-function steps(core: Core, layers: Layers, { file }: StepsAct, touched: Place[]): EnvActResult {
+function steps(
+  core: Core,
+  layers: LowerTree,
+  { file }: StepsAct,
+  touched: DirEntryRef[],
+): EnvActResult {
   const bytes = core.blobs.readPrepared(file);
   // All were made, and it was removed.
   if (bytes === -ENOENT) return { error: 0, ino: 0, left: 0 };
@@ -104,7 +114,7 @@ function steps(core: Core, layers: Layers, { file }: StepsAct, touched: Place[])
   return { ...makeSteps(core, layers, decodeSteps(bytes), touched), ino: 0 };
 }
 
-function take(core: Core, layers: Layers, wanted: FileAct): number {
+function take(core: Core, layers: LowerTree, wanted: FileAct): number {
   const own = core.delta.name(wanted.dir, wanted.name);
   if (own === null || own.ino === 0 || own.ino !== wanted.ino || isDir(own.type)) {
     return isSaved(core, wanted) ? 0 : -ENOENT;
@@ -255,8 +265,8 @@ export function* savedFiles(delta: SavedNames): Generator<SavedFile> {
  * when it saw that version before, and one inode can't be the template's and the env's at once.
  * @returns the names that lead elsewhere now
  */
-export function settleSaved(core: Core, layers: Layers): Place[] {
-  const settled: Place[] = [];
+export function releaseSaved(core: Core, layers: LowerTree): DirEntryRef[] {
+  const settled: DirEntryRef[] = [];
   for (const { patch, dir, name, ino } of [...savedFiles(core.delta)]) {
     const own = core.delta.name(dir, name);
     const isFree = own === null || isTouched(core, { dir, name });
@@ -286,14 +296,14 @@ function* entries(delta: SavedNames, dir: Ino): Generator<{ name: Name; ino: Ino
 }
 
 /** True of a template's file of which the env has set attributes only: it is in nobody's way. */
-const isTouched = (core: Core, { dir, name }: Place): boolean =>
+const isTouched = (core: Core, { dir, name }: DirEntryRef): boolean =>
   touchedOnly(core, { dir, name, was: null, is: null }) !== null;
 
 /** True if somebody has the file open for writing: what they write would be missed. */
 const isWritten = (core: Core, ino: Ino | 0): boolean =>
   ino !== 0 && inodesOpenForWriting(core).has(ino);
 
-function isAsSeen(core: Core, ino: Ino, seen: FileSeen | null): boolean {
+function isAsSeen(core: Core, ino: Ino, seen: SeenFile | null): boolean {
   if (seen === null) return true;
   if (core.blobs.statPrivate(ino, blobStat) < 0) return false;
   return (

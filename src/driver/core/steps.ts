@@ -21,7 +21,7 @@ import { countAgain, isOwnElsewhere, namesToPin } from './names.ts';
 import { inodesOpenForWriting } from './open-for-writing.ts';
 import { withOwnAttributes } from './own-attributes.ts';
 import { hasOwnName, namesIn } from './own-names.ts';
-import type { DeltaName, Layers, Place } from './ports.ts';
+import type { DeltaName, DirEntryRef, LowerTree } from './ports.ts';
 
 /** The `type` of a whiteout that a patch made, not the env. */
 export const HIDDEN = 1;
@@ -41,9 +41,9 @@ export interface StepsOutcome {
  */
 export function makeSteps(
   core: Core,
-  layers: Layers,
+  layers: LowerTree,
   steps: readonly Step[],
-  touched: Place[],
+  touched: DirEntryRef[],
 ): StepsOutcome {
   const making = new Making(core, layers);
   let left = 0;
@@ -76,11 +76,11 @@ const blobStat = emptyBlobStat();
 /** One change of the journal that is being filled. */
 class Making {
   private readonly core: Core;
-  private readonly layers: Layers;
+  private readonly layers: LowerTree;
   /** Steps of this change that were made before. */
   done = 0;
   /** Places that this change is about. */
-  readonly touched: Place[] = [];
+  readonly touched: DirEntryRef[] = [];
   private open = false;
   private readonly counted = new Set<Ino>();
   /** Inodes that lose names in this change, with the link counts that they have then. */
@@ -104,7 +104,7 @@ class Making {
   private readonly bytesGone: Ino[] = [];
   private readonly written: ReadonlySet<Ino>;
 
-  constructor(core: Core, layers: Layers) {
+  constructor(core: Core, layers: LowerTree) {
     this.core = core;
     this.layers = layers;
     this.written = inodesOpenForWriting(core);
@@ -312,7 +312,7 @@ class Making {
    * What other versions have under a name and the env has elsewhere: as dpkg's status-old is the status file of before. Once the
    * name is the templates' again, such a version would show one inode in two places. Null: it can't be helped now.
    */
-  private elsewhere({ dir, name }: Place, own: Ino): InodeRecord[] | null {
+  private elsewhere({ dir, name }: DirEntryRef, own: Ino): InodeRecord[] | null {
     const { core } = this;
     const inos = new Set(core.layers.everAt(dir, name).map(({ ino }) => ino));
     inos.delete(own);
@@ -487,7 +487,7 @@ class Making {
     const record = core.delta.inode(ino as Ino);
     if (record === null && own === null) return this.isDone();
     if (isPrivateIno(ino as Ino)) return own?.ino === ino && this.removeEmpty(step, record);
-    // Layers that have it already or still: it may be gone from the new ones.
+    // LowerTree that have it already or still: it may be gone from the new ones.
     const below = core.layers.lookup(dir, name);
     if (below?.ino !== ino || (own !== null && own.ino !== ino)) return false;
     if (record !== null && (record.ctime !== ctime || record.ctimeNs !== ctimeNs)) return false;
@@ -671,7 +671,7 @@ class Making {
   }
 
   /** In the change: a file of the env's own. */
-  private setCopy({ dir, name }: Place, from: InodeRecord): void {
+  private setCopy({ dir, name }: DirEntryRef, from: InodeRecord): void {
     const ino = this.core.delta.allocate();
     this.core.tx.setNew({ ...from, ino, nlink: 1, flags: from.flags & ~FLAG_UNSYNCED });
     this.core.tx.setName(dir, name, ino, from.mode & S_IFMT);

@@ -5,7 +5,7 @@ import { emptyRecord } from '../../codec/empty-record.ts';
 import { DATA_PRIVATE, type InodeRecord } from '../../codec/inode-record.ts';
 import { native } from '../../native/binding.ts';
 import { emptyBlobStat } from '../core/blob-stat.ts';
-import type { Change, Place } from '../core/ports.ts';
+import type { Change, DirEntryRef } from '../core/ports.ts';
 import type { EnvDelta } from './env-delta.ts';
 import { PRIVATE_DIR, privateName } from './layout.ts';
 import { decodeTag, type NameTag, NOT_YET, TAG_XATTR, type TaggedDir } from './name-tag.ts';
@@ -126,7 +126,7 @@ function take(
   delta: EnvDelta,
   change: Change,
   dirs: ReadonlyMap<Ino, InodeRecord>,
-  { dir, name }: Place,
+  { dir, name }: DirEntryRef,
   ino: Ino,
 ): void {
   const there = dirs.has(dir) ? null : delta.name(dir, name);

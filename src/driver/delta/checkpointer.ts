@@ -4,7 +4,7 @@ import { checkpointInThread } from './checkpoint-thread.ts';
 import type { Journal } from './journal.ts';
 import { LINK_DIR } from './layout.ts';
 import { LinkTable } from './link-table.ts';
-import type { Overlay } from './overlay.ts';
+import type { PendingChanges } from './pending-changes.ts';
 import type { Segment } from './segment.ts';
 import type { TableState } from './table-rows.ts';
 
@@ -15,7 +15,7 @@ interface Frozen {
 
 export interface CheckpointParts {
   readonly envDir: string;
-  readonly overlay: Overlay;
+  readonly overlay: PendingChanges;
   readonly journal: Journal;
   /** Makes all that is committed durable: 0 or -errno. */
   flush(): Promise<number>;

@@ -5,12 +5,12 @@ import { FLAG_UNSYNCED } from '../../codec/inode-record.ts';
 import { native } from '../../native/binding.ts';
 import type { Delta } from '../core/ports.ts';
 import type { PrivateFiles } from './private-files.ts';
-import type { Watchlist } from './watchlist.ts';
+import type { RecoveryMarks } from './recovery-marks.ts';
 
 /** More copies than this are synced by one syncfs, not one by one. */
 const ONE_BY_ONE_MAX = 32;
 
-/** An inode and the number of its copy: see Watchlist. */
+/** An inode and the number of its copy: see RecoveryMarks. */
 type Copy = readonly [ino: Ino, copy: number];
 
 /**
@@ -21,21 +21,21 @@ type Copy = readonly [ino: Ino, copy: number];
 export class CopySyncer {
   readonly #delta: Pick<Delta, 'begin' | 'commit' | 'inode'>;
   readonly #files: PrivateFiles;
-  readonly #watchlist: Watchlist;
+  readonly #marks: RecoveryMarks;
 
   constructor(
     delta: Pick<Delta, 'begin' | 'commit' | 'inode'>,
     files: PrivateFiles,
-    watchlist: Watchlist,
+    marks: RecoveryMarks,
   ) {
     this.#delta = delta;
     this.#files = files;
-    this.#watchlist = watchlist;
+    this.#marks = marks;
   }
 
   /** fsync of one private file, open as `fd`: 0 or -errno. The change is committed, not flushed. */
   async syncOne(ino: Ino, fd: number, dataOnly: boolean): Promise<number> {
-    const copy = this.#watchlist.unsynced.get(ino);
+    const copy = this.#marks.unsynced.get(ino);
     const failed = await native.fsyncAsync(fd, dataOnly);
     if (failed < 0 || copy === undefined) return failed;
     return this.#settle([[ino, copy]]);
@@ -43,7 +43,7 @@ export class CopySyncer {
 
   /** Syncs all that wait. Throws an Error if they can't be. */
   async syncAll(): Promise<void> {
-    const copies = [...this.#watchlist.unsynced];
+    const copies = [...this.#marks.unsynced];
     if (copies.length === 0) return;
     const failed =
       copies.length > ONE_BY_ONE_MAX
@@ -75,7 +75,7 @@ export class CopySyncer {
     for (const [ino, copy] of copies) {
       const record = this.#delta.inode(ino);
       // Another copy than the one that was synced, or none any more.
-      if (record === null || this.#watchlist.unsynced.get(ino) !== copy) continue;
+      if (record === null || this.#marks.unsynced.get(ino) !== copy) continue;
       change.setInode({ ...record, object: '', flags: record.flags & ~FLAG_UNSYNCED });
     }
     return this.#delta.commit();

@@ -2,7 +2,7 @@ import { EIO, ENOMEM, ENOSPC, EROFS } from '../../base/errno.ts';
 import { failpoint } from '../../base/failpoints.ts';
 import type { Ino, Name } from '../../base/ids.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
-import type { Change, Delta, DeltaEntry, DeltaName, Place } from '../core/ports.ts';
+import type { Change, Delta, DeltaEntry, DeltaName, DirEntryRef } from '../core/ports.ts';
 import { Checkpointer } from './checkpointer.ts';
 import { CopySyncer } from './copy-syncer.ts';
 import type { EnvLock } from './env-lock.ts';
@@ -11,11 +11,11 @@ import { NameState } from './generation.ts';
 import type { Journal } from './journal.ts';
 import { bootNumber } from './name-tag.ts';
 import { NameTags } from './name-tags.ts';
-import type { Overlay } from './overlay.ts';
+import type { PendingChanges } from './pending-changes.ts';
 import type { PrivateFiles } from './private-files.ts';
 import type { RecordWriter } from './record-writer.ts';
+import type { RecoveryMarks } from './recovery-marks.ts';
 import type { TailBudget } from './tail-budget.ts';
-import type { Watchlist } from './watchlist.ts';
 
 export interface DeltaOptions {
   /** Hears of what went wrong in the background: a checkpoint that failed, damage. */
@@ -35,8 +35,8 @@ export interface DeltaParts {
   readonly envDir: string;
   readonly lock: EnvLock;
   readonly journal: Journal;
-  readonly overlay: Overlay;
-  readonly watchlist: Watchlist;
+  readonly overlay: PendingChanges;
+  readonly marks: RecoveryMarks;
   readonly files: PrivateFiles;
   readonly writer: RecordWriter;
   readonly nextIno: number;
@@ -52,8 +52,8 @@ export class EnvDelta implements Delta, Change {
   readonly #options: DeltaOptions;
   readonly #lock: EnvLock;
   readonly #journal: Journal;
-  readonly #overlay: Overlay;
-  readonly #watchlist: Watchlist;
+  readonly #overlay: PendingChanges;
+  readonly #marks: RecoveryMarks;
   readonly #writer: RecordWriter;
   readonly #flusher = new Flusher(() => this.#flushPass());
   readonly #checkpointer: Checkpointer;
@@ -79,7 +79,7 @@ export class EnvDelta implements Delta, Change {
     this.#lock = parts.lock;
     this.#journal = parts.journal;
     this.#overlay = parts.overlay;
-    this.#watchlist = parts.watchlist;
+    this.#marks = parts.marks;
     this.#writer = parts.writer;
     this.#nextIno = parts.nextIno;
     this.#readOnly = parts.readOnly;
@@ -95,7 +95,7 @@ export class EnvDelta implements Delta, Change {
       },
     });
     options.tailBudget.used += parts.overlay.tail;
-    this.#copies = new CopySyncer(this, parts.files, parts.watchlist);
+    this.#copies = new CopySyncer(this, parts.files, parts.marks);
     const boot = bootNumber(parts.journal.bootId);
     this.#tags = new NameTags(parts.envDir, boot, (ino) => this.#overlay.inode(ino));
     this.files.attach({
@@ -133,7 +133,7 @@ export class EnvDelta implements Delta, Change {
     return this.#overlay.templateDirs();
   }
 
-  namesOf(ino: Ino): readonly Place[] {
+  namesOf(ino: Ino): readonly DirEntryRef[] {
     return [...this.#overlay.allNames()].filter((state) => state.ino === ino);
   }
 
@@ -144,7 +144,7 @@ export class EnvDelta implements Delta, Change {
 
   /** Inodes without a name, kept for those who have them open. */
   orphans(): readonly Ino[] {
-    return [...this.#watchlist.orphans];
+    return [...this.#marks.orphans];
   }
 
   /** Numbers never repeat: the next one is in every checkpoint, and the journal shows those since. */
@@ -214,7 +214,7 @@ export class EnvDelta implements Delta, Change {
     return 0;
   }
 
-  tagPrivate(record: InodeRecord, places: readonly Place[], fd = -1, early = false): void {
+  tagPrivate(record: InodeRecord, places: readonly DirEntryRef[], fd = -1, early = false): void {
     if (early) this.#tags.tagEarly(record, places, fd);
     else this.#tags.tag(record, places, this.#journal.sequence + 1, fd);
   }
@@ -232,7 +232,7 @@ export class EnvDelta implements Delta, Change {
       const ino = cleared ? inode : inode.ino;
       const record = cleared ? null : inode;
       active.setInode(ino, record);
-      this.#watchlist.update(ino, record);
+      this.#marks.update(ino, record);
     }
     this.#options.tailBudget.used += active.size - size;
   }

@@ -19,7 +19,7 @@ import {
 } from '../../base/ids.ts';
 import { Cursor, putVarint, VARINT_MAX } from '../../codec/varint.ts';
 import { putXattrs, readXattrs } from '../../codec/xattrs.ts';
-import type { Place } from '../core/ports.ts';
+import type { DirEntryRef } from '../core/ports.ts';
 
 export const TAG_XATTR = 'trusted.byref';
 /** A longer tag is not written: who opens the file waits for the journal instead. */
@@ -52,7 +52,7 @@ export interface TaggedFile {
 }
 
 /** A directory that the journal may not have on disk yet. */
-export interface TaggedDir extends Place {
+export interface TaggedDir extends DirEntryRef {
   readonly ino: Ino;
   readonly mode: number;
   readonly uid: number;
@@ -66,7 +66,7 @@ export interface NameTag {
   readonly sequence: number;
   readonly file: TaggedFile;
   /** The names that lead to the file; none where only its bytes changed. */
-  readonly places: readonly Place[];
+  readonly places: readonly DirEntryRef[];
   /** The directories that lead there, outermost first: those that may be lost. */
   readonly dirs: readonly TaggedDir[];
 }
@@ -124,7 +124,7 @@ function putOwner(
 const putIno = (out: Buffer, at: number, ino: Ino): number =>
   putVarint(out, at, isPrivateIno(ino) ? (ino - PRIVATE_INO_BASE) * 2 + 1 : ino * 2);
 
-function putPlace(out: Buffer, at: number, { dir, name }: Place): number {
+function putPlace(out: Buffer, at: number, { dir, name }: DirEntryRef): number {
   let end = putIno(out, at, dir);
   out[end++] = name.length;
   for (let i = 0; i < name.length; i++) out[end++] = name.charCodeAt(i);
@@ -169,7 +169,7 @@ function readIno(from: Cursor): Ino {
   return (number % 2 === 1 ? (number - 1) / 2 + PRIVATE_INO_BASE : number / 2) as Ino;
 }
 
-function readPlace(from: Cursor): Place {
+function readPlace(from: Cursor): DirEntryRef {
   const dir = readIno(from);
   return { dir, name: from.latin1(from.u8()) as Name };
 }

@@ -4,7 +4,7 @@ import { type Ino, isPrivateIno } from '../../base/ids.ts';
 import { isDir, isReg } from '../../base/mode.ts';
 import { DATA_PRIVATE, FLAG_UNSYNCED, type InodeRecord } from '../../codec/inode-record.ts';
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../../native/binding.ts';
-import type { Place } from '../core/ports.ts';
+import type { DirEntryRef } from '../core/ports.ts';
 import type { NameState } from './generation.ts';
 import { PRIVATE_DIR, privateName } from './layout.ts';
 import {
@@ -28,7 +28,7 @@ const NAMELESS_MS = 20;
 interface Unsettled {
   /** The change that its tag is for. */
   sequence: number;
-  places: Place[];
+  places: DirEntryRef[];
   /** What its tag says; null while it has none. */
   tagged: TaggedFile | null;
   /** Its tag is right, or it needs none. */
@@ -83,7 +83,7 @@ export class NameTags {
    * Tags a new private file before bytes are copied into it: whichever of them are on disk later, its tag is, too.
    * It is not known yet which change will name it.
    */
-  tagEarly(record: InodeRecord, places: readonly Place[], fd: number): void {
+  tagEarly(record: InodeRecord, places: readonly DirEntryRef[], fd: number): void {
     if (!this.#made.has(record.ino)) return;
     const entry = newEntry(NOT_YET, [...places]);
     this.#unsettled.set(record.ino, entry);
@@ -92,7 +92,7 @@ export class NameTags {
   }
 
   /** Tags a new private file before the change `sequence`, which is to name it, is committed. */
-  tag(record: InodeRecord, places: readonly Place[], sequence: number, fd: number): void {
+  tag(record: InodeRecord, places: readonly DirEntryRef[], sequence: number, fd: number): void {
     const { ino } = record;
     if (!this.#made.has(ino)) return;
     const early = this.#unsettled.get(ino);
@@ -254,7 +254,7 @@ export class NameTags {
   }
 
   /** The directories on the way to the places that are not on disk yet, outermost first; null: a tag can't tell. */
-  #dirsOf(places: readonly Place[]): readonly TaggedDir[] | null {
+  #dirsOf(places: readonly DirEntryRef[]): readonly TaggedDir[] | null {
     if (this.#dirs.size === 0) return NO_DIRS;
     const dirs: TaggedDir[] = [];
     for (const place of places) {
@@ -279,10 +279,10 @@ export class NameTags {
 
 const NO_DIRS: readonly TaggedDir[] = [];
 
-const isSame = (a: readonly Place[], b: readonly Place[]): boolean =>
+const isSame = (a: readonly DirEntryRef[], b: readonly DirEntryRef[]): boolean =>
   a.length === b.length && a.every(({ dir, name }, i) => b[i]?.dir === dir && b[i].name === name);
 
-const newEntry = (sequence: number, places: Place[]): Unsettled => ({
+const newEntry = (sequence: number, places: DirEntryRef[]): Unsettled => ({
   sequence,
   places,
   tagged: null,
@@ -292,7 +292,7 @@ const newEntry = (sequence: number, places: Place[]): Unsettled => ({
 });
 
 /** Brings a file's places up to what a change did to its names; true if that was something. */
-function movePlaces(places: Place[], ino: Ino, names: readonly NameState[]): boolean {
+function movePlaces(places: DirEntryRef[], ino: Ino, names: readonly NameState[]): boolean {
   let moved = false;
   for (const { dir, name, ino: to } of names) {
     const at = places.findIndex((place) => place.dir === dir && place.name === name);

@@ -14,13 +14,13 @@ import { Journal } from './journal.ts';
 import { LINK_DIR } from './layout.ts';
 import { LinkTable } from './link-table.ts';
 import { bootNumber } from './name-tag.ts';
-import { Overlay } from './overlay.ts';
+import { PendingChanges } from './pending-changes.ts';
 import { PrivateFiles } from './private-files.ts';
 import { RecordWriter } from './record-writer.ts';
 import { openSegments, type Recovered, recover, repairJournal } from './recovery.ts';
+import { RecoveryMarks } from './recovery-marks.ts';
 import { restoreCopies } from './restore-copies.ts';
 import { tailBudget } from './tail-budget.ts';
-import { Watchlist } from './watchlist.ts';
 
 const CHECKPOINT_MS = 3000;
 const CHECKPOINT_RECORDS = 20_000;
@@ -45,9 +45,9 @@ export async function openDelta(envDir: string, options: OpenDeltaOptions): Prom
   let delta: EnvDelta | null = null;
   try {
     const files = new PrivateFiles(envDir, options.openObject);
-    const overlay = new Overlay(openTable(envDir));
-    const watchlist = new Watchlist();
-    const recovered = recover(envDir, overlay, watchlist, bootId(), hash);
+    const overlay = new PendingChanges(openTable(envDir));
+    const marks = new RecoveryMarks();
+    const recovered = recover(envDir, overlay, marks, bootId(), hash);
     const { damage } = recovered;
     if (damage === null) repairJournal(envDir, recovered);
     const settings = settingsOf(options);
@@ -58,7 +58,7 @@ export async function openDelta(envDir: string, options: OpenDeltaOptions): Prom
         lock,
         journal: openJournal(envDir, overlay, recovered, hash),
         overlay,
-        watchlist,
+        marks,
         files,
         writer: new RecordWriter(hash),
         nextIno: recovered.nextIno,
@@ -111,7 +111,7 @@ export function openTable(envDir: string, readOnly = false): LinkTable | null {
 
 function openJournal(
   envDir: string,
-  overlay: Overlay,
+  overlay: PendingChanges,
   recovered: Recovered,
   hash: Hash64,
 ): Journal {
@@ -136,7 +136,7 @@ async function settle(
   { envDir, keepOrphans }: { readonly envDir: string; readonly keepOrphans: boolean },
 ): Promise<void> {
   failpoint('recovered');
-  const tagged = unclean || recovered.found ? await settleTags(delta, recovered, envDir) : [];
+  const tagged = unclean || recovered.found ? await recoverTags(delta, recovered, envDir) : [];
   if (recovered.booted || tagged.length > 0) {
     restoreCopies(delta, [...recovered.lostCopies, ...tagged]);
     recreateMissing(delta);
@@ -148,7 +148,7 @@ async function settle(
 }
 
 /** Brings back the names of files that were synced and are not in the journal; returns these files. */
-async function settleTags(
+async function recoverTags(
   delta: EnvDelta,
   { sequence }: Recovered,
   envDir: string,

@@ -6,7 +6,7 @@ import type { Ino, ObjectId } from '../../base/ids.ts';
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_RDONLY, O_RDWR } from '../../base/mode.ts';
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../../native/binding.ts';
 import type { AccessTimes, BlobStat, Blobs, SpaceStat } from '../core/ports.ts';
-import { FileCopier, type RunSlice } from './copy-up.ts';
+import { FileCopier, type RunSlice } from './copy-file.ts';
 import { PRIVATE_DIR, privateIno, privateName } from './layout.ts';
 import type { NameTags } from './name-tags.ts';
 import { Removals } from './removals.ts';

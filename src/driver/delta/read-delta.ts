@@ -12,9 +12,9 @@ import { PRIVATE_DIR, privateIno, segmentNumber } from './layout.ts';
 import type { OnDamage } from './link-table.ts';
 import { bootNumber } from './name-tag.ts';
 import { openTable } from './open-delta.ts';
-import { Overlay } from './overlay.ts';
+import { PendingChanges } from './pending-changes.ts';
 import { type Recovered, recover } from './recovery.ts';
-import { Watchlist } from './watchlist.ts';
+import { RecoveryMarks } from './recovery-marks.ts';
 
 const ATTEMPTS = 20;
 const BLOCK = 512;
@@ -68,10 +68,10 @@ export async function readDelta(envDir: string): Promise<DeltaView> {
   const hash = await loadHash();
   for (let attempt = 1; ; attempt++) {
     const before = segments(envDir);
-    const overlay = new Overlay(openTable(envDir, true));
+    const overlay = new PendingChanges(openTable(envDir, true));
     let recovered: Recovered;
     try {
-      recovered = recover(envDir, overlay, new Watchlist(), bootId(), hash);
+      recovered = recover(envDir, overlay, new RecoveryMarks(), bootId(), hash);
     } catch (error) {
       // A checkpoint ended and removed a segment between the listing and the read.
       await overlay.table?.close();
@@ -99,11 +99,11 @@ class OpenView implements DeltaView {
   readonly nextIno: number;
   readonly isEmpty: boolean;
   readonly #envDir: string;
-  readonly #overlay: Overlay;
+  readonly #overlay: PendingChanges;
   readonly #booted: boolean;
   readonly #sequence: number;
 
-  constructor(envDir: string, overlay: Overlay, recovered: Recovered) {
+  constructor(envDir: string, overlay: PendingChanges, recovered: Recovered) {
     this.#envDir = envDir;
     this.#overlay = overlay;
     this.#booted = recovered.booted;

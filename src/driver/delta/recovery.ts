@@ -5,19 +5,19 @@ import type { InodeRecord } from '../../codec/inode-record.ts';
 import { AT_FDCWD, native } from '../../native/binding.ts';
 import { NameState } from './generation.ts';
 import type { Hash64 } from './hash.ts';
-import type { Overlay } from './overlay.ts';
+import type { PendingChanges } from './pending-changes.ts';
+import type { RecoveryMarks } from './recovery-marks.ts';
 import { type JournalReplay, type ReplaySink, replayJournal } from './replay.ts';
 import { Segment } from './segment.ts';
 import { syncDirNow } from './sync-dir.ts';
 import { isUnsynced, type TableState } from './table-rows.ts';
-import type { Watchlist } from './watchlist.ts';
 
 /** Numbers passed over after a crash: those given out for changes that were never committed. */
 const INO_SLACK = 1024;
 /** After a power cut: committed changes may be lost, but their numbers were seen. */
 const INO_SLACK_BOOT = 2 ** 20;
 
-/** What recovery learned beside what it put into the overlay and the watchlist. */
+/** What recovery learned beside what it put into the overlay and the marks. */
 export interface Recovered extends JournalReplay {
   readonly nextIno: number;
   /** Copies made in an earlier boot whose bytes were not known to be on disk. */
@@ -32,13 +32,18 @@ class Replayer implements ReplaySink {
   nextIno: number;
   booted = false;
   #foreign = false;
-  readonly #overlay: Overlay;
-  readonly #watchlist: Watchlist;
+  readonly #overlay: PendingChanges;
+  readonly #marks: RecoveryMarks;
   readonly #bootId: string;
 
-  constructor(overlay: Overlay, watchlist: Watchlist, bootId: string, state: TableState | null) {
+  constructor(
+    overlay: PendingChanges,
+    marks: RecoveryMarks,
+    bootId: string,
+    state: TableState | null,
+  ) {
     this.#overlay = overlay;
-    this.#watchlist = watchlist;
+    this.#marks = marks;
     this.#bootId = bootId;
     this.nextIno = state?.nextIno ?? PRIVATE_INO_BASE + 1;
     if (state !== null) this.boot(state.bootId);
@@ -69,7 +74,7 @@ class Replayer implements ReplaySink {
   }
 
   #note(ino: Ino, record: InodeRecord | null): void {
-    this.#watchlist.update(ino, record);
+    this.#marks.update(ino, record);
     if (isPrivateIno(ino) && ino >= this.nextIno) this.nextIno = ino + 1;
     if (record !== null && isUnsynced(record) && this.#foreign) this.lostCopies.add(ino);
     else this.lostCopies.delete(ino);
@@ -79,13 +84,13 @@ class Replayer implements ReplaySink {
 /** Reads the journal over the table, into memory. Writes nothing. */
 export function recover(
   envDir: string,
-  overlay: Overlay,
-  watchlist: Watchlist,
+  overlay: PendingChanges,
+  marks: RecoveryMarks,
   bootId: string,
   hash: Hash64,
 ): Recovered {
   const state = overlay.table?.state() ?? null;
-  const replayer = new Replayer(overlay, watchlist, bootId, state);
+  const replayer = new Replayer(overlay, marks, bootId, state);
   const replay = replayJournal(envDir, state, bootId, hash, replayer);
   const { lostCopies, booted } = replayer;
   const slack = booted ? INO_SLACK_BOOT : INO_SLACK;

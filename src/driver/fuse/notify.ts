@@ -1,5 +1,5 @@
 import { native } from '../../native/binding.ts';
-import type { Place, Stale } from '../core/ports.ts';
+import type { DirEntryRef, Stale } from '../core/ports.ts';
 import { NOTIFY, OUT, OUT_BYTES } from './wire.ts';
 
 const INVAL_INODE_BYTES = 24;
@@ -118,9 +118,9 @@ export class Notifier {
 }
 
 /** Messages of names that are sent again and again: to each mount that goes the same way. */
-const entryMessages = new WeakMap<Place, Buffer>();
+const entryMessages = new WeakMap<DirEntryRef, Buffer>();
 
-function messageOf(place: Place): Buffer {
+function messageOf(place: DirEntryRef): Buffer {
   const known = entryMessages.get(place);
   if (known !== undefined) return known;
   const message = entryMessage(place.dir, place.name);

@@ -3,7 +3,7 @@ import { ByrefError } from '../../base/error.ts';
 import type { MountRequest } from '../../ipc/protocol.ts';
 import type { Log } from '../../observe/log.ts';
 import { type EnvRow, envDir, type StackRef, type Store } from '../../store/store.ts';
-import type { AccessRules, Layers } from '../core/ports.ts';
+import type { AccessRules, LowerTree } from '../core/ports.ts';
 import type { EnvDelta } from '../delta/env-delta.ts';
 import { openDelta } from '../delta/open-delta.ts';
 
@@ -12,7 +12,7 @@ export interface EnvParts {
   readonly row: EnvRow;
   /** The versions that it sees when it is mounted, and their layers. */
   readonly stack: readonly StackRef[];
-  readonly layers: Layers;
+  readonly layers: LowerTree;
   readonly delta: EnvDelta;
   /** How its mount keeps access times: until that is read, as mounts do by default. */
   readonly accessRules: AccessRules;

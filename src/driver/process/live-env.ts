@@ -1,7 +1,7 @@
 import { failpoint } from '../../base/failpoints.ts';
 import type { GoneFile, RefreshedEnv } from '../../ipc/protocol.ts';
 import type { StackRef, Store } from '../../store/store.ts';
-import type { Layers } from '../core/ports.ts';
+import type { LowerTree } from '../core/ports.ts';
 import type { EnvAct } from '../core/set-aside.ts';
 import type { EnvParts } from './env-parts.ts';
 import type { ServedEnv } from './served-env.ts';
@@ -22,7 +22,7 @@ export class LiveEnv {
   /** While it goes to them: those that it still shows, too. */
   private leaving: readonly StackRef[] | null = null;
   /** Which stack some layers are of, for what is in use of older ones. */
-  private readonly stacks = new WeakMap<Layers, readonly StackRef[]>();
+  private readonly stacks = new WeakMap<LowerTree, readonly StackRef[]>();
   private flips: Promise<unknown> = Promise.resolve();
 
   constructor() {
@@ -45,7 +45,7 @@ export class LiveEnv {
   prepare(store: Store, next: (stack: readonly StackRef[]) => readonly StackRef[]): void {
     const to = next(this.stack);
     if (sameStack(this.stack, to)) return;
-    store.change(this.stack, to);
+    store.diffStacks(this.stack, to);
   }
 
   /** Goes to the versions that the store says; one at a time. Null if it is not served (any more). */
@@ -69,7 +69,7 @@ export class LiveEnv {
     if (isOfPackages && this.isBusy) {
       return { env: row.id, flipped: false, ...NOTHING_MET, busy: true };
     }
-    const change = store.change(this.stack, to);
+    const change = store.diffStacks(this.stack, to);
     this.stacks.set(change.to, to);
     failpoint('flip-begin');
     this.leaving = this.stack;

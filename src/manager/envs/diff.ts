@@ -7,7 +7,7 @@ import {
   attributesSet,
   hasTemplateData,
 } from '../../driver/core/own-attributes.ts';
-import type { Layers } from '../../driver/core/ports.ts';
+import type { LowerTree } from '../../driver/core/ports.ts';
 import { type ChangedName, type DeltaView, readDelta } from '../../driver/delta/read-delta.ts';
 import { type EnvRow, envDir, type Store } from '../../store/store.ts';
 
@@ -45,13 +45,13 @@ export async function changedPaths(store: Store, row: EnvRow): Promise<EnvChange
 
 class Diff {
   private readonly view: DeltaView;
-  private readonly layers: Layers;
+  private readonly layers: LowerTree;
   private readonly found = new Map<string, Omit<EnvChange, 'path'>>();
   /** Paths of directories; null for those that hang nowhere any more. */
   private readonly paths = new Map<Ino, string | null>([[ROOT_INO, '']]);
   private readonly changedNames = new Map<Ino, Map<Name, ChangedName>>();
 
-  constructor(view: DeltaView, layers: Layers) {
+  constructor(view: DeltaView, layers: LowerTree) {
     this.view = view;
     this.layers = layers;
     for (const changed of view.changedNames()) {

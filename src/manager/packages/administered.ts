@@ -6,12 +6,12 @@ import { type Ino, isPrivateIno } from '../../base/ids.ts';
 import { isDir, isLnk } from '../../base/mode.ts';
 import { DATA_PRIVATE, type InodeRecord } from '../../codec/inode-record.ts';
 import { type Compared, makeStep, type Step } from '../../codec/steps.ts';
-import { entriesOf } from '../../driver/core/layer-entries.ts';
-import type { LayersChange } from '../../driver/core/layers-change.ts';
+import { entriesOf } from '../../driver/core/lower-entries.ts';
 import { hasOwnName, namesIn } from '../../driver/core/own-names.ts';
-import type { DeltaName, Place } from '../../driver/core/ports.ts';
+import type { DeltaName, DirEntryRef } from '../../driver/core/ports.ts';
 import { ReachedDirs } from '../../driver/core/reached-dirs.ts';
 import { HIDDEN } from '../../driver/core/steps.ts';
+import type { TreeDiff } from '../../driver/core/tree-diff.ts';
 import type { DeltaView } from '../../driver/delta/read-delta.ts';
 import type { EnvRow, Store } from '../../store/store.ts';
 import type { Diversion, PathFilters } from '../merge/dpkg-rules.ts';
@@ -26,7 +26,7 @@ export interface AdministeredParts {
   readonly store: Store;
   readonly row: EnvRow;
   readonly view: DeltaView;
-  readonly change: LayersChange;
+  readonly change: TreeDiff;
   readonly packages: PackagesOfStep;
 }
 
@@ -221,7 +221,7 @@ class Administered implements AdministeredSteps {
     this.leaveOutPlace(place, was);
   }
 
-  private leaveOutPlace(place: Place, was: InodeRecord | null): void {
+  private leaveOutPlace(place: DirEntryRef, was: InodeRecord | null): void {
     this.places.add(placeOf(place));
     this.left.add(placeOf(place));
     if (was === null) this.before.push(makeStep('hide', place, 0));
@@ -240,7 +240,7 @@ class Administered implements AdministeredSteps {
     this.places.add(placeOf(step));
   }
 
-  private ownAt({ dir, name }: Place): OwnEntry | null {
+  private ownAt({ dir, name }: DirEntryRef): OwnEntry | null {
     const { view } = this.parts;
     const own = view.name(dir, name);
     if (own === null) return null;
@@ -271,18 +271,18 @@ class Administered implements AdministeredSteps {
   }
 
   /** It is of a package that stays the env's own. */
-  private isOther(place: Place): boolean {
+  private isOther(place: DirEntryRef): boolean {
     return this.parts.packages.isOwn(place);
   }
 
-  private isThere({ dir }: Place): boolean {
+  private isThere({ dir }: DirEntryRef): boolean {
     return !isPrivateIno(dir) && this.reached.of(dir) === 'there';
   }
 
   /** @param place where the templates have the file; a former version of it counts, too, if the env has not written to it */
   private same(
     own: InodeRecord,
-    { dir, name }: Place,
+    { dir, name }: DirEntryRef,
     sides: readonly (InodeRecord | null)[],
   ): Promise<Compared | null> {
     const { from } = this.parts.change;
@@ -301,7 +301,7 @@ interface OwnEntry {
 
 /** A name that the templates may have, before and after the step. */
 interface TemplatePath {
-  readonly place: Place;
+  readonly place: DirEntryRef;
   readonly was: InodeRecord | null;
   readonly is: InodeRecord | null;
 }
@@ -323,7 +323,7 @@ interface StepPaths {
 type PathsByDir = ReadonlyMap<Ino, readonly PackagePath[]>;
 
 /** The same for all envs that make the step with the same packages of their own. */
-const known = new WeakMap<LayersChange, StepPaths>();
+const known = new WeakMap<TreeDiff, StepPaths>();
 
 /** The paths of packages that follow. */
 function pathsOf(parts: AdministeredParts): PathsByDir {
@@ -392,7 +392,7 @@ function templateAt({ packages, change }: AdministeredParts, path: string): Temp
   };
 }
 
-const placeOf = ({ dir, name }: Place): string => `${dir} ${name}`;
+const placeOf = ({ dir, name }: DirEntryRef): string => `${dir} ${name}`;
 
 const isHidden = ({ ino, type }: DeltaName): boolean => ino === 0 && type === HIDDEN;
 

@@ -1,7 +1,7 @@
 /** What the administrator of an env told dpkg of single paths, and the templates did not: see manager/merge/dpkg-rules.ts. */
 
 import { namesIn } from '../../driver/core/own-names.ts';
-import type { Place } from '../../driver/core/ports.ts';
+import type { DirEntryRef } from '../../driver/core/ports.ts';
 import type { DeltaView } from '../../driver/delta/read-delta.ts';
 import {
   accountId,
@@ -63,7 +63,7 @@ export function administratorOf(
 
 /** A file of a package that is diverted in the env, and where it is. */
 export interface DivertedFile {
-  readonly place: Place;
+  readonly place: DirEntryRef;
   readonly to: TreeEntry | null;
   readonly by: string | null;
 }

@@ -4,9 +4,9 @@ import { type Ino, type Name, ROOT_INO } from '../../base/ids.ts';
 import { isDir, isLnk, isReg } from '../../base/mode.ts';
 import { readWhole } from '../../base/read-whole.ts';
 import { DATA_PRIVATE, type InodeRecord } from '../../codec/inode-record.ts';
-import { entriesOf } from '../../driver/core/layer-entries.ts';
+import { entriesOf } from '../../driver/core/lower-entries.ts';
 import { namesIn } from '../../driver/core/own-names.ts';
-import type { Layers } from '../../driver/core/ports.ts';
+import type { LowerTree } from '../../driver/core/ports.ts';
 import { PRIVATE_DIR, privateName } from '../../driver/delta/layout.ts';
 import type { DeltaView } from '../../driver/delta/read-delta.ts';
 import { envDir, type Store } from '../../store/store.ts';
@@ -31,13 +31,13 @@ export interface EnvChanges {
 
 export class EnvTree {
   private readonly store: Store;
-  private readonly layers: Layers;
+  private readonly layers: LowerTree;
   private readonly env: EnvChanges | null;
   /** Directories by their paths; null: there is none. */
   private readonly dirs = new Map<string, Ino | null>([['', ROOT_INO]]);
 
   /** @param env null: the templates alone */
-  constructor(store: Store, layers: Layers, env: EnvChanges | null) {
+  constructor(store: Store, layers: LowerTree, env: EnvChanges | null) {
     this.store = store;
     this.layers = layers;
     this.env = env;

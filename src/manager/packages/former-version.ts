@@ -1,7 +1,7 @@
 /** Whether an env has a package otherwise than its templates because of byref alone: dpkg in the env had no part in it. */
 import type { Ino, Name } from '../../base/ids.ts';
 import { FLAG_KEPT } from '../../codec/inode-record.ts';
-import type { Layers } from '../../driver/core/ports.ts';
+import type { LowerTree } from '../../driver/core/ports.ts';
 import { HIDDEN } from '../../driver/core/steps.ts';
 import type { DeltaView } from '../../driver/delta/read-delta.ts';
 import { isPresent, type PackageRecord } from '../merge/packages.ts';
@@ -10,7 +10,7 @@ const NO_PACKAGE = { name: '', architecture: '' };
 
 export interface InfoOfEnv {
   readonly view: DeltaView;
-  readonly layers: Layers;
+  readonly layers: LowerTree;
   readonly infoDir: Ino;
 }
 

@@ -4,7 +4,7 @@ import { isDir } from '../../base/mode.ts';
 import { DATA_PRIVATE, FLAG_KEPT } from '../../codec/inode-record.ts';
 import type { DirSteps } from '../../codec/steps.ts';
 import { namesIn } from '../../driver/core/own-names.ts';
-import type { Place } from '../../driver/core/ports.ts';
+import type { DirEntryRef } from '../../driver/core/ports.ts';
 import { HIDDEN } from '../../driver/core/steps.ts';
 import type { DeltaView } from '../../driver/delta/read-delta.ts';
 import { alternativePaths, changedChoices } from '../merge/alternatives.ts';
@@ -20,7 +20,7 @@ export function* keptNames(
   view: DeltaView,
   trees: readonly EnvTree[],
   { released, infoDir }: Pick<PackagesOfStep, 'released' | 'infoDir'>,
-): Generator<Place> {
+): Generator<DirEntryRef> {
   if (released.length === 0) return;
   const paths = new Set(released.flatMap((each) => each.paths));
   const all = [...paths, ...alternatives(view, trees[0]!, paths)];
@@ -61,7 +61,7 @@ export function keptDir(view: DeltaView, ino: Ino): DirSteps | null {
   return { ino, to: 0, relink, move, dirs, remove: [], clear: [] };
 }
 
-function isByrefs(view: DeltaView, { dir, name }: Place): boolean {
+function isByrefs(view: DeltaView, { dir, name }: DirEntryRef): boolean {
   const own = view.name(dir, name);
   if (own === null) return false;
   if (own.ino === 0) return own.type === HIDDEN;

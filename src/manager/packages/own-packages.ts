@@ -3,11 +3,11 @@ import { type Ino, type Name, ROOT_INO } from '../../base/ids.ts';
 import { isDir } from '../../base/mode.ts';
 import { makeStep, type Step } from '../../codec/steps.ts';
 import { touchedOnly } from '../../driver/core/follow.ts';
-import { entriesOf } from '../../driver/core/layer-entries.ts';
-import type { LayersChange, NameChange } from '../../driver/core/layers-change.ts';
-import type { Place } from '../../driver/core/ports.ts';
+import { entriesOf } from '../../driver/core/lower-entries.ts';
+import type { DirEntryRef } from '../../driver/core/ports.ts';
 import { ReachedDirs } from '../../driver/core/reached-dirs.ts';
 import { HIDDEN } from '../../driver/core/steps.ts';
+import type { DiffEntry, TreeDiff } from '../../driver/core/tree-diff.ts';
 import type { DeltaView } from '../../driver/delta/read-delta.ts';
 import type { EnvRow, Store } from '../../store/store.ts';
 import { alternativePaths, changedChoices } from '../merge/alternatives.ts';
@@ -45,9 +45,9 @@ interface TemplatePackages {
 
 export const ALTERNATIVES_DIR = '/var/lib/dpkg/alternatives';
 
-const known = new WeakMap<LayersChange, TemplatePackages>();
+const known = new WeakMap<TreeDiff, TemplatePackages>();
 
-function templatePackages(store: Store, change: LayersChange): TemplatePackages {
+function templatePackages(store: Store, change: TreeDiff): TemplatePackages {
   let found = known.get(change);
   if (found === undefined) {
     const baseTree = new EnvTree(store, change.from, null);
@@ -65,7 +65,7 @@ export interface EnvOnTheWay {
   readonly store: Store;
   readonly row: EnvRow;
   readonly view: DeltaView;
-  readonly change: LayersChange;
+  readonly change: TreeDiff;
 }
 
 /** A package as the templates have it before and after; null: they do not have it. */
@@ -213,7 +213,7 @@ export class PackagesOfStep {
   }
 
   /** True for what is of a package that stays the env's own. */
-  isOwn({ dir, name }: Place): boolean {
+  isOwn({ dir, name }: DirEntryRef): boolean {
     return this.places.has(`${dir} ${name}`);
   }
 
@@ -221,7 +221,7 @@ export class PackagesOfStep {
    * True for what byref keeps or hides of packages that stay the env's own, also of one that is the same before and after the step: its
    * files may be other inodes.
    */
-  isKeptForOwn({ dir, name }: Place): boolean {
+  isKeptForOwn({ dir, name }: DirEntryRef): boolean {
     if (this.allOwn.size === 0) return false;
     if (dir === this.sides.infoDir)
       return [...this.allOwn.values()].some((each) => isInfoOf(each.name, name));
@@ -230,7 +230,7 @@ export class PackagesOfStep {
   }
 
   /** True for what is, or was, of a package that the step changes and that follows. */
-  isFollowing({ dir, name }: Place): boolean {
+  isFollowing({ dir, name }: DirEntryRef): boolean {
     const { sides } = this;
     sides.places ??= placesOf(sides);
     const key = sides.places.get(`${dir} ${name}`);
@@ -299,8 +299,8 @@ export class PackagesOfStep {
     const mineOwn = new Map([...ours].filter(([key]) => own.has(key)));
     this.replaced = replacedFiles({ tree, theirsTree, coming, own: mineOwn });
     const kept = new Set<string>();
-    const wanted = new Map<string, NameChange>();
-    const want = (each: NameChange | undefined, isKept: boolean): void => {
+    const wanted = new Map<string, DiffEntry>();
+    const want = (each: DiffEntry | undefined, isKept: boolean): void => {
       if (each === undefined) return;
       const key = `${each.dir} ${each.name}`;
       wanted.set(key, each);
@@ -338,7 +338,7 @@ export class PackagesOfStep {
    * The state files and links of alternatives in which the step changes a choice that an own package offers: they stay as they
    * are, so that no link leads to a program that only the template's version has.
    */
-  private ownAlternatives(change: LayersChange): string[] {
+  private ownAlternatives(change: TreeDiff): string[] {
     const { baseTree, theirsTree } = this.sides;
     const dir = (theirsTree.find(`${ALTERNATIVES_DIR}/.`) ?? baseTree.find(`${ALTERNATIVES_DIR}/.`))
       ?.dir;
@@ -351,21 +351,21 @@ export class PackagesOfStep {
     });
   }
 
-  private infoChanges({ byDir }: LayersChange): Iterable<NameChange> {
+  private infoChanges({ byDir }: TreeDiff): Iterable<DiffEntry> {
     const { infoDir } = this.sides;
     return infoDir === null ? [] : (byDir.get(infoDir)?.values() ?? []);
   }
 
   private stepsFor(
-    wanted: ReadonlyMap<string, NameChange>,
+    wanted: ReadonlyMap<string, DiffEntry>,
     kept: ReadonlySet<string>,
     view: DeltaView,
-    change: LayersChange,
+    change: TreeDiff,
   ): Step[] {
     const reached = new ReachedDirs(change, view);
     const steps: Step[] = [];
     const hidden = new Set<string>();
-    const dirs: NameChange[] = [];
+    const dirs: DiffEntry[] = [];
     const others = this.othersPlaces();
     for (const [key, { dir, name, was, is }] of wanted) {
       const mine = view.name(dir, name);

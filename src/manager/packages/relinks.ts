@@ -9,9 +9,9 @@ import { DATA_PRIVATE, FLAG_KEPT, type InodeRecord } from '../../codec/inode-rec
 import { sameXattrs } from '../../codec/same-inode.ts';
 import { type DirSteps, makeStep, type Step } from '../../codec/steps.ts';
 import { ctimeIsNewer } from '../../driver/core/blob-stat.ts';
-import { entriesOf } from '../../driver/core/layer-entries.ts';
+import { entriesOf } from '../../driver/core/lower-entries.ts';
 import { namesIn } from '../../driver/core/own-names.ts';
-import type { DeltaEntry, DeltaName, Layers, Place } from '../../driver/core/ports.ts';
+import type { DeltaEntry, DeltaName, DirEntryRef, LowerTree } from '../../driver/core/ports.ts';
 import { HIDDEN } from '../../driver/core/steps.ts';
 import { PRIVATE_DIR, privateName } from '../../driver/delta/layout.ts';
 import type { DeltaView } from '../../driver/delta/read-delta.ts';
@@ -19,7 +19,7 @@ import type { TreeEntry } from './env-tree.ts';
 import { sameAs, sameContent, seenFile } from './same-file.ts';
 
 /** A name, and what the templates have there before and after a step. Without a step both are the same. */
-export interface RelinkPlace extends Place {
+export interface RelinkPlace extends DirEntryRef {
   readonly was: InodeRecord | null;
   readonly is: InodeRecord | null;
 }
@@ -28,14 +28,14 @@ export interface RelinkParts {
   readonly view: DeltaView;
   /** The env's directory on the host. */
   readonly envDir: string;
-  readonly from: Layers;
-  readonly to: Layers;
+  readonly from: LowerTree;
+  readonly to: LowerTree;
   /** True for files whose times say nothing. @param dir a directory of the templates */
   anyTime(dir: Ino, name: Name): boolean;
   /** True for names that are to stay the env's own. */
-  isKept(place: Place): boolean;
+  isKept(place: DirEntryRef): boolean;
   /** True for a directory of the env's in which names may appear that the templates get: it is of a package that follows. */
-  mayGrow(place: Place): boolean;
+  mayGrow(place: DirEntryRef): boolean;
 }
 
 export class Relinks {
@@ -110,7 +110,7 @@ export class Relinks {
   }
 
   /** A directory of the env's own, which goes if nothing is left in it. The caller adds directories before what is in them. */
-  addOwnDir(place: Place, ino: Ino): void {
+  addOwnDir(place: DirEntryRef, ino: Ino): void {
     const own = this.parts.view.inode(ino);
     if (own !== null && isPrivateIno(ino))
       this.releases.unshift(makeStep('release', place, ino, own));
@@ -154,7 +154,7 @@ export class Relinks {
    * @returns null if it is to stay: its attributes are others, or it holds what is to stay the env's own
    */
   private async dissolve(
-    at: Place,
+    at: DirEntryRef,
     ino: Ino,
     was: InodeRecord | null,
     is: InodeRecord | null,
@@ -199,7 +199,7 @@ export class Relinks {
   private async dissolveEntry(
     { name, ino, type }: DeltaEntry,
     sides: Pick<RelinkPlace, 'was' | 'is'>,
-    place: Place,
+    place: DirEntryRef,
     found: Found,
   ): Promise<void> {
     if (ino === 0) return;
@@ -217,7 +217,7 @@ export class Relinks {
     else found.relink.push({ name, ino, ...seen });
   }
 
-  private async same(ino: Ino, { was, is }: Pick<RelinkPlace, 'was' | 'is'>, place: Place) {
+  private async same(ino: Ino, { was, is }: Pick<RelinkPlace, 'was' | 'is'>, place: DirEntryRef) {
     const { view, envDir } = this.parts;
     const own = view.inode(ino);
     const sides = [is, was].filter((side) => side !== null);

@@ -8,9 +8,9 @@ import { isNoSpace } from '../../base/no-space.ts';
 import { DATA_NONE, DATA_PRIVATE, type InodeRecord } from '../../codec/inode-record.ts';
 import type { PatchAct, PatchRecord, PolicyAction } from '../../codec/patch-record.ts';
 import { touchedOnly } from '../../driver/core/follow.ts';
-import type { NameChange } from '../../driver/core/layers-change.ts';
-import type { Layers } from '../../driver/core/ports.ts';
+import type { LowerTree } from '../../driver/core/ports.ts';
 import type { EnvAct, EnvActResult } from '../../driver/core/set-aside.ts';
+import type { DiffEntry } from '../../driver/core/tree-diff.ts';
 import type { DeltaView } from '../../driver/delta/read-delta.ts';
 import { type EnvRow, envDir, type Store } from '../../store/store.ts';
 import type { KeyedFormat } from '../merge/format.ts';
@@ -30,7 +30,7 @@ import { isPackageRecord } from './policy.ts';
 
 /** An env's own file under a name that a patch changes. */
 export interface OwnFile {
-  readonly change: NameChange;
+  readonly change: DiffEntry;
   readonly own: InodeRecord;
   /** Its path, a binary string. */
   readonly bytes: string;
@@ -155,7 +155,7 @@ export async function planRestores(
 }
 
 /** The env's inode under a name; 0 if it has none there, or has set attributes of the template's only. */
-function ownFile(view: DeltaView, layers: Layers, { dir, name }: PatchAct): number {
+function ownFile(view: DeltaView, layers: LowerTree, { dir, name }: PatchAct): number {
   const place = { dir: dir as Ino, name: name as Name };
   const isTouched =
     touchedOnly({ delta: view, layers }, { ...place, was: null, is: null }) !== null;

@@ -115,7 +115,7 @@ function pathsInTheWay(
   const layers = store.layers([app]);
   const at = (version: number): StackRef[] => [{ templateId: os.id, version }];
   const paths: string[] = [];
-  for (const [dir, names] of store.change(at(builtOn), at(to)).byDir) {
+  for (const [dir, names] of store.diffStacks(at(builtOn), at(to)).byDir) {
     const parent = dirPath(store.tables, dir) ?? '';
     for (const { name, was } of names.values()) {
       const own = was === null ? null : layers.lookup(dir, name);

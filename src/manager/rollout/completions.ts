@@ -115,7 +115,7 @@ export class Completions {
     if (row === null || view === null) return null;
     try {
       const stack = store.resolveStack(row);
-      const change = store.change(stack, stack);
+      const change = store.diffStacks(stack, stack);
       const next = { taken: takenPackages(this.policies) };
       const verdict = await decideStep({ store, row, view, change }, next, 'follow');
       if (verdict === null || verdict.unmet.length === 0) return null;

@@ -9,11 +9,11 @@ import { sameXattrs } from '../../codec/same-inode.ts';
 import { type DirSteps, encodeSteps, makeStep, type Step } from '../../codec/steps.ts';
 import { ctimeIsNewer } from '../../driver/core/blob-stat.ts';
 import { type OwnRecords, touchedOnly } from '../../driver/core/follow.ts';
-import type { LayersChange, NameChange } from '../../driver/core/layers-change.ts';
 import { withOwnAttributes } from '../../driver/core/own-attributes.ts';
 import { namesIn } from '../../driver/core/own-names.ts';
-import type { DeltaName, Place } from '../../driver/core/ports.ts';
+import type { DeltaName, DirEntryRef } from '../../driver/core/ports.ts';
 import { HIDDEN } from '../../driver/core/steps.ts';
+import type { DiffEntry, TreeDiff } from '../../driver/core/tree-diff.ts';
 import type { DeltaView } from '../../driver/delta/read-delta.ts';
 import { dirPath } from '../../store/dir-path.ts';
 import { type EnvRow, envDir, type Store } from '../../store/store.ts';
@@ -84,7 +84,7 @@ export async function planEnv(
 class Planner {
   readonly store: Store;
   readonly row: EnvRow;
-  readonly change: LayersChange;
+  readonly change: TreeDiff;
   readonly view: DeltaView;
   private readonly options: PlanOptions;
   private readonly decided: Decided;
@@ -154,14 +154,14 @@ class Planner {
   }
 
   /** Each name once; those that are put back, and what is of an env's own package, are not looked at. */
-  private isNew(place: Place): boolean {
+  private isNew(place: DirEntryRef): boolean {
     const key = placeOf(place);
     if (this.seen.has(key) || this.packages.isOwn(place)) return false;
     this.seen.add(key);
     return true;
   }
 
-  private async planName(change: NameChange, name: DeltaName): Promise<void> {
+  private async planName(change: DiffEntry, name: DeltaName): Promise<void> {
     const { dir, was, is } = change;
     if (!this.isNew(change)) return;
     // Unless it goes to a package that follows.
@@ -193,14 +193,14 @@ class Planner {
   }
 
   /** Files of no package go path by path: what the env has made its own of them stays, until `byref relink`. */
-  private async relinkIfOfPackage(change: NameChange, own: DeltaName): Promise<boolean> {
+  private async relinkIfOfPackage(change: DiffEntry, own: DeltaName): Promise<boolean> {
     const isOurs = own.ino === 0 && own.type === HIDDEN;
     if (!isOurs && !this.packages.isFollowing(change) && !this.isMade(change)) return false;
     return this.relinks.add(change, own);
   }
 
   /** True for what dpkg keeps, and what commands make of other files. */
-  private isMade({ dir, name }: Place): boolean {
+  private isMade({ dir, name }: DirEntryRef): boolean {
     const parent = pathOf(this.store, this.change, dir);
     const bytes = parent === null ? '' : `${nameFromText(parent)}/${name}`;
     return isRewritten(bytes);
@@ -252,7 +252,7 @@ class Planner {
   }
 
   /** What the env has set of its attributes stays. */
-  private releaseFile(place: Place, ino: Ino): void {
+  private releaseFile(place: DirEntryRef, ino: Ino): void {
     const own = this.view.inode(ino)!;
     const is = this.change.to.lookup(place.dir, place.name);
     const isShared = own.nlink === 1 && (is === null || (is.nlink === 1 && !isDir(is.mode)));
@@ -273,7 +273,7 @@ class Planner {
     if (this.packages.released.length > 0) await this.planSharedFiles();
   }
 
-  private async releaseDir(place: Place, own: DeltaName): Promise<void> {
+  private async releaseDir(place: DirEntryRef, own: DeltaName): Promise<void> {
     const { from, to } = this.change;
     const isThere = [from, to].some((layers) => layers.lookup(place.dir, place.name) !== null);
     const tree = isThere || own.ino === 0 ? null : keptDir(this.view, own.ino);
@@ -324,7 +324,7 @@ class Planner {
     return before;
   }
 
-  private relinkWhatever(place: Place, ino: Ino): void {
+  private relinkWhatever(place: DirEntryRef, ino: Ino): void {
     const record = this.view.inode(ino);
     if (record === null) return;
     const seen = seenFile(privateFile(this.store, this.row, ino));
@@ -354,7 +354,12 @@ class Planner {
     return own === null ? [makeStep('keep', { dir, name }, ino)] : [];
   }
 
-  private async takeName(of: string, place: Place, own: DeltaName, at: string): Promise<void> {
+  private async takeName(
+    of: string,
+    place: DirEntryRef,
+    own: DeltaName,
+    at: string,
+  ): Promise<void> {
     if (!this.isNew(place)) return;
     const { dir, name } = place;
     if (own.ino === 0) {
@@ -391,14 +396,14 @@ class Planner {
     }
   }
 
-  private async relink(place: Place, own: DeltaName): Promise<void> {
+  private async relink(place: DirEntryRef, own: DeltaName): Promise<void> {
     if (!this.isNew(place)) return;
     const { dir, name } = place;
     const [was, is] = [this.change.from.lookup(dir, name), this.change.to.lookup(dir, name)];
     await this.relinks.add({ dir, name, was, is }, own);
   }
 
-  private async planFile(change: NameChange, own: InodeRecord, bytes: string): Promise<void> {
+  private async planFile(change: DiffEntry, own: InodeRecord, bytes: string): Promise<void> {
     const { store, row, options, packages } = this;
     const file = `merge.${options.patch}.${this.acts.length}`;
     const action = (own.flags & FLAG_KEPT) !== 0 ? 'take' : this.policy(bytes);
@@ -415,7 +420,7 @@ class Planner {
   }
 
   /** The merge is what the templates have: the env needs no file of its own any more. */
-  private relinkMerged(change: NameChange, own: InodeRecord, act: PatchAct): void {
+  private relinkMerged(change: DiffEntry, own: InodeRecord, act: PatchAct): void {
     const { is } = change;
     const isAlike = own.mode === is?.mode && own.uid === is.uid && own.gid === is.gid;
     if (act.seen === undefined || !isAlike || act.file === undefined) {
@@ -433,7 +438,7 @@ class Planner {
    * As dpkg does where nobody is there to be asked: the administrator's stays, the package's is put beside it. That goes
    * with the package.
    */
-  private planConffile(change: NameChange, own: InodeRecord, bytes: string): void {
+  private planConffile(change: DiffEntry, own: InodeRecord, bytes: string): void {
     const { dir, was, is } = change;
     const isNew = is !== null && isReg(is.mode) && was?.object !== is.object;
     if (!isReg(own.mode) || (is !== null && !isNew) || !this.packages.isConffile(bytes)) return;
@@ -479,8 +484,8 @@ const LOOKED_UP_MAX = 16;
 /** The changed names that the env has of its own, or has removed. */
 function* ownNames(
   view: DeltaView,
-  change: LayersChange,
-): Generator<{ change: NameChange; own: DeltaName }> {
+  change: TreeDiff,
+): Generator<{ change: DiffEntry; own: DeltaName }> {
   for (const [dir, names] of change.byDir) {
     if (names.size <= LOOKED_UP_MAX) {
       for (const each of names.values()) {
@@ -496,10 +501,10 @@ function* ownNames(
   }
 }
 
-const paths = new WeakMap<LayersChange, Map<Ino, string | null>>();
+const paths = new WeakMap<TreeDiff, Map<Ino, string | null>>();
 
 /** As text; looked up once for all envs that make the change. */
-function pathOf(store: Store, change: LayersChange, dir: Ino): string | null {
+function pathOf(store: Store, change: TreeDiff, dir: Ino): string | null {
   const known = paths.get(change) ?? new Map<Ino, string | null>();
   paths.set(change, known);
   let found = known.get(dir);

@@ -6,11 +6,11 @@ import type { Ino } from '../../base/ids.ts';
 import { isDir, isLnk, isReg, S_IFMT } from '../../base/mode.ts';
 import { DATA_OBJECT, DATA_PRIVATE, type InodeRecord } from '../../codec/inode-record.ts';
 import { touchedOnly } from '../../driver/core/follow.ts';
-import { kindOf, type LayersChange, type NameChange } from '../../driver/core/layers-change.ts';
 import { type AttributeName, attributesSet } from '../../driver/core/own-attributes.ts';
 import { hasOwnName } from '../../driver/core/own-names.ts';
-import type { Layers } from '../../driver/core/ports.ts';
+import type { LowerTree } from '../../driver/core/ports.ts';
 import { ReachedDirs } from '../../driver/core/reached-dirs.ts';
+import { type DiffEntry, kindOf, type TreeDiff } from '../../driver/core/tree-diff.ts';
 import { PRIVATE_DIR, privateName } from '../../driver/delta/layout.ts';
 import { type DeltaView, readDelta } from '../../driver/delta/read-delta.ts';
 import { type EnvRow, envDir, type Store } from '../../store/store.ts';
@@ -28,7 +28,7 @@ export type MeetState =
   | 'in-use';
 
 export interface MetName {
-  readonly change: NameChange;
+  readonly change: DiffEntry;
   readonly state: MeetState;
   /** The env's own inode under the name, where it has one. */
   readonly own: InodeRecord | null;
@@ -55,9 +55,9 @@ export async function* meets(
   store: Store,
   row: EnvRow,
   view: DeltaView | null,
-  change: LayersChange,
+  change: TreeDiff,
   inUse: ReadonlySet<number>,
-  names: Iterable<NameChange> = allNames(change),
+  names: Iterable<DiffEntry> = allNames(change),
 ): AsyncGenerator<MetName> {
   const kept = view === null ? new Set<Ino>() : keptDirs(view, change);
   const reached = view === null ? null : new ReachedDirs(change, view);
@@ -77,11 +77,11 @@ export async function* meets(
 /** Those of the names about which there is more to say of this env than that it follows: see MeetState. */
 export function* touchedNames(
   view: DeltaView | null,
-  change: LayersChange,
+  change: TreeDiff,
   inUse: ReadonlySet<number>,
   { dirs, byInode }: NamesByDir,
-): Generator<NameChange> {
-  const found = new Set<NameChange>();
+): Generator<DiffEntry> {
+  const found = new Set<DiffEntry>();
   const inodes = [...inUse, ...(view === null ? [] : keptDirs(view, change))];
   for (const ino of inodes) for (const each of byInode.get(ino as Ino) ?? []) found.add(each);
   if (view !== null) {
@@ -94,12 +94,12 @@ export function* touchedNames(
   yield* found;
 }
 
-function* allNames(change: LayersChange): Generator<NameChange> {
+function* allNames(change: TreeDiff): Generator<DiffEntry> {
   for (const names of change.byDir.values()) yield* names.values();
 }
 
 function templateState(
-  { was, is }: NameChange,
+  { was, is }: DiffEntry,
   kept: ReadonlySet<Ino>,
   inUse: ReadonlySet<number>,
 ): MeetState {
@@ -109,7 +109,7 @@ function templateState(
   return changes && inUse.has(was.ino) ? 'in-use' : 'clean';
 }
 
-function touchedState(view: DeltaView, layers: Layers, change: NameChange): MetName | null {
+function touchedState(view: DeltaView, layers: LowerTree, change: DiffEntry): MetName | null {
   const was = touchedOnly({ delta: view, layers }, change);
   const own = was === null ? null : view.inode(was.ino);
   if (was === null || own === null) return null;
@@ -120,7 +120,7 @@ function touchedState(view: DeltaView, layers: Layers, change: NameChange): MetN
 async function ownState(
   store: Store,
   row: EnvRow,
-  change: NameChange,
+  change: DiffEntry,
   own: InodeRecord | null,
   name: { readonly ino: Ino | 0; readonly type: number },
 ): Promise<MetName> {
@@ -141,7 +141,7 @@ async function copyOf(
   store: Store,
   row: EnvRow,
   own: InodeRecord,
-  { was }: NameChange,
+  { was }: DiffEntry,
 ): Promise<InodeRecord | null> {
   if (was === null || own.data !== DATA_PRIVATE || own.nlink !== 1) return null;
   const file = privateFile(store, row, own.ino);
@@ -149,12 +149,12 @@ async function copyOf(
 }
 
 /** Directories that go, and stay in this env because it has something of its own in them. */
-function keptDirs(view: DeltaView, change: LayersChange): Set<Ino> {
+function keptDirs(view: DeltaView, change: TreeDiff): Set<Ino> {
   const kept = new Set<Ino>();
   for (const [ino, gone] of change.goneDirs) {
     if (kept.has(ino) || !hasOwnName(view, ino)) continue;
     // And those above it, as far as they go too.
-    for (let at: NameChange | undefined = gone; at?.was; at = change.goneDirs.get(at.dir)) {
+    for (let at: DiffEntry | undefined = gone; at?.was; at = change.goneDirs.get(at.dir)) {
       kept.add(at.was.ino);
     }
   }
@@ -181,7 +181,7 @@ export const privateFile = (store: Store, row: EnvRow, ino: Ino): string =>
   path.join(envDir(store.root, row.id), PRIVATE_DIR, privateName(ino));
 
 /** A: added, C: changed, D: removed. */
-export const letterOf = (change: NameChange): 'A' | 'C' | 'D' => {
+export const letterOf = (change: DiffEntry): 'A' | 'C' | 'D' => {
   const kind = kindOf(change);
   return kind === 'added' ? 'A' : kind === 'removed' ? 'D' : 'C';
 };

@@ -1,19 +1,19 @@
 /** What a move of a template's version means for each env: from which stack to which, and what differs. */
-import type { LayersChange } from '../../driver/core/layers-change.ts';
+import type { TreeDiff } from '../../driver/core/tree-diff.ts';
 import type { EnvRow, StackRef, Store } from '../../store/store.ts';
 import type { NextStack } from './ready-stacks.ts';
 
 /** One env that is to go to another version of a template, or to another stack. */
 export interface EnvMove {
   readonly row: EnvRow;
-  readonly change: LayersChange;
+  readonly change: TreeDiff;
 }
 
 /** The rows as they are now, with what comes of it when they have these stacks. Those of the same stack share one change. */
 export function movesTo(store: Store, next: readonly NextStack[]): EnvMove[] {
   return next.map(({ row: { id }, stack }) => {
     const row = store.needEnv(id);
-    return { row, change: store.change(store.resolveStack(row), store.composed(stack)) };
+    return { row, change: store.diffStacks(store.resolveStack(row), store.composed(stack)) };
   });
 }
 

@@ -39,7 +39,7 @@ export async function actOffline(
       passthrough: null,
       caches: noKernel,
     });
-    const outcome = await fs.flip(store.change(stack, stack), acts);
+    const outcome = await fs.flip(store.diffStacks(stack, stack), acts);
     fs.keepDirs();
     fs.destroy();
     return outcome.acts;

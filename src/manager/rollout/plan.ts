@@ -2,8 +2,8 @@
 import { type Ino, nameFromText, nameToText } from '../../base/ids.ts';
 import type { Policy, PolicyAction } from '../../codec/patch-record.ts';
 import { sameForDiff } from '../../codec/same-inode.ts';
-import type { NameChange } from '../../driver/core/layers-change.ts';
 import type { AttributeName } from '../../driver/core/own-attributes.ts';
+import type { DiffEntry } from '../../driver/core/tree-diff.ts';
 import { dirPath } from '../../store/dir-path.ts';
 import type { EnvRow, Store, TemplateRow, VersionRow } from '../../store/store.ts';
 import { envStates, type State } from '../envs/state.ts';
@@ -191,15 +191,11 @@ const versionOf = (store: Store, row: EnvRow, templateId: number): number =>
   store.resolveStack(row).find((ref) => ref.templateId === templateId)?.version ?? 0;
 
 /** The template's own changes from one version to another, whatever its envs have. */
-export function changesOf(
-  store: Store,
-  templateId: number,
-  from: number,
-  to: number,
-): NameChange[] {
+export function changesOf(store: Store, templateId: number, from: number, to: number): DiffEntry[] {
   const at = (version: number) => [{ templateId, version }];
-  const all: NameChange[] = [];
-  for (const names of store.change(at(from), at(to)).byDir.values()) all.push(...names.values());
+  const all: DiffEntry[] = [];
+  for (const names of store.diffStacks(at(from), at(to)).byDir.values())
+    all.push(...names.values());
   return all.filter(({ was, is }) => was === null || is === null || !sameForDiff(was, is));
 }
 
@@ -214,7 +210,7 @@ class Paths {
     this.store = store;
   }
 
-  of({ dir, name }: NameChange): string {
+  of({ dir, name }: DiffEntry): string {
     let path = this.dirs.get(dir);
     if (path === undefined) {
       path = dirPath(this.store.tables, dir) ?? '?';

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Ino, Name, ObjectId } from '../../base/ids.ts';
 import { sameForDiff } from '../../codec/same-inode.ts';
-import type { LayersChange, NameChange } from '../../driver/core/layers-change.ts';
+import type { DiffEntry, TreeDiff } from '../../driver/core/tree-diff.ts';
 import { compositionName } from '../../store/compositions.ts';
 import type { StackRef, Store } from '../../store/store.ts';
 import { STATUS_PATH } from '../merge/own-records.ts';
@@ -16,8 +16,8 @@ const NOT_YET = 0 as Ino;
 
 /** Changed names by their directories, and by the inodes that they had. */
 export interface NamesByDir {
-  readonly dirs: ReadonlyMap<Ino, readonly NameChange[]>;
-  readonly byInode: ReadonlyMap<Ino, readonly NameChange[]>;
+  readonly dirs: ReadonlyMap<Ino, readonly DiffEntry[]>;
+  readonly byInode: ReadonlyMap<Ino, readonly DiffEntry[]>;
   readonly count: number;
 }
 
@@ -25,7 +25,7 @@ export class PlannedNames {
   private readonly store: Store;
   /** By the stack: what is the same for all envs is worked out once. */
   private readonly files = new Map<string, readonly MergedFile[]>();
-  private readonly names = new WeakMap<LayersChange, Map<string, NamesByDir>>();
+  private readonly names = new WeakMap<TreeDiff, Map<string, NamesByDir>>();
 
   constructor(store: Store) {
     this.store = store;
@@ -53,8 +53,8 @@ export class PlannedNames {
     return this.filesOf(stack).find(({ path }) => path === STATUS_PATH)?.content;
   }
 
-  private read({ row, change }: EnvMove, stack: readonly StackRef[]): Iterable<NameChange> {
-    const names = new Map<string, NameChange>();
+  private read({ row, change }: EnvMove, stack: readonly StackRef[]): Iterable<DiffEntry> {
+    const names = new Map<string, DiffEntry>();
     for (const byName of change.byDir.values()) {
       for (const each of byName.values()) names.set(`${each.dir} ${each.name}`, each);
     }
@@ -87,9 +87,9 @@ export class PlannedNames {
 }
 
 /** What looks the same in both versions is left out. */
-function byDir(names: Iterable<NameChange>): NamesByDir {
-  const dirs = new Map<Ino, NameChange[]>();
-  const byInode = new Map<Ino, NameChange[]>();
+function byDir(names: Iterable<DiffEntry>): NamesByDir {
+  const dirs = new Map<Ino, DiffEntry[]>();
+  const byInode = new Map<Ino, DiffEntry[]>();
   let count = 0;
   for (const each of names) {
     const { dir, was, is } = each;

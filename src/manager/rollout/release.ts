@@ -38,7 +38,7 @@ export async function releasePackages(
   { policies = [], trial = NOT_TRIED }: ReleaseOptions = {},
 ): Promise<Released> {
   const stack = store.resolveStack(row);
-  const move = { row, change: store.change(stack, stack) };
+  const move = { row, change: store.diffStacks(stack, stack) };
   const completing = { trial, brought: null };
   const plan = await planEnv(store, move, { patch: NO_PATCH, policies, restores: [], completing });
   const { acts = [], released = [], own = [], unmet = [] } = plan ?? {};

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { type Ino, isPrivateIno } from '../../base/ids.ts';
 import { isReg } from '../../base/mode.ts';
-import type { Layers } from '../../driver/core/ports.ts';
+import type { LowerTree } from '../../driver/core/ports.ts';
 import { readDelta } from '../../driver/delta/read-delta.ts';
 import { type EnvRow, envDir, type StackRef, type Store } from '../../store/store.ts';
 import { STATUS_PATH } from '../merge/own-records.ts';
@@ -98,7 +98,7 @@ async function readEnv(
   store: Store,
   row: EnvRow,
   seen: Packages,
-  places: (layers: Layers) => ReadonlyMap<string, string>,
+  places: (layers: LowerTree) => ReadonlyMap<string, string>,
 ): Promise<EnvPackages> {
   const directory = envDir(store.root, row.id);
   if (!existsSync(directory)) return { packages: null, changed: new Set(), former: new Set() };
@@ -148,7 +148,7 @@ function formerNames(
 class CurrentPackages {
   private readonly store: Store;
   private readonly known = new Map<string, Packages>();
-  private readonly files = new WeakMap<Layers, ReadonlyMap<string, string>>();
+  private readonly files = new WeakMap<LowerTree, ReadonlyMap<string, string>>();
 
   constructor(store: Store) {
     this.store = store;
@@ -172,7 +172,7 @@ class CurrentPackages {
   }
 
   /** Which package has a file, by "DIR NAME"; not those that an administrator may change. */
-  places(stack: readonly StackRef[], layers: Layers): ReadonlyMap<string, string> {
+  places(stack: readonly StackRef[], layers: LowerTree): ReadonlyMap<string, string> {
     let places = this.files.get(layers);
     if (places === undefined) {
       places = filePlaces(this.ofStack(stack), new EnvTree(this.store, layers, null));

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { type Ino, ROOT_INO } from '../../base/ids.ts';
 import { isDir, isReg } from '../../base/mode.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
-import type { Layers } from '../../driver/core/ports.ts';
+import type { LowerTree } from '../../driver/core/ports.ts';
 import type { ObjectWriter } from '../../store/object-writer.ts';
 import type { Store } from '../../store/store.ts';
 import { changedPaths } from '../envs/diff.ts';
@@ -70,7 +70,7 @@ function addMovedBelow(
   paths: Set<string>,
   root: string,
   changed: string,
-  below: Layers,
+  below: LowerTree,
   looked: Set<string>,
 ): void {
   if (looked.has(changed)) return;
@@ -102,7 +102,7 @@ export interface ReadParts {
 /** Reads it, without what is below already: see `prune`. */
 export async function readChanges(
   { file }: ChangedArchive,
-  below: Layers,
+  below: LowerTree,
   { writer, rule, progress, settle }: ReadParts,
 ): Promise<TreeNode> {
   const tree = await readArchive(file, writer, progress, (member) => {
@@ -119,13 +119,18 @@ export async function readChanges(
  * Takes out what is the same below but for its times: a file under all its names or not at all, and directories in which
  * nothing is left. A directory that is otherwise below is marked: its attributes count.
  */
-export function prune(tree: TreeNode, below: Layers): void {
+export function prune(tree: TreeNode, below: LowerTree): void {
   const changed = new Set<TreeNode>();
   findChanged(tree, ROOT_INO, below, changed);
   pruneDir(tree, ROOT_INO, below, changed);
 }
 
-function findChanged(dir: TreeNode, ino: Ino | null, below: Layers, changed: Set<TreeNode>): void {
+function findChanged(
+  dir: TreeNode,
+  ino: Ino | null,
+  below: LowerTree,
+  changed: Set<TreeNode>,
+): void {
   for (const [name, node] of dir.children ?? []) {
     const record = ino === null ? null : below.lookup(ino, name);
     if (node.children !== null) findChanged(node, dirOf(record), below, changed);
@@ -133,7 +138,7 @@ function findChanged(dir: TreeNode, ino: Ino | null, below: Layers, changed: Set
   }
 }
 
-function pruneDir(dir: TreeNode, ino: Ino | null, below: Layers, changed: Set<TreeNode>): void {
+function pruneDir(dir: TreeNode, ino: Ino | null, below: LowerTree, changed: Set<TreeNode>): void {
   const { children } = dir;
   if (children === null) return;
   for (const [name, node] of [...children]) {

@@ -5,7 +5,7 @@ import { type Name, nameToText } from '../../base/ids.ts';
 import { textOfBytes } from '../../base/text-bytes.ts';
 import { visible } from '../../base/visible.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
-import type { Layers } from '../../driver/core/ports.ts';
+import type { LowerTree } from '../../driver/core/ports.ts';
 import type { Store } from '../../store/store.ts';
 import type { Difference } from './diff.ts';
 import { fileAt } from './walk-version.ts';
@@ -22,8 +22,8 @@ const NOTHING = '/dev/null';
  */
 export function contentDiff(
   store: Store,
-  before: Layers,
-  after: Layers,
+  before: LowerTree,
+  after: LowerTree,
   { path }: Difference,
 ): string {
   const was = fileAt(before, path);

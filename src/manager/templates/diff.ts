@@ -3,9 +3,9 @@ import { type Ino, ROOT_INO } from '../../base/ids.ts';
 import { isDir } from '../../base/mode.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import { sameForDiff } from '../../codec/same-inode.ts';
-import type { Layers } from '../../driver/core/ports.ts';
+import type { LowerTree } from '../../driver/core/ports.ts';
 import type { Store } from '../../store/store.ts';
-import { sortedEntries, versionLayers, walkBelow } from './walk-version.ts';
+import { sortedEntries, versionTree, walkBelow } from './walk-version.ts';
 
 /** Added, changed (content or attributes) or deleted. `path` is absolute, a binary string. */
 export interface Difference {
@@ -18,8 +18,8 @@ export interface Difference {
  * @throws ByrefError 'notFound', 'usage'
  */
 export function* diffVersions(store: Store, from: string, to: string): Generator<Difference> {
-  const before = versionLayers(store, from);
-  const after = versionLayers(store, to);
+  const before = versionTree(store, from);
+  const after = versionTree(store, to);
   const oldRoot = before.inode(ROOT_INO);
   const newRoot = after.inode(ROOT_INO);
   if (oldRoot && newRoot && !sameForDiff(oldRoot, newRoot)) yield { kind: 'C', path: '/' };
@@ -28,8 +28,8 @@ export function* diffVersions(store: Store, from: string, to: string): Generator
 
 /** Both sides have the directory: its path is the same, so its ino is. */
 function* diffDirectories(
-  before: Layers,
-  after: Layers,
+  before: LowerTree,
+  after: LowerTree,
   dir: Ino,
   path: string,
 ): Generator<Difference> {
@@ -46,8 +46,8 @@ function* diffDirectories(
 }
 
 function* diffEntry(
-  before: Layers,
-  after: Layers,
+  before: LowerTree,
+  after: LowerTree,
   path: string,
   was: InodeRecord,
   is: InodeRecord,
@@ -59,7 +59,7 @@ function* diffEntry(
 }
 
 function* subtree(
-  layers: Layers,
+  layers: LowerTree,
   kind: 'A' | 'D',
   path: string,
   record: InodeRecord | undefined,
@@ -68,6 +68,6 @@ function* subtree(
   if (record && isDir(record.mode)) yield* below(layers, kind, path, record.ino);
 }
 
-function* below(layers: Layers, kind: 'A' | 'D', path: string, dir: Ino): Generator<Difference> {
+function* below(layers: LowerTree, kind: 'A' | 'D', path: string, dir: Ino): Generator<Difference> {
   for (const entry of walkBelow(layers, dir, path)) yield { kind, path: entry.path };
 }

@@ -11,7 +11,7 @@ import { XATTR_KEY } from './tar/pax.ts';
 import { END_MARK, memberHeader, type NewMember, padding, sparseHeader } from './tar/writer.ts';
 import { ACL_KEYS, encodePercent } from './tar/xattrs.ts';
 import type { OnProgress } from './tree.ts';
-import { versionLayers, walkVersion } from './walk-version.ts';
+import { versionTree, walkVersion } from './walk-version.ts';
 
 const STDOUT = 1;
 const PIECE = 2 ** 20;
@@ -36,7 +36,7 @@ export function exportTemplate(
   progress: OnProgress = () => undefined,
 ): void {
   // Resolved before the target is touched.
-  const layers = versionLayers(store, ref);
+  const layers = versionTree(store, ref);
   if (target === '-') {
     new TarExport(store, STDOUT, progress).write(walkVersion(layers));
     return;

@@ -1,13 +1,13 @@
 import { ByrefError } from '../../base/error.ts';
 import type { ObjectId } from '../../base/ids.ts';
 import { readWhole } from '../../base/read-whole.ts';
-import type { Layers } from '../../driver/core/ports.ts';
+import type { LowerTree } from '../../driver/core/ports.ts';
 import type { Store } from '../../store/store.ts';
 import { REGISTRY_BYTES_MAX, registryContent } from '../merge/limits.ts';
 import { fileAt } from './walk-version.ts';
 
 /** A regular file's content as binary string; null if there is none. */
-export function contentAt(store: Store, layers: Layers, path: string): string | null {
+export function contentAt(store: Store, layers: LowerTree, path: string): string | null {
   const record = fileAt(layers, path);
   return record === null ? null : contentOf(store, record, path);
 }

@@ -2,8 +2,8 @@
 import { type Ino, type Name, ROOT_INO } from '../../base/ids.ts';
 import { isDir, isReg } from '../../base/mode.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
-import { entriesOf } from '../../driver/core/layer-entries.ts';
-import type { Layers } from '../../driver/core/ports.ts';
+import { entriesOf } from '../../driver/core/lower-entries.ts';
+import type { LowerTree } from '../../driver/core/ports.ts';
 import type { Store } from '../../store/store.ts';
 
 export interface WalkEntry {
@@ -13,24 +13,24 @@ export interface WalkEntry {
 }
 
 /** The template by itself, as of the version that NAME or NAME@VERSION refers to. */
-export function versionLayers(store: Store, ref: string): Layers {
+export function versionTree(store: Store, ref: string): LowerTree {
   const { template, version } = store.catalog.resolve(ref);
   return store.layers([{ templateId: template.id, version: version.number }]);
 }
 
 /** The regular file at a path, which no symlink leads to; null if there is none. */
-export function fileAt(layers: Layers, path: string): InodeRecord | null {
+export function fileAt(layers: LowerTree, path: string): InodeRecord | null {
   const record = recordAt(layers, path);
   return record !== null && isReg(record.mode) ? record : null;
 }
 
 /** The directory there, likewise. */
-export function dirAt(layers: Layers, path: string): Ino | null {
+export function dirAt(layers: LowerTree, path: string): Ino | null {
   const record = recordAt(layers, path);
   return record !== null && isDir(record.mode) ? record.ino : null;
 }
 
-export function recordAt(layers: Layers, path: string): InodeRecord | null {
+export function recordAt(layers: LowerTree, path: string): InodeRecord | null {
   const parts = path.split('/').filter((part) => part !== '') as Name[];
   let dir: Ino = ROOT_INO;
   let record: InodeRecord | null = null;
@@ -42,7 +42,7 @@ export function recordAt(layers: Layers, path: string): InodeRecord | null {
   return record;
 }
 
-export function* walkVersion(layers: Layers): Generator<WalkEntry> {
+export function* walkVersion(layers: LowerTree): Generator<WalkEntry> {
   const root = layers.inode(ROOT_INO);
   if (root === null) return;
   yield { path: '', record: root };
@@ -50,7 +50,7 @@ export function* walkVersion(layers: Layers): Generator<WalkEntry> {
 }
 
 /** All below a directory, by name in byte order. */
-export function* walkBelow(layers: Layers, dir: Ino, path: string): Generator<WalkEntry> {
+export function* walkBelow(layers: LowerTree, dir: Ino, path: string): Generator<WalkEntry> {
   for (const [name, record] of sortedEntries(layers, dir)) {
     const child = path === '' ? name : `${path}/${name}`;
     yield { path: child, record };
@@ -58,7 +58,7 @@ export function* walkBelow(layers: Layers, dir: Ino, path: string): Generator<Wa
   }
 }
 
-export function sortedEntries(layers: Layers, dir: Ino): [Name, InodeRecord][] {
+export function sortedEntries(layers: LowerTree, dir: Ino): [Name, InodeRecord][] {
   const all = [...entriesOf(layers, dir)].sort((a, b) => (a.name < b.name ? -1 : 1));
   return all.map(({ name, record }) => [name, record]);
 }

@@ -20,7 +20,7 @@ import type { BuildConfig } from './config.ts';
 import type { Packages } from './packages.ts';
 import { newestOf, Plan } from './plan.ts';
 import { ruleOf } from './rules.ts';
-import { type Renumbered, settleAccounts } from './settle-accounts.ts';
+import { assignAccountIds, type Renumbered } from './settle-accounts.ts';
 import { directoriesOf, ownSources, pinsText } from './sources.ts';
 
 export interface InstalledApp extends ChangedArchive {
@@ -74,7 +74,7 @@ export async function installApp<T>(
     const isSame = had !== null && had.base?.version === base.version.number;
     const packages = isSame ? had.packages : null;
     if (!(await install(config, env.mountpoint, packages, parts))) return null;
-    const renumbered = await settleAccounts(env, parts);
+    const renumbered = await assignAccountIds(env, parts);
     parts.progress({ phase: 'pack', files: 0, bytes: 0 });
     const archive = await parts.read((store) => archiveChanges(store, env, dir));
     parts.signal.throwIfAborted();

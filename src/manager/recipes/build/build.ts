@@ -22,7 +22,7 @@ import {
   without,
 } from './packages.ts';
 import { newestOf } from './plan.ts';
-import { ruleOf, settleTimes } from './rules.ts';
+import { normaliseTimes, ruleOf } from './rules.ts';
 import { addRunDirs } from './run-dirs.ts';
 import { renumberTree } from './settle-accounts.ts';
 import { withWorkplace } from './workplace.ts';
@@ -130,7 +130,7 @@ async function add(
       if (!isFirst) keepState(store, tree, { templateId: before.id, version: newest }, base);
       addRunDirs(store, tree, below);
       const had: Packages = isFirst ? new Map() : ownPackages(store, before, newest);
-      settleTimes(tree, startedS);
+      normaliseTimes(tree, startedS);
       packages = packageChanges(had, without(packagesOfTree(store, tree), basePackages));
       return {
         label,

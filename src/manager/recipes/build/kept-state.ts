@@ -7,8 +7,8 @@ import type { Ino, Name } from '../../../base/ids.ts';
 import { isDir, isReg } from '../../../base/mode.ts';
 import type { InodeRecord } from '../../../codec/inode-record.ts';
 import type { VersionBase } from '../../../codec/store-rows.ts';
-import { entriesOf } from '../../../driver/core/layer-entries.ts';
-import type { Layers } from '../../../driver/core/ports.ts';
+import { entriesOf } from '../../../driver/core/lower-entries.ts';
+import type { LowerTree } from '../../../driver/core/ports.ts';
 import type { StackRef, Store } from '../../../store/store.ts';
 import { isGenerated } from '../../merge/generated.ts';
 import { registryFormat } from '../../merge/table.ts';
@@ -46,13 +46,13 @@ export function keepState(
 }
 
 class Keeper {
-  private readonly before: Layers;
+  private readonly before: LowerTree;
   /** Paths that some package has. */
   private readonly packed: ReadonlySet<string>;
   /** By inode: what hard links share is one node. */
   private readonly nodes = new Map<Ino, TreeNode>();
 
-  constructor(before: Layers, packed: ReadonlySet<string>) {
+  constructor(before: LowerTree, packed: ReadonlySet<string>) {
     this.before = before;
     this.packed = packed;
   }

@@ -2,7 +2,7 @@
 import type { Ino } from '../../../base/ids.ts';
 import { isReg } from '../../../base/mode.ts';
 import type { TemplateRow } from '../../../codec/store-rows.ts';
-import type { Layers } from '../../../driver/core/ports.ts';
+import type { LowerTree } from '../../../driver/core/ports.ts';
 import type { StackRef, Store } from '../../../store/store.ts';
 import { contentOf } from '../../templates/file-content.ts';
 import { dirAt, sortedEntries } from '../../templates/walk-version.ts';
@@ -42,7 +42,7 @@ export function packagesByPath(store: Store, ref: StackRef): Map<string, string>
 }
 
 /** The package of the first list that has one of the paths. */
-function listing(store: Store, layers: Layers, paths: ReadonlySet<string>): string | null {
+function listing(store: Store, layers: LowerTree, paths: ReadonlySet<string>): string | null {
   for (const { name, lines } of listsOf(store, layers)) {
     if (lines.some((line) => paths.has(line))) return name;
   }
@@ -50,7 +50,7 @@ function listing(store: Store, layers: Layers, paths: ReadonlySet<string>): stri
 }
 
 /** What each package has, as dpkg lists it. */
-function* listsOf(store: Store, layers: Layers): Generator<{ name: string; lines: string[] }> {
+function* listsOf(store: Store, layers: LowerTree): Generator<{ name: string; lines: string[] }> {
   const dir: Ino | null = dirAt(layers, INFO_PATH);
   if (dir === null) return;
   for (const [file, record] of sortedEntries(layers, dir)) {

@@ -70,10 +70,10 @@ const GENERATED_SPAN = 2 ** 27;
  * another content has another time; a directory's from what is in it.
  * @param startedS seconds since the epoch: no file that is of a package is as new
  */
-export function settleTimes(node: TreeNode, startedS: number): void {
+export function normaliseTimes(node: TreeNode, startedS: number): void {
   let newest = GENERATED;
   for (const child of node.children?.values() ?? []) {
-    settleTimes(child, startedS);
+    normaliseTimes(child, startedS);
     newest = Math.max(newest, child.mtime);
   }
   if (node.children !== null) setTime(node, newest, 0);

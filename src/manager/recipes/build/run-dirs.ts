@@ -5,7 +5,7 @@
  */
 import type { Name } from '../../../base/ids.ts';
 import { isReg, S_IFDIR } from '../../../base/mode.ts';
-import type { Layers } from '../../../driver/core/ports.ts';
+import type { LowerTree } from '../../../driver/core/ports.ts';
 import type { Store } from '../../../store/store.ts';
 import { accountsOf } from '../../merge/accounts.ts';
 import { contentAt, contentOf } from '../../templates/file-content.ts';
@@ -29,7 +29,7 @@ interface RunDir {
  * Adds the directories to a tree, whose objects are published. What the tree has there stays as it is.
  * @param below what an app was installed on; null for an OS, which gets /run/lock, too
  */
-export function addRunDirs(store: Store, tree: TreeNode, below: Layers | null): void {
+export function addRunDirs(store: Store, tree: TreeNode, below: LowerTree | null): void {
   const idOf = accountNumbers(store, tree, below);
   const wanted = [...(below === null ? [LOCK] : []), ...ruledDirs(store, tree)];
   for (const { path, mode, user, group } of wanted) {
@@ -93,7 +93,7 @@ function parseLine(line: string): RunDir | null {
   };
 }
 
-function accountNumbers(store: Store, tree: TreeNode, below: Layers | null) {
+function accountNumbers(store: Store, tree: TreeNode, below: LowerTree | null) {
   const content = (file: string): string => {
     const node = nodeAt(tree, file);
     if (node !== null && isReg(node.mode)) return contentOf(store, node, file);

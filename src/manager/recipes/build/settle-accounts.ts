@@ -35,8 +35,8 @@ export interface Settled extends Renumbered {
 }
 
 /** Rewrites the account files in the env; what they own there is renumbered in the tree that is made of it. */
-export async function settleAccounts(env: ScratchEnv, access: StoreAccess): Promise<Renumbered> {
-  const { files, ...renumbered } = await settledAccounts(env, access);
+export async function assignAccountIds(env: ScratchEnv, access: StoreAccess): Promise<Renumbered> {
+  const { files, ...renumbered } = await assignedAccountIds(env, access);
   for (const [file, content] of files) {
     writeInRoot(env.mountpoint, file, content);
   }
@@ -47,7 +47,7 @@ export async function settleAccounts(env: ScratchEnv, access: StoreAccess): Prom
  * The same, and the env stays as it is.
  * @param shadowOf what is to be of the env's /etc/shadow, beside its numbers; given that, and the templates'
  */
-export async function settledAccounts(
+export async function assignedAccountIds(
   env: ScratchEnv,
   access: StoreAccess,
   shadowOf: (now: string, base: string) => string = (now) => now,

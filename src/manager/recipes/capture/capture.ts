@@ -12,7 +12,7 @@ import { addVersion } from '../../templates/add-version.ts';
 import { withName } from '../../templates/claim-name.ts';
 import { templateFor } from '../../templates/import.ts';
 import type { OnProgress } from '../../templates/tree.ts';
-import { settleTimes } from '../build/rules.ts';
+import { normaliseTimes } from '../build/rules.ts';
 import { addRunDirs } from '../build/run-dirs.ts';
 import { withWorkplace } from '../build/workplace.ts';
 import { asFull, type Recording } from './recording.ts';
@@ -24,7 +24,7 @@ import { readRecording } from './tree.ts';
 export interface CaptureSource {
   /** Such as "make install". */
   readonly what: string;
-  /** Its files have the times of this very run, and get others: see settleTimes. */
+  /** Its files have the times of this very run, and get others: see normaliseTimes. */
   readonly hasRunTimes: boolean;
   /**
    * @param dir for what it makes
@@ -139,7 +139,7 @@ async function add(
     },
     describe(tree) {
       addRunDirs(store, tree, below);
-      settleTimes(tree, startedS);
+      normaliseTimes(tree, startedS);
       return {
         label,
         note: note ?? noteOf(store, what, apps),

@@ -1,6 +1,6 @@
 /** What a person should look at before it is in every env: rights that files give, and what looks left behind. */
 import { isDir, isLnk, isReg, S_IFBLK, S_IFCHR, S_IFMT } from '../../../base/mode.ts';
-import type { Layers } from '../../../driver/core/ports.ts';
+import type { LowerTree } from '../../../driver/core/ports.ts';
 import type { TreeNode } from '../../templates/tree.ts';
 import { nodeAt } from '../../templates/tree.ts';
 import { recordAt } from '../../templates/walk-version.ts';
@@ -62,7 +62,7 @@ export interface NamedIds {
 
 interface Place {
   readonly tree: TreeNode;
-  readonly below: Layers;
+  readonly below: LowerTree;
   readonly ids: NamedIds;
   /** /etc/shadow has passwords that the base has not. */
   readonly opened: boolean;

@@ -8,7 +8,7 @@ import { changedPaths } from '../../envs/diff.ts';
 import { archiveChanges, type ChangedArchive } from '../../sandbox/changed-tree.ts';
 import type { ScratchEnv } from '../../sandbox/scratch-env.ts';
 import type { StoreAccess } from '../../sandbox/store-access.ts';
-import { type Settled, settledAccounts } from '../build/settle-accounts.ts';
+import { assignedAccountIds, type Settled } from '../build/settle-accounts.ts';
 import { withoutPasswords } from './passwords.ts';
 import { type Rules, rulingBy, type Verdict } from './rules.ts';
 import { PathWriters, writersIfTraced } from './writers-by-path.ts';
@@ -48,7 +48,7 @@ export async function recordChanges(
   rules: Rules,
 ): Promise<Recording> {
   let passwords: readonly string[] = [];
-  const accounts = await settledAccounts(env, access, (now, base) => {
+  const accounts = await assignedAccountIds(env, access, (now, base) => {
     const { shadow, changed } = withoutPasswords(now, base);
     passwords = changed;
     return rules.keepPasswords === true ? now : shadow;

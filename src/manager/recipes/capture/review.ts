@@ -1,6 +1,6 @@
 /** What a capture would store, for people to look at before it is. */
 import { isReg } from '../../../base/mode.ts';
-import type { Layers } from '../../../driver/core/ports.ts';
+import type { LowerTree } from '../../../driver/core/ports.ts';
 import type { Store } from '../../../store/store.ts';
 import { accountsOf } from '../../merge/accounts.ts';
 import { contentAt } from '../../templates/file-content.ts';
@@ -59,7 +59,7 @@ function sharesOf(captured: readonly Captured[]): ProgramShare[] {
   );
 }
 
-function namedIds(store: Store, below: Layers, { accounts }: Recording): NamedIds {
+function namedIds(store: Store, below: LowerTree, { accounts }: Recording): NamedIds {
   const [passwd = '', group = ''] = ['/etc/passwd', '/etc/group'].map(
     (file) => contentAt(store, below, file) ?? '',
   );

@@ -2,7 +2,7 @@
 import { closeSync, writeSync } from 'node:fs';
 import type { Name } from '../../../base/ids.ts';
 import { isDir, S_IFREG } from '../../../base/mode.ts';
-import type { Layers } from '../../../driver/core/ports.ts';
+import type { LowerTree } from '../../../driver/core/ports.ts';
 import type { ObjectWriter } from '../../../store/object-writer.ts';
 import type { Store } from '../../../store/store.ts';
 import { readChanges } from '../../sandbox/changed-tree.ts';
@@ -26,10 +26,10 @@ export interface Captured {
 export interface TreeParts {
   readonly name: string;
   readonly rules: Rules;
-  readonly below: Layers;
+  readonly below: LowerTree;
   readonly writer: ObjectWriter;
   readonly progress: OnProgress;
-  /** The time of what is written here: see settleTimes. */
+  /** The time of what is written here: see normaliseTimes. */
   readonly now: number;
 }
 
@@ -70,7 +70,7 @@ export async function readRecording(
 /** A password that was set is left out: then the file may be what the base has. */
 function isAsBelow(
   store: Store,
-  below: Layers,
+  below: LowerTree,
   file: string,
   { mode, uid, gid }: TreeNode,
   content: string,
@@ -89,7 +89,7 @@ function removeNode(tree: TreeNode, path: string): void {
 function* capturedIn(
   dir: TreeNode,
   at: string,
-  below: Layers,
+  below: LowerTree,
   programs: Recording['programs'],
 ): Generator<Captured> {
   const entries = [...(dir.children ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));

@@ -1,5 +1,5 @@
 /** Symlinks that follow from the merged state files of update-alternatives(1). */
-import type { Layers } from '../../../driver/core/ports.ts';
+import type { LowerTree } from '../../../driver/core/ports.ts';
 import { alternativeLinks } from '../../merge/alternatives.ts';
 import { recordAt } from '../../templates/walk-version.ts';
 
@@ -13,7 +13,7 @@ const STATES = '/var/lib/dpkg/alternatives/';
 
 /** Those that the stack shows otherwise. @param contents of merged registry files, by path */
 export function composedLinks(
-  layers: Layers,
+  layers: LowerTree,
   contents: ReadonlyMap<string, string | null>,
 ): Symlink[] {
   const links: Symlink[] = [];

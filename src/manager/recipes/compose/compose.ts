@@ -20,7 +20,7 @@ import { addVersion } from '../../templates/add-version.ts';
 import type { CommittedVersion } from '../../templates/commit-tree.ts';
 import { DEFAULT_SHARED_PATTERNS } from '../../templates/shared-path.ts';
 import type { OnProgress } from '../../templates/tree.ts';
-import { settleTimes } from '../build/rules.ts';
+import { normaliseTimes } from '../build/rules.ts';
 import { withWorkplace } from '../build/workplace.ts';
 import { composedLinks, type Symlink } from './alternatives.ts';
 import { checkApps } from './app-files.ts';
@@ -100,7 +100,7 @@ function add(
         settle: () => undefined,
       }),
     describe(tree) {
-      settleTimes(tree, startedS);
+      normaliseTimes(tree, startedS);
       return { label: plan.label, note: '' };
     },
     onlyIfChanged: false,

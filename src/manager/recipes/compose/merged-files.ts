@@ -2,8 +2,8 @@
 import { ByrefError } from '../../../base/error.ts';
 import type { Ino, Name } from '../../../base/ids.ts';
 import { isReg } from '../../../base/mode.ts';
-import { entriesOf } from '../../../driver/core/layer-entries.ts';
-import type { Layers } from '../../../driver/core/ports.ts';
+import { entriesOf } from '../../../driver/core/lower-entries.ts';
+import type { LowerTree } from '../../../driver/core/ports.ts';
 import type { Store } from '../../../store/store.ts';
 import { accountsOf } from '../../merge/accounts.ts';
 import { askedFor, withoutMarks } from '../../merge/auto-marks.ts';
@@ -77,7 +77,7 @@ function registryPaths(apps: readonly AppPart[]): string[] {
   return [...paths].sort();
 }
 
-function matching(layers: Layers, pattern: string): string[] {
+function matching(layers: LowerTree, pattern: string): string[] {
   if (!pattern.includes('*')) return fileAt(layers, pattern) === null ? [] : [pattern];
   const directory = pattern.slice(0, pattern.lastIndexOf('/'));
   const dir: Ino | null = dirAt(layers, directory);
@@ -113,7 +113,8 @@ function mergeOne(store: Store, parts: StackParts, path: string, notes: string[]
 /** True if the app has that text, and what it was installed on has not. */
 function hasKey(store: Store, app: AppPart, path: string, { ours }: KeyConflict): boolean {
   if (ours === null) return false;
-  const has = (layers: Layers): boolean => contentAt(store, layers, path)?.includes(ours) === true;
+  const has = (layers: LowerTree): boolean =>
+    contentAt(store, layers, path)?.includes(ours) === true;
   return has(app.layers) && !has(app.base);
 }
 
@@ -133,9 +134,9 @@ function refuseSharedNumbers(
   { os, apps }: StackParts,
   contents: ReadonlyMap<string, string | null>,
 ): void {
-  const content = (layers: Layers | null, path: string): string =>
+  const content = (layers: LowerTree | null, path: string): string =>
     (layers === null ? contents.get(path) : contentAt(store, layers, path)) ?? '';
-  const accounts = (layers: Layers | null) =>
+  const accounts = (layers: LowerTree | null) =>
     accountsOf(content(layers, PASSWD), content(layers, GROUP));
   if (!contents.has(PASSWD) && !contents.has(GROUP)) return;
   const all = accounts(null);

@@ -1,5 +1,5 @@
 /** The templates of a stack, as a composition looks at them. */
-import type { Layers } from '../../../driver/core/ports.ts';
+import type { LowerTree } from '../../../driver/core/ports.ts';
 import type { StackRef, Store } from '../../../store/store.ts';
 
 export interface StackPart {
@@ -7,12 +7,12 @@ export interface StackPart {
   /** NAME@VERSION */
   readonly name: string;
   /** Of it alone. */
-  readonly layers: Layers;
+  readonly layers: LowerTree;
 }
 
 export interface AppPart extends StackPart {
   /** What it was installed on; the stack's OS template if nobody knows. */
-  readonly base: Layers;
+  readonly base: LowerTree;
   /** That is the very version in the stack, so that nothing is to be merged for it alone. */
   readonly fits: boolean;
 }
@@ -21,7 +21,7 @@ export interface StackParts {
   readonly os: StackPart;
   /** From the bottom up. */
   readonly apps: readonly AppPart[];
-  readonly layers: Layers;
+  readonly layers: LowerTree;
 }
 
 /** @param plain without a composition */

@@ -2,7 +2,7 @@
 import { type Ino, type Name, ROOT_INO } from '../../../base/ids.ts';
 import { isDir, S_IFMT } from '../../../base/mode.ts';
 import type { InodeRecord } from '../../../codec/inode-record.ts';
-import type { Place } from '../../../driver/core/ports.ts';
+import type { DirEntryRef } from '../../../driver/core/ports.ts';
 import { SAVED_INO } from '../../../driver/core/set-aside.ts';
 import type { DamagedRow } from '../../../driver/delta/link-table.ts';
 import type { ChangedName, DeltaView } from '../../../driver/delta/read-delta.ts';
@@ -23,7 +23,7 @@ export type OwnName = Pick<ChangedName, 'dir' | 'name' | 'type'> & { readonly in
 export class DeltaScan {
   readonly inodes = new Map<Ino, OwnInode>();
   /** The name that leads to an inode; of several the first one. */
-  readonly places = new Map<Ino, Place>();
+  readonly places = new Map<Ino, DirEntryRef>();
   /** How many more subdirectories than its templates a directory has; NaN where that can't be told. */
   readonly subdirectories = new Map<Ino, number>();
   /** Names whose inode has no record in the delta. */

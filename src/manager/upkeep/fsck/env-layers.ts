@@ -1,6 +1,6 @@
 import { type Ino, isPrivateIno, type Name } from '../../../base/ids.ts';
 import type { InodeRecord } from '../../../codec/inode-record.ts';
-import type { Layers } from '../../../driver/core/ports.ts';
+import type { LowerTree } from '../../../driver/core/ports.ts';
 import type { EnvRow } from '../../../store/store.ts';
 import type { Job } from './job.ts';
 
@@ -9,7 +9,7 @@ export type Unknown = undefined;
 
 /** An env's templates, of a store that may be damaged. */
 export class EnvLayers {
-  private readonly layers: Layers | Unknown;
+  private readonly layers: LowerTree | Unknown;
 
   /** @param row null if it can't be read: then nothing is known */
   constructor({ store, doubtful }: Job, row: EnvRow | null) {

@@ -1,9 +1,9 @@
 import type { Ino } from '../../../base/ids.ts';
-import type { Place } from '../../../driver/core/ports.ts';
+import type { DirEntryRef } from '../../../driver/core/ports.ts';
 import { SAVED_INO } from '../../../driver/core/set-aside.ts';
 
 /** True for the two levels of directories that hold what patches set aside: nobody counts their links. */
-export function isSavedDir(places: ReadonlyMap<Ino, Place>, dir: Ino): boolean {
+export function isSavedDir(places: ReadonlyMap<Ino, DirEntryRef>, dir: Ino): boolean {
   const parent = places.get(dir)?.dir;
   if (parent === undefined) return false;
   return parent === SAVED_INO || places.get(parent)?.dir === SAVED_INO;

@@ -5,7 +5,7 @@
 import { isPrivateIno } from '../../../base/ids.ts';
 import { isDir } from '../../../base/mode.ts';
 import { touchedOnly } from '../../../driver/core/follow.ts';
-import type { Layers } from '../../../driver/core/ports.ts';
+import type { LowerTree } from '../../../driver/core/ports.ts';
 import type { DeltaView } from '../../../driver/delta/read-delta.ts';
 import { envMounts } from '../../../ipc/mount-table.ts';
 import type { Store } from '../../../store/store.ts';
@@ -29,7 +29,7 @@ export async function takeStoppedAlong(store: Store): Promise<void> {
   }
 }
 
-function isLeftBehind(view: DeltaView, layers: Layers): boolean {
+function isLeftBehind(view: DeltaView, layers: LowerTree): boolean {
   for (const { dir, name, ino, type } of view.changedNames()) {
     if (ino === 0 || isPrivateIno(ino) || isPrivateIno(dir) || isDir(type)) continue;
     const is = layers.lookup(dir, name);

@@ -1,22 +1,22 @@
 import type { Ino, Name } from '../../base/ids.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
-import type { LayerEntry, Layers, Place } from './ports.ts';
+import type { DirEntryRef, LowerEntry, LowerTree } from './ports.ts';
 
 /** The layers that an env shows now: one object for as long as it is mounted, whatever they are. */
-export class LayerSwitch implements Layers {
-  #now: Layers;
+export class TreeSwitch implements LowerTree {
+  #now: LowerTree;
   #settled = true;
 
-  constructor(layers: Layers) {
+  constructor(layers: LowerTree) {
     this.#now = layers;
   }
 
-  get now(): Layers {
+  get now(): LowerTree {
     return this.#now;
   }
 
   /** From the next request on, the env shows these: of one stack, or (not settled) on the way from one to another. */
-  show(layers: Layers, settled: boolean): void {
+  show(layers: LowerTree, settled: boolean): void {
     this.#now = layers;
     this.#settled = settled;
   }
@@ -37,11 +37,11 @@ export class LayerSwitch implements Layers {
     return this.#now.inode(ino);
   }
 
-  list(dir: Ino, after: number, max: number): readonly LayerEntry[] {
+  list(dir: Ino, after: number, max: number): readonly LowerEntry[] {
     return this.#now.list(dir, after, max);
   }
 
-  names(ino: Ino): readonly Place[] {
+  names(ino: Ino): readonly DirEntryRef[] {
     return this.#now.names(ino);
   }
 

@@ -1,24 +1,24 @@
 import type { Ino, Name } from '../../base/ids.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
-import type { LayerEntry, Layers, Place } from './ports.ts';
+import type { DirEntryRef, LowerEntry, LowerTree } from './ports.ts';
 
 /**
  * What either of two stacks has; where both have a name, the first one's. Shown while an env goes from
  * one to the other, so that at no moment a name is missing that both have. A directory that both have is listed
  * as one of them has it.
  */
-export class UnionLayers implements Layers {
+export class UnionTree implements LowerTree {
   readonly stamp: number;
-  readonly #first: Layers;
-  readonly #second: Layers;
-  readonly #listed: Layers;
-  readonly #other: Layers;
+  readonly #first: LowerTree;
+  readonly #second: LowerTree;
+  readonly #listed: LowerTree;
+  readonly #other: LowerTree;
 
   /**
    * @param listed whose names are listed: `first` or `second`
    * @param stamp of no stack, so that what is counted meanwhile is counted again afterwards
    */
-  constructor(first: Layers, second: Layers, listed: Layers, stamp: number) {
+  constructor(first: LowerTree, second: LowerTree, listed: LowerTree, stamp: number) {
     this.stamp = stamp;
     this.#first = first;
     this.#second = second;
@@ -35,7 +35,7 @@ export class UnionLayers implements Layers {
   }
 
   /** Each name with what a lookup of it yields: the kernel takes the one for the other. */
-  list(dir: Ino, after: number, max: number): readonly LayerEntry[] {
+  list(dir: Ino, after: number, max: number): readonly LowerEntry[] {
     const listed = this.#listed.inode(dir) === null ? this.#other : this.#listed;
     const entries = listed.list(dir, after, max);
     if (listed === this.#first) return entries;
@@ -45,7 +45,7 @@ export class UnionLayers implements Layers {
     }));
   }
 
-  names(ino: Ino): readonly Place[] {
+  names(ino: Ino): readonly DirEntryRef[] {
     const names = this.#first.names(ino);
     return names.length > 0 ? names : this.#second.names(ino);
   }

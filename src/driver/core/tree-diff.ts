@@ -1,11 +1,11 @@
 import { type Ino, type Name, ROOT_INO } from '../../base/ids.ts';
 import { isDir } from '../../base/mode.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
-import type { ChangedDir, Layers, Place } from './ports.ts';
-import { UnionLayers } from './union-layers.ts';
+import type { ChangedDir, DirEntryRef, LowerTree } from './ports.ts';
+import { UnionTree } from './union-tree.ts';
 
 /** A name that the templates have otherwise in other versions; null where they have it not. */
-export interface NameChange extends Place {
+export interface DiffEntry extends DirEntryRef {
   readonly was: InodeRecord | null;
   readonly is: InodeRecord | null;
   /** One side has it not, because what leads to its directory is something else there: the directory itself has it. */
@@ -18,7 +18,7 @@ export interface NameChange extends Place {
  */
 export type ChangeKind = 'added' | 'removed' | 'replaced' | 'kept';
 
-export function kindOf({ was, is }: NameChange): ChangeKind {
+export function kindOf({ was, is }: DiffEntry): ChangeKind {
   if (was === null) return 'added';
   if (is === null) return 'removed';
   return isDir(was.mode) && isDir(is.mode) ? 'kept' : 'replaced';
@@ -28,33 +28,33 @@ export function kindOf({ was, is }: NameChange): ChangeKind {
  * The way from one stack's layers to another's: every name that differs, each once. The same for all
  * envs that go this way, and shared by them.
  */
-export class LayersChange {
-  readonly from: Layers;
-  readonly to: Layers;
-  readonly byDir: ReadonlyMap<Ino, ReadonlyMap<Name, NameChange>>;
+export class TreeDiff {
+  readonly from: LowerTree;
+  readonly to: LowerTree;
+  readonly byDir: ReadonlyMap<Ino, ReadonlyMap<Name, DiffEntry>>;
   /** The root directory itself has other attributes. */
   readonly root: boolean;
   /** First `to`'s new names come to what is there, not listed yet, ... */
-  readonly adding: Layers;
+  readonly adding: LowerTree;
   /** ... then names change, and what is to go stays; then only `to` is shown, and listed. */
-  readonly changing: Layers;
-  readonly #byKind: Readonly<Record<ChangeKind, readonly NameChange[]>>;
+  readonly changing: LowerTree;
+  readonly #byKind: Readonly<Record<ChangeKind, readonly DiffEntry[]>>;
   /** Directories of `from` that are none in `to`, by ino. */
-  readonly #goneDirs = new Map<Ino, NameChange>();
-  #byInode: Map<Ino, NameChange[]> | null = null;
-  readonly #places = new Map<Ino, Place | null>();
+  readonly #goneDirs = new Map<Ino, DiffEntry>();
+  #byInode: Map<Ino, DiffEntry[]> | null = null;
+  readonly #places = new Map<Ino, DirEntryRef | null>();
 
-  constructor(from: Layers, to: Layers, names: readonly NameChange[], root: boolean) {
+  constructor(from: LowerTree, to: LowerTree, names: readonly DiffEntry[], root: boolean) {
     this.from = from;
     this.to = to;
     this.root = root;
-    const byDir = new Map<Ino, Map<Name, NameChange>>();
+    const byDir = new Map<Ino, Map<Name, DiffEntry>>();
     const byKind = { added: [], removed: [], replaced: [], kept: [] } as Record<
       ChangeKind,
-      NameChange[]
+      DiffEntry[]
     >;
     for (const change of names) {
-      const siblings = byDir.get(change.dir) ?? new Map<Name, NameChange>();
+      const siblings = byDir.get(change.dir) ?? new Map<Name, DiffEntry>();
       byDir.set(change.dir, siblings.set(change.name, change));
       const kind = kindOf(change);
       byKind[kind].push(change);
@@ -64,11 +64,11 @@ export class LayersChange {
     this.byDir = byDir;
     this.#byKind = byKind;
     const stamp = unionStamp(from, to);
-    this.adding = new UnionLayers(from, to, from, stamp);
-    this.changing = new UnionLayers(to, from, from, stamp);
+    this.adding = new UnionTree(from, to, from, stamp);
+    this.changing = new UnionTree(to, from, from, stamp);
   }
 
-  of(kind: ChangeKind): readonly NameChange[] {
+  of(kind: ChangeKind): readonly DiffEntry[] {
     return this.#byKind[kind];
   }
 
@@ -81,24 +81,24 @@ export class LayersChange {
     return this.size === 0 && !this.root;
   }
 
-  get goneDirs(): ReadonlyMap<Ino, NameChange> {
+  get goneDirs(): ReadonlyMap<Ino, DiffEntry> {
     return this.#goneDirs;
   }
 
   /** The change of one name, or undefined. */
-  find(dir: Ino, name: Name): NameChange | undefined {
+  find(dir: Ino, name: Name): DiffEntry | undefined {
     return this.byDir.get(dir)?.get(name);
   }
 
   /** Changes by which a name leads to an inode, or does not any more. */
-  ofInode(ino: Ino): readonly NameChange[] {
+  ofInode(ino: Ino): readonly DiffEntry[] {
     this.#byInode ??= this.#indexInodes();
     return this.#byInode.get(ino) ?? [];
   }
 
-  #indexInodes(): Map<Ino, NameChange[]> {
-    const index = new Map<Ino, NameChange[]>();
-    const add = (ino: Ino, change: NameChange): void => {
+  #indexInodes(): Map<Ino, DiffEntry[]> {
+    const index = new Map<Ino, DiffEntry[]>();
+    const add = (ino: Ino, change: DiffEntry): void => {
       const known = index.get(ino);
       if (known === undefined) index.set(ino, [change]);
       else known.push(change);
@@ -114,7 +114,7 @@ export class LayersChange {
   }
 
   /** Where the templates have a directory; null if neither side has it. */
-  placeOf(dir: Ino): Place | null {
+  placeOf(dir: Ino): DirEntryRef | null {
     let place = this.#places.get(dir);
     if (place === undefined) {
       const record = this.to.inode(dir) ?? this.from.inode(dir);
@@ -137,5 +137,5 @@ export class LayersChange {
 }
 
 /** A stamp is below 2^48 (store/layer-cache.ts); this one is not. */
-const unionStamp = (from: Layers, to: Layers): number =>
+const unionStamp = (from: LowerTree, to: LowerTree): number =>
   2 ** 49 + ((from.stamp + to.stamp) % 2 ** 48);

@@ -1,10 +1,10 @@
 import type { Ino } from '../../base/ids.ts';
-import type { LayerEntry, Layers } from './ports.ts';
+import type { LowerEntry, LowerTree } from './ports.ts';
 
 const PAGE = 1024;
 
 /** All names of a directory, in cookie order. */
-export function* entriesOf(layers: Layers, dir: Ino): Generator<LayerEntry> {
+export function* entriesOf(layers: LowerTree, dir: Ino): Generator<LowerEntry> {
   for (let after = 0; ; ) {
     const page = layers.list(dir, after, PAGE);
     yield* page;

@@ -3,9 +3,9 @@ import type { Ino, Name } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import { decodeHistory } from '../codec/link-history.ts';
-import { entriesOf } from '../driver/core/layer-entries.ts';
-import { LayersChange, type NameChange } from '../driver/core/layers-change.ts';
-import type { Layers } from '../driver/core/ports.ts';
+import { entriesOf } from '../driver/core/lower-entries.ts';
+import type { LowerTree } from '../driver/core/ports.ts';
+import { type DiffEntry, TreeDiff } from '../driver/core/tree-diff.ts';
 import { allNames, type ChangedName, changedNames } from './changed-names.ts';
 import { linkDir, linkName } from './keys.ts';
 import type { StackRef } from './layer-cache.ts';
@@ -15,10 +15,10 @@ import type { Tables } from './tables.ts';
 /** One side of a change: the stack, and its layers. */
 export interface StackSide {
   readonly stack: readonly StackRef[];
-  readonly layers: Layers;
+  readonly layers: LowerTree;
 }
 
-export function stackChange(tables: Tables, from: StackSide, to: StackSide): LayersChange {
+export function diffStacks(tables: Tables, from: StackSide, to: StackSide): TreeDiff {
   const names = new Names(from.layers, to.layers);
   let root = false;
   for (const { dir, name } of namesBetween(tables, from.stack, to.stack)) {
@@ -26,16 +26,16 @@ export function stackChange(tables: Tables, from: StackSide, to: StackSide): Lay
     else names.compare(dir, name);
   }
   if (from.stack.length > 1) names.addHidden();
-  return new LayersChange(from.layers, to.layers, [...names.changes()], root);
+  return new TreeDiff(from.layers, to.layers, [...names.changes()], root);
 }
 
 /** What names are on both sides, each compared once; null where that is the same. */
 class Names {
-  private readonly from: Layers;
-  private readonly to: Layers;
-  private readonly byDir = new Map<Ino, Map<Name, NameChange | null>>();
+  private readonly from: LowerTree;
+  private readonly to: LowerTree;
+  private readonly byDir = new Map<Ino, Map<Name, DiffEntry | null>>();
 
-  constructor(from: Layers, to: Layers) {
+  constructor(from: LowerTree, to: LowerTree) {
     this.from = from;
     this.to = to;
   }
@@ -47,12 +47,12 @@ class Names {
     this.set({ dir, name, was, is });
   }
 
-  private set(change: NameChange): void {
-    const siblings = this.byDir.get(change.dir) ?? new Map<Name, NameChange | null>();
+  private set(change: DiffEntry): void {
+    const siblings = this.byDir.get(change.dir) ?? new Map<Name, DiffEntry | null>();
     this.byDir.set(change.dir, siblings.set(change.name, differs(change) ? change : null));
   }
 
-  *changes(): Generator<NameChange> {
+  *changes(): Generator<DiffEntry> {
     for (const names of this.byDir.values()) {
       for (const change of names.values()) if (change !== null) yield change;
     }
@@ -71,7 +71,7 @@ class Names {
   }
 
   /** @param side of the two that does not show the directory */
-  private hide(dir: Ino, shown: Layers, hidden: Layers, side: 'was' | 'is'): void {
+  private hide(dir: Ino, shown: LowerTree, hidden: LowerTree, side: 'was' | 'is'): void {
     if (hidden.list(dir, 0, 1).length === 0) return;
     const names = new Set(this.byDir.get(dir)?.keys());
     for (const { name } of entriesOf(shown, dir)) names.add(name);
@@ -87,7 +87,7 @@ const dirOf = (record: InodeRecord | null): Ino | null =>
   record !== null && isDir(record.mode) ? record.ino : null;
 
 /** A file has another ino in each version that changed it; a directory keeps the one of its path. */
-function differs({ was, is }: NameChange): boolean {
+function differs({ was, is }: DiffEntry): boolean {
   if (was === null || is === null) return was !== is;
   if (isDir(was.mode) && isDir(is.mode)) return was !== is;
   return was.ino !== is.ino;

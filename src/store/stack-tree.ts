@@ -1,11 +1,11 @@
-/** The templates of one stack, merged by directory ino: see Layers in src/driver/core/ports.ts. */
+/** The templates of one stack, merged by directory ino: see LowerTree in src/driver/core/ports.ts. */
 import { type Ino, type Name, ROOT_INO } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import { nameCookie } from '../base/name-hash.ts';
 import { FLAG_OWN_ATTRS, type InodeRecord } from '../codec/inode-record.ts';
 import { decodeHistory, recordOfIno } from '../codec/link-history.ts';
 import { type DirName, decodeDirName, decodeNumber, type InodeNames } from '../codec/store-rows.ts';
-import type { LayerEntry, Layers } from '../driver/core/ports.ts';
+import type { LowerEntry, LowerTree } from '../driver/core/ports.ts';
 import { dirKey, inoKey, linkKey } from './keys.ts';
 import { mergeEntries } from './merge-entries.ts';
 import { plainDir } from './plain-dir.ts';
@@ -17,7 +17,7 @@ const MERGED_MAX = 50_000;
 /** Links of a directory that are not subdirectories: its name and its ".". */
 const DIR_LINKS = 2;
 
-export class StackLayers implements Layers {
+export class StackTree implements LowerTree {
   readonly stamp: number;
   private readonly tables: Tables;
   /** Topmost first: the order of lookup. */
@@ -198,8 +198,8 @@ export class StackLayers implements Layers {
     return row === undefined ? null : recordOfIno(row, ino);
   }
 
-  list(dir: Ino, after: number, max: number): readonly LayerEntry[] {
-    const lists: (readonly LayerEntry[])[] = [];
+  list(dir: Ino, after: number, max: number): readonly LowerEntry[] {
+    const lists: (readonly LowerEntry[])[] = [];
     for (const view of this.views) {
       const entries = view.touches(dir) ? view.list(dir, after, max) : [];
       if (entries.length > 0) lists.push(entries);
@@ -210,7 +210,7 @@ export class StackLayers implements Layers {
       : entries.map((entry) => this.withMergedDir(dir, entry));
   }
 
-  private withMergedDir(dir: Ino, entry: LayerEntry): LayerEntry {
+  private withMergedDir(dir: Ino, entry: LowerEntry): LowerEntry {
     if (!isDir(entry.record.mode)) return entry;
     const record = this.lookup(dir, entry.name);
     return record === null || record === entry.record ? entry : { ...entry, record };

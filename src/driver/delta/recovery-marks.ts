@@ -3,7 +3,7 @@ import type { InodeRecord } from '../../codec/inode-record.ts';
 import { isOrphan, isUnsynced } from './table-rows.ts';
 
 /** Which inodes of the delta are orphans (no name left), and whose copied-up bytes are not on disk. */
-export class Watchlist {
+export class RecoveryMarks {
   readonly orphans = new Set<Ino>();
   /**
    * A number per copy: an inode that is forgotten and copied up again has another, so that the sync of

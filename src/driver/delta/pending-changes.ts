@@ -9,7 +9,7 @@ import { listNames } from './listing.ts';
  * What the env's changes amount to: the active generation over the frozen one (while a checkpoint
  * runs) over the link table (once there is one).
  */
-export class Overlay {
+export class PendingChanges {
   active = new Generation();
   frozen: Generation | null = null;
   table: LinkTable | null;

@@ -3,36 +3,28 @@
  * and one range scan of `links` reads a directory in cookie order.
  */
 import type { Ino, Name, ObjectId } from '../base/ids.ts';
+import { readU64, writeU64 } from '../base/u64.ts';
 
-const TWO_32 = 2 ** 32;
 const LINK_NAME_AT = 20;
-
-function putU64(buf: Buffer, at: number, value: number): void {
-  buf.writeUInt32BE(Math.floor(value / TWO_32), at);
-  buf.writeUInt32BE(value % TWO_32, at + 4);
-}
-
-const u64At = (buf: Buffer, at: number): number =>
-  buf.readUInt32BE(at) * TWO_32 + buf.readUInt32BE(at + 4);
 
 /** links: template u32, directory u64, cookie u64, name. */
 export function linkKey(template: number, dir: Ino | 0, cookie: number, name: Name | ''): Buffer {
   const key = Buffer.allocUnsafe(LINK_NAME_AT + name.length);
   key.writeUInt32BE(template, 0);
-  putU64(key, 4, dir);
-  putU64(key, 12, cookie);
+  writeU64(key, 4, dir);
+  writeU64(key, 12, cookie);
   key.write(name, LINK_NAME_AT, 'latin1');
   return key;
 }
 
-export const linkDir = (key: Buffer): Ino | 0 => u64At(key, 4) as Ino | 0;
-export const linkCookie = (key: Buffer): number => u64At(key, 12);
+export const linkDir = (key: Buffer): Ino | 0 => readU64(key, 4) as Ino | 0;
+export const linkCookie = (key: Buffer): number => readU64(key, 12);
 export const linkName = (key: Buffer): Name => key.toString('latin1', LINK_NAME_AT) as Name;
 
 /** dirs: parent u64, name. */
 export function dirKey(parent: Ino | 0, name: Name | ''): Buffer {
   const key = Buffer.allocUnsafe(8 + name.length);
-  putU64(key, 0, parent);
+  writeU64(key, 0, parent);
   key.write(name, 8, 'latin1');
   return key;
 }
@@ -40,7 +32,7 @@ export function dirKey(parent: Ino | 0, name: Name | ''): Buffer {
 /** dirNames and inodes: ino u64. */
 export function inoKey(ino: Ino): Buffer {
   const key = Buffer.allocUnsafe(8);
-  putU64(key, 0, ino);
+  writeU64(key, 0, ino);
   return key;
 }
 
@@ -71,12 +63,12 @@ export function changeKey(
   const key = Buffer.allocUnsafe(CHANGE_NAME_AT + name.length);
   key.writeUInt32BE(template, 0);
   key.writeUInt32BE(version, 4);
-  putU64(key, 8, dir);
+  writeU64(key, 8, dir);
   key.write(name, CHANGE_NAME_AT, 'latin1');
   return key;
 }
 
-export const changeDir = (key: Buffer): Ino | 0 => u64At(key, 8) as Ino | 0;
+export const changeDir = (key: Buffer): Ino | 0 => readU64(key, 8) as Ino | 0;
 export const changeName = (key: Buffer): Name | '' =>
   key.toString('latin1', CHANGE_NAME_AT) as Name | '';
 
@@ -84,11 +76,11 @@ export const changeName = (key: Buffer): Name | '' =>
 export function templateDirKey(template: number, dir: Ino): Buffer {
   const key = Buffer.allocUnsafe(12);
   key.writeUInt32BE(template, 0);
-  putU64(key, 4, dir);
+  writeU64(key, 4, dir);
   return key;
 }
 
-export const templateDirIno = (key: Buffer): Ino => u64At(key, 4) as Ino;
+export const templateDirIno = (key: Buffer): Ino => readU64(key, 4) as Ino;
 
 /** meta, templateNames and envNames: the text itself. */
 export const textKey = (text: string): Buffer => Buffer.from(text, 'utf8');

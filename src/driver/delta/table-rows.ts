@@ -1,7 +1,9 @@
 /** Keys and values of an env's link table (docs/FORMAT.md). Numbers are big-endian: keys sort by them. */
+
 import type { Ino, Name } from '../../base/ids.ts';
 import { NAME_MAX } from '../../base/ids.ts';
 import { nameCookie } from '../../base/name-hash.ts';
+import { readU64, writeU64 } from '../../base/u64.ts';
 import { DATA_PRIVATE, FLAG_UNSYNCED, type InodeRecord } from '../../codec/inode-record.ts';
 import { decodeInode, encodeInode, inodeBytesMax } from '../../codec/inode-record-codec.ts';
 import { NameState } from './generation.ts';
@@ -19,8 +21,6 @@ const STATE_SIZE = 41;
 export const MARK_ORPHAN = 1;
 export const MARK_UNSYNCED = 2;
 
-const TWO_32 = 2 ** 32;
-
 /** What the table was when its last checkpoint ended. */
 export interface TableState {
   /** All changes up to this one are in the table. */
@@ -31,14 +31,6 @@ export interface TableState {
   /** The boot in which the checkpoint was made, 32 hex digits. */
   readonly bootId: string;
 }
-
-function writeU64(bytes: Buffer, at: number, value: number): void {
-  bytes.writeUInt32BE((value / TWO_32) >>> 0, at);
-  bytes.writeUInt32BE(value >>> 0, at + 4);
-}
-
-const readU64 = (bytes: Buffer, at: number): number =>
-  bytes.readUInt32BE(at) * TWO_32 + bytes.readUInt32BE(at + 4);
 
 function checkVersion(bytes: Buffer): void {
   if (bytes[0] !== ROW_VERSION) throw new RangeError(`link table row of version ${bytes[0]}`);

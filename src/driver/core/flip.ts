@@ -122,9 +122,10 @@ class Flip {
     this.core.layers.show(this.way.changing, false);
     for (const change of this.concerning('replaced')) {
       if (this.isOwn(change) && !followed.has(change)) continue;
+      const isKnown = this.isKnown(change);
       this.leave(change);
       this.comeBack(change.is);
-      this.tell(change);
+      if (isKnown && !followed.has(change)) this.tell(change);
     }
     return this.told([]);
   }
@@ -138,8 +139,8 @@ class Flip {
     failpoint('flip-shown');
     for (const change of this.concerning('removed')) {
       if (this.isOwn(change)) continue;
+      if (this.isKnown(change)) this.tell(change);
       this.leave(change);
-      this.tell(change);
     }
     const dirs = [...this.way.changedDirs()].filter(({ ino }) => this.knows(ino));
     for (const { ino } of dirs) this.refresh(ino);
@@ -172,7 +173,7 @@ class Flip {
   }
 
   private tellFollowed(followed: Followed): Set<DiffEntry> {
-    for (const place of followed.names) this.tell(place);
+    for (const place of followed.names) if (place.isKnown) this.tell(place);
     this.inodes.push(...followed.inodes);
     return new Set(followed.names.flatMap(({ dir, name }) => this.way.find(dir, name) ?? []));
   }
@@ -244,6 +245,11 @@ class Flip {
   /** The kernel may have the name, present or absent, if it knows the directory. */
   private tell(place: DirEntryRef): void {
     if (this.knows(place.dir)) this.names.push(place);
+  }
+
+  /** The kernel may have what is under the name now: it has no name of a file that it does not know. */
+  private isKnown({ was }: DiffEntry): boolean {
+    return was !== null && this.core.inodes.peek(was.ino) !== null;
   }
 
   private knows(ino: Ino): boolean {

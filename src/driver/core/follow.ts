@@ -28,8 +28,8 @@ export interface FollowedName extends DirEntryRef {
 }
 
 export interface Followed {
-  /** Names that are not as they were: also those of further links. */
-  readonly names: readonly DirEntryRef[];
+  /** Names that are not as they were: also those of further links. `isKnown`: the kernel may have what was there. */
+  readonly names: readonly (DirEntryRef & { readonly isKnown: boolean })[];
   /** Inodes that have other attributes, or are in memory with a record of the env's now. */
   readonly inodes: readonly Ino[];
 }
@@ -98,7 +98,7 @@ export function* leftAt(
 }
 
 class Following implements Followed {
-  readonly names: DirEntryRef[] = [];
+  readonly names: (DirEntryRef & { readonly isKnown: boolean })[] = [];
   readonly inodes: Ino[] = [];
   private readonly core: Core;
   private readonly to: LowerTree;
@@ -200,7 +200,7 @@ class Following implements Followed {
       const isFree = own === null || this.taken.has(keyOf(place));
       if (isFree) core.tx.setName(place.dir, place.name, next.ino, next.mode & S_IFMT);
       else if (!this.takeOther(place, own.ino, next)) continue;
-      this.names.push(place);
+      this.names.push({ ...place, isKnown: true });
       nlink++;
     }
     const record = { ...next, nlink };
@@ -220,7 +220,7 @@ class Following implements Followed {
     const known = this.leaving.get(ino);
     if (known === undefined) this.leaving.set(ino, { own, places: [place] });
     else known.places.push(place);
-    this.names.push(place);
+    this.names.push({ ...place, isKnown: this.core.inodes.peek(ino) !== null });
     this.taken.add(keyOf(place));
     this.size++;
   }
@@ -247,7 +247,7 @@ class Following implements Followed {
       const record = { ...own, ino: core.delta.allocate(), nlink };
       core.tx.setNew(record);
       for (const { dir, name } of others) core.tx.setName(dir, name, record.ino, own.mode & S_IFMT);
-      this.names.push(...others);
+      this.names.push(...others.map((place) => ({ ...place, isKnown: true })));
     }
     core.tx.forget(ino);
     return () => {

@@ -17,6 +17,7 @@ const blobStat = emptyBlobStat();
 /**
  * Gives a regular file a private copy of its first `length` bytes, before its bytes are first changed. Returns 0,
  * or -errno with nothing changed; a promise if the copy is long.
+ *
  * Crash window: the private file is complete before the journal names it. A crash before that leaves a file that
  * no record names, which recovery sweeps. The copy is not fsynced here. Until it is, its record has FLAG_UNSYNCED
  * and still names the object, and recovery after a power cut goes back to that object.

@@ -25,6 +25,7 @@ const ROUNDS = 2;
 /**
  * Limits the entries (inodes and open files) that the filesystems of one process keep in memory. The kernel
  * decides when an inode is forgotten, and unless asked it may never do so.
+ *
  * Above half of `max` the kernel is asked to forget inodes of the filesystem that has the most, as long as that
  * has more than its fair share. Above three quarters, which happens when programs have that much open, filesystems
  * with more than their share get no new entry; at `max` none does.

@@ -1,10 +1,13 @@
 /**
  * A flip takes an env from the versions it sees to others, while programs use it.
+ *
  * Each name leads to the old file or to the new one at every moment, and a path that exists in both versions is
  * always found, because the env goes in three steps, and the kernel is told after each of them:
+ *
  * 1. new names are added to what is there;
  * 2. names that differ are replaced, while names that are to go stay;
  * 3. names that are gone are removed.
+ *
  * So a symlink never leads to a name that is not there yet, or no longer there. Files that programs have open stay
  * as they were: their inodes are *gone*, that is, they belong to the old lower tree and have no name.
  */

@@ -3,6 +3,7 @@
  * templates have there now, with the attributes that the env has set (own-attributes.ts); if none are left, the
  * name is the templates' again. Another name that the env gave the old file keeps the old file, as after dpkg's
  * rename over the name.
+ *
  * Each file is taken along within one change of the journal; one change holds some hundreds of names. Files that
  * were not taken along, because a process died or the env was not mounted, are found at the next mount
  * (followAll).

@@ -1,8 +1,10 @@
 /**
  * Gives a private copy back that nothing was written to.
+ *
  * An open for writing copies a template's file up, because the kernel makes passthrough writes by itself. When the
  * last such open is closed and nothing was written, the copy goes again, with the record and the names that came
  * with it: the file is the template's, as before (docs/adr/0026).
+ *
  * How we know that nothing was written:
  * - What comes to this process (writes without passthrough, truncation, allocation, times, attributes, names)
  * clears `Inode.copied` at once.
@@ -96,6 +98,7 @@ const STAYS = 1;
 
 /**
  * Undoes the copy-up. Returns 0; STAYS; or -errno with nothing changed.
+ *
  * Crash window: the record goes first, then the bytes; in between there is a private file that no record names,
  * which recovery sweeps. After a power cut the copy-up may be on disk without this change. Then the bytes must be
  * there too, unless the record says that they can be had from the object.

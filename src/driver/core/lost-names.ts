@@ -9,6 +9,7 @@ const NAMES_MAX = 64;
 
 /**
  * Names that files have lost while the kernel knew the file and another name led to it.
+ *
  * overlayfs has one inode for all hard links of a file, and keeps the dentry of the name that it looked up first.
  * When that name is removed or replaced, FUSE asks for it again at the next access by any other name, to learn
  * whether the dentry is still good: a LOOKUP of a name that is not there, or that is another file's. If the answer

@@ -25,6 +25,7 @@ export const isOverlayOrigin = (name: string): boolean => NAMES.has(name);
 /**
  * Returns the origin that a reader gets of a file that overlayfs copied up: the value as it was set, or "unknown"
  * if it names a file of a FUSE file system.
+ *
  * overlayfs turns the origin's handle into a dentry, and asks FUSE at each access whether that is still good. If
  * the kernel has dropped the lower file's name, the dentry has no name. FUSE takes such a dentry for stale (since
  * Linux 6.16 without asking the server, before that by looking up the name "/"), and every access to the file

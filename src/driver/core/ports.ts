@@ -2,6 +2,7 @@
  * The interfaces through which the filesystem core reaches the outside: the templates below (`LowerTree`), the
  * env's own changes (`Delta`), storage for bytes (`Blobs`), and a kernel that can read and write a file by itself
  * (`Passthrough`). The core knows neither LMDB nor wire bytes; src/driver/process puts the parts together.
+ *
  * Operations return errors as negative errno numbers and do not throw: this allocates nothing on the hot path. An
  * exception means a bug or damage, and ends that one operation with EIO.
  */

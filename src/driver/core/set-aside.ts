@@ -1,7 +1,9 @@
 /**
  * Sets files of an env aside for a patch. They are moved to a hidden directory of the delta, which no path leads
  * to, and can be put back. Nothing is copied, and programs that have them open keep using them.
+ *
  *   SAVED_INO / p<patch> / d<directory ino, hex> / <name>
+ *
  * Each act is one change of the journal: it is made as a whole or not at all. An act names the inode that it
  * expects under the name. So an act that was made before, or whose file the env has replaced since, does nothing
  * when it is tried (again).

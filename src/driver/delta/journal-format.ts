@@ -29,11 +29,11 @@ export const RECORD_HEADER_SIZE = 24;
 export const RECORD_CHECKSUM_SIZE = 8;
 export const RECORD_ALIGN = 8;
 export const RECORD_MIN = RECORD_HEADER_SIZE + RECORD_CHECKSUM_SIZE;
-/** A change that would need more is refused: what recovery reads is bounded by this. */
+/** The longest record. A change that would need more is refused, so that what recovery reads is bounded. */
 export const RECORD_MAX = 256 * 1024 * 1024;
 export const LAG_MAX = 0xffffffff;
 
-/** Kinds of mutation, and what follows the kind byte. */
+/** Kinds of mutation, with the bytes that follow the kind byte. */
 export const SET_NAME = 1; // u64 dir, u64 ino, u16 type, u8 length, name
 export const CLEAR_NAME = 2; // u64 dir, u8 length, name
 export const SET_INODE = 3; // u32 length, inode record
@@ -41,12 +41,13 @@ export const CLEAR_INODE = 4; // u64 ino
 
 const TWO_32 = 2 ** 32;
 
+/** The header at the start of each journal segment. */
 export interface SegmentHeader {
   readonly firstSequence: number;
   readonly seed: bigint;
-  /** Random, the same for all of one delta: tells a segment or table of another env. */
+  /** Random, the same in all of one delta: it shows a segment or table that belongs to another env. */
   readonly lineage: bigint;
-  /** 32 hex digits: the boot in which the segment was written. */
+  /** The boot in which the segment was written, as 32 hex digits. */
   readonly bootId: string;
 }
 
@@ -56,12 +57,15 @@ export function setU64(view: DataView, at: number, value: number): void {
   view.setUint32(at + 4, (value / TWO_32) >>> 0, true);
 }
 
+/** Reads a u64 below 2^53 as a number. */
 export const getU64 = (view: DataView, at: number): number =>
   view.getUint32(at + 4, true) * TWO_32 + view.getUint32(at, true);
 
+/** Returns a view of just these bytes. */
 export const viewOf = (bytes: Uint8Array): DataView =>
   new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
+/** Encodes a segment's header, with its checksum. */
 export function encodeHeader(header: SegmentHeader, hash: Hash64): Buffer {
   const bytes = Buffer.alloc(SEGMENT_HEADER_SIZE);
   SEGMENT_MAGIC.copy(bytes);
@@ -75,7 +79,7 @@ export function encodeHeader(header: SegmentHeader, hash: Hash64): Buffer {
   return bytes;
 }
 
-/** The header of a segment's bytes, or null if it does not check. */
+/** Decodes a segment's header; null if its checksum, magic or version is wrong. */
 export function decodeHeader(bytes: Buffer, hash: Hash64): SegmentHeader | null {
   if (bytes.length < SEGMENT_HEADER_SIZE) return null;
   if (!bytes.subarray(0, SEGMENT_MAGIC.length).equals(SEGMENT_MAGIC)) return null;

@@ -16,7 +16,7 @@ import type { LowerTree, SpaceStat } from './ports.ts';
 import type { EnvAct } from './set-aside.ts';
 import type { TreeDiff } from './tree-diff.ts';
 
-/** What an operation returns: its value, or a negative errno. */
+/** The value that an operation returns, or a negative errno. */
 export type Result<T> = T | number;
 
 /** The process that makes a request. The transport fills this before each call, from the request header. */
@@ -110,6 +110,7 @@ export const LEAVE: Readonly<SetAttr> = {
   killPriv: false,
 };
 
+/** Nanoseconds that stand for "now" and "leave as it is": see utimensat(2). */
 export const UTIME_NOW = 0x3fffffff;
 export const UTIME_OMIT = 0x3ffffffe;
 
@@ -124,6 +125,7 @@ export interface DirSink {
   plus(name: Name, node: Node, type: number, cookie: number, ordinal: number): boolean;
 }
 
+/** Flags of rename(): see renameat2(2). */
 export const RENAME_NOREPLACE = 1;
 export const RENAME_EXCHANGE = 2;
 export const RENAME_WHITEOUT = 4;

@@ -70,7 +70,7 @@ function startEmpty(core: Core, inode: Inode): number {
 /** Completes the copy-up once the private file exists: sets the file's times, commits the record, and switches over. */
 function finish(core: Core, inode: Inode, length: number): number {
   const old = inode.record;
-  // A flip happened during the copy: the kernel shall look the name up again.
+  // A flip happened during the copy: the kernel must look the name up again.
   if (isFixed(core, inode)) return giveUp(core, inode, -ESTALE);
   const record = copied(old, length);
   tag(core, inode, record, -1, false);

@@ -53,7 +53,7 @@ export interface Core extends Omit<Parts, 'layers'> {
   readonly lost: LostNames;
   /** The present time, as files are stamped with it; filled by stamp(). */
   readonly clock: { sec: number; nsec: number };
-  /** What the last flip took away; kept for a short while after it. */
+  /** The names that the last flip took away; kept for a short while after it. */
   recent: RecentFlip | null;
   /** Inodes with a private copy that nothing has written to, but that a program may still have mapped. */
   readonly unwritten: Unwritten;

@@ -236,8 +236,8 @@ class Following implements Followed {
   }
 
   /**
-   * In the open change: removes the env's record of the old file; or, if the file has other names, moves it to a
-   * new number for those, since the old number is the template's and may come back with a version.
+   * Removes the env's record of the old file, in the open change. If the file has other names, moves the record to
+   * a new number for those: the old number is the template's and may come back with a version.
    * @returns work to do once the change is committed
    */
   private leave(ino: Ino, own: InodeRecord, places: readonly DirEntryRef[]): () => void {

@@ -169,7 +169,7 @@ function undoTemplates(core: Core, inode: Inode, copied: CopyUp): number {
 }
 
 /**
- * For a flip that came since the copy-up: returns true if the new version's files can show under the names. The
+ * Returns true if, after a flip that came since the copy-up, the new version's files can show under the names. The
  * inode then belongs to the old version, whose bytes may be gone from the store: so it must not be open.
  */
 function canLeave(

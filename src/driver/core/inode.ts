@@ -11,7 +11,7 @@ export interface Backing {
   opens: number;
 }
 
-/** What a copy-up replaced, so that it can be undone. */
+/** The state that a copy-up replaced, so that it can be undone. */
 export interface CopyUp {
   /** The record as it was before. */
   readonly old: InodeRecord;
@@ -75,7 +75,10 @@ export class Inode implements Node {
    * changed.
    */
   gone: LowerTree | null = null;
-  /** What the first nodeid still stands for, after a copy-up under readers began the second one. */
+  /**
+   * The record and count that the first nodeid still stands for, after a copy-up under readers began the second
+   * one.
+   */
   first: { record: InodeRecord; lookups: number } | null = null;
 
   /** When a request was last refused because it came by the first nodeid; ms since the epoch. */

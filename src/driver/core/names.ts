@@ -32,7 +32,7 @@ export function isFixed(core: Core, inode: Inode): boolean {
 }
 
 /**
- * Returns a directory whose names can be changed; -ESTALE for one of an older version, which the kernel shall look
+ * Returns a directory whose names can be changed; -ESTALE for one of an older version, so that the kernel looks it
  * up again.
  */
 export function directoryToChange(core: Core, node: NodeId): Inode | number {
@@ -90,8 +90,8 @@ export function below(core: Core, dir: Inode, name: Name): InodeRecord | null {
 export const layersOf = (core: Core, dir: Inode): LowerTree => dir.gone ?? core.layers;
 
 /**
- * In the open transaction: takes the name away from `inode`, with a whiteout where a template has something under
- * it.
+ * Takes a name away from `inode`, in the open transaction. Leaves a whiteout if a template has, or another version
+ * may bring, something under the name.
  */
 export function hide(core: Core, dir: Inode, name: Name, { ino }: Inode): void {
   const stays = below(core, dir, name) !== null || isTaken(core, dir, name, ino);
@@ -133,7 +133,7 @@ export function isOwnElsewhere(
 }
 
 /**
- * In the open transaction: marks the directory's links to be counted again. What memory holds of it stays.
+ * Marks a directory's links to be counted again, in the open transaction. The inode in memory stays as it is.
  * INVARIANT: called before the directory itself is set.
  * @param right stamp of a lower tree over which the present count is right all the same
  */
@@ -148,8 +148,8 @@ export const hasOwn = (core: Core, dir: Ino): boolean =>
   core.delta.hasNames(dir) && hasOwnName(core.delta, dir);
 
 /**
- * In the open transaction: makes a template file's names the env's own, because the env is about to keep a record
- * of its own for it. Otherwise another template version could put another file under the name, and the env's
+ * Makes a template file's names the env's own, in the open transaction, because the env is about to keep a record
+ * of its own for the file. Otherwise another template version could put another file under the name, and the env's
  * change would be lost. Returns these names.
  */
 export function pin(core: Core, inode: Inode): readonly DirEntryRef[] {

@@ -22,7 +22,7 @@ type Opening = Result<Opened> | Promise<Result<Opened>>;
 export function open(core: Core, node: NodeId, flags: number, killPriv: boolean): Opening {
   const inode = core.inodes.get(node);
   if (typeof inode === 'number') return inode;
-  // The bytes behind the first nodeid are old: the kernel shall look the name up again.
+  // The bytes behind the first nodeid are old: the kernel must look the name up again.
   if (inode.isFirst(node)) return inode.refuse();
   if (isDir(inode.record.mode)) return -EISDIR;
   if (!isReg(inode.record.mode)) return -ENXIO;

@@ -225,6 +225,7 @@ export interface FileCalls {
   now(out: { sec: number; nsec: number }): void;
 }
 
+/** Capability numbers of linux/capability.h that the core asks about. */
 export const CAP_FSETID = 4;
 export const CAP_SYS_ADMIN = 21;
 
@@ -262,7 +263,7 @@ export interface ChangedDir {
   readonly parent: Ino;
 }
 
-/** What the kernel has cached and must drop, because it is no longer so. */
+/** Names and inodes that the kernel has cached and must drop, because they changed. */
 export interface Stale {
   /**
    * Names that now lead elsewhere, lead nowhere, or are new. The kernel detaches whatever is mounted on or below

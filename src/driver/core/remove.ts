@@ -42,7 +42,7 @@ export function rmdir(core: Core, parent: NodeId, name: Name): number {
 }
 
 /**
- * In the open transaction: takes one link of `inode` away; a directory loses all its links. A template's inode
+ * Takes one link of `inode` away, in the open transaction; a directory loses all its links. A template's inode
  * that the env never changed and that has no other name needs no record: the whiteout says it.
  * INVARIANT: called before the name itself is hidden, because pin() adds the names that remain.
  */

@@ -122,7 +122,7 @@ function exchange(
 }
 
 /**
- * In the open transaction: sets the moved inode's own record: its ctime, and for a directory its new parent and
+ * Sets the moved inode's own record, in the open transaction: its ctime, and for a directory its new parent and
  * name.
  */
 function place(core: Core, inode: Inode, parent: Inode, name: Name): void {

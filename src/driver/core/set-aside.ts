@@ -64,7 +64,10 @@ export interface FileAct extends DirEntryRef {
 
 /** The result of one act. */
 export interface EnvActResult {
-  /** 0, or -errno: -ENOENT if the name has another file than expected, -EBUSY if it was written to meanwhile. */
+  /**
+   * The result: 0, or -errno. -ENOENT if the name has another file than expected, -EBUSY if it was written to
+   * meanwhile.
+   */
   readonly error: number;
   /** replace: the inode of the prepared file. */
   readonly ino: Ino | 0;
@@ -196,13 +199,13 @@ function commitWithout(core: Core, ino: Ino): number {
   return error;
 }
 
-/** In the open transaction: gives the inode another name, in the hidden directory of its patch and place. */
+/** Gives the inode another name, in the hidden directory of its patch and place. In the open transaction. */
 function setAside(core: Core, { patch, dir, name }: FileAct, ino: Ino | 0, type: number): void {
   const ofPatch = savedDir(core, SAVED_INO, patchName(patch));
   core.tx.setName(savedDir(core, ofPatch, dirName(dir)), name, ino, type & S_IFMT);
 }
 
-/** In the open transaction: returns a directory of the hidden tree, and makes it if it is missing. */
+/** Returns a directory of the hidden tree, and makes it, in the open transaction, if it is missing. */
 function savedDir(core: Core, parent: Ino, name: Name): Ino {
   const there = core.delta.name(parent, name);
   if (there !== null && there.ino !== 0) return there.ino;
@@ -224,7 +227,7 @@ function rootsOwn(core: Core, ino: Ino, own: Partial<InodeRecord>): InodeRecord 
   return newRecord(core, root, ino, own.mode ?? 0, 0, { uid: 0, gid: 0, xattrs: null, ...own });
 }
 
-/** In the open transaction: removes the name, and directories that are empty without it. */
+/** Removes the name, and directories that are empty without it, in the open transaction. */
 function forgetSaved(core: Core, { patch, dir, name }: SavedPlace): void {
   const ofPatch = core.delta.name(SAVED_INO, patchName(patch))?.ino as Ino;
   const ofDir = core.delta.name(ofPatch, dirName(dir))?.ino as Ino;

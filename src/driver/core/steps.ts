@@ -31,7 +31,7 @@ const AT_ONCE = 256;
 
 /** The result of a list of steps. */
 export interface StepsOutcome {
-  /** 0, or -errno: steps before the error were made, the others can be made later. */
+  /** The result: 0, or -errno. Steps before the error were made, the others can be made later. */
   readonly error: number;
   /** Steps that were left out. */
   readonly left: number;
@@ -339,7 +339,7 @@ class Making {
     return found;
   }
 
-  /** In the change: moves a file's remaining names to an inode with a number of the env's own. */
+  /** Moves a file's remaining names to an inode with a number of the env's own, in the change. */
   private renumber(record: InodeRecord): void {
     const { core } = this;
     const places = core.delta
@@ -377,7 +377,7 @@ class Making {
   }
 
   /**
-   * In the change: takes a name from an open file; programs that have it open keep it, as with any file that a
+   * Takes a name from an open file, in the change. Programs that have it open keep it, as with any file that a
    * flip replaced.
    */
   private leaveOpen(record: InodeRecord, used: InodeRecord): void {
@@ -488,7 +488,7 @@ class Making {
     return true;
   }
 
-  /** In the change: gives a template's file a record of the env's own. */
+  /** Gives a template's file a record of the env's own, in the change. */
   private come(record: InodeRecord): void {
     const inode = this.core.inodes.peek(record.ino);
     if (inode === null) this.core.tx.setNew(record);
@@ -622,7 +622,7 @@ class Making {
   }
 
   /**
-   * In the change: makes the inode the templates' own again, except for the attributes in `own` that the env has
+   * Makes the inode the templates' own again, in the change, except for the attributes in `own` that the env has
    * set.
    */
   private giveBack(record: InodeRecord, own: InodeRecord | null = null): void {
@@ -697,7 +697,7 @@ class Making {
     return true;
   }
 
-  /** In the change: makes a file of the env's own with the template's bytes. */
+  /** Makes a file of the env's own with the template's bytes, in the change. */
   private setCopy({ dir, name }: DirEntryRef, from: InodeRecord): void {
     const ino = this.core.delta.allocate();
     this.core.tx.setNew({ ...from, ino, nlink: 1, flags: from.flags & ~FLAG_UNSYNCED });
@@ -725,7 +725,7 @@ class Making {
   }
 
   /**
-   * In the change: takes a name from a template's file or directory that the kernel knows, as if the env had
+   * Takes a name from a template's file or directory that the kernel knows, in the change, as if the env had
    * removed it.
    */
   private leave({ ino }: InodeRecord): void {
@@ -754,8 +754,8 @@ class Making {
   }
 
   /**
-   * In the change: gives the template's inode a record of the env's own, under all its names; or, if that inode is
-   * taken, makes a file of the env's own.
+   * Gives the template's inode a record of the env's own, under all its names, in the change. If that inode is
+   * taken, makes a file of the env's own instead.
    */
   private setDressed({ dir, name, ino }: Step, like: InodeRecord): void {
     const { core, layers } = this;
@@ -797,7 +797,7 @@ class Making {
     return true;
   }
 
-  /** In the change: gives a template's inode a record of the env's own. */
+  /** Gives a template's inode a record of the env's own, in the change. */
   private setRecord(record: InodeRecord): void {
     const { core } = this;
     const inode = core.inodes.adopt(this.layers.inode(record.ino) ?? record, null);

@@ -35,11 +35,11 @@ export class TreeDiff {
   readonly byDir: ReadonlyMap<Ino, ReadonlyMap<Name, DiffEntry>>;
   /** True if the root directory itself has other attributes. */
   readonly root: boolean;
-  /** What an env shows in the first step: names that are new in `to` are found, but not listed yet. */
+  /** The tree that an env shows in the first step: names that are new in `to` are found, but not listed yet. */
   readonly adding: LowerTree;
   /**
-   * What it shows in the second step: changed names are those of `to`, and names that are to go stay. After it,
-   * only `to`.
+   * The tree that it shows in the second step: changed names are those of `to`, and names that are to go stay.
+   * After it, only `to` is shown.
    */
   readonly changing: LowerTree;
   readonly #byKind: Readonly<Record<ChangeKind, readonly DiffEntry[]>>;

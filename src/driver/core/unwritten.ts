@@ -8,7 +8,7 @@ const FIRST_DELAY_MS = 10;
 const DELAY_GROWTH = 8;
 const DELAY_MAX_MS = 60_000;
 
-/** Inodes whose copy shall be given back, but was still in use: see give-back.ts. */
+/** Inodes whose copy is to be given back, but was still in use: see give-back.ts. */
 export class Unwritten {
   #again: (inode: Inode) => void = () => {};
   readonly #waiting = new Map<Inode, NodeJS.Timeout>();

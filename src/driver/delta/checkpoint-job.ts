@@ -18,7 +18,7 @@ export interface CheckpointJob {
   readonly envDir: string;
   /** Paths of the segments, oldest first. */
   readonly segments: readonly string[];
-  /** The state that the table shall have afterwards; its sequence is the last change in the segments. */
+  /** The state that the table has afterwards; its sequence is the last change in the segments. */
   readonly state: TableState;
 }
 
@@ -59,7 +59,7 @@ function readSegments(job: CheckpointJob, from: number, hash: Hash64): Generatio
     if (header === null) throw new Error(`${file}: its header does not check`);
     sequence = replaySegment(bytes, header, sequence, hash, sink).sequence;
   }
-  // Changes that memory has and the journal has not must never be taken for moved.
+  // A change that memory has but the journal has not must never count as moved.
   if (sequence !== job.state.sequence) {
     throw new Error(`${job.envDir}: the journal ends at ${sequence}, not at ${job.state.sequence}`);
   }

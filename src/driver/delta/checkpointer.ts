@@ -40,7 +40,7 @@ export interface CheckpointParts {
  */
 export class Checkpointer {
   readonly #parts: CheckpointParts;
-  /** What an unfinished checkpoint froze: the next one continues with it. */
+  /** The segments and state that an unfinished checkpoint froze: the next one continues with them. */
   #frozen: Frozen | null = null;
   #running: Promise<void> | null = null;
 

@@ -12,11 +12,12 @@
  *    24  mutations, zeros up to a multiple of 8
  *    -8  u64 xxh64 of all before, under the segment's seed
  *
- * The seed is random and secret to the env: nobody can have the bytes of a name or an xattr pass for
- * a record, and a block of a deleted segment that the disk brings back does not check.
+ * The seed is random and secret to the env. So no one can craft a name or an xattr whose bytes pass for a record, and
+ * a block of a deleted segment that the disk brings back has a wrong checksum.
  */
 import type { Hash64 } from './hash.ts';
 
+/** The header of a segment: its first bytes, its version, and its length in bytes. */
 export const SEGMENT_MAGIC = Buffer.from('byrefjnl', 'latin1');
 export const SEGMENT_VERSION = 1;
 export const SEGMENT_HEADER_SIZE = 64;
@@ -24,6 +25,7 @@ const HEADER_CHECKSUM_AT = 56;
 const BOOT_ID_AT = 40;
 const BOOT_ID_SIZE = 16;
 
+/** The layout of a record: lengths are in bytes. */
 export const RECORD_MAGIC = 0x314a5242; // "BRJ1"
 export const RECORD_HEADER_SIZE = 24;
 export const RECORD_CHECKSUM_SIZE = 8;
@@ -31,6 +33,7 @@ export const RECORD_ALIGN = 8;
 export const RECORD_MIN = RECORD_HEADER_SIZE + RECORD_CHECKSUM_SIZE;
 /** The longest record. A change that would need more is refused, so that what recovery reads is bounded. */
 export const RECORD_MAX = 256 * 1024 * 1024;
+/** The largest lag that a record can hold; a larger one is stored as this. */
 export const LAG_MAX = 0xffffffff;
 
 /** Kinds of mutation, with the bytes that follow the kind byte. */

@@ -29,7 +29,7 @@ interface Unsettled {
   /** The change that its tag is for. */
   sequence: number;
   places: DirEntryRef[];
-  /** What its tag says; null while it has none. */
+  /** The content of its tag; null while it has none. */
   tagged: TaggedFile | null;
   /** True if its tag is right, or if it needs none. */
   isSafe: boolean;

@@ -80,7 +80,7 @@ export class PrivateFiles implements Blobs {
     else if (this.#dirfd >= 0) this.#mountOwn(times);
   }
 
-  /** Where no mount can be made (in a container that may not), the mount below decides. */
+  /** Makes the mount of its own. Where that is not allowed (in some containers), the mount below decides. */
   #mountOwn(times: AccessTimes): void {
     this.#mount = native.cloneMount(this.#dirfd);
     if (this.#mount >= 0) native.setAccessTimes(this.#mount, ACCESS_TIMES[times]);

@@ -17,7 +17,7 @@ const INO_SLACK = 1024;
 /** Inos skipped after a power cut: committed changes may be lost, but their numbers were seen. */
 const INO_SLACK_BOOT = 2 ** 20;
 
-/** What recovery found, besides what it put into memory and the marks. */
+/** The findings of recovery, besides what it put into memory and the marks. */
 export interface Recovered extends JournalReplay {
   readonly nextIno: number;
   /** Copies made in an earlier boot whose bytes were not known to be on disk. */

@@ -10,11 +10,13 @@ import { decodeInode, encodeInode, inodeBytesMax } from '../../codec/inode-recor
 import { NameState } from './generation.ts';
 
 const ROW_VERSION = 1;
+/** The length of an inode's key, in bytes. */
 export const INO_KEY_SIZE = 8;
 const NAME_AT = 16;
 const NAME_VALUE_SIZE = 11;
 /** One byte more than the longest key; see LinkTable.entries. */
 export const NAME_KEY_MAX = NAME_AT + NAME_MAX + 1;
+/** The key of the table's state, in the database `meta`. */
 export const STATE_KEY = Buffer.from('state', 'latin1');
 const STATE_SIZE = 41;
 

@@ -15,7 +15,7 @@ const limit = (name: string, cause: Limit['cause'], effect: string): Limit => ({
   effect,
 });
 
-/** All limits of this transport. */
+/** The limits of this transport. */
 export const LIMITS: readonly Limit[] = [
   limit('passthrough', 'libfuse 2', 'every read and write goes through the driver'),
   limit('resume', 'libfuse 2', 'a driver that dies takes the mount along'),

@@ -3,7 +3,7 @@ import type { FileSystem, Node, Result } from '../core/api.ts';
 
 const ROOT: Node = { node: ROOT_INO as number as NodeId };
 const EILSEQ = 84;
-/** What the add-on makes of bytes that are not UTF-8; the bytes themselves are lost. */
+/** The character that the add-on puts for bytes that are not UTF-8; the bytes themselves are lost. */
 const REPLACEMENT = '\uFFFD';
 
 /** A path's directory, and its name in there. */

@@ -88,15 +88,15 @@ export function requests(context: RequestContext): Requests & Partial<FuseMount>
     }
   }
 
-  /** For operations that answer 0 or an error. */
+  /** Serves operations that answer 0 or an error. */
   const plain = (signal: Signal, act: () => Later<number>): void =>
     answer(act, () => signal(0), signal);
 
-  /** For operations that answer 0 with one value, or an error. */
+  /** Serves operations that answer 0 with one value, or an error. */
   const valued = <T>(signal: Signal, act: () => Later<T | number>): void =>
     answer(act, (value) => signal(0, value), signal);
 
-  /** For transfers: the add-on takes its buffer back with every answer. */
+  /** Serves transfers: the add-on takes its buffer back with every answer. */
   const counted = (signal: Signal, buf: Buffer, act: () => Later<number>): void =>
     answer(
       act,
@@ -104,7 +104,7 @@ export function requests(context: RequestContext): Requests & Partial<FuseMount>
       (error) => signal(error, 0, buf.buffer),
     );
 
-  /** For lists of bytes: an empty buffer asks for the length. */
+  /** Serves lists of bytes: an empty buffer asks for the length. */
   const bytes = (signal: Signal, buf: Buffer, act: () => Buffer | number): void =>
     answer<Buffer>(
       act,

@@ -46,7 +46,7 @@ const INIT2 = {
 const WANTED = Object.values(INIT).reduce((all, flag) => all | flag, 0);
 const WANTED2 = INIT2.HAS_EXPIRE_ONLY | INIT2.DIRECT_IO_ALLOW_MMAP | INIT2.HAS_RESEND;
 
-/** What a session asks the kernel for. */
+/** The features that a session asks the kernel for. */
 export interface Wishes {
   /** All reads and writes go through the driver, as on kernels before 6.9. */
   readonly noPassthrough: boolean;
@@ -56,7 +56,7 @@ export interface Wishes {
   readonly maxStackDepth: number;
 }
 
-/** What the kernel granted at INIT. A resumed session is told this. */
+/** The features that the kernel granted at INIT. A resumed session is told these. */
 export interface Granted {
   readonly minor: number;
   readonly passthrough: boolean;

@@ -3,7 +3,7 @@ import type { KernelCaches, Passthrough } from '../core/ports.ts';
 import type { Granted } from './init.ts';
 import type { Notifier } from './notify.ts';
 
-/** What a session provides to the core. */
+/** The ports that a session provides to the core. */
 export interface SessionPorts {
   readonly granted: Granted;
   /** Null if the kernel has no passthrough, or if it was not wanted. */

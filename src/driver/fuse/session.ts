@@ -17,13 +17,13 @@ import { openWireLog } from './wire-log.ts';
 
 /** Options of a session. */
 export interface SessionOptions extends Partial<Wishes> {
-  /** A connection from openDevice(); the session closes it at its end. */
+  /** A connection from openDevice(). The session closes it at its end. */
   readonly devFd: number;
-  /** Absolute path of where it is mounted. */
+  /** The absolute path of the mount point. */
   readonly mountpoint: string;
-  /** Makes the filesystem: called once it is known what the kernel grants, before it asks anything. */
+  /** Makes the filesystem. Called once it is known what the kernel grants, before the kernel asks for anything. */
   readonly fileSystem: (ports: SessionPorts) => FileSystem;
-  /** Resume a connection that another process initialised and was granted this; INIT does not come. */
+  /** Resumes a connection that another process initialised and that was granted this; no INIT comes then. */
   readonly resume?: Granted;
   readonly log?: FaultLog;
   /**

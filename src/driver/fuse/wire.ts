@@ -2,6 +2,7 @@
  * The FUSE kernel protocol 7.45, as numbers. Offsets in request and reply structures are word indexes (4 bytes)
  * from the start of the message, header included; a 64-bit field takes two words.
  */
+/** The newest protocol version that we speak. */
 export const KERNEL_MAJOR = 7;
 export const KERNEL_MINOR = 45;
 /** Minor version of Linux 5.4: the oldest protocol whose structures all have today's size. */
@@ -147,6 +148,7 @@ export const STATFS_OUT_BYTES = 80;
 export const INIT_OUT_BYTES = 64;
 export const DIRENT_BYTES = 24;
 
+/** Bits of SETATTR's `valid`: the attributes that it sets. */
 export const FATTR = {
   MODE: 1 << 0,
   UID: 1 << 1,
@@ -161,6 +163,7 @@ export const FATTR = {
   KILL_SUIDGID: 1 << 11,
 } as const;
 
+/** Flags in the reply to an open. */
 export const FOPEN = {
   DIRECT_IO: 1 << 0,
   KEEP_CACHE: 1 << 1,
@@ -168,11 +171,13 @@ export const FOPEN = {
   PASSTHROUGH: 1 << 7,
 } as const;
 
+/** Flags in requests, each named after its request. */
 export const OPEN_KILL_SUIDGID = 1 << 0;
 export const WRITE_KILL_SUIDGID = 1 << 2;
 export const FSYNC_FDATASYNC = 1 << 0;
 export const SETXATTR_ACL_KILL_SGID = 1 << 0;
 
+/** Codes of notifications to the kernel. */
 export const NOTIFY = {
   INVAL_INODE: 2,
   INVAL_ENTRY: 3,

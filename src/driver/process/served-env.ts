@@ -27,7 +27,7 @@ export interface ServedEnv {
   abort(drop: () => Promise<void>): Promise<void>;
 }
 
-/** What a transport provides to the core. */
+/** The ports that a transport provides to the core. */
 interface TransportPorts {
   readonly passthrough: Passthrough | null;
   readonly caches: KernelCaches;

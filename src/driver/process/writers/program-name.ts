@@ -3,7 +3,7 @@
  * names of both.
  */
 
-/** What the kernel tells of a process. */
+/** The facts about a process that the kernel tells. */
 export interface Process {
   /** The path of the file that it runs. */
   readonly exe: string;

@@ -7,11 +7,11 @@
  *
  * How we know that nothing was written:
  * - What comes to this process (writes without passthrough, truncation, allocation, times, attributes, names)
- * clears `Inode.copied` at once.
+ *   clears `Inode.copied` at once.
  * - A passthrough write by the kernel changes the private file's mtime, which was set to the template's, a past
- * time. Only a request can set it back.
+ *   time. Only a request can set it back.
  * - A shared mapping outlives its descriptor, and can be written to at any time. So the copy stays as long as
- * anything has the private file open or mapped (Blobs.isUnused), and is examined only after that.
+ *   anything has the private file open or mapped (Blobs.isUnused), and is examined only after that.
  */
 import { failpoint } from '../../base/failpoints.ts';
 import type { Ino } from '../../base/ids.ts';

@@ -122,10 +122,10 @@ export function present(
 /**
  * Chooses how the kernel does I/O on this open. Passthrough wherever possible, but not:
  * - for a template file on the coherent data path, where a reader must see what a later writer writes; nor in an
- * overlay's upper directory, where the kernel cannot be told of a copy-up under readers;
+ *   overlay's upper directory, where the kernel cannot be told of a copy-up under readers;
  * - while another open uses the page cache (the kernel refuses to mix them);
  * - for writers of files whose writes take privileges away: we must see these writes. Their backing id still goes
- * along, because that is the only way in which the kernel opens a nodeid that has a backing file.
+ *   along, because that is the only way in which the kernel opens a nodeid that has a backing file.
  */
 function ioMode(core: Core, inode: Inode, flags: number): number {
   const { record } = inode;

@@ -62,9 +62,9 @@ export function makeSteps(
 }
 
 /**
- * Orders the steps and splits them into changes of the journal. Files are placed last, under names that other
- * steps may have made free. Directories are released one by one, each after the directories in it, when nothing is
- * left in them.
+ * Orders the steps and splits them into changes of the journal. Files are placed after the other steps, under names
+ * that those may have made free. Directories are released last, one by one, when nothing is left in them, those
+ * inside a directory before it.
  */
 function* batches(steps: readonly Step[]): Generator<readonly Step[]> {
   const placed = steps.filter(({ kind }) => kind === 'place');

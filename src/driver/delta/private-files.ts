@@ -80,7 +80,10 @@ export class PrivateFiles implements Blobs {
     else if (this.#dirfd >= 0) this.#mountOwn(times);
   }
 
-  /** Makes the mount of its own. Where that is not allowed (in some containers), the mount below decides. */
+  /**
+   * Makes a mount of its own for the directory. Where that is not allowed (in some containers), the mount below
+   * decides how access times are kept.
+   */
   #mountOwn(times: AccessTimes): void {
     this.#mount = native.cloneMount(this.#dirfd);
     if (this.#mount >= 0) native.setAccessTimes(this.#mount, ACCESS_TIMES[times]);

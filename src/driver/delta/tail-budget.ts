@@ -5,8 +5,8 @@ const RECORD_BYTES = 700;
 /** The share of the heap for all pending changes. */
 const HEAP_PART = 0.25;
 /**
- * An env with less than this share of the maximum may still change something when the budget is full; so may a
- * change that frees space.
+ * An env with less than this share of the maximum may still change something when the budget is full, up to RESERVE
+ * times the maximum; so may a change that frees space.
  */
 const SMALL_PART = 1 / 16;
 const RESERVE = 1.25;

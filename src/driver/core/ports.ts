@@ -33,7 +33,7 @@ export interface LowerTree {
   readonly stamp: number;
   /** Returns the record that the topmost template has under the name, or null. */
   lookup(dir: Ino, name: Name): InodeRecord | null;
-  /** Returns the record of a template inode, whatever its names are; null if no template here has it. */
+  /** Returns the record of a template inode, wherever its names are; null if no template here has it. */
   inode(ino: Ino): InodeRecord | null;
   /**
    * Lists names of `dir` whose cookie is above `after`, in cookie order: at most `max`, but names of equal cookie
@@ -100,9 +100,9 @@ export interface Delta {
    */
   commit(): number;
   /**
-   * Writes onto a new private file itself what its record will say. Called before the change with that record is
-   * committed, so that recovery finds bytes which a program syncs without our knowing before a power cut. Changes
-   * the file's ctime.
+   * Tags a new private file with what its record will say. Called before the change with that record is committed.
+   * If a program syncs bytes of the file without our knowing, recovery finds them by the tag after a power cut.
+   * Changes the file's ctime.
    * @param places the names that the change gives the file
    * @param fd an open descriptor on the file, which makes this faster, or -1
    * @param early more work, such as copying bytes, comes before that change; this is called again afterwards
@@ -171,7 +171,7 @@ export interface Blobs {
   readonly tellsStores: boolean;
   /** Returns true if the private file's bytes equal the object's; false also if finding out would take long. */
   hasBytesOf(ino: Ino, id: ObjectId): boolean;
-  /** Starts writing the file's bytes back; the next flush waits for that before it touches the journal. */
+  /** Has the file's bytes written back soon; the next flush waits for that before it touches the journal. */
   writeOut(ino: Ino): void;
   /**
    * Makes a finished file in the env's directory the private file of an ino that has none. The file keeps its old

@@ -1,7 +1,7 @@
 /**
- * Access times of directories and symlinks that the env made. They are moved in memory, as with ext4's `lazytime`, and
- * written with the inode's next change, or once the kernel forgets it: a listing costs no journal record. Those of files are
- * the private files' (see Blobs), and those of templates stay.
+ * Access times of directories and symlinks that the env made. They are updated in memory, as with ext4's
+ * `lazytime`, and written with the inode's next change, or when the kernel forgets it: so a listing costs no
+ * journal record. Files have the access times of their private files (see Blobs); those of templates never change.
  */
 import { isPrivateIno } from '../../base/ids.ts';
 import { isDir } from '../../base/mode.ts';
@@ -10,10 +10,10 @@ import { withColdXattrs } from './cold-xattrs.ts';
 import { type Core, stamp } from './core.ts';
 import type { Inode } from './inode.ts';
 
-/** Older than this, an access time moves in any case. */
+/** relatime: an access time older than this is always updated. */
 const DAY_SECONDS = 24 * 60 * 60;
 
-/** A directory was listed, or a symlink read. */
+/** Updates the access time of a directory that was listed, or a symlink that was read. */
 export function accessed(core: Core, inode: Inode): void {
   const { record } = inode;
   const rule = isDir(record.mode) ? core.accessRules.dirs : core.accessRules.files;
@@ -24,7 +24,7 @@ export function accessed(core: Core, inode: Inode): void {
   inode.accessed = true;
 }
 
-/** relatime: nobody knows yet that it was read since its last change, or today. */
+/** Applies relatime's rule: the access time is updated if it is not after the last change, or is a day old. */
 function isDue(record: InodeRecord, now: number): boolean {
   const { atime, atimeNs, mtime, mtimeNs, ctime, ctimeNs } = record;
   if (mtime > atime || (mtime === atime && mtimeNs >= atimeNs)) return true;
@@ -32,7 +32,7 @@ function isDue(record: InodeRecord, now: number): boolean {
   return now - atime >= DAY_SECONDS;
 }
 
-/** The inode is about to be let go of: its access time is written, if there is room for it. */
+/** Writes the access time of an inode that is about to be dropped from memory, if the disk has room. */
 export function keepAccessTime(core: Core, inode: Inode): void {
   if (!inode.accessed || inode.record.nlink === 0) return;
   core.tx.begin().set(inode, inode.record);

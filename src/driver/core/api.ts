@@ -16,9 +16,10 @@ import type { LowerTree, SpaceStat } from './ports.ts';
 import type { EnvAct } from './set-aside.ts';
 import type { TreeDiff } from './tree-diff.ts';
 
+/** The value that an operation returns, or a negative errno. */
 export type Result<T> = T | number;
 
-/** Who asks: filled by the transport before each call, from the request header. */
+/** The process that makes a request. The transport fills this before each call, from the request header. */
 export interface Caller {
   uid: number;
   gid: number;
@@ -27,7 +28,10 @@ export interface Caller {
   request: number;
 }
 
-/** As struct fuse_attr: filled by the core, encoded by the transport. Times as in InodeRecord. */
+/**
+ * A file's attributes, as struct fuse_attr has them: filled by the core, encoded by the transport. Times as in
+ * InodeRecord.
+ */
 export interface Attr {
   ino: number;
   size: number;
@@ -43,32 +47,36 @@ export interface Attr {
   uid: number;
   gid: number;
   rdev: number;
-  /** Seconds of the file's birth, for STATX; -1 where unknown. */
+  /** The file's birth time in seconds, for STATX; -1 if unknown. */
   btime: number;
   btimeNs: number;
-  /** Size and times may change behind the kernel (a shared mapping over passthrough): ask each time. */
+  /**
+   * True if size and times may change without the kernel noticing (a shared mapping over passthrough), so it must
+   * ask each time.
+   */
   volatile: boolean;
 }
 
-/** What a lookup yields: the transport needs the nodeid, and attributes through `attr()`. */
+/** The result of a lookup: its nodeid. Attributes are fetched with `attr()`. */
 export interface Node {
   readonly node: NodeId;
 }
 
 /** How the kernel is to do I/O on an open file. */
-export const IO_CACHED = 0; // page cache over READ and WRITE requests; pages of before are dropped
-export const IO_KEEP = 1; // cached, and what was cached before is still right
+export const IO_CACHED = 0; // page cache over READ and WRITE requests; pages cached before are dropped
+export const IO_KEEP = 1; // cached, and pages cached before are still right
 export const IO_DIRECT = 2; // READ and WRITE requests, no page cache; mappings of `backingId`
-export const IO_PASSTHROUGH = 3; // by itself, on `backingId`
+export const IO_PASSTHROUGH = 3; // the kernel reads and writes `backingId` by itself
 
+/** An open file, as the transport reports it to the kernel. */
 export interface Opened {
-  /** Handle number, the kernel's fh. */
+  /** The handle's number, which the kernel calls fh. */
   readonly fh: number;
   readonly io: number;
   readonly backingId: number;
 }
 
-/** Which attributes SETATTR sets; -1 means "leave". A time's Ns may be UTIME_NOW. */
+/** The attributes that SETATTR sets; -1 means "leave". A time's Ns may be UTIME_NOW. */
 export interface SetAttr {
   mode: number;
   uid: number;
@@ -80,13 +88,13 @@ export interface SetAttr {
   mtimeNs: number; // -1 leave
   ctime: number;
   ctimeNs: number; // -1 leave
-  /** The handle it came through (ftruncate, fchmod), or -1. */
+  /** The handle the request came through (ftruncate, fchmod), or -1. */
   fh: number;
-  /** Clear set-user-ID and set-group-ID: the kernel says the caller may not keep them. */
+  /** Clear the set-user-ID and set-group-ID bits: the kernel says the caller may not keep them. */
   killPriv: boolean;
 }
 
-/** setattr's "leave as it is". */
+/** A SetAttr that changes nothing; callers spread it and set what they mean. */
 export const LEAVE: Readonly<SetAttr> = {
   mode: -1,
   uid: -1,
@@ -102,41 +110,48 @@ export const LEAVE: Readonly<SetAttr> = {
   killPriv: false,
 };
 
+/** Nanoseconds that stand for "now" and "leave as it is": see utimensat(2). */
 export const UTIME_NOW = 0x3fffffff;
 export const UTIME_OMIT = 0x3ffffffe;
 
 /**
- * Takes directory entries; false means it is full and did not take this one. Cookie and ordinal are the entry's place,
- * after which a listing goes on.
+ * Receives directory entries. Its methods return false if it is full and did not take the entry. Cookie and
+ * ordinal give the entry's place, after which a later listing continues.
  */
 export interface DirSink {
-  /** `type` is S_IFMT bits. */
+  /** Takes a plain entry; `type` is S_IFMT bits. */
   entry(name: Name, ino: number, type: number, cookie: number, ordinal: number): boolean;
-  /** READDIRPLUS: name with its node, whose attributes are fetched with `attr()`. */
+  /** Takes an entry for READDIRPLUS: a name with its node, whose attributes are fetched with `attr()`. */
   plus(name: Name, node: Node, type: number, cookie: number, ordinal: number): boolean;
 }
 
+/** Flags of rename(): see renameat2(2). */
 export const RENAME_NOREPLACE = 1;
 export const RENAME_EXCHANGE = 2;
 export const RENAME_WHITEOUT = 4;
 
-/** Returned by read() when the bytes are not in memory: call readLater(). */
+/** Returned by read() when the bytes are not in memory: call readLater() then. */
 export const READ_LATER = -11; // -EAGAIN, which no local file system answers to a read of a file
 
+/**
+ * The operations of one mounted env, as the kernel protocol has them; see the top of this file for results and
+ * counts.
+ */
 export interface FileSystem {
   readonly caller: Caller;
 
   lookup(parent: NodeId, name: Name): Result<Node>;
-  /** `name` "." (the node itself, after a restart or for a file handle) and "..". */
+  /** Looks up the node itself: `name` ".", which the kernel sends after a restart or for a file handle. */
   lookupDot(node: NodeId): Result<Node>;
+  /** Looks up the parent directory: `name` "..". */
   lookupDotDot(node: NodeId): Result<Node>;
   forget(node: NodeId, count: number): void;
   attr(node: NodeId, out: Attr): number;
-  /** Sets, then fills `out`. */
+  /** Sets the attributes, then fills `out` with the new ones. */
   setattr(node: NodeId, set: SetAttr, out: Attr): number | Promise<number>;
   readlink(node: NodeId): Result<string>;
 
-  /** `umask` is applied here, unless the parent has a default ACL. `mode` has the type bits. */
+  /** Makes a file; `mode` has the type bits. `umask` is applied here, unless the parent has a default ACL. */
   mknod(parent: NodeId, name: Name, mode: number, umask: number, rdev: number): Result<Node>;
   mkdir(parent: NodeId, name: Name, mode: number, umask: number): Result<Node>;
   symlink(parent: NodeId, name: Name, target: string): Result<Node>;
@@ -146,7 +161,10 @@ export interface FileSystem {
   rename(from: NodeId, fromName: Name, to: NodeId, toName: Name, flags: number): number;
 
   open(node: NodeId, flags: number, killPriv: boolean): Result<Opened> | Promise<Result<Opened>>;
-  /** Creates and opens; a name that exists meanwhile is opened (O_EXCL: EEXIST). Node in `created`. */
+  /**
+   * Creates and opens a file. If the name exists by now, opens that (with O_EXCL: EEXIST). The node is in
+   * `created`.
+   */
   create(
     parent: NodeId,
     name: Name,
@@ -154,14 +172,14 @@ export interface FileSystem {
     umask: number,
     flags: number,
   ): Result<Created> | Promise<Result<Created>>;
-  /** O_TMPFILE: a file without a name, until link(). */
+  /** Creates a file for O_TMPFILE: it has no name until link(). */
   tmpfile(
     parent: NodeId,
     mode: number,
     umask: number,
     flags: number,
   ): Result<Created> | Promise<Result<Created>>;
-  /** Bytes read into `buf` from `at`, READ_LATER, or -errno. */
+  /** Reads into `buf` from index `at`. Returns the number of bytes, READ_LATER, or -errno. */
   read(fh: number, offset: number, length: number, buf: Uint8Array, at: number): number;
   readLater(
     fh: number,
@@ -171,8 +189,9 @@ export interface FileSystem {
     at: number,
   ): Promise<number>;
   /**
-   * Bytes written. `killPriv`: clear set-ID bits and capabilities first. `durable`: they are on disk when it is
-   * answered (O_DSYNC, RWF_DSYNC).
+   * Writes, and returns the number of bytes written.
+   * @param killPriv clear set-ID bits and capabilities first
+   * @param durable answer only when the bytes are on disk (O_DSYNC, RWF_DSYNC)
    */
   write(
     fh: number,
@@ -185,7 +204,7 @@ export interface FileSystem {
   ): number | Promise<number>;
   release(fh: number): void;
   fsync(fh: number, dataOnly: boolean): Promise<number>;
-  /** FSYNCDIR and SYNCFS: everything this env committed. */
+  /** Flushes everything this env has committed, for FSYNCDIR and SYNCFS. */
   sync(): Promise<number>;
   fallocate(fh: number, mode: number, offset: number, length: number): Promise<number>;
   lseek(fh: number, offset: number, whence: number): number;
@@ -197,52 +216,57 @@ export interface FileSystem {
     length: number,
   ): Promise<number>;
 
-  /** Lists from just after a place (at first 0 and 0) until the sink is full or the directory ends. */
+  /** Lists a directory from just after a place (0 and 0 at the start) until the sink is full or the directory ends. */
   readdir(node: NodeId, cookie: number, ordinal: number, plus: boolean, sink: DirSink): number;
 
   statfs(out: SpaceStat): number;
 
   getxattr(node: NodeId, name: string): Result<Buffer>;
   listxattr(node: NodeId): Result<readonly string[]>;
-  /** `flags`: XATTR_CREATE 1, XATTR_REPLACE 2. `killSgid`: FUSE_SETXATTR_ACL_KILL_SGID. */
+  /** Sets an extended attribute. `flags`: XATTR_CREATE 1, XATTR_REPLACE 2. `killSgid`: FUSE_SETXATTR_ACL_KILL_SGID. */
   setxattr(node: NodeId, name: string, value: Buffer, flags: number, killSgid: boolean): number;
   removexattr(node: NodeId, name: string): number;
 
-  /** The caller of `request` got a signal: what can be given up half-way answers EINTR soon. */
+  /** Says that the caller of `request` got a signal: an operation that can be given up half-way soon answers EINTR. */
   interrupt(request: number): void;
-  /** The mount is gone: handles and lookups end, orphans' bytes are freed. */
+  /**
+   * Ends the filesystem when the mount is gone: closes handles, drops lookups, and frees the bytes of files
+   * without a name.
+   */
   destroy(): void;
 }
 
-/** What its driver asks of an env's filesystem, beside what the kernel asks. */
+/** An env's filesystem as its driver uses it: the kernel's operations, plus flips and questions about its state. */
 export interface EnvFileSystem extends FileSystem {
-  /** The layers that it shows; while a flip is under way, those of a step of it. */
+  /** The lower tree that the env shows; during a flip, the tree of the step it is in. */
   readonly layers: LowerTree;
-  /** See src/driver/core/flip.ts. One at a time. */
+  /** Takes the env to another stack; see src/driver/core/flip.ts. One flip at a time. */
   flip(change: TreeDiff, acts?: readonly EnvAct[]): Promise<FlipOutcome>;
   /**
-   * At the mount, before the first request: keeps what the env has in directories that the templates lost while it was
-   * not mounted. Returns how many directories that were.
+   * Called at the mount, before the first request: keeps the env's own files in directories that the templates
+   * lost while it was not mounted. Returns the number of such directories.
    */
   keepDirs(): number;
   /**
-   * At the mount after one that was cut short, before the first request: gives back copies of template files that are just
-   * as the template's, and that nobody has mapped. Returns how many those were. @param inos private files
+   * Called at the mount after an unclean end, before the first request: gives back copies of template files that
+   * equal the template's file and that nothing has mapped. Returns the number given back.
+   * @param inos private files to look at
    */
   giveBackLeft(inos: Iterable<Ino>): number;
-  /** True if a program has one of these files, by absolute paths, open for writing. */
+  /** Returns true if a program has one of these files, given by absolute paths, open for writing. */
   isOpenForWriting(paths: readonly string[]): boolean;
-  /** Inodes of older versions that the kernel still holds. */
+  /** Lists inodes of older versions that the kernel still holds. */
   gone(): Iterable<GoneInode>;
 }
 
-/** An inode that a flip took away and that is in use still. */
+/** An inode that a flip removed, but that is still in use. */
 export interface GoneInode {
   readonly record: InodeRecord;
-  /** What it was seen in. */
+  /** The lower tree in which the env last had it. */
   readonly layers: LowerTree;
 }
 
+/** A file that was created and opened in one request. */
 export interface Created extends Opened {
   readonly created: Node;
 }

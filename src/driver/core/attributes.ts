@@ -18,6 +18,7 @@ import { settleCopy } from './sync.ts';
 
 const blobStat = emptyBlobStat();
 
+/** Fills in a file's attributes for the kernel. Returns 0 or -errno. */
 export function attr(core: Core, node: NodeId, out: Attr): number {
   const inode = core.inodes.get(node);
   if (typeof inode === 'number') return inode;
@@ -25,11 +26,11 @@ export function attr(core: Core, node: NodeId, out: Attr): number {
   return fill(core, inode, out);
 }
 
-/** The inode's attributes as they are now; bytes and times of private data are the private file's. */
+/** Fills in the inode's present attributes; for private data, size and times are those of the private file. */
 export function fill(core: Core, inode: Inode, out: Attr): number {
   const { record } = inode;
   fillRecord(record, out);
-  // A write takes privileges away: from then on the kernel must not execute it with the mode that it knows.
+  // A write takes privileges away: after it the kernel must not execute the file with the mode that it has cached.
   out.volatile = inode.mayBeMapped || isPrivileged(record);
   if (record.data !== DATA_PRIVATE) return 0;
   if (inode.isNew) {
@@ -77,6 +78,7 @@ function fillRecord(record: InodeRecord, out: Attr): number {
   return 0;
 }
 
+/** Sets attributes and fills `out` with the result; a promise if the file must first be copied up. */
 export function setattr(
   core: Core,
   node: NodeId,
@@ -85,7 +87,7 @@ export function setattr(
 ): number | Promise<number> {
   const inode = inodeToChange(core, node);
   if (typeof inode === 'number') return inode;
-  // A later answer comes when the caller is another.
+  // If the answer comes later, `core.caller` is another process by then.
   const { pid } = core.caller;
   if (set.size < 0) return setThenFill(core, node, inode, set, out, pid);
   if (isDir(inode.record.mode)) return -EISDIR;
@@ -145,7 +147,7 @@ function apply(core: Core, inode: Inode, set: SetAttr, pid: number): number {
     next.mode = (next.mode & S_IFMT) | (set.mode & PERM_MASK);
     next.xattrs = aclAfterChmod(next.xattrs, next.mode);
   }
-  // As the file's group was before.
+  // Judged by the file's group before this change.
   if (!isDir(next.mode)) takePrivileges(core, set, next, pid);
   if (set.uid >= 0) next.uid = set.uid;
   if (set.gid >= 0) next.gid = set.gid;
@@ -165,15 +167,17 @@ function apply(core: Core, inode: Inode, set: SetAttr, pid: number): number {
 type Writable = { -readonly [K in keyof InodeRecord]: InodeRecord[K] };
 
 /**
- * A truncate takes capabilities, and set-ID bits where the kernel says so; a chown takes both. A request that sets nothing
- * is a chown to nobody, or comes before a write by passthrough that may not leave them.
+ * Removes privileges as Linux does: a truncate takes capabilities, and set-ID bits where the kernel says so; a
+ * chown takes both. A request that sets nothing is a chown without a new owner, or precedes a write by passthrough
+ * that may not leave the privileges.
  */
 function takePrivileges(core: Core, set: SetAttr, next: Writable, pid: number): void {
   if (!isPrivileged(next)) return;
   const chowned = (set.uid >= 0 || set.gid >= 0) && set.mode < 0;
   const empty = setsNothing(set);
   if (!chowned && !empty && !set.killPriv && set.size < 0) return;
-  // overlayfs truncates with its own rights, and the kernel says nothing then: who asks is looked at in any case.
+  // overlayfs truncates with its own rights, and the kernel then does not say that privileges go: so the caller is
+  // always checked.
   const dropIds = set.killPriv || chowned || !core.capabilities.has(pid, CAP_FSETID);
   const keeps = keepsGroupId(core.capabilities, pid);
   Object.assign(next, withoutPrivileges(next, dropIds, keeps));
@@ -182,7 +186,7 @@ function takePrivileges(core: Core, set: SetAttr, next: Writable, pid: number): 
 const setsNothing = (set: SetAttr): boolean =>
   set.mode < 0 && set.uid < 0 && set.gid < 0 && set.size < 0 && !setsTime(set) && set.ctimeNs < 0;
 
-/** True if the private file itself carries all that was set: its size and times, and so its ctime. */
+/** Returns true if the private file itself holds everything that was set (size, times), and so its ctime too. */
 function isOnFile(inode: Inode, set: SetAttr, next: InodeRecord): boolean {
   if (!inode.isPrivateData || set.mode >= 0 || set.uid >= 0 || set.gid >= 0) return false;
   if (set.size < 0 && !setsTime(set)) return false;
@@ -215,6 +219,7 @@ function setTimes(core: Core, inode: Inode, set: SetAttr, next: Writable): numbe
   return error;
 }
 
+/** Returns a symlink's target, or -errno. */
 export function readlink(core: Core, node: NodeId): string | number {
   const inode = core.inodes.get(node);
   if (typeof inode === 'number') return inode;

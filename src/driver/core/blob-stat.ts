@@ -1,7 +1,7 @@
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import type { BlobStat } from './ports.ts';
 
-/** One to be filled by Blobs.statPrivate; kept by its user, so that a request allocates none. */
+/** Returns an empty BlobStat for Blobs.statPrivate to fill. Its user keeps it, so that requests allocate none. */
 export const emptyBlobStat = (): BlobStat => ({
   size: 0,
   blocks: 0,
@@ -13,7 +13,10 @@ export const emptyBlobStat = (): BlobStat => ({
   ctimeNs: 0,
 });
 
-/** True if the private file's ctime is the inode's: it moved on from what copy-up left there, and the record's is older. */
+/**
+ * Returns true if the inode's ctime is that of the private file: it has moved on since copy-up, and the record's
+ * ctime is older.
+ */
 export function ctimeIsNewer(
   record: InodeRecord,
   stat: Pick<BlobStat, 'ctime' | 'ctimeNs'>,

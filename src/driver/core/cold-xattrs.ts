@@ -1,6 +1,7 @@
 /**
- * Extended attributes of the inodes that the kernel knows. It knows as many as the machine has memory for, and any user
- * may fill the attributes of each: so only small ones stay in this process, and others are read when they are asked for.
+ * Keeps long extended attributes out of memory. The kernel may know as many inodes as the machine has memory for,
+ * and any user may fill the attributes of each: so only small ones stay in this process, and others are read on
+ * demand.
  */
 import type { Ino } from '../../base/ids.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
@@ -9,10 +10,10 @@ import { totalBytes } from './xattr-room.ts';
 
 type Xattrs = NonNullable<InodeRecord['xattrs']>;
 
-/** Attributes of up to this many bytes stay: file capabilities, labels, short ACLs. */
+/** Attributes of up to this many bytes in all stay in memory: file capabilities, labels, short ACLs. */
 const KEPT_BYTES = 256;
 
-/** The delta's record of an inode, such that it keeps no long attributes in memory which the delta has on disk. */
+/** Returns a delta record that reads its long attributes from the delta when they are used, instead of holding them. */
 export function withColdXattrs(record: InodeRecord, delta: Delta): InodeRecord {
   const { ino, xattrs } = record;
   if (xattrs === null || totalBytes(xattrs) <= KEPT_BYTES) return record;
@@ -29,7 +30,7 @@ const cold = (rest: InodeRecord, own: ColdXattrs): InodeRecord => ({
 class ColdXattrs {
   readonly #delta: Delta;
   readonly #ino: Ino;
-  /** What was read last: the same until the event loop goes on, so that it can be compared by identity. */
+  /** The value read last. It stays the same until the event loop goes on, so that it can be compared by identity. */
   #last: WeakRef<Xattrs>;
 
   constructor(delta: Delta, ino: Ino, xattrs: Xattrs) {

@@ -15,12 +15,12 @@ import type { DirEntryRef } from './ports.ts';
 const blobStat = emptyBlobStat();
 
 /**
- * Gives a regular file a private copy of its first `length` bytes, before its bytes are first changed.
- * 0, or -errno with nothing changed; a promise where the copy is long.
+ * Gives a regular file a private copy of its first `length` bytes, before its bytes are first changed. Returns 0,
+ * or -errno with nothing changed; a promise if the copy is long.
  *
- * Crash window: the private file is complete before the journal names it. A crash before that
- * leaves a file that no record names, which recovery sweeps. The copy is not fsynced here: until it is, the
- * record says FLAG_UNSYNCED and names the object still, and recovery after a power cut goes back to that.
+ * Crash window: the private file is complete before the journal names it. A crash before that leaves a file that
+ * no record names, which recovery sweeps. The copy is not fsynced here. Until it is, its record has FLAG_UNSYNCED
+ * and still names the object, and recovery after a power cut goes back to that object.
  */
 export function makePrivate(core: Core, inode: Inode, length: number): number | Promise<number> {
   const { record } = inode;
@@ -53,7 +53,7 @@ async function copyLater(
   return inode.copying;
 }
 
-/** Somebody else's copy is under way; if its caller gave it up, make one of our own. */
+/** Waits for a copy that another request began; if that request was interrupted, makes the copy itself. */
 async function waitForCopy(core: Core, inode: Inode, length: number): Promise<number> {
   const error = await inode.copying;
   return error === -EINTR ? makePrivate(core, inode, length) : (error ?? 0);
@@ -67,10 +67,10 @@ function startEmpty(core: Core, inode: Inode): number {
   return finish(core, inode, 0);
 }
 
-/** The private file is there: give it the file's times, put it on record, and switch over. */
+/** Completes the copy-up once the private file exists: sets the file's times, commits the record, and switches over. */
 function finish(core: Core, inode: Inode, length: number): number {
   const old = inode.record;
-  // A flip came while it was copied: the kernel looks the name up again.
+  // A flip happened during the copy: the kernel must look the name up again.
   if (isFixed(core, inode)) return giveUp(core, inode, -ESTALE);
   const record = copied(old, length);
   tag(core, inode, record, -1, false);
@@ -87,7 +87,10 @@ function finish(core: Core, inode: Inode, length: number): number {
   return 0;
 }
 
-/** In `blobStat` are the copy's attributes. Every write moves its mtime away from one that is past. */
+/**
+ * Notes that the copy-up can be undone, if a later write would show: `blobStat` holds the copy's attributes, and
+ * every write changes an mtime that lies in the past.
+ */
 function remember(
   core: Core,
   inode: Inode,
@@ -101,18 +104,18 @@ function remember(
   inode.copied = { old, wasOwn, places, layers: core.layers.now };
 }
 
-/** The record of a file of which `length` bytes were copied. */
+/** Returns the file's record after `length` of its bytes were copied. */
 function copied(old: InodeRecord, length: number): InodeRecord {
   const unsynced = old.data === DATA_OBJECT && length > 0;
   return { ...old, data: DATA_PRIVATE, flags: unsynced ? old.flags | FLAG_UNSYNCED : old.flags };
 }
 
-/** Where every write comes to us there is no need for it. */
+/** Tags the private file. Not needed if every write comes to us. */
 function tag(core: Core, inode: Inode, record: InodeRecord, fd: number, early: boolean): void {
   if (core.passthrough !== null) core.delta.tagPrivate(record, namesToPin(core, inode), fd, early);
 }
 
-/** Times of the copy as the file had them; leaves the private file's attributes in `blobStat`. */
+/** Gives the copy the file's times, and leaves its attributes in `blobStat`. */
 function adoptTimes(core: Core, inode: Inode, old: InodeRecord): number {
   const fd = core.blobs.openPrivate(inode.ino, 0);
   if (fd < 0) return fd;
@@ -127,8 +130,8 @@ function giveUp(core: Core, inode: Inode, error: number): number {
 }
 
 /**
- * From now on the inode's bytes are private. If the kernel reads the object by passthrough, its nodeid
- * is bound to that until the last of these opens is closed; the inode goes on under its second nodeid.
+ * Makes the private bytes the inode's own. If the kernel reads the object by passthrough, its nodeid is bound to
+ * the object until the last of these opens is closed, so the inode goes on under its second nodeid.
  */
 function switchOver(core: Core, inode: Inode, old: InodeRecord): void {
   core.fds.drop(inode);
@@ -139,7 +142,7 @@ function switchOver(core: Core, inode: Inode, old: InodeRecord): void {
     return;
   }
   inode.beginSecond(old);
-  // Its other names still lead the kernel to the first nodeid.
+  // The file's other names still lead the kernel to the first nodeid.
   if (old.nlink > 1) {
     void core.caches.drop({ names: core.delta.namesOf(inode.ino), dirs: [], inodes: [] });
   }

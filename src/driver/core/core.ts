@@ -22,25 +22,25 @@ import { Transaction } from './transaction.ts';
 import { TreeSwitch } from './tree-switch.ts';
 import { Unwritten } from './unwritten.ts';
 
-/** The parts a mounted env's filesystem is made of. */
+/** The parts that a mounted env's filesystem is made of. */
 export interface Parts {
   readonly layers: LowerTree;
   readonly delta: Delta;
   readonly blobs: Blobs;
   readonly files: FileCalls;
   readonly capabilities: Capabilities;
-  /** Null: every read and write comes to this process. */
+  /** Null if every read and write comes to this process. */
   readonly passthrough: Passthrough | null;
   readonly caches: KernelCaches;
-  /** Access times of directories and symlinks; by default they stay. */
+  /** How access times of directories and symlinks are kept; by default they do not change. */
   readonly accessRules?: Readonly<AccessRules>;
-  /** Descriptors that may be kept open for I/O; its own 4,096 unless it shares one with others. */
+  /** Limits the descriptors kept open for I/O. Without it the filesystem has 4,096 to itself. */
   readonly fdBudget?: FdBudget;
-  /** Inodes and open files that may be kept in memory; its own 100,000 unless it shares one with others. */
+  /** Limits the inodes and open files kept in memory. Without it the filesystem has 100,000 to itself. */
   readonly entryBudget?: EntryBudget;
 }
 
-/** What every operation works on: the parts, and the state of one mount. */
+/** The context of every operation: the parts, and the state of one mount. */
 export interface Core extends Omit<Parts, 'layers'> {
   readonly accessRules: Readonly<AccessRules>;
   readonly caller: Caller;
@@ -51,13 +51,13 @@ export interface Core extends Omit<Parts, 'layers'> {
   readonly fds: FdCache;
   readonly tx: Transaction;
   readonly lost: LostNames;
-  /** The present time, as files are stamped: filled by stamp(). */
+  /** The present time, as files are stamped with it; filled by stamp(). */
   readonly clock: { sec: number; nsec: number };
-  /** What the last flip took away, for a moment after it. */
+  /** The names that the last flip took away; kept for a short while after it. */
   recent: RecentFlip | null;
-  /** Inodes with a copy that nobody wrote to, but that somebody may still have. */
+  /** Inodes with a private copy that nothing has written to, but that a program may still have mapped. */
   readonly unwritten: Unwritten;
-  /** Copy-ups under way, by the request that began them. */
+  /** Running copy-ups and range copies, by the request that began each. */
   readonly interrupts: Map<number, { interrupted: boolean }>;
 }
 
@@ -65,6 +65,7 @@ const DEFAULT_MAX_FDS = 4096;
 const NO_ACCESS_TIMES: AccessRules = { files: 'noatime', dirs: 'noatime' };
 const DEFAULT_MAX_ENTRIES = 100_000;
 
+/** Creates the state of one mount from its parts, with defaults for those left out. */
 export function createCore(parts: Parts): Core {
   const layers = new TreeSwitch(parts.layers);
   const budget = parts.entryBudget ?? new EntryBudget(DEFAULT_MAX_ENTRIES);
@@ -88,21 +89,21 @@ export function createCore(parts: Parts): Core {
   return core;
 }
 
-/** Reads the clock once for an operation, so that all it changes carries one time. */
+/** Reads the clock once per operation, so that everything it changes carries the same time. */
 export function stamp(core: Core): { sec: number; nsec: number } {
   core.files.now(core.clock);
   return core.clock;
 }
 
-/** The record with ctime now: what every change of an inode starts from. */
+/** Returns the record with its ctime set to now: the starting point for every change of an inode. */
 export function changed(core: Core, record: InodeRecord): InodeRecord {
   const { sec, nsec } = core.clock;
   return { ...afterSync(core, record), ctime: sec, ctimeNs: nsec };
 }
 
 /**
- * A checkpoint fsyncs copies and takes FLAG_UNSYNCED off their records by itself. A later change must not
- * put it back: recovery would then give up bytes that are safely on disk.
+ * Keeps a later change from setting FLAG_UNSYNCED again. A checkpoint fsyncs copies and clears the flag by itself;
+ * if it came back, recovery would give up bytes that are safely on disk.
  */
 function afterSync(core: Core, record: InodeRecord): InodeRecord {
   if ((record.flags & FLAG_UNSYNCED) === 0) return record;
@@ -111,7 +112,7 @@ function afterSync(core: Core, record: InodeRecord): InodeRecord {
   return { ...record, flags: known.flags, object: known.object };
 }
 
-/** A directory's record after a name in it came or went: times now, `nlink` by `subdirs` more. */
+/** Returns a directory's record after a name in it came or went: times set to now, and `subdirs` added to `nlink`. */
 export function dirChanged(core: Core, record: InodeRecord, subdirs: number): InodeRecord {
   const { sec, nsec } = core.clock;
   return {

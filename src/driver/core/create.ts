@@ -31,10 +31,11 @@ import { whenDurable } from './sync.ts';
 
 const blobStat = emptyBlobStat();
 
-/** Size and blocks that a directory shows, as ext4's smallest. */
+/** Size and blocks that a directory shows: those of ext4's smallest. */
 const DIR_SIZE = 4096;
 const DIR_BLOCKS = 8;
 
+/** Makes a file, device, socket or pipe. Returns its node, counted once, or -errno. */
 export function mknod(
   core: Core,
   parent: NodeId,
@@ -49,6 +50,7 @@ export function mknod(
   return link1(core, dir, name, newRecord(core, dir, core.delta.allocate(), mode, umask, { rdev }));
 }
 
+/** Makes a directory. Returns its node, counted once, or -errno. */
 export function mkdir(
   core: Core,
   parent: NodeId,
@@ -64,6 +66,7 @@ export function mkdir(
   return link1(core, dir, name, newRecord(core, dir, core.delta.allocate(), type, umask, own));
 }
 
+/** Makes a symlink. Returns its node, counted once, or -errno. */
 export function symlink(core: Core, parent: NodeId, name: Name, target: string): Result<Node> {
   const dir = parentFor(core, parent, name);
   if (typeof dir === 'number') return dir;
@@ -73,7 +76,7 @@ export function symlink(core: Core, parent: NodeId, name: Name, target: string):
   return link1(core, dir, name, newRecord(core, dir, core.delta.allocate(), mode, 0, own));
 }
 
-/** A further name for a file; also the first one of an O_TMPFILE. */
+/** Gives a file another name; also gives an O_TMPFILE file its first one. */
 export function link(core: Core, node: NodeId, parent: NodeId, name: Name): Result<Node> {
   const inode = inodeToChange(core, node);
   if (typeof inode === 'number') return inode;
@@ -94,6 +97,7 @@ export function link(core: Core, node: NodeId, parent: NodeId, name: Name): Resu
   return inode;
 }
 
+/** Creates a file and opens it; opens the existing one if the name exists (with O_EXCL: EEXIST). */
 export function create(
   core: Core,
   parent: NodeId,
@@ -118,8 +122,8 @@ export function create(
 }
 
 /**
- * Tags the private file that was made for `record`. The record after that: all times of a new file are equal, so its
- * ctime is when the private file was made, and not when that was tagged.
+ * Tags the private file that was made for `record`, and returns the record to use. All times of a new file are
+ * equal, so its ctime is the time the private file was made, not the time it was tagged.
  */
 function tagged(core: Core, record: InodeRecord, place: DirEntryRef, fd: number): InodeRecord {
   if (core.passthrough === null) return record;
@@ -130,6 +134,7 @@ function tagged(core: Core, record: InodeRecord, place: DirEntryRef, fd: number)
   return { ...record, ...times, baseCtime: ctime, baseCtimeNs: ctimeNs };
 }
 
+/** Creates and opens a file without a name, for O_TMPFILE. */
 export function tmpfile(
   core: Core,
   parent: NodeId,
@@ -178,7 +183,7 @@ function opened(
   return result instanceof Promise ? result.then(finish) : finish(result);
 }
 
-/** The file is there, but its lookup is not the kernel's, which gets an error. */
+/** Answers with an error although the file exists; the kernel then has no reference to it. */
 function unopened(core: Core, inode: Inode, error: number): number {
   forget(core, inode.node, 1);
   return error;
@@ -200,7 +205,7 @@ function openExisting(
   return result instanceof Promise ? result.then(finish) : finish(result);
 }
 
-/** Puts a new record under its first name; the inode comes back with one lookup. */
+/** Commits a new record under its first name. Returns the inode, with one lookup counted, or -errno. */
 function link1(core: Core, dir: Inode, name: Name, record: InodeRecord): Inode | number {
   if (!core.entries.hasRoom) return -ENOMEM;
   core.tx.begin();
@@ -214,14 +219,14 @@ function link1(core: Core, dir: Inode, name: Name, record: InodeRecord): Inode |
   return inode;
 }
 
-/** What RENAME_WHITEOUT leaves: overlayfs's own whiteout, a character device 0/0. */
+/** Returns the record of the device that RENAME_WHITEOUT leaves: overlayfs's own whiteout, a character device 0/0. */
 export function whiteoutDevice(core: Core, dir: Inode): InodeRecord {
   return newRecord(core, dir, core.delta.allocate(), S_IFCHR, 0, {});
 }
 
 /**
- * A record for a new file of the caller's in `dir`: set-group-ID directories hand on their group. What `own` says
- * counts, whatever would be inherited.
+ * Returns a record for a new file of the caller's in `dir`; set-group-ID directories pass on their group. Fields
+ * in `own` override everything inherited.
  */
 export function newRecord(
   core: Core,

@@ -1,6 +1,6 @@
 import type { EntryBudget, EntryKeeper } from './entry-budget.ts';
 
-/** Counts what one filesystem keeps in memory for the kernel: inodes and open files. */
+/** Counts what one filesystem keeps in memory for the kernel (inodes and open files) against the driver's budget. */
 export class Entries implements EntryKeeper {
   private readonly budget: EntryBudget;
   private readonly forget: (max: number) => Promise<number>;
@@ -23,13 +23,13 @@ export class Entries implements EntryKeeper {
     return this.budget.admits(this.count);
   }
 
-  /** True if it matters which inodes were looked up last. */
+  /** True if memory is short enough that the order of lookups matters. */
   get isScarce(): boolean {
     return this.budget.isScarce;
   }
 
   take(): void {
-    // What is looked at after the end is dropped with the filesystem.
+    // An entry taken after the end is dropped with the filesystem.
     if (this.ended) return;
     this.count++;
     this.budget.take();
@@ -45,7 +45,7 @@ export class Entries implements EntryKeeper {
     return this.forget(max);
   }
 
-  /** The filesystem ended: all is given back. */
+  /** Gives everything back, at the end of the filesystem. */
   end(): void {
     this.budget.leave(this);
     this.count = 0;

@@ -1,33 +1,33 @@
-/** One filesystem that keeps entries, as the budget sees it. */
+/** One filesystem that keeps entries in memory, as the budget sees it. */
 export interface EntryKeeper {
-  /** Entries that it keeps now. */
+  /** The number of entries that it keeps now. */
   readonly size: number;
   /**
-   * Asks the kernel to forget inodes that are not in use, least recently looked up first. Resolves when what the kernel
-   * forgot is not kept any more, to how many inodes were looked at for it.
-   * @param max asks about at most this many
+   * Asks the kernel to forget inodes that are not in use, least recently looked up first. Resolves once the
+   * forgotten ones are dropped, to the number of inodes that were looked at.
+   * @param max ask about at most this many
    */
   letGo(max: number): Promise<number>;
 }
 
-/** Part of all entries above which the kernel is asked to forget, and down to which it is. */
+/** The share of all entries above which the kernel is asked to forget, and the share down to which it is asked. */
 const SOFT = 0.5;
 const LOW = 0.45;
-/** Part above which only a filesystem with less than its fair share gets another entry. */
+/** The share above which only a filesystem with less than its fair share gets another entry. */
 const HIGH = 0.75;
-/** After the kernel kept what it was asked about, it is asked again when this part of all entries came. */
+/** After the kernel kept what it was asked about, it is asked again when this share of all entries has come on top. */
 const AGAIN = 1 / 32;
-/** Inodes asked about at a time: what the kernel forgets comes back in one request of so many. */
+/** Inodes asked about at a time; the kernel reports those that it forgot in one request. */
 const BATCH = 2048;
-/** The kernel forgets a directory only after what is in it, so that all are asked about twice. */
+/** The kernel forgets a directory only after what is in it, so every inode is asked about twice. */
 const ROUNDS = 2;
 
 /**
- * Bounds the entries, which are inodes and open files, that the filesystems of one process keep in memory. When an inode
- * is forgotten is the kernel's decision, and without being asked it may never do so.
+ * Limits the entries (inodes and open files) that the filesystems of one process keep in memory. The kernel
+ * decides when an inode is forgotten, and unless asked it may never do so.
  *
- * Above half of `max` the kernel is asked to forget inodes of the filesystem that has the most, as long as that has
- * more than its fair share. Above three quarters, which happens when programs have that much open, filesystems
+ * Above half of `max` the kernel is asked to forget inodes of the filesystem that has the most, as long as that
+ * has more than its fair share. Above three quarters, which happens when programs have that much open, filesystems
  * with more than their share get no new entry; at `max` none does.
  */
 export class EntryBudget {
@@ -43,12 +43,12 @@ export class EntryBudget {
     this.nextSweep = max * SOFT;
   }
 
-  /** Entries kept now, over all filesystems. */
+  /** The number of entries kept now, over all filesystems. */
   get used(): number {
     return this.total;
   }
 
-  /** True if it matters which inodes were looked up last. */
+  /** True if memory is short enough that the order of lookups matters. */
   get isScarce(): boolean {
     return this.total > (this.max * SOFT) / 2;
   }
@@ -57,7 +57,7 @@ export class EntryBudget {
     this.keepers.add(keeper);
   }
 
-  /** The filesystem ended, and gives back all it has. */
+  /** Removes a filesystem that ended, and takes back all its entries. */
   leave(keeper: EntryKeeper): void {
     this.keepers.delete(keeper);
     this.total -= keeper.size;
@@ -74,14 +74,14 @@ export class EntryBudget {
     this.total--;
   }
 
-  /** Entries of filesystems that ended since this was last called. */
+  /** Returns the number of entries of filesystems that ended since the last call. */
   takeEnded(): number {
     const { ended } = this;
     this.ended = 0;
     return ended;
   }
 
-  /** True if a filesystem with so many entries may have another. */
+  /** Returns true if a filesystem that has `size` entries may have another. */
   admits(size: number): boolean {
     if (this.total < this.max * HIGH) return true;
     return this.total < this.max && size < this.share(HIGH);
@@ -108,7 +108,10 @@ export class EntryBudget {
     }
   }
 
-  /** The filesystem with the most entries, unless that is its fair share, or all of it was looked at. */
+  /**
+   * Returns the filesystem with the most entries; null if none has more than its fair share and is not yet looked
+   * through.
+   */
   private largest(looked: ReadonlyMap<EntryKeeper, number>): EntryKeeper | null {
     let largest: EntryKeeper | null = null;
     let most = this.share(LOW);

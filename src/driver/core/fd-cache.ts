@@ -10,22 +10,21 @@ interface OpenFd {
   doomed: boolean;
 }
 
-/** How many descriptors may be open for I/O, over all the filesystems that share this budget. */
+/** The limit on descriptors open for I/O, over all the filesystems that share this budget. */
 export interface FdBudget {
   readonly max: number;
   used: number;
 }
 
 /**
- * Descriptors for files whose bytes this process reads or writes itself. Not one per open file: the
- * process has 20,000 at most, and an env may hold more files open than that. The least recently
- * used one is closed, and opened again by ino when it is needed. When others have used up the
- * budget, one remains for each filesystem.
+ * Open descriptors for files whose bytes this process reads or writes itself. There is not one per open file: the
+ * process has 20,000 at most, and an env may hold more files open than that. The least recently used one is
+ * closed, and opened again by ino when needed. If others have used up the budget, each filesystem still has one.
  */
 export class FdCache {
   readonly #blobs: Blobs;
   readonly #budget: FdBudget;
-  /** Insertion order is order of use. */
+  /** In order of use, oldest first. */
   readonly #open = new Map<Inode, OpenFd>();
 
   constructor(blobs: Blobs, budget: FdBudget) {
@@ -37,13 +36,13 @@ export class FdCache {
     return this.#open.size;
   }
 
-  /** A descriptor on the inode's bytes, good until this process next returns to its event loop; or -errno. */
+  /** Returns a descriptor on the inode's bytes, valid until this process next returns to its event loop; or -errno. */
   get(inode: Inode): number {
     const entry = this.#entry(inode);
     return typeof entry === 'number' ? entry : entry.fd;
   }
 
-  /** As get(), for work on the thread pool: it stays open until unpin(). */
+  /** Like get(), for work on the thread pool: the descriptor stays open until unpin(). */
   pin(inode: Inode): OpenFd | number {
     const entry = this.#entry(inode);
     if (typeof entry === 'number') return entry;
@@ -56,13 +55,13 @@ export class FdCache {
     if (entry.doomed && entry.pins === 0) this.#blobs.close(entry.fd);
   }
 
-  /** Takes over a descriptor that is open already. */
+  /** Takes over a descriptor that is already open. */
   put(inode: Inode, fd: number): void {
     this.drop(inode);
     this.#insert(inode, fd);
   }
 
-  /** The inode's bytes are elsewhere now, or nobody needs them. */
+  /** Closes the inode's descriptor, because its bytes moved or are no longer needed. */
   drop(inode: Inode): void {
     const entry = this.#open.get(inode);
     if (entry === undefined) return;
@@ -112,7 +111,7 @@ export class FdCache {
   }
 }
 
-/** Opens what the record names: the object read-only, the private file for reading and writing. */
+/** Opens the bytes that the record names: an object read-only, a private file for reading and writing. */
 export function openBytes(blobs: Blobs, inode: Inode): number {
   const { record } = inode;
   if (record.data === DATA_PRIVATE) return blobs.openPrivate(inode.ino, O_RDWR);
@@ -120,7 +119,7 @@ export function openBytes(blobs: Blobs, inode: Inode): number {
   return -1;
 }
 
-/** Runs work on the thread pool over the inode's descriptor, which stays open meanwhile. */
+/** Runs work on the thread pool with the inode's descriptor, which stays open meanwhile. */
 export async function withFd(
   fds: FdCache,
   inode: Inode,

@@ -18,7 +18,7 @@ import { releaseSaved } from './set-aside.ts';
 import { sync } from './sync.ts';
 import { getxattr, listxattr, removexattr, setxattr } from './xattr.ts';
 
-/** Puts a mounted env's filesystem together. One per mount; it keeps its own state, and no other. */
+/** Puts a mounted env's filesystem together. Each mount has one, with its own state; there is no global state. */
 export function createFileSystem(parts: Parts): EnvFileSystem {
   const core = createCore(parts);
   core.unwritten.start((inode) => giveBackLater(core, inode));
@@ -90,7 +90,7 @@ function interrupt(core: Core, request: number): void {
 
 function destroy(core: Core): void {
   for (const handle of [...core.handles.values()]) release(core, handle.fh);
-  // Of most inodes there is nothing but memory to give back: no need to look at each for long.
+  // Most inodes hold only memory, so only those with something to give back are reclaimed one by one.
   const held = [...core.inodes.values()].filter(
     ({ record, backing, copied }) => record.nlink === 0 || backing !== null || copied !== null,
   );

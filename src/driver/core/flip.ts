@@ -1,15 +1,15 @@
 /**
- * A flip: an env goes from the versions it sees to others, while programs use it.
+ * A flip takes an env from the versions it sees to others, while programs use it.
  *
- * Each name is the old one or the new one at every moment, and a path that exists in both versions is always
- * found, because the env goes in three steps, and the kernel is told after each of them:
+ * Each name leads to the old file or to the new one at every moment, and a path that exists in both versions is
+ * always found, because the env goes in three steps, and the kernel is told after each of them:
  *
- * 1. what is new comes to what is there;
- * 2. what differs is replaced, and what is to go stays;
- * 3. what is gone goes.
+ * 1. new names are added to what is there;
+ * 2. names that differ are replaced, while names that are to go stay;
+ * 3. names that are gone are removed.
  *
- * So a symlink never leads to a name that is not there yet, or not there any more. What programs
- * have open stays as it was: its inode is *gone*, that is, of the old layers and of no name.
+ * So a symlink never leads to a name that is not there yet, or no longer there. Files that programs have open stay
+ * as they were: their inodes are *gone*, that is, they belong to the old lower tree and have no name.
  */
 import { failpoint } from '../../base/failpoints.ts';
 import { type Ino, type Name, ROOT_INO } from '../../base/ids.ts';
@@ -29,19 +29,23 @@ import { RECENT_FLIP_MS, RecentFlip } from './recent-flip.ts';
 import { act, type EnvAct, type EnvActResult, releaseSaved } from './set-aside.ts';
 import { type ChangeKind, type DiffEntry, kindOf, type TreeDiff } from './tree-diff.ts';
 
-/** What a flip met in an env, in names. */
+/** The outcome of a flip for one env, counted in names. */
 export interface FlipOutcome {
-  /** Names that the env has of its own where the templates differ: those stay. */
+  /** Names that the env has of its own where the templates differ; they stay. */
   readonly own: number;
-  /** Names that the env removed where the templates differ: they stay removed. */
+  /** Names that the env removed where the templates differ; they stay removed. */
   readonly removed: number;
-  /** Directories that the new versions lack, and that stay because the env has something in them. */
+  /** Directories that the new versions lack, but that stay because the env has something in them. */
   readonly keptDirs: number;
-  /** What came of each act, in their order. */
+  /** The result of each act, in the order of the acts. */
   readonly acts: readonly EnvActResult[];
 }
 
-/** @param acts are made in the moment in which the templates change under the names that they are about */
+/**
+ * Takes the env over a tree diff, in three steps; resolves when the kernel has dropped everything stale.
+ * @param acts changes to the env's own files, made together with the step that replaces the templates' files under
+ * them
+ */
 export async function flip(
   core: Core,
   change: TreeDiff,
@@ -56,7 +60,7 @@ export async function flip(
   return way.outcome();
 }
 
-/** So many changed names of one directory are looked up one by one. */
+/** Up to this many changed names of one directory are looked up one by one. */
 const LOOKED_UP_MAX = 16;
 
 class Flip {
@@ -66,12 +70,12 @@ class Flip {
   private removed = 0;
   private readonly kept: DirEntryRef[] = [];
   private acts: EnvActResult[] = [];
-  /** Names at which acts were made, and their directories. */
+  /** Names at which acts were made, and the directories of these names. */
   private readonly acted: DirEntryRef[] = [];
   private readonly actDirs = new Set<Ino>();
-  /** See nameOf(). */
+  /** The env's names of a directory, read by nameOf(). */
   private readonly ownNames = new Map<Ino, ReadonlyMap<Name, DeltaName>>();
-  /** Names and inodes that the kernel is to be told of after this step. */
+  /** Names and inodes that the kernel must be told of after this step. */
   private names: DirEntryRef[] = [];
   private inodes: Ino[] = [];
 
@@ -106,7 +110,7 @@ class Flip {
       this.actDirs.add(place.dir);
       this.acted.push(place);
     }
-    // An env that is not mounted sees the new versions already.
+    // The diff is empty for an env that was not mounted: it already sees the new versions.
     const followed = this.way.isEmpty ? this.followAll() : this.follow(['replaced', 'removed']);
     for (const place of touched) {
       const change = this.way.find(place.dir, place.name);
@@ -132,7 +136,7 @@ class Flip {
 
   remove() {
     this.follow(['removed']);
-    // What the env made meanwhile in a directory that is to go.
+    // The env may have made something meanwhile in a directory that is to go.
     this.keepDirs();
     this.forgetNames();
     this.core.layers.show(this.way.to, true);
@@ -151,7 +155,7 @@ class Flip {
     return this.told(dirs);
   }
 
-  /** What the env has set attributes of only, it gets as any other file. @returns those changes */
+  /** Takes along the files of which the env has set only attributes. Returns the changes handled so. */
   private follow(kinds: readonly ChangeKind[]): Set<DiffEntry> {
     const { core, way } = this;
     this.forgetNames();
@@ -161,7 +165,7 @@ class Flip {
     for (const change of kinds.flatMap((kind) => this.concerning(kind))) {
       const was = delta.hasNames(change.dir) ? touchedOnly(own, change) : null;
       if (was === null || was.ino === change.is?.ino) continue;
-      // In a directory that the env has moved the templates have it still.
+      // If the env has moved the directory, the file is still there.
       if (change.hidden === true && !core.inodes.isHidden(change.dir, way.to)) continue;
       names.push({ ...change, was });
     }
@@ -186,8 +190,9 @@ class Flip {
   }
 
   /**
-   * Changes of a kind that may concern the env. All; or, where that is less to look at, those of what the kernel knows,
-   * of directories in which the env has names of its own, and of those that it has not (any more).
+   * Returns the changes of a kind that may concern the env. All of them; or, if that is less to look at, those of
+   * inodes that the kernel knows, of directories in which the env has names of its own, and of directories that it
+   * no longer has.
    */
   private concerning(kind: ChangeKind, reached: ReachedDirs | null = null): readonly DiffEntry[] {
     const { way } = this;
@@ -209,12 +214,12 @@ class Flip {
     return found;
   }
 
-  /** True if the name is the env's business: its own file, or removed by it. */
+  /** Returns true if the name is the env's own: its own file, or a whiteout. */
   private isOwn({ dir, name }: DirEntryRef): boolean {
     return this.core.delta.hasNames(dir) && this.nameOf(dir, name) !== null;
   }
 
-  /** What the env has under a name. Of a directory with many changed names, all that it has is read at once. */
+  /** Returns what the env has under a name. For a directory with many changed names, reads all of its names at once. */
   private readonly nameOf = (dir: Ino, name: Name): DeltaName | null => {
     const { delta } = this.core;
     if ((this.way.byDir.get(dir)?.size ?? 0) <= LOOKED_UP_MAX) return delta.name(dir, name);
@@ -226,7 +231,7 @@ class Flip {
     return known.get(name) ?? null;
   };
 
-  /** Before each part of the flip that is not interrupted, and once it has changed names itself. */
+  /** Drops cached names. Called before each uninterrupted part of the flip, and after the flip itself changed names. */
   private forgetNames(): void {
     this.ownNames.clear();
   }
@@ -238,11 +243,11 @@ class Flip {
     const reach = own === null ? reached.of(dir) : null;
     if (reach === 'there' || (was !== null && is !== null && sameForDiff(was, is))) return;
     if (reach === 'removed' || own?.ino === 0) this.removed++;
-    // A directory that the env keeps, or moved away and back, follows the templates all the same.
+    // A directory that the env keeps, or moved away and back, still follows the templates.
     else if (own === null || own.ino !== was?.ino || own.ino !== is?.ino) this.own++;
   }
 
-  /** The kernel may have the name, present or absent, if it knows the directory. */
+  /** Notes the name for the kernel, which may have it (present or absent) if it knows the directory. */
   private tell(place: DirEntryRef): void {
     if (this.knows(place.dir)) this.names.push(place);
   }
@@ -264,7 +269,7 @@ class Flip {
     this.kept.push(...kept);
   }
 
-  /** The name leads to this inode no more, nor do the names below it. */
+  /** Makes the inode that leaves a name *gone*, and with a directory everything below it. */
   private leave(change: DiffEntry): void {
     const { was } = change;
     if (was === null) return;
@@ -284,8 +289,8 @@ class Flip {
   }
 
   /**
-   * True if it is to be reached all the same: in a directory that the env has moved, or keeps, where another template
-   * has something else; or by another name of a hard link group, which another template did not hide.
+   * Returns true if the inode can still be reached: in a directory that the env has moved, or keeps, where another
+   * template has something else; or by another name of a hard link group that another template does not hide.
    */
   private isElsewhere({ dir, hidden }: DiffEntry, { ino, mode, nlink }: InodeRecord): boolean {
     const { inodes } = this.core;
@@ -293,7 +298,7 @@ class Flip {
     return !isDir(mode) && nlink > 1 && inodes.isNamed(ino);
   }
 
-  /** A file, or a directory with all below it, that is under its name (again). */
+  /** Gives an inode in memory its name (back): a file, or a directory with all below it. */
   private comeBack(is: InodeRecord | null): void {
     if (is === null) return;
     const inode = this.core.inodes.peek(is.ino);
@@ -304,7 +309,7 @@ class Flip {
     const { nlink } = inode.record;
     if (inode.first !== null) inode.first.record = { ...inode.first.record, nlink };
     this.inodes.push(inode.ino);
-    // What the kernel knows below a directory that was gone, it knows of the version that it was in.
+    // What the kernel knows below a directory that was gone comes from the version that the directory was in.
     if (left !== null && isDir(is.mode))
       for (const { name } of entriesOf(left, is.ino)) this.names.push({ dir: is.ino, name });
   }
@@ -314,7 +319,10 @@ class Flip {
     return withColdXattrs(inodes.recounted(delta.inode(inode.ino) ?? fallback), delta);
   }
 
-  /** A file that the templates have under several names may have one more, or one less, than when it was looked up. */
+  /**
+   * Counts a file's links again: a file with several template names may have one more or one less than when it was
+   * looked up.
+   */
   private recount({ dir, name }: DirEntryRef): void {
     const { delta, inodes, layers } = this.core;
     const record = delta.name(dir, name) === null ? layers.lookup(dir, name) : null;
@@ -324,7 +332,7 @@ class Flip {
     this.inodes.push(inode.ino);
   }
 
-  /** The record of a directory that the kernel knows, as the new layers and the env have it. */
+  /** Updates the record of a directory that the kernel knows, to what the new lower tree and the env have. */
   private refresh(ino: Ino): void {
     const { inodes, layers } = this.core;
     const inode = inodes.peek(ino);
@@ -335,7 +343,10 @@ class Flip {
     else inode.record = inodes.counted(layers.inode(ino) ?? inode.record);
   }
 
-  /** True if the directory has as many directories in it as before: to count them takes a look at all of the env's names. */
+  /**
+   * Returns true if the directory's link count still holds, because no subdirectory came or went. Counting again
+   * would read all of the env's names in it.
+   */
   private isCounted({ ino, record }: Inode): boolean {
     if (record.stamp !== this.way.from.stamp || this.actDirs.has(ino)) return false;
     for (const { was, is } of this.way.byDir.get(ino)?.values() ?? []) {
@@ -344,7 +355,7 @@ class Flip {
     return true;
   }
 
-  /** A directory is the env's own now, also where it was of an older version until now. */
+  /** Makes a directory in memory the env's own, even if it was of an older version until now. */
   private takeIn({ dir, name }: DirEntryRef): void {
     const { delta, inodes } = this.core;
     const own = delta.name(dir, name);

@@ -1,10 +1,12 @@
 /**
- * Files of which an env has set attributes only follow the templates from version to version: the name gets the file that
- * the templates have there now, with the attributes that the env has set (own-attributes.ts), or is the templates' again
- * where there is none left. A further name that the env gave the old file keeps it, as after dpkg's rename over the name.
+ * Takes files of which an env has set only attributes from version to version. The name gets the file that the
+ * templates have there now, with the attributes that the env has set (own-attributes.ts); if none are left, the
+ * name is the templates' again. Another name that the env gave the old file keeps the old file, as after dpkg's
+ * rename over the name.
  *
- * Each file is taken along in one change of the journal, some hundreds in one. What was not taken along, because a
- * process died or the env was not mounted, is found at the next mount (followAll).
+ * Each file is taken along within one change of the journal; one change holds some hundreds of names. Files that
+ * were not taken along, because a process died or the env was not mounted, are found at the next mount
+ * (followAll).
  */
 import { type Ino, isPrivateIno } from '../../base/ids.ts';
 import { isDir, S_IFMT } from '../../base/mode.ts';
@@ -17,43 +19,45 @@ import { namesIn } from './own-names.ts';
 import type { Delta, DirEntryRef, LowerTree } from './ports.ts';
 import type { DiffEntry } from './tree-diff.ts';
 
-/** Names in one change of the journal. */
+/** Names per change of the journal. */
 const AT_ONCE = 256;
 
-/** A name, and what the templates have there. */
+/** A name that follows, with the template's file there before and now. */
 export interface FollowedName extends DirEntryRef {
-  /** The template's file that the env has set attributes of. */
+  /** The template's file whose attributes the env has set. */
   readonly was: InodeRecord;
+  /** The template's file there now; null if there is none. */
   readonly is: InodeRecord | null;
 }
 
+/** The effect of following, for the kernel to be told. */
 export interface Followed {
-  /** Names that are not as they were: also those of further links. `isKnown`: the kernel may have what was there. */
+  /** Names that lead elsewhere now, including other hard links of the files. `isKnown`: the kernel may have what was there. */
   readonly names: readonly (DirEntryRef & { readonly isKnown: boolean })[];
-  /** Inodes that have other attributes, or are in memory with a record of the env's now. */
+  /** Inodes whose attributes changed, or that are in memory and have a record of the env's now. */
   readonly inodes: readonly Ino[];
 }
 
-/** What of an env tells whether it has set attributes only. */
+/** The parts of an env that tell whether it has set only attributes of a file. */
 export interface OwnRecords {
   readonly delta: Pick<Delta, 'name' | 'inode'>;
   readonly layers: Pick<LowerTree, 'everFile'>;
 }
 
-/** What the templates had under a name, if that is a file of which the env has set attributes only; else null. */
+/** Returns the template's file under a name if the env has set only attributes of it; else null. */
 export function touchedOnly({ delta, layers }: OwnRecords, change: DiffEntry): InodeRecord | null {
   const { dir, name } = change;
   const own = delta.name(dir, name);
   if (own === null || own.ino === 0 || isPrivateIno(own.ino) || isDir(own.type)) return null;
-  // Of another version, where it was left behind.
+  // A file of another version, if it was left behind there.
   const was = own.ino === change.was?.ino ? change.was : layers.everFile(dir, name, own.ino);
   const record = was === null ? null : delta.inode(own.ino);
   return record !== null && hasTemplateData(record, was!) ? was : null;
 }
 
 /**
- * Takes those of the names along of which the env has set attributes only.
- * @param to what the env sees afterwards
+ * Takes the names along at which the env has set only attributes; skips the others.
+ * @param to the lower tree that the env sees afterwards
  */
 export function follow(core: Core, to: LowerTree, names: Iterable<FollowedName>): Followed {
   const following = new Following(core, to);
@@ -62,7 +66,7 @@ export function follow(core: Core, to: LowerTree, names: Iterable<FollowedName>)
   return following;
 }
 
-/** Before an env is served: takes along what is of other versions than those that it sees. */
+/** Takes along all files that belong to other versions than the env sees; run before an env is served. */
 export function followAll(core: Core): Followed {
   return follow(core, core.layers, leftBehind(core));
 }
@@ -78,7 +82,7 @@ function* leftBehind(core: Core): Generator<FollowedName> {
   }
 }
 
-/** Those of an env's names that are of another version than it sees, and may follow. */
+/** Yields those of the env's names that belong to another version than it sees, and that may follow. */
 export function* leftAt(
   { delta, layers, inodes }: Core,
   places: Iterable<DirEntryRef>,
@@ -91,7 +95,7 @@ export function* leftAt(
     hidden.set(dir, isHidden);
     const is = isHidden ? null : layers.lookup(dir, name);
     if (is?.ino === ino) continue;
-    // Null: the env moved it here from somewhere else.
+    // Null means that the env moved the file here from somewhere else.
     const was = layers.everFile(dir, name, ino);
     if (was !== null) yield { dir, name, was, is };
   }
@@ -103,11 +107,11 @@ class Following implements Followed {
   private readonly core: Core;
   private readonly to: LowerTree;
   private size = 0;
-  /** Files that come in this change. */
+  /** Files that names get in this change. */
   private readonly coming = new Set<Ino>();
-  /** Files that get further names in this change. */
+  /** Files that get another name in this change. */
   private readonly joined = new Map<Ino, InodeRecord>();
-  /** Files that names leave in this change, and the names. */
+  /** Files that lose names in this change, with these names. */
   private readonly leaving = new Map<Ino, { own: InodeRecord; places: DirEntryRef[] }>();
   private readonly taken = new Set<string>();
   private readonly counted = new Set<Ino>();
@@ -118,13 +122,13 @@ class Following implements Followed {
     stamp(core);
   }
 
-  /** False if the disk is full: nothing more can be done now. */
+  /** Adds one name. Returns false if the disk is full, so that nothing more can be done now. */
   add(name: FollowedName): boolean {
     this.take(name);
     return this.size < AT_ONCE || this.commit();
   }
 
-  /** @returns false if nothing of this change was made */
+  /** Commits the open change. Returns false if nothing of it was made. */
   commit(): boolean {
     if (this.size === 0) return true;
     const { core } = this;
@@ -157,7 +161,7 @@ class Following implements Followed {
     const next = is === null ? null : withOwnAttributes(was, own, is, core.clock);
     const isThere = is !== null && this.coming.has(is.ino);
     const joined = is === null || isThere ? null : this.linked(is);
-    // What would show is the env's own under another name.
+    // The file that would show is the env's own under another name.
     if (is !== null && !isThere && joined === null && isOwnElsewhere(core, place, is)) return false;
     this.begin();
     this.noteLeaving(was.ino, own, place);
@@ -170,7 +174,10 @@ class Following implements Followed {
     return true;
   }
 
-  /** The env's record of a file that comes, if the env has it already under other names that the templates give it; else null. */
+  /**
+   * Returns the env's record of a coming file that the env already has under other names that the templates give
+   * it; else null.
+   */
   private linked(is: InodeRecord): InodeRecord | null {
     const known = this.joined.get(is.ino) ?? this.core.delta.inode(is.ino);
     if (is.nlink === 1 || known === null || known.nlink === 0) return null;
@@ -188,7 +195,7 @@ class Following implements Followed {
     else core.tx.set(inode, record);
   }
 
-  /** All names of a hard-linked file are the env's, if one is. */
+  /** Brings a file to a name, and makes all names of a hard-linked file the env's, as one of them is. */
   private come(next: InodeRecord, first: DirEntryRef): void {
     const { core, to } = this;
     this.coming.add(next.ino);
@@ -209,7 +216,10 @@ class Following implements Followed {
     else core.tx.set(inode, record);
   }
 
-  /** Another name of a file that comes, which is the env's already. */
+  /**
+   * Handles another name of a coming file if the env already has something there. Returns true if that name
+   * follows too.
+   */
   private takeOther(place: DirEntryRef, ino: Ino | 0, is: InodeRecord): boolean {
     if (ino === 0 || isPrivateIno(ino)) return false;
     const was = this.to.everFile(place.dir, place.name, ino);
@@ -226,9 +236,9 @@ class Following implements Followed {
   }
 
   /**
-   * In the open change: the env's record of the old file goes, or is that of its further names only: under a number of
-   * their own, since the old one is the template's, and may come back with a version.
-   * @returns what is to be done once the change is made
+   * Removes the env's record of the old file, in the open change. If the file has other names, moves the record to
+   * a new number for those: the old number is the template's and may come back with a version.
+   * @returns work to do once the change is committed
    */
   private leave(ino: Ino, own: InodeRecord, places: readonly DirEntryRef[]): () => void {
     const { core } = this;
@@ -269,10 +279,10 @@ class Following implements Followed {
 
 const keyOf = ({ dir, name }: DirEntryRef): string => `${dir} ${name}`;
 
-/** What has it open goes on with it as it was. */
+/** Detaches an inode from the delta: programs that have it open keep it as it was. */
 function letGo(inode: Inode, own: InodeRecord): void {
   inode.inDelta = false;
   inode.accessed = false;
-  // Long attributes were read from the delta's record.
+  // Long attributes were read from the delta's record, so they are copied now.
   inode.record = { ...own };
 }

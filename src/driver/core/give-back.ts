@@ -1,17 +1,17 @@
 /**
- * Gives a copy back that nobody wrote to.
+ * Gives a private copy back that nothing was written to.
  *
- * An open for writing copies a template's file up, since the kernel does by itself what is written by passthrough. When the
- * last such open is closed and nothing was written, the copy goes again, with the record and the names that came with it:
- * the file is the template's, as before (docs/adr/0026).
+ * An open for writing copies a template's file up, because the kernel makes passthrough writes by itself. When the
+ * last such open is closed and nothing was written, the copy goes again, with the record and the names that came
+ * with it: the file is the template's, as before (docs/adr/0026).
  *
- * How it is known that nothing was written:
- * - What comes to this process (writes without passthrough, truncation, allocation, times, attributes, names) ends
- *   `Inode.copied` at once.
- * - What the kernel writes by passthrough moves the private file's mtime, which was set to the template's, a past one. It can
- *   be put back by a request only.
- * - A shared mapping outlives its descriptor, and can be written to at any time. So the copy stays for as long as
- *   anybody has the private file open or mapped (Blobs.isUnused), and is looked at only after that.
+ * How we know that nothing was written:
+ * - What comes to this process (writes without passthrough, truncation, allocation, times, attributes, names)
+ *   clears `Inode.copied` at once.
+ * - A passthrough write by the kernel changes the private file's mtime, which was set to the template's, a past
+ *   time. Only a request can set it back.
+ * - A shared mapping outlives its descriptor, and can be written to at any time. So the copy stays as long as
+ *   anything has the private file open or mapped (Blobs.isUnused), and is examined only after that.
  */
 import { failpoint } from '../../base/failpoints.ts';
 import type { Ino } from '../../base/ids.ts';
@@ -25,17 +25,18 @@ import { countAgain, isOwnElsewhere } from './names.ts';
 import type { DirEntryRef, LowerTree } from './ports.ts';
 
 /**
- * 'done': the copy is given back, or is to stay; 'open': a close, or the kernel's last forget, will come, and is the next
- * moment to try; 'later': that may have been the last one, so it is tried again by itself.
+ * The outcome of one attempt. 'done': the copy is given back, or will stay. 'open': a close, or the kernel's last
+ * forget, is still to come, and is the next moment to try. 'later': there may be no further event, so it is tried
+ * again by timer.
  */
 type Given = 'done' | 'open' | 'later';
 
-/** How long a path walk may take that begins again, on a machine that is very busy: as in recent-flip.ts. */
+/** How long a restarted path walk may take on a very busy machine; as in recent-flip.ts. */
 const WALK_MS = 5_000;
 
 const blobStat = emptyBlobStat();
 
-/** Gives the inode's copy back if nobody wrote to it, and nobody can. */
+/** Gives the inode's copy back if nothing was written to it and nothing can be. */
 export function giveBack(core: Core, inode: Inode): Given {
   const { copied } = inode;
   const given = copied === null ? 'done' : tryToGiveBack(core, inode, copied);
@@ -53,20 +54,24 @@ function tryToGiveBack(core: Core, inode: Inode, copied: CopyUp): Given {
   if (!core.layers.settled) return 'later';
   if (inode.first !== null && !canLoseSecond(inode)) return 'later';
   if (!isFree(core, inode)) return 'later';
-  // Now that nobody can write any more.
+  // Again, now that nothing can write any more.
   if (isWritten(core, inode, copied)) return 'done';
   if (!core.blobs.tellsStores && !hasOldBytes(core, inode, copied)) return 'done';
   return undo(core, inode, copied) < 0 ? 'later' : 'done';
 }
 
 /**
- * True if the inode can go on under its first nodeid again. Not while a program whose open was refused walks the path once
- * more: it would meet the template's file, perhaps with readers again, and be refused a second time, which it would see.
+ * Returns true if the inode can go back to its first nodeid. Not while a program whose open was refused walks the
+ * path once more: it would meet the template's file, perhaps with readers again, and be refused a second time,
+ * which it would see.
  */
 const canLoseSecond = ({ first, lookups, refused }: Inode): boolean =>
   (first?.lookups ?? 0) <= 0 && lookups <= 0 && Date.now() > refused + WALK_MS;
 
-/** True if the private file is not as the copy-up left it. Reading it moves its atime; our own tag, its ctime. */
+/**
+ * Returns true if the private file differs from what the copy-up left. Times that do not count: atime, which a
+ * read changes, and ctime, which our own tag changes.
+ */
 function isWritten(core: Core, inode: Inode, { old }: CopyUp): boolean {
   if (core.blobs.statPrivate(inode.ino, blobStat) < 0) return true;
   const { size, mtime, mtimeNs } = blobStat;
@@ -76,7 +81,10 @@ function isWritten(core: Core, inode: Inode, { old }: CopyUp): boolean {
 const hasOldBytes = (core: Core, { ino }: Inode, { old }: CopyUp): boolean =>
   old.size === 0 || (old.object !== '' && core.blobs.hasBytesOf(ino, old.object));
 
-/** True if nobody has the private file any more. Where each write comes to this process, the closes have said so. */
+/**
+ * Returns true if nothing uses the private file any more. Without passthrough every write comes to this process,
+ * so the closes are proof enough.
+ */
 function isFree(core: Core, inode: Inode): boolean {
   core.fds.drop(inode);
   if (core.passthrough === null) return true;
@@ -85,15 +93,15 @@ function isFree(core: Core, inode: Inode): boolean {
   return core.blobs.isUnused(inode.ino) === 0;
 }
 
-/** It is not to be given back. */
+/** Result of an undo that must not be made: the copy stays. */
 const STAYS = 1;
 
 /**
- * 0; STAYS; or -errno with nothing changed.
+ * Undoes the copy-up. Returns 0; STAYS; or -errno with nothing changed.
  *
- * Crash window: the record goes first, then the bytes; between the two there is a private file that no record names,
- * which recovery sweeps. After a power cut the copy-up may be on disk without this change. Then the bytes must be there
- * too, unless the record says that they are to be had from the object.
+ * Crash window: the record goes first, then the bytes; in between there is a private file that no record names,
+ * which recovery sweeps. After a power cut the copy-up may be on disk without this change. Then the bytes must be
+ * there too, unless the record says that they can be had from the object.
  */
 function undo(core: Core, inode: Inode, copied: CopyUp): number {
   const known = core.delta.inode(inode.ino);
@@ -107,16 +115,16 @@ function undo(core: Core, inode: Inode, copied: CopyUp): number {
   core.blobs.removePrivate(inode.ino, !isRestorable);
   inode.wasEmptied = false;
   inode.watched = null;
-  // Of a file that may be mapped the kernel keeps no attributes. Of others, blocks and atime may differ now.
+  // The kernel keeps no attributes of a file that may be mapped. Of other files, blocks and atime may differ now.
   if (!inode.mayBeMapped && inode.lookups > 0) void core.caches.expireAttributes(inode.node);
   inode.mayBeMapped = false;
   return 0;
 }
 
-/** The env had a record of its own, with the object's bytes. */
+/** Undoes the copy-up of a file for which the env already had a record of its own, with the object's bytes. */
 function undoOwn(core: Core, inode: Inode, copied: CopyUp, known: InodeRecord): number {
   const { old, layers } = copied;
-  // The store may not keep an object that neither this record nor a template in view names.
+  // The store may not keep an object that neither this record nor a visible template names.
   const isKept = old.object === '' || known.object === old.object || isInView(core, inode.ino);
   if (!isKept) return STAYS;
   core.tx.begin().set(inode, old);
@@ -125,7 +133,7 @@ function undoOwn(core: Core, inode: Inode, copied: CopyUp, known: InodeRecord): 
   return error;
 }
 
-/** A flip came since the copy-up: the file follows now, with the attributes that the env has set. */
+/** Takes the file to the version of a flip that came since the copy-up, with the attributes that the env has set. */
 function takeAlong(core: Core, inode: Inode, before: LowerTree): void {
   const { names, inodes } = follow(core, core.layers, leftAt(core, core.delta.namesOf(inode.ino)));
   if (!inode.inDelta) {
@@ -135,11 +143,11 @@ function takeAlong(core: Core, inode: Inode, before: LowerTree): void {
   void core.caches.drop({ names, dirs: [], inodes: [...inodes, inode.ino] });
 }
 
-/** True if a template has the file in the version that the env sees. */
+/** Returns true if a template has the file in the version that the env sees. */
 const isInView = ({ layers }: Core, ino: Ino): boolean =>
   layers.names(ino).some(({ dir, name }) => layers.lookup(dir, name)?.ino === ino);
 
-/** The file was a template's. */
+/** Undoes the copy-up of a file that was the template's. */
 function undoTemplates(core: Core, inode: Inode, copied: CopyUp): number {
   const { ino } = inode;
   const { places } = copied;
@@ -161,8 +169,8 @@ function undoTemplates(core: Core, inode: Inode, copied: CopyUp): number {
 }
 
 /**
- * A flip came since the copy-up: true if what the new version has under the names can show. The inode is of the old version
- * then, whose bytes may be gone from the store: so it must not be open.
+ * Returns true if, after a flip that came since the copy-up, the new version's files can show under the names. The
+ * inode then belongs to the old version, whose bytes may be gone from the store: so it must not be open.
  */
 function canLeave(
   core: Core,
@@ -178,7 +186,7 @@ function canLeave(
   });
 }
 
-/** The inode is one of the old version, as if the flip had found it without a copy. */
+/** Makes the inode one of the old version, as if the flip had found it without a copy. */
 function leave(
   core: Core,
   inode: Inode,

@@ -4,20 +4,20 @@ import type { Opened } from './api.ts';
 import type { Entries } from './entries.ts';
 import type { Backing, Inode } from './inode.ts';
 
-/** An open file: what the kernel calls fh. */
+/** An open file; the kernel calls its number fh. */
 export interface Handle extends Opened {
   readonly inode: Inode;
-  /** open(2) flags. */
+  /** Flags of open(2). */
   readonly flags: number;
   /** The process that opened it. */
   readonly pid: number;
-  /** The backing id's account, where it has one. */
+  /** The backing id and its count of opens, if the file was opened with one. */
   readonly backing: Backing | null;
 }
 
 const mayWrite = (flags: number): boolean => (flags & O_ACCMODE) !== O_RDONLY;
 
-/** Open files by number; numbers are used again. */
+/** The open files of one mount, by number; numbers are reused. */
 export class HandleTable {
   readonly #slots: (Handle | null)[] = [null];
   readonly #free: number[] = [];
@@ -48,7 +48,7 @@ export class HandleTable {
     return handle;
   }
 
-  /** The handle, or null: for requests where the kernel may send none. */
+  /** Returns the handle or null, for requests in which the kernel may send none. */
   find(fh: number): Handle | null {
     return fh > 0 ? (this.#slots[fh] ?? null) : null;
   }

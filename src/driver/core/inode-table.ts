@@ -8,11 +8,11 @@ import { Inode } from './inode.ts';
 import type { Delta, LowerTree } from './ports.ts';
 
 /**
- * The inodes the kernel holds references to, by ino. All else is loaded when asked for: a nodeid is
- * derived from the ino, so nothing but reference counts would be lost with this table.
+ * The inodes that the kernel holds references to, by ino. Others are loaded on demand: a nodeid is derived from
+ * the ino, so losing this table would lose only reference counts.
  */
 export class InodeTable {
-  /** Inodes that were looked up longer ago come first, as far as Entries.isScarce. */
+  /** Ordered by last lookup, oldest first; kept in this order only while Entries.isScarce. */
   readonly #byIno = new Map<Ino, Inode>();
   readonly #layers: LowerTree;
   readonly #delta: Delta;
@@ -32,12 +32,12 @@ export class InodeTable {
     return this.#byIno.values();
   }
 
-  /** The inode of a nodeid the kernel sent, or -ESTALE if there is no such file any more. */
+  /** Returns the inode of a nodeid that the kernel sent, or -ESTALE if the file no longer exists. */
   get(node: NodeId): Inode | number {
     return this.#byIno.get(inoOf(node)) ?? this.load(inoOf(node)) ?? -ESTALE;
   }
 
-  /** The inode by its number; null if no name leads to it and it is not open. */
+  /** Returns the inode by its number; null if no name leads to it and it is not open. */
   load(ino: Ino): Inode | null {
     const known = this.#byIno.get(ino);
     if (known !== undefined) return known;
@@ -49,8 +49,8 @@ export class InodeTable {
   }
 
   /**
-   * The inode of a template's record, as found under a name that the delta does not change.
-   * @param gone the older layers that it was found in, in a directory that is gone; else null
+   * Returns the inode for a template's record that was found under a name which the delta does not change.
+   * @param gone the older lower tree that it was found in, if its directory is gone; else null
    */
   adopt(record: InodeRecord, gone: LowerTree | null): Inode {
     const known = this.#byIno.get(record.ino);
@@ -61,29 +61,31 @@ export class InodeTable {
     return this.#add(record.ino, this.counted(record), false);
   }
 
-  /** The inode, if the kernel knows it or an operation works on it. */
+  /** Returns the inode if the kernel knows it or an operation works on it; loads nothing. */
   peek(ino: Ino): Inode | null {
     return this.#byIno.get(ino) ?? null;
   }
 
-  /** An inode that did not exist before. */
+  /** Adds an inode that did not exist before. */
   add(record: InodeRecord): Inode {
     return this.#add(record.ino, record, true);
   }
 
+  /** Removes the inode from memory. */
   drop(inode: Inode): void {
     if (this.#byIno.delete(inode.ino)) this.#entries.give();
   }
 
-  /** The kernel looked it up: it is the last to be given up. */
+  /** Marks the inode as just looked up by the kernel, so that it is the last to be given up. */
   touch(inode: Inode): void {
     if (this.#byIno.delete(inode.ino)) this.#byIno.set(inode.ino, inode);
   }
 
   /**
-   * Looks at inodes, least recently looked up first; each goes to the end of the line. Returns how many those were.
-   * @param max at most this many
-   * @param look false: enough
+   * Visits inodes, least recently looked up first, and moves each to the end of the order. Returns the number
+   * visited.
+   * @param max the most to visit
+   * @param look returns false to stop
    */
   oldest(max: number, look: (inode: Inode) => boolean): number {
     const seen: Inode[] = [];
@@ -99,7 +101,7 @@ export class InodeTable {
     this.#byIno.clear();
   }
 
-  /** What a directory of this ino keeps as `stamp` with its link count. */
+  /** Returns the `stamp` that a directory's record carries beside its link count: the versions it was counted over. */
   stampOf(dir: Ino): number {
     return isPrivateIno(dir) ? 0 : this.#layers.stamp;
   }
@@ -118,7 +120,10 @@ export class InodeTable {
     return inode;
   }
 
-  /** What the env has removed under all its template names is gone, though its row is still there. */
+  /**
+   * Returns false if the env has removed all of the file's template names: it no longer exists, though the
+   * template's row does.
+   */
   #isLinked(record: InodeRecord): boolean {
     const { ino, parent, name } = record;
     if (ino === ROOT_INO) return true;
@@ -129,13 +134,13 @@ export class InodeTable {
     return false;
   }
 
-  /** True if a path leads to the file by one of its template's names. */
+  /** Returns true if a path leads to the file through one of its template names. */
   isNamed(ino: Ino): boolean {
     const names = this.#layers.names(ino);
     return names.some(({ dir, name }) => this.#shows(dir, name, ino) && this.isReached(dir));
   }
 
-  /** True if a path leads to the directory. */
+  /** Returns true if a path leads to the directory. */
   isReached(dir: Ino): boolean {
     for (let at = dir; at !== ROOT_INO; ) {
       const { parent = 0, name = '' } = this.#delta.inode(at) ?? this.#layers.inode(at) ?? {};
@@ -145,7 +150,10 @@ export class InodeTable {
     return true;
   }
 
-  /** True if the templates lack a directory, or one of them hides it; not if the env keeps, moved, removed or covered it. */
+  /**
+   * Returns true if the templates lack the directory, or one of them hides it. False if the env keeps, moved,
+   * removed or covered it.
+   */
   isHidden(dir: Ino, layers: LowerTree): boolean {
     for (let at = dir; at !== ROOT_INO; ) {
       const { parent = 0, name = '' } = this.#delta.inode(at) ?? layers.inode(at) ?? {};
@@ -159,8 +167,8 @@ export class InodeTable {
   }
 
   /**
-   * True if every name that the templates give a file is there, or the env has something else under it: something of its
-   * own, or nothing. (A template's file may have come in its place, in a version that is on its way.)
+   * Returns true if each name that the templates give a file either leads to the file, or is the env's own: a file
+   * of its own, or a whiteout. (During a flip, a template's file of the next version may already be in its place.)
    */
   isWhole({ ino, mode, nlink }: InodeRecord): boolean {
     if (isDir(mode) || nlink === 1) return true;
@@ -178,8 +186,8 @@ export class InodeTable {
   }
 
   /**
-   * A template's record with the links that the env shows. What it did to names of a directory, or of a hard link group,
-   * while it saw other versions, is not in their records.
+   * Returns a template's record with the link count that the env shows. The env's changes to the names of a
+   * directory, or of a hard link group, made while it saw other versions, are not counted in the record.
    */
   counted(record: InodeRecord): InodeRecord {
     const { ino, mode, nlink } = record;
@@ -192,13 +200,13 @@ export class InodeTable {
     return taken === 0 ? record : { ...record, nlink: nlink - taken };
   }
 
-  /** True if the env removed the name, or has something else there. */
+  /** Returns true if the env removed the name, or has another file there. */
   #isOthers(dir: Ino, name: Name, ino: Ino): boolean {
     const own = this.#delta.hasNames(dir) ? this.#delta.name(dir, name) : null;
     return own !== null && own.ino !== ino;
   }
 
-  /** A directory's link count, counted again if it was counted over other template versions. */
+  /** Returns a directory's record, its links counted again if they were counted over other template versions. */
   recounted(record: InodeRecord): InodeRecord {
     if (!isDir(record.mode) || record.nlink === 0) return record;
     const stamp = this.stampOf(record.ino);

@@ -5,21 +5,21 @@ import { DATA_PRIVATE, type InodeRecord } from '../../codec/inode-record.ts';
 import type { Node } from './api.ts';
 import type { DirEntryRef, LowerTree } from './ports.ts';
 
-/** One backing id of the kernel, and how many open files use it. */
+/** A backing id of the kernel, and how many open files use it. */
 export interface Backing {
   readonly id: number;
   opens: number;
 }
 
-/** What a copy-up found, and changed. */
+/** The state that a copy-up replaced, so that it can be undone. */
 export interface CopyUp {
   /** The record as it was before. */
   readonly old: InodeRecord;
-  /** True if that was the env's own record, not the template's. */
+  /** True if `old` was the env's own record, not the template's. */
   readonly wasOwn: boolean;
-  /** The names that became the env's own with it. */
+  /** The names that the copy-up made the env's own. */
   readonly places: readonly DirEntryRef[];
-  /** What the env saw. */
+  /** The lower tree that the env saw then. */
   readonly layers: LowerTree;
 }
 
@@ -38,46 +38,50 @@ export class Inode implements Node {
   inDelta: boolean;
   /** Kernel references to `node`. */
   lookups = 0;
-  /** Backing id for what `record.data` names, registered at the first open by passthrough. */
+  /** Backing id for the bytes that `record.data` names; registered at the first open by passthrough. */
   backing: Backing | null = null;
-  /** Opens that go through the kernel's page cache. */
+  /** Number of opens that go through the kernel's page cache. */
   cachedOpens = 0;
   /**
-   * Opened for reading and writing by passthrough: a shared mapping may change the file's size and
-   * times, also after its descriptor is closed, and neither the kernel nor we would hear of it.
+   * True once it was opened for reading and writing by passthrough: a shared mapping may then change the file's
+   * size and times, even after the descriptor is closed, and neither the kernel nor we would hear of it.
    */
   mayBeMapped = false;
   /**
-   * In the upper directory of an overlay. overlayfs holds its dentry, and would not look it up again: it must not get a
-   * second nodeid.
+   * True if it is in the upper directory of an overlay. overlayfs holds its dentry and would not look it up again,
+   * so it must not get a second nodeid.
    */
   isUpper = false;
   /** The private file's mtime when a watch on its privileges began: see set-id-watch.ts. */
   watched: { mtime: number; mtimeNs: number } | null = null;
-  /** It was created by the request that is served, which gets its attributes from its record. */
+  /** True while the request that created it is served: its attributes then come from its record. */
   isNew = false;
   /**
-   * It was truncated to nothing, and its new bytes are still to come: they go to the disk when a writer closes it, since
-   * many programs replace a file in this way.
+   * True after it was truncated to nothing, while its new bytes are still to come. They go to disk when a writer
+   * closes it, since many programs replace a file this way.
    */
   wasEmptied = false;
-  /** Its access time is newer than the delta's: see access-times.ts. */
+  /** True if its access time is newer than the delta's: see access-times.ts. */
   accessed = false;
-  /** Open files that may write. */
+  /** Number of open files that may write. */
   writers = 0;
-  /** The copy-up that was the last change of it, while it can be undone: see unwritten.ts. */
+  /** The copy-up, if that was its last change and can be undone: see unwritten.ts. */
   copied: CopyUp | null = null;
-  /** The copy-up under way, if one is. */
+  /** The copy-up that is running, if any. */
   copying: Promise<number> | null = null;
   /**
-   * The layers it was in, once a flip took it away: it is of an older version, and only what has it open leads
-   * to it. It can be read, a directory with all that it had then, and nothing of it can be changed.
+   * The lower tree it was in, if a flip took it away: it is of an older version, and only programs that have it
+   * open can reach it. It can be read (a directory shows everything it had then), but nothing of it can be
+   * changed.
    */
   gone: LowerTree | null = null;
-  /** What the first nodeid still stands for, once a copy-up under readers began the second one. */
+  /**
+   * The record and count that the first nodeid still stands for, after a copy-up under readers began the second
+   * one.
+   */
   first: { record: InodeRecord; lookups: number } | null = null;
 
-  /** When a request was refused last because it came by the first nodeid, in ms. */
+  /** When a request was last refused because it came by the first nodeid; ms since the epoch. */
   refused = 0;
 
   constructor(ino: Ino, record: InodeRecord, inDelta: boolean) {
@@ -95,18 +99,21 @@ export class Inode implements Node {
     return this.cachedOpens + (this.backing?.opens ?? 0) > 0;
   }
 
-  /** True if `node` is the nodeid from before a copy-up under readers. */
+  /** Returns true if `node` is the nodeid from before a copy-up under readers. */
   isFirst(node: NodeId): boolean {
     return node !== this.node;
   }
 
-  /** The answer to a request by the first nodeid that is about the file's bytes: -ESTALE. The path is walked once more then. */
+  /**
+   * Answers a request for the file's bytes that came by the first nodeid: -ESTALE, which makes the kernel walk the
+   * path once more.
+   */
   refuse(): number {
     this.refused = Date.now();
     return -ESTALE;
   }
 
-  /** Goes on under the second nodeid; the first keeps `old`. */
+  /** Moves the inode to its second nodeid; the first one keeps `old`. */
   beginSecond(old: InodeRecord): void {
     this.first = { record: old, lookups: this.lookups };
     this.node = (this.ino + SECOND_NODE) as NodeId;

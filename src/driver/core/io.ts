@@ -9,6 +9,7 @@ import { CAP_FSETID } from './ports.ts';
 import { isPrivileged } from './privileges.ts';
 import { settleCopy, syncInode } from './sync.ts';
 
+/** Reads bytes that are in memory; returns -EAGAIN (READ_LATER) if it would wait for the disk. */
 export function read(
   core: Core,
   fh: number,
@@ -24,6 +25,7 @@ export function read(
   return core.files.preadNowait(fd, buf, at, length, offset);
 }
 
+/** Reads bytes on the thread pool, where it may wait for the disk. */
 export async function readLater(
   core: Core,
   fh: number,
@@ -36,6 +38,10 @@ export async function readLater(
   return withFd(core.fds, inode, (fd) => core.files.pread(fd, buf, at, length, offset));
 }
 
+/**
+ * Writes bytes, after dropping the privileges that a write takes away. With `durable` it resolves when they are on
+ * disk.
+ */
 export function write(
   core: Core,
   fh: number,
@@ -60,9 +66,11 @@ export function write(
   return fsync(core, fh, true).then((error) => (error < 0 ? error : written));
 }
 
+/** Resolves when the open file's bytes are on disk. */
 export const fsync = (core: Core, fh: number, dataOnly: boolean): Promise<number> =>
   syncInode(core, core.handles.get(fh).inode, dataOnly);
 
+/** Allocates or frees space of a private file, as fallocate(2). */
 export async function fallocate(
   core: Core,
   fh: number,
@@ -83,10 +91,10 @@ export async function fallocate(
   return withFd(core.fds, inode, (fd) => core.files.fallocate(fd, mode, offset, length));
 }
 
-/** For the calls where the kernel does not say whether the caller may keep set-ID bits. */
+/** Returns whether the caller may keep set-ID bits, for calls in which the kernel does not say so. */
 const keepsIds = (core: Core): boolean => core.capabilities.has(core.caller.pid, CAP_FSETID);
 
-/** SEEK_DATA and SEEK_HOLE; the kernel does the others itself. */
+/** Finds data or holes (SEEK_DATA, SEEK_HOLE); the kernel does the other kinds of seek itself. */
 export function lseek(core: Core, fh: number, offset: number, whence: number): number {
   const handle = core.handles.get(fh);
   const { inode } = handle;
@@ -98,10 +106,13 @@ export function lseek(core: Core, fh: number, offset: number, whence: number): n
   return result;
 }
 
-/** Bytes copied in one go on the thread pool; between two of them others have their turn. */
+/** Bytes copied in one go on the thread pool; between two slices other envs have their turn. */
 const SLICE = 2 * 1024 * 1024;
 
-/** All that was asked for, like a local file system, in slices; less if the caller gets a signal meanwhile. */
+/**
+ * Copies the whole range in slices, as a local file system would; less if the caller gets a signal meanwhile.
+ * Returns the number of bytes copied.
+ */
 export async function copyRange(
   core: Core,
   fhIn: number,
@@ -110,7 +121,7 @@ export async function copyRange(
   offOut: number,
   length: number,
 ): Promise<number> {
-  // By the time of the copy the caller is another.
+  // When the copy starts, `core.caller` is another process.
   const { request } = core.caller;
   const input = core.handles.get(fhIn);
   const output = core.handles.get(fhOut);
@@ -162,7 +173,7 @@ async function copySlices(
   return done;
 }
 
-/** The descriptor an open file reads: one of its own where its inode has moved on to private bytes. */
+/** Returns the descriptor that an open file reads: a newly opened one if its inode has moved on to private bytes. */
 function descriptor(core: Core, handle: Handle): number {
   const { inode } = handle;
   if (!readsOldObject(inode, handle.backing)) return core.fds.get(inode);

@@ -6,11 +6,11 @@ import { countAgain, hasOwn } from './names.ts';
 import type { DirEntryRef, LowerTree } from './ports.ts';
 
 /**
- * Keeps directories of the templates that `layers` lacks and in which the env has something of its own: they, and those
- * above them that are gone too, become the env's own. Else what is in them could not be reached any more.
- * @param before what the env saw until now; null if that is not known
- * @param dirs template directories that may be such
- * @returns the names that are the env's own now
+ * Keeps template directories that `layers` lacks and in which the env has something of its own. They, and the
+ * missing directories above them, become the env's own; otherwise their contents could no longer be reached.
+ * @param before the lower tree that the env saw until now; null if not known
+ * @param dirs template directories to check
+ * @returns the names that became the env's own
  */
 export function keepDirs(
   core: Core,
@@ -32,25 +32,25 @@ interface Way {
   readonly kept: DirEntryRef[];
 }
 
-/** One transaction per directory, which leaves the env right whatever comes of the next one. */
+/** Uses one transaction per directory, so that the env is consistent even if the next one fails. */
 function keep(way: Way, dir: Ino): void {
   const { core, before, layers, kept } = way;
   const record =
     core.delta.inode(dir) ?? before?.inode(dir) ?? layers.inode(dir) ?? layers.lastDir(dir);
   if (record === null || record.name === '' || record.nlink === 0) return;
   const place = { dir: record.parent as Ino, name: record.name };
-  // The env moved or replaced it.
+  // The env moved or replaced the directory.
   if (core.delta.name(place.dir, place.name) !== null) return;
-  // From the top down: a directory that is reached is never below one that is not.
+  // From the top down, so that a reachable directory is never below an unreachable one.
   if (place.dir !== ROOT_INO && !isPrivateIno(place.dir)) keep(way, place.dir);
-  // A template has it.
+  // A template still has it.
   if (layers.lookup(place.dir, place.name)?.ino === dir) return;
   if (takeOver(core, record, place)) kept.push(place);
 }
 
-/** The caller sees to what the kernel knows of it. */
+/** Makes the directory the env's own on record; the caller updates what the kernel knows of it. */
 function takeOver(core: Core, record: InodeRecord, { dir, name }: DirEntryRef): boolean {
-  // Links, also those of the directory above, are counted when they are next looked at: no stack has this stamp.
+  // No stack has stamp 0, so links are counted again at the next look, also those of the directory above.
   const own = { ...record, stamp: 0 };
   core.tx.begin();
   core.tx.setName(dir, name, record.ino, S_IFDIR);

@@ -1,6 +1,7 @@
 /**
- * Copies of template files that a driver left which was killed, or the machine with it, while they were open for writing. It
- * is not known any more whether somebody wrote to them, so a copy goes only if all of it is as the template has it.
+ * Gives back copies of template files that were open for writing when their driver, or the machine, was killed. It
+ * is no longer known whether anything was written to them, so a copy goes only if all of it equals the template's
+ * file.
  */
 import { failpoint } from '../../base/failpoints.ts';
 import { type Ino, isPrivateIno } from '../../base/ids.ts';
@@ -11,12 +12,12 @@ import type { Core } from './core.ts';
 import { countAgain } from './names.ts';
 import type { DirEntryRef } from './ports.ts';
 
-/** Bytes that are compared at one mount: in memory that takes some 20 ms. */
+/** Bytes compared at one mount: from memory that takes some 20 ms. */
 const COMPARED_MAX = 64 * 1024 * 1024;
 
 const blobStat = emptyBlobStat();
 
-/** See EnvFileSystem.giveBackLeft. What fails (a full disk) is left for another time. */
+/** Implements EnvFileSystem.giveBackLeft. A failure (a full disk) leaves the rest for another time. */
 export function giveBackLeft(core: Core, inos: Iterable<Ino>): number {
   let given = 0;
   let left = COMPARED_MAX;
@@ -42,11 +43,14 @@ export function giveBackLeft(core: Core, inos: Iterable<Ino>): number {
   return given;
 }
 
-/** True if the record is as the copy-up made it, and the copy differs from the template's file in its bytes at most. */
+/**
+ * Returns true if the record is as the copy-up made it, and the copy can differ from the template's file only in
+ * its bytes.
+ */
 function looksSame(core: Core, record: InodeRecord, below: InodeRecord): boolean {
   if (record.data !== DATA_PRIVATE || below.data === DATA_PRIVATE) return false;
   const { mode, uid, gid, xattrs } = record;
-  // Every change of attributes or names moves it.
+  // Every change of attributes or names changes the ctime.
   if (record.ctime !== below.ctime || record.ctimeNs !== below.ctimeNs) return false;
   if (mode !== below.mode || uid !== below.uid || gid !== below.gid) return false;
   if (!sameXattrs(xattrs, below.xattrs) || core.blobs.statPrivate(record.ino, blobStat) < 0) {
@@ -59,7 +63,7 @@ function looksSame(core: Core, record: InodeRecord, below: InodeRecord): boolean
 const hasSameBytes = (core: Core, { ino, size, data, object }: InodeRecord): boolean =>
   size === 0 || (data === DATA_OBJECT && object !== '' && core.blobs.hasBytesOf(ino, object));
 
-/** True if the file has the names that the templates give it, and no others. */
+/** Returns true if the file has exactly the names that the templates give it. */
 function areItsNames(
   core: Core,
   { ino, nlink }: InodeRecord,

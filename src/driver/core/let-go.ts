@@ -2,10 +2,13 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { type NodeId, ROOT_INO } from '../../base/ids.ts';
 import type { Core } from './core.ts';
 
-/** Inodes looked at in one turn of the event loop. */
+/** The most inodes looked at in one turn of the event loop. */
 const LOOKED_AT_MAX = 8192;
 
-/** See EntryKeeper.letGo. What has a reference, such as a working directory, the kernel keeps by itself. */
+/**
+ * Implements EntryKeeper.letGo. The kernel by itself keeps inodes that it has a reference to, such as a working
+ * directory.
+ */
 export async function letGo(core: Core, max: number): Promise<number> {
   const nodes: NodeId[] = [];
   const looked = core.inodes.oldest(LOOKED_AT_MAX, (inode) => {
@@ -15,7 +18,7 @@ export async function letGo(core: Core, max: number): Promise<number> {
     return nodes.length < max;
   });
   if (nodes.length > 0) await core.caches.forget(nodes);
-  // What the kernel forgot waits in the device, where the event loop looks in each of its turns.
+  // The FORGET requests wait in the device, which the event loop reads in each of its turns.
   await turn();
   await turn();
   return looked;

@@ -8,6 +8,7 @@ import { giveBack } from './give-back.ts';
 import type { Inode } from './inode.ts';
 import { directory, resolve } from './names.ts';
 
+/** Looks a name up for the kernel and counts the reference. Errors: ENOENT, ENAMETOOLONG, ENOMEM, ESTALE. */
 export function lookup(core: Core, parent: NodeId, name: Name): Result<Node> {
   const dir = directory(core, parent);
   if (typeof dir === 'number') return dir;
@@ -17,7 +18,7 @@ export function lookup(core: Core, parent: NodeId, name: Name): Result<Node> {
   return countLookup(core, inode) ? inode : -ENOMEM;
 }
 
-/** Counts a lookup; false, with nothing counted, if the inode is one more than this process can keep. */
+/** Counts a lookup. Returns false, with nothing counted, if the inode would be one more than this process can keep. */
 export function countLookup(core: Core, inode: Inode): boolean {
   const { entries, inodes } = core;
   if (inode.lookups === 0 && inode.first === null && inode.ino !== ROOT_INO && !entries.hasRoom) {
@@ -29,20 +30,23 @@ export function countLookup(core: Core, inode: Inode): boolean {
   return true;
 }
 
-/** The file whose dentry of this name is asked about, rather than the name. */
+/** Returns the file whose dentry has this name, if the request asks about that dentry rather than about the name. */
 function held(core: Core, dir: Inode, name: Name): Inode | null {
   const inode = core.lost.find(dir.ino, name);
   return inode !== null && core.capabilities.revalidates(core.caller.pid) ? inode : null;
 }
 
-/** A path walk that began before the last flip, and meets its end here, is to begin again. */
+/**
+ * Answers for a missing name: ESTALE to a path walk that began before the last flip, so that it starts again; else
+ * ENOENT.
+ */
 function absent({ recent, caller, capabilities }: Core, dir: Inode, name: Name): number {
   if (recent === null || !recent.takenAway(dir.ino, name)) return -ENOENT;
   if (capabilities.makesName(caller.pid)) return -ENOENT;
   return recent.beginsAgain(caller.pid, dir.ino, name) ? -ESTALE : -ENOENT;
 }
 
-/** "." of a file handle: the kernel wants the very nodeid it asked for, while that is still good. */
+/** Looks up "." of a file handle: the kernel wants exactly the nodeid it asked for, while that is still good. */
 export function lookupDot(core: Core, node: NodeId): Result<Node> {
   const inode = core.inodes.get(node);
   if (typeof inode === 'number') return inode;
@@ -54,6 +58,7 @@ export function lookupDot(core: Core, node: NodeId): Result<Node> {
   return countLookup(core, inode) ? inode : -ENOMEM;
 }
 
+/** Looks up "..": the parent directory; the root is its own parent. */
 export function lookupDotDot(core: Core, node: NodeId): Result<Node> {
   const dir = directory(core, node);
   if (typeof dir === 'number') return dir;
@@ -62,6 +67,7 @@ export function lookupDotDot(core: Core, node: NodeId): Result<Node> {
   return countLookup(core, parent) ? parent : -ENOMEM;
 }
 
+/** Takes back `count` of the kernel's references to a nodeid. */
 export function forget(core: Core, node: NodeId, count: number): void {
   const inode = core.inodes.get(node);
   if (typeof inode === 'number') return;
@@ -71,9 +77,9 @@ export function forget(core: Core, node: NodeId, count: number): void {
 }
 
 /**
- * Lets go of an inode that the kernel has no reference to. One without a name ends here: its record
- * first, then its bytes; a crash in between leaves a private file that no record names, which the
- * next recovery sweeps.
+ * Drops an inode from memory if the kernel has no reference to it. An inode without a name is freed: first its
+ * record, then its bytes. A crash in between leaves a private file that no record names, which the next recovery
+ * sweeps.
  */
 export function reclaim(core: Core, inode: Inode): void {
   if (inode.lookups > 0 || (inode.first !== null && inode.first.lookups > 0)) return;

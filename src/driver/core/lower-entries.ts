@@ -3,7 +3,7 @@ import type { LowerEntry, LowerTree } from './ports.ts';
 
 const PAGE = 1024;
 
-/** All names of a directory, in cookie order. */
+/** Yields all names of a template directory, in cookie order. */
 export function* entriesOf(layers: LowerTree, dir: Ino): Generator<LowerEntry> {
   for (let after = 0; ; ) {
     const page = layers.list(dir, after, PAGE);

@@ -1,11 +1,11 @@
-/** The names of one directory as an env shows them: its own over the templates'. */
+/** Merges the names of one directory as an env shows them: its own names over the templates'. */
 import type { Ino, Name } from '../../base/ids.ts';
 import { S_IFMT } from '../../base/mode.ts';
 import { nameOrdinal, ORDINAL_LAST } from '../../base/name-hash.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import type { DeltaEntry, LowerEntry } from './ports.ts';
 
-/** A visible name; `record` is the template's, or null where the delta names the inode. */
+/** A name that the env shows. `record` is the template's, or null where the delta names the inode. */
 export interface VisibleName {
   readonly name: Name;
   readonly cookie: number;
@@ -14,17 +14,18 @@ export interface VisibleName {
   readonly record: InodeRecord | null;
 }
 
-/** Stands for the ordinal of a name that shares its cookie with no other. */
+/** Stands for the ordinal of a name whose cookie no other name shares. */
 export const ALONE = -1;
 
 /**
- * Takes one name, in order of cookie and ordinal; `last` if none that follows has its cookie. False: stop.
+ * Receives one name at a time, in order of cookie and ordinal; `last` if no later name has its cookie. Returns
+ * false to stop.
  */
 export type Visitor = (name: VisibleName, ordinal: number, last: boolean) => boolean;
 
 /**
- * Merges two pages that are in cookie order, up to and with cookie `bound`; names of equal cookie are all in one page.
- * False if the visitor stopped it.
+ * Merges two pages that are in cookie order, up to and including cookie `bound`. All names of equal cookie must be
+ * in one page. Returns false if the visitor stopped it.
  */
 export function mergeNames(
   own: readonly DeltaEntry[],
@@ -63,7 +64,7 @@ const ofLayers = ({ name, cookie, record }: LowerEntry): VisibleName => {
   return { name, cookie, ino: record.ino, type: record.mode & S_IFMT, record };
 };
 
-/** Names of one cookie: one name that both have, nearly always. */
+/** Merges names that share a cookie: nearly always just one name that both have. */
 function takeGroup(
   own: readonly DeltaEntry[],
   rows: readonly LowerEntry[],
@@ -79,7 +80,10 @@ function takeGroup(
   return takeInOrder(names, take);
 }
 
-/** An ordinal follows from the name alone, so that it stays when others come and go: but where two have the same one. */
+/**
+ * Visits names that share a cookie. An ordinal follows from the name alone, so it stays the same when others come
+ * and go; except where two names have the same one.
+ */
 function takeInOrder(names: readonly VisibleName[], take: Visitor): boolean {
   const ordered = names
     .map((entry) => ({ entry, ordinal: nameOrdinal(entry.name) }))

@@ -6,8 +6,8 @@ import { reclaim } from './lookup.ts';
 import { resolve } from './names.ts';
 
 /**
- * True if a program has one of these files open for writing: a lock file is, for as long as its lock is held.
- * @param paths absolute; symlinks are not followed
+ * Returns true if a program has one of these files open for writing, as a lock file is while its lock is held.
+ * @param paths absolute paths; symlinks are not followed
  */
 export function isOpenForWriting(core: Core, paths: readonly string[]): boolean {
   const inodes = paths.flatMap((path) => find(core, path) ?? []);
@@ -25,7 +25,7 @@ export function inodesOpenForWriting(core: Core): Set<Ino> {
   return written;
 }
 
-/** The inode, if the kernel knows it: else nobody has it open. */
+/** Returns the inode if the kernel knows it; otherwise no program has it open. */
 function find(core: Core, path: string): Inode | null {
   let inode = core.inodes.peek(ROOT_INO);
   for (const part of path.split('/').filter((each) => each !== '')) {

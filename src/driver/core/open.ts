@@ -15,18 +15,22 @@ import { settleCopy, whenDurable } from './sync.ts';
 
 type Opening = Result<Opened> | Promise<Result<Opened>>;
 
+/**
+ * Opens a file for the kernel: makes a private copy first if it is opened for writing, then chooses how I/O is
+ * done.
+ */
 export function open(core: Core, node: NodeId, flags: number, killPriv: boolean): Opening {
   const inode = core.inodes.get(node);
   if (typeof inode === 'number') return inode;
-  // The bytes behind the first nodeid are old; the kernel shall look the name up again.
+  // The bytes behind the first nodeid are old: the kernel must look the name up again.
   if (inode.isFirst(node)) return inode.refuse();
   if (isDir(inode.record.mode)) return -EISDIR;
   if (!isReg(inode.record.mode)) return -ENXIO;
   if ((flags & O_ACCMODE) === O_RDONLY && (flags & O_TRUNC) === 0)
     return present(core, inode, flags);
-  // Whoever writes means the file that has the name now.
+  // A writer means the file that has the name now.
   if (isFixed(core, inode)) return -ESTALE;
-  // A later answer comes when the caller is another.
+  // If the answer comes later, `core.caller` is another process by then.
   const { pid } = core.caller;
   const truncates = (flags & O_TRUNC) !== 0;
   const copied = makePrivate(core, inode, truncates ? 0 : inode.record.size);
@@ -56,15 +60,15 @@ function writable(
   if (inode.isFirst(node)) return inode.refuse();
   const known = inode.mayBeMapped;
   const presented = present(core, inode, flags, pid);
-  // No close will come.
+  // The open failed, so no close will come to give the copy back.
   if (typeof presented === 'number' && inode.copied !== null) giveBack(core, inode);
   const opened = whenDurable(core, inode, flags, presented);
   if (known || !inode.mayBeMapped) return opened;
-  // What the kernel has of the attributes was given for good; from now on it must ask each time.
+  // The kernel got the attributes with no expiry; from now on it must ask each time.
   return core.caches.expireAttributes(inode.node).then(() => opened);
 }
 
-/** O_TRUNC of an open: the file has 0 bytes, and loses what a write would take away. */
+/** Does the O_TRUNC of an open: cuts the file to 0 bytes and drops the privileges that a write would drop. */
 function empty(core: Core, inode: Inode, killPriv: boolean, pid: number): number {
   const fd = core.fds.get(inode);
   if (fd < 0) return fd;
@@ -77,7 +81,10 @@ function empty(core: Core, inode: Inode, killPriv: boolean, pid: number): number
   return dropPrivileges(core, inode, dropIds, pid);
 }
 
-/** @param pid who changes the file; 0 if that is not known */
+/**
+ * Clears what a write takes away: capabilities and, if `dropIds`, set-ID bits. Returns 0 or -errno.
+ * @param pid the process that changes the file; 0 if not known
+ */
 export function dropPrivileges(
   core: Core,
   inode: Inode,
@@ -91,7 +98,7 @@ export function dropPrivileges(
   return core.tx.commit();
 }
 
-/** Opens what the inode's bytes are now. */
+/** Opens the inode's present bytes, and chooses how the kernel does I/O on them. */
 export function present(
   core: Core,
   inode: Inode,
@@ -113,12 +120,12 @@ export function present(
 }
 
 /**
- * How the kernel does I/O on this open. Passthrough wherever it may; but not
- * - from a template on the coherent data path, where a reader must see what a later writer writes, and in an overlay's upper
- *   directory, where a copy-up under readers can't be told;
- * - while the page cache is in use by another open (the kernel refuses to mix them);
- * - for writers of files whose writes take privileges away: we must see these writes. Their backing id
- *   still goes along, because the kernel opens a nodeid with a backing file in no other way.
+ * Chooses how the kernel does I/O on this open. Passthrough wherever possible, but not:
+ * - for a template file on the coherent data path, where a reader must see what a later writer writes; nor in an
+ *   overlay's upper directory, where the kernel cannot be told of a copy-up under readers;
+ * - while another open uses the page cache (the kernel refuses to mix them);
+ * - for writers of files whose writes take privileges away: we must see these writes. Their backing id still goes
+ *   along, because that is the only way in which the kernel opens a nodeid that has a backing file.
  */
 function ioMode(core: Core, inode: Inode, flags: number): number {
   const { record } = inode;
@@ -135,8 +142,9 @@ function ioMode(core: Core, inode: Inode, flags: number): number {
 }
 
 /**
- * INVARIANT: an object is only ever registered from a read-only descriptor, and its backing id is only
- * ever given to read-only opens (open() copies up before a writer gets here).
+ * Registers the inode's bytes for passthrough.
+ * INVARIANT: an object is only ever registered from a read-only descriptor, and its backing id is only ever given
+ * to read-only opens (open() copies up before a writer gets here).
  */
 function register(core: Core, inode: Inode): Backing | number {
   const fd = openBytes(core.blobs, inode);
@@ -144,13 +152,13 @@ function register(core: Core, inode: Inode): Backing | number {
   return registerFd(core, fd);
 }
 
-/** Registers a descriptor, which is closed: the kernel keeps its own reference. */
+/** Registers a descriptor for passthrough and closes it: the kernel keeps its own reference. */
 export function registerFd(core: Core, fd: number): Backing | number {
   const id = core.passthrough?.register(fd) ?? -ENXIO;
   core.blobs.close(fd);
   return id < 0 ? id : { id, opens: 0 };
 }
 
-/** True if this open file reads an object that its inode has left by copy-up. */
+/** Returns true if this open file still reads the object that its inode left by copy-up. */
 export const readsOldObject = (inode: Inode, backing: Backing | null): boolean =>
   backing !== null && backing !== inode.backing && inode.first?.record.data === DATA_OBJECT;

@@ -1,6 +1,7 @@
 /**
- * A file of which an env has set attributes only: its content is the templates', and so are the attributes that the env left alone.
- * What it has set is found by comparing its record with the template's that it was made from, one attribute after the other.
+ * Follows attributes across template versions, for a file of which an env has set only attributes. The file's
+ * content comes from the templates, and so do the attributes that the env left alone. The env's own ones are found
+ * by comparing its record, attribute by attribute, with the template record that it was made from.
  */
 import { isDir, PERM_MASK, S_IFMT, S_ISGID, S_ISUID } from '../../base/mode.ts';
 import {
@@ -19,10 +20,13 @@ import { CAPABILITY_XATTR } from './privileges.ts';
 const SET_IDS = S_ISUID | S_ISGID;
 const FLAGS_SET = FLAG_MODE_SET | FLAG_UID_SET | FLAG_GID_SET | FLAG_SET_IDS_GONE;
 
-/** The attributes of a file, as people name them. */
+/** The name of a file attribute, as people write it; an extended attribute by its full name. */
 export type AttributeName = 'mode' | 'owner' | 'group' | 'atime' | 'mtime' | (string & {});
 
-/** True if the data of an env's file is the template's, so that it has attributes of its own at most. Not of what a patch kept whole. */
+/**
+ * Returns true if an env's file has the template's data, so that at most its attributes are the env's own. False
+ * for a file that a patch kept whole.
+ */
 export function hasTemplateData(own: InodeRecord, was: InodeRecord): boolean {
   return (
     own.data !== DATA_PRIVATE &&
@@ -39,7 +43,7 @@ const sameContent = (a: InodeRecord, b: InodeRecord): boolean =>
   a.target === b.target &&
   a.rdev === b.rdev;
 
-/** What the env has set, in a fixed order: extended attributes last, by their full names. */
+/** Lists the attributes that the env has set, in a fixed order: extended attributes last, by their full names. */
 export function attributesSet(was: InodeRecord, own: InodeRecord): AttributeName[] {
   const set: AttributeName[] = [];
   const { flags } = own;
@@ -63,10 +67,11 @@ function* xattrsSet(was: InodeRecord, own: InodeRecord): Generator<string> {
 type Writable = { -readonly [K in keyof InodeRecord]: InodeRecord[K] };
 
 /**
- * The env's record of the file that comes to a name, with what it set there before; null if that is nothing, so that it needs none.
- * @param was what the templates had there, of which `own` is what the env made
- * @param is what they have there now
- * @param now when that is, for ctime
+ * Returns the env's record for the file that now comes to a name, with the attributes that the env set there
+ * before; null if it set none, so that it needs no record.
+ * @param was the record that the templates had there, and that `own` was made from
+ * @param is the record that they have there now
+ * @param now the present time, for ctime
  */
 export function withOwnAttributes(
   was: InodeRecord,
@@ -74,7 +79,7 @@ export function withOwnAttributes(
   is: InodeRecord,
   now: { readonly sec: number; readonly nsec: number },
 ): InodeRecord | null {
-  // Another kind of file has nothing in common with what the attributes were set on.
+  // A file of another kind has nothing in common with the one whose attributes were set.
   if ((was.mode & S_IFMT) !== (is.mode & S_IFMT)) return null;
   const next: Writable = { ...is };
   setOwner(was, own, next);
@@ -100,7 +105,7 @@ function setOwner(was: InodeRecord, own: InodeRecord, next: Writable): void {
   }
 }
 
-/** A mode counts as a whole; but for set-ID bits that the env took away: those stay away, whatever else comes. */
+/** Takes the env's mode over as a whole, if it set one. Set-ID bits that the env took away stay away in any case. */
 function setMode(was: InodeRecord, own: InodeRecord, next: Writable): void {
   const lost = was.mode & ~own.mode & SET_IDS;
   if (lost !== 0) next.flags |= FLAG_SET_IDS_GONE;
@@ -112,7 +117,7 @@ function setMode(was: InodeRecord, own: InodeRecord, next: Writable): void {
     return;
   }
   const isOwnerSet = (next.flags & (FLAG_UID_SET | FLAG_GID_SET)) !== 0;
-  // As chown would drop them, but for those that the env gave back to the file afterwards.
+  // Drops set-ID bits as chown would, except those that the env gave back to the file afterwards.
   if (isOwnerSet && !isDir(next.mode)) next.mode &= ~(SET_IDS & ~own.mode);
   if ((next.flags & FLAG_SET_IDS_GONE) !== 0) next.mode &= ~(SET_IDS & ~own.mode);
 }
@@ -129,16 +134,16 @@ function setXattrs(was: InodeRecord, own: InodeRecord, next: Writable): void {
   if (isOwnerSet && own.xattrs?.has(CAPABILITY_XATTR) !== true) xattrs.delete(CAPABILITY_XATTR);
   next.xattrs = xattrs.size === 0 ? null : xattrs;
   const acl = set.includes(ACL_ACCESS) ? own.xattrs?.get(ACL_ACCESS) : undefined;
-  // An ACL and the permission bits say the same: both are of the env, or both of the template.
+  // An ACL and the permission bits say the same thing, so both come from the env, or both from the template.
   if (acl !== undefined) next.mode = (next.mode & ~0o777) | modeOfAcl(acl);
   else next.xattrs = aclAfterChmod(next.xattrs, next.mode);
 }
 
-/** @returns true if a time is the env's */
+/** Takes over the times that the env set. Returns true if there is one. */
 function setTimes(was: InodeRecord, own: InodeRecord, next: Writable): boolean {
   const isAtimeSet = own.atime !== was.atime || own.atimeNs !== was.atimeNs;
   if (isAtimeSet) Object.assign(next, { atime: own.atime, atimeNs: own.atimeNs });
-  // A content that changes brings its own time.
+  // New content brings its own modification time.
   const isMtimeSet =
     (own.mtime !== was.mtime || own.mtimeNs !== was.mtimeNs) && sameContent(was, next);
   if (isMtimeSet) Object.assign(next, { mtime: own.mtime, mtimeNs: own.mtimeNs });

@@ -1,7 +1,7 @@
 import type { Ino } from '../../base/ids.ts';
 import type { Delta, DeltaEntry } from './ports.ts';
 
-/** Names of a directory that are read at a time. */
+/** Names read per page. */
 const BATCH = 256;
 
 /** Yields every name that the env added to the directory or removed from it, read page by page. */
@@ -14,7 +14,7 @@ export function* namesIn(delta: Pick<Delta, 'list'>, dir: Ino): Generator<DeltaE
   }
 }
 
-/** True if the env has a name of its own in the directory: not one that it only removed. */
+/** Returns true if the env has a name of its own in the directory; whiteouts do not count. */
 export function hasOwnName(delta: Pick<Delta, 'list'>, dir: Ino): boolean {
   for (const { ino } of namesIn(delta, dir)) if (ino !== 0) return true;
   return false;

@@ -1,15 +1,15 @@
 /**
- * What the filesystem core needs from the world: templates below (`LowerTree`), the env's own changes
- * (`Delta`), places for bytes (`Blobs`), and a kernel that can read and write a file by itself
+ * The interfaces through which the filesystem core reaches the outside: the templates below (`LowerTree`), the
+ * env's own changes (`Delta`), storage for bytes (`Blobs`), and a kernel that can read and write a file by itself
  * (`Passthrough`). The core knows neither LMDB nor wire bytes; src/driver/process puts the parts together.
  *
- * Errors of operations are negative errno numbers, returned, never thrown: no allocation on the hot
- * path. What is thrown is a bug or damage, and ends that one operation with EIO.
+ * Operations return errors as negative errno numbers and do not throw: this allocates nothing on the hot path. An
+ * exception means a bug or damage, and ends that one operation with EIO.
  */
 import type { Ino, Name, NodeId, ObjectId } from '../../base/ids.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 
-/** A name in a directory. */
+/** A (directory, name) pair: one place where a file is linked. */
 export interface DirEntryRef {
   readonly dir: Ino;
   readonly name: Name;
@@ -18,31 +18,38 @@ export interface DirEntryRef {
 /** One name of a template directory. */
 export interface LowerEntry {
   readonly name: Name;
-  /** nameCookie(name) */
+  /** `nameCookie(name)`: the entry's place in the directory's order. */
   readonly cookie: number;
   readonly record: InodeRecord;
 }
 
 /**
- * The templates under an env, at the versions the env sees, merged: the topmost template that has a
- * name wins; of a directory that several have, the bottommost's attributes count (an app's archive
- * should not change the mode of /tmp). Records are shared values; nobody changes one.
+ * The templates under an env, merged, at the versions the env sees. The topmost template that has a name wins. If
+ * several templates have a directory, the bottommost one's attributes count (an app's archive should not change
+ * the mode of /tmp). Records are shared values: callers must not change them.
  */
 export interface LowerTree {
-  /** Changes when the env sees other versions; never 0. */
+  /** Identifies this set of versions: changes when the env sees other versions; never 0. */
   readonly stamp: number;
+  /** Returns the record that the topmost template has under the name, or null. */
   lookup(dir: Ino, name: Name): InodeRecord | null;
-  /** The record of a template inode, wherever its names are; null if no template here has it. */
+  /** Returns the record of a template inode, wherever its names are; null if no template here has it. */
   inode(ino: Ino): InodeRecord | null;
-  /** At most `max` names of `dir` whose cookie is above `after`, in cookie order, groups of equal cookie whole. */
+  /**
+   * Lists names of `dir` whose cookie is above `after`, in cookie order: at most `max`, but names of equal cookie
+   * are never split.
+   */
   list(dir: Ino, after: number, max: number): readonly LowerEntry[];
-  /** Every (directory, name) that the template links `ino` under: one, but for hard links. */
+  /** Returns every (directory, name) that links to `ino` in the templates: one, except for hard links. */
   names(ino: Ino): readonly DirEntryRef[];
-  /** What a directory was when a template of this stack last had it; null if none ever had. */
+  /** Returns the record that a directory had when a template of this stack last had it; null if none ever did. */
   lastDir(ino: Ino): InodeRecord | null;
-  /** All that the name is in any version of these templates. */
+  /** Returns every record that the name leads to in any version of these templates. */
   everAt(dir: Ino, name: Name): readonly InodeRecord[];
-  /** A file as a template has it under this name in any version, also one that is not in this stack; null: none has it there. */
+  /**
+   * Returns the record of file `ino` as some template version, in this stack or not, has it under this name; null
+   * if none does.
+   */
   everFile(dir: Ino, name: Name, ino: Ino): InodeRecord | null;
 }
 
@@ -52,51 +59,53 @@ export interface DeltaName {
   readonly type: number;
 }
 
+/** One name of a delta directory, with its place in the directory's order. */
 export interface DeltaEntry extends DeltaName {
   readonly name: Name;
   readonly cookie: number;
 }
 
 /**
- * One atomic change of an env: all of it is in the journal, or nothing. The core fills one per
- * operation and commits it before it answers.
+ * One atomic change of an env: the journal has all of it or none. The core fills one per operation and commits it
+ * before it answers.
  */
 export interface Change {
-  /** Set a name: to an inode, or (ino 0) to a whiteout. */
+  /** Sets a name: to an inode, or to a whiteout if `ino` is 0. */
   setName(dir: Ino, name: Name, ino: Ino | 0, type: number): void;
-  /** Take a name out of the delta: what the templates have there shows again. */
+  /** Takes a name out of the delta, so that whatever the templates have there shows again. */
   clearName(dir: Ino, name: Name): void;
   setInode(record: InodeRecord): void;
   clearInode(ino: Ino): void;
 }
 
-/** The env's own changes: the in-memory tail of the journal over the link table. */
+/** The env's own changes: the pending changes in memory and journal, over the link table. */
 export interface Delta {
   name(dir: Ino, name: Name): DeltaName | null;
-  /** As LowerTree.list, whiteouts included. */
+  /** Like LowerTree.list, with whiteouts included. */
   list(dir: Ino, after: number, max: number): readonly DeltaEntry[];
-  /** False if the delta surely has no name in `dir`. */
+  /** Returns false if the delta certainly has no name in `dir`; true means that it may have some. */
   hasNames(dir: Ino): boolean;
   inode(ino: Ino): InodeRecord | null;
-  /** Directories of the templates (not the env's own) in which the delta may have names. */
+  /** Lists the template directories (not the env's own ones) in which the delta may have names. */
   templateDirs(): Iterable<Ino>;
-  /** Every name that leads to the inode. Reads all names of the delta: for what is rare. */
+  /** Returns every name that leads to the inode. Reads all names of the delta, so it is only for rare cases. */
   namesOf(ino: Ino): readonly DirEntryRef[];
-  /** A private ino never used before in this env, not even before a crash. */
+  /** Returns a private ino that was never used before in this env, not even before a crash. */
   allocate(): Ino;
-  /** Starts a change; one at a time. */
+  /** Starts a change. Only one can be open at a time. */
   begin(): Change;
   /**
-   * Appends the change to the journal and applies it. Returns 0, or -errno (ENOSPC, EIO) with nothing
-   * applied. Not on disk yet: see flush().
+   * Appends the change to the journal and applies it. Returns 0, or -errno (ENOSPC, EIO) with nothing applied. The
+   * change is not on disk yet: see flush().
    */
   commit(): number;
   /**
-   * Before the change that gives a new private file its record is committed: notes on the file itself what that says,
-   * so that bytes which a program syncs without our hearing of it are found after a power cut. Changes the file's ctime.
-   * @param places the names that the change gives it
-   * @param fd a descriptor on the file, which makes it faster, or -1
-   * @param early there is more to do before that change, such as a copy of bytes; it is called again then
+   * Tags a new private file with what its record will say. Called before the change with that record is committed.
+   * If a program syncs bytes of the file without our knowing, recovery finds them by the tag after a power cut.
+   * Changes the file's ctime.
+   * @param places the names that the change gives the file
+   * @param fd an open descriptor on the file, which makes this faster, or -1
+   * @param early more work, such as copying bytes, comes before that change; this is called again afterwards
    */
   tagPrivate(
     record: InodeRecord,
@@ -104,11 +113,11 @@ export interface Delta {
     fd?: number,
     early?: boolean,
   ): void;
-  /** True if that could not be noted: flush() before a program gets at the file by passthrough. */
+  /** Returns true if the tag could not be written: call flush() before a program gets the file by passthrough. */
   needsFlush(ino: Ino): boolean;
-  /** True if something was committed since the last flush() began. */
+  /** True if anything was committed since the last flush() began. */
   readonly dirty: boolean;
-  /** Resolves to 0 when all that was committed before the call survives a power cut, or to -errno. */
+  /** Resolves to 0 once everything committed before the call would survive a power cut, or to -errno. */
   flush(): Promise<number>;
 }
 
@@ -124,7 +133,7 @@ export interface BlobStat {
   ctimeNs: number;
 }
 
-/** Free space and inodes, as statfs(2); sizes in units of `bsize` bytes. */
+/** Free space and inodes, as statfs(2) reports them; sizes are in units of `bsize` bytes. */
 export interface SpaceStat {
   bsize: number;
   blocks: number;
@@ -134,42 +143,53 @@ export interface SpaceStat {
   ffree: number;
 }
 
-/** Where bytes are kept. Descriptors returned are the caller's to close(). -errno on failure. */
+/**
+ * Storage for bytes: template objects and the env's private files. The caller must close() the descriptors that it
+ * gets. Methods return -errno on failure.
+ */
 export interface Blobs {
-  /** Read-only, always: an object's bytes never change. */
+  /** Opens an object, always read-only: an object's bytes never change. */
   openObject(id: ObjectId): number;
-  /** A new, empty `private/<ino>`, opened for reading and writing. EEXIST leftovers are replaced. */
+  /** Creates `private/<ino>`, empty, open for reading and writing. Replaces a leftover file of that name. */
   createPrivate(ino: Ino): number;
-  /** The private file, opened with O_RDWR, or O_RDONLY, plus O_DSYNC or the like. */
+  /** Opens the private file. `flags` has O_RDWR or O_RDONLY, plus O_DSYNC or the like. */
   openPrivate(ino: Ino, flags: number): number;
-  /** @param isNamed a record that is on disk may name the file, also where it was made only just now */
+  /**
+   * Removes the private file.
+   * @param isNamed a record that is on disk may name the file, even if the file was only just made
+   */
   removePrivate(ino: Ino, isNamed?: boolean): number;
   /**
-   * 0 if nobody has the private file open or mapped, in any process or in the kernel; -EAGAIN if somebody has; another
-   * -errno where that can't be told.
+   * Returns 0 if no process, nor the kernel, has the private file open or mapped; -EAGAIN if something has;
+   * another -errno if this cannot be told.
    */
   isUnused(ino: Ino): number;
-  /** True if a store through a mapping moves the mtime of a private file. Not so on every file system: not on tmpfs. */
+  /**
+   * True if a store through a mapping changes the mtime of a private file. Not every file system does that: tmpfs
+   * does not.
+   */
   readonly tellsStores: boolean;
-  /** True if the private file has just the object's bytes; false also where it would take long to find out. */
+  /** Returns true if the private file's bytes equal the object's; false also if finding out would take long. */
   hasBytesOf(ino: Ino, id: ObjectId): boolean;
   /** Has the file's bytes written back soon; the next flush waits for that before it touches the journal. */
   writeOut(ino: Ino): void;
   /**
-   * Makes a finished file, by its name in the env's directory, the private file of an ino that has none. It keeps its
-   * old name too, so that what is cut short can be done again.
+   * Makes a finished file in the env's directory the private file of an ino that has none. The file keeps its old
+   * name too, so that an interrupted run can be repeated.
+   * @param file its name in the env's directory
    */
   adoptPrivate(file: string, ino: Ino): number;
-  /** The bytes of a finished file, by its name in the env's directory. */
+  /** Reads a finished file, given by its name in the env's directory. */
   readPrepared(file: string): Buffer | number;
   statPrivate(ino: Ino, out: BlobStat): number;
   /**
-   * Makes `private/<ino>` a copy of the first `length` bytes of the object: a reflink where the file
-   * system has it, else copied with holes kept. Copies of up to 128 KiB are made before it returns (a number);
-   * larger ones on the thread pool (a promise). Resolves to 0 or -errno; on an error nothing is left. Calls `made`
-   * with a descriptor on the file when that is there, before any byte is.
-   * Not fsynced: the record gets FLAG_UNSYNCED, and the delta syncs before it forgets the object. Until then nothing
-   * may make a hole in the copy: after a power cut its holes are what did not get to the disk.
+   * Makes `private/<ino>` a copy of the first `length` bytes of the object: a reflink where the file system can,
+   * else a copy that keeps holes. Copies of up to 128 KiB are made before it returns (a number); larger ones on
+   * the thread pool (a promise). The result is 0 or -errno; on an error nothing is left behind. Calls `made` with
+   * a descriptor once the file exists, before any byte is copied.
+   * The copy is not fsynced: its record gets FLAG_UNSYNCED, and the delta syncs the copy before it forgets the
+   * object. Until then nothing may punch a hole in the copy: after a power cut, a hole means bytes that did not
+   * reach the disk.
    */
   copyUp(
     id: ObjectId,
@@ -182,9 +202,9 @@ export interface Blobs {
   space(out: SpaceStat): number;
 }
 
-/** Plain file calls on descriptors, from the add-on. All return >= 0 or -errno. */
+/** Plain file calls on descriptors, made by the native add-on. All return >= 0 or -errno. */
 export interface FileCalls {
-  /** Reads what is in memory; -EAGAIN if it would wait for the disk. */
+  /** Reads from the page cache only; returns -EAGAIN if it would wait for the disk. */
   preadNowait(fd: number, buf: Uint8Array, at: number, length: number, offset: number): number;
   pread(fd: number, buf: Uint8Array, at: number, length: number, offset: number): Promise<number>;
   pwrite(fd: number, buf: Uint8Array, at: number, length: number, offset: number): number;
@@ -198,83 +218,91 @@ export interface FileCalls {
     offOut: number,
     length: number,
   ): Promise<number>;
-  /** Sets times; `atimeNs`/`mtimeNs` may be UTIME_NOW or UTIME_OMIT. */
+  /** Sets access and modification time; `atimeNs`/`mtimeNs` may be UTIME_NOW or UTIME_OMIT. */
   futimens(fd: number, atime: number, atimeNs: number, mtime: number, mtimeNs: number): number;
   fsync(fd: number, dataOnly: boolean): Promise<number>;
-  /** The kernel's coarse wall clock, which is what it stamps files with. */
+  /** Fills `out` with the kernel's coarse wall clock, the one that it stamps files with. */
   now(out: { sec: number; nsec: number }): void;
 }
 
+/** Capability numbers of linux/capability.h that the core asks about. */
 export const CAP_FSETID = 4;
 export const CAP_SYS_ADMIN = 21;
 
-/** What a caller may do, and does, where the kernel leaves the question to us. */
+/** Questions about the calling process that the kernel leaves to us: its rights, and which call it waits in. */
 export interface Capabilities {
-  /** True if the process has the capability over the machine's files, not over a user namespace of its own. */
+  /**
+   * Returns true if the process has the capability over the machine's files, not just in a user namespace of its
+   * own.
+   */
   has(pid: number, capability: number): boolean;
-  /** True if the process's file system group, or one of its supplementary groups, is this one. */
+  /** Returns true if `gid` is the process's file system group or one of its supplementary groups. */
   inGroup(pid: number, gid: number): boolean;
   /**
-   * True if the thread waits in a call that makes a name (mkdir and the like, not open): its walk to the last
-   * component is made once, and an ESTALE there is the program's to see.
+   * Returns true if the thread waits in a call that creates a name (mkdir and the like, but not open). Such a call
+   * walks to the last component only once, so the program itself would see an ESTALE there.
    */
   makesName(thread: number): boolean;
   /**
-   * True if the thread waits for overlayfs to learn whether a dentry that it holds is still good: not for what is under
-   * the dentry's name now.
+   * Returns true if the thread waits for overlayfs to check whether a dentry that it holds is still good, rather
+   * than to look up what the name leads to now.
    */
   revalidates(thread: number): boolean;
 }
 
-/** The kernel's side of passthrough: backing ids of one FUSE connection. Null where there is none. */
+/** The kernel's side of passthrough: the backing ids of one FUSE connection. Code that may have none holds null. */
 export interface Passthrough {
-  /** Registers an open descriptor; the caller may close it after. A positive backing id, or -errno. */
+  /** Registers an open descriptor, which the caller may close afterwards. Returns a positive backing id, or -errno. */
   register(fd: number): number;
   release(backingId: number): void;
 }
 
-/** A directory that changed, and the one it hangs in. */
+/** A directory that changed, and its parent directory. */
 export interface ChangedDir {
   readonly ino: Ino;
   readonly parent: Ino;
 }
 
-/** What the kernel was told, and is not so any more. */
+/** Names and inodes that the kernel has cached and must drop, because they changed. */
 export interface Stale {
   /**
-   * Names that lead elsewhere, or nowhere, or are new. What is mounted on or below one of them is taken
-   * off by the kernel, as when a file is removed under a mount: so no name that stays is ever named here.
+   * Names that now lead elsewhere, lead nowhere, or are new. The kernel detaches whatever is mounted on or below
+   * such a name, as when a file is removed under a mount: so a name that stays must never be listed here.
    */
   readonly names: readonly DirEntryRef[];
-  /** Directories with another listing or other attributes. */
+  /** Directories whose listing or attributes changed. */
   readonly dirs: readonly ChangedDir[];
-  /** Inodes that have other attributes. */
+  /** Inodes whose attributes changed. */
   readonly inodes: readonly Ino[];
 }
 
-/** When a read moves an access time: as the mount flags of these names say. */
+/** When a read updates the access time: the values are mount options of the same names. */
 export type AccessTimes = 'relatime' | 'strictatime' | 'noatime';
 
-/** How the env's mount keeps access times. It may be mounted anew with other flags meanwhile: these change then. */
+/** How the env's mount keeps access times. The fields change if the env is remounted with other flags. */
 export interface AccessRules {
   files: AccessTimes;
   dirs: AccessTimes;
 }
 
-/** What the core tells the kernel on its own account, from the thread pool. Nothing here rejects. */
+/**
+ * Notifications that the core sends the kernel on its own initiative, from the thread pool. None of these promises
+ * rejects.
+ */
 export interface KernelCaches {
-  /** Says whose lookup it is, so that ESTALE makes just that path walk begin again. */
+  /** True if the transport tells whose lookup a request is, so that an ESTALE restarts just that path walk. */
   readonly knowsWalkers: boolean;
-  /** A nodeid's attributes are stale. Resolves once the kernel knows; takes no lock that a request may hold. */
+  /** Marks a nodeid's attributes stale. Resolves once the kernel knows; takes no lock that a request may hold. */
   expireAttributes(node: number): Promise<void>;
   /**
-   * Asks the kernel to forget inodes, of which it keeps those in use. Resolves when it was asked: what it forgot is in
-   * the requests that come next. Takes no lock that a request may hold.
+   * Asks the kernel to forget inodes; it keeps those in use. Resolves when the kernel was asked: the FORGET
+   * requests that follow say which ones it forgot. Takes no lock that a request may hold.
    */
   forget(nodes: readonly NodeId[]): Promise<void>;
   /**
-   * Resolves when the kernel has nothing of it any more, also not from an answer that was on its way. Waits for
-   * requests in the directories named, so that the process must go on answering them meanwhile.
+   * Makes the kernel drop what is stale. Resolves when the kernel has none of it left, not even from an answer
+   * that was on its way. Waits for requests in the directories named, so the process must go on answering those
+   * meanwhile.
    */
   drop(stale: Stale): Promise<void>;
 }

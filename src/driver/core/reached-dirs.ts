@@ -2,10 +2,13 @@ import { type Ino, isPrivateIno, ROOT_INO } from '../../base/ids.ts';
 import type { Delta } from './ports.ts';
 import type { TreeDiff } from './tree-diff.ts';
 
-/** there: at its place, or where the env moved it. covered: the env has something else in its way. */
+/**
+ * Whether an env still has a directory. there: at its place, or where the env moved it. covered: the env has
+ * something else in its place. removed: the env removed it.
+ */
 export type Reach = 'there' | 'covered' | 'removed';
 
-/** Whether an env still has the directories of a change: each is looked at once. */
+/** Tells whether an env still has the directories of a change; looks at each only once. */
 export class ReachedDirs {
   private readonly change: TreeDiff;
   private readonly delta: Pick<Delta, 'name' | 'inode'>;

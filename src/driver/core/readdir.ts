@@ -11,10 +11,14 @@ import { directory, layersOf } from './names.ts';
 
 const DOT = '.' as Name;
 const DOTDOT = '..' as Name;
-/** Names fetched at a time: about what one READDIRPLUS reply holds. */
+/** Names fetched per page: about what one READDIRPLUS reply holds. */
 const BATCH = 256;
 const NOTHING: readonly never[] = [];
 
+/**
+ * Lists a directory into `sink`, from just after the place (cookie, ordinal), including "." and "..". Returns 0 or
+ * -errno.
+ */
 export function readdir(
   core: Core,
   node: NodeId,
@@ -32,7 +36,7 @@ export function readdir(
     if (!sink.entry(DOTDOT, parent, S_IFDIR, COOKIE_DOTDOT, ORDINAL_LAST)) return 0;
   }
   if (dir.record.nlink === 0 && dir.gone === null) return 0;
-  // Where it stopped between names of one cookie, that cookie's are read again.
+  // If the last listing stopped between names of one cookie, that cookie's names are read again.
   const after = ordinal < ORDINAL_LAST ? cookie - 1 : cookie;
   visit(core, dir, Math.max(after, COOKIE_DOTDOT), (entry, nth, last) => {
     const { name, ino, type, record, cookie: at } = entry;
@@ -41,7 +45,7 @@ export function readdir(
     if (!plus) return sink.entry(name, ino, type, at, place);
     const inode = record === null ? core.inodes.load(ino) : core.inodes.adopt(record, dir.gone);
     if (inode === null) return sink.entry(name, ino, type, at, place);
-    // Without room for its inode a name is listed all the same.
+    // If there is no room for its inode, the name is still listed.
     if (!countLookup(core, inode)) return sink.entry(name, ino, type, at, place);
     const taken = sink.plus(name, inode, type, at, place);
     if (!taken) forget(core, inode.node, 1);
@@ -50,6 +54,7 @@ export function readdir(
   return 0;
 }
 
+/** Returns true if the env shows no name in the directory. */
 export function isEmpty(core: Core, dir: Inode): boolean {
   let empty = true;
   visit(core, dir, COOKIE_DOTDOT, () => {
@@ -60,8 +65,8 @@ export function isEmpty(core: Core, dir: Inode): boolean {
 }
 
 /**
- * Merges the env's names over the templates', in cookie order, from just after `after`. Both are read in
- * batches; a batch that is full may hide names beyond its last cookie, so the merge stops there and reads on.
+ * Visits the env's names merged over the templates', in cookie order, from just after `after`. Both are read in
+ * batches. Beyond the last cookie of a full batch there may be more names, so the merge stops there and reads on.
  */
 function visit(core: Core, dir: Inode, after: number, take: Visitor): void {
   const { ino } = dir;

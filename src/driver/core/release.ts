@@ -5,7 +5,7 @@ import { giveBack } from './give-back.ts';
 import type { Backing, Inode } from './inode.ts';
 import { reclaim } from './lookup.ts';
 
-/** Closes an open file, and lets go of its inode if nothing else uses it. */
+/** Closes an open file, and drops its inode from memory if nothing else uses it. */
 export function release(core: Core, fh: number): void {
   const handle = core.handles.get(fh);
   core.handles.close(handle);
@@ -21,17 +21,17 @@ export function release(core: Core, fh: number): void {
   reclaim(core, inode);
 }
 
-/** An inode is due whose copy could not be given back when it was closed. */
+/** Tries again to give back a copy that could not be given back when its file was closed. */
 export function giveBackLater(core: Core, inode: Inode): void {
   const given = giveBack(core, inode);
   if (given === 'done') reclaim(core, inode);
-  // It goes on under its first nodeid only after the kernel forgot both.
+  // The inode goes back to its first nodeid only after the kernel forgot both.
   if (given === 'later' && inode.first !== null && !inode.isOpen) {
     void core.caches.forget([inode.node, inode.ino as number as NodeId]);
   }
 }
 
-/** A backing id that its inode no longer uses ends with its last open. */
+/** Releases a backing id that its inode no longer uses, with its last open. */
 function releaseBacking(core: Core, inode: Inode, backing: Backing): void {
   backing.opens--;
   if (backing.opens > 0 || backing === inode.backing) return;

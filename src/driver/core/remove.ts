@@ -7,6 +7,7 @@ import { reclaim } from './lookup.ts';
 import { directoryToChange, hide, isFixed, pin, resolve } from './names.ts';
 import { isEmpty } from './readdir.ts';
 
+/** Removes a name that is not a directory's. Returns 0 or -errno. */
 export function unlink(core: Core, parent: NodeId, name: Name): number {
   const dir = directoryToChange(core, parent);
   if (typeof dir === 'number') return dir;
@@ -24,6 +25,7 @@ export function unlink(core: Core, parent: NodeId, name: Name): number {
   return error;
 }
 
+/** Removes an empty directory. Returns 0 or -errno. */
 export function rmdir(core: Core, parent: NodeId, name: Name): number {
   const dir = directoryToChange(core, parent);
   if (typeof dir === 'number') return dir;
@@ -40,8 +42,8 @@ export function rmdir(core: Core, parent: NodeId, name: Name): number {
 }
 
 /**
- * In the open transaction: one name of `inode` less; a directory loses all its links. A template's
- * inode that the env never changed, and that has no other name, needs no record: the whiteout says it.
+ * Takes one link of `inode` away, in the open transaction; a directory loses all its links. A template's inode
+ * that the env never changed and that has no other name needs no record: the whiteout says it.
  * INVARIANT: called before the name itself is hidden, because pin() adds the names that remain.
  */
 export function dropLink(core: Core, inode: Inode): void {
@@ -56,7 +58,7 @@ export function dropLink(core: Core, inode: Inode): void {
   core.tx.set(inode, next);
 }
 
-/** Commits; what has no name and no user any more ends now. */
+/** Commits the transaction, and frees the inode if no name and nothing else uses it any more. */
 export function finish(core: Core, inode: Inode | null): number {
   const error = core.tx.commit();
   if (error < 0) return error;

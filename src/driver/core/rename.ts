@@ -10,8 +10,8 @@ import { isEmpty } from './readdir.ts';
 import { dropLink, finish } from './remove.ts';
 
 /**
- * Moves a name. A directory's entries are keyed by its ino, so moving one of any size, also one of a
- * template's, sets two names: O(1), and never EXDEV.
+ * Moves a name. A directory's entries are keyed by its ino, so moving one of any size, even a template's, sets
+ * just two names: O(1), and never EXDEV.
  */
 export function rename(
   core: Core,
@@ -37,7 +37,7 @@ export function rename(
     exchange(core, inode, from, fromName, there, to, toName);
     return finish(core, null);
   }
-  // As ext4 has it: a file that replaces another one is never empty after a power cut.
+  // As with ext4: a file that replaces another one is never empty after a power cut.
   if (there !== null && inode.isPrivateData) core.blobs.writeOut(inode.ino);
   move(core, inode, from, fromName, there, to, toName);
   if ((flags & RENAME_WHITEOUT) !== 0) {
@@ -72,7 +72,7 @@ function check(
   return isEmpty(core, there) ? 0 : -ENOTEMPTY;
 }
 
-/** True if `dir` is the directory `ancestor`, or below it. */
+/** Returns true if `dir` is the directory `ancestor`, or is below it. */
 function isWithin(core: Core, dir: Inode, ancestor: Ino): boolean {
   let at: Inode | null = dir;
   while (at !== null && at.ino !== ROOT_INO) {
@@ -110,7 +110,7 @@ function exchange(
   to: Inode,
   toName: Name,
 ): void {
-  // Before either is set: a name of the one may be in the other.
+  // Before either is set: a name of one may be in the other.
   pin(core, there);
   place(core, inode, to, toName);
   place(core, there, from, fromName);
@@ -121,7 +121,10 @@ function exchange(
   core.tx.set(to, dirChanged(core, core.tx.record(to), -gain));
 }
 
-/** The inode's own record of a move: ctime, and where a directory hangs now. */
+/**
+ * Sets the moved inode's own record, in the open transaction: its ctime, and for a directory its new parent and
+ * name.
+ */
 function place(core: Core, inode: Inode, parent: Inode, name: Name): void {
   pin(core, inode);
   const record = changed(core, core.tx.record(inode));

@@ -1,11 +1,12 @@
 /**
- * Files of an env that a patch sets aside: they go on in a hidden directory of the delta, which no path leads
- * to, and can be put back. Nothing is copied, and what has them open goes on with them.
+ * Sets files of an env aside for a patch. They are moved to a hidden directory of the delta, which no path leads
+ * to, and can be put back. Nothing is copied, and programs that have them open keep using them.
  *
  *   SAVED_INO / p<patch> / d<directory ino, hex> / <name>
  *
- * Each act is one change of the journal: done or not. An act names the inode that it expects under the name; so one
- * that was done already, or whose file the env has replaced since, does nothing when it is tried (again).
+ * Each act is one change of the journal: it is made as a whole or not at all. An act names the inode that it
+ * expects under the name. So an act that was made before, or whose file the env has replaced since, does nothing
+ * when it is tried (again).
  */
 import { invariant } from '../../base/assert.ts';
 import { EBUSY, ENOENT } from '../../base/errno.ts';
@@ -24,45 +25,53 @@ import { namesIn } from './own-names.ts';
 import type { BlobStat, Delta, DirEntryRef, LowerTree } from './ports.ts';
 import { makeSteps } from './steps.ts';
 
-/** The root of what is set aside. It has no inode record; envs' own inos begin right above it. */
+/** The root of the hidden tree. It has no inode record; the envs' own inos begin right above it. */
 export const SAVED_INO = PRIVATE_INO_BASE as Ino;
 
-/** All steps (codec/steps.ts) in a file, by its name in the env's directory. */
+/** Makes all steps (codec/steps.ts) of a file, given by its name in the env's directory. */
 export interface StepsAct {
   readonly what: 'steps';
   readonly file: string;
 }
 
-/** One thing that a patch does to an env's own files. */
+/** One change that a patch makes to an env's own files. */
 export type EnvAct = FileAct | StepsAct;
 
-/** A private file as it was when somebody looked at it. */
+/** A private file's attributes at the time it was looked at. */
 export type SeenFile = Pick<BlobStat, 'size' | 'mtime' | 'mtimeNs' | 'ctime' | 'ctimeNs'>;
 
 /**
- * take: sets the name's file aside; the templates' shows. replace: and puts a prepared file in its place. restore: puts what was set
- * aside back under its name. discard: gives up what was set aside.
+ * An act on one name. take: sets the name's file aside, so that the templates' one shows. replace: sets it aside
+ * and puts a prepared file in its place. restore: puts a file that was set aside back under its name. discard:
+ * gives up a file that was set aside.
  */
 export interface FileAct extends DirEntryRef {
   readonly what: 'take' | 'replace' | 'restore' | 'discard';
-  /** The patch that sets it aside, or did. */
+  /** The patch for which the file is, or was, set aside. */
   readonly patch: number;
-  /** take, replace: the inode that the name has. restore: the one that it has meanwhile, or 0 for none of the env's. */
+  /**
+   * take, replace: the inode that the name has. restore: the inode that it has by now, or 0 if none of the env's
+   * own.
+   */
   readonly ino: Ino | 0;
   /** replace: the prepared file, by its name in the env's directory. */
   readonly file: string | null;
-  /** replace, restore: what the private file must still be that goes; null: whatever it is. */
+  /** replace, restore: what the outgoing private file must still look like; null if it does not matter. */
   readonly seen: SeenFile | null;
-  /** replace, restore: false: what goes is not set aside. */
+  /** replace, restore: if false, the outgoing file is not set aside. */
   readonly save?: false;
 }
 
+/** The result of one act. */
 export interface EnvActResult {
-  /** 0, or -errno: -ENOENT where the name has another file than expected, -EBUSY where it was written to meanwhile. */
+  /**
+   * The result: 0, or -errno. -ENOENT if the name has another file than expected, -EBUSY if it was written to
+   * meanwhile.
+   */
   readonly error: number;
   /** replace: the inode of the prepared file. */
   readonly ino: Ino | 0;
-  /** steps: how many were left out, because the env had changed the name meanwhile. */
+  /** steps: the number left out, because the env had changed the name meanwhile. */
   readonly left?: number;
 }
 
@@ -70,7 +79,7 @@ interface SavedPlace extends DirEntryRef {
   readonly patch: number;
 }
 
-/** A file that was set aside. */
+/** A file that is set aside, with the patch and the place it came from. */
 export interface SavedFile extends SavedPlace {
   readonly ino: Ino;
 }
@@ -78,8 +87,9 @@ export interface SavedFile extends SavedPlace {
 const blobStat = emptyBlobStat();
 
 /**
- * @param layers what the env sees after it
- * @param touched gets the places that may show something else now
+ * Makes one act in the env, as one change of the journal (steps: several).
+ * @param layers the lower tree that the env sees afterwards
+ * @param touched receives the places that may now show something else
  */
 export function act(
   core: Core,
@@ -108,7 +118,7 @@ function steps(
   touched: DirEntryRef[],
 ): EnvActResult {
   const bytes = core.blobs.readPrepared(file);
-  // All were made, and it was removed.
+  // The file is removed once all of its steps were made.
   if (bytes === -ENOENT) return { error: 0, ino: 0, left: 0 };
   if (typeof bytes === 'number') return { error: bytes, ino: 0 };
   return { ...makeSteps(core, layers, decodeSteps(bytes), touched), ino: 0 };
@@ -120,7 +130,7 @@ function take(core: Core, layers: LowerTree, wanted: FileAct): number {
     return isSaved(core, wanted) ? 0 : -ENOENT;
   }
   const below = layers.lookup(wanted.dir, wanted.name);
-  // What would show is the env's own already: this very file, or it is elsewhere.
+  // The file that would show is the env's own already: it is this very file, or the env has it elsewhere.
   if (below !== null && isOwnElsewhere(core, wanted, below)) return -EBUSY;
   core.tx.begin();
   setAside(core, wanted, own.ino, own.type);
@@ -142,9 +152,9 @@ function replace(core: Core, wanted: FileAct): EnvActResult {
   const ino = core.delta.allocate();
   const adopted = core.blobs.adoptPrivate(wanted.file, ino);
   if (adopted < 0) return failed(adopted);
-  // A crash here leaves a private file that no record names: recovery sweeps it, and the act is made again.
+  // A crash here leaves a private file that no record names. Recovery sweeps it, and the act is made again.
   const { mode, uid, gid, xattrs } = inode.record;
-  // A record of dpkg's that is brought up to date is byref's, as it was before.
+  // A record of dpkg's that is updated keeps its FLAG_KEPT, as before.
   const flags = wanted.save === false ? inode.record.flags & FLAG_KEPT : 0;
   core.tx.begin();
   core.tx.setNew(rootsOwn(core, ino, { data: DATA_PRIVATE, mode, uid, gid, xattrs, flags }));
@@ -179,7 +189,7 @@ function discard(core: Core, wanted: FileAct): number {
   return commitWithout(core, saved.ino as Ino);
 }
 
-/** Commits; the inode has a name less then, and ends if that was its last and nobody has it open. */
+/** Commits with one link of the inode less; the inode is freed if that was its last and no program has it open. */
 function commitWithout(core: Core, ino: Ino): number {
   const inode = core.inodes.load(ino);
   if (inode === null) return core.tx.commit();
@@ -189,13 +199,13 @@ function commitWithout(core: Core, ino: Ino): number {
   return error;
 }
 
-/** In the open transaction: one more name for the inode, in the directory of its patch and place. */
+/** Gives the inode another name, in the hidden directory of its patch and place. In the open transaction. */
 function setAside(core: Core, { patch, dir, name }: FileAct, ino: Ino | 0, type: number): void {
   const ofPatch = savedDir(core, SAVED_INO, patchName(patch));
   core.tx.setName(savedDir(core, ofPatch, dirName(dir)), name, ino, type & S_IFMT);
 }
 
-/** In the open transaction: a directory of the hidden tree, made if it is not there. */
+/** Returns a directory of the hidden tree, and makes it, in the open transaction, if it is missing. */
 function savedDir(core: Core, parent: Ino, name: Name): Ino {
   const there = core.delta.name(parent, name);
   if (there !== null && there.ino !== 0) return there.ino;
@@ -210,14 +220,14 @@ function savedDir(core: Core, parent: Ino, name: Name): Ino {
   return record.ino;
 }
 
-/** A record that is nobody's request: of root, made now. */
+/** Returns a record that no request asked for: owned by root, made now. */
 function rootsOwn(core: Core, ino: Ino, own: Partial<InodeRecord>): InodeRecord {
   const root = core.inodes.load(ROOT_INO);
   invariant(root !== null, 'there is a root directory');
   return newRecord(core, root, ino, own.mode ?? 0, 0, { uid: 0, gid: 0, xattrs: null, ...own });
 }
 
-/** In the open transaction: the name goes, and directories that are empty without it. */
+/** Removes the name, and directories that are empty without it, in the open transaction. */
 function forgetSaved(core: Core, { patch, dir, name }: SavedPlace): void {
   const ofPatch = core.delta.name(SAVED_INO, patchName(patch))?.ino as Ino;
   const ofDir = core.delta.name(ofPatch, dirName(dir))?.ino as Ino;
@@ -237,14 +247,14 @@ function savedName(delta: SavedNames, { patch, dir, name }: SavedPlace) {
   return saved === null || saved.ino === 0 ? null : saved;
 }
 
-/** The act was made before. */
+/** Returns true if the act was already made. */
 const isSaved = (core: Core, wanted: FileAct): boolean =>
   savedName(core.delta, wanted)?.ino === wanted.ino;
 
 const patchName = (patch: number): Name => `p${patch}` as Name;
 const dirName = (dir: Ino): Name => `d${dir.toString(16)}` as Name;
 
-/** All that is set aside, oldest patch first. */
+/** Yields every file that is set aside, oldest patch first. */
 export function* savedFiles(delta: SavedNames): Generator<SavedFile> {
   const patches = [...entries(delta, SAVED_INO)].map(({ name, ino }) => ({
     patch: Number(name.slice(1)),
@@ -261,8 +271,9 @@ export function* savedFiles(delta: SavedNames): Generator<SavedFile> {
 }
 
 /**
- * Before the env sees these layers: if they have the very file that was set aside, it is back under its name. The env changed it
- * when it saw that version before, and one inode can't be the template's and the env's at once.
+ * Puts files that were set aside back under their names, where the lower tree that the env is about to see has
+ * that very file. The env changed it when it saw that version before, and one inode cannot be both the template's
+ * and the env's.
  * @returns the names that lead elsewhere now
  */
 export function releaseSaved(core: Core, layers: LowerTree): DirEntryRef[] {
@@ -278,7 +289,7 @@ export function releaseSaved(core: Core, layers: LowerTree): DirEntryRef[] {
       forgetSaved(core, { patch, dir, name });
       core.tx.setName(dir, name, ino, record.mode & S_IFMT);
     } else {
-      // The env has it under another name.
+      // The env has the file under another name.
       core.tx.setName(dir, name, 0, 0);
     }
     countAgain(core, dir);
@@ -288,18 +299,18 @@ export function releaseSaved(core: Core, layers: LowerTree): DirEntryRef[] {
   return settled;
 }
 
-/** What of a delta is needed to see what is set aside. */
+/** The part of a delta that is needed to list what is set aside. */
 export type SavedNames = Pick<Delta, 'name' | 'list'>;
 
 function* entries(delta: SavedNames, dir: Ino): Generator<{ name: Name; ino: Ino }> {
   for (const { name, ino } of namesIn(delta, dir)) if (ino !== 0) yield { name, ino };
 }
 
-/** True of a template's file of which the env has set attributes only: it is in nobody's way. */
+/** Returns true for a template's file of which the env has set only attributes: such a file may give way. */
 const isTouched = (core: Core, { dir, name }: DirEntryRef): boolean =>
   touchedOnly(core, { dir, name, was: null, is: null }) !== null;
 
-/** True if somebody has the file open for writing: what they write would be missed. */
+/** Returns true if a program has the file open for writing: what it writes would be missed. */
 const isWritten = (core: Core, ino: Ino | 0): boolean =>
   ino !== 0 && inodesOpenForWriting(core).has(ino);
 

@@ -8,9 +8,9 @@ import { isPrivileged } from './privileges.ts';
 const blobStat = emptyBlobStat();
 
 /**
- * A file just got set-ID bits or capabilities while somebody who may not keep them had it open for
- * writing by passthrough. The kernel does not tell us of what is written there, so the file's mtime is
- * watched from now on: once it moved, the privileges go (attributes.ts).
+ * Begins to watch a file that just got set-ID bits or capabilities while a program that may not keep them had it
+ * open for writing by passthrough. The kernel does not tell us of what is written there, so the file's mtime is
+ * watched from now on: once it changes, the privileges go (attributes.ts).
  */
 export function watchPrivileges(core: Core, inode: Inode): void {
   if (!isPrivileged(inode.record) || !inode.isPrivateData) return;
@@ -19,14 +19,14 @@ export function watchPrivileges(core: Core, inode: Inode): void {
   rewatch(core, inode, true);
 }
 
-/** After we set the file's times ourselves: watch from these on. */
+/** Restarts the watch after we set the file's times ourselves. */
 export function rewatch(core: Core, inode: Inode, begin = false): void {
   if (inode.watched === null && !begin) return;
   if (core.blobs.statPrivate(inode.ino, blobStat) < 0) return;
   inode.watched = { mtime: blobStat.mtime, mtimeNs: blobStat.mtimeNs };
 }
 
-/** True if a watched file, whose attributes are `stat`, was written to; the watch ends then. */
+/** Returns true if a watched file, whose attributes are `stat`, was written to. The watch ends then. */
 export function wasWritten(inode: Inode, stat: BlobStat): boolean {
   const { watched } = inode;
   if (watched === null) return false;

@@ -1,6 +1,7 @@
 /**
- * Makes the steps of a patch (codec/steps.ts) in one env. Each is left out, and counted, where the name is not any more what it
- * was when the step was planned. A step that was made before changes nothing, so a list can be gone through again after a crash.
+ * Makes the steps of a patch (codec/steps.ts) in one env. A step is left out, and counted, if the name has changed
+ * since the step was planned. A step that was made before changes nothing, so a list can be repeated after a
+ * crash.
  */
 import { type Ino, isPrivateIno, type Name } from '../../base/ids.ts';
 import { isDir, isReg, S_IFMT } from '../../base/mode.ts';
@@ -23,21 +24,23 @@ import { withOwnAttributes } from './own-attributes.ts';
 import { hasOwnName, namesIn } from './own-names.ts';
 import type { DeltaName, DirEntryRef, LowerTree } from './ports.ts';
 
-/** The `type` of a whiteout that a patch made, not the env. */
+/** The `type` of a whiteout that a patch made, rather than the env. */
 export const HIDDEN = 1;
-/** Steps in one change of the journal. */
+/** Steps per change of the journal. */
 const AT_ONCE = 256;
 
+/** The result of a list of steps. */
 export interface StepsOutcome {
-  /** 0, or -errno: those before it were made, and the others can be made later. */
+  /** The result: 0, or -errno. Steps before the error were made, the others can be made later. */
   readonly error: number;
   /** Steps that were left out. */
   readonly left: number;
 }
 
 /**
- * @param layers what the env sees afterwards
- * @param touched gets the places that were changed
+ * Makes steps in the env, several in one change of the journal.
+ * @param layers the lower tree that the env sees afterwards
+ * @param touched receives the places that were changed
  */
 export function makeSteps(
   core: Core,
@@ -59,8 +62,9 @@ export function makeSteps(
 }
 
 /**
- * Files are placed under names that other steps may have made free. A directory is released when nothing is left in it, one after
- * the other, those in it before it.
+ * Orders the steps and splits them into changes of the journal. Files are placed after the other steps, under names
+ * that those may have made free. Directories are released last, one by one, when nothing is left in them, those
+ * inside a directory before it.
  */
 function* batches(steps: readonly Step[]): Generator<readonly Step[]> {
   const placed = steps.filter(({ kind }) => kind === 'place');
@@ -73,34 +77,34 @@ function* batches(steps: readonly Step[]): Generator<readonly Step[]> {
 
 const blobStat = emptyBlobStat();
 
-/** One change of the journal that is being filled. */
+/** Collects steps into one change of the journal, commits it, and updates the inodes in memory. */
 class Making {
   private readonly core: Core;
   private readonly layers: LowerTree;
-  /** Steps of this change that were made before. */
+  /** Number of steps in this change that were already made before. */
   done = 0;
-  /** Places that this change is about. */
+  /** Places that this change touches. */
   readonly touched: DirEntryRef[] = [];
   private open = false;
   private readonly counted = new Set<Ino>();
-  /** Inodes that lose names in this change, with the link counts that they have then. */
+  /** Inodes that lose names in this change, with the link counts that they will have. */
   private readonly losing = new Map<Ino, { record: InodeRecord; inode: Inode | null }>();
-  /** Inodes of the templates that would be in two places once they come back: see elsewhere(). */
+  /** Template inodes that would be in two places once the templates' names show again: see elsewhere(). */
   private readonly conflicts = new Map<Ino, InodeRecord>();
   /** Names that this change takes from what they led to, as "directory name"; and files that it moves. */
   private readonly cleared = new Set<string>();
   private readonly movedInos = new Set<Ino>();
-  /** Those that keep a record of their own from now on. */
+  /** Inodes that have a record of their own from now on. */
   private readonly kept = new Set<Inode>();
-  /** Those that are the template's again. */
+  /** Inodes that are the template's again. */
   private readonly back: { inode: Inode; record: InodeRecord; own: InodeRecord | null }[] = [];
-  /** Those that programs have open, and that no name of the env's leads to any more. */
+  /** Inodes that programs have open, and that no name of the env leads to any more. */
   private readonly left: { inode: Inode; record: InodeRecord }[] = [];
-  /** Files that get further names of theirs back in this change. */
+  /** Hard-linked template files whose names are set in this change. */
   private readonly dressed = new Set<Ino>();
-  /** Those that have a record of the env's from now on. */
+  /** Inodes in memory that get a record of the env's own in this change. */
   private readonly coming: Inode[] = [];
-  /** Those of them that had bytes of their own. */
+  /** Inodes whose private file is removed after the commit. */
   private readonly bytesGone: Ino[] = [];
   private readonly written: ReadonlySet<Ino>;
 
@@ -110,7 +114,7 @@ class Making {
     this.written = inodesOpenForWriting(core);
   }
 
-  /** Adds the step to the change; false if there is nothing to be done, or it can't be. */
+  /** Adds the step to the change. Returns false if there is nothing to do, or if it cannot be done. */
   make(step: Step): boolean {
     switch (step.kind) {
       case 'keep':
@@ -174,7 +178,7 @@ class Making {
       void core.caches.expireAttributes(inode.node);
     }
     for (const ino of bytesGone) core.blobs.removePrivate(ino, true);
-    // The kernel may not know them.
+    // The kernel may have no reference to them.
     for (const inode of kept) reclaim(core, inode);
     for (const { record, inode } of losing) {
       if (inode !== null) reclaim(core, inode);
@@ -184,7 +188,10 @@ class Making {
     return 0;
   }
 
-  /** With bytes that are the template's. Who has it open reads the same bytes from what he has. */
+  /**
+   * Moves an inode to bytes that are the template's. Programs that have it open read the same bytes from their own
+   * descriptor.
+   */
   private goOn(inode: Inode): void {
     const { core } = this;
     inode.copied = null;
@@ -213,7 +220,7 @@ class Making {
     return true;
   }
 
-  /** A file of which the env has set attributes would follow. */
+  /** Keeps a file of which the env has set attributes, and which would otherwise follow the templates. */
   private keepTouched({ ino }: Step, own: DeltaName): boolean {
     const { core } = this;
     const record = own.ino === ino ? core.delta.inode(ino as Ino) : null;
@@ -252,7 +259,7 @@ class Making {
     if (record === null) return false;
     const below = this.layers.lookup(dir, name);
     const isItself = below !== null && below.ino === ino;
-    // What would show is the env's own under another name, or was removed by it.
+    // The file that would show is the env's own under another name, or was removed by the env.
     if (below !== null && !isItself && isOwnElsewhere(core, step, below)) return false;
     if (isItself && record.nlink !== 1) return false;
     const used = this.usedAs(record, isItself, [below, core.layers.lookup(dir, name)]);
@@ -271,11 +278,11 @@ class Making {
   }
 
   /**
-   * What a template's file goes on as for those that have it open, once the env has no record of it any more: it may come back with a
-   * version, under the same number. Null: that can't be done now.
-   * @param isItself it is under this name now
+   * Returns the record with which an open template file continues once the env has no record of it: the file may
+   * come back with a version, under the same number. UNUSED if nothing uses it; null if that cannot be done now.
+   * @param isItself the templates have this very file under the name now
    * @param likes files of the templates that may have the same bytes
-   * @param isCompared the first of them has
+   * @param isCompared the first of them is known to have
    */
   private usedAs(
     record: InodeRecord,
@@ -286,10 +293,11 @@ class Making {
     const inode = isPrivateIno(record.ino) ? null : this.core.inodes.peek(record.ino);
     if (inode === null) return UNUSED;
     const { isOpen, first } = inode;
-    // In `blobStat` is the private file as it is. Of an empty one nothing can be mapped.
+    // `blobStat` holds the private file's attributes. An empty file has nothing that can be mapped.
     const isMapped = inode.mayBeMapped && record.data === DATA_PRIVATE && blobStat.size > 0;
     if (!isOpen && first === null && !(isItself && isMapped)) return UNUSED;
-    // Its bytes may be written through a mapping still; or there are readers of both nodeids, and no third one.
+    // Its bytes may still be written through a mapping; or both nodeids have readers, and there is no third
+    // nodeid.
     if (isMapped || (isOpen && first !== null)) return null;
     if (record.data !== DATA_PRIVATE) return record;
     const has = (each: InodeRecord): boolean => this.hasBytesOf(record.ino, each);
@@ -300,7 +308,10 @@ class Making {
     return { ...record, data, object, size, atime, atimeNs, mtime, mtimeNs };
   }
 
-  /** True if a private file has the bytes of a template's file. Leaves its attributes in `blobStat`. */
+  /**
+   * Returns true if a private file has the bytes of a template's file. Leaves the private file's attributes in
+   * `blobStat`.
+   */
   private hasBytesOf(ino: Ino, { mode, size, object }: InodeRecord): boolean {
     const { blobs } = this.core;
     if (!isReg(mode) || blobs.statPrivate(ino, blobStat) < 0 || blobStat.size !== size)
@@ -309,8 +320,9 @@ class Making {
   }
 
   /**
-   * What other versions have under a name and the env has elsewhere: as dpkg's status-old is the status file of before. Once the
-   * name is the templates' again, such a version would show one inode in two places. Null: it can't be helped now.
+   * Returns the inodes that other versions have under a name and that the env has elsewhere: as dpkg's status-old
+   * is the earlier status file. Once the name is the templates' again, such a version would show one inode in two
+   * places. Null if that cannot be resolved now.
    */
   private elsewhere({ dir, name }: DirEntryRef, own: Ino): InodeRecord[] | null {
     const { core } = this;
@@ -327,7 +339,7 @@ class Making {
     return found;
   }
 
-  /** In the change: what names a file has left lead to an inode with a number of the env's own. */
+  /** Moves a file's remaining names to an inode with a number of the env's own, in the change. */
   private renumber(record: InodeRecord): void {
     const { core } = this;
     const places = core.delta
@@ -355,7 +367,7 @@ class Making {
       return;
     }
     const template = isPrivateIno(record.ino) ? null : this.core.layers.inode(record.ino);
-    // The last one of several names that it loses in this change is not its only one.
+    // If the file loses several names in this change, the last of them is not its only one.
     const isOnly = record.nlink === 1 && !this.losing.has(record.ino);
     if (template === null || !isOnly) this.loseName(record);
     else {
@@ -364,7 +376,10 @@ class Making {
     }
   }
 
-  /** In the change: what has it open goes on with it, as with any file that a flip has replaced. */
+  /**
+   * Takes a name from an open file, in the change. Programs that have it open keep it, as with any file that a
+   * flip replaced.
+   */
   private leaveOpen(record: InodeRecord, used: InodeRecord): void {
     const { ino, data } = record;
     const known = this.losing.get(ino)?.record ?? record;
@@ -378,7 +393,10 @@ class Making {
     if (data === DATA_PRIVATE) this.bytesGone.push(ino);
   }
 
-  /** What is new of the env's record is set here: it follows the templates from then on as what was never copied. */
+  /**
+   * Turns the env's copy into the template's file with the env's attributes: from then on it follows the templates
+   * as if it was never copied.
+   */
   private share(step: Step): boolean {
     const { core } = this;
     const { dir, name, ino } = step;
@@ -421,7 +439,7 @@ class Making {
     return true;
   }
 
-  /** As share(), of a file that has further names in the env, or that has some in the templates. */
+  /** Does what share() does, for a file that has several names in the env or in the templates. */
   private shareLinked(
     step: Step,
     record: InodeRecord,
@@ -430,7 +448,7 @@ class Making {
     isCompared: boolean,
   ): boolean {
     if (record.ino === like.ino) return this.shareInPlace(record, like, isCompared);
-    // Linked again, as when dpkg has unpacked the version.
+    // Links the name to the template's file again, as when dpkg has unpacked the version.
     if (record.nlink !== 1 || is === null || is.ino === like.ino) return false;
     if (isOwnElsewhere(this.core, step, is) || this.dressed.has(is.ino)) return false;
     const { atime, atimeNs, mtime, mtimeNs } = like;
@@ -448,7 +466,7 @@ class Making {
     return true;
   }
 
-  /** The names stay the env's: at a flip, all of them follow (follow.ts). */
+  /** Shares the bytes but leaves the names the env's: at a flip, all of them follow (follow.ts). */
   private shareInPlace(record: InodeRecord, like: InodeRecord, isCompared: boolean): boolean {
     const used = this.usedAs(record, true, [like], isCompared);
     if (used === null) return false;
@@ -470,7 +488,7 @@ class Making {
     return true;
   }
 
-  /** In the change: a template's file gets a record of the env's. */
+  /** Gives a template's file a record of the env's own, in the change. */
   private come(record: InodeRecord): void {
     const inode = this.core.inodes.peek(record.ino);
     if (inode === null) this.core.tx.setNew(record);
@@ -487,7 +505,7 @@ class Making {
     const record = core.delta.inode(ino as Ino);
     if (record === null && own === null) return this.isDone();
     if (isPrivateIno(ino as Ino)) return own?.ino === ino && this.removeEmpty(step, record);
-    // LowerTree that have it already or still: it may be gone from the new ones.
+    // Looked up in the tree that the env sees now: the directory may be gone from the new one.
     const below = core.layers.lookup(dir, name);
     if (below?.ino !== ino || (own !== null && own.ino !== ino)) return false;
     if (record !== null && (record.ctime !== ctime || record.ctimeNs !== ctimeNs)) return false;
@@ -499,7 +517,7 @@ class Making {
     return true;
   }
 
-  /** A directory of the env's own. */
+  /** Removes an empty directory of the env's own. */
   private removeEmpty({ dir, name, ino }: Step, record: InodeRecord | null): boolean {
     const { core } = this;
     if (record === null || core.delta.list(ino as Ino, 0, 1).length > 0) return false;
@@ -513,7 +531,7 @@ class Making {
     return true;
   }
 
-  /** All that is in the directory is looked at before anything of it is changed. */
+  /** Checks everything in the directory before anything of it is changed. */
   private dissolve({ dir, name, ino, tree }: Step): boolean {
     const { core } = this;
     const own = core.delta.name(dir, name);
@@ -568,7 +586,7 @@ class Making {
       this.count(to);
       const own = this.core.delta.inode(to);
       const below = this.layers.inode(to);
-      // The env had removed it.
+      // The env had removed the directory.
       if (own !== null && own.nlink === 0 && below !== null) this.giveBack(below);
       for (const name of clear) this.clear(to, name);
       for (const name of remove) {
@@ -603,7 +621,10 @@ class Making {
     else this.core.tx.set(inode, hung);
   }
 
-  /** In the change: the inode is just what the templates have, but for what the env has set of its attributes. */
+  /**
+   * Makes the inode the templates' own again, in the change, except for the attributes in `own` that the env has
+   * set.
+   */
   private giveBack(record: InodeRecord, own: InodeRecord | null = null): void {
     const inode = this.core.inodes.peek(record.ino);
     if (own === null) this.core.tx.forget(record.ino);
@@ -621,14 +642,20 @@ class Making {
     return this.losing.get(ino)?.record ?? inodes.peek(ino)?.record ?? delta.inode(ino);
   }
 
-  /** The record of an env's own file that nobody has changed since, or has open for writing; else null. */
+  /**
+   * Returns the record of an env's own file that is unchanged since it was compared, and not open for writing;
+   * else null.
+   */
   private asCompared(ino: Ino, compared: Compared): InodeRecord | null {
     const record = this.recordOf(ino);
     if (record === null || isDir(record.mode) || this.written.has(ino)) return null;
     return this.isAsCompared(record, compared) ? record : null;
   }
 
-  /** The record of an env's copy that has a template's bytes still, though it was touched since: recovery does that, too. */
+  /**
+   * Returns the record of an env's copy that was touched since, but still has the template's bytes: recovery
+   * touches copies, too. Null otherwise.
+   */
   private withBytesOf(ino: Ino, like: InodeRecord): InodeRecord | null {
     const record = this.recordOf(ino);
     if (record === null || this.written.has(ino) || record.data !== DATA_PRIVATE) return null;
@@ -670,7 +697,7 @@ class Making {
     return true;
   }
 
-  /** In the change: a file of the env's own. */
+  /** Makes a file of the env's own with the template's bytes, in the change. */
   private setCopy({ dir, name }: DirEntryRef, from: InodeRecord): void {
     const ino = this.core.delta.allocate();
     this.core.tx.setNew({ ...from, ino, nlink: 1, flags: from.flags & ~FLAG_UNSYNCED });
@@ -697,7 +724,10 @@ class Making {
     return true;
   }
 
-  /** In the change: what the kernel has of a template's file or directory loses a name, as if the env had removed it. */
+  /**
+   * Takes a name from a template's file or directory that the kernel knows, in the change, as if the env had
+   * removed it.
+   */
   private leave({ ino }: InodeRecord): void {
     const inode = this.core.inodes.peek(ino);
     if (inode === null || inode.inDelta || inode.gone !== null) return;
@@ -723,11 +753,14 @@ class Making {
     return true;
   }
 
-  /** In the change: the template's inode with a record of the env's own, under all its names; else a file of the env's own. */
+  /**
+   * Gives the template's inode a record of the env's own, under all its names, in the change. If that inode is
+   * taken, makes a file of the env's own instead.
+   */
   private setDressed({ dir, name, ino }: Step, like: InodeRecord): void {
     const { core, layers } = this;
     const inode = core.inodes.peek(like.ino);
-    // The env has it elsewhere, or programs do that opened it when it was here before.
+    // The env has the inode elsewhere, or programs have it open from when it was here before.
     const isTaken = core.delta.inode(like.ino) !== null || (inode?.gone ?? null) !== null;
     const places = isTaken ? [{ dir, name }] : layers.names(like.ino);
     const names = places.filter((place) => {
@@ -764,7 +797,7 @@ class Making {
     return true;
   }
 
-  /** In the change: the env has a record of its own for a template's inode. */
+  /** Gives a template's inode a record of the env's own, in the change. */
   private setRecord(record: InodeRecord): void {
     const { core } = this;
     const inode = core.inodes.adopt(this.layers.inode(record.ino) ?? record, null);
@@ -772,7 +805,7 @@ class Making {
     this.kept.add(inode);
   }
 
-  /** True if the env has there what the step would make. */
+  /** Returns true if the env already has what the step would make. */
   private isLike(ino: Ino | 0, like: InodeRecord): boolean {
     const own = ino === 0 ? null : this.recordOf(ino);
     if (own === null) return false;
@@ -805,7 +838,7 @@ class Making {
     else tx.setNew(record);
   }
 
-  /** True if the env has not changed the file since it was compared with the template's. */
+  /** Returns true if the env has not changed the file since it was compared with the template's. */
   private isAsCompared(record: InodeRecord, { ctime, ctimeNs }: Compared): boolean {
     const isPrivate = record.data === DATA_PRIVATE && isReg(record.mode);
     if (isPrivate && this.core.blobs.statPrivate(record.ino, blobStat) < 0) return false;
@@ -816,7 +849,7 @@ class Making {
 
 type Attributes = Pick<InodeRecord, 'mode' | 'uid' | 'gid' | 'xattrs'>;
 
-/** The template's attributes, or others in their place. */
+/** Returns the template's attributes, or the given ones in their place. */
 function withAttributes(template: Attributes, other: StepAttributes | undefined): Attributes {
   const { mode, uid, gid, xattrs } = template;
   if (other === undefined) return { mode, uid, gid, xattrs };
@@ -829,9 +862,9 @@ function withAttributes(template: Attributes, other: StepAttributes | undefined)
   };
 }
 
-/** True of a copy of a template's bytes, and of a template's file that a patch kept as it was. */
+/** Returns true for a copy of a template's bytes, and for a template's file that a patch kept as it was. */
 const isCopyOrKept = ({ data, flags }: InodeRecord): boolean =>
   data === DATA_PRIVATE || (flags & FLAG_KEPT) !== 0;
 
-/** Nobody has the file open. */
+/** Result of usedAs(): no program uses the file. */
 const UNUSED = 'unused';

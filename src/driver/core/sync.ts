@@ -6,14 +6,14 @@ import { withFd } from './fd-cache.ts';
 import type { Inode } from './inode.ts';
 import { release } from './release.ts';
 
-/** Puts all that was committed about the env on disk: 0 or -errno. */
+/** Puts everything committed in the env on disk. Resolves to 0 or -errno. */
 export function sync(core: Core): Promise<number> {
   return core.delta.dirty ? core.delta.flush() : Promise.resolve(0);
 }
 
 /**
- * Puts the file's bytes, and all that was committed about the env, on disk: 0 or -errno. After a copy-up the bytes must
- * be there before the journal may say that they are, so these two do not go side by side then.
+ * Puts the file's bytes, and everything committed in the env, on disk. Resolves to 0 or -errno. After a copy-up
+ * the bytes must be on disk before the journal may say so, so the two syncs then run one after the other.
  */
 export async function syncInode(core: Core, inode: Inode, dataOnly: boolean): Promise<number> {
   if (inode.record.data !== DATA_PRIVATE) return sync(core);
@@ -41,16 +41,16 @@ function markSynced(core: Core, inode: Inode): number | Promise<number> {
 }
 
 /**
- * Before a hole may come into a copied-up file: has its copy on disk, so that recovery does not take a hole for bytes
- * that never got there. 0 or -errno; a promise only if there is something to wait for.
+ * Puts a copied-up file's copy on disk before a hole may be made in it, so that recovery does not take the hole
+ * for bytes that never got there. Returns 0 or -errno; a promise only if there is something to wait for.
  */
 export const settleCopy = (core: Core, inode: Inode): number | Promise<number> =>
   isUnsynced(inode) ? syncInode(core, inode, true) : 0;
 
 /**
- * Holds an open file back until the kernel may have it. By passthrough a program can sync its bytes without asking us
- * (O_SYNC, O_DSYNC, RWF_SYNC, msync), so what leads to the file must be on disk before. An open with O_SYNC or O_DSYNC
- * waits for the journal; for the others the tag that the file got with its record is enough.
+ * Holds an open file back until the kernel may have it. By passthrough a program can sync its bytes without asking
+ * us (O_SYNC, O_DSYNC, RWF_SYNC, msync), so whatever leads to the file must be on disk before. An open with O_SYNC
+ * or O_DSYNC waits for the journal; for others the tag that the file got with its record is enough.
  */
 export function whenDurable(
   core: Core,

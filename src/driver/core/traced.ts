@@ -1,6 +1,6 @@
 /**
- * A filesystem that notes who changed what in it. It stands before the core only where that was asked for: the core
- * knows nothing of it, and an env that is not traced pays nothing.
+ * A filesystem that notes which program changed what. It wraps the core only if that was asked for: the core knows
+ * nothing of it, and an env that is not traced pays nothing.
  */
 import { type Ino, inoOf, type Name, type NodeId } from '../../base/ids.ts';
 import { O_ACCMODE, O_RDONLY, O_TRUNC } from '../../base/mode.ts';
@@ -15,17 +15,20 @@ import {
   type Result,
 } from './api.ts';
 
-/** Takes notes. A program is a number that means something to it alone. */
+/** Receives the notes. The number of a program has a meaning only to the receiver. */
 export interface WriterNotes {
-  /** The program whose request is being served: taken when a request begins, since it may be answered later. */
+  /** The program whose request is being served. Read when a request begins, because the answer may come later. */
   readonly program: number;
-  /** `program` made or changed an inode: its bytes, attributes or names. */
+  /** Notes that `program` made or changed an inode: its bytes, attributes or names. */
   wrote(ino: Ino, program: number): void;
-  /** `program` took away a name that the templates have. */
+  /** Notes that `program` took away a name that the templates have. */
   removed(dir: Ino, name: Name, program: number): void;
 }
 
-/** What changes something, and is noted if it succeeds. Opening for writing counts: most writes don't come by here. */
+/**
+ * The operations that change something, and are noted if they succeed. Opening for writing counts as a change,
+ * because most writes do not come by here.
+ */
 type Changes = Pick<
   FileSystem,
   | 'setattr'
@@ -47,13 +50,14 @@ type Changes = Pick<
   | 'removexattr'
 >;
 
+/** Wraps a filesystem so that every change is noted under the program that made it. */
 export function traced(fs: EnvFileSystem, notes: WriterNotes): EnvFileSystem {
-  // By prototype, not by copy: `layers` is another one after a flip.
+  // By prototype, not by copy, because `layers` changes at a flip.
   return Object.assign(Object.create(fs) as EnvFileSystem, changes(fs, notes));
 }
 
 function changes(fs: EnvFileSystem, notes: WriterNotes): Changes {
-  /** What is open for writing, by handle. */
+  /** Inodes that are open for writing, by handle. */
   const writing = new Map<number, Ino>();
 
   const made = (result: Result<Node>): Result<Node> => {
@@ -95,7 +99,7 @@ function changes(fs: EnvFileSystem, notes: WriterNotes): Changes {
     return result;
   };
 
-  /** The inode that a name leads to. */
+  /** Notes the inode that a name leads to. */
   const found = (parent: NodeId, name: Name): void => {
     const result = made(fs.lookup(parent, name));
     if (typeof result !== 'number') fs.forget(result.node, 1);
@@ -142,7 +146,7 @@ function changes(fs: EnvFileSystem, notes: WriterNotes): Changes {
   };
 }
 
-/** Runs `note` on a result, now or when it is there; one that fails is its caller's to see. */
+/** Runs `note` on a result, now or when it arrives. An error is left to the caller of the operation. */
 function whenKnown<T>(result: T | Promise<T>, note: (value: T) => void): void {
   if (result instanceof Promise) result.then(note, () => undefined);
   else note(result);

@@ -5,8 +5,8 @@ import type { Inode } from './inode.ts';
 import type { Change, Delta } from './ports.ts';
 
 /**
- * One operation's changes: collected, committed to the journal as one record, and only then shown in
- * the inodes. If the commit fails (disk full) nothing has happened.
+ * Collects one operation's changes, commits them to the journal as one record, and only then shows them in the
+ * inodes. If the commit fails (disk full), nothing has changed.
  */
 export class Transaction {
   readonly #delta: Delta;
@@ -27,19 +27,22 @@ export class Transaction {
     return this;
   }
 
-  /** The inode's record as this transaction has it so far. */
+  /** Returns the inode's record as this transaction has it so far. */
   record(inode: Inode): InodeRecord {
     const at = this.#inodes.lastIndexOf(inode);
     return at < 0 ? inode.record : (this.#records[at] as InodeRecord);
   }
 
-  /** The inode will be `record`, in the delta. */
+  /** Sets the inode's record, in the delta and in memory. */
   set(inode: Inode, record: InodeRecord): void {
     this.#open().setInode(record);
     this.#remember(inode, record, true);
   }
 
-  /** The inode will be `record`, but the delta need not know: its last template name is gone. */
+  /**
+   * Sets the inode's record in memory only: the delta need not know, because the inode's last template name is
+   * gone.
+   */
   setInMemory(inode: Inode, record: InodeRecord): void {
     this.#remember(inode, record, false);
   }
@@ -60,7 +63,7 @@ export class Transaction {
     this.#open().clearName(dir, name);
   }
 
-  /** 0, or -errno with nothing changed. */
+  /** Commits. Returns 0, or -errno with nothing changed. */
   commit(): number {
     const error = this.#delta.commit();
     this.#change = null;

@@ -4,42 +4,46 @@ import type { InodeRecord } from '../../codec/inode-record.ts';
 import type { ChangedDir, DirEntryRef, LowerTree } from './ports.ts';
 import { UnionTree } from './union-tree.ts';
 
-/** A name that the templates have otherwise in other versions; null where they have it not. */
+/** One name that differs between two stacks; null on the side where it is absent. */
 export interface DiffEntry extends DirEntryRef {
   readonly was: InodeRecord | null;
   readonly is: InodeRecord | null;
-  /** One side has it not, because what leads to its directory is something else there: the directory itself has it. */
+  /**
+   * Set if one side lacks the name only because something else is in the place of its directory; the directory
+   * itself still has it.
+   */
   readonly hidden?: true;
 }
 
 /**
- * added, removed: one side has no such name. replaced: another file, or a directory on one side only. kept: a
- * directory on both sides, with other attributes or entries.
+ * How a name differs. added, removed: one side has no such name. replaced: another file, or a directory on one
+ * side only. kept: a directory on both sides, with other attributes or entries.
  */
 export type ChangeKind = 'added' | 'removed' | 'replaced' | 'kept';
 
+/** Returns how a name differs. */
 export function kindOf({ was, is }: DiffEntry): ChangeKind {
   if (was === null) return 'added';
   if (is === null) return 'removed';
   return isDir(was.mode) && isDir(is.mode) ? 'kept' : 'replaced';
 }
 
-/**
- * The way from one stack's layers to another's: every name that differs, each once. The same for all
- * envs that go this way, and shared by them.
- */
+/** The difference between two stacks: every name that differs, each once. Envs that make the same change share one. */
 export class TreeDiff {
   readonly from: LowerTree;
   readonly to: LowerTree;
   readonly byDir: ReadonlyMap<Ino, ReadonlyMap<Name, DiffEntry>>;
-  /** The root directory itself has other attributes. */
+  /** True if the root directory itself has other attributes. */
   readonly root: boolean;
-  /** First `to`'s new names come to what is there, not listed yet, ... */
+  /** The tree that an env shows in the first step: names that are new in `to` are found, but not listed yet. */
   readonly adding: LowerTree;
-  /** ... then names change, and what is to go stays; then only `to` is shown, and listed. */
+  /**
+   * The tree that it shows in the second step: changed names are those of `to`, and names that are to go stay.
+   * After it, only `to` is shown.
+   */
   readonly changing: LowerTree;
   readonly #byKind: Readonly<Record<ChangeKind, readonly DiffEntry[]>>;
-  /** Directories of `from` that are none in `to`, by ino. */
+  /** Directories of `from` that are not directories in `to`, by ino. */
   readonly #goneDirs = new Map<Ino, DiffEntry>();
   #byInode: Map<Ino, DiffEntry[]> | null = null;
   readonly #places = new Map<Ino, DirEntryRef | null>();
@@ -85,12 +89,12 @@ export class TreeDiff {
     return this.#goneDirs;
   }
 
-  /** The change of one name, or undefined. */
+  /** Returns the change of one name, or undefined. */
   find(dir: Ino, name: Name): DiffEntry | undefined {
     return this.byDir.get(dir)?.get(name);
   }
 
-  /** Changes by which a name leads to an inode, or does not any more. */
+  /** Returns the changes that give an inode a name or take one from it. */
   ofInode(ino: Ino): readonly DiffEntry[] {
     this.#byInode ??= this.#indexInodes();
     return this.#byInode.get(ino) ?? [];
@@ -113,7 +117,7 @@ export class TreeDiff {
     return index;
   }
 
-  /** Where the templates have a directory; null if neither side has it. */
+  /** Returns the place where the templates have a directory; null if neither side has it. */
   placeOf(dir: Ino): DirEntryRef | null {
     let place = this.#places.get(dir);
     if (place === undefined) {
@@ -126,7 +130,8 @@ export class TreeDiff {
   }
 
   /**
-   * Directories of both sides that show other attributes (those with another one as `parent`) or other entries.
+   * Yields directories of both sides that show other attributes (with their parent as `parent`) or other entries
+   * (with themselves as `parent`).
    */
   *changedDirs(): Generator<ChangedDir> {
     if (this.root) yield { ino: ROOT_INO, parent: ROOT_INO };
@@ -136,6 +141,6 @@ export class TreeDiff {
   }
 }
 
-/** A stamp is below 2^48 (store/layer-cache.ts); this one is not. */
+/** Makes a stamp that no stack has: those are below 2^48 (store/layer-cache.ts), and this one is not. */
 const unionStamp = (from: LowerTree, to: LowerTree): number =>
   2 ** 49 + ((from.stamp + to.stamp) % 2 ** 48);

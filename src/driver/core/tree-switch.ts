@@ -2,7 +2,10 @@ import type { Ino, Name } from '../../base/ids.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import type { DirEntryRef, LowerEntry, LowerTree } from './ports.ts';
 
-/** The layers that an env shows now: one object for as long as it is mounted, whatever they are. */
+/**
+ * The lower tree that an env shows now: the object stays the same while the env is mounted, the tree behind it
+ * changes.
+ */
 export class TreeSwitch implements LowerTree {
   #now: LowerTree;
   #settled = true;
@@ -15,7 +18,10 @@ export class TreeSwitch implements LowerTree {
     return this.#now;
   }
 
-  /** From the next request on, the env shows these: of one stack, or (not settled) on the way from one to another. */
+  /**
+   * Shows another tree from the next request on: that of one stack (settled), or one between two stacks (not
+   * settled).
+   */
   show(layers: LowerTree, settled: boolean): void {
     this.#now = layers;
     this.#settled = settled;

@@ -3,9 +3,9 @@ import type { InodeRecord } from '../../codec/inode-record.ts';
 import type { DirEntryRef, LowerEntry, LowerTree } from './ports.ts';
 
 /**
- * What either of two stacks has; where both have a name, the first one's. Shown while an env goes from
- * one to the other, so that at no moment a name is missing that both have. A directory that both have is listed
- * as one of them has it.
+ * The names of two stacks together; where both have a name, the first stack's counts. An env shows this while it
+ * goes from one stack to the other, so that a name that both have is found at every moment. A directory that both
+ * have is listed as one of them has it.
  */
 export class UnionTree implements LowerTree {
   readonly stamp: number;
@@ -15,8 +15,8 @@ export class UnionTree implements LowerTree {
   readonly #other: LowerTree;
 
   /**
-   * @param listed whose names are listed: `first` or `second`
-   * @param stamp of no stack, so that what is counted meanwhile is counted again afterwards
+   * @param listed the tree whose names are listed: `first` or `second`
+   * @param stamp a stamp that no stack has, so that links counted meanwhile are counted again afterwards
    */
   constructor(first: LowerTree, second: LowerTree, listed: LowerTree, stamp: number) {
     this.stamp = stamp;
@@ -34,7 +34,7 @@ export class UnionTree implements LowerTree {
     return this.#first.inode(ino) ?? this.#second.inode(ino);
   }
 
-  /** Each name with what a lookup of it yields: the kernel takes the one for the other. */
+  /** Lists each name with the record that a lookup of it returns: the kernel takes one for the other. */
   list(dir: Ino, after: number, max: number): readonly LowerEntry[] {
     const listed = this.#listed.inode(dir) === null ? this.#other : this.#listed;
     const entries = listed.list(dir, after, max);

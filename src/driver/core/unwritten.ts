@@ -1,18 +1,21 @@
 import type { Inode } from './inode.ts';
 
-/** Milliseconds until an inode is looked at again, which somebody had at its last close. Each time it is eight times as long. */
+/**
+ * Delay before an inode that was still in use at its last close is examined again, in ms. It grows eightfold each
+ * time.
+ */
 const FIRST_DELAY_MS = 10;
 const DELAY_GROWTH = 8;
 const DELAY_MAX_MS = 60_000;
 
-/** Inodes whose copy is to be given back, and that somebody had still: see give-back.ts. */
+/** Inodes whose copy is to be given back, but was still in use: see give-back.ts. */
 export class Unwritten {
   #again: (inode: Inode) => void = () => {};
   readonly #waiting = new Map<Inode, NodeJS.Timeout>();
-  /** How long those waited that were looked at again in vain, in ms. */
+  /** The next delay of inodes that were already examined in vain, in ms. */
   readonly #delays = new Map<Inode, number>();
 
-  /** @param again is called for each inode that is due */
+  /** Sets the function that is called for each inode that is due. */
   start(again: (inode: Inode) => void): void {
     this.#again = again;
   }

@@ -1,22 +1,22 @@
 /**
- * How much one inode may carry in extended attributes: what ext4 takes with its default blocks of 4 KiB and inodes of
- * 256 bytes. Their names and values lie first in what the inode has room for, then in one block.
+ * The limit on one inode's extended attributes: what ext4 takes with its default blocks of 4 KiB and inodes of 256
+ * bytes. Names and values first fill the room in the inode, then one block.
  */
 import type { InodeRecord } from '../../codec/inode-record.ts';
 
-/** The inode's size, less its fixed fields and the extra ones that it says it has. */
+/** The inode's size, less its fixed fields and the extra fields that it declares. */
 const IN_INODE = 256 - 128 - 32;
 const IN_BLOCK = 4096;
 const INODE_HEADER = 4;
 const BLOCK_HEADER = 32;
 const END_MARK = 4;
-/** An entry's bytes beside its name and value, which are padded to this many bytes each. */
+/** An entry's bytes besides its name and value; these two are each padded to a multiple of PAD bytes. */
 const ENTRY = 16;
 const PAD = 4;
-/** Names that take one byte for all of it, and those of which the prefix does. */
+/** Names that ext4 stores as a one-byte index; of other names, only the prefix is stored so. */
 const WHOLE = ['system.posix_acl_access', 'system.posix_acl_default'];
 
-/** True if an inode has room for these. */
+/** Returns true if an inode has room for these attributes. */
 export function hasRoomFor(xattrs: ReadonlyMap<string, Buffer>): boolean {
   let inode = IN_INODE - INODE_HEADER - END_MARK;
   let block = IN_BLOCK - BLOCK_HEADER - END_MARK;
@@ -28,7 +28,7 @@ export function hasRoomFor(xattrs: ReadonlyMap<string, Buffer>): boolean {
   return block >= 0;
 }
 
-/** Bytes that they take, headers not counted. */
+/** Returns the bytes that these attributes take, without headers. */
 export function totalBytes(xattrs: InodeRecord['xattrs']): number {
   let bytes = 0;
   for (const [name, value] of xattrs ?? []) bytes += storedBytes(name, value);

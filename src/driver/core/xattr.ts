@@ -24,16 +24,17 @@ import { hasRoomFor, totalBytes } from './xattr-room.ts';
 
 const XATTR_CREATE = 1;
 const XATTR_REPLACE = 2;
-/** Longest name and value the VFS takes. */
+/** The longest name and value that the VFS accepts. */
 const XATTR_NAME_MAX = 255;
 const XATTR_SIZE_MAX = 65536;
 const PREFIXES = ['user.', 'trusted.', 'security.'];
 
+/** Returns an extended attribute's value; -ENODATA or -EOPNOTSUPP if there is none. */
 export function getxattr(core: Core, node: NodeId, name: string): Result<Buffer> {
   const inode = core.inodes.get(node);
   if (typeof inode === 'number') return inode;
   const value = inode.record.xattrs?.get(name);
-  // overlayfs verifies a directory by its origin, and makes no dentry of it.
+  // For a directory, overlayfs only verifies the origin and makes no dentry of it.
   if (isOverlayOrigin(name) && !isDir(inode.record.mode)) {
     inode.isUpper = true;
     if (value !== undefined) return shownOrigin(value);
@@ -42,7 +43,7 @@ export function getxattr(core: Core, node: NodeId, name: string): Result<Buffer>
   return isKnown(name) ? -ENODATA : -EOPNOTSUPP;
 }
 
-/** Only the superuser sees trusted.*, as on local file systems. */
+/** Lists the names of the extended attributes. Only the superuser sees trusted.*, as on local file systems. */
 export function listxattr(core: Core, node: NodeId): Result<readonly string[]> {
   const inode = core.inodes.get(node);
   if (typeof inode === 'number') return inode;
@@ -53,6 +54,7 @@ export function listxattr(core: Core, node: NodeId): Result<readonly string[]> {
   return core.capabilities.has(core.caller.pid, CAP_SYS_ADMIN) ? names : shown;
 }
 
+/** Sets an extended attribute. An access ACL also sets the mode. Returns 0 or -errno. */
 export function setxattr(
   core: Core,
   node: NodeId,
@@ -72,11 +74,12 @@ export function setxattr(
   return save(core, inode, { ...changed(core, inode.record), xattrs });
 }
 
+/** Removes an extended attribute. Returns 0 or -errno. */
 export function removexattr(core: Core, node: NodeId, name: string): number {
   const inode = inodeToChange(core, node);
   if (typeof inode === 'number') return inode;
   if (!isKnown(name)) return -EOPNOTSUPP;
-  // Taking away an ACL that is not there succeeds, as the kernel's own posix_acl code has it.
+  // Removing an ACL that is not there succeeds, as in the kernel's own posix_acl code.
   if (!inode.record.xattrs?.has(name)) return name.startsWith('system.') ? 0 : -ENODATA;
   stamp(core);
   const xattrs = withoutXattr(inode.record.xattrs, name);
@@ -120,7 +123,10 @@ function setAcl(core: Core, inode: Inode, name: string, value: Buffer, killSgid:
 const withXattr = (record: InodeRecord, name: string, value: Buffer): InodeRecord['xattrs'] =>
   new Map(record.xattrs).set(name, Buffer.from(value));
 
-/** What has more than there is room for came with a template: it may only get less. */
+/**
+ * Returns true if the attributes exceed the room and grow. More than fits can only come with a template; it may
+ * then only shrink.
+ */
 function isTooMuch(before: InodeRecord['xattrs'], after: InodeRecord['xattrs']): boolean {
   if (after === null || hasRoomFor(after)) return false;
   return totalBytes(after) > totalBytes(before);

@@ -10,7 +10,7 @@ import type { EnvDelta } from './env-delta.ts';
 import { PRIVATE_DIR, privateName } from './layout.ts';
 import { decodeTag, type NameTag, NOT_YET, TAG_XATTR, type TaggedDir } from './name-tag.ts';
 
-/** A private file that has a tag of an earlier boot, for a change that the journal has lost. */
+/** A private file with a tag of an earlier boot, for a change that the journal has lost. */
 export interface TaggedPrivate {
   readonly ino: Ino;
   readonly tag: NameTag;
@@ -19,8 +19,8 @@ export interface TaggedPrivate {
 const stat = emptyBlobStat();
 
 /**
- * The private files, of those given, whose names the journal lost in a power cut: oldest first.
- * @param boot the present boot's number: what was tagged in it, the journal has
+ * Returns those of the given private files whose names the journal lost in a power cut, oldest first.
+ * @param boot number of the present boot: the journal has whatever was tagged in it
  * @param sequence the last change that the journal has
  */
 export function lostNames(
@@ -39,11 +39,13 @@ export function lostNames(
   return found.sort((a, b) => order(a) - order(b));
 }
 
+/** Returns the name tag of a private file, or null if it has none that can be read. */
 export function readTag(envDir: string, ino: Ino): NameTag | null {
   const bytes = native.getXattr(pathOf(envDir, ino), TAG_XATTR);
   return typeof bytes === 'number' ? null : decodeTag(bytes);
 }
 
+/** Removes the name tag of a private file. Returns 0 or -errno. */
 export const removeTag = (envDir: string, ino: Ino): number =>
   native.removeXattr(pathOf(envDir, ino), TAG_XATTR);
 
@@ -51,11 +53,11 @@ const pathOf = (envDir: string, ino: Ino): string =>
   path.join(envDir, PRIVATE_DIR, privateName(ino));
 
 /**
- * Gives private files back the names that their tags say, one change each. Returns those that have a
- * record now.
+ * Gives private files the names back that their tags say, one change each. Returns the files that now have a
+ * record.
  *
- * What is lost besides (other names, links, attributes of directories) was never synced, and the tree is
- * that of the last change in the journal, with these files in it. Cut short, it can be done again.
+ * Whatever else is lost (other names, links, attributes of directories) was never synced: the tree is that of the
+ * last change in the journal, with these files in it. If this is cut short, it can be done again.
  */
 export function adopt(delta: EnvDelta, lost: readonly TaggedPrivate[]): Ino[] {
   const adopted: Ino[] = [];
@@ -73,7 +75,7 @@ function adoptOne(delta: EnvDelta, change: Change, { ino, tag }: TaggedPrivate):
   if (known !== null && !isReg(known.mode)) return false;
   // A tag that was not brought up to date says less than the record.
   if (known?.data === DATA_PRIVATE && tag.sequence === NOT_YET) return false;
-  // Without a name it is one that the journal has; removed there, it stays removed.
+  // A tag without names means that the journal has them. If the names were removed there, they stay removed.
   if (known === null ? tag.places.length === 0 : known.nlink === 0) return false;
   if (delta.files.statPrivate(ino, stat) < 0) return false;
   const dirs = new Map<Ino, InodeRecord>();
@@ -88,7 +90,7 @@ function adoptOne(delta: EnvDelta, change: Change, { ino, tag }: TaggedPrivate):
   return true;
 }
 
-/** True if names can be in the directory: one of a template, or one that the env has or gets back. */
+/** Returns true if names can be in the directory: a template's one, or one that the env has or gets back. */
 function isThere(delta: EnvDelta, dirs: ReadonlyMap<Ino, InodeRecord>, dir: Ino): boolean {
   const record = dirs.get(dir) ?? delta.inode(dir);
   return record === null ? !isPrivateIno(dir) : record.nlink > 0;
@@ -107,7 +109,7 @@ function makeDir(
   put(change, dirs, { ...record, ...timesOf(), parent: dir, name: free });
   const parent = dirs.get(dir) ?? delta.inode(dir);
   if (parent === null) return;
-  // A template's directory is counted again; one of the env's own has no other count than this.
+  // A template's directory is counted again; one of the env's own has no count other than this.
   const counted = isPrivateIno(dir) ? { nlink: parent.nlink + 1 } : { stamp: 0 };
   put(change, dirs, { ...parent, ...counted });
 }
@@ -118,9 +120,9 @@ function put(change: Change, dirs: Map<Ino, InodeRecord>, record: InodeRecord): 
 }
 
 /**
- * The name leads to the file now. A file that the journal has there was replaced, or, as when logs are rotated, was
- * renamed, and its new name is lost: which of both can't be told, so it is kept under a name that says which inode it
- * is. A directory keeps its own name, and the file gets such a one.
+ * Makes the name lead to the file. A file that the journal has under the name was either replaced, or renamed (as
+ * when logs are rotated) and its new name is lost. Which of the two cannot be told, so it is kept under a name
+ * that says its inode. A directory keeps its own name, and the file gets such a name instead.
  */
 function take(
   delta: EnvDelta,
@@ -147,7 +149,7 @@ function take(
   change.setName(dir, name, ino, S_IFREG);
 }
 
-/** The name, or, where the env has something else under it or it `isTaken`, one that says which inode it is. */
+/** Returns the name; or, if the env has something else under it or it `isTaken`, a name that says the inode. */
 function freeName(delta: EnvDelta, dir: Ino, name: Name, ino: Ino, isTaken = false): Name {
   const there = delta.name(dir, name);
   if (!isTaken && (there === null || there.ino === 0 || there.ino === ino)) return name;
@@ -175,7 +177,7 @@ function recordOf(
   return { ...base, mode, uid, gid, xattrs, ...own };
 }
 
-/** The times of the private file in `stat`. */
+/** Returns the times of the private file in `stat`. */
 const timesOf = (): Partial<InodeRecord> => ({
   atime: stat.atime,
   atimeNs: stat.atimeNs,

@@ -3,9 +3,8 @@ import { readFileSync } from 'node:fs';
 const BOOT_ID_FILE = '/proc/sys/kernel/random/boot_id';
 
 /**
- * Which boot of the machine this is, as 32 hex digits. What a process wrote and did not fsync is still
- * there after a crash of the process, but maybe not after a boot. BYREF_BOOT_ID stands in for a boot
- * in tests.
+ * Returns the id of the machine's present boot, as 32 hex digits. Bytes that a process wrote and did not fsync
+ * survive a crash of the process, but maybe not a boot. In tests BYREF_BOOT_ID replaces the id.
  */
 export function bootId(): string {
   const text = process.env.BYREF_BOOT_ID ?? readFileSync(BOOT_ID_FILE, 'latin1');

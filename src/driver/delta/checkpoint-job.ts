@@ -13,19 +13,19 @@ import { LinkTable } from './link-table.ts';
 import { replaySegment } from './replay.ts';
 import type { TableState } from './table-rows.ts';
 
-/** Frozen journal segments to be moved into an env's link table; all are on disk. */
+/** One checkpoint's work: frozen journal segments to move into an env's link table. All are on disk. */
 export interface CheckpointJob {
   readonly envDir: string;
-  /** Paths, oldest first. */
+  /** Paths of the segments, oldest first. */
   readonly segments: readonly string[];
-  /** What the table is to hold in the end: the last change in the segments. */
+  /** The state that the table has afterwards; its sequence is the last change in the segments. */
   readonly state: TableState;
 }
 
 /**
- * Replays the segments into the table, in one transaction that is on disk when this resolves. Throws
- * what went wrong, with the table as before. What the table had already is passed over, so a job that
- * was done, but not known to be, may be done again.
+ * Replays the segments into the table, in one transaction that is on disk when this resolves. On an error it
+ * throws, and leaves the table as before. Changes that the table already had are skipped, so a job that was done,
+ * but not known to be, may be repeated.
  */
 export async function runCheckpoint(job: CheckpointJob): Promise<void> {
   const hash = await loadHash();
@@ -48,7 +48,7 @@ export async function runCheckpoint(job: CheckpointJob): Promise<void> {
   }
 }
 
-/** The mutations after `from`, by what they are about: most directories change many times. */
+/** Returns the mutations after change `from`, keyed by what they change: most directories change many times. */
 function readSegments(job: CheckpointJob, from: number, hash: Hash64): Generation {
   const generation = new Generation();
   const sink = generationSink(generation);
@@ -59,14 +59,14 @@ function readSegments(job: CheckpointJob, from: number, hash: Hash64): Generatio
     if (header === null) throw new Error(`${file}: its header does not check`);
     sequence = replaySegment(bytes, header, sequence, hash, sink).sequence;
   }
-  // What memory has and the journal has not must never be taken for moved.
+  // A change that memory has but the journal has not must never count as moved.
   if (sequence !== job.state.sequence) {
     throw new Error(`${job.envDir}: the journal ends at ${sequence}, not at ${job.state.sequence}`);
   }
   return generation;
 }
 
-/** Replayed mutations go into `generation`. */
+/** Returns a sink that puts replayed mutations into `generation`. */
 export const generationSink = (generation: Generation): Change => ({
   setName(dir: Ino, name: Name, ino: Ino | 0, type: number) {
     generation.setName(new NameState(dir, name, ino, type, true));

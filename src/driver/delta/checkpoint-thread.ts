@@ -9,16 +9,16 @@ interface Waiting {
 }
 
 /**
- * The thread that writes link tables: LMDB waits for the disk, and the thread that serves requests
- * must not. One for all envs of the process, started by the first checkpoint; it holds the process
- * back from its end only while there is a job.
+ * The thread that writes link tables: LMDB waits for the disk, and the thread that serves requests must not. One
+ * thread serves all envs of the process. The first checkpoint starts it; it keeps the process from exiting only
+ * while there is a job.
  */
 class CheckpointThread {
   #worker: Worker | null = null;
   readonly #waiting = new Map<number, Waiting>();
   #lastId = 0;
 
-  /** Resolves when the job is done and on disk; throws why not. */
+  /** Resolves when the job is done and on disk; rejects with the reason if it fails. */
   run(job: CheckpointJob): Promise<void> {
     const worker = this.#started();
     const id = ++this.#lastId;
@@ -47,7 +47,7 @@ class CheckpointThread {
     else waiting?.reject(new Error(error));
   }
 
-  /** The next job starts another thread. */
+  /** Rejects all waiting jobs after the thread ended; the next job starts another thread. */
   #lose(worker: Worker, error: Error): void {
     if (this.#worker !== worker) return;
     this.#worker = null;
@@ -58,5 +58,5 @@ class CheckpointThread {
 
 const thread = new CheckpointThread();
 
-/** Does the job on the checkpoint thread. Throws what went wrong, with the table as before. */
+/** Does the job on the checkpoint thread. On an error it throws, and leaves the table as before. */
 export const checkpointInThread = (job: CheckpointJob): Promise<void> => thread.run(job);

@@ -2,14 +2,16 @@
 import { parentPort } from 'node:worker_threads';
 import { type CheckpointJob, runCheckpoint } from './checkpoint-job.ts';
 
+/** A job sent to the checkpoint thread. */
 export interface CheckpointRequest {
   readonly id: number;
   readonly job: CheckpointJob;
 }
 
+/** The thread's answer to a request. */
 export interface CheckpointReply {
   readonly id: number;
-  /** Why it failed, or null. */
+  /** The error's message if the job failed, else null. */
   readonly error: string | null;
 }
 

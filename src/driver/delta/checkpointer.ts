@@ -13,34 +13,34 @@ interface Frozen {
   readonly state: TableState;
 }
 
+/** The parts of a delta that a checkpoint works on. */
 export interface CheckpointParts {
   readonly envDir: string;
   readonly overlay: PendingChanges;
   readonly journal: Journal;
-  /** Makes all that is committed durable: 0 or -errno. */
+  /** Makes everything committed durable. Resolves to 0 or -errno. */
   flush(): Promise<number>;
-  /** The next ino to be given out. */
+  /** Returns the next ino to be given out. */
   nextIno(): number;
-  /** So many names and inodes are not in memory any more. */
+  /** Called when `records` names and inodes have left memory. */
   onMoved(records: number): void;
 }
 
 /**
- * Moves what is in memory and journal into the link table, in the background:
+ * Moves the pending changes from memory and journal into the link table, in the background:
  *
  * 1. freeze: changes from now on go to a new generation and a new journal segment;
  * 2. flush: the frozen segments are on disk;
  * 3. the checkpoint thread replays them into the table, in one transaction with fsync;
  * 4. drop the frozen generation and the segments.
  *
- * A crash before the commit of 3 leaves all in the journal. A crash after it leaves segments with changes
- * that the table has: recovery passes over them by their sequence number. 2 comes before 3 so that
- * the table is never ahead of the journal: a power cut may not undo a change that a later one,
- * flushed, was made on.
+ * A crash before the commit of 3 leaves everything in the journal. A crash after it leaves segments with changes
+ * that the table has: recovery skips them by their sequence number. 2 comes before 3 so that the table is never
+ * ahead of the journal: a power cut must not undo a change on which a later, flushed one was made.
  */
 export class Checkpointer {
   readonly #parts: CheckpointParts;
-  /** What a checkpoint began with and did not finish: the next one takes it up. */
+  /** The segments and state that an unfinished checkpoint froze: the next one continues with them. */
   #frozen: Frozen | null = null;
   #running: Promise<void> | null = null;
 
@@ -52,12 +52,12 @@ export class Checkpointer {
     return this.#running !== null;
   }
 
-  /** True if there is something in memory that the table has not. */
+  /** True if memory holds something that the table does not have. */
   get needed(): boolean {
     return this.#frozen !== null || this.#parts.overlay.active.size > 0;
   }
 
-  /** One checkpoint; while one runs, that one. Throws what went wrong; nothing is lost by it. */
+  /** Runs one checkpoint, or joins the one that runs. Rejects with the reason if it fails; nothing is lost then. */
   run(): Promise<void> {
     this.#running ??= this.#run().finally(() => {
       this.#running = null;

@@ -4,9 +4,9 @@ import { native } from '../../native/binding.ts';
 
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
-/** Copies up to this size are made at once, on the JS thread: 128 KiB take about 30 us. */
+/** Copies up to this size are made at once on the JS thread: 128 KiB take about 30 us. */
 export const SYNC_COPY_MAX = 128 * 1024;
-/** Between chunks an interrupt is noticed, and other work gets the thread. */
+/** Bytes per chunk; between chunks an interrupt is noticed, and other work gets the thread. */
 const CHUNK = 4 * 1024 * 1024;
 const FALLBACK_CHUNK = 1024 * 1024;
 
@@ -18,9 +18,9 @@ const isUnsupported = (result: number): boolean =>
 /** Runs a slice of a copy, which takes a thread of the pool: at once, or when a thread is free for it. */
 export type RunSlice = (slice: () => Promise<number>) => Promise<number>;
 
-/** Makes an empty file a copy of another: a reflink where the file system can, else its data ranges. */
+/** Makes an empty file a copy of another: a reflink if the file system can, else a copy of its data ranges. */
 export class FileCopier {
-  /** False once the file system said that it can't: it is one file system for all of a root. */
+  /** False once the file system has said that it cannot reflink: all of a root is on one file system. */
   #clones = true;
   readonly #run: RunSlice;
 
@@ -29,8 +29,8 @@ export class FileCopier {
   }
 
   /**
-   * Copies the first `length` bytes of `from` to the empty file `to`, holes kept: 0 or -errno. A promise
-   * only for what takes long.
+   * Copies the first `length` bytes of `from` to the empty file `to`, and keeps holes. Returns 0 or -errno; a
+   * promise only if it takes long.
    */
   copy(
     from: number,
@@ -53,7 +53,7 @@ export class FileCopier {
   }
 }
 
-/** The next range of data at or after `at`, below `length`: [begin, end), or null; or -errno. */
+/** Returns the next range of data at or after `at` and below `length`, as [begin, end); null if none; or -errno. */
 function nextData(fd: number, at: number, length: number): [number, number] | null | number {
   if (at >= length) return null;
   const begin = native.lseek(fd, at, SEEK_DATA);
@@ -132,7 +132,10 @@ async function copyRange(
   return 0;
 }
 
-/** For file systems without copy_file_range between these two files: bytes copied, or -errno. */
+/**
+ * Copies through a buffer, for file systems without copy_file_range between these two files. Resolves to the
+ * number of bytes copied, or -errno.
+ */
 async function copyThrough(
   from: number,
   to: number,

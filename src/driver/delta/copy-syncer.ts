@@ -7,16 +7,16 @@ import type { Delta } from '../core/ports.ts';
 import type { PrivateFiles } from './private-files.ts';
 import type { RecoveryMarks } from './recovery-marks.ts';
 
-/** More copies than this are synced by one syncfs, not one by one. */
+/** If more copies than this wait, one syncfs syncs them all instead of one fsync each. */
 const ONE_BY_ONE_MAX = 32;
 
-/** An inode and the number of its copy: see RecoveryMarks. */
+/** An inode and the number of its copy; see RecoveryMarks. */
 type Copy = readonly [ino: Ino, copy: number];
 
 /**
- * Takes FLAG_UNSYNCED off copied-up files once their bytes are on disk. Until then their records name
- * the object too: after a power cut, recovery goes back to it, since what the copy holds is unknown
- * and the object's bytes were durable.
+ * Takes FLAG_UNSYNCED off copied-up files once their bytes are on disk. Until then their records name the object
+ * too: after a power cut recovery goes back to the object, because what the copy holds is unknown, and the
+ * object's bytes were durable.
  */
 export class CopySyncer {
   readonly #delta: Pick<Delta, 'begin' | 'commit' | 'inode'>;
@@ -33,7 +33,10 @@ export class CopySyncer {
     this.#marks = marks;
   }
 
-  /** fsync of one private file, open as `fd`: 0 or -errno. The change is committed, not flushed. */
+  /**
+   * Does fsync on one private file, open as `fd`. Resolves to 0 or -errno. The change of its record is committed,
+   * not flushed.
+   */
   async syncOne(ino: Ino, fd: number, dataOnly: boolean): Promise<number> {
     const copy = this.#marks.unsynced.get(ino);
     const failed = await native.fsyncAsync(fd, dataOnly);
@@ -41,7 +44,7 @@ export class CopySyncer {
     return this.#settle([[ino, copy]]);
   }
 
-  /** Syncs all that wait. Throws an Error if they can't be. */
+  /** Syncs all copies that wait. Throws an Error if that fails. */
   async syncAll(): Promise<void> {
     const copies = [...this.#marks.unsynced];
     if (copies.length === 0) return;
@@ -57,7 +60,7 @@ export class CopySyncer {
   async #syncEach(copies: readonly Copy[]): Promise<number> {
     for (const [ino] of copies) {
       const fd = this.#files.openPrivate(ino, O_RDONLY);
-      // Removed meanwhile: then its record is gone too.
+      // Removed meanwhile, and so its record is gone too.
       if (fd < 0) continue;
       const failed = await native.fsyncAsync(fd, true);
       native.close(fd);
@@ -66,7 +69,10 @@ export class CopySyncer {
     return 0;
   }
 
-  /** Directory entries first: a durable record without the flag has no object to go back to. */
+  /**
+   * Syncs directory entries before it takes the flag off: a durable record without the flag has no object to go
+   * back to.
+   */
   async #settle(copies: readonly Copy[]): Promise<number> {
     const failed = await this.#files.syncEntries();
     if (failed < 0) return failed;
@@ -74,7 +80,7 @@ export class CopySyncer {
     const change = this.#delta.begin();
     for (const [ino, copy] of copies) {
       const record = this.#delta.inode(ino);
-      // Another copy than the one that was synced, or none any more.
+      // The inode has another copy than the one that was synced, or none any more.
       if (record === null || this.#marks.unsynced.get(ino) !== copy) continue;
       change.setInode({ ...record, object: '', flags: record.flags & ~FLAG_UNSYNCED });
     }

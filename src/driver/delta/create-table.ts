@@ -6,9 +6,9 @@ import { LinkTable } from './link-table.ts';
 import { syncDir } from './sync-dir.ts';
 
 /**
- * Creates an env's link table, empty: under another name until it is whole, because half a table
- * can't be told from a damaged one; and its name is on disk before a journal segment is
- * dropped in its favour. Throws an Error with nothing left.
+ * Creates an env's empty link table. It has another name until it is whole, because half a table cannot be told
+ * from a damaged one; and its name is on disk before a journal segment is dropped in its favour. Throws an Error,
+ * and then leaves nothing behind.
  */
 export async function createTable(envDir: string): Promise<LinkTable> {
   const temporary = path.join(envDir, NEW_LINK_DIR);

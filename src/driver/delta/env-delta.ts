@@ -17,20 +17,24 @@ import type { RecordWriter } from './record-writer.ts';
 import type { RecoveryMarks } from './recovery-marks.ts';
 import type { TailBudget } from './tail-budget.ts';
 
+/** Settings of a delta: when checkpoints run, and who hears of errors. */
 export interface DeltaOptions {
-  /** Hears of what went wrong in the background: a checkpoint that failed, damage. */
+  /** Called with errors that happen in the background: a failed checkpoint, damage. */
   readonly onError: (error: Error) => void;
-  /** Milliseconds from a change to the checkpoint that takes it up. */
+  /** The time from a change to the checkpoint that includes it, in ms. */
   readonly checkpointMs: number;
-  /** Names and inodes in memory that start a checkpoint at once. */
+  /** A checkpoint starts at once when memory holds this many names and inodes. */
   readonly checkpointRecords: number;
-  /** Bytes in the journal that start a checkpoint at once: with long attributes, few records are many bytes. */
+  /**
+   * A checkpoint starts at once when the journal has this many bytes: with long attributes, few records are many
+   * bytes.
+   */
   readonly checkpointBytes: number;
-  /** Bounds the names and inodes in memory. */
+  /** Limits the names and inodes in memory. */
   readonly tailBudget: TailBudget;
 }
 
-/** The parts that openDelta puts together. */
+/** The parts that openDelta() puts together. */
 export interface DeltaParts {
   readonly envDir: string;
   readonly lock: EnvLock;
@@ -41,11 +45,11 @@ export interface DeltaParts {
   readonly writer: RecordWriter;
   readonly nextIno: number;
   readonly readOnly: string | null;
-  /** Who had it before did not close it. */
+  /** True if the previous holder did not close the delta. */
   readonly wasCutShort: boolean;
 }
 
-/** One env's own changes, open for writing by this process: see src/driver/core/ports.ts. */
+/** One env's own changes, open for writing by this process; see src/driver/core/ports.ts. */
 export class EnvDelta implements Delta, Change {
   readonly files: PrivateFiles;
   readonly wasCutShort: boolean;
@@ -63,13 +67,13 @@ export class EnvDelta implements Delta, Change {
   #readOnly: string | null;
   #names: NameState[] = [];
   #inodes: (InodeRecord | Ino)[] = [];
-  /** The change adds no name: on a full disk it may still be made. */
+  /** True while the change adds no name: such a change may still be made on a full disk. */
   #frees = true;
   #timer: NodeJS.Timeout | null = null;
   #background: Promise<void> = Promise.resolve();
   #removing: Promise<void> = Promise.resolve();
   #closed = false;
-  /** The last checkpoint failed. */
+  /** True after a failed checkpoint. */
   #stuck = false;
 
   constructor(parts: DeltaParts, options: DeltaOptions) {
@@ -106,12 +110,12 @@ export class EnvDelta implements Delta, Change {
     if (this.#checkpointer.needed && this.#readOnly === null) this.#scheduleCheckpoint();
   }
 
-  /** Why nothing can be changed (damage, a journal that can't be written), or null. */
+  /** Why nothing can be changed (damage, a journal that cannot be written), or null. */
   get readOnly(): string | null {
     return this.#readOnly;
   }
 
-  // --- What there is ---
+  // --- Reading ---
 
   name(dir: Ino, name: Name): DeltaName | null {
     return this.#overlay.name(dir, name);
@@ -137,29 +141,35 @@ export class EnvDelta implements Delta, Change {
     return [...this.#overlay.allNames()].filter((state) => state.ino === ino);
   }
 
-  /** What the journal said about inodes since the last checkpoint. */
+  /** Returns the inode records that the journal has set since the last checkpoint. */
   recentInodes(): readonly InodeRecord[] {
     return [...this.#overlay.active.inodes.values()].filter((record) => record !== null);
   }
 
-  /** Inodes without a name, kept for those who have them open. */
+  /** Returns inodes without a name, kept for programs that have them open. */
   orphans(): readonly Ino[] {
     return [...this.#marks.orphans];
   }
 
-  /** Numbers never repeat: the next one is in every checkpoint, and the journal shows those since. */
+  /**
+   * Gives out the next ino. Numbers never repeat: each checkpoint stores the next one, and the journal shows those
+   * given since.
+   */
   allocate(): Ino {
     return this.#nextIno++ as Ino;
   }
 
-  /** No number below `ino` is given out any more: for a table that gave out some of them before it forgot. */
+  /**
+   * Makes sure no number below `ino` is given out any more: for a table that had given some out before its record
+   * of that was lost.
+   */
   skipTo(ino: Ino): void {
     this.#nextIno = Math.max(this.#nextIno, ino);
   }
 
   // --- Changes ---
 
-  /** No await between begin() and commit(): there is one change, and it is this object. */
+  /** No await may come between begin() and commit(): there is one change at a time, and it is this object. */
   begin(): Change {
     this.#writer.begin();
     this.#names.length = 0;
@@ -206,7 +216,7 @@ export class EnvDelta implements Delta, Change {
       return -EIO;
     }
     if (failed < 0) return failed;
-    // A crash here loses nothing: the change is in the journal, and was not answered yet.
+    // A crash here loses nothing: the change is in the journal, and not yet answered.
     failpoint('committed');
     this.#apply();
     this.#tags.committed(this.#journal.sequence, this.#names, this.#inodes, clean);
@@ -239,21 +249,21 @@ export class EnvDelta implements Delta, Change {
 
   // --- Durability ---
 
-  /** True while something committed, or a private file's entry, is not known to be on disk. */
+  /** True while something committed, or a private file's directory entry, is not known to be on disk. */
   get dirty(): boolean {
     return this.#journal.durable < this.#journal.sequence || this.files.entriesDirty;
   }
 
   flush(): Promise<number> {
     if (this.dirty) return this.#flusher.run();
-    // All is on disk that private files are removed after.
+    // Everything is on disk that must be before private files are removed.
     if (this.files.awaitsRemovals) this.#removeUpTo(this.files.beginFlush());
     return Promise.resolve(0);
   }
 
   /**
-   * Flushes, and waits until what the flush allows is done: no private file changes its ctime by itself from then on, so
-   * that whoever looks at one and comes back later knows whether the env has written to it.
+   * Flushes, and waits until the removals that the flush allows are done. After that no private file changes its
+   * ctime by itself, so whoever looks at one and comes back later can tell whether the env has written to it.
    */
   async settle(): Promise<number> {
     const failed = await this.flush();
@@ -263,8 +273,8 @@ export class EnvDelta implements Delta, Change {
 
   async #flushPass(): Promise<number> {
     const mark = this.files.beginFlush();
-    // These come first: a record that replaces a file, on disk before the new file's bytes, would leave it empty
-    // after a power cut.
+    // These come first: if a record that replaces a file were on disk before the new file's bytes, a power cut
+    // would leave the file empty.
     await this.files.syncWriteOuts();
     const results = await Promise.all([
       this.#lock.sync(),
@@ -273,7 +283,7 @@ export class EnvDelta implements Delta, Change {
     ]);
     const failed = results.find((result) => result < 0);
     if (failed !== undefined) {
-      // After a failed fsync the kernel may call lost pages clean: trying again would prove nothing.
+      // After a failed fsync the kernel may take lost pages for clean: trying again would prove nothing.
       this.#fail(new Error(`fsync of the journal failed: errno ${-failed}`));
       return failed;
     }
@@ -288,8 +298,8 @@ export class EnvDelta implements Delta, Change {
   }
 
   /**
-   * fsync of a private file: its bytes (`fd`), that they are the env's own, and all committed before;
-   * resolves to 0 or -errno.
+   * Does fsync for a private file: makes its bytes (`fd`), its record, and everything committed before durable.
+   * Resolves to 0 or -errno.
    */
   async syncFile(ino: Ino, fd: number, dataOnly = false): Promise<number> {
     const failed = await this.#copies.syncOne(ino, fd, dataOnly);
@@ -323,7 +333,10 @@ export class EnvDelta implements Delta, Change {
     this.#background = Promise.all([this.#background, done]).then(() => {});
   }
 
-  /** Syncs copies and moves all changes into the link table. Throws what went wrong; nothing is lost. */
+  /**
+   * Syncs copies and moves all changes into the link table. Rejects with the reason if it fails; nothing is lost
+   * then.
+   */
   async checkpoint(): Promise<void> {
     if (this.#readOnly !== null) return;
     await this.#copies.syncAll();
@@ -331,7 +344,7 @@ export class EnvDelta implements Delta, Change {
     if (this.#checkpointer.needed) await this.#checkpointer.run();
   }
 
-  /** Forgets inodes without a name and removes their bytes: when nobody can have them open. */
+  /** Forgets inodes without a name and removes their bytes. To be called when no program can have them open. */
   dropOrphans(): number {
     const orphans = this.orphans();
     if (orphans.length === 0) return 0;
@@ -344,7 +357,7 @@ export class EnvDelta implements Delta, Change {
   }
 
   /**
-   * Last checkpoint, and the lock is let go. Never throws for a full or failing disk: what could not
+   * Makes a last checkpoint and releases the lock. A full or failing disk does not make it throw: what could not
    * be moved stays in the journal, is reported by onError, and is recovered at the next open.
    */
   async close(): Promise<void> {
@@ -371,7 +384,7 @@ export class EnvDelta implements Delta, Change {
       await this.checkpoint();
       const failed = await this.flush();
       if (failed < 0) return false;
-      // All that was committed is durable: every removed file may go.
+      // Everything committed is durable, so every removed file may go.
       await this.#removing;
       await this.files.endFlush(Number.MAX_SAFE_INTEGER);
       return true;

@@ -10,14 +10,14 @@ const CLEAN = 'clean\n';
 const CONTENT_MAX = 64;
 
 /**
- * The right to write an env: flock on its `lock` file. The file says who holds it ("pid 123") or that
- * the last holder left nothing undone ("clean"); a holder that died leaves its pid.
+ * The right to write an env: an flock on its `lock` file. The file says who holds it ("pid 123"), or that the last
+ * holder left nothing undone ("clean"). A holder that died leaves its pid.
  */
 export class EnvLock {
   readonly #fd: number;
-  /** The previous holder closed the delta properly (or there was none). */
+  /** True if the previous holder closed the delta properly, or if there was none. */
   readonly wasClean: boolean;
-  /** The file said nothing. */
+  /** True if the file was empty. */
   readonly wasEmpty: boolean;
   #synced = false;
 
@@ -27,7 +27,7 @@ export class EnvLock {
     this.wasEmpty = content === '';
   }
 
-  /** Throws ByrefError 'locked' while another process holds it. */
+  /** Takes the lock. Throws ByrefError 'locked' while another process holds it. */
   static acquire(envDir: string): EnvLock {
     const file = path.join(envDir, LOCK_FILE);
     const fd = native.openAt(AT_FDCWD, file, O_RDWR | O_CREAT | O_CLOEXEC, 0o600);
@@ -43,13 +43,13 @@ export class EnvLock {
       native.close(fd);
       throw lockedError(envDir, content);
     }
-    // Read again: what the previous holder wrote last counts.
+    // Read again, because the previous holder's last word counts.
     const last = read(fd);
     write(fd, `pid ${process.pid}\n`);
     return new EnvLock(fd, last);
   }
 
-  /** Puts on disk that there is a holder, once: then a power cut is known to have been one. */
+  /** Puts on disk that there is a holder, once: after a power cut the file then shows that there was one. */
   async sync(): Promise<number> {
     if (this.#synced) return 0;
     const result = await native.fsyncAsync(this.#fd, false);
@@ -57,7 +57,7 @@ export class EnvLock {
     return result;
   }
 
-  /** Lets go; `clean`: nothing is left for the next holder to recover or sweep. */
+  /** Releases the lock. `clean`: nothing is left for the next holder to recover or sweep. */
   async release(clean: boolean): Promise<void> {
     if (clean) {
       write(this.#fd, CLEAN);
@@ -67,7 +67,7 @@ export class EnvLock {
   }
 }
 
-/** True if the env's last holder closed it properly: all of its changes are in the link table then. */
+/** Returns true if the env's last holder closed it properly, so that all of its changes are in the link table. */
 export function closedProperly(envDir: string): boolean {
   const fd = native.openAt(AT_FDCWD, path.join(envDir, LOCK_FILE), O_CLOEXEC, 0);
   if (fd < 0) return false;

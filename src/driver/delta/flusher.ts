@@ -1,13 +1,13 @@
 /**
- * One pass serves many: calls that come while a pass runs share the next one, because the running one
- * may have begun before what they want on disk was committed.
+ * Joins calls to flush, so that one pass serves many. Calls that come while a pass runs share the next one,
+ * because the running one may have begun before their change was committed.
  */
 export class Flusher {
   readonly #pass: () => Promise<number>;
   #running: Promise<number> | null = null;
   #next: Promise<number> | null = null;
 
-  /** @param pass makes all that is committed when it is called durable: 0 or -errno */
+  /** @param pass makes everything durable that is committed when it is called; resolves to 0 or -errno */
   constructor(pass: () => Promise<number>) {
     this.#pass = pass;
   }

@@ -3,7 +3,7 @@ import { nameCookie } from '../../base/name-hash.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import type { DeltaEntry } from '../core/ports.ts';
 
-/** What was last said about one name: set (to an inode or a whiteout), or, not `present`, cleared. */
+/** The last change of one name: set (to an inode or a whiteout), or cleared if not `present`. */
 export class NameState implements DeltaEntry {
   readonly dir: Ino;
   readonly name: Name;
@@ -12,7 +12,7 @@ export class NameState implements DeltaEntry {
   readonly present: boolean;
   #cookie: number;
 
-  /** @param cookie nameCookie(name) where it is known, else -1 */
+  /** @param cookie nameCookie(name) if known, else -1 */
   constructor(dir: Ino, name: Name, ino: Ino | 0, type: number, present: boolean, cookie = -1) {
     this.dir = dir;
     this.name = name;
@@ -22,22 +22,22 @@ export class NameState implements DeltaEntry {
     this.#cookie = cookie;
   }
 
-  /** Computed when first asked for: most names are never listed from memory. */
+  /** Computed at the first use: most names are never listed from memory. */
   get cookie(): number {
     if (this.#cookie < 0) this.#cookie = nameCookie(this.name);
     return this.#cookie;
   }
 }
 
-/** By cookie, then name, which is the order of the link table's keys. */
+/** Orders names by cookie, then name, as the link table's keys are. */
 export function compareEntries(a: DeltaEntry, b: DeltaEntry): number {
   if (a.cookie !== b.cookie) return a.cookie - b.cookie;
   return a.name < b.name ? -1 : a.name === b.name ? 0 : 1;
 }
 
 /**
- * The names of one directory in memory. Sorted only when first listed, and then kept sorted by merging
- * in what was added since; a name that is set again or cleared stays where it is in the order.
+ * The names of one directory in memory. They are sorted only when first listed, and then kept sorted by merging in
+ * what was added since. A name that is set again or cleared keeps its place in the order.
  */
 export class DirNames {
   readonly states = new Map<Name, NameState>();
@@ -50,12 +50,12 @@ export class DirNames {
     if (this.states.size > size) this.#added.push(state);
   }
 
-  /** One state per name, in order; it may have been superseded: see `states`. */
+  /** Returns one state per name, in order. It may have been superseded: see `states`. */
   ordered(): readonly NameState[] {
     if (this.#added.length > 0) {
       this.#added.sort(compareEntries);
       const last = this.#order.at(-1);
-      // `rm -rf` clears names in the order it lists them: each adds at the end.
+      // `rm -rf` clears names in the order in which it lists them, so each is added at the end.
       if (last === undefined || compareEntries(last, this.#added[0]!) < 0) {
         for (const state of this.#added) this.#order.push(state);
       } else {
@@ -77,16 +77,16 @@ function merge(a: readonly NameState[], b: readonly NameState[]): NameState[] {
 }
 
 /**
- * A set of mutations in memory, by what they are about: only the last one for each name and inode
- * counts. One generation is `active` (takes new changes); while a checkpoint runs another is `frozen`.
+ * A set of mutations in memory, keyed by what they change: only the last one for each name and inode counts. One
+ * generation is `active` and takes new changes; while a checkpoint runs, another is `frozen`.
  */
 export class Generation {
   readonly dirs = new Map<Ino, DirNames>();
-  /** null: cleared. */
+  /** The last record of each inode; null if it was cleared. */
   readonly inodes = new Map<Ino, InodeRecord | null>();
   #names = 0;
 
-  /** Names and inodes it holds something about. */
+  /** The number of names and inodes that it holds. */
   get size(): number {
     return this.#names + this.inodes.size;
   }

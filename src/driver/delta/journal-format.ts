@@ -12,11 +12,12 @@
  *    24  mutations, zeros up to a multiple of 8
  *    -8  u64 xxh64 of all before, under the segment's seed
  *
- * The seed is random and secret to the env: nobody can have the bytes of a name or an xattr pass for
- * a record, and a block of a deleted segment that the disk brings back does not check.
+ * The seed is random and secret to the env. So no one can craft a name or an xattr whose bytes pass for a record, and
+ * a block of a deleted segment that the disk brings back has a wrong checksum.
  */
 import type { Hash64 } from './hash.ts';
 
+/** The header of a segment: its first bytes, its version, and its length in bytes. */
 export const SEGMENT_MAGIC = Buffer.from('byrefjnl', 'latin1');
 export const SEGMENT_VERSION = 1;
 export const SEGMENT_HEADER_SIZE = 64;
@@ -24,16 +25,18 @@ const HEADER_CHECKSUM_AT = 56;
 const BOOT_ID_AT = 40;
 const BOOT_ID_SIZE = 16;
 
+/** The layout of a record: lengths are in bytes. */
 export const RECORD_MAGIC = 0x314a5242; // "BRJ1"
 export const RECORD_HEADER_SIZE = 24;
 export const RECORD_CHECKSUM_SIZE = 8;
 export const RECORD_ALIGN = 8;
 export const RECORD_MIN = RECORD_HEADER_SIZE + RECORD_CHECKSUM_SIZE;
-/** A change that would need more is refused: what recovery reads is bounded by this. */
+/** The longest record. A change that would need more is refused, so that what recovery reads is bounded. */
 export const RECORD_MAX = 256 * 1024 * 1024;
+/** The largest lag that a record can hold; a larger one is stored as this. */
 export const LAG_MAX = 0xffffffff;
 
-/** Kinds of mutation, and what follows the kind byte. */
+/** Kinds of mutation, with the bytes that follow the kind byte. */
 export const SET_NAME = 1; // u64 dir, u64 ino, u16 type, u8 length, name
 export const CLEAR_NAME = 2; // u64 dir, u8 length, name
 export const SET_INODE = 3; // u32 length, inode record
@@ -41,12 +44,13 @@ export const CLEAR_INODE = 4; // u64 ino
 
 const TWO_32 = 2 ** 32;
 
+/** The header at the start of each journal segment. */
 export interface SegmentHeader {
   readonly firstSequence: number;
   readonly seed: bigint;
-  /** Random, the same for all of one delta: tells a segment or table of another env. */
+  /** Random, the same in all of one delta: it shows a segment or table that belongs to another env. */
   readonly lineage: bigint;
-  /** 32 hex digits: the boot in which the segment was written. */
+  /** The boot in which the segment was written, as 32 hex digits. */
   readonly bootId: string;
 }
 
@@ -56,12 +60,15 @@ export function setU64(view: DataView, at: number, value: number): void {
   view.setUint32(at + 4, (value / TWO_32) >>> 0, true);
 }
 
+/** Reads a u64 below 2^53 as a number. */
 export const getU64 = (view: DataView, at: number): number =>
   view.getUint32(at + 4, true) * TWO_32 + view.getUint32(at, true);
 
+/** Returns a view of just these bytes. */
 export const viewOf = (bytes: Uint8Array): DataView =>
   new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
+/** Encodes a segment's header, with its checksum. */
 export function encodeHeader(header: SegmentHeader, hash: Hash64): Buffer {
   const bytes = Buffer.alloc(SEGMENT_HEADER_SIZE);
   SEGMENT_MAGIC.copy(bytes);
@@ -75,7 +82,7 @@ export function encodeHeader(header: SegmentHeader, hash: Hash64): Buffer {
   return bytes;
 }
 
-/** The header of a segment's bytes, or null if it does not check. */
+/** Decodes a segment's header; null if its checksum, magic or version is wrong. */
 export function decodeHeader(bytes: Buffer, hash: Hash64): SegmentHeader | null {
   if (bytes.length < SEGMENT_HEADER_SIZE) return null;
   if (!bytes.subarray(0, SEGMENT_MAGIC.length).equals(SEGMENT_MAGIC)) return null;

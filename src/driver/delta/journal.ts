@@ -6,24 +6,23 @@ import type { RecordWriter } from './record-writer.ts';
 import { Segment } from './segment.ts';
 import { syncDir, syncDirNow } from './sync-dir.ts';
 
-/** Where recovery, or an empty env, leaves the journal. */
+/** The state in which recovery, or an empty env, leaves the journal. */
 export interface JournalStart {
   readonly dir: string;
   readonly lineage: bigint;
   readonly bootId: string;
-  /** The last committed change; 0 for none. */
+  /** The last committed change; 0 if none. */
   readonly sequence: number;
-  /** Up to here all is on disk. */
+  /** The last change up to which everything is on disk. */
   readonly durable: number;
-  /** Segments with replayed records, oldest first: nothing is appended to them. */
+  /** Segments with replayed records, oldest first; nothing is appended to them. */
   readonly segments: readonly Segment[];
   readonly nextNumber: number;
 }
 
 /**
- * The journal of one env: segments, oldest first. The last may be `active` and take records; those
- * before it wait for the checkpoint that makes them superfluous. An env that changes nothing has no
- * segment at all.
+ * The journal of one env: segments, oldest first. The last one may be `active` and take records; those before it
+ * wait for the checkpoint that makes them superfluous. An env that changes nothing has no segment at all.
  */
 export class Journal {
   readonly #start: JournalStart;
@@ -43,17 +42,17 @@ export class Journal {
     this.#durable = start.durable;
   }
 
-  /** Sequence number of the last committed change. */
+  /** The sequence number of the last committed change. */
   get sequence(): number {
     return this.#sequence;
   }
 
-  /** All changes up to this one survive a power cut. */
+  /** The last change up to which everything survives a power cut. */
   get durable(): number {
     return this.#durable;
   }
 
-  /** Length of the segment that takes records now. */
+  /** The length of the segment that takes records now, in bytes. */
   get activeBytes(): number {
     return this.#active?.length ?? 0;
   }
@@ -67,8 +66,8 @@ export class Journal {
   }
 
   /**
-   * Appends the writer's record with the next sequence number: 0 or -errno. `frees`: the change may use
-   * the space kept for removals on a full disk.
+   * Appends the writer's record with the next sequence number. Returns 0 or -errno.
+   * @param frees the change may use the space that is kept for removals on a full disk
    */
   append(writer: RecordWriter, frees: boolean): number {
     const active = this.#active ?? this.#open();
@@ -96,8 +95,8 @@ export class Journal {
   }
 
   /**
-   * Ends the active segment: returns all segments so far, or -errno if there is no room for another.
-   * Later records go to a new segment, which is made here, so that on a full disk there is one.
+   * Ends the active segment. Returns all segments so far, or -errno if there is no room for another. Later records
+   * go to a new segment, which is made here, so that even on a full disk there is one.
    */
   freeze(): readonly Segment[] | number {
     const frozen = [...this.#segments];
@@ -106,8 +105,8 @@ export class Journal {
   }
 
   /**
-   * Makes what is committed now survive a power cut: 0 or -errno. One pass at a time: see Flusher.
-   * All segments are synced before `durable` moves, so it never passes a gap.
+   * Makes everything committed until now survive a power cut. Resolves to 0 or -errno. Runs one pass at a time:
+   * see Flusher. All segments are synced before `durable` moves, so it never passes a gap.
    */
   async sync(): Promise<number> {
     const target = this.#sequence;
@@ -126,7 +125,7 @@ export class Journal {
     return 0;
   }
 
-  /** The same, waiting for the disk: for an operation that found it full. */
+  /** Does what sync() does, but waits for the disk: for an operation that found it full. */
   syncNow(): number {
     for (const segment of this.#segments) {
       const failed = segment.synced ? 0 : segment.syncNow();
@@ -144,7 +143,7 @@ export class Journal {
   /** Removes segments whose records are all in the link table. */
   drop(segments: readonly Segment[]): void {
     for (const segment of segments) {
-      // Oldest first, so that what is left after a crash is still without a gap.
+      // Oldest first, so that what a crash leaves has no gap.
       failpoint('segment-drop');
       native.unlinkAt(AT_FDCWD, segment.path, 0);
       segment.close();
@@ -152,7 +151,7 @@ export class Journal {
     this.#segments = this.#segments.filter((segment) => !segments.includes(segment));
   }
 
-  /** A segment without records goes: nothing is left for recovery to look at. */
+  /** Closes all segments, and removes one without records so that recovery has nothing to look at. */
   close(): void {
     if (this.#active?.empty) this.drop([this.#active]);
     for (const segment of this.#segments) segment.close();

@@ -1,23 +1,23 @@
-/** Names of what is in an env's directory (docs/FORMAT.md). */
+/** Names of files in an env's directory (docs/FORMAT.md). */
 export const LOCK_FILE = 'lock';
 export const LINK_DIR = 'link';
 export const NEW_LINK_DIR = 'link.new';
 export const PRIVATE_DIR = 'private';
 const SEGMENT_PREFIX = 'journal.';
 
-/** A journal segment is named by its number, 16 hex digits, so that names sort as numbers do. */
+/** Returns a journal segment's file name: its number as 16 hex digits, so that names sort as numbers do. */
 export const segmentName = (number: number): string =>
   SEGMENT_PREFIX + number.toString(16).padStart(16, '0');
 
-/** The number of a segment's file name, or -1 if it is not one. */
+/** Returns the number in a segment's file name, or -1 if it is not one. */
 export function segmentNumber(name: string): number {
   const digits = name.startsWith(SEGMENT_PREFIX) ? name.slice(SEGMENT_PREFIX.length) : '';
   return /^[0-9a-f]{16}$/.test(digits) ? Number.parseInt(digits, 16) : -1;
 }
 
-/** A private file is named by its ino in hex. */
+/** Returns a private file's name: its ino in hex. */
 export const privateName = (ino: number): string => ino.toString(16);
 
-/** The ino of a private file's name, or -1 if it is not one. */
+/** Returns the ino in a private file's name, or -1 if it is not one. */
 export const privateIno = (name: string): number =>
   /^[0-9a-f]{1,14}$/.test(name) ? Number.parseInt(name, 16) : -1;

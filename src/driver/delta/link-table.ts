@@ -11,7 +11,7 @@ import * as rows from './table-rows.ts';
 const BINARY = { keyEncoding: 'binary', encoding: 'binary' } as const;
 /** More than LMDB needs for its 126 readers. */
 const LOCK_FILE_SIZE = 12_288;
-/** Directories remembered to have, or not to have, names in the table. */
+/** The most directories of which it is remembered whether they have names in the table. */
 const HAS_NAMES_CACHE = 16_384;
 
 /** lmdb's own declaration leaves out the second parameter. */
@@ -19,19 +19,19 @@ interface FastGet {
   getBinaryFast(key: Buffer, options: object): Buffer | undefined;
 }
 
-/** A row that byref did not write so. */
+/** A row that byref cannot have written like this. */
 export interface DamagedRow {
   readonly table: 'names' | 'inodes' | 'marks';
   readonly key: Buffer;
   readonly why: string;
 }
 
-/** Hears of damaged rows, which are then passed over. */
+/** Called with each damaged row, which is then skipped. */
 export type OnDamage = (row: DamagedRow) => void;
 
 /**
- * The link table of one env: LMDB with four databases (docs/FORMAT.md). It is always some prefix of the
- * env's history as of `state().sequence`, or on the way to a later one that the journal still holds.
+ * The link table of one env: LMDB with four databases (docs/FORMAT.md). Its content is always the env's history up
+ * to `state().sequence`; while a checkpoint runs, it is on the way to a later change that the journal still holds.
  */
 export class LinkTable {
   readonly #root: RootDatabase<Buffer, Buffer>;
@@ -43,7 +43,7 @@ export class LinkTable {
   /** Inos in `marks`, so that the many inodes without a mark cost no write there. */
   readonly #marked = new Set<Ino>();
   readonly #key = Buffer.alloc(rows.NAME_KEY_MAX);
-  /** A table that others write to is read in one snapshot. */
+  /** Set for a table that others write to: it is read in one snapshot. */
   readonly #snapshot: { readonly transaction?: Transaction };
 
   constructor(dir: string, readOnly: boolean) {
@@ -69,13 +69,13 @@ export class LinkTable {
     return existsSync(path.join(dir, 'data.mdb'));
   }
 
-  /** Opens a table for writing. Throws what LMDB throws if the file is damaged. */
+  /** Opens a table for writing. Throws LMDB's error if the file is damaged. */
   static open(dir: string): LinkTable {
     reserveLockFile(dir);
     return new LinkTable(dir, false);
   }
 
-  /** What the table holds, or null for a new table. */
+  /** Returns the state that the last checkpoint left, or null for a new table. */
   state(): rows.TableState | null {
     const value = this.#meta.get(rows.STATE_KEY, this.#snapshot);
     return value === undefined ? null : rows.decodeState(value);
@@ -104,12 +104,12 @@ export class LinkTable {
   }
 
   /**
-   * At most `limit` names of `dir` in key order: those with a cookie of `cookie` or more or, where
+   * Returns at most `limit` names of `dir` in key order: those whose cookie is at least `cookie`; or, if
    * `afterName` is given, those after (cookie, afterName).
    */
   entries(dir: Ino, cookie: number, afterName: Name | null, limit: number): NameState[] {
     let end = rows.writeNameKey(this.#key, dir, cookie, afterName ?? ('' as Name));
-    // The least key after a name is that name and a zero byte.
+    // The least key after a name is that name with a zero byte appended.
     if (afterName !== null) this.#key[end++] = 0;
     const start = Buffer.from(this.#key.subarray(0, end));
     const stop = rows.inoKey((dir + 1) as Ino);
@@ -121,7 +121,7 @@ export class LinkTable {
     return out;
   }
 
-  /** Directories with a number below `end` that have names, one seek each. */
+  /** Returns the directories with a number below `end` that have names; costs one seek each. */
   dirsBelow(end: number): Ino[] {
     const dirs: Ino[] = [];
     let start = rows.inoKey(0 as Ino);
@@ -136,18 +136,19 @@ export class LinkTable {
     }
   }
 
-  /** Every name, by directory and cookie. One snapshot; not while the caller awaits. */
+  /** Yields every name, by directory and cookie, from one snapshot. The caller must not await in between. */
   *allNames(): Generator<NameState> {
     for (const { key, value } of this.#names.getRange({ ...this.#snapshot }))
       yield rows.nameState(key, value);
   }
 
+  /** Yields every inode record, from one snapshot. The caller must not await in between. */
   *allInodes(): Generator<InodeRecord> {
     for (const { value } of this.#inodes.getRange({ ...this.#snapshot }))
       yield decodeInode(value, 0, value.length);
   }
 
-  /** As allNames, of a table that may be damaged: a name that does not decode, or that no lookup finds, is passed over. */
+  /** Like allNames(), for a table that may be damaged: skips names that do not decode, or that no lookup finds. */
   *soundNames(onDamage: OnDamage): Generator<NameState> {
     for (const { key, value } of this.#names.getRange({ ...this.#snapshot })) {
       const state = attempt(() => rows.soundNameState(key, value));
@@ -156,7 +157,7 @@ export class LinkTable {
     }
   }
 
-  /** As allInodes, of a table that may be damaged. Also says which marks are not as the records are. */
+  /** Like allInodes(), for a table that may be damaged. Also reports marks that do not match the records. */
   *soundInodes(onDamage: OnDamage): Generator<InodeRecord> {
     const marked = new Set(this.#marked);
     for (const { key, value } of this.#inodes.getRange({ ...this.#snapshot })) {
@@ -176,15 +177,15 @@ export class LinkTable {
     }
   }
 
-  /** The inodes that recovery has to look at: orphans and un-synced copies. */
+  /** Returns the inodes that recovery has to look at: orphans and un-synced copies. */
   marked(): readonly Ino[] {
     return [...this.#marked];
   }
 
   /**
-   * One transaction, on disk when it returns; throws, with nothing written, if it can't be. It waits for
-   * the disk, so this is for the checkpoint thread. (lmdb's asynchronous writes corrupt the heap when
-   * the disk is full: measured with 3.5.6.)
+   * Runs one transaction, which is on disk when it returns; throws, with nothing written, if it fails. It waits
+   * for the disk, so only the checkpoint thread may call it. (lmdb's asynchronous writes corrupt the heap when the
+   * disk is full: measured with 3.5.6.)
    */
   write(mutate: () => void): void {
     this.#root.transactionSync(() => {
@@ -193,7 +194,7 @@ export class LinkTable {
     });
   }
 
-  /** Within write(). */
+  /** Stores or clears a name; only within write(). */
   putName(state: NameState): void {
     const length = rows.writeNameKey(this.#key, state.dir, state.cookie, state.name);
     const key = this.#key.subarray(0, length);
@@ -201,7 +202,7 @@ export class LinkTable {
     else this.#names.removeSync(key);
   }
 
-  /** Within write(). */
+  /** Stores or clears an inode and its mark; only within write(). */
   putInode(ino: Ino, record: InodeRecord | null): void {
     const key = this.#inoKey(ino);
     const mark = record === null ? 0 : rows.markOf(record);
@@ -215,12 +216,12 @@ export class LinkTable {
     else this.#inodes.putSync(key, rows.encodeInodeValue(record));
   }
 
-  /** Within write(). */
+  /** Stores the table's state; only within write(). */
   putState(state: rows.TableState): void {
     this.#meta.putSync(rows.STATE_KEY, rows.encodeState(state));
   }
 
-  /** Reads see what was committed before this call. */
+  /** Makes later reads see what was committed before this call. */
   refresh(): void {
     this.#root.resetReadTxn();
     this.#hasNames.clear();
@@ -231,7 +232,7 @@ export class LinkTable {
     return this.#root.close();
   }
 
-  /** The value, in a buffer that the next get fills anew: decoded at once, never kept. */
+  /** Returns the value, in a buffer that the next get overwrites: decode it at once, never keep it. */
   #get(database: Database<Buffer, Buffer>, key: Buffer): Buffer | undefined {
     return (database as FastGet).getBinaryFast(key, this.#snapshot);
   }
@@ -242,7 +243,7 @@ export class LinkTable {
   }
 }
 
-/** What `read` returns, or throws. */
+/** Returns what `read` returns, or the error it throws. */
 function attempt<T>(read: () => T): T | Error {
   try {
     return read();
@@ -252,8 +253,9 @@ function attempt<T>(read: () => T): T | Error {
 }
 
 /**
- * LMDB maps its lock file into memory and would leave it sparse: on a full disk the first touch of a
- * page would kill the process (SIGBUS). Written out beforehand, a full disk is an error like any other.
+ * Writes LMDB's lock file out in full. LMDB maps it into memory and would leave it sparse: on a full disk the
+ * first touch of a page would then kill the process (SIGBUS). Written beforehand, a full disk is an error like any
+ * other.
  */
 function reserveLockFile(dir: string): void {
   const file = path.join(dir, 'lock.mdb');

@@ -2,7 +2,7 @@ import type { Ino, Name } from '../../base/ids.ts';
 import { compareEntries, type DirNames, type Generation, type NameState } from './generation.ts';
 import type { LinkTable } from './link-table.ts';
 
-/** A sorted stream of one directory's names; `head` is null at its end. */
+/** A sorted stream of one directory's names; `head` is null at the end. */
 interface Source {
   readonly head: NameState | null;
   advance(): void;
@@ -27,7 +27,7 @@ class MemorySource implements Source {
   }
 }
 
-/** Index of the first entry whose cookie is above `after`. */
+/** Returns the index of the first entry whose cookie is above `after`. */
 function firstAfter(order: readonly NameState[], after: number): number {
   let low = 0;
   let high = order.length;
@@ -66,7 +66,7 @@ class TableSource implements Source {
   }
 }
 
-/** The least head; of equal ones that of the first source, which is the newest. */
+/** Returns the least head; among equal ones that of the first source, which is the newest. */
 function leastHead(sources: readonly Source[]): NameState | null {
   let least: NameState | null = null;
   for (const { head } of sources) {
@@ -75,7 +75,7 @@ function leastHead(sources: readonly Source[]): NameState | null {
   return least;
 }
 
-/** Delta.list: `generations` newest first, over the table. */
+/** Implements Delta.list: merges `generations`, newest first, over the table. */
 export function listNames(
   generations: readonly Generation[],
   table: LinkTable | null,
@@ -93,7 +93,7 @@ export function listNames(
   for (;;) {
     const least = leastHead(sources);
     if (least === null) return out;
-    // Only between different cookies may a listing stop: it is resumed by cookie.
+    // A listing is resumed by cookie, so it may stop only between different cookies.
     if (out.length >= max && least.cookie !== out[out.length - 1]!.cookie) return out;
     if (least.present) out.push(least);
     for (const source of sources) {

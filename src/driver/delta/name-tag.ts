@@ -1,14 +1,14 @@
 /**
- * The name tag of a private file: an extended attribute that says which file of the env it is, for as
- * long as the journal's record of that may not be on disk.
+ * The name tag of a private file: an extended attribute that says which file of the env it is, as long as the
+ * journal's record of that may not be on disk.
  *
- * A program can have its bytes on disk without asking the driver: msync(2) and RWF_SYNC on a file that
- * the kernel reads and writes by passthrough sync the private file itself. Its tag goes to disk with
- * it, so that recovery after a power cut finds the name of bytes that were synced (adopt-tagged.ts).
+ * A program can get its bytes on disk without asking the driver: msync(2) and RWF_SYNC on a file that the kernel
+ * reads and writes by passthrough sync the private file itself. The tag goes to disk with it, so that recovery
+ * after a power cut finds the name of bytes that were synced (adopt-tagged.ts).
  *
- * Version 1, little-endian: u8 version, u8 parts, u32 boot, varint sequence, u16 mode, varint uid, gid,
- * u8 record flags, places; then by `parts` the object, the xattrs, the directories. A place is an inode
- * (varint, doubled, plus 1 for one of the env's own), u8 length, the name.
+ * Version 1, little-endian: u8 version, u8 parts, u32 boot, varint sequence, u16 mode, varint uid, gid, u8 record
+ * flags, places; then by `parts` the object, the xattrs, the directories. A place is an inode (varint, doubled,
+ * plus 1 for one of the env's own), u8 length, the name.
  */
 import {
   type Ino,
@@ -21,16 +21,17 @@ import { Cursor, putVarint, VARINT_MAX } from '../../codec/varint.ts';
 import { putXattrs, readXattrs } from '../../codec/xattrs.ts';
 import type { DirEntryRef } from '../core/ports.ts';
 
+/** The xattr that holds the tag. */
 export const TAG_XATTR = 'trusted.byref';
-/** A longer tag is not written: who opens the file waits for the journal instead. */
+/** The longest tag in bytes. A longer one is not written: an open of the file then waits for the journal instead. */
 export const TAG_BYTES_MAX = 2048;
 /**
- * The longest value that ext4 keeps inside its usual inode of 256 bytes; a longer one takes a block
- * of the disk, and is removed once the journal is on disk.
+ * The longest value that ext4 keeps inside its usual inode of 256 bytes. A longer one takes a block of the disk,
+ * and is removed once the journal is on disk.
  */
 export const TAG_BYTES_INLINE = 64;
 
-/** In place of a tag's sequence number: the change that names the file was not made yet. */
+/** Stands for a tag's sequence number while the change that names the file is not yet made. */
 export const NOT_YET = 0;
 
 const VERSION = 1;
@@ -39,14 +40,14 @@ const PART_XATTRS = 2;
 const PART_DIRS = 4;
 const OBJECT_BYTES = 32;
 
-/** What a tag says of the file itself. */
+/** The part of a tag that describes the file itself. */
 export interface TaggedFile {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** FLAG_* bits of its record. */
+  /** FLAG_* bits of the file's record. */
   readonly flags: number;
-  /** What it was copied from, while bytes that did not reach the disk are to be taken from there; else ''. */
+  /** The object it was copied from, as long as bytes that did not reach the disk must be taken from there; else ''. */
   readonly object: ObjectId | '';
   readonly xattrs: ReadonlyMap<string, Buffer> | null;
 }
@@ -59,22 +60,23 @@ export interface TaggedDir extends DirEntryRef {
   readonly gid: number;
 }
 
+/** The content of a name tag. */
 export interface NameTag {
-  /** The boot in which it was written: see bootNumber(). */
+  /** Number of the boot in which it was written: see bootNumber(). */
   readonly boot: number;
   /** The change that it was written for, or NOT_YET. */
   readonly sequence: number;
   readonly file: TaggedFile;
-  /** The names that lead to the file; none where only its bytes changed. */
+  /** The names that lead to the file; none if only its bytes changed. */
   readonly places: readonly DirEntryRef[];
-  /** The directories that lead there, outermost first: those that may be lost. */
+  /** The directories that lead there and that may be lost, outermost first. */
   readonly dirs: readonly TaggedDir[];
 }
 
-/** A boot id, shortened: tells two boots apart, and takes four bytes. */
+/** Returns a boot id shortened to four bytes, which is enough to tell two boots apart. */
 export const bootNumber = (bootId: string): number => Number.parseInt(bootId.slice(0, 8), 16);
 
-/** Writes the tag into `out`; returns its length in bytes, or 0 if it does not fit into TAG_BYTES_MAX. */
+/** Writes the tag into `out`. Returns its length in bytes, or 0 if it does not fit into TAG_BYTES_MAX. */
 export function encodeTag(tag: NameTag, out: Buffer): number {
   if (bytesMax(tag) > TAG_BYTES_MAX) return 0;
   const { file } = tag;
@@ -131,7 +133,7 @@ function putPlace(out: Buffer, at: number, { dir, name }: DirEntryRef): number {
   return end;
 }
 
-/** The tag in `bytes`, or null if it is none that this version knows. */
+/** Decodes a tag; null if it is not one that this version knows. */
 export function decodeTag(bytes: Buffer): NameTag | null {
   if (bytes.length < 6 || bytes[0] !== VERSION) return null;
   try {

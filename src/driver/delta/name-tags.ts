@@ -17,25 +17,28 @@ import {
   type TaggedFile,
 } from './name-tag.ts';
 
-/** Directories that one tag names at most: a file further down waits for the journal. */
+/** The most directories that one tag names: a file further down waits for the journal. */
 const DIRS_MAX = 16;
 /** Tags removed before other work gets a turn. */
 const SLICE = 64;
-/** Milliseconds after which the tag of a file that lost its names is removed: most such files are gone by then. */
+/** Delay before the tag of a file that lost its names is removed, in ms: most such files are gone by then. */
 const NAMELESS_MS = 20;
 
-/** A private file whose record the journal may not have on disk. */
+/** A private file whose record may not yet be on disk in the journal. */
 interface Unsettled {
   /** The change that its tag is for. */
   sequence: number;
   places: DirEntryRef[];
-  /** What its tag says; null while it has none. */
+  /** The content of its tag; null while it has none. */
   tagged: TaggedFile | null;
-  /** Its tag is right, or it needs none. */
+  /** True if its tag is right, or if it needs none. */
   isSafe: boolean;
-  /** Its tag takes blocks of its own: this many, of 512 bytes. */
+  /** The number of 512-byte blocks that its tag takes by itself. */
   blocks: number;
-  /** Its tag is removed once the record is on disk: it takes a block, or does not say which change it is for. */
+  /**
+   * True if its tag is removed once the record is on disk, because it takes a block, or does not say which change
+   * it is for.
+   */
   isBrief: boolean;
 }
 
@@ -43,45 +46,45 @@ const bytes = Buffer.allocUnsafeSlow(TAG_BYTES_MAX);
 const stat = new Float64Array(STAT_SLOTS);
 
 /**
- * Keeps the name tags of one env's private files true (name-tag.ts says what they are for): from the
- * moment a file is made until the journal's record of it is on disk.
+ * Keeps the name tags of one env's private files up to date (name-tag.ts says what they are for), from the moment
+ * a file is made until the journal's record of it is on disk.
  */
 export class NameTags {
   readonly #dir: string;
   readonly #boot: number;
   readonly #inode: (ino: Ino) => InodeRecord | null;
-  /** Made, and in no record yet. */
+  /** Files that were made, and are in no record yet. */
   readonly #made = new Set<Ino>();
   readonly #unsettled = new Map<Ino, Unsettled>();
-  /** The env's own directories that are not on disk yet, and the change that made or moved each. */
+  /** The env's own directories that are not on disk yet, with the change that made or moved each. */
   readonly #dirs = new Map<Ino, number>();
   /** Files without a name that still have a tag. */
   readonly #nameless = new Set<Ino>();
   #timer: NodeJS.Timeout | null = null;
-  /** How many files have a tag that takes blocks. */
+  /** The number of files whose tag takes blocks. */
   #large = 0;
 
-  /** @param inode the delta's record of an inode, as of the last commit */
+  /** @param inode returns the delta's record of an inode, as of the last commit */
   constructor(envDir: string, boot: number, inode: (ino: Ino) => InodeRecord | null) {
     this.#dir = path.join(envDir, PRIVATE_DIR);
     this.#boot = boot;
     this.#inode = inode;
   }
 
-  /** A private file was made, and has no tag. */
+  /** Notes that a private file was made; it has no tag yet. */
   made(ino: Ino): void {
     this.#forget(ino);
     this.#made.add(ino);
   }
 
-  /** A private file is gone. */
+  /** Notes that a private file is gone. */
   removed(ino: Ino): void {
     this.#forget(ino);
   }
 
   /**
-   * Tags a new private file before bytes are copied into it: whichever of them are on disk later, its tag is, too.
-   * It is not known yet which change will name it.
+   * Tags a new private file before bytes are copied into it, so that the tag is on disk with whichever of them get
+   * there. The change that will name the file is not known yet.
    */
   tagEarly(record: InodeRecord, places: readonly DirEntryRef[], fd: number): void {
     if (!this.#made.has(record.ino)) return;
@@ -91,7 +94,7 @@ export class NameTags {
     entry.isBrief = true;
   }
 
-  /** Tags a new private file before the change `sequence`, which is to name it, is committed. */
+  /** Tags a new private file before change `sequence`, which will name it, is committed. */
   tag(record: InodeRecord, places: readonly DirEntryRef[], sequence: number, fd: number): void {
     const { ino } = record;
     if (!this.#made.has(ino)) return;
@@ -107,7 +110,10 @@ export class NameTags {
     this.#write(record, entry, fd);
   }
 
-  /** Change `sequence` was committed. @param clean all before it is on disk */
+  /**
+   * Updates tags after change `sequence` was committed.
+   * @param clean everything before that change is on disk
+   */
   committed(
     sequence: number,
     names: readonly NameState[],
@@ -144,7 +150,7 @@ export class NameTags {
       this.#unsettled.set(ino, entry);
     }
     const moved = movePlaces(entry.places, ino, names);
-    // Without its own names in the change it can be found by its record only, which must be on disk then.
+    // Without names of its own in the change, only its record leads to the file, and must then be on disk.
     if (isNew && entry.places.length === 0 && record.nlink > 0 && !clean) {
       entry.sequence = sequence;
       entry.isSafe = false;
@@ -154,7 +160,7 @@ export class NameTags {
     entry.sequence = sequence;
     if (record.nlink > 0) this.#write(record, entry);
     else {
-      // Without a name nothing is to be found after a power cut.
+      // For a file without a name, nothing has to be found after a power cut.
       if (entry.tagged !== null) this.#untagSoon(ino);
       entry.isSafe = true;
     }
@@ -183,20 +189,20 @@ export class NameTags {
   }
 
   /**
-   * True if a program may have bytes of the file on disk without our hearing of it, and a power cut would lose their
-   * name: the journal is to be flushed before the file is handed to the kernel.
+   * Returns true if a program may get bytes of the file on disk without our knowing, and a power cut would lose
+   * their name: the journal must be flushed before the file is handed to the kernel.
    */
   needsFlush(ino: Ino): boolean {
     const entry = this.#unsettled.get(ino);
     return entry !== undefined && !entry.isSafe;
   }
 
-  /** Blocks of 512 bytes that the file takes for its tag alone. */
+  /** Returns the number of 512-byte blocks that the file takes for its tag alone. */
   blocksOf(ino: Ino): number {
     return this.#large === 0 ? 0 : (this.#unsettled.get(ino)?.blocks ?? 0);
   }
 
-  /** All changes up to `sequence` are on disk: their tags have done their work. */
+  /** Drops tags that are no longer needed, because all changes up to `sequence` are on disk. */
   async settled(sequence: number): Promise<void> {
     for (const [dir, made] of this.#dirs) if (made <= sequence) this.#dirs.delete(dir);
     const brief: Ino[] = [];
@@ -214,7 +220,10 @@ export class NameTags {
     }
   }
 
-  /** @param fd a descriptor on the file, or -1 */
+  /**
+   * Writes the tag of a file.
+   * @param fd a descriptor on the file, or -1
+   */
   #write(record: InodeRecord, entry: Unsettled, fd = -1): void {
     const { ino, mode, uid, gid, flags, xattrs } = record;
     const object = (flags & FLAG_UNSYNCED) !== 0 ? record.object : '';
@@ -224,7 +233,7 @@ export class NameTags {
     const length =
       dirs === null ? 0 : encodeTag({ boot: this.#boot, sequence, file, places, dirs }, bytes);
     entry.isSafe = length > 0 && this.#set(ino, entry, length, fd);
-    // A tag that is wrong by now must not be found.
+    // A tag that is out of date must not be found.
     if (!entry.isSafe) this.#remove(ino, entry);
     else entry.tagged = file;
   }
@@ -253,7 +262,10 @@ export class NameTags {
     entry.blocks = blocks;
   }
 
-  /** The directories on the way to the places that are not on disk yet, outermost first; null: a tag can't tell. */
+  /**
+   * Returns the directories on the way to the places that are not on disk yet, outermost first; null if a tag
+   * cannot hold them.
+   */
   #dirsOf(places: readonly DirEntryRef[]): readonly TaggedDir[] | null {
     if (this.#dirs.size === 0) return NO_DIRS;
     const dirs: TaggedDir[] = [];
@@ -291,7 +303,7 @@ const newEntry = (sequence: number, places: DirEntryRef[]): Unsettled => ({
   isBrief: false,
 });
 
-/** Brings a file's places up to what a change did to its names; true if that was something. */
+/** Updates a file's places to what a change did to its names. Returns true if anything changed. */
 function movePlaces(places: DirEntryRef[], ino: Ino, names: readonly NameState[]): boolean {
   let moved = false;
   for (const { dir, name, ino: to } of names) {
@@ -304,7 +316,7 @@ function movePlaces(places: DirEntryRef[], ino: Ino, names: readonly NameState[]
   return moved;
 }
 
-/** True if a tag that was written for `file` says of the record all that a tag says. */
+/** Returns true if a tag that was written for `file` still says everything about the record that a tag can say. */
 function saysAsMuch(file: TaggedFile | null, record: InodeRecord): boolean {
   return (
     file !== null &&

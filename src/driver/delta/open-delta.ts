@@ -26,16 +26,17 @@ const CHECKPOINT_MS = 3000;
 const CHECKPOINT_RECORDS = 20_000;
 const CHECKPOINT_BYTES = 8 * 1024 * 1024;
 
+/** Options of openDelta(). */
 export interface OpenDeltaOptions extends Partial<DeltaOptions> {
-  /** Opens an object read-only: a descriptor, or -errno. */
+  /** Opens an object read-only. Returns a descriptor, or -errno. */
   readonly openObject: (id: ObjectId) => number;
-  /** Keep inodes without a name: a driver that takes over from another has them open. */
+  /** Keeps inodes without a name: a driver that takes over from another has them open. */
   readonly keepOrphans?: boolean;
 }
 
 /**
- * Opens an env's delta for writing: takes its lock, recovers what a crash left, creates nothing before
- * the first change.
+ * Opens an env's delta for writing: takes its lock and recovers what a crash left. Creates nothing before the
+ * first change.
  * @param envDir the env's directory, which exists
  * @throws ByrefError 'locked' while another process has it, 'corrupt' if the link table can't be read
  */
@@ -80,7 +81,7 @@ export async function openDelta(envDir: string, options: OpenDeltaOptions): Prom
   }
 }
 
-/** A lock file without a word in it is new; or a power cut took the word. */
+/** An empty lock file is new, or a power cut took its content. */
 const isUnclean = (lock: EnvLock, files: PrivateFiles): boolean =>
   !lock.wasClean || (lock.wasEmpty && files.list().length > 0);
 
@@ -94,6 +95,7 @@ function settingsOf(options: OpenDeltaOptions): DeltaOptions {
   };
 }
 
+/** Opens an env's link table; null if it has none. Throws ByrefError 'corrupt' if it cannot be read. */
 export function openTable(envDir: string, readOnly = false): LinkTable | null {
   const dir = path.join(envDir, LINK_DIR);
   if (!LinkTable.exists(dir)) return null;
@@ -128,7 +130,7 @@ function openJournal(
   return new Journal(start, hash);
 }
 
-/** Brings private files and records back together. Each step can be cut short and made again. */
+/** Makes private files and records agree again. Each step can be cut short and repeated. */
 async function settle(
   delta: EnvDelta,
   recovered: Recovered,
@@ -147,7 +149,7 @@ async function settle(
   failpoint('settled');
 }
 
-/** Brings back the names of files that were synced and are not in the journal; returns these files. */
+/** Brings back the names of files that were synced but are not in the journal. Returns these files. */
 async function recoverTags(
   delta: EnvDelta,
   { sequence }: Recovered,
@@ -158,7 +160,7 @@ async function recoverTags(
   const inos = new Set([...unnamed, ...recent.map(({ ino }) => ino)]);
   const lost = lostNames(envDir, inos, bootNumber(bootId()), sequence);
   const adopted = adopt(delta, lost);
-  // With their names on disk the tags are done; those of before a kill, too.
+  // With their names on disk the tags are no longer needed; nor are those from before a kill.
   if ((await delta.flush()) < 0) return adopted;
   failpoint('adopted');
   for (const ino of [...adopted, ...recent.map(({ ino }) => ino)]) removeTag(envDir, ino);
@@ -166,8 +168,8 @@ async function recoverTags(
 }
 
 /**
- * After a power cut: a file that was created but never fsynced may be in the journal and not in the
- * directory. It is empty then, as on any file system.
+ * After a power cut: a file that was created but never fsynced may be in the journal and not in the directory. It
+ * is then made anew, empty, as on any file system.
  */
 function recreateMissing(delta: EnvDelta): void {
   const recent = delta.recentInodes();
@@ -180,7 +182,10 @@ function recreateMissing(delta: EnvDelta): void {
   }
 }
 
-/** Removes private files that no record refers to: created for, or left by, a change cut short. True if there were some. */
+/**
+ * Removes private files that no record refers to: made for, or left by, a change that was cut short. Returns true
+ * if there were any.
+ */
 function sweep(delta: EnvDelta): boolean {
   const unnamed = delta.files.list().filter((ino) => delta.inode(ino)?.data !== DATA_PRIVATE);
   for (const ino of unnamed) {

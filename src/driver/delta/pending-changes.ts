@@ -6,8 +6,8 @@ import type { LinkTable, OnDamage } from './link-table.ts';
 import { listNames } from './listing.ts';
 
 /**
- * What the env's changes amount to: the active generation over the frozen one (while a checkpoint
- * runs) over the link table (once there is one).
+ * Answers what the env has changed: the active generation, over the frozen one (while a checkpoint runs), over the
+ * link table (once there is one).
  */
 export class PendingChanges {
   active = new Generation();
@@ -18,12 +18,12 @@ export class PendingChanges {
     this.table = table;
   }
 
-  /** Names and inodes in memory. */
+  /** The number of names and inodes in memory. */
   get tail(): number {
     return this.active.size + (this.frozen?.size ?? 0);
   }
 
-  /** New changes go to a new generation; the frozen one is returned. Only when none is frozen. */
+  /** Freezes the active generation and returns it; new changes go to a new one. Only while none is frozen. */
   freeze(): Generation {
     const frozen = this.active;
     this.frozen = frozen;
@@ -53,8 +53,8 @@ export class PendingChanges {
   }
 
   /**
-   * Every name of the delta, whiteouts included; by directory, in no order of directories.
-   * @param onDamage for a table that may be damaged; else a row that does not decode is thrown
+   * Yields every name of the delta, whiteouts included, grouped by directory; directories come in no order.
+   * @param onDamage for a table that may be damaged; without it, a row that does not decode throws
    */
   *allNames(onDamage?: OnDamage): IterableIterator<NameState> {
     for (const generation of this.#generations()) {
@@ -70,7 +70,7 @@ export class PendingChanges {
     }
   }
 
-  /** Directories that are not the env's own and in which there may be names. */
+  /** Returns directories that are not the env's own and that may have names in the delta. */
   templateDirs(): Set<Ino> {
     const dirs = new Set<Ino>(this.table?.dirsBelow(PRIVATE_INO_BASE));
     for (const generation of this.#generations()) {
@@ -79,7 +79,10 @@ export class PendingChanges {
     return dirs;
   }
 
-  /** @param onDamage as allNames */
+  /**
+   * Yields every inode record of the delta.
+   * @param onDamage as for allNames()
+   */
   *allInodes(onDamage?: OnDamage): IterableIterator<InodeRecord> {
     for (const generation of this.#generations()) {
       for (const [ino, record] of generation.inodes) {

@@ -15,7 +15,7 @@ import { WriteOuts } from './write-outs.ts';
 
 const stat = new Float64Array(STAT_SLOTS);
 const statfs = new Float64Array(8);
-/** st_blocks that wait for removal before a flush is asked for: 64 MiB. */
+/** A flush is asked for when files that wait for removal take this many st_blocks: 64 MiB. */
 const PENDING_BLOCKS_MAX = 131_072;
 /** MOUNT_ATTR_* of linux/mount.h. */
 const ACCESS_TIMES: Readonly<Record<AccessTimes, number>> = {
@@ -24,22 +24,22 @@ const ACCESS_TIMES: Readonly<Record<AccessTimes, number>> = {
   strictatime: 0x20,
 };
 
-/** File systems (statfs f_type) that were seen to move the mtime at a store: ext4, XFS, Btrfs. */
+/** File systems (statfs f_type) that were seen to change the mtime at a store: ext4, XFS, Btrfs. */
 const STORES_TOLD: ReadonlySet<number> = new Set([0xef53, 0x58465342, 0x9123683e]);
 
-/** What private files need from the rest of the delta. */
+/** The functions that private files need from the rest of the delta. */
 export interface Durability {
   readonly tags: NameTags;
-  /** Makes what is committed durable, now: 0 or -errno. For a full disk only. */
+  /** Makes everything committed durable, and waits for the disk. Returns 0 or -errno. Only for a full disk. */
   syncNow(): number;
   /** Asks for a flush soon. */
   flushSoon(): void;
 }
 
 /**
- * The env's own bytes: `private/<ino>`. A file that a durable record may refer to is removed only after
- * the change that forgot it is durable too; else a power cut between the two would bring back a
- * name whose bytes are gone.
+ * The env's own bytes: `private/<ino>`. A file that a durable record may refer to is removed only after the change
+ * that forgot it is durable too. Otherwise a power cut between the two would bring back a name whose bytes are
+ * gone.
  */
 export class PrivateFiles implements Blobs {
   readonly #dir: string;
@@ -48,11 +48,14 @@ export class PrivateFiles implements Blobs {
   #copier = new FileCopier();
   readonly #removals: Removals;
   readonly #writeOuts = new WriteOuts((ino) => this.openPrivate(ino, O_RDONLY));
-  /** Created since the last flush began: no durable record refers to them. */
+  /** Files created since the last flush began: no durable record refers to them. */
   #fresh = new Set<Ino>();
   readonly #copying = new Set<Ino>();
   #dirfd = -1;
-  /** The directory by a mount of its own, which says how access times are kept: -1 if there is none. */
+  /**
+   * A descriptor on the directory through a mount of its own, which sets how access times are kept; -1 if there is
+   * none.
+   */
   #mount = -1;
   #accessTimes: AccessTimes | null = null;
   #entriesDirty = false;
@@ -66,7 +69,10 @@ export class PrivateFiles implements Blobs {
     this.#removals = new Removals((ino) => this.#unlink(ino));
   }
 
-  /** Reads of private files move their access times so from now on, however the file system below is mounted. */
+  /**
+   * Sets how reads of private files move their access times from now on, regardless of how the file system below
+   * is mounted.
+   */
   keepAccessTimes(times: AccessTimes): void {
     if (times === this.#accessTimes) return;
     this.#accessTimes = times;
@@ -74,18 +80,21 @@ export class PrivateFiles implements Blobs {
     else if (this.#dirfd >= 0) this.#mountOwn(times);
   }
 
-  /** Where there may be no mount (a container that may not), the one below decides. */
+  /**
+   * Makes a mount of its own for the directory. Where that is not allowed (in some containers), the mount below
+   * decides how access times are kept.
+   */
   #mountOwn(times: AccessTimes): void {
     this.#mount = native.cloneMount(this.#dirfd);
     if (this.#mount >= 0) native.setAccessTimes(this.#mount, ACCESS_TIMES[times]);
   }
 
-  /** Without it (tests, tools) files are removed at once. */
+  /** Connects the rest of the delta. Without it (tests, tools) files are removed at once. */
   attach(durability: Durability): void {
     this.#durability = durability;
   }
 
-  /** From now on, slices of long copies get their threads from `run`. */
+  /** Makes slices of long copies get their threads from `run` from now on. */
   shareThreads(run: RunSlice): void {
     this.#copier = new FileCopier(run);
   }
@@ -156,7 +165,7 @@ export class PrivateFiles implements Blobs {
     try {
       return readFileSync(path.join(this.#envDir, path.basename(file)));
     } catch (error) {
-      // Node's are negative already.
+      // Node's errno is already negative.
       return (error as NodeJS.ErrnoException).errno ?? -EIO;
     }
   }
@@ -249,7 +258,7 @@ export class PrivateFiles implements Blobs {
     native.close(fd);
   }
 
-  /** Space that removed files still take counts as free. */
+  /** Counts the space that removed files still take as free. */
   space(out: SpaceStat): number {
     const fd = native.openAt(AT_FDCWD, this.#envDir, O_CLOEXEC, 0);
     if (fd < 0) return fd;
@@ -267,7 +276,7 @@ export class PrivateFiles implements Blobs {
     return 0;
   }
 
-  /** Size and blocks of an object: 0 or -errno. */
+  /** Fills in size and blocks of an object. Returns 0 or -errno. */
   statObject(id: ObjectId, out: { size: number; blocks: number }): number {
     const fd = this.#openObject(id);
     if (fd < 0) return fd;
@@ -288,7 +297,7 @@ export class PrivateFiles implements Blobs {
     this.#writeOuts.add(ino);
   }
 
-  /** Waits until all bytes are on disk that writeOut() was asked for. */
+  /** Waits until all bytes that writeOut() was asked for are on disk. */
   syncWriteOuts(): Promise<void> {
     return this.#writeOuts.sync();
   }
@@ -297,13 +306,13 @@ export class PrivateFiles implements Blobs {
     return this.#removals.size > 0;
   }
 
-  /** A flush begins: returns what endFlush() takes. */
+  /** Begins a flush. Returns the mark that endFlush() takes. */
   beginFlush(): number {
     this.#fresh = new Set();
     return this.#removals.mark();
   }
 
-  /** fsync of the directory, if files were created: 0 or -errno. */
+  /** Does fsync on the directory, if files were created. Resolves to 0 or -errno. */
   async syncEntries(): Promise<number> {
     if (!this.#entriesDirty || this.#dirfd < 0) return 0;
     this.#entriesDirty = false;
@@ -312,18 +321,21 @@ export class PrivateFiles implements Blobs {
     return result;
   }
 
-  /** The flush that began with `mark` succeeded: files removed before it may go. */
+  /** Ends the flush that began with `mark` and succeeded: files removed before it may go. */
   endFlush(mark: number): Promise<void> {
     return this.#removals.runUpTo(mark);
   }
 
-  /** syncfs: everything on this file system: 0 or -errno. */
+  /** Does syncfs: puts everything on this file system on disk. Resolves to 0 or -errno. */
   async syncFileSystem(): Promise<number> {
     const dirfd = this.#openDir(false);
     return dirfd < 0 ? dirfd : native.syncfsAsync(dirfd);
   }
 
-  /** Frees the space of removed files at once, for an operation that found none. False if there is none. */
+  /**
+   * Frees the space of removed files at once, for an operation that found none. Returns false if there is nothing
+   * to free.
+   */
   reclaim(): boolean {
     if (this.#removals.size === 0 || this.#durability === null) return false;
     if (this.#durability.syncNow() < 0) return false;
@@ -331,7 +343,7 @@ export class PrivateFiles implements Blobs {
     return true;
   }
 
-  /** The inos that have a private file: one readdir. */
+  /** Lists the inos that have a private file; costs one readdir. */
   list(): Ino[] {
     const dirfd = this.#openDir(false);
     if (dirfd < 0) return [];
@@ -347,7 +359,7 @@ export class PrivateFiles implements Blobs {
     this.#mount = -1;
   }
 
-  /** An ino whose old file waits for removal gets a new one: the wait ends here. */
+  /** Removes the old file of an ino at once, without further wait, because the ino gets a new one. */
   #settle(ino: Ino): void {
     if (!this.#removals.has(ino)) return;
     this.#durability?.syncNow();

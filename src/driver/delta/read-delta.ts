@@ -19,13 +19,14 @@ import { RecoveryMarks } from './recovery-marks.ts';
 const ATTEMPTS = 20;
 const BLOCK = 512;
 
-/** A name that the env added, or took away (ino 0). */
+/** A name that the env added, or removed (ino 0). */
 export interface ChangedName extends DeltaEntry {
   readonly dir: Ino;
 }
 
+/** How much an env has changed. */
 export interface DeltaUsage {
-  /** Bytes on disk of the env's private files. */
+  /** Bytes that the env's private files take on disk. */
   readonly privateBytes: number;
   readonly privateFiles: number;
   /** Inodes that the env created or changed. */
@@ -35,33 +36,36 @@ export interface DeltaUsage {
 /** An env's changes at one moment, for reading. */
 export interface DeltaView {
   /**
-   * In no order of directories; within one not sorted either.
-   * @param onDamage hears of damaged rows of the link table, which are passed over; else they are thrown
+   * Yields every changed name, in no order.
+   * @param onDamage called with damaged rows of the link table, which are skipped; without it they throw
    */
   changedNames(onDamage?: OnDamage): IterableIterator<ChangedName>;
-  /** @param onDamage as changedNames */
+  /**
+   * Yields every inode record of the delta.
+   * @param onDamage as for changedNames()
+   */
   inodes(onDamage?: OnDamage): IterableIterator<InodeRecord>;
   inode(ino: Ino): InodeRecord | null;
   name(dir: Ino, name: Name): DeltaName | null;
-  /** As Delta.list. */
+  /** Like Delta.list. */
   list(dir: Ino, after: number, max: number): readonly DeltaEntry[];
   usage(): DeltaUsage;
-  /** Why it may not be whole (a damaged journal), or null. */
+  /** Why the view may be incomplete (a damaged journal), or null. */
   readonly damage: string | null;
-  /** No private ino from here up was ever given out. */
+  /** No private ino from this number up was ever given out. */
   readonly nextIno: number;
-  /** There is neither a link table nor a journal: the env changed nothing, or has lost both. */
+  /** True if there is neither a link table nor a journal: the env changed nothing, or has lost both. */
   readonly isEmpty: boolean;
   /**
-   * The machine was booted since, and the next mount makes what the inode lacks of its file, or gives the file back the
-   * name that it was synced under.
+   * Returns true if the machine was booted since, and the next mount will complete the inode's file, or give the
+   * file back the name under which it was synced.
    */
   awaitsRecovery(ino: Ino): boolean;
   close(): Promise<void>;
 }
 
 /**
- * Reads an env's delta without its lock and without writing, also while a driver serves the env.
+ * Reads an env's delta without its lock and without writing, even while a driver serves the env.
  * @throws ByrefError 'corrupt' if the link table can't be read
  */
 export async function readDelta(envDir: string): Promise<DeltaView> {
@@ -78,8 +82,8 @@ export async function readDelta(envDir: string): Promise<DeltaView> {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === ATTEMPTS) throw error;
       continue;
     }
-    // A checkpoint that ran meanwhile changes the set of segments; a record that was being written
-    // while we read looks damaged.
+    // A checkpoint that ran meanwhile changes the set of segments; a record that was being written while we read
+    // looks damaged.
     const settled = before === segments(envDir) && recovered.damage === null;
     if (settled || attempt === ATTEMPTS) {
       return new OpenView(envDir, overlay, recovered);
@@ -149,7 +153,7 @@ class OpenView implements DeltaView {
   }
 }
 
-/** Sums up `private/`: one stat per file. */
+/** Sums up `private/`; costs one stat per file. */
 export function privateUsage(envDir: string): { privateBytes: number; privateFiles: number } {
   const dir = path.join(envDir, PRIVATE_DIR);
   const dirfd = native.openAt(AT_FDCWD, dir, O_CLOEXEC, 0);

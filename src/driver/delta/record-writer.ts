@@ -4,12 +4,12 @@ import { encodeInode, inodeBytesMax } from '../../codec/inode-record-codec.ts';
 import type { Hash64 } from './hash.ts';
 import * as format from './journal-format.ts';
 
-/** What a buffer begins with, and what one that grew for a large change goes back to. */
+/** The buffer's first size, and the size above which one that grew for a large change shrinks back to it. */
 const CAPACITY = 4 * 1024;
 const CAPACITY_KEPT = 64 * 1024;
 const NAME_ROOM = 1 + 8 + 8 + 2 + 1;
 
-/** Builds the journal record of one change, in one buffer that is used again and again. */
+/** Builds the journal record of one change, in one buffer that is reused. */
 export class RecordWriter {
   #buffer = Buffer.allocUnsafeSlow(CAPACITY);
   #view = format.viewOf(this.#buffer);
@@ -26,7 +26,7 @@ export class RecordWriter {
     return this.#buffer;
   }
 
-  /** Mutations since begin(). */
+  /** The number of mutations since begin(). */
   get count(): number {
     return this.#count;
   }
@@ -63,7 +63,7 @@ export class RecordWriter {
     this.#end = at + 8;
   }
 
-  /** Completes the record; returns its length in bytes. */
+  /** Completes the record. Returns its length in bytes. */
   finish(sequence: number, lag: number, seed: bigint): number {
     this.#reserve(format.RECORD_ALIGN + format.RECORD_CHECKSUM_SIZE);
     let end = this.#end;

@@ -2,12 +2,15 @@ import type { Ino } from '../../base/ids.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import { isOrphan, isUnsynced } from './table-rows.ts';
 
-/** Which inodes of the delta are orphans (no name left), and whose copied-up bytes are not on disk. */
+/**
+ * The inodes of a delta that recovery must look at: orphans (no name left), and copied-up files whose bytes are
+ * not on disk.
+ */
 export class RecoveryMarks {
   readonly orphans = new Set<Ino>();
   /**
-   * A number per copy: an inode that is forgotten and copied up again has another, so that the sync of
-   * the first copy is not taken for one of the second.
+   * Un-synced copies, each with a number of its own. An inode that is forgotten and copied up again gets another
+   * number, so that the sync of the first copy is not taken for one of the second.
    */
   readonly unsynced = new Map<Ino, number>();
   #copies = 0;

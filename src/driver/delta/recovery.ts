@@ -12,21 +12,21 @@ import { Segment } from './segment.ts';
 import { syncDirNow } from './sync-dir.ts';
 import { isUnsynced, type TableState } from './table-rows.ts';
 
-/** Numbers passed over after a crash: those given out for changes that were never committed. */
+/** Inos skipped after a crash: those given out for changes that were never committed. */
 const INO_SLACK = 1024;
-/** After a power cut: committed changes may be lost, but their numbers were seen. */
+/** Inos skipped after a power cut: committed changes may be lost, but their numbers were seen. */
 const INO_SLACK_BOOT = 2 ** 20;
 
-/** What recovery learned beside what it put into the overlay and the marks. */
+/** The findings of recovery, besides what it put into memory and the marks. */
 export interface Recovered extends JournalReplay {
   readonly nextIno: number;
   /** Copies made in an earlier boot whose bytes were not known to be on disk. */
   readonly lostCopies: ReadonlySet<Ino>;
-  /** The machine was booted since the delta was last written. */
+  /** True if the machine was booted since the delta was last written. */
   readonly booted: boolean;
 }
 
-/** Applies replayed mutations to memory, and notes what the steps after need. */
+/** Applies replayed mutations to memory, and notes what the later steps need. */
 class Replayer implements ReplaySink {
   readonly lostCopies = new Set<Ino>();
   nextIno: number;
@@ -81,7 +81,7 @@ class Replayer implements ReplaySink {
   }
 }
 
-/** Reads the journal over the table, into memory. Writes nothing. */
+/** Reads the journal over the table into memory. Writes nothing. */
 export function recover(
   envDir: string,
   overlay: PendingChanges,
@@ -99,8 +99,8 @@ export function recover(
 }
 
 /**
- * Cuts off torn ends and removes dead segments, on disk before anything new is written: the sequence
- * numbers of what is cut off will be used again.
+ * Cuts off torn ends and removes dead segments. This is on disk before anything new is written, because the
+ * sequence numbers of what is cut off will be used again.
  */
 export function repairJournal(envDir: string, replay: JournalReplay): void {
   const torn = replay.segments.filter((segment) => segment.length < segment.fileLength);
@@ -109,7 +109,7 @@ export function repairJournal(envDir: string, replay: JournalReplay): void {
   if (torn.length > 0 || replay.dead.length > 0) syncDirNow(envDir);
 }
 
-/** The replayed segments, open, so that a flush can make them durable. */
+/** Opens the replayed segments, so that a flush can make them durable. */
 export function openSegments(replay: JournalReplay): Segment[] {
   return replay.segments.map(({ path, number, header, length }) => {
     const fd = native.openAt(AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);

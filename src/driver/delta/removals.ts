@@ -9,7 +9,7 @@ interface Removal {
   readonly blocks: number;
 }
 
-/** Private files that are to go once a flush has made durable that nothing refers to them. */
+/** Private files that will be removed once a flush has made it durable that nothing refers to them. */
 export class Removals {
   readonly #unlink: (ino: Ino) => number;
   readonly #waiting = new Map<Ino, Removal>();
@@ -24,7 +24,7 @@ export class Removals {
     return this.#waiting.size;
   }
 
-  /** st_blocks that these files take. */
+  /** The number of st_blocks that these files take. */
   get blocks(): number {
     return this.#blocks;
   }
@@ -44,14 +44,14 @@ export class Removals {
     this.#waiting.delete(ino);
   }
 
-  /** For runUpTo(): what was added until now. */
+  /** Returns a mark for runUpTo() that covers what was added until now. */
   mark(): number {
     return this.#order;
   }
 
   async runUpTo(mark: number): Promise<void> {
     let left = SLICE;
-    // Map order is order of adding; what is added meanwhile comes last, and ends the loop.
+    // Map order is the order of adding; what is added meanwhile comes last, and ends the loop.
     for (const [ino, removal] of this.#waiting) {
       if (removal.order > mark) return;
       this.#remove(ino);

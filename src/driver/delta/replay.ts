@@ -12,29 +12,29 @@ export interface SegmentReplay {
   readonly path: string;
   readonly number: number;
   readonly header: SegmentHeader;
-  /** Bytes that hold the header and records that check. */
+  /** The number of bytes that hold the header and valid records. */
   readonly length: number;
-  /** Bytes of the file. */
+  /** The file's size in bytes. */
   readonly fileLength: number;
 }
 
-/** What the journal of an env holds. */
+/** The content of an env's journal, as a replay found it. */
 export interface JournalReplay {
   /** Segments to keep, oldest first. */
   readonly segments: readonly SegmentReplay[];
-  /** Files that hold nothing that counts: no record yet, what the table has, what came after a tear. */
+  /** Files that hold nothing of value: no record yet, only what the table has, or what came after a tear. */
   readonly dead: readonly string[];
-  /** The last change replayed, or that the table had. */
+  /** The last change that was replayed, or that the table had. */
   readonly sequence: number;
   readonly lineage: bigint | null;
   readonly nextNumber: number;
-  /** There was a journal: the last holder did not finish, or the machine stopped. */
+  /** True if there was a journal: the last holder did not finish, or the machine stopped. */
   readonly found: boolean;
-  /** Why the journal can't be trusted beyond `sequence`, or null: a torn end is no damage. */
+  /** Why the journal can't be trusted beyond `sequence`, or null. A torn end is not damage. */
   readonly damage: string | null;
 }
 
-/** Receives replayed mutations, and first of all which boot they are of. */
+/** Receives replayed mutations, and before them the boot in which they were written. */
 export interface ReplaySink extends Change {
   boot(bootId: string): void;
 }
@@ -46,7 +46,7 @@ interface LoadedSegment {
   readonly header: SegmentHeader | null;
 }
 
-/** The journal's segments by number, with their bytes. */
+/** Reads the journal's segments, ordered by number, with their bytes. */
 function loadSegments(envDir: string, hash: Hash64): LoadedSegment[] {
   return readdirSync(envDir)
     .map(segmentNumber)
@@ -60,13 +60,13 @@ function loadSegments(envDir: string, hash: Hash64): LoadedSegment[] {
 }
 
 /**
- * Replays the journal over a table of this state (null: no table): records in sequence,
- * until the first that does not check or does not follow. Nothing is written.
+ * Replays the journal over a table of this state (null: no table): records in sequence, up to the first that is
+ * invalid or does not follow. Writes nothing.
  *
- * The end of a journal may be torn: a record half written when the process died, or, after a power
- * cut, pages that reached the disk out of order. That is normal, and what follows it was never promised.
- * But a record that checks *beyond* the tear and says that the torn part was on disk when it was
- * written, or was written in this very boot, proves that something promised is lost: damage.
+ * The end of a journal may be torn: a record half written when the process died, or, after a power cut, pages that
+ * reached the disk out of order. That is normal, and nothing after it was promised. But a valid record *beyond*
+ * the tear proves that something promised is lost, if it says that the torn part was on disk when it was written,
+ * or if it was written in this very boot: that is damage.
  */
 export function replayJournal(
   envDir: string,
@@ -102,7 +102,7 @@ export function replayJournal(
         try {
           ({ at, sequence } = replaySegment(bytes, header, sequence, hash, sink));
         } catch (error) {
-          // It checks, and can't be understood: another version of byref wrote it.
+          // The record is valid but cannot be understood: another version of byref wrote it.
           damage = `${segment.path}: ${(error as Error).message}`;
         }
       }
@@ -112,7 +112,7 @@ export function replayJournal(
       if (lost !== null) damage ??= lost;
       torn = true;
     }
-    // Nothing in it, or nothing that the table has not.
+    // The segment holds nothing, or nothing that the table does not have.
     const kept = at > SEGMENT_HEADER_SIZE && sequence > tableSequence;
     if (kept) segments.push({ ...segment, header, length: at, fileLength: bytes.length });
     else dead.push(segment.path);
@@ -122,14 +122,14 @@ export function replayJournal(
   return { segments, dead, sequence, lineage, nextNumber, found, damage };
 }
 
-/** True for what a crash leaves of a segment that was just created: nothing, or zeros. */
+/** Returns true for what a crash leaves of a segment that was just created: nothing, or zeros. */
 const isUnwritten = (bytes: Buffer): boolean =>
   bytes.length < SEGMENT_HEADER_SIZE ||
   bytes.subarray(0, SEGMENT_HEADER_SIZE).every((byte) => byte === 0);
 
 /**
- * Gives `sink` the records that follow change `from`, until the first that does not check or does not
- * follow. Returns where the good records end, and the last change that is known.
+ * Gives `sink` the records that follow change `from`, up to the first that is invalid or does not follow. Returns
+ * the end of the good records, and the last change that is known.
  */
 export function replaySegment(
   bytes: Buffer,
@@ -143,7 +143,7 @@ export function replaySegment(
   for (;;) {
     const span = recordAt(bytes, at, header.seed, hash);
     if (span === null || span.sequence > sequence + 1) return { at, sequence };
-    // What the table has already (a crash came between its commit and the segment's end) is passed over.
+    // Changes that the table already has (after a crash between its commit and the segment's end) are skipped.
     if (span.sequence === sequence + 1) {
       replayRecord(bytes, span, sink);
       sequence = span.sequence;

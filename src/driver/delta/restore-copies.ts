@@ -9,12 +9,12 @@ import type { EnvDelta } from './env-delta.ts';
 const CHUNK = 1024 * 1024;
 
 /**
- * After a power cut: makes copied-up files whole whose copy was not known to be on disk.
+ * After a power cut: completes copied-up files whose copy was not known to be on disk.
  *
- * What is on disk of such a file counts: a program may have synced it without our hearing of it. The
- * rest never got there, and shows as a hole; there the object's bytes are right, for whoever makes
- * holes in a copy (truncate, fallocate) has it synced before. A copy of which nothing is on disk is
- * given up for the object. Cut short, all of this can be done again.
+ * Bytes of such a file that are on disk count: a program may have synced them without our hearing of it. The rest
+ * never got there, and shows as holes. For these the object's bytes are right, because whatever makes holes in a
+ * copy (truncate, fallocate) first has it synced. A copy of which nothing is on disk is given up for the object.
+ * If this is cut short, all of it can be done again.
  */
 export function restoreCopies(delta: EnvDelta, copies: Iterable<Ino>): void {
   const given: Ino[] = [];
@@ -32,7 +32,7 @@ export function restoreCopies(delta: EnvDelta, copies: Iterable<Ino>): void {
 
 const blobStat = emptyBlobStat();
 
-/** The record after the copy was made whole or given up; null if neither can be done now. */
+/** Returns the record after the copy was completed or given up; null if neither can be done now. */
 function restore(delta: EnvDelta, record: InodeRecord): InodeRecord | null {
   if (record.object === '') return null;
   const { files } = delta;
@@ -51,7 +51,7 @@ function restore(delta: EnvDelta, record: InodeRecord): InodeRecord | null {
     if (fill(object, copy, size) < 0) return null;
     native.futimens(copy, atime, atimeNs, mtime, mtimeNs);
     if (native.fsync(copy, false) < 0 || files.statPrivate(record.ino, blobStat) < 0) return null;
-    // What was done to it here is no change of the env's.
+    // The writes made here do not count as a change of the env's.
     const moved = ctime !== record.baseCtime || ctimeNs !== record.baseCtimeNs;
     const last = moved && isLater(ctime, ctimeNs, record) ? { ctime, ctimeNs } : {};
     const base = { baseCtime: blobStat.ctime, baseCtimeNs: blobStat.ctimeNs };
@@ -65,7 +65,7 @@ function restore(delta: EnvDelta, record: InodeRecord): InodeRecord | null {
 const isLater = (seconds: number, ns: number, { ctime, ctimeNs }: InodeRecord): boolean =>
   seconds !== ctime ? seconds > ctime : ns > ctimeNs;
 
-/** Copies what the object has where the copy has holes: 0 or -errno. */
+/** Copies the object's data into the copy's holes. Returns 0 or -errno. */
 function fill(object: number, copy: number, copySize: number): number {
   const end = native.lseek(object, 0, 2);
   if (end < 0) return end;

@@ -1,12 +1,12 @@
 import { native, STAT, STAT_SLOTS } from '../../native/binding.ts';
 
-/** Longer files are not compared: this goes on the JS thread, and 4 MiB in memory take about 1 ms. */
+/** Longer files are not compared: this runs on the JS thread, and 4 MiB in memory take about 1 ms. */
 const COMPARED_MAX = 4 * 1024 * 1024;
 const CHUNK = 128 * 1024;
 
 const stat = new Float64Array(STAT_SLOTS);
 
-/** True if two files have the same bytes, of which there are at most 4 MiB. */
+/** Returns true if two open files have the same bytes; false also if they are longer than 4 MiB. */
 export function hasSameBytes(one: number, other: number): boolean {
   const size = sizeOf(one);
   if (size < 0 || size > COMPARED_MAX || size !== sizeOf(other)) return false;

@@ -4,16 +4,16 @@ import type { Change } from '../core/ports.ts';
 import type { Hash64 } from './hash.ts';
 import * as format from './journal-format.ts';
 
-/** Where a record is in a segment's bytes, after its checksum was found right. */
+/** The place of a valid record in a segment's bytes. */
 export interface RecordSpan {
   readonly at: number;
   readonly length: number;
   readonly sequence: number;
-  /** The sequence up to which all was known to be on disk when this record was written. */
+  /** The last change up to which everything was known to be on disk when this record was written. */
   readonly durable: number;
 }
 
-/** The record at `at`, or null if there is none or it does not check. */
+/** Returns the record at `at`, or null if there is none or its checksum is wrong. */
 export function recordAt(bytes: Buffer, at: number, seed: bigint, hash: Hash64): RecordSpan | null {
   if (at + format.RECORD_MIN > bytes.length) return null;
   const view = format.viewOf(bytes);
@@ -29,7 +29,7 @@ export function recordAt(bytes: Buffer, at: number, seed: bigint, hash: Hash64):
   return { at, length, sequence, durable: sequence - view.getUint32(at + 20, true) };
 }
 
-/** The first record that checks at or after `from`, wherever it begins, or null. */
+/** Returns the first valid record at or after `from`, at any aligned place; or null. */
 export function findRecord(
   bytes: Buffer,
   from: number,
@@ -45,7 +45,7 @@ export function findRecord(
   return null;
 }
 
-/** Gives a record's mutations to `sink`, in order. Throws RangeError where they make no sense. */
+/** Gives a record's mutations to `sink`, in order. Throws RangeError if they make no sense. */
 export function replayRecord(bytes: Buffer, span: RecordSpan, sink: Change): void {
   const view = format.viewOf(bytes);
   const end = span.at + span.length - format.RECORD_CHECKSUM_SIZE;

@@ -8,8 +8,8 @@ import { encodeHeader, SEGMENT_HEADER_SIZE, type SegmentHeader } from './journal
 import { segmentName } from './layout.ts';
 
 /**
- * Space held beyond the last record, so that on a full disk names can still be removed: a removal
- * needs a record before it frees anything.
+ * Space held beyond the last record, so that on a full disk names can still be removed: a removal needs a record
+ * before it frees anything.
  */
 const RESERVE = 32 * 1024;
 const RESERVE_STEP = 128 * 1024;
@@ -21,13 +21,13 @@ export class Segment {
   readonly number: number;
   readonly header: SegmentHeader;
   readonly fd: number;
-  /** Bytes that hold the header and whole records. */
+  /** The number of bytes that hold the header and whole records. */
   length: number;
-  /** Up to here the file system has set space aside. */
+  /** The offset up to which the file system has set space aside. */
   #reservedEnd = 0;
-  /** Bytes that are known to be on disk. */
+  /** The number of bytes that are known to be on disk. */
   syncedLength = 0;
-  /** The file's own directory entry is on disk. */
+  /** True if the file's own directory entry is on disk. */
   entrySynced = false;
 
   constructor(path: string, number: number, header: SegmentHeader, fd: number, length: number) {
@@ -46,7 +46,7 @@ export class Segment {
     return this.entrySynced && this.syncedLength === this.length;
   }
 
-  /** A new segment file with its header, or -errno with no file left. */
+  /** Creates a segment file with its header. Returns it, or -errno with no file left. */
   static create(
     dir: string,
     number: number,
@@ -67,8 +67,9 @@ export class Segment {
   }
 
   /**
-   * Appends the first `length` bytes of `buffer`: 0, or -errno with the segment as before. `frees`: it
-   * may take of the reserve. Throws if the segment cannot be put back as it was.
+   * Appends the first `length` bytes of `buffer`. Returns 0, or -errno with the segment as before. Throws if the
+   * segment cannot be put back as it was.
+   * @param frees the record may use the reserve
    */
   append(buffer: Buffer, length: number, frees: boolean): number {
     const reserved = this.#reserve(length);
@@ -82,18 +83,18 @@ export class Segment {
     return this.#appendRest(buffer, done, length);
   }
 
-  /** Sees to it that after `length` more bytes the reserve is still there: 0 or -ENOSPC. */
+  /** Makes sure that the reserve is still there after `length` more bytes. Returns 0, -ENOSPC or -EDQUOT. */
   #reserve(length: number): number {
     if (this.length + length + RESERVE <= this.#reservedEnd) return 0;
     const size = length + RESERVE_STEP;
     const result = native.fallocate(this.fd, FALLOC_FL_KEEP_SIZE, this.length, size);
     if (result === -ENOSPC || result === -EDQUOT) return result;
-    // A file system that can't set space aside has no reserve, and no need to be asked at each record.
+    // A file system that can't set space aside has no reserve, and need not be asked at each record.
     this.#reservedEnd = this.length + size;
     return 0;
   }
 
-  /** A short write: the rest is tried once more, which yields either all bytes or the errno. */
+  /** After a short write, tries the rest once more, which gives either all bytes or the errno. */
   #appendRest(buffer: Buffer, first: number, length: number): number {
     let done = first;
     let result = first;
@@ -112,7 +113,7 @@ export class Segment {
     return result < 0 ? result : -EIO;
   }
 
-  /** fdatasync on the thread pool: 0 or -errno. */
+  /** Does fdatasync on the thread pool. Resolves to 0 or -errno. */
   async sync(): Promise<number> {
     const { length } = this;
     const failed = failpointError('journal-sync') || (await native.fsyncAsync(this.fd, true));
@@ -121,7 +122,7 @@ export class Segment {
     return 0;
   }
 
-  /** The same, waiting for the disk. */
+  /** Does what sync() does, but waits for the disk. */
   syncNow(): number {
     const failed = native.fsync(this.fd, true);
     if (failed < 0) return failed;

@@ -1,7 +1,7 @@
 import { O_CLOEXEC } from '../../base/mode.ts';
 import { AT_FDCWD, native } from '../../native/binding.ts';
 
-/** fsync of a directory, by path: 0 or -errno. Descriptors are too few to keep one per env. */
+/** Does fsync on a directory, by path. Resolves to 0 or -errno. There are too few descriptors to keep one per env. */
 export async function syncDir(dir: string): Promise<number> {
   const fd = native.openAt(AT_FDCWD, dir, O_CLOEXEC, 0);
   if (fd < 0) return fd;
@@ -12,7 +12,7 @@ export async function syncDir(dir: string): Promise<number> {
   }
 }
 
-/** The same, waiting for it: for recovery, before anything is served. */
+/** Does what syncDir() does, but waits for the disk: for recovery, before anything is served. */
 export function syncDirNow(dir: string): number {
   const fd = native.openAt(AT_FDCWD, dir, O_CLOEXEC, 0);
   if (fd < 0) return fd;

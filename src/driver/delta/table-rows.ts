@@ -1,5 +1,7 @@
-/** Keys and values of an env's link table (docs/FORMAT.md). Numbers are big-endian: keys sort by them. */
-
+/**
+ * Encodes keys and values of an env's link table (docs/FORMAT.md). Numbers are big-endian, so that keys sort by
+ * them.
+ */
 import type { Ino, Name } from '../../base/ids.ts';
 import { NAME_MAX } from '../../base/ids.ts';
 import { nameCookie } from '../../base/name-hash.ts';
@@ -9,26 +11,28 @@ import { decodeInode, encodeInode, inodeBytesMax } from '../../codec/inode-recor
 import { NameState } from './generation.ts';
 
 const ROW_VERSION = 1;
+/** The length of an inode's key, in bytes. */
 export const INO_KEY_SIZE = 8;
 const NAME_AT = 16;
 const NAME_VALUE_SIZE = 11;
-/** One byte more than the longest key: see LinkTable.entries. */
+/** One byte more than the longest key; see LinkTable.entries. */
 export const NAME_KEY_MAX = NAME_AT + NAME_MAX + 1;
+/** The key of the table's state, in the database `meta`. */
 export const STATE_KEY = Buffer.from('state', 'latin1');
 const STATE_SIZE = 41;
 
-/** Marks: why recovery must look at an inode. */
+/** Marks: the reasons why recovery must look at an inode. */
 export const MARK_ORPHAN = 1;
 export const MARK_UNSYNCED = 2;
 
-/** What the table was when its last checkpoint ended. */
+/** The state of the table when its last checkpoint ended. */
 export interface TableState {
   /** All changes up to this one are in the table. */
   readonly sequence: number;
-  /** No ino from here up was ever given to a private inode. */
+  /** No ino from this number up was ever given to a private inode. */
   readonly nextIno: number;
   readonly lineage: bigint;
-  /** The boot in which the checkpoint was made, 32 hex digits. */
+  /** The boot in which the checkpoint was made, as 32 hex digits. */
   readonly bootId: string;
 }
 
@@ -36,17 +40,20 @@ function checkVersion(bytes: Buffer): void {
   if (bytes[0] !== ROW_VERSION) throw new RangeError(`link table row of version ${bytes[0]}`);
 }
 
+/** Writes an inode's key into `key`. */
 export const writeInoKey = (key: Buffer, ino: Ino): void => writeU64(key, 0, ino);
 
+/** Returns an inode's key in a buffer of its own. */
 export function inoKey(ino: Ino): Buffer {
   const key = Buffer.alloc(INO_KEY_SIZE);
   writeInoKey(key, ino);
   return key;
 }
 
+/** Returns the number at the start of a key: an inode, or a name's directory. */
 export const keyIno = (key: Buffer): Ino => readU64(key, 0) as Ino;
 
-/** dir u64, cookie u64, name: returns the key's length. */
+/** Writes a name's key (dir u64, cookie u64, name). Returns its length. */
 export function writeNameKey(key: Buffer, dir: Ino, cookie: number, name: Name): number {
   writeU64(key, 0, dir);
   writeU64(key, 8, cookie);
@@ -54,7 +61,7 @@ export function writeNameKey(key: Buffer, dir: Ino, cookie: number, name: Name):
   return NAME_AT + name.length;
 }
 
-/** version u8, type u16, ino u64 */
+/** Encodes a name's value: version u8, type u16, ino u64. */
 export function encodeName(state: NameState): Buffer {
   const value = Buffer.alloc(NAME_VALUE_SIZE);
   value[0] = ROW_VERSION;
@@ -63,19 +70,25 @@ export function encodeName(state: NameState): Buffer {
   return value;
 }
 
+/** Returns the inode in a name's value; 0 for a whiteout. */
 export function nameIno(value: Buffer): Ino | 0 {
   checkVersion(value);
   return readU64(value, 3) as Ino | 0;
 }
 
+/** Returns the file type in a name's value. */
 export const nameType = (value: Buffer): number => value.readUInt16BE(1);
 
+/** Decodes a name's row. */
 export function nameState(key: Buffer, value: Buffer): NameState {
   const name = key.toString('latin1', NAME_AT) as Name;
   return new NameState(keyIno(key), name, nameIno(value), nameType(value), true, readU64(key, 8));
 }
 
-/** The name of a row that may be damaged. @throws RangeError if it is none, or not found by its name */
+/**
+ * Decodes the name of a row that may be damaged. @throws RangeError if it is not a name, or a lookup would not
+ * find it
+ */
 export function soundNameState(key: Buffer, value: Buffer): NameState {
   if (key.length <= NAME_AT || key.length >= NAME_KEY_MAX) throw new RangeError('it has no name');
   if (value.length !== NAME_VALUE_SIZE) throw new RangeError('its value has a wrong length');
@@ -85,7 +98,7 @@ export function soundNameState(key: Buffer, value: Buffer): NameState {
   throw new RangeError(`it stands at cookie ${state.cookie}, not at ${right}`);
 }
 
-/** The record of a row that may be damaged. @throws Error if it is none, or of another inode */
+/** Decodes the record of a row that may be damaged. @throws Error if it is not a record, or belongs to another inode */
 export function soundRecord(key: Buffer, value: Buffer): InodeRecord {
   if (key.length !== INO_KEY_SIZE) throw new RangeError('its key has a wrong length');
   const record = decodeInode(value, 0, value.length);
@@ -93,13 +106,16 @@ export function soundRecord(key: Buffer, value: Buffer): InodeRecord {
   throw new RangeError(`its record is of inode ${record.ino}`);
 }
 
-/** The bytes are the transaction's until it ends: no buffer that is used again. */
+/**
+ * Encodes an inode's value into a new buffer: the transaction keeps the bytes until it ends, so no buffer can be
+ * reused.
+ */
 export function encodeInodeValue(record: InodeRecord): Buffer {
   const value = Buffer.allocUnsafe(inodeBytesMax(record));
   return value.subarray(0, encodeInode(record, value, 0));
 }
 
-/** version u8, sequence u64, next ino u64, lineage u64, boot id 16 bytes */
+/** Encodes the table's state: version u8, sequence u64, next ino u64, lineage u64, boot id 16 bytes. */
 export function encodeState(state: TableState): Buffer {
   const value = Buffer.alloc(STATE_SIZE);
   value[0] = ROW_VERSION;
@@ -110,6 +126,7 @@ export function encodeState(state: TableState): Buffer {
   return value;
 }
 
+/** Decodes the table's state. Throws RangeError for another version or length. */
 export function decodeState(value: Buffer): TableState {
   checkVersion(value);
   if (value.length !== STATE_SIZE) throw new RangeError('link table state of a wrong length');
@@ -121,10 +138,13 @@ export function decodeState(value: Buffer): TableState {
   };
 }
 
+/** Returns true if the inode has no name left. */
 export const isOrphan = (record: InodeRecord): boolean => record.nlink === 0;
 
+/** Returns true if the file is a copy whose bytes are not known to be on disk. */
 export const isUnsynced = (record: InodeRecord): boolean =>
   record.data === DATA_PRIVATE && (record.flags & FLAG_UNSYNCED) !== 0;
 
+/** Returns the MARK_* bits that an inode's record needs; 0 if recovery can ignore it. */
 export const markOf = (record: InodeRecord): number =>
   (isOrphan(record) ? MARK_ORPHAN : 0) | (isUnsynced(record) ? MARK_UNSYNCED : 0);

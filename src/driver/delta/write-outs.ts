@@ -1,25 +1,25 @@
 import type { Ino } from '../../base/ids.ts';
 import { native } from '../../native/binding.ts';
 
-/** Rounds of waiting before a flush goes on all the same: each is for what was added during the one before. */
+/** Rounds of waiting before a flush goes on anyway; each round waits for what was added during the one before. */
 const ROUNDS_MAX = 8;
 /** Files synced side by side. */
 const AT_ONCE = 4;
-/** Milliseconds until a write-back starts: many a file is replaced again, or removed, before that. */
+/** Delay before a write-back starts, in ms: many files are replaced again, or removed, before that. */
 const DELAY_MS = 30;
 
 /**
- * Private files whose bytes are to be on disk before the journal's records: what was renamed over
- * another file, or truncated and written anew. Their write-back starts soon after they are added.
+ * Private files whose bytes must be on disk before the journal's records: those that were renamed over another
+ * file, or truncated and written anew. Their write-back starts soon after they are added.
  */
 export class WriteOuts {
   readonly #open: (ino: Ino) => number;
   #waiting = new Set<Ino>();
-  /** Of these, those whose write-back is to be started. */
+  /** Those of the waiting files whose write-back is still to be started. */
   readonly #new = new Set<Ino>();
   #timer: NodeJS.Timeout | null = null;
 
-  /** @param open opens a private file: a descriptor or -errno */
+  /** @param open opens a private file; returns a descriptor or -errno */
   constructor(open: (ino: Ino) => number) {
     this.#open = open;
   }
@@ -30,7 +30,7 @@ export class WriteOuts {
     this.#timer ??= setTimeout(() => this.#start(), DELAY_MS).unref();
   }
 
-  /** The file is removed: nothing of it is to be on disk. */
+  /** Drops a removed file: nothing of it need be on disk. */
   remove(ino: Ino): void {
     this.#waiting.delete(ino);
     this.#new.delete(ino);
@@ -46,8 +46,8 @@ export class WriteOuts {
   }
 
   /**
-   * Waits until the bytes of all that was added are on disk. A disk that refuses some is no reason to hold back the
-   * journal: a local file system loses such bytes likewise, and tells who has the file open.
+   * Waits until the bytes of all added files are on disk. A disk that refuses some is no reason to hold back the
+   * journal: a local file system loses such bytes likewise, and tells the programs that have the file open.
    */
   async sync(): Promise<void> {
     for (let round = 0; this.#waiting.size > 0 && round < ROUNDS_MAX; round++) {
@@ -62,7 +62,7 @@ export class WriteOuts {
 
   async #sync(ino: Ino): Promise<void> {
     const fd = this.#open(ino);
-    // Removed meanwhile: nothing of it is left to be lost.
+    // Removed meanwhile, so there is nothing left to lose.
     if (fd < 0) return;
     await native.fsyncAsync(fd, true);
     native.close(fd);

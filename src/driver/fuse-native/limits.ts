@@ -1,7 +1,7 @@
 /**
- * What the transport can't express, by name, for `byref doctor`, the mount's warning and the tests'
- * list of expected exceptions. "libfuse 2": its path interface has no such thing; "add-on": the
- * npm package drops it on the way.
+ * A thing that the transport can't do, by name: for `byref doctor`, the mount's warning and the tests' list of
+ * expected exceptions. "libfuse 2": its path interface has no such thing; "add-on": the npm package drops it on
+ * the way.
  */
 export interface Limit {
   readonly name: string;
@@ -15,6 +15,7 @@ const limit = (name: string, cause: Limit['cause'], effect: string): Limit => ({
   effect,
 });
 
+/** The limits of this transport. */
 export const LIMITS: readonly Limit[] = [
   limit('passthrough', 'libfuse 2', 'every read and write goes through the driver'),
   limit('resume', 'libfuse 2', 'a driver that dies takes the mount along'),

@@ -10,22 +10,24 @@ import { IMPLEMENTED, requests } from './requests.ts';
 
 const MNT_DETACH = 2;
 const ENODEV = 19;
-/** How often to look whether the mount is still there: the add-on doesn't say. */
+/** How often to check whether the mount is still there, in ms: the add-on doesn't say when it ends. */
 const WATCH_MS = 250;
-/** Words for mount flags that libfuse 2 passes on; others it refuses. */
+/** Words of mount flags that libfuse 2 passes on; it refuses others. */
 const KNOWN_WORDS: ReadonlySet<string> = new Set(['ro', 'nosuid', 'nodev', 'noexec', 'noatime']);
 
+/** Options of mountFuseNative(). */
 export interface FuseNativeOptions {
   /** The mount's device, as df(1) shows it; its type is fuse.byref. */
   readonly source: string;
-  /** MS_* flags of mount(2); libfuse 2 has no words for some about access times, and leaves those out. */
+  /** MS_* flags of mount(2). libfuse 2 has no words for some about access times, so those are left out. */
   readonly mountFlags: number;
   /** Called with what an operation threw; the operation ends with EIO. */
   readonly onFault: (error: unknown) => void;
 }
 
+/** A mount over libfuse 2. */
 export interface FuseNativeMount {
-  /** Open files. */
+  /** Returns the number of open files. */
   readonly openFiles: () => number;
   /** Resolves to an errno when the mount is gone and nothing in it is open. */
   readonly ended: Promise<number>;
@@ -34,9 +36,8 @@ export interface FuseNativeMount {
 }
 
 /**
- * Mounts a filesystem over libfuse 2; resolves when the kernel may use it. Must run on the main
- * thread, whose event loop answers. The add-on keeps that loop alive for good: the process has to exit
- * by itself.
+ * Mounts a filesystem over libfuse 2. Resolves when the kernel may use it. Must run on the main thread, whose
+ * event loop answers. The add-on keeps that loop alive for good, so the process must exit explicitly.
  * @throws ByrefError 'unsupported' if the package or libfuse is missing, or mounting is refused
  */
 export async function mountFuseNative(
@@ -68,8 +69,8 @@ export async function mountFuseNative(
 }
 
 /**
- * No timeouts: hard links have a kernel inode per path here, so what is cached for one name is wrong
- * after a change by the other.
+ * Returns the mount options, without any timeout: hard links have a kernel inode per path here, so what is cached
+ * for one name is wrong after a change through another.
  */
 function mountOptions({ source, mountFlags }: FuseNativeOptions): string {
   const escaped = source.replaceAll(/[\\,]/g, '\\$&');
@@ -102,7 +103,7 @@ async function watch(mountpoint: string, operations: Operations): Promise<void> 
   while (operations.files.size > 0 || (await isMounted(mountpoint)));
 }
 
-/** Asks the kernel's table only: a process must not touch a mount that it serves. */
+/** Looks only into the kernel's table: a process must not touch a mount that it serves. */
 async function isMounted(mountpoint: string): Promise<boolean> {
   const table = await readFile('/proc/self/mountinfo', 'latin1');
   const escaped = Buffer.from(mountpoint, 'utf8')

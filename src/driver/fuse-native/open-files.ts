@@ -2,7 +2,7 @@ import type { NodeId } from '../../base/ids.ts';
 import type { FileSystem } from '../core/api.ts';
 import type { Paths } from './paths.ts';
 
-/** Open files by the core's handle number, each with its node, which stays counted while it is open. */
+/** The open files by the core's handle number, each with its node, which stays counted while the file is open. */
 export class OpenFiles {
   readonly #fs: FileSystem;
   readonly #paths: Paths;
@@ -17,7 +17,7 @@ export class OpenFiles {
     return this.#nodes.size;
   }
 
-  /** Takes the caller's count of `node` over. */
+  /** Adds an open file, and takes over the caller's count of `node`. */
   add(fh: number, node: NodeId): void {
     this.#nodes.set(fh, node);
   }

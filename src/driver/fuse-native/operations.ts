@@ -1,6 +1,6 @@
 /**
- * libfuse 2's path operations over the core: one function per operation, which answers with what
- * the core does, or a promise of it. What libfuse can't carry is listed in limits.ts.
+ * libfuse 2's path operations over the core: one function per operation, which returns the core's result or a
+ * promise of it. What libfuse can't carry is listed in limits.ts.
  */
 import { ESTALE } from '../../base/errno.ts';
 import { type Name, type NodeId, nameToText } from '../../base/ids.ts';
@@ -27,12 +27,14 @@ type Later<T> = T | Promise<T>;
 const MAX_TRIES = 3;
 /** chown's "leave as it is". */
 const KEEP_ID = 0xffffffff;
+/** The content of a directory. */
 export interface Listing {
   readonly names: string[];
-  /** Words of struct stat per name. */
+  /** The words of struct stat, for each name. */
   readonly stats: Uint32Array[];
 }
 
+/** The operations of one mounted env, by path, as libfuse 2 has them. */
 export class Operations {
   readonly #fs: FileSystem;
   readonly #paths: Paths;
@@ -52,7 +54,7 @@ export class Operations {
     return this.#paths.with(path, (node) => this.#attrOf(node));
   }
 
-  /** By handle: the path may be another file's meanwhile. */
+  /** Goes by handle: the path may be another file's by now. */
   fgetattr(path: string, fh: number): Result<Uint32Array> {
     const node = this.files.node(fh);
     return node === undefined ? this.getattr(path) : this.#attrOf(node);
@@ -67,7 +69,7 @@ export class Operations {
     return this.#setattr(path, { uid: id(uid), gid: id(gid) });
   }
 
-  /** Times in milliseconds. */
+  /** Sets both times, given in milliseconds. */
   utimens(path: string, atime: number, mtime: number): Later<number> {
     const [a, m] = [split(atime), split(mtime)];
     return this.#setattr(path, { atime: a.sec, atimeNs: a.nsec, mtime: m.sec, mtimeNs: m.nsec });
@@ -102,7 +104,7 @@ export class Operations {
   }
 
   mknod(path: string, mode: number, rdev: number): number {
-    // The kernel has applied the umask already, here and in mkdir and create.
+    // The kernel has already applied the umask, here and in mkdir and create.
     return this.#made(path, (parent, name) => this.#fs.mknod(parent, name, mode, 0, rdev));
   }
 
@@ -139,7 +141,7 @@ export class Operations {
 
   // Open files
 
-  /** The handle's number, above 0. */
+  /** Opens a file. Returns the handle's number, above 0. */
   open(path: string, flags: number): Later<number> {
     return this.#following(() => {
       const found = this.#paths.take(path);
@@ -158,15 +160,15 @@ export class Operations {
     );
   }
 
-  /** Bytes read into `buf`. */
+  /** Reads into `buf`. Returns the number of bytes. */
   read(fh: number, buf: Buffer, length: number, offset: number): Later<number> {
     const count = this.#fs.read(fh, offset, length, buf, 0);
     return count === READ_LATER ? this.#fs.readLater(fh, offset, length, buf, 0) : count;
   }
 
-  /** Bytes written from `buf`. The kernel has taken set-ID bits away by chmod before. */
+  /** Writes from `buf`. Returns the number of bytes. The kernel has already taken set-ID bits away, by chmod. */
   write(fh: number, buf: Buffer, length: number, offset: number): Later<number> {
-    // Of a write that syncs libfuse says nothing; the kernel asks for an fsync after it.
+    // libfuse does not say that a write syncs; the kernel asks for an fsync after it.
     return this.#fs.write(fh, offset, buf, 0, length, false, false);
   }
 
@@ -189,7 +191,7 @@ export class Operations {
     return this.#paths.with(path, (node) => this.#fs.getxattr(node, name));
   }
 
-  /** Names, each ended by a 0 byte. */
+  /** Returns the names, each ended by a 0 byte. */
   listxattr(path: string): Result<Buffer> {
     return this.#paths.with(path, (node) => {
       const names = this.#fs.listxattr(node);
@@ -220,7 +222,7 @@ export class Operations {
     );
   }
 
-  /** Again if the file got a new node meanwhile (ESTALE), as the kernel does for its own lookups. */
+  /** Repeats an operation if the file got a new node meanwhile (ESTALE), as the kernel does for its own lookups. */
   #following(act: () => Later<number>, tries = MAX_TRIES): Later<number> {
     return then(act(), (result) =>
       result === -ESTALE && tries > 1 ? this.#following(act, tries - 1) : result,
@@ -264,7 +266,7 @@ export class Operations {
   }
 }
 
-/** Goes on with a result, now or when it is there. */
+/** Continues with a result, now or when it arrives. */
 function then<T, R>(value: Later<T>, next: (value: T) => Later<R>): Later<R> {
   return value instanceof Promise ? value.then(next) : next(value);
 }

@@ -1,18 +1,21 @@
 import { createRequire } from 'node:module';
 import { ByrefError } from '../../base/error.ts';
 
-/** Ends a request: errno or a count first, then what the operation returns. */
+/** Ends a request: with an errno or a count first, then with what the operation returns. */
 export type Signal = (result: number, ...values: unknown[]) => void;
 
-/** Called on the main thread; libfuse's thread waits until the signal is given. */
+/** Serves one request on the main thread; libfuse's thread waits until the signal is given. */
 export type Handler = (signal: Signal, ...args: never[]) => void;
 
 /**
- * What we use of a fuse-native mount. `_op_NAME` methods take a request's arguments as the add-on
- * passes them; the documented callbacks above them lose sizes and flags that we need.
+ * The part of a fuse-native mount that we use. `_op_NAME` methods take a request's arguments as the add-on passes
+ * them; the documented callbacks above them lose sizes and flags that we need.
  */
 export interface FuseMount {
-  /** By opcode: `(request, opcode, ...args)`; `request` is libfuse's thread's own record. */
+  /**
+   * Handlers by opcode, called as `(request, opcode, ...args)`; `request` is the record that libfuse's thread
+   * keeps.
+   */
   _handlers: ((request: Buffer, ...rest: unknown[]) => unknown)[];
   _fuseOptions: () => string;
   mount(done: (error: Error | null) => void): void;
@@ -26,7 +29,7 @@ type FuseConstructor = new (
 ) => FuseMount;
 
 /**
- * The optional package, loaded when it is asked for.
+ * Loads the optional package, on demand.
  * @throws ByrefError 'unsupported' without the package, or without libfuse 2
  */
 export function loadFuseNative(): FuseConstructor {

@@ -3,18 +3,18 @@ import type { FileSystem, Node, Result } from '../core/api.ts';
 
 const ROOT: Node = { node: ROOT_INO as number as NodeId };
 const EILSEQ = 84;
-/** What the add-on makes of bytes that are not UTF-8: which bytes they were is lost. */
+/** The character that the add-on puts for bytes that are not UTF-8; the bytes themselves are lost. */
 const REPLACEMENT = '\uFFFD';
 
-/** The name of a path in its directory. */
+/** A path's directory, and its name in there. */
 export interface Place {
   readonly parent: NodeId;
   readonly name: Name;
 }
 
 /**
- * libfuse's paths as the core's nodes: looks every component up, and forgets it again, so that no
- * count is kept between requests but for open files.
+ * Resolves libfuse's paths to the core's nodes: looks every component up, and forgets it again, so that no count
+ * is kept between requests except for open files.
  */
 export class Paths {
   readonly #fs: FileSystem;
@@ -23,7 +23,7 @@ export class Paths {
     this.#fs = fs;
   }
 
-  /** The path's node, counted once: the caller drops it. */
+  /** Returns the path's node, counted once; the caller drops it. */
   take(path: string): Result<Node> {
     if (path.includes(REPLACEMENT)) return -EILSEQ;
     let at = ROOT;
@@ -41,7 +41,7 @@ export class Paths {
     if (node !== ROOT.node) this.#fs.forget(node, 1);
   }
 
-  /** Runs `use` on the path's node, and drops the node when it is done. */
+  /** Runs `use` on the path's node, and drops the node when that is done. */
   with<T>(path: string, use: (node: NodeId) => T): T | number {
     const found = this.take(path);
     if (typeof found === 'number') return found;
@@ -52,7 +52,7 @@ export class Paths {
     return result;
   }
 
-  /** Runs `use` on the path's directory and its name in it. */
+  /** Runs `use` on the path's directory and its name in there. */
   withPlace<T>(path: string, use: (place: Place) => T): T | number {
     const slash = path.lastIndexOf('/');
     const text = path.slice(slash + 1);

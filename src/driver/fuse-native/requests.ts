@@ -1,6 +1,6 @@
 /**
- * Requests from the add-on to Operations and back. Every request of the add-on ends by one call of
- * its signal, with a result and what the add-on needs beside it.
+ * Translates requests of the add-on to Operations and back. Every request of the add-on ends by one call of its
+ * signal, with a result and what else the add-on needs.
  */
 import { EIO, ERANGE } from '../../base/errno.ts';
 import type { FileSystem } from '../core/api.ts';
@@ -10,7 +10,7 @@ import { wide } from './wire.ts';
 
 type Later<T> = T | Promise<T>;
 
-/** Which operations libfuse may call; what is not here it refuses or does without. */
+/** The operations that libfuse may call; it refuses the others, or does without them. */
 export const IMPLEMENTED = [
   'getattr',
   'fgetattr',
@@ -46,23 +46,25 @@ type Requests = {
   readonly [operation in (typeof IMPLEMENTED)[number] as `_op_${operation}`]: Handler;
 };
 
-/** Places of the times in the add-on's record of a request, bytes; both in milliseconds. */
+/** Offsets of the times in the add-on's record of a request, in bytes; both times are in milliseconds. */
 const REQUEST_ATIME = 104;
 const REQUEST_MTIME = 112;
 
+/** The mount that requests belong to. */
 export interface RequestContext {
   readonly fs: FileSystem;
   readonly operations: Operations;
-  /** The add-on's record of the request that is being handled. */
+  /** Returns the add-on's record of the request that is being handled. */
   current(): Buffer | null;
-  /** An operation threw: a bug or damage, which ends that one operation with EIO. */
+  /** Called with what an operation threw: a bug or damage, which ends that one operation with EIO. */
   fault(error: unknown): void;
 }
 
+/** Makes the add-on's handlers for one mount. */
 export function requests(context: RequestContext): Requests & Partial<FuseMount> {
   const { operations: ops } = context;
 
-  /** Answers with what `act` returns; negative numbers are errors, which `onError` answers. */
+  /** Answers with what `act` returns; a negative number is an error, which `onError` answers. */
   function answer<T>(
     act: () => Later<T | number>,
     onValue: (value: T | number) => void,
@@ -86,15 +88,15 @@ export function requests(context: RequestContext): Requests & Partial<FuseMount>
     }
   }
 
-  /** For operations that answer 0 or an error. */
+  /** Serves operations that answer 0 or an error. */
   const plain = (signal: Signal, act: () => Later<number>): void =>
     answer(act, () => signal(0), signal);
 
-  /** For operations that answer 0 with one value, or an error. */
+  /** Serves operations that answer 0 with one value, or an error. */
   const valued = <T>(signal: Signal, act: () => Later<T | number>): void =>
     answer(act, (value) => signal(0, value), signal);
 
-  /** For transfers: the add-on takes its buffer back with every answer. */
+  /** Serves transfers: the add-on takes its buffer back with every answer. */
   const counted = (signal: Signal, buf: Buffer, act: () => Later<number>): void =>
     answer(
       act,
@@ -102,7 +104,7 @@ export function requests(context: RequestContext): Requests & Partial<FuseMount>
       (error) => signal(error, 0, buf.buffer),
     );
 
-  /** For lists of bytes: an empty buffer asks for the length. */
+  /** Serves lists of bytes: an empty buffer asks for the length. */
   const bytes = (signal: Signal, buf: Buffer, act: () => Buffer | number): void =>
     answer<Buffer>(
       act,
@@ -168,7 +170,7 @@ export function requests(context: RequestContext): Requests & Partial<FuseMount>
     _op_listxattr: (signal: Signal, path: string, buf: Buffer) =>
       bytes(signal, buf, () => ops.listxattr(path)),
     _op_setxattr: (signal: Signal, path: string, name: string, buf: Buffer, ...at: number[]) => {
-      // A copy: the bytes are libfuse's, and the core keeps what it is given.
+      // Copied, because the bytes are libfuse's, and the core keeps what it is given.
       const value = Buffer.from(buf);
       answer(
         () => ops.setxattr(path, name, value, at[1]!),
@@ -181,7 +183,10 @@ export function requests(context: RequestContext): Requests & Partial<FuseMount>
   };
 }
 
-/** The add-on doesn't say who asks: the kernel has checked permissions, and the rest is root's. */
+/**
+ * Sets the caller to root. The add-on doesn't say who asks: the kernel has checked permissions, and for the rest
+ * the request counts as root's.
+ */
 function become(fs: FileSystem): void {
   const { caller } = fs;
   caller.uid = 0;
@@ -197,8 +202,8 @@ function copyOut(value: Buffer, buf: Buffer): number {
 }
 
 /**
- * The add-on passes atime twice; its own record of the request has both. Read only if the record is
- * laid out as we know it, which atime's place tells.
+ * Returns a request's mtime. The add-on passes atime twice, but its own record of the request has both times. The
+ * record is used only if it is laid out as we know it, which the place of atime tells.
  */
 function mtimeOf(request: Buffer | null, atime: number): number {
   if (request === null || request.length < REQUEST_MTIME + 8) return atime;

@@ -1,10 +1,10 @@
-/** The arrays that the add-on fills libfuse's structures from: 32-bit words, 64-bit values low word first. */
+/** Fills the arrays from which the add-on makes libfuse's structures: 32-bit words, 64-bit values low word first. */
 import { type Ino, isPrivateIno, PRIVATE_INO_BASE } from '../../base/ids.ts';
 import type { Attr } from '../core/api.ts';
 import type { SpaceStat } from '../core/ports.ts';
 
 const TWO_32 = 2 ** 32;
-/** A private ino's mark in the 32 bits that the add-on has for an ino. */
+/** The mark of a private ino in the 32 bits that the add-on has for an ino. */
 const PRIVATE_BIT = 2 ** 31;
 const STAT_WORDS = 18;
 const STATFS_WORDS = 11;
@@ -26,11 +26,14 @@ const STAT = {
   ctime: 16,
 } as const;
 
-/** Template inos as they are, private ones by their low bits with a mark: unique below 2^31 each. */
+/**
+ * Shortens an ino to 32 bits: template inos stay as they are, private ones are their low bits with a mark. Both
+ * are unique below 2^31.
+ */
 export const shortIno = (ino: number): number =>
   isPrivateIno(ino as Ino) ? PRIVATE_BIT + ((ino - PRIVATE_INO_BASE) % PRIVATE_BIT) : ino;
 
-/** struct stat; times in whole milliseconds, never before 1970. */
+/** Returns struct stat; times are whole milliseconds, never before 1970. */
 export function statWords(attr: Attr): Uint32Array {
   const words = new Uint32Array(STAT_WORDS);
   words[STAT.mode] = attr.mode;
@@ -48,7 +51,7 @@ export function statWords(attr: Attr): Uint32Array {
   return words;
 }
 
-/** What a directory listing shows of an entry: its number and type. */
+/** Returns what a directory listing shows of an entry: its number and type. */
 export function entryWords(ino: number, type: number): Uint32Array {
   const words = new Uint32Array(STAT_WORDS);
   words[STAT.mode] = type;
@@ -56,7 +59,7 @@ export function entryWords(ino: number, type: number): Uint32Array {
   return words;
 }
 
-/** struct statvfs; counts beyond 32 bits show as the most that fits. */
+/** Returns struct statvfs; counts beyond 32 bits show as the most that fits. */
 export function spaceWords(space: SpaceStat): Uint32Array {
   const { bsize, blocks, bfree, bavail, files, ffree } = space;
   const fields = [bsize, bsize, blocks, bfree, bavail, files, ffree, ffree, 0, 0, NAME_MAX];
@@ -71,4 +74,5 @@ function setWide(words: Uint32Array, at: number, value: number): void {
   words[at + 1] = Math.floor(value / TWO_32);
 }
 
+/** Joins the two words of a 64-bit value. */
 export const wide = (low: number, high: number): number => low + high * TWO_32;

@@ -5,10 +5,10 @@ import { put32, put64, putZeros } from './buffers.ts';
 import type { Connection } from './connection.ts';
 import { ATTR_OUT, ENTRY_OUT, ENTRY_OUT_BYTES, FOPEN, OPEN_OUT } from './wire.ts';
 
-/** Preferred I/O size in st_blksize, as ext4 says. */
+/** The preferred I/O size in st_blksize, as ext4 gives it. */
 const BLOCK_BYTES = 4096;
 
-/** Filled by the core for each reply; one for the process, as the reply buffer. */
+/** The attributes of the present reply, filled by the core. There is one for the process, like the reply buffer. */
 export const attr: Attr = {
   ino: 0,
   size: 0,
@@ -29,10 +29,10 @@ export const attr: Attr = {
   volatile: false,
 };
 
-/** How long the kernel may keep what is in `attr`. */
+/** Returns how long the kernel may keep what is in `attr`, in seconds. */
 const attrSeconds = (c: Connection): number => (attr.volatile ? 0 : c.cacheSeconds);
 
-/** struct fuse_attr from `attr`, at word `at`. */
+/** Writes struct fuse_attr from `attr`, at word `at`. */
 function putAttr(at: number): void {
   put64(at, attr.ino);
   put64(at + 2, attr.size);
@@ -52,14 +52,14 @@ function putAttr(at: number): void {
   put32(at + 21, 0);
 }
 
-/** struct fuse_attr_out from `attr`. */
+/** Writes struct fuse_attr_out from `attr`. */
 export function putAttrOut(c: Connection, at: number): void {
   put64(at + ATTR_OUT.valid, attrSeconds(c));
   put64(at + ATTR_OUT.validNs, 0);
   putAttr(at + ATTR_OUT.attr);
 }
 
-/** struct fuse_entry_out for a counted node; -errno if its attributes can't be had. */
+/** Writes struct fuse_entry_out for a counted node. Returns -errno if its attributes can't be had. */
 export function putEntry(c: Connection, at: number, node: Node): number {
   const error = c.fs.attr(node.node, attr);
   if (error < 0) {
@@ -76,7 +76,7 @@ export function putEntry(c: Connection, at: number, node: Node): number {
   return 0;
 }
 
-/** An entry that says "no such name", and that the kernel keeps like any other. */
+/** Writes an entry that says "no such name", which the kernel keeps like any other. */
 export function putNegativeEntry(c: Connection, at: number): void {
   putZeros(at, at + ENTRY_OUT_BYTES / 4);
   put64(at + ENTRY_OUT.entryValid, c.cacheSeconds);
@@ -85,12 +85,12 @@ export function putNegativeEntry(c: Connection, at: number): void {
 function openFlags(io: number): number {
   if (io === IO_PASSTHROUGH) return FOPEN.PASSTHROUGH | FOPEN.NOFLUSH;
   if (io === IO_KEEP) return FOPEN.KEEP_CACHE | FOPEN.NOFLUSH;
-  // Of both the first decides on reads and writes, the second on mappings.
+  // With both flags, the first decides on reads and writes, the second on mappings.
   if (io === IO_DIRECT) return FOPEN.DIRECT_IO | FOPEN.PASSTHROUGH | FOPEN.NOFLUSH;
   return FOPEN.NOFLUSH;
 }
 
-/** struct fuse_open_out. A backing id goes with these two, and with nothing else. */
+/** Writes struct fuse_open_out. Only these two kinds of I/O have a backing id. */
 export function putOpened(c: Connection, at: number, opened: Opened): void {
   const backed = opened.io === IO_PASSTHROUGH || opened.io === IO_DIRECT;
   invariant(!backed || c.granted.passthrough, 'passthrough without the kernel granting it');
@@ -100,11 +100,11 @@ export function putOpened(c: Connection, at: number, opened: Opened): void {
   put32(at + OPEN_OUT.backingId, opened.backingId);
 }
 
-/** struct statx mask: everything that stat has (0x7ff), and the birth time if known. */
+/** Bits of struct statx's mask: everything that stat has (0x7ff), and the birth time if known. */
 const STATX_BASIC = 0x7ff;
 const STATX_BTIME = 0x800;
 
-/** struct fuse_statx_out from `attr`. */
+/** Writes struct fuse_statx_out from `attr`. */
 export function putStatxOut(c: Connection, at: number): void {
   putZeros(at, at + 72);
   put64(at, attrSeconds(c));

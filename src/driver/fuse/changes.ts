@@ -1,4 +1,4 @@
-/** Which requests change something, by what the request in the shared buffer says. */
+/** Tells which requests change something, from the request in the shared buffer. */
 import { O_ACCMODE, O_TRUNC } from '../../base/mode.ts';
 import { u32 } from './buffers.ts';
 import { OP, OPCODES, OPEN_IN } from './wire.ts';
@@ -27,6 +27,10 @@ for (const opcode of [
   CHANGES[opcode] = 1;
 }
 
+/**
+ * Returns true if the request in the shared buffer, of this opcode, changes something. An open counts if it is for
+ * writing or truncates.
+ */
 export const changesSomething = (opcode: number): boolean =>
   CHANGES[opcode] === 1 &&
   (opcode !== OP.OPEN || (u32(OPEN_IN.flags) & (O_ACCMODE | O_TRUNC)) !== 0);

@@ -1,4 +1,4 @@
-/** Which handler serves which opcode. */
+/** Maps opcodes to their handlers. */
 import { EIO, ENOSYS } from '../../base/errno.ts';
 import { requestId } from './buffers.ts';
 import { type Connection, type Handler, NO_REPLY } from './connection.ts';
@@ -31,19 +31,19 @@ import { getxattr, listxattr, removexattr, setxattr } from './handlers/xattr.ts'
 import { INTERRUPT_IN, OP, OPCODES, OUT_BYTES } from './wire.ts';
 
 /**
- * The kernel remembers ENOSYS and does not ask again: FLUSH (nothing is written back at close),
- * OPENDIR (it then caches directories by itself), ACCESS (default_permissions), BMAP, POLL, IOCTL,
- * locks (it keeps them itself).
+ * Answers ENOSYS, which the kernel remembers, so that it does not ask again: FLUSH (nothing is written back at
+ * close), OPENDIR (the kernel then caches directories by itself), ACCESS (default_permissions), BMAP, POLL, IOCTL,
+ * locks (the kernel keeps them itself).
  */
 const notOurs: Handler = () => -ENOSYS;
 
-/** Not answered: the request that was interrupted is, by EINTR or by what it came to. */
+/** INTERRUPT itself is not answered: the interrupted request is, with EINTR or with its result. */
 const interrupt: Handler = (c) => {
   c.interrupted(requestId(INTERRUPT_IN.unique));
   return NO_REPLY;
 };
 
-/** A second INIT would come from a broken kernel only. */
+/** Only a broken kernel would send a second INIT. */
 const initAgain: Handler = () => -EIO;
 
 const TABLE: readonly (readonly [number, Handler])[] = [
@@ -94,12 +94,13 @@ for (const [opcode, handler] of TABLE) handlers[opcode] = handler;
 
 const names = new Map<number, string>(Object.entries(OP).map(([name, opcode]) => [opcode, name]));
 
+/** Returns the name of an opcode, for logs and counters. */
 export const opcodeName = (opcode: number): string => names.get(opcode) ?? `opcode ${opcode}`;
 
 const isSilent = (opcode: number): boolean =>
   opcode === OP.FORGET || opcode === OP.BATCH_FORGET || opcode === OP.INTERRUPT;
 
-/** Serves the request in the shared buffer; as Handler. What is thrown goes to `fault`. */
+/** Serves the request in the shared buffer; returns what a Handler returns. What is thrown goes to `fault`. */
 export function dispatch(
   c: Connection,
   opcode: number,

@@ -1,14 +1,14 @@
 import { EIO } from '../../base/errno.ts';
 
-/** How faults are told to people: a sentence, and what was thrown. */
+/** Reports a fault to people: a sentence, and the error that was thrown. */
 export type FaultLog = (message: string, error: unknown) => void;
 
-/** Distinct messages remembered; what comes after that is counted only. */
+/** The most distinct messages that are logged; further ones are only counted. */
 const DISTINCT_MAX = 1000;
 
 /**
- * The one edge where an exception of the core becomes an answer: EIO for that one operation, a log
- * line for the first of its kind, and a count.
+ * Turns exceptions of the core into answers, at this one place: EIO for the operation, a log line for the first
+ * fault of its kind, and a count.
  */
 export class Faults {
   count = 0;
@@ -19,7 +19,7 @@ export class Faults {
     this.log = log;
   }
 
-  /** Always -EIO. */
+  /** Counts and logs the fault. Always returns -EIO. */
   take(error: unknown, operation: string): number {
     this.count++;
     const message = `${operation}: ${error instanceof Error ? error.message : String(error)}`;

@@ -30,7 +30,7 @@ const INIT = {
   INIT_EXT: 1 << 30,
 } as const;
 
-/** INIT flags, upper word (bit 32 and up of the protocol's numbering). */
+/** INIT flags, upper word (from bit 32 in the protocol's numbering). */
 const INIT2 = {
   HAS_EXPIRE_ONLY: 1 << 3,
   DIRECT_IO_ALLOW_MMAP: 1 << 4,
@@ -40,40 +40,43 @@ const INIT2 = {
 } as const;
 
 /**
- * Not wanted: POSIX_LOCKS and FLOCK_LOCKS (the kernel's own locks are right for one mount),
- * WRITEBACK_CACHE (excludes passthrough), AUTO_INVAL_DATA (excluded by EXPLICIT_INVAL_DATA).
+ * Flags of the lower word that we want. Not among them: POSIX_LOCKS and FLOCK_LOCKS (the kernel's own locks are
+ * right for one mount), WRITEBACK_CACHE (excludes passthrough), AUTO_INVAL_DATA (excluded by EXPLICIT_INVAL_DATA).
  */
 const WANTED = Object.values(INIT).reduce((all, flag) => all | flag, 0);
 const WANTED2 = INIT2.HAS_EXPIRE_ONLY | INIT2.DIRECT_IO_ALLOW_MMAP | INIT2.HAS_RESEND;
 
-/** What a session asks the kernel for. */
+/** The features that a session asks the kernel for. */
 export interface Wishes {
-  /** Read and write by the driver only: the mode of kernels before 6.9. */
+  /** All reads and writes go through the driver, as on kernels before 6.9. */
   readonly noPassthrough: boolean;
-  /** Let the mount be id-mapped. */
+  /** Lets the mount be id-mapped. */
   readonly allowIdmap: boolean;
-  /** How many stacked file systems may lie below, this one included; 1 or 2. */
+  /** How many stacked file systems may lie below, including this one; 1 or 2. */
   readonly maxStackDepth: number;
 }
 
-/** What the kernel granted at INIT; a resumed session is told it. */
+/** The features that the kernel granted at INIT. A resumed session is told these. */
 export interface Granted {
   readonly minor: number;
   readonly passthrough: boolean;
   readonly idmap: boolean;
-  /** FUSE_NOTIFY_RESEND sends waiting requests again. */
+  /** True if FUSE_NOTIFY_RESEND makes the kernel send waiting requests again. */
   readonly resend: boolean;
   readonly setxattrExt: boolean;
 }
 
-/** Background requests (readahead, asynchronous direct I/O) that may wait, and when it is congested. */
+/**
+ * How many background requests (readahead, asynchronous direct I/O) may wait, and from how many on the mount
+ * counts as congested.
+ */
 const MAX_BACKGROUND = 64;
 const CONGESTION = 48;
 const PAGE_BYTES = 4096;
-/** Times are kept to the nanosecond. */
+/** Times are exact to the nanosecond. */
 const TIME_GRAN_NS = 1;
 
-/** Reads the kernel's offer from the INIT request; null if it is older than what we speak. */
+/** Reads the kernel's offer from the INIT request. Returns null if it is older than what we speak. */
 export function negotiate(wishes: Wishes): Granted | null {
   const minor = Math.min(u32(INIT_IN.minor), KERNEL_MINOR);
   if (u32(INIT_IN.major) !== KERNEL_MAJOR || minor < OLDEST_MINOR) return null;
@@ -87,7 +90,7 @@ export function negotiate(wishes: Wishes): Granted | null {
   };
 }
 
-/** The flags of the upper word that the kernel has and we want. */
+/** Returns the flags of the upper word that the kernel has and we want. */
 function granted2(wishes: Wishes): number {
   if ((u32(INIT_IN.flags) & INIT.INIT_EXT) === 0) return 0;
   const passthrough = wishes.noPassthrough ? 0 : INIT2.PASSTHROUGH;
@@ -95,7 +98,7 @@ function granted2(wishes: Wishes): number {
   return u32(INIT_IN.flags2) & (WANTED2 | passthrough | idmap);
 }
 
-/** Fills the INIT reply: struct fuse_init_out. */
+/** Fills the INIT reply, struct fuse_init_out. */
 export function putInitOut(wishes: Wishes, granted: Granted): number {
   const body = OUT.body;
   putZeros(body, body + INIT_OUT_BYTES / 4);

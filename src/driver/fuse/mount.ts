@@ -6,13 +6,13 @@ const O_NONBLOCK = 0o4000;
 const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
 
-/** A new connection to the kernel, not mounted yet: a descriptor, or -errno. */
+/** Opens a new connection to the kernel, not mounted yet. Returns a descriptor, or -errno. */
 export const openDevice = (): number =>
   native.openAt(AT_FDCWD, DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC, 0);
 
 /**
- * Mounts the connection at `target`; its first request, INIT, is then waiting on the descriptor.
- * Shows itself as type "fuse.byref", source "byref:<name>".
+ * Mounts the connection at `target`. Its first request, INIT, then waits on the descriptor. The mount shows as
+ * type "fuse.byref", source "byref:<name>".
  *
  * @param flags MS_* flags of mount(2); 0 leaves set-user-ID programs and devices working
  * @returns 0 or -errno
@@ -29,6 +29,6 @@ export function mountDevice(devFd: number, target: string, name: string, flags: 
   return native.mount(`byref:${name}`, target, 'fuse.byref', flags, options.join(','));
 }
 
-/** Unmounts; -EBUSY while in use. With `lazy`, takes it out of the tree now and ends it when unused. */
+/** Unmounts; returns -EBUSY while in use. With `lazy`, takes the mount out of the tree now and ends it when unused. */
 export const unmount = (target: string, lazy: boolean): number =>
   native.umount(target, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0));

@@ -8,14 +8,17 @@ const PRUNE_BYTES = 16;
 const NODE_BYTES = 8;
 const TWO_32 = 2 ** 32;
 /**
- * No directory entry has this name. Invalidating it changes nothing, but takes the directory's lock as for
- * any name, and so waits until lookups and listings that are under way there have ended.
+ * A name that no directory entry has. Invalidating it changes nothing, but takes the directory's lock as for any
+ * name, and so waits until running lookups and listings there have ended.
  */
 const NO_NAME = '.';
 
-/** A descriptor and a length before the messages for it: see Native.writeBatchesAsync. */
+/**
+ * The bytes before the messages of one descriptor, which say the descriptor and a length: see
+ * Native.writeBatchesAsync.
+ */
 const BATCH_HEADER = 8;
-/** What is written in one go; what comes meanwhile waits for the next. */
+/** The most bytes written in one go; what comes meanwhile waits for the next. */
 const GO_BYTES = 2 ** 18;
 
 interface Batch {
@@ -24,10 +27,10 @@ interface Batch {
 }
 
 /**
- * One go of notifications at a time for the whole process, off the request thread. An invalidation waits in
- * the kernel for locks that a waiting request may hold: on the request thread it would never end, and
- * several at once could take all of the thread pool, which those requests need to be answered. A go takes all that
- * is waiting, whichever mount it is for: a hop to the thread pool costs more than many messages.
+ * Notifications that wait to be written, one go at a time for the whole process, off the request thread. An
+ * invalidation waits in the kernel for locks that a waiting request may hold. On the request thread it would never
+ * end; and several at once could take the whole thread pool, which those requests need to be answered. A go takes
+ * everything that waits, for whichever mount: a hop to the thread pool costs more than many messages.
  */
 let waiting: Batch[] = [];
 let going = false;
@@ -49,7 +52,7 @@ async function go(): Promise<void> {
   going = false;
 }
 
-/** Tells the kernel what changed behind its back. Errors are dropped: what it does not know is not stale. */
+/** Tells the kernel what changed behind its back. Errors are ignored: what the kernel does not know is not stale. */
 export class Notifier {
   private readonly devFd: number;
   private closed = false;
@@ -59,11 +62,11 @@ export class Notifier {
     this.devFd = devFd;
   }
 
-  /** Resolves when the kernel has nothing of it any more: see KernelCaches.drop. */
+  /** Implements KernelCaches.drop: resolves when the kernel has nothing stale left. */
   drop({ names, dirs, inodes }: Stale): Promise<void> {
     const messages = names.map(messageOf);
-    // Attributes that a lookup under way in the parent brings would be kept, if it ended after the
-    // directory itself was invalidated; and so would a listing that is under way.
+    // A lookup in the parent that ends after the directory itself was invalidated would bring attributes that are
+    // kept; and so would a running listing.
     for (const parent of new Set(dirs.map((dir) => dir.parent))) {
       messages.push(entryMessage(parent, NO_NAME));
     }
@@ -73,8 +76,8 @@ export class Notifier {
   }
 
   /**
-   * Attributes of an inode only. The kernel takes no lock for that, so it does not wait in line: what
-   * is blocked there may wait for the very request that waits for this.
+   * Invalidates only an inode's attributes. The kernel takes no lock for that, so the message does not wait in
+   * line: what is blocked there may wait for the very request that waits for this.
    */
   async expireAttributes(node: number): Promise<void> {
     if (this.closed) return;
@@ -84,7 +87,10 @@ export class Notifier {
     await sent;
   }
 
-  /** See KernelCaches.forget. As expireAttributes, and for the same reason, not in line. Linux before 6.18 does not know it. */
+  /**
+   * Implements KernelCaches.forget. Does not wait in line either, for the same reason as expireAttributes(). Linux
+   * before 6.18 does not know this message.
+   */
   async forget(nodes: readonly number[]): Promise<void> {
     if (this.closed) return;
     const message = pruneMessage(nodes);
@@ -98,7 +104,7 @@ export class Notifier {
     void this.send([notification(NOTIFY.RESEND, 0)]);
   }
 
-  /** Sends no more; resolves when nothing is under way and the descriptor may be closed. */
+  /** Sends nothing more. Resolves when nothing is being written and the descriptor may be closed. */
   async close(): Promise<void> {
     this.closed = true;
     await this.last;
@@ -117,7 +123,7 @@ export class Notifier {
   }
 }
 
-/** Messages of names that are sent again and again: to each mount that goes the same way. */
+/** Messages of names that are sent repeatedly: to each mount that makes the same flip. */
 const entryMessages = new WeakMap<DirEntryRef, Buffer>();
 
 function messageOf(place: DirEntryRef): Buffer {
@@ -128,7 +134,7 @@ function messageOf(place: DirEntryRef): Buffer {
   return message;
 }
 
-/** A zeroed message with its header: unique 0, and the code where a reply has its error. */
+/** Returns a zeroed message with its header: unique 0, and the code where a reply has its error. */
 function notification(code: number, bodyBytes: number): Buffer {
   const message = Buffer.alloc(OUT_BYTES + bodyBytes);
   message.writeUInt32LE(message.length, OUT.len * 4);
@@ -136,7 +142,7 @@ function notification(code: number, bodyBytes: number): Buffer {
   return message;
 }
 
-/** @param offset from where on its pages are stale; -1: none is */
+/** Returns a message that invalidates an inode's attributes, and its pages from `offset` on; -1 for no pages. */
 function inodeMessage(node: number, offset: 0 | -1n): Buffer {
   const message = notification(NOTIFY.INVAL_INODE, INVAL_INODE_BYTES);
   putBig(message, OUT_BYTES, node);
@@ -144,7 +150,7 @@ function inodeMessage(node: number, offset: 0 | -1n): Buffer {
   return message;
 }
 
-/** Inodes to forget, if nothing uses them. */
+/** Returns a message that lists inodes to forget if nothing uses them. */
 function pruneMessage(nodes: readonly number[]): Buffer {
   const message = notification(NOTIFY.PRUNE, PRUNE_BYTES + nodes.length * NODE_BYTES);
   message.writeUInt32LE(nodes.length, OUT_BYTES);
@@ -154,7 +160,7 @@ function pruneMessage(nodes: readonly number[]): Buffer {
   return message;
 }
 
-/** One name of a directory. `name` is latin1, as everywhere. */
+/** Returns a message that invalidates one name of a directory. `name` is latin1, as everywhere. */
 function entryMessage(parent: number, name: string): Buffer {
   const message = notification(NOTIFY.INVAL_ENTRY, INVAL_ENTRY_BYTES + name.length + 1);
   putBig(message, OUT_BYTES, parent);

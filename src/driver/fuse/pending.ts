@@ -1,4 +1,4 @@
-/** Requests that are answered later, by id: what an INTERRUPT may name. */
+/** The ids of requests that are answered later: those that an INTERRUPT may name. */
 export class Pending {
   private readonly ids = new Set<number>();
   private idle: (() => void) | null = null;

@@ -3,10 +3,10 @@ import type { KernelCaches, Passthrough } from '../core/ports.ts';
 import type { Granted } from './init.ts';
 import type { Notifier } from './notify.ts';
 
-/** What a session offers to the core. */
+/** The ports that a session provides to the core. */
 export interface SessionPorts {
   readonly granted: Granted;
-  /** Null if the kernel has no passthrough, or it was not wanted. */
+  /** Null if the kernel has no passthrough, or if it was not wanted. */
   readonly passthrough: Passthrough | null;
   readonly caches: KernelCaches;
 }
@@ -14,6 +14,7 @@ export interface SessionPorts {
 /** FUSE_NOTIFY_PRUNE came with this minor version of the protocol, in Linux 6.18. */
 const PRUNE_MINOR = 45;
 
+/** Returns the core's ports for one connection, as far as the kernel granted them. */
 export function sessionPorts(
   devFd: number,
   mountpoint: string,
@@ -33,10 +34,10 @@ export function sessionPorts(
   };
 }
 
-/** After so long, an older kernel is asked again. */
+/** An older kernel is asked to forget at most this often, in ms. */
 const FORGET_ALL_MS = 1000;
 
-/** For older kernels, which forget all of a mount that is not in use, or nothing. */
+/** Returns a KernelCaches.forget for older kernels, which can only forget everything unused of a mount at once. */
 function forgetAll(mountpoint: string): () => Promise<void> {
   const path = Buffer.from(`${mountpoint}\0`);
   let next = 0;

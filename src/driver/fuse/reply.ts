@@ -4,8 +4,8 @@ import { NO_REPLY } from './connection.ts';
 import { OUT, OUT_BYTES } from './wire.ts';
 
 /**
- * Completes the reply to the request `uniqueLow`, `uniqueHigh`, of which a handler returned `result`:
- * the length of the message in bytes, or 0 for none.
+ * Completes the reply to the request `uniqueLow`, `uniqueHigh`, for which a handler returned `result`. Returns the
+ * length of the message in bytes, or 0 for no reply.
  */
 export function seal(result: number, uniqueLow: number, uniqueHigh: number): number {
   if (result === NO_REPLY) return 0;
@@ -17,10 +17,7 @@ export function seal(result: number, uniqueLow: number, uniqueHigh: number): num
   return length;
 }
 
-/**
- * Writes a late reply. An error means that nobody waits for it any more (ENOENT: aborted; ENODEV:
- * unmounted).
- */
+/** Writes a late reply. An error means that no program waits for it any more (ENOENT: aborted; ENODEV: unmounted). */
 export function send(devFd: number, length: number): void {
   native.writeDevice(devFd, reply, length);
 }

@@ -15,38 +15,39 @@ import { seal, send } from './reply.ts';
 import { IN, OP, OPCODES } from './wire.ts';
 import { openWireLog } from './wire-log.ts';
 
+/** Options of a session. */
 export interface SessionOptions extends Partial<Wishes> {
-  /** A connection from openDevice(); the session closes it at its end. */
+  /** A connection from openDevice(). The session closes it at its end. */
   readonly devFd: number;
-  /** Absolute path of where it is mounted. */
+  /** The absolute path of the mount point. */
   readonly mountpoint: string;
-  /** Makes the filesystem: called once it is known what the kernel grants, before it asks anything. */
+  /** Makes the filesystem. Called once it is known what the kernel grants, before the kernel asks for anything. */
   readonly fileSystem: (ports: SessionPorts) => FileSystem;
-  /** Resume a connection that another process initialised and was granted this; INIT does not come. */
+  /** Resumes a connection that another process initialised and that was granted this; no INIT comes then. */
   readonly resume?: Granted;
   readonly log?: FaultLog;
   /**
-   * Called with the caller's pid before each request that changes something. A promise, which must not reject,
-   * makes the request wait: it is called again then.
+   * Called with the caller's pid before each request that changes something. If it returns a promise, which must
+   * not reject, the request waits for it, and this is called again.
    */
   readonly identify?: Identify | null;
-  /** How long the kernel keeps names and attributes, in seconds; for good unless a benchmark says 0. */
+  /** How long the kernel keeps names and attributes, in seconds. For good by default; benchmarks set 0. */
   readonly cacheSeconds?: number;
 }
 
 type Identify = (pid: number) => Promise<void> | null;
 
-/** What a session did so far. */
+/** Counters of a session since it began. */
 export interface SessionStats {
-  /** Requests by opcode. */
+  /** The number of requests, by the name of their opcode. */
   readonly requests: Readonly<Record<string, number>>;
-  /** Operations that ended with EIO because the core threw. */
+  /** The number of operations that ended with EIO because the core threw. */
   readonly faults: number;
-  /** Requests that wait for a late answer. */
+  /** The number of requests that wait for a late answer. */
   readonly pending: number;
 }
 
-/** As good as for ever: the driver tells the kernel what changed. */
+/** Practically forever, in seconds: the driver tells the kernel what changed. */
 const FOR_GOOD = 0x7fffffff;
 
 const wireLog = openWireLog();
@@ -54,14 +55,14 @@ const wireLog = openWireLog();
 /**
  * One mounted connection, from INIT to its end.
  *
- * A request is read by the add-on's loop into the shared buffer, handled, and answered at once from the
- * shared reply buffer; or its handler leaves a promise with later(), and the answer is written when that
- * settles, whatever was answered in between.
+ * The add-on's loop reads a request into the shared buffer. It is handled, and answered at once from the shared
+ * reply buffer; or its handler leaves a promise with later(), and the answer is written when that settles,
+ * whatever was answered in between.
  */
 export class Session implements Connection {
   /** Resolves when INIT was answered. Rejects if the connection ends before. */
   readonly ready: Promise<void>;
-  /** Resolves at the end of the connection, when all is closed, to the errno of the last read. */
+  /** Resolves at the end of the connection, when everything is closed, to the errno of the last read. */
   readonly ended: Promise<number>;
 
   readonly cacheSeconds: number;
@@ -77,9 +78,9 @@ export class Session implements Connection {
   private readonly loop: number;
   private fileSystem: FileSystem | null = null;
   private answer: Granted | null = null;
-  /** The loop has stopped: no request comes any more. */
+  /** True once the loop has stopped: no more requests come. */
   private over = false;
-  /** Late answers go nowhere. */
+  /** True once late answers are no longer written. */
   private closed = false;
   private becomeReady!: () => void;
   private neverReady!: (error: Error) => void;
@@ -101,7 +102,7 @@ export class Session implements Connection {
       this.becomeReady = resolve;
       this.neverReady = reject;
     });
-    // Who does not wait for it will see the end all the same.
+    // Whoever does not wait for it sees the end anyway.
     this.ready.catch(() => undefined);
     this.ended = new Promise((resolve) => {
       this.finish = resolve;
@@ -130,8 +131,8 @@ export class Session implements Connection {
   }
 
   /**
-   * Stops serving and gives the connection up, without ending it: another process holds the
-   * descriptor and goes on. Requests that were begun are answered first.
+   * Stops serving and gives the connection up without ending it: another process holds the descriptor and goes on.
+   * Requests that were begun are answered first.
    */
   async detach(): Promise<void> {
     if (this.over) return;
@@ -164,7 +165,7 @@ export class Session implements Connection {
   private readonly fault = (error: unknown, operation: string): number =>
     this.faults.take(error, operation);
 
-  /** The add-on's callback: the reply's length in bytes, 0 for none (now). */
+  /** The add-on's callback. Returns the reply's length in bytes, 0 for none (now). */
   private readonly onRequest = (): number => {
     const opcode = u32(IN.opcode);
     if (opcode < OPCODES) (this.counts[opcode] as number)++;
@@ -195,7 +196,7 @@ export class Session implements Connection {
   /** Serves the request in the shared buffer once `identified` resolves, from a copy. */
   private serveAfter(identified: Promise<void>): number {
     const copy = Buffer.from(request.subarray(0, u32(IN.len)));
-    // Under a number that no INTERRUPT names: there is nothing to give up yet.
+    // Its number is one that no INTERRUPT names: there is nothing to give up yet.
     const id = -requestId(IN.unique);
     this.pending.add(id);
     void identified.then(() => {
@@ -248,7 +249,10 @@ export class Session implements Connection {
     });
   };
 
-  /** The descriptor goes last: while a message is under way its number must not be used again. */
+  /**
+   * Closes the connection. The descriptor goes last: while a message is being written its number must not be
+   * reused.
+   */
   private async close(errno: number): Promise<void> {
     this.closed = true;
     await this.notifier.close();

@@ -8,8 +8,8 @@ import { IN, UNIQUE_RESENT } from './wire.ts';
 export type WireLog = (result: number) => void;
 
 /**
- * One line per request, for debugging: BYREF_WIRE_LOG names a file, or is "-" for standard error.
- * Null, and no cost, when it is not set.
+ * Opens the log of requests, one line each, for debugging: BYREF_WIRE_LOG names a file, or is "-" for standard
+ * error. Returns null, at no cost, if it is not set.
  */
 export function openWireLog(): WireLog | null {
   const target = process.env['BYREF_WIRE_LOG'];

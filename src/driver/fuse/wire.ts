@@ -1,12 +1,14 @@
 /**
- * The FUSE kernel protocol 7.45, as numbers. Offsets of request and reply structures are word indexes
- * (4 bytes) from the start of the message, header included; a 64-bit field takes two words.
+ * The FUSE kernel protocol 7.45, as numbers. Offsets in request and reply structures are word indexes (4 bytes)
+ * from the start of the message, header included; a 64-bit field takes two words.
  */
+/** The newest protocol version that we speak. */
 export const KERNEL_MAJOR = 7;
 export const KERNEL_MINOR = 45;
-/** Linux 5.4: the oldest protocol whose structures all have today's size. */
+/** Minor version of Linux 5.4: the oldest protocol whose structures all have today's size. */
 export const OLDEST_MINOR = 31;
 
+/** The opcodes of requests. */
 export const OP = {
   LOOKUP: 1,
   FORGET: 2,
@@ -58,21 +60,21 @@ export const OP = {
   STATX: 52,
   COPY_FILE_RANGE_64: 53,
 } as const;
-/** Opcodes are below this; counters and the handler table have one slot each. */
+/** All opcodes are below this; counters and the handler table have one slot each. */
 export const OPCODES = 64;
 
-/** fuse_in_header: 40 bytes. */
+/** struct fuse_in_header: 40 bytes. */
 export const IN = { len: 0, opcode: 1, unique: 2, nodeid: 4, uid: 6, gid: 7, pid: 8 } as const;
 export const IN_BYTES = 40;
 
-/** fuse_out_header: 16 bytes. */
+/** struct fuse_out_header: 16 bytes. */
 export const OUT = { len: 0, error: 1, unique: 2, body: 4 } as const;
 export const OUT_BYTES = 16;
 
 /** The bit of `unique`'s upper word that marks a request as sent again (FUSE_NOTIFY_RESEND). */
 export const UNIQUE_RESENT = 0x80000000;
 
-// Requests: fields that are read. A name or data follows each structure, at `*_BYTES`.
+// Requests: the fields that we read. A name or data follows each structure, at `*_BYTES`.
 export const INIT_IN = { major: 10, minor: 11, maxReadahead: 12, flags: 13, flags2: 14 } as const;
 export const FORGET_IN = { count: 10 } as const;
 export const BATCH_FORGET_IN = { count: 10, first: 12, words: 4 } as const;
@@ -104,7 +106,7 @@ export const OPEN_IN = { flags: 10, openFlags: 11 } as const;
 export const CREATE_IN = { flags: 10, mode: 11, umask: 12, openFlags: 13 } as const;
 export const CREATE_IN_BYTES = 16;
 export const RELEASE_IN = { fh: 10 } as const;
-/** READ, READDIR and READDIRPLUS. */
+/** Of READ, READDIR and READDIRPLUS. */
 export const READ_IN = { fh: 10, offset: 12, size: 14 } as const;
 export const WRITE_IN = { fh: 10, offset: 12, size: 14, writeFlags: 15, flags: 18 } as const;
 export const WRITE_IN_BYTES = 40;
@@ -125,7 +127,7 @@ export const COPY_FILE_RANGE_IN = {
   length: 20,
 } as const;
 
-// Replies: words from the start of the structure (added to where it begins), and sizes in bytes.
+// Replies: word offsets from the start of the structure (added to where it begins), and sizes in bytes.
 export const ATTR_BYTES = 88;
 export const ATTR_OUT = { valid: 0, validNs: 2, attr: 4 } as const;
 export const ATTR_OUT_BYTES = 16 + ATTR_BYTES;
@@ -146,6 +148,7 @@ export const STATFS_OUT_BYTES = 80;
 export const INIT_OUT_BYTES = 64;
 export const DIRENT_BYTES = 24;
 
+/** Bits of SETATTR's `valid`: the attributes that it sets. */
 export const FATTR = {
   MODE: 1 << 0,
   UID: 1 << 1,
@@ -160,6 +163,7 @@ export const FATTR = {
   KILL_SUIDGID: 1 << 11,
 } as const;
 
+/** Flags in the reply to an open. */
 export const FOPEN = {
   DIRECT_IO: 1 << 0,
   KEEP_CACHE: 1 << 1,
@@ -167,11 +171,13 @@ export const FOPEN = {
   PASSTHROUGH: 1 << 7,
 } as const;
 
+/** Flags in requests, each named after its request. */
 export const OPEN_KILL_SUIDGID = 1 << 0;
 export const WRITE_KILL_SUIDGID = 1 << 2;
 export const FSYNC_FDATASYNC = 1 << 0;
 export const SETXATTR_ACL_KILL_SGID = 1 << 0;
 
+/** Codes of notifications to the kernel. */
 export const NOTIFY = {
   INVAL_INODE: 2,
   INVAL_ENTRY: 3,

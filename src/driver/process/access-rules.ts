@@ -1,12 +1,12 @@
-/** How the mounts of envs keep access times: read from the kernel's table of mounts, which also a remount changes. */
+/** Follows how the mounts of envs keep access times, from the kernel's table of mounts, which a remount changes too. */
 import { envMounts } from '../../ipc/mount-table.ts';
 import { native } from '../../native/binding.ts';
 import type { AccessRules } from '../core/ports.ts';
 
-/** The table is read no more often than this: with many mounts it is long, and mounts come in rows. */
+/** The table is read at most once in this time, in ms: with many mounts it is long, and mounts come in bursts. */
 const READ_MS = 200;
 
-/** The rules of a mount with these options. One that is read-only writes nothing. */
+/** Returns the rules of a mount with these options. A read-only one updates no access times. */
 function rulesOf(options: readonly string[]): AccessRules {
   const has = (option: string): boolean => options.includes(option);
   if (has('ro') || has('noatime')) return { files: 'noatime', dirs: 'noatime' };
@@ -16,7 +16,7 @@ function rulesOf(options: readonly string[]): AccessRules {
 
 type Apply = (rules: AccessRules) => void;
 
-/** Follows the rules of the envs that this process serves. */
+/** Keeps the rules of the envs that this process serves up to date. */
 export class MountedRules {
   private readonly root: string;
   private readonly followed = new Map<number, Apply>();

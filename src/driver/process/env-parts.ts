@@ -7,21 +7,21 @@ import type { AccessRules, LowerTree } from '../core/ports.ts';
 import type { EnvDelta } from '../delta/env-delta.ts';
 import { openDelta } from '../delta/open-delta.ts';
 
-/** What an env is made of while it is served. */
+/** The parts of an env that is served. */
 export interface EnvParts {
   readonly row: EnvRow;
-  /** The versions that it sees when it is mounted, and their layers. */
+  /** The stack that it sees when it is mounted, and its lower tree. */
   readonly stack: readonly StackRef[];
   readonly layers: LowerTree;
   readonly delta: EnvDelta;
-  /** How its mount keeps access times: until that is read, as mounts do by default. */
+  /** How its mount keeps access times; until that is read, the default of mounts. */
   readonly accessRules: AccessRules;
-  /** MS_* flags that it is mounted with, as they were asked for. */
+  /** MS_* flags of its mount, as they were asked for. */
   readonly mountFlags: number;
 }
 
 /**
- * Takes the env's lock and opens its delta and its templates.
+ * Takes the env's lock, and opens its delta and its templates.
  * @throws ByrefError 'notFound', 'locked', 'corrupt'
  */
 export async function openEnv(
@@ -38,7 +38,7 @@ export async function openEnv(
   });
   try {
     store.refresh();
-    // Read again under the lock: a destroy takes the row away under the same lock.
+    // Read again under the lock: a destroy removes the row under the same lock.
     const row = store.needEnv(env);
     const stack = store.resolveStack(row);
     const accessRules: AccessRules = { files: 'relatime', dirs: 'relatime' };
@@ -54,6 +54,6 @@ function removeEmpty(directory: string): void {
   try {
     rmdirSync(directory);
   } catch {
-    // Whoever destroyed the env removes it.
+    // The command that destroyed the env removes it.
   }
 }

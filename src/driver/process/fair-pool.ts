@@ -2,25 +2,26 @@
 export type Run = <T>(work: () => Promise<T>) => Promise<T>;
 
 /**
- * Shares threads of libuv's pool, which takes work in the order in which it comes, among lanes: each lane has at most
- * `each` threads at work, so that one alone leaves some to others, and free threads go round.
+ * Shares threads of libuv's pool among lanes. The pool itself takes work in the order in which it comes. Each lane
+ * has at most `each` threads at work, so that one lane alone leaves some to others, and free threads are given out
+ * in turn.
  */
 export class FairPool {
   private free: number;
   private readonly each: number;
-  /** Lanes with work that may start, in turn. */
+  /** Lanes with work that may start, in the order of their turn. */
   private readonly ready: Lane[] = [];
 
   /**
    * @param total threads over all lanes
-   * @param each threads of one lane
+   * @param each threads of one lane at most
    */
   constructor(total: number, each: number) {
     this.free = total;
     this.each = each;
   }
 
-  /** Makes a lane: one for each env. It needs no end. */
+  /** Makes a lane; each env has one. It need not be closed. */
   lane(): Run {
     const lane: Lane = { waiting: [], running: 0, isReady: false };
     return (work) =>

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import type { FdBudget } from '../core/fd-cache.ts';
 
-/** The rest is for what each env keeps: its device, lock, journal and link table. */
+/** The share for I/O. The rest is for what each env keeps open: its device, lock, journal and link table. */
 const PART_FOR_IO = 0.5;
 
-/** Descriptors for I/O, shared by all envs of this process: half of what it may have open. */
+/** The budget of descriptors for I/O, shared by all envs of this process: half of what it may have open. */
 export const fdBudget: FdBudget = { max: Math.floor(openFilesMax() * PART_FOR_IO), used: 0 };
 
 function openFilesMax(): number {

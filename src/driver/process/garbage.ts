@@ -2,8 +2,8 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 /**
- * Collects garbage, and gives the memory back to the system. V8 does so only when it needs memory, which a driver that
- * has become idle may not do for days.
+ * Collects garbage and gives the memory back to the system. V8 does so only when it needs memory, which an idle
+ * driver may not do for days.
  */
 export function collectGarbage(): void {
   setFlagsFromString('--expose-gc');

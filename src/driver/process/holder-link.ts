@@ -3,17 +3,17 @@ import { ControlClient } from '../../ipc/client.ts';
 import type { HeldDevice, HolderVerbs } from '../../ipc/protocol.ts';
 import type { Log } from '../../observe/log.ts';
 
-/** A device of this driver, as the holder is told of it. */
+/** A device of this driver, in the form in which the holder is told of it. */
 export interface OwnDevice extends HeldDevice {
   readonly fd: number;
 }
 
-/** How often to look for a new holder when the last one is gone. */
+/** How often to look for a new holder after the last one is gone, in ms. */
 const RETRY_MS = 2_000;
 
 /**
- * This driver's connection to the holder. When a holder ended and a new one was started, it is given
- * all of this driver's devices again.
+ * This driver's connection to the holder. If the holder ended and a new one was started, the new one is given all
+ * of this driver's devices again.
  */
 export class HolderLink {
   private readonly path: string;
@@ -21,7 +21,7 @@ export class HolderLink {
   private readonly devices = new Map<number, OwnDevice>();
   private client: ControlClient<HolderVerbs> | null = null;
   private connecting: Promise<ControlClient<HolderVerbs>> | null = null;
-  /** Calls that are not answered yet: the connection must not end before they are. */
+  /** The number of unanswered calls: the connection must not end before they are answered. */
   private asking = 0;
 
   constructor(path: string, log: Log) {
@@ -29,7 +29,7 @@ export class HolderLink {
     this.log = log;
   }
 
-  /** Resolves when the holder has a copy of the descriptor; rejects if it has not. */
+  /** Resolves when the holder has a copy of the descriptor; rejects if that fails. */
   async hold(device: OwnDevice): Promise<void> {
     this.asking++;
     try {
@@ -41,7 +41,7 @@ export class HolderLink {
     }
   }
 
-  /** Never rejects: a holder that is gone holds nothing. */
+  /** Makes the holder close its copy. Never rejects: a holder that is gone holds nothing. */
   async drop(env: number): Promise<void> {
     this.devices.delete(env);
     this.asking++;
@@ -52,7 +52,7 @@ export class HolderLink {
     } finally {
       this.asking--;
     }
-    // A holder that nobody is connected to may end.
+    // A holder without connections may end.
     if (this.devices.size === 0 && this.asking === 0) this.client?.close();
   }
 
@@ -79,7 +79,10 @@ export class HolderLink {
     return client;
   }
 
-  /** Mounts live on, but would end with this process: any command that starts a holder mends that. */
+  /**
+   * Looks for a new holder after the old one ended. The mounts live on, but would end with this process; any
+   * command that starts a holder repairs that.
+   */
   private lost(client: ControlClient<HolderVerbs>): void {
     if (this.client !== client || this.devices.size === 0) return;
     this.log.warn({ devices: this.devices.size }, 'the holder is gone');

@@ -1,9 +1,9 @@
-/** A process that serves nothing for this long ends by itself, and leaves nothing behind. */
+/** A process that serves nothing for this long ends by itself and leaves nothing behind, in ms. */
 const IDLE_EXIT_MS = Number(process.env['BYREF_IDLE_EXIT_MS'] ?? 10_000);
 
 /**
- * Calls `onIdle` when `isIdle` has held for IDLE_EXIT_MS since the last touch(). A command that is
- * connected keeps a process: it is about to ask for something.
+ * Calls `onIdle` when `isIdle` has held for IDLE_EXIT_MS since the last touch(). A connected command keeps a
+ * process alive, because it is about to ask for something.
  */
 export class IdleExit {
   private readonly isIdle: () => boolean;
@@ -15,7 +15,7 @@ export class IdleExit {
     this.onIdle = onIdle;
   }
 
-  /** Something began or ended: wait anew. A busy process has no timer at all. */
+  /** Starts the wait again, because something began or ended. A busy process has no timer. */
   readonly touch = (): void => {
     if (this.timer) clearTimeout(this.timer);
     this.timer = this.isIdle() ? setTimeout(() => this.check(), IDLE_EXIT_MS) : null;

@@ -6,22 +6,22 @@ import type { EnvAct } from '../core/set-aside.ts';
 import type { EnvParts } from './env-parts.ts';
 import type { ServedEnv } from './served-env.ts';
 
-/** One env's way through this process: being mounted, served, being closed. */
+/** One env's life in this process: it is being mounted, served, or closed. */
 export class LiveEnv {
   served: ServedEnv | null = null;
   ending = false;
-  /** Resolves when this process has nothing of the env any more. */
+  /** Resolves when this process has nothing of the env left. */
   readonly closed: Promise<void>;
   becomeClosed!: () => void;
-  /** Resolves when it is served, or will not be. */
+  /** Resolves when the env is served, or is known not to be. */
   readonly settled: Promise<void>;
   becomeSettled!: () => void;
   private parts: EnvParts | null = null;
-  /** The versions that it shows. */
+  /** The stack that it shows. */
   private stack: readonly StackRef[] = [];
-  /** While it goes to them: those that it still shows, too. */
+  /** During a flip, the stack that it leaves but still shows too. */
   private leaving: readonly StackRef[] | null = null;
-  /** Which stack some layers are of, for what is in use of older ones. */
+  /** The stack of each lower tree, for inodes in use that are of older versions. */
   private readonly stacks = new WeakMap<LowerTree, readonly StackRef[]>();
   private flips: Promise<unknown> = Promise.resolve();
 
@@ -41,14 +41,20 @@ export class LiveEnv {
     this.stacks.set(parts.layers, parts.stack);
   }
 
-  /** What it would go through if its stack became what `next` makes of it: read now, so that it is known then. */
+  /**
+   * Precomputes the difference to the next stack, so that the flip does not wait for it.
+   * @param next returns the stack that follows a given one
+   */
   prepare(store: Store, next: (stack: readonly StackRef[]) => readonly StackRef[]): void {
     const to = next(this.stack);
     if (sameStack(this.stack, to)) return;
     store.diffStacks(this.stack, to);
   }
 
-  /** Goes to the versions that the store says; one at a time. Null if it is not served (any more). */
+  /**
+   * Takes the env to the versions that the store has for it, and makes the acts; one flip at a time. Resolves to
+   * null if it is not served.
+   */
   refresh(store: Store, acts: readonly EnvAct[] = []): Promise<RefreshedEnv | null> {
     const done = this.flips.then(() => this.catchUp(store, acts));
     this.flips = done.catch(() => undefined);
@@ -76,23 +82,26 @@ export class LiveEnv {
     this.stack = to;
     const outcome = await served.fs.flip(change, acts);
     this.leaving = null;
-    // What is said to be done to the env's own files is so after a power cut, too.
+    // What is reported as done to the env's own files must survive a power cut, too.
     if (acts.length > 0) await parts.delta.flush();
     failpoint('flip-end');
     return { env: row.id, flipped, ...outcome, busy: false, error: null };
   }
 
-  /** Brings what it has written to disk: see EnvDelta.settle. */
+  /** Puts what it has written on disk: see EnvDelta.settle. */
   async settle(): Promise<void> {
     await this.parts?.delta.settle();
   }
 
-  /** dpkg or apt is at work in it. Other versions of its files would come between what they read and what they write. */
+  /**
+   * True if dpkg or apt is at work in it. A flip would then change files between their reading and their writing
+   * them.
+   */
   get isBusy(): boolean {
     return this.served?.fs.isOpenForWriting(DPKG_LOCKS) ?? false;
   }
 
-  /** The versions that it shows, from the moment on that its delta is open: of two stacks while it goes from one to the other. */
+  /** Returns the stacks that it shows, from the moment its delta is open: two during a flip, else one. */
   shown(): { env: number; stack: readonly StackRef[] }[] {
     if (this.parts === null) return [];
     const { id: env } = this.parts.row;
@@ -100,7 +109,7 @@ export class LiveEnv {
     return stacks.map((stack) => ({ env, stack }));
   }
 
-  /** What is in use of versions that it does not show any more. */
+  /** Returns inodes in use of versions that it no longer shows. */
   gone(): GoneFile[] {
     const { served } = this;
     if (served === null) return [];
@@ -122,7 +131,7 @@ const NOTHING_MET = {
   error: null,
 } as const;
 
-/** Open for writing while dpkg or apt holds them; the second one is the newer, which apt takes for all of its run. */
+/** Files that dpkg or apt hold open for writing. The second one is newer; apt holds it for all of its run. */
 const DPKG_LOCKS = ['/var/lib/dpkg/lock', '/var/lib/dpkg/lock-frontend'];
 
 const sameStack = (a: readonly StackRef[], b: readonly StackRef[]): boolean =>

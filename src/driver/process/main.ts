@@ -10,7 +10,7 @@ import { beTheOnlyOne, endOnSignal, resistOomKiller, startOrExit } from './proce
 import { Shard } from './shard.ts';
 
 /**
- * `byref-driver ROOT SHARD`: serves the mounts of one shard's envs. It starts no child and opens
+ * Runs `byref-driver ROOT SHARD`, which serves the mounts of one shard's envs. It starts no child and opens
  * nothing below its own mounts, so that it can never wait for itself.
  */
 async function main(root: string, shard: number): Promise<void> {

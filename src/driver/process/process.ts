@@ -3,17 +3,17 @@ import { lockOwner, takeProcessLock } from '../../ipc/process-lock.ts';
 import type { ProcessFiles } from '../../ipc/run-dir.ts';
 import type { Log } from '../../observe/log.ts';
 
-/** Exit code of a process that found another of its kind running: not an error for who asked. */
+/** Exit code of a process that found another of its kind running: not an error for whoever started it. */
 export const ALREADY_RUNNING = 0;
 
-/** Ends this process, quietly, if another serves the same purpose: two were started at once. */
+/** Ends this process quietly if another one serves the same purpose, because two were started at once. */
 export function beTheOnlyOne(files: ProcessFiles, log: Log): void {
   if (takeProcessLock(files.lock) !== null) return;
   log.info({ other: lockOwner(files.lock) }, 'another one runs already: nothing to do');
   process.exit(ALREADY_RUNNING);
 }
 
-/** A process that could not start says why, and ends: whoever started it is waiting. */
+/** Runs `start`; on an error prints the reason and exits, because whoever started this process is waiting. */
 export async function startOrExit(start: () => Promise<void>): Promise<void> {
   try {
     await start();
@@ -25,7 +25,7 @@ export async function startOrExit(start: () => Promise<void>): Promise<void> {
   }
 }
 
-/** Ending this process to free memory would cost many programs more: others go first. */
+/** Makes the OOM killer choose other processes first: ending this one would cost many more programs. */
 export function resistOomKiller(log: Log): void {
   try {
     writeFileSync('/proc/self/oom_score_adj', '-900');
@@ -35,8 +35,9 @@ export function resistOomKiller(log: Log): void {
 }
 
 /**
- * SIGTERM and SIGINT ask to end, and are heard only by a process that serves nothing: ending a driver
- * under its mounts would make every program in them fail. SIGKILL remains, and is survived.
+ * Handles SIGTERM and SIGINT, which ask to end: only a process that serves nothing obeys them. If a driver ended
+ * under its mounts, every program in them would fail. SIGKILL still ends it, and is survived.
+ * @param serves returns the number of mounts that are served
  */
 export function endOnSignal(log: Log, serves: () => number, end: () => void): void {
   const onSignal = (signal: NodeJS.Signals): void => {

@@ -8,10 +8,10 @@ import { mountFuseNative } from '../fuse-native/mount.ts';
 import type { EnvParts } from './env-parts.ts';
 import { coreOf, describe, type ServedEnv } from './served-env.ts';
 
-/** Time for path walks that are under way to end. */
+/** Time for running path walks to end, in ms. */
 const WALK_MS = 100;
 
-/** The kernel keeps nothing here: all timeouts of this transport are 0. */
+/** Stands for the kernel's caches, of which there are none here: all timeouts of this transport are 0. */
 const noCaches: KernelCaches = {
   knowsWalkers: false,
   expireAttributes: () => Promise.resolve(),
@@ -20,8 +20,8 @@ const noCaches: KernelCaches = {
 };
 
 /**
- * Mounts the env over libfuse 2, for hosts where the kernel protocol can't be spoken directly. libfuse keeps
- * its descriptor of /dev/fuse to itself, so the holder has none: the mount dies with its driver.
+ * Mounts the env over libfuse 2, for hosts where we cannot speak the kernel protocol directly. libfuse keeps its
+ * descriptor of /dev/fuse to itself, so the holder has none: the mount dies with its driver.
  */
 export async function serveFuseNative(
   root: string,

@@ -11,7 +11,7 @@ import type { EnvParts } from './env-parts.ts';
 import { coreOf, describe, type ServedEnv } from './served-env.ts';
 import { WriterTrace } from './writers/writer-trace.ts';
 
-/** Mounts the env over /dev/fuse; resolves when the kernel may use it. */
+/** Mounts the env over /dev/fuse. Resolves when the kernel may use it. */
 export async function serveKernel(
   root: string,
   parts: EnvParts,
@@ -20,7 +20,7 @@ export async function serveKernel(
 ): Promise<ServedEnv> {
   const { env, mountpoint } = request;
   const device = mountedDevice(root, request);
-  // Made at INIT, which comes before the session is ready.
+  // Set at INIT, which comes before the session is ready.
   let fs!: EnvFileSystem;
   const trace = request.trace ? new WriterTrace() : null;
   const session = new Session({
@@ -37,7 +37,7 @@ export async function serveKernel(
     log: (message, error) => log.error({ env, err: error }, message),
   });
   const abort = async (drop: () => Promise<void>): Promise<void> => {
-    // The last descriptor to go ends the connection; unmounting then waits for nobody.
+    // The connection ends when the last descriptor is closed; unmounting then waits for nothing.
     await session.detach();
     await drop();
     unmount(mountpoint, true);

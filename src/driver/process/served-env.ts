@@ -14,20 +14,20 @@ import type { WriterTrace } from './writers/writer-trace.ts';
 export interface ServedEnv {
   info: MountedEnv;
   readonly fs: EnvFileSystem;
-  /** Who changed what; null where that was not asked for. */
+  /** The notes of who changed what; null if tracing was not asked for. */
   readonly trace: WriterTrace | null;
-  /** This process's descriptor of /dev/fuse; -1 where the transport keeps its own. */
+  /** This process's descriptor of /dev/fuse; -1 if the transport keeps its own. */
   readonly device: number;
-  /** Resolves when the mount is gone, to the errno that said so. */
+  /** Resolves when the mount is gone, to the errno that reported it. */
   readonly ended: Promise<number>;
   /**
-   * Ends the mount from this side: what is open in it fails from then on.
-   * @param drop makes the holder let go
+   * Ends the mount from this side: files that are open in it fail from then on.
+   * @param drop makes the holder close its copy
    */
   abort(drop: () => Promise<void>): Promise<void>;
 }
 
-/** What a transport offers to the core. */
+/** The ports that a transport provides to the core. */
 interface TransportPorts {
   readonly passthrough: Passthrough | null;
   readonly caches: KernelCaches;
@@ -54,13 +54,14 @@ export function coreOf(
     fdBudget,
     entryBudget,
   });
-  // A patch that came while the env was not mounted.
+  // A patch may have come while the env was not mounted.
   fs.keepDirs();
-  // The flush takes the copies away.
+  // The flush removes the copies.
   if (delta.wasCutShort && fs.giveBackLeft(blobs.list()) > 0) void delta.flush();
   return fs;
 }
 
+/** Describes a mount for `status` and the log. */
 export function describe(
   { row }: EnvParts,
   { mountpoint, transport, trace }: MountRequest,

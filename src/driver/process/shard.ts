@@ -29,16 +29,16 @@ import { LiveEnv } from './live-env.ts';
 import { serveKernel } from './serve-kernel.ts';
 import type { ServedEnv } from './served-env.ts';
 
-/** Inodes and open files of envs that ended which are worth a collection: about 20 MiB. */
+/** This many entries of ended envs are worth a garbage collection: about 20 MiB. */
 const WORTH_COLLECTING = 50_000;
 
-/** How soon an env is looked at again in which dpkg was at work. */
+/** Delay before an env in which dpkg was at work is tried again, in ms. */
 const BUSY_RETRY_MS = 1000;
 
-/** Envs that go to other versions at once. */
+/** The most envs that are refreshed at once. */
 const AT_ONCE = 64;
 
-/** What a shard is made with. */
+/** The parts that a shard is made with. */
 export interface ShardParts {
   readonly store: Store;
   readonly shard: number;
@@ -52,13 +52,13 @@ export interface ShardParts {
 /**
  * The envs that this process serves.
  *
- * An env is in `live` from the request to mount it until its delta is closed: being mounted, served
- * or being closed. Requests about one env wait for each other by that entry.
+ * An env is in `live` from the request to mount it until its delta is closed: while it is mounted, served and
+ * closed. Requests about one env wait for each other through that entry.
  */
 export class Shard {
   private readonly parts: ShardParts;
   private readonly live = new Map<number, LiveEnv>();
-  /** Connections over which a flip was announced that has not come yet. */
+  /** Connections that announced a flip which has not come yet. */
   private readonly expected = new Set<Socket>();
   private readonly rules: MountedRules;
 
@@ -100,7 +100,7 @@ export class Shard {
     const isBusy = ([, live]: [number, LiveEnv]): boolean => live.isBusy;
     if (settle) {
       const free = [...this.live].filter((each) => !isBusy(each));
-      // An env whose disk fails is for the flip to find.
+      // If an env's disk fails, the flip will find that.
       await Promise.all(free.map(([, live]) => live.settle().catch(() => undefined)));
     }
     return [...this.live].filter(isBusy).map(([env]) => env);
@@ -145,7 +145,7 @@ export class Shard {
     keepAccessTimes(parts, parts.accessRules);
     try {
       const served = await serve(store.root, parts, request, log);
-      // INVARIANT: two processes hold the descriptor before anybody is told of the mount.
+      // INVARIANT: two processes hold the descriptor before anyone is told of the mount.
       try {
         if (served.device >= 0) await holder.hold({ env, mountpoint, shard, fd: served.device });
       } catch (error) {
@@ -186,7 +186,7 @@ export class Shard {
     peer.once('close', () => {
       if (this.expected.delete(peer)) void this.catchUp();
     });
-    // What is read of a version is kept for good: it must not be from before the version was there.
+    // Rows of a version are cached for good, so they must not be read from before the version existed.
     store.refresh();
     const moved = new Map(versions.map(({ templateId, version }) => [templateId, version]));
     const other = new Map(stacks.map(({ env, stack }) => [env, stack]));
@@ -204,7 +204,7 @@ export class Shard {
     return refreshed;
   }
 
-  /** By itself, without a command that waits for it: where dpkg is at work, until it is not. */
+  /** Refreshes all envs without a command that waits for it, and repeats it while dpkg is at work in one. */
   private async catchUp(): Promise<void> {
     const refreshed = await this.refreshAll(null, []);
     if (refreshed.some(({ busy }) => busy)) {
@@ -212,7 +212,7 @@ export class Shard {
     }
   }
 
-  /** A few at a time: between them, requests are served. */
+  /** Refreshes some envs at a time: between them, requests are served. */
   private async refreshAll(
     envs: readonly number[] | null,
     acts: readonly EnvActs[],
@@ -270,7 +270,7 @@ export class Shard {
     );
   }
 
-  /** The mount is gone: close what was open, and let the holder's copy go. */
+  /** Closes an env's delta after its mount is gone, and makes the holder close its copy. */
   private async takeDown(live: LiveEnv, { row, delta }: EnvParts, errno: number): Promise<void> {
     const { holder, log } = this.parts;
     live.ending = true;
@@ -318,7 +318,7 @@ async function serve(
   log: Log,
 ): Promise<ServedEnv> {
   if (request.transport === 'kernel') return serveKernel(root, parts, request, log);
-  // An optional dependency, and one that keeps the event loop busy for good once it is loaded.
+  // Loaded on demand: it is an optional dependency, and once loaded it keeps the event loop alive for good.
   const { serveFuseNative } = await import('./serve-fuse-native.ts');
   return serveFuseNative(root, parts, request, log);
 }

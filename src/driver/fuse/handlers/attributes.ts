@@ -1,4 +1,4 @@
-/** GETATTR, STATX, SETATTR, STATFS. */
+/** Handlers of GETATTR, STATX, SETATTR, STATFS. */
 import type { NodeId } from '../../../base/ids.ts';
 import { type SetAttr, UTIME_NOW } from '../../core/api.ts';
 import type { SpaceStat } from '../../core/ports.ts';
@@ -36,6 +36,7 @@ const set: SetAttr = {
 
 const space: SpaceStat = { bsize: 0, blocks: 0, bfree: 0, bavail: 0, files: 0, ffree: 0 };
 
+/** Serves GETATTR. */
 export function getattr(c: Connection): number {
   const error = c.fs.attr(u64(IN.nodeid) as NodeId, attr);
   return attrReply(c, error);
@@ -47,7 +48,7 @@ function attrReply(c: Connection, error: number): number {
   return OUT_BYTES + ATTR_OUT_BYTES;
 }
 
-/** The kernel asks for STATX when a program wants the birth time. */
+/** Serves STATX, for which the kernel asks when a program wants the birth time. */
 export function statx(c: Connection): number {
   const error = c.fs.attr(u64(IN.nodeid) as NodeId, attr);
   if (error < 0) return error;
@@ -55,14 +56,15 @@ export function statx(c: Connection): number {
   return OUT_BYTES + STATX_OUT_BYTES;
 }
 
+/** Serves SETATTR; answers later if the file must be copied up first. */
 export function setattr(c: Connection): number {
   const valid = u32(SETATTR_IN.valid);
   const node = u64(IN.nodeid) as NodeId;
   takeSetAttr(valid);
-  // A new size may take a copy-up, and so longer than `set` is this request's.
+  // A new size may need a copy-up, which can take longer than `set` belongs to this request.
   const done = c.fs.setattr(node, valid & FATTR.SIZE ? { ...set } : set, attr);
   if (typeof done === 'number') return attrReply(c, done);
-  // By then others will have used `attr`: ask again.
+  // By then other requests have used `attr`, so it is filled again.
   return c.later(done, (error) => attrReply(c, error < 0 ? error : c.fs.attr(node, attr)));
 }
 
@@ -86,6 +88,7 @@ function nanoseconds(valid: number, given: number, now: number, word: number): n
   return valid & given ? u32(word) : LEAVE;
 }
 
+/** Serves STATFS. */
 export function statfs(c: Connection): number {
   const error = c.fs.statfs(space);
   if (error < 0) return error;

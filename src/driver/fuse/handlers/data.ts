@@ -1,4 +1,4 @@
-/** Bytes of open files: READ, WRITE, FSYNC, FALLOCATE, LSEEK, COPY_FILE_RANGE. */
+/** Handlers for the bytes of open files: READ, WRITE, FSYNC, FALLOCATE, LSEEK, COPY_FILE_RANGE. */
 import { EINVAL } from '../../../base/errno.ts';
 import { O_DSYNC } from '../../../base/mode.ts';
 import { READ_LATER } from '../../core/api.ts';
@@ -24,7 +24,7 @@ import { statusReply } from './tree.ts';
 /** The largest count that fits into struct fuse_write_out, in whole pages. */
 const MAX_COUNT_32 = 0xfffff000;
 
-/** Bytes in memory are answered at once, others by the thread pool, into a buffer of their own. */
+/** Serves READ. Bytes in memory are answered at once; others by the thread pool, into a buffer of their own. */
 export function read(c: Connection): number {
   const [fh, offset] = [u64(READ_IN.fh), i64(READ_IN.offset)];
   const length = Math.min(u32(READ_IN.size), MAX_IO);
@@ -39,6 +39,7 @@ export function read(c: Connection): number {
 
 const dataReply = (n: number): number => (n < 0 ? n : OUT_BYTES + n);
 
+/** Serves WRITE. */
 export function write(c: Connection): number {
   const length = u32(WRITE_IN.size);
   const start = IN_BYTES + WRITE_IN_BYTES;
@@ -51,7 +52,7 @@ export function write(c: Connection): number {
   return typeof n === 'number' ? count32Reply(n) : c.later(n, count32Reply);
 }
 
-/** struct fuse_write_out: bytes written or copied. */
+/** Fills struct fuse_write_out: the number of bytes written or copied. */
 function count32Reply(n: number): number {
   if (n < 0) return n;
   put32(OUT.body, n);
@@ -65,32 +66,36 @@ function count64Reply(n: number): number {
   return OUT_BYTES + 8;
 }
 
+/** Serves FSYNC. */
 export function fsync(c: Connection): number {
   const dataOnly = (u32(FSYNC_IN.flags) & FSYNC_FDATASYNC) !== 0;
   return c.later(c.fs.fsync(u64(FSYNC_IN.fh), dataOnly), statusReply);
 }
 
-/** FSYNCDIR and SYNCFS. */
+/** Serves FSYNCDIR and SYNCFS. */
 export function sync(c: Connection): number {
   return c.later(c.fs.sync(), statusReply);
 }
 
+/** Serves FALLOCATE. */
 export function fallocate(c: Connection): number {
   const [fh, mode] = [u64(FALLOCATE_IN.fh), u32(FALLOCATE_IN.mode)];
   const [offset, length] = [i64(FALLOCATE_IN.offset), i64(FALLOCATE_IN.length)];
   return c.later(c.fs.fallocate(fh, mode, offset, length), statusReply);
 }
 
+/** Serves LSEEK. */
 export function lseek(c: Connection): number {
   return count64Reply(c.fs.lseek(u64(LSEEK_IN.fh), i64(LSEEK_IN.offset), u32(LSEEK_IN.whence)));
 }
 
+/** Serves COPY_FILE_RANGE, whose reply has a count of 32 bits. */
 export function copyFileRange(c: Connection): number {
   const length = Math.min(u64(COPY_FILE_RANGE_IN.length), MAX_COUNT_32);
   return c.later(copy(c, length), count32Reply);
 }
 
-/** Since 7.45: the count of bytes copied has 64 bits. */
+/** Serves COPY_FILE_RANGE_64 (since 7.45): the count of copied bytes has 64 bits. */
 export function copyFileRange64(c: Connection): number {
   return c.later(copy(c, u64(COPY_FILE_RANGE_IN.length)), count64Reply);
 }

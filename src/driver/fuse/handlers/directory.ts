@@ -1,5 +1,5 @@
 /**
- * READDIR and READDIRPLUS. Directories are opened and closed without us (NO_OPENDIR_SUPPORT): a
+ * Handlers of READDIR and READDIRPLUS. Directories are opened and closed without us (NO_OPENDIR_SUPPORT): a
  * listing goes by nodeid and place, and keeps no state here.
  */
 import { inoOf, type Name, type NodeId } from '../../../base/ids.ts';
@@ -20,7 +20,7 @@ import {
 import type { Connection } from '../connection.ts';
 import { DIRENT_BYTES, ENTRY_OUT_BYTES, IN, OUT_BYTES, READ_IN } from '../wire.ts';
 
-/** Packs entries into the reply, from `at` up to `end`. One for the process, as the reply buffer. */
+/** Packs entries into the reply, from `at` up to `end`. There is one for the process, like the reply buffer. */
 class ReplySink implements DirSink {
   connection: Connection | null = null;
   plusEntries = false;
@@ -65,7 +65,7 @@ class ReplySink implements DirSink {
     const word = this.at / 4;
     const start = this.at + DIRENT_BYTES;
     this.at = start + padded(name.length);
-    // The last words first, as the name ends within them and the rest must be zero.
+    // The last words are cleared first, because the name ends within them and the rest must be zero.
     put64(this.at / 4 - 2, 0);
     put64(word, ino);
     putPlace(word + 2, cookie, ordinal);
@@ -75,7 +75,7 @@ class ReplySink implements DirSink {
   }
 }
 
-/** Names are padded to 8 bytes. */
+/** Rounds a name's length up to a multiple of 8 bytes. */
 const padded = (length: number): number => (length + 7) & ~7;
 
 const sink = new ReplySink();
@@ -88,5 +88,7 @@ function list(c: Connection, plusEntries: boolean): number {
   return error < 0 ? error : sink.at;
 }
 
+/** Serves READDIR. */
 export const readdir = (c: Connection): number => list(c, false);
+/** Serves READDIRPLUS. */
 export const readdirplus = (c: Connection): number => list(c, true);

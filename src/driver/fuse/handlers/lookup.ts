@@ -1,4 +1,4 @@
-/** LOOKUP and its opposite: FORGET, which is never answered. */
+/** Handlers of LOOKUP and its opposite, FORGET, which is never answered. */
 import { ENOENT } from '../../../base/errno.ts';
 import type { Name, NodeId } from '../../../base/ids.ts';
 import type { Node, Result } from '../../core/api.ts';
@@ -8,16 +8,17 @@ import { type Connection, NO_REPLY } from '../connection.ts';
 import { lastName } from '../names.ts';
 import { BATCH_FORGET_IN, ENTRY_OUT_BYTES, FORGET_IN, IN, OUT, OUT_BYTES } from '../wire.ts';
 
+/** The length of a reply that holds one entry. */
 export const ENTRY_REPLY_BYTES = OUT_BYTES + ENTRY_OUT_BYTES;
 
-/** The reply to all that yield a node: LOOKUP, MKNOD, MKDIR, SYMLINK, LINK. */
+/** Fills the reply of every request that yields a node: LOOKUP, MKNOD, MKDIR, SYMLINK, LINK. */
 export function entryReply(c: Connection, found: Result<Node>): number {
   if (typeof found === 'number') return found;
   const error = putEntry(c, OUT.body, found);
   return error < 0 ? error : ENTRY_REPLY_BYTES;
 }
 
-/** A name that is absent is an answer, which the kernel keeps, and not an error. */
+/** Serves LOOKUP. An absent name is not an error but an answer, which the kernel keeps. */
 export function lookup(c: Connection): number {
   const name = lastName(0);
   if (typeof name === 'number') return name;
@@ -27,7 +28,7 @@ export function lookup(c: Connection): number {
   return ENTRY_REPLY_BYTES;
 }
 
-/** "." and ".." come from file handles only (EXPORT_SUPPORT): an unknown node is ESTALE there. */
+/** Finds a name. "." and ".." come only from file handles (EXPORT_SUPPORT), for which an unknown node is ESTALE. */
 function find(c: Connection, parent: NodeId, name: Name): Result<Node> {
   if (name.length > 2 || name.charCodeAt(0) !== 0x2e) return c.fs.lookup(parent, name);
   if (name === '.') return c.fs.lookupDot(parent);
@@ -35,11 +36,13 @@ function find(c: Connection, parent: NodeId, name: Name): Result<Node> {
   return c.fs.lookup(parent, name);
 }
 
+/** Serves FORGET, which has no reply. */
 export function forget(c: Connection): number {
   c.fs.forget(u64(IN.nodeid) as NodeId, u64(FORGET_IN.count));
   return NO_REPLY;
 }
 
+/** Serves BATCH_FORGET, which has no reply. */
 export function batchForget(c: Connection): number {
   const count = u32(BATCH_FORGET_IN.count);
   for (let i = 0, at = BATCH_FORGET_IN.first; i < count; i++, at += BATCH_FORGET_IN.words) {

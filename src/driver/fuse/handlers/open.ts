@@ -1,4 +1,4 @@
-/** OPEN, CREATE, TMPFILE, RELEASE. */
+/** Handlers of OPEN, CREATE, TMPFILE, RELEASE. */
 import type { NodeId } from '../../../base/ids.ts';
 import type { Created, Opened, Result } from '../../core/api.ts';
 import { putEntry, putOpened } from '../attr.ts';
@@ -18,6 +18,7 @@ import {
   RELEASE_IN,
 } from '../wire.ts';
 
+/** Serves OPEN; answers later if the file must be copied up or flushed first. */
 export function open(c: Connection): number {
   const killPriv = (u32(OPEN_IN.openFlags) & OPEN_KILL_SUIDGID) !== 0;
   const opened = c.fs.open(u64(IN.nodeid) as NodeId, u32(OPEN_IN.flags), killPriv);
@@ -31,6 +32,7 @@ function openReply(c: Connection, opened: Result<Opened>): number {
   return OUT_BYTES + OPEN_OUT_BYTES;
 }
 
+/** Serves CREATE. */
 export function create(c: Connection): number {
   const name = lastName(CREATE_IN_BYTES);
   if (typeof name === 'number') return name;
@@ -40,6 +42,7 @@ export function create(c: Connection): number {
   return createReply(c, created);
 }
 
+/** Serves TMPFILE. */
 export function tmpfile(c: Connection): number {
   const [mode, umask, flags] = [u32(CREATE_IN.mode), u32(CREATE_IN.umask), u32(CREATE_IN.flags)];
   const created = c.fs.tmpfile(u64(IN.nodeid) as NodeId, mode, umask, flags);
@@ -47,7 +50,10 @@ export function tmpfile(c: Connection): number {
   return createReply(c, created);
 }
 
-/** An entry and an open file; if the entry fails, the kernel will never release the handle. */
+/**
+ * Fills in an entry and an open file. If the entry fails, the kernel will never release the handle, so it is
+ * closed here.
+ */
 function createReply(c: Connection, created: Result<Created>): number {
   if (typeof created === 'number') return created;
   const error = putEntry(c, OUT.body, created.created);
@@ -59,6 +65,7 @@ function createReply(c: Connection, created: Result<Created>): number {
   return OUT_BYTES + ENTRY_OUT_BYTES + OPEN_OUT_BYTES;
 }
 
+/** Serves RELEASE. */
 export function release(c: Connection): number {
   c.fs.release(u64(RELEASE_IN.fh));
   return OUT_BYTES;

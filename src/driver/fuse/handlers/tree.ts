@@ -1,4 +1,4 @@
-/** Names: MKNOD, MKDIR, SYMLINK, LINK, UNLINK, RMDIR, RENAME, READLINK. */
+/** Handlers for names: MKNOD, MKDIR, SYMLINK, LINK, UNLINK, RMDIR, RENAME, READLINK. */
 import type { NodeId } from '../../../base/ids.ts';
 import { reply, u32, u64 } from '../buffers.ts';
 import type { Connection } from '../connection.ts';
@@ -20,10 +20,12 @@ import {
 } from '../wire.ts';
 import { entryReply } from './lookup.ts';
 
+/** Returns the result of a handler whose reply has no body. */
 export const statusReply = (status: number): number => (status < 0 ? status : OUT_BYTES);
 
 const node = (): NodeId => u64(IN.nodeid) as NodeId;
 
+/** Serves MKNOD. */
 export function mknod(c: Connection): number {
   const name = lastName(MKNOD_IN_BYTES);
   if (typeof name === 'number') return name;
@@ -31,13 +33,14 @@ export function mknod(c: Connection): number {
   return entryReply(c, c.fs.mknod(node(), name, mode, umask, rdev));
 }
 
+/** Serves MKDIR. */
 export function mkdir(c: Connection): number {
   const name = lastName(MKDIR_IN_BYTES);
   if (typeof name === 'number') return name;
   return entryReply(c, c.fs.mkdir(node(), name, u32(MKDIR_IN.mode), u32(MKDIR_IN.umask)));
 }
 
-/** The name, then the target. */
+/** Serves SYMLINK: the name, then the target. */
 export function symlink(c: Connection): number {
   const end = endOfText(IN_BYTES);
   const name = nameAt(IN_BYTES, end);
@@ -46,29 +49,34 @@ export function symlink(c: Connection): number {
   return entryReply(c, c.fs.symlink(node(), name, target));
 }
 
+/** Serves LINK. */
 export function link(c: Connection): number {
   const name = lastName(LINK_IN_BYTES);
   if (typeof name === 'number') return name;
   return entryReply(c, c.fs.link(u64(LINK_IN.oldNode) as NodeId, node(), name));
 }
 
+/** Serves UNLINK. */
 export function unlink(c: Connection): number {
   const name = lastName(0);
   return typeof name === 'number' ? name : statusReply(c.fs.unlink(node(), name));
 }
 
+/** Serves RMDIR. */
 export function rmdir(c: Connection): number {
   const name = lastName(0);
   return typeof name === 'number' ? name : statusReply(c.fs.rmdir(node(), name));
 }
 
+/** Serves RENAME. */
 export const rename = (c: Connection): number =>
   move(c, u64(RENAME_IN.newDir) as NodeId, RENAME_IN_BYTES, 0);
 
+/** Serves RENAME2, which has flags. */
 export const rename2 = (c: Connection): number =>
   move(c, u64(RENAME2_IN.newDir) as NodeId, RENAME2_IN_BYTES, u32(RENAME2_IN.flags));
 
-/** The old name, then the new one. */
+/** Serves both kinds of rename: the old name, then the new one. */
 function move(c: Connection, toDir: NodeId, structBytes: number, flags: number): number {
   const start = IN_BYTES + structBytes;
   const end = endOfText(start);
@@ -79,6 +87,7 @@ function move(c: Connection, toDir: NodeId, structBytes: number, flags: number):
   return statusReply(c.fs.rename(node(), from, toDir, to, flags));
 }
 
+/** Serves READLINK. */
 export function readlink(c: Connection): number {
   const target = c.fs.readlink(node());
   if (typeof target === 'number') return target;

@@ -1,4 +1,4 @@
-/** SETXATTR, GETXATTR, LISTXATTR, REMOVEXATTR. A size of 0 asks how long the answer is. */
+/** Handlers of SETXATTR, GETXATTR, LISTXATTR, REMOVEXATTR. A size of 0 asks for the length of the answer. */
 import { ERANGE } from '../../../base/errno.ts';
 import type { NodeId } from '../../../base/ids.ts';
 import { put32, reply, request, u32, u64 } from '../buffers.ts';
@@ -20,7 +20,7 @@ import { statusReply } from './tree.ts';
 
 const node = (): NodeId => u64(IN.nodeid) as NodeId;
 
-/** The name, then the value, which is copied: the core may keep it. */
+/** Serves SETXATTR: the name, then the value, which is copied because the core may keep it. */
 export function setxattr(c: Connection): number {
   const extended = c.granted.setxattrExt;
   const start = IN_BYTES + (extended ? SETXATTR_IN_BYTES : SETXATTR_COMPAT_IN_BYTES);
@@ -31,6 +31,7 @@ export function setxattr(c: Connection): number {
   return statusReply(c.fs.setxattr(node(), name, value, u32(SETXATTR_IN.flags), killSgid));
 }
 
+/** Serves GETXATTR. */
 export function getxattr(c: Connection): number {
   const name = textAt(IN_BYTES + GETXATTR_IN_BYTES, u32(IN.len) - 1);
   const value = c.fs.getxattr(node(), name);
@@ -41,7 +42,7 @@ export function getxattr(c: Connection): number {
   return OUT_BYTES + value.length;
 }
 
-/** Names one after the other, each ended by a NUL. */
+/** Serves LISTXATTR: names one after the other, each ended by a NUL. */
 export function listxattr(c: Connection): number {
   const names = c.fs.listxattr(node());
   if (typeof names === 'number') return names;
@@ -50,7 +51,10 @@ export function listxattr(c: Connection): number {
   return fits !== 0 ? fits : OUT_BYTES + reply.latin1Write(list, OUT_BYTES);
 }
 
-/** The reply to a question for the length, -ERANGE for too little room, or 0: send the bytes. */
+/**
+ * Returns the reply to a question for the length, -ERANGE if there is too little room, or 0 if the bytes are to be
+ * sent.
+ */
 function sizeReply(length: number): number {
   const room = u32(GETXATTR_IN.size);
   if (room !== 0) return length > room ? -ERANGE : 0;
@@ -59,6 +63,7 @@ function sizeReply(length: number): number {
   return OUT_BYTES + 8;
 }
 
+/** Serves REMOVEXATTR. */
 export function removexattr(c: Connection): number {
   return statusReply(c.fs.removexattr(node(), textAt(IN_BYTES, u32(IN.len) - 1)));
 }

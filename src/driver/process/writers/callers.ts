@@ -3,29 +3,29 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { procLink, procText } from '../../../base/proc.ts';
 import { isNamedByArguments, programName } from './program-name.ts';
 
-/** Processes that are remembered at once. */
+/** The most processes that are remembered at once. */
 const KNOWN_MAX = 4096;
-/** Enough for an interpreter's options and its script. */
+/** Bytes read of a command line: enough for an interpreter's options and its script. */
 const ARGUMENT_BYTES = 4096;
-/** How long a program may wait for its own name to be found. */
+/** How long a program may wait for its own name to be found, in ms. */
 const PATIENCE_MS = 200;
 
 interface Known {
-  /** Which process, and which program of those it executed one after the other. */
+  /** Identifies the process, and which of the programs that it executed one after the other. */
   readonly image: string;
   readonly program: string;
 }
 
 /**
- * The programs of processes, by pid or thread id, from links and texts in /proc: no path is opened that may be on a
- * mount of ours.
+ * Finds the programs of processes, by pid or thread id, from links and texts in /proc. It opens no path that may
+ * be on one of our own mounts.
  */
 export class Callers {
   private readonly known = new Map<number, Known>();
 
   /**
-   * The name of a process's program, '' if it is not known; or a promise that never rejects: then ask again.
-   * The process must be waiting for us, so that it stays what it is meanwhile.
+   * Returns the name of a process's program, '' if not known; or a promise that never rejects, after which to ask
+   * again. The process must be waiting for us, so that it stays what it is meanwhile.
    */
   programOf(pid: number): string | Promise<void> {
     const image = imageOf(pid);
@@ -46,15 +46,18 @@ export class Callers {
   }
 }
 
-/** Fields of /proc/PID/stat, counted from the first after the name: see proc_pid_stat(5). */
+/** Fields of /proc/PID/stat, counted from the first one after the name: see proc_pid_stat(5). */
 const START_TIME = 19;
 const START_CODE = 23;
 const START_STACK = 25;
 const ARG_START = 45;
 
-/** The same for as long as a process runs one program; '' if it is gone, or not of our namespace. */
+/**
+ * Returns a string that stays the same as long as a process runs one program; '' if the process is gone, or not in
+ * our namespace.
+ */
 function imageOf(pid: number): string {
-  // The kernel says 0 of a caller that has no number here, and of pages that it writes by itself.
+  // The kernel gives pid 0 for a caller that has no number here, and for pages that it writes by itself.
   if (pid === 0) return '';
   const stat = procText(`/proc/${pid}/stat`);
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
@@ -62,15 +65,15 @@ function imageOf(pid: number): string {
   return [START_TIME, START_CODE, START_STACK, ARG_START].map((at) => fields[at]).join(' ');
 }
 
-/** Reads of arguments, one after the other. */
+/** The last of the reads of arguments, which run one after the other. */
 let reading: Promise<unknown> = Promise.resolve();
 
 /**
- * The first arguments of a process; none if they can't be read in time.
+ * Returns the first arguments of a process; none if they can't be read in time.
  *
- * The kernel takes the lock of the process's memory for it, and reads memory that may be mapped from one of our own mounts:
- * a read can wait for a request to us. So it is done on the thread pool, and never on more than one of its threads, because
- * that request may need one too.
+ * For this the kernel takes the lock of the process's memory, and reads memory that may be mapped from one of our
+ * own mounts: a read can wait for a request to us. So it is done on the thread pool, and never on more than one of
+ * its threads, because that request may need one too.
  */
 async function argumentsOf(pid: number): Promise<string[]> {
   const text = reading.then(() => commandLine(pid));

@@ -1,21 +1,24 @@
-/** What people call a running program: by its file, and where that only interprets another, by both. */
+/**
+ * Finds what people call a running program: the name of its file; for a file that interprets another one, the
+ * names of both.
+ */
 
-/** What the kernel tells of a process. */
+/** The facts about a process that the kernel tells. */
 export interface Process {
-  /** Path of the file that it runs. */
+  /** The path of the file that it runs. */
   readonly exe: string;
-  /** Its first arguments, as far as they are known; it may have changed them. */
+  /** Its first arguments, as far as known; the process may have changed them. */
   readonly args: readonly string[];
 }
 
-/** How an interpreter is told what to run; all of an option's forms are one pattern. */
+/** Describes how an interpreter is told what to run. Each pattern covers all forms of an option. */
 interface Interpreter {
   readonly exe: RegExp;
-  /** The program is in the command line or comes by standard input: it has no name. */
+  /** Matches if the program is in the command line or comes by standard input, and so has no name. */
   readonly inline: RegExp;
-  /** The next argument belongs to it. */
+  /** Matches if the next argument belongs to this one. */
   readonly takesValue: RegExp;
-  /** Its programs may put a title over their arguments, as npm does: "npm install". */
+  /** Set if its programs may put a title over their arguments, as npm does: "npm install". */
   readonly hasTitles?: true;
 }
 
@@ -42,18 +45,18 @@ const INTERPRETERS: readonly Interpreter[] = [
   { exe: /^php[\d.]*$/, inline: /^-[rRBE]$/, takesValue: /^-[cdz]$/ },
 ];
 
-/** One file that is many programs: which one, its arguments say. */
+/** Files that are many programs in one: the arguments say which. */
 const MANY_IN_ONE = /^(busybox|toybox|coreutils)$/;
 
 const NAME_MAX = 64;
 
-/** True if the arguments are needed for its name. */
+/** Returns true if the arguments are needed to name the program. */
 export const isNamedByArguments = (exe: string): boolean => {
   const file = baseName(exe);
   return MANY_IN_ONE.test(file) || interpreterOf(file) !== undefined;
 };
 
-/** "dpkg", "sh install.sh", "python3 pip", "node npm"; '' of a process that runs no file. */
+/** Returns a program's name: "dpkg", "sh install.sh", "python3 pip", "node npm"; '' for a process that runs no file. */
 export function programName({ exe, args }: Process): string {
   const file = baseName(exe);
   if (MANY_IN_ONE.test(file)) return printable(oneOfMany(file, args));
@@ -87,10 +90,10 @@ function scriptOf(interpreter: Interpreter, args: readonly string[]): string {
   return '';
 }
 
-/** A pipe has no name of its own. */
+/** Returns false for a pipe and the like, which have no name of their own. */
 const isFile = (arg: string): boolean => !/^(\/dev\/(stdin|fd\/)|\/proc\/)/.test(arg);
 
-/** The kernel marks files that have no name any more. */
+/** Returns the last part of a path, without the kernel's mark for files that no longer have a name. */
 const baseName = (path: string): string =>
   path.replace(/ \(deleted\)$/, '').replace(/^.*\/(?=.)/s, '');
 

@@ -1,17 +1,17 @@
-/** Programs of one list: of many writers the last are kept. */
+/** The most programs in one list: the last writers are kept. */
 const LIST_MAX = 4;
 const TWO_26 = 2 ** 26;
 
 /**
- * Lists of programs, each held once: 100,000 files of one installer have a few lists between them. List 0 is empty.
- * In a list each program is there once, in the order of its last change.
+ * Lists of programs, each stored once: 100,000 files of one installer share a few lists. List 0 is empty. A list
+ * has each program once, in the order of its last change.
  */
 export class WriterLists {
   private readonly programs: string[] = [];
   private readonly programIds = new Map<string, number>();
   private readonly lists: (readonly number[])[] = [[]];
   private readonly listIds = new Map<string, number>([['', 0]]);
-  /** What with() said before. */
+  /** Results that with() has already computed. */
   private readonly successors = new Map<number, number>();
 
   programId(name: string): number {
@@ -21,7 +21,7 @@ export class WriterLists {
     return this.programs.push(name) - 1;
   }
 
-  /** The list that comes of a list when `program` writes. */
+  /** Returns the list that follows from `list` when `program` writes. */
   with(list: number, program: number): number {
     const step = list * TWO_26 + program;
     const known = this.successors.get(step);

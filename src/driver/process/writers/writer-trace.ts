@@ -4,26 +4,29 @@ import type { WriterNotes } from '../../core/traced.ts';
 import { Callers } from './callers.ts';
 import { WriterLists } from './writer-lists.ts';
 
-/** Characters of a page: well below MAX_LINE, also where each takes two bytes. */
+/** The size of a page in characters: well below MAX_LINE, even if each takes two bytes. */
 const PAGE_SIZE = 2 * 1024 * 1024;
-/** Of an inode and the number of its list, or of a name's beside the name. */
+/** Characters for an inode and the number of its list; for a removed name, those besides the name. */
 const ENTRY_SIZE = 40;
 
 const NOBODY = -1;
 
 /**
- * Which programs changed what in one env, since it was mounted: in memory alone. An inode stays on it when it is gone:
- * whoever asks knows what is there.
+ * Notes which programs changed what in one env since it was mounted, in memory only. An inode stays noted when it
+ * is gone: whoever asks knows which ones exist.
  */
 export class WriterTrace implements WriterNotes {
   program = NOBODY;
   private readonly since = new Date().toISOString();
   private readonly callers = new Callers();
   private readonly lists = new WriterLists();
-  /** List by inode number, or by `DIR/NAME` of a name that was removed; in the order of the first change. */
+  /** The list of each inode number, or of `DIR/NAME` for a name that was removed; in the order of the first change. */
   private readonly noted = new Map<number | string, number>();
 
-  /** Whoever `pid` runs becomes `program`; or a promise: then ask again. */
+  /**
+   * Makes the program that `pid` runs the present one, and returns null; or returns a promise, after which to ask
+   * again.
+   */
   readonly identify = (pid: number): Promise<void> | null => {
     const program = this.callers.programOf(pid);
     if (typeof program !== 'string') return program;
@@ -39,7 +42,7 @@ export class WriterTrace implements WriterNotes {
     this.note(`${dir}/${name}`, program);
   }
 
-  /** What was noted from the entry `after` on, at most `limit`. */
+  /** Returns at most `limit` notes, from entry `after` on. */
   page({ after, limit }: WritersRequest): WritersPage {
     const page = new Page(this.lists);
     let at = 0;
@@ -57,7 +60,7 @@ export class WriterTrace implements WriterNotes {
   }
 }
 
-/** Entries, and the lists that they name, renumbered to those alone. */
+/** Collects the entries of one page, and renumbers the lists that they name. */
 class Page {
   readonly content = {
     writers: [] as string[][],

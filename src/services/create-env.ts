@@ -7,14 +7,14 @@ import type { OnProgress } from '../manager/templates/tree.ts';
 import { isScratch } from '../store/names.ts';
 import type { EnvRow, StackRef, Store } from '../store/store.ts';
 
-/** What createEnv() is told. */
+/** The name, stack and first mount of a new env. */
 export interface CreateOptions {
   readonly name: string;
   /** The OS template: NAME, or NAME@VERSION to pin it. */
   readonly os: string;
   /** The apps, like `os`, from the bottom up. */
   readonly apps: readonly string[];
-  /** What to do when it is first mounted, beside what is always done. */
+  /** Work for its first mount, beside what is always done then. */
   readonly firstMount?: FirstMount;
 }
 

@@ -12,7 +12,7 @@ import { fileAt } from '../manager/templates/walk-version.ts';
 import { isComposition, plainStack } from '../store/compositions.ts';
 import { type EnvRow, envDir, type StackRef, type Store } from '../store/store.ts';
 
-/** Where a path comes from. */
+/** The origin of a path. */
 export interface Origin {
   /** The path as it was asked for; then `real`, which has no symlinks on the way. */
   readonly path: string;
@@ -50,7 +50,7 @@ export async function originOf(store: Store, row: EnvRow, path: string): Promise
 interface Found {
   readonly dir: Ino;
   readonly name: Name;
-  /** What the env shows there; null if it removed the name. */
+  /** The inode that the env shows there; null if it removed the name. */
   readonly record: InodeRecord | null;
   readonly own: boolean;
 }

@@ -1,7 +1,7 @@
 import { type StdioOptions, spawn } from 'node:child_process';
 import { StringDecoder } from 'node:string_decoder';
 
-/** Where and how a confined program runs. */
+/** The surroundings of a confined program. */
 export interface ConfinedPlace {
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
@@ -35,8 +35,9 @@ export interface Finished {
 const SAID_MAX = 65_536;
 
 /**
- * Runs a program in namespaces of its own. When it ends for any reason, also because we are killed, none of its mounts and
- * processes is left. A mount that stayed would lead from a directory that is then removed into the machine.
+ * The command that runs a program in namespaces of its own. When the program ends for any reason, also because we are
+ * killed, none of its mounts and processes is left. A mount that stayed would lead into the machine, from a directory that
+ * is then removed.
  */
 const CONFINED = [
   ...['setpriv', '--pdeathsig=KILL'],

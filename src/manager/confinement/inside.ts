@@ -11,10 +11,10 @@ import {
 } from './confined.ts';
 
 /**
- * Mounts what programs expect, in the namespace that ends with them. $1 is the root; SOURCE TARGET pairs follow, which are
- * to be seen read-only, up to an empty word; the rest is the command to run. /dev has only harmless devices; the resolver's
- * file is there only if there is a network to use it on; a directory of the machine is visible also below the new /tmp and
- * /run.
+ * A script for sh: mounts what programs expect, in the namespace that ends with them. $1 is the root; SOURCE TARGET pairs
+ * follow, which are to be seen read-only, up to an empty word; the rest is the command to run. /dev has only harmless
+ * devices; the resolver's file is there only if there is a network to use it on; a directory of the machine is visible also
+ * below the new /tmp and /run.
  */
 const ENTER = `
 set -e

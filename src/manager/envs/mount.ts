@@ -14,7 +14,7 @@ import { ensureServers } from './spawn.ts';
 import type { EnvState } from './state.ts';
 import { connectionUsers, describeUsers, type MountUser } from './users.ts';
 
-/** How and where mountEnv() mounts an env. */
+/** Options of mountEnv(). */
 export interface MountOptions {
   readonly transport: Transport;
   /** False: the driver handles all reads and writes itself. */
@@ -25,7 +25,7 @@ export interface MountOptions {
   readonly mountFlags?: number;
   /** Lets users of this machine look into the env; without it, the mount has to be where they can't reach it. */
   readonly allowUsers?: boolean;
-  /** Where to mount, absolute; null: <root>/mnt/<name>, or <root>/users/<name> if users may look into it. */
+  /** The absolute path to mount on; null: <root>/mnt/<name>, or <root>/users/<name> if users may look into it. */
   readonly at: string | null;
 }
 

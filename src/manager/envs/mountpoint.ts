@@ -4,7 +4,7 @@ import { ByrefError } from '../../base/error.ts';
 import { envAt } from '../../ipc/mount-table.ts';
 import { closeToUsers, mountDir, type Store, usersDir } from '../../store/store.ts';
 
-/** Where an env is to be mounted, and who may reach it. */
+/** A place to mount an env on, and whether users may reach it there. */
 export interface Place {
   /** An absolute path; null: a directory below the root. */
   readonly at: string | null;

@@ -4,18 +4,18 @@ import type { EnvRow, Store } from '../../store/store.ts';
 import { findDriver } from './spawn.ts';
 
 /**
- * Whether an env is mounted and served. stopped: not mounted. mounted: mounted, and its driver serves it. dead: mounted, but
+ * The state of an env. stopped: not mounted. mounted: mounted, and its driver serves it. dead: mounted, but
  * its driver is gone; `umount` cleans up. detached: served, but not, or no longer, mounted in this mount namespace.
  */
 export type State = 'stopped' | 'mounted' | 'dead' | 'detached';
 
-/** What can be known of one env without looking into it. */
+/** Facts about one env that can be had without looking into it. */
 export interface EnvState {
   readonly row: EnvRow;
   readonly state: State;
   /** Its mount; null if it is not mounted in this mount namespace. */
   readonly mount: EnvMount | null;
-  /** What its driver reports of it; null if the driver does not serve it. */
+  /** The driver's report on it; null if the driver does not serve it. */
   readonly served: MountedEnv | null;
   readonly driverPid: number | null;
 }

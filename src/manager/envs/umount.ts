@@ -24,7 +24,7 @@ const HELD_WAIT_MS = Number(process.env['BYREF_HELD_WAIT_MS'] ?? 30_000);
 /** How long the driver may take for the last checkpoint. */
 const CLOSE_TIMEOUT_MS = 120_000;
 
-/** What to do with an env that is in use. */
+/** The treatment of an env that is in use; without either option it is refused. */
 export interface UmountOptions {
   /** Takes it out of the tree now; it ends when it is no longer used. */
   readonly lazy: boolean;

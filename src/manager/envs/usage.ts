@@ -4,12 +4,12 @@ import { type EnvRow, envDir, type Store } from '../../store/store.ts';
 
 /** How many bytes, and files, one env takes. */
 export interface EnvUsage {
-  /** What it would take as a copy of its own: private and shared bytes together. */
+  /** The size of the env as a copy of its own: private and shared bytes together. */
   readonly apparentBytes: number;
   /** Its own bytes on disk: files that it wrote, and its copies of template files. */
   readonly privateBytes: number;
   readonly privateFiles: number;
-  /** All files of its templates, at the versions that it sees; stored once, whatever the number of envs. */
+  /** All files of its templates, at the versions that it sees; stored once for all envs. */
   readonly sharedBytes: number;
   readonly sharedFiles: number;
 }

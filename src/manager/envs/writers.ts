@@ -4,7 +4,7 @@ import type { WritersPage } from '../../ipc/protocol.ts';
 import type { EnvRow, Store } from '../../store/store.ts';
 import { findDriver } from './spawn.ts';
 
-/** Which programs changed what in an env that is mounted with `trace`. */
+/** The programs that changed something in an env that is mounted with `trace`. */
 export interface Writers {
   /** When tracing began (ISO 8601, UTC): earlier changes are not in here. */
   readonly since: string;

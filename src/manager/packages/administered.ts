@@ -156,7 +156,7 @@ class Administered implements AdministeredSteps {
       if (seen !== null) this.step(makeStep('relink', place, own!.record!.ino, seen));
       return;
     }
-    // What the administrator removed stays absent.
+    // A name that the administrator removed stays absent.
     const isAbsent = own?.record === null && (own.isHidden || was === null);
     if (own?.record === null && !isAbsent) return;
     const wanted = wantedFor(is, override);

@@ -12,7 +12,7 @@ import { fieldsOf } from '../merge/stanzas.ts';
 
 /** One dependency that is not met, or one conflict. */
 export interface Unmet {
-  /** Equal whenever the same dependency of the same package is not met, whatever is installed instead. */
+  /** Equal whenever the same dependency of the same package is not met, no matter what is installed instead. */
   readonly key: string;
   /** In apt's words: "libx-dev : Depends: libx (= 1) but 2 is installed". */
   readonly text: string;
@@ -20,7 +20,7 @@ export interface Unmet {
   readonly names: readonly [string, ...string[]];
 }
 
-/** What apt found. `unable` says in a sentence why it could not judge. */
+/** A judgement of apt. `unable` says in a sentence why it could not judge. */
 export type Judgement = { readonly unmet: readonly Unmet[] } | { readonly unable: string };
 
 const TIMEOUT_MS = 60_000;

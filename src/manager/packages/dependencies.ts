@@ -14,7 +14,7 @@ import {
 import { fieldOf } from '../merge/stanzas.ts';
 import { judge, statusOf, type Unmet } from './apt-judge.ts';
 
-/** What becomes of an env's packages at one step. */
+/** The decision about an env's packages at one step. */
 export interface PackageVerdict {
   /** The packages that stay the env's own, by key, including those that stay for others. */
   readonly own: ReadonlyMap<string, OwnPackage>;

@@ -15,7 +15,7 @@ import { REGISTRY_BYTES_MAX, registryContent } from '../merge/limits.ts';
 /** As many symlinks as Linux follows in one path; see path_resolution(7). */
 const SYMLINKS_MAX = 40;
 
-/** Where a path leads: a name in a directory, and the inode record under it. */
+/** The end of a path: a name in a directory, and the inode record under it. */
 export interface TreeEntry {
   readonly dir: Ino;
   readonly name: Name;

@@ -8,7 +8,7 @@ import { isPresent, type PackageRecord } from '../merge/packages.ts';
 
 const NO_PACKAGE = { name: '', architecture: '' };
 
-/** What tells who changed dpkg's lists in an env. */
+/** The places in which isFormerVersion() looks up dpkg's lists of an env. */
 export interface InfoOfEnv {
   readonly view: DeltaView;
   readonly layers: LowerTree;

@@ -93,7 +93,7 @@ export function sidesOf({ store, row, view, change }: EnvOnTheWay, next: NextPac
   return ours === null ? null : { base: sides.base, theirs, ours, tree, infoDir };
 }
 
-/** What decides about packages beside the templates. */
+/** The facts beside the templates that decide about packages. */
 export interface NextPackages {
   /** Names of packages that follow although they are the env's own. */
   readonly taken: ReadonlySet<string>;

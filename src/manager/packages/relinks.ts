@@ -24,7 +24,7 @@ export interface RelinkPlace extends DirEntryRef {
   readonly is: InodeRecord | null;
 }
 
-/** What Relinks needs to know of an env and of the step. */
+/** The env and the step that a Relinks works on, with its rules for single names. */
 export interface RelinkParts {
   readonly view: DeltaView;
   /** The env's directory on the host. */
@@ -124,7 +124,7 @@ export class Relinks {
       this.releases.unshift(makeStep('release', place, ino, own));
   }
 
-  /** Puts the step in front, so that those for what is in the directory precede it: the caller adds directories first. */
+  /** Puts the step in front: the caller adds a directory before what is in it, so steps for inner directories come first. */
   private addKeptDir(place: RelinkPlace, ino: Ino): boolean {
     const { was, is } = place;
     const own = this.parts.view.inode(ino);

@@ -25,7 +25,7 @@ export function seenFile(file: string): SeenFile | null {
 }
 
 /**
- * Hashes a file; in hex. Does not change its access time, because nobody in the env has read it. Rejects if the file can't
+ * Returns the SHA-256 of a file in hex. Does not change its access time, because nobody in the env has read it. Rejects if the file can't
  * be read.
  */
 export async function sha256(file: string): Promise<string> {

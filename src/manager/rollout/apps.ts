@@ -27,7 +27,7 @@ export interface AppsChanged {
 /**
  * Puts apps on top of an env's stack. Apps that it has already stay where they are.
  * @param refs NAME (follows) or NAME@VERSION (pinned), from the bottom up
- * @throws ByrefError 'notFound'; 'usage'; 'exists' for an app that the env has at another version than the pinned one;
+ * @throws ByrefError 'notFound'; 'usage'; 'exists' for NAME@VERSION if the env has the app, but not pinned to that version;
  *   'badInput' for apps that can't be in one env; 'locked'
  */
 export async function addApps(

@@ -10,7 +10,7 @@ import { prepared } from '../confinement/inside.ts';
 import { runInside } from '../confinement/run-inside.ts';
 import type { PackageRecord } from '../merge/packages.ts';
 
-/** What a trial found: the changes that apt will make, as "libx-dev 1 -> 2"; or, in a sentence, why it can't. */
+/** The result of a trial: the changes that apt will make, as "libx-dev 1 -> 2"; or, in a sentence, why it can't. */
 export type Trial = { readonly packages: readonly string[] } | { readonly why: string };
 
 /** The problem that apt is to solve in one env. */
@@ -30,7 +30,7 @@ const OUTPUT_KEPT = 2 ** 20;
 /** The dpkg status file that apt reads during the trial; a path below the env's root. */
 const statusFile = (): string => `/tmp/byref-status.${process.pid}`;
 
-/** apt asks nothing, removes nothing, and keeps configuration that an administrator has changed. */
+/** The command for apt: it asks nothing, removes nothing, and keeps configuration that an administrator has changed. */
 const APT = [
   'apt-get --quiet --yes --fix-broken --no-remove',
   '-o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold',

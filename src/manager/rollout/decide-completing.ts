@@ -4,7 +4,7 @@ import type { PackageVerdict } from '../packages/dependencies.ts';
 import type { EnvOnTheWay, NextPackages } from '../packages/own-packages.ts';
 import type { Trial } from './complete.ts';
 
-/** What becomes of an env's packages when its versions change, and what apt has to do there afterwards. */
+/** The decision about an env's packages when its versions change, and apt's work there afterwards. */
 export interface Decided {
   /** Null: dpkg says in the env what its templates say. */
   readonly verdict: PackageVerdict | null;

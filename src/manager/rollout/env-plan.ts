@@ -35,7 +35,7 @@ import type { EnvMove } from './moves.ts';
 import { takenPackages } from './package-policy.ts';
 import { isRewritten, policyOf } from './policy.ts';
 
-/** What a patch will do in one env. */
+/** The work of a patch in one env: what it makes before the flip and with it, and what becomes of packages. */
 export interface EnvPlan {
   readonly acts: readonly PatchAct[];
   /** Name, in the env's directory, of the file with the steps to make before the env sees the new versions; null: no steps. */
@@ -48,11 +48,11 @@ export interface EnvPlan {
   readonly unmet: readonly string[];
   /** Why apt could not judge the dependencies; null if it could, or did not have to. */
   readonly unjudged: string | null;
-  /** What apt is to bring along once the env has moved, or why it can't; null if it does not have to. */
+  /** The packages that apt is to bring along once the env has moved, or why it can't; null if it does not have to. */
   readonly completion: CompletedPackages | null;
 }
 
-/** What planEnv() needs to know of the patch. */
+/** The facts of a patch that planEnv() needs. */
 export interface PlanOptions {
   readonly patch: number;
   readonly policies: readonly Policy[];

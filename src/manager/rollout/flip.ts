@@ -20,13 +20,13 @@ const PREPARE_TIMEOUT_MS = 10_000;
 
 type Driver = ControlClient<DriverVerbs>;
 
-/** What a flip commits, and what drivers are told of it before and after. */
+/** A change to commit, with what drivers are told of it before and after. */
 export interface FlipRequest {
   /** Sent to drivers before the commit, so that they read early what will differ. */
   readonly prepare: PrepareRequest;
   /** Writes the rows that make the change; called inside the transaction. */
   commit(): void;
-  /** What is to be done to the envs' own files when they flip. */
+  /** The changes to envs' own files that drivers make when the envs flip. */
   readonly acts: readonly EnvActs[];
 }
 

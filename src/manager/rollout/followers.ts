@@ -30,7 +30,7 @@ export const followersOf = (store: Store, templateId: number): EnvRow[] =>
     .filter(follows)
     .map(({ row }) => row);
 
-/** What can change in an env's entry for a template. */
+/** Changes to an env's entry for a template. */
 export type EntryChanges = Partial<Pick<StackEntry, 'pinned' | 'canary'>>;
 
 /** Returns the row with changes to its entry for the template. */

@@ -18,7 +18,7 @@ import { sameContent, sha256 } from '../packages/same-file.ts';
 import type { NamesByDir } from './planned-names.ts';
 
 /**
- * What a changed name meets in an env.
+ * The state of a name in an env, when a patch changes the name.
  * clean: the env sees the new version. attributes: the same, with the attributes that it has set. in-use: the same, but a
  * process has the old file open or mapped. private: the env has its own. equal: its own equals the new version. deleted:
  * the env has removed it. type-changed: its own is of another type.

@@ -19,7 +19,7 @@ export const EMPTY_FILE = '/dev/null';
 /** The most characters that are kept of what a merge says. It is saved with the patch, and an env's records decide its length. */
 const SAID_MAX = 2000;
 
-/** A merge, or why there is none. `kept` says in words what both changed (the env's stays) and what does not go together. */
+/** A merge, or why there is none. `kept` tells in words what both changed (the env's stays) and what does not go together. */
 export type Merge =
   | { readonly text: Buffer; readonly kept?: string }
   | { readonly conflict: string };
@@ -40,7 +40,7 @@ export interface MergeContents {
 
 /**
  * Merges what both sides made of `base`, record by record. Null: the merge equals ours. What can't be merged becomes a
- * conflict and no error, whatever the env has there, so that other envs are patched all the same.
+ * conflict and no error, no matter what the env has there, so that other envs are patched all the same.
  * @param name of the file, absolute
  * @param adjust replaces the contents before they are merged
  */

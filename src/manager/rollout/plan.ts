@@ -31,20 +31,20 @@ export interface PlannedName {
 /** A changed name that an env does not simply follow. */
 export interface PlannedMeet extends PlannedName {
   readonly state: Exclude<MeetState, 'clean'>;
-  /** What happens to the env's own file; null if it has none. */
+  /** The action for the env's own file; null if it has none. */
   readonly action: PolicyAction | null;
   /** For the state `attributes`: those that the env has set, and keeps. */
   readonly attributes?: readonly AttributeName[];
 }
 
-/** What the patch would do in one env. */
+/** The effects that the patch would have in one env. */
 export interface PlannedEnv {
   readonly id: number;
   readonly name: string;
   readonly state: State;
   /** The version of the template that it sees now. */
   readonly from: number;
-  /** How many changed names meet what. */
+  /** The number of changed names for each state. */
   readonly counts: Readonly<Record<MeetState, number>>;
   /** The env's own packages that the patch would change otherwise. */
   readonly packages: readonly OwnPackage[];
@@ -57,7 +57,7 @@ export interface PlannedEnv {
   readonly names: readonly PlannedMeet[];
 }
 
-/** What a patch would do, as a whole. */
+/** The effects that a patch would have, as a whole. */
 export interface PatchPlan {
   readonly template: string;
   readonly from: number;
@@ -177,7 +177,7 @@ async function planEnv(
       const env = { store, row, view, change };
       const next = { taken, status: theirs };
       const wanted = dependencyPolicyOf(policies, row);
-      // What apt can do there is only tried by the patch itself, because the trial writes in the env.
+      // Only the patch itself tries what apt can do there, because the trial writes in the env.
       const verdict = await decideStep(env, next, wanted === 'follow' ? wanted : 'keep');
       packages = new PackagesOfStep(env, next, verdict).own;
       completes = wanted === 'complete' && packages.some(({ why }) => why === 'needed');
@@ -194,7 +194,7 @@ async function planEnv(
 const versionOf = (store: Store, row: EnvRow, templateId: number): number =>
   store.resolveStack(row).find((ref) => ref.templateId === templateId)?.version ?? 0;
 
-/** Returns the template's own changes from one version to another, whatever its envs have. */
+/** Returns the template's own changes from one version to another, regardless of what its envs have. */
 export function changesOf(store: Store, templateId: number, from: number, to: number): DiffEntry[] {
   const at = (version: number) => [{ templateId, version }];
   const all: DiffEntry[] = [];

@@ -32,7 +32,7 @@ export async function readyStacks(
   all: readonly NextStack[],
   { signal, shared }: ReadyOptions,
 ): Promise<string[]> {
-  // A process that was killed right after it composed left its workplace; there may be nothing to compose now.
+  // A process that was killed right after it composed left its workplace and scratch env; now nothing may be left to compose.
   if (all.some(({ stack }) => stack.length > 1)) {
     sweepWorkplaces();
     await sweepScratchEnvsIfAny(store);

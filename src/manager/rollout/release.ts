@@ -29,7 +29,7 @@ export interface Released {
 export interface ReleaseOptions {
   /** No policies if not given: then nothing follows that would break a package of the env's own. */
   readonly policies?: readonly Policy[];
-  /** What apt found that it can bring along once they follow. */
+  /** The packages that apt found it can bring along once they follow. By default there was no trial. */
   readonly trial?: Trial;
 }
 

@@ -105,7 +105,7 @@ class Planner {
     const { diverted } = this;
     for (const own of this.view.changedNames()) {
       const { dir, name, ino } = own;
-      // The templates' file of that path is elsewhere, whatever is here.
+      // The templates' file of that path is diverted to another one, so what is here has nothing to do with it.
       if (diverted.has(`${dir} ${name}`)) continue;
       // What the env removed is its own doing, and what a patch hid belongs to a package of the env's own.
       if (ino === 0 || isPrivateIno(dir)) continue;

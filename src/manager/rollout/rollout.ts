@@ -26,7 +26,7 @@ export interface Rollout {
   readonly health: HealthCheck | null;
 }
 
-/** What happens during a rollout, for people who wait for it. */
+/** An event during a rollout, for people who wait for it. */
 export type RolloutEvent =
   | { readonly what: 'note'; readonly text: string }
   | { readonly what: 'wave'; readonly envs: readonly string[]; readonly of: number }

@@ -36,7 +36,7 @@ import { type EnvMove, movesTo, nextStacks } from './moves.ts';
 import { type NextStack, readyStacks } from './ready-stacks.ts';
 import { patchesAbove, undoneBy } from './target.ts';
 
-/** What PatchRun.begin() puts into a new record. */
+/** The parts of a new record that the caller of PatchRun.begin() decides, and how long to wait for dpkg. */
 export interface RunOptions extends BusyWaitOptions {
   readonly kind: PatchKind;
   /** The version that the envs see now; the template's current version if not given. */
@@ -45,7 +45,7 @@ export interface RunOptions extends BusyWaitOptions {
   readonly note: string;
 }
 
-/** Where envs are to go, and what the drivers are told of it before. */
+/** The stacks that envs are to go to, and the message that tells drivers of it before. */
 interface Move {
   readonly next: readonly NextStack[];
   readonly prepare: PrepareRequest;
@@ -177,7 +177,7 @@ export class PatchRun {
     }
   }
 
-  /** Moves one env by changing its entry for the template, whatever the others do. */
+  /** Moves one env by changing its entry for the template; other envs stay where they are. */
   async moveOne(row: EnvRow, entry: EntryChanges): Promise<PatchRecord> {
     const { templateId, to } = this.current;
     const next = this.toVersion([row], to);

@@ -25,7 +25,7 @@ export interface StaleFile {
   /** The last version that has this file, and the one that the env sees now; null: it no longer has the template. */
   readonly version: number;
   readonly current: number | null;
-  /** What has to be restarted to use the new file: the program, or the whole env if its init or C library changed. */
+  /** The thing to restart so that the new file is used: the program, or the whole env if its init or C library changed. */
   readonly restart: 'program' | 'env';
 }
 

@@ -13,7 +13,7 @@ import path from 'node:path';
 import { ByrefError } from '../../base/error.ts';
 import type { ReadOnlyBind } from '../confinement/inside.ts';
 
-/** Paths where the confined program gets mounts of its own: its places below them are made there. */
+/** Directories that get a mount of their own inside (see confinement/inside.ts): places below them are made there. */
 const ELSEWHERE = /^\/(?:dev|proc|run|sys|tmp)(?:\/|$)/;
 
 /**

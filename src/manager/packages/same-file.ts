@@ -25,8 +25,8 @@ export function seenFile(file: string): SeenFile | null {
 }
 
 /**
- * Returns the SHA-256 of a file in hex. Does not change its access time, because nobody in the env has read it. Rejects if the file can't
- * be read.
+ * Returns the SHA-256 of a file in hex. Leaves its access time alone, because no program in the env has read it. Rejects if
+ * the file can't be read.
  */
 export async function sha256(file: string): Promise<string> {
   const hash = createHash('sha256');

@@ -1,7 +1,7 @@
 /**
- * Tells which apps can stay as they are when the OS template that they were installed on goes to another version. Most
- * can, and what they share is merged anew. An app that has files of the base itself, older than those that come, has to
- * be built again.
+ * Tells which apps can stay when the OS template that they were installed on goes to another version. They are kept, and
+ * what they share is merged anew, unless an app has files of the base itself, older than those that come: such an app has
+ * to be built again.
  */
 import { type Name, nameFromText, nameToText } from '../../base/ids.ts';
 import { isDir } from '../../base/mode.ts';

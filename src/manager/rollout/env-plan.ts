@@ -193,7 +193,10 @@ class Planner {
     return ((this.view.inode(ino)?.flags ?? 0) & FLAG_KEPT) !== 0;
   }
 
-  /** Relinks a name if a package that follows has it. Files of no package are the env's own, and stay until `byref relink`. */
+  /**
+   * Relinks a name if byref hid it, a package that follows has it, or programs write it anew. Other files of no package go
+   * path by path: what the env has made its own of them stays, until `byref relink`.
+   */
   private async relinkIfOfPackage(change: DiffEntry, own: DeltaName): Promise<boolean> {
     const isOurs = own.ino === 0 && own.type === HIDDEN;
     if (!isOurs && !this.packages.isFollowing(change) && !this.isMade(change)) return false;

@@ -7,26 +7,28 @@ import type { OnProgress } from '../manager/templates/tree.ts';
 import { isScratch } from '../store/names.ts';
 import type { EnvRow, StackRef, Store } from '../store/store.ts';
 
+/** The name, stack and first mount of a new env. */
 export interface CreateOptions {
   readonly name: string;
-  /** NAME or NAME@VERSION */
+  /** The OS template: NAME, or NAME@VERSION to pin it. */
   readonly os: string;
-  /** Bottom first. */
+  /** The apps, like `os`, from the bottom up. */
   readonly apps: readonly string[];
-  /** What is to be done when it is first mounted, beside what always is. */
+  /** Work for its first mount, beside what is always done then. */
   readonly firstMount?: FirstMount;
 }
 
+/** The outcome of createEnv(). */
 export interface Created {
   readonly row: EnvRow;
-  /** What was decided between its apps, in sentences. */
+  /** Sentences about what was decided where its apps share files. */
   readonly notes: readonly string[];
 }
 
 /**
- * Makes an env: one row in the store, whatever its templates hold and however many envs there are (so
- * shards take turns, and nobody counts). The first one of a stack of several apps waits until what they share is
- * merged. The store is open for writing.
+ * Makes an env: one row in the store. The cost depends neither on what its templates hold nor on how many envs there are
+ * (so shards are taken in turn, without counting their envs). The first env of a stack of several apps waits until what
+ * they share is merged. The store is open for writing.
  */
 export async function createEnv(
   store: Store,
@@ -43,9 +45,9 @@ export async function createEnv(
     throw new ByrefError('usage', message, 'Choose another name.');
   }
   store.refuseEnvName(name);
-  // One that was killed right after it had composed the same stack left that.
+  // A process that was killed right after it composed the same stack left its scratch env.
   if (apps.length > 0) await sweepScratchEnvsIfAny(store);
-  // Others write while it is composed: a patch may come between, or a gc that finds no env of the stack.
+  // Others may write while the stack is composed: a patch may come between, or a gc that finds no env of the stack.
   for (let stack = versions(); !isComposed(store, stack); stack = versions()) {
     const wanted = stack;
     notes.push(...(await store.pause(() => compose(accessTo(store), wanted, signal, progress))));

@@ -13,7 +13,7 @@ import { type EnvUsage, envUsage } from '../manager/envs/usage.ts';
 import { ownPackagesOf, type StaleReason } from '../manager/rollout/stale-packages.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
 
-/** All that `byref info` shows; the names are those of --json. null where it is not mounted. */
+/** All that `byref info` shows, under the names of --json. Values that only a mounted env has are null if it is not mounted. */
 export interface EnvInfo extends EnvSummary, EnvUsage {
   readonly stack: readonly StackedTemplate[];
   readonly mountedSince: string | null;
@@ -23,12 +23,13 @@ export interface EnvInfo extends EnvSummary, EnvUsage {
   readonly holderPid: number | null;
   /** Inodes that the env created or changed. */
   readonly inodes: number;
-  /** Packages that it has otherwise than its templates; versions, null where one of them does not have it. */
+  /** Packages that differ from its templates'. */
   readonly packages: readonly OwnPackageInfo[];
-  /** Why it can only be read, or null. */
+  /** Why the env can only be read; null if it is not damaged. */
   readonly damage: string | null;
 }
 
+/** A package that differs; a version is null on the side that does not have it. */
 export interface OwnPackageInfo {
   readonly package: string;
   readonly own: string | null;
@@ -36,6 +37,7 @@ export interface OwnPackageInfo {
   readonly why: StaleReason;
 }
 
+/** Collects what `byref info` shows of an env. */
 export async function envInfo(store: Store, row: EnvRow): Promise<EnvInfo> {
   const state = await envState(store, row);
   const { served, driverPid } = state;
@@ -63,7 +65,7 @@ async function changes(directory: string): Promise<Pick<EnvInfo, 'inodes' | 'dam
   }
 }
 
-/** null if no holder holds the env's device. */
+/** Returns the pid of the holder; null if none holds the env's device. */
 async function holderPid(root: string, env: number): Promise<number | null> {
   const holder = await findHolder(root);
   if (!holder) return null;

@@ -1,4 +1,4 @@
-/** Where a path of an env comes from: its own, or which template, version and package. */
+/** Tells where a path of an env comes from: from the env itself, or from which template, version and package. */
 import { existsSync, readFileSync } from 'node:fs';
 import { ByrefError } from '../base/error.ts';
 import { type Ino, type Name, nameFromText, nameToText, ROOT_INO } from '../base/ids.ts';
@@ -12,30 +12,31 @@ import { fileAt } from '../manager/templates/walk-version.ts';
 import { isComposition, plainStack } from '../store/compositions.ts';
 import { type EnvRow, envDir, type StackRef, type Store } from '../store/store.ts';
 
+/** The origin of a path. */
 export interface Origin {
-  /** As it was asked for, and where symlinks lead. */
+  /** The path as it was asked for; then `real`, which has no symlinks on the way. */
   readonly path: string;
   readonly real: string;
-  /** template: as a template has it. own: the env made or changed it. removed: the env removed it. */
+  /** template: it is as a template has it. own: the env made or changed it. removed: the env removed it. */
   readonly what: 'template' | 'own' | 'removed';
   /**
-   * Which has it, or has it under what the env made of it; null if none. What is merged of several is of all of them: "debian-12@1 +
-   * nginx@1", and no version.
+   * The template that has it, also under what the env made of it; null if none has it, or if it is merged from several: see
+   * `merged`.
    */
   readonly template: string | null;
   readonly version: number | null;
-  /** NAME VERSION, as dpkg's database in that template says; null if no package has it, or it is a directory. */
+  /** NAME VERSION from dpkg's database in that template; null if no package has it, or it is a directory. */
   readonly package: string | null;
-  /** Programs that wrote it, if it was captured and no package has it; none if nobody knows; else null. */
+  /** Programs that wrote it, if it was captured and no package has it (an empty list: unknown); else null. */
   readonly writtenBy: readonly string[] | null;
-  /** NAME@VERSION of those that have it too, where it is merged of them (then `template` is null), bottom first; else none. */
+  /** If it is merged from several templates (and `template` is null), NAME@VERSION of each, bottom first; else empty. */
   readonly merged: readonly string[];
 }
 
-/** As the kernel: more symlinks than this in one path is a loop. */
+/** As many symlinks as the kernel follows in one path; more are taken for a loop. */
 const SYMLINKS_MAX = 40;
 
-/** @throws ByrefError 'notFound' for a path that neither the env nor a template of its stack has */
+/** Finds where a path comes from. @throws ByrefError 'notFound' if neither the env nor a template of its stack has it */
 export async function originOf(store: Store, row: EnvRow, path: string): Promise<Origin> {
   const directory = envDir(store.root, row.id);
   const view = existsSync(directory) ? await readDelta(directory) : null;
@@ -49,7 +50,7 @@ export async function originOf(store: Store, row: EnvRow, path: string): Promise
 interface Found {
   readonly dir: Ino;
   readonly name: Name;
-  /** What the env shows; null if it removed it. */
+  /** The inode that the env shows there; null if it removed the name. */
   readonly record: InodeRecord | null;
   readonly own: boolean;
 }
@@ -81,14 +82,14 @@ class Search {
     }
     const { templateId, version } = has;
     const template = this.templateName(has);
-    // Directories are of many packages.
+    // A directory may belong to many packages.
     const isFile = found !== null && !isDir(this.inTemplate(has, found)?.mode ?? 0);
     const owner = isFile ? packageOwning(this.store, { id: templateId }, version, path) : null;
     const writtenBy = owner === null ? this.writersOf(has, template, path) : null;
     return { ...shown, template, version, package: owner, merged: [], writtenBy };
   }
 
-  /** As a template that was captured lists them. */
+  /** Returns the writers that a captured template lists for the path; null if it lists none. */
   private writersOf(ref: StackRef, template: string, path: string): readonly string[] | null {
     const object = fileAt(this.store.layers([ref]), listingPath(template))?.object ?? '';
     if (object === '') return null;
@@ -99,7 +100,7 @@ class Search {
     return this.row.stack.find((entry) => entry.templateId === templateId)!.template;
   }
 
-  /** The versions that what a composition has is made of. */
+  /** Returns the versions from which a composition merged what it has there. */
   private partsOf(found: Found): string[] {
     const all = plainStack(this.stack);
     const have = all.filter((ref) => this.inTemplate(ref, found) !== null);
@@ -107,7 +108,7 @@ class Search {
   }
 
   /**
-   * Follows symlinks in all components but the last one: of that one the question is.
+   * Follows symlinks in all components of a path but the last one, about which the question is.
    * @returns its name, or null for the root; and the path that leads there without a symlink
    */
   private walk(asked: string): { readonly found: Found | null; readonly path: string } {
@@ -132,7 +133,7 @@ class Search {
     }
   }
 
-  /** The name as the env shows it; null if there is none. */
+  /** Looks a name up as the env shows it; null if there is none. */
   private child(dir: Ino, name: Name): Found | null {
     const own = this.view?.name(dir, name) ?? null;
     if (own === null) {
@@ -152,7 +153,7 @@ class Search {
     };
   }
 
-  /** The topmost template that has the name. */
+  /** Returns the topmost template that has the name. */
   private templateWith(found: Found): StackRef | null {
     return this.stack.findLast((ref) => this.inTemplate(ref, found) !== null) ?? null;
   }
@@ -169,10 +170,10 @@ class Search {
   }
 }
 
-/** A directory on the way. */
+/** A directory on the way to the path. */
 interface Place {
   readonly dir: Ino;
-  /** '' for the root. */
+  /** Its path; '' for the root. */
   readonly path: string;
   readonly parent: Place | null;
 }

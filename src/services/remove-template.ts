@@ -1,4 +1,4 @@
-/** `byref template show` and `rm`: who uses a template, and taking one away. */
+/** `byref template show` and `rm`: show who uses a template, and remove one. */
 import { ByrefError } from '../base/error.ts';
 import type { EnvRow, TemplateRow, VersionRow } from '../codec/store-rows.ts';
 import { userName } from '../manager/sandbox/owner.ts';
@@ -20,16 +20,18 @@ import { takeStoppedAlong } from '../manager/upkeep/gc/take-along.ts';
 import { composedOf } from '../store/compositions.ts';
 import type { Store } from '../store/store.ts';
 
+/** How one env uses a template. */
 export interface TemplateUse {
   readonly env: string;
-  /** The version that the env names, or null: it follows the current one. */
+  /** The version that the env is pinned to; null: it follows the current one. */
   readonly pinned: number | null;
-  /** The version that it tries out, if it follows and is a canary. */
+  /** The version that it tries out, if it follows and is a canary; else null. */
   readonly canary: number | null;
   /** The version that it sees. */
   readonly version: number;
 }
 
+/** A template, its versions, and the envs that use it. */
 export interface TemplateInfo {
   readonly template: TemplateRow;
   /** Oldest first. */
@@ -37,7 +39,7 @@ export interface TemplateInfo {
   readonly uses: readonly TemplateUse[];
 }
 
-/** @throws ByrefError 'notFound' */
+/** Collects what `byref template show` shows. @throws ByrefError 'notFound' */
 export function showTemplate(store: Store, name: string): TemplateInfo {
   const { template } = store.catalog.resolve(name);
   const uses = store.envs().flatMap((env) => usesOf(env, template));
@@ -55,9 +57,9 @@ function usesOf(env: EnvRow, { id, current }: TemplateRow): TemplateUse[] {
 }
 
 /**
- * Removes a template with all its versions, and the objects that no other one has, nor any env.
+ * Removes a template with all its versions, and the objects that neither another template nor an env has.
  * @returns what was freed: objects, and bytes of content
- * @throws ByrefError 'busy' while an env has it in its stack, 'notFound'
+ * @throws ByrefError 'busy' while an env has it in its stack, or an app was installed on it; 'notFound'
  */
 export async function removeTemplate(store: Store, name: string): Promise<Freed> {
   const { template, uses } = showTemplate(store, name);
@@ -80,12 +82,12 @@ export async function removeTemplate(store: Store, name: string): Promise<Freed>
   return sweepObjects(store, await objectsOfEnvs(store, new Set(store.objects.unnamed())));
 }
 
-/** How many versions back a rollback can be wanted, when one version is named to be removed. */
+/** How many past versions a rollback may still want, when one version is removed by its number. */
 const PAST_KEPT = 1;
 
 /**
  * Removes one version, and the objects that only it had.
- * @param force also one that is staged, or that a rollback would go back to
+ * @param force removes it even if it is staged, or if a rollback would go back to it
  * @throws ByrefError 'busy' with the reason why it must stay, 'notFound'
  */
 export async function removeVersion(

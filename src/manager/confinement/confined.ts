@@ -1,38 +1,43 @@
 import { type StdioOptions, spawn } from 'node:child_process';
 import { StringDecoder } from 'node:string_decoder';
 
+/** The surroundings of a confined program. */
 export interface ConfinedPlace {
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
-  /** Ends it. */
+  /** Kills it when aborted. */
   readonly signal: AbortSignal;
-  /** Without any network but its own loopback interface. */
+  /** Gives it no network but its own loopback interface. */
   readonly offline?: boolean;
-  /** The mountpoint of an env that it works in. */
+  /** The mountpoint of the env that it works in; mounts of other envs are let go of. */
   readonly keep?: string;
 }
 
+/** A ConfinedPlace, and who hears what the program says. */
 export interface ConfinedParts extends ConfinedPlace {
-  /** Hears each line that is printed. */
+  /** Called with each line that it prints. */
   readonly say: (line: string) => void;
-  /** Hears each line that is written to descriptor STATUS_FD, which only then is there. */
+  /** Called with each line that it writes to descriptor STATUS_FD; without this, it does not get that descriptor. */
   readonly status?: (line: string) => void;
 }
 
+/** The descriptor on which a program reports its status. */
 export const STATUS_FD = 3;
 
+/** How a confined program ended. */
 export interface Finished {
-  /** Null: it was killed. */
+  /** Its exit status; null: it was killed. */
   readonly code: number | null;
-  /** The end of what it printed, for messages. */
+  /** The last of what it printed, for messages. */
   readonly said: string;
 }
 
 const SAID_MAX = 65_536;
 
 /**
- * In namespaces of its own: whatever ends it, no mount of its is left, and no process; also when we are killed. A mount
- * that stayed would be a way from the directory that is removed then into the machine.
+ * The command that runs a program in namespaces of its own. When the program ends for any reason, also because we are
+ * killed, none of its mounts and processes is left. A mount that stayed would lead into the machine, from a directory that
+ * is then removed.
  */
 const CONFINED = [
   ...['setpriv', '--pdeathsig=KILL'],
@@ -41,8 +46,8 @@ const CONFINED = [
 ];
 
 /**
- * For sh, in a mount namespace of its own, which begins with all mounts of the machine: lets go of all envs' but "$keep". They could
- * not be unmounted while it lasts.
+ * A script for sh, in a mount namespace of its own, which begins with all mounts of the machine: it lets go of the mounts of
+ * all envs but "$keep". While the namespace lasts, these envs could not be unmounted otherwise.
  */
 export const LET_GO = `
 while read -r source dir type rest; do
@@ -53,9 +58,9 @@ done </proc/self/mounts | xargs -0 -r umount -l
 `;
 
 /**
- * The first process in there, with which all others end. Not the program itself: one that changes its user, as apt does
- * for a moment, is no longer sent the signal when unshare dies (prctl(2), PR_SET_PDEATHSIG). `exit` keeps the shell.
- * The mount on $1 stays.
+ * The first process in the PID namespace, with which all others end. It is not the program itself, because one that changes
+ * its user, as apt does for a moment, is no longer sent the signal when unshare dies (prctl(2), PR_SET_PDEATHSIG). `exit`
+ * keeps the shell from being replaced. The mount on $1 stays.
  */
 const INIT = `
 keep=$1; shift
@@ -64,7 +69,7 @@ ${LET_GO}
 exit $?
 `;
 
-/** A program and its arguments, so that it runs like that. */
+/** Returns the command and arguments that run a program confined. */
 function confined(
   words: readonly string[],
   { offline = false, keep = '' }: ConfinedPlace,
@@ -78,8 +83,8 @@ function confined(
 }
 
 /**
- * Runs a program on our own standard input and error, so that it may ask questions; waits likewise.
- * @param stdout the descriptor of ours that its standard output is
+ * Runs a program confined on our own standard input and error, so that it may ask questions. Waits as runConfined() does.
+ * @param stdout our descriptor that becomes its standard output
  * @returns its exit status; null: it was killed
  */
 export async function runOnTerminal(
@@ -102,18 +107,18 @@ export async function runOnTerminal(
   return closed;
 }
 
-/** Hears text in pieces, and says it in lines. */
+/** Returns a function that takes text in pieces, and passes it on in lines. */
 function eachLine(say: (line: string) => void): (text: string) => void {
   let rest = '';
   return (text) => {
     const lines = (rest + text).split(/[\r\n]/);
-    // What has no end is no line.
+    // Text without an end of line is no line yet.
     rest = (lines.pop() ?? '').slice(-SAID_MAX);
     for (const line of lines) if (line.trim() !== '') say(line);
   };
 }
 
-/** Runs a program, and waits for it and all that it leaves behind. What it prints is taken together, in its order. */
+/** Runs a program confined, and waits for it and for all that it leaves running. Its two outputs are taken together, in order. */
 export async function runConfined(
   words: readonly string[],
   parts: ConfinedParts,
@@ -137,7 +142,7 @@ export async function runConfined(
     const statusLines = eachLine(status);
     child.stdio[STATUS_FD]?.on('data', (bytes: Buffer) => statusLines(bytes.toString('latin1')));
   }
-  // 'close' comes after it, too, when nothing of the child is left.
+  // 'close' follows 'error' too, when nothing of the child is left.
   child.on('error', (cause) => {
     said += String(cause);
   });

@@ -1,4 +1,4 @@
-/** Runs programs in a root file system as in a container: own processes, /proc, /dev, /run and /tmp; no services. */
+/** Runs programs in a root file system as in a container: with their own processes, /proc, /dev, /run and /tmp; no services. */
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { replaceInRoot, writeInRoot } from '../../base/in-root.ts';
@@ -11,9 +11,10 @@ import {
 } from './confined.ts';
 
 /**
- * Mounts what programs want, all in the namespace that ends with them. $1 is the root; then SOURCE TARGET pairs to be
- * seen read-only, up to an empty word; the rest is run in it. Of /dev what harms nobody; the resolver's file only where there
- * is a network to use it on; a directory of the machine also below the new /tmp and /run.
+ * A script for sh: mounts what programs expect, in the namespace that ends with them. $1 is the root; SOURCE TARGET pairs
+ * follow, which are to be seen read-only, up to an empty word; the rest is the command to run. /dev has only harmless
+ * devices; the resolver's file is there only if there is a network to use it on; a directory of the machine is visible also
+ * below the new /tmp and /run.
  */
 const ENTER = `
 set -e
@@ -62,28 +63,30 @@ exec chroot "$root" "$@"
 
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** The machine's own, there, too, wherever a symlink leads. */
+/** The machine's own resolver file, which is visible at that path inside too, following any symlink there. */
 const RESOLVER = '/etc/resolv.conf';
 
-/** A file or directory of the machine that is seen inside, and can't be changed there. */
+/** A file or directory of the machine that is visible inside, and can't be changed there. */
 export interface ReadOnlyBind {
   readonly source: string;
-  /** Absolute, and no symlink on the way. */
+  /** An absolute path without a symlink on the way. */
   readonly target: string;
 }
 
 interface Inside {
-  /** Beside those that are always there. */
+  /** Variables beside those that are always set. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Directories of the machine that are there at the same path; see prepared(). */
+  /** Directories of the machine that are visible at the same path; see prepared(). */
   readonly binds?: readonly string[];
   readonly readOnly?: readonly ReadOnlyBind[];
 }
 
+/** Options of runInside(). */
 export interface InsideOptions extends Omit<ConfinedParts, 'env' | 'cwd' | 'keep'>, Inside {}
+/** Options of runInsideOnTerminal(). */
 export interface TerminalOptions extends Omit<ConfinedPlace, 'env' | 'cwd' | 'keep'>, Inside {}
 
-/** @param root of a file system whose directories are there */
+/** Runs a program in a root. @param root of a file system in which the directories to mount on exist */
 export function runInside(
   root: string,
   words: readonly string[],
@@ -92,7 +95,7 @@ export function runInside(
   return runConfined(wordsInside(root, words, options), { ...options, ...placeOf(root, options) });
 }
 
-/** The same on our own standard input and error: see runOnTerminal. */
+/** Does the same on our own standard input and error: see runOnTerminal. */
 export function runInsideOnTerminal(
   root: string,
   words: readonly string[],
@@ -123,12 +126,12 @@ const placeOf = (root: string, { env = {}, binds = [], offline }: TerminalOption
 });
 
 const POLICY = 'usr/sbin/policy-rc.d';
-/** What it says to whoever wants to start a service: not allowed (invoke-rc.d(8)). */
+/** The policy's answer to any attempt to start a service: not allowed (invoke-rc.d(8)). */
 const REFUSE = '#!/bin/sh\nexit 101\n';
 
 /**
- * Makes a root ready for runInside, and takes that back: packages do not start services in it, and there are directories
- * to mount others on.
+ * Makes a root ready for runInside, does the work, and takes the changes back. Packages do not start services in it, and the
+ * directories exist on which others are to be mounted.
  */
 export async function prepared<T>(
   root: string,
@@ -138,7 +141,7 @@ export async function prepared<T>(
   const policy = path.join(root, POLICY);
   const refuse = !existsSync(policy) && existsSync(path.dirname(policy));
   if (refuse) writeInRoot(root, `/${POLICY}`, REFUSE, 0o755);
-  // The topmost one that was not there: all below it goes with it.
+  // The topmost directory that did not exist: all below it goes with it.
   const made = binds.flatMap((dir) => mkdirSync(path.join(root, dir), { recursive: true }) ?? []);
   try {
     return await work();

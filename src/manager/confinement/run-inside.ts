@@ -2,25 +2,30 @@ import { spawn } from 'node:child_process';
 import { confineProgram } from '../../native/binding.ts';
 
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-/** The end of what it printed says what went wrong. */
+/** How many characters of output are kept by default: the last ones, which say what went wrong. */
 const OUTPUT_KEPT = 4096;
 const LAST_OUTPUT_MS = 200;
 
+/** How a program in an env ended. */
 export interface InsideResult {
-  /** null: it was killed, or could not be started. */
+  /** Its exit status; null: it was killed, or could not be started. */
   readonly code: number | null;
-  /** The end of what it printed, both streams. */
+  /** The last of what it printed on both streams. */
   readonly output: string;
 }
 
+/** Limits of one run. */
 export interface InsideLimits {
-  /** Characters of output that are kept, the last ones. */
+  /** How many characters of output are kept, counted from its end. */
   readonly outputKept?: number;
-  /** After which it is killed; none if not given. */
+  /** The time in milliseconds after which it is killed; no limit if not given. */
   readonly timeoutMs?: number;
 }
 
-/** Runs a program of an env in it, confined as health commands are: native/confine.c says how. All that it starts ends with it. */
+/**
+ * Runs a program of an env in the env, confined as health commands are: native/confine.c says how. All that it starts ends
+ * with it.
+ */
 export function runInside(
   mountpoint: string,
   words: readonly string[],
@@ -44,7 +49,7 @@ export function runInside(
       settle(null);
     });
     child.once('close', (code) => settle(code));
-    // What it left running has ended; its pipe may be open in a process that is not its own.
+    // All that it left running has ended; its pipe may still be open in a process that is not its own.
     child.once('exit', (code) => setTimeout(() => settle(code), LAST_OUTPUT_MS).unref());
   });
 }

@@ -8,9 +8,9 @@ import type { EnvRow, Store } from '../../store/store.ts';
 import { findDriver } from './spawn.ts';
 
 /**
- * Mounts an env that its driver serves already, in this mount namespace: the same file system, with the files and
- * locks that others have in it. The kernel makes of a connection that has a superblock another mount of that.
- * @returns null if it is not served any more
+ * Mounts an env in this mount namespace, too, when its driver serves it already: it is the same file system, with the files
+ * and locks that others have in it. If a connection already has a superblock, the kernel mounts that one again.
+ * @returns null if it is no longer served
  */
 export async function attachEnv(
   store: Store,
@@ -26,7 +26,7 @@ export async function attachEnv(
     const fd = device === null ? -1 : native.takeFd(device.pid, device.fd);
     if (fd < 0) return null;
     try {
-      // The number may have become that of another env meanwhile, unless it is still this one's.
+      // The descriptor's number may have become that of another env's device since; so ask whether it is still this one's.
       if ((await driver.call('device', { env }))?.fd !== device?.fd) return null;
       const result = mountDevice(fd, mountpoint, mountLabel(store.root, env), mountFlags);
       if (result === -ENOTCONN || result === -ENODEV) return null;

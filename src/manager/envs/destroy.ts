@@ -49,7 +49,7 @@ async function ensureUnmounted(store: Store, row: EnvRow, force: boolean): Promi
   }
 }
 
-/** Not recursively: what somebody put below it is not ours. */
+/** Removes a directory, not recursively: what somebody put into it is not ours. */
 function removeMountDir(directory: string): void {
   try {
     rmdirSync(directory);
@@ -58,7 +58,10 @@ function removeMountDir(directory: string): void {
   }
 }
 
-/** Removes directories of envs whose row is gone; for the writer only. Ids are never used again, so none can come back. */
+/**
+ * Removes directories of envs whose row is gone. Only the writer may call this. Ids are never used again, so no such env can
+ * come back.
+ */
 export function sweepEnvDirs(store: Store): void {
   const root = envsDir(store.root);
   for (const name of readdirSync(root)) {

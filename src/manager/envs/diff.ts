@@ -14,15 +14,19 @@ import { type EnvRow, envDir, type Store } from '../../store/store.ts';
 /** A: the env added it. C: it changed what its templates have there. D: it removed it. */
 export type ChangeKind = 'A' | 'C' | 'D';
 
+/** One path that an env changed. */
 export interface EnvChange {
   readonly kind: ChangeKind;
-  /** C: what the env has set of its attributes, if it changed nothing else; else null. None: its name was moved away and back. */
+  /**
+   * C: the attributes that the env has set, if it changed nothing else; else null. An empty list: its name was moved away and
+   * back.
+   */
   readonly attributes: readonly AttributeName[] | null;
-  /** From the env's root, with a leading slash; see nameToText() for what is not UTF-8. */
+  /** The path from the env's root, with a leading slash. See nameToText() for what is not UTF-8. */
   readonly path: string;
 }
 
-/** What an env changed against its templates, sorted by path. Works while it is mounted, too. */
+/** Lists what an env changed against its templates, sorted by path. Works while it is mounted, too. */
 export async function envDiff(store: Store, row: EnvRow): Promise<EnvChange[]> {
   const changes = await changedPaths(store, row);
   return changes
@@ -31,7 +35,7 @@ export async function envDiff(store: Store, row: EnvRow): Promise<EnvChange[]> {
     .sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** The same with paths as binary strings. */
+/** Lists the same as envDiff(), unsorted, with paths as binary strings; includes names that were moved away and back. */
 export async function changedPaths(store: Store, row: EnvRow): Promise<EnvChange[]> {
   const directory = envDir(store.root, row.id);
   if (!existsSync(directory)) return [];
@@ -47,7 +51,7 @@ class Diff {
   private readonly view: DeltaView;
   private readonly layers: LowerTree;
   private readonly found = new Map<string, Omit<EnvChange, 'path'>>();
-  /** Paths of directories; null for those that hang nowhere any more. */
+  /** Paths of directories; null for those that are no longer reachable. */
   private readonly paths = new Map<Ino, string | null>([[ROOT_INO, '']]);
   private readonly changedNames = new Map<Ino, Map<Name, ChangedName>>();
 
@@ -81,12 +85,12 @@ class Diff {
     const own = ino === 0 || below === null ? null : this.view.inode(ino);
     if (own === null || below === null || ino !== below.ino) return null;
     if (!isDir(own.mode)) return hasTemplateData(own, below) ? attributesSet(below, own) : null;
-    // Times of a directory say what was done in it.
+    // A directory's times only say when something was done in it.
     const set = attributesSet(below, own).filter((name) => name !== 'atime' && name !== 'mtime');
     return set.length === 0 ? null : set;
   }
 
-  /** A changed inode of a template is changed under the names that the template gave it. */
+  /** Adds a changed inode of a template, under the names that the template gave it. */
   private takeInode(ino: Ino): void {
     if (isPrivateIno(ino)) return;
     if (ino === ROOT_INO) this.found.set('/', this.changed(ino));
@@ -111,7 +115,7 @@ class Diff {
   private pathOf(dir: Ino): string | null {
     const known = this.paths.get(dir);
     if (known !== undefined) return known;
-    // Until it is known: a loop of parents, which damage could make, ends here.
+    // Null until it is known, so that a loop of parents, which damage could make, ends here.
     this.paths.set(dir, null);
     const path = this.findPath(dir);
     this.paths.set(dir, path);

@@ -1,13 +1,16 @@
 import { procLink, procNames, procText } from '../../base/proc.ts';
 import { mountSource } from '../../ipc/mount-table.ts';
 
-/** A process in another mount namespace that still has an env's mount: most began when it was there, and copied it. */
+/**
+ * A process in another mount namespace that still has an env's mount. Most such namespaces were made while the env was
+ * mounted, and got a copy of the mount.
+ */
 export interface Holding {
   readonly pid: number;
   readonly command: string;
 }
 
-/** One process for each such namespace. Reads /proc only. */
+/** Finds one process for each such namespace. Reads only /proc. */
 export function holdingNamespaces(root: string, env: number): Holding[] {
   const source = ` ${mountSource(root, env).replaceAll(' ', '\\040')} `;
   const seen = new Set([procLink('/proc/self/ns/mnt'), '']);

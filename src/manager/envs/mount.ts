@@ -14,31 +14,33 @@ import { ensureServers } from './spawn.ts';
 import type { EnvState } from './state.ts';
 import { connectionUsers, describeUsers, type MountUser } from './users.ts';
 
+/** Options of mountEnv(). */
 export interface MountOptions {
   readonly transport: Transport;
-  /** False: the driver does all reads and writes. */
+  /** False: the driver handles all reads and writes itself. */
   readonly passthrough: boolean;
-  /** Its driver notes which program changes what: see writersOf(). Slower by a look at the program per change. */
+  /** The driver notes which program changes what: see writersOf(). This costs a look at the program for each change. */
   readonly trace: boolean;
-  /** MS_* flags of mount(2); if not given none, or those of what is mounted already. */
+  /** MS_* flags of mount(2). If not given: none, or those of what is mounted already. */
   readonly mountFlags?: number;
-  /** Users of this machine may look into the env; else it must be where they can't. */
+  /** Lets users of this machine look into the env; without it, the mount has to be where they can't reach it. */
   readonly allowUsers?: boolean;
-  /** Where to mount, absolute; null: <root>/mnt/<name>, or what users may reach, <root>/users/<name>. */
+  /** The absolute path to mount on; null: <root>/mnt/<name>, or <root>/users/<name> if users may look into it. */
   readonly at: string | null;
 }
 
+/** The outcome of mountEnv(). */
 export interface MountOutcome extends MountedEnv {
-  /** It was mounted already, and nothing was done. */
+  /** True if it was mounted already, so that nothing was done. */
   readonly already: boolean;
 }
 
-/** A driver or holder that ends for idleness just when it is asked is started again. */
+/** How often the request is sent: a driver or holder that just ends because it is idle is started again. */
 const ATTEMPTS = 3;
 
 /**
- * Mounts an env, starting its driver and the holder where they don't run. Mounting twice is no error. What a first mount is to do
- * is the caller's: finishFirstMount().
+ * Mounts an env; starts its driver and the holder if they don't run. Mounting twice is no error. The work of a first mount
+ * is left to the caller: finishFirstMount().
  */
 export async function mountEnv(
   store: Store,
@@ -72,7 +74,10 @@ const mountpointOf = (
   { at, allowUsers = false }: MountOptions,
 ): string => makeMountpoint(store, row.name, { at, allowUsers });
 
-/** What is in use since its last unmount, or in another mount namespace, comes back as it is. Null if that has just ended. */
+/**
+ * Mounts an env again that is still in use since its last unmount, or in another mount namespace; it comes back as it is.
+ * Null if that use has just ended.
+ */
 async function mountAgain(
   store: Store,
   row: EnvRow,
@@ -86,7 +91,7 @@ async function mountAgain(
   const again = await attachEnv(store, row, mountpointOf(store, row, options), mountFlags);
   if (again === null) return null;
   const mount = envMounts(store.root).get(row.id);
-  // A read-only file system stays so for all that have it: right, where nothing else was asked for.
+  // A read-only file system is so for all that have it. That is right only if nothing else was asked for.
   if (mount && !isLike(mount, again, options)) {
     unmount(again.mountpoint, true);
     throw stillInUse(store.root, served, `with the options ${mount.options}`);
@@ -94,7 +99,7 @@ async function mountAgain(
   return again;
 }
 
-/** True if the env's mount is at the place that is asked for. */
+/** True if the env is mounted at the place that is asked for. */
 function isThere(root: string, { row, mount }: EnvState, options: MountOptions): boolean {
   const { at, allowUsers = false } = options;
   if (at === null) return mount?.mountpoint === (allowUsers ? usersDir : mountDir)(root, row.name);
@@ -111,7 +116,7 @@ function realPath(place: string): string | null {
   }
 }
 
-/** True if what is mounted is as it is asked for, or nothing is said about that. */
+/** True if the mount has the settings that are asked for, as far as any are. */
 const isLike = (
   mount: EnvMount,
   served: MountedEnv,

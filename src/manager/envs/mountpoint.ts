@@ -4,22 +4,23 @@ import { ByrefError } from '../../base/error.ts';
 import { envAt } from '../../ipc/mount-table.ts';
 import { closeToUsers, mountDir, type Store, usersDir } from '../../store/store.ts';
 
+/** A place to mount an env on, and whether users may reach it there. */
 export interface Place {
-  /** Where to mount, absolute; null: a directory of the root. */
+  /** An absolute path; null: a directory below the root. */
   readonly at: string | null;
-  /** Users of the machine may look into the env. */
+  /** True: users of the machine may look into the env. */
   readonly allowUsers: boolean;
 }
 
-/** Search permission of those who are neither a file's owner nor of its group. */
+/** Search permission for users who neither own a file nor are in its group. */
 const S_IXOTH = 0o001;
 const S_IXALL = 0o111;
 
 /**
  * Makes the directory that an env is to be mounted on, and returns its real path.
  *
- * An env's root has live set-user-ID programs, and must let every user through: programs in the env run as any. So what keeps
- * users of the machine out is a directory above it that only root may search: <root>/mnt.
+ * An env's root has working set-user-ID programs, and must let every user through, because programs in the env run as any
+ * user. So users of the machine are kept out by a directory above it that only root may search: <root>/mnt.
  * @throws ByrefError 'usage' if users could reach it and may not, 'badInput' for what can't be a mount point
  */
 export function makeMountpoint(store: Store, env: string, { at, allowUsers }: Place): string {
@@ -33,7 +34,7 @@ export function makeMountpoint(store: Store, env: string, { at, allowUsers }: Pl
   return place;
 }
 
-/** The directory above `place` that keeps users from it: the topmost that only root and its group may search, or null. */
+/** Returns the topmost directory above `place` that keeps users out, as only root and its group may search it; or null. */
 export function barrierAbove(place: string): string | null {
   const parents: string[] = [];
   for (let at = place; at !== path.dirname(at); ) {
@@ -53,7 +54,7 @@ function closedDir(root: string, env: string): string {
   return directory;
 }
 
-/** Of what users may reach; the root itself then has to let them through. What else it has stays closed. */
+/** Makes a directory that users may reach. For that the root has to let them through; the rest of it stays closed. */
 function openDir(root: string, env: string): string {
   const directory = usersDir(root, env);
   chmodSync(root, statSync(root).mode | S_IXALL);
@@ -63,7 +64,7 @@ function openDir(root: string, env: string): string {
   return directory;
 }
 
-/** By path and the kernel's table alone: to look below a mount is to ask its driver. */
+/** Refuses bad places by their path and the kernel's table alone: to look below a mount would be to ask its driver. */
 function refuse(root: string, place: string): void {
   const inside = (directory: string, of: string): boolean =>
     directory === of || directory.startsWith(of === '/' ? of : `${of}/`);
@@ -92,7 +93,7 @@ function makeDirectory(place: string): void {
   }
 }
 
-/** As mkdirSync with `recursive`, which never ends where nothing can be made, such as below /proc. */
+/** Works like mkdirSync with `recursive`, which never returns where nothing can be made, such as below /proc. */
 function makeAll(place: string): void {
   if (statSync(place, { throwIfNoEntry: false })?.isDirectory()) return;
   if (!isFound(lstatSync, path.dirname(place))) makeAll(path.dirname(place));

@@ -5,9 +5,9 @@ import type { MountOutcome } from './mount.ts';
 import type { EnvState } from './state.ts';
 
 /**
- * Changes the options of a mounted env, as `mount -o remount` does. Its driver goes on by those about access times
- * that it was mounted with.
- * @param changed makes new flags of the present ones
+ * Changes the options of a mounted env, as `mount -o remount` does. For access times, its driver keeps to the options that it
+ * was mounted with.
+ * @param changed computes the new flags from the present ones
  * @throws ByrefError 'usage' if it is not mounted, 'busy' if it can't become read-only now
  */
 export function remountEnv(

@@ -13,15 +13,15 @@ import { builtFile } from '../../native/binding.ts';
 const START_TIMEOUT_MS = 20_000;
 const POLL_MS = 10;
 /**
- * Threads of a driver's pool; libuv's 4 can all be taken by long copies and fsyncs of one env. How they are shared:
- * src/driver/process/pool-shares.ts.
+ * The number of threads in a driver's pool. Long copies and fsyncs of one env could take all of libuv's default of 4. How
+ * the threads are shared: src/driver/process/pool-shares.ts.
  */
 const THREADS = '16';
 
-/** The program in native/holder.cc, and what it is called. */
+/** The name of the program in native/holder.cc, and of its process. */
 const HOLDER = 'byref-holder';
 
-/** A program to start, as spawn() has it. */
+/** A program to start, with the arguments that spawn() takes. */
 interface Program {
   readonly file: string;
   readonly args: readonly string[];
@@ -29,7 +29,7 @@ interface Program {
   readonly env?: NodeJS.ProcessEnv;
 }
 
-/** A connection to the driver of a shard, which is started if none runs. */
+/** Returns a connection to the driver of a shard; starts it if none runs. */
 function ensureDriver(root: string, shard: number): Promise<ControlClient<DriverVerbs>> {
   const run = new RunDir(root);
   const args = [...entryPoint('driver/process/main'), root, String(shard)];
@@ -37,7 +37,7 @@ function ensureDriver(root: string, shard: number): Promise<ControlClient<Driver
   return ensure(run, run.driver(shard), program, `driver of shard ${shard}`);
 }
 
-/** A connection to the root's holder, which is started if none runs. */
+/** Returns a connection to the root's holder; starts it if none runs. */
 function ensureHolder(root: string): Promise<ControlClient<HolderVerbs>> {
   const run = new RunDir(root);
   const files = run.holder();
@@ -51,7 +51,7 @@ function ensureHolder(root: string): Promise<ControlClient<HolderVerbs>> {
   return ensure(run, files, program, 'holder');
 }
 
-/** Connections to running processes, which don't end while these are open. */
+/** Connections to running processes. While they are open, these processes don't end. */
 export interface Servers {
   /** In the order of the shards. */
   readonly drivers: readonly ControlClient<DriverVerbs>[];
@@ -59,8 +59,8 @@ export interface Servers {
 }
 
 /**
- * The drivers of shards, and the holder, without which they mount nothing. Those that don't run are started together: one
- * after the other, each would take as long as Node takes to start.
+ * Connects to the drivers of shards, and to the holder, without which they mount nothing. Starts all that don't run at the
+ * same time: one after the other, each would take as long as Node takes to start.
  */
 export async function ensureServers(root: string, shards: readonly number[]): Promise<Servers> {
   const holder = ensureHolder(root);
@@ -81,7 +81,7 @@ export async function ensureServers(root: string, shards: readonly number[]): Pr
   }
 }
 
-/** A connection to a driver, or null if none runs. */
+/** Connects to the driver of a shard; null if none runs. */
 export function findDriver(
   root: string,
   shard: number,
@@ -90,13 +90,14 @@ export function findDriver(
   return ControlClient.connect<DriverVerbs>(files.socket, `driver of shard ${shard}`);
 }
 
+/** Connects to the holder; null if none runs. */
 export function findHolder(root: string): Promise<ControlClient<HolderVerbs> | null> {
   return ControlClient.connect<HolderVerbs>(new RunDir(root).holder().socket, 'holder');
 }
 
 /**
- * Two commands may start the same process at once: the process lock lets one live, and both get to
- * it. A process that ends for idleness just now makes the caller's first call fail with PeerGone.
+ * Connects to a process, and starts it if none runs. Two commands may start the same process at once: the process lock lets
+ * one live, and both connect to it. If a process just ends because it is idle, the caller's first call fails with PeerGone.
  */
 async function ensure<V extends Verbs>(
   run: RunDir,
@@ -117,7 +118,7 @@ async function ensure<V extends Verbs>(
   }
 }
 
-/** Detached, in its own session, with nothing of ours but the log: it outlives this command. */
+/** Starts a program detached, in its own session, with nothing of ours but the log, so that it outlives this command. */
 function start(files: ProcessFiles, { file, args, argv0, env }: Program): { failed(): boolean } {
   const log = openSync(files.log, 'a', 0o600);
   const child = spawn(file, args, {
@@ -129,7 +130,7 @@ function start(files: ProcessFiles, { file, args, argv0, env }: Program): { fail
   });
   closeSync(log);
   child.unref();
-  // Exit code 0 before the first answer: another one runs, and will answer soon.
+  // Exit code 0 before the first answer means that another such process runs, and will answer soon.
   return { failed: () => child.exitCode !== null && child.exitCode !== 0 };
 }
 

@@ -4,18 +4,18 @@ import type { EnvRow, Store } from '../../store/store.ts';
 import { findDriver } from './spawn.ts';
 
 /**
- * stopped: not mounted. mounted: mounted, and its driver serves it. dead: mounted, but its driver is
- * gone; `umount` cleans up. detached: served, but not (any more) in this mount namespace.
+ * The state of an env. stopped: not mounted. mounted: mounted, and its driver serves it. dead: mounted, but
+ * its driver is gone; `umount` cleans up. detached: served, but not, or no longer, mounted in this mount namespace.
  */
 export type State = 'stopped' | 'mounted' | 'dead' | 'detached';
 
-/** What is known of one env without looking into it. */
+/** Facts about one env that can be had without looking into it. */
 export interface EnvState {
   readonly row: EnvRow;
   readonly state: State;
-  /** null where it is not mounted. */
+  /** Its mount; null if it is not mounted in this mount namespace. */
   readonly mount: EnvMount | null;
-  /** What its driver says; null if that does not serve it. */
+  /** The driver's report on it; null if the driver does not serve it. */
   readonly served: MountedEnv | null;
   readonly driverPid: number | null;
 }
@@ -23,7 +23,7 @@ export interface EnvState {
 /** How long a driver may take to say what it serves before it counts as hung, but alive. */
 const STATUS_TIMEOUT_MS = 3_000;
 
-/** The states of `rows`: one look at the kernel's mounts and one question to each driver. */
+/** Returns the states of `rows`, with one look at the kernel's mounts and one question to each driver. */
 export async function envStates(store: Store, rows: readonly EnvRow[]): Promise<EnvState[]> {
   const mounts = envMounts(store.root);
   const shards = [...new Set(rows.map(({ shard }) => shard))];
@@ -37,12 +37,13 @@ export async function envStates(store: Store, rows: readonly EnvRow[]): Promise<
   );
 }
 
+/** Returns the state of one env; for several, envStates() costs less. */
 export async function envState(store: Store, row: EnvRow): Promise<EnvState> {
   const [state] = await envStates(store, [row]);
   return state!;
 }
 
-/** null: no driver runs; 'hung': one does, and says nothing. */
+/** Asks a driver for its status. null: no driver runs; 'hung': one runs and does not answer. */
 async function driverStatus(root: string, shard: number): Promise<DriverStatus | 'hung' | null> {
   const client = await findDriver(root, shard);
   if (!client) return null;

@@ -6,18 +6,19 @@ export interface EnvSummary {
   readonly id: number;
   readonly name: string;
   readonly state: State;
-  /** NAME, NAME@VERSION where the env is pinned to it, NAME@VERSION(canary) where it tries it out. */
+  /** NAME; NAME@VERSION if the env is pinned to it; NAME@VERSION(canary) if it tries it out. */
   readonly os: string;
   readonly apps: readonly string[];
   readonly shard: number;
-  /** null where it is not mounted. */
+  /** null if it is not mounted. */
   readonly mountpoint: string | null;
-  /** Its options, as mount(8) shows them; null where it is not mounted. */
+  /** The mount's options, as mount(8) shows them; null if it is not mounted. */
   readonly options: string | null;
-  /** ISO 8601, UTC. */
+  /** When it was created. ISO 8601, UTC. */
   readonly created: string;
 }
 
+/** Returns what `byref list` shows of an env. */
 export function summaryOf({ row, state, mount }: EnvState): EnvSummary {
   const [os = '', ...apps] = row.stack.map(refOf);
   return {
@@ -33,7 +34,7 @@ export function summaryOf({ row, state, mount }: EnvState): EnvSummary {
   };
 }
 
-/** NAME, NAME@VERSION where it is pinned, or NAME@VERSION(canary) where it tries a version out. */
+/** Writes an entry as EnvSummary.os has it. */
 function refOf({ template, pinned, canary }: StackEntry): string {
   if (pinned !== null) return `${template}@${pinned}`;
   return canary === null ? template : `${template}@${canary.version}(canary)`;
@@ -47,7 +48,7 @@ export interface StackedTemplate {
   readonly canary: boolean;
 }
 
-/** Bottom (the OS template) first. */
+/** Returns an env's stack, the bottom (its OS template) first. */
 export function stackOf(store: Store, row: EnvRow): StackedTemplate[] {
   return store.plainStack(row).map(({ version }, i) => ({
     template: row.stack[i]!.template,

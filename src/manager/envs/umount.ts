@@ -14,29 +14,36 @@ const MNT_FORCE = 1;
 const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
 
-/** How long an env may take to end before the command says what it waits for; or, of a lazily detached one, returns without it. */
+/**
+ * How long an env may take to end before the command says what it waits for. An env that is detached lazily is waited for
+ * no longer than this.
+ */
 const LAZY_WAIT_MS = 1_000;
-/** How long a copy of the mount in another namespace is waited for: most are let go of by whoever is just starting there. */
+/** How long to wait for a copy of the mount in another namespace. Most are soon let go of, by a program that is just starting. */
 const HELD_WAIT_MS = Number(process.env['BYREF_HELD_WAIT_MS'] ?? 30_000);
 /** How long the driver may take for the last checkpoint. */
 const CLOSE_TIMEOUT_MS = 120_000;
 
+/** The treatment of an env that is in use; without either option it is refused. */
 export interface UmountOptions {
-  /** Take it out of the tree now; it ends when nobody uses it any more. */
+  /** Takes it out of the tree now; it ends when it is no longer used. */
   readonly lazy: boolean;
-  /** End it now: programs that use it get errors. */
+  /** Ends it now: programs that use it get errors. */
   readonly force: boolean;
 }
 
-/** unmounted: all is closed. detached: out of the tree, still in use. not-mounted: nothing to do. */
+/** unmounted: everything is closed. detached: out of the tree, but still in use. not-mounted: there was nothing to do. */
 export type UmountOutcome = 'unmounted' | 'detached' | 'not-mounted';
 
-/** Hears what an unmount waits for, if it takes more than a moment: who has the env; nobody, if its driver is at it. */
+/**
+ * Called when an unmount takes more than a moment, with those who hold the env; with none if its driver is still working on
+ * it.
+ */
 export type OnWait = (heldBy: readonly Holding[]) => void;
 
 /**
- * Unmounts an env, and waits until its driver has closed it. One that is not mounted is no error. Out of the tree when the
- * first promise resolves, closed when the second one does: so that many can be waited for at once.
+ * Unmounts an env, and waits until its driver has closed it. If it is not mounted, that is no error. It is out of the tree
+ * when the outer promise resolves, and closed when `ended` does, so that one can wait for many at once.
  */
 export async function beginUmount(
   drivers: DriverLinks,
@@ -50,7 +57,7 @@ export async function beginUmount(
   return { ended: end(drivers, row, mount === null || options.lazy, onWait) };
 }
 
-/** beginUmount(), to its end. */
+/** Unmounts an env with beginUmount(), and waits for the end. */
 export async function umountEnv(
   store: Store,
   env: EnvState,
@@ -74,7 +81,7 @@ async function end(
   if (briefly) return 'detached';
   onWait(holdingNamespaces(drivers.root, row.id));
   if (await waitClosed(drivers, row, HELD_WAIT_MS)) return 'unmounted';
-  // Only who made that namespace can end it: to wait for that would be to hang.
+  // Only whoever made that namespace can end it: to wait for that would be to hang.
   if (holdingNamespaces(drivers.root, row.id).length > 0) return 'detached';
   return outcome(await waitClosed(drivers, row, CLOSE_TIMEOUT_MS));
 }
@@ -89,7 +96,7 @@ function detach(
   const flags = force ? MNT_FORCE | MNT_DETACH : lazy ? MNT_DETACH : 0;
   const result = native.umount(mountpoint, UMOUNT_NOFOLLOW | flags);
   if (result === -EBUSY) throw busy(row, mountpoint);
-  // Somebody else was faster.
+  // The last two mean that somebody else was faster.
   if (result === 0 || result === -EINVAL || result === -ENOENT) return;
   const message = `umount of ${mountpoint} failed (errno ${-result})`;
   throw new ByrefError('error', message, 'run byref as root; or try: byref umount --lazy');
@@ -108,8 +115,8 @@ function busy(row: EnvRow, mountpoint: string): ByrefError {
 }
 
 /**
- * The mount of a driver that died: what waits in it for an answer gets an error once the last descriptor of
- * its connection, the holder's, is closed. Only then is it unmounted, so that nothing waits there.
+ * Unmounts an env whose driver died. What waits in it for an answer gets an error once the last descriptor of its
+ * connection, the holder's, is closed. Only then is it unmounted, so that nothing waits there.
  */
 async function bury(root: string, row: EnvRow, { mountpoint }: EnvMount): Promise<void> {
   const holder = await findHolder(root);
@@ -123,7 +130,7 @@ async function bury(root: string, row: EnvRow, { mountpoint }: EnvMount): Promis
   detach(row, { mountpoint }, { lazy: true, force: false });
 }
 
-/** True when the driver has nothing of the env any more, or is gone itself. */
+/** True when the driver has nothing left of the env, or is gone itself. */
 async function waitClosed(drivers: DriverLinks, row: EnvRow, timeoutMs: number): Promise<boolean> {
   const driver = await drivers.find(row.shard);
   try {

@@ -2,19 +2,19 @@ import { existsSync } from 'node:fs';
 import { privateUsage } from '../../driver/delta/read-delta.ts';
 import { type EnvRow, envDir, type Store } from '../../store/store.ts';
 
-/** Bytes of one env. */
+/** How many bytes, and files, one env takes. */
 export interface EnvUsage {
-  /** What it would take as a copy of its own: private and shared. */
+  /** The size of the env as a copy of its own: private and shared bytes together. */
   readonly apparentBytes: number;
-  /** On disk, its own: files it wrote, and their copies of template files. */
+  /** Its own bytes on disk: files that it wrote, and its copies of template files. */
   readonly privateBytes: number;
   readonly privateFiles: number;
-  /** All files of its templates, at the versions it sees: held once, whatever the number of envs. */
+  /** All files of its templates, at the versions that it sees; stored once for all envs. */
   readonly sharedBytes: number;
   readonly sharedFiles: number;
 }
 
-/** One stat per private file; nothing grows with the templates. */
+/** Sums up an env's usage. Costs one stat per private file; the size of the templates does not matter. */
 export function envUsage(store: Store, row: EnvRow): EnvUsage {
   let sharedBytes = 0;
   let sharedFiles = 0;

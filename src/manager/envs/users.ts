@@ -9,8 +9,8 @@ export interface MountUser {
 }
 
 /**
- * Processes that keep a mount busy, from the links in /proc, which the kernel answers without
- * asking the file system: the mount itself is not touched, so a hung driver can't hang this.
+ * Finds processes that keep a mount busy, from the links in /proc, which the kernel answers without asking the file system:
+ * the mount itself is not touched, so a hung driver can't hang this.
  */
 export function mountUsers(mountpoint: string): MountUser[] {
   const inside = (target: string): boolean =>
@@ -21,7 +21,7 @@ export function mountUsers(mountpoint: string): MountUser[] {
   });
 }
 
-/** Processes that use a file system which is mounted nowhere any more, by the number of its connection. */
+/** Finds processes that use a file system which is no longer mounted anywhere, by the number of its connection. */
 export function connectionUsers(connection: number): MountUser[] {
   return usersWhere({
     isLink: (link) => connectionAt(link) === connection,
@@ -32,7 +32,7 @@ export function connectionUsers(connection: number): MountUser[] {
   });
 }
 
-/** How to tell that a link in /proc, or a line of a process's maps, leads to the file system in question. */
+/** Tests whether a link in /proc, or a line of a process's maps, leads to the file system in question. */
 interface Test {
   readonly isLink: (link: string) => boolean;
   readonly isMapping: (line: string) => boolean;
@@ -58,7 +58,7 @@ function useOf(pid: string, { isLink, isMapping }: Test): MountUser['use'] | nul
 
 const commandOf = (pid: string): string => procText(`/proc/${pid}/comm`).trim();
 
-/** "bash (pid 12, cwd), nginx (pid 40, fd) and 3 more" */
+/** Describes users as text, such as "bash (pid 12, cwd), nginx (pid 40, fd) and 3 more". */
 export function describeUsers(users: readonly MountUser[]): string {
   const shown = users.slice(0, 4).map((user) => `${user.command} (pid ${user.pid}, ${user.use})`);
   const more = users.length - shown.length;

@@ -4,23 +4,21 @@ import type { WritersPage } from '../../ipc/protocol.ts';
 import type { EnvRow, Store } from '../../store/store.ts';
 import { findDriver } from './spawn.ts';
 
-/** Who changed what in an env that is mounted with `trace`. */
+/** The programs that changed something in an env that is mounted with `trace`. */
 export interface Writers {
-  /** Since when it is traced (ISO 8601, UTC): what was changed before is not in here. */
+  /** When tracing began (ISO 8601, UTC): earlier changes are not in here. */
   readonly since: string;
-  /**
-   * Programs that made or changed an inode: the last four, the last one last. Also of inodes that are gone again.
-   */
+  /** The last four programs that made or changed an inode, the latest one last. Includes inodes that are gone again. */
   readonly inodes: ReadonlyMap<Ino, readonly string[]>;
-  /** Programs that removed a name of the templates, by directory; it may have come back since. */
+  /** Programs that removed a name of the templates, by directory. The name may have come back since. */
   readonly removed: ReadonlyMap<Ino, ReadonlyMap<Name, readonly string[]>>;
 }
 
-/** More than a page holds. */
+/** A limit that no page reaches. */
 const ALL = 2 ** 32;
 
 /**
- * Asks the env's driver for all of it, page by page.
+ * Asks the env's driver for all writers, page by page.
  * @throws ByrefError 'notFound' if it is not mounted, 'usage' if it is mounted without `trace`
  */
 export async function writersOf(store: Store, row: EnvRow, limit = ALL): Promise<Writers> {

@@ -1,6 +1,6 @@
 /**
- * Finds what a step of an env's templates is to do under paths of which its administrator told dpkg something: dpkg would have
- * unpacked the new version's files elsewhere, with other attributes, or not at all.
+ * Handles paths about which an env's administrator told dpkg something (diversions, stat overrides, path filters) when the
+ * env's templates change: dpkg would have unpacked the new version's files elsewhere, with other attributes, or not at all.
  */
 import { type Ino, isPrivateIno } from '../../base/ids.ts';
 import { isDir, isLnk } from '../../base/mode.ts';
@@ -22,6 +22,7 @@ import type { FollowingPackage, PackagesOfStep } from './own-packages.ts';
 import { conffilesOf, filesOf } from './package-files.ts';
 import { sameDataAs } from './same-file.ts';
 
+/** The env, what changes for it, and its packages. */
 export interface AdministeredParts {
   readonly store: Store;
   readonly row: EnvRow;
@@ -30,15 +31,16 @@ export interface AdministeredParts {
   readonly packages: PackagesOfStep;
 }
 
-/** What is to be done, and under which places ("DIR NAME") nothing else is. */
+/** The steps to make, and the places ("DIR NAME") under which nothing else is to be done. */
 export interface AdministeredSteps {
-  /** Before the env sees the new versions. */
+  /** To be made before the env sees the new versions. */
   readonly before: readonly Step[];
-  /** With them. */
+  /** To be made together with the new versions. */
   readonly steps: readonly Step[];
   readonly places: ReadonlySet<string>;
 }
 
+/** Plans the steps for all paths about which the administrator of an env told dpkg something. */
 export async function administeredSteps(parts: AdministeredParts): Promise<AdministeredSteps> {
   const { store, row, view, change, packages } = parts;
   const tree = new EnvTree(store, change.from, { id: row.id, view });
@@ -57,7 +59,7 @@ class Administered implements AdministeredSteps {
   private readonly next: EnvTree;
   private readonly administrator: Administrator;
   private readonly reached: ReachedDirs;
-  /** Places that are to be absent. */
+  /** Places that will be absent in the env. */
   private readonly left = new Set<string>();
   private readonly dirsWithNames = new Map<Ino, boolean>();
 
@@ -87,7 +89,7 @@ class Administered implements AdministeredSteps {
     }
   }
 
-  /** The package's file goes where it is diverted to; the path itself keeps what the env has there. */
+  /** Puts the package's file where it is diverted to. The path itself keeps what the env has there. */
   private async divert({ from, to, by }: Diversion, of: PackagePath | null): Promise<void> {
     const at = of ?? templateAt(this.parts, from);
     if (at === null || this.isOther(at.place)) return;
@@ -108,11 +110,11 @@ class Administered implements AdministeredSteps {
     const own = this.parts.view.name(place.dir, place.name);
     this.places.add(placeOf(place));
     if (own !== null) {
-      // Nothing is there to be hidden any more.
+      // There is no longer anything to hide.
       if (isHidden(own) && is === null) this.steps.push(makeStep('relink', place, 0));
     } else if (this.isThere(place)) {
       if (was === null && is !== null) this.before.push(makeStep('hide', place, 0));
-      // It was diverted without being moved. Of hard links all would stay: there it is the new version's.
+      // It was diverted without being moved. Keeping it would keep all its hard links, so with those the new version's shows.
       else if (was !== null && was.ino !== is?.ino && was.nlink === 1)
         this.before.push(makeStep('keep', place, was.ino));
     }
@@ -124,7 +126,7 @@ class Administered implements AdministeredSteps {
     wanted: WantedAttributes | null,
   ): Promise<void> {
     const own = this.ownAt(target);
-    // The templates have a file of that name.
+    // The templates have a file of that name, which stays.
     if (own === null && target.record !== null) return;
     if (own?.record == null) {
       if (is === null) return;
@@ -144,7 +146,7 @@ class Administered implements AdministeredSteps {
     }
   }
 
-  /** The package's file gets the owner and the mode that its administrator wants, also one that the env has not seen yet. */
+  /** Gives the package's file the owner and mode that the administrator wants, even if the env has not seen it yet. */
   private async dress({ place, was, is }: PackagePath, override: WantedAttributes): Promise<void> {
     if (this.isOther(place) || this.places.has(placeOf(place))) return;
     const own = this.ownAt(place);
@@ -154,12 +156,12 @@ class Administered implements AdministeredSteps {
       if (seen !== null) this.step(makeStep('relink', place, own!.record!.ino, seen));
       return;
     }
-    // Not what the administrator removed.
+    // A name that the administrator removed stays absent.
     const isAbsent = own?.record === null && (own.isHidden || was === null);
     if (own?.record === null && !isAbsent) return;
     const wanted = wantedFor(is, override);
     const dressed = { source: is.ino, attributes: wanted };
-    // dpkg leaves a directory that is there as it is.
+    // dpkg leaves a directory that exists as it is.
     if (isDir(is.mode)) {
       const isNew = own === null ? was === null : own.isHidden;
       if (isNew && this.isThere(place))
@@ -178,7 +180,7 @@ class Administered implements AdministeredSteps {
     else this.step({ ...makeStep('dress', place, own.record.ino, seen), ...dressed });
   }
 
-  /** What dpkg would not have unpacked does not appear, and an older version of it goes. */
+  /** Keeps what dpkg would not have unpacked from appearing, and removes an older version of it. */
   private async leaveOut(paths: Iterable<PackagePath>, filters: PathFilters): Promise<void> {
     const conffiles = this.conffiles();
     const dirs: PackagePath[] = [];
@@ -191,7 +193,7 @@ class Administered implements AdministeredSteps {
       else if (was === null || !conffiles.has(path)) await this.leaveOutFile(at);
     }
     const depth = ({ path }: PackagePath): number => path.split('/').length;
-    // Those in them come before them.
+    // Deepest first, so that a directory comes after those in it.
     for (const at of dirs.sort((a, b) => depth(b) - depth(a))) this.leaveOutDir(at);
   }
 
@@ -201,7 +203,7 @@ class Administered implements AdministeredSteps {
       if (!this.isThere(place)) return;
       this.leaveOutPlace(place, was);
     } else if (own.record === null) {
-      // So that it comes back once it is not left out any more.
+      // It stays marked as hidden, so that it comes back once it is no longer left out.
       if (own.isHidden) this.places.add(placeOf(place));
       else this.step(makeStep('mask', place, 0));
     } else {
@@ -210,7 +212,7 @@ class Administered implements AdministeredSteps {
     }
   }
 
-  /** One in which nothing is to be seen. */
+  /** Leaves a directory out if nothing in it would be visible. */
   private leaveOutDir({ place, was, is }: TemplatePath): void {
     const { view, change } = this.parts;
     if (this.ownAt(place) !== null || !this.isThere(place) || hasOwnName(view, is!.ino)) return;
@@ -228,7 +230,7 @@ class Administered implements AdministeredSteps {
     else this.steps.push(makeStep('mask', place, 0));
   }
 
-  /** What an earlier step left out, and dpkg would unpack now. */
+  /** Shows what an earlier step left out and dpkg would unpack now. */
   private showAgain({ place }: PackagePath): void {
     if (this.places.has(placeOf(place)) || this.isOther(place)) return;
     const own = this.parts.view.name(place.dir, place.name);
@@ -270,7 +272,7 @@ class Administered implements AdministeredSteps {
     );
   }
 
-  /** It is of a package that stays the env's own. */
+  /** True for what belongs to a package that stays the env's own. */
   private isOther(place: DirEntryRef): boolean {
     return this.parts.packages.isOwn(place);
   }
@@ -279,7 +281,11 @@ class Administered implements AdministeredSteps {
     return !isPrivateIno(dir) && this.reached.of(dir) === 'there';
   }
 
-  /** @param place where the templates have the file; a former version of it counts, too, if the env has not written to it */
+  /**
+   * Compares the data of the env's file with the templates'. A former version of theirs counts too, if the env has not
+   * written to the file.
+   * @param place where the templates have the file
+   */
   private same(
     own: InodeRecord,
     { dir, name }: DirEntryRef,
@@ -292,14 +298,14 @@ class Administered implements AdministeredSteps {
   }
 }
 
-/** What the env has under a name. */
+/** The env's own entry under a name. */
 interface OwnEntry {
-  /** null: it has removed it, or byref has hidden it. */
+  /** null: the env has removed the name, or byref has hidden it. */
   readonly record: InodeRecord | null;
   readonly isHidden: boolean;
 }
 
-/** A name that the templates may have, before and after the step. */
+/** A name, with what the templates have there before and after the step. */
 interface TemplatePath {
   readonly place: DirEntryRef;
   readonly was: InodeRecord | null;
@@ -310,22 +316,22 @@ interface TemplatePath {
 interface PackagePath extends TemplatePath {
   readonly path: string;
   readonly package: string;
-  /** The new version of the package has it. */
+  /** True if the new version of the package has the path. */
   readonly isListed: boolean;
 }
 
 interface StepPaths {
   readonly ofPackage: Map<string, readonly PackagePath[]>;
-  /** By the keys of the packages. */
+  /** By the keys of the packages that follow. */
   readonly ofPackages: Map<string, PathsByDir>;
 }
 
 type PathsByDir = ReadonlyMap<Ino, readonly PackagePath[]>;
 
-/** The same for all envs that make the step with the same packages of their own. */
+/** Shared by all envs that make the same step with the same packages of their own. */
 const known = new WeakMap<TreeDiff, StepPaths>();
 
-/** The paths of packages that follow. */
+/** Returns the paths of the packages that follow. */
 function pathsOf(parts: AdministeredParts): PathsByDir {
   const step: StepPaths = known.get(parts.change) ?? {
     ofPackage: new Map(),
@@ -352,7 +358,7 @@ function byDir(paths: readonly PackagePath[]): PathsByDir {
   return found;
 }
 
-/** Of a path that goes from one package to another, it is the one that gets it. */
+/** Maps each path to its entry. A path that goes from one package to another counts for the package that gets it. */
 function byPath(paths: PathsByDir): ReadonlyMap<string, PackagePath> {
   const found = new Map<string, PackagePath>();
   for (const each of [...paths.values()].flat()) {
@@ -380,7 +386,7 @@ function pathsOfPackage(
   return found;
 }
 
-/** null: the templates have no such directory, neither before nor after. */
+/** Finds a path in the templates; null if they have no such directory, neither before nor after. */
 function templateAt({ packages, change }: AdministeredParts, path: string): TemplatePath | null {
   const place = packages.trees.theirs.find(path) ?? packages.trees.base.find(path);
   if (place === null) return null;
@@ -399,15 +405,15 @@ const isHidden = ({ ino, type }: DeltaName): boolean => ino === 0 && type === HI
 const hasAttributes = (record: InodeRecord, { mode, uid, gid }: WantedAttributes): boolean =>
   (record.mode & 0o7777) === mode && record.uid === uid && record.gid === gid;
 
-/** A symlink has an owner, but no mode. */
+/** Adjusts wanted attributes to a file: a symlink has an owner, but no mode. */
 const wantedFor = ({ mode }: InodeRecord, wanted: WantedAttributes): WantedAttributes =>
   isLnk(mode) ? { ...wanted, mode: mode & 0o7777 } : wanted;
 
-/** True for a file that has no bytes of its own. */
+/** True for a file that only refers to the template's data, and has no bytes of its own. */
 const isCopyOf = ({ data, object, target }: InodeRecord, is: InodeRecord): boolean =>
   data === is.data && object === is.object && target === is.target;
 
-/** What the env changed of a file's attributes stays; all else is the new version's. */
+/** Returns the attributes that the env has changed as it has them, and all others as in the new version. */
 function changedAttributes(own: InodeRecord, was: InodeRecord, is: InodeRecord): WantedAttributes {
   return {
     mode: (own.mode === was.mode || own.mode === is.mode ? is.mode : own.mode) & 0o7777,

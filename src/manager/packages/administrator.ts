@@ -1,4 +1,7 @@
-/** What the administrator of an env told dpkg of single paths, and the templates did not: see manager/merge/dpkg-rules.ts. */
+/**
+ * Reads what the administrator of an env told dpkg about single paths, and the templates did not: see
+ * manager/merge/dpkg-rules.ts.
+ */
 
 import { namesIn } from '../../driver/core/own-names.ts';
 import type { DirEntryRef } from '../../driver/core/ports.ts';
@@ -17,18 +20,19 @@ import {
 } from '../merge/dpkg-rules.ts';
 import type { EnvTree, TreeEntry } from './env-tree.ts';
 
-/** Owner and permissions that a path is to have. */
+/** The owner and permissions that a path is to have. */
 export interface WantedAttributes {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
 }
 
+/** An administrator's rules for dpkg in one env; rules that the templates have too are left out. */
 export interface Administrator {
   readonly diversions: readonly Diversion[];
-  /** By path. Those of accounts that are not there are left out. */
+  /** By path. Overrides for accounts that do not exist are left out. */
   readonly overrides: ReadonlyMap<string, WantedAttributes>;
-  /** What dpkg in the env does not unpack; null: just what it did not unpack in the templates. */
+  /** The paths that dpkg in the env does not unpack; null if the same rules hold as in the templates. */
   readonly filters: PathFilters | null;
 }
 
@@ -36,8 +40,9 @@ const CONFIG = '/etc/dpkg/dpkg.cfg';
 const CONFIG_DIR = '/etc/dpkg/dpkg.cfg.d';
 
 /**
+ * Reads the rules of an env's administrator.
  * @param tree of the env
- * @param base, theirs of the templates that the env leaves and goes to: an account may come with these
+ * @param base, theirs trees of the templates that the env leaves and goes to; an account may come with the latter
  */
 export function administratorOf(
   tree: EnvTree,
@@ -61,14 +66,17 @@ export function administratorOf(
   };
 }
 
-/** A file of a package that is diverted in the env, and where it is. */
+/** A file of a package that is diverted in the env, and where it is now. */
 export interface DivertedFile {
   readonly place: DirEntryRef;
   readonly to: TreeEntry | null;
   readonly by: string | null;
 }
 
-/** By the place that they would have ("DIR NAME"). @param base of the templates that the env sees */
+/**
+ * Finds the diverted files, by the place that they would have without a diversion ("DIR NAME").
+ * @param base tree of the templates that the env sees
+ */
 export function divertedFiles(
   tree: EnvTree,
   view: DeltaView,
@@ -112,7 +120,7 @@ function ownFilters(tree: EnvTree, view: DeltaView, base: EnvTree): PathFilters 
   return JSON.stringify(ours) === JSON.stringify(theirs) ? null : new PathFilters(ours!);
 }
 
-/** The contents of dpkg's files of configuration, in the order in which dpkg reads them. */
+/** Returns the contents of dpkg's configuration files, in the order in which dpkg reads them. */
 function configOf(tree: EnvTree): string[] {
   const parts = tree.names(CONFIG_DIR).filter(isConfigName).sort();
   const files = [...parts.map((name) => `${CONFIG_DIR}/${name}`), CONFIG];

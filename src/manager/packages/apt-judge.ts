@@ -1,6 +1,6 @@
 /**
- * What apt says of the dependencies in a system of given packages. It judges records alone, in a directory of its own: no repository, no
- * network, no file of the machine that it could change.
+ * Asks apt about the dependencies in a system of given packages. apt judges records alone, in a directory of its own: it uses
+ * no repository and no network, and no file of the machine that it could change.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -12,22 +12,22 @@ import { fieldsOf } from '../merge/stanzas.ts';
 
 /** One dependency that is not met, or one conflict. */
 export interface Unmet {
-  /** The same wherever the same dependency of the same package is not met, whatever is there instead. */
+  /** Equal whenever the same dependency of the same package is not met, no matter what is installed instead. */
   readonly key: string;
   /** In apt's words: "libx-dev : Depends: libx (= 1) but 2 is installed". */
   readonly text: string;
-  /** The package that has it, then those that it names; without architectures. */
+  /** The package that has the dependency, then those that it names; without architectures. */
   readonly names: readonly [string, ...string[]];
 }
 
-/** `unable`: why apt could not say it, in a sentence. */
+/** A judgement of apt. `unable` says in a sentence why it could not judge. */
 export type Judgement = { readonly unmet: readonly Unmet[] } | { readonly unable: string };
 
 const TIMEOUT_MS = 60_000;
 const OUTPUT_MAX = 16 * 2 ** 20;
-/** Nobody's numbers: apt reads what envs have written. */
+/** The ids of `nobody`, under which apt runs because it reads what envs have written. */
 const NOBODY = '65534';
-/** apt's exit code for what does not fit together, and for all errors. */
+/** apt's exit code both for packages that do not fit together and for all errors. */
 const APT_FAILED = 100;
 
 const CONFINED = [
@@ -37,11 +37,14 @@ const CONFINED = [
   ...['--no-new-privs', '--bounding-set=-all', '--inh-caps=-all'],
 ] as const;
 
-/** By a hash of the records: hundreds of envs have the same ones. */
+/** Judgements by a hash of the records, because hundreds of envs have the same ones. */
 const known = new Map<string, Promise<Judgement>>();
 const KNOWN_MAX = 1024;
 
-/** What apt-get check would say. @param records of a status file; of what is not present nothing depends */
+/**
+ * Returns what apt-get check says of these packages.
+ * @param records of a status file; packages that are not present are ignored
+ */
 export function judge(
   records: Iterable<PackageRecord>,
   architectures: readonly string[],
@@ -59,11 +62,11 @@ export function judge(
   return found;
 }
 
-/** The records as far as dependencies go, in an order of their own: equal for systems that are alike to apt. */
+/** Returns the records as far as dependencies go, sorted: equal for systems that are alike to apt. */
 export const statusOf = (records: Iterable<PackageRecord>): string =>
   [...records].filter(isPresent).map(dependencyStanza).sort().join('');
 
-/** Fields that say what fits together. */
+/** The fields of a record that decide what fits together. */
 const FIELDS: ReadonlySet<string> = new Set([
   ...['package', 'architecture', 'version', 'multi-arch'],
   ...['depends', 'pre-depends', 'breaks', 'conflicts', 'provides'],
@@ -72,7 +75,7 @@ const FIELDS: ReadonlySet<string> = new Set([
 const stanzas = new Map<string, string>();
 const STANZAS_MAX = 20_000;
 
-/** As if its installation were through: one that broke off is no matter of dependencies. */
+/** Writes a record as if it were installed completely: an installation that broke off does not concern dependencies. */
 function dependencyStanza({ stanza }: PackageRecord): string {
   let found = stanzas.get(stanza);
   if (found === undefined) {
@@ -100,7 +103,7 @@ async function aptCheck(status: string, architectures: readonly string[]): Promi
   }
 }
 
-/** Nothing is read from the machine's own apt, and nothing is written. */
+/** Returns a configuration by which apt reads nothing of the machine's own apt, and writes nothing. */
 function configuration(dir: string, architectures: readonly string[]): string {
   const [native] = architectures;
   const all = architectures.map((each) => `"${each}";`).join(' ');
@@ -165,8 +168,8 @@ function whyUnable({ code, message }: { code?: unknown; message: string }, stder
 const KIND = /^(?:PreDepends|Depends|Conflicts|Breaks|Obsoletes|Replaces): /;
 
 /**
- * The list of what is not met, in what apt-get prints: " PACKAGE : KIND: NAME (= 1) but 2 is installed", further ones of the package
- * below it without its name, and alternatives after " or".
+ * Parses the list of what is not met in apt-get's output: " PACKAGE : KIND: NAME (= 1) but 2 is installed". Further
+ * dependencies of the package follow below it without its name, and alternatives after " or".
  */
 export function parseUnmet(printed: string): Unmet[] {
   const found: { of: string; lines: string[] }[] = [];

@@ -1,4 +1,4 @@
-/** Decides about the packages of one env at one step, by what the env, its templates and their next versions have. */
+/** Decides about the packages of one env at one step, from what the env, its templates and their next versions have. */
 import type { DependencyPolicy } from '../../codec/patch-record.ts';
 import { architecturesOf, decide, type PackageVerdict } from './dependencies.ts';
 import { isFormerVersion } from './former-version.ts';
@@ -6,7 +6,7 @@ import { type EnvOnTheWay, type NextPackages, sidesOf } from './own-packages.ts'
 
 const ARCHITECTURES_PATH = '/var/lib/dpkg/arch';
 
-/** Null: dpkg says in the env what its templates say, so all packages follow. */
+/** Decides about all packages. Null: dpkg in the env says the same as in its templates, so all packages follow. */
 export async function decideStep(
   env: EnvOnTheWay,
   next: NextPackages,

@@ -1,6 +1,7 @@
 /**
- * What a step to another stack of templates does to the dependencies between packages of an env's own and those that follow. apt is the
- * judge (apt-judge.ts), of the records as they would be after the step; here is decided only which packages stay for others.
+ * Decides which packages stay in an env for others when it goes to another stack of templates, so that dependencies between
+ * its own packages and those that follow stay met. apt judges that (apt-judge.ts), on the records as they would be after
+ * the step.
  */
 import type { DependencyPolicy } from '../../codec/patch-record.ts';
 import {
@@ -13,37 +14,38 @@ import {
 import { fieldOf } from '../merge/stanzas.ts';
 import { judge, statusOf, type Unmet } from './apt-judge.ts';
 
-/** What becomes of an env's packages at one step. */
+/** The decision about an env's packages at one step. */
 export interface PackageVerdict {
-  /** Those that stay the env's own, by key; also those that stay for others. */
+  /** The packages that stay the env's own, by key, including those that stay for others. */
   readonly own: ReadonlyMap<string, OwnPackage>;
-  /** Keys of packages that were kept for others, or were held, and follow again. */
+  /** Keys of packages that were kept back for others, or were held, and follow again. */
   readonly released: ReadonlySet<string>;
-  /** What is not met after the step and was met before, in apt's words. */
+  /** Dependencies that are met before the step and not after it, in apt's words. */
   readonly unmet: readonly string[];
-  /** Why apt could not be asked, in a sentence; null: it was, or there was nothing to ask. */
+  /** Why apt could not be asked, in a sentence; null if it was, or if there was nothing to ask. */
   readonly unable: string | null;
-  /** The env's packages as they are. */
+  /** The env's packages before the step. */
   readonly ours: PackageSides['ours'];
-  /** And after the step. */
+  /** The env's packages after the step. */
   readonly after: readonly PackageRecord[];
-  /** Names of those of them that are as the templates have them. */
+  /** Names of the packages that the env then has as the templates have them. */
   readonly following: ReadonlySet<string>;
 }
 
+/** The packages of an env and its templates, with what else decides about them. */
 export interface DependencySides extends PackageSides {
   /** Names of packages that follow although they are the env's own. */
   readonly taken: ReadonlySet<string>;
-  /** dpkg's: the machine's own first. */
+  /** The architectures that dpkg knows, the machine's own first. */
   readonly architectures: readonly string[];
-  /** True for a package that the env has otherwise than its templates by no doing of its own. */
+  /** True for a package that differs from the templates' by no doing of the env. */
   isFormer(template: PackageRecord | null, mine: PackageRecord | null): boolean;
 }
 
-/** So many times packages are added to those that stay; then all that the step changes stay. */
+/** How many times packages are added to those that stay; after that, all that the step changes stay. */
 const ROUNDS_MAX = 20;
 
-/** Decides about all packages of one env. Asks apt only where the env has packages that the templates do not have so. */
+/** Decides about all packages of one env. Asks apt only if the env has packages that differ from the templates'. */
 export async function decide(
   sides: DependencySides,
   policy: DependencyPolicy,
@@ -67,7 +69,7 @@ class Decision {
       const mayFollow = why === 'version' || why === 'removed';
       if (mayFollow && sides.isFormer(template, ours.get(key) ?? null)) this.released.add(key);
     }
-    // One that the templates have dropped, and that was kept for another package.
+    // A package that the templates have dropped, and that was kept for another one, goes.
     for (const [key, record] of ours) {
       const isFree = isPresent(record) && record.want !== 'hold';
       const isDropped = isFree && !base.has(key) && !theirs.has(key);
@@ -109,14 +111,14 @@ class Decision {
     };
   }
 
-  /** An env that has all packages as its templates have them depends on nothing but them. */
+  /** False for an env that has all packages as its templates have them, and so depends on nothing else. */
   private hasOwn(): boolean {
     const { base, ours, theirs } = this.sides;
     if (this.own.size > 0 || this.released.size > 0) return true;
     return [...ours].some(([key, each]) => isPresent(each) && !base.has(key) && !theirs.has(key));
   }
 
-  /** What is not met after the step, and was met before. */
+  /** Returns what is met before the step and not after it. */
   private async broken(): Promise<{ broken: readonly Unmet[] } | { unable: string }> {
     const { ours, architectures } = this.sides;
     const after = await judge(this.after(), architectures);
@@ -139,7 +141,7 @@ class Decision {
     return (isOwn ? ours : theirs).get(key) ?? null;
   }
 
-  /** Keys of packages of which the step changes what they are in the env. */
+  /** Returns the keys of packages that the step would change in the env. */
   private moving(): string[] {
     const { ours } = this.sides;
     return this.keys.filter((key) => {
@@ -148,7 +150,7 @@ class Decision {
     });
   }
 
-  /** Adds the packages that have a part in it; false if none of them moves. */
+  /** Keeps all packages that take part in what is broken; false if none of them moves. */
   private keepFor(broken: readonly Unmet[]): boolean {
     const moving = this.moving();
     let isMore = false;
@@ -162,7 +164,7 @@ class Decision {
     return isMore;
   }
 
-  /** True for the package of that name, and for one that provides it before or after the step. */
+  /** True for the package of that name, and for one that provides that name before or after the step. */
   private isMeant(key: string, name: string): boolean {
     const { ours, theirs } = this.sides;
     return [ours.get(key), theirs.get(key)].some((record) => {
@@ -173,14 +175,14 @@ class Decision {
     });
   }
 
-  /** False if there is nothing more to keep. */
+  /** Keeps all packages that the step would change. False if there is nothing more to keep. */
   private keepAll([first]: readonly Unmet[]): boolean {
     const moving = this.moving().filter((key) => !this.own.has(key));
     for (const key of moving) this.keep(key, first?.names ?? []);
     return moving.length > 0;
   }
 
-  /** @param names of the packages of which it is one */
+  /** Makes a package stay for others. @param names of the packages in the broken dependency, of which it is one */
   private keep(key: string, names: readonly string[]): void {
     const { ours, theirs } = this.sides;
     const { name } = (ours.get(key) ?? theirs.get(key))!;
@@ -196,7 +198,7 @@ class Decision {
     });
   }
 
-  /** The package of the env's own that it stays for: "libx-dev 1". */
+  /** Returns the env's own package for which another one stays, as "libx-dev 1". */
   private reason(name: string, names: readonly string[]): string {
     const others = names.filter((each) => each !== name);
     const isOwn = (each: string): boolean =>
@@ -214,7 +216,10 @@ class Decision {
 
 const texts = (all: readonly Unmet[]): string[] => all.map(({ text }) => text);
 
-/** The machine's own architecture, as dpkg's package says or most packages have it, and those that its dpkg knows beside it. */
+/**
+ * Returns the architectures of an env: first the machine's own, which is that of the package dpkg or else the first one that
+ * a package has; then the foreign ones that dpkg knows.
+ */
 export function architecturesOf(ours: PackageSides['ours'], foreign: string | null): string[] {
   const all = [...ours.values()].map(({ architecture }) => architecture);
   const native =

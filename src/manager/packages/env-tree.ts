@@ -1,4 +1,4 @@
-/** Reads an env's tree, or that of a stack of templates, by paths: from the store and the env's changes, not through a mount. */
+/** Reads the tree of an env, or of a stack of templates, by paths: from the store and the env's changes, not through a mount. */
 import path from 'node:path';
 import { type Ino, type Name, ROOT_INO } from '../../base/ids.ts';
 import { isDir, isLnk, isReg } from '../../base/mode.ts';
@@ -12,14 +12,14 @@ import type { DeltaView } from '../../driver/delta/read-delta.ts';
 import { envDir, type Store } from '../../store/store.ts';
 import { REGISTRY_BYTES_MAX, registryContent } from '../merge/limits.ts';
 
-/** As many symlinks as Linux follows in one path. */
+/** As many symlinks as Linux follows in one path; see path_resolution(7). */
 const SYMLINKS_MAX = 40;
 
-/** Where a path leads: a name in a directory, and what is under it. */
+/** The end of a path: a name in a directory, and the inode record under it. */
 export interface TreeEntry {
   readonly dir: Ino;
   readonly name: Name;
-  /** null: nothing has that name there. */
+  /** null: the directory has no such name. */
   readonly record: InodeRecord | null;
 }
 
@@ -29,11 +29,12 @@ export interface EnvChanges {
   readonly view: DeltaView;
 }
 
+/** The tree of an env, or of templates alone. */
 export class EnvTree {
   private readonly store: Store;
   private readonly layers: LowerTree;
   private readonly env: EnvChanges | null;
-  /** Directories by their paths; null: there is none. */
+  /** Directories by their paths; null: the path is no directory. */
   private readonly dirs = new Map<string, Ino | null>([['', ROOT_INO]]);
 
   /** @param env null: the templates alone */
@@ -44,8 +45,8 @@ export class EnvTree {
   }
 
   /**
-   * The entry at an absolute path, a binary string. Symlinks that lead to its directory are followed, within the tree.
-   * Returns null if there is no such directory.
+   * Returns the entry at an absolute path, a binary string. Symlinks that lead to its directory are followed, within the tree.
+   * Null if there is no such directory.
    */
   find(at: string): TreeEntry | null {
     const cut = at.lastIndexOf('/');
@@ -55,7 +56,7 @@ export class EnvTree {
     return { dir, name, record: this.entry(dir, name) };
   }
 
-  /** Names in a directory, in no order; none if there is no such directory. @param at its path */
+  /** Returns the names in a directory, unordered; none if there is no such directory. @param at its path */
   names(at: string): Name[] {
     const dir = this.find(`${at}/.`)?.dir ?? null;
     if (dir === null) return [];
@@ -65,13 +66,13 @@ export class EnvTree {
     return [...names].filter((name) => this.entry(dir, name) !== null);
   }
 
-  /** A regular file's content as binary string; null: there is none. @throws what reading it throws */
+  /** Returns a regular file's content as a binary string; null if there is none. @throws what reading it throws */
   content(at: string): string | null {
     const record = this.find(at)?.record ?? null;
     return record === null || !isReg(record.mode) ? null : this.contentOf(record);
   }
 
-  /** null: it is too large to be read in memory. */
+  /** Returns the content of a record's file as a binary string; null if it is too large to be read in memory. */
   contentOf(record: InodeRecord): string | null {
     const file = this.fileOf(record);
     if (file === null) return '';
@@ -79,7 +80,7 @@ export class EnvTree {
     return 'content' in read ? read.content : null;
   }
 
-  /** The path of a file that holds its bytes; null: it is empty. */
+  /** Returns the path of a file that holds the record's bytes; null if it is empty. */
   fileOf({ data, object, ino }: InodeRecord): string | null {
     if (data === DATA_PRIVATE && this.env !== null) {
       return path.join(envDir(this.store.root, this.env.id), PRIVATE_DIR, privateName(ino));

@@ -1,4 +1,4 @@
-/** Whether an env has a package otherwise than its templates because of byref alone: dpkg in the env had no part in it. */
+/** Tells whether byref alone is the reason that an env has a package otherwise than its templates: dpkg had no part in it. */
 import type { Ino, Name } from '../../base/ids.ts';
 import { FLAG_KEPT } from '../../codec/inode-record.ts';
 import type { LowerTree } from '../../driver/core/ports.ts';
@@ -8,6 +8,7 @@ import { isPresent, type PackageRecord } from '../merge/packages.ts';
 
 const NO_PACKAGE = { name: '', architecture: '' };
 
+/** The places in which isFormerVersion() looks up dpkg's lists of an env. */
 export interface InfoOfEnv {
   readonly view: DeltaView;
   readonly layers: LowerTree;
@@ -15,8 +16,9 @@ export interface InfoOfEnv {
 }
 
 /**
- * True if the package is just what a former version of the templates had, which a patch kept for the env, or absent because a patch hid
- * it. dpkg's list of its files tells: dpkg writes it anew with whatever version it installs, and changes it when it removes one.
+ * True if the package is just what a former version of the templates had, which a patch kept for the env, or is absent
+ * because a patch hid it. dpkg's list of the package's files tells: dpkg writes it anew with any version that it installs,
+ * and changes it when it removes one.
  * @param env its changes, what its templates have, and dpkg's directory of lists there
  * @param template the record of its templates, null if they have none
  * @param mine the env's record, null if it has none
@@ -38,7 +40,7 @@ export function isFormerVersion(
   return own.every(({ ino, type }) => {
     if (ino === 0) return type === HIDDEN;
     const record = view.inode(ino);
-    // Also one that byref has shortened; dpkg makes a new file.
+    // The same holds for a list that byref has shortened; dpkg would make a new file.
     return record !== null && (record.flags & FLAG_KEPT) !== 0;
   });
 }

@@ -1,4 +1,4 @@
-/** What byref kept and hid in an env of packages that follow again. */
+/** Finds what byref kept or hid in an env for packages that follow again. */
 import { type Ino, isPrivateIno } from '../../base/ids.ts';
 import { isDir } from '../../base/mode.ts';
 import { DATA_PRIVATE, FLAG_KEPT } from '../../codec/inode-record.ts';
@@ -13,8 +13,9 @@ import { ALTERNATIVES_DIR, type PackagesOfStep } from './own-packages.ts';
 import { isInfoOf } from './package-files.ts';
 
 /**
- * A directory's place before those of what is in it; without what the env has changed since.
- * @param trees the env's, then those of the templates: what is in a directory that byref hid is in those alone
+ * Yields the places of what byref kept or hid for the released packages, a directory's before those of what is in it. What
+ * the env has changed since is left out.
+ * @param trees the env's, then those of the templates: only these show what is in a directory that byref hid
  */
 export function* keptNames(
   view: DeltaView,
@@ -38,8 +39,8 @@ export function* keptNames(
 }
 
 /**
- * What becomes of a directory that no version of the templates has there any more, and that the env kept for what byref kept in it: all of it
- * goes. Null if there is something else in it.
+ * Plans the end of a directory that no version of the templates has at that place any longer, and that the env had only
+ * for what byref kept in it. All of it goes. Null if there is something else in it.
  */
 export function keptDir(view: DeltaView, ino: Ino): DirSteps | null {
   const relink: DirSteps['relink'][number][] = [];
@@ -47,7 +48,7 @@ export function keptDir(view: DeltaView, ino: Ino): DirSteps | null {
   const move: DirSteps['move'][number][] = [];
   for (const { name, ino: own, type } of namesIn(view, ino)) {
     if (!isByrefs(view, { dir: ino, name })) return null;
-    // What hides a name can't be among what goes: the caller sees to it afterwards.
+    // A whiteout can't be among what goes with the directory; the caller handles it afterwards.
     if (own === 0) move.push({ name, ino: 0 as Ino, type });
     else if (isDir(type)) {
       const tree = keptDir(view, own);
@@ -65,13 +66,13 @@ function isByrefs(view: DeltaView, { dir, name }: DirEntryRef): boolean {
   const own = view.name(dir, name);
   if (own === null) return false;
   if (own.ino === 0) return own.type === HIDDEN;
-  // A directory of the templates, which is there for what is in it.
+  // A template's directory, which is there only for what is in it.
   if (isDir(own.type)) return !isPrivateIno(own.ino);
   const record = view.inode(own.ino);
   return record !== null && (record.flags & FLAG_KEPT) !== 0 && record.data !== DATA_PRIVATE;
 }
 
-/** State files and links of alternatives that these paths are choices of. */
+/** Returns the state files and links of those alternatives of which one of these paths is a choice. */
 function alternatives(view: DeltaView, tree: EnvTree, paths: ReadonlySet<string>): string[] {
   const dir = tree.find(`${ALTERNATIVES_DIR}/.`)?.dir;
   if (dir === undefined) return [];

@@ -1,4 +1,4 @@
-/** Which packages stay an env's own when it goes from one stack of templates to another, and what keeps them whole. */
+/** Finds the packages that stay an env's own when it goes to another stack of templates, and the steps that keep them whole. */
 import { type Ino, type Name, ROOT_INO } from '../../base/ids.ts';
 import { isDir } from '../../base/mode.ts';
 import { makeStep, type Step } from '../../codec/steps.ts';
@@ -39,10 +39,11 @@ interface TemplatePackages {
   readonly baseTree: EnvTree;
   readonly theirsTree: EnvTree;
   readonly infoDir: Ino | null;
-  /** Which package has a place, of those that the step changes; null until it is asked for. */
+  /** The package (its key) that has a place, for the packages that the step changes; null until it is asked for. */
   places: ReadonlyMap<string, string> | null;
 }
 
+/** The directory in which dpkg's update-alternatives keeps its state. */
 export const ALTERNATIVES_DIR = '/var/lib/dpkg/alternatives';
 
 const known = new WeakMap<TreeDiff, TemplatePackages>();
@@ -61,6 +62,7 @@ function templatePackages(store: Store, change: TreeDiff): TemplatePackages {
   return found;
 }
 
+/** An env, and the change of its templates that it is about to make. */
 export interface EnvOnTheWay {
   readonly store: Store;
   readonly row: EnvRow;
@@ -68,7 +70,7 @@ export interface EnvOnTheWay {
   readonly change: TreeDiff;
 }
 
-/** A package as the templates have it before and after; null: they do not have it. */
+/** A package as the templates have it before and after a step; null where they do not have it. */
 export interface FollowingPackage {
   readonly was: PackageRecord | null;
   readonly is: PackageRecord | null;
@@ -76,13 +78,13 @@ export interface FollowingPackage {
 
 /** A package with all paths that any version of it has. */
 export interface PackagePaths {
-  /** As in the status file. */
+  /** As in Packages: what identifies it in a status file. */
   readonly key: string;
   readonly name: string;
   readonly paths: readonly string[];
 }
 
-/** What an env has, and what it goes to, for who decides about its packages; null: dpkg says in it what its templates say. */
+/** Returns what an env has, and what it goes to. Null: dpkg in the env says the same as in its templates. */
 export function sidesOf({ store, row, view, change }: EnvOnTheWay, next: NextPackages) {
   const { infoDir, ...sides } = templatePackages(store, change);
   const tree = new EnvTree(store, change.from, { id: row.id, view });
@@ -91,37 +93,38 @@ export function sidesOf({ store, row, view, change }: EnvOnTheWay, next: NextPac
   return ours === null ? null : { base: sides.base, theirs, ours, tree, infoDir };
 }
 
+/** The facts beside the templates that decide about packages. */
 export interface NextPackages {
   /** Names of packages that follow although they are the env's own. */
   readonly taken: ReadonlySet<string>;
-  /** The status file of the stack that the env goes to, where that is not made yet. */
+  /** The status file of the next stack, if the composition that holds it is not made yet. */
   readonly status?: string | null | undefined;
 }
 
-/** What becomes of packages in one env at one step. */
+/** Tells for one env and one step what becomes of each package and its files. */
 export class PackagesOfStep {
-  /** The packages that stay, of those that the step changes. */
+  /** The packages that stay the env's own, of those that the step changes. */
   readonly own: readonly OwnPackage[];
-  /** To be made before the env sees the new stack. */
+  /** Steps to be made before the env sees the new stack. */
   readonly before: readonly Step[];
-  /** Paths of packages that the step changes, and that the env has already as it will have them. */
+  /** Paths of packages that the step changes in the templates, and that the env has already as they will be. */
   readonly samePaths: readonly string[];
-  /** Their names. */
+  /** The names of these packages. */
   readonly sameNames: readonly string[];
-  /** Packages that follow by a policy. */
+  /** Packages that follow because a policy says so. */
   readonly taken: readonly PackagePaths[];
-  /** Packages that follow again: what the env has of them is byref's doing. */
+  /** Packages that follow again: what the env has of them is there because of byref. */
   readonly released: readonly PackagePaths[];
   private readonly sides: TemplatePackages;
   private readonly allOwn: ReadonlyMap<string, OwnPackage>;
-  /** Files of packages of the env's own that go to packages which follow, by the keys of the former. */
+  /** Files of the env's own packages that go to packages which follow, by the keys of the former. */
   replaced: ReadonlyMap<string, ReplacedFiles> = new Map();
-  /** To be made with the flip. */
+  /** Steps to be made with the flip. */
   readonly after: Step[] = [];
   private readonly places = new Set<string>();
   private readonly paths = new Set<string>();
   private conffiles: ReadonlySet<string> | null = null;
-  /** Finds the places of all that is of packages which stay, also of those that the step does not change. */
+  /** Finds the places of all files of packages that stay, including those that the step does not change. */
   private readonly findOwnPlaces: () => ReadonlySet<string>;
   private ownPlaces: ReadonlySet<string> | null = null;
 
@@ -147,13 +150,13 @@ export class PackagesOfStep {
       );
     const isChanged = (key: string): boolean =>
       this.sides.base.get(key)?.stanza !== this.sides.theirs.get(key)?.stanza;
-    // One that was installed anew in the template has the same record, and other files.
+    // A package that was installed anew in the template has the same record, but other files.
     const isRemade = (name: string): boolean =>
       change.find(sides.infoDir ?? ROOT_INO, `${name}.list` as Name) !== undefined;
     const changed = [...this.allOwn].filter(
       ([key, { name }]) => isChanged(key) || isRemade(name) || isRemade(key),
     );
-    // One that neither has is nothing to speak of; what the env kept of its configuration stays all the same.
+    // A package that neither side has is not worth mentioning; what the env kept of its configuration stays all the same.
     this.own = [...this.allOwn]
       .filter(([key, { why }]) => why === 'needed' || isChanged(key))
       .map(([, each]) => each)
@@ -170,7 +173,7 @@ export class PackagesOfStep {
       ours === null || changed.length === 0 ? [] : this.keep(env, tree, ours, new Map(changed));
   }
 
-  /** Those that would be the env's own. */
+  /** Finds the packages of these names that would be the env's own. */
   private findTaken(tree: EnvTree, ours: Packages, names: ReadonlySet<string>) {
     if (names.size === 0) return [];
     const { base, theirs } = this.sides;
@@ -195,12 +198,12 @@ export class PackagesOfStep {
     return this.sides.infoDir;
   }
 
-  /** The trees of the stacks that the step leaves, and goes to. */
+  /** The trees of the stack that the step leaves, and of the one that it goes to. */
   get trees(): { readonly base: EnvTree; readonly theirs: EnvTree } {
     return { base: this.sides.baseTree, theirs: this.sides.theirsTree };
   }
 
-  /** Packages that follow, and that the step changes in the env. */
+  /** Returns the packages that follow, and that the step changes in the env. */
   following(): FollowingPackage[] {
     const { base, theirs } = this.sides;
     const keys = new Set([...base.keys(), ...theirs.keys()]);
@@ -212,14 +215,14 @@ export class PackagesOfStep {
     });
   }
 
-  /** True for what is of a package that stays the env's own. */
+  /** True for a place that belongs to a package which stays the env's own. */
   isOwn({ dir, name }: DirEntryRef): boolean {
     return this.places.has(`${dir} ${name}`);
   }
 
   /**
-   * True for what byref keeps or hides of packages that stay the env's own, also of one that is the same before and after the step: its
-   * files may be other inodes.
+   * True for what byref keeps or hides for packages that stay the env's own. This includes packages that are the same before
+   * and after the step: their files may be other inodes.
    */
   isKeptForOwn({ dir, name }: DirEntryRef): boolean {
     if (this.allOwn.size === 0) return false;
@@ -229,13 +232,13 @@ export class PackagesOfStep {
     return this.ownPlaces.has(`${dir} ${name}`);
   }
 
-  /** True for what is, or was, of a package that the step changes and that follows. */
+  /** True for a place that belongs, or belonged, to a package that the step changes and that follows. */
   isFollowing({ dir, name }: DirEntryRef): boolean {
     const { sides } = this;
     sides.places ??= placesOf(sides);
     const key = sides.places.get(`${dir} ${name}`);
     if (key !== undefined) return !this.allOwn.has(key);
-    // Neither has a list, but an own package may have a file there.
+    // No list of either side names it, but one of the env's own packages may have a file there.
     return dir === sides.infoDir && this.isInfoOfFollowing(name);
   }
 
@@ -246,13 +249,13 @@ export class PackagesOfStep {
     return isKnown && ![...this.allOwn.values()].some((each) => each.name === name);
   }
 
-  /** True for a path that the package which has it, and which follows, lets an administrator change. */
+  /** True for a conffile of a package that follows: dpkg does not overwrite it where an administrator has changed it. */
   isConffile(path: string): boolean {
     this.conffiles ??= this.readConffiles();
     return this.conffiles.has(path);
   }
 
-  /** The sides of a merge of a shared file, without what the templates say of packages that stay the env's own. */
+  /** Returns the sides for a merge of a shared file, without what the templates say of packages that stay the env's own. */
   mergeSides(
     format: KeyedFormat,
     path: string,
@@ -307,7 +310,7 @@ export class PackagesOfStep {
       if (isKept) kept.add(key);
     };
     for (const key of own.keys()) {
-      // Also of one that is removed, of which its configuration is left.
+      // This holds as well for a package that is removed, and of which the configuration is left.
       const mine = new Set(filesOf(tree, ours.get(key)));
       const lists = [mine, filesOf(baseTree, base.get(key)), filesOf(theirsTree, theirs.get(key))];
       for (const path of new Set(lists.flatMap((list) => [...list]))) {
@@ -318,7 +321,7 @@ export class PackagesOfStep {
         }
       }
     }
-    // Also of one that is removed dpkg keeps something: what its purge needs.
+    // dpkg keeps something of a removed package too: what its purge needs.
     const present = new Map([...own].map(([key, { name }]) => [name, ours.has(key)]));
     for (const each of this.infoChanges(change)) {
       for (const [name, isPresent] of present) {
@@ -335,8 +338,8 @@ export class PackagesOfStep {
   }
 
   /**
-   * The state files and links of alternatives in which the step changes a choice that an own package offers: they stay as they
-   * are, so that no link leads to a program that only the template's version has.
+   * Returns the state files and links of those alternatives in which the step changes a choice that an own package offers.
+   * They stay as they are, so that no link leads to a program that only the template's version has.
    */
   private ownAlternatives(change: TreeDiff): string[] {
     const { baseTree, theirsTree } = this.sides;
@@ -369,11 +372,11 @@ export class PackagesOfStep {
     const others = this.othersPlaces();
     for (const [key, { dir, name, was, is }] of wanted) {
       const mine = view.name(dir, name);
-      // A package that follows has it now.
+      // A package that follows has the file now.
       if (mine?.ino === 0 && mine.type === HIDDEN && others.has(key)) this.places.delete(key);
       const isKept = was !== null && kept.has(key) && !isDir(was.mode);
       const touched = { delta: view, layers: change.from };
-      // Else it would follow.
+      // Without this step it would follow.
       if (mine !== null && isKept && touchedOnly(touched, { dir, name, was, is }) !== null)
         steps.push(makeStep('keep', { dir, name }, mine.ino));
       if (mine !== null || reached.of(dir) !== 'there') continue;
@@ -387,7 +390,7 @@ export class PackagesOfStep {
           steps.push(makeStep('hide', { dir, name }, 0));
         }
       } else if (was !== null && is !== null && !isDir(is.mode) && !others.has(key)) {
-        // It goes from a package that follows to one that the env does not have so.
+        // It goes from a package that follows to one that the env does not have in that version.
         this.after.push(makeStep('mask', { dir, name }, 0));
       }
     }
@@ -405,7 +408,7 @@ export class PackagesOfStep {
     return steps;
   }
 
-  /** Files that packages have which follow: one may have got a file of a package that stays. */
+  /** Returns the places of files of packages that follow: one of these may have got a file of a package that stays. */
   private othersPlaces(): ReadonlySet<string> {
     const { base, theirs, theirsTree } = this.sides;
     const places = new Set<string>();
@@ -424,11 +427,11 @@ const isInEither = ({ own, template }: OwnPackage): boolean => own !== null || t
 
 const NO_OWN: ReadonlyMap<string, OwnPackage> = new Map();
 
-/** What dpkg knows in the env; null if that is what its templates say, or can't be read. */
+/** Returns what dpkg knows in the env; null if that is what its templates say, or if it can't be read. */
 export function ownStatus(tree: EnvTree, view: DeltaView): Packages | null {
   const at = tree.find(STATUS_PATH);
   if (at === null || view.name(at.dir, at.name) === null) return null;
-  // It removed the file, and with it all that dpkg knew.
+  // The env removed the file, and with it all that dpkg knew.
   if (at.record === null) return null;
   const content = tree.contentOf(at.record);
   return content === null ? null : packagesOf(content);

@@ -1,6 +1,6 @@
 /**
- * Finds what an env has of its own although its templates have the very same: those files can be links again, so that they take
- * no room and follow the templates. A directory that the env made anew is dissolved into the templates' one.
+ * Finds what an env has of its own although its templates have the very same. Those files can be links again, so that they
+ * take no room and follow the templates. A directory that the env made anew is dissolved into the templates' one.
  */
 import path from 'node:path';
 import { type Ino, isPrivateIno, type Name } from '../../base/ids.ts';
@@ -24,20 +24,25 @@ export interface RelinkPlace extends DirEntryRef {
   readonly is: InodeRecord | null;
 }
 
+/** The env and the step that a Relinks works on, with its rules for single names. */
 export interface RelinkParts {
   readonly view: DeltaView;
   /** The env's directory on the host. */
   readonly envDir: string;
   readonly from: LowerTree;
   readonly to: LowerTree;
-  /** True for files whose times say nothing. @param dir a directory of the templates */
+  /** True for files whose times say nothing, because programs write them anew. @param dir a directory of the templates */
   anyTime(dir: Ino, name: Name): boolean;
   /** True for names that are to stay the env's own. */
   isKept(place: DirEntryRef): boolean;
-  /** True for a directory of the env's in which names may appear that the templates get: it is of a package that follows. */
+  /**
+   * True for an env's directory in which names may appear that the templates get, because it belongs to a package that
+   * follows.
+   */
   mayGrow(place: DirEntryRef): boolean;
 }
 
+/** Collects the steps by which an env's own names become links again. */
 export class Relinks {
   private readonly found: Step[] = [];
   private readonly releases: Step[] = [];
@@ -51,7 +56,7 @@ export class Relinks {
     return [...this.found, ...this.releases];
   }
 
-  /** Adds the step for one name if there is one; false if the env's file is another one. */
+  /** Adds the step for one name, if there is one; false if the env's file differs. */
   async add(place: RelinkPlace, own: DeltaName): Promise<boolean> {
     if (own.ino === 0) {
       if (own.type !== HIDDEN) return false;
@@ -75,7 +80,7 @@ export class Relinks {
     );
   }
 
-  /** As share(), with what the templates have before the step, or had when the env copied the file. */
+  /** Does as share() does, with what the templates have before the step, or had when the env copied the file. */
   async shareWithOrigin(place: RelinkPlace, own: InodeRecord): Promise<boolean> {
     const { dir, name, was } = place;
     if (was !== null && (await this.share(place, own, was))) return true;
@@ -85,13 +90,13 @@ export class Relinks {
   }
 
   /**
-   * Adds the step by which the env's copy keeps its attributes only; false if its bytes are not those of the template's file.
+   * Adds the step by which the env's copy keeps only its attributes. False if its bytes are not those of the template's file.
    * @param like that file: what the templates have under the name before or after the step
    */
   private async share(place: RelinkPlace, own: InodeRecord, like: InodeRecord): Promise<boolean> {
     const isCopy = own.data === DATA_PRIVATE && (own.flags & FLAG_KEPT) === 0;
     if (!isCopy || !isReg(own.mode)) return false;
-    // What the env has unlinked from others stays so for as long as the templates have no other version of it.
+    // A file that the env has unlinked from other names stays so for as long as the templates have no other version of it.
     const isUnlinked = like.nlink !== 1 && place.is?.ino === like.ino;
     if (own.ino !== like.ino && (own.nlink !== 1 || isUnlinked)) return false;
     const file = path.join(this.parts.envDir, PRIVATE_DIR, privateName(own.ino));
@@ -102,21 +107,24 @@ export class Relinks {
     return true;
   }
 
-  /** A template's directory of which the env has only times, from what it did in it. */
+  /** Adds the step for a template's directory of which the env has only new times, from what it did in it. */
   addTouchedDir({ dir, name, record }: TreeEntry): void {
     if (record === null || !isDir(record.mode) || isPrivateIno(record.ino)) return;
     const [was, is] = [this.parts.from, this.parts.to].map((layers) => layers.lookup(dir, name));
     this.addKeptDir({ dir, name, was: was ?? null, is: is ?? null }, record.ino);
   }
 
-  /** A directory of the env's own, which goes if nothing is left in it. The caller adds directories before what is in them. */
+  /**
+   * Adds the step for a directory of the env's own, which goes if nothing is left in it. The caller adds directories before
+   * what is in them.
+   */
   addOwnDir(place: DirEntryRef, ino: Ino): void {
     const own = this.parts.view.inode(ino);
     if (own !== null && isPrivateIno(ino))
       this.releases.unshift(makeStep('release', place, ino, own));
   }
 
-  /** Steps in it come before: the caller adds directories before what is in them. */
+  /** Puts the step in front: the caller adds a directory before what is in it, so steps for inner directories come first. */
   private addKeptDir(place: RelinkPlace, ino: Ino): boolean {
     const { was, is } = place;
     const own = this.parts.view.inode(ino);
@@ -137,7 +145,7 @@ export class Relinks {
     return true;
   }
 
-  /** The templates have the directory no more, but the env has something in it: only what was theirs goes. */
+  /** The templates no longer have the directory, but the env has something in it: only what was theirs goes. */
   private prune({ ino, relink, dirs }: DirSteps): true {
     for (const { name, ino: own, ctime, ctimeNs } of relink)
       this.found.push({ kind: 'relink', dir: ino, name, ino: own, ctime, ctimeNs });
@@ -149,9 +157,10 @@ export class Relinks {
   }
 
   /**
+   * Plans how a directory of the env is dissolved into the templates' one.
    * @param at its place, with the directory that the templates have above it
    * @param was, is the templates' directories in its place
-   * @returns null if it is to stay: its attributes are others, or it holds what is to stay the env's own
+   * @returns null if it is to stay: its attributes differ, or it holds what is to stay the env's own
    */
   private async dissolve(
     at: DirEntryRef,
@@ -183,11 +192,11 @@ export class Relinks {
       for (const { name } of entriesOf(to, is.ino)) {
         if (this.parts.isKept({ dir: is.ino, name })) return null;
         if (found.names.has(name)) continue;
-        // The env has removed what was there; what is new comes.
+        // The env has removed what was there, so that stays removed; what is new comes.
         if (was !== null && from.lookup(was.ino, name) !== null) remove.push(name);
         else if (!this.parts.mayGrow(at)) return null;
       }
-      // What it had removed before it removed the directory itself.
+      // Names that the env had removed before it removed the directory itself.
       for (const { name, ino: left } of namesIn(view, is.ino)) {
         if (left === 0 && !move.some((each) => each.name === name) && !remove.includes(name))
           clear.push(name);
@@ -241,7 +250,7 @@ const dirOf = (record: InodeRecord | null): InodeRecord | null =>
 const hasMoves = ({ dirs }: DirSteps): boolean =>
   dirs.some(({ tree }) => tree.move.length > 0 || hasMoves(tree));
 
-/** A directory's times and links follow from what is in it. */
+/** Compares attributes of directories. Their times and link counts follow from what is in them. */
 const isLike = (own: InodeRecord, is: InodeRecord): boolean =>
   own.mode === is.mode &&
   own.uid === is.uid &&

@@ -1,6 +1,6 @@
 /**
- * Files that go from one package to another while one of the two is the env's own: `Replaces` says who has them, as where dpkg
- * unpacks the other one.
+ * Handles files that go from one package to another while one of the two is the env's own. The field `Replaces` says who
+ * gets them, as when dpkg unpacks the other package.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -12,22 +12,23 @@ import { fieldOf } from '../merge/stanzas.ts';
 import type { EnvTree } from './env-tree.ts';
 import { checksumsOf, filesOf } from './package-files.ts';
 
-/** Files that a package of the env's own loses. */
+/** The files that one of the env's own packages loses. */
 export interface ReplacedFiles {
   readonly record: PackageRecord;
   readonly paths: ReadonlySet<string>;
 }
 
+/** The trees and packages among which files can be replaced. */
 export interface ReplacingSides {
   readonly tree: EnvTree;
   readonly theirsTree: EnvTree;
-  /** Packages that come, or come in another version. */
+  /** Packages that are new, or come in another version. */
   readonly coming: readonly PackageRecord[];
-  /** Those of the env's own. */
+  /** The packages that are the env's own. */
   readonly own: Packages;
 }
 
-/** By the keys of the packages that lose them. */
+/** Finds the files that own packages lose, by the keys of these packages. */
 export function replacedFiles(sides: ReplacingSides): Map<string, ReplacedFiles> {
   const { tree, theirsTree, coming, own } = sides;
   const found = new Map<string, ReplacedFiles>();
@@ -48,7 +49,7 @@ export function replacedFiles(sides: ReplacingSides): Map<string, ReplacedFiles>
   return found;
 }
 
-/** @param field "a (<< 2), b" */
+/** True if a field `Replaces` names the package in its version. @param field such as "a (<< 2), b" */
 function replaces(field: string, { name, version }: PackageRecord): boolean {
   return field.split(',').some((each) => {
     const [, replaced, relation, other] =
@@ -61,7 +62,7 @@ function replaces(field: string, { name, version }: PackageRecord): boolean {
   });
 }
 
-/** True if the env has there what the package came with: dpkg would write over it, and nothing of somebody's work is lost. */
+/** True if the env has the file as the package was shipped: dpkg would overwrite it, and nobody's work is lost. */
 export function isAsUnpacked(tree: EnvTree, record: PackageRecord, path: string): boolean {
   const there = tree.find(path)?.record ?? null;
   if (there === null) return false;

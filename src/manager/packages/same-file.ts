@@ -1,4 +1,4 @@
-/** Whether an env's own file is just what its templates have, so that it can be a link to theirs again. */
+/** Tells whether an env's own file is just what its templates have, so that it can be a link to theirs again. */
 import { createHash } from 'node:crypto';
 import { constants, createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
@@ -12,7 +12,7 @@ import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../../n
 
 const stat = new Float64Array(STAT_SLOTS);
 
-/** What a private file is now; null: it is not there. */
+/** Returns size and times of a private file; null if it does not exist. */
 export function seenFile(file: string): SeenFile | null {
   if (native.statAt(AT_FDCWD, file, stat, AT_SYMLINK_NOFOLLOW) < 0) return null;
   return {
@@ -24,24 +24,31 @@ export function seenFile(file: string): SeenFile | null {
   };
 }
 
-/** In hex. Its access time stays: nobody in the env has read it. Rejects if the file can't be read. */
+/**
+ * Returns the SHA-256 of a file in hex. Leaves its access time alone, because no program in the env has read it. Rejects if
+ * the file can't be read.
+ */
 export async function sha256(file: string): Promise<string> {
   const hash = createHash('sha256');
-  // Node takes numbers, too, though its types do not say so.
+  // Node takes numbers as well, though its types do not say so.
   const flags = (constants.O_RDONLY | constants.O_NOATIME) as unknown as string;
   await pipeline(createReadStream(file, { flags }), hash);
   return hash.digest('hex');
 }
 
+/** An env's file that is compared with the templates'. */
 export interface Compared {
   readonly own: InodeRecord;
-  /** Of a private file: its path. */
+  /** The path of its bytes, if it is a private file. */
   readonly file: string;
-  /** The file's time says nothing: its program writes it anew without a change. */
+  /** True if its times say nothing, because its program writes it anew without changing it. */
   readonly anyTime: boolean;
 }
 
-/** The ctime that the env's file shows, if it is the same as one of these; else null. Hashes it only if all else is the same. */
+/**
+ * Returns the ctime that the env's file shows, if the file equals one of the templates'; else null. Hashes it only if all
+ * else is equal.
+ */
 export async function sameAs(
   { own, file, anyTime }: Compared,
   templates: readonly InodeRecord[],
@@ -63,7 +70,7 @@ export async function sameAs(
   return { ctime, ctimeNs };
 }
 
-/** True for a copy without bytes of its own that byref made of a template's file, which may have had further names. */
+/** True for a copy without bytes of its own that byref made of a template's file. That file may have had further names. */
 const isCopy = ({ data, ino, nlink }: InodeRecord): boolean =>
   data === DATA_OBJECT && isPrivateIno(ino) && nlink === 1;
 
@@ -85,7 +92,7 @@ function sameData(own: InodeRecord, is: InodeRecord, isEmptyFile: boolean): bool
   return isEmptyFile || own.object === is.object;
 }
 
-/** True if a regular file of the env has the very bytes of a template's. @param file its path; null: it is empty */
+/** True if a regular file of the env has the same bytes as a template's. @param file its path; null: it is empty */
 export async function sameContent(
   own: InodeRecord,
   file: string | null,
@@ -97,7 +104,7 @@ export async function sameContent(
   return size === is.size && (size === 0 || (await sha256(file!)) === is.object);
 }
 
-/** The ctime that the env's file shows, if its bytes, or its target, are those of one of these; else null. */
+/** Returns the ctime that the env's file shows, if its bytes or its target equal those of one of these; else null. */
 export async function sameDataAs(
   own: InodeRecord,
   file: string | null,

@@ -4,8 +4,9 @@ import type { EnvRow, Store } from '../../store/store.ts';
 import { refreshAll } from './flip.ts';
 
 /**
- * Makes one act in an env, outside of any patch: by its driver if it is mounted, else here.
- * @throws ByrefError 'busy' where dpkg is at work in it, for an act that must not come between; 'locked', 'error'
+ * Makes one act in an env, outside of any patch: its driver makes it if the env is mounted, else this process.
+ * @throws ByrefError 'busy' if dpkg is at work in the env and the act must not come between; 'locked' if the env is in use
+ *   and no driver answers; 'error' if its driver fails
  */
 export async function actNow(store: Store, row: EnvRow, wanted: EnvAct): Promise<EnvActResult> {
   const { actOffline } = await import('./offline.ts');

@@ -1,4 +1,7 @@
-/** What a patch is to do to the own files of envs: planned before its commit, kept in its record, told to drivers. */
+/**
+ * Plans what a patch does to the envs' own files. Acts are planned before the commit, kept in the patch's record, and told
+ * to drivers.
+ */
 import { closeSync, fsyncSync, openSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { EBUSY, ENOENT } from '../../base/errno.ts';
@@ -32,18 +35,20 @@ import { isPackageRecord } from './policy.ts';
 export interface OwnFile {
   readonly change: DiffEntry;
   readonly own: InodeRecord;
-  /** Its path, a binary string. */
+  /** Its absolute path, as a binary string. */
   readonly bytes: string;
   readonly action: PolicyAction;
-  /** The name that a merge of it gets in the env's directory. */
+  /** The name that its merge gets in the env's directory, if one is made. */
   readonly file: string;
 }
 
+/** Changes the three sides of a merge by key before they are merged. */
 export type AdjustMerge = (format: KeyedFormat, contents: MergeContents) => MergeContents;
 
 /**
- * What is to become of one file; null: it stays. Writes a merge into the env's directory, and changes nothing else.
- * @param adjust what is merged of a file of records
+ * Plans what a patch does to one own file; null: the file stays as it is. Writes a merge into the env's directory, and
+ * changes nothing else.
+ * @param adjust changes what is merged of a registry file
  */
 export async function planAct(
   store: Store,
@@ -76,14 +81,14 @@ export async function planAct(
   return { ...base, what, file, merged, ...why, ...(seen === null ? {} : { seen }) };
 }
 
-/** A file that can't be read is one env's trouble; a full disk is everybody's. */
+/** Makes a conflict of a read error, which is one env's trouble. Throws what concerns everybody: a full disk, or a bug. */
 function asConflict(error: unknown): Merge {
   const { code = '', syscall } = error as NodeJS.ErrnoException;
   if (isNoSpace(error) || syscall === undefined) throw error;
   return { conflict: `it can’t be read: ${code}` };
 }
 
-/** Null: it is as it would be merged. */
+/** Merges the file by key if it is a registry file, else as text. Null: the result would equal what the env has. */
 async function mergeOf(
   store: Store,
   row: EnvRow,
@@ -111,7 +116,7 @@ async function mergeOf(
 const contentOf = (store: Store, { data, object }: InodeRecord): string =>
   data === DATA_NONE || object === '' ? EMPTY_FILE : store.objects.path(object);
 
-/** On disk before anything names it. */
+/** Writes a file and syncs it, so that it is on disk before anything names it. */
 export function writeDurably(file: string, bytes: Buffer): void {
   const fd = openSync(file, 'w', 0o600);
   writeFileSync(fd, bytes);
@@ -120,8 +125,8 @@ export function writeDurably(file: string, bytes: Buffer): void {
 }
 
 /**
- * What a rollback is to put back in an env: all that these patches set aside there, the last one first. A merge that
- * the env, or a patch of another template, has changed since stays, and so does any file made under the name.
+ * Plans what a rollback puts back in an env: all that these patches set aside there, the last patch first. A merge stays
+ * if the env, or a patch of another template, has changed it since; so does any file made under the name.
  */
 export async function planRestores(
   store: Store,
@@ -132,14 +137,14 @@ export async function planRestores(
   if (view === null) return [];
   const acts: PatchAct[] = [];
   const layers = store.layers(store.resolveStack(row));
-  /** What names have by then, where the acts before put something back. */
+  /** The inodes that names will have once the acts planned so far have put something back. */
   const put = new Map<string, number>();
   try {
     for (const record of undone) {
       const env = record.envs.find(({ id }) => id === row.id);
       for (const act of env?.acts ?? []) {
         if (!act.done || (act.what !== 'taken' && act.what !== 'merged')) continue;
-        // What an older build set aside of dpkg's records: they say what is there, and so are merged.
+        // Older builds set aside dpkg's records too. These say what is installed, so they are merged instead.
         if (isPackageRecord(nameFromText(act.path)) || act.package !== undefined) continue;
         const place = `${act.dir} ${act.name}`;
         const own = put.get(place) ?? ownFile(view, layers, act);
@@ -154,7 +159,7 @@ export async function planRestores(
   return acts;
 }
 
-/** The env's inode under a name; 0 if it has none there, or has set attributes of the template's only. */
+/** Returns the env's inode under a name; 0 if it has none there, or has only set attributes of the template's. */
 function ownFile(view: DeltaView, layers: LowerTree, { dir, name }: PatchAct): number {
   const place = { dir: dir as Ino, name: name as Name };
   const isTouched =
@@ -162,7 +167,7 @@ function ownFile(view: DeltaView, layers: LowerTree, { dir, name }: PatchAct): n
   return isTouched ? 0 : (view.name(place.dir, place.name)?.ino ?? 0);
 }
 
-/** @param own the env's inode under the name by then; 0: it has none */
+/** @param own the env's inode under the name at that point; 0: it has none */
 async function planRestore(
   store: Store,
   row: EnvRow,
@@ -170,20 +175,20 @@ async function planRestore(
   { patch, own }: { readonly patch: number; readonly own: number },
 ): Promise<PatchAct> {
   const base = { path: shown, dir, name, ino, patch, ...(merged === undefined ? {} : { merged }) };
-  // By somebody who was killed before it was noted.
+  // It was restored already, by a process that was killed before it could record that.
   if (own === ino) return { ...base, what: 'restored', done: true };
   if (own !== (merged?.ino ?? 0)) return { ...base, what: 'changed', done: true };
   if (merged === undefined) return { ...base, what: 'restored', done: false };
   const file = privateFile(store, row, merged.ino as Ino);
   const seen = seenFile(file);
-  // No merge made a larger one.
+  // A larger file can't be one of our merges.
   const readable = seen !== null && seen.size <= MERGED_BYTES_MAX;
   const same = readable && (await sha256(file)) === merged.sha256;
   if (!same) return { ...base, what: 'changed', done: true };
   return { ...base, what: 'restored', seen, done: false };
 }
 
-/** The acts that are still to be made, as a driver takes them. */
+/** Returns the acts that are still to be made, in the form that a driver takes. */
 export function toMake(acts: readonly PatchAct[], patch: number): EnvAct[] {
   return acts.filter(({ done }) => !done).map((act) => envAct(act, patch));
 }
@@ -208,7 +213,7 @@ function envAct(act: PatchAct, patch: number): EnvAct {
   return act.what === 'updated' ? { ...wanted, save: false } : wanted;
 }
 
-/** The acts with what came of those that were made; `results` are of toMake(), in its order. */
+/** Returns the acts with their outcomes. @param results of the acts that toMake() returned, in the same order */
 export function made(acts: readonly PatchAct[], results: readonly EnvActResult[]): PatchAct[] {
   let next = 0;
   return acts.map((act) => {

@@ -1,6 +1,7 @@
 /**
- * What becomes of apps when the OS template that they were installed on goes to another version: they are kept, and what they share
- * is merged anew; unless one has files of the base itself, older than those that come. Such an app is to be built again.
+ * Tells which apps can stay when the OS template that they were installed on goes to another version. They are kept, and
+ * what they share is merged anew, unless an app has files of the base itself, older than those that come: such an app has
+ * to be built again.
  */
 import { type Name, nameFromText, nameToText } from '../../base/ids.ts';
 import { isDir } from '../../base/mode.ts';
@@ -12,29 +13,30 @@ import { registryFormat } from '../merge/table.ts';
 import { ownPackages, packagesOfVersion } from '../recipes/build/packages.ts';
 import { ruleOf } from '../recipes/build/rules.ts';
 
+/** How one version of an app fits a new version of its OS template. */
 export interface AppFit {
-  /** Its name and version. */
+  /** The app's name. */
   readonly app: string;
   readonly version: number;
   /** The version of the OS template that it was installed on. */
   readonly builtOn: number;
-  /** Packages of the base that it has in a version of its own, where the base goes to another one. */
+  /** Packages of the base of which the app has its own version, and which the base takes to another one. */
   readonly packages: readonly {
     readonly name: string;
     readonly own: string;
     readonly base: string;
   }[];
-  /** Files of the base that it has changed, and that the base changes, too; absolute, as text. */
+  /** Files of the base that both the app and the new version of the base change; absolute, as text. */
   readonly paths: readonly string[];
-  /** A newer version of the app, built on the version that comes; null if there is none. */
+  /** A newer, staged version of the app that was built on the new version of the base; null if there is none. */
   readonly staged: number | null;
 }
 
-/** True: it is kept. */
+/** True if the app can be kept as it is. */
 export const fits = ({ packages, paths }: AppFit): boolean =>
   packages.length === 0 && paths.length === 0;
 
-/** Of the apps in these envs, each once, by name. @param to the version that `os` goes to */
+/** Checks every app in these envs once; returns the results by name. @param to the version that `os` goes to */
 export function appFits(
   store: Store,
   os: TemplateRow,
@@ -52,7 +54,7 @@ export function appFits(
     .sort((a, b) => (a.app < b.app ? -1 : 1));
 }
 
-/** Of the newest versions of all apps that were installed on this template. */
+/** Checks the newest version of each app that was installed on this template. @param to the version that `os` goes to */
 export function newestFits(store: Store, os: TemplateRow, to: number): AppFit[] {
   return store.templates().flatMap((row) => {
     const { number: version } = store.catalog.newest(row);
@@ -60,7 +62,7 @@ export function newestFits(store: Store, os: TemplateRow, to: number): AppFit[] 
   });
 }
 
-/** Null if it was not installed on that template, or nobody knows. */
+/** Checks one version of an app. Null if it was not installed on `os`, or if its base is not known. */
 export function fitOf(store: Store, os: TemplateRow, to: number, app: StackRef): AppFit | null {
   const { templateId, version } = app;
   const base = store.catalog.version(templateId, version)?.base ?? null;

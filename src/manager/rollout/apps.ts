@@ -1,4 +1,4 @@
-/** `byref app add` and `byref app remove`: apps of one env, mounted or not, in one step. */
+/** `byref app add` and `byref app remove`: change the apps of one env, mounted or not, in one step. */
 import { ByrefError } from '../../base/error.ts';
 import type { PatchKind, PatchRecord, Policy } from '../../codec/patch-record.ts';
 import type { EnvRow, StackEntry, Store, TemplateRow } from '../../store/store.ts';
@@ -9,23 +9,26 @@ import { takePatchLock } from './lock.ts';
 import { readyStacks } from './ready-stacks.ts';
 import { PatchRun } from './run.ts';
 
+/** Options of addApps(), removeApps() and pinEnv(). */
 export interface AppOptions extends BusyWaitOptions {
-  /** About dependencies. */
+  /** Policies about dependencies between packages. */
   readonly policies?: readonly Policy[];
   readonly signal?: AbortSignal;
 }
 
+/** The outcome of addApps() and removeApps(). */
 export interface AppsChanged {
-  /** Null: it was so already. */
+  /** Null: the env was so already. */
   readonly record: PatchRecord | null;
-  /** What was decided between the apps, in sentences. */
+  /** Sentences about what was decided where apps share files. */
   readonly notes: readonly string[];
 }
 
 /**
- * Puts apps on top of an env's stack; those that it has already stay where they are.
+ * Puts apps on top of an env's stack. Apps that it has already stay where they are.
  * @param refs NAME (follows) or NAME@VERSION (pinned), from the bottom up
- * @throws ByrefError 'notFound', 'usage', 'badInput' for apps that can't be in one env, 'locked'
+ * @throws ByrefError 'notFound'; 'usage'; 'exists' for NAME@VERSION if the env has the app, but not pinned to that version;
+ *   'badInput' for apps that can't be in one env; 'locked'
  */
 export async function addApps(
   store: Store,
@@ -56,8 +59,8 @@ export async function addApps(
 }
 
 /**
- * Takes apps out of an env's stack. What the env made of their files, and in their directories, stays.
- * @throws ByrefError 'notFound' for one that it has not, 'usage' for its OS template, 'locked', 'badInput'
+ * Takes apps out of an env's stack. The env's own changes to their files, and its files in their directories, stay.
+ * @throws ByrefError 'notFound' for an app that the env does not have, 'usage' for its OS template, 'locked', 'badInput'
  */
 export async function removeApps(
   store: Store,
@@ -92,9 +95,9 @@ function appOf(store: Store, row: EnvRow, name: string): StackEntry {
 interface Change {
   readonly kind: Extract<PatchKind, 'add' | 'remove'>;
   readonly row: EnvRow;
-  /** As it is to be, from what it is. */
+  /** Returns the new stack, from the env's row as it is at that moment. */
   readonly stackOf: (now: EnvRow) => readonly StackEntry[];
-  /** Those that come or go. */
+  /** The apps that are added or removed. */
   readonly apps: readonly TemplateRow[];
 }
 

@@ -1,7 +1,7 @@
 import { userInfo } from 'node:os';
 import type { PatchAuthor } from '../../codec/patch-record.ts';
 
-/** Who gave this command, for the history: the user behind sudo, if there is one. */
+/** Tells who gave this command, for the history: the user behind sudo, if there is one. */
 export function author(): PatchAuthor {
   const { uid, username } = userInfo();
   const user = process.env['SUDO_USER'] ?? username;

@@ -1,17 +1,19 @@
-/** Waits for dpkg and apt where they are at work in envs. */
+/** Waits for envs in which dpkg or apt is at work. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EnvRow, Store } from '../../store/store.ts';
 import { busyEnvs } from './flip.ts';
 
 const LOOK_MS = 200;
 
+/** How long to wait for dpkg and apt, and whom to tell. */
 export interface BusyWaitOptions {
-  /** How long at most, milliseconds, over all waits; 0 if not given. */
+  /** The longest time to wait, in milliseconds, over all waits together; 0 if not given. */
   readonly dpkgWaitMs?: number;
-  /** Hears of the envs that are waited for, once. */
+  /** Called once, with the names of the envs that are waited for. */
   readonly onBusy?: (envs: readonly string[]) => void;
 }
 
+/** One budget of time for all the waits of a command. */
 export class BusyWait {
   private readonly store: Store;
   private readonly onBusy: (envs: readonly string[]) => void;
@@ -24,7 +26,7 @@ export class BusyWait {
     this.onBusy = onBusy;
   }
 
-  /** Waits until all are free. Returns those that are not when the time is over. */
+  /** Waits until all are free. Returns those that are still busy when the time is over. */
   async until(rows: readonly EnvRow[]): Promise<EnvRow[]> {
     for (;;) {
       const busy = await busyEnvs(this.store, false);
@@ -33,7 +35,7 @@ export class BusyWait {
     }
   }
 
-  /** Waits until some are free, and returns those; none when the time is over. */
+  /** Waits until at least one is free, and returns the free ones; none when the time is over. */
   async someFree(rows: readonly EnvRow[]): Promise<EnvRow[]> {
     for (;;) {
       const busy = rows.length === 0 ? new Set<number>() : await busyEnvs(this.store, false);
@@ -42,7 +44,7 @@ export class BusyWait {
     }
   }
 
-  /** False when the time is over. Others may write meanwhile. */
+  /** Waits a moment, in which others may write to the store. False when the time is over. */
   private async pause(rows: readonly EnvRow[]): Promise<boolean> {
     if (this.left <= 0) return false;
     if (!this.said) this.onBusy(rows.map(({ name }) => name));

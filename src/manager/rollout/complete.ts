@@ -1,7 +1,8 @@
 /**
- * The policy `complete`: apt in an env brings the env's own packages to what fits the templates'. All that can fail is tried while the templates'
- * packages that do not fit are kept as they were: apt solves it on the records as they will be, and downloads what it needs. Then those
- * follow, and apt installs what it has.
+ * The policy `complete`: apt, run in an env, brings the env's own packages to versions that fit the templates'. All that
+ * can fail is tried first, while the templates' packages that do not fit are still kept as they were: apt solves the
+ * change on the records as they will be, and downloads what it needs. Then the kept packages follow, and apt installs
+ * what it has downloaded.
  */
 
 import { replaceInRoot, writeInRoot } from '../../base/in-root.ts';
@@ -9,16 +10,16 @@ import { prepared } from '../confinement/inside.ts';
 import { runInside } from '../confinement/run-inside.ts';
 import type { PackageRecord } from '../merge/packages.ts';
 
-/** What apt will do, as "libx-dev 1 -> 2"; or why it can't, in a sentence. */
+/** The result of a trial: the changes that apt will make, as "libx-dev 1 -> 2"; or, in a sentence, why it can't. */
 export type Trial = { readonly packages: readonly string[] } | { readonly why: string };
 
-/** What apt is to solve. */
+/** The problem that apt is to solve in one env. */
 export interface Completion {
-  /** The env's packages as they will be. */
+  /** All packages of the env, as they will be. */
   readonly after: readonly PackageRecord[];
-  /** Names of those that are the templates': they stay as they are. */
+  /** Names of the packages that belong to the templates; apt must leave them as they are. */
   readonly ofTemplates: ReadonlySet<string>;
-  /** Versions that it is to go back to, as "libx-dev=1". */
+  /** Versions of packages that apt is to go back to, as "libx-dev=1". */
   readonly wanted: readonly string[];
 }
 
@@ -26,19 +27,19 @@ const TRIAL_LIMIT_MS = 300_000;
 const INSTALL_LIMIT_MS = 1_800_000;
 const OUTPUT_KEPT = 2 ** 20;
 
-/** Below the env's root, while it is tried. */
+/** The dpkg status file that apt reads during the trial; a path below the env's root. */
 const statusFile = (): string => `/tmp/byref-status.${process.pid}`;
 
-/** Nobody is asked, nothing is removed, and what an administrator wrote stays. */
+/** The command for apt: it asks nothing, removes nothing, and keeps configuration that an administrator has changed. */
 const APT = [
   'apt-get --quiet --yes --fix-broken --no-remove',
   '-o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold',
   '-o Dpkg::Use-Pty=0 -o APT::Get::AutomaticRemove=false',
-  // Only to versions that are named.
+  // Downgrades only to versions that are named.
   '--allow-downgrades',
 ].join(' ');
 
-/** Lists that are there may do. */
+/** A failed update is no error: the lists that are there may do. */
 const TRY = `
 apt-get --quiet -o Acquire::Retries=0 -o Acquire::http::Timeout=20 update >/dev/null 2>&1
 file=$1; shift
@@ -46,7 +47,10 @@ ${APT} -o Dir::State::status="$file" --simulate install "$@" && ${APT} -o Dir::S
 
 const INSTALL = `${APT} --no-download install "$@"`;
 
-/** @param mountpoint of the env, in which packages of the templates are kept as they were */
+/**
+ * Tries what apt would do, and downloads what it needs. Changes no package.
+ * @param mountpoint of the env, in which packages of the templates are kept as they were
+ */
 export async function tryCompletion(
   mountpoint: string,
   { after, ofTemplates, wanted }: Completion,
@@ -75,14 +79,14 @@ function remove(mountpoint: string, file: string): void {
   try {
     replaceInRoot(mountpoint, file);
   } catch {
-    // The env has made something else of the directory.
+    // The env has put something else where the directory was.
   }
 }
 
 /**
  * Installs what was tried. Null, or why it could not be done.
- * @param mountpoint of the env, which has the templates' packages
- * @param wanted as it was tried
+ * @param mountpoint of the env, which has the templates' packages by now
+ * @param wanted the same versions as at the trial
  */
 export async function complete(
   mountpoint: string,
@@ -99,7 +103,7 @@ export async function complete(
   }
 }
 
-/** What a simulation says: "Inst libx-dev [1] (2 Debian:stable [all])". */
+/** Reads apt's simulation, whose lines look like "Inst libx-dev [1] (2 Debian:stable [all])". */
 function parseInstalls(output: string): { name: string; text: string }[] {
   return [...output.matchAll(/^Inst (\S+) (?:\[(\S+)\] )?\((\S+) /gm)].map(
     ([, name = '', was, is = '']) => {

@@ -1,9 +1,9 @@
 /**
- * Brings packages of an env's own along, by the policy `complete`, once the envs of a patch are at its versions: what its packages need of the
- * templates was kept there until then, so no env waits for apt in another one.
+ * Carries out the policy `complete` once the envs of a patch are at its versions: brings their own packages along. What
+ * those packages need of the templates was kept in each env until then, so no env waits for apt in another one.
  *
- * Each env in three steps, each of which is recorded before the next: apt is tried; what was kept follows; apt installs what it found. A
- * process that dies in between leaves the rest to the next command.
+ * Each env goes through three steps, and each is recorded before the next: apt is tried; what was kept follows; apt
+ * installs what it found. If the process dies in between, the next command does the rest.
  */
 import { ByrefError } from '../../base/error.ts';
 import { failpoint } from '../../base/failpoints.ts';
@@ -18,11 +18,12 @@ import { releasePackages } from './release.ts';
 
 const AT_ONCE = 4;
 
-/** Writes down what is known of an env by now. */
+/** Saves what is known of an env by now in the patch's record. */
 export type SaveEnv = (env: PatchedEnv) => void;
 
 type Due = PatchedEnv & { readonly completion: CompletedPackages };
 
+/** The completions that one patch still has to make. */
 export class Completions {
   private readonly store: Store;
   private readonly policies: readonly Policy[];
@@ -34,7 +35,9 @@ export class Completions {
     this.save = save;
   }
 
-  /** In those of the envs for which it is due. The store is open for writing; others may write while apt runs. */
+  /**
+   * Completes those of the envs for which it is due. The store is open for writing; others may write while apt runs.
+   */
   async make(envs: readonly PatchedEnv[]): Promise<void> {
     const due = envs.filter(isDue);
     if (due.length === 0) return;
@@ -54,7 +57,7 @@ export class Completions {
     );
   }
 
-  /** @returns those in which apt can do it; of the others it is saved why not */
+  /** @returns the envs in which apt can do it; for each of the others the reason is saved */
   private async tryIn(envs: readonly Due[], mounted: ReadonlyMap<number, string>): Promise<Due[]> {
     const can: Due[] = [];
     const wanted = new Map<number, Completion>();
@@ -64,7 +67,7 @@ export class Completions {
     }
     await this.store.pause(() =>
       inTurns(envs, async (env) => {
-        // An earlier command tried it, and died.
+        // An earlier command tried it already, and died before the next step.
         if (env.completion.packages.length > 0 && mounted.has(env.id)) {
           can.push(env);
           return;
@@ -83,7 +86,10 @@ export class Completions {
     return can;
   }
 
-  /** What was kept for the env's own packages follows. @returns null if that is left to a further command, or can't be */
+  /**
+   * Lets the packages follow that were kept for the env's own ones.
+   * @returns null if a further command has to do it, or if it can't be done
+   */
   private async release(env: Due): Promise<Due | null> {
     const row = this.store.env(env.id);
     if (row === null) return null;
@@ -99,7 +105,7 @@ export class Completions {
       return next;
     } catch (error) {
       if (!(error instanceof ByrefError)) throw error;
-      // Once dpkg is through, the next command does it.
+      // The next command does it, when dpkg has finished.
       if (error.code === 'busy') return null;
       const completion = { ...env.completion, why: error.message, done: true };
       this.save({ ...env, completion });
@@ -107,7 +113,7 @@ export class Completions {
     }
   }
 
-  /** What apt would have to solve; null: all fits by now. */
+  /** Returns what apt would have to solve; null if everything fits already. */
   private async needed({ id, completion }: Due): Promise<Completion | null> {
     const { store } = this;
     const row = store.env(id);
@@ -136,7 +142,7 @@ export class Completions {
   }
 }
 
-/** An env that went; one in which dpkg is at work goes later. */
+/** True for an env that has moved and is not completed. An env in which dpkg is at work goes later. */
 const isDue = (env: PatchedEnv): env is Due =>
   env.completion?.done === false && env.outcome !== 'busy';
 

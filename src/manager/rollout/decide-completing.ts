@@ -4,21 +4,22 @@ import type { PackageVerdict } from '../packages/dependencies.ts';
 import type { EnvOnTheWay, NextPackages } from '../packages/own-packages.ts';
 import type { Trial } from './complete.ts';
 
-/** What becomes of an env's packages at a step, and what apt is to do there afterwards. */
+/** The decision about an env's packages when its versions change, and apt's work there afterwards. */
 export interface Decided {
   /** Null: dpkg says in the env what its templates say. */
   readonly verdict: PackageVerdict | null;
   readonly completion: CompletedPackages | null;
 }
 
+/** How far the policy `complete` has got in one env. */
 export interface Completing {
-  /** What came of trying it; null: it was not tried yet, which is done once the env is there. */
+  /** The result of the trial; null: not tried yet, which happens once the env has moved. */
   readonly trial: Trial | null;
-  /** What apt brought along by the patches that are taken back; null: nothing is taken back. */
+  /** The packages that apt brought along by the patches that are now taken back; null: nothing is taken back. */
   readonly brought: readonly BroughtPackage[] | null;
 }
 
-/** A package of an env's own, with its versions before and after. */
+/** One of an env's own packages that apt brought along, with its versions before and after. */
 export interface BroughtPackage {
   /** As apt names it. */
   readonly name: string;
@@ -26,7 +27,10 @@ export interface BroughtPackage {
   readonly is: string;
 }
 
-/** Decides as decideStep(); where packages would not fit, by the policy `complete`, as far as it was tried. */
+/**
+ * Decides as decideStep() does. Under the policy `complete`, where packages would not fit, it also says what apt has to do,
+ * as far as `completing` allows.
+ */
 export async function decideCompleting(
   env: EnvOnTheWay,
   next: NextPackages,
@@ -41,7 +45,7 @@ export async function decideCompleting(
   if (trial !== null && 'packages' in trial) return { verdict, completion: null };
   const kept = await decideStep(env, next, 'keep');
   const wanted = brought === null ? [] : wantedBack(verdict, brought);
-  // On the way back there is nothing to be done about what an env has installed by itself.
+  // On the way back, packages that the env has installed by itself are left alone.
   if (trial !== null || (brought !== null && wanted.length === 0))
     return { verdict: kept, completion: null };
   return {
@@ -57,7 +61,7 @@ const wantedBack = ({ ours }: PackageVerdict, brought: readonly BroughtPackage[]
     .map(({ name, was }) => `${name}=${was}`);
 };
 
-/** What apt brought along in an env by these patches. @param undone the latest first */
+/** Returns the packages that apt brought along in an env by these patches. @param undone the latest patch first */
 export function broughtAlong(undone: readonly PatchRecord[], env: number): BroughtPackage[] {
   const brought = new Map<string, BroughtPackage>();
   for (const { envs } of undone) {

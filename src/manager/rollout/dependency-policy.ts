@@ -1,18 +1,24 @@
-/** Policies about dependencies between packages, kept among those about paths: DEPENDENCIES_PREFIX, and an env's name or id, or nothing for all. */
+/**
+ * Policies about dependencies between packages. They are kept among the policies about paths: their pattern is
+ * DEPENDENCIES_PREFIX, followed by an env's name or id, or by nothing for all envs.
+ */
 import { ByrefError } from '../../base/error.ts';
 import type { DependencyPolicy, Policy } from '../../codec/patch-record.ts';
 import type { EnvRow, Store } from '../../store/store.ts';
 import { needPeoplesEnv } from '../sandbox/owner.ts';
 
-/** No path begins so, and no policy about a package. */
+/** No path begins so, and no policy about a package does. */
 const DEPENDENCIES_PREFIX = 'dependencies:';
 
+/** All policies about dependencies, as users write them. */
 export const DEPENDENCY_POLICIES: readonly DependencyPolicy[] = ['keep', 'follow', 'complete'];
 
-/** Unless a policy says otherwise: both that what comes arrives, and that packages fit together, where apt can have both. docs/adr/0025 */
+/**
+ * The default: new versions arrive, and packages fit together, wherever apt can have both. See docs/adr/0025.
+ */
 const USUAL: DependencyPolicy = 'complete';
 
-/** @param text POLICY, or ENV=POLICY. @throws ByrefError 'usage' */
+/** Parses a policy about dependencies. @param text POLICY, or ENV=POLICY @throws ByrefError 'usage' */
 export function dependencyPolicy(text: string): Policy {
   const cut = text.lastIndexOf('=');
   const env = cut < 0 ? '' : text.slice(0, cut);
@@ -22,6 +28,7 @@ export function dependencyPolicy(text: string): Policy {
   throw new ByrefError('usage', `"${text}" is no policy about dependencies`, hint);
 }
 
+/** True for a policy about dependencies, and not about paths or a package. */
 export const isOfDependencies = ({ pattern }: Policy): boolean =>
   pattern.startsWith(DEPENDENCIES_PREFIX);
 
@@ -33,7 +40,7 @@ export function checkDependencyPolicies(store: Store, policies: readonly Policy[
   }
 }
 
-/** Of several the last one counts; one that names the env counts more than one for all. */
+/** Returns the policy that holds for an env. One that names the env beats one for all; of several, the last one counts. */
 export function dependencyPolicyOf(
   policies: readonly Policy[],
   { id, name }: Pick<EnvRow, 'id' | 'name'>,

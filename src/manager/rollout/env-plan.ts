@@ -1,4 +1,4 @@
-/** Plans what a patch, or the way back, does in one env: to packages as a whole, to other files one by one. */
+/** Plans what a patch, or the way back, does in one env: packages are decided as a whole, other files one by one. */
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { type Ino, isPrivateIno, type Name, nameFromText, nameToText } from '../../base/ids.ts';
@@ -35,33 +35,34 @@ import type { EnvMove } from './moves.ts';
 import { takenPackages } from './package-policy.ts';
 import { isRewritten, policyOf } from './policy.ts';
 
-/** What is to be done in one env. */
+/** The work of a patch in one env: what it makes before the flip and with it, and what becomes of packages. */
 export interface EnvPlan {
   readonly acts: readonly PatchAct[];
-  /** The file of the steps that are to be made before the env sees the new versions, by its name in the env's directory. */
+  /** Name, in the env's directory, of the file with the steps to make before the env sees the new versions; null: no steps. */
   readonly before: string | null;
   /** Packages that stay the env's own. */
   readonly own: readonly OwnPackage[];
-  /** Names of packages that were kept for others, and follow again. */
+  /** Names of packages that were kept back because packages of the env's own need them, and that follow again. */
   readonly released: readonly string[];
-  /** Dependencies that are not met any more, in apt's words. */
+  /** Dependencies that are no longer met, in apt's words. */
   readonly unmet: readonly string[];
-  /** Why apt could not say whether there are some; null: it could, or had not to. */
+  /** Why apt could not judge the dependencies; null if it could, or did not have to. */
   readonly unjudged: string | null;
-  /** What apt is to bring along once the env is there, or why it can't; null: it has not to. */
+  /** The packages that apt is to bring along once the env has moved, or why it can't; null if it does not have to. */
   readonly completion: CompletedPackages | null;
 }
 
+/** The facts of a patch that planEnv() needs. */
 export interface PlanOptions {
   readonly patch: number;
   readonly policies: readonly Policy[];
-  /** Acts that put back what earlier patches set aside: those names are left to them. */
+  /** Acts that put back what earlier patches set aside. The plan leaves their names to them. */
   readonly restores: readonly PatchAct[];
-  /** Not yet tried, on the way to newer versions, unless it is given. */
+  /** How far the policy `complete` has got. By default: it was not tried yet, and nothing is taken back. */
   readonly completing?: Completing;
 }
 
-/** Null: there is nothing to do. Writes files into the env's directory, and changes nothing else. */
+/** Plans one env's move; null if there is nothing to do. Writes files into the env's directory, and changes nothing else. */
 export async function planEnv(
   store: Store,
   move: EnvMove,
@@ -137,10 +138,10 @@ class Planner {
     this.planTouchedDirs();
     await this.planSamePackages();
     this.steps.push(...this.relinks.steps);
-    // What can't be put back may be merged.
+    // A file that can't be put back may still be merged.
     const planned = new Set(this.acts.map(placeOf));
     const acts = [...options.restores.filter((act) => !planned.has(placeOf(act))), ...this.acts];
-    // Last: of a package that is taken, directories go when its files are set aside.
+    // Last, because the directories of a package that is taken can go only when its files have been set aside.
     if (this.steps.length > 0) acts.push(this.stepsAct('steps', this.steps));
     const first = [...packages.before, ...administered.before, ...replaced];
     const before = first.length === 0 ? null : this.write('keep', first);
@@ -153,7 +154,7 @@ class Planner {
     return { acts, before, own, released, unmet, unjudged, completion };
   }
 
-  /** Each name once; those that are put back, and what is of an env's own package, are not looked at. */
+  /** True the first time for each name. False for names that are put back, and for those of an env's own package. */
   private isNew(place: DirEntryRef): boolean {
     const key = placeOf(place);
     if (this.seen.has(key) || this.packages.isOwn(place)) return false;
@@ -164,19 +165,19 @@ class Planner {
   private async planName(change: DiffEntry, name: DeltaName): Promise<void> {
     const { dir, was, is } = change;
     if (!this.isNew(change)) return;
-    // Unless it goes to a package that follows.
+    // Byref's own entry stays, unless it belongs to a package that follows.
     const { packages } = this;
     const isKept = this.isByrefs(name) && packages.isKeptForOwn(change);
     if (isKept && !packages.isFollowing(change)) return;
-    // dpkg removed it in the env, when the package was another version; it did not have it then, or has it no more.
+    // dpkg removed it in the env when the package was another version; it did not have it then, or no longer has it.
     const isGone = name.ino === 0 && (was === null || is === null);
     if (isGone && this.packages.isFollowing(change)) {
       this.steps.push(makeStep('relink', change, 0));
       return;
     }
-    // A template's directory that the env keeps, or moved and moved back: it follows.
+    // A template's directory that the env keeps, or has moved and moved back, follows.
     if (name.ino !== 0 && name.ino === was?.ino && name.ino === is?.ino) return;
-    // So does what the env has set attributes of only.
+    // So does a file of which the env has only set attributes.
     if (touchedOnly(this.own, change) !== null) return;
     if (await this.relinkIfOfPackage(change, name)) return;
     const own = name.ino === 0 || isDir(name.type) ? null : this.view.inode(name.ino);
@@ -186,27 +187,33 @@ class Planner {
     await this.planFile(change, own, `${nameFromText(parent)}/${change.name}`);
   }
 
-  /** True for what byref hid, or kept as it was. */
+  /** True for a name that byref itself hid, or kept as it was. */
   private isByrefs({ ino, type }: DeltaName): boolean {
     if (ino === 0) return type === HIDDEN;
     return ((this.view.inode(ino)?.flags ?? 0) & FLAG_KEPT) !== 0;
   }
 
-  /** Files of no package go path by path: what the env has made its own of them stays, until `byref relink`. */
+  /**
+   * Relinks a name if byref hid it, a package that follows has it, or programs write it anew. Other files of no package go
+   * path by path: what the env has made its own of them stays, until `byref relink`.
+   */
   private async relinkIfOfPackage(change: DiffEntry, own: DeltaName): Promise<boolean> {
     const isOurs = own.ino === 0 && own.type === HIDDEN;
     if (!isOurs && !this.packages.isFollowing(change) && !this.isMade(change)) return false;
     return this.relinks.add(change, own);
   }
 
-  /** True for what dpkg keeps, and what commands make of other files. */
+  /** True for dpkg's and apt's own records, and for files that commands generate from others. */
   private isMade({ dir, name }: DirEntryRef): boolean {
     const parent = pathOf(this.store, this.change, dir);
     const bytes = parent === null ? '' : `${nameFromText(parent)}/${name}`;
     return isRewritten(bytes);
   }
 
-  /** Directories that the env made anew lie over those of the templates, in which something changes. */
+  /**
+   * Relinks directories that the env made anew and that lie over a template's directory in which something changes, if a
+   * package that follows has them.
+   */
   private async planCoveredDirs(): Promise<void> {
     for (const dir of this.change.byDir.keys()) {
       const place = this.change.placeOf(dir);
@@ -216,7 +223,7 @@ class Planner {
     }
   }
 
-  /** Of a directory that the env has a record of, too, it keeps the attributes only that it has set. */
+  /** Brings directories of which the env has a record to the new attributes. Attributes that the env has set stay. */
   private planTouchedDirs(): void {
     for (const { dir, name, was, is } of this.change.of('kept')) {
       if (was === null || is === null || sameAttributes(was, is)) continue;
@@ -233,7 +240,7 @@ class Planner {
     }
   }
 
-  /** All that the env has of packages which policies hand over to the templates. */
+  /** Takes over all that the env has of the packages that policies hand to the templates. */
   private async takePackages(): Promise<void> {
     const { packages, view } = this;
     for (const { name, paths } of packages.taken) {
@@ -251,7 +258,7 @@ class Planner {
     }
   }
 
-  /** What the env has set of its attributes stays. */
+  /** Lets a file that byref kept follow again. Attributes that the env has set stay. */
   private releaseFile(place: DirEntryRef, ino: Ino): void {
     const own = this.view.inode(ino)!;
     const is = this.change.to.lookup(place.dir, place.name);
@@ -260,7 +267,10 @@ class Planner {
     this.steps.push(isShared ? { ...step, like: ino } : step);
   }
 
-  /** What byref kept or hid of packages that follow again. What the env made of their files is looked at like that of others. */
+  /**
+   * Gives up what byref kept or hid for packages that follow again. The env's own changes to their files are treated like
+   * changes to any other file.
+   */
   private async releasePackages(): Promise<void> {
     const { from, to } = this.change;
     const templates = [from, to].map((layers) => new EnvTree(this.store, layers, null));
@@ -292,7 +302,7 @@ class Planner {
     for (const { tree } of dirs) this.seeAll(tree);
   }
 
-  /** Their records go along also where the step does not change the file. */
+  /** Moves the records of packages that follow again along, even where the templates' record files do not change. */
   private async planSharedFiles(): Promise<void> {
     for (const at of RECORDS) {
       const found = this.tree.find(at);
@@ -307,8 +317,8 @@ class Planner {
   }
 
   /**
-   * Files of packages of the env's own that packages which follow replace: theirs show, and dpkg's lists of the former name them no more.
-   * Returns what is to be done before.
+   * Handles files of the env's own packages that packages which follow replace: the templates' files show, and dpkg's lists
+   * of the env's packages no longer name them. Returns the steps to make before.
    */
   private async planReplaced(): Promise<Step[]> {
     const before: Step[] = [];
@@ -377,7 +387,7 @@ class Planner {
     this.acts.push({ ...base, what: 'taken', package: of });
   }
 
-  /** What the env has already as it will be: also of what the step does not change. */
+  /** Relinks packages that the env already has in the version that comes, including files that do not change. */
   private async planSamePackages(): Promise<void> {
     const { packages, view } = this;
     if (packages.sameNames.length === 0) return;
@@ -419,7 +429,7 @@ class Planner {
     } else this.acts.push(act);
   }
 
-  /** The merge is what the templates have: the env needs no file of its own any more. */
+  /** Where the merge equals the templates' file, the env no longer needs a file of its own. */
   private relinkMerged(change: DiffEntry, own: InodeRecord, act: PatchAct): void {
     const { is } = change;
     const isAlike = own.mode === is?.mode && own.uid === is.uid && own.gid === is.gid;
@@ -435,8 +445,8 @@ class Planner {
   }
 
   /**
-   * As dpkg does where nobody is there to be asked: the administrator's stays, the package's is put beside it. That goes
-   * with the package.
+   * Does as dpkg does where it can't ask: the administrator's configuration file stays, and the package's is put beside it.
+   * The latter goes when the package no longer has the file.
    */
   private planConffile(change: DiffEntry, own: InodeRecord, bytes: string): void {
     const { dir, was, is } = change;
@@ -445,7 +455,7 @@ class Planner {
     const place = { dir, name: `${change.name}.dpkg-dist` as Name };
     const there = this.view.name(dir, place.name);
     const old = there === null || there.ino === 0 ? null : this.view.inode(there.ino);
-    // Another one than the package's is somebody's work.
+    // A .dpkg-dist that is not the package's own file is somebody's work.
     if (old !== null && old.data !== DATA_OBJECT) return;
     if (old !== null) this.steps.push(makeStep('relink', place, old.ino, old));
     if (is !== null) this.steps.push(makeStep('place', place, is.ino));
@@ -469,7 +479,7 @@ const sameAttributes = (a: InodeRecord, b: InodeRecord): boolean =>
 const placeOf = ({ dir, name }: { readonly dir: number; readonly name: string }): string =>
   `${dir} ${name}`;
 
-/** Files in which there may be records of packages that follow again. */
+/** Files that may hold records of packages that follow again. */
 const RECORDS = [
   STATUS_PATH,
   '/var/lib/apt/extended_states',
@@ -478,10 +488,10 @@ const RECORDS = [
   '/var/lib/ucf/registry',
 ];
 
-/** So many changed names of one directory are looked up one by one; more are found by reading what the env has there. */
+/** Up to so many changed names of a directory are looked up one by one; for more, all the env's names there are read. */
 const LOOKED_UP_MAX = 16;
 
-/** The changed names that the env has of its own, or has removed. */
+/** Yields the changed names that the env has its own entry for, or has removed. */
 function* ownNames(
   view: DeltaView,
   change: TreeDiff,
@@ -503,7 +513,7 @@ function* ownNames(
 
 const paths = new WeakMap<TreeDiff, Map<Ino, string | null>>();
 
-/** As text; looked up once for all envs that make the change. */
+/** Returns a directory's path as text. It is looked up once for all envs that make the same change. */
 function pathOf(store: Store, change: TreeDiff, dir: Ino): string | null {
   const known = paths.get(change) ?? new Map<Ino, string | null>();
   paths.set(change, known);

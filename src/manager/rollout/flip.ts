@@ -1,10 +1,10 @@
 /**
- * The flip: one transaction of the store, after which every env that is mounted from then on sees the new version;
- * then the drivers take those that are mounted there.
+ * The flip: one transaction of the store, after which every env that is mounted later sees the new version; then the
+ * drivers take the envs there that are mounted already.
  *
- * Crash windows. Before the commit nothing happened. After it, drivers that were told of it to come go on by
- * themselves when this process's connection ends; what else is left to do is in the patch's record, and the next
- * command does it (recover.ts).
+ * Crash windows. Before the commit nothing happened. After it, drivers that were told what was to come go on by
+ * themselves when this process's connection ends; the rest of the work is in the patch's record, and the next command
+ * does it (recover.ts).
  */
 import { failpoint } from '../../base/failpoints.ts';
 import type { EnvOutcome, PatchedEnv } from '../../codec/patch-record.ts';
@@ -20,27 +20,31 @@ const PREPARE_TIMEOUT_MS = 10_000;
 
 type Driver = ControlClient<DriverVerbs>;
 
+/** A change to commit, with what drivers are told of it before and after. */
 export interface FlipRequest {
-  /** What is to come, for the drivers to read before. */
+  /** Sent to drivers before the commit, so that they read early what will differ. */
   readonly prepare: PrepareRequest;
-  /** Writes the rows that make it so; inside the transaction. */
+  /** Writes the rows that make the change; called inside the transaction. */
   commit(): void;
-  /** What is to be done to the own files of envs, at their flip. */
+  /** The changes to envs' own files that drivers make when the envs flip. */
   readonly acts: readonly EnvActs[];
 }
 
-/** What the drivers said: by env, and which shards did not answer. */
+/** The drivers' answers: one for each env, and the shards that did not answer. */
 export interface FlipReport {
   readonly envs: ReadonlyMap<number, RefreshedEnv>;
-  /** Why, by shard. */
+  /** Why a driver did not answer, by shard. */
   readonly silent: ReadonlyMap<number, string>;
 }
 
-/** The store is open for writing. Rejects, with nothing changed, if the commit fails. */
+/**
+ * Commits, and brings the mounted envs along. The store is open for writing. Rejects, with nothing changed, if the commit
+ * fails.
+ */
 export async function flip(store: Store, request: FlipRequest): Promise<FlipReport> {
   const drivers = await runningDrivers(store);
   try {
-    // One that does not answer now is asked again below; this only spares it work later.
+    // A driver that does not answer now is asked again below; this call only spares it work later.
     await Promise.allSettled(
       [...drivers.values()].map((driver) =>
         driver.call('prepare', request.prepare, PREPARE_TIMEOUT_MS),
@@ -49,7 +53,7 @@ export async function flip(store: Store, request: FlipRequest): Promise<FlipRepo
     failpoint('patch-prepared');
     store.tables.transaction(() => request.commit());
     failpoint('patch-committed');
-    // Drivers that were started meanwhile may have read the store before.
+    // Drivers that started in the meantime may have read the store before the commit.
     await runningDrivers(store, drivers);
     return await refresh(drivers, request.acts);
   } finally {
@@ -57,7 +61,7 @@ export async function flip(store: Store, request: FlipRequest): Promise<FlipRepo
   }
 }
 
-/** Brings what is mounted to what the store says. */
+/** Brings all mounted envs to what the store says, and has their drivers make these acts. */
 export async function refreshAll(store: Store, acts: readonly EnvActs[] = []): Promise<FlipReport> {
   const drivers = await runningDrivers(store);
   try {
@@ -68,8 +72,8 @@ export async function refreshAll(store: Store, acts: readonly EnvActs[] = []): P
 }
 
 /**
- * The envs, by id, in which dpkg or apt is at work. What a driver that does not answer serves is not among them.
- * @param settle before their own files are looked at: see DriverVerbs.busy
+ * Returns the ids of the envs in which dpkg or apt is at work. Envs whose driver does not answer are not among them.
+ * @param settle see DriverVerbs.busy: to be done before the envs' own files are looked at
  */
 export async function busyEnvs(store: Store, settle: boolean): Promise<Set<number>> {
   const drivers = await runningDrivers(store);
@@ -119,7 +123,7 @@ async function refresh(
   return { envs: refreshed, silent };
 }
 
-/** What came of it in the envs that were to move. */
+/** Tells for each env that was to move what came of it. Acts are not in it. */
 export function outcomes(store: Store, rows: readonly EnvRow[], report: FlipReport): PatchedEnv[] {
   const mounts = envMounts(store.root);
   return rows.map(({ id, name, shard }) => {

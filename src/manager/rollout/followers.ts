@@ -1,4 +1,4 @@
-/** Which envs have a template, and at which version. */
+/** Finds the envs that have a template, and at which version. */
 
 import type { EnvRow, StackEntry, Store } from '../../store/store.ts';
 import { peoplesEnvs } from '../sandbox/owner.ts';
@@ -9,7 +9,7 @@ export interface TemplateUser {
   readonly entry: StackEntry;
 }
 
-/** All envs of people that have it, oldest first: those that follow it, those that are pinned, and canaries. */
+/** Returns all envs of people that have the template, oldest first: those that follow, pinned ones, and canaries. */
 export function usersOf(store: Store, templateId: number): TemplateUser[] {
   return peoplesEnvs(store).flatMap((row) => {
     const entry = entryOf(row, templateId);
@@ -17,21 +17,23 @@ export function usersOf(store: Store, templateId: number): TemplateUser[] {
   });
 }
 
+/** Returns the entry for a template in an env's stack; undefined if it is not there. */
 export const entryOf = (row: EnvRow, templateId: number): StackEntry | undefined =>
   row.stack.find((entry) => entry.templateId === templateId);
 
-/** Follows the template: a patch moves it. */
+/** True if the env follows the template, so that a patch moves it. Canaries follow, too. */
 export const follows = ({ entry }: TemplateUser): boolean => entry.pinned === null;
 
-/** Envs that a patch moves, oldest first. */
+/** Returns the envs that a patch of the template moves, oldest first. */
 export const followersOf = (store: Store, templateId: number): EnvRow[] =>
   usersOf(store, templateId)
     .filter(follows)
     .map(({ row }) => row);
 
+/** Changes to an env's entry for a template. */
 export type EntryChanges = Partial<Pick<StackEntry, 'pinned' | 'canary'>>;
 
-/** The row with another entry for the template. */
+/** Returns the row with changes to its entry for the template. */
 export function withEntry(row: EnvRow, templateId: number, changes: EntryChanges): EnvRow {
   const stack = row.stack.map((entry) =>
     entry.templateId === templateId ? { ...entry, ...changes } : entry,

@@ -1,48 +1,51 @@
-/** Health commands: run in or about envs that have a new version, they decide whether the others get it. */
+/** Health commands: run in envs, or about envs, that have a new version. They decide whether the others get it. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { confineProgram } from '../../native/binding.ts';
 
+/** A health command, and how patient its checks are. */
 export interface HealthCheck {
-  /** For sh -c. */
+  /** A command line for sh -c. */
   readonly command: string;
   /**
-   * env: in the env's root, confined: native/confine.c says how. host: on the host, with BYREF_ENV (its name), BYREF_ENV_ID and BYREF_MOUNT (where it is
-   * mounted, or empty).
+   * env: runs in the env's root, confined as native/confine.c says. host: runs on the host, with BYREF_ENV (the env's name),
+   * BYREF_ENV_ID and BYREF_MOUNT (where it is mounted; empty if it is not).
    */
   readonly on: 'env' | 'host';
-  /** Of one try. */
+  /** The longest time for one try, in milliseconds. */
   readonly timeoutMs: number;
-  /** Tries after the first one. */
+  /** How many tries may follow a first one that failed. */
   readonly retries: number;
-  /** Between two tries. */
+  /** The pause between two tries, in milliseconds. */
   readonly intervalMs: number;
 }
 
+/** An env to be checked; its mountpoint is null while it is not mounted. */
 export interface HealthSubject {
   readonly id: number;
   readonly name: string;
   readonly mountpoint: string | null;
 }
 
+/** The outcome of the check of one env. */
 export interface HealthResult {
   readonly env: string;
   readonly ok: boolean;
   readonly tries: number;
-  /** "exit status 1", "no end after 30 s", "signal SIGSEGV", "could not be started: ..." */
+  /** How the last try ended: "exit status 1", "no end after 30 s", "signal SIGSEGV", "it could not be started: ...". */
   readonly how: string;
-  /** The end of what the last try printed, both streams. */
+  /** The end of what the last try printed on both streams. */
   readonly output: string;
 }
 
 const OUTPUT_KEPT = 4096;
-/** How long what it left running may keep the pipe of a command that has ended. */
+/** How long a command's pipe is read after its end, if processes that it left running still hold it. */
 const LAST_OUTPUT_MS = 200;
 const AT_ONCE = 8;
 const INSIDE_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** Checks all, a few at a time; ends early with the first that is unhealthy. */
+/** Checks the envs, a few at a time. Starts no further checks once one env is unhealthy. */
 export async function checkHealth(
   check: HealthCheck,
   envs: readonly HealthSubject[],
@@ -84,7 +87,7 @@ function runOnce({ command, on, timeoutMs }: HealthCheck, env: HealthSubject): P
     ? { PATH: INSIDE_PATH, HOME: '/root', LC_ALL: 'C', ...own }
     : { ...process.env, ...own, BYREF_MOUNT: env.mountpoint ?? '' };
   return new Promise((resolve) => {
-    // A session of its own, so that all it started can be ended with it. One pipe, which keeps the order of both streams.
+    // A session of its own, so that everything it started can be ended with it. One pipe, which keeps both streams in order.
     const child = spawn(words[0]!, words.slice(1), {
       cwd: '/',
       env: variables,
@@ -103,13 +106,13 @@ function runOnce({ command, on, timeoutMs }: HealthCheck, env: HealthSubject): P
     }, timeoutMs);
     const settle = (ok: boolean, how: string): void => {
       clearTimeout(timer);
-      // What it left running in the background has its output open.
+      // Processes that it left in the background hold its output open.
       child.stdout.destroy();
       resolve({ ok, how, output: output.trimEnd() });
     };
     child.once('error', (error) => settle(false, `it could not be started: ${error.message}`));
     child.once('exit', (code, signal) => {
-      // The pipe may still hold what it printed last.
+      // The pipe may still hold the last output.
       void Promise.race([once(child, 'close'), sleep(LAST_OUTPUT_MS)]).then(() => {
         if (late) settle(false, `no end after ${timeoutMs / 1000} s`);
         else if (signal !== null) settle(false, `signal ${signal}`);

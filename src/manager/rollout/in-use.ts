@@ -1,6 +1,6 @@
 /**
- * Which files of mounted envs processes have open or mapped, from /proc alone: no mount is touched, so a driver
- * that hangs can't hang this.
+ * Finds the files of mounted envs that processes have open or mapped. It reads /proc alone and touches no mount, so a
+ * driver that hangs can't hang this.
  */
 import { procLink, procNames, procText } from '../../base/proc.ts';
 import { envMounts } from '../../ipc/mount-table.ts';
@@ -8,14 +8,15 @@ import { envMounts } from '../../ipc/mount-table.ts';
 /** A process that has a file open or mapped. */
 export interface FileUser {
   readonly pid: number;
-  /** Its name, as ps(1) shows it. */
+  /** Its command name, as ps(1) shows it. */
   readonly program: string;
   readonly use: 'map' | 'fd';
 }
 
-/** By env, then by inode number; a process is there once per file, as mapping it if it does both. */
+/** Users of files, by env and then by inode number. A process is listed once per file; as mapping it, if it does both. */
 export type FilesInUse = ReadonlyMap<number, ReadonlyMap<number, readonly FileUser[]>>;
 
+/** Looks through all processes. @param root of the store whose envs are meant */
 export function filesInUse(root: string): FilesInUse {
   const search = new Search(root);
   for (const entry of procNames('/proc')) if (/^\d+$/.test(entry)) search.process(Number(entry));
@@ -26,7 +27,7 @@ class Search {
   readonly found = new Map<number, Map<number, FileUser[]>>();
   /** Envs by device, "0:45". */
   private readonly envs = new Map<string, number>();
-  /** Devices by mount id, as far as they are known: ids are of the whole machine. */
+  /** Devices by mount id, as far as they are known. Mount ids are unique on the whole machine. */
   private readonly devices = new Map<number, string>();
   private readonly namespaces = new Set<string>();
 
@@ -58,7 +59,7 @@ class Search {
   private deviceOf(pid: number, mount: number): string | null {
     const known = this.devices.get(mount);
     if (known !== undefined) return known;
-    // A process sees its own mount namespace, and of that what is below its root.
+    // A process sees only its own mount namespace, and of that only what is below its root.
     const place = `${procLink(`/proc/${pid}/ns/mnt`)} ${procLink(`/proc/${pid}/root`)}`;
     if (this.namespaces.has(place)) return null;
     this.namespaces.add(place);
@@ -74,7 +75,7 @@ class Search {
   }
 }
 
-/** `7f..-7f.. r-xp 00000000 00:2d 12345  /usr/lib/x`: device in hex, inode number in decimal. */
+/** Parses lines like `7f..-7f.. r-xp 00000000 00:2d 12345  /usr/lib/x`: device in hex, inode number in decimal. */
 function* mapped(pid: number): Generator<{ device: string; ino: number }> {
   for (const line of procText(`/proc/${pid}/maps`).split('\n')) {
     const [, , , device = '', ino = '0'] = line.split(/ +/, 5);

@@ -6,16 +6,16 @@ import { RunDir } from '../../ipc/run-dir.ts';
 import { describeProcess, waitUntil } from '../../store/patience.ts';
 import type { Store } from '../../store/store.ts';
 
-/** The right to move a template's versions; it ends with the process that has it. */
+/** The right to move a template's versions. It ends with the process that holds it. */
 export interface PatchLock {
-  /** Once is enough, more do no harm. */
+  /** Gives the lock up. Further calls do nothing. */
   release(): void;
 }
 
 const lockFile = (run: RunDir, templateId: number): string =>
   path.join(run.path, `patch-${templateId}.lock`);
 
-/** Null while another process has it. */
+/** Takes the lock of a template; null while another process has it. */
 export function tryPatchLock(root: string, templateId: number): PatchLock | null {
   const run = new RunDir(root);
   run.create();
@@ -30,6 +30,7 @@ export function tryPatchLock(root: string, templateId: number): PatchLock | null
   };
 }
 
+/** True while another process has the lock of the template. */
 export function isUnderWay(root: string, templateId: number): boolean {
   const lock = tryPatchLock(root, templateId);
   lock?.release();
@@ -37,8 +38,9 @@ export function isUnderWay(root: string, templateId: number): boolean {
 }
 
 /**
- * Waits for another patch of the template, with the store left to it: so what was read before may have changed.
- * @throws ByrefError 'locked' while another process has it for longer than `store.waiting`
+ * Takes the lock of a template. Waits for another patch of it, and lets others use the store meanwhile, so what was read
+ * from the store before may have changed.
+ * @throws ByrefError 'locked' if another process keeps it for longer than `store.waiting`
  */
 export async function takePatchLock(
   store: Store,

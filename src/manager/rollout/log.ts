@@ -1,34 +1,35 @@
-/** `byref template log`: the versions of a template, what each changed, and who sees it. */
+/** `byref template log`: the versions of a template, what each changed, and which envs see it. */
 import type { Store, TemplateRow, VersionRow } from '../../store/store.ts';
 import { usersOf } from './followers.ts';
 import { changesOf } from './plan.ts';
 import { pastVersions } from './target.ts';
 
 /**
- * current: what envs that follow see. past: it was, and a rollback can go back to it. staged: it never was. old: it was, and
- * was left by a rollback or is further back than the way back goes.
+ * How a version stands. current: envs that follow see it. past: it was current, and a rollback can go back to it. staged:
+ * it was never current. old: it was current, but a rollback left it, or it is further back than rollbacks go.
  */
 export type VersionState = 'current' | 'past' | 'staged' | 'old';
 
+/** One version, for the log. */
 export interface VersionLog {
   readonly number: number;
   readonly label: string;
   readonly note: string;
-  /** ISO 8601, UTC. */
+  /** When it was made. ISO 8601, UTC. */
   readonly date: string;
   readonly state: VersionState;
-  /** Names that it changed against the one before it; all its files for the first one. */
+  /** How many names it changed against the version before; for the first version, the number of its files. */
   readonly changed: number;
-  /** What it brought that the store had not. */
+  /** Bytes and objects that it brought and that the store did not have. */
   readonly addedBytes: number;
   readonly addedObjects: number;
-  /** How many envs see it because they follow; and the names of those that are pinned to it, or try it out. */
+  /** How many envs see it because they follow; then the names of envs that are pinned to it, or try it out. */
   readonly following: number;
   readonly pinned: readonly string[];
   readonly canaries: readonly string[];
 }
 
-/** Newest first. */
+/** Returns the template's versions, newest first. */
 export function versionLog(store: Store, template: TemplateRow): VersionLog[] {
   const past = new Set(pastVersions(store, template));
   const users = usersOf(store, template.id);

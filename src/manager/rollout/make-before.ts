@@ -1,4 +1,4 @@
-/** Makes what must be so in envs before they see other versions: what stays an env's own is fixed there. */
+/** Fixes what stays an env's own, before the env sees other versions. */
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../base/error.ts';
@@ -8,10 +8,10 @@ import type { EnvPlan } from './env-plan.ts';
 import { refreshAll } from './flip.ts';
 
 /**
- * While the envs see the old versions it changes nothing that a program could see. What was made and is not needed after all (the
- * patch did not come) is taken away again at the next step.
- * @returns the envs in which dpkg or apt is at work by now: nothing was made there
- * @throws ByrefError if it can't be made in one: then the step may not be made
+ * Makes each plan's `before` steps. While the envs see the old versions, this changes nothing that a program could see. If
+ * the patch does not come after all, the next step takes away what was made in vain.
+ * @returns the ids of envs in which dpkg or apt has begun to work: nothing was made there
+ * @throws ByrefError if the steps fail in one env: then the patch may not go on
  */
 export async function makeBefore(
   store: Store,

@@ -1,4 +1,4 @@
-/** What a patch meets in an env: for each name that it changes, whether the env has something of its own there. */
+/** Tells what a patch meets in an env: for each name that it changes, whether the env has something of its own there. */
 
 import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
@@ -17,7 +17,12 @@ import { type EnvRow, envDir, type Store } from '../../store/store.ts';
 import { sameContent, sha256 } from '../packages/same-file.ts';
 import type { NamesByDir } from './planned-names.ts';
 
-/** clean: the env sees the new version. attributes: so it does, with the attributes that it has set. in-use: so it does, but a process has the old file open or mapped. */
+/**
+ * The state of a name in an env, when a patch changes the name.
+ * clean: the env sees the new version. attributes: the same, with the attributes that it has set. in-use: the same, but a
+ * process has the old file open or mapped. private: the env has its own. equal: its own equals the new version. deleted:
+ * the env has removed it. type-changed: its own is of another type.
+ */
 export type MeetState =
   | 'clean'
   | 'attributes'
@@ -27,12 +32,13 @@ export type MeetState =
   | 'type-changed'
   | 'in-use';
 
+/** A changed name, and what it meets. */
 export interface MetName {
   readonly change: DiffEntry;
   readonly state: MeetState;
-  /** The env's own inode under the name, where it has one. */
+  /** The env's own inode under the name, if it has one. */
   readonly own: InodeRecord | null;
-  /** attributes: which. */
+  /** For the state `attributes`: those that the env has set. */
   readonly attributes?: readonly AttributeName[];
 }
 
@@ -42,14 +48,16 @@ export function isUntouched(store: Store, row: EnvRow): boolean {
   return !existsSync(directory);
 }
 
-/** Opens the env's changes for reading, mounted or not; null if it has none. The caller closes it. */
+/** Opens the env's delta for reading, mounted or not; null if it has none. The caller closes it. */
 export async function openView(store: Store, row: EnvRow): Promise<DeltaView | null> {
   return isUntouched(store, row) ? null : readDelta(envDir(store.root, row.id));
 }
 
 /**
+ * Yields for each name what it meets in the env.
+ * @param view the env's delta; null if it has none
  * @param inUse inodes that processes in the env have open or mapped
- * @param names of the change; all if not given
+ * @param names some names of the change; all if not given
  */
 export async function* meets(
   store: Store,
@@ -74,7 +82,7 @@ export async function* meets(
   }
 }
 
-/** Those of the names about which there is more to say of this env than that it follows: see MeetState. */
+/** Yields those of the names that an env does not simply follow: it has something there, or a process uses the old file. */
 export function* touchedNames(
   view: DeltaView | null,
   change: TreeDiff,
@@ -125,7 +133,7 @@ async function ownState(
   name: { readonly ino: Ino | 0; readonly type: number },
 ): Promise<MetName> {
   const { was, is } = change;
-  // A template's directory that the env keeps, or moved and moved back: it follows.
+  // A template's directory that the env keeps, or has moved and moved back, follows.
   if (name.ino === was?.ino && name.ino === is?.ino) return { change, state: 'clean', own };
   const copied = own === null ? null : await copyOf(store, row, own, change);
   if (own !== null && copied !== null)
@@ -136,7 +144,7 @@ async function ownState(
   return { change, state: equal ? 'equal' : 'private', own };
 }
 
-/** The template's file that an env's file is a copy of, with the very bytes; null: it is none. */
+/** Returns the template's file if the env's file is a copy of it with the same bytes; else null. */
 async function copyOf(
   store: Store,
   row: EnvRow,
@@ -148,12 +156,12 @@ async function copyOf(
   return (await sameContent(own, file, was).catch(() => false)) ? was : null;
 }
 
-/** Directories that go, and stay in this env because it has something of its own in them. */
+/** Returns directories that the templates lose, and that stay in this env because it has something of its own in them. */
 function keptDirs(view: DeltaView, change: TreeDiff): Set<Ino> {
   const kept = new Set<Ino>();
   for (const [ino, gone] of change.goneDirs) {
     if (kept.has(ino) || !hasOwnName(view, ino)) continue;
-    // And those above it, as far as they go too.
+    // The directories above it stay too, as far as the templates lose them.
     for (let at: DiffEntry | undefined = gone; at?.was; at = change.goneDirs.get(at.dir)) {
       kept.add(at.was.ino);
     }
@@ -161,7 +169,7 @@ function keptDirs(view: DeltaView, change: TreeDiff): Set<Ino> {
   return kept;
 }
 
-/** Same bytes (or target): what the env changed, the new version has, too. */
+/** True if the env's own file has the bytes (or target) of the new version's. */
 async function isEqual(
   store: Store,
   row: EnvRow,
@@ -177,10 +185,11 @@ async function isEqual(
   return size === 0 || (await sha256(file)) === is.object;
 }
 
+/** Returns the path of an env's private file. */
 export const privateFile = (store: Store, row: EnvRow, ino: Ino): string =>
   path.join(envDir(store.root, row.id), PRIVATE_DIR, privateName(ino));
 
-/** A: added, C: changed, D: removed. */
+/** Returns the letter for a change in lists. A: added, C: changed, D: removed. */
 export const letterOf = (change: DiffEntry): 'A' | 'C' | 'D' => {
   const kind = kindOf(change);
   return kind === 'added' ? 'A' : kind === 'removed' ? 'D' : 'C';

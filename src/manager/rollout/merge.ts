@@ -1,4 +1,4 @@
-/** Three-way merges of text, by Debian's diff3(1). */
+/** Merges the env's and the template's changes of one file: registry files by key, text by Debian's diff3(1). */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,29 +9,29 @@ import type { KeyedFormat } from '../merge/format.ts';
 import { REGISTRY_BYTES_MAX, registryContent } from '../merge/limits.ts';
 import { mergeKeyed } from '../merge/merge.ts';
 
-/** Larger files are no configuration that anybody edits by hand. */
+/** Nobody edits larger files by hand. */
 const TEXT_BYTES_MAX = 4 * 2 ** 20;
 const TIMEOUT_MS = 30_000;
-/** What no merge is larger than: of lines of both. */
+/** The largest merge possible: one with all the lines of both sides. */
 export const MERGED_BYTES_MAX = 2 * REGISTRY_BYTES_MAX;
 /** The path of a file without content. */
 export const EMPTY_FILE = '/dev/null';
-/** An env's records decide how much there is to say, and it is kept with the patch. */
+/** The most characters that are kept of what a merge says. It is saved with the patch, and an env's records decide its length. */
 const SAID_MAX = 2000;
 
-/** `kept`: what both changed, and is the env's, and what does not go together; in words. */
+/** A merge, or why there is none. `kept` tells in words what both changed (the env's stays) and what does not go together. */
 export type Merge =
   | { readonly text: Buffer; readonly kept?: string }
   | { readonly conflict: string };
 
-/** Paths of files; of what was not there, null. */
+/** Paths of the three files; a base that did not exist is null. */
 export interface MergePaths {
   readonly ours: string;
   readonly base: string | null;
   readonly theirs: string;
 }
 
-/** Contents of registry files as binary strings; null: there was no such file. */
+/** The three contents of a registry file, as binary strings; a base that did not exist is null. */
 export interface MergeContents {
   readonly ours: string;
   readonly base: string | null;
@@ -39,10 +39,10 @@ export interface MergeContents {
 }
 
 /**
- * What both made of `base`, record by record. Null: it is as ours. What can't be merged is a conflict, whatever the env has there:
- * other envs are patched all the same.
+ * Merges what both sides made of `base`, record by record. Null: the merge equals ours. What can't be merged becomes a
+ * conflict and no error, no matter what the env has there, so that other envs are patched all the same.
  * @param name of the file, absolute
- * @param adjust what is merged instead of the contents
+ * @param adjust replaces the contents before they are merged
  */
 export function mergeByKey(
   format: KeyedFormat,
@@ -84,7 +84,7 @@ function readSide(whose: string, file: string): string | { readonly conflict: st
 }
 
 /**
- * What both made of `base`, or why that can't be said: both changed the same lines, or one of the files is no text.
+ * Merges what both sides made of `base`, line by line. A conflict if both changed the same lines, or a file is no text.
  * @param ours, base, theirs paths of files
  */
 export async function mergeTexts(ours: string, base: string, theirs: string): Promise<Merge> {
@@ -99,7 +99,7 @@ export async function mergeTexts(ours: string, base: string, theirs: string): Pr
   return { conflict: `diff3 failed: ${stderr.trim() || `code ${code}`}` };
 }
 
-/** @param ours a content, in a file of its own here: the env's may be growing, and diff3 reads it to its end, twice */
+/** @param ours a content, put into a file here: the env's own file may be growing, and diff3 reads it to its end, twice */
 async function diff3(
   ours: Buffer,
   base: string,

@@ -1,4 +1,4 @@
-/** What a move of a template's version means for each env: from which stack to which, and what differs. */
+/** Tells what a move to other versions means for each env: from which stack to which, and what differs. */
 import type { TreeDiff } from '../../driver/core/tree-diff.ts';
 import type { EnvRow, StackRef, Store } from '../../store/store.ts';
 import type { NextStack } from './ready-stacks.ts';
@@ -9,7 +9,7 @@ export interface EnvMove {
   readonly change: TreeDiff;
 }
 
-/** The rows as they are now, with what comes of it when they have these stacks. Those of the same stack share one change. */
+/** Computes the difference between each env's stack as it is now and its next one. Envs of the same stacks share one. */
 export function movesTo(store: Store, next: readonly NextStack[]): EnvMove[] {
   return next.map(({ row: { id }, stack }) => {
     const row = store.needEnv(id);
@@ -17,7 +17,7 @@ export function movesTo(store: Store, next: readonly NextStack[]): EnvMove[] {
   });
 }
 
-/** The followers, and where they would go. */
+/** Returns the stacks that the envs would have with another version of the template. */
 export function nextStacks(
   store: Store,
   rows: readonly EnvRow[],
@@ -27,7 +27,7 @@ export function nextStacks(
   return rows.map((row) => ({ row, stack: withVersion(store, row, templateId, version) }));
 }
 
-/** What the env's stack would be, without what is made for it. */
+/** Returns the env's stack with another version of the template, without the composition on top. */
 export const withVersion = (
   store: Store,
   row: EnvRow,

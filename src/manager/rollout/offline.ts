@@ -16,8 +16,8 @@ const noKernel: KernelCaches = {
 };
 
 /**
- * Makes the acts in an env that is not mounted, over the versions that the store says it sees. Null if it is in use
- * by another process: mounted meanwhile, so that its driver has to make them.
+ * Makes the acts in an env that is not mounted, over the versions that it sees according to the store. Null if another
+ * process uses the env: it was mounted meanwhile, so its driver has to make them.
  */
 export async function actOffline(
   store: Store,

@@ -12,8 +12,9 @@ import { checkWaves, type Rollout, type RolloutEvent, rollOut } from './rollout.
 import { PatchRun } from './run.ts';
 import { needTemplate, openCanary, patchTarget, rollbackTarget } from './target.ts';
 
+/** Options of patchTemplate(). */
 export interface PatchOptions extends BusyWaitOptions {
-  /** The version; null: the newest staged one. */
+  /** The version to go to; null: the newest staged one. */
   readonly to: number | null;
   readonly policies: readonly Policy[];
   readonly note: string;
@@ -37,7 +38,7 @@ export async function patchTemplate(
   checkDependencyPolicies(store, options.policies);
   const lock = await takePatchLock(store, { id, name });
   try {
-    // Another patch may have been waited for.
+    // Another patch may have ended before the lock was free.
     const template = needTemplate(store, name);
     const canary = openCanary(store, template.id);
     const to = options.to ?? canary?.to ?? patchTarget(store, template, null)?.number ?? null;
@@ -52,7 +53,7 @@ export async function patchTemplate(
     const next = nextStacks(store, rows, template.id, version.number);
     const notes = await readyStacks(store, next, { signal, shared: true });
     for (const text of notes) on({ what: 'note', text });
-    // It may have been removed meanwhile.
+    // The version may have been removed meanwhile.
     patchTarget(store, template, version.number);
     await checkWaves(store, template.id, rollout);
     const run =
@@ -71,17 +72,18 @@ export async function patchTemplate(
   }
 }
 
+/** Options of rollBack(). */
 export interface RollbackOptions extends BusyWaitOptions {
-  /** About dependencies. */
+  /** Policies about dependencies. */
   readonly policies?: readonly Policy[];
-  /** The version; null: the one that was current before. */
+  /** The version to go to; null: the one that was current before. */
   readonly to: number | null;
   readonly note: string;
 }
 
 /**
- * Takes the envs that follow back. While canaries wait for a decision it takes those back, and nothing else. Null if
- * there is nothing to go back to.
+ * Takes the envs that follow a template back to an older version. While canaries wait for a decision, it takes only those
+ * back. Null if there is nothing to go back to.
  * @throws ByrefError as patchTemplate
  */
 export async function rollBack(
@@ -93,7 +95,7 @@ export async function rollBack(
   checkDependencyPolicies(store, policies);
   const lock = await takePatchLock(store, { id, name });
   try {
-    // Another patch may have been waited for.
+    // Another patch may have ended before the lock was free.
     const template = needTemplate(store, name);
     const canary = openCanary(store, template.id);
     if (canary !== null && (to === null || to === template.current)) {
@@ -120,13 +122,16 @@ export async function rollBack(
   }
 }
 
-/** What went wrong before the current version moved leaves no env there; after that, the next command goes on. */
+/**
+ * Runs the rollout. If it fails before the current version has moved, takes all envs back; after that, the next command
+ * goes on.
+ */
 async function orAbandon(run: PatchRun, work: () => Promise<PatchRecord>): Promise<PatchRecord> {
   try {
     return await work();
   } catch (error) {
     const { state } = run.record;
-    // What fails now fails for the same reason; the next command tries again.
+    // If taking back fails too, it is for the same reason; the next command tries again.
     if (state === 'rolling') await run.undo((error as Error).message).catch(() => undefined);
     throw error;
   }

@@ -12,8 +12,9 @@ import { PatchRun } from './run.ts';
 import { needTemplate, needVersion } from './target.ts';
 
 /**
+ * Pins one env to a version of a template, or has it follow the template again.
  * @param version to stay at, or null: to follow the template's current one
- * @returns null if it is so already
+ * @returns null if the env was so already
  * @throws ByrefError 'notFound' for an env without the template, or a version that does not exist; 'locked', 'badInput'
  */
 export async function pinEnv(
@@ -33,12 +34,12 @@ export async function pinEnv(
   const kind = version === null ? 'follow' : 'pin';
   const lock = await takePatchLock(store, template);
   try {
-    // Another patch may have been waited for.
+    // Another patch may have ended before the lock was free.
     const { current } = needTemplate(store, template.name);
     const to = version === null ? current : needVersion(store, template, version).number;
     const next = nextStacks(store, [store.needEnv(row.id)], template.id, to);
     await readyStacks(store, next, { signal, shared: true });
-    // It may have got or lost apps meanwhile.
+    // The env may have got or lost apps meanwhile.
     const now = store.needEnv(row.id);
     const stack = store.plainStack(now);
     const from = stack.find(({ templateId }) => templateId === template.id)?.version ?? to;

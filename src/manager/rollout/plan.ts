@@ -20,6 +20,7 @@ import { takenPackages } from './package-policy.ts';
 import { type NamesByDir, PlannedNames } from './planned-names.ts';
 import { type PolicyOf, policyOf } from './policy.ts';
 
+/** A name that the patch changes in the template. */
 export interface PlannedName {
   /** Added, changed or removed in the template. */
   readonly kind: 'A' | 'C' | 'D';
@@ -30,31 +31,33 @@ export interface PlannedName {
 /** A changed name that an env does not simply follow. */
 export interface PlannedMeet extends PlannedName {
   readonly state: Exclude<MeetState, 'clean'>;
-  /** What happens to the env's own file, where it has one. */
+  /** The action for the env's own file; null if it has none. */
   readonly action: PolicyAction | null;
-  /** attributes: those that the env has set, and keeps. */
+  /** For the state `attributes`: those that the env has set, and keeps. */
   readonly attributes?: readonly AttributeName[];
 }
 
+/** The effects that the patch would have in one env. */
 export interface PlannedEnv {
   readonly id: number;
   readonly name: string;
   readonly state: State;
-  /** The version that it sees now. */
+  /** The version of the template that it sees now. */
   readonly from: number;
-  /** Changed names, by what they meet. */
+  /** The number of changed names for each state. */
   readonly counts: Readonly<Record<MeetState, number>>;
-  /** Packages that stay its own, of those that the patch changes. */
+  /** The env's own packages that the patch would change otherwise. */
   readonly packages: readonly OwnPackage[];
-  /** Dependencies that will not be met any more, in apt's words. */
+  /** Dependencies that will no longer be met, in apt's words. */
   readonly unmet: readonly string[];
-  /** Why apt could not say whether there are some, in a sentence; null: it could, or had not to. */
+  /** Why apt could not judge the dependencies, in a sentence; null if it could, or did not have to. */
   readonly unjudged: string | null;
-  /** apt is tried in it first: only where it can't bring the env's own packages along stays what they need. */
+  /** True if apt is tried in it first: what the env's own packages need stays only if apt can't bring those along. */
   readonly completes: boolean;
   readonly names: readonly PlannedMeet[];
 }
 
+/** The effects that a patch would have, as a whole. */
 export interface PatchPlan {
   readonly template: string;
   readonly from: number;
@@ -63,15 +66,16 @@ export interface PatchPlan {
   readonly note: string;
   readonly addedBytes: number;
   readonly names: readonly PlannedName[];
-  /** Those that go along. */
+  /** The envs that go along. */
   readonly envs: readonly PlannedEnv[];
-  /** Of an OS template: what becomes of the apps in those envs. */
+  /** For an OS template: what becomes of the apps in those envs. */
   readonly apps: readonly AppFit[];
-  /** Those that stay where they are. */
+  /** The envs that stay where they are. */
   readonly pinned: readonly { readonly name: string; readonly version: number }[];
 }
 
 /**
+ * Works out what a patch of the template to this version would do.
  * @param policies as the patch would have them
  * @throws ByrefError 'badInput' for templates that do not go together at these versions
  */
@@ -124,7 +128,7 @@ interface PlanParts {
   readonly policies: readonly Policy[];
   readonly policy: PolicyOf;
   readonly taken: ReadonlySet<string>;
-  /** The status file of dpkg in the stack that is gone to, if that is to be made yet. */
+  /** The content of dpkg's status file in the next stack, if the composition that holds it is yet to be made. */
   readonly theirs: string | null | undefined;
   readonly paths: Paths;
   readonly inUse: FilesInUse;
@@ -173,7 +177,7 @@ async function planEnv(
       const env = { store, row, view, change };
       const next = { taken, status: theirs };
       const wanted = dependencyPolicyOf(policies, row);
-      // What apt can do in it, only the patch tries: it writes in the env.
+      // Only the patch itself tries what apt can do there, because the trial writes in the env.
       const verdict = await decideStep(env, next, wanted === 'follow' ? wanted : 'keep');
       packages = new PackagesOfStep(env, next, verdict).own;
       completes = wanted === 'complete' && packages.some(({ why }) => why === 'needed');
@@ -190,7 +194,7 @@ async function planEnv(
 const versionOf = (store: Store, row: EnvRow, templateId: number): number =>
   store.resolveStack(row).find((ref) => ref.templateId === templateId)?.version ?? 0;
 
-/** The template's own changes from one version to another, whatever its envs have. */
+/** Returns the template's own changes from one version to another, regardless of what its envs have. */
 export function changesOf(store: Store, templateId: number, from: number, to: number): DiffEntry[] {
   const at = (version: number) => [{ templateId, version }];
   const all: DiffEntry[] = [];
@@ -201,7 +205,7 @@ export function changesOf(store: Store, templateId: number, from: number, to: nu
 
 const byPath = (a: PlannedName, b: PlannedName): number => (a.path < b.path ? -1 : 1);
 
-/** Paths of directories, each looked up once. */
+/** Looks paths of directories up, each once. */
 class Paths {
   private readonly store: Store;
   private readonly dirs = new Map<Ino, string>();

@@ -1,4 +1,4 @@
-/** The names that a move changes in an env, also those of a composition that is only made when it begins. */
+/** Lists the names that a move changes in an env, including those of a composition that is only made when the move begins. */
 import { createHash } from 'node:crypto';
 import type { Ino, Name, ObjectId } from '../../base/ids.ts';
 import { sameForDiff } from '../../codec/same-inode.ts';
@@ -11,19 +11,20 @@ import type { MergedFile } from '../recipes/compose/merged-files.ts';
 import { dirAt } from '../templates/walk-version.ts';
 import type { EnvMove } from './moves.ts';
 
-/** Of a file that is not made yet: no file that is there has it. */
+/** The inode number of a file that is not made yet; no existing file has it. */
 const NOT_YET = 0 as Ino;
 
-/** Changed names by their directories, and by the inodes that they had. */
+/** Changed names by their directories, and by the inodes that they had before. */
 export interface NamesByDir {
   readonly dirs: ReadonlyMap<Ino, readonly DiffEntry[]>;
   readonly byInode: ReadonlyMap<Ino, readonly DiffEntry[]>;
   readonly count: number;
 }
 
+/** Works the changed names out, once for each distinct step. */
 export class PlannedNames {
   private readonly store: Store;
-  /** By the stack: what is the same for all envs is worked out once. */
+  /** By the stack, so that what is the same for all envs is worked out once. */
   private readonly files = new Map<string, readonly MergedFile[]>();
   private readonly names = new WeakMap<TreeDiff, Map<string, NamesByDir>>();
 
@@ -32,7 +33,7 @@ export class PlannedNames {
   }
 
   /**
-   * The same object for all envs that make the same step.
+   * Returns the names that a move changes: the same object for all envs that make the same step.
    * @param stack that the env goes to
    * @throws ByrefError 'badInput' for templates that do not go together
    */
@@ -48,7 +49,7 @@ export class PlannedNames {
     return names;
   }
 
-  /** The content that the status file of dpkg would have in that stack, if that is to be made yet. */
+  /** Returns the content that dpkg's status file would have in that stack, if its composition is yet to be made. */
   statusOf(stack: readonly StackRef[]): string | null | undefined {
     return this.filesOf(stack).find(({ path }) => path === STATUS_PATH)?.content;
   }
@@ -86,7 +87,7 @@ export class PlannedNames {
   }
 }
 
-/** What looks the same in both versions is left out. */
+/** Sorts names into a NamesByDir. Names that look the same in both versions are left out. */
 function byDir(names: Iterable<DiffEntry>): NamesByDir {
   const dirs = new Map<Ino, DiffEntry[]>();
   const byInode = new Map<Ino, DiffEntry[]>();

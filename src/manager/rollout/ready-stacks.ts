@@ -1,4 +1,4 @@
-/** What must be there before envs go to another version: stacks whose templates go together, and what is made for them. */
+/** Prepares stacks before envs go to them: checks that their templates go together, and makes their compositions. */
 
 import { compositionName } from '../../store/compositions.ts';
 import type { EnvRow, StackRef, Store } from '../../store/store.ts';
@@ -7,21 +7,23 @@ import { compose, isComposed } from '../recipes/compose/compose.ts';
 import { sweepScratchEnvsIfAny } from '../sandbox/scratch-env.ts';
 import { accessTo } from '../sandbox/store-access.ts';
 
-/** An env, and the versions that it is to see; without a composition. */
+/** An env, and the versions that it is to see, without a composition. */
 export interface NextStack {
   readonly row: EnvRow;
   readonly stack: readonly StackRef[];
 }
 
+/** Options of readyStacks(). */
 export interface ReadyOptions {
-  /** Ends it. */
+  /** Aborts the work. */
   readonly signal?: AbortSignal | undefined;
-  /** Let others write meanwhile: whoever asks for it reads again what may have changed. */
+  /** Lets others write to the store meanwhile; whoever sets it reads again what may have changed. */
   readonly shared: boolean;
 }
 
 /**
- * Refuses what does not go together, as `create` does; composes what is to be composed. Each distinct stack once.
+ * Refuses templates that do not go together, as `create` does, and makes the compositions that are missing. Each distinct
+ * stack is handled once.
  * @returns what an upper app decided, in sentences
  * @throws ByrefError 'badInput'
  */
@@ -30,7 +32,7 @@ export async function readyStacks(
   all: readonly NextStack[],
   { signal, shared }: ReadyOptions,
 ): Promise<string[]> {
-  // One that was killed right after it had composed left what it made it in, and there may be nothing to compose now.
+  // A process that was killed right after it composed left its workplace and scratch env; now nothing may be left to compose.
   if (all.some(({ stack }) => stack.length > 1)) {
     sweepWorkplaces();
     await sweepScratchEnvsIfAny(store);

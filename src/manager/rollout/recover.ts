@@ -1,16 +1,16 @@
-/** What patches left that died: finished where the current version had moved, taken back where it had not. */
+/** Ends patches whose process died: finishes them if the current version had moved, else takes them back. */
 import type { PatchRecord } from '../../codec/patch-record.ts';
 import type { Store } from '../../store/store.ts';
 import { tryPatchLock } from './lock.ts';
 import { PatchRun } from './run.ts';
 
-/** The store is open for writing. Returns the records of what it ended; those that are under way are left alone. */
+/** Ends what is unfinished and returns the records. Leaves patches alone that are under way. The store is open for writing. */
 export async function recoverPatches(store: Store): Promise<PatchRecord[]> {
   const ended: PatchRecord[] = [];
   for (const { id, templateId } of store.patches.unfinished().reverse()) {
     const lock = tryPatchLock(store.root, templateId);
     if (lock === null) continue;
-    // It may have ended before the lock was taken.
+    // The patch may have ended before the lock was taken.
     const record = store.patches.get(id);
     if (record === null || !['rolling', 'acting'].includes(record.state)) lock.release();
     else ended.push(await end(PatchRun.resume(store, lock, record)));

@@ -1,4 +1,4 @@
-/** Packages that a patch kept for others in an env follow its templates again, outside of any patch. */
+/** Lets packages that a patch kept back in an env for others follow its templates again, outside of any patch. */
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../base/error.ts';
@@ -10,13 +10,14 @@ import { toMake } from './acts.ts';
 import type { Trial } from './complete.ts';
 import { planEnv } from './env-plan.ts';
 
-/** Of no patch. */
+/** The number in place of a patch's, because no patch does this. */
 const NO_PATCH = 0;
 
+/** The outcome of releasePackages(). */
 export interface Released {
   /** Names of packages that follow again. */
   readonly packages: readonly string[];
-  /** Names that were left out, because the env changed them meanwhile, or has them open for writing. */
+  /** How many names were left out, because the env changed them meanwhile, or has them open for writing. */
   readonly left: number;
   /** Packages that stay the env's own. */
   readonly own: readonly OwnPackage[];
@@ -24,14 +25,15 @@ export interface Released {
   readonly unmet: readonly string[];
 }
 
+/** Options of releasePackages(). */
 export interface ReleaseOptions {
-  /** None: by default nothing follows that would break a package of the env's own. */
+  /** No policies if not given: then nothing follows that would break a package of the env's own. */
   readonly policies?: readonly Policy[];
-  /** What apt found that it can bring along once they follow. */
+  /** The packages that apt found it can bring along once they follow. By default there was no trial. */
   readonly trial?: Trial;
 }
 
-/** The store is open for writing. @throws ByrefError as actNow() */
+/** Lets all packages follow again that can. The store is open for writing. @throws ByrefError as actNow() */
 export async function releasePackages(
   store: Store,
   row: EnvRow,
@@ -64,7 +66,7 @@ async function make(store: Store, row: EnvRow, acts: readonly PatchAct[]): Promi
   return left;
 }
 
-/** Files before records: where it ends in between, the package is still known as one that is to follow. */
+/** Puts files before records: if the process dies in between, the package is still known as one that is to follow. */
 const inOrder = (acts: readonly PatchAct[]): PatchAct[] => [
   ...acts.filter(({ what }) => what === 'steps'),
   ...acts.filter(({ what }) => what === 'updated'),

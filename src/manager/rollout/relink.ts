@@ -1,4 +1,4 @@
-/** `byref relink`: an env's own copies of what its templates have become links to it again. */
+/** `byref relink`: turns an env's own copies of what its templates have into links to it again. */
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../base/error.ts';
@@ -18,22 +18,23 @@ import { openView } from './meets.ts';
 import { isRewritten } from './policy.ts';
 import { releasePackages } from './release.ts';
 
+/** The outcome of relinkEnv(). */
 export interface Relinked {
   readonly env: string;
-  /** Names of files and directories that are the templates' again. */
+  /** How many files and directories are the templates' again. */
   readonly names: number;
-  /** Names that were left out, because the env changed them meanwhile, or has them open for writing. */
+  /** How many names were left out, because the env changed them meanwhile, or has them open for writing. */
   readonly left: number;
-  /** Names of packages that a patch had kept for others, and that follow again. */
+  /** Names of packages that a patch had kept back for others, and that follow again. */
   readonly packages: readonly string[];
-  /** Bytes on disk that the env takes less. */
+  /** How many bytes less the env takes on disk. */
   readonly freedBytes: number;
 }
 
-/** Of no patch. */
+/** The file of the steps, in the env's directory; 0 because no patch makes them. */
 const FILE = 'steps.0';
 
-/** The store is open for writing. @throws ByrefError as actNow() */
+/** Relinks all that equals the templates' in one env. The store is open for writing. @throws ByrefError as actNow() */
 export async function relinkEnv(store: Store, row: EnvRow): Promise<Relinked> {
   await busyEnvs(store, true);
   const before = envUsage(store, row).privateBytes;
@@ -104,9 +105,9 @@ class Planner {
     const { diverted } = this;
     for (const own of this.view.changedNames()) {
       const { dir, name, ino } = own;
-      // The templates' file of that path is elsewhere, whatever is here.
+      // The templates' file of that path is diverted to another one, so what is here has nothing to do with it.
       if (diverted.has(`${dir} ${name}`)) continue;
-      // What it removed is its own doing, and what a patch hides belongs to a package of its own.
+      // What the env removed is its own doing, and what a patch hid belongs to a package of the env's own.
       if (ino === 0 || isPrivateIno(dir)) continue;
       const is = this.layers.lookup(dir, name);
       if (is !== null) await this.relinks.add({ dir, name, was: is, is }, own);

@@ -1,4 +1,4 @@
-/** Which envs go first, and what has to hold before the others follow. */
+/** Decides which envs go first, and what has to hold before the others follow. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ByrefError } from '../../base/error.ts';
 import type { PatchRecord } from '../../codec/patch-record.ts';
@@ -9,23 +9,24 @@ import { followersOf } from './followers.ts';
 import { checkHealth, type HealthCheck, type HealthResult, type HealthSubject } from './health.ts';
 import type { PatchRun } from './run.ts';
 
-/** So many envs, or such a part of those that follow (rounded up); or these. */
+/** The size of a wave: a number of envs, a part of those that follow (rounded up), or named envs. */
 export type WaveSize =
   | { readonly count: number }
   | { readonly percent: number }
   | { readonly envs: readonly string[] };
 
+/** The waves of a patch, and what happens after each of them. */
 export interface Rollout {
-  /** Each wave adds to those before it. */
+  /** Sizes count from the first wave on: each wave adds to those before it. */
   readonly waves: readonly WaveSize[];
-  /** After the last wave: take all there, or leave it to a further command. */
+  /** After the last wave: take all envs there, or leave that to a further command. */
   readonly afterwards: 'all' | 'hold';
-  /** After each wave. */
+  /** How long to wait after each wave, in milliseconds. */
   readonly waitMs: number;
   readonly health: HealthCheck | null;
 }
 
-/** What happens, for people who wait for it. */
+/** An event during a rollout, for people who wait for it. */
 export type RolloutEvent =
   | { readonly what: 'note'; readonly text: string }
   | { readonly what: 'wave'; readonly envs: readonly string[]; readonly of: number }
@@ -34,8 +35,8 @@ export type RolloutEvent =
   | { readonly what: 'unhealthy'; readonly result: HealthResult };
 
 /**
- * Takes envs there in waves. Unhealthy, or interrupted by `signal`: all go back, and the record says why. The store is
- * open for writing; others may write while this waits.
+ * Takes envs to the version in waves. If one is unhealthy, or `signal` interrupts it, all go back, and the record says why.
+ * The store is open for writing; others may write while this waits.
  */
 export async function rollOut(
   store: Store,
@@ -64,7 +65,7 @@ export async function rollOut(
 
 const INTERRUPTED = 'it was interrupted';
 
-/** A function, because it changes between two looks. */
+/** A function, because the value changes between two looks, and TypeScript would take the second for the first. */
 const isAborted = (signal: AbortSignal): boolean => signal.aborted;
 
 /** Refuses waves that name envs which can't go first. @throws ByrefError 'notFound', 'usage' */
@@ -100,7 +101,7 @@ function reason(command: string, { env, how, tries, output }: HealthResult): str
   return `unhealthy in ${env}: ${command}: ${how}${times}${said}`;
 }
 
-/** The envs of the next wave: those that can be checked before those that can't, then by age. */
+/** Chooses the envs of the next wave: those that can be checked before those that can't, then by age. */
 async function choose(
   store: Store,
   templateId: number,

@@ -1,6 +1,6 @@
 /**
- * One patch or rollback, from its record to its end: waves of envs go to the version, the last one by moving the
- * current version itself; or all that went go back.
+ * Runs one patch or rollback, from its record to its end. Waves of envs go to the version, and the last wave goes by moving
+ * the current version itself; or all that went go back.
  *
  * Crash windows. The record says `rolling` from before the first wave until the last: a command that finds it without
  * its process takes the waves back. The transaction that moves the current version makes it `acting`: from then on it is
@@ -36,23 +36,25 @@ import { type EnvMove, movesTo, nextStacks } from './moves.ts';
 import { type NextStack, readyStacks } from './ready-stacks.ts';
 import { patchesAbove, undoneBy } from './target.ts';
 
+/** The parts of a new record that the caller of PatchRun.begin() decides, and how long to wait for dpkg. */
 export interface RunOptions extends BusyWaitOptions {
   readonly kind: PatchKind;
-  /** What the envs see now; the template's current version if not given. */
+  /** The version that the envs see now; the template's current version if not given. */
   readonly from?: number;
   readonly policies: readonly Policy[];
   readonly note: string;
 }
 
-/** Where envs are to go, and what the drivers are told of it before. */
+/** The stacks that envs are to go to, and the message that tells drivers of it before. */
 interface Move {
   readonly next: readonly NextStack[];
   readonly prepare: PrepareRequest;
 }
 
-/** How often an env that was mounted or unmounted just when it was to be worked on is tried again. */
+/** How often an env is tried again that was mounted or unmounted just when it was to be worked on. */
 const ATTEMPTS = 5;
 
+/** One patch that is under way, with its record and its lock. */
 export class PatchRun {
   private readonly store: Store;
   private readonly lock: PatchLock;
@@ -69,7 +71,7 @@ export class PatchRun {
     this.completions = new Completions(store, record.policies, (env) => this.saveEnv(env));
   }
 
-  /** Begins a record, or takes up one; the lock is the run's from now on. The store is open for writing. */
+  /** Begins a new record. From now on the run owns the lock. The store is open for writing. */
   static begin(
     store: Store,
     lock: PatchLock,
@@ -99,6 +101,7 @@ export class PatchRun {
     return new PatchRun(store, lock, record, new BusyWait(store, options));
   }
 
+  /** Takes up a record that exists. From now on the run owns the lock. The store is open for writing. */
   static resume(
     store: Store,
     lock: PatchLock,
@@ -112,7 +115,7 @@ export class PatchRun {
     return this.current;
   }
 
-  /** Takes some envs there, while the others stay; those that do not follow any more are passed over. */
+  /** Takes some envs to the version while the others stay. Passes over envs that no longer follow the template. */
   async advance(envs: readonly number[]): Promise<void> {
     const { templateId, id: patch, to } = this.current;
     const rows = this.followers().filter(({ id }) => envs.includes(id));
@@ -125,8 +128,8 @@ export class PatchRun {
   }
 
   /**
-   * Moves the current version, and with it all envs that follow. Those in which dpkg is at work stay where they are, and go there
-   * when it is through.
+   * Moves the current version, and with it all envs that follow. Envs in which dpkg is at work stay where they are, and go
+   * there when it has finished.
    */
   async complete(): Promise<PatchRecord> {
     const { templateId, to } = this.current;
@@ -151,14 +154,14 @@ export class PatchRun {
     return this.endMoved();
   }
 
-  /** The row of an env that stays where it is while the others go. */
+  /** Returns the row of an env that stays where it is while the others go. */
   private late(row: EnvRow): EnvRow {
     const { templateId, id: patch, from } = this.current;
     const canary = entryOf(row, templateId)?.canary ?? { version: from, patch };
     return withEntry(row, templateId, { canary: { ...canary, patch } });
   }
 
-  /** Takes those there that dpkg kept from it; waits for it, but not for ever. */
+  /** Takes the envs there that dpkg held up. Waits for dpkg, but not for ever. */
   private async moveLate(): Promise<void> {
     const { templateId, id, to } = this.current;
     for (;;) {
@@ -174,14 +177,14 @@ export class PatchRun {
     }
   }
 
-  /** Takes one env there by another entry in its stack, whatever the others do. */
+  /** Moves one env by changing its entry for the template; other envs stay where they are. */
   async moveOne(row: EnvRow, entry: EntryChanges): Promise<PatchRecord> {
     const { templateId, to } = this.current;
     const next = this.toVersion([row], to);
     return this.moveAlone(row, next, () => withEntry(row, templateId, entry));
   }
 
-  /** Takes one env to another stack. @param next its row with that stack */
+  /** Moves one env to another stack. @param next its row with that stack */
   async moveStack(next: EnvRow): Promise<PatchRecord> {
     const stack = this.store.plainStack(next);
     const stacks = [{ env: next.id, stack }];
@@ -189,7 +192,7 @@ export class PatchRun {
     return this.moveAlone(this.store.needEnv(next.id), move, () => next);
   }
 
-  /** @throws ByrefError 'busy' with nothing changed, if dpkg is at work in it for too long */
+  /** @throws ByrefError 'busy', with nothing changed, if dpkg is at work in the env for too long */
   private async moveAlone(row: EnvRow, move: Move, next: () => EnvRow): Promise<PatchRecord> {
     if ((await this.waits.until([row])).length > 0) throw this.giveUp(row);
     await this.move(move, 'acting', () => this.store.putEnv(next()));
@@ -212,19 +215,19 @@ export class PatchRun {
     return { next, prepare: { versions: [{ templateId, version }], stacks: [] } };
   }
 
-  /** Leaves it as it is: some envs are there, and a further command decides. */
+  /** Leaves the patch as it is: some envs are at the version, and a further command decides. */
   hold(): PatchRecord {
     return this.end('canary', '');
   }
 
-  /** Takes back what went. @param why for the record */
+  /** Takes all envs back that went to the version. @param why for the record */
   async undo(why: string): Promise<PatchRecord> {
     await this.makeActs();
     const { templateId, id } = this.current;
     const rows = this.store.envs().filter((row) => entryOf(row, templateId)?.canary?.patch === id);
     const { next, prepare } = this.toVersion(rows, this.current.from);
     await this.waits.until(rows);
-    // It was there before; if it can't be made again, the env has its apps' files as they are.
+    // The stacks existed before; if one can't be composed again, its env has its apps' files as they are.
     await readyStacks(this.store, next, { shared: false }).catch(() => []);
     await busyEnvs(this.store, true);
     const plans = await this.planBack(movesTo(this.store, next), [this.current], true);
@@ -247,7 +250,7 @@ export class PatchRun {
     return this.end('undone', why);
   }
 
-  /** After a crash behind the commit, or where dpkg kept an env from it: what it left to do. */
+  /** Does what a crash after the commit left undone, and moves envs that dpkg held up. */
   async finish(): Promise<PatchRecord> {
     const { store } = this;
     const report = await this.makeActs();
@@ -262,7 +265,7 @@ export class PatchRun {
     return isLate ? this.endMoved() : this.end('done', this.current.note);
   }
 
-  /** Makes acts that are not known to be made, and brings what is mounted to what the store says. */
+  /** Makes all acts that are not known to be made, and brings what is mounted to what the store says. */
   private async makeActs(): Promise<FlipReport> {
     const rows = this.current.envs.flatMap(({ id }) => this.store.env(id) ?? []);
     const acts = new Map(
@@ -278,6 +281,7 @@ export class PatchRun {
     return report;
   }
 
+  /** Gives the lock up, without ending the record. */
   release(): void {
     this.lock.release();
   }
@@ -286,13 +290,16 @@ export class PatchRun {
     return followersOf(this.store, this.current.templateId);
   }
 
-  /** @param commit writes the rows of the envs that go there: all but those in which dpkg is at work */
+  /**
+   * Moves envs: makes what must be made before, flips, and makes the acts.
+   * @param commit writes the rows of the envs that go there: all but those in which dpkg is at work
+   */
   private async move(
     { next, prepare }: Move,
     state: PatchState,
     commit: (moved: readonly EnvRow[]) => void,
   ): Promise<void> {
-    // Envs may have come since that was looked at first.
+    // Envs may have come since stacks were made ready first.
     await readyStacks(this.store, next, { shared: false });
     const busy = await busyEnvs(this.store, true);
     const free = next.filter(({ row }) => !busy.has(row.id));
@@ -331,7 +338,7 @@ export class PatchRun {
     this.store.tables.transaction(() => this.put({ ...this.current, envs }));
   }
 
-  /** What is to be done in the envs, before anything is; by env. */
+  /** Plans what is to be done in the envs, before anything is; by env. */
   private async plan(moves: readonly EnvMove[]): Promise<Map<number, EnvPlan>> {
     const { kind, policies, id, templateId, from, to } = this.current;
     if (kind === 'rollback')
@@ -348,8 +355,8 @@ export class PatchRun {
   }
 
   /**
-   * What these patches did in the envs is put back; where that can't be, registry files are merged.
-   * @param isBack to what was there before: not to a newer version, by which an env leaves patches as well
+   * Plans a way back: what these patches did in the envs is put back. Registry files that can't be put back are merged.
+   * @param isBack true on the way to what was there before; false to a newer version, by which an env leaves patches as well
    */
   private async planBack(
     moves: readonly EnvMove[],
@@ -357,7 +364,7 @@ export class PatchRun {
     isBack: boolean,
   ): Promise<Map<number, EnvPlan>> {
     const { id: patch, policies: all } = this.current;
-    // Files are put back as they were; policies about them were the patch's.
+    // Files are put back as they were, so policies about them, which were the patch's, do not count.
     const policies = all.filter(isOfDependencies);
     const touched = new Set(
       undone.flatMap(({ envs }) => envs.filter((env) => env.acts.length > 0).map((env) => env.id)),
@@ -380,7 +387,7 @@ export class PatchRun {
       .filter((each) => each.acts.length > 0);
   }
 
-  /** What came of the acts: in mounted envs as the drivers say, in the others they are made now. */
+  /** Returns the outcomes of the acts: drivers report those in mounted envs; in the others the acts are made now. */
   private async act(
     rows: readonly EnvRow[],
     acts: ReadonlyMap<number, readonly PatchAct[]>,
@@ -400,7 +407,7 @@ export class PatchRun {
     return done;
   }
 
-  /** Merges that are in place, or will not be: of what is to be tried again they are needed still. */
+  /** Removes merges that are in place, or will not be used. An act that is to be tried again still needs its merge. */
   private removeMerges(row: EnvRow, before: readonly PatchAct[], after: readonly PatchAct[]): void {
     const directory = envDir(this.store.root, row.id);
     before.forEach(({ file }, i) => {
@@ -415,7 +422,7 @@ export class PatchRun {
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const results = await actOffline(this.store, row, wanted);
       if (results !== null) return results;
-      // Mounted meanwhile, by somebody who had not seen the record: its driver makes them.
+      // Somebody mounted it meanwhile who had not seen the record: its driver makes the acts.
       const report = await refreshAll(this.store, [{ env: row.id, acts: wanted }]);
       const told = report.envs.get(row.id);
       if (told !== undefined) return told.acts;
@@ -423,7 +430,7 @@ export class PatchRun {
     return [];
   }
 
-  /** The envs of the record with newer outcomes, and with their acts. */
+  /** Returns the record's envs, with newer outcomes and with their acts. */
   private merged(
     envs: readonly PatchedEnv[],
     acts: ReadonlyMap<number, readonly PatchAct[]>,
@@ -445,7 +452,7 @@ export class PatchRun {
     return [...all.values()];
   }
 
-  /** All are there. What could not be done in an env now (its driver died), the next command tries once more. */
+  /** Ends the record if all is done. What failed in an env (its driver died), the next command tries once more. */
   private endMoved(): PatchRecord {
     const isDone = ({ outcome, acts, completion }: PatchedEnv): boolean =>
       outcome !== 'busy' && acts.every(({ done }) => done) && completion?.done !== false;
@@ -468,10 +475,10 @@ export class PatchRun {
   }
 }
 
-/** What a further move says of an env that went before. */
+/** Outcomes that a further move reports for an env that moved before. */
 const STILL: ReadonlySet<EnvOutcome> = new Set(['flipped', 'stopped']);
 
-/** Envs of a move that is committed and not made yet. */
+/** Returns entries of the record for envs whose move is committed, but not made yet. */
 const planned = (
   rows: readonly EnvRow[],
   outcome: EnvOutcome,
@@ -489,7 +496,7 @@ const planned = (
     error: null,
   }));
 
-/** What is known of packages only when it is planned. */
+/** Returns what only the plan knows about packages. */
 function packagesIn(plan: EnvPlan | undefined): PackagesInEnv {
   const { own = [], unmet = [], unjudged = null, completion = null } = plan ?? {};
   return {
@@ -502,7 +509,7 @@ function packagesIn(plan: EnvPlan | undefined): PackagesInEnv {
 
 type PackagesInEnv = Pick<PatchedEnv, 'packages' | 'unmet' | 'unjudged' | 'completion'>;
 
-/** Without what is not known of it. */
+/** Returns what the record knows about packages, without the fields that are unknown. */
 function knownPackages({
   packages = [],
   unmet = [],

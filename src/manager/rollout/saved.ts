@@ -1,4 +1,4 @@
-/** `byref saved`: the files of an env that patches set aside: list them, put them back, take them out, give them up. */
+/** `byref saved`: files of an env that patches set aside. Lists them, puts them back, takes them out, gives them up. */
 import { copyFileSync, existsSync, statSync, symlinkSync } from 'node:fs';
 import { EBUSY } from '../../base/errno.ts';
 import { ByrefError } from '../../base/error.ts';
@@ -17,6 +17,7 @@ import { type EnvRow, envDir, type Store } from '../../store/store.ts';
 import { actNow } from './act-now.ts';
 import { privateFile } from './meets.ts';
 
+/** A file that a patch set aside. */
 export interface SavedEntry {
   /** The patch that set it aside; see byref history. */
   readonly patch: number;
@@ -31,7 +32,7 @@ interface Found extends SavedEntry {
   readonly record: InodeRecord;
 }
 
-/** Oldest patch first. */
+/** Lists what is set aside in an env, by the oldest patch first. */
 export async function listSaved(store: Store, row: EnvRow): Promise<SavedEntry[]> {
   return (await find(store, row)).map(({ patch, path, size, changed }) => ({
     patch,
@@ -69,7 +70,7 @@ function entryOf(store: Store, row: EnvRow, file: SavedFile, record: InodeRecord
 /** Returns a path as a program's arguments have it: what is not UTF-8 is U+FFFD there. */
 const asArgument = (path: string): string => bytesOfText(path).toString('utf8');
 
-/** The newest one of that path, or the one of that patch. @throws ByrefError 'notFound' */
+/** Finds the file of that patch; if `patch` is null, the newest of that path. @throws ByrefError 'notFound' */
 async function need(store: Store, row: EnvRow, path: string, patch: number | null): Promise<Found> {
   const all = (await find(store, row)).filter((entry) =>
     [entry.path, asArgument(entry.path)].includes(path),
@@ -126,7 +127,7 @@ function source(store: Store, row: EnvRow, record: InodeRecord): string {
     : '/dev/null';
 }
 
-/** Gives up what was set aside: one path, or (null) all. Returns what went. @throws ByrefError 'notFound' */
+/** Gives up what was set aside: one path, or (null) all. Returns what is gone. @throws ByrefError 'notFound' */
 export async function removeSaved(
   store: Store,
   row: EnvRow,

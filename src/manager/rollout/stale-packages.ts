@@ -1,4 +1,4 @@
-/** Which packages envs have otherwise than the current versions of their templates. */
+/** Lists packages that envs have in another version than the current versions of their templates. */
 import { existsSync } from 'node:fs';
 import { type Ino, isPrivateIno } from '../../base/ids.ts';
 import { isReg } from '../../base/mode.ts';
@@ -22,22 +22,23 @@ import { sameContent } from '../packages/same-file.ts';
 import { filesToCompose } from '../recipes/compose/compose.ts';
 
 /**
- * behind: the env does not see the templates' current versions: it is pinned, or waits for dpkg. files: dpkg has that version there,
- * but the env has changed what is in some of its files, beside its configuration.
+ * Why a package differs. behind: the env does not see the templates' current versions, because it is pinned or waits for
+ * dpkg. files: dpkg has the templates' version there, but the env has changed some of its files other than its configuration.
  */
 export type StaleReason = OwnReason | 'behind' | 'files';
 
+/** A package that an env has otherwise than its templates. */
 export interface StalePackage {
   readonly env: string;
   readonly package: string;
-  /** The env's version; null: it has removed it, or does not have it yet. */
+  /** The env's version; null: the env has removed it, or does not have it yet. */
   readonly own: string | null;
-  /** That of the current versions of its templates; null: they have it no more. */
+  /** The version in the current versions of its templates; null: they no longer have it. */
   readonly template: string | null;
   readonly why: StaleReason;
 }
 
-/** In the order of the envs, by package. */
+/** Lists them in the order of the envs, and by package in each env. */
 export async function stalePackages(
   store: Store,
   rows: readonly EnvRow[],
@@ -69,7 +70,7 @@ async function staleIn(
   });
   const own = ownPackages({ base: newest, ours, theirs: newest });
   const others = [...own.values()].map(({ name, why, own: version, template }): StalePackage => {
-    // What it has as the stack that it sees has it is not its own doing.
+    // A package that is as in the stack that the env sees now is not the env's own doing.
     const record = [...seen.values()].find((each) => each.name === name);
     const isOfTemplate = isBehind && why !== 'held' && (record?.version ?? null) === version;
     const mine = former.has(name) && (why === 'version' || why === 'removed') ? 'needed' : why;
@@ -79,18 +80,18 @@ async function staleIn(
   return [...others, ...files].sort((a, b) => (a.package < b.package ? -1 : 1));
 }
 
-/** What the env would see if it followed all its templates. */
+/** Returns the stack that the env would see if it followed all its templates. */
 function currentStack(store: Store, row: EnvRow): StackRef[] {
   const following = row.stack.map((entry) => ({ ...entry, pinned: null, canary: null }));
   return store.resolveStack({ ...row, stack: following });
 }
 
 interface EnvPackages {
-  /** Null: dpkg says in the env what it says in the templates that it sees. */
+  /** Null: dpkg in the env says the same as in the templates that the env sees. */
   readonly packages: Packages | null;
-  /** Keys of packages of which the env has changed files. */
+  /** Keys of packages whose files the env has changed. */
   readonly changed: ReadonlySet<string>;
-  /** Names of packages that it has otherwise by no doing of its own: they were kept for others. */
+  /** Names of packages that differ by no doing of the env: a patch kept them back for others. */
   readonly former: ReadonlySet<string>;
 }
 
@@ -144,7 +145,7 @@ function formerNames(
   return new Set(former.map(([, { name }]) => name));
 }
 
-/** Those of stacks of templates; each is read once. */
+/** The packages of stacks; each stack is read once. */
 class CurrentPackages {
   private readonly store: Store;
   private readonly known = new Map<string, Packages>();
@@ -165,13 +166,13 @@ class CurrentPackages {
   }
 
   private read(stack: readonly StackRef[]): Packages {
-    // Of a stack that no env has, what its templates share may not be made yet.
+    // A stack that no env has may not have its composition yet.
     const planned = filesToCompose(this.store, stack).find(({ path }) => path === STATUS_PATH);
     if (planned !== undefined) return packagesOf(planned.content);
     return packagesIn(new EnvTree(this.store, this.store.layers(stack), null));
   }
 
-  /** Which package has a file, by "DIR NAME"; not those that an administrator may change. */
+  /** Maps each file, as "DIR NAME", to its package. Files that an administrator may change (conffiles) are left out. */
   places(stack: readonly StackRef[], layers: LowerTree): ReadonlyMap<string, string> {
     let places = this.files.get(layers);
     if (places === undefined) {
@@ -194,7 +195,7 @@ function filePlaces(packages: Packages, tree: EnvTree): Map<string, string> {
   return places;
 }
 
-/** The packages that are one env's own, against the versions that it sees. */
+/** Lists the packages that are one env's own, compared with the versions that it sees. */
 export async function ownPackagesOf(store: Store, row: EnvRow): Promise<StalePackage[]> {
   const seen = new CurrentPackages(store).ofStack(store.resolveStack(row));
   const { packages: ours, former } = await readEnv(store, row, seen, () => new Map());

@@ -1,4 +1,4 @@
-/** `byref stale`: which processes still run, map or have open what a patch replaced, and what to restart. */
+/** `byref stale`: lists processes that still run, map or have open what a patch replaced, and says what to restart. */
 import { readFileSync, readlinkSync } from 'node:fs';
 import { type Ino, nameToText } from '../../base/ids.ts';
 import { decodeHistory } from '../../codec/link-history.ts';
@@ -10,25 +10,26 @@ import { inodeNames } from '../../store/template-view.ts';
 import { findDriver } from '../envs/spawn.ts';
 import { type FileUser, filesInUse } from './in-use.ts';
 
+/** A process that uses an old file. */
 export interface StaleFile {
   readonly env: string;
   readonly pid: number;
   readonly program: string;
-  /** It maps the file (runs it, or has it loaded), or has it open. */
+  /** How the process uses it: it maps the file (runs it, or has it loaded), or has it open. */
   readonly use: FileUser['use'];
   /** The path that the file had. */
   readonly path: string;
   /** SHA-256 of the old bytes; '' for an empty file. */
   readonly object: string;
   readonly template: string;
-  /** The last version that has this file, and the one that the env sees now; null: it has the template no more. */
+  /** The last version that has this file, and the one that the env sees now; null: it no longer has the template. */
   readonly version: number;
   readonly current: number | null;
-  /** What brings the new one in: the program, or the whole env where its own init or C library changed. */
+  /** The thing to restart so that the new file is used: the program, or the whole env if its init or C library changed. */
   readonly restart: 'program' | 'env';
 }
 
-/** @param rows the envs to look at @throws ByrefError 'locked' if a driver does not answer */
+/** Finds the old files in use. @param rows the envs to look at @throws ByrefError 'locked' if a driver does not answer */
 export async function staleFiles(store: Store, rows: readonly EnvRow[]): Promise<StaleFile[]> {
   const gone = await goneFiles(store, rows);
   const inUse = filesInUse(store.root);
@@ -55,7 +56,7 @@ export async function staleFiles(store: Store, rows: readonly EnvRow[]): Promise
   return found;
 }
 
-/** From the drivers' own tables: inodes that a flip took away, and that the kernel holds for somebody. */
+/** Asks the drivers for inodes that a flip took away and that the kernel still holds for somebody. */
 async function goneFiles(store: Store, rows: readonly EnvRow[]): Promise<Map<number, GoneFile[]>> {
   const files = new Map<number, GoneFile[]>();
   for (const shard of new Set(rows.map((row) => row.shard))) {
@@ -74,11 +75,11 @@ async function goneFiles(store: Store, rows: readonly EnvRow[]): Promise<Map<num
 
 interface Origin {
   readonly shown: Pick<StaleFile, 'path' | 'template' | 'version' | 'current'>;
-  /** It is the env's OS template. */
+  /** The file is from the env's OS template. */
   readonly isOs: boolean;
 }
 
-/** Where the file is from; null if no version that is kept has it (then it can't be one of a template). */
+/** Finds where the file is from. Null if no version that is kept has it: then it can't be a template's. */
 function originOf(store: Store, row: EnvRow, ino: Ino): Origin | null {
   const names = inodeNames(store.tables, ino);
   const [place] = names?.names ?? [];
@@ -104,7 +105,7 @@ function originOf(store: Store, row: EnvRow, ino: Ino): Origin | null {
   };
 }
 
-/** A composition is called as what it is made of. */
+/** Returns the name to show for a template. A composition is shown as the stack that it is made of. */
 const nameOf = (store: Store, { id, name, kind }: TemplateRow): string =>
   kind === 'composition' ? (store.versions(id)[0]?.label ?? name) : name;
 

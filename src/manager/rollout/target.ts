@@ -1,14 +1,14 @@
-/** Which version a patch or a rollback goes to. */
+/** Finds the version that a patch or a rollback goes to. */
 import { ByrefError } from '../../base/error.ts';
 import type { PatchHead, PatchRecord } from '../../codec/patch-record.ts';
 import type { Store, TemplateRow, VersionRow } from '../../store/store.ts';
 
-/** @throws ByrefError 'notFound' */
+/** Finds a template by its name. @throws ByrefError 'notFound' */
 export function needTemplate(store: Store, name: string): TemplateRow {
   return store.catalog.resolve(name).template;
 }
 
-/** @throws ByrefError 'notFound' */
+/** Finds a version of a template by its number. @throws ByrefError 'notFound' */
 export function needVersion(store: Store, template: TemplateRow, number: number): VersionRow {
   const version = store.catalog.version(template.id, number);
   if (version !== null) return version;
@@ -17,7 +17,7 @@ export function needVersion(store: Store, template: TemplateRow, number: number)
 }
 
 /**
- * The version that a patch goes to: the one named, or the newest staged one. Null if there is none.
+ * Finds the version that a patch goes to: the one named, or the newest staged one. Null if there is none.
  * @throws ByrefError 'notFound'; 'usage' for one that is older than the current one
  */
 export function patchTarget(
@@ -38,15 +38,16 @@ export function patchTarget(
   throw new ByrefError('usage', message, hint);
 }
 
-/** The newest version above the current one that was current before: a rollback left it. Null if there is none. */
+/** Finds the newest version above the current one that was current before, so that a rollback left it. Null if there is none. */
 export function rolledBack(store: Store, { id, current }: TemplateRow): VersionRow | null {
   const newer = store.versions(id).filter(({ staged, number }) => !staged && number > current);
   return newer.at(-1) ?? null;
 }
 
 /**
- * The version that a rollback goes to: the one named, or the one that was current before this one.
- * @throws ByrefError 'notFound'; 'usage' for one that is newer, or was never current
+ * Finds the version that a rollback goes to: the one named, or the one that was current before this one. Null if there is
+ * none.
+ * @throws ByrefError 'notFound'; 'usage' for one that was never current
  */
 export function rollbackTarget(
   store: Store,
@@ -69,8 +70,8 @@ export function rollbackTarget(
 }
 
 /**
- * The versions that were current before the present one, the last one last: what can be gone back to, one after the
- * other. A rollback takes the way back, so what was rolled back is not among them.
+ * Lists the versions that were current before the present one, the latest last: rollbacks go back to them one by one. A
+ * rollback goes back along this way, so a version that was rolled back is not in it.
  */
 export function pastVersions(store: Store, template: TemplateRow): number[] {
   const way = wayTo(flipsOf(store, template.id));
@@ -80,14 +81,14 @@ export function pastVersions(store: Store, template: TemplateRow): number[] {
   return way.filter(exists);
 }
 
-/** Patches and rollbacks that moved the template's current version, oldest first. */
+/** Lists the patches and rollbacks that moved the template's current version, oldest first. */
 function flipsOf(store: Store, templateId: number): PatchHead[] {
   return [...store.patches.heads()]
     .filter((record) => record.templateId === templateId && record.all)
     .reverse();
 }
 
-/** The patches that a rollback to this version undoes, the last one first: those since it was last current. */
+/** Lists the patches that a rollback to this version undoes, the latest first: those since it was last current. */
 export function undoneBy(store: Store, templateId: number, to: number): PatchRecord[] {
   const undone: PatchRecord[] = [];
   for (const record of flipsOf(store, templateId).reverse()) {
@@ -97,14 +98,14 @@ export function undoneBy(store: Store, templateId: number, to: number): PatchRec
   return undone;
 }
 
-/** All patches to versions above this one, the last one first: what an env that goes there by itself leaves. */
+/** Lists all patches to versions above this one, the latest first: what an env leaves that goes there by itself. */
 export function patchesAbove(store: Store, templateId: number, version: number): PatchRecord[] {
   return [...store.patches.heads()]
     .filter(({ templateId: of, kind, to }) => of === templateId && kind === 'patch' && to > version)
     .map((head) => store.patches.whole(head));
 }
 
-/** The patch that has envs at a version which the others do not see yet, and waits for a decision; or null. */
+/** Finds the patch that has envs at a version which the others do not see yet, and that waits for a decision; or null. */
 export function openCanary(store: Store, templateId: number): PatchRecord | null {
   for (const head of store.patches.heads()) {
     if (head.templateId === templateId && head.state === 'canary') return store.patches.whole(head);

@@ -1,4 +1,4 @@
-/** What was changed in a scratch env, as the tree of a template to be put on top of what the env is on. */
+/** Reads what was changed in a scratch env, as the tree of a template that goes on top of the env's stack. */
 import { execFile } from 'node:child_process';
 import { lstatSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -16,19 +16,20 @@ import type { OnProgress, TreeNode } from '../templates/tree.ts';
 import { recordAt } from '../templates/walk-version.ts';
 import type { ScratchEnv } from './scratch-env.ts';
 
+/** The changes of a scratch env, in a file. */
 export interface ChangedArchive {
-  /** A tar of all that was added or changed, with the directories that lead there. */
+  /** The path of a tar with all that was added or changed, and with the directories that lead there. */
   readonly file: string;
-  /** Paths that the env's templates have, and that were removed: absolute binary strings, sorted. */
+  /** Paths that the env's templates have and that were removed: absolute binary strings, sorted. */
   readonly removed: readonly string[];
 }
 
 const MAX_OUTPUT = 2 ** 20;
 
 /**
- * Nothing may change in the env meanwhile.
+ * Archives what was changed in a scratch env. Nothing may change in the env meanwhile.
  * @param dir for the archive
- * @param isWanted of a path, absolute: all that was changed if it is not given
+ * @param isWanted tells whether an absolute path is to be archived; by default all changes are
  */
 export async function archiveChanges(
   store: Store,
@@ -47,14 +48,14 @@ export async function archiveChanges(
   }
   const file = path.join(dir, 'changes.tar');
   const list = path.join(dir, 'changes');
-  // Directories come before what is in them.
+  // Sorted, so that directories come before what is in them.
   const members = [...paths].sort().map((each) => `.${each}\0`);
   writeFileSync(list, members.join(''), 'latin1');
   await promisify(execFile)(
     'tar',
     [
       ...['--create', '--file', file, '--format=posix', '--numeric-owner', '--sparse'],
-      // ACLs as attributes, which have numbers: --acls would name this machine's accounts.
+      // ACLs are archived as attributes, which hold numbers: --acls would name this machine's accounts.
       ...['--xattrs', '--xattrs-include=*', '--warning=no-file-ignored'],
       ...['--directory', mountpoint, '--no-recursion', '--null', '--verbatim-files-from'],
       ...['--files-from', list],
@@ -65,7 +66,10 @@ export async function archiveChanges(
   return { file, removed: removed.sort() };
 }
 
-/** A directory that was moved is one change; what came along with it is none. @param looked directories that were looked into */
+/**
+ * Adds what is below a moved directory. A moved directory counts as one change; its contents do not.
+ * @param looked directories that were looked into already
+ */
 function addMovedBelow(
   paths: Set<string>,
   root: string,
@@ -91,15 +95,16 @@ function addWithParents(paths: Set<string>, changed: string): void {
   }
 }
 
+/** How readChanges() reads an archive. */
 export interface ReadParts {
   readonly writer: ObjectWriter;
   readonly rule: MemberRule;
   readonly progress: OnProgress;
-  /** What is to be done to attributes before they are compared. */
+  /** Adjusts the attributes of the tree before they are compared. */
   readonly settle: (tree: TreeNode) => void;
 }
 
-/** Reads it, without what is below already: see `prune`. */
+/** Reads the archive as a tree, without what is the same in `below`: see `prune`. */
 export async function readChanges(
   { file }: ChangedArchive,
   below: LowerTree,
@@ -107,7 +112,7 @@ export async function readChanges(
 ): Promise<TreeNode> {
   const tree = await readArchive(file, writer, progress, (member) => {
     const what = rule(member);
-    // What is emptied is not the template's: where there is one below, that one shows.
+    // A file that is emptied is not the template's: if there is one below, that one shows.
     return what === 'empty' && recordAt(below, member) !== null ? 'leave-out' : what;
   });
   settle(tree);
@@ -116,8 +121,8 @@ export async function readChanges(
 }
 
 /**
- * Takes out what is the same below but for its times: a file under all its names or not at all, and directories in which
- * nothing is left. A directory that is otherwise below is marked: its attributes count.
+ * Takes out what is the same below except for its times. A file is taken out under all its names or not at all, and a
+ * directory if nothing is left in it. A directory that exists below and differs is marked, because its attributes count.
  */
 export function prune(tree: TreeNode, below: LowerTree): void {
   const changed = new Set<TreeNode>();

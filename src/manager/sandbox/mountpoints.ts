@@ -1,4 +1,4 @@
-/** Places in a root where files and directories of the machine are to be seen while something runs in it. */
+/** Makes places in a root where files and directories of the machine are to be seen while something runs in it. */
 import {
   closeSync,
   lstatSync,
@@ -13,10 +13,13 @@ import path from 'node:path';
 import { ByrefError } from '../../base/error.ts';
 import type { ReadOnlyBind } from '../confinement/inside.ts';
 
-/** Of the machine's namespace only, there: what is below is made where it is seen. */
+/** Directories that get a mount of their own inside (see confinement/inside.ts): places below them are made there. */
 const ELSEWHERE = /^\/(?:dev|proc|run|sys|tmp)(?:\/|$)/;
 
-/** "DIR" or "DIR:DIR" of a command line. @throws ByrefError 'badInput' for what is not there, 'usage' for a bad place */
+/**
+ * Parses "DIR" or "DIR:DIR" of a command line.
+ * @throws ByrefError 'badInput' for a source that does not exist, 'usage' for a bad place
+ */
 export function parseBind(text: string): ReadOnlyBind {
   const [given = '', place] = text.split(':', 2);
   const source = path.resolve(given);
@@ -31,7 +34,7 @@ export function parseBind(text: string): ReadOnlyBind {
   return { source, target: path.normalize(target).replace(/\/$/, '') };
 }
 
-/** Makes what is to be mounted on, and takes it back, but for what something was put into meanwhile. */
+/** Makes the places to mount on, does the work, and removes them, except for those into which something was put meanwhile. */
 export async function withMountpoints<T>(
   root: string,
   binds: readonly ReadOnlyBind[],
@@ -53,7 +56,7 @@ function make(root: string, { source, target }: ReadOnlyBind, made: string[]): v
   parts.forEach((part, i) => {
     at = path.join(at, part);
     const found = statOf(at, false);
-    // Followed from here, it would lead into the machine.
+    // A symlink, if followed from here, would lead into the machine.
     if (found?.isSymbolicLink() === true) throw notThere(target, at.slice(root.length));
     if (found !== undefined) return;
     if (isDir || i < parts.length - 1) mkdirSync(at);

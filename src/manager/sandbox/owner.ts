@@ -1,6 +1,6 @@
 /**
- * Whose a throw-away env is: its process holds a lock in the run directory, as long as it lives. Such an env is nobody else's business: no
- * list shows it, and no command takes it by its name.
+ * Tells whose a throw-away env is: its process holds a lock in the run directory, as long as it lives. Such an env concerns
+ * only that process: no list shows it, and no command takes it by its name.
  */
 import { closeSync, rmSync } from 'node:fs';
 import path from 'node:path';
@@ -14,7 +14,7 @@ import type { EnvRow, Store } from '../../store/store.ts';
 const lockFile = (root: string, env: string): string =>
   path.join(new RunDir(root).path, `${env}.lock`);
 
-/** Makes this process the owner of an env that is not there yet. */
+/** Makes this process the owner of an env that does not exist yet. */
 export function ownScratch(root: string, env: string): { readonly release: () => void } {
   new RunDir(root).create();
   const file = lockFile(root, env);
@@ -28,7 +28,7 @@ export function ownScratch(root: string, env: string): { readonly release: () =>
   };
 }
 
-/** The pid of the owner; null if it is gone. */
+/** Returns the pid of the owner; null if that process is gone. */
 export function scratchOwner(root: string, env: string): number | null {
   new RunDir(root).create();
   const file = lockFile(root, env);
@@ -39,25 +39,25 @@ export function scratchOwner(root: string, env: string): number | null {
   return null;
 }
 
-/** After its owner's death. */
+/** Removes the lock file of an env, after its owner's death. */
 export const forgetScratch = (root: string, env: string): void =>
   rmSync(lockFile(root, env), { force: true });
 
-/** Of an env that has something in use, for people: a throw-away one is its process. */
+/** Names an env for people who are told that it has something in use: a throw-away one is described by its process. */
 export function userName({ root }: Store, env: string): string {
   const owner = isScratch(env) ? scratchOwner(root, env) : null;
   return owner === null ? env : describeProcess(owner);
 }
 
-/** All envs that people made, oldest first. */
+/** Returns all envs that people made, oldest first. */
 export const peoplesEnvs = (store: Store): EnvRow[] =>
   store.envs().filter(({ name }) => !isScratch(name));
 
-/** Throw-away envs whose process is gone. */
+/** Returns the throw-away envs whose process is gone. */
 export const abandonedEnvs = (store: Store): EnvRow[] =>
   store.envs().filter(({ name }) => isScratch(name) && scratchOwner(store.root, name) === null);
 
-/** @throws ByrefError 'notFound', 'busy' for a throw-away env that is in use */
+/** Finds an env by name or id, as people give it. @throws ByrefError 'notFound', 'busy' for a throw-away env that is in use */
 export function needPeoplesEnv(store: Store, nameOrId: string): EnvRow {
   const row = store.needEnv(nameOrId);
   const owner = isScratch(row.name) ? scratchOwner(store.root, row.name) : null;

@@ -1,7 +1,7 @@
 /**
- * A throw-away env: something is installed in it, and what that changed becomes a template. It is an env like any other, so that
- * programs find in it what they will find later; removed at the end, or, if we were killed, when the next one begins. Nobody else sees
- * it, or may touch it: see owner.ts.
+ * Throw-away envs: something is installed in one, and what that changed becomes a template. It is an env like any other, so
+ * that programs find in it what they will find later. It is removed at the end or, if we were killed, when the next one
+ * begins. No other process sees it or may touch it: see owner.ts.
  */
 import { existsSync, readdirSync, rmdirSync } from 'node:fs';
 import { ByrefError } from '../../base/error.ts';
@@ -17,26 +17,29 @@ import { umountEnv } from '../envs/umount.ts';
 import { forgetScratch, ownScratch, scratchOwner } from './owner.ts';
 import type { StoreAccess } from './store-access.ts';
 
+/** A throw-away env, mounted. */
 export interface ScratchEnv {
   readonly row: EnvRow;
-  /** What it is on; none of its own changes. */
+  /** The versions that it is on; they do not change. */
   readonly stack: readonly StackRef[];
-  /** Its root, mounted. */
+  /** The path of its root. */
   readonly mountpoint: string;
 }
 
+/** How withScratchEnv() makes the env. */
 export interface ScratchOptions {
-  /** References with their versions, the OS template first. */
+  /** References with versions, the OS template first. */
   readonly stack: readonly string[];
-  /** Note which program writes what. */
+  /** Notes which program writes what. */
   readonly trace?: boolean;
 }
 
 let made = 0;
 
 /**
- * The versions in its stack stay as long as it does: what is made of it is best committed within `work`.
- * @throws ByrefError 'noSpace'; whatever `work` throws
+ * Makes a throw-away env, mounts it, and removes it after `work`. The versions in its stack are kept as long as it exists, so
+ * what is made from it is best committed within `work`.
+ * @throws ByrefError 'noSpace'; any error that `work` throws
  */
 export async function withScratchEnv<T>(
   access: StoreAccess,
@@ -64,7 +67,7 @@ export async function withScratchEnv<T>(
   }
 }
 
-/** Of a full disk; which one, what comes through an env or from a program does not say. */
+/** Turns the error of a full disk into a sentence. Which disk is full, an error from an env or a program does not say. */
 function asSentence(cause: unknown): unknown {
   if (cause instanceof ByrefError || !isNoSpace(cause)) return cause;
   const hint = `Free some space below the root and in ${TEMPORARY_DIR}, then try again.`;
@@ -79,9 +82,9 @@ async function mount(store: Store, name: string, trace: boolean): Promise<Scratc
   return { row, stack: store.resolveStack(row), mountpoint };
 }
 
-/** Programs of ours in it have ended; what else looks into it gets errors. */
+/** Removes the env. Our own programs in it have ended; any other that uses it gets errors. */
 async function remove(access: StoreAccess, name: string): Promise<void> {
-  // Its driver writes what it has in memory, which may take long: others need not wait for that.
+  // Its driver writes what it has in memory, which may take long, and others need not wait for that.
   await access.read(async (store) => {
     const row = store.env(name);
     if (row === null) return;
@@ -94,7 +97,7 @@ async function remove(access: StoreAccess, name: string): Promise<void> {
   });
 }
 
-/** Removes those whose process is gone. The store is open for writing. */
+/** Removes the throw-away envs whose process is gone. The store is open for writing. */
 export async function sweepScratchEnvs(store: Store): Promise<void> {
   for (const row of store.envs()) {
     if (isScratch(row.name) && scratchOwner(store.root, row.name) === null) {
@@ -102,17 +105,17 @@ export async function sweepScratchEnvs(store: Store): Promise<void> {
       forgetScratch(store.root, row.name);
     }
   }
-  // Of one that was killed while it removed its own.
+  // Left by a process that was killed while it removed its own env.
   sweepEnvDirs(store);
   sweepScratchDirs(store);
 }
 
-/** The same, and costs nothing for a root of many envs where there is none. */
+/** Does the same as sweepScratchEnvs(); if there is none, costs nothing even for a root with many envs. */
 export async function sweepScratchEnvsIfAny(store: Store): Promise<void> {
   if (mountedOnce(store.root).length > 0) await sweepScratchEnvs(store);
 }
 
-/** Where they were mounted. */
+/** Removes the directories on which swept envs were mounted. */
 function sweepScratchDirs(store: Store): void {
   for (const name of mountedOnce(store.root)) {
     if (store.env(name) === null) removeDir(scratchDir(store.root, name));
@@ -128,6 +131,6 @@ function removeDir(directory: string): void {
   try {
     rmdirSync(directory);
   } catch {
-    // In use by somebody: the next one tries again.
+    // In use by somebody; the next sweep tries again.
   }
 }

@@ -1,15 +1,15 @@
 import type { Store } from '../../store/store.ts';
 
-/** The store for short moments: what is made meanwhile takes long, and others are to get at it. */
+/** Opens the store only while needed: a build takes long and must not keep others from it. */
 export interface StoreAccess {
   readonly read: <T>(work: (store: Store) => T | Promise<T>) => Promise<T>;
-  /** With the writer's role. */
+  /** Runs with the writer's role. */
   readonly write: <T>(work: (store: Store) => T | Promise<T>) => Promise<T>;
-  /** Open for writing, without the role: for addVersion, which takes it at its end. */
+  /** Opens the store for writing, without the role: for addVersion, which takes it at its end. */
   readonly add: <T>(work: (store: Store) => Promise<T>) => Promise<T>;
 }
 
-/** A store that is open for writing. */
+/** Gives this access to a store that stays open for writing. */
 export const accessTo = (store: Store): StoreAccess => ({
   read: async (work) => work(store),
   write: (work) => store.writing(() => work(store)),

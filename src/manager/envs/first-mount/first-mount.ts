@@ -1,4 +1,4 @@
-/** What makes of a copy of a template a machine of its own, when it is first mounted. */
+/** Turns a copy of a template into a machine of its own, when it is first mounted. */
 import {
   chmodSync,
   copyFileSync,
@@ -21,16 +21,16 @@ import { runInside } from '../../confinement/run-inside.ts';
 import { hostnameOf, hostsText, machineIdText, resolverText } from './identity.ts';
 import { hasSetup, readSetup, removeSetup, SETUP_LOCK, type Setup, updateSetup } from './setup.ts';
 
-/** Of an account file, or one of a few lines. */
+/** The largest file that is read here: an account file, or one of a few lines. */
 const TEXT_MAX = 2 ** 20;
 const LOCK_POLL_MS = 50;
 
 /**
- * Does what is left to do of an env's first mount; nothing, if that was done.
- * @param options of its mount: one that is read-only waits for the next
- * @param note hears what a user would not expect, in sentences
+ * Does what is left to do of an env's first mount; does nothing if that is complete.
+ * @param options of the mount: if it is read-only, the work is left to the next mount
+ * @param note hears, in sentences, what a user would not expect
  * @throws ByrefError 'badInput' for templates that have something else where a file is to be, 'error' if a command fails: then
- *   the next mount goes on with that
+ *   the next mount goes on with that command
  */
 export async function finishFirstMount(
   root: string,
@@ -54,10 +54,10 @@ export async function finishFirstMount(
   }
 }
 
-/** What only the tree of an operating system has. */
+/** Files of which the tree of an operating system has at least one, and no other tree has any. */
 const SYSTEM_FILES = ['/etc/os-release', '/etc/passwd', '/usr/lib/os-release'];
 
-/** Waits for another command that is at it. Null if that has done all. */
+/** Takes the lock of a setup, waiting for another command that holds it. Null if that has done everything. */
 async function lockSetup(root: string, env: number): Promise<number | null> {
   const file = path.join(setupDir(root, env), SETUP_LOCK);
   for (;;) {
@@ -108,7 +108,7 @@ class FirstMountOf {
   }
 
   private make(setup: Setup): void {
-    // A tree without any of them is no system: nothing would read these files.
+    // A tree without any of them is no system: nothing in it would read these files.
     const isSystem = SYSTEM_FILES.some((file) => this.has(file));
     if (isSystem || setup.hostname !== null) {
       this.nameIt(setup.hostname ?? hostnameOf(this.env.name));
@@ -130,7 +130,7 @@ class FirstMountOf {
     }
   }
 
-  /** By path alone: a symlink is neither. */
+  /** True for a real directory; the path alone is looked at, so a symlink to one does not count. */
   private isDirectory(dir: string): boolean {
     return lstatSync(this.at + dir, { throwIfNoEntry: false })?.isDirectory() ?? false;
   }
@@ -146,7 +146,7 @@ class FirstMountOf {
     this.put('/etc/hosts', hostsText(before, hostname));
   }
 
-  /** A symlink says how the system gets it: from a service of its own. */
+  /** Writes resolv.conf, unless it is a symlink: then a service of the system's own provides it. */
   private giveResolver(): void {
     const stat = lstatSync(`${this.at}/etc/resolv.conf`, { throwIfNoEntry: false });
     if (stat?.isSymbolicLink() !== true) this.put('/etc/resolv.conf', resolverText());
@@ -158,7 +158,7 @@ class FirstMountOf {
     replaceInRoot(this.at, '/var/lib/dbus/machine-id', (at) => symlinkSync('/etc/machine-id', at));
   }
 
-  /** Whoever has the template would have them, too. */
+  /** Removes the template's ssh host keys, because everybody who has the template has them too. */
   private dropHostKeys(): void {
     if (!this.isDirectory('/etc/ssh')) return;
     for (const name of readdirSync(`${this.at}/etc/ssh`)) {
@@ -212,7 +212,7 @@ class FirstMountOf {
     });
   }
 
-  /** By the env's own program, which is there where a server is. It makes the kinds that are missing. */
+  /** Makes the missing kinds of ssh host keys, with the env's own ssh-keygen, if it has an ssh server. */
   private async makeHostKeys(): Promise<void> {
     const hasServer = ['/usr/sbin/sshd', '/usr/bin/ssh-keygen'].every((file) => this.has(file));
     if (!hasServer || !this.isDirectory('/etc/ssh')) return;

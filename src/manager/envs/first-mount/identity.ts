@@ -1,11 +1,11 @@
-/** What tells one machine from another, in the files that programs look for it: each env has its own. */
+/** Makes what tells one machine from another, in the files where programs look for it. Each env has its own. */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
-/** Linux keeps no longer one. */
+/** The longest host name that Linux keeps. */
 const HOSTNAME_MAX = 64;
 
-/** An env's name as a host name: what can't be in one becomes a hyphen. */
+/** Turns an env's name into a host name: characters that can't be in one become hyphens. */
 export function hostnameOf(name: string): string {
   const plain = name.replace(/[^A-Za-z0-9.-]+/g, '-').slice(0, HOSTNAME_MAX);
   return plain.replace(/^[.-]+|[.-]+$/g, '') || 'localhost';
@@ -13,6 +13,7 @@ export function hostnameOf(name: string): string {
 
 const LABEL = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/;
 
+/** True for a text that Linux takes as a host name. */
 export const isHostname = (text: string): boolean =>
   text.length <= HOSTNAME_MAX && text.split('.').every((label) => LABEL.test(label));
 
@@ -21,10 +22,13 @@ const HOSTS = `127.0.0.1\tlocalhost
 ff02::1\tip6-allnodes
 ff02::2\tip6-allrouters
 `;
-/** Where Debian has a host's own name that has no address for good. */
+/** The address under which Debian lists a host's own name if the host has no permanent address. */
 const OWN_ADDRESS = '127.0.1.1';
 
-/** @param before /etc/hosts of the templates; '' if there is none @returns it, with the env's own name */
+/**
+ * Returns the content of /etc/hosts with the env's own name in it.
+ * @param before /etc/hosts of the templates; '' if there is none
+ */
 export function hostsText(before: string, hostname: string): string {
   const [short = ''] = hostname.split('.');
   const names = short === hostname ? hostname : `${hostname} ${short}`;
@@ -37,21 +41,21 @@ export function hostsText(before: string, hostname: string): string {
   return lines.join('\n');
 }
 
-/** As in machine-id(5). */
+/** Makes the content of /etc/machine-id, as machine-id(5) describes it. */
 export function machineIdText(): string {
   const bytes = randomBytes(16);
-  // A random UUID, as systemd makes it.
+  // A random UUID, like those that systemd makes.
   bytes[6] = (bytes[6]! & 0x0f) | 0x40;
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;
   return `${bytes.toString('hex')}\n`;
 }
 
 const RESOLVER = '/etc/resolv.conf';
-/** What systemd-resolved asks itself: its own address works in the machine's network only. */
+/** The name servers that systemd-resolved itself uses. Its own address works only in the machine's network. */
 const UPLINK = '/run/systemd/resolve/resolv.conf';
 const STUB = /^nameserver\s+127\.0\.0\.53\s*$/m;
 
-/** The name servers of this machine; '' if it has none. */
+/** Returns a resolv.conf with the name servers of this machine; '' if it has none. */
 export function resolverText(): string {
   const own = textOf(RESOLVER);
   return (STUB.test(own) && textOf(UPLINK)) || own;

@@ -1,7 +1,7 @@
 /**
- * What is to be done to an env when it is first mounted: a directory beside its own, `envs/ID.setup`, with `setup.json` and
- * copies of the files to be put into it. It is made by `create` if that was told something, else by the first mount; removed when all is done.
- * So what a kill leaves undone is done by the next mount.
+ * Keeps what is to be done when an env is first mounted, in a directory beside the env's own: `envs/ID.setup`, with
+ * `setup.json` and copies of the files to be put into the env. `create` makes it if it was told something, else the first
+ * mount does. It is removed when all is done, so the next mount does what a kill leaves undone.
  */
 import {
   closeSync,
@@ -20,26 +20,27 @@ import path from 'node:path';
 import { ByrefError } from '../../../base/error.ts';
 import { envDir, setupDir } from '../../../store/store.ts';
 
-/** A file of this machine, to be put into an env. */
+/** A file of this machine that is to be put into an env. */
 export interface FileToPut {
   readonly source: string;
-  /** Absolute, in the env. */
+  /** The absolute path in the env. */
   readonly target: string;
 }
 
-/** What `create` can be told. */
+/** The things that `create` can be told about an env's first mount. */
 export interface FirstMount {
-  /** null: the env's name. */
+  /** null: made from the env's name. */
   readonly hostname: string | null;
-  /** Lines of authorized_keys, for root. */
+  /** Lines for root's authorized_keys. */
   readonly sshKeys: readonly string[];
-  /** Root's, as in shadow(5); null: what the templates have. */
+  /** Root's password hash, as in shadow(5); null: as in the templates. */
   readonly passwordHash: string | null;
   readonly files: readonly FileToPut[];
-  /** For `sh -c`, in this order. */
+  /** Commands for `sh -c`, in the order in which they run. */
   readonly runOnce: readonly string[];
 }
 
+/** Nothing beside what each first mount does. */
 export const NOTHING_TOLD: FirstMount = {
   hostname: null,
   sshKeys: [],
@@ -48,24 +49,24 @@ export const NOTHING_TOLD: FirstMount = {
   runOnce: [],
 };
 
-/** As it is kept: the files' sources are names in the directory. */
+/** A FirstMount as it is kept: the sources of its files are names in the setup's directory. */
 export interface Setup extends FirstMount {
-  /** All but the commands is done. */
+  /** True when only the commands are left to do. */
   readonly made: boolean;
 }
 
 const FILE = 'setup.json';
-/** Makes it writable by the one process that is at it. */
+/** The name of the lock by which one process at a time carries a setup out. */
 export const SETUP_LOCK = 'lock';
 
-/** Before an env is mounted: notes that it is for the first time. Not what an older byref has mounted already. */
+/** Notes, before an env is mounted, that this is its first mount. Skips envs that an older byref has mounted already. */
 export function noteFirstMount(root: string, env: number): void {
   if (!existsSync(envDir(root, env)) && !hasSetup(root, env)) writeSetup(root, env, NOTHING_TOLD);
 }
 
 /**
- * Keeps copies of the files, and all else, for an env that is about to exist. What is left of one that did not come to be is
- * removed. On disk when this returns, if there is something in it that can't be had again.
+ * Keeps what was told, with copies of the files, for an env that is about to exist. Removes leftovers of an env that did not
+ * come to be. If it holds anything that can't be had again, it is on disk when this returns.
  * @throws the system's errors; ByrefError 'badInput' for a source that is no regular file
  */
 export function writeSetup(root: string, env: number, told: FirstMount): void {
@@ -103,22 +104,24 @@ function refuseIrregular(source: string): void {
   throw new ByrefError('badInput', `${source} ${what}`, '--file takes files, one at a time.');
 }
 
-/** Notes what is left to do. */
+/** Records what is left to do. */
 export function updateSetup(root: string, env: number, setup: Setup): void {
   writeJson(setupDir(root, env), setup);
 }
 
+/** True while something is left to do of an env's first mount. */
 export const hasSetup = (root: string, env: number): boolean =>
   existsSync(path.join(setupDir(root, env), FILE));
 
-/** null if nothing is to be done. */
+/** Reads what is left to do of an env's first mount; null if nothing is. */
 export function readSetup(root: string, env: number): Setup | null {
   if (!hasSetup(root, env)) return null;
   const text = readFileSync(path.join(setupDir(root, env), FILE), 'utf8');
-  // A power cut may have kept the name, and not the content, of what says nothing.
+  // After a power cut a setup that was told nothing may have its name but no content, because it is not synced.
   return text === '' ? { ...NOTHING_TOLD, made: false } : (JSON.parse(text) as Setup);
 }
 
+/** Removes the setup, when all is done or the env is destroyed. */
 export function removeSetup(root: string, env: number): void {
   rmSync(setupDir(root, env), { recursive: true, force: true });
 }

@@ -1,4 +1,4 @@
-import { EINVAL } from '../../base/errno.ts';
+import { EINVAL, EIO } from '../../base/errno.ts';
 import { O_RDWR } from '../../base/mode.ts';
 import { DATA_NONE, DATA_OBJECT, DATA_PRIVATE } from '../../codec/inode-record.ts';
 import type { Inode } from './inode.ts';
@@ -116,7 +116,7 @@ export function openBytes(blobs: Blobs, inode: Inode): number {
   const { record } = inode;
   if (record.data === DATA_PRIVATE) return blobs.openPrivate(inode.ino, O_RDWR);
   if (record.data === DATA_OBJECT && record.object !== '') return blobs.openObject(record.object);
-  return -1;
+  return -EIO;
 }
 
 /** Runs work on the thread pool with the inode's descriptor, which stays open meanwhile. */

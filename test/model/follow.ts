@@ -65,17 +65,22 @@ export class Following {
   ): RefAttributes | null {
     const { ref, to } = this;
     const was = ref.templates.entries(ref.stack, dir.origin!).get(name);
-    if (!ref.shares || node.kind !== 'file' || was === next || ref.nlink(node) !== 1) return null;
+    if (!ref.shares || node.kind !== 'file' || was === next) return null;
     // Of what is there now, or of what was there when it was copied.
     const origin = ref.isHome(dir.origin!, name, node) ? node.base : null;
     const base = [was?.kind === 'file' ? was.base : null, origin].find(
       (each) => each?.content.equals(node.content) === true,
     );
     if (base === null || base === undefined) return null;
-    const isOpen = [...ref.slots.values()].some(
-      (slot) => slot.node === node && (slot.writable || node.base !== null),
-    );
-    if (isOpen || (next !== undefined && this.linksOf(next, to) !== 1)) return null;
+    if ([...ref.slots.values()].some((slot) => slot.node === node && slot.writable)) return null;
+    if (base === origin) return base;
+    if (ref.nlink(node) !== 1) return null;
+    // What the env had unlinked is linked again: it has the times of the others.
+    if (next !== undefined && this.linksOf(next, to) !== 1) {
+      if (this.coming.has(next)) return null;
+      node.mtimeNs = base.mtimeNs;
+      node.set.delete('atime');
+    }
     return base;
   }
 

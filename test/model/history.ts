@@ -42,6 +42,7 @@ export async function checkHistory(subject: Subject, steps: readonly Operation[]
     const isOld = !coherent && readsOldBytes(ref, step);
     // What it would change is another file in the one case than in the other.
     if (isOld && CHANGES.has(step.op)) continue;
+    if (step.op === 'flip') await closeCopies(ref, agent, dir);
     const expected = applyToReference(ref, step);
     const seen = await agent.do(dir, step);
     if (step.op === 'remount') await subject.remount();
@@ -64,6 +65,15 @@ function readsOldBytes(ref: Reference, step: Operation): boolean {
   const slot = ref.slots.get(step.slot);
   if (slot === undefined || slot.writable || isDirectory(slot.node)) return false;
   return slot.node.own || (step.op === 'reopen' && !slot.node.gone);
+}
+
+/** A copy that was mapped for writing stays while somebody reads it; whether it may have been, only the driver knows. */
+async function closeCopies(ref: Reference, agent: Agent, dir: string): Promise<void> {
+  for (const [slot, { node, writable }] of [...ref.slots]) {
+    if (writable || isDirectory(node) || !node.own || !node.written) continue;
+    applyToReference(ref, { op: 'close', slot });
+    await agent.do(dir, { op: 'close', slot });
+  }
 }
 
 /** A history that failed leaves descriptors to the next one. */

@@ -1,6 +1,6 @@
 /**
- * Keys of the store's tables (docs/FORMAT.md): big-endian numbers, so that byte order is number order
- * and one range scan of `links` reads a directory in cookie order.
+ * Builds and reads the keys of the store's tables (docs/FORMAT.md). Numbers are big-endian, so that byte order
+ * is number order and one range scan of `links` reads a directory in cookie order.
  */
 import type { Ino, Name, ObjectId } from '../base/ids.ts';
 

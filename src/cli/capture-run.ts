@@ -75,7 +75,7 @@ export async function runCapture(
   if (outcome.end === 'declined' && options.dryRun !== true) process.exitCode = EXIT.pending;
 }
 
-/** What it takes to make the source of a capture. */
+/** The parts from which the source of a capture is made. */
 interface SourceParts {
   readonly access: StoreAccess;
   readonly rules: Rules;

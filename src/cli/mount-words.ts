@@ -1,7 +1,7 @@
 import { ByrefError } from '../base/error.ts';
 import { applyMountWord, MS_NODEV, MS_NOSUID } from '../base/mount-flags.ts';
 
-/** What the words of `-o WORD,WORD` mean. */
+/** The meaning of the words of `-o WORD,WORD`. */
 export interface MountWords {
   /** MS_* flags of mount(2); null if no word is about them. */
   readonly flags: number | null;

@@ -10,7 +10,7 @@ import { Cursor } from './varint.ts';
 
 const HISTORY_VERSION = 1;
 
-/** What one version made of a name; `record` null means that it is absent from then on (a tombstone). */
+/** A change of one name by one version; `record` null means that the name is absent from then on (a tombstone). */
 export interface LinkChange {
   readonly version: number;
   readonly record: InodeRecord | null;

@@ -6,9 +6,9 @@
 const RECORD_VERSION = 1;
 
 /**
- * What a command did. patch: moved a template forwards. rollback: back. pin, follow: moved one env only. add,
- * remove: changed the templates of one env's stack, from version 0 or to it; `template` then names all of them,
- * and `templateId` is the first one's.
+ * The kinds of commands that are recorded. patch: moved a template forwards. rollback: back. pin, follow: moved
+ * one env only. add, remove: changed the templates of one env's stack, from version 0 or to it; `template` then
+ * names all of them, and `templateId` is the first one's.
  */
 export type PatchKind = 'patch' | 'rollback' | 'pin' | 'follow' | 'add' | 'remove';
 
@@ -19,11 +19,11 @@ export type PatchKind = 'patch' | 'rollback' | 'pin' | 'follow' | 'add' | 'remov
  */
 export type PatchState = 'rolling' | 'canary' | 'acting' | 'done' | 'undone';
 
-/** What happens to an env's own copy of a file that the patch changes. */
+/** The choices for an env's own copy of a file that the patch changes. */
 export type PolicyAction = 'keep' | 'take' | 'merge';
 
 /**
- * What happens where an env's own packages and the packages that the patch changes would no longer fit
+ * The choices where an env's own packages and the packages that the patch changes would no longer fit
  * together. keep: the packages that the patch changes stay as they were. follow: they change nevertheless.
  * complete: apt updates the env's own packages to match; where it can't, keep.
  */
@@ -39,7 +39,7 @@ export interface Policy {
   readonly action: PolicyAction | DependencyPolicy;
 }
 
-/** Who gave the command. */
+/** The process that gave the command, and its user. */
 export interface PatchAuthor {
   readonly user: string;
   readonly uid: number;
@@ -48,14 +48,14 @@ export interface PatchAuthor {
 }
 
 /**
- * What became of one env. flipped: it was mounted, and sees the version. stopped: it will see it when it is
+ * The outcomes for one env. flipped: it was mounted, and sees the version. stopped: it will see it when it is
  * mounted. dead: it is mounted without a driver, and will see it once it is mounted anew. failed: its driver
  * could not do it, or did not answer. busy: dpkg or apt is at work in it, so it stays where it is until the
  * next command finds it free.
  */
 export type EnvOutcome = 'flipped' | 'stopped' | 'dead' | 'failed' | 'busy';
 
-/** What a patch did to one env. */
+/** A patch's outcome in one env. */
 export interface PatchedEnv {
   readonly id: number;
   readonly name: string;
@@ -74,16 +74,16 @@ export interface PatchedEnv {
   readonly unmet?: readonly string[];
   /** Why apt could not say whether dependencies are unmet, in a sentence. */
   readonly unjudged?: string;
-  /** What apt updates in the env by the policy `complete`, or why it can't. */
+  /** The packages that apt updates in the env by the policy `complete`, or why it can't. */
   readonly completion?: CompletedPackages;
-  /** What was done to the env's own files, or is still to be done while the patch is `acting`. */
+  /** The changes to the env's own files that were made, or are still to be made while the patch is `acting`. */
   readonly acts: readonly PatchAct[];
   readonly error: string | null;
 }
 
 /**
- * What apt is to do, or did, in an env, such as "libx-dev 1 -> 2"; nothing before it was tried. `why` says why
- * it could not. `done` is false until it is done.
+ * The packages that apt is to update, or updated, in an env, such as "libx-dev 1 -> 2"; none before it was
+ * tried. `why` says why it could not. `done` is false until it is done.
  */
 export interface CompletedPackages {
   readonly packages: readonly string[];
@@ -107,7 +107,7 @@ export interface KeptPackage {
 }
 
 /**
- * What a patch does to one name that an env has of its own. taken: it was set aside, and the template's shows.
+ * A patch's effect on one name that an env has of its own. taken: it was set aside, and the template's shows.
  * merged: it was set aside, and a merge of it with the template's change is in its place. conflict: the merge
  * had conflicts, so it stays. restored: a rollback put it back. changed: it was to be put back, but the env has
  * changed the name since. updated: one of dpkg's records was merged, and the old one is removed. steps: many
@@ -182,10 +182,14 @@ export interface PatchRecord extends PatchHead {
   readonly envs: readonly PatchedEnv[];
 }
 
+/** Encodes a record without its envs. */
 export const encodePatchHead = (head: PatchHead): Buffer => encode(head);
+/** Decodes what encodePatchHead() made. @throws Error for another version, or invalid JSON */
 export const decodePatchHead = (buf: Buffer): PatchHead => decode(buf) as PatchHead;
 
+/** Encodes the envs of a record. */
 export const encodePatchEnvs = (envs: readonly PatchedEnv[]): Buffer => encode(envs);
+/** Decodes what encodePatchEnvs() made. @throws as decodePatchHead */
 export const decodePatchEnvs = (buf: Buffer): PatchedEnv[] => decode(buf) as PatchedEnv[];
 
 function encode(value: unknown): Buffer {

@@ -6,7 +6,7 @@
 import type { Ino, Name } from '../base/ids.ts';
 
 /**
- * What a step does to a name.
+ * The kinds of steps: each says what happens to a name.
  * keep: the name stays what it is, although the templates get something else there.
  * hide: it stays absent, although the templates get something there.
  * relink: what the env has there is removed, and the templates' shows.
@@ -70,7 +70,7 @@ export interface Step extends Compared {
   readonly tree?: DirSteps;
 }
 
-/** For steps on which nothing is compared. */
+/** The value for steps in which nothing is compared. */
 const NOT_COMPARED: Compared = { ctime: 0, ctimeNs: 0 };
 
 /** Makes a step without optional fields. @param compared what the env's file showed, for a relink */

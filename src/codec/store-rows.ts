@@ -38,7 +38,7 @@ export interface VersionRow {
   readonly directories: number;
   /** Total size of its regular files, each inode counted once. */
   readonly bytes: number;
-  /** What it brought that no template had before: number of objects, and their total size. */
+  /** The objects that no template had before: their number, and their total size. */
   readonly addedObjects: number;
   readonly addedBytes: number;
   /** True if it was imported but never was current. */
@@ -84,7 +84,7 @@ export interface EnvRow {
   readonly shard: number;
 }
 
-/** What the store knows about one object. */
+/** The store's knowledge of one object. */
 export interface ObjectRow {
   /** Its size in bytes, and its blocks of 512 bytes on the store's file system. */
   readonly size: number;
@@ -127,6 +127,7 @@ function reader(buf: Buffer, newest = ROW_VERSION): Cursor {
 
 const readText = (from: Cursor): string => from.utf8(from.varint());
 
+/** Encodes a row of `templates`. */
 export function encodeTemplate(row: TemplateRow): Buffer {
   const to = writer()
     .varint(row.id)
@@ -139,6 +140,7 @@ export function encodeTemplate(row: TemplateRow): Buffer {
   return to.take();
 }
 
+/** Decodes a row of `templates`. @throws Error for a row of a newer version, or one that is too short */
 export function decodeTemplate(buf: Buffer): TemplateRow {
   const from = reader(buf);
   return {
@@ -151,6 +153,7 @@ export function decodeTemplate(buf: Buffer): TemplateRow {
   };
 }
 
+/** Encodes a row of `versions`, in the oldest layout that can hold it. */
 export function encodeVersion(row: VersionRow): Buffer {
   const to = writer(versionOf(row))
     .varint(row.number)
@@ -173,6 +176,7 @@ const versionOf = ({ config, base }: VersionRow): number => {
   return config === '' ? ROW_VERSION : BUILT_VERSION;
 };
 
+/** Decodes a row of `versions`, of any layout so far. @throws as decodeTemplate */
 export function decodeVersion(buf: Buffer): VersionRow {
   const from = reader(buf, BASED_VERSION);
   const [written = 0] = buf;
@@ -192,6 +196,7 @@ export function decodeVersion(buf: Buffer): VersionRow {
   };
 }
 
+/** Encodes a row of `envs`. */
 export function encodeEnv(row: EnvRow): Buffer {
   const to = writer(ENV_VERSION)
     .varint(row.id)
@@ -209,6 +214,7 @@ export function encodeEnv(row: EnvRow): Buffer {
   return to.take();
 }
 
+/** Decodes a row of `envs`, of any layout so far. @throws as decodeTemplate */
 export function decodeEnv(buf: Buffer): EnvRow {
   const from = reader(buf, ENV_VERSION);
   const hasCanary = buf[0] === ENV_VERSION;
@@ -231,30 +237,36 @@ function readCanary(from: Cursor): Canary | null {
   return canary.version === 0 ? null : canary;
 }
 
+/** Encodes a row of `objects`. */
 export function encodeObject(row: ObjectRow): Buffer {
   return writer().varint(row.size).varint(row.blocks).varint(row.refs).take();
 }
 
+/** Decodes a row of `objects`. @throws as decodeTemplate */
 export function decodeObject(buf: Buffer): ObjectRow {
   const from = reader(buf);
   return { size: from.varint(), blocks: from.varint(), refs: from.varint() };
 }
 
+/** Encodes a row of `dirNames`. */
 export function encodeDirName(row: DirName): Buffer {
   return writer().varint(row.parent).latin1(row.name).take();
 }
 
+/** Decodes a row of `dirNames`. @throws as decodeTemplate */
 export function decodeDirName(buf: Buffer): DirName {
   const from = reader(buf);
   return { parent: from.varint() as Ino | 0, name: from.latin1(from.varint()) as Name | '' };
 }
 
+/** Encodes a row of `inodes`. */
 export function encodeInodeNames(row: InodeNames): Buffer {
   const to = writer().varint(row.template).varint(row.names.length);
   for (const { dir, name } of row.names) to.varint(dir).latin1(name);
   return to.take();
 }
 
+/** Decodes a row of `inodes`. @throws as decodeTemplate */
 export function decodeInodeNames(buf: Buffer): InodeNames {
   const from = reader(buf);
   return {
@@ -271,4 +283,5 @@ export function decodeInodeNames(buf: Buffer): InodeNames {
  * `templateDirs`.
  */
 export const encodeNumber = (value: number): Buffer => writer().varint(value).take();
+/** Decodes such a number. @throws as decodeTemplate */
 export const decodeNumber = (buf: Buffer): number => reader(buf).varint();

@@ -33,7 +33,7 @@ export type Reply =
   | { readonly v: number; readonly id: number; readonly ok: true; readonly result: unknown }
   | { readonly v: number; readonly id: number; readonly ok: false; readonly error: ReplyError };
 
-/** What is sent with one verb, and what is answered. */
+/** The arguments and the result of one verb. */
 interface Verb<Args, Result> {
   readonly args: Args;
   readonly result: Result;
@@ -42,7 +42,7 @@ interface Verb<Args, Result> {
 /** The verbs that one kind of peer understands. */
 export type Verbs = Readonly<Record<string, Verb<unknown, unknown>>>;
 
-/** Who speaks the kernel's FUSE protocol for a mount: byref itself, or libfuse 2. */
+/** The implementation of the kernel's FUSE protocol for a mount: byref's own, or libfuse 2. */
 export type Transport = 'kernel' | 'fuse-native';
 
 /** The mount that a driver is asked to make. */
@@ -74,7 +74,7 @@ export interface MountedEnv {
   readonly since: string;
 }
 
-/** What is about to change: another version of a template for all envs, or another stack for some. */
+/** An announcement of changes: another version of a template for all envs, or another stack for some. */
 export interface PrepareRequest {
   readonly versions: readonly HeldVersion[];
   readonly stacks: readonly { readonly env: number; readonly stack: readonly HeldVersion[] }[];
@@ -107,7 +107,7 @@ export interface RefreshedEnv extends FlipCounts {
   readonly error: string | null;
 }
 
-/** What the flip found in the env, in numbers of names (FlipOutcome in src/driver/core/flip.ts). */
+/** The numbers of names that the flip found in the env (FlipOutcome in src/driver/core/flip.ts). */
 export interface FlipCounts {
   readonly own: number;
   readonly removed: number;
@@ -165,7 +165,7 @@ export interface WritersPage {
   readonly next: number | null;
 }
 
-/** What a driver reports about itself. */
+/** A driver's report about itself. */
 export interface DriverStatus {
   readonly pid: number;
   readonly root: string;
@@ -228,7 +228,7 @@ export interface HeldDevice {
   readonly shard: number;
 }
 
-/** What the holder reports about itself. */
+/** The holder's report about itself. */
 export interface HolderStatus {
   readonly pid: number;
   readonly root: string;

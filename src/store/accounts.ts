@@ -8,10 +8,13 @@ import { decodeNumber, encodeNumber } from '../codec/store-rows.ts';
 import { textKey } from './keys.ts';
 import type { Tables } from './tables.ts';
 
-/** Whether an account is a user or a group; the two have separate numbers. */
+/** The two kinds of accounts, which have separate numbers. */
 export type AccountKind = 'user' | 'group';
 
-/** Whether an account belongs to a package or to a person (Debian Policy, 9.2.2); decides its range of numbers. */
+/**
+ * The two classes of accounts, of packages and of people (Debian Policy, 9.2.2); the class decides the range of
+ * numbers.
+ */
 export type AccountClass = 'system' | 'normal';
 
 /** The first and last number of a range. */

@@ -6,7 +6,7 @@ import { idKey, textKey } from './keys.ts';
 import { checkName } from './names.ts';
 import type { Tables } from './tables.ts';
 
-/** What a new env is made from. */
+/** The description of an env to be made. */
 export interface NewEnv {
   readonly name: string;
   /** References (NAME or NAME@VERSION): the OS template first, then the app templates upwards. */

@@ -25,8 +25,11 @@ export function linkKey(template: number, dir: Ino | 0, cookie: number, name: Na
   return key;
 }
 
+/** Returns the directory in a key of `links`. */
 export const linkDir = (key: Buffer): Ino | 0 => u64At(key, 4) as Ino | 0;
+/** Returns the cookie in a key of `links`. */
 export const linkCookie = (key: Buffer): number => u64At(key, 12);
+/** Returns the name in a key of `links`. */
 export const linkName = (key: Buffer): Name => key.toString('latin1', LINK_NAME_AT) as Name;
 
 /** dirs: parent u64, name. */
@@ -76,7 +79,9 @@ export function changeKey(
   return key;
 }
 
+/** Returns the directory in a key of `changes`. */
 export const changeDir = (key: Buffer): Ino | 0 => u64At(key, 8) as Ino | 0;
+/** Returns the name in a key of `changes`. */
 export const changeName = (key: Buffer): Name | '' =>
   key.toString('latin1', CHANGE_NAME_AT) as Name | '';
 
@@ -88,6 +93,7 @@ export function templateDirKey(template: number, dir: Ino): Buffer {
   return key;
 }
 
+/** Returns the directory in a key of `templateDirs`. */
 export const templateDirIno = (key: Buffer): Ino => u64At(key, 4) as Ino;
 
 /** meta, templateNames and envNames: the text itself. */

@@ -35,7 +35,7 @@ export interface AdoptJob {
   readonly kind: 'adopt';
   readonly temp: string;
 }
-/** What is to become an object. */
+/** A piece of content that is to become an object. */
 export type ObjectJob = BytesJob | FileJob | AdoptJob;
 
 /** The object that a job made or found. */
@@ -48,7 +48,7 @@ export interface ObjectResult {
   readonly temp: string | null;
 }
 
-/** Where objects are, and which names in `tmp/` this thread may use: `<prefix><number>`. */
+/** The directories of a thread's jobs, and the names in `tmp/` that it may use: `<prefix><number>`. */
 export interface JobPlace {
   readonly objects: string;
   readonly tmp: string;

@@ -7,7 +7,7 @@ import type { Worker } from 'node:worker_threads';
 import { startWorker } from '../base/start-worker.ts';
 import { type JobPlace, type ObjectJob, ObjectJobs, type ObjectResult } from './object-job.ts';
 
-/** What a worker answers to a batch: the results of the jobs up to the first that failed, and its error. */
+/** A worker's answer to a batch: the results of the jobs up to the first that failed, and its error. */
 export interface BatchResult {
   readonly results: ObjectResult[];
   error: { readonly message: string; readonly code: string } | null;

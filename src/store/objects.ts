@@ -55,7 +55,10 @@ export class ObjectFiles {
     return native.openAt(AT_FDCWD, this.path(id), O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
   }
 
-  /** Where unfinished objects are written, on the same file system: one directory for each process that does so. */
+  /**
+   * Returns the directory for unfinished objects, on the same file system; each process that writes some has a
+   * directory in it.
+   */
   get unfinishedDir(): string {
     return path.join(this.dir, 'tmp');
   }

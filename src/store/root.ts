@@ -23,9 +23,9 @@ export const markerText = (format: number): string => `byref root, format ${form
  * that is closed to other users, too.
  */
 export const SUBDIRECTORIES = { meta: 0o700, objects: 0o700, envs: 0o700, mnt: 0o700 } as const;
-/** Where envs are mounted that other users may look into; made with the first one. */
+/** The directory for mounts of envs that other users may look into; made with the first one. */
 const USERS = 'users';
-/** Where scratch envs are mounted, out of people's sight; made with the first one. */
+/** The directory for mounts of scratch envs, out of people's sight; made with the first one. */
 const SCRATCH = 'scratch';
 /** Read permission of others: those who are neither the owner nor in the group. */
 const S_IROTH = 0o004;
@@ -39,9 +39,13 @@ export interface RootOptions {
   readonly shards?: number;
 }
 
+/** Returns the directory of the store's tables. */
 export const metaDir = (root: string): string => path.join(root, 'meta');
+/** Returns the directory of objects. */
 export const objectsDir = (root: string): string => path.join(root, 'objects');
+/** Returns the directory that holds a directory for each env. */
 export const envsDir = (root: string): string => path.join(root, 'envs');
+/** Returns the directory of an env's own changes. */
 export const envDir = (root: string, id: number): string => path.join(root, 'envs', String(id));
 /** Returns the directory with what is left to do at an env's first mount; it exists until that is done. */
 export const setupDir = (root: string, id: number): string =>
@@ -52,10 +56,14 @@ export function envOfEntry(name: string): number | null {
   const [, id] = /^([1-9]\d*)(?:[.]setup(?:[.]new)?)?$/.exec(name) ?? [];
   return id === undefined ? null : Number(id);
 }
+/** Returns an env's standard mount point. */
 export const mountDir = (root: string, envName: string): string => path.join(root, 'mnt', envName);
+/** Returns the mount point of an env that other users may look into. */
 export const usersDir = (root: string, envName: string): string => path.join(root, USERS, envName);
+/** Returns the mount point of a scratch env. */
 export const scratchDir = (root: string, envName: string): string =>
   path.join(root, SCRATCH, envName);
+/** Returns the file that the store's writer locks. */
 export const writerLockPath = (root: string): string => path.join(root, 'meta', 'writer.lock');
 
 /** Makes the directory that a scratch env is to be mounted on, and returns its path. */

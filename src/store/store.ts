@@ -73,7 +73,7 @@ function tidy({ root, objects }: Store): void {
   objects.sweepUnfinished();
 }
 
-/** What all envs of a root share: templates, versions, objects, and the envs' own rows. */
+/** The part that all envs of a root share: templates, versions, objects, and the envs' rows. */
 export class Store {
   readonly root: string;
   /** The tables themselves, for src/manager/templates. */

@@ -23,7 +23,7 @@ const WHOLE_MAX = 4096;
 const WHOLE_AT_MISS_MAX = 128;
 const WHOLE_AT_MISS = 16;
 
-/** What is known of one directory: the names looked up so far, or (`whole`) all of its names, in order. */
+/** The rows read of one directory: the names looked up so far, or (`whole`) all of its names, in order. */
 class DirRows implements CachedRows {
   used = false;
   names: Map<Name, InodeRecord | null> | null = null;

@@ -8,7 +8,7 @@ import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
 import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';
 
-/** What is known of a template without reading rows of files, with the names that --json uses. */
+/** The properties of a template that are known without reading rows of files, named as in --json. */
 interface TemplateSummary {
   readonly id: number;
   readonly name: string;
@@ -24,7 +24,7 @@ interface TemplateSummary {
   readonly envs: number;
 }
 
-/** What costs more the more files or packages a template has: read only if a column shows it. */
+/** Properties that cost more the more files or packages a template has: read only if a column shows them. */
 interface TemplateContents {
   /** How many packages are installed in the current version. */
   readonly packages: () => number | null;

@@ -4,9 +4,9 @@
  */
 import { splitLines } from './lines.ts';
 
-/** Where dpkg-divert(1) keeps diversions. */
+/** The file in which dpkg-divert(1) keeps diversions. */
 export const DIVERSIONS_PATH = '/var/lib/dpkg/diversions';
-/** Where dpkg-statoverride(1) keeps overrides. */
+/** The file in which dpkg-statoverride(1) keeps overrides. */
 export const STATOVERRIDE_PATH = '/var/lib/dpkg/statoverride';
 
 /**

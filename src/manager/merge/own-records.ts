@@ -6,7 +6,7 @@ import type { KeyedFormat, KeyedRecord } from './format.ts';
 import { isPresent, type OwnPackage, type PackageRecord, packagesOf } from './packages.ts';
 import { fieldOf, splitStanzas } from './stanzas.ts';
 
-/** What is known about an env's own packages. */
+/** The packages of an env's own, and their paths. */
 export interface OwnRecords {
   /** By key, as in the status file. */
   readonly packages: ReadonlyMap<string, Pick<OwnPackage, 'name'>>;

@@ -15,7 +15,7 @@ export interface RecordSides {
   readonly theirs: readonly KeyedRecord[];
 }
 
-/** What becomes of one record; `text` null means that it is removed. */
+/** The outcome for one record; `text` null means that it is removed. */
 interface Outcome {
   readonly text: string | null;
   readonly conflict: boolean;

@@ -8,7 +8,7 @@ import type { Store } from '../../store/store.ts';
 import { type CommittedVersion, commitTree, type NewVersion } from './commit-tree.ts';
 import type { OnProgress, TreeNode } from './tree.ts';
 
-/** What is said about a version, beside its tree. */
+/** The description of a version, beside its tree. */
 export interface VersionText {
   readonly label: string;
   readonly note: string;
@@ -18,7 +18,7 @@ export interface VersionText {
   readonly base?: VersionBase;
 }
 
-/** Where a new version comes from. */
+/** The source of a new version. */
 export interface VersionSource {
   /** Returns the template as it is at that moment; a new one has id 0 (templateFor). */
   readonly template: () => TemplateRow;

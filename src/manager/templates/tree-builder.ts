@@ -12,7 +12,7 @@ import { implicitDirectory, type TreeNode } from './tree.ts';
 const SYMLINKS_MAX = 40;
 
 /**
- * What to do about a path that leaves the tree through a symlink. `refuse`: a member, or a link's target, with
+ * The treatment of a path that leaves the tree through a symlink. `refuse`: a member, or a link's target, with
  * such a path is an error, since an archive of a whole tree never has one. `confine`: the path stays inside the
  * tree, as under chroot; this is how layers of an image are applied to each other.
  */

@@ -30,7 +30,7 @@ export interface TreeNode {
   ownAttributes?: boolean;
 }
 
-/** What a long command reports while it runs. */
+/** A report of a long command while it runs. */
 export interface Progress {
   readonly phase: Phase;
   readonly files: number;
@@ -57,7 +57,9 @@ export type Phase =
   | 'store'
   | 'commit';
 
+/** Is called with reports of progress. */
 export type OnProgress = (progress: Progress) => void;
+/** Is called with what a user should know, in a sentence. */
 export type OnWarning = (message: string) => void;
 
 /** Returns a directory for a path that the source has members below, but does not describe. */

@@ -35,7 +35,7 @@ export interface InstalledApp extends ChangedArchive {
   readonly notes: readonly string[];
 }
 
-/** What a build is given by its caller. */
+/** The caller's part in a build that may install an app. */
 export interface InstallParts extends BootstrapParts, StoreAccess {
   /** The version of the base to install an app on; null for the current one. */
   readonly on: number | null;

@@ -20,7 +20,7 @@ import { workplaceFile } from './workplace.ts';
 /** Without this hook, apt inside the tree can't read a repository in a directory of this machine. */
 const FILE_HOOKS = '/usr/share/mmdebstrap/hooks/file-mirror-automount';
 
-/** What a build is given by its caller. */
+/** The caller's part in a build: callbacks, a signal, and what the build is given. */
 export interface BootstrapParts {
   /** Is called with each line that mmdebstrap prints. */
   readonly say: (line: string) => void;

@@ -41,7 +41,7 @@ export interface Built {
   readonly notes: readonly string[];
 }
 
-/** What a build is given by its caller. */
+/** The caller's part in a build that is stored. */
 export interface BuildParts extends InstallParts {
   /** Called before the end is written: from then on the store ensures that all or nothing happens. */
   readonly committing: () => void;

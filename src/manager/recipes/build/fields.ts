@@ -34,7 +34,7 @@ export const oneOf = <T extends string>(...words: readonly T[]): Kind<T> => ({
   read: (value) => words.find((word) => word === value),
 });
 
-/** True or false. */
+/** A value that is true or false. */
 export const yesOrNo: Kind<boolean> = {
   what: 'true or false',
   read: (value) => (typeof value === 'boolean' ? value : undefined),
@@ -88,7 +88,7 @@ type ValueOf<K> = K extends Kind<infer T> ? T : never;
 /** The values of the fields that were given and are valid. */
 export type FieldsOf<K extends Kinds> = { readonly [F in keyof K]?: ValueOf<K[F]> };
 
-/** What messages say about the file. */
+/** The file's description, for messages. */
 export interface FieldsFile {
   readonly file: string;
   /** An example of its content, such as "name: debian-12". */

@@ -26,7 +26,7 @@ export function newestOf(store: Store, config: BuildConfig): NewestVersion | nul
   return { base: version.base, packages: ownPackages(store, template, version.number) };
 }
 
-/** What apt-get --simulate would install; `hear` takes its lines. */
+/** The packages that apt-get --simulate would install; `hear` takes its lines. */
 export class Plan {
   private readonly wanted = new Set<string>();
 

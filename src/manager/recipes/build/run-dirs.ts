@@ -12,9 +12,9 @@ import { accountsOf } from '../../merge/accounts.ts';
 import { contentAt, contentOf } from '../../templates/file-content.ts';
 import { implicitDirectory, nodeAt, type TreeNode } from '../../templates/tree.ts';
 
-/** Of two files with the same name, the one in the first directory counts. */
+/** Directories with rules. Of two files with the same name, the one in the first directory counts. */
 const RULE_DIRS = ['/etc/tmpfiles.d', '/usr/lib/tmpfiles.d'];
-/** Where any program may put lock files, and where /var/lock leads. */
+/** The directory in which any program may put lock files, and to which /var/lock leads. */
 const LOCK: RunDir = { path: '/run/lock', mode: 0o1777, user: '0', group: '0' };
 const DEFAULT_MODE = 0o755;
 

@@ -42,7 +42,7 @@ export interface CaptureOptions {
   readonly label: string;
 }
 
-/** What a capture is given by its caller. */
+/** The caller's part in a capture: access to the store, callbacks, a signal. */
 export interface CaptureParts extends StoreAccess {
   readonly progress: OnProgress;
   /** Ends the capture when it is aborted, until the end is written. */

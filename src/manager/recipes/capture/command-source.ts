@@ -9,7 +9,7 @@ import { recordChanges } from './recording.ts';
 import type { Rules } from './rules.ts';
 import { type Installer, runInstaller } from './run-installer.ts';
 
-/** What is run, and on which stack. */
+/** The command to run, and its stack. */
 export interface CommandOptions {
   readonly name: string;
   /** References with their versions: see pinnedStack. */

@@ -13,7 +13,7 @@ import { withoutPasswords } from './passwords.ts';
 import { type Rules, rulingBy, type Verdict } from './rules.ts';
 import { PathWriters, writersIfTraced } from './writers-by-path.ts';
 
-/** What one rule did. */
+/** The effect of one rule. */
 export interface Ruled {
   readonly rule: string;
   readonly verdict: Verdict;

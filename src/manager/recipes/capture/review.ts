@@ -17,7 +17,7 @@ export interface ProgramShare {
   readonly bytes: number;
 }
 
-/** All that a person may want to see. */
+/** The contents of a capture, for a person to look at. */
 export interface Review {
   /** By number of files, the largest first. */
   readonly shares: readonly ProgramShare[];

@@ -43,7 +43,7 @@ export const DEFAULT_RULES: Rules = {
   keep: [],
 };
 
-/** What happens to a path. */
+/** The possible decisions about a path. */
 export type Verdict = 'keep' | 'empty' | 'leave-out';
 
 /** The verdict on one path. */

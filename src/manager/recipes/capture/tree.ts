@@ -23,7 +23,7 @@ export interface Captured {
   readonly programs: readonly string[];
 }
 
-/** What the tree is made with. */
+/** The inputs for the tree, beside the recording. */
 export interface TreeParts {
   readonly name: string;
   readonly rules: Rules;

@@ -1,6 +1,7 @@
 /** Parses a 512-byte tar header block: POSIX ustar, GNU, and v7, which both extend. */
 import { ByrefError } from '../../../base/error.ts';
 
+/** The size of a tar block, in bytes. */
 export const BLOCK = 512;
 
 /** The fields of a header as in the block; names are binary strings. */

@@ -6,7 +6,7 @@ import type { ByteSource } from './byte-source.ts';
 import { BLOCK, badArchive, parseNumber } from './header.ts';
 import { type PaxRecords, parseInteger } from './pax.ts';
 
-/** Where the data of a sparse file belongs. */
+/** The map of a sparse file: where its data belongs. */
 export interface SparseMap {
   /** The file's size in bytes, holes included. */
   readonly size: number;

@@ -4,7 +4,7 @@ import { kernelChecks } from './kernel.ts';
 import { toolChecks } from './tools.ts';
 import { transportChecks } from './transports.ts';
 
-/** What this machine can do for a root, which need not exist yet. */
+/** The abilities of this machine for a root, which need not exist yet. */
 export interface Diagnosis {
   /** False if no env can be mounted here. */
   readonly usable: boolean;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { native as loaded, type Native } from '../../../native/binding.ts';
 
-/** What the kernel offers in the FUSE INIT request of a real mount. */
+/** The kernel's offer in the FUSE INIT request of a real mount. */
 export interface FuseOffer {
   readonly major: number;
   readonly minor: number;

@@ -21,7 +21,7 @@ export type OwnInode = Pick<
 /** A name that leads to an inode. */
 export type OwnName = Pick<ChangedName, 'dir' | 'name' | 'type'> & { readonly ino: Ino };
 
-/** What was read of one env's delta. */
+/** The content of one env's delta, in the form that its checks need. */
 export class DeltaScan {
   readonly inodes = new Map<Ino, OwnInode>();
   /** The name that leads to an inode; the first one if there are several. */

@@ -17,7 +17,7 @@ const SINCE: Readonly<Partial<Record<TableName, number>>> = {
 };
 const OPEN_TO_OTHERS = 0o077;
 
-/** What a look at the root found. */
+/** The outcome of a first look at the root. */
 export interface RootFacts {
   readonly format: number;
   /** False if the tables are so damaged that LMDB must not open them. */

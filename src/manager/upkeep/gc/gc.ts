@@ -21,7 +21,7 @@ import {
 import { strayObjects } from './stray-objects.ts';
 import { takeStoppedAlong } from './take-along.ts';
 
-/** What to remove. */
+/** The limits of a run. */
 export interface GcOptions {
   /** Change nothing. */
   readonly dryRun: boolean;
@@ -29,7 +29,7 @@ export interface GcOptions {
   readonly keep: number;
 }
 
-/** What was removed and kept. */
+/** The outcome of a run. */
 export interface GcReport {
   readonly removed: readonly { readonly template: string; readonly version: number }[];
   /** What stays, beside current versions. */

@@ -34,7 +34,7 @@ export interface KeptVersion {
   readonly by: string;
 }
 
-/** What drivers serve and hold, and the envs that are mounted without a driver. */
+/** The versions that drivers serve and hold, and the envs that are mounted without a driver. */
 export interface LiveUse {
   readonly held: readonly HeldVersions[];
   readonly dead: ReadonlySet<number>;

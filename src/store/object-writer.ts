@@ -6,9 +6,9 @@
  *   (the caller commits the rows that do, with ObjectFiles.addRefs, as the store's writer)
  *   settle()   after the commit; or discard() if it, or anything before, failed
  *
- * Any number of processes may do so at once. None needs the writer's lock before its commit, and no object is removed until settle()
- * or discard() (object-lock.ts). A process killed at any moment leaves files in objects/tmp, or objects that a list there
- * names: the next writer removes those that no row names (ObjectFiles.sweepUnfinished).
+ * Any number of processes may do so at once. None needs the writer's lock before its commit, and no object is removed
+ * until settle() or discard() (object-lock.ts). A process killed at any moment leaves files in objects/tmp, or objects
+ * that a list there names: the next writer removes those that no row names (ObjectFiles.sweepUnfinished).
  */
 import { closeSync, constants, mkdirSync, openSync, rmSync, unlinkSync } from 'node:fs';
 import path from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * A broken invariant throws. In the driver the edge of the operation (src/driver/fuse/session.ts) turns that into EIO for the one
- * operation, logs it once and counts it.
+ * Thrown when an invariant is broken. In the driver, the edge of the operation (src/driver/fuse/session.ts)
+ * turns it into EIO for that one operation, logs it once and counts it.
  */
 export class InvariantError extends Error {
   constructor(message: string) {
@@ -9,6 +9,7 @@ export class InvariantError extends Error {
   }
 }
 
+/** Throws an InvariantError unless the condition holds. */
 export function invariant(condition: boolean, message: string): asserts condition {
   if (!condition) throw new InvariantError(message);
 }

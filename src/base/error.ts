@@ -1,13 +1,13 @@
 import { EXIT, type ExitName } from './exit-codes.ts';
 
 /**
- * An error a person can act on: what happened, and what to do. `code` is stable and goes to `--json`
+ * An error that a person can act on: what happened, and what to do. `code` is stable and goes to `--json`
  * and, by EXIT, to the exit code. Anything else that is thrown is a bug, and prints a stack.
  */
 export class ByrefError extends Error {
   readonly code: ExitName;
   readonly hint: string;
-  /** The message's lines: an end of line that is part of a name is none. */
+  /** The lines of the message. A newline that is part of a name does not begin another one. */
   readonly lines: readonly string[];
 
   /**

@@ -18,18 +18,18 @@ export const EXIT = {
   busy: 6,
   /** The input was refused: hostile, truncated, or not what it says it is. */
   badInput: 7,
-  /** The machine can't: no /dev/fuse, not root, a kernel feature or tool is missing. */
+  /** The machine can't do it: no /dev/fuse, not root, or a kernel feature or tool is missing. */
   unsupported: 8,
   /** No space left on the device, or a limit was reached. */
   noSpace: 9,
   /** The store or an env's link table is damaged. */
   corrupt: 10,
   /**
-   * There is something to do, and it was not done: `patch --check`, a capture that nobody confirmed, an env in which packages
+   * There is something to do, and it was not done: `patch --check`, a capture that was not confirmed, an env in which packages
    * stayed behind for others. Not an error.
    */
   pending: 11,
-  /** A patch was taken back by itself: a health command failed, or it was interrupted. */
+  /** A patch undid itself: a health command failed, or it was interrupted. */
   unhealthy: 12,
   /** A package repository can't be reached, or broke off. */
   unreachable: 13,
@@ -37,4 +37,5 @@ export const EXIT = {
   untrusted: 14,
 } as const;
 
+/** The name of an exit code. */
 export type ExitName = keyof typeof EXIT;

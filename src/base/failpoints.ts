@@ -1,8 +1,8 @@
 /**
- * Addressable faults, for tests: `BYREF_FAILPOINT=name:N` kills this process (SIGKILL) the N-th time
- * it comes by `failpoint(name)`; `BYREF_FAILPOINT=name:N:ERRNO` makes the N-th `failpointError(name)`
- * yield -ERRNO. A name that ends in `*` counts every failpoint that begins so. Nothing set: one comparison
- * with null.
+ * Faults that tests can trigger. `BYREF_FAILPOINT=name:N` kills this process (SIGKILL) the N-th time it passes
+ * `failpoint(name)`; `BYREF_FAILPOINT=name:N:ERRNO` makes the N-th `failpointError(name)` return -ERRNO. A name
+ * that ends in `*` counts every failpoint that begins with it. When nothing is set, a failpoint costs one
+ * comparison with null.
  */
 interface Armed {
   readonly name: string;
@@ -18,7 +18,7 @@ function parse(text: string | undefined): Armed | null {
   return { name, left: Number(count), errno: Number(errno) };
 }
 
-/** Arms (`name:N` or `name:N:ERRNO`) or, with '', disarms: for tests within one process. */
+/** Arms a failpoint (`name:N` or `name:N:ERRNO`), or disarms with '': for tests within one process. */
 export function armFailpoint(text: string): void {
   armed = parse(text);
 }
@@ -31,13 +31,13 @@ function hit(point: Armed, name: string): boolean {
   return point.left === 0;
 }
 
-/** A place where the process may die. */
+/** Marks a place where the process may be killed. */
 export function failpoint(name: string): void {
   if (armed === null || armed.errno !== 0 || !hit(armed, name)) return;
   process.kill(process.pid, 'SIGKILL');
 }
 
-/** A place where a system call may fail: 0, or the -errno to act upon instead of calling it. */
+/** Marks a place where a system call may fail. Returns 0, or the -errno to act upon instead of making the call. */
 export function failpointError(name: string): number {
   if (armed === null || armed.errno === 0 || !hit(armed, name)) return 0;
   return -armed.errno;

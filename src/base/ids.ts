@@ -1,8 +1,8 @@
 /**
- * The numbers and names everything else is keyed by.
+ * The types of the numbers and names by which everything else is keyed.
  *
  * An `Ino` is what stat shows: one number per file, the same across copy-up, rename, restart and
- * backup. A `NodeId` is the kernel's handle for us. They are equal but for one bit: a template file
+ * backup. A `NodeId` is the kernel's handle for an inode of ours. They are equal but for one bit: a template file
  * that was copied up while it was open by passthrough continues under a *second* nodeid, because the
  * kernel wants one backing file for all concurrent opens of a nodeid (docs/ARCHITECTURE.md).
  *
@@ -36,21 +36,28 @@ export const PRIVATE_INO_BASE = 2 ** 51;
 /** Added to an ino to make its second nodeid (bit 52). */
 export const SECOND_NODE = 2 ** 52;
 
+/** Returns true for an inode that one env made, false for a template's. */
 export const isPrivateIno = (ino: Ino): boolean => ino >= PRIVATE_INO_BASE;
 
+/** Returns the inode that a nodeid stands for. */
 export const inoOf = (node: NodeId): Ino =>
   (node >= SECOND_NODE ? node - SECOND_NODE : node) as Ino;
 
-/** Longest name Linux file systems take, in bytes. */
+/** The longest name that Linux file systems take, in bytes. */
 export const NAME_MAX = 255;
 
+/** Returns the name that these bytes are. */
 export const nameFromBytes = (bytes: Uint8Array): Name =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1') as Name;
 
-/** Returns the name that nameToText() had. */
+/** Turns a text from nameToText() back into the name. */
 export const nameFromText = (text: string): Name => bytesOfText(text).toString('latin1') as Name;
 
+/** Returns the name's bytes. */
 export const nameToBytes = (name: Name): Buffer => Buffer.from(name, 'latin1');
 
-/** Returns the name as text, from which nameFromText() makes it again: see ./text-bytes.ts for what is not UTF-8. */
+/**
+ * Returns the name as text; bytes that are not UTF-8 are escaped (./text-bytes.ts), so that nameFromText()
+ * restores it.
+ */
 export const nameToText = (name: Name): string => textOfBytes(Buffer.from(name, 'latin1'));

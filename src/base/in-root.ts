@@ -1,6 +1,6 @@
 /**
- * Files below an env's root, by paths as programs in it have them: a symlink to `/etc` leads to the env's. For the system
- * out here it would lead to the machine's.
+ * Reads and writes files below an env's root by the paths that programs in it use: a symlink to `/etc` leads to
+ * the env's /etc. For the system outside, it would lead to the machine's.
  */
 import {
   closeSync,
@@ -20,10 +20,10 @@ const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY, O_CREAT } = con
 const DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 
 /**
- * Runs `work` with a directory's descriptor, as a path to put names behind.
+ * Runs `work` with a path to a directory that is held open: names can be appended to it.
  * @param dir absolute, below the root
- * @param make create what is not there
- * @throws ByrefError 'badInput' if what is no directory is on the way
+ * @param make create directories that are missing
+ * @throws ByrefError 'badInput' if something else than a directory is on the way
  */
 function withDir<T>(root: string, dir: string, make: boolean, work: (at: string) => T): T {
   let fd = openSync(root, O_RDONLY | O_DIRECTORY);
@@ -31,7 +31,7 @@ function withDir<T>(root: string, dir: string, make: boolean, work: (at: string)
     for (const name of withoutSymlinks(root, dir)) {
       const at = `/proc/self/fd/${fd}/${name}`;
       if (make) makeDir(at);
-      // A symlink that came meanwhile is refused.
+      // A symlink that was put there meanwhile is refused.
       const next = opening(dir, () => openSync(at, DIRECTORY));
       closeSync(fd);
       fd = next;
@@ -42,10 +42,13 @@ function withDir<T>(root: string, dir: string, make: boolean, work: (at: string)
   }
 }
 
-/** As the kernel: more symlinks than this in one path is a loop. */
+/** More symlinks than this in one path count as a loop, as in the kernel. */
 const SYMLINKS_MAX = 40;
 
-/** The names of the directories that a path leads to in the root; those that are not there are as they were asked for. */
+/**
+ * Returns the names of the directories that a path leads to in the root. Those that do not exist are as in the
+ * path.
+ */
 function withoutSymlinks(root: string, dir: string): string[] {
   const left = dir.split('/');
   const names: string[] = [];
@@ -62,7 +65,7 @@ function withoutSymlinks(root: string, dir: string): string[] {
   return names;
 }
 
-/** Null for what is no symlink. */
+/** Returns a symlink's target; null for anything else. */
 function targetOf(file: string): string | null {
   try {
     return readlinkSync(file);
@@ -95,7 +98,8 @@ function opening<T>(file: string, open: () => T): T {
 /**
  * Reads a file whole.
  * @param file absolute, below the root
- * @returns undefined if it is not there; see readWhole
+ * @param max bytes
+ * @returns undefined if it does not exist; else as readWhole
  * @throws ByrefError 'badInput' if it is a symlink
  */
 export function readInRoot(root: string, file: string, max: number): Whole | undefined {
@@ -115,7 +119,11 @@ export function readInRoot(root: string, file: string, max: number): Whole | und
   }
 }
 
-/** Writes a file, which keeps its attributes if it is there. @param content a binary string @throws as readInRoot */
+/**
+ * Writes a file; an existing one keeps its attributes.
+ * @param content a binary string
+ * @throws as readInRoot
+ */
 export function writeInRoot(root: string, file: string, content: string, mode = 0o644): void {
   withDir(root, path.dirname(file), true, (dir) => {
     const flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
@@ -129,7 +137,10 @@ export function writeInRoot(root: string, file: string, content: string, mode = 
   });
 }
 
-/** Removes a name, if it is there, and puts there what `make` makes at the path that it gets. @throws as readInRoot */
+/**
+ * Removes a name, if it exists, and has `make` create something at the path that it is given.
+ * @throws as readInRoot
+ */
 export function replaceInRoot(
   root: string,
   file: string,

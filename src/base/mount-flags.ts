@@ -1,4 +1,4 @@
-/** Flags of mount(2), and the words that mount(8) and fstab(5) have for them. */
+/** Flags of mount(2), and the words for them in mount(8) and fstab(5). */
 export const MS_RDONLY = 1;
 export const MS_NOSUID = 2;
 export const MS_NODEV = 4;
@@ -8,10 +8,10 @@ const MS_NOATIME = 1024;
 const MS_NODIRATIME = 2048;
 const MS_RELATIME = 1 << 21;
 const MS_STRICTATIME = 1 << 24;
-/** Of these the last one named counts: they exclude each other. */
+/** Flags that exclude each other: the last one named counts. */
 const MS_ATIME = MS_NOATIME | MS_RELATIME | MS_STRICTATIME;
 
-/** What a word does to the flags: which it clears, and which of those it sets. */
+/** The effect of a word on the flags: which it clears, and which of those it then sets. */
 interface Word {
   readonly clears: number;
   readonly sets: number;
@@ -39,24 +39,27 @@ const WORDS: Readonly<Record<string, Word>> = {
   diratime: off(MS_NODIRATIME),
 };
 
-/** Applies one word to flags; null if it is not a word about flags. */
+/** Applies one word to flags; returns null if the word is not about flags. */
 export function applyMountWord(flags: number, word: string): number | null {
   const found = WORDS[word];
   return found === undefined ? null : (flags & ~found.clears) | found.sets;
 }
 
-/** What the kernel makes of flags, for comparing: relatime is what holds if nothing is said about access times. */
+/**
+ * Returns the flags as the kernel understands them, for comparisons: without a word about access times,
+ * relatime applies.
+ */
 export function effectiveFlags(flags: number): number {
   const relatime = (flags & MS_ATIME) === 0 ? MS_RELATIME : 0;
   return (flags | relatime) & ~MS_STRICTATIME;
 }
 
-/** The flags of a mount whose options the kernel shows like this: "rw,nosuid,relatime". */
+/** Returns the flags of a mount from the options that the kernel shows: "rw,nosuid,relatime". */
 export function flagsOfOptions(options: string): number {
   return options.split(',').reduce((flags, word) => applyMountWord(flags, word) ?? flags, 0);
 }
 
-/** The words for the flags that are set, as mount(8) takes them. */
+/** Returns the words for the flags that are set, as mount(8) takes them. */
 export const mountWords = (flags: number): string[] =>
   Object.entries(WORDS)
     .filter(([, { sets }]) => sets !== 0 && (flags & sets) !== 0)

@@ -1,7 +1,7 @@
 import type { Name } from './ids.ts';
 
 /**
- * A directory position ("cookie") per name: READDIR resumes after a cookie, whatever was added or
+ * Cookies: each name's position in its directory. READDIR resumes after a cookie, whatever was added or
  * removed meanwhile, because entries are always listed in cookie order. Same idea as ext4's htree.
  *
  * 52 bits from two 32-bit multiplicative hashes. 0 means "from the start", 1 and 2 are "." and "..".
@@ -14,10 +14,11 @@ export const COOKIE_DOTDOT = 2;
 const COOKIE_FIRST = 3;
 const TWO_32 = 2 ** 32;
 
-/** Where among names of one cookie a listing was: below this, or, for their last one, this. */
+/** A position among names of one cookie: below ORDINAL_LAST or, after the last of them, ORDINAL_LAST. */
 export const ORDINAL_BITS = 11;
 export const ORDINAL_LAST = 2 ** ORDINAL_BITS - 1;
 
+/** Returns a name's cookie, 3 or more. */
 export function nameCookie(name: Name): number {
   let a = 0x811c9dc5;
   let b = 0x9e3779b9;
@@ -35,7 +36,7 @@ export function nameCookie(name: Name): number {
   return cookie < COOKIE_FIRST ? COOKIE_FIRST : cookie;
 }
 
-/** The order of names that share a cookie: another hash of the name, below ORDINAL_LAST. */
+/** Returns a name's place among names that share a cookie: another hash of the name, below ORDINAL_LAST. */
 export function nameOrdinal(name: Name): number {
   let hash = 0;
   for (let i = 0; i < name.length; i++)

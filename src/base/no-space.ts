@@ -2,7 +2,7 @@ import { EDQUOT, ENOSPC } from './errno.ts';
 
 const CODES: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', ENOSPC, EDQUOT]);
 
-/** True for what Node, LMDB or a program says of a full device, or of a quota that is used up. */
+/** Returns true for errors of Node, LMDB or a program that mean a full device, or a quota that is used up. */
 export function isNoSpace(cause: unknown): boolean {
   if (!(cause instanceof Error)) return false;
   const { code, errno, message, stderr } = cause as NodeJS.ErrnoException & { stderr?: unknown };

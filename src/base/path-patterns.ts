@@ -1,9 +1,10 @@
-/** Of a pattern that says nothing of where. */
+/** Precedes a pattern that does not begin with a slash: it matches in any directory. */
 const ANYWHERE = '/(?:.*/)?';
 
 /**
- * A test of absolute paths (binary strings, "/usr/bin/env") by patterns: `*` stands for any part of one component, and a
- * pattern includes all that is below what it matches. One that does not begin with a slash matches in any directory.
+ * Returns a test of absolute paths (binary strings, "/usr/bin/env") against patterns. `*` stands for any part
+ * of one component, and a pattern includes everything below what it matches. One that does not begin with a
+ * slash matches in any directory.
  */
 export function matchesPath(patterns: readonly string[]): (path: string) => boolean {
   if (patterns.length === 0) return () => false;

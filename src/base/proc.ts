@@ -1,6 +1,7 @@
-/** Reads below /proc, where a process may end at any moment: then these answer '' or nothing. */
+/** Reads files below /proc. A process may end at any moment: then these functions return '' or nothing. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
+/** Returns a file's text, or ''. */
 export function procText(path: string): string {
   try {
     return readFileSync(path, 'utf8');
@@ -9,6 +10,7 @@ export function procText(path: string): string {
   }
 }
 
+/** Returns a link's target, or ''. */
 export function procLink(path: string): string {
   try {
     return readlinkSync(path);
@@ -17,6 +19,7 @@ export function procLink(path: string): string {
   }
 }
 
+/** Returns the names in a directory, or none. */
 export function procNames(directory: string): string[] {
   try {
     return readdirSync(directory);
@@ -25,7 +28,7 @@ export function procNames(directory: string): string[] {
   }
 }
 
-/** True while a process has this id. */
+/** Returns true while a process has this id. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** True if this program runs from its sources, through tsx; false: from the bundle in dist/. */
+/** True if this program runs from its sources, through tsx; false if from the bundle in dist/. */
 export const runsFromSources = import.meta.url.endsWith('.ts');
 
 /**
@@ -15,7 +15,7 @@ export function programFile(entry: string): string {
     : path.join(checkout(), 'dist', `${entry}.js`);
 }
 
-/** Returns the directory that holds package.json. @throws Error if none above this file does */
+/** Returns the directory with package.json. @throws Error if no directory above this file has one */
 export function checkout(): string {
   const here = path.dirname(fileURLToPath(import.meta.url));
   for (let at = here; at !== path.dirname(at); at = path.dirname(at)) {

@@ -2,12 +2,13 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
 
-/** A file's bytes; or its size, if it is larger than was allowed; or null: it is no regular file. */
+/** A file's bytes; or its size, if it is larger than allowed; or null, if it is not a regular file. */
 export type Whole = Buffer | number | null;
 
 /**
- * Reads a file whole that somebody else may have made, or be writing: a sparse one of 10 TB, a FIFO that nobody writes to and
- * a symlink to /dev/zero end nothing.
+ * Reads a whole file that somebody else may have made or be writing. A sparse file of 10 TB, a FIFO without a
+ * writer, or a symlink to /dev/zero does no harm.
+ * @param max bytes
  * @throws the system's error if it can't be read
  */
 export function readWhole(file: string, max: number): Whole {
@@ -19,7 +20,7 @@ export function readWhole(file: string, max: number): Whole {
   }
 }
 
-/** The same from a descriptor, which was opened without blocking, and stays open. */
+/** Reads a whole file from a descriptor, which was opened without blocking and stays open. @param max bytes */
 export function readWholeFd(fd: number, max: number): Whole {
   const stat = fstatSync(fd);
   if (!stat.isFile()) return null;

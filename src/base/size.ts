@@ -1,6 +1,6 @@
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
-/** Bytes for people: three figures and a binary unit. */
+/** Returns a number of bytes for people: three figures and a binary unit. */
 export function formatSize(bytes: number): string {
   let value = bytes;
   let unit = 0;

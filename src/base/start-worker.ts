@@ -6,14 +6,14 @@ import { programFile, runsFromSources } from './program-files.ts';
 /**
  * Starts a worker thread of this program.
  *
- * From the checkout the entry is TypeScript: tsx is registered in the thread first, which `--import tsx`
- * does for the main thread only.
+ * In the checkout the entry is TypeScript, so tsx is registered in the thread first: `--import tsx`
+ * registers it in the main thread only.
  * @param entry as programFile() takes it: 'driver/delta/x-worker'
  */
 export function startWorker(entry: string, options: WorkerOptions = {}): Worker {
   const file = pathToFileURL(programFile(entry));
   if (!runsFromSources) return new Worker(file, options);
-  // What require() finds is the CommonJS half, which can't register.
+  // require() finds the CommonJS half, which can't register.
   const tsxForRequire = pathToFileURL(createRequire(import.meta.url).resolve('tsx/esm/api'));
   const tsx = new URL('index.mjs', tsxForRequire).href;
   const bootstrap = `import('${tsx}').then(({ register }) => {

@@ -1,2 +1,2 @@
-/** Where trees and archives are made that are too large for a /tmp in memory. */
+/** The directory for temporary trees and archives, which may be too large for a /tmp in memory. */
 export const TEMPORARY_DIR = process.env['BYREF_TMPDIR'] ?? '/var/tmp';

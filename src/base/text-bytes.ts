@@ -1,11 +1,13 @@
 /**
- * Bytes as text that can be turned back: what is UTF-8 is what it says, and a byte that is not is one lone surrogate,
- * U+DC80 + its low seven bits (as Python's "surrogateescape", PEP 383). JSON writes it as `\udcff`.
+ * Text that stands for bytes and can be turned back into them. UTF-8 stands for itself; a byte that is not
+ * UTF-8 becomes one lone surrogate, U+DC80 + its low seven bits (as Python's "surrogateescape", PEP 383). JSON
+ * writes it as `\udcff`.
  */
 const ESCAPE_BASE = 0xdc00;
 const LONE_BYTE = /[\udc80-\udcff]/u;
 const REPLACEMENT = '\ufffd';
 
+/** Returns the bytes as text, from which bytesOfText() restores them. */
 export function textOfBytes(bytes: Buffer): string {
   const text = bytes.toString('utf8');
   return text.includes(REPLACEMENT) ? byCharacters(bytes) : text;
@@ -27,14 +29,17 @@ function byCharacters(bytes: Buffer): string {
   return text;
 }
 
-/** How many bytes a character takes that begins so. */
+/** Returns how many bytes a character takes whose first byte this is. */
 function lengthFrom(byte: number): number {
   if (byte < 0xc0) return 1;
   if (byte < 0xe0) return 2;
   return byte < 0xf0 ? 3 : 4;
 }
 
-/** Returns the bytes that textOfBytes() had; other lone surrogates, which no bytes make, become U+FFFD. */
+/**
+ * Turns a text from textOfBytes() back into its bytes. Other lone surrogates, which no bytes produce, become
+ * U+FFFD.
+ */
 export function bytesOfText(text: string): Buffer {
   if (!LONE_BYTE.test(text)) return Buffer.from(text, 'utf8');
   return Buffer.concat(

@@ -1,2 +1,2 @@
-/** As in package.json (a test holds them equal). */
+/** The version in package.json (a test keeps them equal). */
 export const VERSION = '0.1.0';

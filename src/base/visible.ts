@@ -1,9 +1,9 @@
-/** Text from elsewhere, so that it can be printed: it does nothing to a terminal, and stays on its line. */
+/** Makes text from elsewhere safe to print: it does nothing to a terminal, and stays on its line. */
 import { bytesOfText } from './text-bytes.ts';
 
 /**
- * Control characters; those that change the direction of text, or join and hide characters; further ends of lines; and
- * bytes that are not UTF-8.
+ * Matches control characters; characters that change the direction of text, or join or hide others; other line
+ * ends; and bytes that are not UTF-8.
  */
 const HARMFUL = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 const HARMFUL_OR_BACKSLASH = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\\]/gu;
@@ -15,12 +15,12 @@ const LETTERS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Returns the text with C's escapes, as `ls -b` shows names: letters where there are such, else each byte in octal, and a
- * backslash twice. So `printf %b` makes the name of it again.
+ * Returns the text with C's escapes, as `ls -b` shows names: letters where there are any, else each byte in
+ * octal; backslashes are doubled. `printf %b` turns it back into the name.
  */
 export const visible = (text: string): string => text.replace(HARMFUL_OR_BACKSLASH, escaped);
 
-/** The same for a line of a file's content or of a program's output: tabs and backslashes stay. */
+/** Escapes a line of a file's content or of a program's output; tabs and backslashes stay as they are. */
 export const visibleContent = (line: string): string => line.replace(HARMFUL_BUT_TAB, escaped);
 
 function escaped(character: string): string {
@@ -32,7 +32,7 @@ function escaped(character: string): string {
   ).join('');
 }
 
-/** Returns JSON with \u escapes for what JSON need not, and a terminal would have escaped. */
+/** Returns the JSON with \u escapes for characters that JSON allows but a terminal would act upon. */
 export const visibleJson = (json: string): string =>
   json.replace(HARMFUL, (character) =>
     character === '\n'

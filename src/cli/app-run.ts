@@ -1,4 +1,4 @@
-/** What `app add` and `app remove` share. */
+/** The common part of `app add` and `app remove`. */
 import type { AppOptions, AppsChanged } from '../manager/rollout/apps.ts';
 import { needPeoplesEnv } from '../manager/sandbox/owner.ts';
 import type { EnvRow, Store } from '../store/store.ts';
@@ -12,6 +12,7 @@ import { printLines } from './print.ts';
 import { withStore } from './session.ts';
 import { printJson } from './table.ts';
 
+/** Changes the apps of one env and prints what came of it. */
 export async function runAppChange(
   options: DpkgWaitOption & DependenciesOption,
   env: string,

@@ -1,10 +1,10 @@
 import { isGroup } from './verbs.ts';
 
-/** A command line, taken apart just far enough to know which verb's module to load. */
+/** A command line, split just far enough to know which verb's module to load. */
 export interface ParsedArgv {
-  /** 'list', 'template import', or '' where none was given. */
+  /** For instance 'list' or 'template import'; '' if no verb was given. */
   readonly verb: string;
-  /** All other words, options before the verb first. */
+  /** All other words; options that stood before the verb come first. */
   readonly rest: readonly string[];
 }
 
@@ -12,8 +12,8 @@ export interface ParsedArgv {
 const VALUE_OPTIONS: ReadonlySet<string> = new Set(['--root']);
 
 /**
- * The verb is the first word that is no option; options may come before it or after. `byref help VERB`
- * is `byref VERB --help`.
+ * Finds the verb: the first word that is not an option. Options may stand before or after it. `byref help VERB`
+ * is the same as `byref VERB --help`.
  */
 export function parseArgv(words: readonly string[]): ParsedArgv {
   const at = firstWord(words);

@@ -1,10 +1,13 @@
 import { createInterface } from 'node:readline/promises';
 import { visible } from '../base/visible.ts';
 
-/** Asks on standard error, and reads a line of standard input: true for y or yes. Its end, or Ctrl-C, is a no. */
+/**
+ * Asks a yes-or-no question on standard error, and reads the answer from standard input. True for y or yes; the
+ * end of the input and Ctrl-C count as no.
+ */
 export async function ask(question: string, signal: AbortSignal): Promise<boolean> {
   const lines = createInterface({ input: process.stdin, output: process.stderr });
-  // Nobody answers any more.
+  // When the input has ended, no answer can come.
   const closed = new AbortController();
   lines.on('close', () => closed.abort());
   try {

@@ -1,4 +1,4 @@
-/** What `template build` and `template update` share. */
+/** The common part of `template build` and `template update`. */
 import type { Command } from 'commander';
 import { ByrefError } from '../base/error.ts';
 import { formatSize } from '../base/size.ts';
@@ -19,23 +19,26 @@ import { Progress } from './progress.ts';
 import { storeAccess, withStore } from './session.ts';
 import { printJson } from './table.ts';
 
+/** The options of both commands. */
 export interface BuildOptions extends GivenOptions {
   readonly note?: string;
   readonly verbose?: boolean;
   readonly on?: number;
-  /** And apps of it that are to be built again. */
+  /** Also build again those apps of the template that no longer fit it. */
   readonly apps?: boolean;
 }
 
+/** A configuration's text, and where it is from. */
 interface ConfigText {
-  /** For messages; paths in the configuration are relative to where it is. */
+  /** For messages. Paths in the configuration are relative to this file's directory. */
   readonly file: string;
   readonly source: string;
 }
 
-/** Packages of a first version are many, and no news. */
+/** How many changed packages are listed. A first version's packages are not: they are many, and all new. */
 const CHANGES_SHOWN = 50;
 
+/** Adds the options of both commands. */
 export const buildOptions = (command: Command): Command =>
   givenOptions(command)
     .option('--note <text>', 'what to remember of it; else the packages that changed')
@@ -46,6 +49,7 @@ export const buildOptions = (command: Command): Command =>
     )
     .option('--verbose', 'show what the package tools print');
 
+/** Builds a version, prints what came of it, and with --apps builds the apps again. */
 export async function runBuild(
   options: BuildOptions,
   find: (options: BuildOptions) => Promise<ConfigText>,
@@ -55,7 +59,10 @@ export async function runBuild(
   if (context.json) printJson(done);
 }
 
-/** Prints what it did as it goes; as JSON, it returns that. */
+/**
+ * Builds a template and, if wanted, its apps. It prints results as they come; with --json it returns them
+ * instead.
+ */
 async function buildWithApps(
   context: Context,
   options: BuildOptions,
@@ -81,7 +88,7 @@ function appLines(
   return rest.map((app) => appLine(template.name, version?.number ?? 0, app));
 }
 
-/** A captured one can't be: that is said, and the others are built. */
+/** Builds an app again. A captured app can't be built: that is reported, and the others go on. */
 async function buildAgain(context: Context, options: BuildOptions, app: string): Promise<object[]> {
   try {
     const found = await builtFrom(context, app);
@@ -93,7 +100,10 @@ async function buildAgain(context: Context, options: BuildOptions, app: string):
   }
 }
 
-/** What the newest version of a template was built from. @throws ByrefError 'usage' if it was not built */
+/**
+ * Returns the configuration that a template's newest version was built from.
+ * @throws ByrefError 'usage' if it was not built
+ */
 export function builtFrom(context: Context, name: string): Promise<ConfigText> {
   return withStore(context, 'read', (store) => {
     const { number: newest, config: source } = store.catalog.newest(needTemplate(store, name));
@@ -129,13 +139,16 @@ async function build(
   return built;
 }
 
-/** Of another version of an OS template: what becomes of the apps that were installed on it. */
+/** Returns how the apps that were installed on this OS template fit its new version. */
 async function fitsOf(context: Context, { template, version }: Built): Promise<AppFit[]> {
   if (template.kind !== 'os' || version === null) return [];
   return withStore(context, 'read', (store) => newestFits(store, template, version.number));
 }
 
-/** Before anything is fetched: it would be refused in the end. */
+/**
+ * Refuses a name that a template of the other kind has. It is checked before anything is fetched, since the end
+ * would refuse it.
+ */
 function checkKind(store: Store, { name, kind }: BuildConfig, file: string): void {
   const known = store.template(name);
   if (known === null || known.kind === kind) return;

@@ -1,4 +1,4 @@
-/** `byref template capture`, from its options to what it prints. */
+/** Runs `byref template capture`, from its options to what it prints. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
@@ -22,6 +22,7 @@ import { Progress } from './progress.ts';
 import { storeAccess } from './session.ts';
 import { printJson } from './table.ts';
 
+/** The options of the command. */
 export interface CaptureCliOptions extends GivenOptions {
   readonly base?: string;
   readonly app?: readonly string[];
@@ -43,6 +44,7 @@ const HINT = 'byref template capture NAME --base OS -- COMMAND, or NAME --from-e
 
 const usage = (message: string): ByrefError => new ByrefError('usage', message, HINT);
 
+/** Captures an app from a command or an env, and prints what came of it. */
 export async function runCapture(
   name: string | undefined,
   words: readonly string[],
@@ -73,6 +75,7 @@ export async function runCapture(
   if (outcome.end === 'declined' && options.dryRun !== true) process.exitCode = EXIT.pending;
 }
 
+/** The parts from which the source of a capture is made. */
 interface SourceParts {
   readonly access: StoreAccess;
   readonly rules: Rules;
@@ -136,7 +139,7 @@ function readRules(file: string | undefined): Rules {
   }
 }
 
-/** What asks before it is stored; null if nobody is to be asked. */
+/** Returns the question to be asked before the capture is stored; null if there is none. */
 function confirmation(
   name: string,
   { review = false, yes = false, dryRun = false, verbose = false }: CaptureCliOptions,

@@ -1,4 +1,4 @@
-/** A capture for people, and for programs. */
+/** Describes a capture for people, and as JSON for programs. */
 import { type Name, nameToText } from '../base/ids.ts';
 import { isDir, isLnk } from '../base/mode.ts';
 import { formatSize } from '../base/size.ts';
@@ -10,7 +10,7 @@ import type { Captured } from '../manager/recipes/capture/tree.ts';
 
 const SIZE_WIDTH = 9;
 const PROGRAMS_WIDTH_MAX = 32;
-/** Paths of one finding in a summary. */
+/** How many paths of one finding a summary lists. */
 const SHOWN = 5;
 
 const textOf = (path: string): string => nameToText(path as Name);
@@ -18,7 +18,10 @@ const textOf = (path: string): string => nameToText(path as Name);
 const sizeOf = ({ node }: Captured): string =>
   node.children === null && !isLnk(node.mode) ? formatSize(node.size) : '';
 
-/** All of it, before it is stored. @param verbose with what the rules took out, path by path */
+/**
+ * Returns the lines that show all of a capture before it is stored. @param verbose list each path that the
+ * rules left out
+ */
 export function reviewText(review: Review, verbose: boolean): string[] {
   const { captured, recording } = review;
   const width = Math.min(
@@ -53,7 +56,7 @@ function marksOf(findings: readonly Finding[]): Map<string, string> {
   return marks;
 }
 
-/** After it was stored. */
+/** Returns the lines that sum up a capture after it was stored. */
 export function summaryText({ end, template, version, review }: CaptureOutcome): string[] {
   if (template === null || end === 'declined') return ['not stored'];
   const { name, newest, current } = template;
@@ -115,7 +118,7 @@ function noticesText(
 
 const indented = (path: string): string => `    ${textOf(path)}`;
 
-/** @param whole with each path */
+/** Returns a capture for --json. @param whole with each path */
 export function captureJson(
   { end, template, version, review }: CaptureOutcome,
   whole: boolean,

@@ -5,12 +5,12 @@ import { parseDuration } from './durations.ts';
 import { sayAbove } from './progress.ts';
 import { resolveRoot } from './root.ts';
 
-/** What every command knows: the global options, resolved. */
+/** The resolved global options, which every command has. */
 export interface Context {
   /** Absolute path of the root. */
   readonly root: string;
   readonly json: boolean;
-  /** How it waits for other processes that have what it needs. */
+  /** How it waits for other processes that are in its way. */
   readonly patience: Patience;
 }
 
@@ -22,7 +22,7 @@ interface GlobalOptions {
 
 const WAIT_MS = 60_000;
 
-/** A command with the global options; `use` is commander's synopsis, such as `mount <env...>`. */
+/** Defines a command with the global options. @param use commander's synopsis, such as `mount <env...>` */
 export function define(use: string, description: string): Command {
   const [verb = '', ...operands] = splitUse(use);
   const command = new Command(`byref ${verb}`);
@@ -35,7 +35,7 @@ export function define(use: string, description: string): Command {
     .configureOutput({ writeErr: () => {} });
 }
 
-/** The same, of a command that may have to wait for another one. */
+/** Defines a command that may have to wait for another one: it has --wait, too. */
 export const defineWaiting = (use: string, description: string): Command =>
   define(use, description).option(
     '--wait <time>',
@@ -43,33 +43,34 @@ export const defineWaiting = (use: string, description: string): Command =>
     parseDuration,
   );
 
-/** The verb's words, then its operands: 'template rm <template>' -> ['template rm', '<template>']. */
+/** Splits a synopsis into the verb and its operands: 'template rm <template>' -> ['template rm', '<template>']. */
 function splitUse(use: string): string[] {
   const at = use.search(/ [<[]/);
   return at < 0 ? [use] : [use.slice(0, at), ...use.slice(at + 1).split(' ')];
 }
 
+/** Resolves the global options of a command. */
 export function contextOf(options: object): Context {
   const { root, json = false, wait: ms = WAIT_MS } = options as GlobalOptions;
-  // Standard error is one line of JSON then, if anything.
+  // With --json, standard error has one line of JSON or nothing.
   const tell = (whom: string): void => (json ? undefined : sayAbove(`byref: waiting for ${whom}`));
   return { root: resolveRoot(root), json, patience: { ms, tell } };
 }
 
-/** The same, and Ctrl-C ends its waiting. */
+/** Returns the context with a wait that Ctrl-C ends. */
 export const interruptible = (context: Context, signal: AbortSignal): Context => ({
   ...context,
   patience: { ...context.patience, signal },
 });
 
-/** Runs a command. A wrong command line is a `usage` error. */
+/** Runs a command. @throws ByrefError 'usage' for a wrong command line */
 export async function run(command: Command, words: readonly string[]): Promise<void> {
   try {
     await command.parseAsync(words, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return; // --help
-    // Commander puts what it guesses on a line of its own.
+    // Commander puts its guess on a line of its own.
     const [first = '', ...more] = error.message.replace(/^error: /, '').split('\n');
     const guess = /Did you mean (?:one of )?(.+)[?][)]/.exec(more.join(' '))?.[1];
     const see = `see: ${command.name()} --help`;

@@ -1,6 +1,6 @@
 import { VERBS } from './verbs.ts';
 
-/** Verbs whose operands are envs, and those whose operands are templates: of a group, both words. */
+/** Verbs whose operands are envs (OF_ENVS) or templates (OF_TEMPLATES); in a group, both words. */
 const OF_ENVS = [
   ...['mount', 'umount', 'unmount', 'info', 'diff', 'df', 'destroy', 'delete', 'rm'],
   ...['pin', 'follow', 'stale', 'saved list', 'saved restore', 'saved rm', 'app add', 'app remove'],
@@ -20,7 +20,7 @@ const topWords = (): string[] => [
   ...new Set(VERBS.flatMap(({ name, aliases }) => [name, ...aliases].map(firstWord))),
 ];
 
-/** First words of verbs of two words. */
+/** Returns the first words of two-word verbs. */
 const groups = (): string[] => [
   ...new Set(VERBS.filter(({ name }) => name.includes(' ')).map(({ name }) => firstWord(name))),
 ];
@@ -30,7 +30,7 @@ const wordsOf = (group: string): string[] =>
     name.slice(group.length + 1),
   );
 
-/** A pattern of bash's `case` that any of these matches. */
+/** Returns a pattern for bash's `case` that matches any of the verbs. */
 const anyOf = (verbs: readonly string[]): string => verbs.map((verb) => `'${verb}'`).join('|');
 
 /** Options whose value is one of a few words. */
@@ -40,14 +40,14 @@ const CHOICES: Readonly<Record<string, readonly string[]>> = {
   '--health-on': ['env', 'host'],
 };
 
-/** With the root that the command line names. */
+/** Lists templates of the root that the command line names. */
 const TEMPLATES = `byref "\${root[@]}" template list`;
 
-/** Names of templates of one kind, for a shell; `list` is the command that lists all. */
+/** Returns a shell command for the names of templates of one kind. @param list the command that lists all */
 const ofKind = (list: string, kind: string): string =>
   `${list} -H -o kind,name 2>/dev/null | sed -n 's/^${kind}[[:blank:]]*//p'`;
 
-/** For bash: `source <(byref completion bash)`. */
+/** Returns the script for bash: `source <(byref completion bash)`. */
 export function bashScript(): string {
   const inGroups = groups().map((group) => `      ${group}) words='${words(wordsOf(group))}' ;;`);
   const choices = Object.entries(CHOICES).map(
@@ -104,14 +104,14 @@ complete -F _byref byref
 `;
 }
 
-/** For zsh: it runs the bash function. */
+/** Returns the script for zsh, which runs the bash function. */
 export function zshScript(): string {
   return `#compdef byref
 autoload -U +X bashcompinit && bashcompinit
 ${bashScript()}`;
 }
 
-/** For fish: `byref completion fish | source`. */
+/** Returns the script for fish: `byref completion fish | source`. */
 export function fishScript(): string {
   const top = VERBS.filter(({ name }) => !name.includes(' ')).map(
     ({ name, summary }) =>

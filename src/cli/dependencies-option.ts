@@ -1,13 +1,15 @@
-/** `--dependencies`, of the commands that take envs to other versions. */
+/** The option `--dependencies` of the commands that take envs to other versions. */
 import type { Command } from 'commander';
 import type { Policy } from '../codec/patch-record.ts';
 import { dependencyPolicy } from '../manager/rollout/dependency-policy.ts';
 
+/** The option's value. */
 export interface DependenciesOption {
   /** In the order of the command line. */
   readonly dependencies?: readonly Policy[];
 }
 
+/** Adds the option to a command. */
 export const dependenciesOption = (command: Command): Command =>
   command.option(
     '--dependencies <policy>',
@@ -18,5 +20,6 @@ export const dependenciesOption = (command: Command): Command =>
     ],
   );
 
+/** Returns the policies that the option gave. */
 export const policiesOf = ({ dependencies = [] }: DependenciesOption): readonly Policy[] =>
   dependencies;

@@ -1,4 +1,4 @@
-/** `--dpkg-wait`, of the commands that take envs to other versions. */
+/** The option `--dpkg-wait` of the commands that take envs to other versions. */
 import type { Command } from 'commander';
 import { EXIT } from '../base/exit-codes.ts';
 import type { PatchedEnv, PatchRecord } from '../codec/patch-record.ts';
@@ -10,10 +10,12 @@ import { sayLines } from './print.ts';
 const DPKG_WAIT_MS = 60_000;
 const SHOWN = 5;
 
+/** The option's value, in milliseconds. */
 export interface DpkgWaitOption {
   readonly dpkgWait: number;
 }
 
+/** Adds the option to a command. */
 export const dpkgWaitOption = (command: Command): Command =>
   command.addOption(
     durationOption(
@@ -23,7 +25,7 @@ export const dpkgWaitOption = (command: Command): Command =>
     ),
   );
 
-/** Says on stderr which envs are waited for, once. */
+/** Returns how to wait for dpkg; reports once, on stderr, which envs are waited for. */
 export function dpkgWait(
   { json }: Context,
   { dpkgWait: dpkgWaitMs }: DpkgWaitOption,
@@ -40,7 +42,7 @@ export function dpkgWait(
   };
 }
 
-/** Sets the exit code for what could not be done in some of the envs. */
+/** Sets the exit code if something could not be done in some of the envs. */
 export function exitFor(record: PatchRecord | null): void {
   const has = (outcome: string): boolean =>
     record?.envs.some((env) => env.outcome === outcome) ?? false;
@@ -49,6 +51,6 @@ export function exitFor(record: PatchRecord | null): void {
   else if (record?.envs.some(lacksSomething)) process.exitCode = EXIT.pending;
 }
 
-/** It did not get all, or what it got does not fit what it has of its own. */
+/** Tells whether an env did not get everything, or what it got does not fit what it has of its own. */
 const lacksSomething = ({ packages = [], unmet = [] }: PatchedEnv): boolean =>
   unmet.length > 0 || packages.some(({ why }) => why === 'needed');

@@ -3,13 +3,13 @@ import { ByrefError } from '../base/error.ts';
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
-/** An option that takes a time; help shows the time that it has otherwise as people write it. */
+/** Makes an option that takes a time; its help shows the default the way people write it. */
 export const durationOption = (flags: string, what: string, standardMs: number): Option =>
   new Option(flags, `${what}: 500ms, 30s, 2m, 1h`)
     .argParser(parseDuration)
     .default(standardMs, durationText(standardMs));
 
-/** In the largest unit that leaves a whole number. */
+/** Writes a time in the largest unit that leaves a whole number. */
 function durationText(ms: number): string {
   if (ms === 0) return '0s';
   const units = Object.entries(UNITS).reverse();
@@ -17,7 +17,7 @@ function durationText(ms: number): string {
   return `${ms / size}${unit}`;
 }
 
-/** "30s", "500ms", "2m", "1h"; a bare number is seconds. Milliseconds, for commander. */
+/** Parses "30s", "500ms", "2m" or "1h" to milliseconds; a bare number is seconds. @throws ByrefError 'usage' */
 export function parseDuration(text: string): number {
   const [, number, unit = 's'] = /^(\d+(?:[.]\d+)?)(ms|s|m|h)?$/.exec(text) ?? [];
   if (number !== undefined) return Math.round(Number(number) * (UNITS[unit] ?? 0));

@@ -6,7 +6,11 @@ import { reportError } from './errors.ts';
 import { printLines } from './print.ts';
 import { printJson } from './table.ts';
 
-/** The named envs, each once, or with --all every one. A name that no env has is reported, and the others go on. */
+/**
+ * Returns the named envs, each once, or with --all every one. A name that no env has is reported, and the
+ * others go on.
+ * @throws ByrefError 'usage' for neither names nor --all, or both
+ */
 export function chooseEnvs(
   { json }: Context,
   store: Store,
@@ -29,9 +33,9 @@ export function chooseEnvs(
 }
 
 /**
- * Does `work` to each env; an error with one is reported and does not stop the others, and the last
- * one's exit code is the command's. With --json the results are one array, in the order of the envs,
- * without those that failed.
+ * Does `work` for each env. An error in one is reported and does not stop the others; the exit code of the last
+ * error is the command's. With --json the results are one array, in the order of the envs, without those that
+ * failed.
  */
 export async function forEachEnv<E, T>(
   context: Context,
@@ -43,8 +47,8 @@ export async function forEachEnv<E, T>(
 }
 
 /**
- * As forEachEnv, of work in two parts: `begin` for one env after the other, and what it returns is waited for together.
- * Results are told as they come.
+ * Does the same as forEachEnv for work in two parts: `begin` runs for one env after the other, and all that it
+ * returns is waited for together. Results are printed as they come.
  */
 export async function forEachEnvAtOnce<E, T>(
   context: Context,

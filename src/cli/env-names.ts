@@ -1,18 +1,20 @@
-/** Names of several envs that one command makes. */
+/** Makes the names of several envs that one command creates. */
 import { ByrefError } from '../base/error.ts';
 
+/** The name of an env to create. */
 export interface NumberedName {
   readonly name: string;
-  /** From 1; null without --count. */
+  /** The env's number, from 1; null without --count. */
   readonly number: number | null;
 }
 
 const PLACE = /%(0\d{1,2})?d/;
 
 /**
- * The names themselves; or, with a count, so many of each: numbers from 1 at their ends, or where a name has %d (%03d: with
- * zeros in front).
- * @throws ByrefError 'usage' for a name that would come twice
+ * Returns the names as they are or, with a count, that many of each. The numbers count from 1, and stand at the
+ * end or where a name has %d (%03d: with leading zeros).
+ * @param taken refuses a name that can't be used, by throwing
+ * @throws ByrefError 'usage' for a name that would occur twice
  */
 export function expandNames(
   names: readonly string[],
@@ -42,4 +44,5 @@ export const withNumber = (pattern: string, number: number): string =>
     String(number).padStart(Number(width ?? 0), '0'),
   );
 
+/** Returns true for a pattern with %d. */
 export const hasNumber = (pattern: string): boolean => PLACE.test(pattern);

@@ -3,8 +3,8 @@ import { visibleJson } from '../base/visible.ts';
 import { printOwn, sayLines } from './print.ts';
 
 /**
- * Prints what went wrong on stderr, and returns the exit code. For people two lines, what and what to
- * do; with --json one line, `{"error":{"code","exitCode","message","hint"}}`. A bug prints its stack.
+ * Prints an error on stderr, and returns the exit code. For people it prints two lines: what is wrong, and what
+ * to do; with --json one line, `{"error":{"code","exitCode","message","hint"}}`. A bug prints its stack.
  */
 export function reportError(error: unknown, json: boolean): number {
   const known = error instanceof ByrefError ? error : fromErrno(error);
@@ -23,7 +23,7 @@ export function reportError(error: unknown, json: boolean): number {
   return known.exitCode;
 }
 
-/** System errors that a machine, not a bug, causes; anything else is a bug. */
+/** Converts system errors that the machine causes, not a bug. Anything else is a bug. */
 function fromErrno(error: unknown): ByrefError {
   const { code, message } = error as NodeJS.ErrnoException;
   // LMDB's errors carry a number and the C library's text.

@@ -1,4 +1,4 @@
-/** Options of `create` about what is done when an env is first mounted. */
+/** The options of `create` that say what to do when an env is first mounted. */
 import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
@@ -10,6 +10,7 @@ import {
   NOTHING_TOLD,
 } from '../manager/envs/first-mount/setup.ts';
 
+/** The options as commander parses them. */
 export interface FirstMountOptions {
   readonly hostname?: string;
   readonly sshKey?: readonly string[];
@@ -23,6 +24,7 @@ const append = (value: string, before: readonly string[] = []): readonly string[
   value,
 ];
 
+/** Adds the options to a command. */
 export const firstMountOptions = (command: Command): Command =>
   command
     .option('--hostname <name>', 'its host name (the env’s); with --count, %d is the number')
@@ -43,7 +45,7 @@ export const firstMountOptions = (command: Command): Command =>
       append,
     );
 
-/** NOTHING_TOLD itself, if none of the options is given. @throws ByrefError 'usage', 'badInput' */
+/** Returns what the options say; NOTHING_TOLD itself if none is given. @throws ByrefError 'usage', 'badInput' */
 export function firstMountOf(options: FirstMountOptions): FirstMount {
   const { hostname = null, sshKey = [], passwordHash = null, file = [], runOnce = [] } = options;
   const lists = [sshKey, file, runOnce];
@@ -67,7 +69,10 @@ function checkHostname(hostname: string): void {
   throw new ByrefError('usage', `"${hostname}" is no host name`, hint);
 }
 
-/** As crypt(5) makes them, or what keeps everybody out; a password itself is not meant to be here. */
+/**
+ * Refuses anything but a hash as crypt(5) makes them, or a value with which nobody can log in: a plain password
+ * must not be given here.
+ */
 function checkHash(hash: string): void {
   if (/^(?:!?\$[A-Za-z0-9]+\$[^:\s]+|[!*])$/.test(hash)) return;
   const message = '--password-hash is no hash as shadow(5) has them';
@@ -76,7 +81,7 @@ function checkHash(hash: string): void {
 
 const KEY = /^(?:\S.*\s)?(?:ssh-|ecdsa-|sk-)\S+\s+[A-Za-z0-9+/]{16,}={0,2}(?:\s.*)?$/;
 
-/** A key as it is, or those in a file. */
+/** Returns a key as it is, or those in a file. */
 function keysOf(text: string): string[] {
   if (KEY.test(text)) return [text];
   const hint =

@@ -1,4 +1,7 @@
-/** What of this machine a build or a capture is given: by the machine's file, a configuration, and the command line. */
+/**
+ * Collects what a build or capture is given of this machine: variables and files, from the machine's own file,
+ * a configuration, and the command line.
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { BIND, VARIABLE } from '../manager/recipes/build/config.ts';
@@ -6,12 +9,13 @@ import { FieldsParser, listOf } from '../manager/recipes/build/fields.ts';
 import { type Given, parseVariables } from '../manager/sandbox/given.ts';
 import { parseBind } from '../manager/sandbox/mountpoints.ts';
 
+/** The options as commander parses them. */
 export interface GivenOptions {
   readonly env?: readonly string[];
   readonly bind?: readonly string[];
 }
 
-/** For every build and capture on this machine. */
+/** The machine's file: what every build and capture on this machine is given. */
 const FILE = process.env['BYREF_BUILDS'] ?? '/etc/byref/builds.yaml';
 const FIELDS = { env: listOf(VARIABLE), binds: listOf(BIND) };
 
@@ -20,6 +24,7 @@ const append = (value: string, before: readonly string[] = []): readonly string[
   value,
 ];
 
+/** Adds the options to a command. */
 export const givenOptions = (command: Command): Command =>
   command
     .option<readonly string[]>(
@@ -34,9 +39,9 @@ export const givenOptions = (command: Command): Command =>
     );
 
 /**
- * What comes later counts, where several say something of one variable.
+ * Returns what is given altogether. For one variable the last source counts, in the order above.
  * @param own what a configuration says
- * @throws ByrefError 'usage', 'badInput' for what is not there, or a machine's file that is not right
+ * @throws ByrefError 'usage', 'badInput' for something that does not exist, or a wrong machine's file
  */
 export function givenTo(
   options: GivenOptions,

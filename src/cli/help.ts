@@ -4,7 +4,7 @@ import { nearest } from './nearest.ts';
 import { printLines, printOwn } from './print.ts';
 import { VERBS, type Verb } from './verbs.ts';
 
-/** All verbs, or those of one group; on stdout if it was asked for, else on stderr. */
+/** Prints all verbs, or those of one group: on stdout if help was asked for, else on stderr. */
 export function printHelp(group: string, asked: boolean): void {
   const verbs = VERBS.filter((verb) => group === '' || verb.name.startsWith(`${group} `));
   const text = [
@@ -30,11 +30,15 @@ function title(verb: Verb): string {
   return [verb.name, ...verb.aliases].join(', ');
 }
 
+/** Prints the version of byref. */
 export function printVersion(): void {
   printLines(`byref ${VERSION}`);
 }
 
-/** @param rest the words behind it: of a verb of two words, the second may be among them */
+/**
+ * Returns the error for a verb that does not exist, with a guess at what was meant.
+ * @param rest the words behind it, among which the second of a two-word verb may be
+ */
 export function unknownVerb(verb: string, rest: readonly string[] = []): ByrefError {
   const all = VERBS.flatMap(({ name, aliases }) => [name, ...aliases]);
   const second = rest.find((word) => !word.startsWith('-'));

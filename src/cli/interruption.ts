@@ -1,13 +1,13 @@
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
-/** Ctrl-C, once: what the command does then; a second one ends it. */
+/** The first Ctrl-C of a command, which `signal` reports; a second one ends the process. */
 export interface Interruption {
   readonly signal: AbortSignal;
-  /** From now on the first one ends it, too. */
+  /** From now on, the first Ctrl-C ends the process, too. */
   readonly release: () => void;
 }
 
-/** @param said is called when it comes */
+/** Catches the first SIGINT or SIGTERM. @param said is called when it arrives */
 export function interruption(said: () => void = () => undefined): Interruption {
   const controller = new AbortController();
   const abort = (): void => {

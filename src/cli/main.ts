@@ -1,10 +1,11 @@
+/** The command line. It loads the module of the given verb and no other, so that it starts fast. */
 import { ByrefError } from '../base/error.ts';
 import { parseArgv } from './argv.ts';
 import { reportError } from './errors.ts';
 import { loadCommand } from './registry.ts';
 import { findVerb, isGroup } from './verbs.ts';
 
-/** The command line: loads the module of its verb and nothing else, so that it starts fast. */
+/** Runs the verb that the words name, or prints help. */
 async function main(words: readonly string[]): Promise<void> {
   const { verb, rest } = parseArgv(words);
   const found = findVerb(verb);
@@ -22,14 +23,14 @@ async function main(words: readonly string[]): Promise<void> {
   } else throw unknownVerb(verb, rest);
 }
 
-// `byref list | head -1`: the reader went away, which is no error.
+// In `byref list | head -1` the reader goes away early: not an error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0);
   throw error;
 });
 
 const words = process.argv.slice(2);
-// What comes after is of another command.
+// Words after `--` belong to another command.
 const end = words.indexOf('--');
 const own = end < 0 ? words : words.slice(0, end);
 main(words).catch((error: unknown) => {

@@ -1,22 +1,22 @@
 import { ByrefError } from '../base/error.ts';
 import { applyMountWord, MS_NODEV, MS_NOSUID } from '../base/mount-flags.ts';
 
-/** What `-o WORD,WORD` says. */
+/** The meaning of the words of `-o WORD,WORD`. */
 export interface MountWords {
-  /** MS_* flags of mount(2); null if nothing is said about them. */
+  /** MS_* flags of mount(2); null if no word is about them. */
   readonly flags: number | null;
-  /** What the words make of other flags. */
+  /** Applies the words to other flags. */
   readonly changed: (flags: number) => number;
-  /** The root, which an fstab line can't name otherwise. */
+  /** The root, which an fstab line can't name in another way. */
   readonly root: string | null;
   readonly allowUsers: boolean;
   readonly passthrough: boolean;
   readonly trace: boolean;
-  /** Change the options of what is mounted. */
+  /** Change the options of an existing mount. */
   readonly remount: boolean;
 }
 
-/** Of fstab(5) and systemd.mount(5): said to whoever reads the line, not to a file system. */
+/** Words of fstab(5) and systemd.mount(5) that are meant for whoever reads the line, not for a file system. */
 const FOR_OTHERS: ReadonlySet<string> = new Set([
   ...['auto', 'noauto', 'nouser', 'nousers', 'nofail', '_netdev', 'async', 'silent', 'loud'],
   ...['nomand', 'noiversion', 'nolazytime'],
@@ -27,7 +27,7 @@ const OWN: ReadonlySet<string> = new Set([
 const ROOT = 'root=';
 const FOR_OTHERS_PREFIX = /^(?:x-|X-|comment=)/;
 
-/** What they stand for (mount(8)). */
+/** Words that stand for several others (mount(8)). */
 const SHORT_FOR: Readonly<Record<string, readonly string[]>> = {
   user: ['noexec', 'nosuid', 'nodev'],
   users: ['noexec', 'nosuid', 'nodev'],
@@ -40,14 +40,14 @@ const HINT =
   'root=DIR, allow_users, no_passthrough, trace; and what fstab(5) has for others, such as nofail';
 
 /**
- * Reads the words of `-o`; of those that exclude each other the last one counts.
- * @param allowUsers said by an option of its own
- * @throws ByrefError 'usage' for a word that is not known
+ * Reads the words of `-o`; of words that exclude each other the last one counts.
+ * @param allowUsers true if another option said so
+ * @throws ByrefError 'usage' for an unknown word
  */
 export function parseMountWords(lists: readonly string[], allowUsers: boolean): MountWords {
   const words = lists.flatMap((list) => list.split(',')).filter((word) => word !== '');
   const said = new Set(words);
-  // That of FUSE means the same.
+  // FUSE's own word, allow_other, means the same.
   const isOpen = allowUsers || said.has('allow_users') || said.has('allow_other');
   const standard = isOpen ? MS_NOSUID | MS_NODEV : 0;
   const plain = words.flatMap((each) => SHORT_FOR[each] ?? [each]);

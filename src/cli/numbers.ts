@@ -1,6 +1,6 @@
 import { ByrefError } from '../base/error.ts';
 
-/** A whole number above 0, for commander. */
+/** Parses a whole number above 0, for commander. @throws ByrefError 'usage' */
 export function parseCount(text: string): number {
   const value = Number(text);
   if (Number.isSafeInteger(value) && value > 0) return value;

@@ -1,4 +1,4 @@
-/** Patches in words, for people. */
+/** Describes patches for people. */
 
 import type {
   CompletedPackages,
@@ -9,7 +9,7 @@ import type {
 } from '../codec/patch-record.ts';
 import { ownText } from '../manager/merge/packages.ts';
 
-/** "nginx: 1 -> 2, done", and a line for each thing that is not as simple as that. */
+/** Returns a line such as "nginx: 1 -> 2, done", and one for each thing that a reader has to know besides. */
 export function describePatch(record: PatchRecord): string[] {
   const { envs, note } = record;
   const lines = [`${titleOf(record)}, ${stateText(record)}`];
@@ -50,6 +50,7 @@ const OUTCOMES: Readonly<Record<EnvOutcome, (count: number) => string>> = {
   busy: (n) => `${envsText(n)} not yet: dpkg or apt is at work in ${n === 1 ? 'it' : 'them'}`,
 };
 
+/** Returns "1 env" or "2 envs". */
 export const envsText = (count: number): string => `${count} ${count === 1 ? 'env' : 'envs'}`;
 
 function envCounts(envs: readonly PatchedEnv[]): string {
@@ -96,7 +97,7 @@ function completionText({ packages, why, done }: CompletedPackages): string {
 
 const UNMET_SHOWN = 10;
 
-/** As apt says it. */
+/** Returns the lines about unmet dependencies, in apt's words. */
 export function unmetLines(name: string, unmet: readonly string[]): string[] {
   const more = unmet.length - UNMET_SHOWN;
   return [
@@ -106,10 +107,14 @@ export function unmetLines(name: string, unmet: readonly string[]): string[] {
   ];
 }
 
-/** dpkg's records go along with its packages: nobody has to look at them, unless something could not be done. */
+/**
+ * Tells whether an act is printed. dpkg's records follow their packages, and need no attention unless something
+ * could not be done.
+ */
 const isTold = ({ what, why, done }: PatchAct): boolean =>
   what === 'steps' ? false : what !== 'updated' || why !== undefined || !done;
 
+/** Describes one act. */
 export function actText({ what, why, done }: PatchAct): string {
   if (!done)
     return `to be ${what === 'taken' ? 'set aside' : what}${why === undefined ? '' : ` (${why})`}`;

@@ -16,8 +16,8 @@ const STATES: Readonly<Record<MeetState, string>> = {
 };
 
 /**
- * Prints a plan for people: what changes in the template, then per env what is not clean.
- * @param summary counts instead of names, and envs of which there is the same to say in one line
+ * Prints a plan for people: what changes in the template, then for each env what does not simply follow.
+ * @param summary print counts instead of names, and one line for envs of which the same is to be said
  */
 export function printPlan(plan: PatchPlan, summary: boolean): void {
   printLines(...planLines(plan, summary));
@@ -61,7 +61,7 @@ const packageLines = ({ packages, unmet, unjudged, completes }: PlannedEnv): str
 
 const ENVS_SHOWN = 3;
 
-/** The largest group first. */
+/** Groups envs of which the same is to be said; the largest group comes first. */
 function groupLines(envs: readonly PlannedEnv[]): string[] {
   const groups = new Map<string, PlannedEnv[]>();
   for (const env of envs) {
@@ -88,7 +88,10 @@ function meetLine({ kind, path, state, action, attributes }: PlannedMeet): strin
 
 const PATHS_SHOWN = 3;
 
-/** @param os the OS template, which goes to version `to` */
+/**
+ * Says whether an app stays as it is, or what to do about it. @param os the OS template, which goes to version
+ * `to`
+ */
 export function appLine(os: string, to: number, fit: AppFit): string {
   const { app, version, builtOn, packages, paths, staged } = fit;
   if (fits(fit)) return `app ${app}@${version} is kept (built on ${os}@${builtOn})`;

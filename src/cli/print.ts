@@ -1,6 +1,7 @@
 /**
- * The only way to standard output and standard error for text: a line per element, in which nothing is left that would do
- * something to a terminal, or look like another line (base/visible.ts). Names, command lines and messages need no care elsewhere.
+ * The only way for text to standard output and standard error. It prints one line per element, and escapes
+ * whatever would act on a terminal or look like another line (base/visible.ts), so names, command lines and
+ * messages need no care elsewhere.
  */
 import { bytesOfText } from '../base/text-bytes.ts';
 import { visible, visibleContent } from '../base/visible.ts';
@@ -23,12 +24,12 @@ export const sayLines = (...lines: readonly string[]): void =>
 export const printContent = (...lines: readonly string[]): void =>
   write(process.stdout, lines.map(visibleContent));
 
-/** Prints text of our own that is made of lines, such as a completion script, as it is. */
+/** Prints text of our own, such as a completion script, as it is. */
 export const printOwn = (text: string, stream: Stream = process.stdout): void => {
   stream.write(text);
 };
 
-/** For programs, with -z: each field whole, as its bytes, with a NUL behind it. */
+/** Prints fields for programs, with -z: the bytes of each, unchanged, with a NUL after it. */
 export function printNulEnded(...fields: readonly string[]): void {
   const end = Buffer.of(0);
   process.stdout.write(Buffer.concat(fields.flatMap((field) => [bytesOfText(field), end])));

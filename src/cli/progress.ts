@@ -1,48 +1,49 @@
 import { formatSize } from '../base/size.ts';
 import { visibleContent } from '../base/visible.ts';
 
-/** How far a long command is. */
+/** How far a long command has come. */
 export interface ProgressState {
   readonly phase: string;
   readonly files: number;
   readonly bytes: number;
-  /** All that there will be, where that is known from the beginning. */
+  /** The totals, where they are known from the beginning. */
   readonly totalFiles?: number;
   readonly totalBytes?: number;
-  /** Without those: how much of the phase is done, 0 .. 1. */
+  /** Without totals: how much of the phase is done, 0 .. 1. */
   readonly part?: number;
-  /** What it is at. */
+  /** What it is working on now. */
   readonly detail?: string;
 }
 
+/** How progress is shown where there is no terminal. */
 export interface ProgressOptions {
-  /** Where no terminal is: a JSON value per line. */
+  /** Without a terminal: a JSON value per line. */
   readonly json: boolean;
-  /** Where neither is: a line now and then, which is so if not given. */
+  /** Without a terminal or JSON: a line now and then; true if it is not given. */
   readonly lines?: boolean;
 }
 
 type Form = 'terminal' | 'json' | 'lines' | 'none';
 
-/** How long what is shown may stay as it is; a phase that begins is shown at once. */
+/** How often the display is updated, in milliseconds; a new phase is shown at once. */
 const REDRAW_MS: Readonly<Record<Form, number>> = {
   terminal: 100,
   json: 1_000,
   lines: 5_000,
   none: Number.POSITIVE_INFINITY,
 };
-/** In JSON, a step of this size is told whenever it was made. */
+/** In JSON, progress of this much of a phase is reported at once. */
 const STEP = 0.05;
 const BAR_WIDTH = 24;
 const DETAIL_WIDTH = 30;
 const CLEAR_LINE = '\r\x1b[K';
 
-/** A line on stderr that stays, above the progress if any is shown. */
+/** Prints a permanent line on stderr, above the progress if any is shown. */
 export function sayAbove(text: string): void {
   process.stderr.write(`${process.stderr.isTTY ? CLEAR_LINE : ''}${visibleContent(text)}\n`);
 }
 
-/** Shows progress on stderr: a line that is redrawn on a terminal, else a line now and then, of JSON if wanted. */
+/** Shows progress on stderr: on a terminal a line that is redrawn; else a line now and then, as JSON if wanted. */
 export class Progress {
   private readonly form: Form;
   private shownAt = 0;
@@ -58,7 +59,7 @@ export class Progress {
     if (this.form === 'none') return;
     const began = state.phase !== this.phase;
     if (began) this.part = 0;
-    // What is done is done: estimates may say less than before, and the bar does not.
+    // An estimate may say less than before; the bar never goes back.
     const known = partOf(state);
     const part = known === null ? null : Math.min(1, Math.max(this.part, known));
     this.part = part ?? 0;
@@ -72,9 +73,10 @@ export class Progress {
     this.show(state, part);
   };
 
-  /** A line that stays, above the progress. */
+  /** Prints a permanent line above the progress. */
   readonly note = sayAbove;
 
+  /** Clears the line of progress. */
   end(): void {
     if (this.form === 'terminal') process.stderr.write(CLEAR_LINE);
   }

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 
-/** The module that does a verb: makes its commander command, options and action. */
+/** The module of a verb: it makes the commander command with its options and action. */
 interface CommandModule {
   readonly default: () => Command;
 }
 
-/** Each verb's module, loaded when the verb is used. */
+/** Loads each verb's module, when the verb is used. */
 const MODULES: Readonly<Record<string, () => Promise<CommandModule>>> = {
   init: () => import('./commands/init.ts'),
   'template build': () => import('./commands/template-build.ts'),
@@ -46,6 +46,7 @@ const MODULES: Readonly<Record<string, () => Promise<CommandModule>>> = {
   completion: () => import('./commands/completion.ts'),
 };
 
+/** Loads the command of a verb. */
 export async function loadCommand(verb: string): Promise<Command> {
   const load = MODULES[verb];
   if (!load) throw new Error(`no module for ${verb}`);

@@ -1,15 +1,16 @@
 import { realpathSync } from 'node:fs';
 import path from 'node:path';
 
+/** The root if neither --root nor BYREF_ROOT names one. */
 export const DEFAULT_ROOT = '/var/lib/byref';
 
-/** --root, else BYREF_ROOT, else the default; absolute, without symlinks. */
+/** Returns the root: --root, else BYREF_ROOT, else the default; as an absolute path without symlinks. */
 export function resolveRoot(option: string | undefined): string {
   const chosen = option ?? process.env['BYREF_ROOT'];
   return realPath(path.resolve(chosen === undefined || chosen === '' ? DEFAULT_ROOT : chosen));
 }
 
-/** One root has one name, whatever symlinks lead to it: sockets and mounts are found by it. */
+/** Resolves symlinks: sockets and mounts are found by the root's name, so that it must have only one. */
 function realPath(directory: string): string {
   try {
     return realpathSync(directory);

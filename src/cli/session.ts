@@ -1,3 +1,4 @@
+/** Opens the store for commands. */
 import { accessSync, constants } from 'node:fs';
 import { ByrefError } from '../base/error.ts';
 import type { StoreAccess } from '../manager/sandbox/store-access.ts';
@@ -6,14 +7,17 @@ import { metaDir, openStore, type Store } from '../store/store.ts';
 import type { Context } from './command.ts';
 import { sayLines } from './print.ts';
 
-/** add: open for writing, and the writer's role is taken when it is needed, as addVersion does. */
+/**
+ * How a command uses the store. 'add': it is open for writing, but the writer's lock is taken only when it is
+ * needed, as addVersion does.
+ */
 type Mode = 'read' | 'write' | 'add';
 
 const WRITE = { read: false, write: true, add: 'on-demand' } as const;
 
 /**
- * Runs `work` with the store open, and closes it whatever happens. A patch that died is ended first, so that no
- * command sees half of one.
+ * Runs `work` with the store open, and closes it in any case. A patch whose process died is finished or undone
+ * first, so that no command sees a half-done one.
  */
 export async function withStore<T>(
   { root, patience }: Pick<Context, 'root' | 'patience'>,
@@ -39,8 +43,9 @@ export async function withStore<T>(
 }
 
 /**
- * What is in a root is root's: templates have files that only it may read.
- * @throws ByrefError 'unsupported' for a user who can't read it, in place of what LMDB would say
+ * Refuses users who can't read the root. Its content is root's alone: templates have files that only root may
+ * read.
+ * @throws ByrefError 'unsupported', instead of LMDB's own error
  */
 function refuseStranger(root: string): void {
   const user = process.geteuid?.() ?? 0;
@@ -55,8 +60,8 @@ function refuseStranger(root: string): void {
 }
 
 /**
- * The store for work that takes long. Only what it begins with is given up when others write for longer than it wants to wait: what
- * comes later waits as long as it takes.
+ * Returns access to the store for work that takes long. Only its first access is given up when others write for
+ * longer than the user wants to wait; later ones wait as long as it takes.
  */
 export function storeAccess(context: Context): StoreAccess {
   const { root, patience } = context;
@@ -72,7 +77,7 @@ export function storeAccess(context: Context): StoreAccess {
   };
 }
 
-/** One read, if no patch is under way. */
+/** Tells whether a patch's process has died. Costs one read if no patch is under way. */
 async function hasDead(store: Store): Promise<boolean> {
   const unfinished = store.patches.unfinished();
   if (unfinished.length === 0) return false;
@@ -80,7 +85,10 @@ async function hasDead(store: Store): Promise<boolean> {
   return unfinished.some(({ templateId }) => !isUnderWay(store.root, templateId));
 }
 
-/** For a command that reads: while another one writes, what died stays as it is for now. */
+/**
+ * Finishes or undoes dead patches for a command that only reads. While another command writes, they stay as
+ * they are for now.
+ */
 async function endDead(root: string): Promise<void> {
   try {
     const store = await openStore(root, { write: true });
@@ -93,7 +101,7 @@ async function endDead(root: string): Promise<void> {
 async function recover(store: Store): Promise<void> {
   const { recoverPatches } = await import('../manager/rollout/recover.ts');
   const { sweepScratchEnvs } = await import('../manager/sandbox/scratch-env.ts');
-  // It may have died while it composed a stack.
+  // The process may have died while it composed a stack, in a scratch env.
   await sweepScratchEnvs(store);
   for (const { id, kind, template, state } of await recoverPatches(store)) {
     const how = state === 'undone' ? 'taken back' : 'finished';

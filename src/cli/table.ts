@@ -3,17 +3,21 @@ import { ByrefError } from '../base/error.ts';
 import { visible, visibleJson } from '../base/visible.ts';
 import { printLines, printNulEnded, printOwn } from './print.ts';
 
-/** One column of a table: how it is called for -o and in JSON, and how people see it. */
+/** One column of a table: its name for -o and in JSON, and its text for people. */
 export interface Column<Row> {
   readonly field: string;
   /** Shown without -o. */
   readonly standard: boolean;
   readonly right?: boolean;
-  /** On a terminal, what does not fit beside the other columns goes on below; for the last column, of texts. */
+  /**
+   * On a terminal, text that does not fit beside the other columns continues on the next line; only for a last
+   * column of prose.
+   */
   readonly wraps?: boolean;
   text(row: Row): string;
 }
 
+/** The options of commands that print tables. */
 export interface TableOptions {
   /** -H */
   readonly header?: boolean;
@@ -25,7 +29,7 @@ export interface TableOptions {
   readonly null?: boolean;
 }
 
-/** Adds -H, -o, -q and -z. `fields` are the names that -o takes. */
+/** Adds -H, -o, -q and -z to a command. @param fields the names that -o takes */
 export function tableOptions(command: Command, fields: readonly string[]): Command {
   return command
     .option('-H, --no-header', 'no header line')
@@ -35,9 +39,9 @@ export function tableOptions(command: Command, fields: readonly string[]): Comma
 }
 
 /**
- * Prints rows as a table. On a terminal columns are aligned by blanks; piped, fields are separated by
- * one tab, never trimmed or wrapped. An empty field is `-`, so that columns can be counted. What would do
- * something to a terminal, or look like another field or line, is escaped.
+ * Prints rows as a table. On a terminal, columns are aligned with blanks. In a pipe, fields are separated by
+ * one tab, and never trimmed or wrapped. An empty field is printed as `-`, so that columns can be counted.
+ * Whatever would act on a terminal, or look like another field or line, is escaped.
  */
 export function printTable<Row>(
   rows: readonly Row[],
@@ -91,10 +95,10 @@ function align<Row>(lines: readonly string[][], columns: readonly Column<Row>[])
 
 const GAP = '  ';
 const STANDARD_WIDTH = 80;
-/** Narrower than this, a text is no longer one: then the terminal wraps. */
+/** A text is not wrapped to fewer characters than this; then the terminal wraps it. */
 const WRAPPED_LEAST = 24;
 
-/** At blanks; what has none is cut. */
+/** Wraps at blanks; cuts words that are too long. */
 function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   for (let rest = text; ; ) {
@@ -106,13 +110,14 @@ function wrap(text: string, width: number): string[] {
   }
 }
 
-/** `name: value` lines for one thing, for people. */
+/** Prints `name: value` lines about one thing, for people. */
 export function printFields(fields: readonly (readonly [name: string, value: string])[]): void {
   const width = Math.max(...fields.map(([name]) => name.length)) + 1;
   const lines = fields.map(([name, value]) => `${`${name}:`.padEnd(width)} ${value || '-'}`);
   printLines(...lines);
 }
 
+/** Prints a value as JSON; indented on a terminal. */
 export function printJson(value: unknown): void {
   const json = JSON.stringify(value, null, process.stdout.isTTY ? 2 : 0);
   printOwn(`${visibleJson(json)}\n`);

@@ -1,4 +1,4 @@
-/** One verb, as `byref help` shows it. Two words make a verb of a group. */
+/** One verb, as `byref help` shows it. A verb of a group has two words. */
 export interface Verb {
   readonly name: string;
   readonly aliases: readonly string[];
@@ -11,7 +11,7 @@ const verb = (name: string, summary: string, aliases: readonly string[] = []): V
   summary,
 });
 
-/** Every verb of byref, in the order of `byref help`. */
+/** All verbs of byref, in the order of `byref help`. */
 export const VERBS: readonly Verb[] = [
   verb('init', 'make a root: the directory that holds everything'),
   verb('template build', 'build a version of a template from packages'),
@@ -52,9 +52,10 @@ export const VERBS: readonly Verb[] = [
   verb('completion', 'print a completion script for a shell'),
 ];
 
-/** Words that begin a two-word verb. */
+/** Returns true for the first word of a two-word verb. */
 export const isGroup = (word: string): boolean =>
   VERBS.some((entry) => entry.name.startsWith(`${word} `));
 
+/** Returns the verb with this name or alias. */
 export const findVerb = (name: string): Verb | undefined =>
   VERBS.find((entry) => entry.name === name || entry.aliases.includes(name));

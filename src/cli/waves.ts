@@ -1,7 +1,7 @@
 import { ByrefError } from '../base/error.ts';
 import type { WaveSize } from '../manager/rollout/rollout.ts';
 
-/** "10%" or "3". @throws ByrefError 'usage' */
+/** Parses "10%" or "3". @throws ByrefError 'usage' */
 function parseSize(text: string): WaveSize {
   const [, number, percent] = /^(\d+)(%?)$/.exec(text) ?? [];
   const value = Number(number);
@@ -14,13 +14,16 @@ function parseSize(text: string): WaveSize {
   );
 }
 
-/** What --canary takes: envs by name, or one part. */
+/** Parses the value of --canary: names of envs, or one percentage. */
 export function parseCanary(words: readonly string[]): WaveSize {
   const [first = ''] = words;
   return words.length === 1 && first.endsWith('%') ? parseSize(first) : { envs: words };
 }
 
-/** What --stages takes: "1,10%,100%". The last one, of all, is the patch itself, and is left out. */
+/**
+ * Parses the value of --stages, such as "1,10%,100%". A last stage of 100% is left out, since the patch itself
+ * reaches all.
+ */
 export function parseStages(text: string): WaveSize[] {
   const sizes = text.split(',').map((part) => parseSize(part.trim()));
   const last = sizes.at(-1);

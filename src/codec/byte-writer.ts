@@ -1,11 +1,12 @@
-/** Collects a record of unknown length: for control rows and link histories, not for hot paths. */
+/** Collects a record of unknown length. For control rows and link histories, not for hot paths. */
 import { putSigned, putVarint, VARINT_MAX } from './varint.ts';
 
+/** A buffer that grows as fields are appended to it. */
 export class ByteWriter {
   private buf = Buffer.allocUnsafe(256);
   private length = 0;
 
-  /** Makes room for `bytes` more; returns where they start. */
+  /** Makes room for `bytes` more bytes; returns the position where they start. */
   private reserve(bytes: number): number {
     if (this.length + bytes > this.buf.length) {
       const bigger = Buffer.allocUnsafe(2 * (this.length + bytes));
@@ -28,18 +29,19 @@ export class ByteWriter {
     return this;
   }
 
+  /** Appends a number of either sign as a zigzag varint. */
   signed(value: number): this {
     const at = this.reserve(VARINT_MAX);
     this.length = putSigned(this.buf, at, value);
     return this;
   }
 
-  /** UTF-8, with its length before it. */
+  /** Appends the text's length and its UTF-8 bytes. */
   text(value: string): this {
     return this.varint(Buffer.byteLength(value)).bytes(Buffer.from(value, 'utf8'));
   }
 
-  /** A binary string (a Name), with its length before it. */
+  /** Appends the length and the bytes of a binary string (a Name). */
   latin1(value: string): this {
     return this.varint(value.length).bytes(Buffer.from(value, 'latin1'));
   }
@@ -51,7 +53,7 @@ export class ByteWriter {
     return this;
   }
 
-  /** The bytes so far, as a copy of their own. */
+  /** Returns a copy of the bytes so far. */
   take(): Buffer {
     return Buffer.from(this.buf.subarray(0, this.length));
   }

@@ -1,7 +1,7 @@
 import type { Ino } from '../base/ids.ts';
 import { DATA_NONE, type InodeRecord } from './inode-record.ts';
 
-/** Returns a record that says nothing of an inode but its number: what a record is filled in from. */
+/** Returns a record that says nothing about an inode but its number, for the caller to fill in. */
 export const emptyRecord = (ino: Ino): InodeRecord => ({
   ino,
   mode: 0,

@@ -2,7 +2,7 @@
  * InodeRecord <-> bytes, for template rows, an env's link table and its journal. The layout is in
  * docs/FORMAT.md, section "Inode record".
  *
- * Version 1: what is nearly always there has a fixed place; numbers that are mostly small are
+ * Version 1: fields that are nearly always there have a fixed place; numbers that are mostly small are
  * varints (LEB128, up to 2^53-1); the rest is present only where `parts` says so.
  */
 import type { Ino, Name, ObjectId } from '../base/ids.ts';
@@ -21,10 +21,10 @@ const PART_STAMP = 32;
 const PART_BASE_CTIME = 64;
 
 const OBJECT_BYTES = 32;
-/** Bytes of all fixed and varint fields together, at most: version to baseCtimeNs, lengths included. */
+/** An upper bound for the bytes of all fixed and varint fields together: version to baseCtimeNs, lengths included. */
 const FIXED_MAX = 6 + 18 * VARINT_MAX + OBJECT_BYTES + 4 * 4;
 
-/** An upper bound of the bytes that `encodeInode` writes for this record. */
+/** Returns an upper bound for the bytes that `encodeInode` writes for this record. */
 export function inodeBytesMax(record: InodeRecord): number {
   let bytes = FIXED_MAX + record.target.length + record.name.length;
   if (record.xattrs !== null) {
@@ -93,7 +93,7 @@ function putLatin1(buf: Buffer, at: number, text: string): number {
 
 /**
  * Reads the record that lies in `buf` from `at` to `end`. The result shares no memory with `buf`.
- * @throws Error when the bytes are no version-1 record, or do not end at `end`
+ * @throws Error when the bytes are not a version-1 record, or do not end at `end`
  */
 export function decodeInode(buf: Buffer, at: number, end: number): InodeRecord {
   if (buf[at] !== RECORD_VERSION) {

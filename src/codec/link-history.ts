@@ -1,6 +1,6 @@
 /**
- * The value of a `links` row: what one name was in each version of its template that changed it,
- * newest first. "As of version v" is the first entry at or below v.
+ * Encodes and decodes the value of a `links` row: what one name was in each version of its template that
+ * changed it, newest first. The record "as of version v" is the first entry at or below v.
  */
 import type { Ino } from '../base/ids.ts';
 import { ByteWriter } from './byte-writer.ts';
@@ -10,7 +10,7 @@ import { Cursor } from './varint.ts';
 
 const HISTORY_VERSION = 1;
 
-/** `record` null: the name is not in this version (a tombstone). */
+/** A change of one name by one version; `record` null means that the name is absent from then on (a tombstone). */
 export interface LinkChange {
   readonly version: number;
   readonly record: InodeRecord | null;
@@ -23,7 +23,7 @@ function start(buf: Buffer): Cursor {
   return new Cursor(buf, 1);
 }
 
-/** The record as of `version`; null where the name did not exist then. */
+/** Returns the record as of `version`; null where the name did not exist then. */
 export function linkAsOf(buf: Buffer, version: number): InodeRecord | null {
   const from = start(buf);
   while (from.at < buf.length) {
@@ -36,7 +36,7 @@ export function linkAsOf(buf: Buffer, version: number): InodeRecord | null {
   return null;
 }
 
-/** All of it, newest first. */
+/** Returns all changes of a row, newest first. */
 export function decodeHistory(buf: Buffer): LinkChange[] {
   const changes: LinkChange[] = [];
   const from = start(buf);
@@ -50,7 +50,7 @@ export function decodeHistory(buf: Buffer): LinkChange[] {
   return changes;
 }
 
-/** The versions that changed the name, newest first; their records are not looked at. */
+/** Returns the versions that changed the name, newest first, without decoding their records. */
 export function historyVersions(buf: Buffer): number[] {
   const versions: number[] = [];
   const from = start(buf);
@@ -61,19 +61,19 @@ export function historyVersions(buf: Buffer): number[] {
   return versions;
 }
 
-/** The latest record with this ino, whichever version it is of; null if the name never was that file. */
+/** Returns the latest record with this ino, of whichever version; null if the name never was that file. */
 export function recordOfIno(buf: Buffer, ino: Ino): InodeRecord | null {
   return decodeHistory(buf).find(({ record }) => record?.ino === ino)?.record ?? null;
 }
 
-/** The row with exactly these changes, newest first. */
+/** Returns the row with exactly these changes. @param changes newest first */
 export function encodeHistory(changes: readonly LinkChange[]): Buffer {
   let row: Buffer | null = null;
   for (const change of changes.toReversed()) row = prependChange(row, change);
   return row ?? Buffer.of(HISTORY_VERSION);
 }
 
-/** The row with one more change, which must be newer than all it has; `before` null for a new row. */
+/** Returns the row with one more change, which must be newer than all that it has; `before` null starts a row. */
 export function prependChange(before: Buffer | null, change: LinkChange): Buffer {
   const to = new ByteWriter().u8(HISTORY_VERSION).varint(change.version);
   if (change.record === null) {

@@ -17,20 +17,24 @@ const COMPARED = [
 ] as const satisfies readonly (keyof InodeRecord)[];
 
 /**
- * True if two records are of the same file as far as a template is concerned. Not atime and ctime, which
- * say when it was read and unpacked, and not blocks, which the file system below decides.
+ * Returns true if two records describe the same file as far as a template is concerned. atime and ctime are not
+ * compared, since they say when it was read and unpacked, nor are blocks, which the file system below decides.
  */
 export function sameInode(a: InodeRecord, b: InodeRecord): boolean {
   return COMPARED.every((field) => a[field] === b[field]) && sameXattrs(a.xattrs, b.xattrs);
 }
 
-/** What a list of differences need not say: a directory's times and links follow from what is listed by itself. */
+/**
+ * Returns true if a list of differences can leave out this pair. A directory's times and link count are
+ * ignored, because they follow from entries that are listed by themselves.
+ */
 export function sameForDiff(was: InodeRecord, is: InodeRecord): boolean {
   if (!isDir(was.mode) || !isDir(is.mode)) return was.ino === is.ino || sameInode(was, is);
   const { mtime, mtimeNs, nlink } = is;
   return sameInode({ ...was, mtime, mtimeNs, nlink }, is);
 }
 
+/** Returns true if both have the same extended attributes, in any order. */
 export function sameXattrs(a: InodeRecord['xattrs'], b: InodeRecord['xattrs']): boolean {
   if (a === null || b === null) return a === b;
   if (a.size !== b.size) return false;

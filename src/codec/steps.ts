@@ -1,17 +1,25 @@
 /**
- * Steps: small changes to the names of one env that a patch makes, of which there may be thousands. They go to the driver in a
- * file of the env's directory, not in its request: lines of JSON, of which the first one names the format. docs/FORMAT-delta.md
+ * Steps: small changes to the names of one env that a patch makes, of which there may be thousands. They reach
+ * the driver in a file in the env's directory, not in its request: lines of JSON, of which the first names the
+ * format (docs/FORMAT-delta.md).
  */
 import type { Ino, Name } from '../base/ids.ts';
 
 /**
- * keep: the name stays what it is, although the templates get something else there. hide: it stays absent, although they get
- * something. relink: what the env has there goes, and the templates' shows. place: the env gets a file of its own with the bytes
- * and attributes of a template's. dissolve: a directory that the env made becomes the templates' one in its place. release: a
- * directory in which the env has nothing (any more) is the templates' alone again, or goes if it is the env's own. share: the
- * env's copy has the very bytes of a template's file, or is one that was kept: it goes, and the attributes stay that the env has set. put: the env's file,
- * or nothing, gives way to a file of its own with the bytes of a template's, at once. mask: the name is absent from now on, whatever
- * the env or the templates have there. dress: the templates' file shows other attributes.
+ * The kinds of steps: each says what happens to a name.
+ * keep: the name stays what it is, although the templates get something else there.
+ * hide: it stays absent, although the templates get something there.
+ * relink: what the env has there is removed, and the templates' shows.
+ * place: the env gets a file of its own with the bytes and attributes of a template's.
+ * dissolve: a directory that the env made becomes the templates' directory of that place.
+ * release: a directory in which the env has nothing (any longer) becomes the templates' alone again, or is
+ * removed if it is the env's own.
+ * share: the env's copy, which has the very bytes of a template's file or was kept, is removed; the attributes
+ * that the env set stay.
+ * put: what the env has there, if anything, is replaced at once by a file of its own with the bytes of a
+ * template's.
+ * mask: the name is absent from now on, whatever the env or the templates have there.
+ * dress: the templates' file shows other attributes.
  */
 export type StepKind =
   | 'keep'
@@ -25,45 +33,47 @@ export type StepKind =
   | 'mask'
   | 'dress';
 
-/** The mode has no bits of a type. */
+/** The attributes that a step gives a file; `mode` has no type bits. */
 export interface StepAttributes {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** All extended attributes of a directory: names, and values in base64. Absent: those that are there stay. */
+  /** All extended attributes of a directory: names, and values in base64. If absent, the existing ones stay. */
   readonly xattrs?: readonly (readonly [string, string])[];
 }
 
-/** The ctime that a file showed when it was compared; the step is left out if it is another one by then. */
+/** The ctime that a file showed when it was compared. The step is skipped if it is another one by then. */
 export interface Compared {
   readonly ctime: number;
   readonly ctimeNs: number;
 }
 
+/** One small change to one name of an env. */
 export interface Step extends Compared {
   readonly kind: StepKind;
   readonly dir: Ino;
   /** A binary string. */
   readonly name: Name;
   /**
-   * keep, release: the template's inode that the name has. relink, share, dissolve: the env's own, 0 where it hides the name. place: the inode
-   * whose bytes it gets. hide: 0. put, mask, dress: the env's own that goes, 0 for none.
+   * keep, release: the template's inode that the name has. relink, share, dissolve: the env's own inode, 0
+   * where it hides the name. place: the inode whose bytes the file gets. hide: 0. put, mask, dress: the env's
+   * own inode that is removed, 0 for none.
    */
   readonly ino: Ino | 0;
-  /** share: the template's inode, under this name in some version, that has the bytes. */
+  /** share: the template's inode that has these bytes, under this name in some version. */
   readonly like?: Ino;
-  /** put, dress: the template's inode that the name gets the bytes of. */
+  /** put, dress: the template's inode whose bytes the name gets. */
   readonly source?: Ino;
-  /** put: absent for those of the template's. */
+  /** put: absent to take those of the template's file. */
   readonly attributes?: StepAttributes;
-  /** dissolve: what becomes of all that is in it. */
+  /** dissolve: what becomes of the directory's contents. */
   readonly tree?: DirSteps;
 }
 
-/** Of what is compared with nothing. */
+/** The value for steps in which nothing is compared. */
 const NOT_COMPARED: Compared = { ctime: 0, ctimeNs: 0 };
 
-/** @param compared what the env's file showed, for a relink */
+/** Makes a step without optional fields. @param compared what the env's file showed, for a relink */
 export const makeStep = (
   kind: StepKind,
   { dir, name }: Pick<Step, 'dir' | 'name'>,
@@ -71,17 +81,17 @@ export const makeStep = (
   { ctime, ctimeNs }: Compared = NOT_COMPARED,
 ): Step => ({ kind, dir, name, ino, ctime, ctimeNs });
 
-/** One directory of the env that is dissolved, and those in it. All of it happens, or nothing. */
+/** A directory of the env that is dissolved, with those inside it. All of it happens, or nothing. */
 export interface DirSteps {
   readonly ino: Ino;
-  /** The templates' directory; 0: they have none, and all that is in this one goes. */
+  /** The templates' directory that it becomes. 0: they have none, and everything in this one is removed. */
   readonly to: Ino | 0;
-  /** Files that go. */
+  /** Files that are removed. */
   readonly relink: readonly (Compared & { readonly name: Name; readonly ino: Ino })[];
-  /** What stays the env's own, and is in the templates' directory from then on. `type` is S_IFMT bits. */
+  /** Entries that stay the env's own, and are in the templates' directory from then on. `type` has S_IFMT bits. */
   readonly move: readonly { readonly name: Name; readonly ino: Ino; readonly type: number }[];
   readonly dirs: readonly { readonly name: Name; readonly tree: DirSteps }[];
-  /** Names that the templates have and the env has not: it removed them. */
+  /** Names that the templates have and the env does not: it removed them. */
   readonly remove: readonly Name[];
   /** Names in the templates' directory that the env had removed, and has again. */
   readonly clear: readonly Name[];
@@ -89,12 +99,13 @@ export interface DirSteps {
 
 const FORMAT = 'byref steps 1';
 
+/** Returns the content of a file of steps. */
 export function encodeSteps(steps: readonly Step[]): Buffer {
   const lines = [FORMAT, ...steps].map((each) => JSON.stringify(each));
   return Buffer.from([...lines, ''].join('\n'), 'utf8');
 }
 
-/** @throws RangeError for another format */
+/** Reads a file of steps. @throws RangeError for another format */
 export function decodeSteps(bytes: Buffer): Step[] {
   const [format, ...lines] = bytes.toString('utf8').split('\n');
   if (format !== JSON.stringify(FORMAT)) throw new RangeError(`steps of another format: ${format}`);

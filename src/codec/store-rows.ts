@@ -1,19 +1,24 @@
-/** What the store's control tables hold. One encode and one decode each; layouts in docs/FORMAT.md. */
+/** The rows of the store's control tables, with one encoder and one decoder each (layouts in docs/FORMAT.md). */
 import type { Ino, Name } from '../base/ids.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { Cursor } from './varint.ts';
 
+/** The kinds of templates that users make. */
 export type TemplateKind = 'os' | 'app';
 
-/** A composition is a template of byref's own: what one stack shows instead of its templates' shared files. */
+/**
+ * The kinds of template rows. A composition is a template of byref's own: what one stack shows instead of its
+ * templates' shared files.
+ */
 export type RowKind = TemplateKind | 'composition';
 
+/** One template, or one composition. */
 export interface TemplateRow {
   readonly id: number;
-  /** Letters, digits and . _ + -; unique in the store. A composition's says of which stack it is. */
+  /** Letters, digits and . _ + -; unique in the store. A composition's says which stack it is for. */
   readonly name: string;
   readonly kind: RowKind;
-  /** The version that envs which follow this template see. */
+  /** The version that envs see which follow this template. */
   readonly current: number;
   /** The highest version number ever given; that version may be removed (Catalog.newest). */
   readonly newest: number;
@@ -21,29 +26,30 @@ export interface TemplateRow {
   readonly sharedPatterns: readonly string[];
 }
 
-/** One immutable version of a template. Sizes in bytes. */
+/** One immutable version of a template. Sizes are in bytes. */
 export interface VersionRow {
   readonly number: number;
   readonly label: string;
   readonly note: string;
   /** When it was added, milliseconds since the epoch. */
   readonly dateMs: number;
-  /** Names of anything but directories. */
+  /** Number of names of anything but directories. */
   readonly files: number;
   readonly directories: number;
-  /** Sizes of all its regular files together, each inode once. */
+  /** Total size of its regular files, each inode counted once. */
   readonly bytes: number;
-  /** What it brought that no template had: objects, and their sizes. */
+  /** The objects that no template had before: their number, and their total size. */
   readonly addedObjects: number;
   readonly addedBytes: number;
-  /** Imported, but never current yet. */
+  /** True if it was imported but never was current. */
   readonly staged: boolean;
-  /** The configuration that it was built from (src/manager/recipes/build/config.ts); '' if it was imported. */
+  /** The configuration that it was built from (src/manager/recipes/build/config.ts); '' for an import. */
   readonly config: string;
-  /** Of an app that was installed on a version of an OS template, that version; else null. */
+  /** The version of an OS template that an app was installed on; else null. */
   readonly base: VersionBase | null;
 }
 
+/** A version of an OS template on which an app was installed. */
 export interface VersionBase {
   readonly templateId: number;
   readonly version: number;
@@ -54,56 +60,59 @@ export interface StackEntry {
   readonly templateId: number;
   /** The template's name when the env was made. */
   readonly template: string;
-  /** A version, or null: follows the template's current one. */
+  /** The version that it is pinned to; null if it follows the template's current one. */
   readonly pinned: number | null;
-  /** Where it follows: the version that it tries out before the others, and the patch that says so. */
+  /** If it follows: the version that it tries out before the others, and the patch that made it do so. */
   readonly canary: Canary | null;
 }
 
+/** A version that an env tries out, and the patch that made it do so. */
 export interface Canary {
   readonly version: number;
   readonly patch: number;
 }
 
+/** One env. */
 export interface EnvRow {
   /** Never used again, not even after the env is destroyed. */
   readonly id: number;
   readonly name: string;
-  /** Bottom (the OS template) first. */
+  /** Bottom first: the OS template, then the apps. */
   readonly stack: readonly StackEntry[];
   readonly createdMs: number;
   /** Which driver process serves it. */
   readonly shard: number;
 }
 
+/** The store's knowledge of one object. */
 export interface ObjectRow {
-  /** Bytes, and blocks of 512 bytes as the store's file system gives them. */
+  /** Its size in bytes, and its blocks of 512 bytes on the store's file system. */
   readonly size: number;
   readonly blocks: number;
-  /** Link records that name it. */
+  /** How many link records name it. */
   readonly refs: number;
 }
 
-/** Where a directory hangs: one row per directory path, for all templates. */
+/** The place of a directory. There is one row per directory path, for all templates. */
 export interface DirName {
   readonly parent: Ino | 0;
   readonly name: Name | '';
 }
 
-/** The names of a template's file: one, but for hard links. */
+/** The names of a template's file: one, or several if it has hard links. */
 export interface InodeNames {
   readonly template: number;
   readonly names: readonly { readonly dir: Ino; readonly name: Name }[];
 }
 
 const ROW_VERSION = 1;
-/** Since 2 it has its configuration; one without is still written as 1. */
+/** Version rows have a configuration since 2; a row without one is still written as 1. */
 const BUILT_VERSION = 2;
-/** Since 3 it has its base; one without is still written as before. */
+/** Version rows have a base since 3; a row without one is still written as before. */
 const BASED_VERSION = 3;
-/** Since 2 an entry of the stack has its canary. */
+/** Entries of an env's stack have a canary since 2. */
 const ENV_VERSION = 2;
-/** By the byte that stands for them. */
+/** Indexed by the byte that encodes the kind. */
 const KINDS: readonly RowKind[] = ['os', 'app', 'composition'];
 
 const writer = (version = ROW_VERSION): ByteWriter => new ByteWriter().u8(version);
@@ -118,6 +127,7 @@ function reader(buf: Buffer, newest = ROW_VERSION): Cursor {
 
 const readText = (from: Cursor): string => from.utf8(from.varint());
 
+/** Encodes a row of `templates`. */
 export function encodeTemplate(row: TemplateRow): Buffer {
   const to = writer()
     .varint(row.id)
@@ -130,6 +140,7 @@ export function encodeTemplate(row: TemplateRow): Buffer {
   return to.take();
 }
 
+/** Decodes a row of `templates`. @throws Error for a row of a newer version, or one that is too short */
 export function decodeTemplate(buf: Buffer): TemplateRow {
   const from = reader(buf);
   return {
@@ -142,6 +153,7 @@ export function decodeTemplate(buf: Buffer): TemplateRow {
   };
 }
 
+/** Encodes a row of `versions`, in the oldest layout that can hold it. */
 export function encodeVersion(row: VersionRow): Buffer {
   const to = writer(versionOf(row))
     .varint(row.number)
@@ -164,6 +176,7 @@ const versionOf = ({ config, base }: VersionRow): number => {
   return config === '' ? ROW_VERSION : BUILT_VERSION;
 };
 
+/** Decodes a row of `versions`, of any layout so far. @throws as decodeTemplate */
 export function decodeVersion(buf: Buffer): VersionRow {
   const from = reader(buf, BASED_VERSION);
   const [written = 0] = buf;
@@ -183,6 +196,7 @@ export function decodeVersion(buf: Buffer): VersionRow {
   };
 }
 
+/** Encodes a row of `envs`. */
 export function encodeEnv(row: EnvRow): Buffer {
   const to = writer(ENV_VERSION)
     .varint(row.id)
@@ -200,6 +214,7 @@ export function encodeEnv(row: EnvRow): Buffer {
   return to.take();
 }
 
+/** Decodes a row of `envs`, of any layout so far. @throws as decodeTemplate */
 export function decodeEnv(buf: Buffer): EnvRow {
   const from = reader(buf, ENV_VERSION);
   const hasCanary = buf[0] === ENV_VERSION;
@@ -222,30 +237,36 @@ function readCanary(from: Cursor): Canary | null {
   return canary.version === 0 ? null : canary;
 }
 
+/** Encodes a row of `objects`. */
 export function encodeObject(row: ObjectRow): Buffer {
   return writer().varint(row.size).varint(row.blocks).varint(row.refs).take();
 }
 
+/** Decodes a row of `objects`. @throws as decodeTemplate */
 export function decodeObject(buf: Buffer): ObjectRow {
   const from = reader(buf);
   return { size: from.varint(), blocks: from.varint(), refs: from.varint() };
 }
 
+/** Encodes a row of `dirNames`. */
 export function encodeDirName(row: DirName): Buffer {
   return writer().varint(row.parent).latin1(row.name).take();
 }
 
+/** Decodes a row of `dirNames`. @throws as decodeTemplate */
 export function decodeDirName(buf: Buffer): DirName {
   const from = reader(buf);
   return { parent: from.varint() as Ino | 0, name: from.latin1(from.varint()) as Name | '' };
 }
 
+/** Encodes a row of `inodes`. */
 export function encodeInodeNames(row: InodeNames): Buffer {
   const to = writer().varint(row.template).varint(row.names.length);
   for (const { dir, name } of row.names) to.varint(dir).latin1(name);
   return to.take();
 }
 
+/** Decodes a row of `inodes`. @throws as decodeTemplate */
 export function decodeInodeNames(buf: Buffer): InodeNames {
   const from = reader(buf);
   return {
@@ -257,6 +278,10 @@ export function decodeInodeNames(buf: Buffer): InodeNames {
   };
 }
 
-/** A number by itself: meta's counters and settings, dirs' ino, the since-version of templateDirs. */
+/**
+ * Encodes a number by itself: counters and settings in `meta`, inos in `dirs`, the first versions in
+ * `templateDirs`.
+ */
 export const encodeNumber = (value: number): Buffer => writer().varint(value).take();
+/** Decodes such a number. @throws as decodeTemplate */
 export const decodeNumber = (buf: Buffer): number => reader(buf).varint();

@@ -1,6 +1,6 @@
-/** LEB128 varints of up to 53 bits, zigzag for signed numbers, and a cursor that reads them back. */
+/** LEB128 varints of up to 53 bits, zigzag for signed numbers, and a cursor to read them. */
 
-/** Bytes of the longest varint, that of 2^53-1. */
+/** The length in bytes of the longest varint, that of 2^53-1. */
 export const VARINT_MAX = 8;
 
 const TWO_28 = 2 ** 28;
@@ -27,7 +27,10 @@ export function putSigned(buf: Uint8Array, at: number, value: number): number {
   return putVarint(buf, at, value < 0 ? -value * 2 - 1 : value * 2);
 }
 
-/** Reads forward from `at`. Everything it returns is a copy. Throws RangeError beyond the buffer's end. */
+/**
+ * Reads fields one after the other, from `at` on. Everything it returns is a copy. Throws RangeError beyond the
+ * buffer's end.
+ */
 export class Cursor {
   private readonly buf: Buffer;
   at: number;

@@ -1,6 +1,9 @@
 import { type Cursor, putVarint } from './varint.ts';
 
-/** Writes extended attributes at `at`: how many, then of each its name and value, with their lengths. Returns the end. */
+/**
+ * Writes extended attributes at `at`: their number, then each one's name and value, with lengths. Returns the
+ * end.
+ */
 export function putXattrs(buf: Buffer, at: number, xattrs: ReadonlyMap<string, Buffer>): number {
   let end = putVarint(buf, at, xattrs.size);
   for (const [name, value] of xattrs) {
@@ -12,7 +15,7 @@ export function putXattrs(buf: Buffer, at: number, xattrs: ReadonlyMap<string, B
   return end;
 }
 
-/** Reads what putXattrs() wrote. Throws RangeError beyond the buffer's end. */
+/** Reads what putXattrs() wrote. @throws RangeError beyond the buffer's end */
 export function readXattrs(from: Cursor): Map<string, Buffer> {
   const xattrs = new Map<string, Buffer>();
   for (let left = from.varint(); left > 0; left--) {

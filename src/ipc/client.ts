@@ -3,7 +3,7 @@ import { ByrefError } from '../base/error.ts';
 import { readLines, writeLine } from './lines.ts';
 import { CONTROL_VERSION, type Reply, type Verbs } from './protocol.ts';
 
-/** The peer ended the connection before it answered: it stopped, or was killed. */
+/** Thrown when the peer ended the connection before it answered: it stopped, or was killed. */
 export class PeerGone extends ByrefError {
   constructor(peer: string) {
     const hint = 'its log, in the run directory, says why; try again';
@@ -12,7 +12,10 @@ export class PeerGone extends ByrefError {
   }
 }
 
-/** No socket; one that nobody listens at; or one whose listener ended before it took this connection. */
+/**
+ * Errors of connect(2) that mean that nothing listens: no socket; a socket without a listener; or a listener
+ * that ended before it accepted this connection.
+ */
 const NOBODY: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET']);
 
 interface Waiting {
@@ -21,13 +24,13 @@ interface Waiting {
   readonly timer: NodeJS.Timeout | null;
 }
 
-/** One connection to a driver or to the holder; calls may overlap. */
+/** A connection to a driver or to the holder; calls may overlap. */
 export class ControlClient<V extends Verbs> {
   private readonly socket: Socket;
   private readonly peer: string;
   private readonly waiting = new Map<number, Waiting>();
   private nextId = 1;
-  /** True once the connection ended: every call rejects with PeerGone. */
+  /** True once the connection has ended: every call then rejects with PeerGone. */
   gone = false;
 
   private constructor(socket: Socket, peer: string) {
@@ -39,7 +42,7 @@ export class ControlClient<V extends Verbs> {
   }
 
   /**
-   * Resolves to null if nothing listens at `path`.
+   * Connects to a control socket. Resolves to null if nothing listens at `path`.
    * @param peer what it is, for messages: "driver of shard 0"
    */
   static connect<V extends Verbs>(path: string, peer: string): Promise<ControlClient<V> | null> {
@@ -57,7 +60,8 @@ export class ControlClient<V extends Verbs> {
   }
 
   /**
-   * Rejects with the peer's ByrefError, with PeerGone, or (`locked`) when no answer came in time.
+   * Sends a request. Rejects with the peer's ByrefError, with PeerGone, or with 'locked' when no answer came in
+   * time.
    * @param timeoutMs 0 waits for as long as it takes
    */
   call<K extends keyof V & string>(
@@ -79,11 +83,12 @@ export class ControlClient<V extends Verbs> {
     this.socket.destroy();
   }
 
-  /** A client that waits for nothing does not keep the process alive. */
+  /** Lets the process end although this connection is open. */
   unref(): void {
     this.socket.unref();
   }
 
+  /** Calls the listener once when the connection has ended. */
   onGone(listener: () => void): void {
     this.socket.once('close', listener);
   }

@@ -3,13 +3,13 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { programFile, runsFromSources } from '../base/program-files.ts';
 
 /**
- * Returns Node's arguments that start one of our programs, the way this one was started: from the bundle in
- * dist/, or from the sources through tsx.
+ * Returns the arguments with which Node starts one of our programs the way this one was started: from the
+ * bundle in dist/, or from the sources through tsx.
  * @param name as programFile() takes it: 'driver/process/main'
  */
 export function entryPoint(name: string): string[] {
   if (!runsFromSources) return [programFile(name)];
-  // Found from here: `--import tsx` would look from the working directory.
+  // Resolved from here: a plain `--import tsx` would be resolved from the working directory.
   const here = fileURLToPath(import.meta.url);
   const tsx = pathToFileURL(createRequire(here).resolve('tsx')).href;
   return ['--import', tsx, programFile(name)];

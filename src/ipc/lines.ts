@@ -1,10 +1,7 @@
 import type { Socket } from 'node:net';
 import { MAX_LINE } from './protocol.ts';
 
-/**
- * Calls `onLine` with each newline-ended line that arrives; a peer that sends none within MAX_LINE
- * bytes is cut off.
- */
+/** Calls `onLine` with each line that arrives. A peer that sends none within MAX_LINE bytes is disconnected. */
 export function readLines(socket: Socket, onLine: (line: string) => void): void {
   let pending = '';
   socket.setEncoding('utf8');
@@ -19,6 +16,7 @@ export function readLines(socket: Socket, onLine: (line: string) => void): void 
   });
 }
 
+/** Sends a value as one line of JSON. */
 export function writeLine(socket: Socket, value: unknown): void {
   socket.write(`${JSON.stringify(value)}\n`);
 }

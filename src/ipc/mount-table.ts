@@ -1,3 +1,4 @@
+/** Finds mounts of envs in the kernel's table of mounts. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
@@ -5,28 +6,28 @@ import path from 'node:path';
 export interface EnvMount {
   readonly env: number;
   readonly mountpoint: string;
-  /** Its options, as mount(8) shows them: "rw,relatime". */
+  /** The mount's options as mount(8) shows them: "rw,relatime". */
   readonly options: string;
   /** The name of its directory in /sys/fs/fuse/connections. */
   readonly connection: number;
 }
 
-/** What an env's mount shows as its file system's type. */
+/** The type of file system that an env's mount shows. */
 const MOUNT_TYPE = 'fuse.byref';
 
 const SOURCE_PREFIX = 'byref:';
 
-/** An env's part of its mount's device name: unique on a machine. */
+/** Returns the part of a mount's device name that names the env: unique on a machine. */
 export const mountLabel = (root: string, env: number): string =>
   path.join(root, 'envs', String(env));
 
-/** A mount's device, as df(1) and mount(8) show it. */
+/** Returns a mount's device name, as df(1) and mount(8) show it. */
 export const mountSource = (root: string, env: number): string =>
   SOURCE_PREFIX + mountLabel(root, env);
 
 /**
- * The mounts of this root's envs that this process's mount namespace shows, by env. Reads only the
- * kernel's table: a mount whose driver hangs makes no difference.
+ * Returns the mounts of this root's envs in this process's mount namespace, by env. Reads only the kernel's
+ * table, so a mount whose driver hangs makes no difference.
  */
 export function envMounts(root: string): Map<number, EnvMount> {
   const prefix = SOURCE_PREFIX + path.join(root, 'envs') + path.sep;
@@ -40,7 +41,10 @@ export function envMounts(root: string): Map<number, EnvMount> {
   return mounts;
 }
 
-/** The env of this root whose mount, or a bind mount of a part of it, `place` is in; null if it is in none. By path only. */
+/**
+ * Returns the env of this root in whose mount, or a bind mount of a part of it, `place` lies; null if in none.
+ * Looks at the path only.
+ */
 export function envAt(root: string, place: string): number | null {
   const prefix = SOURCE_PREFIX + path.join(root, 'envs') + path.sep;
   let innermost = { mountpoint: '', source: '' };
@@ -48,14 +52,14 @@ export function envAt(root: string, place: string): number | null {
     const [before = '', after = ''] = line.split(' - ');
     const mountpoint = unescapeOctal(before.split(' ')[4] ?? '');
     const isAbove = place === mountpoint || place.startsWith(mountpoint.replace(/[/]*$/, '/'));
-    // Of several on one place the last one is on top.
+    // Of several mounts on one place the last one is on top.
     if (!isAbove || mountpoint.length < innermost.mountpoint.length) continue;
     innermost = { mountpoint, source: unescapeOctal(after.split(' ')[1] ?? '') };
   }
   return innermost.source.startsWith(prefix) ? Number(innermost.source.slice(prefix.length)) : null;
 }
 
-/** Mount points below `mountpoint`, of any type: they keep it busy. */
+/** Returns the mount points below `mountpoint`, of any type: they keep it busy. */
 export function mountsBelow(mountpoint: string): string[] {
   return readFileSync('/proc/self/mountinfo', 'latin1')
     .split('\n')
@@ -63,7 +67,7 @@ export function mountsBelow(mountpoint: string): string[] {
     .filter((path) => path.startsWith(`${mountpoint}/`));
 }
 
-/** `36 35 0:45 / /mnt rw,noatime shared:1 - fuse.byref byref:/root/envs/7 rw,...` */
+/** Parses a line such as `36 35 0:45 / /mnt rw,noatime shared:1 - fuse.byref byref:/root/envs/7 rw,...` */
 function parse(line: string, prefix: string): EnvMount | null {
   const [before = '', after = ''] = line.split(' - ');
   const fields = before.split(' ');
@@ -77,11 +81,11 @@ function parse(line: string, prefix: string): EnvMount | null {
   };
 }
 
-/** The mount's own; one on a read-only file system is read-only, whatever it says itself. */
+/** Returns the mount's own options; on a read-only file system it is read-only, whatever its own options say. */
 const optionsOf = (own: string, superBlock: string): string =>
   superBlock.startsWith('ro') ? own.replace(/^rw/, 'ro') : own;
 
-/** The kernel writes blanks and backslashes as octal, and names as bytes. */
+/** Decodes a field: the kernel writes blanks and backslashes in octal, and names as bytes. */
 function unescapeOctal(text: string): string {
   const bytes = text.replaceAll(/\\(\d{3})/g, (_all, octal: string) =>
     String.fromCharCode(Number.parseInt(octal, 8)),

@@ -5,8 +5,8 @@ const LOCK_EX = 2;
 const LOCK_NB = 4;
 
 /**
- * Makes this process the only one of its kind: locks the file with flock(2), which the kernel lets go
- * of when the process ends, however it ends. Returns the descriptor, or null if another has it.
+ * Makes this process the only one of its kind: locks the file with flock(2), which the kernel releases when the
+ * process ends, in whatever way. Returns the descriptor, or null if another process has the lock.
  */
 export function takeProcessLock(path: string): number | null {
   const fd = openSync(path, 'a', 0o600);
@@ -19,7 +19,7 @@ export function takeProcessLock(path: string): number | null {
   return fd;
 }
 
-/** The pid that wrote the lock file last, alive or not; 0 if there is none. */
+/** Returns the pid that was last written to the lock file, alive or not; 0 if there is none. */
 export function lockOwner(path: string): number {
   try {
     return Number.parseInt(readFileSync(path, 'utf8'), 10) || 0;

@@ -2,17 +2,18 @@
  * The control protocol: what commands ask of a driver, and a driver of the holder, over a unix
  * socket. One JSON object per line each way; replies carry the request's id, in any order.
  *
- * A peer of another version is refused with a sentence, never guessed at.
+ * A peer of another version is refused with a sentence; its requests are never guessed at.
  */
 import type { ExitName } from '../base/exit-codes.ts';
 import type { EnvAct, EnvActResult } from '../driver/core/set-aside.ts';
 
-/** native/holder.cc has it, too, and the longest line. */
+/** The version of the protocol. native/holder.cc repeats this number, and that of MAX_LINE. */
 export const CONTROL_VERSION = 1;
 
-/** Longest line either side accepts, bytes: a status of 10,000 envs fits. */
+/** The longest line that either side accepts, in bytes: a status of 10,000 envs fits. */
 export const MAX_LINE = 8 * 1024 * 1024;
 
+/** One request, as a line of JSON. */
 export interface Request {
   readonly v: number;
   readonly id: number;
@@ -20,26 +21,31 @@ export interface Request {
   readonly args: unknown;
 }
 
+/** A ByrefError, as it is sent. */
 export interface ReplyError {
   readonly code: ExitName;
   readonly message: string;
   readonly hint: string;
 }
 
+/** The answer to the request of the same id. */
 export type Reply =
   | { readonly v: number; readonly id: number; readonly ok: true; readonly result: unknown }
   | { readonly v: number; readonly id: number; readonly ok: false; readonly error: ReplyError };
 
-/** One line of a protocol: what is sent with a verb, and what comes back. */
+/** The arguments and the result of one verb. */
 interface Verb<Args, Result> {
   readonly args: Args;
   readonly result: Result;
 }
 
+/** The verbs that one kind of peer understands. */
 export type Verbs = Readonly<Record<string, Verb<unknown, unknown>>>;
 
+/** The implementation of the kernel's FUSE protocol for a mount: byref's own, or libfuse 2. */
 export type Transport = 'kernel' | 'fuse-native';
 
+/** The mount that a driver is asked to make. */
 export interface MountRequest {
   readonly env: number;
   /** Absolute path of an existing directory. */
@@ -49,7 +55,7 @@ export interface MountRequest {
   readonly passthrough: boolean;
   /** Note which program changes what: see `writers`. */
   readonly trace: boolean;
-  /** MS_* flags of mount(2); 0 leaves set-user-ID programs and devices working. */
+  /** MS_* flags of mount(2). 0 leaves set-user-ID programs and devices working. */
   readonly mountFlags: number;
 }
 
@@ -68,38 +74,40 @@ export interface MountedEnv {
   readonly since: string;
 }
 
-/** What is to come: another version of a template for all envs, or another stack for some. */
+/** An announcement of changes: another version of a template for all envs, or another stack for some. */
 export interface PrepareRequest {
   readonly versions: readonly HeldVersion[];
   readonly stacks: readonly { readonly env: number; readonly stack: readonly HeldVersion[] }[];
 }
 
+/** Which envs are to be brought to what the store says, and what to do to their files. */
 export interface RefreshRequest {
-  /** Which envs, or null for all that are served. */
+  /** The envs, or null for all that are served. */
   readonly envs: readonly number[] | null;
   /** What is to be done to the envs' own files in the moment of their flip. */
   readonly acts: readonly EnvActs[];
 }
 
+/** The acts for one env. */
 export interface EnvActs {
   readonly env: number;
   readonly acts: readonly EnvAct[];
 }
 
-/** An env that shows what the store says. */
+/** The outcome of a refresh for one env: it shows what the store says, unless `busy` or `error` is set. */
 export interface RefreshedEnv extends FlipCounts {
   readonly env: number;
-  /** False if it did before. */
+  /** False if it showed that before. */
   readonly flipped: boolean;
-  /** Of each act, in their order. */
+  /** The result of each act, in their order. */
   readonly acts: readonly EnvActResult[];
-  /** dpkg or apt is at work in it: nothing was done, and it shows what it did. */
+  /** True if dpkg or apt is at work in it: nothing was done, and it shows what it showed before. */
   readonly busy: boolean;
-  /** Why it could not, or null. */
+  /** Why the flip failed, or null. */
   readonly error: string | null;
 }
 
-/** What the flip met in the env, in names: see FlipOutcome in src/driver/core/flip.ts. */
+/** The numbers of names that the flip found in the env (FlipOutcome in src/driver/core/flip.ts). */
 export interface FlipCounts {
   readonly own: number;
   readonly removed: number;
@@ -112,6 +120,7 @@ export interface HeldVersion {
   readonly version: number;
 }
 
+/** The stacks that a driver's envs see, and the older files that are still in use. */
 export interface HeldVersions {
   readonly stacks: readonly { readonly env: number; readonly stack: readonly HeldVersion[] }[];
   readonly gone: readonly GoneFile[];
@@ -121,93 +130,105 @@ export interface HeldVersions {
 export interface GoneFile {
   readonly env: number;
   readonly ino: number;
-  /** Its bytes, or '' for what has none. */
+  /** The object with its bytes, or '' if it has none. */
   readonly object: string;
-  /** The versions that it was seen in. */
+  /** The versions in which it was seen. */
   readonly stack: readonly HeldVersion[];
 }
 
+/** Asks for one page of the writers of a traced env. */
 export interface WritersRequest {
   readonly env: number;
   /** 0, or the `next` of the page before. */
   readonly after: number;
-  /** At most so many entries; fewer where a line would get too long. */
+  /** The most entries to return; there are fewer where a line would get too long. */
   readonly limit: number;
 }
 
-/** Some of what programs changed in an env. */
+/** A page of what programs changed in an env. */
 export interface WritersPage {
   /** When its tracing began, ISO 8601, UTC: with the mount. */
   readonly since: string;
-  /** Programs that changed one thing, the last one last; the others name these lists by index. */
+  /**
+   * Lists of programs that changed one thing, the last writer last. The other fields refer to these lists by
+   * index.
+   */
   readonly writers: readonly (readonly string[])[];
   /** Inode number, list, inode number, list, ... */
   readonly inodes: readonly number[];
-  /** Names of the templates that were removed; of each the directory's inode number, and the name. */
+  /**
+   * The templates' names that were removed: each with its directory's inode number, the name, and its list of
+   * writers.
+   */
   readonly removed: readonly (readonly [dir: number, name: string, writers: number])[];
-  /** null on the last page. */
+  /** The `after` of the next page; null on the last one. */
   readonly next: number | null;
 }
 
+/** A driver's report about itself. */
 export interface DriverStatus {
   readonly pid: number;
   readonly root: string;
   readonly shard: number;
   readonly version: string;
   readonly envs: readonly MountedEnv[];
-  /** Inodes and open files that are in memory for the kernel, over all envs; and how many can be. */
+  /** How many inodes and open files of all envs are in memory for the kernel, and how many can be. */
   readonly entries: { readonly used: number; readonly max: number };
-  /** Errors that were caught at the edge of the process: anything but 0 is a bug. */
+  /** How many errors were caught only at the edge of the process: anything but 0 is a bug. */
   readonly faults: number;
 }
 
-/** A served env's connection, as its driver has it. */
+/** The connection of a served env, as a descriptor in its driver. */
 export interface ServedDevice {
   readonly pid: number;
   /** Its descriptor of /dev/fuse in that process. */
   readonly fd: number;
 }
 
-/** What a driver answers. */
+/** The verbs that a driver answers. */
 export type DriverVerbs = {
   readonly status: Verb<null, DriverStatus>;
   /** Answered when the mount is served and the holder has its descriptor too. */
   readonly mount: Verb<MountRequest, MountedEnv>;
-  /** The connection of an env, for mounting what it serves once more; null if it is not served (any more). */
+  /** Returns the connection of an env, to mount it once more; null if it is not, or no longer, served. */
   readonly device: Verb<{ readonly env: number }, ServedDevice | null>;
-  /** What it serves was mounted there, too: that is its mount point now. */
+  /** Tells the driver that an env was mounted at another place, too: that is its mount point now. */
   readonly attached: Verb<{ readonly env: number; readonly mountpoint: string }, MountedEnv | null>;
   /**
-   * A flip is about to be committed: the driver reads what it will need. Should this connection end before
-   * `refresh`, the driver refreshes by itself, so that a command that was killed leaves nothing half done.
+   * Announces that a flip is about to be committed: the driver reads what it will need. If this connection ends
+   * before `refresh`, the driver refreshes by itself, so that a command that was killed leaves nothing half
+   * done.
    */
   readonly prepare: Verb<PrepareRequest, null>;
   /**
-   * Every env shows the versions that the store says, and no program in it sees older ones any more: answered
-   * then, with all that this driver serves.
+   * Makes every env show the versions that the store says. It is answered, with the outcome for all that this
+   * driver serves, when no program in the envs sees older versions any longer.
    */
   readonly refresh: Verb<RefreshRequest, readonly RefreshedEnv[]>;
   /**
-   * Its envs in which dpkg or apt is at work: they can't go to other versions now. With `settle` all that the others
-   * have written is on disk first, and their files are as they stay unless a program changes them.
+   * Returns the driver's envs in which dpkg or apt is at work: they can't go to other versions now. With
+   * `settle`, everything that the other envs have written is put on disk first, and their files stay as they
+   * are unless a program changes them.
    */
   readonly busy: Verb<{ readonly settle: boolean }, readonly number[]>;
-  /** What its envs see, and what is in use of versions that they do not see any more. */
+  /** Returns what its envs see, and what is in use of versions that they no longer see. */
   readonly held: Verb<null, HeldVersions>;
-  /** Who changed what in an env that was mounted with `trace`. */
+  /** Returns who changed what in an env that was mounted with `trace`. */
   readonly writers: Verb<WritersRequest, WritersPage>;
-  /** Answered as soon as the env is not served (any more): its delta is closed. */
+  /** Waits until the env is not served: its delta is closed then. */
   readonly closed: Verb<{ readonly env: number }, null>;
   /** Ends the process; refused (busy) while it serves a mount, unless forced. */
   readonly stop: Verb<{ readonly force: boolean }, null>;
 };
 
+/** A connection of which the holder keeps a copy. */
 export interface HeldDevice {
   readonly env: number;
   readonly mountpoint: string;
   readonly shard: number;
 }
 
+/** The holder's report about itself. */
 export interface HolderStatus {
   readonly pid: number;
   readonly root: string;
@@ -215,12 +236,12 @@ export interface HolderStatus {
   readonly devices: readonly HeldDevice[];
 }
 
-/** What the holder, native/holder.cc, answers. */
+/** The verbs that the holder, native/holder.cc, answers. */
 export type HolderVerbs = {
   readonly status: Verb<null, HolderStatus>;
-  /** Takes a copy of descriptor `fd` of process `pid`; answered when it holds it. */
+  /** Takes a copy of descriptor `fd` of process `pid`; answered when the holder has it. */
   readonly hold: Verb<HeldDevice & { readonly pid: number; readonly fd: number }, null>;
-  /** Lets go; when the driver is gone too, the kernel ends the connection. */
+  /** Closes the holder's copy. When the driver is gone too, the kernel ends the connection. */
   readonly drop: Verb<{ readonly env: number }, { readonly dropped: boolean }>;
   readonly stop: Verb<{ readonly force: boolean }, null>;
 };

@@ -4,13 +4,13 @@ import { ByrefError } from '../base/error.ts';
 import { nameFromText } from '../base/ids.ts';
 import { nameCookie } from '../base/name-hash.ts';
 
-/** Of a unix socket, in bytes (unix(7): 108 with the NUL). */
+/** The longest path of a unix socket, in bytes (unix(7): 108 with the NUL). */
 const SOCKET_PATH_MAX = 107;
 const SOCKET_ENDING = '.sock'.length;
 
 /**
- * Where the live processes of one root meet: sockets, locks and logs, below /run/byref (or
- * BYREF_RUN), in a directory per root. Nothing in it survives a reboot, and nothing has to.
+ * The directory where the live processes of one root meet: sockets, locks and logs. Each root has one below
+ * /run/byref (or BYREF_RUN). Nothing in it survives a reboot, or has to.
  */
 export class RunDir {
   readonly path: string;
@@ -35,10 +35,12 @@ export class RunDir {
     }
   }
 
+  /** Returns the paths of the files of a shard's driver. @throws ByrefError 'usage' if a socket's path is too long */
   driver(shard: number): ProcessFiles {
     return this.files(`shard-${shard}`);
   }
 
+  /** Returns the paths of the holder's files. @throws as driver() */
   holder(): ProcessFiles {
     return this.files('holder');
   }

@@ -4,7 +4,7 @@ import { ByrefError } from '../base/error.ts';
 import { readLines, writeLine } from './lines.ts';
 import { CONTROL_VERSION, type ReplyError, type Request, type Verbs } from './protocol.ts';
 
-/** What each verb does; `peer` is the connection it came over. */
+/** The implementations of the verbs; `peer` is the connection that a request came over. */
 export type Handlers<V extends Verbs> = {
   readonly [K in keyof V]: (
     args: V[K]['args'],
@@ -14,7 +14,7 @@ export type Handlers<V extends Verbs> = {
 
 type AnyHandler = (args: unknown, peer: Socket) => unknown;
 
-/** Answers a control socket. Whoever listens must hold the process lock of that socket. */
+/** Answers requests on a control socket. Its process must hold the process lock that belongs to the socket. */
 export class ControlServer<V extends Verbs> {
   private readonly server: Server;
   private readonly path: string;
@@ -29,14 +29,14 @@ export class ControlServer<V extends Verbs> {
     this.server = createServer((socket) => this.serve(socket));
   }
 
-  /** @param onLeave called when a connection has ended */
+  /** Listens at `path`. @param onLeave called when a connection has ended */
   static async listen<V extends Verbs>(
     path: string,
     handlers: Handlers<V>,
     onLeave: () => void,
   ): Promise<ControlServer<V>> {
     const control = new ControlServer(path, handlers, onLeave);
-    // Left by a process that was killed; the lock says that none is alive.
+    // A socket may be left from a process that was killed: we hold the lock, so no such process is alive.
     rmSync(path, { force: true });
     await new Promise<void>((resolve, reject) => {
       control.server.once('error', reject);
@@ -46,12 +46,12 @@ export class ControlServer<V extends Verbs> {
     return control;
   }
 
-  /** Connections that are open now, idle ones too. */
+  /** Returns how many connections are open now, idle ones included. */
   get connections(): number {
     return this.peers.size;
   }
 
-  /** No further connections; those there are end. */
+  /** Accepts no further connections, and ends those that are open. */
   close(): void {
     rmSync(this.path, { force: true });
     this.server.close();

@@ -1,5 +1,5 @@
 /**
- * The native edge: one line per export of `native/`. Every call returns >= 0, or -errno; none throws
+ * The native add-on: one line per export of `native/`. Every call returns >= 0, or -errno; none throws
  * for an errno. Paths are UTF-8 strings, or bytes (Buffer) where a name may not be UTF-8. Calls ending in
  * `Async` run on libuv's thread pool and resolve to the same numbers.
  */
@@ -38,6 +38,7 @@ export const AT_SYMLINK_NOFOLLOW = 0x100;
 export const AT_REMOVEDIR = 0x200;
 export const AT_EMPTY_PATH = 0x1000;
 
+/** The calls of the add-on. Names and arguments follow the system calls. */
 export interface Native {
   // Files
   openAt(dirfd: number, path: PathLike, flags: number, mode: number): number;
@@ -86,8 +87,8 @@ export interface Native {
   /** flock(2): LOCK_EX 2, LOCK_SH 1, LOCK_UN 8, LOCK_NB 4. */
   flock(fd: number, operation: number): number;
   /**
-   * 0 if no other open file of the inode exists, in this process, another or the kernel, and no mapping; else -EAGAIN, or
-   * what F_SETLEASE says (-EINVAL: the file system has no leases). The descriptor is one for reading.
+   * Returns 0 if the inode has no other open file (in this process, another or the kernel) and no mapping; else -EAGAIN, or
+   * the error of F_SETLEASE (-EINVAL: the file system has no leases). The descriptor is open for reading.
    */
   isUnused(fd: number): number;
   /** Extended attributes of the path itself (no symlink followed), or null and errno in `errno`. */
@@ -105,9 +106,12 @@ export interface Native {
   umount(target: string, flags: number): number;
   /** mount_setattr(MOUNT_ATTR_IDMAP) on a detached clone of `path`, moved to `target`. */
   idmapMount(path: string, target: string, usernsFd: number): number;
-  /** A mount of its own of the directory `dirfd`, which no path leads to: its descriptor, or -errno. */
+  /** Mounts the directory `dirfd` anew, detached from any path. Returns the mount's descriptor, or -errno. */
   cloneMount(dirfd: number): number;
-  /** How a mount from cloneMount() keeps access times: MOUNT_ATTR_RELATIME 0, _NOATIME 0x10, _STRICTATIME 0x20. */
+  /**
+   * Sets how a mount from cloneMount() keeps access times: MOUNT_ATTR_RELATIME 0, _NOATIME 0x10, _STRICTATIME
+   * 0x20.
+   */
   setAccessTimes(mountFd: number, attribute: number): number;
   /** Calls `onChange` after changes of this mount namespace's table, for as long as the process lives. */
   watchMounts(onChange: () => void): number;
@@ -115,8 +119,8 @@ export interface Native {
   takeFd(pid: number, fd: number): number;
 
   /**
-   * Reconfigures the file system that is mounted at a path (its bytes, which end with a 0) without a change: the
-   * kernel forgets all of its names and inodes that are not in use.
+   * Reconfigures the file system that is mounted at a path (bytes that end with a 0), without changing
+   * anything: the kernel then forgets all of its names and inodes that are not in use.
    */
   reconfigureAsync(path: Buffer, length: number): Promise<number>;
 
@@ -142,23 +146,25 @@ export interface Native {
   writeDevice(devFd: number, buf: Uint8Array, length: number): number;
   writeDeviceAsync(devFd: number, buf: Uint8Array, length: number): Promise<number>;
   /**
-   * Batches of messages back to back: a device's descriptor (i32), a length (u32), and so many bytes of messages, each
-   * beginning with its own length (u32). One write(2) per message. Resolves to how many the kernel took; it
-   * refuses those about what it does not know.
+   * Writes batches of messages to devices. A batch is a device's descriptor (i32), a length (u32), and that
+   * many bytes of messages, each beginning with its own length (u32); batches follow each other. One write(2)
+   * per message. Resolves to how many messages the kernel accepted; it refuses those about inodes and names
+   * that it does not know.
    */
   writeBatchesAsync(buf: Uint8Array, length: number): Promise<number>;
 }
 
 const load = createRequire(import.meta.url);
 
-/** Returns the path of what was built of native/. @throws Error if it is not there */
+/** Returns the path of a file that was built from native/. @throws Error if it does not exist */
 export function builtFile(name: string): string {
   const file = path.join(checkout(), 'native/build/Release', name);
   if (existsSync(file)) return file;
   throw new Error(`${name} is not built: run scripts/setup.sh`);
 }
 
+/** The add-on, loaded. */
 export const native = load(builtFile('byref.node')) as Native;
 
-/** Returns the path of native/confine.c's program. */
+/** Returns the path of the program that native/confine.c is built to. */
 export const confineProgram = (): string => builtFile('byref-confine');

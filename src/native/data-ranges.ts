@@ -1,15 +1,15 @@
 import { ENXIO } from '../base/errno.ts';
 import { native } from './binding.ts';
 
-/** Bytes of a file from the first offset up to, not including, the second. */
+/** A range of a file in bytes, from the first offset up to but not including the second. */
 export type Range = readonly [begin: number, end: number];
 
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 
 /**
- * Returns the next range of an open file that is not a hole, at or after `at` and below `end`; null if there is none. Moves
- * the descriptor's position. A file system that can't tell has no holes.
+ * Returns the next range of an open file that is not a hole, at or after `at` and below `end`; null if there is
+ * none. Moves the descriptor's position. On a file system that can't tell, the whole file counts as data.
  */
 export function nextData(fd: number, at: number, end: number): Range | null {
   if (at >= end) return null;

@@ -3,7 +3,7 @@ import { native } from './binding.ts';
 
 const clockSlots = new Float64Array(2);
 
-/** The file calls of the filesystem core, straight over the add-on. */
+/** Implements the file calls of the filesystem core with the add-on. */
 export const fileCalls: FileCalls = {
   preadNowait: (fd, buf, at, length, offset) => native.preadNowait(fd, buf, at, length, offset),
   pread: (fd, buf, at, length, offset) => native.preadAsync(fd, buf, at, length, offset),

@@ -1,13 +1,13 @@
 import type { Log } from './log.ts';
 
-/** How many errors reached the edge of the process since it started: each is a bug. */
+/** How many errors reached the edge of the process since it started; each is a bug. */
 export interface FaultCount {
   value: number;
 }
 
 /**
- * A process that serves mounts must not end because one operation failed: what nobody caught is
- * logged and counted, and the others go on.
+ * Logs and counts errors that were not caught, so that a process which serves mounts goes on: it must not end
+ * because one operation failed.
  */
 export function guardFaults(log: Log): FaultCount {
   const faults: FaultCount = { value: 0 };

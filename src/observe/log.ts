@@ -1,6 +1,6 @@
 import { destination, pino, stdTimeFunctions } from 'pino';
 
-/** The part of pino that byref uses; `fields` first, as pino has it. */
+/** The part of pino that byref uses; `fields` come first, as in pino. */
 export interface Log {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
@@ -9,8 +9,9 @@ export interface Log {
 }
 
 /**
- * JSON lines on stdout, written at once: the last lines before a crash are the ones that matter.
- * Level from BYREF_LOG (debug, info, warn, error), info unless told.
+ * Opens a log that writes JSON lines to stdout. It writes at once, since the last lines before a crash matter
+ * most. BYREF_LOG sets the level: debug, info (the default), warn or error.
+ * @param bindings fields that every line gets
  */
 export function openLog(bindings: Record<string, unknown>): Log {
   return pino(

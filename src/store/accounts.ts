@@ -1,36 +1,47 @@
 /**
- * Numbers of users and groups that apps add: one per name for the whole store, whatever order apps are built and composed in,
- * from ranges that the tools of a distribution reach last. A number is never given to another name.
+ * Gives out the numbers of the users and groups that apps add. Each name has one number in the whole store, in
+ * whatever order apps are built and composed. The numbers come from ranges that a distribution's own tools
+ * reach last. A number is never given to another name.
  */
 import { ByrefError } from '../base/error.ts';
 import { decodeNumber, encodeNumber } from '../codec/store-rows.ts';
 import { textKey } from './keys.ts';
 import type { Tables } from './tables.ts';
 
+/** The two kinds of accounts, which have separate numbers. */
 export type AccountKind = 'user' | 'group';
 
-/** Of packages, or of people: see Debian's policy, 9.2.2. */
+/**
+ * The two classes of accounts, of packages and of people (Debian Policy, 9.2.2); the class decides the range of
+ * numbers.
+ */
 export type AccountClass = 'system' | 'normal';
 
-/** First and last number of a range. */
+/** The first and last number of a range. */
 type Range = readonly [number, number];
 
-/** System accounts: Debian's tools take 100 upwards or 999 downwards. */
+/**
+ * The numbers that apps' accounts get. For system accounts, Debian's tools count from 100 upwards or from 999
+ * downwards.
+ */
 const RANGES: Readonly<Record<AccountClass, Range>> = {
   system: [400, 899],
   normal: [30_000, 59_999],
 };
 
-/** True for a number that an app's account can have. */
+/** Returns true for a number from the ranges of apps' accounts. */
 export const isAccountNumber = (number: number): boolean =>
   Object.values(RANGES).some(([first, last]) => first <= number && number <= last);
 
 const PREFIX: Readonly<Record<AccountKind, string>> = { user: 'u:', group: 'g:' };
 
 /**
- * The number that the account has in every app.
- * @param avoid numbers that a new one must not get: other accounts' where it is installed
- * @throws ByrefError 'noSpace' if a range is used up, 'badInput' if another account there has it; call it inside a transaction
+ * Returns the number that the account has in every app; the first call for a name gives one out. Call it inside
+ * a transaction.
+ * @param of the class, which decides the range of a new number
+ * @param avoid numbers that other accounts have where it is to be installed: a new one is none of them
+ * @throws ByrefError 'noSpace' if the range is used up, 'badInput' if `avoid` has the number that was given out
+ *   before
  */
 export function accountNumber(
   tables: Tables,
@@ -49,7 +60,7 @@ export function accountNumber(
   return number;
 }
 
-/** Names by number, of those that were given out. */
+/** Returns the names of all accounts of a kind that have a number, by number. */
 export function numbersOf(tables: Tables, kind: AccountKind): Map<number, string> {
   const prefix = PREFIX[kind];
   const range = { start: textKey(prefix), end: textKey(`${prefix}\uffff`) };

@@ -1,4 +1,4 @@
-/** For a repair: nobody else writes, and nobody stores objects. */
+/** Takes both of the store's locks, for a repair: then no other process writes, and none stores objects. */
 import { ByrefError } from '../base/error.ts';
 import { type FileLock, isHeld, LockFile, signer } from './file-lock.ts';
 import { tryRemoving } from './object-lock.ts';
@@ -6,14 +6,16 @@ import { BRIEF, describeProcess, type Patience, waitUntil } from './patience.ts'
 import { objectsDir, writerLockPath } from './root.ts';
 import { lockedBy } from './writer-lock.ts';
 
+/** The two locks that keep all other processes out. */
 export interface Alone {
+  /** The writer's lock. */
   readonly writer: FileLock;
-  /** Released earlier, if something is to be stored. */
+  /** The lock against storing objects. It is released earlier if the repair has to store some. */
   readonly objects: FileLock;
 }
 
 /**
- * Takes both or, while it waits, neither: who has one of them may wait for the other.
+ * Takes both locks. It holds neither while it waits, since a process with one of them may wait for the other.
  * @throws ByrefError 'locked'
  */
 export async function takeAlone(root: string, patience: Patience = BRIEF): Promise<Alone> {

@@ -1,4 +1,4 @@
-/** Templates and their versions: the rows, and what a name or NAME@VERSION refers to. */
+/** Reads and writes the rows of templates and their versions, and resolves NAME and NAME@VERSION. */
 import { ByrefError } from '../base/error.ts';
 import {
   decodeTemplate,
@@ -13,6 +13,7 @@ import { idKey, textKey, versionKey } from './keys.ts';
 import { parseTemplateRef } from './names.ts';
 import type { Tables } from './tables.ts';
 
+/** The rows of all templates and versions in one store. */
 export class Catalog {
   private readonly tables: Tables;
 
@@ -30,14 +31,14 @@ export class Catalog {
     return row === undefined ? null : decodeTemplate(row);
   }
 
-  /** All of people's, by name. */
+  /** Returns all templates of users, by name; compositions are left out. */
   all(): TemplateRow[] {
     return this.rows()
       .filter(({ kind }) => kind !== 'composition')
       .sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** What is made for stacks, oldest first. */
+  /** Returns all compositions, oldest first. */
   compositions(): TemplateRow[] {
     return this.rows().filter(({ kind }) => kind === 'composition');
   }
@@ -51,12 +52,12 @@ export class Catalog {
     return row === undefined ? null : decodeVersion(row);
   }
 
-  /** NAME@VERSION, for people; "?" for a template that is gone. */
+  /** Returns NAME@VERSION, for people; NAME is "?" if the template is gone. */
   refName({ templateId, version }: VersionBase): string {
     return `${this.byId(templateId)?.name ?? '?'}@${version}`;
   }
 
-  /** Oldest first. */
+  /** Returns a template's versions, oldest first. */
   versions(templateId: number): VersionRow[] {
     const start = versionKey(templateId, 0);
     const end = versionKey(templateId + 1, 0);
@@ -66,8 +67,9 @@ export class Catalog {
   }
 
   /**
-   * The newest version that there is. `newest` of the row only says which number comes next: that version may have been rolled
-   * back, and then removed.
+   * Returns the newest version that exists. The row's own `newest` only says which number comes next: that
+   * version may have been rolled back and then removed.
+   * @throws ByrefError 'corrupt' for a template without versions
    */
   newest({ id, name }: Pick<TemplateRow, 'id' | 'name'>): VersionRow {
     const newest = this.versions(id).at(-1);
@@ -75,12 +77,15 @@ export class Catalog {
     throw new ByrefError('corrupt', `template ${name} has no version`, 'Run byref fsck.');
   }
 
-  /** The row, with `newest` as the number of a version that there is: for people. */
+  /** Returns the row with `newest` set to a version that exists: for people to read. */
   withNewest(row: TemplateRow): TemplateRow {
     return { ...row, newest: this.newest(row).number };
   }
 
-  /** What NAME or NAME@VERSION refers to. @throws ByrefError 'notFound', 'usage' */
+  /**
+   * Finds the template and version that NAME or NAME@VERSION refers to; `pinned` says that a version was named.
+   * @throws ByrefError 'notFound', 'usage'
+   */
   resolve(ref: string): { template: TemplateRow; version: VersionRow; pinned: boolean } {
     const { name, version } = parseTemplateRef(ref);
     const template = this.byName(name);
@@ -99,17 +104,18 @@ export class Catalog {
     return { template, version: row, pinned: version !== null };
   }
 
-  /** Adds or replaces the row; inside a transaction. */
+  /** Adds or replaces a template's row. Call it inside a transaction. */
   put(row: TemplateRow): void {
     this.tables.table('templates').putSync(idKey(row.id), encodeTemplate(row));
     this.tables.table('templateNames').putSync(textKey(row.name), idKey(row.id));
   }
 
+  /** Adds or replaces a version's row. Call it inside a transaction. */
   putVersion(templateId: number, row: VersionRow): void {
     this.tables.table('versions').putSync(versionKey(templateId, row.number), encodeVersion(row));
   }
 
-  /** Takes the template's rows and those of its versions; inside a transaction. */
+  /** Removes the rows of the template and of its versions. Call it inside a transaction. */
   remove(row: TemplateRow): void {
     for (const { number } of this.versions(row.id)) {
       this.tables.table('versions').removeSync(versionKey(row.id, number));

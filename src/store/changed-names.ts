@@ -1,6 +1,7 @@
 /**
- * Which names a version changed: a row per name in `changes`, so that to go from one version to another costs what
- * differs between them. The first version of a template has no such rows: all its names would be there.
+ * The index of changes: which names each version of a template changed, one row per name in `changes`. Because
+ * of it, going from one version to another costs what differs between them. A template's first version has no
+ * such rows: all of its names would be in them.
  */
 import type { Ino, Name } from '../base/ids.ts';
 import { nameCookie } from '../base/name-hash.ts';
@@ -8,7 +9,7 @@ import { changeDir, changeKey, changeName, linkDir, linkKey, linkName } from './
 import { ABOVE_ROOT } from './link-rows.ts';
 import type { Tables } from './tables.ts';
 
-/** A name below a directory; the root itself has none, and is in directory 0. */
+/** A name in a directory. The root itself is '' in directory 0. */
 export interface ChangedName {
   readonly dir: Ino | typeof ABOVE_ROOT;
   readonly name: Name | '';
@@ -17,7 +18,10 @@ export interface ChangedName {
 const PRESENT = Buffer.of(1);
 const FIRST_VERSION = 1;
 
-/** Notes that the version has another record of the name than the one before; inside a transaction. */
+/**
+ * Notes that the version has another record for the name than the version before it. Call it inside a
+ * transaction.
+ */
 export function noteChange(
   tables: Tables,
   template: number,
@@ -28,7 +32,7 @@ export function noteChange(
   tables.table('changes').putSync(changeKey(template, version, dir, name), PRESENT);
 }
 
-/** Takes all rows of a template; inside a transaction. */
+/** Removes all rows of a template. Call it inside a transaction. */
 export function forgetChanges(tables: Tables, template: number): void {
   const table = tables.table('changes');
   const start = changeKey(template, 0, ABOVE_ROOT, '');
@@ -36,7 +40,10 @@ export function forgetChanges(tables: Tables, template: number): void {
   for (const key of [...table.getKeys({ start, end })]) table.removeSync(key);
 }
 
-/** The names that versions above `after` and up to `upTo` changed; one may come more than once. */
+/**
+ * Yields the names that versions above `after`, up to and including `upTo`, changed. A name may come more than
+ * once.
+ */
 export function* changedNames(
   tables: Tables,
   template: number,
@@ -50,7 +57,7 @@ export function* changedNames(
   }
 }
 
-/** Every name that the template has in any version. */
+/** Yields every name that the template has in any version. */
 export function* allNames(tables: Tables, template: number): Generator<ChangedName> {
   const start = linkKey(template, ABOVE_ROOT, 0, '');
   const end = linkKey(template + 1, ABOVE_ROOT, 0, '');
@@ -59,7 +66,7 @@ export function* allNames(tables: Tables, template: number): Generator<ChangedNa
   }
 }
 
-/** The key of the name's row in `links`. */
+/** Returns the key of the name's row in `links`. */
 export function linkKeyOf(template: number, { dir, name }: ChangedName): Buffer {
   return linkKey(template, dir, name === '' ? 0 : nameCookie(name), name);
 }

@@ -1,19 +1,20 @@
+/** Refuses stacks whose templates do not go together. */
 import { ByrefError } from '../base/error.ts';
 import { nameToText, ROOT_INO } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import type { VersionBase } from '../codec/store-rows.ts';
 import type { LowerTree } from '../driver/core/ports.ts';
 
-/** One template of a stack, alone. */
+/** One template of a stack, by itself. */
 export interface StackPart {
   readonly template: string;
   readonly templateId: number;
-  /** What it was installed on, if that is known. */
+  /** The version that it was installed on, if it is an app for which that is known. */
   readonly base: VersionBase | null;
   readonly layers: LowerTree;
 }
 
-/** More than any root directory has. */
+/** How many names of a root directory are checked: more than any has. */
 const ENTRIES_MAX = 4096;
 
 /**
@@ -41,7 +42,7 @@ export function checkStack(parts: readonly StackPart[]): void {
 }
 
 /**
- * Refuses an app that was installed on another OS template: it has only what it added to that one.
+ * Refuses an app that was built on another OS template: the app holds only what it added to that one.
  * @throws ByrefError 'badInput'
  */
 export function checkBases(

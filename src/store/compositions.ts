@@ -1,19 +1,24 @@
 /**
- * Compositions: what a stack shows instead of the files that its templates share, merged by key. Each is a template of byref's own with
- * one version, named by the versions that it is made for, and on top of them.
+ * Names compositions and puts them on stacks. A composition holds what a stack shows instead of the files that
+ * its templates share, merged by key. It is a template of byref's own with a single version, named after the
+ * versions that it was made for, and lies on top of them.
  */
 import type { TemplateRow } from '../codec/store-rows.ts';
 import type { Catalog } from './catalog.ts';
 import { refKey, type StackRef } from './layer-cache.ts';
 
+/** The number of a composition's only version. */
 export const COMPOSITION_VERSION = 1;
 const MARK = '=';
 
-/** "=1@3 5@2": no template of people's has such a name. @param plain the OS template first, without a composition */
+/**
+ * Returns the name of a stack's composition, such as "=1@3 5@2". No template of a user's can have such a name.
+ * @param plain the OS template first, without a composition
+ */
 export const compositionName = (plain: readonly StackRef[]): string =>
   MARK + plain.map(refKey).join(' ');
 
-/** The versions that a composition is made for. */
+/** Returns the versions that a composition was made for, read from its name. */
 export const composedOf = ({ name }: Pick<TemplateRow, 'name'>): StackRef[] =>
   name
     .slice(MARK.length)
@@ -23,16 +28,17 @@ export const composedOf = ({ name }: Pick<TemplateRow, 'name'>): StackRef[] =>
       return { templateId, version };
     });
 
-/** True for a name that says of which versions it is. */
+/** Returns true for a well-formed name of a composition. */
 export const isCompositionName = (name: string): boolean => /^=\d+@\d+( \d+@\d+)+$/.test(name);
 
+/** Returns true if this entry of a stack is its composition. */
 export const isComposition = ({ composition }: StackRef): boolean => composition === true;
 
-/** The versions that people put together. */
+/** Returns the stack without its composition: only the templates that users put together. */
 export const plainStack = (stack: readonly StackRef[]): StackRef[] =>
   stack.filter((ref) => !isComposition(ref));
 
-/** The same versions, with what was made for them, if anything was. */
+/** Returns the same versions with their composition on top, if one was made. */
 export function composedStack(catalog: Catalog, stack: readonly StackRef[]): StackRef[] {
   const plain = plainStack(stack);
   // An OS template alone shares nothing.

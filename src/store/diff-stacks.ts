@@ -1,4 +1,7 @@
-/** What changes for an env that goes from one stack to another: read from the index of changes, not by comparing. */
+/**
+ * Computes the tree diff between two stacks. It is read from the index of changes, so that it costs what
+ * changed, not what the templates hold.
+ */
 import type { Ino, Name } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
@@ -12,12 +15,13 @@ import type { StackRef } from './layer-cache.ts';
 import { ABOVE_ROOT } from './link-rows.ts';
 import type { Tables } from './tables.ts';
 
-/** One side of a change: the stack, and its layers. */
+/** One side of a comparison: a stack, and its lower tree. */
 export interface StackSide {
   readonly stack: readonly StackRef[];
   readonly layers: LowerTree;
 }
 
+/** Returns what differs between two stacks, name by name. */
 export function diffStacks(tables: Tables, from: StackSide, to: StackSide): TreeDiff {
   const names = new Names(from.layers, to.layers);
   let root = false;
@@ -29,7 +33,7 @@ export function diffStacks(tables: Tables, from: StackSide, to: StackSide): Tree
   return new TreeDiff(from.layers, to.layers, [...names.changes()], root);
 }
 
-/** What names are on both sides, each compared once; null where that is the same. */
+/** The names compared so far, each once, with their difference; null where both sides are the same. */
 class Names {
   private readonly from: LowerTree;
   private readonly to: LowerTree;
@@ -59,8 +63,8 @@ class Names {
   }
 
   /**
-   * Names below a directory that one side does not show, though its templates have them: another template has something
-   * else in the directory's place. No index says so; such directories are rare, and walked.
+   * Adds names below a directory that one side does not show although its templates have it: another template
+   * has something else in its place. No index lists these, so such directories are walked; they are rare.
    */
   addHidden(): void {
     for (const { was, is } of [...this.changes()]) {
@@ -70,7 +74,10 @@ class Names {
     }
   }
 
-  /** @param side of the two that does not show the directory */
+  /**
+   * Adds all names below a directory that only one side shows.
+   * @param side the one of the two that does not show it
+   */
   private hide(dir: Ino, shown: LowerTree, hidden: LowerTree, side: 'was' | 'is'): void {
     if (hidden.list(dir, 0, 1).length === 0) return;
     const names = new Set(this.byDir.get(dir)?.keys());
@@ -86,7 +93,10 @@ class Names {
 const dirOf = (record: InodeRecord | null): Ino | null =>
   record !== null && isDir(record.mode) ? record.ino : null;
 
-/** A file has another ino in each version that changed it; a directory keeps the one of its path. */
+/**
+ * Tells whether an entry is a real difference. A file has a different ino in each version that changed it; a
+ * directory keeps the ino of its path.
+ */
 function differs({ was, is }: DiffEntry): boolean {
   if (was === null || is === null) return was !== is;
   if (isDir(was.mode) && isDir(is.mode)) return was !== is;
@@ -109,7 +119,10 @@ function* namesBetween(
   }
 }
 
-/** Rows of `changes` for a root that has none yet: every version that a name's history mentions. */
+/**
+ * Yields the rows that `changes` should have, from every version that a name's history mentions: for a root of
+ * format 1, which lacks the table.
+ */
 export function* changesInHistories(
   tables: Tables,
 ): Generator<ChangedName & { template: number; version: number }> {

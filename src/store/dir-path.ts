@@ -3,10 +3,13 @@ import { decodeDirName } from '../codec/store-rows.ts';
 import { inoKey } from './keys.ts';
 import type { Tables } from './tables.ts';
 
-/** More components than a path of 4,096 bytes has: beyond it, the dictionary is a loop. */
+/** More components than a path of 4,096 bytes can have: beyond it, `dirNames` has a loop. */
 const DEPTH_MAX = 2048;
 
-/** The path of a template directory as text: "" for the root, "/usr/lib"; null if the store does not know it. */
+/**
+ * Returns the path of a template directory as text: "" for the root, or "/usr/lib"; null if the store does not
+ * know it.
+ */
 export function dirPath(tables: Tables, dir: Ino): string | null {
   const parts: string[] = [];
   for (let at = dir; at !== ROOT_INO; ) {

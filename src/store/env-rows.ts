@@ -1,4 +1,4 @@
-/** The rows of envs: a name, a stack of templates, a shard. Nothing else is made for a new env. */
+/** Reads and writes the rows of envs: a name, a stack of templates, a shard. A new env consists of nothing else. */
 import { ByrefError } from '../base/error.ts';
 import { decodeEnv, type EnvRow, encodeEnv, type StackEntry } from '../codec/store-rows.ts';
 import type { Catalog } from './catalog.ts';
@@ -6,14 +6,16 @@ import { idKey, textKey } from './keys.ts';
 import { checkName } from './names.ts';
 import type { Tables } from './tables.ts';
 
+/** The description of an env to be made. */
 export interface NewEnv {
   readonly name: string;
-  /** References (NAME or NAME@VERSION), the OS template first, app templates upwards from there. */
+  /** References (NAME or NAME@VERSION): the OS template first, then the app templates upwards. */
   readonly stack: readonly string[];
-  /** Given out round robin if not given. */
+  /** The driver process that serves it; assigned round robin if it is not given. */
   readonly shard?: number;
 }
 
+/** The rows of all envs in one store. */
 export class EnvRows {
   private readonly tables: Tables;
   private readonly catalog: Catalog;
@@ -24,8 +26,8 @@ export class EnvRows {
   }
 
   /**
-   * One transaction, whatever the templates hold.
-   * @param within what else must be done before the env exists; if it throws, the env does not
+   * Adds an env in one transaction, at the same cost for any template.
+   * @param within what else must be done before the env exists; if it throws, the env does not exist
    * @throws ByrefError 'exists', 'usage'
    */
   create(env: NewEnv, stack: StackEntry[], within: (row: EnvRow) => void): EnvRow {
@@ -42,7 +44,10 @@ export class EnvRows {
     });
   }
 
-  /** @throws ByrefError 'usage' for what is no name, 'exists' for one in use */
+  /**
+   * Refuses a name that a new env can't have.
+   * @throws ByrefError 'usage' for a text that can't be a name, 'exists' for a name in use
+   */
   refuseName(name: string): void {
     checkName('env', name);
     if (!this.tables.table('envNames').doesExist(textKey(name))) return;
@@ -50,7 +55,7 @@ export class EnvRows {
     throw new ByrefError('exists', `there is an env "${name}" already`, hint);
   }
 
-  /** The stack that references name. @throws ByrefError 'notFound', 'usage' */
+  /** Resolves references to the stack of an env. @throws ByrefError 'notFound', 'usage' */
   stackOf(refs: readonly string[]): StackEntry[] {
     const stack = refs.map((ref) => this.catalog.resolve(ref));
     stack.forEach(({ template }, i) => {
@@ -71,7 +76,7 @@ export class EnvRows {
     return stack.map(entryOf);
   }
 
-  /** Entries of apps to be put on a stack. @throws ByrefError 'notFound', 'usage' */
+  /** Resolves references to apps that are to be put on a stack. @throws ByrefError 'notFound', 'usage' */
   appsOf(refs: readonly string[]): StackEntry[] {
     return refs.map((ref) => {
       const found = this.catalog.resolve(ref);
@@ -81,6 +86,7 @@ export class EnvRows {
     });
   }
 
+  /** Returns an env by its name or, if no env has that name, by its id. */
   find(nameOrId: string | number): EnvRow | null {
     const byName = this.tables.table('envNames').get(textKey(String(nameOrId)));
     const key =
@@ -89,16 +95,17 @@ export class EnvRows {
     return row === undefined ? null : decodeEnv(row);
   }
 
-  /** In order of creation. */
+  /** Returns all envs in order of creation. */
   all(): EnvRow[] {
     return [...this.tables.table('envs').getRange()].map(({ value }) => decodeEnv(value));
   }
 
-  /** Replaces the row; inside a transaction. */
+  /** Replaces the row. Call it inside a transaction. */
   put(row: EnvRow): void {
     this.tables.table('envs').putSync(idKey(row.id), encodeEnv(row));
   }
 
+  /** Removes the row, if there is one, in a transaction of its own. */
   remove(id: number): void {
     this.tables.transaction(() => {
       const row = this.find(id);

@@ -1,4 +1,7 @@
-/** flock(2) on a file or directory of the root. The kernel drops it with the process, so a crash leaves no stale lock. */
+/**
+ * Locks a file or directory of the root with flock(2). The kernel releases the lock when the process ends, so a
+ * crash leaves no stale lock.
+ */
 import { EAGAIN, ENOSPC } from '../base/errno.ts';
 import { ByrefError } from '../base/error.ts';
 import { O_CLOEXEC, O_CREAT, O_RDONLY, O_RDWR } from '../base/mode.ts';
@@ -10,17 +13,21 @@ const LOCK_EX = 2;
 const LOCK_NB = 4;
 const LOCK_MODE = 0o600;
 
+/** A lock that is held. */
 export interface FileLock {
   release(): void;
 }
 
-/** What is locked, open: to be tried until it works, and closed. */
+/** An open file or directory to lock: try() until it works, then close() to release it. */
 export class LockFile {
   private readonly file: string;
   private readonly fd: number;
   private readonly isFile: boolean;
 
-  /** @param what a file, which is made if it is not there, or a directory. @throws ByrefError 'error' */
+  /**
+   * Opens it. @param what a 'file', which is created if it is missing, or a 'directory'
+   * @throws ByrefError 'noSpace', 'error'
+   */
   constructor(file: string, what: 'file' | 'directory' = 'file') {
     this.file = file;
     this.isFile = what === 'file';
@@ -34,7 +41,11 @@ export class LockFile {
     throw new ByrefError('error', `can't open ${file} (errno ${-this.fd})`, 'Run byref as root.');
   }
 
-  /** True: it is held, until `close`. A file then holds our pid, for messages. */
+  /**
+   * Tries to take the lock without waiting. True means that it is held until close(). A locked file then
+   * contains our pid, for messages.
+   * @throws ByrefError 'error'
+   */
   try(kind: 'shared' | 'exclusive'): boolean {
     const how = kind === 'shared' ? LOCK_SH : LOCK_EX;
     const result = native.flock(this.fd, how | LOCK_NB);
@@ -57,7 +68,10 @@ export class LockFile {
   }
 }
 
-/** True while somebody holds it, or (`exclusive`) holds it alone. Nobody who wants it is kept from it by the question. */
+/**
+ * Returns true while a process holds the lock, or ('exclusive') holds it alone. The question itself keeps
+ * nobody from taking it for longer than a moment.
+ */
 export function isHeld(file: string, kind: 'exclusive' | 'at-all'): boolean {
   const fd = native.openAt(AT_FDCWD, file, O_RDONLY | O_CLOEXEC, 0);
   if (fd < 0) return false;
@@ -66,7 +80,7 @@ export function isHeld(file: string, kind: 'exclusive' | 'at-all'): boolean {
   return held;
 }
 
-/** The pid of who took it last; null if there is none. */
+/** Returns the pid of the process that took the lock last; null if the file names none. */
 export function signer(file: string): number | null {
   const pid = Number.parseInt(procText(file), 10);
   return Number.isSafeInteger(pid) && pid > 0 ? pid : null;

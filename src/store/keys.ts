@@ -1,6 +1,6 @@
 /**
- * Keys of the store's tables (docs/FORMAT.md): big-endian numbers, so that byte order is number order
- * and one range scan of `links` reads a directory in cookie order.
+ * Builds and reads the keys of the store's tables (docs/FORMAT.md). Numbers are big-endian, so that byte order
+ * is number order and one range scan of `links` reads a directory in cookie order.
  */
 import type { Ino, Name, ObjectId } from '../base/ids.ts';
 import { readU64, writeU64 } from '../base/u64.ts';
@@ -17,8 +17,11 @@ export function linkKey(template: number, dir: Ino | 0, cookie: number, name: Na
   return key;
 }
 
+/** Returns the directory in a key of `links`. */
 export const linkDir = (key: Buffer): Ino | 0 => readU64(key, 4) as Ino | 0;
+/** Returns the cookie in a key of `links`. */
 export const linkCookie = (key: Buffer): number => readU64(key, 12);
+/** Returns the name in a key of `links`. */
 export const linkName = (key: Buffer): Name => key.toString('latin1', LINK_NAME_AT) as Name;
 
 /** dirs: parent u64, name. */
@@ -68,7 +71,9 @@ export function changeKey(
   return key;
 }
 
+/** Returns the directory in a key of `changes`. */
 export const changeDir = (key: Buffer): Ino | 0 => readU64(key, 8) as Ino | 0;
+/** Returns the name in a key of `changes`. */
 export const changeName = (key: Buffer): Name | '' =>
   key.toString('latin1', CHANGE_NAME_AT) as Name | '';
 
@@ -80,6 +85,7 @@ export function templateDirKey(template: number, dir: Ino): Buffer {
   return key;
 }
 
+/** Returns the directory in a key of `templateDirs`. */
 export const templateDirIno = (key: Buffer): Ino => readU64(key, 4) as Ino;
 
 /** meta, templateNames and envNames: the text itself. */

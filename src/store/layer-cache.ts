@@ -1,4 +1,4 @@
-/** One StackTree per distinct stack and one TemplateView per (template, version), shared by all envs. */
+/** Caches one StackTree per distinct stack and one TemplateView per (template, version), which all envs share. */
 import { createHash } from 'node:crypto';
 import { heapShare } from '../base/heap-share.ts';
 import type { TreeDiff } from '../driver/core/tree-diff.ts';
@@ -12,22 +12,23 @@ import { TemplateView } from './template-view.ts';
 export interface StackRef {
   readonly templateId: number;
   readonly version: number;
-  /** It is what was made for the rest of the stack (src/store/compositions.ts), and on top of it. */
+  /** Set for the composition of the rest of the stack (src/store/compositions.ts), which lies on top of it. */
   readonly composition?: true;
 }
 
-/** Decoded rows kept per process at most, and about how many bytes each takes. */
+/** How many decoded rows a process keeps at most; ROW_BYTES is about what each takes. */
 const CACHED_ROWS_MAX = 200_000;
 const ROW_BYTES = 400;
-/** The part of the heap they may take. */
+/** The part of the heap that they may take. */
 const ROWS_PART = 0.2;
-/** Stacks and versions kept for the next env; those in use live on without it. */
+/** How many stacks and versions are kept for the next env; those in use live on when they are dropped here. */
 const KEPT_MAX = 256;
-/** Ways between stacks that are kept: those of one patch, and of its rollback. */
+/** How many tree diffs are kept: enough for those of a patch and of its rollback. */
 const CHANGES_MAX = 64;
-/** A stamp is this many hex digits of a hash: 48 bits. */
+/** How many hex digits of a hash make a stamp: 48 bits. */
 const STAMP_DIGITS = 12;
 
+/** The lower trees, and the differences between them, that a process has read. */
 export class LayerCache {
   private readonly tables: Tables;
   private readonly budget = new RowBudget(
@@ -41,7 +42,7 @@ export class LayerCache {
     this.tables = tables;
   }
 
-  /** @param stack bottom first */
+  /** Returns the lower tree of a stack. @param stack bottom first */
   layers(stack: readonly StackRef[]): StackTree {
     const key = stack.map(refKey).join(' ');
     return keep(this.stacks, key, () => {
@@ -50,6 +51,7 @@ export class LayerCache {
     });
   }
 
+  /** Returns the tree diff between two stacks. */
   change(from: readonly StackRef[], to: readonly StackRef[]): TreeDiff {
     const key = [from, to].map((stack) => stack.map(refKey).join(' ')).join(' > ');
     return keep(
@@ -70,10 +72,10 @@ export class LayerCache {
   }
 }
 
-/** A version as a key: "3@2". */
+/** Returns a version as a key: "3@2". */
 export const refKey = ({ templateId, version }: StackRef): string => `${templateId}@${version}`;
 
-/** A link table stores stamps, so they are the same in every process and after a restart. */
+/** Returns a number for a stack that is the same in every process and after a restart: link tables store it. */
 function stampOf(key: string): number {
   const digest = createHash('sha256').update(key).digest('hex');
   return Number.parseInt(digest.slice(0, STAMP_DIGITS), 16) || 1;

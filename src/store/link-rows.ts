@@ -7,9 +7,13 @@ import type { LowerEntry } from '../driver/core/ports.ts';
 import { linkCookie, linkKey, linkName } from './keys.ts';
 import type { Table } from './tables.ts';
 
-/** The row of a template's root directory hangs below directory 0, which is none. */
+/** The directory that holds the row of a template's root: 0, which is the ino of no real directory. */
 export const ABOVE_ROOT = 0;
 
+/**
+ * Returns a name's record as of a version; null where the template does not have the name.
+ * @param name '' together with ABOVE_ROOT: the root itself
+ */
 export function readLink(
   links: Table,
   template: number,
@@ -24,8 +28,8 @@ export function readLink(
 }
 
 /**
- * Names of `dir` whose cookie is above `after`, in cookie order: at most `max`, but groups of equal
- * cookie are whole. Fewer than `max` means that it has no more.
+ * Returns the names of `dir` whose cookie is above `after`, in cookie order. There are at most `max`, but names
+ * that share a cookie are never separated. Fewer than `max` means that the directory has no more.
  */
 export function scanLinks(
   links: Table,

@@ -2,9 +2,10 @@ import type { Name } from '../base/ids.ts';
 import type { LowerEntry } from '../driver/core/ports.ts';
 
 /**
- * Merges directory pages that are in cookie order, the first list's names before the second's, and so
- * on: the first `max` names, and the rest of the last one's cookie. Right if each list is a whole
- * page of `max` entries or all that its directory has: no entry it lacks can be among the first `max`.
+ * Merges pages of one directory that are in cookie order; for equal cookies the first list's names come before
+ * the second's, and so on. Returns the first `max` names, and the rest of the last one's cookie. This is right
+ * if each list is a full page of `max` entries or all that its directory has: then no entry that a list lacks
+ * can be among the first `max`.
  */
 export function mergeEntries(lists: readonly (readonly LowerEntry[])[], max: number): LowerEntry[] {
   const merged: LowerEntry[] = [];

@@ -1,7 +1,10 @@
-/** Names that people give to templates and envs, and references to versions: NAME or NAME@VERSION. */
+/**
+ * Checks the names that people give to templates and envs, and parses references to versions: NAME or
+ * NAME@VERSION.
+ */
 import { ByrefError } from '../base/error.ts';
 
-/** A template, or one version of it; `version` null is the current one. */
+/** A reference to a template, or to one version of it; `version` null means the current one. */
 export interface TemplateRef {
   readonly name: string;
   readonly version: number | null;
@@ -10,18 +13,21 @@ export interface TemplateRef {
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._+-]{0,62}$/;
 const DIGITS = /^\d+$/;
 
-/** True if it can be a file name, a host name's label, and no id. */
+/** Returns true if the text can be a file name and a label of a host name, and can't be mistaken for an id. */
 export const isName = (name: string): boolean => NAME.test(name) && !DIGITS.test(name);
 
 const SCRATCH = /^scratch[.]\d+[.]\d+$/;
 
-/** The name of the n-th throw-away env of a process: see src/manager/sandbox. */
+/** Returns the name of the n-th scratch env of a process (src/manager/sandbox). */
 export const scratchName = (pid: number, n: number): string => `scratch.${pid}.${n}`;
 
-/** True for the name of a throw-away env; people's envs have none like it. */
+/** Returns true for the name of a scratch env. No env of a user's has such a name. */
 export const isScratch = (env: string): boolean => SCRATCH.test(env);
 
-/** @throws ByrefError 'usage' unless it is a name */
+/**
+ * Refuses a text that can't be a name.
+ * @throws ByrefError 'usage'
+ */
 export function checkName(what: 'template' | 'env', name: string): void {
   if (isName(name)) return;
   throw new ByrefError(
@@ -31,7 +37,10 @@ export function checkName(what: 'template' | 'env', name: string): void {
   );
 }
 
-/** @throws ByrefError 'usage' for a version that is no number */
+/**
+ * Parses NAME or NAME@VERSION; does not look whether there is such a template.
+ * @throws ByrefError 'usage' for a version that is not a number from 1 up
+ */
 export function parseTemplateRef(text: string): TemplateRef {
   const at = text.indexOf('@');
   if (at < 0) return { name: text, version: null };

@@ -1,7 +1,7 @@
 /**
- * Turns bytes into an object that is not published yet: hashes them, and writes them to `tmp/` unless
- * the store has them. Synchronous: it runs in the import's own thread for a few small files, and in worker
- * threads for many (object-pool.ts). Holes of large files are neither read nor written.
+ * Turns bytes into an object that is not published yet: hashes them, and writes them to `tmp/` unless the store
+ * has them. It is synchronous: it runs in the import's own thread for a few small files, and in worker threads
+ * for many (object-pool.ts). Holes of large files are neither read nor written.
  */
 import { createHash, type Hash, hash } from 'node:crypto';
 import {
@@ -20,32 +20,35 @@ import {
 import path from 'node:path';
 import { dataRanges } from '../native/data-ranges.ts';
 
+/** A job for bytes in memory. */
 export interface BytesJob {
   readonly kind: 'bytes';
   readonly content: Uint8Array;
 }
-/** A file somewhere else, which is left as it is. */
+/** A job for a file outside the store, which is left as it is. */
 export interface FileJob {
   readonly kind: 'file';
   readonly path: Uint8Array;
 }
-/** A file that was written to `tmp/` already, under this name. */
+/** A job for a file that was already written to `tmp/` under this name. */
 export interface AdoptJob {
   readonly kind: 'adopt';
   readonly temp: string;
 }
+/** A piece of content that is to become an object. */
 export type ObjectJob = BytesJob | FileJob | AdoptJob;
 
+/** The object that a job made or found. */
 export interface ObjectResult {
   /** SHA-256, 64 hex digits. */
   readonly id: string;
-  /** Bytes that were hashed. */
+  /** How many bytes were hashed. */
   readonly size: number;
-  /** Its name in `tmp/`, or null: the store has this object. */
+  /** Its name in `tmp/`, or null if the store has this object already. */
   readonly temp: string | null;
 }
 
-/** Where objects are, and which names in `tmp/` are this thread's: `<prefix><number>`. */
+/** The directories of a thread's jobs, and the names in `tmp/` that it may use: `<prefix><number>`. */
 export interface JobPlace {
   readonly objects: string;
   readonly tmp: string;
@@ -54,12 +57,14 @@ export interface JobPlace {
 
 /** Files up to here are read whole and then hashed; larger ones pass through a buffer of this size. */
 const WHOLE_MAX = 4 * 2 ** 20;
+/** Blocks of zeros of this size are left out of sparse files. */
 const HOLE = 4096;
 const ZEROS = Buffer.alloc(2 ** 20);
 const OBJECT_MODE = 0o400;
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
 
+/** Runs jobs one after the other, in the thread that calls it. */
 export class ObjectJobs {
   private readonly place: JobPlace;
   private count = 0;
@@ -75,7 +80,7 @@ export class ObjectJobs {
     return job.kind === 'file' ? this.storeFile(Buffer.from(job.path)) : this.adopt(job.temp);
   }
 
-  /** A new name in `tmp/`. */
+  /** Returns a new name in `tmp/`. */
   private nextTemp(): string {
     this.count++;
     return `${this.place.prefix}${this.count}`;
@@ -117,7 +122,10 @@ export class ObjectJobs {
     }
   }
 
-  /** Read twice if it is new, but never written in vain: most large files are there already. */
+  /**
+   * Stores a large file. A new one is read twice, but none is written in vain: the store has most large files
+   * already.
+   */
   private storeLarge(fd: number, sparse: boolean): ObjectResult {
     const seen = this.hashFile(fd);
     if (this.has(seen.id)) return { ...seen, temp: null };
@@ -135,9 +143,9 @@ export class ObjectJobs {
   }
 
   /**
-   * Hashes the file as long as it is now.
-   * @param each gets what is no hole, in pieces with their place
-   * @returns with the size that was hashed: less, if the file is cut off meanwhile
+   * Hashes the file at its present length.
+   * @param each gets the data between holes, in pieces with their offset
+   * @returns the size that was hashed with the hash: less, if the file is truncated meanwhile
    */
   private hashFile(
     fd: number,
@@ -161,7 +169,7 @@ export class ObjectJobs {
     return { id: hasher.digest('hex'), size };
   }
 
-  /** A reflink, where source and store are on one file system that has them. */
+  /** Makes a reflink, if source and store are on one file system that supports it; false if not. */
   private clone(fd: number, temp: string): boolean {
     if (!this.canClone) return false;
     try {
@@ -194,7 +202,7 @@ function hashZeros(hasher: Hash, count: number): void {
   }
 }
 
-/** Fills `buffer` from `position` on; returns how much there was. */
+/** Fills `buffer` from offset `position` of the file; returns how many bytes there were. */
 function readFull(fd: number, buffer: Buffer, position: number): number {
   let length = 0;
   while (length < buffer.length) {

@@ -1,12 +1,17 @@
 /**
- * Keeps objects that are being stored: an flock on objects/ itself, shared by all processes that store some, taken alone by one that removes
- * some. From the hash of a file until the commit of the row that names its object, minutes may pass. No object goes meanwhile: neither
- * one that was published and has no row yet, nor one that was found there and may lose its last row just now.
+ * Keeps objects from being removed while some are being stored. It is an flock on objects/ itself, shared by
+ * all processes that store objects, and taken exclusively by one that removes some. Minutes may pass between
+ * the hashing of a file and the commit of the row that names its object. No object is removed meanwhile:
+ * neither one that is published and has no row yet, nor one that was found in the store and may lose its last
+ * row just now.
  */
 import { type FileLock, isHeld, LockFile } from './file-lock.ts';
 import { BRIEF, forever, type Patience, waitUntil } from './patience.ts';
 
-/** Waits as long as somebody removes objects: that is never long. @param objects the directory */
+/**
+ * Takes the shared lock. Waits as long as another process removes objects, which never takes long.
+ * @param objects the directory
+ */
 export async function keepObjects(objects: string, patience: Patience = BRIEF): Promise<FileLock> {
   const file = new LockFile(objects, 'directory');
   const holder = (): string => 'another process, which is removing objects';
@@ -14,7 +19,7 @@ export async function keepObjects(objects: string, patience: Patience = BRIEF): 
   return once(file);
 }
 
-/** The right to remove objects; null while others store some. */
+/** Takes the lock to remove objects; returns null while other processes store some. */
 export function tryRemoving(objects: string): FileLock | null {
   const file = new LockFile(objects, 'directory');
   if (file.try('exclusive')) return once(file);
@@ -22,7 +27,7 @@ export function tryRemoving(objects: string): FileLock | null {
   return null;
 }
 
-/** True while a process stores objects, or removes some. */
+/** Returns true while a process stores objects, or removes some. */
 export const isStoring = (objects: string): boolean => isHeld(objects, 'at-all');
 
 function once(file: LockFile): FileLock {

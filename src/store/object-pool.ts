@@ -1,12 +1,13 @@
 /**
- * Runs object jobs in parallel: a worker thread per core, fed in batches, started when there is enough
- * work to pay for them.
+ * Runs object jobs in parallel: one worker thread per core, fed in batches, and started only when there is
+ * enough work to pay for them.
  */
 import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import { startWorker } from '../base/start-worker.ts';
 import { type JobPlace, type ObjectJob, ObjectJobs, type ObjectResult } from './object-job.ts';
 
+/** A worker's answer to a batch: the results of the jobs up to the first that failed, and its error. */
 export interface BatchResult {
   readonly results: ObjectResult[];
   error: { readonly message: string; readonly code: string } | null;
@@ -14,23 +15,25 @@ export interface BatchResult {
 
 type Done = (result: ObjectResult) => void;
 
+/** A worker, and the callbacks of what it works on. */
 interface Lane {
   readonly worker: Worker;
   /** Callbacks of the batches under way, oldest first. */
   readonly pending: Done[][];
 }
 
-/** Work done in this thread before workers are worth their start. */
+/** How many jobs and bytes are done in this thread before workers are worth starting. */
 const INLINE_JOBS = 200;
 const INLINE_BYTES = 8 * 2 ** 20;
 const WORKERS_MAX = 8;
 /** A batch is sent when it has this many jobs or bytes. */
 const BATCH_JOBS = 64;
 const BATCH_BYTES = 2 ** 20;
-/** Bytes that may wait in workers before add() makes the reader wait. */
+/** How many bytes may wait in workers before add() makes its caller wait. */
 const IN_FLIGHT_BYTES = 64 * 2 ** 20;
 const IN_FLIGHT_JOBS = 4096;
 
+/** Object jobs that are under way, with the workers that do them. */
 export class ObjectPool {
   private readonly place: Omit<JobPlace, 'prefix'>;
   private readonly inline: ObjectJobs;
@@ -51,8 +54,9 @@ export class ObjectPool {
   }
 
   /**
-   * Runs the job, at once or later; `done` gets its result. Returns a promise when the reader should
-   * wait before it adds more. Throws what an earlier job failed with.
+   * Runs the job, at once or later; `done` gets its result.
+   * @returns a promise if the caller should wait for it before it adds more, else null
+   * @throws the error of an earlier job
    */
   add(job: ObjectJob, bytes: number, done: Done): Promise<void> | null {
     if (this.failure !== null) throw this.failure;
@@ -75,12 +79,13 @@ export class ObjectPool {
     return this.full() ? this.until(() => !this.full()) : null;
   }
 
-  /** Resolves when all jobs are done; throws what one failed with. */
+  /** Waits until all jobs are done. @throws the error of one that failed */
   async finish(): Promise<void> {
     if (this.batch.length > 0) this.send();
     await this.until(() => this.inFlightJobs === 0);
   }
 
+  /** Ends the workers, whatever they are doing. */
   async close(): Promise<void> {
     await Promise.all(this.lanes.map(({ worker }) => worker.terminate()));
     this.lanes.length = 0;

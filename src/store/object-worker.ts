@@ -1,4 +1,4 @@
-/** A worker thread of object-pool.ts: runs batches of jobs. Its own entry point in the bundle. */
+/** Runs batches of jobs in a worker thread of object-pool.ts. It is an entry point of its own in the bundle. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { type JobPlace, type ObjectJob, ObjectJobs } from './object-job.ts';
 import type { BatchResult } from './object-pool.ts';

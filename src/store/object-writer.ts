@@ -1,14 +1,14 @@
 /**
- * Adds objects to the store, in three steps, so that an import is all or nothing:
+ * Adds objects to the store in three steps, so that an import happens completely or not at all:
  *
- *   add...()   hashes and writes to a directory in objects/tmp, in parallel; nobody sees it
+ *   add...()   hashes and writes to a directory in objects/tmp, in parallel; no other process sees them
  *   publish()  syncs, renames into place; still nothing refers to it
  *   (the caller commits the rows that do, with ObjectFiles.addRefs, as the store's writer)
  *   settle()   after the commit; or discard() if it, or anything before, failed
  *
- * Any number of processes do so at once, and none needs the writer's role before the commit: until settle() or discard() no object goes
- * (object-lock.ts). A process killed at any moment leaves files in objects/tmp, or objects that a list there
- * names: the next writer removes those that no row names (ObjectFiles.sweepUnfinished).
+ * Any number of processes may do so at once. None needs the writer's lock before its commit, and no object is removed
+ * until settle() or discard() (object-lock.ts). A process killed at any moment leaves files in objects/tmp, or objects
+ * that a list there names: the next writer removes those that no row names (ObjectFiles.sweepUnfinished).
  */
 import { closeSync, constants, mkdirSync, openSync, rmSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
@@ -22,20 +22,21 @@ import { ObjectPool } from './object-pool.ts';
 import type { ObjectFiles } from './objects.ts';
 import type { Patience } from './patience.ts';
 
-/** What a file counts for that is read in pieces: it never is in memory as a whole. */
+/** How many bytes of memory a file counts for at most: larger ones are read in pieces. */
 const LARGE = 4 * 2 ** 20;
-/** Of renameat2(2): what is there stays. */
+/** RENAME_NOREPLACE of renameat2(2): fails if the target exists. */
 const RENAME_NOREPLACE = 1;
 
+/** One process's objects on their way into the store: see above for the order of the calls. */
 export class ObjectWriter {
   private readonly objects: ObjectFiles;
   private readonly lock: FileLock;
-  /** Its own directory in objects/tmp. */
+  /** This writer's own directory in objects/tmp. */
   private readonly dir: string;
   private readonly pool: ObjectPool;
-  /** New objects: id to name in the directory. */
+  /** New objects: from the id to the file's name in `dir`. */
   private readonly unpublished = new Map<ObjectId, string>();
-  /** Objects that were there. */
+  /** Objects that the store had already. */
   private readonly found = new Set<ObjectId>();
   private hasPublished = false;
   private streams = 0;
@@ -47,7 +48,7 @@ export class ObjectWriter {
     this.pool = new ObjectPool({ objects: objects.dir, tmp: this.dir });
   }
 
-  /** From now on no object goes. */
+  /** Begins to add objects: from now on no process removes any. */
   static async begin(objects: ObjectFiles, patience?: Patience): Promise<ObjectWriter> {
     const lock = await keepObjects(objects.dir, patience);
     try {
@@ -59,14 +60,17 @@ export class ObjectWriter {
   }
 
   /**
-   * Adds these bytes; the buffer is the writer's from now on, and must not be a slice of a larger one.
-   * A promise means: wait before the next.
+   * Adds these bytes. The buffer belongs to the writer from now on, and must not be a slice of a larger one.
+   * @returns a promise if the caller should wait for it before it adds more, else null
    */
   addBytes(content: Uint8Array, done: (id: ObjectId, size: number) => void): Promise<void> | null {
     return this.add({ kind: 'bytes', content }, content.length, done);
   }
 
-  /** Adds a file's content; `size` is what stat said, the real one comes with `done`. */
+  /**
+   * Adds a file's content. `size` is what stat said; the size that was read comes with `done`.
+   * @returns as addBytes
+   */
   addFile(
     file: Buffer,
     size: number,
@@ -77,7 +81,7 @@ export class ObjectWriter {
     return this.add(job, Math.min(size, LARGE), done);
   }
 
-  /** A new file, to be written by the caller, and then added with addTemp or removed. */
+  /** Creates a file for the caller to write, and then to add with addTemp() or to remove. */
   createTemp(): { temp: string; path: string; fd: number } {
     this.streams++;
     const temp = `s${this.streams}`;
@@ -86,6 +90,7 @@ export class ObjectWriter {
     return { temp, path: file, fd: openSync(file, flags, 0o600) };
   }
 
+  /** Adds a file that createTemp() made. @returns as addBytes */
   addTemp(temp: string, done: (id: ObjectId, size: number) => void): Promise<void> | null {
     return this.add({ kind: 'adopt', temp }, LARGE, done);
   }
@@ -102,19 +107,19 @@ export class ObjectWriter {
     });
   }
 
-  /** Two threads may have written the same content: one copy is enough. */
+  /** Keeps one file per object: two threads may have written the same content. */
   private keepOnce(id: ObjectId, temp: string): void {
     if (this.unpublished.has(id)) unlinkSync(path.join(this.dir, temp));
     else this.unpublished.set(id, temp);
   }
 
-  /** Waits for all that was added. */
+  /** Waits until all that was added has been hashed and written. */
   async finish(): Promise<void> {
     await this.pool.finish();
     await this.pool.close();
   }
 
-  /** They are in place, and on disk, when this returns. */
+  /** Moves the new objects into place. They have their names, and are on disk, when this returns. */
   async publish(): Promise<void> {
     const ids = [...this.unpublished.keys()];
     if (ids.length > 0) {
@@ -135,7 +140,10 @@ export class ObjectWriter {
     return false;
   }
 
-  /** Of two processes with the same bytes one is first, and its file stays: envs may have it open already. */
+  /**
+   * Renames a new object into place. If another process was first with the same bytes, its file stays: envs may
+   * have it open already.
+   */
   private place(id: ObjectId, temp: string): void {
     const to = this.objects.path(id);
     let result = this.rename(temp, to);
@@ -162,15 +170,16 @@ export class ObjectWriter {
     }
   }
 
-  /** After the rows are committed, by the store's writer. */
+  /** Ends the writer after the rows are committed. Only the process with the writer's lock may call it. */
   settle(): void {
     this.lock.release();
     this.objects.sweepUnfinished();
   }
 
   /**
-   * Instead of settle. What nobody else has is gone, or goes with the next sweep.
-   * @returns true if a sweep has something to do
+   * Ends the writer without a commit, instead of settle(). What no other process uses is removed now, or by the
+   * next sweep.
+   * @returns true if there is something for a sweep to do
    */
   async discard(): Promise<boolean> {
     await this.pool.close();

@@ -1,6 +1,6 @@
 /**
- * Objects: immutable files named by the SHA-256 of their bytes, `objects/ab/cdef...`, mode 0400.
- * New ones are written by ObjectWriter; this opens, counts and removes them.
+ * Opens, counts and removes objects: immutable files named by the SHA-256 of their bytes, `objects/ab/cdef...`,
+ * mode 0400. New ones are written by ObjectWriter.
  */
 import {
   closeSync,
@@ -26,15 +26,17 @@ import { objectKey } from './keys.ts';
 import { tryRemoving } from './object-lock.ts';
 import type { Tables } from './tables.ts';
 
-/** Hex digits of an id that name its directory. */
+/** How many hex digits of an id name its directory. */
 const FAN_OUT = 2;
 const ID_DIGITS = 64;
-/** What st_blocks counts in. */
+/** The unit of st_blocks, in bytes. */
 const BLOCK = 512;
 const DIRECTORY_MODE = 0o700;
 const FILE_MODE = 0o600;
+/** The file with the ids of objects that may be removed, in each directory of objects/tmp: see writeDoubtful. */
 const DOUBTFUL = 'doubtful';
 
+/** The objects of one root, and the rows that count who refers to them. */
 export class ObjectFiles {
   readonly dir: string;
   private readonly tables: Tables;
@@ -48,26 +50,29 @@ export class ObjectFiles {
     return path.join(this.dir, id.slice(0, FAN_OUT), id.slice(FAN_OUT));
   }
 
-  /** A read-only descriptor, the caller's to close, or -errno. */
+  /** Opens an object for reading. Returns a descriptor, which the caller closes, or -errno. */
   open(id: ObjectId): number {
     return native.openAt(AT_FDCWD, this.path(id), O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
   }
 
-  /** Where unfinished objects are written, on the same file system: a directory of each process that is at it. */
+  /**
+   * Returns the directory for unfinished objects, on the same file system; each process that writes some has a
+   * directory in it.
+   */
   get unfinishedDir(): string {
     return path.join(this.dir, 'tmp');
   }
 
-  /** A new directory there. */
+  /** Makes a directory for unfinished objects of this process. */
   makeUnfinished(): string {
     mkdirSync(this.unfinishedDir, { recursive: true, mode: DIRECTORY_MODE });
     return mkdtempSync(path.join(this.unfinishedDir, `${process.pid}.`));
   }
 
   /**
-   * Says which objects may lose, or never get, the rows that refer to them: written before they are
-   * published, and before their last row goes. On disk when this returns.
-   * @param dir of makeUnfinished
+   * Records which objects may lose the rows that refer to them, or may never get any. It is written before
+   * objects are published, and before an object's last row is removed. On disk when this returns.
+   * @param dir one that makeUnfinished() made
    */
   writeDoubtful(ids: Iterable<ObjectId>, dir: string): void {
     const fd = openSync(path.join(dir, DOUBTFUL), 'w', FILE_MODE);
@@ -89,9 +94,10 @@ export class ObjectFiles {
   }
 
   /**
-   * Removes what is unfinished and doubtful objects that no row names: after a commit, or when the
-   * process that was at it was killed. For the writer only. Can itself be cut short, and be run again.
-   * @returns false, and nothing is removed, while others store objects: the last one of them does it
+   * Removes unfinished objects, and doubtful ones that no row names: after a commit, or after the process that
+   * worked on them was killed. Only the process with the writer's lock may call it. It can be cut short and run
+   * again.
+   * @returns false while other processes store objects: then nothing is removed, and the last of them does it
    */
   sweepUnfinished(): boolean {
     const lock = tryRemoving(this.dir);
@@ -112,8 +118,9 @@ export class ObjectFiles {
   }
 
   /**
-   * Changes how many link records name the object; inside a transaction. The row comes with the first
-   * one; without any it stays, for an env may name the object too, until a sweep finds that none does (src/manager/upkeep/gc).
+   * Changes the number of link records that name the object. Call it inside a transaction. The row is created
+   * with the first reference. At 0 it stays, because an env may name the object too, until a sweep finds that
+   * none does (src/manager/upkeep/gc).
    */
   addRefs(id: ObjectId, change: number): void {
     const row = this.row(id) ?? this.measure(id);
@@ -121,12 +128,15 @@ export class ObjectFiles {
     this.tables.table('objects').putSync(objectKey(id), encodeObject({ ...row, refs }));
   }
 
-  /** Takes the row; inside a transaction. The file is then removed by the next sweep, if it is doubtful. */
+  /**
+   * Removes the row. Call it inside a transaction. The next sweep then removes the file, if the object is
+   * listed as doubtful.
+   */
   removeRow(id: ObjectId): void {
     this.tables.table('objects').removeSync(objectKey(id));
   }
 
-  /** Objects that no link record names. */
+  /** Returns all objects that no link record names. */
   unnamed(): ObjectId[] {
     const unnamed: ObjectId[] = [];
     for (const { key, value } of this.tables.table('objects').getRange({})) {
@@ -135,13 +145,16 @@ export class ObjectFiles {
     return unnamed;
   }
 
-  /** The row that a published object will get. */
+  /** Returns the row that a published object will get, with no references. */
   measure(id: ObjectId): ObjectRow {
     const { size, blocks } = statSync(this.path(id));
     return { size, blocks: blocks || this.unseenBlocks(id, size), refs: 0 };
   }
 
-  /** What an object takes of which stat says 0: a file system may keep it in its inode, or it is all hole. */
+  /**
+   * Estimates the blocks of an object for which stat says 0: a file system may keep a small file in its inode,
+   * or it is one hole.
+   */
   private unseenBlocks(id: ObjectId, size: number): number {
     if (size === 0) return 0;
     const fd = openSync(this.path(id), constants.O_RDONLY | constants.O_NOFOLLOW);

@@ -1,4 +1,4 @@
-/** The records of patches, by number: the store's history. */
+/** Reads and writes the records of patches, by number: the store's history. */
 import {
   decodePatchEnvs,
   decodePatchHead,
@@ -11,13 +11,18 @@ import {
 import { idKey } from './keys.ts';
 import type { Tables } from './tables.ts';
 
-/** States in which a command is at it, or was when it died. */
+/** The states of a record whose command is at work, or was when it died. */
 const UNFINISHED: ReadonlySet<PatchState> = new Set(['rolling', 'acting']);
-/** How many records are in such a state: so that every command can ask at the cost of one read. */
+/**
+ * The number in `meta` that counts the records in such a state, so that every command can check at the cost of
+ * one read.
+ */
 export const UNFINISHED_COUNT = 'unfinishedPatches';
 
+/** Returns true for a record whose command is at work, or died at work. */
 export const isUnfinished = ({ state }: Pick<PatchHead, 'state'>): boolean => UNFINISHED.has(state);
 
+/** The records of all patches in one store. */
 export class PatchRows {
   private readonly tables: Tables;
 
@@ -30,19 +35,20 @@ export class PatchRows {
     return row === undefined ? null : this.whole(decodePatchHead(row));
   }
 
-  /** Newest first. */
+  /** Yields all records without their envs, newest first. */
   *heads(): Generator<PatchHead> {
     for (const { value } of this.tables.table('patches').getRange({ reverse: true })) {
       yield decodePatchHead(value);
     }
   }
 
+  /** Returns the record with its envs. */
   whole(head: PatchHead): PatchRecord {
     const envs = this.tables.table('patchEnvs').get(idKey(head.id));
     return { ...head, envs: envs === undefined ? [] : decodePatchEnvs(envs) };
   }
 
-  /** What is not finished: by a command that runs, or that died. Newest first. */
+  /** Returns the patches that are not finished, newest first: their command runs, or died. */
   unfinished(): PatchHead[] {
     let left = this.tables.number(UNFINISHED_COUNT) ?? 0;
     const heads: PatchHead[] = [];
@@ -56,14 +62,14 @@ export class PatchRows {
     return heads;
   }
 
-  /** Adds a record under the next number; inside a transaction. */
+  /** Adds a record under the next number. Call it inside a transaction. */
   add(record: Omit<PatchRecord, 'id'>): PatchRecord {
     const added = { ...record, id: this.tables.take('nextPatch') };
     this.put(added);
     return added;
   }
 
-  /** Adds or replaces; inside a transaction. */
+  /** Adds or replaces a record. Call it inside a transaction. */
   put(record: PatchRecord): void {
     const { envs, ...head } = record;
     const patches = this.tables.table('patches');

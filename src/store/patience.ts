@@ -1,31 +1,36 @@
-/** Waiting for another process: how long, who is told for whom, and how it is done. */
+/** Waits for another process: for how long, and whom to tell who is waited for. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { procText } from '../base/proc.ts';
 
+/** How long to wait for another process, and what to do meanwhile. */
 export interface Patience {
-  /** Milliseconds; 0: try once. Infinity: as long as it takes. */
+  /** Milliseconds. 0 tries once, Infinity waits as long as it takes. */
   readonly ms: number;
-  /** Hears for whom it waits: "process 12 (byref template import debian-12 root.tar), which ...". */
+  /** Is told who is waited for: "process 12 (byref template import debian-12 root.tar), which ...". */
   readonly tell: (whom: string) => void;
-  /** Ends it. */
+  /** Ends the wait when it is aborted. */
   readonly signal?: AbortSignal;
 }
 
-/** Of what has no user to be told. */
+/** A wait of three seconds that tells nobody: for callers without a user to inform. */
 export const BRIEF: Patience = { ms: 3000, tell: () => undefined };
 
-/** Work that is done is not given up because others write for long, nor because it is interrupted. */
+/**
+ * Returns a patience without end or interruption: finished work is not given up because others write for long,
+ * or because of Ctrl-C.
+ */
 export const forever = ({ tell }: Patience): Patience => ({ ms: Infinity, tell });
 
+/** How often waitUntil() tries again. */
 const POLL_MS = 50;
-/** Most locks are held for milliseconds: nobody has to know. */
+/** A wait is reported after this long. Most locks are held for milliseconds only. */
 const TELL_AFTER_MS = 1000;
-/** So often it is said again. */
+/** How often a wait is reported again. */
 const TELL_EVERY_MS = 20_000;
 
 /**
- * Tries until it works or patience ends; true if it worked.
- * @param holder who has it now, for `tell`
+ * Tries `works` until it succeeds or the patience ends; returns true if it succeeded.
+ * @param holder describes who is in the way now, for `tell`
  */
 export async function waitUntil(
   works: () => boolean,
@@ -46,16 +51,20 @@ export async function waitUntil(
   }
 }
 
-/** "process 12 (byref create web1 --os debian-12)"; without the command where it can't be seen. */
+/**
+ * Describes a process, as in "process 12 (byref create web1 --os debian-12)"; leaves out a command that can't
+ * be read.
+ */
 export function describeProcess(pid: number | null): string {
   if (pid === null) return 'another process';
   const command = commandLine(pid);
   return command === '' ? `process ${pid}` : `process ${pid} (${command})`;
 }
 
+/** Longer command lines are cut to this many characters. */
 const COMMAND_MAX = 100;
 
-/** As it was typed: byref's own interpreter and bundle are left out. */
+/** Returns the command as it was typed: without the interpreter and the bundle of byref itself. */
 function commandLine(pid: number): string {
   const [program = '', ...words] = procText(`/proc/${pid}/cmdline`).split('\0').slice(0, -1);
   const isByref = /\/(?:byref|main\.cjs)$/.test(words[0] ?? '');

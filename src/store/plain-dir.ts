@@ -3,7 +3,7 @@ import { S_IFDIR } from '../base/mode.ts';
 import { emptyRecord } from '../codec/empty-record.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 
-/** A directory of which only the place is known. */
+/** Returns the record of a directory of which nothing but its place is known: mode 0755, owned by root. */
 export const plainDir = (ino: Ino, parent: Ino | 0, name: Name): InodeRecord => ({
   ...emptyRecord(ino),
   parent,

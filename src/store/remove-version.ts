@@ -1,6 +1,7 @@
 /**
- * Takes one version out of a template's rows. What it changed and a later version still shows goes on under the next
- * version's number; what only it had is gone. All inside one transaction of the caller.
+ * Removes one version of a template from the rows. What it changed and a later version still shows goes on
+ * under the next version's number; what only it had is removed. All of it happens inside one transaction of the
+ * caller.
  */
 import type { Ino, ObjectId } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
@@ -18,7 +19,10 @@ import type { Tables } from './tables.ts';
 
 const FIRST_VERSION = 1;
 
-/** @returns how many link records less name each object */
+/**
+ * Removes the rows of one version.
+ * @returns for each object, how many link records fewer name it
+ */
 export function removeVersionRows(
   tables: Tables,
   template: number,
@@ -42,7 +46,7 @@ export function removeVersionRows(
   return dropped;
 }
 
-/** The lowest version above, or null. */
+/** Returns the lowest version above this one, or null. */
 function nextVersion(tables: Tables, template: number, version: number): number | null {
   const start = Buffer.alloc(8);
   start.writeUInt32BE(template, 0);
@@ -53,7 +57,7 @@ function nextVersion(tables: Tables, template: number, version: number): number 
   return key === undefined ? null : key.readUInt32BE(4);
 }
 
-/** Rewrites one name's history without the version; returns what is not in it any more. */
+/** Rewrites one name's history without the version; returns the changes that it no longer has. */
 function cutName(
   tables: Tables,
   template: number,
@@ -74,7 +78,7 @@ function cutName(
     history[at] = { ...history[at]!, version: next };
     noteChange(tables, template, next, name);
   }
-  // That a name was not there before its first version needs no saying.
+  // A history need not say that a name was absent before its first version.
   while (history.at(-1)?.record === null) {
     const { version: since } = history.pop()!;
     if (since !== version)
@@ -85,7 +89,10 @@ function cutName(
   return gone;
 }
 
-/** Directories that the template has since this version, it has since a later one, or no more. */
+/**
+ * Corrects "since which version" for directories that came with the removed one: the template has them since a
+ * later version, or no longer.
+ */
 function moveDirs(tables: Tables, template: number, version: number): void {
   const table = tables.table('templateDirs');
   const range = {
@@ -100,7 +107,10 @@ function moveDirs(tables: Tables, template: number, version: number): void {
   }
 }
 
-/** The first version of the template that has the directory, or null: it may be there without a name in it. */
+/**
+ * Returns the first version of the template that has the directory. Null if none has: a directory may have been
+ * there without any name in it.
+ */
 function firstVersion(tables: Tables, template: number, dir: Ino): number | null {
   const at = tables.table('dirNames').get(inoKey(dir));
   const row = at && tables.table('links').get(linkKeyOf(template, placeOf(at)));

@@ -1,4 +1,4 @@
-/** A byref root: which files it has, how one is made, and how a directory is known to be one. */
+/** Knows which files a byref root consists of, creates one, and recognizes one. */
 import {
   chmodSync,
   existsSync,
@@ -12,47 +12,61 @@ import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { openTables } from './tables.ts';
 
-/** The on-disk format this byref writes; older ones it upgrades (docs/FORMAT.md). */
+/** The on-disk format that this byref writes. It upgrades older ones (docs/FORMAT.md). */
 export const FORMAT = 3;
+/** The file that makes a directory a byref root, and says its format. */
 export const MARKER = 'BYREF';
+/** Returns the content of the marker. */
 export const markerText = (format: number): string => `byref root, format ${format}\n`;
-/** What a root has, and with which mode. Set-user-ID programs of mounted envs are live in mnt/: that is root's, too. */
+/**
+ * The directories of a root, with their modes. The set-user-ID programs of mounted envs work below mnt/, so
+ * that is closed to other users, too.
+ */
 export const SUBDIRECTORIES = { meta: 0o700, objects: 0o700, envs: 0o700, mnt: 0o700 } as const;
-/** Envs that users may look into are mounted there; made by the first one that is. */
+/** The directory for mounts of envs that other users may look into; made with the first one. */
 const USERS = 'users';
-/** Throw-away envs are mounted there, out of people's sight; made by the first one. */
+/** The directory for mounts of scratch envs, out of people's sight; made with the first one. */
 const SCRATCH = 'scratch';
-/** Read permission of those who are neither owner nor of the group. */
+/** Read permission of others: those who are neither the owner nor in the group. */
 const S_IROTH = 0o004;
 const DEFAULT_SHARDS = 1;
-/** An empty ext4 file system has it: a root may be a mount point. */
+/** A root may be a mount point, and an empty ext4 file system has this directory. */
 const LOST_FOUND = 'lost+found';
 
+/** Settings of a new root. */
 export interface RootOptions {
-  /** Driver processes that envs are spread over; 1 if not given. */
+  /** Driver processes that envs are spread over; 1 if it is not given. */
   readonly shards?: number;
 }
 
+/** Returns the directory of the store's tables. */
 export const metaDir = (root: string): string => path.join(root, 'meta');
+/** Returns the directory of objects. */
 export const objectsDir = (root: string): string => path.join(root, 'objects');
+/** Returns the directory that holds a directory for each env. */
 export const envsDir = (root: string): string => path.join(root, 'envs');
+/** Returns the directory of an env's own changes. */
 export const envDir = (root: string, id: number): string => path.join(root, 'envs', String(id));
-/** What is to be done when it is first mounted; there until that is done. */
+/** Returns the directory with what is left to do at an env's first mount; it exists until that is done. */
 export const setupDir = (root: string, id: number): string =>
   path.join(root, 'envs', `${id}.setup`);
 
-/** The id of the env that an entry of envs/ is of; null if it is of none. */
+/** Returns the id of the env that an entry of envs/ belongs to; null if it belongs to none. */
 export function envOfEntry(name: string): number | null {
   const [, id] = /^([1-9]\d*)(?:[.]setup(?:[.]new)?)?$/.exec(name) ?? [];
   return id === undefined ? null : Number(id);
 }
+/** Returns an env's standard mount point. */
 export const mountDir = (root: string, envName: string): string => path.join(root, 'mnt', envName);
+/** Returns the mount point of an env that other users may look into. */
 export const usersDir = (root: string, envName: string): string => path.join(root, USERS, envName);
+/** Returns the mount point of a scratch env. */
 export const scratchDir = (root: string, envName: string): string =>
   path.join(root, SCRATCH, envName);
+/** Returns the file that the store's writer locks. */
 export const writerLockPath = (root: string): string => path.join(root, 'meta', 'writer.lock');
 
-/** The directory that a throw-away env is to be mounted on. */
+/** Makes the directory that a scratch env is to be mounted on, and returns its path. */
 export function makeScratchDir(root: string, envName: string): string {
   const directory = scratchDir(root, envName);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -60,7 +74,7 @@ export function makeScratchDir(root: string, envName: string): string {
 }
 
 /**
- * Closes what an older byref left open: a root and its mnt/ that every user may list. Others' modes are
+ * Closes what an older byref left open: a root, and its mnt/, that every user may list. Other modes were
  * somebody's choice, and stay.
  */
 export function closeToUsers(root: string): void {
@@ -71,7 +85,7 @@ export function closeToUsers(root: string): void {
 }
 
 /**
- * Makes `dir` a byref root; its parents are made as needed.
+ * Makes `dir` a byref root, with its parents as needed.
  * @throws ByrefError 'exists' if it is one already, 'badInput' if it holds something else
  */
 export async function initRoot(dir: string, options: RootOptions = {}): Promise<void> {
@@ -116,8 +130,8 @@ function readdirOrRefuse(dir: string): string[] {
 }
 
 /**
- * The format of a root: this byref's, or an older one that it can upgrade.
- * @throws ByrefError 'notFound' if `dir` is no byref root, 'corrupt' if it is of a format unknown here
+ * Returns the format of a root: that of this byref, or an older one that it can upgrade.
+ * @throws ByrefError 'notFound' if `dir` is not a byref root, 'corrupt' if its format is unknown here
  */
 export function rootFormat(dir: string): number {
   let marker: string;

@@ -1,16 +1,17 @@
 /**
- * Bounds how many decoded rows a process keeps, over all templates and envs. Directories are given
- * up whole, in clock order: one that was used since the hand last passed gets another round.
+ * Bounds how many decoded rows a process keeps, over all templates and envs. Directories are evicted whole, by
+ * the clock algorithm: one that was used since the hand last passed stays for another round.
  */
 export interface CachedRows {
   /** Set by every use, cleared by the clock's hand. */
   used: boolean;
-  /** Rows it counts for now. */
+  /** How many rows it counts for now. */
   readonly rows: number;
   /** Forgets its rows. */
   evict(): void;
 }
 
+/** The rows that a process keeps, counted against one limit. */
 export class RowBudget {
   private readonly limit: number;
   private ring: CachedRows[] = [];
@@ -22,7 +23,7 @@ export class RowBudget {
     this.limit = limit;
   }
 
-  /** Counts `rows` more of `owner`; `first` when it had none. May evict any other. */
+  /** Counts `rows` more rows of `owner`; `first` when it had none before. May evict any other owner. */
   charge(owner: CachedRows, rows: number, first: boolean): void {
     if (first) this.ring.push(owner);
     this.total += rows;

@@ -1,4 +1,7 @@
-/** The templates of one stack, merged by directory ino: see LowerTree in src/driver/core/ports.ts. */
+/**
+ * The lower tree of one stack: its templates, merged by the ino of each directory (LowerTree in
+ * src/driver/core/ports.ts).
+ */
 import { type Ino, type Name, ROOT_INO } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import { nameCookie } from '../base/name-hash.ts';
@@ -12,15 +15,19 @@ import { plainDir } from './plain-dir.ts';
 import type { Tables } from './tables.ts';
 import { inodeNames, type TemplateView } from './template-view.ts';
 
-/** Directories whose merged record is kept; beyond it, all are counted anew when asked for. */
+/**
+ * How many directories' merged records are kept. When there are more, all are dropped and computed again on
+ * demand.
+ */
 const MERGED_MAX = 50_000;
 /** Links of a directory that are not subdirectories: its name and its ".". */
 const DIR_LINKS = 2;
 
+/** The templates of one stack as one tree. */
 export class StackTree implements LowerTree {
   readonly stamp: number;
   private readonly tables: Tables;
-  /** Topmost first: the order of lookup. */
+  /** Topmost first, the order of lookup. */
   private readonly views: readonly TemplateView[];
   private readonly merged = new Map<Ino, InodeRecord>();
 
@@ -42,7 +49,10 @@ export class StackTree implements LowerTree {
     return null;
   }
 
-  /** The directory as the stack has it; `record` is what view `top`, the topmost that has it, says. */
+  /**
+   * Returns the directory as the stack has it. `record` is that of view `top`, the topmost view that has the
+   * directory.
+   */
   private mergedDir(record: InodeRecord, top: number): InodeRecord {
     const known = this.merged.get(record.ino);
     if (known !== undefined) return known;
@@ -59,7 +69,7 @@ export class StackTree implements LowerTree {
     for (let i = top + 1; i < this.views.length; i++) {
       const below = this.dirOf(this.views[i]!, record);
       if (below === null) continue;
-      // The bottommost template's count, unless one above says that its own do.
+      // The bottommost template's attributes apply, unless one above says that its own do.
       if ((attributes.flags & FLAG_OWN_ATTRS) === 0) attributes = below;
       layers++;
     }
@@ -67,7 +77,10 @@ export class StackTree implements LowerTree {
     return { ...attributes, nlink: DIR_LINKS + this.countSubdirectories(record.ino) };
   }
 
-  /** What one template says of a directory that another one has, too. */
+  /**
+   * Returns what one template says about a directory that another template has, too; null if it lacks the
+   * directory.
+   */
   private dirOf(view: TemplateView, { ino, parent, name }: InodeRecord): InodeRecord | null {
     if (!view.touches(ino)) return null;
     const record = ino === ROOT_INO || name === '' ? view.root : view.lookup(parent as Ino, name);
@@ -78,7 +91,7 @@ export class StackTree implements LowerTree {
     const start = dirKey(dir, '');
     const end = dirKey((dir + 1) as Ino, '');
     let count = 0;
-    // The dictionary has every subdirectory of any template: few, beside the files.
+    // `dirs` lists every subdirectory of any template: few, compared with the files.
     for (const { key, value } of this.tables.table('dirs').getRange({ start, end })) {
       const ino = decodeNumber(value) as Ino;
       const name = key.toString('latin1', 8) as Name;
@@ -108,7 +121,7 @@ export class StackTree implements LowerTree {
     return record?.ino === ino ? record : null;
   }
 
-  /** The topmost *directory* of that name, should a template above it have a file there. */
+  /** Returns the topmost *directory* of that name, even if a template above it has a file there. */
   private lookupDir(parent: Ino, name: Name): InodeRecord | null {
     for (let i = 0; i < this.views.length; i++) {
       const record = this.views[i]!.lookup(parent, name);
@@ -126,8 +139,8 @@ export class StackTree implements LowerTree {
   }
 
   /**
-   * A file that the stack has no more, or its template. An env may still name it: it renamed the file, or
-   * has it open, and the stack was changed after.
+   * Returns a file that the stack no longer has, or whose template it no longer has. An env may still name it:
+   * it renamed the file, or has it open, and the stack was changed afterwards.
    */
   private earlierFile(ino: Ino, file: InodeNames): InodeRecord | null {
     const links = this.tables.table('links');
@@ -145,8 +158,9 @@ export class StackTree implements LowerTree {
   }
 
   /**
-   * The bottommost template's, as in a merged directory: from before the version seen, or else from after it. Or that of a
-   * template which is not in the stack any more.
+   * Returns what a directory was like last. The bottommost template decides, as in a merged directory: a
+   * version before the one seen or, failing that, one after it. Otherwise a template that is no longer in the
+   * stack decides.
    */
   lastDir(ino: Ino): InodeRecord | null {
     const at = this.dirName(ino);
@@ -155,7 +169,7 @@ export class StackTree implements LowerTree {
       const last = this.lastDirOf(template, version, at, ino);
       if (last !== null) return last;
     }
-    // The versions that had it are removed.
+    // All versions that had it were removed.
     return plainDir(ino, at.parent, at.name);
   }
 
@@ -173,7 +187,7 @@ export class StackTree implements LowerTree {
     return last?.record ?? null;
   }
 
-  /** Newest first: what a stack had last is rather one of those. */
+  /** Returns the templates outside this stack, newest first: what a stack had last is more likely among those. */
   private otherTemplates(): { template: number; version: number }[] {
     const own = new Set(this.views.map(({ template }) => template));
     return [...this.tables.table('templates').getKeys()]

@@ -1,7 +1,7 @@
 /**
  * The store: what all envs of a root share. Templates with their versions, the rows that say which
  * env is a stack of which templates, and the objects. Any number of processes read it, and store objects, at
- * once; one at a time has the writer role.
+ * once; only one at a time has the writer's lock.
  *
  *   await initRoot('/srv/byref');
  *   const store = await openStore('/srv/byref', { write: true });
@@ -42,16 +42,17 @@ export {
   usersDir,
 } from './root.ts';
 
+/** How a store is opened. */
 export interface StoreOptions {
-  /** True: take the writer role, until it is closed. 'on-demand': only while writing() is at work. */
+  /** True takes the writer's lock until the store is closed; 'on-demand' takes it only while writing() runs. */
   readonly write: boolean | 'on-demand';
-  /** How long to wait for another writer before 'locked' is thrown; a few seconds if it is not given. */
+  /** How long to wait for another writer before 'locked' is thrown; three seconds if it is not given. */
   readonly patience?: Patience;
 }
 
 /**
- * Opens the store of a root.
- * @throws ByrefError 'notFound' if `root` is none, 'locked' if another process is writing
+ * Opens the store of a root, and upgrades an older format first.
+ * @throws ByrefError 'notFound' if `root` is not a byref root, 'locked' if another process is writing
  */
 export async function openStore(root: string, options: StoreOptions): Promise<Store> {
   const { write, patience = BRIEF } = options;
@@ -63,15 +64,19 @@ export async function openStore(root: string, options: StoreOptions): Promise<St
   return store;
 }
 
-/** What an older byref left open, and what an import that was killed had not committed: nothing refers to it. */
+/**
+ * Cleans up what no row refers to: directories that an older byref left open to users, and objects of an import
+ * that was killed before its commit.
+ */
 function tidy({ root, objects }: Store): void {
   closeToUsers(root);
   objects.sweepUnfinished();
 }
 
+/** The part that all envs of a root share: templates, versions, objects, and the envs' rows. */
 export class Store {
   readonly root: string;
-  /** For src/manager/templates: the tables themselves. */
+  /** The tables themselves, for src/manager/templates. */
   readonly tables: Tables;
   readonly catalog: Catalog;
   readonly objects: ObjectFiles;
@@ -97,7 +102,7 @@ export class Store {
     return this.lock !== null;
   }
 
-  /** How many driver processes serve the envs of this root. */
+  /** Returns how many driver processes serve the envs of this root. */
   get shards(): number {
     return this.tables.number('shards') ?? 1;
   }
@@ -106,20 +111,20 @@ export class Store {
     return this.catalog.byName(name);
   }
 
-  /** All templates, by name. */
+  /** Returns all templates of users, by name. */
   templates(): TemplateRow[] {
     return this.catalog.all();
   }
 
-  /** All versions of a template, oldest first. */
+  /** Returns all versions of a template, oldest first. */
   versions(templateId: number): VersionRow[] {
     return this.catalog.versions(templateId);
   }
 
   /**
-   * Adds an env: one transaction, which costs the same for any template. Its directory
-   * (envDir(root, id)) is made by whoever first writes into it.
-   * @param within what else must be done before it exists; if that throws, it does not
+   * Adds an env in one transaction, which costs the same for any template. Its directory (envDir(root, id)) is
+   * made by whoever first writes into it.
+   * @param within what else must be done before the env exists; if it throws, the env does not exist
    * @throws ByrefError 'exists' for a name in use, 'notFound' for a template, 'usage' for a bad stack,
    *   'badInput' for templates that do not go together
    */
@@ -127,24 +132,30 @@ export class Store {
     return this.envRows.create(env, this.stackOf(env), within);
   }
 
-  /** @throws ByrefError 'usage' for what is no name, 'exists' for one in use */
+  /**
+   * Refuses a name that a new env can't have.
+   * @throws ByrefError 'usage' for a text that can't be a name, 'exists' for a name in use
+   */
   refuseEnvName(name: string): void {
     this.envRows.refuseName(name);
   }
 
-  /** The stack that such an env would have. @throws ByrefError as createEnv */
+  /** Returns the stack that such an env would have. @throws ByrefError as createEnv */
   stackOf({ name, stack: refs }: NewEnv): StackEntry[] {
     const stack = this.envRows.stackOf(refs);
     this.checkStack(stack, this.refs(name, stack));
     return stack;
   }
 
-  /** Entries of apps to be put on a stack. @throws ByrefError 'notFound', 'usage' */
+  /** Resolves references to apps that are to be put on a stack. @throws ByrefError 'notFound', 'usage' */
   appEntries(refs: readonly string[]): StackEntry[] {
     return this.envRows.appsOf(refs);
   }
 
-  /** @throws ByrefError 'badInput' for templates that do not go together, at these versions */
+  /**
+   * Refuses templates that do not go together at these versions.
+   * @throws ByrefError 'badInput'
+   */
   checkStack(entries: readonly StackEntry[], stack: readonly StackRef[]): void {
     const part = (ref: StackRef, i: number): StackPart => ({
       template: entries[i]?.template ?? '',
@@ -157,44 +168,47 @@ export class Store {
     checkStack(parts);
   }
 
-  /** By name, or by id. */
+  /** Returns an env by its name or its id; null if there is none. */
   env(nameOrId: string | number): EnvRow | null {
     return this.envRows.find(nameOrId);
   }
 
-  /** @throws ByrefError 'notFound' */
+  /** Returns an env by its name or its id. @throws ByrefError 'notFound' */
   needEnv(nameOrId: string | number): EnvRow {
     const row = this.env(nameOrId);
     if (row !== null) return row;
     throw new ByrefError('notFound', `there is no env "${nameOrId}"`, 'See byref list.');
   }
 
-  /** Replaces an env's row; inside a transaction. */
+  /** Replaces an env's row. Call it inside a transaction. */
   putEnv(row: EnvRow): void {
     this.envRows.put(row);
   }
 
-  /** All envs, oldest first. */
+  /** Returns all envs, oldest first. */
   envs(): EnvRow[] {
     return this.envRows.all();
   }
 
-  /** Takes the env's row; its directory is the caller's. No error if it is gone already. */
+  /** Removes the env's row, if there is one. The caller removes its directory. */
   removeEnv(id: number): void {
     this.envRows.remove(id);
   }
 
-  /** The versions that the env sees now, bottom (the OS template) first, and what is made for them on top. */
+  /**
+   * Returns the versions that the env sees now: the OS template first, and their composition, if there is one,
+   * on top.
+   */
   resolveStack(env: EnvRow): StackRef[] {
     return this.composed(this.refs(env.name, env.stack));
   }
 
-  /** The same versions with what is made for them now. */
+  /** Returns the same versions with the composition that exists for them now. */
   composed(stack: readonly StackRef[]): StackRef[] {
     return composedStack(this.catalog, stack);
   }
 
-  /** What an env with such a stack would see, without what is made for it. */
+  /** Returns the versions that an env with such a stack would see, without a composition. */
   plainStack(env: Pick<EnvRow, 'name' | 'stack'>): StackRef[] {
     return this.refs(env.name, env.stack);
   }
@@ -208,29 +222,29 @@ export class Store {
     });
   }
 
-  /** The merged templates of a stack; one shared instance per distinct stack. */
+  /** Returns the lower tree of a stack; one shared instance per distinct stack. */
   layers(stack: readonly StackRef[]): LowerTree {
     return this.cache.layers(stack);
   }
 
-  /** The way from one stack to another, for all envs that go it; kept for the next one. */
+  /** Returns the tree diff between two stacks, one instance for all envs that make that change; cached. */
   diffStacks(from: readonly StackRef[], to: readonly StackRef[]): TreeDiff {
     return this.cache.change(from, to);
   }
 
-  /** From now on reads see all that other processes committed before this call. */
+  /** Makes later reads see all that other processes committed before this call. */
   refresh(): void {
     this.tables.refresh();
   }
 
-  /** How whoever uses this store waits for others: for what is not begun yet. */
+  /** Returns how the user of this store waits for other processes before work that has not begun. */
   get waiting(): Patience {
     return this.patience;
   }
 
   /**
-   * Runs `work` with the writer's role: for what comes at the end of long work, which is not given up because others
-   * write just then; it waits as long as it takes. The store was opened for writing.
+   * Runs `work` with the writer's lock; the store must be open for writing. It is for the end of long work,
+   * which is not given up because others happen to write: it waits for the lock as long as it takes.
    */
   async writing<T>(work: () => T | Promise<T>): Promise<T> {
     if (this.lock !== null) return work();
@@ -249,7 +263,7 @@ export class Store {
     this.lock = null;
   }
 
-  /** Lets other writers in while `work` runs: it may take long, and changes nothing here but by writing(). */
+  /** Lets other writers in while `work` runs. `work` may take long, and changes the store only through writing(). */
   async pause<T>(work: () => Promise<T>): Promise<T> {
     if (this.lock === null) return work();
     this.letGo();

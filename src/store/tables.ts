@@ -1,4 +1,4 @@
-/** The store's LMDB environment: one named database per table. */
+/** Opens the store's LMDB environment, which has one named database per table. */
 import { statfsSync } from 'node:fs';
 import { ABORT, type Database, open, type RootDatabase } from 'lmdb';
 import { EIO, ENOSPC } from '../base/errno.ts';
@@ -6,9 +6,10 @@ import { ByrefError } from '../base/error.ts';
 import { decodeNumber, encodeNumber } from '../codec/store-rows.ts';
 import { textKey } from './keys.ts';
 
+/** One table; keys and values are bytes (keys.ts, and docs/FORMAT.md for the values). */
 export type Table = Database<Buffer, Buffer>;
 
-/** Every table of a root, by name. */
+/** The names of all tables of a root. */
 export const TABLES = [
   'meta',
   'templates',
@@ -27,17 +28,18 @@ export const TABLES = [
   'patchEnvs',
   'accounts',
 ] as const;
+/** The name of one of the tables. */
 export type TableName = (typeof TABLES)[number];
 
-/** Room for the tables of later formats. */
+/** How many named databases LMDB is opened for; more than there are, to have room for later formats. */
 const MAX_TABLES = 32;
 const MAX_READERS = 512;
-/** A device with less than this free is full. */
+/** A device with fewer free bytes than this counts as full. */
 const FULL_BYTES = 2 ** 20;
 
-/** Numbers kept in `meta`: counters name the next one to give out. */
+/** The counters in `meta`; each holds the next number to give out. */
 export type Counter = 'nextIno' | 'nextTemplate' | 'nextEnv' | 'nextPatch';
-/** What each counter begins with. */
+/** The first number that each counter gives out. */
 export const FIRST: Readonly<Record<Counter, number>> = {
   nextIno: 2,
   nextTemplate: 1,
@@ -45,12 +47,13 @@ export const FIRST: Readonly<Record<Counter, number>> = {
   nextPatch: 1,
 };
 
+/** All tables of a root, with transactions over them and the counters and settings in `meta`. */
 export class Tables {
   private readonly env: RootDatabase<Buffer, Buffer>;
   private readonly dir: string;
   private readonly opened: Readonly<Record<TableName, Table | undefined>>;
 
-  /** Opens all tables: to open one later ends the reads that are going on, and the process with them. */
+  /** Opens all tables at once. Opening one later would end the reads that are under way, and crash the process. */
   constructor(env: RootDatabase<Buffer, Buffer>, dir: string) {
     this.env = env;
     this.dir = dir;
@@ -65,14 +68,18 @@ export class Tables {
     return this.find(name)!;
   }
 
-  /** The table; undefined where the root lacks it, which only a reader meets: a writer has made it. */
+  /**
+   * Returns the table, or undefined where the root lacks it. Only readers meet that: a writer creates missing
+   * tables.
+   */
   find(name: TableName): Table | undefined {
     return this.opened[name];
   }
 
   /**
-   * Runs `action` as one transaction: all of it is on disk when this returns, or (it threw) nothing
-   * happened.
+   * Runs `action` as one transaction. Either all of it is on disk when this returns, or it threw and nothing
+   * has changed.
+   * @throws ByrefError 'noSpace' on a full device; else whatever `action` throws
    */
   transaction<T>(action: () => T): T {
     try {
@@ -82,7 +89,7 @@ export class Tables {
     }
   }
 
-  /** Runs `action` in a transaction that is then undone: what it read of its own writes is all that remains. */
+  /** Runs `action` in a transaction and then undoes it. Inside, it reads its own writes; nothing else remains. */
   attempt(action: () => void): void {
     this.env.transactionSync(() => {
       action();
@@ -90,7 +97,10 @@ export class Tables {
     });
   }
 
-  /** LMDB says ENOSPC, or, when only a part of a write fitted, EIO. Null if it is something else. */
+  /**
+   * Returns the error to report for a full device; null for any other cause. On a full device LMDB reports
+   * ENOSPC or, if part of a write still fitted, EIO.
+   */
   private asNoSpace(cause: unknown): ByrefError | null {
     const { code } = cause as { code?: unknown };
     const { bavail, bsize } = statfsSync(this.dir);
@@ -99,6 +109,7 @@ export class Tables {
     return new ByrefError('noSpace', message, 'Free some space, then run this again.', { cause });
   }
 
+  /** Returns a number kept in `meta`, or null if it is not set. */
   number(name: string): number | null {
     const value = this.table('meta').get(textKey(name));
     return value === undefined ? null : decodeNumber(value);
@@ -108,14 +119,14 @@ export class Tables {
     this.table('meta').putSync(textKey(name), encodeNumber(value));
   }
 
-  /** Takes the next number of a counter; inside a transaction. */
+  /** Takes the next `count` numbers of a counter and returns the first. Call it inside a transaction. */
   take(counter: Counter, count = 1): number {
     const next = this.number(counter) ?? FIRST[counter];
     this.setNumber(counter, next + count);
     return next;
   }
 
-  /** From now on reads see all that was committed before this call; else they may be a moment old. */
+  /** Makes later reads see all that was committed before this call; without it they may be a moment old. */
   refresh(): void {
     this.env.resetReadTxn();
   }
@@ -125,7 +136,7 @@ export class Tables {
   }
 }
 
-/** Opens the environment in `dir`; readers see each commit from their next event-loop turn on. */
+/** Opens the environment in `dir`. Readers see each commit from their next turn of the event loop on. */
 export function openTables(dir: string, options: { write: boolean }): Tables {
   const env = open<Buffer, Buffer>({
     path: dir,

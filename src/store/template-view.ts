@@ -1,6 +1,6 @@
 /**
- * One template as of one version, read through a cache. A (template, version) never changes, so what
- * was read stays right for as long as it is kept, and all envs of the process share it.
+ * Reads one template as of one version, through a cache. A (template, version) never changes, so what was read
+ * stays right for as long as it is kept, and all envs of the process share it.
  */
 import type { Ino, Name } from '../base/ids.ts';
 import { ROOT_INO } from '../base/ids.ts';
@@ -13,22 +13,23 @@ import { ABOVE_ROOT, readLink, scanLinks } from './link-rows.ts';
 import type { CachedRows, RowBudget } from './row-budget.ts';
 import type { Tables } from './tables.ts';
 
-/** Directories of up to this many names are kept whole once they were listed. */
+/** Directories of up to this many names are kept whole after they were listed. */
 const WHOLE_MAX = 4096;
 /**
- * And those of up to this many when so many others were looked up in vain: of an app in a directory of the OS most are, and
- * would be read, and kept as absent, one by one. Not sooner: reading it takes as long as about so many lookups.
+ * Directories of up to this many names are also read whole after WHOLE_AT_MISS lookups in vain. Most names that
+ * are asked for in an OS directory are not in an app's, and would be read and kept as absent one by one. Not
+ * sooner: reading the directory takes as long as about that many lookups.
  */
 const WHOLE_AT_MISS_MAX = 128;
 const WHOLE_AT_MISS = 16;
 
-/** What is known of one directory: names looked up so far, or (`whole`) all there are, in order. */
+/** The rows read of one directory: the names looked up so far, or (`whole`) all of its names, in order. */
 class DirRows implements CachedRows {
   used = false;
   names: Map<Name, InodeRecord | null> | null = null;
   whole: readonly LowerEntry[] | null = null;
   misses = 0;
-  /** It has too many names to be kept whole: known once, so that no later listing reads ahead in vain. */
+  /** The directory has too many names to be kept whole; remembered, so that no later listing reads ahead in vain. */
   large = false;
 
   get rows(): number {
@@ -42,13 +43,14 @@ class DirRows implements CachedRows {
   }
 }
 
+/** One template at one version, with what was read of it. */
 export class TemplateView {
   readonly template: number;
   readonly version: number;
   readonly root: InodeRecord | null;
   private readonly tables: Tables;
   private readonly budget: RowBudget;
-  /** Every directory that the template has, or had in an earlier version. */
+  /** Every directory that the template has at this version, or had in an earlier one. */
   private readonly dirs = new Map<Ino, DirRows>();
 
   constructor(tables: Tables, budget: RowBudget, template: number, version: number) {
@@ -64,7 +66,7 @@ export class TemplateView {
     this.root = readLink(tables.table('links'), template, version, ABOVE_ROOT, '');
   }
 
-  /** False if the template surely has nothing in `dir`. */
+  /** Returns false if the template certainly has nothing in `dir`. */
   touches(dir: Ino): boolean {
     return this.dirs.has(dir);
   }
@@ -86,13 +88,13 @@ export class TemplateView {
     return record;
   }
 
-  /** As LowerTree.list, of this template alone. */
+  /** Lists names as LowerTree.list does, of this template alone. */
   list(dir: Ino, after: number, max: number): readonly LowerEntry[] {
     const rows = this.dirs.get(dir);
     if (rows === undefined) return [];
     rows.used = true;
     if (rows.whole !== null) return slice(rows.whole, after, max);
-    // A listing begins behind "." and "..", which no template has: from there all names are to come.
+    // A listing begins behind "." and "..", which no template has: all names are still to come there.
     if (after > COOKIE_DOTDOT || rows.large) return this.scan(dir, after, max);
     const all = this.scan(dir, COOKIE_START, WHOLE_MAX + 1);
     if (all.length > WHOLE_MAX) {
@@ -103,7 +105,10 @@ export class TemplateView {
     return slice(all, after, max);
   }
 
-  /** After one more miss; true if all of the directory is known now. */
+  /**
+   * Counts one more lookup in vain, and reads a small directory whole when there were enough; true if all of it
+   * is known now.
+   */
   private readIfSmall(dir: Ino, rows: DirRows): boolean {
     if (++rows.misses !== WHOLE_AT_MISS) return false;
     const all = this.scan(dir, COOKIE_START, WHOLE_AT_MISS_MAX + 1);
@@ -125,7 +130,7 @@ export class TemplateView {
     this.budget.charge(rows, names.size - before, first);
   }
 
-  /** The record of `ino` if it is one of this template's files, in this version or another one. */
+  /** Returns the record of `ino` if this version still has the file under one of its names; else null. */
   file(ino: Ino, row: InodeNames): InodeRecord | null {
     for (const { dir, name } of row.names) {
       const record = this.lookup(dir, name);
@@ -134,20 +139,20 @@ export class TemplateView {
     return null;
   }
 
-  /** Of the names the file was given, those it has in this version. */
+  /** Returns those of the file's names that it has in this version. */
   namesOf(ino: Ino, row: InodeNames): { dir: Ino; name: Name }[] {
     return row.names.filter(({ dir, name }) => this.lookup(dir, name)?.ino === ino);
   }
 }
 
-/** The row that says which template's file `ino` is; null for a directory's or an unknown ino. */
+/** Returns the row that says which template's file `ino` is; null for a directory's ino, or an unknown one. */
 export function inodeNames(tables: Tables, ino: Ino): InodeNames | null {
   if (ino === ROOT_INO) return null;
   const row = tables.table('inodes').get(inoKey(ino));
   return row === undefined ? null : decodeInodeNames(row);
 }
 
-/** The entries above `after`: at most `max`, groups of equal cookie whole. */
+/** Returns the entries above `after`: at most `max`, but entries that share a cookie are never separated. */
 function slice(all: readonly LowerEntry[], after: number, max: number): readonly LowerEntry[] {
   let low = 0;
   let high = all.length;

@@ -13,15 +13,15 @@ import { takeWriterLock } from './writer-lock.ts';
 const CHANGES_FORMAT = 2;
 
 /**
- * Format 1 lacks `changes` and `patches`, format 2 `accounts`, compositions, and what a version is based on. One
- * transaction makes what is not empty of it; the marker comes last, so that a crash leaves a root of the old format in
- * which the same can be done again.
+ * Upgrades the root. Format 1 lacks `changes` and `patches`; format 2 lacks `accounts`, compositions, and the
+ * bases of versions. One transaction fills those that can't start empty. The marker comes last, so that a crash
+ * leaves a root of the old format, with which the same can be done again.
  * @throws ByrefError 'locked' while another process writes
  */
 export async function upgradeRoot(root: string, patience: Patience = BRIEF): Promise<void> {
   const lock = await takeWriterLock(root, patience);
   try {
-    // Somebody else may have been faster.
+    // Another process may have upgraded it while we waited for the lock.
     const format = rootFormat(root);
     if (format === FORMAT) return;
     const tables = openTables(metaDir(root), { write: true });
@@ -42,7 +42,10 @@ export async function upgradeRoot(root: string, patience: Patience = BRIEF): Pro
   }
 }
 
-/** Says that the root is of this byref's format; whole or not at all, and on disk when it returns. */
+/**
+ * Writes the marker of this byref's format. It is replaced as a whole or not at all, and is on disk when this
+ * returns.
+ */
 export function writeMarker(root: string): void {
   const marker = path.join(root, MARKER);
   const fd = openSync(`${marker}.new`, 'w', 0o644);

@@ -1,7 +1,7 @@
 /**
- * Writes the rows of one more version of a template: only what differs from the version before it.
- * A file that is as it was keeps its row and its ino; any other gets a new ino. Directories keep the
- * ino of their path, which is one for all templates.
+ * Writes the rows of a new version of a template: only what differs from the version before it. An unchanged
+ * file keeps its row and its ino; any other gets a new ino. A directory keeps the ino of its path, which is the
+ * same in all templates.
  */
 import { type Ino, type Name, type ObjectId, ROOT_INO } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
@@ -19,16 +19,16 @@ import { dirKey, inoKey, linkKey, linkName, templateDirKey } from './keys.ts';
 import { ABOVE_ROOT } from './link-rows.ts';
 import type { Table, Tables } from './tables.ts';
 
-/** Inos taken at once; what is left of the last block is never used. */
+/** How many inos are taken from the counter at once; the rest of the last block is never used. */
 const INO_BLOCK = 256;
 
-/** The row of one name as it was before: its bytes, and its record as of the newest version. */
+/** The row of one name before this version: its bytes, and its record as of the newest version. */
 export interface OldRow {
   readonly value: Buffer;
   readonly record: InodeRecord | null;
 }
 
-/** Everything here is called inside one transaction. */
+/** The new version being written. All calls belong inside one transaction. */
 export class VersionRows {
   private readonly tables: Tables;
   private readonly links: Table;
@@ -39,7 +39,7 @@ export class VersionRows {
   private endIno = 0;
   private count = 0;
 
-  /** @param version the new one; all below it are written */
+  /** @param version the new one; all versions below it are written already */
   constructor(tables: Tables, template: number, version: number) {
     this.tables = tables;
     this.links = tables.table('links');
@@ -47,7 +47,7 @@ export class VersionRows {
     this.version = version;
   }
 
-  /** The ino of the directory at this path in any template; its first use allocates it. */
+  /** Returns the ino of the directory at this path, the same in every template; allocates it at the first use. */
   dirIno(parent: Ino | typeof ABOVE_ROOT, name: Name | ''): Ino {
     if (parent === ABOVE_ROOT) return this.rememberDir(ROOT_INO, ABOVE_ROOT, '');
     const known = this.tables.table('dirs').get(dirKey(parent, name));
@@ -78,7 +78,7 @@ export class VersionRows {
     return this.nextIno++ as Ino;
   }
 
-  /** All names that the template ever had in `dir`. */
+  /** Returns the rows of all names that the template ever had in `dir`. */
   oldRows(dir: Ino): Map<Name, OldRow> {
     const rows = new Map<Name, OldRow>();
     if (this.version === 1) return rows;
@@ -95,7 +95,7 @@ export class VersionRows {
     return value === undefined ? null : { value, record: linkAsOf(value, this.version) };
   }
 
-  /** From this version on the name is `record`, or (null) is gone. */
+  /** Sets the name to `record` from this version on; null: the name is absent. */
   put(
     dir: Ino | typeof ABOVE_ROOT,
     name: Name | '',
@@ -110,7 +110,7 @@ export class VersionRows {
     if (record !== null && record.object !== '') this.refer(record.object);
   }
 
-  /** Names that differ from the version before, so far. */
+  /** Returns how many names were written so far, which is how many differ from the version before. */
   get written(): number {
     return this.count;
   }
@@ -125,13 +125,16 @@ export class VersionRows {
     this.newObjects.set(object, (this.newObjects.get(object) ?? 0) + 1);
   }
 
-  /** How many records of this version's rows name each object. */
+  /** Returns, for each object, how many records of this version's rows name it. */
   get references(): ReadonlyMap<ObjectId, number> {
     return this.newObjects;
   }
 }
 
-/** Takes all rows of a template; returns how many of them named each object. Inside a transaction. */
+/**
+ * Removes all rows of a template; returns for each object how many of them named it. Call it inside a
+ * transaction.
+ */
 export function removeLinkRows(tables: Tables, template: number): Map<ObjectId, number> {
   const references = new Map<ObjectId, number>();
   const links = tables.table('links');

@@ -1,15 +1,19 @@
 /**
- * The store's writer role: an flock on meta/writer.lock. It is held for transactions and what must not come between them,
- * not while something is read, hashed or built.
+ * The store's writer's lock: an flock on meta/writer.lock. It is held for transactions and for what must not
+ * come between them, but not while something is read, hashed or built.
  */
 import { ByrefError } from '../base/error.ts';
 import { type FileLock, isHeld, LockFile, signer } from './file-lock.ts';
 import { BRIEF, describeProcess, type Patience, waitUntil } from './patience.ts';
 import { writerLockPath } from './root.ts';
 
+/** The writer's lock, held. */
 export type WriterLock = FileLock;
 
-/** @throws ByrefError 'locked' when other processes keep the role for longer than that */
+/**
+ * Takes the writer's lock, waiting for other processes as patience says.
+ * @throws ByrefError 'locked' when others keep it for longer
+ */
 export async function takeWriterLock(
   root: string,
   patience: Patience = BRIEF,
@@ -28,10 +32,10 @@ export async function takeWriterLock(
   }
 }
 
-/** True while a process has the writer role. */
+/** Returns true while a process has the writer's lock. */
 export const hasWriter = (root: string): boolean => isHeld(writerLockPath(root), 'exclusive');
 
-/** Of a wait that ended in vain. */
+/** Returns the error for a wait for the writer's lock that ended in vain. */
 export function lockedBy(root: string, { signal }: Patience): ByrefError {
   const message = `${describeProcess(signer(writerLockPath(root)))} is writing to the store in ${root}`;
   const hint = 'Run this again when it has finished, or wait longer for it: --wait 10m.';

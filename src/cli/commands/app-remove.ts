@@ -5,6 +5,7 @@ import { defineWaiting } from '../command.ts';
 import { type DependenciesOption, dependenciesOption } from '../dependencies-option.ts';
 import { type DpkgWaitOption, dpkgWaitOption } from '../dpkg-wait.ts';
 
+/** Defines the command `byref app remove`. */
 export default function build(): Command {
   const command = defineWaiting(
     'app remove <env> <app...>',

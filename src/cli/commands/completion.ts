@@ -10,6 +10,7 @@ const SCRIPTS: Readonly<Record<string, () => string>> = {
   fish: fishScript,
 };
 
+/** Defines the command `byref completion`. */
 export default function build(): Command {
   return define('completion <shell>', 'Print a completion script: bash, zsh or fish.').action(
     (shell: string) => {

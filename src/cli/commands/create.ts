@@ -25,6 +25,7 @@ const append = (value: string, before: readonly string[] = []): readonly string[
   value,
 ];
 
+/** Defines the command `byref create`. */
 export default function build(): Command {
   const command = defineWaiting(
     'create <env...>',
@@ -49,7 +50,7 @@ export default function build(): Command {
     const { os, app: apps = [], count = null } = options;
     const told = firstMountOf(options);
     const { signal, release } = interruption();
-    // In a pipe, what it says are notes.
+    // In a pipe there is no progress, only notes.
     const progress = new Progress({ json: context.json, lines: false });
     await withStore(interruptible(context, signal), 'write', async (store) => {
       const envs = expandNames(names, count, (name) => store.refuseEnvName(name));

@@ -4,6 +4,7 @@ import { contextOf, defineWaiting } from '../command.ts';
 import { chooseEnvs, forEachEnv } from '../each-env.ts';
 import { withStore } from '../session.ts';
 
+/** Defines the command `byref destroy`. */
 export default function build(): Command {
   return defineWaiting('destroy <env...>', 'Remove envs and all they hold; their templates stay.')
     .option('-f, --force', 'unmount first: programs that use it get errors')

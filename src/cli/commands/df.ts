@@ -10,7 +10,7 @@ interface Row extends EnvUsage {
   readonly name: string;
 }
 
-/** Sizes for people on a terminal, in bytes for programs. */
+/** Formats sizes for people on a terminal; prints bytes for programs. */
 const size = (bytes: number): string => (process.stdout.isTTY ? formatSize(bytes) : String(bytes));
 
 const COLUMNS: readonly Column<Row>[] = [
@@ -21,6 +21,7 @@ const COLUMNS: readonly Column<Row>[] = [
   { field: 'files', standard: false, right: true, text: (row) => String(row.privateFiles) },
 ];
 
+/** Defines the command `byref df`. */
 export default function build(): Command {
   const command = define(
     'df [env]',

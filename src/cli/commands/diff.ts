@@ -6,6 +6,7 @@ import { printLines, printNulEnded } from '../print.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
+/** Defines the command `byref diff`. */
 export default function build(): Command {
   return define('diff <env>', 'Show what an env added (A), changed (C) and deleted (D).')
     .option('-z, --null', 'lines whole, as they are, with a NUL at the end of each')

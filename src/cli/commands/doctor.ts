@@ -13,6 +13,7 @@ const COLUMNS: readonly Column<Check>[] = [
   { field: 'required', standard: false, text: (entry) => (entry.required ? 'yes' : 'no') },
 ];
 
+/** Defines the command `byref doctor`. */
 export default function build(): Command {
   const command = define('doctor', 'Show what this machine can do, and what each lack costs.');
   tableOptions(

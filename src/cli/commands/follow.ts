@@ -11,6 +11,7 @@ import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
+/** Defines the command `byref follow`. */
 export default function build(): Command {
   const command = defineWaiting(
     'follow <env> <template>',

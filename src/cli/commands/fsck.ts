@@ -16,6 +16,7 @@ interface Options {
   readonly repair?: boolean;
 }
 
+/** Defines the command `byref fsck`. */
 export default function build(): Command {
   return defineWaiting('fsck', 'Check everything below the root, and say what is damaged.')
     .option('--quick', 'rows, and one stat per file (the default)')
@@ -45,7 +46,7 @@ function lineOf({ severity, where, what, remedy, repaired }: Finding): string {
   return `${severity} ${where}: ${what} (${repaired ? 'repaired' : remedy})`;
 }
 
-/** "checked 2 templates, 30000 links, ... in 1.2 s: 1 error, 2 leftovers; 2 repaired" */
+/** Sums up: "checked 2 templates, 30000 links, ... in 1.2 s: 1 error, 2 leftovers; 2 repaired". */
 function summaryOf({ checked, findings }: FsckResult, ms: number): string {
   const { templates, versions, compositions, links, objects, objectBytes, envs, deltaInodes } =
     checked;

@@ -16,6 +16,7 @@ interface Options {
 
 const KEPT_VERSIONS = 3;
 
+/** Defines the command `byref gc`. */
 export default function build(): Command {
   return defineWaiting(
     'gc',

@@ -29,6 +29,7 @@ interface Options extends TableOptions {
   readonly show?: string;
 }
 
+/** Defines the command `byref history`. */
 export default function build(): Command {
   const command = define(
     'history [name]',
@@ -49,7 +50,7 @@ export default function build(): Command {
   });
 }
 
-/** @throws ByrefError 'notFound' for a name that nothing has or had */
+/** Returns the records to print. @throws ByrefError 'notFound' for a name that nothing has or had */
 function recordsOf(
   store: Store,
   name: string | undefined,
@@ -74,7 +75,7 @@ function recordsOf(
   return found;
 }
 
-/** Times as ISO 8601; what else is in a record as it is. */
+/** Returns a record for --json: times as ISO 8601, all else unchanged. */
 function jsonOf({ startedMs, endedMs, ...record }: PatchRecord): object {
   return { ...record, started: iso(startedMs), ended: endedMs === null ? null : iso(endedMs) };
 }

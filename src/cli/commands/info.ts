@@ -7,6 +7,7 @@ import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
 import { printFields, printJson } from '../table.ts';
 
+/** Defines the command `byref info`. */
 export default function build(): Command {
   return define('info <env>', 'Show one env: its stack, its mount, and what it holds.').action(
     async (name: string, options: object) => {
@@ -48,6 +49,6 @@ function fields(info: EnvInfo): [string, string][] {
   ];
 }
 
-/** "hello 3.0 (template: 4.0)" */
+/** Describes a package: "hello 3.0 (template: 4.0)". */
 const packageText = ({ package: name, own, template, why }: EnvInfo['packages'][number]): string =>
   ownText({ name, own, template, why: why === 'behind' || why === 'files' ? 'version' : why });

@@ -7,9 +7,10 @@ import { parseCount } from '../numbers.ts';
 import { printLines } from '../print.ts';
 import { printJson } from '../table.ts';
 
-/** More drivers than this rarely help: most work is the kernel's. */
+/** More drivers than this rarely help, since the kernel does most of the work. */
 const SHARDS_MAX_DEFAULT = 4;
 
+/** Defines the command `byref init`. */
 export default function build(): Command {
   return define('init', 'Make a root: the directory that holds templates, envs and all objects.')
     .option(

@@ -18,6 +18,7 @@ const COLUMNS: readonly Column<EnvSummary>[] = [
   { field: 'id', standard: false, right: true, text: (env) => String(env.id) },
 ];
 
+/** Defines the command `byref list`. */
 export default function build(): Command {
   const command = define('list', 'List envs.');
   tableOptions(

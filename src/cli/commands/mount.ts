@@ -27,6 +27,7 @@ interface Options {
   readonly all?: boolean;
 }
 
+/** Defines the command `byref mount`. */
 export default function build(): Command {
   return define(
     'mount [env...]',
@@ -64,7 +65,7 @@ export default function build(): Command {
     });
 }
 
-/** What a first mount has to do, if this is one, or one before was cut short. */
+/** Finishes a first mount, if this is one or an earlier one was cut short. */
 async function setUp({ root }: Store, row: EnvRow, { mountpoint }: MountOutcome): Promise<void> {
   if (!hasSetup(root, row.id)) return;
   const { finishFirstMount } = await import('../../manager/envs/first-mount/first-mount.ts');
@@ -72,7 +73,7 @@ async function setUp({ root }: Store, row: EnvRow, { mountpoint }: MountOutcome)
   await finishFirstMount(root, row, mountpoint, options, (note) => printNotes([note]));
 }
 
-/** Those of several shards start at once; what keeps one from starting, each of its envs says. */
+/** Starts the servers of several shards at once. If one can't start, each of its envs reports why. */
 async function startServers(root: string, envs: readonly EnvState[]): Promise<Servers | null> {
   const stopped = envs.filter(({ state }) => state === 'stopped');
   const shards = new Set(stopped.map(({ row }) => row.shard));

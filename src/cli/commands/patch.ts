@@ -43,8 +43,9 @@ const HEALTH_TIMEOUT_MS = 30_000;
 const HEALTH_RETRIES = 2;
 const HEALTH_INTERVAL_MS = 1_000;
 
+/** Defines the command `byref patch`. */
 export default function build(): Command {
-  // In the order of the command line: of several that match, the last one counts.
+  // In the order of the command line: of several policies that match, the last one counts.
   const policies: Policy[] = [];
   const collect = (action: PolicyAction) => (pattern: string) => {
     policies.push(checkPolicy({ pattern, action }));
@@ -107,7 +108,7 @@ export default function build(): Command {
         const template = needTemplate(store, name);
         const { to = null, note } = options;
         const wanted = { to, policies, note, rollout, ...dpkgWait(context, options) };
-        // In a wait it takes the waves back; if it is ended, the next command does.
+        // Interrupted in a wait, it takes the waves back; if it is killed, the next command does.
         const { signal } = interruption(() => sayLines('byref: interrupted, taking it back'));
         const on = eventPrinter(context);
         const record = await patchTemplate(store, template, wanted, on, signal);
@@ -193,7 +194,7 @@ function healthOf(options: Options): HealthCheck | null {
   };
 }
 
-/** On stderr, as it happens: a rollout may take long. */
+/** Prints events on stderr as they happen: a rollout may take long. */
 function eventPrinter({ json }: Context): (event: RolloutEvent) => void {
   if (json) return () => undefined;
   return (event) => sayLines(eventText(event));

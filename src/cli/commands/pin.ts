@@ -13,6 +13,7 @@ import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
+/** Defines the command `byref pin`. */
 export default function build(): Command {
   const command = defineWaiting(
     'pin <env> <template>',

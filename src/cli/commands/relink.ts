@@ -9,6 +9,7 @@ interface Options {
   readonly all?: boolean;
 }
 
+/** Defines the command `byref relink`. */
 export default function build(): Command {
   return define(
     'relink [env...]',

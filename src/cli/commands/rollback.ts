@@ -16,6 +16,7 @@ interface Options extends DpkgWaitOption, DependenciesOption {
   readonly note: string;
 }
 
+/** Defines the command `byref rollback`. */
 export default function build(): Command {
   const command = defineWaiting(
     'rollback <template>',

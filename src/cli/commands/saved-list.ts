@@ -15,6 +15,7 @@ const COLUMNS: readonly Column<SavedEntry>[] = [
   { field: 'changed', standard: true, text: (row) => row.changed },
 ];
 
+/** Defines the command `byref saved list`. */
 export default function build(): Command {
   const command = define('saved list <env>', 'List the files of an env that patches set aside.');
   tableOptions(

@@ -12,6 +12,7 @@ interface Options {
   readonly to?: string;
 }
 
+/** Defines the command `byref saved restore`. */
 export default function build(): Command {
   return define(
     'saved restore <env> <path>',

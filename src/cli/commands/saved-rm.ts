@@ -13,6 +13,7 @@ interface Options {
   readonly all?: boolean;
 }
 
+/** Defines the command `byref saved rm`. */
 export default function build(): Command {
   return define('saved rm <env> [path]', 'Give up files that a patch set aside.')
     .option('--patch <id>', 'those that this patch set aside', parseCount)

@@ -45,6 +45,7 @@ interface Options extends TableOptions {
   readonly packages?: boolean;
 }
 
+/** Defines the command `byref stale`. */
 export default function build(): Command {
   const command = define(
     'stale [env...]',

@@ -4,6 +4,7 @@ import { ByrefError } from '../../base/error.ts';
 import { type BuildOptions, buildOptions, runBuild } from '../build-run.ts';
 import { defineWaiting } from '../command.ts';
 
+/** Defines the command `byref template build`. */
 export default function build(): Command {
   const command = defineWaiting(
     'template build <file>',

@@ -11,6 +11,7 @@ const append = (value: string, before: readonly string[] = []): readonly string[
   value,
 ];
 
+/** Defines the command `byref template capture`. */
 export default function build(): Command {
   const command = defineWaiting(
     'template capture [name] [command...]',

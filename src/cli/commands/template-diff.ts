@@ -14,13 +14,14 @@ interface Options {
   readonly null?: boolean;
 }
 
-/** One difference; the names are those of --json. `content` only with --content. */
+/** One difference, with the names that --json uses. `content` is there only with --content. */
 interface Shown {
   readonly kind: Difference['kind'];
   readonly path: string;
   readonly content?: string;
 }
 
+/** Defines the command `byref template diff`. */
 export default function build(): Command {
   return define(
     'template diff <template> [a] [b]',
@@ -44,7 +45,7 @@ export default function build(): Command {
     );
 }
 
-/** `nginx`, `nginx 1`, `nginx 1 2`, or `nginx@1 other@2`. */
+/** Returns the two versions to compare: from `nginx`, `nginx 1`, `nginx 1 2`, or `nginx@1 other@2`. */
 function sides(
   store: Store,
   name: string,

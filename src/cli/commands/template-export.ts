@@ -7,6 +7,7 @@ import { Progress } from '../progress.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
+/** Defines the command `byref template export`. */
 export default function build(): Command {
   return define(
     'template export <template> <tar>',

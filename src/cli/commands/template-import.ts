@@ -16,6 +16,7 @@ interface Options {
   readonly shared?: string;
 }
 
+/** Defines the command `byref template import`. */
 export default function build(): Command {
   return defineWaiting(
     'template import <template> <source>',

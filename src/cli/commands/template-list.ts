@@ -8,25 +8,25 @@ import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
 import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';
 
-/** What is known of a template without reading its files' rows; the names are those of --json. */
+/** The properties of a template that are known without reading rows of files, named as in --json. */
 interface TemplateSummary {
   readonly id: number;
   readonly name: string;
   readonly kind: string;
-  /** The version that envs which follow it see. */
+  /** The version that envs see which follow it. */
   readonly current: number;
   readonly newest: number;
   readonly versions: number;
-  /** Of the current version. */
+  /** Files and bytes of the current version. */
   readonly files: number;
   readonly bytes: number;
   /** How many envs have it in their stack. */
   readonly envs: number;
 }
 
-/** What costs as much as the template has files or packages: read when a column shows it. */
+/** Properties that cost more the more files or packages a template has: read only if a column shows them. */
 interface TemplateContents {
-  /** How many are installed in the current version. */
+  /** How many packages are installed in the current version. */
   readonly packages: () => number | null;
   readonly sizes: () => TemplateSizes;
 }
@@ -68,6 +68,7 @@ const HELP = `
   shared: the part of it that other templates have too; template rm frees stored less shared (exclusive)
 `;
 
+/** Defines the command `byref template list`. */
 export default function build(): Command {
   const command = define('template list', 'List templates.').addHelpText('after', HELP);
   tableOptions(

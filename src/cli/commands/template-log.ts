@@ -21,6 +21,7 @@ const COLUMNS: readonly Column<VersionLog>[] = [
   { field: 'note', standard: true, wraps: true, text: (row) => row.note },
 ];
 
+/** Defines the command `byref template log`. */
 export default function build(): Command {
   const command = define(
     'template log <template>',

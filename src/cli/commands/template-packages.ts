@@ -10,6 +10,7 @@ const COLUMNS: readonly Column<Package>[] = [
   { field: 'architecture', standard: true, text: (row) => row.architecture },
 ];
 
+/** Defines the command `byref template packages`. */
 export default function build(): Command {
   const command = define(
     'template packages <template>',

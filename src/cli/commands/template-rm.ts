@@ -9,6 +9,7 @@ import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
+/** Defines the command `byref template rm`. */
 export default function build(): Command {
   return defineWaiting(
     'template rm <template>',

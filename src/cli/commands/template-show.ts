@@ -10,20 +10,20 @@ import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import { type Column, printFields, printJson, printTable } from '../table.ts';
 
-/** A template with its versions, oldest first; the names are those of --json. */
+/** A template with its versions, oldest first, with the names that --json uses. */
 interface TemplateDetails extends TemplateRow, TemplateSizes {
   /** Names of the envs that have it in their stack. */
   readonly envs: readonly string[];
-  /** The same, with what each sees of it. */
+  /** The same envs, with the version that each sees. */
   readonly users: readonly TemplateUse[];
   readonly versions: readonly Version[];
 }
 
 interface Version extends Omit<VersionRow, 'dateMs' | 'base'> {
   readonly date: string;
-  /** Of an app that was installed on a version of an OS template: NAME@VERSION. */
+  /** The version of an OS template that an app was installed on, as NAME@VERSION. */
   readonly base: string | null;
-  /** How many are installed in it. */
+  /** How many packages are installed in it. */
   readonly packages: number | null;
 }
 
@@ -40,6 +40,7 @@ const COLUMNS: readonly Column<Version>[] = [
   { field: 'note', standard: true, wraps: true, text: (row) => row.note },
 ];
 
+/** Defines the command `byref template show`. */
 export default function build(): Command {
   return define(
     'template show <template>',

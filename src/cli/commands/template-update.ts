@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { type BuildOptions, buildOptions, builtFrom, runBuild } from '../build-run.ts';
 import { contextOf, defineWaiting } from '../command.ts';
 
+/** Defines the command `byref template update`. */
 export default function build(): Command {
   const command = defineWaiting(
     'template update <template>',

@@ -7,6 +7,7 @@ import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import { printJson } from '../table.ts';
 
+/** Defines the command `byref template which`. */
 export default function build(): Command {
   return define(
     'template which <env> <path>',

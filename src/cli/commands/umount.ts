@@ -36,6 +36,7 @@ function heldText(heldBy: readonly Holding[]): string {
   return `; a mount namespace of its own has it: that of ${who}`;
 }
 
+/** Defines the command `byref umount`. */
 export default function build(): Command {
   return define('umount [env...]', 'Unmount envs, and wait until all they wrote is in place.')
     .option('-a, --all', 'every env that is mounted')
@@ -47,7 +48,7 @@ export default function build(): Command {
       await withStore(context, 'read', async (store) => {
         const drivers = new DriverLinks(store.root);
         const chosen = chooseEnvs(context, store, names, all);
-        // What a build that was killed left mounted goes, too.
+        // Scratch envs that a killed build left mounted are unmounted, too.
         const left = all ? abandonedEnvs(store) : [];
         const envs = await envStates(store, [...chosen, ...left]);
         await forEachEnvAtOnce(

@@ -1,32 +1,36 @@
-/** Users and groups in the contents of passwd, group and shadow. */
+/** Reads and renumbers users and groups in the contents of passwd, group and shadow. */
 import { joinLines, splitLines } from './lines.ts';
 
+/** The contents of the two files, as binary strings. */
 export interface AccountFiles {
   readonly passwd: string;
   readonly group: string;
 }
 
+/** A user in passwd. A number is -1 if the field is not one. */
 export interface User {
   readonly name: string;
   readonly uid: number;
   readonly gid: number;
 }
 
+/** A group in group. */
 export interface Group {
   readonly name: string;
   readonly gid: number;
 }
 
+/** The accounts of both files. */
 export interface Accounts {
   readonly users: readonly User[];
   readonly groups: readonly Group[];
 }
 
-/** The last field that is read of a passwd line, and of a group's. */
+/** How many fields a line of passwd, and of group, must have: those up to the last one that is read. */
 const PASSWD_FIELDS_MIN = 4;
 const GROUP_FIELDS_MIN = 3;
 
-/** Lines that are no account are passed over. */
+/** Returns all accounts; lines that are not accounts are skipped. */
 export function accountsOf(passwd: string, group: string): Accounts {
   const users = recordsOf(passwd, PASSWD_FIELDS_MIN).map(([name = '', , uid, gid]) => ({
     name,
@@ -43,7 +47,7 @@ export function accountsOf(passwd: string, group: string): Accounts {
   };
 }
 
-/** Those whose name the base does not have. */
+/** Returns the accounts whose names the base does not have. */
 export function addedAccounts(base: AccountFiles, files: AccountFiles): Accounts {
   const old = accountsOf(base.passwd, base.group);
   const { users, groups } = accountsOf(files.passwd, files.group);
@@ -57,8 +61,9 @@ export function addedAccounts(base: AccountFiles, files: AccountFiles): Accounts
 }
 
 /**
- * Two names that have one number after a merge, and were not both there before it: one account of two people, which a merge by
- * name does not see. @returns sentences; none for other files than passwd and group
+ * Finds numbers that belong to two names after a merge, if not both names were there before it: then two
+ * accounts are one to the kernel, which a merge by name does not notice.
+ * @returns sentences; none for other files than passwd and group
  */
 export function sharedNumbers(path: string, before: string, after: string): string[] {
   const kind = path === '/etc/passwd' ? 'users' : path === '/etc/group' ? 'groups' : null;
@@ -82,9 +87,9 @@ function numbered(kind: 'users' | 'groups', content: string): { name: string; id
 }
 
 /**
- * Debian's classes of ids (policy 9.2.2). System ids are given out by number as packages are installed, so two app templates give the
- * same one to different users; normal ones are people's. All others (`fixed`) are the same on every Debian, or have a
- * meaning of their own (nobody), and are never renumbered.
+ * Returns Debian's class of an id (policy 9.2.2). System ids are numbered as packages are installed, so two app
+ * templates give the same one to different users; normal ids belong to people. All others (`fixed`) are the
+ * same on every Debian, or have a special meaning (nobody), and are never renumbered.
  */
 export function idClass(id: number): 'system' | 'normal' | 'fixed' {
   if (id >= 100 && id <= 999) return 'system';
@@ -92,8 +97,8 @@ export function idClass(id: number): 'system' | 'normal' | 'fixed' {
 }
 
 /**
- * Gives accounts other numbers, all at once, so that two may change places. Ids that are not in a map stay, and so do those
- * that are never renumbered. Other files come back as they were.
+ * Gives accounts other numbers, all at once, so that two may swap theirs. Ids that are not in a map stay, as do
+ * those that are never renumbered. Other files are returned unchanged.
  */
 export function renumber<Files extends AccountFiles>(
   files: Files,
@@ -127,14 +132,18 @@ function mapFields(
   });
 }
 
-/** 1990-01-01, as the times of generated files in a template: before Debian, so that nobody takes it for a real change. */
+/**
+ * 1990-01-01, as for the times of generated files in a template: before Debian existed, so that it is not
+ * mistaken for a real change.
+ */
 const SETTLED_DAY = '7305';
 const LOCKED = new Set(['!', '*', '!*', '!!']);
 
 /**
- * shadow(5) has in each entry the day on which its password last changed, which for the accounts of packages is the day of the build:
- * the same packages would give another file tomorrow. For an account that no password opens the day says nothing
- * (ageing is about passwords), so those that the build added get a constant one. Not 0, which demands a new password at login.
+ * Makes shadow(5) independent of the day of the build. Each entry has the day on which its password last
+ * changed; for packages' accounts that is the day of the build, so the same packages would give another file
+ * tomorrow. For an account without a usable password the day means nothing (ageing is about passwords), so such
+ * accounts that the build added get a constant day. It is not 0, which demands a new password at login.
  */
 export function settleShadow(shadow: string, baseShadow: string): string {
   const old = new Set(splitLines(baseShadow).map((line) => line.split(':')[0]));
@@ -145,7 +154,7 @@ export function settleShadow(shadow: string, baseShadow: string): string {
   });
 }
 
-/** A last line without a newline stays without. */
+/** Maps each line. A last line without a newline stays without one. */
 function mapLines(content: string, map: (line: string) => string): string {
   const mapped = joinLines(splitLines(content).map(map));
   return content.endsWith('\n') ? mapped : mapped.replace(/\n$/, '');
@@ -157,7 +166,7 @@ function recordsOf(content: string, fieldsMin: number): string[][] {
     .filter(([name = '', ...others]) => /^[^#+-]/.test(name) && others.length + 1 >= fieldsMin);
 }
 
-/** -1: no id. */
+/** Parses an id; returns -1 if it is not a number. */
 function idOf(field: string | undefined): number {
   return field !== undefined && /^\d{1,10}$/.test(field) ? Number(field) : -1;
 }

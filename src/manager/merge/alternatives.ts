@@ -1,5 +1,5 @@
 /**
- * State files of update-alternatives(1), /var/lib/dpkg/alternatives/NAME:
+ * Parses and merges state files of update-alternatives(1), /var/lib/dpkg/alternatives/NAME:
  *
  *     auto | manual
  *     LINK
@@ -11,6 +11,7 @@
 import type { KeyedFormat, KeyedRecord } from './format.ts';
 import { joinLines, splitLines } from './lines.ts';
 
+/** A program that can be chosen. */
 interface Choice {
   readonly path: string;
   readonly priority: number;
@@ -28,17 +29,19 @@ interface State {
   readonly choices: readonly Choice[];
 }
 
+/** A symlink that an alternative needs. */
 export interface AlternativeLink {
   readonly path: string;
-  /** null: there must be nothing at the path. */
+  /** The symlink's target; null means that nothing may be at the path. */
   readonly target: string | null;
-  /** A file without which update-alternatives would not make the link: manual pages that were not installed. */
+  /** A file without which update-alternatives does not make the link, such as a manual page that is not installed. */
   readonly needs: string | null;
 }
 
 /**
- * Where an alternative's symlinks lead in auto mode: to the choice of the highest priority, of equal ones to the first. null: it is in
- * manual mode, or there is no choice, or no state file; its links are to be left alone.
+ * Returns the symlinks of an alternative in auto mode: they lead to the choice of the highest priority, or the
+ * first of those. null if its links are to be left alone: it is in manual mode, has no choice, or has no valid
+ * state file.
  * @param name the state file's name, such as "editor"
  */
 export function alternativeLinks(name: string, content: string): AlternativeLink[] | null {
@@ -53,7 +56,10 @@ export function alternativeLinks(name: string, content: string): AlternativeLink
   return links;
 }
 
-/** Paths of all symlinks that an alternative has, whichever choice they lead to. @param name the state file's name */
+/**
+ * Returns the paths of all symlinks of an alternative, whichever choice they lead to. @param name the state
+ * file's name
+ */
 export function alternativePaths(name: string, content: string): string[] {
   const state = parseState(content);
   if (state === null) return [];
@@ -62,7 +68,7 @@ export function alternativePaths(name: string, content: string): string[] {
   return [link, ...slaves.values(), ...middles];
 }
 
-/** Paths of the programs that one state file offers and the other does not, or not so. */
+/** Returns the paths of programs that only one of two state files offers, or that they offer differently. */
 export function changedChoices(was: string, is: string): string[] {
   const [before, after] = [was, is].map((content) => {
     const records = ALTERNATIVES.parse(content) ?? [];
@@ -102,7 +108,10 @@ function parseState(content: string): State | null {
   return at >= lines.length ? { mode, link, slaves, choices } : null;
 }
 
-/** A record for the mode, the link, each slave and each choice; a choice's text names its slaves, for their order may differ. */
+/**
+ * Returns a record for the mode, the link, each slave and each choice. A choice's text names its slaves, since
+ * their order may differ.
+ */
 function recordsOf({ mode, link, slaves, choices }: State): KeyedRecord[] {
   return [
     { key: 'mode', text: mode },
@@ -115,7 +124,7 @@ function recordsOf({ mode, link, slaves, choices }: State): KeyedRecord[] {
   ];
 }
 
-/** Choices and slaves sorted, as update-alternatives saves them. */
+/** Renders records with choices and slaves sorted, as update-alternatives saves them. */
 function render(records: readonly KeyedRecord[]): string {
   const texts = new Map(records.map(({ key, text }) => [key, text]));
   const named = (prefix: string): [string, string][] =>
@@ -138,6 +147,7 @@ function sorted(map: ReadonlyMap<string, string>): [string, string][] {
   return [...map].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
+/** The format of an alternative's state file. */
 export const ALTERNATIVES: KeyedFormat = {
   name: 'alternatives',
   parse: (content) => {

@@ -1,12 +1,15 @@
 /**
- * Which packages somebody asked for. apt keeps only who came by itself, so a package that one template asked for and another got
- * as a dependency looks, key by key, as if only the other had anything to say.
+ * Finds out which packages somebody asked for. apt only records which ones came as dependencies. So if one
+ * template asked for a package that another got as a dependency, a merge by key sees only the other's mark.
  */
 import { EXTENDED_STATES } from './dpkg.ts';
 import type { KeyedRecord } from './format.ts';
 import { fieldOf, splitStanzas } from './stanzas.ts';
 
-/** Installed packages without the mark, as NAME:ARCHITECTURE. @param extendedStates null: no such file */
+/**
+ * Returns the installed packages without apt's mark for dependencies, as NAME:ARCHITECTURE.
+ * @param extendedStates null if there is no such file
+ */
 export function askedFor(status: string, extendedStates: string | null): Set<string> {
   const auto = new Set(
     splitStanzas(extendedStates ?? '')
@@ -18,12 +21,15 @@ export function askedFor(status: string, extendedStates: string | null): Set<str
   const native = (dpkg && fieldOf(dpkg, 'Architecture')) ?? 'all';
   const names = packages
     .filter((stanza) => fieldOf(stanza, 'Status')?.endsWith(' installed'))
-    // apt marks a package for all architectures as one of the machine's own.
+    // apt marks an `all` package under the machine's own architecture.
     .map((stanza) => nameOf(stanza).replace(/:all$/, `:${native}`));
   return new Set(names.filter((name) => !auto.has(name)));
 }
 
-/** Takes the mark from those that somebody asked for, so that `apt autoremove` leaves them. @param names as of `askedFor` */
+/**
+ * Removes the mark from packages that somebody asked for, so that `apt autoremove` keeps them. @param names as
+ * returned by `askedFor`
+ */
 export function withoutMarks(extendedStates: string, names: ReadonlySet<string>): string {
   const records: KeyedRecord[] = EXTENDED_STATES.parse(extendedStates) ?? [];
   const isWanted = ({ text }: KeyedRecord): boolean => isAuto(text) && names.has(nameOf(text));

@@ -1,9 +1,12 @@
-/** passwd(5), shadow(5), group(5), gshadow(5), subuid(5): records of fields between colons, keyed by the first. */
+/**
+ * Formats of passwd(5), shadow(5), group(5), gshadow(5) and subuid(5): records of fields between colons, keyed
+ * by the first field.
+ */
 import type { KeyedFormat, Sides } from './format.ts';
 import { lineFormat } from './lines.ts';
 import { mergeItems } from './three-way.ts';
 
-/** @param lists which fields are lists of names between commas */
+/** Makes such a format. @param lists the indexes of fields that are lists of names between commas */
 function colonFormat(name: string, noun: string, lists: readonly number[] = []): KeyedFormat {
   return lineFormat({
     name,
@@ -14,8 +17,8 @@ function colonFormat(name: string, noun: string, lists: readonly number[] = []):
 }
 
 /**
- * Field by field: the shell that an env set and the home that a template moved go together. Two that can't be brought together
- * leave the record whole, so that no password is found with another's age.
+ * Merges field by field: a shell that an env set and a home that a template moved are combined. If a field
+ * can't be merged, the whole record is left alone, so that no password gets another one's age.
  */
 function mergeFields({ base, ours, theirs }: Sides, lists: readonly number[]): string | null {
   const [b, o, t] = [base ?? '', ours, theirs].map((line) => line.split(':'));
@@ -37,10 +40,16 @@ function mergeLists(base: string, ours: string, theirs: string): string {
   return mergeItems(b!, o!, t!).join(',');
 }
 
+/** passwd(5), by user. */
 export const PASSWD = colonFormat('passwd', 'user');
+/** shadow(5), by user. */
 export const SHADOW = colonFormat('shadow', 'user');
+/** group(5), by group; members are merged as a list. */
 export const GROUP = colonFormat('group', 'group', [3]);
-/** Administrators and members. */
+/** gshadow(5), by group; administrators and members are merged as lists. */
 export const GSHADOW = colonFormat('gshadow', 'group', [2, 3]);
-/** A user may have several ranges: the n-th is matched with the n-th. */
+/**
+ * subuid(5) and subgid(5). A user may have several ranges: the n-th of one side is matched with the n-th of the
+ * other.
+ */
 export const SUBIDS = colonFormat('subids', 'subordinate ids of');

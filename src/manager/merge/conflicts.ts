@@ -1,9 +1,9 @@
 import type { KeyConflict } from './merge.ts';
 
 /**
- * A conflict in a sentence. It says nothing of the values, for they may be secret, or long.
- * @param sides how people call the two: "the env", "template nginx"
- * @param kept which of the two stayed
+ * Describes a conflict in a sentence, without the values: they may be secret, or long.
+ * @param sides what people call the two sides: "the env", "template nginx"
+ * @param kept the side whose text stayed
  */
 export function describeConflict(
   path: string,

@@ -1,12 +1,13 @@
-/** debconf's answers (config.dat, passwords.dat) and questions (templates.dat). */
+/** The format of debconf's answers (config.dat, passwords.dat) and questions (templates.dat). */
 import type { KeyedRecord, Sides } from './format.ts';
 import { splitLines } from './lines.ts';
 import { fieldOf, fieldsOf, stanzaFormat } from './stanzas.ts';
 import { mergeItems, mergeRecords } from './three-way.ts';
 
-/** Questions whose answer is a list that packages add to, each its own item. */
+/** Questions whose answer is a list to which each package adds its own item. */
 const LIST_ANSWERS = new Set(['libpam-runtime/profiles', 'locales/locales_to_be_generated']);
 
+/** debconf's databases, by question. */
 export const DEBCONF = stanzaFormat({
   name: 'debconf',
   noun: 'question',
@@ -14,7 +15,7 @@ export const DEBCONF = stanzaFormat({
   reconcile: mergeQuestion,
 });
 
-/** Field by field. Another answer to the same question is a conflict, another owner of it is none. */
+/** Merges field by field. Different answers to one question are a conflict; different owners are not. */
 function mergeQuestion(name: string, { base, ours, theirs }: Sides): string | null {
   const sides = { base: fieldsOf(base ?? ''), ours: fieldsOf(ours), theirs: fieldsOf(theirs) };
   const { records, conflicts } = mergeRecords(sides, (field, texts) => {
@@ -36,7 +37,10 @@ function mergeList(texts: Sides): string {
   return `${texts.ours.slice(0, texts.ours.indexOf(':'))}: ${merged.join(', ')}`;
 }
 
-/** What a package puts into a question's text, set anew before each time it is asked: either side's will do. */
+/**
+ * Merges the values that packages put into a question's text. They are set anew each time before it is asked,
+ * so either side's will do.
+ */
 function mergeVariables(texts: Sides): string {
   const variables = (text: string | null): KeyedRecord[] =>
     splitLines(text ?? '').map((line) => ({ key: /^[^=]*/.exec(line)![0], text: line }));

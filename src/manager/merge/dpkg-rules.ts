@@ -1,18 +1,26 @@
-/** What an administrator tells dpkg of single paths: diversions, attributes, and paths that it is not to unpack. */
+/**
+ * Parses what an administrator told dpkg about single paths: diversions, attributes, and paths that it does not
+ * unpack.
+ */
 import { splitLines } from './lines.ts';
 
+/** The file in which dpkg-divert(1) keeps diversions. */
 export const DIVERSIONS_PATH = '/var/lib/dpkg/diversions';
+/** The file in which dpkg-statoverride(1) keeps overrides. */
 export const STATOVERRIDE_PATH = '/var/lib/dpkg/statoverride';
 
-/** dpkg-divert(1): all packages but one have the file elsewhere. Paths are absolute, binary strings. */
+/**
+ * A diversion (dpkg-divert(1)): all packages but one have the file at another path. Paths are absolute, binary
+ * strings.
+ */
 export interface Diversion {
   readonly from: string;
   readonly to: string;
-  /** The package whose file of that path is not diverted; null: a local diversion, which concerns all packages. */
+  /** The package whose file is not diverted; null for a local diversion, which applies to all packages. */
   readonly by: string | null;
 }
 
-/** Returns none for a file that is damaged, as dpkg would not work with it. */
+/** Returns the diversions; none for a damaged file, with which dpkg would not work either. */
 export function diversionsOf(content: string | null): Diversion[] {
   const lines = splitLines(content ?? '');
   const found: Diversion[] = [];
@@ -23,7 +31,10 @@ export function diversionsOf(content: string | null): Diversion[] {
   return lines.length % 3 === 0 ? found : [];
 }
 
-/** dpkg-statoverride(1). User and group are names, or "#" and a number; the mode has no bits of a type. */
+/**
+ * Attributes set for a path (dpkg-statoverride(1)). User and group are names, or "#" and a number; the mode has
+ * no type bits.
+ */
 export interface Override {
   readonly user: string;
   readonly group: string;
@@ -31,6 +42,7 @@ export interface Override {
   readonly path: string;
 }
 
+/** Returns the overrides; lines that are not valid are skipped. */
 export function overridesOf(content: string | null): Override[] {
   return splitLines(content ?? '').flatMap((line) => {
     const [, user, group, mode, path] = /^(\S+) (\S+) ([0-7]+) (\/.*)$/s.exec(line) ?? [];
@@ -40,7 +52,10 @@ export function overridesOf(content: string | null): Override[] {
   });
 }
 
-/** The number of a user or a group in /etc/passwd or /etc/group; null: there is none of that name. */
+/**
+ * Returns the number of a user or group from the content of /etc/passwd or /etc/group; null if there is none of
+ * that name.
+ */
 export function accountId(name: string, content: string | null): number | null {
   if (name.startsWith('#')) return Number(name.slice(1));
   const line = splitLines(content ?? '').find((each) => each.startsWith(`${name}:`));
@@ -48,13 +63,13 @@ export function accountId(name: string, content: string | null): number | null {
   return Number.isInteger(id) ? id : null;
 }
 
-/** `path-exclude` or `path-include` of dpkg.cfg. */
+/** A `path-exclude` or `path-include` in dpkg.cfg. */
 export interface PathFilter {
   readonly pattern: string;
   readonly include: boolean;
 }
 
-/** @param contents of the files of dpkg's configuration, in the order in which dpkg reads them */
+/** Returns the filters. @param contents dpkg's configuration files, in the order in which dpkg reads them */
 export function filtersOf(contents: readonly string[]): PathFilter[] {
   return contents.flatMap(splitLines).flatMap((line) => {
     const [, what, rest] = /^path-(exclude|include)(?:[=\s]\s*)(.*?)\s*$/s.exec(line) ?? [];
@@ -64,10 +79,10 @@ export function filtersOf(contents: readonly string[]): PathFilter[] {
   });
 }
 
-/** True for names of files that dpkg reads in dpkg.cfg.d: no backup of an editor, for instance. */
+/** Returns true for names of files that dpkg reads in dpkg.cfg.d, and false for an editor's backup, for instance. */
 export const isConfigName = (name: string): boolean => /^[A-Za-z0-9_-]+$/.test(name);
 
-/** Says of each path whether dpkg does not unpack it. The last filter that matches decides. */
+/** Tells for each path whether dpkg leaves it packed. The last filter that matches decides. */
 export class PathFilters {
   private readonly filters: readonly (PathFilter & { readonly matches: RegExp })[];
 
@@ -75,7 +90,10 @@ export class PathFilters {
     this.filters = filters.map((each) => ({ ...each, matches: globRegExp(each.pattern) }));
   }
 
-  /** @param mayLead true for a directory, or a symlink: it is unpacked where something below it may be included */
+  /**
+   * Returns true if dpkg does not unpack the path.
+   * @param mayLead true for a directory or a symlink: it is unpacked if something below it may be included
+   */
   excludes(path: string, mayLead: boolean): boolean {
     const last = this.filters.findLast(({ matches }) => matches.test(path));
     if (last === undefined || last.include) return false;
@@ -83,13 +101,16 @@ export class PathFilters {
   }
 }
 
-/** As dpkg guesses it: the path begins like the pattern, up to its first wildcard. */
+/** Guesses as dpkg does: the path begins like the pattern, up to its first wildcard. */
 function beginsIn(pattern: string, path: string): boolean {
   const fixed = /^[^*?[\\]*/.exec(pattern)![0].replace(/\/+$/, '');
   return path.startsWith(fixed);
 }
 
-/** fnmatch(3) without flags: wildcards match "/", too. A class that does not end is a bracket. */
+/**
+ * Translates a pattern of fnmatch(3) without flags: wildcards match "/", too. A bracket that is not closed
+ * stands for itself.
+ */
 function globRegExp(pattern: string): RegExp {
   const parts = pattern.matchAll(/\\(.)|\[([!^]?)(\]?(?:\[:\w+:\]|[^\]])*)\]|([\s\S])/gs);
   const translated = [...parts].map(([, escaped, not, set, one]) => {
@@ -112,6 +133,6 @@ const CLASSES: Readonly<Record<string, string>> = {
   upper: 'A-Z',
 };
 
-/** The set between brackets; ranges stay. */
+/** Translates the set between brackets; ranges stay as they are. */
 const classOf = (set: string): string =>
   set.replace(/\[:(\w+):\]|[\\\]^[]/g, (all, name?: string) => CLASSES[name ?? ''] ?? `\\${all}`);

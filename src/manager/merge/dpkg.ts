@@ -1,11 +1,12 @@
-/** What dpkg and apt keep of packages. */
+/** Formats of the files in which dpkg and apt keep track of packages. */
 import type { KeyedFormat } from './format.ts';
 import { joinLines, lineFormat, splitLines } from './lines.ts';
 import { fieldOf, stanzaFormat } from './stanzas.ts';
 
 /**
- * status(5) and available. A package that is not `Multi-Arch: same` is there once, of whatever architecture: dpkg refuses to work
- * with a status file that has it twice. Stanzas are never mixed from two: a version belongs to its dependencies.
+ * status(5) and available, by package. A package that is not `Multi-Arch: same` occurs once, of whatever
+ * architecture: dpkg refuses to work with a status file that has it twice. Stanzas of two sides are never
+ * mixed, since a version and its dependencies belong together.
  */
 export const DPKG_STATUS = stanzaFormat({
   name: 'dpkg status',
@@ -18,7 +19,10 @@ export const DPKG_STATUS = stanzaFormat({
   },
 });
 
-/** Which packages came by themselves. One that either side wanted by name stays, so that `apt autoremove` leaves it. */
+/**
+ * apt's marks of packages that came as dependencies. A package that either side asked for by name loses the
+ * mark, so that `apt autoremove` keeps it.
+ */
 export const EXTENDED_STATES = stanzaFormat({
   name: 'apt extended_states',
   noun: 'package',
@@ -31,14 +35,17 @@ export const EXTENDED_STATES = stanzaFormat({
     [ours, theirs].find((stanza) => fieldOf(stanza, 'Auto-Installed') === '0') ?? null,
 });
 
-/** USER GROUP MODE PATH. */
+/** dpkg's statoverride file: lines USER GROUP MODE PATH, by path. */
 export const STATOVERRIDE = lineFormat({
   name: 'dpkg statoverride',
   noun: 'mode of',
   keyOf: (line) => /^\S+ \S+ \S+ (\/.*)$/s.exec(line)?.[1] ?? null,
 });
 
-/** Three lines each: the path, where it is diverted to, and by which package (":" for none). */
+/**
+ * dpkg's diversions file, three lines each: the path, where it is diverted to, and by which package (":" for
+ * none).
+ */
 export const DIVERSIONS: KeyedFormat = {
   name: 'dpkg diversions',
   parse: (content) => {

@@ -1,33 +1,42 @@
 /**
- * Registry files: what many packages share, kept and merged by key. A *record* is the part of a file that one key names:
- * a line of passwd, a stanza of dpkg's status. Everything here is a binary string (latin1), so any bytes come back.
+ * The model for registry files: files that many packages share, merged by key. A *record* is the part of a file
+ * that one key names: a line of passwd, or a stanza of dpkg's status. All texts are binary strings (latin1), so
+ * that any bytes are preserved.
  */
 
+/** One record of a file. */
 export interface KeyedRecord {
-  /** Within the file; the n-th record of one key is matched with the n-th of the other side. */
+  /**
+   * Names the record within the file. If a key occurs several times, its n-th record is matched with the n-th
+   * of the other side.
+   */
   readonly key: string;
   readonly text: string;
 }
 
-/** What both sides made of one record that both have, in different texts. */
+/** The texts of one record that both sides have, and have differently. */
 export interface Sides {
-  /** null: not in the base. */
+  /** null if the base does not have the record. */
   readonly base: string | null;
   readonly ours: string;
   readonly theirs: string;
 }
 
-/** null: it can't be said, so it is a conflict. */
+/** Merges one record that both sides changed; null means a conflict. */
 export type Reconcile = (key: string, sides: Sides) => string | null;
 
+/** A kind of registry file: how it is read, written and merged. */
 export interface KeyedFormat {
   readonly name: string;
-  /** All of the content, in its order: what is not understood is a record too. null: it is no such file at all. */
+  /**
+   * Splits the content into records in order; parts that are not understood are records, too. null if it is not
+   * such a file at all.
+   */
   parse(content: string): KeyedRecord[] | null;
   render(records: readonly KeyedRecord[]): string;
-  /** A record as people name it: "user redis". */
+  /** Returns a record's name for people: "user redis". */
   label(key: string): string;
   readonly reconcile?: Reconcile;
-  /** The order of the records says nothing: programs write them in their own. */
+  /** Set if the order of records has no meaning: programs write them in an order of their own. */
   readonly unordered?: true;
 }

@@ -1,19 +1,20 @@
-/** Files that a command makes of others: in a composed tree they are made again, not merged. */
+/** Files that a command generates from others: in a composed tree they are generated again, not merged. */
 import { matchesPath } from '../../base/path-patterns.ts';
 
+/** A command, and the files that it reads and writes. */
 export interface GeneratedFiles {
   readonly name: string;
-  /** Patterns (src/base/path-patterns.ts) of what they are made of: when it changed, they are made again. */
+  /** Patterns (src/base/path-patterns.ts) of the files that it reads: when one changed, the command is run. */
   readonly inputs: readonly string[];
-  /** Patterns of what the command writes, but for its backups and locks. A registry file may be among them. */
+  /** Patterns of the files that it writes, except backups and locks. A registry file may be among them. */
   readonly outputs: readonly string[];
-  /** For sh, as root in the tree; it asks nothing, and makes the same of the same. */
+  /** A command for sh, run as root in the tree. It asks nothing, and its output depends only on its inputs. */
   readonly command: string;
-  /** A pattern of the program's path: where there is none, there is nothing to do. */
+  /** A pattern of the program's path: where it is not installed, there is nothing to do. */
   readonly needs: string;
 }
 
-/** Runs an architecture's own program, of which there may be several. */
+/** Returns a command that runs a program for each architecture that has it. */
 const eachOf = (pattern: string, run: string): string =>
   `set -e; for program in ${pattern}; do ${run}; done`;
 
@@ -21,7 +22,7 @@ const GLIB = '/usr/lib/*/glib-2.0';
 const PIXBUF = '/usr/lib/*/gdk-pixbuf-2.0/gdk-pixbuf-query-loaders';
 const GTK3 = '/usr/lib/*/libgtk-3-0*/gtk-query-immodules-3.0';
 
-/** All but packages/, which is what they are made of. Some are files, some a directory of a media type. */
+/** Everything but packages/, from which it is generated. Some are files; some are directories for a media type. */
 const MIME_OUTPUTS = [
   ...['XMLnamespaces', 'aliases', 'generic-icons', 'globs*', 'icons', 'magic', 'mime.cache'],
   ...['subclasses', 'treemagic', 'types', 'version'],
@@ -29,7 +30,7 @@ const MIME_OUTPUTS = [
   ...['multipart', 'print', 'text', 'uri', 'video', 'x-*', 'interface'],
 ];
 
-/** In the order in which they are made: a later one may read what an earlier one wrote. */
+/** All such commands, in the order in which they are run: a later one may read what an earlier one wrote. */
 export const GENERATED: readonly GeneratedFiles[] = [
   {
     name: 'ldconfig',
@@ -42,7 +43,7 @@ export const GENERATED: readonly GeneratedFiles[] = [
       '/usr/local/lib/*/*.so*',
     ],
     outputs: ['/etc/ld.so.cache'],
-    // The cache only: links to libraries are the packages' own.
+    // Writes only the cache: the links to libraries belong to the packages.
     command: 'ldconfig -X',
     needs: '/usr/sbin/ldconfig',
   },
@@ -73,7 +74,7 @@ export const GENERATED: readonly GeneratedFiles[] = [
       '/usr/share/ca-certificates',
       '/usr/local/share/ca-certificates',
     ],
-    // A hook makes Java's key store by a trigger of dpkg, which writes its status again.
+    // A hook makes Java's key store through a trigger of dpkg, which then writes its status again.
     outputs: ['/etc/ssl/certs', '/var/lib/ca-certificates-java', '/var/lib/dpkg/status'],
     command: 'update-ca-certificates',
     needs: '/usr/sbin/update-ca-certificates',
@@ -189,18 +190,18 @@ const MATCHERS = GENERATED.map((files) => ({
   isInput: matchesPath(files.inputs),
 }));
 
-/** Whose command is to be run when this path changed; what a command writes is no input of its own. */
+/** Returns the commands to run when this path has changed. A command's own output does not count as its input. */
 export function generatedFrom(path: string): GeneratedFiles[] {
   const due = MATCHERS.filter(({ isInput, isOutput }) => isInput(path) && !isOutput(path));
   return due.map(({ files }) => files);
 }
 
-/** The command that writes this path; null if none does. */
+/** Returns the command that writes this path; null if none does. */
 export function generatedBy(path: string): string | null {
   return MATCHERS.find(({ isOutput }) => isOutput(path))?.files.command ?? null;
 }
 
-/** Whether a command may write this path. */
+/** Returns true if a command may write this path. */
 export function isGenerated(path: string): boolean {
   return MATCHERS.some(({ isOutput }) => isOutput(path));
 }

@@ -1,30 +1,30 @@
-/** Small files of lines with a key of their own. */
+/** Formats of small files whose lines have keys. */
 import type { KeyedFormat, Sides } from './format.ts';
 import { LINE_SET, lineFormat } from './lines.ts';
 import { mergeItems } from './three-way.ts';
 
-/** ucf's hashfile (HASH  PATH) and registry (PACKAGE \t PATH). */
+/** ucf's hashfile (HASH  PATH) and registry (PACKAGE \t PATH), by path. */
 export const UCF = lineFormat({
   name: 'ucf',
   noun: 'configuration file',
   keyOf: (line) => /^\S+\s+(\/.*)$/s.exec(line)?.[1] ?? null,
 });
 
-/** Chosen by taking a "# " away: the line is the same one. */
+/** locale.gen, by locale. A line with "# " before it is the same locale, not chosen. */
 export const LOCALE_GEN = lineFormat({
   name: 'locale.gen',
   noun: 'locale',
   keyOf: (line) => /^(?:# ?)?(\S+ [A-Z]\S*)\s*$/.exec(line)?.[1] ?? null,
 });
 
-/** Left out by a "!" before it. */
+/** ca-certificates.conf, by certificate. A line with "!" before it is the same certificate, left out. */
 export const CA_CERTIFICATES = lineFormat({
   name: 'ca-certificates.conf',
   noun: 'certificate',
   keyOf: (line) => /^!?([^#\s!].*)$/s.exec(line)?.[1] ?? null,
 });
 
-/** nsswitch.conf(5): libnss-* packages add their service to a database's. */
+/** nsswitch.conf(5), by database; libnss-* packages add their service to one. */
 export const NSSWITCH = lineFormat({
   name: 'nsswitch.conf',
   noun: 'database',
@@ -32,7 +32,10 @@ export const NSSWITCH = lineFormat({
   reconcile: (_key, sides) => mergeServices(sides),
 });
 
-/** Services are asked in order, and "[NOTFOUND=return]" is of the one before it: with such, only a person can say. */
+/**
+ * Merges the services of a database. They are asked in order, and "[NOTFOUND=return]" refers to the one before
+ * it: where there is such a word, only a person can decide.
+ */
 function mergeServices({ base, ours, theirs }: Sides): string | null {
   const services = (line: string): string[] =>
     line
@@ -46,7 +49,7 @@ function mergeServices({ base, ours, theirs }: Sides): string | null {
 
 const CATALOG_END = '</catalog>';
 
-/** XML catalogs as update-xmlcatalog(8) writes them: an entry per line, between head and end. */
+/** XML catalogs as update-xmlcatalog(8) writes them: one entry per line, between the first lines and the end tag. */
 export const XML_CATALOG: KeyedFormat = {
   ...LINE_SET,
   name: 'XML catalog',

@@ -2,17 +2,21 @@ import type { Whole } from '../../base/read-whole.ts';
 import { formatSize } from '../../base/size.ts';
 
 /**
- * How much of a registry file is read: it is parsed in memory, in the process that patches all envs, and whoever is in an env
- * can write there what they want. dpkg's status has about 1.5 KB per package: 10,000 of them fit.
+ * The largest registry file that is read, in bytes. It is parsed in memory, in the process that patches all
+ * envs, and programs in an env can write there whatever they want. dpkg's status has about 1.5 KB per package:
+ * 10,000 of them fit.
  */
 export const REGISTRY_BYTES_MAX = 16 * 2 ** 20;
 
-/** A record takes up to 500 bytes of memory and 10 us, however short it is; 10,000 packages have 250,000 lines. */
+/**
+ * The most lines of a registry file. A record takes up to 500 bytes of memory and 10 us, however short it is;
+ * 10,000 packages have 250,000 lines.
+ */
 export const REGISTRY_LINES_MAX = 500_000;
 
 const NEWLINE = 0x0a;
 
-/** Returns the content of a registry file as binary string; or why it can't be had, as the end of a sentence. */
+/** Returns the content of a registry file as a binary string, or why it can't be merged, as the end of a sentence. */
 export function registryContent(whole: Whole): { content: string } | { why: string } {
   if (whole === null) return { why: 'is no regular file' };
   if (typeof whole === 'number') {

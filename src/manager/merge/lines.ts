@@ -1,29 +1,31 @@
 import type { KeyedFormat, KeyedRecord, Reconcile } from './format.ts';
 
-/** A last line without a newline is a line. */
+/** Returns the lines; the last one may lack its newline. */
 export function splitLines(content: string): string[] {
   const lines = content.split('\n');
   if (lines.at(-1) === '') lines.pop();
   return lines;
 }
 
+/** Returns the content; each line ends with a newline. */
 export function joinLines(lines: readonly string[]): string {
   return lines.map((line) => `${line}\n`).join('');
 }
 
+/** The properties of a format that lineFormat() makes. */
 export interface LineFormat {
   readonly name: string;
-  /** A line's key; null: the line is its own key, and so is never in conflict. */
+  /** Returns a line's key; null if the line is its own key, and so is never in conflict. */
   readonly keyOf?: (line: string) => string | null;
-  /** What a key names: "user". */
+  /** What a key names, for people: "user". */
   readonly noun?: string;
   readonly reconcile?: Reconcile;
 }
 
-/** A file of lines, each with a key of its own; comments are lines. */
+/** Makes the format of a file in which each line has a key; comments are lines, too. */
 export function lineFormat(options: LineFormat): KeyedFormat {
   const { name, keyOf = () => null, noun = 'line', reconcile } = options;
-  // A line that is its own key must not be taken for what a key names: the two have a prefix each.
+  // Prefixes tell lines that are their own key from keys of other lines.
   const record = (line: string): KeyedRecord => {
     const key = keyOf(line);
     return { key: key === null ? `=${line}` : `:${key}`, text: line };
@@ -37,5 +39,5 @@ export function lineFormat(options: LineFormat): KeyedFormat {
   };
 }
 
-/** /etc/shells and its like: lines are there or not. */
+/** The format of /etc/shells and the like, where a line is present or not. */
 export const LINE_SET = lineFormat({ name: 'lines' });

@@ -1,36 +1,39 @@
 import type { KeyedFormat, KeyedRecord } from './format.ts';
 import { mergeRecords, type RecordConflict } from './three-way.ts';
 
-/** One key that both sides changed. */
+/** A key that both sides changed, differently. */
 export interface KeyConflict {
-  /** As people name it: "package libssl3:amd64", "user redis". */
+  /** The key's name for people: "package libssl3:amd64", "user redis". */
   readonly key: string;
   /** Its text on either side; null: that side has it no more. It may hold what is secret (shadow). */
   readonly ours: string | null;
   readonly theirs: string | null;
 }
 
+/** The contents to merge. */
 export interface MergeSides {
   /** null, here and below: there is no such file. */
   readonly base: string | null;
   readonly ours: string | null;
   readonly theirs: string | null;
-  /** Which side a conflict leaves; ours if not given. */
+  /** The side that wins a conflict; ours if not given. */
   readonly prefer?: 'ours' | 'theirs';
 }
 
+/** The result of a merge. */
 export interface Merged {
-  /** null: there is no such file afterwards. */
+  /** The merged content; null if there is no such file afterwards. */
   readonly content: string | null;
   readonly conflicts: readonly KeyConflict[];
 }
 
-/** The whole file as a key: for what is no file of the format on one of the sides. */
+/** The key of a conflict in which a side is not a file of the format. */
 const WHOLE_FILE = 'the whole file';
 
 /**
- * Three-way, key by key. A side that changed nothing leaves the other as it is, byte by byte. No file is one without records: who
- * removed it removed them all, and what the other added to it stays.
+ * Merges three versions of a file, key by key. If one side changed nothing, the result is the other one, byte
+ * by byte. A missing file counts as one without records: the side that removed it removed them all, and what
+ * the other side added stays.
  */
 export function mergeKeyed(format: KeyedFormat, sides: MergeSides): Merged {
   const { base, ours, theirs, prefer = 'ours' } = sides;
@@ -43,11 +46,11 @@ export function mergeKeyed(format: KeyedFormat, sides: MergeSides): Merged {
   }
   const reconcile = format.reconcile?.bind(format);
   const merged = mergeRecords({ base: b, ours: o, theirs: t }, reconcile, prefer);
-  // All that ours had of its own, theirs has too: it is the very file again, though its records stood in another order.
+  // Theirs has all that ours had of its own: the result is that file, although its records were in another order.
   if (format.unordered && theirs !== null && isSameSet(merged.records, t)) {
     return { content: theirs, conflicts: described(format, merged.conflicts) };
   }
-  // One side removed the file, and nothing is left of what the other made of it.
+  // One side removed the file, and no record of the other side is left.
   const gone = merged.records.length === 0 && (ours === null || theirs === null);
   return {
     content: gone ? null : format.render(merged.records),

@@ -1,28 +1,29 @@
 /**
- * Keeps what shared system files say of packages that are an env's own out of a merge: the templates' newer records of them are
- * replaced by those that the merge is based on, so that the env's stay.
+ * Keeps a merge from changing the records, in shared system files, of packages that are an env's own: the
+ * templates' new records of them are replaced by those of the merge's base, so that the env's stay.
  */
 import type { KeyedFormat, KeyedRecord } from './format.ts';
 import { isPresent, type OwnPackage, type PackageRecord, packagesOf } from './packages.ts';
 import { fieldOf, splitStanzas } from './stanzas.ts';
 
-/** What is known of an env's own packages. */
+/** The packages of an env's own, and their paths. */
 export interface OwnRecords {
   /** By key, as in the status file. */
   readonly packages: ReadonlyMap<string, Pick<OwnPackage, 'name'>>;
-  /** True for the paths of their files. */
+  /** Returns true for paths of their files. */
   hasPath(path: string): boolean;
 }
 
-/** The template's content of both stacks; null: there is no such file. */
+/** The contents that the templates of both stacks have; null if there is no such file. */
 export interface TemplateSides {
   readonly base: string | null;
   readonly theirs: string | null;
 }
 
+/** dpkg's status file. */
 export const STATUS_PATH = '/var/lib/dpkg/status';
 
-/** `theirs` as far as it is about packages that follow. @param path of the file, absolute */
+/** Returns `theirs` with the changes to own packages left out. @param path of the file, absolute */
 export function withoutOwnRecords(
   format: KeyedFormat,
   path: string,
@@ -38,7 +39,8 @@ export function withoutOwnRecords(
 }
 
 /**
- * `base` such that the templates' records count of packages which follow again: those of the env, which it has of no doing of its own.
+ * Returns a `base` with which the templates' records win for packages that follow again: it has the env's
+ * records of them, so that they do not count as the env's changes.
  * @param ours the env's content
  */
 export function withReleased(
@@ -55,7 +57,7 @@ export function withReleased(
   return format.render([...was.filter((each) => !isReleased(each)), ...mine.filter(isReleased)]);
 }
 
-/** Which records are of own packages; null: none can be. */
+/** Returns a test for records of own packages; null if this file can't have any. */
 function ownerTest(path: string, own: OwnRecords): ((record: KeyedRecord) => boolean) | null {
   const names = new Set([...own.packages.values()].map(({ name }) => name));
   if (path === STATUS_PATH || path === '/var/lib/dpkg/available') {
@@ -77,16 +79,19 @@ function ownerTest(path: string, own: OwnRecords): ((record: KeyedRecord) => boo
   return null;
 }
 
-/** Explicit triggers list packages by themselves, File lists PATH PACKAGE; both may add /noawait. */
+/**
+ * Tests a line of a trigger file: explicit triggers list packages by themselves, File lists PATH PACKAGE; both
+ * may add /noawait.
+ */
 function isTriggerOf(names: ReadonlySet<string>, line: string): boolean {
   const last = line.trim().split(/\s+/).at(-1) ?? '';
   return names.has(last.replace(/\/noawait$/, '').replace(/:[^:]*$/, ''));
 }
 
 /**
- * The status file's sides such that each package that follows gets the templates' record, also where the env's differs from the
- * one that both come from: it has that version already, or dpkg noted something else of its conffiles. What the env's
- * administrator wants of it stays.
+ * Returns sides of the status file with which each package that follows gets the templates' record, even if the
+ * env's record differs from the base: it has that version already, or dpkg noted something else about its
+ * conffiles. What the env's administrator wants of the package stays.
  */
 export function followingStatus(
   { base, theirs }: TemplateSides,
@@ -111,7 +116,7 @@ function withWant({ stanza }: PackageRecord, mine: PackageRecord | null): string
   return isPresent(mine) ? stanza.replace(/^(Status:\s*)\S+/m, `$1${mine.want}`) : stanza;
 }
 
-/** The status file with other stanzas of some packages. @param stanzas by key; null: none */
+/** Returns the status file with the stanzas of some packages replaced. @param stanzas by key; null removes one */
 export function withStanzas(
   content: string | null,
   stanzas: ReadonlyMap<string, string | null>,

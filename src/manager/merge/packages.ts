@@ -1,28 +1,28 @@
-/** The packages in dpkg's status file, and which of them an env has otherwise than its templates. */
+/** Reads the packages in dpkg's status file, and finds those that an env has differently from its templates. */
 import { fieldsOf, splitStanzas } from './stanzas.ts';
 
-/** One stanza of the status file: see dpkg-query(1) for the words of `want` and `state`. */
+/** One stanza of the status file; dpkg-query(1) explains the words of `want` and `state`. */
 export interface PackageRecord {
-  /** As DPKG_STATUS names it: NAME, or NAME:ARCHITECTURE where several architectures may be there. */
+  /** The key in DPKG_STATUS: NAME, or NAME:ARCHITECTURE where several architectures may be installed. */
   readonly key: string;
   readonly name: string;
   readonly architecture: string;
   readonly version: string;
-  /** What its administrator wants: install, hold, deinstall, purge. */
+  /** What the administrator wants: install, hold, deinstall, purge. */
   readonly want: string;
-  /** installed, config-files (removed, its configuration is left), unpacked, ... */
+  /** For instance installed, config-files (removed, but its configuration is left), unpacked. */
   readonly state: string;
   readonly stanza: string;
 }
 
-/** By key, in the file's order. */
+/** Packages by key, in the file's order. */
 export type Packages = ReadonlyMap<string, PackageRecord>;
 
-/** Hundreds of envs have the same stanzas: each is taken apart once. */
+/** Parsed stanzas: hundreds of envs have the same ones, so each is parsed once. */
 const known = new Map<string, PackageRecord | null>();
 const KNOWN_MAX = 20_000;
 
-/** The packages of a status file's content; null, or a stanza that is none of a package, has none. */
+/** Returns the packages of a status file's content; none for null. Stanzas that are not packages are skipped. */
 export function packagesOf(status: string | null): Packages {
   const packages = new Map<string, PackageRecord>();
   if (status === null) return packages;
@@ -65,47 +65,50 @@ function packageOf(stanza: string): PackageRecord | null {
   };
 }
 
-/** True if its files are there: not of one that was removed, of which only configuration is left. */
+/** Returns true if a package's files are installed; false for one that was removed and left only configuration. */
 export const isPresent = (record: PackageRecord | null | undefined): record is PackageRecord =>
   record !== null && record !== undefined && !ABSENT.has(record.state);
 
 const ABSENT: ReadonlySet<string> = new Set(['not-installed', 'config-files', '']);
-/** States in which a package works; the others are in the middle of an installation that broke off. */
+/** States of a package that works; in all others an installation was interrupted. */
 const FINISHED: ReadonlySet<string> = new Set([
   'installed',
   'triggers-awaited',
   'triggers-pending',
 ]);
 
-/** Why a package is an env's own. unfinished: an installation in the env broke off. needed: another package of the env's own needs it so. */
+/**
+ * Why a package is an env's own. unfinished: an installation in the env was interrupted. needed: another
+ * package of the env's own needs it as it is.
+ */
 export type OwnReason = 'version' | 'removed' | 'held' | 'unfinished' | 'needed';
 
-/** A package that an env has otherwise than its templates: all of it stays as it is in the env. */
+/** A package that differs between an env and its templates: all of it stays as it is in the env. */
 export interface OwnPackage {
   readonly name: string;
   readonly why: OwnReason;
-  /** The env's version; null: it has removed it, or never had it. */
+  /** The env's version; null if the env removed it or never had it. */
   readonly own: string | null;
-  /** The version of the templates; null: they do not have it. */
+  /** The templates' version; null if they do not have it. */
   readonly template: string | null;
-  /** needed: the package that it stays for, with its version: "libx-dev 1". */
+  /** needed: the package for which it stays, with its version: "libx-dev 1". */
   readonly for?: string;
 }
 
-/** The three sides of an env's step from one stack of templates to another. */
+/** The packages on the three sides of an env's step from one stack to another. */
 export interface PackageSides {
-  /** Of the stack that it leaves. */
+  /** In the stack that the env leaves. */
   readonly base: Packages;
-  /** The env's own. */
+  /** In the env itself. */
   readonly ours: Packages;
-  /** Of the stack that it goes to. */
+  /** In the stack that it goes to. */
   readonly theirs: Packages;
 }
 
 /**
- * The packages that stay the env's own, by key. All others follow the templates: those that the env has as the stack that it leaves
- * has them, or as the one that it goes to.
- * @param taken names of packages that are to follow all the same
+ * Returns the packages that stay the env's own, by key. All others follow the templates: the env has them as
+ * one of the two stacks does.
+ * @param taken names of packages that follow in any case
  */
 export function ownPackages(
   { base, ours, theirs }: PackageSides,
@@ -125,7 +128,10 @@ export function ownPackages(
   return own;
 }
 
-/** A package's record on one side, also where that side names it otherwise: it became `Multi-Arch: same`, or is not any more. */
+/**
+ * Returns a package's record on one side, even if that side names it differently because it became, or no
+ * longer is, `Multi-Arch: same`.
+ */
 function recordOf(side: Packages, key: string, name: string): PackageRecord | null {
   const found = side.get(key) ?? side.get(name);
   if (found !== undefined || key !== name) return found ?? null;
@@ -133,14 +139,14 @@ function recordOf(side: Packages, key: string, name: string): PackageRecord | nu
   return null;
 }
 
-/** null: it follows. */
+/** Returns why a package is the env's own; null if it follows. */
 function reasonOf(
   base: PackageRecord | null,
   ours: PackageRecord | null,
   theirs: PackageRecord | null,
 ): OwnReason | null {
   if (!isPresent(base) && !isPresent(theirs)) return null;
-  // Where the templates did not have it either, the env is as they were: what they get, it gets.
+  // If the templates did not have it either, the env is as they were, and gets what they get.
   if (!isPresent(ours)) return isPresent(base) ? 'removed' : null;
   const isAs = (record: PackageRecord | null): boolean =>
     isPresent(record) &&
@@ -152,7 +158,7 @@ function reasonOf(
   return isAs(base) ? null : 'version';
 }
 
-/** As people read it: "hello 3.0 (template: 4.0)". */
+/** Describes an own package for people: "hello 3.0 (template: 4.0)". */
 export function ownText(each: OwnPackage): string {
   const { name, why, own, template } = each;
   const absent = why === 'needed' ? 'absent' : 'removed';

@@ -1,16 +1,18 @@
-/** deb822(5): stanzas of fields, between empty lines. */
+/** Parses deb822(5): stanzas of fields, separated by empty lines. */
 import type { KeyedFormat, KeyedRecord, Reconcile } from './format.ts';
 import { splitLines } from './lines.ts';
 
+/** The properties of a format that stanzaFormat() makes. */
 export interface StanzaFormat {
   readonly name: string;
   readonly noun: string;
-  /** null: the stanza is its own key. */
+  /** Returns a stanza's key; null if the stanza is its own key. */
   readonly keyOf: (stanza: string) => string | null;
   readonly reconcile?: Reconcile;
   readonly unordered?: true;
 }
 
+/** Makes the format of a file of stanzas. */
 export function stanzaFormat(options: StanzaFormat): KeyedFormat {
   const { name, noun, keyOf, reconcile, unordered } = options;
   const record = (text: string): KeyedRecord => {
@@ -29,7 +31,7 @@ export function stanzaFormat(options: StanzaFormat): KeyedFormat {
   };
 }
 
-/** Without the empty lines between them. */
+/** Returns the stanzas without the empty lines between them. */
 export function splitStanzas(content: string): string[] {
   const stanzas: string[] = [];
   let lines: string[] = [];
@@ -45,7 +47,7 @@ export function splitStanzas(content: string): string[] {
   return stanzas;
 }
 
-/** A field's first line. @param field in any case */
+/** Returns the first line of a field's value; null if the stanza lacks the field. @param field in any case */
 export function fieldOf(stanza: string, field: string): string | null {
   const prefix = `${field.toLowerCase()}:`;
   for (const line of splitLines(stanza)) {
@@ -56,7 +58,10 @@ export function fieldOf(stanza: string, field: string): string | null {
   return null;
 }
 
-/** Fields by their names in lower case, each with the lines that continue it; other lines are fields of their own. */
+/**
+ * Returns the fields by their names in lower case, each with its continuation lines; other lines are fields of
+ * their own.
+ */
 export function fieldsOf(stanza: string): KeyedRecord[] {
   const fields: KeyedRecord[] = [];
   for (const line of splitLines(stanza)) {

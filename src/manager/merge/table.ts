@@ -1,6 +1,7 @@
 /**
- * Which files are merged by key, and how: the one place to add another. docs/REGISTRY.md says how to find those that lack.
- * Paths are those of a tree whose /bin, /sbin and /lib are links into /usr.
+ * Lists the files that are merged by key, and how; this is the one place to add another. docs/REGISTRY.md says
+ * how to find files that are missing here. Paths are those of a tree whose /bin, /sbin and /lib are links into
+ * /usr.
  */
 import { ALTERNATIVES } from './alternatives.ts';
 import { GROUP, GSHADOW, PASSWD, SHADOW, SUBIDS } from './colon.ts';
@@ -10,7 +11,7 @@ import type { KeyedFormat } from './format.ts';
 import { CA_CERTIFICATES, LOCALE_GEN, NSSWITCH, UCF, XML_CATALOG } from './keyed-lines.ts';
 import { LINE_SET } from './lines.ts';
 
-/** `*` stands for any part of the last component. The first that matches decides. */
+/** Patterns and formats. `*` stands for any part of the last component. The first pattern that matches decides. */
 const TABLE: readonly (readonly [pattern: string, format: KeyedFormat])[] = [
   // Accounts.
   ['/etc/passwd', PASSWD],
@@ -47,7 +48,7 @@ const TABLE: readonly (readonly [pattern: string, format: KeyedFormat])[] = [
   ['/var/lib/systemd/deb-systemd-helper-enabled/*.dsh-also', LINE_SET],
 ];
 
-/** Exact paths, and patterns in which `*` stands for any part of the last component. */
+/** The exact paths, and the patterns in which `*` stands for any part of the last component. */
 export const REGISTRY_PATHS: readonly string[] = TABLE.map(([pattern]) => pattern);
 
 const EXACT = new Map(TABLE.filter(([pattern]) => !pattern.includes('*')));
@@ -56,7 +57,7 @@ const PATTERNS = TABLE.filter(([pattern]) => pattern.includes('*')).map(([patter
   return { before, after, format };
 });
 
-/** How a file is merged; null: it is no registry file. @param path absolute, a binary string */
+/** Returns how a file is merged; null if it is not a registry file. @param path absolute, a binary string */
 export function registryFormat(path: string): KeyedFormat | null {
   const exact = EXACT.get(path);
   if (exact) return exact;

@@ -1,5 +1,6 @@
 import type { KeyedRecord, Reconcile } from './format.ts';
 
+/** A record that both sides changed, differently; null means that the side removed it. */
 export interface RecordConflict {
   readonly key: string;
   /** null: that side removed it. */
@@ -7,18 +8,24 @@ export interface RecordConflict {
   readonly theirs: string | null;
 }
 
+/** The records on the three sides of a merge. */
 export interface RecordSides {
   readonly base: readonly KeyedRecord[];
   readonly ours: readonly KeyedRecord[];
   readonly theirs: readonly KeyedRecord[];
 }
 
+/** The outcome for one record; `text` null means that it is removed. */
 interface Outcome {
   readonly text: string | null;
   readonly conflict: boolean;
 }
 
-/** Ours in its order, with what theirs changed and removed; what theirs added comes after it, in theirs' order. */
+/**
+ * Merges records. The result has ours in its order, with what theirs changed and removed; what theirs added
+ * comes after it, in theirs' order.
+ * @param prefer the side that wins a conflict
+ */
 export function mergeRecords(
   sides: RecordSides,
   reconcile: Reconcile = () => null,
@@ -56,7 +63,10 @@ function decide(
   return { text: prefer === 'ours' ? ours : theirs, conflict: true };
 }
 
-/** By "N KEY": a file may have a key more than once (blank lines, passwd edited by hand), and none of them may get lost. */
+/**
+ * Indexes records by "N KEY": a file may have a key several times (blank lines, a passwd edited by hand), and
+ * none of them may get lost.
+ */
 function byOccurrence(records: readonly KeyedRecord[]): Map<string, string> {
   const counts = new Map<string, number>();
   const texts = new Map<string, string>();
@@ -68,7 +78,7 @@ function byOccurrence(records: readonly KeyedRecord[]): Map<string, string> {
   return texts;
 }
 
-/** Items as a set: what either side added is in, what either removed is out. */
+/** Merges lists as sets: the result has what either side added, and lacks what either side removed. */
 export function mergeItems(
   base: readonly string[],
   ours: readonly string[],

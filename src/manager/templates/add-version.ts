@@ -1,4 +1,4 @@
-/** One more version of a template, from whatever puts its tree together: all of it, or nothing. */
+/** Adds one version to a template, whatever puts its tree together. Either all of it is added, or nothing. */
 import { ByrefError } from '../../base/error.ts';
 import { failpoint } from '../../base/failpoints.ts';
 import { isNoSpace } from '../../base/no-space.ts';
@@ -8,39 +8,42 @@ import type { Store } from '../../store/store.ts';
 import { type CommittedVersion, commitTree, type NewVersion } from './commit-tree.ts';
 import type { OnProgress, TreeNode } from './tree.ts';
 
+/** The description of a version, beside its tree. */
 export interface VersionText {
   readonly label: string;
   readonly note: string;
-  /** What it was built from; '' if it was imported. */
+  /** The configuration that it was built from; '' if it was imported. */
   readonly config?: string;
-  /** Of an app: what it was installed on. */
+  /** For an app: the version that it was installed on. */
   readonly base?: VersionBase;
 }
 
+/** The source of a new version. */
 export interface VersionSource {
-  /** The template as it is at the moment; of a new one, id 0: see templateFor. */
+  /** Returns the template as it is at that moment; a new one has id 0 (templateFor). */
   readonly template: () => TemplateRow;
-  /** The tree, with its files added to the writer, and the writer finished. */
+  /** Reads the tree. Its files are added to the writer, and the writer is finished, when this resolves. */
   readonly read: (writer: ObjectWriter) => Promise<TreeNode>;
   /**
-   * May change the tree's attributes, and read its objects. Called again if the template got another version meanwhile.
-   * @param template what the version will be put on top of
+   * Describes the version. May change the tree's attributes, and read its objects. Called again if the template
+   * got another version meanwhile.
+   * @param template the template on top of which the version will be put
    */
   readonly describe: (tree: TreeNode, template: TemplateRow) => VersionText;
-  /** A tree that is the newest version's again makes none. */
+  /** Makes no version if the tree is the same as the newest version's. */
   readonly onlyIfChanged: boolean;
-  /** None is made if there is one already. */
+  /** Makes no version if the template has one already. */
   readonly onlyFirst?: boolean;
   readonly progress: OnProgress;
 }
 
-/** Another version came first. */
+/** Says that another version was committed first, so that this one has to be described again. */
 const AGAIN = Symbol('again');
 
 /**
- * Until the one commit at its end nothing shows, and on any error the store is as before. The store is open for writing; its
- * writer's role is needed for the commit only, and waited for as long as it takes. If somebody else adds a version
- * meanwhile, this one comes after it.
+ * Adds the version in one commit at the end: nothing shows before, and on any error the store is as it was. The
+ * store must be open for writing. The writer's lock is needed for the commit only, and waited for as long as it
+ * takes. If another process adds a version meanwhile, this one comes after it.
  * @returns null if nothing changed
  */
 export async function addVersion(
@@ -97,7 +100,10 @@ async function commit(
   }
 }
 
-/** Who builds keeps the base in use until it is committed; what was recorded before may have lost it. */
+/**
+ * Refuses a version whose base was removed. A build keeps its base in use until it is committed; a recording
+ * made earlier may have lost it.
+ */
 function refuseLostBase({ catalog }: Store, { base, template }: NewVersion): void {
   if (base === undefined || catalog.version(base.templateId, base.version) !== null) return;
   const name = catalog.refName(base);
@@ -105,12 +111,12 @@ function refuseLostBase({ catalog }: Store, { base, template }: NewVersion): voi
   throw new ByrefError('notFound', message, 'Make it again on a version that is there.');
 }
 
-/** What was published goes at once, unless others store objects: then with them. */
+/** Removes what was published; if other processes store objects just then, the last of them does it. */
 async function discard(store: Store, writer: ObjectWriter): Promise<void> {
   if (await writer.discard()) await store.writing(() => store.objects.sweepUnfinished());
 }
 
-/** Errors of reading and writing as a sentence; anything else is a bug and stays as it is. */
+/** Turns errors of reading and writing into a sentence; anything else is a bug, and stays as it is. */
 function asSentence(cause: unknown, name: string): unknown {
   if (cause instanceof ByrefError || !isNoSpace(cause)) return cause;
   const message = `no space left on the device while ${name} was stored; the store is as before`;

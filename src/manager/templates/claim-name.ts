@@ -1,6 +1,6 @@
 /**
- * Keeps the name of a template for one kind while a version of it is made, which may take long: at its end it would be refused if
- * somebody else had made a template of the other kind meanwhile.
+ * Reserves a template's name for one kind while a version of it is being made. That may take long, and would be
+ * refused in the end if another process had made a template of the other kind meanwhile.
  */
 import { rmSync } from 'node:fs';
 import path from 'node:path';
@@ -12,7 +12,10 @@ import { metaDir } from '../../store/root.ts';
 
 const KINDS: readonly TemplateKind[] = ['os', 'app'];
 
-/** Runs `work`, beside others that make a version of the same name and kind. @throws ByrefError 'busy' */
+/**
+ * Runs `work` with the name reserved. Others may make versions of the same name and kind at the same time.
+ * @throws ByrefError 'busy' if another process makes a template of the other kind
+ */
 export async function withName<T>(
   root: string,
   name: string,
@@ -22,13 +25,13 @@ export async function withName<T>(
   const lockOf = (of: TemplateKind): string => path.join(metaDir(root), `name-${name}.${of}.lock`);
   const file = new LockFile(lockOf(kind));
   try {
-    // Whoever asks if it is held has it alone for a moment.
+    // A process that asks whether the lock is held has it exclusively for a moment.
     await waitUntil(
       () => file.try('shared'),
       () => name,
       BRIEF,
     );
-    // Ours first: of two that come at the same time, one at least sees the other.
+    // Our own lock first: of two processes that come at the same time, at least one sees the other.
     for (const other of KINDS.filter((each) => each !== kind).map(lockOf)) {
       if (isHeld(other, 'at-all')) throw taken(name, other);
     }

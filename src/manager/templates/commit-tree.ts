@@ -1,4 +1,7 @@
-/** Turns a tree into the rows of a template's next version: one transaction, the only moment it shows. */
+/**
+ * Turns a tree into the rows of a template's next version, in one transaction: the version becomes visible at
+ * that moment.
+ */
 import { type Ino, type Name, type ObjectId, ROOT_INO } from '../../base/ids.ts';
 import { isDir, isLnk, isReg } from '../../base/mode.ts';
 import { matchesPath } from '../../base/path-patterns.ts';
@@ -18,25 +21,27 @@ import { type OldRow, VersionRows } from '../../store/version-rows.ts';
 
 import { sizeOf, type TreeNode } from './tree.ts';
 
+/** The version to commit. */
 export interface NewVersion {
-  /** The template as it was; for a new one with id 0 and newest 0. */
+  /** The template before; a new one has id 0 and newest 0. */
   readonly template: TemplateRow;
   readonly label: string;
   readonly note: string;
-  /** What it was built from; '' if it was imported. */
+  /** The configuration that it was built from; '' if it was imported. */
   readonly config?: string;
-  /** Of an app: what it was installed on. */
+  /** For an app: the version that it was installed on. */
   readonly base?: VersionBase;
-  /** A tree that is the newest version's again makes none. */
+  /** Makes no version if the tree is the same as the newest version's. */
   readonly onlyIfChanged?: boolean;
 }
 
+/** The rows of a version that was committed, and of its template. */
 export interface CommittedVersion {
   readonly template: TemplateRow;
   readonly version: VersionRow;
 }
 
-/** One name of a file, and the row it had. */
+/** One name of a file, and the row that the name had before. */
 interface Place {
   readonly dir: Ino;
   readonly name: Name;
@@ -47,8 +52,8 @@ const DIR_LINKS = 2;
 const DIRECTORY_BLOCKS = 8;
 
 /**
- * The objects of the tree must be published. Nothing is changed if this throws.
- * @returns null if nothing changed, and no version without a change is wanted
+ * Commits the tree as the next version. Its objects must be published. Nothing is changed if this throws.
+ * @returns null if nothing changed, and `onlyIfChanged` is set
  */
 export function commitTree(
   store: Store,
@@ -63,7 +68,7 @@ export function commitTree(
   }
 }
 
-/** Ends the transaction without a trace. */
+/** Thrown to end the transaction without a trace. */
 class NothingNew extends Error {}
 
 class TreeCommit {
@@ -72,7 +77,7 @@ class TreeCommit {
   private readonly template: TemplateRow;
   private readonly rows: VersionRows;
   private readonly isShared: (path: string) => boolean;
-  /** Files with their names, in the order they were met. */
+  /** Files with their names, in the order in which they were met. */
   private readonly files = new Map<TreeNode, { places: Place[]; shared: boolean }>();
   private readonly blocks = new Map<ObjectId, number>();
   private directories = 0;
@@ -135,7 +140,7 @@ class TreeCommit {
       return;
     }
     file.places.push(place);
-    // The coherent path is right for any file, so one name outside is enough for it.
+    // The coherent data path is right for any file, so one name outside the patterns is enough to choose it.
     file.shared &&= shared;
   }
 
@@ -145,7 +150,7 @@ class TreeCommit {
     if (isDir(old.record.mode)) this.removeDir(old.record.ino);
   }
 
-  /** All below a directory that is gone: its ino is other templates' too, so each name is taken. */
+  /** Removes everything below a directory that is gone, name by name: other templates may have the same ino. */
   private removeDir(ino: Ino): void {
     for (const [name, old] of this.rows.oldRows(ino)) this.remove(ino, name, old);
   }
@@ -166,7 +171,10 @@ class TreeCommit {
     this.rows.put(parent, name, placed, old);
   }
 
-  /** A change in one name of a hard link group is a change of the whole group: all get a new ino. */
+  /**
+   * Writes a file's names. A change in one name of a group of hard links is a change of the whole group: all
+   * get a new ino.
+   */
   private putFile(node: TreeNode, places: readonly Place[], shared: boolean): void {
     const before = places[0]?.old?.record ?? null;
     const as = this.record(node, before?.ino ?? (0 as Ino), places.length, shared);
@@ -196,7 +204,7 @@ class TreeCommit {
     const known = this.blocks.get(object);
     if (known !== undefined) return known;
     const { objects } = this.store;
-    // A row that says 0 may be from a byref that did not look for holes.
+    // A row with 0 blocks may be from an older byref, which did not look for holes.
     const blocks = objects.row(object)?.blocks || objects.measure(object).blocks;
     this.blocks.set(object, blocks);
     return blocks;

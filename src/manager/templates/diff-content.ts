@@ -1,4 +1,4 @@
-/** Text differences between two versions of a file, by Debian's diff(1). */
+/** Shows text differences between two versions of a file, made by Debian's diff(1). */
 import { spawnSync } from 'node:child_process';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { type Name, nameToText } from '../../base/ids.ts';
@@ -10,15 +10,15 @@ import type { Store } from '../../store/store.ts';
 import type { Difference } from './diff.ts';
 import { fileAt } from './walk-version.ts';
 
-/** As git does it: a NUL within so many bytes means that it is no text. */
+/** A NUL within this many bytes means that a file is not text, as in git. */
 const LOOKED_AT = 8000;
 const OUTPUT_MAX = 64 * 2 ** 20;
 const NOTHING = '/dev/null';
 
 /**
- * A unified difference of the file's contents; '' if they are the same (only attributes changed), or are no file's. One
- * line for what is no text.
- * @param before, after the versions, each by itself
+ * Returns a unified difference of the file's contents; one line if it is not text. '' if the contents are the
+ * same (only attributes changed), or the path is not a file.
+ * @param before, after the two versions, each by itself
  */
 export function contentDiff(
   store: Store,

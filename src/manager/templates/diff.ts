@@ -1,4 +1,4 @@
-/** `byref template diff`: what differs between two versions, or two templates. */
+/** Lists what differs between two versions, or two templates: `byref template diff`. */
 import { type Ino, ROOT_INO } from '../../base/ids.ts';
 import { isDir } from '../../base/mode.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
@@ -7,14 +7,14 @@ import type { LowerTree } from '../../driver/core/ports.ts';
 import type { Store } from '../../store/store.ts';
 import { sortedEntries, versionTree, walkBelow } from './walk-version.ts';
 
-/** Added, changed (content or attributes) or deleted. `path` is absolute, a binary string. */
+/** A path that was added, changed (content or attributes) or deleted. `path` is absolute, a binary string. */
 export interface Difference {
   readonly kind: 'A' | 'C' | 'D';
   readonly path: string;
 }
 
 /**
- * What changed from `from` to `to` (NAME or NAME@VERSION each), in the order of a walk.
+ * Yields what changed from `from` to `to` (each NAME or NAME@VERSION), in the order of a walk.
  * @throws ByrefError 'notFound', 'usage'
  */
 export function* diffVersions(store: Store, from: string, to: string): Generator<Difference> {
@@ -26,7 +26,7 @@ export function* diffVersions(store: Store, from: string, to: string): Generator
   yield* diffDirectories(before, after, ROOT_INO, '');
 }
 
-/** Both sides have the directory: its path is the same, so its ino is. */
+/** Compares a directory that both sides have: its path is the same, so its ino is, too. */
 function* diffDirectories(
   before: LowerTree,
   after: LowerTree,

@@ -1,22 +1,29 @@
-/** An image as `docker save` wrote it before it wrote OCI image layouts: manifest.json, a configuration, layers. */
+/**
+ * Reads an image in the form that `docker save` used before OCI image layouts: manifest.json, a configuration,
+ * layers.
+ */
 import { ByrefError } from '../../base/error.ts';
 import { readJson, verifyFile } from './image-blobs.ts';
 import type { ImageFiles } from './image-files.ts';
 import { diffIdsOf, type ImageLayer } from './oci-layout.ts';
 import { badArchive } from './tar/header.ts';
 
+/** The file by which this form is recognized. */
 export const DOCKER_MANIFEST = 'manifest.json';
-/** A configuration is named by its digest. */
+/** Matches a configuration that is named by its digest. */
 const NAMED_BY_DIGEST = /^(?:.*\/)?(?:sha256:)?([0-9a-f]{64})(?:\.json)?$/;
 
 interface DockerImage {
   readonly config: string;
   readonly layers: readonly string[];
-  /** NAME:TAG. */
+  /** Its names, as NAME:TAG. */
   readonly tags: readonly string[];
 }
 
-/** @throws ByrefError 'notFound' for the tag, 'badInput' for what is damaged */
+/**
+ * Returns the layers of an image, from the bottom up.
+ * @throws ByrefError 'notFound' for the tag, 'badInput' for a damaged image
+ */
 export async function dockerLayers(files: ImageFiles, tag: string | null): Promise<ImageLayer[]> {
   const { config, layers } = chosen(files, images(files), tag);
   const file = need(files, config);

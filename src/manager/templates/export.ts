@@ -1,4 +1,4 @@
-/** `byref template export`: one version as a tar that any tool reads, and that imports as the same tree. */
+/** Writes one version as a tar that any tool reads, and that imports as the same tree: `byref template export`. */
 import { closeSync, fstatSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { ByrefError } from '../../base/error.ts';
 import type { Ino, ObjectId } from '../../base/ids.ts';
@@ -25,8 +25,8 @@ const TYPES: Record<number, string> = {
 };
 
 /**
- * Writes the version that NAME or NAME@VERSION refers to; `target` "-" is standard output. A file
- * appears under its name when it is whole.
+ * Exports the version that NAME or NAME@VERSION refers to; `target` "-" is standard output. A file appears
+ * under its name only when it is complete.
  * @throws ByrefError 'notFound', 'corrupt' if an object is missing or of another size
  */
 export function exportTemplate(
@@ -58,7 +58,7 @@ class TarExport {
   private readonly store: Store;
   private readonly fd: number;
   private readonly progress: OnProgress;
-  /** Files of several names: the path each was written under. */
+  /** Files with several names: the path under which each was written. */
   private readonly written = new Map<Ino, string>();
   private readonly piece = Buffer.allocUnsafe(PIECE);
   private files = 0;
@@ -103,7 +103,7 @@ class TarExport {
     };
   }
 
-  /** A file with holes becomes a sparse member, which has its data only. */
+  /** Writes a file. One with holes becomes a sparse member, which contains only its data. */
   private putFile(member: NewMember, id: ObjectId): void {
     const path = this.store.objects.path(id);
     const fd = openSync(path, 'r');
@@ -139,7 +139,10 @@ class TarExport {
 const PIPE_WAIT_MS = 1;
 const nothing = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 
-/** Node.js makes a pipe at standard output non-blocking: while its reader is slow, it takes nothing. */
+/**
+ * Writes some bytes; returns how many. Node.js makes a pipe at standard output non-blocking, so it takes
+ * nothing while its reader is slow.
+ */
 function writeSome(fd: number, bytes: Buffer, at: number): number {
   try {
     return writeSync(fd, bytes, at);

@@ -6,16 +6,16 @@ import type { Store } from '../../store/store.ts';
 import { REGISTRY_BYTES_MAX, registryContent } from '../merge/limits.ts';
 import { fileAt } from './walk-version.ts';
 
-/** A regular file's content as binary string; null if there is none. */
+/** Returns a regular file's content as a binary string; null if there is no such file. */
 export function contentAt(store: Store, layers: LowerTree, path: string): string | null {
   const record = fileAt(layers, path);
   return record === null ? null : contentOf(store, record, path);
 }
 
 /**
- * That of what has an object, or (empty) none.
- * @param what for the message: its path
- * @throws ByrefError 'badInput' for one that is too large to be a registry file
+ * Returns the content of a record's object, or '' if it has none.
+ * @param what the path, for the message
+ * @throws ByrefError 'badInput' if it is too large for a registry file
  */
 export function contentOf(
   store: Store,

@@ -1,10 +1,11 @@
-/** Files of an image that are named by their digest: read only after their bytes were seen to be those. */
+/** Reads files of an image that are named by their digest, and verifies their bytes before use. */
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream, readFileSync, statSync } from 'node:fs';
 import { ByrefError } from '../../base/error.ts';
 import type { ImageFiles } from './image-files.ts';
 import { badArchive } from './tar/header.ts';
 
+/** A reference to a blob, as in the OCI specification. */
 export interface Descriptor {
   readonly digest: string;
   readonly size?: number;
@@ -13,15 +14,17 @@ export interface Descriptor {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
+/** The kind of machine that an image is for. */
 export interface Platform {
   readonly architecture?: string;
   readonly os?: string;
   readonly variant?: string;
 }
 
-/** The algorithms that the specification registers. */
+/** Digests of the algorithms that the specification registers. */
 const DIGEST = /^(?:(sha256):([0-9a-f]{64})|(sha512):([0-9a-f]{128}))$/;
 const JSON_MAX = 2 ** 22;
+/** The hint for a damaged image. */
 export const COPY_AGAIN = 'Copy the image again.';
 
 interface Digest {
@@ -29,7 +32,7 @@ interface Digest {
   readonly hex: string;
 }
 
-/** @throws ByrefError 'badInput' for what is no digest */
+/** Parses a digest. @throws ByrefError 'badInput' for anything else */
 function parseDigest(digest: string): Digest {
   const [, sha256, short, sha512, long] = DIGEST.exec(digest) ?? [];
   const algorithm = sha256 ?? sha512;
@@ -37,7 +40,7 @@ function parseDigest(digest: string): Digest {
   throw badArchive(`the image names a blob by "${digest}", not by SHA-256`);
 }
 
-/** The blob's path, once its bytes were seen to be those of the descriptor. @throws ByrefError 'badInput' */
+/** Returns a blob's path after its bytes were verified against the descriptor. @throws ByrefError 'badInput' */
 export async function verifiedBlob(
   files: ImageFiles,
   { digest, size }: Descriptor,
@@ -50,7 +53,7 @@ export async function verifiedBlob(
   throw badArchive(`${files.at}: blob ${digest} has another size than the image says`);
 }
 
-/** @throws ByrefError 'badInput' if the bytes of the file are others */
+/** Verifies a file's bytes against a digest. @throws ByrefError 'badInput' if they differ */
 export async function verifyFile(files: ImageFiles, file: string, digest: string): Promise<void> {
   const check = new DigestCheck(digest);
   try {
@@ -63,7 +66,7 @@ export async function verifyFile(files: ImageFiles, file: string, digest: string
   throw badArchive(`${files.at}: blob ${digest} is damaged or truncated: it has ${found}`);
 }
 
-/** Bytes on their way to somewhere else, and what their digest should be. */
+/** Computes the digest of bytes while they pass by. */
 export class DigestCheck {
   private readonly algorithm: string;
   private readonly hash: Hash;
@@ -77,7 +80,7 @@ export class DigestCheck {
     this.hash.update(bytes);
   }
 
-  /** The digest of all that was seen. */
+  /** Returns the digest of all bytes so far. */
   found(): string {
     return `${this.algorithm}:${this.hash.digest('hex')}`;
   }
@@ -90,7 +93,7 @@ export class DigestCheck {
   }
 }
 
-/** @param name for messages @throws ByrefError 'badInput' for what is no JSON, or too much */
+/** Reads a JSON file. @param name for messages @throws ByrefError 'badInput' if it is not JSON, or too large */
 export function readJson(files: ImageFiles, file: string, name: string): unknown {
   try {
     if (statSync(file).size > JSON_MAX) throw new Error('too large');

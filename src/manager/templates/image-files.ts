@@ -1,5 +1,5 @@
 /**
- * The files of an image, by name, wherever they are: in a directory, or in an archive, such as `docker save` and
+ * Finds the files of an image by name, whether in a directory or in an archive such as `docker save` and
  * `skopeo copy ... oci-archive:` write.
  */
 import { closeSync, existsSync, rmSync, statSync } from 'node:fs';
@@ -10,21 +10,29 @@ import { withArchive } from './open-archive.ts';
 import { badArchive } from './tar/header.ts';
 import { type TarMember, TarReader } from './tar/reader.ts';
 
+/** The files of one image. */
 export interface ImageFiles {
-  /** For messages: the directory or the archive. */
+  /** The directory or the archive, for messages. */
   readonly at: string;
-  /** Where the file can be read; null if the image has none of that name. @param name relative, as the image's own files have it */
+  /**
+   * Returns the path at which a file can be read; null if the image has none of that name.
+   * @param name relative, as in the image's own files
+   */
   find(name: string): string | null;
   dispose(): void;
 }
 
-/** What lies at the top of such an archive: Docker's, of now and of old, those of skopeo, crane, kaniko and Podman. */
+/**
+ * Matches what lies at the top of an image archive: those of Docker (new and old), skopeo, crane, kaniko and
+ * Podman.
+ */
 const IMAGE_FILE =
   /^(?:blobs|index\.json|oci-layout|manifest\.json|repositories|(?:sha256:)?[0-9a-f]{64}(?:\.json|\.tar|\.tar\.gz)?)(?:\/|$)/;
 const LINKS_MAX = 10;
-/** Image archives are of the uncompressed formats that have an end mark or not, as their writers please. */
+/** Image archives may lack the end mark of a tar: some of their writers leave it out. */
 const STRICT = false;
 
+/** Returns the files of an image in a directory. */
 export function imageDirectory(dir: string): ImageFiles {
   return {
     at: dir,
@@ -36,7 +44,10 @@ export function imageDirectory(dir: string): ImageFiles {
   };
 }
 
-/** True if the first member is one that image archives have; an archive of a root file system never begins so. */
+/**
+ * Returns true if the archive's first member is one of an image; an archive of a root file system never begins
+ * with one.
+ */
 export async function looksLikeImage(file: string): Promise<boolean> {
   if (!statSync(file).isFile()) return false;
   const first = async (stream: AsyncIterable<Buffer>): Promise<boolean> => {
@@ -52,8 +63,8 @@ export async function looksLikeImage(file: string): Promise<boolean> {
 }
 
 /**
- * Unpacks an archive below the store, where what is left of a killed import is removed by the next writer.
- * @returns null if it has members that no image has: it is an archive of a root file system
+ * Unpacks an archive below the store; what a killed import leaves there is removed by the next writer.
+ * @returns null if it has members that no image has: then it is an archive of a root file system
  */
 export async function imageArchive(file: string, writer: ObjectWriter): Promise<ImageFiles | null> {
   const unpacked = new UnpackedImage(file);
@@ -73,7 +84,7 @@ export async function imageArchive(file: string, writer: ObjectWriter): Promise<
 class UnpackedImage implements ImageFiles {
   readonly at: string;
   private readonly files = new Map<string, string>();
-  /** Docker of old has a layer that occurs twice as a link. */
+  /** Old versions of Docker store a layer that occurs twice as a link. */
   private readonly links = new Map<string, string>();
 
   constructor(at: string) {
@@ -94,7 +105,7 @@ class UnpackedImage implements ImageFiles {
     for (const file of this.files.values()) rmSync(file, { force: true });
   }
 
-  /** @returns false at the first member that is none of an image */
+  /** Unpacks the members. @returns false at the first one that does not belong to an image */
   async read(stream: AsyncIterable<Buffer>, writer: ObjectWriter): Promise<boolean> {
     const reader = new TarReader(stream, STRICT);
     for (let member = await reader.next(); member !== null; member = await reader.next()) {
@@ -128,7 +139,7 @@ class UnpackedImage implements ImageFiles {
   }
 }
 
-/** "./blobs/" as "blobs". */
+/** Normalizes a member's path: "./blobs/" becomes "blobs". */
 const relative = (name: string): string =>
   path
     .normalize(name)

@@ -1,4 +1,4 @@
-/** `byref template import`: a directory, an archive or an OCI image becomes a version of a template. */
+/** Makes a directory, an archive or an OCI image a version of a template: `byref template import`. */
 import { statSync } from 'node:fs';
 import { ByrefError } from '../../base/error.ts';
 import type { TemplateKind, TemplateRow } from '../../codec/store-rows.ts';
@@ -19,15 +19,16 @@ import { TreeBuilder } from './tree-builder.ts';
 
 const OCI_PREFIX = 'oci:';
 
+/** Settings of an import. */
 export interface ImportOptions {
-  /** Of a new template; 'os' if not given. One that exists keeps its kind. */
+  /** The kind of a new template; 'os' if not given. An existing template keeps its kind. */
   readonly kind?: TemplateKind;
   readonly label?: string;
   readonly note?: string;
-  /** Path patterns of the shared data path; if not given, the template's own, or the default. */
+  /** Path patterns of the shared data path; if not given, the template's own ones, or the default. */
   readonly sharedPatterns?: readonly string[];
   readonly progress?: OnProgress;
-  /** What was left out, in a sentence. */
+  /** Is told what was left out, in a sentence. */
   readonly warn?: OnWarning;
 }
 
@@ -61,7 +62,10 @@ export async function importTemplate(
   return committed!;
 }
 
-/** The template as it is, or, with id 0, as it will be. @throws ByrefError 'usage' for another kind than it has */
+/**
+ * Returns the template's row or, with id 0, the row that a new one will get.
+ * @throws ByrefError 'usage' if it exists with another kind
+ */
 export function templateFor(
   store: Store,
   name: string,
@@ -107,7 +111,10 @@ async function readSource(
   return readArchive(source, writer, progress);
 }
 
-/** @param rule what becomes of each member; all are kept if it is not given */
+/**
+ * Reads an archive of a root file system, or of an image, into a tree.
+ * @param rule decides about each member; all are kept if it is not given
+ */
 export async function readArchive(
   file: string,
   writer: ObjectWriter,

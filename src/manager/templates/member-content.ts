@@ -1,11 +1,11 @@
-/** The content of a tar's member that does not go through memory as a whole. */
+/** Copies a tar member's content without holding all of it in memory. */
 import { ftruncateSync } from 'node:fs';
 import { writeAt } from '../../store/object-job.ts';
 import type { TarMember, TarReader } from './tar/reader.ts';
 
 const PIECE = 2 ** 20;
 
-/** Writes it into a new file, holes as holes. @throws ByrefError 'badInput' for a truncated archive */
+/** Writes the content into a new file, holes as holes. @throws ByrefError 'badInput' for a truncated archive */
 export async function writeContent(
   reader: TarReader,
   { sparse, size }: TarMember,

@@ -1,30 +1,34 @@
-/** An image in the OCI image layout: from index.json to the layers, every blob verified on the way. */
+/** Reads an image in the OCI image layout, from index.json to the layers; verifies every blob on the way. */
 import { ByrefError } from '../../base/error.ts';
 import { type Descriptor, type Platform, readJson, verifiedBlob } from './image-blobs.ts';
 import type { ImageFiles } from './image-files.ts';
 import { badArchive } from './tar/header.ts';
 
+/** One layer of an image. */
 export interface ImageLayer {
   readonly file: string;
-  /** The digest of its bytes, uncompressed. */
+  /** The digest of its uncompressed bytes. */
   readonly diffId: string;
 }
 
 const INDEX = 'index.json';
 const TAG_ANNOTATION = 'org.opencontainers.image.ref.name';
-/** containerd's, in what Docker saves: the name with its registry. */
+/** containerd's annotation in images that Docker saves: the name with its registry. */
 const NAME_ANNOTATION = 'io.containerd.image.name';
-/** Go's names for what Node calls otherwise. */
+/** Go's names for architectures that Node names differently. */
 const ARCHITECTURES: Readonly<Record<string, string>> = {
   x64: 'amd64',
   ia32: '386',
   ppc64: 'ppc64le',
   loong64: 'loong64',
 };
-/** An index may name indexes; this deep, it is none that a tool made. */
+/** How deep an index may name other indexes; no tool nests them deeper. */
 const INDEX_DEPTH_MAX = 4;
 
-/** @throws ByrefError 'notFound' for the layout, the tag or the platform, 'badInput' for what is damaged */
+/**
+ * Returns the layers of an image, from the bottom up.
+ * @throws ByrefError 'notFound' for the layout, the tag or the platform, 'badInput' for a damaged image
+ */
 export async function ociLayers(files: ImageFiles, tag: string | null): Promise<ImageLayer[]> {
   const index = files.find(INDEX);
   if (index === null) {
@@ -48,7 +52,10 @@ export async function ociLayers(files: ImageFiles, tag: string | null): Promise<
   return found;
 }
 
-/** @param config of an image @throws ByrefError 'badInput' if it does not say what each layer is */
+/**
+ * Returns the digests of the uncompressed layers from an image's configuration.
+ * @throws ByrefError 'badInput' if it does not list one for each layer
+ */
 export function diffIdsOf(config: unknown, layers: number): readonly string[] {
   const ids = (config as { rootfs?: { diff_ids?: unknown } } | null)?.rootfs?.diff_ids;
   const isSound = Array.isArray(ids) && ids.every((id) => typeof id === 'string');
@@ -62,7 +69,7 @@ export function diffIdsOf(config: unknown, layers: number): readonly string[] {
 function chosen({ at }: ImageFiles, all: readonly Descriptor[], tag: string | null): Descriptor {
   const wanted = tag === null ? all : all.filter((each) => namesOf(each).includes(tag));
   if (wanted.length === 1) return wanted[0]!;
-  // One image, for several machines.
+  // One image, in variants for several kinds of machines.
   if (wanted.length > 1 && wanted.every(({ platform }) => platform !== undefined)) {
     const here = wanted.filter(({ platform }) => isHere(platform));
     if (here.length === 1) return here[0]!;
@@ -81,7 +88,7 @@ function namesOf({ annotations }: Descriptor): string[] {
   return names.filter((name) => name !== undefined && name !== '') as string[];
 }
 
-/** The manifest that a descriptor leads to, through an index of platforms if there is one. */
+/** Returns the manifest that a descriptor leads to, through an index of platforms if there is one. */
 async function manifestOf(files: ImageFiles, from: Descriptor, depth: number): Promise<unknown> {
   const manifest = readJson(files, await verifiedBlob(files, from), from.digest);
   const platforms = descriptors(manifest, 'manifests');
@@ -91,7 +98,7 @@ async function manifestOf(files: ImageFiles, from: Descriptor, depth: number): P
   return manifestOf(files, here, depth + 1);
 }
 
-/** An index of one image need not say for which machine. */
+/** Returns the only image of an index that does not say for which platform it is. */
 const onlyOne = (all: readonly Descriptor[]): Descriptor | undefined =>
   all.length === 1 && all[0]!.platform === undefined ? all[0] : undefined;
 
@@ -103,7 +110,7 @@ const isHere = (platform: Platform | undefined): boolean =>
 function noPlatform(at: string, all: readonly Descriptor[]): ByrefError {
   const known = all.flatMap(({ platform }) => (platform === undefined ? [] : [platform]));
   const names = known
-    // Signatures and the like are for no machine.
+    // Signatures and the like are listed with an unknown platform.
     .filter(({ os }) => os !== 'unknown')
     .map(({ os, architecture, variant }) => [os, architecture, variant].filter(Boolean).join('/'));
   const message = `${at} has no image for linux/${machine()}, which this machine is`;
@@ -111,7 +118,7 @@ function noPlatform(at: string, all: readonly Descriptor[]): ByrefError {
   return new ByrefError('notFound', message, hint);
 }
 
-/** The descriptors in a list of an index or a manifest; none if it has no such list. */
+/** Returns the descriptors in a list of an index or a manifest; none if it has no such list. */
 function descriptors(json: unknown, list: 'manifests' | 'layers' | 'config'): Descriptor[] {
   const found = (json as Record<string, unknown> | null)?.[list];
   if (found === undefined) return [];

@@ -1,4 +1,4 @@
-/** Opens an archive as a stream of tar bytes, through the decompressor its first bytes call for. */
+/** Opens an archive as a stream of tar bytes, with the decompressor that its first bytes call for. */
 import { type ChildProcessByStdio, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, createReadStream, fstatSync, openSync, readSync } from 'node:fs';
@@ -16,22 +16,22 @@ const FORMATS = [
 const MAGIC_BYTES = 6;
 const SEEK_CUR = 1;
 const PIECE = 2 ** 20;
-/** Of what a decompressor says, as much as fits in a sentence. */
+/** How much of a decompressor's message goes into a sentence, in characters. */
 const COMPLAINT_MAX = 200;
 
-/** How much of the archive was read so far: 0 .. 1. */
+/** Returns how much of the archive was read so far, 0 .. 1. */
 export type Part = () => number;
 
 interface ArchiveOptions {
-  /** `read` need not read it to its end, so nothing is wrong with a decompressor that is stopped. */
+  /** `read` need not read to the end: then it is not an error if the decompressor is stopped. */
   readonly partly?: boolean;
 }
 
 type Read<T> = (stream: AsyncIterable<Buffer>, part: Part) => Promise<T>;
 
 /**
- * Hands the tar bytes of `file` to `read` and returns what it returns. What a decompressor finds wrong
- * comes first: to `read` it looks like an archive that just ends.
+ * Passes the tar bytes of `file` to `read`, and returns what it returns. An error of the decompressor takes
+ * precedence, since to `read` it looks like an archive that just ends.
  * @throws ByrefError 'badInput', or 'unsupported' if the decompressor is not installed
  */
 export async function withArchive<T>(
@@ -102,7 +102,7 @@ async function withDecompressor<T>(
   return result as T;
 }
 
-/** In hex; the descriptor's position stays. */
+/** Returns the file's first bytes in hex, without moving the descriptor's position. */
 function firstBytes(fd: number): string {
   const bytes = Buffer.alloc(MAGIC_BYTES);
   return bytes.toString('hex', 0, readSync(fd, bytes, 0, MAGIC_BYTES, 0));

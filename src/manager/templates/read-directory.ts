@@ -1,4 +1,7 @@
-/** Reads a directory tree into a TreeNode, and its files into objects. One file system, no symlink followed. */
+/**
+ * Reads a directory tree into a TreeNode, and its files into objects. It stays on one file system, and follows
+ * no symlinks.
+ */
 import { readdirSync, readlinkSync } from 'node:fs';
 import { ENODATA, ENOENT, EOPNOTSUPP } from '../../base/errno.ts';
 import { ByrefError } from '../../base/error.ts';
@@ -8,6 +11,7 @@ import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../../n
 import type { ObjectWriter } from '../../store/object-writer.ts';
 import type { OnProgress, OnWarning, TreeNode } from './tree.ts';
 
+/** The directory to read. */
 export interface DirectorySource {
   readonly path: string;
   /** A directory that is left out wherever it is met: the root that is imported into. */
@@ -15,10 +19,10 @@ export interface DirectorySource {
 }
 
 const SLASH = Buffer.from('/');
-/** Entries between two progress reports. */
+/** How many entries are read between two reports of progress. */
 const REPORT_EVERY = 500;
 
-/** @throws ByrefError 'notFound' if there is no such directory, 'badInput' for what can't be read */
+/** Reads the tree. @throws ByrefError 'notFound' if there is no such directory, 'badInput' for what can't be read */
 export async function readDirectory(
   source: DirectorySource,
   writer: ObjectWriter,
@@ -39,7 +43,7 @@ class DirectoryReader {
   private readonly stat = new Float64Array(STAT_SLOTS);
   private readonly excluded: { dev: number; ino: number };
   private dev = 0;
-  /** Files of several names, by inode. */
+  /** Files with several names, by inode. */
   private readonly linked = new Map<number, TreeNode>();
   private files = 0;
   private bytes = 0;
@@ -59,7 +63,7 @@ class DirectoryReader {
   }
 
   async read(): Promise<TreeNode> {
-    // The root itself may be named through a symlink; what is below may not.
+    // The root itself may be given through a symlink; symlinks below it are not followed.
     this.statPath(this.root, 0);
     this.dev = this.stat[STAT.dev]!;
     const root = this.node(this.root);
@@ -103,7 +107,7 @@ class DirectoryReader {
     }
   }
 
-  /** Fills `stat`; false if the name is gone meanwhile. */
+  /** Fills `stat`; returns false if the name disappeared meanwhile. */
   private statPath(path: Buffer, flags: number): boolean {
     const result = native.statAt(AT_FDCWD, path, this.stat, flags);
     if (result === -ENOENT && flags !== 0) return false;
@@ -124,7 +128,7 @@ class DirectoryReader {
     return stat[STAT.ino] !== this.excluded.ino || stat[STAT.dev] !== this.excluded.dev;
   }
 
-  /** The node of the path that `stat` was just filled with. */
+  /** Makes the node of the path for which `stat` was just filled. */
   private node(path: Buffer): TreeNode {
     const { stat } = this;
     const mode = stat[STAT.mode]!;
@@ -166,7 +170,7 @@ class DirectoryReader {
   }
 }
 
-/** By name, or null for none. */
+/** Returns the extended attributes by name, or null if there are none. */
 function readXattrs(path: Buffer): Map<string, Buffer> | null {
   const list = native.listXattr(path);
   if (typeof list === 'number') {

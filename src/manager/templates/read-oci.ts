@@ -1,4 +1,7 @@
-/** Reads an image, all layers applied, whiteouts obeyed: `oci:DIR[:TAG]`, `oci:ARCHIVE[:TAG]`, or an archive by itself. */
+/**
+ * Reads an image, with all layers applied and whiteouts obeyed: `oci:DIR[:TAG]`, `oci:ARCHIVE[:TAG]`, or an
+ * archive by itself.
+ */
 import { existsSync, statSync } from 'node:fs';
 import { ByrefError } from '../../base/error.ts';
 import type { ObjectWriter } from '../../store/object-writer.ts';
@@ -12,13 +15,14 @@ import { badArchive } from './tar/header.ts';
 import type { OnProgress, TreeNode } from './tree.ts';
 import { TreeBuilder } from './tree-builder.ts';
 
+/** An image's place, and the tag of the one wanted. */
 export interface OciSource {
   /** A directory or an archive. */
   readonly at: string;
   readonly tag: string | null;
 }
 
-/** @param text AT or AT:TAG; both may have colons: the shortest AT that exists counts, else the longest */
+/** Parses AT or AT:TAG. Both parts may have colons: the shortest AT that exists is taken, else the longest. */
 export function parseOciSource(text: string): OciSource {
   for (let colon = text.indexOf(':'); colon > 0; colon = text.indexOf(':', colon + 1)) {
     const at = text.slice(0, colon);
@@ -29,7 +33,10 @@ export function parseOciSource(text: string): OciSource {
   return hasTag ? { at: text.slice(0, last), tag: text.slice(last + 1) } : { at: text, tag: null };
 }
 
-/** @throws ByrefError 'notFound' for the image, the tag or the platform, 'badInput' for what is damaged */
+/**
+ * Reads an image into a tree.
+ * @throws ByrefError 'notFound' for the image, the tag or the platform, 'badInput' for a damaged image
+ */
 export async function readOci(
   source: OciSource,
   writer: ObjectWriter,
@@ -41,7 +48,7 @@ export async function readOci(
   throw new ByrefError('badInput', message, 'Name one by docker save, or an oci-archive.');
 }
 
-/** The same; null if it is an archive, and not of an image. */
+/** Does the same as readOci, but returns null for an archive that is not of an image. */
 export async function readImage(
   { at, tag }: OciSource,
   writer: ObjectWriter,
@@ -58,7 +65,10 @@ export async function readImage(
   }
 }
 
-/** Null if it is neither form of an image. What has both, as Docker's of now, is read as OCI: there every blob has its digest. */
+/**
+ * Returns the layers, or null if it is neither form of an image. What has both forms, as Docker's archives do
+ * now, is read as OCI: there every blob has its digest.
+ */
 async function layersOf(files: ImageFiles, tag: string | null): Promise<ImageLayer[] | null> {
   if (files.find('index.json') !== null) return ociLayers(files, tag);
   if (files.find(DOCKER_MANIFEST) !== null) return dockerLayers(files, tag);

@@ -18,7 +18,7 @@ import { TarAcls } from './tar-acls.ts';
 import type { OnProgress, TreeNode } from './tree.ts';
 import type { TreeBuilder } from './tree-builder.ts';
 
-/** What a layer of an image says in names: "X is gone", and "nothing from below in this directory". */
+/** Names by which a layer of an image says "X is removed", and "nothing from below shows in this directory". */
 const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 const META = '.wh..wh.';
@@ -36,19 +36,21 @@ const TYPES: Record<string, number> = {
 };
 const HARD_LINK = '1';
 const VOLUME_LABEL = 'V';
-/** Larger files, and sparse ones, go to disk in pieces. */
+/** Larger files, and sparse ones, are written to disk in pieces. */
 const WHOLE_MAX = 4 * 2 ** 20;
 const REPORT_EVERY = 500;
 
-/** What becomes of a member: a file that is emptied has its attributes. @param path absolute, a binary string */
+/** Decides about a member; an emptied file keeps its attributes. @param path absolute, a binary string */
 export type MemberRule = (path: string) => 'keep' | 'empty' | 'leave-out';
 
+/** How a tar is read. */
 export interface TarOptions {
-  /** Members named .wh.* are whiteouts: the stream is a layer of an image. */
+  /** The stream is a layer of an image: members named .wh.* are whiteouts. */
   readonly layer: boolean;
   readonly rule?: MemberRule;
 }
 
+/** Reads one or more archives into one tree. */
 export class TarImport {
   private readonly tree: TreeBuilder;
   private readonly writer: ObjectWriter;
@@ -73,7 +75,7 @@ export class TarImport {
     part: () => number,
     options: TarOptions,
   ): Promise<void> {
-    // A layer's bytes are known by their digest: it needs no end mark to be whole.
+    // The digest verifies that a layer is complete, so it needs no end mark.
     const reader = new TarReader(stream, !options.layer);
     for (let member = await reader.next(); member !== null; member = await reader.next()) {
       const rule = options.rule?.(absolute(member.path)) ?? 'keep';
@@ -83,7 +85,7 @@ export class TarImport {
     }
   }
 
-  /** Called when all archives of the tree were read. @throws ByrefError 'badInput' for an ACL that can't be */
+  /** Call this when all archives of the tree were read. @throws ByrefError 'badInput' for an impossible ACL */
   finish(): void {
     this.acls.settle(this.tree.root);
   }
@@ -111,7 +113,7 @@ export class TarImport {
     // Before POSIX, a directory was a file whose name ends in a slash.
     const node = this.node(member, type === S_IFREG && member.path.endsWith('/') ? S_IFDIR : type);
     if (empty && isReg(node.mode)) node.size = 0;
-    // A directory that is there already stays the node it is.
+    // A directory that exists already keeps its node.
     const placed = this.tree.place(member.path, node);
     this.acls.add(member.path, placed, member.acls);
     if (isReg(node.mode) && node.size > 0) await this.addContent(reader, member, node);
@@ -130,7 +132,7 @@ export class TarImport {
       atimeNs: atime.ns,
       mtime,
       mtimeNs,
-      // Unpacked just now, as far as anyone can tell.
+      // As if it were unpacked just now.
       ctime: this.now,
       ctimeNs: 0,
       size: type === S_IFREG ? member.size : 0,
@@ -177,11 +179,11 @@ export class TarImport {
   }
 }
 
-/** "./usr/bin/" as "/usr/bin". */
+/** Normalizes a member's path: "./usr/bin/" becomes "/usr/bin". */
 const absolute = (member: string): string =>
   `/${member.replace(/^(?:[.]?[/])*/, '').replace(/[/]+$/, '')}`;
 
-/** As stat(2) gives it. */
+/** Returns a device number as stat(2) gives it. */
 function deviceNumber(major: number, minor: number): number {
   return ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & 0xfff00) << 12)) >>> 0;
 }

@@ -1,26 +1,26 @@
-/** What a template takes in the store, and what of it other templates have too. */
+/** Computes how much a template takes in the store, and how much of that it shares with other templates. */
 import type { ObjectId } from '../../base/ids.ts';
 import { decodeHistory } from '../../codec/link-history.ts';
 import { linkKey } from '../../store/keys.ts';
 import { ABOVE_ROOT } from '../../store/link-rows.ts';
 import type { Store } from '../../store/store.ts';
 
-/** Of the objects that any of its versions names, each counted once. */
+/** Sizes of the objects that any of its versions names, each counted once. */
 export interface TemplateSizes {
   readonly storedBytes: number;
-  /** Of those that another template names too, in any version. */
+  /** Objects that another template names too, in any version. */
   readonly sharedBytes: number;
-  /** Of the others: stored less shared, which is what removing the template frees. */
+  /** The others: stored less shared, which is what removing the template frees. */
   readonly exclusiveBytes: number;
-  /** What all of them take on the disk. */
+  /** What all of them take on disk. */
   readonly diskBytes: number;
 }
 
 const BLOCK = 512;
 
 /**
- * One pass over the template's own rows, whatever else is in the store: an object with more references than
- * those is another template's, too.
+ * Computes the sizes in one pass over the template's own rows, however much else is in the store: an object
+ * with more references than those belongs to another template, too.
  */
 export function templateSizes(store: Store, template: number): TemplateSizes {
   let [storedBytes, sharedBytes, diskBytes] = [0, 0, 0];
@@ -34,7 +34,7 @@ export function templateSizes(store: Store, template: number): TemplateSizes {
   return { storedBytes, sharedBytes, exclusiveBytes: storedBytes - sharedBytes, diskBytes };
 }
 
-/** How many of the template's records name each object. */
+/** Counts how many of the template's records name each object. */
 function ownReferences(store: Store, template: number): Map<ObjectId, number> {
   const own = new Map<ObjectId, number>();
   const start = linkKey(template, ABOVE_ROOT, 0, '');

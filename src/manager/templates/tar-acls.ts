@@ -1,6 +1,6 @@
 /**
- * ACLs that an archive has as text. GNU tar writes the names of accounts there, so they can become numbers only when the whole
- * tree is known: those of its own /etc/passwd and /etc/group, never the machine's.
+ * Resolves ACLs that an archive has as text. GNU tar writes names of accounts there, so they can become numbers
+ * only when the whole tree is known: from its own /etc/passwd and /etc/group, never from the machine's.
  */
 
 import { ByrefError } from '../../base/error.ts';
@@ -12,13 +12,13 @@ const FILES: Readonly<Record<AccountKind, string>> = { user: '/etc/passwd', grou
 const ACCOUNT_FILE = /(?:^|\/)(?:passwd|group)$/;
 const ID_FIELD = 2;
 
-/** Every name that such a file gives a number. @param content a binary string */
+/** Returns every name to which such a file gives a number. @param content a binary string */
 function idsOf(content: string): Map<string, number> {
   const ids = new Map<string, number>();
   for (const line of content.split('\n')) {
     const fields = line.split(':');
     const id = fields[ID_FIELD] ?? '';
-    // Of two of one name, the first counts, as in the C library.
+    // Of two entries with one name the first counts, as in the C library.
     if (/^\d+$/.test(id) && !ids.has(fields[0]!)) ids.set(fields[0]!, Number(id));
   }
   return ids;
@@ -29,22 +29,29 @@ interface Waiting {
   readonly acls: ReadonlyMap<string, string>;
 }
 
+/** ACLs of an archive that wait to be resolved. */
 export class TarAcls {
   private readonly waiting = new Map<TreeNode, Waiting>();
   private readonly contents = new Map<TreeNode, string>();
 
-  /** Takes note of a member; of several on one node, as layers have them, the last one counts. @param path as the archive has it */
+  /**
+   * Notes a member's ACLs; of several members on one node, as layers have them, the last one counts.
+   * @param path as in the archive
+   */
   add(path: string, node: TreeNode, acls: ReadonlyMap<string, string> | null): void {
     if (acls === null) this.waiting.delete(node);
     else this.waiting.set(node, { path, acls });
   }
 
-  /** Takes note of a file's content, if it may be an account file. */
+  /** Notes a file's content, if it may be an account file. */
   addContent(path: string, node: TreeNode, content: Buffer): void {
     if (ACCOUNT_FILE.test(path)) this.contents.set(node, content.toString('latin1'));
   }
 
-  /** Gives the nodes their ACLs. @throws ByrefError 'badInput' for text that is no ACL, or names an account that the tree has not */
+  /**
+   * Gives the nodes their ACLs. @throws ByrefError 'badInput' for text that is not an ACL, or that names an
+   * account which the tree lacks
+   */
   settle(tree: TreeNode): void {
     const ids = new Map<AccountKind, Map<string, number>>();
     const idOf = (kind: AccountKind, name: string, path: string): number => {

@@ -1,6 +1,6 @@
 /**
- * Builds a tree from the members of archives. Members are only ever names in this tree, so whatever an
- * archive says, nothing of the host can be read or written through it.
+ * Builds a tree from the members of archives. A member is only ever a name in this tree, so that nothing of the
+ * host can be read or written through it, whatever an archive says.
  */
 import type { Name } from '../../base/ids.ts';
 import { NAME_MAX, nameToText } from '../../base/ids.ts';
@@ -8,23 +8,24 @@ import { isDir, isLnk } from '../../base/mode.ts';
 import { badArchive } from './tar/header.ts';
 import { implicitDirectory, type TreeNode } from './tree.ts';
 
-/** As the kernel: more symlinks than this in one path is a loop. */
+/** More symlinks than this in one path count as a loop, as in the kernel. */
 const SYMLINKS_MAX = 40;
 
 /**
- * `refuse`: a member, or a link's target, whose path leaves the tree through a symlink is an error, as
- * an archive of a whole tree never has one. `confine`: it stays inside, as under chroot, which is how
- * layers of an image are applied to each other.
+ * The treatment of a path that leaves the tree through a symlink. `refuse`: a member, or a link's target, with
+ * such a path is an error, since an archive of a whole tree never has one. `confine`: the path stays inside the
+ * tree, as under chroot; this is how layers of an image are applied to each other.
  */
 export type SymlinkRule = 'refuse' | 'confine';
 
-/** A directory and those above it, the root first. */
+/** A directory and those above it, with the root first. */
 type Chain = TreeNode[];
 
+/** A tree that members are put into. */
 export class TreeBuilder {
   readonly root: TreeNode = implicitDirectory();
   private readonly rule: SymlinkRule;
-  /** What the current layer placed: whiteouts take away only what is below. */
+  /** The nodes that the current layer placed: whiteouts remove only what is from layers below. */
   private fresh = new Set<TreeNode>();
 
   constructor(rule: SymlinkRule) {
@@ -35,7 +36,10 @@ export class TreeBuilder {
     this.fresh = new Set();
   }
 
-  /** Puts a node at the path: a directory onto a directory gives it the new attributes, else it replaces. Returns the node that is there then. */
+  /**
+   * Puts a node at the path, and returns the node that is there then. A directory put onto a directory gives it
+   * the new attributes; anything else replaces what was there.
+   */
   place(path: string, node: TreeNode): TreeNode {
     const parts = partsOf(path, this.rule);
     const name = parts.pop();
@@ -56,7 +60,7 @@ export class TreeBuilder {
     return node;
   }
 
-  /** A hard link: one more name for the file at `target`. */
+  /** Adds a hard link: one more name for the file at `target`. */
   link(path: string, target: string): void {
     const file = this.find(target, path);
     if (file === undefined || isDir(file.mode)) {
@@ -66,7 +70,7 @@ export class TreeBuilder {
     this.place(path, file);
   }
 
-  /** The whiteout of one name. */
+  /** Applies the whiteout of one name. */
   remove(path: string): void {
     const parts = partsOf(path, this.rule);
     const name = parts.pop();
@@ -76,7 +80,7 @@ export class TreeBuilder {
     if (node !== undefined && !this.fresh.has(node)) siblings.delete(name);
   }
 
-  /** An opaque whiteout: the directory has nothing from the layers below. */
+  /** Applies an opaque whiteout: the directory shows nothing from the layers below. */
   clear(path: string): void {
     const entries = this.entriesOf(partsOf(path, this.rule), path);
     for (const [name, node] of entries) if (!this.fresh.has(node)) entries.delete(name);
@@ -88,7 +92,7 @@ export class TreeBuilder {
     return name === undefined ? this.root : this.entriesOf(parts, member).get(name);
   }
 
-  /** The entries of the directory at `parts`, which is made if it is not there. */
+  /** Returns the entries of the directory at `parts`, which is created if it is missing. */
   private entriesOf(parts: readonly Name[], member: string): Map<Name, TreeNode> {
     const chain = this.walk([this.root], parts, member, { symlinks: 0 });
     const entries = chain.at(-1)?.children;
@@ -139,7 +143,7 @@ export class TreeBuilder {
 }
 
 /**
- * In a layer, "/" is the image's root, which umoci writes so.
+ * Splits a path. In a layer, "/" is the image's root; umoci writes paths like that.
  * @throws ByrefError 'badInput' for a path that is absolute, has "..", or a name that is too long
  */
 function partsOf(path: string, rule: SymlinkRule): Name[] {

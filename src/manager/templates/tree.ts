@@ -1,10 +1,11 @@
 /**
- * A root file system in memory, as an import sees it: attributes and object ids, no bytes. What hard
- * links share is one TreeNode under several names.
+ * A root file system in memory, as an import sees it: attributes and ids of objects, but no bytes. Hard links
+ * share one TreeNode under several names.
  */
 import type { Name, ObjectId } from '../../base/ids.ts';
 import { isDir, isLnk, isReg, S_IFDIR } from '../../base/mode.ts';
 
+/** One file, directory, symlink or other inode of the tree. */
 export interface TreeNode {
   mode: number;
   uid: number;
@@ -16,20 +17,20 @@ export interface TreeNode {
   mtimeNs: number;
   ctime: number;
   ctimeNs: number;
-  /** Bytes of a regular file. */
+  /** Size of a regular file, in bytes. */
   size: number;
-  /** A regular file's content; '' for one of 0 bytes, and until it is hashed. */
+  /** A regular file's object; '' for a file of 0 bytes, and until it is hashed. */
   object: ObjectId | '';
-  /** A symlink's target, as binary string. */
+  /** A symlink's target, as a binary string. */
   target: string;
   xattrs: Map<string, Buffer> | null;
   /** A directory's entries, else null. */
   children: Map<Name, TreeNode> | null;
-  /** A directory: its attributes count, also where a template below has it with others. */
+  /** For a directory: its attributes take precedence over those of templates below. */
   ownAttributes?: boolean;
 }
 
-/** What a long command reports while it runs. */
+/** A report of a long command while it runs. */
 export interface Progress {
   readonly phase: Phase;
   readonly files: number;
@@ -37,11 +38,11 @@ export interface Progress {
   readonly bytes: number;
   /** How much of the phase is done, 0 .. 1, where that is known. */
   readonly part?: number;
-  /** What it is at: a package, a command. */
+  /** What it is working on: a package, a command. */
   readonly detail?: string;
 }
 
-/** In their order; which ones there are depends on what is done. */
+/** Phases of long commands, in their order; a command goes through only some of them. */
 export type Phase =
   | 'indices'
   | 'plan'
@@ -56,10 +57,12 @@ export type Phase =
   | 'store'
   | 'commit';
 
+/** Is called with reports of progress. */
 export type OnProgress = (progress: Progress) => void;
+/** Is called with what a user should know, in a sentence. */
 export type OnWarning = (message: string) => void;
 
-/** A directory that the source has members in, but says nothing about. */
+/** Returns a directory for a path that the source has members below, but does not describe. */
 export function implicitDirectory(): TreeNode {
   return {
     mode: S_IFDIR | 0o755,
@@ -80,16 +83,17 @@ export function implicitDirectory(): TreeNode {
   };
 }
 
-/** As ext4 says for a small directory: the same for each source, so that the same tree compares equal. */
+/** The size that ext4 gives a small directory; the same for every source, so that equal trees compare equal. */
 const DIRECTORY_SIZE = 4096;
 
+/** Returns the size that a node shows, in bytes. */
 export function sizeOf(node: TreeNode): number {
   if (isDir(node.mode)) return DIRECTORY_SIZE;
   if (isLnk(node.mode)) return node.target.length;
   return isReg(node.mode) ? node.size : 0;
 }
 
-/** The node at a path, which no symlink leads to; null if there is none. @param path a binary string */
+/** Returns the node at a path, without following symlinks; null if there is none. @param path a binary string */
 export function nodeAt(tree: TreeNode, path: string): TreeNode | null {
   let node: TreeNode | undefined = tree;
   for (const name of path.split('/')) {

@@ -1,4 +1,4 @@
-/** Walks a version of a template from its root, directories before what is in them. */
+/** Walks a version of a template from its root; a directory comes before its contents. */
 import { type Ino, type Name, ROOT_INO } from '../../base/ids.ts';
 import { isDir, isReg } from '../../base/mode.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
@@ -6,30 +6,32 @@ import { entriesOf } from '../../driver/core/lower-entries.ts';
 import type { LowerTree } from '../../driver/core/ports.ts';
 import type { Store } from '../../store/store.ts';
 
+/** One inode that a walk meets. */
 export interface WalkEntry {
-  /** From the root, as a binary string: "" for the root, "etc/passwd". */
+  /** The path from the root, as a binary string: "" for the root, "etc/passwd". */
   readonly path: string;
   readonly record: InodeRecord;
 }
 
-/** The template by itself, as of the version that NAME or NAME@VERSION refers to. */
+/** Returns the tree of one template, without others, at the version that NAME or NAME@VERSION refers to. */
 export function versionTree(store: Store, ref: string): LowerTree {
   const { template, version } = store.catalog.resolve(ref);
   return store.layers([{ templateId: template.id, version: version.number }]);
 }
 
-/** The regular file at a path, which no symlink leads to; null if there is none. */
+/** Returns the regular file at a path, without following symlinks; null if there is none. */
 export function fileAt(layers: LowerTree, path: string): InodeRecord | null {
   const record = recordAt(layers, path);
   return record !== null && isReg(record.mode) ? record : null;
 }
 
-/** The directory there, likewise. */
+/** Returns the directory at a path, without following symlinks; null if there is none. */
 export function dirAt(layers: LowerTree, path: string): Ino | null {
   const record = recordAt(layers, path);
   return record !== null && isDir(record.mode) ? record.ino : null;
 }
 
+/** Returns what is at a path, without following symlinks; null if nothing is. */
 export function recordAt(layers: LowerTree, path: string): InodeRecord | null {
   const parts = path.split('/').filter((part) => part !== '') as Name[];
   let dir: Ino = ROOT_INO;
@@ -42,6 +44,7 @@ export function recordAt(layers: LowerTree, path: string): InodeRecord | null {
   return record;
 }
 
+/** Yields the root and everything below it. */
 export function* walkVersion(layers: LowerTree): Generator<WalkEntry> {
   const root = layers.inode(ROOT_INO);
   if (root === null) return;
@@ -49,7 +52,7 @@ export function* walkVersion(layers: LowerTree): Generator<WalkEntry> {
   yield* walkBelow(layers, ROOT_INO, '');
 }
 
-/** All below a directory, by name in byte order. */
+/** Yields everything below a directory, by name in byte order. */
 export function* walkBelow(layers: LowerTree, dir: Ino, path: string): Generator<WalkEntry> {
   for (const [name, record] of sortedEntries(layers, dir)) {
     const child = path === '' ? name : `${path}/${name}`;
@@ -58,6 +61,7 @@ export function* walkBelow(layers: LowerTree, dir: Ino, path: string): Generator
   }
 }
 
+/** Returns a directory's entries, by name in byte order. */
 export function sortedEntries(layers: LowerTree, dir: Ino): [Name, InodeRecord][] {
   const all = [...entriesOf(layers, dir)].sort((a, b) => (a.name < b.name ? -1 : 1));
   return all.map(({ name, record }) => [name, record]);

@@ -1,4 +1,7 @@
-/** An application template: apt installs packages into a throw-away env of the base, and what that changed is the template. */
+/**
+ * Builds an app template: apt installs packages into a scratch env of the base, and what that changed is the
+ * template.
+ */
 import { ByrefError } from '../../../base/error.ts';
 import { type Name, nameToText } from '../../../base/ids.ts';
 import { writeInRoot } from '../../../base/in-root.ts';
@@ -23,23 +26,25 @@ import { ruleOf } from './rules.ts';
 import { assignAccountIds, type Renumbered } from './settle-accounts.ts';
 import { directoriesOf, ownSources, pinsText } from './sources.ts';
 
+/** The changes that an installation made, in an archive. */
 export interface InstalledApp extends ChangedArchive {
-  /** What it was installed on. */
+  /** The version that it was installed on. */
   readonly base: VersionBase;
   readonly renumbered: Renumbered;
   /** What an app can't do, in sentences. */
   readonly notes: readonly string[];
 }
 
+/** The caller's part in a build that may install an app. */
 export interface InstallParts extends BootstrapParts, StoreAccess {
-  /** The version of the base that an app is installed on; null: the current one. */
+  /** The version of the base to install an app on; null for the current one. */
   readonly on: number | null;
 }
 
 /**
- * The base of an app, and the version that it is installed on.
- * @param on a version; null: the current one
- * @throws ByrefError 'notFound', 'badInput' if it is no OS template
+ * Returns an app's base, and the version of it that the app is installed on.
+ * @param on a version; null for the current one
+ * @throws ByrefError 'notFound', 'badInput' if it is not an OS template
  */
 export function baseOf(
   store: Store,
@@ -53,10 +58,11 @@ export function baseOf(
 }
 
 /**
- * Installs the packages of a configuration. Null if apt would install what the newest version of the app has, on the same
- * version of the base: what scripts make anew each time (keys, databases) is no reason for another one.
+ * Installs the packages of a configuration. Returns null if apt would install what the app's newest version
+ * has, on the same version of the base: what scripts make anew each time (keys, databases) is no reason for
+ * another version.
  * @param dir an empty directory, for the archive
- * @param store makes a version of it: what it was installed on stays until then
+ * @param store makes a version of the result; the base stays in use until then
  * @throws ByrefError as bootstrap() does
  */
 export async function installApp<T>(
@@ -86,15 +92,15 @@ export async function installApp<T>(
     });
   });
   return installed.catch((cause: unknown) => {
-    // Whatever failed then: Ctrl-C on a terminal ends programs, too.
+    // After Ctrl-C any error counts as the interruption: on a terminal it ends our programs, too.
     throw parts.signal.aborted ? interrupted(`${config.name} could not be built`) : cause;
   });
 }
 
-/** Names that a note shows; there are more in few cases. */
+/** How many names a note lists. */
 const KEPT_SHOWN = 10;
 
-/** An app only adds: what its packages took away of the base shows in an env all the same. */
+/** Notes what packages removed from the base: an app only adds, so an env shows it nevertheless. */
 function keptNotes(removed: readonly string[], name: string, base: string): string[] {
   const kept = removed
     .filter((each) => ruleOf(each) === 'keep')
@@ -115,7 +121,7 @@ const PREFERENCES = 'etc/apt/preferences.d';
 
 const STATUS = `--option=APT::Status-Fd=${STATUS_FD}`;
 
-/** Every warning is an error: a source that could not be read is one whose packages would be missing. */
+/** Every warning is an error: packages of a source that could not be read would be missing. */
 const UPDATE = ['apt-get', '--quiet', STATUS, '--option=APT::Update::Error-Mode=any', 'update'];
 
 function installWords({ packages, recommends }: BuildConfig): string[] {
@@ -123,24 +129,24 @@ function installWords({ packages, recommends }: BuildConfig): string[] {
     ...['apt-get', '--quiet', STATUS, '--assume-yes', '--no-remove'],
     `--option=APT::Install-Recommends=${recommends}`,
     '--option=Dpkg::Use-Pty=0',
-    // What is lost if the machine stops is a throw-away env.
+    // If the machine stops, only a scratch env is lost.
     '--option=Dpkg::Options::=--force-unsafe-io',
     ...['install', ...packages],
   ];
 }
 
-/** Sources and pins of the app's own: they are in the app, so that an env's apt knows them, too. */
+/** Writes the app's own sources and pins. They become part of the app, so that an env's apt knows them, too. */
 function writeSources(config: BuildConfig, root: string): void {
   const write = (file: string, text: string): void =>
     writeInRoot(root, file, Buffer.from(text).toString('latin1'));
-  // apt passes over files with other characters in their names.
+  // apt ignores files with other characters in their names.
   const name = config.name.replaceAll('+', '_');
   const sources = ownSources(config);
   if (sources.length > 0) write(`/${SOURCES}/${name}.sources`, sourcesText(sources));
   if (config.pins.length > 0) write(`/${PREFERENCES}/${name}.pref`, pinsText(config.pins));
 }
 
-/** @returns false, with nothing installed, if these packages are what would be installed */
+/** Installs the packages. @returns false, with nothing installed, if `packages` is what would be installed */
 async function install(
   config: BuildConfig,
   root: string,
@@ -182,7 +188,7 @@ async function install(
   return withMountpoints(root, given.binds, () => prepared(root, binds, work));
 }
 
-/** apt has been seen to wait for good when one source of several can't be reached. */
+/** apt has been seen to wait forever when one of several sources can't be reached. */
 const UPDATE_LIMIT_MS = 600_000;
 
 async function withinLimit(
@@ -200,7 +206,7 @@ async function withinLimit(
   }
 }
 
-/** On the machine itself, as with an OS template; whatever it leaves running ends with it. */
+/** Runs a hook on the machine itself, as for an OS template; programs that it leaves running end with it. */
 async function runHook(
   hook: string,
   root: string,

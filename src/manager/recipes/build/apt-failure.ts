@@ -1,16 +1,16 @@
-/** What apt and dpkg say, as one sentence and what to do. */
+/** Turns messages of apt and dpkg into one sentence, and what to do. */
 import { ByrefError } from '../../../base/error.ts';
 import type { ExitName } from '../../../base/exit-codes.ts';
 
 interface Failure {
-  /** Of their messages, in the C locale. The first group is what it is about. */
+  /** Matches their message in the C locale. The first group is what it is about. */
   readonly pattern: RegExp;
   readonly code: ExitName;
   readonly message: (about: string) => string;
   readonly hint: string;
 }
 
-/** The first that fits: what comes first is the cause of what comes later. */
+/** The first one that matches is reported: an earlier cause explains later ones. */
 const FAILURES: readonly Failure[] = [
   {
     pattern: /No space left on device|Disk quota exceeded|You don't have enough free space/i,
@@ -81,6 +81,7 @@ const FAILURES: readonly Failure[] = [
 const LAST_LINES = 5;
 
 /**
+ * Returns the error for a failed apt or mmdebstrap.
  * @param said the end of what was printed
  * @param what "debian-12 could not be built"
  * @param place where it was done: "in /var/tmp"
@@ -101,7 +102,7 @@ export function aptFailure(said: string, what: string, place: string): ByrefErro
   return new ByrefError('error', [`${what}:`, ...last], 'The lines above are what the tools said.');
 }
 
-/** " a : Depends: b but it is not installable\n" */
+/** Joins lines such as " a : Depends: b but it is not installable". */
 const dependencies = (lines: string): string =>
   lines
     .split('\n')

@@ -1,15 +1,12 @@
-/** How far apt and mmdebstrap are, from what they say. */
+/** Derives progress from what apt and mmdebstrap print. */
 import { statSync } from 'node:fs';
 import type { OnProgress, Phase } from '../../templates/tree.ts';
 
-/** apt's README.progress-reporting: "pmstatus:PACKAGE:PERCENT:TEXT", "dlstatus:INDEX:PERCENT:TEXT". */
+/** Lines as in apt's README.progress-reporting: "pmstatus:PACKAGE:PERCENT:TEXT", "dlstatus:INDEX:PERCENT:TEXT". */
 const STATUS = /^(pmstatus|dlstatus):([^:]*):([0-9.]+):/;
 const WHOLE = 100;
 
-/**
- * Listens to lines of APT::Status-Fd.
- * @param download the phase that fetching belongs to
- */
+/** Returns a listener for lines of APT::Status-Fd. @param download the phase that fetching belongs to */
 export function aptStatus(progress: OnProgress, download: Phase): (line: string) => void {
   return (line) => {
     const [, kind, about = '', percent] = STATUS.exec(line) ?? [];
@@ -25,7 +22,7 @@ const report = (progress: OnProgress, phase: Phase, part: number, detail = ''): 
 
 const LOOK_MS = 500;
 
-/** Tells how large a file has become, as the phase "pack", until `work` is done. */
+/** Reports how large a file has become, as the phase "pack", until `work` is done. */
 export async function tellSize<T>(
   file: string,
   progress: OnProgress,
@@ -42,7 +39,7 @@ export async function tellSize<T>(
   }
 }
 
-/** What mmdebstrap says when it begins with something. */
+/** Lines that mmdebstrap prints when a phase begins. */
 const BEGINNINGS: readonly (readonly [RegExp, Phase])[] = [
   [/^I: running apt-get update/, 'indices'],
   [/^I: downloading packages with apt/, 'download'],
@@ -52,11 +49,11 @@ const BEGINNINGS: readonly (readonly [RegExp, Phase])[] = [
   [/^I: creating tarball/, 'pack'],
 ];
 const TOTAL = /^\d+ upgraded, (\d+) newly installed/;
-/** Each package is fetched, unpacked and set up, if not all in one phase. */
+/** Each package is fetched, unpacked and set up, though not all in one phase. */
 const STEP = /^(Get:\d+|Unpacking|Setting up) (\S+)/;
 const STEPS: Partial<Record<Phase, number>> = { download: 1, 'install essential': 2, install: 3 };
 
-/** Listens to what mmdebstrap prints with --verbose. */
+/** Returns a listener for what mmdebstrap prints with --verbose. */
 export function mmdebstrapLines(progress: OnProgress): (line: string) => void {
   let phase: Phase | null = null;
   let packages = 0;

@@ -1,24 +1,27 @@
-/** The machine's own apt sources, where a configuration names no repository: what this machine can reach and trusts. */
+/**
+ * Reads the machine's own apt sources. They are used where a configuration names no repository, because this
+ * machine can reach and trusts them.
+ */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../../base/error.ts';
 import type { BuildConfig } from './config.ts';
 import { parseStanzas, type Stanza } from './deb822.ts';
 
-/** One entry of apt's: sources.list(5). */
+/** One entry of apt's sources (sources.list(5)). */
 export interface AptSource {
   readonly uris: readonly string[];
   readonly suites: readonly string[];
   readonly components: readonly string[];
   readonly architectures: readonly string[];
-  /** A keyring's path, or a key itself; '' if apt's trusted keys are meant. */
+  /** A keyring's path, or a key itself; '' for apt's trusted keys. */
   readonly signedBy: string;
-  /** Other options, as sources.list(5) has them in a stanza. */
+  /** Other options, named as in a stanza of sources.list(5). */
   readonly others: Stanza;
 }
 
 const ETC = '/etc/apt';
-/** Of a suite, what Debian has beside it. */
+/** Endings of the suites that Debian has beside each suite. */
 export const UPDATES = ['-updates', '-security'] as const;
 const PARTS = ['', ...UPDATES];
 const ONE_LINE = /^deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)\s*(.*)$/;
@@ -33,7 +36,8 @@ const KNOWN = new Set([
 ]);
 
 /**
- * @param suite as bookworm; its -updates and -security come along, its -backports do not
+ * Returns the machine's sources of a suite.
+ * @param suite such as bookworm; its -updates and -security are included, its -backports are not
  * @param etc apt's directory
  */
 export function machineSources(suite: string, etc = ETC): AptSource[] {
@@ -44,8 +48,8 @@ export function machineSources(suite: string, etc = ETC): AptSource[] {
 }
 
 /**
- * Where the machine has no source of the suite: those of its own release, as they would be for the suite. The archives are the same;
- * whether they have all of it is not known.
+ * Returns sources for a suite of which the machine has none: those of its own release, changed to the suite.
+ * The archives are the same; whether they have all parts of the suite is unknown.
  */
 function siblingSources(suite: string, etc?: string): AptSource[] {
   const suites = readSources(etc ?? ETC).flatMap((source) => source.suites);
@@ -57,17 +61,14 @@ function siblingSources(suite: string, etc?: string): AptSource[] {
   }));
 }
 
-/** Sources of a suite, and how sure it is that they exist. */
+/** Sources of a suite, and how certain it is that they exist. */
 export interface FoundSources {
   readonly sources: readonly AptSource[];
-  /** They are the machine's; else those of its own release, for another suite. */
+  /** True for the machine's own sources of the suite; false for those of its own release, changed to the suite. */
   readonly isOwn: boolean;
 }
 
-/**
- * Those of the suite, each with the components that are wanted of it.
- * @throws ByrefError 'badInput' if none remains
- */
+/** Returns the sources of a suite, each with the wanted components. @throws ByrefError 'badInput' if none remains */
 export function sourcesFor(
   { suite, components, name }: Pick<BuildConfig, 'suite' | 'components' | 'name'>,
   etc?: string,
@@ -80,7 +81,7 @@ export function sourcesFor(
       ...source,
       components: source.components.filter((each) => components.includes(each)),
     }))
-    // apt takes a stanza without components to be a mistake.
+    // apt treats a stanza without components as an error.
     .filter((source) => source.components.length > 0);
   if (sources.length > 0) return { sources, isOwn };
   if (found.length === 0) {
@@ -141,7 +142,7 @@ const ONE_LINE_OPTIONS: Readonly<Record<string, string>> = {
   target: 'targets',
 };
 
-/** As a .sources file of apt has them. */
+/** Returns the content of a .sources file for apt. */
 export const sourcesText = (sources: readonly AptSource[]): string =>
   sources.map(stanzaText).join('\n');
 
@@ -162,7 +163,10 @@ function stanzaText(source: AptSource): string {
 const ARMOR = 'PGP PUBLIC KEY BLOCK';
 const ARMOR_WIDTH = 64;
 
-/** A keyring, armored or not, as the value of Signed-By: apt takes the key itself, each line behind a space. */
+/**
+ * Returns a keyring, armored or not, as the value of Signed-By: apt accepts the key itself, with each line
+ * behind a space.
+ */
 export function embeddedKey(keyring: Buffer): string {
   const text = keyring.toString('latin1');
   const lines = text.startsWith('-----BEGIN')

@@ -1,16 +1,20 @@
-/** Files of the machine that packages of an OS template can read while they are installed: mmdebstrap's hooks show them. */
+/**
+ * Lets packages of an OS template read files of the machine while they are installed: hooks of mmdebstrap mount
+ * them.
+ */
 import type { ReadOnlyBind } from '../../confinement/inside.ts';
 import { workplaceFile } from './workplace.ts';
 
-/** Options of mmdebstrap, before and after those of other hooks. */
+/** Options for mmdebstrap, before and after those of other hooks. */
 export interface BindHooks {
   readonly before: readonly string[];
   readonly after: readonly string[];
 }
 
 /**
- * $1 is what to do, $2 a file that keeps what was made, $3 the tree; SOURCE TARGET pairs follow. The mounts are in mmdebstrap's own
- * namespace. A target that a symlink leads out of the tree is refused: it would be the machine's.
+ * The hook. $1 is what to do, $2 a file that records what was made, $3 the tree; SOURCE TARGET pairs follow.
+ * The mounts are in mmdebstrap's own namespace. A target that a symlink leads out of the tree is refused: it
+ * would be on the machine.
  */
 const SCRIPT = `
 set -eu
@@ -48,17 +52,17 @@ tac "$made" | while read -r each; do
 done
 `;
 
-/** A word for sh. */
+/** Quotes a word for sh. */
 export const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;
 
-/** @param dir the workplace */
+/** Returns the options that mount `binds` in the tree. @param dir the workplace */
 export function bindHooks(binds: readonly ReadOnlyBind[], dir: string): BindHooks {
   if (binds.length === 0) return { before: [], after: [] };
   const script = workplaceFile(dir, 'binds.sh', SCRIPT);
   const pairs = binds.flatMap(({ source, target }) => [source, target]).map(quoted);
   const hook = (what: string): string =>
     ['sh', quoted(script), what, quoted(`${dir}/made`), '"$1"', ...pairs].join(' ');
-  // Essential packages are unpacked by then, and with them the directories of a system; no script has run.
+  // By then essential packages are unpacked, so a system's directories exist; no script has run yet.
   return {
     before: [`--extract-hook=${hook('show')}`],
     after: [`--customize-hook=${hook('hide')}`],

@@ -1,4 +1,4 @@
-/** Runs mmdebstrap, which makes a root file system of Debian packages, and says in a sentence why it could not. */
+/** Runs mmdebstrap, which makes a root file system from Debian packages, and reports a failure in a sentence. */
 import path from 'node:path';
 import { ByrefError } from '../../../base/error.ts';
 import { TEMPORARY_DIR } from '../../../base/temporary-dir.ts';
@@ -17,24 +17,28 @@ import { Plan } from './plan.ts';
 import { pinsText, systemSources } from './sources.ts';
 import { workplaceFile } from './workplace.ts';
 
-/** Without it apt can't read a repository of this machine's own directories from inside the tree. */
+/** Without this hook, apt inside the tree can't read a repository in a directory of this machine. */
 const FILE_HOOKS = '/usr/share/mmdebstrap/hooks/file-mirror-automount';
 
+/** The caller's part in a build: callbacks, a signal, and what the build is given. */
 export interface BootstrapParts {
-  /** Hears each line that mmdebstrap prints. */
+  /** Is called with each line that mmdebstrap prints. */
   readonly say: (line: string) => void;
-  /** Ends it. */
+  /** Ends the build when it is aborted. */
   readonly signal: AbortSignal;
   readonly given: Given;
   readonly progress: OnProgress;
 }
 
 /**
- * @param had null, or packages of which a new tree would be none, so that nothing is installed if apt would take the same ones
+ * Makes the root file system of a configuration, as a tar.
+ * @param had packages for which no new tree is needed: nothing is installed if apt would take the same ones; or
+ *   null
  * @param dir an empty directory, for the tree while it is made, and for the archive
- * @returns the path of a tar in `dir`; null if these packages are what would be installed
- * @throws ByrefError 'badInput' for packages that are not there or do not fit; 'unreachable' for a repository that can't be
- *   reached, or breaks off; 'untrusted' for a signature; 'noSpace'; 'unsupported' without mmdebstrap
+ * @returns the path of a tar in `dir`; null if `had` is what would be installed
+ * @throws ByrefError 'badInput' for packages that do not exist or do not fit together; 'unreachable' for a
+ *   repository that can't be reached, or breaks off; 'untrusted' for a signature; 'noSpace'; 'unsupported'
+ *   without mmdebstrap
  */
 export async function bootstrap(
   config: BuildConfig,
@@ -60,20 +64,20 @@ export async function bootstrap(
     progress(line);
     parts.say(line);
   };
-  // Else it says nothing of what takes long, when it has no terminal.
+  // Without --verbose and without a terminal it reports nothing during long phases.
   const words = ['--verbose', ...args(config, files)];
   await tellSize(archive, parts.progress, () => mmdebstrap(words, dir, what, { ...parts, say }));
   return archive;
 }
 
-/** @throws ByrefError as bootstrap() */
+/** Runs mmdebstrap. @throws ByrefError as bootstrap() */
 async function mmdebstrap(
   words: readonly string[],
   dir: string,
   what: string,
   parts: BootstrapParts,
 ): Promise<void> {
-  // Its own files go below `dir`, too, so that nothing is left wherever it ends.
+  // Its own files go below `dir`, too, so that nothing is left behind wherever it ends.
   const env = { ...process.env, ...parts.given.env, LC_ALL: 'C', TMPDIR: dir };
   const { code, said } = await runConfined(['mmdebstrap', ...words], { ...parts, env, cwd: dir });
   if (code === 0) return;
@@ -87,7 +91,10 @@ async function mmdebstrap(
   throw aptFailure(said, what, `in ${TEMPORARY_DIR}`);
 }
 
-/** What apt says that it would do; hooks are not run, so it is told of the pins otherwise. */
+/**
+ * Returns the options to find out what apt would do. Hooks are not run then, so the pins are passed in another
+ * way.
+ */
 const simulation = (config: BuildConfig, files: BootstrapFiles): string[] => [
   ...['--simulate', '--verbose', `--aptopt=Dir::Etc::Preferences "${files.pins}"`],
   ...args(config, files),
@@ -104,7 +111,7 @@ interface BootstrapFiles {
   readonly given: BindHooks;
 }
 
-/** Before the first package is chosen; $1 is the tree. */
+/** Installs the pins before the first package is chosen; $1 is the tree. */
 const pinHook = (pins: string): string =>
   `mkdir -p "$1/etc/apt/preferences.d" && cp ${quoted(pins)} "$1/etc/apt/preferences.d/"`;
 

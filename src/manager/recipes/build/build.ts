@@ -1,4 +1,7 @@
-/** `byref template build`: a configuration becomes a version of a template, if that would be another one than the newest. */
+/**
+ * Builds a version of a template from a configuration, unless it would be the same as the newest one: `byref
+ * template build`.
+ */
 import type { TemplateRow, VersionBase, VersionRow } from '../../../codec/store-rows.ts';
 import type { ObjectWriter } from '../../../store/object-writer.ts';
 import type { Store } from '../../../store/store.ts';
@@ -27,32 +30,34 @@ import { addRunDirs } from './run-dirs.ts';
 import { renumberTree } from './settle-accounts.ts';
 import { withWorkplace } from './workplace.ts';
 
+/** The outcome of a build. */
 export interface Built {
   readonly template: TemplateRow;
-  /** Null: it would be the newest version again, which `template` names then. */
+  /** null if it would be the newest version again, which `template` names then. */
   readonly version: VersionRow | null;
-  /** Against the newest version until now; of a first one, all are new. */
+  /** Changes against the version that was the newest; in a first version all packages are new. */
   readonly packages: readonly PackageChange[];
   /** What a reader of the configuration would not expect, in sentences. */
   readonly notes: readonly string[];
 }
 
+/** The caller's part in a build that is stored. */
 export interface BuildParts extends InstallParts {
-  /** Called before the end is written: from then on the store sees to it that all or nothing happens. */
+  /** Called before the end is written: from then on the store ensures that all or nothing happens. */
   readonly committing: () => void;
   readonly note: string | null;
 }
 
-/** What is to be stored; null: what there is already. */
+/** A tree to be stored. */
 interface Made {
   readonly read: (writer: ObjectWriter) => Promise<TreeNode>;
   readonly base: VersionBase | null;
   readonly notes: readonly string[];
 }
 
-/** @throws ByrefError; then the store is as before, and nothing else is left */
+/** Builds a version. @throws ByrefError; then the store is as before, and nothing else is left behind */
 export async function buildTemplate(config: BuildConfig, parts: BuildParts): Promise<Built> {
-  // Files that are unpacked from packages have the times that they have there.
+  // Later times are of files that the build made; files from packages keep the times that they have there.
   const startedS = Math.floor(Date.now() / 1000);
   const root = await parts.read((store) => store.root);
   const inWorkplace = () => withWorkplace((dir) => buildIn(config, dir, startedS, parts));
@@ -148,7 +153,10 @@ async function add(
   return { template: store.catalog.withNewest(template), version: null, packages: [], notes };
 }
 
-/** It makes the same version, and may make another one later. */
+/**
+ * Stores the changed text of a configuration with the newest version: it makes the same version now, but may
+ * make another one later.
+ */
 function keepConfig(store: Store, template: TemplateRow, config: string): void {
   const newest = store.catalog.newest(template);
   if (newest.config === config) return;

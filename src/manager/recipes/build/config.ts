@@ -1,4 +1,4 @@
-/** What a template is built from: a YAML file, with every mistake told by its line. */
+/** Parses the YAML file that a template is built from, and reports every mistake with its line. */
 import path from 'node:path';
 import { stringify } from 'yaml';
 import type { TemplateKind } from '../../../codec/store-rows.ts';
@@ -16,70 +16,74 @@ import {
   yesOrNo,
 } from './fields.ts';
 
-/** One more repository, or more suites of the first one. */
+/** Another repository, or more suites of the first one. */
 export interface SourceConfig {
   /** Null: the one that `suite` is of. */
   readonly repository: string | null;
   readonly suites: readonly string[];
   readonly components: readonly string[];
-  /** An absolute path; null: the keys that the machine's apt trusts. */
+  /** An absolute path; null for the keys that the machine's apt trusts. */
   readonly keyring: string | null;
 }
 
-/** Of apt_preferences(5): which version of a package is to be had. */
+/** An entry of apt_preferences(5): decides which version of a package is preferred. */
 export interface Pin {
   /** Names, or patterns of them. */
   readonly packages: readonly string[];
-  /** Such as "release a=bookworm-backports" or "version 1.2.*". */
+  /** For instance "release a=bookworm-backports" or "version 1.2.*". */
   readonly pin: string;
   readonly priority: number;
 }
 
-/** Of a Debian repository: `repository` null means the machine's own apt sources of that suite. */
+/**
+ * A configuration for a Debian repository. If `repository` is null, the machine's own apt sources of that suite
+ * are used.
+ */
 export interface BuildConfig {
   readonly kind: TemplateKind;
   readonly name: string;
-  /** Of an app: the OS template that it is installed on. */
+  /** For an app: the OS template that it is installed on. */
   readonly base: string | null;
-  /** Of an app only with a repository of its own, else ''. */
+  /** For an app '' unless it has a repository of its own. */
   readonly suite: string;
   readonly components: readonly string[];
   readonly repository: string | null;
-  /** Of an OS: with the suite's -updates and -security, where they are. */
+  /** For an OS: include the suite's -updates and -security, where they exist. */
   readonly updates: boolean;
-  /** Beside `repository`, or the machine's own. */
+  /** Further sources, beside `repository` or the machine's own. */
   readonly sources: readonly SourceConfig[];
   readonly pins: readonly Pin[];
-  /** As dpkg calls it; null: the machine's. */
+  /** dpkg's name of the architecture; null for the machine's. */
   readonly architecture: string | null;
   readonly variant: Variant;
   readonly packages: readonly string[];
-  /** Of an app: with what its packages recommend, too. */
+  /** For an app: also install what its packages recommend. */
   readonly recommends: boolean;
-  /** An absolute path; null: the keys that the machine's apt trusts. */
+  /** An absolute path; null for the keys that the machine's apt trusts. */
   readonly keyring: string | null;
-  /** For sh -c, on the host, with the new tree as "$1". */
+  /** Commands for sh -c, run on the host with the new tree as "$1". */
   readonly hooks: readonly string[];
-  /** Variables and files of the machine that its packages and hooks are given: see manager/sandbox/given.ts. */
+  /** Variables and files of the machine that its packages and hooks are given (manager/sandbox/given.ts). */
   readonly env: readonly string[];
   readonly binds: readonly string[];
   readonly label: string;
   readonly shared: readonly string[] | null;
 }
 
-/** mmdebstrap's: what is installed beside `packages`. */
+/** mmdebstrap's variants: what is installed beside `packages`. */
 export const VARIANTS = ['custom', 'essential', 'apt', 'minbase', 'standard'] as const;
+/** One of mmdebstrap's variants. */
 export type Variant = (typeof VARIANTS)[number];
 
-/** deb-version(7) and apt-get(8): NAME, NAME=VERSION, NAME/SUITE, NAME:ARCHITECTURE. */
+/** A package as in deb-version(7) and apt-get(8): NAME, NAME=VERSION, NAME/SUITE, NAME:ARCHITECTURE. */
 const PACKAGE = /^[a-z0-9][a-z0-9.+-]+(:[a-z0-9-]+)?([=/][A-Za-z0-9.+~:-]+)?$/;
 const SUITE = /^[A-Za-z0-9][A-Za-z0-9./_-]*$/;
 const COMPONENT = /^[A-Za-z0-9][A-Za-z0-9./_-]*$/;
 const ARCHITECTURE = /^[a-z0-9][a-z0-9-]*$/;
-/** apt_preferences(5): names, and globs or expressions between slashes. */
+/** Names as in apt_preferences(5), or globs, or expressions between slashes. */
 const PINNED = /^[^\s,][^\s]*$/;
 const PIN = /^(?:release|origin|version)\s+\S[^\n]*$/;
-/** apt keeps it as a short. */
+/** apt stores a priority in a 16-bit number. */
 const PRIORITY_MAX = 32_767;
 const REPOSITORY = /^(https?|file|copy):\/\/?\S+$/;
 
@@ -125,11 +129,12 @@ const pinKind = mapOf(
   ['packages', 'pin', 'priority'],
 );
 
-/** As on the command line. */
+/** A variable, as on the command line. */
 export const VARIABLE: Kind<string> = {
   what: 'a variable: NAME or NAME=VALUE',
   read: (value) => (typeof value === 'string' && isVariable(value) ? value : undefined),
 };
+/** A file or directory to bind, as on the command line. */
 export const BIND = text('an absolute path, or two as SOURCE:PLACE', /^\/[^:\n]*(?::\/[^:\n]+)?$/);
 
 const FIELDS = {
@@ -157,7 +162,7 @@ const FIELDS = {
 type Field = keyof typeof FIELDS;
 type Fields = FieldsOf<typeof FIELDS>;
 
-/** Fields that one kind has not, or must have. */
+/** Fields that a kind must not have (REFUSED), or must have (REQUIRED). */
 const REFUSED: Readonly<Record<TemplateKind, readonly Field[]>> = {
   os: ['base', 'recommends'],
   app: ['architecture', 'variant', 'updates'],
@@ -168,15 +173,16 @@ const REQUIRED: Readonly<Record<TemplateKind, readonly Field[]>> = {
 };
 
 /**
+ * Parses a configuration.
  * @param source the file's content
- * @param file its path: for messages, and for paths in it, which are relative to its directory
+ * @param file its path: for messages, and for relative paths in it
  * @throws ByrefError 'badInput' with a line for each mistake: FILE:LINE: FIELD: what is wrong
  */
 export function parseConfig(source: string, file: string): BuildConfig {
   return new ConfigParser(source, file).parse();
 }
 
-/** A text that parses as the same, wherever it is: what a version keeps of how it was built. */
+/** Returns a text that parses to the same configuration, wherever it is: a version keeps it. */
 export function configText(config: BuildConfig): string {
   const refused: readonly string[] = REFUSED[config.kind];
   const sourceless = config.kind === 'app' && config.repository === null;
@@ -196,7 +202,10 @@ export function configText(config: BuildConfig): string {
   return stringify(Object.fromEntries(given));
 }
 
-/** Fields that came later than others: a text without them stays the one that it was. */
+/**
+ * Leaves out later additions to the format when they have their default, so that texts without them stay the
+ * same.
+ */
 const isDefault = (field: string, value: unknown): boolean =>
   (field === 'updates' && value === true) ||
   (['sources', 'pins', 'env', 'binds'].includes(field) &&
@@ -229,7 +238,7 @@ class ConfigParser {
     return this.config(kind, fields);
   }
 
-  /** An app has no source of its own, or a whole one. */
+  /** Refuses an app with a part of a source: it has no source of its own, or a complete one. */
   private refuseHalfSource(fields: Fields): void {
     const { parser } = this;
     const [repository, suite] = [parser.at.get('repository'), parser.at.get('suite')];

@@ -1,11 +1,11 @@
-/** Debian's control file format: deb822(5). */
+/** Parses Debian's control file format, deb822(5). */
 
-/** Field names in lower case, values with their lines joined by \n, in the order of the file. */
+/** Field names in lower case, and values with their lines joined by \n, in the order of the file. */
 export type Stanza = ReadonlyMap<string, string>;
 
 const FIELD = /^([^\s:#][^:]*):[ \t]*(.*)$/;
 
-/** Lines that are none (which dpkg would refuse) are passed over. */
+/** Returns the stanzas. Invalid lines, which dpkg would refuse, are skipped. */
 export function parseStanzas(content: string): Stanza[] {
   const stanzas: Stanza[] = [];
   let current = new Map<string, string>();

@@ -1,4 +1,4 @@
-/** Reads a map of fields from YAML, with every mistake told by its line. */
+/** Reads a map of fields from YAML, and reports every mistake with its line. */
 import {
   type Document,
   isMap,
@@ -10,33 +10,37 @@ import {
 } from 'yaml';
 import { ByrefError } from '../../../base/error.ts';
 
-/** What a field may be, in words for the one who wrote it otherwise. */
+/** The values that a field may have. */
 export interface Kind<T> {
   readonly what: string;
-  /** Undefined if it is not such. */
+  /** Returns the value; undefined if it is not of this kind. */
   read(value: unknown): T | undefined;
-  /** Of a list: what each of it is. */
+  /** For a list: the kind of its items. */
   readonly item?: Kind<unknown>;
-  /** Of a map: its fields, and which of them it must have. */
+  /** For a map: its fields, and which of them are required. */
   readonly fields?: Kinds;
   readonly required?: readonly string[];
 }
 
+/** A text that matches an expression. @param what describes it, for messages */
 export const text = (what: string, form: RegExp): Kind<string> => ({
   what,
   read: (value) => (typeof value === 'string' && form.test(value) ? value : undefined),
 });
 
+/** One of a few words. */
 export const oneOf = <T extends string>(...words: readonly T[]): Kind<T> => ({
   what: words.length === 2 ? words.join(' or ') : `one of ${words.join(', ')}`,
   read: (value) => words.find((word) => word === value),
 });
 
+/** A value that is true or false. */
 export const yesOrNo: Kind<boolean> = {
   what: 'true or false',
   read: (value) => (typeof value === 'boolean' ? value : undefined),
 };
 
+/** A list of values of one kind. */
 export const listOf = <T>(kind: Kind<T>): Kind<readonly T[]> => ({
   what: `a list, each ${kind.what}`,
   item: kind,
@@ -47,7 +51,7 @@ export const listOf = <T>(kind: Kind<T>): Kind<readonly T[]> => ({
   },
 });
 
-/** A text, or a list of them; a list either way. */
+/** A value or a list of them; it is read as a list in either case. */
 export const oneOrMore = <T>(kind: Kind<T>): Kind<readonly T[]> => ({
   ...listOf(kind),
   what: `${kind.what}, or a list of such`,
@@ -76,23 +80,25 @@ export const mapOf = <K extends Kinds>(
   },
 });
 
+/** The kinds of a map's fields, by name. */
 export type Kinds = Readonly<Record<string, Kind<unknown>>>;
 
 type ValueOf<K> = K extends Kind<infer T> ? T : never;
 
-/** What was given, and right. */
+/** The values of the fields that were given and are valid. */
 export type FieldsOf<K extends Kinds> = { readonly [F in keyof K]?: ValueOf<K[F]> };
 
-/** For messages: what such a file is, where it is, and where more is told. */
+/** The file's description, for messages. */
 export interface FieldsFile {
   readonly file: string;
-  /** Such as "name: debian-12". */
+  /** An example of its content, such as "name: debian-12". */
   readonly example: string;
   readonly hint: string;
 }
 
 const ERRORS_SHOWN = 10;
 
+/** Reads one file, and collects mistakes in it. */
 export class FieldsParser<K extends Kinds> {
   private readonly kinds: K;
   private readonly about: FieldsFile;
@@ -108,7 +114,10 @@ export class FieldsParser<K extends Kinds> {
     this.document = parseDocument(source, { lineCounter: this.lines, prettyErrors: false });
   }
 
-  /** @throws ByrefError 'badInput' for what is no YAML; other mistakes are told by refuseIfAny() */
+  /**
+   * Reads the fields. Mistakes in them are reported by refuseIfAny().
+   * @throws ByrefError 'badInput' for what is not YAML
+   */
   fields(): FieldsOf<K> {
     for (const { message, pos } of this.document.errors) this.mistake(pos[0], message);
     this.refuseIfAny();
@@ -139,7 +148,10 @@ export class FieldsParser<K extends Kinds> {
     this.mistakes.push({ line: this.lines.linePos(offset).line || 1, text: message });
   }
 
-  /** @throws ByrefError 'badInput' with a line for each mistake: FILE:LINE: FIELD: what is wrong */
+  /**
+   * Reports mistakes, if there are any.
+   * @throws ByrefError 'badInput' with a line for each: FILE:LINE: FIELD: what is wrong
+   */
   refuseIfAny(): void {
     const [first] = this.mistakes;
     if (first === undefined) return;
@@ -149,7 +161,7 @@ export class FieldsParser<K extends Kinds> {
     throw new ByrefError('badInput', message, hint);
   }
 
-  /** Of a list, each item that is wrong is told by itself, of a map each field. */
+  /** Notes a mistake; in a list each wrong item, in a map each wrong field by itself. */
   private refuse(name: string, node: unknown, plain: unknown, kind: Kind<unknown>): void {
     const { what, item, fields } = kind;
     if (item !== undefined && isSeq(node)) {

@@ -1,4 +1,7 @@
-/** Asks a repository whether it has a suite, as this machine's apt would: by its proxies and certificates. */
+/**
+ * Asks a repository whether it has a suite, in the way this machine's apt would: with its proxies and
+ * certificates.
+ */
 import path from 'node:path';
 import { runConfined } from '../../confinement/confined.ts';
 import { interrupted } from '../../sandbox/interrupted.ts';
@@ -7,10 +10,14 @@ import type { BootstrapParts } from './bootstrap.ts';
 import type { HasSuite } from './sources.ts';
 
 const HELPER = '/usr/lib/apt/apt-helper';
-/** Of a server, and of apt's methods for directories. What keeps files in a bucket forbids those that it has not. */
+/**
+ * Messages of servers, and of apt's methods for directories, for a missing file. A server that keeps its files
+ * in a bucket answers 403 for files that it lacks.
+ */
 const MISSING = /\b(?:403|404|410)\s+[A-Z]|File not found|No such file or directory/;
 
 /**
+ * Returns a function that asks with apt's helper.
  * @param dir for what is fetched
  * @param what "debian-13 could not be built"
  */

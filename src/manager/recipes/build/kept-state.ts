@@ -1,7 +1,8 @@
 /**
- * What installation scripts made below /var/lib for a service's own user, such as the first cluster of a database, is data: each build makes
- * another one, and envs have written into the first one since. Files of two of them in one directory would be neither. So a later
- * version has it as the first one had: whole, also where its package has gone.
+ * Carries state over from a template's earlier version. Files that installation scripts made below /var/lib for
+ * a service's own user, such as a database's first cluster, are data. Each build makes others, and envs have
+ * written into the first ones since: a mix of both in one directory would be broken. So a later version has
+ * them as the first one did: all of them, even if the package is no longer there.
  */
 import type { Ino, Name } from '../../../base/ids.ts';
 import { isDir, isReg } from '../../../base/mode.ts';
@@ -23,9 +24,9 @@ const LISTS = '/var/lib/dpkg/info';
 const ROOT_UID = 0;
 
 /**
- * Puts what the earlier version has of it into the tree of the next one. The tree's objects are published.
- * @param earlier the newest version until now
- * @param base what an app was installed on, now
+ * Puts the earlier version's state into the tree of the next one, whose objects are published.
+ * @param earlier the version that is the newest until now
+ * @param base what an app is installed on now
  */
 export function keepState(
   store: Store,
@@ -47,9 +48,9 @@ export function keepState(
 
 class Keeper {
   private readonly before: LowerTree;
-  /** Paths that some package has. */
+  /** Paths that belong to a package. */
   private readonly packed: ReadonlySet<string>;
-  /** By inode: what hard links share is one node. */
+  /** Nodes by inode: hard links share one node. */
   private readonly nodes = new Map<Ino, TreeNode>();
 
   constructor(before: LowerTree, packed: ReadonlySet<string>) {
@@ -92,7 +93,7 @@ const isState = (path: string, { uid }: InodeRecord): boolean =>
   !isGenerated(path) &&
   ruleOf(path) === 'keep';
 
-/** What the packages in the tree list. */
+/** Yields the paths that the packages in the tree list. */
 function* listedIn(store: Store, tree: TreeNode): Generator<string> {
   for (const [name, { mode, object }] of nodeAt(tree, LISTS)?.children ?? []) {
     if (!name.endsWith('.list') || !isReg(mode) || object === '') continue;

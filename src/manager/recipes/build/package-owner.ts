@@ -1,4 +1,4 @@
-/** Which package a file is of, as dpkg's lists in a template say. */
+/** Finds the package that a file belongs to, by dpkg's lists in a template. */
 import type { Ino } from '../../../base/ids.ts';
 import { isReg } from '../../../base/mode.ts';
 import type { TemplateRow } from '../../../codec/store-rows.ts';
@@ -10,13 +10,13 @@ import { packagesOfVersion } from './packages.ts';
 
 const INFO_PATH = '/var/lib/dpkg/info';
 const LIST = /^(.+)[.]list$/;
-/** Directories that are symlinks into /usr now, under which packages still list their files. */
+/** Directories that are now symlinks into /usr, and under which packages still list their files. */
 const MERGED_FROM = /^\/(?:bin|sbin|lib|lib32|lib64|libx32|libo32)\//;
 const MERGED = /^\/usr(\/(?:bin|sbin|lib|lib32|lib64|libx32|libo32)\/)/;
 
 /**
- * @param path of no directory; absolute, without a symlink on the way; a binary string
- * @returns "NAME VERSION"; null if no package has it
+ * Returns the package that has a file, as "NAME VERSION"; null if none has it.
+ * @param path not of a directory; absolute, without a symlink on the way; a binary string
  */
 export function packageOwning(
   store: Store,
@@ -32,7 +32,7 @@ export function packageOwning(
   return known === undefined ? name : `${known.name} ${known.version}`;
 }
 
-/** Packages by the paths that they list, in a version of a template. */
+/** Returns the packages in a version of a template, by the paths that they list. */
 export function packagesByPath(store: Store, ref: StackRef): Map<string, string> {
   const owners = new Map<string, string>();
   for (const { name, lines } of listsOf(store, store.layers([ref]))) {
@@ -41,7 +41,7 @@ export function packagesByPath(store: Store, ref: StackRef): Map<string, string>
   return owners;
 }
 
-/** The package of the first list that has one of the paths. */
+/** Returns the package with the first list that has one of the paths. */
 function listing(store: Store, layers: LowerTree, paths: ReadonlySet<string>): string | null {
   for (const { name, lines } of listsOf(store, layers)) {
     if (lines.some((line) => paths.has(line))) return name;
@@ -49,7 +49,7 @@ function listing(store: Store, layers: LowerTree, paths: ReadonlySet<string>): s
   return null;
 }
 
-/** What each package has, as dpkg lists it. */
+/** Yields what each package has, as dpkg lists it. */
 function* listsOf(store: Store, layers: LowerTree): Generator<{ name: string; lines: string[] }> {
   const dir: Ino | null = dirAt(layers, INFO_PATH);
   if (dir === null) return;

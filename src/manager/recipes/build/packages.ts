@@ -1,32 +1,35 @@
-/** What is installed in a template, as dpkg's database there says. */
+/** Finds out what is installed in a template, from dpkg's database there. */
 import type { TemplateRow, VersionBase } from '../../../codec/store-rows.ts';
 import type { Store } from '../../../store/store.ts';
 import { contentOf } from '../../templates/file-content.ts';
 import { nodeAt, type TreeNode } from '../../templates/tree.ts';
 import { fileAt } from '../../templates/walk-version.ts';
 
+/** An installed package. */
 export interface Package {
   readonly name: string;
   readonly version: string;
   readonly architecture: string;
 }
 
-/** By NAME, or NAME:ARCHITECTURE where two of that name are installed. */
+/** Packages by NAME, or by NAME:ARCHITECTURE where two of that name are installed. */
 export type Packages = ReadonlyMap<string, Package>;
 
+/** A package that differs between two versions. */
 export interface PackageChange {
   readonly name: string;
-  /** Null: it is new. */
+  /** The version before; null if it is new. */
   readonly was: string | null;
-  /** Null: it is gone. */
+  /** The version now; null if it was removed. */
   readonly is: string | null;
 }
 
+/** dpkg's status file. */
 export const STATUS_PATH = '/var/lib/dpkg/status';
 
 /**
- * Reads what is installed. Only the four fields that matter are looked at, since `template list` reads this for every template:
- * of 500 packages it takes a millisecond, where to parse all fields takes seven.
+ * Returns the installed packages. It looks only at the four fields that matter, because `template list` reads
+ * this for every template: 500 packages take a millisecond, and seven if all fields are parsed.
  * @param status the content of /var/lib/dpkg/status, a binary string
  */
 export function parsePackages(status: string): Packages {
@@ -69,18 +72,18 @@ export function parsePackages(status: string): Packages {
   return all;
 }
 
-/** What the tree's dpkg says; the objects must be published. None if it has no dpkg. */
+/** Returns the packages in a tree whose objects are published; none if it has no dpkg. */
 export function packagesOfTree(store: Store, tree: TreeNode): Packages {
   return packagesIn(store, nodeAt(tree, STATUS_PATH));
 }
 
-/** @param status the file; null if there is none */
+/** Returns the packages in a status file; none for null. */
 function packagesIn(store: Store, status: Pick<TreeNode, 'object'> | null): Packages {
   const object = status?.object ?? '';
   return object === '' ? new Map() : parsePackages(contentOf(store, { object }, STATUS_PATH));
 }
 
-/** What dpkg says in a version of a template. */
+/** Returns the packages in a version of a template. */
 export function packagesOfVersion(
   store: Store,
   { id }: Pick<TemplateRow, 'id'>,
@@ -89,7 +92,10 @@ export function packagesOfVersion(
   return packagesIn(store, fileAt(store.layers([{ templateId: id, version }]), STATUS_PATH));
 }
 
-/** How many are installed; null if its dpkg's database can't be read: then the store is damaged, and can still be looked at. */
+/**
+ * Returns how many packages are installed; null if dpkg's database can't be read: the store is damaged then,
+ * but can still be examined.
+ */
 export function packageCount(
   store: Store,
   template: Pick<TemplateRow, 'id'>,
@@ -103,11 +109,14 @@ export function packageCount(
   }
 }
 
-/** 0, a system without packages or a template that is no system, shows as nothing. */
+/** Formats a count. 0 (a system without packages, or a template that is not a system) is shown as nothing. */
 export const packageCountText = (count: number | null): string =>
   count === null ? '?' : String(count || '');
 
-/** Of an app: what it adds to the version of the OS template that it was installed on, or has another version of. */
+/**
+ * Returns an app's packages that the version of the OS template on which it was installed lacks, or has in
+ * another version.
+ */
 export function ownPackages(
   store: Store,
   template: Pick<TemplateRow, 'id'>,
@@ -118,7 +127,10 @@ export function ownPackages(
   return base === null ? all : without(all, packagesOfBase(store, base));
 }
 
-/** Many apps are on one version of an OS template, and a version never changes: read once for each open store. */
+/**
+ * Packages of bases, read once for each open store: many apps are on one version of an OS template, and a
+ * version never changes.
+ */
 const bases = new WeakMap<Store, Map<string, Packages>>();
 
 function packagesOfBase(store: Store, { templateId, version }: VersionBase): Packages {
@@ -130,12 +142,12 @@ function packagesOfBase(store: Store, { templateId, version }: VersionBase): Pac
   return packages;
 }
 
-/** Those that the base has not, or not in that version. */
+/** Returns the packages that the base lacks, or has in another version. */
 export function without(all: Packages, base: Packages): Packages {
   return new Map([...all].filter(([name, { version }]) => base.get(name)?.version !== version));
 }
 
-/** By name. */
+/** Returns the differences, by name. */
 export function packageChanges(before: Packages, after: Packages): PackageChange[] {
   const names = [...new Set([...before.keys(), ...after.keys()])].sort();
   return names.flatMap((name) => {
@@ -145,7 +157,7 @@ export function packageChanges(before: Packages, after: Packages): PackageChange
   });
 }
 
-/** "openssl 3.0.15-1 -> 3.0.16-1; + curl 7.88.1-10; - wget 1.21.3-1" */
+/** Describes changes: "openssl 3.0.15-1 -> 3.0.16-1; + curl 7.88.1-10; - wget 1.21.3-1". */
 export const changesText = (changes: readonly PackageChange[]): string =>
   changes
     .map(({ name, was, is }) => {

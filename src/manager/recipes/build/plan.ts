@@ -1,20 +1,23 @@
-/** What apt would install, as it says itself: to know without a build that there is nothing new. */
+/** Learns from apt's simulation what it would install, to find out without a build that nothing is new. */
 import type { VersionBase } from '../../../codec/store-rows.ts';
 import type { Store } from '../../../store/store.ts';
 import { type BuildConfig, configText } from './config.ts';
 import { ownPackages, type Packages } from './packages.ts';
 
-/** "Inst nginx [1.22.0] (1.22.1-9 Debian:12/stable [amd64])": one line for each package. */
+/** A line for one package: "Inst nginx [1.22.0] (1.22.1-9 Debian:12/stable [amd64])". */
 const INST = /^Inst (\S+?)(?::\S+)? (?:\[\S+\] )?\((\S+)/;
 
-/** What a version is made of, and what it was installed on. */
+/** The packages of a version, and what it was installed on. */
 export interface NewestVersion {
-  /** Of an app. */
+  /** The version that an app was installed on. */
   readonly base: VersionBase | null;
   readonly packages: Packages;
 }
 
-/** The newest version of what a configuration builds; null if there is none, it was built otherwise, or hooks may bring anything. */
+/**
+ * Returns the newest version that this configuration built. Null if there is none, if it was built with another
+ * configuration, or if hooks may change anything.
+ */
 export function newestOf(store: Store, config: BuildConfig): NewestVersion | null {
   const template = store.template(config.name);
   const version = template && store.catalog.newest(template);
@@ -23,7 +26,7 @@ export function newestOf(store: Store, config: BuildConfig): NewestVersion | nul
   return { base: version.base, packages: ownPackages(store, template, version.number) };
 }
 
-/** Listens to apt-get --simulate. */
+/** The packages that apt-get --simulate would install; `hear` takes its lines. */
 export class Plan {
   private readonly wanted = new Set<string>();
 
@@ -32,7 +35,7 @@ export class Plan {
     if (name !== undefined) this.wanted.add(`${name} ${version}`);
   };
 
-  /** True if these packages are what would be installed, and all of it. */
+  /** Returns true if exactly these packages would be installed. */
   isOf(packages: Packages): boolean {
     const had = new Set([...packages.values()].map(({ name, version }) => `${name} ${version}`));
     const isSame = had.size === packages.size && had.size === this.wanted.size;

@@ -1,12 +1,13 @@
 /**
- * What of a built tree is not the template's: what belongs to one machine, or to the moment of the build. With these
- * rules the same packages give the same version. docs/CLI.md has them for its readers.
+ * Rules for what a built tree contains but a template does not: things that belong to one machine, or to the
+ * moment of the build. With these rules the same packages give the same version. docs/CLI.md describes them for
+ * users.
  */
 import { createHash } from 'node:crypto';
 import { matchesPath } from '../../../base/path-patterns.ts';
 import type { TreeNode } from '../../templates/tree.ts';
 
-/** Not in the template. A pattern includes what is below; `DIR/*` leaves the directory itself. */
+/** Paths that are left out. A pattern includes what is below it; `DIR/*` leaves the directory itself in. */
 export const LEFT_OUT = [
   // Mounted when an env starts.
   '/proc/*',
@@ -14,14 +15,14 @@ export const LEFT_OUT = [
   '/sys/*',
   '/tmp/*',
   '/var/tmp/*',
-  // Of one machine: what every env must have as its own is not in a template.
+  // These belong to one machine: every env must have its own.
   '/etc/hostname',
   '/etc/resolv.conf',
   '/etc/ssh/ssh_host_*',
   '/var/lib/dbus/machine-id',
   '/var/lib/systemd/credential.secret',
   '/var/lib/systemd/random-seed',
-  // Made again when needed.
+  // Generated again when needed.
   '/var/cache/apt/*.bin',
   '/var/cache/apt/archives/*.deb',
   '/var/cache/apt/archives/lock',
@@ -32,7 +33,7 @@ export const LEFT_OUT = [
   '/var/lib/apt/lists/*_*',
   '/var/lib/apt/lists/lock',
   '/var/lib/apt/lists/partial/*',
-  // The same with the build's dates in it.
+  // The same again, but with the build's dates in them.
   '/etc/xml/*.old',
   '/usr/share/info/dir.old',
   '/var/lib/dpkg/*-old',
@@ -48,27 +49,27 @@ export const LEFT_OUT = [
   '/var/backups/*',
 ] as const;
 
-/** There, and empty: programs want the file; systemd makes a machine-id of its own if it is empty. */
+/** Files that stay, but empty: programs expect them; systemd replaces an empty machine-id. */
 export const EMPTIED = ['/etc/machine-id', '/var/log/*'] as const;
 
 const isLeftOut = matchesPath(LEFT_OUT);
 const isEmptied = matchesPath(EMPTIED);
 
-/** What becomes of a member of the built tree. @param path absolute, a binary string */
+/** Returns what to do with a member of the built tree. @param path absolute, a binary string */
 export function ruleOf(path: string): 'keep' | 'empty' | 'leave-out' {
   if (isLeftOut(path)) return 'leave-out';
   return isEmptied(path) ? 'empty' : 'keep';
 }
 
-/** Before Debian: no package has a file as old, so that nobody takes it for one. */
+/** The earliest time for generated files: before Debian existed, so that it is not mistaken for a package's file. */
 const GENERATED = Date.UTC(1990, 0, 1) / 1000;
-/** Four years and a quarter. */
+/** The span of times for generated files: four years and a quarter, in seconds. */
 const GENERATED_SPAN = 2 ** 27;
 
 /**
- * Gives times that are those of the build other ones, which follow from what is there: a file's from its content, so that
- * another content has another time; a directory's from what is in it.
- * @param startedS seconds since the epoch: no file that is of a package is as new
+ * Replaces times that stem from the build by times that follow from the content: for a file from its bytes, so
+ * that other content gets another time; for a directory from what is in it.
+ * @param startedS seconds since the epoch when the build started: files from packages are all older
  */
 export function normaliseTimes(node: TreeNode, startedS: number): void {
   let newest = GENERATED;

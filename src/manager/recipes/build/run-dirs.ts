@@ -1,7 +1,8 @@
 /**
- * Directories below /run that packages expect to find. What is in a built tree's /run is of the build, and left out; on a machine that boots,
- * systemd makes these anew, as tmpfiles.d(5) says. In an env that only programs enter, nobody does, and a service's script fails in its first
- * line (`mkdir /var/lock/apache2`). So they are the template's.
+ * Adds directories below /run that packages expect. What a built tree has in /run stems from the build, and is
+ * left out. On a machine that boots, systemd creates these directories, as tmpfiles.d(5) says. An env that is
+ * only entered by programs has no systemd, and a service's script would fail at once (`mkdir
+ * /var/lock/apache2`). So the template has them.
  */
 import type { Name } from '../../../base/ids.ts';
 import { isReg, S_IFDIR } from '../../../base/mode.ts';
@@ -11,22 +12,22 @@ import { accountsOf } from '../../merge/accounts.ts';
 import { contentAt, contentOf } from '../../templates/file-content.ts';
 import { implicitDirectory, nodeAt, type TreeNode } from '../../templates/tree.ts';
 
-/** Of two files of one name, the first directory's counts. */
+/** Directories with rules. Of two files with the same name, the one in the first directory counts. */
 const RULE_DIRS = ['/etc/tmpfiles.d', '/usr/lib/tmpfiles.d'];
-/** Where every program may have its lock files, and where /var/lock leads. */
+/** The directory in which any program may put lock files, and to which /var/lock leads. */
 const LOCK: RunDir = { path: '/run/lock', mode: 0o1777, user: '0', group: '0' };
 const DEFAULT_MODE = 0o755;
 
 interface RunDir {
   readonly path: string;
   readonly mode: number;
-  /** A name, or a number. */
+  /** A name or a number. */
   readonly user: string;
   readonly group: string;
 }
 
 /**
- * Adds the directories to a tree, whose objects are published. What the tree has there stays as it is.
+ * Adds the directories to a tree whose objects are published. What the tree already has there stays.
  * @param below what an app was installed on; null for an OS, which gets /run/lock, too
  */
 export function addRunDirs(store: Store, tree: TreeNode, below: LowerTree | null): void {
@@ -35,7 +36,7 @@ export function addRunDirs(store: Store, tree: TreeNode, below: LowerTree | null
   for (const { path, mode, user, group } of wanted) {
     const uid = idOf.user(user);
     const gid = idOf.group(group);
-    // systemd-tmpfiles, too, leaves out what is to be an unknown user's.
+    // Like systemd-tmpfiles, skip directories for unknown users.
     if (uid === null || gid === null || nodeAt(tree, path) !== null) continue;
     const parent = makeParents(tree, path);
     const name = path.slice(path.lastIndexOf('/') + 1) as Name;
@@ -43,7 +44,7 @@ export function addRunDirs(store: Store, tree: TreeNode, below: LowerTree | null
   }
 }
 
-/** Null if something that is no directory is in the way. */
+/** Returns the parent directory, creating what is missing; null if something else is in the way. */
 function makeParents(tree: TreeNode, path: string): TreeNode | null {
   let node = tree;
   for (const name of path.split('/').slice(1, -1) as Name[]) {
@@ -60,7 +61,7 @@ function* ruledDirs(store: Store, tree: TreeNode): Generator<RunDir> {
   for (const dir of RULE_DIRS) {
     for (const [name, { mode, object }] of nodeAt(tree, dir)?.children ?? []) {
       if (!name.endsWith('.conf') || files.has(name)) continue;
-      // A link to /dev/null switches the file of that name off.
+      // A link to /dev/null disables the file of that name.
       files.set(name, isReg(mode) && object !== '' ? contentOf(store, { object }, name) : '');
     }
   }
@@ -73,11 +74,14 @@ function* ruledDirs(store: Store, tree: TreeNode): Generator<RunDir> {
   }
 }
 
-/** Types that make a directory, with what else they may say: only at boot, for one. */
+/** Types of lines that create a directory, with their modifiers (such as "only at boot"). */
 const MAKES_DIR = /^[dDvqQ][!=+^~-]*$/;
 const RUN = /^(?:\/var)?(\/run\/.+?)\/*$/;
 
-/** `d /run/php 0755 www-data www-data -`; null for all that makes no directory below /run, or depends on the machine (%). */
+/**
+ * Parses a line such as `d /run/php 0755 www-data www-data -`. Null if it creates no directory below /run, or
+ * depends on the machine (%).
+ */
 function parseLine(line: string): RunDir | null {
   const [type = '', place = '', mode = '-', user = '-', group = '-'] = line.trim().split(/\s+/);
   const [, path = ''] = RUN.exec(place) ?? [];

@@ -1,4 +1,7 @@
-/** Users and groups that an installation added get the numbers that they have in every app: see src/store/accounts.ts. */
+/**
+ * Gives users and groups that an installation added the numbers that they have in every app
+ * (src/store/accounts.ts).
+ */
 import { ByrefError } from '../../../base/error.ts';
 import { readInRoot, writeInRoot } from '../../../base/in-root.ts';
 import { type AccountKind, accountNumber } from '../../../store/accounts.ts';
@@ -18,7 +21,7 @@ import type { StoreAccess } from '../../sandbox/store-access.ts';
 import { contentAt } from '../../templates/file-content.ts';
 import type { TreeNode } from '../../templates/tree.ts';
 
-/** Which numbers became which. */
+/** The new number of each that changed, by the old one. */
 export interface Renumbered {
   readonly uids: ReadonlyMap<number, number>;
   readonly gids: ReadonlyMap<number, number>;
@@ -27,14 +30,18 @@ export interface Renumbered {
 const FILES = { passwd: '/etc/passwd', group: '/etc/group', shadow: '/etc/shadow' } as const;
 type Files = Record<keyof typeof FILES, string>;
 
+/** The new state of the account files. */
 export interface Settled extends Renumbered {
-  /** As the account files are to be: those that they are not yet, by path; binary strings. */
+  /** The new contents of the account files that have to change, by path; binary strings. */
   readonly files: ReadonlyMap<string, string>;
-  /** That the env's templates do not have, with their new numbers. */
+  /** Accounts that the env's templates do not have, with their new numbers. */
   readonly added: Accounts;
 }
 
-/** Rewrites the account files in the env; what they own there is renumbered in the tree that is made of it. */
+/**
+ * Rewrites the account files in the env. The files that the accounts own are renumbered later, in the tree that
+ * is made of the env.
+ */
 export async function assignAccountIds(env: ScratchEnv, access: StoreAccess): Promise<Renumbered> {
   const { files, ...renumbered } = await assignedAccountIds(env, access);
   for (const [file, content] of files) {
@@ -44,8 +51,9 @@ export async function assignAccountIds(env: ScratchEnv, access: StoreAccess): Pr
 }
 
 /**
- * The same, and the env stays as it is.
- * @param shadowOf what is to be of the env's /etc/shadow, beside its numbers; given that, and the templates'
+ * Determines the same changes, but leaves the env as it is.
+ * @param shadowOf returns the wanted content of the env's /etc/shadow, apart from numbers; it is given that
+ *   file, and the templates'
  */
 export async function assignedAccountIds(
   env: ScratchEnv,
@@ -78,7 +86,7 @@ function inTemplates(store: Store, { stack }: ScratchEnv, file: string): string 
   return contentAt(store, store.layers(stack), file) ?? '';
 }
 
-/** @throws ByrefError 'badInput' for what is no account file: a device, a symlink, an endless one */
+/** Returns an account file's content. @throws ByrefError 'badInput' for a device, a symlink, or an endless file */
 function inEnv(root: string, file: string): string {
   const whole = readInRoot(root, file, REGISTRY_BYTES_MAX);
   if (whole === undefined) return '';
@@ -104,7 +112,10 @@ function numbers(store: Store, base: AccountFiles, now: AccountFiles): Renumbere
   }));
 }
 
-/** @param seen files of several names are met several times */
+/**
+ * Renumbers owners, groups and ACLs in a tree. @param seen nodes done so far: files with several names are met
+ * several times
+ */
 export function renumberTree(node: TreeNode, ids: Renumbered, seen = new Set<TreeNode>()): void {
   if (seen.has(node)) return;
   seen.add(node);
@@ -118,7 +129,7 @@ export function renumberTree(node: TreeNode, ids: Renumbered, seen = new Set<Tre
 }
 
 const ACLS = ['system.posix_acl_access', 'system.posix_acl_default'];
-/** Of struct posix_acl_xattr_header and _entry: linux/posix_acl_xattr.h. */
+/** Offsets in struct posix_acl_xattr_header and _entry (linux/posix_acl_xattr.h). */
 const ACL_HEADER = 4;
 const ACL_ENTRY = 8;
 const ACL_ID_AT = 4;

@@ -1,13 +1,16 @@
-/** What apt is to know of: all sources and pins of a configuration, for the build and for the apt in the template. */
+/** Determines which sources and pins apt gets from a configuration, for the build and for the apt in the template. */
 import { readFileSync } from 'node:fs';
 import { ByrefError } from '../../../base/error.ts';
 import { type AptSource, embeddedKey, sourcesFor, UPDATES } from './apt-sources.ts';
 import type { BuildConfig, Pin, SourceConfig } from './config.ts';
 
-/** True if there is a release file of the suite at the address. @throws ByrefError 'unreachable' if that can't be known */
+/**
+ * Tells whether the address has a release file for the suite. @throws ByrefError 'unreachable' if that can't be
+ * determined
+ */
 export type HasSuite = (address: string, suite: string) => Promise<boolean>;
 
-/** Those that a configuration names itself, of an app: with a repository each. */
+/** Returns the sources that an app's configuration names itself, each with its repository. */
 export function ownSources(config: BuildConfig): AptSource[] {
   const { repository, suite, components, keyring } = config;
   const first =
@@ -16,8 +19,8 @@ export function ownSources(config: BuildConfig): AptSource[] {
 }
 
 /**
- * Those of an OS: the suite's, with its updates, and the others that the configuration names.
- * @throws ByrefError 'badInput' if nothing is known of the suite; whatever `hasSuite` throws
+ * Returns the sources of an OS: those of the suite, with its updates, and further ones from the configuration.
+ * @throws ByrefError 'badInput' if no source of the suite is known; whatever `hasSuite` throws
  */
 export async function systemSources(config: BuildConfig, hasSuite: HasSuite): Promise<AptSource[]> {
   const { repository, suite, components, keyring, updates } = config;
@@ -35,7 +38,10 @@ export async function systemSources(config: BuildConfig, hasSuite: HasSuite): Pr
   return [...there, ...config.sources.map((each) => furtherSource(each, there, suite))];
 }
 
-/** Debian has -updates beside the suite, and -security in a repository of its own beside it; others have both here. */
+/**
+ * Adds the updates of suites. Debian has -updates beside the suite, and -security in a repository beside that
+ * of the suite; other distributions have both beside the suite.
+ */
 function withUpdates(source: SourceConfig & { readonly repository: string }): AptSource[] {
   const { repository, suites } = source;
   const address = repository.replace(/\/+$/, '');
@@ -51,7 +57,7 @@ function withUpdates(source: SourceConfig & { readonly repository: string }): Ap
   ];
 }
 
-/** Without the updates that are not there. The suite itself stays: that it is missing is apt's to say. */
+/** Leaves out updates that do not exist. The suite itself stays: if it is missing, apt reports that. */
 async function existing(
   sources: readonly AptSource[],
   suite: string,
@@ -73,7 +79,7 @@ function only(source: AptSource, isWanted: (suite: string) => boolean): AptSourc
   return suites.length === 0 ? [] : [{ ...source, suites }];
 }
 
-/** @param first those of the suite: what names no repository is of the same one */
+/** Returns a further source. @param first those of the suite: a source without a repository uses theirs */
 function furtherSource(
   further: SourceConfig,
   first: readonly AptSource[],
@@ -101,7 +107,7 @@ const sourceOf = ({
   others: new Map(),
 });
 
-/** The key itself: its path would mean nothing in the tree, where apt is to trust the repository, too. */
+/** Embeds the key itself: its path would mean nothing in the tree, where apt must trust the repository, too. */
 const keyOf = (keyring: string | null): { readonly signedBy: string } => ({
   signedBy: keyring === null ? '' : embeddedKey(readKeyring(keyring)),
 });
@@ -115,7 +121,7 @@ function readKeyring(file: string): Buffer {
   }
 }
 
-/** As a file of apt_preferences(5). */
+/** Returns the content of an apt_preferences(5) file. */
 export const pinsText = (pins: readonly Pin[]): string =>
   pins
     .map(
@@ -124,7 +130,7 @@ export const pinsText = (pins: readonly Pin[]): string =>
     )
     .join('\n');
 
-/** Directories of this machine that repositories are in. */
+/** Returns the directories of this machine that contain repositories. */
 export function directoriesOf({ repository, sources }: BuildConfig): string[] {
   const all = [repository, ...sources.map((each) => each.repository)];
   const directories = all.flatMap((each) => {

@@ -1,4 +1,7 @@
-/** A directory for one build: removed at its end, or, if the build was killed, when the next one begins. */
+/**
+ * Provides a directory for one build. It is removed at the end or, if the build is killed, when the next one
+ * begins.
+ */
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../../base/error.ts';
@@ -7,10 +10,13 @@ import { isAlive } from '../../../base/proc.ts';
 import { TEMPORARY_DIR } from '../../../base/temporary-dir.ts';
 
 const PREFIX = 'byref-build-';
-/** It may hold a whole tree, and an archive of it. */
+/** Matches a workplace's name, which contains the pid of its process. */
 const OWNER = /^byref-build-(\d+)-/;
 
-/** @throws ByrefError 'noSpace' if it can't be made */
+/**
+ * Runs `work` with a new directory, which may hold a whole tree and an archive of it.
+ * @throws ByrefError 'noSpace' if it can't be made
+ */
 export async function withWorkplace<T>(work: (dir: string) => Promise<T>): Promise<T> {
   sweepWorkplaces();
   const dir = tried(() => mkdtempSync(path.join(TEMPORARY_DIR, `${PREFIX}${process.pid}-`)));
@@ -21,14 +27,14 @@ export async function withWorkplace<T>(work: (dir: string) => Promise<T>): Promi
   }
 }
 
-/** A file in the workplace; its path. @throws ByrefError 'noSpace' */
+/** Writes a file in the workplace, and returns its path. @throws ByrefError 'noSpace' */
 export function workplaceFile(dir: string, name: string, content: string): string {
   const file = path.join(dir, name);
   tried(() => writeFileSync(file, content));
   return file;
 }
 
-/** A full disk as a sentence: of these errors not all name the file, and it is not the root's. */
+/** Reports a full disk in a sentence: not all of these errors name the file, and it is not on the root's disk. */
 function tried<T>(write: () => T): T {
   try {
     return write();
@@ -41,7 +47,7 @@ function tried<T>(write: () => T): T {
   }
 }
 
-/** Removes those whose process is gone. */
+/** Removes workplaces whose process has ended. */
 export function sweepWorkplaces(): void {
   for (const name of readdirSync(TEMPORARY_DIR)) {
     const pid = Number(OWNER.exec(name)?.[1] ?? 0);

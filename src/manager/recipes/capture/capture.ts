@@ -1,4 +1,4 @@
-/** `byref template capture`: what an installer, or an env, wrote becomes a version of an app template. */
+/** Makes what an installer, or an env, wrote a version of an app template: `byref template capture`. */
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../../base/error.ts';
@@ -20,19 +20,21 @@ import { type Review, reviewOf } from './review.ts';
 import type { Rules } from './rules.ts';
 import { readRecording } from './tree.ts';
 
-/** What is captured: see commandSource and envSource. */
+/** The source of a capture: commandSource or envSource. */
 export interface CaptureSource {
-  /** Such as "make install". */
+  /** A description, such as "make install". */
   readonly what: string;
-  /** Its files have the times of this very run, and get others: see normaliseTimes. */
+  /** True if its files have the times of this very run, which are then replaced (normaliseTimes). */
   readonly hasRunTimes: boolean;
   /**
+   * Records the changes.
    * @param dir for what it makes
-   * @param store makes a version of it: what it was recorded on stays until then
+   * @param store makes a version of the recording; its base stays in use until then
    */
   readonly record: <T>(dir: string, store: (recording: Recording) => Promise<T>) => Promise<T>;
 }
 
+/** The wanted template, and rules for its content. */
 export interface CaptureOptions {
   readonly name: string;
   readonly rules: Rules;
@@ -40,27 +42,29 @@ export interface CaptureOptions {
   readonly label: string;
 }
 
+/** The caller's part in a capture: access to the store, callbacks, a signal. */
 export interface CaptureParts extends StoreAccess {
   readonly progress: OnProgress;
-  /** Ends it, before the end is written. */
+  /** Ends the capture when it is aborted, until the end is written. */
   readonly signal: AbortSignal;
-  /** Called when the end is written: from then on the store sees to it that all or nothing happens. */
+  /** Called when the end is written: from then on the store ensures that all or nothing happens. */
   readonly committing: () => void;
-  /** Looks at it before anything is stored, and says whether to go on; null: nobody wants to. */
+  /** Shows the capture before anything is stored, and returns whether to go on; null to store without asking. */
   readonly confirm: ((review: Review, next: number) => Promise<boolean>) | null;
 }
 
+/** The outcome of a capture. */
 export interface CaptureOutcome {
-  /** unchanged: it would be the newest version again. declined: whoever looked at it did not want it. */
+  /** unchanged: it would be the newest version again. declined: `confirm` said no. */
   readonly end: 'stored' | 'unchanged' | 'declined';
-  /** Null: there is none yet. */
+  /** null if the template does not exist yet. */
   readonly template: TemplateRow | null;
-  /** Null unless it is stored. */
+  /** null unless it was stored. */
   readonly version: VersionRow | null;
   readonly review: Review;
 }
 
-/** @throws ByrefError; then the store is as before, and nothing else is left */
+/** Captures a version. @throws ByrefError; then the store is as before, and nothing else is left behind */
 export async function captureTemplate(
   source: CaptureSource,
   options: CaptureOptions,
@@ -91,7 +95,10 @@ export async function captureTemplate(
   return withName(root, name, 'app', inWorkplace);
 }
 
-/** The same tree, with its new files in the workplace: while a person reads, the store is others' to write. */
+/**
+ * Makes the same tree for a review, with its new files in the workplace: while a person reads, others may write
+ * to the store.
+ */
 async function reviewBefore(
   recording: Recording,
   { name, rules }: CaptureOptions,

@@ -1,9 +1,12 @@
-/** Whether a capture may become a version of the template of its name: found out before anything runs. */
+/** Checks, before anything runs, whether a capture may become a version of the template of its name. */
 import { ByrefError } from '../../../base/error.ts';
 import { checkName } from '../../../store/names.ts';
 import type { StackRef, Store } from '../../../store/store.ts';
 
-/** @param stack what it is captured on @throws ByrefError 'usage' for what is no name, 'badInput' */
+/**
+ * Refuses a name that the capture can't have. @param stack what it is captured on
+ * @throws ByrefError 'usage' for a text that can't be a name, 'badInput'
+ */
 export function checkTarget(store: Store, name: string, stack: readonly StackRef[]): void {
   checkName('template', name);
   const known = store.template(name);

@@ -1,4 +1,4 @@
-/** A command that runs in a throw-away env of an OS template, with apps on top if wanted. */
+/** Captures a command that runs in a scratch env of an OS template, with apps on top if wanted. */
 
 import type { StackRef, Store } from '../../../store/store.ts';
 import { withScratchEnv } from '../../sandbox/scratch-env.ts';
@@ -9,6 +9,7 @@ import { recordChanges } from './recording.ts';
 import type { Rules } from './rules.ts';
 import { type Installer, runInstaller } from './run-installer.ts';
 
+/** The command to run, and its stack. */
 export interface CommandOptions {
   readonly name: string;
   /** References with their versions: see pinnedStack. */
@@ -18,6 +19,7 @@ export interface CommandOptions {
   readonly signal: AbortSignal;
 }
 
+/** A stack at certain versions. */
 export interface PinnedStack {
   /** References with their versions, the OS template first. */
   readonly stack: readonly string[];
@@ -25,8 +27,8 @@ export interface PinnedStack {
 }
 
 /**
- * A stack at the versions that are current now.
- * @throws ByrefError 'notFound', and 'usage' or 'badInput' for templates that make no stack
+ * Returns a stack at the versions that are current now.
+ * @throws ByrefError 'notFound', and 'usage' or 'badInput' for templates that do not form a stack
  */
 export function pinnedStack(store: Store, refs: readonly string[]): PinnedStack {
   const name = 'captured';
@@ -36,6 +38,7 @@ export function pinnedStack(store: Store, refs: readonly string[]): PinnedStack 
   return { stack, refs: plain };
 }
 
+/** Returns the source for a capture of a command. */
 export function commandSource(
   access: StoreAccess,
   { name, stack, installer, rules, signal }: CommandOptions,

@@ -1,4 +1,4 @@
-/** An env that is there, and stays as it is: what it changed against its templates. */
+/** Captures what an existing env changed against its templates; the env stays as it is. */
 import { ByrefError } from '../../../base/error.ts';
 import { mountEnv } from '../../envs/mount.ts';
 import { type EnvState, envState } from '../../envs/state.ts';
@@ -10,7 +10,7 @@ import type { CaptureSource } from './capture.ts';
 import { type Recording, recordChanges } from './recording.ts';
 import type { Rules } from './rules.ts';
 
-/** @param tell hears what to know about it, in a sentence */
+/** Returns the source for a capture of an env. @param tell is called with remarks about it, in sentences */
 export function envSource(
   access: StoreAccess,
   env: string,
@@ -19,7 +19,7 @@ export function envSource(
 ): CaptureSource {
   return {
     what: `env ${env}`,
-    // They were there before this run, and programs may have noted them.
+    // The times are older than this run, and programs may have recorded them.
     hasRunTimes: false,
     async record(dir, store) {
       const state = await access.read((open) => envState(open, needPeoplesEnv(open, env)));

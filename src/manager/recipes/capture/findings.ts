@@ -1,4 +1,7 @@
-/** What a person should look at before it is in every env: rights that files give, and what looks left behind. */
+/**
+ * Finds what a person should look at before it is in every env: rights that files grant, and things that look
+ * left behind.
+ */
 import { isDir, isLnk, isReg, S_IFBLK, S_IFCHR, S_IFMT } from '../../../base/mode.ts';
 import type { LowerTree } from '../../../driver/core/ports.ts';
 import type { TreeNode } from '../../templates/tree.ts';
@@ -6,6 +9,7 @@ import { nodeAt } from '../../templates/tree.ts';
 import { recordAt } from '../../templates/walk-version.ts';
 import type { Captured } from './tree.ts';
 
+/** The kinds of findings. */
 export type FindingKind =
   | 'setuid'
   | 'setgid'
@@ -21,13 +25,14 @@ export type FindingKind =
   | 'scheduled'
   | 'service';
 
+/** All paths with one kind of finding. */
 export interface Finding {
   readonly what: FindingKind;
   /** Binary strings, sorted. */
   readonly paths: readonly string[];
 }
 
-/** For people. */
+/** Describes each kind, for people. */
 export const FINDING_TEXT: Readonly<Record<FindingKind, string>> = {
   setuid: 'run as their owner, whoever starts them (setuid)',
   setgid: 'run as their group, whoever starts them (setgid)',
@@ -45,16 +50,16 @@ export const FINDING_TEXT: Readonly<Record<FindingKind, string>> = {
 };
 
 const USUAL = /^\/(?:bin|etc|lib|lib32|lib64|libx32|opt|sbin|srv|usr|var)(?:\/|$)/;
-/** What is there is mounted, or made, when an env starts. */
+/** Paths that are mounted or created when an env starts. */
 const MADE_LATER = /^\/(?:dev|proc|run|sys|tmp|var\/run|var\/tmp)(?:\/|$)/;
 const SETUID = 0o4000;
 const SETGID = 0o2000;
 const STICKY = 0o1000;
 const OTHERS_WRITE = 0o002;
-/** As the kernel: more symlinks than this in one path is a loop. */
+/** More symlinks than this in one path count as a loop, as in the kernel. */
 const SYMLINKS_MAX = 40;
 
-/** Ids that have a name where the tree is. */
+/** The ids that have a name in the tree. */
 export interface NamedIds {
   readonly uids: ReadonlySet<number>;
   readonly gids: ReadonlySet<number>;
@@ -64,13 +69,13 @@ interface Place {
   readonly tree: TreeNode;
   readonly below: LowerTree;
   readonly ids: NamedIds;
-  /** /etc/shadow has passwords that the base has not. */
+  /** True if /etc/shadow has passwords that the base's does not have. */
   readonly opened: boolean;
 }
 
 type Test = (captured: Captured, place: Place) => boolean;
 
-/** Of files at such paths, and links; their content is not looked at. */
+/** Tests for files and links at such paths, without looking at their content. */
 function isAt(place: RegExp): Test {
   return ({ path, node }) => !isDir(node.mode) && place.test(path);
 }
@@ -98,6 +103,7 @@ const TESTS: Readonly<Record<FindingKind, Test>> = {
   ),
 };
 
+/** Returns the findings in what was captured. */
 export function findingsIn(captured: readonly Captured[], place: Place): Finding[] {
   return Object.entries(TESTS).flatMap(([what, test]) => {
     const paths = captured.filter((each) => test(each, place)).map(({ path }) => path);

@@ -1,22 +1,25 @@
 /**
- * Who wrote what of a captured template: a file in it, so that it has versions, can be seen in an env, and be compared. A line is
- * PROGRAMS, a tab, PATH; programs are separated by ", ", the last writer last; "-" where nobody knows.
+ * Records who wrote what of a captured template, in a file in the template: so it has versions, can be seen in
+ * an env, and be compared. A line is PROGRAMS, a tab, PATH. Programs are separated by ", ", with the last
+ * writer last; "-" stands for unknown.
  */
 
 const DIR = '/var/lib/byref/captured';
 
-/** @param name the template's */
+/** Returns the path of a template's listing. @param name the template's */
 export const listingPath = (name: string): string => `${DIR}/${name}.list`;
 
+/** Stands for unknown programs. */
 export const UNKNOWN = '-';
 
 const BETWEEN = ', ';
 const ESCAPES: Readonly<Record<string, string>> = { '\n': '\\n', '\t': '\\t', '\\': '\\\\' };
 
+/** Returns programs as in the listing. */
 export const programsText = (programs: readonly string[]): string =>
   programs.length === 0 ? UNKNOWN : programs.join(BETWEEN);
 
-/** Paths are binary strings, and so is the text. */
+/** Returns a listing. Paths are binary strings, and so is the result. */
 export function renderListing(
   entries: Iterable<{ readonly path: string; readonly programs: readonly string[] }>,
 ): string {
@@ -29,7 +32,7 @@ const lineOf = ({ path, programs }: { path: string; programs: readonly string[] 
 
 const escaped = (path: string): string => path.replace(/[\n\t\\]/g, (each) => ESCAPES[each] ?? '');
 
-/** Null if the listing does not have the path. @param listing a binary string */
+/** Returns the programs that wrote a path; null if the listing does not have it. @param listing a binary string */
 export function programsIn(listing: string, path: string): readonly string[] | null {
   const end = `\t${escaped(path)}`;
   const line = listing.split('\n').find((each) => each.endsWith(end));

@@ -1,16 +1,23 @@
-/** Passwords that were set where something is captured: they are of that machine, and in a template they would open every env. */
+/**
+ * Removes passwords that were set where something was captured: they belong to that machine, and in a template
+ * they would open every env.
+ */
 
-/** What no password opens. */
+/** Values with which no password is accepted. */
 const LOCKED = new Set(['!', '*', '!*', '!!']);
 
+/** A shadow file without the passwords that were set. */
 export interface Passwords {
-  /** shadow(5), with the passwords of the base; of an account that it has not, none opens it. */
+  /** shadow(5) with the passwords of the base; an account that the base lacks has none that opens it. */
   readonly shadow: string;
-  /** Accounts whose password is another one, or which have one and are new. */
+  /** Accounts whose password differs from the base, and new ones that have a password. */
   readonly changed: readonly string[];
 }
 
-/** @param now shadow(5), a binary string @param base that of what is below; '' if there is none */
+/**
+ * Removes the passwords. @param now shadow(5), a binary string @param base that of the templates below; '' if
+ * there is none
+ */
 export function withoutPasswords(now: string, base: string): Passwords {
   const before = new Map(base.split('\n').map((line) => [line.split(':')[0], line]));
   const changed: string[] = [];

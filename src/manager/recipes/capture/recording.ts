@@ -1,4 +1,4 @@
-/** What an env changed, taken out of it while it is mounted: the files, who wrote them, and what the rules say of them. */
+/** Records what an env changed while it is mounted: the files, who wrote them, and what the rules say about them. */
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../../base/error.ts';
@@ -13,34 +13,36 @@ import { withoutPasswords } from './passwords.ts';
 import { type Rules, rulingBy, type Verdict } from './rules.ts';
 import { PathWriters, writersIfTraced } from './writers-by-path.ts';
 
+/** The effect of one rule. */
 export interface Ruled {
   readonly rule: string;
   readonly verdict: Verdict;
-  /** Files that it took, or took the content of: binary strings, sorted. */
+  /** Files that it removed or emptied: binary strings, sorted. */
   readonly paths: readonly string[];
 }
 
+/** A path that the base has and the env removed. */
 export interface Removed {
   readonly path: string;
   readonly programs: readonly string[];
 }
 
-/** Paths are absolute binary strings. */
+/** The changes of an env. Paths are absolute binary strings. */
 export interface Recording {
   readonly archive: ChangedArchive;
-  /** What it is on top of, the OS template's version first. */
+  /** What it was recorded on, with the OS template's version first. */
   readonly stack: readonly StackRef[];
   readonly accounts: Settled;
   /** Accounts whose password was set; left out unless `kept`. */
   readonly passwords: { readonly of: readonly string[]; readonly kept: boolean };
   readonly programs: ReadonlyMap<string, readonly string[]>;
-  /** False: nobody knows who wrote what. */
+  /** False if it is not known who wrote what. */
   readonly traced: boolean;
   readonly removed: readonly Removed[];
   readonly ruled: readonly Ruled[];
 }
 
-/** @param dir for the archive @throws ByrefError 'noSpace' */
+/** Records the changes. @param dir for the archive @throws ByrefError 'noSpace' */
 export async function recordChanges(
   access: StoreAccess,
   env: ScratchEnv,
@@ -96,7 +98,7 @@ export async function recordChanges(
 
 const byPath = (a: Removed, b: Removed): number => (a.path < b.path ? -1 : 1);
 
-/** A full disk as a sentence: tar says it in its own words. @param dir where it was to be written */
+/** Reports a full disk in a sentence: tar reports it in its own words. @param dir where it was to be written */
 export function asFull(cause: unknown, dir: string): unknown {
   if (!isNoSpace(cause)) return cause;
   const hint = 'Free some space there, then capture again.';

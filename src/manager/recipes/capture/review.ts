@@ -1,4 +1,4 @@
-/** What a capture would store, for people to look at before it is. */
+/** Shows what a capture would store, for people to look at before it does. */
 import { isReg } from '../../../base/mode.ts';
 import type { LowerTree } from '../../../driver/core/ports.ts';
 import type { Store } from '../../../store/store.ts';
@@ -9,6 +9,7 @@ import { programsText } from './listing.ts';
 import type { Recording } from './recording.ts';
 import type { Captured, CapturedTree } from './tree.ts';
 
+/** How much the same programs wrote. */
 export interface ProgramShare {
   /** As in the listing. */
   readonly programs: string;
@@ -16,14 +17,16 @@ export interface ProgramShare {
   readonly bytes: number;
 }
 
+/** The contents of a capture, for a person to look at. */
 export interface Review {
-  /** The most files first. */
+  /** By number of files, the largest first. */
   readonly shares: readonly ProgramShare[];
   readonly captured: readonly Captured[];
   readonly findings: readonly Finding[];
   readonly recording: Recording;
 }
 
+/** Returns the review of a captured tree. */
 export function reviewOf(
   store: Store,
   { tree, captured }: CapturedTree,
@@ -41,7 +44,7 @@ export function reviewOf(
   };
 }
 
-/** A file of several names counts as one. */
+/** Sums up by programs; a file with several names counts once. */
 function sharesOf(captured: readonly Captured[]): ProgramShare[] {
   const shares = new Map<string, { programs: string; files: number; bytes: number }>();
   const seen = new Set<unknown>();

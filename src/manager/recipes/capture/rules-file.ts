@@ -1,4 +1,4 @@
-/** Rules in a file that people can read and change. */
+/** Reads and writes rules as a file that people can edit. */
 import { stringify } from 'yaml';
 import { FieldsParser, listOf, text } from '../build/fields.ts';
 import { DEFAULT_RULES, type Rules } from './rules.ts';
@@ -8,7 +8,7 @@ const patterns = listOf(text('a path pattern, such as /root/.cache or *.pid', /^
 const FIELDS = { 'leave-out': patterns, empty: patterns, keep: patterns } as const;
 
 /**
- * A list that the file does not have is the default's.
+ * Parses the file; a list that it lacks is the default's.
  * @throws ByrefError 'badInput' with a line for each mistake: FILE:LINE: FIELD: what is wrong
  */
 export function parseRules(source: string, file: string): Rules {
@@ -26,7 +26,7 @@ export function parseRules(source: string, file: string): Rules {
   };
 }
 
-/** As parseRules reads it. */
+/** Returns rules as parseRules() reads them. */
 export function rulesText({ leaveOut, empty, keep }: Rules): string {
   return [
     '# * stands for any part of one component; a pattern includes what is below; one without a leading / matches anywhere.',

@@ -1,22 +1,23 @@
 /**
- * What of all that an installer wrote is noise. The default rules are those of builds, and what programs leave behind that
- * are run by hand; docs/CLI.md has them for its readers.
+ * Decides what of an installer's changes is noise. The default rules are those of builds, and what programs
+ * leave behind that are run by hand; docs/CLI.md describes them for users.
  */
 import { matchesPath } from '../../../base/path-patterns.ts';
 import { EMPTIED, LEFT_OUT } from '../build/rules.ts';
 
-/** Path patterns: see src/base/path-patterns.ts. */
+/** Lists of path patterns (src/base/path-patterns.ts). */
 export interface Rules {
   /** Not in the template. */
   readonly leaveOut: readonly string[];
-  /** There, and empty; but where the base has the file, that one shows. */
+  /** In the template, but empty; if the base has the file, the base's shows. */
   readonly empty: readonly string[];
-  /** In the template whatever else matches. */
+  /** In the template, whatever else matches. */
   readonly keep: readonly string[];
-  /** Also passwords that were set: see passwords.ts. */
+  /** Keep passwords that were set (passwords.ts). */
   readonly keepPasswords?: boolean;
 }
 
+/** The rules if no file gives others. */
 export const DEFAULT_RULES: Rules = {
   leaveOut: [
     ...LEFT_OUT,
@@ -31,7 +32,7 @@ export const DEFAULT_RULES: Rules = {
     ...['/root/.npm/_cacache', '/root/.npm/_logs', '/root/.npm/_update-notifier-last-checked'],
     ...['/root/.cargo/registry', '/root/go/pkg/mod/cache', '/var/cache/apt/archives/*'],
     ...['/var/lib/apt/lists/*', '/var/cache/dnf/*', '/var/cache/yum/*', '/var/cache/apk/*'],
-    // Locks, and what says which process is at it now.
+    // Locks, and files that name a running process.
     ...['/etc/.pwd.lock', '/var/lib/dpkg/lock*', '/var/lib/dpkg/triggers/Lock', '*.pid'],
     // Editors' copies.
     ...['*~', '.*.swp', '.*.swo', '.#*'],
@@ -42,8 +43,10 @@ export const DEFAULT_RULES: Rules = {
   keep: [],
 };
 
+/** The possible decisions about a path. */
 export type Verdict = 'keep' | 'empty' | 'leave-out';
 
+/** The verdict on one path. */
 export interface Ruling {
   readonly verdict: Verdict;
   /** The pattern that decided; '' if none did. */
@@ -52,7 +55,7 @@ export interface Ruling {
 
 const KEPT: Ruling = { verdict: 'keep', rule: '' };
 
-/** What the rules say of a path: absolute, a binary string. */
+/** Returns a function that judges paths: absolute, binary strings. */
 export function rulingBy({ leaveOut, empty, keep }: Rules): (path: string) => Ruling {
   const isKept = matchesPath(keep);
   const isAny = matchesPath([...leaveOut, ...empty]);

@@ -5,30 +5,31 @@ import { ownProxies, ownVariables } from '../../sandbox/given.ts';
 import { interrupted } from '../../sandbox/interrupted.ts';
 import { withMountpoints } from '../../sandbox/mountpoints.ts';
 
+/** The command whose changes are captured, and its surroundings. */
 export interface Installer {
   readonly command: readonly string[];
-  /** Where it begins. */
+  /** The directory in which it starts. */
   readonly workdir: string;
   readonly binds: readonly ReadOnlyBind[];
-  /** Beside what every installer gets. */
+  /** Variables beside those that every installer gets. */
   readonly env: Readonly<Record<string, string>>;
   readonly offline: boolean;
-  /** Its exit status may be any. */
+  /** Accept any exit status. */
   readonly ignoreStatus: boolean;
-  /** The descriptor of ours that its standard output is. */
+  /** The descriptor of ours that becomes its standard output. */
   readonly stdout: 1 | 2;
 }
 
-/** Seconds since the epoch, as src/manager/recipes/build/rules.ts gives to what is generated: the same with each run. */
+/** Seconds since the epoch, as src/manager/recipes/build/rules.ts gives generated files: the same in each run. */
 const EPOCH = String(Date.UTC(1990, 0, 1) / 1000);
 
-/** $1 is where to begin; the rest is run. */
+/** $1 is the directory to start in; the rest is run. */
 const BEGIN = 'umask 022; cd -- "$1" || exit; shift; exec "$@"';
 
-/** As a shell says it. */
+/** A shell's exit status for a command that does not exist. */
 const NOT_FOUND = 127;
 
-/** @throws ByrefError 'error' if it fails, or was interrupted */
+/** Runs the command. @throws ByrefError 'error' if it fails, or was interrupted */
 export async function runInstaller(
   root: string,
   name: string,

@@ -1,4 +1,4 @@
-/** A recording as the tree of a version. */
+/** Turns a recording into the tree of a version. */
 import { closeSync, writeSync } from 'node:fs';
 import type { Name } from '../../../base/ids.ts';
 import { isDir, S_IFREG } from '../../../base/mode.ts';
@@ -14,7 +14,7 @@ import { listingPath, renderListing } from './listing.ts';
 import type { Recording } from './recording.ts';
 import { type Rules, rulingBy } from './rules.ts';
 
-/** What the template has and the base has not, or has otherwise. */
+/** A path that the template has and the base lacks (A), or has differently (C). */
 export interface Captured {
   readonly kind: 'A' | 'C';
   /** Absolute, a binary string. */
@@ -23,23 +23,25 @@ export interface Captured {
   readonly programs: readonly string[];
 }
 
+/** The inputs for the tree, beside the recording. */
 export interface TreeParts {
   readonly name: string;
   readonly rules: Rules;
   readonly below: LowerTree;
   readonly writer: ObjectWriter;
   readonly progress: OnProgress;
-  /** The time of what is written here: see normaliseTimes. */
+  /** The time for what is written here (normaliseTimes). */
   readonly now: number;
 }
 
+/** The tree, and what is in it. */
 export interface CapturedTree {
   readonly tree: TreeNode;
-  /** By path; without the listing itself. */
+  /** By path, without the listing itself. */
   readonly captured: readonly Captured[];
 }
 
-/** The files of the tree are added to the writer, and it is finished. */
+/** Reads the tree. Its files are added to the writer, and the writer is finished. */
 export async function readRecording(
   store: Store,
   { archive, accounts, programs }: Recording,
@@ -67,7 +69,7 @@ export async function readRecording(
   return { tree, captured };
 }
 
-/** A password that was set is left out: then the file may be what the base has. */
+/** Tests whether an account file is the same as the base's, which may be so after a password was left out. */
 function isAsBelow(
   store: Store,
   below: LowerTree,
@@ -85,7 +87,7 @@ function removeNode(tree: TreeNode, path: string): void {
   nodeAt(tree, path.slice(0, slash))?.children?.delete(path.slice(slash + 1) as Name);
 }
 
-/** All but directories that only lead somewhere. */
+/** Yields all captured paths, except directories that only lead to others. */
 function* capturedIn(
   dir: TreeNode,
   at: string,
@@ -107,7 +109,7 @@ function* capturedIn(
 
 const namesOf = (path: string): Name[] => path.split('/').filter((part) => part !== '') as Name[];
 
-/** A new file there, in place of what there is; directories on the way are made. */
+/** Puts a new file in place of what is there; creates directories on the way. */
 function placeFile(tree: TreeNode, path: string): TreeNode {
   const names = namesOf(path);
   const last = names.pop()!;
@@ -123,7 +125,7 @@ function placeFile(tree: TreeNode, path: string): TreeNode {
   return node;
 }
 
-/** @param content a binary string */
+/** Stores a node's content. @param content a binary string */
 async function putContent(
   writer: ObjectWriter,
   node: TreeNode,

@@ -1,4 +1,4 @@
-/** Which programs changed the paths of an env that is mounted. */
+/** Finds out which programs changed the paths of a mounted env. */
 import { lstatSync, type Stats } from 'node:fs';
 import { ByrefError } from '../../../base/error.ts';
 import type { Ino, Name } from '../../../base/ids.ts';
@@ -6,7 +6,7 @@ import type { EnvRow, Store } from '../../../store/store.ts';
 import type { EnvChange } from '../../envs/diff.ts';
 import { type Writers, writersOf } from '../../envs/writers.ts';
 
-/** @returns null if it is not mounted with its writers traced */
+/** Returns the writers of an env; null if it is not mounted with its writers traced. */
 export async function writersIfTraced(store: Store, row: EnvRow): Promise<Writers | null> {
   try {
     return await writersOf(store, row);
@@ -18,7 +18,7 @@ export async function writersIfTraced(store: Store, row: EnvRow): Promise<Writer
   }
 }
 
-/** Looks paths up in a mount; paths are binary strings. */
+/** Looks up writers by path in a mount; paths are binary strings. */
 export class PathWriters {
   private readonly mountpoint: Buffer;
   private readonly writers: Writers | null;
@@ -28,7 +28,7 @@ export class PathWriters {
     this.writers = writers;
   }
 
-  /** The last ones, the last one last; none if nobody knows. */
+  /** Returns the last programs that changed a path, with the last one last; none if unknown. */
   of({ kind, path }: EnvChange): readonly string[] {
     if (this.writers === null) return [];
     if (kind !== 'D') return this.writers.inodes.get(this.stat(path)?.ino as Ino) ?? [];

@@ -1,17 +1,18 @@
-/** Symlinks that follow from the merged state files of update-alternatives(1). */
+/** Determines the symlinks that follow from merged state files of update-alternatives(1). */
 import type { LowerTree } from '../../../driver/core/ports.ts';
 import { alternativeLinks } from '../../merge/alternatives.ts';
 import { recordAt } from '../../templates/walk-version.ts';
 
+/** A symlink that the composition needs. */
 export interface Symlink {
   readonly path: string;
-  /** Null: nothing is to be there. */
+  /** null if nothing may be there. */
   readonly target: string | null;
 }
 
 const STATES = '/var/lib/dpkg/alternatives/';
 
-/** Those that the stack shows otherwise. @param contents of merged registry files, by path */
+/** Returns the symlinks that the stack shows differently. @param contents of merged registry files, by path */
 export function composedLinks(
   layers: LowerTree,
   contents: ReadonlyMap<string, string | null>,

@@ -1,4 +1,4 @@
-/** What the apps of a stack have beside registry files: who stands in whose way, and what is to be made again. */
+/** Checks what the apps of a stack have beside registry files: which conflict, and what must be generated again. */
 import { ByrefError } from '../../../base/error.ts';
 import { type Name, nameToText } from '../../../base/ids.ts';
 import { isDir } from '../../../base/mode.ts';
@@ -16,10 +16,11 @@ import { packagesByPath } from '../build/package-owner.ts';
 import { ruleOf } from '../build/rules.ts';
 import type { AppPart, StackParts } from './parts.ts';
 
+/** The outcome of the check. */
 export interface AppFiles {
-  /** What is to be made again in the composed tree, in its order. */
+  /** What must be generated again in the composed tree, in order. */
   readonly generated: readonly GeneratedFiles[];
-  /** What the upper one of two apps decided, in sentences. */
+  /** What the upper of two apps decided, in sentences. */
   readonly notes: readonly string[];
 }
 
@@ -31,7 +32,7 @@ interface Owned {
   readonly record: InodeRecord;
 }
 
-/** @throws ByrefError 'badInput' if two packages have a file at the same path, with both sides named */
+/** Checks the apps. @throws ByrefError 'badInput' if two packages have a file at the same path; it names both */
 export function checkApps(store: Store, parts: StackParts): AppFiles {
   const { apps } = parts;
   const due = new Map<GeneratedFiles, Set<AppPart>>();
@@ -52,7 +53,7 @@ export function checkApps(store: Store, parts: StackParts): AppFiles {
     }
   }
   return {
-    // By one app alone, and where it was installed, they were made then.
+    // Files that follow from one app alone, on its own base, were generated when it was installed.
     generated: GENERATED.filter((files) => {
       const makers = [...(due.get(files) ?? [])];
       return makers.length > 1 || makers.some(({ fits }) => !fits);
@@ -71,7 +72,7 @@ const isShared = (path: string, { target }: InodeRecord): boolean =>
   path.startsWith(ALTERNATIVES) ||
   target.startsWith(ALTERNATIVES);
 
-/** Files that two apps have differently. */
+/** Collects files that two apps have differently. */
 class Clashes {
   private readonly store: Store;
   private readonly owners = new Map<AppPart, Map<string, string>>();

@@ -1,6 +1,7 @@
 /**
- * Makes what a stack of an OS template and apps shows as if they had been installed there one after the other: the files that they
- * share, merged by key or made again by their command. Once per distinct stack; kept in the store, on top of it.
+ * Makes a stack of an OS template and apps look as if the apps had been installed there one after the other:
+ * the files that they share are merged by key, or generated again by their command. This is done once per
+ * distinct stack, and kept in the store as a composition on top of it.
  */
 import { symlinkSync } from 'node:fs';
 import { ByrefError } from '../../../base/error.ts';
@@ -30,7 +31,7 @@ import { partsOf } from './parts.ts';
 
 interface Plan {
   readonly name: string;
-  /** For people: "debian-12@1 + nginx@1". */
+  /** A description for people: "debian-12@1 + nginx@1". */
   readonly label: string;
   /** References with their versions. */
   readonly stack: readonly string[];
@@ -38,18 +39,18 @@ interface Plan {
   readonly files: readonly MergedFile[];
   readonly links: readonly Symlink[];
   readonly generated: readonly GeneratedFiles[];
-  /** Several apps have packages: whether they go together, apt says. */
+  /** Several apps have packages, so apt is asked whether these go together. */
   readonly check: boolean;
   readonly notes: readonly string[];
 }
 
 /**
- * Makes the composition of a stack, if it needs one that is not there.
- * @param stack the OS template first; a composition in it does not count
+ * Makes the composition of a stack, if it needs one and has none.
+ * @param stack the OS template first; a composition in it is ignored
  * @param signal ends it
- * @param progress what it is at, as the phase "compose"; then how its files are stored
+ * @param progress is told what is being done, as the phase "compose"; then how its files are stored
  * @returns what an upper app decided, in sentences; none if there was nothing to do
- * @throws ByrefError 'badInput' for apps that can't be in one env, with both sides named; nothing is left then
+ * @throws ByrefError 'badInput' for apps that can't be in one env; it names both, and nothing is left behind
  */
 export async function compose(
   access: StoreAccess,
@@ -61,7 +62,7 @@ export async function compose(
   const plan = await access.read((store) => planOf(store, refs));
   if (plan === null) return [];
   progress({ phase: 'compose', files: 0, bytes: 0, part: 0 });
-  // What was there before has its time; what is written from now on gets another one.
+  // Existing files keep their times; files that are written from now on get other ones (normaliseTimes).
   const startedS = Math.floor(Date.now() / 1000);
   return withWorkplace(async (dir) => {
     const failedThere = await withScratchEnv(access, { stack: plan.stack }, async (env) => {
@@ -104,26 +105,26 @@ function add(
       return { label: plan.label, note: '' };
     },
     onlyIfChanged: false,
-    // Somebody else may have been faster.
+    // Another process may have made it meanwhile.
     onlyFirst: true,
     progress,
   });
 }
 
-/** True for a stack that needs no composition, or has it. */
+/** Returns true for a stack that needs no composition, or has it. */
 export const isComposed = ({ catalog }: Store, stack: readonly StackRef[]): boolean => {
   const plain = plainStack(stack);
   return !needsComposition(catalog, plain) || catalog.byName(compositionName(plain)) !== null;
 };
 
 /**
- * The registry files that a composition would have, if it is to be made yet; what commands make is not among them.
+ * Returns the registry files of a composition that is still to be made, without files that commands generate.
  * @throws ByrefError 'badInput' as compose() does, as far as that is known without installing anything
  */
 export const filesToCompose = (store: Store, stack: readonly StackRef[]): readonly MergedFile[] =>
   planOf(store, plainStack(stack))?.files ?? [];
 
-/** Null if there is nothing to do. */
+/** Plans a composition; returns null if there is nothing to do. */
 function planOf(store: Store, refs: readonly StackRef[]): Plan | null {
   const name = compositionName(refs);
   if (isComposed(store, refs)) return null;
@@ -154,7 +155,7 @@ const rowOf = ({ name }: Plan): TemplateRow => ({
   sharedPatterns: DEFAULT_SHARED_PATTERNS,
 });
 
-/** In place: it keeps its attributes. */
+/** Writes a file in place, so that it keeps its attributes. */
 function putFile(root: string, { path: file, content }: MergedFile): void {
   if (content === null) replaceInRoot(root, file);
   else writeInRoot(root, file, content);
@@ -166,13 +167,16 @@ function putLink(root: string, { path: link, target }: Symlink): void {
   });
 }
 
-/** What a command that fails prints, before its name. */
+/** Printed before the name of a command that failed. */
 const FAILED = 'byref: failed: ';
-/** What is printed before a command, with its name. */
+/** Printed with a command's name before the command is run. */
 const BEGINS = 'byref: begins: ';
 const CHECK = 'apt-get check';
 
-/** @returns what could not be made, in sentences. @throws ByrefError 'badInput' for packages that do not go together */
+/**
+ * Runs the commands in the tree. @returns what could not be generated, in sentences
+ * @throws ByrefError 'badInput' for packages that do not go together
+ */
 async function runInTree(
   root: string,
   { generated, check, label }: Plan,
@@ -192,7 +196,7 @@ async function runInTree(
       say(line) {
         const at = line.startsWith(BEGINS) ? names.indexOf(line.slice(BEGINS.length)) : -1;
         if (at < 0) return;
-        // Before them an env was mounted, and after them it is packed.
+        // Two more steps: the env was mounted before the commands, and is packed after them.
         const part = (at + 1) / (names.length + 2);
         progress({ phase: 'compose', files: 0, bytes: 0, part, detail: names[at]! });
       },

@@ -1,4 +1,4 @@
-/** The registry files of a stack: which of them several templates have, and what they are together. */
+/** Merges the registry files of a stack that several of its templates have. */
 import { ByrefError } from '../../../base/error.ts';
 import type { Ino, Name } from '../../../base/ids.ts';
 import { isReg } from '../../../base/mode.ts';
@@ -14,31 +14,40 @@ import { contentAt } from '../../templates/file-content.ts';
 import { dirAt, fileAt } from '../../templates/walk-version.ts';
 import type { AppPart, StackParts } from './parts.ts';
 
+/** A file of the composition. */
 export interface MergedFile {
   readonly path: string;
-  /** A binary string; null: it is to go. */
+  /** A binary string; null if the file is removed. */
   readonly content: string | null;
 }
 
+/** The merged files of a stack. */
 export interface MergedFiles {
-  /** Those that differ from what the stack shows by itself. */
+  /** Files that differ from what the stack shows without a composition. */
   readonly files: readonly MergedFile[];
-  /** All that more than the OS template has, merged: also those that need no change. */
+  /** All registry files that an app has, merged; also those that need no change. */
   readonly contents: ReadonlyMap<string, string | null>;
-  /** What the upper one of two decided, in sentences. */
+  /** What the upper of two apps decided, in sentences. */
   readonly notes: readonly string[];
 }
 
+/** dpkg's status file. */
 export const STATUS = '/var/lib/dpkg/status';
 const MARKS = '/var/lib/apt/extended_states';
 const PASSWD = '/etc/passwd';
 const GROUP = '/etc/group';
-/** Of which a conflict can't be decided by which app is on top: one user with two homes, or two users with one number. */
+/**
+ * Files in which the order of apps can't decide a conflict: one user with two homes, or two users with one
+ * number.
+ */
 const STRICT: ReadonlySet<string> = new Set([PASSWD, GROUP]);
-/** What nobody wants to hear of: the last one that asked debconf a question, or the day of a locked password. */
+/**
+ * Files whose conflicts are not worth a note: the last package that asked debconf a question, or the day of a
+ * locked password.
+ */
 const SILENT = /^\/(?:var\/cache\/debconf|var\/lib\/ucf|etc\/g?shadow)/;
 
-/** @throws ByrefError 'badInput' for what can't be in one env, with both sides named */
+/** Merges the registry files. @throws ByrefError 'badInput' for apps that can't be in one env; it names both */
 export function mergeRegistry(store: Store, parts: StackParts): MergedFiles {
   const files: MergedFile[] = [];
   const contents = new Map<string, string | null>();
@@ -53,7 +62,7 @@ export function mergeRegistry(store: Store, parts: StackParts): MergedFiles {
   return { files, contents, notes };
 }
 
-/** What one app has for another package's sake only is not to be removed as such where another app asked for it. */
+/** Removes apt's mark for dependencies from packages that one app has as a dependency, and another asked for. */
 function withoutMarksOfAsked(
   store: Store,
   { os, apps }: StackParts,
@@ -67,7 +76,7 @@ function withoutMarksOfAsked(
   return withoutMarks(marks, new Set(asked));
 }
 
-/** Registry files that some app has. */
+/** Returns the registry files that some app has. */
 function registryPaths(apps: readonly AppPart[]): string[] {
   const paths = new Set<string>();
   for (const { layers } of apps) {
@@ -110,7 +119,7 @@ function mergeOne(store: Store, parts: StackParts, path: string, notes: string[]
   return ours;
 }
 
-/** True if the app has that text, and what it was installed on has not. */
+/** Returns true if the app has that text, and what it was installed on does not. */
 function hasKey(store: Store, app: AppPart, path: string, { ours }: KeyConflict): boolean {
   if (ours === null) return false;
   const has = (layers: LowerTree): boolean =>
@@ -128,7 +137,7 @@ const differs = (path: string, { key }: KeyConflict, a: string, b: string): Byre
     'Leave one of them out, or build it again after a change.',
   );
 
-/** Two names of one number would be one account. */
+/** Refuses two names with one number: they would be one account. */
 function refuseSharedNumbers(
   store: Store,
   { os, apps }: StackParts,
@@ -149,7 +158,7 @@ function refuseSharedNumbers(
     for (const { name, id } of ids) {
       const other = first.get(id);
       first.set(id, other ?? name);
-      // What a distribution does by itself (toor) is its own business.
+      // Two names with one number in the distribution itself (toor) are intended.
       const inOs = (each: string): boolean => known[what].some((known) => known.name === each);
       if (other === undefined || other === name || (inOs(other) && inOs(name))) continue;
       const word = what === 'users' ? 'user' : 'group';

@@ -2,8 +2,8 @@ import type { Catalog } from '../../../store/catalog.ts';
 import type { StackRef } from '../../../store/store.ts';
 
 /**
- * True for a stack that does not show by itself what its templates share. What was imported says nothing of what it is to be put
- * on; one app where it was installed is as it was installed.
+ * Returns true for a stack that needs a composition to show what its templates share. An imported app does not
+ * say what it belongs on, and a single app on the version on which it was installed is complete as it is.
  * @param plain the OS template first, without a composition
  */
 export function needsComposition(

@@ -2,21 +2,24 @@
 import type { LowerTree } from '../../../driver/core/ports.ts';
 import type { StackRef, Store } from '../../../store/store.ts';
 
+/** One template of a stack. */
 export interface StackPart {
   readonly ref: StackRef;
-  /** NAME@VERSION */
+  /** NAME@VERSION. */
   readonly name: string;
-  /** Of it alone. */
+  /** The tree of this template alone. */
   readonly layers: LowerTree;
 }
 
+/** One app of a stack. */
 export interface AppPart extends StackPart {
-  /** What it was installed on; the stack's OS template if nobody knows. */
+  /** The tree that it was installed on; the stack's OS template if that is unknown. */
   readonly base: LowerTree;
-  /** That is the very version in the stack, so that nothing is to be merged for it alone. */
+  /** True if that is the very version in the stack: then the app alone requires no merge. */
   readonly fits: boolean;
 }
 
+/** A stack, taken apart. */
 export interface StackParts {
   readonly os: StackPart;
   /** From the bottom up. */
@@ -24,7 +27,7 @@ export interface StackParts {
   readonly layers: LowerTree;
 }
 
-/** @param plain without a composition */
+/** Takes a stack apart. @param plain without a composition */
 export function partsOf(store: Store, plain: readonly StackRef[]): StackParts {
   const [os, ...apps] = plain.map((ref): StackPart => {
     return { ref, name: store.catalog.refName(ref), layers: store.layers([ref]) };

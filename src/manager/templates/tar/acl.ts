@@ -1,6 +1,6 @@
 /**
- * POSIX ACLs: tar has them as text ("user::rwx,user:1000:r-x,mask::rwx"), the kernel as the value of
- * system.posix_acl_access and system.posix_acl_default.
+ * Converts POSIX ACLs between the text in a tar ("user::rwx,user:1000:r-x,mask::rwx") and the kernel's values
+ * of system.posix_acl_access and system.posix_acl_default.
  */
 import { type Name, nameToText } from '../../../base/ids.ts';
 import { badArchive } from './header.ts';
@@ -9,7 +9,7 @@ const XATTR_VERSION = 2;
 const HEADER = 4;
 const ENTRY = 8;
 const NO_ID = 0xffffffff;
-/** Tag values, for an entry with and without a name, in the order the kernel wants. */
+/** Tag values for entries without and with a name, in the order that the kernel requires. */
 const TAGS = {
   user: { owner: 0x01, named: 0x02 },
   group: { owner: 0x04, named: 0x08 },
@@ -25,9 +25,9 @@ const NAMES: Record<number, keyof typeof TAGS> = {
   32: 'other',
 };
 
-/** Which accounts an ACL's text can name. */
+/** The kinds of accounts that an ACL can name. */
 export type AccountKind = 'user' | 'group';
-/** The number of an account. @throws if there is none of that name */
+/** Returns the number of an account. @throws if there is none of that name */
 export type IdOf = (kind: AccountKind, name: string) => number;
 
 interface AclEntry {
@@ -37,10 +37,10 @@ interface AclEntry {
 }
 
 /**
- * The value of the attribute that the text says.
+ * Returns the attribute's value for a text.
  * @param text a binary string
- * @param idOf of accounts that are named without a number
- * @throws ByrefError 'badInput' for text that is no ACL
+ * @param idOf resolves accounts that are named without a number
+ * @throws ByrefError 'badInput' for text that is not an ACL
  */
 export function aclFromText(text: string, idOf: IdOf): Buffer {
   const entries = text
@@ -76,7 +76,7 @@ function parseEntry(line: string, idOf: IdOf): AclEntry {
 const unreadable = (line: string): Error =>
   badArchive(`the archive has an ACL that can't be read (${nameToText(line as Name)})`);
 
-/** The text of an ACL's value; ids are numbers. */
+/** Returns an ACL's value as text, with numbers for ids. */
 export function aclToText(acl: Buffer): string {
   const entries: string[] = [];
   for (let at = HEADER; at + ENTRY <= acl.length; at += ENTRY) {

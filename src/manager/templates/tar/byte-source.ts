@@ -1,16 +1,16 @@
-/** Reads a stream in pieces of wanted sizes. */
+/** A stream that is read in pieces of any wanted size. */
 export class ByteSource {
   private readonly chunks: AsyncIterator<Buffer>;
   private buffer: Buffer = Buffer.alloc(0);
   private at = 0;
-  /** Bytes handed out so far. */
+  /** How many bytes were handed out so far. */
   consumed = 0;
 
   constructor(stream: AsyncIterable<Buffer>) {
     this.chunks = stream[Symbol.asyncIterator]();
   }
 
-  /** Exactly `length` bytes, valid until the next call; null at the end, or if there are fewer. */
+  /** Reads exactly `length` bytes, valid until the next call; null if the stream has fewer left. */
   async read(length: number): Promise<Buffer | null> {
     if (this.available < length) {
       const bytes = Buffer.allocUnsafeSlow(length);
@@ -19,7 +19,7 @@ export class ByteSource {
     return this.take(length);
   }
 
-  /** Fills `target`; false if the stream ends before. */
+  /** Fills `target`; returns false if the stream ends before. */
   async readInto(target: Buffer): Promise<boolean> {
     let length = 0;
     while (length < target.length) {
@@ -31,7 +31,7 @@ export class ByteSource {
     return true;
   }
 
-  /** What is at hand, up to `max` bytes; null at the end. */
+  /** Returns the bytes at hand, up to `max`; null at the end. */
   async some(max: number): Promise<Buffer | null> {
     while (this.available === 0) {
       const next = await this.chunks.next();
@@ -42,7 +42,7 @@ export class ByteSource {
     return this.take(Math.min(max, this.available));
   }
 
-  /** False if the stream ends before. */
+  /** Skips bytes; returns false if the stream ends before. */
   async skip(length: number): Promise<boolean> {
     for (let left = length; left > 0; ) {
       const piece = await this.some(left);

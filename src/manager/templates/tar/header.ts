@@ -1,9 +1,10 @@
-/** One 512-byte tar header block: POSIX ustar, GNU, and the v7 that both extend. */
+/** Parses a 512-byte tar header block: POSIX ustar, GNU, and v7, which both extend. */
 import { ByrefError } from '../../../base/error.ts';
 
+/** The size of a tar block, in bytes. */
 export const BLOCK = 512;
 
-/** The fields as the block has them; names are binary strings. */
+/** The fields of a header as in the block; names are binary strings. */
 export interface TarHeader {
   readonly name: string;
   readonly mode: number;
@@ -11,7 +12,7 @@ export interface TarHeader {
   readonly gid: number;
   readonly size: number;
   readonly mtime: number;
-  /** One character: '0' file, '1' hard link, ... as in tar(5). */
+  /** One character, as in tar(5): '0' is a file, '1' a hard link, ... */
   readonly type: string;
   readonly linkName: string;
   readonly major: number;
@@ -40,18 +41,20 @@ const SPACE = 0x20;
 const BASE_256 = 0x80;
 const NEGATIVE = 0x40;
 
+/** Returns the error for a damaged archive. */
 export const badArchive = (what: string): ByrefError =>
   new ByrefError('badInput', what, 'Make the archive again, or copy it again.');
 
+/** Returns true for a block of zeros, two of which mark the end of an archive. */
 export const isZeroBlock = (block: Buffer): boolean => block.every((byte) => byte === 0);
 
-/** @throws ByrefError 'badInput' if the block is no tar header */
+/** Parses a header block. @throws ByrefError 'badInput' if it is not one */
 export function parseHeader(block: Buffer): TarHeader {
   if (numberOf(block, 'checksum') !== checksum(block)) {
     throw badArchive('this is not a tar archive, or it is damaged (header checksum)');
   }
   const name = textOf(block, 'name');
-  // GNU archives have other things where POSIX has the prefix.
+  // Where POSIX has the prefix, GNU archives have other fields.
   const prefix =
     fieldOf(block, 'magic').toString('latin1') === USTAR_MAGIC ? textOf(block, 'prefix') : '';
   return {
@@ -77,7 +80,7 @@ function textOf(block: Buffer, field: Field): string {
   return cString(fieldOf(block, field));
 }
 
-/** Binary string up to the first NUL. */
+/** Returns the bytes up to the first NUL, as a binary string. */
 export function cString(bytes: Buffer): string {
   const end = bytes.indexOf(0);
   return bytes.toString('latin1', 0, end < 0 ? bytes.length : end);
@@ -88,7 +91,7 @@ function typeOf(block: Buffer): string {
   return type === '\0' ? '0' : type;
 }
 
-/** The sum of all bytes, with the checksum's own counted as spaces. */
+/** Returns the sum of all bytes, with those of the checksum itself counted as spaces. */
 function checksum(block: Buffer): number {
   const [at, length] = FIELDS.checksum;
   let sum = length * SPACE;
@@ -100,7 +103,7 @@ function numberOf(block: Buffer, field: Field): number {
   return parseNumber(fieldOf(block, field));
 }
 
-/** Octal text, or GNU's base 256 for what octal can't hold. */
+/** Parses octal text, or GNU's base 256 for numbers that do not fit in octal. @throws ByrefError 'badInput' */
 export function parseNumber(bytes: Buffer): number {
   if (bytes[0]! & BASE_256) return parseBase256(bytes);
   const text = cString(bytes).trim();

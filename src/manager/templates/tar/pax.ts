@@ -1,17 +1,21 @@
-/** Extended headers of POSIX tar: "LENGTH KEY=VALUE\n" records. Values are bytes: xattrs are not text. */
+/**
+ * Parses the extended headers of POSIX tar: records "LENGTH KEY=VALUE\n". Values are bytes, since extended
+ * attributes are not text.
+ */
 import { badArchive } from './header.ts';
 
+/** The records of a member, by key. */
 export type PaxRecords = Map<string, Buffer>;
 
-/** Followed by the attribute's name. */
+/** The prefix of keys for extended attributes; the attribute's name follows. */
 export const XATTR_KEY = 'SCHILY.xattr.';
 const SPACE = 0x20;
 const EQUALS = 0x3d;
 const NEWLINE = 0x0a;
 
 /**
- * Adds the records of `bytes` to `into`. An empty value takes one away, but an extended attribute may
- * well be empty. Sparse maps repeat keys: `repeated` gets all.
+ * Adds the records of `bytes` to `into`. An empty value removes a record, except for an extended attribute,
+ * which may well be empty. Sparse maps repeat keys: `repeated` gets all of them.
  */
 export function parsePax(bytes: Buffer, into: PaxRecords, repeated?: [string, Buffer][]): void {
   let at = 0;
@@ -33,7 +37,7 @@ export function parsePax(bytes: Buffer, into: PaxRecords, repeated?: [string, Bu
   }
 }
 
-/** A decimal fraction of seconds, as in "1700000000.123456789", in seconds and nanoseconds. */
+/** Parses a decimal fraction of seconds, such as "1700000000.123456789", to seconds and nanoseconds. */
 export function parseTime(text: string): { seconds: number; ns: number } {
   const match = /^(-?)(\d+)(?:\.(\d*))?$/.exec(text);
   if (match === null) throw badArchive(`the archive has a bad time (${text})`);
@@ -43,6 +47,7 @@ export function parseTime(text: string): { seconds: number; ns: number } {
   return ns === 0 ? { seconds: -Number(whole), ns } : { seconds: -Number(whole) - 1, ns: 1e9 - ns };
 }
 
+/** Parses a whole number. @throws ByrefError 'badInput' */
 export function parseInteger(key: string, value: Buffer): number {
   const number = Number(value.toString('latin1'));
   if (Number.isSafeInteger(number)) return number;

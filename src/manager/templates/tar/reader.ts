@@ -1,13 +1,16 @@
-/** Members of a tar stream, one after the other, with all extensions applied. Knows no file system. */
+/**
+ * Reads the members of a tar stream one after the other, with all extensions applied. It knows nothing of file
+ * systems.
+ */
 import { ByteSource } from './byte-source.ts';
 import { BLOCK, badArchive, cString, isZeroBlock, parseHeader, type TarHeader } from './header.ts';
 import { type PaxRecords, parseInteger, parsePax, parseTime } from './pax.ts';
 import { oldSparseMap, paxSparseMap, type SparseMap } from './sparse.ts';
 import { paxAcls, paxXattrs } from './xattrs.ts';
 
-/** A member; its content is read with TarReader.readContent or readPiece, or is skipped. */
+/** A member. Its content is read with TarReader.readContent or readPiece, or is skipped. */
 export interface TarMember {
-  /** As the archive has it: binary string, not checked. */
+  /** As in the archive: a binary string, not checked. */
   readonly path: string;
   readonly type: string;
   /** Permission bits. */
@@ -21,18 +24,22 @@ export interface TarMember {
   readonly linkPath: string;
   readonly major: number;
   readonly minor: number;
-  /** Bytes of the file, once unpacked. */
+  /** The file's size in bytes once it is unpacked. */
   readonly size: number;
   readonly sparse: SparseMap | null;
   readonly xattrs: Map<string, Buffer> | null;
-  /** ACLs that the archive has as text only, by the attribute's name: who is named there, its own account files say. */
+  /**
+   * ACLs that the archive has as text only, by the attribute's name. Names in them refer to the archive's own
+   * account files.
+   */
   readonly acls: ReadonlyMap<string, string> | null;
 }
 
-/** An extended header or a long name beyond this is not meant well. */
+/** An extended header or a long name of more bytes than this is refused as malicious. */
 const EXTENSION_MAX = 2 ** 20 * 8;
 const PIECE_MAX = 2 ** 20;
 
+/** Iterates over the members of one stream. */
 export class TarReader {
   private readonly source: ByteSource;
   private readonly strict: boolean;
@@ -47,12 +54,12 @@ export class TarReader {
     this.strict = strict;
   }
 
-  /** Bytes of the archive read so far. */
+  /** Returns how many bytes of the archive were read so far. */
   get consumed(): number {
     return this.source.consumed;
   }
 
-  /** The next member, or null at the archive's end. @throws ByrefError 'badInput' */
+  /** Returns the next member, or null at the archive's end. @throws ByrefError 'badInput' */
   async next(): Promise<TarMember | null> {
     const pax: PaxRecords = new Map(this.global);
     const repeated: [string, Buffer][] = [];
@@ -131,7 +138,7 @@ export class TarReader {
     };
   }
 
-  /** Links and directories have no data, whatever size they say. */
+  /** Sets how much data follows. Links and directories have none, whatever size their header says. */
   private setSize(header: TarHeader, size: number): void {
     const bytes = '123456'.includes(header.type) ? 0 : size;
     if (bytes < 0) throw badArchive('the archive has a member of negative size');
@@ -145,14 +152,14 @@ export class TarReader {
     return block;
   }
 
-  /** The whole content, in memory of its own. */
+  /** Returns the whole content, in memory of its own. */
   async readContent(): Promise<Buffer> {
     const bytes = Buffer.allocUnsafeSlow(this.left);
     await this.fill(bytes);
     return bytes;
   }
 
-  /** The next bytes of the content, at most `max`, valid until the next call. */
+  /** Returns the next bytes of the content, at most `max`, valid until the next call. */
   async readPiece(max: number): Promise<Buffer> {
     const piece = await this.source.some(Math.min(max, this.left));
     if (piece === null || this.left === 0) throw truncated();
@@ -170,7 +177,7 @@ export class TarReader {
     this.left = 0;
     this.padding = 0;
     if (!(await this.source.skip(left))) throw truncated();
-    // Who writes no end mark does not fill up the last block either, as umoci does.
+    // Programs that write no end mark, such as umoci, do not fill up the last block either.
     if (!(await this.source.skip(padding)) && this.strict) throw truncated();
   }
 }

@@ -1,12 +1,16 @@
-/** The four ways in which GNU tar writes a sparse file: where its data goes, and how large it is. */
+/**
+ * Parses the four ways in which GNU tar writes a sparse file's map: where its data goes, and how large the file
+ * is.
+ */
 import type { ByteSource } from './byte-source.ts';
 import { BLOCK, badArchive, parseNumber } from './header.ts';
 import { type PaxRecords, parseInteger } from './pax.ts';
 
+/** The map of a sparse file: where its data belongs. */
 export interface SparseMap {
-  /** Bytes of the file, holes included. */
+  /** The file's size in bytes, holes included. */
   readonly size: number;
-  /** Data, in order of its place in the archive. */
+  /** The pieces of data, in the order in which the archive has them. */
   readonly segments: readonly { readonly offset: number; readonly length: number }[];
 }
 
@@ -18,7 +22,7 @@ const EXTENSION_ENTRIES = 21;
 const EXTENSION_MORE_AT = 504;
 const NUMBER_BYTES = 12;
 
-/** Type 'S': the map begins in the header, and goes on in blocks after it. */
+/** Reads the map of a member of type 'S': it begins in the header, and continues in blocks after it. */
 export async function oldSparseMap(header: Buffer, source: ByteSource): Promise<SparseMap> {
   const size = parseNumber(header.subarray(OLD_SIZE_AT, OLD_SIZE_AT + NUMBER_BYTES));
   const numbers = entries(header, OLD_MAP_AT, OLD_ENTRIES);
@@ -43,8 +47,8 @@ function entries(block: Buffer, at: number, count: number): number[] {
 }
 
 /**
- * Extended headers GNU.sparse.*, formats 0.0, 0.1 and 1.0; null if the member is not sparse. 1.0 has its map
- * in front of the data: `read` gives the next block of it.
+ * Reads the map from extended headers GNU.sparse.*, formats 0.0, 0.1 and 1.0; null if the member is not sparse.
+ * @param read gives the next block; format 1.0 has its map in front of the data
  */
 export async function paxSparseMap(
   pax: PaxRecords,
@@ -65,13 +69,16 @@ export async function paxSparseMap(
   return sparseMap(bytes, numbers);
 }
 
-/** Decimal numbers, one a line: how many entries, then offset and length of each; padded to a block. */
+/**
+ * Reads decimal numbers, one per line: the number of entries, then the offset and length of each; padded to a
+ * block.
+ */
 async function mapBeforeData(read: () => Promise<Buffer>): Promise<number[]> {
   const lines: string[] = [];
   let rest = '';
   for (;;) {
     const pieces = (rest + (await read()).toString('latin1')).split('\n');
-    // The last piece is no whole line, or padding.
+    // The last piece is an incomplete line, or padding.
     rest = pieces.pop() ?? '';
     lines.push(...pieces);
     const count = Number(lines[0]);

@@ -1,11 +1,11 @@
 /**
- * Writes POSIX (pax) tar. What a ustar header can't hold goes into an extended header before it, with
- * GNU tar's keys, bytes as they are.
+ * Writes POSIX (pax) tar. What does not fit in a ustar header goes into an extended header before it, under GNU
+ * tar's keys, with bytes unchanged.
  */
 import type { Range } from '../../../native/data-ranges.ts';
 import { BLOCK } from './header.ts';
 
-/** A member; names are binary strings. */
+/** A member to write; names are binary strings. */
 export interface NewMember {
   readonly path: string;
   /** One character, as in tar(5). */
@@ -13,14 +13,14 @@ export interface NewMember {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** Bytes that follow. */
+  /** How many bytes of content follow. */
   readonly size: number;
   readonly mtime: number;
   readonly mtimeNs: number;
   readonly linkPath: string;
   readonly major: number;
   readonly minor: number;
-  /** Further records of the extended header. */
+  /** Further records for the extended header. */
   readonly pax: readonly (readonly [string, Buffer])[];
 }
 
@@ -30,7 +30,7 @@ const SIZE_MAX = 0o77777777777;
 const SPACE = 0x20;
 const PAX_NAME = 'PaxHeaders/';
 
-/** All blocks of the member's headers. */
+/** Returns all header blocks of a member. */
 export function memberHeader(member: NewMember): Buffer {
   const records = extendedRecords(member);
   if (records.length === 0) return headerBlock(member);
@@ -48,12 +48,13 @@ export function memberHeader(member: NewMember): Buffer {
 }
 
 /**
- * All blocks in front of the data of a file with holes, in GNU tar's format 1.0, which GNU tar, bsdtar, Python and others read: the map
- * of the data is the first part of the content. `ranges` of data, [begin, end), follow, and then the padding of their sum.
+ * Returns all blocks before the data of a file with holes, in GNU tar's format 1.0, which GNU tar, bsdtar,
+ * Python and others read: the map of the data is the first part of the content. The data of `ranges`, [begin,
+ * end), must follow, and then the padding of their sum.
  */
 export function sparseHeader(member: NewMember, ranges: readonly Range[]): Buffer {
   const { path, size, pax } = member;
-  // An empty range at the end says how long the file is, to readers that go by the map alone.
+  // An empty range at the end tells the file's length to readers that use only the map.
   const listed = ranges.at(-1)?.[1] === size ? ranges : [...ranges, [size, size] as const];
   const numbers = listed.flatMap(([begin, end]) => [begin, end - begin]);
   const map = Buffer.from([listed.length, ...numbers].map((number) => `${number}\n`).join(''));
@@ -62,7 +63,7 @@ export function sparseHeader(member: NewMember, ranges: readonly Range[]): Buffe
   const slash = path.lastIndexOf('/') + 1;
   const header = memberHeader({
     ...member,
-    // What a reader that knows no sparse files unpacks instead.
+    // A reader that does not know sparse files unpacks this path instead.
     path: `${path.slice(0, slash)}GNUSparseFile.0/${path.slice(slash)}`,
     size: map.length + padding(map.length).length + stored,
     pax: [
@@ -76,10 +77,10 @@ export function sparseHeader(member: NewMember, ranges: readonly Range[]): Buffe
   return Buffer.concat([header, map, padding(map.length)]);
 }
 
-/** What comes after `size` bytes of content. */
+/** Returns the zeros that follow `size` bytes of content. */
 export const padding = (size: number): Buffer => Buffer.alloc((BLOCK - (size % BLOCK)) % BLOCK);
 
-/** What comes after the last member. */
+/** The blocks that follow the last member. */
 export const END_MARK = Buffer.alloc(2 * BLOCK);
 
 function extendedRecords(member: NewMember): (readonly [string, Buffer])[] {
@@ -95,13 +96,13 @@ function extendedRecords(member: NewMember): (readonly [string, Buffer])[] {
   return [...records, ...pax];
 }
 
-/** Seconds may be negative, nanoseconds are not: -0.5 s is (-1, 500,000,000). */
+/** Formats a time. Seconds may be negative, nanoseconds are not: -0.5 s is (-1, 500,000,000). */
 function decimal(seconds: number, ns: number): string {
   if (seconds >= 0 || ns === 0) return `${seconds}.${String(ns).padStart(9, '0')}`;
   return `-${-(seconds + 1)}.${String(1e9 - ns).padStart(9, '0')}`;
 }
 
-/** "LENGTH KEY=VALUE\n", where LENGTH counts its own digits. */
+/** Returns "LENGTH KEY=VALUE\n", where LENGTH counts its own digits. */
 function paxRecord(key: string, value: Buffer): Buffer {
   const rest = Buffer.byteLength(key) + value.length + 3;
   let length = rest + String(rest).length;

@@ -1,13 +1,14 @@
-/** How tar archives carry extended attributes: GNU tar's and star's keys, and libarchive's. */
+/** Reads and writes extended attributes in tar archives, under the keys of GNU tar and star, and of libarchive. */
 import { type PaxRecords, XATTR_KEY } from './pax.ts';
 
+/** The keys for ACLs as text, by the attribute that each stands for. */
 export const ACL_KEYS = {
   'system.posix_acl_access': 'SCHILY.acl.access',
   'system.posix_acl_default': 'SCHILY.acl.default',
 } as const;
 const LIBARCHIVE_KEY = 'LIBARCHIVE.xattr.';
 
-/** The extended attributes of a member by name, or null for none. */
+/** Returns a member's extended attributes by name, or null if it has none. */
 export function paxXattrs(pax: PaxRecords): Map<string, Buffer> | null {
   const xattrs = new Map<string, Buffer>();
   for (const [key, value] of pax) {
@@ -23,8 +24,9 @@ export function paxXattrs(pax: PaxRecords): Map<string, Buffer> | null {
 }
 
 /**
- * ACLs of a member that it has as text only, as binary strings by the attribute's name; or null. Where it has the
- * attribute, too, that counts: it has numbers, while the names in the text are those of the machine that wrote the archive.
+ * Returns the ACLs that a member has as text only, as binary strings by the attribute's name; or null. If it
+ * has the attribute as well, that counts: it has numbers, while the text has names of the machine that wrote
+ * the archive.
  */
 export function paxAcls(
   pax: PaxRecords,
@@ -38,12 +40,13 @@ export function paxAcls(
   return acls.size === 0 ? null : acls;
 }
 
-/** A key can't have "=" in it: libarchive and GNU tar write that, and "%", as %3D and %25. */
+/** Decodes %XX. A key can't contain "=": libarchive and GNU tar write "=" and "%" as %3D and %25. */
 function decodePercent(key: string): string {
   return key.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
     String.fromCharCode(Number.parseInt(hex, 16)),
   );
 }
 
+/** Encodes "=" and "%" in a key. */
 export const encodePercent = (name: string): string =>
   name.replace(/[%=]/g, (c) => (c === '%' ? '%25' : '%3D'));

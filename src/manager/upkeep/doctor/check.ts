@@ -1,22 +1,22 @@
 /**
- * ok: as good as it gets. reduced: byref works, at the stated cost. missing: what `cost` names does not
- * work. A check that is `required` and missing means that no env can be mounted here.
+ * The outcome of a check. ok: as good as it can be. reduced: byref works, at the stated cost. missing: what
+ * `cost` names does not work. If a check that is `required` is missing, no env can be mounted here.
  */
 export type Status = 'ok' | 'reduced' | 'missing';
 
 /** One thing that a machine has or lacks. */
 export interface Check {
-  /** Stable, for scripts: 'fuse.passthrough'. */
+  /** A stable name for scripts: 'fuse.passthrough'. */
   readonly name: string;
   readonly status: Status;
   readonly required: boolean;
   /** What was found. */
   readonly found: string;
-  /** What its absence costs, or what to do; '' if nothing is lacking. */
+  /** What its absence costs, or what to do; '' if nothing is missing. */
   readonly cost: string;
 }
 
-/** A check that is ok if `present`, else `missing`, with the cost of that. */
+/** Returns a check that is ok if `present`, and otherwise `missing`, with the cost of that. */
 export function check(
   name: string,
   present: boolean,
@@ -28,4 +28,5 @@ export function check(
   return { name, status, required: false, found, cost: present ? '' : cost };
 }
 
+/** Marks a check without which no env can be mounted. */
 export const required = (entry: Check): Check => ({ ...entry, required: true });

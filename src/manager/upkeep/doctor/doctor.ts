@@ -4,13 +4,14 @@ import { kernelChecks } from './kernel.ts';
 import { toolChecks } from './tools.ts';
 import { transportChecks } from './transports.ts';
 
-/** What this machine can do for a root at `root`, which need not exist. */
+/** The abilities of this machine for a root, which need not exist yet. */
 export interface Diagnosis {
-  /** False: no env can be mounted here. */
+  /** False if no env can be mounted here. */
   readonly usable: boolean;
   readonly checks: readonly Check[];
 }
 
+/** Runs all checks of this machine. */
 export async function diagnose(root: string): Promise<Diagnosis> {
   const checks = [
     ...(await kernelChecks()),

@@ -30,7 +30,7 @@ const SPACE_LEAST = 1024 ** 3;
 const INODES_LEAST = 100_000;
 const FILES_LEAST = 4096;
 
-/** The file system that the root is on, or will be: probed by small files, which are removed. */
+/** Checks the file system that the root is on, or will be, with small files that are removed again. */
 export async function fileSystemChecks(root: string): Promise<Check[]> {
   const at = nearestExisting(root);
   const { type, bsize, bavail, ffree } = statfsSync(at);
@@ -46,7 +46,7 @@ export async function fileSystemChecks(root: string): Promise<Check[]> {
       'below 1 GiB: templates may not fit',
       'reduced',
     ),
-    // Some file systems (btrfs) have no fixed number of inodes, and say 0.
+    // Some file systems (btrfs) have no fixed number of inodes, and report 0.
     check(
       'root.inodes',
       ffree === 0 || ffree >= INODES_LEAST,
@@ -60,6 +60,7 @@ export async function fileSystemChecks(root: string): Promise<Check[]> {
 
 const REMOTE = 'LMDB needs a local file system: put the root on one';
 
+/** Returns the name of a file system's type; in hex if it is unknown. */
 export const fileSystemName = (type: number): string =>
   TYPES.get(type >>> 0) ?? `0x${type.toString(16)}`;
 

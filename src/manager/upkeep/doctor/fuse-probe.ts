@@ -3,15 +3,15 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { native as loaded, type Native } from '../../../native/binding.ts';
 
-/** What the kernel offers in the FUSE INIT request of a real mount. */
+/** The kernel's offer in the FUSE INIT request of a real mount. */
 export interface FuseOffer {
   readonly major: number;
   readonly minor: number;
-  /** Bits of flags and flags2 together. */
+  /** Tells whether a bit is set in flags and flags2, counted through both. */
   has(bit: number): boolean;
 }
 
-/** Bits of struct fuse_init_in's flags | flags2 << 32. */
+/** Numbers of bits in struct fuse_init_in's flags | flags2 << 32. */
 export const FUSE_BIT = {
   posixAcl: 20,
   handleKillprivV2: 28,
@@ -35,7 +35,7 @@ export function probeFuse(native: Native = loaded): FuseOffer {
     if (result < 0) throw new Error(`mount(2) of type fuse failed with errno ${-result}`);
     return readInit(fd);
   } finally {
-    // Closing first ends the connection, so that unmounting has nobody to ask.
+    // Closing first ends the connection, so that unmounting waits for no answer.
     closeSync(fd);
     native.umount(mountpoint, MNT_DETACH);
     rmdirSync(mountpoint);

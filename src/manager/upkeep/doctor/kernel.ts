@@ -3,13 +3,13 @@ import { release } from 'node:os';
 import { type Check, check, required } from './check.ts';
 import { FUSE_BIT, type FuseOffer } from './fuse-probe.ts';
 
-/** FUSE protocol minors that brought what we use. */
+/** Minor versions of the FUSE protocol that brought what we use. */
 const MINOR_MIN = 31; // Linux 5.4: what a mount needs at least
 const MINOR_STATX = 39; // Linux 6.6
 
 const CAP_SYS_ADMIN = 21;
 
-/** The kernel, the privileges of this process, and what the kernel's FUSE offers. */
+/** Checks the kernel, the privileges of this process, and what the kernel's FUSE offers. */
 export async function kernelChecks(): Promise<Check[]> {
   const checks = [
     required(check('kernel', process.platform === 'linux', release(), 'byref needs Linux')),

@@ -3,13 +3,13 @@ import path from 'node:path';
 import { type Check, check } from './check.ts';
 
 interface Tool {
-  /** Any of these will do. */
+  /** Any one of these is enough. */
   readonly programs: readonly string[];
-  /** What does not work without it, and how to get it. */
+  /** What does not work without it, and how to install it. */
   readonly cost: string;
 }
 
-/** Programs of this machine that byref starts, or what it starts does, and what does not work without each. */
+/** Programs that byref starts on this machine, directly or through others, and what does not work without each. */
 const TOOLS: readonly Tool[] = [
   { programs: ['tar'], cost: 'no apps are built or captured (apt-get install tar)' },
   { programs: ['gzip'], cost: 'no import of .tar.gz (apt-get install gzip)' },
@@ -48,13 +48,14 @@ const TOOLS: readonly Tool[] = [
   { programs: ['diff3'], cost: 'patch --merge merges no files (apt-get install diffutils)' },
 ];
 
+/** Checks which of the programs are installed. */
 export const toolChecks = (): Check[] =>
   TOOLS.map(({ programs, cost }) => {
     const found = programs.map(which).find((file) => file !== null) ?? null;
     return check(`tool.${programs[0]}`, found !== null, found ?? 'none', cost, 'reduced');
   });
 
-/** The first executable of that name on PATH. */
+/** Returns the first executable of that name on PATH, /usr/sbin or /sbin. */
 export function which(name: string): string | null {
   const directories = (process.env['PATH'] ?? '').split(path.delimiter);
   for (const directory of [...directories, '/usr/sbin', '/sbin']) {

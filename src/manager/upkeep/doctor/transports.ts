@@ -4,7 +4,7 @@ import { type Check, check } from './check.ts';
 
 const LACKS = LIMITS.map(({ name }) => name).join(', ');
 
-/** The second transport: whether it can be had, and what an env that it serves does without. */
+/** Checks whether the second transport is available, and what an env lacks that it serves. */
 export function transportChecks(): Check[] {
   const cost = 'no mount --transport fuse-native (run scripts/setup.sh: it installs libfuse2)';
   const loads = canLoad();

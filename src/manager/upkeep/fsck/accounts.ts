@@ -1,4 +1,4 @@
-/** Numbers of users and groups that apps have: each name has its own, for good. */
+/** Checks the numbers of users and groups that apps have: each name has its own number, permanently. */
 import { decodeNumber } from '../../../codec/store-rows.ts';
 import { type AccountKind, isAccountNumber } from '../../../store/accounts.ts';
 import { damage, type Found, FROM_BACKUP } from './finding.ts';
@@ -10,6 +10,7 @@ interface Account {
   readonly name: string;
 }
 
+/** Checks the rows of `accounts`. */
 export function* checkAccounts({ tables }: Job): Generator<Found> {
   const bad: Found[] = [];
   /** By kind and number. */
@@ -39,7 +40,7 @@ export function* checkAccounts({ tables }: Job): Generator<Found> {
   yield* bad;
 }
 
-/** Null if it is no account's key. */
+/** Parses a key; null if it is not an account's. */
 function accountOf(key: Buffer): Account | null {
   const [, letter, name] = /^([ug]):([^:\n\ufffd]+)$/.exec(key.toString('utf8')) ?? [];
   return name === undefined ? null : { kind: letter === 'u' ? 'user' : 'group', name };

@@ -1,4 +1,4 @@
-/** Objects that can't be read as they were imported: who needs them, and how they come back. */
+/** Reports objects that can't be read as they were imported: who needs them, and how to get them back. */
 import { lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { ObjectId } from '../../../base/ids.ts';
@@ -7,17 +7,19 @@ import { type CheckName, damage, type Found } from './finding.ts';
 import type { Job } from './job.ts';
 import { describeUses, importAgain, onlyComposed, usesOf } from './object-uses.ts';
 
+/** An object that is missing or damaged. */
 export interface BrokenObject {
   readonly id: ObjectId;
   readonly check: CheckName;
   readonly what: string;
-  /** There is something in its place, which would keep an import from writing it. */
+  /** True if something is in its place, which would keep an import from writing it. */
   readonly file: boolean;
 }
 
-/** Where a damaged object is moved to: somebody may still want to look at it. */
+/** Returns the directory that damaged objects are moved to, in case somebody wants to examine them. */
 export const damagedDir = (job: Job): string => path.join(job.store.objects.dir, 'damaged');
 
+/** Yields a finding for each broken object. */
 export function* brokenObjects(job: Job, broken: readonly BrokenObject[]): Generator<Found> {
   if (broken.length === 0) return;
   const uses = usesOf(job, new Set(broken.map(({ id }) => id)));
@@ -37,7 +39,7 @@ export function* brokenObjects(job: Job, broken: readonly BrokenObject[]): Gener
   }
 }
 
-/** A composition that is made again brings the object's bytes with it: nobody misses the wrong ones. */
+/** Removes the compositions that have the object: making them again restores its bytes. */
 function composedAgain(
   job: Job,
   { id, check, what, file }: BrokenObject,
@@ -56,7 +58,7 @@ function composedAgain(
   return damage(check, where, what, removals[0]!.remedy, { rows, ...files });
 }
 
-/** Out of the way, so that the next import of the same bytes writes them. */
+/** Moves a damaged object away, so that the next import of the same bytes writes it. */
 function moveAside(job: Job, id: ObjectId): void {
   const from = job.store.objects.path(id);
   if (lstatSync(from, { throwIfNoEntry: false }) === undefined) return;

@@ -2,22 +2,23 @@ import { decodeTemplate, decodeVersion, type TemplateRow } from '../../../codec/
 import type { Tables } from '../../../store/tables.ts';
 import { eachRow } from './rows.ts';
 
-/** A template that has a row, whether that can be read or not. */
+/** A template that has a row, readable or not. */
 export interface TemplateFacts {
   readonly id: number;
-  /** From `templateNames` if the row can't be read. Of a composition, what it is made of: "os@1 + app@2". */
+  /** From `templateNames` if the row can't be read. For a composition, what it is made of: "os@1 + app@2". */
   readonly name: string;
-  /** Null: the row can't be read. */
+  /** null if the row can't be read. */
   readonly row: TemplateRow | null;
   /** Numbers of the versions that have a row, lowest first. */
   readonly versions: number[];
-  /** Those of them whose row can't be read. */
+  /** Those versions whose row can't be read. */
   readonly unreadVersions: Set<number>;
 }
 
+/** Templates by id. */
 export type CatalogFacts = ReadonlyMap<number, TemplateFacts>;
 
-/** All templates that have a row, by id. */
+/** Reads all templates that have a row. */
 export function readCatalog(tables: Tables): CatalogFacts {
   const templates = new Map<number, { -readonly [K in keyof TemplateFacts]: TemplateFacts[K] }>();
   const names = namesById(tables);

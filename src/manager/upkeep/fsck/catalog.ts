@@ -1,4 +1,4 @@
-/** Templates, their names, and the rows of their versions. */
+/** Checks templates, their names, and the rows of their versions. */
 import {
   decodeTemplate,
   decodeVersion,
@@ -16,6 +16,7 @@ import type { Job } from './job.ts';
 import { checkNameIndex } from './name-index.ts';
 import { type BadRow, eachRow, readRow, tableOf } from './rows.ts';
 
+/** Checks the rows of templates and versions, and the index of names. */
 export function* checkCatalog(job: Job): Generator<Found> {
   const bad: Found[] = [];
   const rows: TemplateRow[] = [];
@@ -32,7 +33,7 @@ export function* checkCatalog(job: Job): Generator<Found> {
   }
   yield* bad;
   for (const row of rows) {
-    // Of a composition, that is to be exactly one: see compositions.ts.
+    // A composition must have exactly one version: see compositions.ts.
     if (row.kind !== 'composition') yield* checkVersionsOf(job, row);
   }
   yield* checkNameIndex(job, {
@@ -46,7 +47,7 @@ export function* checkCatalog(job: Job): Generator<Found> {
   yield* checkVersionRows(job);
 }
 
-/** Rows that say that the template was not removed, but lost its own. */
+/** Returns true if other rows show that a template was not removed, but lost its own row. */
 export function hasContent({ tables }: Job, id: number): boolean {
   const ranges = [
     ['versions', versionKey(id, 0), versionKey(id + 1, 0)],
@@ -62,7 +63,7 @@ const unread = (why: string): string => `its row can't be read (${why})`;
 
 function* checkKind(job: Job, row: TemplateRow): Generator<Found> {
   const value = job.tables.table('templates').get(idKey(row.id));
-  // The kind is one byte, and one that is unknown is read as an app's: it would go unseen.
+  // The kind is one byte, and an unknown one is read as an app's, so it would go unnoticed.
   if (value === undefined || encodeTemplate(row).equals(value)) {
     if (row.kind === 'composition' || !isCompositionName(row.name)) return;
     const what = `its name is a composition's, and it is of kind ${row.kind}`;
@@ -90,7 +91,7 @@ function* checkVersionsOf(job: Job, row: TemplateRow): Generator<Found> {
   }
 }
 
-/** Changes a template's row as it is then: another repair may have changed it too. */
+/** Changes a template's row as it is at that time: another repair may have changed it, too. */
 function updateTemplate(job: Job, id: number, changes: Partial<TemplateRow>): void {
   const key = idKey(id);
   const row = readRow(job.tables, 'templates', key, decodeTemplate);
@@ -123,7 +124,7 @@ function* checkVersionRows(job: Job): Generator<Found> {
   }
 }
 
-/** What is current can't be waiting to become it. */
+/** Checks that a current version is not marked as staged, too. */
 function* checkStaged(job: Job, facts: TemplateFacts, version: VersionRow): Generator<Found> {
   if (!version.staged || facts.row?.current !== version.number) return;
   const key = versionKey(facts.id, version.number);
@@ -134,7 +135,7 @@ function* checkStaged(job: Job, facts: TemplateFacts, version: VersionRow): Gene
   yield damage('catalog.staged', where, what, BY_REPAIR, { rows });
 }
 
-/** What an app shares with its base is merged against the version that it was installed on. */
+/** Checks an app's base: what the app shares with it is merged against the version that it was installed on. */
 function* checkBase(
   job: Job,
   { id, name }: TemplateFacts,

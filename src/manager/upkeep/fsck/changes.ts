@@ -1,4 +1,4 @@
-/** The index of changes: a row for every name that a version changed, which patches go by. */
+/** Checks the index of changes, which patches rely on: it has a row for every name that a version changed. */
 import { historyVersions } from '../../../codec/link-history.ts';
 import { type ChangedName, forgetChanges, noteChange } from '../../../store/changed-names.ts';
 import { changeDir, changeKey, changeName, linkDir, linkName } from '../../../store/keys.ts';
@@ -6,6 +6,7 @@ import { BY_REPAIR, damage, type Found, leftover, REMOVED_BY_REPAIR } from './fi
 import type { Job } from './job.ts';
 import { eachRow, hasRow, isKey, tableOf } from './rows.ts';
 
+/** Compares `changes` with the histories in `links`. */
 export function* checkChanges(job: Job): Generator<Found> {
   const missing = new ChangeGroups();
   for (const { key, value } of eachRow(job.tables, 'links', historyVersions)) {
@@ -27,7 +28,7 @@ export function* checkChanges(job: Job): Generator<Found> {
   yield* checkExtra(job);
 }
 
-/** The first version would name everything, and so names nothing. */
+/** The first version has no rows here: it would list every name. */
 const FIRST_VERSION = 1;
 
 function* checkExtra(job: Job): Generator<Found> {
@@ -58,7 +59,7 @@ function* checkExtra(job: Job): Generator<Found> {
   }
 }
 
-/** Whether a history says that the version changed the name; also where it can't be read. */
+/** Returns true if a history says that the version changed the name, or can't be read. */
 function isChange(
   job: Job,
   template: number,
@@ -78,7 +79,7 @@ const versionName = (job: Job, template: number, version: number): string =>
 const pathOf = (job: Job, [first]: readonly ChangedName[]): string =>
   first === undefined ? '' : job.paths.place(first.dir, first.name);
 
-/** Names by template and version. */
+/** Collects names by template and version. */
 class ChangeGroups {
   private readonly groups = new Map<string, ChangeGroup>();
 

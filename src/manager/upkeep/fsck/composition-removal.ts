@@ -1,4 +1,4 @@
-/** A composition that is wrong can go: what follows from templates can be made again. */
+/** Removes damaged compositions: they follow from templates, and can be made again. */
 import { decodeEnv, type TemplateRow } from '../../../codec/store-rows.ts';
 import { envMounts } from '../../../ipc/mount-table.ts';
 import { composedOf, isCompositionName } from '../../../store/compositions.ts';
@@ -12,19 +12,22 @@ import { eachRow, hasRow } from './rows.ts';
 const MADE_AGAIN =
   'byref fsck --repair removes the composition, and makes it again for envs that need it';
 
-/** How a composition goes: with its rows and all that they refer to. @param remedy what is said if it can */
+/**
+ * Returns how to remove a composition: with its rows and all that they refer to. @param remedy the text if that
+ * is possible
+ */
 export function removal(job: Job, id: number, remedy = MADE_AGAIN): Pick<Found, 'remedy' | 'rows'> {
   const { row = null } = job.catalog.get(id) ?? {};
   if (row === null || !isReadable(job, row)) return { remedy: FROM_BACKUP };
   if (isShown(job, row)) return { remedy: `unmount the envs that show it; then ${remedy}` };
   const rows = (): void => {
-    // Another finding may have taken it.
+    // The repair of another finding may have removed it.
     if (hasRow(job.tables, 'templates', idKey(id))) removeTemplateRows(job.store, row);
   };
   return { remedy, rows };
 }
 
-/** All rows that are to go can be read: tried, where nothing but that tells. */
+/** Returns true if all rows that would be removed can be read; tries it where nothing else can tell. */
 function isReadable(job: Job, row: TemplateRow): boolean {
   if (job.unreadable.has(row.id) || job.catalog.get(row.id)?.unreadVersions.size !== 0)
     return false;
@@ -37,7 +40,7 @@ function isReadable(job: Job, row: TemplateRow): boolean {
   }
 }
 
-/** An env with these templates is mounted: its driver may be reading the rows. */
+/** Returns true if an env with these templates is mounted: its driver may be reading the rows. */
 function isShown(job: Job, { name }: TemplateRow): boolean {
   const mounts = envMounts(job.root);
   if (mounts.size === 0) return false;

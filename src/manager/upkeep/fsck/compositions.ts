@@ -1,4 +1,4 @@
-/** What was made for stacks. It follows from their templates: one that is wrong, or of no use any more, can go. */
+/** Checks compositions. They follow from templates, so one that is damaged or no longer useful can be removed. */
 import type { TemplateRow } from '../../../codec/store-rows.ts';
 import { COMPOSITION_VERSION, composedOf, isCompositionName } from '../../../store/compositions.ts';
 import { hasContent } from './catalog.ts';
@@ -7,7 +7,7 @@ import { removal } from './composition-removal.ts';
 import { damage, type Found, leftover, REMOVED_BY_REPAIR } from './finding.ts';
 import type { Job } from './job.ts';
 
-/** After the checks of what is to be removed with it. */
+/** Checks all compositions. Runs after the checks of what is removed with them. */
 export function* checkCompositions(job: Job): Generator<Found> {
   for (const facts of job.catalog.values()) {
     const { id, row } = facts;
@@ -29,14 +29,14 @@ export function* checkCompositions(job: Job): Generator<Found> {
 const isTheVersion = ({ versions: [first, ...rest] }: TemplateFacts): boolean =>
   first === COMPOSITION_VERSION && rest.length === 0;
 
-/** Null if there are the versions that it is made for. */
+/** Returns why a composition is useless; null if the versions that it was made for exist. */
 function whyUnwanted(job: Job, row: TemplateRow): string | null {
   if (!isCompositionName(row.name))
     return `its name "${row.name}" does not say what it is made for`;
   for (const { templateId, version } of composedOf(row)) {
     const facts = job.catalog.get(templateId);
     if (facts === undefined) {
-      // One that has lost its row may get it back.
+      // A template that lost its row may get it back.
       if (hasContent(job, templateId)) continue;
       return `it is made for template number ${templateId}, which does not exist`;
     }

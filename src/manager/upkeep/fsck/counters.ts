@@ -1,4 +1,4 @@
-/** Numbers in `meta`: what a counter gives out next must never have been given out before. */
+/** Checks the numbers in `meta`: a counter must never give out a number again. */
 import { PRIVATE_INO_BASE } from '../../../base/ids.ts';
 import { decodeEnv, decodeNumber } from '../../../codec/store-rows.ts';
 import { textKey } from '../../../store/keys.ts';
@@ -8,7 +8,7 @@ import { BY_REPAIR, damage, type Found, FROM_BACKUP } from './finding.ts';
 import type { Job } from './job.ts';
 import { eachRow, isKey, readRow, tableOf } from './rows.ts';
 
-/** After all checks that meet numbers. */
+/** Checks the counters. Runs after all checks that meet numbers. */
 export function* checkCounters(job: Job): Generator<Found> {
   const { highestPatch, highestShard } = ofEnvs(job);
   const used: Record<Counter, number> = {
@@ -51,7 +51,7 @@ function* checkShards(job: Job, highestShard: number): Generator<Found> {
   yield damage('counters.row', 'the number of shards', what, BY_REPAIR, { rows });
 }
 
-/** The first four bytes of a table's last key: 0 for an empty one. */
+/** Returns the first four bytes of a table's last key as a number: 0 for an empty table. */
 const highestId =
   ({ tables }: Job) =>
   (name: TableName): number => {

@@ -1,10 +1,11 @@
-/** An env's names and inodes, against each other and the templates. */
+/** Checks an env's names and inodes against each other and against the templates. */
 import { type Ino, isPrivateIno, ROOT_INO } from '../../../base/ids.ts';
 import { isDir, S_IFMT } from '../../../base/mode.ts';
 import { BY_REPAIR_UNMOUNTED, type DeltaFound, deltaDamage } from './delta-finding.ts';
 import type { DeltaJob } from './delta-job.ts';
 import type { OwnInode, OwnName } from './delta-scan.ts';
 
+/** Checks the names of an env's delta. */
 export function* checkNames(env: DeltaJob): Generator<DeltaFound> {
   const { scan } = env;
   for (const name of scan.unowned) yield* checkUnowned(env, name);
@@ -28,7 +29,7 @@ export function* checkNames(env: DeltaJob): Generator<DeltaFound> {
     );
   }
   for (const [dir, names] of scan.inRemoved) {
-    // With a name it is there, and only its link count says otherwise.
+    // If a name leads to it, it exists, and only its link count is wrong.
     if (scan.inodes.get(dir)?.names !== 0 || !scan.hasAllNames) continue;
     yield lostDirectory(env, dir, `${names} names are in directory ${dir}, which was removed`);
   }
@@ -39,9 +40,9 @@ const lostDirectory = (env: DeltaJob, dir: Ino, what: string): DeltaFound =>
 
 const octal = (mode: number): string => (mode & S_IFMT).toString(8);
 
-/** A name that leads to an inode that the delta has no record of. */
+/** Checks a name that leads to an inode without a record in the delta. */
 function* checkUnowned(env: DeltaJob, { dir, name, ino }: OwnName): Generator<DeltaFound> {
-  // Or to a template's file, which has none as long as it is as the template has it.
+  // It may lead to a template's file, which needs no record as long as it is unchanged.
   if (env.layers.inode(ino) !== null) return;
   const where = env.place(dir, name);
   const what = `it leads to inode ${ino}, which has no record`;
@@ -60,6 +61,7 @@ function* checkUnowned(env: DeltaJob, { dir, name, ino }: OwnName): Generator<De
   });
 }
 
+/** Checks the inodes of an env's delta, except directories. */
 export function* checkInodes(env: DeltaJob): Generator<DeltaFound> {
   for (const [ino, own] of env.scan.inodes) {
     if (!isDir(own.mode)) yield* checkFile(env, ino, own);
@@ -73,14 +75,14 @@ function* checkFile(env: DeltaJob, ino: Ino, own: OwnInode): Generator<DeltaFoun
     yield unreachable(env, ino);
     return;
   }
-  // Of a template's hard links some may be hidden by another template, and then are not the env's.
+  // Another template may hide some of a template's hard links, which are then not among the env's names.
   const wrong = isPrivateIno(ino) ? nlink !== names : nlink < names;
   if (!wrong) return;
   const what = `its link count is ${nlink}, and it has ${names} names`;
   yield linkCount(env, ino, what, nlink, names);
 }
 
-/** An inode that no name leads to, and that has not lost its last one. */
+/** Returns the finding for an inode that no name leads to, although it has not lost its last name. */
 export function unreachable(env: DeltaJob, ino: Ino): DeltaFound {
   const what = `no name leads to inode ${ino}`;
   const has = env.privateFiles.has(ino);
@@ -90,7 +92,7 @@ export function unreachable(env: DeltaJob, ino: Ino): DeltaFound {
   return deltaDamage('delta.inodes', env.where(`<inode ${ino}>`), what, remedy);
 }
 
-/** A link count that follows from names. */
+/** Returns the finding for a link count that differs from the number of names. */
 export function linkCount(
   env: DeltaJob,
   ino: Ino,
@@ -106,7 +108,7 @@ export function linkCount(
   });
 }
 
-/** No number that is in use may be given out again. */
+/** Checks that no number which is in use can be given out again. */
 export function* checkNext(env: DeltaJob): Generator<DeltaFound> {
   const { highestIno, inodes } = env.scan;
   if (highestIno < env.nextIno) return;
@@ -114,7 +116,7 @@ export function* checkNext(env: DeltaJob): Generator<DeltaFound> {
   yield deltaDamage('delta.next', env.where(''), what, BY_REPAIR_UNMOUNTED, {
     change(delta, change) {
       delta.skipTo((highestIno + 1) as Ino);
-      // Any record: what is written is the table's state, and that goes with a change.
+      // Any record will do: the table's state is written along with any change.
       const record = delta.inode(inodes.has(highestIno) ? highestIno : ROOT_INO);
       if (record !== null) change.setInode(record);
     },

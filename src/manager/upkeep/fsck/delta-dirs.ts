@@ -1,4 +1,4 @@
-/** The directories of an env's delta: where they hang, and how many links they have. */
+/** Checks the directories of an env's delta: their places, and their link counts. */
 import { type Ino, isPrivateIno, ROOT_INO } from '../../../base/ids.ts';
 import { isDir } from '../../../base/mode.ts';
 import { linkCount, unreachable } from './delta-checks.ts';
@@ -9,6 +9,7 @@ import { isSavedDir } from './saved-dirs.ts';
 
 const DIR_LINKS = 2;
 
+/** Checks all directories of an env's delta. */
 export function* checkDirs(env: DeltaJob): Generator<DeltaFound> {
   const { scan } = env;
   yield* checkPlaces(env);
@@ -20,12 +21,12 @@ export function* checkDirs(env: DeltaJob): Generator<DeltaFound> {
   yield* checkLoops(env);
 }
 
-/** Names of directories whose record says that they hang elsewhere. */
+/** Checks names of directories whose record says that they are elsewhere. */
 function* checkPlaces(env: DeltaJob): Generator<DeltaFound> {
   const { scan } = env;
   for (const { dir, name, ino } of scan.elsewhere) {
     const own = scan.inodes.get(ino);
-    // With several names it is a finding of its own: which one is right can't be told.
+    // Several names are a finding of their own: which of them is right is unknown.
     if (own === undefined || own.names > 1) continue;
     const what = `its record says that it hangs in directory ${own.parent}, as "${own.name}"`;
     yield deltaDamage('delta.dirs', env.place(dir, name), what, BY_REPAIR_UNMOUNTED, {
@@ -50,7 +51,7 @@ function* checkDir(env: DeltaJob, ino: Ino, own: OwnInode): Generator<DeltaFound
   else yield* checkTemplateDir(env, ino, own);
 }
 
-/** A template's directory that the env did not move hangs where the templates have it, or had it. */
+/** Checks that a template's directory, if the env did not move it, is where the templates have or had it. */
 function* checkTemplateDir(
   env: DeltaJob,
   ino: Ino,
@@ -67,7 +68,7 @@ function* checkTemplateDir(
 
 function* checkLinks(env: DeltaJob, ino: Ino, own: OwnInode): Generator<DeltaFound> {
   const { scan, layers } = env;
-  // Nobody sees the links of what is removed, set aside, or was counted over other versions.
+  // Link counts do not show if a directory is removed or set aside, or was counted over other versions.
   if (own.nlink === 0 && own.names === 0) return;
   if (isSavedDir(scan.places, ino) || !scan.hasAllNames) return;
   if (own.stamp !== (isPrivateIno(ino) ? 0 : layers.stamp)) return;
@@ -79,7 +80,7 @@ function* checkLinks(env: DeltaJob, ino: Ino, own: OwnInode): Generator<DeltaFou
   yield linkCount(env, ino, what, own.nlink, right);
 }
 
-/** Every way up ends: at the root, at what is set aside, at a directory of the templates. */
+/** Checks that every way up ends: at the root, at what is set aside, or at a directory of the templates. */
 function* checkLoops(env: DeltaJob): Generator<DeltaFound> {
   const { places, inodes } = env.scan;
   const good = new Set<Ino>();

@@ -1,4 +1,4 @@
-/** The bytes of an env's files: private files, and objects that its records name. */
+/** Checks the bytes of an env's files: private files, and objects that its records name. */
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { Ino, ObjectId } from '../../../base/ids.ts';
@@ -16,6 +16,7 @@ import { objectSize } from './object-file.ts';
 import { importAgain, usesOf } from './object-uses.ts';
 import { readRow } from './rows.ts';
 
+/** Checks that the bytes of every inode exist. */
 export function* checkData(env: DeltaJob, view: DeltaView): Generator<DeltaFound> {
   const missing: [Ino, ObjectId][] = [];
   for (const [ino, { mode, data, object }] of env.scan.inodes) {
@@ -33,7 +34,7 @@ export function* checkData(env: DeltaJob, view: DeltaView): Generator<DeltaFound
 
 function* checkPrivate(env: DeltaJob, view: DeltaView, ino: Ino): Generator<DeltaFound> {
   const isFile = env.privateFiles.get(ino);
-  // After a power cut the next mount makes what was never known to be on disk.
+  // After a power cut, the next mount creates files that were never known to be on disk.
   if (isFile === true || (isFile === undefined && view.awaitsRecovery(ino))) return;
   const file = env.privatePath(ino);
   const what = isFile === false ? `${file} is no regular file` : `its bytes are missing: ${file}`;
@@ -57,7 +58,7 @@ function* missingObjects(
 
 const BY_MOUNT = 'the next mount removes it';
 
-/** A merge that a patch was about to put in place is nobody's once that patch has ended. */
+/** Finds merges that belong to no patch: a patch was about to put them in place, and has ended. */
 export function* checkMerges(env: DeltaJob): Generator<DeltaFound> {
   for (const name of readdirSync(env.directory)) {
     const patch = patchOfFile(name);
@@ -73,7 +74,10 @@ export function* checkMerges(env: DeltaJob): Generator<DeltaFound> {
   }
 }
 
-/** What a driver that was killed left; of a served env it may be what is being made just now. */
+/**
+ * Finds what a driver left when it was killed. In a served env, such files may be in the making, so it is not
+ * checked.
+ */
 export function* checkExtra(env: DeltaJob, view: DeltaView): Generator<DeltaFound> {
   if (env.served) return;
   const fresh = path.join(env.directory, NEW_LINK_DIR);
@@ -86,7 +90,7 @@ export function* checkExtra(env: DeltaJob, view: DeltaView): Generator<DeltaFoun
   for (const ino of env.privateFiles.keys()) {
     if (env.scan.inodes.get(ino)?.data === DATA_PRIVATE || view.awaitsRecovery(ino)) continue;
     const what = 'a private file that no inode names';
-    // Without any table or journal it may be those that are missing.
+    // If the delta has no table or journal at all, those may be what is missing.
     if (view.isEmpty) yield leftover('delta.extra', env.privatePath(ino), what, BY_MOUNT);
     else {
       yield {

@@ -1,4 +1,4 @@
-/** One env under check: where it is, what its delta says, and what its templates are. */
+/** One env under check: its place, its delta, and its templates. */
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Ino, Name } from '../../../base/ids.ts';
@@ -14,16 +14,18 @@ import type { Job } from './job.ts';
 /** An env that has a directory. */
 export interface CheckedEnv {
   readonly id: number;
-  /** Null if it can't be read. */
+  /** null if it can't be read. */
   readonly row: EnvRow | null;
   readonly directory: string;
-  /** A driver may be writing to it; also if that can't be told. */
+  /** True if a driver may be writing to it, or if that is unknown. */
   readonly served: boolean;
 }
 
+/** Describes an env by its name, or by its number if the row can't be read. */
 export const envName = ({ id, row }: Pick<CheckedEnv, 'id' | 'row'>): string =>
   row === null ? `env number ${id}` : `env ${row.name}`;
 
+/** One env with its delta read, for the checks of it. */
 export class DeltaJob {
   readonly job: Job;
   readonly directory: string;
@@ -31,7 +33,7 @@ export class DeltaJob {
   readonly layers: EnvLayers;
   readonly scan: DeltaScan;
   readonly nextIno: number;
-  /** What is in private/, by ino: whether it is a regular file. Listed after the delta was read. */
+  /** The entries of private/ by ino, and whether each is a regular file. Listed after the delta was read. */
   readonly privateFiles: ReadonlyMap<Ino, boolean>;
   private readonly name: string;
   private readonly paths: DeltaPaths;
@@ -48,7 +50,7 @@ export class DeltaJob {
     this.privateFiles = listPrivate(env.directory);
   }
 
-  /** "env web1: /etc/passwd" */
+  /** Returns a place for a finding: "env web1: /etc/passwd". */
   where(place: string): string {
     return place === '' ? this.name : `${this.name}: ${place}`;
   }
@@ -57,7 +59,7 @@ export class DeltaJob {
     return this.where(this.paths.place(dir, name));
   }
 
-  /** The path of an inode under its first name, where that is known. */
+  /** Returns the path of an inode under its first name, as far as it is known. */
   pathOf(ino: Ino): string {
     return this.paths.of(ino) || '/';
   }
@@ -66,7 +68,7 @@ export class DeltaJob {
     return path.join(this.directory, PRIVATE_DIR, privateName(ino));
   }
 
-  /** What can be done about what byref can't put right. */
+  /** Returns the remedy for what byref can't repair. */
   get restore(): string {
     return restoreEnv(this.directory);
   }

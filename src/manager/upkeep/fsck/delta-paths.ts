@@ -3,7 +3,7 @@ import { SAVED_INO } from '../../../driver/core/set-aside.ts';
 import type { DeltaScan } from './delta-scan.ts';
 import type { DirPaths } from './dir-paths.ts';
 
-/** Paths in an env, for people; its delta may be damaged. */
+/** Finds paths in an env, for people, even if its delta is damaged. */
 export class DeltaPaths {
   private readonly scan: DeltaScan;
   private readonly templates: DirPaths;
@@ -13,12 +13,15 @@ export class DeltaPaths {
     this.templates = templates;
   }
 
-  /** "/etc/passwd"; "<set aside>/p3/..." for what a patch set aside, "<inode 77>/..." for what hangs nowhere. */
+  /**
+   * Returns a name's path: "/etc/passwd". It begins with "<set aside>/p3/" for files that a patch set aside,
+   * and with "<inode 77>/" below a directory that has no place.
+   */
   place(dir: Ino, name: Name): string {
     return `${this.of(dir)}/${nameToText(name)}`;
   }
 
-  /** "" for the root. */
+  /** Returns a directory's path; "" for the root. */
   of(dir: Ino): string {
     const parts: string[] = [];
     const passed = new Set<Ino>();

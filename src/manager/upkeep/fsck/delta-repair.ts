@@ -1,4 +1,4 @@
-/** Puts right what can be in the delta of an env that nobody serves. */
+/** Repairs the delta of an env that is not served. */
 import { failpoint } from '../../../base/failpoints.ts';
 import type { EnvDelta } from '../../../driver/delta/env-delta.ts';
 import { openDelta } from '../../../driver/delta/open-delta.ts';
@@ -7,23 +7,27 @@ import type { CheckedEnv } from './delta-job.ts';
 import type { Finding } from './finding.ts';
 import type { Job } from './job.ts';
 
+/** Returns the finding for the report. */
 export const asFinding = (
   { check, severity, where, what, remedy }: DeltaFound,
   repaired: boolean,
 ): Finding => ({ check, severity, where, what, remedy, repaired });
 
-/** A file that comes and goes under one name is another one each time. */
+/**
+ * Identifies a finding. A file that comes and goes under one name is a different one each time, so the inode
+ * counts first.
+ */
 const idOf = ({ check, where, ino }: DeltaFound): string => `${check} ${ino ?? where}`;
 
-/** What is found again, as it was found then. */
+/** Returns the findings that both looks have, as the second one has them. */
 export function inBoth(before: readonly DeltaFound[], now: readonly DeltaFound[]): DeltaFound[] {
   const known = new Set(before.map(idOf));
   return now.filter((finding) => known.has(idOf(finding)));
 }
 
 /**
- * Repairs what can be, under the env's lock, and says what came of it.
- * @param look checks the env anew: what it does not find any more is repaired
+ * Repairs what can be repaired, under the env's lock, and returns what came of it.
+ * @param look checks the env again: what it no longer finds is repaired
  */
 export async function repairDelta(
   job: Job,
@@ -49,7 +53,7 @@ export async function repairDelta(
   ];
 }
 
-/** Null, or why nothing was changed. */
+/** Applies the repairs; returns null, or why nothing was changed. */
 async function apply(
   job: Job,
   env: CheckedEnv,
@@ -60,12 +64,12 @@ async function apply(
   try {
     delta = await openDelta(env.directory, {
       openObject: (id) => job.store.objects.open(id),
-      // An inode with names may be taken for one without by the very damage that is to be repaired.
+      // Because of the damage itself, an inode that has names may look like one that has none.
       keepOrphans: true,
       onError: (error) => problems.push(error.message),
     });
   } catch (error) {
-    // Locked: mounted just now. Anything else: it is not fit to be opened, and stays as it is.
+    // Locked means that it was just mounted. After any other error it can't be opened, and stays as it is.
     return (error as Error).message;
   }
   try {
@@ -83,7 +87,7 @@ async function apply(
   return problems.length === 0 ? null : problems.join('; ');
 }
 
-/** Files that nothing names are only useless if nothing is missing. */
+/** Removes files that nothing names, if nothing is missing: otherwise they may be what is missing. */
 function removeFiles(delta: EnvDelta, found: readonly DeltaFound[]): void {
   const isSure = found.every(({ severity, change }) => severity === 'leftover' || change);
   if (isSure) for (const { files } of found) files?.(delta);

@@ -9,6 +9,7 @@ import type { ChangedName, DeltaView } from '../../../driver/delta/read-delta.ts
 import type { EnvLayers } from './env-layers.ts';
 import type { Job } from './job.ts';
 
+/** The short form of an inode in the delta. */
 export type OwnInode = Pick<
   InodeRecord,
   'mode' | 'nlink' | 'data' | 'object' | 'parent' | 'name' | 'stamp'
@@ -20,21 +21,22 @@ export type OwnInode = Pick<
 /** A name that leads to an inode. */
 export type OwnName = Pick<ChangedName, 'dir' | 'name' | 'type'> & { readonly ino: Ino };
 
+/** The content of one env's delta, in the form that its checks need. */
 export class DeltaScan {
   readonly inodes = new Map<Ino, OwnInode>();
-  /** The name that leads to an inode; of several the first one. */
+  /** The name that leads to an inode; the first one if there are several. */
   readonly places = new Map<Ino, DirEntryRef>();
-  /** How many more subdirectories than its templates a directory has; NaN where that can't be told. */
+  /** How many subdirectories more than in its templates a directory has; NaN if that is unknown. */
   readonly subdirectories = new Map<Ino, number>();
   /** Names whose inode has no record in the delta. */
   readonly unowned: OwnName[] = [];
-  /** Names whose type is not their inode's. */
+  /** Names whose type differs from their inode's. */
   readonly mistyped: OwnName[] = [];
-  /** Names of directories whose record says that they hang elsewhere. */
+  /** Names of directories whose record gives another place. */
   readonly elsewhere: OwnName[] = [];
-  /** How many names are in what is no directory, as far as is known. */
+  /** How many names are in something that is not a directory, as far as is known. */
   readonly nowhere = new Map<Ino, number>();
-  /** The same of directories that say that they were removed. */
+  /** How many names are in a directory that was removed according to its record. */
   readonly inRemoved = new Map<Ino, number>();
   readonly damaged: DamagedRow[] = [];
   /** Inodes whose record can't be read. */
@@ -71,7 +73,7 @@ export class DeltaScan {
     this.names++;
     const own = ino === 0 ? undefined : this.inodes.get(ino);
     this.countSubdirectory(dir, name, ino !== 0 && isDir(own?.mode ?? type));
-    // A whiteout says all that there is to say of it.
+    // A whiteout leads to no inode.
     if (ino === 0) return;
     this.saw(ino);
     const entry = { dir, name, ino, type };
@@ -98,12 +100,12 @@ export class DeltaScan {
     if (step !== 0) this.subdirectories.set(dir, before + step);
   }
 
-  /** False if names may be among the rows that can't be read: then nothing can be said to have too few. */
+  /** Returns false if names may be among the rows that can't be read: then no inode can be said to have too few. */
   get hasAllNames(): boolean {
     return !this.damaged.some(({ table }) => table === 'names');
   }
 
-  /** Whether names can be in it: a directory of the env, or one that a template has or had. */
+  /** Tells whether it can contain names: a directory of the env, or one that a template has or had. */
   private isDirectory(dir: Ino): boolean {
     const own = this.inodes.get(dir);
     if (own !== undefined) return isDir(own.mode);

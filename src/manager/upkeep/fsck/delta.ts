@@ -1,4 +1,4 @@
-/** Each env's own changes: its link table, journal and private files; mounted or not. */
+/** Checks each env's own changes: its link table, journal and private files, whether it is mounted or not. */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -23,14 +23,14 @@ import type { Job } from './job.ts';
 import { readRow } from './rows.ts';
 import { pageDamage } from './table-pages.ts';
 
-/** Between two looks at what may only have been on its way. */
+/** The time between two looks at something that may only have been in progress. */
 const SECOND_LOOK_MS = 20;
 
-/** After all checks of the store: what a name of a template is, they have learned. */
+/** Checks all deltas. Runs after all checks of the store, which learn what names of templates are. */
 export async function* checkDeltas(job: Job): AsyncGenerator<Finding> {
   for (const id of envDirectories(job.root)) {
     const row = readRow(job.tables, 'envs', idKey(id), decodeEnv);
-    // A directory without a row is a leftover.
+    // A directory without a row is a leftover, and found elsewhere.
     if (row === undefined) continue;
     job.checked.deltas++;
     job.options.progress({ phase: 'envs', files: job.checked.deltaInodes, bytes: 0 });
@@ -47,7 +47,7 @@ async function* checkEnv(job: Job, id: number, row: EnvRow | null): AsyncGenerat
   if (!first.whole) job.unreadDeltas++;
   let { found } = first;
   if (found.length === 0) return;
-  // A file can come or go between the delta's being read and private/ being listed: what stays is so.
+  // A file can appear or vanish between the reading of the delta and of private/: only what is found twice counts.
   await sleep(SECOND_LOOK_MS);
   found = inBoth(found, await look());
   if (!job.options.repair) yield* found.map((finding) => asFinding(finding, false));
@@ -67,19 +67,19 @@ async function isServed(job: Job, row: EnvRow): Promise<boolean> {
   }
 }
 
-/** What a look at one env's delta saw. */
+/** The outcome of one look at an env's delta. */
 interface Look {
   readonly found: DeltaFound[];
   readonly names: number;
   readonly inodes: number;
-  /** False: it may have more. */
+  /** False if the delta may have more names and inodes. */
   readonly whole: boolean;
 }
 
 const unreadable = (...found: DeltaFound[]): Look => ({ found, names: 0, inodes: 0, whole: false });
 
 async function lookAt(job: Job, env: CheckedEnv): Promise<Look> {
-  // Destroyed meanwhile.
+  // The env was destroyed meanwhile.
   if (!existsSync(env.directory)) return { found: [], names: 0, inodes: 0, whole: true };
   const file = path.join(env.directory, LINK_DIR, 'data.mdb');
   const pages = existsSync(file) ? pageDamage(file) : null;
@@ -106,7 +106,7 @@ async function lookAt(job: Job, env: CheckedEnv): Promise<Look> {
   }
 }
 
-/** Every row of it that counts was read. */
+/** Returns true if every row that matters was read. */
 const isWhole = (env: DeltaJob, view: DeltaView): boolean =>
   view.damage === null && env.scan.damaged.every(({ table }) => table === 'marks');
 
@@ -125,13 +125,13 @@ function* checkView(env: DeltaJob, view: DeltaView): Generator<DeltaFound> {
   yield* checkInodes(env);
   yield* checkDirs(env);
   yield* checkNext(env);
-  // Of what is lost nobody knows which files it had.
+  // If a part of the journal is lost, it is unknown which files it named.
   if (view.damage === null) yield* checkData(env, view);
   yield* checkMerges(env);
   if (isWhole(env, view)) yield* checkExtra(env, view);
 }
 
-/** Rows of the link table that can't be read, or that byref did not write so. */
+/** Reports rows of the link table that can't be read, or that byref did not write like that. */
 function* checkRows(env: DeltaJob): Generator<DeltaFound> {
   for (const { table, key, why } of env.scan.damaged) {
     if (table === 'marks') yield wrongMark(env, Number(key.readBigUInt64BE(0)) as Ino, why);
@@ -146,7 +146,7 @@ function* checkRows(env: DeltaJob): Generator<DeltaFound> {
 function wrongMark(env: DeltaJob, ino: Ino, why: string): DeltaFound {
   const what = `the mark of inode ${ino} is wrong: ${why}`;
   return deltaDamage('delta.marks', env.where(env.pathOf(ino)), what, BY_REPAIR_UNMOUNTED, {
-    // Marks are written with the records they are of.
+    // A mark is written together with its inode's record.
     change(delta, change) {
       const record = delta.inode(ino);
       if (record === null) change.clearInode(ino);

@@ -1,6 +1,7 @@
 /**
- * The dictionary of directories: `dirs` (place -> ino) and `dirNames` (ino -> place) say the same, for every directory that
- * a template ever had. Where they don't, link records decide: each has its directory's ino and stands at its place.
+ * Checks the dictionary of directories. `dirs` (place -> ino) and `dirNames` (ino -> place) must agree on every
+ * directory that a template ever had. Where they do not, link records decide: each has its directory's ino, and
+ * is stored under its place.
  */
 import { type Ino, isPrivateIno, ROOT_INO } from '../../../base/ids.ts';
 import {
@@ -15,6 +16,7 @@ import { BY_REPAIR, damage, type Found, FROM_BACKUP } from './finding.ts';
 import type { Job } from './job.ts';
 import { eachRow } from './rows.ts';
 
+/** Checks the dictionary, and leaves its repaired form with the job. */
 export function* checkDictionary(job: Job): Generator<Found> {
   const dictionary = new Dictionary(job);
   yield* dictionary.checkUsed();
@@ -30,10 +32,10 @@ export function* checkDictionary(job: Job): Generator<Found> {
 
 class Dictionary {
   private readonly job: Job;
-  /** As the rows say; what is repaired is put in here, too, so that nothing is reported twice. */
+  /** The dictionary's rows, updated by repairs, so that nothing is reported twice. */
   readonly inos = new Map<string, Ino>();
   readonly places = new Map<Ino, DirPlace>();
-  /** Inos by place as `dirNames` has them. */
+  /** Inos by place, according to `dirNames`. */
   private readonly claims = new Map<string, Ino>();
   private readonly unreadPlaces = new Map<string, DirPlace>();
   private readonly unreadInos = new Set<Ino>();
@@ -57,11 +59,11 @@ class Dictionary {
     for (const { key, value } of inos) this.inos.set(placeKey(placeOfKey(key)), value as Ino);
   }
 
-  /** Directories of templates are in the dictionary. */
+  /** Checks that directories of templates are in the dictionary. */
   *checkUsed(): Generator<Found> {
     const { byPlace, disputed } = usedDirs(this.job.tables);
     for (const [key, { ino, place }] of byPlace) {
-      // A dictionary that agrees with itself is right: a record that differs is a finding of links.
+      // If both tables agree they are right, and a record that differs is a finding of the check of links.
       if (this.isPair(key)) continue;
       if (disputed.has(key) || disputed.has(ino)) {
         const what = 'templates disagree on the number of this directory, or where it hangs';
@@ -78,7 +80,7 @@ class Dictionary {
     }
   }
 
-  /** What no template has now: one table can tell what the other lacks, but not which is right. */
+  /** Checks directories that no template has now. One table can show what the other lacks, but not which is right. */
   *checkPairs(): Generator<Found> {
     for (const [key, ino] of [...this.inos]) {
       if (this.done.has(key) || this.isPair(key)) continue;
@@ -103,14 +105,14 @@ class Dictionary {
     }
   }
 
-  /** Both tables agree on this place. */
+  /** Returns true if both tables agree on this place. */
   private isPair(key: string): boolean {
     const ino = this.inos.get(key);
     const place = ino === undefined ? undefined : this.places.get(ino);
     return place !== undefined && placeKey(place) === key;
   }
 
-  /** Rows that can't be read and that nothing refers to. */
+  /** Reports rows that can't be read, and that nothing refers to. */
   *checkUnread(): Generator<Found> {
     for (const [key, place] of this.unreadPlaces) {
       if (this.inos.has(key)) continue;
@@ -126,7 +128,7 @@ class Dictionary {
     }
   }
 
-  /** Every way up ends at the root. */
+  /** Checks that every way up ends at the root. */
   *checkParents(): Generator<Found> {
     const good = new Set<Ino>([ROOT_INO]);
     for (const [ino, place] of this.places) {
@@ -158,7 +160,7 @@ class Dictionary {
     return `directory ${this.job.paths.place(parent, name)}`;
   }
 
-  /** Both tables will say so. */
+  /** Returns a repair after which both tables have this pair. */
   private pair(ino: Ino, place: DirPlace): () => void {
     const key = placeKey(place);
     this.inos.set(key, ino);

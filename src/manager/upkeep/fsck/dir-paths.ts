@@ -4,10 +4,10 @@ import { inoKey } from '../../../store/keys.ts';
 import type { Tables } from '../../../store/tables.ts';
 import { hasRow, readRow } from './rows.ts';
 
-/** More components than a path of 4,096 bytes has: beyond it, the dictionary is a loop. */
+/** More components than a path of 4,096 bytes can have: beyond it, the dictionary has a loop. */
 const DEPTH_MAX = 2048;
 
-/** Paths of template directories, for people; the dictionary they come from may be damaged. */
+/** Finds paths of template directories, for people, even if the dictionary is damaged. */
 export class DirPaths {
   private readonly tables: Tables;
 
@@ -15,7 +15,10 @@ export class DirPaths {
     this.tables = tables;
   }
 
-  /** "" for the root, "/usr/lib"; "<directory 77>" stands for what is above a directory that nobody knows. */
+  /**
+   * Returns a directory's path: "" for the root, "/usr/lib"; "<directory 77>" stands for the part above an
+   * unknown directory.
+   */
   of(dir: Ino | 0): string {
     const parts: string[] = [];
     for (let at = dir; at !== ROOT_INO && at !== 0; ) {
@@ -30,12 +33,12 @@ export class DirPaths {
     return parts.reverse().join('');
   }
 
-  /** True if the dictionary has the directory. */
+  /** Returns true if the dictionary has the directory. */
   has(dir: Ino): boolean {
     return hasRow(this.tables, 'dirNames', inoKey(dir));
   }
 
-  /** A name in a directory; '' for the directory's own. */
+  /** Returns the path of a name in a directory; '' stands for the directory itself. */
   place(dir: Ino | 0, name: Name | ''): string {
     if (name === '') return this.of(dir) || '/';
     return `${this.of(dir)}/${nameToText(name)}`;

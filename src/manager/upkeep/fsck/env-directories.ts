@@ -1,10 +1,10 @@
 import { readdirSync } from 'node:fs';
 import { envsDir } from '../../../store/root.ts';
 
-/** An id is a u32. */
+/** Ids are 32-bit numbers, so this one and higher ones are not ids. */
 const IDS = 2 ** 32;
 
-/** Ids that have a directory below envs/, lowest first; none if that can't be listed. */
+/** Returns the ids that have a directory below envs/, lowest first; none if envs/ can't be listed. */
 export function envDirectories(root: string): number[] {
   let names: string[];
   try {

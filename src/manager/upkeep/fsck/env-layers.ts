@@ -4,10 +4,10 @@ import type { LowerTree } from '../../../driver/core/ports.ts';
 import type { EnvRow } from '../../../store/store.ts';
 import type { Job } from './job.ts';
 
-/** What is not known because a row of the store can't be read, which is a finding elsewhere. */
+/** Stands for what is unknown because a row of the store can't be read; that is a finding elsewhere. */
 export type Unknown = undefined;
 
-/** An env's templates, of a store that may be damaged. */
+/** An env's lower tree, in a store that may be damaged. */
 export class EnvLayers {
   private readonly layers: LowerTree | Unknown;
 
@@ -17,7 +17,7 @@ export class EnvLayers {
     this.layers = isKnown ? attempt(() => store.layers(store.resolveStack(row))) : undefined;
   }
 
-  /** What directories of templates have as stamp if their links were counted over these versions. */
+  /** Returns the stamp that directories have if their links were counted over these versions. */
   get stamp(): number | Unknown {
     return this.layers?.stamp;
   }

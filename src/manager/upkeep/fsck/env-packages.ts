@@ -1,4 +1,4 @@
-/** What dpkg says in an env of its own packages, against the files that the env shows. */
+/** Compares what dpkg says in an env about the env's own packages with the files that the env shows. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type Name, nameToText } from '../../../base/ids.ts';
@@ -13,8 +13,9 @@ import { type DeltaFound, deltaDamage } from './delta-finding.ts';
 import type { CheckedEnv, DeltaJob } from './delta-job.ts';
 
 /**
- * Of a package that follows the templates, record and files are theirs. Of one that is the env's own, a file that is theirs must
- * be as the env's version has it, and none may show that only theirs has.
+ * Checks the packages of an env. A package that follows the templates has its record and its files from them.
+ * For an own package, files that come from the templates must be as in the env's version, and no file may show
+ * that only the templates' version has.
  */
 export function* checkPackages(
   env: DeltaJob,
@@ -44,11 +45,11 @@ function* wrongFiles(
 ): Generator<DeltaFound> {
   const listed = new Set(filesOf(tree, mine));
   for (const [path, sum] of checksumsOf(tree, mine)) {
-    // Else another package has replaced it.
+    // If it is not listed, another package has replaced it.
     const at = listed.has(path) ? tree.find(path) : null;
     if (at === null || view.name(at.dir, at.name) !== null) continue;
     const { record } = at;
-    // Changed by the env.
+    // The env changed it.
     if (record === null || !isReg(record.mode) || view.inode(record.ino) !== null) continue;
     if (md5Of(tree, record) === sum) continue;
     const what = `it is the template's, and dpkg has ${mine.name} ${mine.version} in the env`;
@@ -98,7 +99,7 @@ function md5Of(tree: EnvTree, record: InodeRecord): string | null {
     const bytes = file === null ? Buffer.alloc(0) : readFileSync(file);
     return createHash('md5').update(bytes).digest('hex');
   } catch {
-    // That its object is missing is another finding.
+    // A missing object is another check's finding.
     return null;
   }
 }

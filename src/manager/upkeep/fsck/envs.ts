@@ -1,4 +1,4 @@
-/** The rows of envs: their names, and stacks of templates that exist. */
+/** Checks the rows of envs: their names, and that the templates in their stacks exist. */
 import { existsSync, readdirSync } from 'node:fs';
 import {
   decodeEnv,
@@ -16,6 +16,7 @@ import type { Job } from './job.ts';
 import { checkNameIndex } from './name-index.ts';
 import { eachRow, hasRow, readRow } from './rows.ts';
 
+/** Checks all rows of envs. */
 export function* checkEnvs(job: Job): Generator<Found> {
   const bad: Found[] = [];
   const rows: EnvRow[] = [];
@@ -42,7 +43,7 @@ export function* checkEnvs(job: Job): Generator<Found> {
     describe: ({ name }) => `env ${name}`,
     rows,
     has: (id) => hasRow(job.tables, 'envs', idKey(id)),
-    // A destroy takes row and name at once: what has files, and a name, has lost its row.
+    // A destroy removes row and name at once: an env with files and a name has lost its row.
     mayRemove: (id) => !hasFiles(envDir(job.root, id)),
   });
 }
@@ -100,10 +101,13 @@ function* checkCanary(
 const letFollow = (env: string, template: string): string =>
   `let it go with the others again: byref follow ${env} ${template}`;
 
-/** A driver serves the envs of its shard, and patches ask the drivers of as many shards as there are. */
+/**
+ * Checks an env's shard: a driver serves the envs of its shard, and patches ask only as many drivers as there
+ * are shards.
+ */
 function* checkShard(job: Job, { id, name, shard }: EnvRow): Generator<Found> {
   const shards = readRow(job.tables, 'meta', textKey('shards'), decodeNumber);
-  // Without a number of shards that can be read there is a finding of counters, which restores it.
+  // If the number of shards can't be read, the check of counters reports and restores it.
   if (shards === null || shards === 0 || shard < (shards ?? 1)) return;
   const what = `its shard is ${shard}, and there are ${shards ?? 1}: patches pass it over while it is mounted`;
   const mounted = envMounts(job.root).has(id);

@@ -1,8 +1,8 @@
-/** What fsck says: the names of its checks, and one finding. */
+/** The names of fsck's checks, and the form of a finding. */
 
 /**
- * Every check, in the order of the report; docs/FSCK.md has a row for each. A name, once given, keeps its meaning:
- * it is in `--json`. Its first word is the concern.
+ * Every check, in the order of the report; docs/FSCK.md has a row for each. A name is part of `--json`, so it
+ * never changes its meaning. Its first word is the concern.
  */
 export const CHECKS = [
   'root.marker',
@@ -79,35 +79,38 @@ export const CHECKS = [
   'delta.extra',
 ] as const;
 
+/** The name of a check. */
 export type CheckName = (typeof CHECKS)[number];
 
-/** error: damage. leftover: what a command that was cut short left; it takes space and does no harm. */
+/** error: damage. leftover: something that an interrupted command left; it takes space and does no harm. */
 export type Severity = 'error' | 'leftover';
 
+/** One thing that is wrong. */
 export interface Finding {
   readonly check: CheckName;
   readonly severity: Severity;
-  /** Which file, row, path or env. */
+  /** The file, row, path or env. */
   readonly where: string;
-  /** What is wrong there, and whom it concerns. */
+  /** What is wrong there, and who is affected. */
   readonly what: string;
   /** What can be done, or what was done. */
   readonly remedy: string;
   readonly repaired: boolean;
 }
 
-/** A finding, and how it is put right without guessing, if it can be. */
+/** A finding, with its repair if that is possible without guessing. */
 export interface Found extends Omit<Finding, 'repaired'> {
-  /** Puts rows right; inside a transaction with those of all findings of the concern. */
+  /** Repairs rows, in one transaction with all findings of the concern. */
   readonly rows?: () => void;
-  /** Puts files right, after that transaction. Throws why it can't. */
+  /** Repairs files, after that transaction. Throws if it can't. */
   readonly files?: () => void;
-  /** The repair only makes way for one that byref can't do: the damage stays. */
+  /** The repair only prepares one that byref can't do: the damage stays. */
   readonly stays?: boolean;
 }
 
 type Repair = Pick<Found, 'rows' | 'files' | 'stays'>;
 
+/** Makes a finding of severity 'error'. */
 export const damage = (
   check: CheckName,
   where: string,
@@ -116,6 +119,7 @@ export const damage = (
   repair: Repair = {},
 ): Found => ({ check, severity: 'error', where, what, remedy, ...repair });
 
+/** Makes a finding of severity 'leftover'. */
 export const leftover = (
   check: CheckName,
   where: string,

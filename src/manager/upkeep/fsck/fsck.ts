@@ -1,8 +1,8 @@
 /**
  * `byref fsck`: checks every invariant of a root, and repairs what can be repaired without guessing.
  *
- * Link records and the rows of templates, versions and envs are what everything else follows from. Indexes, counters and
- * counts are made anew from them; what they themselves lost, only a backup has.
+ * Everything else follows from link records and the rows of templates, versions and envs. Indexes, counters and
+ * counts are rebuilt from them; what they themselves lost, only a backup has.
  */
 import path from 'node:path';
 import { ByrefError } from '../../../base/error.ts';
@@ -37,19 +37,20 @@ import { asFound, repair } from './run.ts';
 import { checkUncomposed, repairUncomposed } from './uncomposed.ts';
 import { checkVersionCounts } from './version-counts.ts';
 
+/** How a root is checked. */
 export interface FsckOptions {
-  /** Also what takes reading every object, and every version of every directory. */
+  /** Also run checks that read every object, and every version of every directory. */
   readonly full: boolean;
-  /** Takes the writer role. */
+  /** Repair what can be repaired; takes the writer's lock. */
   readonly repair: boolean;
   readonly progress?: (state: FsckProgress) => void;
-  /** Of a repair, with other writers. */
+  /** For a repair: how long to wait for other writers. */
   readonly patience?: Patience;
 }
 
 type Check = (job: Job) => Iterable<Found>;
 
-/** Each may rely on what those before it learned and, in a repair, put right. */
+/** In this order: each check may rely on what those before it learned and, in a repair, repaired. */
 const STORE_CHECKS: readonly Check[] = [
   checkKeys,
   checkCatalog,
@@ -57,20 +58,20 @@ const STORE_CHECKS: readonly Check[] = [
   checkLinks,
   checkInodes,
 ];
-/** Of what came with a format. */
+/** Checks of tables that came with a later format. */
 const FORMAT_CHECKS: readonly { readonly since: number; readonly checks: readonly Check[] }[] = [
   { since: 2, checks: [checkChanges, checkPatches] },
   { since: 3, checks: [checkAccounts] },
 ];
 const FULL_CHECKS: readonly Check[] = [checkLinkCounts, checkVersionCounts];
 const LAST_CHECKS: readonly Check[] = [checkObjects, checkCompositions, checkEnvs, checkCounters];
-/** After the deltas. */
+/** Checks that run after those of the deltas. */
 const LEFTOVER_CHECKS: readonly Check[] = [checkObjectFiles, checkLeftovers];
 
 /**
- * Checks a root, whatever state it is in: a row that can't be read is a finding. Envs may be mounted.
- * @throws ByrefError 'notFound' if `root` is none, 'corrupt' if a newer byref made it, 'locked' (repair) while another
- *   process writes to it
+ * Checks a root in whatever state it is; a row that can't be read is a finding. Envs may be mounted.
+ * @throws ByrefError 'notFound' if `root` is not a byref root, 'corrupt' if a newer byref made it, 'locked'
+ *   (repair) while another process writes to it
  */
 export async function fsck(root: string, options: FsckOptions): Promise<FsckResult> {
   const facts = checkRoot(root);
@@ -87,7 +88,7 @@ export async function fsck(root: string, options: FsckOptions): Promise<FsckResu
   }
 }
 
-/** The format after an upgrade, which a row that can't be read keeps from being made. */
+/** Upgrades the root and returns its format then; a row that can't be read prevents the upgrade. */
 async function upgraded(
   root: string,
   { format, found }: RootFacts,
@@ -106,14 +107,14 @@ async function upgraded(
   }
 }
 
-/** Nothing is written, and nothing is reported that was only being written by somebody else. */
+/** Checks without writing anything. Does not report what another process was just in the middle of writing. */
 async function checkOnly(root: string, facts: RootFacts, options: JobOptions): Promise<FsckResult> {
   const first = [...facts.found, ...(await missingTables(root, facts.format))];
   const tables = openTables(metaDir(root), { write: false });
   try {
     const store = new Store(root, tables, null);
     const job = new Job(store, options);
-    // No await within: all of it sees one moment of the store.
+    // There is no await in here, so that all checks see the store at one moment.
     const found = runAll(job, storeChecks(job));
     job.doubtful = [...first, ...found].some(isOfTemplates);
     const deltas: Finding[] = [];
@@ -128,14 +129,14 @@ async function checkOnly(root: string, facts: RootFacts, options: JobOptions): P
   }
 }
 
-/** True for damage in what envs have beneath them. */
+/** Returns true for damage in what envs have below them. */
 const isOfTemplates = ({ check, severity }: Pick<Finding, 'check' | 'severity'>): boolean =>
   severity === 'error' && /^(root\.tables|catalog\.(?!base)|dirs|links|inodes)/.test(check);
 
 const runAll = (job: Job, checks: readonly Check[]): Found[] =>
   checks.flatMap((check) => [...check(job)]);
 
-/** What is found a second time, later: files come and go between a row's being read and theirs. */
+/** Checks again and returns what is found twice: files may appear or vanish after their rows were read. */
 function again(before: Job, found: readonly Found[]): Found[] {
   before.tables.refresh();
   const job = new Job(before.store, before.options);
@@ -152,14 +153,14 @@ function storeChecks({ options }: Job): Check[] {
     ...FORMAT_CHECKS.flatMap(({ since, checks }) => (options.format >= since ? checks : [])),
     ...(options.full ? FULL_CHECKS : []),
     ...LAST_CHECKS,
-    // A repair makes what they lack, when all else is right.
+    // A repair composes what is missing after all else is right.
     ...(options.repair ? [] : [checkUncomposed]),
   ];
 }
 
 /**
- * Check by check, so that each sees what was repaired before it. Every step is whole by itself: a run that is cut short
- * has done some of them, and the next one does the others.
+ * Repairs after each check, so that the next one sees the result. Every step is complete by itself: a run that
+ * is cut short has done some of them, and the next run does the others.
  */
 async function checkAndRepair(
   root: string,
@@ -181,10 +182,10 @@ async function checkAndRepair(
     for await (const finding of checkDeltas(job)) findings.push(finding);
     for (const check of LEFTOVER_CHECKS) findings.push(...repair(tables, [...check(job)]));
     if (options.full) findings.push(...repair(tables, [...checkContent(job)]));
-    // Last: it says that all tables of this format are there and right.
+    // The marker comes last: it says that all tables of this format exist and are right.
     findings.push(...repair(tables, facts.found.filter(isMarker)));
     const sound = !findings.some((finding) => isOfTemplates(finding) && !finding.repaired);
-    // What is made here is stored, too.
+    // Composing stores objects, too.
     objects.release();
     const store = new Store(root, tables, writer);
     findings.push(...(await repairUncomposed(new Job(store, options), store, sound)));

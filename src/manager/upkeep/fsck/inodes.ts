@@ -1,4 +1,7 @@
-/** The rows of `inodes`: which template a file is of, and all its names. They follow from link records. */
+/**
+ * Checks the rows of `inodes`: the template that a file belongs to, and all its names. They follow from link
+ * records.
+ */
 import type { Ino, Name } from '../../../base/ids.ts';
 import { decodeInodeNames, encodeInodeNames, type InodeNames } from '../../../codec/store-rows.ts';
 import { inoKey } from '../../../store/keys.ts';
@@ -12,7 +15,7 @@ interface Place {
   readonly name: Name;
 }
 
-/** After checkLinks, which learns of names that rows lack. */
+/** Checks the rows. Runs after checkLinks, which finds names that rows lack. */
 export function* checkInodes(job: Job): Generator<Found> {
   for (const [ino, unnamed] of job.unnamed) yield missingNames(job, ino, unnamed);
   const unread: Ino[] = [];
@@ -29,13 +32,13 @@ export function* checkInodes(job: Job): Generator<Found> {
   }
   for (const ino of unread) {
     if (job.unnamed.has(ino)) continue;
-    // It may be of a file whose link row can't be read either.
+    // It may belong to a file whose link row can't be read either.
     if (job.unreadable.size === 0) yield removal(job, ino);
     else yield damage('inodes.row', `inode ${ino}`, "its row can't be read", FROM_BACKUP);
   }
 }
 
-/** Names that link records have for the file and its row has not, or can't be read. */
+/** Returns the finding for names in link records that the inode's row lacks, or whose row can't be read. */
 function missingNames(job: Job, ino: Ino, { template, names, disputed }: UnnamedFile): Found {
   const first = names[0]!;
   const where = job.linkPlace(template, first.dir, first.name);
@@ -56,7 +59,7 @@ function missingNames(job: Job, ino: Ino, { template, names, disputed }: Unnamed
   return damage(check, where, what, BY_REPAIR, { rows });
 }
 
-/** Whether the template that the row names really has the file under one of its names. */
+/** Returns true if the template in the row has the file under one of its names. */
 const isRight = (job: Job, ino: Ino, { template, names }: InodeNames): boolean =>
   names.some((place) => hasFile(job, template, place, ino) !== false);
 
@@ -64,14 +67,14 @@ function put(job: Job, ino: Ino, row: InodeNames): void {
   job.tables.table('inodes').putSync(inoKey(ino), encodeInodeNames(row));
 }
 
-/** Of the names that its row has, those but for which the template surely never had the file. */
+/** Returns the names in the row, without those under which the template certainly never had the file. */
 function goodNames(job: Job, ino: Ino, template: number): Place[] {
   const row = readRow(job.tables, 'inodes', inoKey(ino), decodeInodeNames);
   if (!row || row.template !== template) return [];
   return row.names.filter((place) => hasFile(job, template, place, ino) !== false);
 }
 
-/** Whether the template has the file under this name in some version; null if that can't be read. */
+/** Returns whether the template has the file under this name in some version; null if that can't be read. */
 function hasFile(job: Job, template: number, { dir, name }: Place, ino: Ino): boolean | null {
   const history = job.history(template, dir, name);
   if (history === null) return null;
@@ -92,7 +95,7 @@ function* checkRow(job: Job, ino: Ino, { template, names }: InodeNames): Generat
   yield damage('inodes.names', where, what, BY_REPAIR, { rows });
 }
 
-/** A row for a number that no link record has. */
+/** Returns the finding for a row whose number no link record has. */
 function removal(job: Job, ino: Ino): Found {
   const what = 'inodes has a row for it, and no template has such a file';
   const rows = () => void job.tables.table('inodes').removeSync(inoKey(ino));

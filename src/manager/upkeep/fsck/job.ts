@@ -1,4 +1,4 @@
-/** What all checks of one run work on, and what they learn for those after them. */
+/** The state of one run: what its checks work on, and what they learn for later ones. */
 import type { Ino, Name, ObjectId } from '../../../base/ids.ts';
 import type { LinkChange } from '../../../codec/link-history.ts';
 import type { EnvRow, StackRef, Store } from '../../../store/store.ts';
@@ -8,7 +8,7 @@ import { DirPaths } from './dir-paths.ts';
 import type { DirPlace } from './dir-places.ts';
 import { readHistory } from './link-scan.ts';
 
-/** A name of a template as one string. */
+/** Returns a template's name in a directory as one string. */
 export const linkId = (template: number, dir: Ino | 0, name: Name | ''): string =>
   `${template} ${dir}/${name}`;
 
@@ -21,11 +21,11 @@ export interface FsckProgress {
   readonly totalBytes?: number;
 }
 
-/** How much was looked at; the names are those of --json. */
+/** How much was checked; the names are those of --json. */
 export interface Checked {
   templates: number;
   versions: number;
-  /** These are no templates of people's, and not counted among them; nor is what they have for a version. */
+  /** Compositions are not counted as templates, nor their single version as a version. */
   compositions: number;
   links: number;
   directories: number;
@@ -40,7 +40,7 @@ export interface Checked {
   deltaInodes: number;
 }
 
-/** Before anything was looked at. */
+/** Returns the counts before anything was checked. */
 export const nothing = (): Checked => ({
   templates: 0,
   versions: 0,
@@ -56,10 +56,11 @@ export const nothing = (): Checked => ({
   deltaInodes: 0,
 });
 
+/** How a run checks. */
 export interface JobOptions {
   readonly full: boolean;
   readonly repair: boolean;
-  /** The root's format; 1 has neither `changes` nor `patches`, 2 no `accounts`. */
+  /** The root's format; 1 has neither `changes` nor `patches`, 2 has no `accounts`. */
   readonly format: number;
   readonly progress: (state: FsckProgress) => void;
 }
@@ -68,11 +69,11 @@ export interface JobOptions {
 export interface UnnamedFile {
   readonly template: number;
   readonly names: { readonly dir: Ino; readonly name: Name }[];
-  /** Another template has a file of this number: which one is right can't be told. */
+  /** Another template has a file of this number: which one is right is unknown. */
   disputed: boolean;
 }
 
-/** One run over a root that is open: for reading, or (repair) for writing. */
+/** One run over a root that is open for reading or, to repair, for writing. */
 export class Job {
   readonly root: string;
   readonly store: Store;
@@ -81,12 +82,12 @@ export class Job {
   readonly paths: DirPaths;
   readonly checked = nothing();
   readonly catalog: CatalogFacts;
-  /** The dictionary, as it is once what can be repaired in it is: ino by place (placeKey), and place by ino. */
+  /** The dictionary as it will be after repairs: ino by place (placeKey), and place by ino. */
   dirInos: ReadonlyMap<string, Ino> = new Map();
   dirPlaces: ReadonlyMap<Ino, DirPlace> = new Map();
-  /** Templates with a link row that can't be read: what such a row says is not known. */
+  /** Templates with a link row that can't be read, so that its content is unknown. */
   readonly unreadable = new Set<number>();
-  /** Names (linkId) whose row stands at another key than theirs, so that it is not found there. */
+  /** Names (linkId) whose row has a wrong key, so that lookups do not find it. */
   readonly misplaced = new Set<string>();
   /** How many link records name each object. */
   readonly references = new Map<ObjectId, number>();
@@ -95,11 +96,11 @@ export class Job {
   readonly unnamed = new Map<Ino, UnnamedFile>();
   /** Objects that envs' deltas name. */
   readonly deltaObjects = new Set<ObjectId>();
-  /** Envs whose delta can't be read whole: what it names is not known. */
+  /** Number of envs whose delta can't be read completely, so that what it names is unknown. */
   unreadDeltas = 0;
-  /** Names and directories of templates are damaged: what envs have beneath them can't be relied on. */
+  /** Set if names or directories of templates are damaged, so that what envs have below them is unreliable. */
   doubtful = false;
-  /** The highest ino that the dictionary or a link names; those of envs do not count. */
+  /** The highest ino that the dictionary or a link names; envs' own inos do not count. */
   highestIno = 0;
 
   constructor(store: Store, options: JobOptions) {
@@ -111,7 +112,7 @@ export class Job {
     this.catalog = readCatalog(store.tables);
   }
 
-  /** The name of a template, or its number where the name is not known. */
+  /** Returns the name of a template, or its number if the name is unknown. */
   templateName(id: number): string {
     return this.catalog.get(id)?.name ?? `number ${id}`;
   }
@@ -120,7 +121,7 @@ export class Job {
     return this.catalog.get(id)?.row?.kind === 'composition';
   }
 
-  /** The versions that an env with these templates sees; 0 for one that is not known. */
+  /** Returns the versions that an env with these templates sees; 0 for an unknown one. */
   plainStack(stack: EnvRow['stack']): StackRef[] {
     return stack.map(({ templateId, pinned, canary }) => {
       const current = this.catalog.get(templateId)?.row?.current;
@@ -128,23 +129,23 @@ export class Job {
     });
   }
 
-  /** "template debian", or "composition debian@1 + nginx@2" */
+  /** Describes a template: "template debian", or "composition debian@1 + nginx@2". */
   template(id: number): string {
     return `${this.isComposition(id) ? 'composition' : 'template'} ${this.templateName(id)}`;
   }
 
-  /** "debian@1", or "debian@1 + nginx@2": a composition has one version. */
+  /** Names a version: "debian@1", or "debian@1 + nginx@2" for a composition, which has only one. */
   versionName(id: number, version: number | string): string {
     const name = this.templateName(id);
     return this.isComposition(id) ? name : `${name}@${version}`;
   }
 
-  /** "template debian@1", or "composition debian@1 + nginx@2" */
+  /** Describes a version: "template debian@1", or "composition debian@1 + nginx@2". */
   version(id: number, version: number): string {
     return this.isComposition(id) ? this.template(id) : `${this.template(id)}@${version}`;
   }
 
-  /** The history of one name; undefined if it has none, null if what it has can't be read. */
+  /** Returns the history of one name; undefined if it has none, null if it can't be read. */
   history(template: number, dir: Ino | 0, name: Name | ''): LinkChange[] | undefined | null {
     const history = readHistory(this.tables, template, dir, name);
     return history === undefined && this.misplaced.has(linkId(template, dir, name))
@@ -152,7 +153,7 @@ export class Job {
       : history;
   }
 
-  /** "template debian: /usr/lib/x" */
+  /** Describes a name of a template: "template debian: /usr/lib/x". */
   linkPlace(template: number, dir: Ino | 0, name: Name | ''): string {
     return `${this.template(template)}: ${this.paths.place(dir, name)}`;
   }

@@ -3,7 +3,7 @@ import { BY_REPAIR, damage, type Found, FROM_BACKUP } from './finding.ts';
 import type { Job } from './job.ts';
 import { isKey, tableOf } from './rows.ts';
 
-/** Tables that follow from others: what is wrong in them can go. */
+/** Tables that follow from others: wrong rows in them can be removed. */
 const INDEXES: ReadonlySet<TableName> = new Set<TableName>([
   'changes',
   'templateDirs',
@@ -13,7 +13,7 @@ const INDEXES: ReadonlySet<TableName> = new Set<TableName>([
   'objects',
 ]);
 
-/** Rows whose key is none: no command finds them, but those that read all rows trip over them. */
+/** Finds rows with an invalid key: no command looks them up, but those that read all rows fail on them. */
 export function* checkKeys({ tables }: Job): Generator<Found> {
   for (const name of TABLES) {
     for (const key of tableOf(tables, name)?.getKeys({}) ?? []) {

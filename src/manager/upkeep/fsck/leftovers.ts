@@ -1,4 +1,4 @@
-/** Directories of envs that are no more: a destroy that was cut short leaves them. */
+/** Finds directories of envs that no longer exist: an interrupted destroy leaves them. */
 import { readdirSync, rmdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { decodeEnv } from '../../../codec/store-rows.ts';
@@ -19,13 +19,14 @@ import { type Found, leftover, REMOVED_BY_REPAIR } from './finding.ts';
 import type { Job } from './job.ts';
 import { eachRow, exactLength, hasRow } from './rows.ts';
 
+/** Finds leftovers below envs/ and the directories for mount points. */
 export function* checkLeftovers(job: Job): Generator<Found> {
-  // A destroy under way has taken the row, and is at the files.
+  // A destroy that is under way has removed the row, and is now removing the files.
   if (!job.options.repair && hasWriter(job.root)) return;
   const { ids, names } = namedEnvs(job);
   const mounts = envMounts(job.root);
   for (const id of envDirectories(job.root)) {
-    // One whose name is still there has lost its row, which is damage: its files are not in the way.
+    // An env whose name still exists has lost its row: that is damage, and its files are no leftovers.
     if (ids.has(id) || hasRow(job.tables, 'envs', idKey(id)) || mounts.has(id)) continue;
     const directory = envDir(job.root, id);
     const what = 'the directory of an env that was destroyed';
@@ -36,7 +37,7 @@ export function* checkLeftovers(job: Job): Generator<Found> {
   yield* checkMountDirs(job, names);
 }
 
-/** What a first mount was to do, of envs that are no more, or did not come to be. */
+/** Finds instructions for first mounts of envs that no longer exist, or were never completed. */
 function* checkSetups(job: Job, ids: ReadonlySet<number>): Generator<Found> {
   for (const name of entries(envsDir(job.root))) {
     const id = name.includes('.') ? envOfEntry(name) : null;
@@ -48,7 +49,7 @@ function* checkSetups(job: Job, ids: ReadonlySet<number>): Generator<Found> {
   }
 }
 
-/** Envs by `envNames`, and by their rows. */
+/** Returns all envs by `envNames`, and by their rows. */
 function namedEnvs({ tables }: Job): { ids: Set<number>; names: Set<string> } {
   const ids = new Set<number>();
   const names = new Set<string>();
@@ -62,7 +63,7 @@ function namedEnvs({ tables }: Job): { ids: Set<number>; names: Set<string> } {
   return { ids, names };
 }
 
-/** Under the env's lock: no driver has it. */
+/** Removes an env's directory under its lock, so that no driver has it. */
 function removeEnvDir(directory: string): void {
   const lock = EnvLock.acquire(directory);
   rmSync(directory, { recursive: true, force: true });
@@ -76,7 +77,7 @@ function* checkMountDirs(job: Job, names: ReadonlySet<string>): Generator<Found>
       const directory = path.join(mnt, name);
       if (names.has(name) || mounted.has(directory)) continue;
       const what = 'a mount point of an env that does not exist';
-      // Not recursively: what somebody put below it is not ours.
+      // Not recursively: files that somebody put below it are not ours.
       const files = () => rmdirSync(directory);
       yield leftover('mounts.extra', directory, what, REMOVED_BY_REPAIR, { files });
     }

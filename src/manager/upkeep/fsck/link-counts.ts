@@ -1,4 +1,4 @@
-/** With --full: link counts of templates' files and directories, as of each version. */
+/** Checks, with --full, the link counts of templates' files and directories in each version. */
 import type { Ino } from '../../../base/ids.ts';
 import { isDir } from '../../../base/mode.ts';
 import type { InodeRecord } from '../../../codec/inode-record.ts';
@@ -13,13 +13,14 @@ import { decodeLink, eachLink, type LinkRow } from './link-scan.ts';
 import { eachRow } from './rows.ts';
 import { VersionSums } from './version-sums.ts';
 
-/** A directory's name and its ".". */
+/** Links of a directory that are not subdirectories: its name and its ".". */
 const DIR_LINKS = 2;
 
+/** Checks all link counts. */
 export function* checkLinkCounts(job: Job): Generator<Found> {
   job.options.progress({ phase: 'counts', files: 0, bytes: 0 });
   for (const facts of job.catalog.values()) {
-    // Of names that can't be read nobody knows what they count for.
+    // It is unknown which counts the names in unreadable rows belong to.
     if (job.unreadable.has(facts.id)) continue;
     for (const row of eachLink(job.tables, undefined, facts.id)) {
       if (row.changes.some(({ record }) => record !== null && isDir(record.mode))) {
@@ -69,7 +70,7 @@ function* checkFile(
   for (const row of rows) yield* compare(job, row, counts, (record) => record.ino === ino, 'names');
 }
 
-/** Each record of the row that is meant has the count of all versions that see it. */
+/** Checks that each record of the row has the count of all versions that see it. */
 function* compare(
   job: Job,
   row: Pick<LinkRow, 'template' | 'dir' | 'name' | 'changes'>,
@@ -86,7 +87,7 @@ function* compare(
     if (wrong === undefined) continue;
     const where = job.linkPlace(row.template, row.dir, row.name);
     const what = `in version ${wrong.version} its link count is ${record.nlink}, and by its ${counted} ${wrong.sum}`;
-    // One record for versions that differ: a row in between is lost.
+    // If versions with one record differ in the count, a change between them is lost.
     const same = seen.every(({ sum }) => sum === wrong.sum);
     const rows = () => rewrite(job, row, version, { nlink: wrong.sum });
     yield damage('links.nlink', where, what, same ? BY_REPAIR : FROM_BACKUP, same ? { rows } : {});

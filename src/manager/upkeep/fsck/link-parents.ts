@@ -1,4 +1,7 @@
-/** Names hang in directories that their template has in the same versions, and that `templateDirs` knows. */
+/**
+ * Checks that names are in directories that their template has in the same versions, and that `templateDirs`
+ * lists.
+ */
 import type { Ino } from '../../../base/ids.ts';
 import type { LinkChange } from '../../../codec/link-history.ts';
 import { decodeNumber, encodeNumber } from '../../../codec/store-rows.ts';
@@ -51,7 +54,7 @@ export class LinkParents {
     for (const { key, value } of rows) this.since.set(templateDirIno(key), value);
   }
 
-  /** A directory that `templateDirs` does not know is one in which nothing is found. */
+  /** Checks that `templateDirs` lists a directory: otherwise no name in it is found. */
   private *checkSince(facts: TemplateFacts, { dir, name, changes }: LinkRow): Generator<Found> {
     const first = changes.findLast((change) => dirIno(change) !== null);
     const ino = this.job.dirInos.get(`${dir}/${name}`) ?? (first && dirIno(first));
@@ -73,12 +76,12 @@ export class LinkParents {
     });
   }
 
-  /** All names of a template were read. */
+  /** Call this when all names of a template were read. */
   *end(): Generator<Found> {
     yield* this.endOfDir();
     if (this.template === null) return;
     const { id } = this.template;
-    // Of directories that it has in no version: nobody needs the rows, and every mount trips over them.
+    // Unreadable rows of directories that no version has: useless, but every mount fails on them.
     for (const ino of this.unread) {
       const where = `${this.job.template(id)}: ${this.job.paths.of(ino)}`;
       const rows = () =>
@@ -89,7 +92,7 @@ export class LinkParents {
     this.template = null;
   }
 
-  /** All names of a directory were read. */
+  /** Called when all names of a directory were read. */
   private *endOfDir(): Generator<Found> {
     const { template, dir, names } = this;
     this.names = null;
@@ -103,7 +106,7 @@ export class LinkParents {
     yield damage('links.parent', where, what, FROM_BACKUP);
   }
 
-  /** What the directory was; null if that can't be read. */
+  /** Returns the directory's history; null if it can't be read. */
   private historyOf(template: number, dir: Ino): readonly LinkChange[] | null {
     const place = this.job.dirPlaces.get(dir);
     if (place === undefined) return [];

@@ -1,4 +1,7 @@
-/** What each record of a link row says: a directory of the dictionary, or a file with its bytes in an object. */
+/**
+ * Checks each record of a link row: it describes a directory of the dictionary, or a file whose bytes are in an
+ * object.
+ */
 import { isPrivateIno, ROOT_INO } from '../../../base/ids.ts';
 import { isDir, isLnk, isReg } from '../../../base/mode.ts';
 import {
@@ -17,6 +20,7 @@ import { cookieOf, type LinkRow, readHistory } from './link-scan.ts';
 import { objectSize } from './object-file.ts';
 import { readRow } from './rows.ts';
 
+/** Checks all records of one row. */
 export function* checkRecords(job: Job, row: LinkRow): Generator<Found> {
   for (const { version, record } of row.changes) {
     if (record === null) continue;
@@ -28,7 +32,7 @@ export function* checkRecords(job: Job, row: LinkRow): Generator<Found> {
   }
 }
 
-/** A finding of one record, which other fields put right, if anything does. */
+/** Returns the finding for one record; `fields` are its corrections, if there are any. */
 function found(
   job: Job,
   { template, dir, name }: LinkRow,
@@ -51,7 +55,7 @@ function* checkDir(job: Job, row: LinkRow, version: number, record: InodeRecord)
     const what = `its number is ${record.ino}, and the dictionary's ${ino}`;
     yield found(job, row, version, 'links.ino', what, { ino });
   }
-  // The root's record says nothing of where it hangs.
+  // The root's record does not give a place.
   const parent = name === '' ? 0 : dir;
   if (record.parent !== parent || record.name !== name) {
     const what = `its record says that it is ${job.paths.place(record.parent, record.name)}`;
@@ -91,10 +95,10 @@ function* checkSize(
   const stored = readRow(job.tables, 'objects', objectKey(object), decodeObject);
   if (!stored || stored.size === size) return;
   const there = objectSize(job.store.objects, object);
-  // The object's row is wrong then, which is a finding of its own.
+  // In that case the object's row is wrong, which is a finding of its own.
   if (there === size) return;
   const what = `its size is ${size}, and its object's ${stored.size}`;
-  // With row and file of one mind, it is the record that is wrong.
+  // If the object's row and file agree, the record is wrong.
   const fields = there === stored.size ? { size: stored.size } : null;
   yield found(job, row, version, 'links.size', what, fields);
 }
@@ -109,7 +113,7 @@ function wrongData({ mode, data, object, target, size }: InodeRecord): string | 
   return isReg(mode) && size > 0 ? 'it has a size, and no object' : null;
 }
 
-/** Remembers a name that the row of its inode does not have. */
+/** Remembers a name that the row of its inode lacks. */
 function noteName(job: Job, { template, dir, name }: LinkRow, { ino }: InodeRecord): void {
   if (name === '' || dir === 0) return;
   const names = readRow(job.tables, 'inodes', inoKey(ino), decodeInodeNames);
@@ -121,7 +125,7 @@ function noteName(job: Job, { template, dir, name }: LinkRow, { ino }: InodeReco
   job.unnamed.set(ino, unnamed);
 }
 
-/** In a transaction: the name's record of this version with other fields. */
+/** Changes fields of the name's record in this version. Call it inside a transaction. */
 export function rewrite(
   { tables }: Job,
   { template, dir, name }: Pick<LinkRow, 'template' | 'dir' | 'name'>,

@@ -1,4 +1,4 @@
-/** Reads `links` rows that may be anything, in the order of their keys: by template, then directory. */
+/** Reads `links` rows that may be damaged, in the order of their keys: by template, then by directory. */
 import { type Ino, NAME_MAX, type Name } from '../../../base/ids.ts';
 import { isDir } from '../../../base/mode.ts';
 import { nameCookie } from '../../../base/name-hash.ts';
@@ -8,7 +8,7 @@ import { ABOVE_ROOT } from '../../../store/link-rows.ts';
 import type { Tables } from '../../../store/tables.ts';
 import { type BadRow, eachRow, readRow } from './rows.ts';
 
-/** A row of `links`: one name of a template, with all that it was. */
+/** A row of `links`: one name of a template, with its history. */
 export interface LinkRow {
   readonly template: number;
   readonly dir: Ino | typeof ABOVE_ROOT;
@@ -19,7 +19,7 @@ export interface LinkRow {
   readonly changes: readonly LinkChange[];
 }
 
-/** Rows of all templates, or of one. */
+/** Yields the rows of all templates, or of one. */
 export function* eachLink(
   tables: Tables,
   onBad?: (row: BadRow) => void,
@@ -32,7 +32,7 @@ export function* eachLink(
   for (const { value } of eachRow(tables, 'links', decodeLink, onBad, range)) yield value;
 }
 
-/** @throws RangeError, Error for a row that byref did not write */
+/** Decodes a row. @throws RangeError, Error for a row that byref did not write */
 export function decodeLink(value: Buffer, key: Buffer): LinkRow {
   const dir = linkDir(key);
   const name = linkName(key) as Name | '';
@@ -43,13 +43,14 @@ export function decodeLink(value: Buffer, key: Buffer): LinkRow {
   return { template: key.readUInt32BE(0), dir, name, cookie: linkCookie(key), changes };
 }
 
-/** True for what can be a name in a directory, and for '', which is the root's. */
+/** Returns true for a valid name in a directory, and for '', which is the root's. */
 export const isName = (name: string): boolean =>
   name.length <= NAME_MAX && name !== '.' && name !== '..' && !/[/\0]/.test(name);
 
+/** Returns the cookie that a name's key must have; 0 for the root's. */
 export const cookieOf = (name: Name | ''): number => (name === '' ? 0 : nameCookie(name));
 
-/** The history of one name; undefined if it has no row, null if that can't be read. */
+/** Returns the history of one name; undefined if it has no row, null if the row can't be read. */
 export function readHistory(
   tables: Tables,
   template: number,
@@ -59,6 +60,6 @@ export function readHistory(
   return readRow(tables, 'links', linkKey(template, dir, cookieOf(name), name), decodeHistory);
 }
 
-/** The record's directory ino, or null for anything else. */
+/** Returns the ino of a record that is a directory; null for anything else. */
 export const dirIno = ({ record }: LinkChange): Ino | null =>
   record !== null && isDir(record.mode) ? record.ino : null;

@@ -1,4 +1,7 @@
-/** The rows of `links`: what each name is in each version. Everything else of a template follows from them. */
+/**
+ * Checks the rows of `links`: what each name is in each version. Everything else about a template follows from
+ * them.
+ */
 import { linkDir, linkKey, linkName } from '../../../store/keys.ts';
 import { BY_REPAIR, damage, type Found, FROM_BACKUP } from './finding.ts';
 import { type Job, linkId } from './job.ts';
@@ -9,6 +12,7 @@ import { type BadRow, hasRow } from './rows.ts';
 
 const REPORT_EVERY = 4096;
 
+/** Checks all rows, and counts references to objects. */
 export function* checkLinks(job: Job): Generator<Found> {
   const bad: Found[] = [];
   const badRow = ({ key, why }: BadRow): void => {
@@ -49,7 +53,7 @@ function* checkOrder(job: Job, { template, dir, name, changes }: LinkRow): Gener
   yield damage('links.history', job.linkPlace(template, dir, name), what, FROM_BACKUP);
 }
 
-/** A lookup goes to the key with the name's cookie: a row elsewhere is listed, and not found. */
+/** Checks a row's key. A lookup uses the name's cookie, so a row under another key is listed but not found. */
 function* checkCookie(job: Job, { template, dir, name, cookie }: LinkRow): Generator<Found> {
   const right = cookieOf(name);
   if (cookie === right) return;
@@ -73,7 +77,7 @@ function* checkCookie(job: Job, { template, dir, name, cookie }: LinkRow): Gener
   yield damage('links.cookie', where, what, BY_REPAIR, { rows });
 }
 
-/** Templates and versions that link rows name and that have no row: one finding for all their names. */
+/** Collects templates and versions that link rows name but that have no row: one finding for all their names. */
 class MissingRows {
   private readonly job: Job;
   private readonly templates = new Map<number, number>();

@@ -4,21 +4,21 @@ import { BY_REPAIR, type CheckName, damage, type Found, FROM_BACKUP } from './fi
 import type { Job } from './job.ts';
 import { eachRow, exactLength } from './rows.ts';
 
-/** An index from names to ids: of templates, or of envs. */
+/** An index from names to ids, of templates or of envs. */
 export interface NameIndex {
   readonly check: CheckName;
   readonly index: Extract<TableName, 'templateNames' | 'envNames'>;
-  /** "env web"; the id is null where none is known to have the name. */
+  /** Describes an entry: "env web". The id is null if none is known to have the name. */
   readonly describe: (named: { readonly id: number | null; readonly name: string }) => string;
   /** The rows that could be read. */
   readonly rows: readonly { readonly id: number; readonly name: string }[];
-  /** True if this id has a row, whether that can be read or not. */
+  /** Returns true if this id has a row, readable or not. */
   readonly has: (id: number) => boolean;
-  /** False if what an id without a row left elsewhere says that the row is lost, not removed. */
+  /** Returns false if other traces of an id without a row show that its row was lost, not removed. */
   readonly mayRemove: (id: number) => boolean;
 }
 
-/** Each name leads to the one row that has it, and each row is found by its name. */
+/** Checks that each name leads to the one row that has it, and that each row is found by its name. */
 export function* checkNameIndex(job: Job, wanted: NameIndex): Generator<Found> {
   const { check, index, describe, rows, has } = wanted;
   const byName = new Map<string, number>();
@@ -50,7 +50,7 @@ export function* checkNameIndex(job: Job, wanted: NameIndex): Generator<Found> {
   }
   for (const [name, id] of indexed) {
     if (byName.has(name)) continue;
-    // The row is there, and is a finding by itself: this may be all that is left of its name.
+    // The row exists but can't be read, which is a finding by itself: its name may be left only here.
     if (id !== null && has(id) && !ids.has(id)) continue;
     const what = `${index} has the name for number ${id ?? '?'}, which has no such row`;
     const removable = id === null || has(id) || wanted.mayRemove(id);

@@ -1,4 +1,4 @@
-/** With --full: every object's bytes, against the SHA-256 that is its name. */
+/** Checks, with --full, every object's bytes against the SHA-256 that is its name. */
 import type { ObjectId } from '../../../base/ids.ts';
 import { isReg } from '../../../base/mode.ts';
 import { decodeObject } from '../../../codec/store-rows.ts';
@@ -8,7 +8,7 @@ import type { Job } from './job.ts';
 import { hashFile, statObject } from './object-file.ts';
 import { eachRow } from './rows.ts';
 
-/** Reads each object once, whatever the outcome: what an object has does not change by itself. */
+/** Reads each object once and trusts the result: an object's bytes do not change by themselves. */
 export function* checkContent(job: Job): Generator<Found> {
   const sizes = new Map<ObjectId, number>();
   let totalBytes = 0;
@@ -27,7 +27,7 @@ export function* checkContent(job: Job): Generator<Found> {
   for (const [id, size] of sizes) {
     files++;
     const stat = statObject(job.store.objects, id);
-    // What is missing, or not as long as it should be, was said already.
+    // A missing object, or one of another length, was reported already.
     if (stat === null || !isReg(stat.mode) || stat.size !== size) continue;
     const what = contentDamage(job, id, onBytes);
     if (what !== null) broken.push({ id, check: 'objects.content', what, file: true });
@@ -40,7 +40,7 @@ function contentDamage(job: Job, id: ObjectId, onBytes: (bytes: number) => void)
     return hashFile(job.store.objects.path(id), onBytes) === id ? null : 'its file has other bytes';
   } catch (error) {
     const { code = '', message } = error as NodeJS.ErrnoException;
-    // Removed meanwhile, with its row.
+    // ENOENT: it was removed meanwhile, with its row.
     return code === 'ENOENT' ? null : `its file can't be read (${message})`;
   }
 }

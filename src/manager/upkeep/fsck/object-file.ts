@@ -11,7 +11,7 @@ import {
 } from '../../../native/binding.ts';
 import type { ObjectFiles } from '../../../store/objects.ts';
 
-/** What stat says of an object's file; size in bytes, blocks of 512. */
+/** The attributes of an object's file; size in bytes, blocks of 512 bytes. */
 export interface ObjectStat {
   readonly mode: number;
   readonly uid: number;
@@ -21,7 +21,7 @@ export interface ObjectStat {
 
 const stat = new Float64Array(STAT_SLOTS);
 
-/** Of the file itself, whatever it is; null if there is none. */
+/** Returns the attributes of the file itself, of whatever type; null if there is none. */
 export function statObject(objects: ObjectFiles, id: ObjectId): ObjectStat | null {
   if (native.statAt(AT_FDCWD, objects.path(id), stat, AT_SYMLINK_NOFOLLOW) < 0) return null;
   return {
@@ -32,7 +32,7 @@ export function statObject(objects: ObjectFiles, id: ObjectId): ObjectStat | nul
   };
 }
 
-/** The size of an object's regular file; -1 if there is none. */
+/** Returns the size of an object's regular file; -1 if there is none. */
 export function objectSize(objects: ObjectFiles, id: ObjectId): number {
   const found = statObject(objects, id);
   return found !== null && isReg(found.mode) ? found.size : -1;
@@ -42,8 +42,9 @@ const PIECE = 4 * 2 ** 20;
 const piece = Buffer.allocUnsafe(PIECE);
 
 /**
- * The SHA-256 of a file's bytes, 64 hex digits. @param onBytes hears how many were read, a few MiB at a time
- * @throws what open and read throw
+ * Returns the SHA-256 of a file's bytes as 64 hex digits.
+ * @param onBytes is told how many were read, a few MiB at a time
+ * @throws the errors of open and read
  */
 export function hashFile(file: string, onBytes: (bytes: number) => void = () => undefined): string {
   const fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW);
@@ -60,7 +61,7 @@ export function hashFile(file: string, onBytes: (bytes: number) => void = () => 
   }
 }
 
-/** True if the object's file has the bytes that its name promises. */
+/** Returns true if the object's file has the bytes that its name promises. */
 export function hasItsBytes(objects: ObjectFiles, id: ObjectId): boolean {
   try {
     return hashFile(objects.path(id)) === id;

@@ -1,4 +1,4 @@
-/** Files below objects/ that no row is of, and rows that nobody needs. */
+/** Finds files below objects/ without a row, and rows that are not needed. */
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { ObjectId } from '../../../base/ids.ts';
@@ -17,9 +17,9 @@ const REST = /^[0-9a-f]{62}$/;
 const DIRECTORY_MODE = 0o700;
 const NOT_YET = 'byref fsck --repair removes it once nothing is unreadable that may name it';
 
-/** After the deltas, whose records may name objects that no version does. */
+/** Finds leftover objects. Runs after the checks of deltas, whose records may name objects that no version names. */
 export function* checkObjectFiles(job: Job): Generator<Found> {
-  // An import under way has files that have no row yet; a repair is alone.
+  // An import that is under way has files without a row; a repair keeps imports out.
   const isWriting =
     !job.options.repair && (hasWriter(job.root) || isStoring(job.store.objects.dir));
   yield* checkDeltaObjects(job);
@@ -43,11 +43,11 @@ function list(directory: string): string[] {
   }
 }
 
-/** What only envs name has a row as well: without one, its file would go with the next sweep. */
+/** Checks that objects which only envs name have a row: without one, the next sweep would remove the file. */
 function* checkDeltaObjects(job: Job): Generator<Found> {
   for (const id of job.deltaObjects) {
     if (job.references.has(id) || hasRow(job.tables, 'objects', objectKey(id))) continue;
-    // Without a file it is the env's finding.
+    // A missing file is reported with the env.
     if (objectSize(job.store.objects, id) < 0) continue;
     yield* rowlessObject(job, id, "an env's delta names it, and it has no row", undefined, []);
   }
@@ -74,7 +74,7 @@ function* checkUnfinished(job: Job): Generator<Found> {
   yield leftover('objects.unfinished', directory, what, REMOVED_BY_REPAIR, { files });
 }
 
-/** What was moved aside is only worth a look until the right bytes are back. */
+/** Finds objects that were moved aside and whose right bytes are back, so that they are no longer of interest. */
 function* checkDamaged(job: Job): Generator<Found> {
   for (const name of list(damagedDir(job))) {
     if (!FAN_OUT.test(name.slice(0, 2)) || !REST.test(name.slice(2))) continue;

@@ -1,4 +1,4 @@
-/** Who needs an object: templates, paths and versions, and the envs that see them. */
+/** Finds out who needs an object: templates, paths and versions, and the envs that see them. */
 import type { Ino, Name, ObjectId } from '../../../base/ids.ts';
 import { decodeEnv } from '../../../codec/store-rows.ts';
 import { COMPOSITION_VERSION, compositionName } from '../../../store/compositions.ts';
@@ -12,18 +12,18 @@ export interface ObjectUse {
   readonly template: number;
   readonly dir: Ino | 0;
   readonly name: Name | '';
-  /** From which version on, and up to which one; of those that exist. */
+  /** The first and last of the existing versions that have it. */
   readonly from: number;
   readonly to: number;
-  /** As the link record says. */
+  /** Size and blocks according to the link record. */
   readonly size: number;
   readonly blocks: number;
 }
 
-/** Names that are told of one object; the others are counted. */
+/** How many names of one object are listed; further ones are counted. */
 const NAMED_MAX = 3;
 
-/** One pass over all link rows. */
+/** Finds all uses of the objects, in one pass over all link rows. */
 export function usesOf(job: Job, ids: ReadonlySet<ObjectId>): Map<ObjectId, ObjectUse[]> {
   const uses = new Map<ObjectId, ObjectUse[]>();
   for (const { template, dir, name, changes } of eachLink(job.tables)) {
@@ -43,7 +43,7 @@ export function usesOf(job: Job, ids: ReadonlySet<ObjectId>): Map<ObjectId, Obje
   return uses;
 }
 
-/** "debian@1-3 /usr/bin/x, debian@2 /usr/bin/y and 4 more; seen by env web1, web2" */
+/** Describes uses: "debian@1-3 /usr/bin/x, debian@2 /usr/bin/y and 4 more; seen by env web1, web2". */
 export function describeUses(job: Job, uses: readonly ObjectUse[] = []): string {
   if (uses.length === 0) return 'no version names it';
   const named = uses.slice(0, NAMED_MAX).map(({ template, dir, name, from, to }) => {
@@ -56,7 +56,7 @@ export function describeUses(job: Job, uses: readonly ObjectUse[] = []): string 
   return `needed by ${named.join(', ')}${more}; ${seen}`;
 }
 
-/** Names of the envs whose stack has one of these names. */
+/** Returns the names of envs whose stack has one of these names. */
 function envsThatSee(job: Job, uses: readonly ObjectUse[]): string[] {
   const names: string[] = [];
   for (const { value } of eachRow(job.tables, 'envs', decodeEnv)) {
@@ -71,7 +71,7 @@ function envsThatSee(job: Job, uses: readonly ObjectUse[]): string[] {
   return names;
 }
 
-/** With what is made for them. */
+/** Returns the stack with its composition, if it has one. */
 function composedStack({ catalog }: Job, plain: readonly StackRef[]): readonly StackRef[] {
   const name = compositionName(plain);
   const made = [...catalog.values()].find(({ row }) => row?.name === name);
@@ -80,7 +80,7 @@ function composedStack({ catalog }: Job, plain: readonly StackRef[]): readonly S
     : [...plain, { templateId: made.id, version: COMPOSITION_VERSION }];
 }
 
-/** What brings an object back that a template has. */
+/** Returns the remedy that brings back an object which a template has. */
 export function importAgain(job: Job, uses: readonly ObjectUse[] = []): string {
   const use = uses.find(({ template }) => !job.isComposition(template));
   if (use === undefined) return 'restore its file from a backup';
@@ -88,7 +88,10 @@ export function importAgain(job: Job, uses: readonly ObjectUse[] = []): string {
   return `import the source of ${name}@${use.from} again (byref template import ${name} SOURCE), or restore its file from a backup`;
 }
 
-/** The compositions that have it, if nothing else does: what is in them can be made again. Else none. */
+/**
+ * Returns the compositions that have the object, if nothing else has it: their content can be made again. Else
+ * none.
+ */
 export function onlyComposed(job: Job, uses: readonly ObjectUse[] = []): number[] {
   const templates = [...new Set(uses.map(({ template }) => template))];
   return templates.every((id) => job.isComposition(id)) ? templates : [];

@@ -1,4 +1,4 @@
-/** Objects: each row's count of references, and the file that it is the row of. */
+/** Checks objects: each row's count of references, and the file that it describes. */
 import { chmodSync, chownSync } from 'node:fs';
 import type { ObjectId } from '../../../base/ids.ts';
 import { isReg } from '../../../base/mode.ts';
@@ -15,7 +15,7 @@ const OBJECT_MODE = 0o400;
 const PERMISSIONS = 0o7777;
 const REPORT_EVERY = 1024;
 
-/** After checkLinks, which counts references. */
+/** Checks all rows of objects. Runs after checkLinks, which counts references. */
 export function* checkObjects(job: Job): Generator<Found> {
   const unread: ObjectId[] = [];
   const broken: BrokenObject[] = [];
@@ -38,7 +38,7 @@ const idOf = (key: Buffer): ObjectId => key.toString('hex') as ObjectId;
 function* checkRefs(job: Job, id: ObjectId, row: ObjectRow): Generator<Found> {
   const count = job.references.get(id) ?? 0;
   if (row.refs === count) return;
-  // Link rows that can't be read may name it too: too high a count only keeps it.
+  // Unreadable link rows may name it, too; a count that is too high only keeps the object.
   if (row.refs > count && job.unreadable.size > 0) return;
   const what = `its row counts ${row.refs} link records that name it, and there are ${count}`;
   const rows = () =>
@@ -46,7 +46,7 @@ function* checkRefs(job: Job, id: ObjectId, row: ObjectRow): Generator<Found> {
   yield damage('objects.refs', `object ${id}`, what, BY_REPAIR, { rows });
 }
 
-/** Objects that have no row that can be read. */
+/** Checks objects without a readable row. */
 function* checkRowless(
   job: Job,
   unread: readonly ObjectId[],
@@ -62,7 +62,7 @@ function* checkRowless(
   for (const [id, what] of rowless) yield* rowlessObject(job, id, what, uses.get(id)?.[0], broken);
 }
 
-/** Its file gives an object its row, if that has the right bytes; else a link record does. */
+/** Restores an object's row: from its file, if that has the right bytes; else from a link record. */
 export function* rowlessObject(
   job: Job,
   id: ObjectId,
@@ -72,7 +72,7 @@ export function* rowlessObject(
 ): Generator<Found> {
   const { objects } = job.store;
   const size = objectSize(objects, id);
-  // Read only to repair: it may be large, and nothing else of this check reads content.
+  // Its bytes are read only for a repair: it may be large, and this check reads no other content.
   const isRight = size >= 0 && (!job.options.repair || hasItsBytes(objects, id));
   if (size < 0) {
     broken.push({ id, check: 'objects.missing', what: 'its file is missing', file: false });
@@ -100,7 +100,7 @@ function* checkFile(
   const { objects } = job.store;
   const stat = statObject(objects, id);
   if (stat === null) {
-    // What no version names may be an env's: that is known once the deltas were read.
+    // An object that no version names may be an env's, which is known after the deltas were read.
     if ((job.references.get(id) ?? 0) === 0 && row.refs === 0) job.unusedMissing.push(id);
     else broken.push({ id, check: 'objects.missing', what: 'its file is missing', file: false });
     return;
@@ -111,7 +111,7 @@ function* checkFile(
   }
   if (stat.size !== row.size) {
     const what = `its file has ${stat.size} bytes, not ${row.size}`;
-    // The row is wrong, or the file: to tell, this one is read.
+    // Either the row or the file is wrong; reading the file tells which.
     if (hasItsBytes(objects, id)) {
       yield* rowlessObject(job, id, `${what}, and they are the right ones`, undefined, broken);
     } else broken.push({ id, check: 'objects.size', what, file: true });

@@ -1,4 +1,4 @@
-/** The records of patches, their envs apart, and the count of those that are not finished. */
+/** Checks the records of patches, the lists of their envs, and the count of unfinished ones. */
 import { decodePatchEnvs, decodePatchHead, type PatchHead } from '../../../codec/patch-record.ts';
 import { decodeNumber } from '../../../codec/store-rows.ts';
 import { idKey, textKey } from '../../../store/keys.ts';
@@ -7,6 +7,7 @@ import { BY_REPAIR, damage, type Found, FROM_BACKUP } from './finding.ts';
 import type { Job } from './job.ts';
 import { type BadRow, eachRow, hasRow, readRow } from './rows.ts';
 
+/** Checks all records of patches. */
 export function* checkPatches(job: Job): Generator<Found> {
   const bad: Found[] = [];
   const found = (id: number, what: string) =>
@@ -37,7 +38,7 @@ function* checkCount(job: Job, unfinished: number, mayBeMore: boolean): Generato
   yield damage('patches.unfinished', 'patches', what, BY_REPAIR, { rows });
 }
 
-/** The fields that other rows depend on; JSON may be anything. */
+/** Decodes a record and checks the fields that other rows depend on; its JSON may be anything. */
 function decodeHead(value: Buffer, key: Buffer): PatchHead {
   const head = decodePatchHead(value) as Partial<PatchHead> | null;
   const isHead =

@@ -1,16 +1,16 @@
 import { CHECKS, type Finding, type Found } from './finding.ts';
 import type { Checked } from './job.ts';
 
-/** What a run found; the names are those of --json. */
+/** The result of a run; the names are those of --json. */
 export interface FsckResult {
   readonly checked: Checked;
   readonly findings: readonly Finding[];
 }
 
-/** Findings of one check that are listed: a table that is lost would be one per row. */
+/** How many findings of one check are listed: a lost table would otherwise be one finding per row. */
 const LISTED_MAX = 100;
 
-/** By concern, in the order of CHECKS; of each check the first ones, and how many more there are. */
+/** Sorts findings by concern, in the order of CHECKS. Lists the first ones of each check, and counts the others. */
 export function report(findings: readonly Finding[]): Finding[] {
   return CHECKS.flatMap((check) => {
     const all = findings.filter((finding) => finding.check === check);
@@ -30,9 +30,10 @@ function listed(findings: readonly Finding[]): readonly Finding[] {
   return [...findings.slice(0, LISTED_MAX), { ...first, where, what, repaired: left === 0 }];
 }
 
-/** Damage that is still there: not what is left over, and not what was repaired. */
+/** Returns true if damage remains; leftovers and repaired damage do not count. */
 export const isDamaged = ({ findings }: FsckResult): boolean =>
   findings.some(({ severity, repaired }) => severity === 'error' && !repaired);
 
+/** Identifies a finding within a run. */
 export const idOf = ({ check, where }: Pick<Found, 'check' | 'where'>): string =>
   `${check} ${where}`;

@@ -1,4 +1,4 @@
-/** The root itself: its marker, its directories, and whether its tables can be opened at all. */
+/** Checks the root itself: its marker, its directories, and whether its tables can be opened at all. */
 import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { FORMAT, MARKER, metaDir, rootFormat, SUBDIRECTORIES } from '../../../store/root.ts';
@@ -8,7 +8,7 @@ import { BY_REPAIR, damage, type Found, FROM_BACKUP } from './finding.ts';
 import { tableOf } from './rows.ts';
 import { pageDamage } from './table-pages.ts';
 
-/** The formats that tables came with, which format 1 has not. */
+/** The format with which a table came, for tables that format 1 lacks. */
 const SINCE: Readonly<Partial<Record<TableName, number>>> = {
   changes: 2,
   patches: 2,
@@ -17,22 +17,23 @@ const SINCE: Readonly<Partial<Record<TableName, number>>> = {
 };
 const OPEN_TO_OTHERS = 0o077;
 
+/** The outcome of a first look at the root. */
 export interface RootFacts {
   readonly format: number;
-  /** False: nothing below says what byref has here, and LMDB must not be asked. */
+  /** False if the tables are so damaged that LMDB must not open them. */
   readonly readable: boolean;
   readonly found: Found[];
 }
 
 /**
- * Looks at a root before its tables are opened.
- * @throws ByrefError 'notFound' if it is none, 'corrupt' if a newer byref made it
+ * Examines a root before its tables are opened.
+ * @throws ByrefError 'notFound' if it is not a byref root, 'corrupt' if a newer byref made it
  */
 export function checkRoot(root: string): RootFacts {
   const found: Found[] = [];
   const format = checkMarker(root, found);
   for (const [name, mode] of Object.entries(SUBDIRECTORIES)) {
-    // What an older byref left open, whoever opens the root for writing closes.
+    // A mnt/ that an older byref left open is closed by the next process that opens the root for writing.
     const forAll = name === 'mnt' ? OPEN_TO_OTHERS : 0;
     const finding = checkDirectory(path.join(root, name), mode, forAll);
     if (finding !== null) found.push(finding);
@@ -48,7 +49,7 @@ export function checkRoot(root: string): RootFacts {
 function checkMarker(root: string, found: Found[]): number {
   const marker = path.join(root, MARKER);
   const text = existsSync(marker) ? readFileSync(marker, 'utf8') : null;
-  // Also what a newer byref made: it says so, and is not to be judged here.
+  // A newer byref's marker is valid, too: it is refused elsewhere.
   const isMarker = text !== null && /^byref root, format \d+\n$/.test(text);
   if (isMarker || !existsSync(path.join(metaDir(root), 'data.mdb'))) return rootFormat(root);
   const what = text === null ? 'it is missing' : `it says "${text.slice(0, 40).trim()}"`;
@@ -57,7 +58,7 @@ function checkMarker(root: string, found: Found[]): number {
   return FORMAT;
 }
 
-/** @param forAll permissions that are no finding */
+/** Checks a directory. @param forAll permissions that are tolerated */
 function checkDirectory(directory: string, mode: number, forAll: number): Found | null {
   const stat = lstatSync(directory, { throwIfNoEntry: false });
   if (stat === undefined) {
@@ -83,14 +84,14 @@ function tablesDamage(root: string): string | null {
   }
 }
 
-/** Tables that a root of this format should have; looked for without making any. */
+/** Finds tables that a root of this format should have, without creating any. */
 export async function missingTables(root: string, format: number): Promise<Found[]> {
   const tables = openTables(metaDir(root), { write: false });
   try {
     return TABLES.filter((name) => format >= (SINCE[name] ?? 1))
       .filter((name) => tableOf(tables, name) === null)
       .map((name) =>
-        // To open the tables for writing is to make them; their rows are others' findings.
+        // Opening the tables for writing creates them; other checks report missing rows.
         damage('root.tables', `table ${name}`, 'it is missing', BY_REPAIR, { rows: () => {} }),
       );
   } finally {

@@ -1,18 +1,19 @@
-/** Reads tables whose rows may be anything: one that does not decode is passed over, and said. */
+/** Reads tables whose rows may be damaged: a row that can't be decoded is skipped and reported. */
 import type { Table, TableName, Tables } from '../../../store/tables.ts';
 
+/** A row that was decoded. */
 export interface Row<T> {
   readonly key: Buffer;
   readonly value: T;
 }
 
-/** A row that does not decode. */
+/** A row that can't be decoded. */
 export interface BadRow {
   readonly key: Buffer;
   readonly why: string;
 }
 
-/** Bytes of a table's keys: exactly so many, or at least so many before a name. */
+/** The length of a table's keys in bytes: exactly this many, or at least this many before a name. */
 export const KEY_BYTES: Readonly<
   Record<TableName, { readonly exact?: number; readonly least?: number }>
 > = {
@@ -34,21 +35,22 @@ export const KEY_BYTES: Readonly<
   accounts: { least: 3 },
 };
 
-/** True if a key can be one of this table. What has another one is `checkKeys`' finding, and nobody else's. */
+/** Returns true for a possible key of this table. Other keys are reported only by `checkKeys`. */
 export function isKey(name: TableName, key: Buffer): boolean {
   const { exact = key.length, least = 0 } = KEY_BYTES[name];
   return key.length === exact && key.length >= least;
 }
 
-/** Null where the root lacks the table: a damaged one, or one of an older format. */
+/** Returns a table; null if the root lacks it, because it is damaged or of an older format. */
 export const tableOf = (tables: Tables, name: TableName): Table | null => tables.find(name) ?? null;
 
+/** A range of keys; `end` is not included. */
 export interface Range {
   readonly start?: Buffer;
   readonly end?: Buffer;
 }
 
-/** All rows of a range. @param decode throws for a row that it can't read */
+/** Yields the rows of a range. @param decode throws for a row that it can't read */
 export function* eachRow<T>(
   tables: Tables,
   name: TableName,
@@ -69,7 +71,7 @@ export function* eachRow<T>(
   }
 }
 
-/** One row; undefined if there is none, null if it does not decode. */
+/** Returns one row; undefined if there is none, null if it can't be decoded. */
 export function readRow<T>(
   tables: Tables,
   name: TableName,
@@ -85,10 +87,11 @@ export function readRow<T>(
   }
 }
 
+/** Returns true if the table has the key. */
 export const hasRow = (tables: Tables, name: TableName, key: Buffer): boolean =>
   tableOf(tables, name)?.doesExist(key) ?? false;
 
-/** The value, which must have this many bytes. @throws RangeError */
+/** Returns the value if it has this many bytes. @throws RangeError */
 export const exactLength = (value: Buffer, length: number): Buffer => {
   if (value.length === length) return value;
   throw new RangeError(`${value.length} bytes, not ${length}`);

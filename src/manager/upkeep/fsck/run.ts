@@ -1,9 +1,9 @@
-/** Runs checks in their order, and what they say can be repaired. */
+/** Runs checks in order, and their repairs. */
 import { failpoint } from '../../../base/failpoints.ts';
 import type { Tables } from '../../../store/tables.ts';
 import type { Finding, Found } from './finding.ts';
 
-/** Findings as they are, with nothing repaired. */
+/** Returns a finding as it is, not repaired. */
 export const asFound = ({ check, severity, where, what, remedy }: Found): Finding => ({
   check,
   severity,
@@ -13,17 +13,17 @@ export const asFound = ({ check, severity, where, what, remedy }: Found): Findin
   repaired: false,
 });
 
-/** Repairs what can be of the findings of one check: rows in one transaction, then files. */
+/** Repairs what can be repaired of one check's findings: rows in one transaction, then files. */
 export function repair(tables: Tables, found: readonly Found[]): Finding[] {
   const rows = found.flatMap((finding) => finding.rows ?? []);
   if (rows.length > 0) {
     tables.transaction(() => {
       for (const put of rows) put();
     });
-    // Else reads of this moment may show what was before.
+    // Otherwise reads in this turn of the event loop may show the old rows.
     tables.refresh();
   }
-  // A crash here leaves files to be repaired: a run that follows finds them.
+  // A crash here leaves files unrepaired: the next run finds them.
   failpoint('fsck-rows');
   const findings = found.map(repairFiles);
   failpoint('fsck-files');

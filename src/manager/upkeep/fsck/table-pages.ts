@@ -1,6 +1,6 @@
 /**
- * Looks at an LMDB file page by page, without LMDB: that maps it into memory, takes every page for what it should be,
- * and ends the process at one that is not. Only what this finds sound is given to it.
+ * Checks an LMDB file page by page, without LMDB: LMDB maps the file into memory, trusts every page,
+ * and crashes the process at a damaged one. So only files that pass this check are opened with it.
  *
  * The format is that of the lmdb package (dependencies/lmdb/libraries/liblmdb/mdb.c): a page begins with its own number.
  */
@@ -24,19 +24,19 @@ const DATABASE = 48;
 const NO_PAGE = 0xffffffffffffffffn;
 const META_PAGES = 2;
 const PAGE_SIZES = { min: 256, max: 65_536 };
-/** Deeper than any tree is. */
+/** Deeper than any tree can be. */
 const DEPTH_MAX = 32;
 const ATTEMPTS = 10;
 
-/** One of the two meta pages: LMDB writes them by turns, and the later one counts. */
+/** One of the two meta pages: LMDB writes them alternately, and the later one counts. */
 interface Meta {
   readonly pageSize: number;
   readonly transaction: bigint;
-  /** Of free pages, and of the table of databases. */
+  /** The roots of the tree of free pages, and of the table of databases. */
   readonly roots: readonly bigint[];
 }
 
-/** Why the file can't be given to LMDB, or null. One that is written to meanwhile is looked at again. */
+/** Returns why the file must not be opened with LMDB, or null. If it is written to meanwhile, it is checked again. */
 export function pageDamage(file: string): string | null {
   const fd = openSync(file, 'r');
   try {
@@ -125,7 +125,7 @@ class PageWalk {
     const data = at + NODE + bytes.readUInt16LE(at + 6);
     const size = bytes.readUInt32LE(at);
     const big = (flags & BIG_DATA) !== 0;
-    // What is too big for a page has pages of its own: u64 number, u64 transaction, u64 count.
+    // Data too big for a page has pages of its own: u64 number, u64 transaction, u64 count.
     if (data + (big ? 24 : size) > bytes.length) {
       throw new RangeError(`its page ${page} has data beyond its end`);
     }
@@ -153,6 +153,6 @@ class PageWalk {
   }
 }
 
-/** A branch node's page number: 48 bits, in place of size and flags. */
+/** Returns a branch node's page number: 48 bits, in place of size and flags. */
 const childOf = (bytes: Buffer, at: number): bigint =>
   BigInt(bytes.readUInt16LE(at + 4)) * 2n ** 32n + BigInt(bytes.readUInt32LE(at));

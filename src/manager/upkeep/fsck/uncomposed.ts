@@ -1,4 +1,4 @@
-/** Envs whose stack needs a composition, and has none: at the end of a repair it is made. */
+/** Finds envs whose stack needs a composition and has none; it is made at the end of a repair. */
 
 import { decodeEnv, type EnvRow } from '../../../codec/store-rows.ts';
 import { compositionName } from '../../../store/compositions.ts';
@@ -18,20 +18,21 @@ interface Uncomposed {
   readonly stack: readonly StackRef[];
 }
 
+/** Yields a finding for each such env. */
 export function* checkUncomposed(job: Job): Generator<Found> {
   for (const each of uncomposed(job)) yield asDamage(job, each);
 }
 
 /**
- * Composes what is missing: in a tree that is mounted for it, as any other stack.
+ * Makes the missing compositions, each in a scratch env like any other.
  * @param store of the same root, open for writing
- * @param sound false if templates are damaged: what is made of them would be, too
+ * @param sound false if templates are damaged: their compositions would be, too
  */
 export async function repairUncomposed(job: Job, store: Store, sound: boolean): Promise<Finding[]> {
   const findings: Finding[] = [];
-  /** What came of each stack: why it could not be composed, or null. */
+  /** For each stack: why it could not be composed, or null. */
   const failed = new Map<string, string | null>();
-  // All of them, before the first one is there.
+  // All are listed before the first one is made.
   for (const each of [...uncomposed(job)]) {
     const name = compositionName(each.stack);
     if (!failed.has(name)) failed.set(name, sound ? await tryIt(store, each) : DAMAGED);
@@ -62,7 +63,7 @@ function asDamage(job: Job, { env, stack }: Uncomposed): Found {
 
 function* uncomposed(job: Job): Generator<Uncomposed> {
   for (const { key, value: env } of eachRow(job.tables, 'envs', decodeEnv)) {
-    // A throw-away env is what a composition is being made in.
+    // A composition may just be being made in a scratch env.
     if (!key.equals(idKey(env.id)) || isScratch(env.name)) continue;
     const stack = soundStack(job, env);
     if (stack === null || !needsComposition(job.store.catalog, stack)) continue;
@@ -72,7 +73,10 @@ function* uncomposed(job: Job): Generator<Uncomposed> {
   }
 }
 
-/** What the env sees; null if it, or what its apps were installed on, is damaged, which is a finding by itself. */
+/**
+ * Returns the stack that the env sees; null if it, or a base of its apps, is damaged: that is a finding by
+ * itself.
+ */
 function soundStack(job: Job, { stack }: EnvRow): StackRef[] | null {
   const refs = job.plainStack(stack);
   if (new Set(refs.map(({ templateId }) => templateId)).size < refs.length) return null;

@@ -1,4 +1,4 @@
-/** With --full: what the rows of versions say of their files, against all link rows. */
+/** Checks, with --full, what the rows of versions say about their files against all link rows. */
 import type { Ino } from '../../../base/ids.ts';
 import { isDir, isReg } from '../../../base/mode.ts';
 import type { InodeRecord } from '../../../codec/inode-record.ts';
@@ -13,6 +13,7 @@ import { VersionSums } from './version-sums.ts';
 
 type Counts = Pick<VersionRow, 'files' | 'directories' | 'bytes'>;
 
+/** Checks the rows of all versions. */
 export function* checkVersionCounts(job: Job): Generator<Found> {
   for (const facts of job.catalog.values()) {
     if (!job.unreadable.has(facts.id)) yield* checkTemplate(job, facts);
@@ -40,7 +41,7 @@ function countsOf(job: Job, { id, versions }: TemplateFacts): Map<number, Counts
   const files = new VersionSums(versions);
   const directories = new VersionSums(versions);
   const bytes = new VersionSums(versions);
-  // All names of a file come and go together, so its bytes are those of the first one.
+  // All names of a file appear and disappear together, so its bytes are counted for the first one.
   const linked = new Map<Ino, string>();
   for (const { dir, name, changes } of eachLink(job.tables, undefined, id)) {
     const here = `${dir}/${name}`;

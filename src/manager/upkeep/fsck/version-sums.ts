@@ -1,10 +1,13 @@
 import type { InodeRecord } from '../../../codec/inode-record.ts';
 import type { LinkChange } from '../../../codec/link-history.ts';
 
-/** A number per version of a template, summed up over histories: a change counts until the next one of its name. */
+/**
+ * A sum for each version of a template, added up from histories: a change counts until the next change of its
+ * name.
+ */
 export class VersionSums {
   private readonly versions: readonly number[];
-  /** By how much more than in the version before it. */
+  /** How much larger each sum is than that of the version before. */
   private readonly steps: Float64Array;
 
   /** @param versions lowest first */
@@ -13,7 +16,7 @@ export class VersionSums {
     this.steps = new Float64Array(versions.length + 1);
   }
 
-  /** @param weigh what a version that has this record gets */
+  /** Adds one name's history. @param weigh returns what a record adds to each version that has it */
   add(changes: readonly LinkChange[], weigh: (record: InodeRecord) => number): void {
     let until = this.versions.length;
     for (const { version, record } of changes) {
@@ -27,7 +30,7 @@ export class VersionSums {
     }
   }
 
-  /** The first version at or after this number. */
+  /** Returns the index of the first version at or after this number. */
   private indexOf(version: number): number {
     let low = 0;
     let high = this.versions.length;
@@ -39,7 +42,7 @@ export class VersionSums {
     return low;
   }
 
-  /** Each version with its sum, lowest first. */
+  /** Yields each version with its sum, lowest version first. */
   *all(): Generator<{ readonly version: number; readonly sum: number }> {
     let sum = 0;
     for (const [i, version] of this.versions.entries()) {
@@ -48,7 +51,7 @@ export class VersionSums {
     }
   }
 
-  /** The lowest version of which this is true, or null. */
+  /** Returns the lowest version for which the test is true, or null. */
   firstWhere(isIt: (sum: number, version: number) => boolean) {
     for (const entry of this.all()) if (isIt(entry.sum, entry.version)) return entry;
     return null;

@@ -4,8 +4,9 @@ import { readDelta } from '../../../driver/delta/read-delta.ts';
 import { envDir, type Store } from '../../../store/store.ts';
 
 /**
- * Those of the candidates that an env's own records name: files whose attributes it changed, and copies whose bytes are
- * not known to be on disk. Reads the changes of all envs, so ask only if there is a candidate.
+ * Returns those of the candidates that an env's own records name: objects of files whose attributes it changed,
+ * and of copies whose bytes are not known to be on disk. It reads the changes of all envs, so call it only if
+ * there is a candidate.
  * @throws ByrefError 'corrupt' if an env's changes can't be read: then nothing may be removed
  */
 export async function objectsOfEnvs(

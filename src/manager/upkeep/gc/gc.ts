@@ -1,4 +1,4 @@
-/** `byref gc`: removes versions that nobody can want any more, and all that no one refers to. */
+/** Removes versions that can't be needed any longer, and all that nothing refers to: `byref gc`. */
 
 import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
@@ -21,37 +21,41 @@ import {
 import { strayObjects } from './stray-objects.ts';
 import { takeStoppedAlong } from './take-along.ts';
 
+/** The limits of a run. */
 export interface GcOptions {
   /** Change nothing. */
   readonly dryRun: boolean;
-  /** How many versions to be able to go back to, per template. */
+  /** How many versions to keep per template to go back to. */
   readonly keep: number;
 }
 
+/** The outcome of a run. */
 export interface GcReport {
   readonly removed: readonly { readonly template: string; readonly version: number }[];
   /** What stays, beside current versions. */
   readonly kept: readonly (KeptVersion & { readonly template: string })[];
   readonly freedObjects: number;
   readonly freedBytes: number;
-  /** Others store objects just now: what is freed goes when those have ended. */
+  /** Others store objects now: freed objects are removed when those have finished. */
   readonly later: boolean;
-  /** Objects that no version has and that envs still use. */
+  /** Objects that no version has, but envs still use. */
   readonly keptObjects: number;
   /** Files and directories that belonged to nothing. */
   readonly leftovers: readonly string[];
 }
 
 /**
- * The store is open for writing. Can be cut short at any moment: what was done is done, and the next one does the rest.
- * @throws ByrefError 'locked' if a driver does not say what it uses, 'corrupt' if an env's changes can't be read, or rows are lost
+ * Removes garbage. The store must be open for writing. It can be cut short at any moment: what was done stays
+ * done, and the next run does the rest.
+ * @throws ByrefError 'locked' if a driver does not report what it uses, 'corrupt' if an env's changes can't be
+ *   read, or rows are lost
  */
 export async function collectGarbage(store: Store, { dryRun, keep }: GcOptions): Promise<GcReport> {
   if (!dryRun) {
     sweepWorkplaces();
     await sweepScratchEnvs(store);
   }
-  // Before anything else: only what was there already counts.
+  // First of all: only leftovers from before this run count.
   const left = await leftovers(store);
   const { removable, compositions, kept } = await choose(store, keep);
   const names = new Map(store.templates().map(({ id, name }) => [id, name]));
@@ -113,7 +117,10 @@ async function choose(
   return { removable, compositions: unusedCompositions(store, live), kept };
 }
 
-/** Those of no env's templates, in whatever versions: a rollback finds what it needs. */
+/**
+ * Returns compositions of templates that are no env's stack, in whatever versions: a rollback still finds the
+ * compositions it needs.
+ */
 function unusedCompositions(store: Store, { held }: LiveUse): TemplateRow[] {
   const ids = (stack: readonly { readonly templateId: number }[]): string =>
     stack.map(({ templateId }) => templateId).join(' ');
@@ -141,7 +148,10 @@ async function leftovers(store: Store): Promise<Leftovers> {
   return { objects, files: [...objects, ...strayEnvFiles(store)] };
 }
 
-/** @returns what went: who has begun to store objects since may have found one of them */
+/**
+ * Removes them. @returns what was removed: a process that has begun to store objects since may have found one
+ * of them
+ */
 function removeLeftovers(store: Store, { objects, files }: Leftovers): string[] {
   const strays = new Set(objects);
   const lock = objects.length > 0 ? tryRemoving(store.objects.dir) : null;

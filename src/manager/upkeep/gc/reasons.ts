@@ -1,4 +1,4 @@
-/** Why a version of a template must stay. */
+/** Determines why a version of a template must stay. */
 import { ByrefError } from '../../../base/error.ts';
 import type { Ino } from '../../../base/ids.ts';
 import { decodeHistory } from '../../../codec/link-history.ts';
@@ -11,7 +11,7 @@ import { findDriver } from '../../envs/spawn.ts';
 import { pastVersions } from '../../rollout/target.ts';
 import { userName } from '../../sandbox/owner.ts';
 
-/** In the order of their weight: only the last two can be overruled by whoever names the version. */
+/** Reasons in order of weight. Only the last two can be overruled, by naming the version. */
 export type Reason =
   | 'current'
   | 'pinned'
@@ -23,22 +23,24 @@ export type Reason =
   | 'staged'
   | 'past';
 
+/** The reasons that can be overruled. */
 export const OVERRULABLE: ReadonlySet<Reason> = new Set(['staged', 'past']);
 
+/** A version that stays, and why. */
 export interface KeptVersion {
   readonly version: number;
   readonly reason: Reason;
-  /** Whose doing it is, for people: names of envs; '' where that says nothing. */
+  /** The names of the envs that are the reason, for people; '' if that says nothing. */
   readonly by: string;
 }
 
-/** What drivers serve and hold, and envs that are mounted without one. */
+/** The versions that drivers serve and hold, and the envs that are mounted without a driver. */
 export interface LiveUse {
   readonly held: readonly HeldVersions[];
   readonly dead: ReadonlySet<number>;
 }
 
-/** @throws ByrefError 'locked' if a driver does not say what it holds: then nothing may be removed */
+/** Asks all drivers. @throws ByrefError 'locked' if one does not report what it holds: then nothing may be removed */
 export async function liveUse(store: Store): Promise<LiveUse> {
   const held: HeldVersions[] = [];
   for (let shard = 0; shard < store.shards; shard++) {
@@ -59,7 +61,10 @@ export async function liveUse(store: Store): Promise<LiveUse> {
   return { held, dead: new Set(dead) };
 }
 
-/** Every version of the template that must stay, with the weightiest reason. @param past how many to go back to */
+/**
+ * Returns every version of the template that must stay, with the weightiest reason. @param past how many
+ * versions to keep to go back to
+ */
 export function keptVersions(
   store: Store,
   template: TemplateRow,
@@ -76,7 +81,7 @@ export function keptVersions(
       if (templateId !== template.id) continue;
       if (pinned !== null) keep(pinned, 'pinned', userName(store, row.name));
       else if (canary !== null) keep(canary.version, 'canary', row.name);
-      // What a mount without a driver has open, nobody can say.
+      // It is unknown what a mount without a driver has open.
       if (live.dead.has(row.id)) keepAll(store, template, keep, row.name);
     }
   }
@@ -90,7 +95,10 @@ export function keptVersions(
   return kept;
 }
 
-/** Versions of apps that were installed on a version of the template: what they share with it is merged against that one. */
+/**
+ * Yields versions of apps that were installed on a version of the template: what they share with it is merged
+ * against that version.
+ */
 export function* basedOn(
   store: Store,
   templateId: number,
@@ -126,7 +134,10 @@ function keepHeld(store: Store, template: TemplateRow, { held }: LiveUse, keep: 
   }
 }
 
-/** The versions that a file or directory in use is of: those that have the file; of a directory, those it was seen in. */
+/**
+ * Returns the versions to which a file or directory in use belongs: those that have the file; for a directory,
+ * those in which it was seen.
+ */
 function versionsOf(
   store: Store,
   templateId: number,
@@ -140,6 +151,6 @@ function versionsOf(
   if (names.template !== templateId || place === undefined) return [];
   const value = store.tables.table('links').get(linkKeyOf(templateId, place));
   const since = value && decodeHistory(value).find(({ record }) => record?.ino === ino)?.version;
-  // The version in which it appeared has its row; any other one may go.
+  // The version in which it appeared has its row; any other version may be removed.
   return since === undefined ? seen : [...seen, since];
 }

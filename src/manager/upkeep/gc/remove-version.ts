@@ -1,4 +1,4 @@
-/** Removing versions, and the objects that nobody has any more. */
+/** Removes versions, and the objects that nothing has any longer. */
 import { failpoint } from '../../../base/failpoints.ts';
 import type { ObjectId } from '../../../base/ids.ts';
 import { composedOf } from '../../../store/compositions.ts';
@@ -8,22 +8,24 @@ import { removeVersionRows } from '../../../store/remove-version.ts';
 import type { Store, TemplateRow } from '../../../store/store.ts';
 import { removeLinkRows } from '../../../store/version-rows.ts';
 
+/** The objects that were freed. */
 export interface Freed {
   readonly objects: number;
   readonly bytes: number;
-  /** Others store objects just now: their files go when those have ended. */
+  /** Others store objects now: the files are removed when those have finished. */
   readonly later: boolean;
 }
 
+/** A version of a template. */
 export interface VersionRef {
   readonly templateId: number;
   readonly version: number;
 }
 
 /**
- * Takes the versions' rows, and compositions that are of them; objects that no version names any more keep a row of 0 references,
- * until `sweepObjects`. One transaction: all of it or nothing.
- * @param compositions more of them that go
+ * Removes the versions' rows, and compositions made of them, in one transaction: all of it or nothing. Objects
+ * that no version names any longer keep a row with 0 references until `sweepObjects`.
+ * @param compositions further ones to remove
  */
 export function removeVersions(
   store: Store,
@@ -34,7 +36,7 @@ export function removeVersions(
   failpoint('versions-removed');
 }
 
-/** Takes all rows of a template; inside a transaction. */
+/** Removes all rows of a template. Call it inside a transaction. */
 export function removeTemplateRows(store: Store, row: TemplateRow): void {
   for (const [id, count] of removeLinkRows(store.tables, row.id)) store.objects.addRefs(id, -count);
   store.catalog.remove(row);
@@ -61,7 +63,7 @@ function removeInside(
   }
 }
 
-/** What removing them would free, besides what is garbage already: the same, undone again. */
+/** Returns what removing them would free, beyond what is garbage already: it removes them and undoes that. */
 export function wouldFree(
   store: Store,
   versions: readonly VersionRef[],
@@ -75,13 +77,13 @@ export function wouldFree(
   return unnamed;
 }
 
-/** Removes objects without a reference, but for `kept`; can be cut short, and be run again. */
+/** Removes objects without a reference, except `kept`. It can be cut short and run again. */
 export function sweepObjects(store: Store, kept: ReadonlySet<ObjectId>): Freed {
   const { objects } = store;
   const gone = objects.unnamed().filter((id) => !kept.has(id));
   const bytes = sizesOf(store, gone);
   if (gone.length === 0) return { objects: 0, bytes: 0, later: false };
-  // Listed before their rows go, removed after: a kill in between leaves no file that nobody knows of.
+  // Listed before their rows are removed, and deleted after: a kill in between leaves no unknown file.
   objects.writeDoubtful(gone, objects.makeUnfinished());
   failpoint('objects-doubtful');
   store.tables.transaction(() => {
@@ -92,5 +94,6 @@ export function sweepObjects(store: Store, kept: ReadonlySet<ObjectId>): Freed {
   return { objects: gone.length, bytes, later };
 }
 
+/** Returns the total size of objects, in bytes. */
 export const sizesOf = (store: Store, ids: Iterable<ObjectId>): number =>
   [...ids].reduce((sum, id) => sum + (store.objects.row(id)?.size ?? 0), 0);

@@ -1,4 +1,4 @@
-/** Object files that no row of the store tells of. */
+/** Finds object files that no row of the store knows. */
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../../base/error.ts';
@@ -8,7 +8,7 @@ import type { Store } from '../../../store/store.ts';
 import { objectsOfEnvs } from './env-objects.ts';
 
 /**
- * Paths of object files without a row: what a command that was killed left.
+ * Returns the paths of object files without a row, which a killed command left.
  * @throws ByrefError 'corrupt' if something names one of them: then its row was lost, and it must stay
  */
 export async function strayObjects(store: Store): Promise<string[]> {
@@ -30,7 +30,10 @@ export async function strayObjects(store: Store): Promise<string[]> {
   return [...strays.values()];
 }
 
-/** Those of the candidates that a template's records name. Reads all records, so ask only if there is a candidate. */
+/**
+ * Yields those of the candidates that a template's records name. It reads all records, so call it only if there
+ * is a candidate.
+ */
 function* objectsOfLinks(
   { tables }: Store,
   candidates: ReadonlyMap<ObjectId, unknown>,

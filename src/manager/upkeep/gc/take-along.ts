@@ -1,6 +1,7 @@
 /**
- * Before versions go: what envs have touched of them is taken along to the versions that they see. Else nobody could tell
- * any more, when such an env is mounted, that it has set attributes of a file only, and which.
+ * Before versions are removed, moves envs' own records of the versions' files on to the versions that the envs
+ * see. Otherwise, when such an env is mounted, it would no longer be known that it only set attributes of a
+ * file, and which.
  */
 import { isPrivateIno } from '../../../base/ids.ts';
 import { isDir } from '../../../base/mode.ts';
@@ -12,7 +13,10 @@ import type { Store } from '../../../store/store.ts';
 import { openView } from '../../rollout/meets.ts';
 import { actOffline } from '../../rollout/offline.ts';
 
-/** The store is open for writing. Envs that are mounted were taken along when they went to their versions. */
+/**
+ * Updates stopped envs; the store must be open for writing. Mounted envs were updated when they went to their
+ * versions.
+ */
 export async function takeStoppedAlong(store: Store): Promise<void> {
   const mounted = envMounts(store.root);
   for (const row of store.envs()) {

@@ -104,7 +104,8 @@ export class Following {
     const own = [ref.root, ...ref.directories(), ...ref.templates.directories(null)].find((above) =>
       [...above.ownNames].some((name) => above.entries.get(name) === dir),
     );
-    if (own !== undefined) return own.origin !== null && this.isHidden(own);
+    // What it is in stays, since the env has something in it.
+    if (own !== undefined) return false;
     const [above, name] = split(dir.origin!);
     const parent = ref.templates.find(above) ?? ref.root;
     if (parent.ownNames.has(name) || parent.removedNames.has(name)) return false;

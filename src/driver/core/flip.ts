@@ -164,10 +164,11 @@ class Flip {
     const names: (FollowedName & DiffEntry)[] = [];
     for (const change of kinds.flatMap((kind) => this.concerning(kind))) {
       const was = delta.hasNames(change.dir) ? touchedOnly(own, change) : null;
-      if (was === null || was.ino === change.is?.ino) continue;
-      // If the env has moved the directory, the file is still there.
-      if (change.hidden === true && !core.inodes.isHidden(change.dir, way.to)) continue;
-      names.push({ ...change, was });
+      if (was === null) continue;
+      // In a directory that the env has moved, its templates' names are there still.
+      const isMoved = change.hidden === true && !core.inodes.isHidden(change.dir, way.to);
+      const is = isMoved ? way.to.lookup(change.dir, change.name) : change.is;
+      if (was.ino !== is?.ino) names.push({ ...change, was, is });
     }
     return this.tellFollowed(follow(core, way.to, names));
   }

@@ -159,8 +159,9 @@ export class InodeTable {
       const { parent = 0, name = '' } = this.#delta.inode(at) ?? layers.inode(at) ?? {};
       if (parent === 0 || name === '') return true;
       const own = this.#delta.name(parent, name);
-      if (own === null && layers.lookup(parent, name)?.ino !== at) return true;
-      if (own !== null && own.ino !== at) return false;
+      // What it is in stays, since the env has something in it.
+      if (own !== null) return false;
+      if (layers.lookup(parent, name)?.ino !== at) return true;
       at = parent;
     }
     return false;

@@ -168,7 +168,7 @@ describe('an archive of an image', () => {
     ]);
     const again = symlink(`${LINK}/layer.tar`, `../${dirs.at(-1)}/layer.tar`);
     const names = [...dirs.slice(0, -1), LINK].map((each) => `${each}/layer.tar`);
-    const manifest = [{ Config: name, RepoTags: ['tools:1.0', 'tools:latest'], LowerTree: names }];
+    const manifest = [{ Config: name, RepoTags: ['tools:1.0', 'tools:latest'], Layers: names }];
     return archive(...members, again, file(name, text), file('manifest.json', json(manifest)));
   }
   const rootfs = { type: 'layers', diff_ids: [diffId(BASE), diffId(UPPER)] };
@@ -180,7 +180,7 @@ describe('an archive of an image', () => {
     expect(expected.has('usr/lib/through-symlink')).toBe(true);
     const old = dockerSave([BASE, UPPER], rootfs);
     const both = tagged({ latest: [BASE, gzipSync(UPPER)] });
-    both.files.set('manifest.json', json([{ Config: 'of older tools', LowerTree: [] }]));
+    both.files.set('manifest.json', json([{ Config: 'of older tools', Layers: [] }]));
     const oci = both.archive();
     for (const [i, bytes] of [old, oci, gzipSync(old), gzipSync(oci)].entries()) {
       await importTemplate(store, `os${i}`, scratchFile('image.tar', bytes));

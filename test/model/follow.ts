@@ -73,6 +73,7 @@ export class Following {
     );
     if (base === null || base === undefined) return null;
     if ([...ref.slots.values()].some((slot) => slot.node === node && slot.writable)) return null;
+    if (next !== undefined && isDirectory(next)) return null;
     if (base === origin) return base;
     if (ref.nlink(node) !== 1) return null;
     // What the env had unlinked is linked again: it has the times of the others.

@@ -447,7 +447,8 @@ class Making {
     is: InodeRecord | null,
     isCompared: boolean,
   ): boolean {
-    if (record.ino === like.ino) return this.shareInPlace(record, like, isCompared);
+    if (record.ino === like.ino)
+      return this.shareInPlace(record, like, is?.ino === record.ino, isCompared);
     // Links the name to the template's file again, as when dpkg has unpacked the version.
     if (record.nlink !== 1 || is === null || is.ino === like.ino) return false;
     if (isOwnElsewhere(this.core, step, is) || this.dressed.has(is.ino)) return false;
@@ -467,8 +468,13 @@ class Making {
   }
 
   /** Shares the bytes but leaves the names the env's: at a flip, all of them follow (follow.ts). */
-  private shareInPlace(record: InodeRecord, like: InodeRecord, isCompared: boolean): boolean {
-    const used = this.usedAs(record, true, [like], isCompared);
+  private shareInPlace(
+    record: InodeRecord,
+    like: InodeRecord,
+    isItself: boolean,
+    isCompared: boolean,
+  ): boolean {
+    const used = this.usedAs(record, isItself, [like], isCompared);
     if (used === null) return false;
     const isCopy = record.data === DATA_PRIVATE;
     const { atime, atimeNs, mtime, mtimeNs } = isCopy ? blobStat : record;

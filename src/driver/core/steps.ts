@@ -409,7 +409,9 @@ class Making {
     if (own?.ino !== ino || ino === 0 || like === null) return false;
     const compared = this.asCompared(ino, step);
     const record = compared ?? this.withBytesOf(ino, like);
-    const is = this.layers.lookup(dir, name);
+    // In a directory that another template hides from now on, nothing shows.
+    const isHidden = core.inodes.isHidden(dir, this.layers);
+    const is = isHidden ? null : this.layers.lookup(dir, name);
     if (record === null || !isCopyOrKept(record) || (is !== null && isDir(is.mode))) return false;
     if (record.nlink !== 1 || (is !== null && is.nlink !== 1))
       return this.shareLinked(step, record, like, is, compared !== null);

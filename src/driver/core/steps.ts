@@ -303,9 +303,7 @@ class Making {
     const has = (each: InodeRecord): boolean => this.hasBytesOf(record.ino, each);
     const like = isCompared ? likes[0] : likes.find((each) => each !== null && has(each));
     if (like === undefined || like === null) return null;
-    const { data, object, size } = like;
-    const { atime, atimeNs, mtime, mtimeNs } = blobStat;
-    return { ...record, data, object, size, atime, atimeNs, mtime, mtimeNs };
+    return withBytes(record, like, blobStat);
   }
 
   /**
@@ -422,9 +420,7 @@ class Making {
     if (used === null) return false;
     const elsewhere = this.elsewhere(step, ino);
     if (elsewhere === null) return false;
-    const { atime, atimeNs, mtime, mtimeNs } = isCopy ? blobStat : record;
-    const { data, object, size } = like;
-    const kept = { ...record, data, object, size, atime, atimeNs, mtime, mtimeNs };
+    const kept = withBytes(record, like, isCopy ? blobStat : record);
     const next = is === null ? null : withOwnAttributes(like, kept, is, stamp(core));
     this.begin();
     for (const other of elsewhere) this.conflicts.set(other.ino, other);
@@ -454,10 +450,7 @@ class Making {
     // Links the name to the template's file again, as when dpkg has unpacked the version.
     if (record.nlink !== 1 || is === null || is.ino === like.ino) return false;
     if (isOwnElsewhere(this.core, step, is) || this.dressed.has(is.ino)) return false;
-    const { atime, atimeNs, mtime, mtimeNs } = like;
-    const { data, object, size } = like;
-    const kept = { ...record, data, object, size, atime, atimeNs, mtime, mtimeNs };
-    const next = withOwnAttributes(like, kept, is, stamp(this.core));
+    const next = withOwnAttributes(like, withBytes(record, like, like), is, stamp(this.core));
     this.begin();
     this.dressed.add(is.ino);
     if (next !== null) this.setDressed(step, next);
@@ -479,17 +472,8 @@ class Making {
     const used = this.usedAs(record, isItself, [like], isCompared);
     if (used === null) return false;
     const isCopy = record.data === DATA_PRIVATE;
-    const { atime, atimeNs, mtime, mtimeNs } = isCopy ? blobStat : record;
-    const { data, object, size } = like;
-    const times = { atime, atimeNs, mtime, mtimeNs };
-    const own = {
-      ...record,
-      data,
-      object,
-      size,
-      ...times,
-      flags: record.flags & ~(FLAG_KEPT | FLAG_UNSYNCED),
-    };
+    const shared = withBytes(record, like, isCopy ? blobStat : record);
+    const own = { ...shared, flags: record.flags & ~(FLAG_KEPT | FLAG_UNSYNCED) };
     this.begin();
     if (isCopy) this.bytesGone.push(record.ino);
     this.giveBack(like, own);
@@ -853,6 +837,17 @@ class Making {
     const shown = isPrivate && ctimeIsNewer(record, blobStat) ? blobStat : record;
     return shown.ctime === ctime && shown.ctimeNs === ctimeNs;
   }
+}
+
+type Times = Pick<InodeRecord, 'atime' | 'atimeNs' | 'mtime' | 'mtimeNs'>;
+
+/** Returns the record with the bytes of a template's file in place of its own, and with these times. */
+function withBytes(
+  record: InodeRecord,
+  { data, object, size }: InodeRecord,
+  { atime, atimeNs, mtime, mtimeNs }: Times,
+): InodeRecord {
+  return { ...record, data, object, size, atime, atimeNs, mtime, mtimeNs };
 }
 
 type Attributes = Pick<InodeRecord, 'mode' | 'uid' | 'gid' | 'xattrs'>;

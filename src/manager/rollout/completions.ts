@@ -48,41 +48,43 @@ export class Completions {
       const next = await this.release(env);
       if (next !== null) released.push(next);
     }
-    await this.store.pause(() =>
-      inTurns(released, async (env) => {
-        const why = await complete(mounted.get(env.id)!, env.completion.wanted ?? []);
-        const completion = { ...env.completion, done: true, ...(why === null ? {} : { why }) };
-        this.save({ ...env, completion, unmet: why === null ? [] : (env.unmet ?? []) });
-      }),
+    // The record is the store's: it is written once this process holds the writer's lock again.
+    const whys = await this.store.pause(() =>
+      inTurns(released, ({ id, completion }) =>
+        complete(mounted.get(id)!, completion.wanted ?? []),
+      ),
     );
+    for (const [i, env] of released.entries()) {
+      const why = whys[i] ?? null;
+      const completion = { ...env.completion, done: true, ...(why === null ? {} : { why }) };
+      this.save({ ...env, completion, unmet: why === null ? [] : (env.unmet ?? []) });
+    }
   }
 
   /** @returns the envs in which apt can do it; for each of the others the reason is saved */
   private async tryIn(envs: readonly Due[], mounted: ReadonlyMap<number, string>): Promise<Due[]> {
-    const can: Due[] = [];
     const wanted = new Map<number, Completion>();
     for (const env of envs) {
       const needed = mounted.has(env.id) ? await this.needed(env) : null;
       if (needed !== null) wanted.set(env.id, needed);
     }
-    await this.store.pause(() =>
-      inTurns(envs, async (env) => {
+    const trials = await this.store.pause(() =>
+      inTurns(envs, async ({ id, completion: { packages } }): Promise<Trial> => {
         // An earlier command tried it already, and died before the next step.
-        if (env.completion.packages.length > 0 && mounted.has(env.id)) {
-          can.push(env);
-          return;
-        }
-        const trial = await tryAt(mounted.get(env.id), wanted.get(env.id));
-        const completion = {
-          ...env.completion,
-          ...('why' in trial ? { ...trial, done: true } : trial),
-        };
-        const next = { ...env, completion };
-        this.save(next);
-        failpoint('patch-tried');
-        if ('packages' in trial) can.push(next);
+        if (packages.length > 0 && mounted.has(id)) return { packages };
+        return tryAt(mounted.get(id), wanted.get(id));
       }),
     );
+    const can: Due[] = [];
+    for (const [i, env] of envs.entries()) {
+      const trial = trials[i]!;
+      const isPossible = 'packages' in trial;
+      const completion = { ...env.completion, ...trial, done: !isPossible };
+      const next = { ...env, completion };
+      this.save(next);
+      failpoint('patch-tried');
+      if (isPossible) can.push(next);
+    }
     return can;
   }
 
@@ -152,10 +154,16 @@ async function tryAt(at: string | undefined, needed: Completion | undefined): Pr
   return tryCompletion(at, needed);
 }
 
-async function inTurns<T>(all: readonly T[], work: (each: T) => Promise<void>): Promise<void> {
-  const left = [...all];
+/** Does the work for a few at a time. @returns the results in the order of `all` */
+async function inTurns<T, R>(all: readonly T[], work: (each: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  const left = [...all.entries()];
   const worker = async (): Promise<void> => {
-    for (let each = left.shift(); each !== undefined; each = left.shift()) await work(each);
+    for (let next = left.shift(); next !== undefined; next = left.shift()) {
+      const [i, each] = next;
+      results[i] = await work(each);
+    }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  return results;
 }

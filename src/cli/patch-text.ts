@@ -3,7 +3,7 @@
 import type {
   CompletedPackages,
   EnvOutcome,
-  PatchAct,
+  FileAction,
   PatchedEnv,
   PatchRecord,
 } from '../codec/patch-record.ts';
@@ -108,14 +108,14 @@ export function unmetLines(name: string, unmet: readonly string[]): string[] {
 }
 
 /**
- * Tells whether an act is printed. dpkg's records follow their packages, and need no attention unless something
+ * Tells whether an action is printed. dpkg's records follow their packages, and need no attention unless something
  * could not be done.
  */
-const isTold = ({ what, why, done }: PatchAct): boolean =>
+const isTold = ({ what, why, done }: FileAction): boolean =>
   what === 'steps' ? false : what !== 'updated' || why !== undefined || !done;
 
-/** Describes one act. */
-export function actText({ what, why, done }: PatchAct): string {
+/** Describes one action. */
+export function actText({ what, why, done }: FileAction): string {
   if (!done)
     return `to be ${what === 'taken' ? 'set aside' : what}${why === undefined ? '' : ` (${why})`}`;
   switch (what) {

@@ -14,7 +14,7 @@ export type PatchKind = 'patch' | 'rollback' | 'pin' | 'follow' | 'add' | 'remov
 
 /**
  * How far a patch is. rolling: a command takes envs to the version in waves. canary: some envs are there, and
- * it waits for another command. acting: all envs are there, but their acts may not all be done. done. undone:
+ * it waits for another command. acting: all envs are there, but their actions may not all be done. done. undone:
  * the envs went back.
  */
 export type PatchState = 'rolling' | 'canary' | 'acting' | 'done' | 'undone';
@@ -77,7 +77,7 @@ export interface PatchedEnv {
   /** The packages that apt updates in the env by the policy `complete`, or why it can't. */
   readonly completion?: CompletedPackages;
   /** The changes to the env's own files that were made, or are still to be made while the patch is `acting`. */
-  readonly acts: readonly PatchAct[];
+  readonly acts: readonly FileAction[];
   readonly error: string | null;
 }
 
@@ -113,7 +113,7 @@ export interface KeptPackage {
  * changed the name since. updated: one of dpkg's records was merged, and the old one is removed. steps: many
  * small changes, listed in a file (codec/steps.ts); it has no path.
  */
-export interface PatchAct {
+export interface FileAction {
   readonly what: 'taken' | 'merged' | 'conflict' | 'restored' | 'changed' | 'updated' | 'steps';
   /** Absolute, as text. */
   readonly path: string;
@@ -121,7 +121,7 @@ export interface PatchAct {
   /** The name's bytes as binary string. */
   readonly name: string;
   /**
-   * The inode that the name had. If it has another one now, the act was done already, or the name is the env's
+   * The inode that the name had. If it has another one now, the action was done already, or the name is the env's
    * again.
    */
   readonly ino: number;

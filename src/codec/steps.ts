@@ -5,6 +5,9 @@
  */
 import type { Ino, Name } from '../base/ids.ts';
 
+/** The `type` of a whiteout that a patch made, rather than the env. */
+export const HIDDEN = 1;
+
 /**
  * The kinds of steps: each says what happens to a name.
  * keep: the name stays what it is, although the templates get something else there.

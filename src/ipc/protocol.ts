@@ -5,7 +5,7 @@
  * A peer of another version is refused with a sentence; its requests are never guessed at.
  */
 import type { ExitName } from '../base/exit-codes.ts';
-import type { EnvAct, EnvActResult } from '../driver/core/set-aside.ts';
+import type { EnvAction, EnvActionResult } from '../driver/core/set-aside.ts';
 
 /** The version of the protocol. native/holder.cc repeats this number, and that of MAX_LINE. */
 export const CONTROL_VERSION = 1;
@@ -85,13 +85,13 @@ export interface RefreshRequest {
   /** The envs, or null for all that are served. */
   readonly envs: readonly number[] | null;
   /** What is to be done to the envs' own files in the moment of their flip. */
-  readonly acts: readonly EnvActs[];
+  readonly acts: readonly EnvActions[];
 }
 
-/** The acts for one env. */
-export interface EnvActs {
+/** The actions for one env. */
+export interface EnvActions {
   readonly env: number;
-  readonly acts: readonly EnvAct[];
+  readonly acts: readonly EnvAction[];
 }
 
 /** The outcome of a refresh for one env: it shows what the store says, unless `busy` or `error` is set. */
@@ -99,8 +99,8 @@ export interface RefreshedEnv extends FlipCounts {
   readonly env: number;
   /** False if it showed that before. */
   readonly flipped: boolean;
-  /** The result of each act, in their order. */
-  readonly acts: readonly EnvActResult[];
+  /** The result of each action, in their order. */
+  readonly acts: readonly EnvActionResult[];
   /** True if dpkg or apt is at work in it: nothing was done, and it shows what it showed before. */
   readonly busy: boolean;
   /** Why the flip failed, or null. */

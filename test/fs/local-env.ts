@@ -6,7 +6,7 @@ import { isDir } from '../../src/base/mode.ts';
 import type { EnvFileSystem } from '../../src/driver/core/api.ts';
 import { createFileSystem } from '../../src/driver/core/filesystem.ts';
 import type { DirEntryRef, KernelCaches, LowerTree } from '../../src/driver/core/ports.ts';
-import type { EnvAct } from '../../src/driver/core/set-aside.ts';
+import type { EnvAction } from '../../src/driver/core/set-aside.ts';
 import type { TreeDiff } from '../../src/driver/core/tree-diff.ts';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
 import { openDelta } from '../../src/driver/delta/open-delta.ts';
@@ -133,10 +133,13 @@ export class LocalEnv {
     return this.local.store.diffStacks(this.local.stack(this.versions), this.local.stack(to));
   }
 
-  /** Goes to other versions while it is mounted; the errors of acts. */
+  /** Goes to other versions while it is mounted; the errors of actions. */
   async flip(
     to: Stack,
-    { between = () => Promise.resolve(), acts = [] }: { between?: Between; acts?: EnvAct[] } = {},
+    {
+      between = () => Promise.resolve(),
+      acts = [],
+    }: { between?: Between; acts?: EnvAction[] } = {},
   ): Promise<number[]> {
     this.between = between;
     const outcome = await this.fs.flip(this.change(to), acts);
@@ -160,7 +163,7 @@ export class LocalEnv {
 
   /**
    * Mounts it again, at other versions; after a death, with what was on disk in that moment.
-   * @param keeps false for one that is not for a kernel, but for acts: see src/manager/rollout/offline.ts
+   * @param keeps false for one that is not for a kernel, but for actions: see src/manager/rollout/offline.ts
    */
   async remount(to: Stack = this.versions, { dies = false, keeps = true } = {}): Promise<void> {
     const before = this.directory;

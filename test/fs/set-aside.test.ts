@@ -1,7 +1,7 @@
 /** What patches set aside, and put back when they are taken back, in random histories. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, test } from 'vitest';
-import type { EnvAct } from '../../src/driver/core/set-aside.ts';
+import type { EnvAction } from '../../src/driver/core/set-aside.ts';
 import type { RefNode } from '../model/node.ts';
 import { type Operation, operation } from '../model/operation.ts';
 import { Pair } from './history.ts';
@@ -76,7 +76,7 @@ class Patches {
     await this.pair.compare();
   }
 
-  private takes(to: number, picks: readonly number[]): EnvAct[] {
+  private takes(to: number, picks: readonly number[]): EnvAction[] {
     const { ref } = this.pair;
     const files = this.env.ownFiles([to, ref.stack[1]]);
     const patch = ++this.count;
@@ -92,7 +92,7 @@ class Patches {
   }
 
   /** As `rollback` and `pin` do: what patches to versions above set aside, the last patch first. */
-  private restores(to: number): EnvAct[] {
+  private restores(to: number): EnvAction[] {
     const due = this.saved.filter((each) => each.to > to).reverse();
     return due.map((saved) => {
       const { dir, name, path } = saved.file;

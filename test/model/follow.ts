@@ -65,17 +65,17 @@ export class Following {
   ): RefAttributes | null {
     const { ref, to } = this;
     const was = ref.templates.entries(ref.stack, dir.origin!).get(name);
-    if (!ref.shares || node.kind !== 'file' || was === next) return null;
+    // A file that was only moved, or linked, has the template's bytes, and is no copy of them.
+    if (!ref.shares || node.kind !== 'file' || !node.written || was === next) return null;
     // Of what is there now, or of what was there when it was copied.
     const origin = ref.isHome(dir.origin!, name, node) ? node.base : null;
-    const base = [was?.kind === 'file' ? was.base : null, origin].find(
-      (each) => each?.content.equals(node.content) === true,
-    );
+    // One of several names is only told by the file itself.
+    const there = was?.kind === 'file' && ref.nlink(node) === 1 ? was.base : null;
+    const base = [there, origin].find((each) => each?.content.equals(node.content) === true);
     if (base === null || base === undefined) return null;
     if ([...ref.slots.values()].some((slot) => slot.node === node && slot.writable)) return null;
     if (next !== undefined && isDirectory(next)) return null;
     if (base === origin) return base;
-    if (ref.nlink(node) !== 1) return null;
     // What the env had unlinked is linked again: it has the times of the others.
     if (next !== undefined && this.linksOf(next, to) !== 1) {
       if (this.coming.has(next)) return null;

@@ -26,7 +26,7 @@ beforeEach(async () => {
 });
 afterEach(() => t.dispose());
 
-const actsOf = ({ envs }: PatchRecord, env: string): string[] =>
+const actionsOf = ({ envs }: PatchRecord, env: string): string[] =>
   (envs.find(({ name }) => name === env)?.acts ?? [])
     .map(({ what, path: at, done }) => `${what} ${at}${done ? '' : ' not done'}`)
     .sort();
@@ -51,7 +51,7 @@ test.each(PLACES)(
     await place('e');
     await t.version(SECOND);
     const patched = await t.patch('--take', '/etc', '--take', '/bin/t*');
-    expect(actsOf(patched, 'e')).toEqual([
+    expect(actionsOf(patched, 'e')).toEqual([
       'taken /bin/tool',
       'taken /etc/conf',
       'taken /etc/other',
@@ -67,7 +67,7 @@ test.each(PLACES)(
     ]);
     await place('e');
     const back = await t.rollback();
-    expect(actsOf(back, 'e')).toEqual([
+    expect(actionsOf(back, 'e')).toEqual([
       'restored /bin/tool',
       'restored /etc/conf',
       'restored /etc/other',
@@ -91,13 +91,13 @@ test.each(PLACES)(
     const ownBefore = privateFiles();
     await place('e');
     await t.version(SECOND);
-    expect(actsOf(await t.patch('--merge', '/etc'), 'e')).toEqual(['merged /etc/conf']);
+    expect(actionsOf(await t.patch('--merge', '/etc'), 'e')).toEqual(['merged /etc/conf']);
     await t.root.ok('mount', 'e');
     expect(await t.out('e', 'cat etc/conf; stat -c "%a %u %g %h" etc/conf')).toBe(
       `${lines('A', 'b', 'c', 'd', 'E')}640 7 8 1\n`,
     );
     await place('e');
-    expect(actsOf(await t.rollback(), 'e')).toEqual(['restored /etc/conf']);
+    expect(actionsOf(await t.rollback(), 'e')).toEqual(['restored /etc/conf']);
     await t.root.ok('mount', 'e');
     expect(await t.out('e', 'stat -c "%a %u %g %i" etc/conf; cat etc/conf')).toBe(before);
     // Nothing is left of the merge.
@@ -116,7 +116,7 @@ test('what was merged or made since the patch stays at a rollback, and what was 
   await t.patch('--merge', '/etc/conf', '--take', '/etc/other');
   await t.in('e', 'echo more >>etc/conf; echo again >etc/other');
   const back = await t.rollback();
-  expect(actsOf(back, 'e')).toEqual(['changed /etc/conf', 'changed /etc/other']);
+  expect(actionsOf(back, 'e')).toEqual(['changed /etc/conf', 'changed /etc/other']);
   expect(await t.out('e', 'tail -1 etc/conf; cat etc/other')).toBe('more\nagain\n');
   expect(await t.root.ok('history', '--show', '2')).toContain(
     'e: /etc/other: not put back: the env has changed it since',
@@ -144,7 +144,7 @@ test('a set aside file can be put back by hand, live', async () => {
   expect(await t.out('e', 'cat etc/other')).toBe('two\n');
   await t.root.ok('saved', 'restore', 'e', '/etc/other');
   expect(await t.out('e', 'cat etc/other')).toBe('mine\n');
-  expect(actsOf(await t.rollback(), 'e')).toEqual(['restored /etc/other']);
+  expect(actionsOf(await t.rollback(), 'e')).toEqual(['restored /etc/other']);
   expect(await t.out('e', 'cat etc/other')).toBe('mine\n');
 });
 
@@ -180,7 +180,7 @@ test('a file that a program writes to is not merged under it', async () => {
     .poll(async () => (await t.out('e', 'fuser etc/conf 2>/dev/null | wc -w')).trim())
     .not.toBe('0');
   const record = await t.patch('--merge', '/etc');
-  expect(actsOf(record, 'e')).toEqual(['conflict /etc/conf']);
+  expect(actionsOf(record, 'e')).toEqual(['conflict /etc/conf']);
   expect(record.envs[0]!.acts[0]!.why).toBe('the env has changed it meanwhile');
   writer.kill();
 });
@@ -190,7 +190,7 @@ test('of several policies that match the last one counts; the record has them', 
   await t.in('e', 'echo mine >etc/conf; echo mine >etc/other');
   await t.version(SECOND);
   const record = await t.patch('--take', '/etc', '--keep', '/etc/conf');
-  expect(actsOf(record, 'e')).toEqual(['taken /etc/other']);
+  expect(actionsOf(record, 'e')).toEqual(['taken /etc/other']);
   expect(record.policies).toEqual([
     { pattern: '/etc', action: 'take' },
     { pattern: '/etc/conf', action: 'keep' },

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { PatchAct, PatchRecord } from '../../src/codec/patch-record.ts';
+import type { FileAction, PatchRecord } from '../../src/codec/patch-record.ts';
 import type { SavedEntry } from '../../src/manager/rollout/saved.ts';
 import { PatchRoot } from './support.ts';
 
@@ -40,11 +40,11 @@ beforeEach(async () => {
 });
 afterEach(() => t.dispose());
 
-const actsOf = ({ envs }: PatchRecord, env: string): PatchAct[] => [
+const actionsOf = ({ envs }: PatchRecord, env: string): FileAction[] => [
   ...(envs.find(({ name }) => name === env)?.acts ?? []),
 ];
 const whatOf = (record: PatchRecord, env: string): string[] =>
-  actsOf(record, env)
+  actionsOf(record, env)
     .map(({ what, path }) => `${what} ${path}`)
     .sort();
 
@@ -101,7 +101,7 @@ test('a record that both changed is the env’s, and said; the others are merged
   await t.envs('e');
   await t.in('e', `sed -i s,/bin/false,/bin/sh, etc/passwd; echo ${ALICE} >>etc/passwd`);
   await t.version(SECOND);
-  const [act] = actsOf(await t.patch(), 'e');
+  const [act] = actionsOf(await t.patch(), 'e');
   expect(act).toMatchObject({
     what: 'merged',
     path: '/etc/passwd',
@@ -116,7 +116,7 @@ test('what a command makes is to be made again in the env, and that is said', as
   await t.envs('e');
   await t.in('e', 'echo own >etc/ld.so.cache');
   await t.version(SECOND);
-  const [act] = actsOf(await t.patch(), 'e');
+  const [act] = actionsOf(await t.patch(), 'e');
   expect(act).toMatchObject({
     what: 'conflict',
     path: '/etc/ld.so.cache',
@@ -179,7 +179,7 @@ test('what an env makes of such a file stops nobody’s patch: it stays its own,
   expect(patched.state).toBe('done');
   expect(await t.out('plain', 'cat etc/passwd')).toBe(SECOND['etc/passwd']);
   const why = (record: PatchRecord, env: string): string[] =>
-    actsOf(record, env).map((act) => `${act.what} ${act.path}: ${act.why}`);
+    actionsOf(record, env).map((act) => `${act.what} ${act.path}: ${act.why}`);
   const tooLarge = 'it is too large to be merged: 1.00 TiB, where at most 16.0 MiB are read';
   expect(why(patched, 'big')).toEqual([
     `conflict /etc/passwd: ${tooLarge}`,

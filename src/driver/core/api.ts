@@ -13,7 +13,7 @@ import type { Ino, Name, NodeId } from '../../base/ids.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import type { FlipOutcome } from './flip.ts';
 import type { LowerTree, SpaceStat } from './ports.ts';
-import type { EnvAct } from './set-aside.ts';
+import type { EnvAction } from './set-aside.ts';
 import type { TreeDiff } from './tree-diff.ts';
 
 /** The value that an operation returns, or a negative errno. */
@@ -241,7 +241,7 @@ export interface EnvFileSystem extends FileSystem {
   /** The lower tree that the env shows; during a flip, the tree of the step it is in. */
   readonly layers: LowerTree;
   /** Takes the env to another stack; see src/driver/core/flip.ts. One flip at a time. */
-  flip(change: TreeDiff, acts?: readonly EnvAct[]): Promise<FlipOutcome>;
+  flip(change: TreeDiff, acts?: readonly EnvAction[]): Promise<FlipOutcome>;
   /**
    * Called at the mount, before the first request: keeps the env's own files in directories that the templates
    * lost while it was not mounted. Returns the number of such directories.

@@ -26,7 +26,7 @@ import { namesIn } from './own-names.ts';
 import type { ChangedDir, DeltaName, DirEntryRef } from './ports.ts';
 import { ReachedDirs } from './reached-dirs.ts';
 import { RECENT_FLIP_MS, RecentFlip } from './recent-flip.ts';
-import { act, type EnvAct, type EnvActResult, releaseSaved } from './set-aside.ts';
+import { act, type EnvAction, type EnvActionResult, releaseSaved } from './set-aside.ts';
 import { type ChangeKind, type DiffEntry, kindOf, type TreeDiff } from './tree-diff.ts';
 
 /** The outcome of a flip for one env, counted in names. */
@@ -37,8 +37,8 @@ export interface FlipOutcome {
   readonly removed: number;
   /** Directories that the new versions lack, but that stay because the env has something in them. */
   readonly keptDirs: number;
-  /** The result of each act, in the order of the acts. */
-  readonly acts: readonly EnvActResult[];
+  /** The result of each action, in the order of the actions. */
+  readonly acts: readonly EnvActionResult[];
 }
 
 /**
@@ -49,7 +49,7 @@ export interface FlipOutcome {
 export async function flip(
   core: Core,
   change: TreeDiff,
-  acts: readonly EnvAct[],
+  acts: readonly EnvAction[],
 ): Promise<FlipOutcome> {
   const way = new Flip(core, change);
   await core.caches.drop(way.add());
@@ -69,8 +69,8 @@ class Flip {
   private own = 0;
   private removed = 0;
   private readonly kept: DirEntryRef[] = [];
-  private acts: EnvActResult[] = [];
-  /** Names at which acts were made, and the directories of these names. */
+  private acts: EnvActionResult[] = [];
+  /** Names at which actions were made, and the directories of these names. */
   private readonly acted: DirEntryRef[] = [];
   private readonly actDirs = new Set<Ino>();
   /** The env's names of a directory, read by nameOf(). */
@@ -101,7 +101,7 @@ class Flip {
     return this.told([]);
   }
 
-  change(acts: readonly EnvAct[]) {
+  change(acts: readonly EnvAction[]) {
     const touched: DirEntryRef[] = [];
     this.acts = acts.map((wanted) => act(this.core, this.way.to, wanted, touched));
     failpoint('flip-acted');

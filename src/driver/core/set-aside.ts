@@ -4,8 +4,8 @@
  *
  *   SAVED_INO / p<patch> / d<directory ino, hex> / <name>
  *
- * Each act is one change of the journal: it is made as a whole or not at all. An act names the inode that it
- * expects under the name. So an act that was made before, or whose file the env has replaced since, does nothing
+ * Each action is one change of the journal: it is made as a whole or not at all. An action names the inode that it
+ * expects under the name. So an action that was made before, or whose file the env has replaced since, does nothing
  * when it is tried (again).
  */
 import { invariant } from '../../base/assert.ts';
@@ -23,29 +23,29 @@ import { countAgain, isOwnElsewhere } from './names.ts';
 import { inodesOpenForWriting } from './open-for-writing.ts';
 import { namesIn } from './own-names.ts';
 import type { BlobStat, Delta, DirEntryRef, LowerTree } from './ports.ts';
-import { makeSteps } from './steps.ts';
+import { makeSteps } from './steps/make.ts';
 
 /** The root of the hidden tree. It has no inode record; the envs' own inos begin right above it. */
 export const SAVED_INO = PRIVATE_INO_BASE as Ino;
 
 /** Makes all steps (codec/steps.ts) of a file, given by its name in the env's directory. */
-export interface StepsAct {
+export interface StepsAction {
   readonly what: 'steps';
   readonly file: string;
 }
 
 /** One change that a patch makes to an env's own files. */
-export type EnvAct = FileAct | StepsAct;
+export type EnvAction = NameAction | StepsAction;
 
 /** A private file's attributes at the time it was looked at. */
 export type SeenFile = Pick<BlobStat, 'size' | 'mtime' | 'mtimeNs' | 'ctime' | 'ctimeNs'>;
 
 /**
- * An act on one name. take: sets the name's file aside, so that the templates' one shows. replace: sets it aside
+ * An action on one name. take: sets the name's file aside, so that the templates' one shows. replace: sets it aside
  * and puts a prepared file in its place. restore: puts a file that was set aside back under its name. discard:
  * gives up a file that was set aside.
  */
-export interface FileAct extends DirEntryRef {
+export interface NameAction extends DirEntryRef {
   readonly what: 'take' | 'replace' | 'restore' | 'discard';
   /** The patch for which the file is, or was, set aside. */
   readonly patch: number;
@@ -62,8 +62,8 @@ export interface FileAct extends DirEntryRef {
   readonly save?: false;
 }
 
-/** The result of one act. */
-export interface EnvActResult {
+/** The result of one action. */
+export interface EnvActionResult {
   /**
    * The result: 0, or -errno. -ENOENT if the name has another file than expected, -EBUSY if it was written to
    * meanwhile.
@@ -87,16 +87,16 @@ export interface SavedFile extends SavedPlace {
 const blobStat = emptyBlobStat();
 
 /**
- * Makes one act in the env, as one change of the journal (steps: several).
+ * Makes one action in the env, as one change of the journal (steps: several).
  * @param layers the lower tree that the env sees afterwards
  * @param touched receives the places that may now show something else
  */
 export function act(
   core: Core,
   layers: LowerTree,
-  wanted: EnvAct,
+  wanted: EnvAction,
   touched: DirEntryRef[],
-): EnvActResult {
+): EnvActionResult {
   if (wanted.what === 'steps') return steps(core, layers, wanted, touched);
   touched.push({ dir: wanted.dir, name: wanted.name });
   switch (wanted.what) {
@@ -114,9 +114,9 @@ export function act(
 function steps(
   core: Core,
   layers: LowerTree,
-  { file }: StepsAct,
+  { file }: StepsAction,
   touched: DirEntryRef[],
-): EnvActResult {
+): EnvActionResult {
   const bytes = core.blobs.readPrepared(file);
   // The file is removed once all of its steps were made.
   if (bytes === -ENOENT) return { error: 0, ino: 0, left: 0 };
@@ -124,7 +124,7 @@ function steps(
   return { ...makeSteps(core, layers, decodeSteps(bytes), touched), ino: 0 };
 }
 
-function take(core: Core, layers: LowerTree, wanted: FileAct): number {
+function take(core: Core, layers: LowerTree, wanted: NameAction): number {
   const own = core.delta.name(wanted.dir, wanted.name);
   if (own === null || own.ino === 0 || own.ino !== wanted.ino || isDir(own.type)) {
     return isSaved(core, wanted) ? 0 : -ENOENT;
@@ -140,8 +140,8 @@ function take(core: Core, layers: LowerTree, wanted: FileAct): number {
   return core.tx.commit();
 }
 
-function replace(core: Core, wanted: FileAct): EnvActResult {
-  const failed = (error: number): EnvActResult => ({ error, ino: 0 });
+function replace(core: Core, wanted: NameAction): EnvActionResult {
+  const failed = (error: number): EnvActionResult => ({ error, ino: 0 });
   const own = core.delta.name(wanted.dir, wanted.name);
   if (own === null || own.ino === 0 || own.ino !== wanted.ino || wanted.file === null) {
     return isSaved(core, wanted) ? { error: 0, ino: own?.ino ?? 0 } : failed(-ENOENT);
@@ -152,7 +152,7 @@ function replace(core: Core, wanted: FileAct): EnvActResult {
   const ino = core.delta.allocate();
   const adopted = core.blobs.adoptPrivate(wanted.file, ino);
   if (adopted < 0) return failed(adopted);
-  // A crash here leaves a private file that no record names. Recovery sweeps it, and the act is made again.
+  // A crash here leaves a private file that no record names. Recovery sweeps it, and the action is made again.
   const { mode, uid, gid, xattrs } = inode.record;
   // A record of dpkg's that is updated keeps its FLAG_KEPT, as before.
   const flags = wanted.save === false ? inode.record.flags & FLAG_KEPT : 0;
@@ -165,7 +165,7 @@ function replace(core: Core, wanted: FileAct): EnvActResult {
   return error < 0 ? failed(error) : { error: 0, ino };
 }
 
-function restore(core: Core, wanted: FileAct): number {
+function restore(core: Core, wanted: NameAction): number {
   const saved = savedName(core.delta, wanted);
   const own = core.delta.name(wanted.dir, wanted.name);
   if (saved === null) return own !== null && own.ino !== 0 && own.ino !== wanted.ino ? 0 : -ENOENT;
@@ -181,7 +181,7 @@ function restore(core: Core, wanted: FileAct): number {
   return own === null ? core.tx.commit() : commitWithout(core, own.ino as Ino);
 }
 
-function discard(core: Core, wanted: FileAct): number {
+function discard(core: Core, wanted: NameAction): number {
   const saved = savedName(core.delta, wanted);
   if (saved === null) return -ENOENT;
   core.tx.begin();
@@ -200,7 +200,7 @@ function commitWithout(core: Core, ino: Ino): number {
 }
 
 /** Gives the inode another name, in the hidden directory of its patch and place. In the open transaction. */
-function setAside(core: Core, { patch, dir, name }: FileAct, ino: Ino | 0, type: number): void {
+function setAside(core: Core, { patch, dir, name }: NameAction, ino: Ino | 0, type: number): void {
   const ofPatch = savedDir(core, SAVED_INO, patchName(patch));
   core.tx.setName(savedDir(core, ofPatch, dirName(dir)), name, ino, type & S_IFMT);
 }
@@ -247,8 +247,8 @@ function savedName(delta: SavedNames, { patch, dir, name }: SavedPlace) {
   return saved === null || saved.ino === 0 ? null : saved;
 }
 
-/** Returns true if the act was already made. */
-const isSaved = (core: Core, wanted: FileAct): boolean =>
+/** Returns true if the action was already made. */
+const isSaved = (core: Core, wanted: NameAction): boolean =>
   savedName(core.delta, wanted)?.ino === wanted.ino;
 
 const patchName = (patch: number): Name => `p${patch}` as Name;

@@ -2,7 +2,7 @@ import { failpoint } from '../../base/failpoints.ts';
 import type { GoneFile, RefreshedEnv } from '../../ipc/protocol.ts';
 import type { StackRef, Store } from '../../store/store.ts';
 import type { LowerTree } from '../core/ports.ts';
-import type { EnvAct } from '../core/set-aside.ts';
+import type { EnvAction } from '../core/set-aside.ts';
 import type { EnvParts } from './env-parts.ts';
 import type { ServedEnv } from './served-env.ts';
 
@@ -52,16 +52,16 @@ export class LiveEnv {
   }
 
   /**
-   * Takes the env to the versions that the store has for it, and makes the acts; one flip at a time. Resolves to
+   * Takes the env to the versions that the store has for it, and makes the actions; one flip at a time. Resolves to
    * null if it is not served.
    */
-  refresh(store: Store, acts: readonly EnvAct[] = []): Promise<RefreshedEnv | null> {
+  refresh(store: Store, acts: readonly EnvAction[] = []): Promise<RefreshedEnv | null> {
     const done = this.flips.then(() => this.catchUp(store, acts));
     this.flips = done.catch(() => undefined);
     return done;
   }
 
-  private async catchUp(store: Store, acts: readonly EnvAct[]): Promise<RefreshedEnv | null> {
+  private async catchUp(store: Store, acts: readonly EnvAction[]): Promise<RefreshedEnv | null> {
     const { served, parts } = this;
     if (served === null || parts === null || this.ending) return null;
     store.refresh();

@@ -4,7 +4,7 @@ import { VERSION } from '../../base/version.ts';
 import type {
   DriverStatus,
   DriverVerbs,
-  EnvActs,
+  EnvActions,
   MountedEnv,
   MountRequest,
   PrepareRequest,
@@ -19,7 +19,7 @@ import type { FaultCount } from '../../observe/fault-guard.ts';
 import type { Log } from '../../observe/log.ts';
 import type { StackRef, Store } from '../../store/store.ts';
 import type { AccessRules } from '../core/ports.ts';
-import type { EnvAct } from '../core/set-aside.ts';
+import type { EnvAction } from '../core/set-aside.ts';
 import { MountedRules } from './access-rules.ts';
 import { entryBudget } from './entry-budget.ts';
 import { type EnvParts, openEnv } from './env-parts.ts';
@@ -215,15 +215,15 @@ export class Shard {
   /** Refreshes some envs at a time: between them, requests are served. */
   private async refreshAll(
     envs: readonly number[] | null,
-    acts: readonly EnvActs[],
+    acts: readonly EnvActions[],
   ): Promise<RefreshedEnv[]> {
-    const actsOf = new Map(acts.map((each) => [each.env, each.acts]));
+    const actionsOf = new Map(acts.map((each) => [each.env, each.acts]));
     const left =
       envs === null ? [...this.live] : [...this.live].filter(([env]) => envs.includes(env));
     const done: RefreshedEnv[] = [];
     const work = async (): Promise<void> => {
       for (let next = left.pop(); next !== undefined; next = left.pop()) {
-        const refreshed = await this.refreshOne(...next, actsOf.get(next[0]) ?? []);
+        const refreshed = await this.refreshOne(...next, actionsOf.get(next[0]) ?? []);
         if (refreshed !== null) done.push(refreshed);
       }
     };
@@ -234,7 +234,7 @@ export class Shard {
   private async refreshOne(
     env: number,
     live: LiveEnv,
-    acts: readonly EnvAct[],
+    acts: readonly EnvAction[],
   ): Promise<RefreshedEnv | null> {
     const { store, log } = this.parts;
     await live.settled;

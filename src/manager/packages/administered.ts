@@ -5,12 +5,11 @@
 import { type Ino, isPrivateIno } from '../../base/ids.ts';
 import { isDir, isLnk } from '../../base/mode.ts';
 import { DATA_PRIVATE, type InodeRecord } from '../../codec/inode-record.ts';
-import { type Compared, makeStep, type Step } from '../../codec/steps.ts';
+import { type Compared, HIDDEN, makeStep, type Step } from '../../codec/steps.ts';
 import { entriesOf } from '../../driver/core/lower-entries.ts';
 import { hasOwnName, namesIn } from '../../driver/core/own-names.ts';
 import type { DeltaName, DirEntryRef } from '../../driver/core/ports.ts';
 import { ReachedDirs } from '../../driver/core/reached-dirs.ts';
-import { HIDDEN } from '../../driver/core/steps.ts';
 import type { TreeDiff } from '../../driver/core/tree-diff.ts';
 import type { DeltaView } from '../../driver/delta/read-delta.ts';
 import type { EnvRow, Store } from '../../store/store.ts';

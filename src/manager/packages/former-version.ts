@@ -1,8 +1,8 @@
 /** Tells whether byref alone is the reason that an env has a package otherwise than its templates: dpkg had no part in it. */
 import type { Ino, Name } from '../../base/ids.ts';
 import { FLAG_KEPT } from '../../codec/inode-record.ts';
+import { HIDDEN } from '../../codec/steps.ts';
 import type { LowerTree } from '../../driver/core/ports.ts';
-import { HIDDEN } from '../../driver/core/steps.ts';
 import type { DeltaView } from '../../driver/delta/read-delta.ts';
 import { isPresent, type PackageRecord } from '../merge/packages.ts';
 

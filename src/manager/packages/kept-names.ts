@@ -2,10 +2,9 @@
 import { type Ino, isPrivateIno } from '../../base/ids.ts';
 import { isDir } from '../../base/mode.ts';
 import { DATA_PRIVATE, FLAG_KEPT } from '../../codec/inode-record.ts';
-import type { DirSteps } from '../../codec/steps.ts';
+import { type DirSteps, HIDDEN } from '../../codec/steps.ts';
 import { namesIn } from '../../driver/core/own-names.ts';
 import type { DirEntryRef } from '../../driver/core/ports.ts';
-import { HIDDEN } from '../../driver/core/steps.ts';
 import type { DeltaView } from '../../driver/delta/read-delta.ts';
 import { alternativePaths, changedChoices } from '../merge/alternatives.ts';
 import type { EnvTree } from './env-tree.ts';

@@ -1,12 +1,11 @@
 /** Finds the packages that stay an env's own when it goes to another stack of templates, and the steps that keep them whole. */
 import { type Ino, type Name, ROOT_INO } from '../../base/ids.ts';
 import { isDir } from '../../base/mode.ts';
-import { makeStep, type Step } from '../../codec/steps.ts';
+import { HIDDEN, makeStep, type Step } from '../../codec/steps.ts';
 import { touchedOnly } from '../../driver/core/follow.ts';
 import { entriesOf } from '../../driver/core/lower-entries.ts';
 import type { DirEntryRef } from '../../driver/core/ports.ts';
 import { ReachedDirs } from '../../driver/core/reached-dirs.ts';
-import { HIDDEN } from '../../driver/core/steps.ts';
 import type { DiffEntry, TreeDiff } from '../../driver/core/tree-diff.ts';
 import type { DeltaView } from '../../driver/delta/read-delta.ts';
 import type { EnvRow, Store } from '../../store/store.ts';

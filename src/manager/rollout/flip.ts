@@ -10,7 +10,7 @@ import { failpoint } from '../../base/failpoints.ts';
 import type { EnvOutcome, PatchedEnv } from '../../codec/patch-record.ts';
 import { ControlClient } from '../../ipc/client.ts';
 import { envMounts } from '../../ipc/mount-table.ts';
-import type { DriverVerbs, EnvActs, PrepareRequest, RefreshedEnv } from '../../ipc/protocol.ts';
+import type { DriverVerbs, EnvActions, PrepareRequest, RefreshedEnv } from '../../ipc/protocol.ts';
 import { RunDir } from '../../ipc/run-dir.ts';
 import type { EnvRow, Store } from '../../store/store.ts';
 
@@ -27,7 +27,7 @@ export interface FlipRequest {
   /** Writes the rows that make the change; called inside the transaction. */
   commit(): void;
   /** The changes to envs' own files that drivers make when the envs flip. */
-  readonly acts: readonly EnvActs[];
+  readonly acts: readonly EnvActions[];
 }
 
 /** The drivers' answers: one for each env, and the shards that did not answer. */
@@ -61,8 +61,11 @@ export async function flip(store: Store, request: FlipRequest): Promise<FlipRepo
   }
 }
 
-/** Brings all mounted envs to what the store says, and has their drivers make these acts. */
-export async function refreshAll(store: Store, acts: readonly EnvActs[] = []): Promise<FlipReport> {
+/** Brings all mounted envs to what the store says, and has their drivers make these actions. */
+export async function refreshAll(
+  store: Store,
+  acts: readonly EnvActions[] = [],
+): Promise<FlipReport> {
   const drivers = await runningDrivers(store);
   try {
     return await refresh(drivers, acts);
@@ -105,7 +108,7 @@ async function runningDrivers(
 
 async function refresh(
   drivers: ReadonlyMap<number, Driver>,
-  acts: readonly EnvActs[],
+  acts: readonly EnvActions[],
 ): Promise<FlipReport> {
   const refreshed = new Map<number, RefreshedEnv>();
   const silent = new Map<number, string>();
@@ -123,7 +126,7 @@ async function refresh(
   return { envs: refreshed, silent };
 }
 
-/** Tells for each env that was to move what came of it. Acts are not in it. */
+/** Tells for each env that was to move what came of it. Actions are not in it. */
 export function outcomes(store: Store, rows: readonly EnvRow[], report: FlipReport): PatchedEnv[] {
   const mounts = envMounts(store.root);
   return rows.map(({ id, name, shard }) => {

@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../base/error.ts';
-import type { EnvAct } from '../../driver/core/set-aside.ts';
+import type { EnvAction } from '../../driver/core/set-aside.ts';
 import { type EnvRow, envDir, type Store } from '../../store/store.ts';
 import type { EnvPlan } from './env-plan.ts';
 import { refreshAll } from './flip.ts';
@@ -17,7 +17,7 @@ export async function makeBefore(
   store: Store,
   plans: ReadonlyMap<number, EnvPlan>,
 ): Promise<number[]> {
-  const wanted = new Map<number, EnvAct[]>();
+  const wanted = new Map<number, EnvAction[]>();
   for (const [env, { before }] of plans) {
     if (before !== null) wanted.set(env, [{ what: 'steps', file: before }]);
   }
@@ -41,7 +41,7 @@ export async function makeBefore(
   return busy;
 }
 
-async function makeOffline(store: Store, row: EnvRow, acts: readonly EnvAct[]) {
+async function makeOffline(store: Store, row: EnvRow, acts: readonly EnvAction[]) {
   const { actOffline } = await import('./offline.ts');
   const results = await actOffline(store, row, acts);
   if (results !== null) return { busy: false, acts: results, error: null };

@@ -3,7 +3,7 @@ import { ByrefError } from '../../base/error.ts';
 import { createFileSystem } from '../../driver/core/filesystem.ts';
 import type { KernelCaches } from '../../driver/core/ports.ts';
 import { capabilities } from '../../driver/core/proc-capabilities.ts';
-import type { EnvAct, EnvActResult } from '../../driver/core/set-aside.ts';
+import type { EnvAction, EnvActionResult } from '../../driver/core/set-aside.ts';
 import { openDelta } from '../../driver/delta/open-delta.ts';
 import { fileCalls } from '../../native/file-calls.ts';
 import { type EnvRow, envDir, type Store } from '../../store/store.ts';
@@ -16,14 +16,14 @@ const noKernel: KernelCaches = {
 };
 
 /**
- * Makes the acts in an env that is not mounted, over the versions that it sees according to the store. Null if another
+ * Makes the actions in an env that is not mounted, over the versions that it sees according to the store. Null if another
  * process uses the env: it was mounted meanwhile, so its driver has to make them.
  */
 export async function actOffline(
   store: Store,
   row: EnvRow,
-  acts: readonly EnvAct[],
-): Promise<readonly EnvActResult[] | null> {
+  acts: readonly EnvAction[],
+): Promise<readonly EnvActionResult[] | null> {
   const directory = envDir(store.root, row.id);
   if (!existsSync(directory)) return acts.map(() => ({ error: 0, ino: 0 }));
   const delta = await openOrNull(directory, store);

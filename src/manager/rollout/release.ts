@@ -2,13 +2,13 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../base/error.ts';
-import type { PatchAct, Policy } from '../../codec/patch-record.ts';
+import type { FileAction, Policy } from '../../codec/patch-record.ts';
 import { type EnvRow, envDir, type Store } from '../../store/store.ts';
 import type { OwnPackage } from '../merge/packages.ts';
-import { actNow } from './act-now.ts';
-import { toMake } from './acts.ts';
+import { actInEnv } from './act-in-env.ts';
 import type { Trial } from './complete.ts';
 import { planEnv } from './env-plan.ts';
+import { unmade } from './file-action.ts';
 
 /** The number in place of a patch's, because no patch does this. */
 const NO_PATCH = 0;
@@ -33,7 +33,7 @@ export interface ReleaseOptions {
   readonly trial?: Trial;
 }
 
-/** Lets all packages follow again that can. The store is open for writing. @throws ByrefError as actNow() */
+/** Lets all packages follow again that can. The store is open for writing. @throws ByrefError as actInEnv() */
 export async function releasePackages(
   store: Store,
   row: EnvRow,
@@ -56,10 +56,10 @@ export async function releasePackages(
 const NOT_TRIED: Trial = { why: 'it was not tried' };
 
 /** @returns how many names were left out */
-async function make(store: Store, row: EnvRow, acts: readonly PatchAct[]): Promise<number> {
+async function make(store: Store, row: EnvRow, acts: readonly FileAction[]): Promise<number> {
   let left = 0;
-  for (const act of toMake(inOrder(acts), NO_PATCH)) {
-    const result = await actNow(store, row, act);
+  for (const act of unmade(inOrder(acts), NO_PATCH)) {
+    const result = await actInEnv(store, row, act);
     if (result.error !== 0) throw failed(row, result.error);
     left += result.left ?? 0;
   }
@@ -67,7 +67,7 @@ async function make(store: Store, row: EnvRow, acts: readonly PatchAct[]): Promi
 }
 
 /** Puts files before records: if the process dies in between, the package is still known as one that is to follow. */
-const inOrder = (acts: readonly PatchAct[]): PatchAct[] => [
+const inOrder = (acts: readonly FileAction[]): FileAction[] => [
   ...acts.filter(({ what }) => what === 'steps'),
   ...acts.filter(({ what }) => what === 'updated'),
 ];

@@ -11,10 +11,10 @@ import { envUsage } from '../envs/usage.ts';
 import { type DivertedFile, divertedFiles } from '../packages/administrator.ts';
 import { EnvTree } from '../packages/env-tree.ts';
 import { Relinks } from '../packages/relinks.ts';
-import { actNow } from './act-now.ts';
-import { writeDurably } from './acts.ts';
+import { actInEnv } from './act-in-env.ts';
 import { busyEnvs } from './flip.ts';
 import { openView } from './meets.ts';
+import { writeDurably } from './plan-actions.ts';
 import { isRewritten } from './policy.ts';
 import { releasePackages } from './release.ts';
 
@@ -34,7 +34,7 @@ export interface Relinked {
 /** The file of the steps, in the env's directory; 0 because no patch makes them. */
 const FILE = 'steps.0';
 
-/** Relinks all that equals the templates' in one env. The store is open for writing. @throws ByrefError as actNow() */
+/** Relinks all that equals the templates' in one env. The store is open for writing. @throws ByrefError as actInEnv() */
 export async function relinkEnv(store: Store, row: EnvRow): Promise<Relinked> {
   await busyEnvs(store, true);
   const before = envUsage(store, row).privateBytes;
@@ -46,7 +46,7 @@ export async function relinkEnv(store: Store, row: EnvRow): Promise<Relinked> {
   const file = path.join(envDir(store.root, row.id), FILE);
   writeDurably(file, encodeSteps(steps));
   try {
-    const { error, left = 0 } = await actNow(store, row, { what: 'steps', file: FILE });
+    const { error, left = 0 } = await actInEnv(store, row, { what: 'steps', file: FILE });
     if (error !== 0) {
       const message = `${row.name}: its links could not be made (errno ${-error})`;
       throw new ByrefError('error', message, 'What was made stays. Run it again.');

@@ -10,11 +10,11 @@ import {
   DATA_SYMLINK,
   type InodeRecord,
 } from '../../codec/inode-record.ts';
-import { type FileAct, type SavedFile, savedFiles } from '../../driver/core/set-aside.ts';
+import { type NameAction, type SavedFile, savedFiles } from '../../driver/core/set-aside.ts';
 import { readDelta } from '../../driver/delta/read-delta.ts';
 import { dirPath } from '../../store/dir-path.ts';
 import { type EnvRow, envDir, type Store } from '../../store/store.ts';
-import { actNow } from './act-now.ts';
+import { actInEnv } from './act-in-env.ts';
 import { privateFile } from './meets.ts';
 
 /** A file that a patch set aside. */
@@ -93,7 +93,7 @@ export async function restoreSaved(
 ): Promise<SavedEntry> {
   const found = await need(store, row, path, patch);
   const { file } = found;
-  const { error } = await actNow(store, row, { ...act(file), what: 'restore' });
+  const { error } = await actInEnv(store, row, { ...act(file), what: 'restore' });
   if (error === -EBUSY) {
     const message = `${row.name} has a ${path} of its own, or has removed it`;
     const hint = `Take it out with --to FILE and compare; or remove the env's own first.`;
@@ -139,14 +139,14 @@ export async function removeSaved(
   const removed: SavedEntry[] = [];
   for (const entry of chosen) {
     if (path === null && patch !== null && entry.patch !== patch) continue;
-    const { error } = await actNow(store, row, { ...act(entry.file), what: 'discard' });
+    const { error } = await actInEnv(store, row, { ...act(entry.file), what: 'discard' });
     if (error !== 0) throw failed(row, entry.path, error);
     removed.push(entry);
   }
   return removed;
 }
 
-const act = ({ patch, dir, name }: SavedFile): Omit<FileAct, 'what'> => ({
+const act = ({ patch, dir, name }: SavedFile): Omit<NameAction, 'what'> => ({
   patch,
   dir,
   name,

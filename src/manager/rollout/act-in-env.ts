@@ -1,14 +1,18 @@
 import { ByrefError } from '../../base/error.ts';
-import type { EnvAct, EnvActResult } from '../../driver/core/set-aside.ts';
+import type { EnvAction, EnvActionResult } from '../../driver/core/set-aside.ts';
 import type { EnvRow, Store } from '../../store/store.ts';
 import { refreshAll } from './flip.ts';
 
 /**
- * Makes one act in an env, outside of any patch: its driver makes it if the env is mounted, else this process.
- * @throws ByrefError 'busy' if dpkg is at work in the env and the act must not come between; 'locked' if the env is in use
+ * Makes one action in an env, outside of any patch: its driver makes it if the env is mounted, else this process.
+ * @throws ByrefError 'busy' if dpkg is at work in the env and the action must not come between; 'locked' if the env is in use
  *   and no driver answers; 'error' if its driver fails
  */
-export async function actNow(store: Store, row: EnvRow, wanted: EnvAct): Promise<EnvActResult> {
+export async function actInEnv(
+  store: Store,
+  row: EnvRow,
+  wanted: EnvAction,
+): Promise<EnvActionResult> {
   const { actOffline } = await import('./offline.ts');
   const results = await actOffline(store, row, [wanted]);
   if (results !== null) return results[0] ?? NOTHING;
@@ -25,4 +29,4 @@ export async function actNow(store: Store, row: EnvRow, wanted: EnvAct): Promise
   throw new ByrefError('locked', `${row.name} is in use, and no driver answers for it`, hint);
 }
 
-const NOTHING: EnvActResult = { error: 0, ino: 0 };
+const NOTHING: EnvActionResult = { error: 0, ino: 0 };

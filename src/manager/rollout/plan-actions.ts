@@ -1,18 +1,16 @@
 /**
- * Plans what a patch does to the envs' own files. Acts are planned before the commit, kept in the patch's record, and told
+ * Plans what a patch does to the envs' own files. Actions are planned before the commit, kept in the patch's record, and told
  * to drivers.
  */
 import { closeSync, fsyncSync, openSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { EBUSY, ENOENT } from '../../base/errno.ts';
 import { type Ino, type Name, nameFromText, nameToText } from '../../base/ids.ts';
 import { isReg } from '../../base/mode.ts';
 import { isNoSpace } from '../../base/no-space.ts';
 import { DATA_NONE, DATA_PRIVATE, type InodeRecord } from '../../codec/inode-record.ts';
-import type { PatchAct, PatchRecord, PolicyAction } from '../../codec/patch-record.ts';
+import type { FileAction, PatchRecord, PolicyAction } from '../../codec/patch-record.ts';
 import { touchedOnly } from '../../driver/core/follow.ts';
 import type { LowerTree } from '../../driver/core/ports.ts';
-import type { EnvAct, EnvActResult } from '../../driver/core/set-aside.ts';
 import type { DiffEntry } from '../../driver/core/tree-diff.ts';
 import type { DeltaView } from '../../driver/delta/read-delta.ts';
 import { type EnvRow, envDir, type Store } from '../../store/store.ts';
@@ -50,12 +48,12 @@ export type AdjustMerge = (format: KeyedFormat, contents: MergeContents) => Merg
  * changes nothing else.
  * @param adjust changes what is merged of a registry file
  */
-export async function planAct(
+export async function planAction(
   store: Store,
   row: EnvRow,
   wanted: OwnFile,
   adjust: AdjustMerge,
-): Promise<PatchAct | null> {
+): Promise<FileAction | null> {
   const { change, own, bytes, action, file } = wanted;
   const { dir, name } = change;
   const base = { path: nameToText(bytes as Name), dir, name, ino: own.ino, done: false };
@@ -132,12 +130,12 @@ export async function planRestores(
   store: Store,
   row: EnvRow,
   undone: readonly PatchRecord[],
-): Promise<PatchAct[]> {
+): Promise<FileAction[]> {
   const view = await openView(store, row);
   if (view === null) return [];
-  const acts: PatchAct[] = [];
+  const acts: FileAction[] = [];
   const layers = store.layers(store.resolveStack(row));
-  /** The inodes that names will have once the acts planned so far have put something back. */
+  /** The inodes that names will have once the actions planned so far have put something back. */
   const put = new Map<string, number>();
   try {
     for (const record of undone) {
@@ -160,7 +158,7 @@ export async function planRestores(
 }
 
 /** Returns the env's inode under a name; 0 if it has none there, or has only set attributes of the template's. */
-function ownFile(view: DeltaView, layers: LowerTree, { dir, name }: PatchAct): number {
+function ownFile(view: DeltaView, layers: LowerTree, { dir, name }: FileAction): number {
   const place = { dir: dir as Ino, name: name as Name };
   const isTouched =
     touchedOnly({ delta: view, layers }, { ...place, was: null, is: null }) !== null;
@@ -171,9 +169,9 @@ function ownFile(view: DeltaView, layers: LowerTree, { dir, name }: PatchAct): n
 async function planRestore(
   store: Store,
   row: EnvRow,
-  { path: shown, dir, name, ino, merged }: PatchAct,
+  { path: shown, dir, name, ino, merged }: FileAction,
   { patch, own }: { readonly patch: number; readonly own: number },
-): Promise<PatchAct> {
+): Promise<FileAction> {
   const base = { path: shown, dir, name, ino, patch, ...(merged === undefined ? {} : { merged }) };
   // It was restored already, by a process that was killed before it could record that.
   if (own === ino) return { ...base, what: 'restored', done: true };
@@ -186,54 +184,4 @@ async function planRestore(
   const same = readable && (await sha256(file)) === merged.sha256;
   if (!same) return { ...base, what: 'changed', done: true };
   return { ...base, what: 'restored', seen, done: false };
-}
-
-/** Returns the acts that are still to be made, in the form that a driver takes. */
-export function toMake(acts: readonly PatchAct[], patch: number): EnvAct[] {
-  return acts.filter(({ done }) => !done).map((act) => envAct(act, patch));
-}
-
-function envAct(act: PatchAct, patch: number): EnvAct {
-  if (act.what === 'steps') return { what: 'steps', file: act.file ?? '' };
-  const place = { dir: act.dir as Ino, name: act.name as Name };
-  const seen = act.seen ?? null;
-  if (act.what === 'restored') {
-    const ino = (act.merged?.ino ?? 0) as Ino | 0;
-    return { ...place, what: 'restore', patch: act.patch ?? patch, ino, file: null, seen };
-  }
-  const what = act.what === 'taken' ? 'take' : 'replace';
-  const wanted = {
-    ...place,
-    what,
-    patch,
-    ino: act.ino as Ino,
-    file: act.file ?? null,
-    seen,
-  } as const;
-  return act.what === 'updated' ? { ...wanted, save: false } : wanted;
-}
-
-/** Returns the acts with their outcomes. @param results of the acts that toMake() returned, in the same order */
-export function made(acts: readonly PatchAct[], results: readonly EnvActResult[]): PatchAct[] {
-  let next = 0;
-  return acts.map((act) => {
-    if (act.done) return act;
-    const result = results[next++];
-    return result === undefined ? act : outcomeOf(act, result);
-  });
-}
-
-function outcomeOf(act: PatchAct, { error, ino, left = 0 }: EnvActResult): PatchAct {
-  const { file: _file, seen: _seen, ...kept } = act;
-  if (error === 0) {
-    if (left > 0) return { ...kept, left, done: true };
-    const isMerge = act.what === 'merged' || act.what === 'updated';
-    const merged = isMerge && act.merged ? { ...act.merged, ino } : act.merged;
-    return { ...kept, ...(merged === undefined ? {} : { merged }), done: true };
-  }
-  if (error === -EBUSY || error === -ENOENT) {
-    const what = act.what === 'restored' ? 'changed' : 'conflict';
-    return { ...kept, what, why: 'the env has changed it meanwhile', done: true };
-  }
-  return { ...act, why: `errno ${-error}` };
 }

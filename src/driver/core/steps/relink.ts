@@ -1,0 +1,173 @@
+/**
+ * Steps that end what the env has of its own under a name, where its bytes are those of a template.
+ */
+import type { Ino } from '../../../base/ids.ts';
+import { isDir, S_IFMT } from '../../../base/mode.ts';
+import {
+  DATA_PRIVATE,
+  FLAG_KEPT,
+  FLAG_UNSYNCED,
+  type InodeRecord,
+} from '../../../codec/inode-record.ts';
+import type { Step } from '../../../codec/steps.ts';
+import { stamp } from '../core.ts';
+import { isOwnElsewhere } from '../names.ts';
+import { withOwnAttributes } from '../own-attributes.ts';
+import type { DirEntryRef } from '../ports.ts';
+import type { StepChange } from './change.ts';
+import { setDressed } from './dress.ts';
+import { letGo, usedAs } from './open-files.ts';
+import { isCopyOrKept, withBytes } from './records.ts';
+
+/**
+ * Gives a name back to the templates whose file the env has a copy of, or which the env had removed. The copy must
+ * be as the step's planner compared it.
+ */
+export function relink(change: StepChange, step: Step): boolean {
+  const { core } = change;
+  const { dir, name, ino } = step;
+  const own = core.delta.name(dir, name);
+  if (own === null) return change.isDone();
+  if (own.ino !== ino) return false;
+  if (ino === 0) {
+    change.begin();
+    change.clearName(dir, name);
+    change.count(dir);
+    return true;
+  }
+  const record = change.asCompared(ino, step);
+  if (record === null) return false;
+  const below = change.layers.lookup(dir, name);
+  const isItself = below !== null && below.ino === ino;
+  // The file that would show is the env's own under another name, or was removed by the env.
+  if (below !== null && !isItself && isOwnElsewhere(core, step, below)) return false;
+  if (isItself && record.nlink !== 1) return false;
+  const used = usedAs(change, record, isItself, [below, core.layers.lookup(dir, name)]);
+  if (used === null) return false;
+  const elsewhere = otherVersionsElsewhere(change, step, ino);
+  if (elsewhere === null) return false;
+  change.begin();
+  for (const other of elsewhere) change.conflicts.set(other.ino, other);
+  change.clearName(dir, name);
+  change.count(dir);
+  if (isItself) {
+    change.giveBack(below);
+    if (record.data === DATA_PRIVATE) change.bytesGone.push(ino);
+  } else letGo(change, record, used);
+  return true;
+}
+
+/**
+ * Turns the env's copy into the template's file with the env's attributes: from then on it follows the templates
+ * as if it was never copied.
+ */
+export function share(change: StepChange, step: Step): boolean {
+  const { core } = change;
+  const { dir, name, ino } = step;
+  const own = core.delta.name(dir, name);
+  const like = core.layers.everFile(dir, name, step.like ?? (0 as Ino));
+  if (own === null || own.ino === like?.ino) {
+    const record = own === null ? null : core.delta.inode(own.ino as Ino);
+    if (record === null || !isCopyOrKept(record)) return change.isDone();
+  }
+  if (own?.ino !== ino || ino === 0 || like === null) return false;
+  const compared = change.asCompared(ino, step);
+  const record = compared ?? change.withBytesOf(ino, like);
+  // In a directory that another template hides from now on, nothing shows.
+  const isHidden = core.inodes.isHidden(dir, change.layers);
+  const is = isHidden ? null : change.layers.lookup(dir, name);
+  if (record === null || !isCopyOrKept(record) || (is !== null && isDir(is.mode))) return false;
+  if (record.nlink !== 1 || (is !== null && is.nlink !== 1))
+    return shareLinked(change, step, record, like, is, compared !== null);
+  const isItself = is?.ino === ino;
+  const isCopy = record.data === DATA_PRIVATE;
+  if (is !== null && !isItself && isOwnElsewhere(core, step, is)) return false;
+  const used = usedAs(change, record, isItself, [like], compared !== null);
+  if (used === null) return false;
+  const elsewhere = otherVersionsElsewhere(change, step, ino);
+  if (elsewhere === null) return false;
+  const kept = withBytes(record, like, isCopy ? change.blobStat : record);
+  const next = is === null ? null : withOwnAttributes(like, kept, is, stamp(core));
+  change.begin();
+  for (const other of elsewhere) change.conflicts.set(other.ino, other);
+  change.cleared.add(`${dir} ${name}`);
+  if (next === null) change.clearName(dir, name);
+  else core.tx.setName(dir, name, next.ino, next.mode & S_IFMT);
+  if (isItself) {
+    if (isCopy) change.bytesGone.push(ino);
+    change.giveBack(is, next);
+    return true;
+  }
+  if (next !== null) change.come(next);
+  letGo(change, record, used);
+  return true;
+}
+
+/** Does what share() does, for a file that has several names in the env or in the templates. */
+function shareLinked(
+  change: StepChange,
+  step: Step,
+  record: InodeRecord,
+  like: InodeRecord,
+  is: InodeRecord | null,
+  isCompared: boolean,
+): boolean {
+  if (record.ino === like.ino)
+    return shareInPlace(change, record, like, is?.ino === record.ino, isCompared);
+  // Links the name to the template's file again, as when dpkg has unpacked the version.
+  if (record.nlink !== 1 || is === null || is.ino === like.ino) return false;
+  if (isOwnElsewhere(change.core, step, is) || change.dressed.has(is.ino)) return false;
+  const next = withOwnAttributes(like, withBytes(record, like, like), is, stamp(change.core));
+  change.begin();
+  change.dressed.add(is.ino);
+  if (next !== null) setDressed(change, step, next);
+  else {
+    change.clearName(step.dir, step.name);
+    change.count(step.dir);
+    change.loseName(record);
+  }
+  return true;
+}
+
+/** Shares the bytes but leaves the names the env's: at a flip, all of them follow (follow.ts). */
+function shareInPlace(
+  change: StepChange,
+  record: InodeRecord,
+  like: InodeRecord,
+  isItself: boolean,
+  isCompared: boolean,
+): boolean {
+  const used = usedAs(change, record, isItself, [like], isCompared);
+  if (used === null) return false;
+  const isCopy = record.data === DATA_PRIVATE;
+  const shared = withBytes(record, like, isCopy ? change.blobStat : record);
+  const own = { ...shared, flags: record.flags & ~(FLAG_KEPT | FLAG_UNSYNCED) };
+  change.begin();
+  if (isCopy) change.bytesGone.push(record.ino);
+  change.giveBack(like, own);
+  return true;
+}
+
+/**
+ * Returns the inodes that other versions have under a name and that the env has elsewhere: as dpkg's status-old
+ * is the earlier status file. Once the name is the templates' again, such a version would show one inode in two
+ * places. Null if that cannot be resolved now.
+ */
+function otherVersionsElsewhere(
+  change: StepChange,
+  { dir, name }: DirEntryRef,
+  own: Ino,
+): InodeRecord[] | null {
+  const { core } = change;
+  const inos = new Set(core.layers.everAt(dir, name).map(({ ino }) => ino));
+  inos.delete(own);
+  const found: InodeRecord[] = [];
+  for (const ino of inos) {
+    const record = core.delta.inode(ino);
+    if (record === null || isDir(record.mode) || record.nlink === 0) continue;
+    if (record.data === DATA_PRIVATE || core.inodes.peek(ino)?.isOpen === true) return null;
+    if (change.movedInos.has(ino)) return null;
+    found.push(record);
+  }
+  return found;
+}

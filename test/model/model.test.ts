@@ -1,6 +1,6 @@
 /**
  * Random histories against a reference in memory. FC_RUNS=1000 (scripts/soak.sh) makes more of them, FC_SEED=N repeats
- * one run's. What fails is shrunk by fast-check; its steps belong in regressions.ts.
+ * one run's. What fails is shrunk (shrink.ts); its steps belong in regressions.ts.
  */
 import fs from 'node:fs';
 import os from 'node:os';
@@ -13,15 +13,16 @@ import { hashObjects } from '../suite/objects.ts';
 import { TestRoot } from '../support/root.ts';
 import { Agent } from './agent-client.ts';
 import { checkHistory, type Subject } from './history.ts';
-import { operation, operationOrFlip } from './operation.ts';
+import { type Operation, operation, operationOrFlip } from './operation.ts';
 import { FLIP_REGRESSIONS, REGRESSIONS } from './regressions.ts';
+import { shrink } from './shrink.ts';
 import { APP_VERSIONS, makeTree, OS_VERSIONS, type Version } from './tree.ts';
 
 const RUNS = Number(process.env['FC_RUNS'] ?? 24);
 /** The suite always runs the same histories, so that it finds what a change broke; FC_RUNS (scripts/soak.sh) looks for new ones. */
 const SUITE_SEED = '2040419986';
 const STEPS_MAX = 100;
-/** Trees per data path in the template: histories, and the shrinking of one that fails, use one each. */
+/** Trees per data path in the template: each history uses one. */
 const TREES = 60;
 /** Long runs have the time that they need. */
 const TEST_MS = Math.max(280_000, RUNS * 3_000);
@@ -29,23 +30,35 @@ const POLL = { timeout: 10_000 };
 
 async function checkHistories(subject: Subject): Promise<void> {
   const { FC_RUNS, FC_SEED = FC_RUNS === undefined ? SUITE_SEED : undefined } = process.env;
+  const until = Date.now() + TEST_MS * 0.8;
   const step = subject.flip === null ? operation : operationOrFlip;
+  const errorOf = async (steps: readonly Operation[]): Promise<Error | null> => {
+    try {
+      await checkHistory(subject, steps);
+      return null;
+    } catch (error) {
+      subject.spoil();
+      return error as Error;
+    }
+  };
   const property = fc.asyncProperty(
     fc.array(step, { minLength: 1, maxLength: STEPS_MAX, size: 'max' }),
-    async (steps) => {
-      try {
-        await checkHistory(subject, steps);
-      } catch (error) {
-        subject.spoil();
-        throw error;
-      }
-    },
+    async (steps) => (await errorOf(steps)) === null,
   );
-  await fc.assert(property, {
+  const { failed, counterexample, seed, numRuns } = await fc.check(property, {
     numRuns: RUNS,
     interruptAfterTimeLimit: TEST_MS * 0.8,
+    endOnFailure: true,
     ...(FC_SEED ? { seed: Number(FC_SEED) } : {}),
   });
+  if (!failed) return;
+  const steps = await shrink(
+    counterexample![0],
+    async (some) => (await errorOf(some)) !== null,
+    until,
+  );
+  const message = `run ${numRuns} of FC_SEED=${seed} fails with these steps:\n${JSON.stringify(steps)}`;
+  throw new Error(message, { cause: await errorOf(steps) });
 }
 
 function declareModel(subject: () => Subject): void {

@@ -206,4 +206,26 @@ export const FLIP_REGRESSIONS: Readonly<Record<string, readonly Operation[]>> = 
     app(1),
     LOOK,
   ],
+  'a file of several names that was open for writing follows as itself': [
+    { op: 'open', path: 'h1', slot: 2 },
+    os(4),
+    { op: 'close', slot: 2 },
+    os(3),
+    LOOK,
+  ],
+  'a file that was moved to a name with the same bytes is no copy of them': [
+    { op: 'rename', path: 'd/h1', to: 'ds/a', flags: 0 },
+    os(4),
+    { op: 'rename', path: 'd/a', to: 'd/h1', flags: 1 },
+    os(3),
+    LOOK,
+  ],
+  'a linked file in a directory that stays though another template hides it has one name': [
+    { op: 'link', path: 'd/d/b', to: 'e/d' },
+    { op: 'rename', path: 'e/d', to: 's', flags: 2 },
+    { op: 'openRead', path: 's', slot: 1 },
+    { op: 'create', path: 'd/d/a', text: '' },
+    app(3),
+    LOOK,
+  ],
 };

@@ -73,6 +73,8 @@ class Flip {
   /** Names at which actions were made, and the directories of these names. */
   private readonly acted: DirEntryRef[] = [];
   private readonly actDirs = new Set<Ino>();
+  /** Inodes that were the env's own because of their attributes, until they followed. */
+  private readonly left: Inode[] = [];
   /** The env's names of a directory, read by nameOf(). */
   private readonly ownNames = new Map<Ino, ReadonlyMap<Name, DeltaName>>();
   /** Names and inodes that the kernel must be told of after this step. */
@@ -151,6 +153,7 @@ class Flip {
     for (const ino of this.actDirs) this.refresh(ino);
     for (const place of this.kept) this.takeIn(place);
     for (const place of this.acted) this.recount(place);
+    for (const inode of this.left) this.restore(inode);
     this.remember();
     return this.told(dirs);
   }
@@ -180,6 +183,7 @@ class Flip {
   private tellFollowed(followed: Followed): Set<DiffEntry> {
     for (const place of followed.names) if (place.isKnown) this.tell(place);
     this.inodes.push(...followed.inodes);
+    this.left.push(...followed.left);
     return new Set(followed.names.flatMap(({ dir, name }) => this.way.find(dir, name) ?? []));
   }
 
@@ -330,6 +334,15 @@ class Flip {
     const inode = record === null || record.nlink === 1 ? null : inodes.peek(record.ino);
     if (inode === null || isDir(record!.mode) || inode.inDelta || inode.gone !== null) return;
     inode.record = inodes.counted(record!);
+    this.inodes.push(inode.ino);
+  }
+
+  /** Gives an inode the templates' record, if they still show it: its directory stays, or it has other names. */
+  private restore(inode: Inode): void {
+    const { inodes, layers } = this.core;
+    const record = inode.inDelta || inode.gone !== null ? null : layers.inode(inode.ino);
+    if (record === null) return;
+    inode.record = inodes.counted(record);
     this.inodes.push(inode.ino);
   }
 

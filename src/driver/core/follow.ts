@@ -36,6 +36,8 @@ export interface Followed {
   readonly names: readonly (DirEntryRef & { readonly isKnown: boolean })[];
   /** Inodes whose attributes changed, or that are in memory and have a record of the env's now. */
   readonly inodes: readonly Ino[];
+  /** Inodes in memory of which the env has no record of its own any longer. */
+  readonly left: readonly Inode[];
 }
 
 /** The parts of an env that tell whether it has set only attributes of a file. */
@@ -104,6 +106,7 @@ export function* leftAt(
 class Following implements Followed {
   readonly names: (DirEntryRef & { readonly isKnown: boolean })[] = [];
   readonly inodes: Ino[] = [];
+  readonly left: Inode[] = [];
   private readonly core: Core;
   private readonly to: LowerTree;
   private size = 0;
@@ -261,7 +264,9 @@ class Following implements Followed {
     }
     core.tx.forget(ino);
     return () => {
-      if (inode !== null) letGo(inode, own);
+      if (inode === null) return;
+      letGo(inode, own);
+      this.left.push(inode);
     };
   }
 

@@ -32,6 +32,16 @@ module.exports = {
       to: {},
     },
     {
+      name: 'rows-are-the-stores',
+      comment: 'Who needs a row asks the store for it (store/store.ts).',
+      severity: 'error',
+      from: {
+        path: '^src/',
+        pathNot: ['^src/store/', '^src/manager/upkeep/', '^src/manager/templates/commit-tree[.]ts$'],
+      },
+      to: { path: '^src/store/raw-tables[.]ts$' },
+    },
+    {
       name: 'merge-has-no-packages',
       severity: 'error',
       from: { path: '^src/manager/merge/' },

@@ -4,6 +4,7 @@ import { ByrefError } from '../base/error.ts';
 import type { StoreAccess } from '../manager/sandbox/store-access.ts';
 import { forever } from '../store/patience.ts';
 import { metaDir, openStore, type Store } from '../store/store.ts';
+import { upgradeRoot } from '../store/upgrade.ts';
 import type { Context } from './command.ts';
 import { sayLines } from './print.ts';
 
@@ -25,6 +26,7 @@ export async function withStore<T>(
   work: (store: Store) => T | Promise<T>,
 ): Promise<T> {
   refuseStranger(root);
+  await upgradeRoot(root, patience);
   const store = await openStore(root, { write: WRITE[mode], patience });
   try {
     const dead = await hasDead(store);

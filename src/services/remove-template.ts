@@ -76,7 +76,7 @@ export async function removeTemplate(store: Store, name: string): Promise<Freed>
   const compositions = store.catalog
     .compositions()
     .filter((row) => composedOf(row).some(({ templateId }) => templateId === template.id));
-  store.tables.transaction(() => {
+  store.transaction(() => {
     for (const row of [...compositions, template]) removeTemplateRows(store, row);
   });
   return sweepObjects(store, await objectsOfEnvs(store, new Set(store.objects.unnamed())));

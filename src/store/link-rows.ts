@@ -2,10 +2,10 @@
 import type { Ino, Name } from '../base/ids.ts';
 import { COOKIE_START, nameCookie } from '../base/name-hash.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
-import { linkAsOf } from '../codec/link-history.ts';
+import { decodeHistory, linkAsOf } from '../codec/link-history.ts';
 import type { LowerEntry } from '../driver/core/ports.ts';
 import { linkCookie, linkKey, linkName } from './keys.ts';
-import type { Table } from './tables.ts';
+import type { Table, Tables } from './tables.ts';
 
 /** The directory that holds the row of a template's root: 0, which is the ino of no real directory. */
 export const ABOVE_ROOT = 0;
@@ -49,4 +49,13 @@ export function scanLinks(
     if (record !== null) entries.push({ name: linkName(key), cookie, record });
   }
   return entries;
+}
+
+/** Yields the records of all names in all versions of a template. */
+export function* recordsOf(tables: Tables, template: number): Generator<InodeRecord> {
+  const start = linkKey(template, ABOVE_ROOT, 0, '');
+  const end = linkKey(template + 1, ABOVE_ROOT, 0, '');
+  for (const { value } of tables.table('links').getRange({ start, end })) {
+    for (const { record } of decodeHistory(value)) if (record !== null) yield record;
+  }
 }

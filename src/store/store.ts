@@ -11,17 +11,24 @@
  *   await store.close();
  */
 import { ByrefError } from '../base/error.ts';
+import type { Ino } from '../base/ids.ts';
+import type { InodeRecord } from '../codec/inode-record.ts';
 import type { EnvRow, StackEntry, TemplateRow, VersionRow } from '../codec/store-rows.ts';
 import type { LowerTree } from '../driver/core/ports.ts';
 import type { TreeDiff } from '../driver/core/tree-diff.ts';
+import { type AccountClass, type AccountKind, accountNumber } from './accounts.ts';
 import { Catalog } from './catalog.ts';
 import { checkBases, checkStack, type StackPart } from './check-stack.ts';
 import { composedStack, plainStack } from './compositions.ts';
+import { dirPath } from './dir-path.ts';
 import { EnvRows, type NewEnv } from './env-rows.ts';
+import { type FileOrigin, fileOrigin } from './file-origin.ts';
 import { LayerCache, type StackRef } from './layer-cache.ts';
+import { recordsOf } from './link-rows.ts';
 import { ObjectFiles } from './objects.ts';
 import { PatchRows } from './patch-rows.ts';
 import { BRIEF, forever, type Patience } from './patience.ts';
+import { keepTables } from './raw-tables.ts';
 import { closeToUsers, FORMAT, metaDir, objectsDir, rootFormat } from './root.ts';
 import { openTables, type Tables } from './tables.ts';
 import { upgradeRoot } from './upgrade.ts';
@@ -51,17 +58,27 @@ export interface StoreOptions {
 }
 
 /**
- * Opens the store of a root, and upgrades an older format first.
- * @throws ByrefError 'notFound' if `root` is not a byref root, 'locked' if another process is writing
+ * Opens the store of a root. To be written, a root of an older format is upgraded first; reading changes nothing.
+ * @throws ByrefError 'notFound' if `root` is not a byref root, 'locked' if another process is writing, 'badInput' if it is
+ *   only to be read and has an older format: see upgradeRoot()
  */
 export async function openStore(root: string, options: StoreOptions): Promise<Store> {
   const { write, patience = BRIEF } = options;
-  if (rootFormat(root) < FORMAT) await upgradeRoot(root, patience);
+  const format = rootFormat(root);
+  if (format < FORMAT) {
+    if (write === false) throw olderFormat(root, format);
+    await upgradeRoot(root, patience);
+  }
   const lock = write === true ? await takeWriterLock(root, patience) : null;
   const tables = openTables(metaDir(root), { write: write !== false });
   const store = new Store(root, tables, lock, patience);
   if (lock !== null) tidy(store);
   return store;
+}
+
+function olderFormat(root: string, format: number): ByrefError {
+  const message = `${root} has the format ${format} of an older byref; this one reads ${FORMAT}`;
+  return new ByrefError('badInput', message, 'Run byref list, which upgrades it.');
 }
 
 /**
@@ -76,11 +93,10 @@ function tidy({ root, objects }: Store): void {
 /** The part that all envs of a root share: templates, versions, objects, and the envs' rows. */
 export class Store {
   readonly root: string;
-  /** The tables themselves, for src/manager/templates. */
-  readonly tables: Tables;
   readonly catalog: Catalog;
   readonly objects: ObjectFiles;
   readonly patches: PatchRows;
+  private readonly tables: Tables;
   private readonly envRows: EnvRows;
   private readonly cache: LayerCache;
   private readonly patience: Patience;
@@ -89,6 +105,7 @@ export class Store {
   constructor(root: string, tables: Tables, lock: WriterLock | null, patience: Patience = BRIEF) {
     this.root = root;
     this.tables = tables;
+    keepTables(this, tables);
     this.lock = lock;
     this.patience = patience;
     this.catalog = new Catalog(tables);
@@ -96,6 +113,14 @@ export class Store {
     this.patches = new PatchRows(tables);
     this.envRows = new EnvRows(tables, this.catalog);
     this.cache = new LayerCache(tables);
+  }
+
+  /**
+   * Runs `work` in one transaction: all of its changes are made, or, if it throws, none. One that is called within
+   * another is part of that. The store must be open for writing.
+   */
+  transaction<T>(work: () => T): T {
+    return this.tables.transaction(work);
   }
 
   get writable(): boolean {
@@ -230,6 +255,36 @@ export class Store {
   /** Returns the tree diff between two stacks, one instance for all envs that make that change; cached. */
   diffStacks(from: readonly StackRef[], to: readonly StackRef[]): TreeDiff {
     return this.cache.change(from, to);
+  }
+
+  /** Returns a template directory's path as text: "" for the root; null for a number that is no directory's. */
+  dirPath(dir: Ino): string | null {
+    return dirPath(this.tables, dir);
+  }
+
+  /** Returns which template a file is from; null for a directory, and for a number that no template has. */
+  fileOrigin(ino: Ino): FileOrigin | null {
+    return fileOrigin(this.tables, ino);
+  }
+
+  /** Yields the records of all names in all versions of a template. */
+  records(templateId: number): Iterable<InodeRecord> {
+    return recordsOf(this.tables, templateId);
+  }
+
+  /** Returns the number of an app's account: see accounts.ts. Call it inside a transaction. */
+  accountNumber(
+    kind: AccountKind,
+    name: string,
+    of: AccountClass,
+    avoid: ReadonlySet<number>,
+  ): number {
+    return accountNumber(this.tables, kind, name, of, avoid);
+  }
+
+  /** Returns object files in another directory, for objects that may never become the store's. */
+  objectsAt(dir: string): ObjectFiles {
+    return new ObjectFiles(dir, this.tables);
   }
 
   /** Makes later reads see all that other processes committed before this call. */

@@ -13,12 +13,13 @@ import { takeWriterLock } from './writer-lock.ts';
 const CHANGES_FORMAT = 2;
 
 /**
- * Upgrades the root. Format 1 lacks `changes` and `patches`; format 2 lacks `accounts`, compositions, and the
+ * Upgrades the root, if it has an older format. Format 1 lacks `changes` and `patches`; format 2 lacks `accounts`, compositions, and the
  * bases of versions. One transaction fills those that can't start empty. The marker comes last, so that a crash
  * leaves a root of the old format, with which the same can be done again.
  * @throws ByrefError 'locked' while another process writes
  */
 export async function upgradeRoot(root: string, patience: Patience = BRIEF): Promise<void> {
+  if (rootFormat(root) === FORMAT) return;
   const lock = await takeWriterLock(root, patience);
   try {
     // Another process may have upgraded it while we waited for the lock.

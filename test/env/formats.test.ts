@@ -2,6 +2,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { accountNumber } from '../../src/store/accounts.ts';
+import { rawTables } from '../../src/store/raw-tables.ts';
 import { openStore } from '../../src/store/store.ts';
 import { sh, TREE } from '../support/program.ts';
 import { TestRoot } from '../support/root.ts';
@@ -32,6 +33,8 @@ test('format 1: the template and the env are there; the first command makes it f
   await unpack('root-format-1');
   const changes = 'C /\nA /d\nA /d/f\nC /etc\nD /etc/gone\nC /etc/kept\nA /moved\nD /usr\n';
   expect(mark()).toBe('byref root, format 1\n');
+  await expect(openStore(root.path, { write: false })).rejects.toMatchObject({ code: 'badInput' });
+  expect(mark(), 'reading upgrades nothing').toBe('byref root, format 1\n');
   expect(await root.ok('diff', 'one')).toBe(changes);
   expect(mark()).toBe('byref root, format 3\n');
   await root.ok('mount', 'one');
@@ -91,11 +94,11 @@ test('format 3: bases, compositions, account numbers and what an env made of the
   expect(await seen('both', 'cat usr/lib/b; ls usr/lib')).toBe('one\nb\n');
   const store = await openStore(root.path, { write: true });
   const number = (name: string): number =>
-    accountNumber(store.tables, 'user', name, 'system', new Set());
+    accountNumber(rawTables(store), 'user', name, 'system', new Set());
   try {
     const [version] = store.versions(store.template('web')!.id);
     expect(version!.base).toEqual({ templateId: store.template('system')!.id, version: 1 });
-    store.tables.transaction(() => {
+    rawTables(store).transaction(() => {
       expect(['db', 'web', 'new'].map(number)).toEqual([401, 400, 402]);
     });
   } finally {

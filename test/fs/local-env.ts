@@ -14,6 +14,7 @@ import { readDelta } from '../../src/driver/delta/read-delta.ts';
 import { importTemplate } from '../../src/manager/templates/import.ts';
 import { fileCalls } from '../../src/native/file-calls.ts';
 import { dirPath } from '../../src/store/dir-path.ts';
+import { rawTables } from '../../src/store/raw-tables.ts';
 import { initRoot, openStore, type StackRef, type Store } from '../../src/store/store.ts';
 import type { Stack } from '../model/templates.ts';
 import { APP_VERSIONS, makeTree, OS_VERSIONS } from '../model/tree.ts';
@@ -151,7 +152,7 @@ export class LocalEnv {
   ownFiles(to: Stack): OwnFile[] {
     const found: OwnFile[] = [];
     for (const [dir, names] of this.change(to).byDir) {
-      const path = dirPath(this.local.store.tables, dir)!.slice(1);
+      const path = dirPath(rawTables(this.local.store), dir)!.slice(1);
       for (const name of names.keys()) {
         const own = this.delta.name(dir, name);
         if (own === null || own.ino === 0 || isDir(own.type)) continue;

@@ -1,4 +1,5 @@
 /** `byref fsck` as people and programs meet it. */
+
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -8,6 +9,7 @@ import type { Finding } from '../../src/manager/upkeep/fsck/finding.ts';
 import { report } from '../../src/manager/upkeep/fsck/report.ts';
 import { removeTemplateRows } from '../../src/manager/upkeep/gc/remove-version.ts';
 import { inoKey, versionKey } from '../../src/store/keys.ts';
+import { rawTables } from '../../src/store/raw-tables.ts';
 import { openStore } from '../../src/store/store.ts';
 import { runByref, sh } from '../support/program.ts';
 import { checksOf, find } from './damage.ts';
@@ -225,7 +227,7 @@ test('a composition that a mounted env shows stays until it is not mounted', asy
 test('nothing is composed of templates that are damaged', async () => {
   const root = copyRoot();
   const store = await openStore(root, { write: true });
-  store.tables.transaction(() => {
+  rawTables(store).transaction(() => {
     for (const row of store.catalog.compositions()) removeTemplateRows(store, row);
   });
   await store.close();

@@ -1,9 +1,11 @@
 /** A root with something of everything in it, made once by commands and mounts, and copied for each test. */
+
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { accountNumber } from '../../src/store/accounts.ts';
+import { rawTables } from '../../src/store/raw-tables.ts';
 import { openStore } from '../../src/store/store.ts';
 import { mountsBelow, processesOf } from '../support/leftovers.ts';
 import { sh } from '../support/program.ts';
@@ -82,7 +84,7 @@ async function addCanary(root: string): Promise<void> {
   const store = await openStore(root, { write: true });
   const row = store.needEnv('idle');
   const stack = row.stack.map((entry) => ({ ...entry, canary: { version: 3, patch: 1 } }));
-  store.tables.transaction(() => store.putEnv({ ...row, stack }));
+  rawTables(store).transaction(() => store.putEnv({ ...row, stack }));
   await store.close();
 }
 
@@ -94,10 +96,10 @@ async function addComposed(root: TestRoot): Promise<void> {
   const { id: templateId } = store.template('os')!;
   const { id } = store.template('based')!;
   const [version] = store.versions(id);
-  store.tables.transaction(() => {
+  rawTables(store).transaction(() => {
     store.catalog.putVersion(id, { ...version!, base: { templateId, version: 2 } });
-    accountNumber(store.tables, 'group', 'svc', 'system', new Set());
-    accountNumber(store.tables, 'user', 'svc', 'system', new Set());
+    accountNumber(rawTables(store), 'group', 'svc', 'system', new Set());
+    accountNumber(rawTables(store), 'user', 'svc', 'system', new Set());
   });
   await store.close();
   await root.ok('create', 'newer', '--os', 'os@3', '--app', 'based');

@@ -1,4 +1,5 @@
 /** What differs between stacks of templates, and what is left of templates that lost versions. */
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -11,6 +12,7 @@ import type { LowerTree } from '../../src/driver/core/ports.ts';
 import type { DiffEntry } from '../../src/driver/core/tree-diff.ts';
 import { removeVersions } from '../../src/manager/upkeep/gc/remove-version.ts';
 import { LayerCache } from '../../src/store/layer-cache.ts';
+import { rawTables } from '../../src/store/raw-tables.ts';
 import { initRoot, openStore, type StackRef, type Store } from '../../src/store/store.ts';
 import { inconsistencies } from './consistency.ts';
 import { addTemplates, addVersion, histories, stackOf } from './version-trees.ts';
@@ -103,7 +105,7 @@ test('the way from one stack to another has every name that differs, once', () =
   }));
 
 function checkWay(before: readonly StackRef[], after: readonly StackRef[]): void {
-  const change = new LayerCache(store.tables).change(before, after);
+  const change = new LayerCache(rawTables(store)).change(before, after);
   const { from, to } = change;
   const [old, now] = [places(from), places(to)];
   const reached = new Set([...old.keys(), ...now.keys()]);
@@ -158,7 +160,8 @@ test('on the way no path is missing that both have, and each is as one of them h
   }));
 
 /** The stack's layers as a process that starts now reads them. */
-const anew = (stack: readonly StackRef[]): LowerTree => new LayerCache(store.tables).layers(stack);
+const anew = (stack: readonly StackRef[]): LowerTree =>
+  new LayerCache(rawTables(store)).layers(stack);
 
 /** Adds the next version of a template, if there is one left, or removes one of those there are. */
 interface Step {

@@ -1,4 +1,5 @@
 /** What must hold between the rows of a template, worked out from its `links` alone. */
+
 import type { Ino, Name, ObjectId } from '../../src/base/ids.ts';
 import { isDir } from '../../src/base/mode.ts';
 import { decodeHistory } from '../../src/codec/link-history.ts';
@@ -16,6 +17,7 @@ import {
   linkName,
   templateDirIno,
 } from '../../src/store/keys.ts';
+import { rawTables } from '../../src/store/raw-tables.ts';
 import type { Store } from '../../src/store/store.ts';
 
 const place = (dir: number, name: string): string => `${dir}/${name}`;
@@ -40,7 +42,7 @@ class Expected {
 
   constructor(store: Store, found: string[]) {
     this.found = found;
-    for (const { key, value } of store.tables.table('links').getRange({})) {
+    for (const { key, value } of rawTables(store).table('links').getRange({})) {
       this.add(store, key.readUInt32BE(0), linkDir(key), linkName(key), value);
     }
   }
@@ -64,7 +66,8 @@ class Expected {
     });
   }
 
-  compare({ tables }: Store): void {
+  compare(store: Store): void {
+    const tables = rawTables(store);
     const rows = (name: Parameters<typeof tables.table>[0]) => [...tables.table(name).getRange({})];
     const changes = rows('changes').map(({ key }) => {
       const version = `${key.readUInt32BE(0)} ${key.readUInt32BE(4)}`;

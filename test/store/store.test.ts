@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Patience } from '../../src/store/patience.ts';
+import { rawTables } from '../../src/store/raw-tables.ts';
 import { initRoot, openStore, type Store } from '../../src/store/store.ts';
 import { takeWriterLock } from '../../src/store/writer-lock.ts';
 import { addVersion } from './trees.ts';
@@ -170,8 +171,8 @@ it('a transaction that throws has changed nothing', async () => {
   await initRoot(root);
   const store = await writer();
   expect(() =>
-    store.tables.transaction(() => {
-      store.tables.setNumber('shards', 9);
+    rawTables(store).transaction(() => {
+      rawTables(store).setNumber('shards', 9);
       throw new Error('half-way');
     }),
   ).toThrow('half-way');

@@ -4,6 +4,7 @@ import { diffVersions } from '../../src/manager/templates/diff.ts';
 import { importTemplate } from '../../src/manager/templates/import.ts';
 import { versionTree } from '../../src/manager/templates/walk-version.ts';
 import { removeTemplate, removeVersion, showTemplate } from '../../src/services/remove-template.ts';
+import { rawTables } from '../../src/store/raw-tables.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { archive, dir, file, hardLink, symlink } from './members.ts';
 import { rootFileSystem } from './root-file-system.ts';
@@ -18,8 +19,8 @@ it('a second import is staged, and writes no row for what is as it was', async (
   const store = await scratchStore();
   const tar = scratchFile('a.tar', rootFileSystem());
   const first = await importTemplate(store, 'os', tar);
-  const rows = store.tables.table('links').getStats() as { entryCount: number };
-  const next = store.tables.number('nextIno');
+  const rows = rawTables(store).table('links').getStats() as { entryCount: number };
+  const next = rawTables(store).number('nextIno');
   const second = await importTemplate(store, 'os', tar, { label: 'again', note: 'the same' });
   expect(first.version).toMatchObject({ number: 1, staged: false });
   expect(second.version).toMatchObject({
@@ -29,8 +30,8 @@ it('a second import is staged, and writes no row for what is as it was', async (
     addedObjects: 0,
   });
   expect(store.template('os')).toMatchObject({ current: 1, newest: 2 });
-  expect(store.tables.table('links').getStats()).toMatchObject({ entryCount: rows.entryCount });
-  expect(store.tables.number('nextIno')).toBe(next);
+  expect(rawTables(store).table('links').getStats()).toMatchObject({ entryCount: rows.entryCount });
+  expect(rawTables(store).number('nextIno')).toBe(next);
   expect(contents(store, 'os@2')).toEqual(contents(store, 'os@1'));
   expect(lines(store, 'os@1', 'os@2')).toEqual([]);
 });
@@ -100,7 +101,7 @@ it('content is stored once, whichever template brought it, and goes with the las
   expect(await removeTemplate(store, 'two')).toEqual({ objects: 2, bytes: 14, later: false });
   expect(objectFiles(store)).toEqual([]);
   for (const table of ['links', 'changes', 'inodes', 'objects', 'versions', 'templates'] as const) {
-    expect(store.tables.table(table).getStats(), table).toMatchObject({ entryCount: 0 });
+    expect(rawTables(store).table(table).getStats(), table).toMatchObject({ entryCount: 0 });
   }
 });
 
@@ -141,7 +142,7 @@ it('a version that is removed leaves later ones as they were, empty directories 
     file('changes', 'two'),
   );
   const before = contents(store, 'os@2');
-  store.tables.transaction(() => {
+  rawTables(store).transaction(() => {
     store.catalog.put({ ...store.template('os')!, current: 2 });
   });
   await removeVersion(store, 'os', 1, true);

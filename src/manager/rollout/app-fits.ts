@@ -5,7 +5,6 @@
  */
 import { type Name, nameFromText, nameToText } from '../../base/ids.ts';
 import { isDir } from '../../base/mode.ts';
-import { dirPath } from '../../store/dir-path.ts';
 import { refKey } from '../../store/layer-cache.ts';
 import type { EnvRow, StackRef, Store, TemplateRow } from '../../store/store.ts';
 import { isGenerated } from '../merge/generated.ts';
@@ -118,7 +117,7 @@ function pathsInTheWay(
   const at = (version: number): StackRef[] => [{ templateId: os.id, version }];
   const paths: string[] = [];
   for (const [dir, names] of store.diffStacks(at(builtOn), at(to)).byDir) {
-    const parent = dirPath(store.tables, dir) ?? '';
+    const parent = store.dirPath(dir) ?? '';
     for (const { name, was } of names.values()) {
       const own = was === null ? null : layers.lookup(dir, name);
       if (own === null || isDir(own.mode)) continue;

@@ -51,7 +51,7 @@ export async function flip(store: Store, request: FlipRequest): Promise<FlipRepo
       ),
     );
     failpoint('patch-prepared');
-    store.tables.transaction(() => request.commit());
+    store.transaction(() => request.commit());
     failpoint('patch-committed');
     // Drivers that started in the meantime may have read the store before the commit.
     await runningDrivers(store, drivers);

@@ -7,7 +7,6 @@ import type { OwnRecords } from '../../driver/core/follow.ts';
 import type { DeltaName, DirEntryRef } from '../../driver/core/ports.ts';
 import type { TreeDiff } from '../../driver/core/tree-diff.ts';
 import type { DeltaView } from '../../driver/delta/read-delta.ts';
-import { dirPath } from '../../store/dir-path.ts';
 import { type EnvRow, envDir, type Store } from '../../store/store.ts';
 import { EnvTree } from '../packages/env-tree.ts';
 import { type EnvOnTheWay, PackagesOfStep } from '../packages/own-packages.ts';
@@ -37,7 +36,7 @@ export function pathOf(store: Store, change: TreeDiff, dir: Ino): string | null 
   paths.set(change, known);
   let found = known.get(dir);
   if (found === undefined) {
-    found = dirPath(store.tables, dir);
+    found = store.dirPath(dir);
     known.set(dir, found);
   }
   return found;

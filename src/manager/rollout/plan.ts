@@ -4,7 +4,6 @@ import type { Policy, PolicyAction } from '../../codec/patch-record.ts';
 import { sameForDiff } from '../../codec/same-inode.ts';
 import type { AttributeName } from '../../driver/core/own-attributes.ts';
 import type { DiffEntry } from '../../driver/core/tree-diff.ts';
-import { dirPath } from '../../store/dir-path.ts';
 import type { EnvRow, Store, TemplateRow, VersionRow } from '../../store/store.ts';
 import { envStates, type State } from '../envs/state.ts';
 import type { OwnPackage } from '../merge/packages.ts';
@@ -217,7 +216,7 @@ class Paths {
   of({ dir, name }: DiffEntry): string {
     let path = this.dirs.get(dir);
     if (path === undefined) {
-      path = dirPath(this.store.tables, dir) ?? '?';
+      path = this.store.dirPath(dir) ?? '?';
       this.dirs.set(dir, path);
     }
     return `${path}/${nameToText(name)}`;

@@ -5,7 +5,6 @@ import { ByrefError } from '../../base/error.ts';
 import { isPrivateIno, nameFromText } from '../../base/ids.ts';
 import { encodeSteps, type Step } from '../../codec/steps.ts';
 import type { DeltaView } from '../../driver/delta/read-delta.ts';
-import { dirPath } from '../../store/dir-path.ts';
 import { type EnvRow, envDir, type Store } from '../../store/store.ts';
 import { envUsage } from '../envs/usage.ts';
 import { type DivertedFile, divertedFiles } from '../packages/administrator.ts';
@@ -94,7 +93,7 @@ class Planner {
       // Both sides are the same, so nothing can appear.
       mayGrow: () => false,
       anyTime: (dir, name) => {
-        const parent = dirPath(this.store.tables, dir);
+        const parent = this.store.dirPath(dir);
         const bytes = parent === null ? '' : `${nameFromText(parent)}/${name}`;
         return isRewritten(bytes);
       },

@@ -36,7 +36,7 @@ export class RunRecord {
     to: number,
     { kind, policies, note, from = template.current }: RecordOptions,
   ): RunRecord {
-    const record = store.tables.transaction(() =>
+    const record = store.transaction(() =>
       store.patches.add({
         kind,
         templateId: template.id,
@@ -75,7 +75,7 @@ export class RunRecord {
 
   /** Writes an event in a transaction of its own. */
   save(event: PatchEvent): void {
-    this.store.tables.transaction(() => this.put(event));
+    this.store.transaction(() => this.put(event));
   }
 
   /** Gives the lock up, without ending the record. */

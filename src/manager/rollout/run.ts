@@ -155,7 +155,7 @@ export class PatchRun {
     if ((await this.waits.until([row])).length > 0) throw this.giveUp(row);
     await this.move(move, 'some', () => this.store.putEnv(next()));
     if (this.record.envs.some(({ outcome }) => outcome === 'busy')) {
-      this.store.tables.transaction(() => this.store.putEnv(row));
+      this.store.transaction(() => this.store.putEnv(row));
       throw this.giveUp(row);
     }
     return this.endMoved();
@@ -290,7 +290,7 @@ export class PatchRun {
     const done = await makeActions(store, moved, acts, patch, report);
     const envs = outcomes(store, moved, report);
     const stayed = moved.filter(({ id }) => report.envs.get(id)?.busy === true);
-    store.tables.transaction(() => {
+    store.transaction(() => {
       if (goes !== 'wave' && run.now.all)
         for (const { id } of stayed) store.putEnv(this.late(store.needEnv(id)));
       run.put({ what: 'reported', envs, acts: done });

@@ -12,7 +12,6 @@ import {
 } from '../../codec/inode-record.ts';
 import { type NameAction, type SavedFile, savedFiles } from '../../driver/core/set-aside.ts';
 import { readDelta } from '../../driver/delta/read-delta.ts';
-import { dirPath } from '../../store/dir-path.ts';
 import { type EnvRow, envDir, type Store } from '../../store/store.ts';
 import { actInEnv } from './act-in-env.ts';
 import { privateFile } from './meets.ts';
@@ -57,7 +56,7 @@ async function find(store: Store, row: EnvRow): Promise<Found[]> {
 }
 
 function entryOf(store: Store, row: EnvRow, file: SavedFile, record: InodeRecord): Found {
-  const path = `${dirPath(store.tables, file.dir) ?? '?'}/${nameToText(file.name)}`;
+  const path = `${store.dirPath(file.dir) ?? '?'}/${nameToText(file.name)}`;
   const stat =
     record.data === DATA_PRIVATE
       ? statSync(privateFile(store, row, file.ino), { throwIfNoEntry: false })

@@ -1,12 +1,8 @@
 /** `byref stale`: lists processes that still run, map or have open what a patch replaced, and says what to restart. */
 import { readFileSync, readlinkSync } from 'node:fs';
 import { type Ino, nameToText } from '../../base/ids.ts';
-import { decodeHistory } from '../../codec/link-history.ts';
 import type { GoneFile } from '../../ipc/protocol.ts';
-import { linkKeyOf } from '../../store/changed-names.ts';
-import { dirPath } from '../../store/dir-path.ts';
 import type { EnvRow, Store, TemplateRow } from '../../store/store.ts';
-import { inodeNames } from '../../store/template-view.ts';
 import { findDriver } from '../envs/spawn.ts';
 import { type FileUser, filesInUse } from './in-use.ts';
 
@@ -81,23 +77,16 @@ interface Origin {
 
 /** Finds where the file is from. Null if no version that is kept has it: then it can't be a template's. */
 function originOf(store: Store, row: EnvRow, ino: Ino): Origin | null {
-  const names = inodeNames(store.tables, ino);
-  const [place] = names?.names ?? [];
-  if (names === null || place === undefined) return null;
-  const template = store.catalog.byId(names.template);
-  const value = store.tables.table('links').get(linkKeyOf(names.template, place));
-  if (template === null || value === undefined) return null;
-  const history = decodeHistory(value);
-  const at = history.findIndex(({ record }) => record?.ino === ino);
-  if (at < 0) return null;
-  const since = history[at]!.version;
-  const until = history[at - 1]?.version ?? Number.POSITIVE_INFINITY;
+  const origin = store.fileOrigin(ino);
+  const template = origin === null ? null : store.catalog.byId(origin.templateId);
+  if (origin === null || origin.versions === null || template === null) return null;
+  const { since, until } = origin.versions;
   const last = store
     .versions(template.id)
     .filter(({ number }) => number >= since && number < until)
     .at(-1);
   const entry = store.resolveStack(row).find(({ templateId }) => templateId === template.id);
-  const path = `${dirPath(store.tables, place.dir) ?? '?'}/${nameToText(place.name)}`;
+  const path = `${store.dirPath(origin.dir) ?? '?'}/${nameToText(origin.name)}`;
   const version = last?.number ?? since;
   return {
     shown: { path, template: nameOf(store, template), version, current: entry?.version ?? null },

@@ -2,6 +2,7 @@
  * Turns a tree into the rows of a template's next version, in one transaction: the version becomes visible at
  * that moment.
  */
+
 import { type Ino, type Name, type ObjectId, ROOT_INO } from '../../base/ids.ts';
 import { isDir, isLnk, isReg } from '../../base/mode.ts';
 import { matchesPath } from '../../base/path-patterns.ts';
@@ -16,6 +17,7 @@ import {
 import { sameInode } from '../../codec/same-inode.ts';
 import type { TemplateRow, VersionBase, VersionRow } from '../../codec/store-rows.ts';
 import { ABOVE_ROOT } from '../../store/link-rows.ts';
+import { rawTables } from '../../store/raw-tables.ts';
 import type { Store } from '../../store/store.ts';
 import { type OldRow, VersionRows } from '../../store/version-rows.ts';
 
@@ -61,7 +63,7 @@ export function commitTree(
   wanted: NewVersion,
 ): CommittedVersion | null {
   try {
-    return store.tables.transaction(() => new TreeCommit(store, wanted).run(tree));
+    return store.transaction(() => new TreeCommit(store, wanted).run(tree));
   } catch (cause) {
     if (cause instanceof NothingNew) return null;
     throw cause;
@@ -89,12 +91,12 @@ class TreeCommit {
     const number = template.newest + 1;
     this.template = {
       ...template,
-      id: template.id || store.tables.take('nextTemplate'),
+      id: template.id || rawTables(store).take('nextTemplate'),
       newest: number,
       // The first version is what envs see; a later one waits to be applied.
       current: template.current || number,
     };
-    this.rows = new VersionRows(store.tables, this.template.id, number);
+    this.rows = new VersionRows(rawTables(store), this.template.id, number);
     this.isShared = matchesPath(template.sharedPatterns);
   }
 

@@ -1,8 +1,5 @@
 /** Computes how much a template takes in the store, and how much of that it shares with other templates. */
 import type { ObjectId } from '../../base/ids.ts';
-import { decodeHistory } from '../../codec/link-history.ts';
-import { linkKey } from '../../store/keys.ts';
-import { ABOVE_ROOT } from '../../store/link-rows.ts';
 import type { Store } from '../../store/store.ts';
 
 /** Sizes of the objects that any of its versions names, each counted once. */
@@ -37,13 +34,8 @@ export function templateSizes(store: Store, template: number): TemplateSizes {
 /** Counts how many of the template's records name each object. */
 function ownReferences(store: Store, template: number): Map<ObjectId, number> {
   const own = new Map<ObjectId, number>();
-  const start = linkKey(template, ABOVE_ROOT, 0, '');
-  const end = linkKey(template + 1, ABOVE_ROOT, 0, '');
-  for (const { value } of store.tables.table('links').getRange({ start, end })) {
-    for (const { record } of decodeHistory(value)) {
-      const object = record?.object ?? '';
-      if (object !== '') own.set(object, (own.get(object) ?? 0) + 1);
-    }
+  for (const { object } of store.records(template)) {
+    if (object !== '') own.set(object, (own.get(object) ?? 0) + 1);
   }
   return own;
 }

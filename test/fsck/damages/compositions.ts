@@ -1,4 +1,5 @@
 /** Damage to what is composed, and to what apps share beside it. */
+
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import path from 'node:path';
@@ -12,6 +13,7 @@ import {
 } from '../../../src/codec/store-rows.ts';
 import { removeTemplateRows } from '../../../src/manager/upkeep/gc/remove-version.ts';
 import { idKey, textKey, versionKey } from '../../../src/store/keys.ts';
+import { rawTables } from '../../../src/store/raw-tables.ts';
 import { openStore, type Store } from '../../../src/store/store.ts';
 import { BACKUP, type Damage, REPAIR } from '../damage.ts';
 import { COMPOSED, edit, JUNK, put } from '../edit.ts';
@@ -58,7 +60,7 @@ export const compositionDamages: readonly Damage[] = [
     harm: (root) =>
       withStore(root, (store) => {
         const [row] = store.catalog.compositions();
-        store.tables.transaction(() => removeTemplateRows(store, row!));
+        rawTables(store).transaction(() => removeTemplateRows(store, row!));
       }),
     finds: 'envs.composition',
     says: new RegExp(`env newer: nothing is composed for ${LABEL}: .* those of the topmost one`),
@@ -100,7 +102,7 @@ export const compositionDamages: readonly Damage[] = [
     harm: (root) =>
       withStore(root, (store) => {
         const [version] = store.versions(COMPOSED);
-        store.tables.transaction(() =>
+        rawTables(store).transaction(() =>
           store.catalog.putVersion(COMPOSED, { ...version!, number: 2 }),
         );
       }),

@@ -160,5 +160,5 @@ async function add(
 function keepConfig(store: Store, template: TemplateRow, config: string): void {
   const newest = store.catalog.newest(template);
   if (newest.config === config) return;
-  store.tables.transaction(() => store.catalog.putVersion(template.id, { ...newest, config }));
+  store.transaction(() => store.catalog.putVersion(template.id, { ...newest, config }));
 }

@@ -4,7 +4,7 @@
  */
 import { ByrefError } from '../../../base/error.ts';
 import { readInRoot, writeInRoot } from '../../../base/in-root.ts';
-import { type AccountKind, accountNumber } from '../../../store/accounts.ts';
+import type { AccountKind } from '../../../store/accounts.ts';
 import type { Store } from '../../../store/store.ts';
 import {
   type AccountFiles,
@@ -104,9 +104,9 @@ function numbers(store: Store, base: AccountFiles, now: AccountFiles): Renumbere
   };
   const number = (kind: AccountKind, name: string, id: number): [number, number] => {
     const of = idClass(id);
-    return [id, of === 'fixed' ? id : accountNumber(store.tables, kind, name, of, there[kind])];
+    return [id, of === 'fixed' ? id : store.accountNumber(kind, name, of, there[kind])];
   };
-  return store.tables.transaction(() => ({
+  return store.transaction(() => ({
     uids: new Map(users.map(({ name, uid }) => number('user', name, uid))),
     gids: new Map(groups.map(({ name, gid }) => number('group', name, gid))),
   }));

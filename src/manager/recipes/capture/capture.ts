@@ -4,7 +4,6 @@ import path from 'node:path';
 import { ByrefError } from '../../../base/error.ts';
 import type { TemplateRow, VersionRow } from '../../../codec/store-rows.ts';
 import { ObjectWriter } from '../../../store/object-writer.ts';
-import { ObjectFiles } from '../../../store/objects.ts';
 import type { StackRef, Store } from '../../../store/store.ts';
 import { interrupted } from '../../sandbox/interrupted.ts';
 import type { StoreAccess } from '../../sandbox/store-access.ts';
@@ -107,7 +106,7 @@ async function reviewBefore(
   { read, progress }: CaptureParts,
 ): Promise<Review> {
   return read(async (store) => {
-    const objects = new ObjectFiles(path.join(dir, 'objects'), store.tables);
+    const objects = store.objectsAt(path.join(dir, 'objects'));
     mkdirSync(objects.unfinishedDir, { recursive: true });
     const writer = await ObjectWriter.begin(objects);
     const below = store.layers(recording.stack);

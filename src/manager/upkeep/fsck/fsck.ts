@@ -4,10 +4,12 @@
  * Everything else follows from link records and the rows of templates, versions and envs. Indexes, counters and
  * counts are rebuilt from them; what they themselves lost, only a backup has.
  */
+
 import path from 'node:path';
 import { ByrefError } from '../../../base/error.ts';
 import { type Alone, takeAlone } from '../../../store/alone.ts';
 import type { Patience } from '../../../store/patience.ts';
+import { rawTables } from '../../../store/raw-tables.ts';
 import { FORMAT, MARKER, metaDir } from '../../../store/root.ts';
 import { Store } from '../../../store/store.ts';
 import { openTables } from '../../../store/tables.ts';
@@ -138,7 +140,7 @@ const runAll = (job: Job, checks: readonly Check[]): Found[] =>
 
 /** Checks again and returns what is found twice: files may appear or vanish after their rows were read. */
 function again(before: Job, found: readonly Found[]): Found[] {
-  before.tables.refresh();
+  rawTables(before).refresh();
   const job = new Job(before.store, before.options);
   for (const id of before.deltaObjects) job.deltaObjects.add(id);
   job.unreadDeltas = before.unreadDeltas;

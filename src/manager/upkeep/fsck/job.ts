@@ -1,6 +1,8 @@
 /** The state of one run: what its checks work on, and what they learn for later ones. */
+
 import type { Ino, Name, ObjectId } from '../../../base/ids.ts';
 import type { LinkChange } from '../../../codec/link-history.ts';
+import { rawTables } from '../../../store/raw-tables.ts';
 import type { EnvRow, StackRef, Store } from '../../../store/store.ts';
 import type { Tables } from '../../../store/tables.ts';
 import { type CatalogFacts, readCatalog } from './catalog-facts.ts';
@@ -106,10 +108,10 @@ export class Job {
   constructor(store: Store, options: JobOptions) {
     this.root = store.root;
     this.store = store;
-    this.tables = store.tables;
+    this.tables = rawTables(store);
     this.options = options;
-    this.paths = new DirPaths(store.tables);
-    this.catalog = readCatalog(store.tables);
+    this.paths = new DirPaths(rawTables(store));
+    this.catalog = readCatalog(rawTables(store));
   }
 
   /** Returns the name of a template, or its number if the name is unknown. */

@@ -1,12 +1,9 @@
 /** Determines why a version of a template must stay. */
 import { ByrefError } from '../../../base/error.ts';
 import type { Ino } from '../../../base/ids.ts';
-import { decodeHistory } from '../../../codec/link-history.ts';
 import { envMounts } from '../../../ipc/mount-table.ts';
 import type { HeldVersions } from '../../../ipc/protocol.ts';
-import { linkKeyOf } from '../../../store/changed-names.ts';
 import type { Store, TemplateRow } from '../../../store/store.ts';
-import { inodeNames } from '../../../store/template-view.ts';
 import { findDriver } from '../../envs/spawn.ts';
 import { pastVersions } from '../../rollout/target.ts';
 import { userName } from '../../sandbox/owner.ts';
@@ -144,13 +141,10 @@ function versionsOf(
   ino: Ino,
   stack: readonly { readonly templateId: number; readonly version: number }[],
 ): number[] {
-  const names = inodeNames(store.tables, ino);
+  const origin = store.fileOrigin(ino);
   const seen = stack.flatMap((ref) => (ref.templateId === templateId ? [ref.version] : []));
-  if (names === null) return seen;
-  const [place] = names.names;
-  if (names.template !== templateId || place === undefined) return [];
-  const value = store.tables.table('links').get(linkKeyOf(templateId, place));
-  const since = value && decodeHistory(value).find(({ record }) => record?.ino === ino)?.version;
+  if (origin === null) return seen;
+  if (origin.templateId !== templateId) return [];
   // The version in which it appeared has its row; any other version may be removed.
-  return since === undefined ? seen : [...seen, since];
+  return origin.versions === null ? seen : [...seen, origin.versions.since];
 }

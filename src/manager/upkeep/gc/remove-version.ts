@@ -1,9 +1,11 @@
 /** Removes versions, and the objects that nothing has any longer. */
+
 import { failpoint } from '../../../base/failpoints.ts';
 import type { ObjectId } from '../../../base/ids.ts';
 import { composedOf } from '../../../store/compositions.ts';
 import { versionKey } from '../../../store/keys.ts';
 import { refKey } from '../../../store/layer-cache.ts';
+import { rawTables } from '../../../store/raw-tables.ts';
 import { removeVersionRows } from '../../../store/remove-version.ts';
 import type { Store, TemplateRow } from '../../../store/store.ts';
 import { removeLinkRows } from '../../../store/version-rows.ts';
@@ -32,13 +34,14 @@ export function removeVersions(
   versions: readonly VersionRef[],
   compositions: readonly TemplateRow[] = [],
 ): void {
-  store.tables.transaction(() => removeInside(store, versions, compositions));
+  store.transaction(() => removeInside(store, versions, compositions));
   failpoint('versions-removed');
 }
 
 /** Removes all rows of a template. Call it inside a transaction. */
 export function removeTemplateRows(store: Store, row: TemplateRow): void {
-  for (const [id, count] of removeLinkRows(store.tables, row.id)) store.objects.addRefs(id, -count);
+  for (const [id, count] of removeLinkRows(rawTables(store), row.id))
+    store.objects.addRefs(id, -count);
   store.catalog.remove(row);
 }
 
@@ -57,9 +60,9 @@ function removeInside(
     removeTemplateRows(store, row);
   }
   for (const { templateId, version } of versions) {
-    const dropped = removeVersionRows(store.tables, templateId, version);
+    const dropped = removeVersionRows(rawTables(store), templateId, version);
     for (const [id, count] of dropped) store.objects.addRefs(id, -count);
-    store.tables.table('versions').removeSync(versionKey(templateId, version));
+    rawTables(store).table('versions').removeSync(versionKey(templateId, version));
   }
 }
 
@@ -70,7 +73,7 @@ export function wouldFree(
   compositions: readonly TemplateRow[],
 ): ObjectId[] {
   let unnamed: ObjectId[] = [];
-  store.tables.attempt(() => {
+  rawTables(store).attempt(() => {
     removeInside(store, versions, compositions);
     unnamed = store.objects.unnamed();
   });
@@ -86,7 +89,7 @@ export function sweepObjects(store: Store, kept: ReadonlySet<ObjectId>): Freed {
   // Listed before their rows are removed, and deleted after: a kill in between leaves no unknown file.
   objects.writeDoubtful(gone, objects.makeUnfinished());
   failpoint('objects-doubtful');
-  store.tables.transaction(() => {
+  store.transaction(() => {
     for (const id of gone) objects.removeRow(id);
   });
   failpoint('objects-unrowed');

@@ -1,9 +1,11 @@
 /** Finds object files that no row of the store knows. */
+
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../../base/error.ts';
 import type { ObjectId } from '../../../base/ids.ts';
 import { decodeHistory } from '../../../codec/link-history.ts';
+import { rawTables } from '../../../store/raw-tables.ts';
 import type { Store } from '../../../store/store.ts';
 import { objectsOfEnvs } from './env-objects.ts';
 
@@ -35,10 +37,10 @@ export async function strayObjects(store: Store): Promise<string[]> {
  * is a candidate.
  */
 function* objectsOfLinks(
-  { tables }: Store,
+  store: Store,
   candidates: ReadonlyMap<ObjectId, unknown>,
 ): Generator<ObjectId> {
-  for (const { value } of tables.table('links').getRange()) {
+  for (const { value } of rawTables(store).table('links').getRange()) {
     for (const { record } of decodeHistory(value)) {
       if (record !== null && record.object !== '' && candidates.has(record.object))
         yield record.object;

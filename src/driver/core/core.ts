@@ -1,3 +1,4 @@
+import { isDir } from '../../base/mode.ts';
 import { FLAG_UNSYNCED, type InodeRecord } from '../../codec/inode-record.ts';
 import type { Caller } from './api.ts';
 import { Entries } from './entries.ts';
@@ -95,10 +96,14 @@ export function stamp(core: Core): { sec: number; nsec: number } {
   return core.clock;
 }
 
-/** Returns the record with its ctime set to now: the starting point for every change of an inode. */
+/**
+ * Returns the record with its ctime set to now: the starting point for every change of an inode. A directory's links,
+ * as they are in memory, are those over the versions that the env sees now.
+ */
 export function changed(core: Core, record: InodeRecord): InodeRecord {
   const { sec, nsec } = core.clock;
-  return { ...afterSync(core, record), ctime: sec, ctimeNs: nsec };
+  const stamp = isDir(record.mode) ? core.inodes.stampOf(record.ino) : record.stamp;
+  return { ...afterSync(core, record), ctime: sec, ctimeNs: nsec, stamp };
 }
 
 /**

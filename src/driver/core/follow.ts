@@ -171,7 +171,8 @@ class Following implements Followed {
     const isPlain = next === null && !isThere && joined === null;
     if (is === null || isPlain) core.tx.clearName(dir, name);
     else core.tx.setName(dir, name, is.ino, is.mode & S_IFMT);
-    this.count(dir);
+    // A file takes a file's place: that leaves the directory's links as they are.
+    if (is !== null && isDir(is.mode)) this.count(dir);
     if (joined !== null) this.join(joined);
     else if (next !== null && !isThere) this.come(next, place);
     return true;

@@ -134,10 +134,14 @@ export class TreeDiff {
    * (with themselves as `parent`).
    */
   *changedDirs(): Generator<ChangedDir> {
+    const told = new Set<Ino>();
     if (this.root) yield { ino: ROOT_INO, parent: ROOT_INO };
-    for (const { dir, is } of this.#byKind.kept)
-      if (is !== null) yield { ino: is.ino, parent: dir };
-    for (const dir of this.byDir.keys()) yield { ino: dir, parent: dir };
+    for (const { dir, is } of this.#byKind.kept) {
+      if (is === null) continue;
+      told.add(is.ino);
+      yield { ino: is.ino, parent: dir };
+    }
+    for (const dir of this.byDir.keys()) if (!told.has(dir)) yield { ino: dir, parent: dir };
   }
 }
 

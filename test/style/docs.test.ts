@@ -13,7 +13,7 @@ function filesBelow(dir: string, ending: string): string[] {
 
 const DOCUMENTS = ['README.md', ...filesBelow('docs', '.md'), 'bench/README.md'];
 /** Records of decisions name files as they were. */
-const CURRENT = DOCUMENTS.filter((file) => !file.startsWith('docs/adr/'));
+const CURRENT = DOCUMENTS.filter((file) => !file.startsWith('docs/internals/adr/'));
 const SOURCES = [...filesBelow('src', '.ts'), ...filesBelow('test', '.ts')];
 
 test('links between documents lead to files', () => {
@@ -59,7 +59,7 @@ test('each variable that the program reads is described', () => {
 });
 
 test('the glossary names types that are exported', () => {
-  const text = read('docs/ARCHITECTURE.md');
+  const text = read('docs/internals/ARCHITECTURE.md');
   const words = text.slice(text.indexOf('## Words'), text.indexOf('## Two halves'));
   const named = words
     .split('\n')

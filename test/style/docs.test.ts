@@ -104,8 +104,10 @@ test('paths below src/ that documents name without it are there', () => {
 
 test('each variable that the program reads is described', () => {
   const known = new Set(read('docs/reference/configuration.md').match(/BYREF_[A-Z_]+/g));
-  const readBySources = filesBelow('src', '.ts').flatMap((file) =>
-    [...read(file).matchAll(/process\.env(?:\.|\[')(BYREF_[A-Z_]+)/g)].map(([, name]) => name!),
+  const readBySources = [...filesBelow('src', '.ts'), 'native/holder.cc'].flatMap((file) =>
+    [...read(file).matchAll(/(?:process\.env(?:\.|\[')|[a-z]\(")(BYREF_[A-Z_]+)/g)].map(
+      ([, name]) => name!,
+    ),
   );
   expect(readBySources.length).toBeGreaterThan(0);
   expect([...new Set(readBySources)].filter((name) => !known.has(name))).toEqual([]);

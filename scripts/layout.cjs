@@ -1,5 +1,5 @@
 /**
- * Which folder of src/ may import which: docs/ARCHITECTURE.md. A list names folders, or single files. Folders come after those that they
+ * Which folder of src/ may import which: docs/internals/ARCHITECTURE.md. A list names folders, or single files. Folders come after those that they
  * may import, so there is no circle; test/style/layout.test.ts holds it to that, and to what is there.
  */
 const DATA_PORTS = ['driver/core/api.ts', 'driver/core/ports.ts'];

@@ -1,5 +1,5 @@
 /**
- * Exit codes of `byref`: an interface, documented in docs/CLI.md. A number, once given, keeps its
+ * Exit codes of `byref`: an interface, documented in docs/reference/exit-codes.md. A number, once given, keeps its
  * meaning for good.
  */
 export const EXIT = {

@@ -4,7 +4,7 @@
  * An `Ino` is what stat shows: one number per file, the same across copy-up, rename, restart and
  * backup. A `NodeId` is the kernel's handle for an inode of ours. They are equal but for one bit: a template file
  * that was copied up while it was open by passthrough continues under a *second* nodeid, because the
- * kernel wants one backing file for all concurrent opens of a nodeid (docs/ARCHITECTURE.md).
+ * kernel wants one backing file for all concurrent opens of a nodeid (docs/internals/ARCHITECTURE.md).
  *
  * All fit in 53 bits, so a JS number holds them exactly.
  */

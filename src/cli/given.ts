@@ -59,7 +59,7 @@ export function givenTo(
 
 function machineFile(): { readonly env: readonly string[]; readonly binds: readonly string[] } {
   if (!existsSync(FILE)) return { env: [], binds: [] };
-  const hint = 'See "What a build is given" in docs/CLI.md.';
+  const hint = 'See "What a build is given" in docs/reference/building.md.';
   const about = { file: FILE, example: 'env: [HTTPS_PROXY]', hint };
   const parser = new FieldsParser(FIELDS, readFileSync(FILE, 'utf8'), about);
   const { env = [], binds = [] } = parser.fields();

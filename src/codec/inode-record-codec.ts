@@ -1,6 +1,6 @@
 /**
  * InodeRecord <-> bytes, for template rows, an env's link table and its journal. The layout is in
- * docs/FORMAT.md, section "Inode record".
+ * docs/internals/FORMAT.md, section "Inode record".
  *
  * Version 1: fields that are nearly always there have a fixed place; numbers that are mostly small are
  * varints (LEB128, up to 2^53-1); the rest is present only where `parts` says so.

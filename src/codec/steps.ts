@@ -1,7 +1,7 @@
 /**
  * Steps: small changes to the names of one env that a patch makes, of which there may be thousands. They reach
  * the driver in a file in the env's directory, not in its request: lines of JSON, of which the first names the
- * format (docs/FORMAT-delta.md).
+ * format (docs/internals/FORMAT-delta.md).
  */
 import type { Ino, Name } from '../base/ids.ts';
 

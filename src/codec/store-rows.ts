@@ -1,4 +1,4 @@
-/** The rows of the store's control tables, with one encoder and one decoder each (layouts in docs/FORMAT.md). */
+/** The rows of the store's control tables, with one encoder and one decoder each. See docs/internals/FORMAT.md. */
 import type { Ino, Name } from '../base/ids.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { Cursor } from './varint.ts';

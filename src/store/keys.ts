@@ -1,5 +1,5 @@
 /**
- * Builds and reads the keys of the store's tables (docs/FORMAT.md). Numbers are big-endian, so that byte order
+ * Builds and reads the keys of the store's tables (docs/internals/FORMAT.md). Numbers are big-endian, so that byte order
  * is number order and one range scan of `links` reads a directory in cookie order.
  */
 import type { Ino, Name, ObjectId } from '../base/ids.ts';

@@ -12,7 +12,7 @@ import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { openTables } from './tables.ts';
 
-/** The on-disk format that this byref writes. It upgrades older ones (docs/FORMAT.md). */
+/** The on-disk format that this byref writes. It upgrades older ones (docs/internals/FORMAT.md). */
 export const FORMAT = 3;
 /** The file that makes a directory a byref root, and says its format. */
 export const MARKER = 'BYREF';

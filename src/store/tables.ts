@@ -6,7 +6,7 @@ import { ByrefError } from '../base/error.ts';
 import { decodeNumber, encodeNumber } from '../codec/store-rows.ts';
 import { textKey } from './keys.ts';
 
-/** One table; keys and values are bytes (keys.ts, and docs/FORMAT.md for the values). */
+/** One table; keys and values are bytes (keys.ts, and docs/internals/FORMAT.md for the values). */
 export type Table = Database<Buffer, Buffer>;
 
 /** The names of all tables of a root. */

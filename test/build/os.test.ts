@@ -417,7 +417,10 @@ test('a build that is interrupted, or killed, leaves nothing', async () => {
 
 const BYREF_PATH = path.join(import.meta.dirname, '../../bin/byref');
 
-test('the rules are those that docs/CLI.md shows', () => {
-  const docs = readFileSync(path.join(import.meta.dirname, '../../docs/CLI.md'), 'utf8');
+test('the rules are those that docs/reference/building.md shows', () => {
+  const docs = readFileSync(
+    path.join(import.meta.dirname, '../../docs/reference/building.md'),
+    'utf8',
+  );
   for (const pattern of [...LEFT_OUT, ...EMPTIED]) expect(docs).toContain(`\`${pattern}\``);
 });

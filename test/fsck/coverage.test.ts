@@ -38,8 +38,8 @@ test('every check finds a damage that is done to a root here', () => {
   expect(CHECKS.filter((check) => !found.has(check))).toEqual([]);
 });
 
-test('docs/FSCK.md has a row for every check', () => {
-  const text = readFileSync(path.join(TREE, 'docs/FSCK.md'), 'utf8');
+test('docs/internals/FSCK.md has a row for every check', () => {
+  const text = readFileSync(path.join(TREE, 'docs/internals/FSCK.md'), 'utf8');
   const rows = [...text.matchAll(/^\| `([\w.]+)` \|/gm)].map(([, check]) => check);
   expect(rows).toEqual([...CHECKS]);
 });

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 
-/** The tools that enforce docs/ARCHITECTURE.md's import rules and the house style, one test each. */
+/** The tools that enforce docs/internals/ARCHITECTURE.md's import rules and the house style, one test each. */
 const TOOLS: Record<string, readonly string[]> = {
   'types check': ['tsc', '--noEmit'],
   'layout and imports are as biome puts them': ['biome', 'check', '--error-on-warnings', '.'],

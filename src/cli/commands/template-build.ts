@@ -24,7 +24,7 @@ function readConfig(file: string): string {
     throw new ByrefError(
       missing ? 'notFound' : 'badInput',
       missing ? `there is no ${file}` : `${file} can't be read: ${(cause as Error).message}`,
-      'Name the YAML file that says what to build; docs/CLI.md has one.',
+      'Name the YAML file that says what to build; docs/reference/configuration.md has one.',
       { cause },
     );
   }

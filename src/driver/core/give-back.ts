@@ -3,7 +3,7 @@
  *
  * An open for writing copies a template's file up, because the kernel makes passthrough writes by itself. When the
  * last such open is closed and nothing was written, the copy goes again, with the record and the names that came
- * with it: the file is the template's, as before (docs/adr/0026).
+ * with it: the file is the template's, as before (docs/internals/adr/0026).
  *
  * How we know that nothing was written:
  * - What comes to this process (writes without passthrough, truncation, allocation, times, attributes, names)

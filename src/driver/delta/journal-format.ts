@@ -1,5 +1,5 @@
 /**
- * The journal's bytes (docs/FORMAT.md). All numbers are little-endian. A segment is a header and
+ * The journal's bytes (docs/internals/FORMAT.md). All numbers are little-endian. A segment is a header and
  * records; a record is one committed change.
  *
  *   segment header, 64 bytes

@@ -1,4 +1,4 @@
-/** Names of files in an env's directory (docs/FORMAT.md). */
+/** Names of files in an env's directory (docs/internals/FORMAT.md). */
 export const LOCK_FILE = 'lock';
 export const LINK_DIR = 'link';
 export const NEW_LINK_DIR = 'link.new';

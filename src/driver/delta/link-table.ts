@@ -30,8 +30,9 @@ export interface DamagedRow {
 export type OnDamage = (row: DamagedRow) => void;
 
 /**
- * The link table of one env: LMDB with four databases (docs/FORMAT.md). Its content is always the env's history up
- * to `state().sequence`; while a checkpoint runs, it is on the way to a later change that the journal still holds.
+ * The link table of one env: LMDB with four databases (docs/internals/FORMAT.md). Its content is always the env's
+ * history up to `state().sequence`; while a checkpoint runs, it is on the way to a later change that the journal
+ * still holds.
  */
 export class LinkTable {
   readonly #root: RootDatabase<Buffer, Buffer>;

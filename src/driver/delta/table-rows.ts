@@ -1,6 +1,6 @@
 /**
- * Encodes keys and values of an env's link table (docs/FORMAT.md). Numbers are big-endian, so that keys sort by
- * them.
+ * Encodes keys and values of an env's link table (docs/internals/FORMAT.md). Numbers are big-endian, so that keys
+ * sort by them.
  */
 import type { Ino, Name } from '../../base/ids.ts';
 import { NAME_MAX } from '../../base/ids.ts';

@@ -1,5 +1,5 @@
 /**
- * Lists the files that are merged by key, and how; this is the one place to add another. docs/REGISTRY.md says
+ * Lists the files that are merged by key, and how; this is the one place to add another. docs/internals/MERGE.md says
  * how to find files that are missing here. Paths are those of a tree whose /bin, /sbin and /lib are links into
  * /usr.
  */

@@ -14,7 +14,7 @@ const DEPENDENCIES_PREFIX = 'dependencies:';
 export const DEPENDENCY_POLICIES: readonly DependencyPolicy[] = ['keep', 'follow', 'complete'];
 
 /**
- * The default: new versions arrive, and packages fit together, wherever apt can have both. See docs/adr/0025.
+ * The default: new versions arrive, and packages fit together, wherever apt can have both. See docs/internals/adr/0025.
  */
 const USUAL: DependencyPolicy = 'complete';
 

@@ -217,7 +217,7 @@ class ConfigParser {
 
   constructor(source: string, file: string) {
     this.file = file;
-    const hint = 'See the section on build in docs/CLI.md.';
+    const hint = 'See docs/reference/configuration.md, section "Build files".';
     this.parser = new FieldsParser(FIELDS, source, { file, example: 'name: debian-12', hint });
   }
 

@@ -1,7 +1,7 @@
 /**
  * Rules for what a built tree contains but a template does not: things that belong to one machine, or to the
- * moment of the build. With these rules the same packages give the same version. docs/CLI.md describes them for
- * users.
+ * moment of the build. With these rules the same packages give the same version. docs/reference/building.md
+ * describes them for users.
  */
 import { createHash } from 'node:crypto';
 import { matchesPath } from '../../../base/path-patterns.ts';

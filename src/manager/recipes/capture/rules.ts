@@ -1,6 +1,6 @@
 /**
  * Decides what of an installer's changes is noise. The default rules are those of builds, and what programs
- * leave behind that are run by hand; docs/CLI.md describes them for users.
+ * leave behind that are run by hand; docs/reference/capturing.md describes them for users.
  */
 import { matchesPath } from '../../../base/path-patterns.ts';
 import { EMPTIED, LEFT_OUT } from '../build/rules.ts';

@@ -1,7 +1,7 @@
 /** The names of fsck's checks, and the form of a finding. */
 
 /**
- * Every check, in the order of the report; docs/FSCK.md has a row for each. A name is part of `--json`, so it
+ * Every check, in the order of the report; docs/internals/FSCK.md has a row for each. A name is part of `--json`, so it
  * never changes its meaning. Its first word is the concern.
  */
 export const CHECKS = [

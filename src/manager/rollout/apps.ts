@@ -6,7 +6,7 @@ import type { BusyWaitOptions } from './busy.ts';
 import { checkDependencyPolicies } from './dependency-policy.ts';
 import { entryOf } from './followers.ts';
 import { takePatchLock } from './lock.ts';
-import { readyStacks } from './ready-stacks.ts';
+import { prepareStacks } from './prepare-stacks.ts';
 import { PatchRun } from './run.ts';
 
 /** Options of addApps(), removeApps() and pinEnv(). */
@@ -109,7 +109,7 @@ async function change(
   checkDependencyPolicies(store, policies);
   const wanted: EnvRow = { ...row, stack: stackOf(row) };
   const stacks = [{ row: wanted, stack: store.plainStack(wanted) }];
-  const notes = await readyStacks(store, stacks, { signal, shared: true });
+  const notes = await prepareStacks(store, stacks, { signal, shared: true });
   const [first] = apps;
   if (first === undefined) return { record: null, notes };
   const lock = await takePatchLock(store, first);

@@ -7,7 +7,7 @@ import { checkDependencyPolicies } from './dependency-policy.ts';
 import { followersOf } from './followers.ts';
 import { takePatchLock } from './lock.ts';
 import { nextStacks } from './moves.ts';
-import { readyStacks } from './ready-stacks.ts';
+import { prepareStacks } from './prepare-stacks.ts';
 import { checkWaves, type Rollout, type RolloutEvent, rollOut } from './rollout.ts';
 import { PatchRun } from './run.ts';
 import { needTemplate, openCanary, patchTarget, rollbackTarget } from './target.ts';
@@ -51,7 +51,7 @@ export async function patchTemplate(
     const { policies, note, rollout, ...waits } = options;
     const rows = followersOf(store, template.id);
     const next = nextStacks(store, rows, template.id, version.number);
-    const notes = await readyStacks(store, next, { signal, shared: true });
+    const notes = await prepareStacks(store, next, { signal, shared: true });
     for (const text of notes) on({ what: 'note', text });
     // The version may have been removed meanwhile.
     patchTarget(store, template, version.number);
@@ -111,7 +111,7 @@ export async function rollBack(
     }
     const rows = followersOf(store, template.id);
     const next = nextStacks(store, rows, template.id, version.number);
-    await readyStacks(store, next, { signal, shared: true });
+    await prepareStacks(store, next, { signal, shared: true });
     rollbackTarget(store, template, version.number);
     const options = { kind: 'rollback', policies, note, ...waits } as const;
     const run = PatchRun.begin(store, lock, template, version.number, options);

@@ -7,7 +7,7 @@ import { checkDependencyPolicies } from './dependency-policy.ts';
 import { entryOf } from './followers.ts';
 import { takePatchLock } from './lock.ts';
 import { nextStacks } from './moves.ts';
-import { readyStacks } from './ready-stacks.ts';
+import { prepareStacks } from './prepare-stacks.ts';
 import { PatchRun } from './run.ts';
 import { needTemplate, needVersion } from './target.ts';
 
@@ -38,7 +38,7 @@ export async function pinEnv(
     const { current } = needTemplate(store, template.name);
     const to = version === null ? current : needVersion(store, template, version).number;
     const next = nextStacks(store, [store.needEnv(row.id)], template.id, to);
-    await readyStacks(store, next, { signal, shared: true });
+    await prepareStacks(store, next, { signal, shared: true });
     // The env may have got or lost apps meanwhile.
     const now = store.needEnv(row.id);
     const stack = store.plainStack(now);

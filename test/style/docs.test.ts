@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import { VERBS } from '../../src/cli/verbs.ts';
 import { TREE } from '../support/program.ts';
 
 const read = (file: string): string => readFileSync(path.join(TREE, file), 'utf8');
@@ -69,6 +70,17 @@ test('the glossary names types that are exported', () => {
     new RegExp(`export (?:abstract )?(?:class|interface|type) ${name}\\b`).test(sources);
   expect(named.length).toBeGreaterThan(10);
   expect(named.map(([, name]) => name!).filter((name) => !isExported(name))).toEqual([]);
+});
+
+test('each verb has a value of --json that is described, and a type', () => {
+  const table = /^### Values$.*?^## /ms.exec(read('docs/CLI.md'))?.[0] ?? '';
+  const cells = [...table.matchAll(/^\| ([^|]+) \|/gm)].map(([, cell]) => cell!);
+  const described = cells.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map(([, at]) => at!));
+  const body = read('src/services/results.ts').split('export interface Results {')[1] ?? '';
+  const typed = [...body.matchAll(/^ {2}readonly '?([^':]+)'?:/gm)].map(([, verb]) => verb!);
+  expect(typed).toEqual(described);
+  const verbs = VERBS.map(({ name }) => name).filter((name) => name !== 'completion');
+  expect(typed.filter((verb) => !verb.includes('--')).sort()).toEqual(verbs.sort());
 });
 
 test('the README can be read in a minute', () => {

@@ -44,7 +44,7 @@ const MAY_IMPORT = {
     ...below('confinement', 'merge', 'packages', 'envs', 'sandbox', 'templates'),
     ...below('recipes/build', 'recipes/compose'),
   ],
-  'manager/upkeep/gc': [...DELTA, 'ipc', ...below('envs', 'sandbox', 'recipes/build', 'rollout')],
+  'manager/upkeep/gc': [...DELTA, 'ipc', ...below('envs', 'sandbox', 'rollout')],
   'manager/upkeep/fsck': [
     ...DELTA,
     'ipc',
@@ -54,17 +54,18 @@ const MAY_IMPORT = {
   services: [
     ...DELTA,
     'ipc',
-    ...below('packages', 'envs', 'sandbox', 'templates', 'rollout', 'upkeep/gc'),
+    ...below('packages', 'envs', 'sandbox', 'templates', 'rollout'),
     ...below('recipes/build', 'recipes/capture', 'recipes/compose'),
+    ...below('upkeep/gc', 'upkeep/fsck', 'upkeep/doctor'),
   ],
+  // Arguments and text: what it takes of the manager is pure, short, or a type; the rest is a use case of services/.
   cli: [
     'base',
     'codec',
     'store',
-    'ipc',
     'services',
     'driver/fuse-native/limits.ts',
-    ...below('merge', 'envs', 'sandbox', 'templates', 'recipes/build', 'recipes/capture'),
+    ...below('merge', 'envs', 'sandbox', 'recipes/build', 'recipes/capture'),
     ...below('rollout', 'upkeep/gc', 'upkeep/fsck', 'upkeep/doctor'),
   ],
 };

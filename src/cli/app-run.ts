@@ -1,19 +1,20 @@
 /** The common part of `app add` and `app remove`. */
-import type { AppOptions, AppsChanged } from '../manager/rollout/apps.ts';
 import { needPeoplesEnv } from '../manager/sandbox/owner.ts';
+import type { AppOptions, AppsChanged } from '../services/change-apps.ts';
 import type { EnvRow, Store } from '../store/store.ts';
-import { contextOf, interruptible } from './command.ts';
+import { contextOf } from './command.ts';
 import { type DependenciesOption, policiesOf } from './dependencies-option.ts';
 import { type DpkgWaitOption, dpkgWait, exitFor } from './dpkg-wait.ts';
 import { interruption } from './interruption.ts';
 import { printNotes } from './notes.ts';
 import { describePatch } from './patch-text.ts';
 import { printLines } from './print.ts';
-import { withStore } from './session.ts';
-import { printJson } from './table.ts';
+import { interruptible, withStore } from './session.ts';
+import { printResult } from './table.ts';
 
 /** Changes the apps of one env and prints what came of it. */
 export async function runAppChange(
+  verb: 'app add' | 'app remove',
   options: DpkgWaitOption & DependenciesOption,
   env: string,
   change: (store: Store, row: EnvRow, options: AppOptions) => Promise<AppsChanged>,
@@ -28,7 +29,7 @@ export async function runAppChange(
     }),
   ).finally(release);
   printNotes(notes);
-  if (context.json) printJson(record);
+  if (context.json) printResult(verb, record);
   else printLines(...(record === null ? [`${env}: nothing to do`] : describePatch(record)));
   exitFor(record);
 }

@@ -1,23 +1,20 @@
 /** The common part of `template build` and `template update`. */
 import type { Command } from 'commander';
-import { ByrefError } from '../base/error.ts';
 import { formatSize } from '../base/size.ts';
-import { type Built, buildTemplate } from '../manager/recipes/build/build.ts';
-import { type BuildConfig, parseConfig } from '../manager/recipes/build/config.ts';
+import type { Built } from '../manager/recipes/build/build.ts';
 import type { PackageChange } from '../manager/recipes/build/packages.ts';
-import { type AppFit, fits, newestFits } from '../manager/rollout/app-fits.ts';
-import { needTemplate } from '../manager/rollout/target.ts';
-import type { Store } from '../store/store.ts';
-import { type Context, contextOf, interruptible } from './command.ts';
-import { type GivenOptions, givenOptions, givenTo } from './given.ts';
-import { interruption } from './interruption.ts';
+import type { AppFit } from '../manager/rollout/app-fits.ts';
+import { type BuildEvent, buildTemplate, type ConfigText } from '../services/build-template.ts';
+import { type Context, contextOf } from './command.ts';
+import { type GivenOptions, givenOptions } from './given.ts';
+import { type Interruption, interruption } from './interruption.ts';
 import { printNotes } from './notes.ts';
 import { parseCount } from './numbers.ts';
 import { appLine } from './plan-text.ts';
 import { printLines, sayLines } from './print.ts';
 import { Progress } from './progress.ts';
-import { storeAccess, withStore } from './session.ts';
-import { printJson } from './table.ts';
+import { sessionOf } from './session.ts';
+import { printResult } from './table.ts';
 
 /** The options of both commands. */
 export interface BuildOptions extends GivenOptions {
@@ -26,13 +23,6 @@ export interface BuildOptions extends GivenOptions {
   readonly on?: number;
   /** Also build again those apps of the template that no longer fit it. */
   readonly apps?: boolean;
-}
-
-/** A configuration's text, and where it is from. */
-interface ConfigText {
-  /** For messages. Paths in the configuration are relative to this file's directory. */
-  readonly file: string;
-  readonly source: string;
 }
 
 /** How many changed packages are listed. A first version's packages are not: they are many, and all new. */
@@ -49,122 +39,63 @@ export const buildOptions = (command: Command): Command =>
     )
     .option('--verbose', 'show what the package tools print');
 
-/** Builds a version, prints what came of it, and with --apps builds the apps again. */
+/** Builds a version, and with --apps the apps again; prints results as they come, or with --json all at the end. */
 export async function runBuild(
+  verb: 'template build' | 'template update',
   options: BuildOptions,
-  find: (options: BuildOptions) => Promise<ConfigText>,
+  find: (context: Context) => Promise<ConfigText>,
 ): Promise<void> {
   const context = contextOf(options);
-  const done = await buildWithApps(context, options, await find(options));
-  if (context.json) printJson(done);
+  const config = await find(context);
+  const { note = null, on = null, apps = false, verbose = false } = options;
+  const progress = new Progress({ json: context.json });
+  // Ctrl-C is caught only while a version is built.
+  const caught = interruption();
+  caught.release();
+  const built = await buildTemplate(
+    sessionOf(context),
+    { config, note, on, given: options, apps },
+    {
+      on: (event) => tell(event, context, progress, caught),
+      progress: progress.update,
+      say: verbose ? progress.note : () => undefined,
+      signal: caught.signal,
+    },
+  ).finally(() => progress.end());
+  if (context.json) printResult(verb, built);
 }
 
-/**
- * Builds a template and, if wanted, its apps. It prints results as they come; with --json it returns them
- * instead.
- */
-async function buildWithApps(
-  context: Context,
-  options: BuildOptions,
-  { file, source }: ConfigText,
-): Promise<object> {
-  const built = await build(context, options, parseConfig(source, file), file);
-  const apps = await fitsOf(context, built);
-  const on = built.version?.number ?? 0;
-  const again = options.apps === true ? apps.filter((app) => !fits(app)) : [];
-  if (!context.json) printLines(...textOf(built), ...appLines(built, apps, again));
-  const rebuilt: object[] = [];
-  for (const { app } of again)
-    rebuilt.push(...(await buildAgain(context, { ...options, on }, app)));
-  return { ...jsonOf(built), apps, rebuilt };
-}
-
-function appLines(
-  { template, version }: Built,
-  apps: readonly AppFit[],
-  again: readonly AppFit[],
-): string[] {
-  const rest = apps.filter((app) => !again.includes(app));
-  return rest.map((app) => appLine(template.name, version?.number ?? 0, app));
-}
-
-/** Builds an app again. A captured app can't be built: that is reported, and the others go on. */
-async function buildAgain(context: Context, options: BuildOptions, app: string): Promise<object[]> {
-  try {
-    const found = await builtFrom(context, app);
-    return [await buildWithApps(context, { ...options, apps: false }, found)];
-  } catch (error) {
-    if (!(error instanceof ByrefError) || error.code !== 'usage') throw error;
-    sayLines(`byref: ${error.message}`);
-    return [];
+function tell(
+  event: BuildEvent,
+  { json }: Context,
+  progress: Progress,
+  { renew, release }: Interruption,
+): void {
+  switch (event.what) {
+    case 'begin':
+      renew();
+      return;
+    case 'committing':
+      release();
+      return;
+    case 'stored':
+      progress.end();
+      printNotes(event.built.notes);
+      return;
+    case 'fits':
+      if (!json) printLines(...textOf(event.built), ...appLines(event));
+      return;
+    case 'skipped':
+      progress.end();
+      sayLines(`byref: ${event.why}`);
   }
 }
 
-/**
- * Returns the configuration that a template's newest version was built from.
- * @throws ByrefError 'usage' if it was not built
- */
-export function builtFrom(context: Context, name: string): Promise<ConfigText> {
-  return withStore(context, 'read', (store) => {
-    const { number: newest, config: source } = store.catalog.newest(needTemplate(store, name));
-    if (source !== '') return { file: `${name}@${newest}`, source };
-    const message = `${name}@${newest} was not built, but imported or captured`;
-    const hint = 'Use byref template build FILE, or import or capture it again.';
-    throw new ByrefError('usage', message, hint);
-  });
-}
-
-async function build(
-  context: Context,
-  options: BuildOptions,
-  config: BuildConfig,
-  file: string,
-): Promise<Built> {
-  await withStore(context, 'read', (store) => checkKind(store, config, file));
-  const given = givenTo(options, config);
-  const progress = new Progress({ json: context.json });
-  const { signal, release } = interruption();
-  const say = options.verbose === true ? progress.note : () => undefined;
-  const built = await buildTemplate(config, {
-    note: options.note ?? null,
-    on: options.on ?? null,
-    given,
-    say,
-    signal,
-    progress: progress.update,
-    ...storeAccess(interruptible(context, signal)),
-    committing: release,
-  }).finally(() => progress.end());
-  printNotes(built.notes);
-  return built;
-}
-
-/** Returns how the apps that were installed on this OS template fit its new version. */
-async function fitsOf(context: Context, { template, version }: Built): Promise<AppFit[]> {
-  if (template.kind !== 'os' || version === null) return [];
-  return withStore(context, 'read', (store) => newestFits(store, template, version.number));
-}
-
-/**
- * Refuses a name that a template of the other kind has. It is checked before anything is fetched, since the end
- * would refuse it.
- */
-function checkKind(store: Store, { name, kind }: BuildConfig, file: string): void {
-  const known = store.template(name);
-  if (known === null || known.kind === kind) return;
-  const message = `${file}: name: there is a template ${name}, of the other kind: ${known.kind}`;
-  throw new ByrefError('badInput', message, 'Choose another name, or see byref template list.');
-}
-
-function jsonOf({ template, version, packages, notes }: Built): object {
-  if (version === null) return { template: template.name, version: null, packages, notes };
-  const { dateMs, config: _, ...rest } = version;
-  return {
-    template: template.name,
-    version: { ...rest, date: new Date(dateMs).toISOString() },
-    packages,
-    notes,
-  };
+/** Says of the apps that are not built again what is to be done about them. */
+function appLines({ built, apps, again }: Extract<BuildEvent, { what: 'fits' }>): string[] {
+  const { template, version } = built;
+  const rest = apps.filter((app: AppFit) => !again.includes(app));
+  return rest.map((app) => appLine(template.name, version?.number ?? 0, app));
 }
 
 function textOf({ template, version, packages }: Built): string[] {

@@ -3,24 +3,20 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { EXIT } from '../base/exit-codes.ts';
-import { type CaptureSource, captureTemplate } from '../manager/recipes/capture/capture.ts';
-import { checkTarget } from '../manager/recipes/capture/check-target.ts';
-import { commandSource, pinnedStack } from '../manager/recipes/capture/command-source.ts';
-import { envSource } from '../manager/recipes/capture/env-source.ts';
 import type { Review } from '../manager/recipes/capture/review.ts';
 import { DEFAULT_RULES, type Rules } from '../manager/recipes/capture/rules.ts';
 import { parseRules } from '../manager/recipes/capture/rules-file.ts';
-import { needPeoplesEnv } from '../manager/sandbox/owner.ts';
-import type { StoreAccess } from '../manager/sandbox/store-access.ts';
+import { captureResult } from '../services/capture-result.ts';
+import { type CaptureRequest, captureApp } from '../services/capture-template.ts';
 import { ask } from './ask.ts';
-import { captureJson, reviewText, summaryText } from './capture-text.ts';
-import { type Context, contextOf, interruptible } from './command.ts';
-import { type GivenOptions, givenTo } from './given.ts';
+import { reviewText, summaryText } from './capture-text.ts';
+import { type Context, contextOf } from './command.ts';
+import type { GivenOptions } from './given.ts';
 import { interruption } from './interruption.ts';
 import { printLines } from './print.ts';
 import { Progress } from './progress.ts';
-import { storeAccess } from './session.ts';
-import { printJson } from './table.ts';
+import { sessionOf } from './session.ts';
+import { printResult } from './table.ts';
 
 /** The options of the command. */
 export interface CaptureCliOptions extends GivenOptions {
@@ -52,65 +48,43 @@ export async function runCapture(
 ): Promise<void> {
   if (name === undefined) throw usage('no name of a template was given');
   const context = contextOf(options);
-  const { keepPasswords = false } = options;
+  const { keepPasswords = false, review = false, dryRun = false } = options;
   const rules = { ...readRules(options.rules), keepPasswords };
   const { signal, release } = interruption();
   const progress = new Progress({ json: context.json });
-  const access = storeAccess(interruptible(context, signal));
-  const source = await sourceOf(name, words, options, { access, rules, signal, context, progress });
-  const outcome = await captureTemplate(
-    source,
-    { name, rules, note: options.note ?? null, label: options.label ?? '' },
+  const from = sourceOf(words, options, context);
+  const outcome = await captureApp(
+    sessionOf(context),
+    { name, from, rules, note: options.note ?? null, label: options.label ?? '' },
     {
-      ...access,
       signal,
       committing: release,
       progress: progress.update,
+      note: (text) => progress.note(`byref: ${text}`),
       confirm: confirmation(name, options, context, signal, progress),
     },
   ).finally(() => progress.end());
-  const shown = options.review === true || options.dryRun === true;
-  if (context.json) printJson(captureJson(outcome, shown));
+  if (context.json) printResult('template capture', captureResult(outcome, review || dryRun));
   else printLines(...summaryText(outcome));
-  if (outcome.end === 'declined' && options.dryRun !== true) process.exitCode = EXIT.pending;
+  if (outcome.end === 'declined' && !dryRun) process.exitCode = EXIT.pending;
 }
 
-/** The parts from which the source of a capture is made. */
-interface SourceParts {
-  readonly access: StoreAccess;
-  readonly rules: Rules;
-  readonly signal: AbortSignal;
-  readonly context: Context;
-  readonly progress: Progress;
-}
-
-async function sourceOf(
-  name: string,
+/** Returns the command, or the name of the env, that is to be captured. @throws ByrefError 'usage' */
+function sourceOf(
   command: readonly string[],
   options: CaptureCliOptions,
-  { access, rules, signal, context, progress }: SourceParts,
-): Promise<CaptureSource> {
-  const { base, app = [], fromEnv, workdir } = options;
+  { json }: Context,
+): CaptureRequest['from'] {
+  const { base, app: apps = [], fromEnv, workdir, offline = false, ignoreStatus = false } = options;
   if (fromEnv !== undefined) {
     refuseOptionsOfCommands(command, options);
-    await access.read((store) =>
-      checkTarget(store, name, store.resolveStack(needPeoplesEnv(store, fromEnv))),
-    );
-    return envSource(access, fromEnv, rules, (note) => progress.note(`byref: ${note}`));
+    return fromEnv;
   }
   if (command.length === 0) throw usage('neither a command nor --from-env was given');
   if (base === undefined) throw usage('--base was not given: what the command is to run on');
   if (!path.isAbsolute(workdir)) throw usage(`--workdir ${workdir} is not absolute`);
-  const { env, binds } = givenTo(options);
-  const stack = await access.read((store) => {
-    const pinned = pinnedStack(store, [base, ...app]);
-    checkTarget(store, name, pinned.refs);
-    return pinned.stack;
-  });
-  const { offline = false, ignoreStatus = false } = options;
-  const stdout = context.json ? 2 : 1;
-  const installer = { command, workdir, binds, env, offline, ignoreStatus, stdout } as const;
-  return commandSource(access, { name, stack, installer, rules, signal });
+  const stdout = json ? 2 : 1;
+  return { command, base, apps, workdir, given: options, offline, ignoreStatus, stdout };
 }
 
 function refuseOptionsOfCommands(command: readonly string[], options: CaptureCliOptions): void {

@@ -1,4 +1,4 @@
-/** Describes a capture for people, and as JSON for programs. */
+/** Describes a capture for people. */
 import { type Name, nameToText } from '../base/ids.ts';
 import { isDir, isLnk } from '../base/mode.ts';
 import { formatSize } from '../base/size.ts';
@@ -117,51 +117,3 @@ function noticesText(
 }
 
 const indented = (path: string): string => `    ${textOf(path)}`;
-
-/** Returns a capture for --json. @param whole with each path */
-export function captureJson(
-  { end, template, version, review }: CaptureOutcome,
-  whole: boolean,
-): object {
-  const { shares, captured, findings, recording } = review;
-  const { users, groups } = recording.accounts.added;
-  return {
-    template: template?.name ?? null,
-    version: version === null ? null : versionJson(version),
-    end,
-    traced: recording.traced,
-    programs: shares,
-    findings: findings.map(({ what, paths }) => ({ what, paths: paths.map(plain) })),
-    removed: recording.removed.map((each) => ({ ...each, path: plain(each.path) })),
-    leftOut: recording.ruled.map(({ rule, verdict, paths }) => ({
-      rule,
-      what: verdict,
-      files: paths.length,
-      ...(whole ? { paths: paths.map(plain) } : {}),
-    })),
-    accounts: { users, groups },
-    passwords: { of: recording.passwords.of.map(plain), kept: recording.passwords.kept },
-    ...(whole ? { paths: captured.map(pathJson) } : {}),
-  };
-}
-
-const plain = (path: string): string => nameToText(path as Name);
-
-const pathJson = ({ kind, path, node, programs }: Captured): object => ({
-  kind,
-  path: plain(path),
-  programs,
-  size: node.size,
-  mode: node.mode,
-  uid: node.uid,
-  gid: node.gid,
-  target: isLnk(node.mode) ? plain(node.target) : null,
-});
-
-function versionJson({
-  dateMs,
-  config: _,
-  ...rest
-}: NonNullable<CaptureOutcome['version']>): object {
-  return { ...rest, date: new Date(dateMs).toISOString() };
-}

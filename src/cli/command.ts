@@ -57,12 +57,6 @@ export function contextOf(options: object): Context {
   return { root: resolveRoot(root), json, patience: { ms, tell } };
 }
 
-/** Returns the context with a wait that Ctrl-C ends. */
-export const interruptible = (context: Context, signal: AbortSignal): Context => ({
-  ...context,
-  patience: { ...context.patience, signal },
-});
-
 /** Runs a command. @throws ByrefError 'usage' for a wrong command line */
 export async function run(command: Command, words: readonly string[]): Promise<void> {
   try {

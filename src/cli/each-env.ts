@@ -4,7 +4,6 @@ import type { EnvRow, Store } from '../store/store.ts';
 import type { Context } from './command.ts';
 import { reportError } from './errors.ts';
 import { printLines } from './print.ts';
-import { printJson } from './table.ts';
 
 /**
  * Returns the named envs, each once, or with --all every one. A name that no env has is reported, and the
@@ -33,17 +32,17 @@ export function chooseEnvs(
 }
 
 /**
- * Does `work` for each env. An error in one is reported and does not stop the others; the exit code of the last
- * error is the command's. With --json the results are one array, in the order of the envs, without those that
- * failed.
+ * Does `work` for each env, and prints what came of it, unless --json is given. An error in one is reported and does not stop the
+ * others; the exit code of the last error is the command's.
+ * @returns the results in the order of the envs, without those that failed
  */
 export async function forEachEnv<E, T>(
   context: Context,
   envs: readonly E[],
   work: (env: E) => Promise<T>,
   text: (result: T) => readonly string[],
-): Promise<void> {
-  await forEachEnvAtOnce(context, envs, async (env) => ({ ended: await work(env) }), text);
+): Promise<T[]> {
+  return forEachEnvAtOnce(context, envs, async (env) => ({ ended: await work(env) }), text);
 }
 
 /**
@@ -55,7 +54,7 @@ export async function forEachEnvAtOnce<E, T>(
   envs: readonly E[],
   begin: (env: E) => Promise<{ readonly ended: Promise<T> | T }>,
   text: (result: T) => readonly string[],
-): Promise<void> {
+): Promise<T[]> {
   const failed = (error: unknown): null => {
     process.exitCode = reportError(error, context.json);
     return null;
@@ -72,5 +71,5 @@ export async function forEachEnvAtOnce<E, T>(
     waiting.push(told().catch(failed));
   }
   const results = await Promise.all(waiting);
-  if (context.json) printJson(results.filter((result) => result !== null));
+  return results.filter((result) => result !== null);
 }

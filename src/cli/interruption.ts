@@ -5,6 +5,8 @@ export interface Interruption {
   readonly signal: AbortSignal;
   /** From now on, the first Ctrl-C ends the process, too. */
   readonly release: () => void;
+  /** After release(): the first Ctrl-C is reported again. */
+  readonly renew: () => void;
 }
 
 /** Catches the first SIGINT or SIGTERM. @param said is called when it arrives */
@@ -14,9 +16,13 @@ export function interruption(said: () => void = () => undefined): Interruption {
     said();
     controller.abort();
   };
-  for (const name of SIGNALS) process.once(name, abort);
+  const renew = (): void => {
+    for (const name of SIGNALS) process.once(name, abort);
+  };
+  renew();
   return {
     signal: controller.signal,
+    renew,
     release() {
       for (const name of SIGNALS) process.off(name, abort);
     },

@@ -9,8 +9,11 @@ import type {
 } from '../codec/patch-record.ts';
 import { ownText } from '../manager/merge/packages.ts';
 
+/** A record without its times. */
+type Described = Omit<PatchRecord, 'startedMs' | 'endedMs'>;
+
 /** Returns a line such as "nginx: 1 -> 2, done", and one for each thing that a reader has to know besides. */
-export function describePatch(record: PatchRecord): string[] {
+export function describePatch(record: Described): string[] {
   const { envs, note } = record;
   const lines = [`${titleOf(record)}, ${stateText(record)}`];
   if (record.state === 'undone') lines.push(`  ${envsText(envs.length)} had it`);
@@ -20,14 +23,14 @@ export function describePatch(record: PatchRecord): string[] {
   return lines;
 }
 
-function titleOf({ kind, template, from, to, envs }: PatchRecord): string {
+function titleOf({ kind, template, from, to, envs }: Described): string {
   const [env] = envs;
   if (kind === 'add') return `${template}: added to ${env?.name ?? '?'}`;
   if (kind === 'remove') return `${template}: removed from ${env?.name ?? '?'}`;
   return `${template}: ${kind} ${from} -> ${to}`;
 }
 
-function stateText({ id, state, template }: PatchRecord): string {
+function stateText({ id, state, template }: Described): string {
   switch (state) {
     case 'canary':
       return `waiting: byref patch ${template} takes it to all, byref rollback ${template} takes it back`;

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { ByrefError } from '../base/error.ts';
 import { visible, visibleJson } from '../base/visible.ts';
+import type { Results } from '../services/results.ts';
 import { printLines, printNulEnded, printOwn } from './print.ts';
 
 /** One column of a table: its name for -o and in JSON, and its text for people. */
@@ -117,8 +118,8 @@ export function printFields(fields: readonly (readonly [name: string, value: str
   printLines(...lines);
 }
 
-/** Prints a value as JSON; indented on a terminal. */
-export function printJson(value: unknown): void {
+/** Prints the value of a verb as JSON; indented on a terminal. The verb is there for the compiler: it says what the value is. */
+export function printResult<Verb extends keyof Results>(_verb: Verb, value: Results[Verb]): void {
   const json = JSON.stringify(value, null, process.stdout.isTTY ? 2 : 0);
   printOwn(`${visibleJson(json)}\n`);
 }

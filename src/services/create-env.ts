@@ -1,5 +1,6 @@
 import { ByrefError } from '../base/error.ts';
 import { type FirstMount, NOTHING_TOLD, writeSetup } from '../manager/envs/first-mount/setup.ts';
+import { type EnvSummary, summaryOf } from '../manager/envs/summary.ts';
 import { compose, isComposed } from '../manager/recipes/compose/compose.ts';
 import { sweepScratchEnvsIfAny } from '../manager/sandbox/scratch-env.ts';
 import { accessTo } from '../manager/sandbox/store-access.ts';
@@ -18,9 +19,21 @@ export interface CreateOptions {
   readonly firstMount?: FirstMount;
 }
 
+/** The caller's part while the stack of a new env is composed. */
+export interface CreateHooks {
+  /** Ends the work when it is aborted. */
+  readonly signal?: AbortSignal;
+  readonly progress?: OnProgress;
+}
+
+/** The state of an env that was never mounted. */
+const STOPPED = { state: 'stopped', mount: null, served: null, driverPid: null } as const;
+
 /** The outcome of createEnv(). */
 export interface Created {
   readonly row: EnvRow;
+  /** The env as `byref list` shows it. */
+  readonly summary: EnvSummary;
   /** Sentences about what was decided where its apps share files. */
   readonly notes: readonly string[];
 }
@@ -33,8 +46,7 @@ export interface Created {
 export async function createEnv(
   store: Store,
   options: CreateOptions,
-  signal?: AbortSignal,
-  progress?: OnProgress,
+  { signal, progress }: CreateHooks = {},
 ): Promise<Created> {
   const { name, os, apps, firstMount = NOTHING_TOLD } = options;
   const env = { name, stack: [os, ...apps] };
@@ -55,5 +67,5 @@ export async function createEnv(
   const row = store.createEnv(env, ({ id }) => {
     if (firstMount !== NOTHING_TOLD) writeSetup(store.root, id, firstMount);
   });
-  return { row, notes };
+  return { row, summary: summaryOf({ row, ...STOPPED }), notes };
 }

@@ -1,6 +1,5 @@
-/** `byref template show` and `rm`: show who uses a template, and remove one. */
+/** Removes templates, and versions of them: `byref template rm`. */
 import { ByrefError } from '../base/error.ts';
-import type { EnvRow, TemplateRow, VersionRow } from '../codec/store-rows.ts';
 import { userName } from '../manager/sandbox/owner.ts';
 import { objectsOfEnvs } from '../manager/upkeep/gc/env-objects.ts';
 import {
@@ -19,42 +18,22 @@ import {
 import { takeStoppedAlong } from '../manager/upkeep/gc/take-along.ts';
 import { composedOf } from '../store/compositions.ts';
 import type { Store } from '../store/store.ts';
+import { showTemplate } from './show-template.ts';
 
-/** How one env uses a template. */
-export interface TemplateUse {
-  readonly env: string;
-  /** The version that the env is pinned to; null: it follows the current one. */
-  readonly pinned: number | null;
-  /** The version that it tries out, if it follows and is a canary; else null. */
-  readonly canary: number | null;
-  /** The version that it sees. */
-  readonly version: number;
+/** The outcome of removeTemplate() and removeVersion(). */
+export interface TemplateRemoved {
+  /** NAME or NAME@VERSION. */
+  readonly template: string;
+  readonly freedObjects: number;
+  readonly freedBytes: number;
 }
 
-/** A template, its versions, and the envs that use it. */
-export interface TemplateInfo {
-  readonly template: TemplateRow;
-  /** Oldest first. */
-  readonly versions: readonly VersionRow[];
-  readonly uses: readonly TemplateUse[];
-}
-
-/** Collects what `byref template show` shows. @throws ByrefError 'notFound' */
-export function showTemplate(store: Store, name: string): TemplateInfo {
-  const { template } = store.catalog.resolve(name);
-  const uses = store.envs().flatMap((env) => usesOf(env, template));
-  return { template, versions: store.versions(template.id), uses };
-}
-
-function usesOf(env: EnvRow, { id, current }: TemplateRow): TemplateUse[] {
-  return env.stack
-    .filter(({ templateId }) => templateId === id)
-    .map((entry) => {
-      const { pinned } = entry;
-      const canary = pinned === null ? (entry.canary?.version ?? null) : null;
-      return { env: env.name, pinned, canary, version: pinned ?? canary ?? current };
-    });
-}
+/** Returns what was removed, and what that freed. @param template NAME or NAME@VERSION */
+export const removedResult = (template: string, { objects, bytes }: Freed): TemplateRemoved => ({
+  template,
+  freedObjects: objects,
+  freedBytes: bytes,
+});
 
 /**
  * Removes a template with all its versions, and the objects that neither another template nor an env has.

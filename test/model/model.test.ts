@@ -7,7 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { patchTemplate, rollBack } from '../../src/manager/rollout/patch.ts';
+import { patchTemplate, rollBack } from '../../src/services/patch-template.ts';
 import { openStore } from '../../src/store/store.ts';
 import { hashObjects } from '../suite/objects.ts';
 import { TestRoot } from '../support/root.ts';
@@ -204,11 +204,11 @@ async function goTo(root: TestRoot, name: string, to: number): Promise<void> {
   const store = await openStore(root.path, { write: true });
   try {
     const template = store.template(name)!;
-    if (to < template.current) await rollBack(store, template, { to, note: '' });
+    if (to < template.current) await rollBack(store, template.name, { to, note: '' });
     if (to > template.current) {
       const rollout = { waves: [], afterwards: 'all', waitMs: 0, health: null } as const;
       const options = { to, policies: [], note: '', rollout };
-      await patchTemplate(store, template, options, () => {}, new AbortController().signal);
+      await patchTemplate(store, template.name, options);
     }
     const [head] = store.patches.heads();
     const record = head && store.patches.whole(head);

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
-import type { GcReport } from '../../src/manager/upkeep/gc/gc.ts';
+import type { GcReport } from '../../src/manager/upkeep/gc/remove-garbage.ts';
 import { edit, linkAt } from '../fsck/edit.ts';
 import { PatchRoot } from './support.ts';
 

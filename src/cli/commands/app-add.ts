@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { addApps } from '../../manager/rollout/apps.ts';
+import { addApps } from '../../services/change-apps.ts';
 import { runAppChange } from '../app-run.ts';
 import { defineWaiting } from '../command.ts';
 import { type DependenciesOption, dependenciesOption } from '../dependencies-option.ts';
@@ -13,6 +13,6 @@ export default function build(): Command {
   );
   return dependenciesOption(dpkgWaitOption(command)).action(
     (env: string, apps: string[], options: DpkgWaitOption & DependenciesOption) =>
-      runAppChange(options, env, (store, row, how) => addApps(store, row, apps, how)),
+      runAppChange('app add', options, env, (store, row, how) => addApps(store, row, apps, how)),
   );
 }

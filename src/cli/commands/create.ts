@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
-import { type EnvSummary, summaryOf } from '../../manager/envs/summary.ts';
+import type { EnvSummary } from '../../manager/envs/summary.ts';
 import { createEnv } from '../../services/create-env.ts';
-import type { EnvRow } from '../../store/store.ts';
-import { contextOf, defineWaiting, interruptible } from '../command.ts';
+import { contextOf, defineWaiting } from '../command.ts';
 import { expandNames, hasNumber, withNumber } from '../env-names.ts';
 import { type FirstMountOptions, firstMountOf, firstMountOptions } from '../first-mount-options.ts';
 import { interruption } from '../interruption.ts';
@@ -11,8 +10,8 @@ import { printNotes } from '../notes.ts';
 import { parseCount } from '../numbers.ts';
 import { printLines } from '../print.ts';
 import { Progress } from '../progress.ts';
-import { withStore } from '../session.ts';
-import { printJson } from '../table.ts';
+import { interruptible, withStore } from '../session.ts';
+import { printResult } from '../table.ts';
 
 interface Options extends FirstMountOptions {
   readonly os: string;
@@ -62,27 +61,24 @@ export default function build(): Command {
           hostname === null || number === null
             ? told
             : { ...told, hostname: withNumber(hostname, number) };
-        const { row, notes } = await createEnv(
+        const { summary, notes } = await createEnv(
           store,
           { name, os, apps, firstMount },
-          signal,
-          progress.update,
+          { signal, progress: progress.update },
         );
         progress.end();
         printNotes(notes);
-        made.push(summaryOf(stopped(row)));
-        if (!context.json) printLines(`created ${row.name} (id ${row.id})`);
+        made.push(summary);
+        if (!context.json) printLines(`created ${summary.name} (id ${summary.id})`);
       }
-      if (context.json) printJson(names.length === 1 && count === null ? made[0] : made);
+      if (context.json)
+        printResult('create', names.length === 1 && count === null ? made[0]! : made);
     }).finally(() => {
       release();
       progress.end();
     });
   });
 }
-
-const stopped = (row: EnvRow) =>
-  ({ row, state: 'stopped', mount: null, served: null, driverPid: null }) as const;
 
 function refuseOneHostname({ hostname, count }: Options, envs: number): void {
   if (hostname === undefined || envs === 1) return;

@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
-import { destroyEnv } from '../../manager/envs/destroy.ts';
+import { removeEnv } from '../../services/destroy-env.ts';
 import { contextOf, defineWaiting } from '../command.ts';
 import { chooseEnvs, forEachEnv } from '../each-env.ts';
 import { withStore } from '../session.ts';
+import { printResult } from '../table.ts';
 
 /** Defines the command `byref destroy`. */
 export default function build(): Command {
@@ -10,16 +11,14 @@ export default function build(): Command {
     .option('-f, --force', 'unmount first: programs that use it get errors')
     .action(async (names: string[], options: { force?: boolean }) => {
       const context = contextOf(options);
-      await withStore(context, 'write', (store) =>
+      const destroyed = await withStore(context, 'write', (store) =>
         forEachEnv(
           context,
           chooseEnvs(context, store, names, false),
-          async (row) => {
-            await destroyEnv(store, row, options.force ?? false);
-            return { env: row.id, name: row.name, destroyed: true };
-          },
+          (row) => removeEnv(store, row, options.force ?? false),
           ({ name }) => [`${name}: destroyed`],
         ),
       );
+      if (context.json) printResult('destroy', destroyed);
     });
 }

@@ -1,19 +1,14 @@
 import type { Command } from 'commander';
 import { formatSize } from '../../base/size.ts';
-import { type EnvUsage, envUsage } from '../../manager/envs/usage.ts';
-import { needPeoplesEnv, peoplesEnvs } from '../../manager/sandbox/owner.ts';
+import { diskUsage, type NamedUsage } from '../../services/disk-usage.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
-import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';
-
-interface Row extends EnvUsage {
-  readonly name: string;
-}
+import { type Column, printResult, printTable, type TableOptions, tableOptions } from '../table.ts';
 
 /** Formats sizes for people on a terminal; prints bytes for programs. */
 const size = (bytes: number): string => (process.stdout.isTTY ? formatSize(bytes) : String(bytes));
 
-const COLUMNS: readonly Column<Row>[] = [
+const COLUMNS: readonly Column<NamedUsage>[] = [
   { field: 'name', standard: true, text: (row) => row.name },
   { field: 'apparent', standard: true, right: true, text: (row) => size(row.apparentBytes) },
   { field: 'private', standard: true, right: true, text: (row) => size(row.privateBytes) },
@@ -33,13 +28,8 @@ export default function build(): Command {
   );
   return command.action(async (name: string | undefined, options: TableOptions) => {
     const context = contextOf(options);
-    const rows = await withStore(context, 'read', (store) =>
-      (name === undefined ? peoplesEnvs(store) : [needPeoplesEnv(store, name)]).map((row) => ({
-        name: row.name,
-        ...envUsage(store, row),
-      })),
-    );
-    if (context.json) printJson(rows);
+    const rows = await withStore(context, 'read', (store) => diskUsage(store, name ?? null));
+    if (context.json) printResult('df', rows);
     else printTable(rows, COLUMNS, options);
   });
 }

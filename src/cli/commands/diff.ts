@@ -4,7 +4,7 @@ import { needPeoplesEnv } from '../../manager/sandbox/owner.ts';
 import { contextOf, define } from '../command.ts';
 import { printLines, printNulEnded } from '../print.ts';
 import { withStore } from '../session.ts';
-import { printJson } from '../table.ts';
+import { printResult } from '../table.ts';
 
 /** Defines the command `byref diff`. */
 export default function build(): Command {
@@ -15,7 +15,7 @@ export default function build(): Command {
       const changes = await withStore(context, 'read', (store) =>
         envDiff(store, needPeoplesEnv(store, name)),
       );
-      if (context.json) printJson(changes);
+      if (context.json) printResult('diff', changes);
       else if (options.null === true) {
         printNulEnded(...changes.map(({ kind, path }) => `${kind} ${path}`));
       } else printLines(...changes.map(line));

@@ -3,7 +3,7 @@ import { EXIT } from '../../base/exit-codes.ts';
 import type { Check } from '../../manager/upkeep/doctor/check.ts';
 import { diagnose } from '../../manager/upkeep/doctor/doctor.ts';
 import { contextOf, define } from '../command.ts';
-import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';
+import { type Column, printResult, printTable, type TableOptions, tableOptions } from '../table.ts';
 
 const COLUMNS: readonly Column<Check>[] = [
   { field: 'name', standard: true, text: (entry) => entry.name },
@@ -23,7 +23,7 @@ export default function build(): Command {
   return command.action(async (options: TableOptions) => {
     const { root, json } = contextOf(options);
     const diagnosis = await diagnose(root);
-    if (json) printJson(diagnosis);
+    if (json) printResult('doctor', diagnosis);
     else printTable(diagnosis.checks, COLUMNS, options);
     if (!diagnosis.usable) process.exitCode = EXIT.unsupported;
   });

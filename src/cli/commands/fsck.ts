@@ -8,7 +8,7 @@ import { type FsckResult, isDamaged } from '../../manager/upkeep/fsck/report.ts'
 import { contextOf, defineWaiting } from '../command.ts';
 import { printLines } from '../print.ts';
 import { Progress } from '../progress.ts';
-import { printJson } from '../table.ts';
+import { printResult } from '../table.ts';
 
 interface Options {
   readonly quick?: boolean;
@@ -36,7 +36,7 @@ export default function build(): Command {
         patience,
         ...(json ? {} : { progress: progress.update }),
       }).finally(() => progress.end());
-      if (json) printJson(result);
+      if (json) printResult('fsck', result);
       else printLines(...result.findings.map(lineOf), summaryOf(result, performance.now() - began));
       if (isDamaged(result)) process.exitCode = EXIT.corrupt;
     });

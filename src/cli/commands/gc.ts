@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
 import { formatSize } from '../../base/size.ts';
-import { collectGarbage, type GcReport } from '../../manager/upkeep/gc/gc.ts';
 import type { Reason } from '../../manager/upkeep/gc/reasons.ts';
+import { collectGarbage, type GarbageCollected } from '../../services/collect-garbage.ts';
 import { contextOf, defineWaiting } from '../command.ts';
 import { LATER } from '../notes.ts';
 import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
-import { printJson } from '../table.ts';
+import { printResult } from '../table.ts';
 
 interface Options {
   readonly dryRun?: boolean;
@@ -35,8 +35,8 @@ export default function build(): Command {
       const report = await withStore(context, 'write', (store) =>
         collectGarbage(store, { dryRun, keep }),
       );
-      if (context.json) printJson({ ...report, dryRun });
-      else printLines(...lines(report, dryRun));
+      if (context.json) printResult('gc', report);
+      else printLines(...lines(report));
     });
 }
 
@@ -57,8 +57,8 @@ const REASONS: Readonly<Record<Reason, string>> = {
   past: 'to go back to',
 };
 
-function lines(report: GcReport, dryRun: boolean): string[] {
-  const { removed, kept, freedObjects, freedBytes, later, keptObjects, leftovers } = report;
+function lines(report: GarbageCollected): string[] {
+  const { removed, kept, freedObjects, freedBytes, later, keptObjects, leftovers, dryRun } = report;
   const would = dryRun ? 'would remove' : 'removed';
   return [
     ...kept.map(

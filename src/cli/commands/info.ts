@@ -5,7 +5,7 @@ import { needPeoplesEnv } from '../../manager/sandbox/owner.ts';
 import { type EnvInfo, envInfo } from '../../services/env-info.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
-import { printFields, printJson } from '../table.ts';
+import { printFields, printResult } from '../table.ts';
 
 /** Defines the command `byref info`. */
 export default function build(): Command {
@@ -15,7 +15,7 @@ export default function build(): Command {
       const info = await withStore(context, 'read', (store) =>
         envInfo(store, needPeoplesEnv(store, name)),
       );
-      if (context.json) printJson(info);
+      if (context.json) printResult('info', info);
       else printFields(fields(info));
     },
   );

@@ -1,11 +1,10 @@
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
-import { fileSystemChecks } from '../../manager/upkeep/doctor/file-system.ts';
-import { initRoot } from '../../store/store.ts';
+import { makeRoot } from '../../services/make-root.ts';
 import { contextOf, define } from '../command.ts';
 import { parseCount } from '../numbers.ts';
 import { printLines } from '../print.ts';
-import { printJson } from '../table.ts';
+import { printResult } from '../table.ts';
 
 /** More drivers than this rarely help, since the kernel does most of the work. */
 const SHARDS_MAX_DEFAULT = 4;
@@ -21,14 +20,13 @@ export default function build(): Command {
     .action(async (options: { shards?: number }) => {
       const { root, json } = contextOf(options);
       const shards = options.shards ?? Math.min(availableParallelism(), SHARDS_MAX_DEFAULT);
-      await initRoot(root, { shards });
-      const checks = await fileSystemChecks(root);
+      const made = await makeRoot(root, shards);
       if (json) {
-        printJson({ root, shards, checks });
+        printResult('init', made);
         return;
       }
       printLines(`made ${root}, with ${shards} shard${shards === 1 ? '' : 's'}`);
-      for (const { name, found, cost } of checks) {
+      for (const { name, found, cost } of made.checks) {
         if (name.startsWith('root.')) printLines(`  ${name}: ${found}${cost && `: ${cost}`}`);
       }
     });

@@ -1,10 +1,9 @@
 import type { Command } from 'commander';
-import { envStates } from '../../manager/envs/state.ts';
-import { type EnvSummary, summaryOf } from '../../manager/envs/summary.ts';
-import { peoplesEnvs } from '../../manager/sandbox/owner.ts';
+import type { EnvSummary } from '../../manager/envs/summary.ts';
+import { listEnvs } from '../../services/list-envs.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
-import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';
+import { type Column, printResult, printTable, type TableOptions, tableOptions } from '../table.ts';
 
 const COLUMNS: readonly Column<EnvSummary>[] = [
   { field: 'name', standard: true, text: (env) => env.name },
@@ -27,10 +26,8 @@ export default function build(): Command {
   );
   return command.action(async (options: TableOptions) => {
     const context = contextOf(options);
-    const envs = await withStore(context, 'read', async (store) =>
-      (await envStates(store, peoplesEnvs(store))).map(summaryOf),
-    );
-    if (context.json) printJson(envs);
+    const envs = await withStore(context, 'read', listEnvs);
+    if (context.json) printResult('list', envs);
     else printTable(envs, COLUMNS, options);
   });
 }

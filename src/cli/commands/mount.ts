@@ -2,19 +2,17 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
 import { LIMITS } from '../../driver/fuse-native/limits.ts';
-import { envMounts } from '../../ipc/mount-table.ts';
-import { hasSetup } from '../../manager/envs/first-mount/setup.ts';
-import { type MountOptions, type MountOutcome, mountEnv } from '../../manager/envs/mount.ts';
+import type { MountOptions, MountOutcome } from '../../manager/envs/mount.ts';
 import { barrierAbove } from '../../manager/envs/mountpoint.ts';
 import { remountEnv } from '../../manager/envs/remount.ts';
-import { ensureServers, type Servers } from '../../manager/envs/spawn.ts';
-import { type EnvState, envStates } from '../../manager/envs/state.ts';
-import type { EnvRow, Store } from '../../store/store.ts';
+import { envStates } from '../../manager/envs/state.ts';
+import { startEnv, startServers } from '../../services/mount-env.ts';
 import { contextOf, define } from '../command.ts';
 import { chooseEnvs, forEachEnv } from '../each-env.ts';
 import { type MountWords, parseMountWords } from '../mount-words.ts';
 import { printNotes } from '../notes.ts';
 import { withStore } from '../session.ts';
+import { printResult } from '../table.ts';
 
 interface Options {
   readonly root?: string;
@@ -44,41 +42,24 @@ export default function build(): Command {
       const words = parseMountWords(options.options, options.allowUsers ?? false);
       const context = contextOf({ ...options, root: words.root ?? options.root });
       const settings = mountOptions(names, options, words);
-      await withStore(context, 'read', async (store) => {
+      const mounted = await withStore(context, 'read', async (store) => {
         const envs = await envStates(
           store,
           chooseEnvs(context, store, names, options.all ?? false),
         );
         const servers = await startServers(context.root, envs);
-        await forEachEnv(
+        return forEachEnv(
           context,
           envs,
           async (env) => {
             if (words.remount) return remountEnv(env, words.changed);
-            const mounted = await mountEnv(store, env, settings);
-            await setUp(store, env.row, mounted);
-            return mounted;
+            return startEnv(store, env, settings, (note) => printNotes([note]));
           },
           (outcome) => outcomeText(outcome, words),
         ).finally(() => servers?.close());
       });
+      if (context.json) printResult('mount', mounted);
     });
-}
-
-/** Finishes a first mount, if this is one or an earlier one was cut short. */
-async function setUp({ root }: Store, row: EnvRow, { mountpoint }: MountOutcome): Promise<void> {
-  if (!hasSetup(root, row.id)) return;
-  const { finishFirstMount } = await import('../../manager/envs/first-mount/first-mount.ts');
-  const options = envMounts(root).get(row.id)?.options ?? '';
-  await finishFirstMount(root, row, mountpoint, options, (note) => printNotes([note]));
-}
-
-/** Starts the servers of several shards at once. If one can't start, each of its envs reports why. */
-async function startServers(root: string, envs: readonly EnvState[]): Promise<Servers | null> {
-  const stopped = envs.filter(({ state }) => state === 'stopped');
-  const shards = new Set(stopped.map(({ row }) => row.shard));
-  if (shards.size < 2) return null;
-  return ensureServers(root, [...shards]).catch(() => null);
 }
 
 const append = (list: string, before: readonly string[]): readonly string[] => [...before, list];

@@ -1,15 +1,14 @@
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
 import { EXIT } from '../../base/exit-codes.ts';
-import type { PatchRecord, Policy, PolicyAction } from '../../codec/patch-record.ts';
+import type { Policy, PolicyAction } from '../../codec/patch-record.ts';
 import type { HealthCheck } from '../../manager/rollout/health.ts';
 import { takePackage } from '../../manager/rollout/package-policy.ts';
-import { patchTemplate } from '../../manager/rollout/patch.ts';
-import { planPatch } from '../../manager/rollout/plan.ts';
 import { checkPolicy } from '../../manager/rollout/policy.ts';
 import type { Rollout, RolloutEvent } from '../../manager/rollout/rollout.ts';
-import { needTemplate, patchTarget, rolledBack } from '../../manager/rollout/target.ts';
-import type { Store, TemplateRow } from '../../store/store.ts';
+import { checkPatch, type UpToDate, upToDate } from '../../services/check-patch.ts';
+import { patchTemplate } from '../../services/patch-template.ts';
+import type { Store } from '../../store/store.ts';
 import { type Context, contextOf, defineWaiting } from '../command.ts';
 import { type DependenciesOption, dependenciesOption, policiesOf } from '../dependencies-option.ts';
 import { type DpkgWaitOption, dpkgWait, dpkgWaitOption, exitFor } from '../dpkg-wait.ts';
@@ -20,7 +19,7 @@ import { describePatch, envsText } from '../patch-text.ts';
 import { printPlan } from '../plan-text.ts';
 import { printLines, sayLines } from '../print.ts';
 import { withStore } from '../session.ts';
-import { printJson } from '../table.ts';
+import { printResult } from '../table.ts';
 import { parseCanary, parseStages } from '../waves.ts';
 
 interface Options extends DpkgWaitOption, DependenciesOption {
@@ -105,14 +104,17 @@ export default function build(): Command {
         return;
       }
       await withStore(context, 'write', async (store) => {
-        const template = needTemplate(store, name);
         const { to = null, note } = options;
         const wanted = { to, policies, note, rollout, ...dpkgWait(context, options) };
         // Interrupted in a wait, it takes the waves back; if it is killed, the next command does.
         const { signal } = interruption(() => sayLines('byref: interrupted, taking it back'));
         const on = eventPrinter(context);
-        const record = await patchTemplate(store, template, wanted, on, signal);
-        report(context, store, name, record);
+        const record = await patchTemplate(store, name, wanted, { on, signal });
+        if (context.json) printResult('patch', record);
+        else if (record === null) printLines(nothingToDo(upToDate(store, name)));
+        else printLines(...describePatch(record));
+        if (record?.state === 'undone') process.exitCode = EXIT.unhealthy;
+        else exitFor(record);
       });
     });
 }
@@ -124,35 +126,19 @@ async function check(
   { to, summary = false }: Options,
   policies: readonly Policy[],
 ): Promise<void> {
-  const template = needTemplate(store, name);
-  const version = patchTarget(store, template, to ?? null);
-  if (version === null || version.number === template.current) {
-    if (context.json) printJson(null);
-    else printLines(nothingToDo(store, template));
-    return;
-  }
-  const plan = await planPatch(store, template, version, policies);
-  if (context.json) printJson(plan);
+  const plan = await checkPatch(store, name, to ?? null, policies);
+  if (context.json) printResult('patch --check', plan);
+  else if (plan === null) printLines(nothingToDo(upToDate(store, name)));
   else printPlan(plan, summary);
-  process.exitCode = EXIT.pending;
+  if (plan !== null) process.exitCode = EXIT.pending;
 }
 
-function nothingToDo(store: Store, template: TemplateRow): string {
-  const { name, current } = template;
-  const back = rolledBack(store, template)?.number;
+function nothingToDo({ template, current, rolledBack }: UpToDate): string {
   const again =
-    back === undefined
+    rolledBack === null
       ? ''
-      : `; ${back} was rolled back, and is taken again by: byref patch ${name} --to ${back}`;
-  return `${name}: nothing to do: ${current} is current, and nothing newer is staged${again}`;
-}
-
-function report(context: Context, store: Store, name: string, record: PatchRecord | null): void {
-  if (context.json) printJson(record);
-  else if (record === null) printLines(nothingToDo(store, needTemplate(store, name)));
-  else printLines(...describePatch(record));
-  if (record?.state === 'undone') process.exitCode = EXIT.unhealthy;
-  else exitFor(record);
+      : `; ${rolledBack} was rolled back, and is taken again by: byref patch ${template} --to ${rolledBack}`;
+  return `${template}: nothing to do: ${current} is current, and nothing newer is staged${again}`;
 }
 
 function rolloutOf(options: Options): Rollout {

@@ -4,6 +4,7 @@ import { type Relinked, relinkEnv } from '../../manager/rollout/relink.ts';
 import { contextOf, define } from '../command.ts';
 import { chooseEnvs, forEachEnv } from '../each-env.ts';
 import { withStore } from '../session.ts';
+import { printResult } from '../table.ts';
 
 interface Options {
   readonly all?: boolean;
@@ -18,14 +19,15 @@ export default function build(): Command {
     .option('-a, --all', 'every env')
     .action(async (names: string[], options: Options) => {
       const context = contextOf(options);
-      await withStore(context, 'write', (store) =>
+      const relinked = await withStore(context, 'write', (store) =>
         forEachEnv(
           context,
           chooseEnvs(context, store, names, options.all ?? false),
           (row) => relinkEnv(store, row),
-          (relinked) => [...packageLines(relinked), relinkText(relinked)],
+          (each) => [...packageLines(each), relinkText(each)],
         ),
       );
+      if (context.json) printResult('relink', relinked);
     });
 }
 

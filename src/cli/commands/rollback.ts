@@ -1,15 +1,14 @@
 import type { Command } from 'commander';
-import { rollBack } from '../../manager/rollout/patch.ts';
-import { needTemplate } from '../../manager/rollout/target.ts';
-import { contextOf, defineWaiting, interruptible } from '../command.ts';
+import { rollBack } from '../../services/patch-template.ts';
+import { contextOf, defineWaiting } from '../command.ts';
 import { type DependenciesOption, dependenciesOption, policiesOf } from '../dependencies-option.ts';
 import { type DpkgWaitOption, dpkgWait, dpkgWaitOption, exitFor } from '../dpkg-wait.ts';
 import { interruption } from '../interruption.ts';
 import { parseCount } from '../numbers.ts';
 import { describePatch } from '../patch-text.ts';
 import { printLines } from '../print.ts';
-import { withStore } from '../session.ts';
-import { printJson } from '../table.ts';
+import { interruptible, withStore } from '../session.ts';
+import { printResult } from '../table.ts';
 
 interface Options extends DpkgWaitOption, DependenciesOption {
   readonly to?: number;
@@ -32,12 +31,12 @@ export default function build(): Command {
       const record = await withStore(interruptible(context, signal), 'write', (store) =>
         rollBack(
           store,
-          needTemplate(store, name),
+          name,
           { to, note, policies: policiesOf(options), ...dpkgWait(context, options) },
-          signal,
+          { signal },
         ),
       ).finally(release);
-      if (context.json) printJson(record);
+      if (context.json) printResult('rollback', record);
       else
         printLines(
           ...(record === null ? [`${name}: nothing to go back to`] : describePatch(record)),

@@ -4,7 +4,7 @@ import { listSaved, type SavedEntry } from '../../manager/rollout/saved.ts';
 import { needPeoplesEnv } from '../../manager/sandbox/owner.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
-import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';
+import { type Column, printResult, printTable, type TableOptions, tableOptions } from '../table.ts';
 
 const size = (bytes: number): string => (process.stdout.isTTY ? formatSize(bytes) : String(bytes));
 
@@ -27,7 +27,7 @@ export default function build(): Command {
     const saved = await withStore(context, 'read', (store) =>
       listSaved(store, needPeoplesEnv(store, name)),
     );
-    if (context.json) printJson(saved);
+    if (context.json) printResult('saved list', saved);
     else printTable(saved, COLUMNS, options);
   });
 }

@@ -5,7 +5,7 @@ import { contextOf, define } from '../command.ts';
 import { parseCount } from '../numbers.ts';
 import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
-import { printJson } from '../table.ts';
+import { printResult } from '../table.ts';
 
 interface Options {
   readonly patch?: number;
@@ -29,7 +29,7 @@ export default function build(): Command {
           ? restoreSaved(store, row, path, patch)
           : copySaved(store, row, path, patch, to);
       });
-      if (context.json) printJson(entry);
+      if (context.json) printResult('saved restore', entry);
       else printLines(`${name}: ${path} ${to === undefined ? 'put back' : `copied to ${to}`}`);
     });
 }

@@ -6,7 +6,7 @@ import { contextOf, define } from '../command.ts';
 import { parseCount } from '../numbers.ts';
 import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
-import { printJson } from '../table.ts';
+import { printResult } from '../table.ts';
 
 interface Options {
   readonly patch?: number;
@@ -27,7 +27,7 @@ export default function build(): Command {
       const removed = await withStore(context, 'read', (store) =>
         removeSaved(store, needPeoplesEnv(store, name), path ?? null, patch),
       );
-      if (context.json) printJson(removed);
+      if (context.json) printResult('saved rm', removed);
       else printLines(...removed.map((entry) => `${name}: ${entry.path} removed`));
     });
 }

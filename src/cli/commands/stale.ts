@@ -9,7 +9,7 @@ import { needPeoplesEnv, peoplesEnvs } from '../../manager/sandbox/owner.ts';
 import type { EnvRow, Store } from '../../store/store.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
-import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';
+import { type Column, printResult, printTable, type TableOptions, tableOptions } from '../table.ts';
 
 const COLUMNS: readonly Column<StaleFile>[] = [
   { field: 'env', standard: true, text: (row) => row.env },
@@ -62,14 +62,14 @@ export default function build(): Command {
       const packages = await withStore(context, 'read', (store) =>
         stalePackages(store, rowsOf(store, names)),
       );
-      if (context.json) printJson(packages);
+      if (context.json) printResult('stale', packages);
       else printTable(packages, PACKAGE_COLUMNS, options);
       return;
     }
     const files = await withStore(context, 'read', (store) => {
       return staleFiles(store, rowsOf(store, names));
     });
-    if (context.json) printJson(files);
+    if (context.json) printResult('stale', files);
     else printTable(files, COLUMNS, options);
   });
 }

@@ -11,7 +11,7 @@ export default function build(): Command {
     'Build a version of a template from packages, as a YAML file says. If it would be the newest version again, none is made.',
   );
   return buildOptions(command).action((file: string, options: BuildOptions) =>
-    runBuild(options, () => Promise.resolve({ file, source: readConfig(file) })),
+    runBuild('template build', options, () => Promise.resolve({ file, source: readConfig(file) })),
   );
 }
 

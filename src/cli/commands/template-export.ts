@@ -1,11 +1,11 @@
 import path from 'node:path';
 import type { Command } from 'commander';
-import { exportTemplate } from '../../manager/templates/export.ts';
+import { exportVersion } from '../../services/export-template.ts';
 import { contextOf, define } from '../command.ts';
 import { printLines } from '../print.ts';
 import { Progress } from '../progress.ts';
 import { withStore } from '../session.ts';
-import { printJson } from '../table.ts';
+import { printResult } from '../table.ts';
 
 /** Defines the command `byref template export`. */
 export default function build(): Command {
@@ -16,11 +16,11 @@ export default function build(): Command {
     const context = contextOf(options);
     const file = target === '-' ? target : path.resolve(target);
     const progress = new Progress({ json: context.json });
-    await withStore(context, 'read', (store) =>
-      exportTemplate(store, name, file, progress.update),
+    const exported = await withStore(context, 'read', (store) =>
+      exportVersion(store, name, file, progress.update),
     ).finally(() => progress.end());
     if (target === '-') return;
-    if (context.json) printJson({ template: name, file });
+    if (context.json) printResult('template export', exported);
     else printLines(`${name}: written to ${target}`);
   });
 }

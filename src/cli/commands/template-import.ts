@@ -2,12 +2,12 @@ import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
 import { formatSize } from '../../base/size.ts';
 import type { TemplateKind } from '../../codec/store-rows.ts';
-import { importTemplate } from '../../manager/templates/import.ts';
+import { importVersion } from '../../services/import-template.ts';
 import { contextOf, defineWaiting } from '../command.ts';
 import { printLines } from '../print.ts';
 import { Progress } from '../progress.ts';
 import { withStore } from '../session.ts';
-import { printJson } from '../table.ts';
+import { printResult } from '../table.ts';
 
 interface Options {
   readonly kind?: string;
@@ -29,27 +29,24 @@ export default function build(): Command {
     .action(async (name: string, source: string, options: Options) => {
       const context = contextOf(options);
       const progress = new Progress({ json: context.json });
-      const { template, version } = await withStore(context, 'add', (store) =>
-        importTemplate(store, name, source, {
+      const imported = await withStore(context, 'add', (store) =>
+        importVersion(store, name, source, {
           ...settings(options),
           progress: progress.update,
           warn: (message) => progress.note(`byref: ${message}`),
         }),
       ).finally(() => progress.end());
       if (context.json) {
-        const { dateMs, ...rest } = version;
-        const date = new Date(dateMs).toISOString();
-        printJson({ template: template.name, kind: template.kind, version: { ...rest, date } });
+        printResult('template import', imported);
         return;
       }
-      const { number, files, directories, bytes, addedObjects, addedBytes } = version;
+      const { template, version } = imported;
+      const { number, files, directories, bytes, addedObjects, addedBytes, staged } = version;
       printLines(
-        `${template.name}@${number}: ${files} files in ${directories} directories, ${formatSize(bytes)}; ` +
+        `${template}@${number}: ${files} files in ${directories} directories, ${formatSize(bytes)}; ` +
           `new: ${addedObjects} objects, ${formatSize(addedBytes)}`,
       );
-      if (number !== template.current) {
-        printLines(`staged; byref patch ${template.name} gives it to the envs`);
-      }
+      if (staged) printLines(`staged; byref patch ${template} gives it to the envs`);
     });
 }
 

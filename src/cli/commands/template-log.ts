@@ -4,7 +4,7 @@ import { type VersionLog, versionLog } from '../../manager/rollout/log.ts';
 import { needTemplate } from '../../manager/rollout/target.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
-import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';
+import { type Column, printResult, printTable, type TableOptions, tableOptions } from '../table.ts';
 
 const size = (bytes: number): string => (process.stdout.isTTY ? formatSize(bytes) : String(bytes));
 
@@ -36,7 +36,7 @@ export default function build(): Command {
     const log = await withStore(context, 'read', (store) =>
       versionLog(store, needTemplate(store, name)),
     );
-    if (context.json) printJson(log);
+    if (context.json) printResult('template log', log);
     else printTable(log, COLUMNS, options);
   });
 }

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { ownPackages, type Package } from '../../manager/recipes/build/packages.ts';
 import { contextOf, define } from '../command.ts';
 import { withStore } from '../session.ts';
-import { type Column, printJson, printTable, type TableOptions, tableOptions } from '../table.ts';
+import { type Column, printResult, printTable, type TableOptions, tableOptions } from '../table.ts';
 
 const COLUMNS: readonly Column<Package>[] = [
   { field: 'package', standard: true, text: (row) => row.name },
@@ -26,7 +26,7 @@ export default function build(): Command {
       const { template, version } = store.catalog.resolve(ref);
       return [...ownPackages(store, template, version.number).values()];
     });
-    if (context.json) printJson(packages);
+    if (context.json) printResult('template packages', packages);
     else printTable(packages, COLUMNS, options);
   });
 }

@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
 import { formatSize } from '../../base/size.ts';
-import { removeTemplate, removeVersion } from '../../services/remove-template.ts';
+import { removedResult, removeTemplate, removeVersion } from '../../services/remove-template.ts';
 import { parseTemplateRef } from '../../store/names.ts';
 import { contextOf, defineWaiting } from '../command.ts';
 import { LATER } from '../notes.ts';
 import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
-import { printJson } from '../table.ts';
+import { printResult } from '../table.ts';
 
 /** Defines the command `byref template rm`. */
 export default function build(): Command {
@@ -27,7 +27,7 @@ export default function build(): Command {
         version === null ? removeTemplate(store, name) : removeVersion(store, name, version, force),
       );
       if (context.json) {
-        printJson({ template: ref, freedObjects: freed.objects, freedBytes: freed.bytes });
+        printResult('template rm', removedResult(ref, freed));
         return;
       }
       const size = formatSize(freed.bytes);

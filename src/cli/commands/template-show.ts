@@ -1,33 +1,18 @@
 import type { Command } from 'commander';
 import { formatSize } from '../../base/size.ts';
-import { packageCount, packageCountText } from '../../manager/recipes/build/packages.ts';
-import { type TemplateSizes, templateSizes } from '../../manager/templates/sizes.ts';
-import { showTemplate, type TemplateUse } from '../../services/remove-template.ts';
-import { isScratch } from '../../store/names.ts';
-import type { Store, TemplateRow, VersionRow } from '../../store/store.ts';
+import { packageCountText } from '../../manager/recipes/build/packages.ts';
+import {
+  type TemplateDetails,
+  type TemplateUse,
+  templateDetails,
+  type VersionDetails,
+} from '../../services/show-template.ts';
 import { contextOf, define } from '../command.ts';
 import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
-import { type Column, printFields, printJson, printTable } from '../table.ts';
+import { type Column, printFields, printResult, printTable } from '../table.ts';
 
-/** A template with its versions, oldest first, with the names that --json uses. */
-interface TemplateDetails extends TemplateRow, TemplateSizes {
-  /** Names of the envs that have it in their stack. */
-  readonly envs: readonly string[];
-  /** The same envs, with the version that each sees. */
-  readonly users: readonly TemplateUse[];
-  readonly versions: readonly Version[];
-}
-
-interface Version extends Omit<VersionRow, 'dateMs' | 'base'> {
-  readonly date: string;
-  /** The version of an OS template that an app was installed on, as NAME@VERSION. */
-  readonly base: string | null;
-  /** How many packages are installed in it. */
-  readonly packages: number | null;
-}
-
-const COLUMNS: readonly Column<Version>[] = [
+const COLUMNS: readonly Column<VersionDetails>[] = [
   { field: 'version', standard: true, right: true, text: (row) => String(row.number) },
   { field: 'label', standard: true, text: (row) => row.label },
   { field: 'date', standard: true, text: (row) => row.date },
@@ -47,9 +32,9 @@ export default function build(): Command {
     'Show a template: its versions, its users, what it takes and what of that it shares.',
   ).action(async (name: string, options: object) => {
     const context = contextOf(options);
-    const details = await withStore(context, 'read', (store) => detailsOf(store, name));
+    const details = await withStore(context, 'read', (store) => templateDetails(store, name));
     if (context.json) {
-      printJson(details);
+      printResult('template show', details);
       return;
     }
     printFields(fieldsOf(details));
@@ -83,22 +68,4 @@ function fieldsOf(details: TemplateDetails): [string, string][] {
 function userText({ env, pinned, canary }: TemplateUse): string {
   if (pinned !== null) return `${env} (pinned to ${pinned})`;
   return canary === null ? `${env} (follows)` : `${env} (canary of ${canary})`;
-}
-
-function detailsOf(store: Store, name: string): TemplateDetails {
-  const { template, versions, uses: all } = showTemplate(store, name);
-  const uses = all.filter(({ env }) => !isScratch(env));
-  return {
-    ...template,
-    newest: versions.at(-1)?.number ?? template.current,
-    ...templateSizes(store, template.id),
-    envs: uses.map(({ env }) => env),
-    users: uses,
-    versions: versions.map(({ dateMs, base, ...version }) => ({
-      ...version,
-      date: new Date(dateMs).toISOString(),
-      base: base && store.catalog.refName(base),
-      packages: packageCount(store, template, version.number),
-    })),
-  };
 }

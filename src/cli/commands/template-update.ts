@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
-import { type BuildOptions, buildOptions, builtFrom, runBuild } from '../build-run.ts';
-import { contextOf, defineWaiting } from '../command.ts';
+import { configOf } from '../../services/build-template.ts';
+import { type BuildOptions, buildOptions, runBuild } from '../build-run.ts';
+import { defineWaiting } from '../command.ts';
+import { sessionOf } from '../session.ts';
 
 /** Defines the command `byref template update`. */
 export default function build(): Command {
@@ -11,6 +13,6 @@ export default function build(): Command {
   return buildOptions(command)
     .option('--apps', 'of an OS template: and the apps that are to be built again on it')
     .action((name: string, options: BuildOptions) =>
-      runBuild(options, (given) => builtFrom(contextOf(given), name)),
+      runBuild('template update', options, (context) => configOf(sessionOf(context), name)),
     );
 }

@@ -5,7 +5,7 @@ import { type Origin, originOf } from '../../services/explain-path.ts';
 import { contextOf, define } from '../command.ts';
 import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
-import { printJson } from '../table.ts';
+import { printResult } from '../table.ts';
 
 /** Defines the command `byref template which`. */
 export default function build(): Command {
@@ -17,7 +17,7 @@ export default function build(): Command {
     const origin = await withStore(context, 'read', (store) =>
       originOf(store, needPeoplesEnv(store, name), path),
     );
-    if (context.json) printJson(origin);
+    if (context.json) printResult('template which', origin);
     else printLines(`${origin.real}: ${textOf(name, origin)}`);
   });
 }

@@ -1,13 +1,15 @@
 import type { Command } from 'commander';
 import { DriverLinks } from '../../manager/envs/driver-links.ts';
-import { type Holding, holdingNamespaces } from '../../manager/envs/holding-namespaces.ts';
+import type { Holding } from '../../manager/envs/holding-namespaces.ts';
 import { envStates } from '../../manager/envs/state.ts';
-import { beginUmount, type UmountOutcome } from '../../manager/envs/umount.ts';
+import type { UmountOutcome } from '../../manager/envs/umount.ts';
 import { abandonedEnvs } from '../../manager/sandbox/owner.ts';
+import { beginUnmount } from '../../services/umount-env.ts';
 import { contextOf, define } from '../command.ts';
 import { chooseEnvs, forEachEnvAtOnce } from '../each-env.ts';
 import { sayLines } from '../print.ts';
 import { withStore } from '../session.ts';
+import { printResult } from '../table.ts';
 
 interface Options {
   readonly lazy?: boolean;
@@ -22,13 +24,6 @@ const TEXT: Record<UmountOutcome, string> = {
 };
 
 const WRITING = ' until its driver has closed it';
-
-interface Umounted {
-  readonly env: number;
-  readonly name: string;
-  readonly outcome: UmountOutcome;
-  readonly heldBy: readonly Holding[];
-}
 
 function heldText(heldBy: readonly Holding[]): string {
   if (heldBy.length === 0) return '';
@@ -45,30 +40,23 @@ export default function build(): Command {
     .action(async (names: string[], options: Options) => {
       const context = contextOf(options);
       const { lazy = false, force = false, all = false } = options;
-      await withStore(context, 'read', async (store) => {
+      const unmounted = await withStore(context, 'read', async (store) => {
         const drivers = new DriverLinks(store.root);
         const chosen = chooseEnvs(context, store, names, all);
         // Scratch envs that a killed build left mounted are unmounted, too.
         const left = all ? abandonedEnvs(store) : [];
         const envs = await envStates(store, [...chosen, ...left]);
-        await forEachEnvAtOnce(
+        return forEachEnvAtOnce(
           context,
           envs.filter(({ state }) => !all || state !== 'stopped'),
-          async (env) => {
-            const { id, name } = env.row;
+          (env) => {
             const say = (heldBy: readonly Holding[]): void =>
-              sayLines(`${name}: waiting${heldBy.length > 0 ? heldText(heldBy) : WRITING}`);
-            const { ended } = await beginUmount(drivers, env, { lazy, force }, say);
-            const result = async (): Promise<Umounted> => {
-              const outcome = await ended;
-              const isHeld = outcome === 'detached';
-              const heldBy = isHeld ? holdingNamespaces(store.root, id) : [];
-              return { env: id, name, outcome, heldBy };
-            };
-            return { ended: result() };
+              sayLines(`${env.row.name}: waiting${heldBy.length > 0 ? heldText(heldBy) : WRITING}`);
+            return beginUnmount(drivers, env, { lazy, force }, say);
           },
           ({ name, outcome, heldBy }) => [`${name}: ${TEXT[outcome]}${heldText(heldBy)}`],
         ).finally(() => drivers.close());
       });
+      if (context.json) printResult('umount', unmounted);
     });
 }

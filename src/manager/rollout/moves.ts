@@ -1,7 +1,7 @@
 /** Tells what a move to other versions means for each env: from which stack to which, and what differs. */
 import type { TreeDiff } from '../../driver/core/tree-diff.ts';
 import type { EnvRow, StackRef, Store } from '../../store/store.ts';
-import type { NextStack } from './ready-stacks.ts';
+import type { NextStack } from './prepare-stacks.ts';
 
 /** One env that is to go to another version of a template, or to another stack. */
 export interface EnvMove {

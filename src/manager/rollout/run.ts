@@ -20,7 +20,7 @@ import { makeActions, unmadeByEnv } from './make-actions.ts';
 import { makeBefore } from './make-before.ts';
 import { movesTo, nextStacks } from './moves.ts';
 import { actionsOf, planBack, planMoves, plannedEnvs } from './plans.ts';
-import { type NextStack, readyStacks } from './ready-stacks.ts';
+import { type NextStack, prepareStacks } from './prepare-stacks.ts';
 import { type RecordOptions, RunRecord } from './run-record.ts';
 import { isComplete } from './transitions.ts';
 
@@ -186,7 +186,7 @@ export class PatchRun {
     const { next, prepare } = this.toVersion(rows, this.record.from);
     await this.waits.until(rows);
     // The stacks existed before; if one can't be composed again, its env has its apps' files as they are.
-    await readyStacks(this.store, next, { shared: false }).catch(() => []);
+    await prepareStacks(this.store, next, { shared: false }).catch(() => []);
     await busyEnvs(this.store, true);
     const { run, store } = this;
     const plans = await planBack(store, run.now, movesTo(store, next), [run.now], true);
@@ -260,7 +260,7 @@ export class PatchRun {
     const { store, run } = this;
     const patch = run.now.id;
     // Envs may have come since stacks were made ready first.
-    await readyStacks(store, next, { shared: false });
+    await prepareStacks(store, next, { shared: false });
     const busy = await busyEnvs(store, true);
     const free = next.filter(({ row }) => !busy.has(row.id));
     const plans = await planMoves(store, run.now, movesTo(store, free));

@@ -1,6 +1,5 @@
 /**
- * Builds a version of a template from a configuration, unless it would be the same as the newest one: `byref
- * template build`.
+ * Builds a version of a template from a configuration, unless it would be the same as the newest one.
  */
 import type { TemplateRow, VersionBase, VersionRow } from '../../../codec/store-rows.ts';
 import type { ObjectWriter } from '../../../store/object-writer.ts';
@@ -56,7 +55,7 @@ interface Made {
 }
 
 /** Builds a version. @throws ByrefError; then the store is as before, and nothing else is left behind */
-export async function buildTemplate(config: BuildConfig, parts: BuildParts): Promise<Built> {
+export async function buildVersion(config: BuildConfig, parts: BuildParts): Promise<Built> {
   // Later times are of files that the build made; files from packages keep the times that they have there.
   const startedS = Math.floor(Date.now() / 1000);
   const root = await parts.read((store) => store.root);

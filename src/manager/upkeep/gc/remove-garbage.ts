@@ -7,8 +7,6 @@ import { patchOfFile } from '../../../codec/patch-record.ts';
 import { composedOf } from '../../../store/compositions.ts';
 import { isStoring, tryRemoving } from '../../../store/object-lock.ts';
 import { envOfEntry, envsDir, type Store, type TemplateRow } from '../../../store/store.ts';
-import { sweepWorkplaces } from '../../recipes/build/workplace.ts';
-import { sweepScratchEnvs } from '../../sandbox/scratch-env.ts';
 import { objectsOfEnvs } from './env-objects.ts';
 import { type KeptVersion, keptVersions, type LiveUse, liveUse } from './reasons.ts';
 import {
@@ -27,6 +25,17 @@ export interface GcOptions {
   readonly dryRun: boolean;
   /** How many versions to keep per template to go back to. */
   readonly keep: number;
+}
+
+/** What a run does one after the other: it looks at everything, then it removes versions, objects, and stray files. */
+export type GcPhase = 'look' | 'versions' | 'objects' | 'leftovers';
+
+/** The caller's part in a run. */
+export interface GcHooks {
+  /** Is called at the beginning of each phase. */
+  readonly on?: (phase: GcPhase) => void;
+  /** Ends the run before the next phase when it is aborted: what was done stays done. */
+  readonly signal?: AbortSignal;
 }
 
 /** The outcome of a run. */
@@ -50,11 +59,16 @@ export interface GcReport {
  * @throws ByrefError 'locked' if a driver does not report what it uses, 'corrupt' if an env's changes can't be
  *   read, or rows are lost
  */
-export async function collectGarbage(store: Store, { dryRun, keep }: GcOptions): Promise<GcReport> {
-  if (!dryRun) {
-    sweepWorkplaces();
-    await sweepScratchEnvs(store);
-  }
+export async function removeGarbage(
+  store: Store,
+  { dryRun, keep }: GcOptions,
+  { on = () => undefined, signal }: GcHooks = {},
+): Promise<GcReport> {
+  const begin = (phase: GcPhase): void => {
+    signal?.throwIfAborted();
+    on(phase);
+  };
+  begin('look');
   // First of all: only leftovers from before this run count.
   const left = await leftovers(store);
   const { removable, compositions, kept } = await choose(store, keep);
@@ -77,12 +91,15 @@ export async function collectGarbage(store: Store, { dryRun, keep }: GcOptions):
       leftovers: left.files,
     };
   }
+  begin('versions');
   if (removable.length + compositions.length > 0) {
     await takeStoppedAlong(store);
     removeVersions(store, removable, compositions);
   }
+  begin('objects');
   const used = await objectsOfEnvs(store, new Set(store.objects.unnamed()));
   const freed = sweepObjects(store, used);
+  begin('leftovers');
   const gone = removeLeftovers(store, left);
   return {
     removed,

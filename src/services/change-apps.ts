@@ -1,13 +1,13 @@
 /** `byref app add` and `byref app remove`: change the apps of one env, mounted or not, in one step. */
-import { ByrefError } from '../../base/error.ts';
-import type { PatchKind, PatchRecord, Policy } from '../../codec/patch-record.ts';
-import type { EnvRow, StackEntry, Store, TemplateRow } from '../../store/store.ts';
-import type { BusyWaitOptions } from './busy.ts';
-import { checkDependencyPolicies } from './dependency-policy.ts';
-import { entryOf } from './followers.ts';
-import { takePatchLock } from './lock.ts';
-import { readyStacks } from './ready-stacks.ts';
-import { PatchRun } from './run.ts';
+import { ByrefError } from '../base/error.ts';
+import type { PatchKind, PatchRecord, Policy } from '../codec/patch-record.ts';
+import type { BusyWaitOptions } from '../manager/rollout/busy.ts';
+import { checkDependencyPolicies } from '../manager/rollout/dependency-policy.ts';
+import { entryOf } from '../manager/rollout/followers.ts';
+import { takePatchLock } from '../manager/rollout/lock.ts';
+import { prepareStacks } from '../manager/rollout/prepare-stacks.ts';
+import { PatchRun } from '../manager/rollout/run.ts';
+import type { EnvRow, StackEntry, Store, TemplateRow } from '../store/store.ts';
 
 /** Options of addApps(), removeApps() and pinEnv(). */
 export interface AppOptions extends BusyWaitOptions {
@@ -109,7 +109,7 @@ async function change(
   checkDependencyPolicies(store, policies);
   const wanted: EnvRow = { ...row, stack: stackOf(row) };
   const stacks = [{ row: wanted, stack: store.plainStack(wanted) }];
-  const notes = await readyStacks(store, stacks, { signal, shared: true });
+  const notes = await prepareStacks(store, stacks, { signal, shared: true });
   const [first] = apps;
   if (first === undefined) return { record: null, notes };
   const lock = await takePatchLock(store, first);

@@ -1,16 +1,26 @@
-/** `byref patch` and `byref rollback`. */
-import { ByrefError } from '../../base/error.ts';
-import type { PatchRecord, Policy } from '../../codec/patch-record.ts';
-import type { Store, TemplateRow } from '../../store/store.ts';
-import type { BusyWaitOptions } from './busy.ts';
-import { checkDependencyPolicies } from './dependency-policy.ts';
-import { followersOf } from './followers.ts';
-import { takePatchLock } from './lock.ts';
-import { nextStacks } from './moves.ts';
-import { readyStacks } from './ready-stacks.ts';
-import { checkWaves, type Rollout, type RolloutEvent, rollOut } from './rollout.ts';
-import { PatchRun } from './run.ts';
-import { needTemplate, openCanary, patchTarget, rollbackTarget } from './target.ts';
+/** Takes the envs that follow a template to another version of it, or back: `byref patch` and `byref rollback`. */
+import { ByrefError } from '../base/error.ts';
+import type { PatchRecord, Policy } from '../codec/patch-record.ts';
+import type { BusyWaitOptions } from '../manager/rollout/busy.ts';
+import { checkDependencyPolicies } from '../manager/rollout/dependency-policy.ts';
+import { followersOf } from '../manager/rollout/followers.ts';
+import { takePatchLock } from '../manager/rollout/lock.ts';
+import { nextStacks } from '../manager/rollout/moves.ts';
+import { prepareStacks } from '../manager/rollout/prepare-stacks.ts';
+import {
+  checkWaves,
+  type Rollout,
+  type RolloutEvent,
+  rollOut,
+} from '../manager/rollout/rollout.ts';
+import { PatchRun } from '../manager/rollout/run.ts';
+import {
+  needTemplate,
+  openCanary,
+  patchTarget,
+  rollbackTarget,
+} from '../manager/rollout/target.ts';
+import type { Store, TemplateRow } from '../store/store.ts';
 
 /** Options of patchTemplate(). */
 export interface PatchOptions extends BusyWaitOptions {
@@ -21,20 +31,31 @@ export interface PatchOptions extends BusyWaitOptions {
   readonly rollout: Rollout;
 }
 
+/** The caller's part in a patch. */
+export interface PatchHooks {
+  /** Is called with each event of the rollout. */
+  readonly on?: (event: RolloutEvent) => void;
+  /** Ends the patch when it is aborted, and then takes back the waves that went. */
+  readonly signal?: AbortSignal;
+}
+
 const ALL_AT_ONCE: Rollout = { waves: [], afterwards: 'all', waitMs: 0, health: null };
+/** The signal of a caller that does not interrupt. */
+const NEVER = new AbortController().signal;
 
 /**
- * Takes the envs that follow a template to another version of it. Null if there is nothing to do.
+ * Takes the envs that follow a template to another version of it. Returns null if there is nothing to do.
+ * @param ref the template's name
  * @throws ByrefError 'locked' while it is being patched, 'busy' while canaries of another version wait for a decision,
  *   'badInput' for a version that does not go together with the envs' other templates
  */
 export async function patchTemplate(
   store: Store,
-  { id, name }: TemplateRow,
+  ref: string,
   options: PatchOptions,
-  on: (event: RolloutEvent) => void,
-  signal: AbortSignal,
+  { on = () => undefined, signal = NEVER }: PatchHooks = {},
 ): Promise<PatchRecord | null> {
+  const { id, name } = needTemplate(store, ref);
   checkDependencyPolicies(store, options.policies);
   const lock = await takePatchLock(store, { id, name });
   try {
@@ -51,7 +72,7 @@ export async function patchTemplate(
     const { policies, note, rollout, ...waits } = options;
     const rows = followersOf(store, template.id);
     const next = nextStacks(store, rows, template.id, version.number);
-    const notes = await readyStacks(store, next, { signal, shared: true });
+    const notes = await prepareStacks(store, next, { signal, shared: true });
     for (const text of notes) on({ what: 'note', text });
     // The version may have been removed meanwhile.
     patchTarget(store, template, version.number);
@@ -83,15 +104,16 @@ export interface RollbackOptions extends BusyWaitOptions {
 
 /**
  * Takes the envs that follow a template back to an older version. While canaries wait for a decision, it takes only those
- * back. Null if there is nothing to go back to.
+ * back. Returns null if there is nothing to go back to.
  * @throws ByrefError as patchTemplate
  */
 export async function rollBack(
   store: Store,
-  { id, name }: TemplateRow,
+  ref: string,
   { to, note, policies = [], ...waits }: RollbackOptions,
-  signal: AbortSignal = new AbortController().signal,
+  { signal = NEVER }: Pick<PatchHooks, 'signal'> = {},
 ): Promise<PatchRecord | null> {
+  const { id, name } = needTemplate(store, ref);
   checkDependencyPolicies(store, policies);
   const lock = await takePatchLock(store, { id, name });
   try {
@@ -111,7 +133,7 @@ export async function rollBack(
     }
     const rows = followersOf(store, template.id);
     const next = nextStacks(store, rows, template.id, version.number);
-    await readyStacks(store, next, { signal, shared: true });
+    await prepareStacks(store, next, { signal, shared: true });
     rollbackTarget(store, template, version.number);
     const options = { kind: 'rollback', policies, note, ...waits } as const;
     const run = PatchRun.begin(store, lock, template, version.number, options);

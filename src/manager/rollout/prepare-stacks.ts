@@ -13,8 +13,8 @@ export interface NextStack {
   readonly stack: readonly StackRef[];
 }
 
-/** Options of readyStacks(). */
-export interface ReadyOptions {
+/** Options of prepareStacks(). */
+export interface PrepareOptions {
   /** Aborts the work. */
   readonly signal?: AbortSignal | undefined;
   /** Lets others write to the store meanwhile; whoever sets it reads again what may have changed. */
@@ -27,10 +27,10 @@ export interface ReadyOptions {
  * @returns what an upper app decided, in sentences
  * @throws ByrefError 'badInput'
  */
-export async function readyStacks(
+export async function prepareStacks(
   store: Store,
   all: readonly NextStack[],
-  { signal, shared }: ReadyOptions,
+  { signal, shared }: PrepareOptions,
 ): Promise<string[]> {
   // A process that was killed right after it composed left its workplace and scratch env; now nothing may be left to compose.
   if (all.some(({ stack }) => stack.length > 1)) {

@@ -1,0 +1,19 @@
+import type { Check } from '../manager/upkeep/doctor/check.ts';
+import { fileSystemChecks } from '../manager/upkeep/doctor/file-system.ts';
+import { initRoot } from '../store/store.ts';
+
+/** The outcome of makeRoot(). */
+export interface RootMade {
+  /** Absolute path. */
+  readonly root: string;
+  /** How many drivers its envs are spread over. */
+  readonly shards: number;
+  /** What its file system can do. */
+  readonly checks: readonly Check[];
+}
+
+/** Makes a root, and checks what its file system can do. @throws ByrefError 'exists', 'badInput' */
+export async function makeRoot(root: string, shards: number): Promise<RootMade> {
+  await initRoot(root, { shards });
+  return { root, shards, checks: await fileSystemChecks(root) };
+}

@@ -1,0 +1,47 @@
+/** Mounts envs, and finishes what is to be done when one is first mounted. */
+import { envMounts } from '../ipc/mount-table.ts';
+import { hasSetup } from '../manager/envs/first-mount/setup.ts';
+import { type MountOptions, type MountOutcome, mountEnv } from '../manager/envs/mount.ts';
+import { ensureServers, type Servers } from '../manager/envs/spawn.ts';
+import type { EnvState } from '../manager/envs/state.ts';
+import type { EnvRow, Store } from '../store/store.ts';
+
+/**
+ * Mounts an env. If this is its first mount, or an earlier one was cut short, its setup is finished before this returns.
+ * @param note is called with remarks about the setup, in sentences
+ * @throws ByrefError as mountEnv()
+ */
+export async function startEnv(
+  store: Store,
+  env: EnvState,
+  options: MountOptions,
+  note: (text: string) => void,
+): Promise<MountOutcome> {
+  const mounted = await mountEnv(store, env, options);
+  await setUp(store, env.row, mounted, note);
+  return mounted;
+}
+
+async function setUp(
+  { root }: Store,
+  row: EnvRow,
+  { mountpoint }: MountOutcome,
+  note: (text: string) => void,
+): Promise<void> {
+  if (!hasSetup(root, row.id)) return;
+  // Loaded only now: most mounts are no first ones.
+  const { finishFirstMount } = await import('../manager/envs/first-mount/first-mount.ts');
+  const options = envMounts(root).get(row.id)?.options ?? '';
+  await finishFirstMount(root, row, mountpoint, options, note);
+}
+
+/** Starts the servers of several shards at once. If one can't start, each of its envs reports why. */
+export async function startServers(
+  root: string,
+  envs: readonly EnvState[],
+): Promise<Servers | null> {
+  const stopped = envs.filter(({ state }) => state === 'stopped');
+  const shards = new Set(stopped.map(({ row }) => row.shard));
+  if (shards.size < 2) return null;
+  return ensureServers(root, [...shards]).catch(() => null);
+}

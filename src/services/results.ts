@@ -1,0 +1,77 @@
+/** What each command prints with --json, and what a daemon returns for the same request: docs/reference/json.md, "Values". */
+import type { PatchRecord } from '../codec/patch-record.ts';
+import type { EnvChange } from '../manager/envs/diff.ts';
+import type { MountOutcome } from '../manager/envs/mount.ts';
+import type { EnvSummary } from '../manager/envs/summary.ts';
+import type { Package } from '../manager/recipes/build/packages.ts';
+import type { VersionLog } from '../manager/rollout/log.ts';
+import type { PatchPlan } from '../manager/rollout/plan.ts';
+import type { Relinked } from '../manager/rollout/relink.ts';
+import type { SavedEntry } from '../manager/rollout/saved.ts';
+import type { StaleFile } from '../manager/rollout/stale.ts';
+import type { StalePackage } from '../manager/rollout/stale-packages.ts';
+import type { Diagnosis } from '../manager/upkeep/doctor/doctor.ts';
+import type { FsckResult } from '../manager/upkeep/fsck/report.ts';
+import type { TemplateBuilt } from './build-template.ts';
+import type { TemplateCaptured } from './capture-result.ts';
+import type { GarbageCollected } from './collect-garbage.ts';
+import type { EnvDestroyed } from './destroy-env.ts';
+import type { TemplateDifference } from './diff-templates.ts';
+import type { NamedUsage } from './disk-usage.ts';
+import type { EnvInfo } from './env-info.ts';
+import type { Origin } from './explain-path.ts';
+import type { TemplateExported } from './export-template.ts';
+import type { HistoryEntry } from './history.ts';
+import type { TemplateImported } from './import-template.ts';
+import type { TemplateListed } from './list-templates.ts';
+import type { RootMade } from './make-root.ts';
+import type { TemplateRemoved } from './remove-template.ts';
+import type { TemplateDetails } from './show-template.ts';
+import type { EnvUnmounted } from './umount-env.ts';
+
+/** The record of a move to other versions; null if there was nothing to do. Its times are milliseconds since the epoch. */
+export type Moved = PatchRecord | null;
+
+/** The value of each verb. Names are stable: fields may be added, none is renamed. */
+export interface Results {
+  readonly list: readonly EnvSummary[];
+  readonly info: EnvInfo;
+  /** Of several names, or with a count, an array. */
+  readonly create: EnvSummary | readonly EnvSummary[];
+  readonly mount: readonly MountOutcome[];
+  readonly umount: readonly EnvUnmounted[];
+  readonly diff: readonly EnvChange[];
+  readonly 'template diff': readonly TemplateDifference[];
+  readonly df: readonly NamedUsage[];
+  readonly destroy: readonly EnvDestroyed[];
+  readonly init: RootMade;
+  readonly fsck: FsckResult;
+  readonly doctor: Diagnosis;
+  readonly 'template import': TemplateImported;
+  readonly 'template list': readonly TemplateListed[];
+  readonly 'template log': readonly VersionLog[];
+  readonly 'template rm': TemplateRemoved;
+  readonly patch: Moved;
+  readonly rollback: Moved;
+  readonly pin: Moved;
+  readonly follow: Moved;
+  readonly 'app add': Moved;
+  readonly 'app remove': Moved;
+  /** null if there is nothing to do. */
+  readonly 'patch --check': PatchPlan | null;
+  readonly history: readonly HistoryEntry[];
+  /** Packages if they were asked for. */
+  readonly stale: readonly StaleFile[] | readonly StalePackage[];
+  readonly relink: readonly Relinked[];
+  readonly 'saved list': readonly SavedEntry[];
+  readonly 'saved rm': readonly SavedEntry[];
+  readonly 'saved restore': SavedEntry;
+  readonly gc: GarbageCollected;
+  readonly 'template packages': readonly Package[];
+  readonly 'template which': Origin;
+  readonly 'template capture': TemplateCaptured;
+  readonly 'template build': TemplateBuilt;
+  readonly 'template update': TemplateBuilt;
+  readonly 'template export': TemplateExported;
+  readonly 'template show': TemplateDetails;
+}

@@ -37,7 +37,11 @@ module.exports = {
       severity: 'error',
       from: {
         path: '^src/',
-        pathNot: ['^src/store/', '^src/manager/upkeep/', '^src/manager/templates/commit-tree[.]ts$'],
+        pathNot: [
+          '^src/store/',
+          '^src/manager/upkeep/',
+          '^src/manager/templates/commit-tree[.]ts$',
+        ],
       },
       to: { path: '^src/store/raw-tables[.]ts$' },
     },

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { DebDescription } from '../support/deb.ts';
-import { BYREF, sh } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
-import { SmallDisk } from '../support/small-disk.ts';
+import { BYREF, sh } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
+import { SmallDisk } from '../support/machine/small-disk.ts';
 import { TinyApps } from '../support/tiny-apps.ts';
 import { TinySystems } from '../support/tiny-systems.ts';
 

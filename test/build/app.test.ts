@@ -5,7 +5,7 @@ import { greeter, statefulApp } from '../../fixtures/apt/packages.ts';
 import { aclFromText } from '../../src/manager/templates/tar/acl.ts';
 import { builtFile, native } from '../../src/native/binding.ts';
 import type { DebDescription } from '../support/deb.ts';
-import { sh } from '../support/program.ts';
+import { sh } from '../support/machine/program.ts';
 import { TinyApps } from '../support/tiny-apps.ts';
 import { TinySystems } from '../support/tiny-systems.ts';
 

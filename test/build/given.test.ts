@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { DebDescription } from '../support/deb.ts';
-import { TestRoot } from '../support/root.ts';
+import { TestRoot } from '../support/machine/root.ts';
 import { TinyApps } from '../support/tiny-apps.ts';
 import { TinySystems } from '../support/tiny-systems.ts';
 

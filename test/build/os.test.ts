@@ -6,9 +6,9 @@ import { EXIT } from '../../src/base/exit-codes.ts';
 import { EMPTIED, LEFT_OUT } from '../../src/manager/recipes/build/rules.ts';
 import { AptRepo } from '../support/apt-repo.ts';
 import type { DebDescription } from '../support/deb.ts';
-import { abandonedWorkplaces, mountsBelow } from '../support/leftovers.ts';
+import { abandonedWorkplaces, mountsBelow } from '../support/machine/leftovers.ts';
+import { TestRoot } from '../support/machine/root.ts';
 import { RepoServer } from '../support/repo-server.ts';
-import { TestRoot } from '../support/root.ts';
 import { tinyPackages } from '../support/tiny-os.ts';
 import { TinySystems } from '../support/tiny-systems.ts';
 

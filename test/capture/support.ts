@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'vitest';
-import { abandonedWorkplaces } from '../support/leftovers.ts';
-import { BYREF, type Finished } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
-import { scratchEnvs } from '../support/scratch-envs.ts';
+import { abandonedWorkplaces } from '../support/machine/leftovers.ts';
+import { BYREF, type Finished } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
+import { scratchEnvs } from '../support/machine/scratch-envs.ts';
 import { TinySystems } from '../support/tiny-systems.ts';
 
 /** A root with the tiny system as its template `tiny`. */

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, realpathSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { output } from '../support/program.ts';
+import { output } from '../support/machine/program.ts';
 import { Captures } from './support.ts';
 
 let captures: Captures;

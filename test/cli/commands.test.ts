@@ -5,8 +5,8 @@ import { EXIT } from '../../src/base/exit-codes.ts';
 import { VERSION } from '../../src/base/version.ts';
 import { loadCommand } from '../../src/cli/registry.ts';
 import { VERBS } from '../../src/cli/verbs.ts';
-import { run, runByref, sh, TREE } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
+import { run, runByref, sh, TREE } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
 
 let root: TestRoot;
 

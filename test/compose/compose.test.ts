@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { greeter } from '../../fixtures/apt/packages.ts';
 import { openStore } from '../../src/store/store.ts';
 import type { DebDescription } from '../support/deb.ts';
-import { output } from '../support/program.ts';
+import { output } from '../support/machine/program.ts';
 import { TinyApps } from '../support/tiny-apps.ts';
 import { TinySystems } from '../support/tiny-systems.ts';
 

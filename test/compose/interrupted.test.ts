@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { envMounts } from '../../src/ipc/mount-table.ts';
-import { BYREF } from '../support/program.ts';
+import { BYREF } from '../support/machine/program.ts';
 import type { TinyEnv } from '../support/tiny-apps.ts';
 import { type PatchedApps, PatchStock } from './patch-stock.ts';
 

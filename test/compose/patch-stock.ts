@@ -4,7 +4,7 @@ import { greeter } from '../../fixtures/apt/packages.ts';
 import type { PatchRecord } from '../../src/codec/patch-record.ts';
 import { openStore } from '../../src/store/store.ts';
 import type { DebDescription } from '../support/deb.ts';
-import { TestRoot } from '../support/root.ts';
+import { TestRoot } from '../support/machine/root.ts';
 import { TinyApps, TinyEnv } from '../support/tiny-apps.ts';
 import { tinyPackages } from '../support/tiny-os.ts';
 import { TinySystems } from '../support/tiny-systems.ts';

@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { output } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
+import { output } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
 
 const PROBE = path.join(import.meta.dirname, 'access-times-probe.ts');
 /** Room for a probe on a busy machine. */

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { PRIVATE_DIR } from '../../src/driver/delta/layout.ts';
-import { output } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
+import { output } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
 
 const CASE_MS = 90_000;
 const WITHIN_MS = 30_000;

@@ -8,8 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { PRIVATE_DIR } from '../../src/driver/delta/layout.ts';
 import { readDelta } from '../../src/driver/delta/read-delta.ts';
-import { output } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
+import { output } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
 
 const SET_UP_MS = 120_000;
 const WITHIN_MS = 30_000;

@@ -11,7 +11,7 @@ import { removeTemplateRows } from '../../src/manager/upkeep/gc/remove-version.t
 import { inoKey, versionKey } from '../../src/store/keys.ts';
 import { rawTables } from '../../src/store/raw-tables.ts';
 import { openStore } from '../../src/store/store.ts';
-import { runByref, sh } from '../support/program.ts';
+import { runByref, sh } from '../support/machine/program.ts';
 import { checksOf, find } from './damage.ts';
 import { COMPOSED, edit, JUNK, linkAt, OS, unused } from './edit.ts';
 import { editInode, own, privateFile } from './edit-delta.ts';

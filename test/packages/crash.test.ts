@@ -1,6 +1,6 @@
 /** However a patch is cut short, what dpkg says in an env and what the env shows are of one version. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type Files, PatchRoot } from '../patch/support.ts';
+import { type Files, PatchRoot } from '../support/machine/patch-root.ts';
 
 let t: PatchRoot;
 

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { PatchedEnv, PatchRecord } from '../../src/codec/patch-record.ts';
 import type { DebDescription } from '../support/deb.ts';
-import { BYREF, sh } from '../support/program.ts';
+import { BYREF, sh } from '../support/machine/program.ts';
 import { TinySystems } from '../support/tiny-systems.ts';
 import { type PackageEnv, PackageRoot } from './package-root.ts';
 

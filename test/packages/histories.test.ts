@@ -5,7 +5,7 @@
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { DebDescription } from '../support/deb.ts';
-import { output } from '../support/program.ts';
+import { output } from '../support/machine/program.ts';
 import { TinySystems } from '../support/tiny-systems.ts';
 import { type PackageEnv, PackageRoot } from './package-root.ts';
 

@@ -3,8 +3,8 @@ import path from 'node:path';
 import { expect } from 'vitest';
 import type { PatchRecord } from '../../src/codec/patch-record.ts';
 import { buildDeb, type DebDescription } from '../support/deb.ts';
-import { output, sh } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
+import { output, sh } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
 import { TinyEnv } from '../support/tiny-apps.ts';
 import type { TinySystem, TinySystems } from '../support/tiny-systems.ts';
 

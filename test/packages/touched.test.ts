@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import type { EnvChange } from '../../src/manager/envs/diff.ts';
 import type { PatchPlan } from '../../src/manager/rollout/plan.ts';
 import type { DebDescription } from '../support/deb.ts';
-import { sh } from '../support/program.ts';
+import { sh } from '../support/machine/program.ts';
 import { TinySystems } from '../support/tiny-systems.ts';
 import { type PackageEnv, PackageRoot } from './package-root.ts';
 

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import type { PatchRecord } from '../../src/codec/patch-record.ts';
 import type { StaleFile } from '../../src/manager/rollout/stale.ts';
-import { PatchRoot } from './support.ts';
+import { PatchRoot } from '../support/machine/patch-root.ts';
 
 /** Apps come to an env and go, while programs use it. */
 let t: PatchRoot;

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import type { PatchRecord } from '../../src/codec/patch-record.ts';
-import { PatchRoot } from './support.ts';
+import { PatchRoot } from '../support/machine/patch-root.ts';
 
 let t: PatchRoot;
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { PatchRecord } from '../../src/codec/patch-record.ts';
-import { PatchRoot } from './support.ts';
+import { PatchRoot } from '../support/machine/patch-root.ts';
 
 let t: PatchRoot;
 

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createEnv } from '../../src/services/create-env.ts';
 import { openStore } from '../../src/store/store.ts';
-import { TestRoot } from '../support/root.ts';
+import { TestRoot } from '../support/machine/root.ts';
 import { changesType, hasPages, type Probe, probes, writeVersions } from './flip-trees.ts';
 import { PHASES, Readers } from './readers.ts';
 

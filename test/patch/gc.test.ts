@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import type { GcReport } from '../../src/manager/upkeep/gc/gc.ts';
 import { edit, linkAt } from '../fsck/edit.ts';
-import { PatchRoot } from './support.ts';
+import { PatchRoot } from '../support/machine/patch-root.ts';
 
 let t: PatchRoot;
 

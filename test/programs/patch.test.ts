@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { PatchRecord } from '../../src/codec/patch-record.ts';
 import type { StaleFile } from '../../src/manager/rollout/stale.ts';
-import { sh } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
+import { sh } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
 import { BUILD_ARCHIVE_MS, inEnv, inEnvWords, serverArchive } from './debian.ts';
 
 const ENVS = ['web1', 'web2', 'web3'];

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
-import { run, TREE } from '../support/program.ts';
+import { run, TREE } from '../support/machine/program.ts';
 
 const SETUP = path.join(TREE, 'scripts/setup.sh');
 const TIMEOUT_MS = 120_000;

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { run, TREE } from '../support/program.ts';
+import { run, TREE } from '../support/machine/program.ts';
 import { TinyApps } from '../support/tiny-apps.ts';
 import { TinySystems } from '../support/tiny-systems.ts';
 

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { TREE } from '../support/program.ts';
+import { TREE } from '../support/machine/program.ts';
 
 const read = (file: string): string => readFileSync(path.join(TREE, file), 'utf8');
 

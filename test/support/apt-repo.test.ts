@@ -3,7 +3,7 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { appPackages } from '../../fixtures/apt/packages.ts';
 import { AptRepo } from './apt-repo.ts';
-import { output } from './program.ts';
+import { output } from './machine/program.ts';
 import { TINY, TinySystems } from './tiny-systems.ts';
 
 /** Without it mmdebstrap's dpkg, which runs in the new system, can't see a repository that is a directory. */

@@ -13,7 +13,7 @@ import {
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { buildDeb, type DebDescription, EPOCH, nativeArchitecture } from './deb.ts';
-import { output } from './program.ts';
+import { output } from './machine/program.ts';
 import { RepoServer } from './repo-server.ts';
 import { SigningKey } from './signing-key.ts';
 

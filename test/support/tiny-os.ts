@@ -13,8 +13,8 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { buildDeb, type DebDescription, nativeArchitecture } from './deb.ts';
+import { output } from './machine/program.ts';
 import { copies, installed, librariesOf, type MachineFiles, programPath } from './machine-files.ts';
-import { output } from './program.ts';
 import { tinyBase } from './tiny-base.ts';
 
 /**

@@ -6,8 +6,8 @@ import { appPackages } from '../../fixtures/apt/packages.ts';
 import { LET_GO } from '../../src/manager/confinement/confined.ts';
 import { AptRepo } from './apt-repo.ts';
 import { EPOCH } from './deb.ts';
-import { mountsBelow, processesNaming } from './leftovers.ts';
-import { type Finished, output, run } from './program.ts';
+import { mountsBelow, processesNaming } from './machine/leftovers.ts';
+import { type Finished, output, run } from './machine/program.ts';
 import type { RepoServer } from './repo-server.ts';
 import { tinyArchive, tinyDebs } from './tiny-os.ts';
 

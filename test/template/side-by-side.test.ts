@@ -7,9 +7,9 @@ import { addVersion } from '../../src/manager/templates/add-version.ts';
 import { importTemplate, readArchive, templateFor } from '../../src/manager/templates/import.ts';
 import { ObjectWriter } from '../../src/store/object-writer.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
-import { HeldLock, RunningCommand } from '../support/held-lock.ts';
-import { BYREF } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
+import { HeldLock, RunningCommand } from '../support/machine/held-lock.ts';
+import { BYREF } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
 import { archive, file } from './members.ts';
 
 /** Versions and objects that several processes add, while others remove some. */

@@ -1,13 +1,13 @@
 import { lutimesSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'vitest';
-import type { PatchRecord } from '../../src/codec/patch-record.ts';
-import type { PatchPlan } from '../../src/manager/rollout/plan.ts';
-import { importTemplate } from '../../src/manager/templates/import.ts';
-import { createEnv } from '../../src/services/create-env.ts';
-import { openStore, type Store } from '../../src/store/store.ts';
-import { type Finished, sh } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
+import type { PatchRecord } from '../../../src/codec/patch-record.ts';
+import type { PatchPlan } from '../../../src/manager/rollout/plan.ts';
+import { importTemplate } from '../../../src/manager/templates/import.ts';
+import { createEnv } from '../../../src/services/create-env.ts';
+import { openStore, type Store } from '../../../src/store/store.ts';
+import { type Finished, sh } from './program.ts';
+import { TestRoot } from './root.ts';
 
 /** Files by path: a text, or `-> TARGET` for a symlink. */
 export type Files = Readonly<Record<string, string>>;

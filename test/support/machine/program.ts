@@ -2,7 +2,7 @@ import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 
-export const TREE = path.resolve(import.meta.dirname, '../..');
+export const TREE = path.resolve(import.meta.dirname, '../../..');
 export const BYREF = path.join(TREE, 'bin/byref');
 const BUNDLE = path.join(TREE, 'dist/cli/main.cjs');
 

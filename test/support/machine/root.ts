@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
-import type { EnvInfo } from '../../src/services/env-info.ts';
+import type { EnvInfo } from '../../../src/services/env-info.ts';
 import { mountsBelow, processesOf } from './leftovers.ts';
 import { BYREF, type Finished, type RunOptions, runByref, sh } from './program.ts';
 import { startWatchdog, type Watchdog } from './watchdog.ts';

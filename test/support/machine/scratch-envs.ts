@@ -1,5 +1,5 @@
-import { isScratch } from '../../src/store/names.ts';
-import { openStore } from '../../src/store/store.ts';
+import { isScratch } from '../../../src/store/names.ts';
+import { openStore } from '../../../src/store/store.ts';
 import type { TestRoot } from './root.ts';
 
 /** Names of throw-away envs, which no list shows. */

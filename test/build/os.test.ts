@@ -4,13 +4,13 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, tes
 import { configful, greeter, greeterData, linked } from '../../fixtures/apt/packages.ts';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import { EMPTIED, LEFT_OUT } from '../../src/manager/recipes/build/rules.ts';
-import { AptRepo } from '../support/apt-repo.ts';
-import type { DebDescription } from '../support/deb.ts';
 import { abandonedWorkplaces, mountsBelow } from '../support/machine/leftovers.ts';
 import { TestRoot } from '../support/machine/root.ts';
-import { RepoServer } from '../support/repo-server.ts';
-import { tinyPackages } from '../support/tiny-os.ts';
-import { TinySystems } from '../support/tiny-systems.ts';
+import { AptRepo } from '../support/packages/apt-repo.ts';
+import type { DebDescription } from '../support/packages/deb.ts';
+import { RepoServer } from '../support/packages/repo-server.ts';
+import { tinyPackages } from '../support/packages/tiny-os.ts';
+import { TinySystems } from '../support/packages/tiny-systems.ts';
 
 let systems: TinySystems;
 let root: TestRoot;

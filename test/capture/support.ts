@@ -7,7 +7,7 @@ import { abandonedWorkplaces } from '../support/machine/leftovers.ts';
 import { BYREF, type Finished } from '../support/machine/program.ts';
 import { TestRoot } from '../support/machine/root.ts';
 import { scratchEnvs } from '../support/machine/scratch-envs.ts';
-import { TinySystems } from '../support/tiny-systems.ts';
+import { TinySystems } from '../support/packages/tiny-systems.ts';
 
 /** A root with the tiny system as its template `tiny`. */
 export class Captures {

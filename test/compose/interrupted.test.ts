@@ -4,8 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { envMounts } from '../../src/ipc/mount-table.ts';
 import { BYREF } from '../support/machine/program.ts';
-import type { TinyEnv } from '../support/tiny-apps.ts';
-import { type PatchedApps, PatchStock } from './patch-stock.ts';
+import { type PatchedApps, PatchStock } from '../support/packages/patch-stock.ts';
+import type { TinyEnv } from '../support/packages/tiny-apps.ts';
 
 /** Commands that compose stacks, and are killed, interrupted, or run beside each other. */
 let stock: PatchStock;

@@ -2,9 +2,9 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import type { PatchPlan } from '../../src/manager/rollout/plan.ts';
-import type { DebDescription } from '../support/deb.ts';
-import { tinyPackages } from '../support/tiny-os.ts';
-import { type PatchedApps, PatchStock } from './patch-stock.ts';
+import type { DebDescription } from '../support/packages/deb.ts';
+import { type PatchedApps, PatchStock } from '../support/packages/patch-stock.ts';
+import { tinyPackages } from '../support/packages/tiny-os.ts';
 
 /** What is said of apps before the OS below them gets another version. */
 let stock: PatchStock;

@@ -7,7 +7,7 @@ import { hashObjects } from '../suite/objects.ts';
 import { abandonedWorkplaces, mountsBelow } from '../support/machine/leftovers.ts';
 import { run } from '../support/machine/program.ts';
 import { TestRoot } from '../support/machine/root.ts';
-import { inEnv } from './debian.ts';
+import { inEnv } from '../support/packages/debian.ts';
 import { Services } from './services.ts';
 
 /** By template: what is installed. */

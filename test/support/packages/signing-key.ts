@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { processesNaming } from './machine/leftovers.ts';
-import { output } from './machine/program.ts';
+import { processesNaming } from '../machine/leftovers.ts';
+import { output } from '../machine/program.ts';
 
 const OWNER = 'byref tests <tests@byref.invalid>';
 const AGENT_GONE_WITHIN_MS = 10_000;

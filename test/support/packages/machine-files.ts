@@ -1,7 +1,7 @@
 import { existsSync, lstatSync, readlinkSync, realpathSync } from 'node:fs';
 import path from 'node:path';
+import { output, run } from '../machine/program.ts';
 import type { DebFile } from './deb.ts';
-import { output, run } from './machine/program.ts';
 
 /** Files of this machine, as the content of a package: by path, with no link among the directories. */
 export type MachineFiles = Record<string, DebFile>;

@@ -1,12 +1,12 @@
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'vitest';
-import type { PatchRecord } from '../../src/codec/patch-record.ts';
-import { buildDeb, type DebDescription } from '../support/deb.ts';
-import { output, sh } from '../support/machine/program.ts';
-import { TestRoot } from '../support/machine/root.ts';
-import { TinyEnv } from '../support/tiny-apps.ts';
-import type { TinySystem, TinySystems } from '../support/tiny-systems.ts';
+import type { PatchRecord } from '../../../src/codec/patch-record.ts';
+import { output, sh } from '../machine/program.ts';
+import { TestRoot } from '../machine/root.ts';
+import { buildDeb, type DebDescription } from './deb.ts';
+import { TinyEnv } from './tiny-apps.ts';
+import type { TinySystem, TinySystems } from './tiny-systems.ts';
 
 /** Where every system and env has the packages of the test, as NAME_VERSION_ARCHITECTURE.deb. */
 const DEBS = '/srv/debs';

@@ -1,10 +1,10 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'vitest';
-import { abandonedWorkplaces, mountsBelow, processesNaming } from './machine/leftovers.ts';
-import { BYREF, type Finished, sh } from './machine/program.ts';
-import { TestRoot } from './machine/root.ts';
-import { scratchEnvs } from './machine/scratch-envs.ts';
+import { abandonedWorkplaces, mountsBelow, processesNaming } from '../machine/leftovers.ts';
+import { BYREF, type Finished, sh } from '../machine/program.ts';
+import { TestRoot } from '../machine/root.ts';
+import { scratchEnvs } from '../machine/scratch-envs.ts';
 import type { TinySystems } from './tiny-systems.ts';
 
 export interface BuiltJson {

@@ -1,13 +1,13 @@
 import { cpSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { greeter } from '../../fixtures/apt/packages.ts';
-import type { PatchRecord } from '../../src/codec/patch-record.ts';
-import { openStore } from '../../src/store/store.ts';
-import type { DebDescription } from '../support/deb.ts';
-import { TestRoot } from '../support/machine/root.ts';
-import { TinyApps, TinyEnv } from '../support/tiny-apps.ts';
-import { tinyPackages } from '../support/tiny-os.ts';
-import { TinySystems } from '../support/tiny-systems.ts';
+import { greeter } from '../../../fixtures/apt/packages.ts';
+import type { PatchRecord } from '../../../src/codec/patch-record.ts';
+import { openStore } from '../../../src/store/store.ts';
+import { TestRoot } from '../machine/root.ts';
+import type { DebDescription } from './deb.ts';
+import { TinyApps, TinyEnv } from './tiny-apps.ts';
+import { tinyPackages } from './tiny-os.ts';
+import { TinySystems } from './tiny-systems.ts';
 
 /** Of `based`, which the tiny system has from its second version on. */
 export const BASED = 150;

@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
-import { output } from './machine/program.ts';
+import { output } from '../machine/program.ts';
 
 /** Seconds since 1970 that everything in a package, and the first state of a repository, has as its time. */
 export const EPOCH = 1_704_067_200;

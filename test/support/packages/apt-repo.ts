@@ -12,8 +12,8 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { output } from '../machine/program.ts';
 import { buildDeb, type DebDescription, EPOCH, nativeArchitecture } from './deb.ts';
-import { output } from './machine/program.ts';
 import { RepoServer } from './repo-server.ts';
 import { SigningKey } from './signing-key.ts';
 

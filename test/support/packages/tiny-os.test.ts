@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { configful, greeter } from '../../fixtures/apt/packages.ts';
+import { configful, greeter } from '../../../fixtures/apt/packages.ts';
 import { tinyPackages } from './tiny-os.ts';
 import { type TinySystem, TinySystems } from './tiny-systems.ts';
 

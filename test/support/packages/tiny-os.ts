@@ -12,8 +12,8 @@ import {
   utimesSync,
 } from 'node:fs';
 import path from 'node:path';
+import { output } from '../machine/program.ts';
 import { buildDeb, type DebDescription, nativeArchitecture } from './deb.ts';
-import { output } from './machine/program.ts';
 import { copies, installed, librariesOf, type MachineFiles, programPath } from './machine-files.ts';
 import { tinyBase } from './tiny-base.ts';
 

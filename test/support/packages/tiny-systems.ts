@@ -2,12 +2,12 @@ import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, onTestFinished } from 'vitest';
-import { appPackages } from '../../fixtures/apt/packages.ts';
-import { LET_GO } from '../../src/manager/confinement/confined.ts';
+import { appPackages } from '../../../fixtures/apt/packages.ts';
+import { LET_GO } from '../../../src/manager/confinement/confined.ts';
+import { mountsBelow, processesNaming } from '../machine/leftovers.ts';
+import { type Finished, output, run } from '../machine/program.ts';
 import { AptRepo } from './apt-repo.ts';
 import { EPOCH } from './deb.ts';
-import { mountsBelow, processesNaming } from './machine/leftovers.ts';
-import { type Finished, output, run } from './machine/program.ts';
 import type { RepoServer } from './repo-server.ts';
 import { tinyArchive, tinyDebs } from './tiny-os.ts';
 

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import path from 'node:path';
-import { LET_GO } from '../../src/manager/confinement/confined.ts';
-import { type Finished, run, sh } from '../support/machine/program.ts';
+import { LET_GO } from '../../../src/manager/confinement/confined.ts';
+import { type Finished, run, sh } from '../machine/program.ts';
 
 const SUITE = 'bookworm';
 const PACKAGES = 'gcc,libc6-dev,make,git,sqlite3,postgresql,rsync,acl,attr,ca-certificates';

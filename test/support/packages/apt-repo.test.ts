@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { appPackages } from '../../fixtures/apt/packages.ts';
+import { appPackages } from '../../../fixtures/apt/packages.ts';
+import { output } from '../machine/program.ts';
 import { AptRepo } from './apt-repo.ts';
-import { output } from './machine/program.ts';
 import { TINY, TinySystems } from './tiny-systems.ts';
 
 /** Without it mmdebstrap's dpkg, which runs in the new system, can't see a repository that is a directory. */

@@ -5,9 +5,9 @@ import { EXIT } from '../../src/base/exit-codes.ts';
 import { HeldLock, RunningCommand } from '../support/machine/held-lock.ts';
 import { BYREF } from '../support/machine/program.ts';
 import { scratchEnvs } from '../support/machine/scratch-envs.ts';
-import { writeManyFiles } from '../support/many-files.ts';
 import { TinyApps } from '../support/packages/tiny-apps.ts';
 import { TinySystems } from '../support/packages/tiny-systems.ts';
+import { writeManyFiles } from '../support/trees/many-files.ts';
 
 /** Commands that build and import, and others beside them. */
 let systems: TinySystems;

@@ -6,7 +6,7 @@ import { BYREF, sh } from '../support/machine/program.ts';
 import type { DebDescription } from '../support/packages/deb.ts';
 import { TinyApps } from '../support/packages/tiny-apps.ts';
 import { TinySystems } from '../support/packages/tiny-systems.ts';
-import { archive, file } from '../template/members.ts';
+import { archive, file } from '../support/trees/tar-members.ts';
 
 interface Shown {
   readonly phase: string;

@@ -8,7 +8,7 @@ import { DATA_PRIVATE } from '../../src/codec/inode-record.ts';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
 import { type OpenDeltaOptions, openDelta } from '../../src/driver/delta/open-delta.ts';
 import { AT_FDCWD, native } from '../../src/native/binding.ts';
-import { inode } from './record.ts';
+import { inode } from '../support/trees/inode-record.ts';
 
 export { inode };
 

@@ -3,7 +3,7 @@ import { afterEach, expect, test } from 'vitest';
 import type { Name, NodeId } from '../../src/base/ids.ts';
 import { type Attr, type DirSink, LEAVE } from '../../src/driver/core/api.ts';
 import type { AccessRules } from '../../src/driver/core/ports.ts';
-import { archive, dir } from '../template/members.ts';
+import { archive, dir } from '../support/trees/tar-members.ts';
 import { BareEnv, ROOT } from './bare-env.ts';
 
 const NEVER_MS = 1_000_000_000;

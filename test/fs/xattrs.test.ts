@@ -6,7 +6,7 @@ import { ENOSPC } from '../../src/base/errno.ts';
 import type { NodeId } from '../../src/base/ids.ts';
 import { O_RDWR } from '../../src/base/mode.ts';
 import { type Attr, LEAVE } from '../../src/driver/core/api.ts';
-import { archive, file } from '../template/members.ts';
+import { archive, file } from '../support/trees/tar-members.ts';
 import { BareEnv } from './bare-env.ts';
 
 const NEVER_MS = 1_000_000_000;

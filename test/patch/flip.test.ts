@@ -5,7 +5,13 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createEnv } from '../../src/services/create-env.ts';
 import { openStore } from '../../src/store/store.ts';
 import { TestRoot } from '../support/machine/root.ts';
-import { changesType, hasPages, type Probe, probes, writeVersions } from './flip-trees.ts';
+import {
+  changesType,
+  hasPages,
+  type Probe,
+  probes,
+  writeVersions,
+} from '../support/trees/flip-trees.ts';
 import { PHASES, Readers } from './readers.ts';
 
 const LONG = 300_000 * Number(process.env['BYREF_SOAK'] ?? 1);

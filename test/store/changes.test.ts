@@ -14,8 +14,8 @@ import { removeVersions } from '../../src/manager/upkeep/gc/remove-version.ts';
 import { LayerCache } from '../../src/store/layer-cache.ts';
 import { rawTables } from '../../src/store/raw-tables.ts';
 import { initRoot, openStore, type StackRef, type Store } from '../../src/store/store.ts';
+import { addTemplates, addVersion, histories, stackOf } from '../support/trees/version-trees.ts';
 import { inconsistencies } from './consistency.ts';
-import { addTemplates, addVersion, histories, stackOf } from './version-trees.ts';
 
 const RUNS = Number(process.env['FC_RUNS'] ?? 100);
 const TEMPLATES_MAX = 3;

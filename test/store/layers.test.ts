@@ -8,7 +8,14 @@ import { isDir } from '../../src/base/mode.ts';
 import { nameCookie } from '../../src/base/name-hash.ts';
 import type { LowerTree } from '../../src/driver/core/ports.ts';
 import { initRoot, openStore, type Store } from '../../src/store/store.ts';
-import { addVersion, type Merged, merge, nodeOf, type Tree, tree } from './trees.ts';
+import {
+  addVersion,
+  type Merged,
+  merge,
+  nodeOf,
+  type Tree,
+  tree,
+} from '../support/trees/random-trees.ts';
 
 let store: Store;
 let scratch: string;

@@ -8,7 +8,7 @@ import type { Patience } from '../../src/store/patience.ts';
 import { rawTables } from '../../src/store/raw-tables.ts';
 import { initRoot, openStore, type Store } from '../../src/store/store.ts';
 import { takeWriterLock } from '../../src/store/writer-lock.ts';
-import { addVersion } from './trees.ts';
+import { addVersion } from '../support/trees/random-trees.ts';
 
 let scratch: string;
 let root: string;

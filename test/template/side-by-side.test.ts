@@ -10,7 +10,7 @@ import { openStore, type Store } from '../../src/store/store.ts';
 import { HeldLock, RunningCommand } from '../support/machine/held-lock.ts';
 import { BYREF } from '../support/machine/program.ts';
 import { TestRoot } from '../support/machine/root.ts';
-import { archive, file } from './members.ts';
+import { archive, file } from '../support/trees/tar-members.ts';
 
 /** Versions and objects that several processes add, while others remove some. */
 let root: TestRoot;

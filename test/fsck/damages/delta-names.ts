@@ -5,7 +5,7 @@ import { type Ino, nameFromText, ROOT_INO } from '../../../src/base/ids.ts';
 import { S_IFDIR, S_IFREG } from '../../../src/base/mode.ts';
 import { NameState } from '../../../src/driver/delta/generation.ts';
 import { encodeName, inoKey } from '../../../src/driver/delta/table-rows.ts';
-import { inode } from '../../delta/record.ts';
+import { inode } from '../../support/trees/inode-record.ts';
 import { type Damage, REPAIR_UNMOUNTED, RESTORE_ENV } from '../damage.ts';
 import {
   changeDelta,

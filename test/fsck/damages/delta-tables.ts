@@ -10,7 +10,7 @@ import {
   inoKey,
   STATE_KEY,
 } from '../../../src/driver/delta/table-rows.ts';
-import { inode } from '../../delta/record.ts';
+import { inode } from '../../support/trees/inode-record.ts';
 import { type Damage, REPAIR_UNMOUNTED, RESTORE_ENV } from '../damage.ts';
 import { JUNK } from '../edit.ts';
 import {

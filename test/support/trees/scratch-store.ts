@@ -3,9 +3,9 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach } from 'vitest';
-import type { InodeRecord } from '../../src/codec/inode-record.ts';
-import { versionTree, walkVersion } from '../../src/manager/templates/walk-version.ts';
-import { initRoot, openStore, type Store } from '../../src/store/store.ts';
+import type { InodeRecord } from '../../../src/codec/inode-record.ts';
+import { versionTree, walkVersion } from '../../../src/manager/templates/walk-version.ts';
+import { initRoot, openStore, type Store } from '../../../src/store/store.ts';
 
 const toEnd: (() => Promise<void> | void)[] = [];
 afterEach(async () => {

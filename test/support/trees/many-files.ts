@@ -1,5 +1,5 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { END_MARK, memberHeader, padding } from '../../src/manager/templates/tar/writer.ts';
+import { END_MARK, memberHeader, padding } from '../../../src/manager/templates/tar/writer.ts';
 
 const DIRECTORIES = 200;
 /** One in so many has content of its own; the others are empty. */

@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
-import { setXattr } from '../syscalls/index.ts';
+import { setXattr } from '../../syscalls/index.ts';
 
 /** What a reader asks of a path, by the kinds of reader.c. */
 export interface Probe {

@@ -1,10 +1,10 @@
 /** Random directory trees, and templates made of them without any object. */
 import fc from 'fast-check';
-import type { Name } from '../../src/base/ids.ts';
-import { isDir, S_IFLNK } from '../../src/base/mode.ts';
-import { commitTree } from '../../src/manager/templates/commit-tree.ts';
-import { implicitDirectory, type TreeNode } from '../../src/manager/templates/tree.ts';
-import type { Store } from '../../src/store/store.ts';
+import type { Name } from '../../../src/base/ids.ts';
+import { isDir, S_IFLNK } from '../../../src/base/mode.ts';
+import { commitTree } from '../../../src/manager/templates/commit-tree.ts';
+import { implicitDirectory, type TreeNode } from '../../../src/manager/templates/tree.ts';
+import type { Store } from '../../../src/store/store.ts';
 
 /** A directory by its names; a string is a symlink's target: the simplest thing that has content. */
 export type Tree = { readonly [name: string]: Tree | string };

@@ -1,6 +1,6 @@
-import type { Ino } from '../../src/base/ids.ts';
-import { S_IFREG } from '../../src/base/mode.ts';
-import { DATA_NONE, type InodeRecord } from '../../src/codec/inode-record.ts';
+import type { Ino } from '../../../src/base/ids.ts';
+import { S_IFREG } from '../../../src/base/mode.ts';
+import { DATA_NONE, type InodeRecord } from '../../../src/codec/inode-record.ts';
 
 /** An inode record of an empty file, with these fields instead. */
 export function inode(number: number, fields: Partial<InodeRecord> = {}): InodeRecord {

@@ -1,5 +1,5 @@
 /** An archive with one of everything that a root file system has. */
-import { archive, dir, file, hardLink, member, symlink } from './members.ts';
+import { archive, dir, file, hardLink, member, symlink } from './tar-members.ts';
 
 const MINUTE = 60;
 const text = (value: string): Buffer => Buffer.from(value);

@@ -4,7 +4,7 @@ import {
   memberHeader,
   type NewMember,
   padding,
-} from '../../src/manager/templates/tar/writer.ts';
+} from '../../../src/manager/templates/tar/writer.ts';
 
 type Member = Partial<NewMember> & { readonly path: string; readonly content?: Buffer | string };
 

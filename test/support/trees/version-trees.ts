@@ -2,11 +2,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
-import type { Name, ObjectId } from '../../src/base/ids.ts';
-import { S_IFDIR, S_IFLNK, S_IFREG } from '../../src/base/mode.ts';
-import { commitTree } from '../../src/manager/templates/commit-tree.ts';
-import { implicitDirectory, type TreeNode } from '../../src/manager/templates/tree.ts';
-import type { StackRef, Store } from '../../src/store/store.ts';
+import type { Name, ObjectId } from '../../../src/base/ids.ts';
+import { S_IFDIR, S_IFLNK, S_IFREG } from '../../../src/base/mode.ts';
+import { commitTree } from '../../../src/manager/templates/commit-tree.ts';
+import { implicitDirectory, type TreeNode } from '../../../src/manager/templates/tree.ts';
+import type { StackRef, Store } from '../../../src/store/store.ts';
 
 /** What a leaf is: a symlink, a file of its own, or one name of a hard link group. */
 const LEAVES = ['link-1', 'link-2', 'file-1', 'file-2', 'group-1', 'group-2'] as const;

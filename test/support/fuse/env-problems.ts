@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { type Ino, isPrivateIno, type Name, ROOT_INO } from '../../src/base/ids.ts';
-import { isDir, isReg } from '../../src/base/mode.ts';
-import { DATA_PRIVATE } from '../../src/codec/inode-record.ts';
-import type { LowerTree } from '../../src/driver/core/ports.ts';
-import { SAVED_INO } from '../../src/driver/core/set-aside.ts';
-import { privateName } from '../../src/driver/delta/layout.ts';
-import type { DeltaView } from '../../src/driver/delta/read-delta.ts';
+import { type Ino, isPrivateIno, type Name, ROOT_INO } from '../../../src/base/ids.ts';
+import { isDir, isReg } from '../../../src/base/mode.ts';
+import { DATA_PRIVATE } from '../../../src/codec/inode-record.ts';
+import type { LowerTree } from '../../../src/driver/core/ports.ts';
+import { SAVED_INO } from '../../../src/driver/core/set-aside.ts';
+import { privateName } from '../../../src/driver/delta/layout.ts';
+import type { DeltaView } from '../../../src/driver/delta/read-delta.ts';
 
 const ALL = 10_000;
 

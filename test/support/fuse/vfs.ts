@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
-import { EEXIST, EISDIR, ENOENT, ENOTDIR, EPERM } from '../../src/base/errno.ts';
-import { type Name, type NodeId, ROOT_INO } from '../../src/base/ids.ts';
+import { EEXIST, EISDIR, ENOENT, ENOTDIR, EPERM } from '../../../src/base/errno.ts';
+import { type Name, type NodeId, ROOT_INO } from '../../../src/base/ids.ts';
 import {
   isDir,
   isLnk,
@@ -10,7 +10,7 @@ import {
   O_WRONLY,
   PERM_MASK,
   S_IFREG,
-} from '../../src/base/mode.ts';
+} from '../../../src/base/mode.ts';
 import {
   type Attr,
   type EnvFileSystem,
@@ -19,9 +19,9 @@ import {
   RENAME_NOREPLACE,
   type Result,
   type SetAttr,
-} from '../../src/driver/core/api.ts';
-import type { Operation, Outcome, SlotOperation } from '../model/operation.ts';
-import { isSlotOperation } from '../model/slots.ts';
+} from '../../../src/driver/core/api.ts';
+import type { Operation, Outcome, SlotOperation } from '../../model/operation.ts';
+import { isSlotOperation } from '../../model/slots.ts';
 
 /** An operation that was refused. */
 class Refused extends Error {

@@ -1,16 +1,16 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type Name, type NodeId, ROOT_INO } from '../../src/base/ids.ts';
-import { S_IFREG } from '../../src/base/mode.ts';
-import type { FileSystem } from '../../src/driver/core/api.ts';
-import { createFileSystem } from '../../src/driver/core/filesystem.ts';
-import type { AccessRules } from '../../src/driver/core/ports.ts';
-import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
-import { type OpenDeltaOptions, openDelta } from '../../src/driver/delta/open-delta.ts';
-import { importTemplate } from '../../src/manager/templates/import.ts';
-import { fileCalls } from '../../src/native/file-calls.ts';
-import { initRoot, openStore, type Store } from '../../src/store/store.ts';
+import { type Name, type NodeId, ROOT_INO } from '../../../src/base/ids.ts';
+import { S_IFREG } from '../../../src/base/mode.ts';
+import type { FileSystem } from '../../../src/driver/core/api.ts';
+import { createFileSystem } from '../../../src/driver/core/filesystem.ts';
+import type { AccessRules } from '../../../src/driver/core/ports.ts';
+import type { EnvDelta } from '../../../src/driver/delta/env-delta.ts';
+import { type OpenDeltaOptions, openDelta } from '../../../src/driver/delta/open-delta.ts';
+import { importTemplate } from '../../../src/manager/templates/import.ts';
+import { fileCalls } from '../../../src/native/file-calls.ts';
+import { initRoot, openStore, type Store } from '../../../src/store/store.ts';
 
 export const ROOT = ROOT_INO as number as NodeId;
 

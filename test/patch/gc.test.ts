@@ -3,7 +3,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import type { GcReport } from '../../src/manager/upkeep/gc/gc.ts';
-import { edit, linkAt } from '../fsck/edit.ts';
+import { edit, linkAt } from '../support/damage/edit-store.ts';
 import { PatchRoot } from '../support/machine/patch-root.ts';
 
 let t: PatchRoot;

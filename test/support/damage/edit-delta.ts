@@ -2,18 +2,18 @@
 import { cpSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { type Database, open } from 'lmdb';
-import { type Ino, type Name, ROOT_INO } from '../../src/base/ids.ts';
-import { nameCookie } from '../../src/base/name-hash.ts';
-import type { InodeRecord } from '../../src/codec/inode-record.ts';
-import type { Change } from '../../src/driver/core/ports.ts';
-import { openDelta } from '../../src/driver/delta/open-delta.ts';
-import { readDelta } from '../../src/driver/delta/read-delta.ts';
+import { type Ino, type Name, ROOT_INO } from '../../../src/base/ids.ts';
+import { nameCookie } from '../../../src/base/name-hash.ts';
+import type { InodeRecord } from '../../../src/codec/inode-record.ts';
+import type { Change } from '../../../src/driver/core/ports.ts';
+import { openDelta } from '../../../src/driver/delta/open-delta.ts';
+import { readDelta } from '../../../src/driver/delta/read-delta.ts';
 import {
   encodeInodeValue,
   inoKey,
   NAME_KEY_MAX,
   writeNameKey,
-} from '../../src/driver/delta/table-rows.ts';
+} from '../../../src/driver/delta/table-rows.ts';
 
 /** The env of the healthy root that changed much. */
 const WEB = 1;

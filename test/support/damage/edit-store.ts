@@ -1,11 +1,11 @@
 /** Writes rows of a root's tables as they should not be. */
-import { type Ino, type Name, nameFromText, ROOT_INO } from '../../src/base/ids.ts';
-import { isDir } from '../../src/base/mode.ts';
-import { nameCookie } from '../../src/base/name-hash.ts';
-import { decodeHistory, encodeHistory, type LinkChange } from '../../src/codec/link-history.ts';
-import { linkKey } from '../../src/store/keys.ts';
-import { metaDir } from '../../src/store/root.ts';
-import { openTables, type TableName, type Tables } from '../../src/store/tables.ts';
+import { type Ino, type Name, nameFromText, ROOT_INO } from '../../../src/base/ids.ts';
+import { isDir } from '../../../src/base/mode.ts';
+import { nameCookie } from '../../../src/base/name-hash.ts';
+import { decodeHistory, encodeHistory, type LinkChange } from '../../../src/codec/link-history.ts';
+import { linkKey } from '../../../src/store/keys.ts';
+import { metaDir } from '../../../src/store/root.ts';
+import { openTables, type TableName, type Tables } from '../../../src/store/tables.ts';
 
 /** The templates of the healthy root. */
 export const OS = 1;

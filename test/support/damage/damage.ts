@@ -1,7 +1,7 @@
 /** A kind of damage: how it is done to a healthy root, and what fsck is to say of it. */
 import { expect } from 'vitest';
-import type { CheckName, Finding } from '../../src/manager/upkeep/fsck/finding.ts';
-import { type FsckOptions, fsck } from '../../src/manager/upkeep/fsck/fsck.ts';
+import type { CheckName, Finding } from '../../../src/manager/upkeep/fsck/finding.ts';
+import { type FsckOptions, fsck } from '../../../src/manager/upkeep/fsck/fsck.ts';
 import { copyRoot } from './healthy-root.ts';
 
 export interface Damage {

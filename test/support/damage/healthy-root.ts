@@ -4,12 +4,12 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
-import { accountNumber } from '../../src/store/accounts.ts';
-import { rawTables } from '../../src/store/raw-tables.ts';
-import { openStore } from '../../src/store/store.ts';
-import { mountsBelow, processesOf } from '../support/machine/leftovers.ts';
-import { sh } from '../support/machine/program.ts';
-import { TestRoot } from '../support/machine/root.ts';
+import { accountNumber } from '../../../src/store/accounts.ts';
+import { rawTables } from '../../../src/store/raw-tables.ts';
+import { openStore } from '../../../src/store/store.ts';
+import { mountsBelow, processesOf } from '../machine/leftovers.ts';
+import { sh } from '../machine/program.ts';
+import { TestRoot } from '../machine/root.ts';
 
 /** Three versions that differ in every way: content, attributes, hard links, types, names that come and go. */
 const TREES = `

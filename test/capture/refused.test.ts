@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import { abandonedWorkplaces } from '../support/machine/leftovers.ts';
 import { BYREF } from '../support/machine/program.ts';
-import { Captures } from './support.ts';
+import { Captures } from './captures.ts';
 
 let captures: Captures;
 

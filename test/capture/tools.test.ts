@@ -4,7 +4,7 @@ import { existsSync, realpathSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { output } from '../support/machine/program.ts';
-import { Captures } from './support.ts';
+import { Captures } from './captures.ts';
 
 let captures: Captures;
 

@@ -13,7 +13,7 @@ import { DATA_PRIVATE } from '../../src/codec/inode-record.ts';
 import type { DirEntryRef } from '../../src/driver/core/ports.ts';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
 import { readDelta } from '../../src/driver/delta/read-delta.ts';
-import { inode, name, open, removeDir, scratchDir } from './support.ts';
+import { inode, name, open, removeDir, scratchDir } from './scratch-delta.ts';
 
 type Step =
   | { readonly op: 'mkdir' | 'create'; readonly dir: number; readonly name: string }

@@ -5,7 +5,7 @@ import { build } from 'esbuild';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
 import { filesAfter, filesIn, OBJECT_SIZE, STEPS } from './crash-history.ts';
-import { open, removeDir, scratchDir } from './support.ts';
+import { open, removeDir, scratchDir } from './scratch-delta.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const WATCHDOG_MS = 20_000;

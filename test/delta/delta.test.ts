@@ -6,7 +6,7 @@ import { ByrefError } from '../../src/base/error.ts';
 import { isPrivateIno, ROOT_INO } from '../../src/base/ids.ts';
 import { S_IFREG } from '../../src/base/mode.ts';
 import { nameCookie } from '../../src/base/name-hash.ts';
-import { createFile, ino, inode, name, open, removeDir, scratchDir } from './support.ts';
+import { createFile, ino, inode, name, open, removeDir, scratchDir } from './scratch-delta.ts';
 
 let dir: string;
 beforeEach(() => {

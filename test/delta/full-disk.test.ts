@@ -9,7 +9,16 @@ import { S_IFREG } from '../../src/base/mode.ts';
 import { DATA_PRIVATE } from '../../src/codec/inode-record.ts';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
 import { native } from '../../src/native/binding.ts';
-import { createFile, ino, inode, name, objectOf, open, removeDir, scratchDir } from './support.ts';
+import {
+  createFile,
+  ino,
+  inode,
+  name,
+  objectOf,
+  open,
+  removeDir,
+  scratchDir,
+} from './scratch-delta.ts';
 
 /** A file system of 4 MiB in memory. */
 let mounted: string;

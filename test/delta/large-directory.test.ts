@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ROOT_INO } from '../../src/base/ids.ts';
 import { S_IFREG } from '../../src/base/mode.ts';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
-import { ino, name, open, removeDir, scratchDir } from './support.ts';
+import { ino, name, open, removeDir, scratchDir } from './scratch-delta.ts';
 
 const CHUNK = 100;
 let dir: string;

@@ -6,7 +6,7 @@ import { S_IFREG } from '../../src/base/mode.ts';
 import { nameCookie } from '../../src/base/name-hash.ts';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
 import { readDelta } from '../../src/driver/delta/read-delta.ts';
-import { ino, inode, name, open, removeDir, scratchDir } from './support.ts';
+import { ino, inode, name, open, removeDir, scratchDir } from './scratch-delta.ts';
 
 /** The reference: two plain maps. */
 class Model {

@@ -22,7 +22,16 @@ import {
 import { emptyBlobStat } from '../../src/driver/core/blob-stat.ts';
 import { readTag } from '../../src/driver/delta/adopt-tagged.ts';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
-import { createFile, ino, inode, name, objectOf, open, removeDir, scratchDir } from './support.ts';
+import {
+  createFile,
+  ino,
+  inode,
+  name,
+  objectOf,
+  open,
+  removeDir,
+  scratchDir,
+} from './scratch-delta.ts';
 
 /** A power cut: the files as they were, less what `lose` takes away, under another boot id. */
 let root: string;

@@ -20,7 +20,16 @@ import { DATA_PRIVATE, FLAG_UNSYNCED } from '../../src/codec/inode-record.ts';
 import type { BlobStat } from '../../src/driver/core/ports.ts';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
 import { privateUsage } from '../../src/driver/delta/read-delta.ts';
-import { createFile, ino, inode, name, objectOf, open, removeDir, scratchDir } from './support.ts';
+import {
+  createFile,
+  ino,
+  inode,
+  name,
+  objectOf,
+  open,
+  removeDir,
+  scratchDir,
+} from './scratch-delta.ts';
 
 let dir: string;
 let delta: EnvDelta;

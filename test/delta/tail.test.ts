@@ -8,7 +8,7 @@ import { S_IFREG } from '../../src/base/mode.ts';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
 import { LINK_DIR } from '../../src/driver/delta/layout.ts';
 import { TailBudget } from '../../src/driver/delta/tail-budget.ts';
-import { inode, name, open, removeDir, scratchDir } from './support.ts';
+import { inode, name, open, removeDir, scratchDir } from './scratch-delta.ts';
 
 const MAX = 1000;
 

@@ -14,7 +14,7 @@ import { ROOT_INO } from '../../src/base/ids.ts';
 import { S_IFREG } from '../../src/base/mode.ts';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
 import { readDelta } from '../../src/driver/delta/read-delta.ts';
-import { ino, inode, name, open, removeDir, scratchDir } from './support.ts';
+import { ino, inode, name, open, removeDir, scratchDir } from './scratch-delta.ts';
 
 const CHANGES = 12;
 let root: string;

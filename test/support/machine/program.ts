@@ -1,5 +1,6 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 
 export const TREE = path.resolve(import.meta.dirname, '../../..');
@@ -65,6 +66,18 @@ export const sh = (script: string, args: readonly string[] = [], options: RunOpt
 export function runByref(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
   refreshBundle();
   return run(BYREF, args, options);
+}
+
+/** Returns a hash of `byref` as it is built: the same while it does the same. */
+export function programHash(): string {
+  refreshBundle();
+  const hash = createHash('sha256');
+  for (const directory of ['dist', 'native/build/Release']) {
+    const names = readdirSync(path.join(TREE, directory), { recursive: true, encoding: 'utf8' });
+    for (const name of names.filter((file) => /[.](js|cjs|node)$/.test(file)).sort())
+      hash.update(readFileSync(path.join(TREE, directory, name)));
+  }
+  return hash.digest('hex');
 }
 
 let fresh = false;

@@ -1,9 +1,10 @@
-import { cpSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { greeter } from '../../../fixtures/apt/packages.ts';
 import type { PatchRecord } from '../../../src/codec/patch-record.ts';
 import { openStore } from '../../../src/store/store.ts';
 import { TestRoot } from '../machine/root.ts';
+import { writeBuiltSystem } from './built-system.ts';
 import type { DebDescription } from './deb.ts';
 import { TinyApps, TinyEnv } from './tiny-apps.ts';
 import { tinyPackages } from './tiny-os.ts';
@@ -37,7 +38,7 @@ export class PatchStock {
     const apps = await TinyApps.create(systems);
     for (const name of APPS) await apps.build(name, [name]);
     const stock = new PatchStock(systems, apps.root);
-    await stock.system([await newerBase()], stock.newer);
+    await writeBuiltSystem(systems, stock.newer, [await newerBase()]);
     return stock;
   }
 
@@ -54,38 +55,9 @@ export class PatchStock {
     await root.ok('template', 'import', 'tiny', this.newer);
   }
 
-  /** Runs something while the repository has these packages, too. */
-  async publishing<T>(debs: readonly DebDescription[], work: () => Promise<T>): Promise<T> {
-    const { repo } = this.systems;
-    await repo.add(...debs);
-    await repo.publish();
-    try {
-      return await work();
-    } finally {
-      for (const { name, version } of debs) repo.remove(name, version);
-      await repo.publish();
-    }
-  }
-
   async dispose(): Promise<void> {
     await this.stock.dispose();
     await this.systems.dispose();
-  }
-
-  /** The archive of a tiny system that is made while the repository has these packages, too. */
-  async system(debs: readonly DebDescription[], archive: string): Promise<void> {
-    const { server, repo } = this.systems;
-    const root = await TestRoot.create();
-    try {
-      const config = path.join(root.base, 'newer.yaml');
-      const from = { repository: server.url, keyring: repo.keyring };
-      const what = { name: 'newer', suite: 'stable', variant: 'custom', packages: ['tiny-base'] };
-      writeFileSync(config, JSON.stringify({ ...what, ...from }));
-      await this.publishing(debs, () => root.ok('template', 'build', config));
-      await root.ok('template', 'export', 'newer', archive);
-    } finally {
-      await root.dispose();
-    }
   }
 }
 
@@ -117,7 +89,7 @@ export class PatchedApps {
 
   /** Stages a version of the app greeter. */
   async stageGreeter(version: keyof typeof greeter): Promise<void> {
-    await this.stock.publishing([greeter[version]], async () => {
+    await this.stock.systems.publishing([greeter[version]], async () => {
       await this.root.ok('template', 'update', 'greeter');
     });
   }

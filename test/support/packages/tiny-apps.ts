@@ -5,6 +5,7 @@ import { abandonedWorkplaces, mountsBelow, processesNaming } from '../machine/le
 import { BYREF, type Finished, sh } from '../machine/program.ts';
 import { TestRoot } from '../machine/root.ts';
 import { scratchEnvs } from '../machine/scratch-envs.ts';
+import { writeBuiltSystem } from './built-system.ts';
 import type { TinySystems } from './tiny-systems.ts';
 
 export interface BuiltJson {
@@ -160,20 +161,9 @@ export class TinyEnv {
   }
 }
 
-/** The tiny system as a template's archive, whose apt knows the repository: built once. */
+/** Returns the tiny system as a template's archive, whose apt knows the repository. */
 async function tinyTemplate(systems: TinySystems): Promise<string> {
   const file = path.join(systems.base, 'tiny-template.tar');
-  if (existsSync(file)) return file;
-  const root = await TestRoot.create();
-  try {
-    const config = path.join(root.base, 'tiny.yaml');
-    const from = { repository: systems.server.url, keyring: systems.repo.keyring };
-    const tiny = { name: 'tiny', suite: 'stable', variant: 'custom', packages: ['tiny-base'] };
-    writeFileSync(config, JSON.stringify({ ...tiny, ...from }));
-    await root.ok('template', 'build', config);
-    await root.ok('template', 'export', 'tiny', file);
-  } finally {
-    await root.dispose();
-  }
+  if (!existsSync(file)) await writeBuiltSystem(systems, file);
   return file;
 }

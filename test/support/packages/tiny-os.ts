@@ -12,6 +12,7 @@ import {
   utimesSync,
 } from 'node:fs';
 import path from 'node:path';
+import { appPackages } from '../../../fixtures/apt/packages.ts';
 import { output } from '../machine/program.ts';
 import { buildDeb, type DebDescription, nativeArchitecture } from './deb.ts';
 import { copies, installed, librariesOf, type MachineFiles, programPath } from './machine-files.ts';
@@ -97,52 +98,79 @@ export async function tinyPackages(): Promise<Record<string, DebDescription>> {
  * machine's packages or the descriptions change.
  */
 export async function tinyDebs(): Promise<string[]> {
-  const directory = await keptDirectory();
-  const debs = readdirSync(directory).filter((file) => file.endsWith('.deb'));
-  return debs.map((file) => path.join(directory, file));
+  return debsIn(await keptDirectory());
 }
 
+/** The packages of fixtures/apt/packages.ts, built and kept like those of the system. */
+export async function appDebs(): Promise<string[]> {
+  return debsIn(path.join(await keptDirectory(), APPS));
+}
+
+const debsIn = (directory: string): string[] =>
+  readdirSync(directory)
+    .filter((file) => file.endsWith('.deb'))
+    .map((file) => path.join(directory, file));
+
 /**
- * An archive of the system that the packages make, kept with them.
+ * An archive that is made of the packages, kept with them. Returns its path.
+ * @param name its name among those that are kept: all that it depends on besides the packages is to be in it
  * @param make writes it, if there is none yet
  */
-export async function tinyArchive(make: (file: string) => Promise<void>): Promise<string> {
+export async function keptArchive(
+  name: string,
+  make: (file: string) => Promise<void>,
+): Promise<string> {
   const directory = await keptDirectory();
-  const kept = path.join(directory, 'system.tar');
-  if (existsSync(kept)) return kept;
+  const kept = path.join(directory, name);
+  if (existsSync(kept)) return used(kept);
   // Several workers may make one at once; each is whole when it gets the name.
   const part = mkdtempSync(path.join(CACHE, 'part-'));
   try {
-    const made = path.join(part, 'system.tar');
+    const made = path.join(part, name);
     await make(made);
     renameSync(made, kept);
+    removeUnused(directory, ARCHIVE);
     return kept;
   } finally {
     rmSync(part, { recursive: true, force: true });
   }
 }
 
-/** With the packages in it. */
+/** Returns a directory with the packages in it. */
 async function keptDirectory(): Promise<string> {
   const directory = path.join(CACHE, `${PREFIX}${await machineState()}`);
   if (!existsSync(directory)) await buildAll(directory);
+  return used(directory);
+}
+
+/** Notes that something kept is in use. */
+function used(file: string): string {
   const now = new Date();
-  utimesSync(directory, now, now);
-  return directory;
+  utimesSync(file, now, now);
+  return file;
 }
 
 const CACHE = path.join(process.env['XDG_CACHE_HOME'] ?? '/var/cache', 'byref');
 const PREFIX = 'tiny-os-';
+/** Beside the system's packages. */
+const APPS = 'apps';
+const DIRECTORY = new RegExp(`^${PREFIX}`);
+const ARCHIVE = /[.]tar$/;
 /** Another tree, or a run at the same time, may still use what was used lately. */
 const UNUSED_MS = 24 * 3600 * 1000;
 /** What makes the packages. */
-const SOURCES = ['deb.ts', 'machine-files.ts', 'tiny-base.ts', 'tiny-os.ts', 'tiny-systems.ts'];
+const SOURCES = [
+  ...['deb.ts', 'machine-files.ts', 'tiny-base.ts', 'tiny-os.ts', 'tiny-systems.ts'],
+  '../../../fixtures/apt/packages.ts',
+];
 
 async function buildAll(directory: string): Promise<void> {
   mkdirSync(CACHE, { recursive: true });
   const part = mkdtempSync(path.join(CACHE, 'part-'));
   try {
     for (const deb of Object.values(await tinyPackages())) await buildDeb(deb, part);
+    mkdirSync(path.join(part, APPS));
+    for (const deb of appPackages) await buildDeb(deb, path.join(part, APPS));
     chmodSync(part, 0o755);
     renameSync(part, directory);
   } catch (error) {
@@ -150,9 +178,15 @@ async function buildAll(directory: string): Promise<void> {
     // Unless another process was faster, with the same packages.
     if (!existsSync(directory)) throw error;
   }
-  for (const entry of readdirSync(CACHE).filter((name) => name.startsWith(PREFIX))) {
-    const unused = Date.now() - statSync(path.join(CACHE, entry)).mtimeMs;
-    if (unused > UNUSED_MS) rmSync(path.join(CACHE, entry), { recursive: true, force: true });
+  removeUnused(CACHE, DIRECTORY);
+}
+
+/** Removes what is kept in a directory and was not used for long. */
+function removeUnused(directory: string, names: RegExp): void {
+  for (const name of readdirSync(directory).filter((each) => names.test(each))) {
+    const file = path.join(directory, name);
+    const unused = Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0);
+    if (unused > UNUSED_MS) rmSync(file, { recursive: true, force: true });
   }
 }
 

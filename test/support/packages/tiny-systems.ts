@@ -2,14 +2,13 @@ import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, onTestFinished } from 'vitest';
-import { appPackages } from '../../../fixtures/apt/packages.ts';
 import { LET_GO } from '../../../src/manager/confinement/confined.ts';
 import { mountsBelow, processesNaming } from '../machine/leftovers.ts';
 import { type Finished, output, run } from '../machine/program.ts';
 import { AptRepo } from './apt-repo.ts';
-import { EPOCH } from './deb.ts';
+import { type DebDescription, EPOCH } from './deb.ts';
 import type { RepoServer } from './repo-server.ts';
-import { tinyArchive, tinyDebs } from './tiny-os.ts';
+import { appDebs, keptArchive, tinyDebs } from './tiny-os.ts';
 
 /** mmdebstrap's options for a system of all the tiny packages; another --include adds to it. */
 export const TINY = ['--variant=custom', '--include=tiny-base'];
@@ -39,8 +38,7 @@ export class TinySystems {
     // apt reads the repository as a user of its own.
     chmodSync(base, 0o755);
     const repo = await AptRepo.create(path.join(base, 'repo'));
-    await repo.addDebs(...(await tinyDebs()));
-    await repo.add(...appPackages);
+    await repo.addDebs(...(await tinyDebs()), ...(await appDebs()));
     await repo.publish();
     return new TinySystems(base, repo, await repo.serve());
   }
@@ -66,7 +64,7 @@ export class TinySystems {
 
   /** A new tiny system in a directory, whose apt knows the repository. */
   async system(): Promise<TinySystem> {
-    const archive = await tinyArchive((file) => this.make(file));
+    const archive = await keptArchive('system.tar', (file) => this.make(file));
     const root = mkdtempSync(path.join(this.base, 'system-'));
     await output('tar', ['--extract', '--file', archive, '--directory', root]);
     mkdirSync(path.dirname(path.join(root, KEYRING)), { recursive: true });
@@ -85,6 +83,19 @@ export class TinySystems {
     });
     await change();
     await this.repo.publish();
+  }
+
+  /** Runs something while the repository has these packages, too. */
+  async publishing<T>(debs: readonly DebDescription[], work: () => Promise<T>): Promise<T> {
+    if (debs.length === 0) return work();
+    await this.repo.add(...debs);
+    await this.repo.publish();
+    try {
+      return await work();
+    } finally {
+      for (const { name, version } of debs) this.repo.remove(name, version);
+      await this.repo.publish();
+    }
   }
 
   async dispose(): Promise<void> {

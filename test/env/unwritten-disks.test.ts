@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { PRIVATE_DIR } from '../../src/driver/delta/layout.ts';
+import { runKilledAt } from '../support/damage/failpoints.ts';
 import { output } from '../support/machine/program.ts';
 import { TestRoot } from '../support/machine/root.ts';
 
@@ -89,8 +90,7 @@ test(
   'a driver that dies while it gives a copy back',
   () =>
     withEnv(tmpdir(), async (root, at) => {
-      const mountDying = (failpoint: string) =>
-        root.run(['mount', 'e'], { env: { ...root.env, BYREF_FAILPOINT: failpoint } });
+      const mountDying = (failpoint: string) => runKilledAt(root, failpoint, ['mount', 'e']);
       const untilDead = () =>
         expect.poll(async () => (await root.info('e')).state, { timeout: WITHIN_MS }).toBe('dead');
       await root.ok('umount', 'e');

@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { SlowFirst } from './test/sequence/slow-first.ts';
 
 /** Tests mount file systems and start processes: few at a time, each with time to clean up. */
 export default defineConfig({
@@ -7,6 +8,7 @@ export default defineConfig({
     pool: 'forks',
     // More than cores: half of the time a test waits, for a disk, a program, or a process that ends.
     maxWorkers: 3,
+    sequence: { sequencer: SlowFirst },
     testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 15_000,

@@ -1,10 +1,8 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'vitest';
 import { abandonedWorkplaces } from '../support/machine/leftovers.ts';
-import { BYREF, type Finished } from '../support/machine/program.ts';
+import type { Finished } from '../support/machine/program.ts';
 import { TestRoot } from '../support/machine/root.ts';
 import { scratchEnvs } from '../support/machine/scratch-envs.ts';
 import { TinySystems } from '../support/packages/tiny-systems.ts';
@@ -63,15 +61,8 @@ export class Captures {
   }
 
   /** With these lines on its standard input. */
-  async answered(input: string, name: string, script: string, ...options: string[]) {
-    const words = captureWords(name, script, options);
-    const child = spawn(BYREF, words, { env: this.root.env, stdio: 'pipe' });
-    let [stdout, stderr] = ['', ''];
-    child.stdout.on('data', (text: Buffer) => (stdout += text.toString()));
-    child.stderr.on('data', (text: Buffer) => (stderr += text.toString()));
-    child.stdin.end(input);
-    const [code] = (await once(child, 'close')) as [number];
-    return { code, stdout, stderr };
+  answered(input: string, name: string, script: string, ...options: string[]): Promise<Finished> {
+    return this.root.run(captureWords(name, script, options), { input });
   }
 
   /** An env of tiny and apps, mounted, and a script run in it. */

@@ -6,14 +6,9 @@ import { versionTree } from '../../src/manager/templates/walk-version.ts';
 import { removeTemplate, removeVersion, showTemplate } from '../../src/services/remove-template.ts';
 import { rawTables } from '../../src/store/raw-tables.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
+import { atEnd, scratchFile } from '../support/machine/scratch-dir.ts';
 import { rootFileSystem } from '../support/trees/root-file-system.ts';
-import {
-  atEnd,
-  contents,
-  objectFiles,
-  scratchFile,
-  scratchStore,
-} from '../support/trees/scratch-store.ts';
+import { contents, objectFiles, scratchStore } from '../support/trees/scratch-store.ts';
 import { archive, dir, file, hardLink, symlink } from '../support/trees/tar-members.ts';
 
 const add = (store: Store, name: string, ...members: Buffer[]) =>

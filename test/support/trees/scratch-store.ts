@@ -1,43 +1,22 @@
-/** A scratch directory with a root in it, and what a template holds as plain data. */
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+/** A root that goes with the test, and what a template holds as plain data. */
+import { readdirSync } from 'node:fs';
 import path from 'node:path';
-import { afterEach } from 'vitest';
 import type { InodeRecord } from '../../../src/codec/inode-record.ts';
 import { versionTree, walkVersion } from '../../../src/manager/templates/walk-version.ts';
 import { initRoot, openStore, type Store } from '../../../src/store/store.ts';
+import { atEnd, scratchDir } from '../machine/scratch-dir.ts';
 
-const toEnd: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const end of toEnd.splice(0).reverse()) await end();
-});
-
-/** Run after the test, the last one first. */
-export const atEnd = (end: () => Promise<void> | void): void => void toEnd.push(end);
-
-export function scratchDir(): string {
-  const dir = mkdtempSync(path.join(tmpdir(), 'byref-template-'));
-  atEnd(() => rmSync(dir, { recursive: true, force: true }));
-  return dir;
-}
-
-/** A new root, open for writing until the test ends. */
+/** Makes a root, open for writing until the test ends. */
 export async function scratchStore(dir = path.join(scratchDir(), 'root')): Promise<Store> {
   await initRoot(dir);
   return reopen(dir);
 }
 
+/** Opens a root for writing until the test ends. */
 export async function reopen(dir: string): Promise<Store> {
   const store = await openStore(dir, { write: true });
   atEnd(() => store.close());
   return store;
-}
-
-/** Writes `bytes` into a scratch file of this name. */
-export function scratchFile(name: string, bytes: Buffer): string {
-  const file = path.join(scratchDir(), name);
-  writeFileSync(file, bytes);
-  return file;
 }
 
 export type Shown = Omit<

@@ -1,7 +1,4 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { type Ino, type Name, nameFromText, type ObjectId } from '../../src/base/ids.ts';
 import { O_CLOEXEC, S_IFREG } from '../../src/base/mode.ts';
 import { DATA_PRIVATE } from '../../src/codec/inode-record.ts';
@@ -14,14 +11,6 @@ export { inode };
 
 /** A checkpoint comes only when a test asks for one. */
 export const NEVER_MS = 1_000_000_000;
-
-export function scratchDir(): string {
-  return mkdtempSync(path.join(tmpdir(), 'byref-delta-'));
-}
-
-export function removeDir(dir: string): void {
-  rmSync(dir, { recursive: true, force: true });
-}
 
 export const name = (text: string): Name => nameFromText(text);
 export const ino = (number: number): Ino => number as Ino;

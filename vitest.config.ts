@@ -9,8 +9,9 @@ export default defineConfig({
     // More than cores: half of the time a test waits, for a disk, a program, or a process that ends.
     maxWorkers: 3,
     sequence: { sequencer: SlowFirst },
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // For what hangs: what merely waits for a busy machine is not to fail.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     teardownTimeout: 15_000,
     // What a test says belongs to its failure, not between the lines of the others.
     silent: 'passed-only',

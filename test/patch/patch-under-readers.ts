@@ -8,8 +8,8 @@ import { TestRoot } from '../support/machine/root.ts';
 import { type Probe, probes, writeVersions } from '../support/trees/flip-trees.ts';
 import { PHASES, Readers } from './readers.ts';
 
-/** How long a test may take. */
-export const LONG = 300_000 * Number(process.env['BYREF_SOAK'] ?? 1);
+/** How long a test may take, on a machine that does much else. */
+export const LONG = 600_000 * Number(process.env['BYREF_SOAK'] ?? 1);
 
 interface Run {
   readonly envs: number;

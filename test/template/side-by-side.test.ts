@@ -8,9 +8,10 @@ import { importTemplate, readArchive, templateFor } from '../../src/manager/temp
 import { ObjectWriter } from '../../src/store/object-writer.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { runKilledAt } from '../support/damage/failpoints.ts';
-import { HeldLock, RunningCommand } from '../support/machine/held-lock.ts';
+import { HeldLock } from '../support/machine/held-lock.ts';
 import { BYREF } from '../support/machine/program.ts';
 import { TestRoot } from '../support/machine/root.ts';
+import { RunningCommand } from '../support/machine/running-command.ts';
 import { archive, file } from '../support/trees/tar-members.ts';
 
 /** Versions and objects that several processes add, while others remove some. */

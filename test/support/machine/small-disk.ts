@@ -1,24 +1,30 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-/** An ext4 of its own, that can be filled. */
+/** How a file system of each type is made on an image ($1) and mounted ($2); $3 is its size in bytes. */
+const MOUNT = {
+  ext4: 'truncate -s "$3" "$1"; mkfs.ext4 -qF -m 0 "$1"; mount -o loop "$1" "$2"',
+  xfs: 'truncate -s "$3" "$1"; mkfs.xfs -q "$1"; mount -o loop "$1" "$2"',
+  btrfs: 'truncate -s "$3" "$1"; mkfs.btrfs -q "$1"; mount -o loop "$1" "$2"',
+  tmpfs: 'mount -t tmpfs -o "size=$3" tmpfs "$2"',
+} as const;
+
+/** A file system of its own, that can be filled. */
 export class SmallDisk {
   /** Beside it, for what must not be on it: sockets, configurations. */
   readonly beside: string;
   /** Where it is mounted. */
   readonly place: string;
 
-  /** @param bytes its size */
-  constructor(bytes: number) {
+  /** @param bytes its size; XFS needs 300 MiB, Btrfs 110 */
+  constructor(bytes: number, type: keyof typeof MOUNT = 'ext4') {
     this.beside = mkdtempSync(path.join(tmpdir(), 'byref-disk-'));
     this.place = path.join(this.beside, 'mounted');
-    const { beside, place } = this;
-    execFileSync('bash', [
-      '-euc',
-      `mkdir ${place}; truncate -s ${bytes} ${beside}/image; mkfs.ext4 -qF -m 0 ${beside}/image; mount -o loop ${beside}/image ${place}`,
-    ]);
+    mkdirSync(this.place);
+    const image = path.join(this.beside, 'image');
+    execFileSync('bash', ['-euc', MOUNT[type], 'sh', image, this.place, String(bytes)]);
   }
 
   /** Takes all the space, and gives some of it back. */

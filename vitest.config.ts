@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { SlowFirst } from './test/sequence/slow-first.ts';
 
 /** Tests mount file systems and start processes: few at a time, each with time to clean up. */
 export default defineConfig({
@@ -7,8 +8,10 @@ export default defineConfig({
     pool: 'forks',
     // More than cores: half of the time a test waits, for a disk, a program, or a process that ends.
     maxWorkers: 3,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    sequence: { sequencer: SlowFirst },
+    // For what hangs: what merely waits for a busy machine is not to fail.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     teardownTimeout: 15_000,
     // What a test says belongs to its failure, not between the lines of the others.
     silent: 'passed-only',

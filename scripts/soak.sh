@@ -9,6 +9,6 @@ set -euo pipefail
 TIMES=${1:-20}
 shift || true
 LIMIT=12h BYREF_SOAK=$TIMES FC_RUNS=$((TIMES * 60)) BYREF_PACKAGE_HISTORIES=$TIMES exec bash "$(dirname "${BASH_SOURCE[0]}")/test.sh" \
-  test/patch/flip.test.ts test/model/model.test.ts test/fs/flips.test.ts test/fs/set-aside.test.ts \
-  test/env/overlays.test.ts test/env/unwritten.test.ts test/packages/histories.test.ts \
+  test/patch/flip.test.ts test/patch/flip-many.test.ts test/model/model.test.ts test/fs/flips.test.ts test/fs/set-aside.test.ts \
+  test/env/overlays.test.ts test/env/unwritten.test.ts test/env/unwritten-no-passthrough.test.ts test/packages/histories.test.ts \
   test/packages/dependency-histories.test.ts "$@"

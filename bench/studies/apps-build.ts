@@ -1,8 +1,8 @@
 import { chmodSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { AptRepo } from '../../test/support/apt-repo.ts';
-import type { DebDescription } from '../../test/support/deb.ts';
-import { tinyDebs } from '../../test/support/tiny-os.ts';
+import { AptRepo } from '../../test/support/packages/apt-repo.ts';
+import type { DebDescription } from '../../test/support/packages/deb.ts';
+import { tinyDebs } from '../../test/support/packages/tiny-os.ts';
 import { BYREF, type ByrefCli, byrefCli } from '../byref-cli.ts';
 import { run } from '../process.ts';
 import type { StudyTable } from '../results.ts';

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { DebDescription } from '../support/deb.ts';
-import { BYREF, sh } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
-import { SmallDisk } from '../support/small-disk.ts';
-import { TinyApps } from '../support/tiny-apps.ts';
-import { TinySystems } from '../support/tiny-systems.ts';
+import { BYREF, sh } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
+import { SmallDisk } from '../support/machine/small-disk.ts';
+import type { DebDescription } from '../support/packages/deb.ts';
+import { TinyApps } from '../support/packages/tiny-apps.ts';
+import { TinySystems } from '../support/packages/tiny-systems.ts';
 
 let systems: TinySystems;
 

@@ -4,10 +4,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { greeter, statefulApp } from '../../fixtures/apt/packages.ts';
 import { aclFromText } from '../../src/manager/templates/tar/acl.ts';
 import { builtFile, native } from '../../src/native/binding.ts';
-import type { DebDescription } from '../support/deb.ts';
-import { sh } from '../support/program.ts';
-import { TinyApps } from '../support/tiny-apps.ts';
-import { TinySystems } from '../support/tiny-systems.ts';
+import { sh } from '../support/machine/program.ts';
+import type { DebDescription } from '../support/packages/deb.ts';
+import { TinyApps } from '../support/packages/tiny-apps.ts';
+import { TinySystems } from '../support/packages/tiny-systems.ts';
 
 const ACCESS_ACL = 'system.posix_acl_access';
 /** Of the group 4, whose name is "adm" on every Debian: so tar's --acls would call it. */

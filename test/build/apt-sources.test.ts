@@ -1,5 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import {
@@ -9,13 +8,14 @@ import {
   sourcesText,
 } from '../../src/manager/recipes/build/apt-sources.ts';
 import { parseStanzas } from '../../src/manager/recipes/build/deb822.ts';
+import { newDir, removeDir } from '../support/machine/scratch-dir.ts';
 
 let etc: string;
 beforeEach(() => {
-  etc = mkdtempSync(path.join(tmpdir(), 'byref-etc-'));
+  etc = newDir();
   mkdirSync(path.join(etc, 'sources.list.d'));
 });
-afterEach(() => rmSync(etc, { recursive: true }));
+afterEach(() => removeDir(etc));
 
 test('both forms of apt sources, of the suite and of its updates', () => {
   writeFileSync(

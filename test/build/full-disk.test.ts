@@ -3,9 +3,9 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import { LET_GO } from '../../src/manager/confinement/confined.ts';
-import { TestRoot } from '../support/root.ts';
-import { SmallDisk } from '../support/small-disk.ts';
-import { TinySystems } from '../support/tiny-systems.ts';
+import { TestRoot } from '../support/machine/root.ts';
+import { SmallDisk } from '../support/machine/small-disk.ts';
+import { TinySystems } from '../support/packages/tiny-systems.ts';
 
 /** An ext4 of its own for the root. */
 const SIZE = 256 * 2 ** 20;

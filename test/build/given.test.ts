@@ -2,10 +2,10 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { DebDescription } from '../support/deb.ts';
-import { TestRoot } from '../support/root.ts';
-import { TinyApps } from '../support/tiny-apps.ts';
-import { TinySystems } from '../support/tiny-systems.ts';
+import { TestRoot } from '../support/machine/root.ts';
+import type { DebDescription } from '../support/packages/deb.ts';
+import { TinyApps } from '../support/packages/tiny-apps.ts';
+import { TinySystems } from '../support/packages/tiny-systems.ts';
 
 /** Says what it was given, and tries to change it. */
 const asking: DebDescription = {

@@ -1,16 +1,17 @@
-import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { configful, greeter, greeterData, linked } from '../../fixtures/apt/packages.ts';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import { EMPTIED, LEFT_OUT } from '../../src/manager/recipes/build/rules.ts';
-import { AptRepo } from '../support/apt-repo.ts';
-import type { DebDescription } from '../support/deb.ts';
-import { abandonedWorkplaces, mountsBelow } from '../support/leftovers.ts';
-import { RepoServer } from '../support/repo-server.ts';
-import { TestRoot } from '../support/root.ts';
-import { tinyPackages } from '../support/tiny-os.ts';
-import { TinySystems } from '../support/tiny-systems.ts';
+import { abandonedWorkplaces, mountsBelow } from '../support/machine/leftovers.ts';
+import { BYREF } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
+import { AptRepo } from '../support/packages/apt-repo.ts';
+import type { DebDescription } from '../support/packages/deb.ts';
+import { RepoServer } from '../support/packages/repo-server.ts';
+import { tinyPackages } from '../support/packages/tiny-os.ts';
+import { TinySystems } from '../support/packages/tiny-systems.ts';
 
 let systems: TinySystems;
 let root: TestRoot;
@@ -400,13 +401,12 @@ test('packages of a version, and which one a path of an env is of', async () => 
 });
 
 test('a build that is interrupted, or killed, leaves nothing', async () => {
+  const started = path.join(root.base, 'hook-started');
   for (const signal of ['SIGINT', 'SIGKILL'] as const) {
-    const file = config({ hooks: ['touch /var/tmp/byref-build-hook; sleep 60'] });
-    const child = root.background('exec "$1" template build "$2"', BYREF_PATH, file);
-    await expect
-      .poll(() => existsSync('/var/tmp/byref-build-hook'), { timeout: 30_000 })
-      .toBe(true);
-    await root.shell('rm /var/tmp/byref-build-hook', '/');
+    const file = config({ hooks: [`touch ${started}; sleep 60`] });
+    const child = root.background('exec "$1" template build "$2"', BYREF, file);
+    await expect.poll(() => existsSync(started), { timeout: 30_000 }).toBe(true);
+    rmSync(started);
     process.kill(child.pid!, signal);
     await expect.poll(() => child.exitCode ?? child.signalCode, { timeout: 10_000 }).not.toBe(null);
     expect(await root.json('template', 'list')).toEqual([]);
@@ -414,8 +414,6 @@ test('a build that is interrupted, or killed, leaves nothing', async () => {
   // What the killed one could not remove, the next one does.
   await buildAgain(config());
 });
-
-const BYREF_PATH = path.join(import.meta.dirname, '../../bin/byref');
 
 test('the rules are those that docs/reference/building.md shows', () => {
   const docs = readFileSync(

@@ -8,7 +8,8 @@ import { addVersion } from '../../src/manager/templates/add-version.ts';
 import { templateFor } from '../../src/manager/templates/import.ts';
 import { readDirectory } from '../../src/manager/templates/read-directory.ts';
 import type { Store } from '../../src/store/store.ts';
-import { scratchDir, scratchStore } from '../template/support.ts';
+import { scratchDir } from '../support/machine/scratch-dir.ts';
+import { scratchStore } from '../support/trees/scratch-store.ts';
 
 const STATUS = `Package: one
 Status: install ok installed

@@ -2,12 +2,13 @@ import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
-import { HeldLock, RunningCommand } from '../support/held-lock.ts';
-import { writeManyFiles } from '../support/many-files.ts';
-import { BYREF } from '../support/program.ts';
-import { scratchEnvs } from '../support/scratch-envs.ts';
-import { TinyApps } from '../support/tiny-apps.ts';
-import { TinySystems } from '../support/tiny-systems.ts';
+import { HeldLock } from '../support/machine/held-lock.ts';
+import { BYREF } from '../support/machine/program.ts';
+import { RunningCommand } from '../support/machine/running-command.ts';
+import { scratchEnvs } from '../support/machine/scratch-envs.ts';
+import { TinyApps } from '../support/packages/tiny-apps.ts';
+import { TinySystems } from '../support/packages/tiny-systems.ts';
+import { writeManyFiles } from '../support/trees/many-files.ts';
 
 /** Commands that build and import, and others beside them. */
 let systems: TinySystems;

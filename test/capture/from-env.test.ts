@@ -1,7 +1,7 @@
 /** What an env changed becomes an app, and the env stays as it is. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
-import { type CaptureJson, Captures } from './support.ts';
+import { type CaptureJson, Captures } from './captures.ts';
 
 let captures: Captures;
 

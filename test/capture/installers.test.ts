@@ -1,6 +1,6 @@
 /** What installers of all sorts write becomes an app, and says who wrote it. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Captures } from './support.ts';
+import { Captures } from './captures.ts';
 
 let captures: Captures;
 

@@ -3,9 +3,9 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
-import { abandonedWorkplaces } from '../support/leftovers.ts';
-import { BYREF } from '../support/program.ts';
-import { Captures } from './support.ts';
+import { abandonedWorkplaces } from '../support/machine/leftovers.ts';
+import { BYREF } from '../support/machine/program.ts';
+import { Captures } from './captures.ts';
 
 let captures: Captures;
 

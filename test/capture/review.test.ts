@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import { DEFAULT_RULES } from '../../src/manager/recipes/capture/rules.ts';
 import { parseRules, rulesText } from '../../src/manager/recipes/capture/rules-file.ts';
-import { type CaptureJson, Captures } from './support.ts';
+import { type CaptureJson, Captures } from './captures.ts';
 
 let captures: Captures;
 

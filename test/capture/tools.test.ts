@@ -3,8 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, realpathSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { output } from '../support/program.ts';
-import { Captures } from './support.ts';
+import { output } from '../support/machine/program.ts';
+import { Captures } from './captures.ts';
 
 let captures: Captures;
 

@@ -5,8 +5,9 @@ import { EXIT } from '../../src/base/exit-codes.ts';
 import { VERSION } from '../../src/base/version.ts';
 import { loadCommand } from '../../src/cli/registry.ts';
 import { VERBS } from '../../src/cli/verbs.ts';
-import { run, runByref, sh, TREE } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
+import { runAsNobody } from '../support/machine/nobody.ts';
+import { run, runByref, sh, TREE } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
 
 let root: TestRoot;
 
@@ -104,8 +105,7 @@ test('an error with one env does not stop the others', async () => {
 });
 
 test('one who is not root is told to be', async () => {
-  const args = ['--reuid=65534', '--clear-groups', path.join(TREE, 'bin/byref'), 'list'];
-  const { code, stderr } = await run('setpriv', args, { env: root.env });
+  const { code, stderr } = await runAsNobody(['bin/byref', 'list'], { env: root.env });
   expect(code).toBe(EXIT.unsupported);
   expect(stderr).toBe(
     `byref: ${root.path} is root's, and you are user 65534\n  hint: run byref as root: sudo byref ...\n`,

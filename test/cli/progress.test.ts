@@ -2,11 +2,11 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { DebDescription } from '../support/deb.ts';
-import { BYREF, sh } from '../support/program.ts';
-import { TinyApps } from '../support/tiny-apps.ts';
-import { TinySystems } from '../support/tiny-systems.ts';
-import { archive, file } from '../template/members.ts';
+import { BYREF, sh } from '../support/machine/program.ts';
+import type { DebDescription } from '../support/packages/deb.ts';
+import { TinyApps } from '../support/packages/tiny-apps.ts';
+import { TinySystems } from '../support/packages/tiny-systems.ts';
+import { archive, file } from '../support/trees/tar-members.ts';
 
 interface Shown {
   readonly phase: string;

@@ -6,8 +6,8 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { bytesOfText, textOfBytes } from '../../src/base/text-bytes.ts';
 import { visible, visibleContent } from '../../src/base/visible.ts';
 import type { StaleFile } from '../../src/manager/rollout/stale.ts';
-import { PatchRoot } from '../patch/support.ts';
-import { BYREF, run } from '../support/program.ts';
+import { PatchRoot } from '../support/machine/patch-root.ts';
+import { BYREF, run } from '../support/machine/program.ts';
 
 /** As bytes, one char each: what ends lines, moves the cursor, sets titles, turns text around, or is no text. */
 const HOSTILE = [

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { TinyApps } from '../support/tiny-apps.ts';
-import { tinyPackages } from '../support/tiny-os.ts';
-import { TinySystems } from '../support/tiny-systems.ts';
+import { TinyApps } from '../support/packages/tiny-apps.ts';
+import { tinyPackages } from '../support/packages/tiny-os.ts';
+import { TinySystems } from '../support/packages/tiny-systems.ts';
 
 let systems: TinySystems;
 let apps: TinyApps;

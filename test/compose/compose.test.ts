@@ -3,10 +3,10 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { greeter } from '../../fixtures/apt/packages.ts';
 import { openStore } from '../../src/store/store.ts';
-import type { DebDescription } from '../support/deb.ts';
-import { output } from '../support/program.ts';
-import { TinyApps } from '../support/tiny-apps.ts';
-import { TinySystems } from '../support/tiny-systems.ts';
+import { output } from '../support/machine/program.ts';
+import type { DebDescription } from '../support/packages/deb.ts';
+import { TinyApps } from '../support/packages/tiny-apps.ts';
+import { TinySystems } from '../support/packages/tiny-systems.ts';
 
 let systems: TinySystems;
 /** Apps, once they are built, are there for all tests; envs have names of their own. */

@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { envMounts } from '../../src/ipc/mount-table.ts';
-import { BYREF } from '../support/program.ts';
-import type { TinyEnv } from '../support/tiny-apps.ts';
-import { type PatchedApps, PatchStock } from './patch-stock.ts';
+import { runKilledAt } from '../support/damage/failpoints.ts';
+import { BYREF } from '../support/machine/program.ts';
+import { type PatchedApps, PatchStock } from '../support/packages/patch-stock.ts';
+import type { TinyEnv } from '../support/packages/tiny-apps.ts';
 
 /** Commands that compose stacks, and are killed, interrupted, or run beside each other. */
 let stock: PatchStock;
@@ -46,7 +47,7 @@ async function makeEnvs(): Promise<TinyEnv[]> {
 
 /** Runs a command that dies at its n-th failpoint, or after a time; its exit code, -1 if it died. */
 const dieAt = async (n: number, ...command: string[]): Promise<number> =>
-  (await t.root.run(command, { env: { ...t.root.env, BYREF_FAILPOINT: `*:${n}` } })).code;
+  (await runKilledAt(t.root, `*:${n}`, command)).code;
 
 test(
   'a patch that is killed at any point is finished or taken back by the next command',

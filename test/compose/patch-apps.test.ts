@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import type { PatchRecord } from '../../src/codec/patch-record.ts';
-import type { TinyEnv } from '../support/tiny-apps.ts';
-import { type PatchedApps, PatchStock } from './patch-stock.ts';
+import { type PatchedApps, PatchStock } from '../support/packages/patch-stock.ts';
+import type { TinyEnv } from '../support/packages/tiny-apps.ts';
 
 /** Apps of composed envs get other versions, come and go. */
 let stock: PatchStock;

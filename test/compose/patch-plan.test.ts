@@ -2,9 +2,10 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import type { PatchPlan } from '../../src/manager/rollout/plan.ts';
-import type { DebDescription } from '../support/deb.ts';
-import { tinyPackages } from '../support/tiny-os.ts';
-import { type PatchedApps, PatchStock } from './patch-stock.ts';
+import { writeBuiltSystem } from '../support/packages/built-system.ts';
+import type { DebDescription } from '../support/packages/deb.ts';
+import { type PatchedApps, PatchStock } from '../support/packages/patch-stock.ts';
+import { tinyPackages } from '../support/packages/tiny-os.ts';
 
 /** What is said of apps before the OS below them gets another version. */
 let stock: PatchStock;
@@ -86,7 +87,9 @@ test('registry files that will be merged are told before the stacks are composed
 });
 
 test('an app with its own version of a package of the base is to be built again', async () => {
-  await stock.publishing([await accounts('1.1'), needy], () => t.apps.build('needy', ['needy']));
+  await stock.systems.publishing([await accounts('1.1'), needy], () =>
+    t.apps.build('needy', ['needy']),
+  );
   const env = await t.apps.env('e', 'userful', 'needy');
   const look = (): Promise<string> =>
     env.run('dpkg-query -W tiny-accounts needy; cat /usr/share/accounts/version; id -un');
@@ -95,7 +98,7 @@ test('an app with its own version of a package of the base is to be built again'
   expect(await look()).toBe(of('1.1'));
   expect(await env.complaints()).toBe('');
   const archive = path.join(t.root.base, 'tiny-accounts.tar');
-  await stock.system([await accounts('1.2')], archive);
+  await writeBuiltSystem(stock.systems, archive, [await accounts('1.2')]);
   await t.root.ok('template', 'import', 'tiny', archive);
 
   const { text, plan } = await planOf();
@@ -110,7 +113,7 @@ test('an app with its own version of a package of the base is to be built again'
     staged: null,
   });
 
-  await stock.publishing([await accounts('1.2'), needy], () =>
+  await stock.systems.publishing([await accounts('1.2'), needy], () =>
     t.root.ok('template', 'update', 'needy', '--on', '2'),
   );
   const log = await t.root.json<{ number: number; state: string }[]>('template', 'log', 'needy');

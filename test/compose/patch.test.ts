@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { TinyEnv } from '../support/tiny-apps.ts';
-import { BASED, NEWER, type PatchedApps, PatchStock } from './patch-stock.ts';
+import { BASED, NEWER, type PatchedApps, PatchStock } from '../support/packages/patch-stock.ts';
+import type { TinyEnv } from '../support/packages/tiny-apps.ts';
 
 /** The OS template below composed envs gets another version. */
 let stock: PatchStock;

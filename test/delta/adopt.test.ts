@@ -13,7 +13,8 @@ import { DATA_PRIVATE } from '../../src/codec/inode-record.ts';
 import type { DirEntryRef } from '../../src/driver/core/ports.ts';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
 import { readDelta } from '../../src/driver/delta/read-delta.ts';
-import { inode, name, open, removeDir, scratchDir } from './support.ts';
+import { newDir, removeDir } from '../support/machine/scratch-dir.ts';
+import { inode, name, open } from './open-env.ts';
 
 type Step =
   | { readonly op: 'mkdir' | 'create'; readonly dir: number; readonly name: string }
@@ -164,7 +165,7 @@ test('after a power cut every private file is found in a sound tree', {
   const property = fc.asyncProperty(
     fc.array(step, { minLength: 1, maxLength: 40 }),
     async (steps) => {
-      const scratch = scratchDir();
+      const scratch = newDir();
       const [at, after] = [path.join(scratch, 'env'), path.join(scratch, 'after')];
       mkdirSync(at);
       const delta = await open(at);

@@ -5,7 +5,7 @@ import { S_IFREG } from '../../src/base/mode.ts';
 import { DATA_PRIVATE, FLAG_UNSYNCED } from '../../src/codec/inode-record.ts';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
 import { native } from '../../src/native/binding.ts';
-import { inode } from './record.ts';
+import { inode } from '../support/trees/inode-record.ts';
 
 export const STEPS = 20;
 export const OBJECT = 'ab'.repeat(32) as ObjectId;

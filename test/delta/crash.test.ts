@@ -4,8 +4,9 @@ import path from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
+import { newDir, removeDir } from '../support/machine/scratch-dir.ts';
 import { filesAfter, filesIn, OBJECT_SIZE, STEPS } from './crash-history.ts';
-import { open, removeDir, scratchDir } from './support.ts';
+import { open } from './open-env.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const WATCHDOG_MS = 20_000;
@@ -15,7 +16,7 @@ let object: string;
 
 /** The writer as JavaScript: it is started some hundred times. */
 beforeAll(async () => {
-  scratch = scratchDir();
+  scratch = newDir();
   object = path.join(scratch, 'object');
   writeFileSync(object, Buffer.alloc(OBJECT_SIZE, 'object'));
   symlinkSync(path.join(ROOT, 'native'), path.join(scratch, 'native'));

@@ -6,11 +6,12 @@ import { ByrefError } from '../../src/base/error.ts';
 import { isPrivateIno, ROOT_INO } from '../../src/base/ids.ts';
 import { S_IFREG } from '../../src/base/mode.ts';
 import { nameCookie } from '../../src/base/name-hash.ts';
-import { createFile, ino, inode, name, open, removeDir, scratchDir } from './support.ts';
+import { newDir, removeDir } from '../support/machine/scratch-dir.ts';
+import { createFile, ino, inode, name, open } from './open-env.ts';
 
 let dir: string;
 beforeEach(() => {
-  dir = scratchDir();
+  dir = newDir();
 });
 afterEach(() => removeDir(dir));
 

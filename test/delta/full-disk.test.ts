@@ -9,7 +9,8 @@ import { S_IFREG } from '../../src/base/mode.ts';
 import { DATA_PRIVATE } from '../../src/codec/inode-record.ts';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
 import { native } from '../../src/native/binding.ts';
-import { createFile, ino, inode, name, objectOf, open, removeDir, scratchDir } from './support.ts';
+import { newDir, removeDir } from '../support/machine/scratch-dir.ts';
+import { createFile, ino, inode, name, objectOf, open } from './open-env.ts';
 
 /** A file system of 4 MiB in memory. */
 let mounted: string;
@@ -17,7 +18,7 @@ let dir: string;
 const errors: string[] = [];
 const onError = (error: Error) => errors.push(error.message);
 beforeEach(() => {
-  mounted = scratchDir();
+  mounted = newDir();
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', mounted]);
   dir = path.join(mounted, 'env');
   mkdirSync(dir);
@@ -106,7 +107,7 @@ function createNamed(delta: EnvDelta, number: number): number {
 }
 
 test('a copy-up that does not fit leaves nothing', async () => {
-  const file = path.join(scratchDir(), 'object');
+  const file = path.join(newDir(), 'object');
   writeFileSync(file, Buffer.alloc(8 << 20, 'x'));
   const delta = await open(dir, { onError });
   const id = objectOf(file);

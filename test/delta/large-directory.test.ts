@@ -2,12 +2,13 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ROOT_INO } from '../../src/base/ids.ts';
 import { S_IFREG } from '../../src/base/mode.ts';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
-import { ino, name, open, removeDir, scratchDir } from './support.ts';
+import { newDir, removeDir } from '../support/machine/scratch-dir.ts';
+import { ino, name, open } from './open-env.ts';
 
 const CHUNK = 100;
 let dir: string;
 beforeEach(() => {
-  dir = scratchDir();
+  dir = newDir();
 });
 afterEach(() => removeDir(dir));
 

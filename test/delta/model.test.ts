@@ -6,7 +6,8 @@ import { S_IFREG } from '../../src/base/mode.ts';
 import { nameCookie } from '../../src/base/name-hash.ts';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
 import { readDelta } from '../../src/driver/delta/read-delta.ts';
-import { ino, inode, name, open, removeDir, scratchDir } from './support.ts';
+import { newDir, removeDir } from '../support/machine/scratch-dir.ts';
+import { ino, inode, name, open } from './open-env.ts';
 
 /** The reference: two plain maps. */
 class Model {
@@ -99,7 +100,7 @@ async function checkView(dir: string, model: Model): Promise<void> {
 test('random changes, checkpoints and crashes leave what a plain map would hold', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
-      let dir = scratchDir();
+      let dir = newDir();
       const model = new Model();
       let delta = await open(dir, { keepOrphans: true });
       const background: Promise<void>[] = [];
@@ -114,7 +115,7 @@ test('random changes, checkpoints and crashes leave what a plain map would hold'
           } else if (each === 'crash') {
             // What a killed process leaves: the files as they are.
             await Promise.all(background);
-            const copy = scratchDir();
+            const copy = newDir();
             cpSync(dir, copy, { recursive: true });
             await delta.close();
             removeDir(dir);

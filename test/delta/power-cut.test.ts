@@ -22,14 +22,15 @@ import {
 import { emptyBlobStat } from '../../src/driver/core/blob-stat.ts';
 import { readTag } from '../../src/driver/delta/adopt-tagged.ts';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
-import { createFile, ino, inode, name, objectOf, open, removeDir, scratchDir } from './support.ts';
+import { newDir, removeDir } from '../support/machine/scratch-dir.ts';
+import { createFile, ino, inode, name, objectOf, open } from './open-env.ts';
 
 /** A power cut: the files as they were, less what `lose` takes away, under another boot id. */
 let root: string;
 let dir: string;
 let after: string;
 beforeEach(() => {
-  root = scratchDir();
+  root = newDir();
   dir = path.join(root, 'env');
   after = path.join(root, 'after');
   mkdirSync(dir);

@@ -20,12 +20,13 @@ import { DATA_PRIVATE, FLAG_UNSYNCED } from '../../src/codec/inode-record.ts';
 import type { BlobStat } from '../../src/driver/core/ports.ts';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
 import { privateUsage } from '../../src/driver/delta/read-delta.ts';
-import { createFile, ino, inode, name, objectOf, open, removeDir, scratchDir } from './support.ts';
+import { newDir, removeDir } from '../support/machine/scratch-dir.ts';
+import { createFile, ino, inode, name, objectOf, open } from './open-env.ts';
 
 let dir: string;
 let delta: EnvDelta;
 beforeEach(async () => {
-  dir = scratchDir();
+  dir = newDir();
   delta = await open(dir);
 });
 afterEach(async () => {

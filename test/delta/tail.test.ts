@@ -8,13 +8,14 @@ import { S_IFREG } from '../../src/base/mode.ts';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
 import { LINK_DIR } from '../../src/driver/delta/layout.ts';
 import { TailBudget } from '../../src/driver/delta/tail-budget.ts';
-import { inode, name, open, removeDir, scratchDir } from './support.ts';
+import { newDir, removeDir } from '../support/machine/scratch-dir.ts';
+import { inode, name, open } from './open-env.ts';
 
 const MAX = 1000;
 
 let dir: string;
 beforeEach(() => {
-  dir = scratchDir();
+  dir = newDir();
 });
 afterEach(() => removeDir(dir));
 
@@ -53,7 +54,7 @@ test('what is not checkpointed is bounded: changes are refused, but for removals
 
 test('an env with little is served while another has too much; a failing checkpoint loses nothing', async () => {
   const tailBudget = new TailBudget(MAX);
-  const otherDir = scratchDir();
+  const otherDir = newDir();
   // Where the link table is to be made.
   const obstacle = path.join(dir, LINK_DIR);
   const delta = await open(dir, { tailBudget, onError: () => {}, checkpointRecords: MAX / 2 });

@@ -14,13 +14,14 @@ import { ROOT_INO } from '../../src/base/ids.ts';
 import { S_IFREG } from '../../src/base/mode.ts';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
 import { readDelta } from '../../src/driver/delta/read-delta.ts';
-import { ino, inode, name, open, removeDir, scratchDir } from './support.ts';
+import { newDir, removeDir } from '../support/machine/scratch-dir.ts';
+import { ino, inode, name, open } from './open-env.ts';
 
 const CHANGES = 12;
 let root: string;
 let dir: string;
 beforeEach(() => {
-  root = scratchDir();
+  root = newDir();
   dir = path.join(root, 'env');
   mkdirSync(dir);
 });

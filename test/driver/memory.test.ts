@@ -9,8 +9,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ControlClient } from '../../src/ipc/client.ts';
 import type { DriverStatus, DriverVerbs } from '../../src/ipc/protocol.ts';
 import { findDriver } from '../../src/manager/envs/spawn.ts';
-import { sh } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
+import { sh } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
 
 /** MiB of the heap, which the files below would fill more than once, and of its part for young objects. */
 const [HEAP, YOUNG] = [16, 1];

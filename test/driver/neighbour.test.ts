@@ -4,8 +4,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { output, sh } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
+import { output, sh } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
 
 const CONNECTIONS = '/sys/fs/fuse/connections';
 const COPIES = 12;

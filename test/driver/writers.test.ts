@@ -8,8 +8,8 @@ import { mountEnv } from '../../src/manager/envs/mount.ts';
 import { envState } from '../../src/manager/envs/state.ts';
 import { type Writers, writersOf } from '../../src/manager/envs/writers.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
-import { sh } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
+import { sh } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
 
 /** One root with a template, and an env per test. */
 let root: TestRoot;

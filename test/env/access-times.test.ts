@@ -1,10 +1,10 @@
 /** Access times go by the flags of an env's mount, as on the file system of this machine, whatever those below are. */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { output } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
+import { output } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
+import { newDir, removeDir } from '../support/machine/scratch-dir.ts';
 
 const PROBE = path.join(import.meta.dirname, 'access-times-probe.ts');
 /** Room for a probe on a busy machine. */
@@ -25,7 +25,7 @@ const flags = (flags: string) =>
   Promise.all([oracle, mountpoint].map((directory) => remount(directory, flags)));
 
 beforeEach(async () => {
-  base = mkdtempSync(path.join(tmpdir(), 'byref-atime-'));
+  base = newDir();
   oracle = path.join(base, 'oracle');
   const below = path.join(base, 'below');
   for (const directory of [oracle, below]) {
@@ -42,7 +42,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await root.dispose();
   for (const name of ['below', 'oracle']) await output('umount', [path.join(base, name)]);
-  rmSync(base, { recursive: true });
+  removeDir(base);
 });
 
 /** Runs the probe on directories; what each step moved in each. */

@@ -2,8 +2,8 @@ import { chmodSync, copyFileSync, mkdirSync, statSync, writeFileSync } from 'nod
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
-import { type Finished, sh } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
+import { type Finished, sh } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
 
 const NOBODY = 65534;
 

@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
-import { sh } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
+import { sh } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
 
 let root: TestRoot;
 let mountpoint: string;

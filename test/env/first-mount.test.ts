@@ -3,10 +3,10 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import { hostnameOf, hostsText } from '../../src/manager/envs/first-mount/identity.ts';
-import { writeFiles } from '../patch/support.ts';
-import { TestRoot } from '../support/root.ts';
-import { TinyApps } from '../support/tiny-apps.ts';
-import { TinySystems } from '../support/tiny-systems.ts';
+import { writeFiles } from '../support/machine/patch-root.ts';
+import { TestRoot } from '../support/machine/root.ts';
+import { TinyApps } from '../support/packages/tiny-apps.ts';
+import { TinySystems } from '../support/packages/tiny-systems.ts';
 
 /** What a template should not have, and imported ones do. */
 const SYSTEM = {

@@ -4,8 +4,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { accountNumber } from '../../src/store/accounts.ts';
 import { rawTables } from '../../src/store/raw-tables.ts';
 import { openStore } from '../../src/store/store.ts';
-import { sh, TREE } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
+import { sh, TREE } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
 
 /** Every on-disk format ever written stays as a fixture, and stays readable. */
 let root: TestRoot;

@@ -2,8 +2,8 @@ import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
-import { BYREF, sh, TREE } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
+import { BYREF, sh, TREE } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
 
 const SYSTEMD = '/usr/lib/systemd/systemd';
 const GENERATOR = '/usr/lib/systemd/system-generators/systemd-fstab-generator';

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
-import { sh } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
+import { sh } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
 
 let root: TestRoot;
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { sh } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
+import { sh } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
 
 /** scripts/soak.sh makes it as many times as long. */
 const TIMES = Number(process.env['BYREF_SOAK'] ?? 1);

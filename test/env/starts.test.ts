@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { processesOf } from '../support/leftovers.ts';
-import { TestRoot } from '../support/root.ts';
+import { processesOf } from '../support/machine/leftovers.ts';
+import { TestRoot } from '../support/machine/root.ts';
 
 /** Loaded by each Node that starts, whoever starts it: notes that, and waits for so many drivers to have started. */
 const COUNTER = `

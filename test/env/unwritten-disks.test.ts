@@ -1,23 +1,25 @@
 /** docs/SEMANTICS.md: "An open for writing that writes nothing leaves nothing", on each file system, and where the driver dies over it. */
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { PRIVATE_DIR } from '../../src/driver/delta/layout.ts';
-import { output } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
+import { runKilledAt } from '../support/damage/failpoints.ts';
+import { output } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
+import { SmallDisk } from '../support/machine/small-disk.ts';
 
 const CASE_MS = 90_000;
 const WITHIN_MS = 30_000;
 const TEXT = 'the bytes of the template\n';
 const FILES = ['opened', 'written', 'mapped'];
 
-const DISKS = {
-  tmpfs: 'mount -t tmpfs tmpfs "$1"',
-  xfs: 'truncate -s 320M "$1.image"; mkfs.xfs -q "$1.image"; mount -o loop "$1.image" "$1"',
-  btrfs: 'truncate -s 160M "$1.image"; mkfs.btrfs -q "$1.image"; mount -o loop "$1.image" "$1"',
-};
+const MIB = 1024 * 1024;
+const DISKS = [
+  ['tmpfs', 160 * MIB],
+  ['xfs', 320 * MIB],
+  ['btrfs', 160 * MIB],
+] as const;
 
 async function withEnv(parent: string, work: (root: TestRoot, at: string) => Promise<void>) {
   const root = await TestRoot.create({}, parent);
@@ -49,15 +51,12 @@ function copies(root: TestRoot): number {
 const changed = async (root: TestRoot): Promise<string[]> =>
   (await root.json<{ path: string }[]>('diff', 'e')).map((each) => each.path).sort();
 
-test.each(Object.entries(DISKS))(
+test.each(DISKS)(
   'on %s',
-  async (_, make) => {
-    const beside = mkdtempSync(path.join(tmpdir(), 'byref-disk-'));
-    const disk = path.join(beside, 'disk');
-    mkdirSync(disk);
-    execFileSync('bash', ['-euc', make, 'sh', disk]);
+  async (type, bytes) => {
+    const disk = new SmallDisk(bytes, type);
     try {
-      await withEnv(disk, async (root, at) => {
+      await withEnv(disk.place, async (root, at) => {
         const opened = path.join(at, 'opened');
         await python(opened, 'for i in range(3): os.close(os.open(f, os.O_RDWR))');
         await expect.poll(() => copies(root), { timeout: WITHIN_MS }).toBe(0);
@@ -78,8 +77,7 @@ test.each(Object.entries(DISKS))(
         ]);
       });
     } finally {
-      execFileSync('umount', [disk]);
-      rmSync(beside, { recursive: true });
+      disk.dispose();
     }
   },
   CASE_MS,
@@ -89,8 +87,7 @@ test(
   'a driver that dies while it gives a copy back',
   () =>
     withEnv(tmpdir(), async (root, at) => {
-      const mountDying = (failpoint: string) =>
-        root.run(['mount', 'e'], { env: { ...root.env, BYREF_FAILPOINT: failpoint } });
+      const mountDying = (failpoint: string) => runKilledAt(root, failpoint, ['mount', 'e']);
       const untilDead = () =>
         expect.poll(async () => (await root.info('e')).state, { timeout: WITHIN_MS }).toBe('dead');
       await root.ok('umount', 'e');

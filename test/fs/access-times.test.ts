@@ -3,8 +3,8 @@ import { afterEach, expect, test } from 'vitest';
 import type { Name, NodeId } from '../../src/base/ids.ts';
 import { type Attr, type DirSink, LEAVE } from '../../src/driver/core/api.ts';
 import type { AccessRules } from '../../src/driver/core/ports.ts';
-import { archive, dir } from '../template/members.ts';
-import { BareEnv, ROOT } from './bare-env.ts';
+import { BareEnv, ROOT } from '../support/fuse/bare-env.ts';
+import { archive, dir } from '../support/trees/tar-members.ts';
 
 const NEVER_MS = 1_000_000_000;
 const LONG_AGO = 1_000_000_000;

@@ -8,8 +8,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { isDir } from '../../src/base/mode.ts';
 import { type Operation, operation, operationOrFlip } from '../model/operation.ts';
 import { FLIP_REGRESSIONS } from '../model/regressions.ts';
+import { LocalEnv, LocalStore } from '../support/fuse/local-env.ts';
 import { Pair } from './history.ts';
-import { LocalEnv, LocalStore } from './local-env.ts';
 
 const RUNS = Number(process.env['FC_RUNS'] ?? 40);
 const STEPS_MAX = 60;

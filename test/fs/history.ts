@@ -6,8 +6,8 @@ import { isDirectory, type RefNode } from '../model/node.ts';
 import type { Operation } from '../model/operation.ts';
 import { Reference } from '../model/reference.ts';
 import type { Stack } from '../model/templates.ts';
-import type { LocalEnv } from './local-env.ts';
-import type { Seen } from './vfs.ts';
+import type { LocalEnv } from '../support/fuse/local-env.ts';
+import type { Seen } from '../support/fuse/vfs.ts';
 
 export const describe = (step: object): string => JSON.stringify(step).slice(0, 200);
 

@@ -3,8 +3,8 @@ import { afterEach, expect, test, vi } from 'vitest';
 import type { Name } from '../../src/base/ids.ts';
 import type { DirSink } from '../../src/driver/core/api.ts';
 import { type CheckpointJob, runCheckpoint } from '../../src/driver/delta/checkpoint-job.ts';
-import { archive, file } from '../template/members.ts';
-import { BareEnv, ROOT } from './bare-env.ts';
+import { BareEnv, ROOT } from '../support/fuse/bare-env.ts';
+import { archive, file } from '../support/trees/tar-members.ts';
 
 /** So few cookies there are. */
 const COOKIES = 9;

@@ -4,8 +4,8 @@ import { afterAll, beforeAll, test } from 'vitest';
 import type { EnvAction } from '../../src/driver/core/set-aside.ts';
 import type { RefNode } from '../model/node.ts';
 import { type Operation, operation } from '../model/operation.ts';
+import { LocalEnv, LocalStore, type OwnFile } from '../support/fuse/local-env.ts';
 import { Pair } from './history.ts';
-import { LocalEnv, LocalStore, type OwnFile } from './local-env.ts';
 
 const RUNS = Number(process.env['FC_RUNS'] ?? 40);
 const STEPS_MAX = 40;

@@ -6,8 +6,8 @@ import { ENOSPC } from '../../src/base/errno.ts';
 import type { NodeId } from '../../src/base/ids.ts';
 import { O_RDWR } from '../../src/base/mode.ts';
 import { type Attr, LEAVE } from '../../src/driver/core/api.ts';
-import { archive, file } from '../template/members.ts';
-import { BareEnv } from './bare-env.ts';
+import { BareEnv } from '../support/fuse/bare-env.ts';
+import { archive, file } from '../support/trees/tar-members.ts';
 
 const NEVER_MS = 1_000_000_000;
 const LONG = Buffer.alloc(4000, 'long');

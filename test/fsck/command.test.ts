@@ -11,11 +11,11 @@ import { removeTemplateRows } from '../../src/manager/upkeep/gc/remove-version.t
 import { inoKey, versionKey } from '../../src/store/keys.ts';
 import { rawTables } from '../../src/store/raw-tables.ts';
 import { openStore } from '../../src/store/store.ts';
-import { runByref, sh } from '../support/program.ts';
-import { checksOf, find } from './damage.ts';
-import { COMPOSED, edit, JUNK, linkAt, OS, unused } from './edit.ts';
-import { editInode, own, privateFile } from './edit-delta.ts';
-import { copyRoot, healthyRoot, useHealthyRoot } from './healthy-root.ts';
+import { checksOf, find } from '../support/damage/damage.ts';
+import { editInode, own, privateFile } from '../support/damage/edit-delta.ts';
+import { COMPOSED, edit, JUNK, linkAt, OS, unused } from '../support/damage/edit-store.ts';
+import { copyRoot, healthyRoot, useHealthyRoot } from '../support/damage/healthy-root.ts';
+import { runByref, sh } from '../support/machine/program.ts';
 
 useHealthyRoot();
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { CHECKS } from '../../src/manager/upkeep/fsck/finding.ts';
-import { TREE } from '../support/program.ts';
+import { TREE } from '../support/machine/program.ts';
 import { catalogDamages } from './damages/catalog.ts';
 import { accountDamages, compositionDamages } from './damages/compositions.ts';
 import { fileDamages } from './damages/delta-files.ts';

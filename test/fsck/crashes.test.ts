@@ -1,9 +1,9 @@
 /** What a command leaves that is killed at any of its failpoints is no damage: at most there are leftovers. */
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { runByref } from '../support/program.ts';
-import { find } from './damage.ts';
-import { copyRoot, healthyRoot, useHealthyRoot } from './healthy-root.ts';
+import { find } from '../support/damage/damage.ts';
+import { copyRoot, healthyRoot, useHealthyRoot } from '../support/damage/healthy-root.ts';
+import { runByref } from '../support/machine/program.ts';
 
 useHealthyRoot();
 

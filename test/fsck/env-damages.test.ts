@@ -1,10 +1,10 @@
 /** Each kind of damage to what an env has of its own: found as what it is, and repaired or not as promised. */
 import { describe, test } from 'vitest';
-import { expectFound } from './damage.ts';
+import { expectFound } from '../support/damage/damage.ts';
+import { useHealthyRoot } from '../support/damage/healthy-root.ts';
 import { fileDamages } from './damages/delta-files.ts';
 import { nameDamages } from './damages/delta-names.ts';
 import { tableDamages } from './damages/delta-tables.ts';
-import { useHealthyRoot } from './healthy-root.ts';
 
 useHealthyRoot();
 

@@ -9,11 +9,11 @@ import type { Ino } from '../../src/base/ids.ts';
 import { DATA_PRIVATE } from '../../src/codec/inode-record.ts';
 import type { Finding } from '../../src/manager/upkeep/fsck/finding.ts';
 import { fsck } from '../../src/manager/upkeep/fsck/fsck.ts';
-import { inode } from '../delta/record.ts';
-import { runByref, sh, TREE } from '../support/program.ts';
-import { find } from './damage.ts';
-import { crashAfter, own, privateFile, webDir } from './edit-delta.ts';
-import { copyRoot, healthyRoot, useHealthyRoot } from './healthy-root.ts';
+import { find } from '../support/damage/damage.ts';
+import { crashAfter, own, privateFile, webDir } from '../support/damage/edit-delta.ts';
+import { copyRoot, healthyRoot, useHealthyRoot } from '../support/damage/healthy-root.ts';
+import { runByref, sh, TREE } from '../support/machine/program.ts';
+import { inode } from '../support/trees/inode-record.ts';
 
 useHealthyRoot();
 afterEach(() => {

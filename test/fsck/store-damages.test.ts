@@ -1,6 +1,7 @@
 /** Each kind of damage to what all envs share: found as what it is, and repaired or not as promised. */
 import { describe, test } from 'vitest';
-import { type Damage, expectFound } from './damage.ts';
+import { type Damage, expectFound } from '../support/damage/damage.ts';
+import { useHealthyRoot } from '../support/damage/healthy-root.ts';
 import { catalogDamages } from './damages/catalog.ts';
 import { accountDamages, compositionDamages } from './damages/compositions.ts';
 import { dictionaryDamages } from './damages/dictionary.ts';
@@ -10,7 +11,6 @@ import { linkDamages } from './damages/links.ts';
 import { objectDamages } from './damages/objects.ts';
 import { counterDamages, patchDamages } from './damages/records.ts';
 import { rootDamages } from './damages/root.ts';
-import { useHealthyRoot } from './healthy-root.ts';
 
 useHealthyRoot();
 

@@ -8,8 +8,8 @@ import { hashObjects } from '../suite/objects.ts';
 import { buildFixture, runSuite, type SuiteName } from '../suite/run.ts';
 import type { CaseReport } from '../suite/runner.ts';
 import { templateSuite } from '../suite/template/index.ts';
-import { sh } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
+import { sh } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
 import { POSIX_EXCEPTIONS, TEMPLATE_EXCEPTIONS } from './exceptions.ts';
 
 const SET_UP_MS = 120_000;

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { patchTemplate, rollBack } from '../../src/services/patch-template.ts';
 import { openStore } from '../../src/store/store.ts';
 import { hashObjects } from '../suite/objects.ts';
-import { TestRoot } from '../support/root.ts';
+import { TestRoot } from '../support/machine/root.ts';
 import { Agent } from './agent-client.ts';
 import { checkHistory, type Subject } from './history.ts';
 import { type Operation, operation, operationOrFlip } from './operation.ts';

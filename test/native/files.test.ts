@@ -1,5 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { constants, tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { O_CREAT, O_RDWR } from '../../src/base/mode.ts';
@@ -12,19 +12,20 @@ import {
   STAT,
   STAT_SLOTS,
 } from '../../src/native/binding.ts';
+import { newDir, removeDir } from '../support/machine/scratch-dir.ts';
 
 const { errno } = constants;
 let dir = '';
 let file = -1;
 
 beforeEach(() => {
-  dir = mkdtempSync(path.join(tmpdir(), 'byref-native-'));
+  dir = newDir();
   file = native.openAt(AT_FDCWD, path.join(dir, 'file'), O_CREAT | O_RDWR, 0o640);
 });
 
 afterEach(() => {
   native.close(file);
-  rmSync(dir, { recursive: true, force: true });
+  removeDir(dir);
 });
 
 const attributes = (name: string, flags = AT_SYMLINK_NOFOLLOW): Float64Array => {

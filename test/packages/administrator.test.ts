@@ -1,8 +1,8 @@
 /** What an env's administrator told dpkg of single paths holds for what a patch brings: as on a plain system, where dpkg brings it. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { DebDescription } from '../support/deb.ts';
-import { TinySystems } from '../support/tiny-systems.ts';
-import { type PackageEnv, PackageRoot } from './package-root.ts';
+import type { DebDescription } from '../support/packages/deb.ts';
+import { type PackageEnv, PackageRoot } from '../support/packages/package-root.ts';
+import { TinySystems } from '../support/packages/tiny-systems.ts';
 
 let systems: TinySystems;
 let t: PackageRoot;

@@ -2,9 +2,9 @@
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { PatchRecord } from '../../src/codec/patch-record.ts';
-import type { DebDescription } from '../support/deb.ts';
-import { TinySystems } from '../support/tiny-systems.ts';
-import { type PackageEnv, PackageRoot } from './package-root.ts';
+import type { DebDescription } from '../support/packages/deb.ts';
+import { type PackageEnv, PackageRoot } from '../support/packages/package-root.ts';
+import { TinySystems } from '../support/packages/tiny-systems.ts';
 
 let systems: TinySystems;
 let t: PackageRoot;

@@ -3,10 +3,11 @@ import { mkdtempSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { PatchedEnv, PatchRecord } from '../../src/codec/patch-record.ts';
-import type { DebDescription } from '../support/deb.ts';
-import { BYREF, sh } from '../support/program.ts';
-import { TinySystems } from '../support/tiny-systems.ts';
-import { type PackageEnv, PackageRoot } from './package-root.ts';
+import { runKilledAt } from '../support/damage/failpoints.ts';
+import { BYREF, sh } from '../support/machine/program.ts';
+import type { DebDescription } from '../support/packages/deb.ts';
+import { type PackageEnv, PackageRoot } from '../support/packages/package-root.ts';
+import { TinySystems } from '../support/packages/tiny-systems.ts';
 
 let systems: TinySystems;
 let t: PackageRoot;
@@ -518,8 +519,7 @@ test('however a patch is cut short, packages fit together', async () => {
   for (let point = 1; ; point++) {
     expect(point).toBeLessThan(FAILPOINTS_MAX);
     const words = ['patch', 't', '--to', '2'];
-    const killed = { env: { ...t.root.env, BYREF_FAILPOINT: `patch-*:${point}` } };
-    const { code } = await t.root.run(words, killed);
+    const { code } = await runKilledAt(t.root, `patch-*:${point}`, words);
     await t.root.ok('gc');
     expect(await env.run(CHECK), `after ${point}`).toBe('');
     expect(await env.run('dpkg --verify'), `after ${point}`).toBe('');

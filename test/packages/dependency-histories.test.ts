@@ -4,9 +4,9 @@
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { PatchedEnv, PatchRecord } from '../../src/codec/patch-record.ts';
-import type { DebDescription } from '../support/deb.ts';
-import { TinySystems } from '../support/tiny-systems.ts';
-import { type PackageEnv, PackageRoot } from './package-root.ts';
+import type { DebDescription } from '../support/packages/deb.ts';
+import { type PackageEnv, PackageRoot } from '../support/packages/package-root.ts';
+import { TinySystems } from '../support/packages/tiny-systems.ts';
 
 const HISTORIES = Number(process.env['BYREF_PACKAGE_HISTORIES'] ?? 1);
 const FIRST_SEED = Number(process.env['BYREF_PACKAGE_SEED'] ?? 1);

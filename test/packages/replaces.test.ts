@@ -1,8 +1,8 @@
 /** A file goes from one package to another, of which one is the env's own: as `Replaces` has it on a plain system. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { DebDescription } from '../support/deb.ts';
-import { TinySystems } from '../support/tiny-systems.ts';
-import { type PackageEnv, PackageRoot } from './package-root.ts';
+import type { DebDescription } from '../support/packages/deb.ts';
+import { type PackageEnv, PackageRoot } from '../support/packages/package-root.ts';
+import { TinySystems } from '../support/packages/tiny-systems.ts';
 
 let systems: TinySystems;
 let t: PackageRoot;

@@ -4,10 +4,10 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { EnvChange } from '../../src/manager/envs/diff.ts';
 import type { PatchPlan } from '../../src/manager/rollout/plan.ts';
-import type { DebDescription } from '../support/deb.ts';
-import { sh } from '../support/program.ts';
-import { TinySystems } from '../support/tiny-systems.ts';
-import { type PackageEnv, PackageRoot } from './package-root.ts';
+import { sh } from '../support/machine/program.ts';
+import type { DebDescription } from '../support/packages/deb.ts';
+import { type PackageEnv, PackageRoot } from '../support/packages/package-root.ts';
+import { TinySystems } from '../support/packages/tiny-systems.ts';
 
 let systems: TinySystems;
 let t: PackageRoot;

@@ -2,7 +2,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import type { PatchRecord } from '../../src/codec/patch-record.ts';
 import type { StaleFile } from '../../src/manager/rollout/stale.ts';
-import { PatchRoot } from './support.ts';
+import { runKilledAt } from '../support/damage/failpoints.ts';
+import { PatchRoot } from '../support/machine/patch-root.ts';
 
 /** Apps come to an env and go, while programs use it. */
 let t: PatchRoot;
@@ -153,8 +154,7 @@ test('one that is killed at any point is finished, or was never begun', async ()
   const WITH = 'b balice b root\n';
   let finished = 0;
   for (let n = 1; n < FAILPOINTS_MAX; n++) {
-    const env = { ...t.root.env, BYREF_FAILPOINT: `*:${n}` };
-    const { code } = await t.root.run(['app', 'add', 'e', 'b'], { env });
+    const { code } = await runKilledAt(t.root, `*:${n}`, ['app', 'add', 'e', 'b']);
     const state = (await look()).replace(/^- /, ' ');
     expect([WITHOUT, WITH], `${n}: ${state}`).toContain(state);
     if (code === 0) {

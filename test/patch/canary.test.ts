@@ -3,7 +3,8 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import type { PatchRecord } from '../../src/codec/patch-record.ts';
-import { PatchRoot } from './support.ts';
+import { PatchRoot } from '../support/machine/patch-root.ts';
+import { BYREF } from '../support/machine/program.ts';
 
 let t: PatchRoot;
 
@@ -176,7 +177,7 @@ test('what a stage met in an env is in the record of the whole', async () => {
 
 test('other commands write while a rollout waits, another patch of the template does not, and ^C takes it back', async () => {
   await t.envs('a', 'b');
-  const child = t.root.background('exec "$1" patch t --stages 1,100% --pause 60s', BYREF_PATH);
+  const child = t.root.background('exec "$1" patch t --stages 1,100% --pause 60s', BYREF);
   await expect.poll(async () => seen('a')).toEqual(['two']);
   await t.root.ok('create', 'meanwhile', '--os', 't');
   const refused = await t.root.byref('patch', 't', '--wait', '0');
@@ -190,8 +191,6 @@ test('other commands write while a rollout waits, another patch of the template 
   const [record] = await t.root.json<PatchRecord[]>('history', 't');
   expect(record).toMatchObject({ state: 'undone', note: 'it was interrupted' });
 });
-
-const BYREF_PATH = path.join(import.meta.dirname, '../../bin/byref');
 
 test('wrong options are refused before anything happens', async () => {
   await t.envs('a');

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import type { PatchRecord } from '../../src/codec/patch-record.ts';
-import { SmallDisk } from '../support/small-disk.ts';
-import { PatchRoot } from './support.ts';
+import { PatchRoot } from '../support/machine/patch-root.ts';
+import { SmallDisk } from '../support/machine/small-disk.ts';
 
 /** An ext4 of its own for the root. */
 const SIZE = 64 * 2 ** 20;

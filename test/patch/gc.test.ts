@@ -3,8 +3,9 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import type { GcReport } from '../../src/manager/upkeep/gc/remove-garbage.ts';
-import { edit, linkAt } from '../fsck/edit.ts';
-import { PatchRoot } from './support.ts';
+import { edit, linkAt } from '../support/damage/edit-store.ts';
+import { runKilledAt } from '../support/damage/failpoints.ts';
+import { PatchRoot } from '../support/machine/patch-root.ts';
 
 let t: PatchRoot;
 
@@ -191,9 +192,7 @@ test('killed at any point it has removed nothing that is needed, and the next on
   await t.in('e', 'echo own >usr/own');
   await walk(2, 3, 4);
   for (let n = 1; ; n++) {
-    const { code } = await t.root.run(['gc', '--keep', '1'], {
-      env: { ...t.root.env, BYREF_FAILPOINT: `*:${n}` },
-    });
+    const { code } = await runKilledAt(t.root, `*:${n}`, ['gc', '--keep', '1']);
     expect(await t.out('e', 'cat usr/v usr/same usr/own')).toBe('version 4sameown\n');
     if (code === 0) {
       expect(n).toBeGreaterThan(2);

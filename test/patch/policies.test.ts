@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import type { PatchRecord } from '../../src/codec/patch-record.ts';
 import type { SavedEntry } from '../../src/manager/rollout/saved.ts';
-import { PatchRoot } from './support.ts';
+import { PatchRoot } from '../support/machine/patch-root.ts';
 
 let t: PatchRoot;
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { closeSync, existsSync, openSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { Probe } from './flip-trees.ts';
+import type { Probe } from '../support/trees/flip-trees.ts';
 
 const SOURCE = path.join(import.meta.dirname, 'reader.c');
 const STOP = 0xffffffff;

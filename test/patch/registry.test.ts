@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { FileAction, PatchRecord } from '../../src/codec/patch-record.ts';
 import type { SavedEntry } from '../../src/manager/rollout/saved.ts';
-import { PatchRoot } from './support.ts';
+import { PatchRoot } from '../support/machine/patch-root.ts';
 
 /** What many packages share and an env has changed too is merged record by record, whatever moves the env. */
 let t: PatchRoot;

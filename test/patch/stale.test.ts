@@ -3,7 +3,7 @@ import { appendFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { StaleFile } from '../../src/manager/rollout/stale.ts';
-import { PatchRoot } from './support.ts';
+import { PatchRoot } from '../support/machine/patch-root.ts';
 
 let t: PatchRoot;
 /** A tree with sleep(1) and all that it loads, and a library of our own. */

@@ -5,8 +5,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { output, sh } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
+import { output, sh } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
 import { changed, NEW_FILES, original, SIZES, SYNCED, TEMPLATE_FILES } from './expected.ts';
 import { type FileSystemType, PowerDisk } from './power-disk.ts';
 

@@ -4,10 +4,10 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { EnvUsage } from '../../src/manager/envs/usage.ts';
 import { hashObjects } from '../suite/objects.ts';
-import { abandonedWorkplaces, mountsBelow } from '../support/leftovers.ts';
-import { run } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
-import { inEnv } from './debian.ts';
+import { abandonedWorkplaces, mountsBelow } from '../support/machine/leftovers.ts';
+import { run } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
+import { inEnv } from '../support/packages/debian.ts';
 import { Services } from './services.ts';
 
 /** By template: what is installed. */

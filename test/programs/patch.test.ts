@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { PatchRecord } from '../../src/codec/patch-record.ts';
 import type { StaleFile } from '../../src/manager/rollout/stale.ts';
-import { sh } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
-import { BUILD_ARCHIVE_MS, inEnv, inEnvWords, serverArchive } from './debian.ts';
+import { sh } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
+import { BUILD_ARCHIVE_MS, inEnv, inEnvWords, serverArchive } from '../support/packages/debian.ts';
 
 const ENVS = ['web1', 'web2', 'web3'];
 const TEST_MS = 240_000;

@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hashObjects } from '../suite/objects.ts';
 import { makeTree } from '../suite/template/fixture.ts';
-import { sh } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
-import { BUILD_ARCHIVE_MS, debianArchive, inEnv } from './debian.ts';
+import { sh } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
+import { BUILD_ARCHIVE_MS, debianArchive, inEnv } from '../support/packages/debian.ts';
 import { SCRIPTS } from './scripts.ts';
 
 const PROGRAM_MS = 150_000;

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect } from 'vitest';
-import { type Finished, run, sh } from '../support/program.ts';
-import { inEnvWords } from './debian.ts';
+import { type Finished, run, sh } from '../support/machine/program.ts';
+import { inEnvWords } from '../support/packages/debian.ts';
 
 const START_MS = 60_000;
 

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
-import { run, TREE } from '../support/program.ts';
+import { runAsNobody } from '../support/machine/nobody.ts';
+import { run, TREE } from '../support/machine/program.ts';
 
 const SETUP = path.join(TREE, 'scripts/setup.sh');
 const TIMEOUT_MS = 120_000;
@@ -23,8 +24,7 @@ describe('scripts/setup.sh', () => {
   });
 
   test('tells who is not root what to do', async () => {
-    const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups', 'bash', SETUP];
-    const { code, stderr } = await setup('setpriv', nobody);
+    const { code, stderr } = await runAsNobody(['bash', 'scripts/setup.sh']);
     expect(stderr).toContain('run this again as root');
     expect(code).toBe(EXIT.unsupported);
   });

@@ -1,7 +1,6 @@
 /** What differs between stacks of templates, and what is left of templates that lost versions. */
 
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -14,8 +13,9 @@ import { removeVersions } from '../../src/manager/upkeep/gc/remove-version.ts';
 import { LayerCache } from '../../src/store/layer-cache.ts';
 import { rawTables } from '../../src/store/raw-tables.ts';
 import { initRoot, openStore, type StackRef, type Store } from '../../src/store/store.ts';
+import { newDir, removeDir } from '../support/machine/scratch-dir.ts';
+import { addTemplates, addVersion, histories, stackOf } from '../support/trees/version-trees.ts';
 import { inconsistencies } from './consistency.ts';
-import { addTemplates, addVersion, histories, stackOf } from './version-trees.ts';
 
 const RUNS = Number(process.env['FC_RUNS'] ?? 100);
 const TEMPLATES_MAX = 3;
@@ -25,9 +25,9 @@ let store: Store;
 let scratch: string;
 let roots = 0;
 beforeAll(() => {
-  scratch = mkdtempSync(path.join(tmpdir(), 'byref-changes-'));
+  scratch = newDir();
 });
-afterAll(() => rmSync(scratch, { recursive: true }));
+afterAll(() => removeDir(scratch));
 
 const picks = fc.array(fc.nat(11), { minLength: TEMPLATES_MAX, maxLength: TEMPLATES_MAX });
 

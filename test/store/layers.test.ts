@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -8,18 +6,26 @@ import { isDir } from '../../src/base/mode.ts';
 import { nameCookie } from '../../src/base/name-hash.ts';
 import type { LowerTree } from '../../src/driver/core/ports.ts';
 import { initRoot, openStore, type Store } from '../../src/store/store.ts';
-import { addVersion, type Merged, merge, nodeOf, type Tree, tree } from './trees.ts';
+import { newDir, removeDir } from '../support/machine/scratch-dir.ts';
+import {
+  addVersion,
+  type Merged,
+  merge,
+  nodeOf,
+  type Tree,
+  tree,
+} from '../support/trees/random-trees.ts';
 
 let store: Store;
 let scratch: string;
 beforeAll(async () => {
-  scratch = mkdtempSync(path.join(tmpdir(), 'byref-layers-'));
+  scratch = newDir();
   await initRoot(path.join(scratch, 'root'));
   store = await openStore(path.join(scratch, 'root'), { write: true });
 });
 afterAll(async () => {
   await store.close();
-  rmSync(scratch, { recursive: true });
+  removeDir(scratch);
 });
 
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'absent'].map(nameFromText);

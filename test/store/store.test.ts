@@ -1,25 +1,25 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Patience } from '../../src/store/patience.ts';
 import { rawTables } from '../../src/store/raw-tables.ts';
 import { initRoot, openStore, type Store } from '../../src/store/store.ts';
 import { takeWriterLock } from '../../src/store/writer-lock.ts';
-import { addVersion } from './trees.ts';
+import { newDir, removeDir } from '../support/machine/scratch-dir.ts';
+import { addVersion } from '../support/trees/random-trees.ts';
 
 let scratch: string;
 let root: string;
 const open: Store[] = [];
 beforeEach(() => {
-  scratch = mkdtempSync(path.join(tmpdir(), 'byref-store-'));
+  scratch = newDir();
   root = path.join(scratch, 'root');
 });
 afterEach(async () => {
   for (const store of open.splice(0)) await store.close();
-  rmSync(scratch, { recursive: true });
+  removeDir(scratch);
 });
 
 async function writer(): Promise<Store> {

@@ -11,7 +11,7 @@ import { loadCommand } from '../../src/cli/registry.ts';
 import { findVerb, VERBS } from '../../src/cli/verbs.ts';
 import { LIMITS } from '../../src/driver/fuse-native/limits.ts';
 import { CHECKS } from '../../src/manager/upkeep/fsck/finding.ts';
-import { TREE } from '../support/program.ts';
+import { TREE } from '../support/machine/program.ts';
 
 const read = (file: string): string => readFileSync(path.join(TREE, file), 'utf8');
 
@@ -44,8 +44,8 @@ const LINKS: readonly Link[] = DOCUMENTS.flatMap((from) =>
 
 /** Returns the anchors of a document's headings, as GitHub makes them. */
 function anchorsOf(file: string): Set<string> {
-  const prose = read(file).replaceAll(```.*?^```/gms, '');
-  const headings = [...prose.matchAll(#+ (.+)$/gm)].map(([, heading]) => heading!);
+  const prose = read(file).replaceAll(/^```.*?^```/gms, '');
+  const headings = [...prose.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => heading!);
   return new Set(
     headings.map((heading) =>
       heading
@@ -119,8 +119,8 @@ test('the reference of verbs is what the commands say of themselves', async () =
 
 /** Returns the command lines of byref in a document's shell examples, as words. */
 function examples(file: string): string[][] {
-  const scripts = [...read(file).matchAll(```sh\n(.*?)^```/gms)].map(([, script]) => script!);
-  const lines = scripts.flatMap((script) => [...script.matchAll(byref ([^#;|\n]+)/gm)]);
+  const scripts = [...read(file).matchAll(/^```sh\n(.*?)^```/gms)].map(([, script]) => script!);
+  const lines = scripts.flatMap((script) => [...script.matchAll(/^byref ([^#;|\n]+)/gm)]);
   return lines.map(([, line]) => line!.split(' -- ')[0]!.trim().split(/\s+/));
 }
 
@@ -144,7 +144,7 @@ test('the commands of the examples exist, with their options', async () => {
   expect(unknown).toEqual([]);
 });
 
-const isLongOption = (word: string): boolean => --[a-z]/.test(word);
+const isLongOption = (word: string): boolean => /^--[a-z]/.test(word);
 
 /** Numbers that documents quote: each pattern's group is compared with what is counted. */
 const COUNTS: readonly (readonly [file: string, quoted: RegExp, count: number])[] = [
@@ -175,10 +175,10 @@ test('the glossary names types that are exported', () => {
 
 test('each verb has a value of --json that is described, and a type', () => {
   const [, table = ''] = read('docs/reference/json.md').split('\n## Values\n');
-  const cells = [...table.matchAll(\| ([^|]+) \|/gm)].map(([, cell]) => cell!);
+  const cells = [...table.matchAll(/^\| ([^|]+) \|/gm)].map(([, cell]) => cell!);
   const described = cells.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map(([, at]) => at!));
   const body = read('src/services/results.ts').split('export interface Results {')[1] ?? '';
-  const typed = [...body.matchAll( {2}readonly '?([^':]+)'?:/gm)].map(([, verb]) => verb!);
+  const typed = [...body.matchAll(/^ {2}readonly '?([^':]+)'?:/gm)].map(([, verb]) => verb!);
   expect(typed).toEqual(described);
   const verbs = VERBS.map(({ name }) => name).filter((name) => name !== 'completion');
   expect(typed.filter((verb) => !verb.includes('--')).sort()).toEqual(verbs.sort());

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { TREE } from '../support/program.ts';
+import { TREE } from '../support/machine/program.ts';
 
 const require = createRequire(import.meta.url);
 const { MAY_IMPORT } = require('../../scripts/layout.cjs') as {

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { TestRoot } from '../support/root.ts';
+import { TestRoot } from '../support/machine/root.ts';
 import { declareSuite } from './declare.ts';
 import { hashObjects } from './objects.ts';
 import { buildFixture } from './run.ts';

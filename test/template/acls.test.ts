@@ -6,8 +6,9 @@ import { expect, it } from 'vitest';
 import { importTemplate } from '../../src/manager/templates/import.ts';
 import { aclFromText } from '../../src/manager/templates/tar/acl.ts';
 import { native } from '../../src/native/binding.ts';
-import { archive, dir, file, member } from './members.ts';
-import { contents, objectFiles, scratchDir, scratchFile, scratchStore } from './support.ts';
+import { scratchDir, scratchFile } from '../support/machine/scratch-dir.ts';
+import { contents, objectFiles, scratchStore } from '../support/trees/scratch-store.ts';
+import { archive, dir, file, member } from '../support/trees/tar-members.ts';
 
 const ACCESS = 'system.posix_acl_access';
 const DEFAULT = 'system.posix_acl_default';

@@ -6,8 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, expect, it } from 'vitest';
 import { importTemplate } from '../../src/manager/templates/import.ts';
 import { openStore } from '../../src/store/store.ts';
-import { archive, file } from './members.ts';
-import { atEnd, contents, objectFiles, scratchDir, scratchFile, scratchStore } from './support.ts';
+import { atEnd, scratchDir, scratchFile } from '../support/machine/scratch-dir.ts';
+import { contents, objectFiles, scratchStore } from '../support/trees/scratch-store.ts';
+import { archive, file } from '../support/trees/tar-members.ts';
 
 const PROGRAM = path.join(import.meta.dirname, 'crash-import.ts');
 const FILES = 2000;

@@ -2,9 +2,10 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { importTemplate } from '../../src/manager/templates/import.ts';
-import { archive, dir, file, hardLink, member, symlink } from './members.ts';
-import { rootFileSystem } from './root-file-system.ts';
-import { contents, objectFiles, scratchDir, scratchFile, scratchStore } from './support.ts';
+import { scratchDir, scratchFile } from '../support/machine/scratch-dir.ts';
+import { rootFileSystem } from '../support/trees/root-file-system.ts';
+import { contents, objectFiles, scratchStore } from '../support/trees/scratch-store.ts';
+import { archive, dir, file, hardLink, member, symlink } from '../support/trees/tar-members.ts';
 
 /** Refused half-way: by then there is content that nothing refers to. */
 const after = (...members: Buffer[]): Buffer =>

@@ -20,9 +20,10 @@ import { FLAG_SHARED } from '../../src/codec/inode-record.ts';
 import { exportTemplate } from '../../src/manager/templates/export.ts';
 import { importTemplate } from '../../src/manager/templates/import.ts';
 import { versionTree } from '../../src/manager/templates/walk-version.ts';
-import { archive, file } from './members.ts';
-import { NOT_UTF8, rootFileSystem } from './root-file-system.ts';
-import { atEnd, contents, objectFiles, scratchDir, scratchFile, scratchStore } from './support.ts';
+import { atEnd, scratchDir, scratchFile } from '../support/machine/scratch-dir.ts';
+import { NOT_UTF8, rootFileSystem } from '../support/trees/root-file-system.ts';
+import { contents, objectFiles, scratchStore } from '../support/trees/scratch-store.ts';
+import { archive, file } from '../support/trees/tar-members.ts';
 
 /** Unpacks as a person would: GNU tar, as root. */
 function unpack(tar: string): string {

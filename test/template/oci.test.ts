@@ -4,8 +4,9 @@ import path from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { importTemplate } from '../../src/manager/templates/import.ts';
-import { archive, dir, file, hardLink, symlink } from './members.ts';
-import { contents, objectFiles, scratchDir, scratchFile, scratchStore } from './support.ts';
+import { scratchDir, scratchFile } from '../support/machine/scratch-dir.ts';
+import { contents, objectFiles, scratchStore } from '../support/trees/scratch-store.ts';
+import { archive, dir, file, hardLink, symlink } from '../support/trees/tar-members.ts';
 
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));

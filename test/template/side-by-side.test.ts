@@ -7,10 +7,12 @@ import { addVersion } from '../../src/manager/templates/add-version.ts';
 import { importTemplate, readArchive, templateFor } from '../../src/manager/templates/import.ts';
 import { ObjectWriter } from '../../src/store/object-writer.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
-import { HeldLock, RunningCommand } from '../support/held-lock.ts';
-import { BYREF } from '../support/program.ts';
-import { TestRoot } from '../support/root.ts';
-import { archive, file } from './members.ts';
+import { runKilledAt } from '../support/damage/failpoints.ts';
+import { HeldLock } from '../support/machine/held-lock.ts';
+import { BYREF } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
+import { RunningCommand } from '../support/machine/running-command.ts';
+import { archive, file } from '../support/trees/tar-members.ts';
 
 /** Versions and objects that several processes add, while others remove some. */
 let root: TestRoot;
@@ -139,9 +141,8 @@ test('an import that is killed beside another one: what it left goes when that h
   const source = tar('new.tar', file('a', 'known'), file('b', 'new 1'), file('c', 'new 2'));
   const left = new Set<number>();
   for (let n = 1; ; n++) {
-    const env = { ...root.env, BYREF_FAILPOINT: `*:${n}` };
     const beside = await ObjectWriter.begin(store.objects);
-    const { code } = await root.run(['template', 'import', 'new', source], { env });
+    const { code } = await runKilledAt(root, `*:${n}`, ['template', 'import', 'new', source]);
     await root.ok('gc');
     const isThere = (await root.byref('template', 'show', 'new')).code === 0;
     left.add(objects().length);

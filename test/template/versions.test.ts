@@ -7,9 +7,10 @@ import { removeTemplate, removeVersion } from '../../src/services/remove-templat
 import { showTemplate } from '../../src/services/show-template.ts';
 import { rawTables } from '../../src/store/raw-tables.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
-import { archive, dir, file, hardLink, symlink } from './members.ts';
-import { rootFileSystem } from './root-file-system.ts';
-import { atEnd, contents, objectFiles, scratchFile, scratchStore } from './support.ts';
+import { atEnd, scratchFile } from '../support/machine/scratch-dir.ts';
+import { rootFileSystem } from '../support/trees/root-file-system.ts';
+import { contents, objectFiles, scratchStore } from '../support/trees/scratch-store.ts';
+import { archive, dir, file, hardLink, symlink } from '../support/trees/tar-members.ts';
 
 const add = (store: Store, name: string, ...members: Buffer[]) =>
   importTemplate(store, name, scratchFile('a.tar', archive(...members)));

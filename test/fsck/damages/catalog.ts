@@ -8,8 +8,8 @@ import {
   type VersionRow,
 } from '../../../src/codec/store-rows.ts';
 import { idKey, textKey, versionKey } from '../../../src/store/keys.ts';
-import { BACKUP, type Damage, REPAIR } from '../damage.ts';
-import { APP, BASED, edit, JUNK, OS, put } from '../edit.ts';
+import { BACKUP, type Damage, REPAIR } from '../../support/damage/damage.ts';
+import { APP, BASED, edit, JUNK, OS, put } from '../../support/damage/edit-store.ts';
 
 const editTemplate =
   (fields: Partial<TemplateRow>, at = OS) =>

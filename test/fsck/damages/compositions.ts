@@ -15,8 +15,8 @@ import { removeTemplateRows } from '../../../src/manager/upkeep/gc/remove-versio
 import { idKey, textKey, versionKey } from '../../../src/store/keys.ts';
 import { rawTables } from '../../../src/store/raw-tables.ts';
 import { openStore, type Store } from '../../../src/store/store.ts';
-import { BACKUP, type Damage, REPAIR } from '../damage.ts';
-import { COMPOSED, edit, JUNK, put } from '../edit.ts';
+import { BACKUP, type Damage, REPAIR } from '../../support/damage/damage.ts';
+import { COMPOSED, edit, JUNK, put } from '../../support/damage/edit-store.ts';
 
 /** What `newer` sees in etc/group. */
 const MERGED = 'root:x:0:\nusers:x:100:\nsvc:x:400:\n';

@@ -3,8 +3,8 @@ import * as fs from 'node:fs';
 import path from 'node:path';
 import { expect } from 'vitest';
 import { type Ino, PRIVATE_INO_BASE } from '../../../src/base/ids.ts';
-import type { Damage } from '../damage.ts';
-import { changeDelta, own, privateFile, webDir } from '../edit-delta.ts';
+import type { Damage } from '../../support/damage/damage.ts';
+import { changeDelta, own, privateFile, webDir } from '../../support/damage/edit-delta.ts';
 
 /** A number that no inode has: what is made for one is there before its record is. */
 const STRAY = (PRIVATE_INO_BASE + 0xf0000) as Ino;

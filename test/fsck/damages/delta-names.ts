@@ -5,8 +5,7 @@ import { type Ino, nameFromText, ROOT_INO } from '../../../src/base/ids.ts';
 import { S_IFDIR, S_IFREG } from '../../../src/base/mode.ts';
 import { NameState } from '../../../src/driver/delta/generation.ts';
 import { encodeName, inoKey } from '../../../src/driver/delta/table-rows.ts';
-import { inode } from '../../delta/record.ts';
-import { type Damage, REPAIR_UNMOUNTED, RESTORE_ENV } from '../damage.ts';
+import { type Damage, REPAIR_UNMOUNTED, RESTORE_ENV } from '../../support/damage/damage.ts';
 import {
   changeDelta,
   editInode,
@@ -15,7 +14,8 @@ import {
   own,
   privateFile,
   unusedIno,
-} from '../edit-delta.ts';
+} from '../../support/damage/edit-delta.ts';
+import { inode } from '../../support/trees/inode-record.ts';
 
 /** A name in the env's root that leads to this inode. */
 const addName = (name: string, ino: Ino, type: number) => (root: string) =>

@@ -10,9 +10,7 @@ import {
   inoKey,
   STATE_KEY,
 } from '../../../src/driver/delta/table-rows.ts';
-import { inode } from '../../delta/record.ts';
-import { type Damage, REPAIR_UNMOUNTED, RESTORE_ENV } from '../damage.ts';
-import { JUNK } from '../edit.ts';
+import { type Damage, REPAIR_UNMOUNTED, RESTORE_ENV } from '../../support/damage/damage.ts';
 import {
   changeDelta,
   crashAfter,
@@ -21,7 +19,9 @@ import {
   own,
   unusedIno,
   webDir,
-} from '../edit-delta.ts';
+} from '../../support/damage/edit-delta.ts';
+import { JUNK } from '../../support/damage/edit-store.ts';
+import { inode } from '../../support/trees/inode-record.ts';
 
 const link = (root: string): string => path.join(webDir(root), 'link/data.mdb');
 

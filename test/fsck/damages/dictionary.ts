@@ -3,8 +3,8 @@ import type { Ino } from '../../../src/base/ids.ts';
 import { encodeDirName, encodeNumber } from '../../../src/codec/store-rows.ts';
 import { dirKey, inoKey } from '../../../src/store/keys.ts';
 import type { Tables } from '../../../src/store/tables.ts';
-import { BACKUP, type Damage, REPAIR } from '../damage.ts';
-import { edit, JUNK, linkAt, OS, put, unused } from '../edit.ts';
+import { BACKUP, type Damage, REPAIR } from '../../support/damage/damage.ts';
+import { edit, JUNK, linkAt, OS, put, unused } from '../../support/damage/edit-store.ts';
 
 const etc = (tables: Tables): Ino => linkAt(tables, OS, 'etc').ino;
 const ROOT = 1 as Ino;

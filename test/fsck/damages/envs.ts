@@ -9,8 +9,8 @@ import {
   type StackEntry,
 } from '../../../src/codec/store-rows.ts';
 import { idKey, textKey } from '../../../src/store/keys.ts';
-import { BACKUP, type Damage, REPAIR } from '../damage.ts';
-import { edit, JUNK, put } from '../edit.ts';
+import { BACKUP, type Damage, REPAIR } from '../../support/damage/damage.ts';
+import { edit, JUNK, put } from '../../support/damage/edit-store.ts';
 
 /** The env `idle`, which was never mounted: what it lacks is nobody else's finding. */
 const IDLE = 3;

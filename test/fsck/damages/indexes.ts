@@ -7,8 +7,16 @@ import {
 } from '../../../src/codec/store-rows.ts';
 import { changeKey, inoKey } from '../../../src/store/keys.ts';
 import type { Tables } from '../../../src/store/tables.ts';
-import { type Damage, REPAIR } from '../damage.ts';
-import { APP, edit, JUNK, type LinkAt, linkAt, OS, unused } from '../edit.ts';
+import { type Damage, REPAIR } from '../../support/damage/damage.ts';
+import {
+  APP,
+  edit,
+  JUNK,
+  type LinkAt,
+  linkAt,
+  OS,
+  unused,
+} from '../../support/damage/edit-store.ts';
 
 const editInode = (where: string, change: (row: InodeNames) => InodeNames) => (root: string) =>
   edit(root, (tables) => {

@@ -15,8 +15,17 @@ import {
   textKey,
   versionKey,
 } from '../../../src/store/keys.ts';
-import { BACKUP, type Damage, REPAIR } from '../damage.ts';
-import { APP, edit, editLink, editRecord, JUNK, linkAt, OS, unused } from '../edit.ts';
+import { BACKUP, type Damage, REPAIR } from '../../support/damage/damage.ts';
+import {
+  APP,
+  edit,
+  editLink,
+  editRecord,
+  JUNK,
+  linkAt,
+  OS,
+  unused,
+} from '../../support/damage/edit-store.ts';
 
 const junkRow = (where: string) => (root: string) =>
   edit(root, (tables) => tables.table('links').putSync(linkAt(tables, OS, where).key, JUNK));

@@ -11,9 +11,9 @@ import { importTemplate } from '../../../src/manager/templates/import.ts';
 import { objectKey } from '../../../src/store/keys.ts';
 import { openStore } from '../../../src/store/store.ts';
 import type { Table } from '../../../src/store/tables.ts';
-import { type Damage, find, REPAIR } from '../damage.ts';
-import { edit, JUNK } from '../edit.ts';
-import { healthyRoot } from '../healthy-root.ts';
+import { type Damage, find, REPAIR } from '../../support/damage/damage.ts';
+import { edit, JUNK } from '../../support/damage/edit-store.ts';
+import { healthyRoot } from '../../support/damage/healthy-root.ts';
 
 const idOf = (content: string): ObjectId =>
   createHash('sha256').update(content).digest('hex') as ObjectId;

@@ -6,8 +6,8 @@ import { PRIVATE_INO_BASE } from '../../../src/base/ids.ts';
 import { decodePatchHead, encodePatchHead } from '../../../src/codec/patch-record.ts';
 import { decodeNumber, encodeNumber } from '../../../src/codec/store-rows.ts';
 import { idKey, textKey } from '../../../src/store/keys.ts';
-import { BACKUP, type Damage, REPAIR } from '../damage.ts';
-import { edit, JUNK, put } from '../edit.ts';
+import { BACKUP, type Damage, REPAIR } from '../../support/damage/damage.ts';
+import { edit, JUNK, put } from '../../support/damage/edit-store.ts';
 
 export const patchDamages: readonly Damage[] = [
   {

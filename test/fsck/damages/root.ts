@@ -3,8 +3,8 @@ import { chmodSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync 
 import path from 'node:path';
 import { expect } from 'vitest';
 import { pageDamage } from '../../../src/manager/upkeep/fsck/table-pages.ts';
-import { BACKUP, type Damage, REPAIR } from '../damage.ts';
-import { edit, JUNK, put } from '../edit.ts';
+import { BACKUP, type Damage, REPAIR } from '../../support/damage/damage.ts';
+import { edit, JUNK, put } from '../../support/damage/edit-store.ts';
 
 const marker = (root: string): string => path.join(root, 'BYREF');
 const data = (root: string): string => path.join(root, 'meta/data.mdb');

@@ -1,0 +1,3 @@
+import { declareUnwritten } from './unwritten.ts';
+
+declareUnwritten('no passthrough');

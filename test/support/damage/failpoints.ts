@@ -1,0 +1,14 @@
+import type { Finished } from '../machine/program.ts';
+import type { TestRoot } from '../machine/root.ts';
+
+/**
+ * Runs a command that is killed at a failpoint, as are the processes that it starts. Its code is -1 if it was killed, 0 if
+ * it came by no such failpoint: a test counts N up until then.
+ *
+ * @param failpoint as `*:3`, the third one of any name; see src/base/failpoints.ts
+ */
+export const runKilledAt = (
+  root: TestRoot,
+  failpoint: string,
+  command: readonly string[],
+): Promise<Finished> => root.run(command, { env: { ...root.env, BYREF_FAILPOINT: failpoint } });

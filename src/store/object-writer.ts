@@ -16,7 +16,7 @@ import { EEXIST, ENOENT } from '../base/errno.ts';
 import { failpoint } from '../base/failpoints.ts';
 import type { ObjectId } from '../base/ids.ts';
 import { AT_FDCWD, native } from '../native/binding.ts';
-import type { FileLock } from './file-lock.ts';
+import type { FileLock } from '../native/lock-file.ts';
 import { keepObjects } from './object-lock.ts';
 import { ObjectPool } from './object-pool.ts';
 import type { ObjectFiles } from './objects.ts';

@@ -38,11 +38,7 @@ export interface Walked<Dir> {
 export const rootOf = <Dir>(dir: Dir): Reached<Dir> => ({ dir, parent: null });
 
 /** Walks along a path, and follows each symlink in it. @param path starts at `from`, even if it begins with "/" */
-export function walkPath<Dir>(
-  from: Reached<Dir>,
-  path: string,
-  lookup: Lookup<Dir>,
-): Walked<Dir> {
+export function walkPath<Dir>(from: Reached<Dir>, path: string, lookup: Lookup<Dir>): Walked<Dir> {
   // The next name is the last one.
   const rest = namesOf(path).reverse();
   let at = from;

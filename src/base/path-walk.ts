@@ -58,7 +58,8 @@ export function walkPath<Dir>(from: Reached<Dir>, path: string, lookup: Lookup<D
         lookup.leaves?.();
         at = rootAbove(at);
       }
-      rest.push(...namesOf(step.target).reverse());
+      // One by one: a target in an archive may be longer than what a call takes as arguments.
+      for (const next of namesOf(step.target).reverse()) rest.push(next);
     }
   }
   return { at, stoppedAt: null, isLoop: false };

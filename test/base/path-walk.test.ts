@@ -70,6 +70,12 @@ describe('a walk', () => {
     expect(seen).toEqual(['/bin', '/usr', '/usr/bin', '/usr/bin/ls (last)']);
   });
 
+  it('follows a symlink as long as an archive may have one', () => {
+    const target = '/a'.repeat(500_000);
+    const step = (dir: number, name: string) => (name === 'x' ? { target } : { dir: dir + 1 });
+    expect(walkPath(rootOf(0), 'x', { step }).at.dir).toBe(500_000);
+  });
+
   it('goes on from where another one ended', () => {
     const { at } = walkPath(rootOf(''), '/usr/lib', lookup());
     expect(walkPath(at, '../bin', lookup()).at.dir).toBe('/usr/bin');

@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from './error.ts';
+import { rootOf, walkPath } from './path-walk.ts';
 import { readWholeFd, type Whole } from './read-whole.ts';
 
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY, O_CREAT } = constants;
@@ -42,27 +43,20 @@ function withDir<T>(root: string, dir: string, make: boolean, work: (at: string)
   }
 }
 
-/** More symlinks than this in one path count as a loop, as in the kernel. */
-const SYMLINKS_MAX = 40;
-
 /**
  * Returns the names of the directories that a path leads to in the root. Those that do not exist are as in the
- * path.
+ * path; a symlink in a loop stays a name, which is refused when it is opened.
  */
 function withoutSymlinks(root: string, dir: string): string[] {
-  const left = dir.split('/');
-  const names: string[] = [];
-  for (let links = 0; left.length > 0; ) {
-    const name = left.shift()!;
-    if (name === '..') names.pop();
-    else if (name !== '' && name !== '.') names.push(name);
-    const target = targetOf(path.join(root, ...names));
-    if (target === null || links++ > SYMLINKS_MAX) continue;
-    left.unshift(...target.split('/'));
-    if (target.startsWith('/')) names.length = 0;
-    else names.pop();
-  }
-  return names;
+  const { at, stoppedAt } = walkPath(rootOf(''), dir, {
+    step(parent, name) {
+      const here = `${parent}/${name}`;
+      const target = targetOf(`${root}${here}`);
+      return target === null ? { dir: here } : { target };
+    },
+  });
+  const names = at.dir.split('/').slice(1);
+  return stoppedAt === null ? names : [...names, stoppedAt];
 }
 
 /** Returns a symlink's target; null for anything else. */

@@ -1,4 +1,4 @@
-/** File type bits of st_mode, permission bits, and open(2) flags (Linux, generic architectures). */
+/** File type bits of st_mode, permission bits, flags of open(2) and renameat2(2) (Linux, generic architectures). */
 export const S_IFMT = 0o170000;
 export const S_IFSOCK = 0o140000;
 export const S_IFLNK = 0o120000;
@@ -30,3 +30,7 @@ export const O_DIRECT = 0o40000;
 export const O_NOFOLLOW = 0o400000;
 export const O_NOATIME = 0o1000000;
 export const O_CLOEXEC = 0o2000000;
+
+export const RENAME_NOREPLACE = 1;
+export const RENAME_EXCHANGE = 2;
+export const RENAME_WHITEOUT = 4;

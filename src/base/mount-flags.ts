@@ -1,4 +1,4 @@
-/** Flags of mount(2), and the words for them in mount(8) and fstab(5). */
+/** Flags of mount(2) and umount2(2), and the words for the former in mount(8) and fstab(5). */
 export const MS_RDONLY = 1;
 export const MS_NOSUID = 2;
 export const MS_NODEV = 4;
@@ -8,6 +8,11 @@ const MS_NOATIME = 1024;
 const MS_NODIRATIME = 2048;
 const MS_RELATIME = 1 << 21;
 const MS_STRICTATIME = 1 << 24;
+/** Flags of umount2(2). */
+export const MNT_FORCE = 1;
+export const MNT_DETACH = 2;
+export const UMOUNT_NOFOLLOW = 8;
+
 /** Flags that exclude each other: the last one named counts. */
 const MS_ATIME = MS_NOATIME | MS_RELATIME | MS_STRICTATIME;
 

@@ -6,6 +6,7 @@
  * varints (LEB128, up to 2^53-1); the rest is present only where `parts` says so.
  */
 import type { Ino, Name, ObjectId } from '../base/ids.ts';
+import { emptyRecord } from './empty-record.ts';
 import type { InodeRecord } from './inode-record.ts';
 import { Cursor, putSigned, putVarint, VARINT_MAX } from './varint.ts';
 import { putXattrs, readXattrs } from './xattrs.ts';
@@ -20,7 +21,8 @@ const PART_PARENT = 16;
 const PART_STAMP = 32;
 const PART_BASE_CTIME = 64;
 
-const OBJECT_BYTES = 32;
+/** Bytes of an object's id: a SHA-256. */
+export const OBJECT_BYTES = 32;
 /** An upper bound for the bytes of all fixed and varint fields together: version to baseCtimeNs, lengths included. */
 const FIXED_MAX = 6 + 18 * VARINT_MAX + OBJECT_BYTES + 4 * 4;
 
@@ -91,6 +93,8 @@ function putLatin1(buf: Buffer, at: number, text: string): number {
   return start + buf.write(text, start, 'latin1');
 }
 
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
 /**
  * Reads the record that lies in `buf` from `at` to `end`. The result shares no memory with `buf`.
  * @throws Error when the bytes are not a version-1 record, or do not end at `end`
@@ -104,33 +108,34 @@ export function decodeInode(buf: Buffer, at: number, end: number): InodeRecord {
   const flags = buf[at + 3] ?? 0;
   const mode = buf.readUInt16LE(at + 4);
   const from = new Cursor(buf, at + 6);
-  // An object literal is filled in the order it is written: this is the order of the bytes.
-  const record: InodeRecord = {
-    mode,
-    data,
-    flags,
-    ino: from.varint() as Ino,
-    uid: from.varint(),
-    gid: from.varint(),
-    nlink: from.varint(),
-    size: from.varint(),
-    blocks: from.varint(),
-    atime: from.signed(),
-    atimeNs: from.u32(),
-    mtime: from.signed(),
-    mtimeNs: from.u32(),
-    ctime: from.signed(),
-    ctimeNs: from.u32(),
-    rdev: parts & PART_RDEV ? from.varint() : 0,
-    object: parts & PART_OBJECT ? (from.hex(OBJECT_BYTES) as ObjectId) : '',
-    target: parts & PART_TARGET ? from.latin1(from.varint()) : '',
-    xattrs: parts & PART_XATTRS ? readXattrs(from) : null,
-    parent: parts & PART_PARENT ? (from.varint() as Ino) : 0,
-    name: parts & PART_PARENT ? (from.latin1(from.varint()) as Name) : '',
-    stamp: parts & PART_STAMP ? from.varint() : 0,
-    baseCtime: parts & PART_BASE_CTIME ? from.signed() : 0,
-    baseCtimeNs: parts & PART_BASE_CTIME ? from.u32() : 0,
-  };
+  const record: Writable<InodeRecord> = emptyRecord(from.varint() as Ino);
+  record.mode = mode;
+  record.data = data;
+  record.flags = flags;
+  record.uid = from.varint();
+  record.gid = from.varint();
+  record.nlink = from.varint();
+  record.size = from.varint();
+  record.blocks = from.varint();
+  record.atime = from.signed();
+  record.atimeNs = from.u32();
+  record.mtime = from.signed();
+  record.mtimeNs = from.u32();
+  record.ctime = from.signed();
+  record.ctimeNs = from.u32();
+  if (parts & PART_RDEV) record.rdev = from.varint();
+  if (parts & PART_OBJECT) record.object = from.hex(OBJECT_BYTES) as ObjectId;
+  if (parts & PART_TARGET) record.target = from.latin1(from.varint());
+  if (parts & PART_XATTRS) record.xattrs = readXattrs(from);
+  if (parts & PART_PARENT) {
+    record.parent = from.varint() as Ino;
+    record.name = from.latin1(from.varint()) as Name;
+  }
+  if (parts & PART_STAMP) record.stamp = from.varint();
+  if (parts & PART_BASE_CTIME) {
+    record.baseCtime = from.signed();
+    record.baseCtimeNs = from.u32();
+  }
   if (from.at !== end) throw new Error(`inode record ends at ${from.at}, expected ${end}`);
   return record;
 }

@@ -6,6 +6,14 @@ export const DATA_OBJECT = 1; // a template's object: `object`
 export const DATA_PRIVATE = 2; // the env's own file `private/<ino>`, from which size, blocks and times are taken
 export const DATA_SYMLINK = 3; // `target`
 
+/** Size in bytes and blocks of every directory, as of ext4's smallest: equal trees compare equal. */
+export const DIRECTORY_SIZE = 4096;
+export const DIRECTORY_BLOCKS = 8;
+/** Links of a directory that are not subdirectories: its name and its ".". */
+export const DIRECTORY_LINKS = 2;
+/** The unit of `blocks` and of st_blocks, in bytes. */
+export const BLOCK_BYTES = 512;
+
 /** Bits of `flags`. */
 export const FLAG_SHARED = 1; // the shared data path: passthrough from the object (design, rule 2)
 export const FLAG_UNSYNCED = 2; // copied up, but the copy's bytes were not fsynced yet

@@ -34,12 +34,11 @@ export function sameForDiff(was: InodeRecord, is: InodeRecord): boolean {
   return sameInode({ ...was, mtime, mtimeNs, nlink }, is);
 }
 
-/** Returns true if both have the same extended attributes, in any order. */
+/** Returns true if both have the same extended attributes, in any order; null is as good as an empty map. */
 export function sameXattrs(a: InodeRecord['xattrs'], b: InodeRecord['xattrs']): boolean {
-  if (a === null || b === null) return a === b;
-  if (a.size !== b.size) return false;
-  for (const [name, value] of a) {
-    const other = b.get(name);
+  if ((a?.size ?? 0) !== (b?.size ?? 0)) return false;
+  for (const [name, value] of a ?? []) {
+    const other = b?.get(name);
     if (other === undefined || !other.equals(value)) return false;
   }
   return true;

@@ -12,12 +12,18 @@ const SEEK_HOLE = 4;
  * none. Moves the descriptor's position. On a file system that can't tell, the whole file counts as data.
  */
 export function nextData(fd: number, at: number, end: number): Range | null {
+  const found = findData(fd, at, end);
+  return typeof found === 'number' ? [at, end] : found;
+}
+
+/** Returns what nextData() does, but -errno on a file system that can't tell. */
+export function findData(fd: number, at: number, end: number): Range | null | number {
   if (at >= end) return null;
   const begin = native.lseek(fd, at, SEEK_DATA);
   if (begin === -ENXIO || begin >= end) return null;
-  if (begin < 0) return [at, end];
+  if (begin < 0) return begin;
   const hole = native.lseek(fd, begin, SEEK_HOLE);
-  return [begin, hole < 0 ? end : Math.min(hole, end)];
+  return hole < 0 ? hole : [begin, Math.min(hole, end)];
 }
 
 /** Yields all ranges of the first `size` bytes that are not holes, in order. */

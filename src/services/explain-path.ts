@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { ByrefError } from '../base/error.ts';
 import { type Ino, type Name, nameFromText, nameToText, ROOT_INO } from '../base/ids.ts';
 import { isDir, isLnk } from '../base/mode.ts';
+import { rootOf, walkPath } from '../base/path-walk.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import type { LowerTree } from '../driver/core/ports.ts';
 import { type DeltaView, readDelta } from '../driver/delta/read-delta.ts';
@@ -32,9 +33,6 @@ export interface Origin {
   /** If it is merged from several templates (and `template` is null), NAME@VERSION of each, bottom first; else empty. */
   readonly merged: readonly string[];
 }
-
-/** As many symlinks as the kernel follows in one path; more are taken for a loop. */
-const SYMLINKS_MAX = 40;
 
 /** Finds where a path comes from. @throws ByrefError 'notFound' if neither the env nor a template of its stack has it */
 export async function originOf(store: Store, row: EnvRow, path: string): Promise<Origin> {
@@ -112,25 +110,20 @@ class Search {
    * @returns its name, or null for the root; and the path that leads there without a symlink
    */
   private walk(asked: string): { readonly found: Found | null; readonly path: string } {
-    const rest = namesOf(nameFromText(asked));
-    let at = ROOT;
-    for (let links = 0; ; ) {
-      const part = rest.shift();
-      if (part === undefined) return { found: null, path: at.path };
-      if (part === '..') {
-        at = at.parent ?? at;
-        continue;
-      }
-      const path = `${at.path}/${part}`;
-      const found = this.child(at.dir, part as Name);
-      if (found !== null && rest.length === 0) return { found, path };
-      const record = found?.record ?? null;
-      if (record !== null && isLnk(record.mode) && ++links <= SYMLINKS_MAX) {
-        if (record.target.startsWith('/')) at = ROOT;
-        rest.unshift(...namesOf(record.target));
-      } else if (record !== null && isDir(record.mode)) at = { dir: record.ino, path, parent: at };
-      else throw this.missing(asked, path);
-    }
+    const ends: { readonly found: Found; readonly path: string }[] = [];
+    const { at, stoppedAt } = walkPath(rootOf(ROOT), nameFromText(asked), {
+      step: ({ dir, path }, name, isLast) => {
+        const found = this.child(dir, name as Name);
+        const here = `${path}/${name}`;
+        if (found !== null && isLast) ends.push({ found, path: here });
+        const record = isLast ? null : (found?.record ?? null);
+        if (record === null) return null;
+        if (isLnk(record.mode)) return { target: record.target };
+        return isDir(record.mode) ? { dir: { dir: record.ino, path: here } } : null;
+      },
+    });
+    if (stoppedAt === null) return { found: null, path: at.dir.path };
+    return ends[0] ?? this.missing(asked, `${at.dir.path}/${stoppedAt}`);
   }
 
   /** Looks a name up as the env shows it; null if there is none. */
@@ -162,11 +155,11 @@ class Search {
     return this.store.layers([ref]).lookup(dir, name);
   }
 
-  private missing(asked: string, path: string): ByrefError {
+  private missing(asked: string, path: string): never {
     const where =
       path === asked ? '' : ` (${nameToText(path as Name)} is not there, or no directory)`;
     const message = `${this.row.name} has no ${asked}${where}`;
-    return new ByrefError('notFound', message, 'Give a path from the root of the env.');
+    throw new ByrefError('notFound', message, 'Give a path from the root of the env.');
   }
 }
 
@@ -175,10 +168,6 @@ interface Place {
   readonly dir: Ino;
   /** Its path; '' for the root. */
   readonly path: string;
-  readonly parent: Place | null;
 }
 
-const ROOT: Place = { dir: ROOT_INO, path: '', parent: null };
-
-const namesOf = (path: string): string[] =>
-  path.split('/').filter((part) => part !== '' && part !== '.');
+const ROOT: Place = { dir: ROOT_INO, path: '' };

@@ -1,6 +1,6 @@
 /** Takes both of the store's locks, for a repair: then no other process writes, and none stores objects. */
 import { ByrefError } from '../base/error.ts';
-import { type FileLock, isHeld, LockFile, signer } from './file-lock.ts';
+import { type FileLock, isHeld, LockFile, signer } from '../native/lock-file.ts';
 import { tryRemoving } from './object-lock.ts';
 import { BRIEF, describeProcess, type Patience, waitUntil } from './patience.ts';
 import { objectsDir, writerLockPath } from './root.ts';
@@ -24,7 +24,10 @@ export async function takeAlone(root: string, patience: Patience = BRIEF): Promi
   const taken: FileLock[] = [];
   const works = (): boolean => {
     const objects = tryRemoving(objectsDir(root));
-    if (objects !== null && file.try('exclusive')) return taken.push(objects) > 0;
+    if (objects !== null && file.try('exclusive')) {
+      file.sign();
+      return taken.push(objects) > 0;
+    }
     objects?.release();
     return false;
   };
@@ -35,8 +38,8 @@ export async function takeAlone(root: string, patience: Patience = BRIEF): Promi
       : 'processes that import or build';
   await waitUntil(works, holder, patience);
   const [objects] = taken;
-  if (objects !== undefined) return { writer: { release: () => file.close() }, objects };
-  file.close();
+  if (objects !== undefined) return { writer: file, objects };
+  file.release();
   if (isWritten()) throw lockedBy(root, patience);
   const message = `other processes store what they import or build in ${root}`;
   throw new ByrefError('locked', message, 'Run this again later, or wait longer: --wait 10m.');

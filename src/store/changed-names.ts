@@ -16,7 +16,8 @@ export interface ChangedName {
 }
 
 const PRESENT = Buffer.of(1);
-const FIRST_VERSION = 1;
+/** The number of a template's first version, of which no changes are kept: they would be every name. */
+export const FIRST_VERSION = 1;
 
 /**
  * Notes that the version has another record for the name than the version before it. Call it inside a

@@ -4,7 +4,7 @@ import { inoKey } from './keys.ts';
 import type { Tables } from './tables.ts';
 
 /** More components than a path of 4,096 bytes can have: beyond it, `dirNames` has a loop. */
-const DEPTH_MAX = 2048;
+export const DEPTH_MAX = 2048;
 
 /**
  * Returns the path of a template directory as text: "" for the root, or "/usr/lib"; null if the store does not

@@ -60,7 +60,8 @@ const WHOLE_MAX = 4 * 2 ** 20;
 /** Blocks of zeros of this size are left out of sparse files. */
 const HOLE = 4096;
 const ZEROS = Buffer.alloc(2 ** 20);
-const OBJECT_MODE = 0o400;
+/** The mode of every object: it never changes, and only root reads the store. */
+export const OBJECT_MODE = 0o400;
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
 

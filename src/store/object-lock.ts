@@ -5,7 +5,7 @@
  * neither one that is published and has no row yet, nor one that was found in the store and may lose its last
  * row just now.
  */
-import { type FileLock, isHeld, LockFile } from './file-lock.ts';
+import { type FileLock, isHeld, LockFile } from '../native/lock-file.ts';
 import { BRIEF, forever, type Patience, waitUntil } from './patience.ts';
 
 /**
@@ -16,26 +16,16 @@ export async function keepObjects(objects: string, patience: Patience = BRIEF): 
   const file = new LockFile(objects, 'directory');
   const holder = (): string => 'another process, which is removing objects';
   await waitUntil(() => file.try('shared'), holder, forever(patience));
-  return once(file);
+  return file;
 }
 
 /** Takes the lock to remove objects; returns null while other processes store some. */
 export function tryRemoving(objects: string): FileLock | null {
   const file = new LockFile(objects, 'directory');
-  if (file.try('exclusive')) return once(file);
-  file.close();
+  if (file.try('exclusive')) return file;
+  file.release();
   return null;
 }
 
 /** Returns true while a process stores objects, or removes some. */
 export const isStoring = (objects: string): boolean => isHeld(objects, 'at-all');
-
-function once(file: LockFile): FileLock {
-  let held = true;
-  return {
-    release() {
-      if (held) file.close();
-      held = false;
-    },
-  };
-}

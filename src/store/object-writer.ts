@@ -15,8 +15,9 @@ import path from 'node:path';
 import { EEXIST, ENOENT } from '../base/errno.ts';
 import { failpoint } from '../base/failpoints.ts';
 import type { ObjectId } from '../base/ids.ts';
+import { RENAME_NOREPLACE } from '../base/mode.ts';
 import { AT_FDCWD, native } from '../native/binding.ts';
-import type { FileLock } from './file-lock.ts';
+import type { FileLock } from '../native/lock-file.ts';
 import { keepObjects } from './object-lock.ts';
 import { ObjectPool } from './object-pool.ts';
 import type { ObjectFiles } from './objects.ts';
@@ -24,8 +25,6 @@ import type { Patience } from './patience.ts';
 
 /** How many bytes of memory a file counts for at most: larger ones are read in pieces. */
 const LARGE = 4 * 2 ** 20;
-/** RENAME_NOREPLACE of renameat2(2): fails if the target exists. */
-const RENAME_NOREPLACE = 1;
 
 /** One process's objects on their way into the store: see above for the order of the calls. */
 export class ObjectWriter {

@@ -19,6 +19,7 @@ import {
 import path from 'node:path';
 import type { ObjectId } from '../base/ids.ts';
 import { O_CLOEXEC, O_NOFOLLOW, O_RDONLY } from '../base/mode.ts';
+import { BLOCK_BYTES } from '../codec/inode-record.ts';
 import { decodeObject, encodeObject, type ObjectRow } from '../codec/store-rows.ts';
 import { AT_FDCWD, native } from '../native/binding.ts';
 import { nextData } from '../native/data-ranges.ts';
@@ -29,9 +30,8 @@ import type { Tables } from './tables.ts';
 /** How many hex digits of an id name its directory. */
 const FAN_OUT = 2;
 const ID_DIGITS = 64;
-/** The unit of st_blocks, in bytes. */
-const BLOCK = 512;
-const DIRECTORY_MODE = 0o700;
+/** The mode of directories below objects/. */
+export const DIRECTORY_MODE = 0o700;
 const FILE_MODE = 0o600;
 /** The file with the ids of objects that may be removed, in each directory of objects/tmp: see writeDoubtful. */
 const DOUBTFUL = 'doubtful';
@@ -159,7 +159,7 @@ export class ObjectFiles {
     if (size === 0) return 0;
     const fd = openSync(this.path(id), constants.O_RDONLY | constants.O_NOFOLLOW);
     try {
-      return nextData(fd, 0, size) === null ? 0 : Math.ceil(size / BLOCK);
+      return nextData(fd, 0, size) === null ? 0 : Math.ceil(size / BLOCK_BYTES);
     } finally {
       closeSync(fd);
     }

@@ -11,13 +11,12 @@ import {
   allNames,
   type ChangedName,
   changedNames,
+  FIRST_VERSION,
   linkKeyOf,
   noteChange,
 } from './changed-names.ts';
 import { changeKey, inoKey, templateDirIno, templateDirKey } from './keys.ts';
 import type { Tables } from './tables.ts';
-
-const FIRST_VERSION = 1;
 
 /**
  * Removes the rows of one version.

@@ -5,7 +5,7 @@
 import { type Ino, type Name, ROOT_INO } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import { nameCookie } from '../base/name-hash.ts';
-import { FLAG_OWN_ATTRS, type InodeRecord } from '../codec/inode-record.ts';
+import { DIRECTORY_LINKS, FLAG_OWN_ATTRS, type InodeRecord } from '../codec/inode-record.ts';
 import { decodeHistory, recordOfIno } from '../codec/link-history.ts';
 import { type DirName, decodeDirName, decodeNumber, type InodeNames } from '../codec/store-rows.ts';
 import type { LowerEntry, LowerTree } from '../driver/core/ports.ts';
@@ -20,8 +20,6 @@ import { inodeNames, type TemplateView } from './template-view.ts';
  * demand.
  */
 const MERGED_MAX = 50_000;
-/** Links of a directory that are not subdirectories: its name and its ".". */
-const DIR_LINKS = 2;
 
 /** The templates of one stack as one tree. */
 export class StackTree implements LowerTree {
@@ -74,7 +72,7 @@ export class StackTree implements LowerTree {
       layers++;
     }
     if (layers === 1) return record;
-    return { ...attributes, nlink: DIR_LINKS + this.countSubdirectories(record.ino) };
+    return { ...attributes, nlink: DIRECTORY_LINKS + this.countSubdirectories(record.ino) };
   }
 
   /**

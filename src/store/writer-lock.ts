@@ -3,7 +3,7 @@
  * come between them, but not while something is read, hashed or built.
  */
 import { ByrefError } from '../base/error.ts';
-import { type FileLock, isHeld, LockFile, signer } from './file-lock.ts';
+import { type FileLock, isHeld, LockFile, signer } from '../native/lock-file.ts';
 import { BRIEF, describeProcess, type Patience, waitUntil } from './patience.ts';
 import { writerLockPath } from './root.ts';
 
@@ -23,11 +23,12 @@ export async function takeWriterLock(
   const holder = (): string => `${describeProcess(signer(path))}, which is writing to the store`;
   try {
     if (await waitUntil(() => file.try('exclusive'), holder, patience)) {
-      return { release: () => file.close() };
+      file.sign();
+      return file;
     }
     throw lockedBy(root, patience);
   } catch (error) {
-    file.close();
+    file.release();
     throw error;
   }
 }

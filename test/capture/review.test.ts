@@ -75,7 +75,8 @@ test('what looks dangerous, or left behind, is said', async () => {
      cp /usr/bin/id setgid; chmod 2755 setgid; mknod device c 1 3
      : >open; chmod 666 open; mkdir shared; chmod 1777 shared
      : >foreign; chown 12345:0 foreign; : >/work/file
-     ln -s /nowhere/at/all dangling; ln -s ../../bin/sh fine; ln -s /run/odd later; ln -s loop loop`,
+     ln -s /nowhere/at/all dangling; ln -s ../../bin/sh fine; ln -s /run/odd later; ln -s loop loop
+     : >shared/file; ln -s shared/file below; ln -s ../../usr/bin/id above`,
   );
   expect(findings).toEqual([
     { what: 'setgid', paths: ['/opt/odd/setgid'] },

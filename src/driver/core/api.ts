@@ -125,11 +125,6 @@ export interface DirSink {
   plus(name: Name, node: Node, type: number, cookie: number, ordinal: number): boolean;
 }
 
-/** Flags of rename(): see renameat2(2). */
-export const RENAME_NOREPLACE = 1;
-export const RENAME_EXCHANGE = 2;
-export const RENAME_WHITEOUT = 4;
-
 /** Returned by read() when the bytes are not in memory: call readLater() then. */
 export const READ_LATER = -11; // -EAGAIN, which no local file system answers to a read of a file
 

@@ -2,7 +2,6 @@ import { EEXIST, ENOENT, ENOMEM, EPERM } from '../../base/errno.ts';
 import type { Ino, Name, NodeId } from '../../base/ids.ts';
 import {
   isDir,
-  isReg,
   O_EXCL,
   S_IFCHR,
   S_IFDIR,
@@ -11,12 +10,8 @@ import {
   S_IFREG,
   S_ISGID,
 } from '../../base/mode.ts';
-import {
-  DATA_NONE,
-  DATA_PRIVATE,
-  DATA_SYMLINK,
-  type InodeRecord,
-} from '../../codec/inode-record.ts';
+import { EMPTY_DIRECTORY, emptyRecord } from '../../codec/empty-record.ts';
+import { DATA_PRIVATE, DATA_SYMLINK, type InodeRecord } from '../../codec/inode-record.ts';
 import { inherit } from './acl.ts';
 import type { Created, Node, Opened, Result } from './api.ts';
 import { emptyBlobStat } from './blob-stat.ts';
@@ -30,10 +25,6 @@ import { isPrivileged } from './privileges.ts';
 import { whenDurable } from './sync.ts';
 
 const blobStat = emptyBlobStat();
-
-/** Size and blocks that a directory shows: those of ext4's smallest. */
-const DIR_SIZE = 4096;
-const DIR_BLOCKS = 8;
 
 /** Makes a file, device, socket or pipe. Returns its node, counted once, or -errno. */
 export function mknod(
@@ -61,7 +52,7 @@ export function mkdir(
   const dir = parentFor(core, parent, name);
   if (typeof dir === 'number') return dir;
   if (resolve(core, dir, name) !== null) return -EEXIST;
-  const own = { nlink: 2, size: DIR_SIZE, blocks: DIR_BLOCKS, parent: dir.ino, name };
+  const own = { ...EMPTY_DIRECTORY, parent: dir.ino, name };
   const type = (mode & ~S_IFMT) | S_IFDIR;
   return link1(core, dir, name, newRecord(core, dir, core.delta.allocate(), type, umask, own));
 }
@@ -241,30 +232,17 @@ export function newRecord(
   const inherited = inherit(dir.record, mode, umask);
   const setGid = (dir.record.mode & S_ISGID) !== 0;
   return {
-    ino,
+    ...emptyRecord(ino),
     mode: setGid && isDir(mode) ? inherited.mode | S_ISGID : inherited.mode,
     uid: caller.uid,
     gid: setGid ? dir.record.gid : caller.gid,
-    rdev: 0,
-    nlink: 1,
-    size: 0,
-    blocks: 0,
     atime: sec,
     atimeNs: nsec,
     mtime: sec,
     mtimeNs: nsec,
     ctime: sec,
     ctimeNs: nsec,
-    data: isReg(mode) ? DATA_NONE : 0,
-    object: '',
-    target: '',
-    flags: 0,
     xattrs: inherited.xattrs,
-    parent: 0,
-    name: '',
-    stamp: 0,
-    baseCtime: 0,
-    baseCtimeNs: 0,
     ...own,
   };
 }

@@ -22,7 +22,7 @@ import { type Followed, type FollowedName, follow, followAll, touchedOnly } from
 import type { Inode } from './inode.ts';
 import { keepDirs } from './keep-dirs.ts';
 import { entriesOf } from './lower-entries.ts';
-import { namesIn } from './own-names.ts';
+import { LOOKED_UP_MAX, namesIn } from './own-names.ts';
 import type { ChangedDir, DeltaName, DirEntryRef } from './ports.ts';
 import { ReachedDirs } from './reached-dirs.ts';
 import { RECENT_FLIP_MS, RecentFlip } from './recent-flip.ts';
@@ -59,9 +59,6 @@ export async function flip(
   await core.caches.drop(way.remove());
   return way.outcome();
 }
-
-/** Up to this many changed names of one directory are looked up one by one. */
-const LOOKED_UP_MAX = 16;
 
 class Flip {
   private readonly core: Core;

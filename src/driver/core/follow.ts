@@ -17,6 +17,7 @@ import { countAgain, isOwnElsewhere } from './names.ts';
 import { hasTemplateData, withOwnAttributes } from './own-attributes.ts';
 import { namesIn } from './own-names.ts';
 import type { Delta, DirEntryRef, LowerTree } from './ports.ts';
+import { renumber } from './renumber.ts';
 import type { DiffEntry } from './tree-diff.ts';
 
 /** Names per change of the journal. */
@@ -258,9 +259,7 @@ class Following implements Followed {
         else core.tx.set(inode, record);
         return () => undefined;
       }
-      const record = { ...own, ino: core.delta.allocate(), nlink };
-      core.tx.setNew(record);
-      for (const { dir, name } of others) core.tx.setName(dir, name, record.ino, own.mode & S_IFMT);
+      renumber(core, { ...own, nlink }, others);
       this.names.push(...others.map((place) => ({ ...place, isKnown: true })));
     }
     core.tx.forget(ino);

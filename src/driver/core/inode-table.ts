@@ -5,6 +5,7 @@ import type { InodeRecord } from '../../codec/inode-record.ts';
 import { withColdXattrs } from './cold-xattrs.ts';
 import type { Entries } from './entries.ts';
 import { Inode } from './inode.ts';
+import { namesIn } from './own-names.ts';
 import type { Delta, LowerTree } from './ports.ts';
 
 /**
@@ -217,18 +218,11 @@ export class InodeTable {
 
   #countLinks(dir: Ino): number {
     let nlink = this.#layers.inode(dir)?.nlink ?? 2;
-    let after = 0;
-    for (;;) {
-      const names = this.#delta.list(dir, after, COUNT_BATCH);
-      for (const entry of names) {
-        const below = this.#layers.lookup(dir, entry.name);
-        if (below !== null && isDir(below.mode)) nlink--;
-        if (entry.ino !== 0 && isDir(entry.type)) nlink++;
-        after = entry.cookie;
-      }
-      if (names.length < COUNT_BATCH) return nlink;
+    for (const { name, ino, type } of namesIn(this.#delta, dir)) {
+      const below = this.#layers.lookup(dir, name);
+      if (below !== null && isDir(below.mode)) nlink--;
+      if (ino !== 0 && isDir(type)) nlink++;
     }
+    return nlink;
   }
 }
-
-const COUNT_BATCH = 512;

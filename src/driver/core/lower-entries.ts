@@ -1,14 +1,10 @@
 import type { Ino } from '../../base/ids.ts';
+import { inPages } from './in-pages.ts';
 import type { LowerEntry, LowerTree } from './ports.ts';
 
+/** Names read per page. */
 const PAGE = 1024;
 
 /** Yields all names of a template directory, in cookie order. */
-export function* entriesOf(layers: LowerTree, dir: Ino): Generator<LowerEntry> {
-  for (let after = 0; ; ) {
-    const page = layers.list(dir, after, PAGE);
-    yield* page;
-    if (page.length < PAGE) return;
-    after = page.at(-1)?.cookie ?? after;
-  }
-}
+export const entriesOf = (layers: LowerTree, dir: Ino): Generator<LowerEntry> =>
+  inPages(PAGE, (after, max) => layers.list(dir, after, max));

@@ -1,7 +1,13 @@
 import { EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, ESTALE } from '../../base/errno.ts';
 import { type Ino, type Name, type NodeId, ROOT_INO } from '../../base/ids.ts';
-import { isDir, S_IFCHR, S_IFMT } from '../../base/mode.ts';
-import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from './api.ts';
+import {
+  isDir,
+  RENAME_EXCHANGE,
+  RENAME_NOREPLACE,
+  RENAME_WHITEOUT,
+  S_IFCHR,
+  S_IFMT,
+} from '../../base/mode.ts';
 import { type Core, changed, dirChanged, stamp } from './core.ts';
 import { whiteoutDevice } from './create.ts';
 import type { Inode } from './inode.ts';

@@ -3,17 +3,8 @@
  * nothing of it, and an env that is not traced pays nothing.
  */
 import { type Ino, inoOf, type Name, type NodeId } from '../../base/ids.ts';
-import { O_ACCMODE, O_RDONLY, O_TRUNC } from '../../base/mode.ts';
-import {
-  type Created,
-  type EnvFileSystem,
-  type FileSystem,
-  type Node,
-  type Opened,
-  RENAME_EXCHANGE,
-  RENAME_WHITEOUT,
-  type Result,
-} from './api.ts';
+import { O_ACCMODE, O_RDONLY, O_TRUNC, RENAME_EXCHANGE, RENAME_WHITEOUT } from '../../base/mode.ts';
+import type { Created, EnvFileSystem, FileSystem, Node, Opened, Result } from './api.ts';
 
 /** Receives the notes. The number of a program has a meaning only to the receiver. */
 export interface WriterNotes {

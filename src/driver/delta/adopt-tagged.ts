@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { type Ino, isPrivateIno, type Name } from '../../base/ids.ts';
 import { isDir, isReg, S_IFDIR, S_IFMT, S_IFREG } from '../../base/mode.ts';
-import { emptyRecord } from '../../codec/empty-record.ts';
+import { EMPTY_DIRECTORY, emptyRecord } from '../../codec/empty-record.ts';
 import { DATA_PRIVATE, type InodeRecord } from '../../codec/inode-record.ts';
 import { native } from '../../native/binding.ts';
 import { emptyBlobStat } from '../core/blob-stat.ts';
@@ -105,7 +105,7 @@ function makeDir(
   if (delta.inode(ino) !== null || !isThere(delta, dirs, dir)) return;
   const free = freeName(delta, dir, name, ino);
   change.setName(dir, free, ino, S_IFDIR);
-  const record = { ...emptyRecord(ino), mode, uid, gid, nlink: 2, ...DIR_SIZE };
+  const record = { ...emptyRecord(ino), mode, uid, gid, ...EMPTY_DIRECTORY };
   put(change, dirs, { ...record, ...timesOf(), parent: dir, name: free });
   const parent = dirs.get(dir) ?? delta.inode(dir);
   if (parent === null) return;
@@ -156,8 +156,6 @@ function freeName(delta: EnvDelta, dir: Ino, name: Name, ino: Ino, isTaken = fal
   const end = `.${privateName(ino)}`;
   return `${name.slice(0, 255 - end.length)}${end}` as Name;
 }
-
-const DIR_SIZE = { size: 4096, blocks: 8 };
 
 function recordOf(
   known: InodeRecord | null,

@@ -1,9 +1,8 @@
-import { EINTR, EINVAL, EIO, ENOSYS, ENOTTY, ENXIO, EOPNOTSUPP, EXDEV } from '../../base/errno.ts';
+import { EINTR, EINVAL, EIO, ENOSYS, ENOTTY, EOPNOTSUPP, EXDEV } from '../../base/errno.ts';
 import { failpointError } from '../../base/failpoints.ts';
 import { native } from '../../native/binding.ts';
+import { findData } from '../../native/data-ranges.ts';
 
-const SEEK_DATA = 3;
-const SEEK_HOLE = 4;
 /** Copies up to this size are made at once on the JS thread: 128 KiB take about 30 us. */
 export const SYNC_COPY_MAX = 128 * 1024;
 /** Bytes per chunk; between chunks an interrupt is noticed, and other work gets the thread. */
@@ -53,20 +52,10 @@ export class FileCopier {
   }
 }
 
-/** Returns the next range of data at or after `at` and below `length`, as [begin, end); null if none; or -errno. */
-function nextData(fd: number, at: number, length: number): [number, number] | null | number {
-  if (at >= length) return null;
-  const begin = native.lseek(fd, at, SEEK_DATA);
-  if (begin === -ENXIO || begin >= length) return null;
-  if (begin < 0) return begin;
-  const end = native.lseek(fd, begin, SEEK_HOLE);
-  return end < 0 ? end : [begin, Math.min(end, length)];
-}
-
 function copyNow(from: number, to: number, length: number): number {
   let at = 0;
   for (;;) {
-    const range = nextData(from, at, length);
+    const range = findData(from, at, length);
     if (typeof range === 'number') return range;
     if (range === null) break;
     const [begin, end] = range;
@@ -102,7 +91,7 @@ async function copyLater(
 ): Promise<number> {
   let at = 0;
   for (;;) {
-    const range = nextData(from, at, length);
+    const range = findData(from, at, length);
     if (typeof range === 'number') return range;
     if (range === null) break;
     const [begin, end] = range;

@@ -17,6 +17,7 @@ import {
   type ObjectId,
   PRIVATE_INO_BASE,
 } from '../../base/ids.ts';
+import { OBJECT_BYTES } from '../../codec/inode-record-codec.ts';
 import { Cursor, putVarint, VARINT_MAX } from '../../codec/varint.ts';
 import { putXattrs, readXattrs } from '../../codec/xattrs.ts';
 import type { DirEntryRef } from '../core/ports.ts';
@@ -38,7 +39,6 @@ const VERSION = 1;
 const PART_OBJECT = 1;
 const PART_XATTRS = 2;
 const PART_DIRS = 4;
-const OBJECT_BYTES = 32;
 
 /** The part of a tag that describes the file itself. */
 export interface TaggedFile {

@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { Ino, Name } from '../../base/ids.ts';
 import { O_CLOEXEC } from '../../base/mode.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
+import { BLOCK_BYTES } from '../../codec/inode-record.ts';
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../../native/binding.ts';
 import type { DeltaEntry, DeltaName } from '../core/ports.ts';
 import { lostNames } from './adopt-tagged.ts';
@@ -17,7 +18,6 @@ import { type Recovered, recover } from './recovery.ts';
 import { RecoveryMarks } from './recovery-marks.ts';
 
 const ATTEMPTS = 20;
-const BLOCK = 512;
 
 /** A name that the env added, or removed (ino 0). */
 export interface ChangedName extends DeltaEntry {
@@ -165,7 +165,7 @@ export function privateUsage(envDir: string): { privateBytes: number; privateFil
     if (privateIno(name) < 0) continue;
     // Removed meanwhile: not counted.
     if (native.statAt(dirfd, name, stat, AT_SYMLINK_NOFOLLOW) < 0) continue;
-    privateBytes += (stat[STAT.blocks] ?? 0) * BLOCK;
+    privateBytes += (stat[STAT.blocks] ?? 0) * BLOCK_BYTES;
     privateFiles++;
   }
   native.close(dirfd);

@@ -1,15 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ENODEV } from '../../base/errno.ts';
 import { ByrefError } from '../../base/error.ts';
-import { mountWords } from '../../base/mount-flags.ts';
+import { MNT_DETACH, mountWords } from '../../base/mount-flags.ts';
 import { native } from '../../native/binding.ts';
 import type { FileSystem } from '../core/api.ts';
 import { Operations } from './operations.ts';
 import { type FuseMount, loadFuseNative } from './package.ts';
 import { IMPLEMENTED, requests } from './requests.ts';
 
-const MNT_DETACH = 2;
-const ENODEV = 19;
 /** How often to check whether the mount is still there, in ms: the add-on doesn't say when it ends. */
 const WATCH_MS = 250;
 /** Words of mount flags that libfuse 2 passes on; it refuses others. */

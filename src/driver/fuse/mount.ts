@@ -1,10 +1,9 @@
 import { O_CLOEXEC, O_RDWR } from '../../base/mode.ts';
+import { MNT_DETACH, UMOUNT_NOFOLLOW } from '../../base/mount-flags.ts';
 import { AT_FDCWD, native } from '../../native/binding.ts';
 
 const DEVICE = '/dev/fuse';
 const O_NONBLOCK = 0o4000;
-const MNT_DETACH = 2;
-const UMOUNT_NOFOLLOW = 8;
 
 /** Opens a new connection to the kernel, not mounted yet. Returns a descriptor, or -errno. */
 export const openDevice = (): number =>

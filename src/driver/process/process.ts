@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
-import { lockOwner, takeProcessLock } from '../../ipc/process-lock.ts';
 import type { ProcessFiles } from '../../ipc/run-dir.ts';
+import { signer, tryLock } from '../../native/lock-file.ts';
 import type { Log } from '../../observe/log.ts';
 
 /** Exit code of a process that found another of its kind running: not an error for whoever started it. */
@@ -8,8 +8,9 @@ export const ALREADY_RUNNING = 0;
 
 /** Ends this process quietly if another one serves the same purpose, because two were started at once. */
 export function beTheOnlyOne(files: ProcessFiles, log: Log): void {
-  if (takeProcessLock(files.lock) !== null) return;
-  log.info({ other: lockOwner(files.lock) }, 'another one runs already: nothing to do');
+  // Held until the process ends.
+  if (tryLock(files.lock) !== null) return;
+  log.info({ other: signer(files.lock) }, 'another one runs already: nothing to do');
   process.exit(ALREADY_RUNNING);
 }
 

@@ -1,3 +1,4 @@
+/** Runs programs in namespaces of their own. Spawns them itself: what they say is passed on while they run. */
 import { type StdioOptions, spawn } from 'node:child_process';
 import { StringDecoder } from 'node:string_decoder';
 

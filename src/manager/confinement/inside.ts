@@ -9,6 +9,7 @@ import {
   runConfined,
   runOnTerminal,
 } from './confined.ts';
+import { INSIDE_PATH } from './run-inside.ts';
 
 /**
  * A script for sh: mounts what programs expect, in the namespace that ends with them. $1 is the root; SOURCE TARGET pairs
@@ -60,8 +61,6 @@ shift
 unset BYREF_RESOLV BYREF_BINDS IFS
 exec chroot "$root" "$@"
 `;
-
-const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** The machine's own resolver file, which is visible at that path inside too, following any symlink there. */
 const RESOLVER = '/etc/resolv.conf';
@@ -116,7 +115,7 @@ const placeOf = (root: string, { env = {}, binds = [], offline }: TerminalOption
   keep: root,
   cwd: '/',
   env: {
-    PATH,
+    PATH: INSIDE_PATH,
     HOME: '/root',
     LC_ALL: 'C.UTF-8',
     ...env,

@@ -1,9 +1,14 @@
-import { spawn } from 'node:child_process';
+import { runProgram } from '../../base/run-program.ts';
 import { confineProgram } from '../../native/binding.ts';
 
-const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-/** How many characters of output are kept by default: the last ones, which say what went wrong. */
+/** The search path of programs that are run in an env. */
+export const INSIDE_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+/** How many bytes of output are kept by default: the last ones, which say what went wrong. */
 const OUTPUT_KEPT = 4096;
+/**
+ * How long output is read after a program's end. All that it left running has ended by then; its pipe may still be
+ * open in a process that is not its own.
+ */
 const LAST_OUTPUT_MS = 200;
 
 /** How a program in an env ended. */
@@ -16,7 +21,7 @@ export interface InsideResult {
 
 /** Limits of one run. */
 export interface InsideLimits {
-  /** How many characters of output are kept, counted from its end. */
+  /** How many bytes of output are kept, counted from its end. */
   readonly outputKept?: number;
   /** The time in milliseconds after which it is killed; no limit if not given. */
   readonly timeoutMs?: number;
@@ -26,30 +31,27 @@ export interface InsideLimits {
  * Runs a program of an env in the env, confined as health commands are: native/confine.c says how. All that it starts ends
  * with it.
  */
-export function runInside(
+export async function runInside(
   mountpoint: string,
   words: readonly string[],
   { outputKept = OUTPUT_KEPT, timeoutMs }: InsideLimits = {},
 ): Promise<InsideResult> {
-  return new Promise((resolve) => {
-    const child = spawn(confineProgram(), [mountpoint, ...words], {
-      cwd: '/',
-      env: { PATH, HOME: '/root', LC_ALL: 'C.UTF-8', DEBIAN_FRONTEND: 'noninteractive' },
-      stdio: ['ignore', 'pipe', 'inherit'],
-      killSignal: 'SIGKILL',
-      ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
-    });
-    let output = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      output = (output + text).slice(-outputKept);
-    });
-    const settle = (code: number | null): void => resolve({ code, output: output.trimEnd() });
-    child.once('error', (cause) => {
-      output += cause.message;
-      settle(null);
-    });
-    child.once('close', (code) => settle(code));
-    // All that it left running has ended; its pipe may still be open in a process that is not its own.
-    child.once('exit', (code) => setTimeout(() => settle(code), LAST_OUTPUT_MS).unref());
-  });
+  const { code, notStarted, how, stdout, stderr } = await runProgram(
+    [confineProgram(), mountpoint, ...words],
+    {
+      env: {
+        PATH: INSIDE_PATH,
+        HOME: '/root',
+        LC_ALL: 'C.UTF-8',
+        DEBIAN_FRONTEND: 'noninteractive',
+      },
+      outputMax: outputKept,
+      ofMore: 'end',
+      lingerMs: LAST_OUTPUT_MS,
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    },
+  );
+  // The program's two streams are one; on its own standard error, byref-confine says why it could not begin.
+  const said = notStarted === null ? stderr.toString() : how;
+  return { code, output: `${stdout.toString()}${said}`.trimEnd() };
 }

@@ -1,5 +1,6 @@
 import { EBUSY, EINVAL, ENOENT } from '../../base/errno.ts';
 import { ByrefError } from '../../base/error.ts';
+import { MNT_DETACH, MNT_FORCE, UMOUNT_NOFOLLOW } from '../../base/mount-flags.ts';
 import { PeerGone } from '../../ipc/client.ts';
 import { type EnvMount, mountsBelow } from '../../ipc/mount-table.ts';
 import { native } from '../../native/binding.ts';
@@ -9,10 +10,6 @@ import { type Holding, holdingNamespaces } from './holding-namespaces.ts';
 import { findHolder } from './spawn.ts';
 import type { EnvState } from './state.ts';
 import { describeUsers, mountUsers } from './users.ts';
-
-const MNT_FORCE = 1;
-const MNT_DETACH = 2;
-const UMOUNT_NOFOLLOW = 8;
 
 /**
  * How long an env may take to end before the command says what it waits for. An env that is detached lazily is waited for

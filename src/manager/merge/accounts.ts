@@ -137,7 +137,8 @@ function mapFields(
  * mistaken for a real change.
  */
 const SETTLED_DAY = '7305';
-const LOCKED = new Set(['!', '*', '!*', '!!']);
+/** Values of shadow(5) with which no password is accepted. */
+export const LOCKED: ReadonlySet<string> = new Set(['!', '*', '!*', '!!']);
 
 /**
  * Makes shadow(5) independent of the day of the build. Each entry has the day on which its password last

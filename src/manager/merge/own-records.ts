@@ -3,7 +3,13 @@
  * templates' new records of them are replaced by those of the merge's base, so that the env's stay.
  */
 import type { KeyedFormat, KeyedRecord } from './format.ts';
-import { isPresent, type OwnPackage, type PackageRecord, packagesOf } from './packages.ts';
+import {
+  isPresent,
+  type OwnPackage,
+  type PackageRecord,
+  packagesOf,
+  STATUS_PATH,
+} from './packages.ts';
 import { fieldOf, splitStanzas } from './stanzas.ts';
 
 /** The packages of an env's own, and their paths. */
@@ -19,9 +25,6 @@ export interface TemplateSides {
   readonly base: string | null;
   readonly theirs: string | null;
 }
-
-/** dpkg's status file. */
-export const STATUS_PATH = '/var/lib/dpkg/status';
 
 /** Returns `theirs` with the changes to own packages left out. @param path of the file, absolute */
 export function withoutOwnRecords(

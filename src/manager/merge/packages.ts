@@ -1,6 +1,9 @@
 /** Reads the packages in dpkg's status file, and finds those that an env has differently from its templates. */
 import { fieldsOf, splitStanzas } from './stanzas.ts';
 
+/** The path of dpkg's status file. */
+export const STATUS_PATH = '/var/lib/dpkg/status';
+
 /** One stanza of the status file; dpkg-query(1) explains the words of `want` and `state`. */
 export interface PackageRecord {
   /** The key in DPKG_STATUS: NAME, or NAME:ARCHITECTURE where several architectures may be installed. */

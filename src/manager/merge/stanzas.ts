@@ -1,4 +1,7 @@
-/** Parses deb822(5): stanzas of fields, separated by empty lines. */
+/**
+ * Parses deb822(5): stanzas of fields, separated by empty lines. All texts keep their bytes, since what is merged is
+ * written again; recipes/build/deb822.ts reads values.
+ */
 import type { KeyedFormat, KeyedRecord, Reconcile } from './format.ts';
 import { splitLines } from './lines.ts';
 

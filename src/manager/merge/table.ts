@@ -10,6 +10,7 @@ import { DIVERSIONS, DPKG_STATUS, EXTENDED_STATES, STATOVERRIDE } from './dpkg.t
 import type { KeyedFormat } from './format.ts';
 import { CA_CERTIFICATES, LOCALE_GEN, NSSWITCH, UCF, XML_CATALOG } from './keyed-lines.ts';
 import { LINE_SET } from './lines.ts';
+import { STATUS_PATH } from './packages.ts';
 
 /** Patterns and formats. `*` stands for any part of the last component. The first pattern that matches decides. */
 const TABLE: readonly (readonly [pattern: string, format: KeyedFormat])[] = [
@@ -21,7 +22,7 @@ const TABLE: readonly (readonly [pattern: string, format: KeyedFormat])[] = [
   ['/etc/subuid', SUBIDS],
   ['/etc/subgid', SUBIDS],
   // Packages.
-  ['/var/lib/dpkg/status', DPKG_STATUS],
+  [STATUS_PATH, DPKG_STATUS],
   ['/var/lib/dpkg/available', DPKG_STATUS],
   ['/var/lib/dpkg/diversions', DIVERSIONS],
   ['/var/lib/dpkg/statoverride', STATOVERRIDE],

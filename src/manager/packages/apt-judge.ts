@@ -2,11 +2,11 @@
  * Asks apt about the dependencies in a system of given packages. apt judges records alone, in a directory of its own: it uses
  * no repository and no network, and no file of the machine that it could change.
  */
-import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { type Ended, runProgram } from '../../base/run-program.ts';
 import { isPresent, type PackageRecord } from '../merge/packages.ts';
 import { fieldsOf } from '../merge/stanzas.ts';
 
@@ -124,45 +124,34 @@ function configuration(dir: string, architectures: readonly string[]): string {
   ].join('\n');
 }
 
-function run(configured: string): Promise<Judgement> {
-  const [command, ...args] = CONFINED;
+async function run(configured: string): Promise<Judgement> {
   const searched = process.env['PATH'];
-  const options = {
+  const ended = await runProgram([...CONFINED, 'apt-get', 'check'], {
     env: {
       LC_ALL: 'C.UTF-8',
       APT_CONFIG: configured,
       ...(searched === undefined ? {} : { PATH: searched }),
     },
-    cwd: '/',
-    timeout: TIMEOUT_MS,
-    killSignal: 'SIGKILL',
-    maxBuffer: OUTPUT_MAX,
-  } as const;
-  return new Promise((resolve) => {
-    const child = execFile(
-      command,
-      [...args, 'apt-get', 'check'],
-      options,
-      (error, stdout, stderr) => {
-        if (error === null) {
-          resolve({ unmet: [] });
-          return;
-        }
-        const unmet = child.exitCode === APT_FAILED ? parseUnmet(stdout) : [];
-        resolve(unmet.length > 0 ? { unmet } : { unable: whyUnable(error, stderr) });
-      },
-    );
+    timeoutMs: TIMEOUT_MS,
+    outputMax: OUTPUT_MAX,
+    ofMore: 'none',
   });
+  if (ended.code === 0) return { unmet: [] };
+  const unmet = ended.code === APT_FAILED ? parseUnmet(ended.stdout.toString()) : [];
+  return unmet.length > 0 ? { unmet } : { unable: whyUnable(ended) };
 }
 
 const NOT_FOUND = 127;
 
-function whyUnable({ code, message }: { code?: unknown; message: string }, stderr: string): string {
-  if (code === 'ENOENT' || code === NOT_FOUND) {
+function whyUnable({ code, notStarted, how, stderr }: Ended): string {
+  if (notStarted === 'ENOENT' || code === NOT_FOUND) {
     return 'this machine has no apt-get, unshare or setpriv (apt-get install apt util-linux)';
   }
-  const said = stderr.split('\n').filter((line) => /^E: /.test(line));
-  return `apt-get check failed: ${said.join(' ') || message.split('\n')[0]!}`;
+  const said = stderr
+    .toString()
+    .split('\n')
+    .filter((line) => /^E: /.test(line));
+  return `apt-get check failed: ${said.join(' ') || how}`;
 }
 
 const KIND = /^(?:PreDepends|Depends|Conflicts|Breaks|Obsoletes|Replaces): /;

@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { type Ino, type Name, ROOT_INO } from '../../base/ids.ts';
 import { isDir, isLnk, isReg } from '../../base/mode.ts';
+import { type Lookup, type Reached, rootOf, walkPath } from '../../base/path-walk.ts';
 import { readWhole } from '../../base/read-whole.ts';
 import { DATA_PRIVATE, type InodeRecord } from '../../codec/inode-record.ts';
 import { entriesOf } from '../../driver/core/lower-entries.ts';
@@ -11,9 +12,6 @@ import { PRIVATE_DIR, privateName } from '../../driver/delta/layout.ts';
 import type { DeltaView } from '../../driver/delta/read-delta.ts';
 import { envDir, type Store } from '../../store/store.ts';
 import { REGISTRY_BYTES_MAX, registryContent } from '../merge/limits.ts';
-
-/** As many symlinks as Linux follows in one path; see path_resolution(7). */
-const SYMLINKS_MAX = 40;
 
 /** The end of a path: a name in a directory, and the inode record under it. */
 export interface TreeEntry {
@@ -35,7 +33,15 @@ export class EnvTree {
   private readonly layers: LowerTree;
   private readonly env: EnvChanges | null;
   /** Directories by their paths; null: the path is no directory. */
-  private readonly dirs = new Map<string, Ino | null>([['', ROOT_INO]]);
+  private readonly dirs = new Map<string, Reached<Ino> | null>([['', rootOf<Ino>(ROOT_INO)]]);
+  private readonly lookup: Lookup<Ino> = {
+    step: (dir, name) => {
+      const record = this.entry(dir, name as Name);
+      if (record === null) return null;
+      if (isLnk(record.mode)) return { target: record.target };
+      return isDir(record.mode) ? { dir: record.ino } : null;
+    },
+  };
 
   /** @param env null: the templates alone */
   constructor(store: Store, layers: LowerTree, env: EnvChanges | null) {
@@ -50,7 +56,7 @@ export class EnvTree {
    */
   find(at: string): TreeEntry | null {
     const cut = at.lastIndexOf('/');
-    const dir = this.dirOf(at.slice(0, cut), SYMLINKS_MAX);
+    const dir = this.dirOf(at.slice(0, cut))?.dir ?? null;
     if (dir === null) return null;
     const name = at.slice(cut + 1) as Name;
     return { dir, name, record: this.entry(dir, name) };
@@ -99,22 +105,15 @@ export class EnvTree {
     return this.env?.view.inode(ino) ?? this.layers.inode(ino);
   }
 
-  private dirOf(at: string, symlinks: number): Ino | null {
+  /** Returns a directory. Each is found from the one above it, so that paths of many files are cheap. */
+  private dirOf(at: string): Reached<Ino> | null {
     const known = this.dirs.get(at);
     if (known !== undefined) return known;
     const cut = at.lastIndexOf('/');
-    const parent = cut < 0 ? null : this.dirOf(at.slice(0, cut), symlinks);
-    const found = parent === null ? null : this.enter(parent, at, cut, symlinks);
+    const parent = cut < 0 ? null : this.dirOf(at.slice(0, cut));
+    const walked = parent === null ? null : walkPath(parent, at.slice(cut + 1), this.lookup);
+    const found = walked?.stoppedAt === null ? walked.at : null;
     this.dirs.set(at, found);
     return found;
-  }
-
-  private enter(parent: Ino, at: string, cut: number, symlinks: number): Ino | null {
-    const record = this.entry(parent, at.slice(cut + 1) as Name);
-    if (record === null) return null;
-    if (isDir(record.mode)) return record.ino;
-    if (!isLnk(record.mode) || symlinks === 0) return null;
-    const target = path.posix.resolve(at.slice(0, cut) || '/', record.target);
-    return this.dirOf(target === '/' ? '' : target, symlinks - 1);
   }
 }

@@ -14,7 +14,6 @@ import type { KeyedFormat } from '../merge/format.ts';
 import {
   followingStatus,
   type OwnRecords,
-  STATUS_PATH,
   type TemplateSides,
   withoutOwnRecords,
   withReleased,
@@ -25,6 +24,7 @@ import {
   type PackageRecord,
   type Packages,
   packagesOf,
+  STATUS_PATH,
 } from '../merge/packages.ts';
 import type { PackageVerdict } from './dependencies.ts';
 import { EnvTree } from './env-tree.ts';

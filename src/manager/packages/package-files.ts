@@ -1,7 +1,6 @@
 /** Finds the files of Debian packages in a tree: those that dpkg's lists name, and those that dpkg keeps about a package. */
 
-import { STATUS_PATH } from '../merge/own-records.ts';
-import { type PackageRecord, type Packages, packagesOf } from '../merge/packages.ts';
+import { type PackageRecord, type Packages, packagesOf, STATUS_PATH } from '../merge/packages.ts';
 import type { EnvTree } from './env-tree.ts';
 
 /** The directory in which dpkg keeps lists, scripts and checksums of packages. */

@@ -58,6 +58,7 @@ function replaces(field: string, { name, version }: PackageRecord): boolean {
       ) ?? [];
     if (replaced !== name) return false;
     if (relation === undefined || other === undefined) return true;
+    // Waited for, in the midst of a plan: there are few such fields, and it takes a millisecond.
     return spawnSync('dpkg', ['--compare-versions', version, relation, other]).status === 0;
   });
 }

@@ -5,7 +5,7 @@ import type { CompletedPackages, FileAction } from '../../codec/patch-record.ts'
 import { sameXattrs } from '../../codec/same-inode.ts';
 import { makeStep } from '../../codec/steps.ts';
 import { withOwnAttributes } from '../../driver/core/own-attributes.ts';
-import { namesIn } from '../../driver/core/own-names.ts';
+import { LOOKED_UP_MAX, namesIn } from '../../driver/core/own-names.ts';
 import type { DeltaName } from '../../driver/core/ports.ts';
 import type { DiffEntry, TreeDiff } from '../../driver/core/tree-diff.ts';
 import type { DeltaView } from '../../driver/delta/read-delta.ts';
@@ -122,9 +122,6 @@ function planTouchedDirs(draft: PlanDraft): void {
 
 const sameAttributes = (a: InodeRecord, b: InodeRecord): boolean =>
   a.mode === b.mode && a.uid === b.uid && a.gid === b.gid && sameXattrs(a.xattrs, b.xattrs);
-
-/** Up to so many changed names of a directory are looked up one by one; for more, all the env's names there are read. */
-const LOOKED_UP_MAX = 16;
 
 /** Yields the changed names that the env has its own entry for, or has removed. */
 function* ownNames(

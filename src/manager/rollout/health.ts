@@ -1,8 +1,8 @@
 /** Health commands: run in envs, or about envs, that have a new version. They decide whether the others get it. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { runProgram } from '../../base/run-program.ts';
 import { confineProgram } from '../../native/binding.ts';
+import { INSIDE_PATH } from '../confinement/run-inside.ts';
 
 /** A health command, and how patient its checks are. */
 export interface HealthCheck {
@@ -43,7 +43,6 @@ const OUTPUT_KEPT = 4096;
 /** How long a command's pipe is read after its end, if processes that it left running still hold it. */
 const LAST_OUTPUT_MS = 200;
 const AT_ONCE = 8;
-const INSIDE_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Checks the envs, a few at a time. Starts no further checks once one env is unhealthy. */
 export async function checkHealth(
@@ -73,12 +72,12 @@ async function checkOne(check: HealthCheck, env: HealthSubject): Promise<HealthR
 
 type Attempt = Pick<HealthResult, 'ok' | 'how' | 'output'>;
 
-function runOnce({ command, on, timeoutMs }: HealthCheck, env: HealthSubject): Promise<Attempt> {
+async function runOnce(check: HealthCheck, env: HealthSubject): Promise<Attempt> {
+  const { command, on, timeoutMs } = check;
   const inside = on === 'env';
-  if (inside && env.mountpoint === null) {
-    return Promise.resolve({ ok: false, how: 'it is not mounted', output: '' });
-  }
+  if (inside && env.mountpoint === null) return { ok: false, how: 'it is not mounted', output: '' };
   const shell = ['/bin/sh', '-c', command];
+  // One pipe, which keeps both streams in order.
   const words = inside
     ? [confineProgram(), env.mountpoint!, ...shell]
     : ['/bin/sh', '-c', 'exec 2>&1 "$@"', 'sh', ...shell];
@@ -86,47 +85,14 @@ function runOnce({ command, on, timeoutMs }: HealthCheck, env: HealthSubject): P
   const variables = inside
     ? { PATH: INSIDE_PATH, HOME: '/root', LC_ALL: 'C', ...own }
     : { ...process.env, ...own, BYREF_MOUNT: env.mountpoint ?? '' };
-  return new Promise((resolve) => {
-    // A session of its own, so that everything it started can be ended with it. One pipe, which keeps both streams in order.
-    const child = spawn(words[0]!, words.slice(1), {
-      cwd: '/',
-      env: variables,
-      detached: true,
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    let output = '';
-    let late = false;
-    const take = (text: string): void => {
-      output = (output + text).slice(-OUTPUT_KEPT);
-    };
-    child.stdout.setEncoding('utf8').on('data', take);
-    const timer = setTimeout(() => {
-      late = true;
-      endGroup(child.pid);
-    }, timeoutMs);
-    const settle = (ok: boolean, how: string): void => {
-      clearTimeout(timer);
-      // Processes that it left in the background hold its output open.
-      child.stdout.destroy();
-      resolve({ ok, how, output: output.trimEnd() });
-    };
-    child.once('error', (error) => settle(false, `it could not be started: ${error.message}`));
-    child.once('exit', (code, signal) => {
-      // The pipe may still hold the last output.
-      void Promise.race([once(child, 'close'), sleep(LAST_OUTPUT_MS)]).then(() => {
-        if (late) settle(false, `no end after ${timeoutMs / 1000} s`);
-        else if (signal !== null) settle(false, `signal ${signal}`);
-        else settle(code === 0, `exit status ${code}`);
-      });
-    });
+  const { code, how, stdout } = await runProgram(words, {
+    env: variables,
+    timeoutMs,
+    ownSession: true,
+    outputMax: OUTPUT_KEPT,
+    ofMore: 'end',
+    // Processes that it left in the background hold its output open.
+    lingerMs: LAST_OUTPUT_MS,
   });
-}
-
-function endGroup(pid: number | undefined): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, 'SIGKILL');
-  } catch {
-    // It ended just now.
-  }
+  return { ok: code === 0, how, output: stdout.toString().trimEnd() };
 }

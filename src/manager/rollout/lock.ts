@@ -1,41 +1,26 @@
-import { closeSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../base/error.ts';
-import { lockOwner, takeProcessLock } from '../../ipc/process-lock.ts';
 import { RunDir } from '../../ipc/run-dir.ts';
+import { type FileLock, isHeld, signer, tryLock } from '../../native/lock-file.ts';
 import { describeProcess, waitUntil } from '../../store/patience.ts';
 import type { Store } from '../../store/store.ts';
 
 /** The right to move a template's versions. It ends with the process that holds it. */
-export interface PatchLock {
-  /** Gives the lock up. Further calls do nothing. */
-  release(): void;
-}
+export type PatchLock = FileLock;
 
 const lockFile = (run: RunDir, templateId: number): string =>
   path.join(run.path, `patch-${templateId}.lock`);
 
-/** Takes the lock of a template; null while another process has it. */
+/** Takes the lock of a template; returns null while another process has it. */
 export function tryPatchLock(root: string, templateId: number): PatchLock | null {
   const run = new RunDir(root);
   run.create();
-  const fd = takeProcessLock(lockFile(run, templateId));
-  if (fd === null) return null;
-  let held = true;
-  return {
-    release() {
-      if (held) closeSync(fd);
-      held = false;
-    },
-  };
+  return tryLock(lockFile(run, templateId));
 }
 
-/** True while another process has the lock of the template. */
-export function isUnderWay(root: string, templateId: number): boolean {
-  const lock = tryPatchLock(root, templateId);
-  lock?.release();
-  return lock === null;
-}
+/** Returns true while a process has the lock of the template. */
+export const isUnderWay = (root: string, templateId: number): boolean =>
+  isHeld(lockFile(new RunDir(root), templateId), 'exclusive');
 
 /**
  * Takes the lock of a template. Waits for another patch of it, and lets others use the store meanwhile, so what was read
@@ -47,8 +32,8 @@ export async function takePatchLock(
   template: { readonly id: number; readonly name: string },
 ): Promise<PatchLock> {
   const holder = (): string => {
-    const pid = lockOwner(lockFile(new RunDir(store.root), template.id));
-    return `${describeProcess(pid || null)}, which is patching ${template.name}`;
+    const pid = signer(lockFile(new RunDir(store.root), template.id));
+    return `${describeProcess(pid)}, which is patching ${template.name}`;
   };
   let lock = tryPatchLock(store.root, template.id);
   const works = (): boolean => {

@@ -1,9 +1,9 @@
 /** Merges the env's and the template's changes of one file: registry files by key, text by Debian's diff3(1). */
-import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { readWhole, type Whole } from '../../base/read-whole.ts';
+import { type Ended, runProgram } from '../../base/run-program.ts';
 import { sharedNumbers } from '../merge/accounts.ts';
 import type { KeyedFormat } from '../merge/format.ts';
 import { REGISTRY_BYTES_MAX, registryContent } from '../merge/limits.ts';
@@ -93,43 +93,26 @@ export async function mergeTexts(ours: string, base: string, theirs: string): Pr
     const why = whyNoText(whole);
     if (why !== null) return { conflict: why };
   }
-  const { code, stdout, stderr } = await diff3(contents[0] as Buffer, base, theirs);
+  const { code, how, stdout, stderr } = await diff3(contents[0] as Buffer, base, theirs);
   if (code === 0) return { text: stdout };
   if (code === 1) return { conflict: 'the env and the template changed the same lines' };
-  return { conflict: `diff3 failed: ${stderr.trim() || `code ${code}`}` };
+  return { conflict: `diff3 failed: ${stderr.toString().trim() || how}` };
 }
 
 /** @param ours a content, put into a file here: the env's own file may be growing, and diff3 reads it to its end, twice */
-async function diff3(
-  ours: Buffer,
-  base: string,
-  theirs: string,
-): Promise<{ code: number; stdout: Buffer; stderr: string }> {
+async function diff3(ours: Buffer, base: string, theirs: string): Promise<Ended> {
   const dir = mkdtempSync(path.join(tmpdir(), 'byref-merge-'));
   try {
     const file = path.join(dir, 'ours');
     writeFileSync(file, ours);
-    return await run('diff3', '-E', '-m', '--', file, base, theirs);
+    return await runProgram(['diff3', '-E', '-m', '--', file, base, theirs], {
+      timeoutMs: TIMEOUT_MS,
+      outputMax: 4 * TEXT_BYTES_MAX,
+      ofMore: 'none',
+    });
   } finally {
     rmSync(dir, { recursive: true });
   }
-}
-
-function run(
-  program: string,
-  ...args: string[]
-): Promise<{ code: number; stdout: Buffer; stderr: string }> {
-  const options = {
-    encoding: 'buffer',
-    maxBuffer: 4 * TEXT_BYTES_MAX,
-    timeout: TIMEOUT_MS,
-  } as const;
-  return new Promise((resolve) => {
-    const child = execFile(program, args, options, (error, out, err) => {
-      const code = error === null ? 0 : (child.exitCode ?? -1);
-      resolve({ code, stdout: out, stderr: err.toString('utf8') || (error?.message ?? '') });
-    });
-  });
 }
 
 const read = (file: string, max: number): Whole =>

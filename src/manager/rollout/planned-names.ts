@@ -5,7 +5,7 @@ import { sameForDiff } from '../../codec/same-inode.ts';
 import type { DiffEntry, TreeDiff } from '../../driver/core/tree-diff.ts';
 import { compositionName } from '../../store/compositions.ts';
 import type { StackRef, Store } from '../../store/store.ts';
-import { STATUS_PATH } from '../merge/own-records.ts';
+import { STATUS_PATH } from '../merge/packages.ts';
 import { filesToCompose } from '../recipes/compose/compose.ts';
 import type { MergedFile } from '../recipes/compose/merged-files.ts';
 import { dirAt } from '../templates/walk-version.ts';

@@ -5,13 +5,13 @@ import { isReg } from '../../base/mode.ts';
 import type { LowerTree } from '../../driver/core/ports.ts';
 import { readDelta } from '../../driver/delta/read-delta.ts';
 import { type EnvRow, envDir, type StackRef, type Store } from '../../store/store.ts';
-import { STATUS_PATH } from '../merge/own-records.ts';
 import {
   isPresent,
   type OwnReason,
   ownPackages,
   type Packages,
   packagesOf,
+  STATUS_PATH,
 } from '../merge/packages.ts';
 import { divertedFiles } from '../packages/administrator.ts';
 import { EnvTree } from '../packages/env-tree.ts';

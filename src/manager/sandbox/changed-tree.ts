@@ -1,11 +1,11 @@
 /** Reads what was changed in a scratch env, as the tree of a template that goes on top of the env's stack. */
-import { execFile } from 'node:child_process';
 import { lstatSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { promisify } from 'node:util';
 import { type Ino, ROOT_INO } from '../../base/ids.ts';
 import { isDir, isReg } from '../../base/mode.ts';
+import { runProgram } from '../../base/run-program.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
+import { sameXattrs } from '../../codec/same-inode.ts';
 import type { LowerTree } from '../../driver/core/ports.ts';
 import type { ObjectWriter } from '../../store/object-writer.ts';
 import type { Store } from '../../store/store.ts';
@@ -24,7 +24,7 @@ export interface ChangedArchive {
   readonly removed: readonly string[];
 }
 
-const MAX_OUTPUT = 2 ** 20;
+const OUTPUT_MAX = 2 ** 20;
 
 /**
  * Archives what was changed in a scratch env. Nothing may change in the env meanwhile.
@@ -51,17 +51,18 @@ export async function archiveChanges(
   // Sorted, so that directories come before what is in them.
   const members = [...paths].sort().map((each) => `.${each}\0`);
   writeFileSync(list, members.join(''), 'latin1');
-  await promisify(execFile)(
-    'tar',
+  const { code, how, stderr } = await runProgram(
     [
+      'tar',
       ...['--create', '--file', file, '--format=posix', '--numeric-owner', '--sparse'],
       // ACLs are archived as attributes, which hold numbers: --acls would name this machine's accounts.
       ...['--xattrs', '--xattrs-include=*', '--warning=no-file-ignored'],
       ...['--directory', mountpoint, '--no-recursion', '--null', '--verbatim-files-from'],
       ...['--files-from', list],
     ],
-    { maxBuffer: MAX_OUTPUT, env: { ...process.env, LC_ALL: 'C' } },
+    { outputMax: OUTPUT_MAX, ofMore: 'end', env: { ...process.env, LC_ALL: 'C' } },
   );
+  if (code !== 0) throw new Error(`tar failed: ${stderr.toString().trim() || how}`);
   const removed = changes.filter(({ kind }) => kind === 'D').map((each) => each.path);
   return { file, removed: removed.sort() };
 }
@@ -163,10 +164,9 @@ function sameAs(record: InodeRecord, node: TreeNode): boolean {
   if (isReg(node.mode) && (record.size !== node.size || record.object !== node.object)) {
     return false;
   }
-  return record.rdev === node.rdev && record.target === node.target && sameXattrs(record, node);
-}
-
-function sameXattrs({ xattrs }: InodeRecord, node: TreeNode): boolean {
-  const [had, has] = [[...(xattrs ?? [])], node.xattrs ?? new Map<string, Buffer>()];
-  return had.length === has.size && had.every(([name, value]) => has.get(name)?.equals(value));
+  return (
+    record.rdev === node.rdev &&
+    record.target === node.target &&
+    sameXattrs(record.xattrs, node.xattrs)
+  );
 }

@@ -2,11 +2,11 @@
  * Tells whose a throw-away env is: its process holds a lock in the run directory, as long as it lives. Such an env concerns
  * only that process: no list shows it, and no command takes it by its name.
  */
-import { closeSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../base/error.ts';
-import { lockOwner, takeProcessLock } from '../../ipc/process-lock.ts';
 import { RunDir } from '../../ipc/run-dir.ts';
+import { isHeld, signer, tryLock } from '../../native/lock-file.ts';
 import { isScratch } from '../../store/names.ts';
 import { describeProcess } from '../../store/patience.ts';
 import type { EnvRow, Store } from '../../store/store.ts';
@@ -18,25 +18,20 @@ const lockFile = (root: string, env: string): string =>
 export function ownScratch(root: string, env: string): { readonly release: () => void } {
   new RunDir(root).create();
   const file = lockFile(root, env);
-  const fd = takeProcessLock(file);
-  if (fd === null) throw new Error(`${env} has an owner`);
+  const lock = tryLock(file);
+  if (lock === null) throw new Error(`${env} has an owner`);
   return {
     release() {
       rmSync(file, { force: true });
-      closeSync(fd);
+      lock.release();
     },
   };
 }
 
 /** Returns the pid of the owner; null if that process is gone. */
 export function scratchOwner(root: string, env: string): number | null {
-  new RunDir(root).create();
   const file = lockFile(root, env);
-  const owner = lockOwner(file);
-  const fd = takeProcessLock(file);
-  if (fd === null) return owner;
-  closeSync(fd);
-  return null;
+  return isHeld(file, 'exclusive') ? signer(file) : null;
 }
 
 /** Removes the lock file of an env, after its owner's death. */

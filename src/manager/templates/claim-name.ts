@@ -6,7 +6,7 @@ import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../base/error.ts';
 import type { TemplateKind } from '../../codec/store-rows.ts';
-import { isHeld, LockFile, signer } from '../../store/file-lock.ts';
+import { isHeld, LockFile, signer } from '../../native/lock-file.ts';
 import { BRIEF, describeProcess, waitUntil } from '../../store/patience.ts';
 import { metaDir } from '../../store/root.ts';
 
@@ -31,6 +31,7 @@ export async function withName<T>(
       () => name,
       BRIEF,
     );
+    file.sign();
     // Our own lock first: of two processes that come at the same time, at least one sees the other.
     for (const other of KINDS.filter((each) => each !== kind).map(lockOf)) {
       if (isHeld(other, 'at-all')) throw taken(name, other);
@@ -38,7 +39,7 @@ export async function withName<T>(
     return await work();
   } finally {
     if (file.try('exclusive')) rmSync(lockOf(kind), { force: true });
-    file.close();
+    file.release();
   }
 }
 

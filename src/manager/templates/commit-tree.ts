@@ -6,10 +6,13 @@
 import { type Ino, type Name, type ObjectId, ROOT_INO } from '../../base/ids.ts';
 import { isDir, isLnk, isReg } from '../../base/mode.ts';
 import { matchesPath } from '../../base/path-patterns.ts';
+import { emptyRecord } from '../../codec/empty-record.ts';
 import {
   DATA_NONE,
   DATA_OBJECT,
   DATA_SYMLINK,
+  DIRECTORY_BLOCKS,
+  DIRECTORY_LINKS,
   FLAG_OWN_ATTRS,
   FLAG_SHARED,
   type InodeRecord,
@@ -49,9 +52,6 @@ interface Place {
   readonly name: Name;
   readonly old: OldRow | null;
 }
-
-const DIR_LINKS = 2;
-const DIRECTORY_BLOCKS = 8;
 
 /**
  * Commits the tree as the next version. Its objects must be published. Nothing is changed if this throws.
@@ -167,7 +167,7 @@ class TreeCommit {
     let subdirectories = 0;
     for (const child of node.children?.values() ?? []) if (isDir(child.mode)) subdirectories++;
     const hangs = ino === ROOT_INO ? {} : { parent, name };
-    const record = this.record(node, ino, DIR_LINKS + subdirectories, false);
+    const record = this.record(node, ino, DIRECTORY_LINKS + subdirectories, false);
     const placed = { ...record, ...hangs };
     if (old?.record && sameInode(old.record, placed)) return;
     this.rows.put(parent, name, placed, old);
@@ -196,9 +196,8 @@ class TreeCommit {
     const data = object !== '' ? DATA_OBJECT : isLnk(mode) ? DATA_SYMLINK : DATA_NONE;
     const flags = flagsOf(node, shared);
     const times = { atime, atimeNs, mtime, mtimeNs, ctime, ctimeNs };
-    const inTemplate = { parent: 0, name: '', stamp: 0, baseCtime: 0, baseCtimeNs: 0 } as const;
     const content = { size, blocks, data, object, target, flags, xattrs };
-    return { ino, mode, uid, gid, rdev, nlink, ...content, ...times, ...inTemplate };
+    return { ...emptyRecord(ino), mode, uid, gid, rdev, nlink, ...content, ...times };
   }
 
   private blocksOf(object: ObjectId | ''): number {

@@ -35,6 +35,7 @@ export function contentDiff(
   if (isBinary(from) || isBinary(to)) return `Binary files a${shown} and b${shown} differ\n`;
   const labels = [was === null ? NOTHING : `a${shown}`, is === null ? NOTHING : `b${shown}`];
   const words = ['-u', '--label', labels[0]!, '--label', labels[1]!, '--', from, to];
+  // Waited for, since whoever shows it has nothing else to do meanwhile.
   const { stdout, error } = spawnSync('diff', words, { maxBuffer: OUTPUT_MAX });
   if (error !== undefined) throw error;
   return textOfBytes(stdout);

@@ -11,11 +11,11 @@ import { XATTR_KEY } from './tar/pax.ts';
 import { END_MARK, memberHeader, type NewMember, padding, sparseHeader } from './tar/writer.ts';
 import { ACL_KEYS, encodePercent } from './tar/xattrs.ts';
 import type { OnProgress } from './tree.ts';
+import { REPORT_EVERY } from './tree.ts';
 import { versionTree, walkVersion } from './walk-version.ts';
 
 const STDOUT = 1;
 const PIECE = 2 ** 20;
-const REPORT_EVERY = 500;
 const TYPES: Record<number, string> = {
   [S_IFLNK]: '2',
   [S_IFCHR]: '3',

@@ -64,6 +64,7 @@ interface Decompressor {
   readonly partly: boolean;
 }
 
+/** Spawns it itself: its output is read while it runs, and its input is a descriptor of ours. */
 async function withDecompressor<T>(
   file: string,
   input: number,

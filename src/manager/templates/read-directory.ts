@@ -10,6 +10,7 @@ import { isDir, isLnk, isReg, S_IFMT, S_IFSOCK } from '../../base/mode.ts';
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../../native/binding.ts';
 import type { ObjectWriter } from '../../store/object-writer.ts';
 import type { OnProgress, OnWarning, TreeNode } from './tree.ts';
+import { REPORT_EVERY } from './tree.ts';
 
 /** The directory to read. */
 export interface DirectorySource {
@@ -20,7 +21,6 @@ export interface DirectorySource {
 
 const SLASH = Buffer.from('/');
 /** How many entries are read between two reports of progress. */
-const REPORT_EVERY = 500;
 
 /** Reads the tree. @throws ByrefError 'notFound' if there is no such directory, 'badInput' for what can't be read */
 export async function readDirectory(

@@ -16,6 +16,7 @@ import { badArchive } from './tar/header.ts';
 import { type TarMember, TarReader } from './tar/reader.ts';
 import { TarAcls } from './tar-acls.ts';
 import type { OnProgress, TreeNode } from './tree.ts';
+import { REPORT_EVERY } from './tree.ts';
 import type { TreeBuilder } from './tree-builder.ts';
 
 /** Names by which a layer of an image says "X is removed", and "nothing from below shows in this directory". */
@@ -38,7 +39,6 @@ const HARD_LINK = '1';
 const VOLUME_LABEL = 'V';
 /** Larger files, and sparse ones, are written to disk in pieces. */
 const WHOLE_MAX = 4 * 2 ** 20;
-const REPORT_EVERY = 500;
 
 /** Decides about a member; an emptied file keeps its attributes. @param path absolute, a binary string */
 export type MemberRule = (path: string) => 'keep' | 'empty' | 'leave-out';

@@ -1,5 +1,6 @@
 /** Computes how much a template takes in the store, and how much of that it shares with other templates. */
 import type { ObjectId } from '../../base/ids.ts';
+import { BLOCK_BYTES } from '../../codec/inode-record.ts';
 import type { Store } from '../../store/store.ts';
 
 /** Sizes of the objects that any of its versions names, each counted once. */
@@ -13,8 +14,6 @@ export interface TemplateSizes {
   readonly diskBytes: number;
 }
 
-const BLOCK = 512;
-
 /**
  * Computes the sizes in one pass over the template's own rows, however much else is in the store: an object
  * with more references than those belongs to another template, too.
@@ -25,7 +24,7 @@ export function templateSizes(store: Store, template: number): TemplateSizes {
     const row = store.objects.row(id);
     if (row === null) continue;
     storedBytes += row.size;
-    diskBytes += row.blocks * BLOCK;
+    diskBytes += row.blocks * BLOCK_BYTES;
     if (row.refs > own) sharedBytes += row.size;
   }
   return { storedBytes, sharedBytes, exclusiveBytes: storedBytes - sharedBytes, diskBytes };

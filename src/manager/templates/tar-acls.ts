@@ -5,7 +5,8 @@
 
 import { ByrefError } from '../../base/error.ts';
 import { type Name, nameToText } from '../../base/ids.ts';
-import { type AccountKind, aclFromText } from './tar/acl.ts';
+import type { AccountKind } from '../../store/accounts.ts';
+import { aclFromText } from './tar/acl.ts';
 import { nodeAt, type TreeNode } from './tree.ts';
 
 const FILES: Readonly<Record<AccountKind, string>> = { user: '/etc/passwd', group: '/etc/group' };

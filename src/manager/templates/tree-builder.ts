@@ -5,11 +5,9 @@
 import type { Name } from '../../base/ids.ts';
 import { NAME_MAX, nameToText } from '../../base/ids.ts';
 import { isDir, isLnk } from '../../base/mode.ts';
+import { rootOf, walkPath } from '../../base/path-walk.ts';
 import { badArchive } from './tar/header.ts';
 import { implicitDirectory, type TreeNode } from './tree.ts';
-
-/** More symlinks than this in one path count as a loop, as in the kernel. */
-const SYMLINKS_MAX = 40;
 
 /**
  * The treatment of a path that leaves the tree through a symlink. `refuse`: a member, or a link's target, with
@@ -17,9 +15,6 @@ const SYMLINKS_MAX = 40;
  * tree, as under chroot; this is how layers of an image are applied to each other.
  */
 export type SymlinkRule = 'refuse' | 'confine';
-
-/** A directory and those above it, with the root first. */
-type Chain = TreeNode[];
 
 /** A tree that members are put into. */
 export class TreeBuilder {
@@ -94,52 +89,32 @@ export class TreeBuilder {
 
   /** Returns the entries of the directory at `parts`, which is created if it is missing. */
   private entriesOf(parts: readonly Name[], member: string): Map<Name, TreeNode> {
-    const chain = this.walk([this.root], parts, member, { symlinks: 0 });
-    const entries = chain.at(-1)?.children;
-    if (entries) return entries;
-    throw badArchive(`the archive has ${shown(member)} below something that is not a directory`);
+    const { at, isLoop } = walkPath(rootOf(this.root), parts.join('/'), {
+      step(dir, name) {
+        const node = entryOf(dir, name as Name, member);
+        return isLnk(node.mode) ? { target: node.target } : { dir: node };
+      },
+      leaves: () => {
+        if (this.rule === 'refuse') throw leaves(member);
+      },
+    });
+    if (isLoop) throw badArchive(`the archive has ${shown(member)} below a loop of symlinks`);
+    return at.dir.children ?? noDirectory(member);
   }
+}
 
-  private walk(
-    from: Chain,
-    parts: readonly string[],
-    member: string,
-    count: { symlinks: number },
-  ): Chain {
-    let chain = from;
-    for (const part of parts) {
-      if (part === '' || part === '.') continue;
-      if (part === '..') chain = this.up(chain, member);
-      else chain = this.down(chain, part as Name, member, count);
-    }
-    return chain;
-  }
+/** Returns what a directory has under a name; makes a directory there if it has nothing. */
+function entryOf(dir: TreeNode, name: Name, member: string): TreeNode {
+  const entries = dir.children ?? noDirectory(member);
+  const known = entries.get(name);
+  if (known !== undefined) return known;
+  const node = implicitDirectory();
+  entries.set(name, node);
+  return node;
+}
 
-  private up(chain: Chain, member: string): Chain {
-    if (chain.length > 1) return chain.slice(0, -1);
-    if (this.rule === 'refuse') throw leaves(member);
-    return chain;
-  }
-
-  private down(chain: Chain, name: Name, member: string, count: { symlinks: number }): Chain {
-    const entries = chain.at(-1)?.children;
-    if (!entries) {
-      throw badArchive(`the archive has ${shown(member)} below something that is not a directory`);
-    }
-    let node = entries.get(name);
-    if (node === undefined) {
-      node = implicitDirectory();
-      entries.set(name, node);
-    }
-    if (!isLnk(node.mode)) return [...chain, node];
-    if (++count.symlinks > SYMLINKS_MAX) {
-      throw badArchive(`the archive has ${shown(member)} below a loop of symlinks`);
-    }
-    const absolute = node.target.startsWith('/');
-    if (absolute && this.rule === 'refuse') throw leaves(member);
-    const start = absolute ? chain.slice(0, 1) : chain;
-    return this.walk(start, node.target.split('/'), member, count);
-  }
+function noDirectory(member: string): never {
+  throw badArchive(`the archive has ${shown(member)} below something that is not a directory`);
 }
 
 /**

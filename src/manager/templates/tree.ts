@@ -4,6 +4,7 @@
  */
 import type { Name, ObjectId } from '../../base/ids.ts';
 import { isDir, isLnk, isReg, S_IFDIR } from '../../base/mode.ts';
+import { DIRECTORY_SIZE } from '../../codec/inode-record.ts';
 
 /** One file, directory, symlink or other inode of the tree. */
 export interface TreeNode {
@@ -57,6 +58,9 @@ export type Phase =
   | 'store'
   | 'commit';
 
+/** Progress is reported once for this many files. */
+export const REPORT_EVERY = 500;
+
 /** Is called with reports of progress. */
 export type OnProgress = (progress: Progress) => void;
 /** Is called with what a user should know, in a sentence. */
@@ -82,9 +86,6 @@ export function implicitDirectory(): TreeNode {
     children: new Map(),
   };
 }
-
-/** The size that ext4 gives a small directory; the same for every source, so that equal trees compare equal. */
-const DIRECTORY_SIZE = 4096;
 
 /** Returns the size that a node shows, in bytes. */
 export function sizeOf(node: TreeNode): number {

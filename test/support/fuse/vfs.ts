@@ -9,6 +9,7 @@ import {
   O_TRUNC,
   O_WRONLY,
   PERM_MASK,
+  RENAME_NOREPLACE,
   S_IFREG,
 } from '../../../src/base/mode.ts';
 import {
@@ -16,7 +17,6 @@ import {
   type EnvFileSystem,
   LEAVE,
   type Node,
-  RENAME_NOREPLACE,
   type Result,
   type SetAttr,
 } from '../../../src/driver/core/api.ts';

@@ -1,34 +1,21 @@
 import type { Ino } from '../../../src/base/ids.ts';
 import { S_IFREG } from '../../../src/base/mode.ts';
-import { DATA_NONE, type InodeRecord } from '../../../src/codec/inode-record.ts';
+import { emptyRecord } from '../../../src/codec/empty-record.ts';
+import type { InodeRecord } from '../../../src/codec/inode-record.ts';
 
 /** An inode record of an empty file, with these fields instead. */
 export function inode(number: number, fields: Partial<InodeRecord> = {}): InodeRecord {
   return {
-    ino: number as Ino,
+    ...emptyRecord(number as Ino),
     mode: S_IFREG | 0o644,
     uid: 1000,
     gid: 1000,
-    rdev: 0,
-    nlink: 1,
-    size: 0,
-    blocks: 0,
     atime: 1_700_000_000,
     atimeNs: 1,
     mtime: 1_700_000_001,
     mtimeNs: 2,
     ctime: 1_700_000_002,
     ctimeNs: 3,
-    data: DATA_NONE,
-    object: '',
-    target: '',
-    flags: 0,
-    xattrs: null,
-    parent: 0,
-    name: '',
-    stamp: 0,
-    baseCtime: 0,
-    baseCtimeNs: 0,
     ...fields,
   };
 }

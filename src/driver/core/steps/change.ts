@@ -13,6 +13,7 @@ import { reclaim } from '../lookup.ts';
 import { countAgain } from '../names.ts';
 import { inodesOpenForWriting } from '../open-for-writing.ts';
 import type { DirEntryRef, LowerTree } from '../ports.ts';
+import { renumber } from '../renumber.ts';
 
 /** One change of the journal: collects what steps do, commits it, and updates the inodes in memory. */
 export class StepChange {
@@ -62,7 +63,7 @@ export class StepChange {
     const { core } = this;
     this.done = 0;
     if (!this.open) return 0;
-    for (const each of this.conflicts.values()) this.renumber(each);
+    for (const each of this.conflicts.values()) this.moveAway(each);
     this.conflicts.clear();
     this.cleared.clear();
     this.movedInos.clear();
@@ -119,19 +120,15 @@ export class StepChange {
     inode.backing = null;
   }
 
-  /** Moves a file's remaining names to an inode with a number of the env's own, in the change. */
-  private renumber(record: InodeRecord): void {
+  /** Moves a file's remaining names to another inode, in the change; then the file is the template's again. */
+  private moveAway(record: InodeRecord): void {
     const { core } = this;
     const places = core.delta
       .namesOf(record.ino)
       .filter(({ dir, name }) => !this.cleared.has(`${dir} ${name}`));
     if (places.length === 0) return;
-    const ino = core.delta.allocate();
-    for (const { dir, name } of places) {
-      core.tx.setName(dir, name, ino, record.mode & S_IFMT);
-      this.touched.push({ dir, name });
-    }
-    core.tx.setNew({ ...record, ino, nlink: places.length });
+    renumber(core, { ...record, nlink: places.length }, places);
+    this.touched.push(...places);
     this.losing.delete(record.ino);
     this.giveBack({ ...record, nlink: 0 });
   }

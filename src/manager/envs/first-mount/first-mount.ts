@@ -13,8 +13,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ByrefError } from '../../../base/error.ts';
 import { readInRoot, replaceInRoot, writeInRoot } from '../../../base/in-root.ts';
-import { takeProcessLock } from '../../../ipc/process-lock.ts';
-import { native } from '../../../native/binding.ts';
+import { type FileLock, tryLock } from '../../../native/lock-file.ts';
 import { setupDir } from '../../../store/store.ts';
 import { prepared } from '../../confinement/inside.ts';
 import { runInside } from '../../confinement/run-inside.ts';
@@ -50,22 +49,23 @@ export async function finishFirstMount(
     const setup = readSetup(root, env.id);
     if (setup !== null) await new FirstMountOf(root, env, mountpoint, note).finish(setup);
   } finally {
-    native.close(lock);
+    lock.release();
   }
 }
 
 /** Files of which the tree of an operating system has at least one, and no other tree has any. */
 const SYSTEM_FILES = ['/etc/os-release', '/etc/passwd', '/usr/lib/os-release'];
 
-/** Takes the lock of a setup, waiting for another command that holds it. Null if that has done everything. */
-async function lockSetup(root: string, env: number): Promise<number | null> {
+/** Takes the lock of a setup, waiting for another command that holds it. Returns null if that has done everything. */
+async function lockSetup(root: string, env: number): Promise<FileLock | null> {
   const file = path.join(setupDir(root, env), SETUP_LOCK);
   for (;;) {
     try {
-      const lock = takeProcessLock(file);
+      const lock = tryLock(file);
       if (lock !== null) return lock;
     } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null;
+      // The other command removes the setup with its lock.
+      if (!hasSetup(root, env)) return null;
       throw cause;
     }
     await sleep(LOCK_POLL_MS);

@@ -1,30 +1,27 @@
-/** Parses Debian's control file format, deb822(5). */
+/** Reads the values in files of Debian's control format, deb822(5). */
+import { fieldsOf, splitStanzas } from '../../merge/stanzas.ts';
 
 /** Field names in lower case, and values with their lines joined by \n, in the order of the file. */
 export type Stanza = ReadonlyMap<string, string>;
 
-const FIELD = /^([^\s:#][^:]*):[ \t]*(.*)$/;
+const FIELD = /^[^\s:#][^:\n]*:[ \t]*/;
 
-/** Returns the stanzas. Invalid lines, which dpkg would refuse, are skipped. */
+/** Returns the stanzas. Comments, and invalid lines, which dpkg would refuse, are skipped. */
 export function parseStanzas(content: string): Stanza[] {
-  const stanzas: Stanza[] = [];
-  let current = new Map<string, string>();
-  let last = '';
-  const end = (): void => {
-    if (current.size > 0) stanzas.push(current);
-    current = new Map();
-    last = '';
-  };
-  for (const line of content.split('\n')) {
-    if (line.trim() === '') end();
-    else if (/^[ \t]/.test(line)) {
-      if (last !== '') current.set(last, `${current.get(last)}\n${line}`);
-    } else if (!line.startsWith('#')) {
-      const [, name = '', value = ''] = FIELD.exec(line) ?? [];
-      last = name.toLowerCase();
-      if (last !== '') current.set(last, value.trimEnd());
-    }
+  const lines = content.split('\n').filter((line) => !line.startsWith('#'));
+  const text = lines.map((line) => (line.trim() === '' ? '' : line)).join('\n');
+  return splitStanzas(text)
+    .map(valuesOf)
+    .filter(({ size }) => size > 0);
+}
+
+function valuesOf(stanza: string): Stanza {
+  const values = new Map<string, string>();
+  for (const { key, text } of fieldsOf(stanza)) {
+    const [field] = FIELD.exec(text) ?? [];
+    if (field === undefined) continue;
+    const [first = '', ...more] = text.slice(field.length).split('\n');
+    values.set(key, [first.trimEnd(), ...more].join('\n'));
   }
-  end();
-  return stanzas;
+  return values;
 }

@@ -1,6 +1,7 @@
 /** Finds out what is installed in a template, from dpkg's database there. */
 import type { TemplateRow, VersionBase } from '../../../codec/store-rows.ts';
 import type { Store } from '../../../store/store.ts';
+import { STATUS_PATH } from '../../merge/packages.ts';
 import { contentOf } from '../../templates/file-content.ts';
 import { nodeAt, type TreeNode } from '../../templates/tree.ts';
 import { fileAt } from '../../templates/walk-version.ts';
@@ -23,9 +24,6 @@ export interface PackageChange {
   /** The version now; null if it was removed. */
   readonly is: string | null;
 }
-
-/** dpkg's status file. */
-export const STATUS_PATH = '/var/lib/dpkg/status';
 
 /**
  * Returns the installed packages. It looks only at the four fields that matter, because `template list` reads

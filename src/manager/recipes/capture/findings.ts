@@ -2,7 +2,18 @@
  * Finds what a person should look at before it is in every env: rights that files grant, and things that look
  * left behind.
  */
-import { isDir, isLnk, isReg, S_IFBLK, S_IFCHR, S_IFMT } from '../../../base/mode.ts';
+import {
+  isDir,
+  isLnk,
+  isReg,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFMT,
+  S_ISGID,
+  S_ISUID,
+  S_ISVTX,
+} from '../../../base/mode.ts';
+import { rootOf, walkPath } from '../../../base/path-walk.ts';
 import type { LowerTree } from '../../../driver/core/ports.ts';
 import type { TreeNode } from '../../templates/tree.ts';
 import { nodeAt } from '../../templates/tree.ts';
@@ -52,12 +63,7 @@ export const FINDING_TEXT: Readonly<Record<FindingKind, string>> = {
 const USUAL = /^\/(?:bin|etc|lib|lib32|lib64|libx32|opt|sbin|srv|usr|var)(?:\/|$)/;
 /** Paths that are mounted or created when an env starts. */
 const MADE_LATER = /^\/(?:dev|proc|run|sys|tmp|var\/run|var\/tmp)(?:\/|$)/;
-const SETUID = 0o4000;
-const SETGID = 0o2000;
-const STICKY = 0o1000;
 const OTHERS_WRITE = 0o002;
-/** More symlinks than this in one path count as a loop, as in the kernel. */
-const SYMLINKS_MAX = 40;
 
 /** The ids that have a name in the tree. */
 export interface NamedIds {
@@ -81,12 +87,12 @@ function isAt(place: RegExp): Test {
 }
 
 const TESTS: Readonly<Record<FindingKind, Test>> = {
-  setuid: ({ node }) => isReg(node.mode) && (node.mode & SETUID) !== 0,
-  setgid: ({ node }) => isReg(node.mode) && (node.mode & SETGID) !== 0,
+  setuid: ({ node }) => isReg(node.mode) && (node.mode & S_ISUID) !== 0,
+  setgid: ({ node }) => isReg(node.mode) && (node.mode & S_ISGID) !== 0,
   capabilities: ({ node }) => node.xattrs?.has('security.capability') === true,
   device: ({ node }) => [S_IFCHR, S_IFBLK].includes(node.mode & S_IFMT),
   'world-writable': ({ node: { mode } }) =>
-    !isLnk(mode) && (mode & OTHERS_WRITE) !== 0 && !(isDir(mode) && (mode & STICKY) !== 0),
+    !isLnk(mode) && (mode & OTHERS_WRITE) !== 0 && !(isDir(mode) && (mode & S_ISVTX) !== 0),
   'unnamed-owner': ({ node }, { ids }) => !ids.uids.has(node.uid) || !ids.gids.has(node.gid),
   'dangling-symlink': ({ node, path }, place) => isLnk(node.mode) && !leads(node, path, place),
   'unusual-place': ({ path }) => !USUAL.test(path),
@@ -111,26 +117,16 @@ export function findingsIn(captured: readonly Captured[], place: Place): Finding
   });
 }
 
+/** Returns true if a symlink leads to something that the env will have. @param path where it is */
 function leads({ target }: TreeNode, path: string, { tree, below }: Place): boolean {
-  const rest = (target.startsWith('/') ? target : `${path}/../${target}`).split('/');
-  let at: string[] = [];
-  for (let links = 0; ; ) {
-    const part = rest.shift();
-    if (part === undefined) return true;
-    if (part === '' || part === '.') continue;
-    if (part === '..') {
-      at.pop();
-      continue;
-    }
-    const here = `/${[...at, part].join('/')}`;
-    if (MADE_LATER.test(here)) return true;
-    const found = nodeAt(tree, here) ?? recordAt(below, here);
-    if (found === null) return false;
-    if (!isLnk(found.mode)) at.push(part);
-    else if (++links > SYMLINKS_MAX) return false;
-    else {
-      if (found.target.startsWith('/')) at = [];
-      rest.unshift(...found.target.split('/'));
-    }
-  }
+  const from = target.startsWith('/') ? '' : path.slice(0, path.lastIndexOf('/'));
+  const { at, stoppedAt } = walkPath(rootOf(''), `${from}/${target}`, {
+    step(dir, name) {
+      const here = `${dir}/${name}`;
+      const found = MADE_LATER.test(here) ? null : (nodeAt(tree, here) ?? recordAt(below, here));
+      if (found === null) return null;
+      return isLnk(found.mode) ? { target: found.target } : { dir: here };
+    },
+  });
+  return stoppedAt === null || MADE_LATER.test(`${at.dir}/${stoppedAt}`);
 }

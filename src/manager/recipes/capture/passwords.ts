@@ -2,9 +2,7 @@
  * Removes passwords that were set where something was captured: they belong to that machine, and in a template
  * they would open every env.
  */
-
-/** Values with which no password is accepted. */
-const LOCKED = new Set(['!', '*', '!*', '!!']);
+import { LOCKED } from '../../merge/accounts.ts';
 
 /** A shadow file without the passwords that were set. */
 export interface Passwords {

@@ -13,6 +13,7 @@ import { compositionName, plainStack } from '../../../store/compositions.ts';
 import type { StackRef, Store } from '../../../store/store.ts';
 import { prepared, runInside } from '../../confinement/inside.ts';
 import type { GeneratedFiles } from '../../merge/generated.ts';
+import { STATUS_PATH } from '../../merge/packages.ts';
 import { archiveChanges, type ChangedArchive, readChanges } from '../../sandbox/changed-tree.ts';
 import { interrupted } from '../../sandbox/interrupted.ts';
 import { withScratchEnv } from '../../sandbox/scratch-env.ts';
@@ -25,7 +26,7 @@ import { normaliseTimes } from '../build/rules.ts';
 import { withWorkplace } from '../build/workplace.ts';
 import { composedLinks, type Symlink } from './alternatives.ts';
 import { checkApps } from './app-files.ts';
-import { type MergedFile, mergeRegistry, STATUS } from './merged-files.ts';
+import { type MergedFile, mergeRegistry } from './merged-files.ts';
 import { needsComposition } from './needed.ts';
 import { partsOf } from './parts.ts';
 
@@ -141,7 +142,7 @@ function planOf(store: Store, refs: readonly StackRef[]): Plan | null {
     files: registry.files,
     links: composedLinks(parts.layers, registry.contents),
     generated,
-    check: registry.contents.has(STATUS),
+    check: registry.contents.has(STATUS_PATH),
     notes: [...notes, ...registry.notes],
   };
 }

@@ -9,6 +9,7 @@ import { accountsOf } from '../../merge/accounts.ts';
 import { askedFor, withoutMarks } from '../../merge/auto-marks.ts';
 import type { KeyConflict } from '../../merge/merge.ts';
 import { mergeKeyed } from '../../merge/merge.ts';
+import { STATUS_PATH } from '../../merge/packages.ts';
 import { REGISTRY_PATHS, registryFormat } from '../../merge/table.ts';
 import { contentAt } from '../../templates/file-content.ts';
 import { dirAt, fileAt } from '../../templates/walk-version.ts';
@@ -31,8 +32,6 @@ export interface MergedFiles {
   readonly notes: readonly string[];
 }
 
-/** dpkg's status file. */
-export const STATUS = '/var/lib/dpkg/status';
 const MARKS = '/var/lib/apt/extended_states';
 const PASSWD = '/etc/passwd';
 const GROUP = '/etc/group';
@@ -70,7 +69,7 @@ function withoutMarksOfAsked(
 ): string | null {
   if (marks === null) return null;
   const asked = [os, ...apps].flatMap(({ layers }) => {
-    const status = contentAt(store, layers, STATUS);
+    const status = contentAt(store, layers, STATUS_PATH);
     return status === null ? [] : [...askedFor(status, contentAt(store, layers, MARKS))];
   });
   return withoutMarks(marks, new Set(asked));

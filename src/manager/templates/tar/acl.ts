@@ -3,6 +3,7 @@
  * of system.posix_acl_access and system.posix_acl_default.
  */
 import { type Name, nameToText } from '../../../base/ids.ts';
+import type { AccountKind } from '../../../store/accounts.ts';
 import { badArchive } from './header.ts';
 
 const XATTR_VERSION = 2;
@@ -25,8 +26,6 @@ const NAMES: Record<number, keyof typeof TAGS> = {
   32: 'other',
 };
 
-/** The kinds of accounts that an ACL can name. */
-export type AccountKind = 'user' | 'group';
 /** Returns the number of an account. @throws if there is none of that name */
 export type IdOf = (kind: AccountKind, name: string) => number;
 

@@ -1,6 +1,7 @@
 import { closeSync, mkdtempSync, openSync, readSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { MNT_DETACH } from '../../../base/mount-flags.ts';
 import { native as loaded, type Native } from '../../../native/binding.ts';
 
 /** The kernel's offer in the FUSE INIT request of a real mount. */
@@ -21,7 +22,6 @@ export const FUSE_BIT = {
   overIoUring: 41,
 } as const;
 
-const MNT_DETACH = 2;
 const IN_HEADER = 40;
 const REQUEST_MAX = 8192;
 

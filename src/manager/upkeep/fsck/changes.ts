@@ -1,6 +1,11 @@
 /** Checks the index of changes, which patches rely on: it has a row for every name that a version changed. */
 import { historyVersions } from '../../../codec/link-history.ts';
-import { type ChangedName, forgetChanges, noteChange } from '../../../store/changed-names.ts';
+import {
+  type ChangedName,
+  FIRST_VERSION,
+  forgetChanges,
+  noteChange,
+} from '../../../store/changed-names.ts';
 import { changeDir, changeKey, changeName, linkDir, linkName } from '../../../store/keys.ts';
 import { BY_REPAIR, damage, type Found, leftover, REMOVED_BY_REPAIR } from './finding.ts';
 import type { Job } from './job.ts';
@@ -27,9 +32,6 @@ export function* checkChanges(job: Job): Generator<Found> {
   }
   yield* checkExtra(job);
 }
-
-/** The first version has no rows here: it would list every name. */
-const FIRST_VERSION = 1;
 
 function* checkExtra(job: Job): Generator<Found> {
   const extra = new ChangeGroups();

@@ -1,13 +1,12 @@
 /** Checks the directories of an env's delta: their places, and their link counts. */
 import { type Ino, isPrivateIno, ROOT_INO } from '../../../base/ids.ts';
 import { isDir } from '../../../base/mode.ts';
+import { DIRECTORY_LINKS } from '../../../codec/inode-record.ts';
 import { linkCount, unreachable } from './delta-checks.ts';
 import { BY_REPAIR_UNMOUNTED, type DeltaFound, deltaDamage } from './delta-finding.ts';
 import type { DeltaJob } from './delta-job.ts';
 import type { OwnInode } from './delta-scan.ts';
 import { isSavedDir } from './saved-dirs.ts';
-
-const DIR_LINKS = 2;
 
 /** Checks all directories of an env's delta. */
 export function* checkDirs(env: DeltaJob): Generator<DeltaFound> {
@@ -74,7 +73,7 @@ function* checkLinks(env: DeltaJob, ino: Ino, own: OwnInode): Generator<DeltaFou
   if (own.stamp !== (isPrivateIno(ino) ? 0 : layers.stamp)) return;
   const below = layers.inode(ino);
   if (below === undefined) return;
-  const right = (below?.nlink ?? DIR_LINKS) + (scan.subdirectories.get(ino) ?? 0);
+  const right = (below?.nlink ?? DIRECTORY_LINKS) + (scan.subdirectories.get(ino) ?? 0);
   if (Number.isNaN(right) || own.nlink === right) return;
   const what = `its link count is ${own.nlink}, and by its subdirectories ${right}`;
   yield linkCount(env, ino, what, own.nlink, right);

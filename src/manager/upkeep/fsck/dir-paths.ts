@@ -1,11 +1,9 @@
 import { type Ino, type Name, nameToText, ROOT_INO } from '../../../base/ids.ts';
 import { decodeDirName } from '../../../codec/store-rows.ts';
+import { DEPTH_MAX } from '../../../store/dir-path.ts';
 import { inoKey } from '../../../store/keys.ts';
 import type { Tables } from '../../../store/tables.ts';
 import { hasRow, readRow } from './rows.ts';
-
-/** More components than a path of 4,096 bytes can have: beyond it, the dictionary has a loop. */
-const DEPTH_MAX = 2048;
 
 /** Finds paths of template directories, for people, even if the dictionary is damaged. */
 export class DirPaths {

@@ -9,7 +9,6 @@ import path from 'node:path';
 import { ByrefError } from '../../../base/error.ts';
 import { type Alone, takeAlone } from '../../../store/alone.ts';
 import type { Patience } from '../../../store/patience.ts';
-import { rawTables } from '../../../store/raw-tables.ts';
 import { FORMAT, MARKER, metaDir } from '../../../store/root.ts';
 import { Store } from '../../../store/store.ts';
 import { openTables } from '../../../store/tables.ts';
@@ -140,7 +139,7 @@ const runAll = (job: Job, checks: readonly Check[]): Found[] =>
 
 /** Checks again and returns what is found twice: files may appear or vanish after their rows were read. */
 function again(before: Job, found: readonly Found[]): Found[] {
-  rawTables(before).refresh();
+  before.tables.refresh();
   const job = new Job(before.store, before.options);
   for (const id of before.deltaObjects) job.deltaObjects.add(id);
   job.unreadDeltas = before.unreadDeltas;

@@ -2,6 +2,7 @@
 import type { Ino } from '../../../base/ids.ts';
 import { isDir } from '../../../base/mode.ts';
 import type { InodeRecord } from '../../../codec/inode-record.ts';
+import { DIRECTORY_LINKS } from '../../../codec/inode-record.ts';
 import { decodeInodeNames } from '../../../codec/store-rows.ts';
 import { linkKey } from '../../../store/keys.ts';
 import type { TemplateFacts } from './catalog-facts.ts';
@@ -12,9 +13,6 @@ import { rewrite } from './link-records.ts';
 import { decodeLink, eachLink, type LinkRow } from './link-scan.ts';
 import { eachRow } from './rows.ts';
 import { VersionSums } from './version-sums.ts';
-
-/** Links of a directory that are not subdirectories: its name and its ".". */
-const DIR_LINKS = 2;
 
 /** Checks all link counts. */
 export function* checkLinkCounts(job: Job): Generator<Found> {
@@ -47,7 +45,7 @@ function* checkDir(job: Job, facts: TemplateFacts, row: LinkRow): Generator<Foun
   }
   const counts = [...subdirectories.all()].map(({ version, sum }) => ({
     version,
-    sum: sum + DIR_LINKS,
+    sum: sum + DIRECTORY_LINKS,
   }));
   yield* compare(job, row, counts, ({ mode }) => isDir(mode), 'subdirectories');
 }

@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { ObjectId } from '../../../base/ids.ts';
 import { objectKey } from '../../../store/keys.ts';
 import { isStoring } from '../../../store/object-lock.ts';
+import { DIRECTORY_MODE } from '../../../store/objects.ts';
 import { hasWriter } from '../../../store/writer-lock.ts';
 import { damagedDir } from './broken-objects.ts';
 import { type Found, leftover, REMOVED_BY_REPAIR } from './finding.ts';
@@ -14,7 +15,6 @@ import { hasRow } from './rows.ts';
 
 const FAN_OUT = /^[0-9a-f]{2}$/;
 const REST = /^[0-9a-f]{62}$/;
-const DIRECTORY_MODE = 0o700;
 const NOT_YET = 'byref fsck --repair removes it once nothing is unreadable that may name it';
 
 /** Finds leftover objects. Runs after the checks of deltas, whose records may name objects that no version names. */

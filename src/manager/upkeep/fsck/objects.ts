@@ -4,6 +4,7 @@ import type { ObjectId } from '../../../base/ids.ts';
 import { isReg } from '../../../base/mode.ts';
 import { decodeObject, encodeObject, type ObjectRow } from '../../../codec/store-rows.ts';
 import { objectKey } from '../../../store/keys.ts';
+import { OBJECT_MODE } from '../../../store/object-job.ts';
 import { type BrokenObject, brokenObjects } from './broken-objects.ts';
 import { BY_REPAIR, damage, type Found, FROM_BACKUP } from './finding.ts';
 import type { Job } from './job.ts';
@@ -11,7 +12,6 @@ import { hasItsBytes, objectSize, statObject } from './object-file.ts';
 import { type ObjectUse, usesOf } from './object-uses.ts';
 import { eachRow, hasRow } from './rows.ts';
 
-const OBJECT_MODE = 0o400;
 const PERMISSIONS = 0o7777;
 const REPORT_EVERY = 1024;
 

@@ -9,7 +9,7 @@ import { type Context, contextOf } from './command.ts';
 import { type GivenOptions, givenOptions } from './given.ts';
 import { type Interruption, interruption } from './interruption.ts';
 import { printNotes } from './notes.ts';
-import { parseCount } from './numbers.ts';
+import { objectsText, parseCount } from './numbers.ts';
 import { appLine } from './plan-text.ts';
 import { printLines, sayLines } from './print.ts';
 import { Progress } from './progress.ts';
@@ -104,7 +104,7 @@ function textOf({ template, version, packages }: Built): string[] {
   const { number, files, directories, bytes, addedObjects, addedBytes } = version;
   return [
     `${name}@${number}: ${files} files in ${directories} directories, ${formatSize(bytes)}; ` +
-      `new: ${addedObjects} objects, ${formatSize(addedBytes)}`,
+      `new: ${objectsText(addedObjects)}, ${formatSize(addedBytes)}`,
     ...packagesText(packages),
     ...(number === current ? [] : [`staged; byref patch ${name} gives it to the envs`]),
   ];

@@ -1,4 +1,5 @@
 /** Describes a capture for people. */
+
 import { type Name, nameToText } from '../base/ids.ts';
 import { isDir, isLnk } from '../base/mode.ts';
 import { formatSize } from '../base/size.ts';
@@ -7,6 +8,7 @@ import { FINDING_TEXT, type Finding } from '../manager/recipes/capture/findings.
 import { programsText } from '../manager/recipes/capture/listing.ts';
 import type { Review } from '../manager/recipes/capture/review.ts';
 import type { Captured } from '../manager/recipes/capture/tree.ts';
+import { objectsText } from './numbers.ts';
 
 const SIZE_WIDTH = 9;
 const PROGRAMS_WIDTH_MAX = 32;
@@ -64,7 +66,7 @@ export function summaryText({ end, template, version, review }: CaptureOutcome):
   const { number, files, directories, bytes, addedObjects, addedBytes } = version;
   return [
     `${name}@${number}: ${files} files in ${directories} directories, ${formatSize(bytes)}; ` +
-      `new: ${addedObjects} objects, ${formatSize(addedBytes)}`,
+      `new: ${objectsText(addedObjects)}, ${formatSize(addedBytes)}`,
     ...sharesText(review),
     ...noticesText(review, false, SHOWN),
     ...(number === current ? [] : [`staged; byref patch ${name} gives it to the envs`]),

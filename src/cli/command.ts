@@ -67,8 +67,8 @@ export async function run(command: Command, words: readonly string[]): Promise<v
     // Commander puts its guess on a line of its own.
     const [first = '', ...more] = error.message.replace(/^error: /, '').split('\n');
     const guess = /Did you mean (?:one of )?(.+)[?][)]/.exec(more.join(' '))?.[1];
-    const see = `see: ${command.name()} --help`;
-    const hint = guess === undefined ? see : `did you mean ${guess}? ${see}`;
+    const see = `See: ${command.name()} --help`;
+    const hint = guess === undefined ? see : `Did you mean ${guess}? ${see}`;
     throw new ByrefError('usage', first.replaceAll("'", ''), hint);
   }
 }

@@ -21,5 +21,5 @@ function durationText(ms: number): string {
 export function parseDuration(text: string): number {
   const [, number, unit = 's'] = /^(\d+(?:[.]\d+)?)(ms|s|m|h)?$/.exec(text) ?? [];
   if (number !== undefined) return Math.round(Number(number) * (UNITS[unit] ?? 0));
-  throw new ByrefError('usage', `"${text}" is no time`, 'write 30s, 500ms, 2m or 1h');
+  throw new ByrefError('usage', `"${text}" is no time`, 'Write 30s, 500ms, 2m or 1h.');
 }

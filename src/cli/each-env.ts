@@ -16,9 +16,9 @@ export function chooseEnvs(
   names: readonly string[],
   all: boolean,
 ): EnvRow[] {
-  if (all && names.length > 0) throw new ByrefError('usage', '--all takes no names', 'drop one');
+  if (all && names.length > 0) throw new ByrefError('usage', '--all takes no names', 'Drop one.');
   if (all) return peoplesEnvs(store);
-  if (names.length === 0) throw new ByrefError('usage', 'no env named', 'name one, or say --all');
+  if (names.length === 0) throw new ByrefError('usage', 'no env named', 'Name one, or say --all.');
   const chosen = new Map<number, EnvRow>();
   for (const name of names) {
     try {

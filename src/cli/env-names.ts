@@ -32,7 +32,7 @@ export function expandNames(
   const seen = new Set<string>();
   for (const { name } of all) {
     taken(name);
-    if (seen.has(name)) throw new ByrefError('usage', `${name} is named twice`, 'name it once');
+    if (seen.has(name)) throw new ByrefError('usage', `${name} is named twice`, 'Name it once.');
     seen.add(name);
   }
   return all;

@@ -28,15 +28,15 @@ function fromErrno(error: unknown): ByrefError {
   const { code, message } = error as NodeJS.ErrnoException;
   // LMDB's errors carry a number and the C library's text.
   if (code === 'EACCES' || code === 'EPERM' || message.startsWith('Permission denied')) {
-    return new ByrefError('unsupported', message, 'run byref as root');
+    return new ByrefError('unsupported', message, 'Run byref as root.');
   }
   if (code === 'ENOSPC' || code === 'EDQUOT' || message.startsWith('No space left')) {
     const hint = 'Free some space on the file system of the root, then run this again.';
     return new ByrefError('noSpace', message.replace(/^E[A-Z]+: /, ''), hint);
   }
   if (code === 'EROFS') {
-    return new ByrefError('unsupported', message, 'the file system is read-only: remount it');
+    return new ByrefError('unsupported', message, 'The file system is read-only: remount it.');
   }
-  const hint = 'this is a bug in byref: please report it with the text below';
+  const hint = 'This is a bug in byref: please report it with the text below.';
   return new ByrefError('error', message || String(error), hint, { cause: error });
 }

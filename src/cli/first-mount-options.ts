@@ -65,7 +65,7 @@ export function firstMountOf(options: FirstMountOptions): FirstMount {
 
 function checkHostname(hostname: string): void {
   if (isHostname(hostname)) return;
-  const hint = 'use letters, digits and hyphens, with dots between, up to 64 characters';
+  const hint = 'Use letters, digits and hyphens, with dots between, up to 64 characters.';
   throw new ByrefError('usage', `"${hostname}" is no host name`, hint);
 }
 
@@ -76,7 +76,7 @@ function checkHostname(hostname: string): void {
 function checkHash(hash: string): void {
   if (/^(?:!?\$[A-Za-z0-9]+\$[^:\s]+|[!*])$/.test(hash)) return;
   const message = '--password-hash is no hash as shadow(5) has them';
-  throw new ByrefError('usage', message, 'make one: openssl passwd -6, or mkpasswd; or give *');
+  throw new ByrefError('usage', message, 'Make one: openssl passwd -6, or mkpasswd; or give *.');
 }
 
 const KEY = /^(?:\S.*\s)?(?:ssh-|ecdsa-|sk-)\S+\s+[A-Za-z0-9+/]{16,}={0,2}(?:\s.*)?$/;
@@ -85,7 +85,7 @@ const KEY = /^(?:\S.*\s)?(?:ssh-|ecdsa-|sk-)\S+\s+[A-Za-z0-9+/]{16,}={0,2}(?:\s.
 function keysOf(text: string): string[] {
   if (KEY.test(text)) return [text];
   const hint =
-    'give a public key (ssh-ed25519 AAAA...), or the file that it is in (id_ed25519.pub)';
+    'Give a public key (ssh-ed25519 AAAA...), or the file that it is in (id_ed25519.pub)';
   if (!statSync(text, { throwIfNoEntry: false })?.isFile()) {
     throw new ByrefError('badInput', `"${text}" is neither a public key nor a file`, hint);
   }
@@ -101,7 +101,7 @@ function fileOf(text: string): FileToPut {
   const colon = text.lastIndexOf(':');
   const [source, place] = [text.slice(0, colon), text.slice(colon + 1)];
   if (colon < 1 || !place.startsWith('/')) {
-    const hint = 'write SRC:DST, DST absolute, as ./motd:/etc/motd';
+    const hint = 'Write SRC:DST, DST absolute, as ./motd:/etc/motd.';
     throw new ByrefError('usage', `--file ${text} does not say what goes where`, hint);
   }
   const target = place.endsWith('/') ? place + path.basename(source) : place;

@@ -44,7 +44,7 @@ export function unknownVerb(verb: string, rest: readonly string[] = []): ByrefEr
   const second = rest.find((word) => !word.startsWith('-'));
   const two = second === undefined ? null : nearest(`${verb} ${second}`, all.filter(isOfTwo));
   const near = two ?? nearest(verb, [...all, ...new Set(all.filter(isOfTwo).map(firstWord))]);
-  const hint = near === null ? 'see: byref --help' : `did you mean: byref ${near}`;
+  const hint = near === null ? 'See: byref --help' : `Did you mean: byref ${near}`;
   return new ByrefError('usage', `no such command: ${verb}`, hint);
 }
 

@@ -19,7 +19,7 @@ async function main(words: readonly string[]): Promise<void> {
   else if (verb === '' || isGroup(verb)) {
     const asked = rest.includes('--help') || rest.includes('-h');
     printHelp(verb, asked);
-    if (!asked) throw new ByrefError('usage', 'no command given', 'see: byref --help');
+    if (!asked) throw new ByrefError('usage', 'no command given', 'See: byref --help');
   } else throw unknownVerb(verb, rest);
 }
 

@@ -4,5 +4,9 @@ import { ByrefError } from '../base/error.ts';
 export function parseCount(text: string): number {
   const value = Number(text);
   if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new ByrefError('usage', `"${text}" is no count`, 'give a whole number above 0');
+  throw new ByrefError('usage', `"${text}" is no count`, 'Give a whole number above 0.');
 }
+
+/** Returns "1 object", or "N objects". */
+export const objectsText = (count: number): string =>
+  `${count} ${count === 1 ? 'object' : 'objects'}`;

@@ -77,7 +77,7 @@ function byField<Row>(columns: readonly Column<Row>[], field: string): Column<Ro
   const column = columns.find((candidate) => candidate.field === field);
   if (column) return column;
   const known = columns.map((candidate) => candidate.field).join(', ');
-  throw new ByrefError('usage', `no such column: ${field}`, `columns are: ${known}`);
+  throw new ByrefError('usage', `no such column: ${field}`, `Columns are: ${known}.`);
 }
 
 function align<Row>(lines: readonly string[][], columns: readonly Column<Row>[]): string[] {

@@ -10,7 +10,7 @@ function parseSize(text: string): WaveSize {
   throw new ByrefError(
     'usage',
     `"${text}" is no part of the envs`,
-    'write a number, as 3, or a part, as 10%',
+    'Write a number, as 3, or a part, as 10%.',
   );
 }
 

@@ -6,7 +6,7 @@ import { CONTROL_VERSION, type Reply, type Verbs } from './protocol.ts';
 /** Thrown when the peer ended the connection before it answered: it stopped, or was killed. */
 export class PeerGone extends ByrefError {
   constructor(peer: string) {
-    const hint = 'its log, in the run directory, says why; try again';
+    const hint = 'Its log, in the run directory, says why; try again.';
     super('error', `the ${peer} ended before it answered`, hint);
     this.name = 'PeerGone';
   }
@@ -102,7 +102,7 @@ export class ControlClient<V extends Verbs> {
 
   private giveUp(id: number, verb: string): void {
     const message = `the ${this.peer} did not answer '${verb}' in time`;
-    const hint = 'its log is in the run directory; if it hangs, end it and unmount the env';
+    const hint = 'Its log is in the run directory; if it hangs, end it and unmount the env.';
     this.settle(id)?.reject(new ByrefError('locked', message, hint));
   }
 

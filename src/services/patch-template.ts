@@ -85,7 +85,7 @@ export async function patchTemplate(
             note,
             ...waits,
           })
-        : PatchRun.resume(store, lock, withPolicies(canary, policies), waits);
+        : PatchRun.resume(store, lock, goneOn(canary, policies, note), waits);
     return await orAbandon(run, () => rollOut(store, run, rollout, on, signal));
   } catch (error) {
     lock.release();
@@ -121,7 +121,7 @@ export async function rollBack(
     const template = needTemplate(store, name);
     const canary = openCanary(store, template.id);
     if (canary !== null && (to === null || to === template.current)) {
-      return await PatchRun.resume(store, lock, withPolicies(canary, policies), waits).undo(
+      return await PatchRun.resume(store, lock, goneOn(canary, policies, note), waits).undo(
         note || 'taken back by a command',
       );
     }
@@ -159,9 +159,11 @@ async function orAbandon(run: PatchRun, work: () => Promise<PatchRecord>): Promi
   }
 }
 
-const withPolicies = (record: PatchRecord, policies: readonly Policy[]): PatchRecord => ({
+/** Returns the record of canaries with what a further command adds. */
+const goneOn = (record: PatchRecord, policies: readonly Policy[], note: string): PatchRecord => ({
   ...record,
   policies: [...record.policies, ...policies],
+  note: note || record.note,
 });
 
 function otherCanary({ name }: TemplateRow, { id, to }: PatchRecord): ByrefError {

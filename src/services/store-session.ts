@@ -75,7 +75,7 @@ function refuseStranger(root: string): void {
   } catch (cause) {
     if (!['EACCES', 'EPERM'].includes((cause as NodeJS.ErrnoException).code ?? '')) return;
     const message = `${root} is root's, and you are user ${user}`;
-    throw new ByrefError('unsupported', message, 'run byref as root: sudo byref ...', { cause });
+    throw new ByrefError('unsupported', message, 'Run byref as root: sudo byref ...', { cause });
   }
 }
 

@@ -20,19 +20,19 @@ beforeAll(async () => {
 afterAll(() => root.dispose());
 
 test.each([
-  ['an unknown command names the nearest', ['lsit'], 'usage', 'did you mean: byref list'],
-  ['so does one of a group', ['template', 'imprt'], 'usage', 'did you mean: byref template import'],
-  ['so does the first word of a group', ['temlpate'], 'usage', 'did you mean: byref template'],
-  ['and both', ['temlpate', 'lst'], 'usage', 'did you mean: byref template list'],
-  ['an unknown option', ['list', '--lng'], 'usage', 'see: byref list --help'],
+  ['an unknown command names the nearest', ['lsit'], 'usage', 'Did you mean: byref list'],
+  ['so does one of a group', ['template', 'imprt'], 'usage', 'Did you mean: byref template import'],
+  ['so does the first word of a group', ['temlpate'], 'usage', 'Did you mean: byref template'],
+  ['and both', ['temlpate', 'lst'], 'usage', 'Did you mean: byref template list'],
+  ['an unknown option', ['list', '--lng'], 'usage', 'See: byref list --help'],
   [
     'one that is nearly known',
     ['list', '--jsno'],
     'usage',
-    'did you mean --json? see: byref list --help',
+    'Did you mean --json? See: byref list --help',
   ],
-  ['a missing operand', ['info'], 'usage', 'see: byref info --help'],
-  ['an unknown column', ['list', '-o', 'nam'], 'usage', 'columns are: name'],
+  ['a missing operand', ['info'], 'usage', 'See: byref info --help'],
+  ['an unknown column', ['list', '-o', 'nam'], 'usage', 'Columns are: name'],
   ['an unknown env', ['info', 'three'], 'notFound', 'byref list'],
   ['an unknown template', ['create', 'x', '--os', 'u'], 'notFound', 'template list'],
   ['an unknown version', ['create', 'x', '--os', 't@7'], 'notFound', 'template show t'],
@@ -108,7 +108,7 @@ test('one who is not root is told to be', async () => {
   const { code, stderr } = await runAsNobody(['bin/byref', 'list'], { env: root.env });
   expect(code).toBe(EXIT.unsupported);
   expect(stderr).toBe(
-    `byref: ${root.path} is root's, and you are user 65534\n  hint: run byref as root: sudo byref ...\n`,
+    `byref: ${root.path} is root's, and you are user 65534\n  hint: Run byref as root.: sudo byref ...\n`,
   );
 });
 

@@ -229,6 +229,6 @@ test('an env that is not traced says so, and is not traced by mounting it again'
 test('fuse-native does not say who asks, so it is refused', async () => {
   await expect(mounted({ transport: 'fuse-native' })).rejects.toMatchObject({
     code: 'unsupported',
-    hint: 'mount it by the transport kernel',
+    hint: 'Mount it by the transport kernel.',
   });
 });

@@ -1,4 +1,4 @@
-import { chmodSync, copyFileSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
@@ -82,6 +82,9 @@ test('--at a place that users can reach needs --allow-users; below a directory o
   expect(refused.code, refused.stderr).toBe(EXIT.usage);
   expect(refused.stderr).toContain(`users of this machine can reach ${open}`);
   expect(refused.stderr).toContain('--allow-users');
+  const fresh = path.join(open, 'made', 'place');
+  expect((await root.byref('mount', 'one', '--at', fresh)).code).toBe(EXIT.usage);
+  expect(existsSync(path.dirname(fresh)), 'a refusal makes nothing').toBe(false);
   await root.ok('mount', 'one', '--at', open, '--allow-users');
   expect((await asNobody(`${open}/id -u`)).stdout).toBe(`${NOBODY}\n`);
 

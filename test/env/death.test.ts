@@ -23,7 +23,7 @@ test('a killed driver leaves its env dead, and umount and mount bring back all i
   await killDriver();
   const refused = await root.byref('mount', 'one');
   expect(refused.code).toBe(EXIT.busy);
-  expect(refused.stderr).toContain('hint: clean up first: byref umount one');
+  expect(refused.stderr).toContain('hint: Clean up first: byref umount one');
   expect(await root.ok('umount', 'one')).toContain('unmounted');
   await root.mount('one');
   expect((await sh('cat "$1/file"', [mountpoint])).stdout).toBe('answered\n');

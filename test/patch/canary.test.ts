@@ -33,8 +33,8 @@ test('canaries go alone; a patch takes the others along, a rollback takes the ca
   expect(await seen('a', 'b', 'c')).toEqual(['one', 'one', 'one']);
 
   await t.patch('--to', '2', '--canary', 'c');
-  const all = await t.patch();
-  expect(all).toMatchObject({ state: 'done', all: true, from: 1, to: 2 });
+  const all = await t.patch('--note', 'CHG-42');
+  expect(all).toMatchObject({ state: 'done', all: true, from: 1, to: 2, note: 'CHG-42' });
   expect(all.envs.map(({ name }) => name).sort()).toEqual(['a', 'b', 'c']);
   expect(await seen('a', 'b', 'c')).toEqual(['two', 'two', 'two']);
   expect(await t.root.ok('list', '-H', '-o', 'os')).toBe('t\nt\nt\n');
@@ -205,11 +205,13 @@ test('wrong options are refused before anything happens', async () => {
   expect(await refused('--canary', 'a', '--stages', '1')).toContain('exclude each other');
   expect(await refused('--health', 'true')).toContain('needs envs to try the version in');
   expect(await refused('--canary', 'a', '--health', 'true', '--health-on', 'moon')).toContain(
-    'use --health-on env or host',
+    'Use --health-on env or host.',
   );
-  expect(await refused('--stages', '1,x')).toContain('write a number, as 3, or a part, as 10%');
+  expect(await refused('--stages', '1,x')).toContain('Write a number, as 3, or a part, as 10%.');
   expect(await refused('--canary', '101%')).toContain('no part of the envs');
-  expect(await refused('--pause', 'long', '--stages', '1')).toContain('write 30s, 500ms, 2m or 1h');
+  expect(await refused('--pause', 'long', '--stages', '1')).toContain(
+    'Write 30s, 500ms, 2m or 1h.',
+  );
   expect(await refused('--wait', '30s', '--stages', '1')).toContain('add --pause 0');
   expect(await refused('--canary', 'none')).toContain('there is no env "none"');
   expect(await refused('--canary', 'foreign')).toContain('foreign does not follow this template');

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import type { GcReport } from '../../src/manager/upkeep/gc/remove-garbage.ts';
+import { openStore } from '../../src/store/store.ts';
 import { edit, linkAt } from '../support/damage/edit-store.ts';
 import { runKilledAt } from '../support/damage/failpoints.ts';
 import { PatchRoot } from '../support/machine/patch-root.ts';
@@ -62,6 +63,30 @@ test('keeps what is current, pinned, tried out, staged, shown, and the last N to
   expect(await gc('--keep', '1')).toMatchObject({
     removed: [{ version: 3 }, { version: 4 }],
   });
+});
+
+test('a version goes together with those of apps that were installed on it', async () => {
+  await t.version({ 'opt/app': 'one' }, 'app', '--kind', 'app');
+  await t.version({ 'opt/app': 'two' }, 'app', '--kind', 'app');
+  const store = await openStore(t.root.path, { write: true });
+  const { id: templateId } = store.template('t')!;
+  const { id } = store.template('app')!;
+  for (const [app, version] of [
+    [1, 2],
+    [2, 6],
+  ] as const) {
+    const row = store.catalog.version(id, app)!;
+    store.transaction(() =>
+      store.catalog.putVersion(id, { ...row, base: { templateId, version } }),
+    );
+  }
+  await store.close();
+  await walk(2, 6);
+  await t.root.ok('patch', 'app', '--to', '2');
+  const report = await gc('--keep', '0');
+  expect(report.removed).toContainEqual({ template: 'app', version: 1 });
+  expect(report.removed).toContainEqual({ template: 't', version: 2 });
+  expect(reasons(report)).not.toContain('2 base app@1');
 });
 
 test('the newest version, rolled back and removed, is nowhere the newest any more', async () => {
@@ -179,8 +204,8 @@ test('template rm NAME@VERSION says why a version must stay', async () => {
   expect(await why('t@1', '--force')).toBe('byref: t@1 is what p is pinned to');
   expect(await why('t@2')).toBe('byref: t@2 is what a rollback would go back to');
   expect(await why('t@4')).toBe('byref: t@4 is staged');
-  expect(await t.root.ok('template', 'rm', 't@2', '--force')).toContain('freed 1 objects, 9 B');
-  expect(await t.root.ok('template', 'rm', 't@4', '--force')).toContain('freed 1 objects');
+  expect(await t.root.ok('template', 'rm', 't@2', '--force')).toContain('freed 1 object, 9 B');
+  expect(await t.root.ok('template', 'rm', 't@4', '--force')).toContain('freed 1 object');
   expect(await versions()).toEqual([6, 5, 3, 1]);
   expect((await t.root.byref('template', 'rm', 't@2')).code).toBe(EXIT.notFound);
   expect(await t.rollback()).toMatchObject({ to: 1 });

@@ -1,5 +1,6 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import {
   closeSync,
   ftruncateSync,
@@ -33,6 +34,18 @@ function unpack(tar: string): string {
   execFileSync('tar', ['-C', dir, ...flags, tar]);
   return dir;
 }
+
+it('is imported from a pipe, too', async () => {
+  const store = await scratchStore();
+  const archive = scratchFile('a.tar', rootFileSystem());
+  await importTemplate(store, 'file', archive);
+  const pipe = path.join(scratchDir(), 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  const writer = spawn('cp', [archive, pipe], { stdio: 'ignore' });
+  await importTemplate(store, 'pipe', pipe);
+  await once(writer, 'close');
+  expect(contents(store, 'pipe')).toEqual(contents(store, 'file'));
+});
 
 describe('an archive with everything a root file system has', () => {
   it('is imported with all of it', async () => {

@@ -16,7 +16,7 @@ export default function build(): Command {
     (shell: string) => {
       const script = SCRIPTS[shell];
       if (!script)
-        throw new ByrefError('usage', `no such shell: ${shell}`, 'use bash, zsh or fish');
+        throw new ByrefError('usage', `no such shell: ${shell}`, 'Use bash, zsh or fish.');
       printOwn(script());
     },
   );

@@ -84,5 +84,5 @@ function refuseOneHostname({ hostname, count }: Options, envs: number): void {
   if (hostname === undefined || envs === 1) return;
   if (count !== undefined && hasNumber(hostname) && envs === count) return;
   const message = `${envs} envs can't have one host name`;
-  throw new ByrefError('usage', message, 'leave it out: then each has its own name; or use %d');
+  throw new ByrefError('usage', message, 'Leave it out: then each has its own name; or use %d.');
 }

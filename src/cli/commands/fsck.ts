@@ -26,7 +26,7 @@ export default function build(): Command {
       const { root, json, patience } = contextOf(options);
       const { quick = false, full = false, repair = false } = options;
       if (quick && full) {
-        throw new ByrefError('usage', '--quick and --full exclude each other', 'drop one');
+        throw new ByrefError('usage', '--quick and --full exclude each other', 'Drop one.');
       }
       const progress = new Progress({ json: false });
       const began = performance.now();

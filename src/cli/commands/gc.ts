@@ -5,6 +5,7 @@ import type { Reason } from '../../manager/upkeep/gc/reasons.ts';
 import { collectGarbage, type GarbageCollected } from '../../services/collect-garbage.ts';
 import { contextOf, defineWaiting } from '../command.ts';
 import { LATER } from '../notes.ts';
+import { objectsText } from '../numbers.ts';
 import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import { printResult } from '../table.ts';
@@ -42,7 +43,7 @@ export default function build(): Command {
 
 function parseKeep(text: string): number {
   if (/^\d+$/.test(text)) return Number(text);
-  throw new ByrefError('usage', `"${text}" is no count`, 'give a whole number, 0 or more');
+  throw new ByrefError('usage', `"${text}" is no count`, 'Give a whole number, 0 or more.');
 }
 
 const REASONS: Readonly<Record<Reason, string>> = {
@@ -65,9 +66,9 @@ function lines(report: GarbageCollected): string[] {
       ({ template, version, reason, by }) =>
         `kept ${template}@${version}: ${`${REASONS[reason]} ${by}`.trim()}`,
     ),
-    ...(keptObjects > 0 ? [`kept ${keptObjects} objects that envs use`] : []),
+    ...(keptObjects > 0 ? [`kept ${objectsText(keptObjects)} that envs use`] : []),
     ...removed.map(({ template, version }) => `${would} ${template}@${version}`),
     ...leftovers.map((file) => `${would} ${file}`),
-    `${dryRun ? 'would free' : 'freed'} ${freedObjects} objects, ${formatSize(freedBytes)}${later ? LATER : ''}`,
+    `${dryRun ? 'would free' : 'freed'} ${objectsText(freedObjects)}, ${formatSize(freedBytes)}${later ? LATER : ''}`,
   ];
 }

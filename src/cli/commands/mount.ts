@@ -91,13 +91,13 @@ function mountOptions(
 ): MountOptions {
   const { transport, at } = options;
   if (transport !== 'kernel' && transport !== 'fuse-native') {
-    throw new ByrefError('usage', `no such transport: ${transport}`, 'use kernel or fuse-native');
+    throw new ByrefError('usage', `no such transport: ${transport}`, 'Use kernel or fuse-native.');
   }
   if (at !== undefined && names.length !== 1) {
-    throw new ByrefError('usage', '--at mounts one env', 'name exactly one env');
+    throw new ByrefError('usage', '--at mounts one env', 'Name exactly one env.');
   }
   if (at === '') {
-    throw new ByrefError('usage', '--at names no directory', 'name one; it is made if need be');
+    throw new ByrefError('usage', '--at names no directory', 'Name one; it is made if need be.');
   }
   return {
     transport,

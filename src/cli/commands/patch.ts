@@ -144,16 +144,16 @@ function nothingToDo({ template, current, rolledBack }: UpToDate): string {
 function rolloutOf(options: Options): Rollout {
   const { canary, stages, wait, pause, health } = options;
   if (canary !== undefined && stages !== undefined) {
-    throw new ByrefError('usage', '--canary and --stages exclude each other', 'use one of them');
+    throw new ByrefError('usage', '--canary and --stages exclude each other', 'Use one of them.');
   }
   if (health !== undefined && canary === undefined && stages === undefined) {
-    const hint = 'add --canary or --stages: they say which envs it is tried in first';
+    const hint = 'Add --canary or --stages: they say which envs it is tried in first.';
     throw new ByrefError('usage', '--health needs envs to try the version in', hint);
   }
   if (wait !== undefined && pause === undefined && (canary ?? stages) !== undefined) {
     const message =
       '--wait is how long to wait for other commands, and not what comes after a wave';
-    throw new ByrefError('usage', message, `that is --pause; without a pause: add --pause 0`);
+    throw new ByrefError('usage', message, `That is --pause; without a pause: add --pause 0.`);
   }
   const waves =
     canary !== undefined ? [parseCanary(canary)] : stages === undefined ? [] : parseStages(stages);
@@ -164,12 +164,12 @@ function rolloutOf(options: Options): Rollout {
 function healthOf(options: Options): HealthCheck | null {
   const { health, healthOn: on } = options;
   if (on !== 'env' && on !== 'host') {
-    throw new ByrefError('usage', `no such place: ${on}`, 'use --health-on env or host');
+    throw new ByrefError('usage', `no such place: ${on}`, 'Use --health-on env or host.');
   }
   if (health === undefined) return null;
   const { healthTimeout, healthRetries, healthInterval } = options;
   if (!Number.isSafeInteger(healthRetries) || healthRetries < 0) {
-    throw new ByrefError('usage', '--health-retries is no count', 'give a whole number');
+    throw new ByrefError('usage', '--health-retries is no count', 'Give a whole number.');
   }
   return {
     command: health,

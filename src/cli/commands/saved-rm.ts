@@ -22,7 +22,7 @@ export default function build(): Command {
       const context = contextOf(options);
       const { patch = null, all = false } = options;
       if (path === undefined && patch === null && !all) {
-        throw new ByrefError('usage', 'nothing named', 'name a path, or say --patch ID or --all');
+        throw new ByrefError('usage', 'nothing named', 'Name a path, or say --patch ID or --all.');
       }
       const removed = await withStore(context, 'read', (store) =>
         removeSaved(store, needPeoplesEnv(store, name), path ?? null, patch),

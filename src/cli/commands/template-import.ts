@@ -4,6 +4,7 @@ import { formatSize } from '../../base/size.ts';
 import type { TemplateKind } from '../../codec/store-rows.ts';
 import { importVersion } from '../../services/import-template.ts';
 import { contextOf, defineWaiting } from '../command.ts';
+import { objectsText } from '../numbers.ts';
 import { printLines } from '../print.ts';
 import { Progress } from '../progress.ts';
 import { withStore } from '../session.ts';
@@ -20,7 +21,7 @@ interface Options {
 export default function build(): Command {
   return defineWaiting(
     'template import <template> <source>',
-    'Add a version of a template. SOURCE is a directory, a tar (plain, gzip, xz, zstd), an archive of an image (docker save, oci-archive), or oci:DIR[:TAG].',
+    'Add a version of a template. SOURCE is a directory, a tar (plain, gzip, xz, zstd; - is standard input), an archive of an image (docker save, oci-archive), or oci:DIR[:TAG].',
   )
     .option('--kind <kind>', 'os or app, for a new template (os)')
     .option('--label <text>', 'what the version is called, such as 12.7')
@@ -44,7 +45,7 @@ export default function build(): Command {
       const { number, files, directories, bytes, addedObjects, addedBytes, staged } = version;
       printLines(
         `${template}@${number}: ${files} files in ${directories} directories, ${formatSize(bytes)}; ` +
-          `new: ${addedObjects} objects, ${formatSize(addedBytes)}`,
+          `new: ${objectsText(addedObjects)}, ${formatSize(addedBytes)}`,
       );
       if (staged) printLines(`staged; byref patch ${template} gives it to the envs`);
     });
@@ -61,5 +62,5 @@ function settings({ kind, label, note, shared }: Options): object {
 
 function kindOf(text: string): TemplateKind {
   if (text === 'os' || text === 'app') return text;
-  throw new ByrefError('usage', `no such kind: ${text}`, 'a template is of kind os or app');
+  throw new ByrefError('usage', `no such kind: ${text}`, 'A template is of kind os or app.');
 }

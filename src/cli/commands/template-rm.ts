@@ -5,6 +5,7 @@ import { removedResult, removeTemplate, removeVersion } from '../../services/rem
 import { parseTemplateRef } from '../../store/names.ts';
 import { contextOf, defineWaiting } from '../command.ts';
 import { LATER } from '../notes.ts';
+import { objectsText } from '../numbers.ts';
 import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import { printResult } from '../table.ts';
@@ -21,7 +22,7 @@ export default function build(): Command {
       const { name, version } = parseTemplateRef(ref);
       const { force = false } = options;
       if (version === null && force) {
-        throw new ByrefError('usage', '--force is for one version', 'name NAME@VERSION');
+        throw new ByrefError('usage', '--force is for one version', 'Name NAME@VERSION.');
       }
       const freed = await withStore(context, 'write', (store) =>
         version === null ? removeTemplate(store, name) : removeVersion(store, name, version, force),
@@ -32,7 +33,7 @@ export default function build(): Command {
       }
       const size = formatSize(freed.bytes);
       printLines(
-        `${ref}: removed; freed ${freed.objects} objects, ${size}${freed.later ? LATER : ''}`,
+        `${ref}: removed; freed ${objectsText(freed.objects)}, ${size}${freed.later ? LATER : ''}`,
       );
     });
 }

@@ -92,7 +92,7 @@ const mountError = (mountpoint: string, cause: Error): ByrefError =>
   new ByrefError(
     'unsupported',
     `libfuse did not mount on ${mountpoint}: ${cause.message}`,
-    'see what byref doctor says of privileges and fuse',
+    'See what byref doctor says of privileges and fuse.',
     { cause },
   );
 

@@ -39,7 +39,7 @@ export function loadFuseNative(): FuseConstructor {
     throw new ByrefError(
       'unsupported',
       'the transport fuse-native can not be loaded',
-      'run scripts/setup.sh: it needs the npm package fuse-native and the Debian package libfuse2',
+      'Run scripts/setup.sh: it needs the npm package fuse-native and the Debian package libfuse2.',
       { cause: error },
     );
   }

@@ -67,7 +67,7 @@ export class HolderLink {
   private async connect(): Promise<ControlClient<HolderVerbs>> {
     const client = await ControlClient.connect<HolderVerbs>(this.path, 'holder');
     if (!client) {
-      const hint = 'repeat the mount: it starts the holder; its log is in the run directory';
+      const hint = 'Repeat the mount: it starts the holder; its log is in the run directory.';
       throw new ByrefError('error', 'the holder of mounted devices is not running', hint);
     }
     client.unref();

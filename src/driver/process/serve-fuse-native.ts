@@ -32,7 +32,7 @@ export async function serveFuseNative(
   const { env, mountpoint } = request;
   if (request.trace) {
     const message = 'writers can not be traced over fuse-native, which does not say who asks';
-    throw new ByrefError('unsupported', message, 'mount it by the transport kernel');
+    throw new ByrefError('unsupported', message, 'Mount it by the transport kernel.');
   }
   const fs = coreOf(parts, { passthrough: null, caches: noCaches });
   const mount = await mountFuseNative(fs, mountpoint, {

@@ -62,11 +62,15 @@ function mountedDevice(root: string, { env, mountpoint, mountFlags }: MountReque
   const device = openDevice();
   if (device < 0) {
     const message = `/dev/fuse can not be opened (errno ${-device})`;
-    throw new ByrefError('unsupported', message, 'see what byref doctor says of fuse.device');
+    throw new ByrefError('unsupported', message, 'See what byref doctor says of fuse.device.');
   }
   const result = mountDevice(device, mountpoint, mountLabel(root, env), mountFlags);
   if (result === 0) return device;
   native.close(device);
   const message = `mounting on ${mountpoint} failed (errno ${-result})`;
-  throw new ByrefError('unsupported', message, 'see what byref doctor says of privileges and fuse');
+  throw new ByrefError(
+    'unsupported',
+    message,
+    'See what byref doctor says of privileges and fuse.',
+  );
 }

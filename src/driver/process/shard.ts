@@ -121,7 +121,7 @@ export class Shard {
     if (before?.ending) await before.closed;
     if (this.live.has(env)) {
       const message = `env ${env} is being mounted already`;
-      throw new ByrefError('busy', message, 'wait for the other command, then see byref list');
+      throw new ByrefError('busy', message, 'Wait for the other command, then see byref list.');
     }
     const live = new LiveEnv();
     this.live.set(env, live);
@@ -266,7 +266,7 @@ export class Shard {
     throw new ByrefError(
       'usage',
       message,
-      'unmount it, and mount it with trace: only what is changed from then on has a known writer',
+      'Unmount it, and mount it with trace: only what is changed from then on has a known writer.',
     );
   }
 
@@ -294,7 +294,7 @@ export class Shard {
   private async stop(force: boolean, stop: () => void): Promise<null> {
     if (this.live.size > 0 && !force) {
       const message = `the driver of shard ${this.parts.shard} serves ${this.live.size} mounts`;
-      throw new ByrefError('busy', message, 'unmount them first: byref umount --all');
+      throw new ByrefError('busy', message, 'Unmount them first: byref umount --all');
     }
     const { holder } = this.parts;
     for (const { served } of this.live.values()) {

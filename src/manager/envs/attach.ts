@@ -45,6 +45,6 @@ function failed(mountpoint: string, errno: number): ByrefError {
   return new ByrefError(
     'unsupported',
     message,
-    'see what byref doctor says of privileges and fuse',
+    'See what byref doctor says of privileges and fuse.',
   );
 }

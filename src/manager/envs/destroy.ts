@@ -40,11 +40,11 @@ async function ensureUnmounted(store: Store, row: EnvRow, force: boolean): Promi
   if (state === 'stopped') return;
   if (!force) {
     const where = mount ? ` on ${mount.mountpoint}` : '';
-    const hint = `unmount it first (byref umount ${row.name}), or add --force`;
+    const hint = `Unmount it first (byref umount ${row.name}), or add --force.`;
     throw new ByrefError('busy', `${row.name} is mounted${where}`, hint);
   }
   if ((await umountEnv(store, env, { lazy: false, force: true })) === 'detached') {
-    const hint = `see which programs use it: byref info ${row.name}`;
+    const hint = `See which programs use it: byref info ${row.name}`;
     throw new ByrefError('busy', `${row.name} is still in use`, hint);
   }
 }

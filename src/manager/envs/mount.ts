@@ -128,7 +128,7 @@ const isLike = (
 
 function otherwise({ name }: EnvRow, { mountpoint, options }: EnvMount): ByrefError {
   const message = `${name} is mounted already, on ${mountpoint}, with other options: ${options}`;
-  const hint = `unmount it first (byref umount ${name}), or change those that can be: -o remount,...`;
+  const hint = `Unmount it first (byref umount ${name}), or change those that can be: -o remount,...`;
   return new ByrefError('busy', message, hint);
 }
 
@@ -148,16 +148,16 @@ async function ask(root: string, shard: number, request: MountRequest): Promise<
 function inTheWay(row: EnvRow, state: string, mountpoint: string): ByrefError {
   if (state === 'dead') {
     const message = `${row.name} is mounted on ${mountpoint}, but its driver is gone`;
-    return new ByrefError('busy', message, `clean up first: byref umount ${row.name}`);
+    return new ByrefError('busy', message, `Clean up first: byref umount ${row.name}`);
   }
   const message = `${row.name} is mounted already, on ${mountpoint}`;
-  return new ByrefError('busy', message, `unmount it first: byref umount ${row.name}`);
+  return new ByrefError('busy', message, `Unmount it first: byref umount ${row.name}`);
 }
 
 function stillInUse(root: string, { env, name, connection }: MountedEnv, how: string): ByrefError {
   const holding = holdingNamespaces(root, env);
   const message = `${name} is still in use ${how}, ${holdersText(holding, connectionUsers(connection))}`;
-  const hint = 'mount it as it is, or end those first: it is unmounted when the last one lets go';
+  const hint = 'Mount it as it is, or end those first: it is unmounted when the last one lets go.';
   return new ByrefError('busy', message, hint);
 }
 
@@ -169,6 +169,6 @@ function holdersText(holding: readonly Holding[], users: readonly MountUser[]): 
 
 function otherNamespace(row: EnvRow): ByrefError {
   const message = `${row.name} was mounted, but not in this mount namespace`;
-  const hint = 'its driver was started in another one: run byref there, or unmount all envs first';
+  const hint = 'Its driver was started in another one: run byref there, or unmount all envs first.';
   return new ByrefError('busy', message, hint);
 }

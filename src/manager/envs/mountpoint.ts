@@ -27,11 +27,19 @@ export function makeMountpoint(store: Store, env: string, { at, allowUsers }: Pl
   closeToUsers(store.root);
   if (at === null) return allowUsers ? openDir(store.root, env) : closedDir(store.root, env);
   refuse(store.root, at);
+  const wanted = realPlace(at);
+  refuse(store.root, wanted);
+  // Before it is made: a refusal leaves nothing.
+  if (!allowUsers && barrierAbove(wanted) === null) throw reachable(wanted);
   makeDirectory(at);
-  const place = realpathSync(at);
-  refuse(store.root, place);
-  if (!allowUsers && barrierAbove(place) === null) throw reachable(place);
-  return place;
+  return realpathSync(at);
+}
+
+/** Returns a path without symlinks; its end need not exist yet. */
+function realPlace(place: string): string {
+  let above = place;
+  while (!isFound(statSync, above)) above = path.dirname(above);
+  return path.join(realpathSync(above), path.relative(above, place));
 }
 
 /** Returns the topmost directory above `place` that keeps users out, as only root and its group may search it; or null. */
@@ -42,8 +50,8 @@ export function barrierAbove(place: string): string | null {
     parents.unshift(at);
   }
   const isBarrier = (directory: string): boolean => {
-    const { uid, mode } = statSync(directory);
-    return uid === 0 && (mode & S_IXOTH) === 0;
+    const stat = statSync(directory, { throwIfNoEntry: false });
+    return stat?.uid === 0 && (stat.mode & S_IXOTH) === 0;
   };
   return parents.find(isBarrier) ?? null;
 }
@@ -70,22 +78,22 @@ function refuse(root: string, place: string): void {
     directory === of || directory.startsWith(of === '/' ? of : `${of}/`);
   if (inside(root, place)) {
     const message = `to mount on ${place} would hide ${root}`;
-    throw new ByrefError('badInput', message, 'name an empty directory elsewhere');
+    throw new ByrefError('badInput', message, 'Name an empty directory elsewhere.');
   }
   if (envAt(root, place) !== null) {
     const message = `an env can't be mounted in another one, and ${place} is in one`;
-    const hint = 'mount it elsewhere, and then: mount --bind';
+    const hint = 'Mount it elsewhere, and then: mount --bind';
     throw new ByrefError('badInput', message, hint);
   }
   const own = ['mnt', 'users', 'scratch'].map((name) => path.join(root, name));
   if (inside(place, root) && !own.some((name) => place !== name && inside(place, name))) {
     const message = `${place} is a part of the root`;
-    throw new ByrefError('badInput', message, `name a directory below ${own[0]}, or elsewhere`);
+    throw new ByrefError('badInput', message, `Name a directory below ${own[0]}, or elsewhere.`);
   }
 }
 
 function makeDirectory(place: string): void {
-  const hint = 'name a directory; one that does not exist is made';
+  const hint = 'Name a directory; one that does not exist is made.';
   try {
     makeAll(place);
   } catch (cause) {
@@ -121,7 +129,7 @@ function isFound(stat: (file: string) => unknown, file: string): boolean {
 
 function reachable(place: string): ByrefError {
   const hint =
-    `mount it below a directory that only root may search (chmod 700), ` +
-    'or say --allow-users: then without set-user-ID programs and devices, unless -o suid,dev';
+    `Mount it below a directory that only root may search (chmod 700), ` +
+    'or say --allow-users: then without set-user-ID programs and devices, unless -o suid,dev.';
   return new ByrefError('usage', `users of this machine can reach ${place}`, hint);
 }

@@ -16,14 +16,14 @@ export function remountEnv(
 ): MountOutcome {
   if (mount === null || served === null) {
     const message = `${row.name} is not mounted`;
-    throw new ByrefError('usage', message, 'mount it without the option remount');
+    throw new ByrefError('usage', message, 'Mount it without the option remount.');
   }
   const { mountpoint, options } = mount;
   const flags = changed(flagsOfOptions(options));
   const result = native.mount('', mountpoint, '', MS_REMOUNT | flags, '');
   if (result < 0) {
     const message = `the options of ${mountpoint} can't be changed (errno ${-result})`;
-    const hint = 'a file that is open for writing keeps it from becoming read-only';
+    const hint = 'A file that is open for writing keeps it from becoming read-only.';
     throw new ByrefError('busy', message, hint);
   }
   return { ...served, mountpoint, already: true };

@@ -140,5 +140,5 @@ function startError(files: ProcessFiles, peer: string): ByrefError {
     `the ${peer} did not start; its log ends with:`,
     ...tail.map((line) => `    ${line}`),
   ];
-  return new ByrefError('error', lines, `see ${files.log}`);
+  return new ByrefError('error', lines, `See ${files.log}.`);
 }

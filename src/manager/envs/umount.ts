@@ -96,7 +96,7 @@ function detach(
   // The last two mean that somebody else was faster.
   if (result === 0 || result === -EINVAL || result === -ENOENT) return;
   const message = `umount of ${mountpoint} failed (errno ${-result})`;
-  throw new ByrefError('error', message, 'run byref as root; or try: byref umount --lazy');
+  throw new ByrefError('error', message, 'Run byref as root; or try: byref umount --lazy');
 }
 
 function busy(row: EnvRow, mountpoint: string): ByrefError {
@@ -107,7 +107,7 @@ function busy(row: EnvRow, mountpoint: string): ByrefError {
     users.length > 0 ? `used by ${describeUsers(users)}` : '',
   ].filter((part) => part !== '');
   const who = parts.length > 0 ? `: ${parts.join('; ')}` : '';
-  const hint = 'end those, or detach it with --lazy, or make them fail with --force';
+  const hint = 'End those, or detach it with --lazy, or make them fail with --force.';
   return new ByrefError('busy', `${row.name} is in use${who}`, hint);
 }
 

@@ -25,7 +25,7 @@ export async function writersOf(store: Store, row: EnvRow, limit = ALL): Promise
   const driver = await findDriver(store.root, row.shard);
   if (driver === null) {
     const message = `${row.name} is not mounted, so nobody knows who changed it`;
-    throw new ByrefError('notFound', message, 'writers are known while it is mounted with trace');
+    throw new ByrefError('notFound', message, 'Writers are known while it is mounted with trace.');
   }
   const inodes = new Map<Ino, readonly string[]>();
   const removed = new Map<Ino, Map<Name, readonly string[]>>();

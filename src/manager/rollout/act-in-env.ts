@@ -25,7 +25,7 @@ export async function actInEnv(
     throw new ByrefError('busy', `dpkg or apt is at work in ${row.name}`, hint);
   }
   if (told !== undefined) return told.acts[0] ?? NOTHING;
-  const hint = 'unmount it, then run this again';
+  const hint = 'Unmount it, then run this again.';
   throw new ByrefError('locked', `${row.name} is in use, and no driver answers for it`, hint);
 }
 

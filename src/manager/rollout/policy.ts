@@ -38,5 +38,5 @@ export const isRewritten = (path: string): boolean => isPackageRecord(path) || i
 export function checkPolicy(policy: Policy): Policy {
   if (policy.pattern.startsWith('/')) return policy;
   const message = `"${policy.pattern}" is no pattern of paths`;
-  throw new ByrefError('usage', message, 'Begin it with a slash: /etc/nginx, or /etc/*.conf');
+  throw new ByrefError('usage', message, 'Begin it with a slash: /etc/nginx, or /etc/*.conf.');
 }

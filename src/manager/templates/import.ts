@@ -1,6 +1,9 @@
 /** Makes a directory, an archive or an OCI image a version of a template: `byref template import`. */
-import { statSync } from 'node:fs';
+import { createReadStream, createWriteStream, mkdtempSync, rmSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { ByrefError } from '../../base/error.ts';
+import { TEMPORARY_DIR } from '../../base/temporary-dir.ts';
 import type { TemplateKind, TemplateRow } from '../../codec/store-rows.ts';
 import { checkName } from '../../store/names.ts';
 import type { ObjectWriter } from '../../store/object-writer.ts';
@@ -18,6 +21,7 @@ import type { OnProgress, OnWarning, TreeNode } from './tree.ts';
 import { TreeBuilder } from './tree-builder.ts';
 
 const OCI_PREFIX = 'oci:';
+const STDIN = '/dev/stdin';
 
 /** Settings of an import. */
 export interface ImportOptions {
@@ -37,7 +41,8 @@ export interface ImportOptions {
  * staged version of the one that has this name. Until the one commit at its end nothing shows, and on
  * any error the store is as before.
  *
- * @param source a directory, a tar (plain, gzip, xz, zstd), an archive of an image (docker save, oci-archive), or
+ * @param source a directory, a tar (plain, gzip, xz, zstd; `-` is standard input), an archive of an image (docker
+ *   save, oci-archive), or
  *   `oci:DIR[:TAG]`, `oci:ARCHIVE[:TAG]`
  * @throws ByrefError 'badInput' for what is refused, 'noSpace', 'notFound', 'usage'
  */
@@ -93,7 +98,7 @@ async function readSource(
   if (source.startsWith(OCI_PREFIX)) {
     return readOci(parseOciSource(source.slice(OCI_PREFIX.length)), writer, progress);
   }
-  const stat = statSync(source, { throwIfNoEntry: false });
+  const stat = statSync(source === '-' ? STDIN : source, { throwIfNoEntry: false });
   if (stat === undefined) {
     throw new ByrefError(
       'notFound',
@@ -104,6 +109,28 @@ async function readSource(
   if (stat.isDirectory()) {
     return readDirectory({ path: source, exclude: store.root }, writer, progress, warn);
   }
+  if (stat.isFile()) return readFile(source === '-' ? STDIN : source, writer, progress);
+  return withCopy(source === '-' ? STDIN : source, (file) => readFile(file, writer, progress));
+}
+
+/** Copies a pipe or device to a temporary file, since archives are read more than once, and passes that to `work`. */
+async function withCopy<T>(source: string, work: (file: string) => Promise<T>): Promise<T> {
+  const dir = mkdtempSync(path.join(TEMPORARY_DIR, 'byref-import-'));
+  try {
+    const file = path.join(dir, 'archive');
+    await pipeline(createReadStream(source), createWriteStream(file, { mode: 0o600 }));
+    return await work(file);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+}
+
+/** Reads an archive of a root file system or of an image, whichever it is. */
+async function readFile(
+  source: string,
+  writer: ObjectWriter,
+  progress: OnProgress,
+): Promise<TreeNode> {
   if (await looksLikeImage(source)) {
     const image = await readImage({ at: source, tag: null }, writer, progress);
     if (image !== null) return image;

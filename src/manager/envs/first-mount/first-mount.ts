@@ -228,7 +228,7 @@ class FirstMountOf {
     const how = code === null ? 'it was killed' : `exit status ${code}`;
     const lines = output === '' ? [] : output.split('\n').map((line) => `    ${line}`);
     const message = [`${name} is mounted, but its command "${command}" failed: ${how}`, ...lines];
-    const hint = `correct what is wrong in the env, then: byref mount ${name}, which tries it again`;
+    const hint = `Correct what is wrong in the env, then: byref mount ${name}, which tries it again.`;
     throw new ByrefError('error', message, hint);
   }
 }

@@ -47,7 +47,7 @@ export async function liveUse(store: Store): Promise<LiveUse> {
       held.push(await driver.call('held', null));
     } catch (cause) {
       const message = `the driver of shard ${shard} does not say what it has in use`;
-      const hint = 'see its log in the run directory, then run this again';
+      const hint = 'See its log in the run directory, then run this again.';
       throw new ByrefError('locked', message, hint, { cause });
     } finally {
       driver.close();
@@ -60,13 +60,14 @@ export async function liveUse(store: Store): Promise<LiveUse> {
 
 /**
  * Returns every version of the template that must stay, with the weightiest reason. @param past how many
- * versions to keep to go back to
+ * versions to keep to go back to @param goes tells which versions of other templates are removed, too
  */
 export function keptVersions(
   store: Store,
   template: TemplateRow,
   live: LiveUse,
   past: number,
+  goes: (templateId: number, version: number) => boolean = () => false,
 ): Map<number, KeptVersion> {
   const kept = new Map<number, KeptVersion>();
   const keep = (version: number, reason: Reason, by = ''): void => {
@@ -83,7 +84,9 @@ export function keptVersions(
     }
   }
   keepHeld(store, template, live, keep);
-  for (const { app, version } of basedOn(store, template.id)) keep(version, 'base', app);
+  for (const { app, appVersion, version } of basedOn(store, template.id)) {
+    if (!goes(appVersion.templateId, appVersion.version)) keep(version, 'base', app);
+  }
   for (const { number, staged } of store.versions(template.id)) {
     if (staged) keep(number, 'staged');
   }
@@ -99,11 +102,16 @@ export function keptVersions(
 export function* basedOn(
   store: Store,
   templateId: number,
-): Generator<{ app: string; version: number }> {
+): Generator<{
+  app: string;
+  appVersion: { readonly templateId: number; readonly version: number };
+  version: number;
+}> {
   for (const { id, name } of store.templates()) {
     for (const { number, base } of store.versions(id)) {
       if (base?.templateId === templateId) {
-        yield { app: `${name}@${number}`, version: base.version };
+        const appVersion = { templateId: id, version: number };
+        yield { app: `${name}@${number}`, appVersion, version: base.version };
       }
     }
   }

@@ -123,8 +123,13 @@ async function choose(
   const live = await liveUse(store);
   const removable: VersionRef[] = [];
   const kept: (KeptVersion & { template: string })[] = [];
-  for (const template of store.templates()) {
-    const stays = keptVersions(store, template, live, keep);
+  // Apps first: a version that only apps were installed on which go now is not needed for them.
+  const isApp = ({ kind }: TemplateRow): boolean => kind === 'app';
+  const goes = (templateId: number, version: number): boolean =>
+    removable.some((ref) => ref.templateId === templateId && ref.version === version);
+  const templates = store.templates();
+  for (const template of [...templates.filter(isApp), ...templates.filter((row) => !isApp(row))]) {
+    const stays = keptVersions(store, template, live, keep, goes);
     for (const { number } of store.versions(template.id)) {
       const reason = stays.get(number);
       if (reason === undefined) removable.push({ templateId: template.id, version: number });

@@ -58,14 +58,14 @@ class Search {
   private readonly row: EnvRow;
   private readonly view: DeltaView | null;
   private readonly stack: readonly StackRef[];
-  private readonly layers: LowerTree;
+  private readonly lower: LowerTree;
 
   constructor(store: Store, row: EnvRow, view: DeltaView | null) {
     this.store = store;
     this.row = row;
     this.view = view;
     this.stack = store.resolveStack(row);
-    this.layers = store.layers(this.stack);
+    this.lower = store.lowerTree(this.stack);
   }
 
   find(asked: string): Origin {
@@ -89,7 +89,7 @@ class Search {
 
   /** Returns the writers that a captured template lists for the path; null if it lists none. */
   private writersOf(ref: StackRef, template: string, path: string): readonly string[] | null {
-    const object = fileAt(this.store.layers([ref]), listingPath(template))?.object ?? '';
+    const object = fileAt(this.store.lowerTree([ref]), listingPath(template))?.object ?? '';
     if (object === '') return null;
     return programsIn(readFileSync(this.store.objects.path(object), 'latin1'), path);
   }
@@ -130,18 +130,18 @@ class Search {
   private child(dir: Ino, name: Name): Found | null {
     const own = this.view?.name(dir, name) ?? null;
     if (own === null) {
-      const record = this.layers.lookup(dir, name);
+      const record = this.lower.lookup(dir, name);
       if (record === null) return null;
       const changed = this.view?.inode(record.ino) ?? null;
       return { dir, name, record: changed ?? record, own: changed !== null };
     }
     if (own.ino === 0) {
-      return this.layers.lookup(dir, name) === null ? null : { dir, name, record: null, own: true };
+      return this.lower.lookup(dir, name) === null ? null : { dir, name, record: null, own: true };
     }
     return {
       dir,
       name,
-      record: this.view?.inode(own.ino) ?? this.layers.inode(own.ino),
+      record: this.view?.inode(own.ino) ?? this.lower.inode(own.ino),
       own: true,
     };
   }
@@ -152,7 +152,7 @@ class Search {
   }
 
   private inTemplate(ref: StackRef, { dir, name }: Found): InodeRecord | null {
-    return this.store.layers([ref]).lookup(dir, name);
+    return this.store.lowerTree([ref]).lookup(dir, name);
   }
 
   private missing(asked: string, path: string): never {

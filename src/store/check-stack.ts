@@ -11,7 +11,7 @@ export interface StackPart {
   readonly templateId: number;
   /** The version that it was installed on, if it is an app for which that is known. */
   readonly base: VersionBase | null;
-  readonly layers: LowerTree;
+  readonly lower: LowerTree;
 }
 
 /** How many names of a root directory are checked: more than any has. */
@@ -25,16 +25,16 @@ const ENTRIES_MAX = 4096;
  */
 export function checkStack(parts: readonly StackPart[]): void {
   parts.forEach((upper, i) => {
-    for (const { name, record } of upper.layers.list(ROOT_INO, 0, ENTRIES_MAX)) {
-      for (const lower of parts.slice(0, i)) {
-        const below = lower.layers.lookup(ROOT_INO, name);
+    for (const { name, record } of upper.lower.list(ROOT_INO, 0, ENTRIES_MAX)) {
+      for (const under of parts.slice(0, i)) {
+        const below = under.lower.lookup(ROOT_INO, name);
         if (below === null || isDir(below.mode) === isDir(record.mode)) continue;
         const path = `/${nameToText(name)}`;
         const what = isDir(record.mode) ? 'a directory' : 'no directory';
         throw new ByrefError(
           'badInput',
-          `${upper.template} has ${what} at ${path}, unlike ${lower.template}, which it would hide`,
-          `Import ${upper.template} again with what is in ${path} where ${lower.template} has it (as /usr${path}).`,
+          `${upper.template} has ${what} at ${path}, unlike ${under.template}, which it would hide`,
+          `Import ${upper.template} again with what is in ${path} where ${under.template} has it (as /usr${path}).`,
         );
       }
     }

@@ -5,7 +5,7 @@
  */
 import type { TemplateRow } from '../codec/store-rows.ts';
 import type { Catalog } from './catalog.ts';
-import { refKey, type StackRef } from './layer-cache.ts';
+import { refKey, type StackRef } from './tree-cache.ts';
 
 /** The number of a composition's only version. */
 export const COMPOSITION_VERSION = 1;

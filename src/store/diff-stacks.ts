@@ -11,26 +11,26 @@ import type { LowerTree } from '../driver/core/ports.ts';
 import { type DiffEntry, TreeDiff } from '../driver/core/tree-diff.ts';
 import { allNames, type ChangedName, changedNames } from './changed-names.ts';
 import { linkDir, linkName } from './keys.ts';
-import type { StackRef } from './layer-cache.ts';
+import type { StackRef } from './tree-cache.ts';
 import { ABOVE_ROOT } from './link-rows.ts';
 import type { Tables } from './tables.ts';
 
 /** One side of a comparison: a stack, and its lower tree. */
 export interface StackSide {
   readonly stack: readonly StackRef[];
-  readonly layers: LowerTree;
+  readonly lower: LowerTree;
 }
 
 /** Returns what differs between two stacks, name by name. */
 export function diffStacks(tables: Tables, from: StackSide, to: StackSide): TreeDiff {
-  const names = new Names(from.layers, to.layers);
+  const names = new Names(from.lower, to.lower);
   let root = false;
   for (const { dir, name } of namesBetween(tables, from.stack, to.stack)) {
     if (dir === ABOVE_ROOT || name === '') root = true;
     else names.compare(dir, name);
   }
   if (from.stack.length > 1) names.addHidden();
-  return new TreeDiff(from.layers, to.layers, [...names.changes()], root);
+  return new TreeDiff(from.lower, to.lower, [...names.changes()], root);
 }
 
 /** The names compared so far, each once, with their difference; null where both sides are the same. */

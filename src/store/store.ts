@@ -23,7 +23,7 @@ import { composedStack, plainStack } from './compositions.ts';
 import { dirPath } from './dir-path.ts';
 import { EnvRows, type NewEnv } from './env-rows.ts';
 import { type FileOrigin, fileOrigin } from './file-origin.ts';
-import { LayerCache, type StackRef } from './layer-cache.ts';
+import { TreeCache, type StackRef } from './tree-cache.ts';
 import { recordsOf } from './link-rows.ts';
 import { ObjectFiles } from './objects.ts';
 import { PatchRows } from './patch-rows.ts';
@@ -36,7 +36,7 @@ import { takeWriterLock, type WriterLock } from './writer-lock.ts';
 
 export type { EnvRow, StackEntry, TemplateRow, VersionRow } from '../codec/store-rows.ts';
 export type { NewEnv } from './env-rows.ts';
-export type { StackRef } from './layer-cache.ts';
+export type { StackRef } from './tree-cache.ts';
 export {
   closeToUsers,
   envDir,
@@ -98,7 +98,7 @@ export class Store {
   readonly patches: PatchRows;
   private readonly tables: Tables;
   private readonly envRows: EnvRows;
-  private readonly cache: LayerCache;
+  private readonly cache: TreeCache;
   private readonly patience: Patience;
   private lock: WriterLock | null;
 
@@ -112,7 +112,7 @@ export class Store {
     this.objects = new ObjectFiles(objectsDir(root), tables);
     this.patches = new PatchRows(tables);
     this.envRows = new EnvRows(tables, this.catalog);
-    this.cache = new LayerCache(tables);
+    this.cache = new TreeCache(tables);
   }
 
   /**
@@ -186,7 +186,7 @@ export class Store {
       template: entries[i]?.template ?? '',
       templateId: ref.templateId,
       base: this.catalog.version(ref.templateId, ref.version)?.base ?? null,
-      layers: this.layers([ref]),
+      lower: this.lowerTree([ref]),
     });
     const parts = plainStack(stack).map(part);
     checkBases(parts, (id) => this.catalog.byId(id)?.name ?? `number ${id}`);
@@ -248,8 +248,8 @@ export class Store {
   }
 
   /** Returns the lower tree of a stack; one shared instance per distinct stack. */
-  layers(stack: readonly StackRef[]): LowerTree {
-    return this.cache.layers(stack);
+  lowerTree(stack: readonly StackRef[]): LowerTree {
+    return this.cache.lowerTree(stack);
   }
 
   /** Returns the tree diff between two stacks, one instance for all envs that make that change; cached. */

@@ -10,7 +10,7 @@ import type { InodeRecord } from '../../src/codec/inode-record.ts';
 import type { LowerTree } from '../../src/driver/core/ports.ts';
 import type { DiffEntry } from '../../src/driver/core/tree-diff.ts';
 import { removeVersions } from '../../src/manager/upkeep/gc/remove-version.ts';
-import { LayerCache } from '../../src/store/layer-cache.ts';
+import { TreeCache } from '../../src/store/tree-cache.ts';
 import { rawTables } from '../../src/store/raw-tables.ts';
 import { initRoot, openStore, type StackRef, type Store } from '../../src/store/store.ts';
 import { newDir, removeDir } from '../support/machine/scratch-dir.ts';
@@ -50,11 +50,11 @@ async function check<T>(values: fc.Arbitrary<T>, holds: (value: T) => void): Pro
 type Tree = Map<string, InodeRecord>;
 
 /** Every path of the layers, by listing; `lookup` says the same of each name. */
-function walk(layers: LowerTree): Tree {
+function walk(lower: LowerTree): Tree {
   const tree: Tree = new Map();
   const visit = (dir: Ino, prefix: string): void => {
-    for (const { name, record } of layers.list(dir, 0, ALL)) {
-      expect(layers.lookup(dir, name)).toEqual(record);
+    for (const { name, record } of lower.list(dir, 0, ALL)) {
+      expect(lower.lookup(dir, name)).toEqual(record);
       tree.set(prefix + name, record);
       if (isDir(record.mode)) visit(record.ino, `${prefix}${name}/`);
     }
@@ -64,10 +64,10 @@ function walk(layers: LowerTree): Tree {
 }
 
 /** What is in each directory that a path leads to. */
-function places(layers: LowerTree): Map<Ino, Map<Name, InodeRecord>> {
+function places(lower: LowerTree): Map<Ino, Map<Name, InodeRecord>> {
   const all = new Map<Ino, Map<Name, InodeRecord>>();
   const visit = (dir: Ino): void => {
-    const listed = layers.list(dir, 0, ALL);
+    const listed = lower.list(dir, 0, ALL);
     all.set(dir, new Map(listed.map(({ name, record }) => [name, record])));
     for (const { record } of listed) if (isDir(record.mode)) visit(record.ino);
   };
@@ -105,7 +105,7 @@ test('the way from one stack to another has every name that differs, once', () =
   }));
 
 function checkWay(before: readonly StackRef[], after: readonly StackRef[]): void {
-  const change = new LayerCache(rawTables(store)).change(before, after);
+  const change = new TreeCache(rawTables(store)).change(before, after);
   const { from, to } = change;
   const [old, now] = [places(from), places(to)];
   const reached = new Set([...old.keys(), ...now.keys()]);
@@ -161,7 +161,7 @@ test('on the way no path is missing that both have, and each is as one of them h
 
 /** The stack's layers as a process that starts now reads them. */
 const anew = (stack: readonly StackRef[]): LowerTree =>
-  new LayerCache(rawTables(store)).layers(stack);
+  new TreeCache(rawTables(store)).lowerTree(stack);
 
 /** Adds the next version of a template, if there is one left, or removes one of those there are. */
 interface Step {
@@ -182,7 +182,7 @@ test('versions that come and go leave the others as they were, and the rows go t
     const there = new Map<StackRef, unknown>();
     const remember = (templateId: number): void => {
       const ref = { templateId, version: store.catalog.byId(templateId)!.newest };
-      there.set(ref, describe(store.layers([ref])));
+      there.set(ref, describe(store.lowerTree([ref])));
     };
     ids.forEach(remember);
     for (const { what, pick } of steps) {
@@ -201,15 +201,15 @@ test('versions that come and go leave the others as they were, and the rows go t
       expect(inconsistencies(store)).toEqual([]);
       for (const [ref, was] of there) {
         expect(describe(anew([ref]))).toEqual(was);
-        expect(describe(store.layers([ref]))).toEqual(was);
+        expect(describe(store.lowerTree([ref]))).toEqual(was);
       }
     }
     for (const from of there.keys()) for (const to of there.keys()) checkWay([from], [to]);
   }));
 
 /** All that is to be known of the layers. */
-function describe(layers: LowerTree): unknown {
-  const tree = walk(layers);
-  const inodes = [...tree.values()].map(({ ino }) => [layers.inode(ino), layers.names(ino)]);
-  return [[...tree], inodes, layers.inode(ROOT_INO)];
+function describe(lower: LowerTree): unknown {
+  const tree = walk(lower);
+  const inodes = [...tree.values()].map(({ ino }) => [lower.inode(ino), lower.names(ino)]);
+  return [[...tree], inodes, lower.inode(ROOT_INO)];
 }

@@ -38,14 +38,14 @@ function layersOf(histories: readonly (readonly Tree[])[], versions: readonly nu
     for (const content of history) addVersion(store, name, content, i);
     return { templateId: store.template(name)?.id ?? 0, version: versions[i] ?? 1 };
   });
-  return store.layers(stack);
+  return store.lowerTree(stack);
 }
 
-function listAll(layers: LowerTree, dir: Ino, page: number): Map<Name, number> {
+function listAll(lower: LowerTree, dir: Ino, page: number): Map<Name, number> {
   const all = new Map<Name, number>();
   let after = 0;
   for (;;) {
-    const entries = layers.list(dir, after, page);
+    const entries = lower.list(dir, after, page);
     if (entries.length === 0) return all;
     for (const { name, cookie, record } of entries) {
       expect(cookie).toBe(nameCookie(name));
@@ -58,24 +58,24 @@ function listAll(layers: LowerTree, dir: Ino, page: number): Map<Name, number> {
 }
 
 /** The directory answers as the merged tree says, by every way of asking. */
-function check(layers: LowerTree, dir: Ino, expected: Merged, page: number): void {
+function check(lower: LowerTree, dir: Ino, expected: Merged, page: number): void {
   const children = expected.children ?? new Map<string, Merged>();
-  const record = layers.inode(dir);
+  const record = lower.inode(dir);
   const subdirectories = [...children.values()].filter((child) => child.children !== null).length;
   expect(record).toMatchObject({ ino: dir, uid: expected.uid, nlink: 2 + subdirectories });
-  expect([...listAll(layers, dir, page).keys()].sort()).toEqual([...children.keys()].sort());
+  expect([...listAll(lower, dir, page).keys()].sort()).toEqual([...children.keys()].sort());
   for (const name of NAMES) {
     const child = children.get(name);
-    const found = layers.lookup(dir, name);
+    const found = lower.lookup(dir, name);
     if (child === undefined || found === null) {
       expect([child, found]).toEqual([undefined, null]);
       continue;
     }
     expect(found).toMatchObject({ uid: child.uid, target: child.target ?? '' });
-    expect(listAll(layers, dir, page).get(name)).toBe(found.ino);
-    expect(layers.names(found.ino)).toContainEqual({ dir, name });
-    expect(layers.inode(found.ino)).toEqual(found);
-    if (isDir(found.mode)) check(layers, found.ino, child, page);
+    expect(listAll(lower, dir, page).get(name)).toBe(found.ino);
+    expect(lower.names(found.ino)).toContainEqual({ dir, name });
+    expect(lower.inode(found.ino)).toEqual(found);
+    if (isDir(found.mode)) check(lower, found.ino, child, page);
   }
 }
 
@@ -93,9 +93,9 @@ describe('merged templates', () => {
       );
     fc.assert(
       fc.property(stacks, ([histories, versions, page]) => {
-        const layers = layersOf(histories, versions);
+        const lower = layersOf(histories, versions);
         const seen = histories.map((history, i) => nodeOf(history[versions[i]! - 1]!, i));
-        check(layers, ROOT_INO, merge(seen.reverse()), page);
+        check(lower, ROOT_INO, merge(seen.reverse()), page);
       }),
       { numRuns: 150 },
     );
@@ -105,25 +105,25 @@ describe('merged templates', () => {
     const one = layersOf([[{ a: 'x' }, { a: 'y' }], [{ b: 'x' }]], [1, 1]);
     expect(one.stamp).toBeGreaterThan(0);
     const first = store.templates().at(0)?.id ?? 0;
-    const stamps = [1, 2].map((version) => store.layers([{ templateId: first, version }]).stamp);
+    const stamps = [1, 2].map((version) => store.lowerTree([{ templateId: first, version }]).stamp);
     expect(new Set([...stamps, one.stamp]).size).toBe(3);
     const reader = await openStore(store.root, { write: false });
-    expect(reader.layers([{ templateId: first, version: 2 }]).stamp).toBe(stamps[1]);
+    expect(reader.lowerTree([{ templateId: first, version: 2 }]).stamp).toBe(stamps[1]);
     await reader.close();
   });
 
   // The kernel's first READDIR of a directory has cookie 0, and the core lists names from behind "..", at 2.
   it.each([0, 1, 2])('keep a directory that is listed from cookie %i on', (start) => {
     const files = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`f${i}`, 'x']));
-    const layers = layersOf([[{ d: files }]], [1]);
-    const dir = layers.lookup(ROOT_INO, nameFromText('d'))!.ino;
-    const all = layers.list(dir, start, 1000);
+    const lower = layersOf([[{ d: files }]], [1]);
+    const dir = lower.lookup(ROOT_INO, nameFromText('d'))!.ino;
+    const all = lower.list(dir, start, 1000);
     expect(new Set(all.map(({ name }) => name))).toEqual(
       new Set(Object.keys(files).map(nameFromText)),
     );
     // Kept, the entries are the very same ones; read again, they would be equal at best.
     const same = (after: number, max: number, from: number, to?: number): void => {
-      const page = layers.list(dir, after, max);
+      const page = lower.list(dir, after, max);
       expect(page.length).toBe(all.slice(from, to).length);
       expect(page.every((entry, i) => entry === all[from + i])).toBe(true);
     };
@@ -136,13 +136,13 @@ describe('merged templates', () => {
 
   it('list a directory that is too large to keep, page by page', () => {
     const files = Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [`f${i}`, 'x']));
-    const layers = layersOf([[{ d: files }]], [1]);
-    const dir = layers.lookup(ROOT_INO, nameFromText('d'))!.ino;
-    for (const page of [256, 5000]) expect(listAll(layers, dir, page).size).toBe(5000);
+    const lower = layersOf([[{ d: files }]], [1]);
+    const dir = lower.lookup(ROOT_INO, nameFromText('d'))!.ino;
+    for (const page of [256, 5000]) expect(listAll(lower, dir, page).size).toBe(5000);
     for (const start of [0, 1, 2]) {
-      const entries = layers.list(dir, start, 256);
+      const entries = lower.list(dir, start, 256);
       expect(entries.length).toBe(256);
-      expect(entries).toEqual(layers.list(dir, 0, 256));
+      expect(entries).toEqual(lower.list(dir, 0, 256));
     }
   });
 

@@ -201,8 +201,8 @@ describe('files with holes', () => {
     const before = bytesRead();
     await importTemplate(store, 'os', dir);
     expect(bytesRead() - before).toBeLessThan(16 * 2 ** 20);
-    const layers = versionTree(store, 'os');
-    const records = HOLES.map(([name]) => layers.lookup(ROOT_INO, nameFromText(name))!);
+    const lower = versionTree(store, 'os');
+    const records = HOLES.map(([name]) => lower.lookup(ROOT_INO, nameFromText(name))!);
     expect(records.map(({ object }) => object)).toEqual(ids);
     expect(records.map(({ blocks }) => blocks)).toEqual([0, 0, 8, 16]);
   });
@@ -286,10 +286,10 @@ it('a directory with 100,000 files is listed in pages, each name once', async ()
   const store = await scratchStore();
   const members = Array.from({ length: 100_000 }, (_, i) => file(`file-${i}`, ''));
   await importTemplate(store, 'os', scratchFile('wide.tar', archive(...members)));
-  const layers = versionTree(store, 'os');
+  const lower = versionTree(store, 'os');
   const seen = new Set<string>();
   for (let after = COOKIE_START; ; ) {
-    const page = layers.list(ROOT_INO, after, 500);
+    const page = lower.list(ROOT_INO, after, 500);
     for (const { name } of page) seen.add(name);
     if (page.length === 0) break;
     after = page.at(-1)?.cookie ?? 0;

@@ -56,9 +56,9 @@ it('each version shows what it has, and files that stay keep their ino', async (
   expect(lines(store, 'os@1', 'os@3')).toEqual([]);
   expect(contents(store, 'os@3')).toEqual(contents(store, 'os@1'));
   const inoOf = (ref: string) => {
-    const layers = versionTree(store, ref);
-    const d = layers.lookup(ROOT_INO, 'd' as Name);
-    return d && layers.lookup(d.ino, 'stays' as Name)?.ino;
+    const lower = versionTree(store, ref);
+    const d = lower.lookup(ROOT_INO, 'd' as Name);
+    return d && lower.lookup(d.ino, 'stays' as Name)?.ino;
   };
   expect(inoOf('os@2')).toBe(inoOf('os@1'));
   expect(inoOf('os@3')).toBe(inoOf('os@1'));
@@ -151,10 +151,10 @@ it('a version that is removed leaves later ones as they were, empty directories 
   // As a driver sees it that starts now.
   const reader = await openStore(store.root, { write: false });
   atEnd(() => reader.close());
-  const layers = versionTree(reader, 'os@2');
+  const lower = versionTree(reader, 'os@2');
   expect(contents(reader, 'os@2')).toEqual(before);
   for (const name of ['empty', 'full'] as Name[]) {
-    const found = layers.lookup(ROOT_INO, name);
-    expect(found && layers.inode(found.ino), name).toEqual(found);
+    const found = lower.lookup(ROOT_INO, name);
+    expect(found && lower.inode(found.ino), name).toEqual(found);
   }
 });

@@ -234,7 +234,7 @@ export interface FileSystem {
 /** An env's filesystem as its driver uses it: the kernel's operations, plus flips and questions about its state. */
 export interface EnvFileSystem extends FileSystem {
   /** The lower tree that the env shows; during a flip, the tree of the step it is in. */
-  readonly layers: LowerTree;
+  readonly lower: LowerTree;
   /** Takes the env to another stack; see src/driver/core/flip.ts. One flip at a time. */
   flip(change: TreeDiff, acts?: readonly EnvAction[]): Promise<FlipOutcome>;
   /**
@@ -258,7 +258,7 @@ export interface EnvFileSystem extends FileSystem {
 export interface GoneInode {
   readonly record: InodeRecord;
   /** The lower tree in which the env last had it. */
-  readonly layers: LowerTree;
+  readonly lower: LowerTree;
 }
 
 /** A file that was created and opened in one request. */

@@ -100,8 +100,8 @@ function remember(
 ): void {
   const { ctime, ctimeNs } = blobStat;
   const isPast = old.mtime !== ctime ? old.mtime < ctime : old.mtimeNs < ctimeNs;
-  if (!isPast || !core.layers.settled || inode.isUpper) return;
-  inode.copied = { old, wasOwn, places, layers: core.layers.now };
+  if (!isPast || !core.lower.settled || inode.isUpper) return;
+  inode.copied = { old, wasOwn, places, lower: core.lower.now };
 }
 
 /** Returns the file's record after `length` of its bytes were copied. */

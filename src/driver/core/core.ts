@@ -25,7 +25,7 @@ import { Unwritten } from './unwritten.ts';
 
 /** The parts that a mounted env's filesystem is made of. */
 export interface Parts {
-  readonly layers: LowerTree;
+  readonly lower: LowerTree;
   readonly delta: Delta;
   readonly blobs: Blobs;
   readonly files: FileCalls;
@@ -42,10 +42,10 @@ export interface Parts {
 }
 
 /** The context of every operation: the parts, and the state of one mount. */
-export interface Core extends Omit<Parts, 'layers'> {
+export interface Core extends Omit<Parts, 'lower'> {
   readonly accessRules: Readonly<AccessRules>;
   readonly caller: Caller;
-  readonly layers: TreeSwitch;
+  readonly lower: TreeSwitch;
   readonly entries: Entries;
   readonly inodes: InodeTable;
   readonly handles: HandleTable;
@@ -68,17 +68,17 @@ const DEFAULT_MAX_ENTRIES = 100_000;
 
 /** Creates the state of one mount from its parts, with defaults for those left out. */
 export function createCore(parts: Parts): Core {
-  const layers = new TreeSwitch(parts.layers);
+  const lower = new TreeSwitch(parts.lower);
   const budget = parts.entryBudget ?? new EntryBudget(DEFAULT_MAX_ENTRIES);
   const entries = new Entries(budget, (max) => letGo(core, max));
   const core: Core = {
     ...parts,
     accessRules: parts.accessRules ?? NO_ACCESS_TIMES,
-    layers,
+    lower,
     recent: null,
     caller: { uid: 0, gid: 0, pid: 0, request: 0 },
     entries,
-    inodes: new InodeTable(layers, parts.delta, entries),
+    inodes: new InodeTable(lower, parts.delta, entries),
     handles: new HandleTable(entries),
     fds: new FdCache(parts.blobs, parts.fdBudget ?? { max: DEFAULT_MAX_FDS, used: 0 }),
     tx: new Transaction(parts.delta),

@@ -62,14 +62,14 @@ export function createFileSystem(parts: Parts): EnvFileSystem {
     removexattr: (node, name) => removexattr(core, node, name),
     interrupt: (request) => interrupt(core, request),
     destroy: () => destroy(core),
-    get layers() {
-      return core.layers.now;
+    get lower() {
+      return core.lower.now;
     },
     flip: (change, acts = []) => flip(core, change, acts),
     keepDirs: () => {
-      releaseSaved(core, core.layers);
+      releaseSaved(core, core.lower);
       followAll(core);
-      return keepDirs(core, null, core.layers, core.delta.templateDirs()).length;
+      return keepDirs(core, null, core.lower, core.delta.templateDirs()).length;
     },
     giveBackLeft: (inos) => giveBackLeft(core, inos),
     isOpenForWriting: (paths) => isOpenForWriting(core, paths),
@@ -78,8 +78,8 @@ export function createFileSystem(parts: Parts): EnvFileSystem {
 }
 
 function* gone(core: Core): Generator<GoneInode> {
-  for (const { gone: layers, record } of core.inodes.values()) {
-    if (layers !== null) yield { record, layers };
+  for (const { gone: lower, record } of core.inodes.values()) {
+    if (lower !== null) yield { record, lower };
   }
 }
 

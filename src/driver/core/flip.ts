@@ -91,7 +91,7 @@ class Flip {
   add() {
     this.forgetNames();
     for (const place of releaseSaved(this.core, this.way.to)) this.tell(place);
-    this.core.layers.show(this.way.adding, false);
+    this.core.lower.show(this.way.adding, false);
     for (const change of this.concerning('added')) {
       if (this.isOwn(change)) continue;
       this.comeBack(change.is);
@@ -122,7 +122,7 @@ class Flip {
     for (const kind of ['added', 'replaced', 'removed', 'kept'] as const) {
       for (const change of this.concerning(kind, reached)) this.count(change, reached, followed);
     }
-    this.core.layers.show(this.way.changing, false);
+    this.core.lower.show(this.way.changing, false);
     for (const change of this.concerning('replaced')) {
       if (this.isOwn(change) && !followed.has(change)) continue;
       const isKnown = this.isKnown(change);
@@ -138,7 +138,7 @@ class Flip {
     // The env may have made something meanwhile in a directory that is to go.
     this.keepDirs();
     this.forgetNames();
-    this.core.layers.show(this.way.to, true);
+    this.core.lower.show(this.way.to, true);
     failpoint('flip-shown');
     for (const change of this.concerning('removed')) {
       if (this.isOwn(change)) continue;
@@ -159,8 +159,8 @@ class Flip {
   private follow(kinds: readonly ChangeKind[]): Set<DiffEntry> {
     const { core, way } = this;
     this.forgetNames();
-    const { layers, delta } = core;
-    const own = { layers, delta: { name: this.nameOf, inode: (ino: Ino) => delta.inode(ino) } };
+    const { lower, delta } = core;
+    const own = { lower, delta: { name: this.nameOf, inode: (ino: Ino) => delta.inode(ino) } };
     const names: (FollowedName & DiffEntry)[] = [];
     for (const change of kinds.flatMap((kind) => this.concerning(kind))) {
       const was = delta.hasNames(change.dir) ? touchedOnly(own, change) : null;
@@ -326,8 +326,8 @@ class Flip {
    * looked up.
    */
   private recount({ dir, name }: DirEntryRef): void {
-    const { delta, inodes, layers } = this.core;
-    const record = delta.name(dir, name) === null ? layers.lookup(dir, name) : null;
+    const { delta, inodes, lower } = this.core;
+    const record = delta.name(dir, name) === null ? lower.lookup(dir, name) : null;
     const inode = record === null || record.nlink === 1 ? null : inodes.peek(record.ino);
     if (inode === null || isDir(record!.mode) || inode.inDelta || inode.gone !== null) return;
     inode.record = inodes.counted(record!);
@@ -336,8 +336,8 @@ class Flip {
 
   /** Gives an inode the templates' record, if they still show it: its directory stays, or it has other names. */
   private restore(inode: Inode): void {
-    const { inodes, layers } = this.core;
-    const record = inode.inDelta || inode.gone !== null ? null : layers.inode(inode.ino);
+    const { inodes, lower } = this.core;
+    const record = inode.inDelta || inode.gone !== null ? null : lower.inode(inode.ino);
     if (record === null) return;
     inode.record = inodes.counted(record);
     this.inodes.push(inode.ino);
@@ -345,13 +345,13 @@ class Flip {
 
   /** Updates the record of a directory that the kernel knows, to what the new lower tree and the env have. */
   private refresh(ino: Ino): void {
-    const { inodes, layers } = this.core;
+    const { inodes, lower } = this.core;
     const inode = inodes.peek(ino);
     if (inode === null || inode.record.nlink === 0) return;
     if (inode.inDelta && this.isCounted(inode))
       inode.record = { ...inode.record, stamp: this.way.to.stamp };
     else if (inode.inDelta) inode.record = this.ownRecord(inode, inode.record);
-    else inode.record = inodes.counted(layers.inode(ino) ?? inode.record);
+    else inode.record = inodes.counted(lower.inode(ino) ?? inode.record);
   }
 
   /**

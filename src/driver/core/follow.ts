@@ -44,16 +44,16 @@ export interface Followed {
 /** The parts of an env that tell whether it has set only attributes of a file. */
 export interface OwnRecords {
   readonly delta: Pick<Delta, 'name' | 'inode'>;
-  readonly layers: Pick<LowerTree, 'everFile'>;
+  readonly lower: Pick<LowerTree, 'everFile'>;
 }
 
 /** Returns the template's file under a name if the env has set only attributes of it; else null. */
-export function touchedOnly({ delta, layers }: OwnRecords, change: DiffEntry): InodeRecord | null {
+export function touchedOnly({ delta, lower }: OwnRecords, change: DiffEntry): InodeRecord | null {
   const { dir, name } = change;
   const own = delta.name(dir, name);
   if (own === null || own.ino === 0 || isPrivateIno(own.ino) || isDir(own.type)) return null;
   // A file of another version, if it was left behind there.
-  const was = own.ino === change.was?.ino ? change.was : layers.everFile(dir, name, own.ino);
+  const was = own.ino === change.was?.ino ? change.was : lower.everFile(dir, name, own.ino);
   const record = was === null ? null : delta.inode(own.ino);
   return record !== null && hasTemplateData(record, was!) ? was : null;
 }
@@ -71,7 +71,7 @@ export function follow(core: Core, to: LowerTree, names: Iterable<FollowedName>)
 
 /** Takes along all files that belong to other versions than the env sees; run before an env is served. */
 export function followAll(core: Core): Followed {
-  return follow(core, core.layers, leftBehind(core));
+  return follow(core, core.lower, leftBehind(core));
 }
 
 function* leftBehind(core: Core): Generator<FollowedName> {
@@ -87,19 +87,19 @@ function* leftBehind(core: Core): Generator<FollowedName> {
 
 /** Yields those of the env's names that belong to another version than it sees, and that may follow. */
 export function* leftAt(
-  { delta, layers, inodes }: Core,
+  { delta, lower, inodes }: Core,
   places: Iterable<DirEntryRef>,
 ): Generator<FollowedName> {
   const hidden = new Map<Ino, boolean>();
   for (const { dir, name } of places) {
     const ino = delta.name(dir, name)?.ino ?? 0;
     if (ino === 0 || isPrivateIno(ino) || isPrivateIno(dir)) continue;
-    const isHidden = hidden.get(dir) ?? inodes.isHidden(dir, layers);
+    const isHidden = hidden.get(dir) ?? inodes.isHidden(dir, lower);
     hidden.set(dir, isHidden);
-    const is = isHidden ? null : layers.lookup(dir, name);
+    const is = isHidden ? null : lower.lookup(dir, name);
     if (is?.ino === ino) continue;
     // Null means that the env moved the file here from somewhere else.
-    const was = layers.everFile(dir, name, ino);
+    const was = lower.everFile(dir, name, ino);
     if (was !== null) yield { dir, name, was, is };
   }
 }

@@ -51,7 +51,7 @@ function tryToGiveBack(core: Core, inode: Inode, copied: CopyUp): Given {
   if (!inode.inDelta || !inode.isPrivateData || inode.isUpper) return 'done';
   if (isWritten(core, inode, copied)) return 'done';
   if ((inode.backing?.opens ?? 0) > 0) return 'open';
-  if (!core.layers.settled) return 'later';
+  if (!core.lower.settled) return 'later';
   if (inode.first !== null && !canLoseSecond(inode)) return 'later';
   if (!isFree(core, inode)) return 'later';
   // Again, now that nothing can write any more.
@@ -123,19 +123,19 @@ function undo(core: Core, inode: Inode, copied: CopyUp): number {
 
 /** Undoes the copy-up of a file for which the env already had a record of its own, with the object's bytes. */
 function undoOwn(core: Core, inode: Inode, copied: CopyUp, known: InodeRecord): number {
-  const { old, layers } = copied;
+  const { old, lower } = copied;
   // The store may not keep an object that neither this record nor a visible template names.
   const isKept = old.object === '' || known.object === old.object || isInView(core, inode.ino);
   if (!isKept) return STAYS;
   core.tx.begin().set(inode, old);
   const error = core.tx.commit();
-  if (error === 0 && !isInView(core, inode.ino)) takeAlong(core, inode, layers);
+  if (error === 0 && !isInView(core, inode.ino)) takeAlong(core, inode, lower);
   return error;
 }
 
 /** Takes the file to the version of a flip that came since the copy-up, with the attributes that the env has set. */
 function takeAlong(core: Core, inode: Inode, before: LowerTree): void {
-  const { names, inodes } = follow(core, core.layers, leftAt(core, core.delta.namesOf(inode.ino)));
+  const { names, inodes } = follow(core, core.lower, leftAt(core, core.delta.namesOf(inode.ino)));
   if (!inode.inDelta) {
     inode.gone = before;
     inode.record = { ...inode.record, nlink: 0 };
@@ -144,15 +144,15 @@ function takeAlong(core: Core, inode: Inode, before: LowerTree): void {
 }
 
 /** Returns true if a template has the file in the version that the env sees. */
-const isInView = ({ layers }: Core, ino: Ino): boolean =>
-  layers.names(ino).some(({ dir, name }) => layers.lookup(dir, name)?.ino === ino);
+const isInView = ({ lower }: Core, ino: Ino): boolean =>
+  lower.names(ino).some(({ dir, name }) => lower.lookup(dir, name)?.ino === ino);
 
 /** Undoes the copy-up of a file that was the template's. */
 function undoTemplates(core: Core, inode: Inode, copied: CopyUp): number {
   const { ino } = inode;
   const { places } = copied;
   if (!places.every(({ dir, name }) => core.delta.name(dir, name)?.ino === ino)) return STAYS;
-  const below = places.map(({ dir, name }) => core.layers.lookup(dir, name));
+  const below = places.map(({ dir, name }) => core.lower.lookup(dir, name));
   const record = below.every((each) => each?.ino === ino) ? (below[0] ?? null) : null;
   if (record === null && !canLeave(core, inode, places, below)) return STAYS;
   core.tx.begin().forget(ino);
@@ -181,7 +181,7 @@ function canLeave(
   if (inode.isOpen || inode.first !== null || isInView(core, inode.ino)) return false;
   return places.every((place, i) => {
     const record = below[i] ?? null;
-    if (record === null) return core.layers.inode(place.dir) !== null;
+    if (record === null) return core.lower.inode(place.dir) !== null;
     return !isDir(record.mode) && !isOwnElsewhere(core, place, record);
   });
 }
@@ -190,10 +190,10 @@ function canLeave(
 function leave(
   core: Core,
   inode: Inode,
-  { old, places, layers }: CopyUp,
+  { old, places, lower }: CopyUp,
   below: readonly (InodeRecord | null)[],
 ): void {
-  inode.gone = layers;
+  inode.gone = lower;
   inode.record = { ...old, nlink: 0 };
   for (const record of below) {
     const shown = record === null ? null : core.inodes.peek(record.ino);

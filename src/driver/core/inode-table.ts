@@ -15,12 +15,12 @@ import type { Delta, LowerTree } from './ports.ts';
 export class InodeTable {
   /** Ordered by last lookup, oldest first; kept in this order only while Entries.isScarce. */
   readonly #byIno = new Map<Ino, Inode>();
-  readonly #layers: LowerTree;
+  readonly #lower: LowerTree;
   readonly #delta: Delta;
   readonly #entries: Entries;
 
-  constructor(layers: LowerTree, delta: Delta, entries: Entries) {
-    this.#layers = layers;
+  constructor(lower: LowerTree, delta: Delta, entries: Entries) {
+    this.#lower = lower;
     this.#delta = delta;
     this.#entries = entries;
   }
@@ -44,7 +44,7 @@ export class InodeTable {
     if (known !== undefined) return known;
     const own = this.#delta.inode(ino);
     if (own !== null) return this.#add(ino, this.recounted(own), true);
-    const record = isPrivateIno(ino) ? null : this.#layers.inode(ino);
+    const record = isPrivateIno(ino) ? null : this.#lower.inode(ino);
     if (record === null || !this.#isLinked(record)) return null;
     return this.#add(ino, this.counted(record), false);
   }
@@ -104,7 +104,7 @@ export class InodeTable {
 
   /** Returns the `stamp` that a directory's record carries beside its link count: the versions it was counted over. */
   stampOf(dir: Ino): number {
-    return isPrivateIno(dir) ? 0 : this.#layers.stamp;
+    return isPrivateIno(dir) ? 0 : this.#lower.stamp;
   }
 
   #addGone(record: InodeRecord, inDelta: boolean, gone: LowerTree): Inode {
@@ -129,7 +129,7 @@ export class InodeTable {
     const { ino, parent, name } = record;
     if (ino === ROOT_INO) return true;
     if (parent !== 0 && name !== '') return this.#shows(parent, name, ino);
-    for (const { dir, name } of this.#layers.names(record.ino)) {
+    for (const { dir, name } of this.#lower.names(record.ino)) {
       if (this.#shows(dir, name, record.ino)) return true;
     }
     return false;
@@ -137,14 +137,14 @@ export class InodeTable {
 
   /** Returns true if a path leads to the file through one of its template names. */
   isNamed(ino: Ino): boolean {
-    const names = this.#layers.names(ino);
+    const names = this.#lower.names(ino);
     return names.some(({ dir, name }) => this.#shows(dir, name, ino) && this.isReached(dir));
   }
 
   /** Returns true if a path leads to the directory. */
   isReached(dir: Ino): boolean {
     for (let at = dir; at !== ROOT_INO; ) {
-      const { parent = 0, name = '' } = this.#delta.inode(at) ?? this.#layers.inode(at) ?? {};
+      const { parent = 0, name = '' } = this.#delta.inode(at) ?? this.#lower.inode(at) ?? {};
       if (parent === 0 || name === '' || !this.#shows(parent, name, at)) return false;
       at = parent;
     }
@@ -155,14 +155,14 @@ export class InodeTable {
    * Returns true if the templates lack the directory, or one of them hides it. False if the env keeps, moved,
    * removed or covered it.
    */
-  isHidden(dir: Ino, layers: LowerTree): boolean {
+  isHidden(dir: Ino, lower: LowerTree): boolean {
     for (let at = dir; at !== ROOT_INO; ) {
-      const { parent = 0, name = '' } = this.#delta.inode(at) ?? layers.inode(at) ?? {};
+      const { parent = 0, name = '' } = this.#delta.inode(at) ?? lower.inode(at) ?? {};
       if (parent === 0 || name === '') return true;
       const own = this.#delta.name(parent, name);
       // What it is in stays, since the env has something in it.
       if (own !== null) return false;
-      if (layers.lookup(parent, name)?.ino !== at) return true;
+      if (lower.lookup(parent, name)?.ino !== at) return true;
       at = parent;
     }
     return false;
@@ -174,9 +174,9 @@ export class InodeTable {
    */
   isWhole({ ino, mode, nlink }: InodeRecord): boolean {
     if (isDir(mode) || nlink === 1) return true;
-    return this.#layers.names(ino).every(({ dir, name }) => {
+    return this.#lower.names(ino).every(({ dir, name }) => {
       const own = this.#delta.name(dir, name);
-      if (own === null) return this.#layers.lookup(dir, name)?.ino === ino;
+      if (own === null) return this.#lower.lookup(dir, name)?.ino === ino;
       return own.ino === ino || own.ino === 0 || isPrivateIno(own.ino);
     });
   }
@@ -184,7 +184,7 @@ export class InodeTable {
   #shows(dir: Ino, name: Name, ino: Ino): boolean {
     const own = this.#delta.name(dir, name);
     if (own !== null) return own.ino === ino;
-    return this.#layers.lookup(dir, name)?.ino === ino;
+    return this.#lower.lookup(dir, name)?.ino === ino;
   }
 
   /**
@@ -197,7 +197,7 @@ export class InodeTable {
       return this.#delta.hasNames(ino) ? { ...record, nlink: this.#countLinks(ino) } : record;
     }
     if (nlink === 1) return record;
-    const names = this.#layers.names(ino);
+    const names = this.#lower.names(ino);
     const taken = names.filter(({ dir, name }) => this.#isOthers(dir, name, ino)).length;
     return taken === 0 ? record : { ...record, nlink: nlink - taken };
   }
@@ -217,9 +217,9 @@ export class InodeTable {
   }
 
   #countLinks(dir: Ino): number {
-    let nlink = this.#layers.inode(dir)?.nlink ?? 2;
+    let nlink = this.#lower.inode(dir)?.nlink ?? 2;
     for (const { name, ino, type } of namesIn(this.#delta, dir)) {
-      const below = this.#layers.lookup(dir, name);
+      const below = this.#lower.lookup(dir, name);
       if (below !== null && isDir(below.mode)) nlink--;
       if (ino !== 0 && isDir(type)) nlink++;
     }

@@ -20,7 +20,7 @@ export interface CopyUp {
   /** The names that the copy-up made the env's own. */
   readonly places: readonly DirEntryRef[];
   /** The lower tree that the env saw then. */
-  readonly layers: LowerTree;
+  readonly lower: LowerTree;
 }
 
 /**

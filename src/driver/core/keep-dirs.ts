@@ -6,7 +6,7 @@ import { countAgain, hasOwn } from './names.ts';
 import type { DirEntryRef, LowerTree } from './ports.ts';
 
 /**
- * Keeps template directories that `layers` lacks and in which the env has something of its own. They, and the
+ * Keeps template directories that `lower` lacks and in which the env has something of its own. They, and the
  * missing directories above them, become the env's own; otherwise their contents could no longer be reached.
  * @param before the lower tree that the env saw until now; null if not known
  * @param dirs template directories to check
@@ -15,10 +15,10 @@ import type { DirEntryRef, LowerTree } from './ports.ts';
 export function keepDirs(
   core: Core,
   before: LowerTree | null,
-  layers: LowerTree,
+  lower: LowerTree,
   dirs: Iterable<Ino>,
 ): DirEntryRef[] {
-  const way = { core, before, layers, kept: [] };
+  const way = { core, before, lower, kept: [] };
   for (const dir of dirs) {
     if (!isPrivateIno(dir) && dir !== ROOT_INO && hasOwn(core, dir)) keep(way, dir);
   }
@@ -28,15 +28,15 @@ export function keepDirs(
 interface Way {
   readonly core: Core;
   readonly before: LowerTree | null;
-  readonly layers: LowerTree;
+  readonly lower: LowerTree;
   readonly kept: DirEntryRef[];
 }
 
 /** Uses one transaction per directory, so that the env is consistent even if the next one fails. */
 function keep(way: Way, dir: Ino): void {
-  const { core, before, layers, kept } = way;
+  const { core, before, lower, kept } = way;
   const record =
-    core.delta.inode(dir) ?? before?.inode(dir) ?? layers.inode(dir) ?? layers.lastDir(dir);
+    core.delta.inode(dir) ?? before?.inode(dir) ?? lower.inode(dir) ?? lower.lastDir(dir);
   if (record === null || record.name === '' || record.nlink === 0) return;
   const place = { dir: record.parent as Ino, name: record.name };
   // The env moved or replaced the directory.
@@ -44,7 +44,7 @@ function keep(way: Way, dir: Ino): void {
   // From the top down, so that a reachable directory is never below an unreachable one.
   if (place.dir !== ROOT_INO && !isPrivateIno(place.dir)) keep(way, place.dir);
   // A template still has it.
-  if (layers.lookup(place.dir, place.name)?.ino === dir) return;
+  if (lower.lookup(place.dir, place.name)?.ino === dir) return;
   if (takeOver(core, record, place)) kept.push(place);
 }
 

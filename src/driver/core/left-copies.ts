@@ -24,9 +24,9 @@ export function giveBackLeft(core: Core, inos: Iterable<Ino>): number {
   for (const ino of inos) {
     if (isPrivateIno(ino) || left < 0) continue;
     const record = core.delta.inode(ino);
-    const below = core.layers.inode(ino);
+    const below = core.lower.inode(ino);
     if (record === null || below === null || !looksSame(core, record, below)) continue;
-    const places = core.layers.names(ino);
+    const places = core.lower.names(ino);
     if (!areItsNames(core, record, places) || core.blobs.isUnused(ino) !== 0) continue;
     left -= below.size;
     if (!looksSame(core, record, below) || !hasSameBytes(core, below)) continue;
@@ -72,6 +72,6 @@ function areItsNames(
   if (places.length !== nlink) return false;
   return places.every(
     ({ dir, name }) =>
-      core.delta.name(dir, name)?.ino === ino && core.layers.lookup(dir, name)?.ino === ino,
+      core.delta.name(dir, name)?.ino === ino && core.lower.lookup(dir, name)?.ino === ino,
   );
 }

@@ -6,5 +6,5 @@ import type { LowerEntry, LowerTree } from './ports.ts';
 const PAGE = 1024;
 
 /** Yields all names of a template directory, in cookie order. */
-export const entriesOf = (layers: LowerTree, dir: Ino): Generator<LowerEntry> =>
-  inPages(PAGE, (after, max) => layers.list(dir, after, max));
+export const entriesOf = (lower: LowerTree, dir: Ino): Generator<LowerEntry> =>
+  inPages(PAGE, (after, max) => lower.list(dir, after, max));

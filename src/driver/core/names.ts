@@ -28,7 +28,7 @@ export function inodeToChange(core: Core, node: NodeId): Inode | number {
  */
 export function isFixed(core: Core, inode: Inode): boolean {
   if (inode.gone !== null) return true;
-  return !core.layers.settled && !inode.inDelta && !core.inodes.isWhole(inode.record);
+  return !core.lower.settled && !inode.inDelta && !core.inodes.isWhole(inode.record);
 }
 
 /**
@@ -87,7 +87,7 @@ export function below(core: Core, dir: Inode, name: Name): InodeRecord | null {
  * Returns the tree in which to look up a template directory's entries: for a gone directory, that of its own
  * version.
  */
-export const layersOf = (core: Core, dir: Inode): LowerTree => dir.gone ?? core.layers;
+export const layersOf = (core: Core, dir: Inode): LowerTree => dir.gone ?? core.lower;
 
 /**
  * Takes a name away from `inode`, in the open transaction. Leaves a whiteout if a template has, or another version
@@ -107,7 +107,7 @@ export function hide(core: Core, dir: Inode, name: Name, { ino }: Inode): void {
 function isTaken(core: Core, dir: Inode, name: Name, removed: Ino): boolean {
   if (isPrivateIno(dir.ino)) return false;
   const place = { dir: dir.ino, name };
-  return core.layers.everAt(dir.ino, name).some((record) => {
+  return core.lower.everAt(dir.ino, name).some((record) => {
     const { ino, mode } = record;
     return (
       ino === removed || isOwnElsewhere(core, place, record) || (isDir(mode) && hasOwn(core, ino))
@@ -166,9 +166,9 @@ export function pin(core: Core, inode: Inode): readonly DirEntryRef[] {
 /** Returns the names that pin() would make the env's own. */
 export function namesToPin(core: Core, inode: Inode): readonly DirEntryRef[] {
   if (inode.inDelta || isPrivateIno(inode.ino) || isDir(inode.record.mode)) return NO_NAMES;
-  return core.layers.names(inode.ino).filter(({ dir, name }) => {
+  return core.lower.names(inode.ino).filter(({ dir, name }) => {
     const own = core.delta.hasNames(dir) ? core.delta.name(dir, name) : null;
-    return own === null && core.layers.lookup(dir, name)?.ino === inode.ino;
+    return own === null && core.lower.lookup(dir, name)?.ino === inode.ino;
   });
 }
 

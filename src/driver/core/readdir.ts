@@ -72,11 +72,11 @@ function visit(core: Core, dir: Inode, after: number, take: Visitor): void {
   const { ino } = dir;
   const ownNames = core.delta.hasNames(ino);
   const templated = !isPrivateIno(ino);
-  const layers = layersOf(core, dir);
+  const lower = layersOf(core, dir);
   let from = after;
   for (;;) {
     const own = ownNames ? core.delta.list(ino, from, BATCH) : NOTHING;
-    const rows = templated ? layers.list(ino, from, BATCH) : NOTHING;
+    const rows = templated ? lower.list(ino, from, BATCH) : NOTHING;
     const bound = Math.min(lastCookie(own), lastCookie(rows));
     if (!mergeNames(own, rows, bound, take) || bound === Infinity) return;
     from = bound;

@@ -88,20 +88,20 @@ const blobStat = emptyBlobStat();
 
 /**
  * Makes one action in the env, as one change of the journal (steps: several).
- * @param layers the lower tree that the env sees afterwards
+ * @param lower the lower tree that the env sees afterwards
  * @param touched receives the places that may now show something else
  */
 export function act(
   core: Core,
-  layers: LowerTree,
+  lower: LowerTree,
   wanted: EnvAction,
   touched: DirEntryRef[],
 ): EnvActionResult {
-  if (wanted.what === 'steps') return steps(core, layers, wanted, touched);
+  if (wanted.what === 'steps') return steps(core, lower, wanted, touched);
   touched.push({ dir: wanted.dir, name: wanted.name });
   switch (wanted.what) {
     case 'take':
-      return { error: take(core, layers, wanted), ino: 0 };
+      return { error: take(core, lower, wanted), ino: 0 };
     case 'replace':
       return replace(core, wanted);
     case 'restore':
@@ -113,7 +113,7 @@ export function act(
 
 function steps(
   core: Core,
-  layers: LowerTree,
+  lower: LowerTree,
   { file }: StepsAction,
   touched: DirEntryRef[],
 ): EnvActionResult {
@@ -121,15 +121,15 @@ function steps(
   // The file is removed once all of its steps were made.
   if (bytes === -ENOENT) return { error: 0, ino: 0, left: 0 };
   if (typeof bytes === 'number') return { error: bytes, ino: 0 };
-  return { ...makeSteps(core, layers, decodeSteps(bytes), touched), ino: 0 };
+  return { ...makeSteps(core, lower, decodeSteps(bytes), touched), ino: 0 };
 }
 
-function take(core: Core, layers: LowerTree, wanted: NameAction): number {
+function take(core: Core, lower: LowerTree, wanted: NameAction): number {
   const own = core.delta.name(wanted.dir, wanted.name);
   if (own === null || own.ino === 0 || own.ino !== wanted.ino || isDir(own.type)) {
     return isSaved(core, wanted) ? 0 : -ENOENT;
   }
-  const below = layers.lookup(wanted.dir, wanted.name);
+  const below = lower.lookup(wanted.dir, wanted.name);
   // The file that would show is the env's own already: it is this very file, or the env has it elsewhere.
   if (below !== null && isOwnElsewhere(core, wanted, below)) return -EBUSY;
   core.tx.begin();
@@ -276,12 +276,12 @@ export function* savedFiles(delta: SavedNames): Generator<SavedFile> {
  * and the env's.
  * @returns the names that lead elsewhere now
  */
-export function releaseSaved(core: Core, layers: LowerTree): DirEntryRef[] {
+export function releaseSaved(core: Core, lower: LowerTree): DirEntryRef[] {
   const settled: DirEntryRef[] = [];
   for (const { patch, dir, name, ino } of [...savedFiles(core.delta)]) {
     const own = core.delta.name(dir, name);
     const isFree = own === null || isTouched(core, { dir, name });
-    const record = isFree ? layers.lookup(dir, name) : null;
+    const record = isFree ? lower.lookup(dir, name) : null;
     if (record === null || !isOwnElsewhere(core, { dir, name }, record)) continue;
     if (own !== null && record.ino !== ino) continue;
     core.tx.begin();

@@ -43,7 +43,7 @@ type Changes = Pick<
 
 /** Wraps a filesystem so that every change is noted under the program that made it. */
 export function traced(fs: EnvFileSystem, notes: WriterNotes): EnvFileSystem {
-  // By prototype, not by copy, because `layers` changes at a flip.
+  // By prototype, not by copy, because `lower` changes at a flip.
   return Object.assign(Object.create(fs) as EnvFileSystem, changes(fs, notes));
 }
 
@@ -82,7 +82,7 @@ function changes(fs: EnvFileSystem, notes: WriterNotes): Changes {
 
   const removed = (parent: NodeId, name: Name): void => {
     const dir = inoOf(parent);
-    if (fs.layers.lookup(dir, name) !== null) notes.removed(dir, name, notes.program);
+    if (fs.lower.lookup(dir, name) !== null) notes.removed(dir, name, notes.program);
   };
 
   const unlinked = (parent: NodeId, name: Name, result: number): number => {

@@ -145,6 +145,6 @@ export class TreeDiff {
   }
 }
 
-/** Makes a stamp that no stack has: those are below 2^48 (store/layer-cache.ts), and this one is not. */
+/** Makes a stamp that no stack has: those are below 2^48 (store/tree-cache.ts), and this one is not. */
 const unionStamp = (from: LowerTree, to: LowerTree): number =>
   2 ** 49 + ((from.stamp + to.stamp) % 2 ** 48);

@@ -10,8 +10,8 @@ export class TreeSwitch implements LowerTree {
   #now: LowerTree;
   #settled = true;
 
-  constructor(layers: LowerTree) {
-    this.#now = layers;
+  constructor(lower: LowerTree) {
+    this.#now = lower;
   }
 
   get now(): LowerTree {
@@ -22,8 +22,8 @@ export class TreeSwitch implements LowerTree {
    * Shows another tree from the next request on: that of one stack (settled), or one between two stacks (not
    * settled).
    */
-  show(layers: LowerTree, settled: boolean): void {
-    this.#now = layers;
+  show(lower: LowerTree, settled: boolean): void {
+    this.#now = lower;
     this.#settled = settled;
   }
 

@@ -16,7 +16,7 @@ interface Frozen {
 /** The parts of a delta that a checkpoint works on. */
 export interface CheckpointParts {
   readonly envDir: string;
-  readonly overlay: PendingChanges;
+  readonly pending: PendingChanges;
   readonly journal: Journal;
   /** Makes everything committed durable. Resolves to 0 or -errno. */
   flush(): Promise<number>;
@@ -54,7 +54,7 @@ export class Checkpointer {
 
   /** True if memory holds something that the table does not have. */
   get needed(): boolean {
-    return this.#frozen !== null || this.#parts.overlay.active.size > 0;
+    return this.#frozen !== null || this.#parts.pending.active.size > 0;
   }
 
   /** Runs one checkpoint, or joins the one that runs. Rejects with the reason if it fails; nothing is lost then. */
@@ -73,25 +73,25 @@ export class Checkpointer {
     if (flushed < 0)
       throw new Error(`checkpoint: the journal cannot be flushed: errno ${-flushed}`);
     failpoint('checkpoint-flushed');
-    const { envDir, overlay } = this.#parts;
+    const { envDir, pending } = this.#parts;
     const paths = segments.map((segment) => segment.path);
     await checkpointInThread({ envDir, segments: paths, state });
     failpoint('checkpoint-done');
-    if (overlay.table === null) overlay.table = LinkTable.open(path.join(envDir, LINK_DIR));
-    else overlay.table.refresh();
-    this.#parts.onMoved(overlay.frozen?.size ?? 0);
-    overlay.frozen = null;
+    if (pending.table === null) pending.table = LinkTable.open(path.join(envDir, LINK_DIR));
+    else pending.table.refresh();
+    this.#parts.onMoved(pending.frozen?.size ?? 0);
+    pending.frozen = null;
     this.#frozen = null;
     this.#parts.journal.drop(segments);
   }
 
   #freeze(): Frozen {
-    const { overlay, journal } = this.#parts;
+    const { pending, journal } = this.#parts;
     const segments = journal.freeze();
     if (typeof segments === 'number') {
       throw new Error(`checkpoint: no room for a new journal segment: errno ${-segments}`);
     }
-    overlay.freeze();
+    pending.freeze();
     const { sequence, lineage, bootId } = journal;
     return { segments, state: { sequence, nextIno: this.#parts.nextIno(), lineage, bootId } };
   }

@@ -39,7 +39,7 @@ export interface DeltaParts {
   readonly envDir: string;
   readonly lock: EnvLock;
   readonly journal: Journal;
-  readonly overlay: PendingChanges;
+  readonly pending: PendingChanges;
   readonly marks: RecoveryMarks;
   readonly files: PrivateFiles;
   readonly writer: RecordWriter;
@@ -56,7 +56,7 @@ export class EnvDelta implements Delta, Change {
   readonly #options: DeltaOptions;
   readonly #lock: EnvLock;
   readonly #journal: Journal;
-  readonly #overlay: PendingChanges;
+  readonly #pending: PendingChanges;
   readonly #marks: RecoveryMarks;
   readonly #writer: RecordWriter;
   readonly #flusher = new Flusher(() => this.#flushPass());
@@ -82,14 +82,14 @@ export class EnvDelta implements Delta, Change {
     this.wasCutShort = parts.wasCutShort;
     this.#lock = parts.lock;
     this.#journal = parts.journal;
-    this.#overlay = parts.overlay;
+    this.#pending = parts.pending;
     this.#marks = parts.marks;
     this.#writer = parts.writer;
     this.#nextIno = parts.nextIno;
     this.#readOnly = parts.readOnly;
     this.#checkpointer = new Checkpointer({
       envDir: parts.envDir,
-      overlay: parts.overlay,
+      pending: parts.pending,
       journal: parts.journal,
       flush: () => this.flush(),
       nextIno: () => this.#nextIno,
@@ -98,10 +98,10 @@ export class EnvDelta implements Delta, Change {
         this.#stuck = false;
       },
     });
-    options.tailBudget.used += parts.overlay.tail;
+    options.tailBudget.used += parts.pending.tail;
     this.#copies = new CopySyncer(this, parts.files, parts.marks);
     const boot = bootNumber(parts.journal.bootId);
-    this.#tags = new NameTags(parts.envDir, boot, (ino) => this.#overlay.inode(ino));
+    this.#tags = new NameTags(parts.envDir, boot, (ino) => this.#pending.inode(ino));
     this.files.attach({
       tags: this.#tags,
       syncNow: () => this.#journal.syncNow(),
@@ -118,32 +118,32 @@ export class EnvDelta implements Delta, Change {
   // --- Reading ---
 
   name(dir: Ino, name: Name): DeltaName | null {
-    return this.#overlay.name(dir, name);
+    return this.#pending.name(dir, name);
   }
 
   list(dir: Ino, after: number, max: number): readonly DeltaEntry[] {
-    return this.#overlay.list(dir, after, max);
+    return this.#pending.list(dir, after, max);
   }
 
   hasNames(dir: Ino): boolean {
-    return this.#overlay.hasNames(dir);
+    return this.#pending.hasNames(dir);
   }
 
   inode(ino: Ino): InodeRecord | null {
-    return this.#overlay.inode(ino);
+    return this.#pending.inode(ino);
   }
 
   templateDirs(): Iterable<Ino> {
-    return this.#overlay.templateDirs();
+    return this.#pending.templateDirs();
   }
 
   namesOf(ino: Ino): readonly DirEntryRef[] {
-    return [...this.#overlay.allNames()].filter((state) => state.ino === ino);
+    return [...this.#pending.allNames()].filter((state) => state.ino === ino);
   }
 
   /** Returns the inode records that the journal has set since the last checkpoint. */
   recentInodes(): readonly InodeRecord[] {
-    return [...this.#overlay.active.inodes.values()].filter((record) => record !== null);
+    return [...this.#pending.active.inodes.values()].filter((record) => record !== null);
   }
 
   /** Returns inodes without a name, kept for programs that have them open. */
@@ -204,7 +204,7 @@ export class EnvDelta implements Delta, Change {
     if (this.#writer.count === 0) return 0;
     const clean = this.#journal.durable === this.#journal.sequence;
     const { tailBudget } = this.#options;
-    if (!tailBudget.admits(this.#overlay.tail, this.#frees)) return this.#stuck ? -ENOSPC : -ENOMEM;
+    if (!tailBudget.admits(this.#pending.tail, this.#frees)) return this.#stuck ? -ENOSPC : -ENOMEM;
     let failed: number;
     try {
       failed = this.#journal.append(this.#writer, this.#frees);
@@ -234,7 +234,7 @@ export class EnvDelta implements Delta, Change {
   }
 
   #apply(): void {
-    const { active } = this.#overlay;
+    const { active } = this.#pending;
     const { size } = active;
     for (const state of this.#names) active.setName(state);
     for (const inode of this.#inodes) {
@@ -312,7 +312,7 @@ export class EnvDelta implements Delta, Change {
   #scheduleCheckpoint(): void {
     const { checkpointRecords, checkpointBytes, checkpointMs } = this.#options;
     const full =
-      this.#overlay.active.size >= checkpointRecords ||
+      this.#pending.active.size >= checkpointRecords ||
       this.#journal.activeBytes >= checkpointBytes;
     const now = full && !this.#checkpointer.running && !this.#stuck;
     if (now) this.#inBackground(() => this.#checkpointer.run());
@@ -371,8 +371,8 @@ export class EnvDelta implements Delta, Change {
     await this.#flusher.idle();
     await this.#removing;
     this.#journal.close();
-    this.#options.tailBudget.used -= this.#overlay.tail;
-    await this.#overlay.table?.close();
+    this.#options.tailBudget.used -= this.#pending.tail;
+    await this.#pending.table?.close();
     this.files.shutdown();
     failpoint('closing');
     await this.#lock.release(clean);

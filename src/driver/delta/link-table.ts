@@ -94,6 +94,11 @@ export class LinkTable {
     return value === undefined ? null : decodeInode(value, 0, value.length);
   }
 
+  /** Returns true if hasNames() has found that the directory has no names. */
+  isKnownEmpty(dir: Ino): boolean {
+    return this.#hasNames.get(dir) === false;
+  }
+
   hasNames(dir: Ino): boolean {
     let has = this.#hasNames.get(dir);
     if (has === undefined) {

@@ -46,9 +46,9 @@ export async function openDelta(envDir: string, options: OpenDeltaOptions): Prom
   let delta: EnvDelta | null = null;
   try {
     const files = new PrivateFiles(envDir, options.openObject);
-    const overlay = new PendingChanges(openTable(envDir));
+    const pending = new PendingChanges(openTable(envDir));
     const marks = new RecoveryMarks();
-    const recovered = recover(envDir, overlay, marks, bootId(), hash);
+    const recovered = recover(envDir, pending, marks, bootId(), hash);
     const { damage } = recovered;
     if (damage === null) repairJournal(envDir, recovered);
     const settings = settingsOf(options);
@@ -57,8 +57,8 @@ export async function openDelta(envDir: string, options: OpenDeltaOptions): Prom
       {
         envDir,
         lock,
-        journal: openJournal(envDir, overlay, recovered, hash),
-        overlay,
+        journal: openJournal(envDir, pending, recovered, hash),
+        pending,
         marks,
         files,
         writer: new RecordWriter(hash),
@@ -113,11 +113,11 @@ export function openTable(envDir: string, readOnly = false): LinkTable | null {
 
 function openJournal(
   envDir: string,
-  overlay: PendingChanges,
+  pending: PendingChanges,
   recovered: Recovered,
   hash: Hash64,
 ): Journal {
-  const state = overlay.table?.state() ?? null;
+  const state = pending.table?.state() ?? null;
   const start = {
     dir: envDir,
     lineage: recovered.lineage ?? state?.lineage ?? randomBytes(8).readBigUInt64LE(),

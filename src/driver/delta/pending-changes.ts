@@ -34,7 +34,12 @@ export class PendingChanges {
   name(dir: Ino, name: Name): DeltaName | null {
     const state = this.active.name(dir, name) ?? this.frozen?.name(dir, name);
     if (state !== undefined) return state.present ? state : null;
-    return this.table?.hasNames(dir) ? this.table.name(dir, name) : null;
+    const { table } = this;
+    if (table === null || table.isKnownEmpty(dir)) return null;
+    const found = table.name(dir, name);
+    // Asked only now, since it costs more than one name; further misses in the directory then cost nothing.
+    if (found === null) table.hasNames(dir);
+    return found;
   }
 
   list(dir: Ino, after: number, max: number): readonly DeltaEntry[] {

@@ -72,13 +72,13 @@ export async function readDelta(envDir: string): Promise<DeltaView> {
   const hash = await loadHash();
   for (let attempt = 1; ; attempt++) {
     const before = segments(envDir);
-    const overlay = new PendingChanges(openTable(envDir, true));
+    const pending = new PendingChanges(openTable(envDir, true));
     let recovered: Recovered;
     try {
-      recovered = recover(envDir, overlay, new RecoveryMarks(), bootId(), hash);
+      recovered = recover(envDir, pending, new RecoveryMarks(), bootId(), hash);
     } catch (error) {
       // A checkpoint ended and removed a segment between the listing and the read.
-      await overlay.table?.close();
+      await pending.table?.close();
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === ATTEMPTS) throw error;
       continue;
     }
@@ -86,9 +86,9 @@ export async function readDelta(envDir: string): Promise<DeltaView> {
     // looks damaged.
     const settled = before === segments(envDir) && recovered.damage === null;
     if (settled || attempt === ATTEMPTS) {
-      return new OpenView(envDir, overlay, recovered);
+      return new OpenView(envDir, pending, recovered);
     }
-    await overlay.table?.close();
+    await pending.table?.close();
   }
 }
 
@@ -103,53 +103,53 @@ class OpenView implements DeltaView {
   readonly nextIno: number;
   readonly isEmpty: boolean;
   readonly #envDir: string;
-  readonly #overlay: PendingChanges;
+  readonly #pending: PendingChanges;
   readonly #booted: boolean;
   readonly #sequence: number;
 
-  constructor(envDir: string, overlay: PendingChanges, recovered: Recovered) {
+  constructor(envDir: string, pending: PendingChanges, recovered: Recovered) {
     this.#envDir = envDir;
-    this.#overlay = overlay;
+    this.#pending = pending;
     this.#booted = recovered.booted;
     this.#sequence = recovered.sequence;
     this.damage = recovered.damage;
     this.nextIno = recovered.nextIno;
-    this.isEmpty = overlay.table === null && !recovered.found;
+    this.isEmpty = pending.table === null && !recovered.found;
   }
 
   changedNames(onDamage?: OnDamage): IterableIterator<ChangedName> {
-    return this.#overlay.allNames(onDamage);
+    return this.#pending.allNames(onDamage);
   }
 
   inodes(onDamage?: OnDamage): IterableIterator<InodeRecord> {
-    return this.#overlay.allInodes(onDamage);
+    return this.#pending.allInodes(onDamage);
   }
 
   inode(ino: Ino): InodeRecord | null {
-    return this.#overlay.inode(ino);
+    return this.#pending.inode(ino);
   }
 
   name(dir: Ino, name: Name): DeltaName | null {
-    return this.#overlay.name(dir, name);
+    return this.#pending.name(dir, name);
   }
 
   list(dir: Ino, after: number, max: number): readonly DeltaEntry[] {
-    return this.#overlay.list(dir, after, max);
+    return this.#pending.list(dir, after, max);
   }
 
   awaitsRecovery(ino: Ino): boolean {
-    if (this.#booted && this.#overlay.active.inodes.has(ino)) return true;
+    if (this.#booted && this.#pending.active.inodes.has(ino)) return true;
     return lostNames(this.#envDir, [ino], bootNumber(bootId()), this.#sequence).length > 0;
   }
 
   usage(): DeltaUsage {
     let inodes = 0;
-    for (const _ of this.#overlay.allInodes()) inodes++;
+    for (const _ of this.#pending.allInodes()) inodes++;
     return { ...privateUsage(this.#envDir), inodes };
   }
 
   async close(): Promise<void> {
-    await this.#overlay.table?.close();
+    await this.#pending.table?.close();
   }
 }
 

@@ -32,22 +32,22 @@ class Replayer implements ReplaySink {
   nextIno: number;
   booted = false;
   #foreign = false;
-  readonly #overlay: PendingChanges;
+  readonly #pending: PendingChanges;
   readonly #marks: RecoveryMarks;
   readonly #bootId: string;
 
   constructor(
-    overlay: PendingChanges,
+    pending: PendingChanges,
     marks: RecoveryMarks,
     bootId: string,
     state: TableState | null,
   ) {
-    this.#overlay = overlay;
+    this.#pending = pending;
     this.#marks = marks;
     this.#bootId = bootId;
     this.nextIno = state?.nextIno ?? PRIVATE_INO_BASE + 1;
     if (state !== null) this.boot(state.bootId);
-    for (const ino of overlay.table?.marked() ?? []) this.#note(ino, overlay.table!.inode(ino));
+    for (const ino of pending.table?.marked() ?? []) this.#note(ino, pending.table!.inode(ino));
   }
 
   boot(bootId: string): void {
@@ -56,20 +56,20 @@ class Replayer implements ReplaySink {
   }
 
   setName(dir: Ino, name: Name, ino: Ino | 0, type: number): void {
-    this.#overlay.active.setName(new NameState(dir, name, ino, type, true));
+    this.#pending.active.setName(new NameState(dir, name, ino, type, true));
   }
 
   clearName(dir: Ino, name: Name): void {
-    this.#overlay.active.setName(new NameState(dir, name, 0, 0, false));
+    this.#pending.active.setName(new NameState(dir, name, 0, 0, false));
   }
 
   setInode(record: InodeRecord): void {
-    this.#overlay.active.setInode(record.ino, record);
+    this.#pending.active.setInode(record.ino, record);
     this.#note(record.ino, record);
   }
 
   clearInode(ino: Ino): void {
-    this.#overlay.active.setInode(ino, null);
+    this.#pending.active.setInode(ino, null);
     this.#note(ino, null);
   }
 
@@ -84,13 +84,13 @@ class Replayer implements ReplaySink {
 /** Reads the journal over the table into memory. Writes nothing. */
 export function recover(
   envDir: string,
-  overlay: PendingChanges,
+  pending: PendingChanges,
   marks: RecoveryMarks,
   bootId: string,
   hash: Hash64,
 ): Recovered {
-  const state = overlay.table?.state() ?? null;
-  const replayer = new Replayer(overlay, marks, bootId, state);
+  const state = pending.table?.state() ?? null;
+  const replayer = new Replayer(pending, marks, bootId, state);
   const replay = replayJournal(envDir, state, bootId, hash, replayer);
   const { lostCopies, booted } = replayer;
   const slack = booted ? INO_SLACK_BOOT : INO_SLACK;

@@ -12,7 +12,7 @@ export interface EnvParts {
   readonly row: EnvRow;
   /** The stack that it sees when it is mounted, and its lower tree. */
   readonly stack: readonly StackRef[];
-  readonly layers: LowerTree;
+  readonly lower: LowerTree;
   readonly delta: EnvDelta;
   /** How its mount keeps access times; until that is read, the default of mounts. */
   readonly accessRules: AccessRules;
@@ -42,7 +42,7 @@ export async function openEnv(
     const row = store.needEnv(env);
     const stack = store.resolveStack(row);
     const accessRules: AccessRules = { files: 'relatime', dirs: 'relatime' };
-    return { row, stack, layers: store.layers(stack), delta, accessRules, mountFlags };
+    return { row, stack, lower: store.lowerTree(stack), delta, accessRules, mountFlags };
   } catch (error) {
     await delta.close();
     if (error instanceof ByrefError && error.code === 'notFound') removeEmpty(directory);

@@ -38,7 +38,7 @@ export class LiveEnv {
     this.parts = parts;
     this.served = served;
     this.stack = parts.stack;
-    this.stacks.set(parts.layers, parts.stack);
+    this.stacks.set(parts.lower, parts.stack);
   }
 
   /**
@@ -113,11 +113,11 @@ export class LiveEnv {
   gone(): GoneFile[] {
     const { served } = this;
     if (served === null) return [];
-    return Array.from(served.fs.gone(), ({ record, layers }) => ({
+    return Array.from(served.fs.gone(), ({ record, lower }) => ({
       env: served.info.env,
       ino: record.ino,
       object: record.object,
-      stack: this.stacks.get(layers) ?? [],
+      stack: this.stacks.get(lower) ?? [],
     }));
   }
 }

@@ -35,7 +35,7 @@ interface TransportPorts {
 
 /** Puts the filesystem core over an env's parts. */
 export function coreOf(
-  { layers, delta, accessRules }: EnvParts,
+  { lower, delta, accessRules }: EnvParts,
   ports: TransportPorts,
 ): EnvFileSystem {
   const { passthrough, caches } = ports;
@@ -43,7 +43,7 @@ export function coreOf(
   const { files, bulk } = poolShare();
   blobs.shareThreads(bulk);
   const fs = createFileSystem({
-    layers,
+    lower,
     delta,
     blobs,
     files,

@@ -41,7 +41,7 @@ export async function changedPaths(store: Store, row: EnvRow): Promise<EnvChange
   if (!existsSync(directory)) return [];
   const view = await readDelta(directory);
   try {
-    return new Diff(view, store.layers(store.resolveStack(row))).changes();
+    return new Diff(view, store.lowerTree(store.resolveStack(row))).changes();
   } finally {
     await view.close();
   }
@@ -49,15 +49,15 @@ export async function changedPaths(store: Store, row: EnvRow): Promise<EnvChange
 
 class Diff {
   private readonly view: DeltaView;
-  private readonly layers: LowerTree;
+  private readonly lower: LowerTree;
   private readonly found = new Map<string, Omit<EnvChange, 'path'>>();
   /** Paths of directories; null for those that are no longer reachable. */
   private readonly paths = new Map<Ino, string | null>([[ROOT_INO, '']]);
   private readonly changedNames = new Map<Ino, Map<Name, ChangedName>>();
 
-  constructor(view: DeltaView, layers: LowerTree) {
+  constructor(view: DeltaView, lower: LowerTree) {
     this.view = view;
-    this.layers = layers;
+    this.lower = lower;
     for (const changed of view.changedNames()) {
       const names = this.changedNames.get(changed.dir) ?? new Map<Name, ChangedName>();
       this.changedNames.set(changed.dir, names.set(changed.name, changed));
@@ -75,7 +75,7 @@ class Diff {
   private takeName({ dir, name, ino }: ChangedName): void {
     const parent = this.pathOf(dir);
     if (parent === null) return;
-    const below = this.layers.lookup(dir, name);
+    const below = this.lower.lookup(dir, name);
     if (ino === 0 && below === null) return;
     const kind = ino === 0 ? 'D' : below === null ? 'A' : 'C';
     this.found.set(`${parent}/${name}`, { kind, attributes: this.attributesAt(ino, below) });
@@ -102,14 +102,14 @@ class Diff {
   }
 
   private changed(ino: Ino): Omit<EnvChange, 'path'> {
-    return { kind: 'C', attributes: this.attributesAt(ino, this.layers.inode(ino)) };
+    return { kind: 'C', attributes: this.attributesAt(ino, this.lower.inode(ino)) };
   }
 
   private templateNames(ino: Ino): readonly { dir: Ino; name: Name }[] {
-    const record = this.layers.inode(ino);
+    const record = this.lower.inode(ino);
     if (record === null) return [];
     if (record.name !== '') return [{ dir: record.parent as Ino, name: record.name }];
-    return this.layers.names(ino);
+    return this.lower.names(ino);
   }
 
   private pathOf(dir: Ino): string | null {
@@ -123,7 +123,7 @@ class Diff {
   }
 
   private findPath(dir: Ino): string | null {
-    const record = this.view.inode(dir) ?? this.layers.inode(dir);
+    const record = this.view.inode(dir) ?? this.lower.inode(dir);
     if (record === null || record.name === '' || record.nlink === 0) return null;
     const parentDir = record.parent as Ino;
     // A directory that was removed, or replaced by another, has no path.

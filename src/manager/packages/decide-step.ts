@@ -24,7 +24,7 @@ export async function decideStep(
       taken: next.taken,
       architectures: architecturesOf(ours, tree.content(ARCHITECTURES_PATH)),
       isFormer: (template, mine) =>
-        infoDir !== null && isFormerVersion({ view, layers: change.from, infoDir }, template, mine),
+        infoDir !== null && isFormerVersion({ view, lower: change.from, infoDir }, template, mine),
     },
     policy,
   );

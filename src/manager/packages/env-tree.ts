@@ -30,7 +30,7 @@ export interface EnvChanges {
 /** The tree of an env, or of templates alone. */
 export class EnvTree {
   private readonly store: Store;
-  private readonly layers: LowerTree;
+  private readonly lower: LowerTree;
   private readonly env: EnvChanges | null;
   /** Directories by their paths; null: the path is no directory. */
   private readonly dirs = new Map<string, Reached<Ino> | null>([['', rootOf<Ino>(ROOT_INO)]]);
@@ -44,9 +44,9 @@ export class EnvTree {
   };
 
   /** @param env null: the templates alone */
-  constructor(store: Store, layers: LowerTree, env: EnvChanges | null) {
+  constructor(store: Store, lower: LowerTree, env: EnvChanges | null) {
     this.store = store;
-    this.layers = layers;
+    this.lower = lower;
     this.env = env;
   }
 
@@ -67,7 +67,7 @@ export class EnvTree {
     const dir = this.find(`${at}/.`)?.dir ?? null;
     if (dir === null) return [];
     const names = new Set<Name>();
-    for (const { name } of entriesOf(this.layers, dir)) names.add(name);
+    for (const { name } of entriesOf(this.lower, dir)) names.add(name);
     if (this.env !== null) for (const { name } of namesIn(this.env.view, dir)) names.add(name);
     return [...names].filter((name) => this.entry(dir, name) !== null);
   }
@@ -97,12 +97,12 @@ export class EnvTree {
   private entry(dir: Ino, name: Name): InodeRecord | null {
     const own = this.env?.view.name(dir, name) ?? null;
     if (own !== null) return own.ino === 0 ? null : this.inode(own.ino);
-    const below = this.layers.lookup(dir, name);
+    const below = this.lower.lookup(dir, name);
     return below === null ? null : (this.env?.view.inode(below.ino) ?? below);
   }
 
   private inode(ino: Ino): InodeRecord | null {
-    return this.env?.view.inode(ino) ?? this.layers.inode(ino);
+    return this.env?.view.inode(ino) ?? this.lower.inode(ino);
   }
 
   /** Returns a directory. Each is found from the one above it, so that paths of many files are cheap. */

@@ -11,7 +11,7 @@ const NO_PACKAGE = { name: '', architecture: '' };
 /** The places in which isFormerVersion() looks up dpkg's lists of an env. */
 export interface InfoOfEnv {
   readonly view: DeltaView;
-  readonly layers: LowerTree;
+  readonly lower: LowerTree;
   readonly infoDir: Ino;
 }
 
@@ -24,7 +24,7 @@ export interface InfoOfEnv {
  * @param mine the env's record, null if it has none
  */
 export function isFormerVersion(
-  { view, layers, infoDir }: InfoOfEnv,
+  { view, lower, infoDir }: InfoOfEnv,
   template: PackageRecord | null,
   mine: PackageRecord | null,
 ): boolean {
@@ -35,7 +35,7 @@ export function isFormerVersion(
     return own.length > 0 && own.every(({ ino, type }) => ino === 0 && type === HIDDEN);
   }
   if (own.length === 0) {
-    return template !== null && lists.some((list) => layers.lookup(infoDir, list) !== null);
+    return template !== null && lists.some((list) => lower.lookup(infoDir, list) !== null);
   }
   return own.every(({ ino, type }) => {
     if (ino === 0) return type === HIDDEN;

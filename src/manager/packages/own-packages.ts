@@ -374,7 +374,7 @@ export class PackagesOfStep {
       // A package that follows has the file now.
       if (mine?.ino === 0 && mine.type === HIDDEN && others.has(key)) this.places.delete(key);
       const isKept = was !== null && kept.has(key) && !isDir(was.mode);
-      const touched = { delta: view, layers: change.from };
+      const touched = { delta: view, lower: change.from };
       // Without this step it would follow.
       if (mine !== null && isKept && touchedOnly(touched, { dir, name, was, is }) !== null)
         steps.push(makeStep('keep', { dir, name }, mine.ino));

@@ -109,7 +109,7 @@ export class Relinks {
   /** Adds the step for a template's directory of which the env has only new times, from what it did in it. */
   addTouchedDir({ dir, name, record }: TreeEntry): void {
     if (record === null || !isDir(record.mode) || isPrivateIno(record.ino)) return;
-    const [was, is] = [this.parts.from, this.parts.to].map((layers) => layers.lookup(dir, name));
+    const [was, is] = [this.parts.from, this.parts.to].map((lower) => lower.lookup(dir, name));
     this.addKeptDir({ dir, name, was: was ?? null, is: is ?? null }, record.ino);
   }
 

@@ -5,7 +5,7 @@
  */
 import { type Name, nameFromText, nameToText } from '../../base/ids.ts';
 import { isDir } from '../../base/mode.ts';
-import { refKey } from '../../store/layer-cache.ts';
+import { refKey } from '../../store/tree-cache.ts';
 import type { EnvRow, StackRef, Store, TemplateRow } from '../../store/store.ts';
 import { isGenerated } from '../merge/generated.ts';
 import { registryFormat } from '../merge/table.ts';
@@ -113,13 +113,13 @@ function pathsInTheWay(
   app: StackRef,
   builtOn: number,
 ): string[] {
-  const layers = store.layers([app]);
+  const lower = store.lowerTree([app]);
   const at = (version: number): StackRef[] => [{ templateId: os.id, version }];
   const paths: string[] = [];
   for (const [dir, names] of store.diffStacks(at(builtOn), at(to)).byDir) {
     const parent = store.dirPath(dir) ?? '';
     for (const { name, was } of names.values()) {
-      const own = was === null ? null : layers.lookup(dir, name);
+      const own = was === null ? null : lower.lookup(dir, name);
       if (own === null || isDir(own.mode)) continue;
       const path = `${nameFromText(parent)}/${name}`;
       if (registryFormat(path) !== null || isGenerated(path) || ruleOf(path) !== 'keep') continue;

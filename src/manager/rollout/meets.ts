@@ -117,8 +117,8 @@ function templateState(
   return changes && inUse.has(was.ino) ? 'in-use' : 'clean';
 }
 
-function touchedState(view: DeltaView, layers: LowerTree, change: DiffEntry): MetName | null {
-  const was = touchedOnly({ delta: view, layers }, change);
+function touchedState(view: DeltaView, lower: LowerTree, change: DiffEntry): MetName | null {
+  const was = touchedOnly({ delta: view, lower }, change);
   const own = was === null ? null : view.inode(was.ino);
   if (was === null || own === null) return null;
   const attributes = attributesSet(was, own);

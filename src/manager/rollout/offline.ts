@@ -31,7 +31,7 @@ export async function actOffline(
   try {
     const stack = store.resolveStack(row);
     const fs = createFileSystem({
-      layers: store.layers(stack),
+      lower: store.lowerTree(stack),
       delta,
       blobs: delta.files,
       files: fileCalls,

@@ -134,7 +134,7 @@ export async function planRestores(
   const view = await openView(store, row);
   if (view === null) return [];
   const acts: FileAction[] = [];
-  const layers = store.layers(store.resolveStack(row));
+  const lower = store.lowerTree(store.resolveStack(row));
   /** The inodes that names will have once the actions planned so far have put something back. */
   const put = new Map<string, number>();
   try {
@@ -145,7 +145,7 @@ export async function planRestores(
         // Older builds set aside dpkg's records too. These say what is installed, so they are merged instead.
         if (isPackageRecord(nameFromText(act.path)) || act.package !== undefined) continue;
         const place = `${act.dir} ${act.name}`;
-        const own = put.get(place) ?? ownFile(view, layers, act);
+        const own = put.get(place) ?? ownFile(view, lower, act);
         const restore = await planRestore(store, row, act, { patch: record.id, own });
         if (restore.what === 'restored') put.set(place, act.ino);
         acts.push(restore);
@@ -158,10 +158,10 @@ export async function planRestores(
 }
 
 /** Returns the env's inode under a name; 0 if it has none there, or has only set attributes of the template's. */
-function ownFile(view: DeltaView, layers: LowerTree, { dir, name }: FileAction): number {
+function ownFile(view: DeltaView, lower: LowerTree, { dir, name }: FileAction): number {
   const place = { dir: dir as Ino, name: name as Name };
   const isTouched =
-    touchedOnly({ delta: view, layers }, { ...place, was: null, is: null }) !== null;
+    touchedOnly({ delta: view, lower }, { ...place, was: null, is: null }) !== null;
   return isTouched ? 0 : (view.name(place.dir, place.name)?.ino ?? 0);
 }
 

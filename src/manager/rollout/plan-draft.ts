@@ -69,7 +69,7 @@ export class PlanDraft {
     this.packages = new PackagesOfStep(env, { taken }, verdict);
     this.policy = policyOf(options.policies);
     this.tree = new EnvTree(store, change.from, { id: row.id, view });
-    this.own = { delta: view, layers: change.from };
+    this.own = { delta: view, lower: change.from };
     this.relinks = new Relinks({
       view,
       envDir: envDir(store.root, row.id),

@@ -75,7 +75,7 @@ async function takeName(
  */
 export async function releasePackages(draft: PlanDraft): Promise<void> {
   const { from, to } = draft.change;
-  const templates = [from, to].map((layers) => new EnvTree(draft.store, layers, null));
+  const templates = [from, to].map((lower) => new EnvTree(draft.store, lower, null));
   for (const place of keptNames(draft.view, [draft.tree, ...templates], draft.packages)) {
     const own = draft.view.name(place.dir, place.name)!;
     if (isDir(own.type)) await releaseDir(draft, place, own);
@@ -96,7 +96,7 @@ function releaseFile(draft: PlanDraft, place: DirEntryRef, ino: Ino): void {
 
 async function releaseDir(draft: PlanDraft, place: DirEntryRef, own: DeltaName): Promise<void> {
   const { from, to } = draft.change;
-  const isThere = [from, to].some((layers) => layers.lookup(place.dir, place.name) !== null);
+  const isThere = [from, to].some((lower) => lower.lookup(place.dir, place.name) !== null);
   const tree = isThere || own.ino === 0 ? null : keptDir(draft.view, own.ino);
   if (tree === null) await draft.relink(place, own);
   else if (draft.isNew(place)) {

@@ -59,8 +59,8 @@ export class PlannedNames {
     for (const byName of change.byDir.values()) {
       for (const each of byName.values()) names.set(`${each.dir} ${each.name}`, each);
     }
-    const before = this.store.layers(this.store.resolveStack(row));
-    const after = this.store.layers(stack);
+    const before = this.store.lowerTree(this.store.resolveStack(row));
+    const after = this.store.lowerTree(stack);
     for (const { path, content } of this.filesOf(stack)) {
       const at = path.lastIndexOf('/');
       const dir = dirAt(after, path.slice(0, at));

@@ -70,25 +70,25 @@ async function planRelinks(store: Store, row: EnvRow): Promise<readonly Step[]> 
 class Planner {
   private readonly store: Store;
   private readonly view: DeltaView;
-  private readonly layers;
+  private readonly lower;
   private readonly relinks: Relinks;
   private readonly diverted: ReadonlyMap<string, DivertedFile>;
 
   constructor(store: Store, row: EnvRow, view: DeltaView) {
     this.store = store;
     this.view = view;
-    this.layers = store.layers(store.resolveStack(row));
-    const base = new EnvTree(store, this.layers, null);
+    this.lower = store.lowerTree(store.resolveStack(row));
+    const base = new EnvTree(store, this.lower, null);
     this.diverted = divertedFiles(
-      new EnvTree(store, this.layers, { id: row.id, view }),
+      new EnvTree(store, this.lower, { id: row.id, view }),
       view,
       base,
     );
     this.relinks = new Relinks({
       view,
       envDir: envDir(store.root, row.id),
-      from: this.layers,
-      to: this.layers,
+      from: this.lower,
+      to: this.lower,
       isKept: () => false,
       // Both sides are the same, so nothing can appear.
       mayGrow: () => false,
@@ -108,7 +108,7 @@ class Planner {
       if (diverted.has(`${dir} ${name}`)) continue;
       // What the env removed is its own doing, and what a patch hid belongs to a package of the env's own.
       if (ino === 0 || isPrivateIno(dir)) continue;
-      const is = this.layers.lookup(dir, name);
+      const is = this.lower.lookup(dir, name);
       if (is !== null) await this.relinks.add({ dir, name, was: is, is }, own);
     }
     return this.relinks.steps;

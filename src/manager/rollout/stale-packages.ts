@@ -57,8 +57,8 @@ async function staleIn(
   const stack = store.resolveStack(row);
   const seen = current.ofStack(stack);
   const newest = current.ofStack(currentStack(store, row));
-  const { packages, changed, former } = await readEnv(store, row, seen, (layers) =>
-    current.places(stack, layers),
+  const { packages, changed, former } = await readEnv(store, row, seen, (lower) =>
+    current.places(stack, lower),
   );
   const ours = packages ?? seen;
   const isBehind = newest !== seen;
@@ -99,33 +99,33 @@ async function readEnv(
   store: Store,
   row: EnvRow,
   seen: Packages,
-  places: (layers: LowerTree) => ReadonlyMap<string, string>,
+  places: (lower: LowerTree) => ReadonlyMap<string, string>,
 ): Promise<EnvPackages> {
   const directory = envDir(store.root, row.id);
   if (!existsSync(directory)) return { packages: null, changed: new Set(), former: new Set() };
   const view = await readDelta(directory);
   try {
-    const layers = store.layers(store.resolveStack(row));
-    const tree = new EnvTree(store, layers, { id: row.id, view });
+    const lower = store.lowerTree(store.resolveStack(row));
+    const tree = new EnvTree(store, lower, { id: row.id, view });
     const changed = new Set<string>();
-    const diverted = divertedFiles(tree, view, new EnvTree(store, layers, null));
+    const diverted = divertedFiles(tree, view, new EnvTree(store, lower, null));
     for (const [at, { place, to, by }] of diverted) {
-      const key = places(layers).get(at);
-      const is = layers.lookup(place.dir, place.name);
+      const key = places(lower).get(at);
+      const is = lower.lookup(place.dir, place.name);
       const own = to?.record ?? null;
       if (key === undefined || key === by || is === null || own === null) continue;
       if (isReg(is.mode) && !(await sameContent(own, tree.fileOf(own), is))) changed.add(key);
     }
     for (const { dir, name, ino } of view.changedNames()) {
       if (diverted.has(`${dir} ${name}`)) continue;
-      const is = ino === 0 || isPrivateIno(dir) ? null : layers.lookup(dir, name);
+      const is = ino === 0 || isPrivateIno(dir) ? null : lower.lookup(dir, name);
       const own = is === null || !isReg(is.mode) ? null : view.inode(ino as Ino);
-      const key = own === null ? undefined : places(layers).get(`${dir} ${name}`);
+      const key = own === null ? undefined : places(lower).get(`${dir} ${name}`);
       if (key === undefined || changed.has(key)) continue;
       if (!(await sameContent(own!, tree.fileOf(own!), is!))) changed.add(key);
     }
     const packages = ownStatus(tree, view);
-    return { packages, changed, former: formerNames(packages, seen, tree, { view, layers }) };
+    return { packages, changed, former: formerNames(packages, seen, tree, { view, lower }) };
   } finally {
     await view.close();
   }
@@ -169,15 +169,15 @@ class CurrentPackages {
     // A stack that no env has may not have its composition yet.
     const planned = filesToCompose(this.store, stack).find(({ path }) => path === STATUS_PATH);
     if (planned !== undefined) return packagesOf(planned.content);
-    return packagesIn(new EnvTree(this.store, this.store.layers(stack), null));
+    return packagesIn(new EnvTree(this.store, this.store.lowerTree(stack), null));
   }
 
   /** Maps each file, as "DIR NAME", to its package. Files that an administrator may change (conffiles) are left out. */
-  places(stack: readonly StackRef[], layers: LowerTree): ReadonlyMap<string, string> {
-    let places = this.files.get(layers);
+  places(stack: readonly StackRef[], lower: LowerTree): ReadonlyMap<string, string> {
+    let places = this.files.get(lower);
     if (places === undefined) {
-      places = filePlaces(this.ofStack(stack), new EnvTree(this.store, layers, null));
-      this.files.set(layers, places);
+      places = filePlaces(this.ofStack(stack), new EnvTree(this.store, lower, null));
+      this.files.set(lower, places);
     }
     return places;
   }

@@ -39,7 +39,7 @@ export async function archiveChanges(
 ): Promise<ChangedArchive> {
   const changes = (await changedPaths(store, row)).filter((change) => isWanted(change.path));
   const paths = new Set(['/']);
-  const below = store.layers(store.resolveStack(row));
+  const below = store.lowerTree(store.resolveStack(row));
   const looked = new Set<string>();
   for (const { kind, path: changed } of changes) {
     if (kind === 'D') continue;

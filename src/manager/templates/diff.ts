@@ -59,15 +59,15 @@ function* diffEntry(
 }
 
 function* subtree(
-  layers: LowerTree,
+  lower: LowerTree,
   kind: 'A' | 'D',
   path: string,
   record: InodeRecord | undefined,
 ): Generator<Difference> {
   yield { kind, path };
-  if (record && isDir(record.mode)) yield* below(layers, kind, path, record.ino);
+  if (record && isDir(record.mode)) yield* below(lower, kind, path, record.ino);
 }
 
-function* below(layers: LowerTree, kind: 'A' | 'D', path: string, dir: Ino): Generator<Difference> {
-  for (const entry of walkBelow(layers, dir, path)) yield { kind, path: entry.path };
+function* below(lower: LowerTree, kind: 'A' | 'D', path: string, dir: Ino): Generator<Difference> {
+  for (const entry of walkBelow(lower, dir, path)) yield { kind, path: entry.path };
 }

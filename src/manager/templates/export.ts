@@ -36,15 +36,15 @@ export function exportTemplate(
   progress: OnProgress = () => undefined,
 ): void {
   // Resolved before the target is touched.
-  const layers = versionTree(store, ref);
+  const lower = versionTree(store, ref);
   if (target === '-') {
-    new TarExport(store, STDOUT, progress).write(walkVersion(layers));
+    new TarExport(store, STDOUT, progress).write(walkVersion(lower));
     return;
   }
   const partial = `${target}.partial`;
   const fd = openSync(partial, 'w');
   try {
-    new TarExport(store, fd, progress).write(walkVersion(layers));
+    new TarExport(store, fd, progress).write(walkVersion(lower));
     renameSync(partial, target);
   } catch (cause) {
     rmSync(partial, { force: true });

@@ -7,8 +7,8 @@ import { REGISTRY_BYTES_MAX, registryContent } from '../merge/limits.ts';
 import { fileAt } from './walk-version.ts';
 
 /** Returns a regular file's content as a binary string; null if there is no such file. */
-export function contentAt(store: Store, layers: LowerTree, path: string): string | null {
-  const record = fileAt(layers, path);
+export function contentAt(store: Store, lower: LowerTree, path: string): string | null {
+  const record = fileAt(lower, path);
   return record === null ? null : contentOf(store, record, path);
 }
 

@@ -16,28 +16,28 @@ export interface WalkEntry {
 /** Returns the tree of one template, without others, at the version that NAME or NAME@VERSION refers to. */
 export function versionTree(store: Store, ref: string): LowerTree {
   const { template, version } = store.catalog.resolve(ref);
-  return store.layers([{ templateId: template.id, version: version.number }]);
+  return store.lowerTree([{ templateId: template.id, version: version.number }]);
 }
 
 /** Returns the regular file at a path, without following symlinks; null if there is none. */
-export function fileAt(layers: LowerTree, path: string): InodeRecord | null {
-  const record = recordAt(layers, path);
+export function fileAt(lower: LowerTree, path: string): InodeRecord | null {
+  const record = recordAt(lower, path);
   return record !== null && isReg(record.mode) ? record : null;
 }
 
 /** Returns the directory at a path, without following symlinks; null if there is none. */
-export function dirAt(layers: LowerTree, path: string): Ino | null {
-  const record = recordAt(layers, path);
+export function dirAt(lower: LowerTree, path: string): Ino | null {
+  const record = recordAt(lower, path);
   return record !== null && isDir(record.mode) ? record.ino : null;
 }
 
 /** Returns what is at a path, without following symlinks; null if nothing is. */
-export function recordAt(layers: LowerTree, path: string): InodeRecord | null {
+export function recordAt(lower: LowerTree, path: string): InodeRecord | null {
   const parts = path.split('/').filter((part) => part !== '') as Name[];
   let dir: Ino = ROOT_INO;
   let record: InodeRecord | null = null;
   for (const part of parts) {
-    record = layers.lookup(dir, part);
+    record = lower.lookup(dir, part);
     if (record === null) return null;
     dir = record.ino;
   }
@@ -45,24 +45,24 @@ export function recordAt(layers: LowerTree, path: string): InodeRecord | null {
 }
 
 /** Yields the root and everything below it. */
-export function* walkVersion(layers: LowerTree): Generator<WalkEntry> {
-  const root = layers.inode(ROOT_INO);
+export function* walkVersion(lower: LowerTree): Generator<WalkEntry> {
+  const root = lower.inode(ROOT_INO);
   if (root === null) return;
   yield { path: '', record: root };
-  yield* walkBelow(layers, ROOT_INO, '');
+  yield* walkBelow(lower, ROOT_INO, '');
 }
 
 /** Yields everything below a directory, by name in byte order. */
-export function* walkBelow(layers: LowerTree, dir: Ino, path: string): Generator<WalkEntry> {
-  for (const [name, record] of sortedEntries(layers, dir)) {
+export function* walkBelow(lower: LowerTree, dir: Ino, path: string): Generator<WalkEntry> {
+  for (const [name, record] of sortedEntries(lower, dir)) {
     const child = path === '' ? name : `${path}/${name}`;
     yield { path: child, record };
-    if (isDir(record.mode)) yield* walkBelow(layers, record.ino, child);
+    if (isDir(record.mode)) yield* walkBelow(lower, record.ino, child);
   }
 }
 
 /** Returns a directory's entries, by name in byte order. */
-export function sortedEntries(layers: LowerTree, dir: Ino): [Name, InodeRecord][] {
-  const all = [...entriesOf(layers, dir)].sort((a, b) => (a.name < b.name ? -1 : 1));
+export function sortedEntries(lower: LowerTree, dir: Ino): [Name, InodeRecord][] {
+  const all = [...entriesOf(lower, dir)].sort((a, b) => (a.name < b.name ? -1 : 1));
   return all.map(({ name, record }) => [name, record]);
 }

@@ -43,9 +43,9 @@ async function withStore(root: string, work: (store: Store) => void): Promise<vo
 const isMerged = (root: string): Promise<void> =>
   withStore(root, (store) => {
     expect(store.catalog.compositions()).toHaveLength(1);
-    const layers = store.layers(store.resolveStack(store.needEnv('newer')));
-    const etc = layers.lookup(ROOT_INO, nameFromText('etc'))!;
-    const { object } = layers.lookup(etc.ino, nameFromText('group'))!;
+    const lower = store.lowerTree(store.resolveStack(store.needEnv('newer')));
+    const etc = lower.lookup(ROOT_INO, nameFromText('etc'))!;
+    const { object } = lower.lookup(etc.ino, nameFromText('group'))!;
     expect(fs.readFileSync(store.objects.path(object as ObjectId), 'utf8')).toBe(MERGED);
   });
 

@@ -50,7 +50,7 @@ export class BareEnv {
     const openObject = (id: Parameters<typeof store.objects.open>[0]) => store.objects.open(id);
     const delta = await openDelta(directory, { openObject, ...options });
     const fs = createFileSystem({
-      layers: store.layers(stack),
+      lower: store.lowerTree(stack),
       delta,
       blobs: delta.files,
       files: fileCalls,

@@ -18,15 +18,15 @@ interface Entry {
 }
 
 /** Every way in which an env's changes do not go together with themselves, or with the templates under them. */
-export function problems(view: DeltaView, layers: LowerTree, privateDir: string): string[] {
+export function problems(view: DeltaView, lower: LowerTree, privateDir: string): string[] {
   const found: string[] = [];
-  const reached = reach(view, layers, found);
+  const reached = reach(view, lower, found);
   const names = new Map<Ino, number>();
   for (const { dir, name, ino, type } of view.changedNames()) {
     if (ino === 0) continue;
     const at = `${dir}/${name}`;
     names.set(ino, (names.get(ino) ?? 0) + 1);
-    if (!reached.has(dir) && !isHidden(view, layers, dir)) found.push(`${at} can't be reached`);
+    if (!reached.has(dir) && !isHidden(view, lower, dir)) found.push(`${at} can't be reached`);
     const record = view.inode(ino);
     if (record === null) found.push(`${at} leads to ${ino}, which has no record`);
     else if (isDir(record.mode) !== isDir(type)) found.push(`${at} is of another type`);
@@ -52,10 +52,10 @@ export function problems(view: DeltaView, layers: LowerTree, privateDir: string)
 }
 
 /** Every directory that a path leads to, and those of what is set aside. */
-function reach(view: DeltaView, layers: LowerTree, found: string[]): Set<Ino> {
+function reach(view: DeltaView, lower: LowerTree, found: string[]): Set<Ino> {
   const reached = new Set<Ino>([ROOT_INO, SAVED_INO]);
   for (const dir of reached) {
-    for (const { name, ino, type, own } of entriesOf(view, layers, dir)) {
+    for (const { name, ino, type, own } of entriesOf(view, lower, dir)) {
       const at = `${dir}/${name}`;
       if (!isDir(type)) {
         if (!own && view.inode(ino) !== null)
@@ -68,9 +68,9 @@ function reach(view: DeltaView, layers: LowerTree, found: string[]): Set<Ino> {
 }
 
 /** True if the env has removed the directory, or one above it, or has something else there: a name of a hard link group. */
-function isHidden(view: DeltaView, layers: LowerTree, dir: Ino): boolean {
+function isHidden(view: DeltaView, lower: LowerTree, dir: Ino): boolean {
   for (let at = dir; at !== ROOT_INO; ) {
-    const record = view.inode(at) ?? layers.inode(at) ?? layers.lastDir(at);
+    const record = view.inode(at) ?? lower.inode(at) ?? lower.lastDir(at);
     if (record === null) return false;
     const own = view.name(record.parent as Ino, record.name as Name);
     if (own !== null && own.ino !== at) return true;
@@ -79,10 +79,10 @@ function isHidden(view: DeltaView, layers: LowerTree, dir: Ino): boolean {
   return false;
 }
 
-function entriesOf(view: DeltaView, layers: LowerTree, dir: Ino): Entry[] {
+function entriesOf(view: DeltaView, lower: LowerTree, dir: Ino): Entry[] {
   const own = view.list(dir, 0, ALL);
   const taken = new Set(own.map(({ name }) => name));
-  const below = isPrivateIno(dir) ? [] : layers.list(dir, 0, ALL);
+  const below = isPrivateIno(dir) ? [] : lower.list(dir, 0, ALL);
   return [
     ...own.flatMap(({ name, ino, type }) => (ino === 0 ? [] : [{ name, ino, type, own: true }])),
     ...below

@@ -92,8 +92,8 @@ export class LocalEnv {
     return env;
   }
 
-  private get layers(): LowerTree {
-    return this.local.store.layers(this.local.stack(this.versions));
+  private get lower(): LowerTree {
+    return this.local.store.lowerTree(this.local.stack(this.versions));
   }
 
   private async mount(keeps = true): Promise<void> {
@@ -106,7 +106,7 @@ export class LocalEnv {
       drop: () => this.between(),
     };
     this.fs = createFileSystem({
-      layers: this.layers,
+      lower: this.lower,
       delta: this.delta,
       blobs: this.delta.files,
       files: fileCalls,
@@ -182,7 +182,7 @@ export class LocalEnv {
   async problems(): Promise<string[]> {
     const view = await readDelta(this.directory);
     try {
-      return problems(view, this.layers, path.join(this.directory, 'private'));
+      return problems(view, this.lower, path.join(this.directory, 'private'));
     } finally {
       await view.close();
     }

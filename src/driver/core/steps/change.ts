@@ -18,7 +18,7 @@ import { renumber } from '../renumber.ts';
 /** One change of the journal: collects what steps do, commits it, and updates the inodes in memory. */
 export class StepChange {
   readonly core: Core;
-  readonly layers: LowerTree;
+  readonly lower: LowerTree;
   /** Number of steps in this change that were already made before. */
   done = 0;
   /** Places that this change touches. */
@@ -49,9 +49,9 @@ export class StepChange {
   /** The attributes of the private file that was looked at last. */
   readonly blobStat = emptyBlobStat();
 
-  constructor(core: Core, layers: LowerTree) {
+  constructor(core: Core, lower: LowerTree) {
     this.core = core;
-    this.layers = layers;
+    this.lower = lower;
     this.written = inodesOpenForWriting(core);
   }
 
@@ -90,7 +90,7 @@ export class StepChange {
     }
     for (const { inode, record } of left) {
       inode.inDelta = false;
-      inode.gone = core.layers.now;
+      inode.gone = core.lower.now;
       inode.record = record;
       if (inode.first !== null) inode.first.record = { ...inode.first.record, nlink: 0 };
       this.goOn(inode);
@@ -226,7 +226,7 @@ export class StepChange {
   /** Gives a template's inode a record of the env's own, in the change. */
   setRecord(record: InodeRecord): void {
     const { core } = this;
-    const inode = core.inodes.adopt(this.layers.inode(record.ino) ?? record, null);
+    const inode = core.inodes.adopt(this.lower.inode(record.ino) ?? record, null);
     core.tx.set(inode, record);
     this.kept.add(inode);
   }

@@ -18,7 +18,7 @@ export function release(change: StepChange, step: Step): boolean {
   if (record === null && own === null) return change.isDone();
   if (isPrivateIno(ino as Ino)) return own?.ino === ino && removeEmpty(change, step, record);
   // Looked up in the tree that the env sees now: the directory may be gone from the new one.
-  const below = core.layers.lookup(dir, name);
+  const below = core.lower.lookup(dir, name);
   if (below?.ino !== ino || (own !== null && own.ino !== ino)) return false;
   if (record !== null && (record.ctime !== ctime || record.ctimeNs !== ctimeNs)) return false;
   if (hasOwnName(core.delta, below.ino)) return false;
@@ -56,7 +56,7 @@ export function dissolve(change: StepChange, { dir, name, ino, tree }: Step): bo
   const own = core.delta.name(dir, name);
   if (own === null) return change.isDone();
   if (own.ino !== ino || tree === undefined || !isAsPlanned(change, tree)) return false;
-  const below = change.layers.lookup(dir, name);
+  const below = change.lower.lookup(dir, name);
   if (
     (below?.ino ?? 0) !== tree.to ||
     (below !== null && isOwnElsewhere(core, { dir, name }, below))
@@ -104,7 +104,7 @@ function empty(change: StepChange, { ino, to, relink, move, dirs, remove, clear 
   if (to !== 0) {
     change.count(to);
     const own = change.core.delta.inode(to);
-    const below = change.layers.inode(to);
+    const below = change.lower.inode(to);
     // The env had removed the directory.
     if (own !== null && own.nlink === 0 && below !== null) change.giveBack(below);
     for (const name of clear) clearBelow(change, to, name);

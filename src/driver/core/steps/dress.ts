@@ -11,8 +11,8 @@ import { withAttributes } from './records.ts';
 /** Gives the templates' file or directory under a name the step's attributes, as the env's own. */
 export function dress(change: StepChange, step: Step): boolean {
   const { dir, name, source, attributes } = step;
-  const { core, layers } = change;
-  const below = layers.lookup(dir, name);
+  const { core, lower } = change;
+  const below = lower.lookup(dir, name);
   if (below === null || below.ino !== source || attributes === undefined) return false;
   const like = { ...below, ...withAttributes(below, attributes) };
   if (isDir(below.mode)) return dressDir(change, step, like);
@@ -31,11 +31,11 @@ export function dress(change: StepChange, step: Step): boolean {
  * taken, makes a file of the env's own instead.
  */
 export function setDressed(change: StepChange, { dir, name, ino }: Step, like: InodeRecord): void {
-  const { core, layers } = change;
+  const { core, lower } = change;
   const inode = core.inodes.peek(like.ino);
   // The env has the inode elsewhere, or programs have it open from when it was here before.
   const isTaken = core.delta.inode(like.ino) !== null || (inode?.gone ?? null) !== null;
-  const places = isTaken ? [{ dir, name }] : layers.names(like.ino);
+  const places = isTaken ? [{ dir, name }] : lower.names(like.ino);
   const names = places.filter((place) => {
     const own = core.delta.name(place.dir, place.name);
     const isIt = place.dir === dir && place.name === name;
@@ -43,7 +43,7 @@ export function setDressed(change: StepChange, { dir, name, ino }: Step, like: I
   });
   for (const place of names) {
     const own = core.delta.name(place.dir, place.name);
-    const shown = own === null ? core.layers.lookup(place.dir, place.name) : null;
+    const shown = own === null ? core.lower.lookup(place.dir, place.name) : null;
     if (own !== null && own.ino !== 0) change.loseName(change.recordOf(own.ino)!);
     else if (shown !== null && shown.ino !== like.ino) change.leave(shown);
     change.touched.push(place);

@@ -26,16 +26,16 @@ export interface StepsOutcome {
 
 /**
  * Makes steps in the env, several in one change of the journal.
- * @param layers the lower tree that the env sees afterwards
+ * @param lower the lower tree that the env sees afterwards
  * @param touched receives the places that were changed
  */
 export function makeSteps(
   core: Core,
-  layers: LowerTree,
+  lower: LowerTree,
   steps: readonly Step[],
   touched: DirEntryRef[],
 ): StepsOutcome {
-  const change = new StepChange(core, layers);
+  const change = new StepChange(core, lower);
   let left = 0;
   for (const some of batches(steps)) {
     const made = some.filter((step) => add(change, step));

@@ -49,7 +49,7 @@ export function letGo(
     leaveOpen(change, record, used);
     return;
   }
-  const template = isPrivateIno(record.ino) ? null : change.core.layers.inode(record.ino);
+  const template = isPrivateIno(record.ino) ? null : change.core.lower.inode(record.ino);
   // If the file loses several names in this change, the last of them is not its only one.
   const isOnly = record.nlink === 1 && !change.losing.has(record.ino);
   if (template === null || !isOnly) change.loseName(record);

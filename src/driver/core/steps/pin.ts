@@ -15,7 +15,7 @@ export function keep(change: StepChange, step: Step): boolean {
   const { dir, name, ino } = step;
   const own = core.delta.name(dir, name);
   if (own !== null) return keepTouched(change, step, own);
-  const record = core.layers.lookup(dir, name);
+  const record = core.lower.lookup(dir, name);
   if (record === null || record.ino !== ino || isDir(record.mode)) return false;
   const inode = core.inodes.adopt(record, null);
   if (inode.inDelta) return false;
@@ -47,7 +47,7 @@ function keepTouched(change: StepChange, { ino }: Step, own: DeltaName): boolean
 export function hide(change: StepChange, { dir, name }: Step): boolean {
   const { core } = change;
   if (core.delta.name(dir, name) !== null) return change.isDone();
-  if (core.layers.lookup(dir, name) !== null) return false;
+  if (core.lower.lookup(dir, name) !== null) return false;
   change.begin();
   core.tx.setName(dir, name, 0, HIDDEN);
   return true;

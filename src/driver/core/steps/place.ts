@@ -12,10 +12,10 @@ import { withAttributes } from './records.ts';
 /** Puts a file of the env's own with a template file's bytes under a free name. */
 export function place(change: StepChange, { dir, name, ino }: Step): boolean {
   const { core } = change;
-  const from = change.layers.inode(ino as Ino);
+  const from = change.lower.inode(ino as Ino);
   if (from === null || !isReg(from.mode)) return false;
   const own = core.delta.name(dir, name);
-  if (own === null ? core.layers.lookup(dir, name) !== null : own.ino !== 0) return change.isDone();
+  if (own === null ? core.lower.lookup(dir, name) !== null : own.ino !== 0) return change.isDone();
   const made = {
     ...from,
     ino: core.delta.allocate(),
@@ -31,13 +31,13 @@ export function place(change: StepChange, { dir, name, ino }: Step): boolean {
 /** Puts a file of the env's own with a template file's bytes under a name, in place of the one that was compared. */
 export function put(change: StepChange, step: Step): boolean {
   const { dir, name, ino, source, attributes } = step;
-  const { core, layers } = change;
-  const from = source === undefined ? null : layers.inode(source);
+  const { core, lower } = change;
+  const from = source === undefined ? null : lower.inode(source);
   if (from === null || isDir(from.mode)) return false;
   const like = { ...from, ...withAttributes(from, attributes) };
   const own = core.delta.name(dir, name);
   if ((own?.ino ?? 0) !== ino) return change.isLike(own?.ino ?? 0, like) ? change.isDone() : false;
-  if (own === null && layers.lookup(dir, name) !== null) return false;
+  if (own === null && lower.lookup(dir, name) !== null) return false;
   const record = ino === 0 ? null : change.asCompared(ino, step);
   if (ino !== 0 && record === null) return false;
   change.begin();
@@ -55,7 +55,7 @@ export function mask(change: StepChange, step: Step): boolean {
   if ((own?.ino ?? 0) !== ino) return false;
   const record = ino === 0 ? null : change.asCompared(ino, step);
   if (ino !== 0 && record === null) return false;
-  const below = own === null ? core.layers.lookup(dir, name) : null;
+  const below = own === null ? core.lower.lookup(dir, name) : null;
   if (below !== null && isDir(below.mode) && hasOwnName(core.delta, below.ino)) return false;
   change.begin();
   if (record !== null) change.loseName(record);

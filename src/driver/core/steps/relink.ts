@@ -37,12 +37,12 @@ export function relink(change: StepChange, step: Step): boolean {
   }
   const record = change.asCompared(ino, step);
   if (record === null) return false;
-  const below = change.layers.lookup(dir, name);
+  const below = change.lower.lookup(dir, name);
   const isItself = below !== null && below.ino === ino;
   // The file that would show is the env's own under another name, or was removed by the env.
   if (below !== null && !isItself && isOwnElsewhere(core, step, below)) return false;
   if (isItself && record.nlink !== 1) return false;
-  const used = usedAs(change, record, isItself, [below, core.layers.lookup(dir, name)]);
+  const used = usedAs(change, record, isItself, [below, core.lower.lookup(dir, name)]);
   if (used === null) return false;
   const elsewhere = otherVersionsElsewhere(change, step, ino);
   if (elsewhere === null) return false;
@@ -65,7 +65,7 @@ export function share(change: StepChange, step: Step): boolean {
   const { core } = change;
   const { dir, name, ino } = step;
   const own = core.delta.name(dir, name);
-  const like = core.layers.everFile(dir, name, step.like ?? (0 as Ino));
+  const like = core.lower.everFile(dir, name, step.like ?? (0 as Ino));
   if (own === null || own.ino === like?.ino) {
     const record = own === null ? null : core.delta.inode(own.ino as Ino);
     if (record === null || !isCopyOrKept(record)) return change.isDone();
@@ -74,8 +74,8 @@ export function share(change: StepChange, step: Step): boolean {
   const compared = change.asCompared(ino, step);
   const record = compared ?? change.withBytesOf(ino, like);
   // In a directory that another template hides from now on, nothing shows.
-  const isHidden = core.inodes.isHidden(dir, change.layers);
-  const is = isHidden ? null : change.layers.lookup(dir, name);
+  const isHidden = core.inodes.isHidden(dir, change.lower);
+  const is = isHidden ? null : change.lower.lookup(dir, name);
   if (record === null || !isCopyOrKept(record) || (is !== null && isDir(is.mode))) return false;
   if (record.nlink !== 1 || (is !== null && is.nlink !== 1))
     return shareLinked(change, step, record, like, is, compared !== null);
@@ -159,7 +159,7 @@ function otherVersionsElsewhere(
   own: Ino,
 ): InodeRecord[] | null {
   const { core } = change;
-  const inos = new Set(core.layers.everAt(dir, name).map(({ ino }) => ino));
+  const inos = new Set(core.lower.everAt(dir, name).map(({ ino }) => ino));
   inos.delete(own);
   const found: InodeRecord[] = [];
   for (const ino of inos) {

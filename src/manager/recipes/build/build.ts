@@ -105,7 +105,7 @@ const makeApp: Make = (config, dir, parts, store) =>
     const settle = (tree: TreeNode): void => renumberTree(tree, renumbered);
     return store((open) => ({
       read: (writer) =>
-        readChanges(archive, open.layers([base]), { writer, rule: ruleOf, progress, settle }),
+        readChanges(archive, open.lowerTree([base]), { writer, rule: ruleOf, progress, settle }),
       base,
       notes,
     }));
@@ -121,7 +121,7 @@ async function add(
   const { kind, name, label, shared } = config;
   const source = configText(config);
   const patterns = shared === null ? {} : { sharedPatterns: shared };
-  const below = base === null ? null : store.layers([base]);
+  const below = base === null ? null : store.lowerTree([base]);
   const basePackages: Packages =
     base === null ? new Map() : packagesOfVersion(store, { id: base.templateId }, base.version);
   let packages: readonly PackageChange[] = [];

@@ -34,7 +34,7 @@ export function keepState(
   earlier: StackRef,
   base: VersionBase | null,
 ): void {
-  const before = store.layers([earlier]);
+  const before = store.lowerTree([earlier]);
   const dir = nodeAt(tree, STATE);
   const ino = dirAt(before, STATE);
   if (dir === null || ino === null) return;

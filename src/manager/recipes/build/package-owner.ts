@@ -24,8 +24,8 @@ export function packageOwning(
   version: number,
   path: string,
 ): string | null {
-  const layers = store.layers([{ templateId: template.id, version }]);
-  const name = listing(store, layers, new Set([path, path.replace(MERGED, '$1')]));
+  const lower = store.lowerTree([{ templateId: template.id, version }]);
+  const name = listing(store, lower, new Set([path, path.replace(MERGED, '$1')]));
   if (name === null) return null;
   const packages = packagesOfVersion(store, template, version);
   const known = packages.get(name) ?? packages.get(name.replace(/:.*/, ''));
@@ -35,25 +35,25 @@ export function packageOwning(
 /** Returns the packages in a version of a template, by the paths that they list. */
 export function packagesByPath(store: Store, ref: StackRef): Map<string, string> {
   const owners = new Map<string, string>();
-  for (const { name, lines } of listsOf(store, store.layers([ref]))) {
+  for (const { name, lines } of listsOf(store, store.lowerTree([ref]))) {
     for (const line of lines) owners.set(MERGED_FROM.test(line) ? `/usr${line}` : line, name);
   }
   return owners;
 }
 
 /** Returns the package with the first list that has one of the paths. */
-function listing(store: Store, layers: LowerTree, paths: ReadonlySet<string>): string | null {
-  for (const { name, lines } of listsOf(store, layers)) {
+function listing(store: Store, lower: LowerTree, paths: ReadonlySet<string>): string | null {
+  for (const { name, lines } of listsOf(store, lower)) {
     if (lines.some((line) => paths.has(line))) return name;
   }
   return null;
 }
 
 /** Yields what each package has, as dpkg lists it. */
-function* listsOf(store: Store, layers: LowerTree): Generator<{ name: string; lines: string[] }> {
-  const dir: Ino | null = dirAt(layers, INFO_PATH);
+function* listsOf(store: Store, lower: LowerTree): Generator<{ name: string; lines: string[] }> {
+  const dir: Ino | null = dirAt(lower, INFO_PATH);
   if (dir === null) return;
-  for (const [file, record] of sortedEntries(layers, dir)) {
+  for (const [file, record] of sortedEntries(lower, dir)) {
     const [, name] = LIST.exec(file) ?? [];
     if (name === undefined || !isReg(record.mode) || record.object === '') continue;
     yield { name, lines: contentOf(store, record, `${INFO_PATH}/${file}`).split('\n') };

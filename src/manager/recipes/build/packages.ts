@@ -87,7 +87,7 @@ export function packagesOfVersion(
   { id }: Pick<TemplateRow, 'id'>,
   version: number,
 ): Packages {
-  return packagesIn(store, fileAt(store.layers([{ templateId: id, version }]), STATUS_PATH));
+  return packagesIn(store, fileAt(store.lowerTree([{ templateId: id, version }]), STATUS_PATH));
 }
 
 /**

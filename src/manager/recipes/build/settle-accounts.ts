@@ -83,7 +83,7 @@ const read = (of: (file: string) => string): Files => ({
 });
 
 function inTemplates(store: Store, { stack }: ScratchEnv, file: string): string {
-  return contentAt(store, store.layers(stack), file) ?? '';
+  return contentAt(store, store.lowerTree(stack), file) ?? '';
 }
 
 /** Returns an account file's content. @throws ByrefError 'badInput' for a device, a symlink, or an endless file */

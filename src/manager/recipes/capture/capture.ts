@@ -109,7 +109,7 @@ async function reviewBefore(
     const objects = store.objectsAt(path.join(dir, 'objects'));
     mkdirSync(objects.unfinishedDir, { recursive: true });
     const writer = await ObjectWriter.begin(objects);
-    const below = store.layers(recording.stack);
+    const below = store.lowerTree(recording.stack);
     const parts = { name, rules, below, writer, progress, now };
     try {
       const made = await readRecording(store, recording, parts);
@@ -132,7 +132,7 @@ async function add(
   { progress }: CaptureParts,
 ): Promise<CaptureOutcome> {
   const [base, ...apps] = recording.stack.filter(({ composition }) => composition !== true);
-  const below = store.layers(recording.stack);
+  const below = store.lowerTree(recording.stack);
   let review: Review | null = null;
   const added = await addVersion(store, {
     template: () => templateFor(store, name, { kind: 'app' }),

@@ -32,7 +32,7 @@ export function reviewOf(
   { tree, captured }: CapturedTree,
   recording: Recording,
 ): Review {
-  const below = store.layers(recording.stack);
+  const below = store.lowerTree(recording.stack);
   const { of, kept } = recording.passwords;
   const opened = kept && of.length > 0;
   const place = { tree, below, ids: namedIds(store, below, recording), opened };

@@ -14,7 +14,7 @@ const STATES = '/var/lib/dpkg/alternatives/';
 
 /** Returns the symlinks that the stack shows differently. @param contents of merged registry files, by path */
 export function composedLinks(
-  layers: LowerTree,
+  lower: LowerTree,
   contents: ReadonlyMap<string, string | null>,
 ): Symlink[] {
   const links: Symlink[] = [];
@@ -22,9 +22,9 @@ export function composedLinks(
     if (!path.startsWith(STATES) || content === null) continue;
     for (const link of alternativeLinks(path.slice(STATES.length), content) ?? []) {
       // A manual page that was not installed has no link.
-      const isThere = link.needs === null || recordAt(layers, link.needs) !== null;
+      const isThere = link.needs === null || recordAt(lower, link.needs) !== null;
       const target = isThere ? link.target : null;
-      const shown = recordAt(layers, link.path);
+      const shown = recordAt(lower, link.path);
       if ((shown?.target ?? '') !== (target ?? '')) links.push({ path: link.path, target });
     }
   }

@@ -39,7 +39,7 @@ export function checkApps(store: Store, parts: StackParts): AppFiles {
   const seen = new Map<string, Owned>();
   const clashes = new Clashes(store);
   for (const app of apps) {
-    for (const { path: relative, record } of walkVersion(app.layers)) {
+    for (const { path: relative, record } of walkVersion(app.lower)) {
       if (isDir(record.mode)) continue;
       const path = `/${relative}`;
       for (const files of generatedFrom(path)) {

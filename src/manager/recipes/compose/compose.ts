@@ -95,7 +95,7 @@ function add(
   return addVersion(store, {
     template: () => store.catalog.byName(plan.name) ?? rowOf(plan),
     read: (writer) =>
-      readChanges(archive, store.layers(plan.refs), {
+      readChanges(archive, store.lowerTree(plan.refs), {
         writer,
         rule: () => 'keep',
         progress,
@@ -140,7 +140,7 @@ function planOf(store: Store, refs: readonly StackRef[]): Plan | null {
     stack,
     refs,
     files: registry.files,
-    links: composedLinks(parts.layers, registry.contents),
+    links: composedLinks(parts.lower, registry.contents),
     generated,
     check: registry.contents.has(STATUS_PATH),
     notes: [...notes, ...registry.notes],

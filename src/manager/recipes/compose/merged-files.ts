@@ -55,7 +55,7 @@ export function mergeRegistry(store: Store, parts: StackParts): MergedFiles {
     const merged = mergeOne(store, parts, path, notes);
     const content = path === MARKS ? withoutMarksOfAsked(store, parts, merged) : merged;
     contents.set(path, content);
-    if (content !== contentAt(store, parts.layers, path)) files.push({ path, content });
+    if (content !== contentAt(store, parts.lower, path)) files.push({ path, content });
   }
   refuseSharedNumbers(store, parts, contents);
   return { files, contents, notes };
@@ -68,9 +68,9 @@ function withoutMarksOfAsked(
   marks: string | null,
 ): string | null {
   if (marks === null) return null;
-  const asked = [os, ...apps].flatMap(({ layers }) => {
-    const status = contentAt(store, layers, STATUS_PATH);
-    return status === null ? [] : [...askedFor(status, contentAt(store, layers, MARKS))];
+  const asked = [os, ...apps].flatMap(({ lower }) => {
+    const status = contentAt(store, lower, STATUS_PATH);
+    return status === null ? [] : [...askedFor(status, contentAt(store, lower, MARKS))];
   });
   return withoutMarks(marks, new Set(asked));
 }
@@ -78,19 +78,19 @@ function withoutMarksOfAsked(
 /** Returns the registry files that some app has. */
 function registryPaths(apps: readonly AppPart[]): string[] {
   const paths = new Set<string>();
-  for (const { layers } of apps) {
+  for (const { lower } of apps) {
     for (const pattern of REGISTRY_PATHS)
-      for (const path of matching(layers, pattern)) paths.add(path);
+      for (const path of matching(lower, pattern)) paths.add(path);
   }
   return [...paths].sort();
 }
 
-function matching(layers: LowerTree, pattern: string): string[] {
-  if (!pattern.includes('*')) return fileAt(layers, pattern) === null ? [] : [pattern];
+function matching(lower: LowerTree, pattern: string): string[] {
+  if (!pattern.includes('*')) return fileAt(lower, pattern) === null ? [] : [pattern];
   const directory = pattern.slice(0, pattern.lastIndexOf('/'));
-  const dir: Ino | null = dirAt(layers, directory);
+  const dir: Ino | null = dirAt(lower, directory);
   if (dir === null) return [];
-  return [...entriesOf(layers, dir)]
+  return [...entriesOf(lower, dir)]
     .filter(({ record }) => isReg(record.mode))
     .map(({ name }) => `${directory}/${name satisfies Name}`)
     .filter((path) => registryFormat(path) !== null);
@@ -100,9 +100,9 @@ function mergeOne(store: Store, parts: StackParts, path: string, notes: string[]
   const { os, apps } = parts;
   const format = registryFormat(path)!;
   const changed: AppPart[] = [];
-  let ours = contentAt(store, os.layers, path);
+  let ours = contentAt(store, os.lower, path);
   for (const app of apps) {
-    const theirs = contentAt(store, app.layers, path);
+    const theirs = contentAt(store, app.lower, path);
     if (theirs === null) continue;
     const base = contentAt(store, app.base, path);
     const merged = mergeKeyed(format, { base, ours, theirs, prefer: 'theirs' });
@@ -121,9 +121,9 @@ function mergeOne(store: Store, parts: StackParts, path: string, notes: string[]
 /** Returns true if the app has that text, and what it was installed on does not. */
 function hasKey(store: Store, app: AppPart, path: string, { ours }: KeyConflict): boolean {
   if (ours === null) return false;
-  const has = (layers: LowerTree): boolean =>
-    contentAt(store, layers, path)?.includes(ours) === true;
-  return has(app.layers) && !has(app.base);
+  const has = (lower: LowerTree): boolean =>
+    contentAt(store, lower, path)?.includes(ours) === true;
+  return has(app.lower) && !has(app.base);
 }
 
 const upperDecides = (path: string, { key }: KeyConflict, lower: string, upper: string): string =>
@@ -142,13 +142,13 @@ function refuseSharedNumbers(
   { os, apps }: StackParts,
   contents: ReadonlyMap<string, string | null>,
 ): void {
-  const content = (layers: LowerTree | null, path: string): string =>
-    (layers === null ? contents.get(path) : contentAt(store, layers, path)) ?? '';
-  const accounts = (layers: LowerTree | null) =>
-    accountsOf(content(layers, PASSWD), content(layers, GROUP));
+  const content = (lower: LowerTree | null, path: string): string =>
+    (lower === null ? contents.get(path) : contentAt(store, lower, path)) ?? '';
+  const accounts = (lower: LowerTree | null) =>
+    accountsOf(content(lower, PASSWD), content(lower, GROUP));
   if (!contents.has(PASSWD) && !contents.has(GROUP)) return;
   const all = accounts(null);
-  const own = [os, ...apps].map(({ name, layers }) => ({ name, ...accounts(layers) }));
+  const own = [os, ...apps].map(({ name, lower }) => ({ name, ...accounts(lower) }));
   const known = own[0]!;
   const owner = (what: 'users' | 'groups', name: string): string =>
     own.find((part) => part[what].some((each) => each.name === name))?.name ?? os.name;

@@ -8,7 +8,7 @@ export interface StackPart {
   /** NAME@VERSION. */
   readonly name: string;
   /** The tree of this template alone. */
-  readonly layers: LowerTree;
+  readonly lower: LowerTree;
 }
 
 /** One app of a stack. */
@@ -24,13 +24,13 @@ export interface StackParts {
   readonly os: StackPart;
   /** From the bottom up. */
   readonly apps: readonly AppPart[];
-  readonly layers: LowerTree;
+  readonly lower: LowerTree;
 }
 
 /** Takes a stack apart. @param plain without a composition */
 export function partsOf(store: Store, plain: readonly StackRef[]): StackParts {
   const [os, ...apps] = plain.map((ref): StackPart => {
-    return { ref, name: store.catalog.refName(ref), layers: store.layers([ref]) };
+    return { ref, name: store.catalog.refName(ref), lower: store.lowerTree([ref]) };
   });
   const bases = apps.map(({ ref }) => store.catalog.version(ref.templateId, ref.version)?.base);
   return {
@@ -38,8 +38,8 @@ export function partsOf(store: Store, plain: readonly StackRef[]): StackParts {
     apps: apps.map((app, i) => {
       const base = bases[i] ?? null;
       const fits = base === null || base.version === os!.ref.version;
-      return { ...app, base: fits ? os!.layers : store.layers([base]), fits };
+      return { ...app, base: fits ? os!.lower : store.lowerTree([base]), fits };
     }),
-    layers: store.layers(plain),
+    lower: store.lowerTree(plain),
   };
 }

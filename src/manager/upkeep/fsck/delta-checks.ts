@@ -43,7 +43,7 @@ const octal = (mode: number): string => (mode & S_IFMT).toString(8);
 /** Checks a name that leads to an inode without a record in the delta. */
 function* checkUnowned(env: DeltaJob, { dir, name, ino }: OwnName): Generator<DeltaFound> {
   // It may lead to a template's file, which needs no record as long as it is unchanged.
-  if (env.layers.inode(ino) !== null) return;
+  if (env.lower.inode(ino) !== null) return;
   const where = env.place(dir, name);
   const what = `it leads to inode ${ino}, which has no record`;
   if (env.privateFiles.has(ino)) {

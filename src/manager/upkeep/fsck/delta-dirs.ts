@@ -66,12 +66,12 @@ function* checkTemplateDir(
 }
 
 function* checkLinks(env: DeltaJob, ino: Ino, own: OwnInode): Generator<DeltaFound> {
-  const { scan, layers } = env;
+  const { scan, lower } = env;
   // Link counts do not show if a directory is removed or set aside, or was counted over other versions.
   if (own.nlink === 0 && own.names === 0) return;
   if (isSavedDir(scan.places, ino) || !scan.hasAllNames) return;
-  if (own.stamp !== (isPrivateIno(ino) ? 0 : layers.stamp)) return;
-  const below = layers.inode(ino);
+  if (own.stamp !== (isPrivateIno(ino) ? 0 : lower.stamp)) return;
+  const below = lower.inode(ino);
   if (below === undefined) return;
   const right = (below?.nlink ?? DIRECTORY_LINKS) + (scan.subdirectories.get(ino) ?? 0);
   if (Number.isNaN(right) || own.nlink === right) return;

@@ -8,7 +8,7 @@ import type { EnvRow } from '../../../store/store.ts';
 import { restoreEnv } from './delta-finding.ts';
 import { DeltaPaths } from './delta-paths.ts';
 import { DeltaScan } from './delta-scan.ts';
-import { EnvLayers } from './env-layers.ts';
+import { EnvLowerTree } from './env-lower-tree.ts';
 import type { Job } from './job.ts';
 
 /** An env that has a directory. */
@@ -30,7 +30,7 @@ export class DeltaJob {
   readonly job: Job;
   readonly directory: string;
   readonly served: boolean;
-  readonly layers: EnvLayers;
+  readonly lower: EnvLowerTree;
   readonly scan: DeltaScan;
   readonly nextIno: number;
   /** The entries of private/ by ino, and whether each is a regular file. Listed after the delta was read. */
@@ -43,8 +43,8 @@ export class DeltaJob {
     this.directory = env.directory;
     this.served = env.served;
     this.name = envName(env);
-    this.layers = new EnvLayers(job, env.row);
-    this.scan = new DeltaScan(job, view, this.layers);
+    this.lower = new EnvLowerTree(job, env.row);
+    this.scan = new DeltaScan(job, view, this.lower);
     this.nextIno = view.nextIno;
     this.paths = new DeltaPaths(this.scan, job.paths);
     this.privateFiles = listPrivate(env.directory);

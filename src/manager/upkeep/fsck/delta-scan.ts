@@ -6,7 +6,7 @@ import type { DirEntryRef } from '../../../driver/core/ports.ts';
 import { SAVED_INO } from '../../../driver/core/set-aside.ts';
 import type { DamagedRow } from '../../../driver/delta/link-table.ts';
 import type { ChangedName, DeltaView } from '../../../driver/delta/read-delta.ts';
-import type { EnvLayers } from './env-layers.ts';
+import type { EnvLowerTree } from './env-lower-tree.ts';
 import type { Job } from './job.ts';
 
 /** The short form of an inode in the delta. */
@@ -44,11 +44,11 @@ export class DeltaScan {
   highestIno: Ino = SAVED_INO;
   names = 0;
   private readonly job: Job;
-  private readonly layers: EnvLayers;
+  private readonly lower: EnvLowerTree;
 
-  constructor(job: Job, view: DeltaView, layers: EnvLayers) {
+  constructor(job: Job, view: DeltaView, lower: EnvLowerTree) {
     this.job = job;
-    this.layers = layers;
+    this.lower = lower;
     const onDamage = (row: DamagedRow): void => {
       this.damaged.push(row);
       if (row.table === 'inodes' && row.key.length === 8) {
@@ -93,7 +93,7 @@ export class DeltaScan {
   }
 
   private countSubdirectory(dir: Ino, name: Name, isThere: boolean): void {
-    const below = this.layers.lookup(dir, name);
+    const below = this.lower.lookup(dir, name);
     const before = this.subdirectories.get(dir) ?? 0;
     const was = below === undefined ? Number.NaN : below !== null && isDir(below.mode) ? 1 : 0;
     const step = (isThere ? 1 : 0) - was;

@@ -24,11 +24,11 @@ export function* checkPackages(
 ): Generator<DeltaFound> {
   const { store, doubtful } = env.job;
   if (row === null || doubtful) return;
-  const layers = store.layers(store.resolveStack(row));
-  const tree = new EnvTree(store, layers, { id: row.id, view });
+  const lower = store.lowerTree(store.resolveStack(row));
+  const tree = new EnvTree(store, lower, { id: row.id, view });
   const ours = ownStatus(tree, view);
   if (ours === null) return;
-  const below = new EnvTree(store, layers, null);
+  const below = new EnvTree(store, lower, null);
   const theirs = packagesIn(below);
   for (const key of ownPackages({ base: theirs, ours, theirs }).keys()) {
     const mine = ours.get(key) ?? null;

@@ -4,7 +4,7 @@ import { failpoint } from '../../../base/failpoints.ts';
 import type { ObjectId } from '../../../base/ids.ts';
 import { composedOf } from '../../../store/compositions.ts';
 import { versionKey } from '../../../store/keys.ts';
-import { refKey } from '../../../store/layer-cache.ts';
+import { refKey } from '../../../store/tree-cache.ts';
 import { rawTables } from '../../../store/raw-tables.ts';
 import { removeVersionRows } from '../../../store/remove-version.ts';
 import type { Store, TemplateRow } from '../../../store/store.ts';

@@ -25,7 +25,7 @@ export async function takeStoppedAlong(store: Store): Promise<void> {
     if (view === null) continue;
     let isBehind = false;
     try {
-      isBehind = isLeftBehind(view, store.layers(store.resolveStack(row)));
+      isBehind = isLeftBehind(view, store.lowerTree(store.resolveStack(row)));
     } finally {
       await view.close();
     }
@@ -33,12 +33,12 @@ export async function takeStoppedAlong(store: Store): Promise<void> {
   }
 }
 
-function isLeftBehind(view: DeltaView, layers: LowerTree): boolean {
+function isLeftBehind(view: DeltaView, lower: LowerTree): boolean {
   for (const { dir, name, ino, type } of view.changedNames()) {
     if (ino === 0 || isPrivateIno(ino) || isPrivateIno(dir) || isDir(type)) continue;
-    const is = layers.lookup(dir, name);
+    const is = lower.lookup(dir, name);
     if (is?.ino === ino) continue;
-    if (touchedOnly({ delta: view, layers }, { dir, name, was: null, is }) !== null) return true;
+    if (touchedOnly({ delta: view, lower }, { dir, name, was: null, is }) !== null) return true;
   }
   return false;
 }

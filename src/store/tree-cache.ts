@@ -29,7 +29,7 @@ const CHANGES_MAX = 64;
 const STAMP_DIGITS = 12;
 
 /** The lower trees, and the differences between them, that a process has read. */
-export class LayerCache {
+export class TreeCache {
   private readonly tables: Tables;
   private readonly budget = new RowBudget(
     Math.min(CACHED_ROWS_MAX, heapShare(ROWS_PART, ROW_BYTES)),
@@ -43,7 +43,7 @@ export class LayerCache {
   }
 
   /** Returns the lower tree of a stack. @param stack bottom first */
-  layers(stack: readonly StackRef[]): StackTree {
+  lowerTree(stack: readonly StackRef[]): StackTree {
     const key = stack.map(refKey).join(' ');
     return keep(this.stacks, key, () => {
       const topmostFirst = stack.map((ref) => this.view(ref)).reverse();
@@ -58,7 +58,7 @@ export class LayerCache {
       this.changes,
       key,
       () => {
-        const side = (stack: readonly StackRef[]) => ({ stack, layers: this.layers(stack) });
+        const side = (stack: readonly StackRef[]) => ({ stack, lower: this.lowerTree(stack) });
         return diffStacks(this.tables, side(from), side(to));
       },
       CHANGES_MAX,

@@ -8,28 +8,28 @@ import type { Job } from './job.ts';
 export type Unknown = undefined;
 
 /** An env's lower tree, in a store that may be damaged. */
-export class EnvLayers {
-  private readonly layers: LowerTree | Unknown;
+export class EnvLowerTree {
+  private readonly lower: LowerTree | Unknown;
 
   /** @param row null if it can't be read: then nothing is known */
   constructor({ store, doubtful }: Job, row: EnvRow | null) {
     const isKnown = row !== null && !doubtful;
-    this.layers = isKnown ? attempt(() => store.layers(store.resolveStack(row))) : undefined;
+    this.lower = isKnown ? attempt(() => store.lowerTree(store.resolveStack(row))) : undefined;
   }
 
   /** Returns the stamp that directories have if their links were counted over these versions. */
   get stamp(): number | Unknown {
-    return this.layers?.stamp;
+    return this.lower?.stamp;
   }
 
   lookup(dir: Ino, name: Name): InodeRecord | null | Unknown {
     if (isPrivateIno(dir)) return null;
-    return attempt(() => this.layers?.lookup(dir, name));
+    return attempt(() => this.lower?.lookup(dir, name));
   }
 
   inode(ino: Ino): InodeRecord | null | Unknown {
     if (isPrivateIno(ino)) return null;
-    return attempt(() => this.layers?.inode(ino));
+    return attempt(() => this.lower?.inode(ino));
   }
 }
 

@@ -94,7 +94,7 @@ export class ControlClient<V extends Verbs> {
   }
 
   private take(reply: Reply): void {
-    const waiting = this.settle(reply.id);
+    const waiting = this.forget(reply.id);
     if (!waiting) return;
     if (reply.ok) waiting.resolve(reply.result);
     else waiting.reject(new ByrefError(reply.error.code, reply.error.message, reply.error.hint));
@@ -103,10 +103,10 @@ export class ControlClient<V extends Verbs> {
   private giveUp(id: number, verb: string): void {
     const message = `the ${this.peer} did not answer '${verb}' in time`;
     const hint = 'Its log is in the run directory; if it hangs, end it and unmount the env.';
-    this.settle(id)?.reject(new ByrefError('locked', message, hint));
+    this.forget(id)?.reject(new ByrefError('locked', message, hint));
   }
 
-  private settle(id: number): Waiting | undefined {
+  private forget(id: number): Waiting | undefined {
     const waiting = this.waiting.get(id);
     if (!waiting) return undefined;
     this.waiting.delete(id);
@@ -116,6 +116,6 @@ export class ControlClient<V extends Verbs> {
 
   private end(): void {
     this.gone = true;
-    for (const id of [...this.waiting.keys()]) this.settle(id)?.reject(new PeerGone(this.peer));
+    for (const id of [...this.waiting.keys()]) this.forget(id)?.reject(new PeerGone(this.peer));
   }
 }

@@ -11,9 +11,9 @@ import type { LowerTree } from '../driver/core/ports.ts';
 import { type DiffEntry, TreeDiff } from '../driver/core/tree-diff.ts';
 import { allNames, type ChangedName, changedNames } from './changed-names.ts';
 import { linkDir, linkName } from './keys.ts';
-import type { StackRef } from './tree-cache.ts';
 import { ABOVE_ROOT } from './link-rows.ts';
 import type { Tables } from './tables.ts';
+import type { StackRef } from './tree-cache.ts';
 
 /** One side of a comparison: a stack, and its lower tree. */
 export interface StackSide {

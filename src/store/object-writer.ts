@@ -4,10 +4,10 @@
  *   add...()   hashes and writes to a directory in objects/tmp, in parallel; no other process sees them
  *   publish()  syncs, renames into place; still nothing refers to it
  *   (the caller commits the rows that do, with ObjectFiles.addRefs, as the store's writer)
- *   settle()   after the commit; or discard() if it, or anything before, failed
+ *   end()      after the commit; or discard() if it, or anything before, failed
  *
  * Any number of processes may do so at once. None needs the writer's lock before its commit, and no object is removed
- * until settle() or discard() (object-lock.ts). A process killed at any moment leaves files in objects/tmp, or objects
+ * until end() or discard() (object-lock.ts). A process killed at any moment leaves files in objects/tmp, or objects
  * that a list there names: the next writer removes those that no row names (ObjectFiles.sweepUnfinished).
  */
 import { closeSync, constants, mkdirSync, openSync, rmSync, unlinkSync } from 'node:fs';
@@ -170,13 +170,13 @@ export class ObjectWriter {
   }
 
   /** Ends the writer after the rows are committed. Only the process with the writer's lock may call it. */
-  settle(): void {
+  end(): void {
     this.lock.release();
     this.objects.sweepUnfinished();
   }
 
   /**
-   * Ends the writer without a commit, instead of settle(). What no other process uses is removed now, or by the
+   * Ends the writer without a commit, instead of end(). What no other process uses is removed now, or by the
    * next sweep.
    * @returns true if there is something for a sweep to do
    */

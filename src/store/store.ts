@@ -23,7 +23,6 @@ import { composedStack, plainStack } from './compositions.ts';
 import { dirPath } from './dir-path.ts';
 import { EnvRows, type NewEnv } from './env-rows.ts';
 import { type FileOrigin, fileOrigin } from './file-origin.ts';
-import { TreeCache, type StackRef } from './tree-cache.ts';
 import { recordsOf } from './link-rows.ts';
 import { ObjectFiles } from './objects.ts';
 import { PatchRows } from './patch-rows.ts';
@@ -31,12 +30,12 @@ import { BRIEF, forever, type Patience } from './patience.ts';
 import { keepTables } from './raw-tables.ts';
 import { closeToUsers, FORMAT, metaDir, objectsDir, rootFormat } from './root.ts';
 import { openTables, type Tables } from './tables.ts';
+import { type StackRef, TreeCache } from './tree-cache.ts';
 import { upgradeRoot } from './upgrade.ts';
 import { takeWriterLock, type WriterLock } from './writer-lock.ts';
 
 export type { EnvRow, StackEntry, TemplateRow, VersionRow } from '../codec/store-rows.ts';
 export type { NewEnv } from './env-rows.ts';
-export type { StackRef } from './tree-cache.ts';
 export {
   closeToUsers,
   envDir,
@@ -48,6 +47,7 @@ export {
   setupDir,
   usersDir,
 } from './root.ts';
+export type { StackRef } from './tree-cache.ts';
 
 /** How a store is opened. */
 export interface StoreOptions {

@@ -4,7 +4,7 @@ import {
   addedAccounts,
   idClass,
   renumber,
-  settleShadow,
+  withConstantDays,
 } from '../../src/manager/merge/accounts.ts';
 
 const OS = {
@@ -59,11 +59,11 @@ describe('settleShadow', () => {
     const base = 'root:*:20782:0:99999:7:::\n';
     const built = (day: number) =>
       `root:*:${day}:0:99999:7:::\nsshd:!:${day}::::::\nredis:!*:${day}::::::\nx:!!:${day}:0:::::\n`;
-    const settled = settleShadow(built(20_782), base);
+    const settled = withConstantDays(built(20_782), base);
     expect(settled).toBe(
       'root:*:20782:0:99999:7:::\nsshd:!:7305::::::\nredis:!*:7305::::::\nx:!!:7305:0:::::\n',
     );
-    expect(settleShadow(built(20_783), base).split('\n').slice(1)).toEqual(
+    expect(withConstantDays(built(20_783), base).split('\n').slice(1)).toEqual(
       settled.split('\n').slice(1),
     );
   });
@@ -71,6 +71,6 @@ describe('settleShadow', () => {
   it('leaves what a password opens, what has no day, and what is no entry', () => {
     const shadow =
       'a:$y$j9T$x:20782:0:99999:7:::\nb:!$y$x:20782:0:::::\nc:!:::::::\n\nd\ne:*:1::::::';
-    expect(settleShadow(shadow, '')).toBe(shadow.replace('e:*:1:', 'e:*:7305:'));
+    expect(withConstantDays(shadow, '')).toBe(shadow.replace('e:*:1:', 'e:*:7305:'));
   });
 });

@@ -14,7 +14,7 @@ import { dropPrivileges } from './open.ts';
 import { CAP_FSETID } from './ports.ts';
 import { isPrivileged, keepsGroupId, withoutPrivileges } from './privileges.ts';
 import { rewatch, wasWritten, watchPrivileges } from './set-id-watch.ts';
-import { settleCopy } from './sync.ts';
+import { syncCopyFirst } from './sync.ts';
 
 const blobStat = emptyBlobStat();
 
@@ -112,12 +112,12 @@ function truncate(
   // Copied up under readers: the kernel looks the path up again and comes back with the second nodeid.
   if (inode.isFirst(node)) return inode.refuse();
   inode.copied = null;
-  const settled = settleCopy(core, inode);
-  if (settled instanceof Promise) {
+  const failed = syncCopyFirst(core, inode);
+  if (failed instanceof Promise) {
     const own = { ...set };
-    return settled.then((error) => truncate(core, node, inode, error, own, out, pid));
+    return failed.then((error) => truncate(core, node, inode, error, own, out, pid));
   }
-  if (settled < 0) return settled;
+  if (failed < 0) return failed;
   const fd = core.fds.get(inode);
   if (fd < 0) return fd;
   const error = core.files.ftruncate(fd, set.size);

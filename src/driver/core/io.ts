@@ -7,7 +7,7 @@ import type { Handle } from './handles.ts';
 import { dropPrivileges, readsOldObject } from './open.ts';
 import { CAP_FSETID } from './ports.ts';
 import { isPrivileged } from './privileges.ts';
-import { settleCopy, syncInode } from './sync.ts';
+import { syncCopyFirst, syncInode } from './sync.ts';
 
 /** Reads bytes that are in memory; returns -EAGAIN (READ_LATER) if it would wait for the disk. */
 export function read(
@@ -86,8 +86,8 @@ export async function fallocate(
     const error = dropPrivileges(core, inode, !keepsIds(core));
     if (error < 0) return error;
   }
-  const settled = await settleCopy(core, inode);
-  if (settled < 0) return settled;
+  const failed = await syncCopyFirst(core, inode);
+  if (failed < 0) return failed;
   return withFd(core.fds, inode, (fd) => core.files.fallocate(fd, mode, offset, length));
 }
 
@@ -132,8 +132,8 @@ export async function copyRange(
     const error = dropPrivileges(core, output.inode, !keepsIds(core));
     if (error < 0) return error;
   }
-  const settled = await settleCopy(core, output.inode);
-  if (settled < 0) return settled;
+  const failed = await syncCopyFirst(core, output.inode);
+  if (failed < 0) return failed;
   if (readsOldObject(input.inode, input.backing)) {
     const fd = descriptor(core, input);
     if (fd < 0) return fd;

@@ -11,7 +11,7 @@ import type { Backing, Inode } from './inode.ts';
 import { isFixed } from './names.ts';
 import { CAP_FSETID } from './ports.ts';
 import { isPrivileged, keepsGroupId, withoutPrivileges } from './privileges.ts';
-import { settleCopy, whenDurable } from './sync.ts';
+import { syncCopyFirst, whenDurable } from './sync.ts';
 
 type Opening = Result<Opened> | Promise<Result<Opened>>;
 
@@ -50,11 +50,11 @@ function writable(
   if (copied < 0) return copied;
   if ((flags & O_TRUNC) !== 0) {
     inode.copied = null;
-    const settled = settleCopy(core, inode);
-    if (settled instanceof Promise) {
-      return settled.then((error) => writable(core, inode, node, flags, killPriv, pid, error));
+    const failed = syncCopyFirst(core, inode);
+    if (failed instanceof Promise) {
+      return failed.then((error) => writable(core, inode, node, flags, killPriv, pid, error));
     }
-    const error = settled < 0 ? settled : empty(core, inode, killPriv, pid);
+    const error = failed < 0 ? failed : empty(core, inode, killPriv, pid);
     if (error < 0) return error;
   }
   if (inode.isFirst(node)) return inode.refuse();

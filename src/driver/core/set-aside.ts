@@ -277,7 +277,7 @@ export function* savedFiles(delta: SavedNames): Generator<SavedFile> {
  * @returns the names that lead elsewhere now
  */
 export function releaseSaved(core: Core, lower: LowerTree): DirEntryRef[] {
-  const settled: DirEntryRef[] = [];
+  const changed: DirEntryRef[] = [];
   for (const { patch, dir, name, ino } of [...savedFiles(core.delta)]) {
     const own = core.delta.name(dir, name);
     const isFree = own === null || isTouched(core, { dir, name });
@@ -294,9 +294,9 @@ export function releaseSaved(core: Core, lower: LowerTree): DirEntryRef[] {
     }
     countAgain(core, dir);
     const error = own === null ? core.tx.commit() : commitWithout(core, own.ino as Ino);
-    if (error === 0) settled.push({ dir, name });
+    if (error === 0) changed.push({ dir, name });
   }
-  return settled;
+  return changed;
 }
 
 /** The part of a delta that is needed to list what is set aside. */

@@ -44,7 +44,7 @@ function markSynced(core: Core, inode: Inode): number | Promise<number> {
  * Puts a copied-up file's copy on disk before a hole may be made in it, so that recovery does not take the hole
  * for bytes that never got there. Returns 0 or -errno; a promise only if there is something to wait for.
  */
-export const settleCopy = (core: Core, inode: Inode): number | Promise<number> =>
+export const syncCopyFirst = (core: Core, inode: Inode): number | Promise<number> =>
   isUnsynced(inode) ? syncInode(core, inode, true) : 0;
 
 /**

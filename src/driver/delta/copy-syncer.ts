@@ -41,7 +41,7 @@ export class CopySyncer {
     const copy = this.#marks.unsynced.get(ino);
     const failed = await native.fsyncAsync(fd, dataOnly);
     if (failed < 0 || copy === undefined) return failed;
-    return this.#settle([[ino, copy]]);
+    return this.#recordSynced([[ino, copy]]);
   }
 
   /** Syncs all copies that wait. Throws an Error if that fails. */
@@ -53,8 +53,8 @@ export class CopySyncer {
         ? await this.#files.syncFileSystem()
         : await this.#syncEach(copies);
     if (failed < 0) throw new Error(`copied-up files cannot be synced: errno ${-failed}`);
-    const settled = await this.#settle(copies);
-    if (settled < 0) throw new Error(`synced copies cannot be recorded: errno ${-settled}`);
+    const recorded = await this.#recordSynced(copies);
+    if (recorded < 0) throw new Error(`synced copies cannot be recorded: errno ${-recorded}`);
   }
 
   async #syncEach(copies: readonly Copy[]): Promise<number> {
@@ -73,7 +73,7 @@ export class CopySyncer {
    * Syncs directory entries before it takes the flag off: a durable record without the flag has no object to go
    * back to.
    */
-  async #settle(copies: readonly Copy[]): Promise<number> {
+  async #recordSynced(copies: readonly Copy[]): Promise<number> {
     const failed = await this.#files.syncEntries();
     if (failed < 0) return failed;
     failpoint('copies-synced');

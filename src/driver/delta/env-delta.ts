@@ -265,7 +265,7 @@ export class EnvDelta implements Delta, Change {
    * Flushes, and waits until the removals that the flush allows are done. After that no private file changes its
    * ctime by itself, so whoever looks at one and comes back later can tell whether the env has written to it.
    */
-  async settle(): Promise<number> {
+  async quiesce(): Promise<number> {
     const failed = await this.flush();
     await this.#removing;
     return failed;
@@ -288,7 +288,7 @@ export class EnvDelta implements Delta, Change {
       return failed;
     }
     failpoint('flushed');
-    const untagged = this.#tags.settled(this.#journal.durable);
+    const untagged = this.#tags.dropUpTo(this.#journal.durable);
     this.#removeUpTo(mark, untagged);
     return 0;
   }

@@ -25,7 +25,7 @@ const SLICE = 64;
 const NAMELESS_MS = 20;
 
 /** A private file whose record may not yet be on disk in the journal. */
-interface Unsettled {
+interface PendingTag {
   /** The change that its tag is for. */
   sequence: number;
   places: DirEntryRef[];
@@ -55,7 +55,7 @@ export class NameTags {
   readonly #inode: (ino: Ino) => InodeRecord | null;
   /** Files that were made, and are in no record yet. */
   readonly #made = new Set<Ino>();
-  readonly #unsettled = new Map<Ino, Unsettled>();
+  readonly #pending = new Map<Ino, PendingTag>();
   /** The env's own directories that are not on disk yet, with the change that made or moved each. */
   readonly #dirs = new Map<Ino, number>();
   /** Files without a name that still have a tag. */
@@ -89,7 +89,7 @@ export class NameTags {
   tagEarly(record: InodeRecord, places: readonly DirEntryRef[], fd: number): void {
     if (!this.#made.has(record.ino)) return;
     const entry = newEntry(NOT_YET, [...places]);
-    this.#unsettled.set(record.ino, entry);
+    this.#pending.set(record.ino, entry);
     this.#write(record, entry, fd);
     entry.isBrief = true;
   }
@@ -98,7 +98,7 @@ export class NameTags {
   tag(record: InodeRecord, places: readonly DirEntryRef[], sequence: number, fd: number): void {
     const { ino } = record;
     if (!this.#made.has(ino)) return;
-    const early = this.#unsettled.get(ino);
+    const early = this.#pending.get(ino);
     if (early !== undefined && saysAsMuch(early.tagged, record) && isSame(early.places, places)) {
       early.sequence = sequence;
       return;
@@ -106,7 +106,7 @@ export class NameTags {
     const entry = early ?? newEntry(sequence, []);
     entry.sequence = sequence;
     entry.places = [...places];
-    this.#unsettled.set(ino, entry);
+    this.#pending.set(ino, entry);
     this.#write(record, entry, fd);
   }
 
@@ -143,11 +143,11 @@ export class NameTags {
   ): void {
     const { ino } = record;
     const isNew = this.#made.delete(ino);
-    let entry = this.#unsettled.get(ino);
+    let entry = this.#pending.get(ino);
     if (entry === undefined) {
       if (!isNew) return;
       entry = newEntry(sequence, []);
-      this.#unsettled.set(ino, entry);
+      this.#pending.set(ino, entry);
     }
     const moved = movePlaces(entry.places, ino, names);
     // Without names of its own in the change, only its record leads to the file, and must then be on disk.
@@ -171,7 +171,7 @@ export class NameTags {
     this.#timer ??= setTimeout(() => {
       this.#timer = null;
       for (const nameless of this.#nameless) {
-        const entry = this.#unsettled.get(nameless);
+        const entry = this.#pending.get(nameless);
         if (entry !== undefined && entry.places.length === 0) this.#remove(nameless, entry);
       }
       this.#nameless.clear();
@@ -182,10 +182,10 @@ export class NameTags {
     this.#made.delete(ino);
     this.#nameless.delete(ino);
     this.#dirs.delete(ino);
-    const entry = this.#unsettled.get(ino);
+    const entry = this.#pending.get(ino);
     if (entry === undefined) return;
     if (entry.blocks > 0) this.#large--;
-    this.#unsettled.delete(ino);
+    this.#pending.delete(ino);
   }
 
   /**
@@ -193,30 +193,30 @@ export class NameTags {
    * their name: the journal must be flushed before the file is handed to the kernel.
    */
   needsFlush(ino: Ino): boolean {
-    const entry = this.#unsettled.get(ino);
+    const entry = this.#pending.get(ino);
     return entry !== undefined && !entry.isSafe;
   }
 
   /** Returns the number of 512-byte blocks that the file takes for its tag alone. */
   blocksOf(ino: Ino): number {
-    return this.#large === 0 ? 0 : (this.#unsettled.get(ino)?.blocks ?? 0);
+    return this.#large === 0 ? 0 : (this.#pending.get(ino)?.blocks ?? 0);
   }
 
   /** Drops tags that are no longer needed, because all changes up to `sequence` are on disk. */
-  async settled(sequence: number): Promise<void> {
+  async dropUpTo(sequence: number): Promise<void> {
     for (const [dir, made] of this.#dirs) if (made <= sequence) this.#dirs.delete(dir);
     const brief: Ino[] = [];
-    for (const [ino, entry] of this.#unsettled) {
+    for (const [ino, entry] of this.#pending) {
       if (entry.sequence === NOT_YET || entry.sequence > sequence) continue;
       if (entry.isBrief) brief.push(ino);
-      else this.#unsettled.delete(ino);
+      else this.#pending.delete(ino);
     }
     for (const [i, ino] of brief.entries()) {
       if (i % SLICE === SLICE - 1) await nextTurn();
-      const entry = this.#unsettled.get(ino);
+      const entry = this.#pending.get(ino);
       if (entry === undefined || entry.sequence === NOT_YET || entry.sequence > sequence) continue;
       this.#remove(ino, entry);
-      this.#unsettled.delete(ino);
+      this.#pending.delete(ino);
     }
   }
 
@@ -224,7 +224,7 @@ export class NameTags {
    * Writes the tag of a file.
    * @param fd a descriptor on the file, or -1
    */
-  #write(record: InodeRecord, entry: Unsettled, fd = -1): void {
+  #write(record: InodeRecord, entry: PendingTag, fd = -1): void {
     const { ino, mode, uid, gid, flags, xattrs } = record;
     const object = (flags & FLAG_UNSYNCED) !== 0 ? record.object : '';
     const file = { mode, uid, gid, flags, object, xattrs };
@@ -238,7 +238,7 @@ export class NameTags {
     else entry.tagged = file;
   }
 
-  #set(ino: Ino, entry: Unsettled, length: number, fd: number): boolean {
+  #set(ino: Ino, entry: PendingTag, length: number, fd: number): boolean {
     const isLong = length > TAG_BYTES_INLINE;
     entry.isBrief ||= isLong;
     if (!isLong && fd >= 0) return native.setXattrFd(fd, TAG_XATTR, bytes, length) === 0;
@@ -250,14 +250,14 @@ export class NameTags {
     return true;
   }
 
-  #remove(ino: Ino, entry: Unsettled): void {
+  #remove(ino: Ino, entry: PendingTag): void {
     if (entry.tagged === null) return;
     entry.tagged = null;
     native.removeXattr(this.#path(ino), TAG_XATTR);
     this.#setBlocks(entry, 0);
   }
 
-  #setBlocks(entry: Unsettled, blocks: number): void {
+  #setBlocks(entry: PendingTag, blocks: number): void {
     this.#large += (blocks > 0 ? 1 : 0) - (entry.blocks > 0 ? 1 : 0);
     entry.blocks = blocks;
   }
@@ -294,7 +294,7 @@ const NO_DIRS: readonly TaggedDir[] = [];
 const isSame = (a: readonly DirEntryRef[], b: readonly DirEntryRef[]): boolean =>
   a.length === b.length && a.every(({ dir, name }, i) => b[i]?.dir === dir && b[i].name === name);
 
-const newEntry = (sequence: number, places: DirEntryRef[]): Unsettled => ({
+const newEntry = (sequence: number, places: DirEntryRef[]): PendingTag => ({
   sequence,
   places,
   tagged: null,

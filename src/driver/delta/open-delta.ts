@@ -71,7 +71,7 @@ export async function openDelta(envDir: string, options: OpenDeltaOptions): Prom
     if (damage !== null) settings.onError(new Error(`env opened read-only: ${damage}`));
     else {
       const { keepOrphans = false } = options;
-      await settle(delta, recovered, unclean, { envDir, keepOrphans });
+      await reconcileFiles(delta, recovered, unclean, { envDir, keepOrphans });
     }
     return delta;
   } catch (error) {
@@ -131,7 +131,7 @@ function openJournal(
 }
 
 /** Makes private files and records agree again. Each step can be cut short and repeated. */
-async function settle(
+async function reconcileFiles(
   delta: EnvDelta,
   recovered: Recovered,
   unclean: boolean,

@@ -106,7 +106,7 @@ export class PrivateFiles implements Blobs {
   createPrivate(ino: Ino): number {
     const dirfd = this.#openDir(true);
     if (dirfd < 0) return dirfd;
-    this.#settle(ino);
+    this.#removeNow(ino);
     let fd = failpointError('private-create') || this.#create(dirfd, ino);
     if (fd === -ENOSPC && this.reclaim()) fd = this.#create(dirfd, ino);
     if (fd < 0) return fd;
@@ -148,7 +148,7 @@ export class PrivateFiles implements Blobs {
   adoptPrivate(file: string, ino: Ino): number {
     const dirfd = this.#openDir(true);
     if (dirfd < 0) return dirfd;
-    this.#settle(ino);
+    this.#removeNow(ino);
     const from = path.join(this.#envDir, path.basename(file));
     let failed = native.linkAt(AT_FDCWD, from, dirfd, privateName(ino), 0);
     if (failed === -EEXIST) {
@@ -360,7 +360,7 @@ export class PrivateFiles implements Blobs {
   }
 
   /** Removes the old file of an ino at once, without further wait, because the ino gets a new one. */
-  #settle(ino: Ino): void {
+  #removeNow(ino: Ino): void {
     if (!this.#removals.has(ino)) return;
     this.#durability?.syncNow();
     this.#removals.forget(ino);

@@ -84,8 +84,8 @@ export async function readDelta(envDir: string): Promise<DeltaView> {
     }
     // A checkpoint that ran meanwhile changes the set of segments; a record that was being written while we read
     // looks damaged.
-    const settled = before === segments(envDir) && recovered.damage === null;
-    if (settled || attempt === ATTEMPTS) {
+    const isWhole = before === segments(envDir) && recovered.damage === null;
+    if (isWhole || attempt === ATTEMPTS) {
       return new OpenView(envDir, pending, recovered);
     }
     await pending.table?.close();

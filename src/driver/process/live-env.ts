@@ -14,8 +14,8 @@ export class LiveEnv {
   readonly closed: Promise<void>;
   becomeClosed!: () => void;
   /** Resolves when the env is served, or is known not to be. */
-  readonly settled: Promise<void>;
-  becomeSettled!: () => void;
+  readonly opened: Promise<void>;
+  becomeOpened!: () => void;
   private parts: EnvParts | null = null;
   /** The stack that it shows. */
   private stack: readonly StackRef[] = [];
@@ -29,8 +29,8 @@ export class LiveEnv {
     this.closed = new Promise((resolve) => {
       this.becomeClosed = resolve;
     });
-    this.settled = new Promise((resolve) => {
-      this.becomeSettled = resolve;
+    this.opened = new Promise((resolve) => {
+      this.becomeOpened = resolve;
     });
   }
 
@@ -88,9 +88,9 @@ export class LiveEnv {
     return { env: row.id, flipped, ...outcome, busy: false, error: null };
   }
 
-  /** Puts what it has written on disk: see EnvDelta.settle. */
-  async settle(): Promise<void> {
-    await this.parts?.delta.settle();
+  /** Puts what it has written on disk: see EnvDelta.quiesce. */
+  async quiesce(): Promise<void> {
+    await this.parts?.delta.quiesce();
   }
 
   /**

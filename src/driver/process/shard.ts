@@ -101,7 +101,7 @@ export class Shard {
     if (settle) {
       const free = [...this.live].filter((each) => !isBusy(each));
       // If an env's disk fails, the flip will find that.
-      await Promise.all(free.map(([, live]) => live.settle().catch(() => undefined)));
+      await Promise.all(free.map(([, live]) => live.quiesce().catch(() => undefined)));
     }
     return [...this.live].filter(isBusy).map(([env]) => env);
   }
@@ -134,7 +134,7 @@ export class Shard {
       this.forget(env, live);
       throw error;
     } finally {
-      live.becomeSettled();
+      live.becomeOpened();
     }
   }
 
@@ -237,7 +237,7 @@ export class Shard {
     acts: readonly EnvAction[],
   ): Promise<RefreshedEnv | null> {
     const { store, log } = this.parts;
-    await live.settled;
+    await live.opened;
     try {
       const refreshed = await live.refresh(store, acts);
       if (refreshed?.flipped) log.info(refreshed, 'flipped');

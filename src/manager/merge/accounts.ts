@@ -146,7 +146,7 @@ export const LOCKED: ReadonlySet<string> = new Set(['!', '*', '!*', '!!']);
  * tomorrow. For an account without a usable password the day means nothing (ageing is about passwords), so such
  * accounts that the build added get a constant day. It is not 0, which demands a new password at login.
  */
-export function settleShadow(shadow: string, baseShadow: string): string {
+export function withConstantDays(shadow: string, baseShadow: string): string {
   const old = new Set(splitLines(baseShadow).map((line) => line.split(':')[0]));
   return mapLines(shadow, (line) => {
     const [name = '', password = '', day = '', ...others] = line.split(':');

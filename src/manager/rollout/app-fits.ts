@@ -5,8 +5,8 @@
  */
 import { type Name, nameFromText, nameToText } from '../../base/ids.ts';
 import { isDir } from '../../base/mode.ts';
-import { refKey } from '../../store/tree-cache.ts';
 import type { EnvRow, StackRef, Store, TemplateRow } from '../../store/store.ts';
+import { refKey } from '../../store/tree-cache.ts';
 import { isGenerated } from '../merge/generated.ts';
 import { registryFormat } from '../merge/table.ts';
 import { ownPackages, packagesOfVersion } from '../recipes/build/packages.ts';

@@ -160,8 +160,7 @@ export async function planRestores(
 /** Returns the env's inode under a name; 0 if it has none there, or has only set attributes of the template's. */
 function ownFile(view: DeltaView, lower: LowerTree, { dir, name }: FileAction): number {
   const place = { dir: dir as Ino, name: name as Name };
-  const isTouched =
-    touchedOnly({ delta: view, lower }, { ...place, was: null, is: null }) !== null;
+  const isTouched = touchedOnly({ delta: view, lower }, { ...place, was: null, is: null }) !== null;
   return isTouched ? 0 : (view.name(place.dir, place.name)?.ino ?? 0);
 }
 

@@ -79,11 +79,7 @@ class Planner {
     this.view = view;
     this.lower = store.lowerTree(store.resolveStack(row));
     const base = new EnvTree(store, this.lower, null);
-    this.diverted = divertedFiles(
-      new EnvTree(store, this.lower, { id: row.id, view }),
-      view,
-      base,
-    );
+    this.diverted = divertedFiles(new EnvTree(store, this.lower, { id: row.id, view }), view, base);
     this.relinks = new Relinks({
       view,
       envDir: envDir(store.root, row.id),

@@ -102,21 +102,21 @@ export interface ReadParts {
   readonly rule: MemberRule;
   readonly progress: OnProgress;
   /** Adjusts the attributes of the tree before they are compared. */
-  readonly settle: (tree: TreeNode) => void;
+  readonly finish: (tree: TreeNode) => void;
 }
 
 /** Reads the archive as a tree, without what is the same in `below`: see `prune`. */
 export async function readChanges(
   { file }: ChangedArchive,
   below: LowerTree,
-  { writer, rule, progress, settle }: ReadParts,
+  { writer, rule, progress, finish }: ReadParts,
 ): Promise<TreeNode> {
   const tree = await readArchive(file, writer, progress, (member) => {
     const what = rule(member);
     // A file that is emptied is not the template's: if there is one below, that one shows.
     return what === 'empty' && recordAt(below, member) !== null ? 'leave-out' : what;
   });
-  settle(tree);
+  finish(tree);
   prune(tree, below);
   return tree;
 }

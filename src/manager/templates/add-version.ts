@@ -93,7 +93,7 @@ async function commit(
       // Another version may be current by now.
       const committed = commitTree(store, tree, { ...wanted, template: now });
       failpoint('version-committed');
-      if (committed !== null) writer.settle();
+      if (committed !== null) writer.end();
       return committed;
     });
     if (done !== AGAIN) return done;

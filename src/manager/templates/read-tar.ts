@@ -87,7 +87,7 @@ export class TarImport {
 
   /** Call this when all archives of the tree were read. @throws ByrefError 'badInput' for an impossible ACL */
   finish(): void {
-    this.acls.settle(this.tree.root);
+    this.acls.applyTo(this.tree.root);
   }
 
   private whiteout(path: string): boolean {

@@ -53,7 +53,7 @@ export class TarAcls {
    * Gives the nodes their ACLs. @throws ByrefError 'badInput' for text that is not an ACL, or that names an
    * account which the tree lacks
    */
-  settle(tree: TreeNode): void {
+  applyTo(tree: TreeNode): void {
     const ids = new Map<AccountKind, Map<string, number>>();
     const idOf = (kind: AccountKind, name: string, path: string): number => {
       const known = ids.get(kind) ?? idsOf(this.contentAt(tree, FILES[kind]));

@@ -18,12 +18,12 @@ import type { StoreAccess } from '../../sandbox/store-access.ts';
 import { aptFailure } from './apt-failure.ts';
 import { aptStatus } from './apt-progress.ts';
 import { sourcesText } from './apt-sources.ts';
+import { assignAccountIds, type Renumbered } from './assign-account-ids.ts';
 import type { BootstrapParts } from './bootstrap.ts';
 import type { BuildConfig } from './config.ts';
 import type { Packages } from './packages.ts';
 import { newestOf, Plan } from './plan.ts';
 import { ruleOf } from './rules.ts';
-import { assignAccountIds, type Renumbered } from './settle-accounts.ts';
 import { directoriesOf, ownSources, pinsText } from './sources.ts';
 
 /** The changes that an installation made, in an archive. */

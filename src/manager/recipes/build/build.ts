@@ -10,6 +10,7 @@ import { withName } from '../../templates/claim-name.ts';
 import { readArchive, templateFor } from '../../templates/import.ts';
 import type { TreeNode } from '../../templates/tree.ts';
 import { type InstallParts, installApp } from './app.ts';
+import { renumberTree } from './assign-account-ids.ts';
 import { bootstrap } from './bootstrap.ts';
 import { type BuildConfig, configText } from './config.ts';
 import { keepState } from './kept-state.ts';
@@ -26,7 +27,6 @@ import {
 import { newestOf } from './plan.ts';
 import { normaliseTimes, ruleOf } from './rules.ts';
 import { addRunDirs } from './run-dirs.ts';
-import { renumberTree } from './settle-accounts.ts';
 import { withWorkplace } from './workplace.ts';
 
 /** The outcome of a build. */
@@ -102,10 +102,10 @@ const makeOs: Make = async (config, dir, parts, store) => {
 const makeApp: Make = (config, dir, parts, store) =>
   installApp(config, dir, parts, ({ base, renumbered, notes, ...archive }) => {
     const { progress } = parts;
-    const settle = (tree: TreeNode): void => renumberTree(tree, renumbered);
+    const finish = (tree: TreeNode): void => renumberTree(tree, renumbered);
     return store((open) => ({
       read: (writer) =>
-        readChanges(archive, open.lowerTree([base]), { writer, rule: ruleOf, progress, settle }),
+        readChanges(archive, open.lowerTree([base]), { writer, rule: ruleOf, progress, finish }),
       base,
       notes,
     }));

@@ -8,7 +8,7 @@ import { changedPaths } from '../../envs/diff.ts';
 import { archiveChanges, type ChangedArchive } from '../../sandbox/changed-tree.ts';
 import type { ScratchEnv } from '../../sandbox/scratch-env.ts';
 import type { StoreAccess } from '../../sandbox/store-access.ts';
-import { assignedAccountIds, type Settled } from '../build/settle-accounts.ts';
+import { type AssignedIds, assignedAccountIds } from '../build/assign-account-ids.ts';
 import { withoutPasswords } from './passwords.ts';
 import { type Rules, rulingBy, type Verdict } from './rules.ts';
 import { PathWriters, writersIfTraced } from './writers-by-path.ts';
@@ -32,7 +32,7 @@ export interface Recording {
   readonly archive: ChangedArchive;
   /** What it was recorded on, with the OS template's version first. */
   readonly stack: readonly StackRef[];
-  readonly accounts: Settled;
+  readonly accounts: AssignedIds;
   /** Accounts whose password was set; left out unless `kept`. */
   readonly passwords: { readonly of: readonly string[]; readonly kept: boolean };
   readonly programs: ReadonlyMap<string, readonly string[]>;

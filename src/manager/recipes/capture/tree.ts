@@ -9,7 +9,7 @@ import { readChanges } from '../../sandbox/changed-tree.ts';
 import { contentAt } from '../../templates/file-content.ts';
 import { implicitDirectory, nodeAt, type OnProgress, type TreeNode } from '../../templates/tree.ts';
 import { fileAt, recordAt } from '../../templates/walk-version.ts';
-import { renumberTree } from '../build/settle-accounts.ts';
+import { renumberTree } from '../build/assign-account-ids.ts';
 import { listingPath, renderListing } from './listing.ts';
 import type { Recording } from './recording.ts';
 import { type Rules, rulingBy } from './rules.ts';
@@ -52,7 +52,7 @@ export async function readRecording(
     writer,
     rule: (member) => rulingOf(member).verdict,
     progress,
-    settle: (each) => renumberTree(each, accounts),
+    finish: (each) => renumberTree(each, accounts),
   });
   for (const [file, content] of accounts.files) {
     const node = nodeAt(tree, file);

@@ -99,7 +99,7 @@ function add(
         writer,
         rule: () => 'keep',
         progress,
-        settle: () => undefined,
+        finish: () => undefined,
       }),
     describe(tree) {
       normaliseTimes(tree, startedS);

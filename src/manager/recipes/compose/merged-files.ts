@@ -121,8 +121,7 @@ function mergeOne(store: Store, parts: StackParts, path: string, notes: string[]
 /** Returns true if the app has that text, and what it was installed on does not. */
 function hasKey(store: Store, app: AppPart, path: string, { ours }: KeyConflict): boolean {
   if (ours === null) return false;
-  const has = (lower: LowerTree): boolean =>
-    contentAt(store, lower, path)?.includes(ours) === true;
+  const has = (lower: LowerTree): boolean => contentAt(store, lower, path)?.includes(ours) === true;
   return has(app.lower) && !has(app.base);
 }
 

@@ -45,8 +45,8 @@ export function pageDamage(file: string): string | null {
       if (typeof meta === 'string') return meta;
       const found = new PageWalk(fd, meta.pageSize).damage(meta.roots);
       const later = newestMeta(fd);
-      const settled = typeof later !== 'string' && later.transaction === meta.transaction;
-      if (found === null || settled || attempt === ATTEMPTS) return found;
+      const isSame = typeof later !== 'string' && later.transaction === meta.transaction;
+      if (found === null || isSame || attempt === ATTEMPTS) return found;
     }
   } finally {
     closeSync(fd);

@@ -4,10 +4,10 @@ import { failpoint } from '../../../base/failpoints.ts';
 import type { ObjectId } from '../../../base/ids.ts';
 import { composedOf } from '../../../store/compositions.ts';
 import { versionKey } from '../../../store/keys.ts';
-import { refKey } from '../../../store/tree-cache.ts';
 import { rawTables } from '../../../store/raw-tables.ts';
 import { removeVersionRows } from '../../../store/remove-version.ts';
 import type { Store, TemplateRow } from '../../../store/store.ts';
+import { refKey } from '../../../store/tree-cache.ts';
 import { removeLinkRows } from '../../../store/version-rows.ts';
 
 /** The objects that were freed. */

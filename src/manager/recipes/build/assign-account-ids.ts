@@ -13,7 +13,7 @@ import {
   addedAccounts,
   idClass,
   renumber,
-  settleShadow,
+  withConstantDays,
 } from '../../merge/accounts.ts';
 import { REGISTRY_BYTES_MAX, registryContent } from '../../merge/limits.ts';
 import type { ScratchEnv } from '../../sandbox/scratch-env.ts';
@@ -31,7 +31,7 @@ const FILES = { passwd: '/etc/passwd', group: '/etc/group', shadow: '/etc/shadow
 type Files = Record<keyof typeof FILES, string>;
 
 /** The new state of the account files. */
-export interface Settled extends Renumbered {
+export interface AssignedIds extends Renumbered {
   /** The new contents of the account files that have to change, by path; binary strings. */
   readonly files: ReadonlyMap<string, string>;
   /** Accounts that the env's templates do not have, with their new numbers. */
@@ -59,21 +59,21 @@ export async function assignedAccountIds(
   env: ScratchEnv,
   access: StoreAccess,
   shadowOf: (now: string, base: string) => string = (now) => now,
-): Promise<Settled> {
+): Promise<AssignedIds> {
   const base = await access.read((store) => read((file) => inTemplates(store, env, file)));
   const now = read((file) => inEnv(env.mountpoint, file));
   const renumbered = await access.write((store) => numbers(store, base, now));
-  const settled = renumber(
-    { ...now, shadow: settleShadow(shadowOf(now.shadow, base.shadow), base.shadow) },
+  const next = renumber(
+    { ...now, shadow: withConstantDays(shadowOf(now.shadow, base.shadow), base.shadow) },
     renumbered.uids,
     renumbered.gids,
   );
   const files = new Map<string, string>();
   for (const [name, file] of Object.entries(FILES)) {
-    const content = settled[name as keyof Files];
+    const content = next[name as keyof Files];
     if (content !== now[name as keyof Files]) files.set(file, content);
   }
-  return { ...renumbered, files, added: addedAccounts(base, settled) };
+  return { ...renumbered, files, added: addedAccounts(base, next) };
 }
 
 const read = (of: (file: string) => string): Files => ({

@@ -15,6 +15,12 @@ const STATES: Readonly<Record<MeetState, string>> = {
   'in-use': 'open or mapped now',
 };
 
+/** What a policy does with a private copy. */
+const DOES = {
+  take: 'private copy, will be set aside (take)',
+  merge: 'private copy, will be merged with the change (merge)',
+} as const;
+
 /**
  * Prints a plan for people: what changes in the template, then for each env what does not simply follow.
  * @param summary print counts instead of names, and one line for envs of which the same is to be said
@@ -82,8 +88,8 @@ function groupLines(envs: readonly PlannedEnv[]): string[] {
 function meetLine({ kind, path, state, action, attributes }: PlannedMeet): string {
   if (attributes !== undefined)
     return `  ${kind} ${path}: ${STATES[state]} (${attributes.join(', ')})`;
-  const does = action === null || action === 'keep' ? '' : `, ${action}`;
-  return `  ${kind} ${path}: ${STATES[state]}${does}`;
+  const does = action === null || action === 'keep' ? STATES[state] : DOES[action];
+  return `  ${kind} ${path}: ${does}`;
 }
 
 const PATHS_SHOWN = 3;

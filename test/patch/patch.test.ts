@@ -360,7 +360,7 @@ test('--check says what would happen and changes nothing', async () => {
     'f (mounted): 3 clean, 1 open or mapped now',
     '  C /usr/lib/a: open or mapped now',
     'g (stopped): 3 clean, 1 private copy wins',
-    '  C /etc/conf: private copy wins, take',
+    '  C /etc/conf: private copy, will be set aside (take)',
     '',
   ]);
   expect(await t.root.json('history')).toEqual([]);

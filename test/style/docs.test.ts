@@ -184,6 +184,17 @@ test('each verb has a value of --json that is described, and a type', () => {
   expect(typed.filter((verb) => !verb.includes('--')).sort()).toEqual(verbs.sort());
 });
 
+test('the map of the filesystem names each of its files', () => {
+  const core = 'src/driver/core';
+  const map = read(`${core}/README.md`);
+  const named = [...map.matchAll(/^\| [^|]+ \| (.*) \|$/gm)].flatMap(([, files]) =>
+    [...files!.matchAll(/`([\w-]+\.ts)`/g)].map(([, file]) => file!),
+  );
+  const there = readdirSync(path.join(TREE, core)).filter((name) => name.endsWith('.ts'));
+  const contracts = ['api.ts', 'ports.ts'];
+  expect(named.sort()).toEqual(there.filter((name) => !contracts.includes(name)).sort());
+});
+
 test('the README can be read in a minute', () => {
   expect(read('README.md').split('\n').length).toBeLessThanOrEqual(100);
 });

@@ -48,14 +48,15 @@ const CONFINED = [
 
 /**
  * A script for sh, in a mount namespace of its own, which begins with all mounts of the machine: it lets go of the mounts of
- * all envs but "$keep". While the namespace lasts, these envs could not be unmounted otherwise.
+ * all envs but "$keep". While the namespace lasts, these envs could not be unmounted otherwise. A mount that has ended since
+ * it was listed is no error.
  */
 export const LET_GO = `
 while read -r source dir type rest; do
   [ "$type" = fuse.byref ] || continue
   dir=$(printf "%b" "$dir")
   [ "$dir" = "\${keep-}" ] || printf "%s\\0" "$dir"
-done </proc/self/mounts | xargs -0 -r umount -l
+done </proc/self/mounts | xargs -0 -r umount -l 2>/dev/null
 `;
 
 /**

@@ -24,6 +24,12 @@ export type NodeId = number & { readonly [brand]: 'NodeId' };
  */
 export type Name = string & { readonly [brand]: 'Name' };
 
+/**
+ * A path, of names with slashes between them, as a binary string like Name: with a slash in front where it is
+ * absolute. Paths as text (UTF-8) are plain strings.
+ */
+export type BytePath = string & { readonly [brand]: 'BytePath' };
+
 /** SHA-256 of an object's bytes: 64 lower-case hex digits. */
 export type ObjectId = string & { readonly [brand]: 'ObjectId' };
 
@@ -61,3 +67,17 @@ export const nameToBytes = (name: Name): Buffer => Buffer.from(name, 'latin1');
  * restores it.
  */
 export const nameToText = (name: Name): string => textOfBytes(Buffer.from(name, 'latin1'));
+
+/**
+ * Returns a path as text, escaped as by nameToText().
+ * @param path a BytePath; or a binary string that was read from a list of paths
+ */
+export const pathToText = (path: BytePath | string): string =>
+  textOfBytes(Buffer.from(path, 'latin1'));
+
+/** Turns a text from pathToText() back into the path. */
+export const pathFromText = (text: string): BytePath =>
+  bytesOfText(text).toString('latin1') as BytePath;
+
+/** Returns the path of a name in a directory. @param dir '' for the root */
+export const joinPath = (dir: BytePath | '', name: Name): BytePath => `${dir}/${name}` as BytePath;

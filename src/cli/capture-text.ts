@@ -1,6 +1,6 @@
 /** Describes a capture for people. */
 
-import { type Name, nameToText } from '../base/ids.ts';
+import { pathToText } from '../base/ids.ts';
 import { isDir, isLnk } from '../base/mode.ts';
 import { formatSize } from '../base/size.ts';
 import type { CaptureOutcome } from '../manager/recipes/capture/capture.ts';
@@ -15,7 +15,7 @@ const PROGRAMS_WIDTH_MAX = 32;
 /** How many paths of one finding a summary lists. */
 const SHOWN = 5;
 
-const textOf = (path: string): string => nameToText(path as Name);
+const textOf = (path: string): string => pathToText(path);
 
 const sizeOf = ({ node }: Captured): string =>
   node.children === null && !isLnk(node.mode) ? formatSize(node.size) : '';

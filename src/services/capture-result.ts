@@ -1,5 +1,5 @@
 /** Makes the outcome of a capture a value for programs: paths are text, not binary strings. */
-import { type Name, nameToText } from '../base/ids.ts';
+import { pathToText } from '../base/ids.ts';
 import { isLnk } from '../base/mode.ts';
 import type { CaptureOutcome } from '../manager/recipes/capture/capture.ts';
 import type { FindingKind } from '../manager/recipes/capture/findings.ts';
@@ -90,7 +90,7 @@ export function captureResult(
   };
 }
 
-const plain = (path: string): string => nameToText(path as Name);
+const plain = (path: string): string => pathToText(path);
 
 const capturedPath = ({ kind, path, node, programs }: Captured): CapturedPath => ({
   kind,

@@ -1,5 +1,5 @@
 /** Compares two versions of a template, or of two. */
-import { type Name, nameToText } from '../base/ids.ts';
+import { pathToText } from '../base/ids.ts';
 import { type Difference, diffVersions } from '../manager/templates/diff.ts';
 import { contentDiff } from '../manager/templates/diff-content.ts';
 import { versionTree } from '../manager/templates/walk-version.ts';
@@ -33,7 +33,7 @@ export function diffTemplates(store: Store, request: DiffRequest): TemplateDiffe
   const [before, after] = [versionTree(store, from), versionTree(store, to)];
   return Array.from(diffVersions(store, from, to), (difference) => {
     const { kind, path } = difference;
-    const shown = { kind, path: nameToText(path as Name) };
+    const shown = { kind, path: pathToText(path) };
     return request.content
       ? { ...shown, content: contentDiff(store, before, after, difference) }
       : shown;

@@ -1,7 +1,7 @@
 /** Tells where a path of an env comes from: from the env itself, or from which template, version and package. */
 import { existsSync, readFileSync } from 'node:fs';
 import { ByrefError } from '../base/error.ts';
-import { type Ino, type Name, nameFromText, nameToText, ROOT_INO } from '../base/ids.ts';
+import { type Ino, type Name, pathFromText, pathToText, ROOT_INO } from '../base/ids.ts';
 import { isDir, isLnk } from '../base/mode.ts';
 import { rootOf, walkPath } from '../base/path-walk.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
@@ -72,7 +72,7 @@ class Search {
     const { found, path } = this.walk(asked);
     const has = found === null ? (this.stack[0] ?? null) : this.templateWith(found);
     const what = found?.record === null ? 'removed' : found?.own === true ? 'own' : 'template';
-    const real = path === '' ? '/' : nameToText(path as Name);
+    const real = path === '' ? '/' : pathToText(path);
     const shown = { path: asked, real, what } as const;
     if (has === null || isComposition(has)) {
       const merged = has === null || found === null ? [] : this.partsOf(found);
@@ -111,7 +111,7 @@ class Search {
    */
   private walk(asked: string): { readonly found: Found | null; readonly path: string } {
     const ends: { readonly found: Found; readonly path: string }[] = [];
-    const { at, stoppedAt } = walkPath(rootOf(ROOT), nameFromText(asked), {
+    const { at, stoppedAt } = walkPath(rootOf(ROOT), pathFromText(asked), {
       step: ({ dir, path }, name, isLast) => {
         const found = this.child(dir, name as Name);
         const here = `${path}/${name}`;
@@ -156,8 +156,7 @@ class Search {
   }
 
   private missing(asked: string, path: string): never {
-    const where =
-      path === asked ? '' : ` (${nameToText(path as Name)} is not there, or no directory)`;
+    const where = path === asked ? '' : ` (${pathToText(path)} is not there, or no directory)`;
     const message = `${this.row.name} has no ${asked}${where}`;
     throw new ByrefError('notFound', message, 'Give a path from the root of the env.');
   }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { type Ino, isPrivateIno, type Name, nameToText, ROOT_INO } from '../../base/ids.ts';
+import { type Ino, isPrivateIno, type Name, pathToText, ROOT_INO } from '../../base/ids.ts';
 import { isDir } from '../../base/mode.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import {
@@ -22,7 +22,7 @@ export interface EnvChange {
    * back.
    */
   readonly attributes: readonly AttributeName[] | null;
-  /** The path from the env's root, with a leading slash. See nameToText() for what is not UTF-8. */
+  /** The path from the env's root, with a leading slash. See pathToText() for what is not UTF-8. */
   readonly path: string;
 }
 
@@ -31,7 +31,7 @@ export async function envDiff(store: Store, row: EnvRow): Promise<EnvChange[]> {
   const changes = await changedPaths(store, row);
   return changes
     .filter(({ attributes }) => attributes?.length !== 0)
-    .map((change) => ({ ...change, path: nameToText(change.path as Name) }))
+    .map((change) => ({ ...change, path: pathToText(change.path) }))
     .sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 

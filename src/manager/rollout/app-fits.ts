@@ -3,7 +3,7 @@
  * what they share is merged anew, unless an app has files of the base itself, older than those that come: such an app has
  * to be built again.
  */
-import { type Name, nameFromText, nameToText } from '../../base/ids.ts';
+import { joinPath, pathFromText, pathToText } from '../../base/ids.ts';
 import { isDir } from '../../base/mode.ts';
 import type { EnvRow, StackRef, Store, TemplateRow } from '../../store/store.ts';
 import { refKey } from '../../store/tree-cache.ts';
@@ -121,9 +121,9 @@ function pathsInTheWay(
     for (const { name, was } of names.values()) {
       const own = was === null ? null : lower.lookup(dir, name);
       if (own === null || isDir(own.mode)) continue;
-      const path = `${nameFromText(parent)}/${name}`;
+      const path = joinPath(pathFromText(parent), name);
       if (registryFormat(path) !== null || isGenerated(path) || ruleOf(path) !== 'keep') continue;
-      paths.push(nameToText(path as Name));
+      paths.push(pathToText(path));
     }
   }
   return paths.sort();

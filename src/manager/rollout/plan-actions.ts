@@ -4,7 +4,7 @@
  */
 import { closeSync, fsyncSync, openSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { type Ino, type Name, nameFromText, nameToText } from '../../base/ids.ts';
+import { type BytePath, type Ino, type Name, pathFromText, pathToText } from '../../base/ids.ts';
 import { isReg } from '../../base/mode.ts';
 import { isNoSpace } from '../../base/no-space.ts';
 import { DATA_NONE, DATA_PRIVATE, type InodeRecord } from '../../codec/inode-record.ts';
@@ -34,7 +34,7 @@ export interface OwnFile {
   readonly change: DiffEntry;
   readonly own: InodeRecord;
   /** Its absolute path, as a binary string. */
-  readonly bytes: string;
+  readonly bytes: BytePath;
   readonly action: PolicyAction;
   /** The name that its merge gets in the env's directory, if one is made. */
   readonly file: string;
@@ -56,7 +56,7 @@ export async function planAction(
 ): Promise<FileAction | null> {
   const { change, own, bytes, action, file } = wanted;
   const { dir, name } = change;
-  const base = { path: nameToText(bytes as Name), dir, name, ino: own.ino, done: false };
+  const base = { path: pathToText(bytes), dir, name, ino: own.ino, done: false };
   if (action === 'take' && own.ino === change.is?.ino) {
     const why = 'the env changed this very version of it';
     return { ...base, what: 'conflict', why, done: true };
@@ -143,7 +143,7 @@ export async function planRestores(
       for (const act of env?.acts ?? []) {
         if (!act.done || (act.what !== 'taken' && act.what !== 'merged')) continue;
         // Older builds set aside dpkg's records too. These say what is installed, so they are merged instead.
-        if (isPackageRecord(nameFromText(act.path)) || act.package !== undefined) continue;
+        if (isPackageRecord(pathFromText(act.path)) || act.package !== undefined) continue;
         const place = `${act.dir} ${act.name}`;
         const own = put.get(place) ?? ownFile(view, lower, act);
         const restore = await planRestore(store, row, act, { patch: record.id, own });

@@ -1,6 +1,6 @@
 /** The plan of one env while it is being made: what is known of the env, and what was planned so far. */
 import path from 'node:path';
-import { type Ino, nameFromText } from '../../base/ids.ts';
+import { type Ino, joinPath, pathFromText } from '../../base/ids.ts';
 import type { FileAction, Policy } from '../../codec/patch-record.ts';
 import { encodeSteps, type Step } from '../../codec/steps.ts';
 import type { OwnRecords } from '../../driver/core/follow.ts';
@@ -100,7 +100,7 @@ export class PlanDraft {
   /** True for dpkg's and apt's own records, and for files that commands generate from others. */
   isMade({ dir, name }: DirEntryRef): boolean {
     const parent = pathOf(this.store, this.change, dir);
-    const bytes = parent === null ? '' : `${nameFromText(parent)}/${name}`;
+    const bytes = parent === null ? '' : joinPath(pathFromText(parent), name);
     return isRewritten(bytes);
   }
 

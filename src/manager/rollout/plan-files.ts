@@ -1,7 +1,7 @@
 /** Plans what a patch does in one env to a name that the env has of its own. */
 import { rmSync } from 'node:fs';
 import path from 'node:path';
-import { type Name, nameFromText } from '../../base/ids.ts';
+import { type BytePath, joinPath, type Name, pathFromText } from '../../base/ids.ts';
 import { isDir, isReg } from '../../base/mode.ts';
 import { DATA_OBJECT, FLAG_KEPT, type InodeRecord } from '../../codec/inode-record.ts';
 import type { FileAction } from '../../codec/patch-record.ts';
@@ -41,7 +41,7 @@ export async function planName(
   if (own !== null && (await draft.relinks.shareWithOrigin(change, own))) return;
   const parent = own === null ? null : pathOf(draft.store, draft.change, dir);
   if (own === null || parent === null) return;
-  await planFile(draft, change, own, `${nameFromText(parent)}/${change.name}`);
+  await planFile(draft, change, own, joinPath(pathFromText(parent), change.name));
 }
 
 /** True for a name that byref itself hid, or kept as it was. */
@@ -69,7 +69,7 @@ export async function planFile(
   draft: PlanDraft,
   change: DiffEntry,
   own: InodeRecord,
-  bytes: string,
+  bytes: BytePath,
 ): Promise<void> {
   const { store, row, options, packages } = draft;
   const file = `merge.${options.patch}.${draft.acts.length}`;
@@ -110,7 +110,12 @@ function relinkMerged(
  * Does as dpkg does where it can't ask: the administrator's configuration file stays, and the package's is put beside it.
  * The latter goes when the package no longer has the file.
  */
-function planConffile(draft: PlanDraft, change: DiffEntry, own: InodeRecord, bytes: string): void {
+function planConffile(
+  draft: PlanDraft,
+  change: DiffEntry,
+  own: InodeRecord,
+  bytes: BytePath,
+): void {
   const { dir, was, is } = change;
   const isNew = is !== null && isReg(is.mode) && was?.object !== is.object;
   if (!isReg(own.mode) || (is !== null && !isNew) || !draft.packages.isConffile(bytes)) return;

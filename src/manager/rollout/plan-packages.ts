@@ -1,6 +1,6 @@
 /** Plans what a patch does in one env to packages as a whole: those taken over, released, replaced, or the same already. */
 import path from 'node:path';
-import { type Ino, isPrivateIno, type Name, nameToText } from '../../base/ids.ts';
+import { type Ino, isPrivateIno, pathFromText, pathToText } from '../../base/ids.ts';
 import { isDir } from '../../base/mode.ts';
 import { type DirSteps, makeStep, type Step } from '../../codec/steps.ts';
 import { ctimeIsNewer } from '../../driver/core/blob-stat.ts';
@@ -25,7 +25,7 @@ const RECORDS = [
   '/var/lib/dpkg/diversions',
   '/var/lib/dpkg/triggers/File',
   '/var/lib/ucf/registry',
-];
+].map(pathFromText);
 
 /** Takes over all that the env has of the packages that policies hand to the templates. */
 export async function takePackages(draft: PlanDraft): Promise<void> {
@@ -65,7 +65,7 @@ async function takeName(
     draft.relinks.addOwnDir(place, own.ino);
     return;
   }
-  const base = { path: nameToText(at as Name), dir, name, ino: own.ino, done: false };
+  const base = { path: pathToText(at), dir, name, ino: own.ino, done: false };
   draft.acts.push({ ...base, what: 'taken', package: of });
 }
 
@@ -171,7 +171,7 @@ async function planShorterList(
   writeDurably(target, Buffer.from(text, 'latin1'));
   const merged = { ino: 0, sha256: await sha256(target) };
   const seen = seenFile(privateFile(draft.store, draft.row, ino));
-  const base = { path: nameToText(at as Name), dir, name, ino, done: false };
+  const base = { path: pathToText(at), dir, name, ino, done: false };
   draft.acts.push({ ...base, what: 'updated', file, merged, ...(seen === null ? {} : { seen }) });
   return own === null ? [makeStep('keep', { dir, name }, ino)] : [];
 }

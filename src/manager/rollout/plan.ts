@@ -1,5 +1,5 @@
 /** `byref patch --check`: what a patch would do, and what it would meet in each env. Changes nothing. */
-import { type Ino, nameFromText, nameToText } from '../../base/ids.ts';
+import { type Ino, nameToText, pathFromText } from '../../base/ids.ts';
 import type { Policy, PolicyAction } from '../../codec/patch-record.ts';
 import { sameForDiff } from '../../codec/same-inode.ts';
 import type { AttributeName } from '../../driver/core/own-attributes.ts';
@@ -168,7 +168,7 @@ async function planEnv(
       if (state === 'attributes')
         met.push({ kind, path, state, action: null, attributes: attributes ?? [] });
       else {
-        const action = own === null ? null : policy(nameFromText(path));
+        const action = own === null ? null : policy(pathFromText(path));
         met.push({ kind, path, state, action });
       }
     }

@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../base/error.ts';
-import { isPrivateIno, nameFromText } from '../../base/ids.ts';
+import { isPrivateIno, joinPath, pathFromText } from '../../base/ids.ts';
 import { encodeSteps, type Step } from '../../codec/steps.ts';
 import type { DeltaView } from '../../driver/delta/read-delta.ts';
 import { type EnvRow, envDir, type Store } from '../../store/store.ts';
@@ -90,7 +90,7 @@ class Planner {
       mayGrow: () => false,
       anyTime: (dir, name) => {
         const parent = this.store.dirPath(dir);
-        const bytes = parent === null ? '' : `${nameFromText(parent)}/${name}`;
+        const bytes = parent === null ? '' : joinPath(pathFromText(parent), name);
         return isRewritten(bytes);
       },
     });

@@ -1,7 +1,7 @@
 /** Shows text differences between two versions of a file, made by Debian's diff(1). */
 import { spawnSync } from 'node:child_process';
 import { closeSync, openSync, readSync } from 'node:fs';
-import { type Name, nameToText } from '../../base/ids.ts';
+import { pathToText } from '../../base/ids.ts';
 import { textOfBytes } from '../../base/text-bytes.ts';
 import { visible } from '../../base/visible.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
@@ -31,7 +31,7 @@ export function contentDiff(
   if (was === null && is === null) return '';
   if (was?.object === is?.object) return '';
   const [from, to] = [bytesOf(store, was), bytesOf(store, is)];
-  const shown = visible(nameToText(path as Name));
+  const shown = visible(pathToText(path));
   if (isBinary(from) || isBinary(to)) return `Binary files a${shown} and b${shown} differ\n`;
   const labels = [was === null ? NOTHING : `a${shown}`, is === null ? NOTHING : `b${shown}`];
   const words = ['-u', '--label', labels[0]!, '--label', labels[1]!, '--', from, to];

@@ -2,8 +2,7 @@
  * Builds a tree from the members of archives. A member is only ever a name in this tree, so that nothing of the
  * host can be read or written through it, whatever an archive says.
  */
-import type { Name } from '../../base/ids.ts';
-import { NAME_MAX, nameToText } from '../../base/ids.ts';
+import { NAME_MAX, type Name, pathToText } from '../../base/ids.ts';
 import { isDir, isLnk } from '../../base/mode.ts';
 import { rootOf, walkPath } from '../../base/path-walk.ts';
 import { badArchive } from './tar/header.ts';
@@ -138,7 +137,7 @@ function leaves(member: string): Error {
   return badArchive(`the archive has ${shown(member)} below a symlink that leaves the tree`);
 }
 
-const shown = (path: string): string => nameToText(path as Name);
+const shown = (path: string): string => pathToText(path);
 
 function setAttributes(dir: TreeNode, from: TreeNode): void {
   const { children } = dir;

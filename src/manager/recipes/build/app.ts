@@ -3,7 +3,7 @@
  * template.
  */
 import { ByrefError } from '../../../base/error.ts';
-import { type Name, nameToText } from '../../../base/ids.ts';
+import { pathToText } from '../../../base/ids.ts';
 import { writeInRoot } from '../../../base/in-root.ts';
 import type { VersionBase } from '../../../codec/store-rows.ts';
 import type { Store } from '../../../store/store.ts';
@@ -102,9 +102,7 @@ const KEPT_SHOWN = 10;
 
 /** Notes what packages removed from the base: an app only adds, so an env shows it nevertheless. */
 function keptNotes(removed: readonly string[], name: string, base: string): string[] {
-  const kept = removed
-    .filter((each) => ruleOf(each) === 'keep')
-    .map((each) => nameToText(each as Name));
+  const kept = removed.filter((each) => ruleOf(each) === 'keep').map((each) => pathToText(each));
   if (kept.length === 0) return [];
   const more = kept.length - KEPT_SHOWN;
   const names = kept.slice(0, KEPT_SHOWN).join(', ') + (more > 0 ? ` and ${more} more` : '');

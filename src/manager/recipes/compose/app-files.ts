@@ -1,6 +1,6 @@
 /** Checks what the apps of a stack have beside registry files: which conflict, and what must be generated again. */
 import { ByrefError } from '../../../base/error.ts';
-import { type Name, nameToText } from '../../../base/ids.ts';
+import { pathToText } from '../../../base/ids.ts';
 import { isDir } from '../../../base/mode.ts';
 import type { InodeRecord } from '../../../codec/inode-record.ts';
 import type { Store } from '../../../store/store.ts';
@@ -85,7 +85,7 @@ class Clashes {
 
   add(path: string, lower: AppPart, upper: AppPart): void {
     const [a, b] = [this.ownerOf(lower, path), this.ownerOf(upper, path)];
-    const text = nameToText(path as Name);
+    const text = pathToText(path);
     if (a !== undefined && a === b) {
       this.packages.add(
         `${lower.name} and ${upper.name} have other versions of ${a}; that of ${upper.name}, which is on top, counts`,

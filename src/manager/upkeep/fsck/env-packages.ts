@@ -1,7 +1,7 @@
 /** Compares what dpkg says in an env about the env's own packages with the files that the env shows. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { type Name, nameToText } from '../../../base/ids.ts';
+import { pathToText } from '../../../base/ids.ts';
 import { isDir, isReg } from '../../../base/mode.ts';
 import type { InodeRecord } from '../../../codec/inode-record.ts';
 import type { DeltaView } from '../../../driver/delta/read-delta.ts';
@@ -90,7 +90,7 @@ function* strangeFiles(
 
 function found(env: DeltaJob, path: string, what: string, name: string): DeltaFound {
   const remedy = `install ${name} again in the env, or hand it over with the next patch: --take-package ${name}`;
-  return deltaDamage('delta.packages', env.where(nameToText(path as Name)), what, remedy);
+  return deltaDamage('delta.packages', env.where(pathToText(path)), what, remedy);
 }
 
 function md5Of(tree: EnvTree, record: InodeRecord): string | null {

@@ -41,9 +41,9 @@ it('is imported from a pipe, too', async () => {
   await importTemplate(store, 'file', archive);
   const pipe = path.join(scratchDir(), 'pipe');
   execFileSync('mkfifo', [pipe]);
-  const writer = spawn('cp', [archive, pipe], { stdio: 'ignore' });
+  const written = once(spawn('cp', [archive, pipe], { stdio: 'ignore' }), 'close');
   await importTemplate(store, 'pipe', pipe);
-  await once(writer, 'close');
+  expect(await written).toEqual([0, null]);
   expect(contents(store, 'pipe')).toEqual(contents(store, 'file'));
 });
 

@@ -88,8 +88,9 @@ function groupLines(envs: readonly PlannedEnv[]): string[] {
 function meetLine({ kind, path, state, action, attributes }: PlannedMeet): string {
   if (attributes !== undefined)
     return `  ${kind} ${path}: ${STATES[state]} (${attributes.join(', ')})`;
-  const does = action === null || action === 'keep' ? STATES[state] : DOES[action];
-  return `  ${kind} ${path}: ${does}`;
+  const own = action === null || action === 'keep' ? '' : action;
+  if (own !== '' && state === 'private') return `  ${kind} ${path}: ${DOES[own]}`;
+  return `  ${kind} ${path}: ${STATES[state]}${own === '' ? '' : `, ${own}`}`;
 }
 
 const PATHS_SHOWN = 3;

@@ -108,7 +108,7 @@ test('one who is not root is told to be', async () => {
   const { code, stderr } = await runAsNobody(['bin/byref', 'list'], { env: root.env });
   expect(code).toBe(EXIT.unsupported);
   expect(stderr).toBe(
-    `byref: ${root.path} is root's, and you are user 65534\n  hint: Run byref as root.: sudo byref ...\n`,
+    `byref: ${root.path} is root's, and you are user 65534\n  hint: Run byref as root: sudo byref ...\n`,
   );
 });
 

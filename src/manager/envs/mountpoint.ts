@@ -1,4 +1,4 @@
-import { chmodSync, lstatSync, mkdirSync, realpathSync, statSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, realpathSync, rmdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../base/error.ts';
 import { envAt } from '../../ipc/mount-table.ts';
@@ -27,19 +27,13 @@ export function makeMountpoint(store: Store, env: string, { at, allowUsers }: Pl
   closeToUsers(store.root);
   if (at === null) return allowUsers ? openDir(store.root, env) : closedDir(store.root, env);
   refuse(store.root, at);
-  const wanted = realPlace(at);
-  refuse(store.root, wanted);
-  // Before it is made: a refusal leaves nothing.
-  if (!allowUsers && barrierAbove(wanted) === null) throw reachable(wanted);
-  makeDirectory(at);
-  return realpathSync(at);
-}
-
-/** Returns a path without symlinks; its end need not exist yet. */
-function realPlace(place: string): string {
-  let above = place;
-  while (!isFound(statSync, above)) above = path.dirname(above);
-  return path.join(realpathSync(above), path.relative(above, place));
+  const made = makeDirectory(at);
+  const place = realpathSync(at);
+  refuse(store.root, place);
+  if (allowUsers || barrierAbove(place) !== null) return place;
+  // A refusal leaves nothing.
+  for (const directory of made.reverse()) rmdirSync(directory);
+  throw reachable(place);
 }
 
 /** Returns the topmost directory above `place` that keeps users out, as only root and its group may search it; or null. */
@@ -50,8 +44,8 @@ export function barrierAbove(place: string): string | null {
     parents.unshift(at);
   }
   const isBarrier = (directory: string): boolean => {
-    const stat = statSync(directory, { throwIfNoEntry: false });
-    return stat?.uid === 0 && (stat.mode & S_IXOTH) === 0;
+    const { uid, mode } = statSync(directory);
+    return uid === 0 && (mode & S_IXOTH) === 0;
   };
   return parents.find(isBarrier) ?? null;
 }
@@ -92,20 +86,22 @@ function refuse(root: string, place: string): void {
   }
 }
 
-function makeDirectory(place: string): void {
+/** Makes a directory. @returns those that were made for it, the topmost first */
+function makeDirectory(place: string): string[] {
   const hint = 'Name a directory; one that does not exist is made.';
   try {
-    makeAll(place);
+    return makeAll(place);
   } catch (cause) {
     throw new ByrefError('badInput', whyNot(place, cause), hint, { cause });
   }
 }
 
 /** Works like mkdirSync with `recursive`, which never returns where nothing can be made, such as below /proc. */
-function makeAll(place: string): void {
-  if (statSync(place, { throwIfNoEntry: false })?.isDirectory()) return;
-  if (!isFound(lstatSync, path.dirname(place))) makeAll(path.dirname(place));
+function makeAll(place: string): string[] {
+  if (statSync(place, { throwIfNoEntry: false })?.isDirectory()) return [];
+  const above = isFound(lstatSync, path.dirname(place)) ? [] : makeAll(path.dirname(place));
   mkdirSync(place);
+  return [...above, place];
 }
 
 function whyNot(place: string, cause: unknown): string {

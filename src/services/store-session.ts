@@ -44,7 +44,8 @@ export async function withStore<T>(
   work: (store: Store) => T | Promise<T>,
 ): Promise<T> {
   refuseStranger(root);
-  await upgradeRoot(root, patience);
+  // To be written, openStore() upgrades it.
+  if (mode === 'read') await upgradeRoot(root, patience);
   const store = await openStore(root, { write: WRITE[mode], patience });
   try {
     const dead = await hasDeadPatch(store);

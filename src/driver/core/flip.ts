@@ -336,14 +336,12 @@ class Flip {
 
   /** Gives an inode the templates' record, if they still show it: its directory stays, or it has other names. */
   private restore(inode: Inode): void {
-    const { inodes, lower } = this.core;
-    const record = inode.inDelta || inode.gone !== null ? null : lower.inode(inode.ino);
-    if (record === null) return;
-    inode.record = inodes.counted(record);
+    if (inode.inDelta || inode.gone !== null) return;
+    this.refresh(inode.ino);
     this.inodes.push(inode.ino);
   }
 
-  /** Updates the record of a directory that the kernel knows, to what the new lower tree and the env have. */
+  /** Updates the record of an inode that the kernel knows, mostly a directory, to what the new lower tree and the env have. */
   private refresh(ino: Ino): void {
     const { inodes, lower } = this.core;
     const inode = inodes.peek(ino);

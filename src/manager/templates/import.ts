@@ -98,7 +98,8 @@ async function readSource(
   if (source.startsWith(OCI_PREFIX)) {
     return readOci(parseOciSource(source.slice(OCI_PREFIX.length)), writer, progress);
   }
-  const stat = statSync(source === '-' ? STDIN : source, { throwIfNoEntry: false });
+  const at = source === '-' ? STDIN : source;
+  const stat = statSync(at, { throwIfNoEntry: false });
   if (stat === undefined) {
     throw new ByrefError(
       'notFound',
@@ -107,13 +108,13 @@ async function readSource(
     );
   }
   if (stat.isDirectory()) {
-    return readDirectory({ path: source, exclude: store.root }, writer, progress, warn);
+    return readDirectory({ path: at, exclude: store.root }, writer, progress, warn);
   }
-  if (stat.isFile()) return readFile(source === '-' ? STDIN : source, writer, progress);
-  return withCopy(source === '-' ? STDIN : source, (file) => readFile(file, writer, progress));
+  if (!stat.isFIFO()) return readFile(at, writer, progress);
+  return withCopy(at, (file) => readFile(file, writer, progress));
 }
 
-/** Copies a pipe or device to a temporary file, since archives are read more than once, and passes that to `work`. */
+/** Copies a pipe to a temporary file, since archives are read more than once, and passes that to `work`. */
 async function withCopy<T>(source: string, work: (file: string) => Promise<T>): Promise<T> {
   const dir = mkdtempSync(path.join(TEMPORARY_DIR, 'byref-import-'));
   try {

@@ -1,6 +1,3 @@
-/**
- * One change of the journal that several steps of a patch are collected into.
- */
 import type { Ino, Name } from '../../../base/ids.ts';
 import { isDir, isReg, S_IFMT } from '../../../base/mode.ts';
 import { DATA_PRIVATE, FLAG_UNSYNCED, type InodeRecord } from '../../../codec/inode-record.ts';
@@ -15,7 +12,7 @@ import { inodesOpenForWriting } from '../open-for-writing.ts';
 import type { DirEntryRef, LowerTree } from '../ports.ts';
 import { renumber } from '../renumber.ts';
 
-/** One change of the journal: collects what steps do, commits it, and updates the inodes in memory. */
+/** Collects what steps do into one change of the journal, commits it, and updates the inodes in memory. */
 export class StepChange {
   readonly core: Core;
   readonly lower: LowerTree;

@@ -1,6 +1,4 @@
-/**
- * Steps that give the env's own directories back to the templates.
- */
+/** Makes steps that give the env's own directories back to the templates. */
 import { type Ino, isPrivateIno, type Name } from '../../../base/ids.ts';
 import { isDir } from '../../../base/mode.ts';
 import type { InodeRecord } from '../../../codec/inode-record.ts';

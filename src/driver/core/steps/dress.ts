@@ -1,6 +1,4 @@
-/**
- * A step that gives a template's file attributes of the env's own.
- */
+/** Makes the step that gives a template's file attributes of the env's own. */
 import { isDir, S_IFMT } from '../../../base/mode.ts';
 import type { InodeRecord } from '../../../codec/inode-record.ts';
 import { sameXattrs } from '../../../codec/same-inode.ts';

@@ -3,7 +3,7 @@
  * since the step was planned. A step that was made before changes nothing, so a list can be repeated after a
  * crash.
  */
-import type { Step } from '../../../codec/steps.ts';
+import type { Step, StepKind } from '../../../codec/steps.ts';
 import type { Core } from '../core.ts';
 import type { DirEntryRef, LowerTree } from '../ports.ts';
 import { StepChange } from './change.ts';
@@ -38,7 +38,7 @@ export function makeSteps(
   const change = new StepChange(core, lower);
   let left = 0;
   for (const some of batches(steps)) {
-    const made = some.filter((step) => add(change, step));
+    const made = some.filter((step) => MAKERS[step.kind](change, step));
     left += some.length - made.length - change.done;
     for (const { dir, name } of made) change.touched.push({ dir, name });
     const error = change.commit();
@@ -62,28 +62,16 @@ function* batches(steps: readonly Step[]): Generator<readonly Step[]> {
   for (const each of steps) if (each.kind === 'release') yield [each];
 }
 
-/** Adds the step to the change. Returns false if there is nothing to do, or if it cannot be done. */
-function add(change: StepChange, step: Step): boolean {
-  switch (step.kind) {
-    case 'keep':
-      return keep(change, step);
-    case 'hide':
-      return hide(change, step);
-    case 'relink':
-      return relink(change, step);
-    case 'place':
-      return place(change, step);
-    case 'dissolve':
-      return dissolve(change, step);
-    case 'release':
-      return release(change, step);
-    case 'share':
-      return share(change, step);
-    case 'put':
-      return put(change, step);
-    case 'mask':
-      return mask(change, step);
-    case 'dress':
-      return dress(change, step);
-  }
-}
+/** Adds a step of each kind to the change. Returns false if there is nothing to do, or if it cannot be done. */
+const MAKERS: Readonly<Record<StepKind, (change: StepChange, step: Step) => boolean>> = {
+  keep,
+  hide,
+  relink,
+  place,
+  dissolve,
+  release,
+  share,
+  put,
+  mask,
+  dress,
+};

@@ -1,6 +1,4 @@
-/**
- * Steps that pin a name to what the env shows there: a file that stays as it is, or the absence of one.
- */
+/** Makes steps that pin a name to what the env shows there: a file that stays as it is, or the absence of one. */
 import type { Ino } from '../../../base/ids.ts';
 import { isDir, S_IFMT } from '../../../base/mode.ts';
 import { DATA_PRIVATE, FLAG_KEPT } from '../../../codec/inode-record.ts';

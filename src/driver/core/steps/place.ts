@@ -1,6 +1,4 @@
-/**
- * Steps that put a template's file, or nothing, under a name of the env's own.
- */
+/** Makes steps that put a template's file, or nothing, under a name of the env's own. */
 import type { Ino } from '../../../base/ids.ts';
 import { isDir, isReg, S_IFMT } from '../../../base/mode.ts';
 import { FLAG_UNSYNCED } from '../../../codec/inode-record.ts';

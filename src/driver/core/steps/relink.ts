@@ -1,6 +1,4 @@
-/**
- * Steps that end what the env has of its own under a name, where its bytes are those of a template.
- */
+/** Makes steps that end what the env has of its own under a name, where its bytes are those of a template. */
 import type { Ino } from '../../../base/ids.ts';
 import { isDir, S_IFMT } from '../../../base/mode.ts';
 import {

@@ -59,8 +59,9 @@ export async function liveUse(store: Store): Promise<LiveUse> {
 }
 
 /**
- * Returns every version of the template that must stay, with the weightiest reason. @param past how many
- * versions to keep to go back to @param goes tells which versions of other templates are removed, too
+ * Returns every version of the template that must stay, with the weightiest reason.
+ * @param past how many versions to keep to go back to
+ * @param goes tells which versions of other templates are removed, too
  */
 export function keptVersions(
   store: Store,

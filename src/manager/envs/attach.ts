@@ -1,4 +1,4 @@
-import { ENODEV, ENOTCONN } from '../../base/errno.ts';
+import { EBUSY, ENODEV, ENOTCONN } from '../../base/errno.ts';
 import { ByrefError } from '../../base/error.ts';
 import { mountDevice } from '../../driver/fuse/mount.ts';
 import { mountLabel } from '../../ipc/mount-table.ts';
@@ -11,6 +11,7 @@ import { findDriver } from './spawn.ts';
  * Mounts an env in this mount namespace, too, when its driver serves it already: it is the same file system, with the files
  * and locks that others have in it. If a connection already has a superblock, the kernel mounts that one again.
  * @returns null if it is no longer served
+ * @throws ByrefError 'busy' if another command has mounted it there meanwhile
  */
 export async function attachEnv(
   store: Store,
@@ -30,6 +31,7 @@ export async function attachEnv(
       if ((await driver.call('device', { env }))?.fd !== device?.fd) return null;
       const result = mountDevice(fd, mountpoint, mountLabel(store.root, env), mountFlags);
       if (result === -ENOTCONN || result === -ENODEV) return null;
+      if (result === -EBUSY) throw mountedMeanwhile(row.name, mountpoint);
       if (result < 0) throw failed(mountpoint, -result);
     } finally {
       native.close(fd);
@@ -38,6 +40,12 @@ export async function attachEnv(
   } finally {
     driver.close();
   }
+}
+
+/** The kernel mounts one file system only once on one place. */
+function mountedMeanwhile(name: string, mountpoint: string): ByrefError {
+  const message = `another command has just mounted ${name} on ${mountpoint}`;
+  return new ByrefError('busy', message, 'Nothing is left to do; byref list shows it.');
 }
 
 function failed(mountpoint: string, errno: number): ByrefError {

@@ -60,7 +60,7 @@ export async function mountEnv(
     throw inTheWay(row, state, mount?.mountpoint ?? served?.mountpoint ?? '');
   }
   const mountpoint = mountpointOf(store, row, options);
-  noteFirstMount(store.root, row.id);
+  await noteFirstMount(store.root, row.id);
   const { transport, passthrough, trace, mountFlags = 0 } = options;
   const request = { env: row.id, mountpoint, transport, passthrough, trace, mountFlags };
   const mounted = await ask(store.root, row.shard, request);

@@ -18,6 +18,8 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../../base/error.ts';
+import { LockFile } from '../../../native/lock-file.ts';
+import { BRIEF, forever, waitUntil } from '../../../store/patience.ts';
 import { envDir, setupDir } from '../../../store/store.ts';
 
 /** A file of this machine that is to be put into an env. */
@@ -59,9 +61,20 @@ const FILE = 'setup.json';
 /** The name of the lock by which one process at a time carries a setup out. */
 export const SETUP_LOCK = 'lock';
 
-/** Notes, before an env is mounted, that this is its first mount. Skips envs that an older byref has mounted already. */
-export function noteFirstMount(root: string, env: number): void {
-  if (!existsSync(envDir(root, env)) && !hasSetup(root, env)) writeSetup(root, env, NOTHING_TOLD);
+/**
+ * Notes, before an env is mounted, that this is its first mount. Skips envs that an older byref has mounted already. Of
+ * commands that mount an env at once, the first one notes it.
+ */
+export async function noteFirstMount(root: string, env: number): Promise<void> {
+  const isNoted = (): boolean => existsSync(envDir(root, env)) || hasSetup(root, env);
+  if (isNoted()) return;
+  const lock = new LockFile(path.dirname(setupDir(root, env)), 'directory');
+  try {
+    await waitUntil(() => lock.try('exclusive'), () => '', forever(BRIEF));
+    if (!isNoted()) writeSetup(root, env, NOTHING_TOLD);
+  } finally {
+    lock.release();
+  }
 }
 
 /**

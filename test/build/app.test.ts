@@ -173,7 +173,7 @@ test("a repository of the app's own, which the env's apt then knows", async () =
   expect(await apps.root.ok('template', 'packages', 'greet', '-H', '-o', 'package')).toBe(
     'greeter\ngreeter-data\n',
   );
-  await apps.root.ok('create', 'e', '--os', 'deaf', '--app', 'greet');
+  await apps.root.create('e', 'deaf', 'greet');
   const [mount] = await apps.root.json<{ mountpoint: string }[]>('mount', 'e');
   const script = 'apt-get update && apt-get install --yes linked && linked';
   const { stdout, stderr } = await sh('chroot "$1" sh -c "$2"', [mount!.mountpoint, script]);

@@ -93,7 +93,7 @@ test('a system is built, an env of it runs, and the same packages make no other 
   const first = await buildAgain(file);
   expect(first.version).toMatchObject({ number: 1, note: '', staged: false });
   expect(first.packages).toContainEqual({ name: 'greeter', was: null, is: '1.0' });
-  await root.ok('create', 'e', '--os', 'tiny');
+  await root.create('e', 'tiny');
   const mount = await root.mount('e');
   const inside = async (script: string): Promise<string> => {
     const { code, stdout, stderr } = await root.shell(`chroot ${mount} sh -c '${script}'`, '/');
@@ -140,7 +140,7 @@ test('a system is built, an env of it runs, and the same packages make no other 
 test('an update is a staged version of what changed, with the packages as its note', async () => {
   const file = config({ packages: ['tiny-base', 'greeter'] });
   await buildAgain(file);
-  await root.ok('create', 'e', '--os', 'tiny');
+  await root.create('e', 'tiny');
   const mount = await root.mount('e');
   const { 'tiny-base': base } = await tinyPackages();
   await systems.during(
@@ -213,7 +213,7 @@ test('several repositories with keys, suites, components and pins of their own; 
     'greeter-data': '1.0',
     configful: '1.1',
   });
-  await root.ok('create', 'e', '--os', 'tiny');
+  await root.create('e', 'tiny');
   const mount = await root.mount('e');
   const script = 'rm -rf /var/lib/apt/lists; apt-get update; apt-cache policy greeter';
   const heard = (await root.shell(`chroot ${mount} sh -c '${script}' 2>&1`, '/')).stdout;
@@ -259,7 +259,7 @@ test("a suite's -updates and -security come along, from beside the repository, i
   const packages = ['tiny-base', 'greeter', 'configful'];
   await buildAgain(config({ ...mirror, packages }));
   expect(await versions('tiny')).toMatchObject({ greeter: '1.1', configful: '1.1' });
-  await root.ok('create', 'e', '--os', 'tiny');
+  await root.create('e', 'tiny');
   const mount = await root.mount('e');
   const { stdout } = await root.shell(`cat ${mount}/etc/apt/sources.list.d/*`, '/');
   expect(stdout.match(/^(URIs|Suites): .*/gm)).toEqual([
@@ -335,7 +335,7 @@ test('a repository in a directory; and a file that is not right', async () => {
   ]);
   const missing = await root.byref('template', 'build', path.join(root.base, 'none.yaml'));
   expect(missing.code).toBe(EXIT.notFound);
-  await root.ok('template', 'import', 'plain', root.directory('plain'));
+  await root.import('plain', root.directory('plain'));
   const imported = await root.byref('template', 'update', 'plain');
   expect([imported.code, imported.stderr]).toEqual([
     EXIT.usage,
@@ -344,7 +344,7 @@ test('a repository in a directory; and a file that is not right', async () => {
 });
 
 test('a name that a template of the other kind has is refused before anything is fetched', async () => {
-  await root.ok('template', 'import', 'tiny', root.directory('empty'), '--kind', 'app');
+  await root.import('tiny', root.directory('empty'), 'app');
   const requests = systems.server.requests.length;
   const { code, stderr } = await root.byref('template', 'build', config());
   expect([code, stderr]).toEqual([
@@ -360,8 +360,8 @@ test('packages of a version, and which one a path of an env is of', async () => 
   expect(packages.split('\n')).toEqual(expect.arrayContaining(['greeter\t1.0', 'tiny-base\t1.0']));
   const app = root.directory('app');
   writeFileSync(path.join(app, 'of-the-app'), 'x');
-  await root.ok('template', 'import', 'app', app, '--kind', 'app');
-  await root.ok('create', 'e', '--os', 'tiny', '--app', 'app');
+  await root.import('app', app, 'app');
+  await root.create('e', 'tiny', 'app');
   const mount = await root.mount('e');
   await root.shell('echo own >>usr/bin/greet; rm usr/share/greeter/words; echo mine >mine', mount);
   const which = async (file: string): Promise<string> =>

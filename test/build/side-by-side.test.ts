@@ -48,7 +48,7 @@ function heldBuild(name: string, id = name) {
 }
 
 async function expectSound(): Promise<void> {
-  expect(await apps.root.json('fsck', '--full')).toMatchObject({ findings: [] });
+  expect(await apps.root.findings()).toEqual([]);
   expect(readdirSync(path.join(apps.root.path, 'objects/tmp'))).toEqual([]);
 }
 
@@ -63,10 +63,10 @@ test(
       writeFileSync(path.join(dir, 'file'), text);
       return dir;
     });
-    await root.ok('template', 'import', 'small', first!);
-    await root.ok('template', 'import', 'add-on', second!, '--kind', 'app');
-    await root.ok('create', 'follower', '--os', 'small');
-    await root.ok('mount', 'follower');
+    await root.import('small', first!);
+    await root.import('add-on', second!, 'app');
+    await root.create('follower', 'small');
+    await root.mount('follower');
 
     let running = 5;
     const ends = (command: RunningCommand) =>
@@ -82,9 +82,9 @@ test(
     let rounds = 0;
     do {
       const name = `env-${rounds++}`;
-      await root.ok('create', name, '--os', 'small');
+      await root.create(name, 'small');
       await root.ok('app', 'add', name, 'add-on');
-      await root.ok('template', 'import', 'small', rounds % 2 === 0 ? first! : second!);
+      await root.import('small', rounds % 2 === 0 ? first! : second!);
       await root.ok('patch', 'small');
       await root.ok('destroy', name);
     } while (running > 0);
@@ -94,8 +94,8 @@ test(
     expect(await root.json('template', 'show', 'many')).toMatchObject({
       versions: [{ files: FILES, number: 1 }],
     });
-    await root.ok('create', 'all', '--os', 'tiny', '--app', 'greeter', '--app', 'userful');
-    await root.ok('umount', 'follower');
+    await root.create('all', 'tiny', 'greeter', 'userful');
+    await root.umount('follower');
     await expectSound();
   },
   TIMEOUT_MS,
@@ -129,7 +129,7 @@ test('a build keeps no other command from writing, and waits at its end for one 
   expect(created, created.stderr).toMatchObject({ code: 0 });
   const env = await apps.env('e', 'greet');
   expect(await env.run('greet')).toBe('hello, world (1.0)\n');
-  await root.ok('umount', 'e');
+  await root.umount('e');
   await expectSound();
 });
 
@@ -220,7 +220,7 @@ test('what a build was made on stays until it is committed', async () => {
   for (const text of ['2', '3']) {
     const dir = root.directory(`v${text}`);
     writeFileSync(path.join(dir, 'file'), text);
-    await root.ok('template', 'import', 'tiny', dir);
+    await root.import('tiny', dir);
     await root.ok('patch', 'tiny');
   }
   const gc = await root.json<{ removed: object[]; kept: object[] }>('gc', '--keep', '0');

@@ -22,7 +22,7 @@ export class Captures {
     const systems = await TinySystems.create();
     const root = await TestRoot.create();
     const { root: tree } = await systems.system();
-    await root.ok('template', 'import', 'tiny', tree);
+    await root.import('tiny', tree);
     return new Captures(systems, root);
   }
 

@@ -17,7 +17,7 @@ const fromEnv = async (name: string, env: string, ...options: string[]): Promise
   captures.root.json('template', 'capture', name, '--from-env', env, ...options);
 
 test('an env that was traced: who wrote what; stopped or mounted, it is the same tree', async () => {
-  await captures.root.ok('create', 'traced', '--os', 'tiny');
+  await captures.root.create('traced', 'tiny');
   const mount = await captures.root.mount('traced', '--trace');
   await captures.inside(mount, CHANGE);
   const before = await captures.root.ok('diff', 'traced');
@@ -33,7 +33,7 @@ test('an env that was traced: who wrote what; stopped or mounted, it is the same
     'sh, touch, chown\t/opt/grown/data\n',
   );
   expect(await fromEnv('grown', 'traced')).toMatchObject({ end: 'unchanged' });
-  await captures.root.ok('umount', 'traced');
+  await captures.root.umount('traced');
   // Nobody knows who wrote it any more: that is another listing, and else the same.
   const again = await fromEnv('grown', 'traced');
   expect(again).toMatchObject({ end: 'stored', traced: false, version: { number: 2 } });
@@ -52,7 +52,7 @@ test('an env that was traced: who wrote what; stopped or mounted, it is the same
 
 test('an env of apps; one in use is said to be; one that changed nothing is refused', async () => {
   await captures.captured('below', 'echo below >/usr/share/below');
-  await captures.root.ok('create', 'apps', '--os', 'tiny', '--app', 'below');
+  await captures.root.create('apps', 'tiny', 'below');
   const mount = await captures.root.mount('apps');
   const nothing = await captures.root.byref('template', 'capture', 'n', '--from-env', 'apps');
   expect([nothing.code, nothing.stderr]).toEqual([

@@ -23,7 +23,7 @@ afterAll(() => systems.dispose());
 beforeEach(async () => {
   disk = new SmallDisk(SIZE);
   root = await TestRoot.create({}, disk.place);
-  await root.ok('template', 'import', 'tiny', tree);
+  await root.import('tiny', tree);
 });
 afterEach(async () => {
   await root.dispose();

@@ -116,7 +116,7 @@ test('the same again makes no version; another one is staged, and envs get it by
     end: 'unchanged',
     version: null,
   });
-  await captures.root.ok('create', 'twice', '--os', 'tiny', '--app', 'twice');
+  await captures.root.create('twice', 'tiny', 'twice');
   const mount = await captures.root.mount('twice');
   const other = script.replace('one', 'two');
   const second = await captures.captured('twice', other, '--note', 'again', '--label', 'two');
@@ -134,7 +134,7 @@ test('which program wrote a path, template which says', async () => {
     'which',
     'mkdir /opt/which; echo x >/opt/which/file; cp /etc/host.conf /opt',
   );
-  await captures.root.ok('create', 'which', '--os', 'tiny', '--app', 'which');
+  await captures.root.create('which', 'tiny', 'which');
   const which = (file: string): Promise<string> =>
     captures.root.ok('template', 'which', 'which', file);
   expect(await which('/opt/host.conf')).toBe('/opt/host.conf: which@1, captured: written by cp\n');

@@ -80,7 +80,7 @@ test('names of templates and envs that are not there, or of the wrong kind', asy
   expect(await refused('app', '--base', 'tiny', '--app', 'app', ...run)).toContain(
     "app can't be captured on itself",
   );
-  await captures.root.ok('template', 'import', 'other', captures.root.directory('other'));
+  await captures.root.import('other', captures.root.directory('other'));
   expect(await refused('app', '--base', 'other', ...run)).toBe(
     '7 app is an app for tiny, not for this base',
   );

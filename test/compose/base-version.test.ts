@@ -31,7 +31,7 @@ test("an app on an older version of its base: the base's new packages, and the a
   );
   await apps.root.ok('template', 'update', 'os');
   const look = async (env: string, os: string): Promise<string> => {
-    await apps.root.ok('create', env, '--os', os, '--app', 'users');
+    await apps.root.create(env, os, 'users');
     const [mount] = await apps.root.json<{ mountpoint: string }[]>('mount', env);
     const script = `chroot ${mount!.mountpoint} sh -euc '
       dpkg-query -W tiny-base configful userful

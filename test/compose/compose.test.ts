@@ -167,9 +167,9 @@ test('an app for another base is refused, and imported apps have no composition'
   await have('greeter');
   const plain = apps.root.directory('plain');
   writeFileSync(path.join(plain, 'file'), 'x');
-  await apps.root.ok('template', 'import', 'other-os', plain);
-  await apps.root.ok('template', 'import', 'plain-a', plain, '--kind', 'app');
-  await apps.root.ok('template', 'import', 'plain-b', plain, '--kind', 'app');
+  await apps.root.import('other-os', plain);
+  await apps.root.import('plain-a', plain, 'app');
+  await apps.root.import('plain-b', plain, 'app');
   const { code, stderr } = await apps.root.byref(
     'create',
     'x',

@@ -63,12 +63,12 @@ test(
       expect(new Set(states).size, `${n}: ${states.join('; ')}`).toBe(1);
       expect([OLD, NEW], `${n}`).toContain(states[0]);
       for (const env of [...envs, c]) expect(await env.complaints()).toBe('');
-      await t.root.ok('umount', 'c');
+      await t.root.umount('c');
       expect(await envs[1]!.run('id -un alice')).toBe('alice\n');
       if (code === 0) {
         expect([...seen].sort()).toEqual([OLD, NEW]);
         expect(await t.compositions()).toHaveLength(5);
-        expect(await t.root.json('fsck', '--full')).toMatchObject({ findings: [] });
+        expect(await t.root.findings()).toEqual([]);
         return;
       }
       seen.add(states[0]!);
@@ -132,7 +132,7 @@ test(
     // It had ended by itself.
     expect(await Promise.all(envs.map(stateOf))).toEqual([NEW, NEW]);
     await t.apps.expectNothingLeft();
-    expect(await t.root.json('fsck', '--full')).toMatchObject({ findings: [] });
+    expect(await t.root.findings()).toEqual([]);
   },
   TIMEOUT_MS,
 );
@@ -155,7 +155,7 @@ test(
     const env = await t.mounted('e');
     expect(await env.run('greet')).toBe('hello, world (1.0)\n');
     expect(await t.compositions()).toHaveLength(1);
-    expect(await t.root.json('fsck', '--full')).toMatchObject({ findings: [] });
+    expect(await t.root.findings()).toEqual([]);
   },
   TIMEOUT_MS,
 );
@@ -240,5 +240,5 @@ test('while a stack is composed, others write: apps and pins of the same env, an
     { template: 'userful', pinned: true },
     { template: 'userful2', pinned: false },
   ]);
-  expect(await t.root.json('fsck', '--full')).toMatchObject({ findings: [] });
+  expect(await t.root.findings()).toEqual([]);
 });

@@ -99,7 +99,7 @@ test('an app with its own version of a package of the base is to be built again'
   expect(await env.complaints()).toBe('');
   const archive = path.join(t.root.base, 'tiny-accounts.tar');
   await writeBuiltSystem(stock.systems, archive, [await accounts('1.2')]);
-  await t.root.ok('template', 'import', 'tiny', archive);
+  await t.root.import('tiny', archive);
 
   const { text, plan } = await planOf();
   expect(text).toContain('app userful@1 is kept (built on tiny@1)\n');

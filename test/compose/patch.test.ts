@@ -40,7 +40,7 @@ async function makeEnvs(mounted: readonly EnvName[]): Promise<void> {
   await (await t.mounted('installed')).run(
     'apt-get update && apt-get install --yes configful linked',
   );
-  await t.root.ok('umount', 'people', 'installed');
+  await t.root.umount('people', 'installed');
   for (const name of mounted) await t.mounted(name);
 }
 
@@ -63,7 +63,7 @@ async function lookAtAll(mounted: readonly EnvName[]): Promise<Record<string, st
   const seen: Record<string, string> = {};
   for (const name of NAMES) {
     seen[name] = await look(await t.mounted(name));
-    if (!mounted.includes(name)) await t.root.ok('umount', name);
+    if (!mounted.includes(name)) await t.root.umount(name);
   }
   return seen;
 }
@@ -122,7 +122,7 @@ test.each([
       );
       for (const user of ['root', 'based', ...users]) expect(seen).toContain(`\n${user}:`);
     }
-    expect(await t.root.json('fsck', '--full')).toMatchObject({ findings: [] });
+    expect(await t.root.findings()).toEqual([]);
     await t.rollback('tiny');
     expect(await lookAtAll(mounted)).toEqual(before);
     for (const fine of check) await fine();
@@ -131,7 +131,7 @@ test.each([
     await t.patch('tiny', '--to', '2');
     expect(await lookAtAll(mounted)).toEqual(after);
     expect((await t.compositions()).length).toBe(3);
-    expect(await t.root.json('fsck', '--full')).toMatchObject({ findings: [] });
+    expect(await t.root.findings()).toEqual([]);
   },
 );
 

@@ -29,8 +29,8 @@ beforeEach(async () => {
   process.env['BYREF_RUN'] = root.env['BYREF_RUN'];
   const tar = path.join(root.base, 'files.tar');
   writeFileSync(tar, archive());
-  await root.ok('template', 'import', 'many', tar);
-  for (const env of ['one', 'two']) await root.ok('create', env, '--os', 'many');
+  await root.import('many', tar);
+  for (const env of ['one', 'two']) await root.create(env, 'many');
   const NODE_OPTIONS = `--max-old-space-size=${HEAP} --max-semi-space-size=${YOUNG}`;
   const { code } = await root.run(['mount', 'one', 'two'], { env: { ...root.env, NODE_OPTIONS } });
   expect(code).toBe(0);
@@ -132,7 +132,7 @@ test('an env whose files are more than fit is served all the same, and gives bac
   expect(await walk('two')).toEqual(first);
   holder.stdin.end('\n');
   expect(await said).toBe('ready\nchanged\nexit 0');
-  await root.ok('umount', 'one', 'two');
+  await root.umount('one', 'two');
   const { entries, faults } = await status();
   expect({ used: entries.used, faults }).toEqual({ used: 0, faults: 0 });
 });

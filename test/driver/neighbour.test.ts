@@ -19,8 +19,8 @@ beforeEach(async () => {
   memory = mkdtempSync(path.join(tmpdir(), 'byref-memory-'));
   execFileSync('mount', ['-t', 'tmpfs', 'none', memory]);
   root = await TestRoot.create({}, memory);
-  await root.ok('template', 'import', 't', root.directory('source'));
-  for (const env of ['noisy', 'quiet']) await root.ok('create', env, '--os', 't');
+  await root.import('t', root.directory('source'));
+  for (const env of ['noisy', 'quiet']) await root.create(env, 't');
 });
 afterEach(async () => {
   await root.dispose();

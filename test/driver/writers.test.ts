@@ -31,13 +31,13 @@ beforeAll(async () => {
   write('second.sh', ': >by-second\nexec ./third\n');
   write('third', '#!/usr/bin/env node\nfs = require("fs"); fs.writeFileSync("by-third", "");\n');
   write('module.py', 'open("by-module", "w")\n');
-  await root.ok('template', 'import', 't', source);
+  await root.import('t', source);
 });
 afterAll(() => root.dispose());
 
 beforeEach(async () => {
   env = `env${envs++}`;
-  await root.ok('create', env, '--os', 't');
+  await root.create(env, 't');
 });
 
 interface Options {
@@ -139,7 +139,7 @@ test('who writes into what another program opened is known without passthrough o
   const mountpoint = await mounted();
   await run(mountpoint, script);
   expect(await changed(mountpoint)).toEqual(['f: sh']);
-  await root.ok('umount', env);
+  await root.umount(env);
   await mounted({ passthrough: false });
   await run(mountpoint, script);
   expect(await changed(mountpoint)).toEqual(['f: sh, printf']);
@@ -218,7 +218,7 @@ test('an env that is not traced says so, and is not traced by mounting it again'
     message: `${env} is not mounted with its writers traced`,
   });
   await expect(mounted()).rejects.toMatchObject({ code: 'busy' });
-  await root.ok('umount', env);
+  await root.umount(env);
   await expect(writers()).rejects.toThrow('not mounted');
   await mounted();
   // A mount that doesn't ask for it leaves it as it is.

@@ -17,8 +17,8 @@ beforeEach(async () => {
   writeFileSync(path.join(source, 'file'), 'text\n');
   copyFileSync('/usr/bin/id', path.join(source, 'id'));
   chmodSync(path.join(source, 'id'), 0o4755);
-  await root.ok('template', 'import', 't', source);
-  for (const env of ['one', 'two']) await root.ok('create', env, '--os', 't');
+  await root.import('t', source);
+  for (const env of ['one', 'two']) await root.create(env, 't');
 });
 afterEach(() => root.dispose());
 
@@ -50,7 +50,7 @@ test('a root that an older byref left open is closed by the next mount, and by t
   await root.mount('one');
   expect([modeOf('.'), modeOf('mnt')]).toEqual(['700', '700']);
   open();
-  await root.ok('create', 'three', '--os', 't');
+  await root.create('three', 't');
   expect([modeOf('.'), modeOf('mnt')]).toEqual(['700', '700']);
   await root.ok('fsck', '--quick');
   // What no byref ever made is the administrator's.
@@ -68,7 +68,7 @@ test('--allow-users shows one env to users, without its set-user-ID programs and
   expect((await asNobody(`cat ${shown}/file; ${shown}/id -u`)).stdout).toBe(`text\n${NOBODY}\n`);
   expect((await asNobody(`: <${shown}/null`)).stderr).toContain('Permission denied');
   expect((await asNobody(`cat ${root.path}/mnt/one/file`)).code).not.toBe(0);
-  await root.ok('umount', 'two');
+  await root.umount('two');
   await root.mount('two', '--allow-users', '-o', 'suid,dev');
   expect((await asNobody(`${shown}/id -u; : <${shown}/null`)).stdout).toBe('0\n');
   await root.ok('destroy', 'two', '--force');

@@ -104,7 +104,7 @@ test('mount of what programs still use with other settings names them, as umount
 });
 
 test('mount, umount and destroy go on after an env that is not there', async () => {
-  await root.ok('umount', 'one');
+  await root.umount('one');
   const missing = expect.stringContaining('there is no env "nosuch"') as string;
   for (const [verb, ...more] of [['mount'], ['umount'], ['destroy', '--force']]) {
     const { code, stdout, stderr } = await root.byref(verb!, 'nosuch', 'one', 'one', ...more);
@@ -118,7 +118,7 @@ test('umount --all lets go of all devices, so that driver and holder end', async
   await root.ok('create', ...names, '--os', 'template-of-one');
   for (let round = 0; round < 4; round++) {
     await root.ok('mount', ...names);
-    await root.ok('umount', '--all');
+    await root.umount();
     // A holder that still held one would stay for half a minute.
     await expect.poll(() => root.processes(), { timeout: 10_000 }).toEqual([]);
   }

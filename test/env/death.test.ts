@@ -37,7 +37,7 @@ test('what waits in a dead env goes on waiting while the holder lives, and fails
     new Promise((resolve) => setTimeout(() => resolve('waits'), 500)),
   ]);
   expect(early).toBe('waits');
-  await root.ok('umount', 'one');
+  await root.umount('one');
   expect((await waiting).code).not.toBe(0);
 });
 
@@ -56,7 +56,7 @@ test('a driver that serves a mount ignores SIGTERM', async () => {
 test('a new holder is given the descriptors of every mount, old ones too', async () => {
   const { holderPid } = await root.info('one');
   process.kill(holderPid!, 'SIGKILL');
-  await root.ok('create', 'two', '--os', 'template-of-one');
+  await root.create('two', 'template-of-one');
   await root.mount('two');
   const [one, two] = [await root.info('one'), await root.info('two')];
   expect(two.holderPid).not.toBeNull();
@@ -67,5 +67,5 @@ test('a new holder is given the descriptors of every mount, old ones too', async
 test('mounts without a holder, unmounted, leave nothing behind', async () => {
   const { holderPid } = await root.info('one');
   process.kill(holderPid!, 'SIGKILL');
-  await root.ok('umount', 'one');
+  await root.umount('one');
 });

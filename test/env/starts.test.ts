@@ -18,14 +18,13 @@ let root: TestRoot;
 
 beforeEach(async () => {
   root = await TestRoot.create();
-  for (const template of ['t', 'u'])
-    await root.ok('template', 'import', template, root.directory(template));
+  for (const template of ['t', 'u']) await root.import(template, root.directory(template));
   for (const [env, os] of [
     ['one', 't'],
     ['two', 't'],
     ['three', 'u'],
   ] as const)
-    await root.ok('create', env, '--os', os);
+    await root.create(env, os);
   writeFileSync(path.join(root.base, 'counter.cjs'), COUNTER);
 });
 afterEach(() => root.dispose());

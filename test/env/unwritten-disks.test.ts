@@ -27,7 +27,7 @@ async function withEnv(parent: string, work: (root: TestRoot, at: string) => Pro
     const tree = root.directory('tree');
     for (const name of FILES) writeFileSync(path.join(tree, name), TEXT);
     await work(root, await root.mounted('e', tree));
-    expect(await root.json('fsck', '--full')).toMatchObject({ findings: [] });
+    expect(await root.findings()).toEqual([]);
   } finally {
     await root.dispose();
   }
@@ -66,7 +66,7 @@ test.each(DISKS)(
         await python(path.join(at, 'mapped'), `${store}; m[0:3] = b'NEW'; m.close()`);
         await python(opened, 'os.close(os.open(f, os.O_RDWR))');
         await expect.poll(() => copies(root), { timeout: WITHIN_MS }).toBe(2);
-        await root.ok('umount', 'e');
+        await root.umount('e');
         await root.mount('e');
         expect(await changed(root)).toEqual(['/mapped', '/written']);
         const text = `NEW${TEXT.slice(3)}`;
@@ -90,7 +90,7 @@ test(
       const mountDying = (failpoint: string) => runKilledAt(root, failpoint, ['mount', 'e']);
       const untilDead = () =>
         expect.poll(async () => (await root.info('e')).state, { timeout: WITHIN_MS }).toBe('dead');
-      await root.ok('umount', 'e');
+      await root.umount('e');
       await expect.poll(() => root.processes(), { timeout: WITHIN_MS }).toEqual([]);
       expect((await mountDying('copy-given-back:1')).code).toBe(0);
       // Its close is not answered any more.

@@ -206,14 +206,14 @@ export function declareUnwritten(mode: 'passthrough' | 'no passthrough'): void {
     root = await TestRoot.create();
     makeTree(root.directory('first'), TEXT);
     makeTree(root.directory('second'), TEXT.toUpperCase());
-    await root.ok('template', 'import', 'os', root.directory('first'));
+    await root.import('os', root.directory('first'));
   }, SET_UP_MS);
   afterAll(() => root.dispose(), SET_UP_MS);
 
   beforeEach(async () => {
     if (env !== '') await root.byref('destroy', '--force', env);
     env = `${mode === 'passthrough' ? 'p' : 'n'}${++made}`;
-    await root.ok('create', env, '--os', 'os');
+    await root.create(env, 'os');
     mountpoint = await root.mount(env, ...options);
   }, SET_UP_MS);
 
@@ -221,10 +221,10 @@ export function declareUnwritten(mode: 'passthrough' | 'no passthrough'): void {
   async function ofTwoVersions(): Promise<string> {
     await root.ok('destroy', '--force', env);
     const template = `of-${env}`;
-    await root.ok('template', 'import', template, root.directory('first'));
-    await root.ok('create', env, '--os', template);
+    await root.import(template, root.directory('first'));
+    await root.create(env, template);
     mountpoint = await root.mount(env, ...options);
-    await root.ok('template', 'import', template, root.directory('second'));
+    await root.import(template, root.directory('second'));
     return template;
   }
 
@@ -263,7 +263,7 @@ export function declareUnwritten(mode: 'passthrough' | 'no passthrough'): void {
           await python(at(names[i]!), `fd = os.open(f, os.O_RDWR); ${change}; os.close(fd)`);
         const texts = await Promise.all(names.map((name) => read(at(name))));
         await leavesCopiesOf(names);
-        await root.ok('umount', env);
+        await root.umount(env);
         await root.mount(env, ...options);
         expect(await Promise.all(names.map((name) => read(at(name))))).toEqual(texts);
         await leavesCopiesOf(names);
@@ -489,7 +489,7 @@ for fd in fds:
       const { driverPid } = await root.info(env);
       process.kill(driverPid!, 'SIGKILL');
       process.kill(holder.child.pid!, 'SIGKILL');
-      await root.ok('umount', env);
+      await root.umount(env);
       await root.mount(env, ...options);
       expect(await read(at('home/file'))).toBe(TEXT);
       await leavesNothing();
@@ -501,7 +501,7 @@ for fd in fds:
     'no byte is lost, whoever opens, writes, maps and closes at the same time',
     async () => {
       await python(at('home/file'), STRESS);
-      await root.ok('umount', env);
+      await root.umount(env);
       await root.mount(env, ...options);
       const { diff, privateFiles } = await kept();
       expect(privateFiles.length).toBe(diff.length);

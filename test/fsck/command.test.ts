@@ -184,13 +184,13 @@ describe('while an env is mounted', () => {
     const root = healthyRoot();
     const { record } = await own(root.path, 'big');
     await editInode('big', { nlink: 5 })(root.path);
-    await root.ok('mount', 'web');
+    await root.mount('web');
     const { code, stdout } = await root.byref('fsck', '--repair');
     expect(stdout).toMatch(
       /^error env web: \/srv\/big: its link count is 5.* while the env is not mounted\)$/m,
     );
     expect(code).toBe(EXIT.corrupt);
-    await root.ok('umount', 'web');
+    await root.umount('web');
     expect((await root.byref('fsck', '--repair')).code).toBe(EXIT.ok);
     expect((await own(root.path, 'big')).record).toEqual({ ...record });
     expect((await root.byref('fsck')).stdout).toMatch(/nothing found\n$/);
@@ -214,14 +214,14 @@ test('a composition that a mounted env shows stays until it is not mounted', asy
   );
   expect(code).toBe(EXIT.corrupt);
   expect(await seen()).toBe(before);
-  await root.ok('umount', 'newer');
+  await root.umount('newer');
   expect(await root.ok('fsck', '--repair')).toMatch(
     /composition os@3 .*\(repaired\)\nerror env newer: nothing is composed for os@3 \+ based@1: .*\(repaired\)$/m,
   );
-  await root.ok('mount', 'newer');
+  await root.mount('newer');
   expect(await seen()).toBe(before);
   expect(await root.ok('fsck', '--full')).toMatch(/nothing found\n$/);
-  await root.ok('umount', 'newer');
+  await root.umount('newer');
 });
 
 test('nothing is composed of templates that are damaged', async () => {

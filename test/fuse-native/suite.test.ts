@@ -27,10 +27,10 @@ beforeAll(async () => {
   for (const kind of ['os', 'app'] as const) {
     const source = root.directory(`source-${kind}`);
     await buildFixture(kind, source);
-    await root.ok('template', 'import', kind, source, '--kind', kind);
+    await root.import(kind, source, kind);
   }
   objects = hashObjects(root.path);
-  await root.ok('create', 'env', '--os', 'os', '--app', 'app');
+  await root.create('env', 'os', 'app');
   const open = ['--allow-users', '-o', 'suid,dev'];
   mountpoint = await root.mount('env', '--transport', 'fuse-native', ...open);
 }, SET_UP_MS);

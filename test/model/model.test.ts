@@ -113,11 +113,10 @@ for (const options of [[], ['--no-passthrough']]) {
       expect(hashObjects(root.path)).toEqual(objects);
     });
     test('fsck finds nothing, while it is mounted and after', async () => {
-      const found = async (): Promise<unknown> =>
-        (await root.json<{ findings: unknown[] }>('fsck', '--full')).findings;
+      const found = async (): Promise<unknown> => await root.findings();
       expect(await found()).toEqual([]);
       await subject.agent.do('/', { op: 'remount' });
-      await root.ok('umount', '--all');
+      await root.umount();
       expect(await found()).toEqual([]);
     });
     afterAll(async () => {
@@ -152,10 +151,10 @@ async function envSubject(root: TestRoot, options: readonly string[]): Promise<S
   const next = async (): Promise<void> => {
     if (env) {
       await agent.do('/', { op: 'remount' });
-      await root.ok('umount', env);
+      await root.umount(env);
     }
     [env, used] = [`env-${Date.now()}`, 0];
-    await root.ok('create', env, '--os', 'os', '--app', 'app');
+    await root.create(env, 'os', 'app');
     mountpoint = await root.mount(env, ...options);
   };
   const mount = async (): Promise<void> => {
@@ -167,7 +166,7 @@ async function envSubject(root: TestRoot, options: readonly string[]): Promise<S
     await expect.poll(async () => (await root.info(env)).state, POLL).toBe('dead');
   };
   const remount = async (): Promise<void> => {
-    await root.ok('umount', env);
+    await root.umount(env);
     await mount();
   };
   return {
@@ -189,7 +188,7 @@ async function envSubject(root: TestRoot, options: readonly string[]): Promise<S
       used = TREES * 2;
     },
     async flip({ template, to, env: state }) {
-      if (state === 'stopped') await root.ok('umount', env);
+      if (state === 'stopped') await root.umount(env);
       if (state === 'dead') await die();
       await goTo(root, template, to);
       if (state === 'stopped') await mount();

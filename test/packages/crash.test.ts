@@ -47,7 +47,7 @@ beforeEach(async () => {
     );
     expect(code, stderr).toBe(0);
   }
-  await t.root.ok('umount', 'stopped');
+  await t.root.umount('stopped');
 });
 afterEach(() => t.dispose());
 
@@ -79,10 +79,10 @@ async function stateOf(env: string): Promise<string> {
 }
 
 async function allStates(): Promise<string[]> {
-  await t.root.ok('mount', 'stopped');
+  await t.root.mount('stopped');
   const states = [];
   for (const env of ENVS) states.push(await stateOf(env));
-  await t.root.ok('umount', 'stopped');
+  await t.root.umount('stopped');
   return states;
 }
 
@@ -97,7 +97,7 @@ test('a patch, killed at any point', async () => {
     // The next command ends it.
     await t.root.ok('gc');
     const states = await allStates();
-    expect(await t.root.json('fsck'), `${n}`).toMatchObject({ findings: [] });
+    expect(await t.root.findings(), `${n}`).toEqual([]);
     if (states[0] === BEFORE) expect(states, `${n}`).toEqual([BEFORE, BEFORE]);
     else {
       finished++;
@@ -108,9 +108,9 @@ test('a patch, killed at any point', async () => {
       }
       await t.rollback();
       expect(await allStates()).toEqual([BACK, BACK]);
-      await t.root.ok('mount', 'stopped');
+      await t.root.mount('stopped');
       for (const env of ENVS) await t.in(env, install('same', '1', '2'));
-      await t.root.ok('umount', 'stopped');
+      await t.root.umount('stopped');
     }
   }
   expect.unreachable('it came by more failpoints than expected');

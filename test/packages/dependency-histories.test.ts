@@ -257,8 +257,8 @@ class History {
   private async remount(): Promise<void> {
     const { name } = this.pick(this.pairs);
     this.said.push(`remount ${name}`);
-    await this.t.root.ok('umount', name);
-    await this.t.root.ok('mount', name);
+    await this.t.root.umount(name);
+    await this.t.root.mount(name);
   }
 
   private pick<T>(of: readonly T[]): T {

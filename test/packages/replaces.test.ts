@@ -51,7 +51,7 @@ async function expectSame(): Promise<void> {
   const lists = 'cd /var/lib/dpkg/info; grep . alpha.list beta.list 2>&1 | sort';
   expect(await env.run(lists)).toBe(await plain.run(lists));
   expect(await env.tree('/usr/bin')).toBe(await plain.tree('/usr/bin'));
-  expect(await t.root.json('fsck', '--full')).toMatchObject({ findings: [] });
+  expect(await t.root.findings()).toEqual([]);
 }
 
 let turns = 0;

@@ -26,8 +26,8 @@ test('canaries go alone; a patch takes the others along, a rollback takes the ca
   expect(await t.patch('--canary', 'a', 'b')).toMatchObject({ state: 'canary', all: false });
   expect(await seen('a', 'b', 'c')).toEqual(['two', 'two', 'one']);
   expect(await t.root.ok('list', '-H', '-o', 'os')).toBe('t@2(canary)\nt@2(canary)\nt\n');
-  await t.root.ok('umount', 'a');
-  await t.root.ok('mount', 'a');
+  await t.root.umount('a');
+  await t.root.mount('a');
   expect(await seen('a')).toEqual(['two']);
   expect(await t.rollback()).toMatchObject({ state: 'undone', note: 'taken back by a command' });
   expect(await seen('a', 'b', 'c')).toEqual(['one', 'one', 'one']);
@@ -102,10 +102,10 @@ test('a health command runs in the env’s own root', async () => {
     const { busybox } = await staticShell(root);
     await root.version({ 'usr/v': 'one' });
     await root.root.ok('template', 'rm', 't');
-    await root.root.ok('template', 'import', 't', busybox);
+    await root.root.import('t', busybox);
     await root.envs('a', 'b');
     await root.root.shell('echo two >"$2/usr/v"'.replace('$2', busybox), '/');
-    await root.root.ok('template', 'import', 't', busybox);
+    await root.root.import('t', busybox);
     const good = await root.patch(
       '--canary',
       'a',
@@ -135,8 +135,7 @@ async function staticShell(root: PatchRoot): Promise<{ busybox: string }> {
 
 test('stages go on from wave to wave, mounted envs first', async () => {
   await t.envs('a', 'b', 'c');
-  for (const name of ['d', 'e', 'f', 'g', 'h', 'i', 'j'])
-    await t.root.ok('create', name, '--os', 't');
+  for (const name of ['d', 'e', 'f', 'g', 'h', 'i', 'j']) await t.root.create(name, 't');
   const options = ['--stages', '1,50%,100%', '--pause', '50ms', '--health', 'true', ...HOST];
   const { stderr, code } = await t.root.byref('patch', 't', ...options);
   expect(code, stderr).toBe(0);
@@ -167,7 +166,7 @@ test('what a stage met in an env is in the record of the whole', async () => {
   ]);
   await t.version({ 'usr/v': 'four' });
   await t.root.ok('patch', 't', '--canary', 'b');
-  await t.root.ok('umount', 'b');
+  await t.root.umount('b');
   await t.root.ok('patch', 't');
   const [second] = await t.root.json<PatchRecord[]>('history', 't');
   expect(second!.envs).toContainEqual(
@@ -179,7 +178,7 @@ test('other commands write while a rollout waits, another patch of the template 
   await t.envs('a', 'b');
   const child = t.root.background('exec "$1" patch t --stages 1,100% --pause 60s', BYREF);
   await expect.poll(async () => seen('a')).toEqual(['two']);
-  await t.root.ok('create', 'meanwhile', '--os', 't');
+  await t.root.create('meanwhile', 't');
   const refused = await t.root.byref('patch', 't', '--wait', '0');
   expect([refused.code, refused.stderr]).toEqual([
     EXIT.locked,
@@ -194,9 +193,9 @@ test('other commands write while a rollout waits, another patch of the template 
 
 test('wrong options are refused before anything happens', async () => {
   await t.envs('a');
-  await t.root.ok('create', 'off', '--os', 't');
+  await t.root.create('off', 't');
   await t.version({ 'opt/x': 'x' }, 'other');
-  await t.root.ok('create', 'foreign', '--os', 'other');
+  await t.root.create('foreign', 'other');
   const refused = async (...options: string[]): Promise<string> => {
     const { code, stderr } = await t.root.byref('patch', 't', ...options);
     expect(code).not.toBe(0);

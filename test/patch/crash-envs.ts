@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect } from 'vitest';
-import type { PatchRecord } from '../../src/codec/patch-record.ts';
+import type { HistoryEntry } from '../../src/services/history.ts';
 import { runKilledAt } from '../support/damage/failpoints.ts';
 import { PatchRoot } from '../support/machine/patch-root.ts';
 
@@ -35,7 +35,7 @@ export async function makeEnvs(): Promise<void> {
   await t.envs(...ENVS);
   for (const env of ENVS)
     await t.in(env, 'sed -i s/^a$/A/ etc/conf; echo mine >etc/taken; echo own >etc/own');
-  await t.root.ok('umount', 'c');
+  await t.root.umount('c');
 }
 
 /** What an env that is wholly at a version has; `acted`: and where the policies were applied. */
@@ -55,13 +55,13 @@ async function stateOf(env: string): Promise<string> {
 
 /** Returns the states of all three envs, with the last one mounted to be looked at. */
 export async function allStates(): Promise<string[]> {
-  await t.root.ok('mount', 'c');
+  await t.root.mount('c');
   const states = await Promise.all(ENVS.map(stateOf));
-  await t.root.ok('umount', 'c');
+  await t.root.umount('c');
   return states;
 }
 
-const newest = async (): Promise<PatchRecord> => (await t.root.json<PatchRecord[]>('history'))[0]!;
+const newest = async (): Promise<HistoryEntry> => (await t.root.history())[0]!;
 
 /** What the patches of these tests do with the files of envs. */
 export const POLICIES = ['--take', '/etc/taken', '--merge', '/etc/conf'];

@@ -29,7 +29,7 @@ test('a driver that is killed at any point of the flip: after a restart all envs
 async function driverDiesAt(root: PatchRoot, n: number): Promise<boolean> {
   await root.version({ 'usr/v': 'one', 'etc/taken': 'one' });
   await root.version({ 'usr/v': 'two', 'etc/taken': 'two' });
-  for (const env of ['a', 'b']) await root.root.ok('create', env, '--os', 't');
+  for (const env of ['a', 'b']) await root.root.create(env, 't');
   // Inherited by the driver that this starts; no other process comes by these.
   const mounted = await runKilledAt(root.root, `flip-*:${n}`, ['mount', 'a', 'b']);
   expect(mounted.code, mounted.stderr).toBe(0);
@@ -39,7 +39,7 @@ async function driverDiesAt(root: PatchRoot, n: number): Promise<boolean> {
   const { state } = await root.root.info('a');
   const died = state === 'dead';
   expect(record.envs.every(({ outcome }) => outcome === (died ? 'failed' : 'flipped'))).toBe(true);
-  await root.root.ok('umount', '--all');
+  await root.root.umount();
   await root.root.ok('mount', '--all');
   expect([await root.out('a', 'cat usr/v'), await root.out('b', 'cat usr/v')]).toEqual([
     'two',

@@ -20,7 +20,7 @@ beforeEach(async () => {
   await t.version({ 'usr/v': 'two', 'etc/conf': `a\n${LONG}C\n` });
   await t.envs('e', 'off');
   for (const env of ['e', 'off']) await t.in(env, 'sed -i s/^a$/A/ etc/conf');
-  await t.root.ok('umount', 'off');
+  await t.root.umount('off');
 });
 afterEach(async () => {
   await t.dispose();
@@ -28,11 +28,11 @@ afterEach(async () => {
 });
 
 const states = async (): Promise<string[]> => {
-  await t.root.ok('mount', 'off');
+  await t.root.mount('off');
   const all = await Promise.all(
     ['e', 'off'].map((env) => t.out(env, 'cat usr/v; grep -v long etc/conf')),
   );
-  await t.root.ok('umount', 'off');
+  await t.root.umount('off');
   return all;
 };
 

@@ -141,17 +141,17 @@ test('keeps what programs use, and what a mount without a driver may use', async
   await expect.poll(async () => (await t.root.info('e')).state).toBe('dead');
   expect(reasons(await gc('--keep', '0'))).toContain('2 unknown-use e');
   holder.kill();
-  await t.root.ok('umount', 'e');
+  await t.root.umount('e');
   expect((await gc('--keep', '0')).removed).toEqual([{ template: 't', version: 2 }]);
 });
 
 test('a file of which a stopped env has set attributes only follows, though the version goes that it was of', async () => {
   await t.envs('e');
   await t.in('e', 'chmod 700 usr/v');
-  await t.root.ok('umount', 'e');
+  await t.root.umount('e');
   await walk(2);
   expect(await gc('--keep', '0')).toMatchObject({ freedObjects: 1, keptObjects: 0 });
-  await t.root.ok('mount', 'e');
+  await t.root.mount('e');
   expect(await t.out('e', 'cat usr/v; stat -c %a usr/v')).toBe('version 2700\n');
 });
 
@@ -162,8 +162,8 @@ test('keeps objects that an env has in its own records, until it has them no mor
   const report = await gc('--keep', '0');
   expect(report).toMatchObject({ freedObjects: 0, keptObjects: 1 });
   expect(await t.out('e', 'cat usr/moved')).toBe('version 1');
-  await t.root.ok('umount', 'e');
-  await t.root.ok('mount', 'e');
+  await t.root.umount('e');
+  await t.root.mount('e');
   expect(await t.out('e', 'cat usr/moved')).toBe('version 1');
   await t.in('e', 'rm usr/moved');
   expect(await gc('--keep', '0')).toMatchObject({ freedObjects: 1, freedBytes: 9, keptObjects: 0 });
@@ -171,7 +171,7 @@ test('keeps objects that an env has in its own records, until it has them no mor
 
 test('removes what belongs to nothing, and a dry run only says so', async () => {
   await t.envs('e');
-  await t.root.ok('umount', 'e');
+  await t.root.umount('e');
   const stray = path.join(t.root.path, 'objects/ab', 'c'.repeat(62));
   mkdirSync(path.dirname(stray), { recursive: true });
   writeFileSync(stray, 'x');

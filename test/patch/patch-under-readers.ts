@@ -43,8 +43,8 @@ async function onRoot(root: TestRoot, run: Run): Promise<void> {
   const { envs, rounds, readers: count, mount, cold = false, only = () => true } = run;
   const [oldDir, newDir] = [path.join(root.base, 'old'), path.join(root.base, 'new')];
   writeVersions(oldDir, newDir);
-  await root.ok('template', 'import', 't', oldDir);
-  await root.ok('template', 'import', 't', newDir);
+  await root.import('t', oldDir);
+  await root.import('t', newDir);
   const names = Array.from({ length: envs }, (_, i) => `e${i}`);
   await createAll(root, names);
   for (let i = 0; i < names.length; i += BATCH) {

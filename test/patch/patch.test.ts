@@ -19,7 +19,7 @@ const SECOND = { 'usr/lib/a': 'two', 'usr/lib/new': 'n', 'etc/conf': 'a\nb\nc\nd
 describe('a patch', () => {
   test('reaches mounted envs without a remount, others when they are mounted, and pinned ones not', async () => {
     await t.envs('live', 'pinned');
-    await t.root.ok('create', 'later', '--os', 't');
+    await t.root.create('later', 't');
     await t.root.ok('pin', 'pinned', 't@1');
     await t.version(SECOND, 't', '--label', 'v2', '--note', 'why');
     expect(await t.out('live', 'cat usr/lib/a; ls usr/lib')).toBe('onea\ngone\n');
@@ -31,7 +31,7 @@ describe('a patch', () => {
     ]);
     expect(await t.out('live', 'cat usr/lib/a; ls usr/lib')).toBe('twoa\nnew\n');
     expect(await t.out('pinned', 'cat usr/lib/a; ls usr/lib')).toBe('onea\ngone\n');
-    await t.root.ok('mount', 'later');
+    await t.root.mount('later');
     expect(await t.out('later', 'cat usr/lib/a; ls usr/lib')).toBe('twoa\nnew\n');
 
     expect(await t.rollback()).toMatchObject({ kind: 'rollback', from: 2, to: 1 });
@@ -93,7 +93,7 @@ describe('a patch', () => {
 
   test('refuses a version that hides another template of an env', async () => {
     await t.version({ 'opt/app': 'x' }, 'app', '--kind', 'app');
-    await t.root.ok('create', 'e', '--os', 't', '--app', 'app');
+    await t.root.create('e', 't', 'app');
     await t.version({ 'usr/lib/a': 'two', opt: '-> usr' });
     const refused = await t.root.byref('patch', 't');
     expect([refused.code, refused.stderr]).toEqual([
@@ -116,13 +116,13 @@ describe('what an env has of its own', () => {
     await t.envs('on', 'off');
     for (const env of ['on', 'off']) await t.in(env, own);
     const before = await t.out('on', LISTING);
-    await t.root.ok('umount', 'off');
+    await t.root.umount('off');
     await t.version(SECOND);
     const record = await t.patch();
     expect(record.envs[0]).toMatchObject({ name: 'on', own: 1, removed: 2 });
     const withNew = before.replace('kept x\n', 'kept x\nusr/lib/new n\n');
     expect(await t.out('on', LISTING)).toBe(withNew);
-    await t.root.ok('mount', 'off');
+    await t.root.mount('off');
     expect(await t.out('off', LISTING)).toBe(withNew);
     await t.rollback();
     for (const env of ['on', 'off']) expect(await t.out(env, LISTING)).toBe(before);
@@ -134,7 +134,7 @@ describe('what an env has of its own', () => {
     await t.patch();
     await t.envs('on', 'off', 'clean');
     for (const env of ['on', 'off']) await t.in(env, 'echo own >opt/app/data/own');
-    await t.root.ok('umount', 'off');
+    await t.root.umount('off');
     await t.version({ 'usr/lib/a': 'two' });
     const plan = await t.plan();
     expect(
@@ -145,7 +145,7 @@ describe('what an env has of its own', () => {
       [],
     ]);
     expect((await t.patch()).envs[0]).toMatchObject({ name: 'on', keptDirs: 3 });
-    await t.root.ok('mount', 'off');
+    await t.root.mount('off');
     for (const env of ['on', 'off']) {
       expect(await t.out(env, 'find opt -printf "%p %n\\n" | sort; cat opt/app/data/own')).toBe(
         'opt 3\nopt/app 3\nopt/app/data 2\nopt/app/data/own 1\nown\n',
@@ -241,7 +241,7 @@ describe('while programs run', () => {
     await t.version(SECOND);
     const record = await t.patch();
     expect(record.envs.map(({ outcome }) => outcome)).toEqual(['dead', 'dead']);
-    await t.root.ok('umount', '--all');
+    await t.root.umount();
     await t.root.ok('mount', '--all');
     for (const env of ['dead', 'live']) expect(await t.out(env, 'cat usr/lib/a')).toBe('two');
   });
@@ -322,8 +322,8 @@ test('pin and follow move a mounted env at once, and only it', async () => {
 
 test('a patch of one app template leaves the others and the OS as they are', async () => {
   await t.version({ 'opt/app/v': 'one' }, 'app', '--kind', 'app');
-  await t.root.ok('create', 'e', '--os', 't', '--app', 'app');
-  await t.root.ok('mount', 'e');
+  await t.root.create('e', 't', 'app');
+  await t.root.mount('e');
   await t.version({ 'opt/app/v': 'two', 'usr/lib/a': 'from the app' }, 'app', '--kind', 'app');
   await t.root.ok('patch', 'app');
   expect(await t.out('e', 'cat opt/app/v usr/lib/a')).toBe('twofrom the app');
@@ -341,7 +341,7 @@ test('--check says what would happen and changes nothing', async () => {
     'echo mine >>etc/conf; rm usr/lib/a; echo n >usr/lib/new; printf "a\\nb\\nc\\nd\\nE\\n" >etc/conf2; mv etc/conf2 etc/conf',
   );
   await t.in('g', 'echo mine >>etc/conf');
-  await t.root.ok('umount', 'g');
+  await t.root.umount('g');
   await t.version(SECOND, 't', '--label', 'v2');
   const holder = t.root.background('exec 7<"$1"; sleep 60', path.join(t.mount('f'), 'usr/lib/a'));
   await expect.poll(async () => (await t.plan()).envs[1]!.counts['in-use']).toBe(1);

@@ -56,7 +56,7 @@ test.each(PLACES)(
       'taken /etc/conf',
       'taken /etc/other',
     ]);
-    await t.root.ok('mount', 'e');
+    await t.root.mount('e');
     expect(await t.out('e', 'cat etc/conf etc/other bin/tool; stat -c %a etc/other')).toBe(
       `${SECOND['etc/conf']}two\ntwo644\n`,
     );
@@ -72,7 +72,7 @@ test.each(PLACES)(
       'restored /etc/conf',
       'restored /etc/other',
     ]);
-    await t.root.ok('mount', 'e');
+    await t.root.mount('e');
     expect(await t.out('e', SHOW)).toBe(before);
     expect(await saved('e')).toEqual([]);
   },
@@ -92,16 +92,16 @@ test.each(PLACES)(
     await place('e');
     await t.version(SECOND);
     expect(actionsOf(await t.patch('--merge', '/etc'), 'e')).toEqual(['merged /etc/conf']);
-    await t.root.ok('mount', 'e');
+    await t.root.mount('e');
     expect(await t.out('e', 'cat etc/conf; stat -c "%a %u %g %h" etc/conf')).toBe(
       `${lines('A', 'b', 'c', 'd', 'E')}640 7 8 1\n`,
     );
     await place('e');
     expect(actionsOf(await t.rollback(), 'e')).toEqual(['restored /etc/conf']);
-    await t.root.ok('mount', 'e');
+    await t.root.mount('e');
     expect(await t.out('e', 'stat -c "%a %u %g %i" etc/conf; cat etc/conf')).toBe(before);
     // Nothing is left of the merge.
-    await t.root.ok('umount', 'e');
+    await t.root.umount('e');
     expect(privateFiles()).toEqual(ownBefore);
     expect(
       readdirSync(path.join(t.root.path, 'envs/1')).filter((name) => name.startsWith('merge')),

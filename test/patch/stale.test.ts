@@ -20,7 +20,7 @@ beforeEach(async () => {
     echo data >etc/data`;
   const { code, stderr } = await t.root.shell(script.replaceAll('"$2"', `'${tree}'`), '/');
   expect(code, stderr).toBe(0);
-  await t.root.ok('template', 'import', 't', tree);
+  await t.root.import('t', tree);
   await t.envs('a', 'b');
 });
 afterEach(() => t.dispose());
@@ -32,7 +32,7 @@ const start = (script: string, env: string): ChildProcess =>
 /** Changes files so that programs and libraries stay what they are, and patches. */
 async function patchFiles(...names: string[]): Promise<void> {
   for (const name of names) appendFileSync(path.join(tree, name), 'new');
-  await t.root.ok('template', 'import', 't', tree);
+  await t.root.import('t', tree);
   await t.patch();
 }
 

@@ -43,8 +43,8 @@ class Machine {
       }
       fs.writeFileSync(path.join(source, dir, 'replaced'), 'old');
     }
-    await root.ok('template', 'import', 'os', source);
-    for (const env of envs) await root.ok('create', env, '--os', 'os');
+    await root.import('os', source);
+    for (const env of envs) await root.create(env, 'os');
     await machine.mount();
     return machine;
   }
@@ -56,7 +56,7 @@ class Machine {
   /** The power goes, and comes back: the envs are mounted again. */
   async cut(): Promise<void> {
     this.disk.cut();
-    await this.root.ok('umount', '--all');
+    await this.root.umount();
     await expect.poll(() => this.root.processes()).toEqual([]);
     await this.disk.powerOn();
     this.root.env['BYREF_BOOT_ID'] = String(++this.boots).repeat(32);

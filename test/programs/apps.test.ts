@@ -119,7 +119,7 @@ test('three apps in one env are what dpkg, apt and the account files say they ar
   const told = await inside(mount, `${spoil}; dpkg --verify || :`);
   expect(told).toMatch(/^\?\?5\S+ +\/usr\/sbin\/nginx\n/m);
   expect(told).toMatch(/^missing +\/usr\/bin\/redis-check-rdb/m);
-  await root.ok('umount', 'told');
+  await root.umount('told');
   await root.ok('destroy', 'told');
 });
 
@@ -150,7 +150,7 @@ test('they answer, keep what they were told, and a second env has its own', {
   expect(await web1.sql('select count(*), min(env) from t')).toBe('10000|web1');
 
   await web1.stop();
-  await root.ok('umount', 'web1');
+  await root.umount('web1');
   // A private copy for what was written, and links for all else.
   const [usage] = await root.json<readonly EnvUsage[]>('df', 'web1');
   expect(usage?.privateBytes).toBeLessThan(64 * MIB);

@@ -25,7 +25,7 @@ beforeAll(async () => {
     'release',
   );
   for (const env of ENVS) {
-    await root.ok('create', env, '--os', 'debian');
+    await root.create(env, 'debian');
     await root.mount(env);
   }
 }, BUILD_ARCHIVE_MS);

@@ -31,10 +31,10 @@ let objects: ReadonlyMap<string, string>;
 beforeAll(async () => {
   const archive = await debianArchive();
   root = await TestRoot.create();
-  await root.ok('template', 'import', 'debian', archive);
+  await root.import('debian', archive);
   const extra = root.directory('extra');
   makeTree(`${root.directory('extra/srv')}/tree`);
-  await root.ok('template', 'import', 'tree', extra, '--kind', 'app');
+  await root.import('tree', extra, 'app');
   objects = hashObjects(root.path);
 }, BUILD_ARCHIVE_MS);
 
@@ -50,7 +50,7 @@ for (const options of [[], ['--no-passthrough']]) {
     let mountpoint: string;
 
     beforeAll(async () => {
-      await root.ok('create', name, '--os', 'debian', '--app', 'tree');
+      await root.create(name, 'debian', 'tree');
       mountpoint = await root.mount(name, ...options);
     });
 

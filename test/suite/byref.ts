@@ -40,10 +40,10 @@ export function declareEnv(
     for (const kind of ['os', 'app'] as const) {
       const source = root.directory(`source-${kind}`);
       await buildFixture(kind, source);
-      await root.ok('template', 'import', kind, source, '--kind', kind);
+      await root.import(kind, source, kind);
     }
     objects = hashObjects(root.path);
-    await root.ok('create', 'env', '--os', 'os', '--app', 'app');
+    await root.create('env', 'os', 'app');
     mountpoint = await root.mount('env', '--allow-users', '-o', 'suid,dev', ...mountOptions);
   }, SET_UP_MS);
 

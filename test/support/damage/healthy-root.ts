@@ -54,26 +54,26 @@ async function makeRoot(): Promise<TestRoot> {
     if (code !== 0) throw new Error(stderr);
   };
   await run(TREES, root.base);
-  for (const version of ['v1', 'v2', 'v3']) await root.ok('template', 'import', 'os', at(version));
-  await root.ok('template', 'import', 'app', at('app'), '--kind', 'app');
-  for (const version of ['gone', 'v1']) await root.ok('template', 'import', 'old', at(version));
+  for (const version of ['v1', 'v2', 'v3']) await root.import('os', at(version));
+  await root.import('app', at('app'), 'app');
+  for (const version of ['gone', 'v1']) await root.import('old', at(version));
   await root.ok('template', 'rm', 'old');
-  await root.ok('create', 'web', '--os', 'os', '--app', 'app');
-  await root.ok('create', 'pinned', '--os', 'os@2');
-  await root.ok('create', 'idle', '--os', 'os');
-  await root.ok('create', 'gone', '--os', 'os');
+  await root.create('web', 'os', 'app');
+  await root.create('pinned', 'os@2');
+  await root.create('idle', 'os');
+  await root.create('gone', 'os');
   await root.ok('mount', 'web', 'pinned', 'gone');
   await run(CHANGES, path.join(root.path, 'mnt/web'));
   await run(OTHER_CHANGES, path.join(root.path, 'mnt/pinned'));
   // Under a patch and a rollback, with and without the envs mounted.
   await root.ok('patch', 'os', '--to', '2', '--take', '/etc/conf.d');
-  await root.ok('umount', '--all');
+  await root.umount();
   await root.ok('destroy', 'gone');
   await root.ok('patch', 'os', '--to', '3');
-  await root.ok('mount', 'web');
+  await root.mount('web');
   await run('echo three >>etc/same-three', path.join(root.path, 'mnt/web'));
   await root.ok('rollback', 'os');
-  await root.ok('umount', 'web');
+  await root.umount('web');
   await addCanary(root.path);
   await addComposed(root);
   return root;
@@ -91,7 +91,7 @@ async function addCanary(root: string): Promise<void> {
 /** An app that was installed on version 2, in an env of version 3: they share a file. */
 async function addComposed(root: TestRoot): Promise<void> {
   const tree = path.join(root.base, 'based');
-  await root.ok('template', 'import', 'based', tree, '--kind', 'app');
+  await root.import('based', tree, 'app');
   const store = await openStore(root.path, { write: true });
   const { id: templateId } = store.template('os')!;
   const { id } = store.template('based')!;
@@ -102,7 +102,7 @@ async function addComposed(root: TestRoot): Promise<void> {
     accountNumber(rawTables(store), 'user', 'svc', 'system', new Set());
   });
   await store.close();
-  await root.ok('create', 'newer', '--os', 'os@3', '--app', 'based');
+  await root.create('newer', 'os@3', 'based');
 }
 
 const copies: string[] = [];

@@ -5,10 +5,14 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
+import type { Finding } from '../../../src/manager/upkeep/fsck/finding.ts';
+import type { FsckResult } from '../../../src/manager/upkeep/fsck/report.ts';
 import type { EnvInfo } from '../../../src/services/env-info.ts';
+import type { HistoryEntry } from '../../../src/services/history.ts';
 import { initRoot } from '../../../src/store/root.ts';
 import { mountsBelow, processesOf } from './leftovers.ts';
 import { BYREF, type Finished, type RunOptions, runByref, sh } from './program.ts';
+import { Services } from './services.ts';
 import { startWatchdog, type Watchdog } from './watchdog.ts';
 
 /** How long processes without mounts stay in tests. */
@@ -29,6 +33,8 @@ export class TestRoot {
   /** Its sockets and locks: in a short place, since the paths of sockets are bounded and TMPDIR may be a long one. */
   private readonly runDir = mkdtempSync('/tmp/byref-run-');
   private readonly watchdog: Watchdog;
+  /** null where commands have variables that this process can't have, such as a failpoint. */
+  private readonly services: Services | null;
   private readonly running: ChildProcess[] = [];
 
   private constructor(base: string, extra: NodeJS.ProcessEnv) {
@@ -37,15 +43,15 @@ export class TestRoot {
     // A file system of the test's own is for the root.
     this.tmp = path.dirname(base) === tmpdir() ? path.join(base, 'tmp') : '/var/tmp';
     mkdirSync(this.tmp, { recursive: true });
-    this.env = {
-      ...process.env,
+    const own = {
       BYREF_ROOT: this.path,
       BYREF_RUN: this.runDir,
       BYREF_IDLE_EXIT_MS: String(IDLE_EXIT_MS),
       // What others' builds leave when they are killed is not this test's.
       BYREF_TMPDIR: this.tmp,
-      ...extra,
     };
+    this.env = { ...process.env, ...own, ...extra };
+    this.services = Object.keys(extra).length === 0 ? new Services(this.path, own) : null;
     this.watchdog = startWatchdog(base);
   }
 
@@ -80,8 +86,38 @@ export class TestRoot {
     return JSON.parse(await this.ok(...args, '--json')) as T;
   }
 
+  /** As `byref info`. */
   info(env: string): Promise<EnvInfo> {
-    return this.json<EnvInfo>('info', env);
+    return this.services?.info(env) ?? this.json<EnvInfo>('info', env);
+  }
+
+  /** As `byref history`. */
+  history(): Promise<HistoryEntry[]> {
+    return this.services?.history() ?? this.json<HistoryEntry[]>('history');
+  }
+
+  /** What `byref fsck --full` finds. */
+  async findings(): Promise<readonly Finding[]> {
+    if (this.services) return this.services.findings();
+    return (await this.json<FsckResult>('fsck', '--full')).findings;
+  }
+
+  /** As `byref template import`: the next version of a template. */
+  async import(template: string, source: string, kind?: 'os' | 'app'): Promise<void> {
+    if (this.services) await this.services.importTree(template, source, kind);
+    else await this.ok('template', 'import', template, source, ...(kind ? ['--kind', kind] : []));
+  }
+
+  /** As `byref create`. */
+  async create(env: string, os: string, ...apps: string[]): Promise<void> {
+    if (this.services) await this.services.create(env, os, apps);
+    else await this.ok('create', env, '--os', os, ...apps.flatMap((app) => ['--app', app]));
+  }
+
+  /** As `byref umount`. Without names, all envs. */
+  async umount(...envs: string[]): Promise<void> {
+    if (this.services) await this.services.umount(envs);
+    else await this.ok('umount', ...(envs.length > 0 ? envs : ['--all']));
   }
 
   /** A directory of this test to make a template's tree in. */
@@ -94,12 +130,17 @@ export class TestRoot {
   /** Imports a directory, makes an env of it, mounts it; its mount point. */
   async mounted(env: string, source: string, ...options: string[]): Promise<string> {
     const template = `template-of-${env}`;
-    await this.ok('template', 'import', template, source);
-    await this.ok('create', env, '--os', template);
+    await this.import(template, source);
+    await this.create(env, template);
     return this.mount(env, ...options);
   }
 
+  /** As `byref mount`, with options; its mount point. */
   async mount(env: string, ...options: string[]): Promise<string> {
+    if (options.length === 0) {
+      const mounted = await this.services?.mount([env]);
+      if (mounted) return mounted[0]!;
+    }
     const mounted = await this.json<{ mountpoint: string }[]>('mount', env, ...options);
     return mounted[0]!.mountpoint;
   }

@@ -6,7 +6,7 @@ import { output, sh } from '../machine/program.ts';
 import { TestRoot } from '../machine/root.ts';
 import { buildDeb, type DebDescription } from './deb.ts';
 import { TinyEnv } from './tiny-apps.ts';
-import type { TinySystem, TinySystems } from './tiny-systems.ts';
+import { TinySystem, type TinySystems } from './tiny-systems.ts';
 
 /** Where every system and env has the packages of the test, as NAME_VERSION_ARCHITECTURE.deb. */
 const DEBS = '/srv/debs';
@@ -37,13 +37,9 @@ export class PackageRoot {
     debs: readonly DebDescription[],
     setUp: string,
   ): Promise<PackageRoot> {
-    const machine = await systems.system();
-    const directory = path.join(machine.root, DEBS);
-    mkdirSync(directory, { recursive: true });
-    for (const deb of debs) await buildDeb(deb, directory);
-    await machine.run(inDebs(setUp));
-    const first = mkdtempSync(path.join(systems.base, 'first-'));
-    await copyTree(machine.root, first);
+    const first = await firstVersion(systems, debs, setUp);
+    const machine = new TinySystem(mkdtempSync(path.join(systems.base, 'machine-')));
+    await copyTree(first, machine.root);
     const root = new PackageRoot(await TestRoot.create(), systems, machine, first);
     await root.stage();
     return root;
@@ -58,7 +54,7 @@ export class PackageRoot {
 
   /** Stages what the machine is now as a version of the template. */
   async stage(): Promise<void> {
-    await this.root.ok('template', 'import', 't', this.machine.root);
+    await this.root.import('t', this.machine.root);
   }
 
   /** Runs commands on the machine, and takes all envs to what comes of it. */
@@ -73,8 +69,8 @@ export class PackageRoot {
   }
 
   async env(name: string): Promise<PackageEnv> {
-    await this.root.ok('create', name, '--os', 't');
-    await this.root.ok('mount', name);
+    await this.root.create(name, 't');
+    await this.root.mount(name);
     return this.at(name);
   }
 
@@ -101,15 +97,35 @@ export class PackageRoot {
 
   /** Takes an env down for what is done meanwhile, if it is to be tried so. */
   async without<T>(env: string, isUnmounted: boolean, work: () => Promise<T>): Promise<T> {
-    if (isUnmounted) await this.root.ok('umount', env);
+    if (isUnmounted) await this.root.umount(env);
     const result = await work();
-    if (isUnmounted) await this.root.ok('mount', env);
+    if (isUnmounted) await this.root.mount(env);
     return result;
   }
 
   async dispose(): Promise<void> {
     await this.root.dispose();
   }
+}
+
+/** Directories of systems in their first version: most tests of a file begin with the same one. */
+const made = new Map<string, string>();
+
+async function firstVersion(
+  systems: TinySystems,
+  debs: readonly DebDescription[],
+  setUp: string,
+): Promise<string> {
+  const key = JSON.stringify([systems.base, debs, setUp]);
+  const before = made.get(key);
+  if (before !== undefined) return before;
+  const system = await systems.system();
+  const directory = path.join(system.root, DEBS);
+  mkdirSync(directory, { recursive: true });
+  for (const deb of debs) await buildDeb(deb, directory);
+  await system.run(inDebs(setUp));
+  made.set(key, system.root);
+  return system.root;
 }
 
 /** With devices, owners and times. */

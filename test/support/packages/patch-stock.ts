@@ -52,7 +52,7 @@ export class PatchStock {
 
   /** Stages the tiny system's second version. */
   async stageNewer(root: TestRoot): Promise<void> {
-    await root.ok('template', 'import', 'tiny', this.newer);
+    await root.import('tiny', this.newer);
   }
 
   async dispose(): Promise<void> {
@@ -96,7 +96,7 @@ export class PatchedApps {
 
   /** An env that is there, mounted. */
   async mounted(name: string): Promise<TinyEnv> {
-    await this.root.ok('mount', name);
+    await this.root.mount(name);
     return new TinyEnv(path.join(this.root.path, 'mnt', name), '');
   }
 

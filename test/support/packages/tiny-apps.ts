@@ -34,7 +34,7 @@ export class TinyApps {
   /** @param root the root to take; a new one if not given */
   static async create(systems: TinySystems, root?: TestRoot): Promise<TinyApps> {
     const apps = new TinyApps(root ?? (await TestRoot.create()), systems);
-    await apps.root.ok('template', 'import', 'tiny', await tinyTemplate(systems));
+    await apps.root.import('tiny', await tinyTemplate(systems));
     return apps;
   }
 

@@ -1,0 +1,139 @@
+import { DriverLinks } from '../../../src/manager/envs/driver-links.ts';
+import { findDriver } from '../../../src/manager/envs/spawn.ts';
+import { envStates } from '../../../src/manager/envs/state.ts';
+import { peoplesEnvs } from '../../../src/manager/sandbox/owner.ts';
+import { importTemplate } from '../../../src/manager/templates/import.ts';
+import type { Finding } from '../../../src/manager/upkeep/fsck/finding.ts';
+import { fsck } from '../../../src/manager/upkeep/fsck/fsck.ts';
+import { createEnv } from '../../../src/services/create-env.ts';
+import { type EnvInfo, envInfo } from '../../../src/services/env-info.ts';
+import { type HistoryEntry, history } from '../../../src/services/history.ts';
+import { startEnv } from '../../../src/services/mount-env.ts';
+import { type StoreMode, withStore } from '../../../src/services/store-session.ts';
+import { beginUnmount } from '../../../src/services/umount-env.ts';
+import type { EnvRow, Store } from '../../../src/store/store.ts';
+
+/** As long as a command waits for others. */
+const WAIT_MS = 60_000;
+
+const AS_COMMANDS = {
+  transport: 'kernel',
+  passthrough: true,
+  trace: false,
+  at: null,
+} as const;
+
+/** The work that is going on: the environment is one for the whole process. */
+let last: Promise<unknown> = Promise.resolve();
+
+/**
+ * Does to a root what short commands do, by the same services, without starting a command: the start of Node would be most
+ * of what a test of something else takes.
+ */
+export class Services {
+  private readonly root: string;
+  /** Variables that commands on this root have. */
+  private readonly variables: Readonly<Record<string, string>>;
+
+  constructor(root: string, variables: Readonly<Record<string, string>>) {
+    this.root = root;
+    this.variables = variables;
+  }
+
+  async importTree(template: string, source: string, kind?: 'os' | 'app'): Promise<void> {
+    const options = kind === undefined ? {} : { kind };
+    await this.inStore('add', (store) => importTemplate(store, template, source, options));
+  }
+
+  async create(env: string, os: string, apps: readonly string[]): Promise<void> {
+    await this.inStore('write', (store) => createEnv(store, { name: env, os, apps }));
+  }
+
+  /**
+   * Mounts envs; their mount points. Returns null, and does nothing, where a driver would have to be started: from here
+   * that would be one that runs from the sources.
+   */
+  mount(names: readonly string[]): Promise<string[] | null> {
+    return this.inStore('read', async (store) => {
+      const rows = names.map((name) => named(store, name));
+      const shards = [...new Set(rows.map(({ shard }) => shard))];
+      const drivers = await Promise.all(shards.map((shard) => findDriver(this.root, shard)));
+      try {
+        if (drivers.includes(null)) return null;
+        const mounted: string[] = [];
+        for (const env of await envStates(store, rows)) {
+          const { mountpoint } = await startEnv(store, env, AS_COMMANDS, () => undefined);
+          mounted.push(mountpoint);
+        }
+        return mounted;
+      } finally {
+        for (const driver of drivers) driver?.close();
+      }
+    });
+  }
+
+  /** Unmounts envs, all of them if none is named, and waits until each is closed. */
+  async umount(names: readonly string[]): Promise<void> {
+    await this.inStore('read', async (store) => {
+      const rows = names.length > 0 ? names.map((name) => named(store, name)) : peoplesEnvs(store);
+      const drivers = new DriverLinks(this.root);
+      try {
+        const begun = [];
+        for (const env of await envStates(store, rows)) {
+          begun.push(await beginUnmount(drivers, env, { lazy: false, force: false }, () => {}));
+        }
+        await Promise.all(begun.map(({ ended }) => ended));
+      } finally {
+        drivers.close();
+      }
+    });
+  }
+
+  info(env: string): Promise<EnvInfo> {
+    return this.inStore('read', (store) => envInfo(store, named(store, env)));
+  }
+
+  /** Checks everything below the root, with all contents. */
+  findings(): Promise<readonly Finding[]> {
+    return this.alone(async () => {
+      const patience = { ms: WAIT_MS, tell: () => undefined };
+      return (await fsck(this.root, { full: true, repair: false, patience })).findings;
+    });
+  }
+
+  history(): Promise<HistoryEntry[]> {
+    return this.inStore('read', (store) => history(store, null));
+  }
+
+  private inStore<T>(mode: StoreMode, work: (store: Store) => T | Promise<T>): Promise<T> {
+    const patience = { ms: WAIT_MS, tell: () => undefined };
+    const session = { root: this.root, patience, onRecovered: () => undefined };
+    return this.alone(() => withStore(session, mode, work));
+  }
+
+  /** Works with the variables, when what goes on before is done. */
+  private alone<T>(work: () => Promise<T>): Promise<T> {
+    const done = last.then(() => this.withVariables(work));
+    last = done.catch(() => undefined);
+    return done;
+  }
+
+  private async withVariables<T>(work: () => Promise<T>): Promise<T> {
+    const before = { ...process.env };
+    Object.assign(process.env, this.variables);
+    try {
+      return await work();
+    } finally {
+      for (const name of Object.keys(this.variables)) {
+        if (before[name] === undefined) delete process.env[name];
+        else process.env[name] = before[name];
+      }
+    }
+  }
+}
+
+function named(store: Store, name: string): EnvRow {
+  const row = store.env(name);
+  if (row === null) throw new Error(`there is no env ${name}`);
+  return row;
+}

@@ -23,6 +23,8 @@ const AS_COMMANDS = {
   at: null,
 } as const;
 
+const NEITHER = { lazy: false, force: false } as const;
+
 /** The work that is going on: the environment is one for the whole process. */
 let last: Promise<unknown> = Promise.resolve();
 
@@ -78,11 +80,12 @@ export class Services {
       const rows = names.length > 0 ? names.map((name) => named(store, name)) : peoplesEnvs(store);
       const drivers = new DriverLinks(this.root);
       try {
-        const begun = [];
+        const begun: Promise<unknown>[] = [];
         for (const env of await envStates(store, rows)) {
-          begun.push(await beginUnmount(drivers, env, { lazy: false, force: false }, () => {}));
+          const { ended } = await beginUnmount(drivers, env, NEITHER, () => undefined);
+          begun.push(ended);
         }
-        await Promise.all(begun.map(({ ended }) => ended));
+        await Promise.all(begun);
       } finally {
         drivers.close();
       }
@@ -125,7 +128,7 @@ export class Services {
       return await work();
     } finally {
       for (const name of Object.keys(this.variables)) {
-        if (before[name] === undefined) delete process.env[name];
+        if (before[name] === undefined) Reflect.deleteProperty(process.env, name);
         else process.env[name] = before[name];
       }
     }

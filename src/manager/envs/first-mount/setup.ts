@@ -70,7 +70,11 @@ export async function noteFirstMount(root: string, env: number): Promise<void> {
   if (isNoted()) return;
   const lock = new LockFile(path.dirname(setupDir(root, env)), 'directory');
   try {
-    await waitUntil(() => lock.try('exclusive'), () => '', forever(BRIEF));
+    await waitUntil(
+      () => lock.try('exclusive'),
+      () => '',
+      forever(BRIEF),
+    );
     if (!isNoted()) writeSetup(root, env, NOTHING_TOLD);
   } finally {
     lock.release();

@@ -80,11 +80,9 @@ export class Services {
       const rows = names.length > 0 ? names.map((name) => named(store, name)) : peoplesEnvs(store);
       const drivers = new DriverLinks(this.root);
       try {
-        const begun: Promise<unknown>[] = [];
-        for (const env of await envStates(store, rows)) {
-          const { ended } = await beginUnmount(drivers, env, NEITHER, () => undefined);
-          begun.push(ended);
-        }
+        const begun = (await envStates(store, rows)).map((env) =>
+          beginUnmount(drivers, env, NEITHER, () => undefined).then(({ ended }) => ended),
+        );
         await Promise.all(begun);
       } finally {
         drivers.close();

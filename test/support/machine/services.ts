@@ -85,7 +85,7 @@ export class Services {
         );
         await Promise.all(begun);
       } finally {
-        drivers.close();
+        await drivers.close();
       }
     });
   }

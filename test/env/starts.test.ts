@@ -1,7 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { EXIT } from '../../src/base/exit-codes.ts';
 import { processesOf } from '../support/machine/leftovers.ts';
+import { sh } from '../support/machine/program.ts';
 import { TestRoot } from '../support/machine/root.ts';
 
 /** Loaded by each Node that starts, whoever starts it: notes that, and waits for so many drivers to have started. */
@@ -61,4 +63,20 @@ test('drivers of several shards start together', async () => {
   ]);
   await byref('umount', '--all');
   await expect.poll(() => processesOf(other), { timeout: 10_000 }).toEqual([]);
+});
+
+test('a root that is made where one was removed has nothing to do with that', async () => {
+  root.env['BYREF_IDLE_EXIT_MS'] = '5000';
+  await root.mounted('e', root.directory('tree'));
+  for (const part of ['BYREF', 'meta']) rmSync(path.join(root.path, part), { recursive: true });
+  const refused = await root.byref('init');
+  expect(refused.code).toBe(EXIT.busy);
+  expect(refused.stderr).toContain('are still mounted');
+  expect((await sh('umount "$1"', [path.join(root.path, 'mnt/e')])).code).toBe(0);
+  rmSync(root.path, { recursive: true });
+  // The driver of what was removed waits for the next mount.
+  expect(root.processes()).not.toEqual([]);
+  await root.ok('init', '--shards', '1');
+  await root.mounted('e', root.directory('tree'));
+  await root.umount('e');
 });

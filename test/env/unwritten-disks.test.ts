@@ -1,5 +1,5 @@
 /** docs/SEMANTICS.md: "An open for writing that writes nothing leaves nothing", on each file system, and where the driver dies over it. */
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
@@ -104,3 +104,39 @@ test(
     }),
   CASE_MS,
 );
+
+test(
+  'a driver that dies while it gives back what another one left',
+  () =>
+    withEnv(tmpdir(), async (root, at) => {
+      const { driverPid } = await root.info('e');
+      const holding = root.background(
+        `exec python3 -c "import time; f = open('$1/opened', 'r+'); time.sleep(600)"`,
+        at,
+      );
+      await expect.poll(() => copies(root), { timeout: WITHIN_MS }).toBe(1);
+      process.kill(driverPid!, 'SIGKILL');
+      await expect
+        .poll(async () => (await root.info('e')).state, { timeout: WITHIN_MS })
+        .toBe('dead');
+      process.kill(-holding.pid!, 'SIGKILL');
+      await root.ok('umount', '--force', 'e');
+      expect(copies(root)).toBe(1);
+      await expect.poll(() => root.processes(), { timeout: WITHIN_MS }).toEqual([]);
+      // The driver that dies there, and the one that is started instead of it.
+      const { code, stderr } = await runKilledAt(root, 'left-copy-given-back:1', ['mount', 'e']);
+      expect(code, stderr).toBe(0);
+      expect(readyDrivers(root)).toBe(3);
+      expect(await read(path.join(at, 'opened'))).toBe(TEXT);
+      expect(await changed(root)).toEqual([]);
+      await expect.poll(() => copies(root), { timeout: WITHIN_MS }).toBe(0);
+    }),
+  CASE_MS,
+);
+
+/** How often a driver of this root began to serve. */
+function readyDrivers(root: TestRoot): number {
+  const run = root.env['BYREF_RUN']!;
+  const log = path.join(run, readdirSync(run)[0]!, 'shard-0.log');
+  return readFileSync(log, 'utf8').split('"driver ready"').length - 1;
+}

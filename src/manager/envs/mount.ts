@@ -2,9 +2,9 @@ import { realpathSync } from 'node:fs';
 import { ByrefError } from '../../base/error.ts';
 import { effectiveFlags, flagsOfOptions } from '../../base/mount-flags.ts';
 import { unmount } from '../../driver/fuse/mount.ts';
-import { PeerGone } from '../../ipc/client.ts';
+import { type ControlClient, PeerGone } from '../../ipc/client.ts';
 import { type EnvMount, envAt, envMounts } from '../../ipc/mount-table.ts';
-import type { MountedEnv, MountRequest, Transport } from '../../ipc/protocol.ts';
+import type { DriverVerbs, MountedEnv, MountRequest, Transport } from '../../ipc/protocol.ts';
 import { closeToUsers, type EnvRow, mountDir, type Store, usersDir } from '../../store/store.ts';
 import { attachEnv } from './attach.ts';
 import { noteFirstMount } from './first-mount/setup.ts';
@@ -12,6 +12,7 @@ import { type Holding, holdingNamespaces } from './holding-namespaces.ts';
 import { makeMountpoint } from './mountpoint.ts';
 import { ensureServers } from './spawn.ts';
 import type { EnvState } from './state.ts';
+import { bury } from './umount.ts';
 import { connectionUsers, describeUsers, type MountUser } from './users.ts';
 
 /** Options of mountEnv(). */
@@ -63,7 +64,7 @@ export async function mountEnv(
   await noteFirstMount(store.root, row.id);
   const { transport, passthrough, trace, mountFlags = 0 } = options;
   const request = { env: row.id, mountpoint, transport, passthrough, trace, mountFlags };
-  const mounted = await ask(store.root, row.shard, request);
+  const mounted = await ask(store.root, row, request);
   if (!envMounts(store.root).has(row.id)) throw otherNamespace(row);
   return { ...mounted, already: false };
 }
@@ -132,17 +133,33 @@ function otherwise({ name }: EnvRow, { mountpoint, options }: EnvMount): ByrefEr
   return new ByrefError('busy', message, hint);
 }
 
-async function ask(root: string, shard: number, request: MountRequest): Promise<MountedEnv> {
+async function ask(root: string, row: EnvRow, request: MountRequest): Promise<MountedEnv> {
   for (let attempt = 1; ; attempt++) {
-    const servers = await ensureServers(root, [shard]);
+    const servers = await ensureServers(root, [row.shard]);
+    const driver = servers.drivers[0]!;
     try {
-      return await servers.drivers[0]!.call('mount', request);
+      if (attempt > 1) await buryLeft(root, row, driver);
+      return await driver.call('mount', request);
     } catch (error) {
       if (!(error instanceof PeerGone) || attempt === ATTEMPTS) throw error;
     } finally {
       servers.close();
     }
   }
+}
+
+/** Unmounts what a driver left that died just after it had mounted the env: the next mount would lie on top of it. */
+async function buryLeft(
+  root: string,
+  row: EnvRow,
+  driver: ControlClient<DriverVerbs>,
+): Promise<void> {
+  const left = envMounts(root).get(row.id);
+  if (left === undefined) return;
+  const { envs } = await driver.call('status', null);
+  // Another command has mounted it meanwhile.
+  if (envs.some(({ env }) => env === row.id)) return;
+  await bury(root, row, left);
 }
 
 function inTheWay(row: EnvRow, state: string, mountpoint: string): ByrefError {

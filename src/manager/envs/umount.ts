@@ -115,7 +115,7 @@ function busy(row: EnvRow, mountpoint: string): ByrefError {
  * Unmounts an env whose driver died. What waits in it for an answer gets an error once the last descriptor of its
  * connection, the holder's, is closed. Only then is it unmounted, so that nothing waits there.
  */
-async function bury(root: string, row: EnvRow, { mountpoint }: EnvMount): Promise<void> {
+export async function bury(root: string, row: EnvRow, { mountpoint }: EnvMount): Promise<void> {
   const holder = await findHolder(root);
   try {
     await holder?.call('drop', { env: row.id });

@@ -13,6 +13,7 @@ import { DATA_PRIVATE } from '../../src/codec/inode-record.ts';
 import type { DirEntryRef } from '../../src/driver/core/ports.ts';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
 import { readDelta } from '../../src/driver/delta/read-delta.ts';
+import { propertyRuns } from '../support/machine/property-runs.ts';
 import { newDir, removeDir } from '../support/machine/scratch-dir.ts';
 import { inode, name, open } from './open-env.ts';
 
@@ -199,5 +200,5 @@ test('after a power cut every private file is found in a sound tree', {
       }
     },
   );
-  await fc.assert(property, { numRuns: Number(process.env['FC_RUNS'] ?? 100) });
+  await fc.assert(property, propertyRuns(100));
 });

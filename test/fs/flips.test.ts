@@ -9,20 +9,19 @@ import { isDir } from '../../src/base/mode.ts';
 import { type Operation, operation, operationOrFlip } from '../model/operation.ts';
 import { FLIP_REGRESSIONS } from '../model/regressions.ts';
 import { LocalEnv, LocalStore } from '../support/fuse/local-env.ts';
+import { propertyRuns } from '../support/machine/property-runs.ts';
 import { Pair } from './history.ts';
 
-const RUNS = Number(process.env['FC_RUNS'] ?? 40);
+const RUNS = propertyRuns(40);
 const STEPS_MAX = 60;
-const TEST_MS = Math.max(60_000, RUNS * 500);
+const TEST_MS = Math.max(60_000, RUNS.numRuns * 500);
 
 const local = new LocalStore();
 beforeAll(() => local.open());
 afterAll(() => local.close());
 
 async function check<T>(values: fc.Arbitrary<T>, holds: (value: T) => Promise<void>) {
-  const { FC_SEED } = process.env;
-  const seed = FC_SEED ? { seed: Number(FC_SEED) } : {};
-  await fc.assert(fc.asyncProperty(values, holds), { numRuns: RUNS, ...seed });
+  await fc.assert(fc.asyncProperty(values, holds), RUNS);
 }
 
 const history = (step: fc.Arbitrary<Operation>) =>

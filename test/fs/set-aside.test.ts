@@ -5,11 +5,12 @@ import type { EnvAction } from '../../src/driver/core/set-aside.ts';
 import type { RefNode } from '../model/node.ts';
 import { type Operation, operation } from '../model/operation.ts';
 import { LocalEnv, LocalStore, type OwnFile } from '../support/fuse/local-env.ts';
+import { propertyRuns } from '../support/machine/property-runs.ts';
 import { Pair } from './history.ts';
 
-const RUNS = Number(process.env['FC_RUNS'] ?? 40);
+const RUNS = propertyRuns(40);
 const STEPS_MAX = 40;
-const TEST_MS = Math.max(60_000, RUNS * 500);
+const TEST_MS = Math.max(60_000, RUNS.numRuns * 500);
 
 const local = new LocalStore();
 beforeAll(() => local.open());
@@ -106,7 +107,6 @@ class Patches {
 }
 
 test('what is set aside comes back as it was', { timeout: TEST_MS }, () => {
-  const { FC_SEED } = process.env;
   const property = fc.asyncProperty(history, async (steps) => {
     const env = await LocalEnv.create(local);
     try {
@@ -121,5 +121,5 @@ test('what is set aside comes back as it was', { timeout: TEST_MS }, () => {
       await env.end();
     }
   });
-  return fc.assert(property, { numRuns: RUNS, ...(FC_SEED ? { seed: Number(FC_SEED) } : {}) });
+  return fc.assert(property, RUNS);
 });

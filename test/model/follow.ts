@@ -129,7 +129,7 @@ export class Following {
     if (stays) return;
     node.own = false;
     node.gone = true;
-    if (places.length === 0) return;
+    if (places.length === 0 && !ref.isSaved(node)) return;
     const copy: RefNode = {
       ...node,
       origin: null,
@@ -139,6 +139,7 @@ export class Following {
       set: new Set(),
     };
     for (const { dir, name } of places) dir.entries.set(name, copy);
+    ref.replaceSaved(node, copy);
   }
 
   /** All names of a file are the env's, if one is. */

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { patchTemplate, rollBack } from '../../src/services/patch-template.ts';
 import { openStore } from '../../src/store/store.ts';
 import { hashObjects } from '../suite/objects.ts';
+import { propertyRuns } from '../support/machine/property-runs.ts';
 import { TestRoot } from '../support/machine/root.ts';
 import { Agent } from './agent-client.ts';
 import { checkHistory, type Subject } from './history.ts';
@@ -18,18 +19,15 @@ import { FLIP_REGRESSIONS, REGRESSIONS } from './regressions.ts';
 import { shrink } from './shrink.ts';
 import { APP_VERSIONS, makeTree, OS_VERSIONS, type Version } from './tree.ts';
 
-const RUNS = Number(process.env['FC_RUNS'] ?? 24);
-/** The suite always runs the same histories, so that it finds what a change broke; FC_RUNS (scripts/soak.sh) looks for new ones. */
-const SUITE_SEED = '2040419986';
+const RUNS = propertyRuns(24);
 const STEPS_MAX = 100;
 /** Trees per data path in the template: each history uses one. */
 const TREES = 60;
 /** Long runs have the time that they need. */
-const TEST_MS = Math.max(280_000, RUNS * 3_000);
+const TEST_MS = Math.max(280_000, RUNS.numRuns * 3_000);
 const POLL = { timeout: 10_000 };
 
 async function checkHistories(subject: Subject): Promise<void> {
-  const { FC_RUNS, FC_SEED = FC_RUNS === undefined ? SUITE_SEED : undefined } = process.env;
   const until = Date.now() + TEST_MS * 0.8;
   const step = subject.flip === null ? operation : operationOrFlip;
   const errorOf = async (steps: readonly Operation[]): Promise<Error | null> => {
@@ -46,10 +44,9 @@ async function checkHistories(subject: Subject): Promise<void> {
     async (steps) => (await errorOf(steps)) === null,
   );
   const { failed, counterexample, seed, numRuns } = await fc.check(property, {
-    numRuns: RUNS,
+    ...RUNS,
     interruptAfterTimeLimit: TEST_MS * 0.8,
     endOnFailure: true,
-    ...(FC_SEED ? { seed: Number(FC_SEED) } : {}),
   });
   if (!failed) return;
   const steps = await shrink(

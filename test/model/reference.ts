@@ -37,7 +37,9 @@ export class Reference {
   readonly root: RefNode = { ...newNode('directory', 0o755), origin: '' };
   readonly slots = new Map<number, RefSlot>();
   /** What patches set aside: as often as it had a name. */
-  private readonly saved: RefNode[] = [];
+  private saved: RefNode[] = [];
+  /** What files that were set aside became. */
+  private readonly replaced = new Map<RefNode, RefNode>();
   readonly templates = new Templates();
   stack = START;
 
@@ -136,8 +138,25 @@ export class Reference {
     return node;
   }
 
+  /** What was set aside goes on as another file, as all that the env has of this one does. */
+  replaceSaved(node: RefNode, by: RefNode): void {
+    this.saved = this.saved.map((each) => (each === node ? by : each));
+    this.replaced.set(node, by);
+  }
+
+  isSaved(node: RefNode): boolean {
+    return this.saved.includes(node);
+  }
+
+  /** The file that was set aside, as which it goes on. */
+  private savedAs(node: RefNode): RefNode {
+    const by = this.saved.includes(node) ? undefined : this.replaced.get(node);
+    return by === undefined ? node : this.savedAs(by);
+  }
+
   /** In the version that comes, it is the template's very file that the env has changed: it is back, or stays where it is. */
-  settle(dir: string, name: string, node: RefNode, to: Stack): boolean {
+  settle(dir: string, name: string, aside: RefNode, to: Stack): boolean {
+    const node = this.savedAs(aside);
     const parent = this.templates.find(dir) ?? this.root;
     const there = this.templates.entries(to, dir).get(name);
     if (there === node) return this.putBack(dir, name, node);
@@ -147,7 +166,8 @@ export class Reference {
   }
 
   /** It is back, if the env has nothing there that is its own. */
-  putBack(dir: string, name: string, node: RefNode): boolean {
+  putBack(dir: string, name: string, aside: RefNode): boolean {
+    const node = this.savedAs(aside);
     const parent = this.templates.find(dir) ?? this.root;
     const there = parent.ownNames.has(name) ? parent.entries.get(name)! : null;
     // Files of which it has set attributes only are in nobody's way.

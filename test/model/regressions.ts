@@ -228,4 +228,12 @@ export const FLIP_REGRESSIONS: Readonly<Record<string, readonly Operation[]>> = 
     app(3),
     LOOK,
   ],
+  'a directory that takes the place of a touched file has the links it had': [
+    os(3),
+    { op: 'unlink', path: 'e/c' },
+    os(2),
+    { op: 'chmod', path: 'e', mode: 0o600 },
+    os(3),
+    LOOK,
+  ],
 };

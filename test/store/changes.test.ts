@@ -13,11 +13,12 @@ import { removeVersions } from '../../src/manager/upkeep/gc/remove-version.ts';
 import { rawTables } from '../../src/store/raw-tables.ts';
 import { initRoot, openStore, type StackRef, type Store } from '../../src/store/store.ts';
 import { TreeCache } from '../../src/store/tree-cache.ts';
+import { propertyRuns } from '../support/machine/property-runs.ts';
 import { newDir, removeDir } from '../support/machine/scratch-dir.ts';
 import { addTemplates, addVersion, histories, stackOf } from '../support/trees/version-trees.ts';
 import { inconsistencies } from './consistency.ts';
 
-const RUNS = Number(process.env['FC_RUNS'] ?? 100);
+const RUNS = propertyRuns(100);
 const TEMPLATES_MAX = 3;
 const ALL = 1000;
 
@@ -44,7 +45,7 @@ async function check<T>(values: fc.Arbitrary<T>, holds: (value: T) => void): Pro
       rmSync(root, { recursive: true });
     }
   });
-  await fc.assert(property, { numRuns: RUNS });
+  await fc.assert(property, RUNS);
 }
 
 type Tree = Map<string, InodeRecord>;

@@ -185,7 +185,7 @@ class Following implements Followed {
    */
   private linked(is: InodeRecord): InodeRecord | null {
     const known = this.joined.get(is.ino) ?? this.core.delta.inode(is.ino);
-    if (is.nlink === 1 || known === null || known.nlink === 0) return null;
+    if (isDir(is.mode) || is.nlink === 1 || known === null || known.nlink === 0) return null;
     const isHome = ({ dir, name }: DirEntryRef): boolean =>
       !isPrivateIno(dir) && this.to.lookup(dir, name)?.ino === is.ino;
     return this.core.delta.namesOf(is.ino).every(isHome) ? known : null;

@@ -88,7 +88,7 @@ export class TestRoot {
 
   /** As `byref info`. */
   info(env: string): Promise<EnvInfo> {
-    return this.services?.info(env) ?? this.json<EnvInfo>('info', env);
+    return this.json<EnvInfo>('info', env);
   }
 
   /** As `byref history`. */

@@ -4,9 +4,7 @@ import { envStates } from '../../../src/manager/envs/state.ts';
 import { peoplesEnvs } from '../../../src/manager/sandbox/owner.ts';
 import { importTemplate } from '../../../src/manager/templates/import.ts';
 import type { Finding } from '../../../src/manager/upkeep/fsck/finding.ts';
-import { fsck } from '../../../src/manager/upkeep/fsck/fsck.ts';
 import { createEnv } from '../../../src/services/create-env.ts';
-import { type EnvInfo, envInfo } from '../../../src/services/env-info.ts';
 import { type HistoryEntry, history } from '../../../src/services/history.ts';
 import { startEnv } from '../../../src/services/mount-env.ts';
 import { type StoreMode, withStore } from '../../../src/services/store-session.ts';
@@ -90,13 +88,11 @@ export class Services {
     });
   }
 
-  info(env: string): Promise<EnvInfo> {
-    return this.inStore('read', (store) => envInfo(store, named(store, env)));
-  }
-
   /** Checks everything below the root, with all contents. */
   findings(): Promise<readonly Finding[]> {
     return this.alone(async () => {
+      // Most files of tests do without it, and it is large.
+      const { fsck } = await import('../../../src/manager/upkeep/fsck/fsck.ts');
       const patience = { ms: WAIT_MS, tell: () => undefined };
       return (await fsck(this.root, { full: true, repair: false, patience })).findings;
     });

@@ -236,4 +236,29 @@ export const FLIP_REGRESSIONS: Readonly<Record<string, readonly Operation[]>> = 
     os(3),
     LOOK,
   ],
+  'a copy that was open for writing at one flip follows at the next, with a link that the env gave it':
+    [
+      { op: 'link', path: 'd/d/b', to: 'e/a' },
+      { op: 'open', path: 'e/a', slot: 1 },
+      os(3),
+      { op: 'close', slot: 1 },
+      app(2),
+      LOOK,
+    ],
+  'the same, of a file of several names': [
+    { op: 'open', path: 'd/h1', slot: 1 },
+    os(3),
+    { op: 'close', slot: 1 },
+    os(4),
+    LOOK,
+  ],
+  'a file in a directory that the env made anew stays of the older version': [
+    os(4),
+    { op: 'openRead', path: 'd/d/a', slot: 0 },
+    os(2),
+    { op: 'mkdir', path: 'd/d' },
+    os(4),
+    { op: 'fchown', slot: 0, uid: 0, gid: 0 },
+    LOOK,
+  ],
 };

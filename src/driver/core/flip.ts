@@ -94,7 +94,7 @@ class Flip {
     this.core.lower.show(this.way.adding, false);
     for (const change of this.concerning('added')) {
       if (this.isOwn(change)) continue;
-      this.comeBack(change.is);
+      this.comeBackAt(change);
       this.tell(change);
     }
     return this.told([]);
@@ -110,7 +110,9 @@ class Flip {
       this.acted.push(place);
     }
     // The diff is empty for an env that was not mounted: it already sees the new versions.
-    const followed = this.way.isEmpty ? this.followAll() : this.follow(['replaced', 'removed']);
+    // An added name may have what could not follow at an earlier flip, because a program had it open for writing.
+    const kinds = ['added', 'replaced', 'removed'] as const;
+    const followed = this.way.isEmpty ? this.followAll() : this.follow(kinds);
     for (const place of touched) {
       const change = this.way.find(place.dir, place.name);
       const own = change === undefined ? null : this.core.delta.name(place.dir, place.name);
@@ -127,7 +129,7 @@ class Flip {
       if (this.isOwn(change) && !followed.has(change)) continue;
       const isKnown = this.isKnown(change);
       this.leave(change);
-      this.comeBack(change.is);
+      this.comeBackAt(change);
       if (isKnown && !followed.has(change)) this.tell(change);
     }
     return this.told([]);
@@ -298,6 +300,13 @@ class Flip {
     const { inodes } = this.core;
     if (hidden === true && inodes.isReached(dir)) return true;
     return !isDir(mode) && nlink > 1 && inodes.isNamed(ino);
+  }
+
+  /** Does as comeBack(), unless the env has something else where the templates have the directory. */
+  private comeBackAt({ dir, is }: DiffEntry): void {
+    const { inodes, delta } = this.core;
+    const isGone = is !== null && inodes.peek(is.ino)?.record.nlink === 0;
+    if (isGone && new ReachedDirs(this.way, delta).of(dir) === 'there') this.comeBack(is);
   }
 
   /** Gives an inode in memory its name (back): a file, or a directory with all below it. */

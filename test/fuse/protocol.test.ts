@@ -7,6 +7,7 @@ import type { Granted } from '../../src/driver/fuse/init.ts';
 import type { SessionStats } from '../../src/driver/fuse/session.ts';
 import { CHECKS } from './checks.ts';
 import { Served } from './served.ts';
+import { TOGETHER } from './small-file-system.ts';
 
 interface End extends SessionStats {
   readonly errno: number;
@@ -40,6 +41,21 @@ describe.each(Object.keys(MODES))('%s', (mode) => {
     if (mode === 'passthrough') expect(requests['READ'] ?? 0).toBe(0);
   });
 });
+
+test.each(['passthrough', 'no passthrough'])(
+  'opens that are answered at once each get their own file: %s',
+  async (mode) => {
+    await using served = new Served(MODES[mode] ?? []);
+    await served.line<Granted>();
+    const files = TOGETHER.map((name) => path.join(served.mountpoint, name));
+    await served.shell(files.map((file) => `echo ${path.basename(file)} > ${file}`).join('; '));
+    const read = await Promise.all(files.map((file) => served.shell(`cat ${file}`)));
+    expect(read).toEqual(TOGETHER.map((name) => `${name}\n`));
+    await Promise.all(files.map((file) => served.shell(`echo of ${file} >> ${file}`)));
+    const again = await Promise.all(files.map((file) => served.shell(`cat ${file}`)));
+    expect(again).toEqual(TOGETHER.map((name, i) => `${name}\nof ${files[i]}\n`));
+  },
+);
 
 test('names are asked for again once they were dropped, and not before', async () => {
   await using served = new Served([]);

@@ -49,6 +49,9 @@ export const NAME_WAITS = 'waits' as Name;
 export const NAME_THROWS = 'throws' as Name;
 export const NAME_STALE_ONCE = 'stale-once' as Name;
 
+/** Opens of these names are answered together, once all of them wait. */
+export const TOGETHER = ['together-1', 'together-2', 'together-3'] as Name[];
+
 export class SmallFileSystem implements FileSystem {
   readonly caller = { uid: 0, gid: 0, pid: 0, request: 0 };
   private readonly ports: SessionPorts;
@@ -56,6 +59,7 @@ export class SmallFileSystem implements FileSystem {
   private readonly root = new SmallNode(1, S_IFDIR | 0o755, null);
   private readonly nodes = new Map<NodeId, SmallNode>([[this.root.node, this.root]]);
   private readonly waiting = new Map<number, (result: number) => void>();
+  private readonly together: (() => void)[] = [];
   private staleAnswers = 1;
   private nextId = 2;
 
@@ -218,7 +222,21 @@ export class SmallFileSystem implements FileSystem {
       return -ESTALE;
     }
     if ((flags & O_TRUNC) !== 0) native.ftruncate(found.fd, 0);
+    if (TOGETHER.some((name) => found.parent.children.get(name) === found)) {
+      return this.openTogether(found);
+    }
     return this.opened(found);
+  }
+
+  /** Answers the opens of TOGETHER when all of them wait, in one go, as a flush does that several opens wait for. */
+  private openTogether(node: SmallNode): Promise<Opened> {
+    const opened = new Promise<Opened>((resolve) => {
+      this.together.push(() => resolve(this.opened(node)));
+    });
+    if (this.together.length === TOGETHER.length) {
+      for (const answer of this.together.splice(0)) answer();
+    }
+    return opened;
   }
 
   private openWaits(): Promise<number> {

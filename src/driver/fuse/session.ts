@@ -147,15 +147,25 @@ export class Session implements Connection {
     const id = requestId(IN.unique);
     const operation = opcodeName(u32(IN.opcode));
     this.pending.add(id);
-    const fail = (error: unknown): number => this.faults.take(error, operation);
-    void promise
-      .then(encode)
-      .catch(fail)
-      .then((result) => {
-        if (!this.closed) send(this.devFd, seal(result, low, high));
-        this.pending.delete(id);
-      });
+    // INVARIANT: filled and sent in one go. Of answers that settle together, each would else be sent with what the last
+    // one wrote into the buffer that all share: another file's handle, or its bytes.
+    const answer = (fill: () => number): void => {
+      if (!this.closed) send(this.devFd, seal(this.filled(fill, operation), low, high));
+      this.pending.delete(id);
+    };
+    void promise.then(
+      (value) => answer(() => encode(value)),
+      (error: unknown) => answer(() => this.faults.take(error, operation)),
+    );
     return NO_REPLY;
+  }
+
+  private filled(fill: () => number, operation: string): number {
+    try {
+      return fill();
+    } catch (error) {
+      return this.faults.take(error, operation);
+    }
   }
 
   interrupted(id: number): void {

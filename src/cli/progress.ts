@@ -25,7 +25,7 @@ export interface ProgressOptions {
 
 type Form = 'terminal' | 'json' | 'lines' | 'none';
 
-/** How often the display is updated, in milliseconds; a new phase is shown at once. */
+/** How often the display is updated, in milliseconds; a new phase is shown at once, but for lines. */
 const REDRAW_MS: Readonly<Record<Form, number>> = {
   terminal: 100,
   json: 1_000,
@@ -46,13 +46,15 @@ export function sayAbove(text: string): void {
 /** Shows progress on stderr: on a terminal a line that is redrawn; else a line now and then, as JSON if wanted. */
 export class Progress {
   private readonly form: Form;
-  private shownAt = 0;
+  private shownAt: number;
   private shownPart = 0;
   private phase = '';
   private part = 0;
 
   constructor({ json, lines = true }: ProgressOptions) {
     this.form = process.stderr.isTTY ? 'terminal' : json ? 'json' : lines ? 'lines' : 'none';
+    // A command that is done at once leaves no line in a log.
+    this.shownAt = this.form === 'lines' ? Date.now() : 0;
   }
 
   readonly update = (state: ProgressState): void => {
@@ -66,7 +68,7 @@ export class Progress {
     const now = Date.now();
     const due = now - this.shownAt >= REDRAW_MS[this.form];
     const stepped = this.form === 'json' && this.part - this.shownPart >= STEP;
-    if (!due && !began && !stepped) return;
+    if (!due && !stepped && (!began || this.form === 'lines')) return;
     this.phase = state.phase;
     this.shownAt = now;
     this.shownPart = this.part;

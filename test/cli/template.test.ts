@@ -224,3 +224,8 @@ test('on a terminal long notes are wrapped, and piped they are not', async () =>
     `${'x'.repeat(150)}\n${note}\n`,
   );
 });
+
+test('an import that is done at once says nothing of its progress in a pipe', async () => {
+  const { code, stderr } = await root.byref('template', 'import', 'quick', root.directory('quick'));
+  expect([code, stderr]).toEqual([0, '']);
+});

@@ -48,6 +48,9 @@ function copies(root: TestRoot): number {
   return existsSync(dir) ? readdirSync(dir).length : 0;
 }
 
+const untilDead = (root: TestRoot) =>
+  expect.poll(async () => (await root.info('e')).state, { timeout: WITHIN_MS }).toBe('dead');
+
 const changed = async (root: TestRoot): Promise<string[]> =>
   (await root.json<{ path: string }[]>('diff', 'e')).map((each) => each.path).sort();
 
@@ -88,14 +91,12 @@ test(
   () =>
     withEnv(tmpdir(), async (root, at) => {
       const mountDying = (failpoint: string) => runKilledAt(root, failpoint, ['mount', 'e']);
-      const untilDead = () =>
-        expect.poll(async () => (await root.info('e')).state, { timeout: WITHIN_MS }).toBe('dead');
       await root.umount('e');
       await expect.poll(() => root.processes(), { timeout: WITHIN_MS }).toEqual([]);
       expect((await mountDying('copy-given-back:1')).code).toBe(0);
       // Its close is not answered any more.
       root.background("exec python3 -c \"open('$1/opened', 'r+').close()\"", at);
-      await untilDead();
+      await untilDead(root);
       await root.ok('umount', '--force', 'e');
       await root.mount('e');
       expect(await read(path.join(at, 'opened'))).toBe(TEXT);
@@ -116,9 +117,7 @@ test(
       );
       await expect.poll(() => copies(root), { timeout: WITHIN_MS }).toBe(1);
       process.kill(driverPid!, 'SIGKILL');
-      await expect
-        .poll(async () => (await root.info('e')).state, { timeout: WITHIN_MS })
-        .toBe('dead');
+      await untilDead(root);
       process.kill(-holding.pid!, 'SIGKILL');
       await root.ok('umount', '--force', 'e');
       expect(copies(root)).toBe(1);

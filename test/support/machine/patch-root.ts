@@ -1,11 +1,7 @@
 import { lutimesSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { expect } from 'vitest';
 import type { PatchRecord } from '../../../src/codec/patch-record.ts';
 import type { PatchPlan } from '../../../src/manager/rollout/plan.ts';
-import { importTemplate } from '../../../src/manager/templates/import.ts';
-import { createEnv } from '../../../src/services/create-env.ts';
-import { openStore, type Store } from '../../../src/store/store.ts';
 import { type Finished, sh } from './program.ts';
 import { TestRoot } from './root.ts';
 
@@ -31,27 +27,14 @@ export class PatchRoot {
     const dir = path.join(this.root.base, `version-${this.versions++}`);
     writeFiles(dir, files);
     if (options.length > 0) await this.root.ok('template', 'import', template, dir, ...options);
-    else await this.inStore((store) => importTemplate(store, template, dir, {}));
+    else await this.root.import(template, dir);
     rmSync(dir, { recursive: true });
   }
 
   /** Makes envs of `t`, and mounts them. */
   async envs(...names: string[]): Promise<void> {
-    for (const name of names) {
-      await this.inStore((store) => createEnv(store, { name, os: 't', apps: [] }));
-    }
+    for (const name of names) await this.root.create(name, 't');
     if (names.length > 0) await this.root.ok('mount', ...names);
-  }
-
-  /** Does here what a command does, without starting one: most of a test's time would be the starts. */
-  private async inStore(work: (store: Store) => Promise<unknown>): Promise<void> {
-    const store = await openStore(this.root.path, { write: true });
-    try {
-      expect(store.patches.unfinished(), 'a command would end these first').toEqual([]);
-      await work(store);
-    } finally {
-      await store.close();
-    }
   }
 
   mount(env: string): string {

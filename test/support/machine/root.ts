@@ -86,35 +86,35 @@ export class TestRoot {
     return JSON.parse(await this.ok(...args, '--json')) as T;
   }
 
-  /** As `byref info`. */
+  /** Returns what `byref info` says. */
   info(env: string): Promise<EnvInfo> {
     return this.json<EnvInfo>('info', env);
   }
 
-  /** As `byref history`. */
+  /** Returns what `byref history` lists. */
   history(): Promise<HistoryEntry[]> {
     return this.services?.history() ?? this.json<HistoryEntry[]>('history');
   }
 
-  /** What `byref fsck --full` finds. */
+  /** Returns what `byref fsck --full` finds. */
   async findings(): Promise<readonly Finding[]> {
     if (this.services) return this.services.findings();
     return (await this.json<FsckResult>('fsck', '--full')).findings;
   }
 
-  /** As `byref template import`: the next version of a template. */
+  /** Imports the next version of a template, as `byref template import` does. */
   async import(template: string, source: string, kind?: 'os' | 'app'): Promise<void> {
     if (this.services) await this.services.importTree(template, source, kind);
     else await this.ok('template', 'import', template, source, ...(kind ? ['--kind', kind] : []));
   }
 
-  /** As `byref create`. */
+  /** Makes an env, as `byref create` does. */
   async create(env: string, os: string, ...apps: string[]): Promise<void> {
     if (this.services) await this.services.create(env, os, apps);
     else await this.ok('create', env, '--os', os, ...apps.flatMap((app) => ['--app', app]));
   }
 
-  /** As `byref umount`. Without names, all envs. */
+  /** Unmounts envs, as `byref umount` does; all of them if none is named. */
   async umount(...envs: string[]): Promise<void> {
     if (this.services) await this.services.umount(envs);
     else await this.ok('umount', ...(envs.length > 0 ? envs : ['--all']));
@@ -135,11 +135,11 @@ export class TestRoot {
     return this.mount(env, ...options);
   }
 
-  /** As `byref mount`, with options; its mount point. */
+  /** Mounts an env as `byref mount` does, with its options; returns the mount point. */
   async mount(env: string, ...options: string[]): Promise<string> {
     if (options.length === 0) {
-      const mounted = await this.services?.mount([env]);
-      if (mounted) return mounted[0]!;
+      const mountpoint = await this.services?.mount(env);
+      if (mountpoint) return mountpoint;
     }
     const mounted = await this.json<{ mountpoint: string }[]>('mount', env, ...options);
     return mounted[0]!.mountpoint;

@@ -1,6 +1,6 @@
 import { DriverLinks } from '../../../src/manager/envs/driver-links.ts';
 import { findDriver } from '../../../src/manager/envs/spawn.ts';
-import { envStates } from '../../../src/manager/envs/state.ts';
+import { envState, envStates } from '../../../src/manager/envs/state.ts';
 import { peoplesEnvs } from '../../../src/manager/sandbox/owner.ts';
 import { importTemplate } from '../../../src/manager/templates/import.ts';
 import type { Finding } from '../../../src/manager/upkeep/fsck/finding.ts';
@@ -11,8 +11,8 @@ import { type StoreMode, withStore } from '../../../src/services/store-session.t
 import { beginUnmount } from '../../../src/services/umount-env.ts';
 import type { EnvRow, Store } from '../../../src/store/store.ts';
 
-/** As long as a command waits for others. */
-const WAIT_MS = 60_000;
+/** Waits for others as long as a command does. */
+const PATIENCE = { ms: 60_000, tell: () => undefined };
 
 const AS_COMMANDS = {
   transport: 'kernel',
@@ -50,24 +50,19 @@ export class Services {
   }
 
   /**
-   * Mounts envs; their mount points. Returns null, and does nothing, where a driver would have to be started: from here
-   * that would be one that runs from the sources.
+   * Mounts an env; returns its mount point. Returns null, and does nothing, where a driver would have to be started: from
+   * here that would be one that runs from the sources.
    */
-  mount(names: readonly string[]): Promise<string[] | null> {
+  mount(name: string): Promise<string | null> {
     return this.inStore('read', async (store) => {
-      const rows = names.map((name) => named(store, name));
-      const shards = [...new Set(rows.map(({ shard }) => shard))];
-      const drivers = await Promise.all(shards.map((shard) => findDriver(this.root, shard)));
+      const row = named(store, name);
+      const driver = await findDriver(this.root, row.shard);
+      if (driver === null) return null;
       try {
-        if (drivers.includes(null)) return null;
-        const mounted: string[] = [];
-        for (const env of await envStates(store, rows)) {
-          const { mountpoint } = await startEnv(store, env, AS_COMMANDS, () => undefined);
-          mounted.push(mountpoint);
-        }
-        return mounted;
+        const env = await envState(store, row);
+        return (await startEnv(store, env, AS_COMMANDS, () => undefined)).mountpoint;
       } finally {
-        for (const driver of drivers) driver?.close();
+        driver.close();
       }
     });
   }
@@ -93,8 +88,8 @@ export class Services {
     return this.alone(async () => {
       // Most files of tests do without it, and it is large.
       const { fsck } = await import('../../../src/manager/upkeep/fsck/fsck.ts');
-      const patience = { ms: WAIT_MS, tell: () => undefined };
-      return (await fsck(this.root, { full: true, repair: false, patience })).findings;
+      const options = { full: true, repair: false, patience: PATIENCE };
+      return (await fsck(this.root, options)).findings;
     });
   }
 
@@ -103,8 +98,7 @@ export class Services {
   }
 
   private inStore<T>(mode: StoreMode, work: (store: Store) => T | Promise<T>): Promise<T> {
-    const patience = { ms: WAIT_MS, tell: () => undefined };
-    const session = { root: this.root, patience, onRecovered: () => undefined };
+    const session = { root: this.root, patience: PATIENCE, onRecovered: () => undefined };
     return this.alone(() => withStore(session, mode, work));
   }
 

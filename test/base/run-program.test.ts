@@ -75,7 +75,7 @@ describe('a program', () => {
     const fd = openSync('/dev/null', 'r');
     const { stdout } = await run('ls -l /proc/self/fd', { outputMax: 4096 });
     closeSync(fd);
-    expect(stdout.toString()).toContain('pipe:');
+    expect(stdout.toString()).toContain(' 0 -> /dev/null');
     expect(stdout.toString()).not.toContain(` ${fd} -> `);
   });
 });

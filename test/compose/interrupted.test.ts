@@ -1,7 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { patchOfFile } from '../../src/codec/patch-record.ts';
 import { envMounts } from '../../src/ipc/mount-table.ts';
 import { runKilledAt } from '../support/damage/failpoints.ts';
 import { BYREF } from '../support/machine/program.ts';
@@ -79,6 +82,23 @@ test(
   },
   TIMEOUT_MS,
 );
+
+test('what a patch prepared that is killed before it moves anything is removed by the next command', async () => {
+  const envs = await makeEnvs();
+  expect((await runKilledAt(t.root, 'patch-planned', ['patch', 'tiny', '--to', '2'])).code).toBe(
+    -1,
+  );
+  expect(preparedFiles()).not.toEqual([]);
+  await t.root.ok('list');
+  expect(preparedFiles()).toEqual([]);
+  expect(await Promise.all(envs.map(stateOf))).toEqual([OLD, OLD]);
+  expect(await t.root.findings()).toEqual([]);
+});
+
+const preparedFiles = (): string[] => {
+  const files = readdirSync(path.join(t.root.path, 'envs'), { recursive: true, encoding: 'utf8' });
+  return files.filter((file) => patchOfFile(path.basename(file)) !== null);
+};
 
 test('gc takes what a killed composing left, too', async () => {
   await makeEnvs();

@@ -1,13 +1,12 @@
 /** Has the planned actions made: by the driver of an env that is mounted, by this process in the others. */
-import { rmSync } from 'node:fs';
-import path from 'node:path';
 import { failpoint } from '../../base/failpoints.ts';
 import type { FileAction } from '../../codec/patch-record.ts';
 import type { EnvActionResult } from '../../driver/core/set-aside.ts';
 import type { EnvActions } from '../../ipc/protocol.ts';
-import { type EnvRow, envDir, type Store } from '../../store/store.ts';
+import type { EnvRow, Store } from '../../store/store.ts';
 import { made, unmade } from './file-action.ts';
 import { type FlipReport, refreshAll } from './flip.ts';
+import { removePrepared } from './prepared-files.ts';
 import type { ActionsByEnv } from './transitions.ts';
 
 /** How often an env is tried again that was mounted or unmounted just when it was to be worked on. */
@@ -64,17 +63,4 @@ async function makeIn(
     if (told !== undefined) return told.acts;
   }
   return [];
-}
-
-/** Removes prepared files that are in place, or will not be used. An action that is to be tried again still needs its file. */
-function removePrepared(
-  store: Store,
-  row: EnvRow,
-  before: readonly FileAction[],
-  after: readonly FileAction[],
-): void {
-  const directory = envDir(store.root, row.id);
-  before.forEach(({ file }, i) => {
-    if (file !== undefined && after[i]?.done) rmSync(path.join(directory, file), { force: true });
-  });
 }

@@ -21,6 +21,7 @@ import { makeBefore } from './make-before.ts';
 import { movesTo, nextStacks } from './moves.ts';
 import { actionsOf, planBack, planMoves, plannedEnvs } from './plans.ts';
 import { type NextStack, prepareStacks } from './prepare-stacks.ts';
+import { removeAllPrepared } from './prepared-files.ts';
 import { type RecordOptions, RunRecord } from './run-record.ts';
 import { isComplete } from './transitions.ts';
 
@@ -206,6 +207,7 @@ export class PatchRun {
     const envs = outcomes(store, rows, report).map((env) => ({ ...env, ...packages.get(env.id) }));
     run.note({ what: 'reported', envs, acts: done });
     await this.completions.make(run.now.envs);
+    removeAllPrepared(store, run.now);
     return this.end('undone', why);
   }
 
@@ -219,6 +221,7 @@ export class PatchRun {
     run.note({ what: 'reported', envs: outcomes(store, rows, report), acts: new Map() });
     await this.completions.make(run.now.envs);
     await this.moveLate();
+    removeAllPrepared(store, run.now);
     const isLate = run.now.envs.some(({ outcome }) => outcome === 'busy');
     return isLate ? this.endMoved() : this.end('done', run.now.note);
   }
@@ -268,6 +271,7 @@ export class PatchRun {
       busy.add(env);
       plans.delete(env);
     }
+    failpoint('patch-planned');
     const acts = actionsOf(plans);
     const moved = next.map(({ row }) => row).filter(({ id }) => !busy.has(id));
     const late = next.map(({ row }) => row).filter(({ id }) => busy.has(id));

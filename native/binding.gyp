@@ -26,6 +26,13 @@
       "cflags": ["-O2", "-Wall", "-Wextra"]
     },
     {
+      "target_name": "byref-monitor",
+      "type": "executable",
+      "sources": ["monitor.c"],
+      "defines": ["_GNU_SOURCE"],
+      "cflags": ["-O2", "-Wall", "-Wextra"]
+    },
+    {
       "target_name": "byref-holder",
       "type": "executable",
       "sources": ["holder.cc"],

@@ -11,3 +11,22 @@ export function formatSize(bytes: number): string {
   const digits = unit === 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
   return `${value.toFixed(digits)} ${UNITS[unit]}`;
 }
+
+/** Bytes of each unit, in the ways that people write them: binary ones, and those of vzctl. */
+const BYTES: Readonly<Record<string, number>> = {
+  '': 1,
+  B: 1,
+  ...{ K: 2 ** 10, KB: 10 ** 3, KIB: 2 ** 10 },
+  ...{ M: 2 ** 20, MB: 10 ** 6, MIB: 2 ** 20 },
+  ...{ G: 2 ** 30, GB: 10 ** 9, GIB: 2 ** 30 },
+  ...{ T: 2 ** 40, TB: 10 ** 12, TIB: 2 ** 40 },
+};
+
+/** Returns the bytes that a text such as 512MiB, 2G or 4096 stands for; null if it is no size. */
+export function sizeOf(text: string): number | null {
+  const [, number, unit = ''] = /^(\d+(?:[.]\d+)?)\s*([A-Za-z]*)$/.exec(text.trim()) ?? [];
+  const bytes = BYTES[unit.toUpperCase()];
+  if (number === undefined || bytes === undefined) return null;
+  const value = Math.round(Number(number) * bytes);
+  return Number.isSafeInteger(value) ? value : null;
+}

@@ -49,6 +49,30 @@ function splitUse(use: string): string[] {
   return at < 0 ? [use] : [use.slice(0, at), ...use.slice(at + 1).split(' ')];
 }
 
+/**
+ * Defines a command whose last operand is the command line of another program. Options that follow its first operand are that
+ * program's, as with docker; but what stands before a `--` that follows that operand is ours, as with kubectl.
+ */
+export const defineWrapper = (command: Command): Command => {
+  WRAPPERS.add(command);
+  return command;
+};
+
+const WRAPPERS = new WeakSet<Command>();
+
+/** Returns true if `--` separates our words from those of the other program. */
+function isSeparated(command: Command, words: readonly string[]): boolean {
+  const end = words.indexOf('--');
+  let operands = 0;
+  for (let i = 0; i < end; i++) {
+    const word = words[i]!;
+    const option = command.options.find(({ short, long }) => word === short || word === long);
+    if (option?.required === true) i++;
+    else if (!word.startsWith('-')) operands++;
+  }
+  return operands === 1;
+}
+
 /** Resolves the global options of a command. */
 export function contextOf(options: object): Context {
   const { root, json = false, wait: ms = WAIT_MS } = options as GlobalOptions;
@@ -59,6 +83,7 @@ export function contextOf(options: object): Context {
 
 /** Runs a command. @throws ByrefError 'usage' for a wrong command line */
 export async function run(command: Command, words: readonly string[]): Promise<void> {
+  if (WRAPPERS.has(command)) command.passThroughOptions(!isSeparated(command, words));
   try {
     await command.parseAsync(words, { from: 'user' });
   } catch (error) {

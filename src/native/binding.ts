@@ -168,3 +168,6 @@ export const native = load(builtFile('byref.node')) as Native;
 
 /** Returns the path of the program that native/confine.c is built to. */
 export const confineProgram = (): string => builtFile('byref-confine');
+
+/** Returns the path of the program that native/monitor.c is built to. */
+export const monitorProgram = (): string => builtFile('byref-monitor');

@@ -1,5 +1,7 @@
 import { ByrefError } from '../base/error.ts';
+import { NO_SETTINGS } from '../codec/env-settings.ts';
 import { type FirstMount, NOTHING_TOLD, writeSetup } from '../manager/envs/first-mount/setup.ts';
+import { withSetting } from '../manager/envs/settings.ts';
 import { type EnvSummary, summaryOf } from '../manager/envs/summary.ts';
 import { compose, isComposed } from '../manager/recipes/compose/compose.ts';
 import { sweepScratchEnvsIfAny } from '../manager/sandbox/scratch-env.ts';
@@ -17,6 +19,8 @@ export interface CreateOptions {
   readonly apps: readonly string[];
   /** Work for its first mount, beside what is always done then. */
   readonly firstMount?: FirstMount;
+  /** What is set for it, as KEY=VALUE. */
+  readonly settings?: readonly string[];
 }
 
 /** The caller's part while the stack of a new env is composed. */
@@ -27,7 +31,13 @@ export interface CreateHooks {
 }
 
 /** The state of an env that was never mounted. */
-const STOPPED = { state: 'stopped', mount: null, served: null, driverPid: null } as const;
+const STOPPED = {
+  state: 'stopped',
+  mount: null,
+  served: null,
+  driverPid: null,
+  firstPid: null,
+} as const;
 
 /** The outcome of createEnv(). */
 export interface Created {
@@ -48,7 +58,8 @@ export async function createEnv(
   options: CreateOptions,
   { signal, progress }: CreateHooks = {},
 ): Promise<Created> {
-  const { name, os, apps, firstMount = NOTHING_TOLD } = options;
+  const { name, os, apps, firstMount = NOTHING_TOLD, settings = [] } = options;
+  const set = settings.reduce(withSetting, NO_SETTINGS);
   const env = { name, stack: [os, ...apps] };
   const versions = (): StackRef[] => store.plainStack({ name, stack: store.stackOf(env) });
   const notes: string[] = [];
@@ -66,6 +77,7 @@ export async function createEnv(
   }
   const row = store.createEnv(env, ({ id }) => {
     if (firstMount !== NOTHING_TOLD) writeSetup(store.root, id, firstMount);
+    if (set !== NO_SETTINGS) store.putSettings(id, set);
   });
-  return { row, summary: summaryOf({ row, ...STOPPED }), notes };
+  return { row, summary: summaryOf({ row, ...STOPPED, privileged: set.privileged }), notes };
 }

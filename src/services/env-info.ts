@@ -1,6 +1,10 @@
 import { existsSync } from 'node:fs';
 import { readDelta } from '../driver/delta/read-delta.ts';
 import type { Transport } from '../ipc/protocol.ts';
+import { BundleDir, type Ended } from '../manager/envs/runtime/bundle-dir.ts';
+import { groupOf } from '../manager/envs/runtime/cgroups.ts';
+import { type GroupUsage, groupUsage } from '../manager/envs/runtime/group-usage.ts';
+import { settingsShown } from '../manager/envs/settings.ts';
 import { findHolder } from '../manager/envs/spawn.ts';
 import { envState } from '../manager/envs/state.ts';
 import {
@@ -25,8 +29,20 @@ export interface EnvInfo extends EnvSummary, EnvUsage {
   readonly inodes: number;
   /** Packages that differ from its templates'. */
   readonly packages: readonly OwnPackageInfo[];
+  /** What is set for it, as byref set takes it. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** Its processes; null if it does not run. */
+  readonly running: RunningInfo | null;
+  /** How its first process ended, since it was last stopped; null if it has not. */
+  readonly ended: Ended | null;
   /** Why the env can only be read; null if it is not damaged. */
   readonly damage: string | null;
+}
+
+/** What a running env uses. */
+export interface RunningInfo extends GroupUsage {
+  /** When it was started. ISO 8601, UTC. */
+  readonly since: string;
 }
 
 /** A package that differs; a version is null on the side that does not have it. */
@@ -52,7 +68,16 @@ export async function envInfo(store: Store, row: EnvRow): Promise<EnvInfo> {
     ...envUsage(store, row),
     packages: (await ownPackagesOf(store, row)).map(({ env: _env, ...each }) => each),
     ...(await changes(envDir(store.root, row.id))),
+    settings: settingsShown(store.settings(row.id)),
+    ...runningInfo(store.root, row.id, state.firstPid !== null),
   };
+}
+
+function runningInfo(root: string, env: number, runs: boolean): Pick<EnvInfo, 'running' | 'ended'> {
+  const bundle = new BundleDir(root, env);
+  if (!runs) return { running: null, ended: bundle.ended() };
+  const since = new Date(bundle.note()?.startedMs ?? 0).toISOString();
+  return { running: { since, ...groupUsage(groupOf(root, env)) }, ended: null };
 }
 
 async function changes(directory: string): Promise<Pick<EnvInfo, 'inodes' | 'damage'>> {

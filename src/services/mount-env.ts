@@ -11,7 +11,7 @@ import type { EnvRow, Store } from '../store/store.ts';
  * @param note is called with remarks about the setup, in sentences
  * @throws ByrefError as mountEnv()
  */
-export async function startEnv(
+export async function mountAndSetUp(
   store: Store,
   env: EnvState,
   options: MountOptions,

@@ -2,6 +2,7 @@
 import type { PatchRecord } from '../codec/patch-record.ts';
 import type { EnvChange } from '../manager/envs/diff.ts';
 import type { MountOutcome } from '../manager/envs/mount.ts';
+import type { EnvProcess } from '../manager/envs/runtime/processes.ts';
 import type { EnvSummary } from '../manager/envs/summary.ts';
 import type { Package } from '../manager/recipes/build/packages.ts';
 import type { VersionLog } from '../manager/rollout/log.ts';
@@ -19,14 +20,17 @@ import type { EnvDestroyed } from './destroy-env.ts';
 import type { TemplateDifference } from './diff-templates.ts';
 import type { NamedUsage } from './disk-usage.ts';
 import type { EnvInfo } from './env-info.ts';
+import type { SettingsChanged } from './env-settings.ts';
 import type { Origin } from './explain-path.ts';
 import type { TemplateExported } from './export-template.ts';
 import type { HistoryEntry } from './history.ts';
 import type { TemplateImported } from './import-template.ts';
+import type { EnvSignalled } from './kill-env.ts';
 import type { TemplateListed } from './list-templates.ts';
 import type { RootMade } from './make-root.ts';
 import type { TemplateRemoved } from './remove-template.ts';
 import type { TemplateDetails } from './show-template.ts';
+import type { EnvStarted, EnvStopped } from './start-env.ts';
 import type { EnvUnmounted } from './umount-env.ts';
 
 /** The record of a move to other versions; null if there was nothing to do. Its times are milliseconds since the epoch. */
@@ -44,6 +48,14 @@ export interface Results {
   readonly 'template diff': readonly TemplateDifference[];
   readonly df: readonly NamedUsage[];
   readonly destroy: readonly EnvDestroyed[];
+  readonly start: readonly EnvStarted[];
+  readonly restart: readonly EnvStarted[];
+  /** With --detach. */
+  readonly run: EnvStarted;
+  readonly stop: readonly EnvStopped[];
+  readonly kill: readonly EnvSignalled[];
+  readonly ps: readonly EnvProcess[];
+  readonly set: SettingsChanged;
   readonly init: RootMade;
   readonly fsck: FsckResult;
   readonly doctor: Diagnosis;

@@ -1,5 +1,7 @@
+import { ByrefError } from '../base/error.ts';
 import type { DriverLinks } from '../manager/envs/driver-links.ts';
 import { type Holding, holdingNamespaces } from '../manager/envs/holding-namespaces.ts';
+import { BundleDir } from '../manager/envs/runtime/bundle-dir.ts';
 import type { EnvState } from '../manager/envs/state.ts';
 import {
   beginUmount,
@@ -7,6 +9,7 @@ import {
   type UmountOptions,
   type UmountOutcome,
 } from '../manager/envs/umount.ts';
+import type { EnvRow } from '../store/store.ts';
 
 /** The outcome of an unmount. */
 export interface EnvUnmounted {
@@ -28,6 +31,7 @@ export async function beginUnmount(
   onWait: OnWait,
 ): Promise<{ readonly ended: Promise<EnvUnmounted> }> {
   const { id, name } = env.row;
+  refuseRunning(drivers.root, env.row, options);
   const { ended } = await beginUmount(drivers, env, options, onWait);
   const result = async (): Promise<EnvUnmounted> => {
     const outcome = await ended;
@@ -35,4 +39,10 @@ export async function beginUnmount(
     return { env: id, name, outcome, heldBy };
   };
   return { ended: result() };
+}
+
+/** Refuses to unmount an env below its own programs. With --lazy or --force that is what is wanted. */
+function refuseRunning(root: string, { id, name }: EnvRow, { lazy, force }: UmountOptions): void {
+  if (lazy || force || new BundleDir(root, id).firstProcess() === null) return;
+  throw new ByrefError('busy', `${name} is running`, `Stop it first: byref stop ${name}`);
 }

@@ -1,5 +1,11 @@
 /** Reads and writes the rows of envs: a name, a stack of templates, a shard. A new env consists of nothing else. */
 import { ByrefError } from '../base/error.ts';
+import {
+  decodeSettings,
+  type EnvSettings,
+  encodeSettings,
+  NO_SETTINGS,
+} from '../codec/env-settings.ts';
 import { decodeEnv, type EnvRow, encodeEnv, type StackEntry } from '../codec/store-rows.ts';
 import type { Catalog } from './catalog.ts';
 import { idKey, textKey } from './keys.ts';
@@ -112,7 +118,19 @@ export class EnvRows {
       if (row === null) return;
       this.tables.table('envNames').removeSync(textKey(row.name));
       this.tables.table('envs').removeSync(idKey(id));
+      this.tables.table('settings').removeSync(idKey(id));
     });
+  }
+
+  /** Returns the settings of an env; those of one that nothing was set for if it has none. */
+  settings(id: number): EnvSettings {
+    const row = this.tables.find('settings')?.get(idKey(id));
+    return row === undefined ? NO_SETTINGS : decodeSettings(row);
+  }
+
+  /** Replaces the settings of an env. Call it inside a transaction. */
+  putSettings(id: number, settings: EnvSettings): void {
+    this.tables.table('settings').putSync(idKey(id), encodeSettings(settings));
   }
 }
 

@@ -12,6 +12,7 @@
  */
 import { ByrefError } from '../base/error.ts';
 import type { Ino } from '../base/ids.ts';
+import type { EnvSettings } from '../codec/env-settings.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import type { EnvRow, StackEntry, TemplateRow, VersionRow } from '../codec/store-rows.ts';
 import type { LowerTree } from '../driver/core/ports.ts';
@@ -218,6 +219,16 @@ export class Store {
   /** Removes the env's row, if there is one. The caller removes its directory. */
   removeEnv(id: number): void {
     this.envRows.remove(id);
+  }
+
+  /** Returns how an env is started, and what it may use. */
+  settings(id: number): EnvSettings {
+    return this.envRows.settings(id);
+  }
+
+  /** Replaces the settings of an env, in a transaction of its own. */
+  putSettings(id: number, settings: EnvSettings): void {
+    this.transaction(() => this.envRows.putSettings(id, settings));
   }
 
   /**

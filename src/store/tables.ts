@@ -27,6 +27,7 @@ export const TABLES = [
   'patches',
   'patchEnvs',
   'accounts',
+  'settings',
 ] as const;
 /** The name of one of the tables. */
 export type TableName = (typeof TABLES)[number];

@@ -17,6 +17,8 @@ interface Options extends FirstMountOptions {
   readonly os: string;
   readonly app?: readonly string[];
   readonly count?: number;
+  readonly set?: readonly string[];
+  readonly privileged?: boolean;
 }
 
 const append = (value: string, before: readonly string[] = []): readonly string[] => [
@@ -43,10 +45,16 @@ export default function build(): Command {
       '--count <n>',
       'so many of each: web makes web1, web2, ...; web-%02d web-01, web-02, ...',
       parseCount,
+    )
+    .option<readonly string[]>('--set <key=value>', 'as byref set; may be repeated', append)
+    .option(
+      '--privileged',
+      'when it runs, its root user is the machine’s, and nothing is kept from it',
     );
   return firstMountOptions(command).action(async (names: string[], options: Options) => {
     const context = contextOf(options);
-    const { os, app: apps = [], count = null } = options;
+    const { os, app: apps = [], count = null, set = [], privileged = false } = options;
+    const settings = privileged ? [...set, 'privileged=true'] : set;
     const told = firstMountOf(options);
     const { signal, release } = interruption();
     // In a pipe there is no progress, only notes.
@@ -63,7 +71,7 @@ export default function build(): Command {
             : { ...told, hostname: withNumber(hostname, number) };
         const { summary, notes } = await createEnv(
           store,
-          { name, os, apps, firstMount },
+          { name, os, apps, firstMount, settings },
           { signal, progress: progress.update },
         );
         progress.end();

@@ -8,14 +8,14 @@ import { printResult } from '../table.ts';
 /** Defines the command `byref destroy`. */
 export default function build(): Command {
   return defineWaiting('destroy <env...>', 'Remove envs and all they hold; their templates stay.')
-    .option('-f, --force', 'unmount first: programs that use it get errors')
+    .option('-f, --force', 'kill what runs in it, and unmount it, first')
     .action(async (names: string[], options: { force?: boolean }) => {
       const context = contextOf(options);
       const destroyed = await withStore(context, 'write', (store) =>
         forEachEnv(
           context,
           chooseEnvs(context, store, names, false),
-          (row) => removeEnv(store, row, options.force ?? false),
+          (row) => removeEnv(store, row, options.force ?? false, context.patience),
           ({ name }) => [`${name}: destroyed`],
         ),
       );

@@ -30,6 +30,7 @@ function fields(info: EnvInfo): [string, string][] {
     ['name', info.name],
     ['id', String(info.id)],
     ['state', info.state],
+    ...runningFields(info),
     ['stack', stack.join(', ')],
     ['created', info.created],
     ['mountpoint', info.mountpoint ?? ''],
@@ -47,6 +48,35 @@ function fields(info: EnvInfo): [string, string][] {
     ['packages', info.packages.map(packageText).join(', ')],
     ['damage', info.damage ?? ''],
   ];
+}
+
+/** What runs, with its limits beside what it uses. */
+function runningFields({ running, pid, ended, settings }: EnvInfo): [string, string][] {
+  const set = Object.entries(settings).map(([key, value]): [string, string] => [key, value]);
+  if (running === null || pid === null) {
+    const end = ended === null ? [] : [endText(ended)];
+    return [...end, ...set];
+  }
+  const of = (used: string, key: string): string =>
+    settings[key] === undefined ? used : `${used} of ${shownLimit(key, settings[key])}`;
+  const { memoryBytes, cpuMs, processes, since } = running;
+  return [
+    ['running', `since ${since}, first process ${pid}`],
+    ['processor', cpuMs === null ? '' : of(`${(cpuMs / 1000).toFixed(1)} s`, 'limits.cpu')],
+    ['memory', memoryBytes === null ? '' : of(formatSize(memoryBytes), 'limits.memory')],
+    ['processes', processes === null ? '' : of(String(processes), 'limits.processes')],
+    ...set,
+  ];
+}
+
+const endText = ({ code, atMs }: NonNullable<EnvInfo['ended']>): [string, string] => [
+  'ended',
+  `exit status ${code}, ${new Date(atMs).toISOString()}`,
+];
+
+function shownLimit(key: string, value: string): string {
+  if (key === 'limits.memory') return formatSize(Number(value));
+  return key === 'limits.cpu' ? `${value} processors` : value;
 }
 
 /** Describes a package: "hello 3.0 (template: 4.0)". */

@@ -7,15 +7,21 @@ import { type Column, printResult, printTable, type TableOptions, tableOptions }
 
 const COLUMNS: readonly Column<EnvSummary>[] = [
   { field: 'name', standard: true, text: (env) => env.name },
-  { field: 'state', standard: true, text: (env) => env.state },
+  { field: 'state', standard: true, text: stateText },
   { field: 'os', standard: true, text: (env) => env.os },
   { field: 'apps', standard: true, text: (env) => env.apps.join(',') },
   { field: 'shard', standard: false, right: true, text: (env) => String(env.shard) },
+  { field: 'pid', standard: false, right: true, text: (env) => String(env.pid ?? '') },
   { field: 'mountpoint', standard: true, text: (env) => env.mountpoint ?? '' },
   { field: 'options', standard: false, text: (env) => env.options ?? '' },
   { field: 'created', standard: true, text: (env) => env.created },
   { field: 'id', standard: false, right: true, text: (env) => String(env.id) },
 ];
+
+/** Writes the state; that an env is privileged is what one has to see. */
+function stateText({ state, privileged }: EnvSummary): string {
+  return privileged ? `${state} (privileged)` : state;
+}
 
 /** Defines the command `byref list`. */
 export default function build(): Command {

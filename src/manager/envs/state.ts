@@ -1,6 +1,7 @@
 import { type EnvMount, envMounts } from '../../ipc/mount-table.ts';
 import type { DriverStatus, MountedEnv } from '../../ipc/protocol.ts';
 import type { EnvRow, Store } from '../../store/store.ts';
+import { BundleDir, bundleIds } from './runtime/bundle-dir.ts';
 import { findDriver } from './spawn.ts';
 
 /**
@@ -18,6 +19,10 @@ export interface EnvState {
   /** The driver's report on it; null if the driver does not serve it. */
   readonly served: MountedEnv | null;
   readonly driverPid: number | null;
+  /** The pid of its first process; null if it does not run. */
+  readonly firstPid: number | null;
+  /** True if nothing of the machine is kept from its root user. */
+  readonly privileged: boolean;
 }
 
 /** How long a driver may take to say what it serves before it counts as hung, but alive. */
@@ -32,9 +37,12 @@ export async function envStates(store: Store, rows: readonly EnvRow[]): Promise<
       shards.map(async (shard) => [shard, await driverStatus(store.root, shard)] as const),
     ),
   );
-  return rows.map((row) =>
-    stateOf(row, mounts.get(row.id) ?? null, drivers.get(row.shard) ?? null),
-  );
+  const begun = new Set(bundleIds(store.root));
+  return rows.map((row) => ({
+    ...mountState(row, mounts.get(row.id) ?? null, drivers.get(row.shard) ?? null),
+    firstPid: begun.has(row.id) ? new BundleDir(store.root, row.id).firstProcess() : null,
+    privileged: store.settings(row.id).privileged,
+  }));
 }
 
 /** Returns the state of one env; for several, envStates() costs less. */
@@ -56,11 +64,11 @@ async function driverStatus(root: string, shard: number): Promise<DriverStatus |
   }
 }
 
-function stateOf(
+function mountState(
   row: EnvRow,
   mount: EnvMount | null,
   driver: DriverStatus | 'hung' | null,
-): EnvState {
+): Omit<EnvState, 'firstPid' | 'privileged'> {
   if (driver === 'hung') {
     const state = mount ? 'mounted' : 'stopped';
     return { row, state, mount, served: null, driverPid: null };

@@ -5,11 +5,16 @@ import type { EnvState, State } from './state.ts';
 export interface EnvSummary {
   readonly id: number;
   readonly name: string;
-  readonly state: State;
+  /** running: mounted, and its first process lives. The others: see State. */
+  readonly state: State | 'running';
   /** NAME; NAME@VERSION if the env is pinned to it; NAME@VERSION(canary) if it tries it out. */
   readonly os: string;
   readonly apps: readonly string[];
   readonly shard: number;
+  /** The machine's id of its first process; null if it does not run. */
+  readonly pid: number | null;
+  /** True if its root user is the machine's, when it runs. */
+  readonly privileged: boolean;
   /** null if it is not mounted. */
   readonly mountpoint: string | null;
   /** The mount's options, as mount(8) shows them; null if it is not mounted. */
@@ -19,15 +24,17 @@ export interface EnvSummary {
 }
 
 /** Returns what `byref list` shows of an env. */
-export function summaryOf({ row, state, mount }: EnvState): EnvSummary {
+export function summaryOf({ row, state, mount, firstPid, privileged }: EnvState): EnvSummary {
   const [os = '', ...apps] = row.stack.map(refOf);
   return {
     id: row.id,
     name: row.name,
-    state,
+    state: state === 'mounted' && firstPid !== null ? 'running' : state,
     os,
     apps,
     shard: row.shard,
+    pid: firstPid,
+    privileged,
     mountpoint: mount?.mountpoint ?? null,
     options: mount?.options ?? null,
     created: new Date(row.createdMs).toISOString(),

@@ -6,7 +6,7 @@ import { importTemplate } from '../../../src/manager/templates/import.ts';
 import type { Finding } from '../../../src/manager/upkeep/fsck/finding.ts';
 import { createEnv } from '../../../src/services/create-env.ts';
 import { type HistoryEntry, history } from '../../../src/services/history.ts';
-import { startEnv } from '../../../src/services/mount-env.ts';
+import { mountAndSetUp } from '../../../src/services/mount-env.ts';
 import { type StoreMode, withStore } from '../../../src/services/store-session.ts';
 import { beginUnmount } from '../../../src/services/umount-env.ts';
 import type { EnvRow, Store } from '../../../src/store/store.ts';
@@ -60,7 +60,7 @@ export class Services {
       if (driver === null) return null;
       try {
         const env = await envState(store, row);
-        return (await startEnv(store, env, AS_COMMANDS, () => undefined)).mountpoint;
+        return (await mountAndSetUp(store, env, AS_COMMANDS, () => undefined)).mountpoint;
       } finally {
         driver.close();
       }

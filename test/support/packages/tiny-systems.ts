@@ -62,6 +62,18 @@ export class TinySystems {
     });
   }
 
+  /** The path of an archive with a new tiny system. */
+  static async archive(): Promise<string> {
+    return keptArchive('system.tar', async (file) => {
+      const systems = await TinySystems.create();
+      try {
+        await systems.make(file);
+      } finally {
+        await systems.dispose();
+      }
+    });
+  }
+
   /** A new tiny system in a directory, whose apt knows the repository. */
   async system(): Promise<TinySystem> {
     const archive = await keptArchive('system.tar', (file) => this.make(file));

@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import path from 'node:path';
 import { type Check, check } from './check.ts';
 
@@ -45,15 +45,31 @@ const TOOLS: readonly Tool[] = [
     programs: ['diff'],
     cost: 'template diff --content shows no texts (apt-get install diffutils)',
   },
+  { programs: ['runc'], cost: 'no env can be started (apt-get install runc)' },
+  {
+    programs: ['catatonit'],
+    cost: 'only envs that systemd is in can be started (apt-get install catatonit)',
+  },
   { programs: ['diff3'], cost: 'patch --merge merges no files (apt-get install diffutils)' },
 ];
 
-/** Checks which of the programs are installed. */
-export const toolChecks = (): Check[] =>
-  TOOLS.map(({ programs, cost }) => {
+/** The filter of system calls for envs: Debian has it in a package of its own. */
+const FILTER = '/usr/share/containers/seccomp.json';
+
+/** Checks which of the programs, and files of others, are installed. */
+export const toolChecks = (): Check[] => [
+  ...TOOLS.map(({ programs, cost }) => {
     const found = programs.map(which).find((file) => file !== null) ?? null;
     return check(`tool.${programs[0]}`, found !== null, found ?? 'none', cost, 'reduced');
-  });
+  }),
+  check(
+    'tool.seccomp',
+    existsSync(FILTER),
+    existsSync(FILTER) ? FILTER : 'none',
+    'only privileged envs can be started (apt-get install golang-github-containers-common)',
+    'reduced',
+  ),
+];
 
 /** Returns the first executable of that name on PATH, /usr/sbin or /sbin. */
 export function which(name: string): string | null {

@@ -14,6 +14,8 @@ const SINCE: Readonly<Partial<Record<TableName, number>>> = {
   patches: 2,
   patchEnvs: 2,
   accounts: 3,
+  // Made by the first writer that knows it: without it, nothing is set for any env.
+  settings: Infinity,
 };
 const OPEN_TO_OTHERS = 0o077;
 

@@ -33,6 +33,7 @@ export const KEY_BYTES: Readonly<
   patches: { exact: 4 },
   patchEnvs: { exact: 4 },
   accounts: { least: 3 },
+  settings: { exact: 4 },
 };
 
 /** Returns true for a possible key of this table. Other keys are reported only by `checkKeys`. */

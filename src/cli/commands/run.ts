@@ -1,0 +1,143 @@
+import { randomBytes } from 'node:crypto';
+import type { Command } from 'commander';
+import { ByrefError } from '../../base/error.ts';
+import { needPeoplesEnv } from '../../manager/sandbox/owner.ts';
+import { createEnv } from '../../services/create-env.ts';
+import { removeEnv } from '../../services/destroy-env.ts';
+import { killEnv } from '../../services/kill-env.ts';
+import { startEnv, stopEnv } from '../../services/start-env.ts';
+import type { EnvRow } from '../../store/store.ts';
+import { type Context, contextOf, defineWaiting, defineWrapper } from '../command.ts';
+import { commandWords, type ExecWords, execOptions, runInEnv } from '../exec-run.ts';
+import { printNotes } from '../notes.ts';
+import { printLines, sayLines } from '../print.ts';
+import { withStore } from '../session.ts';
+import { printResult } from '../table.ts';
+
+interface Options extends ExecWords {
+  readonly app: readonly string[];
+  readonly name?: string;
+  readonly rm?: boolean;
+  readonly detach?: boolean;
+  readonly set: readonly string[];
+}
+
+const append = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+
+/** Defines the command `byref run`. */
+export default function build(): Command {
+  const command = defineWaiting(
+    'run <template> [command...]',
+    'Make an env, start it with a command as its first process, and wait for that.',
+  )
+    .option('--app <template>', 'an app template on top; may be repeated', append, [])
+    .option('--name <env>', 'the name of the env (run-...)')
+    .option('--rm', 'destroy it afterwards')
+    .option('-d, --detach', 'do not wait; the output goes to byref logs')
+    .option('--set <key=value>', 'as byref set; may be repeated', append, []);
+  return defineWrapper(execOptions(command)).action(
+    async (template: string, given: string[], options: Options) => {
+      const words = commandWords(given);
+      const context = contextOf(options);
+      refuseMixed(options);
+      const row = await create(context, template, options);
+      try {
+        if (options.tty) process.exitCode = await onTerminal(context, row, words, options);
+        else await asFirst(context, row, words, options);
+      } catch (error) {
+        await end(context, row, true);
+        throw error;
+      }
+    },
+  );
+}
+
+function refuseMixed({ detach, rm, tty }: Options): void {
+  if (!detach || !(rm || tty)) return;
+  const message = `--detach does not go with ${rm ? '--rm' : '--tty'}`;
+  throw new ByrefError('usage', message, 'Leave one of them out.');
+}
+
+function create(context: Context, os: string, options: Options): Promise<EnvRow> {
+  const { app: apps, name = `run-${randomBytes(4).toString('hex')}`, set: settings } = options;
+  return withStore(context, 'write', async (store) => {
+    const { row, notes } = await createEnv(store, { name, os, apps, settings });
+    printNotes(notes);
+    return row;
+  });
+}
+
+/** Runs the command as the first process. */
+async function asFirst(
+  context: Context,
+  row: EnvRow,
+  words: readonly string[],
+  { detach = false, rm = false, env }: Options,
+): Promise<void> {
+  const { patience } = context;
+  const { started, ended } = await withStore(context, 'read', (store) =>
+    startEnv(
+      store,
+      row,
+      {
+        ...(words.length > 0 && { init: words }),
+        ...(env !== undefined && { environment: env }),
+        output: detach ? 'log' : 'inherit',
+      },
+      { patience, note: (text) => printNotes([text]) },
+    ),
+  );
+  if (detach) {
+    if (context.json) printResult('run', started);
+    else printLines(row.name);
+    return;
+  }
+  const release = passToFirst(context, row);
+  const { code } = (await ended.finally(release)) ?? { code: 1 };
+  process.exitCode = code;
+  await end(context, row, rm);
+}
+
+const PASSED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+
+/** Passes signals on to the first process. Returns a function that ends that. */
+function passToFirst(context: Context, row: EnvRow): () => void {
+  const pass = (name: NodeJS.Signals, signal: number): void => {
+    withStore(context, 'read', (store) => killEnv(store, row, signal)).catch((error: unknown) =>
+      sayLines(`byref: ${name} was not passed on: ${String(error)}`),
+    );
+  };
+  for (const name of PASSED) process.on(name, pass);
+  return () => {
+    for (const name of PASSED) process.off(name, pass);
+  };
+}
+
+/** Runs the command on our terminal, beside a first process that only waits. */
+async function onTerminal(
+  context: Context,
+  row: EnvRow,
+  words: readonly string[],
+  options: Options,
+): Promise<number> {
+  const { patience } = context;
+  await withStore(context, 'read', (store) =>
+    startEnv(store, row, {}, { patience, note: (text) => printNotes([text]) }),
+  );
+  const command = words.length > 0 ? words : ['/bin/sh', '-l'];
+  const code = await runInEnv(context, row.name, command, options);
+  await end(context, row, options.rm ?? false);
+  return code;
+}
+
+/** Stops the env, and destroys it if that is wanted. */
+async function end(context: Context, row: EnvRow, destroy: boolean): Promise<void> {
+  const { patience } = context;
+  if (!destroy) {
+    await withStore(context, 'read', (store) => stopEnv(store, row, { timeoutMs: 0 }, patience));
+    return;
+  }
+  await withStore(context, 'write', (store) =>
+    removeEnv(store, needPeoplesEnv(store, row.name), true, patience),
+  );
+}

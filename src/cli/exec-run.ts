@@ -1,0 +1,113 @@
+/** Runs a command in a running env, on our own input and output. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import type { Command } from 'commander';
+import { ByrefError } from '../base/error.ts';
+import { needPeoplesEnv } from '../manager/sandbox/owner.ts';
+import {
+  type ExecRequest,
+  type PreparedExec,
+  prepareExec,
+  statusOf,
+} from '../services/exec-env.ts';
+import type { Context } from './command.ts';
+import { withStore } from './session.ts';
+
+/** The options of commands that run a program in an env. */
+export interface ExecWords {
+  readonly interactive?: boolean;
+  readonly tty?: boolean;
+  readonly user?: string;
+  readonly workdir?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Adds -i, -t, -u, -w and -e to a command. */
+export const execOptions = (command: Command): Command =>
+  command
+    .option('-i, --interactive', 'pass our input on; it always is, so this changes nothing')
+    .option('-t, --tty', 'give it a terminal')
+    .option('-u, --user <user>', 'as this user of the env: NAME or UID, with :GROUP or :GID (root)')
+    .option('-w, --workdir <dir>', 'in this directory of the env')
+    .option<Readonly<Record<string, string>>>(
+      '-e, --env <name=value>',
+      'a variable; may be repeated',
+      addVariable,
+    );
+
+/** Adds NAME=VALUE to variables; NAME alone is ours. @throws ByrefError 'usage' */
+export function addVariable(
+  text: string,
+  before: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, string>> {
+  const [, name, value] = /^([A-Za-z_][A-Za-z0-9_]*)(?:=([\s\S]*))?$/.exec(text) ?? [];
+  if (name === undefined) {
+    throw new ByrefError('usage', `"${text}" is no variable`, 'Write NAME=VALUE.');
+  }
+  return { ...before, [name]: value ?? process.env[name] ?? '' };
+}
+
+/** The status of a command that a signal ended, as shells say it: 128 and the signal's number. */
+const SIGNAL_BASE = 128;
+/** Signals that are passed on to the command. */
+const PASSED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+
+/** Drops the `--` that may stand before a command. */
+export const commandWords = (words: readonly string[]): readonly string[] =>
+  words[0] === '--' ? words.slice(1) : words;
+
+/** Runs words in an env. Returns the exit status that a shell would have. */
+export async function runInEnv(
+  context: Context,
+  env: string,
+  words: readonly string[],
+  { user, workdir, env: environment, tty = false }: ExecWords,
+): Promise<number> {
+  if (tty && !process.stdin.isTTY) {
+    throw new ByrefError('usage', 'our input is no terminal', 'Leave -t out.');
+  }
+  const request: ExecRequest = {
+    words,
+    terminal: tty,
+    ...(user !== undefined && { user }),
+    ...(workdir !== undefined && { cwd: workdir }),
+    ...(environment !== undefined && { environment }),
+  };
+  // The store is closed while the command runs.
+  const prepared = await withStore(context, 'read', (store) =>
+    prepareExec(store, needPeoplesEnv(store, env), request),
+  );
+  try {
+    return await runPrepared(prepared);
+  } finally {
+    prepared.dispose();
+  }
+}
+
+/** Runs a prepared command on our input and output, and returns its exit status. */
+async function runPrepared({ command, failure }: PreparedExec): Promise<number> {
+  const [program = '', ...args] = command;
+  const child = spawn(program, args, { stdio: 'inherit' });
+  const release = passSignals(child);
+  const code = await new Promise<number>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (status, signal) =>
+      resolve(status ?? SIGNAL_BASE + (signal === null ? 0 : constants.signals[signal])),
+    );
+  }).finally(release);
+  // The runtime has said it on our error output.
+  const said = code === 0 ? null : failure();
+  return said === null ? code : statusOf(said);
+}
+
+/** Passes signals on that would end us: the command decides. Returns a function that ends that. */
+export function passSignals(child: ChildProcess): () => void {
+  const passing = PASSED.map((name) => {
+    const pass = (): void => void child.kill(name);
+    process.on(name, pass);
+    return () => process.off(name, pass);
+  });
+  return () => {
+    for (const end of passing) end();
+  };
+}

@@ -1,0 +1,67 @@
+/** The settings of an env: how it is started, and what it may use. Kept as JSON, after one byte with the row's version. */
+
+/** Limits of an env; null: none. */
+export interface EnvLimits {
+  /** How many processors' time it may use, such as 0.5. */
+  readonly cpus: number | null;
+  /** Its weight when processors are short; an env without one has 100. */
+  readonly cpuShare: number | null;
+  /** The processors that it may run on, as "0-1,3". */
+  readonly cpuSet: string | null;
+  readonly memoryBytes: number | null;
+  /** Swap beyond its memory. */
+  readonly swapBytes: number | null;
+  /** Memory that it keeps when the machine is short of it. */
+  readonly memoryGuaranteeBytes: number | null;
+  readonly processes: number | null;
+}
+
+/** The settings of an env. */
+export interface EnvSettings {
+  /** Its first process, as words; null: systemd if the env has it, else a program that only waits. */
+  readonly init: readonly string[] | null;
+  /** Variables of all programs that are started in it. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** The network that it is in: its own, with nothing but a loopback interface, or the machine's. */
+  readonly network: 'none' | 'host';
+  /** True: its root is the machine's root, with all capabilities and devices. */
+  readonly privileged: boolean;
+  readonly limits: EnvLimits;
+}
+
+/** An env that nothing was set for: it may use the whole machine. */
+export const NO_SETTINGS: EnvSettings = {
+  init: null,
+  environment: {},
+  network: 'none',
+  privileged: false,
+  limits: {
+    cpus: null,
+    cpuShare: null,
+    cpuSet: null,
+    memoryBytes: null,
+    swapBytes: null,
+    memoryGuaranteeBytes: null,
+    processes: null,
+  },
+};
+
+const ROW_VERSION = 1;
+
+/** Encodes a row of `settings`. */
+export function encodeSettings(settings: EnvSettings): Buffer {
+  return Buffer.concat([Buffer.of(ROW_VERSION), Buffer.from(JSON.stringify(settings), 'utf8')]);
+}
+
+/** Decodes a row of `settings`. What an older byref did not know is as if it was not set. @throws Error for a newer version */
+export function decodeSettings(row: Buffer): EnvSettings {
+  if (row[0] !== ROW_VERSION) {
+    throw new Error(`settings of version ${String(row[0])}: this byref reads version 1`);
+  }
+  const found = JSON.parse(row.toString('utf8', 1)) as Partial<EnvSettings>;
+  return {
+    ...NO_SETTINGS,
+    ...found,
+    limits: { ...NO_SETTINGS.limits, ...found.limits },
+  };
+}

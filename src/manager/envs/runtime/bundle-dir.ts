@@ -1,0 +1,180 @@
+/**
+ * The directory of a running env, `<run>.envs/ID`: its OCI bundle, and what its monitor says (native/monitor.c). It does
+ * not survive a reboot, as nothing of what it describes does.
+ *
+ *     config.json   what the runtime was told
+ *     rootfs/       the env's root, id-mapped
+ *     start.json    how the env was started (StartNote); the first file that is made
+ *     running       "PID START": its first process, and when that started (proc(5), field 22)
+ *     ended         "exit CODE SECONDS" or "signal NUMBER SECONDS": how the first process ended, and when
+ *     monitor.lock  held while its monitor lives
+ *     runtime.log   what the runtime complained of
+ */
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { procText } from '../../../base/proc.ts';
+import { RunDir } from '../../../ipc/run-dir.ts';
+import { isHeld } from '../../../native/lock-file.ts';
+
+/** How an env was started. */
+export interface StartNote {
+  /** True: it was mounted for this, and is unmounted when it is stopped. */
+  readonly mounted: boolean;
+  /** True: systemd is its first process, which wants to be stopped in its own way. */
+  readonly isSystemd: boolean;
+  /** Milliseconds since the epoch. */
+  readonly startedMs: number;
+  readonly privileged: boolean;
+}
+
+/** How a first process ended. */
+export interface Ended {
+  /** Its exit status, or 128 and the number of the signal, as shells say it. */
+  readonly code: number;
+  readonly atMs: number;
+}
+
+const SIGNAL_BASE = 128;
+/** Where in /proc/PID/stat, after the name in parentheses, the start of a process stands (proc(5): field 22). */
+const START_AT = 19;
+
+/**
+ * The directories of all envs of a root that run, or did not end well. It is beside the root's run directory, which holds the
+ * drivers' sockets: an env's own root user has to reach the root file system that it is given, and no more.
+ */
+export const bundlesDir = (root: string): string => `${new RunDir(root).path}.envs`;
+
+/** Lets users through, and shows them nothing. */
+const SEARCH_ONLY = 0o711;
+/** Lets the env's root user through, by its group. */
+const GROUP_SEARCH = 0o710;
+
+/** Makes the directory of all bundles. */
+export function makeBundlesDir(root: string): void {
+  new RunDir(root).create();
+  const directory = bundlesDir(root);
+  mkdirSync(directory, { recursive: true });
+  for (const each of [path.dirname(directory), directory]) chmodSync(each, SEARCH_ONLY);
+}
+
+/** The ids of envs that have one. */
+export function bundleIds(root: string): number[] {
+  const directory = bundlesDir(root);
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory)
+    .filter((name) => /^[1-9]\d*$/.test(name))
+    .map(Number);
+}
+
+/** The directory of one env. Nothing of it needs to exist. */
+export class BundleDir {
+  readonly path: string;
+  readonly rootfs: string;
+  /** The runtime's own state of all envs of the root. */
+  readonly runtimeState: string;
+  /** The name by which the runtime knows the env. */
+  readonly name: string;
+  /** Held while the env is started or stopped. */
+  readonly lock: string;
+
+  constructor(root: string, env: number) {
+    const directory = bundlesDir(root);
+    this.path = path.join(directory, String(env));
+    this.rootfs = path.join(this.path, 'rootfs');
+    this.runtimeState = path.join(new RunDir(root).path, 'runtime');
+    this.name = `env-${env}`;
+    this.lock = path.join(directory, `${env}.lock`);
+  }
+
+  get exists(): boolean {
+    return existsSync(this.path);
+  }
+
+  /** Makes the directory, with its note. */
+  make(note: StartNote): void {
+    mkdirSync(this.path, { mode: 0o700 });
+    this.write('start.json', JSON.stringify(note));
+    mkdirSync(this.rootfs, { mode: 0o700 });
+  }
+
+  /** Lets the env's root user through. @param gid the machine's id of its group */
+  openTo(gid: number): void {
+    chownSync(this.path, 0, gid);
+    chmodSync(this.path, GROUP_SEARCH);
+  }
+
+  write(name: string, text: string): void {
+    writeFileSync(path.join(this.path, name), text, { mode: 0o600 });
+  }
+
+  /** Returns the note; null if it was cut short, or there is none. */
+  note(): StartNote | null {
+    try {
+      return JSON.parse(this.read('start.json')) as StartNote;
+    } catch {
+      return null;
+    }
+  }
+
+  /** True while a monitor looks after the env, or clears up after it. */
+  get isMonitored(): boolean {
+    return isHeld(path.join(this.path, 'monitor.lock'), 'at-all');
+  }
+
+  /** Returns the pid of the first process, while it lives; else null. */
+  firstProcess(): number | null {
+    const [pid = '', started = ''] = this.read('running').trim().split(' ');
+    if (pid === '') return null;
+    const stat = procText(`/proc/${pid}/stat`);
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // A zombie has ended; its monitor has not taken note yet.
+    if (fields[START_AT] !== started || fields[0] === 'Z') return null;
+    return Number(pid);
+  }
+
+  /** Returns how the first process ended; null if it has not, or nobody was there to see it. */
+  ended(): Ended | null {
+    const [how = '', number = '', seconds = ''] = this.read('ended').trim().split(' ');
+    if (how === '') return null;
+    const code = how === 'signal' ? SIGNAL_BASE + Number(number) : Number(number);
+    return { code, atMs: Number(seconds) * 1000 };
+  }
+
+  /** Returns what the runtime complained of last; '' if of nothing. */
+  complaint(): string {
+    const lines = this.read('runtime.log').trim().split('\n');
+    const errors = lines.flatMap((line) => {
+      try {
+        const { level, msg } = JSON.parse(line) as { level?: string; msg?: string };
+        return level === 'error' && msg !== undefined ? [msg] : [];
+      } catch {
+        return [];
+      }
+    });
+    return errors.at(-1) ?? '';
+  }
+
+  /** Removes the directory. Nothing may be mounted in it: what is mounted on rootfs/ makes this fail with EBUSY. */
+  remove(): void {
+    if (existsSync(this.rootfs)) rmdirSync(this.rootfs);
+    rmSync(this.path, { recursive: true, force: true });
+  }
+
+  read(name: string): string {
+    try {
+      return readFileSync(path.join(this.path, name), 'utf8');
+    } catch {
+      return '';
+    }
+  }
+}

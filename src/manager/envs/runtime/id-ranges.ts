@@ -1,0 +1,86 @@
+/**
+ * Gives each running env a range of user and group ids of its own. An env's files are kept with the ids that its programs see,
+ * and its mount is id-mapped, so it may have another range each time it is started.
+ */
+import { existsSync, mkdirSync, readdirSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs';
+import path from 'node:path';
+import { ByrefError } from '../../../base/error.ts';
+import { LockFile } from '../../../native/lock-file.ts';
+import { BRIEF, forever, waitUntil } from '../../../store/patience.ts';
+
+/** A range of user and group ids of the machine. */
+export interface IdRange {
+  /** The machine's id for the env's root. */
+  readonly first: number;
+  readonly size: number;
+}
+
+/** How many ids an env has: as many as a plain system uses, nobody (65534) included. */
+const SIZE = 65_536;
+/** The first id of all ranges: far above people's ids, and what /etc/subuid gives out. */
+const FIRST = 2 ** 30;
+/** How many ranges there are below 2^31, above which some programs take ids for negative. */
+const RANGES = (2 ** 31 - FIRST) / SIZE;
+
+const rangeOf = (slot: number): IdRange => ({ first: FIRST + slot * SIZE, size: SIZE });
+
+/**
+ * The ranges of a machine that are taken: one symlink each, whose name is the range's number, and whose target is the
+ * directory of the env's bundle. A range is free again when that directory is gone.
+ */
+export class IdRanges {
+  private readonly directory: string;
+
+  /** @param directory is shared by all roots of the machine */
+  constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  /** Takes the lowest free range for a bundle. @throws ByrefError 'noSpace' if all are taken */
+  take(bundle: string): Promise<IdRange> {
+    return this.locked(() => rangeOf(this.takeSlot(bundle)));
+  }
+
+  /** Gives back the ranges of bundles that are gone. */
+  async tidy(): Promise<void> {
+    await this.locked(() => this.slots());
+  }
+
+  private async locked<T>(work: () => T): Promise<T> {
+    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+    const lock = new LockFile(this.directory, 'directory');
+    try {
+      await waitUntil(
+        () => lock.try('exclusive'),
+        () => '',
+        forever(BRIEF),
+      );
+      return work();
+    } finally {
+      lock.release();
+    }
+  }
+
+  private takeSlot(bundle: string): number {
+    const taken = this.slots();
+    let slot = 0;
+    while (taken.has(slot)) slot++;
+    if (slot >= RANGES) {
+      const message = `${RANGES} envs run already: there are no user ids left for another one`;
+      throw new ByrefError('noSpace', message, 'Stop some of them.');
+    }
+    symlinkSync(bundle, path.join(this.directory, String(slot)));
+    return slot;
+  }
+
+  /** Returns the numbers of the ranges that are taken; frees those whose bundle is gone. */
+  private slots(): Set<number> {
+    const taken = new Set<number>();
+    for (const name of readdirSync(this.directory)) {
+      const link = path.join(this.directory, name);
+      if (existsSync(readlinkSync(link))) taken.add(Number(name));
+      else unlinkSync(link);
+    }
+    return taken;
+  }
+}

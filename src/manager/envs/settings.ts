@@ -1,0 +1,212 @@
+/** The keys of an env's settings, as `byref set` takes them: names as in Incus, other names as in vzctl. */
+import { quote, split } from 'shlex';
+import { ByrefError } from '../../base/error.ts';
+import { sizeOf } from '../../base/size.ts';
+import { type EnvLimits, type EnvSettings, NO_SETTINGS } from '../../codec/env-settings.ts';
+
+/** One key: how its value is read and written. */
+interface Key {
+  readonly name: string;
+  readonly summary: string;
+  /** Returns the settings with the value. '' takes it back. @throws ByrefError 'usage' */
+  set(settings: EnvSettings, value: string): EnvSettings;
+  /** Returns the value as set() takes it; '' if it is not set. */
+  get(settings: EnvSettings): string;
+}
+
+const CPU_MIN = 0.01;
+const CPU_SET = /^\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*$/;
+const MEMORY_MIN = 4 * 2 ** 20;
+const SHARE_MAX = 10_000;
+
+const bad = (name: string, value: string, hint: string): ByrefError =>
+  new ByrefError('usage', `${name} can't be "${value}"`, hint);
+
+function limit<Name extends keyof EnvLimits>(
+  name: string,
+  field: Name,
+  summary: string,
+  parse: (value: string) => EnvLimits[Name],
+  show: (value: NonNullable<EnvLimits[Name]>) => string,
+): Key {
+  return {
+    name,
+    summary,
+    set(settings, value) {
+      const limits = { ...settings.limits, [field]: value === '' ? null : parse(value) };
+      return { ...settings, limits };
+    },
+    get({ limits }) {
+      const value = limits[field];
+      return value === null ? '' : show(value);
+    },
+  };
+}
+
+const whole =
+  (name: string, least: number, most: number) =>
+  (value: string): number => {
+    const number = Number(value);
+    if (Number.isSafeInteger(number) && number >= least && number <= most) return number;
+    throw bad(name, value, `Give a whole number from ${least} to ${most}.`);
+  };
+
+const size =
+  (name: string, least: number) =>
+  (value: string): number => {
+    const bytes = sizeOf(value);
+    if (bytes !== null && bytes >= least) return bytes;
+    throw bad(name, value, 'Write 512MiB, 2GiB or a number of bytes; at least 4MiB of memory.');
+  };
+
+function cpus(value: string): number {
+  const number = Number(value);
+  if (Number.isFinite(number) && number >= CPU_MIN) return number;
+  throw bad('limits.cpu', value, 'Give how many processors it may use, as 2 or 0.5.');
+}
+
+function cpuSet(value: string): string {
+  if (CPU_SET.test(value)) return value;
+  throw bad('limits.cpu.set', value, 'Name processors by number, as 0-1,3.');
+}
+
+const KEYS: readonly Key[] = [
+  {
+    name: 'init',
+    summary:
+      'the first process: words, split as a shell does without expanding anything; "systemd" is /sbin/init',
+    set: (settings, value) => ({ ...settings, init: value === '' ? null : wordsOf(value) }),
+    get: ({ init }) => (init === null ? '' : init.map(quote).join(' ')),
+  },
+  {
+    name: 'network',
+    summary: 'none (a loopback interface of its own), or host (the machine’s network)',
+    set(settings, value) {
+      if (value === '' || value === 'none' || value === 'host')
+        return { ...settings, network: value === 'host' ? 'host' : 'none' };
+      throw bad('network', value, 'It is none or host.');
+    },
+    get: ({ network }) => network,
+  },
+  {
+    name: 'privileged',
+    summary: 'true: its root is the machine’s root, and nothing is kept from it',
+    set(settings, value) {
+      if (['', 'true', 'false'].includes(value))
+        return { ...settings, privileged: value === 'true' };
+      throw bad('privileged', value, 'It is true or false.');
+    },
+    get: ({ privileged }) => String(privileged),
+  },
+  limit('limits.cpu', 'cpus', 'processors that it may use, as 2 or 0.5', cpus, String),
+  limit(
+    'limits.cpu.share',
+    'cpuShare',
+    'its weight when processors are short; others have 100',
+    whole('limits.cpu.share', 1, SHARE_MAX),
+    String,
+  ),
+  limit('limits.cpu.set', 'cpuSet', 'processors that it may run on, as 0-1,3', cpuSet, String),
+  limit(
+    'limits.memory',
+    'memoryBytes',
+    'memory, as 512MiB',
+    size('limits.memory', MEMORY_MIN),
+    String,
+  ),
+  limit(
+    'limits.memory.swap',
+    'swapBytes',
+    'swap beyond its memory',
+    size('limits.memory.swap', 0),
+    String,
+  ),
+  limit(
+    'limits.memory.guarantee',
+    'memoryGuaranteeBytes',
+    'memory that it keeps when the machine is short of it',
+    size('limits.memory.guarantee', 0),
+    String,
+  ),
+  limit(
+    'limits.processes',
+    'processes',
+    'processes and threads',
+    whole('limits.processes', 1, 2 ** 22),
+    String,
+  ),
+];
+
+/** Other names of keys: those of vzctl and prlctl. */
+const ALIASES: Readonly<Record<string, string>> = {
+  ram: 'limits.memory',
+  memory: 'limits.memory',
+  swap: 'limits.memory.swap',
+  cpus: 'limits.cpu',
+  cpuunits: 'limits.cpu.share',
+  cpumask: 'limits.cpu.set',
+  numproc: 'limits.processes',
+};
+
+const ENVIRONMENT = 'environment.';
+
+/** The keys with what they mean, for help. */
+export const keySummaries = (): readonly (readonly [name: string, summary: string])[] => [
+  ...KEYS.map(({ name, summary }) => [name, summary] as const),
+  [`${ENVIRONMENT}NAME`, 'a variable of all programs that are started in it'],
+];
+
+/** Returns settings with one KEY=VALUE applied; an empty value takes the key back. @throws ByrefError 'usage' */
+export function withSetting(settings: EnvSettings, assignment: string): EnvSettings {
+  const at = assignment.indexOf('=');
+  if (at < 0) {
+    throw new ByrefError('usage', `"${assignment}" sets nothing`, 'Write KEY=VALUE.');
+  }
+  const given = assignment.slice(0, at);
+  const value = assignment.slice(at + 1);
+  const name = ALIASES[given] ?? given;
+  if (name.startsWith(ENVIRONMENT))
+    return withVariable(settings, name.slice(ENVIRONMENT.length), value);
+  const key = KEYS.find((each) => each.name === name);
+  if (key !== undefined) return key.set(settings, value);
+  const known = KEYS.map((each) => each.name).join(', ');
+  throw new ByrefError(
+    'usage',
+    `there is no key "${given}"`,
+    `Keys are: ${known}, ${ENVIRONMENT}NAME.`,
+  );
+}
+
+function withVariable(settings: EnvSettings, name: string, value: string): EnvSettings {
+  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
+    throw bad('the name of a variable', name, 'Use letters, digits and _.');
+  const { [name]: _former, ...others } = settings.environment;
+  return { ...settings, environment: value === '' ? others : { ...others, [name]: value } };
+}
+
+/** Returns the keys that differ from those of a new env, with their values. */
+export function settingsShown(settings: EnvSettings): Record<string, string> {
+  const set = KEYS.filter((key) => key.get(settings) !== key.get(NO_SETTINGS));
+  return {
+    ...Object.fromEntries(set.map((key) => [key.name, key.get(settings)])),
+    ...Object.fromEntries(
+      Object.entries(settings.environment).map(([name, value]) => [ENVIRONMENT + name, value]),
+    ),
+  };
+}
+
+/** Splits text as a shell does, without expanding anything. @throws ByrefError 'usage' */
+export function wordsOf(text: string): string[] {
+  if (text === 'systemd') return ['/sbin/init'];
+  const words = splitOrRefuse(text);
+  if (words.length === 0) throw bad('init', text, 'Name a program.');
+  return words;
+}
+
+function splitOrRefuse(text: string): string[] {
+  try {
+    return split(text);
+  } catch {
+    throw bad('init', text, 'Close its quotes.');
+  }
+}

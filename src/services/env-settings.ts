@@ -1,0 +1,49 @@
+import { procText } from '../base/proc.ts';
+import type { EnvSettings } from '../codec/env-settings.ts';
+import { BundleDir } from '../manager/envs/runtime/bundle-dir.ts';
+import { changedResources } from '../manager/envs/runtime/oci-config.ts';
+import { updateEnv } from '../manager/envs/runtime/runtime-program.ts';
+import { settingsShown, withSetting } from '../manager/envs/settings.ts';
+import type { EnvRow, Store } from '../store/store.ts';
+
+/** The settings of an env after a change. */
+export interface SettingsChanged {
+  readonly env: number;
+  readonly name: string;
+  /** The keys that are set, with their values. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** Keys that count from the next start on. */
+  readonly atNextStart: readonly string[];
+}
+
+/**
+ * Changes settings of an env, each given as KEY=VALUE. Limits of a running env change at once.
+ * @throws ByrefError 'usage', with nothing changed; 'unsupported' if the machine refuses a limit, which is kept all the same
+ */
+export async function changeSettings(
+  store: Store,
+  row: EnvRow,
+  assignments: readonly string[],
+): Promise<SettingsChanged> {
+  const before = store.settings(row.id);
+  const after = assignments.reduce(withSetting, before);
+  store.putSettings(row.id, after);
+  const bundle = new BundleDir(store.root, row.id);
+  const runs = bundle.firstProcess() !== null;
+  if (runs && JSON.stringify(before.limits) !== JSON.stringify(after.limits)) {
+    const all = procText('/sys/devices/system/cpu/online').trim();
+    await updateEnv(bundle, changedResources(before.limits, after.limits, all));
+  }
+  return {
+    env: row.id,
+    name: row.name,
+    settings: settingsShown(after),
+    atNextStart: runs ? laterKeys(before, after) : [],
+  };
+}
+
+function laterKeys(before: EnvSettings, after: EnvSettings): string[] {
+  const [old, now] = [settingsShown(before), settingsShown(after)];
+  const keys = new Set([...Object.keys(old), ...Object.keys(now)]);
+  return [...keys].filter((key) => !key.startsWith('limits.') && old[key] !== now[key]);
+}

@@ -1,0 +1,99 @@
+/** Prepares programs to be run in running envs. The caller runs them, on its own input and output. */
+import { randomBytes } from 'node:crypto';
+import { readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { BundleDir } from '../manager/envs/runtime/bundle-dir.ts';
+import { asList, baseEnvironment } from '../manager/envs/runtime/oci-config.ts';
+import type { OciProcess, OciSpec } from '../manager/envs/runtime/oci-spec.ts';
+import { execCommand } from '../manager/envs/runtime/runtime-program.ts';
+import { userInside } from '../manager/envs/runtime/users-inside.ts';
+import type { EnvRow, Store } from '../store/store.ts';
+import { needRunning } from './start-env.ts';
+
+/** A program to run in an env. */
+export interface ExecRequest {
+  readonly words: readonly string[];
+  /** USER, UID, or either with :GROUP; root if it is not given. */
+  readonly user?: string;
+  /** The directory in which it begins; the root's if it is not given. */
+  readonly cwd?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+  /** True: it gets a terminal of its own, which the caller's is connected to. */
+  readonly terminal: boolean;
+}
+
+/** A command of this machine that runs a program in an env. */
+export interface PreparedExec {
+  readonly command: readonly string[];
+  /** Returns what the runtime said if it could not start the program; null if it could. */
+  readonly failure: () => string | null;
+  /** Removes the files that it was prepared with. */
+  readonly dispose: () => void;
+}
+
+/** Exit statuses of shells for a program that can't be run. */
+export const NOT_FOUND = 127;
+export const NOT_RUN = 126;
+
+/** Prepares a program. @throws ByrefError 'usage' if the env does not run, 'notFound' for an unknown user */
+export function prepareExec(store: Store, row: EnvRow, request: ExecRequest): PreparedExec {
+  const first = needRunning(store.root, row);
+  const bundle = new BundleDir(store.root, row.id);
+  const stem = `exec-${randomBytes(8).toString('hex')}`;
+  const file = path.join(bundle.path, `${stem}.json`);
+  const log = path.join(bundle.path, `${stem}.log`);
+  const { process } = JSON.parse(bundle.read('config.json')) as OciSpec;
+  // Its root as its own processes see it, whatever is mounted there.
+  const program = processOf(`/proc/${first}/root`, process, request);
+  bundle.write(path.basename(file), JSON.stringify(program));
+  return {
+    command: execCommand(bundle, file, log),
+    failure: () => failureIn(log),
+    dispose: () => {
+      for (const each of [file, log]) rmSync(each, { force: true });
+    },
+  };
+}
+
+function processOf(at: string, first: OciProcess, request: ExecRequest): OciProcess {
+  const { words, user, cwd, environment = {}, terminal } = request;
+  const { uid, gid, additionalGids, home } = userInside(at, user ?? '0');
+  const term = terminal ? { TERM: process.env['TERM'] ?? 'xterm' } : {};
+  const own = Object.fromEntries(first.env.map((each) => splitAt(each, each.indexOf('='))));
+  const variables = { ...own, ...baseEnvironment(home), ...term, ...environment };
+  return {
+    terminal,
+    user: { uid, gid, additionalGids },
+    args: words,
+    env: asList(variables),
+    cwd: cwd ?? (request.user === undefined ? '/' : home),
+    capabilities:
+      uid === 0
+        ? first.capabilities
+        : { bounding: first.capabilities.bounding, effective: [], permitted: [] },
+    noNewPrivileges: first.noNewPrivileges,
+  };
+}
+
+const splitAt = (text: string, at: number): [string, string] => [
+  text.slice(0, at),
+  text.slice(at + 1),
+];
+
+function failureIn(log: string): string | null {
+  let text: string;
+  try {
+    text = readFileSync(log, 'utf8');
+  } catch {
+    return null;
+  }
+  for (const line of text.trim().split('\n').reverse()) {
+    if (!line.includes('"level":"error"')) continue;
+    return (JSON.parse(line) as { msg: string }).msg;
+  }
+  return null;
+}
+
+/** Returns the exit status that a shell would have for a program that could not be started. */
+export const statusOf = (failure: string): number =>
+  /executable file not found|no such file or directory/.test(failure) ? NOT_FOUND : NOT_RUN;

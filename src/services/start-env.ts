@@ -1,0 +1,154 @@
+/** Starts and stops envs: their processes, and the mounts that those need. */
+import { readFileSync } from 'node:fs';
+import { ByrefError } from '../base/error.ts';
+import { failpoint } from '../base/failpoints.ts';
+import type { EnvSettings } from '../codec/env-settings.ts';
+import { hostnameOf } from '../manager/envs/first-mount/identity.ts';
+import type { MountOptions } from '../manager/envs/mount.ts';
+import { BundleDir, type Ended } from '../manager/envs/runtime/bundle-dir.ts';
+import {
+  lockLifeCycle,
+  type Output,
+  type StopOptions,
+  type StopOutcome,
+  startProcesses,
+  stopProcesses,
+} from '../manager/envs/runtime/life-cycle.ts';
+import { resolveInRoot } from '../manager/envs/runtime/paths-inside.ts';
+import { envState } from '../manager/envs/state.ts';
+import { umountEnv } from '../manager/envs/umount.ts';
+import type { Patience } from '../store/patience.ts';
+import type { EnvRow, Store } from '../store/store.ts';
+import { mountAndSetUp } from './mount-env.ts';
+
+/** The caller's part when an env is started. */
+export interface StartHooks {
+  readonly patience: Patience;
+  /** Is called with remarks about a first mount, in sentences. */
+  readonly note: (text: string) => void;
+}
+
+/** What of an env's start is not as its settings say. */
+export interface StartOptions {
+  /** Its first process, instead of the one that is set. */
+  readonly init?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  /** What becomes of its output; it is kept if this is not given. */
+  readonly output?: Output;
+}
+
+/** The outcome of a start. */
+export interface EnvStarted {
+  readonly env: number;
+  readonly name: string;
+  /** The machine's id of its first process. */
+  readonly pid: number;
+  /** True if it was running already, so that nothing was done. */
+  readonly already: boolean;
+}
+
+/** An env that was started, and its end if its output is the caller's. */
+export interface StartedEnv {
+  readonly started: EnvStarted;
+  readonly ended: Promise<Ended | null>;
+}
+
+/** The outcome of a stop. */
+export interface EnvStopped {
+  readonly env: number;
+  readonly name: string;
+  readonly outcome: StopOutcome;
+}
+
+const LIKE_MOUNT: MountOptions = { transport: 'kernel', passthrough: true, trace: false, at: null };
+const NEITHER = { lazy: false, force: false } as const;
+const HOSTNAME_FILE_MAX = 256;
+
+/**
+ * Starts an env; mounts it first if it is not mounted. One that runs already is left alone.
+ * @throws ByrefError as mountAndSetUp(), 'unsupported' where the machine lacks something, 'error' if its program can't start
+ */
+export async function startEnv(
+  store: Store,
+  row: EnvRow,
+  options: StartOptions,
+  { patience, note }: StartHooks,
+): Promise<StartedEnv> {
+  const { root } = store;
+  const lock = await lockLifeCycle(root, row, patience);
+  try {
+    const first = new BundleDir(root, row.id).firstProcess();
+    if (first !== null) return alreadyRuns(row, first);
+    const state = await envState(store, row);
+    const { mount } = state;
+    const isMounted = state.state === 'mounted' && mount !== null;
+    const mountpoint = isMounted
+      ? mount.mountpoint
+      : (await mountAndSetUp(store, state, LIKE_MOUNT, note)).mountpoint;
+    try {
+      const { pid, ended } = await startProcesses({
+        root,
+        env: row,
+        mountpoint,
+        hostname: hostnameIn(mountpoint, row),
+        settings: withOptions(store.settings(row.id), options),
+        output: options.output ?? 'log',
+        mounted: !isMounted,
+      });
+      return { started: { env: row.id, name: row.name, pid, already: false }, ended };
+    } catch (error) {
+      if (!isMounted) await umountEnv(store, await envState(store, row), NEITHER);
+      throw error;
+    }
+  } finally {
+    lock.release();
+  }
+}
+
+const alreadyRuns = ({ id, name }: EnvRow, pid: number): StartedEnv => ({
+  started: { env: id, name, pid, already: true },
+  ended: Promise.resolve(null),
+});
+
+const withOptions = (
+  settings: EnvSettings,
+  { init = settings.init ?? undefined, environment }: StartOptions,
+): EnvSettings => ({
+  ...settings,
+  init: init ?? null,
+  environment: { ...settings.environment, ...environment },
+});
+
+/** Returns the host name that the env's own file has. */
+function hostnameIn(mountpoint: string, { name }: EnvRow): string {
+  const found = resolveInRoot(mountpoint, '/etc/hostname');
+  const isText = found?.stat.isFile() === true && found.stat.size <= HOSTNAME_FILE_MAX;
+  const text = isText ? readFileSync(found.path, 'latin1').trim() : '';
+  return text === '' ? hostnameOf(name) : text;
+}
+
+/** Stops an env, and unmounts it if it was mounted for its start. */
+export async function stopEnv(
+  store: Store,
+  row: EnvRow,
+  options: StopOptions,
+  patience: Patience,
+): Promise<EnvStopped> {
+  const lock = await lockLifeCycle(store.root, row, patience);
+  try {
+    const note = new BundleDir(store.root, row.id).note();
+    const outcome = await stopProcesses(store.root, row.id, options);
+    failpoint('stop-before-umount');
+    if (note?.mounted === true) await umountEnv(store, await envState(store, row), NEITHER);
+    return { env: row.id, name: row.name, outcome };
+  } finally {
+    lock.release();
+  }
+}
+
+/** Returns the pid of the first process of an env. @throws ByrefError 'usage' if it does not run */
+export function needRunning(root: string, { id, name }: EnvRow): number {
+  const first = new BundleDir(root, id).firstProcess();
+  if (first !== null) return first;
+  throw new ByrefError('usage', `${name} is not running`, `Start it first: byref start ${name}`);
+}

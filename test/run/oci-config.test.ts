@@ -1,0 +1,119 @@
+import { describe, expect, it } from 'vitest';
+import { NO_SETTINGS } from '../../src/codec/env-settings.ts';
+import {
+  type BundleRequest,
+  CAPABILITIES,
+  ociConfig,
+  resourcesOf,
+} from '../../src/manager/envs/runtime/oci-config.ts';
+
+const { limits: NO_LIMITS } = NO_SETTINGS;
+
+const REQUEST: BundleRequest = {
+  hostname: 'web1',
+  init: {
+    args: ['/dev/byref-init', '--', 'nginx'],
+    isSystemd: false,
+    helper: '/usr/bin/catatonit',
+  },
+  environment: { LANG: 'C.UTF-8' },
+  terminal: false,
+  ids: { first: 1_073_741_824, size: 65_536 },
+  network: 'none',
+  cgroupsPath: '/byref/key/env-1',
+  limits: NO_LIMITS,
+  seccomp: { defaultAction: 'SCMP_ACT_ERRNO', architectures: [], syscalls: [] },
+};
+
+const types = (request: BundleRequest): string[] =>
+  ociConfig(request).linux.namespaces.map(({ type }) => type);
+
+const mountAt = (request: BundleRequest, destination: string) =>
+  ociConfig(request).mounts.find((mount) => mount.destination === destination);
+
+describe('the configuration of an env', () => {
+  it('gives it namespaces of its own, with ids that are nobody on the machine', () => {
+    expect(types(REQUEST).sort()).toEqual(
+      ['cgroup', 'ipc', 'mount', 'network', 'pid', 'user', 'uts'].sort(),
+    );
+    const { uidMappings, gidMappings } = ociConfig(REQUEST).linux;
+    expect(uidMappings).toEqual([{ containerID: 0, hostID: 1_073_741_824, size: 65_536 }]);
+    expect(gidMappings).toEqual(uidMappings);
+  });
+
+  it('gives it few capabilities, a filter of system calls, and no device', () => {
+    const { process, linux } = ociConfig(REQUEST);
+    expect(process.capabilities.bounding).toEqual(CAPABILITIES);
+    expect(process.capabilities.bounding).not.toContain('CAP_SYS_ADMIN');
+    expect(linux.seccomp).toEqual(REQUEST.seccomp);
+    expect(linux.resources.devices).toEqual([{ allow: false, access: 'rwm' }]);
+    expect(linux.readonlyPaths).toContain('/proc/sys');
+    expect(linux.maskedPaths).toContain('/proc/kcore');
+    expect(mountAt(REQUEST, '/sys')?.options).toContain('ro');
+  });
+
+  it('runs a command behind the program that passes signals on', () => {
+    const { args, env, user } = ociConfig(REQUEST).process;
+    expect(args).toEqual(['/dev/byref-init', '--', 'nginx']);
+    expect(env).toContain('LANG=C.UTF-8');
+    expect(env).toContain('container=byref');
+    expect(user).toEqual({ uid: 0, gid: 0 });
+    expect(mountAt(REQUEST, '/dev/byref-init')).toMatchObject({
+      source: '/usr/bin/catatonit',
+      options: expect.arrayContaining(['ro']),
+    });
+  });
+
+  it('shows systemd control groups and places that it may write to', () => {
+    const request = {
+      ...REQUEST,
+      init: { args: ['/sbin/init'], isSystemd: true, helper: null },
+      terminal: true,
+    };
+    expect(mountAt(request, '/sys/fs/cgroup')?.options).toContain('rw');
+    expect(mountAt(REQUEST, '/sys/fs/cgroup')?.options).toContain('ro');
+    for (const at of ['/run', '/run/lock', '/tmp'])
+      expect(mountAt(request, at)?.type).toBe('tmpfs');
+    expect(mountAt(REQUEST, '/run')).toBeUndefined();
+    expect(mountAt(request, '/dev/byref-init')).toBeUndefined();
+    expect(ociConfig(request).process).toMatchObject({ terminal: true, args: ['/sbin/init'] });
+  });
+
+  it('keeps nothing from a privileged env but other processes', () => {
+    const { linux, process } = ociConfig({ ...REQUEST, ids: null, seccomp: null });
+    expect(linux.namespaces.map(({ type }) => type)).not.toContain('user');
+    expect(linux.uidMappings).toBeUndefined();
+    expect(linux.seccomp).toBeUndefined();
+    expect(linux.maskedPaths).toEqual([]);
+    expect(process.capabilities.bounding).toContain('CAP_SYS_MODULE');
+    expect(linux.resources.devices).toEqual([{ allow: true, access: 'rwm' }]);
+  });
+
+  it('leaves the network to the machine if that is wanted', () => {
+    const request = { ...REQUEST, network: 'host' as const };
+    expect(types(request)).not.toContain('network');
+    // A user namespace that does not own the network may not mount a sysfs for it.
+    expect(mountAt(request, '/sys')).toMatchObject({ source: '/sys', type: 'none' });
+  });
+});
+
+describe('limits', () => {
+  const limited = (limits: object) => resourcesOf({ ...NO_LIMITS, ...limits }, false);
+
+  it.each([
+    [{}, {}],
+    [{ cpus: 0.5 }, { cpu: { quota: 50_000, period: 100_000 } }],
+    [{ cpus: 0.001 }, { cpu: { quota: 1000, period: 100_000 } }],
+    [{ cpuShare: 200 }, { cpu: { shares: 2048 } }],
+    [{ cpuShare: 0.01 }, { cpu: { shares: 2 } }],
+    [{ cpuSet: '0-1' }, { cpu: { cpus: '0-1' } }],
+    [{ memoryBytes: 64e6 }, { memory: { limit: 64e6 } }],
+    [{ memoryBytes: 64e6, swapBytes: 1e6 }, { memory: { limit: 64e6, swap: 65e6 } }],
+    [{ swapBytes: 1e6 }, {}],
+    [{ memoryGuaranteeBytes: 32e6 }, { memory: { reservation: 32e6 } }],
+    [{ processes: 20 }, { pids: { limit: 20 } }],
+  ])('%o are told the runtime as %o', (limits, expected) => {
+    const { devices: _devices, ...resources } = limited(limits);
+    expect(resources).toEqual(expected);
+  });
+});

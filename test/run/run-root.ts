@@ -1,0 +1,111 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect } from 'vitest';
+import { BYREF, output } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
+import { TinySystems } from '../support/packages/tiny-systems.ts';
+
+const CGROUPS = '/sys/fs/cgroup';
+
+let archive: string;
+
+/** A root with the tiny system as the template `tiny`, for tests of envs that run. */
+export class RunRoot {
+  readonly root: TestRoot;
+  readonly byref = BYREF;
+
+  private constructor(root: TestRoot) {
+    this.root = root;
+  }
+
+  /** Makes the system, if no test of this machine has. */
+  static async prepare(): Promise<void> {
+    archive = await TinySystems.archive();
+  }
+
+  static async create(extra: NodeJS.ProcessEnv = {}): Promise<RunRoot> {
+    const made = new RunRoot(await TestRoot.create(extra));
+    await made.addVersion('1.0');
+    return made;
+  }
+
+  /** Adds a version of the template that differs in one file. */
+  private async addVersion(release: string, ...options: string[]): Promise<void> {
+    const tree = this.root.directory(`tiny-${release}`);
+    await output('tar', ['--extract', '--file', archive, '--directory', tree]);
+    writeFileSync(path.join(tree, 'etc/release-of-test'), `${release}\n`);
+    await this.root.ok('template', 'import', 'tiny', tree, '--kind', 'os', ...options);
+  }
+
+  /** Adds the version that a patch goes to. */
+  stage(release: string): Promise<void> {
+    return this.addVersion(release);
+  }
+
+  /** What a script prints in a running env. */
+  async exec(env: string, script: string): Promise<string> {
+    const { code, stdout, stderr } = await this.root.byref('exec', env, '--', 'sh', '-c', script);
+    expect(code, stdout + stderr).toBe(0);
+    return stdout;
+  }
+
+  /** The pid of the monitor of an env that runs. */
+  monitor(env: string): number {
+    const ids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+    const found = ids.find((pid) => {
+      const words = this.commandLine(pid);
+      return (
+        words[0]?.endsWith('/byref-monitor') &&
+        words.includes(path.join(this.root.path, 'mnt', env))
+      );
+    });
+    return Number(found);
+  }
+
+  private commandLine(pid: string): string[] {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    } catch {
+      return [];
+    }
+  }
+
+  /** The bundles of envs that run. */
+  bundles(): string[] {
+    const run = this.root.env['BYREF_RUN'] ?? '';
+    return readdirSync(run)
+      .filter((name) => name.endsWith('.envs'))
+      .flatMap((name) =>
+        readdirSync(path.join(run, name))
+          .filter((entry) => /^\d+$/.test(entry))
+          .map((entry) => path.join(run, name, entry)),
+      );
+  }
+
+  /** What envs that do not run have left: bundles, groups, mounts, ids. */
+  leftovers(): string[] {
+    const run = this.root.env['BYREF_RUN'] ?? '';
+    const ids = path.join(run, 'ids');
+    // A range whose bundle is gone is free.
+    const taken = existsSync(ids)
+      ? readdirSync(ids).filter((slot) => existsSync(path.join(ids, slot)))
+      : [];
+    const keys = readdirSync(run)
+      .filter((name) => name.endsWith('.envs'))
+      .map((name) => name.replace('.envs', ''));
+    const groups = readdirSync(CGROUPS).flatMap((hierarchy) =>
+      keys.map((key) => path.join(CGROUPS, hierarchy, 'byref', key)).filter((at) => existsSync(at)),
+    );
+    const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(run));
+    return [...this.bundles(), ...taken.map((slot) => `ids ${slot}`), ...groups, ...mounts];
+  }
+
+  async dispose(): Promise<void> {
+    await this.root.byref('stop', '--all', '--fast');
+    const left = this.leftovers();
+    await this.root.dispose();
+    expect(left).toEqual([]);
+  }
+}

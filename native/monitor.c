@@ -1,5 +1,5 @@
 /**
- * byref-monitor MODE RUNTIME STATE BUNDLE ID LOG ROOT FIRST SIZE
+ * byref-monitor MODE RUNTIME STATE BUNDLE ID LOG ROOT FIRST SIZE NETWORK
  *
  * Starts the first process of an env through an OCI runtime, and stays with it until it ends. It outlives the command that
  * started it, and keeps what would be lost with that:
@@ -11,7 +11,9 @@
  *
  * MODE: `log`, no input, output goes to LOG. `terminal`, one for both. `inherit`, our own input and output.
  *
- * Descriptor 3 is told one line: "started PID", or "failed STATUS" with what the runtime says in BUNDLE/runtime.log.
+ * Descriptor 3, a socket, is told "started PID", or "failed STATUS" with what the runtime says in BUNDLE/runtime.log. With NETWORK 1,
+ * the env's network namespace is mounted on BUNDLE/netns before, and "created PID" is told: the env is to be connected, and
+ * starts when a byte comes; at the end of the socket instead, it is given up.
  *
  * Who attaches sends frames: a type, a length (2 bytes, the high one first), and as many bytes. Type 0: input. Type 1: the
  * size of the terminal, rows and columns of 2 bytes each. It gets output as it comes, without frames.
@@ -51,7 +53,7 @@ struct client {
   unsigned char frame[FRAME_HEAD + 65535];
 };
 
-static const char *mode, *runtime, *state, *bundle, *id, *log_path, *root, *first_id, *ids;
+static const char *mode, *runtime, *state, *bundle, *id, *log_path, *root, *first_id, *ids, *network;
 static int log_fd = -1;
 static off_t log_size;
 /** The master of the terminal, or the reading ends of the two pipes. */
@@ -222,19 +224,54 @@ static int take_terminal(int listener) {
   return fd;
 }
 
-static void report_started(void) {
-  char text[256];
-  const int pid_fd = open(in_bundle("pid"), O_RDONLY | O_CLOEXEC);
-  ssize_t length = pid_fd < 0 ? -1 : read(pid_fd, text, sizeof text - 1);
+/** Reads the pid that the runtime has written. */
+static long first_process(void) {
+  char text[32];
+  const int fd = open(in_bundle("pid"), O_RDONLY | O_CLOEXEC);
+  const ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
   if (length <= 0) fail("the runtime's pid file");
   text[length] = 0;
-  close(pid_fd);
-  const long pid = strtol(text, NULL, 10);
+  close(fd);
+  return strtol(text, NULL, 10);
+}
+
+static void clean_up(void);
+
+/** Has the env connected, and starts it. */
+static void connect_and_start(void) {
+  if (strcmp(network, "1") != 0) return;
+  char namespace[64], byte;
+  snprintf(namespace, sizeof namespace, "/proc/%ld/ns/net", first_process());
+  close(need(open(in_bundle("netns"), O_RDONLY | O_CREAT | O_CLOEXEC, 0600), "the network namespace's place"));
+  const int tree = need(syscall(SYS_open_tree, AT_FDCWD, namespace, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), "the network namespace");
+  need(syscall(SYS_move_mount, tree, "", AT_FDCWD, in_bundle("netns"), MOVE_MOUNT_F_EMPTY_PATH), "the network namespace's mount");
+  close(tree);
+  dprintf(REPORT, "created %ld\n", first_process());
+  if (read(REPORT, &byte, 1) != 1) {
+    clean_up();
+    _exit(1);
+  }
+  char runtime_log[4096];
+  snprintf(runtime_log, sizeof runtime_log, "%s/runtime.log", bundle);
+  char *const words[] = {(char *)runtime, "--root", (char *)state, "--log", runtime_log, "--log-format", "json", "start", (char *)id, NULL};
+  const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  const pid_t child = need(spawn(words, null, null, null), "fork");
+  close(null);
+  int status;
+  if (waitpid(child, &status, 0) == child && status == 0) return;
+  dprintf(REPORT, "failed %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+  clean_up();
+  _exit(1);
+}
+
+static void report_started(void) {
+  char text[256];
+  const long pid = first_process();
   snprintf(text, sizeof text, "/proc/%ld/stat", pid);
   // Field 22 says when it started; it follows a name that may have anything in it, in parentheses.
   char stat[1024];
   const int stat_fd = open(text, O_RDONLY | O_CLOEXEC);
-  length = stat_fd < 0 ? -1 : read(stat_fd, stat, sizeof stat - 1);
+  const ssize_t length = stat_fd < 0 ? -1 : read(stat_fd, stat, sizeof stat - 1);
   if (length <= 0) fail("the env's first process");
   stat[length] = 0;
   close(stat_fd);
@@ -403,9 +440,15 @@ static void start(int signals) {
   snprintf(pid_file, sizeof pid_file, "%s/pid", bundle);
   snprintf(runtime_log, sizeof runtime_log, "%s/runtime.log", bundle);
   snprintf(socket, sizeof socket, "%s/terminal.sock", bundle);
-  const char *words[20] = {runtime,     "--root",   state,    "--log",  runtime_log,  "--log-format", "json",
-                           "run",       "--detach", "--bundle", bundle, "--pid-file", pid_file};
-  int count = 13;
+  // What `runtime create` makes waits to be started.
+  const int is_connected = strcmp(network, "1") == 0;
+  const char *words[20] = {runtime, "--root", state, "--log", runtime_log, "--log-format", "json", is_connected ? "create" : "run"};
+  int count = 8;
+  if (!is_connected) words[count++] = "--detach";
+  words[count++] = "--bundle";
+  words[count++] = bundle;
+  words[count++] = "--pid-file";
+  words[count++] = pid_file;
   if (is_terminal()) {
     words[count++] = "--console-socket";
     words[count++] = socket;
@@ -449,12 +492,12 @@ static void clean_up(void) {
 }
 
 int main(int count, char **words) {
-  if (count != 10) {
-    dprintf(2, "usage: byref-monitor MODE RUNTIME STATE BUNDLE ID LOG ROOT FIRST SIZE\n");
+  if (count != 11) {
+    dprintf(2, "usage: byref-monitor MODE RUNTIME STATE BUNDLE ID LOG ROOT FIRST SIZE NETWORK\n");
     return 2;
   }
   mode = words[1], runtime = words[2], state = words[3], bundle = words[4], id = words[5], log_path = words[6];
-  root = words[7], first_id = words[8], ids = words[9];
+  root = words[7], first_id = words[8], ids = words[9], network = words[10];
   fcntl(REPORT, F_SETFD, FD_CLOEXEC);
   setsid();
   prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -478,6 +521,7 @@ int main(int count, char **words) {
   }
   mount_root();
   start(signals);
+  connect_and_start();
   report_started();
   // The env's first process, whose end may have been told of already.
   const int fd = open(in_bundle("running"), O_RDONLY | O_CLOEXEC);

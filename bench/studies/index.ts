@@ -8,6 +8,7 @@ import { neighbour } from './neighbour.ts';
 import { pageCache } from './page-cache.ts';
 import { patch } from './patch.ts';
 import { patchUsed } from './patch-used.ts';
+import { running } from './running.ts';
 import type { Study } from './study.ts';
 
 /** What only byref has, or what no single operation shows. */
@@ -22,4 +23,5 @@ export const STUDIES: readonly Study[] = [
   pageCache,
   neighbour,
   cliStart,
+  running,
 ];

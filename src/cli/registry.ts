@@ -41,6 +41,8 @@ const MODULES: Readonly<Record<string, () => Promise<CommandModule>>> = {
   run: () => import('./commands/run.ts'),
   exec: () => import('./commands/exec.ts'),
   enter: () => import('./commands/enter.ts'),
+  console: () => import('./commands/console.ts'),
+  rename: () => import('./commands/rename.ts'),
   ps: () => import('./commands/ps.ts'),
   logs: () => import('./commands/logs.ts'),
   set: () => import('./commands/set.ts'),

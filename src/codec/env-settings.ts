@@ -14,7 +14,13 @@ export interface EnvLimits {
   /** Memory that it keeps when the machine is short of it. */
   readonly memoryGuaranteeBytes: number | null;
   readonly processes: number | null;
+  /** Bytes per second that come to it over the network, and that it sends. */
+  readonly ingressBytes: number | null;
+  readonly egressBytes: number | null;
 }
+
+/** bridge: one of its own, with an address on the machine's bridge. none: a loopback interface. host: the machine's. */
+export type NetworkKind = 'bridge' | 'none' | 'host';
 
 /** The settings of an env. */
 export interface EnvSettings {
@@ -22,8 +28,10 @@ export interface EnvSettings {
   readonly init: readonly string[] | null;
   /** Variables of all programs that are started in it. */
   readonly environment: Readonly<Record<string, string>>;
-  /** The network that it is in: its own, with nothing but a loopback interface, or the machine's. */
-  readonly network: 'none' | 'host';
+  /** The network that it is in; null: the one that envs have by default. */
+  readonly network: NetworkKind | null;
+  /** Ports of the machine that lead to it, as [ADDRESS:]PORT:PORT-IN-ENV[/tcp|/udp]. */
+  readonly ports: readonly string[];
   /** True: its root is the machine's root, with all capabilities and devices. */
   readonly privileged: boolean;
   readonly limits: EnvLimits;
@@ -33,7 +41,8 @@ export interface EnvSettings {
 export const NO_SETTINGS: EnvSettings = {
   init: null,
   environment: {},
-  network: 'none',
+  network: null,
+  ports: [],
   privileged: false,
   limits: {
     cpus: null,
@@ -43,6 +52,8 @@ export const NO_SETTINGS: EnvSettings = {
     swapBytes: null,
     memoryGuaranteeBytes: null,
     processes: null,
+    ingressBytes: null,
+    egressBytes: null,
   },
 };
 

@@ -37,6 +37,7 @@ const STOPPED = {
   served: null,
   driverPid: null,
   firstPid: null,
+  address: null,
 } as const;
 
 /** The outcome of createEnv(). */

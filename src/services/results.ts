@@ -29,6 +29,7 @@ import type { EnvSignalled } from './kill-env.ts';
 import type { TemplateListed } from './list-templates.ts';
 import type { RootMade } from './make-root.ts';
 import type { TemplateRemoved } from './remove-template.ts';
+import type { StaleRestarted } from './restart-stale.ts';
 import type { TemplateDetails } from './show-template.ts';
 import type { EnvStarted, EnvStopped } from './start-env.ts';
 import type { EnvUnmounted } from './umount-env.ts';
@@ -48,8 +49,10 @@ export interface Results {
   readonly 'template diff': readonly TemplateDifference[];
   readonly df: readonly NamedUsage[];
   readonly destroy: readonly EnvDestroyed[];
+  readonly rename: EnvSummary;
   readonly start: readonly EnvStarted[];
   readonly restart: readonly EnvStarted[];
+  readonly 'restart --stale': readonly StaleRestarted[];
   /** With --detach. */
   readonly run: EnvStarted;
   readonly stop: readonly EnvStopped[];

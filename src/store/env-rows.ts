@@ -111,6 +111,19 @@ export class EnvRows {
     this.tables.table('envs').putSync(idKey(row.id), encodeEnv(row));
   }
 
+  /** Gives an env another name. @throws as refuseName() */
+  rename(row: EnvRow, name: string): EnvRow {
+    return this.tables.transaction(() => {
+      this.refuseName(name);
+      const renamed = { ...row, name };
+      const names = this.tables.table('envNames');
+      names.removeSync(textKey(row.name));
+      names.putSync(textKey(name), idKey(row.id));
+      this.put(renamed);
+      return renamed;
+    });
+  }
+
   /** Removes the row, if there is one, in a transaction of its own. */
   remove(id: number): void {
     this.tables.transaction(() => {

@@ -221,6 +221,11 @@ export class Store {
     this.envRows.remove(id);
   }
 
+  /** Gives an env another name. @throws ByrefError 'usage', 'exists' */
+  renameEnv(row: EnvRow, name: string): EnvRow {
+    return this.envRows.rename(row, name);
+  }
+
   /** Returns how an env is started, and what it may use. */
   settings(id: number): EnvSettings {
     return this.envRows.settings(id);

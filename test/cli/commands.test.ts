@@ -78,8 +78,8 @@ test('list -H -o gives exactly the fields asked for, one line per env', async ()
 
 test('a piped table is neither aligned nor trimmed', async () => {
   const [header, first] = (await root.ok('list')).split('\n');
-  expect(header).toBe('NAME\tSTATE\tOS\tAPPS\tMOUNTPOINT\tCREATED');
-  expect(first).toMatch(/^one\tstopped\tt\t-\t-\t\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+  expect(header).toBe('NAME\tSTATE\tOS\tAPPS\tADDRESS\tMOUNTPOINT\tCREATED');
+  expect(first).toMatch(/^one\tstopped\tt\t-\t-\t-\t\d{4}-\d\d-\d\dT[\d:.]+Z$/);
 });
 
 test('options may come before the verb', async () => {

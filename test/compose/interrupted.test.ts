@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { patchOfFile } from '../../src/codec/patch-record.ts';
 import { envMounts } from '../../src/ipc/mount-table.ts';
-import { runKilledAt } from '../support/damage/failpoints.ts';
+import { KILL_STEP, runKilledAt } from '../support/damage/failpoints.ts';
 import { BYREF } from '../support/machine/program.ts';
 import { type PatchedApps, PatchStock } from '../support/packages/patch-stock.ts';
 import type { TinyEnv } from '../support/packages/tiny-apps.ts';
@@ -57,7 +57,7 @@ test(
   async () => {
     const envs = await makeEnvs();
     const seen = new Set<string>();
-    for (let n = 1; n < FAILPOINTS_MAX; n++) {
+    for (let n = 1; n < FAILPOINTS_MAX; n += KILL_STEP) {
       const code = await dieAt(n, 'patch', 'tiny', '--to', '2');
       // Any command.
       await t.root.ok('list');

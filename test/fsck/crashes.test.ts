@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { find } from '../support/damage/damage.ts';
+import { KILL_STEP } from '../support/damage/failpoints.ts';
 import { copyRoot, healthyRoot, useHealthyRoot } from '../support/damage/healthy-root.ts';
 import { runByref } from '../support/machine/program.ts';
 
@@ -21,7 +22,7 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
 };
 
 test.each(Object.entries(COMMANDS))('%s', { timeout: 120_000 }, async (_, words) => {
-  for (let n = 1; n < FAILPOINTS_MAX; n++) {
+  for (let n = 1; n < FAILPOINTS_MAX; n += KILL_STEP) {
     const root = copyRoot();
     const source = path.join(healthyRoot().base, 'v3');
     const args = words.map((word) => (word === 'SOURCE' ? source : word));

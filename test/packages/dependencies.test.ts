@@ -3,7 +3,7 @@ import { mkdtempSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { PatchedEnv, PatchRecord } from '../../src/codec/patch-record.ts';
-import { runKilledAt } from '../support/damage/failpoints.ts';
+import { KILL_STEP, runKilledAt } from '../support/damage/failpoints.ts';
 import { BYREF, sh } from '../support/machine/program.ts';
 import type { DebDescription } from '../support/packages/deb.ts';
 import { type PackageEnv, PackageRoot } from '../support/packages/package-root.ts';
@@ -516,7 +516,7 @@ test('however a patch is cut short, packages fit together', async () => {
   await published(deb('libx-dev', '2', { depends: ['libx (= 2)'] }));
   await stage(install('2', 'libx', 'app'));
   const versions = new Set<string>();
-  for (let point = 1; ; point++) {
+  for (let point = 1; ; point += KILL_STEP) {
     expect(point).toBeLessThan(FAILPOINTS_MAX);
     const words = ['patch', 't', '--to', '2'];
     const { code } = await runKilledAt(t.root, `patch-*:${point}`, words);

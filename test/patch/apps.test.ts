@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import type { PatchRecord } from '../../src/codec/patch-record.ts';
 import type { StaleFile } from '../../src/manager/rollout/stale.ts';
-import { runKilledAt } from '../support/damage/failpoints.ts';
+import { KILL_STEP, runKilledAt } from '../support/damage/failpoints.ts';
 import { PatchRoot } from '../support/machine/patch-root.ts';
 
 /** Apps come to an env and go, while programs use it. */
@@ -153,7 +153,7 @@ test('one that is killed at any point is finished, or was never begun', async ()
   const WITHOUT = ' alice root\n';
   const WITH = 'b balice b root\n';
   let finished = 0;
-  for (let n = 1; n < FAILPOINTS_MAX; n++) {
+  for (let n = 1; n < FAILPOINTS_MAX; n += KILL_STEP) {
     const { code } = await runKilledAt(t.root, `*:${n}`, ['app', 'add', 'e', 'b']);
     const state = (await look()).replace(/^- /, ' ');
     expect([WITHOUT, WITH], `${n}: ${state}`).toContain(state);

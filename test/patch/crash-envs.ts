@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect } from 'vitest';
 import type { HistoryEntry } from '../../src/services/history.ts';
-import { runKilledAt } from '../support/damage/failpoints.ts';
+import { KILL_STEP, runKilledAt } from '../support/damage/failpoints.ts';
 import { PatchRoot } from '../support/machine/patch-root.ts';
 
 let t: PatchRoot;
@@ -71,7 +71,7 @@ export async function killPatch(command: readonly string[]): Promise<void> {
   await makeEnvs();
   let finished = 0;
   let undone = 0;
-  for (let n = 1; n < FAILPOINTS_MAX; n++) {
+  for (let n = 1; n < FAILPOINTS_MAX; n += KILL_STEP) {
     const { code } = await runKilledAt(t.root, `*:${n}`, command);
     if (code === 0) {
       expect(undone).toBeGreaterThan(0);

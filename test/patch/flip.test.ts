@@ -3,17 +3,17 @@ import { changesType, hasPages } from '../support/trees/flip-trees.ts';
 import { LONG, patchUnderReaders } from './patch-under-readers.ts';
 
 describe('readers see the old version or the new one, and no error, through patches and rollbacks', () => {
-  test('one env', () => patchUnderReaders({ envs: 1, rounds: 15, readers: 3, mount: [] }), LONG);
+  test('one env', () => patchUnderReaders({ envs: 1, rounds: 10, readers: 3, mount: [] }), LONG);
 
   test(
     'one env, without passthrough',
-    () => patchUnderReaders({ envs: 1, rounds: 15, readers: 3, mount: ['--no-passthrough'] }),
+    () => patchUnderReaders({ envs: 1, rounds: 10, readers: 3, mount: ['--no-passthrough'] }),
     LONG,
   );
 
   test(
     'one env, with cold caches',
-    () => patchUnderReaders({ envs: 1, rounds: 15, readers: 3, mount: [], cold: true }),
+    () => patchUnderReaders({ envs: 1, rounds: 10, readers: 3, mount: [], cold: true }),
     LONG,
   );
 

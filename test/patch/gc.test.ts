@@ -5,7 +5,7 @@ import { EXIT } from '../../src/base/exit-codes.ts';
 import type { GcReport } from '../../src/manager/upkeep/gc/remove-garbage.ts';
 import { openStore } from '../../src/store/store.ts';
 import { edit, linkAt } from '../support/damage/edit-store.ts';
-import { runKilledAt } from '../support/damage/failpoints.ts';
+import { KILL_STEP, runKilledAt } from '../support/damage/failpoints.ts';
 import { PatchRoot } from '../support/machine/patch-root.ts';
 
 let t: PatchRoot;
@@ -216,7 +216,7 @@ test('killed at any point it has removed nothing that is needed, and the next on
   await t.envs('e');
   await t.in('e', 'echo own >usr/own');
   await walk(2, 3, 4);
-  for (let n = 1; ; n++) {
+  for (let n = 1; ; n += KILL_STEP) {
     const { code } = await runKilledAt(t.root, `*:${n}`, ['gc', '--keep', '1']);
     expect(await t.out('e', 'cat usr/v usr/same usr/own')).toBe('version 4sameown\n');
     if (code === 0) {

@@ -1,7 +1,7 @@
 /** Commands that start and stop envs, killed at each of their failpoints: the next command goes on, and nothing is left. */
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { EnvSummary } from '../../src/manager/envs/summary.ts';
-import { runKilledAt } from '../support/damage/failpoints.ts';
+import { KILL_STEP, runKilledAt } from '../support/damage/failpoints.ts';
 import { RunRoot } from './run-root.ts';
 
 const FAILPOINTS_MAX = 40;
@@ -22,7 +22,7 @@ async function killedAtEach(
   before: () => Promise<unknown>,
   after: (n: number) => Promise<void>,
 ): Promise<number> {
-  for (let n = 1; n < FAILPOINTS_MAX; n++) {
+  for (let n = 1; n < FAILPOINTS_MAX; n += KILL_STEP) {
     await before();
     const { code } = await runKilledAt(r.root, `*:${n}`, command);
     await after(n);

@@ -43,10 +43,8 @@ export class RunRoot {
   }
 
   /** What a script prints in a running env. */
-  async exec(env: string, script: string): Promise<string> {
-    const { code, stdout, stderr } = await this.root.byref('exec', env, '--', 'sh', '-c', script);
-    expect(code, stdout + stderr).toBe(0);
-    return stdout;
+  exec(env: string, script: string): Promise<string> {
+    return inRunning(this.root, env, script);
   }
 
   /** The pid of the monitor of an env that runs. */
@@ -70,36 +68,12 @@ export class RunRoot {
     }
   }
 
-  /** The bundles of envs that run. */
   bundles(): string[] {
-    const run = this.root.env['BYREF_RUN'] ?? '';
-    return readdirSync(run)
-      .filter((name) => name.endsWith('.envs'))
-      .flatMap((name) =>
-        readdirSync(path.join(run, name))
-          .filter((entry) => /^\d+$/.test(entry))
-          .map((entry) => path.join(run, name, entry)),
-      );
+    return bundlesOf(this.root);
   }
 
-  /** What envs that do not run have left: bundles, groups, mounts, ids. */
   leftovers(): string[] {
-    const run = this.root.env['BYREF_RUN'] ?? '';
-    const ids = path.join(run, 'ids');
-    // A range whose bundle is gone is free.
-    const taken = existsSync(ids)
-      ? readdirSync(ids).filter((slot) => existsSync(path.join(ids, slot)))
-      : [];
-    const keys = readdirSync(run)
-      .filter((name) => name.endsWith('.envs'))
-      .map((name) => name.replace('.envs', ''));
-    const groups = readdirSync(CGROUPS).flatMap((hierarchy) =>
-      keys.map((key) => path.join(CGROUPS, hierarchy, 'byref', key)).filter((at) => existsSync(at)),
-    );
-    const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
-      .split('\n')
-      .filter((line) => line.includes(run));
-    return [...this.bundles(), ...taken.map((slot) => `ids ${slot}`), ...groups, ...mounts];
+    return leftoversOf(this.root);
   }
 
   async dispose(): Promise<void> {
@@ -108,4 +82,43 @@ export class RunRoot {
     await this.root.dispose();
     expect(left).toEqual([]);
   }
+}
+
+/** What a script prints in a running env. */
+export async function inRunning(root: TestRoot, env: string, script: string): Promise<string> {
+  const { code, stdout, stderr } = await root.byref('exec', env, '--', 'bash', '-c', script);
+  expect(code, stdout + stderr).toBe(0);
+  return stdout;
+}
+
+/** The bundles of envs that run. */
+function bundlesOf(root: TestRoot): string[] {
+  const run = root.env['BYREF_RUN'] ?? '';
+  return readdirSync(run)
+    .filter((name) => name.endsWith('.envs'))
+    .flatMap((name) =>
+      readdirSync(path.join(run, name))
+        .filter((entry) => /^\d+$/.test(entry))
+        .map((entry) => path.join(run, name, entry)),
+    );
+}
+
+/** What envs that do not run have left: bundles, groups, mounts, ids. */
+export function leftoversOf(root: TestRoot): string[] {
+  const run = root.env['BYREF_RUN'] ?? '';
+  const ids = path.join(run, 'ids');
+  // A range whose bundle is gone is free.
+  const taken = existsSync(ids)
+    ? readdirSync(ids).filter((slot) => existsSync(path.join(ids, slot)))
+    : [];
+  const keys = readdirSync(run)
+    .filter((name) => name.endsWith('.envs'))
+    .map((name) => name.replace('.envs', ''));
+  const groups = readdirSync(CGROUPS).flatMap((hierarchy) =>
+    keys.map((key) => path.join(CGROUPS, hierarchy, 'byref', key)).filter((at) => existsSync(at)),
+  );
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .filter((line) => line.includes(run));
+  return [...bundlesOf(root), ...taken.map((slot) => `ids ${slot}`), ...groups, ...mounts];
 }

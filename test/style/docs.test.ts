@@ -181,7 +181,7 @@ test('each verb has a value of --json that is described, and a type', () => {
   const typed = [...body.matchAll(/^ {2}readonly '?([^':]+)'?:/gm)].map(([, verb]) => verb!);
   expect(typed).toEqual(described);
   // What these print is not byref's.
-  const others = ['completion', 'exec', 'enter', 'logs'];
+  const others = ['completion', 'console', 'exec', 'enter', 'logs'];
   const verbs = VERBS.map(({ name }) => name).filter((name) => !others.includes(name));
   expect(typed.filter((verb) => !verb.includes('--')).sort()).toEqual(verbs.sort());
 });

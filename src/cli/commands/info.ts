@@ -51,7 +51,8 @@ function fields(info: EnvInfo): [string, string][] {
 }
 
 /** What runs, with its limits beside what it uses. */
-function runningFields({ running, pid, ended, settings }: EnvInfo): [string, string][] {
+function runningFields(info: EnvInfo): [string, string][] {
+  const { running, pid, ended, settings } = info;
   const set = Object.entries(settings).map(([key, value]): [string, string] => [key, value]);
   if (running === null || pid === null) {
     const end = ended === null ? [] : [endText(ended)];
@@ -62,6 +63,7 @@ function runningFields({ running, pid, ended, settings }: EnvInfo): [string, str
   const { memoryBytes, cpuMs, processes, since } = running;
   return [
     ['running', `since ${since}, first process ${pid}`],
+    ['address', info.address ?? ''],
     ['processor', cpuMs === null ? '' : of(`${(cpuMs / 1000).toFixed(1)} s`, 'limits.cpu')],
     ['memory', memoryBytes === null ? '' : of(formatSize(memoryBytes), 'limits.memory')],
     ['processes', processes === null ? '' : of(String(processes), 'limits.processes')],

@@ -11,6 +11,7 @@ const COLUMNS: readonly Column<EnvSummary>[] = [
   { field: 'os', standard: true, text: (env) => env.os },
   { field: 'apps', standard: true, text: (env) => env.apps.join(',') },
   { field: 'shard', standard: false, right: true, text: (env) => String(env.shard) },
+  { field: 'address', standard: true, text: (env) => env.address ?? '' },
   { field: 'pid', standard: false, right: true, text: (env) => String(env.pid ?? '') },
   { field: 'mountpoint', standard: true, text: (env) => env.mountpoint ?? '' },
   { field: 'options', standard: false, text: (env) => env.options ?? '' },

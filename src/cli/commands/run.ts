@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { constants } from 'node:os';
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
 import { needPeoplesEnv } from '../../manager/sandbox/owner.ts';
@@ -10,7 +11,7 @@ import type { EnvRow } from '../../store/store.ts';
 import { type Context, contextOf, defineWaiting, defineWrapper } from '../command.ts';
 import { commandWords, type ExecWords, execOptions, runInEnv } from '../exec-run.ts';
 import { printNotes } from '../notes.ts';
-import { printLines, sayLines } from '../print.ts';
+import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import { printResult } from '../table.ts';
 
@@ -19,6 +20,7 @@ interface Options extends ExecWords {
   readonly name?: string;
   readonly rm?: boolean;
   readonly detach?: boolean;
+  readonly publish: readonly string[];
   readonly set: readonly string[];
 }
 
@@ -34,6 +36,7 @@ export default function build(): Command {
     .option('--name <env>', 'the name of the env (run-...)')
     .option('--rm', 'destroy it afterwards')
     .option('-d, --detach', 'do not wait; the output goes to byref logs')
+    .option('-p, --publish <port>', 'as docker run: 8080:80; may be repeated', append, [])
     .option('--set <key=value>', 'as byref set; may be repeated', append, []);
   return defineWrapper(execOptions(command)).action(
     async (template: string, given: string[], options: Options) => {
@@ -59,7 +62,9 @@ function refuseMixed({ detach, rm, tty }: Options): void {
 }
 
 function create(context: Context, os: string, options: Options): Promise<EnvRow> {
-  const { app: apps, name = `run-${randomBytes(4).toString('hex')}`, set: settings } = options;
+  const { app: apps, name = `run-${randomBytes(4).toString('hex')}` } = options;
+  const { publish, set } = options;
+  const settings = publish.length > 0 ? [...set, `ports=${publish.join(',')}`] : set;
   return withStore(context, 'write', async (store) => {
     const { row, notes } = await createEnv(store, { name, os, apps, settings });
     printNotes(notes);
@@ -75,42 +80,65 @@ async function asFirst(
   { detach = false, rm = false, env }: Options,
 ): Promise<void> {
   const { patience } = context;
-  const { started, ended } = await withStore(context, 'read', (store) =>
-    startEnv(
-      store,
-      row,
-      {
-        ...(words.length > 0 && { init: words }),
-        ...(env !== undefined && { environment: env }),
-        output: detach ? 'log' : 'inherit',
-      },
-      { patience, note: (text) => printNotes([text]) },
-    ),
-  );
-  if (detach) {
-    if (context.json) printResult('run', started);
-    else printLines(row.name);
-    return;
+  const passing = detach ? null : new Passing();
+  try {
+    const { started, ended } = await withStore(context, 'read', (store) =>
+      startEnv(
+        store,
+        row,
+        {
+          ...(words.length > 0 && { init: words }),
+          ...(env !== undefined && { environment: env }),
+          output: detach ? 'log' : 'inherit',
+        },
+        { patience, note: (text) => printNotes([text]) },
+      ),
+    );
+    if (detach) {
+      if (context.json) printResult('run', started);
+      else printLines(row.name);
+      return;
+    }
+    passing?.to(context, row);
+    process.exitCode = (await ended)?.code ?? 1;
+  } finally {
+    passing?.end();
   }
-  const release = passToFirst(context, row);
-  const { code } = (await ended.finally(release)) ?? { code: 1 };
-  process.exitCode = code;
   await end(context, row, rm);
 }
 
 const PASSED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
-/** Passes signals on to the first process. Returns a function that ends that. */
-function passToFirst(context: Context, row: EnvRow): () => void {
-  const pass = (name: NodeJS.Signals, signal: number): void => {
-    withStore(context, 'read', (store) => killEnv(store, row, signal)).catch((error: unknown) =>
-      sayLines(`byref: ${name} was not passed on: ${String(error)}`),
-    );
-  };
-  for (const name of PASSED) process.on(name, pass);
-  return () => {
-    for (const name of PASSED) process.off(name, pass);
-  };
+/** Passes signals on to the first process; those that come before it is there wait for it. */
+class Passing {
+  private readonly handlers = new Map<NodeJS.Signals, () => void>();
+  private readonly waiting: NodeJS.Signals[] = [];
+  private pass: ((name: NodeJS.Signals) => void) | null = null;
+
+  constructor() {
+    for (const name of PASSED) {
+      const handle = (): void =>
+        this.pass === null ? void this.waiting.push(name) : this.pass(name);
+      this.handlers.set(name, handle);
+      process.on(name, handle);
+    }
+  }
+
+  /** Begins to pass them on. */
+  to(context: Context, row: EnvRow): void {
+    const pass = (name: NodeJS.Signals): void => {
+      withStore(context, 'read', (store) => killEnv(store, row, constants.signals[name])).catch(
+        // It has ended just now.
+        () => undefined,
+      );
+    };
+    this.pass = pass;
+    for (const name of this.waiting.splice(0)) pass(name);
+  }
+
+  end(): void {
+    for (const [name, handle] of this.handlers) process.off(name, handle);
+  }
 }
 
 /** Runs the command on our terminal, beside a first process that only waits. */

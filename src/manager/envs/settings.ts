@@ -3,6 +3,7 @@ import { quote, split } from 'shlex';
 import { ByrefError } from '../../base/error.ts';
 import { sizeOf } from '../../base/size.ts';
 import { type EnvLimits, type EnvSettings, NO_SETTINGS } from '../../codec/env-settings.ts';
+import { parsePorts } from './network/ports.ts';
 
 /** One key: how its value is read and written. */
 interface Key {
@@ -18,6 +19,8 @@ const CPU_MIN = 0.01;
 const CPU_SET = /^\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*$/;
 const MEMORY_MIN = 4 * 2 ** 20;
 const SHARE_MAX = 10_000;
+/** Slower, not even a connection comes about in time. */
+const RATE_MIN = 1024;
 
 const bad = (name: string, value: string, hint: string): ByrefError =>
   new ByrefError('usage', `${name} can't be "${value}"`, hint);
@@ -56,7 +59,11 @@ const size =
   (value: string): number => {
     const bytes = sizeOf(value);
     if (bytes !== null && bytes >= least) return bytes;
-    throw bad(name, value, 'Write 512MiB, 2GiB or a number of bytes; at least 4MiB of memory.');
+    throw bad(
+      name,
+      value,
+      'Write 512MiB, 2GiB or a number of bytes; of memory at least 4MiB, of a rate at least 1KiB.',
+    );
   };
 
 function cpus(value: string): number {
@@ -80,13 +87,25 @@ const KEYS: readonly Key[] = [
   },
   {
     name: 'network',
-    summary: 'none (a loopback interface of its own), or host (the machine’s network)',
+    summary:
+      'bridge (an address on the machine’s bridge), none (a loopback interface), or host (the machine’s network)',
     set(settings, value) {
-      if (value === '' || value === 'none' || value === 'host')
-        return { ...settings, network: value === 'host' ? 'host' : 'none' };
-      throw bad('network', value, 'It is none or host.');
+      if (value === '') return { ...settings, network: null };
+      if (value === 'bridge' || value === 'none' || value === 'host')
+        return { ...settings, network: value };
+      throw bad('network', value, 'It is bridge, none or host.');
     },
-    get: ({ network }) => network,
+    get: ({ network }) => network ?? '',
+  },
+  {
+    name: 'ports',
+    summary: 'ports of the machine that lead to it: 8080:80,127.0.0.1:53:53/udp',
+    set(settings, value) {
+      const ports = value === '' ? [] : value.split(',');
+      parsePorts(ports);
+      return { ...settings, ports };
+    },
+    get: ({ ports }) => ports.join(','),
   },
   {
     name: 'privileged',
@@ -133,6 +152,20 @@ const KEYS: readonly Key[] = [
     'processes',
     'processes and threads',
     whole('limits.processes', 1, 2 ** 22),
+    String,
+  ),
+  limit(
+    'limits.network.ingress',
+    'ingressBytes',
+    'bytes a second that come to it',
+    size('limits.network.ingress', RATE_MIN),
+    String,
+  ),
+  limit(
+    'limits.network.egress',
+    'egressBytes',
+    'bytes a second that it sends',
+    size('limits.network.egress', RATE_MIN),
     String,
   ),
 ];

@@ -1,6 +1,7 @@
 import { type EnvMount, envMounts } from '../../ipc/mount-table.ts';
 import type { DriverStatus, MountedEnv } from '../../ipc/protocol.ts';
 import type { EnvRow, Store } from '../../store/store.ts';
+import { addressOf } from './network/attach-network.ts';
 import { BundleDir, bundleIds } from './runtime/bundle-dir.ts';
 import { findDriver } from './spawn.ts';
 
@@ -21,8 +22,20 @@ export interface EnvState {
   readonly driverPid: number | null;
   /** The pid of its first process; null if it does not run. */
   readonly firstPid: number | null;
+  /** Its address on the machine's bridge; null if it has none, or does not run. */
+  readonly address: string | null;
   /** True if nothing of the machine is kept from its root user. */
   readonly privileged: boolean;
+}
+
+/** The part of an env's state that its bundle tells. */
+type RunState = Pick<EnvState, 'firstPid' | 'address'>;
+
+const NOT_RUNNING: RunState = { firstPid: null, address: null };
+
+function runStateOf(bundle: BundleDir): RunState {
+  const firstPid = bundle.firstProcess();
+  return firstPid === null ? NOT_RUNNING : { firstPid, address: addressOf(bundle) };
 }
 
 /** How long a driver may take to say what it serves before it counts as hung, but alive. */
@@ -40,7 +53,7 @@ export async function envStates(store: Store, rows: readonly EnvRow[]): Promise<
   const begun = new Set(bundleIds(store.root));
   return rows.map((row) => ({
     ...mountState(row, mounts.get(row.id) ?? null, drivers.get(row.shard) ?? null),
-    firstPid: begun.has(row.id) ? new BundleDir(store.root, row.id).firstProcess() : null,
+    ...(begun.has(row.id) ? runStateOf(new BundleDir(store.root, row.id)) : NOT_RUNNING),
     privileged: store.settings(row.id).privileged,
   }));
 }
@@ -68,7 +81,7 @@ function mountState(
   row: EnvRow,
   mount: EnvMount | null,
   driver: DriverStatus | 'hung' | null,
-): Omit<EnvState, 'firstPid' | 'privileged'> {
+): Omit<EnvState, keyof RunState | 'privileged'> {
   if (driver === 'hung') {
     const state = mount ? 'mounted' : 'stopped';
     return { row, state, mount, served: null, driverPid: null };

@@ -13,6 +13,8 @@ export interface EnvSummary {
   readonly shard: number;
   /** The machine's id of its first process; null if it does not run. */
   readonly pid: number | null;
+  /** Its address on the machine's bridge; null if it has none, or does not run. */
+  readonly address: string | null;
   /** True if its root user is the machine's, when it runs. */
   readonly privileged: boolean;
   /** null if it is not mounted. */
@@ -24,7 +26,14 @@ export interface EnvSummary {
 }
 
 /** Returns what `byref list` shows of an env. */
-export function summaryOf({ row, state, mount, firstPid, privileged }: EnvState): EnvSummary {
+export function summaryOf({
+  row,
+  state,
+  mount,
+  firstPid,
+  address,
+  privileged,
+}: EnvState): EnvSummary {
   const [os = '', ...apps] = row.stack.map(refOf);
   return {
     id: row.id,
@@ -34,6 +43,7 @@ export function summaryOf({ row, state, mount, firstPid, privileged }: EnvState)
     apps,
     shard: row.shard,
     pid: firstPid,
+    address,
     privileged,
     mountpoint: mount?.mountpoint ?? null,
     options: mount?.options ?? null,

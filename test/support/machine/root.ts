@@ -49,6 +49,8 @@ export class TestRoot {
       BYREF_IDLE_EXIT_MS: String(IDLE_EXIT_MS),
       // What others' builds leave when they are killed is not this test's.
       BYREF_TMPDIR: this.tmp,
+      // The machine's network is not the tests'.
+      BYREF_NETWORK: 'none',
     };
     this.env = { ...process.env, ...own, ...extra };
     this.services = Object.keys(extra).length === 0 ? new Services(this.path, own) : null;

@@ -12,16 +12,29 @@ export const BUILD_ARCHIVE_MS = 600_000;
 
 /** A Debian root file system with the programs that are tested, as a tar; built once, then kept. */
 export async function debianArchive(): Promise<string> {
-  if (existsSync(ARCHIVE)) return ARCHIVE;
+  await makeArchive(ARCHIVE, PACKAGES);
+  return ARCHIVE;
+}
+
+async function makeArchive(archive: string, packages: string): Promise<void> {
+  if (existsSync(archive)) return;
   mkdirSync(CACHE, { recursive: true });
-  const part = `${ARCHIVE}.${process.pid}`;
+  const part = `${archive}.${process.pid}`;
   // The machine's own sources are those that it can reach.
   const script = `mmdebstrap --quiet --variant=minbase --format=tar --include="$1" "$2" "$3" \
     $(grep -ls "\\b$2\\b" /etc/apt/sources.list /etc/apt/sources.list.d/*)`;
-  const { code, stderr } = await sh(script, [PACKAGES, SUITE, part], { timeout: BUILD_ARCHIVE_MS });
+  const { code, stderr } = await sh(script, [packages, SUITE, part], { timeout: BUILD_ARCHIVE_MS });
   if (code !== 0) throw new Error(`mmdebstrap failed: ${stderr}`);
-  renameSync(part, ARCHIVE);
-  return ARCHIVE;
+  renameSync(part, archive);
+}
+
+const SYSTEM_PACKAGES = 'systemd,systemd-sysv,dbus,nginx-light,procps';
+const SYSTEM = path.join(CACHE, `system-${SUITE}-${process.arch}.tar`);
+
+/** Debian with systemd as its init and a web server, as a tar; built once, then kept. */
+export async function systemArchive(): Promise<string> {
+  await makeArchive(SYSTEM, SYSTEM_PACKAGES);
+  return SYSTEM;
 }
 
 /** Which of the machine's own suites an archive is built from: the release alone, or with its security updates. */

@@ -10,21 +10,24 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ByrefError } from '../../../base/error.ts';
 import { failpoint } from '../../../base/failpoints.ts';
 import { MNT_DETACH, UMOUNT_NOFOLLOW } from '../../../base/mount-flags.ts';
 import { procText } from '../../../base/proc.ts';
-import type { EnvSettings } from '../../../codec/env-settings.ts';
+import type { EnvSettings, NetworkKind } from '../../../codec/env-settings.ts';
 import { RunDir } from '../../../ipc/run-dir.ts';
 import { monitorProgram, native } from '../../../native/binding.ts';
 import { type FileLock, LockFile } from '../../../native/lock-file.ts';
 import { type Patience, waitUntil } from '../../../store/patience.ts';
 import { envDir } from '../../../store/store.ts';
+import { attachNetwork, detachNetwork } from '../network/attach-network.ts';
 import { BundleDir, type Ended, makeBundlesDir } from './bundle-dir.ts';
 import { groupOf, makeNamedGroup, removeGroups } from './cgroups.ts';
 import { type IdRange, IdRanges } from './id-ranges.ts';
 import { initProgram } from './init.ts';
+import { MonitorReport } from './monitor-report.ts';
 import { capabilitiesOf, ociConfig } from './oci-config.ts';
 import { deleteEnv, runtimeProgram } from './runtime-program.ts';
 import { SECCOMP_FILE, seccompOf } from './seccomp.ts';
@@ -87,6 +90,7 @@ export async function startProcesses(request: StartRequest): Promise<Started> {
   const bundle = new BundleDir(root, env.id);
   await clearAway(root, env.id);
   const init = initProgram(mountpoint, settings.init);
+  const network = settings.network ?? standardNetwork();
   const { isSystemd } = init;
   bundle.make({ mounted: request.mounted, isSystemd, startedMs: Date.now(), privileged });
   failpoint('start-noted');
@@ -100,7 +104,7 @@ export async function startProcesses(request: StartRequest): Promise<Started> {
     environment: settings.environment,
     terminal: isSystemd && output === 'log',
     ids,
-    network: settings.network,
+    network,
     cgroupsPath,
     limits: settings.limits,
     seccomp: privileged ? null : filterOf(isSystemd),
@@ -108,47 +112,66 @@ export async function startProcesses(request: StartRequest): Promise<Started> {
   bundle.write('config.json', JSON.stringify(config));
   failpoint('start-prepared');
   try {
-    return await launch(bundle, request, config.process.terminal ? 'terminal' : output, ids);
+    const mode = config.process.terminal ? 'terminal' : output;
+    const connect =
+      network === 'bridge' ? () => attachNetwork(root, env.name, bundle, settings) : null;
+    return await launch(bundle, request, { mode, ids, connect });
   } catch (error) {
     await clearAway(root, env.id);
     throw error;
   }
 }
 
+/** How the monitor is run. */
+interface Launch {
+  readonly mode: Output | 'terminal';
+  readonly ids: IdRange | null;
+  /** Connects the env before it starts; null if it is not to be. */
+  readonly connect: (() => Promise<void>) | null;
+}
+
 /** Runs the monitor, and waits until it says that the env runs. */
 async function launch(
   bundle: BundleDir,
   { root, env, mountpoint }: StartRequest,
-  mode: Output | 'terminal',
-  ids: IdRange | null,
+  { mode, ids, connect }: Launch,
 ): Promise<Started> {
-  const range = [String(ids?.first ?? 0), String(ids?.size ?? 0)];
   const own = mode === 'inherit' ? 'inherit' : 'ignore';
-  const child = spawn(
-    monitorProgram(),
-    [
-      mode,
-      runtimeProgram(),
-      bundle.runtimeState,
-      bundle.path,
-      bundle.name,
-      consoleLog(root, env.id),
-      mountpoint,
-      ...range,
-    ],
-    { detached: true, cwd: '/', stdio: [own, own, own, 'pipe'] },
-  );
+  const words = [
+    mode,
+    runtimeProgram(),
+    bundle.runtimeState,
+    bundle.path,
+    bundle.name,
+    consoleLog(root, env.id),
+    mountpoint,
+    String(ids?.first ?? 0),
+    String(ids?.size ?? 0),
+    connect === null ? '0' : '1',
+  ];
+  const child = spawn(monitorProgram(), words, {
+    detached: true,
+    cwd: '/',
+    stdio: [own, own, own, 'pipe'],
+  });
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  let said = '';
-  const report = child.stdio[3]!;
-  report.on('data', (bytes: Buffer) => {
-    said += bytes.toString();
-  });
-  await new Promise<void>((resolve) => {
-    child.once('error', () => resolve());
-    report.once('close', () => resolve());
-  });
-  const [, pid] = /^started (\d+)\n/.exec(said) ?? [];
+  const report = new MonitorReport(child.stdio[3] as Duplex);
+  child.once('error', () => report.end());
+  let said = await report.line();
+  if (connect !== null && said.startsWith('created ')) {
+    try {
+      await connect();
+    } catch (error) {
+      report.end();
+      await gone;
+      throw error;
+    }
+    failpoint('start-connected');
+    report.goOn();
+    said = await report.line();
+  }
+  report.end();
+  const [, pid] = /^started (\d+)$/.exec(said) ?? [];
   if (pid === undefined) throw notStarted(env.name, bundle, said);
   if (mode !== 'inherit') child.unref();
   failpoint('start-running');
@@ -156,7 +179,7 @@ async function launch(
 }
 
 function notStarted(name: string, bundle: BundleDir, said: string): ByrefError {
-  const why = bundle.complaint() || said.replace(/^failed /, '').trim() || 'its monitor ended';
+  const why = bundle.complaint() || said.replace(/^failed /, '') || 'its monitor ended';
   const isMissing = /executable file not found|no such file or directory/.test(why);
   const hint = isMissing
     ? 'Name a program that the env has: byref set ENV init="PROGRAM ARGUMENT...".'
@@ -232,6 +255,8 @@ export async function clearAway(root: string, env: number): Promise<void> {
   failpoint('stop-ended');
   await deleteEnv(bundle);
   failpoint('stop-deleted');
+  await detachNetwork(bundle);
+  failpoint('stop-disconnected');
   native.umount(bundle.rootfs, MNT_DETACH | UMOUNT_NOFOLLOW);
   removeGroups(groupOf(root, env));
   failpoint('stop-unmounted');
@@ -256,6 +281,12 @@ function send(pid: number, signal: NodeJS.Signals | number): void {
   } catch {
     // It ended just now.
   }
+}
+
+/** Returns the network of envs for which none is set. */
+function standardNetwork(): NetworkKind {
+  const wanted = process.env['BYREF_NETWORK'];
+  return wanted === 'none' || wanted === 'host' ? wanted : 'bridge';
 }
 
 const idRanges = (root: string): IdRanges =>

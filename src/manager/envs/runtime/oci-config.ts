@@ -1,5 +1,5 @@
 /** Makes the configuration with which an OCI runtime runs an env: pure functions of what is asked for. */
-import type { EnvLimits } from '../../../codec/env-settings.ts';
+import type { EnvLimits, NetworkKind } from '../../../codec/env-settings.ts';
 import { INSIDE_PATH } from '../../confinement/run-inside.ts';
 import type { IdRange } from './id-ranges.ts';
 import type { OciMount, OciProcess, OciResources, OciSeccomp, OciSpec } from './oci-spec.ts';
@@ -111,7 +111,7 @@ export interface BundleRequest {
   readonly terminal: boolean;
   /** The ids that its users have outside; null: they are the machine's (privileged). */
   readonly ids: IdRange | null;
-  readonly network: 'none' | 'host';
+  readonly network: NetworkKind;
   readonly cgroupsPath: string;
   readonly limits: EnvLimits;
   /** The filter of system calls; null: none (privileged). */

@@ -1,5 +1,5 @@
 /**
- * byref-monitor MODE RUNTIME STATE BUNDLE ID LOG ROOT FIRST SIZE NETWORK
+ * byref-monitor MODE RUNTIME STATE BUNDLE ID LOG ROOT FIRST SIZE NETWORK [SOURCE TARGET]...
  *
  * Starts the first process of an env through an OCI runtime, and stays with it until it ends. It outlives the command that
  * started it, and keeps what would be lost with that:
@@ -7,7 +7,8 @@
  *   - the other end of the env's output or terminal, which goes to LOG and to who is attached (BUNDLE/attach.sock);
  *   - a second descriptor of the terminal: systemd closes and opens /dev/console again, and would find it hung up;
  *   - how the first process ended, in BUNDLE/ended;
- *   - the env's root: ROOT is mounted on BUNDLE/rootfs, with SIZE ids from 0 on shown as those from FIRST on; 0: as they are.
+ *   - the env's root and volumes: ROOT is mounted on BUNDLE/rootfs, and each SOURCE on its TARGET, with SIZE ids from 0 on shown as
+ *     those from FIRST on; 0: as they are.
  *
  * MODE: `log`, no input, output goes to LOG. `terminal`, one for both. `inherit`, our own input and output.
  *
@@ -54,6 +55,7 @@ struct client {
 };
 
 static const char *mode, *runtime, *state, *bundle, *id, *log_path, *root, *first_id, *ids, *network;
+static char **volumes;
 static int log_fd = -1;
 static off_t log_size;
 /** The master of the terminal, or the reading ends of the two pipes. */
@@ -149,20 +151,25 @@ static int user_namespace(void) {
   return fd;
 }
 
-/** Mounts the env's root in the bundle. */
-static void mount_root(void) {
-  const int tree = need(syscall(SYS_open_tree, AT_FDCWD, root, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), "the env's mount");
+/** Mounts a directory, with the ids of the env. @param userns -1: as they are */
+static void mount_tree(const char *source, const char *target, int userns) {
+  const int tree = need(syscall(SYS_open_tree, AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), source);
   // As the propagation flag: MS_PRIVATE of mount(2).
   struct mount_attr attr = {.propagation = 1 << 18};
-  const int mapped = strcmp(ids, "0") != 0;
-  if (mapped) {
+  if (userns >= 0) {
     attr.attr_set = MOUNT_ATTR_IDMAP;
-    attr.userns_fd = user_namespace();
+    attr.userns_fd = userns;
   }
-  need(syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof attr), "an id-mapped mount of the env");
-  need(syscall(SYS_move_mount, tree, "", AT_FDCWD, in_bundle("rootfs"), MOVE_MOUNT_F_EMPTY_PATH), "the env's root");
-  if (mapped) close((int)attr.userns_fd);
+  need(syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof attr), source);
+  need(syscall(SYS_move_mount, tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH), target);
   close(tree);
+}
+
+static void mount_all(void) {
+  const int userns = strcmp(ids, "0") == 0 ? -1 : user_namespace();
+  mount_tree(root, in_bundle("rootfs"), userns);
+  for (char **pair = volumes; pair[0] != NULL; pair += 2) mount_tree(pair[0], pair[1], userns);
+  if (userns >= 0) close(userns);
 }
 
 static int listen_at(const char *name) {
@@ -488,16 +495,17 @@ static void clean_up(void) {
   const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   const pid_t child = spawn(words, null, null, null);
   if (child > 0) waitpid(child, NULL, 0);
+  for (char **pair = volumes; pair[0] != NULL; pair += 2) umount2(pair[1], DETACH | NOFOLLOW);
   umount2(in_bundle("rootfs"), DETACH | NOFOLLOW);
 }
 
 int main(int count, char **words) {
-  if (count != 11) {
-    dprintf(2, "usage: byref-monitor MODE RUNTIME STATE BUNDLE ID LOG ROOT FIRST SIZE NETWORK\n");
+  if (count < 11 || count % 2 == 0) {
+    dprintf(2, "usage: byref-monitor MODE RUNTIME STATE BUNDLE ID LOG ROOT FIRST SIZE NETWORK [SOURCE TARGET]...\n");
     return 2;
   }
   mode = words[1], runtime = words[2], state = words[3], bundle = words[4], id = words[5], log_path = words[6];
-  root = words[7], first_id = words[8], ids = words[9], network = words[10];
+  root = words[7], first_id = words[8], ids = words[9], network = words[10], volumes = words + 11;
   fcntl(REPORT, F_SETFD, FD_CLOEXEC);
   setsid();
   prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -519,7 +527,7 @@ int main(int count, char **words) {
     open_log();
     attach_fd = need(listen_at("attach.sock"), "the socket");
   }
-  mount_root();
+  mount_all();
   start(signals);
   connect_and_start();
   report_started();

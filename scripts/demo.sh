@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up, then shows the main job on real input: a Debian root file system becomes a template, several
 # envs are mounted from it, programs run inside them, each writes what is its own, the template stays
-# as it was. Ends with a table of what was done and measured. Leaves no mount, process or env behind.
+# as it was; then they run as systems of their own, with limits, are patched, and one is cloned. Ends with a table of what was done and measured. Leaves no mount, process or env behind.
 #
 #   demo.sh [ENVS]    how many envs, 5 if not given
 #
@@ -19,7 +19,9 @@ main() {
   bash "$TREE/scripts/setup.sh" --demo
   [[ $COUNT =~ ^[1-9][0-9]*$ ]] || fail "not a number of envs: $COUNT" 'usage: demo.sh [ENVS]'
   ROOT=$(mktemp -d "${TMPDIR:-/tmp}/byref-demo-XXXXXX")
-  export BYREF_ROOT=$ROOT/root BYREF_RUN=$ROOT/run BYREF_IDLE_EXIT_MS=500
+  chmod 711 "$ROOT" # the root user of an env has to get to its root file system
+  # This machine's network stays as it is.
+  export BYREF_ROOT=$ROOT/root BYREF_RUN=$ROOT/run BYREF_IDLE_EXIT_MS=500 BYREF_NETWORK=none
   trap clean EXIT
   trap 'exit 130' INT TERM HUP
   local names=()
@@ -33,6 +35,7 @@ main() {
   share_the_page_cache "${names[@]}"
   patch_and_roll_back "${names[@]}"
   patch_a_package "${names[0]}"
+  run_as_systems "${names[@]}"
   show_commands "${names[0]}"
   check_template
   remove_envs "${names[@]}"
@@ -221,6 +224,36 @@ END
   "$BYREF" rollback hello | sed 's/^/  /'
 }
 
+# The same envs as systems of their own: with processes, users, limits.
+run_as_systems() {
+  title 'Envs that run'
+  "$BYREF" set "$1" limits.memory=256MiB limits.cpu=0.5 limits.processes=50 | sed 's/^/  /'
+  timed "$BYREF" start "$@"
+  row "byref start, $# envs" "$((ELAPSED / $#)) ms each" 'through runc'
+  timed "$BYREF" exec "$1" -- sh -c 'echo "  in $(hostname): user $(id -un), process $$, of the machine $(ls -d /proc/[0-9]* | wc -l) processes"'
+  row 'byref exec' "$ELAPSED ms" ''
+  "$BYREF" exec "$1" -- sh -c 'mount -t tmpfs tmpfs /mnt' 2>&1 | sed 's/^/  /' || true
+  "$BYREF" info "$1" | grep -E '^(running|processor|memory|processes)' | sed 's/^/  /'
+  "$BYREF" ps "$1" | sed 's/^/  /'
+  "$BYREF" patch debian-12 | sed 's/^/  /'
+  [ "$("$BYREF" exec "$1" -- /usr/local/bin/hello)" = 'hello from the patch' ] || fail "$1 does not see the patch" 'this is a bug.'
+  timed "$BYREF" restart --stale
+  "$BYREF" rollback debian-12 | sed 's/^/  /'
+  timed "$BYREF" stop "$@"
+  row "byref stop, $# envs" "$((ELAPSED / $#)) ms each" ''
+  title 'A clone'
+  "$BYREF" umount "$1"
+  timed "$BYREF" clone "$1" clone-of-"$1"
+  row 'byref clone' "$ELAPSED ms" "all that $1 has of its own"
+  "$BYREF" run --rm debian-12 -- sh -c 'echo "  byref run: $(hostname)"'
+  timed "$BYREF" run --rm debian-12 -- true
+  row 'byref run --rm' "$ELAPSED ms" 'make an env, start it, run a command, destroy it'
+  "$BYREF" start clone-of-"$1"
+  "$BYREF" exec clone-of-"$1" -- sh -c 'echo "  $(hostname): $(cat /etc/motd)"'
+  "$BYREF" destroy --force clone-of-"$1"
+  MOUNTPOINT[$1]=$("$BYREF" mount "$1" --json | sed -n 's/.*"mountpoint": *"\([^"]*\)".*/\1/p')
+}
+
 show_commands() {
   title 'What the commands say'
   "$BYREF" info "$1"
@@ -301,7 +334,10 @@ print_table() {
 clean() {
   local status=$?
   trap - EXIT
-  if [ -e "$BYREF_ROOT/meta" ]; then "$BYREF" umount --all >/dev/null 2>&1 || true; fi
+  if [ -e "$BYREF_ROOT/meta" ]; then
+    "$BYREF" stop --all --fast >/dev/null 2>&1 || true
+    "$BYREF" umount --all >/dev/null 2>&1 || true
+  fi
   unmount_below "$ROOT"
   for _ in $(seq 50); do
     pgrep --full "^byref-[a-z]+ $BYREF_ROOT" >/dev/null || break

@@ -19,6 +19,14 @@ export interface EnvLimits {
   readonly egressBytes: number | null;
 }
 
+/** A directory of the machine's file system that an env has at a path, beside what its templates and its changes are. */
+export interface Volume {
+  /** The name of its directory, unique in the env. */
+  readonly id: number;
+  /** Absolute, in the env. */
+  readonly path: string;
+}
+
 /** bridge: one of its own, with an address on the machine's bridge. none: a loopback interface. host: the machine's. */
 export type NetworkKind = 'bridge' | 'none' | 'host';
 
@@ -32,6 +40,11 @@ export interface EnvSettings {
   readonly network: NetworkKind | null;
   /** Ports of the machine that lead to it, as [ADDRESS:]PORT:PORT-IN-ENV[/tcp|/udp]. */
   readonly ports: readonly string[];
+  readonly volumes: readonly Volume[];
+  /** True: `byref start --autostart` starts it, as a machine does when it boots. */
+  readonly autostart: boolean;
+  /** Of those, the ones with a higher number start first. */
+  readonly autostartPriority: number;
   /** True: its root is the machine's root, with all capabilities and devices. */
   readonly privileged: boolean;
   readonly limits: EnvLimits;
@@ -43,6 +56,9 @@ export const NO_SETTINGS: EnvSettings = {
   environment: {},
   network: null,
   ports: [],
+  volumes: [],
+  autostart: false,
+  autostartPriority: 0,
   privileged: false,
   limits: {
     cpus: null,

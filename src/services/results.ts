@@ -21,6 +21,7 @@ import type { TemplateDifference } from './diff-templates.ts';
 import type { NamedUsage } from './disk-usage.ts';
 import type { EnvInfo } from './env-info.ts';
 import type { SettingsChanged } from './env-settings.ts';
+import type { VolumeInfo } from './env-volumes.ts';
 import type { Origin } from './explain-path.ts';
 import type { TemplateExported } from './export-template.ts';
 import type { HistoryEntry } from './history.ts';
@@ -49,6 +50,7 @@ export interface Results {
   readonly 'template diff': readonly TemplateDifference[];
   readonly df: readonly NamedUsage[];
   readonly destroy: readonly EnvDestroyed[];
+  readonly clone: readonly EnvSummary[];
   readonly rename: EnvSummary;
   readonly start: readonly EnvStarted[];
   readonly restart: readonly EnvStarted[];
@@ -59,6 +61,9 @@ export interface Results {
   readonly kill: readonly EnvSignalled[];
   readonly ps: readonly EnvProcess[];
   readonly set: SettingsChanged;
+  readonly 'volume add': VolumeInfo;
+  readonly 'volume list': readonly VolumeInfo[];
+  readonly 'volume rm': VolumeInfo;
   readonly init: RootMade;
   readonly fsck: FsckResult;
   readonly doctor: Diagnosis;

@@ -17,6 +17,7 @@ import {
 import { resolveInRoot } from '../manager/envs/runtime/paths-inside.ts';
 import { envState } from '../manager/envs/state.ts';
 import { umountEnv } from '../manager/envs/umount.ts';
+import { peoplesEnvs } from '../manager/sandbox/owner.ts';
 import type { Patience } from '../store/patience.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 import { mountAndSetUp } from './mount-env.ts';
@@ -125,6 +126,15 @@ function hostnameIn(mountpoint: string, { name }: EnvRow): string {
   const isText = found?.stat.isFile() === true && found.stat.size <= HOSTNAME_FILE_MAX;
   const text = isText ? readFileSync(found.path, 'latin1').trim() : '';
   return text === '' ? hostnameOf(name) : text;
+}
+
+/** Returns the envs that are to be started when the machine boots, in that order. */
+export function autostartEnvs(store: Store): EnvRow[] {
+  return peoplesEnvs(store)
+    .map((row) => ({ row, settings: store.settings(row.id) }))
+    .filter(({ settings }) => settings.autostart)
+    .sort((a, b) => b.settings.autostartPriority - a.settings.autostartPriority)
+    .map(({ row }) => row);
 }
 
 /** Stops an env, and unmounts it if it was mounted for its start. */

@@ -34,13 +34,19 @@ export class EnvRows {
   /**
    * Adds an env in one transaction, at the same cost for any template.
    * @param within what else must be done before the env exists; if it throws, the env does not exist
+   * @param reserved its id, from reserve()
    * @throws ByrefError 'exists', 'usage'
    */
-  create(env: NewEnv, stack: StackEntry[], within: (row: EnvRow) => void): EnvRow {
+  create(
+    env: Omit<NewEnv, 'stack'>,
+    stack: readonly StackEntry[],
+    within: (row: EnvRow) => void,
+    reserved: number | null = null,
+  ): EnvRow {
     return this.tables.transaction(() => {
       this.refuseName(env.name);
       const names = this.tables.table('envNames');
-      const id = this.tables.take('nextEnv');
+      const id = reserved ?? this.tables.take('nextEnv');
       const shard = env.shard ?? (id - 1) % (this.tables.number('shards') ?? 1);
       const row: EnvRow = { id, name: env.name, stack, createdMs: Date.now(), shard };
       this.tables.table('envs').putSync(idKey(id), encodeEnv(row));
@@ -48,6 +54,11 @@ export class EnvRows {
       within(row);
       return row;
     });
+  }
+
+  /** Takes an id that no other env will have, in a transaction of its own. */
+  reserve(): number {
+    return this.tables.transaction(() => this.tables.take('nextEnv'));
   }
 
   /**

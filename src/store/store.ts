@@ -221,6 +221,17 @@ export class Store {
     this.envRows.remove(id);
   }
 
+  /** Takes an id for an env whose directory is made before its row. */
+  reserveEnv(): number {
+    return this.envRows.reserve();
+  }
+
+  /** Adds an env with the stack of another one. @param id from reserveEnv() @throws ByrefError 'exists', 'usage' */
+  createReserved(id: number, name: string, { stack }: EnvRow, settings: EnvSettings): EnvRow {
+    const set = (): void => this.envRows.putSettings(id, settings);
+    return this.envRows.create({ name }, stack, set, id);
+  }
+
   /** Gives an env another name. @throws ByrefError 'usage', 'exists' */
   renameEnv(row: EnvRow, name: string): EnvRow {
     return this.envRows.rename(row, name);

@@ -137,6 +137,21 @@ test('what runs is neither unmounted nor destroyed, unless that is forced', asyn
   expect(r.leftovers()).toEqual([]);
 });
 
+test('what is to start with the machine is started in the order of its priorities', async () => {
+  for (const [name, ...settings] of [
+    ['later', 'boot.autostart=true'],
+    ['never'],
+    ['first', 'boot.autostart=true', 'boot.autostart.priority=10'],
+  ] as const) {
+    await r.root.create(name, 'tiny');
+    if (settings.length > 0) await r.root.ok('set', name, ...settings);
+  }
+  const started = await r.root.json<{ name: string }[]>('start', '--autostart');
+  expect(started.map(({ name }) => name)).toEqual(['first', 'later']);
+  expect(await stateOf('never')).toBe('stopped');
+  expect(await r.root.byref('start', '--autostart', 'never')).toMatchObject({ code: 2 });
+});
+
 test('an env that was mounted stays so when it is stopped', async () => {
   await r.root.create('web', 'tiny');
   await r.root.mount('web');

@@ -20,6 +20,7 @@ const REQUEST: BundleRequest = {
   terminal: false,
   ids: { first: 1_073_741_824, size: 65_536 },
   network: 'none',
+  volumes: [{ place: '/run/byref/key.envs/1/volumes/1', path: '/srv' }],
   cgroupsPath: '/byref/key/env-1',
   limits: NO_LIMITS,
   seccomp: { defaultAction: 'SCMP_ACT_ERRNO', architectures: [], syscalls: [] },
@@ -87,6 +88,11 @@ describe('the configuration of an env', () => {
     expect(linux.maskedPaths).toEqual([]);
     expect(process.capabilities.bounding).toContain('CAP_SYS_MODULE');
     expect(linux.resources.devices).toEqual([{ allow: true, access: 'rwm' }]);
+  });
+
+  it('has its volumes at their paths', () => {
+    const source = '/run/byref/key.envs/1/volumes/1';
+    expect(mountAt(REQUEST, '/srv')).toMatchObject({ type: 'bind', source });
   });
 
   it('leaves the network to the machine if that is wanted', () => {

@@ -53,6 +53,7 @@ describe('a setting', () => {
     ['limits.cpu.set=a', 'can\'t be "a"'],
     ['limits.processes=1.5', 'can\'t be "1.5"'],
     ['network=lan', 'can\'t be "lan"'],
+    ['boot.autostart.priority=x', 'can\'t be "x"'],
     ['privileged=yes', 'can\'t be "yes"'],
     ['init="', 'can\'t be """'],
     ['environment.1=a', 'can\'t be "1"'],

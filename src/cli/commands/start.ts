@@ -1,21 +1,46 @@
 import type { Command } from 'commander';
-import { startEnv } from '../../services/start-env.ts';
-import { contextOf, defineWaiting } from '../command.ts';
+import { ByrefError } from '../../base/error.ts';
+import { autostartEnvs, startEnv } from '../../services/start-env.ts';
+import type { EnvRow, Store } from '../../store/store.ts';
+import { type Context, contextOf, defineWaiting } from '../command.ts';
 import { chooseEnvs, forEachEnv } from '../each-env.ts';
 import { printNotes } from '../notes.ts';
 import { withStore } from '../session.ts';
 import { printResult } from '../table.ts';
 
+interface Options {
+  readonly all?: boolean;
+  readonly autostart?: boolean;
+}
+
+function chosen(
+  context: Context,
+  store: Store,
+  names: readonly string[],
+  { all = false, autostart = false }: Options,
+): EnvRow[] {
+  if (!autostart) return chooseEnvs(context, store, names, all);
+  if (all || names.length > 0) {
+    const message = '--autostart takes neither names nor --all';
+    throw new ByrefError('usage', message, 'Leave those out.');
+  }
+  return autostartEnvs(store);
+}
+
 /** Defines the command `byref start`. */
 export default function build(): Command {
   return defineWaiting('start [env...]', 'Start envs; each is mounted first, if it is not.')
     .option('-a, --all', 'every env')
-    .action(async (names: string[], options: { all?: boolean }) => {
+    .option(
+      '--autostart',
+      'those with boot.autostart, by boot.autostart.priority: for a machine that boots',
+    )
+    .action(async (names: string[], options: Options) => {
       const context = contextOf(options);
       const started = await withStore(context, 'read', (store) =>
         forEachEnv(
           context,
-          chooseEnvs(context, store, names, options.all ?? false),
+          chosen(context, store, names, options),
           async (row) => {
             const { patience } = context;
             const note = (text: string): void => printNotes([text]);

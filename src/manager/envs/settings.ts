@@ -66,6 +66,18 @@ const size =
     );
   };
 
+const flag = (name: string, field: 'autostart' | 'privileged', summary: string): Key => ({
+  name,
+  summary,
+  set(settings, value) {
+    if (['', 'true', 'false'].includes(value)) return { ...settings, [field]: value === 'true' };
+    throw bad(name, value, 'It is true or false.');
+  },
+  get: (settings) => String(settings[field]),
+});
+
+const priority = whole('boot.autostart.priority', 0, 100);
+
 function cpus(value: string): number {
   const number = Number(value);
   if (Number.isFinite(number) && number >= CPU_MIN) return number;
@@ -107,16 +119,21 @@ const KEYS: readonly Key[] = [
     },
     get: ({ ports }) => ports.join(','),
   },
+  flag('boot.autostart', 'autostart', 'true: byref start --autostart starts it'),
   {
-    name: 'privileged',
-    summary: 'true: its root is the machine’s root, and nothing is kept from it',
-    set(settings, value) {
-      if (['', 'true', 'false'].includes(value))
-        return { ...settings, privileged: value === 'true' };
-      throw bad('privileged', value, 'It is true or false.');
-    },
-    get: ({ privileged }) => String(privileged),
+    name: 'boot.autostart.priority',
+    summary: 'of those that are started so, the higher ones come first (0)',
+    set: (settings, value) => ({
+      ...settings,
+      autostartPriority: value === '' ? 0 : priority(value),
+    }),
+    get: ({ autostartPriority }) => String(autostartPriority),
   },
+  flag(
+    'privileged',
+    'privileged',
+    'true: its root is the machine’s root, and nothing is kept from it',
+  ),
   limit('limits.cpu', 'cpus', 'processors that it may use, as 2 or 0.5', cpus, String),
   limit(
     'limits.cpu.share',

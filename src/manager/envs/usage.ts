@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
 import { privateUsage } from '../../driver/delta/read-delta.ts';
 import { type EnvRow, envDir, type Store } from '../../store/store.ts';
+import { volumesUsage } from './volumes.ts';
 
 /** How many bytes, and files, one env takes. */
 export interface EnvUsage {
   /** The size of the env as a copy of its own: private and shared bytes together. */
   readonly apparentBytes: number;
-  /** Its own bytes on disk: files that it wrote, and its copies of template files. */
+  /** Its own bytes on disk: files that it wrote, its copies of template files, and its volumes. */
   readonly privateBytes: number;
   readonly privateFiles: number;
   /** All files of its templates, at the versions that it sees; stored once for all envs. */
@@ -27,5 +28,9 @@ export function envUsage(store: Store, row: EnvRow): EnvUsage {
   const own = existsSync(directory)
     ? privateUsage(directory)
     : { privateBytes: 0, privateFiles: 0 };
-  return { ...own, apparentBytes: own.privateBytes + sharedBytes, sharedBytes, sharedFiles };
+  const volumes = volumesUsage(store.root, row.id);
+  const privateBytes = own.privateBytes + volumes.bytes;
+  const privateFiles = own.privateFiles + volumes.files;
+  const apparentBytes = privateBytes + sharedBytes;
+  return { apparentBytes, privateBytes, privateFiles, sharedBytes, sharedFiles };
 }

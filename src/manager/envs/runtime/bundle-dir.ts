@@ -4,6 +4,7 @@
  *
  *     config.json   what the runtime was told
  *     rootfs/       the env's root, id-mapped
+ *     volumes/ID/   its volumes, id-mapped
  *     start.json    how the env was started (StartNote); the first file that is made
  *     running       "PID START": its first process, and when that started (proc(5), field 22)
  *     ended         "exit CODE SECONDS" or "signal NUMBER SECONDS": how the first process ended, and when
@@ -19,10 +20,13 @@ import {
   readFileSync,
   rmdirSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
+import { ByrefError } from '../../../base/error.ts';
 import { procText } from '../../../base/proc.ts';
+import type { Volume } from '../../../codec/env-settings.ts';
 import { RunDir } from '../../../ipc/run-dir.ts';
 import { isHeld } from '../../../native/lock-file.ts';
 
@@ -44,6 +48,7 @@ export interface Ended {
   readonly atMs: number;
 }
 
+const VOLUMES = 'volumes';
 const SIGNAL_BASE = 128;
 /** Where in /proc/PID/stat, after the name in parentheses, the start of a process stands (proc(5): field 22). */
 const START_AT = 19;
@@ -56,6 +61,7 @@ export const bundlesDir = (root: string): string => `${new RunDir(root).path}.en
 
 /** Lets users through, and shows them nothing. */
 const SEARCH_ONLY = 0o711;
+const S_IXOTH = 0o001;
 /** Lets the env's root user through, by its group. */
 const GROUP_SEARCH = 0o710;
 
@@ -65,6 +71,20 @@ export function makeBundlesDir(root: string): void {
   const directory = bundlesDir(root);
   mkdirSync(directory, { recursive: true });
   for (const each of [path.dirname(directory), directory]) chmodSync(each, SEARCH_ONLY);
+}
+
+/**
+ * Refuses a run directory that root of an env can't get to.
+ * @throws ByrefError 'unsupported'
+ */
+export function refuseClosed(root: string): void {
+  const directory = bundlesDir(root);
+  for (let at = path.dirname(directory); at !== path.dirname(at); at = path.dirname(at)) {
+    if ((statSync(at).mode & S_IXOTH) !== 0) continue;
+    const message = `${at} lets only its owner through, and root of an env has to get to ${directory}`;
+    const hint = `Do this: chmod o+x ${at}. Or set BYREF_RUN to another place, such as /run/byref.`;
+    throw new ByrefError('unsupported', message, hint);
+  }
 }
 
 /** The ids of envs that have one. */
@@ -105,6 +125,25 @@ export class BundleDir {
     mkdirSync(this.path, { mode: 0o700 });
     this.write('start.json', JSON.stringify(note));
     mkdirSync(this.rootfs, { mode: 0o700 });
+  }
+
+  /** Makes the places of volumes. Returns where each directory is to be mounted. */
+  makeVolumes(volumes: readonly Volume[]): Map<Volume, string> {
+    const directory = path.join(this.path, VOLUMES);
+    if (volumes.length > 0) {
+      mkdirSync(directory);
+      chmodSync(directory, SEARCH_ONLY);
+    }
+    const places = volumes.map((each) => [each, path.join(directory, String(each.id))] as const);
+    for (const [, place] of places) mkdirSync(place, { mode: 0o700 });
+    return new Map(places);
+  }
+
+  /** Returns the places where the env's root and volumes are mounted, if they are. */
+  mountPoints(): string[] {
+    const directory = path.join(this.path, VOLUMES);
+    const volumes = existsSync(directory) ? readdirSync(directory) : [];
+    return [...volumes.map((name) => path.join(directory, name)), this.rootfs];
   }
 
   /** Lets the env's root user through. @param gid the machine's id of its group */
@@ -164,9 +203,9 @@ export class BundleDir {
     return errors.at(-1) ?? '';
   }
 
-  /** Removes the directory. Nothing may be mounted in it: what is mounted on rootfs/ makes this fail with EBUSY. */
+  /** Removes the directory. Nothing may be mounted in it: that makes this fail with EBUSY, before anything is removed. */
   remove(): void {
-    if (existsSync(this.rootfs)) rmdirSync(this.rootfs);
+    for (const place of this.mountPoints()) if (existsSync(place)) rmdirSync(place);
     rmSync(this.path, { recursive: true, force: true });
   }
 

@@ -16,14 +16,15 @@ import { ByrefError } from '../../../base/error.ts';
 import { failpoint } from '../../../base/failpoints.ts';
 import { MNT_DETACH, UMOUNT_NOFOLLOW } from '../../../base/mount-flags.ts';
 import { procText } from '../../../base/proc.ts';
-import type { EnvSettings, NetworkKind } from '../../../codec/env-settings.ts';
+import type { EnvSettings, NetworkKind, Volume } from '../../../codec/env-settings.ts';
 import { RunDir } from '../../../ipc/run-dir.ts';
 import { monitorProgram, native } from '../../../native/binding.ts';
 import { type FileLock, LockFile } from '../../../native/lock-file.ts';
 import { type Patience, waitUntil } from '../../../store/patience.ts';
 import { envDir } from '../../../store/store.ts';
 import { attachNetwork, detachNetwork } from '../network/attach-network.ts';
-import { BundleDir, type Ended, makeBundlesDir } from './bundle-dir.ts';
+import { volumeDir } from '../volumes.ts';
+import { BundleDir, type Ended, makeBundlesDir, refuseClosed } from './bundle-dir.ts';
 import { groupOf, makeNamedGroup, removeGroups } from './cgroups.ts';
 import { type IdRange, IdRanges } from './id-ranges.ts';
 import { initProgram } from './init.ts';
@@ -87,6 +88,7 @@ export async function lockLifeCycle(
 export async function startProcesses(request: StartRequest): Promise<Started> {
   const { root, env, mountpoint, settings, output } = request;
   const { privileged } = settings;
+  if (!privileged) refuseClosed(root);
   const bundle = new BundleDir(root, env.id);
   await clearAway(root, env.id);
   const init = initProgram(mountpoint, settings.init);
@@ -98,6 +100,7 @@ export async function startProcesses(request: StartRequest): Promise<Started> {
   if (ids !== null) bundle.openTo(ids.first);
   const cgroupsPath = groupOf(root, env.id);
   if (isSystemd) makeNamedGroup(cgroupsPath, ids);
+  const volumes = bundle.makeVolumes(settings.volumes);
   const config = ociConfig({
     hostname: request.hostname,
     init,
@@ -105,6 +108,7 @@ export async function startProcesses(request: StartRequest): Promise<Started> {
     terminal: isSystemd && output === 'log',
     ids,
     network,
+    volumes: [...volumes].map(([volume, place]) => ({ place, path: volume.path })),
     cgroupsPath,
     limits: settings.limits,
     seccomp: privileged ? null : filterOf(isSystemd),
@@ -115,7 +119,7 @@ export async function startProcesses(request: StartRequest): Promise<Started> {
     const mode = config.process.terminal ? 'terminal' : output;
     const connect =
       network === 'bridge' ? () => attachNetwork(root, env.name, bundle, settings) : null;
-    return await launch(bundle, request, { mode, ids, connect });
+    return await launch(bundle, request, { mode, ids, connect, volumes });
   } catch (error) {
     await clearAway(root, env.id);
     throw error;
@@ -126,6 +130,8 @@ export async function startProcesses(request: StartRequest): Promise<Started> {
 interface Launch {
   readonly mode: Output | 'terminal';
   readonly ids: IdRange | null;
+  /** Where each volume is to be mounted. */
+  readonly volumes: ReadonlyMap<Volume, string>;
   /** Connects the env before it starts; null if it is not to be. */
   readonly connect: (() => Promise<void>) | null;
 }
@@ -134,7 +140,7 @@ interface Launch {
 async function launch(
   bundle: BundleDir,
   { root, env, mountpoint }: StartRequest,
-  { mode, ids, connect }: Launch,
+  { mode, ids, connect, volumes }: Launch,
 ): Promise<Started> {
   const own = mode === 'inherit' ? 'inherit' : 'ignore';
   const words = [
@@ -148,6 +154,7 @@ async function launch(
     String(ids?.first ?? 0),
     String(ids?.size ?? 0),
     connect === null ? '0' : '1',
+    ...[...volumes].flatMap(([volume, place]) => [volumeDir(root, env.id, volume), place]),
   ];
   const child = spawn(monitorProgram(), words, {
     detached: true,
@@ -257,7 +264,7 @@ export async function clearAway(root: string, env: number): Promise<void> {
   failpoint('stop-deleted');
   await detachNetwork(bundle);
   failpoint('stop-disconnected');
-  native.umount(bundle.rootfs, MNT_DETACH | UMOUNT_NOFOLLOW);
+  for (const place of bundle.mountPoints()) native.umount(place, MNT_DETACH | UMOUNT_NOFOLLOW);
   removeGroups(groupOf(root, env));
   failpoint('stop-unmounted');
   bundle.remove();

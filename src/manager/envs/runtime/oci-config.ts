@@ -112,6 +112,8 @@ export interface BundleRequest {
   /** The ids that its users have outside; null: they are the machine's (privileged). */
   readonly ids: IdRange | null;
   readonly network: NetworkKind;
+  /** Directories that it has beside its root: where each is mounted on the machine, and its path in the env. */
+  readonly volumes: readonly { readonly place: string; readonly path: string }[];
   readonly cgroupsPath: string;
   readonly limits: EnvLimits;
   /** The filter of system calls; null: none (privileged). */
@@ -188,7 +190,7 @@ function firstProcess({ init, environment, terminal, ids }: BundleRequest): OciP
 
 const NO_EXEC = ['nosuid', 'noexec', 'nodev'];
 
-function mountsOf({ init, ids, network }: BundleRequest): OciMount[] {
+function mountsOf({ init, ids, network, volumes }: BundleRequest): OciMount[] {
   const mount = (
     destination: string,
     type: string,
@@ -227,6 +229,7 @@ function mountsOf({ init, ids, network }: BundleRequest): OciMount[] {
     sys,
     ...(isForeignNetwork ? [] : [cgroup]),
     ...(init.isSystemd ? SYSTEMD_TMPFS : []),
+    ...volumes.map(({ place, path }) => mount(path, 'bind', place, 'rbind', 'nodev')),
     ...(init.helper === null
       ? []
       : [mount(INIT_INSIDE, 'bind', init.helper, 'bind', 'ro', 'nosuid', 'nodev')]),

@@ -1,0 +1,129 @@
+/** Gives volumes to envs, and takes them away. */
+import path from 'node:path';
+import { ByrefError } from '../base/error.ts';
+import { failpoint } from '../base/failpoints.ts';
+import type { Volume } from '../codec/env-settings.ts';
+import { lockLifeCycle } from '../manager/envs/runtime/life-cycle.ts';
+import { envState } from '../manager/envs/state.ts';
+import { umountEnv } from '../manager/envs/umount.ts';
+import { fillVolume, hasContent, removeVolume, volumeDir } from '../manager/envs/volumes.ts';
+import type { EnvRow, Store } from '../store/store.ts';
+import { mountAndSetUp } from './mount-env.ts';
+import type { StartHooks } from './start-env.ts';
+
+/** A volume of an env. */
+export interface VolumeInfo {
+  readonly env: string;
+  /** Absolute, in the env. */
+  readonly path: string;
+  /** Its directory on the machine. */
+  readonly directory: string;
+}
+
+const LIKE_MOUNT = { transport: 'kernel', passthrough: true, trace: false, at: null } as const;
+const NEITHER = { lazy: false, force: false } as const;
+
+/**
+ * Gives a volume to an env that does not run, with what the env has at its path. The env sees it from its next start on. The store is
+ * open for writing.
+ * @throws ByrefError 'usage', 'exists', 'busy', and as fillVolume()
+ */
+export async function addVolume(
+  store: Store,
+  row: EnvRow,
+  wanted: string,
+  hooks: StartHooks,
+): Promise<VolumeInfo> {
+  const at = pathOf(wanted);
+  return whileStopped(store, row, hooks, async () => {
+    const { volumes } = store.settings(row.id);
+    const other = volumes.find((each) => isWithin(each.path, at) || isWithin(at, each.path));
+    if (other !== undefined) {
+      const message = `${row.name} has a volume at ${other.path} already`;
+      throw new ByrefError('exists', message, 'Volumes can’t be in each other.');
+    }
+    const volume = { id: Math.max(0, ...volumes.map(({ id }) => id)) + 1, path: at };
+    const state = await envState(store, row);
+    const mounted = await mountAndSetUp(store, state, LIKE_MOUNT, hooks.note);
+    try {
+      await fillVolume(store.root, row.id, volume, mounted.mountpoint);
+    } finally {
+      if (!mounted.already) await umountEnv(store, await envState(store, row), NEITHER);
+    }
+    failpoint('volume-filled');
+    store.putSettings(row.id, { ...store.settings(row.id), volumes: [...volumes, volume] });
+    return shown(store, row, volume);
+  });
+}
+
+/** Lists the volumes of an env. */
+export const listVolumes = (store: Store, row: EnvRow): VolumeInfo[] =>
+  store.settings(row.id).volumes.map((volume) => shown(store, row, volume));
+
+/**
+ * Takes a volume from an env that does not run. The env has at its path what it had before.
+ * @param force also what the volume holds
+ * @throws ByrefError 'notFound', 'busy' if it holds anything
+ */
+export async function takeVolume(
+  store: Store,
+  row: EnvRow,
+  wanted: string,
+  force: boolean,
+  hooks: StartHooks,
+): Promise<VolumeInfo> {
+  const at = pathOf(wanted);
+  return whileStopped(store, row, hooks, () => {
+    const settings = store.settings(row.id);
+    const volume = settings.volumes.find((each) => each.path === at);
+    if (volume === undefined) {
+      const message = `${row.name} has no volume at ${at}`;
+      throw new ByrefError('notFound', message, `See: byref volume list ${row.name}`);
+    }
+    if (!force && hasContent(store.root, row.id, volume)) {
+      const message = `the volume at ${at} holds something: ${volumeDir(store.root, row.id, volume)}`;
+      throw new ByrefError('busy', message, 'Copy what is needed, then give it up with --force.');
+    }
+    const volumes = settings.volumes.filter((each) => each !== volume);
+    store.putSettings(row.id, { ...settings, volumes });
+    failpoint('volume-taken');
+    removeVolume(store.root, row.id, volume);
+    return shown(store, row, volume);
+  });
+}
+
+async function whileStopped<T>(
+  store: Store,
+  row: EnvRow,
+  { patience }: StartHooks,
+  work: () => T | Promise<T>,
+): Promise<T> {
+  const lock = await lockLifeCycle(store.root, row, patience);
+  try {
+    const { firstPid } = await envState(store, row);
+    if (firstPid === null) return await work();
+    const hint = `Stop it first: byref stop ${row.name}`;
+    throw new ByrefError('busy', `${row.name} is running`, hint);
+  } finally {
+    lock.release();
+  }
+}
+
+const shown = (store: Store, row: EnvRow, volume: Volume): VolumeInfo => ({
+  env: row.name,
+  path: volume.path,
+  directory: volumeDir(store.root, row.id, volume),
+});
+
+const isWithin = (directory: string, at: string): boolean =>
+  at === directory || at.startsWith(`${directory}/`);
+
+/** Directories that the runtime mounts itself. */
+const TAKEN = /^\/(?:proc|sys|dev)(?:\/|$)/;
+
+function pathOf(text: string): string {
+  const at = path.posix.normalize(text).replace(/\/+$/, '');
+  if (at.startsWith('/') && !TAKEN.test(at)) return at;
+  const hint = 'Name an absolute path in the env, but for /, /proc, /sys and /dev.';
+  throw new ByrefError('usage', `there can be no volume at "${text}"`, hint);
+}

@@ -235,7 +235,7 @@ run_as_systems() {
   "$BYREF" exec "$1" -- sh -c 'mount -t tmpfs tmpfs /mnt' 2>&1 | sed 's/^/  /' || true
   "$BYREF" info "$1" | grep -E '^(running|processor|memory|processes)' | sed 's/^/  /'
   "$BYREF" ps "$1" | sed 's/^/  /'
-  "$BYREF" patch debian-12 | sed 's/^/  /'
+  "$BYREF" patch debian-12 --to 2 | sed 's/^/  /'
   [ "$("$BYREF" exec "$1" -- /usr/local/bin/hello)" = 'hello from the patch' ] || fail "$1 does not see the patch" 'this is a bug.'
   timed "$BYREF" restart --stale
   "$BYREF" rollback debian-12 | sed 's/^/  /'

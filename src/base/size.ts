@@ -30,3 +30,16 @@ export function sizeOf(text: string): number | null {
   const value = Math.round(Number(number) * bytes);
   return Number.isSafeInteger(value) ? value : null;
 }
+
+/** Writes bytes so that sizeOf() reads the same number: 256MiB, or 1000 where no unit fits. */
+export function exactSize(bytes: number): string {
+  const [unit, size] = BINARY.find(([, length]) => bytes > 0 && bytes % length === 0) ?? ['', 1];
+  return `${bytes / size}${unit}`;
+}
+
+const BINARY = [
+  ['TiB', 2 ** 40],
+  ['GiB', 2 ** 30],
+  ['MiB', 2 ** 20],
+  ['KiB', 2 ** 10],
+] as const;

@@ -74,7 +74,7 @@ test('it has an identity of its own, and the settings but for ports', async () =
   expect(all.map((text) => text.split('\n')[0])).toEqual(['first', 'web1', 'web2']);
   expect(new Set(all.map((text) => text.split('\n')[1])).size).toBe(3);
   const { settings } = await root.info('web1');
-  expect(settings).toEqual({ 'limits.memory': String(64 * 2 ** 20) });
+  expect(settings).toEqual({ 'limits.memory': '64MiB' });
 });
 
 test('patches reach it as they reach the other one', async () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ByrefError } from '../../src/base/error.ts';
-import { sizeOf } from '../../src/base/size.ts';
+import { exactSize, sizeOf } from '../../src/base/size.ts';
 import { decodeSettings, encodeSettings, NO_SETTINGS } from '../../src/codec/env-settings.ts';
 import { settingsShown, withSetting, wordsOf } from '../../src/manager/envs/settings.ts';
 
@@ -106,6 +106,13 @@ describe('the words of a command', () => {
 });
 
 describe('a size', () => {
+  it.each([0, 1, 1000, 1024, 1536, 3 * 2 ** 20, 2 ** 40])(
+    '%i is read as it is written',
+    (bytes) => {
+      expect(sizeOf(exactSize(bytes))).toBe(bytes);
+    },
+  );
+
   it.each([
     ['4096', 4096],
     ['1.5GiB', 1.5 * 2 ** 30],

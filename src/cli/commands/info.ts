@@ -76,10 +76,8 @@ const endText = ({ code, atMs }: NonNullable<EnvInfo['ended']>): [string, string
   `exit status ${code}, ${new Date(atMs).toISOString()}`,
 ];
 
-function shownLimit(key: string, value: string): string {
-  if (key === 'limits.memory') return formatSize(Number(value));
-  return key === 'limits.cpu' ? `${value} processors` : value;
-}
+const shownLimit = (key: string, value: string): string =>
+  key === 'limits.cpu' ? `${value} processors` : value;
 
 /** Describes a package: "hello 3.0 (template: 4.0)". */
 const packageText = ({ package: name, own, template, why }: EnvInfo['packages'][number]): string =>

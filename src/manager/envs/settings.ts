@@ -1,7 +1,7 @@
 /** The keys of an env's settings, as `byref set` takes them: names as in Incus, other names as in vzctl. */
 import { quote, split } from 'shlex';
 import { ByrefError } from '../../base/error.ts';
-import { sizeOf } from '../../base/size.ts';
+import { exactSize, sizeOf } from '../../base/size.ts';
 import { type EnvLimits, type EnvSettings, NO_SETTINGS } from '../../codec/env-settings.ts';
 import { parsePorts } from './network/ports.ts';
 
@@ -148,21 +148,21 @@ const KEYS: readonly Key[] = [
     'memoryBytes',
     'memory, as 512MiB',
     size('limits.memory', MEMORY_MIN),
-    String,
+    exactSize,
   ),
   limit(
     'limits.memory.swap',
     'swapBytes',
     'swap beyond its memory',
     size('limits.memory.swap', 0),
-    String,
+    exactSize,
   ),
   limit(
     'limits.memory.guarantee',
     'memoryGuaranteeBytes',
     'memory that it keeps when the machine is short of it',
     size('limits.memory.guarantee', 0),
-    String,
+    exactSize,
   ),
   limit(
     'limits.processes',
@@ -176,14 +176,14 @@ const KEYS: readonly Key[] = [
     'ingressBytes',
     'bytes a second that come to it',
     size('limits.network.ingress', RATE_MIN),
-    String,
+    exactSize,
   ),
   limit(
     'limits.network.egress',
     'egressBytes',
     'bytes a second that it sends',
     size('limits.network.egress', RATE_MIN),
-    String,
+    exactSize,
   ),
 ];
 

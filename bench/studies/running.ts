@@ -1,5 +1,12 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { BYREF, type ByrefCli, byrefCli } from '../byref-cli.ts';
 import { pause, run } from '../process.ts';
 import type { StudyTable } from '../results.ts';
@@ -35,6 +42,8 @@ export const running: Study = { name: 'running', run: study };
 
 async function study(stage: StudyStage): Promise<StudyTable> {
   const dir = join(stage.backing.dir, 'running');
+  // Root of an env has to get to its root file system.
+  chmodSync(dirname(stage.backing.dir), 0o711);
   const cli = await byrefCli(dir);
   stage.cleanup.defer('close the running root', () => cli.close());
   const tree = join(dir, 'tree');
@@ -56,7 +65,7 @@ async function study(stage: StudyStage): Promise<StudyTable> {
   for (const [what, each] of Object.entries(times)) add(what, each.map(median), formatNs);
   const memory: number[] = [];
   for (const runner of runners) memory.push(await idleBytes(stage, runner));
-  add('memory of an idle one', memory, formatBytes);
+  add('memory of its processes, idle', memory, formatBytes);
   return {
     name: 'running',
     title: 'Running envs, without a network, beside podman (targets: start 0.5, memory 0.25)',
@@ -88,7 +97,12 @@ function byref(cli: ByrefCli): Runner {
 }
 
 async function podman(stage: StudyStage, dir: string, tree: string): Promise<Runner> {
-  const storage = ['--root', join(dir, 'podman'), '--runroot', join(dir, 'podman-run')];
+  // podman takes a short path only.
+  const state = mkdtempSync('/run/bench-');
+  stage.cleanup.defer('remove podman’s state', async () => {
+    await run('rm', ['-rf', state]);
+  });
+  const storage = ['--root', join(dir, 'podman'), '--runroot', state];
   // As byref has it: Debian's runc, and control groups without systemd.
   const all = [
     ...storage,
@@ -107,7 +121,18 @@ async function podman(stage: StudyStage, dir: string, tree: string): Promise<Run
   const archive = join(dir, 'tree.tar');
   await run('tar', ['-C', tree, '-cf', archive, '.']);
   await run('podman', [...all, 'import', '--quiet', archive, IMAGE]);
-  const options = ['--network', 'none', '--log-driver', 'k8s-file', '--init'];
+  // This machine may not raise its limit of descriptors.
+  const options = [
+    '--network',
+    'none',
+    '--log-driver',
+    'k8s-file',
+    '--init',
+    '--ulimit',
+    'nofile=1024:1024',
+    '--ulimit',
+    'nproc=4096:4096',
+  ];
   return {
     name: 'podman',
     env: {},
@@ -141,14 +166,16 @@ async function interleaved(
   return samples;
 }
 
-/** Memory of the machine that one idle environment takes: processes and the kernel's part. */
+/** The memory of the processes that one idle environment takes: their proportional share (PSS), without the kernel's part. */
 async function idleBytes(stage: StudyStage, { env, start, stop }: Runner): Promise<number> {
   const count = stage.quick ? IDLE.quick : IDLE.full;
   const names = Array.from({ length: count }, (_, i) => `idle${i}`);
   await onRunner(env, start('first'));
-  const before = await availableBytes();
+  const before = new Set(pids());
   for (const name of names) await onRunner(env, start(name));
-  const bytes = (before - (await availableBytes())) / count;
+  await pause(SETTLE_MS);
+  const added = pids().filter((pid) => !before.has(pid));
+  const bytes = added.reduce((sum, pid) => sum + pss(pid), 0) / count;
   for (const name of ['first', ...names]) await onRunner(env, stop(name));
   return bytes;
 }
@@ -158,9 +185,14 @@ const onRunner = (
   [program = '', ...args]: readonly string[],
 ): Promise<string> => run(program, args, { env });
 
-async function availableBytes(): Promise<number> {
-  await pause(SETTLE_MS);
-  writeFileSync('/proc/sys/vm/drop_caches', '3');
-  await pause(SETTLE_MS);
-  return Number(/^MemAvailable:\s+(\d+)/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1]) * 1024;
+const pids = (): string[] => readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+
+/** Returns 0 for a kernel thread, or a process that has just ended. */
+function pss(pid: string): number {
+  try {
+    const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+    return Number(/^Pss:\s+(\d+)/m.exec(text)?.[1] ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
 }

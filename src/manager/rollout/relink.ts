@@ -1,18 +1,18 @@
 /** `byref relink`: turns an env's own copies of what its templates have into links to it again. */
-import { rmSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../base/error.ts';
-import { isPrivateIno, joinPath, pathFromText } from '../../base/ids.ts';
+import { type Ino, isPrivateIno, joinPath, pathFromText } from '../../base/ids.ts';
+import { DATA_PRIVATE } from '../../codec/inode-record.ts';
 import { encodeSteps, type Step } from '../../codec/steps.ts';
 import type { DeltaView } from '../../driver/delta/read-delta.ts';
 import { type EnvRow, envDir, type Store } from '../../store/store.ts';
-import { envUsage } from '../envs/usage.ts';
 import { type DivertedFile, divertedFiles } from '../packages/administrator.ts';
 import { EnvTree } from '../packages/env-tree.ts';
 import { Relinks } from '../packages/relinks.ts';
 import { actInEnv } from './act-in-env.ts';
 import { busyEnvs } from './flip.ts';
-import { openView } from './meets.ts';
+import { openView, privateFile } from './meets.ts';
 import { writeDurably } from './plan-actions.ts';
 import { isRewritten } from './policy.ts';
 import { releasePackages } from './release.ts';
@@ -30,13 +30,15 @@ export interface Relinked {
   readonly freedBytes: number;
 }
 
+/** The unit of st_blocks. */
+const BLOCK_BYTES = 512;
 /** The file of the steps, in the env's directory; 0 because no patch makes them. */
 const FILE = 'steps.0';
 
 /** Relinks all that equals the templates' in one env. The store is open for writing. @throws ByrefError as actInEnv() */
 export async function relinkEnv(store: Store, row: EnvRow): Promise<Relinked> {
   await busyEnvs(store, true);
-  const before = envUsage(store, row).privateBytes;
+  const before = await ownFiles(store, row);
   const { packages, left: notReleased } = await releasePackages(store, row);
   if (packages.length > 0) await busyEnvs(store, true);
   const steps = await planRelinks(store, row);
@@ -50,11 +52,34 @@ export async function relinkEnv(store: Store, row: EnvRow): Promise<Relinked> {
       const message = `${row.name}: its links could not be made (errno ${-error})`;
       throw new ByrefError('error', message, 'What was made stays. Run it again.');
     }
-    const freedBytes = Math.max(0, before - envUsage(store, row).privateBytes);
+    const freedBytes = await freedOf(store, row, before);
     return { ...base, names: steps.length - left, left: left + notReleased, freedBytes };
   } finally {
     rmSync(file, { force: true });
   }
+}
+
+/** Returns the sizes on disk, in bytes, of the env's own files, by inode. */
+async function ownFiles(store: Store, row: EnvRow): Promise<Map<Ino, number>> {
+  const sizes = new Map<Ino, number>();
+  const view = await openView(store, row);
+  for (const { ino, data } of view?.inodes() ?? []) {
+    if (data !== DATA_PRIVATE) continue;
+    const stat = statSync(privateFile(store, row, ino), { throwIfNoEntry: false });
+    sizes.set(ino, (stat?.blocks ?? 0) * BLOCK_BYTES);
+  }
+  await view?.close();
+  return sizes;
+}
+
+/** Sums up the files that the env no longer has. Those themselves may be there for a moment, until that is on disk. */
+async function freedOf(
+  store: Store,
+  row: EnvRow,
+  before: ReadonlyMap<Ino, number>,
+): Promise<number> {
+  const after = await ownFiles(store, row);
+  return [...before].reduce((sum, [ino, bytes]) => (after.has(ino) ? sum : sum + bytes), 0);
 }
 
 async function planRelinks(store: Store, row: EnvRow): Promise<readonly Step[]> {

@@ -1,5 +1,5 @@
 /** Calls the OCI runtime: runc, or what BYREF_RUNTIME names. */
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../../base/error.ts';
 import { runProgram } from '../../../base/run-program.ts';
@@ -35,8 +35,9 @@ function isProgram(file: string): boolean {
   }
 }
 
-/** Ends all processes of an env, and has the runtime forget it. */
+/** Ends all processes of an env, and has the runtime forget it; the monitor may have done so. */
 export async function deleteEnv(bundle: BundleDir): Promise<void> {
+  if (!existsSync(path.join(bundle.runtimeState, bundle.name))) return;
   await call(bundle, ['delete', '--force', bundle.name]);
 }
 

@@ -209,6 +209,18 @@ test('its driver is killed: the processes fail, and it is started again after a 
   expect(await r.exec('web', 'echo alive')).toBe('alive\n');
 });
 
+test('a privileged env has the machine’s root user, and is listed so', async () => {
+  await r.root.ok('create', 'open', '--os', 'tiny', '--privileged', '--set', 'network=host');
+  expect(await r.root.ok('list', '-H', '-o', 'state')).toBe('stopped (privileged)\n');
+  await r.root.ok('start', 'open');
+  const script = 'cut -c 1-40 /proc/self/uid_map | tr -s " "; ls /sys/class/net | grep -c .';
+  const said = (await r.exec('open', script)).split('\n');
+  expect(said[0]!.trim()).toMatch(/^0 0 4294967295/);
+  expect(Number(said[1])).toBe(readdirSync('/sys/class/net').length);
+  await r.root.ok('stop', 'open');
+  expect(r.leftovers()).toEqual([]);
+});
+
 test('a failing start says why, and leaves nothing', async () => {
   await r.root.create('web', 'tiny');
   await r.root.ok('set', 'web', 'init=/nosuch');

@@ -1,8 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import { NO_SETTINGS } from '../../src/codec/env-settings.ts';
 import {
   type BundleRequest,
   CAPABILITIES,
+  capabilitiesIn,
   ociConfig,
   resourcesOf,
 } from '../../src/manager/envs/runtime/oci-config.ts';
@@ -23,6 +24,7 @@ const REQUEST: BundleRequest = {
   volumes: [{ place: '/run/byref/key.envs/1/volumes/1', path: '/srv' }],
   cgroupsPath: '/byref/key/env-1',
   limits: NO_LIMITS,
+  capabilities: CAPABILITIES,
   seccomp: { defaultAction: 'SCMP_ACT_ERRNO', architectures: [], syscalls: [] },
 };
 
@@ -81,7 +83,12 @@ describe('the configuration of an env', () => {
   });
 
   it('keeps nothing from a privileged env but other processes', () => {
-    const { linux, process } = ociConfig({ ...REQUEST, ids: null, seccomp: null });
+    const { linux, process } = ociConfig({
+      ...REQUEST,
+      ids: null,
+      seccomp: null,
+      capabilities: capabilitiesIn('1ffffffffff'),
+    });
     expect(linux.namespaces.map(({ type }) => type)).not.toContain('user');
     expect(linux.uidMappings).toBeUndefined();
     expect(linux.seccomp).toBeUndefined();
@@ -101,6 +108,16 @@ describe('the configuration of an env', () => {
     // A user namespace that does not own the network may not mount a sysfs for it.
     expect(mountAt(request, '/sys')).toMatchObject({ source: '/sys', type: 'none' });
   });
+});
+
+test.each([
+  ['0', []],
+  ['1', ['CAP_CHOWN']],
+  ['0000000000200000', ['CAP_SYS_ADMIN']],
+  ['10000000000', ['CAP_CHECKPOINT_RESTORE']],
+  ['80000000000', []],
+])('the capabilities in %s', (hexadecimal, names) => {
+  expect(capabilitiesIn(hexadecimal)).toEqual(names);
 });
 
 describe('limits', () => {

@@ -56,6 +56,8 @@ describe('a setting', () => {
     ['boot.autostart.priority=x', 'can\'t be "x"'],
     ['privileged=yes', 'can\'t be "yes"'],
     ['init="', 'can\'t be """'],
+    ['init=[1]', 'can\'t be "[1]"'],
+    ['init=[', 'can\'t be "["'],
     ['environment.1=a', 'can\'t be "1"'],
     ['limits.speed=1', 'there is no key "limits.speed"'],
   ])('%s is refused', (assignment, why) => {
@@ -89,6 +91,7 @@ describe('the words of a command', () => {
     ['a\\ b  c', ['a b', 'c']],
     ['"a\\"b" \'\'', ['a"b', '']],
     ['systemd', ['/sbin/init']],
+    ['["sh", "-c", "echo $HOME"]', ['sh', '-c', 'echo $HOME']],
   ])('%s', (text, words) => {
     expect(wordsOf(text)).toEqual(words);
   });

@@ -93,7 +93,7 @@ const KEYS: readonly Key[] = [
   {
     name: 'init',
     summary:
-      'the first process: words, split as a shell does without expanding anything; "systemd" is /sbin/init',
+      'the first process: words, quoted as for a shell, or a JSON array; "systemd" is /sbin/init',
     set: (settings, value) => ({ ...settings, init: value === '' ? null : wordsOf(value) }),
     get: ({ init }) => (init === null ? '' : init.map(quote).join(' ')),
   },
@@ -245,12 +245,22 @@ export function settingsShown(settings: EnvSettings): Record<string, string> {
   };
 }
 
-/** Splits text as a shell does, without expanding anything. @throws ByrefError 'usage' */
+/** Splits text into words: quoted as for a shell, with nothing expanded, or a JSON array. @throws ByrefError 'usage' */
 export function wordsOf(text: string): string[] {
   if (text === 'systemd') return ['/sbin/init'];
-  const words = splitOrRefuse(text);
+  const words = text.startsWith('[') ? listOrRefuse(text) : splitOrRefuse(text);
   if (words.length === 0) throw bad('init', text, 'Name a program.');
   return words;
+}
+
+function listOrRefuse(text: string): string[] {
+  try {
+    const list: unknown = JSON.parse(text);
+    if (Array.isArray(list) && list.every((word) => typeof word === 'string')) return list;
+  } catch {
+    // It is refused below.
+  }
+  throw bad('init', text, 'Write a JSON array of texts, or words as for a shell.');
 }
 
 function splitOrRefuse(text: string): string[] {

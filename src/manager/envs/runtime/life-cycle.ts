@@ -29,7 +29,7 @@ import { groupOf, makeNamedGroup, removeGroups } from './cgroups.ts';
 import { type IdRange, IdRanges } from './id-ranges.ts';
 import { initProgram } from './init.ts';
 import { MonitorReport } from './monitor-report.ts';
-import { capabilitiesOf, ociConfig } from './oci-config.ts';
+import { capabilitiesIn, capabilitiesOf, ociConfig } from './oci-config.ts';
 import { deleteEnv, runtimeProgram } from './runtime-program.ts';
 import { SECCOMP_FILE, seccompOf } from './seccomp.ts';
 
@@ -111,6 +111,8 @@ export async function startProcesses(request: StartRequest): Promise<Started> {
     volumes: [...volumes].map(([volume, place]) => ({ place, path: volume.path })),
     cgroupsPath,
     limits: settings.limits,
+    // A machine may be a container itself, and its root lack some.
+    capabilities: privileged ? ownCapabilities() : capabilitiesOf(isSystemd),
     seccomp: privileged ? null : filterOf(isSystemd),
   });
   bundle.write('config.json', JSON.stringify(config));
@@ -194,10 +196,13 @@ function notStarted(name: string, bundle: BundleDir, said: string): ByrefError {
   return new ByrefError('error', `${name} was not started: ${why}`, hint);
 }
 
+const ownCapabilities = (): string[] =>
+  capabilitiesIn(/^CapBnd:\s*([0-9a-f]+)$/m.exec(procText('/proc/self/status'))?.[1] ?? '0');
+
 /** Returns the filter of system calls for an env. @throws ByrefError 'unsupported' if it is not installed */
 function filterOf(isSystemd: boolean) {
   const facts = {
-    capabilities: capabilitiesOf({ privileged: false, isSystemd }),
+    capabilities: capabilitiesOf(isSystemd),
     arch: process.arch === 'x64' ? 'amd64' : process.arch,
     kernel: procText('/proc/sys/kernel/osrelease'),
   };

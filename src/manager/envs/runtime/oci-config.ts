@@ -37,30 +37,56 @@ const SYSTEMD_CAPABILITIES = [
   'CAP_IPC_LOCK',
 ];
 
-/** Every capability that Linux 6 has, for privileged envs. */
+/** All capabilities, by their numbers (capability.h); Linux 6 has these. */
 const ALL_CAPABILITIES = [
-  ...CAPABILITIES,
-  ...SYSTEMD_CAPABILITIES,
-  'CAP_AUDIT_CONTROL',
-  'CAP_AUDIT_READ',
-  'CAP_BLOCK_SUSPEND',
-  'CAP_BPF',
-  'CAP_CHECKPOINT_RESTORE',
+  'CAP_CHOWN',
+  'CAP_DAC_OVERRIDE',
   'CAP_DAC_READ_SEARCH',
-  'CAP_IPC_OWNER',
-  'CAP_LEASE',
-  'CAP_MAC_ADMIN',
-  'CAP_MAC_OVERRIDE',
+  'CAP_FOWNER',
+  'CAP_FSETID',
+  'CAP_KILL',
+  'CAP_SETGID',
+  'CAP_SETUID',
+  'CAP_SETPCAP',
+  'CAP_LINUX_IMMUTABLE',
+  'CAP_NET_BIND_SERVICE',
   'CAP_NET_BROADCAST',
-  'CAP_PERFMON',
-  'CAP_SYS_BOOT',
+  'CAP_NET_ADMIN',
+  'CAP_NET_RAW',
+  'CAP_IPC_LOCK',
+  'CAP_IPC_OWNER',
   'CAP_SYS_MODULE',
-  'CAP_SYS_PACCT',
   'CAP_SYS_RAWIO',
+  'CAP_SYS_CHROOT',
+  'CAP_SYS_PTRACE',
+  'CAP_SYS_PACCT',
+  'CAP_SYS_ADMIN',
+  'CAP_SYS_BOOT',
+  'CAP_SYS_NICE',
+  'CAP_SYS_RESOURCE',
   'CAP_SYS_TIME',
+  'CAP_SYS_TTY_CONFIG',
+  'CAP_MKNOD',
+  'CAP_LEASE',
+  'CAP_AUDIT_WRITE',
+  'CAP_AUDIT_CONTROL',
+  'CAP_SETFCAP',
+  'CAP_MAC_OVERRIDE',
+  'CAP_MAC_ADMIN',
   'CAP_SYSLOG',
   'CAP_WAKE_ALARM',
+  'CAP_BLOCK_SUSPEND',
+  'CAP_AUDIT_READ',
+  'CAP_PERFMON',
+  'CAP_BPF',
+  'CAP_CHECKPOINT_RESTORE',
 ];
+
+/** Returns the capabilities in a set as /proc/PID/status shows it: in hexadecimal. */
+export function capabilitiesIn(hexadecimal: string): string[] {
+  const bits = BigInt(`0x${hexadecimal}`);
+  return ALL_CAPABILITIES.filter((_, number) => (bits >> BigInt(number)) & 1n);
+}
 
 /** Files below /proc and /sys that show the machine, or reach into it: as in runc's own `runc spec`, and Docker's. */
 const MASKED = [
@@ -116,6 +142,8 @@ export interface BundleRequest {
   readonly volumes: readonly { readonly place: string; readonly path: string }[];
   readonly cgroupsPath: string;
   readonly limits: EnvLimits;
+  /** What its root user may do. */
+  readonly capabilities: readonly string[];
   /** The filter of system calls; null: none (privileged). */
   readonly seccomp: OciSeccomp | null;
 }
@@ -131,17 +159,9 @@ export const baseEnvironment = (home: string): Record<string, string> => ({
 export const asList = (variables: Readonly<Record<string, string>>): string[] =>
   Object.entries(variables).map(([name, value]) => `${name}=${value}`);
 
-/** Returns the capabilities of programs of root. */
-export function capabilitiesOf({
-  privileged,
-  isSystemd,
-}: {
-  readonly privileged: boolean;
-  readonly isSystemd: boolean;
-}): readonly string[] {
-  if (privileged) return ALL_CAPABILITIES;
-  return isSystemd ? [...CAPABILITIES, ...SYSTEMD_CAPABILITIES] : CAPABILITIES;
-}
+/** Returns the capabilities of programs of root in an env that is not privileged. */
+export const capabilitiesOf = (isSystemd: boolean): readonly string[] =>
+  isSystemd ? [...CAPABILITIES, ...SYSTEMD_CAPABILITIES] : CAPABILITIES;
 
 /** Returns the whole config.json of an env. */
 export function ociConfig(request: BundleRequest): OciSpec {
@@ -170,8 +190,7 @@ export function ociConfig(request: BundleRequest): OciSpec {
   };
 }
 
-function firstProcess({ init, environment, terminal, ids }: BundleRequest): OciProcess {
-  const capabilities = capabilitiesOf({ privileged: ids === null, isSystemd: init.isSystemd });
+function firstProcess({ init, environment, terminal, capabilities }: BundleRequest): OciProcess {
   return {
     terminal,
     user: { uid: 0, gid: 0 },

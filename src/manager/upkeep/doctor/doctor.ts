@@ -1,6 +1,7 @@
 import type { Check } from './check.ts';
 import { fileSystemChecks } from './file-system.ts';
 import { kernelChecks } from './kernel.ts';
+import { runningChecks } from './running.ts';
 import { toolChecks } from './tools.ts';
 import { transportChecks } from './transports.ts';
 
@@ -17,6 +18,7 @@ export async function diagnose(root: string): Promise<Diagnosis> {
     ...(await kernelChecks()),
     ...(await fileSystemChecks(root)),
     ...transportChecks(),
+    ...runningChecks(),
     ...toolChecks(),
   ];
   const usable = !checks.some((entry) => entry.required && entry.status === 'missing');

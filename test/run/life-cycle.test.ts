@@ -175,14 +175,59 @@ test('commands at once: one starts it, and none leaves anything', async () => {
   expect(r.leftovers()).toEqual([]);
 });
 
-test('a patch reaches a running env; what runs old files is stale until it is restarted', async () => {
-  await r.root.create('web', 'tiny');
-  await r.root.ok('start', 'web');
+test('a patch reaches a running env; what runs old files is restarted, and nothing else', async () => {
+  await r.root.create('old', 'tiny');
+  await r.root.create('idle', 'tiny');
+  await r.root.ok('set', 'old', 'init=sleep 1000');
+  await r.root.ok('start', 'old', 'idle');
   await r.stage('1.1');
   await r.root.ok('patch', 'tiny');
-  expect(await r.exec('web', 'cat /etc/release-of-test')).toBe('1.1\n');
+  expect(await r.exec('old', 'cat /etc/release-of-test')).toBe('1.1\n');
+  const stale = await r.root.json<{ env: string; path: string }[]>('stale');
+  expect(stale.map(({ env, path: at }) => [env, at])).toEqual([['old', '/usr/bin/sleep']]);
+  const before = await r.root.json<EnvSummary[]>('list');
+  expect(await r.root.ok('restart', '--stale')).toBe('old: restarted as a whole\n');
+  const after = await r.root.json<EnvSummary[]>('list');
+  expect(after.map(({ pid }, i) => pid === before[i]!.pid)).toEqual([false, true]);
+  expect(await r.root.json('stale')).toEqual([]);
   await r.root.ok('rollback', 'tiny');
-  expect(await r.exec('web', 'cat /etc/release-of-test')).toBe('1.0\n');
+  expect(await r.exec('idle', 'cat /etc/release-of-test')).toBe('1.0\n');
+});
+
+test('a signal, and the last lines of what it said', async () => {
+  await r.root.create('job', 'tiny');
+  const script = 'trap "echo told; exit 4" USR1; echo one; echo two; while :; do sleep 0.1; done';
+  await r.root.ok('set', 'job', `init=["sh", "-c", ${JSON.stringify(script)}]`);
+  await r.root.ok('start', 'job');
+  await expect.poll(() => r.root.ok('logs', 'job'), { timeout: 20_000 }).toBe('one\ntwo\n');
+  expect(await r.root.ok('kill', '-s', 'usr1', 'job')).toMatch(/^job: signal 10 sent/);
+  await expect.poll(() => stateOf('job'), { timeout: 20_000 }).toBe('mounted');
+  expect(await r.root.ok('logs', '--tail', '1', 'job')).toBe('told\n');
+  const { ended } = await r.root.json<{ ended: { code: number } }>('info', 'job');
+  expect(ended.code).toBe(4);
+  expect(await r.root.byref('kill', 'job')).toMatchObject({ code: 2 });
+  expect(await r.root.byref('kill', '-s', 'nosuch', 'job')).toMatchObject({ code: 2 });
+});
+
+test('another name, once it is stopped', async () => {
+  await r.root.create('web', 'tiny');
+  await r.root.create('taken', 'tiny');
+  await r.root.ok('start', 'web');
+  await r.exec('web', 'echo mine >/mine');
+  const rename = (name: string) => r.root.byref('rename', 'web', name);
+  expect(await rename('shop')).toMatchObject({
+    code: 6,
+    stderr: expect.stringContaining('byref stop web'),
+  });
+  await r.root.ok('stop', 'web');
+  expect(await rename('taken')).toMatchObject({ code: 4 });
+  expect(await rename('a/b')).toMatchObject({ code: 2 });
+  expect(await rename('shop')).toMatchObject({ code: 0, stdout: 'web: renamed to shop\n' });
+  await r.root.ok('start', 'shop');
+  expect(await r.exec('shop', 'cat /mine')).toBe('mine\n');
+  expect(await r.root.byref('info', 'web')).toMatchObject({ code: 3 });
+  await r.root.create('web', 'tiny');
+  expect(await r.root.findings()).toEqual([]);
 });
 
 test('its monitor is killed: the env runs on, and is stopped as ever', async () => {

@@ -1,10 +1,12 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'vitest';
 import { BYREF, output } from '../support/machine/program.ts';
 import { TestRoot } from '../support/machine/root.ts';
 import { TinySystems } from '../support/packages/tiny-systems.ts';
 
+/** The version that envs begin with. */
+const FIRST = '1.0';
 const CGROUPS = '/sys/fs/cgroup';
 
 let archive: string;
@@ -25,15 +27,17 @@ export class RunRoot {
 
   static async create(extra: NodeJS.ProcessEnv = {}): Promise<RunRoot> {
     const made = new RunRoot(await TestRoot.create(extra));
-    await made.addVersion('1.0');
+    await made.addVersion(FIRST);
     return made;
   }
 
-  /** Adds a version of the template that differs in one file. */
+  /** Adds a version of the template that differs in a file and in the program `sleep`. */
   private async addVersion(release: string, ...options: string[]): Promise<void> {
     const tree = this.root.directory(`tiny-${release}`);
     await output('tar', ['--extract', '--file', archive, '--directory', tree]);
     writeFileSync(path.join(tree, 'etc/release-of-test'), `${release}\n`);
+    // A program that does the same.
+    if (release !== FIRST) appendFileSync(path.join(tree, 'usr/bin/sleep'), release);
     await this.root.ok('template', 'import', 'tiny', tree, '--kind', 'os', ...options);
   }
 

@@ -6,15 +6,15 @@ import type { EnvSettings } from '../codec/env-settings.ts';
 import { hostnameOf } from '../manager/envs/first-mount/identity.ts';
 import type { MountOptions } from '../manager/envs/mount.ts';
 import { BundleDir, type Ended } from '../manager/envs/runtime/bundle-dir.ts';
+import type { Output } from '../manager/envs/runtime/launch.ts';
 import {
   lockLifeCycle,
-  type Output,
   type StopOptions,
   type StopOutcome,
-  startProcesses,
   stopProcesses,
 } from '../manager/envs/runtime/life-cycle.ts';
 import { resolveInRoot } from '../manager/envs/runtime/paths-inside.ts';
+import { startProcesses } from '../manager/envs/runtime/start-processes.ts';
 import { envState } from '../manager/envs/state.ts';
 import { umountEnv } from '../manager/envs/umount.ts';
 import { peoplesEnvs } from '../manager/sandbox/owner.ts';

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
-import { consoleLog } from '../../manager/envs/runtime/life-cycle.ts';
+import { consoleLog } from '../../manager/envs/runtime/launch.ts';
 import { needPeoplesEnv } from '../../manager/sandbox/owner.ts';
 import { contextOf, define } from '../command.ts';
 import { passSignals } from '../exec-run.ts';

@@ -5,6 +5,7 @@
 import { existsSync, mkdirSync, readdirSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../../base/error.ts';
+import { RunDir } from '../../../ipc/run-dir.ts';
 import { LockFile } from '../../../native/lock-file.ts';
 import { BRIEF, forever, waitUntil } from '../../../store/patience.ts';
 
@@ -84,3 +85,7 @@ export class IdRanges {
     return taken;
   }
 }
+
+/** Returns the ranges of the machine that a root is on. */
+export const idRangesOf = (root: string): IdRanges =>
+  new IdRanges(path.join(path.dirname(new RunDir(root).path), 'ids'));

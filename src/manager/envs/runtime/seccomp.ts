@@ -3,6 +3,9 @@
  * golang-github-containers-common: /usr/share/containers/seccomp.json. Its rules depend on the capabilities that programs have,
  * and on the machine. Format: containers/common, pkg/seccomp.
  */
+import { readFileSync } from 'node:fs';
+import { ByrefError } from '../../../base/error.ts';
+import { procText } from '../../../base/proc.ts';
 import type { OciSeccomp, SeccompRule } from './oci-spec.ts';
 
 /** Where Debian's package puts it. */
@@ -83,4 +86,22 @@ function plain({ name, names, action, errnoRet, args }: ProfileRule): SeccompRul
     ...(errnoRet !== undefined && { errnoRet }),
     ...(args && args.length > 0 && { args }),
   };
+}
+
+/** Returns the filter for programs with these capabilities. @throws ByrefError 'unsupported' if the profile is not installed */
+export function filterFor(capabilities: readonly string[]): OciSeccomp {
+  const facts = {
+    capabilities,
+    arch: process.arch === 'x64' ? 'amd64' : process.arch,
+    kernel: procText('/proc/sys/kernel/osrelease'),
+  };
+  let profile: string;
+  try {
+    profile = readFileSync(SECCOMP_FILE, 'utf8');
+  } catch (cause) {
+    const message = `${SECCOMP_FILE} is missing, the filter of system calls for envs`;
+    const hint = 'Install it: apt-get install golang-github-containers-common.';
+    throw new ByrefError('unsupported', message, hint, { cause });
+  }
+  return seccompOf(profile, facts);
 }

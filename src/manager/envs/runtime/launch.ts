@@ -1,0 +1,101 @@
+/** Runs the monitor of an env: native/monitor.c. */
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+import type { Duplex } from 'node:stream';
+import { ByrefError } from '../../../base/error.ts';
+import { failpoint } from '../../../base/failpoints.ts';
+import type { Volume } from '../../../codec/env-settings.ts';
+import { monitorProgram } from '../../../native/binding.ts';
+import { envDir } from '../../../store/store.ts';
+import { volumeDir } from '../volumes.ts';
+import type { BundleDir, Ended } from './bundle-dir.ts';
+import type { IdRange } from './id-ranges.ts';
+import { MonitorReport } from './monitor-report.ts';
+import { runtimeProgram } from './runtime-program.ts';
+
+const LOG_FILE = 'console.log';
+
+/** Returns the file in which the output of an env's first process is kept; a former part ends with .1. */
+export const consoleLog = (root: string, env: number): string =>
+  path.join(envDir(root, env), LOG_FILE);
+
+/** What becomes of the output of an env's first process. log: it is kept. inherit: it is the caller's own. */
+export type Output = 'log' | 'inherit';
+
+/** An env that was started. */
+export interface Started {
+  readonly pid: number;
+  /** With the output `inherit`: resolves when the env has ended, and nothing of it is left but its bundle. */
+  readonly ended: Promise<Ended | null>;
+}
+
+/** How the monitor is run. */
+export interface Launch {
+  readonly root: string;
+  readonly env: { readonly id: number; readonly name: string };
+  /** Where the env is mounted. */
+  readonly mountpoint: string;
+  readonly mode: Output | 'terminal';
+  readonly ids: IdRange | null;
+  /** Where each volume is to be mounted. */
+  readonly volumes: ReadonlyMap<Volume, string>;
+  /** Connects the env before it starts; null if it is not to be. */
+  readonly connect: (() => Promise<void>) | null;
+}
+
+/** Runs the monitor, and waits until it says that the env runs. @throws ByrefError 'error' with what the runtime says, and as `connect` */
+export async function launch(
+  bundle: BundleDir,
+  { root, env, mountpoint, mode, ids, connect, volumes }: Launch,
+): Promise<Started> {
+  const own = mode === 'inherit' ? 'inherit' : 'ignore';
+  const words = [
+    mode,
+    runtimeProgram(),
+    bundle.runtimeState,
+    bundle.path,
+    bundle.name,
+    consoleLog(root, env.id),
+    mountpoint,
+    String(ids?.first ?? 0),
+    String(ids?.size ?? 0),
+    connect === null ? '0' : '1',
+    ...[...volumes].flatMap(([volume, place]) => [volumeDir(root, env.id, volume), place]),
+  ];
+  const child = spawn(monitorProgram(), words, {
+    detached: true,
+    cwd: '/',
+    stdio: [own, own, own, 'pipe'],
+  });
+  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const report = new MonitorReport(child.stdio[3] as Duplex);
+  child.once('error', () => report.end());
+  let said = await report.line();
+  if (connect !== null && said.startsWith('created ')) {
+    try {
+      await connect();
+    } catch (error) {
+      report.end();
+      await gone;
+      throw error;
+    }
+    failpoint('start-connected');
+    report.goOn();
+    said = await report.line();
+  }
+  report.end();
+  const [, pid] = /^started (\d+)$/.exec(said) ?? [];
+  if (pid === undefined) throw notStarted(env.name, bundle, said);
+  if (mode !== 'inherit') child.unref();
+  failpoint('start-running');
+  return { pid: Number(pid), ended: gone.then(() => bundle.ended()) };
+}
+
+function notStarted(name: string, bundle: BundleDir, said: string): ByrefError {
+  const why = bundle.complaint() || said.replace(/^failed /, '') || 'its monitor ended';
+  const isMissing = /executable file not found|no such file or directory/.test(why);
+  const hint = isMissing
+    ? 'Name a program that the env has: byref set ENV init="PROGRAM ARGUMENT...".'
+    : 'See byref doctor for what envs need to run.';
+  return new ByrefError('error', `${name} was not started: ${why}`, hint);
+}

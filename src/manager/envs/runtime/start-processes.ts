@@ -1,0 +1,88 @@
+/** Starts the processes of an env that is mounted: life-cycle.ts says what their life is. */
+import { failpoint } from '../../../base/failpoints.ts';
+import { procText } from '../../../base/proc.ts';
+import type { EnvSettings, NetworkKind } from '../../../codec/env-settings.ts';
+import { attachNetwork } from '../network/attach-network.ts';
+import { BundleDir, refuseClosed } from './bundle-dir.ts';
+import { groupOf, makeNamedGroup } from './cgroups.ts';
+import { idRangesOf } from './id-ranges.ts';
+import { initProgram } from './init.ts';
+import { type Launch, launch, type Output, type Started } from './launch.ts';
+import { clearAway } from './life-cycle.ts';
+import { capabilitiesIn, capabilitiesOf, type InitProgram, ociConfig } from './oci-config.ts';
+import { filterFor } from './seccomp.ts';
+
+/** An env that is to be started; it is mounted. */
+export interface StartRequest {
+  readonly root: string;
+  readonly env: { readonly id: number; readonly name: string };
+  readonly mountpoint: string;
+  readonly hostname: string;
+  readonly settings: EnvSettings;
+  readonly output: Output;
+  /** True: it was mounted for this, and is to be unmounted when it is stopped. */
+  readonly mounted: boolean;
+}
+
+/** Starts an env. The caller has its lock. @throws ByrefError 'unsupported', 'error' with what the runtime says */
+export async function startProcesses(request: StartRequest): Promise<Started> {
+  const { root, env, settings } = request;
+  if (!settings.privileged) refuseClosed(root);
+  await clearAway(root, env.id);
+  const init = initProgram(request.mountpoint, settings.init);
+  const bundle = new BundleDir(root, env.id);
+  try {
+    return await launch(bundle, await prepare(bundle, init, request));
+  } catch (error) {
+    await clearAway(root, env.id);
+    throw error;
+  }
+}
+
+/** Makes the bundle. */
+async function prepare(
+  bundle: BundleDir,
+  init: InitProgram,
+  { root, env, mountpoint, hostname, settings, output, mounted }: StartRequest,
+): Promise<Launch> {
+  const { privileged, limits, environment } = settings;
+  const { isSystemd } = init;
+  const network = settings.network ?? standardNetwork();
+  bundle.make({ mounted, isSystemd, startedMs: Date.now(), privileged });
+  failpoint('start-noted');
+  const ids = privileged ? null : await idRangesOf(root).take(bundle.path);
+  if (ids !== null) bundle.openTo(ids.first);
+  const cgroupsPath = groupOf(root, env.id);
+  if (isSystemd) makeNamedGroup(cgroupsPath, ids);
+  const volumes = bundle.makeVolumes(settings.volumes);
+  // A machine may be a container itself, and its root lack some.
+  const capabilities = privileged ? ownCapabilities() : capabilitiesOf(isSystemd);
+  const mode = isSystemd && output === 'log' ? 'terminal' : output;
+  const config = ociConfig({
+    hostname,
+    init,
+    environment,
+    terminal: mode === 'terminal',
+    ids,
+    network,
+    volumes: [...volumes].map(([volume, place]) => ({ place, path: volume.path })),
+    cgroupsPath,
+    limits,
+    capabilities,
+    seccomp: privileged ? null : filterFor(capabilities),
+  });
+  bundle.write('config.json', JSON.stringify(config));
+  failpoint('start-prepared');
+  const connect =
+    network === 'bridge' ? () => attachNetwork(root, env.name, bundle, settings) : null;
+  return { root, env, mountpoint, mode, ids, volumes, connect };
+}
+
+const ownCapabilities = (): string[] =>
+  capabilitiesIn(/^CapBnd:\s*([0-9a-f]+)$/m.exec(procText('/proc/self/status'))?.[1] ?? '0');
+
+/** Returns the network of envs for which none is set. */
+function standardNetwork(): NetworkKind {
+  const wanted = process.env['BYREF_NETWORK'];
+  return wanted === 'none' || wanted === 'host' ? wanted : 'bridge';
+}

@@ -209,7 +209,18 @@ test('doctor asks for the programs that byref starts, and for no other', async (
   const tools = checks.filter(({ name }) => name.startsWith('tool.'));
   expect(tools.map(({ name }) => name.slice(5)).sort()).toEqual(
     ['apt-get', 'bzip2', 'diff', 'diff3', 'dpkg', 'gpg', 'gpgv', 'gzip', 'mmdebstrap']
-      .concat(['setpriv', 'tar', 'unshare', 'xz', 'zstd', 'catatonit', 'runc', 'seccomp'])
+      .concat([
+        'setpriv',
+        'tar',
+        'unshare',
+        'xz',
+        'zstd',
+        'catatonit',
+        'runc',
+        'seccomp',
+        'cni',
+        'iptables',
+      ])
       .sort(),
   );
   for (const { name, status, found } of tools) {

@@ -132,5 +132,9 @@ function failed(type: string, stdout: string): ByrefError {
     // It is as it was printed.
   }
   const message = `the env could not be connected: ${type}: ${said}`;
-  return new ByrefError('error', message, 'See what byref doctor says of networks.');
+  return new ByrefError(
+    'error',
+    message,
+    'See byref doctor; or do without: byref set ENV network=none.',
+  );
 }

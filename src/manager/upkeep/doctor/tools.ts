@@ -45,6 +45,10 @@ const TOOLS: readonly Tool[] = [
     programs: ['diff'],
     cost: 'template diff --content shows no texts (apt-get install diffutils)',
   },
+  {
+    programs: ['iptables'],
+    cost: 'no env has an address: they start with network=none or host (apt-get install iptables)',
+  },
   { programs: ['runc'], cost: 'no env can be started (apt-get install runc)' },
   {
     programs: ['catatonit'],
@@ -53,8 +57,25 @@ const TOOLS: readonly Tool[] = [
   { programs: ['diff3'], cost: 'patch --merge merges no files (apt-get install diffutils)' },
 ];
 
-/** The filter of system calls for envs: Debian has it in a package of its own. */
-const FILTER = '/usr/share/containers/seccomp.json';
+/** A file of another package that byref uses, at any one of these places. */
+interface Data {
+  readonly name: string;
+  readonly places: readonly string[];
+  readonly cost: string;
+}
+
+const DATA: readonly Data[] = [
+  {
+    name: 'seccomp',
+    places: ['/usr/share/containers/seccomp.json'],
+    cost: 'only privileged envs can be started (apt-get install golang-github-containers-common)',
+  },
+  {
+    name: 'cni',
+    places: ['/usr/lib/cni/bridge', '/opt/cni/bin/bridge'],
+    cost: 'no env has an address: they start with network=none or host (apt-get install containernetworking-plugins)',
+  },
+];
 
 /** Checks which of the programs, and files of others, are installed. */
 export const toolChecks = (): Check[] => [
@@ -62,13 +83,10 @@ export const toolChecks = (): Check[] => [
     const found = programs.map(which).find((file) => file !== null) ?? null;
     return check(`tool.${programs[0]}`, found !== null, found ?? 'none', cost, 'reduced');
   }),
-  check(
-    'tool.seccomp',
-    existsSync(FILTER),
-    existsSync(FILTER) ? FILTER : 'none',
-    'only privileged envs can be started (apt-get install golang-github-containers-common)',
-    'reduced',
-  ),
+  ...DATA.map(({ name, places, cost }) => {
+    const found = places.find((file) => existsSync(file)) ?? null;
+    return check(`tool.${name}`, found !== null, found ?? 'none', cost, 'reduced');
+  }),
 ];
 
 /** Returns the first executable of that name on PATH, /usr/sbin or /sbin. */

@@ -395,7 +395,11 @@ static void watch(int signals, pid_t first) {
       clients_at[count - listeners] = i;
       polled[count++] = (struct pollfd){clients[i]->fd, pending_length > 0 ? 0 : POLLIN, 0};
     }
-    if (poll(polled, count, -1) < 0 && errno != EINTR) return;
+    if (poll(polled, count, -1) < 0) {
+      // The machine is short of memory: the env is not to end for that.
+      if (errno != EINTR) usleep(100000);
+      continue;
+    }
     for (int i = 0; i < 2; i++) {
       const short seen = polled[2 + i].revents;
       if ((seen & POLLOUT) != 0) write_pending();

@@ -13,4 +13,4 @@ LIMIT=12h BYREF_SOAK=$TIMES FC_RUNS=$((TIMES * 60)) BYREF_PACKAGE_HISTORIES=$TIM
   test/env/overlays.test.ts test/env/unwritten.test.ts test/env/unwritten-no-passthrough.test.ts test/packages/histories.test.ts \
   test/packages/dependency-histories.test.ts test/patch/crash.test.ts test/patch/crash-stages.test.ts test/patch/apps.test.ts \
   test/patch/gc.test.ts test/compose/interrupted.test.ts test/fsck/crashes.test.ts test/packages/crash.test.ts test/packages/dependencies.test.ts \
-  test/run/crash.test.ts "$@"
+  test/run/crash.test.ts test/run/volumes.test.ts test/env/clone.test.ts "$@"

@@ -50,7 +50,13 @@ export function addVariable(
 /** The status of a command that a signal ended, as shells say it: 128 and the signal's number. */
 const SIGNAL_BASE = 128;
 /** Signals that are passed on to the command. */
-const PASSED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+export const PASSED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+
+/** Refuses -t where there is no terminal to pass on. @throws ByrefError 'usage' */
+export function refuseNoTerminal(tty: boolean): void {
+  if (!tty || process.stdin.isTTY) return;
+  throw new ByrefError('usage', 'our input is no terminal', 'Leave -t out.');
+}
 
 /** Drops the `--` that may stand before a command. */
 export const commandWords = (words: readonly string[]): readonly string[] =>
@@ -63,9 +69,7 @@ export async function runInEnv(
   words: readonly string[],
   { user, workdir, env: environment, tty = false }: ExecWords,
 ): Promise<number> {
-  if (tty && !process.stdin.isTTY) {
-    throw new ByrefError('usage', 'our input is no terminal', 'Leave -t out.');
-  }
+  refuseNoTerminal(tty);
   const request: ExecRequest = {
     words,
     terminal: tty,

@@ -11,9 +11,10 @@ import {
 import { lockLifeCycle } from '../manager/envs/runtime/life-cycle.ts';
 import { envState } from '../manager/envs/state.ts';
 import { type EnvSummary, summaryOf } from '../manager/envs/summary.ts';
-import { isScratch } from '../store/names.ts';
+import { refuseScratchName } from '../store/names.ts';
 import type { Patience } from '../store/patience.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
+import { needStopped } from './need-stopped.ts';
 
 /** The caller's part while an env is cloned. */
 export interface CloneHooks {
@@ -44,11 +45,12 @@ export async function cloneEnv(
   name: string,
   { patience, signal }: CloneHooks,
 ): Promise<EnvCloned> {
-  refuseName(store, name);
+  store.refuseEnvName(name);
+  refuseScratchName(name);
   const { root } = store;
   const lock = await lockLifeCycle(root, source, patience);
   try {
-    await refuseInUse(store, source);
+    await needStopped(store, source, 'A copy of it now would be of no single moment. ');
     const id = store.reserveEnv();
     try {
       await copyDelta(root, source.id, id, signal);
@@ -70,21 +72,6 @@ export async function cloneEnv(
   } finally {
     lock.release();
   }
-}
-
-function refuseName(store: Store, name: string): void {
-  store.refuseEnvName(name);
-  if (!isScratch(name)) return;
-  const message = `"${name}" is how byref names its throw-away envs`;
-  throw new ByrefError('usage', message, 'Choose another name.');
-}
-
-async function refuseInUse(store: Store, row: EnvRow): Promise<void> {
-  const { state, firstPid } = await envState(store, row);
-  if (state === 'stopped') return;
-  const [how, command] = firstPid === null ? ['mounted', 'umount'] : ['running', 'stop'];
-  const hint = `A copy of it now would be of no single moment. Do this first: byref ${command} ${row.name}`;
-  throw new ByrefError('busy', `${row.name} is ${how}`, hint);
 }
 
 function notMountedYet({ name }: EnvRow): ByrefError {

@@ -1,4 +1,3 @@
-import { ByrefError } from '../base/error.ts';
 import { NO_SETTINGS } from '../codec/env-settings.ts';
 import { type FirstMount, NOTHING_TOLD, writeSetup } from '../manager/envs/first-mount/setup.ts';
 import { withSetting } from '../manager/envs/settings.ts';
@@ -7,7 +6,7 @@ import { compose, isComposed } from '../manager/recipes/compose/compose.ts';
 import { sweepScratchEnvsIfAny } from '../manager/sandbox/scratch-env.ts';
 import { accessTo } from '../manager/sandbox/store-access.ts';
 import type { OnProgress } from '../manager/templates/tree.ts';
-import { isScratch } from '../store/names.ts';
+import { refuseScratchName } from '../store/names.ts';
 import type { EnvRow, StackRef, Store } from '../store/store.ts';
 
 /** The name, stack and first mount of a new env. */
@@ -64,10 +63,7 @@ export async function createEnv(
   const env = { name, stack: [os, ...apps] };
   const versions = (): StackRef[] => store.plainStack({ name, stack: store.stackOf(env) });
   const notes: string[] = [];
-  if (isScratch(name)) {
-    const message = `"${name}" is how byref names its throw-away envs`;
-    throw new ByrefError('usage', message, 'Choose another name.');
-  }
+  refuseScratchName(name);
   store.refuseEnvName(name);
   // A process that was killed right after it composed the same stack left its scratch env.
   if (apps.length > 0) await sweepScratchEnvsIfAny(store);

@@ -3,9 +3,10 @@ import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
 import type { Volume } from '../codec/env-settings.ts';
+import { STANDARD_MOUNT } from '../manager/envs/mount.ts';
 import { lockLifeCycle } from '../manager/envs/runtime/life-cycle.ts';
 import { envState } from '../manager/envs/state.ts';
-import { umountEnv } from '../manager/envs/umount.ts';
+import { STANDARD_UMOUNT, umountEnv } from '../manager/envs/umount.ts';
 import { fillVolume, hasContent, removeVolume, volumeDir } from '../manager/envs/volumes.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 import { mountAndSetUp } from './mount-env.ts';
@@ -19,9 +20,6 @@ export interface VolumeInfo {
   /** Its directory on the machine. */
   readonly directory: string;
 }
-
-const LIKE_MOUNT = { transport: 'kernel', passthrough: true, trace: false, at: null } as const;
-const NEITHER = { lazy: false, force: false } as const;
 
 /**
  * Gives a volume to an env that does not run, with what the env has at its path. The env sees it from its next start on. The store is
@@ -44,11 +42,11 @@ export async function addVolume(
     }
     const volume = { id: Math.max(0, ...volumes.map(({ id }) => id)) + 1, path: at };
     const state = await envState(store, row);
-    const mounted = await mountAndSetUp(store, state, LIKE_MOUNT, hooks.note);
+    const mounted = await mountAndSetUp(store, state, STANDARD_MOUNT, hooks.note);
     try {
       await fillVolume(store.root, row.id, volume, mounted.mountpoint);
     } finally {
-      if (!mounted.already) await umountEnv(store, await envState(store, row), NEITHER);
+      if (!mounted.already) await umountEnv(store, await envState(store, row), STANDARD_UMOUNT);
     }
     failpoint('volume-filled');
     store.putSettings(row.id, { ...store.settings(row.id), volumes: [...volumes, volume] });

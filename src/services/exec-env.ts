@@ -1,6 +1,6 @@
 /** Prepares programs to be run in running envs. The caller runs them, on its own input and output. */
 import { randomBytes } from 'node:crypto';
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { BundleDir } from '../manager/envs/runtime/bundle-dir.ts';
 import { asList, baseEnvironment } from '../manager/envs/runtime/oci-config.ts';
@@ -48,7 +48,7 @@ export function prepareExec(store: Store, row: EnvRow, request: ExecRequest): Pr
   bundle.write(path.basename(file), JSON.stringify(program));
   return {
     command: execCommand(bundle, file, log),
-    failure: () => failureIn(log),
+    failure: () => bundle.complaint(path.basename(log)) || null,
     dispose: () => {
       for (const each of [file, log]) rmSync(each, { force: true });
     },
@@ -79,20 +79,6 @@ const splitAt = (text: string, at: number): [string, string] => [
   text.slice(0, at),
   text.slice(at + 1),
 ];
-
-function failureIn(log: string): string | null {
-  let text: string;
-  try {
-    text = readFileSync(log, 'utf8');
-  } catch {
-    return null;
-  }
-  for (const line of text.trim().split('\n').reverse()) {
-    if (!line.includes('"level":"error"')) continue;
-    return (JSON.parse(line) as { msg: string }).msg;
-  }
-  return null;
-}
 
 /** Returns the exit status that a shell would have for a program that could not be started. */
 export const statusOf = (failure: string): number =>

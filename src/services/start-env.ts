@@ -4,7 +4,7 @@ import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
 import type { EnvSettings } from '../codec/env-settings.ts';
 import { hostnameOf } from '../manager/envs/first-mount/identity.ts';
-import type { MountOptions } from '../manager/envs/mount.ts';
+import { STANDARD_MOUNT } from '../manager/envs/mount.ts';
 import { BundleDir, type Ended } from '../manager/envs/runtime/bundle-dir.ts';
 import type { Output } from '../manager/envs/runtime/launch.ts';
 import {
@@ -16,7 +16,7 @@ import {
 import { resolveInRoot } from '../manager/envs/runtime/paths-inside.ts';
 import { startProcesses } from '../manager/envs/runtime/start-processes.ts';
 import { envState } from '../manager/envs/state.ts';
-import { umountEnv } from '../manager/envs/umount.ts';
+import { STANDARD_UMOUNT, umountEnv } from '../manager/envs/umount.ts';
 import { peoplesEnvs } from '../manager/sandbox/owner.ts';
 import type { Patience } from '../store/patience.ts';
 import type { EnvRow, Store } from '../store/store.ts';
@@ -61,8 +61,6 @@ export interface EnvStopped {
   readonly outcome: StopOutcome;
 }
 
-const LIKE_MOUNT: MountOptions = { transport: 'kernel', passthrough: true, trace: false, at: null };
-const NEITHER = { lazy: false, force: false } as const;
 const HOSTNAME_FILE_MAX = 256;
 
 /**
@@ -85,7 +83,7 @@ export async function startEnv(
     const isMounted = state.state === 'mounted' && mount !== null;
     const mountpoint = isMounted
       ? mount.mountpoint
-      : (await mountAndSetUp(store, state, LIKE_MOUNT, note)).mountpoint;
+      : (await mountAndSetUp(store, state, STANDARD_MOUNT, note)).mountpoint;
     try {
       const { pid, ended } = await startProcesses({
         root,
@@ -98,7 +96,7 @@ export async function startEnv(
       });
       return { started: { env: row.id, name: row.name, pid, already: false }, ended };
     } catch (error) {
-      if (!isMounted) await umountEnv(store, await envState(store, row), NEITHER);
+      if (!isMounted) await umountEnv(store, await envState(store, row), STANDARD_UMOUNT);
       throw error;
     }
   } finally {
@@ -149,7 +147,7 @@ export async function stopEnv(
     const note = new BundleDir(store.root, row.id).note();
     const outcome = await stopProcesses(store.root, row.id, options);
     failpoint('stop-before-umount');
-    if (note?.mounted === true) await umountEnv(store, await envState(store, row), NEITHER);
+    if (note?.mounted === true) await umountEnv(store, await envState(store, row), STANDARD_UMOUNT);
     return { env: row.id, name: row.name, outcome };
   } finally {
     lock.release();

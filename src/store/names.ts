@@ -37,6 +37,13 @@ export function checkName(what: 'template' | 'env', name: string): void {
   );
 }
 
+/** Refuses a name that byref gives to its throw-away envs. @throws ByrefError 'usage' */
+export function refuseScratchName(name: string): void {
+  if (!isScratch(name)) return;
+  const message = `"${name}" is how byref names its throw-away envs`;
+  throw new ByrefError('usage', message, 'Choose another name.');
+}
+
 /**
  * Parses NAME or NAME@VERSION; does not look whether there is such a template.
  * @throws ByrefError 'usage' for a version that is not a number from 1 up

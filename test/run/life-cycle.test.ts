@@ -100,6 +100,7 @@ test('run: create, start, wait, destroy in one command', async () => {
   expect(await run('tiny', '--rm', '-e', 'A=b', '--', 'sh', '-c', 'echo $A')).toMatchObject({
     stdout: 'b\n',
   });
+  expect(await run('-t', 'tiny', 'sh')).toMatchObject({ code: 2 });
   expect(await r.root.json('list')).toEqual([]);
   expect(await run('-d', '--name', 'bg', 'tiny', 'sleep', '60')).toMatchObject({ stdout: 'bg\n' });
   expect(await stateOf('bg')).toBe('running');

@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
 import { EXIT } from '../../base/exit-codes.ts';
 import { restartStale, type StaleRestarted } from '../../services/restart-stale.ts';
-import { type EnvStarted, type StartHooks, startEnv, stopEnv } from '../../services/start-env.ts';
+import { type EnvStarted, startEnv, stopEnv } from '../../services/start-env.ts';
 import type { Store } from '../../store/store.ts';
 import { type Context, contextOf, defineWaiting } from '../command.ts';
 import { chooseEnvs, forEachEnv } from '../each-env.ts';
-import { printNotes } from '../notes.ts';
 import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
+import { startHooks } from '../start-hooks.ts';
 import { type StopWords, stopOptions, stopTimeout } from '../stop-options.ts';
 import { printResult } from '../table.ts';
 
@@ -37,11 +37,6 @@ interface Options extends StopWords {
   readonly stale?: boolean;
 }
 
-const hooksOf = ({ patience }: Context): StartHooks => ({
-  patience,
-  note: (text) => printNotes([text]),
-});
-
 function restart(
   context: Context,
   store: Store,
@@ -53,7 +48,7 @@ function restart(
     chooseEnvs(context, store, names, false),
     async (row) => {
       await stopEnv(store, row, { timeoutMs: stopTimeout(options) }, context.patience);
-      return (await startEnv(store, row, {}, hooksOf(context))).started;
+      return (await startEnv(store, row, {}, startHooks(context))).started;
     },
     ({ name, pid }) => [`${name}: restarted (pid ${pid})`],
   );
@@ -67,7 +62,7 @@ async function stale(
   options: Options,
 ): Promise<StaleRestarted[]> {
   const rows = chooseEnvs(context, store, names, names.length === 0);
-  const done = await restartStale(store, rows, stopTimeout(options), hooksOf(context));
+  const done = await restartStale(store, rows, stopTimeout(options), startHooks(context));
   if (!context.json) printLines(...(done.length === 0 ? ['nothing is stale'] : done.flatMap(text)));
   if (done.some(({ left }) => left.length > 0)) process.exitCode = EXIT.pending;
   return done;

@@ -6,13 +6,21 @@ import { needPeoplesEnv } from '../../manager/sandbox/owner.ts';
 import { createEnv } from '../../services/create-env.ts';
 import { removeEnv } from '../../services/destroy-env.ts';
 import { killEnv } from '../../services/kill-env.ts';
-import { startEnv, stopEnv } from '../../services/start-env.ts';
+import { type StartedEnv, type StartOptions, startEnv, stopEnv } from '../../services/start-env.ts';
 import type { EnvRow } from '../../store/store.ts';
 import { type Context, contextOf, defineWaiting, defineWrapper } from '../command.ts';
-import { commandWords, type ExecWords, execOptions, runInEnv } from '../exec-run.ts';
+import {
+  commandWords,
+  type ExecWords,
+  execOptions,
+  PASSED,
+  refuseNoTerminal,
+  runInEnv,
+} from '../exec-run.ts';
 import { printNotes } from '../notes.ts';
 import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
+import { startHooks } from '../start-hooks.ts';
 import { printResult } from '../table.ts';
 
 interface Options extends ExecWords {
@@ -44,18 +52,14 @@ export default function build(): Command {
       const context = contextOf(options);
       refuseMixed(options);
       const row = await create(context, template, options);
-      try {
-        if (options.tty) process.exitCode = await onTerminal(context, row, words, options);
-        else await asFirst(context, row, words, options);
-      } catch (error) {
-        await end(context, row, true);
-        throw error;
-      }
+      if (options.tty) process.exitCode = await onTerminal(context, row, words, options);
+      else await asFirst(context, row, words, options);
     },
   );
 }
 
-function refuseMixed({ detach, rm, tty }: Options): void {
+function refuseMixed({ detach, rm, tty = false }: Options): void {
+  refuseNoTerminal(tty);
   if (!detach || !(rm || tty)) return;
   const message = `--detach does not go with ${rm ? '--rm' : '--tty'}`;
   throw new ByrefError('usage', message, 'Leave one of them out.');
@@ -72,6 +76,16 @@ function create(context: Context, os: string, options: Options): Promise<EnvRow>
   });
 }
 
+/** Starts the env; one that can't be started is destroyed, since it holds nothing yet. */
+function start(context: Context, row: EnvRow, options: StartOptions): Promise<StartedEnv> {
+  return withStore(context, 'read', (store) =>
+    startEnv(store, row, options, startHooks(context)),
+  ).catch(async (error: unknown) => {
+    await end(context, row, true);
+    throw error;
+  });
+}
+
 /** Runs the command as the first process. */
 async function asFirst(
   context: Context,
@@ -79,21 +93,13 @@ async function asFirst(
   words: readonly string[],
   { detach = false, rm = false, env }: Options,
 ): Promise<void> {
-  const { patience } = context;
   const passing = detach ? null : new Passing();
   try {
-    const { started, ended } = await withStore(context, 'read', (store) =>
-      startEnv(
-        store,
-        row,
-        {
-          ...(words.length > 0 && { init: words }),
-          ...(env !== undefined && { environment: env }),
-          output: detach ? 'log' : 'inherit',
-        },
-        { patience, note: (text) => printNotes([text]) },
-      ),
-    );
+    const { started, ended } = await start(context, row, {
+      ...(words.length > 0 && { init: words }),
+      ...(env !== undefined && { environment: env }),
+      output: detach ? 'log' : 'inherit',
+    });
     if (detach) {
       if (context.json) printResult('run', started);
       else printLines(row.name);
@@ -106,8 +112,6 @@ async function asFirst(
   }
   await end(context, row, rm);
 }
-
-const PASSED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
 /** Passes signals on to the first process; those that come before it is there wait for it. */
 class Passing {
@@ -148,14 +152,11 @@ async function onTerminal(
   words: readonly string[],
   options: Options,
 ): Promise<number> {
-  const { patience } = context;
-  await withStore(context, 'read', (store) =>
-    startEnv(store, row, {}, { patience, note: (text) => printNotes([text]) }),
-  );
+  await start(context, row, {});
   const command = words.length > 0 ? words : ['/bin/sh', '-l'];
-  const code = await runInEnv(context, row.name, command, options);
-  await end(context, row, options.rm ?? false);
-  return code;
+  return runInEnv(context, row.name, command, options).finally(() =>
+    end(context, row, options.rm ?? false),
+  );
 }
 
 /** Stops the env, and destroys it if that is wanted. */

@@ -4,8 +4,8 @@ import { autostartEnvs, startEnv } from '../../services/start-env.ts';
 import type { EnvRow, Store } from '../../store/store.ts';
 import { type Context, contextOf, defineWaiting } from '../command.ts';
 import { chooseEnvs, forEachEnv } from '../each-env.ts';
-import { printNotes } from '../notes.ts';
 import { withStore } from '../session.ts';
+import { startHooks } from '../start-hooks.ts';
 import { printResult } from '../table.ts';
 
 interface Options {
@@ -41,11 +41,7 @@ export default function build(): Command {
         forEachEnv(
           context,
           chosen(context, store, names, options),
-          async (row) => {
-            const { patience } = context;
-            const note = (text: string): void => printNotes([text]);
-            return (await startEnv(store, row, {}, { patience, note })).started;
-          },
+          async (row) => (await startEnv(store, row, {}, startHooks(context))).started,
           ({ name, pid, already }) => [
             already ? `${name}: runs already (pid ${pid})` : `${name}: started (pid ${pid})`,
           ],

@@ -2,9 +2,9 @@ import type { Command } from 'commander';
 import { needPeoplesEnv } from '../../manager/sandbox/owner.ts';
 import { addVolume } from '../../services/env-volumes.ts';
 import { contextOf, defineWaiting } from '../command.ts';
-import { printNotes } from '../notes.ts';
 import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
+import { startHooks } from '../start-hooks.ts';
 import { printResult } from '../table.ts';
 
 /** Defines the command `byref volume add`. */
@@ -14,12 +14,8 @@ export default function build(): Command {
     'Give an env a directory of the machine’s file system, with what it has at that path now.',
   ).action(async (env: string, at: string, options: object) => {
     const context = contextOf(options);
-    const { patience } = context;
     const volume = await withStore(context, 'write', (store) =>
-      addVolume(store, needPeoplesEnv(store, env), at, {
-        patience,
-        note: (text) => printNotes([text]),
-      }),
+      addVolume(store, needPeoplesEnv(store, env), at, startHooks(context)),
     );
     if (context.json) printResult('volume add', volume);
     else printLines(`${env}: ${volume.path} is a volume: ${volume.directory}`);

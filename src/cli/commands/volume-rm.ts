@@ -2,9 +2,9 @@ import type { Command } from 'commander';
 import { needPeoplesEnv } from '../../manager/sandbox/owner.ts';
 import { takeVolume } from '../../services/env-volumes.ts';
 import { contextOf, defineWaiting } from '../command.ts';
-import { printNotes } from '../notes.ts';
 import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
+import { startHooks } from '../start-hooks.ts';
 import { printResult } from '../table.ts';
 
 /** Defines the command `byref volume rm`. */
@@ -16,9 +16,14 @@ export default function build(): Command {
     .option('-f, --force', 'also what it holds')
     .action(async (env: string, at: string, options: { force?: boolean }) => {
       const context = contextOf(options);
-      const hooks = { patience: context.patience, note: (text: string) => printNotes([text]) };
       const volume = await withStore(context, 'write', (store) =>
-        takeVolume(store, needPeoplesEnv(store, env), at, options.force ?? false, hooks),
+        takeVolume(
+          store,
+          needPeoplesEnv(store, env),
+          at,
+          options.force ?? false,
+          startHooks(context),
+        ),
       );
       if (context.json) printResult('volume rm', volume);
       else printLines(`${env}: ${volume.path} is no volume any more`);

@@ -30,6 +30,14 @@ export interface MountOptions {
   readonly at: string | null;
 }
 
+/** The options of `byref mount` without any. */
+export const STANDARD_MOUNT: MountOptions = {
+  transport: 'kernel',
+  passthrough: true,
+  trace: false,
+  at: null,
+};
+
 /** The outcome of mountEnv(). */
 export interface MountOutcome extends MountedEnv {
   /** True if it was mounted already, so that nothing was done. */

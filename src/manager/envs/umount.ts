@@ -29,6 +29,9 @@ export interface UmountOptions {
   readonly force: boolean;
 }
 
+/** The options of `byref umount` without any. */
+export const STANDARD_UMOUNT: UmountOptions = { lazy: false, force: false };
+
 /** unmounted: everything is closed. detached: out of the tree, but still in use. not-mounted: there was nothing to do. */
 export type UmountOutcome = 'unmounted' | 'detached' | 'not-mounted';
 

@@ -5,16 +5,14 @@
 import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../base/error.ts';
-import { runProgram } from '../../base/run-program.ts';
 import type { Volume } from '../../codec/env-settings.ts';
+import { BLOCK_BYTES } from '../../codec/inode-record.ts';
 import { envDir } from '../../store/store.ts';
+import { copyTree } from './copy-tree.ts';
 import { resolveInRoot } from './runtime/paths-inside.ts';
 
 /** The directory of all volumes of an env, in its own. */
 export const VOLUMES_DIR = 'volumes';
-const OUTPUT_MAX = 4096;
-/** The unit of st_blocks, in bytes. */
-const BLOCK = 512;
 
 /** Returns the directory that holds a volume. */
 export const volumeDir = (root: string, env: number, { id }: Volume): string =>
@@ -40,9 +38,8 @@ export async function fillVolume(
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
   try {
-    if (found !== null)
-      await must(['cp', '--archive', '--reflink=auto', '-T', '--', found.path, directory]);
-    await must(['sync', '--file-system', directory]);
+    const words = found === null ? [] : ['-T', '--', found.path, directory];
+    await copyTree('what the volume is to hold', words, directory);
   } catch (error) {
     rmSync(directory, { recursive: true, force: true });
     throw error;
@@ -68,7 +65,7 @@ export function volumesUsage(root: string, env: number): { bytes: number; files:
       const stat = lstatSync(file, { throwIfNoEntry: false });
       if (entry.isDirectory() || stat === undefined || seen.has(stat.ino)) continue;
       seen.add(stat.ino);
-      bytes += stat.blocks * BLOCK;
+      bytes += stat.blocks * BLOCK_BYTES;
     }
   }
   return { bytes, files: seen.size };
@@ -77,13 +74,3 @@ export function volumesUsage(root: string, env: number): { bytes: number; files:
 /** Removes what a volume holds. */
 export const removeVolume = (root: string, env: number, volume: Volume): void =>
   rmSync(volumeDir(root, env, volume), { recursive: true, force: true });
-
-async function must(words: readonly string[]): Promise<void> {
-  const { code, how, stderr } = await runProgram(words, { outputMax: OUTPUT_MAX, ofMore: 'end' });
-  if (code === 0) return;
-  const said = stderr.toString().trim() || how;
-  const message = `the volume could not be filled: ${said}`;
-  if (/No space left/.test(said))
-    throw new ByrefError('noSpace', message, 'Free some space, then run this again.');
-  throw new ByrefError('error', message, 'Nothing was made. Correct it, then run this again.');
-}

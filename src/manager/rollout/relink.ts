@@ -3,7 +3,7 @@ import { rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../base/error.ts';
 import { type Ino, isPrivateIno, joinPath, pathFromText } from '../../base/ids.ts';
-import { DATA_PRIVATE } from '../../codec/inode-record.ts';
+import { BLOCK_BYTES, DATA_PRIVATE } from '../../codec/inode-record.ts';
 import { encodeSteps, type Step } from '../../codec/steps.ts';
 import type { DeltaView } from '../../driver/delta/read-delta.ts';
 import { type EnvRow, envDir, type Store } from '../../store/store.ts';
@@ -30,8 +30,6 @@ export interface Relinked {
   readonly freedBytes: number;
 }
 
-/** The unit of st_blocks. */
-const BLOCK_BYTES = 512;
 /** The file of the steps, in the env's directory; 0 because no patch makes them. */
 const FILE = 'steps.0';
 

@@ -1,6 +1,8 @@
 import { DriverLinks } from '../../../src/manager/envs/driver-links.ts';
+import { STANDARD_MOUNT } from '../../../src/manager/envs/mount.ts';
 import { findDriver } from '../../../src/manager/envs/spawn.ts';
 import { envState, envStates } from '../../../src/manager/envs/state.ts';
+import { STANDARD_UMOUNT } from '../../../src/manager/envs/umount.ts';
 import { peoplesEnvs } from '../../../src/manager/sandbox/owner.ts';
 import { importTemplate } from '../../../src/manager/templates/import.ts';
 import type { Finding } from '../../../src/manager/upkeep/fsck/finding.ts';
@@ -13,15 +15,6 @@ import type { EnvRow, Store } from '../../../src/store/store.ts';
 
 /** Waits for others as long as a command does. */
 const PATIENCE = { ms: 60_000, tell: () => undefined };
-
-const AS_COMMANDS = {
-  transport: 'kernel',
-  passthrough: true,
-  trace: false,
-  at: null,
-} as const;
-
-const NEITHER = { lazy: false, force: false } as const;
 
 /** The work that is going on: the environment is one for the whole process. */
 let last: Promise<unknown> = Promise.resolve();
@@ -60,7 +53,7 @@ export class Services {
       if (driver === null) return null;
       try {
         const env = await envState(store, row);
-        return (await mountAndSetUp(store, env, AS_COMMANDS, () => undefined)).mountpoint;
+        return (await mountAndSetUp(store, env, STANDARD_MOUNT, () => undefined)).mountpoint;
       } finally {
         driver.close();
       }
@@ -74,7 +67,7 @@ export class Services {
       const drivers = new DriverLinks(this.root);
       try {
         const begun = (await envStates(store, rows)).map((env) =>
-          beginUnmount(drivers, env, NEITHER, () => undefined).then(({ ended }) => ended),
+          beginUnmount(drivers, env, STANDARD_UMOUNT, () => undefined).then(({ ended }) => ended),
         );
         await Promise.all(begun);
       } finally {

@@ -18,9 +18,8 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../../base/error.ts';
-import { LockFile } from '../../../native/lock-file.ts';
-import { BRIEF, forever, waitUntil } from '../../../store/patience.ts';
 import { envDir, setupDir } from '../../../store/store.ts';
+import { withLock } from '../../../store/with-lock.ts';
 
 /** A file of this machine that is to be put into an env. */
 export interface FileToPut {
@@ -68,17 +67,9 @@ export const SETUP_LOCK = 'lock';
 export async function noteFirstMount(root: string, env: number): Promise<void> {
   const isNoted = (): boolean => existsSync(envDir(root, env)) || hasSetup(root, env);
   if (isNoted()) return;
-  const lock = new LockFile(path.dirname(setupDir(root, env)), 'directory');
-  try {
-    await waitUntil(
-      () => lock.try('exclusive'),
-      () => '',
-      forever(BRIEF),
-    );
+  await withLock(path.dirname(setupDir(root, env)), 'directory', () => {
     if (!isNoted()) writeSetup(root, env, NOTHING_TOLD);
-  } finally {
-    lock.release();
-  }
+  });
 }
 
 /**

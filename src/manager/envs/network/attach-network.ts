@@ -5,8 +5,7 @@ import { ByrefError } from '../../../base/error.ts';
 import { MNT_DETACH, UMOUNT_NOFOLLOW } from '../../../base/mount-flags.ts';
 import { RunDir } from '../../../ipc/run-dir.ts';
 import { native } from '../../../native/binding.ts';
-import { LockFile } from '../../../native/lock-file.ts';
-import { BRIEF, forever, waitUntil } from '../../../store/patience.ts';
+import { withLock } from '../../../store/with-lock.ts';
 import type { BundleDir } from '../runtime/bundle-dir.ts';
 import { bridgeNetwork, type NetworkSettings, runtimeArguments } from './bridge.ts';
 import { type Attachment, type CniResult, connect, disconnect } from './cni.ts';
@@ -48,7 +47,7 @@ export async function attachNetwork(
     runtime: runtimeArguments(settings),
   };
   // First, so that a kill between leaves nothing that is not known of.
-  await withLock(machine, () => {
+  await withLock(path.join(machine, 'ports.lock'), 'file', () => {
     refuseTaken(machine, bundle, settings.ports);
     write(bundle, { env, attachment, ports: settings.ports, result: null });
   });
@@ -58,21 +57,6 @@ export async function attachNetwork(
 
 const write = (bundle: BundleDir, note: NetworkNote): void =>
   bundle.write(FILE, JSON.stringify(note));
-
-/** Runs `work` alone on this machine. */
-async function withLock(machine: string, work: () => void): Promise<void> {
-  const lock = new LockFile(path.join(machine, 'ports.lock'));
-  try {
-    await waitUntil(
-      () => lock.try('exclusive'),
-      () => '',
-      forever(BRIEF),
-    );
-    work();
-  } finally {
-    lock.release();
-  }
-}
 
 /** The packet filter would let the first of two win, and say nothing. */
 function refuseTaken(machine: string, own: BundleDir, ports: readonly string[]): void {

@@ -189,9 +189,9 @@ export class BundleDir {
     return { code, atMs: Number(seconds) * 1000 };
   }
 
-  /** Returns what the runtime complained of last; '' if of nothing. */
-  complaint(): string {
-    const lines = this.read('runtime.log').trim().split('\n');
+  /** Returns what the runtime complained of last, in one of its logs; '' if of nothing. */
+  complaint(log = 'runtime.log'): string {
+    const lines = this.read(log).trim().split('\n');
     const errors = lines.flatMap((line) => {
       try {
         const { level, msg } = JSON.parse(line) as { level?: string; msg?: string };

@@ -6,8 +6,7 @@ import { existsSync, mkdirSync, readdirSync, readlinkSync, symlinkSync, unlinkSy
 import path from 'node:path';
 import { ByrefError } from '../../../base/error.ts';
 import { RunDir } from '../../../ipc/run-dir.ts';
-import { LockFile } from '../../../native/lock-file.ts';
-import { BRIEF, forever, waitUntil } from '../../../store/patience.ts';
+import { withLock } from '../../../store/with-lock.ts';
 
 /** A range of user and group ids of the machine. */
 export interface IdRange {
@@ -47,19 +46,9 @@ export class IdRanges {
     await this.locked(() => this.slots());
   }
 
-  private async locked<T>(work: () => T): Promise<T> {
+  private locked<T>(work: () => T): Promise<T> {
     mkdirSync(this.directory, { recursive: true, mode: 0o700 });
-    const lock = new LockFile(this.directory, 'directory');
-    try {
-      await waitUntil(
-        () => lock.try('exclusive'),
-        () => '',
-        forever(BRIEF),
-      );
-      return work();
-    } finally {
-      lock.release();
-    }
+    return withLock(this.directory, 'directory', work);
   }
 
   private takeSlot(bundle: string): number {

@@ -14,7 +14,10 @@ beforeEach(async () => {
   r = await RunRoot.create();
   await r.root.create('web', 'tiny');
 });
-afterEach(() => r.dispose());
+afterEach(async () => {
+  await r.endHolder();
+  await r.dispose();
+});
 
 /** Kills a command at each of its failpoints, until it comes by no more. */
 async function killedAtEach(

@@ -33,6 +33,13 @@
       "cflags": ["-O2", "-Wall", "-Wextra"]
     },
     {
+      "target_name": "byref-client",
+      "type": "executable",
+      "sources": ["client.c"],
+      "defines": ["_GNU_SOURCE"],
+      "cflags": ["-O2", "-Wall", "-Wextra"]
+    },
+    {
       "target_name": "byref-holder",
       "type": "executable",
       "sources": ["holder.cc"],

@@ -17,7 +17,7 @@ const ROOT = path.resolve(import.meta.dirname, '..');
 const OUT = path.join(ROOT, 'dist');
 
 /** Programs that stay, and the workers of any. A bundle's place in dist/ is its source's in src/. */
-const RESIDENT = ['driver/process/main', ...workers()];
+const RESIDENT = ['driver/process/main', 'api/daemon', 'cli/runner', ...workers()];
 
 function workers() {
   return readdirSync(path.join(ROOT, 'src'), { recursive: true })
@@ -108,7 +108,7 @@ await keepCompiled();
 async function keepCompiled() {
   const root = path.join(mkdtempSync(path.join(tmpdir(), 'byref-bundle-')), 'root');
   const run = promisify(execFile);
-  const byref = (...words) => run(path.join(ROOT, 'bin/byref'), [...words, '--root', root]);
+  const byref = (...words) => run(path.join(ROOT, 'bin/byref.cjs'), [...words, '--root', root]);
   const bundle = path.join(OUT, 'cli/main.cjs');
   try {
     // What is there is of the bundle before.

@@ -58,12 +58,20 @@ const MAY_IMPORT = {
     ...below('recipes/build', 'recipes/capture', 'recipes/compose'),
     ...below('upkeep/gc', 'upkeep/fsck', 'upkeep/doctor'),
   ],
+  // The daemon: HTTP, and processes that execute commands. What it does to envs, it does by commands.
+  api: [
+    ...['base', 'codec', 'native', 'observe', 'store', 'ipc', 'services'],
+    ...below('envs', 'recipes/build/fields.ts'),
+  ],
   // Arguments and text: what it takes of the manager is pure, short, or a type; the rest is a use case of services/.
   cli: [
     'base',
     'codec',
     'store',
     'services',
+    ...['ipc', 'observe', 'native'],
+    // A client of the daemon; its parts are programs of their own.
+    ...['api/client.ts', 'api/daemon.ts'],
     'driver/fuse-native/limits.ts',
     ...below('merge', 'envs', 'sandbox', 'recipes/build', 'recipes/capture'),
     ...below('rollout', 'upkeep/gc', 'upkeep/fsck', 'upkeep/doctor'),

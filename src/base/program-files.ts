@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 /** True if this program runs from its sources, through tsx; false if from the bundle in dist/. */
 export const runsFromSources = import.meta.url.endsWith('.ts');
@@ -22,4 +22,15 @@ export function checkout(): string {
     if (existsSync(path.join(at, 'package.json'))) return at;
   }
   throw new Error(`no package.json above ${here}`);
+}
+
+/**
+ * Imports a program as a module, when it is needed.
+ * @param entry as programFile() takes it
+ */
+export function importProgram(entry: string): Promise<unknown> {
+  const url = pathToFileURL(programFile(entry)).href;
+  // bin/byref.cjs runs the command line in a way in which it can't import anything itself.
+  const { byrefImport } = globalThis as { byrefImport?: (url: string) => Promise<unknown> };
+  return byrefImport?.(url) ?? import(url);
 }

@@ -13,6 +13,7 @@ import { reviewText, summaryText } from './capture-text.ts';
 import { type Context, contextOf } from './command.ts';
 import type { GivenOptions } from './given.ts';
 import { interruption } from './interruption.ts';
+import { setExitCode } from './output.ts';
 import { printLines } from './print.ts';
 import { Progress } from './progress.ts';
 import { sessionOf } from './session.ts';
@@ -66,7 +67,7 @@ export async function runCapture(
   ).finally(() => progress.end());
   if (context.json) printResult('template capture', captureResult(outcome, review || dryRun));
   else printLines(...summaryText(outcome));
-  if (outcome.end === 'declined' && !dryRun) process.exitCode = EXIT.pending;
+  if (outcome.end === 'declined' && !dryRun) setExitCode(EXIT.pending);
 }
 
 /** Returns the command, or the name of the env, that is to be captured. @throws ByrefError 'usage' */

@@ -5,6 +5,7 @@ import type { PatchedEnv, PatchRecord } from '../codec/patch-record.ts';
 import type { BusyWaitOptions } from '../manager/rollout/busy.ts';
 import type { Context } from './command.ts';
 import { durationOption } from './durations.ts';
+import { setExitCode } from './output.ts';
 import { sayLines } from './print.ts';
 
 const DPKG_WAIT_MS = 60_000;
@@ -46,9 +47,9 @@ export function dpkgWait(
 export function exitFor(record: PatchRecord | null): void {
   const has = (outcome: string): boolean =>
     record?.envs.some((env) => env.outcome === outcome) ?? false;
-  if (has('failed')) process.exitCode = EXIT.error;
-  else if (has('busy')) process.exitCode = EXIT.busy;
-  else if (record?.envs.some(lacksSomething)) process.exitCode = EXIT.pending;
+  if (has('failed')) setExitCode(EXIT.error);
+  else if (has('busy')) setExitCode(EXIT.busy);
+  else if (record?.envs.some(lacksSomething)) setExitCode(EXIT.pending);
 }
 
 /** Tells whether an env did not get everything, or what it got does not fit what it has of its own. */

@@ -3,6 +3,7 @@ import { needPeoplesEnv, peoplesEnvs } from '../manager/sandbox/owner.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 import type { Context } from './command.ts';
 import { reportError } from './errors.ts';
+import { setExitCode } from './output.ts';
 import { printLines } from './print.ts';
 
 /**
@@ -25,7 +26,7 @@ export function chooseEnvs(
       const row = needPeoplesEnv(store, name);
       chosen.set(row.id, row);
     } catch (error) {
-      process.exitCode = reportError(error, json);
+      setExitCode(reportError(error, json));
     }
   }
   return [...chosen.values()];
@@ -56,7 +57,7 @@ export async function forEachEnvAtOnce<E, T>(
   text: (result: T) => readonly string[],
 ): Promise<T[]> {
   const failed = (error: unknown): null => {
-    process.exitCode = reportError(error, context.json);
+    setExitCode(reportError(error, context.json));
     return null;
   };
   const waiting: Promise<T | null>[] = [];

@@ -1,5 +1,6 @@
 import { ByrefError } from '../base/error.ts';
 import { visibleJson } from '../base/visible.ts';
+import { output } from './output.ts';
 import { printOwn, sayLines } from './print.ts';
 
 /**
@@ -12,7 +13,7 @@ export function reportError(error: unknown, json: boolean): number {
     const { code, exitCode, message, hint } = known;
     printOwn(
       `${visibleJson(JSON.stringify({ error: { code, exitCode, message, hint } }))}\n`,
-      process.stderr,
+      output().stderr,
     );
   } else {
     const [first = '', ...more] = known.lines;

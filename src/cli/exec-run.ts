@@ -11,7 +11,8 @@ import {
   statusOf,
 } from '../services/exec-env.ts';
 import type { Context } from './command.ts';
-import { withStore } from './session.ts';
+import { output } from './output.ts';
+import { NeedsOwnProcess, withStore } from './session.ts';
 
 /** The options of commands that run a program in an env. */
 export interface ExecWords {
@@ -44,6 +45,9 @@ export function addVariable(
   if (name === undefined) {
     throw new ByrefError('usage', `"${text}" is no variable`, 'Write NAME=VALUE.');
   }
+  if (value === undefined && output().runProgram !== null) {
+    throw new NeedsOwnProcess(`only the client knows its ${name}`);
+  }
   return { ...before, [name]: value ?? process.env[name] ?? '' };
 }
 
@@ -54,7 +58,7 @@ export const PASSED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
 /** Refuses -t where there is no terminal to pass on. @throws ByrefError 'usage' */
 export function refuseNoTerminal(tty: boolean): void {
-  if (!tty || process.stdin.isTTY) return;
+  if (!tty || output().inputIsTerminal) return;
   throw new ByrefError('usage', 'our input is no terminal', 'Leave -t out.');
 }
 
@@ -72,7 +76,7 @@ export async function runInEnv(
   refuseNoTerminal(tty);
   const request: ExecRequest = {
     words,
-    terminal: tty,
+    terminal: tty ? output().term || 'xterm' : null,
     ...(user !== undefined && { user }),
     ...(workdir !== undefined && { cwd: workdir }),
     ...(environment !== undefined && { environment }),
@@ -90,18 +94,21 @@ export async function runInEnv(
 
 /** Runs a prepared command on our input and output, and returns its exit status. */
 async function runPrepared({ command, failure }: PreparedExec): Promise<number> {
-  const [program = '', ...args] = command;
+  const code = await (output().runProgram ?? runHere)(command);
+  // The runtime has said it on our error output.
+  const said = code === 0 ? null : failure();
+  return said === null ? code : statusOf(said);
+}
+
+async function runHere([program = '', ...args]: readonly string[]): Promise<number> {
   const child = spawn(program, args, { stdio: 'inherit' });
   const release = passSignals(child);
-  const code = await new Promise<number>((resolve, reject) => {
+  return new Promise<number>((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (status, signal) =>
       resolve(status ?? SIGNAL_BASE + (signal === null ? 0 : constants.signals[signal])),
     );
   }).finally(release);
-  // The runtime has said it on our error output.
-  const said = code === 0 ? null : failure();
-  return said === null ? code : statusOf(said);
 }
 
 /** Passes signals on that would end us: the command decides. Returns a function that ends that. */

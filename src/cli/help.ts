@@ -1,6 +1,7 @@
 import { ByrefError } from '../base/error.ts';
 import { VERSION } from '../base/version.ts';
 import { nearest } from './nearest.ts';
+import { output } from './output.ts';
 import { printLines, printOwn } from './print.ts';
 import { VERBS, type Verb } from './verbs.ts';
 
@@ -19,7 +20,7 @@ export function printHelp(group: string, asked: boolean): void {
     '  --help      what the command does, and its options',
     '',
   ].join('\n');
-  printOwn(text, asked ? process.stdout : process.stderr);
+  printOwn(text, asked ? output().stdout : output().stderr);
 }
 
 const NAME_WIDTH = Math.max(...VERBS.map((verb) => title(verb).length));

@@ -1,5 +1,6 @@
 import { formatSize } from '../base/size.ts';
 import { visibleContent } from '../base/visible.ts';
+import { output } from './output.ts';
 
 /** How far a long command has come. */
 export interface ProgressState {
@@ -40,7 +41,7 @@ const CLEAR_LINE = '\r\x1b[K';
 
 /** Prints a permanent line on stderr, above the progress if any is shown. */
 export function sayAbove(text: string): void {
-  process.stderr.write(`${process.stderr.isTTY ? CLEAR_LINE : ''}${visibleContent(text)}\n`);
+  output().stderr.write(`${output().stderr.isTTY ? CLEAR_LINE : ''}${visibleContent(text)}\n`);
 }
 
 /** Shows progress on stderr: on a terminal a line that is redrawn; else a line now and then, as JSON if wanted. */
@@ -52,7 +53,7 @@ export class Progress {
   private part = 0;
 
   constructor({ json, lines = true }: ProgressOptions) {
-    this.form = process.stderr.isTTY ? 'terminal' : json ? 'json' : lines ? 'lines' : 'none';
+    this.form = output().stderr.isTTY ? 'terminal' : json ? 'json' : lines ? 'lines' : 'none';
     // A command that is done at once leaves no line in a log.
     this.shownAt = this.form === 'lines' ? Date.now() : 0;
   }
@@ -80,7 +81,7 @@ export class Progress {
 
   /** Clears the line of progress. */
   end(): void {
-    if (this.form === 'terminal') process.stderr.write(CLEAR_LINE);
+    if (this.form === 'terminal') output().stderr.write(CLEAR_LINE);
   }
 
   private show(state: ProgressState, part: number | null): void {
@@ -88,11 +89,11 @@ export class Progress {
       const { phase, files, bytes, detail = null } = state;
       const rounded = part === null ? null : Number(part.toFixed(3));
       const progress = { phase, part: rounded, files, bytes, detail };
-      process.stderr.write(`${JSON.stringify({ progress })}\n`);
+      output().stderr.write(`${JSON.stringify({ progress })}\n`);
       return;
     }
     const text = visibleContent(describe(state, part));
-    process.stderr.write(this.form === 'terminal' ? CLEAR_LINE + text : `${text}\n`);
+    output().stderr.write(this.form === 'terminal' ? CLEAR_LINE + text : `${text}\n`);
   }
 }
 

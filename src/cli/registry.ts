@@ -58,6 +58,11 @@ const MODULES: Readonly<Record<string, () => Promise<CommandModule>>> = {
   df: () => import('./commands/df.ts'),
   destroy: () => import('./commands/destroy.ts'),
   fsck: () => import('./commands/fsck.ts'),
+  daemon: () => import('./commands/daemon.ts'),
+  events: () => import('./commands/events.ts'),
+  'operation list': () => import('./commands/operation-list.ts'),
+  'operation wait': () => import('./commands/operation-wait.ts'),
+  'operation cancel': () => import('./commands/operation-cancel.ts'),
   doctor: () => import('./commands/doctor.ts'),
   completion: () => import('./commands/completion.ts'),
 };

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { ByrefError } from '../base/error.ts';
 import { visible, visibleJson } from '../base/visible.ts';
 import type { Results } from '../services/results.ts';
+import { output } from './output.ts';
 import { printLines, printNulEnded, printOwn } from './print.ts';
 
 /** One column of a table: its name for -o and in JSON, and its text for people. */
@@ -60,16 +61,16 @@ export function printTable<Row>(
     lines.unshift(chosen.map((column) => column.field.toUpperCase()));
   }
   if (lines.length === 0) return;
-  const text = process.stdout.isTTY ? align(lines, chosen) : lines.map((line) => line.join('\t'));
+  const text = output().stdout.isTTY ? align(lines, chosen) : lines.map((line) => line.join('\t'));
   printOwn(`${text.join('\n')}\n`);
 }
 
 function choose<Row>(columns: readonly Column<Row>[], options: TableOptions): Column<Row>[] {
-  const { output } = options;
+  const { output: fields } = options;
   const chosen =
-    output === undefined
+    fields === undefined
       ? columns.filter((column) => column.standard)
-      : output.split(',').map((field) => byField(columns, field.trim()));
+      : fields.split(',').map((field) => byField(columns, field.trim()));
   return options.quiet ? chosen.slice(0, 1) : chosen;
 }
 
@@ -84,7 +85,7 @@ function align<Row>(lines: readonly string[][], columns: readonly Column<Row>[])
   const widths = columns.map((_, i) => Math.max(...lines.map((line) => line[i]!.length)));
   const last = columns.length - 1;
   const indent = widths.slice(0, last).reduce((sum, width) => sum + width + GAP.length, 0);
-  const room = Math.max((process.stdout.columns || STANDARD_WIDTH) - indent, WRAPPED_LEAST);
+  const room = Math.max((output().stdout.columns || STANDARD_WIDTH) - indent, WRAPPED_LEAST);
   return lines.flatMap((line) => {
     const [first = '', ...more] = columns[last]!.wraps ? wrap(line[last]!, room) : [line[last]!];
     const cells = [...line.slice(0, last), first].map((cell, i) =>
@@ -120,6 +121,6 @@ export function printFields(fields: readonly (readonly [name: string, value: str
 
 /** Prints the value of a verb as JSON; indented on a terminal. The verb is there for the compiler: it says what the value is. */
 export function printResult<Verb extends keyof Results>(_verb: Verb, value: Results[Verb]): void {
-  const json = JSON.stringify(value, null, process.stdout.isTTY ? 2 : 0);
+  const json = JSON.stringify(value, null, output().stdout.isTTY ? 2 : 0);
   printOwn(`${visibleJson(json)}\n`);
 }

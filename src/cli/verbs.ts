@@ -64,6 +64,11 @@ export const VERBS: readonly Verb[] = [
   verb('destroy', 'remove envs and all they hold', ['delete', 'rm']),
   verb('gc', 'remove what nobody uses or can go back to'),
   verb('fsck', 'check everything below the root, and repair it'),
+  verb('daemon', 'run the manager: API, operations, events, metrics, restarts'),
+  verb('events', 'follow what happens to envs, templates and operations'),
+  verb('operation list', 'list what the daemon executes', ['operation ls']),
+  verb('operation wait', 'wait for the end of one, and print what it prints'),
+  verb('operation cancel', 'ask one to end'),
   verb('doctor', 'show what this machine can do'),
   verb('completion', 'print a completion script for a shell'),
 ];

@@ -30,6 +30,12 @@ export interface Volume {
 /** bridge: one of its own, with an address on the machine's bridge. none: a loopback interface. host: the machine's. */
 export type NetworkKind = 'bridge' | 'none' | 'host';
 
+/** no: nothing. on-failure: it is started again if the exit status is not 0. always: in any case. */
+export type RestartPolicy =
+  | { readonly when: 'no' | 'always' }
+  /** At most that many times one after the other; null: without a limit. */
+  | { readonly when: 'on-failure'; readonly times: number | null };
+
 /** The settings of an env. */
 export interface EnvSettings {
   /** Its first process, as words; null: systemd if the env has it, else a program that only waits. */
@@ -45,6 +51,8 @@ export interface EnvSettings {
   readonly autostart: boolean;
   /** Of those, the ones with a higher number start first. */
   readonly autostartPriority: number;
+  /** What a daemon does when its first process has ended by itself. */
+  readonly restart: RestartPolicy;
   /** True: its root is the machine's root, with all capabilities and devices. */
   readonly privileged: boolean;
   readonly limits: EnvLimits;
@@ -59,6 +67,7 @@ export const NO_SETTINGS: EnvSettings = {
   volumes: [],
   autostart: false,
   autostartPriority: 0,
+  restart: { when: 'no' },
   privileged: false,
   limits: {
     cpus: null,

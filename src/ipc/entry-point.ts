@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
+import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { programFile, runsFromSources } from '../base/program-files.ts';
+import { checkout, programFile, runsFromSources } from '../base/program-files.ts';
 
 /**
  * Returns the arguments with which Node starts one of our programs the way this one was started: from the
@@ -14,3 +15,9 @@ export function entryPoint(name: string): string[] {
   const tsx = pathToFileURL(createRequire(here).resolve('tsx')).href;
   return ['--import', tsx, programFile(name)];
 }
+
+/** Returns the words that run the command line as a process of its own, the way this program was started. */
+export const commandLineProgram = (): string[] =>
+  runsFromSources
+    ? [process.execPath, ...entryPoint('cli/main')]
+    : [process.execPath, path.join(checkout(), 'bin/byref.cjs')];

@@ -178,6 +178,36 @@ export interface DriverStatus {
   readonly faults: number;
 }
 
+/** Counters of a driver's envs, each since its mount. */
+export interface DriverMetrics {
+  readonly pid: number;
+  /** Bounds of the buckets of latencies, in milliseconds; one more bucket has what took longer. */
+  readonly latencyBoundsMs: readonly number[];
+  readonly envs: readonly EnvMetrics[];
+}
+
+/** Counters of one env since it was mounted. */
+export interface EnvMetrics {
+  readonly env: number;
+  readonly operations: readonly OperationMetrics[];
+  /** Copies of template files that were made because something wrote to them. */
+  readonly copyUps: number;
+  /** Requests that wait for a late answer. */
+  readonly pending: number;
+  /** Operations that ended with EIO because of a bug. */
+  readonly faults: number;
+}
+
+/** The requests of one kind. */
+export interface OperationMetrics {
+  /** As the kernel calls it: LOOKUP. */
+  readonly operation: string;
+  readonly totalMs: number;
+  /** How many took as long as the bound of the same index, but longer than the one before. */
+  readonly buckets: readonly number[];
+  readonly errors: readonly (readonly [errno: number, count: number])[];
+}
+
 /** The connection of a served env, as a descriptor in its driver. */
 export interface ServedDevice {
   readonly pid: number;
@@ -188,6 +218,7 @@ export interface ServedDevice {
 /** The verbs that a driver answers. */
 export type DriverVerbs = {
   readonly status: Verb<null, DriverStatus>;
+  readonly metrics: Verb<null, DriverMetrics>;
   /** Answered when the mount is served and the holder has its descriptor too. */
   readonly mount: Verb<MountRequest, MountedEnv>;
   /** Returns the connection of an env, to mount it once more; null if it is not, or no longer, served. */

@@ -45,6 +45,21 @@ export class RunDir {
     return this.files('holder');
   }
 
+  /** Returns the paths of the daemon's files. @throws as driver() */
+  daemon(): ProcessFiles {
+    return this.files('daemon');
+  }
+
+  /** Returns the paths of the files of the daemon's runner. @throws as driver() */
+  runner(): ProcessFiles {
+    return this.files('runner');
+  }
+
+  /** The directory of operations, which a daemon keeps. */
+  get operations(): string {
+    return path.join(this.path, 'operations');
+  }
+
   private files(name: string): ProcessFiles {
     const stem = path.join(this.path, name);
     if (Buffer.byteLength(stem) + SOCKET_ENDING > SOCKET_PATH_MAX) {
@@ -59,7 +74,7 @@ export class RunDir {
   }
 }
 
-/** The files of one driver, or of the holder. */
+/** The files of one process. */
 export interface ProcessFiles {
   /** Control socket; see protocol.ts. */
   readonly socket: string;

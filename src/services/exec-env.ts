@@ -18,8 +18,8 @@ export interface ExecRequest {
   /** The directory in which it begins; the root's if it is not given. */
   readonly cwd?: string;
   readonly environment?: Readonly<Record<string, string>>;
-  /** True: it gets a terminal of its own, which the caller's is connected to. */
-  readonly terminal: boolean;
+  /** The kind of the terminal of its own that it gets, which the caller's is connected to, as xterm; null: it gets none. */
+  readonly terminal: string | null;
 }
 
 /** A command of this machine that runs a program in an env. */
@@ -58,11 +58,11 @@ export function prepareExec(store: Store, row: EnvRow, request: ExecRequest): Pr
 function processOf(at: string, first: OciProcess, request: ExecRequest): OciProcess {
   const { words, user, cwd, environment = {}, terminal } = request;
   const { uid, gid, additionalGids, home } = userInside(at, user ?? '0');
-  const term = terminal ? { TERM: process.env['TERM'] ?? 'xterm' } : {};
+  const term = terminal === null ? {} : { TERM: terminal };
   const own = Object.fromEntries(first.env.map((each) => splitAt(each, each.indexOf('='))));
   const variables = { ...own, ...baseEnvironment(home), ...term, ...environment };
   return {
-    terminal,
+    terminal: terminal !== null,
     user: { uid, gid, additionalGids },
     args: words,
     env: asList(variables),

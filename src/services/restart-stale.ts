@@ -79,7 +79,7 @@ async function restartUnits(store: Store, row: EnvRow, units: readonly string[])
 }
 
 async function systemctl(store: Store, row: EnvRow, words: readonly string[]): Promise<void> {
-  const prepared = prepareExec(store, row, { words: ['systemctl', ...words], terminal: false });
+  const prepared = prepareExec(store, row, { words: ['systemctl', ...words], terminal: null });
   const options = { outputMax: OUTPUT_MAX, ofMore: 'end', timeoutMs: UNITS_MS } as const;
   await runProgram(prepared.command, options).finally(prepared.dispose);
 }

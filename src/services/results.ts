@@ -29,6 +29,7 @@ import type { TemplateImported } from './import-template.ts';
 import type { EnvSignalled } from './kill-env.ts';
 import type { TemplateListed } from './list-templates.ts';
 import type { RootMade } from './make-root.ts';
+import type { Operation } from './operation.ts';
 import type { TemplateRemoved } from './remove-template.ts';
 import type { StaleRestarted } from './restart-stale.ts';
 import type { TemplateDetails } from './show-template.ts';
@@ -64,6 +65,9 @@ export interface Results {
   readonly 'volume add': VolumeInfo;
   readonly 'volume list': readonly VolumeInfo[];
   readonly 'volume rm': VolumeInfo;
+  readonly 'operation list': readonly Operation[];
+  readonly 'operation wait': Operation;
+  readonly 'operation cancel': Operation;
   readonly init: RootMade;
   readonly fsck: FsckResult;
   readonly doctor: Diagnosis;

@@ -76,8 +76,11 @@ export async function startEnv(
   const { root } = store;
   const lock = await lockLifeCycle(root, row, patience);
   try {
-    const first = new BundleDir(root, row.id).firstProcess();
+    const former = new BundleDir(root, row.id);
+    const first = former.firstProcess();
     if (first !== null) return alreadyRuns(row, first);
+    // One that has ended, and was not stopped, is still mounted for its start.
+    const wasMounted = former.note()?.mounted ?? false;
     const state = await envState(store, row);
     const { mount } = state;
     const isMounted = state.state === 'mounted' && mount !== null;
@@ -92,7 +95,7 @@ export async function startEnv(
         hostname: hostnameIn(mountpoint, row),
         settings: withOptions(store.settings(row.id), options),
         output: options.output ?? 'log',
-        mounted: !isMounted,
+        mounted: !isMounted || wasMounted,
       });
       return { started: { env: row.id, name: row.name, pid, already: false }, ended };
     } catch (error) {

@@ -18,6 +18,8 @@ export interface StoreSession {
   readonly patience: Patience;
   /** Is told what was recovered before the work began. */
   readonly onRecovered: OnRecovered;
+  /** Is called, when the store is opened for reading, before a patch whose process died is recovered; may throw instead. */
+  readonly onDeadPatch?: () => void;
 }
 
 /**
@@ -39,7 +41,7 @@ export const interruptible = <S extends Pick<StoreSession, 'patience'>>(
  * process died is finished or undone, so that no work sees a half-done one.
  */
 export async function withStore<T>(
-  { root, patience, onRecovered }: StoreSession,
+  { root, patience, onRecovered, onDeadPatch }: StoreSession,
   mode: StoreMode,
   work: (store: Store) => T | Promise<T>,
 ): Promise<T> {
@@ -51,6 +53,7 @@ export async function withStore<T>(
     const dead = await hasDeadPatch(store);
     if (dead && mode !== 'read') await store.writing(() => recover(store, onRecovered));
     if (!dead || mode !== 'read') return await work(store);
+    onDeadPatch?.();
   } finally {
     await store.close();
   }

@@ -2,11 +2,12 @@ import type { Command } from 'commander';
 import { formatSize } from '../../base/size.ts';
 import { diskUsage, type NamedUsage } from '../../services/disk-usage.ts';
 import { contextOf, define } from '../command.ts';
+import { output } from '../output.ts';
 import { withStore } from '../session.ts';
 import { type Column, printResult, printTable, type TableOptions, tableOptions } from '../table.ts';
 
 /** Formats sizes for people on a terminal; prints bytes for programs. */
-const size = (bytes: number): string => (process.stdout.isTTY ? formatSize(bytes) : String(bytes));
+const size = (bytes: number): string => (output().stdout.isTTY ? formatSize(bytes) : String(bytes));
 
 const COLUMNS: readonly Column<NamedUsage>[] = [
   { field: 'name', standard: true, text: (row) => row.name },

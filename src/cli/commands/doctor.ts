@@ -3,6 +3,7 @@ import { EXIT } from '../../base/exit-codes.ts';
 import type { Check } from '../../manager/upkeep/doctor/check.ts';
 import { diagnose } from '../../manager/upkeep/doctor/doctor.ts';
 import { contextOf, define } from '../command.ts';
+import { setExitCode } from '../output.ts';
 import { type Column, printResult, printTable, type TableOptions, tableOptions } from '../table.ts';
 
 const COLUMNS: readonly Column<Check>[] = [
@@ -25,6 +26,6 @@ export default function build(): Command {
     const diagnosis = await diagnose(root);
     if (json) printResult('doctor', diagnosis);
     else printTable(diagnosis.checks, COLUMNS, options);
-    if (!diagnosis.usable) process.exitCode = EXIT.unsupported;
+    if (!diagnosis.usable) setExitCode(EXIT.unsupported);
   });
 }

@@ -6,6 +6,7 @@ import type { Finding } from '../../manager/upkeep/fsck/finding.ts';
 import { fsck } from '../../manager/upkeep/fsck/fsck.ts';
 import { type FsckResult, isDamaged } from '../../manager/upkeep/fsck/report.ts';
 import { contextOf, defineWaiting } from '../command.ts';
+import { setExitCode } from '../output.ts';
 import { printLines } from '../print.ts';
 import { Progress } from '../progress.ts';
 import { printResult } from '../table.ts';
@@ -38,7 +39,7 @@ export default function build(): Command {
       }).finally(() => progress.end());
       if (json) printResult('fsck', result);
       else printLines(...result.findings.map(lineOf), summaryOf(result, performance.now() - began));
-      if (isDamaged(result)) process.exitCode = EXIT.corrupt;
+      if (isDamaged(result)) setExitCode(EXIT.corrupt);
     });
 }
 

@@ -6,6 +6,7 @@ import { needPeoplesEnv } from '../../manager/sandbox/owner.ts';
 import { contextOf, define } from '../command.ts';
 import { passSignals } from '../exec-run.ts';
 import { parseCount } from '../numbers.ts';
+import { setExitCode } from '../output.ts';
 import { withStore } from '../session.ts';
 
 /** Defines the command `byref logs`. */
@@ -24,7 +25,7 @@ export default function build(): Command {
       const words = follow
         ? ['-n', wanted, '-F', log]
         : ['-q', '-n', wanted, ...(tail === undefined ? files : files.slice(-1))];
-      process.exitCode = await runTail(words);
+      setExitCode(await runTail(words));
     });
 }
 

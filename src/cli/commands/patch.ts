@@ -15,6 +15,7 @@ import { type DpkgWaitOption, dpkgWait, dpkgWaitOption, exitFor } from '../dpkg-
 import { durationOption, parseDuration } from '../durations.ts';
 import { interruption } from '../interruption.ts';
 import { parseCount } from '../numbers.ts';
+import { setExitCode } from '../output.ts';
 import { describePatch, envsText } from '../patch-text.ts';
 import { printPlan } from '../plan-text.ts';
 import { printLines, sayLines } from '../print.ts';
@@ -113,7 +114,7 @@ export default function build(): Command {
         if (context.json) printResult('patch', record);
         else if (record === null) printLines(nothingToDo(upToDate(store, name)));
         else printLines(...describePatch(record));
-        if (record?.state === 'undone') process.exitCode = EXIT.unhealthy;
+        if (record?.state === 'undone') setExitCode(EXIT.unhealthy);
         else exitFor(record);
       });
     });
@@ -130,7 +131,7 @@ async function check(
   if (context.json) printResult('patch --check', plan);
   else if (plan === null) printLines(nothingToDo(upToDate(store, name)));
   else printPlan(plan, summary);
-  if (plan !== null) process.exitCode = EXIT.pending;
+  if (plan !== null) setExitCode(EXIT.pending);
 }
 
 function nothingToDo({ template, current, rolledBack }: UpToDate): string {

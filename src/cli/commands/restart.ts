@@ -5,6 +5,7 @@ import { type EnvStarted, startEnv, stopEnv } from '../../services/start-env.ts'
 import type { Store } from '../../store/store.ts';
 import { type Context, contextOf, defineWaiting } from '../command.ts';
 import { chooseEnvs, forEachEnv } from '../each-env.ts';
+import { setExitCode } from '../output.ts';
 import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import { startHooks } from '../start-hooks.ts';
@@ -64,7 +65,7 @@ async function stale(
   const rows = chooseEnvs(context, store, names, names.length === 0);
   const done = await restartStale(store, rows, stopTimeout(options), startHooks(context));
   if (!context.json) printLines(...(done.length === 0 ? ['nothing is stale'] : done.flatMap(text)));
-  if (done.some(({ left }) => left.length > 0)) process.exitCode = EXIT.pending;
+  if (done.some(({ left }) => left.length > 0)) setExitCode(EXIT.pending);
   return done;
 }
 

@@ -18,6 +18,7 @@ import {
   runInEnv,
 } from '../exec-run.ts';
 import { printNotes } from '../notes.ts';
+import { setExitCode } from '../output.ts';
 import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import { startHooks } from '../start-hooks.ts';
@@ -52,7 +53,7 @@ export default function build(): Command {
       const context = contextOf(options);
       refuseMixed(options);
       const row = await create(context, template, options);
-      if (options.tty) process.exitCode = await onTerminal(context, row, words, options);
+      if (options.tty) setExitCode(await onTerminal(context, row, words, options));
       else await asFirst(context, row, words, options);
     },
   );
@@ -106,7 +107,7 @@ async function asFirst(
       return;
     }
     passing?.to(context, row);
-    process.exitCode = (await ended)?.code ?? 1;
+    setExitCode((await ended)?.code ?? 1);
   } finally {
     passing?.end();
   }

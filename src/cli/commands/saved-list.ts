@@ -3,10 +3,11 @@ import { formatSize } from '../../base/size.ts';
 import { listSaved, type SavedEntry } from '../../manager/rollout/saved.ts';
 import { needPeoplesEnv } from '../../manager/sandbox/owner.ts';
 import { contextOf, define } from '../command.ts';
+import { output } from '../output.ts';
 import { withStore } from '../session.ts';
 import { type Column, printResult, printTable, type TableOptions, tableOptions } from '../table.ts';
 
-const size = (bytes: number): string => (process.stdout.isTTY ? formatSize(bytes) : String(bytes));
+const size = (bytes: number): string => (output().stdout.isTTY ? formatSize(bytes) : String(bytes));
 
 const COLUMNS: readonly Column<SavedEntry>[] = [
   { field: 'path', standard: true, text: (row) => row.path },

@@ -3,10 +3,11 @@ import { formatSize } from '../../base/size.ts';
 import { packageCountText } from '../../manager/recipes/build/packages.ts';
 import { listTemplates, type TemplateEntry, wholeEntry } from '../../services/list-templates.ts';
 import { contextOf, define } from '../command.ts';
+import { output } from '../output.ts';
 import { withStore } from '../session.ts';
 import { type Column, printResult, printTable, type TableOptions, tableOptions } from '../table.ts';
 
-const size = (bytes: number): string => (process.stdout.isTTY ? formatSize(bytes) : String(bytes));
+const size = (bytes: number): string => (output().stdout.isTTY ? formatSize(bytes) : String(bytes));
 
 const COLUMNS: readonly Column<TemplateEntry>[] = [
   { field: 'name', standard: true, text: (row) => row.name },

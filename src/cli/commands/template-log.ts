@@ -3,10 +3,11 @@ import { formatSize } from '../../base/size.ts';
 import { type VersionLog, versionLog } from '../../manager/rollout/log.ts';
 import { needTemplate } from '../../manager/rollout/target.ts';
 import { contextOf, define } from '../command.ts';
+import { output } from '../output.ts';
 import { withStore } from '../session.ts';
 import { type Column, printResult, printTable, type TableOptions, tableOptions } from '../table.ts';
 
-const size = (bytes: number): string => (process.stdout.isTTY ? formatSize(bytes) : String(bytes));
+const size = (bytes: number): string => (output().stdout.isTTY ? formatSize(bytes) : String(bytes));
 
 const COLUMNS: readonly Column<VersionLog>[] = [
   { field: 'version', standard: true, right: true, text: (row) => String(row.number) },

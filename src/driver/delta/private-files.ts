@@ -42,6 +42,8 @@ export interface Durability {
  * gone.
  */
 export class PrivateFiles implements Blobs {
+  /** How many copies of objects were begun. */
+  copies = 0;
   readonly #dir: string;
   readonly #envDir: string;
   readonly #openObject: (id: ObjectId) => number;
@@ -223,6 +225,7 @@ export class PrivateFiles implements Blobs {
     made: (fd: number) => void = () => {},
   ): number | Promise<number> {
     if (this.#copying.has(ino)) return -EBUSY;
+    this.copies++;
     const from = this.#openObject(id);
     if (from < 0) return from;
     const to = this.createPrivate(ino);

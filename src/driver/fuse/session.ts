@@ -12,6 +12,7 @@ import { Notifier } from './notify.ts';
 import { Pending } from './pending.ts';
 import { type SessionPorts, sessionPorts } from './ports.ts';
 import { seal, send } from './reply.ts';
+import { type OperationTimes, RequestTimes } from './request-times.ts';
 import { IN, OP, OPCODES } from './wire.ts';
 import { openWireLog } from './wire-log.ts';
 
@@ -45,6 +46,7 @@ export interface SessionStats {
   readonly faults: number;
   /** The number of requests that wait for a late answer. */
   readonly pending: number;
+  readonly times: readonly OperationTimes[];
 }
 
 /** Practically forever, in seconds: the driver tells the kernel what changed. */
@@ -75,6 +77,9 @@ export class Session implements Connection {
   private readonly faults: Faults;
   private readonly pending = new Pending();
   private readonly counts = new Float64Array(OPCODES);
+  private readonly times = new RequestTimes();
+  /** When the request that is being handled came, by performance.now(). */
+  private begunMs = 0;
   private readonly loop: number;
   private fileSystem: FileSystem | null = null;
   private answer: Granted | null = null;
@@ -127,7 +132,8 @@ export class Session implements Connection {
     this.counts.forEach((count, opcode) => {
       if (count > 0) requests[opcodeName(opcode)] = count;
     });
-    return { requests, faults: this.faults.count, pending: this.pending.count };
+    const { faults, pending, times } = this;
+    return { requests, faults: faults.count, pending: pending.count, times: times.all() };
   }
 
   /**
@@ -145,12 +151,16 @@ export class Session implements Connection {
   later<T>(promise: Promise<T>, encode: (value: T) => number): number {
     const [low, high] = [u32(IN.unique), u32(IN.unique + 1)];
     const id = requestId(IN.unique);
-    const operation = opcodeName(u32(IN.opcode));
+    const opcode = u32(IN.opcode);
+    const operation = opcodeName(opcode);
+    const { begunMs } = this;
     this.pending.add(id);
     // INVARIANT: filled and sent in one go. Of answers that settle together, each would else be sent with what the last
     // one wrote into the buffer that all share: another file's handle, or its bytes.
     const answer = (fill: () => number): void => {
-      if (!this.closed) send(this.devFd, seal(this.filled(fill, operation), low, high));
+      const result = this.filled(fill, operation);
+      this.times.take(opcode, result, performance.now() - begunMs);
+      if (!this.closed) send(this.devFd, seal(result, low, high));
       this.pending.delete(id);
     };
     void promise.then(
@@ -183,7 +193,9 @@ export class Session implements Connection {
   };
 
   private handle(opcode: number): number {
+    this.begunMs = performance.now();
     const result = this.serve(opcode);
+    if (result !== NO_REPLY) this.times.take(opcode, result, performance.now() - this.begunMs);
     if (wireLog !== null) wireLog(result);
     return seal(result, u32(IN.unique), u32(IN.unique + 1));
   }

@@ -1,5 +1,5 @@
 import { failpoint } from '../../base/failpoints.ts';
-import type { GoneFile, RefreshedEnv } from '../../ipc/protocol.ts';
+import type { EnvMetrics, GoneFile, RefreshedEnv } from '../../ipc/protocol.ts';
 import type { StackRef, Store } from '../../store/store.ts';
 import type { LowerTree } from '../core/ports.ts';
 import type { EnvAction } from '../core/set-aside.ts';
@@ -107,6 +107,19 @@ export class LiveEnv {
     const { id: env } = this.parts.row;
     const stacks = this.leaving === null ? [this.stack] : [this.leaving, this.stack];
     return stacks.map((stack) => ({ env, stack }));
+  }
+
+  /** Returns its counters; null if it is not served, or its transport counts nothing. */
+  metrics(): EnvMetrics | null {
+    const stats = this.served?.stats() ?? null;
+    if (stats === null || this.parts === null) return null;
+    return {
+      env: this.parts.row.id,
+      operations: stats.times,
+      copyUps: this.parts.delta.files.copies,
+      pending: stats.pending,
+      faults: stats.faults,
+    };
   }
 
   /** Returns inodes in use of versions that it no longer shows. */

@@ -49,6 +49,7 @@ export async function serveFuseNative(
     fs,
     trace: null,
     device: -1,
+    stats: () => null,
     ended: mount.ended,
     abort,
   };

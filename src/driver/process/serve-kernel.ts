@@ -53,6 +53,7 @@ export async function serveKernel(
     fs,
     trace,
     device,
+    stats: () => session.stats(),
     ended: session.ended,
     abort,
   };

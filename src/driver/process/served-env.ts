@@ -4,6 +4,7 @@ import type { EnvFileSystem } from '../core/api.ts';
 import { createFileSystem } from '../core/filesystem.ts';
 import type { KernelCaches, Passthrough } from '../core/ports.ts';
 import { capabilities } from '../core/proc-capabilities.ts';
+import type { SessionStats } from '../fuse/session.ts';
 import { entryBudget } from './entry-budget.ts';
 import type { EnvParts } from './env-parts.ts';
 import { fdBudget } from './fd-budget.ts';
@@ -18,6 +19,8 @@ export interface ServedEnv {
   readonly trace: WriterTrace | null;
   /** This process's descriptor of /dev/fuse; -1 if the transport keeps its own. */
   readonly device: number;
+  /** Returns counters of its requests; null if the transport counts none. */
+  readonly stats: () => SessionStats | null;
   /** Resolves when the mount is gone, to the errno that reported it. */
   readonly ended: Promise<number>;
   /**

@@ -20,6 +20,7 @@ import type { Log } from '../../observe/log.ts';
 import type { StackRef, Store } from '../../store/store.ts';
 import type { AccessRules } from '../core/ports.ts';
 import type { EnvAction } from '../core/set-aside.ts';
+import { LATENCY_BOUNDS_MS } from '../fuse/request-times.ts';
 import { MountedRules } from './access-rules.ts';
 import { entryBudget } from './entry-budget.ts';
 import { type EnvParts, openEnv } from './env-parts.ts';
@@ -74,6 +75,11 @@ export class Shard {
   handlers(stop: () => void): Handlers<DriverVerbs> {
     return {
       status: () => this.status(),
+      metrics: () => ({
+        pid: process.pid,
+        latencyBoundsMs: LATENCY_BOUNDS_MS,
+        envs: [...this.live.values()].flatMap((each) => each.metrics() ?? []),
+      }),
       mount: (request) => this.mount(request),
       device: ({ env }) => this.device(env),
       attached: ({ env, mountpoint }) => this.attached(env, mountpoint),

@@ -2,7 +2,12 @@
 import { quote, split } from 'shlex';
 import { ByrefError } from '../../base/error.ts';
 import { exactSize, sizeOf } from '../../base/size.ts';
-import { type EnvLimits, type EnvSettings, NO_SETTINGS } from '../../codec/env-settings.ts';
+import {
+  type EnvLimits,
+  type EnvSettings,
+  NO_SETTINGS,
+  type RestartPolicy,
+} from '../../codec/env-settings.ts';
 import { parsePorts } from './network/ports.ts';
 
 /** One key: how its value is read and written. */
@@ -78,6 +83,25 @@ const flag = (name: string, field: 'autostart' | 'privileged', summary: string):
 
 const priority = whole('boot.autostart.priority', 0, 100);
 
+const TIMES_MAX = 1_000_000;
+const times = whole('restart', 1, TIMES_MAX);
+
+function restartPolicy(value: string): RestartPolicy {
+  const [, limit] = /^on-failure(?::(.*))?$/.exec(value) ?? [];
+  if (value.startsWith('on-failure') && (value === 'on-failure' || limit !== undefined)) {
+    return { when: 'on-failure', times: limit === undefined ? null : times(limit) };
+  }
+  if (value === '' || value === 'no') return { when: 'no' };
+  // Docker's word. A stopped env stays stopped in either case.
+  if (value === 'always' || value === 'unless-stopped') return { when: 'always' };
+  throw bad('restart', value, 'It is no, on-failure, on-failure:TIMES or always.');
+}
+
+function restartText(restart: RestartPolicy): string {
+  const limit = restart.when === 'on-failure' ? restart.times : null;
+  return limit === null ? restart.when : `${restart.when}:${limit}`;
+}
+
 function cpus(value: string): number {
   const number = Number(value);
   if (Number.isFinite(number) && number >= CPU_MIN) return number;
@@ -128,6 +152,13 @@ const KEYS: readonly Key[] = [
       autostartPriority: value === '' ? 0 : priority(value),
     }),
     get: ({ autostartPriority }) => String(autostartPriority),
+  },
+  {
+    name: 'restart',
+    summary:
+      'when byref daemon starts it again, if it ends by itself: no, on-failure, on-failure:TIMES, always (no)',
+    set: (settings, value) => ({ ...settings, restart: restartPolicy(value) }),
+    get: ({ restart }) => restartText(restart),
   },
   flag(
     'privileged',

@@ -25,7 +25,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../../base/error.ts';
-import { procText } from '../../../base/proc.ts';
+import { livingProcess } from '../../../base/process-identity.ts';
 import type { Volume } from '../../../codec/env-settings.ts';
 import { RunDir } from '../../../ipc/run-dir.ts';
 import { isHeld } from '../../../native/lock-file.ts';
@@ -39,6 +39,8 @@ export interface StartNote {
   /** Milliseconds since the epoch. */
   readonly startedMs: number;
   readonly privileged: boolean;
+  /** "PID START" of the command that waits for its end, to clear it away (byref run); '' if none does. */
+  readonly attendant: string;
 }
 
 /** How a first process ended. */
@@ -50,8 +52,6 @@ export interface Ended {
 
 const VOLUMES = 'volumes';
 const SIGNAL_BASE = 128;
-/** Where in /proc/PID/stat, after the name in parentheses, the start of a process stands (proc(5): field 22). */
-const START_AT = 19;
 
 /**
  * The directories of all envs of a root that run, or did not end well. It is beside the root's run directory, which holds the
@@ -172,13 +172,13 @@ export class BundleDir {
 
   /** Returns the pid of the first process, while it lives; else null. */
   firstProcess(): number | null {
-    const [pid = '', started = ''] = this.read('running').trim().split(' ');
-    if (pid === '') return null;
-    const stat = procText(`/proc/${pid}/stat`);
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    // A zombie has ended; its monitor has not taken note yet.
-    if (fields[START_AT] !== started || fields[0] === 'Z') return null;
-    return Number(pid);
+    // Of one that has ended, its monitor may not have taken note yet.
+    return livingProcess(this.read('running'));
+  }
+
+  /** True while a command waits for the end of the env, to clear it away itself. */
+  get isAttended(): boolean {
+    return livingProcess(this.note()?.attendant ?? '') !== null;
   }
 
   /** Returns how the first process ended; null if it has not, or nobody was there to see it. */

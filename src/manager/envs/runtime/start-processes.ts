@@ -1,6 +1,7 @@
 /** Starts the processes of an env that is mounted: life-cycle.ts says what their life is. */
 import { failpoint } from '../../../base/failpoints.ts';
 import { procText } from '../../../base/proc.ts';
+import { processIdentity } from '../../../base/process-identity.ts';
 import type { EnvSettings, NetworkKind } from '../../../codec/env-settings.ts';
 import { attachNetwork } from '../network/attach-network.ts';
 import { BundleDir, refuseClosed } from './bundle-dir.ts';
@@ -48,7 +49,8 @@ async function prepare(
   const { privileged, limits, environment } = settings;
   const { isSystemd } = init;
   const network = settings.network ?? standardNetwork();
-  bundle.make({ mounted, isSystemd, startedMs: Date.now(), privileged });
+  const attendant = output === 'inherit' ? processIdentity(process.pid) : '';
+  bundle.make({ mounted, isSystemd, startedMs: Date.now(), privileged, attendant });
   failpoint('start-noted');
   const ids = privileged ? null : await idRangesOf(root).take(bundle.path);
   if (ids !== null) bundle.openTo(ids.first);

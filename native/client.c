@@ -1,0 +1,277 @@
+/*
+ * Runs a command in the runner of a daemon, which answers in a fraction of the time that Node takes to start; or runs the whole
+ * command line, where there is no daemon, or the command needs a process of its own.
+ *
+ *     byref-client SCRIPT [ARGUMENT...]     SCRIPT: bin/byref.cjs, the whole command line
+ *
+ * The protocol: src/ipc/command-protocol.ts. Whatever this program does not understand, it leaves to SCRIPT.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PROTOCOL_VERSION "1"
+#define REQUEST_MAX (2 * 1024 * 1024)
+/* How long a runner may take to accept a command, in milliseconds: one that hangs is done without. */
+#define ACCEPT_MS 1000
+/* The exit status of a shell for a program that could not be run. */
+#define NOT_RUN 126
+#define SIGNAL_BASE 128
+
+enum {
+  REQUEST = 1,
+  GO = 2,
+  STATUS = 3,
+  ACCEPT = 10,
+  DECLINE = 11,
+  STDOUT = 12,
+  STDERR = 13,
+  PROGRAM = 14,
+  EXIT = 15,
+};
+
+extern char **environ;
+
+/* The command line as it was given, and the part of it that is for the runner. */
+struct command {
+  char **all;
+  char **words;
+  int count;
+  const char *root;
+};
+
+/* Replaces this program by the whole command line. */
+static void run_whole(const struct command *command) {
+  execv(command->all[0], command->all);
+  fprintf(stderr, "byref: %s can't be run: %s\n  hint: Is Node.js installed? Run: bash scripts/setup.sh\n", command->all[0],
+          strerror(errno));
+  exit(NOT_RUN);
+}
+
+/* True if the environment says something that a runner does not know: it has its daemon's. */
+static int has_own_settings(void) {
+  for (char **each = environ; *each != NULL; each++) {
+    if (strncmp(*each, "BYREF_", 6) != 0) continue;
+    if (strncmp(*each, "BYREF_ROOT=", 11) != 0 && strncmp(*each, "BYREF_RUN=", 10) != 0) return 1;
+  }
+  return 0;
+}
+
+/* Takes `--root DIR` off the front. Returns 0 if a root stands where only the whole command line finds it. */
+static int take_root(struct command *command) {
+  const char *root = getenv("BYREF_ROOT");
+  if (root == NULL || *root == '\0') root = "/var/lib/byref";
+  while (command->count > 0 && strncmp(command->words[0], "--root", 6) == 0) {
+    if (command->words[0][6] == '=') {
+      root = command->words[0] + 7;
+      command->words++;
+      command->count--;
+    } else if (command->words[0][6] == '\0' && command->count > 1) {
+      root = command->words[1];
+      command->words += 2;
+      command->count -= 2;
+    } else {
+      return 0;
+    }
+  }
+  for (int i = 0; i < command->count; i++) {
+    if (strncmp(command->words[i], "--root", 6) == 0) return 0;
+  }
+  command->root = root;
+  return 1;
+}
+
+/* The name of the root's directory below the run directory: nameCookie() of src/base/name-hash.ts. */
+static uint64_t cookie_of(const char *name) {
+  uint32_t a = 0x811c9dc5, b = 0x9e3779b9;
+  for (const unsigned char *at = (const unsigned char *)name; *at != 0; at++) {
+    a = (a ^ *at) * 0x01000193u;
+    b = (b ^ *at) * 0x85ebca6bu;
+    b = (b << 13) | (b >> 19);
+  }
+  a = (a ^ (a >> 15)) * 0x2c1b3c6du;
+  b = (b ^ (b >> 16)) * 0xc2b2ae35u;
+  b ^= b >> 13;
+  a ^= a >> 12;
+  uint64_t cookie = ((uint64_t)(b >> 12) << 32) + a;
+  return cookie < 3 ? 3 : cookie;
+}
+
+/* Connects to the runner of the root; -1 if there is none. */
+static int connect_runner(const char *root) {
+  char real[PATH_MAX];
+  if (realpath(root, real) == NULL) return -1;
+  const char *run = getenv("BYREF_RUN");
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  int length = snprintf(address.sun_path, sizeof address.sun_path, "%s/%llx/runner.sock", run == NULL ? "/run/byref" : run,
+                        (unsigned long long)cookie_of(real));
+  if (length < 0 || (size_t)length >= sizeof address.sun_path) return -1;
+  int runner = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (runner < 0) return -1;
+  if (connect(runner, (struct sockaddr *)&address, sizeof address) == 0) return runner;
+  close(runner);
+  return -1;
+}
+
+static int write_all(int fd, const void *bytes, size_t length) {
+  for (const char *at = bytes; length > 0;) {
+    ssize_t done = write(fd, at, length);
+    if (done < 0 && errno == EINTR) continue;
+    if (done < 0) return 0;
+    at += done;
+    length -= (size_t)done;
+  }
+  return 1;
+}
+
+static int read_all(int fd, void *bytes, size_t length) {
+  for (char *at = bytes; length > 0;) {
+    ssize_t done = read(fd, at, length);
+    if (done < 0 && errno == EINTR) continue;
+    if (done <= 0) return 0;
+    at += done;
+    length -= (size_t)done;
+  }
+  return 1;
+}
+
+static int send_message(int runner, int type, const void *payload, uint32_t length) {
+  unsigned char header[5] = {(unsigned char)type, length & 0xff, length >> 8 & 0xff, length >> 16 & 0xff, length >> 24};
+  return write_all(runner, header, sizeof header) && write_all(runner, payload, length);
+}
+
+/* Reads a message. Returns its type, and its payload with a NUL behind it, which the caller frees; -1 at the end. */
+static int receive(int runner, char **payload, uint32_t *length) {
+  unsigned char header[5];
+  *payload = NULL;
+  if (!read_all(runner, header, sizeof header)) return -1;
+  *length = (uint32_t)header[1] | (uint32_t)header[2] << 8 | (uint32_t)header[3] << 16 | (uint32_t)header[4] << 24;
+  *payload = malloc((size_t)*length + 1);
+  if (*payload == NULL || !read_all(runner, *payload, *length)) return -1;
+  (*payload)[*length] = '\0';
+  return header[0];
+}
+
+/* Sends the command with its surroundings. */
+static int send_request(int runner, const struct command *command) {
+  char *payload = malloc(REQUEST_MAX);
+  if (payload == NULL) return 0;
+  struct winsize window = {0};
+  if (isatty(STDOUT_FILENO)) ioctl(STDOUT_FILENO, TIOCGWINSZ, &window);
+  const char *term = getenv("TERM");
+  size_t length = (size_t)snprintf(payload, REQUEST_MAX, PROTOCOL_VERSION "%c%d%d%d%c%d%c%.200s", 0, isatty(STDIN_FILENO),
+                                   isatty(STDOUT_FILENO), isatty(STDERR_FILENO), 0, window.ws_col, 0, term == NULL ? "" : term);
+  for (int i = 0; i < command->count; i++) {
+    size_t size = strlen(command->words[i]);
+    if (length + 1 + size > REQUEST_MAX) {
+      free(payload);
+      return 0;
+    }
+    payload[length++] = '\0';
+    memcpy(payload + length, command->words[i], size);
+    length += size;
+  }
+  int sent = send_message(runner, REQUEST, payload, (uint32_t)length);
+  free(payload);
+  return sent;
+}
+
+/* True if the runner takes the command, in time. */
+static int is_accepted(int runner) {
+  struct pollfd waiting = {.fd = runner, .events = POLLIN};
+  if (poll(&waiting, 1, ACCEPT_MS) != 1) return 0;
+  char *payload;
+  uint32_t length;
+  int type = receive(runner, &payload, &length);
+  free(payload);
+  return type == ACCEPT;
+}
+
+static volatile pid_t child = 0;
+
+static void pass_on(int number) {
+  if (child > 0) kill(child, number);
+}
+
+/* Runs a program, of words that NULs separate, on our input and output. Returns its status as a shell would have it. */
+static int run_program(char *words, uint32_t length) {
+  size_t count = 1;
+  for (uint32_t i = 0; i < length; i++) count += words[i] == '\0';
+  char **list = calloc(count + 1, sizeof *list);
+  if (list == NULL) return NOT_RUN;
+  char *at = words;
+  for (size_t i = 0; i < count; i++, at += strlen(at) + 1) list[i] = at;
+  static const int passed[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+  child = fork();
+  if (child == 0) {
+    execvp(list[0], list);
+    fprintf(stderr, "byref: %s can't be run: %s\n", list[0], strerror(errno));
+    _exit(NOT_RUN);
+  }
+  free(list);
+  if (child < 0) return NOT_RUN;
+  for (size_t i = 0; i < sizeof passed / sizeof *passed; i++) signal(passed[i], pass_on);
+  int status;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  return WIFSIGNALED(status) ? SIGNAL_BASE + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* Prints what the runner says, and does what it asks. Returns only if the command is to be run as a whole. */
+static void follow(int runner) {
+  for (;;) {
+    char *payload, answer[16];
+    uint32_t length;
+    int type = receive(runner, &payload, &length);
+    switch (type) {
+      case STDOUT:
+        /* In `byref list | head -1` the reader goes away early: not an error. */
+        if (!write_all(STDOUT_FILENO, payload, length)) exit(0);
+        break;
+      case STDERR:
+        write_all(STDERR_FILENO, payload, length);
+        break;
+      case PROGRAM:
+        snprintf(answer, sizeof answer, "%d", run_program(payload, length));
+        send_message(runner, STATUS, answer, (uint32_t)strlen(answer));
+        break;
+      case EXIT:
+        exit(atoi(payload));
+      case DECLINE:
+        free(payload);
+        return;
+      default:
+        fprintf(stderr, "byref: the daemon's runner ended before the command did\n  hint: Run this again; what was begun may be done.\n");
+        exit(1);
+    }
+    free(payload);
+  }
+}
+
+int main(int argc, char **argv) {
+  if (argc < 2) {
+    fprintf(stderr, "byref-client: give the script to run\n");
+    return NOT_RUN;
+  }
+  struct command command = {.all = argv + 1, .words = argv + 2, .count = argc - 2};
+  if (geteuid() == 0 && !has_own_settings() && take_root(&command) && command.count > 0) {
+    /* A reader that has gone is noticed at the write. */
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
+    sigaction(SIGPIPE, &ignore, &before);
+    int runner = connect_runner(command.root);
+    if (runner >= 0 && send_request(runner, &command) && is_accepted(runner) && send_message(runner, GO, "", 0)) follow(runner);
+    if (runner >= 0) close(runner);
+    sigaction(SIGPIPE, &before, NULL);
+  }
+  run_whole(&command);
+}

@@ -1,0 +1,78 @@
+/** The configuration of a daemon: docs/reference/daemon.md. */
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { ByrefError } from '../base/error.ts';
+import { FieldsParser, type Kind, oneOf, text, yesOrNo } from '../manager/recipes/build/fields.ts';
+
+/** What a daemon is told. */
+export interface DaemonConfig {
+  /** Absolute path of the root. */
+  readonly root: string;
+  readonly log: 'debug' | 'info' | 'warn' | 'error';
+  /** An address of TCP, HOST:PORT, where /metrics and /healthz are, too, without a password; null: nowhere. */
+  readonly metrics: string | null;
+  /** True: envs with boot.autostart are started when the daemon starts for the first time since the machine booted. */
+  readonly autostart: boolean;
+  /** How many operations that have ended are kept. */
+  readonly keepOperations: number;
+}
+
+/** Where the configuration is, if no other file is named. */
+export const CONFIG_FILE = '/etc/byref/daemon.yaml';
+
+const KEEP_OPERATIONS = 200;
+const KEEP_MAX = 100_000;
+
+const count: Kind<number> = {
+  what: `a whole number from 1 to ${KEEP_MAX}`,
+  read: (value) =>
+    Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) <= KEEP_MAX
+      ? (value as number)
+      : undefined,
+};
+
+const KINDS = {
+  root: text('an absolute path', /^\//),
+  log: oneOf('debug', 'info', 'warn', 'error'),
+  metrics: text('HOST:PORT, as 127.0.0.1:9464', /^(?:\[[0-9a-fA-F:]+\]|[^\s:]+):\d{1,5}$/),
+  autostart: yesOrNo,
+  'keep-operations': count,
+};
+
+/**
+ * Reads the configuration.
+ * @param given the file that the command line names; without one, CONFIG_FILE if it is there
+ * @param root the root that the command line or the environment names, which counts more; else null
+ * @throws ByrefError 'notFound', 'badInput' with a line for each mistake
+ */
+export function readConfig(
+  given: string | undefined,
+  root: string | null,
+  standardRoot: string,
+): DaemonConfig {
+  const file = given ?? process.env['BYREF_CONFIG'] ?? CONFIG_FILE;
+  const isNamed = given !== undefined || process.env['BYREF_CONFIG'] !== undefined;
+  if (isNamed && !existsSync(file)) {
+    throw new ByrefError('notFound', `there is no ${file}`, 'Name a file that is there.');
+  }
+  const source = existsSync(file) ? readFileSync(file, 'utf8') : '';
+  const fields = source.trim() === '' ? {} : parse(file, source);
+  return {
+    root: root ?? path.resolve(fields.root ?? standardRoot),
+    log: fields.log ?? 'info',
+    metrics: fields.metrics ?? null,
+    autostart: fields.autostart ?? true,
+    keepOperations: fields['keep-operations'] ?? KEEP_OPERATIONS,
+  };
+}
+
+function parse(file: string, source: string) {
+  const parser = new FieldsParser(KINDS, source, {
+    file,
+    example: 'log: info',
+    hint: 'The fields are in docs/reference/daemon.md.',
+  });
+  const fields = parser.fields();
+  parser.refuseIfAny();
+  return fields;
+}

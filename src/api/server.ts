@@ -1,0 +1,281 @@
+/** The HTTP API of a daemon. Requests that are verbs are as the OpenAPI document says; those of the daemon itself are here. */
+import { closeSync, openSync, readSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { ByrefError } from '../base/error.ts';
+import { EXIT } from '../base/exit-codes.ts';
+import type { ErrorReply } from './errors.ts';
+import { errorIn, errorReply, statusOf } from './errors.ts';
+import type { EventLog } from './event-log.ts';
+import type { OpenApi, OpenApiRequest } from './openapi.ts';
+import { wordsOf } from './openapi.ts';
+import type { Operations, OperationWishes } from './operations.ts';
+import { type CommandRun, Declined, type RunnerLink } from './runner-link.ts';
+
+/** What the API is about. */
+export interface ApiParts {
+  readonly document: OpenApi;
+  readonly operations: Operations;
+  readonly events: EventLog;
+  readonly runner: Pick<RunnerLink, 'run'>;
+  /** Returns the state of the daemon's parts; `ok` is false if one does not work. */
+  readonly health: () => Promise<{ readonly ok: boolean } & Readonly<Record<string, unknown>>>;
+  /** Returns metrics in Prometheus's text format. */
+  readonly metrics: () => Promise<{ readonly type: string; readonly text: string }>;
+}
+
+const BODY_MAX = 8 * 1024 * 1024;
+const UNAVAILABLE = 503;
+const ACCEPTED = 202;
+/** How often new output of an operation is looked for. */
+const OUTPUT_POLL_MS = 50;
+const CHUNK = 64 * 1024;
+/** A stream of events says something this often, so that a connection that broke is noticed. */
+const KEEP_ALIVE_MS = 15_000;
+
+/** Makes the server; the caller lets it listen. */
+export function apiServer(parts: ApiParts): FastifyInstance {
+  const app = fastify({
+    bodyLimit: BODY_MAX,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 256 },
+    ajv: {
+      customOptions: { coerceTypes: 'array', removeAdditional: false, allowUnionTypes: true },
+    },
+  });
+  app.setErrorHandler((error, _request, reply) => answerError(reply, error));
+  app.setNotFoundHandler((request, reply) => {
+    const message = `there is no ${request.method} ${request.url.split('?')[0] ?? ''}`;
+    const hint = 'See GET /openapi.json for what there is.';
+    return answerError(reply, new ByrefError('notFound', message, hint));
+  });
+  own(app, parts);
+  for (const [path, methods] of Object.entries(parts.document.paths)) {
+    for (const [method, request] of Object.entries(methods)) {
+      if (request['x-byref'] !== undefined) verbRoute(app, parts, path, method, request);
+    }
+  }
+  return app;
+}
+
+/** Makes a server for /metrics and /healthz alone: its address may be one that others reach. */
+export function metricsServer(parts: ApiParts): FastifyInstance {
+  const app = fastify({ forceCloseConnections: true });
+  publicRoutes(app, parts);
+  return app;
+}
+
+function publicRoutes(app: FastifyInstance, { health, metrics }: ApiParts): void {
+  app.get('/healthz', async (_request, reply) => {
+    const found = await health();
+    return reply.status(found.ok ? 200 : UNAVAILABLE).send(found);
+  });
+  app.get('/metrics', async (_request, reply) => {
+    const { type, text } = await metrics();
+    return reply.type(type).send(text);
+  });
+}
+
+function own(app: FastifyInstance, parts: ApiParts): void {
+  const { document, operations, events } = parts;
+  publicRoutes(app, parts);
+  app.get('/openapi.json', () => document);
+  app.get<{ Querystring: { after?: string } }>('/v1/events', (request, reply) =>
+    followEvents(events, request.query.after, request, reply),
+  );
+  app.get('/v1/operations', () => operations.list());
+  const begin = document.paths['/v1/operations']?.['post'];
+  app.post<{ Body: OperationWishes }>(
+    '/v1/operations',
+    { schema: { body: begin?.requestBody?.content?.['application/json']?.schema } },
+    (request, reply) => accepted(reply, operations.start(request.body)),
+  );
+  app.get<{ Params: { id: string }; Querystring: { wait?: string } }>(
+    '/v1/operations/:id',
+    (request) => {
+      const id = idOf(request.params.id);
+      const seconds = Number(request.query.wait ?? 0);
+      if (!(seconds > 0)) return operations.get(id);
+      const ends = [AbortSignal.timeout(seconds * 1000), goneSignal(request.raw)];
+      return operations.wait(id, AbortSignal.any(ends));
+    },
+  );
+  app.delete<{ Params: { id: string } }>('/v1/operations/:id', ({ params }) =>
+    operations.cancel(idOf(params.id)),
+  );
+  app.get<{ Params: { id: string } }>('/v1/operations/:id/output', (request, reply) =>
+    followOutput(operations, idOf(request.params.id), request, reply),
+  );
+}
+
+function idOf(text: string): number {
+  const id = Number(text);
+  if (Number.isSafeInteger(id) && id > 0) return id;
+  throw new ByrefError('usage', `"${text}" is no id of an operation`, 'Give its number.');
+}
+
+function verbRoute(
+  app: FastifyInstance,
+  { operations, runner }: ApiParts,
+  path: string,
+  method: string,
+  request: OpenApiRequest,
+): void {
+  const about = request['x-byref']!;
+  const names = request.parameters.filter((each) => each.in === 'path').map(({ name }) => name);
+  const query = request.parameters.filter((each) => each.in === 'query');
+  const body = request.requestBody?.content?.['application/json']?.schema;
+  app.route<{ Params: Record<string, string>; Body: unknown; Querystring: unknown }>({
+    method: method.toUpperCase() as 'GET',
+    url: path.replaceAll(/\{(\w+)\}/g, ':$1'),
+    schema: {
+      querystring: {
+        type: 'object',
+        additionalProperties: false,
+        properties: Object.fromEntries(query.map(({ name, schema }) => [name, schema])),
+        required: query.filter(({ required }) => required).map(({ name }) => name),
+      },
+      ...(body !== undefined && request.requestBody?.required && { body }),
+    },
+    handler: async (req, reply) => {
+      const inPath = names.map((name) => req.params[name] ?? '');
+      const values = method === 'get' ? req.query : (req.body ?? {});
+      const words = wordsOf(about, inPath, values as Record<string, unknown>);
+      if (about.how === 'operation') return accepted(reply, operations.start({ words }));
+      const run =
+        about.how === 'quick' ? quick(runner, operations, words) : whole(operations, words);
+      return answerRun(reply, await run);
+    },
+  });
+}
+
+const accepted = (reply: FastifyReply, operation: { readonly id: number }): FastifyReply =>
+  reply.status(ACCEPTED).header('Location', `/v1/operations/${operation.id}`).send(operation);
+
+/** Runs words in the runner; in a process of their own if it declines. */
+async function quick(
+  runner: ApiParts['runner'],
+  operations: Operations,
+  words: readonly string[],
+): Promise<CommandRun> {
+  try {
+    return await runner.run(words);
+  } catch (error) {
+    if (!(error instanceof Declined)) throw error;
+    return whole(operations, words);
+  }
+}
+
+/** Runs words in a process of their own, and waits for its end. */
+async function whole(operations: Operations, words: readonly string[]): Promise<CommandRun> {
+  const { id } = operations.start({ words });
+  const { exitCode } = await operations.wait(id, new AbortController().signal);
+  const files = operations.filesOf(id);
+  return {
+    code: exitCode ?? EXIT.error,
+    stdout: Buffer.from(files.read('stdout')),
+    stderr: Buffer.from(files.read('stderr')),
+  };
+}
+
+function answerRun(reply: FastifyReply, { code, stdout, stderr }: CommandRun): FastifyReply {
+  const error = code === EXIT.ok || code === EXIT.pending ? null : errorIn(stderr.toString('utf8'));
+  if (error !== null) return reply.status(statusOf(error.error.code)).send(error);
+  if (stdout.length === 0) return reply.send({ exitCode: code });
+  return reply.type('application/json').send(stdout);
+}
+
+function answerError(reply: FastifyReply, error: unknown): FastifyReply {
+  const status = (error as { statusCode?: number }).statusCode;
+  if (!(error instanceof ByrefError) && status !== undefined && status < 500) {
+    const hint = 'See GET /openapi.json for what it takes.';
+    const refused: ErrorReply = errorReply(new ByrefError('usage', (error as Error).message, hint));
+    return reply.status(status).send(refused);
+  }
+  const known = errorReply(error);
+  return reply.status(statusOf(known.error.code)).send(known);
+}
+
+/** A signal that the client of a request has gone. */
+function goneSignal(request: IncomingMessage): AbortSignal {
+  const gone = new AbortController();
+  request.socket.once('close', () => gone.abort());
+  return gone.signal;
+}
+
+/** Sends events as they come: lines of JSON or, to who wants them, server-sent events. */
+function followEvents(
+  events: EventLog,
+  after: string | undefined,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const isSse = (request.headers.accept ?? '').includes('text/event-stream');
+  // A browser that connects again says what it has seen.
+  const from = request.headers['last-event-id']?.toString() ?? after;
+  reply.hijack();
+  const { raw } = reply;
+  raw.writeHead(200, {
+    'content-type': isSse ? 'text/event-stream' : 'application/x-ndjson',
+    'cache-control': 'no-store',
+  });
+  raw.flushHeaders();
+  const end = events.follow(from === undefined ? null : Number(from), (event) => {
+    const text = JSON.stringify(event);
+    raw.write(isSse ? `id: ${event.number}\nevent: ${event.what}\ndata: ${text}\n\n` : `${text}\n`);
+  });
+  const alive = setInterval(() => raw.write(isSse ? ': \n\n' : '\n'), KEEP_ALIVE_MS);
+  request.raw.socket.once('close', () => {
+    clearInterval(alive);
+    end();
+  });
+  return reply;
+}
+
+/** Sends what an operation prints, and at its end how it ended. */
+async function followOutput(
+  operations: Operations,
+  id: number,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const files = operations.filesOf(id);
+  const gone = goneSignal(request.raw);
+  reply.hijack();
+  const { raw } = reply;
+  raw.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' });
+  raw.flushHeaders();
+  const streams = (['stdout', 'stderr'] as const).map((name) => ({
+    name,
+    fd: openSync(files.file(name), 'r'),
+  }));
+  const buffer = Buffer.alloc(CHUNK);
+  const passOn = (): void => {
+    for (const { name, fd } of streams) {
+      for (;;) {
+        const length = readSync(fd, buffer, 0, CHUNK, null);
+        if (length === 0) break;
+        raw.write(`${JSON.stringify({ [name]: buffer.toString('base64', 0, length) })}\n`);
+      }
+    }
+  };
+  try {
+    let { state, exitCode } = operations.get(id);
+    while (!gone.aborted) {
+      // What it prints before its end is there when the end is seen.
+      passOn();
+      if (state !== 'running') {
+        raw.write(`${JSON.stringify({ exitCode: exitCode ?? EXIT.error })}\n`);
+        break;
+      }
+      const pause = AbortSignal.any([gone, AbortSignal.timeout(OUTPUT_POLL_MS)]);
+      ({ state, exitCode } = await operations.wait(id, pause));
+    }
+  } finally {
+    for (const { fd } of streams) closeSync(fd);
+    await sleep(0);
+    raw.end();
+  }
+  return reply;
+}

@@ -1,0 +1,154 @@
+/**
+ * The program that executes short commands for clients which start faster than Node does. It belongs to a daemon, which
+ * starts it and notices when it hangs: what it executes may wait for a driver, and the daemon never does.
+ *
+ *     runner.js ROOT SOCKET     listens until its input ends
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { chmodSync, renameSync, rmSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import path from 'node:path';
+import {
+  COMMAND,
+  type CommandRequest,
+  decodeRequest,
+  encodeMessage,
+  type Message,
+  MessageReader,
+} from '../ipc/command-protocol.ts';
+import { openLog } from '../observe/log.ts';
+import { parseArgv } from './argv.ts';
+import { run } from './command.ts';
+import { reportError } from './errors.ts';
+import { type CommandOutput, type OutputStream, provideOutput } from './output.ts';
+import { isQuick } from './quick-verbs.ts';
+import { loadCommand } from './registry.ts';
+import { NeedsOwnProcess } from './session.ts';
+import { findVerb } from './verbs.ts';
+
+const current = new AsyncLocalStorage<CommandOutput>();
+provideOutput(() => current.getStore());
+
+/** One client, and its command. */
+class Client {
+  private readonly socket: Socket;
+  private readonly root: string;
+  private readonly reader = new MessageReader();
+  private readonly waiting: ((message: Message | null) => void)[] = [];
+  private readonly arrived: Message[] = [];
+  private gone = false;
+
+  constructor(socket: Socket, root: string) {
+    this.socket = socket;
+    this.root = root;
+    socket.on('error', () => socket.destroy());
+    socket.on('data', (chunk: Buffer) => this.take(chunk));
+    socket.on('close', () => {
+      this.gone = true;
+      for (const resolve of this.waiting.splice(0)) resolve(null);
+    });
+  }
+
+  /** Executes the client's command. */
+  async serve(): Promise<void> {
+    const first = await this.next(COMMAND.request);
+    const request = first === null ? null : decodeRequest(first.payload);
+    const verb = request === null ? null : parseArgv(request.words);
+    const found = verb === null ? undefined : findVerb(verb.verb);
+    if (request === null || verb === null || found === undefined || !isQuick(found.name)) {
+      this.socket.end(encodeMessage(COMMAND.decline));
+      return;
+    }
+    this.send(COMMAND.accept);
+    if ((await this.next(COMMAND.go)) === null) return;
+    let code = 0;
+    const output = this.outputOf(request, (status) => {
+      code = status;
+    });
+    const rest = ['--root', this.root, ...verb.rest];
+    await current.run(output, async () => {
+      try {
+        await run(await loadCommand(found.name), rest);
+      } catch (error) {
+        if (error instanceof NeedsOwnProcess) code = -1;
+        else code = reportError(error, ownWords(verb.rest).includes('--json'));
+      }
+    });
+    if (code < 0) this.socket.end(encodeMessage(COMMAND.decline));
+    else this.socket.end(encodeMessage(COMMAND.exit, String(code)));
+  }
+
+  private outputOf(
+    { terminals: [input, output, errors], columns, term }: CommandRequest,
+    setExitCode: (code: number) => void,
+  ): CommandOutput {
+    const stream = (type: number, isTTY: boolean): OutputStream => ({
+      isTTY,
+      columns: isTTY ? columns : undefined,
+      write: (chunk) => this.send(type, chunk),
+    });
+    return {
+      stdout: stream(COMMAND.stdout, output),
+      stderr: stream(COMMAND.stderr, errors),
+      inputIsTerminal: input,
+      term,
+      setExitCode,
+      runProgram: async (words) => {
+        this.send(COMMAND.program, words.join('\0'));
+        const status = await this.next(COMMAND.status);
+        return status === null ? 1 : Number(status.payload.toString());
+      },
+    };
+  }
+
+  private send(type: number, payload: Uint8Array | string = ''): void {
+    if (!this.gone) this.socket.write(encodeMessage(type, payload));
+  }
+
+  /** Returns the next message, which has to be of this type; null if the client has gone. */
+  private async next(type: number): Promise<Message | null> {
+    const message =
+      this.arrived.shift() ??
+      (this.gone
+        ? null
+        : await new Promise<Message | null>((resolve) => this.waiting.push(resolve)));
+    if (message === null || message.type === type) return message;
+    this.socket.destroy();
+    return null;
+  }
+
+  private take(chunk: Buffer): void {
+    try {
+      for (const message of this.reader.take(chunk)) {
+        const resolve = this.waiting.shift();
+        if (resolve === undefined) this.arrived.push(message);
+        else resolve(message);
+      }
+    } catch {
+      this.socket.destroy();
+    }
+  }
+}
+
+/** Words after `--` belong to another command. */
+function ownWords(words: readonly string[]): readonly string[] {
+  const end = words.indexOf('--');
+  return end < 0 ? words : words.slice(0, end);
+}
+
+const [, , root = '', socket = ''] = process.argv;
+const log = openLog({ program: 'runner', root });
+// Under a name of its own until it listens: a runner that ends removes what it listened at, and another one may be there by then.
+const own = path.join(path.dirname(socket), `r${process.pid}`);
+rmSync(own, { force: true });
+const server = createServer((peer) => {
+  new Client(peer, root).serve().catch((error: unknown) => log.error({ err: error }, 'command'));
+});
+server.listen(own, () => {
+  chmodSync(own, 0o600);
+  renameSync(own, socket);
+  process.stdout.write('ready\n');
+});
+// The daemon holds the other end, however it ends. Commands that were begun are finished first.
+process.stdin.on('end', () => server.close());
+process.stdin.resume();

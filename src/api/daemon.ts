@@ -220,16 +220,16 @@ class Daemon {
   }
 
   private async health(): Promise<{ ok: boolean } & Record<string, unknown>> {
-    const runner = await this.runner.run(['list', '--quiet']).then(
+    const works = await this.runner.run(['list', '--quiet']).then(
       ({ code }) => code === 0,
       () => false,
     );
     return {
-      ok: runner,
+      ok: works,
       version: VERSION,
       pid: process.pid,
       root: this.config.root,
-      runner,
+      runner: this.runner.pid,
       operations: this.operations.runningCount,
     };
   }

@@ -1,5 +1,5 @@
 /** Watches what becomes of a root's envs, templates and patches, whoever changes them, and tells what is different. */
-import { existsSync, type FSWatcher, readFileSync, watch } from 'node:fs';
+import { existsSync, readFileSync, statSync, watch } from 'node:fs';
 import path from 'node:path';
 import { bundleIds, bundlesDir, makeBundlesDir } from '../manager/envs/runtime/bundle-dir.ts';
 import type { EnvSummary } from '../manager/envs/summary.ts';
@@ -45,7 +45,10 @@ export class EnvWatch {
   private closed = false;
   private mounts = '';
   private readonly timers: NodeJS.Timeout[] = [];
-  private readonly watchers = new Map<string, FSWatcher>();
+  private readonly watchers = new Map<
+    string,
+    { readonly ino: number; readonly close: () => void }
+  >();
 
   /**
    * @param onLook is called after each look
@@ -87,11 +90,14 @@ export class EnvWatch {
   }
 
   private watch(directory: string): void {
-    if (this.watchers.has(directory)) return;
     try {
+      const { ino } = statSync(directory);
+      if (this.watchers.get(directory)?.ino === ino) return;
+      // Another directory of the same name may have been there.
+      this.unwatch(directory);
       const watcher = watch(directory, { persistent: false }, () => this.soon());
       watcher.on('error', () => this.unwatch(directory));
-      this.watchers.set(directory, watcher);
+      this.watchers.set(directory, { ino, close: () => watcher.close() });
     } catch (error) {
       // It went just now, or the machine allows no more watches: it is looked at now and then all the same.
       this.log.debug({ err: error, directory }, 'not watched');

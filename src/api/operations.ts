@@ -126,7 +126,8 @@ export class Operations {
     if (operation.state !== 'running' || pid === null) return operation;
     const again = existsSync(files.file('cancelled'));
     files.write('cancelled', '');
-    process.kill(pid, again ? 'SIGTERM' : 'SIGINT');
+    // Its whole group, as a terminal does: programs that it waits for, too.
+    process.kill(-pid, again ? 'SIGTERM' : 'SIGINT');
     return this.get(id);
   }
 

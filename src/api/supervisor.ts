@@ -29,6 +29,9 @@ const LONGEST_WAIT_MS = 60_000;
 /** An env that ran for this long is not one that fails at once. */
 const RAN_WELL_MS = 10_000;
 
+/** How soon it is looked again at envs that somebody is at work on. */
+const AGAIN_MS = 200;
+
 interface Failures {
   count: number;
   timer: NodeJS.Timeout | null;
@@ -40,6 +43,7 @@ export class Supervisor {
   private readonly ports: SupervisorPorts;
   private readonly failures = new Map<number, Failures>();
   private readonly busy = new Set<number>();
+  private again: NodeJS.Timeout | null = null;
   private closed = false;
 
   constructor(root: string, ports: SupervisorPorts) {
@@ -49,7 +53,10 @@ export class Supervisor {
 
   /** Looks which envs have ended, and does what is to be done. */
   async look(): Promise<void> {
-    const ended = bundleIds(this.root).filter((id) => !this.busy.has(id) && this.hasEnded(id));
+    const idle = bundleIds(this.root).filter((id) => !this.busy.has(id) && !this.runs(id));
+    const ended = idle.filter((id) => this.isLeft(id));
+    // Somebody is still at work on the others: starts or stops them, or clears up after their end.
+    if (ended.length < idle.length) this.soon();
     if (ended.length === 0 || this.closed) return;
     const policies = await this.ports.policies();
     for (const id of ended) {
@@ -60,18 +67,26 @@ export class Supervisor {
 
   close(): void {
     this.closed = true;
+    if (this.again !== null) clearTimeout(this.again);
     for (const { timer } of this.failures.values()) if (timer !== null) clearTimeout(timer);
   }
 
-  /** Returns true for an env whose first process is gone, and which nobody starts, stops or waits for. */
-  private hasEnded(id: number): boolean {
+  private runs(id: number): boolean {
+    return new BundleDir(this.root, id).firstProcess() !== null;
+  }
+
+  /** Returns true for an env that nobody starts, stops, clears up after, or waits for. */
+  private isLeft(id: number): boolean {
     const bundle = new BundleDir(this.root, id);
-    return (
-      bundle.firstProcess() === null &&
-      !bundle.isMonitored &&
-      !bundle.isAttended &&
-      !isHeld(bundle.lock, 'at-all')
-    );
+    return !bundle.isMonitored && !bundle.isAttended && !isHeld(bundle.lock, 'at-all');
+  }
+
+  private soon(): void {
+    if (this.closed) return;
+    this.again ??= setTimeout(() => {
+      this.again = null;
+      this.look().catch((error: unknown) => this.ports.log.warn({ err: error }, 'ended envs'));
+    }, AGAIN_MS);
   }
 
   private decide(id: number, { name, restart }: EnvPolicy): void {
@@ -94,7 +109,7 @@ export class Supervisor {
     failures.timer = setTimeout(() => {
       failures.timer = null;
       // Somebody may have stopped it meanwhile.
-      if (bundle.exists && this.hasEnded(id)) {
+      if (bundle.exists && !this.runs(id) && this.isLeft(id)) {
         this.ports.tell('env.restarted', { env: id, name, times: failures.count });
         void this.act(id, name, ['start', '--', name]);
       } else this.busy.delete(id);

@@ -33,7 +33,7 @@ export interface EnvInfo extends EnvSummary, EnvUsage {
   readonly settings: Readonly<Record<string, string>>;
   /** Its processes; null if it does not run. */
   readonly running: RunningInfo | null;
-  /** How its first process ended, since it was last stopped; null if it has not. */
+  /** How its first process ended by itself, until it is started or stopped again; null if it did not. */
   readonly ended: Ended | null;
   /** Why the env can only be read; null if it is not damaged. */
   readonly damage: string | null;
@@ -75,7 +75,7 @@ export async function envInfo(store: Store, row: EnvRow): Promise<EnvInfo> {
 
 function runningInfo(root: string, env: number, runs: boolean): Pick<EnvInfo, 'running' | 'ended'> {
   const bundle = new BundleDir(root, env);
-  if (!runs) return { running: null, ended: bundle.ended() };
+  if (!runs) return { running: null, ended: bundle.endedByItself() };
   const since = new Date(bundle.note()?.startedMs ?? 0).toISOString();
   return { running: { since, ...groupUsage(groupOf(root, env)) }, ended: null };
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { DaemonWishes } from '../../api/daemon.ts';
+import { ByrefError } from '../../base/error.ts';
 import { importProgram } from '../../base/program-files.ts';
 import { define } from '../command.ts';
 import { printOwn } from '../print.ts';
@@ -37,6 +38,15 @@ export default function build(): Command {
         config,
         root: named === undefined || named === '' ? null : resolveRoot(named),
         standardRoot: DEFAULT_ROOT,
+      }).catch((error: unknown) => {
+        throw asOurs(error);
       });
     });
+}
+
+/** Errors of another program are of its own class, which is not this one's. */
+function asOurs(error: unknown): unknown {
+  if (!(error instanceof Error) || error.name !== 'ByrefError') return error;
+  const { code, lines, hint } = error as ByrefError;
+  return new ByrefError(code, lines, hint);
 }

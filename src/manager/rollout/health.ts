@@ -44,16 +44,20 @@ const OUTPUT_KEPT = 4096;
 const LAST_OUTPUT_MS = 200;
 const AT_ONCE = 8;
 
-/** Checks the envs, a few at a time. Starts no further checks once one env is unhealthy. */
+/**
+ * Checks the envs, a few at a time. Starts no further checks once one env is unhealthy.
+ * @param signal ends the checks that are under way, which count as failed, and their further tries
+ */
 export async function checkHealth(
   check: HealthCheck,
   envs: readonly HealthSubject[],
+  signal: AbortSignal,
 ): Promise<HealthResult[]> {
   const left = [...envs];
   const results: HealthResult[] = [];
   const work = async (): Promise<void> => {
     for (let env = left.shift(); env !== undefined; env = left.shift()) {
-      const result = await checkOne(check, env);
+      const result = await checkOne(check, env, signal);
       results.push(result);
       if (!result.ok) left.length = 0;
     }
@@ -62,17 +66,26 @@ export async function checkHealth(
   return results;
 }
 
-async function checkOne(check: HealthCheck, env: HealthSubject): Promise<HealthResult> {
+async function checkOne(
+  check: HealthCheck,
+  env: HealthSubject,
+  signal: AbortSignal,
+): Promise<HealthResult> {
   for (let tries = 1; ; tries++) {
-    const attempt = await runOnce(check, env);
-    if (attempt.ok || tries > check.retries) return { env: env.name, tries, ...attempt };
-    await sleep(check.intervalMs);
+    const attempt = await runOnce(check, env, signal);
+    const isLast = tries > check.retries || signal.aborted;
+    if (attempt.ok || isLast) return { env: env.name, tries, ...attempt };
+    await sleep(check.intervalMs, undefined, { signal }).catch(() => undefined);
   }
 }
 
 type Attempt = Pick<HealthResult, 'ok' | 'how' | 'output'>;
 
-async function runOnce(check: HealthCheck, env: HealthSubject): Promise<Attempt> {
+async function runOnce(
+  check: HealthCheck,
+  env: HealthSubject,
+  signal: AbortSignal,
+): Promise<Attempt> {
   const { command, on, timeoutMs } = check;
   const inside = on === 'env';
   if (inside && env.mountpoint === null) return { ok: false, how: 'it is not mounted', output: '' };
@@ -88,6 +101,7 @@ async function runOnce(check: HealthCheck, env: HealthSubject): Promise<Attempt>
   const { code, how, stdout } = await runProgram(words, {
     env: variables,
     timeoutMs,
+    signal,
     ownSession: true,
     outputMax: OUTPUT_KEPT,
     ofMore: 'end',

@@ -56,9 +56,14 @@ export async function rollOut(
       await store.pause(() => sleep(waitMs, undefined, { signal }).catch(() => undefined));
     }
     if (isAborted(signal)) return run.undo(INTERRUPTED);
-    const bad = health === null ? null : await unhealthy(store, gone, health, on);
-    if (bad !== null) return run.undo(reason(health!.command, bad));
+    const results = health === null ? [] : await healthOf(store, gone, health, signal);
     if (isAborted(signal)) return run.undo(INTERRUPTED);
+    const bad = results.find(({ ok }) => !ok);
+    if (bad !== undefined) {
+      on({ what: 'unhealthy', result: bad });
+      return run.undo(reason(health!.command, bad));
+    }
+    if (health !== null) on({ what: 'healthy', results });
   }
   return afterwards === 'all' ? run.complete() : run.hold();
 }
@@ -79,20 +84,16 @@ export async function checkWaves(
   }
 }
 
-async function unhealthy(
+async function healthOf(
   store: Store,
   envs: ReadonlySet<number>,
   health: HealthCheck,
-  on: (event: RolloutEvent) => void,
-): Promise<HealthResult | null> {
+  signal: AbortSignal,
+): Promise<HealthResult[]> {
   const subjects = (await subjectsOf(store)).filter(({ id }) => envs.has(id));
   const checked =
     health.on === 'host' ? subjects : subjects.filter((env) => env.mountpoint !== null);
-  const results = await store.pause(() => checkHealth(health, checked));
-  const bad = results.find(({ ok }) => !ok) ?? null;
-  if (bad === null) on({ what: 'healthy', results });
-  else on({ what: 'unhealthy', result: bad });
-  return bad;
+  return store.pause(() => checkHealth(health, checked, signal));
 }
 
 function reason(command: string, { env, how, tries, output }: HealthResult): string {

@@ -29,6 +29,7 @@ import { livingProcess } from '../../../base/process-identity.ts';
 import type { Volume } from '../../../codec/env-settings.ts';
 import { RunDir } from '../../../ipc/run-dir.ts';
 import { isHeld } from '../../../native/lock-file.ts';
+import { envDir } from '../../../store/store.ts';
 
 /** How an env was started. */
 export interface StartNote {
@@ -96,6 +97,14 @@ export function bundleIds(root: string): number[] {
     .map(Number);
 }
 
+/** Reads what a monitor wrote about the end of an env. */
+function endedIn(text: string): Ended | null {
+  const [how = '', number = '', seconds = ''] = text.trim().split(' ');
+  if (how === '') return null;
+  const code = how === 'signal' ? SIGNAL_BASE + Number(number) : Number(number);
+  return { code, atMs: Number(seconds) * 1000 };
+}
+
 /** The directory of one env. Nothing of it needs to exist. */
 export class BundleDir {
   readonly path: string;
@@ -106,6 +115,8 @@ export class BundleDir {
   readonly name: string;
   /** Held while the env is started or stopped. */
   readonly lock: string;
+  /** Beside what the env is: how its first process ended last by itself, for people who ask later. */
+  private readonly lastEnd: string;
 
   constructor(root: string, env: number) {
     const directory = bundlesDir(root);
@@ -114,6 +125,7 @@ export class BundleDir {
     this.runtimeState = path.join(new RunDir(root).path, 'runtime');
     this.name = `env-${env}`;
     this.lock = path.join(directory, `${env}.lock`);
+    this.lastEnd = path.join(envDir(root, env), 'ended');
   }
 
   get exists(): boolean {
@@ -183,10 +195,23 @@ export class BundleDir {
 
   /** Returns how the first process ended; null if it has not, or nobody was there to see it. */
   ended(): Ended | null {
-    const [how = '', number = '', seconds = ''] = this.read('ended').trim().split(' ');
-    if (how === '') return null;
-    const code = how === 'signal' ? SIGNAL_BASE + Number(number) : Number(number);
-    return { code, atMs: Number(seconds) * 1000 };
+    return endedIn(this.read('ended'));
+  }
+
+  /** Keeps how it ended beyond the bundle. @param byItself false: somebody stopped it, which is nothing to be asked about */
+  keepEnd(byItself: boolean): void {
+    const text = this.read('ended');
+    if (byItself && text !== '') writeFileSync(this.lastEnd, text, { mode: 0o600 });
+    else if (!byItself) rmSync(this.lastEnd, { force: true });
+  }
+
+  /** Returns how it ended when it ended by itself, until it is started or stopped again; null if it did not. */
+  endedByItself(): Ended | null {
+    try {
+      return this.ended() ?? endedIn(readFileSync(this.lastEnd, 'utf8'));
+    } catch {
+      return null;
+    }
   }
 
   /** Returns what the runtime complained of last, in one of its logs; '' if of nothing. */

@@ -68,7 +68,7 @@ export async function stopProcesses(
     if (await until(() => bundle.firstProcess() === null, timeoutMs)) outcome = 'ended';
   }
   failpoint('stop-asked');
-  await clearAway(root, env);
+  await clearAway(root, env, first !== null);
   return outcome;
 }
 
@@ -80,11 +80,15 @@ export function signalFirst(root: string, env: number, signal: NodeJS.Signals | 
   return true;
 }
 
-/** Ends what is left of an env that was started: processes, groups, mounts, its bundle. The caller has its lock. */
-export async function clearAway(root: string, env: number): Promise<void> {
+/**
+ * Ends what is left of an env that was started: processes, groups, mounts, its bundle. The caller has its lock.
+ * @param asked true: its first process was asked to end just now
+ */
+export async function clearAway(root: string, env: number, asked = false): Promise<void> {
   const bundle = new BundleDir(root, env);
   if (!bundle.exists) return;
   const first = bundle.firstProcess();
+  bundle.keepEnd(first === null && !asked);
   if (first !== null) {
     // With the first process of a PID namespace, the kernel kills all.
     send(first, 'SIGKILL');

@@ -50,6 +50,7 @@ async function prepare(
   const { isSystemd } = init;
   const network = settings.network ?? standardNetwork();
   const attendant = output === 'inherit' ? processIdentity(process.pid) : '';
+  bundle.keepEnd(false);
   bundle.make({ mounted, isSystemd, startedMs: Date.now(), privileged, attendant });
   failpoint('start-noted');
   const ids = privileged ? null : await idRangesOf(root).take(bundle.path);

@@ -41,7 +41,8 @@ export class EnvWatch {
   private view: RootView | null = null;
   private due: NodeJS.Timeout | null = null;
   private looking = false;
-  private again = false;
+  /** How often a look was wanted while one was under way. */
+  private wanted = 0;
   private closed = false;
   private mounts = '';
   private readonly timers: NodeJS.Timeout[] = [];
@@ -127,9 +128,13 @@ export class EnvWatch {
   }
 
   private async look(): Promise<void> {
-    this.again = this.looking;
-    if (this.looking || this.closed || !existsSync(metaDir(this.root))) return;
+    if (this.looking) {
+      this.wanted++;
+      return;
+    }
+    if (this.closed || !existsSync(metaDir(this.root))) return;
     this.looking = true;
+    const { wanted } = this;
     try {
       this.watchBundles();
       const seen = await this.see();
@@ -142,7 +147,8 @@ export class EnvWatch {
       this.log.warn({ err: error }, 'the root could not be looked at');
     } finally {
       this.looking = false;
-      if (this.again) this.soon();
+      // Something changed while it was looked at.
+      if (this.wanted !== wanted) this.soon();
     }
   }
 

@@ -4,6 +4,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync, statSy
 import { constants } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { setVariables } from '../base/environment.ts';
 import { ByrefError } from '../base/error.ts';
 import { EXIT } from '../base/exit-codes.ts';
 import { livingProcess } from '../base/process-identity.ts';
@@ -53,7 +54,7 @@ export class Operations {
     const request: OperationRequest = {
       words: ['--root', this.root, ...words],
       cwd,
-      environment: environment ?? ownEnvironment(),
+      environment: environment ?? setVariables(),
       terminals,
       startedMs: Date.now(),
     };
@@ -228,12 +229,6 @@ export class Operations {
 function requestIn(files: OperationFiles): OperationRequest | null {
   const text = files.read('request.json');
   return text === '' ? null : (JSON.parse(text) as OperationRequest);
-}
-
-function ownEnvironment(): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(process.env).filter((each): each is [string, string] => each[1] !== undefined),
-  );
 }
 
 /** Returns how far a command said, with --json, that it is; null if it said nothing. */

@@ -127,7 +127,7 @@ function verbRoute(
   const query = request.parameters.filter((each) => each.in === 'query');
   const body = request.requestBody?.content?.['application/json']?.schema;
   app.route<{ Params: Record<string, string>; Body: unknown; Querystring: unknown }>({
-    method: method.toUpperCase() as 'GET',
+    method: method.toUpperCase(),
     url: path.replaceAll(/\{(\w+)\}/g, ':$1'),
     schema: {
       querystring: {

@@ -28,6 +28,11 @@ export const printOwn = (text: string, stream: OutputStream = output().stdout): 
   stream.write(text);
 };
 
+/** Prints what another command of byref has printed. */
+export const printBytes = (bytes: Uint8Array, stream: OutputStream): void => {
+  stream.write(bytes);
+};
+
 /** Prints fields for programs, with -z: the bytes of each, unchanged, with a NUL after it. */
 export function printNulEnded(...fields: readonly string[]): void {
   const end = Buffer.of(0);

@@ -21,6 +21,7 @@ import { parseArgv } from './argv.ts';
 import { run } from './command.ts';
 import { reportError } from './errors.ts';
 import { type CommandOutput, type OutputStream, provideOutput } from './output.ts';
+import { printOwn } from './print.ts';
 import { isQuick } from './quick-verbs.ts';
 import { loadCommand } from './registry.ts';
 import { NeedsOwnProcess } from './session.ts';
@@ -147,7 +148,7 @@ const server = createServer((peer) => {
 server.listen(own, () => {
   chmodSync(own, 0o600);
   renameSync(own, socket);
-  process.stdout.write('ready\n');
+  printOwn('ready\n');
 });
 // The daemon holds the other end, however it ends. Commands that were begun are finished first.
 process.stdin.on('end', () => server.close());

@@ -3,8 +3,10 @@
  * as it comes, and Ctrl-C reaches them.
  */
 import { DaemonClient } from '../api/client.ts';
+import { setVariables } from '../base/environment.ts';
 import { ByrefError } from '../base/error.ts';
-import { sayLines } from './print.ts';
+import { output } from './output.ts';
+import { printBytes, sayLines } from './print.ts';
 import { resolveRoot } from './root.ts';
 
 /** Lets the daemon execute a command. Returns its exit code; null if no daemon runs. */
@@ -14,7 +16,10 @@ export async function handOver(words: readonly string[]): Promise<number | null>
   const { id } = await daemon.start({
     words,
     cwd: process.cwd(),
-    environment: environment(),
+    environment: {
+      ...setVariables(),
+      ...(process.stdout.isTTY && { COLUMNS: String(process.stdout.columns) }),
+    },
     terminals: (['stdout', 'stderr'] as const).filter((name) => process[name].isTTY),
   });
   return followOperation(daemon, id);
@@ -26,8 +31,9 @@ export async function followOperation(daemon: DaemonClient, id: number): Promise
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, cancel);
   for await (const part of daemon.output(id)) {
     if ('exitCode' in part) return part.exitCode;
-    if ('stdout' in part) process.stdout.write(Buffer.from(part.stdout, 'base64'));
-    else process.stderr.write(Buffer.from(part.stderr, 'base64'));
+    const { stdout, stderr } = output();
+    if ('stdout' in part) printBytes(Buffer.from(part.stdout, 'base64'), stdout);
+    else printBytes(Buffer.from(part.stderr, 'base64'), stderr);
   }
   sayLines(`byref: the daemon has gone; operation ${id} goes on without it`);
   const hint = `When the daemon runs again: byref operation wait ${id}`;
@@ -41,12 +47,4 @@ function rootIn(words: readonly string[]): string | undefined {
   const at = own.findLastIndex((word) => word === '--root' || word.startsWith('--root='));
   if (at < 0) return undefined;
   return own[at] === '--root' ? own[at + 1] : own[at]?.slice('--root='.length);
-}
-
-function environment(): Record<string, string> {
-  const { columns } = process.stdout;
-  const all = { ...process.env, ...(columns && { COLUMNS: String(columns) }) };
-  return Object.fromEntries(
-    Object.entries(all).filter((each): each is [string, string] => each[1] !== undefined),
-  );
 }

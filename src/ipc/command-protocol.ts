@@ -98,7 +98,7 @@ export function decodeRequest(payload: Buffer): CommandRequest | null {
     .toString('utf8')
     .split('\0');
   if (version !== COMMAND_VERSION) return null;
-  const [input, output, errors] = [...terminals].map((each) => each === '1');
+  const [input, output, errors] = Array.from(terminals, (each) => each === '1');
   return {
     terminals: [input ?? false, output ?? false, errors ?? false],
     columns: Number(columns),

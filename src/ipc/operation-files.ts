@@ -87,8 +87,8 @@ export interface OwnOperation {
 
 /** Returns the operation that this process executes; null if it executes none. Programs that it starts are not told. */
 export function ownOperation(): OwnOperation | null {
-  const told = process.env[VARIABLE];
-  delete process.env[VARIABLE];
+  const { BYREF_OPERATION: told } = process.env;
+  delete process.env['BYREF_OPERATION'];
   const at = told?.indexOf(':') ?? -1;
   if (told === undefined || at < 0) return null;
   return { files: new OperationFiles(told.slice(at + 1)), terminals: told.slice(0, at).split(',') };

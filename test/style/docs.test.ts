@@ -5,6 +5,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import { OPENAPI, openApiText } from '../../scripts/generate-openapi.ts';
 import { REFERENCE, referenceText } from '../../scripts/generate-reference.ts';
 import { parseArgv } from '../../src/cli/argv.ts';
 import { loadCommand } from '../../src/cli/registry.ts';
@@ -115,6 +116,7 @@ test('each variable that the program reads is described', () => {
 
 test('the reference of verbs is what the commands say of themselves', async () => {
   expect(read(REFERENCE), 'run: npm run docs:reference').toBe(await referenceText());
+  expect(read(OPENAPI), 'run: npm run docs:reference').toBe(await openApiText());
 });
 
 /** Returns the command lines of byref in a document's shell examples, as words. */
@@ -181,7 +183,7 @@ test('each verb has a value of --json that is described, and a type', () => {
   const typed = [...body.matchAll(/^ {2}readonly '?([^':]+)'?:/gm)].map(([, verb]) => verb!);
   expect(typed).toEqual(described);
   // What these print is not byref's.
-  const others = ['completion', 'console', 'exec', 'enter', 'logs'];
+  const others = ['completion', 'console', 'daemon', 'events', 'exec', 'enter', 'logs'];
   const verbs = VERBS.map(({ name }) => name).filter((name) => !others.includes(name));
   expect(typed.filter((verb) => !verb.includes('--')).sort()).toEqual(verbs.sort());
 });

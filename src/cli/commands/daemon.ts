@@ -47,6 +47,6 @@ export default function build(): Command {
 /** Errors of another program are of its own class, which is not this one's. */
 function asOurs(error: unknown): unknown {
   if (!(error instanceof Error) || error.name !== 'ByrefError') return error;
-  const { code, lines, hint } = error as ByrefError;
+  const { code, lines, hint } = error as Pick<ByrefError, 'code' | 'lines' | 'hint'> & Error;
   return new ByrefError(code, lines, hint);
 }

@@ -153,27 +153,26 @@ export class EnvWatch {
   }
 
   private async see(): Promise<RootView | null> {
-    let dead = false;
-    const seen = await withStore(
-      {
-        root: this.root,
-        patience: { ms: 0, tell: () => undefined },
-        onRecovered: () => undefined,
-        onDeadPatch: () => {
-          dead = true;
-          throw new Error('a patch is to be recovered');
-        },
+    const session = {
+      root: this.root,
+      patience: { ms: 0, tell: () => undefined },
+      onRecovered: () => undefined,
+      onDeadPatch: () => {
+        throw new DeadPatch();
       },
-      'read',
-      viewOf,
-    ).catch((error: unknown) => {
-      if (!dead) throw error;
+    };
+    try {
+      return await withStore(session, 'read', viewOf);
+    } catch (error) {
+      if (!(error instanceof DeadPatch)) throw error;
       this.recover();
       return null;
-    });
-    return seen;
+    }
   }
 }
+
+/** A patch whose process died is to be finished or undone first. */
+class DeadPatch extends Error {}
 
 async function viewOf(store: Store): Promise<RootView> {
   const versions = store

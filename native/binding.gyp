@@ -12,7 +12,8 @@
         "mount.cc",
         "device.cc",
         "loop.cc",
-        "watch.cc"
+        "watch.cc",
+        "extents.cc"
       ],
       "defines": ["NAPI_VERSION=8", "_GNU_SOURCE", "_FILE_OFFSET_BITS=64"],
       "cflags": ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"],

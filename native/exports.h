@@ -14,5 +14,6 @@ void ExportMount(napi_env env, napi_value exports);
 void ExportDevice(napi_env env, napi_value exports);
 void ExportLoop(napi_env env, napi_value exports);
 void ExportWatch(napi_env env, napi_value exports);
+void ExportExtents(napi_env env, napi_value exports);
 
 }  // namespace byref

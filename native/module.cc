@@ -15,6 +15,7 @@ static napi_value Init(napi_env env, napi_value exports) {
   byref::ExportDevice(env, exports);
   byref::ExportLoop(env, exports);
   byref::ExportWatch(env, exports);
+  byref::ExportExtents(env, exports);
   return exports;
 }
 

@@ -67,6 +67,11 @@ export interface Native {
   fallocate(fd: number, mode: number, offset: number, length: number): number;
   fallocateAsync(fd: number, mode: number, offset: number, length: number): Promise<number>;
   lseek(fd: number, offset: number, whence: number): number;
+  /**
+   * Returns how many of `length` bytes from `offset` on can be written while the file gets at most `room` bytes more on
+   * the disk, in blocks of `block` bytes. What is allocated already costs nothing.
+   */
+  fitting(fd: number, offset: number, length: number, room: number, block: number): number;
   /** One copy_file_range call; bytes copied. Offsets are explicit; the file positions stay. */
   copyRange(fdIn: number, offIn: number, fdOut: number, offOut: number, length: number): number;
   copyRangeAsync(

@@ -11,6 +11,7 @@ export const fileCalls: FileCalls = {
   ftruncate: (fd, size) => native.ftruncate(fd, size),
   fallocate: (fd, mode, offset, length) => native.fallocateAsync(fd, mode, offset, length),
   lseek: (fd, offset, whence) => native.lseek(fd, offset, whence),
+  fitting: (fd, offset, length, room, block) => native.fitting(fd, offset, length, room, block),
   copyRange: (fdIn, offIn, fdOut, offOut, length) =>
     native.copyRangeAsync(fdIn, offIn, fdOut, offOut, length),
   futimens: (fd, atime, atimeNs, mtime, mtimeNs) =>

@@ -12,7 +12,7 @@
 import type { Ino, Name, NodeId } from '../../base/ids.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import type { FlipOutcome } from './flip.ts';
-import type { LowerTree, SpaceStat } from './ports.ts';
+import type { DiskLimits, LowerTree, SpaceStat } from './ports.ts';
 import type { EnvAction } from './set-aside.ts';
 import type { TreeDiff } from './tree-diff.ts';
 
@@ -67,6 +67,7 @@ export const IO_CACHED = 0; // page cache over READ and WRITE requests; pages ca
 export const IO_KEEP = 1; // cached, and pages cached before are still right
 export const IO_DIRECT = 2; // READ and WRITE requests, no page cache; mappings of `backingId`
 export const IO_PASSTHROUGH = 3; // the kernel reads and writes `backingId` by itself
+export const IO_UNCACHED = 4; // READ and WRITE requests, no page cache
 
 /** An open file, as the transport reports it to the kernel. */
 export interface Opened {
@@ -187,6 +188,7 @@ export interface FileSystem {
    * Writes, and returns the number of bytes written.
    * @param killPriv clear set-ID bits and capabilities first
    * @param durable answer only when the bytes are on disk (O_DSYNC, RWF_DSYNC)
+   * @param whole answer an error unless all is written: the kernel writes its page cache back, and would not ask again
    */
   write(
     fh: number,
@@ -196,6 +198,7 @@ export interface FileSystem {
     length: number,
     killPriv: boolean,
     durable: boolean,
+    whole?: boolean,
   ): number | Promise<number>;
   release(fh: number): void;
   fsync(fh: number, dataOnly: boolean): Promise<number>;
@@ -252,6 +255,8 @@ export interface EnvFileSystem extends FileSystem {
   isOpenForWriting(paths: readonly string[]): boolean;
   /** Lists inodes of older versions that the kernel still holds. */
   gone(): Iterable<GoneInode>;
+  /** Bounds what the env takes on disk from now on; its usage must be counted by then, unless there is no limit. */
+  limitDisk(limits: DiskLimits): void;
 }
 
 /** An inode that a flip removed, but that is still in use. */

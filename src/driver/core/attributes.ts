@@ -121,6 +121,7 @@ function truncate(
   const fd = core.fds.get(inode);
   if (fd < 0) return fd;
   const error = core.files.ftruncate(fd, set.size);
+  core.quota.charge(inode.ino, fd);
   if (error === 0 && set.size === 0) inode.wasEmptied = true;
   return error < 0 ? error : setThenFill(core, node, inode, set, out, pid);
 }

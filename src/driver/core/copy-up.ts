@@ -1,5 +1,7 @@
-import { EINTR, EIO, ENOENT, ESTALE } from '../../base/errno.ts';
+import { EDQUOT, EINTR, EIO, ENOENT, ESTALE } from '../../base/errno.ts';
+import { isPrivateIno, type ObjectId } from '../../base/ids.ts';
 import {
+  BLOCK_BYTES,
   DATA_NONE,
   DATA_OBJECT,
   DATA_PRIVATE,
@@ -22,18 +24,61 @@ const blobStat = emptyBlobStat();
  * no record names, which recovery sweeps. The copy is not fsynced here. Until it is, its record has FLAG_UNSYNCED
  * and still names the object, and recovery after a power cut goes back to that object.
  */
-export function makePrivate(core: Core, inode: Inode, length: number): number | Promise<number> {
+export function makePrivate(
+  core: Core,
+  inode: Inode,
+  length: number,
+  request = core.caller.request,
+): number | Promise<number> {
   const { record } = inode;
   if (record.data === DATA_PRIVATE) return 0;
-  if (inode.copying !== null) return waitForCopy(core, inode, length);
+  if (inode.copying !== null) return waitForCopy(core, inode, length, request);
+  if (!isPrivateIno(inode.ino) && !core.quota.admitsInode()) return -EDQUOT;
   if (record.data === DATA_NONE || length === 0) return startEmpty(core, inode);
   if (record.data !== DATA_OBJECT || record.object === '') return -EIO;
   const bytes = Math.min(length, record.size);
+  const room = roomFor(core, record, bytes);
+  if (!core.quota.isTight(room)) return copy(core, inode, bytes, room, request);
+  return core.quota.getRoom(room).then(() => {
+    if (isFixed(core, inode)) return -ESTALE;
+    // Another request may have made the copy.
+    const isSame = inode.record === record && inode.copying === null;
+    if (isSame) return copy(core, inode, bytes, room, request);
+    return makePrivate(core, inode, length, request);
+  });
+}
+
+/** Returns the bytes that a copy of the first `length` bytes takes on disk. */
+function roomFor({ blobs }: Core, { blocks }: InodeRecord, length: number): number {
+  const unit = blobs.blockBytes;
+  // A file with holes takes less than its length.
+  return Math.min(Math.ceil(length / unit) * unit, Math.max(blocks * BLOCK_BYTES, unit));
+}
+
+/** Copies the bytes, for which `room` is kept meanwhile. */
+function copy(
+  core: Core,
+  inode: Inode,
+  bytes: number,
+  room: number,
+  request: number,
+): number | Promise<number> {
+  const { record } = inode;
+  const { blobs, quota } = core;
+  if (!quota.admits(room)) return -EDQUOT;
   const job = { interrupted: false };
   const made = (fd: number): void => tag(core, inode, copied(inode.record, bytes), fd, true);
-  const result = core.blobs.copyUp(record.object, inode.ino, bytes, () => job.interrupted, made);
+  const result = blobs.copyUp(
+    record.object as ObjectId,
+    inode.ino,
+    bytes,
+    () => job.interrupted,
+    made,
+  );
   if (typeof result === 'number') return result < 0 ? result : finish(core, inode, bytes);
-  return copyLater(core, inode, job, result, bytes);
+  quota.take(room);
+  const taken = result.finally(() => quota.release(room));
+  return copyLater(core, inode, job, taken, bytes, request);
 }
 
 async function copyLater(
@@ -42,8 +87,8 @@ async function copyLater(
   job: { interrupted: boolean },
   result: Promise<number>,
   bytes: number,
+  request: number,
 ): Promise<number> {
-  const { request } = core.caller;
   core.interrupts.set(request, job);
   inode.copying = result.then((error) => {
     core.interrupts.delete(request);
@@ -54,9 +99,14 @@ async function copyLater(
 }
 
 /** Waits for a copy that another request began; if that request was interrupted, makes the copy itself. */
-async function waitForCopy(core: Core, inode: Inode, length: number): Promise<number> {
+async function waitForCopy(
+  core: Core,
+  inode: Inode,
+  length: number,
+  request: number,
+): Promise<number> {
   const error = await inode.copying;
-  return error === -EINTR ? makePrivate(core, inode, length) : (error ?? 0);
+  return error === -EINTR ? makePrivate(core, inode, length, request) : (error ?? 0);
 }
 
 function startEmpty(core: Core, inode: Inode): number {

@@ -18,6 +18,7 @@ import type {
   LowerTree,
   Passthrough,
 } from './ports.ts';
+import { Quota } from './quota.ts';
 import type { RecentFlip } from './recent-flip.ts';
 import { Transaction } from './transaction.ts';
 import { TreeSwitch } from './tree-switch.ts';
@@ -51,6 +52,7 @@ export interface Core extends Omit<Parts, 'lower'> {
   readonly handles: HandleTable;
   readonly fds: FdCache;
   readonly tx: Transaction;
+  readonly quota: Quota;
   readonly lost: LostNames;
   /** The present time, as files are stamped with it; filled by stamp(). */
   readonly clock: { sec: number; nsec: number };
@@ -71,6 +73,7 @@ export function createCore(parts: Parts): Core {
   const lower = new TreeSwitch(parts.lower);
   const budget = parts.entryBudget ?? new EntryBudget(DEFAULT_MAX_ENTRIES);
   const entries = new Entries(budget, (max) => letGo(core, max));
+  const inodes = new InodeTable(lower, parts.delta, entries);
   const core: Core = {
     ...parts,
     accessRules: parts.accessRules ?? NO_ACCESS_TIMES,
@@ -78,10 +81,16 @@ export function createCore(parts: Parts): Core {
     recent: null,
     caller: { uid: 0, gid: 0, pid: 0, request: 0 },
     entries,
-    inodes: new InodeTable(lower, parts.delta, entries),
+    inodes,
     handles: new HandleTable(entries),
     fds: new FdCache(parts.blobs, parts.fdBudget ?? { max: DEFAULT_MAX_FDS, used: 0 }),
     tx: new Transaction(parts.delta),
+    quota: new Quota(
+      parts.blobs.usage,
+      parts.files,
+      () => parts.blobs.blockBytes,
+      (ino) => inodes.peek(ino)?.isOpen === true,
+    ),
     lost: new LostNames(),
     clock: { sec: 0, nsec: 0 },
     unwritten: new Unwritten(),

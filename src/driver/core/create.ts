@@ -1,4 +1,4 @@
-import { EEXIST, ENOENT, ENOMEM, EPERM } from '../../base/errno.ts';
+import { EDQUOT, EEXIST, ENOENT, ENOMEM, EPERM } from '../../base/errno.ts';
 import type { Ino, Name, NodeId } from '../../base/ids.ts';
 import {
   isDir,
@@ -101,6 +101,7 @@ export function create(
   if (typeof dir === 'number') return dir;
   const there = resolve(core, dir, name);
   if (there !== null) return openExisting(core, there, flags);
+  if (!core.quota.admitsInode()) return -EDQUOT;
   const own = { data: DATA_PRIVATE };
   const type = S_IFREG | (mode & ~S_IFMT);
   const record = newRecord(core, dir, core.delta.allocate(), type, umask, own);
@@ -137,6 +138,7 @@ export function tmpfile(
   if (typeof dir === 'number') return dir;
   if (dir.record.nlink === 0) return -ENOENT;
   if (!core.entries.hasRoom) return -ENOMEM;
+  if (!core.quota.admitsInode()) return -EDQUOT;
   const own = { data: DATA_PRIVATE, nlink: 0 };
   const type = S_IFREG | (mode & ~S_IFMT);
   const record = newRecord(core, dir, core.delta.allocate(), type, umask, own);
@@ -162,7 +164,9 @@ function opened(
   flags: number,
   fd: number,
 ): Result<Created> | Promise<Result<Created>> {
-  if (core.passthrough === null || isPrivileged(inode.record)) core.fds.put(inode, fd);
+  const { passthrough, quota } = core;
+  if (passthrough === null || quota.boundsBytes || isPrivileged(inode.record))
+    core.fds.put(inode, fd);
   else {
     const backing = registerFd(core, fd);
     if (typeof backing === 'number') return unopened(core, inode, backing);
@@ -199,6 +203,7 @@ function openExisting(
 /** Commits a new record under its first name. Returns the inode, with one lookup counted, or -errno. */
 function link1(core: Core, dir: Inode, name: Name, record: InodeRecord): Inode | number {
   if (!core.entries.hasRoom) return -ENOMEM;
+  if (!core.quota.admitsInode()) return -EDQUOT;
   core.tx.begin();
   core.tx.setNew(record);
   core.tx.setName(dir.ino, name, record.ino, record.mode & S_IFMT);

@@ -7,6 +7,7 @@ import { followAll } from './follow.ts';
 import { copyRange, fallocate, fsync, lseek, read, readLater, write } from './io.ts';
 import { keepDirs } from './keep-dirs.ts';
 import { giveBackLeft } from './left-copies.ts';
+import { limitDisk } from './limit-disk.ts';
 import { forget, lookup, lookupDot, lookupDotDot, reclaim } from './lookup.ts';
 import { open } from './open.ts';
 import { isOpenForWriting } from './open-for-writing.ts';
@@ -43,8 +44,8 @@ export function createFileSystem(parts: Parts): EnvFileSystem {
     tmpfile: (parent, mode, umask, flags) => tmpfile(core, parent, mode, umask, flags),
     read: (fh, offset, length, buf, at) => read(core, fh, offset, length, buf, at),
     readLater: (fh, offset, length, buf, at) => readLater(core, fh, offset, length, buf, at),
-    write: (fh, offset, buf, at, length, killPriv, durable) =>
-      write(core, fh, offset, buf, at, length, killPriv, durable),
+    write: (fh, offset, buf, at, length, killPriv, durable, whole) =>
+      write(core, fh, offset, buf, at, length, killPriv, durable, whole),
     release: (fh) => release(core, fh),
     fsync: (fh, dataOnly) => fsync(core, fh, dataOnly),
     sync: () => sync(core),
@@ -54,7 +55,11 @@ export function createFileSystem(parts: Parts): EnvFileSystem {
       copyRange(core, fhIn, offIn, fhOut, offOut, length),
     readdir: (node, cookie, ordinal, plus, sink) =>
       readdir(core, node, cookie, ordinal, plus, sink),
-    statfs: (out) => core.blobs.space(out),
+    statfs(out) {
+      const error = core.blobs.space(out);
+      if (error === 0) core.quota.shown(out);
+      return error;
+    },
     getxattr: (node, name) => getxattr(core, node, name),
     listxattr: (node) => listxattr(core, node),
     setxattr: (node, name, value, flags, killSgid) =>
@@ -74,6 +79,7 @@ export function createFileSystem(parts: Parts): EnvFileSystem {
     giveBackLeft: (inos) => giveBackLeft(core, inos),
     isOpenForWriting: (paths) => isOpenForWriting(core, paths),
     gone: () => gone(core),
+    limitDisk: (limits) => limitDisk(core, limits),
   };
 }
 

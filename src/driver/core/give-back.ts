@@ -85,7 +85,7 @@ const hasOldBytes = (core: Core, { ino }: Inode, { old }: CopyUp): boolean =>
  * Returns true if nothing uses the private file any more. Without passthrough every write comes to this process,
  * so the closes are proof enough.
  */
-function isFree(core: Core, inode: Inode): boolean {
+export function isFree(core: Core, inode: Inode): boolean {
   core.fds.drop(inode);
   if (core.passthrough === null) return true;
   if (inode.backing !== null) core.passthrough.release(inode.backing.id);

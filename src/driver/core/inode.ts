@@ -40,8 +40,12 @@ export class Inode implements Node {
   lookups = 0;
   /** Backing id for the bytes that `record.data` names; registered at the first open by passthrough. */
   backing: Backing | null = null;
-  /** Number of opens that go through the kernel's page cache. */
+  /** Number of opens that are not by passthrough. */
   cachedOpens = 0;
+  /** Number of these that don't use the page cache. They and others never coexist. */
+  uncachedOpens = 0;
+  /** True after such an open: pages that the kernel has cached may be older than the file. */
+  wasUncached = false;
   /**
    * True once it was opened for reading and writing by passthrough: a shared mapping may then change the file's
    * size and times, even after the descriptor is closed, and neither the kernel nor we would hear of it.

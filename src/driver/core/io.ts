@@ -1,9 +1,11 @@
-import { EBADF, EIO, ENXIO } from '../../base/errno.ts';
+import { EBADF, EIO, ENOSPC, ENXIO } from '../../base/errno.ts';
 import { O_ACCMODE, O_RDONLY } from '../../base/mode.ts';
 import { DATA_NONE, DATA_PRIVATE } from '../../codec/inode-record.ts';
+import { fillBounded, writeBounded } from './bounded.ts';
 import type { Core } from './core.ts';
 import { withFd } from './fd-cache.ts';
 import type { Handle } from './handles.ts';
+import type { Inode } from './inode.ts';
 import { dropPrivileges, readsOldObject } from './open.ts';
 import { CAP_FSETID } from './ports.ts';
 import { isPrivileged } from './privileges.ts';
@@ -40,7 +42,7 @@ export async function readLater(
 
 /**
  * Writes bytes, after dropping the privileges that a write takes away. With `durable` it resolves when they are on
- * disk.
+ * disk. With `whole`, a write of less than all is an error.
  */
 export function write(
   core: Core,
@@ -51,6 +53,7 @@ export function write(
   length: number,
   killPriv: boolean,
   durable: boolean,
+  whole = false,
 ): number | Promise<number> {
   const { inode } = core.handles.get(fh);
   if (inode.record.data !== DATA_PRIVATE) return -EBADF;
@@ -59,16 +62,35 @@ export function write(
     const error = dropPrivileges(core, inode, killPriv);
     if (error < 0) return error;
   }
+  const sync = (written: number): number | Promise<number> => {
+    if (written < 0 || !durable) return written;
+    return fsync(core, fh, true).then((error) => (error < 0 ? error : written));
+  };
+  const written = writeBytes(core, inode, offset, buf, at, length, whole);
+  return typeof written === 'number' ? sync(written) : written.then(sync);
+}
+
+function writeBytes(
+  core: Core,
+  inode: Inode,
+  offset: number,
+  buf: Uint8Array,
+  at: number,
+  length: number,
+  whole: boolean,
+): number | Promise<number> {
+  if (core.quota.boundsBytes) return writeBounded(core, inode, offset, buf, at, length, whole);
   const fd = core.fds.get(inode);
   if (fd < 0) return fd;
   const written = core.files.pwrite(fd, buf, at, length, offset);
-  if (written < 0 || !durable) return written;
-  return fsync(core, fh, true).then((error) => (error < 0 ? error : written));
+  return whole && written >= 0 && written < length ? -ENOSPC : written;
 }
 
 /** Resolves when the open file's bytes are on disk. */
 export const fsync = (core: Core, fh: number, dataOnly: boolean): Promise<number> =>
   syncInode(core, core.handles.get(fh).inode, dataOnly);
+
+const FALLOC_FL_PUNCH_HOLE = 2;
 
 /** Allocates or frees space of a private file, as fallocate(2). */
 export async function fallocate(
@@ -88,7 +110,14 @@ export async function fallocate(
   }
   const failed = await syncCopyFirst(core, inode);
   if (failed < 0) return failed;
-  return withFd(core.fds, inode, (fd) => core.files.fallocate(fd, mode, offset, length));
+  const allocate = (fd: number): Promise<number> => core.files.fallocate(fd, mode, offset, length);
+  return withFd(core.fds, inode, async (fd) => {
+    if ((mode & FALLOC_FL_PUNCH_HOLE) === 0)
+      return fillBounded(core, inode, fd, offset, length, true, () => allocate(fd));
+    const error = await allocate(fd);
+    core.quota.charge(inode.ino, fd);
+    return error;
+  });
 }
 
 /** Returns whether the caller may keep set-ID bits, for calls in which the kernel does not say so. */
@@ -138,14 +167,14 @@ export async function copyRange(
     const fd = descriptor(core, input);
     if (fd < 0) return fd;
     const copied = await withFd(core.fds, output.inode, (out) =>
-      copySlices(core, request, fd, offIn, out, offOut, length),
+      copySlices(core, request, fd, offIn, output.inode, out, offOut, length),
     );
     closeOld(core, input, fd);
     return copied;
   }
   return withFd(core.fds, input.inode, (from) =>
     withFd(core.fds, output.inode, (to) =>
-      copySlices(core, request, from, offIn, to, offOut, length),
+      copySlices(core, request, from, offIn, output.inode, to, offOut, length),
     ),
   );
 }
@@ -155,6 +184,7 @@ async function copySlices(
   request: number,
   from: number,
   offIn: number,
+  inode: Inode,
   to: number,
   offOut: number,
   length: number,
@@ -164,7 +194,10 @@ async function copySlices(
   let done = 0;
   while (done < length && !job.interrupted) {
     const slice = Math.min(SLICE, length - done);
-    const copied = await core.files.copyRange(from, offIn + done, to, offOut + done, slice);
+    const [at, into] = [offIn + done, offOut + done];
+    const copied = await fillBounded(core, inode, to, into, slice, false, (fits) =>
+      core.files.copyRange(from, at, to, into, fits),
+    );
     if (copied < 0 && done === 0) done = copied;
     if (copied <= 0) break;
     done += copied;

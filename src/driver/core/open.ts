@@ -1,12 +1,20 @@
 import { EISDIR, ENFILE, ENXIO, ESTALE } from '../../base/errno.ts';
 import type { NodeId } from '../../base/ids.ts';
-import { isDir, isReg, O_ACCMODE, O_RDONLY, O_RDWR, O_TRUNC } from '../../base/mode.ts';
+import { isDir, isReg, O_ACCMODE, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../../base/mode.ts';
 import { DATA_NONE, DATA_OBJECT, DATA_PRIVATE, FLAG_SHARED } from '../../codec/inode-record.ts';
-import { IO_CACHED, IO_DIRECT, IO_KEEP, IO_PASSTHROUGH, type Opened, type Result } from './api.ts';
+import {
+  IO_CACHED,
+  IO_DIRECT,
+  IO_KEEP,
+  IO_PASSTHROUGH,
+  IO_UNCACHED,
+  type Opened,
+  type Result,
+} from './api.ts';
 import { makePrivate } from './copy-up.ts';
 import { type Core, changed, stamp } from './core.ts';
 import { openBytes } from './fd-cache.ts';
-import { giveBack } from './give-back.ts';
+import { giveBack, isFree } from './give-back.ts';
 import type { Backing, Inode } from './inode.ts';
 import { isFixed } from './names.ts';
 import { CAP_FSETID } from './ports.ts';
@@ -73,6 +81,7 @@ function empty(core: Core, inode: Inode, killPriv: boolean, pid: number): number
   const fd = core.fds.get(inode);
   if (fd < 0) return fd;
   const error = core.files.ftruncate(fd, 0);
+  core.quota.charge(inode.ino, fd);
   if (error < 0) return error;
   inode.wasEmptied = true;
   if (!isPrivileged(inode.record)) return 0;
@@ -107,8 +116,10 @@ export function present(
 ): Result<Opened> {
   if (!core.entries.hasRoom) return -ENFILE;
   const io = ioMode(core, inode, flags);
-  if (io === IO_CACHED || io === IO_KEEP) {
+  if (io === IO_CACHED || io === IO_KEEP || io === IO_UNCACHED) {
     inode.cachedOpens++;
+    if (io === IO_UNCACHED) inode.uncachedOpens++;
+    inode.wasUncached = io === IO_UNCACHED;
     return core.handles.open(inode, flags, pid, io, null);
   }
   const backing = inode.backing ?? register(core, inode);
@@ -121,6 +132,7 @@ export function present(
 
 /**
  * Chooses how the kernel does I/O on this open. Passthrough wherever possible, but not:
+ * - for private files of an env whose bytes are limited: we must see all that allocates;
  * - for a template file on the coherent data path, where a reader must see what a later writer writes; nor in an
  *   overlay's upper directory, where the kernel cannot be told of a copy-up under readers;
  * - while another open uses the page cache (the kernel refuses to mix them);
@@ -130,7 +142,10 @@ export function present(
 function ioMode(core: Core, inode: Inode, flags: number): number {
   const { record } = inode;
   if (core.passthrough === null) return IO_KEEP;
+  if (inode.uncachedOpens > 0) return IO_UNCACHED;
   const writes = (flags & O_ACCMODE) !== O_RDONLY;
+  if (core.quota.boundsBytes && record.data === DATA_PRIVATE)
+    return boundedMode(core, inode, flags);
   if (writes && isPrivileged(record)) return inode.cachedOpens > 0 ? IO_KEEP : IO_DIRECT;
   if (inode.cachedOpens > 0) return IO_KEEP;
   if (record.data === DATA_PRIVATE) return IO_PASSTHROUGH;
@@ -139,6 +154,29 @@ function ioMode(core: Core, inode: Inode, flags: number): number {
   if (inode.first !== null) return IO_KEEP;
   const shared = (record.flags & FLAG_SHARED) !== 0 && !inode.isUpper;
   return shared || inode.isOpen ? IO_PASSTHROUGH : IO_KEEP;
+}
+
+/**
+ * Chooses how the kernel does I/O on a private file of an env whose bytes are limited. The first writer that does not
+ * read can't map the file either: its bytes go by the kernel's page cache, which takes half the time. Others that come
+ * meanwhile do so, too, because a page that is read while it is written would stay in the cache as it was.
+ */
+function boundedMode(core: Core, inode: Inode, flags: number): number {
+  const access = flags & O_ACCMODE;
+  if (isByPassthrough(core, inode)) return access === O_RDONLY ? IO_PASSTHROUGH : IO_DIRECT;
+  if (access === O_WRONLY && inode.cachedOpens === 0) return IO_UNCACHED;
+  return inode.wasUncached ? IO_CACHED : IO_KEEP;
+}
+
+/**
+ * Returns true if a private file is open by passthrough, or may be mapped so, from before its env had a limit. Until
+ * the last of these ends the kernel takes no other opens of it.
+ */
+function isByPassthrough(core: Core, inode: Inode): boolean {
+  if ((inode.backing?.opens ?? 0) > 0) return true;
+  if (inode.cachedOpens > 0 || !inode.mayBeMapped) return false;
+  inode.mayBeMapped = !isFree(core, inode);
+  return inode.mayBeMapped;
 }
 
 /**

@@ -143,11 +143,43 @@ export interface SpaceStat {
   ffree: number;
 }
 
+/** The most that an env may take on disk; null: no limit. */
+export interface DiskLimits {
+  /** Of its private files, in bytes. */
+  readonly bytes: number | null;
+  readonly inodes: number | null;
+}
+
+/** What an env's private data takes. It is counted only between start() and stop(). */
+export interface PrivateUsage {
+  readonly isCounting: boolean;
+  /** Bytes on disk of private files, and of volumes. */
+  readonly bytes: number;
+  /** Inodes that the env made, and template files that it has a copy of. */
+  readonly inodes: number;
+  /** Bytes of files that were removed, but are on disk until the next flush. */
+  readonly leavingBytes: number;
+  /** Inodes without a name: they are counted until nothing uses them. */
+  readonly orphans: ReadonlySet<Ino>;
+  /** The bytes that one private file was last seen to take. */
+  bytesOf(ino: Ino): number;
+  /** Counts from what is on disk, some files at a time; resolves when everything is counted. */
+  start(): Promise<void>;
+  stop(): void;
+  /** Looks at a private file again, because it may have been written to. `fd` is open on it. */
+  update(ino: Ino, fd: number): void;
+  /** Resolves when removed files are off the disk. */
+  settle(): Promise<void>;
+}
+
 /**
  * Storage for bytes: template objects and the env's private files. The caller must close() the descriptors that it
  * gets. Methods return -errno on failure.
  */
 export interface Blobs {
+  readonly usage: PrivateUsage;
+  /** The unit in which space is given out, in bytes. */
+  readonly blockBytes: number;
   /** Opens an object, always read-only: an object's bytes never change. */
   openObject(id: ObjectId): number;
   /** Creates `private/<ino>`, empty, open for reading and writing. Replaces a leftover file of that name. */
@@ -211,6 +243,11 @@ export interface FileCalls {
   ftruncate(fd: number, size: number): number;
   fallocate(fd: number, mode: number, offset: number, length: number): Promise<number>;
   lseek(fd: number, offset: number, whence: number): number;
+  /**
+   * Returns how many of `length` bytes from `offset` on can be written while the file gets at most `room` bytes more
+   * on the disk, in blocks of `block` bytes.
+   */
+  fitting(fd: number, offset: number, length: number, room: number, block: number): number;
   copyRange(
     fdIn: number,
     offIn: number,

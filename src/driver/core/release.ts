@@ -1,5 +1,6 @@
 import type { NodeId } from '../../base/ids.ts';
 import { O_ACCMODE, O_RDONLY } from '../../base/mode.ts';
+import { IO_UNCACHED } from './api.ts';
 import type { Core } from './core.ts';
 import { giveBack } from './give-back.ts';
 import type { Backing, Inode } from './inode.ts';
@@ -12,6 +13,7 @@ export function release(core: Core, fh: number): void {
   const { inode, backing } = handle;
   if (backing !== null) releaseBacking(core, inode, backing);
   else inode.cachedOpens--;
+  if (handle.io === IO_UNCACHED) inode.uncachedOpens--;
   if (inode.copied !== null) giveBack(core, inode);
   if (inode.wasEmptied && (handle.flags & O_ACCMODE) !== O_RDONLY) {
     inode.wasEmptied = false;

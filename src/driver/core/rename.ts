@@ -1,4 +1,13 @@
-import { EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, ESTALE } from '../../base/errno.ts';
+import {
+  EDQUOT,
+  EEXIST,
+  EINVAL,
+  EISDIR,
+  ENOENT,
+  ENOTDIR,
+  ENOTEMPTY,
+  ESTALE,
+} from '../../base/errno.ts';
 import { type Ino, type Name, type NodeId, ROOT_INO } from '../../base/ids.ts';
 import {
   isDir,
@@ -37,6 +46,7 @@ export function rename(
   const error = check(core, inode, from, to, there, flags);
   if (error !== 0) return error;
   if (there === inode && (flags & RENAME_EXCHANGE) === 0) return 0;
+  if ((flags & RENAME_WHITEOUT) !== 0 && !core.quota.admitsInode()) return -EDQUOT;
   stamp(core);
   core.tx.begin();
   if ((flags & RENAME_EXCHANGE) !== 0 && there !== null) {

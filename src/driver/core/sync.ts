@@ -17,7 +17,12 @@ export function sync(core: Core): Promise<number> {
  */
 export async function syncInode(core: Core, inode: Inode, dataOnly: boolean): Promise<number> {
   if (inode.record.data !== DATA_PRIVATE) return sync(core);
-  const bytes = withFd(core.fds, inode, (fd) => core.files.fsync(fd, dataOnly));
+  const bytes = withFd(core.fds, inode, async (fd) => {
+    const error = await core.files.fsync(fd, dataOnly);
+    // Only now the file system below has allocated its map of the file.
+    core.quota.charge(inode.ino, fd);
+    return error;
+  });
   if (!isUnsynced(inode)) {
     const [error, flushed] = await Promise.all([bytes, sync(core)]);
     return error < 0 ? error : flushed;

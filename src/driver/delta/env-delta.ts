@@ -1,6 +1,6 @@
 import { EIO, ENOMEM, ENOSPC, EROFS } from '../../base/errno.ts';
 import { failpoint } from '../../base/failpoints.ts';
-import type { Ino, Name } from '../../base/ids.ts';
+import { type Ino, isPrivateIno, type Name } from '../../base/ids.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import type { Change, Delta, DeltaEntry, DeltaName, DirEntryRef } from '../core/ports.ts';
 import { Checkpointer } from './checkpointer.ts';
@@ -106,6 +106,9 @@ export class EnvDelta implements Delta, Change {
       tags: this.#tags,
       syncNow: () => this.#journal.syncNow(),
       flushSoon: () => void this.flush(),
+      quiesce: () => this.quiesce(),
+      ownInodes: () => this.#pending.ownInodes(),
+      orphans: this.#marks.orphans,
     });
     if (this.#checkpointer.needed && this.#readOnly === null) this.#scheduleCheckpoint();
   }
@@ -235,12 +238,15 @@ export class EnvDelta implements Delta, Change {
 
   #apply(): void {
     const { active } = this.#pending;
+    const { usage } = this.files;
     const { size } = active;
     for (const state of this.#names) active.setName(state);
     for (const inode of this.#inodes) {
       const cleared = typeof inode === 'number';
       const ino = cleared ? inode : inode.ino;
       const record = cleared ? null : inode;
+      if (usage.isCounting && isPrivateIno(ino))
+        usage.recorded(ino, this.#pending.inode(ino) !== null, !cleared);
       active.setInode(ino, record);
       this.#marks.update(ino, record);
     }

@@ -21,3 +21,6 @@ export const privateName = (ino: number): string => ino.toString(16);
 /** Returns the ino in a private file's name, or -1 if it is not one. */
 export const privateIno = (name: string): number =>
   /^[0-9a-f]{1,14}$/.test(name) ? Number.parseInt(name, 16) : -1;
+
+/** The directory of the env's volumes, of which this process only counts the bytes. */
+export const VOLUMES_DIR = 'volumes';

@@ -94,6 +94,15 @@ export class LinkTable {
     return value === undefined ? null : decodeInode(value, 0, value.length);
   }
 
+  hasInode(ino: Ino): boolean {
+    return this.#get(this.#inodes, this.#inoKey(ino)) !== undefined;
+  }
+
+  /** Returns the number of inodes with numbers from `first` on. */
+  inodesFrom(first: Ino): number {
+    return this.#inodes.getKeysCount({ start: rows.inoKey(first), ...this.#snapshot });
+  }
+
   /** Returns true if hasNames() has found that the directory has no names. */
   isKnownEmpty(dir: Ino): boolean {
     return this.#hasNames.get(dir) === false;

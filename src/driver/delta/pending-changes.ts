@@ -75,6 +75,21 @@ export class PendingChanges {
     }
   }
 
+  /** Returns the number of inodes that the env made. */
+  ownInodes(): number {
+    const { table } = this;
+    let count = table?.inodesFrom(PRIVATE_INO_BASE as Ino) ?? 0;
+    const seen = new Set<Ino>();
+    for (const generation of this.#generations()) {
+      for (const [ino, record] of generation.inodes) {
+        if (!isPrivateIno(ino) || seen.has(ino)) continue;
+        seen.add(ino);
+        count += (record === null ? 0 : 1) - ((table?.hasInode(ino) ?? false) ? 1 : 0);
+      }
+    }
+    return count;
+  }
+
   /** Returns directories that are not the env's own and that may have names in the delta. */
   templateDirs(): Set<Ino> {
     const dirs = new Set<Ino>(this.table?.dirsBelow(PRIVATE_INO_BASE));

@@ -7,10 +7,12 @@ import { O_CLOEXEC, O_CREAT, O_EXCL, O_RDONLY, O_RDWR } from '../../base/mode.ts
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../../native/binding.ts';
 import type { AccessTimes, BlobStat, Blobs, SpaceStat } from '../core/ports.ts';
 import { FileCopier, type RunSlice } from './copy-file.ts';
-import { PRIVATE_DIR, privateIno, privateName } from './layout.ts';
+import { PRIVATE_DIR, privateIno, privateName, VOLUMES_DIR } from './layout.ts';
 import type { NameTags } from './name-tags.ts';
 import { Removals } from './removals.ts';
 import { hasSameBytes } from './same-bytes.ts';
+import { UsageCount } from './usage-count.ts';
+import { VolumesCount } from './volumes-count.ts';
 import { WriteOuts } from './write-outs.ts';
 
 const stat = new Float64Array(STAT_SLOTS);
@@ -24,6 +26,9 @@ const ACCESS_TIMES: Readonly<Record<AccessTimes, number>> = {
   strictatime: 0x20,
 };
 
+const PAGE_BYTES = 4096;
+const NO_ORPHANS: ReadonlySet<Ino> = new Set();
+
 /** File systems (statfs f_type) that were seen to change the mtime at a store: ext4, XFS, Btrfs. */
 const STORES_TOLD: ReadonlySet<number> = new Set([0xef53, 0x58465342, 0x9123683e]);
 
@@ -34,6 +39,12 @@ export interface Durability {
   syncNow(): number;
   /** Asks for a flush soon. */
   flushSoon(): void;
+  /** Makes everything committed durable, and waits until removed files are off the disk. */
+  quiesce(): Promise<unknown>;
+  /** Returns the number of inodes that the env made. */
+  ownInodes(): number;
+  /** Inodes without a name. */
+  readonly orphans: ReadonlySet<Ino>;
 }
 
 /**
@@ -53,6 +64,7 @@ export class PrivateFiles implements Blobs {
   /** Files created since the last flush began: no durable record refers to them. */
   #fresh = new Set<Ino>();
   readonly #copying = new Set<Ino>();
+  readonly usage: UsageCount;
   #dirfd = -1;
   /**
    * A descriptor on the directory through a mount of its own, which sets how access times are kept; -1 if there is
@@ -63,12 +75,25 @@ export class PrivateFiles implements Blobs {
   #entriesDirty = false;
   #storesTold: boolean | null = null;
   #durability: Durability | null = null;
+  #blockBytes = 0;
 
   constructor(envDir: string, openObject: (id: ObjectId) => number) {
     this.#envDir = envDir;
     this.#dir = path.join(envDir, PRIVATE_DIR);
     this.#openObject = openObject;
     this.#removals = new Removals((ino) => this.#unlink(ino));
+    const durability = (): Durability | null => this.#durability;
+    const counted = {
+      files: () => this.list(),
+      blocks: (ino: Ino, fd: number) => this.#blocks(ino, fd),
+      leavingBlocks: () => this.#removals.blocks,
+      ownInodes: () => durability()?.ownInodes() ?? 0,
+      quiesce: () => durability()?.quiesce() ?? Promise.resolve(),
+      get orphans() {
+        return durability()?.orphans ?? NO_ORPHANS;
+      },
+    };
+    this.usage = new UsageCount(counted, new VolumesCount(path.join(envDir, VOLUMES_DIR)));
   }
 
   /**
@@ -137,6 +162,7 @@ export class PrivateFiles implements Blobs {
 
   removePrivate(ino: Ino, isNamed = false): number {
     this.#durability?.tags.removed(ino);
+    this.usage.removed(ino);
     this.#writeOuts.remove(ino);
     const isFresh = this.#fresh.delete(ino);
     if (this.#durability === null || (isFresh && !isNamed)) return this.#unlink(ino);
@@ -176,6 +202,7 @@ export class PrivateFiles implements Blobs {
     this.#fresh.add(ino);
     this.#entriesDirty = true;
     this.#durability?.tags.made(ino);
+    this.usage.made(ino);
   }
 
   isUnused(ino: Ino): number {
@@ -207,7 +234,7 @@ export class PrivateFiles implements Blobs {
     const failed = this.#statAt(ino);
     if (failed < 0) return failed;
     out.size = stat[STAT.size]!;
-    out.blocks = stat[STAT.blocks]! - (this.#durability?.tags.blocksOf(ino) ?? 0);
+    out.blocks = stat[STAT.blocks]! - this.#tagBlocks(ino);
     out.atime = stat[STAT.atime]!;
     out.atimeNs = stat[STAT.atimeNs]!;
     out.mtime = stat[STAT.mtime]!;
@@ -246,9 +273,11 @@ export class PrivateFiles implements Blobs {
   #endCopy(from: number, to: number, ino: Ino, result: number): number {
     this.#copying.delete(ino);
     native.close(from);
+    if (result >= 0) this.usage.update(ino, to);
     native.close(to);
     failpoint('copied-up');
     if (result >= 0) return 0;
+    this.usage.removed(ino);
     this.#fresh.delete(ino);
     this.#durability?.tags.removed(ino);
     this.#unlink(ino);
@@ -259,6 +288,14 @@ export class PrivateFiles implements Blobs {
 
   close(fd: number): void {
     native.close(fd);
+  }
+
+  get blockBytes(): number {
+    if (this.#blockBytes > 0) return this.#blockBytes;
+    const fd = native.openAt(AT_FDCWD, this.#envDir, O_CLOEXEC, 0);
+    if (fd >= 0 && native.statfsFd(fd, statfs) === 0) this.#blockBytes = statfs[0]!;
+    if (fd >= 0) native.close(fd);
+    return this.#blockBytes || PAGE_BYTES;
   }
 
   /** Counts the space that removed files still take as free. */
@@ -356,6 +393,7 @@ export class PrivateFiles implements Blobs {
   }
 
   shutdown(): void {
+    this.usage.stop();
     if (this.#dirfd >= 0) native.close(this.#dirfd);
     if (this.#mount >= 0) native.close(this.#mount);
     this.#dirfd = -1;
@@ -375,6 +413,18 @@ export class PrivateFiles implements Blobs {
     if (dirfd < 0) return dirfd;
     failpoint('private-remove');
     return native.unlinkAt(dirfd, privateName(ino), 0);
+  }
+
+  /** Returns what the file takes for as long as it is the env's, in st_blocks; or -errno. */
+  #blocks(ino: Ino, fd: number): number {
+    if (fd < 0 && this.#removals.has(ino)) return -ENOENT;
+    const failed = fd < 0 ? this.#statAt(ino) : native.statFd(fd, stat);
+    return failed < 0 ? failed : stat[STAT.blocks]! - this.#tagBlocks(ino);
+  }
+
+  /** Returns the st_blocks that the file's tag takes, until it is taken off. */
+  #tagBlocks(ino: Ino): number {
+    return this.#durability?.tags.blocksOf(ino) ?? 0;
   }
 
   #statAt(ino: Ino): number {

@@ -1,9 +1,8 @@
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
-import type { Ino, Name } from '../../base/ids.ts';
+import { type Ino, isPrivateIno, type Name } from '../../base/ids.ts';
 import { O_CLOEXEC } from '../../base/mode.ts';
-import type { InodeRecord } from '../../codec/inode-record.ts';
-import { BLOCK_BYTES } from '../../codec/inode-record.ts';
+import { BLOCK_BYTES, DATA_PRIVATE, type InodeRecord } from '../../codec/inode-record.ts';
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../../native/binding.ts';
 import type { DeltaEntry, DeltaName } from '../core/ports.ts';
 import { lostNames } from './adopt-tagged.ts';
@@ -31,6 +30,8 @@ export interface DeltaUsage {
   readonly privateFiles: number;
   /** Inodes that the env created or changed. */
   readonly inodes: number;
+  /** Of these, the ones that it created or has a private copy of: those that a limit counts. */
+  readonly privateInodes: number;
 }
 
 /** An env's changes at one moment, for reading. */
@@ -144,8 +145,12 @@ class OpenView implements DeltaView {
 
   usage(): DeltaUsage {
     let inodes = 0;
-    for (const _ of this.#pending.allInodes()) inodes++;
-    return { ...privateUsage(this.#envDir), inodes };
+    let privateInodes = 0;
+    for (const { ino, data } of this.#pending.allInodes()) {
+      inodes++;
+      if (isPrivateIno(ino) || data === DATA_PRIVATE) privateInodes++;
+    }
+    return { ...privateUsage(this.#envDir), inodes, privateInodes };
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 import { invariant } from '../../base/assert.ts';
 import type { Node, Opened } from '../core/api.ts';
-import { type Attr, IO_DIRECT, IO_KEEP, IO_PASSTHROUGH } from '../core/api.ts';
+import { type Attr, IO_DIRECT, IO_KEEP, IO_PASSTHROUGH, IO_UNCACHED } from '../core/api.ts';
 import { put32, put64, putZeros } from './buffers.ts';
 import type { Connection } from './connection.ts';
 import { ATTR_OUT, ENTRY_OUT, ENTRY_OUT_BYTES, FOPEN, OPEN_OUT } from './wire.ts';
@@ -87,6 +87,7 @@ function openFlags(io: number): number {
   if (io === IO_KEEP) return FOPEN.KEEP_CACHE | FOPEN.NOFLUSH;
   // With both flags, the first decides on reads and writes, the second on mappings.
   if (io === IO_DIRECT) return FOPEN.DIRECT_IO | FOPEN.PASSTHROUGH | FOPEN.NOFLUSH;
+  if (io === IO_UNCACHED) return FOPEN.DIRECT_IO | FOPEN.NOFLUSH;
   return FOPEN.NOFLUSH;
 }
 

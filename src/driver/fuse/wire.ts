@@ -173,6 +173,7 @@ export const FOPEN = {
 
 /** Flags in requests, each named after its request. */
 export const OPEN_KILL_SUIDGID = 1 << 0;
+export const WRITE_CACHE = 1 << 0;
 export const WRITE_KILL_SUIDGID = 1 << 2;
 export const FSYNC_FDATASYNC = 1 << 0;
 export const SETXATTR_ACL_KILL_SGID = 1 << 0;

@@ -2,10 +2,15 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { EnvLock } from '../../driver/delta/env-lock.ts';
-import { LINK_DIR, LOCK_FILE, PRIVATE_DIR, segmentNumber } from '../../driver/delta/layout.ts';
+import {
+  LINK_DIR,
+  LOCK_FILE,
+  PRIVATE_DIR,
+  segmentNumber,
+  VOLUMES_DIR,
+} from '../../driver/delta/layout.ts';
 import { envDir } from '../../store/store.ts';
 import { copyTree } from './copy-tree.ts';
-import { VOLUMES_DIR } from './volumes.ts';
 
 /** The content of the lock of a delta that was closed properly: FORMAT-delta.md. */
 const CLEAN = 'clean\n';

@@ -7,12 +7,10 @@ import path from 'node:path';
 import { ByrefError } from '../../base/error.ts';
 import type { Volume } from '../../codec/env-settings.ts';
 import { BLOCK_BYTES } from '../../codec/inode-record.ts';
+import { VOLUMES_DIR } from '../../driver/delta/layout.ts';
 import { envDir } from '../../store/store.ts';
 import { copyTree } from './copy-tree.ts';
 import { resolveInRoot } from './runtime/paths-inside.ts';
-
-/** The directory of all volumes of an env, in its own. */
-export const VOLUMES_DIR = 'volumes';
 
 /** Returns the directory that holds a volume. */
 export const volumeDir = (root: string, env: number, { id }: Volume): string =>

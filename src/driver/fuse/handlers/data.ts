@@ -15,6 +15,7 @@ import {
   OUT,
   OUT_BYTES,
   READ_IN,
+  WRITE_CACHE,
   WRITE_IN,
   WRITE_IN_BYTES,
   WRITE_KILL_SUIDGID,
@@ -48,7 +49,9 @@ export function write(c: Connection): number {
   const [fh, offset] = [u64(WRITE_IN.fh), i64(WRITE_IN.offset)];
   // The kernel puts RWF_DSYNC among the flags of the open file.
   const durable = (u32(WRITE_IN.flags) & O_DSYNC) !== 0;
-  const n = c.fs.write(fh, offset, request, start, length, killPriv, durable);
+  // What a mapping stored: nobody writes the rest of it.
+  const whole = (u32(WRITE_IN.writeFlags) & WRITE_CACHE) !== 0;
+  const n = c.fs.write(fh, offset, request, start, length, killPriv, durable, whole);
   return typeof n === 'number' ? count32Reply(n) : c.later(n, count32Reply);
 }
 

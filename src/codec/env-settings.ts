@@ -14,6 +14,9 @@ export interface EnvLimits {
   /** Memory that it keeps when the machine is short of it. */
   readonly memoryGuaranteeBytes: number | null;
   readonly processes: number | null;
+  /** Bytes on disk, and inodes, of what is its own. */
+  readonly diskBytes: number | null;
+  readonly diskInodes: number | null;
   /** Bytes per second that come to it over the network, and that it sends. */
   readonly ingressBytes: number | null;
   readonly egressBytes: number | null;
@@ -77,6 +80,8 @@ export const NO_SETTINGS: EnvSettings = {
     swapBytes: null,
     memoryGuaranteeBytes: null,
     processes: null,
+    diskBytes: null,
+    diskInodes: null,
     ingressBytes: null,
     egressBytes: null,
   },

@@ -248,6 +248,11 @@ export type DriverVerbs = {
   readonly writers: Verb<WritersRequest, WritersPage>;
   /** Waits until the env is not served: its delta is closed then. */
   readonly closed: Verb<{ readonly env: number }, null>;
+  /**
+   * Tells the driver that the limits of an env's disk were changed in the store; answered when they hold, or when it
+   * does not serve the env.
+   */
+  readonly limits: Verb<{ readonly env: number }, null>;
   /** Ends the process; refused (busy) while it serves a mount, unless forced. */
   readonly stop: Verb<{ readonly force: boolean }, null>;
 };

@@ -27,6 +27,8 @@ export interface EnvInfo extends EnvSummary, EnvUsage {
   readonly holderPid: number | null;
   /** Inodes that the env created or changed. */
   readonly inodes: number;
+  /** Of these, the ones that it created or has a private copy of: those that limits.disk.inodes counts. */
+  readonly privateInodes: number;
   /** Packages that differ from its templates'. */
   readonly packages: readonly OwnPackageInfo[];
   /** What is set for it, as byref set takes it. */
@@ -80,11 +82,14 @@ function runningInfo(root: string, env: number, runs: boolean): Pick<EnvInfo, 'r
   return { running: { since, ...groupUsage(groupOf(root, env)) }, ended: null };
 }
 
-async function changes(directory: string): Promise<Pick<EnvInfo, 'inodes' | 'damage'>> {
-  if (!existsSync(directory)) return { inodes: 0, damage: null };
+async function changes(
+  directory: string,
+): Promise<Pick<EnvInfo, 'inodes' | 'privateInodes' | 'damage'>> {
+  if (!existsSync(directory)) return { inodes: 0, privateInodes: 0, damage: null };
   const view = await readDelta(directory);
   try {
-    return { inodes: view.usage().inodes, damage: view.damage };
+    const { inodes, privateInodes } = view.usage();
+    return { inodes, privateInodes, damage: view.damage };
   } finally {
     await view.close();
   }

@@ -1,5 +1,6 @@
 import { procText } from '../base/proc.ts';
 import type { EnvSettings } from '../codec/env-settings.ts';
+import { tellDiskLimits } from '../manager/envs/disk-limits.ts';
 import { BundleDir } from '../manager/envs/runtime/bundle-dir.ts';
 import { changedResources } from '../manager/envs/runtime/oci-config.ts';
 import { updateEnv } from '../manager/envs/runtime/runtime-program.ts';
@@ -34,6 +35,8 @@ export async function changeSettings(
     const all = procText('/sys/devices/system/cpu/online').trim();
     await updateEnv(bundle, changedResources(before.limits, after.limits, all));
   }
+  // Also where nothing changed: a command that was killed here may have changed it.
+  if (assignments.some(isOfDisk)) await tellDiskLimits(store.root, row);
   return {
     env: row.id,
     name: row.name,
@@ -41,6 +44,9 @@ export async function changeSettings(
     atNextStart: runs ? laterKeys(before, after) : [],
   };
 }
+
+/** Returns true for an assignment to limits.disk, limits.disk.inodes, or another name of these. */
+const isOfDisk = (assignment: string): boolean => /^(?:limits[.])?disk/.test(assignment);
 
 function laterKeys(before: EnvSettings, after: EnvSettings): string[] {
   const [old, now] = [settingsShown(before), settingsShown(after)];

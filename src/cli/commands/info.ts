@@ -25,6 +25,7 @@ function fields(info: EnvInfo): [string, string][] {
   const stack = info.stack.map(
     ({ template, version, pinned }) => `${template}@${version}${pinned ? ' (pinned)' : ''}`,
   );
+  const of = (used: string, key: string): string => usedOf(info, used, key);
   const pid = (value: number | null): string => (value === null ? '' : String(value));
   return [
     ['name', info.name],
@@ -43,8 +44,14 @@ function fields(info: EnvInfo): [string, string][] {
     ['holder', pid(info.holderPid)],
     ['apparent', formatSize(info.apparentBytes)],
     ['shared', `${formatSize(info.sharedBytes)} in ${info.sharedFiles} files`],
-    ['private', `${formatSize(info.privateBytes)} in ${info.privateFiles} files`],
-    ['inodes', `${info.inodes} changed`],
+    [
+      'private',
+      `${of(formatSize(info.privateBytes), 'limits.disk')} in ${info.privateFiles} files`,
+    ],
+    [
+      'inodes',
+      `${info.inodes} changed, ${of(String(info.privateInodes), 'limits.disk.inodes')} its own`,
+    ],
     ['packages', info.packages.map(packageText).join(', ')],
     ['damage', info.damage ?? ''],
   ];
@@ -58,8 +65,7 @@ function runningFields(info: EnvInfo): [string, string][] {
     const end = ended === null ? [] : [endText(ended)];
     return [...end, ...set];
   }
-  const of = (used: string, key: string): string =>
-    settings[key] === undefined ? used : `${used} of ${shownLimit(key, settings[key])}`;
+  const of = (used: string, key: string): string => usedOf(info, used, key);
   const { memoryBytes, cpuMs, processes, since } = running;
   return [
     ['running', `since ${since}, first process ${pid}`],
@@ -75,6 +81,12 @@ const endText = ({ code, atMs }: NonNullable<EnvInfo['ended']>): [string, string
   'ended',
   `exit status ${code}, ${new Date(atMs).toISOString()}`,
 ];
+
+/** Writes a use beside its limit, if one is set. */
+function usedOf({ settings }: EnvInfo, used: string, key: string): string {
+  const limit = settings[key];
+  return limit === undefined ? used : `${used} of ${shownLimit(key, limit)}`;
+}
 
 const shownLimit = (key: string, value: string): string =>
   key === 'limits.cpu' ? `${value} processors` : value;

@@ -62,12 +62,19 @@ export function write(
     const error = dropPrivileges(core, inode, killPriv);
     if (error < 0) return error;
   }
-  const sync = (written: number): number | Promise<number> => {
-    if (written < 0 || !durable) return written;
-    return fsync(core, fh, true).then((error) => (error < 0 ? error : written));
-  };
   const written = writeBytes(core, inode, offset, buf, at, length, whole);
-  return typeof written === 'number' ? sync(written) : written.then(sync);
+  return durable ? syncWritten(core, fh, written) : written;
+}
+
+async function syncWritten(
+  core: Core,
+  fh: number,
+  writing: number | Promise<number>,
+): Promise<number> {
+  const written = await writing;
+  if (written < 0) return written;
+  const error = await fsync(core, fh, true);
+  return error < 0 ? error : written;
 }
 
 function writeBytes(

@@ -67,9 +67,25 @@ export class Quota {
     return this.#usage.inodes - this.#unused().inodes < inodes;
   }
 
+  /** True if more is taken than may be: a limit was lowered, or the file system below took more than was written. */
+  get isExceeded(): boolean {
+    return this.#room < 0;
+  }
+
+  /** Returns the bytes that one private file was last seen to take. */
+  bytesOf(ino: Ino): number {
+    return this.#usage.bytesOf(ino);
+  }
+
   /** Returns true if `bytes` more may be taken on disk. */
   admits(bytes: number): boolean {
     return bytes <= this.#room;
+  }
+
+  /** Returns the bytes of the blocks that a range touches. */
+  span(offset: number, length: number): number {
+    const block = this.#block();
+    return (Math.ceil((offset + length) / block) - Math.floor(offset / block)) * block;
   }
 
   /** Keeps `bytes` for an operation that will take them, or less; to be given back by release(). */
@@ -79,7 +95,7 @@ export class Quota {
 
   /** Returns how many of `length` bytes from `offset` on may be written to the open file. */
   fit(fd: number, offset: number, length: number): number {
-    if (this.#span(offset, length) <= this.#room) return length;
+    if (this.span(offset, length) <= this.#room) return length;
     return this.#files.fitting(fd, offset, length, this.#room, this.#block());
   }
 
@@ -87,7 +103,7 @@ export class Quota {
   hold(fd: number, offset: number, length: number): Hold {
     if (!this.boundsBytes) return { length, bytes: 0 };
     const fits = this.fit(fd, offset, length);
-    const bytes = Math.max(0, Math.min(this.#span(offset, fits), this.#room));
+    const bytes = Math.max(0, Math.min(this.span(offset, fits), this.#room));
     this.#held += bytes;
     return { length: fits, bytes };
   }
@@ -113,8 +129,10 @@ export class Quota {
   }
 
   /** Like isTight(), for a write. */
-  isTightFor(offset: number, length: number): boolean {
-    return this.isTight(this.#span(offset, length));
+  isTightFor(fd: number, offset: number, length: number): boolean {
+    if (!this.isTight(this.span(offset, length))) return false;
+    const room = this.#room - this.#usage.leavingBytes;
+    return this.#files.fitting(fd, offset, length, room, this.#block()) < length;
   }
 
   /** Resolves when there is room for `bytes`, or nothing that was removed is left to wait for. */
@@ -129,7 +147,7 @@ export class Quota {
 
   /** Like getRoom(), for a write. */
   getRoomFor(offset: number, length: number): Promise<void> {
-    return this.getRoom(this.#span(offset, length));
+    return this.getRoom(this.span(offset, length));
   }
 
   /** Shows the limits as the size of the file system, and what is left of them as free. */
@@ -152,12 +170,6 @@ export class Quota {
   get #room(): number {
     const { bytes } = this.#limits;
     return bytes === null ? Number.MAX_SAFE_INTEGER : bytes - this.#usage.bytes - this.#held;
-  }
-
-  /** Returns the bytes of the blocks that a range touches. */
-  #span(offset: number, length: number): number {
-    const block = this.#block();
-    return (Math.ceil((offset + length) / block) - Math.floor(offset / block)) * block;
   }
 
   /** Returns what inodes take that have no name and are not open: they are about to go. */

@@ -15,11 +15,14 @@ export function release(core: Core, fh: number): void {
   else inode.cachedOpens--;
   if (handle.io === IO_UNCACHED) inode.uncachedOpens--;
   if (inode.copied !== null) giveBack(core, inode);
-  if (inode.wasEmptied && (handle.flags & O_ACCMODE) !== O_RDONLY) {
+  const wrote = (handle.flags & O_ACCMODE) !== O_RDONLY;
+  if (inode.wasEmptied && wrote) {
     inode.wasEmptied = false;
     if (inode.isPrivateData) core.blobs.writeOut(inode.ino);
   }
   if (inode.cachedOpens === 0) core.fds.drop(inode);
+  // XFS gives back what it had taken ahead.
+  if (wrote && inode.isPrivateData && !inode.isOpen) core.quota.charge(inode.ino, -1);
   reclaim(core, inode);
 }
 

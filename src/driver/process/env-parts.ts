@@ -3,7 +3,7 @@ import { ByrefError } from '../../base/error.ts';
 import type { MountRequest } from '../../ipc/protocol.ts';
 import type { Log } from '../../observe/log.ts';
 import { type EnvRow, envDir, type StackRef, type Store } from '../../store/store.ts';
-import type { AccessRules, LowerTree } from '../core/ports.ts';
+import type { AccessRules, DiskLimits, LowerTree } from '../core/ports.ts';
 import type { EnvDelta } from '../delta/env-delta.ts';
 import { openDelta } from '../delta/open-delta.ts';
 
@@ -16,6 +16,8 @@ export interface EnvParts {
   readonly delta: EnvDelta;
   /** How its mount keeps access times; until that is read, the default of mounts. */
   readonly accessRules: AccessRules;
+  /** The most that it may take on disk. Its usage is counted if there is a limit. */
+  readonly diskLimits: DiskLimits;
   /** MS_* flags of its mount, as they were asked for. */
   readonly mountFlags: number;
 }
@@ -42,12 +44,21 @@ export async function openEnv(
     const row = store.needEnv(env);
     const stack = store.resolveStack(row);
     const accessRules: AccessRules = { files: 'relatime', dirs: 'relatime' };
-    return { row, stack, lower: store.lowerTree(stack), delta, accessRules, mountFlags };
+    const limits = diskLimits(store, env);
+    if (limits.bytes !== null || limits.inodes !== null) await delta.files.usage.start();
+    const lower = store.lowerTree(stack);
+    return { row, stack, lower, delta, accessRules, diskLimits: limits, mountFlags };
   } catch (error) {
     await delta.close();
     if (error instanceof ByrefError && error.code === 'notFound') removeEmpty(directory);
     throw error;
   }
+}
+
+/** Returns the limits that are set for an env. */
+export function diskLimits(store: Store, env: number): DiskLimits {
+  const { diskBytes: bytes, diskInodes: inodes } = store.settings(env).limits;
+  return { bytes, inodes };
 }
 
 function removeEmpty(directory: string): void {

@@ -1,9 +1,9 @@
 import { failpoint } from '../../base/failpoints.ts';
 import type { EnvMetrics, GoneFile, RefreshedEnv } from '../../ipc/protocol.ts';
 import type { StackRef, Store } from '../../store/store.ts';
-import type { LowerTree } from '../core/ports.ts';
+import type { DiskLimits, LowerTree } from '../core/ports.ts';
 import type { EnvAction } from '../core/set-aside.ts';
-import type { EnvParts } from './env-parts.ts';
+import { diskLimits, type EnvParts } from './env-parts.ts';
 import type { ServedEnv } from './served-env.ts';
 
 /** One env's life in this process: it is being mounted, served, or closed. */
@@ -24,6 +24,8 @@ export class LiveEnv {
   /** The stack of each lower tree, for inodes in use that are of older versions. */
   private readonly stacks = new WeakMap<LowerTree, readonly StackRef[]>();
   private flips: Promise<unknown> = Promise.resolve();
+  private limits: DiskLimits | null = null;
+  private limiting: Promise<unknown> = Promise.resolve();
 
   constructor() {
     this.closed = new Promise((resolve) => {
@@ -38,6 +40,7 @@ export class LiveEnv {
     this.parts = parts;
     this.served = served;
     this.stack = parts.stack;
+    this.limits = parts.diskLimits;
     this.stacks.set(parts.lower, parts.stack);
   }
 
@@ -86,6 +89,26 @@ export class LiveEnv {
     if (acts.length > 0) await parts.delta.flush();
     failpoint('flip-end');
     return { env: row.id, flipped, ...outcome, busy: false, error: null };
+  }
+
+  /** Bounds what it takes on disk as the store says now; one change at a time. */
+  limitDisk(store: Store): Promise<void> {
+    const done = this.limiting.then(() => this.applyLimits(store));
+    this.limiting = done.catch(() => undefined);
+    return done;
+  }
+
+  private async applyLimits(store: Store): Promise<void> {
+    const { served, parts } = this;
+    if (served === null || parts === null || this.ending) return;
+    const { usage } = parts.delta.files;
+    store.refresh();
+    const next = diskLimits(store, parts.row.id);
+    // What was written by passthrough since is not counted.
+    if (next.bytes !== null && this.limits?.bytes === null) usage.stop();
+    if (next.bytes !== null || next.inodes !== null) await usage.start();
+    this.limits = next;
+    served.fs.limitDisk(next);
   }
 
   /** Puts what it has written on disk: see EnvDelta.quiesce. */

@@ -38,7 +38,7 @@ interface TransportPorts {
 
 /** Puts the filesystem core over an env's parts. */
 export function coreOf(
-  { lower, delta, accessRules }: EnvParts,
+  { lower, delta, accessRules, diskLimits }: EnvParts,
   ports: TransportPorts,
 ): EnvFileSystem {
   const { passthrough, caches } = ports;
@@ -57,6 +57,7 @@ export function coreOf(
     fdBudget,
     entryBudget,
   });
+  fs.limitDisk(diskLimits);
   // A patch may have come while the env was not mounted.
   fs.keepDirs();
   // The flush removes the copies.

@@ -94,6 +94,7 @@ export class Shard {
         };
       },
       writers: (args) => this.writers(args),
+      limits: ({ env }) => this.limits(env),
       closed: async ({ env }) => {
         await this.live.get(env)?.closed;
         return null;
@@ -262,6 +263,13 @@ export class Shard {
         error: message,
       };
     }
+  }
+
+  private async limits(env: number): Promise<null> {
+    const live = this.live.get(env);
+    await live?.opened;
+    await live?.limitDisk(this.parts.store);
+    return null;
   }
 
   private writers(request: WritersRequest): WritersPage {

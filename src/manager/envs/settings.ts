@@ -203,6 +203,20 @@ const KEYS: readonly Key[] = [
     String,
   ),
   limit(
+    'limits.disk',
+    'diskBytes',
+    'bytes on disk of files that are its own, as 10GiB',
+    size('limits.disk', 0),
+    exactSize,
+  ),
+  limit(
+    'limits.disk.inodes',
+    'diskInodes',
+    'files, directories, symlinks and devices that are its own',
+    whole('limits.disk.inodes', 0, 2 ** 40),
+    String,
+  ),
+  limit(
     'limits.network.ingress',
     'ingressBytes',
     'bytes a second that come to it',
@@ -227,6 +241,8 @@ const ALIASES: Readonly<Record<string, string>> = {
   cpuunits: 'limits.cpu.share',
   cpumask: 'limits.cpu.set',
   numproc: 'limits.processes',
+  diskspace: 'limits.disk',
+  diskinodes: 'limits.disk.inodes',
 };
 
 const ENVIRONMENT = 'environment.';

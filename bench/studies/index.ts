@@ -2,6 +2,7 @@ import { appsBuild } from './apps-build.ts';
 import { appsCreate } from './apps-create.ts';
 import { appsLookup } from './apps-lookup.ts';
 import { cliStart } from './cli-start.ts';
+import { diskLimit } from './disk-limit.ts';
 import { driverMemory } from './driver-memory.ts';
 import { envCreate } from './env-create.ts';
 import { neighbour } from './neighbour.ts';
@@ -22,6 +23,7 @@ export const STUDIES: readonly Study[] = [
   driverMemory,
   pageCache,
   neighbour,
+  diskLimit,
   cliStart,
   running,
 ];

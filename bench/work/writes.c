@@ -112,6 +112,47 @@ static struct sample write_fsync(int argc, char **argv) {
   return (struct sample){ns, 1};
 }
 
+/* Writes a new file from its begin to its end; an operation is one block. */
+static struct sample write_sequential(int argc, char **argv) {
+  (void)argc;
+  long block = number(argv[1]), blocks = number(argv[2]);
+  char *bytes = malloc((size_t)block);
+  memset(bytes, 'b', (size_t)block);
+  int fd = open(argv[0], O_WRONLY | O_CREAT | O_EXCL, 0644);
+  if (fd < 0) die(argv[0]);
+  uint64_t start = now_ns();
+  for (long i = 0; i < blocks; i++)
+    if (write(fd, bytes, (size_t)block) != block) die(argv[0]);
+  uint64_t ns = now_ns() - start;
+  close(fd);
+  if (unlink(argv[0]) < 0) die(argv[0]);
+  return (struct sample){ns, (uint64_t)blocks};
+}
+
+/* Writes pages of a file of 64 MiB that is open for reading, too, as databases do; an operation is one page. */
+static struct sample rewrite_pages(int argc, char **argv) {
+  (void)argc;
+  enum { PAGES = 8192, PAGE = 8192 };
+  long count = number(argv[1]);
+  char bytes[PAGE] = {1};
+  int fd = open(argv[0], O_RDWR | O_CREAT | O_EXCL, 0644);
+  if (fd < 0) die(argv[0]);
+  for (long i = 0; i < PAGES; i++)
+    if (write(fd, bytes, PAGE) != PAGE) die(argv[0]);
+  uint64_t state = 88172645463325252u;
+  uint64_t start = now_ns();
+  for (long i = 0; i < count; i++) {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    if (pwrite(fd, bytes, PAGE, (off_t)(state % PAGES) * PAGE) != PAGE) die(argv[0]);
+  }
+  uint64_t ns = now_ns() - start;
+  close(fd);
+  if (unlink(argv[0]) < 0) die(argv[0]);
+  return (struct sample){ns, (uint64_t)count};
+}
+
 const struct command write_commands[] = {
     {"create", "DIR COUNT", 2, create_files},
     {"unlink", "DIR COUNT", 2, unlink_files},
@@ -119,5 +160,7 @@ const struct command write_commands[] = {
     {"first-write", "PATH...", 1, first_write},
     {"copy-write", "PATH...", 1, copy_then_write},
     {"write-fsync", "PATH MEBIBYTES", 2, write_fsync},
+    {"write-seq", "PATH BLOCK BLOCKS", 3, write_sequential},
+    {"rewrite-pages", "PATH COUNT", 2, rewrite_pages},
     {NULL, NULL, 0, NULL},
 };

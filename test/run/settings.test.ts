@@ -27,6 +27,8 @@ describe('a setting', () => {
     ['ram=1G', { memoryBytes: 2 ** 30 }],
     ['limits.memory.swap=0', { swapBytes: 0 }],
     ['limits.processes=100', { processes: 100 }],
+    ['diskspace=10G', { diskBytes: 10 * 2 ** 30 }],
+    ['limits.disk.inodes=5000', { diskInodes: 5000 }],
   ])('%s is a limit', (assignment, limits) => {
     expect(set(assignment).limits).toMatchObject(limits);
   });
@@ -51,6 +53,8 @@ describe('a setting', () => {
     ['limits.cpu=0', 'can\'t be "0"'],
     ['limits.cpu=x', 'can\'t be "x"'],
     ['limits.cpu.set=a', 'can\'t be "a"'],
+    ['limits.disk=-1', 'can\'t be "-1"'],
+    ['diskinodes=many', 'can\'t be "many"'],
     ['limits.processes=1.5', 'can\'t be "1.5"'],
     ['network=lan', 'can\'t be "lan"'],
     ['boot.autostart.priority=x', 'can\'t be "x"'],

@@ -18,9 +18,11 @@ export interface MountedEnv {
 /**
  * Declares the set-up of an env that is mounted with these options, what `declare` declares on it, and
  * at the end that every object is as it was.
+ * @param settings as `byref set` takes them
  */
 export function declareEnv(
   mountOptions: readonly string[],
+  settings: readonly string[],
   declare: (env: MountedEnv) => void,
 ): void {
   let root: TestRoot;
@@ -44,6 +46,7 @@ export function declareEnv(
     }
     objects = hashObjects(root.path);
     await root.create('env', 'os', 'app');
+    if (settings.length > 0) await root.ok('set', 'env', ...settings);
     mountpoint = await root.mount('env', '--allow-users', '-o', 'suid,dev', ...mountOptions);
   }, SET_UP_MS);
 
@@ -60,8 +63,11 @@ export function declareEnv(
  * Declares all suites on an env: fresh files where data is coherent, where it is shared, and in a
  * directory that both templates fill; and the templates' own files.
  */
-export function declareByref(...mountOptions: readonly string[]): void {
-  declareEnv(mountOptions, ({ mountpoint, fresh }) => {
+export function declareByref(
+  mountOptions: readonly string[] = [],
+  settings: readonly string[] = [],
+): void {
+  declareEnv(mountOptions, settings, ({ mountpoint, fresh }) => {
     describe('fresh files, coherent', () => declareSuite('posix', fresh('home')));
     describe('fresh files, shared', () => declareSuite('posix', fresh('usr/fresh')));
     describe('fresh files, merged directory', () => declareSuite('posix', fresh('etc/merged')));

@@ -1,0 +1,5 @@
+import { describe } from 'vitest';
+import { declareByref } from './byref.ts';
+
+describe('an env with a limit of disk that it does not reach', () =>
+  declareByref([], ['limits.disk=1TiB', 'limits.disk.inodes=1000000']));

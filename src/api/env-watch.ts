@@ -138,7 +138,7 @@ export class EnvWatch {
     try {
       this.watchBundles();
       const seen = await this.see();
-      if (seen !== null && !this.closed) {
+      if (seen !== null) {
         if (this.view !== null) compare(this.view, seen, this.onEvent);
         this.view = seen;
         this.onLook();

@@ -1,5 +1,11 @@
 /** The settings of an env: how it is started, and what it may use. Kept as JSON, after one byte with the row's version. */
 
+/** How much may be read or written in a second: bytes, and operations; null: any number. At least one is not null. */
+export interface IoRate {
+  readonly bytes: number | null;
+  readonly iops: number | null;
+}
+
 /** Limits of an env; null: none. */
 export interface EnvLimits {
   /** How many processors' time it may use, such as 0.5. */
@@ -17,6 +23,11 @@ export interface EnvLimits {
   /** Bytes per second that come to it over the network, and that it sends. */
   readonly ingressBytes: number | null;
   readonly egressBytes: number | null;
+  /** What its programs may read from, and write to, each disk. */
+  readonly ioRead: IoRate | null;
+  readonly ioWrite: IoRate | null;
+  /** Its weight when disks are busy; an env without one has 100. */
+  readonly ioWeight: number | null;
 }
 
 /** A directory of the machine's file system that an env has at a path, beside what its templates and its changes are. */
@@ -79,6 +90,9 @@ export const NO_SETTINGS: EnvSettings = {
     processes: null,
     ingressBytes: null,
     egressBytes: null,
+    ioRead: null,
+    ioWrite: null,
+    ioWeight: null,
   },
 };
 

@@ -1,5 +1,6 @@
 import { NO_SETTINGS } from '../codec/env-settings.ts';
 import { type FirstMount, NOTHING_TOLD, writeSetup } from '../manager/envs/first-mount/setup.ts';
+import { disksOfEnvs, ioNotes } from '../manager/envs/runtime/io-limits.ts';
 import { withSetting } from '../manager/envs/settings.ts';
 import { type EnvSummary, summaryOf } from '../manager/envs/summary.ts';
 import { compose, isComposed } from '../manager/recipes/compose/compose.ts';
@@ -44,7 +45,7 @@ export interface Created {
   readonly row: EnvRow;
   /** The env as `byref list` shows it. */
   readonly summary: EnvSummary;
-  /** Sentences about what was decided where its apps share files. */
+  /** Sentences about what was decided where its apps share files, and settings that this machine does not enforce. */
   readonly notes: readonly string[];
 }
 
@@ -62,7 +63,7 @@ export async function createEnv(
   const set = settings.reduce(withSetting, NO_SETTINGS);
   const env = { name, stack: [os, ...apps] };
   const versions = (): StackRef[] => store.plainStack({ name, stack: store.stackOf(env) });
-  const notes: string[] = [];
+  const notes = settings.length === 0 ? [] : ioNotes(set.limits, disksOfEnvs(store.root));
   refuseScratchName(name);
   store.refuseEnvName(name);
   // A process that was killed right after it composed the same stack left its scratch env.

@@ -1,5 +1,6 @@
 import { describe, expect, it, test } from 'vitest';
 import { NO_SETTINGS } from '../../src/codec/env-settings.ts';
+import { ioWrites } from '../../src/manager/envs/runtime/io-limits.ts';
 import {
   type BundleRequest,
   CAPABILITIES,
@@ -24,6 +25,7 @@ const REQUEST: BundleRequest = {
   volumes: [{ place: '/run/byref/key.envs/1/volumes/1', path: '/srv' }],
   cgroupsPath: '/byref/key/env-1',
   limits: NO_LIMITS,
+  disks: [],
   capabilities: CAPABILITIES,
   seccomp: { defaultAction: 'SCMP_ACT_ERRNO', architectures: [], syscalls: [] },
 };
@@ -118,6 +120,49 @@ test.each([
   ['80000000000', []],
 ])('the capabilities in %s', (hexadecimal, names) => {
   expect(capabilitiesIn(hexadecimal)).toEqual(names);
+});
+
+describe('limits of input and output', () => {
+  const disks = [{ major: 8, minor: 16, name: 'sdb' }];
+  const limits = {
+    ...NO_LIMITS,
+    ioRead: { bytes: 1e6, iops: null },
+    ioWrite: { bytes: null, iops: 20 },
+  };
+  const at = { major: 8, minor: 16 };
+
+  it('are those of each disk', () => {
+    expect(resourcesOf(limits, false, disks).blockIO).toEqual({
+      throttleReadBpsDevice: [{ ...at, rate: 1e6 }],
+      throttleWriteIOPSDevice: [{ ...at, rate: 20 }],
+    });
+    expect(resourcesOf(limits, false, []).blockIO).toBeUndefined();
+  });
+
+  it('are changed in the files of cgroup v1', () => {
+    expect(ioWrites('/env', NO_LIMITS, limits, disks, false)).toEqual(
+      [
+        ['read_bps', 1e6],
+        ['read_iops', 0],
+        ['write_bps', 0],
+        ['write_iops', 20],
+      ].map(([name, rate]) => ({
+        file: `/sys/fs/cgroup/blkio/env/blkio.throttle.${name}_device`,
+        text: `8:16 ${rate}`,
+      })),
+    );
+  });
+
+  it('and in that of cgroup v2', () => {
+    const file = '/sys/fs/cgroup/env/io.max';
+    expect(ioWrites('/env', NO_LIMITS, limits, disks, true)).toEqual([
+      { file, text: '8:16 rbps=1000000 wbps=max riops=max wiops=20' },
+    ]);
+    expect(ioWrites('/env', limits, NO_LIMITS, disks, true)).toEqual([
+      { file, text: '8:16 rbps=max wbps=max riops=max wiops=max' },
+    ]);
+    expect(ioWrites('/env', NO_LIMITS, NO_LIMITS, disks, true)).toEqual([]);
+  });
 });
 
 describe('limits', () => {

@@ -3,6 +3,7 @@ import { keySummaries } from '../../manager/envs/settings.ts';
 import { needPeoplesEnv } from '../../manager/sandbox/owner.ts';
 import { changeSettings } from '../../services/env-settings.ts';
 import { contextOf, defineWaiting } from '../command.ts';
+import { printNotes } from '../notes.ts';
 import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import { printResult } from '../table.ts';
@@ -22,10 +23,11 @@ export default function build(): Command {
       );
       if (context.json) printResult('set', changed);
       else {
-        const { settings, atNextStart } = changed;
+        const { settings, atNextStart, notes } = changed;
         printLines(...Object.entries(settings).map(([key, value]) => `${key}=${value}`));
         if (atNextStart.length > 0)
           printLines(`${name} runs: ${atNextStart.join(', ')} from its next start on`);
+        printNotes(notes);
       }
     });
 }

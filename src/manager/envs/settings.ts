@@ -8,6 +8,7 @@ import {
   NO_SETTINGS,
   type RestartPolicy,
 } from '../../codec/env-settings.ts';
+import { ioAlias, ioRate, ioRateText } from './io-settings.ts';
 import { parsePorts } from './network/ports.ts';
 
 /** One key: how its value is read and written. */
@@ -24,6 +25,8 @@ const CPU_MIN = 0.01;
 const CPU_SET = /^\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*$/;
 const MEMORY_MIN = 4 * 2 ** 20;
 const SHARE_MAX = 10_000;
+/** BFQ takes no more. */
+const IO_WEIGHT_MAX = 1000;
 /** Slower, not even a connection comes about in time. */
 const RATE_MIN = 1024;
 
@@ -119,7 +122,7 @@ const KEYS: readonly Key[] = [
     summary:
       'the first process: words, quoted as for a shell, or a JSON array; "systemd" is /sbin/init',
     set: (settings, value) => ({ ...settings, init: value === '' ? null : wordsOf(value) }),
-    get: ({ init }) => (init === null ? '' : init.map(quote).join(' ')),
+    get: ({ init }) => (init === null ? '' : wordsText(init)),
   },
   {
     name: 'network',
@@ -216,6 +219,27 @@ const KEYS: readonly Key[] = [
     size('limits.network.egress', RATE_MIN),
     exactSize,
   ),
+  limit(
+    'limits.io.read',
+    'ioRead',
+    'what it may read from a disk in a second: 10MiB, 500iops, or 10MiB,500iops',
+    (value) => ioRate('limits.io.read', value),
+    ioRateText,
+  ),
+  limit(
+    'limits.io.write',
+    'ioWrite',
+    'what it may write to a disk in a second, in the same way',
+    (value) => ioRate('limits.io.write', value),
+    ioRateText,
+  ),
+  limit(
+    'limits.io.weight',
+    'ioWeight',
+    'its weight when disks are busy; others have 100',
+    whole('limits.io.weight', 1, IO_WEIGHT_MAX),
+    String,
+  ),
 ];
 
 /** Other names of keys: those of vzctl and prlctl. */
@@ -245,6 +269,8 @@ export function withSetting(settings: EnvSettings, assignment: string): EnvSetti
   }
   const given = assignment.slice(0, at);
   const value = assignment.slice(at + 1);
+  const meant = ioAlias(given, value);
+  if (meant !== null) return meant.reduce(withSetting, settings);
   const name = ALIASES[given] ?? given;
   if (name.startsWith(ENVIRONMENT))
     return withVariable(settings, name.slice(ENVIRONMENT.length), value);
@@ -282,6 +308,13 @@ export function wordsOf(text: string): string[] {
   const words = text.startsWith('[') ? listOrRefuse(text) : splitOrRefuse(text);
   if (words.length === 0) throw bad('init', text, 'Name a program.');
   return words;
+}
+
+/** Writes words so that wordsOf() reads the same ones: as for a shell, or as JSON where `quote` is not what `split` undoes. */
+function wordsText(words: readonly string[]): string {
+  const text = words.map(quote).join(' ');
+  const isPlain = !words.some((word) => word.includes('\\'));
+  return isPlain ? text : JSON.stringify(words);
 }
 
 function listOrRefuse(text: string): string[] {

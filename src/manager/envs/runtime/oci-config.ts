@@ -1,7 +1,9 @@
 /** Makes the configuration with which an OCI runtime runs an env: pure functions of what is asked for. */
+import type { BlockDevice } from '../../../base/block-devices.ts';
 import type { EnvLimits, NetworkKind } from '../../../codec/env-settings.ts';
 import { INSIDE_PATH } from '../../confinement/run-inside.ts';
 import type { IdRange } from './id-ranges.ts';
+import { blockIoOf } from './io-limits.ts';
 import type { OciMount, OciProcess, OciResources, OciSeccomp, OciSpec } from './oci-spec.ts';
 
 /** Version of the runtime specification that is written; runc 1.0 and later read it. */
@@ -142,6 +144,8 @@ export interface BundleRequest {
   readonly volumes: readonly { readonly place: string; readonly path: string }[];
   readonly cgroupsPath: string;
   readonly limits: EnvLimits;
+  /** Disks that its limits of input and output count for. */
+  readonly disks: readonly BlockDevice[];
   /** What its root user may do. */
   readonly capabilities: readonly string[];
   /** The filter of system calls; null: none (privileged). */
@@ -165,7 +169,7 @@ export const capabilitiesOf = (isSystemd: boolean): readonly string[] =>
 
 /** Returns the whole config.json of an env. */
 export function ociConfig(request: BundleRequest): OciSpec {
-  const { hostname, ids, network, cgroupsPath, limits, seccomp } = request;
+  const { hostname, ids, network, cgroupsPath, limits, disks, seccomp } = request;
   const privileged = ids === null;
   const mapping = ids && [{ containerID: 0, hostID: ids.first, size: ids.size }];
   return {
@@ -182,7 +186,7 @@ export function ociConfig(request: BundleRequest): OciSpec {
         ...(mapping ? [{ type: 'user' }] : []),
       ],
       ...(mapping && { uidMappings: mapping, gidMappings: mapping }),
-      resources: resourcesOf(limits, privileged),
+      resources: resourcesOf(limits, privileged, disks),
       ...(seccomp && { seccomp }),
       maskedPaths: privileged ? [] : MASKED,
       readonlyPaths: privileged ? [] : READ_ONLY,
@@ -273,7 +277,11 @@ const SYSTEMD_TMPFS: readonly OciMount[] = [
 ];
 
 /** Returns what the runtime is told of limits. */
-export function resourcesOf(limits: EnvLimits, privileged: boolean): OciResources {
+export function resourcesOf(
+  limits: EnvLimits,
+  privileged: boolean,
+  disks: readonly BlockDevice[] = [],
+): OciResources {
   const { cpus, cpuShare, cpuSet, memoryBytes, swapBytes, memoryGuaranteeBytes, processes } =
     limits;
   const memory = {
@@ -289,11 +297,13 @@ export function resourcesOf(limits: EnvLimits, privileged: boolean): OciResource
     }),
     ...(cpuSet !== null && { cpus: cpuSet }),
   };
+  const blockIO = blockIoOf(limits, disks);
   return {
     devices: privileged ? ALL_DEVICES : DEVICES,
     ...(Object.keys(memory).length > 0 && { memory }),
     ...(Object.keys(cpu).length > 0 && { cpu }),
     ...(processes !== null && { pids: { limit: processes } }),
+    ...(blockIO !== null && { blockIO }),
   };
 }
 
@@ -309,7 +319,7 @@ export function changedResources(
   before: EnvLimits,
   after: EnvLimits,
   allCpus: string,
-): Omit<OciResources, 'devices'> {
+): Omit<OciResources, 'devices' | 'blockIO'> {
   const { devices: _devices, memory, cpu, pids } = resourcesOf(after, false);
   const isTakenBack = (name: keyof EnvLimits): boolean =>
     before[name] !== null && after[name] === null;

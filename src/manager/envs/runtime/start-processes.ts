@@ -8,6 +8,7 @@ import { BundleDir, refuseClosed } from './bundle-dir.ts';
 import { groupOf, makeNamedGroup } from './cgroups.ts';
 import { idRangesOf } from './id-ranges.ts';
 import { initProgram } from './init.ts';
+import { disksOfEnvs, setWeight } from './io-limits.ts';
 import { type Launch, launch, type Output, type Started } from './launch.ts';
 import { clearAway } from './life-cycle.ts';
 import { capabilitiesIn, capabilitiesOf, type InitProgram, ociConfig } from './oci-config.ts';
@@ -33,7 +34,10 @@ export async function startProcesses(request: StartRequest): Promise<Started> {
   const init = initProgram(request.mountpoint, settings.init);
   const bundle = new BundleDir(root, env.id);
   try {
-    return await launch(bundle, await prepare(bundle, init, request));
+    const started = await launch(bundle, await prepare(bundle, init, request));
+    const { ioWeight } = settings.limits;
+    if (ioWeight !== null) setWeight(groupOf(root, env.id), ioWeight);
+    return started;
   } catch (error) {
     await clearAway(root, env.id);
     throw error;
@@ -71,6 +75,7 @@ async function prepare(
     volumes: [...volumes].map(([volume, place]) => ({ place, path: volume.path })),
     cgroupsPath,
     limits,
+    disks: disksOfEnvs(root),
     capabilities,
     seccomp: privileged ? null : filterFor(capabilities),
   });

@@ -3,6 +3,7 @@ import { readDelta } from '../driver/delta/read-delta.ts';
 import type { Transport } from '../ipc/protocol.ts';
 import { BundleDir, type Ended } from '../manager/envs/runtime/bundle-dir.ts';
 import { groupOf } from '../manager/envs/runtime/cgroups.ts';
+import { type GroupPressure, groupPressure } from '../manager/envs/runtime/group-pressure.ts';
 import { type GroupUsage, groupUsage } from '../manager/envs/runtime/group-usage.ts';
 import { settingsShown } from '../manager/envs/settings.ts';
 import { findHolder } from '../manager/envs/spawn.ts';
@@ -43,6 +44,7 @@ export interface EnvInfo extends EnvSummary, EnvUsage {
 export interface RunningInfo extends GroupUsage {
   /** When it was started. ISO 8601, UTC. */
   readonly since: string;
+  readonly pressure: GroupPressure;
 }
 
 /** A package that differs; a version is null on the side that does not have it. */
@@ -77,7 +79,8 @@ function runningInfo(root: string, env: number, runs: boolean): Pick<EnvInfo, 'r
   const bundle = new BundleDir(root, env);
   if (!runs) return { running: null, ended: bundle.endedByItself() };
   const since = new Date(bundle.note()?.startedMs ?? 0).toISOString();
-  return { running: { since, ...groupUsage(groupOf(root, env)) }, ended: null };
+  const group = groupOf(root, env);
+  return { running: { since, ...groupUsage(group), pressure: groupPressure(group) }, ended: null };
 }
 
 async function changes(directory: string): Promise<Pick<EnvInfo, 'inodes' | 'damage'>> {

@@ -4,6 +4,7 @@ import { ownText } from '../../manager/merge/packages.ts';
 import { needPeoplesEnv } from '../../manager/sandbox/owner.ts';
 import { type EnvInfo, envInfo } from '../../services/env-info.ts';
 import { contextOf, define } from '../command.ts';
+import { runningFields } from '../running-text.ts';
 import { withStore } from '../session.ts';
 import { printFields, printResult } from '../table.ts';
 
@@ -49,35 +50,6 @@ function fields(info: EnvInfo): [string, string][] {
     ['damage', info.damage ?? ''],
   ];
 }
-
-/** What runs, with its limits beside what it uses. */
-function runningFields(info: EnvInfo): [string, string][] {
-  const { running, pid, ended, settings } = info;
-  const set = Object.entries(settings).map(([key, value]): [string, string] => [key, value]);
-  if (running === null || pid === null) {
-    const end = ended === null ? [] : [endText(ended)];
-    return [...end, ...set];
-  }
-  const of = (used: string, key: string): string =>
-    settings[key] === undefined ? used : `${used} of ${shownLimit(key, settings[key])}`;
-  const { memoryBytes, cpuMs, processes, since } = running;
-  return [
-    ['running', `since ${since}, first process ${pid}`],
-    ['address', info.address ?? ''],
-    ['processor', cpuMs === null ? '' : of(`${(cpuMs / 1000).toFixed(1)} s`, 'limits.cpu')],
-    ['memory', memoryBytes === null ? '' : of(formatSize(memoryBytes), 'limits.memory')],
-    ['processes', processes === null ? '' : of(String(processes), 'limits.processes')],
-    ...set,
-  ];
-}
-
-const endText = ({ code, atMs }: NonNullable<EnvInfo['ended']>): [string, string] => [
-  'ended',
-  `exit status ${code}, ${new Date(atMs).toISOString()}`,
-];
-
-const shownLimit = (key: string, value: string): string =>
-  key === 'limits.cpu' ? `${value} processors` : value;
 
 /** Describes a package: "hello 3.0 (template: 4.0)". */
 const packageText = ({ package: name, own, template, why }: EnvInfo['packages'][number]): string =>

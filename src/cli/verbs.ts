@@ -40,6 +40,7 @@ export const VERBS: readonly Verb[] = [
   verb('clone', 'make an env like another one', ['copy']),
   verb('rename', 'give an env another name'),
   verb('set', 'set what an env may use, and how it starts', ['config']),
+  verb('profile list', 'list profiles, which set several things at once', ['profile ls']),
   verb('volume add', 'give an env a directory of the machine’s file system'),
   verb('volume list', 'list the volumes of an env', ['volume ls']),
   verb('volume rm', 'take a volume from an env'),

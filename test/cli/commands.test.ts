@@ -179,7 +179,8 @@ test('bash completes verbs, envs and templates', async () => {
   ]);
   expect(await complete('byref', '--root', root.path, 'template', 'im')).toEqual(['import']);
   expect(await complete('byref', '--root', root.path, 'info', 'tw')).toEqual(['two']);
-  expect(await complete('byref', 'create', '--co')).toEqual(['--count']);
+  expect(await complete('byref', 'create', '--cou')).toEqual(['--count']);
+  expect(await complete('byref', 'create', '--config', 'sm')).toEqual(['small']);
   await root.ok('template', 'rm', 'an-app');
 });
 

@@ -3,23 +3,34 @@ import { formatSize } from '../../base/size.ts';
 import { ownText } from '../../manager/merge/packages.ts';
 import { needPeoplesEnv } from '../../manager/sandbox/owner.ts';
 import { type EnvInfo, envInfo } from '../../services/env-info.ts';
-import { contextOf, define } from '../command.ts';
+import { type Context, contextOf, define } from '../command.ts';
+import { printContent } from '../print.ts';
 import { runningFields } from '../running-text.ts';
 import { withStore } from '../session.ts';
 import { printFields, printResult } from '../table.ts';
 
 /** Defines the command `byref info`. */
 export default function build(): Command {
-  return define('info <env>', 'Show one env: its stack, its mount, and what it holds.').action(
-    async (name: string, options: object) => {
+  return define('info <env>', 'Show one env: its stack, its mount, and what it holds.')
+    .option('--config', 'print what create --from-config takes to make another one like it')
+    .action(async (name: string, options: { readonly config?: boolean }) => {
       const context = contextOf(options);
+      if (options.config) return showConfig(context, name);
       const info = await withStore(context, 'read', (store) =>
         envInfo(store, needPeoplesEnv(store, name)),
       );
       if (context.json) printResult('info', info);
       else printFields(fields(info));
-    },
+    });
+}
+
+async function showConfig(context: Context, name: string): Promise<void> {
+  const { envConfig, envConfigText } = await import('../../services/env-config.ts');
+  const config = await withStore(context, 'read', (store) =>
+    envConfig(store, needPeoplesEnv(store, name)),
   );
+  if (context.json) printResult('info --config', config);
+  else printContent(...envConfigText(config).trimEnd().split('\n'));
 }
 
 function fields(info: EnvInfo): [string, string][] {

@@ -21,6 +21,7 @@ import { printNotes } from '../notes.ts';
 import { setExitCode } from '../output.ts';
 import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
+import { settingOptions, settingsGiven } from '../setting-options.ts';
 import { startHooks } from '../start-hooks.ts';
 import { printResult } from '../table.ts';
 
@@ -47,7 +48,7 @@ export default function build(): Command {
     .option('-d, --detach', 'do not wait; the output goes to byref logs')
     .option('-p, --publish <port>', 'as docker run: 8080:80; may be repeated', append, [])
     .option('--set <key=value>', 'as byref set; may be repeated', append, []);
-  return defineWrapper(execOptions(command)).action(
+  return defineWrapper(settingOptions(execOptions(command))).action(
     async (template: string, given: string[], options: Options) => {
       const words = commandWords(given);
       const context = contextOf(options);
@@ -66,10 +67,11 @@ function refuseMixed({ detach, rm, tty = false }: Options): void {
   throw new ByrefError('usage', message, 'Leave one of them out.');
 }
 
-function create(context: Context, os: string, options: Options): Promise<EnvRow> {
+async function create(context: Context, os: string, options: Options): Promise<EnvRow> {
   const { app: apps, name = `run-${randomBytes(4).toString('hex')}` } = options;
   const { publish, set } = options;
-  const settings = publish.length > 0 ? [...set, `ports=${publish.join(',')}`] : set;
+  const ports = publish.length > 0 ? [`ports=${publish.join(',')}`] : [];
+  const settings = [...(await settingsGiven(options)), ...set, ...ports];
   return withStore(context, 'write', async (store) => {
     const { row, notes } = await createEnv(store, { name, os, apps, settings });
     printNotes(notes);

@@ -40,14 +40,30 @@ export const ioRateText = ({ bytes, iops }: IoRate): string =>
     ',',
   );
 
-/** Returns what a key of vzctl for input and output says in keys of ours. @throws ByrefError 'usage' */
-export function ioAlias(name: string, value: string): readonly string[] | null {
-  const both = (text: string): string[] => [`limits.io.read=${text}`, `limits.io.write=${text}`];
-  if (name === 'iolimit') return both(value);
-  if (name === 'iopslimit') return both(value === '' ? '' : `${value.replace(/iops$/, '')}iops`);
-  if (name !== 'ioprio') return null;
-  if (value === '') return ['limits.io.weight='];
-  if (/^\d$/.test(value) && Number(value) <= PRIORITY_MAX)
-    return [`limits.io.weight=${Math.max(1, Number(value) * WEIGHT_OF_PRIORITY)}`];
-  throw new ByrefError('usage', `ioprio can't be "${value}"`, 'Give 0 to 7, as to vzctl.');
+/** A word of vzctl for several keys, or for one with other values. */
+export interface Word {
+  /** The keys, for help. */
+  readonly means: string;
+  /** Returns what a value says in keys of ours; '' takes them back. @throws ByrefError 'usage' */
+  assignments(value: string): readonly string[];
 }
+
+const both = (text: string): string[] => [`limits.io.read=${text}`, `limits.io.write=${text}`];
+
+/** vzctl's words for limits of input and output. */
+export const IO_WORDS: Readonly<Record<string, Word>> = {
+  iolimit: { means: 'limits.io.read and limits.io.write', assignments: both },
+  iopslimit: {
+    means: 'limits.io.read and limits.io.write, in operations a second',
+    assignments: (value) => both(value === '' ? '' : `${value.replace(/iops$/, '')}iops`),
+  },
+  ioprio: {
+    means: 'limits.io.weight, as 0 to 7',
+    assignments(value) {
+      if (value === '') return ['limits.io.weight='];
+      if (/^\d$/.test(value) && Number(value) <= PRIORITY_MAX)
+        return [`limits.io.weight=${Math.max(1, Number(value) * WEIGHT_OF_PRIORITY)}`];
+      throw new ByrefError('usage', `ioprio can't be "${value}"`, 'Give 0 to 7, as to vzctl.');
+    },
+  },
+};

@@ -8,7 +8,7 @@ import {
   NO_SETTINGS,
   type RestartPolicy,
 } from '../../codec/env-settings.ts';
-import { ioAlias, ioRate, ioRateText } from './io-settings.ts';
+import { IO_WORDS, ioRate, ioRateText } from './io-settings.ts';
 import { parsePorts } from './network/ports.ts';
 
 /** One key: how its value is read and written. */
@@ -242,16 +242,28 @@ const KEYS: readonly Key[] = [
   ),
 ];
 
-/** Other names of keys: those of vzctl and prlctl. */
+/** Other names of keys: those of vzctl and prlctl, and of Docker where the value is the same. They are options of commands, too. */
 const ALIASES: Readonly<Record<string, string>> = {
   ram: 'limits.memory',
   memory: 'limits.memory',
+  'memory-reservation': 'limits.memory.guarantee',
   swap: 'limits.memory.swap',
   cpus: 'limits.cpu',
   cpuunits: 'limits.cpu.share',
   cpumask: 'limits.cpu.set',
+  'cpuset-cpus': 'limits.cpu.set',
   numproc: 'limits.processes',
+  'pids-limit': 'limits.processes',
+  diskspace: 'limits.disk',
+  diskinodes: 'limits.disk.inodes',
+  network: 'network',
 };
+
+/** The words for keys that are options of commands, each with what it means. A word for a key that does not exist is none. */
+export const settingWords = (): readonly (readonly [word: string, means: string])[] => [
+  ...Object.entries(ALIASES).filter(([, name]) => KEYS.some((key) => key.name === name)),
+  ...Object.entries(IO_WORDS).map(([word, { means }]) => [word, means] as const),
+];
 
 const ENVIRONMENT = 'environment.';
 
@@ -269,8 +281,8 @@ export function withSetting(settings: EnvSettings, assignment: string): EnvSetti
   }
   const given = assignment.slice(0, at);
   const value = assignment.slice(at + 1);
-  const meant = ioAlias(given, value);
-  if (meant !== null) return meant.reduce(withSetting, settings);
+  const word = Object.hasOwn(IO_WORDS, given) ? IO_WORDS[given] : undefined;
+  if (word !== undefined) return word.assignments(value).reduce(withSetting, settings);
   const name = ALIASES[given] ?? given;
   if (name.startsWith(ENVIRONMENT))
     return withVariable(settings, name.slice(ENVIRONMENT.length), value);

@@ -9,6 +9,43 @@ export function settingOptions(command: Command): Command {
   return command;
 }
 
+/** Adds the options of a new env that may be repeated. */
+export const placeOptions = (command: Command): Command =>
+  command
+    .option<readonly string[]>(
+      '--volume <path[:size]>',
+      'a directory of the disk’s own speed, kept; with a size, no more than that; may be repeated',
+      append,
+    )
+    .option<readonly string[]>(
+      '--bind <host:path[:ro]>',
+      'a file or directory of the machine; may be repeated',
+      append,
+    )
+    .option<readonly string[]>(
+      '--tmpfs <path[:size]>',
+      'an empty directory in memory; may be repeated',
+      append,
+    );
+
+/** What placeOptions() adds, as commander parses it. */
+export interface PlaceOptions {
+  readonly volume?: readonly string[];
+  readonly bind?: readonly string[];
+  readonly tmpfs?: readonly string[];
+}
+
+/** Returns binds and tmpfs as KEY=VALUE. */
+export const placesGiven = ({ bind, tmpfs }: PlaceOptions): string[] => [
+  ...(bind === undefined ? [] : [`binds=${bind.join(',')}`]),
+  ...(tmpfs === undefined ? [] : [`tmpfs=${tmpfs.join(',')}`]),
+];
+
+const append = (value: string, before: readonly string[] = []): readonly string[] => [
+  ...before,
+  value,
+];
+
 /** Returns what the options say as KEY=VALUE: the profile first, so that the others count more. @throws ByrefError 'notFound' */
 export async function settingsGiven(options: object): Promise<string[]> {
   const given = options as Readonly<Record<string, string | undefined>>;

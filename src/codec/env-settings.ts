@@ -36,6 +36,25 @@ export interface Volume {
   readonly id: number;
   /** Absolute, in the env. */
   readonly path: string;
+  /** It is a file system of this size, in a file; null: a directory, which has all the room that the disk has. */
+  readonly sizeBytes: number | null;
+}
+
+/** A file or directory of the machine that an env has at a path. */
+export interface Bind {
+  /** Absolute, on the machine. */
+  readonly source: string;
+  /** Absolute, in the env. */
+  readonly path: string;
+  readonly readOnly: boolean;
+}
+
+/** A directory in memory that an env has at a path, empty at each start. */
+export interface Tmpfs {
+  /** Absolute, in the env. */
+  readonly path: string;
+  /** null: half of the machine's memory, or what limits.memory leaves. */
+  readonly sizeBytes: number | null;
 }
 
 /** bridge: one of its own, with an address on the machine's bridge. none: a loopback interface. host: the machine's. */
@@ -58,6 +77,8 @@ export interface EnvSettings {
   /** Ports of the machine that lead to it, as [ADDRESS:]PORT:PORT-IN-ENV[/tcp|/udp]. */
   readonly ports: readonly string[];
   readonly volumes: readonly Volume[];
+  readonly binds: readonly Bind[];
+  readonly tmpfs: readonly Tmpfs[];
   /** True: `byref start --autostart` starts it, as a machine does when it boots. */
   readonly autostart: boolean;
   /** Of those, the ones with a higher number start first. */
@@ -76,6 +97,8 @@ export const NO_SETTINGS: EnvSettings = {
   network: null,
   ports: [],
   volumes: [],
+  binds: [],
+  tmpfs: [],
   autostart: false,
   autostartPriority: 0,
   restart: { when: 'no' },
@@ -97,6 +120,7 @@ export const NO_SETTINGS: EnvSettings = {
 };
 
 const ROW_VERSION = 1;
+const NO_SIZE = { sizeBytes: null };
 
 /** Encodes a row of `settings`. */
 export function encodeSettings(settings: EnvSettings): Buffer {
@@ -109,9 +133,11 @@ export function decodeSettings(row: Buffer): EnvSettings {
     throw new Error(`settings of version ${String(row[0])}: this byref reads version 1`);
   }
   const found = JSON.parse(row.toString('utf8', 1)) as Partial<EnvSettings>;
+  const volumes = (found.volumes ?? []).map((each) => ({ ...NO_SIZE, ...each }));
   return {
     ...NO_SETTINGS,
     ...found,
+    volumes,
     limits: { ...NO_SETTINGS.limits, ...found.limits },
   };
 }

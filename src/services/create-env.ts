@@ -1,5 +1,8 @@
+import { isDeepStrictEqual } from 'node:util';
 import { NO_SETTINGS } from '../codec/env-settings.ts';
+import { refuseBinds } from '../manager/envs/binds.ts';
 import { type FirstMount, NOTHING_TOLD, writeSetup } from '../manager/envs/first-mount/setup.ts';
+import { volumeOf, withVolumes } from '../manager/envs/place-settings.ts';
 import { disksOfEnvs, ioNotes } from '../manager/envs/runtime/io-limits.ts';
 import { withSetting } from '../manager/envs/settings.ts';
 import { type EnvSummary, summaryOf } from '../manager/envs/summary.ts';
@@ -21,6 +24,8 @@ export interface CreateOptions {
   readonly firstMount?: FirstMount;
   /** What is set for it, as KEY=VALUE. */
   readonly settings?: readonly string[];
+  /** Its volumes, as PATH or PATH:SIZE. */
+  readonly volumes?: readonly string[];
 }
 
 /** The caller's part while the stack of a new env is composed. */
@@ -59,8 +64,9 @@ export async function createEnv(
   options: CreateOptions,
   { signal, progress }: CreateHooks = {},
 ): Promise<Created> {
-  const { name, os, apps, firstMount = NOTHING_TOLD, settings = [] } = options;
-  const set = settings.reduce(withSetting, NO_SETTINGS);
+  const { name, os, apps, firstMount = NOTHING_TOLD, settings = [], volumes = [] } = options;
+  const set = withVolumes(settings.reduce(withSetting, NO_SETTINGS), volumes.map(volumeOf));
+  refuseBinds(store.root, set);
   const env = { name, stack: [os, ...apps] };
   const versions = (): StackRef[] => store.plainStack({ name, stack: store.stackOf(env) });
   const notes = settings.length === 0 ? [] : ioNotes(set.limits, disksOfEnvs(store.root));
@@ -75,7 +81,7 @@ export async function createEnv(
   }
   const row = store.createEnv(env, ({ id }) => {
     if (firstMount !== NOTHING_TOLD) writeSetup(store.root, id, firstMount);
-    if (set !== NO_SETTINGS) store.putSettings(id, set);
+    if (!isDeepStrictEqual(set, NO_SETTINGS)) store.putSettings(id, set);
   });
   return { row, summary: summaryOf({ row, ...STOPPED, privileged: set.privileged }), notes };
 }

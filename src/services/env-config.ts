@@ -2,11 +2,19 @@
 import { readFileSync } from 'node:fs';
 import { stringify } from 'yaml';
 import { ByrefError } from '../base/error.ts';
+import type { EnvSettings } from '../codec/env-settings.ts';
+import { sizedText, volumeOf } from '../manager/envs/place-settings.ts';
 import { settingsShown } from '../manager/envs/settings.ts';
 import { FieldsParser, listOf, text } from '../manager/recipes/build/fields.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 import { profileSettings } from './profiles.ts';
-import { assignmentsOf, ENVIRONMENT, refuseBadSettings, SETTINGS } from './settings-fields.ts';
+import {
+  assignmentsOf,
+  ENVIRONMENT,
+  refuseBadSettings,
+  refuseMistake,
+  SETTINGS,
+} from './settings-fields.ts';
 
 /** The fields of an env's file. */
 export interface EnvConfig {
@@ -17,6 +25,12 @@ export interface EnvConfig {
   readonly settings: Readonly<Record<string, string>>;
   readonly environment: Readonly<Record<string, string>>;
   readonly ports: readonly string[];
+  /** PATH, or PATH:SIZE. */
+  readonly volumes: readonly string[];
+  /** HOST:PATH, or HOST:PATH:ro. */
+  readonly binds: readonly string[];
+  /** PATH, or PATH:SIZE. */
+  readonly tmpfs: readonly string[];
 }
 
 /** What an env's file asks for. */
@@ -26,9 +40,12 @@ export interface EnvWanted {
   readonly apps: readonly string[];
   /** KEY=VALUE, in the order in which they count. */
   readonly settings: readonly string[];
+  /** PATH, or PATH:SIZE. */
+  readonly volumes: readonly string[];
 }
 
 const WORD = /^\S+$/;
+const PLACE = /^\/[^,\n]*$/;
 const FIELDS = {
   name: text('a name', WORD),
   os: text('an OS template, as debian-12 or debian-12@3', WORD),
@@ -37,11 +54,17 @@ const FIELDS = {
   settings: SETTINGS,
   environment: ENVIRONMENT,
   ports: listOf(text('a port, as "8080:80"', WORD)),
+  volumes: listOf(text('a volume, as /var/lib/postgresql or /srv:1GiB', PLACE)),
+  binds: listOf(text('a bind, as /srv/www:/var/www:ro', PLACE)),
+  tmpfs: listOf(text('a directory in memory, as /tmp:64MiB', PLACE)),
 };
+
+/** Fields that are settings with a comma between their items. */
+const LISTS = ['ports', 'binds', 'tmpfs'] as const;
 
 const VARIABLE = 'environment.';
 
-/** Reads an env's file. @param file its path; - is the standard input @throws ByrefError 'badInput', 'notFound' for an unknown profile */
+/** Reads an env's file. @throws ByrefError 'badInput', 'notFound' for an unknown profile */
 export function readEnvConfig(file: string): EnvWanted {
   const hint = 'See "Files of envs" in docs/reference/configuration.md.';
   const about = { file, example: 'os: debian-12', hint };
@@ -50,17 +73,21 @@ export function readEnvConfig(file: string): EnvWanted {
   const parts: Readonly<Record<string, readonly string[]>> = {
     settings: assignmentsOf(fields.settings ?? {}),
     environment: assignmentsOf(fields.environment ?? {}).map((each) => VARIABLE + each),
-    ports: fields.ports === undefined ? [] : [`ports=${fields.ports.join(',')}`],
+    ...Object.fromEntries(
+      LISTS.map((field) => [field, fields[field] ? [`${field}=${fields[field].join(',')}`] : []]),
+    ),
   };
   for (const [field, list] of Object.entries(parts)) refuseBadSettings(parser, field, list);
+  const { volumes = [] } = fields;
+  refuseMistake(parser, 'volumes', () => volumes.map(volumeOf));
   parser.refuseIfAny();
   const first = profile === undefined ? [] : profileSettings(profile);
-  return { name, os, apps, settings: [...first, ...Object.values(parts).flat()] };
+  return { name, os, apps, settings: [...first, ...Object.values(parts).flat()], volumes };
 }
 
 function textOf(file: string): string {
   try {
-    return readFileSync(file === '-' ? 0 : file, 'utf8');
+    return readFileSync(file, 'utf8');
   } catch (cause) {
     const message = `${file} can't be read: ${cause instanceof Error ? cause.message : String(cause)}`;
     const hint = 'Name a file such as byref info ENV --config writes.';
@@ -74,10 +101,23 @@ export function envConfig(store: Store, row: EnvRow): EnvConfig {
     pinned === null ? template : `${template}@${pinned}`,
   );
   const settings = store.settings(row.id);
-  const { environment, ports } = settings;
-  const others = settingsShown({ ...settings, environment: {}, ports: [] });
-  return { name: row.name, os, apps, settings: others, environment, ports };
+  const lists = Object.fromEntries(LISTS.map((field) => [field, listOfSetting(settings, field)]));
+  const others = Object.entries(settingsShown({ ...settings, environment: {} })).filter(
+    ([key]) => !Object.hasOwn(lists, key),
+  );
+  return {
+    name: row.name,
+    os,
+    apps,
+    settings: Object.fromEntries(others),
+    environment: settings.environment,
+    ...(lists as Record<(typeof LISTS)[number], string[]>),
+    volumes: settings.volumes.map(sizedText),
+  };
 }
+
+const listOfSetting = (settings: EnvSettings, key: string): string[] =>
+  settingsShown(settings)[key]?.split(',') ?? [];
 
 /** Writes an env's file, without what is empty. */
 export const envConfigText = (config: EnvConfig): string =>

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readDelta } from '../driver/delta/read-delta.ts';
 import type { Transport } from '../ipc/protocol.ts';
+import { sizedText } from '../manager/envs/place-settings.ts';
 import { BundleDir, type Ended } from '../manager/envs/runtime/bundle-dir.ts';
 import { groupOf } from '../manager/envs/runtime/cgroups.ts';
 import { type GroupPressure, groupPressure } from '../manager/envs/runtime/group-pressure.ts';
@@ -32,6 +33,8 @@ export interface EnvInfo extends EnvSummary, EnvUsage {
   readonly packages: readonly OwnPackageInfo[];
   /** What is set for it, as byref set takes it. */
   readonly settings: Readonly<Record<string, string>>;
+  /** Its volumes, as PATH or PATH:SIZE. */
+  readonly volumes: readonly string[];
   /** Its processes; null if it does not run. */
   readonly running: RunningInfo | null;
   /** How its first process ended by itself, until it is started or stopped again; null if it did not. */
@@ -59,6 +62,7 @@ export interface OwnPackageInfo {
 export async function envInfo(store: Store, row: EnvRow): Promise<EnvInfo> {
   const state = await envState(store, row);
   const { served, driverPid } = state;
+  const settings = store.settings(row.id);
   return {
     ...summaryOf(state),
     stack: stackOf(store, row),
@@ -70,7 +74,8 @@ export async function envInfo(store: Store, row: EnvRow): Promise<EnvInfo> {
     ...envUsage(store, row),
     packages: (await ownPackagesOf(store, row)).map(({ env: _env, ...each }) => each),
     ...(await changes(envDir(store.root, row.id))),
-    settings: settingsShown(store.settings(row.id)),
+    settings: settingsShown(settings),
+    volumes: settings.volumes.map(sizedText),
     ...runningInfo(store.root, row.id, state.firstPid !== null),
   };
 }

@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
 import { procText } from '../base/proc.ts';
 import type { EnvLimits, EnvSettings } from '../codec/env-settings.ts';
+import { refuseBinds } from '../manager/envs/binds.ts';
 import { BundleDir } from '../manager/envs/runtime/bundle-dir.ts';
 import { groupOf } from '../manager/envs/runtime/cgroups.ts';
 import { changeIo, disksOfEnvs, ioNotes } from '../manager/envs/runtime/io-limits.ts';
@@ -31,6 +33,7 @@ export async function changeSettings(
 ): Promise<SettingsChanged> {
   const before = store.settings(row.id);
   const after = assignments.reduce(withSetting, before);
+  if (!isDeepStrictEqual(before.binds, after.binds)) refuseBinds(store.root, after);
   store.putSettings(row.id, after);
   const bundle = new BundleDir(store.root, row.id);
   const runs = bundle.firstProcess() !== null;

@@ -32,15 +32,20 @@ export function refuseBadSettings<K extends Kinds>(
   field: string,
   assignments: readonly string[],
 ): void {
-  for (const assignment of assignments) {
-    try {
-      withSetting(NO_SETTINGS, assignment);
-    } catch (error) {
-      if (!(error instanceof ByrefError)) throw error;
-      parser.mistake(
-        parser.at.get(field) ?? 0,
-        `${field}: ${error.lines.join(' ')}. ${error.hint}`,
-      );
-    }
+  for (const assignment of assignments)
+    refuseMistake(parser, field, () => withSetting(NO_SETTINGS, assignment));
+}
+
+/** Notes a mistake if something refuses what a field says. */
+export function refuseMistake<K extends Kinds>(
+  parser: FieldsParser<K>,
+  field: string,
+  read: () => unknown,
+): void {
+  try {
+    read();
+  } catch (error) {
+    if (!(error instanceof ByrefError)) throw error;
+    parser.mistake(parser.at.get(field) ?? 0, `${field}: ${error.lines.join(' ')}. ${error.hint}`);
   }
 }

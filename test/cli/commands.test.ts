@@ -221,6 +221,7 @@ test('doctor asks for the programs that byref starts, and for no other', async (
         'seccomp',
         'cni',
         'iptables',
+        'mkfs.ext4',
       ])
       .sort(),
   );

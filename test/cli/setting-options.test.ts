@@ -124,6 +124,9 @@ test('the file of an env makes another one like it', async () => {
     settings: { 'limits.memory': '128MiB', init: "sh -c 'a b'" },
     environment: { A: 'b c' },
     ports: ['8080:80', '53:53/udp'],
+    volumes: [],
+    binds: [],
+    tmpfs: [],
   });
   expect(await root.json('info', 'second', '--config')).toEqual({ ...config, name: 'second' });
 });

@@ -22,7 +22,11 @@ const REQUEST: BundleRequest = {
   terminal: false,
   ids: { first: 1_073_741_824, size: 65_536 },
   network: 'none',
-  volumes: [{ place: '/run/byref/key.envs/1/volumes/1', path: '/srv' }],
+  places: [
+    { place: '/run/byref/key.envs/1/volumes/1', path: '/srv', readOnly: false },
+    { place: '/run/byref/key.envs/1/binds/0', path: '/srv/tmp/www', readOnly: true },
+  ],
+  tmpfs: [{ path: '/srv/tmp', sizeBytes: 4096 }],
   cgroupsPath: '/byref/key/env-1',
   limits: NO_LIMITS,
   disks: [],
@@ -102,6 +106,18 @@ describe('the configuration of an env', () => {
   it('has its volumes at their paths', () => {
     const source = '/run/byref/key.envs/1/volumes/1';
     expect(mountAt(REQUEST, '/srv')).toMatchObject({ type: 'bind', source });
+    expect(mountAt(REQUEST, '/srv/tmp')).toMatchObject({
+      type: 'tmpfs',
+      options: expect.arrayContaining(['size=4096', 'nosuid', 'nodev']),
+    });
+    expect(mountAt(REQUEST, '/srv/tmp/www')?.options).toContain('ro');
+    // What is in another comes after it.
+    const at = ociConfig(REQUEST).mounts.map(({ destination }) => destination);
+    expect(at.filter((each) => each.startsWith('/srv'))).toEqual([
+      '/srv',
+      '/srv/tmp',
+      '/srv/tmp/www',
+    ]);
   });
 
   it('leaves the network to the machine if that is wanted', () => {

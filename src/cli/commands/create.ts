@@ -12,10 +12,16 @@ import { parseCount } from '../numbers.ts';
 import { printLines } from '../print.ts';
 import { Progress } from '../progress.ts';
 import { interruptible, withStore } from '../session.ts';
-import { settingOptions, settingsGiven } from '../setting-options.ts';
+import {
+  type PlaceOptions,
+  placeOptions,
+  placesGiven,
+  settingOptions,
+  settingsGiven,
+} from '../setting-options.ts';
 import { printResult } from '../table.ts';
 
-interface Options extends FirstMountOptions {
+interface Options extends FirstMountOptions, PlaceOptions {
   readonly os?: string;
   readonly app?: readonly string[];
   readonly fromConfig?: string;
@@ -55,11 +61,11 @@ export default function build(): Command {
       '--privileged',
       'when it runs, its root user is the machine’s, and nothing is kept from it',
     );
-  return firstMountOptions(settingOptions(command)).action(
+  return firstMountOptions(placeOptions(settingOptions(command))).action(
     async (given: string[], options: Options) => {
       const context = contextOf(options);
       const { count = null } = options;
-      const { names, os, apps, settings } = await wantedOf(given, options);
+      const { names, os, apps, settings, volumes } = await wantedOf(given, options);
       const told = firstMountOf(options);
       const { signal, release } = interruption();
       // In a pipe there is no progress, only notes.
@@ -76,7 +82,7 @@ export default function build(): Command {
               : { ...told, hostname: withNumber(hostname, number) };
           const { summary, notes } = await createEnv(
             store,
-            { name, os, apps, firstMount, settings },
+            { name, os, apps, firstMount, settings, volumes },
             { signal, progress: progress.update },
           );
           progress.end();
@@ -100,6 +106,7 @@ interface Wanted {
   readonly os: string;
   readonly apps: readonly string[];
   readonly settings: readonly string[];
+  readonly volumes: readonly string[];
 }
 
 async function wantedOf(given: readonly string[], options: Options): Promise<Wanted> {
@@ -118,10 +125,12 @@ async function wantedOf(given: readonly string[], options: Options): Promise<Wan
   const settings = [
     ...(file?.settings ?? []),
     ...(await settingsGiven(options)),
+    ...placesGiven(options),
     ...set,
     ...(privileged ? ['privileged=true'] : []),
   ];
-  return { names, os, apps: app ?? file?.apps ?? [], settings };
+  const volumes = options.volume ?? file?.volumes ?? [];
+  return { names, os, apps: app ?? file?.apps ?? [], settings, volumes };
 }
 
 async function fileOf(file: string): Promise<EnvWanted> {

@@ -43,6 +43,7 @@ function fields(info: EnvInfo): [string, string][] {
     ['id', String(info.id)],
     ['state', info.state],
     ...runningFields(info),
+    ...(info.volumes.length > 0 ? [['volumes', info.volumes.join(', ')] as [string, string]] : []),
     ['stack', stack.join(', ')],
     ['created', info.created],
     ['mountpoint', info.mountpoint ?? ''],

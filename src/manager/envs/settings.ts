@@ -10,16 +10,8 @@ import {
 } from '../../codec/env-settings.ts';
 import { IO_WORDS, ioRate, ioRateText } from './io-settings.ts';
 import { parsePorts } from './network/ports.ts';
-
-/** One key: how its value is read and written. */
-interface Key {
-  readonly name: string;
-  readonly summary: string;
-  /** Returns the settings with the value. '' takes it back. @throws ByrefError 'usage' */
-  set(settings: EnvSettings, value: string): EnvSettings;
-  /** Returns the value as set() takes it; '' if it is not set. */
-  get(settings: EnvSettings): string;
-}
+import { PLACE_KEYS } from './place-settings.ts';
+import { bad, type Key } from './setting-key.ts';
 
 const CPU_MIN = 0.01;
 const CPU_SET = /^\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*$/;
@@ -29,9 +21,6 @@ const SHARE_MAX = 10_000;
 const IO_WEIGHT_MAX = 1000;
 /** Slower, not even a connection comes about in time. */
 const RATE_MIN = 1024;
-
-const bad = (name: string, value: string, hint: string): ByrefError =>
-  new ByrefError('usage', `${name} can't be "${value}"`, hint);
 
 function limit<Name extends keyof EnvLimits>(
   name: string,
@@ -146,6 +135,7 @@ const KEYS: readonly Key[] = [
     },
     get: ({ ports }) => ports.join(','),
   },
+  ...PLACE_KEYS,
   flag('boot.autostart', 'autostart', 'true: byref start --autostart starts it'),
   {
     name: 'boot.autostart.priority',

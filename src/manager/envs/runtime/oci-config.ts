@@ -1,10 +1,11 @@
 /** Makes the configuration with which an OCI runtime runs an env: pure functions of what is asked for. */
 import type { BlockDevice } from '../../../base/block-devices.ts';
-import type { EnvLimits, NetworkKind } from '../../../codec/env-settings.ts';
+import type { EnvLimits, NetworkKind, Tmpfs } from '../../../codec/env-settings.ts';
 import { INSIDE_PATH } from '../../confinement/run-inside.ts';
 import type { IdRange } from './id-ranges.ts';
 import { blockIoOf } from './io-limits.ts';
 import type { OciMount, OciProcess, OciResources, OciSeccomp, OciSpec } from './oci-spec.ts';
+import type { Place } from './places.ts';
 
 /** Version of the runtime specification that is written; runc 1.0 and later read it. */
 const OCI_VERSION = '1.0.2';
@@ -140,8 +141,9 @@ export interface BundleRequest {
   /** The ids that its users have outside; null: they are the machine's (privileged). */
   readonly ids: IdRange | null;
   readonly network: NetworkKind;
-  /** Directories that it has beside its root: where each is mounted on the machine, and its path in the env. */
-  readonly volumes: readonly { readonly place: string; readonly path: string }[];
+  /** What it has beside its root: where each is mounted on the machine, and its path in the env. */
+  readonly places: readonly Pick<Place, 'place' | 'path' | 'readOnly'>[];
+  readonly tmpfs: readonly Tmpfs[];
   readonly cgroupsPath: string;
   readonly limits: EnvLimits;
   /** Disks that its limits of input and output count for. */
@@ -213,7 +215,7 @@ function firstProcess({ init, environment, terminal, capabilities }: BundleReque
 
 const NO_EXEC = ['nosuid', 'noexec', 'nodev'];
 
-function mountsOf({ init, ids, network, volumes }: BundleRequest): OciMount[] {
+function mountsOf({ init, ids, network, places, tmpfs }: BundleRequest): OciMount[] {
   const mount = (
     destination: string,
     type: string,
@@ -252,11 +254,28 @@ function mountsOf({ init, ids, network, volumes }: BundleRequest): OciMount[] {
     sys,
     ...(isForeignNetwork ? [] : [cgroup]),
     ...(init.isSystemd ? SYSTEMD_TMPFS : []),
-    ...volumes.map(({ place, path }) => mount(path, 'bind', place, 'rbind', 'nodev')),
+    ...ownMounts(places, tmpfs),
     ...(init.helper === null
       ? []
       : [mount(INIT_INSIDE, 'bind', init.helper, 'bind', 'ro', 'nosuid', 'nodev')]),
   ];
+}
+
+/** Returns the mounts of what is set for the env, so that one in another comes later. */
+function ownMounts(places: BundleRequest['places'], tmpfs: readonly Tmpfs[]): OciMount[] {
+  const binds = places.map(({ place, path, readOnly }) => ({
+    destination: path,
+    type: 'bind',
+    source: place,
+    options: ['rbind', 'nodev', ...(readOnly ? ['ro'] : [])],
+  }));
+  const inMemory = tmpfs.map(({ path, sizeBytes }) => ({
+    destination: path,
+    type: 'tmpfs',
+    source: 'tmpfs',
+    options: ['nosuid', 'nodev', 'mode=1777', ...(sizeBytes === null ? [] : [`size=${sizeBytes}`])],
+  }));
+  return [...binds, ...inMemory].sort((a, b) => a.destination.length - b.destination.length);
 }
 
 /** systemd mounts these itself where it may; in an env it finds them. */

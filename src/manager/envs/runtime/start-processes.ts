@@ -12,6 +12,7 @@ import { disksOfEnvs, setWeight } from './io-limits.ts';
 import { type Launch, launch, type Output, type Started } from './launch.ts';
 import { clearAway } from './life-cycle.ts';
 import { capabilitiesIn, capabilitiesOf, type InitProgram, ociConfig } from './oci-config.ts';
+import { preparePlaces, releaseDisks } from './places.ts';
 import { filterFor } from './seccomp.ts';
 
 /** An env that is to be started; it is mounted. */
@@ -35,6 +36,7 @@ export async function startProcesses(request: StartRequest): Promise<Started> {
   const bundle = new BundleDir(root, env.id);
   try {
     const started = await launch(bundle, await prepare(bundle, init, request));
+    releaseDisks(bundle);
     const { ioWeight } = settings.limits;
     if (ioWeight !== null) setWeight(groupOf(root, env.id), ioWeight);
     return started;
@@ -61,7 +63,8 @@ async function prepare(
   if (ids !== null) bundle.openTo(ids.first);
   const cgroupsPath = groupOf(root, env.id);
   if (isSystemd) makeNamedGroup(cgroupsPath, ids);
-  const volumes = bundle.makeVolumes(settings.volumes);
+  const places = await preparePlaces({ root, env: env.id, mountpoint, bundle, settings });
+  failpoint('start-places');
   // A machine may be a container itself, and its root lack some.
   const capabilities = privileged ? ownCapabilities() : capabilitiesOf(isSystemd);
   const mode = isSystemd && output === 'log' ? 'terminal' : output;
@@ -72,7 +75,8 @@ async function prepare(
     terminal: mode === 'terminal',
     ids,
     network,
-    volumes: [...volumes].map(([volume, place]) => ({ place, path: volume.path })),
+    places,
+    tmpfs: settings.tmpfs,
     cgroupsPath,
     limits,
     disks: disksOfEnvs(root),
@@ -83,7 +87,7 @@ async function prepare(
   failpoint('start-prepared');
   const connect =
     network === 'bridge' ? () => attachNetwork(root, env.name, bundle, settings) : null;
-  return { root, env, mountpoint, mode, ids, volumes, connect };
+  return { root, env, mountpoint, mode, ids, places, connect };
 }
 
 const ownCapabilities = (): string[] =>

@@ -18,19 +18,19 @@ const SYS = '/sys/dev/block';
  * there. A file system without one disk of its own (tmpfs, NFS, ZFS) has none.
  */
 export function disksOf(files: readonly string[]): BlockDevice[] {
-  const found = files.filter(existsSync).flatMap((file) => diskAt(deviceOf(file)) ?? []);
+  const found = files.filter(existsSync).flatMap((file) => wholeDisk(deviceOf(file)) ?? []);
   return [...new Map(found.map((each) => [each.name, each])).values()];
 }
 
 /** Returns the number of the device that a file is on, as MAJOR:MINOR. */
 function deviceOf(file: string): string {
-  const { major, minor } = numbers(statSync(file).dev);
+  const { major, minor } = deviceNumbers(statSync(file).dev);
   // Btrfs has a device number of its own for each subvolume; the table of mounts names the disk.
   return major === 0 ? (sourceOf(`${major}:${minor}`) ?? '') : `${major}:${minor}`;
 }
 
 /** Splits a device number, as makedev(3) makes it. */
-const numbers = (device: number): { major: number; minor: number } => ({
+export const deviceNumbers = (device: number): { major: number; minor: number } => ({
   major: Number((BigInt(device) >> 8n) & 0xfffn),
   minor: Number((BigInt(device) & 0xffn) | ((BigInt(device) >> 12n) & 0xfff00n)),
 });
@@ -41,11 +41,12 @@ function sourceOf(device: string): string | null {
     .find((each) => each.split(' ')[2] === device);
   const source = / - \S+ (\/dev\/\S+)/.exec(line ?? '')?.[1];
   if (source === undefined || !existsSync(source)) return null;
-  const { major, minor } = numbers(statSync(source).rdev);
+  const { major, minor } = deviceNumbers(statSync(source).rdev);
   return `${major}:${minor}`;
 }
 
-function diskAt(device: string): BlockDevice | null {
+/** Returns the disk that a device is, or is a partition of; null if there is none. @param device MAJOR:MINOR */
+export function wholeDisk(device: string): BlockDevice | null {
   const at = path.join(SYS, device);
   if (device === '' || !existsSync(at)) return null;
   const directory = path.resolve(SYS, readlinkSync(at));

@@ -26,6 +26,22 @@ export const placeOptions = (command: Command): Command =>
       '--tmpfs <path[:size]>',
       'an empty directory in memory; may be repeated',
       append,
+    )
+    .option<readonly string[]>(
+      '--device <path[:access]>',
+      'a device of the machine, as /dev/fuse or /dev/loop0:r; may be repeated',
+      append,
+    )
+    .option('--refuse-needs', 'nothing of what its templates say it needs')
+    .option<readonly string[]>(
+      '--refuse <need>',
+      'not this of it: a field, as devices, or one item, as NET_ADMIN; may be repeated',
+      append,
+    )
+    .option<readonly string[]>(
+      '--cap-add <capability>',
+      'what its root may do beyond the standard, as NET_ADMIN; may be repeated',
+      append,
     );
 
 /** What placeOptions() adds, as commander parses it. */
@@ -33,13 +49,17 @@ export interface PlaceOptions {
   readonly volume?: readonly string[];
   readonly bind?: readonly string[];
   readonly tmpfs?: readonly string[];
+  readonly device?: readonly string[];
+  readonly capAdd?: readonly string[];
+  readonly refuseNeeds?: boolean;
+  readonly refuse?: readonly string[];
 }
 
-/** Returns binds and tmpfs as KEY=VALUE. */
-export const placesGiven = ({ bind, tmpfs }: PlaceOptions): string[] => [
-  ...(bind === undefined ? [] : [`binds=${bind.join(',')}`]),
-  ...(tmpfs === undefined ? [] : [`tmpfs=${tmpfs.join(',')}`]),
-];
+/** Returns what they say as KEY=VALUE, but for volumes. */
+export function placesGiven({ bind, tmpfs, device, capAdd }: PlaceOptions): string[] {
+  const lists = { binds: bind, tmpfs, devices: device, capabilities: capAdd };
+  return Object.entries(lists).flatMap(([key, list]) => (list ? [`${key}=${list.join(',')}`] : []));
+}
 
 const append = (value: string, before: readonly string[] = []): readonly string[] => [
   ...before,

@@ -57,6 +57,14 @@ export interface Tmpfs {
   readonly sizeBytes: number | null;
 }
 
+/** A device of the machine that an env has. */
+export interface Device {
+  /** On the machine, and in the env. */
+  readonly path: string;
+  /** What its programs may do with it: r, w or rw. */
+  readonly access: string;
+}
+
 /** bridge: one of its own, with an address on the machine's bridge. none: a loopback interface. host: the machine's. */
 export type NetworkKind = 'bridge' | 'none' | 'host';
 
@@ -79,6 +87,9 @@ export interface EnvSettings {
   readonly volumes: readonly Volume[];
   readonly binds: readonly Bind[];
   readonly tmpfs: readonly Tmpfs[];
+  readonly devices: readonly Device[];
+  /** Capabilities of its root beyond those that each env has, as CAP_NET_ADMIN. */
+  readonly capabilities: readonly string[];
   /** True: `byref start --autostart` starts it, as a machine does when it boots. */
   readonly autostart: boolean;
   /** Of those, the ones with a higher number start first. */
@@ -99,6 +110,8 @@ export const NO_SETTINGS: EnvSettings = {
   volumes: [],
   binds: [],
   tmpfs: [],
+  devices: [],
+  capabilities: [],
   autostart: false,
   autostartPriority: 0,
   restart: { when: 'no' },

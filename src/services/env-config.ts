@@ -1,7 +1,6 @@
 /** The file of an env: what it is made of and what is set for it, as YAML. `byref create --from-config` reads it, and `byref info --config` writes it. */
-import { readFileSync } from 'node:fs';
 import { stringify } from 'yaml';
-import { ByrefError } from '../base/error.ts';
+import { readGivenFile } from '../base/read-given-file.ts';
 import type { EnvSettings } from '../codec/env-settings.ts';
 import { sizedText, volumeOf } from '../manager/envs/place-settings.ts';
 import { settingsShown } from '../manager/envs/settings.ts';
@@ -15,6 +14,7 @@ import {
   refuseMistake,
   SETTINGS,
 } from './settings-fields.ts';
+import { needsOfStack } from './template-needs.ts';
 
 /** The fields of an env's file. */
 export interface EnvConfig {
@@ -31,6 +31,10 @@ export interface EnvConfig {
   readonly binds: readonly string[];
   /** PATH, or PATH:SIZE. */
   readonly tmpfs: readonly string[];
+  /** PATH, or PATH:r. */
+  readonly devices: readonly string[];
+  /** True: of what its templates need, it gets only what is said here. */
+  readonly 'refuse-needs': boolean;
 }
 
 /** What an env's file asks for. */
@@ -42,6 +46,8 @@ export interface EnvWanted {
   readonly settings: readonly string[];
   /** PATH, or PATH:SIZE. */
   readonly volumes: readonly string[];
+  /** null: all of it. */
+  readonly refusedNeeds: readonly string[] | null;
 }
 
 const WORD = /^\S+$/;
@@ -57,10 +63,16 @@ const FIELDS = {
   volumes: listOf(text('a volume, as /var/lib/postgresql or /srv:1GiB', PLACE)),
   binds: listOf(text('a bind, as /srv/www:/var/www:ro', PLACE)),
   tmpfs: listOf(text('a directory in memory, as /tmp:64MiB', PLACE)),
+  'refuse-needs': {
+    what: 'true, or a list of what its templates need',
+    read: (value: unknown) =>
+      typeof value === 'boolean' ? value : listOf(text('a need', WORD)).read(value),
+  },
+  devices: listOf(text('a device, as /dev/fuse or /dev/loop0:r', PLACE)),
 };
 
 /** Fields that are settings with a comma between their items. */
-const LISTS = ['ports', 'binds', 'tmpfs'] as const;
+const LISTS = ['ports', 'binds', 'tmpfs', 'devices'] as const;
 
 const VARIABLE = 'environment.';
 
@@ -68,7 +80,7 @@ const VARIABLE = 'environment.';
 export function readEnvConfig(file: string): EnvWanted {
   const hint = 'See "Files of envs" in docs/reference/configuration.md.';
   const about = { file, example: 'os: debian-12', hint };
-  const parser = new FieldsParser(FIELDS, textOf(file), about);
+  const parser = new FieldsParser(FIELDS, readGivenFile(file), about);
   const { name = null, os = null, apps = [], profile, ...fields } = parser.fields();
   const parts: Readonly<Record<string, readonly string[]>> = {
     settings: assignmentsOf(fields.settings ?? {}),
@@ -78,21 +90,19 @@ export function readEnvConfig(file: string): EnvWanted {
     ),
   };
   for (const [field, list] of Object.entries(parts)) refuseBadSettings(parser, field, list);
-  const { volumes = [] } = fields;
+  const { volumes = [], 'refuse-needs': refuse = false } = fields;
+  const refusedNeeds = refuse === true ? null : refuse === false ? [] : refuse;
   refuseMistake(parser, 'volumes', () => volumes.map(volumeOf));
   parser.refuseIfAny();
   const first = profile === undefined ? [] : profileSettings(profile);
-  return { name, os, apps, settings: [...first, ...Object.values(parts).flat()], volumes };
-}
-
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    const message = `${file} can't be read: ${cause instanceof Error ? cause.message : String(cause)}`;
-    const hint = 'Name a file such as byref info ENV --config writes.';
-    throw new ByrefError('badInput', message, hint, { cause });
-  }
+  return {
+    name,
+    os,
+    apps,
+    settings: [...first, ...Object.values(parts).flat()],
+    volumes,
+    refusedNeeds,
+  };
 }
 
 /** Returns the file of an env, as values. */
@@ -113,6 +123,8 @@ export function envConfig(store: Store, row: EnvRow): EnvConfig {
     environment: settings.environment,
     ...(lists as Record<(typeof LISTS)[number], string[]>),
     volumes: settings.volumes.map(sizedText),
+    // The file says it all.
+    'refuse-needs': Object.keys(needsOfStack(store, store.plainStack(row))).length > 0,
   };
 }
 
@@ -123,4 +135,5 @@ const listOfSetting = (settings: EnvSettings, key: string): string[] =>
 export const envConfigText = (config: EnvConfig): string =>
   stringify(Object.fromEntries(Object.entries(config).filter(([, value]) => !isEmpty(value))));
 
-const isEmpty = (value: unknown): boolean => Object.keys(Object(value) as object).length === 0;
+const isEmpty = (value: unknown): boolean =>
+  value !== true && Object.keys(Object(value) as object).length === 0;

@@ -16,8 +16,10 @@ import {
   summaryOf,
 } from '../manager/envs/summary.ts';
 import { type EnvUsage, envUsage } from '../manager/envs/usage.ts';
+import type { Needs } from '../manager/recipes/build/needs.ts';
 import { ownPackagesOf, type StaleReason } from '../manager/rollout/stale-packages.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
+import { needsOfStack } from './template-needs.ts';
 
 /** All that `byref info` shows, under the names of --json. Values that only a mounted env has are null if it is not mounted. */
 export interface EnvInfo extends EnvSummary, EnvUsage {
@@ -35,6 +37,8 @@ export interface EnvInfo extends EnvSummary, EnvUsage {
   readonly settings: Readonly<Record<string, string>>;
   /** Its volumes, as PATH or PATH:SIZE. */
   readonly volumes: readonly string[];
+  /** What its templates say it needs; what of that it has are its settings. */
+  readonly needs: Needs;
   /** Its processes; null if it does not run. */
   readonly running: RunningInfo | null;
   /** How its first process ended by itself, until it is started or stopped again; null if it did not. */
@@ -76,6 +80,7 @@ export async function envInfo(store: Store, row: EnvRow): Promise<EnvInfo> {
     ...(await changes(envDir(store.root, row.id))),
     settings: settingsShown(settings),
     volumes: settings.volumes.map(sizedText),
+    needs: needsOfStack(store, store.plainStack(row)),
     ...runningInfo(store.root, row.id, state.firstPid !== null),
   };
 }

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { procText } from '../base/proc.ts';
 import type { EnvLimits, EnvSettings } from '../codec/env-settings.ts';
 import { refuseBinds } from '../manager/envs/binds.ts';
+import { devicesOf } from '../manager/envs/devices.ts';
 import { BundleDir } from '../manager/envs/runtime/bundle-dir.ts';
 import { groupOf } from '../manager/envs/runtime/cgroups.ts';
 import { changeIo, disksOfEnvs, ioNotes } from '../manager/envs/runtime/io-limits.ts';
@@ -34,6 +35,7 @@ export async function changeSettings(
   const before = store.settings(row.id);
   const after = assignments.reduce(withSetting, before);
   if (!isDeepStrictEqual(before.binds, after.binds)) refuseBinds(store.root, after);
+  if (!isDeepStrictEqual(before.devices, after.devices)) devicesOf(store.root, after);
   store.putSettings(row.id, after);
   const bundle = new BundleDir(store.root, row.id);
   const runs = bundle.firstProcess() !== null;

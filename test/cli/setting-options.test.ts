@@ -127,6 +127,8 @@ test('the file of an env makes another one like it', async () => {
     volumes: [],
     binds: [],
     tmpfs: [],
+    devices: [],
+    'refuse-needs': false,
   });
   expect(await root.json('info', 'second', '--config')).toEqual({ ...config, name: 'second' });
 });

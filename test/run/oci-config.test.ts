@@ -23,13 +23,25 @@ const REQUEST: BundleRequest = {
   ids: { first: 1_073_741_824, size: 65_536 },
   network: 'none',
   places: [
-    { place: '/run/byref/key.envs/1/volumes/1', path: '/srv', readOnly: false },
-    { place: '/run/byref/key.envs/1/binds/0', path: '/srv/tmp/www', readOnly: true },
+    { place: '/run/byref/key.envs/1/volumes/1', path: '/srv', readOnly: false, isDevice: false },
+    {
+      place: '/run/byref/key.envs/1/binds/0',
+      path: '/srv/tmp/www',
+      readOnly: true,
+      isDevice: false,
+    },
+    {
+      place: '/run/byref/key.envs/1/binds/device-0',
+      path: '/dev/fuse',
+      readOnly: false,
+      isDevice: true,
+    },
   ],
   tmpfs: [{ path: '/srv/tmp', sizeBytes: 4096 }],
   cgroupsPath: '/byref/key/env-1',
   limits: NO_LIMITS,
   disks: [],
+  devices: [{ type: 'c', major: 10, minor: 229, access: 'rw' }],
   capabilities: CAPABILITIES,
   seccomp: { defaultAction: 'SCMP_ACT_ERRNO', architectures: [], syscalls: [] },
 };
@@ -50,12 +62,16 @@ describe('the configuration of an env', () => {
     expect(gidMappings).toEqual(uidMappings);
   });
 
-  it('gives it few capabilities, a filter of system calls, and no device', () => {
+  it('gives it few capabilities, a filter of system calls, and no devices but those that are set', () => {
     const { process, linux } = ociConfig(REQUEST);
     expect(process.capabilities.bounding).toEqual(CAPABILITIES);
     expect(process.capabilities.bounding).not.toContain('CAP_SYS_ADMIN');
     expect(linux.seccomp).toEqual(REQUEST.seccomp);
-    expect(linux.resources.devices).toEqual([{ allow: false, access: 'rwm' }]);
+    expect(linux.resources.devices).toEqual([
+      { allow: false, access: 'rwm' },
+      { allow: true, type: 'c', major: 10, minor: 229, access: 'rw' },
+    ]);
+    expect(mountAt(REQUEST, '/dev/fuse')?.options).not.toContain('nodev');
     expect(linux.readonlyPaths).toContain('/proc/sys');
     expect(linux.maskedPaths).toContain('/proc/kcore');
     expect(mountAt(REQUEST, '/sys')?.options).toContain('ro');

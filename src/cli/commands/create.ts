@@ -65,7 +65,7 @@ export default function build(): Command {
     async (given: string[], options: Options) => {
       const context = contextOf(options);
       const { count = null } = options;
-      const { names, os, apps, settings, volumes } = await wantedOf(given, options);
+      const { names, os, apps, settings, volumes, refusedNeeds } = await wantedOf(given, options);
       const told = firstMountOf(options);
       const { signal, release } = interruption();
       // In a pipe there is no progress, only notes.
@@ -82,7 +82,7 @@ export default function build(): Command {
               : { ...told, hostname: withNumber(hostname, number) };
           const { summary, notes } = await createEnv(
             store,
-            { name, os, apps, firstMount, settings, volumes },
+            { name, os, apps, firstMount, settings, volumes, refusedNeeds },
             { signal, progress: progress.update },
           );
           progress.end();
@@ -107,6 +107,7 @@ interface Wanted {
   readonly apps: readonly string[];
   readonly settings: readonly string[];
   readonly volumes: readonly string[];
+  readonly refusedNeeds: readonly string[] | null;
 }
 
 async function wantedOf(given: readonly string[], options: Options): Promise<Wanted> {
@@ -129,8 +130,10 @@ async function wantedOf(given: readonly string[], options: Options): Promise<Wan
     ...set,
     ...(privileged ? ['privileged=true'] : []),
   ];
+  const { refuseNeeds = false, refuse } = options;
+  const refusedNeeds = refuseNeeds ? null : (refuse ?? (file === null ? [] : file.refusedNeeds));
   const volumes = options.volume ?? file?.volumes ?? [];
-  return { names, os, apps: app ?? file?.apps ?? [], settings, volumes };
+  return { names, os, apps: app ?? file?.apps ?? [], settings, volumes, refusedNeeds };
 }
 
 async function fileOf(file: string): Promise<EnvWanted> {

@@ -4,6 +4,7 @@ import { ownText } from '../../manager/merge/packages.ts';
 import { needPeoplesEnv } from '../../manager/sandbox/owner.ts';
 import { type EnvInfo, envInfo } from '../../services/env-info.ts';
 import { type Context, contextOf, define } from '../command.ts';
+import { needsText } from '../needs-text.ts';
 import { printContent } from '../print.ts';
 import { runningFields } from '../running-text.ts';
 import { withStore } from '../session.ts';
@@ -43,8 +44,9 @@ function fields(info: EnvInfo): [string, string][] {
     ['id', String(info.id)],
     ['state', info.state],
     ...runningFields(info),
-    ...(info.volumes.length > 0 ? [['volumes', info.volumes.join(', ')] as [string, string]] : []),
+    ...field('volumes', info.volumes.join(', ')),
     ['stack', stack.join(', ')],
+    ...field('needs', needsText(info.needs)),
     ['created', info.created],
     ['mountpoint', info.mountpoint ?? ''],
     ['options', info.options ?? ''],
@@ -62,6 +64,10 @@ function fields(info: EnvInfo): [string, string][] {
     ['damage', info.damage ?? ''],
   ];
 }
+
+/** Returns a line that is there only if there is something to say. */
+const field = (name: string, text: string): [string, string][] =>
+  text === '' ? [] : [[name, text]];
 
 /** Describes a package: "hello 3.0 (template: 4.0)". */
 const packageText = ({ package: name, own, template, why }: EnvInfo['packages'][number]): string =>

@@ -79,7 +79,10 @@ async function create(context: Context, os: string, options: Options): Promise<E
   const ports = publish.length > 0 ? [`ports=${publish.join(',')}`] : [];
   const settings = [...(await settingsGiven(options)), ...placesGiven(options), ...set, ...ports];
   return withStore(context, 'write', async (store) => {
-    const { row, notes } = await createEnv(store, { name, os, apps, settings, volumes });
+    const { row, notes } = await createEnv(store, {
+      ...{ name, os, apps, settings, volumes },
+      refusedNeeds: options.refuseNeeds ? null : (options.refuse ?? []),
+    });
     printNotes(notes);
     return row;
   });

@@ -8,6 +8,7 @@ import {
   NO_SETTINGS,
   type RestartPolicy,
 } from '../../codec/env-settings.ts';
+import { DEVICE_KEYS } from './device-settings.ts';
 import { IO_WORDS, ioRate, ioRateText } from './io-settings.ts';
 import { parsePorts } from './network/ports.ts';
 import { PLACE_KEYS } from './place-settings.ts';
@@ -136,6 +137,7 @@ const KEYS: readonly Key[] = [
     get: ({ ports }) => ports.join(','),
   },
   ...PLACE_KEYS,
+  ...DEVICE_KEYS,
   flag('boot.autostart', 'autostart', 'true: byref start --autostart starts it'),
   {
     name: 'boot.autostart.priority',

@@ -6,7 +6,7 @@
  *     rootfs/       the env's root, id-mapped
  *     volumes/ID/   its volumes, id-mapped
  *     binds/N       what of the machine it is given, id-mapped where that can be
- *     disks/ID/     the file systems of volumes with a size, until the env has them
+ *     disks/ID/     the file systems of volumes with a size, and disks/devices its devices, until the env has them
  *     start.json    how the env was started (StartNote); the first file that is made
  *     running       "PID START": its first process, and when that started (proc(5), field 22)
  *     ended         "exit CODE SECONDS" or "signal NUMBER SECONDS": how the first process ended, and when
@@ -155,7 +155,7 @@ export class BundleDir {
     return place;
   }
 
-  /** Returns the places of the file systems of volumes with a size. */
+  /** Returns the places of file systems that the env has mounts of its own of, once it runs. */
   disks(): string[] {
     return this.places('disks');
   }

@@ -2,10 +2,10 @@
 import type { BlockDevice } from '../../../base/block-devices.ts';
 import type { EnvLimits, NetworkKind, Tmpfs } from '../../../codec/env-settings.ts';
 import { INSIDE_PATH } from '../../confinement/run-inside.ts';
+import type { DeviceRule } from '../devices.ts';
 import type { IdRange } from './id-ranges.ts';
 import { blockIoOf } from './io-limits.ts';
 import type { OciMount, OciProcess, OciResources, OciSeccomp, OciSpec } from './oci-spec.ts';
-import type { Place } from './places.ts';
 
 /** Version of the runtime specification that is written; runc 1.0 and later read it. */
 const OCI_VERSION = '1.0.2';
@@ -107,9 +107,14 @@ const MASKED = [
 ];
 const READ_ONLY = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
 
-/** Devices that an env may use, and make nodes of: runc allows those that it makes itself (null, zero, full, random, tty, ptmx). */
-const DEVICES: OciResources['devices'] = [{ allow: false, access: 'rwm' }];
-const ALL_DEVICES: OciResources['devices'] = [{ allow: true, access: 'rwm' }];
+/**
+ * Returns which devices an env may use. runc allows those that it makes itself (null, zero, full, random, tty, ptmx). None is allowed
+ * to be made (mknod): those that are given are there.
+ */
+const rulesOf = (privileged: boolean, devices: readonly DeviceRule[]): OciResources['devices'] =>
+  privileged
+    ? [{ allow: true, access: 'rwm' }]
+    : [{ allow: false, access: 'rwm' }, ...devices.map((each) => ({ allow: true, ...each }))];
 
 /** One CFS period, in microseconds. */
 const CPU_PERIOD = 100_000;
@@ -132,6 +137,15 @@ export interface InitProgram {
   readonly helper: string | null;
 }
 
+/** A file, directory or device of the machine that an env has at a path. */
+export interface ShownPlace {
+  /** On the machine; root of the env has to get there. */
+  readonly place: string;
+  readonly path: string;
+  readonly readOnly: boolean;
+  readonly isDevice: boolean;
+}
+
 /** What an env is to be. */
 export interface BundleRequest {
   readonly hostname: string;
@@ -141,13 +155,15 @@ export interface BundleRequest {
   /** The ids that its users have outside; null: they are the machine's (privileged). */
   readonly ids: IdRange | null;
   readonly network: NetworkKind;
-  /** What it has beside its root: where each is mounted on the machine, and its path in the env. */
-  readonly places: readonly Pick<Place, 'place' | 'path' | 'readOnly'>[];
+  /** What it has beside its root. */
+  readonly places: readonly ShownPlace[];
   readonly tmpfs: readonly Tmpfs[];
   readonly cgroupsPath: string;
   readonly limits: EnvLimits;
   /** Disks that its limits of input and output count for. */
   readonly disks: readonly BlockDevice[];
+  /** Devices that it has beyond the standard ones. */
+  readonly devices: readonly DeviceRule[];
   /** What its root user may do. */
   readonly capabilities: readonly string[];
   /** The filter of system calls; null: none (privileged). */
@@ -165,13 +181,14 @@ export const baseEnvironment = (home: string): Record<string, string> => ({
 export const asList = (variables: Readonly<Record<string, string>>): string[] =>
   Object.entries(variables).map(([name, value]) => `${name}=${value}`);
 
-/** Returns the capabilities of programs of root in an env that is not privileged. */
-export const capabilitiesOf = (isSystemd: boolean): readonly string[] =>
-  isSystemd ? [...CAPABILITIES, ...SYSTEMD_CAPABILITIES] : CAPABILITIES;
+/** Returns the capabilities of programs of root in an env that is not privileged. @param more what is set for it */
+export const capabilitiesOf = (isSystemd: boolean, more: readonly string[]): readonly string[] => [
+  ...new Set([...CAPABILITIES, ...(isSystemd ? SYSTEMD_CAPABILITIES : []), ...more]),
+];
 
 /** Returns the whole config.json of an env. */
 export function ociConfig(request: BundleRequest): OciSpec {
-  const { hostname, ids, network, cgroupsPath, limits, disks, seccomp } = request;
+  const { hostname, ids, network, cgroupsPath, limits, disks, devices, seccomp } = request;
   const privileged = ids === null;
   const mapping = ids && [{ containerID: 0, hostID: ids.first, size: ids.size }];
   return {
@@ -188,7 +205,10 @@ export function ociConfig(request: BundleRequest): OciSpec {
         ...(mapping ? [{ type: 'user' }] : []),
       ],
       ...(mapping && { uidMappings: mapping, gidMappings: mapping }),
-      resources: resourcesOf(limits, privileged, disks),
+      resources: {
+        ...resourcesOf(limits, privileged, disks),
+        devices: rulesOf(privileged, devices),
+      },
       ...(seccomp && { seccomp }),
       maskedPaths: privileged ? [] : MASKED,
       readonlyPaths: privileged ? [] : READ_ONLY,
@@ -263,11 +283,14 @@ function mountsOf({ init, ids, network, places, tmpfs }: BundleRequest): OciMoun
 
 /** Returns the mounts of what is set for the env, so that one in another comes later. */
 function ownMounts(places: BundleRequest['places'], tmpfs: readonly Tmpfs[]): OciMount[] {
-  const binds = places.map(({ place, path, readOnly }) => ({
+  const binds = places.map(({ place, path, readOnly, isDevice }) => ({
     destination: path,
     type: 'bind',
     source: place,
-    options: ['rbind', 'nodev', ...(readOnly ? ['ro'] : [])],
+    options: [
+      ...(isDevice ? ['bind', 'nosuid', 'noexec'] : ['rbind', 'nodev']),
+      ...(readOnly ? ['ro'] : []),
+    ],
   }));
   const inMemory = tmpfs.map(({ path, sizeBytes }) => ({
     destination: path,
@@ -318,7 +341,7 @@ export function resourcesOf(
   };
   const blockIO = blockIoOf(limits, disks);
   return {
-    devices: privileged ? ALL_DEVICES : DEVICES,
+    devices: rulesOf(privileged, []),
     ...(Object.keys(memory).length > 0 && { memory }),
     ...(Object.keys(cpu).length > 0 && { cpu }),
     ...(processes !== null && { pids: { limit: processes } }),

@@ -10,19 +10,18 @@ import { copyTree } from '../copy-tree.ts';
 import { emptyImage, makeImage, mountImage } from '../volume-image.ts';
 import { contentInside, fillVolume, volumeDir, volumeImage } from '../volumes.ts';
 import type { BundleDir } from './bundle-dir.ts';
+import type { ShownPlace } from './oci-config.ts';
 
-/** One of these, as it is mounted for the env. */
-export interface Place {
+/** One of these, as it is mounted for the env: where it has the env's ids. */
+export interface Place extends ShownPlace {
   /** On the machine. */
   readonly source: string;
-  /** In the bundle, where it has the env's ids. */
-  readonly place: string;
-  /** In the env. */
-  readonly path: string;
-  readonly readOnly: boolean;
   /** True: it can't go without the env's ids. What is bound is, where its file system can't have them, as it is. */
   readonly needsIds: boolean;
 }
+
+/** What is the env's alone. */
+const OWN = { readOnly: false, isDevice: false, needsIds: true };
 
 /** An env whose places are prepared. */
 export interface PlacesOf {
@@ -41,17 +40,18 @@ export async function preparePlaces(request: PlacesOf): Promise<Place[]> {
   for (const volume of settings.volumes) {
     const source = await sourceOf(request, volume);
     const place = bundle.makePlace('volumes', String(volume.id));
-    places.push({ source, place, path: volume.path, readOnly: false, needsIds: true });
+    places.push({ source, place, path: volume.path, ...OWN });
   }
   for (const [i, bind] of settings.binds.entries()) {
     const source = realOf(bind.source);
     const place = bundle.makePlace('binds', String(i), statSync(source).isDirectory());
-    places.push({ source, place, path: bind.path, readOnly: bind.readOnly, needsIds: false });
+    const { path: at, readOnly } = bind;
+    places.push({ source, place, path: at, readOnly, isDevice: false, needsIds: false });
   }
   return places;
 }
 
-/** Unmounts the file systems of volumes where they were mounted first: the env has its own mounts of them. */
+/** Unmounts what was mounted for the runtime to find it: the env has its own mounts of that. */
 export function releaseDisks(bundle: BundleDir): void {
   for (const at of bundle.disks()) native.umount(at, MNT_DETACH | UMOUNT_NOFOLLOW);
 }

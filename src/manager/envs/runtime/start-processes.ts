@@ -3,9 +3,11 @@ import { failpoint } from '../../../base/failpoints.ts';
 import { procText } from '../../../base/proc.ts';
 import { processIdentity } from '../../../base/process-identity.ts';
 import type { EnvSettings, NetworkKind } from '../../../codec/env-settings.ts';
+import { devicesOf } from '../devices.ts';
 import { attachNetwork } from '../network/attach-network.ts';
 import { BundleDir, refuseClosed } from './bundle-dir.ts';
 import { groupOf, makeNamedGroup } from './cgroups.ts';
+import { makeDeviceNodes } from './device-nodes.ts';
 import { idRangesOf } from './id-ranges.ts';
 import { initProgram } from './init.ts';
 import { disksOfEnvs, setWeight } from './io-limits.ts';
@@ -65,8 +67,12 @@ async function prepare(
   if (isSystemd) makeNamedGroup(cgroupsPath, ids);
   const places = await preparePlaces({ root, env: env.id, mountpoint, bundle, settings });
   failpoint('start-places');
+  const devices = devicesOf(root, settings);
+  const nodes = await makeDeviceNodes(bundle, settings.devices, devices, ids?.first ?? 0);
   // A machine may be a container itself, and its root lack some.
-  const capabilities = privileged ? ownCapabilities() : capabilitiesOf(isSystemd);
+  const capabilities = privileged
+    ? ownCapabilities()
+    : capabilitiesOf(isSystemd, settings.capabilities);
   const mode = isSystemd && output === 'log' ? 'terminal' : output;
   const config = ociConfig({
     hostname,
@@ -75,11 +81,12 @@ async function prepare(
     terminal: mode === 'terminal',
     ids,
     network,
-    places,
+    places: [...places, ...nodes],
     tmpfs: settings.tmpfs,
     cgroupsPath,
     limits,
     disks: disksOfEnvs(root),
+    devices,
     capabilities,
     seccomp: privileged ? null : filterFor(capabilities),
   });

@@ -53,6 +53,7 @@ export const VERBS: readonly Verb[] = [
   verb('enter', 'open a shell in a running env', ['shell']),
   verb('console', 'connect to the terminal of an env’s first process', ['attach']),
   verb('ps', 'list the processes of a running env'),
+  verb('top', 'show what running envs do, and what they take'),
   verb('logs', 'print what the first process of an env has said'),
   verb('app add', 'put apps on top of an env’s stack, live'),
   verb('app remove', 'take apps out of it, live', ['app rm']),

@@ -19,6 +19,7 @@ import type { GarbageCollected } from './collect-garbage.ts';
 import type { EnvDestroyed } from './destroy-env.ts';
 import type { TemplateDifference } from './diff-templates.ts';
 import type { NamedUsage } from './disk-usage.ts';
+import type { EnvActivity } from './env-activity.ts';
 import type { EnvConfig } from './env-config.ts';
 import type { EnvInfo } from './env-info.ts';
 import type { SettingsChanged } from './env-settings.ts';
@@ -64,6 +65,8 @@ export interface Results {
   readonly stop: readonly EnvStopped[];
   readonly kill: readonly EnvSignalled[];
   readonly ps: readonly EnvProcess[];
+  /** Without a terminal, or with --once. */
+  readonly top: readonly EnvActivity[];
   readonly set: SettingsChanged;
   readonly 'profile list': readonly Profile[];
   readonly 'volume add': VolumeInfo;

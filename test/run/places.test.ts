@@ -81,6 +81,12 @@ test('what is bound is the machine’s, with the ids that the env sees', async (
   expect(await r.exec('env', 'ls /srv/shared/memory')).toBe('');
 });
 
+test('what can’t have the env’s ids is bound as it is', async () => {
+  await create('--bind', '/sys/kernel/mm:/srv/mm:ro');
+  await r.root.ok('start', 'env');
+  expect(await r.exec('env', 'stat -c %u /srv/mm')).toBe('65534\n');
+});
+
 test('no more of the machine than is meant is bound', async () => {
   const run = r.root.env['BYREF_RUN']!;
   const root = path.join(r.root.base, 'root');

@@ -12,7 +12,7 @@ const OUTPUT_MAX = 4096;
 /** No room for root alone, tables of inodes that are written when they are used, and a root directory of the env's root. */
 const MKFS = ['mkfs.ext4', '-q', '-F', '-m', '0', '-E', 'lazy_itable_init=1,root_owner=0:0'];
 /** `discard` gives the room of removed files back to the disk. */
-const MOUNT = ['mount', '-t', 'ext4', '-o', 'loop,discard'];
+const MOUNT = ['mount', '-t', 'ext4', '-o', 'loop,discard,nodev'];
 
 /** Makes a file system in a new file. @throws ByrefError 'unsupported' without mkfs.ext4, 'error' */
 export async function makeImage(file: string, bytes: number): Promise<void> {

@@ -1,5 +1,5 @@
 /**
- * byref-monitor MODE RUNTIME STATE BUNDLE ID LOG ROOT FIRST SIZE NETWORK [SOURCE TARGET]...
+ * byref-monitor MODE RUNTIME STATE BUNDLE ID LOG ROOT FIRST SIZE NETWORK [SOURCE TARGET HOW]...
  *
  * Starts the first process of an env through an OCI runtime, and stays with it until it ends. It outlives the command that
  * started it, and keeps what would be lost with that:
@@ -7,8 +7,8 @@
  *   - the other end of the env's output or terminal, which goes to LOG and to who is attached (BUNDLE/attach.sock);
  *   - a second descriptor of the terminal: systemd closes and opens /dev/console again, and would find it hung up;
  *   - how the first process ended, in BUNDLE/ended;
- *   - the env's root and volumes: ROOT is mounted on BUNDLE/rootfs, and each SOURCE on its TARGET, with SIZE ids from 0 on shown as
- *     those from FIRST on; 0: as they are.
+ *   - the env's root and what it has beside it: ROOT is mounted on BUNDLE/rootfs, and each SOURCE on its TARGET, with SIZE ids from 0 on
+ *     shown as those from FIRST on; 0: as they are. HOW: `ids`, or `ids-if-can-be`, as they are where the file system can't do that.
  *
  * MODE: `log`, no input, output goes to LOG. `terminal`, one for both. `inherit`, our own input and output.
  *
@@ -55,7 +55,7 @@ struct client {
 };
 
 static const char *mode, *runtime, *state, *bundle, *id, *log_path, *root, *first_id, *ids, *network;
-static char **volumes;
+static char **places;
 static int log_fd = -1;
 static off_t log_size;
 /** The master of the terminal, or the reading ends of the two pipes. */
@@ -151,8 +151,8 @@ static int user_namespace(void) {
   return fd;
 }
 
-/** Mounts a directory, with the ids of the env. @param userns -1: as they are */
-static void mount_tree(const char *source, const char *target, int userns) {
+/** Mounts a file or directory, with the ids of the env. @param userns -1: as they are @param is_needed whether it has to have them */
+static void mount_tree(const char *source, const char *target, int userns, int is_needed) {
   const int tree = need(syscall(SYS_open_tree, AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), source);
   // As the propagation flag: MS_PRIVATE of mount(2).
   struct mount_attr attr = {.propagation = 1 << 18};
@@ -160,15 +160,20 @@ static void mount_tree(const char *source, const char *target, int userns) {
     attr.attr_set = MOUNT_ATTR_IDMAP;
     attr.userns_fd = userns;
   }
-  need(syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof attr), source);
+  long result = syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof attr);
+  if (result < 0 && errno == EINVAL && !is_needed) {
+    attr.attr_set = 0;
+    result = syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof attr);
+  }
+  need(result, source);
   need(syscall(SYS_move_mount, tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH), target);
   close(tree);
 }
 
 static void mount_all(void) {
   const int userns = strcmp(ids, "0") == 0 ? -1 : user_namespace();
-  mount_tree(root, in_bundle("rootfs"), userns);
-  for (char **pair = volumes; pair[0] != NULL; pair += 2) mount_tree(pair[0], pair[1], userns);
+  mount_tree(root, in_bundle("rootfs"), userns, 1);
+  for (char **each = places; each[0] != NULL; each += 3) mount_tree(each[0], each[1], userns, strcmp(each[2], "ids") == 0);
   if (userns >= 0) close(userns);
 }
 
@@ -499,17 +504,17 @@ static void clean_up(void) {
   const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   const pid_t child = spawn(words, null, null, null);
   if (child > 0) waitpid(child, NULL, 0);
-  for (char **pair = volumes; pair[0] != NULL; pair += 2) umount2(pair[1], DETACH | NOFOLLOW);
+  for (char **each = places; each[0] != NULL; each += 3) umount2(each[1], DETACH | NOFOLLOW);
   umount2(in_bundle("rootfs"), DETACH | NOFOLLOW);
 }
 
 int main(int count, char **words) {
-  if (count < 11 || count % 2 == 0) {
-    dprintf(2, "usage: byref-monitor MODE RUNTIME STATE BUNDLE ID LOG ROOT FIRST SIZE NETWORK [SOURCE TARGET]...\n");
+  if (count < 11 || (count - 11) % 3 != 0) {
+    dprintf(2, "usage: byref-monitor MODE RUNTIME STATE BUNDLE ID LOG ROOT FIRST SIZE NETWORK [SOURCE TARGET HOW]...\n");
     return 2;
   }
   mode = words[1], runtime = words[2], state = words[3], bundle = words[4], id = words[5], log_path = words[6];
-  root = words[7], first_id = words[8], ids = words[9], network = words[10], volumes = words + 11;
+  root = words[7], first_id = words[8], ids = words[9], network = words[10], places = words + 11;
   fcntl(REPORT, F_SETFD, FD_CLOEXEC);
   setsid();
   prctl(PR_SET_CHILD_SUBREAPER, 1);

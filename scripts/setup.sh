@@ -8,11 +8,11 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 BUILD_PACKAGES=(python3 make g++)
-RUN_PACKAGES=(ca-certificates mount procps tar gzip xz-utils zstd libfuse2 util-linux diffutils
+RUN_PACKAGES=(ca-certificates mount procps tar gzip xz-utils zstd libfuse2 util-linux diffutils e2fsprogs
   runc catatonit golang-github-containers-common containernetworking-plugins iptables)
 DEMO_PACKAGES=(mmdebstrap gpg)
-TEST_PACKAGES=("${DEMO_PACKAGES[@]}" acl attr btrfs-progs e2fsprogs gcc git gnupg libc6-dev rsync sqlite3 xfsprogs)
-BENCH_PACKAGES=(e2fsprogs fuse-overlayfs gcc git libc6-dev sqlite3 xfsprogs)
+TEST_PACKAGES=("${DEMO_PACKAGES[@]}" acl attr btrfs-progs gcc git gnupg libc6-dev rsync sqlite3 xfsprogs)
+BENCH_PACKAGES=(fuse-overlayfs gcc git libc6-dev sqlite3 xfsprogs)
 
 main() {
   local packages=("${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}")

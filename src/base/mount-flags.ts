@@ -2,7 +2,7 @@
 export const MS_RDONLY = 1;
 export const MS_NOSUID = 2;
 export const MS_NODEV = 4;
-const MS_NOEXEC = 8;
+export const MS_NOEXEC = 8;
 export const MS_REMOUNT = 32;
 const MS_NOATIME = 1024;
 const MS_NODIRATIME = 2048;

@@ -76,6 +76,7 @@ _byref() {
   case $last in
     --os|--base) words=$(${ofKind(TEMPLATES, 'os')}) ;;
     --app) words=$(${ofKind(TEMPLATES, 'app')}) ;;
+    --config) words=$(byref profile list -q 2>/dev/null) ;;
     --canary|--from-env) words=$(byref "\${root[@]}" list -H -o name 2>/dev/null) ;;
 ${choices.join('\n')}
   esac

@@ -41,6 +41,8 @@ const MODULES: Readonly<Record<string, () => Promise<CommandModule>>> = {
   run: () => import('./commands/run.ts'),
   exec: () => import('./commands/exec.ts'),
   enter: () => import('./commands/enter.ts'),
+  top: () => import('./commands/top.ts'),
+  'profile list': () => import('./commands/profile-list.ts'),
   'volume add': () => import('./commands/volume-add.ts'),
   'volume list': () => import('./commands/volume-list.ts'),
   'volume rm': () => import('./commands/volume-rm.ts'),

@@ -1,5 +1,11 @@
 /** The settings of an env: how it is started, and what it may use. Kept as JSON, after one byte with the row's version. */
 
+/** How much may be read or written in a second: bytes, and operations; null: any number. At least one is not null. */
+export interface IoRate {
+  readonly bytes: number | null;
+  readonly iops: number | null;
+}
+
 /** Limits of an env; null: none. */
 export interface EnvLimits {
   /** How many processors' time it may use, such as 0.5. */
@@ -20,6 +26,11 @@ export interface EnvLimits {
   /** Bytes per second that come to it over the network, and that it sends. */
   readonly ingressBytes: number | null;
   readonly egressBytes: number | null;
+  /** What its programs may read from, and write to, each disk. */
+  readonly ioRead: IoRate | null;
+  readonly ioWrite: IoRate | null;
+  /** Its weight when disks are busy; an env without one has 100. */
+  readonly ioWeight: number | null;
 }
 
 /** A directory of the machine's file system that an env has at a path, beside what its templates and its changes are. */
@@ -28,6 +39,33 @@ export interface Volume {
   readonly id: number;
   /** Absolute, in the env. */
   readonly path: string;
+  /** It is a file system of this size, in a file; null: a directory, which has all the room that the disk has. */
+  readonly sizeBytes: number | null;
+}
+
+/** A file or directory of the machine that an env has at a path. */
+export interface Bind {
+  /** Absolute, on the machine. */
+  readonly source: string;
+  /** Absolute, in the env. */
+  readonly path: string;
+  readonly readOnly: boolean;
+}
+
+/** A directory in memory that an env has at a path, empty at each start. */
+export interface Tmpfs {
+  /** Absolute, in the env. */
+  readonly path: string;
+  /** null: half of the machine's memory, or what limits.memory leaves. */
+  readonly sizeBytes: number | null;
+}
+
+/** A device of the machine that an env has. */
+export interface Device {
+  /** On the machine, and in the env. */
+  readonly path: string;
+  /** What its programs may do with it: r, w or rw. */
+  readonly access: string;
 }
 
 /** bridge: one of its own, with an address on the machine's bridge. none: a loopback interface. host: the machine's. */
@@ -50,6 +88,11 @@ export interface EnvSettings {
   /** Ports of the machine that lead to it, as [ADDRESS:]PORT:PORT-IN-ENV[/tcp|/udp]. */
   readonly ports: readonly string[];
   readonly volumes: readonly Volume[];
+  readonly binds: readonly Bind[];
+  readonly tmpfs: readonly Tmpfs[];
+  readonly devices: readonly Device[];
+  /** Capabilities of its root beyond those that each env has, as CAP_NET_ADMIN. */
+  readonly capabilities: readonly string[];
   /** True: `byref start --autostart` starts it, as a machine does when it boots. */
   readonly autostart: boolean;
   /** Of those, the ones with a higher number start first. */
@@ -68,6 +111,10 @@ export const NO_SETTINGS: EnvSettings = {
   network: null,
   ports: [],
   volumes: [],
+  binds: [],
+  tmpfs: [],
+  devices: [],
+  capabilities: [],
   autostart: false,
   autostartPriority: 0,
   restart: { when: 'no' },
@@ -84,10 +131,14 @@ export const NO_SETTINGS: EnvSettings = {
     diskInodes: null,
     ingressBytes: null,
     egressBytes: null,
+    ioRead: null,
+    ioWrite: null,
+    ioWeight: null,
   },
 };
 
 const ROW_VERSION = 1;
+const NO_SIZE = { sizeBytes: null };
 
 /** Encodes a row of `settings`. */
 export function encodeSettings(settings: EnvSettings): Buffer {
@@ -100,9 +151,11 @@ export function decodeSettings(row: Buffer): EnvSettings {
     throw new Error(`settings of version ${String(row[0])}: this byref reads version 1`);
   }
   const found = JSON.parse(row.toString('utf8', 1)) as Partial<EnvSettings>;
+  const volumes = (found.volumes ?? []).map((each) => ({ ...NO_SIZE, ...each }));
   return {
     ...NO_SETTINGS,
     ...found,
+    volumes,
     limits: { ...NO_SETTINGS.limits, ...found.limits },
   };
 }

@@ -43,7 +43,7 @@ export interface VersionRow {
   readonly addedBytes: number;
   /** True if it was imported but never was current. */
   readonly staged: boolean;
-  /** The configuration that it was built from (src/manager/recipes/build/config.ts); '' for an import. */
+  /** The configuration that it was built from (src/manager/recipes/build/config.ts); of an import what its envs need, or ''. */
   readonly config: string;
   /** The version of an OS template that an app was installed on; else null. */
   readonly base: VersionBase | null;

@@ -5,6 +5,7 @@
 import { ByrefError } from '../base/error.ts';
 import { type Built, buildVersion } from '../manager/recipes/build/build.ts';
 import { type BuildConfig, parseConfig } from '../manager/recipes/build/config.ts';
+import { isBuildConfig } from '../manager/recipes/build/needs.ts';
 import type { PackageChange } from '../manager/recipes/build/packages.ts';
 import { type AppFit, fits, newestFits } from '../manager/rollout/app-fits.ts';
 import { needTemplate } from '../manager/rollout/target.ts';
@@ -103,7 +104,7 @@ export async function buildTemplate(
 export function configOf(session: StoreSession, name: string): Promise<ConfigText> {
   return withStore(session, 'read', (store) => {
     const { number: newest, config: source } = store.catalog.newest(needTemplate(store, name));
-    if (source !== '') return { file: `${name}@${newest}`, source };
+    if (isBuildConfig(source)) return { file: `${name}@${newest}`, source };
     const message = `${name}@${newest} was not built, but imported or captured`;
     const hint = 'Use byref template build FILE, or import or capture it again.';
     throw new ByrefError('usage', message, hint);

@@ -8,7 +8,7 @@ import {
   removeSetup,
   writeSetup,
 } from '../manager/envs/first-mount/setup.ts';
-import { lockLifeCycle } from '../manager/envs/runtime/life-cycle.ts';
+import { lockLifeCycle, untilDisksAreFree } from '../manager/envs/runtime/life-cycle.ts';
 import { envState } from '../manager/envs/state.ts';
 import { type EnvSummary, summaryOf } from '../manager/envs/summary.ts';
 import { refuseScratchName } from '../store/names.ts';
@@ -51,6 +51,7 @@ export async function cloneEnv(
   const lock = await lockLifeCycle(root, source, patience);
   try {
     await needStopped(store, source, 'A copy of it now would be of no single moment. ');
+    await untilDisksAreFree(root, source.id);
     const id = store.reserveEnv();
     try {
       await copyDelta(root, source.id, id, signal);

@@ -1,5 +1,10 @@
-import { NO_SETTINGS } from '../codec/env-settings.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { type EnvSettings, NO_SETTINGS } from '../codec/env-settings.ts';
+import { refuseBinds } from '../manager/envs/binds.ts';
+import { devicesOf } from '../manager/envs/devices.ts';
 import { type FirstMount, NOTHING_TOLD, writeSetup } from '../manager/envs/first-mount/setup.ts';
+import { sizedText, volumeOf, withVolumes } from '../manager/envs/place-settings.ts';
+import { disksOfEnvs, ioNotes } from '../manager/envs/runtime/io-limits.ts';
 import { withSetting } from '../manager/envs/settings.ts';
 import { type EnvSummary, summaryOf } from '../manager/envs/summary.ts';
 import { compose, isComposed } from '../manager/recipes/compose/compose.ts';
@@ -8,6 +13,7 @@ import { accessTo } from '../manager/sandbox/store-access.ts';
 import type { OnProgress } from '../manager/templates/tree.ts';
 import { refuseScratchName } from '../store/names.ts';
 import type { EnvRow, StackRef, Store } from '../store/store.ts';
+import { grantable, needsAsSettings, needsOfStack, withoutRefused } from './template-needs.ts';
 
 /** The name, stack and first mount of a new env. */
 export interface CreateOptions {
@@ -20,6 +26,10 @@ export interface CreateOptions {
   readonly firstMount?: FirstMount;
   /** What is set for it, as KEY=VALUE. */
   readonly settings?: readonly string[];
+  /** Its volumes, as PATH or PATH:SIZE. */
+  readonly volumes?: readonly string[];
+  /** What it does not get of what its templates need (withoutRefused); null: all of it. */
+  readonly refusedNeeds?: readonly string[] | null;
 }
 
 /** The caller's part while the stack of a new env is composed. */
@@ -44,8 +54,36 @@ export interface Created {
   readonly row: EnvRow;
   /** The env as `byref list` shows it. */
   readonly summary: EnvSummary;
-  /** Sentences about what was decided where its apps share files. */
+  /** Sentences about what was decided where its apps share files, and settings that this machine does not enforce. */
   readonly notes: readonly string[];
+}
+
+/** Returns what is set for a new env: what its templates need first, so that the rest counts more. */
+function settingsOf(
+  store: Store,
+  stack: readonly StackRef[],
+  { settings = [], volumes = [], refusedNeeds = [] }: CreateOptions,
+): { set: EnvSettings; notes: string[] } {
+  const { privileged } = settings.reduce(withSetting, NO_SETTINGS);
+  const wanted = withoutRefused(needsOfStack(store, stack), refusedNeeds);
+  const needed = needsAsSettings(grantable(wanted, privileged));
+  const given = volumes.map(volumeOf);
+  const others = needed.volumes
+    .map(volumeOf)
+    .filter((each) => !given.some(({ path }) => path === each.path));
+  const all = [...needed.settings, ...settings];
+  const set = withVolumes(all.reduce(withSetting, NO_SETTINGS), [...others, ...given]);
+  refuseBinds(store.root, set);
+  devicesOf(store.root, set);
+  const words = [...needed.settings, ...others.map((each) => `the volume ${sizedText(each)}`)];
+  const why = `it gets what its templates need: ${words.join(', ')}; --refuse-needs leaves that out`;
+  return {
+    set,
+    notes: [
+      ...(words.length === 0 ? [] : [why]),
+      ...(set === NO_SETTINGS ? [] : ioNotes(set.limits, disksOfEnvs(store.root))),
+    ],
+  };
 }
 
 /**
@@ -58,11 +96,10 @@ export async function createEnv(
   options: CreateOptions,
   { signal, progress }: CreateHooks = {},
 ): Promise<Created> {
-  const { name, os, apps, firstMount = NOTHING_TOLD, settings = [] } = options;
-  const set = settings.reduce(withSetting, NO_SETTINGS);
+  const { name, os, apps, firstMount = NOTHING_TOLD } = options;
   const env = { name, stack: [os, ...apps] };
   const versions = (): StackRef[] => store.plainStack({ name, stack: store.stackOf(env) });
-  const notes: string[] = [];
+  const { set, notes } = settingsOf(store, versions(), options);
   refuseScratchName(name);
   store.refuseEnvName(name);
   // A process that was killed right after it composed the same stack left its scratch env.
@@ -74,7 +111,7 @@ export async function createEnv(
   }
   const row = store.createEnv(env, ({ id }) => {
     if (firstMount !== NOTHING_TOLD) writeSetup(store.root, id, firstMount);
-    if (set !== NO_SETTINGS) store.putSettings(id, set);
+    if (!isDeepStrictEqual(set, NO_SETTINGS)) store.putSettings(id, set);
   });
   return { row, summary: summaryOf({ row, ...STOPPED, privileged: set.privileged }), notes };
 }

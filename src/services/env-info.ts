@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
 import { readDelta } from '../driver/delta/read-delta.ts';
 import type { Transport } from '../ipc/protocol.ts';
+import { sizedText } from '../manager/envs/place-settings.ts';
 import { BundleDir, type Ended } from '../manager/envs/runtime/bundle-dir.ts';
 import { groupOf } from '../manager/envs/runtime/cgroups.ts';
+import { type GroupPressure, groupPressure } from '../manager/envs/runtime/group-pressure.ts';
 import { type GroupUsage, groupUsage } from '../manager/envs/runtime/group-usage.ts';
 import { settingsShown } from '../manager/envs/settings.ts';
 import { findHolder } from '../manager/envs/spawn.ts';
@@ -14,8 +16,10 @@ import {
   summaryOf,
 } from '../manager/envs/summary.ts';
 import { type EnvUsage, envUsage } from '../manager/envs/usage.ts';
+import type { Needs } from '../manager/recipes/build/needs.ts';
 import { ownPackagesOf, type StaleReason } from '../manager/rollout/stale-packages.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
+import { needsOfStack } from './template-needs.ts';
 
 /** All that `byref info` shows, under the names of --json. Values that only a mounted env has are null if it is not mounted. */
 export interface EnvInfo extends EnvSummary, EnvUsage {
@@ -33,6 +37,10 @@ export interface EnvInfo extends EnvSummary, EnvUsage {
   readonly packages: readonly OwnPackageInfo[];
   /** What is set for it, as byref set takes it. */
   readonly settings: Readonly<Record<string, string>>;
+  /** Its volumes, as PATH or PATH:SIZE. */
+  readonly volumes: readonly string[];
+  /** What its templates say it needs; what of that it has are its settings. */
+  readonly needs: Needs;
   /** Its processes; null if it does not run. */
   readonly running: RunningInfo | null;
   /** How its first process ended by itself, until it is started or stopped again; null if it did not. */
@@ -45,6 +53,7 @@ export interface EnvInfo extends EnvSummary, EnvUsage {
 export interface RunningInfo extends GroupUsage {
   /** When it was started. ISO 8601, UTC. */
   readonly since: string;
+  readonly pressure: GroupPressure;
 }
 
 /** A package that differs; a version is null on the side that does not have it. */
@@ -59,6 +68,7 @@ export interface OwnPackageInfo {
 export async function envInfo(store: Store, row: EnvRow): Promise<EnvInfo> {
   const state = await envState(store, row);
   const { served, driverPid } = state;
+  const settings = store.settings(row.id);
   return {
     ...summaryOf(state),
     stack: stackOf(store, row),
@@ -70,7 +80,9 @@ export async function envInfo(store: Store, row: EnvRow): Promise<EnvInfo> {
     ...envUsage(store, row),
     packages: (await ownPackagesOf(store, row)).map(({ env: _env, ...each }) => each),
     ...(await changes(envDir(store.root, row.id))),
-    settings: settingsShown(store.settings(row.id)),
+    settings: settingsShown(settings),
+    volumes: settings.volumes.map(sizedText),
+    needs: needsOfStack(store, store.plainStack(row)),
     ...runningInfo(store.root, row.id, state.firstPid !== null),
   };
 }
@@ -79,7 +91,8 @@ function runningInfo(root: string, env: number, runs: boolean): Pick<EnvInfo, 'r
   const bundle = new BundleDir(root, env);
   if (!runs) return { running: null, ended: bundle.endedByItself() };
   const since = new Date(bundle.note()?.startedMs ?? 0).toISOString();
-  return { running: { since, ...groupUsage(groupOf(root, env)) }, ended: null };
+  const group = groupOf(root, env);
+  return { running: { since, ...groupUsage(group), pressure: groupPressure(group) }, ended: null };
 }
 
 async function changes(

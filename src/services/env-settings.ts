@@ -1,7 +1,12 @@
+import { isDeepStrictEqual } from 'node:util';
 import { procText } from '../base/proc.ts';
-import type { EnvSettings } from '../codec/env-settings.ts';
+import type { EnvLimits, EnvSettings } from '../codec/env-settings.ts';
+import { refuseBinds } from '../manager/envs/binds.ts';
+import { devicesOf } from '../manager/envs/devices.ts';
 import { tellDiskLimits } from '../manager/envs/disk-limits.ts';
 import { BundleDir } from '../manager/envs/runtime/bundle-dir.ts';
+import { groupOf } from '../manager/envs/runtime/cgroups.ts';
+import { changeIo, disksOfEnvs, ioNotes } from '../manager/envs/runtime/io-limits.ts';
 import { changedResources } from '../manager/envs/runtime/oci-config.ts';
 import { updateEnv } from '../manager/envs/runtime/runtime-program.ts';
 import { settingsShown, withSetting } from '../manager/envs/settings.ts';
@@ -15,6 +20,8 @@ export interface SettingsChanged {
   readonly settings: Readonly<Record<string, string>>;
   /** Keys that count from the next start on. */
   readonly atNextStart: readonly string[];
+  /** Sentences about limits that this machine does not enforce as they are. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -28,12 +35,16 @@ export async function changeSettings(
 ): Promise<SettingsChanged> {
   const before = store.settings(row.id);
   const after = assignments.reduce(withSetting, before);
+  if (!isDeepStrictEqual(before.binds, after.binds)) refuseBinds(store.root, after);
+  if (!isDeepStrictEqual(before.devices, after.devices)) devicesOf(store.root, after);
   store.putSettings(row.id, after);
   const bundle = new BundleDir(store.root, row.id);
   const runs = bundle.firstProcess() !== null;
   if (runs && JSON.stringify(before.limits) !== JSON.stringify(after.limits)) {
     const all = procText('/sys/devices/system/cpu/online').trim();
     await updateEnv(bundle, changedResources(before.limits, after.limits, all));
+    // The runtime has just set what it knows from the start.
+    changeIo(store.root, groupOf(store.root, row.id), before.limits, after.limits);
   }
   // Also where nothing changed: a command that was killed here may have changed it.
   if (assignments.some(isOfDisk)) await tellDiskLimits(store.root, row);
@@ -42,6 +53,19 @@ export async function changeSettings(
     name: row.name,
     settings: settingsShown(after),
     atNextStart: runs ? laterKeys(before, after) : [],
+    notes: ioNotes(changedIo(before.limits, after.limits), disksOfEnvs(store.root)),
+  };
+}
+
+/** Returns the limits of input and output that are new. */
+function changedIo(before: EnvLimits, after: EnvLimits): EnvLimits {
+  const isSame = (field: 'ioRead' | 'ioWrite' | 'ioWeight'): boolean =>
+    JSON.stringify(before[field]) === JSON.stringify(after[field]);
+  return {
+    ...after,
+    ...(isSame('ioRead') && { ioRead: null }),
+    ...(isSame('ioWrite') && { ioWrite: null }),
+    ...(isSame('ioWeight') && { ioWeight: null }),
   };
 }
 

@@ -1,13 +1,19 @@
 /** Gives volumes to envs, and takes them away. */
-import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
 import type { Volume } from '../codec/env-settings.ts';
 import { STANDARD_MOUNT } from '../manager/envs/mount.ts';
+import { placeInside, volumeOf, withVolumes } from '../manager/envs/place-settings.ts';
 import { lockLifeCycle } from '../manager/envs/runtime/life-cycle.ts';
 import { envState } from '../manager/envs/state.ts';
 import { STANDARD_UMOUNT, umountEnv } from '../manager/envs/umount.ts';
-import { fillVolume, hasContent, removeVolume, volumeDir } from '../manager/envs/volumes.ts';
+import {
+  fillVolume,
+  hasContent,
+  removeVolume,
+  volumeDir,
+  volumeImage,
+} from '../manager/envs/volumes.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 import { mountAndSetUp } from './mount-env.ts';
 import type { StartHooks } from './start-env.ts';
@@ -17,13 +23,16 @@ export interface VolumeInfo {
   readonly env: string;
   /** Absolute, in the env. */
   readonly path: string;
-  /** Its directory on the machine. */
+  /** What it holds at most; null: what the disk has room for. */
+  readonly sizeBytes: number | null;
+  /** Its directory on the machine; of one with a size, the file with its file system. */
   readonly directory: string;
 }
 
 /**
- * Gives a volume to an env that does not run, with what the env has at its path. The env sees it from its next start on. The store is
- * open for writing.
+ * Gives a volume to an env that does not run, with what the env has at its path. The env sees it from its next start on; one with a
+ * size is made then. The store is open for writing.
+ * @param wanted PATH, or PATH:SIZE
  * @throws ByrefError 'usage', 'exists', 'busy', and as fillVolume()
  */
 export async function addVolume(
@@ -32,26 +41,29 @@ export async function addVolume(
   wanted: string,
   hooks: StartHooks,
 ): Promise<VolumeInfo> {
-  const at = pathOf(wanted);
+  const asked = volumeOf(wanted);
   return whileStopped(store, row, hooks, async () => {
-    const { volumes } = store.settings(row.id);
-    const other = volumes.find((each) => isWithin(each.path, at) || isWithin(at, each.path));
-    if (other !== undefined) {
-      const message = `${row.name} has a volume at ${other.path} already`;
-      throw new ByrefError('exists', message, 'Volumes can’t be in each other.');
-    }
-    const volume = { id: Math.max(0, ...volumes.map(({ id }) => id)) + 1, path: at };
-    const state = await envState(store, row);
-    const mounted = await mountAndSetUp(store, state, STANDARD_MOUNT, hooks.note);
-    try {
-      await fillVolume(store.root, row.id, volume, mounted.mountpoint);
-    } finally {
-      if (!mounted.already) await umountEnv(store, await envState(store, row), STANDARD_UMOUNT);
-    }
+    const after = withVolumes(store.settings(row.id), [asked]);
+    const volume = after.volumes.at(-1)!;
+    if (volume.sizeBytes === null) await fill(store, row, volume, hooks);
     failpoint('volume-filled');
-    store.putSettings(row.id, { ...store.settings(row.id), volumes: [...volumes, volume] });
+    store.putSettings(row.id, after);
     return shown(store, row, volume);
   });
+}
+
+async function fill(
+  store: Store,
+  row: EnvRow,
+  volume: Volume,
+  { note }: StartHooks,
+): Promise<void> {
+  const mounted = await mountAndSetUp(store, await envState(store, row), STANDARD_MOUNT, note);
+  try {
+    await fillVolume(store.root, row.id, volume, mounted.mountpoint);
+  } finally {
+    if (!mounted.already) await umountEnv(store, await envState(store, row), STANDARD_UMOUNT);
+  }
 }
 
 /** Lists the volumes of an env. */
@@ -70,7 +82,7 @@ export async function takeVolume(
   force: boolean,
   hooks: StartHooks,
 ): Promise<VolumeInfo> {
-  const at = pathOf(wanted);
+  const at = placeInside('volume', wanted);
   return whileStopped(store, row, hooks, () => {
     const settings = store.settings(row.id);
     const volume = settings.volumes.find((each) => each.path === at);
@@ -79,7 +91,7 @@ export async function takeVolume(
       throw new ByrefError('notFound', message, `See: byref volume list ${row.name}`);
     }
     if (!force && hasContent(store.root, row.id, volume)) {
-      const message = `the volume at ${at} holds something: ${volumeDir(store.root, row.id, volume)}`;
+      const message = `the volume at ${at} holds something: ${shown(store, row, volume).directory}`;
       throw new ByrefError('busy', message, 'Copy what is needed, then give it up with --force.');
     }
     const volumes = settings.volumes.filter((each) => each !== volume);
@@ -110,18 +122,6 @@ async function whileStopped<T>(
 const shown = (store: Store, row: EnvRow, volume: Volume): VolumeInfo => ({
   env: row.name,
   path: volume.path,
-  directory: volumeDir(store.root, row.id, volume),
+  sizeBytes: volume.sizeBytes,
+  directory: (volume.sizeBytes === null ? volumeDir : volumeImage)(store.root, row.id, volume),
 });
-
-const isWithin = (directory: string, at: string): boolean =>
-  at === directory || at.startsWith(`${directory}/`);
-
-/** Directories that the runtime mounts itself. */
-const TAKEN = /^\/(?:proc|sys|dev)(?:\/|$)/;
-
-function pathOf(text: string): string {
-  const at = path.posix.normalize(text).replace(/\/+$/, '');
-  if (at.startsWith('/') && !TAKEN.test(at)) return at;
-  const hint = 'Name an absolute path in the env, but for /, /proc, /sys and /dev.';
-  throw new ByrefError('usage', `there can be no volume at "${text}"`, hint);
-}

@@ -1,4 +1,6 @@
+import { readGivenFile } from '../base/read-given-file.ts';
 import type { RowKind } from '../codec/store-rows.ts';
+import { needsText, parseNeeds } from '../manager/recipes/build/needs.ts';
 import { type ImportOptions, importTemplate } from '../manager/templates/import.ts';
 import type { Store, VersionRow } from '../store/store.ts';
 
@@ -14,6 +16,7 @@ export interface TemplateImported {
 
 /**
  * Imports a directory, a tar or an image as a version of a template. The store is open for adding.
+ * @param needs a file that says what its envs need; null: nothing
  * @throws ByrefError as importTemplate()
  */
 export async function importVersion(
@@ -21,8 +24,10 @@ export async function importVersion(
   name: string,
   source: string,
   options: ImportOptions,
+  needs: string | null = null,
 ): Promise<TemplateImported> {
-  const { template, version } = await importTemplate(store, name, source, options);
+  const config = needs === null ? '' : needsText(parseNeeds(readGivenFile(needs), needs));
+  const { template, version } = await importTemplate(store, name, source, { ...options, config });
   const { dateMs, ...rest } = version;
   const date = new Date(dateMs).toISOString();
   return { template: template.name, kind: template.kind, version: { ...rest, date } };

@@ -19,6 +19,8 @@ import type { GarbageCollected } from './collect-garbage.ts';
 import type { EnvDestroyed } from './destroy-env.ts';
 import type { TemplateDifference } from './diff-templates.ts';
 import type { NamedUsage } from './disk-usage.ts';
+import type { EnvActivity } from './env-activity.ts';
+import type { EnvConfig } from './env-config.ts';
 import type { EnvInfo } from './env-info.ts';
 import type { SettingsChanged } from './env-settings.ts';
 import type { VolumeInfo } from './env-volumes.ts';
@@ -30,6 +32,7 @@ import type { EnvSignalled } from './kill-env.ts';
 import type { TemplateListed } from './list-templates.ts';
 import type { RootMade } from './make-root.ts';
 import type { Operation } from './operation.ts';
+import type { Profile } from './profiles.ts';
 import type { TemplateRemoved } from './remove-template.ts';
 import type { StaleRestarted } from './restart-stale.ts';
 import type { TemplateDetails } from './show-template.ts';
@@ -43,6 +46,7 @@ export type Moved = PatchRecord | null;
 export interface Results {
   readonly list: readonly EnvSummary[];
   readonly info: EnvInfo;
+  readonly 'info --config': EnvConfig;
   /** Of several names, or with a count, an array. */
   readonly create: EnvSummary | readonly EnvSummary[];
   readonly mount: readonly MountOutcome[];
@@ -61,7 +65,10 @@ export interface Results {
   readonly stop: readonly EnvStopped[];
   readonly kill: readonly EnvSignalled[];
   readonly ps: readonly EnvProcess[];
+  /** Without a terminal, or with --once. */
+  readonly top: readonly EnvActivity[];
   readonly set: SettingsChanged;
+  readonly 'profile list': readonly Profile[];
   readonly 'volume add': VolumeInfo;
   readonly 'volume list': readonly VolumeInfo[];
   readonly 'volume rm': VolumeInfo;

@@ -1,9 +1,11 @@
 /** Collects what there is to say about one template: its versions, and the envs that use it. */
 import type { EnvRow, TemplateRow, VersionRow } from '../codec/store-rows.ts';
+import type { Needs } from '../manager/recipes/build/needs.ts';
 import { packageCount } from '../manager/recipes/build/packages.ts';
 import { type TemplateSizes, templateSizes } from '../manager/templates/sizes.ts';
 import { isScratch } from '../store/names.ts';
 import type { Store } from '../store/store.ts';
+import { needsOfTemplate } from './template-needs.ts';
 
 /** How one env uses a template. */
 export interface TemplateUse {
@@ -30,6 +32,8 @@ export interface TemplateDetails extends TemplateRow, TemplateSizes {
   readonly envs: readonly string[];
   /** The same envs, with the version that each sees. */
   readonly users: readonly TemplateUse[];
+  /** What envs of its current version need. */
+  readonly needs: Needs;
   /** Oldest first. */
   readonly versions: readonly VersionDetails[];
 }
@@ -61,6 +65,7 @@ export function templateDetails(store: Store, name: string): TemplateDetails {
     ...templateSizes(store, template.id),
     envs: uses.map(({ env }) => env),
     users: uses,
+    needs: needsOfTemplate(store, template),
     versions: versions.map(({ dateMs, base, ...version }) => ({
       ...version,
       date: new Date(dateMs).toISOString(),

@@ -74,6 +74,7 @@ shared: [/usr, /opt]
     hooks: ['echo hello > "$1/etc/hello"'],
     env: ['HTTPS_PROXY', 'CA=/run/ca.pem'],
     binds: ['/etc/ssl/ca.pem:/run/ca.pem'],
+    needs: null,
     label: '12.11',
     shared: ['/usr', '/opt'],
   });
@@ -98,6 +99,7 @@ test('what a version keeps of it says the same, wherever it is read', () => {
     '{name: a, suite: b, keyring: k.gpg, packages: [curl], hooks: ["echo \\"$1\\" # x"], label: "12"}',
     '{kind: app, name: a, base: b, packages: [curl=1:2.0-1]}',
     '{name: a, suite: b, updates: false, sources: [{suites: c}, {repository: "http://d", suites: [e], keyring: f}]}',
+    '{name: a, suite: b, needs: {ports: [80, "53:53/udp"], devices: [/dev/fuse], init: "sh -c x"}}',
     '{kind: app, name: a, base: b, packages: [cc], pins: [{packages: "*", pin: origin d, priority: 9}]}',
   ]) {
     const config = parseConfig(source, '/srv/build/x.yaml');
@@ -121,7 +123,7 @@ binds: [etc]
   expect(mistakes(source)).toEqual([
     'dir/x.yaml:1: name: "a b" is not a name of letters, digits and . _ + -',
     'dir/x.yaml:2: suite: 12 is not a suite, such as bookworm',
-    'dir/x.yaml:3: packges: no such field; there are kind, name, base, suite, components, repository, updates, sources, pins, architecture, variant, packages, recommends, keyring, hooks, env, binds, label, shared',
+    'dir/x.yaml:3: packges: no such field; there are kind, name, base, suite, components, repository, updates, sources, pins, architecture, variant, packages, recommends, keyring, hooks, env, binds, needs, label, shared',
     'dir/x.yaml:6: packages: "Not Fine" is not a package: NAME, NAME=VERSION or NAME/SUITE',
     'dir/x.yaml:7: components: "main" is not a list, each a component, such as main',
     'dir/x.yaml:8: hooks: 1 is not a shell command',

@@ -179,7 +179,8 @@ test('bash completes verbs, envs and templates', async () => {
   ]);
   expect(await complete('byref', '--root', root.path, 'template', 'im')).toEqual(['import']);
   expect(await complete('byref', '--root', root.path, 'info', 'tw')).toEqual(['two']);
-  expect(await complete('byref', 'create', '--co')).toEqual(['--count']);
+  expect(await complete('byref', 'create', '--cou')).toEqual(['--count']);
+  expect(await complete('byref', 'create', '--config', 'sm')).toEqual(['small']);
   await root.ok('template', 'rm', 'an-app');
 });
 
@@ -220,6 +221,7 @@ test('doctor asks for the programs that byref starts, and for no other', async (
         'seccomp',
         'cni',
         'iptables',
+        'mkfs.ext4',
       ])
       .sort(),
   );

@@ -12,8 +12,13 @@ let r: RunRoot;
 beforeAll(() => RunRoot.prepare());
 beforeEach(async () => {
   r = await RunRoot.create();
-  await r.root.create('web', 'tiny');
+  await createWeb();
 });
+
+/** Makes an env that has something of each kind beside its root. */
+const createWeb = (): Promise<string> =>
+  r.root.ok(...['create', 'web', '--os', 'tiny', '--volume', '/srv/a', '--volume', '/srv/b:4MiB']);
+
 afterEach(async () => {
   await r.endHolder();
   await r.dispose();
@@ -41,7 +46,7 @@ test('start', { timeout: TIMEOUT_MS }, async () => {
   const stopped = (): Promise<string> => r.root.ok('stop', '--fast', 'web');
   const killed = await killedAtEach(['start', 'web'], stopped, async () => {
     await r.root.ok('start', 'web');
-    expect(await r.exec('web', 'echo alive')).toBe('alive\n');
+    expect(await r.exec('web', 'touch /srv/a/file /srv/b/file; echo alive')).toBe('alive\n');
   });
   expect(killed).toBeGreaterThan(2);
   await stopped();
@@ -59,7 +64,7 @@ test('stop, of what is killed at its end, too', { timeout: TIMEOUT_MS }, async (
 
 test('destroy --force of a running env', { timeout: TIMEOUT_MS }, async () => {
   const started = async (): Promise<void> => {
-    if ((await stateOf('web')) === undefined) await r.root.create('web', 'tiny');
+    if ((await stateOf('web')) === undefined) await createWeb();
     await r.root.ok('start', 'web');
   };
   await killedAtEach(['destroy', '--force', 'web'], started, async (n) => {

@@ -1,4 +1,5 @@
 /** Limits of running envs: what is set is what the kernel enforces. */
+import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { RunRoot } from './run-root.ts';
 
@@ -20,6 +21,9 @@ async function hogWith(...limits: string[]): Promise<void> {
   await r.root.ok('start', 'hog');
 }
 
+/** How short the hog is of what it may use. */
+const pressure = async () => (await r.root.info('hog')).running!.pressure;
+
 const inHog = (script: string) => r.root.byref('exec', 'hog', '--', 'sh', '-c', script);
 
 test('memory: the hog is killed, the env and its neighbour go on', async () => {
@@ -27,6 +31,11 @@ test('memory: the hog is killed, the env and its neighbour go on', async () => {
   const { code } = await inHog('x=$(head -c 300000000 /dev/zero | tr "\\0" a); exit 0');
   expect(code).not.toBe(0);
   expect(await r.exec('hog', 'echo alive')).toBe('alive\n');
+  const { memoryLimitHits, memoryKills } = await pressure();
+  expect(memoryLimitHits).toBeGreaterThan(0);
+  expect(memoryKills).toBeGreaterThan(0);
+  const line = /^memory: +.* of 64MiB; .*at its limit \d+ times; [1-9]\d* killed$/m;
+  expect(await r.root.ok('info', 'hog')).toMatch(line);
   expect(await r.exec('neighbour', 'echo alive')).toBe('alive\n');
 });
 
@@ -36,6 +45,7 @@ test('processes: a fork bomb ends at the limit', async () => {
     'for i in $(seq 60); do sleep 5 2>/dev/null & done 2>/dev/null; ls -d /proc/[0-9]* | wc -l',
   );
   expect(Number(stdout || '0')).toBeLessThanOrEqual(20);
+  expect((await pressure()).processLimitHits).toBeGreaterThan(0);
   expect(await r.exec('neighbour', 'echo alive')).toBe('alive\n');
 });
 
@@ -54,6 +64,12 @@ test('processor: it gets no more than its part', async () => {
   const [used = 0, passed = 1] = stdout.trim().split(' ').map(Number);
   expect(used).toBeGreaterThan(0);
   expect(used / passed).toBeLessThan(0.25 * 1.1);
+  const { cpu, cpuThrottledMs } = await pressure();
+  expect(cpuThrottledMs).toBeGreaterThan(0);
+  // Stalls are counted where the v2 hierarchy is mounted.
+  const counted = ['', 'unified/'].some((at) => existsSync(`/sys/fs/cgroup/${at}cpu.pressure`));
+  if (counted) expect(cpu!.some60).toBeGreaterThan(0);
+  else expect(cpu).toBeNull();
 });
 
 test('a limit that is changed counts at once, and after a restart', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it, test } from 'vitest';
 import { NO_SETTINGS } from '../../src/codec/env-settings.ts';
+import { ioWrites } from '../../src/manager/envs/runtime/io-limits.ts';
 import {
   type BundleRequest,
   CAPABILITIES,
@@ -21,9 +22,26 @@ const REQUEST: BundleRequest = {
   terminal: false,
   ids: { first: 1_073_741_824, size: 65_536 },
   network: 'none',
-  volumes: [{ place: '/run/byref/key.envs/1/volumes/1', path: '/srv' }],
+  places: [
+    { place: '/run/byref/key.envs/1/volumes/1', path: '/srv', readOnly: false, isDevice: false },
+    {
+      place: '/run/byref/key.envs/1/binds/0',
+      path: '/srv/tmp/www',
+      readOnly: true,
+      isDevice: false,
+    },
+    {
+      place: '/run/byref/key.envs/1/binds/device-0',
+      path: '/dev/fuse',
+      readOnly: false,
+      isDevice: true,
+    },
+  ],
+  tmpfs: [{ path: '/srv/tmp', sizeBytes: 4096 }],
   cgroupsPath: '/byref/key/env-1',
   limits: NO_LIMITS,
+  disks: [],
+  devices: [{ type: 'c', major: 10, minor: 229, access: 'rw' }],
   capabilities: CAPABILITIES,
   seccomp: { defaultAction: 'SCMP_ACT_ERRNO', architectures: [], syscalls: [] },
 };
@@ -44,12 +62,16 @@ describe('the configuration of an env', () => {
     expect(gidMappings).toEqual(uidMappings);
   });
 
-  it('gives it few capabilities, a filter of system calls, and no device', () => {
+  it('gives it few capabilities, a filter of system calls, and no devices but those that are set', () => {
     const { process, linux } = ociConfig(REQUEST);
     expect(process.capabilities.bounding).toEqual(CAPABILITIES);
     expect(process.capabilities.bounding).not.toContain('CAP_SYS_ADMIN');
     expect(linux.seccomp).toEqual(REQUEST.seccomp);
-    expect(linux.resources.devices).toEqual([{ allow: false, access: 'rwm' }]);
+    expect(linux.resources.devices).toEqual([
+      { allow: false, access: 'rwm' },
+      { allow: true, type: 'c', major: 10, minor: 229, access: 'rw' },
+    ]);
+    expect(mountAt(REQUEST, '/dev/fuse')?.options).not.toContain('nodev');
     expect(linux.readonlyPaths).toContain('/proc/sys');
     expect(linux.maskedPaths).toContain('/proc/kcore');
     expect(mountAt(REQUEST, '/sys')?.options).toContain('ro');
@@ -100,6 +122,18 @@ describe('the configuration of an env', () => {
   it('has its volumes at their paths', () => {
     const source = '/run/byref/key.envs/1/volumes/1';
     expect(mountAt(REQUEST, '/srv')).toMatchObject({ type: 'bind', source });
+    expect(mountAt(REQUEST, '/srv/tmp')).toMatchObject({
+      type: 'tmpfs',
+      options: expect.arrayContaining(['size=4096', 'nosuid', 'nodev']),
+    });
+    expect(mountAt(REQUEST, '/srv/tmp/www')?.options).toContain('ro');
+    // What is in another comes after it.
+    const at = ociConfig(REQUEST).mounts.map(({ destination }) => destination);
+    expect(at.filter((each) => each.startsWith('/srv'))).toEqual([
+      '/srv',
+      '/srv/tmp',
+      '/srv/tmp/www',
+    ]);
   });
 
   it('leaves the network to the machine if that is wanted', () => {
@@ -118,6 +152,49 @@ test.each([
   ['80000000000', []],
 ])('the capabilities in %s', (hexadecimal, names) => {
   expect(capabilitiesIn(hexadecimal)).toEqual(names);
+});
+
+describe('limits of input and output', () => {
+  const disks = [{ major: 8, minor: 16, name: 'sdb' }];
+  const limits = {
+    ...NO_LIMITS,
+    ioRead: { bytes: 1e6, iops: null },
+    ioWrite: { bytes: null, iops: 20 },
+  };
+  const at = { major: 8, minor: 16 };
+
+  it('are those of each disk', () => {
+    expect(resourcesOf(limits, false, disks).blockIO).toEqual({
+      throttleReadBpsDevice: [{ ...at, rate: 1e6 }],
+      throttleWriteIOPSDevice: [{ ...at, rate: 20 }],
+    });
+    expect(resourcesOf(limits, false, []).blockIO).toBeUndefined();
+  });
+
+  it('are changed in the files of cgroup v1', () => {
+    expect(ioWrites('/env', NO_LIMITS, limits, disks, false)).toEqual(
+      [
+        ['read_bps', 1e6],
+        ['read_iops', 0],
+        ['write_bps', 0],
+        ['write_iops', 20],
+      ].map(([name, rate]) => ({
+        file: `/sys/fs/cgroup/blkio/env/blkio.throttle.${name}_device`,
+        text: `8:16 ${rate}`,
+      })),
+    );
+  });
+
+  it('and in that of cgroup v2', () => {
+    const file = '/sys/fs/cgroup/env/io.max';
+    expect(ioWrites('/env', NO_LIMITS, limits, disks, true)).toEqual([
+      { file, text: '8:16 rbps=1000000 wbps=max riops=max wiops=20' },
+    ]);
+    expect(ioWrites('/env', limits, NO_LIMITS, disks, true)).toEqual([
+      { file, text: '8:16 rbps=max wbps=max riops=max wiops=max' },
+    ]);
+    expect(ioWrites('/env', NO_LIMITS, NO_LIMITS, disks, true)).toEqual([]);
+  });
 });
 
 describe('limits', () => {

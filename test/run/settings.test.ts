@@ -29,6 +29,15 @@ describe('a setting', () => {
     ['limits.processes=100', { processes: 100 }],
     ['diskspace=10G', { diskBytes: 10 * 2 ** 30 }],
     ['limits.disk.inodes=5000', { diskInodes: 5000 }],
+    ['limits.io.read=10MiB', { ioRead: { bytes: 10 * 2 ** 20, iops: null } }],
+    ['limits.io.write=500iops,1MiB/s', { ioWrite: { bytes: 2 ** 20, iops: 500 } }],
+    [
+      'iolimit=8M',
+      { ioRead: { bytes: 2 ** 23, iops: null }, ioWrite: { bytes: 2 ** 23, iops: null } },
+    ],
+    ['iopslimit=50', { ioRead: { bytes: null, iops: 50 }, ioWrite: { bytes: null, iops: 50 } }],
+    ['ioprio=4', { ioWeight: 100 }],
+    ['ioprio=0', { ioWeight: 1 }],
   ])('%s is a limit', (assignment, limits) => {
     expect(set(assignment).limits).toMatchObject(limits);
   });
@@ -56,6 +65,11 @@ describe('a setting', () => {
     ['limits.disk=-1', 'can\'t be "-1"'],
     ['diskinodes=many', 'can\'t be "many"'],
     ['limits.processes=1.5', 'can\'t be "1.5"'],
+    ['limits.io.read=1', 'can\'t be "1"'],
+    ['limits.io.read=1MiB,2MiB', 'can\'t be "1MiB,2MiB"'],
+    ['limits.io.write=0iops', 'can\'t be "0iops"'],
+    ['limits.io.weight=2000', 'can\'t be "2000"'],
+    ['ioprio=8', 'can\'t be "8"'],
     ['network=lan', 'can\'t be "lan"'],
     ['boot.autostart.priority=x', 'can\'t be "x"'],
     ['privileged=yes', 'can\'t be "yes"'],
@@ -74,6 +88,7 @@ describe('a setting', () => {
       'limits.cpu=0.5',
       'environment.LANG=C',
       'network=host',
+      'limits.io.write=1MiB,20iops',
     );
     const shown = Object.entries(settingsShown(given)).map(([key, value]) => `${key}=${value}`);
     expect(set(...shown)).toEqual(given);
@@ -99,6 +114,13 @@ describe('the words of a command', () => {
   ])('%s', (text, words) => {
     expect(wordsOf(text)).toEqual(words);
   });
+
+  it.each([[["\\\\' ", ' ']], [['[', 'a']], [['a\\', '$x']]])(
+    '%j are read as they are shown',
+    (init) => {
+      expect(wordsOf(settingsShown({ ...NO_SETTINGS, init })['init'] ?? '')).toEqual(init);
+    },
+  );
 
   it('are what they were when they are shown and read again', () => {
     const word = fc.string({ minLength: 1 });

@@ -3,36 +3,51 @@ import { formatSize } from '../../base/size.ts';
 import { ownText } from '../../manager/merge/packages.ts';
 import { needPeoplesEnv } from '../../manager/sandbox/owner.ts';
 import { type EnvInfo, envInfo } from '../../services/env-info.ts';
-import { contextOf, define } from '../command.ts';
+import { type Context, contextOf, define } from '../command.ts';
+import { needsText } from '../needs-text.ts';
+import { printContent } from '../print.ts';
+import { besideLimit, runningFields } from '../running-text.ts';
 import { withStore } from '../session.ts';
 import { printFields, printResult } from '../table.ts';
 
 /** Defines the command `byref info`. */
 export default function build(): Command {
-  return define('info <env>', 'Show one env: its stack, its mount, and what it holds.').action(
-    async (name: string, options: object) => {
+  return define('info <env>', 'Show one env: its stack, its mount, and what it holds.')
+    .option('--config', 'print what create --from-config takes to make another one like it')
+    .action(async (name: string, options: { readonly config?: boolean }) => {
       const context = contextOf(options);
+      if (options.config) return showConfig(context, name);
       const info = await withStore(context, 'read', (store) =>
         envInfo(store, needPeoplesEnv(store, name)),
       );
       if (context.json) printResult('info', info);
       else printFields(fields(info));
-    },
+    });
+}
+
+async function showConfig(context: Context, name: string): Promise<void> {
+  const { envConfig, envConfigText } = await import('../../services/env-config.ts');
+  const config = await withStore(context, 'read', (store) =>
+    envConfig(store, needPeoplesEnv(store, name)),
   );
+  if (context.json) printResult('info --config', config);
+  else printContent(...envConfigText(config).trimEnd().split('\n'));
 }
 
 function fields(info: EnvInfo): [string, string][] {
   const stack = info.stack.map(
     ({ template, version, pinned }) => `${template}@${version}${pinned ? ' (pinned)' : ''}`,
   );
-  const of = (used: string, key: string): string => usedOf(info, used, key);
+  const of = (used: string, key: string): string => besideLimit(info, used, key);
   const pid = (value: number | null): string => (value === null ? '' : String(value));
   return [
     ['name', info.name],
     ['id', String(info.id)],
     ['state', info.state],
     ...runningFields(info),
+    ...field('volumes', info.volumes.join(', ')),
     ['stack', stack.join(', ')],
+    ...field('needs', needsText(info.needs)),
     ['created', info.created],
     ['mountpoint', info.mountpoint ?? ''],
     ['options', info.options ?? ''],
@@ -57,39 +72,9 @@ function fields(info: EnvInfo): [string, string][] {
   ];
 }
 
-/** What runs, with its limits beside what it uses. */
-function runningFields(info: EnvInfo): [string, string][] {
-  const { running, pid, ended, settings } = info;
-  const set = Object.entries(settings).map(([key, value]): [string, string] => [key, value]);
-  if (running === null || pid === null) {
-    const end = ended === null ? [] : [endText(ended)];
-    return [...end, ...set];
-  }
-  const of = (used: string, key: string): string => usedOf(info, used, key);
-  const { memoryBytes, cpuMs, processes, since } = running;
-  return [
-    ['running', `since ${since}, first process ${pid}`],
-    ['address', info.address ?? ''],
-    ['processor', cpuMs === null ? '' : of(`${(cpuMs / 1000).toFixed(1)} s`, 'limits.cpu')],
-    ['memory', memoryBytes === null ? '' : of(formatSize(memoryBytes), 'limits.memory')],
-    ['processes', processes === null ? '' : of(String(processes), 'limits.processes')],
-    ...set,
-  ];
-}
-
-const endText = ({ code, atMs }: NonNullable<EnvInfo['ended']>): [string, string] => [
-  'ended',
-  `exit status ${code}, ${new Date(atMs).toISOString()}`,
-];
-
-/** Writes a use beside its limit, if one is set. */
-function usedOf({ settings }: EnvInfo, used: string, key: string): string {
-  const limit = settings[key];
-  return limit === undefined ? used : `${used} of ${shownLimit(key, limit)}`;
-}
-
-const shownLimit = (key: string, value: string): string =>
-  key === 'limits.cpu' ? `${value} processors` : value;
+/** Returns a line that is there only if there is something to say. */
+const field = (name: string, text: string): [string, string][] =>
+  text === '' ? [] : [[name, text]];
 
 /** Describes a package: "hello 3.0 (template: 4.0)". */
 const packageText = ({ package: name, own, template, why }: EnvInfo['packages'][number]): string =>

@@ -21,10 +21,17 @@ import { printNotes } from '../notes.ts';
 import { setExitCode } from '../output.ts';
 import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
+import {
+  type PlaceOptions,
+  placeOptions,
+  placesGiven,
+  settingOptions,
+  settingsGiven,
+} from '../setting-options.ts';
 import { startHooks } from '../start-hooks.ts';
 import { printResult } from '../table.ts';
 
-interface Options extends ExecWords {
+interface Options extends ExecWords, PlaceOptions {
   readonly app: readonly string[];
   readonly name?: string;
   readonly rm?: boolean;
@@ -47,7 +54,7 @@ export default function build(): Command {
     .option('-d, --detach', 'do not wait; the output goes to byref logs')
     .option('-p, --publish <port>', 'as docker run: 8080:80; may be repeated', append, [])
     .option('--set <key=value>', 'as byref set; may be repeated', append, []);
-  return defineWrapper(execOptions(command)).action(
+  return defineWrapper(placeOptions(settingOptions(execOptions(command)))).action(
     async (template: string, given: string[], options: Options) => {
       const words = commandWords(given);
       const context = contextOf(options);
@@ -66,12 +73,16 @@ function refuseMixed({ detach, rm, tty = false }: Options): void {
   throw new ByrefError('usage', message, 'Leave one of them out.');
 }
 
-function create(context: Context, os: string, options: Options): Promise<EnvRow> {
+async function create(context: Context, os: string, options: Options): Promise<EnvRow> {
   const { app: apps, name = `run-${randomBytes(4).toString('hex')}` } = options;
-  const { publish, set } = options;
-  const settings = publish.length > 0 ? [...set, `ports=${publish.join(',')}`] : set;
+  const { publish, set, volume: volumes = [] } = options;
+  const ports = publish.length > 0 ? [`ports=${publish.join(',')}`] : [];
+  const settings = [...(await settingsGiven(options)), ...placesGiven(options), ...set, ...ports];
   return withStore(context, 'write', async (store) => {
-    const { row, notes } = await createEnv(store, { name, os, apps, settings });
+    const { row, notes } = await createEnv(store, {
+      ...{ name, os, apps, settings, volumes },
+      refusedNeeds: options.refuseNeeds ? null : (options.refuse ?? []),
+    });
     printNotes(notes);
     return row;
   });

@@ -15,6 +15,7 @@ interface Options {
   readonly label?: string;
   readonly note?: string;
   readonly shared?: string;
+  readonly needs?: string;
 }
 
 /** Defines the command `byref template import`. */
@@ -27,15 +28,25 @@ export default function build(): Command {
     .option('--label <text>', 'what the version is called, such as 12.7')
     .option('--note <text>', 'what to remember of it')
     .option('--shared <patterns>', 'paths of the shared data path, separated by commas')
+    .option(
+      '--needs <file>',
+      'a YAML file of what its envs need, as the field needs of a build file',
+    )
     .action(async (name: string, source: string, options: Options) => {
       const context = contextOf(options);
       const progress = new Progress({ json: context.json });
       const imported = await withStore(context, 'add', (store) =>
-        importVersion(store, name, source, {
-          ...settings(options),
-          progress: progress.update,
-          warn: (message) => progress.note(`byref: ${message}`),
-        }),
+        importVersion(
+          store,
+          name,
+          source,
+          {
+            ...settings(options),
+            progress: progress.update,
+            warn: (message) => progress.note(`byref: ${message}`),
+          },
+          options.needs,
+        ),
       ).finally(() => progress.end());
       if (context.json) {
         printResult('template import', imported);

@@ -8,6 +8,7 @@ import {
   type VersionDetails,
 } from '../../services/show-template.ts';
 import { contextOf, define } from '../command.ts';
+import { needsText } from '../needs-text.ts';
 import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import { type Column, printFields, printResult, printTable } from '../table.ts';
@@ -61,6 +62,7 @@ function fieldsOf(details: TemplateDetails): [string, string][] {
     ['exclusive', `${formatSize(details.exclusiveBytes)}, which template rm frees`],
     ['on disk', formatSize(details.diskBytes)],
     ['shared paths', details.sharedPatterns.join(', ')],
+    ['envs need', needsText(details.needs)],
     ['users', details.users.map(userText).join(', ')],
   ];
 }

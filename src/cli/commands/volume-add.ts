@@ -10,8 +10,8 @@ import { printResult } from '../table.ts';
 /** Defines the command `byref volume add`. */
 export default function build(): Command {
   return defineWaiting(
-    'volume add <env> <path>',
-    'Give an env a directory of the machine’s file system, with what it has at that path now.',
+    'volume add <env> <path[:size]>',
+    'Give an env a directory of the machine’s file system, with what it has at that path; with a size, a file system of that size.',
   ).action(async (env: string, at: string, options: object) => {
     const context = contextOf(options);
     const volume = await withStore(context, 'write', (store) =>

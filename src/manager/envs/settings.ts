@@ -8,27 +8,20 @@ import {
   NO_SETTINGS,
   type RestartPolicy,
 } from '../../codec/env-settings.ts';
+import { DEVICE_KEYS } from './device-settings.ts';
+import { IO_WORDS, ioRate, ioRateText } from './io-settings.ts';
 import { parsePorts } from './network/ports.ts';
-
-/** One key: how its value is read and written. */
-interface Key {
-  readonly name: string;
-  readonly summary: string;
-  /** Returns the settings with the value. '' takes it back. @throws ByrefError 'usage' */
-  set(settings: EnvSettings, value: string): EnvSettings;
-  /** Returns the value as set() takes it; '' if it is not set. */
-  get(settings: EnvSettings): string;
-}
+import { PLACE_KEYS } from './place-settings.ts';
+import { bad, type Key } from './setting-key.ts';
 
 const CPU_MIN = 0.01;
 const CPU_SET = /^\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*$/;
 const MEMORY_MIN = 4 * 2 ** 20;
 const SHARE_MAX = 10_000;
+/** BFQ takes no more. */
+const IO_WEIGHT_MAX = 1000;
 /** Slower, not even a connection comes about in time. */
 const RATE_MIN = 1024;
-
-const bad = (name: string, value: string, hint: string): ByrefError =>
-  new ByrefError('usage', `${name} can't be "${value}"`, hint);
 
 function limit<Name extends keyof EnvLimits>(
   name: string,
@@ -119,7 +112,7 @@ const KEYS: readonly Key[] = [
     summary:
       'the first process: words, quoted as for a shell, or a JSON array; "systemd" is /sbin/init',
     set: (settings, value) => ({ ...settings, init: value === '' ? null : wordsOf(value) }),
-    get: ({ init }) => (init === null ? '' : init.map(quote).join(' ')),
+    get: ({ init }) => (init === null ? '' : wordsText(init)),
   },
   {
     name: 'network',
@@ -143,6 +136,8 @@ const KEYS: readonly Key[] = [
     },
     get: ({ ports }) => ports.join(','),
   },
+  ...PLACE_KEYS,
+  ...DEVICE_KEYS,
   flag('boot.autostart', 'autostart', 'true: byref start --autostart starts it'),
   {
     name: 'boot.autostart.priority',
@@ -230,20 +225,51 @@ const KEYS: readonly Key[] = [
     size('limits.network.egress', RATE_MIN),
     exactSize,
   ),
+  limit(
+    'limits.io.read',
+    'ioRead',
+    'what it may read from a disk in a second: 10MiB, 500iops, or 10MiB,500iops',
+    (value) => ioRate('limits.io.read', value),
+    ioRateText,
+  ),
+  limit(
+    'limits.io.write',
+    'ioWrite',
+    'what it may write to a disk in a second, in the same way',
+    (value) => ioRate('limits.io.write', value),
+    ioRateText,
+  ),
+  limit(
+    'limits.io.weight',
+    'ioWeight',
+    'its weight when disks are busy; others have 100',
+    whole('limits.io.weight', 1, IO_WEIGHT_MAX),
+    String,
+  ),
 ];
 
-/** Other names of keys: those of vzctl and prlctl. */
+/** Other names of keys: those of vzctl and prlctl, and of Docker where the value is the same. They are options of commands, too. */
 const ALIASES: Readonly<Record<string, string>> = {
   ram: 'limits.memory',
   memory: 'limits.memory',
+  'memory-reservation': 'limits.memory.guarantee',
   swap: 'limits.memory.swap',
   cpus: 'limits.cpu',
   cpuunits: 'limits.cpu.share',
   cpumask: 'limits.cpu.set',
+  'cpuset-cpus': 'limits.cpu.set',
   numproc: 'limits.processes',
+  'pids-limit': 'limits.processes',
   diskspace: 'limits.disk',
   diskinodes: 'limits.disk.inodes',
+  network: 'network',
 };
+
+/** The words for keys that are options of commands, each with what it means. A word for a key that does not exist is none. */
+export const settingWords = (): readonly (readonly [word: string, means: string])[] => [
+  ...Object.entries(ALIASES).filter(([, name]) => KEYS.some((key) => key.name === name)),
+  ...Object.entries(IO_WORDS).map(([word, { means }]) => [word, means] as const),
+];
 
 const ENVIRONMENT = 'environment.';
 
@@ -261,6 +287,8 @@ export function withSetting(settings: EnvSettings, assignment: string): EnvSetti
   }
   const given = assignment.slice(0, at);
   const value = assignment.slice(at + 1);
+  const word = Object.hasOwn(IO_WORDS, given) ? IO_WORDS[given] : undefined;
+  if (word !== undefined) return word.assignments(value).reduce(withSetting, settings);
   const name = ALIASES[given] ?? given;
   if (name.startsWith(ENVIRONMENT))
     return withVariable(settings, name.slice(ENVIRONMENT.length), value);
@@ -298,6 +326,13 @@ export function wordsOf(text: string): string[] {
   const words = text.startsWith('[') ? listOrRefuse(text) : splitOrRefuse(text);
   if (words.length === 0) throw bad('init', text, 'Name a program.');
   return words;
+}
+
+/** Writes words so that wordsOf() reads the same ones: as for a shell, or as JSON where `quote` is not what `split` undoes. */
+function wordsText(words: readonly string[]): string {
+  const text = words.map(quote).join(' ');
+  const isPlain = !words.some((word) => word.includes('\\'));
+  return isPlain ? text : JSON.stringify(words);
 }
 
 function listOrRefuse(text: string): string[] {

@@ -29,6 +29,8 @@ export interface ImportOptions {
   readonly kind?: TemplateKind;
   readonly label?: string;
   readonly note?: string;
+  /** What the version keeps as its configuration: what its envs need. */
+  readonly config?: string;
   /** Path patterns of the shared data path; if not given, the template's own ones, or the default. */
   readonly sharedPatterns?: readonly string[];
   readonly progress?: OnProgress;
@@ -53,13 +55,13 @@ export async function importTemplate(
   options: ImportOptions = {},
 ): Promise<CommittedVersion> {
   checkName('template', name);
-  const { label = '', note = '', progress = () => undefined } = options;
+  const { label = '', note = '', config = '', progress = () => undefined } = options;
   const { kind } = templateFor(store, name, options);
   const committed = await withName(store.root, name, kind === 'app' ? 'app' : 'os', () =>
     addVersion(store, {
       template: () => templateFor(store, name, options),
       read: (writer) => readSource(store, source, writer, options),
-      describe: () => ({ label, note }),
+      describe: () => ({ label, note, config }),
       onlyIfChanged: false,
       progress,
     }),

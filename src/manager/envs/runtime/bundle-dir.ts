@@ -5,6 +5,8 @@
  *     config.json   what the runtime was told
  *     rootfs/       the env's root, id-mapped
  *     volumes/ID/   its volumes, id-mapped
+ *     binds/N       what of the machine it is given, id-mapped where that can be
+ *     disks/ID/     the file systems of volumes with a size, and disks/devices its devices, until the env has them
  *     start.json    how the env was started (StartNote); the first file that is made
  *     running       "PID START": its first process, and when that started (proc(5), field 22)
  *     ended         "exit CODE SECONDS" or "signal NUMBER SECONDS": how the first process ended, and when
@@ -15,18 +17,19 @@ import {
   chmodSync,
   chownSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   rmdirSync,
   rmSync,
   statSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../../base/error.ts';
 import { livingProcess } from '../../../base/process-identity.ts';
-import type { Volume } from '../../../codec/env-settings.ts';
 import { RunDir } from '../../../ipc/run-dir.ts';
 import { isHeld } from '../../../native/lock-file.ts';
 import { envDir } from '../../../store/store.ts';
@@ -51,7 +54,9 @@ export interface Ended {
   readonly atMs: number;
 }
 
-const VOLUMES = 'volumes';
+const PLACES = ['volumes', 'binds', 'disks'] as const;
+type PlaceKind = (typeof PLACES)[number];
+
 const SIGNAL_BASE = 128;
 
 /**
@@ -139,23 +144,31 @@ export class BundleDir {
     mkdirSync(this.rootfs, { mode: 0o700 });
   }
 
-  /** Makes the places of volumes. Returns where each directory is to be mounted. */
-  makeVolumes(volumes: readonly Volume[]): Map<Volume, string> {
-    const directory = path.join(this.path, VOLUMES);
-    if (volumes.length > 0) {
-      mkdirSync(directory);
-      chmodSync(directory, SEARCH_ONLY);
-    }
-    const places = volumes.map((each) => [each, path.join(directory, String(each.id))] as const);
-    for (const [, place] of places) mkdirSync(place, { mode: 0o700 });
-    return new Map(places);
+  /** Makes a place for a mount, and returns it. */
+  makePlace(kind: PlaceKind, name: string, isDirectory = true): string {
+    const directory = path.join(this.path, kind);
+    mkdirSync(directory, { recursive: true });
+    chmodSync(directory, SEARCH_ONLY);
+    const place = path.join(directory, name);
+    if (isDirectory) mkdirSync(place, { mode: 0o700 });
+    else writeFileSync(place, '', { mode: 0o600 });
+    return place;
   }
 
-  /** Returns the places where the env's root and volumes are mounted, if they are. */
+  /** Returns the places of file systems that the env has mounts of its own of, once it runs. */
+  disks(): string[] {
+    return this.places('disks');
+  }
+
+  /** Returns the places where the env's root and what it has beside it are mounted, if they are. */
   mountPoints(): string[] {
-    const directory = path.join(this.path, VOLUMES);
-    const volumes = existsSync(directory) ? readdirSync(directory) : [];
-    return [...volumes.map((name) => path.join(directory, name)), this.rootfs];
+    return [...PLACES.flatMap((kind) => this.places(kind)), this.rootfs];
+  }
+
+  private places(kind: PlaceKind): string[] {
+    const directory = path.join(this.path, kind);
+    if (!existsSync(directory)) return [];
+    return readdirSync(directory).map((name) => path.join(directory, name));
   }
 
   /** Lets the env's root user through. @param gid the machine's id of its group */
@@ -230,7 +243,7 @@ export class BundleDir {
 
   /** Removes the directory. Nothing may be mounted in it: that makes this fail with EBUSY, before anything is removed. */
   remove(): void {
-    for (const place of this.mountPoints()) if (existsSync(place)) rmdirSync(place);
+    for (const place of this.mountPoints()) removePlace(place);
     rmSync(this.path, { recursive: true, force: true });
   }
 
@@ -241,4 +254,11 @@ export class BundleDir {
       return '';
     }
   }
+}
+
+/** Removes a place, if it is there. @throws Error EBUSY while something is mounted on it */
+function removePlace(place: string): void {
+  const found = lstatSync(place, { throwIfNoEntry: false });
+  if (found?.isDirectory()) rmdirSync(place);
+  else if (found) unlinkSync(place);
 }

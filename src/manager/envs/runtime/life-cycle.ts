@@ -7,14 +7,18 @@
  * command that is killed at any point leaves a bundle whose first process lives, which is running, or one whose does not: the
  * next start, stop or destroy clears that away.
  */
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ByrefError } from '../../../base/error.ts';
 import { failpoint } from '../../../base/failpoints.ts';
 import { MNT_DETACH, UMOUNT_NOFOLLOW } from '../../../base/mount-flags.ts';
+import { VOLUMES_DIR } from '../../../driver/delta/layout.ts';
 import { native } from '../../../native/binding.ts';
 import { type FileLock, LockFile } from '../../../native/lock-file.ts';
 import { type Patience, waitUntil } from '../../../store/patience.ts';
+import { envDir } from '../../../store/store.ts';
 import { detachNetwork } from '../network/attach-network.ts';
+import { imagesInUse } from '../volume-image.ts';
 import { BundleDir, makeBundlesDir } from './bundle-dir.ts';
 import { groupOf, removeGroups } from './cgroups.ts';
 import { idRangesOf } from './id-ranges.ts';
@@ -101,11 +105,18 @@ export async function clearAway(root: string, env: number, asked = false): Promi
   await detachNetwork(bundle);
   failpoint('stop-disconnected');
   for (const place of bundle.mountPoints()) native.umount(place, MNT_DETACH | UMOUNT_NOFOLLOW);
+  await untilDisksAreFree(root, env);
   removeGroups(groupOf(root, env));
   failpoint('stop-unmounted');
   bundle.remove();
   failpoint('stop-removed');
   await idRangesOf(root).tidy();
+}
+
+/** Waits until the kernel has written what the volumes with a size hold, so that they can be copied. */
+export async function untilDisksAreFree(root: string, env: number): Promise<void> {
+  const directory = path.join(envDir(root, env), VOLUMES_DIR);
+  await until(() => !imagesInUse(directory), CLEAR_MS);
 }
 
 /** Waits until something is true. @returns false if it is not in time */

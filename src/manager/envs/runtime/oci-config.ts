@@ -1,7 +1,10 @@
 /** Makes the configuration with which an OCI runtime runs an env: pure functions of what is asked for. */
-import type { EnvLimits, NetworkKind } from '../../../codec/env-settings.ts';
+import type { BlockDevice } from '../../../base/block-devices.ts';
+import type { EnvLimits, NetworkKind, Tmpfs } from '../../../codec/env-settings.ts';
 import { INSIDE_PATH } from '../../confinement/run-inside.ts';
+import type { DeviceRule } from '../devices.ts';
 import type { IdRange } from './id-ranges.ts';
+import { blockIoOf } from './io-limits.ts';
 import type { OciMount, OciProcess, OciResources, OciSeccomp, OciSpec } from './oci-spec.ts';
 
 /** Version of the runtime specification that is written; runc 1.0 and later read it. */
@@ -104,9 +107,14 @@ const MASKED = [
 ];
 const READ_ONLY = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
 
-/** Devices that an env may use, and make nodes of: runc allows those that it makes itself (null, zero, full, random, tty, ptmx). */
-const DEVICES: OciResources['devices'] = [{ allow: false, access: 'rwm' }];
-const ALL_DEVICES: OciResources['devices'] = [{ allow: true, access: 'rwm' }];
+/**
+ * Returns which devices an env may use. runc allows those that it makes itself (null, zero, full, random, tty, ptmx). None is allowed
+ * to be made (mknod): those that are given are there.
+ */
+const rulesOf = (privileged: boolean, devices: readonly DeviceRule[]): OciResources['devices'] =>
+  privileged
+    ? [{ allow: true, access: 'rwm' }]
+    : [{ allow: false, access: 'rwm' }, ...devices.map((each) => ({ allow: true, ...each }))];
 
 /** One CFS period, in microseconds. */
 const CPU_PERIOD = 100_000;
@@ -129,6 +137,15 @@ export interface InitProgram {
   readonly helper: string | null;
 }
 
+/** A file, directory or device of the machine that an env has at a path. */
+export interface ShownPlace {
+  /** On the machine; root of the env has to get there. */
+  readonly place: string;
+  readonly path: string;
+  readonly readOnly: boolean;
+  readonly isDevice: boolean;
+}
+
 /** What an env is to be. */
 export interface BundleRequest {
   readonly hostname: string;
@@ -138,10 +155,15 @@ export interface BundleRequest {
   /** The ids that its users have outside; null: they are the machine's (privileged). */
   readonly ids: IdRange | null;
   readonly network: NetworkKind;
-  /** Directories that it has beside its root: where each is mounted on the machine, and its path in the env. */
-  readonly volumes: readonly { readonly place: string; readonly path: string }[];
+  /** What it has beside its root. */
+  readonly places: readonly ShownPlace[];
+  readonly tmpfs: readonly Tmpfs[];
   readonly cgroupsPath: string;
   readonly limits: EnvLimits;
+  /** Disks that its limits of input and output count for. */
+  readonly disks: readonly BlockDevice[];
+  /** Devices that it has beyond the standard ones. */
+  readonly devices: readonly DeviceRule[];
   /** What its root user may do. */
   readonly capabilities: readonly string[];
   /** The filter of system calls; null: none (privileged). */
@@ -159,13 +181,14 @@ export const baseEnvironment = (home: string): Record<string, string> => ({
 export const asList = (variables: Readonly<Record<string, string>>): string[] =>
   Object.entries(variables).map(([name, value]) => `${name}=${value}`);
 
-/** Returns the capabilities of programs of root in an env that is not privileged. */
-export const capabilitiesOf = (isSystemd: boolean): readonly string[] =>
-  isSystemd ? [...CAPABILITIES, ...SYSTEMD_CAPABILITIES] : CAPABILITIES;
+/** Returns the capabilities of programs of root in an env that is not privileged. @param more what is set for it */
+export const capabilitiesOf = (isSystemd: boolean, more: readonly string[]): readonly string[] => [
+  ...new Set([...CAPABILITIES, ...(isSystemd ? SYSTEMD_CAPABILITIES : []), ...more]),
+];
 
 /** Returns the whole config.json of an env. */
 export function ociConfig(request: BundleRequest): OciSpec {
-  const { hostname, ids, network, cgroupsPath, limits, seccomp } = request;
+  const { hostname, ids, network, cgroupsPath, limits, disks, devices, seccomp } = request;
   const privileged = ids === null;
   const mapping = ids && [{ containerID: 0, hostID: ids.first, size: ids.size }];
   return {
@@ -182,7 +205,10 @@ export function ociConfig(request: BundleRequest): OciSpec {
         ...(mapping ? [{ type: 'user' }] : []),
       ],
       ...(mapping && { uidMappings: mapping, gidMappings: mapping }),
-      resources: resourcesOf(limits, privileged),
+      resources: {
+        ...resourcesOf(limits, privileged, disks),
+        devices: rulesOf(privileged, devices),
+      },
       ...(seccomp && { seccomp }),
       maskedPaths: privileged ? [] : MASKED,
       readonlyPaths: privileged ? [] : READ_ONLY,
@@ -209,7 +235,7 @@ function firstProcess({ init, environment, terminal, capabilities }: BundleReque
 
 const NO_EXEC = ['nosuid', 'noexec', 'nodev'];
 
-function mountsOf({ init, ids, network, volumes }: BundleRequest): OciMount[] {
+function mountsOf({ init, ids, network, places, tmpfs }: BundleRequest): OciMount[] {
   const mount = (
     destination: string,
     type: string,
@@ -248,11 +274,31 @@ function mountsOf({ init, ids, network, volumes }: BundleRequest): OciMount[] {
     sys,
     ...(isForeignNetwork ? [] : [cgroup]),
     ...(init.isSystemd ? SYSTEMD_TMPFS : []),
-    ...volumes.map(({ place, path }) => mount(path, 'bind', place, 'rbind', 'nodev')),
+    ...ownMounts(places, tmpfs),
     ...(init.helper === null
       ? []
       : [mount(INIT_INSIDE, 'bind', init.helper, 'bind', 'ro', 'nosuid', 'nodev')]),
   ];
+}
+
+/** Returns the mounts of what is set for the env, so that one in another comes later. */
+function ownMounts(places: BundleRequest['places'], tmpfs: readonly Tmpfs[]): OciMount[] {
+  const binds = places.map(({ place, path, readOnly, isDevice }) => ({
+    destination: path,
+    type: 'bind',
+    source: place,
+    options: [
+      ...(isDevice ? ['bind', 'nosuid', 'noexec'] : ['rbind', 'nodev']),
+      ...(readOnly ? ['ro'] : []),
+    ],
+  }));
+  const inMemory = tmpfs.map(({ path, sizeBytes }) => ({
+    destination: path,
+    type: 'tmpfs',
+    source: 'tmpfs',
+    options: ['nosuid', 'nodev', 'mode=1777', ...(sizeBytes === null ? [] : [`size=${sizeBytes}`])],
+  }));
+  return [...binds, ...inMemory].sort((a, b) => a.destination.length - b.destination.length);
 }
 
 /** systemd mounts these itself where it may; in an env it finds them. */
@@ -273,7 +319,11 @@ const SYSTEMD_TMPFS: readonly OciMount[] = [
 ];
 
 /** Returns what the runtime is told of limits. */
-export function resourcesOf(limits: EnvLimits, privileged: boolean): OciResources {
+export function resourcesOf(
+  limits: EnvLimits,
+  privileged: boolean,
+  disks: readonly BlockDevice[] = [],
+): OciResources {
   const { cpus, cpuShare, cpuSet, memoryBytes, swapBytes, memoryGuaranteeBytes, processes } =
     limits;
   const memory = {
@@ -289,11 +339,13 @@ export function resourcesOf(limits: EnvLimits, privileged: boolean): OciResource
     }),
     ...(cpuSet !== null && { cpus: cpuSet }),
   };
+  const blockIO = blockIoOf(limits, disks);
   return {
-    devices: privileged ? ALL_DEVICES : DEVICES,
+    devices: rulesOf(privileged, []),
     ...(Object.keys(memory).length > 0 && { memory }),
     ...(Object.keys(cpu).length > 0 && { cpu }),
     ...(processes !== null && { pids: { limit: processes } }),
+    ...(blockIO !== null && { blockIO }),
   };
 }
 
@@ -309,7 +361,7 @@ export function changedResources(
   before: EnvLimits,
   after: EnvLimits,
   allCpus: string,
-): Omit<OciResources, 'devices'> {
+): Omit<OciResources, 'devices' | 'blockIO'> {
   const { devices: _devices, memory, cpu, pids } = resourcesOf(after, false);
   const isTakenBack = (name: keyof EnvLimits): boolean =>
     before[name] !== null && after[name] === null;

@@ -83,6 +83,22 @@ export interface OciResources {
     readonly cpus?: string;
   };
   readonly pids?: { readonly limit: number };
+  readonly blockIO?: OciBlockIo;
+}
+
+/** How fast one disk may be read or written: bytes or operations a second. */
+export interface OciThrottle {
+  readonly major: number;
+  readonly minor: number;
+  readonly rate: number;
+}
+
+/** Limits of input and output. */
+export interface OciBlockIo {
+  readonly throttleReadBpsDevice?: readonly OciThrottle[];
+  readonly throttleWriteBpsDevice?: readonly OciThrottle[];
+  readonly throttleReadIOPSDevice?: readonly OciThrottle[];
+  readonly throttleWriteIOPSDevice?: readonly OciThrottle[];
 }
 
 /** A whole config.json. */

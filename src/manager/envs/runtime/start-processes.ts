@@ -3,14 +3,18 @@ import { failpoint } from '../../../base/failpoints.ts';
 import { procText } from '../../../base/proc.ts';
 import { processIdentity } from '../../../base/process-identity.ts';
 import type { EnvSettings, NetworkKind } from '../../../codec/env-settings.ts';
+import { devicesOf } from '../devices.ts';
 import { attachNetwork } from '../network/attach-network.ts';
 import { BundleDir, refuseClosed } from './bundle-dir.ts';
 import { groupOf, makeNamedGroup } from './cgroups.ts';
+import { makeDeviceNodes } from './device-nodes.ts';
 import { idRangesOf } from './id-ranges.ts';
 import { initProgram } from './init.ts';
+import { disksOfEnvs, setWeight } from './io-limits.ts';
 import { type Launch, launch, type Output, type Started } from './launch.ts';
 import { clearAway } from './life-cycle.ts';
 import { capabilitiesIn, capabilitiesOf, type InitProgram, ociConfig } from './oci-config.ts';
+import { preparePlaces, releaseDisks } from './places.ts';
 import { filterFor } from './seccomp.ts';
 
 /** An env that is to be started; it is mounted. */
@@ -33,7 +37,11 @@ export async function startProcesses(request: StartRequest): Promise<Started> {
   const init = initProgram(request.mountpoint, settings.init);
   const bundle = new BundleDir(root, env.id);
   try {
-    return await launch(bundle, await prepare(bundle, init, request));
+    const started = await launch(bundle, await prepare(bundle, init, request));
+    releaseDisks(bundle);
+    const { ioWeight } = settings.limits;
+    if (ioWeight !== null) setWeight(groupOf(root, env.id), ioWeight);
+    return started;
   } catch (error) {
     await clearAway(root, env.id);
     throw error;
@@ -57,9 +65,14 @@ async function prepare(
   if (ids !== null) bundle.openTo(ids.first);
   const cgroupsPath = groupOf(root, env.id);
   if (isSystemd) makeNamedGroup(cgroupsPath, ids);
-  const volumes = bundle.makeVolumes(settings.volumes);
+  const places = await preparePlaces({ root, env: env.id, mountpoint, bundle, settings });
+  failpoint('start-places');
+  const devices = devicesOf(root, settings);
+  const nodes = await makeDeviceNodes(bundle, settings.devices, devices, ids?.first ?? 0);
   // A machine may be a container itself, and its root lack some.
-  const capabilities = privileged ? ownCapabilities() : capabilitiesOf(isSystemd);
+  const capabilities = privileged
+    ? ownCapabilities()
+    : capabilitiesOf(isSystemd, settings.capabilities);
   const mode = isSystemd && output === 'log' ? 'terminal' : output;
   const config = ociConfig({
     hostname,
@@ -68,9 +81,12 @@ async function prepare(
     terminal: mode === 'terminal',
     ids,
     network,
-    volumes: [...volumes].map(([volume, place]) => ({ place, path: volume.path })),
+    places: [...places, ...nodes],
+    tmpfs: settings.tmpfs,
     cgroupsPath,
     limits,
+    disks: disksOfEnvs(root),
+    devices,
     capabilities,
     seccomp: privileged ? null : filterFor(capabilities),
   });
@@ -78,7 +94,7 @@ async function prepare(
   failpoint('start-prepared');
   const connect =
     network === 'bridge' ? () => attachNetwork(root, env.name, bundle, settings) : null;
-  return { root, env, mountpoint, mode, ids, volumes, connect };
+  return { root, env, mountpoint, mode, ids, places, connect };
 }
 
 const ownCapabilities = (): string[] =>

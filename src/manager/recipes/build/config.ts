@@ -15,6 +15,7 @@ import {
   text,
   yesOrNo,
 } from './fields.ts';
+import { NEEDS, type Needs } from './needs.ts';
 
 /** Another repository, or more suites of the first one. */
 export interface SourceConfig {
@@ -66,6 +67,8 @@ export interface BuildConfig {
   /** Variables and files of the machine that its packages and hooks are given (manager/sandbox/given.ts). */
   readonly env: readonly string[];
   readonly binds: readonly string[];
+  /** What envs of it need. */
+  readonly needs: Needs | null;
   readonly label: string;
   readonly shared: readonly string[] | null;
 }
@@ -155,6 +158,7 @@ const FIELDS = {
   hooks: listOf(text('a shell command', /\S/)),
   env: listOf(VARIABLE),
   binds: listOf(BIND),
+  needs: NEEDS,
   label: text('a text', /^.{0,100}$/),
   shared: listOf(text('a path pattern that begins with /', /^\//)),
 } as const;
@@ -289,6 +293,7 @@ class ConfigParser {
       hooks: fields.hooks ?? [],
       env: fields.env ?? [],
       binds: fields.binds ?? [],
+      needs: fields.needs ?? null,
       label: fields.label ?? '',
       shared: fields.shared ?? null,
     };

@@ -1,5 +1,5 @@
 import type { Check } from './check.ts';
-import { fileSystemChecks } from './file-system.ts';
+import { fileSystemChecks, nearestExisting } from './file-system.ts';
 import { kernelChecks } from './kernel.ts';
 import { runningChecks } from './running.ts';
 import { toolChecks } from './tools.ts';
@@ -18,7 +18,7 @@ export async function diagnose(root: string): Promise<Diagnosis> {
     ...(await kernelChecks()),
     ...(await fileSystemChecks(root)),
     ...transportChecks(),
-    ...runningChecks(),
+    ...runningChecks(nearestExisting(root)),
     ...toolChecks(),
   ];
   const usable = !checks.some((entry) => entry.required && entry.status === 'missing');

@@ -117,6 +117,7 @@ function openFiles(): Check {
   return check('limit.files', enough, limit, cost, 'reduced');
 }
 
-function nearestExisting(at: string): string {
+/** Returns a path, or the nearest directory above that exists. */
+export function nearestExisting(at: string): string {
   return existsSync(at) ? at : nearestExisting(path.dirname(at));
 }

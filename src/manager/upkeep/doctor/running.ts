@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { disksOf, schedulerOf } from '../../../base/block-devices.ts';
 import { type Check, check } from './check.ts';
 
 const INOTIFY = '/proc/sys/fs/inotify/max_user_instances';
@@ -7,14 +8,50 @@ const INOTIFY_PER_ENV = 5;
 /** For a hundred envs and more. */
 const INOTIFY_WANTED = 1024;
 
-/** Checks what bounds the number of envs that run at once. */
-export function runningChecks(): Check[] {
+/** Checks what bounds envs that run: their number, and what holds them to their limits. @param root exists */
+export function runningChecks(root: string): Check[] {
+  return [...inotifyChecks(), ...ioChecks(root)];
+}
+
+function inotifyChecks(): Check[] {
   const instances = Number(textOf(INOTIFY));
   const cost =
     `about ${Math.floor(instances / INOTIFY_PER_ENV)} envs with systemd can run at once; ` +
     'in more of them services fail (sysctl -w fs.inotify.max_user_instances=8192)';
   return [
     check('run.inotify', instances >= INOTIFY_WANTED, `${instances} instances`, cost, 'reduced'),
+  ];
+}
+
+const BUFFERED =
+  'limits.io.write holds direct and synchronous writes only; what is left in the page cache is written as fast as the disk can ' +
+  '(cgroup v2: systemd.unified_cgroup_hierarchy=1 for the kernel)';
+
+/** Checks which limits of input and output the kernel enforces. */
+function ioChecks(root: string): Check[] {
+  const disks = disksOf([root]);
+  if (disks.length === 0)
+    return [
+      check(
+        'run.io',
+        false,
+        'no disk',
+        'no limits.io: the root is on no disk of its own',
+        'reduced',
+      ),
+    ];
+  const isUnified = existsSync('/sys/fs/cgroup/cgroup.controllers');
+  const names = disks.map((disk) => `${disk.name}: ${schedulerOf(disk) || 'no scheduler'}`);
+  const byWeight = disks.every((disk) => schedulerOf(disk) === 'bfq') || isUnified;
+  return [
+    check('run.io.write', isUnified, `cgroup v${isUnified ? 2 : 1}`, BUFFERED, 'reduced'),
+    check(
+      'run.io.weight',
+      byWeight,
+      names.join(', '),
+      'no limits.io.weight: the disk’s scheduler is not bfq (echo bfq >/sys/block/DISK/queue/scheduler)',
+      'reduced',
+    ),
   ];
 }
 

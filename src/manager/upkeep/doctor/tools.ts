@@ -49,6 +49,7 @@ const TOOLS: readonly Tool[] = [
     programs: ['iptables'],
     cost: 'no env has an address: they start with network=none or host (apt-get install iptables)',
   },
+  { programs: ['mkfs.ext4'], cost: 'no volume has a size (apt-get install e2fsprogs)' },
   { programs: ['runc'], cost: 'no env can be started (apt-get install runc)' },
   {
     programs: ['catatonit'],

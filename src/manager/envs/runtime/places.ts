@@ -1,0 +1,90 @@
+/** Prepares what an env has beside its root: its volumes, and binds of the machine. */
+import { existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { failpoint } from '../../../base/failpoints.ts';
+import { MNT_DETACH, UMOUNT_NOFOLLOW } from '../../../base/mount-flags.ts';
+import type { EnvSettings, Volume } from '../../../codec/env-settings.ts';
+import { native } from '../../../native/binding.ts';
+import { realOf, refuseBinds } from '../binds.ts';
+import { copyTree } from '../copy-tree.ts';
+import { emptyImage, makeImage, mountImage } from '../volume-image.ts';
+import { contentInside, fillVolume, volumeDir, volumeImage } from '../volumes.ts';
+import type { BundleDir } from './bundle-dir.ts';
+import type { ShownPlace } from './oci-config.ts';
+
+/** One of these, as it is mounted for the env: where it has the env's ids. */
+export interface Place extends ShownPlace {
+  /** On the machine. */
+  readonly source: string;
+  /** True: it can't go without the env's ids. What is bound is, where its file system can't have them, as it is. */
+  readonly needsIds: boolean;
+}
+
+/** What is the env's alone. */
+const OWN = { readOnly: false, isDevice: false, needsIds: true };
+
+/** An env whose places are prepared. */
+export interface PlacesOf {
+  readonly root: string;
+  readonly env: number;
+  readonly mountpoint: string;
+  readonly bundle: BundleDir;
+  readonly settings: EnvSettings;
+}
+
+/** Prepares them; a volume that was never used gets what the env has at its path. @throws ByrefError */
+export async function preparePlaces(request: PlacesOf): Promise<Place[]> {
+  const { root, bundle, settings } = request;
+  refuseBinds(root, settings);
+  const places: Place[] = [];
+  for (const volume of settings.volumes) {
+    const source = await sourceOf(request, volume);
+    const place = bundle.makePlace('volumes', String(volume.id));
+    places.push({ source, place, path: volume.path, ...OWN });
+  }
+  for (const [i, bind] of settings.binds.entries()) {
+    const source = realOf(bind.source);
+    const place = bundle.makePlace('binds', String(i), statSync(source).isDirectory());
+    const { path: at, readOnly } = bind;
+    places.push({ source, place, path: at, readOnly, isDevice: false, needsIds: false });
+  }
+  return places;
+}
+
+/** Unmounts what was mounted for the runtime to find it: the env has its own mounts of that. */
+export function releaseDisks(bundle: BundleDir): void {
+  for (const at of bundle.disks()) native.umount(at, MNT_DETACH | UMOUNT_NOFOLLOW);
+}
+
+async function sourceOf(request: PlacesOf, volume: Volume): Promise<string> {
+  const { root, env, mountpoint } = request;
+  if (volume.sizeBytes !== null) return diskOf(request, volume, volume.sizeBytes);
+  const directory = volumeDir(root, env, volume);
+  if (!existsSync(directory)) await fillVolume(root, env, volume, mountpoint);
+  return directory;
+}
+
+async function diskOf(
+  { root, env, mountpoint, bundle }: PlacesOf,
+  volume: Volume,
+  sizeBytes: number,
+): Promise<string> {
+  const file = volumeImage(root, env, volume);
+  const at = bundle.makePlace('disks', String(volume.id));
+  if (existsSync(file)) {
+    await mountImage(file, at);
+    return at;
+  }
+  const part = `${file}.part`;
+  mkdirSync(path.dirname(file), { recursive: true });
+  rmSync(part, { force: true });
+  const content = contentInside(mountpoint, volume);
+  await makeImage(part, sizeBytes);
+  await mountImage(part, at);
+  emptyImage(at);
+  const words = content === null ? [] : ['-T', '--', content, at];
+  await copyTree('what the volume is to hold', words, at);
+  failpoint('volume-image-filled');
+  renameSync(part, file);
+  return at;
+}

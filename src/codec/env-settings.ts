@@ -36,6 +36,12 @@ export type RestartPolicy =
   /** At most that many times one after the other; null: without a limit. */
   | { readonly when: 'on-failure'; readonly times: number | null };
 
+/** Files in /etc that say what an env's network gives it. */
+export const MANAGED_FILES = ['hostname', 'hosts', 'resolv.conf'] as const;
+
+/** One of MANAGED_FILES. */
+export type ManagedFile = (typeof MANAGED_FILES)[number];
+
 /** The settings of an env. */
 export interface EnvSettings {
   /** Its first process, as words; null: systemd if the env has it, else a program that only waits. */
@@ -46,6 +52,8 @@ export interface EnvSettings {
   readonly network: NetworkKind | null;
   /** Ports of the machine that lead to it, as [ADDRESS:]PORT:PORT-IN-ENV[/tcp|/udp]. */
   readonly ports: readonly string[];
+  /** Files that byref keeps as its network is, unless they are changed in it. */
+  readonly managedFiles: readonly ManagedFile[];
   readonly volumes: readonly Volume[];
   /** True: `byref start --autostart` starts it, as a machine does when it boots. */
   readonly autostart: boolean;
@@ -64,6 +72,7 @@ export const NO_SETTINGS: EnvSettings = {
   environment: {},
   network: null,
   ports: [],
+  managedFiles: MANAGED_FILES,
   volumes: [],
   autostart: false,
   autostartPriority: 0,

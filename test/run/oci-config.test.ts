@@ -22,6 +22,7 @@ const REQUEST: BundleRequest = {
   ids: { first: 1_073_741_824, size: 65_536 },
   network: 'none',
   volumes: [{ place: '/run/byref/key.envs/1/volumes/1', path: '/srv' }],
+  resolved: null,
   cgroupsPath: '/byref/key/env-1',
   limits: NO_LIMITS,
   capabilities: CAPABILITIES,

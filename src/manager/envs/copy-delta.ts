@@ -5,6 +5,7 @@ import { EnvLock } from '../../driver/delta/env-lock.ts';
 import { LINK_DIR, LOCK_FILE, PRIVATE_DIR, segmentNumber } from '../../driver/delta/layout.ts';
 import { envDir } from '../../store/store.ts';
 import { copyTree } from './copy-tree.ts';
+import { MANAGED_NOTE } from './managed-files.ts';
 import { VOLUMES_DIR } from './volumes.ts';
 
 /** The content of the lock of a delta that was closed properly: FORMAT-delta.md. */
@@ -38,6 +39,6 @@ export async function copyDelta(
   }
 }
 
-/** True for what an env's own data are in: link table, journal, private files, volumes. */
+/** True for what an env's own data are in: link table, journal, private files, volumes, and what byref wrote to which of its files. */
 const isPart = (name: string): boolean =>
-  [LINK_DIR, PRIVATE_DIR, VOLUMES_DIR].includes(name) || segmentNumber(name) >= 0;
+  [LINK_DIR, PRIVATE_DIR, VOLUMES_DIR, MANAGED_NOTE].includes(name) || segmentNumber(name) >= 0;

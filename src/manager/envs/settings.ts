@@ -5,6 +5,7 @@ import { exactSize, sizeOf } from '../../base/size.ts';
 import {
   type EnvLimits,
   type EnvSettings,
+  MANAGED_FILES,
   NO_SETTINGS,
   type RestartPolicy,
 } from '../../codec/env-settings.ts';
@@ -113,6 +114,14 @@ function cpuSet(value: string): string {
   throw bad('limits.cpu.set', value, 'Name processors by number, as 0-1,3.');
 }
 
+function managedFiles(value: string): EnvSettings['managedFiles'] {
+  if (value === '') return MANAGED_FILES;
+  const given = value === 'none' ? [] : value.split(',');
+  const found = MANAGED_FILES.filter((file) => given.includes(file));
+  if (found.length === given.length) return found;
+  throw bad('managed-files', value, `Name some of ${MANAGED_FILES.join(',')}, or none.`);
+}
+
 const KEYS: readonly Key[] = [
   {
     name: 'init',
@@ -142,6 +151,13 @@ const KEYS: readonly Key[] = [
       return { ...settings, ports };
     },
     get: ({ ports }) => ports.join(','),
+  },
+  {
+    name: 'managed-files',
+    summary:
+      'those of /etc/hostname, hosts and resolv.conf that are kept as its network is (all three), or none',
+    set: (settings, value) => ({ ...settings, managedFiles: managedFiles(value) }),
+    get: ({ managedFiles: files }) => (files.length === 0 ? 'none' : files.join(',')),
   },
   flag('boot.autostart', 'autostart', 'true: byref start --autostart starts it'),
   {

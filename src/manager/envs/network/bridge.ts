@@ -6,8 +6,9 @@ import { parsePorts } from './ports.ts';
 /** The version of the specification that Debian 12's plugins read. */
 const CNI_VERSION = '1.0.0';
 const NAME = 'byref';
-/** The bridge and its addresses; the first one is the machine's. */
-const BRIDGE = process.env['BYREF_BRIDGE'] ?? 'byref0';
+/** The bridge of envs. */
+export const BRIDGE = process.env['BYREF_BRIDGE'] ?? 'byref0';
+/** Its addresses; the first one is the machine's. */
 const SUBNET = process.env['BYREF_SUBNET'] ?? '10.111.0.0/16';
 /** How much may come at once beyond the rate: a tenth of a second's worth, and no less than the kernel needs. */
 const BURST_PART = 0.1;

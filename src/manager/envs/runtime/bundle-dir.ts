@@ -5,6 +5,7 @@
  *     config.json   what the runtime was told
  *     rootfs/       the env's root, id-mapped
  *     volumes/ID/   its volumes, id-mapped
+ *     resolved/     what systemd-resolved in it is told: resolved.conf(5)
  *     start.json    how the env was started (StartNote); the first file that is made
  *     running       "PID START": its first process, and when that started (proc(5), field 22)
  *     ended         "exit CODE SECONDS" or "signal NUMBER SECONDS": how the first process ended, and when
@@ -52,6 +53,9 @@ export interface Ended {
 }
 
 const VOLUMES = 'volumes';
+const RESOLVED = 'resolved';
+const READABLE = 0o755;
+const READABLE_FILE = 0o644;
 const SIGNAL_BASE = 128;
 
 /**
@@ -149,6 +153,22 @@ export class BundleDir {
     const places = volumes.map((each) => [each, path.join(directory, String(each.id))] as const);
     for (const [, place] of places) mkdirSync(place, { mode: 0o700 });
     return new Map(places);
+  }
+
+  /** Makes the directory in which systemd-resolved of the env finds what it is told. Returns its path. */
+  makeResolved(): string {
+    const directory = path.join(this.path, RESOLVED);
+    mkdirSync(directory);
+    chmodSync(directory, READABLE);
+    return directory;
+  }
+
+  /** Tells systemd-resolved something, if makeResolved() was called. */
+  tellResolved(text: string): void {
+    const file = path.join(this.path, RESOLVED, 'byref.conf');
+    if (!existsSync(path.dirname(file))) return;
+    writeFileSync(file, text);
+    chmodSync(file, READABLE_FILE);
   }
 
   /** Returns the places where the env's root and volumes are mounted, if they are. */

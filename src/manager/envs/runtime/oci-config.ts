@@ -140,6 +140,8 @@ export interface BundleRequest {
   readonly network: NetworkKind;
   /** Directories that it has beside its root: where each is mounted on the machine, and its path in the env. */
   readonly volumes: readonly { readonly place: string; readonly path: string }[];
+  /** A directory of the machine with what systemd-resolved in it is told; null: none. */
+  readonly resolved: string | null;
   readonly cgroupsPath: string;
   readonly limits: EnvLimits;
   /** What its root user may do. */
@@ -209,7 +211,7 @@ function firstProcess({ init, environment, terminal, capabilities }: BundleReque
 
 const NO_EXEC = ['nosuid', 'noexec', 'nodev'];
 
-function mountsOf({ init, ids, network, volumes }: BundleRequest): OciMount[] {
+function mountsOf({ init, ids, network, volumes, resolved }: BundleRequest): OciMount[] {
   const mount = (
     destination: string,
     type: string,
@@ -248,12 +250,18 @@ function mountsOf({ init, ids, network, volumes }: BundleRequest): OciMount[] {
     sys,
     ...(isForeignNetwork ? [] : [cgroup]),
     ...(init.isSystemd ? SYSTEMD_TMPFS : []),
+    ...(resolved === null
+      ? []
+      : [mount(RESOLVED_CONF, 'bind', resolved, 'bind', 'ro', ...NO_EXEC)]),
     ...volumes.map(({ place, path }) => mount(path, 'bind', place, 'rbind', 'nodev')),
     ...(init.helper === null
       ? []
       : [mount(INIT_INSIDE, 'bind', init.helper, 'bind', 'ro', 'nosuid', 'nodev')]),
   ];
 }
+
+/** Where systemd-resolved looks for configuration that the machine it runs on is given at run time. */
+const RESOLVED_CONF = '/run/systemd/resolved.conf.d';
 
 /** systemd mounts these itself where it may; in an env it finds them. */
 const SYSTEMD_TMPFS: readonly OciMount[] = [

@@ -3,7 +3,9 @@ import { failpoint } from '../../../base/failpoints.ts';
 import { procText } from '../../../base/proc.ts';
 import { processIdentity } from '../../../base/process-identity.ts';
 import type { EnvSettings, NetworkKind } from '../../../codec/env-settings.ts';
+import { type KeptEnv, keepFiles, keepHostname, machineNetwork } from '../managed-files.ts';
 import { attachNetwork } from '../network/attach-network.ts';
+import { resolvedText } from '../network/resolver.ts';
 import { BundleDir, refuseClosed } from './bundle-dir.ts';
 import { groupOf, makeNamedGroup } from './cgroups.ts';
 import { idRangesOf } from './id-ranges.ts';
@@ -14,11 +16,7 @@ import { capabilitiesIn, capabilitiesOf, type InitProgram, ociConfig } from './o
 import { filterFor } from './seccomp.ts';
 
 /** An env that is to be started; it is mounted. */
-export interface StartRequest {
-  readonly root: string;
-  readonly env: { readonly id: number; readonly name: string };
-  readonly mountpoint: string;
-  readonly hostname: string;
+export interface StartRequest extends KeptEnv {
   readonly settings: EnvSettings;
   readonly output: Output;
   /** True: it was mounted for this, and is to be unmounted when it is stopped. */
@@ -44,8 +42,9 @@ export async function startProcesses(request: StartRequest): Promise<Started> {
 async function prepare(
   bundle: BundleDir,
   init: InitProgram,
-  { root, env, mountpoint, hostname, settings, output, mounted }: StartRequest,
+  request: StartRequest,
 ): Promise<Launch> {
+  const { root, env, mountpoint, settings, output, mounted, note } = request;
   const { privileged, limits, environment } = settings;
   const { isSystemd } = init;
   const network = settings.network ?? standardNetwork();
@@ -62,13 +61,14 @@ async function prepare(
   const capabilities = privileged ? ownCapabilities() : capabilitiesOf(isSystemd);
   const mode = isSystemd && output === 'log' ? 'terminal' : output;
   const config = ociConfig({
-    hostname,
+    hostname: keepHostname(request),
     init,
     environment,
     terminal: mode === 'terminal',
     ids,
     network,
     volumes: [...volumes].map(([volume, place]) => ({ place, path: volume.path })),
+    resolved: isSystemd && network === 'bridge' ? bundle.makeResolved() : null,
     cgroupsPath,
     limits,
     capabilities,
@@ -76,9 +76,21 @@ async function prepare(
   });
   bundle.write('config.json', JSON.stringify(config));
   failpoint('start-prepared');
-  const connect =
-    network === 'bridge' ? () => attachNetwork(root, env.name, bundle, settings) : null;
-  return { root, env, mountpoint, mode, ids, volumes, connect };
+  if (network !== 'bridge') keepFiles(request, machineNetwork());
+  const connect = async (): Promise<void> => {
+    const given = await attachNetwork(root, env.name, bundle, settings, note);
+    keepFiles(request, given);
+    bundle.tellResolved(resolvedText(given.resolver));
+  };
+  return {
+    root,
+    env,
+    mountpoint,
+    mode,
+    ids,
+    volumes,
+    connect: network === 'bridge' ? connect : null,
+  };
 }
 
 const ownCapabilities = (): string[] =>

@@ -49,6 +49,10 @@ const TOOLS: readonly Tool[] = [
     programs: ['iptables'],
     cost: 'no env has an address: they start with network=none or host (apt-get install iptables)',
   },
+  {
+    programs: ['dnsmasq'],
+    cost: 'envs do not find each other by name (apt-get install dnsmasq-base)',
+  },
   { programs: ['runc'], cost: 'no env can be started (apt-get install runc)' },
   {
     programs: ['catatonit'],

@@ -17,6 +17,7 @@ import { STANDARD_UMOUNT, umountEnv } from '../manager/envs/umount.ts';
 import { peoplesEnvs } from '../manager/sandbox/owner.ts';
 import type { Patience } from '../store/patience.ts';
 import type { EnvRow, Store } from '../store/store.ts';
+import type { Ready } from './await-ready.ts';
 import { isReadOnly, keepMachineFiles, mountAndSetUp } from './mount-env.ts';
 
 /** The caller's part when an env is started. */
@@ -43,6 +44,8 @@ export interface EnvStarted {
   readonly pid: number;
   /** True if it was running already, so that nothing was done. */
   readonly already: boolean;
+  /** What is to be said of it when it is ready; null if nobody waited for that. */
+  readonly ready: Ready | null;
 }
 
 /** An env that was started, and its end if its output is the caller's. */
@@ -94,7 +97,7 @@ export async function startEnv(
         output: options.output ?? 'log',
         mounted: !isMounted || wasMounted,
       });
-      return { started: { env: row.id, name: row.name, pid, already: false }, ended };
+      return { started: { env: row.id, name: row.name, pid, already: false, ready: null }, ended };
     } catch (error) {
       if (!isMounted) await umountEnv(store, await envState(store, row), STANDARD_UMOUNT);
       throw error;
@@ -105,7 +108,7 @@ export async function startEnv(
 }
 
 const alreadyRuns = ({ id, name }: EnvRow, pid: number): StartedEnv => ({
-  started: { env: id, name, pid, already: true },
+  started: { env: id, name, pid, already: true, ready: null },
   ended: Promise.resolve(null),
 });
 

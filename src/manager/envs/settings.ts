@@ -131,6 +131,13 @@ const KEYS: readonly Key[] = [
     get: ({ init }) => (init === null ? '' : init.map(quote).join(' ')),
   },
   {
+    name: 'health',
+    summary:
+      'a command for sh -c in it, which succeeds when it is ready: byref start --ready waits for it',
+    set: (settings, value) => ({ ...settings, health: value === '' ? null : value }),
+    get: ({ health }) => health ?? '',
+  },
+  {
     name: 'network',
     summary:
       'bridge (an address on the machine’s bridge), none (a loopback interface), or host (the machine’s network)',

@@ -8,7 +8,8 @@
  *   - a second descriptor of the terminal: systemd closes and opens /dev/console again, and would find it hung up;
  *   - how the first process ended, in BUNDLE/ended;
  *   - the env's root and volumes: ROOT is mounted on BUNDLE/rootfs, and each SOURCE on its TARGET, with SIZE ids from 0 on shown as
- *     those from FIRST on; 0: as they are.
+ *     those from FIRST on; 0: as they are. A SOURCE that is a file is a program of the machine, whose ids are not shown
+ *     as others.
  *
  * MODE: `log`, no input, output goes to LOG. `terminal`, one for both. `inherit`, our own input and output.
  *
@@ -151,12 +152,13 @@ static int user_namespace(void) {
   return fd;
 }
 
-/** Mounts a directory, with the ids of the env. @param userns -1: as they are */
+/** Mounts a directory, with the ids of the env; a file of the machine, as it is. @param userns -1: directories, too */
 static void mount_tree(const char *source, const char *target, int userns) {
+  struct stat found;
   const int tree = need(syscall(SYS_open_tree, AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), source);
   // As the propagation flag: MS_PRIVATE of mount(2).
   struct mount_attr attr = {.propagation = 1 << 18};
-  if (userns >= 0) {
+  if (userns >= 0 && (stat(source, &found) < 0 || S_ISDIR(found.st_mode))) {
     attr.attr_set = MOUNT_ATTR_IDMAP;
     attr.userns_fd = userns;
   }

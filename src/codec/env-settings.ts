@@ -46,6 +46,8 @@ export type ManagedFile = (typeof MANAGED_FILES)[number];
 export interface EnvSettings {
   /** Its first process, as words; null: systemd if the env has it, else a program that only waits. */
   readonly init: readonly string[] | null;
+  /** Commands, by name, that its first process starts, and starts again when they fail: native/services.c. `init` is null then. */
+  readonly services: Readonly<Record<string, readonly string[]>>;
   /** A command line for sh -c in it, which succeeds when it is ready for use; null: it is so when its first process runs. */
   readonly health: string | null;
   /** Variables of all programs that are started in it. */
@@ -71,6 +73,7 @@ export interface EnvSettings {
 /** An env that nothing was set for: it may use the whole machine. */
 export const NO_SETTINGS: EnvSettings = {
   init: null,
+  services: {},
   health: null,
   environment: {},
   network: null,

@@ -112,12 +112,9 @@ const alreadyRuns = ({ id, name }: EnvRow, pid: number): StartedEnv => ({
   ended: Promise.resolve(null),
 });
 
-const withOptions = (
-  settings: EnvSettings,
-  { init = settings.init ?? undefined, environment }: StartOptions,
-): EnvSettings => ({
+const withOptions = (settings: EnvSettings, { init, environment }: StartOptions): EnvSettings => ({
   ...settings,
-  init: init ?? null,
+  ...(init !== undefined && { init, services: {} }),
   environment: { ...settings.environment, ...environment },
 });
 

@@ -52,6 +52,9 @@ describe('a setting', () => {
     ['limits.cpu=x', 'can\'t be "x"'],
     ['limits.cpu.set=a', 'can\'t be "a"'],
     ['limits.processes=1.5', 'can\'t be "1.5"'],
+    ['services.a b=x', 'the name of a service can\'t be "a b"'],
+    ['services.a="', "services.a can't be"],
+    ['managed-files=passwd', 'can\'t be "passwd"'],
     ['network=lan', 'can\'t be "lan"'],
     ['boot.autostart.priority=x', 'can\'t be "x"'],
     ['privileged=yes', 'can\'t be "yes"'],
@@ -69,6 +72,9 @@ describe('a setting', () => {
       'init=nginx -g "daemon off;"',
       'limits.cpu=0.5',
       'environment.LANG=C',
+      'services.web=nginx -g "daemon off;"',
+      'health=test -e /ready',
+      'managed-files=hosts,hostname',
       'network=host',
     );
     const shown = Object.entries(settingsShown(given)).map(([key, value]) => `${key}=${value}`);

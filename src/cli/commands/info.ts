@@ -60,16 +60,24 @@ function runningFields(info: EnvInfo): [string, string][] {
   }
   const of = (used: string, key: string): string =>
     settings[key] === undefined ? used : `${used} of ${shownLimit(key, settings[key])}`;
-  const { memoryBytes, cpuMs, processes, since } = running;
+  const { memoryBytes, cpuMs, processes, since, services } = running;
   return [
     ['running', `since ${since}, first process ${pid}`],
     ['address', info.address ?? ''],
+    ...(services.length === 0 ? [] : [servicesField(services)]),
     ['processor', cpuMs === null ? '' : of(`${(cpuMs / 1000).toFixed(1)} s`, 'limits.cpu')],
     ['memory', memoryBytes === null ? '' : of(formatSize(memoryBytes), 'limits.memory')],
     ['processes', processes === null ? '' : of(String(processes), 'limits.processes')],
     ...set,
   ];
 }
+
+const servicesField = (services: NonNullable<EnvInfo['running']>['services']): [string, string] => [
+  'services',
+  services
+    .map(({ name, pid }) => `${name} (${pid === null ? 'not running' : `pid ${pid}`})`)
+    .join(', '),
+];
 
 const endText = ({ code, atMs }: NonNullable<EnvInfo['ended']>): [string, string] => [
   'ended',

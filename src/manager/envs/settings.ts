@@ -253,10 +253,15 @@ const ALIASES: Readonly<Record<string, string>> = {
 };
 
 const ENVIRONMENT = 'environment.';
+const SERVICE = 'services.';
 
 /** The keys with what they mean, for help. */
 export const keySummaries = (): readonly (readonly [name: string, summary: string])[] => [
   ...KEYS.map(({ name, summary }) => [name, summary] as const),
+  [
+    `${SERVICE}NAME`,
+    'a command that is started with it, and again when it fails; several, in the order of their names, instead of init',
+  ],
   [`${ENVIRONMENT}NAME`, 'a variable of all programs that are started in it'],
 ];
 
@@ -271,13 +276,14 @@ export function withSetting(settings: EnvSettings, assignment: string): EnvSetti
   const name = ALIASES[given] ?? given;
   if (name.startsWith(ENVIRONMENT))
     return withVariable(settings, name.slice(ENVIRONMENT.length), value);
+  if (name.startsWith(SERVICE)) return withService(settings, name.slice(SERVICE.length), value);
   const key = KEYS.find((each) => each.name === name);
   if (key !== undefined) return key.set(settings, value);
   const known = KEYS.map((each) => each.name).join(', ');
   throw new ByrefError(
     'usage',
     `there is no key "${given}"`,
-    `Keys are: ${known}, ${ENVIRONMENT}NAME.`,
+    `Keys are: ${known}, ${SERVICE}NAME, ${ENVIRONMENT}NAME.`,
   );
 }
 
@@ -288,39 +294,53 @@ function withVariable(settings: EnvSettings, name: string, value: string): EnvSe
   return { ...settings, environment: value === '' ? others : { ...others, [name]: value } };
 }
 
+function withService(settings: EnvSettings, name: string, value: string): EnvSettings {
+  if (!/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(name))
+    throw bad('the name of a service', name, 'Use letters, digits and _ . -');
+  const { [name]: _former, ...others } = settings.services;
+  if (value === '') return { ...settings, services: others };
+  return { ...settings, services: { ...others, [name]: wordsOf(value, SERVICE + name) } };
+}
+
 /** Returns the keys that differ from those of a new env, with their values. */
 export function settingsShown(settings: EnvSettings): Record<string, string> {
   const set = KEYS.filter((key) => key.get(settings) !== key.get(NO_SETTINGS));
   return {
     ...Object.fromEntries(set.map((key) => [key.name, key.get(settings)])),
     ...Object.fromEntries(
+      Object.entries(settings.services).map(([name, words]) => [
+        SERVICE + name,
+        words.map(quote).join(' '),
+      ]),
+    ),
+    ...Object.fromEntries(
       Object.entries(settings.environment).map(([name, value]) => [ENVIRONMENT + name, value]),
     ),
   };
 }
 
-/** Splits text into words: quoted as for a shell, with nothing expanded, or a JSON array. @throws ByrefError 'usage' */
-export function wordsOf(text: string): string[] {
+/** Splits text into words: quoted as for a shell, with nothing expanded, or a JSON array. @param key what it is the value of @throws ByrefError 'usage' */
+export function wordsOf(text: string, key = 'init'): string[] {
   if (text === 'systemd') return ['/sbin/init'];
-  const words = text.startsWith('[') ? listOrRefuse(text) : splitOrRefuse(text);
-  if (words.length === 0) throw bad('init', text, 'Name a program.');
+  const words = text.startsWith('[') ? listOrRefuse(text, key) : splitOrRefuse(text, key);
+  if (words.length === 0) throw bad(key, text, 'Name a program.');
   return words;
 }
 
-function listOrRefuse(text: string): string[] {
+function listOrRefuse(text: string, key: string): string[] {
   try {
     const list: unknown = JSON.parse(text);
     if (Array.isArray(list) && list.every((word) => typeof word === 'string')) return list;
   } catch {
     // It is refused below.
   }
-  throw bad('init', text, 'Write a JSON array of texts, or words as for a shell.');
+  throw bad(key, text, 'Write a JSON array of texts, or words as for a shell.');
 }
 
-function splitOrRefuse(text: string): string[] {
+function splitOrRefuse(text: string, key: string): string[] {
   try {
     return split(text);
   } catch {
-    throw bad('init', text, 'Close its quotes.');
+    throw bad(key, text, 'Close its quotes.');
   }
 }

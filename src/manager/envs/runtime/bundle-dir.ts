@@ -5,6 +5,7 @@
  *     config.json   what the runtime was told
  *     rootfs/       the env's root, id-mapped
  *     volumes/ID/   its volumes, id-mapped
+ *     init          the program of the machine that its first process is
  *     resolved/     what systemd-resolved in it is told: resolved.conf(5)
  *     start.json    how the env was started (StartNote); the first file that is made
  *     running       "PID START": its first process, and when that started (proc(5), field 22)
@@ -22,6 +23,7 @@ import {
   rmdirSync,
   rmSync,
   statSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
@@ -53,6 +55,7 @@ export interface Ended {
 }
 
 const VOLUMES = 'volumes';
+const HELPER = 'init';
 const RESOLVED = 'resolved';
 const READABLE = 0o755;
 const READABLE_FILE = 0o644;
@@ -155,6 +158,12 @@ export class BundleDir {
     return new Map(places);
   }
 
+  /** Makes the place of a program of the machine: root of the env could not get to where that is. Returns its path. */
+  makeHelper(): string {
+    this.write(HELPER, '');
+    return path.join(this.path, HELPER);
+  }
+
   /** Makes the directory in which systemd-resolved of the env finds what it is told. Returns its path. */
   makeResolved(): string {
     const directory = path.join(this.path, RESOLVED);
@@ -171,11 +180,16 @@ export class BundleDir {
     chmodSync(file, READABLE_FILE);
   }
 
-  /** Returns the places where the env's root and volumes are mounted, if they are. */
+  /** Returns the places where the env's root, volumes and helper are mounted, if they are. */
   mountPoints(): string[] {
     const directory = path.join(this.path, VOLUMES);
     const volumes = existsSync(directory) ? readdirSync(directory) : [];
-    return [...volumes.map((name) => path.join(directory, name)), this.rootfs];
+    const helper = path.join(this.path, HELPER);
+    return [
+      ...volumes.map((name) => path.join(directory, name)),
+      ...(existsSync(helper) ? [helper] : []),
+      this.rootfs,
+    ];
   }
 
   /** Lets the env's root user through. @param gid the machine's id of its group */
@@ -250,7 +264,11 @@ export class BundleDir {
 
   /** Removes the directory. Nothing may be mounted in it: that makes this fail with EBUSY, before anything is removed. */
   remove(): void {
-    for (const place of this.mountPoints()) if (existsSync(place)) rmdirSync(place);
+    for (const place of this.mountPoints()) {
+      if (!existsSync(place)) continue;
+      if (statSync(place).isDirectory()) rmdirSync(place);
+      else unlinkSync(place);
+    }
     rmSync(this.path, { recursive: true, force: true });
   }
 

@@ -4,10 +4,8 @@ import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { ByrefError } from '../../../base/error.ts';
 import { failpoint } from '../../../base/failpoints.ts';
-import type { Volume } from '../../../codec/env-settings.ts';
 import { monitorProgram } from '../../../native/binding.ts';
 import { envDir } from '../../../store/store.ts';
-import { volumeDir } from '../volumes.ts';
 import type { BundleDir, Ended } from './bundle-dir.ts';
 import type { IdRange } from './id-ranges.ts';
 import { MonitorReport } from './monitor-report.ts';
@@ -37,8 +35,8 @@ export interface Launch {
   readonly mountpoint: string;
   readonly mode: Output | 'terminal';
   readonly ids: IdRange | null;
-  /** Where each volume is to be mounted. */
-  readonly volumes: ReadonlyMap<Volume, string>;
+  /** Volumes, and programs of the machine, and where in the bundle each is to be mounted. */
+  readonly places: readonly (readonly [source: string, place: string])[];
   /** Connects the env before it starts; null if it is not to be. */
   readonly connect: (() => Promise<void>) | null;
 }
@@ -46,7 +44,7 @@ export interface Launch {
 /** Runs the monitor, and waits until it says that the env runs. @throws ByrefError 'error' with what the runtime says, and as `connect` */
 export async function launch(
   bundle: BundleDir,
-  { root, env, mountpoint, mode, ids, connect, volumes }: Launch,
+  { root, env, mountpoint, mode, ids, connect, places }: Launch,
 ): Promise<Started> {
   const own = mode === 'inherit' ? 'inherit' : 'ignore';
   const words = [
@@ -60,7 +58,7 @@ export async function launch(
     String(ids?.first ?? 0),
     String(ids?.size ?? 0),
     connect === null ? '0' : '1',
-    ...[...volumes].flatMap(([volume, place]) => [volumeDir(root, env.id, volume), place]),
+    ...places.flat(),
   ];
   const child = spawn(monitorProgram(), words, {
     detached: true,

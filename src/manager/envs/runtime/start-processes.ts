@@ -6,6 +6,7 @@ import type { EnvSettings, NetworkKind } from '../../../codec/env-settings.ts';
 import { type KeptEnv, keepFiles, keepHostname, machineNetwork } from '../managed-files.ts';
 import { attachNetwork } from '../network/attach-network.ts';
 import { resolvedText } from '../network/resolver.ts';
+import { volumeDir } from '../volumes.ts';
 import { BundleDir, refuseClosed } from './bundle-dir.ts';
 import { groupOf, makeNamedGroup } from './cgroups.ts';
 import { idRangesOf } from './id-ranges.ts';
@@ -28,7 +29,7 @@ export async function startProcesses(request: StartRequest): Promise<Started> {
   const { root, env, settings } = request;
   if (!settings.privileged) refuseClosed(root);
   await clearAway(root, env.id);
-  const init = initProgram(request.mountpoint, settings.init);
+  const init = initProgram(request.mountpoint, settings);
   const bundle = new BundleDir(root, env.id);
   try {
     return await launch(bundle, await prepare(bundle, init, request));
@@ -57,12 +58,13 @@ async function prepare(
   const cgroupsPath = groupOf(root, env.id);
   if (isSystemd) makeNamedGroup(cgroupsPath, ids);
   const volumes = bundle.makeVolumes(settings.volumes);
+  const helper = init.helper === null ? null : bundle.makeHelper();
   // A machine may be a container itself, and its root lack some.
   const capabilities = privileged ? ownCapabilities() : capabilitiesOf(isSystemd);
   const mode = isSystemd && output === 'log' ? 'terminal' : output;
   const config = ociConfig({
     hostname: keepHostname(request),
-    init,
+    init: { ...init, helper },
     environment,
     terminal: mode === 'terminal',
     ids,
@@ -88,7 +90,10 @@ async function prepare(
     mountpoint,
     mode,
     ids,
-    volumes,
+    places: [
+      ...[...volumes].map(([volume, place]) => [volumeDir(root, env.id, volume), place] as const),
+      ...(init.helper === null || helper === null ? [] : [[init.helper, helper] as const]),
+    ],
     connect: network === 'bridge' ? connect : null,
   };
 }

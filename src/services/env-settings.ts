@@ -1,9 +1,13 @@
 import { procText } from '../base/proc.ts';
 import type { EnvSettings } from '../codec/env-settings.ts';
+import { limitNetwork } from '../manager/envs/network/attach-network.ts';
+import type { RateLimits } from '../manager/envs/network/shape.ts';
 import { BundleDir } from '../manager/envs/runtime/bundle-dir.ts';
+import { lockLifeCycle } from '../manager/envs/runtime/life-cycle.ts';
 import { changedResources } from '../manager/envs/runtime/oci-config.ts';
 import { updateEnv } from '../manager/envs/runtime/runtime-program.ts';
 import { settingsShown, withSetting } from '../manager/envs/settings.ts';
+import type { Patience } from '../store/patience.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 
 /** The settings of an env after a change. */
@@ -24,6 +28,7 @@ export async function changeSettings(
   store: Store,
   row: EnvRow,
   assignments: readonly string[],
+  patience: Patience,
 ): Promise<SettingsChanged> {
   const before = store.settings(row.id);
   const after = assignments.reduce(withSetting, before);
@@ -34,12 +39,33 @@ export async function changeSettings(
     const all = procText('/sys/devices/system/cpu/online').trim();
     await updateEnv(bundle, changedResources(before.limits, after.limits, all));
   }
+  if (runs && !isSameRate(before.limits, after.limits))
+    await limitRunning(store.root, row, after.limits, patience);
   return {
     env: row.id,
     name: row.name,
     settings: settingsShown(after),
     atNextStart: runs ? laterKeys(before, after) : [],
   };
+}
+
+const isSameRate = (a: RateLimits, b: RateLimits): boolean =>
+  a.ingressBytes === b.ingressBytes && a.egressBytes === b.egressBytes;
+
+/** Under the lock, so that the env does not go meanwhile. */
+async function limitRunning(
+  root: string,
+  row: EnvRow,
+  limits: RateLimits,
+  patience: Patience,
+): Promise<void> {
+  const lock = await lockLifeCycle(root, row, patience);
+  try {
+    const bundle = new BundleDir(root, row.id);
+    if (bundle.firstProcess() !== null) await limitNetwork(bundle, limits);
+  } finally {
+    lock.release();
+  }
 }
 
 function laterKeys(before: EnvSettings, after: EnvSettings): string[] {

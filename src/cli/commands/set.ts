@@ -18,7 +18,7 @@ export default function build(): Command {
     .action(async (name: string, assignments: string[], options: object) => {
       const context = contextOf(options);
       const changed = await withStore(context, 'write', (store) =>
-        changeSettings(store, needPeoplesEnv(store, name), assignments),
+        changeSettings(store, needPeoplesEnv(store, name), assignments, context.patience),
       );
       if (context.json) printResult('set', changed);
       else {

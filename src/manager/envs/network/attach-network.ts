@@ -21,6 +21,7 @@ import {
 } from './names.ts';
 import { type PortMapping, parsePorts } from './ports.ts';
 import { bridgeResolver, resolverText } from './resolver.ts';
+import { ifbOf, type RateLimits, removeIfb, type ShapedDevices, shape } from './shape.ts';
 
 /** How an env is connected: `network.json` in its bundle. */
 interface NetworkNote {
@@ -30,6 +31,8 @@ interface NetworkNote {
   readonly ports: readonly string[];
   /** Where its bridge is. */
   readonly place?: BridgePlace;
+  /** True from before its rate was first limited on. */
+  readonly shaped?: boolean;
   /** Milliseconds since the epoch. */
   readonly sinceMs: number;
   /** null until it is known. */
@@ -72,12 +75,31 @@ export async function attachNetwork(
   });
   const result = await connect(attachment);
   write(bundle, { ...noted, result });
+  await limitNetwork(bundle, settings.limits);
   const gateway = result.ips?.[0]?.gateway ?? null;
   const names =
     gateway !== null && (await nameIt(machine, bundle, place, gateway, say))
       ? { server: gateway, domain: DOMAIN }
       : null;
   return { address: addressOf(bundle), resolver: bridgeResolver(resolverText(), names) };
+}
+
+/** Limits the rate of a connected env, changes the limit, or takes it back. @throws ByrefError 'unsupported' */
+export async function limitNetwork(bundle: BundleDir, limits: RateLimits): Promise<void> {
+  const note = noteOf(bundle);
+  const devices = note === null ? null : devicesOf(note);
+  const isLimited = limits.ingressBytes !== null || limits.egressBytes !== null;
+  if (note === null || devices === null || !(isLimited || note.shaped === true)) return;
+  // First, so that a kill between leaves nothing that is not known of.
+  write(bundle, { ...note, shaped: true });
+  await shape(devices, limits);
+  failpoint('rate-set');
+}
+
+/** Returns the machine's devices of an env; null if it is not connected. */
+function devicesOf({ result, attachment }: NetworkNote): ShapedDevices | null {
+  const [, cable] = result?.interfaces?.filter(({ sandbox }) => !sandbox) ?? [];
+  return cable === undefined ? null : { cable: cable.name, ifb: ifbOf(attachment.containerId) };
 }
 
 /** Makes the env's name known. @returns false if names are not known here, which is said */
@@ -155,6 +177,8 @@ const bundlesOf = (machine: string): string[] =>
 export async function detachNetwork(bundle: BundleDir): Promise<void> {
   const note = noteOf(bundle);
   if (note !== null) {
+    const devices = devicesOf(note);
+    if (note.shaped === true && devices !== null) await removeIfb(devices);
     await disconnect(note.attachment, note.result ?? {});
     await forget(bundle, note);
   }

@@ -50,6 +50,10 @@ const TOOLS: readonly Tool[] = [
     cost: 'no env has an address: they start with network=none or host (apt-get install iptables)',
   },
   {
+    programs: ['tc'],
+    cost: 'the network of an env can not be limited (apt-get install iproute2)',
+  },
+  {
     programs: ['dnsmasq'],
     cost: 'envs do not find each other by name (apt-get install dnsmasq-base)',
   },

@@ -41,6 +41,14 @@
       "cflags": ["-O2", "-Wall", "-Wextra"]
     },
     {
+      "target_name": "byref-services",
+      "type": "executable",
+      "sources": ["services.c"],
+      "defines": ["_GNU_SOURCE"],
+      "cflags": ["-O2", "-Wall", "-Wextra"],
+      "ldflags": ["-static"]
+    },
+    {
       "target_name": "byref-holder",
       "type": "executable",
       "sources": ["holder.cc"],

@@ -8,7 +8,8 @@
  *   - a second descriptor of the terminal: systemd closes and opens /dev/console again, and would find it hung up;
  *   - how the first process ended, in BUNDLE/ended;
  *   - the env's root and what it has beside it: ROOT is mounted on BUNDLE/rootfs, and each SOURCE on its TARGET, with SIZE ids from 0 on
- *     shown as those from FIRST on; 0: as they are. HOW: `ids`, or `ids-if-can-be`, as they are where the file system can't do that.
+ *     shown as those from FIRST on; 0: as they are. HOW: `env`, `env-if-can-be` (else as they are, where the file system can't do
+ *     that), or `machine`: as they are.
  *
  * MODE: `log`, no input, output goes to LOG. `terminal`, one for both. `inherit`, our own input and output.
  *
@@ -151,17 +152,20 @@ static int user_namespace(void) {
   return fd;
 }
 
-/** Mounts a file or directory, with the ids of the env. @param userns -1: as they are @param is_needed whether it has to have them */
-static void mount_tree(const char *source, const char *target, int userns, int is_needed) {
+/** How the ids of what is mounted are shown. */
+enum shown { MACHINE, ENV, ENV_IF_CAN_BE };
+
+/** Mounts a file or directory. @param userns has the ids of the env; -1: it has the machine's */
+static void mount_tree(const char *source, const char *target, int userns, enum shown how) {
   const int tree = need(syscall(SYS_open_tree, AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), source);
   // As the propagation flag: MS_PRIVATE of mount(2).
   struct mount_attr attr = {.propagation = 1 << 18};
-  if (userns >= 0) {
+  if (userns >= 0 && how != MACHINE) {
     attr.attr_set = MOUNT_ATTR_IDMAP;
     attr.userns_fd = userns;
   }
   long result = syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof attr);
-  if (result < 0 && errno == EINVAL && !is_needed) {
+  if (result < 0 && errno == EINVAL && how == ENV_IF_CAN_BE) {
     attr.attr_set = 0;
     result = syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof attr);
   }
@@ -170,10 +174,15 @@ static void mount_tree(const char *source, const char *target, int userns, int i
   close(tree);
 }
 
+static enum shown shown_as(const char *how) {
+  if (strcmp(how, "env") == 0) return ENV;
+  return strcmp(how, "machine") == 0 ? MACHINE : ENV_IF_CAN_BE;
+}
+
 static void mount_all(void) {
   const int userns = strcmp(ids, "0") == 0 ? -1 : user_namespace();
-  mount_tree(root, in_bundle("rootfs"), userns, 1);
-  for (char **each = places; each[0] != NULL; each += 3) mount_tree(each[0], each[1], userns, strcmp(each[2], "ids") == 0);
+  mount_tree(root, in_bundle("rootfs"), userns, ENV);
+  for (char **each = places; each[0] != NULL; each += 3) mount_tree(each[0], each[1], userns, shown_as(each[2]));
   if (userns >= 0) close(userns);
 }
 

@@ -11,7 +11,8 @@ export function runningFields(info: EnvInfo): [string, string][] {
     const end = ended === null ? [] : [endText(ended)];
     return [...end, ...set];
   }
-  const { memoryBytes, cpuMs, processes, readBytes, writtenBytes, since, pressure } = running;
+  const { memoryBytes, cpuMs, processes, readBytes, writtenBytes, since, pressure, services } =
+    running;
   const of = (used: string | null, key: string, ...more: (string | null)[]): string => {
     if (used === null) return '';
     return [besideLimit(info, used, key), ...more.filter((each) => each !== null)].join('; ');
@@ -20,6 +21,7 @@ export function runningFields(info: EnvInfo): [string, string][] {
   return [
     ['running', `since ${since}, first process ${pid}`],
     ['address', info.address ?? ''],
+    ...(services.length === 0 ? [] : [servicesField(services)]),
     [
       'processor',
       of(
@@ -52,6 +54,13 @@ export function runningFields(info: EnvInfo): [string, string][] {
     ...set,
   ];
 }
+
+const servicesField = (services: NonNullable<EnvInfo['running']>['services']): [string, string] => [
+  'services',
+  services
+    .map(({ name, pid }) => `${name} (${pid === null ? 'not running' : `pid ${pid}`})`)
+    .join(', '),
+];
 
 const endText = ({ code, atMs }: NonNullable<EnvInfo['ended']>): [string, string] => [
   'ended',

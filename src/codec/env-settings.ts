@@ -77,16 +77,28 @@ export type RestartPolicy =
   /** At most that many times one after the other; null: without a limit. */
   | { readonly when: 'on-failure'; readonly times: number | null };
 
+/** Files in /etc that say what an env's network gives it. */
+export const MANAGED_FILES = ['hostname', 'hosts', 'resolv.conf'] as const;
+
+/** One of MANAGED_FILES. */
+export type ManagedFile = (typeof MANAGED_FILES)[number];
+
 /** The settings of an env. */
 export interface EnvSettings {
   /** Its first process, as words; null: systemd if the env has it, else a program that only waits. */
   readonly init: readonly string[] | null;
+  /** Commands, by name, that its first process starts, and starts again when they fail: native/services.c. `init` is null then. */
+  readonly services: Readonly<Record<string, readonly string[]>>;
+  /** A command line for sh -c in it, which succeeds when it is ready for use; null: it is so when its first process runs. */
+  readonly health: string | null;
   /** Variables of all programs that are started in it. */
   readonly environment: Readonly<Record<string, string>>;
   /** The network that it is in; null: the one that envs have by default. */
   readonly network: NetworkKind | null;
   /** Ports of the machine that lead to it, as [ADDRESS:]PORT:PORT-IN-ENV[/tcp|/udp]. */
   readonly ports: readonly string[];
+  /** Files that byref keeps as its network is, unless they are changed in it. */
+  readonly managedFiles: readonly ManagedFile[];
   readonly volumes: readonly Volume[];
   readonly binds: readonly Bind[];
   readonly tmpfs: readonly Tmpfs[];
@@ -107,9 +119,12 @@ export interface EnvSettings {
 /** An env that nothing was set for: it may use the whole machine. */
 export const NO_SETTINGS: EnvSettings = {
   init: null,
+  services: {},
+  health: null,
   environment: {},
   network: null,
   ports: [],
+  managedFiles: MANAGED_FILES,
   volumes: [],
   binds: [],
   tmpfs: [],

@@ -176,3 +176,6 @@ export const confineProgram = (): string => builtFile('byref-confine');
 
 /** Returns the path of the program that native/monitor.c is built to. */
 export const monitorProgram = (): string => builtFile('byref-monitor');
+
+/** Returns the path of the program that native/services.c is built to. */
+export const servicesProgram = (): string => builtFile('byref-services');

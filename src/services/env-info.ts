@@ -6,6 +6,7 @@ import { BundleDir, type Ended } from '../manager/envs/runtime/bundle-dir.ts';
 import { groupOf } from '../manager/envs/runtime/cgroups.ts';
 import { type GroupPressure, groupPressure } from '../manager/envs/runtime/group-pressure.ts';
 import { type GroupUsage, groupUsage } from '../manager/envs/runtime/group-usage.ts';
+import { processesOf } from '../manager/envs/runtime/processes.ts';
 import { settingsShown } from '../manager/envs/settings.ts';
 import { findHolder } from '../manager/envs/spawn.ts';
 import { envState } from '../manager/envs/state.ts';
@@ -54,6 +55,8 @@ export interface RunningInfo extends GroupUsage {
   /** When it was started. ISO 8601, UTC. */
   readonly since: string;
   readonly pressure: GroupPressure;
+  /** The services that are set for it, and the machine's id of each; null while that does not run. */
+  readonly services: readonly { readonly name: string; readonly pid: number | null }[];
 }
 
 /** A package that differs; a version is null on the side that does not have it. */
@@ -83,16 +86,30 @@ export async function envInfo(store: Store, row: EnvRow): Promise<EnvInfo> {
     settings: settingsShown(settings),
     volumes: settings.volumes.map(sizedText),
     needs: needsOfStack(store, store.plainStack(row)),
-    ...runningInfo(store.root, row.id, state.firstPid !== null),
+    ...runningInfo(store, row, state.firstPid),
   };
 }
 
-function runningInfo(root: string, env: number, runs: boolean): Pick<EnvInfo, 'running' | 'ended'> {
-  const bundle = new BundleDir(root, env);
-  if (!runs) return { running: null, ended: bundle.endedByItself() };
+function runningInfo(
+  store: Store,
+  { id }: EnvRow,
+  first: number | null,
+): Pick<EnvInfo, 'running' | 'ended'> {
+  const bundle = new BundleDir(store.root, id);
+  if (first === null) return { running: null, ended: bundle.endedByItself() };
   const since = new Date(bundle.note()?.startedMs ?? 0).toISOString();
-  const group = groupOf(root, env);
-  return { running: { since, ...groupUsage(group), pressure: groupPressure(group) }, ended: null };
+  const services = servicesOf(first, Object.keys(store.settings(id).services).sort());
+  const group = groupOf(store.root, id);
+  const pressure = groupPressure(group);
+  return { running: { since, services, ...groupUsage(group), pressure }, ended: null };
+}
+
+/** A service is what the first process is the parent of. */
+function servicesOf(first: number, names: readonly string[]): RunningInfo['services'] {
+  const processes = names.length === 0 ? [] : processesOf(first);
+  const pidOf = (name: string): number | null =>
+    processes.find(({ service, parent }) => service === name && parent === first)?.pid ?? null;
+  return names.map((name) => ({ name, pid: pidOf(name) }));
 }
 
 async function changes(

@@ -4,12 +4,16 @@ import type { EnvLimits, EnvSettings } from '../codec/env-settings.ts';
 import { refuseBinds } from '../manager/envs/binds.ts';
 import { devicesOf } from '../manager/envs/devices.ts';
 import { tellDiskLimits } from '../manager/envs/disk-limits.ts';
+import { limitNetwork } from '../manager/envs/network/attach-network.ts';
+import type { RateLimits } from '../manager/envs/network/shape.ts';
 import { BundleDir } from '../manager/envs/runtime/bundle-dir.ts';
 import { groupOf } from '../manager/envs/runtime/cgroups.ts';
 import { changeIo, disksOfEnvs, ioNotes } from '../manager/envs/runtime/io-limits.ts';
+import { lockLifeCycle } from '../manager/envs/runtime/life-cycle.ts';
 import { changedResources } from '../manager/envs/runtime/oci-config.ts';
 import { updateEnv } from '../manager/envs/runtime/runtime-program.ts';
 import { settingsShown, withSetting } from '../manager/envs/settings.ts';
+import type { Patience } from '../store/patience.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 
 /** The settings of an env after a change. */
@@ -32,6 +36,7 @@ export async function changeSettings(
   store: Store,
   row: EnvRow,
   assignments: readonly string[],
+  patience: Patience,
 ): Promise<SettingsChanged> {
   const before = store.settings(row.id);
   const after = assignments.reduce(withSetting, before);
@@ -48,6 +53,8 @@ export async function changeSettings(
   }
   // Also where nothing changed: a command that was killed here may have changed it.
   if (assignments.some(isOfDisk)) await tellDiskLimits(store.root, row);
+  if (runs && !isSameRate(before.limits, after.limits))
+    await limitRunning(store.root, row, after.limits, patience);
   return {
     env: row.id,
     name: row.name,
@@ -71,6 +78,25 @@ function changedIo(before: EnvLimits, after: EnvLimits): EnvLimits {
 
 /** Returns true for an assignment to limits.disk, limits.disk.inodes, or another name of these. */
 const isOfDisk = (assignment: string): boolean => /^(?:limits[.])?disk/.test(assignment);
+
+const isSameRate = (a: RateLimits, b: RateLimits): boolean =>
+  a.ingressBytes === b.ingressBytes && a.egressBytes === b.egressBytes;
+
+/** Under the lock, so that the env does not go meanwhile. */
+async function limitRunning(
+  root: string,
+  row: EnvRow,
+  limits: RateLimits,
+  patience: Patience,
+): Promise<void> {
+  const lock = await lockLifeCycle(root, row, patience);
+  try {
+    const bundle = new BundleDir(root, row.id);
+    if (bundle.firstProcess() !== null) await limitNetwork(bundle, limits);
+  } finally {
+    lock.release();
+  }
+}
 
 function laterKeys(before: EnvSettings, after: EnvSettings): string[] {
   const [old, now] = [settingsShown(before), settingsShown(after)];

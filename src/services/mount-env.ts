@@ -1,6 +1,7 @@
 /** Mounts envs, and finishes what is to be done when one is first mounted. */
 import { envMounts } from '../ipc/mount-table.ts';
 import { hasSetup } from '../manager/envs/first-mount/setup.ts';
+import { keepFiles, keepHostname, machineNetwork } from '../manager/envs/managed-files.ts';
 import { type MountOptions, type MountOutcome, mountEnv } from '../manager/envs/mount.ts';
 import { ensureServers, type Servers } from '../manager/envs/spawn.ts';
 import type { EnvState } from '../manager/envs/state.ts';
@@ -33,6 +34,36 @@ async function setUp(
   const { finishFirstMount } = await import('../manager/envs/first-mount/first-mount.ts');
   const options = envMounts(root).get(row.id)?.options ?? '';
   await finishFirstMount(root, row, mountpoint, options, note);
+}
+
+/** Mounts an env in which nothing is to be started; programs in a chroot find the machine's network. @throws as mountAndSetUp() */
+export async function mountToUse(
+  store: Store,
+  env: EnvState,
+  options: MountOptions,
+  note: (text: string) => void,
+): Promise<MountOutcome> {
+  const mounted = await mountAndSetUp(store, env, options, note);
+  const mount = mounted.already ? undefined : envMounts(store.root).get(env.row.id);
+  if (mount !== undefined) keepMachineFiles(store, env.row, mount, note);
+  return mounted;
+}
+
+/** True for the options of a mount that can't be written to. */
+export const isReadOnly = (options: string): boolean => options.split(',').includes('ro');
+
+/** Brings the files of an env that does not run up to date with the machine's network, which programs in a chroot have. */
+export function keepMachineFiles(
+  store: Store,
+  env: EnvRow,
+  { mountpoint, options }: { readonly mountpoint: string; readonly options: string },
+  note: (text: string) => void,
+): void {
+  if (isReadOnly(options)) return;
+  const files = store.settings(env.id).managedFiles;
+  const kept = { root: store.root, env, mountpoint, files, note };
+  keepHostname(kept);
+  keepFiles(kept, machineNetwork());
 }
 
 /** Starts the servers of several shards at once. If one can't start, each of its envs reports why. */

@@ -7,8 +7,8 @@ import { type EnvRow, mountDir, type Store } from '../store/store.ts';
 import { needStopped } from './need-stopped.ts';
 
 /**
- * Gives an env another name. It has to be stopped, since it is mounted in a directory of its name. Its host name stays: that is a
- * file of its own.
+ * Gives an env another name. It has to be stopped, since it is mounted in a directory of its name. Its host name follows at the next
+ * start, unless people have given it one of its own.
  * @throws ByrefError 'busy' while it is mounted, 'exists', 'usage'
  */
 export async function renameEnv(

@@ -1,9 +1,7 @@
 /** Starts and stops envs: their processes, and the mounts that those need. */
-import { readFileSync } from 'node:fs';
 import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
 import type { EnvSettings } from '../codec/env-settings.ts';
-import { hostnameOf } from '../manager/envs/first-mount/identity.ts';
 import { STANDARD_MOUNT } from '../manager/envs/mount.ts';
 import { BundleDir, type Ended } from '../manager/envs/runtime/bundle-dir.ts';
 import type { Output } from '../manager/envs/runtime/launch.ts';
@@ -13,14 +11,14 @@ import {
   type StopOutcome,
   stopProcesses,
 } from '../manager/envs/runtime/life-cycle.ts';
-import { resolveInRoot } from '../manager/envs/runtime/paths-inside.ts';
 import { startProcesses } from '../manager/envs/runtime/start-processes.ts';
 import { envState } from '../manager/envs/state.ts';
 import { STANDARD_UMOUNT, umountEnv } from '../manager/envs/umount.ts';
 import { peoplesEnvs } from '../manager/sandbox/owner.ts';
 import type { Patience } from '../store/patience.ts';
 import type { EnvRow, Store } from '../store/store.ts';
-import { mountAndSetUp } from './mount-env.ts';
+import type { Ready } from './await-ready.ts';
+import { isReadOnly, keepMachineFiles, mountAndSetUp } from './mount-env.ts';
 
 /** The caller's part when an env is started. */
 export interface StartHooks {
@@ -46,6 +44,8 @@ export interface EnvStarted {
   readonly pid: number;
   /** True if it was running already, so that nothing was done. */
   readonly already: boolean;
+  /** What is to be said of it when it is ready; null if nobody waited for that. */
+  readonly ready: Ready | null;
 }
 
 /** An env that was started, and its end if its output is the caller's. */
@@ -60,8 +60,6 @@ export interface EnvStopped {
   readonly name: string;
   readonly outcome: StopOutcome;
 }
-
-const HOSTNAME_FILE_MAX = 256;
 
 /**
  * Starts an env; mounts it first if it is not mounted. One that runs already is left alone.
@@ -87,17 +85,19 @@ export async function startEnv(
     const mountpoint = isMounted
       ? mount.mountpoint
       : (await mountAndSetUp(store, state, STANDARD_MOUNT, note)).mountpoint;
+    const settings = store.settings(row.id);
     try {
       const { pid, ended } = await startProcesses({
         root,
         env: row,
         mountpoint,
-        hostname: hostnameIn(mountpoint, row),
-        settings: withOptions(store.settings(row.id), options),
+        settings: withOptions(settings, options),
+        files: isMounted && isReadOnly(mount.options) ? [] : settings.managedFiles,
+        note,
         output: options.output ?? 'log',
         mounted: !isMounted || wasMounted,
       });
-      return { started: { env: row.id, name: row.name, pid, already: false }, ended };
+      return { started: { env: row.id, name: row.name, pid, already: false, ready: null }, ended };
     } catch (error) {
       if (!isMounted) await umountEnv(store, await envState(store, row), STANDARD_UMOUNT);
       throw error;
@@ -108,26 +108,15 @@ export async function startEnv(
 }
 
 const alreadyRuns = ({ id, name }: EnvRow, pid: number): StartedEnv => ({
-  started: { env: id, name, pid, already: true },
+  started: { env: id, name, pid, already: true, ready: null },
   ended: Promise.resolve(null),
 });
 
-const withOptions = (
-  settings: EnvSettings,
-  { init = settings.init ?? undefined, environment }: StartOptions,
-): EnvSettings => ({
+const withOptions = (settings: EnvSettings, { init, environment }: StartOptions): EnvSettings => ({
   ...settings,
-  init: init ?? null,
+  ...(init !== undefined && { init, services: {} }),
   environment: { ...settings.environment, ...environment },
 });
-
-/** Returns the host name that the env's own file has. */
-function hostnameIn(mountpoint: string, { name }: EnvRow): string {
-  const found = resolveInRoot(mountpoint, '/etc/hostname');
-  const isText = found?.stat.isFile() === true && found.stat.size <= HOSTNAME_FILE_MAX;
-  const text = isText ? readFileSync(found.path, 'latin1').trim() : '';
-  return text === '' ? hostnameOf(name) : text;
-}
 
 /** Returns the envs that are to be started when the machine boots, in that order. */
 export function autostartEnvs(store: Store): EnvRow[] {
@@ -151,10 +140,17 @@ export async function stopEnv(
     const outcome = await stopProcesses(store.root, row.id, options);
     failpoint('stop-before-umount');
     if (note?.mounted === true) await umountEnv(store, await envState(store, row), STANDARD_UMOUNT);
+    else if (outcome !== 'not-running') await leaveMounted(store, row);
     return { env: row.id, name: row.name, outcome };
   } finally {
     lock.release();
   }
+}
+
+async function leaveMounted(store: Store, row: EnvRow): Promise<void> {
+  const { mount, served } = await envState(store, row);
+  // A driver that does not answer would not let us read.
+  if (mount !== null && served !== null) keepMachineFiles(store, row, mount, () => undefined);
 }
 
 /** Returns the pid of the first process of an env. @throws ByrefError 'usage' if it does not run */

@@ -53,7 +53,7 @@ test('what is wrong is answered with a status, and the error of the command line
     text: expect.stringContaining('"code":"notFound"'),
   });
   expect((await daemon.ask('GET', '/v1/nothing')).status).toBe(404);
-  expect((await daemon.ask('POST', '/v1/envs', { os: 'tiny' })).status).toBe(400);
+  expect((await daemon.ask('POST', '/v1/envs/web/clone', { count: 2 })).status).toBe(400);
   const unknown = await daemon.ask('POST', '/v1/envs', { envs: ['a'], os: 'tiny', color: 'red' });
   expect(unknown.status).toBe(400);
   expect((await daemon.ask('POST', '/v1/envs/none/start', {})).status).toBe(404);

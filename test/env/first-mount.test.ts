@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
-import { hostnameOf, hostsText } from '../../src/manager/envs/first-mount/identity.ts';
+import { hostnameOf, hostsText, ownLine } from '../../src/manager/envs/first-mount/identity.ts';
 import { writeFiles } from '../support/machine/patch-root.ts';
 import { TestRoot } from '../support/machine/root.ts';
 import { TinyApps } from '../support/packages/tiny-apps.ts';
@@ -182,10 +182,12 @@ test('destroy, gc and fsck know what is kept for a first mount', async () => {
 
 test('host names, and the file of hosts', () => {
   expect(['web1', 'a_b+c', 'x.', '_'].map(hostnameOf)).toEqual(['web1', 'a-b-c', 'x', 'localhost']);
-  expect(hostsText('', 'a')).toBe(
+  expect(hostsText('', ownLine('127.0.1.1', 'a'))).toBe(
     '127.0.0.1\tlocalhost\n127.0.1.1\ta\n::1\tlocalhost ip6-localhost ip6-loopback\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n',
   );
-  expect(hostsText('10.0.0.1 x\n', 'a.b')).toBe('127.0.1.1\ta.b a\n10.0.0.1 x\n');
+  expect(hostsText('10.0.0.1 x\n', ownLine('127.0.1.1', 'a.b'))).toBe(
+    '127.0.1.1\ta.b a\n10.0.0.1 x\n',
+  );
 });
 
 let systems: TinySystems;

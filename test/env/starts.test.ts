@@ -44,7 +44,7 @@ async function startsOf(drivers: number, ...command: string[]): Promise<string[]
 
 test('the first mount starts one Node besides the command, and one more env of any template none', async () => {
   root.env['BYREF_IDLE_EXIT_MS'] = '5000';
-  expect(await startsOf(1, 'mount', 'one')).toEqual(['byref', 'main.js']);
+  expect(await startsOf(1, 'mount', 'one')).toEqual(['byref.cjs', 'main.js']);
   const before = root.processes();
   expect(before).toHaveLength(2);
   expect(await startsOf(1, 'mount', 'two')).toEqual(['byref']);
@@ -59,7 +59,7 @@ test('drivers of several shards start together', async () => {
   await byref('template', 'import', 't', root.directory('t'));
   for (const env of ['one', 'two']) await byref('create', env, '--os', 't');
   expect(await startsOf(2, 'mount', '--all', '--root', other)).toEqual([
-    ...['byref', 'main.js', 'main.js'],
+    ...['byref.cjs', 'main.js', 'main.js'],
   ]);
   await byref('umount', '--all');
   await expect.poll(() => processesOf(other), { timeout: 10_000 }).toEqual([]);

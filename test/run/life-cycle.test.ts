@@ -81,6 +81,31 @@ test('an env whose command ends has ended; its output is kept', async () => {
   expect(r.leftovers()).toEqual([]);
 });
 
+test('--ready waits for the first process, and for what its health command says', async () => {
+  await r.root.create('web', 'tiny');
+  expect(await r.root.ok('start', '--ready', 'web')).toMatch(/started/);
+  await r.root.ok('stop', '--fast', 'web');
+  const script = 'rm -f /ready; echo begun; sleep 1; touch /ready; sleep 1000';
+  await r.root.ok('set', 'web', `init=["sh","-c","${script}"]`, 'health=test -e /ready');
+  const started = await r.root.json<unknown[]>('start', '--ready', 'web');
+  expect(started).toMatchObject([{ name: 'web', already: false, ready: { failedUnits: [] } }]);
+  expect(await r.exec('web', 'ls /ready')).toBe('/ready\n');
+  await r.root.ok('set', 'web', 'health=echo not yet >&2; exit 3');
+  const late = await r.root.byref('restart', '--fast', '--ready', '--timeout', '300ms', 'web');
+  expect(late.code).toBe(1);
+  expect(late.stderr).toContain('web is not ready after 0.3 s');
+  expect(late.stderr).toContain('exit status 3, not yet');
+  expect(late.stderr).toContain('  begun');
+  expect(await stateOf('web')).toBe('running');
+  await r.root.ok('set', 'web', 'init=sh -c "echo broken; exit 4"');
+  const ended = await r.root.byref('restart', '--fast', '--ready', 'web');
+  expect([ended.code, ended.stderr]).toEqual([
+    1,
+    expect.stringMatching(/has ended with exit status 4[\s\S]*broken/),
+  ]);
+  expect(await r.root.byref('start', '--timeout', '1s', 'web')).toMatchObject({ code: 2 });
+});
+
 test('a program that ignores SIGTERM is killed after the time that it is given', async () => {
   await r.root.create('deaf', 'tiny');
   await r.root.ok('set', 'deaf', `init=sh -c 'trap "" TERM; while :; do sleep 1; done'`);

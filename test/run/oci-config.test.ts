@@ -38,6 +38,7 @@ const REQUEST: BundleRequest = {
     },
   ],
   tmpfs: [{ path: '/srv/tmp', sizeBytes: 4096 }],
+  resolved: null,
   cgroupsPath: '/byref/key/env-1',
   limits: NO_LIMITS,
   disks: [],

@@ -1,5 +1,5 @@
 /** Debian with systemd as the first process of an env: booted, patched while it runs, and restarted where that is needed. */
-import { appendFileSync, rmSync } from 'node:fs';
+import { appendFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { EnvProcess } from '../../src/manager/envs/runtime/processes.ts';
@@ -46,16 +46,24 @@ const ask = (): Promise<string> =>
 test(
   'it boots, with every unit, and its services answer',
   async () => {
-    await root.ok('start', 'server');
-    await expect
-      .poll(
-        async () => (await root.byref('exec', 'server', 'systemctl', 'is-system-running')).stdout,
-        {
-          timeout: 120_000,
-          interval: 500,
-        },
-      )
-      .toBe('running\n');
+    // A unit that fails does not keep it from being up.
+    const mountpoint = await root.mount('server');
+    writeFileSync(
+      path.join(mountpoint, 'etc/systemd/system/broken.service'),
+      '[Service]\nType=oneshot\nExecStart=/bin/false\n',
+    );
+    const wants = path.join(mountpoint, 'etc/systemd/system/multi-user.target.wants');
+    symlinkSync('/etc/systemd/system/broken.service', path.join(wants, 'broken.service'));
+    const { code, stderr } = await root.byref('start', '--ready', 'server');
+    expect([code, stderr]).toEqual([
+      0,
+      'byref: server is up, but units failed in it: broken.service\n',
+    ]);
+    await inside('systemctl disable -q broken; systemctl reset-failed broken');
+    expect(await root.json('start', '--ready', 'server')).toMatchObject([
+      { already: true, ready: { failedUnits: [] } },
+    ]);
+    expect(await inside('systemctl is-system-running')).toBe('running\n');
     expect(await inside('systemctl --failed --no-legend')).toBe('');
     expect(await ask()).toContain('200 OK');
     expect(await root.ok('logs', 'server')).toContain('Reached target');

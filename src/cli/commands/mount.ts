@@ -6,7 +6,7 @@ import type { MountOptions, MountOutcome } from '../../manager/envs/mount.ts';
 import { barrierAbove } from '../../manager/envs/mountpoint.ts';
 import { remountEnv } from '../../manager/envs/remount.ts';
 import { envStates } from '../../manager/envs/state.ts';
-import { mountAndSetUp, startServers } from '../../services/mount-env.ts';
+import { mountToUse, startServers } from '../../services/mount-env.ts';
 import { contextOf, define } from '../command.ts';
 import { chooseEnvs, forEachEnv } from '../each-env.ts';
 import { type MountWords, parseMountWords } from '../mount-words.ts';
@@ -53,7 +53,7 @@ export default function build(): Command {
           envs,
           async (env) => {
             if (words.remount) return remountEnv(env, words.changed);
-            return mountAndSetUp(store, env, settings, (note) => printNotes([note]));
+            return mountToUse(store, env, settings, (note) => printNotes([note]));
           },
           (outcome) => outcomeText(outcome, words),
         ).finally(() => servers?.close());

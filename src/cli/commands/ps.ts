@@ -23,6 +23,7 @@ const COLUMNS: readonly Column<EnvProcess>[] = [
     text: ({ cpuMs }) => `${(cpuMs / 1000).toFixed(1)}s`,
   },
   { field: 'memory', standard: true, right: true, text: (each) => formatSize(each.memoryBytes) },
+  { field: 'service', standard: true, text: ({ service }) => service ?? '-' },
   { field: 'command', standard: true, text: ({ command }) => command },
 ];
 

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { ByrefError } from '../../base/error.ts';
 import { EXIT } from '../../base/exit-codes.ts';
 import { restartStale, type StaleRestarted } from '../../services/restart-stale.ts';
 import { type EnvStarted, startEnv, stopEnv } from '../../services/start-env.ts';
@@ -7,6 +8,7 @@ import { type Context, contextOf, defineWaiting } from '../command.ts';
 import { chooseEnvs, forEachEnv } from '../each-env.ts';
 import { setExitCode } from '../output.ts';
 import { printLines } from '../print.ts';
+import { checkReady, type ReadyWords, readyIfWanted, readyOptions } from '../ready-options.ts';
 import { withStore } from '../session.ts';
 import { startHooks } from '../start-hooks.ts';
 import { type StopWords, stopOptions, stopTimeout } from '../stop-options.ts';
@@ -18,9 +20,14 @@ export default function build(): Command {
     '--stale',
     'only what a patch has left on old files: services of systemd, or else the env',
   );
-  return stopOptions(command).action(async (names: string[], options: Options) => {
+  return readyOptions(stopOptions(command)).action(async (names: string[], options: Options) => {
     const context = contextOf(options);
+    checkReady(options);
     if (options.stale === true) {
+      if (options.ready === true) {
+        const message = '--ready does not go with --stale';
+        throw new ByrefError('usage', message, 'Leave one of them out.');
+      }
       const done = await withStore(context, 'read', (store) =>
         stale(context, store, names, options),
       );
@@ -34,7 +41,7 @@ export default function build(): Command {
   });
 }
 
-interface Options extends StopWords {
+interface Options extends StopWords, ReadyWords {
   readonly stale?: boolean;
 }
 
@@ -49,7 +56,8 @@ function restart(
     chooseEnvs(context, store, names, false),
     async (row) => {
       await stopEnv(store, row, { timeoutMs: stopTimeout(options) }, context.patience);
-      return (await startEnv(store, row, {}, startHooks(context))).started;
+      const { started } = await startEnv(store, row, {}, startHooks(context));
+      return readyIfWanted(store, row, started, options);
     },
     ({ name, pid }) => [`${name}: restarted (pid ${pid})`],
   );

@@ -27,7 +27,7 @@ export default function build(): Command {
         throw new ByrefError('usage', 'nothing to set', hint);
       }
       const changed = await withStore(context, 'write', (store) =>
-        changeSettings(store, needPeoplesEnv(store, name), all),
+        changeSettings(store, needPeoplesEnv(store, name), all, context.patience),
       );
       if (context.json) printResult('set', changed);
       else {

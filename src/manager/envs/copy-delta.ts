@@ -11,6 +11,7 @@ import {
 } from '../../driver/delta/layout.ts';
 import { envDir } from '../../store/store.ts';
 import { copyTree } from './copy-tree.ts';
+import { MANAGED_NOTE } from './managed-files.ts';
 
 /** The content of the lock of a delta that was closed properly: FORMAT-delta.md. */
 const CLEAN = 'clean\n';
@@ -43,6 +44,6 @@ export async function copyDelta(
   }
 }
 
-/** True for what an env's own data are in: link table, journal, private files, volumes. */
+/** True for what an env's own data are in: link table, journal, private files, volumes, and what byref wrote to which of its files. */
 const isPart = (name: string): boolean =>
-  [LINK_DIR, PRIVATE_DIR, VOLUMES_DIR].includes(name) || segmentNumber(name) >= 0;
+  [LINK_DIR, PRIVATE_DIR, VOLUMES_DIR, MANAGED_NOTE].includes(name) || segmentNumber(name) >= 0;

@@ -5,6 +5,7 @@ import { exactSize, sizeOf } from '../../base/size.ts';
 import {
   type EnvLimits,
   type EnvSettings,
+  MANAGED_FILES,
   NO_SETTINGS,
   type RestartPolicy,
 } from '../../codec/env-settings.ts';
@@ -106,6 +107,14 @@ function cpuSet(value: string): string {
   throw bad('limits.cpu.set', value, 'Name processors by number, as 0-1,3.');
 }
 
+function managedFiles(value: string): EnvSettings['managedFiles'] {
+  if (value === '') return MANAGED_FILES;
+  const given = value === 'none' ? [] : value.split(',');
+  const found = MANAGED_FILES.filter((file) => given.includes(file));
+  if (found.length === given.length) return found;
+  throw bad('managed-files', value, `Name some of ${MANAGED_FILES.join(',')}, or none.`);
+}
+
 const KEYS: readonly Key[] = [
   {
     name: 'init',
@@ -113,6 +122,13 @@ const KEYS: readonly Key[] = [
       'the first process: words, quoted as for a shell, or a JSON array; "systemd" is /sbin/init',
     set: (settings, value) => ({ ...settings, init: value === '' ? null : wordsOf(value) }),
     get: ({ init }) => (init === null ? '' : wordsText(init)),
+  },
+  {
+    name: 'health',
+    summary:
+      'a command for sh -c in it, which succeeds when it is ready: byref start --ready waits for it',
+    set: (settings, value) => ({ ...settings, health: value === '' ? null : value }),
+    get: ({ health }) => health ?? '',
   },
   {
     name: 'network',
@@ -138,6 +154,13 @@ const KEYS: readonly Key[] = [
   },
   ...PLACE_KEYS,
   ...DEVICE_KEYS,
+  {
+    name: 'managed-files',
+    summary:
+      'those of /etc/hostname, hosts and resolv.conf that are kept as its network is (all three), or none',
+    set: (settings, value) => ({ ...settings, managedFiles: managedFiles(value) }),
+    get: ({ managedFiles: files }) => (files.length === 0 ? 'none' : files.join(',')),
+  },
   flag('boot.autostart', 'autostart', 'true: byref start --autostart starts it'),
   {
     name: 'boot.autostart.priority',
@@ -272,10 +295,15 @@ export const settingWords = (): readonly (readonly [word: string, means: string]
 ];
 
 const ENVIRONMENT = 'environment.';
+const SERVICE = 'services.';
 
 /** The keys with what they mean, for help. */
 export const keySummaries = (): readonly (readonly [name: string, summary: string])[] => [
   ...KEYS.map(({ name, summary }) => [name, summary] as const),
+  [
+    `${SERVICE}NAME`,
+    'a command that is started with it, and again when it fails; several, in the order of their names, instead of init',
+  ],
   [`${ENVIRONMENT}NAME`, 'a variable of all programs that are started in it'],
 ];
 
@@ -292,13 +320,14 @@ export function withSetting(settings: EnvSettings, assignment: string): EnvSetti
   const name = ALIASES[given] ?? given;
   if (name.startsWith(ENVIRONMENT))
     return withVariable(settings, name.slice(ENVIRONMENT.length), value);
+  if (name.startsWith(SERVICE)) return withService(settings, name.slice(SERVICE.length), value);
   const key = KEYS.find((each) => each.name === name);
   if (key !== undefined) return key.set(settings, value);
   const known = KEYS.map((each) => each.name).join(', ');
   throw new ByrefError(
     'usage',
     `there is no key "${given}"`,
-    `Keys are: ${known}, ${ENVIRONMENT}NAME.`,
+    `Keys are: ${known}, ${SERVICE}NAME, ${ENVIRONMENT}NAME.`,
   );
 }
 
@@ -309,22 +338,36 @@ function withVariable(settings: EnvSettings, name: string, value: string): EnvSe
   return { ...settings, environment: value === '' ? others : { ...others, [name]: value } };
 }
 
+function withService(settings: EnvSettings, name: string, value: string): EnvSettings {
+  if (!/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(name))
+    throw bad('the name of a service', name, 'Use letters, digits and _ . -');
+  const { [name]: _former, ...others } = settings.services;
+  if (value === '') return { ...settings, services: others };
+  return { ...settings, services: { ...others, [name]: wordsOf(value, SERVICE + name) } };
+}
+
 /** Returns the keys that differ from those of a new env, with their values. */
 export function settingsShown(settings: EnvSettings): Record<string, string> {
   const set = KEYS.filter((key) => key.get(settings) !== key.get(NO_SETTINGS));
   return {
     ...Object.fromEntries(set.map((key) => [key.name, key.get(settings)])),
     ...Object.fromEntries(
+      Object.entries(settings.services).map(([name, words]) => [
+        SERVICE + name,
+        words.map(quote).join(' '),
+      ]),
+    ),
+    ...Object.fromEntries(
       Object.entries(settings.environment).map(([name, value]) => [ENVIRONMENT + name, value]),
     ),
   };
 }
 
-/** Splits text into words: quoted as for a shell, with nothing expanded, or a JSON array. @throws ByrefError 'usage' */
-export function wordsOf(text: string): string[] {
+/** Splits text into words: quoted as for a shell, with nothing expanded, or a JSON array. @param key what it is the value of @throws ByrefError 'usage' */
+export function wordsOf(text: string, key = 'init'): string[] {
   if (text === 'systemd') return ['/sbin/init'];
-  const words = text.startsWith('[') ? listOrRefuse(text) : splitOrRefuse(text);
-  if (words.length === 0) throw bad('init', text, 'Name a program.');
+  const words = text.startsWith('[') ? listOrRefuse(text, key) : splitOrRefuse(text, key);
+  if (words.length === 0) throw bad(key, text, 'Name a program.');
   return words;
 }
 
@@ -335,20 +378,20 @@ function wordsText(words: readonly string[]): string {
   return isPlain ? text : JSON.stringify(words);
 }
 
-function listOrRefuse(text: string): string[] {
+function listOrRefuse(text: string, key: string): string[] {
   try {
     const list: unknown = JSON.parse(text);
     if (Array.isArray(list) && list.every((word) => typeof word === 'string')) return list;
   } catch {
     // It is refused below.
   }
-  throw bad('init', text, 'Write a JSON array of texts, or words as for a shell.');
+  throw bad(key, text, 'Write a JSON array of texts, or words as for a shell.');
 }
 
-function splitOrRefuse(text: string): string[] {
+function splitOrRefuse(text: string, key: string): string[] {
   try {
     return split(text);
   } catch {
-    throw bad('init', text, 'Close its quotes.');
+    throw bad(key, text, 'Close its quotes.');
   }
 }

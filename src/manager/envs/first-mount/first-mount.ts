@@ -13,11 +13,13 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ByrefError } from '../../../base/error.ts';
 import { readInRoot, replaceInRoot, writeInRoot } from '../../../base/in-root.ts';
+import { MANAGED_FILES } from '../../../codec/env-settings.ts';
 import { type FileLock, tryLock } from '../../../native/lock-file.ts';
 import { setupDir } from '../../../store/store.ts';
 import { prepared } from '../../confinement/inside.ts';
 import { runInside } from '../../confinement/run-inside.ts';
-import { hostnameOf, hostsText, machineIdText, resolverText } from './identity.ts';
+import { isSystem, type KeptEnv, writeFirst, writeFirstResolver } from '../managed-files.ts';
+import { machineIdText } from './identity.ts';
 import { hasSetup, readSetup, removeSetup, SETUP_LOCK, type Setup, updateSetup } from './setup.ts';
 
 /** The largest file that is read here: an account file, or one of a few lines. */
@@ -52,9 +54,6 @@ export async function finishFirstMount(
     lock.release();
   }
 }
-
-/** Files of which the tree of an operating system has at least one, and no other tree has any. */
-const SYSTEM_FILES = ['/etc/os-release', '/etc/passwd', '/usr/lib/os-release'];
 
 /** Takes the lock of a setup, waiting for another command that holds it. Returns null if that has done everything. */
 async function lockSetup(root: string, env: number): Promise<FileLock | null> {
@@ -108,17 +107,14 @@ class FirstMountOf {
   }
 
   private make(setup: Setup): void {
-    // A tree without any of them is no system: nothing in it would read these files.
-    const isSystem = SYSTEM_FILES.some((file) => this.has(file));
-    if (isSystem || setup.hostname !== null) {
-      this.nameIt(setup.hostname ?? hostnameOf(this.env.name));
-    }
-    if (isSystem) {
-      this.giveResolver();
+    const ofSystem = isSystem(this.at);
+    if (ofSystem || setup.hostname !== null) writeFirst(this.kept(), setup.hostname);
+    if (ofSystem) {
+      writeFirstResolver(this.kept());
       this.giveMachineId();
       this.dropHostKeys();
     }
-    if (isSystem && this.isDirectory('/run') && !this.has('/run/lock')) this.makeLockDir();
+    if (ofSystem && this.isDirectory('/run') && !this.has('/run/lock')) this.makeLockDir();
     if (setup.passwordHash !== null) this.setPassword(setup.passwordHash);
     if (setup.sshKeys.length > 0) this.addKeys(setup.sshKeys);
     for (const { source, target } of setup.files) {
@@ -139,17 +135,9 @@ class FirstMountOf {
     return lstatSync(this.at + file, { throwIfNoEntry: false }) !== undefined;
   }
 
-  private nameIt(hostname: string): void {
-    this.put('/etc/hostname', `${hostname}\n`);
-    const stat = lstatSync(`${this.at}/etc/hosts`, { throwIfNoEntry: false });
-    const before = stat?.isFile() === true ? this.read('/etc/hosts') : '';
-    this.put('/etc/hosts', hostsText(before, hostname));
-  }
-
-  /** Writes resolv.conf, unless it is a symlink: then a service of the system's own provides it. */
-  private giveResolver(): void {
-    const stat = lstatSync(`${this.at}/etc/resolv.conf`, { throwIfNoEntry: false });
-    if (stat?.isSymbolicLink() !== true) this.put('/etc/resolv.conf', resolverText());
+  private kept(): KeptEnv {
+    const { root, env, at: mountpoint, note } = this;
+    return { root, env, mountpoint, files: MANAGED_FILES, note };
   }
 
   private giveMachineId(): void {

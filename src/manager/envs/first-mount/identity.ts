@@ -1,6 +1,5 @@
 /** Makes what tells one machine from another, in the files where programs look for it. Each env has its own. */
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 
 /** The longest host name that Linux keeps. */
 const HOSTNAME_MAX = 64;
@@ -23,16 +22,20 @@ ff02::1\tip6-allnodes
 ff02::2\tip6-allrouters
 `;
 /** The address under which Debian lists a host's own name if the host has no permanent address. */
-const OWN_ADDRESS = '127.0.1.1';
+export const OWN_ADDRESS = '127.0.1.1';
+
+/** Returns the line of /etc/hosts with a host's own name. */
+export function ownLine(address: string, hostname: string): string {
+  const [short = ''] = hostname.split('.');
+  return `${address}\t${short === hostname ? hostname : `${hostname} ${short}`}`;
+}
 
 /**
- * Returns the content of /etc/hosts with the env's own name in it.
+ * Returns the content of a template's /etc/hosts with the env's own name in it.
  * @param before /etc/hosts of the templates; '' if there is none
+ * @param own the line with the name
  */
-export function hostsText(before: string, hostname: string): string {
-  const [short = ''] = hostname.split('.');
-  const names = short === hostname ? hostname : `${hostname} ${short}`;
-  const own = `${OWN_ADDRESS}\t${names}`;
+export function hostsText(before: string, own: string): string {
   const lines = (before === '' ? HOSTS : before)
     .split('\n')
     .filter((line) => line.trim().split(/\s+/)[0] !== OWN_ADDRESS);
@@ -48,23 +51,4 @@ export function machineIdText(): string {
   bytes[6] = (bytes[6]! & 0x0f) | 0x40;
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;
   return `${bytes.toString('hex')}\n`;
-}
-
-const RESOLVER = '/etc/resolv.conf';
-/** The name servers that systemd-resolved itself uses. Its own address works only in the machine's network. */
-const UPLINK = '/run/systemd/resolve/resolv.conf';
-const STUB = /^nameserver\s+127\.0\.0\.53\s*$/m;
-
-/** Returns a resolv.conf with the name servers of this machine; '' if it has none. */
-export function resolverText(): string {
-  const own = textOf(RESOLVER);
-  return (STUB.test(own) && textOf(UPLINK)) || own;
-}
-
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, 'latin1');
-  } catch {
-    return '';
-  }
 }

@@ -2,14 +2,26 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../../base/error.ts';
+import { failpoint } from '../../../base/failpoints.ts';
 import { MNT_DETACH, UMOUNT_NOFOLLOW } from '../../../base/mount-flags.ts';
 import { RunDir } from '../../../ipc/run-dir.ts';
 import { native } from '../../../native/binding.ts';
 import { withLock } from '../../../store/with-lock.ts';
+import type { GivenNetwork } from '../managed-files.ts';
 import type { BundleDir } from '../runtime/bundle-dir.ts';
-import { bridgeNetwork, type NetworkSettings, runtimeArguments } from './bridge.ts';
+import { BRIDGE, bridgeNetwork, type NetworkSettings, runtimeArguments } from './bridge.ts';
 import { type Attachment, type CniResult, connect, disconnect } from './cni.ts';
+import {
+  type BridgePlace,
+  DOMAIN,
+  labelOf,
+  type NamedAddress,
+  ownNamespace,
+  publishNames,
+} from './names.ts';
 import { type PortMapping, parsePorts } from './ports.ts';
+import { bridgeResolver, resolverText } from './resolver.ts';
+import { ifbOf, type RateLimits, removeIfb, type ShapedDevices, shape } from './shape.ts';
 
 /** How an env is connected: `network.json` in its bundle. */
 interface NetworkNote {
@@ -17,6 +29,12 @@ interface NetworkNote {
   readonly env: string;
   readonly attachment: Attachment;
   readonly ports: readonly string[];
+  /** Where its bridge is. */
+  readonly place?: BridgePlace;
+  /** True from before its rate was first limited on. */
+  readonly shaped?: boolean;
+  /** Milliseconds since the epoch. */
+  readonly sinceMs: number;
   /** null until it is known. */
   readonly result: CniResult | null;
 }
@@ -28,7 +46,8 @@ const INTERFACE = 'eth0';
 const namespaceOf = (bundle: BundleDir): string => path.join(bundle.path, 'netns');
 
 /**
- * Connects an env.
+ * Connects an env, and makes its name known.
+ * @param say hears, in sentences, what of its names is not as one would expect
  * @throws ByrefError 'busy' if another env has published one of its ports, else as connect(); then nothing is left of it
  */
 export async function attachNetwork(
@@ -36,7 +55,8 @@ export async function attachNetwork(
   env: string,
   bundle: BundleDir,
   settings: NetworkSettings,
-): Promise<void> {
+  say: (text: string) => void,
+): Promise<GivenNetwork> {
   const run = new RunDir(root);
   const machine = path.dirname(run.path);
   const attachment: Attachment = {
@@ -46,13 +66,76 @@ export async function attachNetwork(
     interface: INTERFACE,
     runtime: runtimeArguments(settings),
   };
+  const place = { bridge: BRIDGE, namespace: ownNamespace() };
+  const noted = { env, attachment, ports: settings.ports, place, sinceMs: Date.now() };
   // First, so that a kill between leaves nothing that is not known of.
   await withLock(path.join(machine, 'ports.lock'), 'file', () => {
     refuseTaken(machine, bundle, settings.ports);
-    write(bundle, { env, attachment, ports: settings.ports, result: null });
+    write(bundle, { ...noted, result: null });
   });
   const result = await connect(attachment);
-  write(bundle, { env, attachment, ports: settings.ports, result });
+  write(bundle, { ...noted, result });
+  await limitNetwork(bundle, settings.limits);
+  const gateway = result.ips?.[0]?.gateway ?? null;
+  const names =
+    gateway !== null && (await nameIt(machine, bundle, place, gateway, say))
+      ? { server: gateway, domain: DOMAIN }
+      : null;
+  return { address: addressOf(bundle), resolver: bridgeResolver(resolverText(), names) };
+}
+
+/** Limits the rate of a connected env, changes the limit, or takes it back. @throws ByrefError 'unsupported' */
+export async function limitNetwork(bundle: BundleDir, limits: RateLimits): Promise<void> {
+  const note = noteOf(bundle);
+  const devices = note === null ? null : devicesOf(note);
+  const isLimited = limits.ingressBytes !== null || limits.egressBytes !== null;
+  if (note === null || devices === null || !(isLimited || note.shaped === true)) return;
+  // First, so that a kill between leaves nothing that is not known of.
+  write(bundle, { ...note, shaped: true });
+  await shape(devices, limits);
+  failpoint('rate-set');
+}
+
+/** Returns the machine's devices of an env; null if it is not connected. */
+function devicesOf({ result, attachment }: NetworkNote): ShapedDevices | null {
+  const [, cable] = result?.interfaces?.filter(({ sandbox }) => !sandbox) ?? [];
+  return cable === undefined ? null : { cable: cable.name, ifb: ifbOf(attachment.containerId) };
+}
+
+/** Makes the env's name known. @returns false if names are not known here, which is said */
+async function nameIt(
+  machine: string,
+  bundle: BundleDir,
+  place: BridgePlace,
+  gateway: string,
+  say: (text: string) => void,
+): Promise<boolean> {
+  const why = await publishNames(machine, place, () => namesAt(machine, place), gateway);
+  const env = noteOf(bundle)?.env ?? '';
+  if (why !== null) {
+    say(`${env} does not know other envs by name: ${why}`);
+    return false;
+  }
+  const label = labelOf(env);
+  const first = namesAt(machine, place).find(({ name }) => name === label);
+  if (first?.address !== addressOf(bundle))
+    say(
+      `${env} is not found by name: ${label === null ? "its name can't be one in a network" : `${label}.${DOMAIN} is another env’s`}`,
+    );
+  return true;
+}
+
+/** Returns the names of all envs on a bridge, of all roots; those that were connected first come first. */
+function namesAt(machine: string, { bridge, namespace }: BridgePlace): NamedAddress[] {
+  return bundlesOf(machine)
+    .map((bundle) => ({ note: noteIn(bundle), ended: existsSync(path.join(bundle, 'ended')) }))
+    .flatMap(({ note, ended }) => (note === null || ended ? [] : [note]))
+    .filter(({ place }) => place?.bridge === bridge && place.namespace === namespace)
+    .sort((a, b) => a.sinceMs - b.sinceMs)
+    .flatMap(({ env, result }) => {
+      const [name, address] = [labelOf(env), addressIn(result)];
+      return name === null || address === null ? [] : [{ name, address }];
+    });
 }
 
 const write = (bundle: BundleDir, note: NetworkNote): void =>
@@ -93,14 +176,34 @@ const bundlesOf = (machine: string): string[] =>
 /** Takes back what attachNetwork() made, and lets go of the namespace. Nothing is there: nothing is done. */
 export async function detachNetwork(bundle: BundleDir): Promise<void> {
   const note = noteOf(bundle);
-  if (note !== null) await disconnect(note.attachment, note.result ?? {});
+  if (note !== null) {
+    const devices = devicesOf(note);
+    if (note.shaped === true && devices !== null) await removeIfb(devices);
+    await disconnect(note.attachment, note.result ?? {});
+    await forget(bundle, note);
+  }
   const namespace = namespaceOf(bundle);
   if (existsSync(namespace)) native.umount(namespace, MNT_DETACH | UMOUNT_NOFOLLOW);
 }
 
+/** Takes an env's name back. */
+async function forget(bundle: BundleDir, note: NetworkNote): Promise<void> {
+  const { place } = note;
+  // An older byref made notes without a place, and no names.
+  if (place === undefined) return;
+  const machine = path.dirname(path.dirname(bundle.path));
+  // Names are those of notes with a result.
+  write(bundle, { ...note, result: null });
+  failpoint('stop-disconnected');
+  await publishNames(machine, place, () => namesAt(machine, place), null);
+}
+
 /** Returns the address of a running env, without its prefix; null if it has none. */
-export function addressOf(bundle: BundleDir): string | null {
-  const [first] = noteOf(bundle)?.result?.ips ?? [];
+export const addressOf = (bundle: BundleDir): string | null =>
+  addressIn(noteOf(bundle)?.result ?? null);
+
+function addressIn(result: CniResult | null): string | null {
+  const [first] = result?.ips ?? [];
   return first === undefined ? null : (first.address.split('/')[0] ?? null);
 }
 

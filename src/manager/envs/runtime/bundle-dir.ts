@@ -7,6 +7,8 @@
  *     volumes/ID/   its volumes, id-mapped
  *     binds/N       what of the machine it is given, id-mapped where that can be
  *     disks/ID/     the file systems of volumes with a size, and disks/devices its devices, until the env has them
+ *     init          the program of the machine that its first process is
+ *     resolved/     what systemd-resolved in it is told: resolved.conf(5)
  *     start.json    how the env was started (StartNote); the first file that is made
  *     running       "PID START": its first process, and when that started (proc(5), field 22)
  *     ended         "exit CODE SECONDS" or "signal NUMBER SECONDS": how the first process ended, and when
@@ -57,6 +59,10 @@ export interface Ended {
 const PLACES = ['volumes', 'binds', 'disks'] as const;
 type PlaceKind = (typeof PLACES)[number];
 
+const HELPER = 'init';
+const RESOLVED = 'resolved';
+const READABLE = 0o755;
+const READABLE_FILE = 0o644;
 const SIGNAL_BASE = 128;
 
 /**
@@ -155,6 +161,28 @@ export class BundleDir {
     return place;
   }
 
+  /** Makes the place of a program of the machine: root of the env could not get to where that is. Returns its path. */
+  makeHelper(): string {
+    this.write(HELPER, '');
+    return path.join(this.path, HELPER);
+  }
+
+  /** Makes the directory in which systemd-resolved of the env finds what it is told. Returns its path. */
+  makeResolved(): string {
+    const directory = path.join(this.path, RESOLVED);
+    mkdirSync(directory);
+    chmodSync(directory, READABLE);
+    return directory;
+  }
+
+  /** Tells systemd-resolved something, if makeResolved() was called. */
+  tellResolved(text: string): void {
+    const file = path.join(this.path, RESOLVED, 'byref.conf');
+    if (!existsSync(path.dirname(file))) return;
+    writeFileSync(file, text);
+    chmodSync(file, READABLE_FILE);
+  }
+
   /** Returns the places of file systems that the env has mounts of its own of, once it runs. */
   disks(): string[] {
     return this.places('disks');
@@ -162,7 +190,9 @@ export class BundleDir {
 
   /** Returns the places where the env's root and what it has beside it are mounted, if they are. */
   mountPoints(): string[] {
-    return [...PLACES.flatMap((kind) => this.places(kind)), this.rootfs];
+    const helper = path.join(this.path, HELPER);
+    const helpers = existsSync(helper) ? [helper] : [];
+    return [...PLACES.flatMap((kind) => this.places(kind)), ...helpers, this.rootfs];
   }
 
   private places(kind: PlaceKind): string[] {

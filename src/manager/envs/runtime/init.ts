@@ -1,6 +1,8 @@
 /** Chooses the first process of an env. */
 import { accessSync, constants } from 'node:fs';
 import { ByrefError } from '../../../base/error.ts';
+import type { EnvSettings } from '../../../codec/env-settings.ts';
+import { servicesProgram } from '../../../native/binding.ts';
 import { INSIDE_PATH } from '../../confinement/run-inside.ts';
 import { INIT_INSIDE, type InitProgram } from './oci-config.ts';
 import { resolveInRoot } from './paths-inside.ts';
@@ -17,8 +19,19 @@ const ANY_EXECUTES = 0o111;
 /** The places where systemd's own program is. */
 const SYSTEMD = /^(?:\/usr)?\/lib\/systemd\/systemd$/;
 
-/** Returns the first process for what is set. @param init its words; null: systemd if the env has it @throws ByrefError */
-export function initProgram(mountpoint: string, init: readonly string[] | null): InitProgram {
+/** What is set about the first process. */
+type InitSettings = Pick<EnvSettings, 'init' | 'services'>;
+
+/** Returns the first process for what is set. @throws ByrefError */
+export function initProgram(mountpoint: string, { init, services }: InitSettings): InitProgram {
+  const names = Object.keys(services).sort();
+  if (names.length > 0) {
+    if (init !== null) throw bothSet();
+    return servicesInit(
+      mountpoint,
+      names.map((name) => [name, services[name] ?? []]),
+    );
+  }
   if (init === null && hasSystemd(mountpoint))
     return { args: ['/sbin/init'], isSystemd: true, helper: null };
   const isSystemd = init !== null && leadsToSystemd(mountpoint, init[0] ?? '');
@@ -26,6 +39,21 @@ export function initProgram(mountpoint: string, init: readonly string[] | null):
   if (init !== null && !hasProgram(mountpoint, init[0] ?? '')) throw noProgram(init[0] ?? '');
   const words = init === null ? ['-P'] : ['--', ...init];
   return { args: [INIT_INSIDE, ...words], isSystemd: false, helper: helper() };
+}
+
+function servicesInit(
+  mountpoint: string,
+  services: readonly (readonly [name: string, words: readonly string[]])[],
+): InitProgram {
+  for (const [, [program = '']] of services)
+    if (!hasProgram(mountpoint, program)) throw noProgram(program);
+  const words = services.flatMap(([name, each]) => [name, String(each.length), ...each]);
+  return { args: [INIT_INSIDE, ...words], isSystemd: false, helper: servicesProgram() };
+}
+
+function bothSet(): ByrefError {
+  const message = 'the env has both services and an init of its own';
+  return new ByrefError('usage', message, 'Take one back: byref set ENV init=');
 }
 
 /** Looks for a program as execvp(3) does. */

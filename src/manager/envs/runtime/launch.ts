@@ -9,7 +9,7 @@ import { envDir } from '../../../store/store.ts';
 import type { BundleDir, Ended } from './bundle-dir.ts';
 import type { IdRange } from './id-ranges.ts';
 import { MonitorReport } from './monitor-report.ts';
-import type { Place } from './places.ts';
+import type { MountedPlace } from './places.ts';
 import { runtimeProgram } from './runtime-program.ts';
 
 const LOG_FILE = 'console.log';
@@ -36,8 +36,8 @@ export interface Launch {
   readonly mountpoint: string;
   readonly mode: Output | 'terminal';
   readonly ids: IdRange | null;
-  /** What it has beside its root. */
-  readonly places: readonly Place[];
+  /** What it has beside its root, and where in the bundle each is to be mounted. */
+  readonly places: readonly MountedPlace[];
   /** Connects the env before it starts; null if it is not to be. */
   readonly connect: (() => Promise<void>) | null;
 }
@@ -59,11 +59,7 @@ export async function launch(
     String(ids?.first ?? 0),
     String(ids?.size ?? 0),
     connect === null ? '0' : '1',
-    ...places.flatMap(({ source, place, needsIds }) => [
-      source,
-      place,
-      needsIds ? 'ids' : 'ids-if-can-be',
-    ]),
+    ...places.flatMap(({ source, place, ids: shown }) => [source, place, shown]),
   ];
   const child = spawn(monitorProgram(), words, {
     detached: true,

@@ -103,7 +103,7 @@ export async function clearAway(root: string, env: number, asked = false): Promi
   await deleteEnv(bundle);
   failpoint('stop-deleted');
   await detachNetwork(bundle);
-  failpoint('stop-disconnected');
+  failpoint('stop-unnamed');
   for (const place of bundle.mountPoints()) native.umount(place, MNT_DETACH | UMOUNT_NOFOLLOW);
   await untilDisksAreFree(root, env);
   removeGroups(groupOf(root, env));

@@ -158,6 +158,8 @@ export interface BundleRequest {
   /** What it has beside its root. */
   readonly places: readonly ShownPlace[];
   readonly tmpfs: readonly Tmpfs[];
+  /** A directory of the machine with what systemd-resolved in it is told; null: none. */
+  readonly resolved: string | null;
   readonly cgroupsPath: string;
   readonly limits: EnvLimits;
   /** Disks that its limits of input and output count for. */
@@ -235,7 +237,7 @@ function firstProcess({ init, environment, terminal, capabilities }: BundleReque
 
 const NO_EXEC = ['nosuid', 'noexec', 'nodev'];
 
-function mountsOf({ init, ids, network, places, tmpfs }: BundleRequest): OciMount[] {
+function mountsOf({ init, ids, network, places, tmpfs, resolved }: BundleRequest): OciMount[] {
   const mount = (
     destination: string,
     type: string,
@@ -274,6 +276,9 @@ function mountsOf({ init, ids, network, places, tmpfs }: BundleRequest): OciMoun
     sys,
     ...(isForeignNetwork ? [] : [cgroup]),
     ...(init.isSystemd ? SYSTEMD_TMPFS : []),
+    ...(resolved === null
+      ? []
+      : [mount(RESOLVED_CONF, 'bind', resolved, 'bind', 'ro', ...NO_EXEC)]),
     ...ownMounts(places, tmpfs),
     ...(init.helper === null
       ? []
@@ -300,6 +305,9 @@ function ownMounts(places: BundleRequest['places'], tmpfs: readonly Tmpfs[]): Oc
   }));
   return [...binds, ...inMemory].sort((a, b) => a.destination.length - b.destination.length);
 }
+
+/** Where systemd-resolved looks for configuration that the machine it runs on is given at run time. */
+const RESOLVED_CONF = '/run/systemd/resolved.conf.d';
 
 /** systemd mounts these itself where it may; in an env it finds them. */
 const SYSTEMD_TMPFS: readonly OciMount[] = [

@@ -12,16 +12,21 @@ import { contentInside, fillVolume, volumeDir, volumeImage } from '../volumes.ts
 import type { BundleDir } from './bundle-dir.ts';
 import type { ShownPlace } from './oci-config.ts';
 
-/** One of these, as it is mounted for the env: where it has the env's ids. */
-export interface Place extends ShownPlace {
+/** What is mounted in the bundle for the env. */
+export interface MountedPlace {
   /** On the machine. */
   readonly source: string;
-  /** True: it can't go without the env's ids. What is bound is, where its file system can't have them, as it is. */
-  readonly needsIds: boolean;
+  /** In the bundle. */
+  readonly place: string;
+  /** Whose ids its files have there: the env's; the env's, if its file system can show them so; or the machine's, as they are. */
+  readonly ids: 'env' | 'env-if-can-be' | 'machine';
 }
 
+/** One of these that is also seen in the env. */
+export interface Place extends ShownPlace, MountedPlace {}
+
 /** What is the env's alone. */
-const OWN = { readOnly: false, isDevice: false, needsIds: true };
+const OWN = { readOnly: false, isDevice: false, ids: 'env' } as const;
 
 /** An env whose places are prepared. */
 export interface PlacesOf {
@@ -46,7 +51,7 @@ export async function preparePlaces(request: PlacesOf): Promise<Place[]> {
     const source = realOf(bind.source);
     const place = bundle.makePlace('binds', String(i), statSync(source).isDirectory());
     const { path: at, readOnly } = bind;
-    places.push({ source, place, path: at, readOnly, isDevice: false, needsIds: false });
+    places.push({ source, place, path: at, readOnly, isDevice: false, ids: 'env-if-can-be' });
   }
   return places;
 }

@@ -14,13 +14,18 @@ export interface EnvProcess {
   /** Its resident memory in bytes, shared pages included. */
   readonly memoryBytes: number;
   readonly command: string;
+  /** The service that it belongs to, as the env's first process knows it; null if it belongs to none. */
+  readonly service: string | null;
+  /** The machine's id of its parent. */
+  readonly parent: number;
 }
 
 /** Clock ticks of /proc per second: USER_HZ, which is the same on all of Linux's platforms. */
 const TICKS = 100;
 const MS = 1000;
 const KIB = 1024;
-/** Fields of /proc/PID/stat after the name (proc(5): 14 and 15). */
+/** Fields of /proc/PID/stat after the name (proc(5): 4, 14 and 15). */
+const PARENT_AT = 1;
 const UTIME_AT = 11;
 const STIME_AT = 12;
 
@@ -68,6 +73,14 @@ function describe(pid: number, ids: { first: number; size: number }): EnvProcess
     uid: inside >= 0 && inside < ids.size ? inside : null,
     cpuMs: (((fields[UTIME_AT] ?? 0) + (fields[STIME_AT] ?? 0)) / TICKS) * MS,
     memoryBytes: (Number.isNaN(kib) ? 0 : kib) * KIB,
+    service: serviceOf(pid),
+    parent: fields[PARENT_AT] ?? 0,
     command: words.length > 0 ? words.join(' ') : `[${name}]`,
   };
 }
+
+const SERVICE = /(?:^|\0)BYREF_SERVICE=([^\0]+)/;
+
+/** Reads the variable that native/services.c gives a service, and all that comes from it. */
+const serviceOf = (pid: number): string | null =>
+  SERVICE.exec(procText(`/proc/${pid}/environ`))?.[1] ?? null;

@@ -4,7 +4,9 @@ import { procText } from '../../../base/proc.ts';
 import { processIdentity } from '../../../base/process-identity.ts';
 import type { EnvSettings, NetworkKind } from '../../../codec/env-settings.ts';
 import { devicesOf } from '../devices.ts';
+import { type KeptEnv, keepFiles, keepHostname, machineNetwork } from '../managed-files.ts';
 import { attachNetwork } from '../network/attach-network.ts';
+import { resolvedText } from '../network/resolver.ts';
 import { BundleDir, refuseClosed } from './bundle-dir.ts';
 import { groupOf, makeNamedGroup } from './cgroups.ts';
 import { makeDeviceNodes } from './device-nodes.ts';
@@ -14,15 +16,11 @@ import { disksOfEnvs, setWeight } from './io-limits.ts';
 import { type Launch, launch, type Output, type Started } from './launch.ts';
 import { clearAway } from './life-cycle.ts';
 import { capabilitiesIn, capabilitiesOf, type InitProgram, ociConfig } from './oci-config.ts';
-import { preparePlaces, releaseDisks } from './places.ts';
+import { type MountedPlace, preparePlaces, releaseDisks } from './places.ts';
 import { filterFor } from './seccomp.ts';
 
 /** An env that is to be started; it is mounted. */
-export interface StartRequest {
-  readonly root: string;
-  readonly env: { readonly id: number; readonly name: string };
-  readonly mountpoint: string;
-  readonly hostname: string;
+export interface StartRequest extends KeptEnv {
   readonly settings: EnvSettings;
   readonly output: Output;
   /** True: it was mounted for this, and is to be unmounted when it is stopped. */
@@ -34,7 +32,7 @@ export async function startProcesses(request: StartRequest): Promise<Started> {
   const { root, env, settings } = request;
   if (!settings.privileged) refuseClosed(root);
   await clearAway(root, env.id);
-  const init = initProgram(request.mountpoint, settings.init);
+  const init = initProgram(request.mountpoint, settings);
   const bundle = new BundleDir(root, env.id);
   try {
     const started = await launch(bundle, await prepare(bundle, init, request));
@@ -52,8 +50,9 @@ export async function startProcesses(request: StartRequest): Promise<Started> {
 async function prepare(
   bundle: BundleDir,
   init: InitProgram,
-  { root, env, mountpoint, hostname, settings, output, mounted }: StartRequest,
+  request: StartRequest,
 ): Promise<Launch> {
+  const { root, env, mountpoint, settings, output, mounted, note } = request;
   const { privileged, limits, environment } = settings;
   const { isSystemd } = init;
   const network = settings.network ?? standardNetwork();
@@ -69,20 +68,22 @@ async function prepare(
   failpoint('start-places');
   const devices = devicesOf(root, settings);
   const nodes = await makeDeviceNodes(bundle, settings.devices, devices, ids?.first ?? 0);
+  const helper = init.helper === null ? null : bundle.makeHelper();
   // A machine may be a container itself, and its root lack some.
   const capabilities = privileged
     ? ownCapabilities()
     : capabilitiesOf(isSystemd, settings.capabilities);
   const mode = isSystemd && output === 'log' ? 'terminal' : output;
   const config = ociConfig({
-    hostname,
-    init,
+    hostname: keepHostname(request),
+    init: { ...init, helper },
     environment,
     terminal: mode === 'terminal',
     ids,
     network,
     places: [...places, ...nodes],
     tmpfs: settings.tmpfs,
+    resolved: isSystemd && network === 'bridge' ? bundle.makeResolved() : null,
     cgroupsPath,
     limits,
     disks: disksOfEnvs(root),
@@ -92,9 +93,25 @@ async function prepare(
   });
   bundle.write('config.json', JSON.stringify(config));
   failpoint('start-prepared');
-  const connect =
-    network === 'bridge' ? () => attachNetwork(root, env.name, bundle, settings) : null;
-  return { root, env, mountpoint, mode, ids, places, connect };
+  if (network !== 'bridge') keepFiles(request, machineNetwork());
+  const connect = async (): Promise<void> => {
+    const given = await attachNetwork(root, env.name, bundle, settings, note);
+    keepFiles(request, given);
+    bundle.tellResolved(resolvedText(given.resolver));
+  };
+  const besideRoot: MountedPlace[] =
+    init.helper === null || helper === null
+      ? places
+      : [...places, { source: init.helper, place: helper, ids: 'machine' }];
+  return {
+    root,
+    env,
+    mountpoint,
+    mode,
+    ids,
+    places: besideRoot,
+    connect: network === 'bridge' ? connect : null,
+  };
 }
 
 const ownCapabilities = (): string[] =>

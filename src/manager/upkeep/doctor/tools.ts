@@ -50,6 +50,14 @@ const TOOLS: readonly Tool[] = [
     cost: 'no env has an address: they start with network=none or host (apt-get install iptables)',
   },
   { programs: ['mkfs.ext4'], cost: 'no volume has a size (apt-get install e2fsprogs)' },
+  {
+    programs: ['tc'],
+    cost: 'the network of an env can not be limited (apt-get install iproute2)',
+  },
+  {
+    programs: ['dnsmasq'],
+    cost: 'envs do not find each other by name (apt-get install dnsmasq-base)',
+  },
   { programs: ['runc'], cost: 'no env can be started (apt-get install runc)' },
   {
     programs: ['catatonit'],

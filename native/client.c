@@ -33,12 +33,14 @@ enum {
   REQUEST = 1,
   GO = 2,
   STATUS = 3,
+  SIGNAL = 4,
   ACCEPT = 10,
   DECLINE = 11,
   STDOUT = 12,
   STDERR = 13,
   PROGRAM = 14,
   EXIT = 15,
+  ATTEND = 16,
 };
 
 extern char **environ;
@@ -170,8 +172,9 @@ static int send_request(int runner, const struct command *command) {
   struct winsize window = {0};
   if (isatty(STDOUT_FILENO)) ioctl(STDOUT_FILENO, TIOCGWINSZ, &window);
   const char *term = getenv("TERM");
-  size_t length = (size_t)snprintf(payload, REQUEST_MAX, PROTOCOL_VERSION "%c%d%d%d%c%d%c%.200s", 0, isatty(STDIN_FILENO),
-                                   isatty(STDOUT_FILENO), isatty(STDERR_FILENO), 0, window.ws_col, 0, term == NULL ? "" : term);
+  size_t length = (size_t)snprintf(payload, REQUEST_MAX, PROTOCOL_VERSION "%c%d%d%d%c%d%c%.200s%c%ld", 0, isatty(STDIN_FILENO),
+                                   isatty(STDOUT_FILENO), isatty(STDERR_FILENO), 0, window.ws_col, 0, term == NULL ? "" : term, 0,
+                                   (long)getpid());
   for (int i = 0; i < command->count; i++) {
     size_t size = strlen(command->words[i]);
     if (length + 1 + size > REQUEST_MAX) {
@@ -200,8 +203,18 @@ static int is_accepted(int runner) {
 
 static volatile pid_t child = 0;
 
+/* The runner, if signals are told to it; else -1: the program gets them. */
+static volatile int told = -1;
+
 static void pass_on(int number) {
-  if (child > 0) kill(child, number);
+  if (told >= 0) {
+    /* Nothing else is written to it while a program runs. */
+    char text[4] = {0};
+    text[0] = (char)('0' + number / 10), text[1] = (char)('0' + number % 10);
+    send_message(told, SIGNAL, text, 2);
+  } else if (child > 0) {
+    kill(child, number);
+  }
 }
 
 /* Runs a program, of words that NULs separate, on our input and output. Returns its status as a shell would have it. */
@@ -241,6 +254,9 @@ static void follow(int runner) {
       case STDERR:
         write_all(STDERR_FILENO, payload, length);
         break;
+      case ATTEND:
+        told = runner;
+        /* fall through */
       case PROGRAM:
         snprintf(answer, sizeof answer, "%d", run_program(payload, length));
         send_message(runner, STATUS, answer, (uint32_t)strlen(answer));

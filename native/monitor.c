@@ -11,9 +11,9 @@
  *     shown as those from FIRST on; 0: as they are. HOW: `env`, `env-if-can-be` (else as they are, where the file system can't do
  *     that), or `machine`: as they are.
  *
- * MODE: `log`, no input, output goes to LOG. `terminal`, one for both. `inherit`, our own input and output.
+ * MODE: `log`, no input, output goes to LOG. `terminal`, one for both. `inherit`, our own input and output; `inherit:SOCKET`, too.
  *
- * Descriptor 3, a socket, is told "started PID", or "failed STATUS" with what the runtime says in BUNDLE/runtime.log. With NETWORK 1,
+ * Descriptor 3, a socket, or who listens at SOCKET, is told "started PID", or "failed STATUS" with what the runtime says in BUNDLE/runtime.log. With NETWORK 1,
  * the env's network namespace is mounted on BUNDLE/netns before, and "created PID" is told: the env is to be connected, and
  * starts when a byte comes; at the end of the socket instead, it is given up.
  *
@@ -70,6 +70,15 @@ static size_t pending_length;
 static void fail(const char *what) {
   dprintf(REPORT, "failed %s: %s\n", what, strerror(errno));
   _exit(1);
+}
+
+/** Connects to who is told of what happens, and wants to be told at a socket of that name. */
+static void connect_report(const char *path) {
+  struct sockaddr_un at = {.sun_family = AF_UNIX};
+  strncpy(at.sun_path, path, sizeof at.sun_path - 1);
+  const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  if (fd < 0 || connect(fd, (struct sockaddr *)&at, sizeof at) < 0 || dup2(fd, REPORT) < 0) _exit(1);
+  if (fd != REPORT) close(fd);
 }
 
 static int need(int result, const char *what) {
@@ -524,6 +533,11 @@ int main(int count, char **words) {
   }
   mode = words[1], runtime = words[2], state = words[3], bundle = words[4], id = words[5], log_path = words[6];
   root = words[7], first_id = words[8], ids = words[9], network = words[10], places = words + 11;
+  static const char prefix[] = "inherit:";
+  if (strncmp(mode, prefix, sizeof prefix - 1) == 0) {
+    connect_report(mode + sizeof prefix - 1);
+    mode = "inherit";
+  }
   fcntl(REPORT, F_SETFD, FD_CLOEXEC);
   setsid();
   prctl(PR_SET_CHILD_SUBREAPER, 1);

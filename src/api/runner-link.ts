@@ -154,7 +154,10 @@ function execute(socket: string, words: readonly string[]): Promise<CommandRun> 
     });
     const terminals = [false, false, false] as const;
     peer.write(
-      encodeMessage(COMMAND.request, encodeRequest({ terminals, columns: 0, term: '', words })),
+      encodeMessage(
+        COMMAND.request,
+        encodeRequest({ terminals, columns: 0, term: '', pid: process.pid, words }),
+      ),
     );
   });
 }

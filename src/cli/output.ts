@@ -25,6 +25,16 @@ export interface CommandOutput {
    * status as a shell would have it; null: it is this process that has to.
    */
   readonly runProgram: ((words: readonly string[]) => Promise<number>) | null;
+  /** The process whose input and output an env may get; null: this one's. */
+  readonly foreground: ForegroundProcess | null;
+}
+
+/** Another process, which runs programs on its own input and output. */
+export interface ForegroundProcess {
+  readonly pid: number;
+  /** Runs a program; signals that the process gets are told to `onSignal`. Returns its exit status. @throws if the process goes */
+  run(words: readonly string[]): Promise<number>;
+  onSignal(listener: (signal: number) => void): void;
 }
 
 /** This process's own. */
@@ -39,6 +49,7 @@ const OWN: CommandOutput = {
     process.exitCode = code;
   },
   runProgram: null,
+  foreground: null,
 };
 
 let provide: () => CommandOutput = () => OWN;

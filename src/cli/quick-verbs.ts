@@ -1,10 +1,15 @@
 /**
- * The verbs that a runner executes: they read the store, take no path of the client's, ask nothing, and are short or wait for
- * something outside. All others need a process of their own.
+ * The verbs that a runner executes: they take no path of the client's (but for OF_FILES), ask nothing, and are short or wait for something
+ * outside. All others need a process of their own.
  */
 const QUICK: ReadonlySet<string> = new Set([
   'list',
   'info',
+  'create',
+  'destroy',
+  'rename',
+  'set',
+  'run',
   'start',
   'stop',
   'restart',
@@ -23,5 +28,9 @@ const QUICK: ReadonlySet<string> = new Set([
   'saved list',
 ]);
 
-/** Returns true if a runner executes this verb. */
-export const isQuick = (verb: string): boolean => QUICK.has(verb);
+/** Options that name a file, which only the client finds. */
+const OF_FILES = /^--(?:from-config|ssh-key|file)(?:=|$)/;
+
+/** Returns true if a runner executes this command. @param rest the words behind the verb */
+export const isQuick = (verb: string, rest: readonly string[]): boolean =>
+  QUICK.has(verb) && !rest.some((word) => OF_FILES.test(word));

@@ -17,6 +17,7 @@ import {
   MessageReader,
 } from '../ipc/command-protocol.ts';
 import { openLog } from '../observe/log.ts';
+import { openForAll } from '../store/store.ts';
 import { parseArgv } from './argv.ts';
 import { run } from './command.ts';
 import { reportError } from './errors.ts';
@@ -30,6 +31,9 @@ import { findVerb } from './verbs.ts';
 const current = new AsyncLocalStorage<CommandOutput>();
 provideOutput(() => current.getStore());
 
+/** The client went while it ran a program: what comes after that is not done, as if the command had been killed. */
+class ClientGone extends Error {}
+
 /** One client, and its command. */
 class Client {
   private readonly socket: Socket;
@@ -37,6 +41,7 @@ class Client {
   private readonly reader = new MessageReader();
   private readonly waiting: ((message: Message | null) => void)[] = [];
   private readonly arrived: Message[] = [];
+  private readonly signals: ((signal: number) => void)[] = [];
   private gone = false;
 
   constructor(socket: Socket, root: string) {
@@ -56,7 +61,12 @@ class Client {
     const request = first === null ? null : decodeRequest(first.payload);
     const verb = request === null ? null : parseArgv(request.words);
     const found = verb === null ? undefined : findVerb(verb.verb);
-    if (request === null || verb === null || found === undefined || !isQuick(found.name)) {
+    if (
+      request === null ||
+      verb === null ||
+      found === undefined ||
+      !isQuick(found.name, verb.rest)
+    ) {
       this.socket.end(encodeMessage(COMMAND.decline));
       return;
     }
@@ -71,6 +81,7 @@ class Client {
       try {
         await run(await loadCommand(found.name), rest);
       } catch (error) {
+        if (error instanceof ClientGone) return;
         if (error instanceof NeedsOwnProcess) code = -1;
         else code = reportError(error, ownWords(verb.rest).includes('--json'));
       }
@@ -80,7 +91,7 @@ class Client {
   }
 
   private outputOf(
-    { terminals: [input, output, errors], columns, term }: CommandRequest,
+    { terminals: [input, output, errors], columns, term, pid }: CommandRequest,
     setExitCode: (code: number) => void,
   ): CommandOutput {
     const stream = (type: number, isTTY: boolean): OutputStream => ({
@@ -94,12 +105,21 @@ class Client {
       inputIsTerminal: input,
       term,
       setExitCode,
-      runProgram: async (words) => {
-        this.send(COMMAND.program, words.join('\0'));
-        const status = await this.next(COMMAND.status);
-        return status === null ? 1 : Number(status.payload.toString());
+      runProgram: (words) => this.runProgram(COMMAND.program, words),
+      foreground: {
+        pid,
+        run: (words) => this.runProgram(COMMAND.attend, words),
+        onSignal: (listener) => this.signals.push(listener),
       },
     };
+  }
+
+  /** Lets the client run a program. @throws ClientGone */
+  private async runProgram(type: number, words: readonly string[]): Promise<number> {
+    this.send(type, words.join('\0'));
+    const status = await this.next(COMMAND.status);
+    if (status === null) throw new ClientGone();
+    return Number(status.payload.toString());
   }
 
   private send(type: number, payload: Uint8Array | string = ''): void {
@@ -121,6 +141,11 @@ class Client {
   private take(chunk: Buffer): void {
     try {
       for (const message of this.reader.take(chunk)) {
+        if (message.type === COMMAND.signal) {
+          const number = Number(message.payload.toString());
+          for (const listener of this.signals) listener(number);
+          continue;
+        }
         const resolve = this.waiting.shift();
         if (resolve === undefined) this.arrived.push(message);
         else resolve(message);
@@ -137,6 +162,7 @@ function ownWords(words: readonly string[]): readonly string[] {
   return end < 0 ? words : words.slice(0, end);
 }
 
+openForAll();
 const [, , root = '', socket = ''] = process.argv;
 const log = openLog({ program: 'runner', root });
 // Under a name of its own until it listens: a runner that ends removes what it listened at, and another one may be there by then.

@@ -7,10 +7,9 @@ import {
 } from '../services/store-session.ts';
 import type { Store } from '../store/store.ts';
 import type { Context } from './command.ts';
-import { output } from './output.ts';
 import { sayLines } from './print.ts';
 
-/** A command in a runner found work that has to be done in a process of its own: the client runs the command itself. */
+/** A command in a runner needs what only the client has: the client runs the command itself. */
 export class NeedsOwnProcess extends Error {}
 
 /** Returns the session of a command, which says on stderr what was recovered. */
@@ -21,12 +20,6 @@ export const sessionOf = ({
   root,
   patience,
   onRecovered: (record) => sayLines(`byref: ${recoveredText(record)}`),
-  // Others read the store in the same process, and LMDB opens it only once for both.
-  ...(output().runProgram !== null && {
-    onDeadPatch: () => {
-      throw new NeedsOwnProcess('a patch is to be recovered');
-    },
-  }),
 });
 
 /** Runs `work` with the store open, as the use case does. */

@@ -10,6 +10,8 @@
  *                             <-  stdout, stderr: bytes to print, any number of times
  *                             <-  program: words; the client runs this on its own input and output
  *     status: its exit status ->
+ *                             <-  attend: words of a program; as `program`, but signals that the client gets are
+ *     signal: its number      ->  told here, and not to that program; its status follows as above
  *                             <-  exit: the command's exit status; the end
  *
  * native/client.c repeats the numbers.
@@ -20,12 +22,14 @@ export const COMMAND = {
   request: 1,
   go: 2,
   status: 3,
+  signal: 4,
   accept: 10,
   decline: 11,
   stdout: 12,
   stderr: 13,
   program: 14,
   exit: 15,
+  attend: 16,
 } as const;
 
 /** The version of the protocol; a request of another one is declined. */
@@ -79,22 +83,25 @@ export interface CommandRequest {
   readonly columns: number;
   /** The kind of its terminal, as $TERM says it; '' if it says none. */
   readonly term: string;
+  /** The id of its process. */
+  readonly pid: number;
   readonly words: readonly string[];
 }
 
 /** Returns the payload of a request. */
-export const encodeRequest = ({ terminals, columns, term, words }: CommandRequest): string =>
+export const encodeRequest = ({ terminals, columns, term, pid, words }: CommandRequest): string =>
   [
     COMMAND_VERSION,
     terminals.map((each) => (each ? '1' : '0')).join(''),
     String(columns),
     term,
+    String(pid),
     ...words,
   ].join('\0');
 
 /** Reads the payload of a request; null if it is of another version. */
 export function decodeRequest(payload: Buffer): CommandRequest | null {
-  const [version, terminals = '', columns = '', term = '', ...words] = payload
+  const [version, terminals = '', columns = '', term = '', pid = '', ...words] = payload
     .toString('utf8')
     .split('\0');
   if (version !== COMMAND_VERSION) return null;
@@ -103,6 +110,7 @@ export function decodeRequest(payload: Buffer): CommandRequest | null {
     terminals: [input ?? false, output ?? false, errors ?? false],
     columns: Number(columns),
     term,
+    pid: Number(pid),
     words,
   };
 }

@@ -58,6 +58,14 @@ export interface StoreOptions {
   readonly patience?: Patience;
 }
 
+/** True: what opens the store for reading does not keep others in this process from writing. */
+let isShared = false;
+
+/** Lets this process open the store for reading and for writing at once: LMDB opens it only once for all, in one of the two ways. */
+export function openForAll(): void {
+  isShared = true;
+}
+
 /**
  * Opens the store of a root. To be written, a root of an older format is upgraded first; reading changes nothing.
  * @throws ByrefError 'notFound' if `root` is not a byref root, 'locked' if another process is writing, 'badInput' if it is
@@ -71,7 +79,7 @@ export async function openStore(root: string, options: StoreOptions): Promise<St
     await upgradeRoot(root, patience);
   }
   const lock = write === true ? await takeWriterLock(root, patience) : null;
-  const tables = openTables(metaDir(root), { write: write !== false });
+  const tables = openTables(metaDir(root), { write: write !== false || isShared });
   const store = new Store(root, tables, lock, patience);
   if (lock !== null) tidy(store);
   return store;

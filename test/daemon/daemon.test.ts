@@ -1,4 +1,6 @@
 /** The daemon: its API, operations, events, restarts of envs, and what becomes of all when it is killed. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -270,8 +272,38 @@ test('the client that starts fast prints and exits as the whole command line doe
   const given = await r.root.run(['exec', 'web', 'cat'], { ...fast, input: 'given' });
   expect(given).toEqual({ code: 0, stdout: 'given', stderr: '' });
   await compare('ps', 'web');
+  const run = ['run', '--rm', 'tiny', '--', 'sh', '-c', 'cat; echo more >&2; exit 3'];
+  expect(await r.root.run(run, { ...fast, input: 'given\n' })).toEqual({
+    code: 3,
+    stdout: 'given\n',
+    stderr: 'more\n',
+  });
+  await compare('run', '--rm', 'tiny', '--', 'nothing-like-it');
+  await compare('create', 'web', '--os', 'tiny');
   expect((await r.root.run(['stop', 'web', '--fast'], fast)).stdout).toBe('web: killed\n');
   expect(await compare('stop', 'web')).toBe('web: not running\n');
+});
+
+test('a signal for a fast `run` is the command’s; one that is killed leaves the env to itself', async () => {
+  await daemon.start();
+  const { BYREF_ROOT, BYREF_RUN, PATH } = r.root.env;
+  const start = (script: string): ChildProcess =>
+    spawn(r.byref, ['run', '--rm', '--name', 'job', 'tiny', '--', 'bash', '-c', script], {
+      env: { BYREF_ROOT, BYREF_RUN, PATH },
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+  const asked = start('trap "exit 9" TERM; echo ready; while :; do sleep 0.05; done');
+  await once(asked.stdout!, 'data');
+  asked.kill('SIGTERM');
+  expect(await once(asked, 'exit')).toEqual([9, null]);
+  const killed = start('echo ready; while :; do sleep 0.05; done');
+  await once(killed.stdout!, 'data');
+  killed.kill('SIGKILL');
+  await once(killed, 'exit');
+  expect((await r.root.info('job')).running).not.toBeNull();
+  // Nobody waits for its end any more, so the daemon clears it away.
+  await r.root.ok('kill', 'job');
+  await daemon.until(async () => (await r.root.json<EnvSummary[]>('list'))[0]?.state === 'stopped');
 });
 
 test('a runner that hangs or was killed is replaced, and the fast client does without it meanwhile', async () => {

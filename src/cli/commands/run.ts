@@ -18,7 +18,7 @@ import {
   runInEnv,
 } from '../exec-run.ts';
 import { printNotes } from '../notes.ts';
-import { setExitCode } from '../output.ts';
+import { output, setExitCode } from '../output.ts';
 import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import {
@@ -110,7 +110,7 @@ async function asFirst(
     const { started, ended } = await start(context, row, {
       ...(words.length > 0 && { init: words }),
       ...(env !== undefined && { environment: env }),
-      output: detach ? 'log' : 'inherit',
+      output: detach ? 'log' : (output().foreground ?? 'inherit'),
     });
     if (detach) {
       if (context.json) printResult('run', started);
@@ -128,13 +128,17 @@ async function asFirst(
 /** Passes signals on to the first process; those that come before it is there wait for it. */
 class Passing {
   private readonly handlers = new Map<NodeJS.Signals, () => void>();
-  private readonly waiting: NodeJS.Signals[] = [];
-  private pass: ((name: NodeJS.Signals) => void) | null = null;
+  private readonly waiting: number[] = [];
+  private pass: ((signal: number) => void) | null = null;
 
   constructor() {
+    const take = (signal: number): void =>
+      this.pass === null ? void this.waiting.push(signal) : this.pass(signal);
+    const { foreground } = output();
+    foreground?.onSignal(take);
+    if (foreground !== null) return;
     for (const name of PASSED) {
-      const handle = (): void =>
-        this.pass === null ? void this.waiting.push(name) : this.pass(name);
+      const handle = (): void => take(constants.signals[name]);
       this.handlers.set(name, handle);
       process.on(name, handle);
     }
@@ -142,14 +146,14 @@ class Passing {
 
   /** Begins to pass them on. */
   to(context: Context, row: EnvRow): void {
-    const pass = (name: NodeJS.Signals): void => {
-      withStore(context, 'read', (store) => killEnv(store, row, constants.signals[name])).catch(
+    const pass = (signal: number): void => {
+      withStore(context, 'read', (store) => killEnv(store, row, signal)).catch(
         // It has ended just now.
         () => undefined,
       );
     };
     this.pass = pass;
-    for (const name of this.waiting.splice(0)) pass(name);
+    for (const signal of this.waiting.splice(0)) pass(signal);
   }
 
   end(): void {

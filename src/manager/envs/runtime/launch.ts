@@ -1,7 +1,9 @@
 /** Runs the monitor of an env: native/monitor.c. */
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import path from 'node:path';
-import type { Duplex } from 'node:stream';
+import { Duplex } from 'node:stream';
 import { ByrefError } from '../../../base/error.ts';
 import { failpoint } from '../../../base/failpoints.ts';
 import { monitorProgram } from '../../../native/binding.ts';
@@ -18,8 +20,15 @@ const LOG_FILE = 'console.log';
 export const consoleLog = (root: string, env: number): string =>
   path.join(envDir(root, env), LOG_FILE);
 
-/** What becomes of the output of an env's first process. log: it is kept. inherit: it is the caller's own. */
-export type Output = 'log' | 'inherit';
+/** What becomes of the output of an env's first process. log: it is kept. inherit: it is this process's own; or another one's. */
+export type Output = 'log' | 'inherit' | Foreground;
+
+/** Another process, on whose input and output an env runs. */
+export interface Foreground {
+  readonly pid: number;
+  /** Lets that process run a program on its input and output. Resolves when the program has ended. @throws if the process has gone */
+  run(words: readonly string[]): Promise<unknown>;
+}
 
 /** An env that was started. */
 export interface Started {
@@ -34,7 +43,7 @@ export interface Launch {
   readonly env: { readonly id: number; readonly name: string };
   /** Where the env is mounted. */
   readonly mountpoint: string;
-  readonly mode: Output | 'terminal';
+  readonly output: Output | 'terminal';
   readonly ids: IdRange | null;
   /** What it has beside its root, and where in the bundle each is to be mounted. */
   readonly places: readonly MountedPlace[];
@@ -45,11 +54,9 @@ export interface Launch {
 /** Runs the monitor, and waits until it says that the env runs. @throws ByrefError 'error' with what the runtime says, and as `connect` */
 export async function launch(
   bundle: BundleDir,
-  { root, env, mountpoint, mode, ids, connect, places }: Launch,
+  { root, env, mountpoint, output, ids, connect, places }: Launch,
 ): Promise<Started> {
-  const own = mode === 'inherit' ? 'inherit' : 'ignore';
   const words = [
-    mode,
     runtimeProgram(),
     bundle.runtimeState,
     bundle.path,
@@ -61,14 +68,10 @@ export async function launch(
     connect === null ? '0' : '1',
     ...places.flatMap(({ source, place, ids: shown }) => [source, place, shown]),
   ];
-  const child = spawn(monitorProgram(), words, {
-    detached: true,
-    cwd: '/',
-    stdio: [own, own, own, 'pipe'],
-  });
-  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  const report = new MonitorReport(child.stdio[3] as Duplex);
-  child.once('error', () => report.end());
+  const { report, gone } =
+    typeof output === 'string'
+      ? startMonitor(output, words)
+      : await monitorOf(output, path.join(bundle.path, 'report.sock'), words);
   let said = await report.line();
   if (connect !== null && said.startsWith('created ')) {
     try {
@@ -85,9 +88,53 @@ export async function launch(
   report.end();
   const [, pid] = /^started (\d+)$/.exec(said) ?? [];
   if (pid === undefined) throw notStarted(env.name, bundle, said);
-  if (mode !== 'inherit') child.unref();
   failpoint('start-running');
-  return { pid: Number(pid), ended: gone.then(() => bundle.ended()) };
+  const ended = gone.then(() => bundle.ended());
+  // Who does not wait for the end does not mind.
+  ended.catch(() => undefined);
+  return { pid: Number(pid), ended };
+}
+
+/** A monitor that was started. */
+interface Monitor {
+  readonly report: MonitorReport;
+  /** Resolves when it has ended. */
+  readonly gone: Promise<unknown>;
+}
+
+function startMonitor(mode: 'log' | 'inherit' | 'terminal', words: readonly string[]): Monitor {
+  const own = mode === 'inherit' ? 'inherit' : 'ignore';
+  const child = spawn(monitorProgram(), [mode, ...words], {
+    detached: true,
+    cwd: '/',
+    stdio: [own, own, own, 'pipe'],
+  });
+  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const report = new MonitorReport(child.stdio[3] as Duplex);
+  child.once('error', () => report.end());
+  if (mode !== 'inherit') child.unref();
+  return { report, gone };
+}
+
+/** Lets another process start the monitor, on its input and output. @param socket where the monitor says what happens */
+async function monitorOf(
+  { run }: Foreground,
+  socket: string,
+  words: readonly string[],
+): Promise<Monitor> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(socket, resolve));
+  try {
+    const connected = once(server, 'connection') as Promise<[Duplex]>;
+    const gone = run([monitorProgram(), `inherit:${socket}`, ...words]);
+    const early = gone.then(() => null);
+    const peer = await Promise.race([connected, early]);
+    const report = new MonitorReport(peer?.[0] ?? Duplex.from([]));
+    return { report, gone };
+  } finally {
+    // The connection stays.
+    server.close();
+  }
 }
 
 function notStarted(name: string, bundle: BundleDir, said: string): ByrefError {

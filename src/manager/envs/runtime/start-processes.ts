@@ -56,7 +56,7 @@ async function prepare(
   const { privileged, limits, environment } = settings;
   const { isSystemd } = init;
   const network = settings.network ?? standardNetwork();
-  const attendant = output === 'inherit' ? processIdentity(process.pid) : '';
+  const attendant = attendantOf(output);
   bundle.keepEnd(false);
   bundle.make({ mounted, isSystemd, startedMs: Date.now(), privileged, attendant });
   failpoint('start-noted');
@@ -73,12 +73,12 @@ async function prepare(
   const capabilities = privileged
     ? ownCapabilities()
     : capabilitiesOf(isSystemd, settings.capabilities);
-  const mode = isSystemd && output === 'log' ? 'terminal' : output;
+  const shown = isSystemd && output === 'log' ? 'terminal' : output;
   const config = ociConfig({
     hostname: keepHostname(request),
     init: { ...init, helper },
     environment,
-    terminal: mode === 'terminal',
+    terminal: shown === 'terminal',
     ids,
     network,
     places: [...places, ...nodes],
@@ -107,11 +107,17 @@ async function prepare(
     root,
     env,
     mountpoint,
-    mode,
+    output: shown,
     ids,
     places: besideRoot,
     connect: network === 'bridge' ? connect : null,
   };
+}
+
+/** Names the process that waits for the end of an env with this output; '' if none does. */
+function attendantOf(output: Output): string {
+  if (output === 'log') return '';
+  return processIdentity(output === 'inherit' ? process.pid : output.pid);
 }
 
 const ownCapabilities = (): string[] =>

@@ -136,7 +136,12 @@ function verbRoute(
         properties: Object.fromEntries(query.map(({ name, schema }) => [name, schema])),
         required: query.filter(({ required }) => required).map(({ name }) => name),
       },
-      ...(body !== undefined && request.requestBody?.required && { body }),
+      ...(body !== undefined && { body }),
+    },
+    // Where nothing has to be said, there may be no body at all.
+    preValidation: (req, _reply, done) => {
+      req.body ??= {};
+      done();
     },
     handler: async (req, reply) => {
       const inPath = names.map((name) => req.params[name] ?? '');
@@ -190,11 +195,21 @@ function answerError(reply: FastifyReply, error: unknown): FastifyReply {
   const status = (error as { statusCode?: number }).statusCode;
   if (!(error instanceof ByrefError) && status !== undefined && status < 500) {
     const hint = 'See GET /openapi.json for what it takes.';
-    const refused: ErrorReply = errorReply(new ByrefError('usage', (error as Error).message, hint));
+    const refused: ErrorReply = errorReply(new ByrefError('usage', refusal(error), hint));
     return reply.status(status).send(refused);
   }
   const known = errorReply(error);
   return reply.status(statusOf(known.error.code)).send(known);
+}
+
+/** Returns what is wrong with a request; of a field that does not exist, with its name. */
+function refusal(error: unknown): string {
+  const { message, validation } = error as {
+    message: string;
+    validation?: readonly { params: { additionalProperty?: string } }[];
+  };
+  const unknown = validation?.[0]?.params.additionalProperty;
+  return unknown === undefined ? message : `there is no field "${unknown}"`;
 }
 
 /** A signal that the client of a request has gone. */

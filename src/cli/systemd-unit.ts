@@ -20,8 +20,6 @@ RestartSec=1
 KillMode=process
 Delegate=yes
 TasksMax=infinity
-OOMScoreAdjust=-500
-LimitNOFILE=1048576
 
 [Install]
 WantedBy=multi-user.target

@@ -11,10 +11,11 @@ import { resolveRoot } from './root.ts';
 
 /** Lets the daemon execute a command. Returns its exit code; null if no daemon runs. */
 export async function handOver(words: readonly string[]): Promise<number | null> {
-  const daemon = await DaemonClient.find(resolveRoot(rootIn(words)));
+  const { root, others } = takeRoot(words);
+  const daemon = await DaemonClient.find(resolveRoot(root));
   if (daemon === null) return null;
   const { id } = await daemon.start({
-    words,
+    words: others,
     cwd: process.cwd(),
     environment: {
       ...setVariables(),
@@ -40,11 +41,17 @@ export async function followOperation(daemon: DaemonClient, id: number): Promise
   throw new ByrefError('error', 'the end of the command was not seen', hint);
 }
 
-/** Returns the value of --root among words, if it is there. */
-function rootIn(words: readonly string[]): string | undefined {
+/** Takes --root out of words: a daemon has one of its own. */
+function takeRoot(words: readonly string[]): { root: string | undefined; others: string[] } {
   const end = words.indexOf('--');
   const own = end < 0 ? words : words.slice(0, end);
-  const at = own.findLastIndex((word) => word === '--root' || word.startsWith('--root='));
-  if (at < 0) return undefined;
-  return own[at] === '--root' ? own[at + 1] : own[at]?.slice('--root='.length);
+  const others: string[] = [];
+  let root: string | undefined;
+  for (let i = 0; i < own.length; i++) {
+    const word = own[i]!;
+    if (word === '--root') root = own[++i];
+    else if (word.startsWith('--root=')) root = word.slice('--root='.length);
+    else others.push(word);
+  }
+  return { root, others: [...others, ...words.slice(own.length)] };
 }

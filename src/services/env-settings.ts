@@ -101,5 +101,8 @@ async function limitRunning(
 function laterKeys(before: EnvSettings, after: EnvSettings): string[] {
   const [old, now] = [settingsShown(before), settingsShown(after)];
   const keys = new Set([...Object.keys(old), ...Object.keys(now)]);
-  return [...keys].filter((key) => !key.startsWith('limits.') && old[key] !== now[key]);
+  return [...keys].filter((key) => !AT_ONCE.test(key) && old[key] !== now[key]);
 }
+
+/** Keys that a running env's start has nothing to do with. */
+const AT_ONCE = /^(?:limits[.]|boot[.]|restart$|health$)/;

@@ -57,7 +57,10 @@ test('what is wrong is answered with a status, and the error of the command line
   expect((await daemon.ask('GET', '/v1/nothing')).status).toBe(404);
   expect((await daemon.ask('POST', '/v1/envs/web/clone', { count: 2 })).status).toBe(400);
   const unknown = await daemon.ask('POST', '/v1/envs', { envs: ['a'], os: 'tiny', color: 'red' });
-  expect(unknown.status).toBe(400);
+  expect(unknown).toMatchObject({
+    status: 400,
+    text: expect.stringContaining('there is no field \\"color\\"'),
+  });
   expect((await daemon.ask('POST', '/v1/envs/none/start', {})).status).toBe(404);
   expect((await daemon.ask('GET', '/v1/operations/77')).status).toBe(404);
   const failed = await daemon.done('POST', '/v1/envs', { envs: ['a'], os: 'nothing' });

@@ -1,8 +1,5 @@
 /** The HTTP API of a daemon. Requests that are verbs are as the OpenAPI document says; those of the daemon itself are here. */
-import { closeSync, openSync, readSync } from 'node:fs';
-import type { IncomingMessage } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { ByrefError } from '../base/error.ts';
 import { EXIT } from '../base/exit-codes.ts';
 import type { ErrorReply } from './errors.ts';
@@ -12,6 +9,7 @@ import type { OpenApi, OpenApiRequest } from './openapi.ts';
 import { wordsOf } from './openapi.ts';
 import type { Operations, OperationWishes } from './operations.ts';
 import { type CommandRun, Declined, type RunnerLink } from './runner-link.ts';
+import { followEvents, followOutput, goneSignal } from './streams.ts';
 
 /** What the API is about. */
 export interface ApiParts {
@@ -28,11 +26,6 @@ export interface ApiParts {
 const BODY_MAX = 8 * 1024 * 1024;
 const UNAVAILABLE = 503;
 const ACCEPTED = 202;
-/** How often new output of an operation is looked for. */
-const OUTPUT_POLL_MS = 50;
-const CHUNK = 64 * 1024;
-/** A stream of events says something this often, so that a connection that broke is noticed. */
-const KEEP_ALIVE_MS = 15_000;
 
 /** Makes the server; the caller lets it listen. */
 export function apiServer(parts: ApiParts): FastifyInstance {
@@ -210,87 +203,4 @@ function refusal(error: unknown): string {
   };
   const unknown = validation?.[0]?.params.additionalProperty;
   return unknown === undefined ? message : `there is no field "${unknown}"`;
-}
-
-/** A signal that the client of a request has gone. */
-function goneSignal(request: IncomingMessage): AbortSignal {
-  const gone = new AbortController();
-  request.socket.once('close', () => gone.abort());
-  return gone.signal;
-}
-
-/** Sends events as they come: lines of JSON or, to who wants them, server-sent events. */
-function followEvents(
-  events: EventLog,
-  after: string | undefined,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): FastifyReply {
-  const isSse = (request.headers.accept ?? '').includes('text/event-stream');
-  // A browser that connects again says what it has seen.
-  const from = request.headers['last-event-id']?.toString() ?? after;
-  reply.hijack();
-  const { raw } = reply;
-  raw.writeHead(200, {
-    'content-type': isSse ? 'text/event-stream' : 'application/x-ndjson',
-    'cache-control': 'no-store',
-  });
-  raw.flushHeaders();
-  const end = events.follow(from === undefined ? null : Number(from), (event) => {
-    const text = JSON.stringify(event);
-    raw.write(isSse ? `id: ${event.number}\nevent: ${event.what}\ndata: ${text}\n\n` : `${text}\n`);
-  });
-  const alive = setInterval(() => raw.write(isSse ? ': \n\n' : '\n'), KEEP_ALIVE_MS);
-  request.raw.socket.once('close', () => {
-    clearInterval(alive);
-    end();
-  });
-  return reply;
-}
-
-/** Sends what an operation prints, and at its end how it ended. */
-async function followOutput(
-  operations: Operations,
-  id: number,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): Promise<FastifyReply> {
-  const files = operations.filesOf(id);
-  const gone = goneSignal(request.raw);
-  reply.hijack();
-  const { raw } = reply;
-  raw.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' });
-  raw.flushHeaders();
-  const streams = (['stdout', 'stderr'] as const).map((name) => ({
-    name,
-    fd: openSync(files.file(name), 'r'),
-  }));
-  const buffer = Buffer.alloc(CHUNK);
-  const passOn = (): void => {
-    for (const { name, fd } of streams) {
-      for (;;) {
-        const length = readSync(fd, buffer, 0, CHUNK, null);
-        if (length === 0) break;
-        raw.write(`${JSON.stringify({ [name]: buffer.toString('base64', 0, length) })}\n`);
-      }
-    }
-  };
-  try {
-    let { state, exitCode } = operations.get(id);
-    while (!gone.aborted) {
-      // What it prints before its end is there when the end is seen.
-      passOn();
-      if (state !== 'running') {
-        raw.write(`${JSON.stringify({ exitCode: exitCode ?? EXIT.error })}\n`);
-        break;
-      }
-      const pause = AbortSignal.any([gone, AbortSignal.timeout(OUTPUT_POLL_MS)]);
-      ({ state, exitCode } = await operations.wait(id, pause));
-    }
-  } finally {
-    for (const { fd } of streams) closeSync(fd);
-    await sleep(0);
-    raw.end();
-  }
-  return reply;
 }

@@ -118,7 +118,7 @@ function startMonitor(mode: 'log' | 'inherit' | 'terminal', words: readonly stri
 
 /** Lets another process start the monitor, on its input and output. @param socket where the monitor says what happens */
 async function monitorOf(
-  { run }: Foreground,
+  foreground: Foreground,
   socket: string,
   words: readonly string[],
 ): Promise<Monitor> {
@@ -126,7 +126,7 @@ async function monitorOf(
   await new Promise<void>((resolve) => server.listen(socket, resolve));
   try {
     const connected = once(server, 'connection') as Promise<[Duplex]>;
-    const gone = run([monitorProgram(), `inherit:${socket}`, ...words]);
+    const gone = foreground.run([monitorProgram(), `inherit:${socket}`, ...words]);
     const early = gone.then(() => null);
     const peer = await Promise.race([connected, early]);
     const report = new MonitorReport(peer?.[0] ?? Duplex.from([]));

@@ -12,8 +12,9 @@ export interface Schema {
   readonly items?: Schema;
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];
-  readonly additionalProperties?: boolean;
+  readonly additionalProperties?: boolean | Schema;
   readonly minLength?: number;
+  readonly minItems?: number;
   readonly minimum?: number;
   readonly enum?: readonly string[];
 }

@@ -108,6 +108,36 @@ export const OWN_PATHS: Record<string, Record<string, OpenApiRequest>> = {
       responses: answer('This document.', JSON_TYPE, { type: 'object' }),
     },
   },
+  '/v1/envs/{env}/exec': {
+    post: {
+      operationId: 'postEnvsEnvExec',
+      summary: 'Run a command in a running env, without input, and return what it printed.',
+      parameters: [{ name: 'env', in: 'path', required: true, schema: text }],
+      requestBody: {
+        required: true,
+        content: {
+          [JSON_TYPE]: {
+            schema: {
+              type: 'object',
+              required: ['command'],
+              additionalProperties: false,
+              properties: {
+                command: { type: 'array', items: text, minItems: 1 },
+                user: { type: 'string', description: 'NAME or UID, with :GROUP or :GID (root).' },
+                workdir: text,
+                environment: { type: 'object', additionalProperties: { type: 'string' } },
+              },
+            },
+          },
+        },
+      },
+      responses: answer('How it ended, and what it printed, as text.', JSON_TYPE, {
+        type: 'object',
+        required: ['exitCode', 'stdout', 'stderr'],
+        properties: { exitCode: { type: 'integer' }, stdout: text, stderr: text },
+      }),
+    },
+  },
   '/v1/events': {
     get: {
       operationId: 'getEvents',

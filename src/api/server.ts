@@ -5,7 +5,7 @@ import { EXIT } from '../base/exit-codes.ts';
 import type { ErrorReply } from './errors.ts';
 import { errorIn, errorReply, statusOf } from './errors.ts';
 import type { EventLog } from './event-log.ts';
-import type { OpenApi, OpenApiRequest } from './openapi.ts';
+import type { OpenApi, OpenApiRequest, Schema } from './openapi.ts';
 import { wordsOf } from './openapi.ts';
 import type { Operations, OperationWishes } from './operations.ts';
 import { type CommandRun, Declined, type RunnerLink } from './runner-link.ts';
@@ -77,11 +77,20 @@ function own(app: FastifyInstance, parts: ApiParts): void {
   app.get<{ Querystring: { after?: string } }>('/v1/events', (request, reply) =>
     followEvents(events, request.query.after, request, reply),
   );
+  app.post<{ Params: { env: string }; Body: ExecBody }>(
+    '/v1/envs/:env/exec',
+    { schema: { body: bodyOf(document, '/v1/envs/{env}/exec') } },
+    async ({ params, body }, reply) => {
+      const { code, stdout, stderr } = await whole(operations, execWords(params.env, body));
+      const error = errorIn(stderr.toString('utf8'));
+      if (error !== null) return reply.status(statusOf(error.error.code)).send(error);
+      return reply.send({ exitCode: code, stdout: stdout.toString(), stderr: stderr.toString() });
+    },
+  );
   app.get('/v1/operations', () => operations.list());
-  const begin = document.paths['/v1/operations']?.['post'];
   app.post<{ Body: OperationWishes }>(
     '/v1/operations',
-    { schema: { body: begin?.requestBody?.content?.['application/json']?.schema } },
+    { schema: { body: bodyOf(document, '/v1/operations') } },
     (request, reply) => accepted(reply, operations.start(request.body)),
   );
   app.get<{ Params: { id: string }; Querystring: { wait?: string } }>(
@@ -101,6 +110,30 @@ function own(app: FastifyInstance, parts: ApiParts): void {
     followOutput(operations, idOf(request.params.id), request, reply),
   );
 }
+
+/** A command to run in an env. */
+interface ExecBody {
+  readonly command: readonly string[];
+  readonly user?: string;
+  readonly workdir?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+function execWords(env: string, { command, user, workdir, environment = {} }: ExecBody): string[] {
+  return [
+    'exec',
+    '--json',
+    ...(user === undefined ? [] : [`--user=${user}`]),
+    ...(workdir === undefined ? [] : [`--workdir=${workdir}`]),
+    ...Object.entries(environment).map(([name, value]) => `--env=${name}=${value}`),
+    '--',
+    env,
+    ...command,
+  ];
+}
+
+const bodyOf = ({ paths }: OpenApi, path: string): Schema | undefined =>
+  paths[path]?.['post']?.requestBody?.content?.['application/json']?.schema;
 
 function idOf(text: string): number {
   const id = Number(text);

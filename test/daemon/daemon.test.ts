@@ -43,6 +43,15 @@ test('the API makes, starts, asks, stops and destroys an env, as the command lin
     running: { processes: 1 },
   });
   expect(await daemon.json('GET', '/v1/envs/web/processes')).toMatchObject([{ insidePid: 1 }]);
+  const exec = { command: ['sh', '-c', 'echo "$A" in $PWD; echo no >&2; exit 7'] };
+  expect(
+    await daemon.json('POST', '/v1/envs/web/exec', {
+      ...exec,
+      workdir: '/etc',
+      environment: { A: 'here' },
+    }),
+  ).toEqual({ exitCode: 7, stdout: 'here in /etc\n', stderr: 'no\n' });
+  expect((await daemon.ask('POST', '/v1/envs/none/exec', exec)).status).toBe(404);
   expect(await daemon.json('POST', '/v1/envs/web/stop')).toMatchObject([{ outcome: 'ended' }]);
   const gone = await daemon.done('DELETE', '/v1/envs/web');
   expect(gone).toMatchObject({ state: 'done', result: [{ name: 'web', destroyed: true }] });

@@ -47,8 +47,8 @@ test('the first mount starts one Node besides the command, and one more env of a
   expect(await startsOf(1, 'mount', 'one')).toEqual(['byref.cjs', 'main.js']);
   const before = root.processes();
   expect(before).toHaveLength(2);
-  expect(await startsOf(1, 'mount', 'two')).toEqual(['byref']);
-  expect(await startsOf(1, 'mount', 'three')).toEqual(['byref']);
+  expect(await startsOf(1, 'mount', 'two')).toEqual(['byref.cjs']);
+  expect(await startsOf(1, 'mount', 'three')).toEqual(['byref.cjs']);
   expect(root.processes()).toEqual(before);
 });
 

@@ -1,3 +1,4 @@
+import { atOnce } from '../base/at-once.ts';
 import { ByrefError } from '../base/error.ts';
 import { needPeoplesEnv, peoplesEnvs } from '../manager/sandbox/owner.ts';
 import type { EnvRow, Store } from '../store/store.ts';
@@ -47,7 +48,7 @@ export async function forEachEnv<E, T>(
 }
 
 /**
- * Does the same as forEachEnv for work in two parts: `begin` runs for one env after the other, and all that it
+ * Does the same as forEachEnv for work in two parts: `begin` runs for `limit` envs at a time, in their order, and all that it
  * returns is waited for together. Results are printed as they come.
  */
 export async function forEachEnvAtOnce<E, T>(
@@ -55,22 +56,22 @@ export async function forEachEnvAtOnce<E, T>(
   envs: readonly E[],
   begin: (env: E) => Promise<{ readonly ended: Promise<T> | T }>,
   text: (result: T) => readonly string[],
+  limit = 1,
 ): Promise<T[]> {
   const failed = (error: unknown): null => {
     setExitCode(reportError(error, context.json));
     return null;
   };
-  const waiting: Promise<T | null>[] = [];
-  for (const env of envs) {
-    const begun = await begin(env).catch(failed);
-    if (begun === null) continue;
-    const told = async (): Promise<T> => {
-      const result = await begun.ended;
-      if (!context.json) printLines(...text(result));
-      return result;
-    };
-    waiting.push(told().catch(failed));
-  }
-  const results = await Promise.all(waiting);
+  const told = async (ended: Promise<T> | T): Promise<T> => {
+    const result = await ended;
+    if (!context.json) printLines(...text(result));
+    return result;
+  };
+  // In an object, so that it is not waited for yet.
+  const begun = await atOnce(envs, limit, async (env) => {
+    const one = await begin(env).catch(failed);
+    return { ended: one === null ? null : told(one.ended).catch(failed) };
+  });
+  const results = await Promise.all(begun.map(({ ended }) => ended));
   return results.filter((result) => result !== null);
 }

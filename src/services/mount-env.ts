@@ -66,13 +66,16 @@ export function keepMachineFiles(
   keepFiles(kept, machineNetwork());
 }
 
-/** Starts the servers of several shards at once. If one can't start, each of its envs reports why. */
+/**
+ * Starts the servers of several envs at once, each of them once. If one can't start, each of its envs reports why.
+ * @returns connections that keep them from ending; null if there is at most one env to mount
+ */
 export async function startServers(
   root: string,
   envs: readonly EnvState[],
 ): Promise<Servers | null> {
   const stopped = envs.filter(({ state }) => state === 'stopped');
+  if (stopped.length < 2) return null;
   const shards = new Set(stopped.map(({ row }) => row.shard));
-  if (shards.size < 2) return null;
   return ensureServers(root, [...shards]).catch(() => null);
 }

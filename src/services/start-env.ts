@@ -1,4 +1,5 @@
 /** Starts and stops envs: their processes, and the mounts that those need. */
+import { availableParallelism } from 'node:os';
 import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
 import type { EnvSettings } from '../codec/env-settings.ts';
@@ -19,6 +20,12 @@ import type { Patience } from '../store/patience.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 import type { Ready } from './await-ready.ts';
 import { isReadOnly, keepMachineFiles, mountAndSetUp } from './mount-env.ts';
+
+/**
+ * How many envs are started at a time. Half of a start is waiting, for the runtime and for the programs that connect the env, so
+ * more than there are processors.
+ */
+export const STARTED_AT_ONCE = 2 * availableParallelism();
 
 /** The caller's part when an env is started. */
 export interface StartHooks {
@@ -118,13 +125,15 @@ const withOptions = (settings: EnvSettings, { init, environment }: StartOptions)
   environment: { ...settings.environment, ...environment },
 });
 
-/** Returns the envs that are to be started when the machine boots, in that order. */
-export function autostartEnvs(store: Store): EnvRow[] {
-  return peoplesEnvs(store)
-    .map((row) => ({ row, settings: store.settings(row.id) }))
-    .filter(({ settings }) => settings.autostart)
-    .sort((a, b) => b.settings.autostartPriority - a.settings.autostartPriority)
-    .map(({ row }) => row);
+/** Returns the envs that are to be started when the machine boots: those of one priority together, the highest first. */
+export function autostartEnvs(store: Store): EnvRow[][] {
+  const groups = new Map<number, EnvRow[]>();
+  for (const row of peoplesEnvs(store)) {
+    const { autostart, autostartPriority } = store.settings(row.id);
+    if (!autostart) continue;
+    groups.set(autostartPriority, [...(groups.get(autostartPriority) ?? []), row]);
+  }
+  return [...groups].sort(([a], [b]) => b - a).map(([, rows]) => rows);
 }
 
 /** Stops an env, and unmounts it if it was mounted for its start. */

@@ -9,7 +9,7 @@ import { BRIEF, forever, waitUntil } from './patience.ts';
 export async function withLock<T>(
   path: string,
   what: 'file' | 'directory',
-  work: () => T,
+  work: () => T | Promise<T>,
 ): Promise<T> {
   const lock = new LockFile(path, what);
   try {
@@ -18,7 +18,7 @@ export async function withLock<T>(
       () => '',
       forever(BRIEF),
     );
-    return work();
+    return await work();
   } finally {
     lock.release();
   }

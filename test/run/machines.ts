@@ -38,9 +38,10 @@ export class Machines {
     return output('nsenter', [...this.enter(which), 'sh', '-euc', script]);
   }
 
-  /** Runs byref on the machine. */
-  byref(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Finished> {
-    return run('nsenter', [...this.enter(0), BYREF, ...args], { env });
+  /** Runs byref on the machine. @param timeout in milliseconds, if it is another than usual */
+  byref(args: readonly string[], env: NodeJS.ProcessEnv, timeout?: number): Promise<Finished> {
+    const options = { env, ...(timeout !== undefined && { timeout }) };
+    return run('nsenter', [...this.enter(0), BYREF, ...args], options);
   }
 
   private enter(which: 0 | 1): string[] {

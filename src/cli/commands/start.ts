@@ -1,6 +1,13 @@
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
-import { autostartEnvs, startEnv } from '../../services/start-env.ts';
+import { envStates } from '../../manager/envs/state.ts';
+import { startServers } from '../../services/mount-env.ts';
+import {
+  autostartEnvs,
+  type EnvStarted,
+  STARTED_AT_ONCE,
+  startEnv,
+} from '../../services/start-env.ts';
 import type { EnvRow, Store } from '../../store/store.ts';
 import { type Context, contextOf, defineWaiting } from '../command.ts';
 import { chooseEnvs, forEachEnvAtOnce } from '../each-env.ts';
@@ -14,18 +21,42 @@ interface Options extends ReadyWords {
   readonly autostart?: boolean;
 }
 
+/** Returns the envs in groups, of which each is started when the one before it was. */
 function chosen(
   context: Context,
   store: Store,
   names: readonly string[],
   { all = false, autostart = false }: Options,
-): EnvRow[] {
-  if (!autostart) return chooseEnvs(context, store, names, all);
+): EnvRow[][] {
+  if (!autostart) return [chooseEnvs(context, store, names, all)];
   if (all || names.length > 0) {
     const message = '--autostart takes neither names nor --all';
     throw new ByrefError('usage', message, 'Leave those out.');
   }
   return autostartEnvs(store);
+}
+
+async function start(
+  context: Context,
+  store: Store,
+  rows: readonly EnvRow[],
+  options: Options,
+): Promise<EnvStarted[]> {
+  // Else each of the first ones would start them, and all but one in vain.
+  const states = rows.length > 1 ? await envStates(store, rows) : [];
+  const servers = await startServers(context.root, states);
+  return forEachEnvAtOnce(
+    context,
+    rows,
+    async (row) => {
+      const { started } = await startEnv(store, row, {}, startHooks(context));
+      return { ended: readyIfWanted(store, row, started, options) };
+    },
+    ({ name, pid, already }) => [
+      already ? `${name}: runs already (pid ${pid})` : `${name}: started (pid ${pid})`,
+    ],
+    STARTED_AT_ONCE,
+  ).finally(() => servers?.close());
 }
 
 /** Defines the command `byref start`. */
@@ -42,19 +73,12 @@ export default function build(): Command {
   return readyOptions(command).action(async (names: string[], options: Options) => {
     const context = contextOf(options);
     checkReady(options);
-    const started = await withStore(context, 'read', (store) =>
-      forEachEnvAtOnce(
-        context,
-        chosen(context, store, names, options),
-        async (row) => {
-          const { started: one } = await startEnv(store, row, {}, startHooks(context));
-          return { ended: readyIfWanted(store, row, one, options) };
-        },
-        ({ name, pid, already }) => [
-          already ? `${name}: runs already (pid ${pid})` : `${name}: started (pid ${pid})`,
-        ],
-      ),
-    );
+    const started = await withStore(context, 'read', async (store) => {
+      const done: EnvStarted[] = [];
+      for (const rows of chosen(context, store, names, options))
+        done.push(...(await start(context, store, rows, options)));
+      return done;
+    });
     if (context.json) printResult('start', started);
   });
 }

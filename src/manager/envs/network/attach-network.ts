@@ -73,8 +73,14 @@ export async function attachNetwork(
     refuseTaken(machine, bundle, settings.ports);
     write(bundle, { ...noted, result: null });
   });
-  const result = await connect(attachment);
-  write(bundle, { ...noted, result });
+  const makeConnection = async (): Promise<CniResult> => {
+    const made = await connect(attachment);
+    write(bundle, { ...noted, result: made });
+    return made;
+  };
+  const result = isFirst(machine, noted)
+    ? await withLock(path.join(machine, 'first.lock'), 'file', makeConnection)
+    : await makeConnection();
   await limitNetwork(bundle, settings.limits);
   const gateway = result.ips?.[0]?.gateway ?? null;
   const names =
@@ -83,6 +89,24 @@ export async function attachNetwork(
       : null;
   return { address: addressOf(bundle), resolver: bridgeResolver(resolverText(), names) };
 }
+
+/**
+ * True while no env like this one is connected. Plugins make what all share (the bridge, chains of the packet filter) when they
+ * first need it, and two that do so at once fail, or make it twice.
+ */
+const isFirst = (
+  machine: string,
+  { place, ports }: Pick<NetworkNote, 'place' | 'ports'>,
+): boolean =>
+  !bundlesOf(machine).some((bundle) => {
+    const note = noteIn(bundle);
+    return (
+      note?.result != null &&
+      note.place?.bridge === place?.bridge &&
+      note.place?.namespace === place?.namespace &&
+      (ports.length === 0 || note.ports.length > 0)
+    );
+  });
 
 /** Limits the rate of a connected env, changes the limit, or takes it back. @throws ByrefError 'unsupported' */
 export async function limitNetwork(bundle: BundleDir, limits: RateLimits): Promise<void> {

@@ -15,8 +15,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { failpoint } from '../../../base/failpoints.ts';
 import { procLink, procText } from '../../../base/proc.ts';
 import { runProgram } from '../../../base/run-program.ts';
-import { LockFile } from '../../../native/lock-file.ts';
-import { BRIEF, forever, waitUntil } from '../../../store/patience.ts';
+import { withLock } from '../../../store/with-lock.ts';
 import { machineResolver } from './resolver.ts';
 
 /** The domain of envs. Nothing of it is asked for outside. */
@@ -59,20 +58,15 @@ export function labelOf(env: string): string | null {
  * @param listen the address of the bridge; null: only a dnsmasq that is there is told
  * @returns why names are not known, as a part of a sentence; null if they are
  */
-export async function publishNames(
+export function publishNames(
   machine: string,
   place: BridgePlace,
   list: () => readonly NamedAddress[],
   listen: string | null,
 ): Promise<string | null> {
-  const lock = new LockFile(path.join(machine, 'names.lock'));
-  const free = (): boolean => lock.try('exclusive');
-  await waitUntil(free, () => '', forever(BRIEF));
-  try {
-    return await publish(directoryOf(machine, place), place, list(), listen);
-  } finally {
-    lock.release();
-  }
+  return withLock(path.join(machine, 'names.lock'), 'file', () =>
+    publish(directoryOf(machine, place), place, list(), listen),
+  );
 }
 
 function directoryOf(machine: string, { bridge, namespace }: BridgePlace): string {

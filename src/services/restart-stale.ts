@@ -1,11 +1,12 @@
 /** Restarts what a patch has left on old files, and nothing else. */
+import { atOnce } from '../base/at-once.ts';
 import { runProgram } from '../base/run-program.ts';
 import { BundleDir } from '../manager/envs/runtime/bundle-dir.ts';
 import { unitOf } from '../manager/envs/runtime/units.ts';
 import { type StaleFile, staleFiles } from '../manager/rollout/stale.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 import { prepareExec } from './exec-env.ts';
-import { type StartHooks, startEnv, stopEnv } from './start-env.ts';
+import { STARTED_AT_ONCE, type StartHooks, startEnv, stopEnv } from './start-env.ts';
 
 /** What was restarted in one env. */
 export interface StaleRestarted {
@@ -39,14 +40,22 @@ export async function restartStale(
   timeoutMs: number,
   hooks: StartHooks,
 ): Promise<StaleRestarted[]> {
-  const stale = await staleFiles(store, rows);
-  const done: StaleRestarted[] = [];
-  for (const row of rows) {
-    const own = stale.filter(({ env }) => env === row.name);
-    if (own.length === 0) continue;
-    done.push(await restartIn(store, row, own, timeoutMs, hooks));
-  }
-  return done;
+  const stale = byEnv(await staleFiles(store, rows));
+  const concerned = rows.filter(({ name }) => stale.has(name));
+  const done = await atOnce(concerned, STARTED_AT_ONCE, async (row) => ({
+    env: row.id,
+    name: row.name,
+    ...(await restartIn(store, row, stale.get(row.name) ?? [], timeoutMs, hooks)),
+  }));
+  // All processes of the machine are looked through for this: once.
+  const left = byEnv(await staleFiles(store, concerned));
+  return done.map((each) => ({ ...each, left: left.get(each.name) ?? [] }));
+}
+
+function byEnv(files: readonly StaleFile[]): Map<string, StaleFile[]> {
+  const found = new Map<string, StaleFile[]>();
+  for (const file of files) found.set(file.env, [...(found.get(file.env) ?? []), file]);
+  return found;
 }
 
 async function restartIn(
@@ -55,20 +64,19 @@ async function restartIn(
   stale: readonly StaleFile[],
   timeoutMs: number,
   hooks: StartHooks,
-): Promise<StaleRestarted> {
+): Promise<Pick<StaleRestarted, 'how' | 'units'>> {
   const bundle = new BundleDir(store.root, row.id);
-  const result = { env: row.id, name: row.name };
   // Programs in a chroot are not ours to restart.
-  if (bundle.firstProcess() === null) return { ...result, how: 'none', units: [], left: stale };
+  if (bundle.firstProcess() === null) return { how: 'none', units: [] };
   if (bundle.note()?.isSystemd === true) {
     const found = stale.map(({ pid }) => unitOf(store.root, row.id, pid));
     const units = [...new Set(found)].filter((unit) => unit !== null).sort();
     await restartUnits(store, row, units);
-    return { ...result, how: 'units', units, left: await staleFiles(store, [row]) };
+    return { how: 'units', units };
   }
   await stopEnv(store, row, { timeoutMs }, hooks.patience);
   await startEnv(store, row, {}, hooks);
-  return { ...result, how: 'env', units: [], left: await staleFiles(store, [row]) };
+  return { how: 'env', units: [] };
 }
 
 async function restartUnits(store: Store, row: EnvRow, units: readonly string[]): Promise<void> {

@@ -10,7 +10,7 @@ export interface HealthCheck {
   readonly command: string;
   /**
    * env: runs in the env's root, confined as native/confine.c says. host: runs on the host, with BYREF_ENV (the env's name),
-   * BYREF_ENV_ID and BYREF_MOUNT (where it is mounted; empty if it is not).
+   * BYREF_ENV_ID, BYREF_MOUNT (where it is mounted; empty if it is not) and BYREF_ADDRESS (on the bridge; empty if it has none).
    */
   readonly on: 'env' | 'host';
   /** The longest time for one try, in milliseconds. */
@@ -21,11 +21,12 @@ export interface HealthCheck {
   readonly intervalMs: number;
 }
 
-/** An env to be checked; its mountpoint is null while it is not mounted. */
+/** An env to be checked; its mountpoint is null while it is not mounted, its address while it has none on the bridge. */
 export interface HealthSubject {
   readonly id: number;
   readonly name: string;
   readonly mountpoint: string | null;
+  readonly address: string | null;
 }
 
 /** The outcome of the check of one env. */
@@ -97,7 +98,12 @@ async function runOnce(
   const own = { BYREF_ENV: env.name, BYREF_ENV_ID: String(env.id) };
   const variables = inside
     ? { PATH: INSIDE_PATH, HOME: '/root', LC_ALL: 'C', ...own }
-    : { ...process.env, ...own, BYREF_MOUNT: env.mountpoint ?? '' };
+    : {
+        ...process.env,
+        ...own,
+        BYREF_MOUNT: env.mountpoint ?? '',
+        BYREF_ADDRESS: env.address ?? '',
+      };
   const { code, how, stdout } = await runProgram(words, {
     env: variables,
     timeoutMs,

@@ -144,8 +144,8 @@ function named(
 
 async function subjectsOf(store: Store): Promise<HealthSubject[]> {
   const states = await envStates(store, peoplesEnvs(store));
-  return states.map(({ row, state, mount }) => {
+  return states.map(({ row, state, mount, address }) => {
     const mountpoint = state === 'mounted' ? (mount?.mountpoint ?? null) : null;
-    return { id: row.id, name: row.name, mountpoint };
+    return { id: row.id, name: row.name, mountpoint, address };
   });
 }

@@ -70,7 +70,7 @@ export async function forEachEnvAtOnce<E, T>(
   // In an object, so that it is not waited for yet.
   const begun = await atOnce(envs, limit, async (env) => {
     const one = await begin(env).catch(failed);
-    return { ended: one === null ? null : told(one.ended).catch(failed) };
+    return { ended: one === null ? Promise.resolve(null) : told(one.ended).catch(failed) };
   });
   const results = await Promise.all(begun.map(({ ended }) => ended));
   return results.filter((result) => result !== null);

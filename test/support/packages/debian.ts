@@ -37,6 +37,14 @@ export async function systemArchive(): Promise<string> {
   return SYSTEM;
 }
 
+const SITE = path.join(CACHE, `site-${SUITE}-${process.arch}.tar`);
+
+/** The same with a database beside the web server, as a tar; built once, then kept. */
+export async function siteArchive(): Promise<string> {
+  await makeArchive(SITE, `${SYSTEM_PACKAGES},postgresql`);
+  return SITE;
+}
+
 /** Which of the machine's own suites an archive is built from: the release alone, or with its security updates. */
 export type Updates = 'without-updates' | 'with-updates';
 

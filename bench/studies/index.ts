@@ -2,6 +2,7 @@ import { appsBuild } from './apps-build.ts';
 import { appsCreate } from './apps-create.ts';
 import { appsLookup } from './apps-lookup.ts';
 import { cliStart } from './cli-start.ts';
+import { client } from './client.ts';
 import { diskLimit } from './disk-limit.ts';
 import { driverMemory } from './driver-memory.ts';
 import { envCreate } from './env-create.ts';
@@ -25,5 +26,6 @@ export const STUDIES: readonly Study[] = [
   neighbour,
   diskLimit,
   cliStart,
+  client,
   running,
 ];

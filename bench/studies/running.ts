@@ -6,6 +6,7 @@ import {
   readFileSync,
   writeFileSync,
 } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { BYREF, type ByrefCli, byrefCli } from '../byref-cli.ts';
 import { pause, run } from '../process.ts';
@@ -16,7 +17,14 @@ import type { Study, StudyStage } from './study.ts';
 
 const ROUNDS = { quick: 5, full: 15 };
 /** Idle envs whose memory is measured. */
-const IDLE = { quick: 20, full: 50 };
+const IDLE = { quick: 20, full: 100 };
+/** Envs that are started together. */
+const TOGETHER = 50;
+const TOGETHER_ROUNDS = { quick: 1, full: 3 };
+/** Idle envs of byref alone. */
+const MANY = { quick: 200, full: 1000 };
+const MANY_MS = 1_200_000;
+const MACHINE_BYTES = 16 * 1024 ** 3;
 const IMAGE = 'byref-bench';
 const SETTLE_MS = 2000;
 
@@ -35,6 +43,10 @@ interface Runner {
   readonly start: (name: string) => readonly string[];
   readonly exec: (name: string) => readonly string[];
   readonly stop: (name: string) => readonly string[];
+  /** Starts environments together, of which each runs its program: words of a shell, and what removes them. */
+  readonly together: { readonly start: string; readonly stop: string };
+  /** The processes that serve all environments: what they grow by is the environments'. */
+  readonly servers: () => readonly number[];
 }
 
 /** Envs that run, beside Debian's podman on the same runtime. */
@@ -49,7 +61,7 @@ async function study(stage: StudyStage): Promise<StudyTable> {
   const tree = join(dir, 'tree');
   await makeTree(tree);
   await cli.run('template', 'import', IMAGE, tree, '--kind', 'os');
-  const runners = [byref(cli), await podman(stage, dir, tree)];
+  const runners = [byref(cli, dir), await podman(stage, dir, tree)];
   const rows: string[][] = [];
   const figures: Record<string, number> = {};
   const add = (
@@ -65,7 +77,11 @@ async function study(stage: StudyStage): Promise<StudyTable> {
   for (const [what, each] of Object.entries(times)) add(what, each.map(median), formatNs);
   const memory: number[] = [];
   for (const runner of runners) memory.push(await idleBytes(stage, runner));
-  add('memory of its processes, idle', memory, formatBytes);
+  add(`memory of one of ${stage.quick ? IDLE.quick : IDLE.full}, idle`, memory, formatBytes);
+  for (const [what, value, text] of await manyIdle(stage, cli)) {
+    rows.push([what, text, '', '']);
+    figures[`${what} byref`] = value;
+  }
   return {
     name: 'running',
     title: 'Running envs, without a network, beside podman (targets: start 0.5, memory 0.25)',
@@ -84,7 +100,9 @@ async function makeTree(tree: string): Promise<void> {
   await run('gcc', ['-static', '-O2', '-o', join(tree, 'bin/program'), join(tree, '../program.c')]);
 }
 
-function byref(cli: ByrefCli): Runner {
+function byref(cli: ByrefCli, dir: string): Runner {
+  const file = join(dir, 'waits.yaml');
+  writeFileSync(file, `os: ${IMAGE}\nsettings:\n  init: /bin/program wait\n`);
   const words = (...more: string[]): string[] => [BYREF, ...more];
   return {
     name: 'byref',
@@ -93,6 +111,11 @@ function byref(cli: ByrefCli): Runner {
     start: (name) => words('run', '-d', '--name', name, IMAGE, '/bin/program', 'wait'),
     exec: (name) => words('exec', name, '/bin/program'),
     stop: (name) => words('destroy', '--force', name),
+    together: {
+      start: `"${BYREF}" create t --from-config "${file}" --count ${TOGETHER} && "${BYREF}" start ${names('t')}`,
+      stop: `"${BYREF}" destroy --force ${names('t')}`,
+    },
+    servers: () => cli.drivers(),
   };
 }
 
@@ -140,8 +163,17 @@ async function podman(stage: StudyStage, dir: string, tree: string): Promise<Run
     start: (name) => words('run', '-d', '--name', name, ...options, IMAGE, '/bin/program', 'wait'),
     exec: (name) => words('exec', name, '/bin/program'),
     stop: (name) => words('rm', '--force', '--time', '0', name),
+    together: {
+      // As many at a time as byref has: more take longer.
+      start: `seq ${TOGETHER} | xargs -P ${2 * availableParallelism()} -I @ ${words('run', '-d', '--name', 't@', ...options, IMAGE, '/bin/program', 'wait').join(' ')}`,
+      stop: `${words('rm', '--force', '--time', '0').join(' ')} ${names('t')}`,
+    },
+    servers: () => [],
   };
 }
+
+const names = (prefix: string): string =>
+  Array.from({ length: TOGETHER }, (_, i) => `${prefix}${i + 1}`).join(' ');
 
 async function interleaved(
   stage: StudyStage,
@@ -163,21 +195,100 @@ async function interleaved(
     // The first round starts drivers and fills caches.
     if (round === 0) for (const each of Object.values(samples).flat()) each.length = 0;
   }
+  const what = `${TOGETHER} started together`;
+  for (let round = 0; round < (stage.quick ? TOGETHER_ROUNDS.quick : TOGETHER_ROUNDS.full); round++)
+    for (const [at, { env, together }] of runners.entries()) {
+      await measure(what, at, ['/bin/sh', '-c', together.start]);
+      await run('sh', ['-c', together.stop], { env, limitMs: MANY_MS });
+    }
   return samples;
 }
 
-/** The memory of the processes that one idle environment takes: their proportional share (PSS), without the kernel's part. */
-async function idleBytes(stage: StudyStage, { env, start, stop }: Runner): Promise<number> {
+/**
+ * The memory that one idle environment takes: the proportional share (PSS) of its processes, what the kernel charges to its control
+ * group beside that (page tables, stacks, its objects), and its part of what serves it.
+ */
+async function idleBytes(stage: StudyStage, runner: Runner): Promise<number> {
+  const { env, start, stop } = runner;
   const count = stage.quick ? IDLE.quick : IDLE.full;
-  const names = Array.from({ length: count }, (_, i) => `idle${i}`);
+  const idle = Array.from({ length: count }, (_, i) => `idle${i}`);
   await onRunner(env, start('first'));
+  const bytes = await growth(runner.servers, async () => {
+    for (const name of idle) await onRunner(env, start(name));
+  });
+  for (const name of ['first', ...idle]) await onRunner(env, stop(name));
+  return bytes / count;
+}
+
+/** Starts very many envs of byref, with one process each. Returns rows: what, number, text. */
+async function manyIdle(stage: StudyStage, cli: ByrefCli): Promise<[string, number, string][]> {
+  const count = stage.quick ? MANY.quick : MANY.full;
+  const env = { ...cli.env, BYREF_NETWORK: 'none' };
+  const byref = (...words: string[]): Promise<string> =>
+    run(BYREF, words, { env, limitMs: MANY_MS });
+  await byref('create', 'many', '--os', IMAGE, '--count', String(count));
+  await byref('start', 'many1');
+  const began = performance.now();
+  const bytes = await growth(cli.drivers, () => byref('start', '--all'));
+  const startNs = (performance.now() - began - SETTLE_MS) * 1e6;
+  const list = await work(stage.worker, '/', ['run', BYREF, 'list'], env);
+  await byref('stop', '--all', '--fast');
+  const each = bytes / (count - 1);
+  const fit = Math.floor(MACHINE_BYTES / each);
+  return [
+    [`${count} started by one command`, startNs, formatNs(startNs)],
+    [`memory of ${count}, idle, in all`, bytes, formatBytes(bytes)],
+    ['how many of these fit into 16 GiB', fit, String(fit)],
+    [`list of ${count}`, list, formatNs(list)],
+  ];
+}
+
+/** Returns the bytes that the processes take which `start` leaves, and by which `servers` grow. */
+async function growth(
+  servers: () => readonly number[],
+  start: () => Promise<unknown>,
+): Promise<number> {
   const before = new Set(pids());
-  for (const name of names) await onRunner(env, start(name));
+  const served = sum(servers().map((pid) => pss(String(pid))));
+  await start();
   await pause(SETTLE_MS);
-  const added = pids().filter((pid) => !before.has(pid));
-  const bytes = added.reduce((sum, pid) => sum + pss(pid), 0) / count;
-  for (const name of ['first', ...names]) await onRunner(env, stop(name));
-  return bytes;
+  const added = pids().filter((pid) => !before.has(pid) && isOurs(pid));
+  const groups = new Set(added.map(groupOf).filter((group) => group !== null));
+  return (
+    sum(added.map(pss)) +
+    sum([...groups].map(kernelBytes)) +
+    sum(servers().map((pid) => pss(String(pid)))) -
+    served
+  );
+}
+
+const sum = (values: readonly number[]): number => values.reduce((all, value) => all + value, 0);
+
+/** The programs of an environment, and those that stand beside it. Others may begin on the machine meanwhile. */
+const OURS = /^(?:program|catatonit|byref-init|byref-monitor|conmon|podman)/;
+
+const isOurs = (pid: string): boolean => OURS.test(textOf(`/proc/${pid}/comm`));
+
+/** The directory of a process's group, in the hierarchy that counts memory; null for the machine's own. */
+function groupOf(pid: string): string | null {
+  const text = textOf(`/proc/${pid}/cgroup`);
+  const old = /^\d+:memory:(.*)$/m.exec(text)?.[1];
+  const group = old ?? /^0::(.*)$/m.exec(text)?.[1] ?? '/';
+  const own = /byref|libpod/.test(group);
+  return own ? join('/sys/fs/cgroup', old === undefined ? '' : 'memory', group) : null;
+}
+
+function kernelBytes(group: string): number {
+  const old = textOf(join(group, 'memory.kmem.usage_in_bytes'));
+  return Number(old || (/^kernel (\d+)$/m.exec(textOf(join(group, 'memory.stat')))?.[1] ?? 0));
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 const onRunner = (
@@ -189,10 +300,5 @@ const pids = (): string[] => readdirSync('/proc').filter((name) => /^\d+$/.test(
 
 /** Returns 0 for a kernel thread, or a process that has just ended. */
 function pss(pid: string): number {
-  try {
-    const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
-    return Number(/^Pss:\s+(\d+)/m.exec(text)?.[1] ?? 0) * 1024;
-  } catch {
-    return 0;
-  }
+  return Number(/^Pss:\s+(\d+)/m.exec(textOf(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0) * 1024;
 }

@@ -14,6 +14,9 @@ const TEXT: Record<StopOutcome, string> = {
   'not-running': 'not running',
 };
 
+/** How many envs are stopped at a time: mostly they are waited for, but to look whether each has ended takes time, too. */
+const AT_ONCE = 64;
+
 /** Defines the command `byref stop`. */
 export default function build(): Command {
   const command = defineWaiting(
@@ -31,8 +34,9 @@ export default function build(): Command {
         return forEachEnvAtOnce(
           context,
           chosen.filter(({ id }) => !all || begun.has(id)),
-          (row) => Promise.resolve({ ended: stopEnv(store, row, { timeoutMs }, context.patience) }),
+          async (row) => ({ ended: await stopEnv(store, row, { timeoutMs }, context.patience) }),
           ({ name, outcome }) => [`${name}: ${TEXT[outcome]}`],
+          AT_ONCE,
         );
       });
       if (context.json) printResult('stop', stopped);

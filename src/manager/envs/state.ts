@@ -50,9 +50,18 @@ export async function envStates(store: Store, rows: readonly EnvRow[]): Promise<
       shards.map(async (shard) => [shard, await driverStatus(store.root, shard)] as const),
     ),
   );
+  const served = new Map<number, MountedEnv>();
+  for (const driver of drivers.values())
+    if (driver !== null && driver !== 'hung')
+      for (const env of driver.envs) served.set(env.env, env);
   const begun = new Set(bundleIds(store.root));
   return rows.map((row) => ({
-    ...mountState(row, mounts.get(row.id) ?? null, drivers.get(row.shard) ?? null),
+    ...mountState(
+      row,
+      mounts.get(row.id) ?? null,
+      drivers.get(row.shard) ?? null,
+      served.get(row.id) ?? null,
+    ),
     ...(begun.has(row.id) ? runStateOf(new BundleDir(store.root, row.id)) : NOT_RUNNING),
     privileged: store.settings(row.id).privileged,
   }));
@@ -81,13 +90,13 @@ function mountState(
   row: EnvRow,
   mount: EnvMount | null,
   driver: DriverStatus | 'hung' | null,
+  served: MountedEnv | null,
 ): Omit<EnvState, keyof RunState | 'privileged'> {
   if (driver === 'hung') {
     const state = mount ? 'mounted' : 'stopped';
     return { row, state, mount, served: null, driverPid: null };
   }
-  const served = driver?.envs.find(({ env }) => env === row.id) ?? null;
-  const driverPid = served ? driver!.pid : null;
+  const driverPid = served === null ? null : (driver?.pid ?? null);
   return { row, state: nameState(mount !== null, served !== null), mount, served, driverPid };
 }
 

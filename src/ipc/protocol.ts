@@ -215,6 +215,11 @@ export interface ServedDevice {
   readonly fd: number;
 }
 
+/** What a copy of a held env takes of its journal: these bytes of these files, beside link table and private files. */
+export interface HeldEnv {
+  readonly journal: readonly { readonly name: string; readonly length: number }[];
+}
+
 /** The verbs that a driver answers. */
 export type DriverVerbs = {
   readonly status: Verb<null, DriverStatus>;
@@ -253,6 +258,11 @@ export type DriverVerbs = {
    * does not serve the env.
    */
   readonly limits: Verb<{ readonly env: number }, null>;
+  /**
+   * Keeps an env as it is, so that it can be copied, until this connection ends, in whatever way: requests that change something
+   * wait, and so do flips. null if it is not served.
+   */
+  readonly hold: Verb<{ readonly env: number }, HeldEnv | null>;
   /** Ends the process; refused (busy) while it serves a mount, unless forced. */
   readonly stop: Verb<{ readonly force: boolean }, null>;
 };

@@ -43,6 +43,8 @@ export class Checkpointer {
   /** The segments and state that an unfinished checkpoint froze: the next one continues with them. */
   #frozen: Frozen | null = null;
   #running: Promise<void> | null = null;
+  /** Resolves when checkpoints may be made again; null while they may. */
+  #paused: Promise<void> | null = null;
 
   constructor(parts: CheckpointParts) {
     this.#parts = parts;
@@ -57,6 +59,24 @@ export class Checkpointer {
     return this.#frozen !== null || this.#parts.pending.active.size > 0;
   }
 
+  /**
+   * Waits for the checkpoint that runs, and lets none begin until the returned function is called: who asks for one waits.
+   * A second pause waits for the end of the first.
+   */
+  async pause(): Promise<() => void> {
+    while (this.#paused !== null || this.#running !== null) {
+      await (this.#paused ?? this.#running?.catch(() => undefined));
+    }
+    let resume!: () => void;
+    this.#paused = new Promise((resolve) => {
+      resume = () => {
+        this.#paused = null;
+        resolve();
+      };
+    });
+    return resume;
+  }
+
   /** Runs one checkpoint, or joins the one that runs. Rejects with the reason if it fails; nothing is lost then. */
   run(): Promise<void> {
     this.#running ??= this.#run().finally(() => {
@@ -66,6 +86,7 @@ export class Checkpointer {
   }
 
   async #run(): Promise<void> {
+    while (this.#paused !== null) await this.#paused;
     this.#frozen ??= this.#freeze();
     const { segments, state } = this.#frozen;
     failpoint('checkpoint-frozen');

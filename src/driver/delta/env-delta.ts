@@ -8,7 +8,7 @@ import { CopySyncer } from './copy-syncer.ts';
 import type { EnvLock } from './env-lock.ts';
 import { Flusher } from './flusher.ts';
 import { NameState } from './generation.ts';
-import type { Journal } from './journal.ts';
+import type { Journal, JournalFile } from './journal.ts';
 import { bootNumber } from './name-tag.ts';
 import { NameTags } from './name-tags.ts';
 import type { PendingChanges } from './pending-changes.ts';
@@ -47,6 +47,16 @@ export interface DeltaParts {
   readonly readOnly: string | null;
   /** True if the previous holder did not close the delta. */
   readonly wasCutShort: boolean;
+}
+
+/**
+ * A delta of which the files on disk can be copied as of one moment: the link table, these bytes of the journal, and the private files that
+ * both name. Changes go on: they go to the journal's end.
+ */
+export interface HeldDelta {
+  readonly journal: readonly JournalFile[];
+  /** Ends it. */
+  readonly release: () => void;
 }
 
 /** One env's own changes, open for writing by this process; see src/driver/core/ports.ts. */
@@ -348,6 +358,25 @@ export class EnvDelta implements Delta, Change {
     await this.#copies.syncAll();
     if (this.#checkpointer.running) await this.#checkpointer.run();
     if (this.#checkpointer.needed) await this.#checkpointer.run();
+  }
+
+  /**
+   * Keeps what a copy as of this moment needs until it is released: no checkpoint is made, and no private file removed. Nothing
+   * is put on disk for it.
+   * @throws Error if the delta is damaged, or closed
+   */
+  async hold(): Promise<HeldDelta> {
+    const resume = await this.#checkpointer.pause();
+    if (this.#readOnly !== null) {
+      resume();
+      throw new Error(this.#readOnly);
+    }
+    const keepNoMore = this.files.hold();
+    const release = (): void => {
+      keepNoMore();
+      resume();
+    };
+    return { journal: this.#journal.files, release };
   }
 
   /** Forgets inodes without a name and removes their bytes. To be called when no program can have them open. */

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import path from 'node:path';
 import { failpoint } from '../../base/failpoints.ts';
 import { AT_FDCWD, native } from '../../native/binding.ts';
 import type { Hash64 } from './hash.ts';
@@ -18,6 +19,14 @@ export interface JournalStart {
   /** Segments with replayed records, oldest first; nothing is appended to them. */
   readonly segments: readonly Segment[];
   readonly nextNumber: number;
+}
+
+/** One segment of a journal at some moment. */
+export interface JournalFile {
+  /** Its name in the env's directory. */
+  readonly name: string;
+  /** How many bytes of it hold the header and whole records. */
+  readonly length: number;
 }
 
 /**
@@ -55,6 +64,14 @@ export class Journal {
   /** The length of the segment that takes records now, in bytes. */
   get activeBytes(): number {
     return this.#active?.length ?? 0;
+  }
+
+  /** The segments as they are now, oldest first. */
+  get files(): readonly JournalFile[] {
+    return this.#segments.map((segment) => ({
+      name: path.basename(segment.path),
+      length: segment.length,
+    }));
   }
 
   get lineage(): bigint {

@@ -346,6 +346,16 @@ export class PrivateFiles implements Blobs {
     return this.#removals.size > 0;
   }
 
+  /**
+   * Removes no file of the records that there are now until the returned function is called, so that all of them can be
+   * copied. Holds don't overlap.
+   */
+  hold(): () => void {
+    // What is created from now on no such record refers to, so it may go at once.
+    this.#fresh = new Set();
+    return this.#removals.hold();
+  }
+
   /** Begins a flush. Returns the mark that endFlush() takes. */
   beginFlush(): number {
     this.#fresh = new Set();
@@ -379,8 +389,7 @@ export class PrivateFiles implements Blobs {
   reclaim(): boolean {
     if (this.#removals.size === 0 || this.#durability === null) return false;
     if (this.#durability.syncNow() < 0) return false;
-    this.#removals.runNow();
-    return true;
+    return this.#removals.runNow();
   }
 
   /** Lists the inos that have a private file; costs one readdir. */

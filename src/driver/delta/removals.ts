@@ -15,6 +15,8 @@ export class Removals {
   readonly #waiting = new Map<Ino, Removal>();
   #order = 0;
   #blocks = 0;
+  /** Resolves when files may be removed again; null while they may. */
+  #held: Promise<void> | null = null;
 
   constructor(unlink: (ino: Ino) => number) {
     this.#unlink = unlink;
@@ -49,11 +51,26 @@ export class Removals {
     return this.#order;
   }
 
+  /** Removes no file from now on, until the returned function is called. Holds don't overlap. */
+  hold(): () => void {
+    let release!: () => void;
+    this.#held = new Promise((resolve) => {
+      release = () => {
+        this.#held = null;
+        resolve();
+      };
+    });
+    return release;
+  }
+
   async runUpTo(mark: number): Promise<void> {
     let left = SLICE;
     // Map order is the order of adding; what is added meanwhile comes last, and ends the loop.
     for (const [ino, removal] of this.#waiting) {
       if (removal.order > mark) return;
+      while (this.#held !== null) await this.#held;
+      // Meanwhile the number may have got another file.
+      if (this.#waiting.get(ino) !== removal) continue;
       this.#remove(ino);
       if (--left > 0) continue;
       left = SLICE;
@@ -61,8 +78,11 @@ export class Removals {
     }
   }
 
-  runNow(): void {
+  /** Removes all at once. Returns false if there is none, or they are held. */
+  runNow(): boolean {
+    if (this.size === 0 || this.#held !== null) return false;
     for (const ino of [...this.#waiting.keys()]) this.#remove(ino);
+    return true;
   }
 
   #remove(ino: Ino): void {

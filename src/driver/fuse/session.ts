@@ -81,6 +81,8 @@ export class Session implements Connection {
   /** When the request that is being handled came, by performance.now(). */
   private begunMs = 0;
   private readonly loop: number;
+  /** Resolves when requests that change something are served again; null while they are. */
+  private gate: Promise<void> | null = null;
   private fileSystem: FileSystem | null = null;
   private answer: Granted | null = null;
   /** True once the loop has stopped: no more requests come. */
@@ -134,6 +136,21 @@ export class Session implements Connection {
     });
     const { faults, pending, times } = this;
     return { requests, faults: faults.count, pending: pending.count, times: times.all() };
+  }
+
+  /**
+   * Makes requests that change something wait, from the next one on, until the returned function is called. Holds don't
+   * overlap.
+   */
+  hold(): () => void {
+    let release!: () => void;
+    this.gate = new Promise((resolve) => {
+      release = () => {
+        this.gate = null;
+        resolve();
+      };
+    });
+    return release;
   }
 
   /**
@@ -208,20 +225,20 @@ export class Session implements Connection {
     caller.gid = u32(IN.gid);
     caller.pid = u32(IN.pid);
     caller.request = requestId(IN.unique);
-    if (this.identify !== null && changesSomething(opcode)) {
-      const identified = this.identify(caller.pid);
-      if (identified !== null) return this.serveAfter(identified);
+    if ((this.gate !== null || this.identify !== null) && changesSomething(opcode)) {
+      const first = this.gate ?? this.identify?.(caller.pid) ?? null;
+      if (first !== null) return this.serveAfter(first);
     }
     return dispatch(this, opcode, this.fault);
   }
 
-  /** Serves the request in the shared buffer once `identified` resolves, from a copy. */
-  private serveAfter(identified: Promise<void>): number {
+  /** Serves the request in the shared buffer once `first` resolves, from a copy. */
+  private serveAfter(first: Promise<void>): number {
     const copy = Buffer.from(request.subarray(0, u32(IN.len)));
     // Its number is one that no INTERRUPT names: there is nothing to give up yet.
     const id = -requestId(IN.unique);
     this.pending.add(id);
-    void identified.then(() => {
+    void first.then(() => {
       if (!this.closed) {
         copy.copy(request);
         const length = this.handle(u32(IN.opcode));

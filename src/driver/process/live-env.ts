@@ -1,8 +1,10 @@
+import { ByrefError } from '../../base/error.ts';
 import { failpoint } from '../../base/failpoints.ts';
 import type { EnvMetrics, GoneFile, RefreshedEnv } from '../../ipc/protocol.ts';
 import type { StackRef, Store } from '../../store/store.ts';
 import type { DiskLimits, LowerTree } from '../core/ports.ts';
 import type { EnvAction } from '../core/set-aside.ts';
+import type { HeldDelta } from '../delta/env-delta.ts';
 import { diskLimits, type EnvParts } from './env-parts.ts';
 import type { ServedEnv } from './served-env.ts';
 
@@ -109,6 +111,48 @@ export class LiveEnv {
     if (next.bytes !== null || next.inodes !== null) await usage.start();
     this.limits = next;
     served.fs.limitDisk(next);
+  }
+
+  /**
+   * Keeps the env as it is until it is released, so that its delta can be copied: requests that change something wait, and so do flips and
+   * checkpoints. Only what programs write to files that they have open goes on, in the kernel. Resolves to null if it is not served.
+   * @throws ByrefError 'unsupported' if the transport can't, 'busy' if its delta can't be copied
+   */
+  async hold(): Promise<HeldDelta | null> {
+    let end!: () => void;
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    const before = this.flips;
+    this.flips = before.then(() => ended);
+    await before;
+    try {
+      const held = await this.holdRequests();
+      if (held === null) end();
+      return held && { journal: held.journal, release: () => [held.release(), end()] };
+    } catch (error) {
+      end();
+      throw error;
+    }
+  }
+
+  private async holdRequests(): Promise<HeldDelta | null> {
+    const { served, parts } = this;
+    if (served === null || parts === null || this.ending) return null;
+    const { name } = parts.row;
+    if (served.hold === null) {
+      const message = `${name} is mounted by fuse-native, which can't hold what changes it`;
+      throw new ByrefError('unsupported', message, `Unmount it first: byref umount ${name}`);
+    }
+    const serveAgain = served.hold();
+    try {
+      const { journal, release } = await parts.delta.hold();
+      return { journal, release: () => [release(), serveAgain()] };
+    } catch (error) {
+      serveAgain();
+      const message = `the changes of ${name} can't be copied: ${(error as Error).message}`;
+      throw new ByrefError('busy', message, `Unmount it, then see byref fsck ${name}.`);
+    }
   }
 
   /** Puts what it has written on disk: see EnvDelta.quiesce. */

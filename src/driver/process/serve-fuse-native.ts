@@ -51,6 +51,7 @@ export async function serveFuseNative(
     device: -1,
     stats: () => null,
     ended: mount.ended,
+    hold: null,
     abort,
   };
 }

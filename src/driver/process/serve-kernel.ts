@@ -55,6 +55,7 @@ export async function serveKernel(
     device,
     stats: () => session.stats(),
     ended: session.ended,
+    hold: () => session.hold(),
     abort,
   };
 }

@@ -23,6 +23,8 @@ export interface ServedEnv {
   readonly stats: () => SessionStats | null;
   /** Resolves when the mount is gone, to the errno that reported it. */
   readonly ended: Promise<number>;
+  /** Makes requests that change something wait: Session.hold(). null if the transport can't. */
+  readonly hold: (() => () => void) | null;
   /**
    * Ends the mount from this side: files that are open in it fail from then on.
    * @param drop makes the holder close its copy

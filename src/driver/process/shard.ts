@@ -1,10 +1,12 @@
 import type { Socket } from 'node:net';
 import { ByrefError } from '../../base/error.ts';
+import { failpoint } from '../../base/failpoints.ts';
 import { VERSION } from '../../base/version.ts';
 import type {
   DriverStatus,
   DriverVerbs,
   EnvActions,
+  HeldEnv,
   MountedEnv,
   MountRequest,
   PrepareRequest,
@@ -95,6 +97,7 @@ export class Shard {
       },
       writers: (args) => this.writers(args),
       limits: ({ env }) => this.limits(env),
+      hold: ({ env }, peer) => this.hold(env, peer),
       closed: async ({ env }) => {
         await this.live.get(env)?.closed;
         return null;
@@ -270,6 +273,19 @@ export class Shard {
     await live?.opened;
     await live?.limitDisk(this.parts.store);
     return null;
+  }
+
+  /** Holds an env for as long as the connection is open. */
+  private async hold(env: number, peer: Socket): Promise<HeldEnv | null> {
+    const live = this.live.get(env);
+    await live?.opened;
+    const held = (await live?.hold()) ?? null;
+    if (held === null) return null;
+    // A command that was killed while we waited does not close it again.
+    if (peer.destroyed) held.release();
+    else peer.once('close', held.release);
+    failpoint('env-held');
+    return { journal: held.journal };
   }
 
   private writers(request: WritersRequest): WritersPage {

@@ -20,6 +20,8 @@ const CONTENT_MAX = 64;
 export interface FileLock {
   /** Gives the lock up. Further calls do nothing. */
   release(): void;
+  /** The descriptor: a child that gets it keeps the lock held until it ends, too. -1 once it is released. */
+  readonly fd: number;
 }
 
 const here = new Float64Array(STAT_SLOTS);
@@ -29,8 +31,7 @@ const there = new Float64Array(STAT_SLOTS);
 export class LockFile implements FileLock {
   private readonly path: string;
   private readonly what: 'file' | 'directory';
-  /** -1: released. */
-  private fd: number;
+  fd: number;
 
   /**
    * Opens it. @param what a 'file', which is created if it is missing, or a 'directory'

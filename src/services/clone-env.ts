@@ -1,78 +1,164 @@
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
-import { copyDelta } from '../manager/envs/copy-delta.ts';
+import { EnvLock } from '../driver/delta/env-lock.ts';
+import { DeltaCopy } from '../manager/envs/copy-delta.ts';
 import {
+  type FirstMount,
   NOTHING_TOLD,
   readSetup,
   removeSetup,
   writeSetup,
 } from '../manager/envs/first-mount/setup.ts';
 import { lockLifeCycle, untilDisksAreFree } from '../manager/envs/runtime/life-cycle.ts';
+import { whileStill } from '../manager/envs/runtime/stand-still.ts';
 import { envState } from '../manager/envs/state.ts';
 import { type EnvSummary, summaryOf } from '../manager/envs/summary.ts';
+import type { FileLock } from '../native/lock-file.ts';
 import { refuseScratchName } from '../store/names.ts';
 import type { Patience } from '../store/patience.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
-import { needStopped } from './need-stopped.ts';
 
 /** The caller's part while an env is cloned. */
 export interface CloneHooks {
   readonly patience: Patience;
   /** Ends the work when it is aborted. */
   readonly signal: AbortSignal;
+  /** Hears sentences about what the clones do not have. */
+  readonly note: (text: string) => void;
 }
 
-/** An env that was cloned. */
-export interface EnvCloned {
-  readonly summary: EnvSummary;
-  /** Sentences about what the clone does not have. */
-  readonly notes: readonly string[];
+/** An env that was made like another one. */
+export interface EnvCloned extends EnvSummary {
+  /**
+   * For how long the other env stood still, in milliseconds: its processes, or, if it was mounted without any, what changes it. null: it was
+   * stopped.
+   */
+  readonly frozenMs: number | null;
 }
 
 /**
- * Makes an env with the same stack, settings and changes as another one, which has to be stopped. Its first mount gives it an
- * identity of its own: host name, machine id, ssh host keys. Its ports stay with the other one. The store is open for
- * writing.
+ * Makes envs with the same stack, settings and changes as another one, as of one moment. Their first mounts give each an identity of its
+ * own: host name, machine id, ssh host keys. The ports stay with the other one. The store is open for writing.
  *
- * Crash windows. The id is taken first, and for good; the row comes last. What is left between is a directory of an env that
- * does not exist, which the next destroy or gc removes.
- * @throws ByrefError 'busy' while the other one is mounted, 'exists', 'usage', 'noSpace'
+ * Crash windows. The ids are taken first, and for good; the rows come last. What is left between is directories of envs that
+ * do not exist, which the next destroy or gc removes. The other env goes on when this process ends: see whileStill().
+ * @throws ByrefError 'busy' if the other one's driver is gone, 'exists', 'usage', 'noSpace'
  */
 export async function cloneEnv(
   store: Store,
   source: EnvRow,
-  name: string,
-  { patience, signal }: CloneHooks,
-): Promise<EnvCloned> {
-  store.refuseEnvName(name);
-  refuseScratchName(name);
+  names: readonly string[],
+  { patience, signal, note }: CloneHooks,
+): Promise<EnvCloned[]> {
+  for (const name of names) {
+    store.refuseEnvName(name);
+    refuseScratchName(name);
+  }
   const { root } = store;
   const lock = await lockLifeCycle(root, source, patience);
+  const left = new Set<number>();
   try {
-    await needStopped(store, source, 'A copy of it now would be of no single moment. ');
-    await untilDisksAreFree(root, source.id);
-    const id = store.reserveEnv();
-    try {
-      await copyDelta(root, source.id, id, signal);
-      failpoint('clone-copied');
-      // What was told of the first mount of one that was never mounted was told of its clones, but for the host name.
-      const told = readSetup(root, source.id);
-      if (told !== null && told.files.length > 0) throw notMountedYet(source);
-      writeSetup(root, id, told === null ? NOTHING_TOLD : { ...told, hostname: null });
-      failpoint('clone-set-up');
-      const settings = store.settings(source.id);
-      const row = store.createReserved(id, name, source, { ...settings, ports: [] });
-      const stopped = await envState(store, row);
-      return { summary: summaryOf(stopped), notes: notesOf(source, settings.ports) };
-    } catch (error) {
+    const told = toldOf(root, source);
+    const ids = names.map(() => store.reserveEnv());
+    for (const id of ids) left.add(id);
+    const frozenMs = await copyAll(store, source, lock, ids, signal);
+    failpoint('clone-copied');
+    for (const id of ids) writeSetup(root, id, told);
+    failpoint('clone-set-up');
+    const settings = store.settings(source.id);
+    if (settings.ports.length > 0)
+      note(`the ports stay with ${source.name}: ${settings.ports.join(', ')}`);
+    const made: EnvCloned[] = [];
+    for (const [i, id] of ids.entries()) {
+      const row = store.createReserved(id, names[i]!, source, { ...settings, ports: [] });
+      left.delete(id);
+      failpoint('clone-made');
+      made.push({ ...summaryOf(await envState(store, row)), frozenMs });
+    }
+    return made;
+  } finally {
+    for (const id of left) {
       removeSetup(root, id);
       rmSync(envDir(root, id), { recursive: true, force: true });
-      throw error;
     }
-  } finally {
     lock.release();
   }
+}
+
+/** What is told of the first mount of a clone: of one that was never mounted, what was told of that, but for the host name. */
+function toldOf(root: string, source: EnvRow): FirstMount {
+  const told = readSetup(root, source.id);
+  if (told !== null && told.files.length > 0) throw notMountedYet(source);
+  return told === null ? NOTHING_TOLD : { ...told, hostname: null };
+}
+
+/** Copies the changes of an env to all ids. They are on disk when this resolves, to how long the env stood still. */
+async function copyAll(
+  store: Store,
+  source: EnvRow,
+  lock: FileLock,
+  [first, ...others]: readonly number[],
+  signal: AbortSignal,
+): Promise<number | null> {
+  const { root } = store;
+  const copies = [new DeltaCopy(root, source.id, first!, signal)];
+  try {
+    const { frozenMs, isClean } = await copyFirst(store, source, lock, copies[0]!);
+    // The others are copies of the same moment, and the env does not wait for them.
+    for (const id of others) {
+      const copy = new DeltaCopy(root, first!, id, signal);
+      copies.push(copy);
+      await copy.finish(null);
+    }
+    if (isClean) for (const copy of copies) copy.markClean();
+    await copies[0]!.sync();
+    return frozenMs;
+  } finally {
+    for (const copy of copies) copy.close();
+  }
+}
+
+/** What came of the copy of an env. isClean: nothing is left to be recovered in it. */
+interface Copied {
+  readonly frozenMs: number | null;
+  readonly isClean: boolean;
+}
+
+async function copyFirst(
+  store: Store,
+  source: EnvRow,
+  lock: FileLock,
+  copy: DeltaCopy,
+): Promise<Copied> {
+  const { root } = store;
+  const state = await envState(store, source);
+  if (state.state === 'stopped' && state.firstPid === null) {
+    await untilDisksAreFree(root, source.id);
+    return copyClosed(root, source.id, copy);
+  }
+  if (state.served === null) throw isDead(source);
+  await copy.ahead();
+  const frozenMs = await whileStill(root, state, lock, (held) => copy.finish(held));
+  return { frozenMs, isClean: false };
+}
+
+async function copyClosed(root: string, env: number, copy: DeltaCopy): Promise<Copied> {
+  const directory = envDir(root, env);
+  if (!existsSync(directory)) return { frozenMs: null, isClean: false };
+  const lock = EnvLock.acquire(directory);
+  const isClean = lock.wasClean && !lock.wasEmpty;
+  try {
+    await copy.finish(null);
+    return { frozenMs: null, isClean };
+  } finally {
+    await lock.release(isClean);
+  }
+}
+
+function isDead({ name }: EnvRow): ByrefError {
+  const message = `${name} is mounted, but its driver does not answer`;
+  return new ByrefError('busy', message, `Unmount it first: byref umount ${name}`);
 }
 
 function notMountedYet({ name }: EnvRow): ByrefError {
@@ -83,6 +169,3 @@ function notMountedYet({ name }: EnvRow): ByrefError {
     `Mount it once: byref mount ${name}; byref umount ${name}`,
   );
 }
-
-const notesOf = ({ name }: EnvRow, ports: readonly string[]): string[] =>
-  ports.length === 0 ? [] : [`the ports stay with ${name}: ${ports.join(', ')}`];

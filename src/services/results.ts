@@ -15,6 +15,7 @@ import type { Diagnosis } from '../manager/upkeep/doctor/doctor.ts';
 import type { FsckResult } from '../manager/upkeep/fsck/report.ts';
 import type { TemplateBuilt } from './build-template.ts';
 import type { TemplateCaptured } from './capture-result.ts';
+import type { EnvCloned } from './clone-env.ts';
 import type { GarbageCollected } from './collect-garbage.ts';
 import type { EnvDestroyed } from './destroy-env.ts';
 import type { TemplateDifference } from './diff-templates.ts';
@@ -55,7 +56,7 @@ export interface Results {
   readonly 'template diff': readonly TemplateDifference[];
   readonly df: readonly NamedUsage[];
   readonly destroy: readonly EnvDestroyed[];
-  readonly clone: readonly EnvSummary[];
+  readonly clone: readonly EnvCloned[];
   readonly rename: EnvSummary;
   readonly start: readonly EnvStarted[];
   readonly restart: readonly EnvStarted[];

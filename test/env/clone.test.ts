@@ -4,6 +4,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import type { EnvSummary } from '../../src/manager/envs/summary.ts';
+import type { EnvCloned } from '../../src/services/clone-env.ts';
 import { KILL_STEP, runKilledAt } from '../support/damage/failpoints.ts';
 import { sh } from '../support/machine/program.ts';
 import { TestRoot } from '../support/machine/root.ts';
@@ -108,8 +109,53 @@ test('one that was never mounted has nothing to copy', async () => {
   expect(await inEnv('second', 'cat "$1/etc/hostname" "$1/usr/lib/one"')).toBe('second\none');
 });
 
-test('what is in use, or has that name, is refused, and nothing is made', async () => {
+test('one that is mounted is cloned with all that it has, and goes on', async () => {
+  const mountpoint = await root.mount('first');
+  expect(await sh(CHANGE, [mountpoint])).toMatchObject({ code: 0 });
+  const clones = await root.json<EnvCloned[]>('clone', 'first', 'copy', '--count', '2');
+  expect(clones.map(({ name }) => name)).toEqual(['copy1', 'copy2']);
+  for (const { frozenMs } of clones) expect(frozenMs).toBeGreaterThan(0);
+  expect(await sh('echo more >>"$1/home/alice/file"', [mountpoint])).toMatchObject({ code: 0 });
+  await root.umount('first');
+  expect(await inEnv('first', 'cat "$1/home/alice/file"')).toBe('data\nmore\n');
+  await inEnv(
+    'first',
+    'truncate -s 5 "$1/home/alice/file"; touch -r "$1/usr/lib64" "$1/home/alice/file"',
+  );
+  const same = (text: string): string =>
+    text.replaceAll(/^(\S+\/(?:file|link)(?: \S+){4}) \S+ .*$/gm, '$1');
+  const before = same(await shown('first'));
+  for (const { name } of clones) expect(same(await shown(name))).toBe(before);
+  expect(await root.findings()).toEqual([]);
+});
+
+test('names are of one moment in the clones of an env in which a program makes them', async () => {
+  const mountpoint = await root.mount('first');
+  // Each name in b comes after its own in a, and the whole file is replaced by a rename.
+  const script = `cd "$1"; mkdir a b; i=0; while :; do
+    i=$((i + 1)); : >a/$i; ln a/$i b/$i; seq $i >new; mv new file; done`;
+  const child = root.background(script, mountpoint);
+  await expect
+    .poll(() => sh('[ -e "$1/b/50" ]', [mountpoint]), { timeout: 20_000 })
+    .toMatchObject({ code: 0 });
+  for (const name of ['one', 'two', 'three']) await root.ok('clone', 'first', name);
+  process.kill(-child.pid!, 'SIGKILL');
+  for (const name of ['one', 'two', 'three']) {
+    const counts = 'cd "$1"; ls a | wc -l; ls b | wc -l; wc -l <file; tail -n 1 file';
+    const [a, b, lines, last] = (await inEnv(name, counts)).split('\n').map(Number);
+    expect(b).toBeGreaterThanOrEqual(50);
+    expect([0, 1]).toContain(a! - b!);
+    expect([0, 1]).toContain(b! - last!);
+    expect(lines).toBe(last);
+  }
+  expect(await root.findings()).toEqual([]);
+});
+
+test('what has that name, or lost its driver, is refused, and nothing is made', async () => {
   await root.mount('first');
+  const { driverPid } = await root.info('first');
+  process.kill(driverPid!, 'SIGKILL');
+  await expect.poll(async () => (await root.info('first')).state, { timeout: 10_000 }).toBe('dead');
   expect(await root.byref('clone', 'first', 'second')).toMatchObject({ code: EXIT.busy });
   await root.umount('first');
   expect(await root.byref('clone', 'first', 'first')).toMatchObject({ code: EXIT.exists });
@@ -118,22 +164,37 @@ test('what is in use, or has that name, is refused, and nothing is made', async 
   expect(await root.findings()).toEqual([]);
 });
 
-test('killed at any point, there is a whole clone or none', { timeout: 300_000 }, async () => {
-  await inEnv('first', CHANGE);
-  const before = await shown('first');
-  for (let n = 1; n < FAILPOINTS_MAX; n += KILL_STEP) {
-    const { code } = await runKilledAt(root, `*:${n}`, ['clone', 'first', 'second']);
-    const names = (await root.json<EnvSummary[]>('list')).map(({ name }) => name);
-    if (names.includes('second')) {
-      expect(await shown('second')).toBe(before);
-      await root.ok('destroy', 'second');
+test.each([
+  ['stopped', 2],
+  ['mounted', 6],
+])(
+  'killed at any point, there is a whole clone of a %s env or none, and that goes on',
+  { timeout: 300_000 },
+  async (state, least) => {
+    await inEnv('first', CHANGE);
+    const before = await shown('first');
+    const mountpoint = state === 'mounted' ? await root.mount('first') : null;
+    for (let n = 1; n < FAILPOINTS_MAX; n += KILL_STEP) {
+      const { code } = await runKilledAt(root, `*:${n}`, ['clone', 'first', 'second']);
+      // A request that is held would wait for good.
+      if (mountpoint !== null)
+        expect(await sh('timeout 20 touch "$1/etc/alive"', [mountpoint])).toMatchObject({
+          code: 0,
+        });
+      const names = (await root.json<EnvSummary[]>('list')).map(({ name }) => name);
+      if (names.includes('second')) {
+        expect(await shown('second')).toBe(before);
+        await root.ok('destroy', 'second');
+      }
+      // What was begun is no part of the next env.
+      await root.create('next', 'os');
+      expect(await inEnv('next', 'cat "$1/usr/lib/one"')).toBe('one');
+      await root.ok('destroy', 'next');
+      expect(await root.findings()).toEqual([]);
+      if (code !== 0) continue;
+      expect(n).toBeGreaterThan(least);
+      return;
     }
-    // What was begun is no part of the next env.
-    await root.create('next', 'os');
-    expect(await inEnv('next', 'cat "$1/usr/lib/one"')).toBe('one');
-    await root.ok('destroy', 'next');
-    expect(await root.findings()).toEqual([]);
-    if (code === 0) return;
-  }
-  expect.unreachable('it came by more failpoints than expected');
-});
+    expect.unreachable('it came by more failpoints than expected');
+  },
+);

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
-import type { EnvSummary } from '../../manager/envs/summary.ts';
 import { needPeoplesEnv } from '../../manager/sandbox/owner.ts';
-import { cloneEnv } from '../../services/clone-env.ts';
+import { cloneEnv, type EnvCloned } from '../../services/clone-env.ts';
 import { contextOf, defineWaiting } from '../command.ts';
 import { expandNames } from '../env-names.ts';
 import { interruption } from '../interruption.ts';
@@ -15,7 +14,7 @@ import { printResult } from '../table.ts';
 export default function build(): Command {
   return defineWaiting(
     'clone <env> <name>',
-    'Make an env like another one, which has to be stopped: stack, settings, and all that it changed.',
+    'Make an env like another one, as it is at this moment: stack, settings, and all that it changed.',
   )
     .option(
       '--count <n>',
@@ -26,19 +25,20 @@ export default function build(): Command {
       const context = contextOf(options);
       const { patience } = context;
       const { signal, release } = interruption();
-      const made: EnvSummary[] = [];
-      await withStore(interruptible(context, signal), 'write', async (store) => {
+      const made = await withStore(interruptible(context, signal), 'write', (store) => {
         const source = needPeoplesEnv(store, env);
         const names = expandNames([name], options.count ?? null, (each) =>
           store.refuseEnvName(each),
-        );
-        for (const each of names) {
-          const { summary, notes } = await cloneEnv(store, source, each.name, { patience, signal });
-          if (made.length === 0) printNotes(notes);
-          made.push(summary);
-          if (!context.json) printLines(`cloned ${summary.name} (id ${summary.id}) from ${env}`);
-        }
+        ).map((each) => each.name);
+        const note = (text: string): void => printNotes([text]);
+        return cloneEnv(store, source, names, { patience, signal, note });
       }).finally(release);
       if (context.json) printResult('clone', made);
+      else for (const each of made) printLines(cloned(each, env));
     });
+}
+
+function cloned({ name, id, frozenMs }: EnvCloned, env: string): string {
+  const still = frozenMs === null ? '' : `, which stood still for ${frozenMs} ms`;
+  return `cloned ${name} (id ${id}) from ${env}${still}`;
 }

@@ -39,12 +39,16 @@ async function skipCache(at: string): Promise<void> {
 }
 
 /** True while the kernel still has one of the images of a directory mounted, or is about to let go of it. */
-export function imagesInUse(directory: string): boolean {
-  const files = procNames(BLOCK)
+export const imagesInUse = (directory: string): boolean => devicesOf(directory).length > 0;
+
+/** Returns the numbers ("7:0") of the block devices that show the images of a directory. */
+export const devicesOf = (directory: string): string[] =>
+  procNames(BLOCK)
     .filter((name) => name.startsWith('loop'))
-    .map((name) => procText(path.join(BLOCK, name, 'loop/backing_file')));
-  return files.some((file) => file.startsWith(`${directory}/`));
-}
+    .filter((name) =>
+      procText(path.join(BLOCK, name, 'loop/backing_file')).startsWith(`${directory}/`),
+    )
+    .map((name) => procText(path.join(BLOCK, name, 'dev')).trim());
 
 const BLOCK = '/sys/block';
 const OPTIONS = { outputMax: OUTPUT_MAX, ofMore: 'end' } as const;

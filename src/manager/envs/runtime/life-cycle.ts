@@ -21,6 +21,7 @@ import { detachNetwork } from '../network/attach-network.ts';
 import { imagesInUse } from '../volume-image.ts';
 import { BundleDir, makeBundlesDir } from './bundle-dir.ts';
 import { groupOf, removeGroups } from './cgroups.ts';
+import { thawLeft } from './freezer.ts';
 import { idRangesOf } from './id-ranges.ts';
 import { deleteEnv } from './runtime-program.ts';
 
@@ -31,7 +32,7 @@ const POLL_MS = 10;
 const SIGRTMIN_3 = 37;
 
 /**
- * Takes the lock under which an env is started, stopped and destroyed.
+ * Takes the lock under which an env is started, stopped, cloned and destroyed.
  * @throws ByrefError 'locked' if another command has it for longer than the caller wants to wait
  */
 export async function lockLifeCycle(
@@ -41,10 +42,13 @@ export async function lockLifeCycle(
 ): Promise<FileLock> {
   makeBundlesDir(root);
   const lock = new LockFile(new BundleDir(root, env.id).lock);
-  const whom = (): string => `another command, which starts or stops ${env.name}`;
-  if (await waitUntil(() => lock.try('exclusive'), whom, patience)) return lock;
+  const whom = (): string => `another command, which starts, stops or clones ${env.name}`;
+  if (await waitUntil(() => lock.try('exclusive'), whom, patience)) {
+    await thawLeft(root, env.id);
+    return lock;
+  }
   lock.release();
-  const message = `another command is starting or stopping ${env.name}`;
+  const message = `another command is starting, stopping or cloning ${env.name}`;
   throw new ByrefError('locked', message, 'Try again, or wait longer with --wait 5m.');
 }
 

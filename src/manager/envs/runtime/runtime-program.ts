@@ -56,11 +56,16 @@ export async function updateEnv(bundle: BundleDir, resources: object): Promise<v
 }
 
 /** Returns the command that runs a program in an env. @param file describes the program: an OciProcess, as JSON */
-export const execCommand = (bundle: BundleDir, file: string, log: string): string[] => [
-  runtimeProgram(),
-  ...['--root', bundle.runtimeState, '--log', log, '--log-format', 'json'],
-  ...['exec', '--process', file, bundle.name],
-];
+export function execCommand(bundle: BundleDir, file: string, log: string): string[] {
+  const program = runtimeProgram();
+  // An env stands still for a moment when it is cloned: what is begun meanwhile waits for the end of that.
+  const waits = path.basename(program) === STANDARD ? ['--ignore-paused'] : [];
+  return [
+    program,
+    ...['--root', bundle.runtimeState, '--log', log, '--log-format', 'json'],
+    ...['exec', ...waits, '--process', file, bundle.name],
+  ];
+}
 
 async function call(
   bundle: BundleDir,

@@ -24,6 +24,8 @@ export type OnEvent = (what: string, fields: Readonly<Record<string, unknown>>) 
 
 /** How long after a change the root is looked at: changes come in groups. */
 const SETTLE_MS = 50;
+/** How many times as long as the last look took nothing is looked at: with many envs, it is not all that the daemon does. */
+const REST = 4;
 /** How often it is looked whether something is mounted that was not, or the other way round. */
 const MOUNTS_MS = 2_000;
 /** How often it is looked at all, in case a change was not noticed. */
@@ -43,6 +45,8 @@ export class EnvWatch {
   private looking = false;
   /** How often a look was wanted while one was under way. */
   private wanted = 0;
+  /** How long the last look took. */
+  private lookMs = 0;
   private closed = false;
   private mounts = '';
   private readonly timers: NodeJS.Timeout[] = [];
@@ -77,10 +81,13 @@ export class EnvWatch {
   /** Looks soon. */
   soon(): void {
     if (this.closed) return;
-    this.due ??= setTimeout(() => {
-      this.due = null;
-      void this.look();
-    }, SETTLE_MS);
+    this.due ??= setTimeout(
+      () => {
+        this.due = null;
+        void this.look();
+      },
+      Math.max(SETTLE_MS, this.lookMs * REST),
+    );
   }
 
   close(): void {
@@ -135,6 +142,7 @@ export class EnvWatch {
     if (this.closed || !existsSync(metaDir(this.root))) return;
     this.looking = true;
     const { wanted } = this;
+    const began = performance.now();
     try {
       this.watchBundles();
       const seen = await this.see();
@@ -147,6 +155,7 @@ export class EnvWatch {
       this.log.warn({ err: error }, 'the root could not be looked at');
     } finally {
       this.looking = false;
+      this.lookMs = performance.now() - began;
       // Something changed while it was looked at.
       if (this.wanted !== wanted) this.soon();
     }

@@ -229,7 +229,10 @@ async function manyIdle(stage: StudyStage, cli: ByrefCli): Promise<[string, numb
   await byref('create', 'many', '--os', IMAGE, '--count', String(count));
   await byref('start', 'many1');
   const began = performance.now();
-  const bytes = await growth(cli.drivers, () => byref('start', '--all'));
+  const bytes = await growth(
+    () => cli.drivers(),
+    () => byref('start', '--all'),
+  );
   const startNs = (performance.now() - began - SETTLE_MS) * 1e6;
   const list = await work(stage.worker, '/', ['run', BYREF, 'list'], env);
   await byref('stop', '--all', '--fast');

@@ -67,7 +67,7 @@ const COMMAND_MAX = 100;
 /** Returns the command as it was typed: without the interpreter and the bundle of byref itself. */
 function commandLine(pid: number): string {
   const [program = '', ...words] = procText(`/proc/${pid}/cmdline`).split('\0').slice(0, -1);
-  const isByref = /\/(?:byref|main\.cjs)$/.test(words[0] ?? '');
+  const isByref = /\/(?:byref(?:\.cjs)?|main\.cjs)$/.test(words[0] ?? '');
   const line = isByref ? ['byref', ...words.slice(1)] : [program, ...words];
   const text = line.join(' ');
   return text.length > COMMAND_MAX ? `${text.slice(0, COMMAND_MAX)}...` : text;

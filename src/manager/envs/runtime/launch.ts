@@ -68,7 +68,7 @@ export async function launch(
     connect === null ? '0' : '1',
     ...places.flatMap(({ source, place, ids: shown }) => [source, place, shown]),
   ];
-  const { report, gone } =
+  const { report, gone, leave } =
     typeof output === 'string'
       ? startMonitor(output, words)
       : await monitorOf(output, path.join(bundle.path, 'report.sock'), words);
@@ -88,6 +88,7 @@ export async function launch(
   report.end();
   const [, pid] = /^started (\d+)$/.exec(said) ?? [];
   if (pid === undefined) throw notStarted(env.name, bundle, said);
+  leave();
   failpoint('start-running');
   const ended = gone.then(() => bundle.ended());
   // Who does not wait for the end does not mind.
@@ -100,6 +101,8 @@ interface Monitor {
   readonly report: MonitorReport;
   /** Resolves when it has ended. */
   readonly gone: Promise<unknown>;
+  /** Lets this process end before a monitor whose output is not its own. Before that, a start that fails waits for the monitor. */
+  readonly leave: () => void;
 }
 
 function startMonitor(mode: 'log' | 'inherit' | 'terminal', words: readonly string[]): Monitor {
@@ -112,8 +115,10 @@ function startMonitor(mode: 'log' | 'inherit' | 'terminal', words: readonly stri
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const report = new MonitorReport(child.stdio[3] as Duplex);
   child.once('error', () => report.end());
-  if (mode !== 'inherit') child.unref();
-  return { report, gone };
+  const leave = (): void => {
+    if (mode !== 'inherit') child.unref();
+  };
+  return { report, gone, leave };
 }
 
 /** Lets another process start the monitor, on its input and output. @param socket where the monitor says what happens */
@@ -130,7 +135,7 @@ async function monitorOf(
     const early = gone.then(() => null);
     const peer = await Promise.race([connected, early]);
     const report = new MonitorReport(peer?.[0] ?? Duplex.from([]));
-    return { report, gone };
+    return { report, gone, leave: () => undefined };
   } finally {
     // The connection stays.
     server.close();

@@ -52,6 +52,32 @@ test('what is not checkpointed is bounded: changes are refused, but for removals
   expect(tailBudget.used).toBe(0);
 });
 
+test.each([
+  ['target', { target: 'long'.repeat(1000) }],
+  ['attributes', { xattrs: new Map([['user.a', Buffer.alloc(4000)]]) }],
+  ['many attributes', { xattrs: manyXattrs() }],
+])('a long %s counts as the names and inodes that take as much memory', async (_what, long) => {
+  const tailBudget = new TailBudget(MAX);
+  const delta = await open(dir, { tailBudget, onError: () => {} });
+  const number = delta.allocate();
+  const record = { ...inode(number), ...long };
+  for (let times = 0; times < 2; times++) {
+    delta.begin().setInode(record);
+    expect(delta.commit()).toBe(0);
+    expect(tailBudget.used).toBeGreaterThan(5);
+    expect(tailBudget.used).toBeLessThan(100);
+  }
+  delta.begin().clearInode(number);
+  expect(delta.commit()).toBe(0);
+  expect(tailBudget.used).toBe(1);
+  await delta.close();
+  expect(tailBudget.used).toBe(0);
+});
+
+function manyXattrs(): Map<string, Buffer> {
+  return new Map(Array.from({ length: 100 }, (_, i) => [`user.${i}`, Buffer.alloc(1)]));
+}
+
 test('an env with little is served while another has too much; a failing checkpoint loses nothing', async () => {
   const tailBudget = new TailBudget(MAX);
   const otherDir = newDir();

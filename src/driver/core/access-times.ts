@@ -6,7 +6,7 @@
 import { isPrivateIno } from '../../base/ids.ts';
 import { isDir } from '../../base/mode.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
-import { withColdXattrs } from './cold-xattrs.ts';
+import { withColdParts } from './cold-parts.ts';
 import { type Core, stamp } from './core.ts';
 import type { Inode } from './inode.ts';
 
@@ -20,7 +20,7 @@ export function accessed(core: Core, inode: Inode): void {
   if (rule === 'noatime' || !isPrivateIno(inode.ino) || record.nlink === 0) return;
   const { sec, nsec } = stamp(core);
   if (rule === 'relatime' && !isDue(record, sec)) return;
-  inode.record = withColdXattrs({ ...record, atime: sec, atimeNs: nsec }, core.delta);
+  inode.record = withColdParts({ ...record, atime: sec, atimeNs: nsec }, core.delta);
   inode.accessed = true;
 }
 

@@ -16,7 +16,7 @@ import { type Ino, type Name, ROOT_INO } from '../../base/ids.ts';
 import { isDir } from '../../base/mode.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import { sameForDiff } from '../../codec/same-inode.ts';
-import { withColdXattrs } from './cold-xattrs.ts';
+import { withColdParts } from './cold-parts.ts';
 import type { Core } from './core.ts';
 import { type Followed, type FollowedName, follow, followAll, touchedOnly } from './follow.ts';
 import type { Inode } from './inode.ts';
@@ -327,7 +327,7 @@ class Flip {
 
   private ownRecord(inode: Inode, fallback: InodeRecord): InodeRecord {
     const { delta, inodes } = this.core;
-    return withColdXattrs(inodes.recounted(delta.inode(inode.ino) ?? fallback), delta);
+    return withColdParts(inodes.recounted(delta.inode(inode.ino) ?? fallback), delta);
   }
 
   /**

@@ -2,7 +2,7 @@ import { ESTALE } from '../../base/errno.ts';
 import { type Ino, inoOf, isPrivateIno, type Name, type NodeId, ROOT_INO } from '../../base/ids.ts';
 import { isDir } from '../../base/mode.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
-import { withColdXattrs } from './cold-xattrs.ts';
+import { withColdParts } from './cold-parts.ts';
 import type { Entries } from './entries.ts';
 import { Inode } from './inode.ts';
 import { namesIn } from './own-names.ts';
@@ -114,7 +114,7 @@ export class InodeTable {
   }
 
   #add(ino: Ino, record: InodeRecord, inDelta: boolean): Inode {
-    const kept = inDelta ? withColdXattrs(record, this.#delta) : record;
+    const kept = inDelta ? withColdParts(record, this.#delta) : record;
     const inode = new Inode(ino, kept, inDelta);
     this.#byIno.set(ino, inode);
     this.#entries.take();

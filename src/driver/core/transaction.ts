@@ -1,6 +1,6 @@
 import type { Ino, Name } from '../../base/ids.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
-import { withColdXattrs } from './cold-xattrs.ts';
+import { withColdParts } from './cold-parts.ts';
 import type { Inode } from './inode.ts';
 import type { Change, Delta } from './ports.ts';
 
@@ -74,7 +74,7 @@ export class Transaction {
       inode.copied = null;
       if (this.#durable[i] !== true) inode.record = record;
       else {
-        inode.record = withColdXattrs(record, this.#delta);
+        inode.record = withColdParts(record, this.#delta);
         inode.inDelta = true;
         inode.accessed = false;
       }

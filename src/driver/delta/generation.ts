@@ -3,6 +3,11 @@ import { nameCookie } from '../../base/name-hash.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import type { DeltaEntry } from '../core/ports.ts';
 
+/** About how much memory a changed name or inode takes, in bytes. */
+export const RECORD_BYTES = 700;
+/** About how much an extended attribute takes, besides its name and value. */
+const XATTR_BYTES = 200;
+
 /** The last change of one name: set (to an inode or a whiteout), or cleared if not `present`. */
 export class NameState implements DeltaEntry {
   readonly dir: Ino;
@@ -85,10 +90,12 @@ export class Generation {
   /** The last record of each inode; null if it was cleared. */
   readonly inodes = new Map<Ino, InodeRecord | null>();
   #names = 0;
+  /** What the inodes count beyond one each. */
+  #extra = 0;
 
-  /** The number of names and inodes that it holds. */
+  /** The number of names and inodes that it holds; a long one counts as the several that would take as much memory. */
   get size(): number {
-    return this.#names + this.inodes.size;
+    return this.#names + this.inodes.size + this.#extra;
   }
 
   name(dir: Ino, name: Name): NameState | undefined {
@@ -107,6 +114,15 @@ export class Generation {
   }
 
   setInode(ino: Ino, record: InodeRecord | null): void {
+    this.#extra += extraOf(record) - extraOf(this.inodes.get(ino) ?? null);
     this.inodes.set(ino, record);
   }
+}
+
+/** Returns how many records of usual length the long parts of a record take the memory of. */
+function extraOf(record: InodeRecord | null): number {
+  if (record === null || (record.target === '' && record.xattrs === null)) return 0;
+  let bytes = record.target.length;
+  for (const [name, value] of record.xattrs ?? []) bytes += XATTR_BYTES + name.length + value.length;
+  return Math.floor(bytes / RECORD_BYTES);
 }

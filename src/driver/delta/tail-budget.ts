@@ -1,7 +1,6 @@
 import { heapShare } from '../../base/heap-share.ts';
+import { RECORD_BYTES } from './generation.ts';
 
-/** About how much memory a changed name or inode takes, in bytes. */
-const RECORD_BYTES = 700;
 /** The share of the heap for all pending changes. */
 const HEAP_PART = 0.25;
 /**
@@ -19,14 +18,14 @@ export class TailBudget {
   readonly max: number;
   used = 0;
 
-  /** @param max the number of names and inodes */
+  /** @param max the number of names and inodes, of usual length */
   constructor(max: number) {
     this.max = max;
   }
 
   /**
    * Returns true if a change may be made.
-   * @param tail the number of names and inodes that its env already has in memory
+   * @param tail what its env already has in memory, counted so: Generation.size
    * @param frees the change removes something
    */
   admits(tail: number, frees: boolean): boolean {

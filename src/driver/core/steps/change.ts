@@ -3,7 +3,7 @@ import { isDir, isReg, S_IFMT } from '../../../base/mode.ts';
 import { DATA_PRIVATE, FLAG_UNSYNCED, type InodeRecord } from '../../../codec/inode-record.ts';
 import type { Compared } from '../../../codec/steps.ts';
 import { ctimeIsNewer, emptyBlobStat } from '../blob-stat.ts';
-import { withColdXattrs } from '../cold-xattrs.ts';
+import { withColdParts } from '../cold-parts.ts';
 import type { Core } from '../core.ts';
 import type { Inode } from '../inode.ts';
 import { reclaim } from '../lookup.ts';
@@ -81,7 +81,7 @@ export class StepChange {
     for (const inode of coming) inode.gone = null;
     for (const { inode, record, own } of back) {
       inode.inDelta = own !== null;
-      if (own !== null) inode.record = withColdXattrs(own, core.delta);
+      if (own !== null) inode.record = withColdParts(own, core.delta);
       else inode.record = record.nlink === 0 ? record : core.inodes.counted(record);
       this.goOn(inode);
     }

@@ -3,10 +3,10 @@ import v8 from 'node:v8';
 import vm from 'node:vm';
 import { afterEach, expect, test } from 'vitest';
 import { ENOSPC } from '../../src/base/errno.ts';
-import type { NodeId } from '../../src/base/ids.ts';
+import type { Name, NodeId } from '../../src/base/ids.ts';
 import { O_RDWR } from '../../src/base/mode.ts';
-import { type Attr, LEAVE } from '../../src/driver/core/api.ts';
-import { BareEnv } from '../support/fuse/bare-env.ts';
+import { type Attr, LEAVE, type Node } from '../../src/driver/core/api.ts';
+import { BareEnv, ROOT } from '../support/fuse/bare-env.ts';
 import { archive, file } from '../support/trees/tar-members.ts';
 
 const NEVER_MS = 1_000_000_000;
@@ -57,6 +57,21 @@ test('long attributes of an inode that the kernel knows are in memory until a ch
   await collect();
   expect(read.deref()).toBeUndefined();
   expect(env.fs.listxattr(again)).toEqual(['user.long', 'user.short']);
+});
+
+test('a long target of a symlink is read when it is used', async () => {
+  env = await BareEnv.create([archive()]);
+  const target = '/long'.repeat(800);
+  const made = env.fs.symlink(ROOT, 'link' as Name, target) as Node;
+  const { node } = made;
+  await env.delta.checkpoint();
+  expect(env.fs.readlink(node)).toBe(target);
+  // A change of something else keeps it.
+  expect(env.fs.rename(ROOT, 'link' as Name, ROOT, 'moved' as Name, 0)).toBe(0);
+  expect(env.fs.setattr(node, { ...LEAVE, uid: 7 }, {} as Attr)).toBe(0);
+  await env.delta.checkpoint();
+  env.fs.forget(node, 1);
+  expect(env.fs.readlink(env.find('moved'))).toBe(target);
 });
 
 test('what came with a template can be read, is copied up, and may only get less', async () => {

@@ -285,8 +285,13 @@ export class SmallFileSystem implements FileSystem {
     return native.pread(this.fd(fh), buf, at, length, offset);
   }
 
-  readLater(fh: number, offset: number, length: number, buf: Buffer, at: number): Promise<number> {
-    return native.preadAsync(this.fd(fh), buf, at, length, offset);
+  readLater(
+    fh: number,
+    offset: number,
+    length: number,
+    makeRoom: () => Uint8Array,
+  ): Promise<number> {
+    return native.preadAsync(this.fd(fh), makeRoom(), 0, length, offset);
   }
 
   write(fh: number, offset: number, buf: Uint8Array, at: number, length: number): number {

@@ -177,12 +177,12 @@ export interface FileSystem {
   ): Result<Created> | Promise<Result<Created>>;
   /** Reads into `buf` from index `at`. Returns the number of bytes, READ_LATER, or -errno. */
   read(fh: number, offset: number, length: number, buf: Uint8Array, at: number): number;
+  /** Like read(), when it is its turn: then it calls `makeRoom`, and reads into what that returns. */
   readLater(
     fh: number,
     offset: number,
     length: number,
-    buf: Uint8Array,
-    at: number,
+    makeRoom: () => Uint8Array,
   ): Promise<number>;
   /**
    * Writes, and returns the number of bytes written.

@@ -68,16 +68,25 @@ function copy(
   if (!quota.admits(room)) return -EDQUOT;
   const job = { interrupted: false };
   const made = (fd: number): void => tag(core, inode, copied(inode.record, bytes), fd, true);
-  const result = blobs.copyUp(
-    record.object as ObjectId,
-    inode.ino,
-    bytes,
-    () => job.interrupted,
-    made,
-  );
-  if (typeof result === 'number') return result < 0 ? result : finish(core, inode, bytes);
+  const start = (): number | Promise<number> => {
+    const object = record.object as ObjectId;
+    return job.interrupted
+      ? -EINTR
+      : blobs.copyUp(object, inode.ino, bytes, () => job.interrupted, made);
+  };
+  // It holds two descriptors until it ends.
+  const { turns } = core.fds;
+  const turn = turns.take();
+  const result = turn === null ? start() : turn.then(start);
+  if (typeof result === 'number') {
+    turns.give();
+    return result < 0 ? result : finish(core, inode, bytes);
+  }
   quota.take(room);
-  const taken = result.finally(() => quota.release(room));
+  const taken = result.finally(() => {
+    quota.release(room);
+    turns.give();
+  });
   return copyLater(core, inode, job, taken, bytes, request);
 }
 

@@ -3,12 +3,19 @@ import { O_RDWR } from '../../base/mode.ts';
 import { DATA_NONE, DATA_OBJECT, DATA_PRIVATE } from '../../codec/inode-record.ts';
 import type { Inode } from './inode.ts';
 import type { Blobs } from './ports.ts';
+import { Turns } from './turns.ts';
 
 interface OpenFd {
   readonly fd: number;
   pins: number;
   doomed: boolean;
 }
+
+/**
+ * The most long calls of one filesystem that hold descriptors at a time. The thread pool works at fewer: see
+ * src/driver/process/pool-shares.ts.
+ */
+const AT_ONCE = 32;
 
 /** The limit on descriptors open for I/O, over all the filesystems that share this budget. */
 export interface FdBudget {
@@ -26,6 +33,8 @@ export class FdCache {
   readonly #budget: FdBudget;
   /** In order of use, oldest first. */
   readonly #open = new Map<Inode, OpenFd>();
+  /** For work that may take long and holds descriptors, here or elsewhere. */
+  readonly turns = new Turns(AT_ONCE);
 
   constructor(blobs: Blobs, budget: FdBudget) {
     this.#blobs = blobs;
@@ -119,8 +128,26 @@ export function openBytes(blobs: Blobs, inode: Inode): number {
   return -EIO;
 }
 
-/** Runs work on the thread pool with the inode's descriptor, which stays open meanwhile. */
+/**
+ * Runs work on the thread pool with the inode's descriptor, which stays open meanwhile. It takes a turn first, so that an
+ * env's programs can't make this process open more files than it may.
+ */
 export async function withFd(
+  fds: FdCache,
+  inode: Inode,
+  work: (fd: number) => Promise<number>,
+): Promise<number> {
+  const turn = fds.turns.take();
+  if (turn !== null) await turn;
+  try {
+    return await withFdNow(fds, inode, work);
+  } finally {
+    fds.turns.give();
+  }
+}
+
+/** Like withFd(), for work that has its turn. */
+export async function withFdNow(
   fds: FdCache,
   inode: Inode,
   work: (fd: number) => Promise<number>,

@@ -43,7 +43,7 @@ export function createFileSystem(parts: Parts): EnvFileSystem {
     create: (parent, name, mode, umask, flags) => create(core, parent, name, mode, umask, flags),
     tmpfile: (parent, mode, umask, flags) => tmpfile(core, parent, mode, umask, flags),
     read: (fh, offset, length, buf, at) => read(core, fh, offset, length, buf, at),
-    readLater: (fh, offset, length, buf, at) => readLater(core, fh, offset, length, buf, at),
+    readLater: (fh, offset, length, makeRoom) => readLater(core, fh, offset, length, makeRoom),
     write: (fh, offset, buf, at, length, killPriv, durable, whole) =>
       write(core, fh, offset, buf, at, length, killPriv, durable, whole),
     release: (fh) => release(core, fh),

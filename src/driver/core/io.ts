@@ -3,7 +3,7 @@ import { O_ACCMODE, O_RDONLY } from '../../base/mode.ts';
 import { DATA_NONE, DATA_PRIVATE } from '../../codec/inode-record.ts';
 import { fillBounded, writeBounded } from './bounded.ts';
 import type { Core } from './core.ts';
-import { withFd } from './fd-cache.ts';
+import { withFd, withFdNow } from './fd-cache.ts';
 import type { Handle } from './handles.ts';
 import type { Inode } from './inode.ts';
 import { dropPrivileges, readsOldObject } from './open.ts';
@@ -27,17 +27,19 @@ export function read(
   return core.files.preadNowait(fd, buf, at, length, offset);
 }
 
-/** Reads bytes on the thread pool, where it may wait for the disk. */
+/**
+ * Reads bytes on the thread pool, where it may wait for the disk.
+ * @param makeRoom returns where to put them; called when the read begins, as many of them may wait
+ */
 export async function readLater(
   core: Core,
   fh: number,
   offset: number,
   length: number,
-  buf: Uint8Array,
-  at: number,
+  makeRoom: () => Uint8Array,
 ): Promise<number> {
   const { inode } = core.handles.get(fh);
-  return withFd(core.fds, inode, (fd) => core.files.pread(fd, buf, at, length, offset));
+  return withFd(core.fds, inode, (fd) => core.files.pread(fd, makeRoom(), 0, length, offset));
 }
 
 /**
@@ -170,25 +172,28 @@ export async function copyRange(
   }
   const failed = await syncCopyFirst(core, output.inode);
   if (failed < 0) return failed;
-  if (readsOldObject(input.inode, input.backing)) {
-    const fd = descriptor(core, input);
-    if (fd < 0) return fd;
-    const copied = await withFd(core.fds, output.inode, (out) =>
-      copySlices(core, request, fd, offIn, output.inode, out, offOut, length),
-    );
-    closeOld(core, input, fd);
-    return copied;
-  }
-  return withFd(core.fds, input.inode, (from) =>
-    withFd(core.fds, output.inode, (to) =>
-      copySlices(core, request, from, offIn, output.inode, to, offOut, length),
-    ),
-  );
+  const job = { interrupted: false };
+  const copy = (from: number, to: number): Promise<number> =>
+    copySlices(core, job, from, offIn, output.inode, to, offOut, length);
+  // Also while it waits for its turn.
+  core.interrupts.set(request, job);
+  return withFd(core.fds, output.inode, async (to) => {
+    if (!readsOldObject(input.inode, input.backing)) {
+      return withFdNow(core.fds, input.inode, (from) => copy(from, to));
+    }
+    const from = descriptor(core, input);
+    if (from < 0) return from;
+    try {
+      return await copy(from, to);
+    } finally {
+      core.blobs.close(from);
+    }
+  }).finally(() => core.interrupts.delete(request));
 }
 
 async function copySlices(
   core: Core,
-  request: number,
+  job: { readonly interrupted: boolean },
   from: number,
   offIn: number,
   inode: Inode,
@@ -196,8 +201,6 @@ async function copySlices(
   offOut: number,
   length: number,
 ): Promise<number> {
-  const job = { interrupted: false };
-  core.interrupts.set(request, job);
   let done = 0;
   while (done < length && !job.interrupted) {
     const slice = Math.min(SLICE, length - done);
@@ -209,7 +212,6 @@ async function copySlices(
     if (copied <= 0) break;
     done += copied;
   }
-  core.interrupts.delete(request);
   return done;
 }
 

@@ -123,6 +123,7 @@ export class Generation {
 function extraOf(record: InodeRecord | null): number {
   if (record === null || (record.target === '' && record.xattrs === null)) return 0;
   let bytes = record.target.length;
-  for (const [name, value] of record.xattrs ?? []) bytes += XATTR_BYTES + name.length + value.length;
+  for (const [name, value] of record.xattrs ?? [])
+    bytes += XATTR_BYTES + name.length + value.length;
   return Math.floor(bytes / RECORD_BYTES);
 }

@@ -163,7 +163,7 @@ export class Operations {
   /** Reads into `buf`. Returns the number of bytes. */
   read(fh: number, buf: Buffer, length: number, offset: number): Later<number> {
     const count = this.#fs.read(fh, offset, length, buf, 0);
-    return count === READ_LATER ? this.#fs.readLater(fh, offset, length, buf, 0) : count;
+    return count === READ_LATER ? this.#fs.readLater(fh, offset, length, () => buf) : count;
   }
 
   /** Writes from `buf`. Returns the number of bytes. The kernel has already taken set-ID bits away, by chmod. */

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { type Name, type NodeId, ROOT_INO } from '../../../src/base/ids.ts';
 import { S_IFREG } from '../../../src/base/mode.ts';
 import type { FileSystem } from '../../../src/driver/core/api.ts';
+import type { FdBudget } from '../../../src/driver/core/fd-cache.ts';
 import { createFileSystem } from '../../../src/driver/core/filesystem.ts';
 import type { AccessRules } from '../../../src/driver/core/ports.ts';
 import type { EnvDelta } from '../../../src/driver/delta/env-delta.ts';
@@ -31,7 +32,7 @@ export class BareEnv {
   /** @param archives tar files; the first is the OS template's, others are apps' */
   static async create(
     archives: readonly Buffer[],
-    options: Partial<OpenDeltaOptions & { accessRules: AccessRules }> = {},
+    options: Partial<OpenDeltaOptions & { accessRules: AccessRules; fdBudget: FdBudget }> = {},
   ): Promise<BareEnv> {
     const scratch = mkdtempSync(path.join(tmpdir(), 'byref-bare-'));
     const root = path.join(scratch, 'root');
@@ -61,6 +62,7 @@ export class BareEnv {
         revalidates: () => false,
       },
       passthrough: null,
+      ...(options.fdBudget && { fdBudget: options.fdBudget }),
       ...(options.accessRules && { accessRules: options.accessRules }),
       caches: {
         knowsWalkers: true,

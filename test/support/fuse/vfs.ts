@@ -380,7 +380,7 @@ export class Vfs {
 
   private async readAll(fh: number, size: number): Promise<string> {
     const buffer = Buffer.alloc(size);
-    const length = size === 0 ? 0 : await good(this.fs.readLater(fh, 0, size, buffer, 0));
+    const length = size === 0 ? 0 : await good(this.fs.readLater(fh, 0, size, () => buffer));
     return buffer.toString('utf8', 0, length);
   }
 

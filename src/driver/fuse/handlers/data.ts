@@ -31,9 +31,13 @@ export function read(c: Connection): number {
   const length = Math.min(u32(READ_IN.size), MAX_IO);
   const n = c.fs.read(fh, offset, length, reply, OUT_BYTES);
   if (n !== READ_LATER) return dataReply(n);
-  const own = Buffer.allocUnsafe(length);
-  return c.later(c.fs.readLater(fh, offset, length, own, 0), (late) => {
-    if (late > 0) own.copy(reply, OUT_BYTES, 0, late);
+  let own: Buffer | null = null;
+  const makeRoom = (): Buffer => {
+    own = Buffer.allocUnsafe(length);
+    return own;
+  };
+  return c.later(c.fs.readLater(fh, offset, length, makeRoom), (late) => {
+    if (late > 0) own?.copy(reply, OUT_BYTES, 0, late);
     return dataReply(late);
   });
 }

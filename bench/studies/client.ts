@@ -1,8 +1,8 @@
-import { spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BYREF, byrefCli } from '../byref-cli.ts';
-import { pause, run } from '../process.ts';
+import { startDaemon } from '../daemon.ts';
+import { run } from '../process.ts';
 import type { StudyTable } from '../results.ts';
 import { formatNs, formatRatio, median } from '../stats.ts';
 import { work } from '../worker.ts';
@@ -10,7 +10,6 @@ import type { Study, StudyStage } from './study.ts';
 
 const ROUNDS = { quick: 15, full: 50 };
 const NODE = 'node -e 0';
-const START_MS = 20_000;
 
 /** How long commands take that a running daemon answers, against a bare Node. */
 export const client: Study = { name: 'client', run: study };
@@ -65,23 +64,4 @@ async function study(stage: StudyStage): Promise<StudyTable> {
 function runtimeState({ BYREF_RUN = '' }: Readonly<Record<string, string>>): string {
   const key = readdirSync(BYREF_RUN).find((name) => existsSync(join(BYREF_RUN, name, 'runtime')));
   return join(BYREF_RUN, key ?? '', 'runtime');
-}
-
-/** Starts a daemon, and waits until it answers. */
-async function startDaemon(stage: StudyStage, env: Record<string, string>): Promise<void> {
-  const child = spawn(BYREF, ['daemon'], {
-    env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  stage.cleanup.defer('end the daemon', async () => {
-    child.kill();
-    for (let waited = 0; child.exitCode === null && waited < START_MS; waited += 50)
-      await pause(50);
-  });
-  let said = '';
-  child.stdout.on('data', (bytes: Buffer) => (said += bytes.toString()));
-  for (let waited = 0; !said.includes('"msg":"ready"'); waited += 50) {
-    if (waited > START_MS || child.exitCode !== null) throw new Error(`no daemon: ${said}`);
-    await pause(50);
-  }
 }

@@ -9,6 +9,7 @@ import {
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { BYREF, type ByrefCli, byrefCli } from '../byref-cli.ts';
+import { startDaemon } from '../daemon.ts';
 import { pause, run } from '../process.ts';
 import type { StudyTable } from '../results.ts';
 import { formatBytes, formatNs, formatRatio, median } from '../stats.ts';
@@ -61,6 +62,8 @@ async function study(stage: StudyStage): Promise<StudyTable> {
   const tree = join(dir, 'tree');
   await makeTree(tree);
   await cli.run('template', 'import', IMAGE, tree, '--kind', 'os');
+  // Its client has to have the daemon's settings, so these are the daemon's alone.
+  await startDaemon(stage, { ...cli.env, BYREF_NETWORK: 'none' });
   const runners = [byref(cli, dir), await podman(stage, dir, tree)];
   const rows: string[][] = [];
   const figures: Record<string, number> = {};
@@ -84,7 +87,8 @@ async function study(stage: StudyStage): Promise<StudyTable> {
   }
   return {
     name: 'running',
-    title: 'Running envs, without a network, beside podman (targets: start 0.5, memory 0.25)',
+    title:
+      'Running envs, without a network, with a daemon, beside podman (targets: start 0.5, memory 0.25)',
     columns: ['what', ...runners.map(({ name }) => name), 'ratio'],
     rows,
     figures,
@@ -106,7 +110,7 @@ function byref(cli: ByrefCli, dir: string): Runner {
   const words = (...more: string[]): string[] => [BYREF, ...more];
   return {
     name: 'byref',
-    env: { ...cli.env, BYREF_NETWORK: 'none' },
+    env: cli.env,
     once: words('run', '--rm', IMAGE, '/bin/program'),
     start: (name) => words('run', '-d', '--name', name, IMAGE, '/bin/program', 'wait'),
     exec: (name) => words('exec', name, '/bin/program'),
@@ -223,7 +227,7 @@ async function idleBytes(stage: StudyStage, runner: Runner): Promise<number> {
 /** Starts very many envs of byref, with one process each. Returns rows: what, number, text. */
 async function manyIdle(stage: StudyStage, cli: ByrefCli): Promise<[string, number, string][]> {
   const count = stage.quick ? MANY.quick : MANY.full;
-  const env = { ...cli.env, BYREF_NETWORK: 'none' };
+  const { env } = cli;
   const byref = (...words: string[]): Promise<string> =>
     run(BYREF, words, { env, limitMs: MANY_MS });
   await byref('create', 'many', '--os', IMAGE, '--count', String(count));

@@ -210,12 +210,15 @@ class Daemon {
     if (this.recovering) return;
     this.recovering = true;
     const words = [...commandLineProgram(), 'list', '--quiet', '--root', this.config.root];
-    const { how, stderr } = await runProgram(words, { outputMax: OUTPUT_MAX, ofMore: 'end' });
-    this.log.info(
-      { how, said: stderr.toString('utf8') },
-      'a patch whose process died was recovered',
-    );
-    this.recovering = false;
+    try {
+      const { how, stderr } = await runProgram(words, { outputMax: OUTPUT_MAX, ofMore: 'end' });
+      const said = stderr.toString('utf8');
+      this.log.info({ how, said }, 'a patch whose process died was recovered');
+    } catch (error) {
+      this.log.warn({ err: error }, 'a patch whose process died is not recovered');
+    } finally {
+      this.recovering = false;
+    }
     this.watch.soon();
   }
 

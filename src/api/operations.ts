@@ -8,6 +8,7 @@ import { setVariables } from '../base/environment.ts';
 import { ByrefError } from '../base/error.ts';
 import { EXIT } from '../base/exit-codes.ts';
 import { livingProcess } from '../base/process-identity.ts';
+import { refuseNul } from '../ipc/command-protocol.ts';
 import { commandLineProgram } from '../ipc/entry-point.ts';
 import { OperationFiles, type OperationRequest } from '../ipc/operation-files.ts';
 import type { Operation, OperationState } from '../services/operation.ts';
@@ -46,11 +47,16 @@ export class Operations {
     this.keep = keep;
     this.onChange = onChange;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    for (const id of this.ids()) if (this.files(id).ended === null) this.follow(id);
+    for (const id of this.ids()) {
+      // A daemon that was killed when it had only made the directory.
+      if (requestIn(this.files(id)) === null) this.remove(id);
+      else if (this.files(id).ended === null) this.follow(id);
+    }
   }
 
-  /** Begins one. */
+  /** Begins one. @throws ByrefError 'usage' for words that no command line can have */
   start({ words, cwd = '/', environment, terminals = [] }: OperationWishes): Operation {
+    refuseNul([...words, cwd, ...Object.entries(environment ?? {}).flat()]);
     const request: OperationRequest = {
       words: ['--root', this.root, ...words],
       cwd,
@@ -128,8 +134,18 @@ export class Operations {
     const again = existsSync(files.file('cancelled'));
     files.write('cancelled', '');
     // Its whole group, as a terminal does: programs that it waits for, too.
-    process.kill(-pid, again ? 'SIGTERM' : 'SIGINT');
+    try {
+      process.kill(-pid, again ? 'SIGTERM' : 'SIGINT');
+    } catch (error) {
+      // It has just ended.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
     return this.get(id);
+  }
+
+  /** Returns true if it runs; costs less than get(). */
+  runs(id: number): boolean {
+    return this.running.has(id);
   }
 
   /** Returns how many run. */
@@ -210,8 +226,12 @@ export class Operations {
     const ended = this.ids().filter((id) => !this.running.has(id));
     // The newest one stays in any case: its number must not be given again.
     for (const id of ended.slice(0, Math.max(0, ended.length - Math.max(1, this.keep)))) {
-      rmSync(path.join(this.directory, String(id)), { recursive: true, force: true });
+      this.remove(id);
     }
+  }
+
+  private remove(id: number): void {
+    rmSync(path.join(this.directory, String(id)), { recursive: true, force: true });
   }
 
   private ids(): number[] {

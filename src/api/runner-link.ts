@@ -52,10 +52,12 @@ export class RunnerLink {
   /** Executes words. @throws Declined, ByrefError 'busy' if the runner hangs, 'error' if it ended meanwhile */
   async run(words: readonly string[]): Promise<CommandRun> {
     await this.ready;
+    const { child } = this;
     try {
       return await execute(this.socket, words);
     } catch (error) {
-      if (error instanceof Hangs) this.replace();
+      // Another command may have noticed it first.
+      if (error instanceof Hangs && this.child === child) this.replace();
       throw error;
     }
   }
@@ -94,10 +96,11 @@ export class RunnerLink {
     });
     return new Promise((resolve, reject) => {
       const hint = 'The log of the daemon says why.';
-      const late = setTimeout(
-        () => reject(new ByrefError('error', 'the runner did not start', hint)),
-        READY_MS,
-      );
+      const late = setTimeout(() => {
+        // Its end starts another one.
+        child.kill('SIGKILL');
+        reject(new ByrefError('error', 'the runner did not start', hint));
+      }, READY_MS);
       late.unref();
       child.stdout.once('data', () => {
         clearTimeout(late);
@@ -114,6 +117,8 @@ export class RunnerLink {
 class Hangs extends ByrefError {}
 
 function execute(socket: string, words: readonly string[]): Promise<CommandRun> {
+  const terminals = [false, false, false] as const;
+  const request = encodeRequest({ terminals, columns: 0, term: '', pid: process.pid, words });
   return new Promise((resolve, reject) => {
     const peer = connect(socket);
     const reader = new MessageReader();
@@ -152,12 +157,6 @@ function execute(socket: string, words: readonly string[]): Promise<CommandRun> 
         }
       }
     });
-    const terminals = [false, false, false] as const;
-    peer.write(
-      encodeMessage(
-        COMMAND.request,
-        encodeRequest({ terminals, columns: 0, term: '', pid: process.pid, words }),
-      ),
-    );
+    peer.write(encodeMessage(COMMAND.request, request));
   });
 }

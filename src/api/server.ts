@@ -95,11 +95,11 @@ function own(app: FastifyInstance, parts: ApiParts): void {
   );
   app.get<{ Params: { id: string }; Querystring: { wait?: string } }>(
     '/v1/operations/:id',
-    (request) => {
+    (request, reply) => {
       const id = idOf(request.params.id);
       const seconds = Number(request.query.wait ?? 0);
       if (!(seconds > 0)) return operations.get(id);
-      const ends = [AbortSignal.timeout(seconds * 1000), goneSignal(request.raw)];
+      const ends = [AbortSignal.timeout(seconds * 1000), goneSignal(request.raw, reply)];
       return operations.wait(id, AbortSignal.any(ends));
     },
   );

@@ -1,4 +1,5 @@
 /** Answers of the API that go on: events, and what operations print. */
+import { once } from 'node:events';
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,9 +15,12 @@ const CHUNK = 64 * 1024;
 const KEEP_ALIVE_MS = 15_000;
 
 /** A signal that the client of a request has gone. */
-export function goneSignal(request: IncomingMessage): AbortSignal {
+export function goneSignal({ socket }: IncomingMessage, { raw }: FastifyReply): AbortSignal {
   const gone = new AbortController();
-  request.socket.once('close', () => gone.abort());
+  const end = (): void => gone.abort();
+  socket.once('close', end);
+  // The connection may stay for many requests.
+  raw.once('finish', () => socket.off('close', end));
   return gone.signal;
 }
 
@@ -57,7 +61,7 @@ export async function followOutput(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const files = operations.filesOf(id);
-  const gone = goneSignal(request.raw);
+  const gone = goneSignal(request.raw, reply);
   reply.hijack();
   const { raw } = reply;
   raw.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' });
@@ -67,26 +71,28 @@ export async function followOutput(
     fd: openSync(files.file(name), 'r'),
   }));
   const buffer = Buffer.alloc(CHUNK);
-  const passOn = (): void => {
+  const passOn = async (): Promise<void> => {
     for (const { name, fd } of streams) {
-      for (;;) {
+      while (!gone.aborted) {
         const length = readSync(fd, buffer, 0, CHUNK, null);
         if (length === 0) break;
-        raw.write(`${JSON.stringify({ [name]: buffer.toString('base64', 0, length) })}\n`);
+        const line = `${JSON.stringify({ [name]: buffer.toString('base64', 0, length) })}\n`;
+        // A client that reads slowly must not make the daemon keep all of it.
+        if (!raw.write(line)) await once(raw, 'drain', { signal: gone }).catch(() => undefined);
       }
     }
   };
   try {
-    let { state, exitCode } = operations.get(id);
     while (!gone.aborted) {
+      const isOver = !operations.runs(id);
       // What it prints before its end is there when the end is seen.
-      passOn();
-      if (state !== 'running') {
+      await passOn();
+      if (isOver) {
+        const { exitCode } = operations.get(id);
         raw.write(`${JSON.stringify({ exitCode: exitCode ?? EXIT.error })}\n`);
         break;
       }
-      const pause = AbortSignal.any([gone, AbortSignal.timeout(OUTPUT_POLL_MS)]);
-      ({ state, exitCode } = await operations.wait(id, pause));
+      await sleep(OUTPUT_POLL_MS);
     }
   } finally {
     for (const { fd } of streams) closeSync(fd);

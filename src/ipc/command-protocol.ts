@@ -17,6 +17,8 @@
  * native/client.c repeats the numbers.
  */
 
+import { ByrefError } from '../base/error.ts';
+
 /** Types of messages. */
 export const COMMAND = {
   request: 1,
@@ -88,16 +90,18 @@ export interface CommandRequest {
   readonly words: readonly string[];
 }
 
-/** Returns the payload of a request. */
-export const encodeRequest = ({ terminals, columns, term, pid, words }: CommandRequest): string =>
-  [
-    COMMAND_VERSION,
-    terminals.map((each) => (each ? '1' : '0')).join(''),
-    String(columns),
-    term,
-    String(pid),
-    ...words,
-  ].join('\0');
+/** Returns the payload of a request. @throws ByrefError 'usage' for a word with a NUL: it would be two */
+export function encodeRequest({ terminals, columns, term, pid, words }: CommandRequest): string {
+  refuseNul(words);
+  const seen = terminals.map((each) => (each ? '1' : '0')).join('');
+  return [COMMAND_VERSION, seen, String(columns), term, String(pid), ...words].join('\0');
+}
+
+/** Refuses what no command line can hold, but a request in JSON can. @throws ByrefError 'usage' */
+export function refuseNul(words: readonly string[]): void {
+  if (!words.some((word) => word.includes('\0'))) return;
+  throw new ByrefError('usage', 'a word of the command has a NUL in it', 'Leave it out.');
+}
 
 /** Reads the payload of a request; null if it is of another version. */
 export function decodeRequest(payload: Buffer): CommandRequest | null {

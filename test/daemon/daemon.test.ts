@@ -1,8 +1,9 @@
 /** The daemon: its API, operations, events, restarts of envs, and what becomes of all when it is killed. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { EnvSummary } from '../../src/manager/envs/summary.ts';
 import type { EnvInfo } from '../../src/services/env-info.ts';
@@ -72,6 +73,10 @@ test('what is wrong is answered with a status, and the error of the command line
   });
   expect((await daemon.ask('POST', '/v1/envs/none/start', {})).status).toBe(404);
   expect((await daemon.ask('GET', '/v1/operations/77')).status).toBe(404);
+  // A NUL would make one word two.
+  expect((await daemon.ask('GET', '/v1/envs/none%00--json')).status).toBe(400);
+  const words = ['list', 'a\0b'];
+  expect((await daemon.ask('POST', '/v1/operations', { words })).status).toBe(400);
   const failed = await daemon.done('POST', '/v1/envs', { envs: ['a'], os: 'nothing' });
   expect(failed).toMatchObject({ state: 'failed', exitCode: 3, error: { code: 'notFound' } });
 });
@@ -158,6 +163,32 @@ test('a long command goes to the daemon; it outlives its client, and the daemon'
   const waited = await r.root.byref('operation', 'wait', String(operation?.id));
   expect(waited).toMatchObject({ code: 0, stdout: expect.stringMatching(/tiny/) });
   expect((await r.root.history())[0]).toMatchObject({ template: 'tiny', state: 'done' });
+});
+
+test('an operation that was hardly begun when the daemon was killed is not there', async () => {
+  await daemon.start();
+  const operations = path.join(path.dirname(daemon.socket), 'operations');
+  await daemon.kill();
+  mkdirSync(path.join(operations, '500'));
+  await daemon.start();
+  expect((await daemon.ask('GET', '/v1/operations')).status).toBe(200);
+  expect(readdirSync(operations)).not.toContain('500');
+});
+
+test('what an operation printed comes whole to a client that reads late', async () => {
+  await daemon.start();
+  const { id } = await daemon.json<Operation>('POST', '/v1/operations', { words: ['list'] });
+  const operations = path.join(path.dirname(daemon.socket), 'operations');
+  await daemon.json('GET', `/v1/operations/${id}?wait=30`);
+  writeFileSync(path.join(operations, String(id), 'stdout'), Buffer.alloc(8 * 2 ** 20, 'x'));
+  const response = await daemon.send('GET', `/v1/operations/${id}/output`);
+  await daemon.json('GET', '/v1/operations');
+  let bytes = 0;
+  for await (const line of createInterface({ input: response })) {
+    const { stdout } = JSON.parse(line) as { stdout?: string };
+    bytes += stdout === undefined ? 0 : Buffer.from(stdout, 'base64').length;
+  }
+  expect(bytes).toBe(8 * 2 ** 20);
 });
 
 test('Ctrl-C of a client, or a cancel, reaches the operation', async () => {

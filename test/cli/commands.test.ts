@@ -222,6 +222,8 @@ test('doctor asks for the programs that byref starts, and for no other', async (
         'cni',
         'iptables',
         'mkfs.ext4',
+        'tc',
+        'dnsmasq',
       ])
       .sort(),
   );

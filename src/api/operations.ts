@@ -11,6 +11,7 @@ import { livingProcess } from '../base/process-identity.ts';
 import { refuseNul } from '../ipc/command-protocol.ts';
 import { commandLineProgram } from '../ipc/entry-point.ts';
 import { OperationFiles, type OperationRequest } from '../ipc/operation-files.ts';
+import { holdOpen, isHeld } from '../native/lock-file.ts';
 import type { Operation, OperationState } from '../services/operation.ts';
 import { errorIn } from './errors.ts';
 
@@ -20,8 +21,6 @@ export type OperationWishes = Pick<OperationRequest, 'words'> &
 
 const SIGNAL_BASE = 128;
 const POLL_MS = 200;
-/** How long a process may take from its start until it says that it executes an operation. */
-const BEGIN_MS = 20_000;
 /** Results and progress that are longer are not parsed. */
 const RESULT_MAX = 64 * 1024 * 1024;
 
@@ -163,6 +162,8 @@ export class Operations {
   private spawn(id: number, files: OperationFiles, request: OperationRequest): void {
     const [program = '', ...before] = commandLineProgram();
     const stdout = openSync(files.file('stdout'), 'a', 0o600);
+    // Its process holds the lock from its begin on, before it can say who it is.
+    holdOpen(stdout);
     const stderr = openSync(files.file('stderr'), 'a', 0o600);
     const child = spawn(program, [...before, ...request.words], {
       detached: true,
@@ -198,11 +199,11 @@ export class Operations {
   }
 
   private async endOfStranger(files: OperationFiles): Promise<void> {
-    const began = Date.now();
     for (;;) {
       if (files.ended !== null) return;
       const said = files.read('process');
-      if (said === '' ? Date.now() - began > BEGIN_MS : livingProcess(said) === null) {
+      const lives = said === '' ? isHeld(files.file('stdout'), 'at-all') : livingProcess(said);
+      if (lives === false || lives === null) {
         // It wrote how it ended just before it did.
         await sleep(POLL_MS);
         return;

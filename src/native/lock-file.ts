@@ -138,6 +138,11 @@ export function tryLock(path: string): FileLock | null {
   return null;
 }
 
+/** Locks an open file alone, as long as this process, or one that inherits the descriptor, has it open. */
+export function holdOpen(fd: number): void {
+  lockNow(fd, 'exclusive');
+}
+
 /**
  * Returns true while a process holds the lock, or ('exclusive') holds it alone. The question itself keeps
  * nobody from taking it for longer than a moment.

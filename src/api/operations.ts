@@ -1,13 +1,14 @@
 /** The operations of a daemon: commands that take long, each a process of its own that outlives its client and the daemon. */
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { constants } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setVariables } from '../base/environment.ts';
 import { ByrefError } from '../base/error.ts';
 import { EXIT } from '../base/exit-codes.ts';
+import { ownWords } from '../base/own-words.ts';
 import { livingProcess } from '../base/process-identity.ts';
+import { shellStatus } from '../base/shell-status.ts';
 import { refuseNul } from '../ipc/command-protocol.ts';
 import { commandLineProgram } from '../ipc/entry-point.ts';
 import { OperationFiles, type OperationRequest } from '../ipc/operation-files.ts';
@@ -19,7 +20,6 @@ import { errorIn } from './errors.ts';
 export type OperationWishes = Pick<OperationRequest, 'words'> &
   Partial<Pick<OperationRequest, 'cwd' | 'environment' | 'terminals'>>;
 
-const SIGNAL_BASE = 128;
 const POLL_MS = 200;
 /** Results and progress that are longer are not parsed. */
 const RESULT_MAX = 64 * 1024 * 1024;
@@ -180,9 +180,7 @@ export class Operations {
         resolve();
       };
       child.once('error', () => ended(EXIT.error));
-      child.once('exit', (code, signal) =>
-        ended(code ?? SIGNAL_BASE + (signal === null ? 0 : constants.signals[signal])),
-      );
+      child.once('exit', (code, signal) => ended(shellStatus(code, signal)));
     });
     this.running.set(id, end);
   }
@@ -202,8 +200,9 @@ export class Operations {
     for (;;) {
       if (files.ended !== null) return;
       const said = files.read('process');
-      const lives = said === '' ? isHeld(files.file('stdout'), 'at-all') : livingProcess(said);
-      if (lives === false || lives === null) {
+      const lives =
+        said === '' ? isHeld(files.file('stdout'), 'at-all') : livingProcess(said) !== null;
+      if (!lives) {
         // It wrote how it ended just before it did.
         await sleep(POLL_MS);
         return;
@@ -260,8 +259,7 @@ function progressIn(stderr: string): unknown {
 }
 
 function resultIn(files: OperationFiles, { words }: OperationRequest): unknown {
-  const end = words.indexOf('--');
-  if (!(end < 0 ? words : words.slice(0, end)).includes('--json')) return null;
+  if (!ownWords(words).includes('--json')) return null;
   if (statSync(files.file('stdout')).size > RESULT_MAX) return null;
   return parsed(files.read('stdout'));
 }

@@ -1,8 +1,8 @@
 /** Runs a command in a running env, on our own input and output. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { constants } from 'node:os';
 import type { Command } from 'commander';
 import { ByrefError } from '../base/error.ts';
+import { shellStatus } from '../base/shell-status.ts';
 import { needPeoplesEnv } from '../manager/sandbox/owner.ts';
 import {
   type ExecRequest,
@@ -51,8 +51,6 @@ export function addVariable(
   return { ...before, [name]: value ?? process.env[name] ?? '' };
 }
 
-/** The status of a command that a signal ended, as shells say it: 128 and the signal's number. */
-const SIGNAL_BASE = 128;
 /** Signals that are passed on to the command. */
 export const PASSED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
@@ -105,9 +103,7 @@ async function runHere([program = '', ...args]: readonly string[]): Promise<numb
   const release = passSignals(child);
   return new Promise<number>((resolve, reject) => {
     child.once('error', reject);
-    child.once('exit', (status, signal) =>
-      resolve(status ?? SIGNAL_BASE + (signal === null ? 0 : constants.signals[signal])),
-    );
+    child.once('exit', (status, signal) => resolve(shellStatus(status, signal)));
   }).finally(release);
 }
 

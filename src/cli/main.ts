@@ -1,5 +1,7 @@
 /** The command line. It loads the module of the given verb and no other, so that it starts fast. */
+
 import { ByrefError } from '../base/error.ts';
+import { ownWords } from '../base/own-words.ts';
 import { ownOperation, takePart } from '../ipc/operation-files.ts';
 import { parseArgv } from './argv.ts';
 import { reportError } from './errors.ts';
@@ -53,9 +55,6 @@ if (operation !== null) {
   showOnTerminals(operation.terminals);
 }
 const words = process.argv.slice(2);
-// Words after `--` belong to another command.
-const end = words.indexOf('--');
-const own = end < 0 ? words : words.slice(0, end);
 main(words).catch((error: unknown) => {
-  process.exitCode = reportError(error, own.includes('--json'));
+  process.exitCode = reportError(error, ownWords(words).includes('--json'));
 });

@@ -8,6 +8,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { chmodSync, renameSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import path from 'node:path';
+import { ownWords } from '../base/own-words.ts';
 import {
   COMMAND,
   type CommandRequest,
@@ -154,12 +155,6 @@ class Client {
       this.socket.destroy();
     }
   }
-}
-
-/** Words after `--` belong to another command. */
-function ownWords(words: readonly string[]): readonly string[] {
-  const end = words.indexOf('--');
-  return end < 0 ? words : words.slice(0, end);
 }
 
 openForAll();

@@ -5,6 +5,7 @@
 import { DaemonClient } from '../api/client.ts';
 import { setVariables } from '../base/environment.ts';
 import { ByrefError } from '../base/error.ts';
+import { ownWords } from '../base/own-words.ts';
 import { output } from './output.ts';
 import { printBytes, sayLines } from './print.ts';
 import { resolveRoot } from './root.ts';
@@ -43,8 +44,7 @@ export async function followOperation(daemon: DaemonClient, id: number): Promise
 
 /** Takes --root out of words: a daemon has one of its own. */
 function takeRoot(words: readonly string[]): { root: string | undefined; others: string[] } {
-  const end = words.indexOf('--');
-  const own = end < 0 ? words : words.slice(0, end);
+  const own = ownWords(words);
   const others: string[] = [];
   let root: string | undefined;
   for (let i = 0; i < own.length; i++) {

@@ -34,11 +34,7 @@ afterAll(async () => {
   machines.end();
 });
 
-async function ok(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await machines.byref(args, env);
-  expect(code, stdout + stderr).toBe(0);
-  return stdout;
-}
+const ok = (...args: string[]): Promise<string> => machines.ok(args, env);
 
 /** Runs a script in an env until the returned function is called. */
 function busy(name: string, script: string): () => Promise<void> {

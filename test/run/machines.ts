@@ -44,6 +44,13 @@ export class Machines {
     return run('nsenter', [...this.enter(0), BYREF, ...args], options);
   }
 
+  /** Runs byref on the machine, which must succeed; returns its standard output. */
+  async ok(args: readonly string[], env: NodeJS.ProcessEnv): Promise<string> {
+    const { code, stdout, stderr } = await this.byref(args, env);
+    expect(code, stdout + stderr).toBe(0);
+    return stdout;
+  }
+
   private enter(which: 0 | 1): string[] {
     return ['--net', '--target', String(this.holders[which]!.pid)];
   }

@@ -47,11 +47,7 @@ describe('envs on a bridge', () => {
     expect(left).toBe('');
   });
 
-  async function ok(...args: string[]): Promise<string> {
-    const { code, stdout, stderr } = await machines.byref(args, env);
-    expect(code, stdout + stderr).toBe(0);
-    return stdout;
-  }
+  const ok = (...args: string[]): Promise<string> => machines.ok(args, env);
 
   const addressOf = async (name: string): Promise<string> => {
     const list = JSON.parse(await ok('list', '--json')) as EnvSummary[];

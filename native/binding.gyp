@@ -49,6 +49,14 @@
       "ldflags": ["-static"]
     },
     {
+      "target_name": "byref-exec-server",
+      "type": "executable",
+      "sources": ["exec-server.c"],
+      "defines": ["_GNU_SOURCE"],
+      "cflags": ["-O2", "-Wall", "-Wextra"],
+      "ldflags": ["-static"]
+    },
+    {
       "target_name": "byref-holder",
       "type": "executable",
       "sources": ["holder.cc"],

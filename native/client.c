@@ -7,6 +7,7 @@
  * The protocol: src/ipc/command-protocol.ts. Whatever this program does not understand, it leaves to SCRIPT.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -17,6 +18,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -41,7 +43,11 @@ enum {
   PROGRAM = 14,
   EXIT = 15,
   ATTEND = 16,
+  INSIDE = 17,
 };
+/* Answers to INSIDE that are no exit status: nobody serves there, or the program could not be started, and nothing was done. */
+#define NOT_SERVED (-1)
+#define NOT_STARTED (-2)
 
 extern char **environ;
 
@@ -110,6 +116,14 @@ static uint64_t cookie_of(const char *name) {
   return cookie < 3 ? 3 : cookie;
 }
 
+static int connect_to(struct sockaddr_un *address) {
+  int peer = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (peer < 0) return -1;
+  if (connect(peer, (struct sockaddr *)address, sizeof *address) == 0) return peer;
+  close(peer);
+  return -1;
+}
+
 /* Connects to the runner of the root; -1 if there is none. */
 static int connect_runner(const char *root) {
   char real[PATH_MAX];
@@ -119,11 +133,7 @@ static int connect_runner(const char *root) {
   int length = snprintf(address.sun_path, sizeof address.sun_path, "%s/%llx/runner.sock", run == NULL ? "/run/byref" : run,
                         (unsigned long long)cookie_of(real));
   if (length < 0 || (size_t)length >= sizeof address.sun_path) return -1;
-  int runner = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (runner < 0) return -1;
-  if (connect(runner, (struct sockaddr *)&address, sizeof address) == 0) return runner;
-  close(runner);
-  return -1;
+  return connect_to(&address);
 }
 
 static int write_all(int fd, const void *bytes, size_t length) {
@@ -203,6 +213,9 @@ static int is_accepted(int runner) {
 
 static volatile pid_t child = 0;
 
+/* The exec server, while it runs the program; else -1. */
+static volatile int inside = -1;
+
 /* The runner, if signals are told to it; else -1: the program gets them. */
 static volatile int told = -1;
 
@@ -212,9 +225,18 @@ static void pass_on(int number) {
     char text[4] = {0};
     text[0] = (char)('0' + number / 10), text[1] = (char)('0' + number % 10);
     send_message(told, SIGNAL, text, 2);
+  } else if (inside >= 0) {
+    unsigned char byte = (unsigned char)number;
+    write_all(inside, &byte, 1);
   } else if (child > 0) {
     kill(child, number);
   }
+}
+
+/* Has signals that would end us passed on. */
+static void pass_signals_on(void) {
+  static const int passed[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+  for (size_t i = 0; i < sizeof passed / sizeof *passed; i++) signal(passed[i], pass_on);
 }
 
 /* Runs a program, of words that NULs separate, on our input and output. Returns its status as a shell would have it. */
@@ -225,7 +247,6 @@ static int run_program(char *words, uint32_t length) {
   if (list == NULL) return NOT_RUN;
   char *at = words;
   for (size_t i = 0; i < count; i++, at += strlen(at) + 1) list[i] = at;
-  static const int passed[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
   child = fork();
   if (child == 0) {
     execvp(list[0], list);
@@ -234,10 +255,62 @@ static int run_program(char *words, uint32_t length) {
   }
   free(list);
   if (child < 0) return NOT_RUN;
-  for (size_t i = 0; i < sizeof passed / sizeof *passed; i++) signal(passed[i], pass_on);
+  pass_signals_on();
   int status;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
   return WIFSIGNALED(status) ? SIGNAL_BASE + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* Connects to an exec server that says that it listens; -1 if none does. */
+static int connect_exec_server(const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (strlen(path) >= sizeof address.sun_path) return -1;
+  strcpy(address.sun_path, path);
+  int server = connect_to(&address);
+  if (server < 0) return -1;
+  struct pollfd waiting = {.fd = server, .events = POLLIN};
+  char ready;
+  if (poll(&waiting, 1, ACCEPT_MS) == 1 && read_all(server, &ready, 1) && ready == 'R') return server;
+  close(server);
+  return -1;
+}
+
+/* Sends a request with our input, output and error output: native/exec-server.c. */
+static int send_inside(int server, const char *words, uint32_t length) {
+  char mask[8];
+  mode_t ours = umask(0);
+  umask(ours);
+  uint32_t mask_length = (uint32_t)snprintf(mask, sizeof mask, "%o", (unsigned)ours) + 1, total = mask_length + length + 1;
+  unsigned char size[4] = {total & 0xff, total >> 8 & 0xff, total >> 16 & 0xff, total >> 24};
+  int passed[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
+  char control[CMSG_SPACE(sizeof passed)] __attribute__((aligned(8))) = {0};
+  struct iovec io = {size, sizeof size};
+  struct msghdr message = {.msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+  head->cmsg_level = SOL_SOCKET;
+  head->cmsg_type = SCM_RIGHTS;
+  head->cmsg_len = CMSG_LEN(sizeof passed);
+  memcpy(CMSG_DATA(head), passed, sizeof passed);
+  if (sendmsg(server, &message, 0) != sizeof size) return 0;
+  /* With the NUL that receive() put behind the last word. */
+  return write_all(server, mask, mask_length) && write_all(server, words, (size_t)length + 1);
+}
+
+/* Has the exec server of an env run a program on our input and output: the server's socket, and its request but for the umask. */
+static int run_inside(const char *words, uint32_t length) {
+  size_t path = strlen(words) + 1;
+  int server = path > length ? -1 : connect_exec_server(words);
+  if (server < 0) return NOT_SERVED;
+  char answer[2];
+  if (!send_inside(server, words + path, length - (uint32_t)path) || !read_all(server, answer, 1)) {
+    fprintf(stderr, "byref: the env's exec server ended before it said whether the program was started\n  hint: Run this again.\n");
+    return NOT_RUN;
+  }
+  if (*answer != 'S') return NOT_STARTED;
+  inside = server;
+  pass_signals_on();
+  /* The server is killed when the env ends, and all in it. */
+  return read_all(server, answer, sizeof answer) ? (unsigned char)answer[1] : SIGNAL_BASE + SIGKILL;
 }
 
 /* Prints what the runner says, and does what it asks. Returns only if the command is to be run as a whole. */
@@ -261,6 +334,10 @@ static void follow(int runner) {
         snprintf(answer, sizeof answer, "%d", run_program(payload, length));
         send_message(runner, STATUS, answer, (uint32_t)strlen(answer));
         break;
+      case INSIDE:
+        snprintf(answer, sizeof answer, "%d", run_inside(payload, length));
+        send_message(runner, STATUS, answer, (uint32_t)strlen(answer));
+        break;
       case EXIT:
         exit(atoi(payload));
       case DECLINE:
@@ -279,6 +356,8 @@ int main(int argc, char **argv) {
     fprintf(stderr, "byref-client: give the script to run\n");
     return NOT_RUN;
   }
+  /* What we open is to be none of these. */
+  for (int null = 0; null >= 0 && null <= STDERR_FILENO;) null = open("/dev/null", O_RDWR);
   struct command command = {.all = argv + 1, .words = argv + 2, .count = argc - 2};
   if (geteuid() == 0 && !has_own_settings() && take_root(&command) && command.count > 0) {
     /* A reader that has gone is noticed at the write. */

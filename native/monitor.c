@@ -18,7 +18,8 @@
  * starts when a byte comes; at the end of the socket instead, it is given up.
  *
  * Who attaches sends frames: a type, a length (2 bytes, the high one first), and as many bytes. Type 0: input. Type 1: the
- * size of the terminal, rows and columns of 2 bytes each. It gets output as it comes, without frames.
+ * size of the terminal, rows and columns of 2 bytes each. Type 2: the exec server of the env is wanted (native/exec-server.c), as
+ * BUNDLE/exec-server.json describes its process; it listens at BUNDLE/exec.sock. It gets output as it comes, without frames.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,7 +42,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { REPORT = 3, CLIENTS_MAX = 16, FRAME_HEAD = 3, FRAME_INPUT = 0, FRAME_SIZE = 1 };
+enum { REPORT = 3, CLIENTS_MAX = 16, FRAME_HEAD = 3, FRAME_INPUT = 0, FRAME_SIZE = 1, FRAME_EXEC = 2 };
 /** Of umount2(2); <sys/mount.h> and <linux/mount.h> exclude each other. */
 enum { DETACH = 2, NOFOLLOW = 8 };
 int umount2(const char *target, int flags);
@@ -66,6 +67,8 @@ static struct client *clients[CLIENTS_MAX];
 /** Input for the terminal that it has not taken yet. */
 static unsigned char pending[65535];
 static size_t pending_length;
+/** The runtime, while it starts the exec server. */
+static pid_t exec_runtime = -1;
 
 static void fail(const char *what) {
   dprintf(REPORT, "failed %s: %s\n", what, strerror(errno));
@@ -214,9 +217,8 @@ static int listen_at(const char *name) {
   return fd;
 }
 
-static pid_t spawn(char *const words[], int in, int out, int err) {
-  const pid_t child = fork();
-  if (child != 0) return child;
+/** Becomes another program. */
+static void become(char *const words[], int in, int out, int err) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
@@ -229,6 +231,12 @@ static pid_t spawn(char *const words[], int in, int out, int err) {
   if (err >= 0) dup2(err, 2);
   execv(words[0], words);
   _exit(127);
+}
+
+static pid_t spawn(char *const words[], int in, int out, int err) {
+  const pid_t child = fork();
+  if (child == 0) become(words, in, out, err);
+  return child;
 }
 
 /** Takes the terminal that the runtime sends. */
@@ -358,10 +366,45 @@ static void write_pending(void) {
   memmove(pending, pending + written, pending_length);
 }
 
+/** Returns the path of a program that is built with this one. */
+static const char *beside_us(const char *name) {
+  static char path[4096];
+  const ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+  path[length < 0 ? 0 : length] = 0;
+  char *end = strrchr(path, '/');
+  if (end == NULL || (size_t)(end - path) + strlen(name) + 2 > sizeof path) return "";
+  strcpy(end + 1, name);
+  return path;
+}
+
+/** Has the runtime start the exec server, which is our child then. What fails is done without: programs are run by the runtime. */
+static void start_exec_server(void) {
+  // Above what the runtime passes on, so that neither takes the place of the other.
+  enum { PASSED = 3, FREE = 8 };
+  if (exec_runtime > 0) return;
+  const int program = open(beside_us("byref-exec-server"), O_RDONLY | O_CLOEXEC), listener = listen_at("exec.sock");
+  exec_runtime = program < 0 || listener < 0 ? -1 : fork();
+  if (exec_runtime == 0) {
+    const int moved[2] = {fcntl(program, F_DUPFD_CLOEXEC, FREE), fcntl(listener, F_DUPFD_CLOEXEC, FREE)};
+    for (int i = 0; i < 2; i++) dup2(moved[i], PASSED + i);
+    const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    char process[4096], runtime_log[4096];
+    snprintf(process, sizeof process, "%s/exec-server.json", bundle);
+    snprintf(runtime_log, sizeof runtime_log, "%s/exec-server.log", bundle);
+    const char *words[] = {runtime,  "--root",     state,       "--log", runtime_log,       "--log-format", "json",
+                           "exec",   "--detach",   "--process", process, "--preserve-fds", "2",            id,
+                           NULL};
+    become((char *const *)words, null, null, null);
+  }
+  if (program >= 0) close(program);
+  if (listener >= 0) close(listener);
+}
+
 /** Takes one frame, if it is there as a whole. */
 static void take_frame(struct client *client) {
   const size_t length = client->frame[1] << 8 | client->frame[2];
   const unsigned char *body = client->frame + FRAME_HEAD;
+  if (client->frame[0] == FRAME_EXEC) start_exec_server();
   if (!is_terminal()) return;
   if (client->frame[0] == FRAME_INPUT && pending_length + length <= sizeof pending) {
     memcpy(pending + pending_length, body, length);
@@ -396,8 +439,10 @@ static void hear(int i) {
 /** Returns how the first process ended, if it has; else -1. Takes note of all else that ended. */
 static int reap(pid_t first) {
   int status, found = -1;
-  for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
+  for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
     if (pid == first) found = status;
+    if (pid == exec_runtime) exec_runtime = -1;
+  }
   return found;
 }
 

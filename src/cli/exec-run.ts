@@ -3,9 +3,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Command } from 'commander';
 import { ByrefError } from '../base/error.ts';
 import { shellStatus } from '../base/shell-status.ts';
+import { INSIDE } from '../ipc/command-protocol.ts';
 import { needPeoplesEnv } from '../manager/sandbox/owner.ts';
 import {
   type ExecRequest,
+  type PreparedCommand,
   type PreparedExec,
   prepareExec,
   statusOf,
@@ -83,15 +85,27 @@ export async function runInEnv(
   const prepared = await withStore(context, 'read', (store) =>
     prepareExec(store, needPeoplesEnv(store, env), request),
   );
+  const served = await runByServer(prepared);
+  if (served !== null) return served;
+  const command = prepared.prepareCommand();
   try {
-    return await runPrepared(prepared);
+    return await runCommand(command);
   } finally {
-    prepared.dispose();
+    command.dispose();
   }
 }
 
-/** Runs a prepared command on our input and output, and returns its exit status. */
-async function runPrepared({ command, failure }: PreparedExec): Promise<number> {
+/** Has the env's exec server run the program. Returns its exit status; null if it has to be run otherwise: nothing was done. */
+async function runByServer({ inside, startServer }: PreparedExec): Promise<number | null> {
+  const { runInside } = output();
+  if (inside === null || runInside === null) return null;
+  const status = await runInside(inside.socket, inside.request);
+  if (status === INSIDE.notServed) startServer();
+  return status < 0 ? null : status;
+}
+
+/** Runs a command on our input and output, and returns its exit status. */
+async function runCommand({ command, failure }: PreparedCommand): Promise<number> {
   const code = await (output().runProgram ?? runHere)(command);
   // The runtime has said it on our error output.
   const said = code === 0 ? null : failure();

@@ -107,6 +107,7 @@ class Client {
       term,
       setExitCode,
       runProgram: (words) => this.runProgram(COMMAND.program, words),
+      runInside: (socket, request) => this.runProgram(COMMAND.inside, [socket, ...request]),
       foreground: {
         pid,
         run: (words) => this.runProgram(COMMAND.attend, words),

@@ -12,6 +12,8 @@
  *     status: its exit status ->
  *                             <-  attend: words of a program; as `program`, but signals that the client gets are
  *     signal: its number      ->  told here, and not to that program; its status follows as above
+ *                             <-  inside: the socket of an env's exec server, and what it is asked but for the umask
+ *     status: its exit status ->      (native/exec-server.c), which runs that on the client's input and output; negative: see INSIDE
  *                             <-  exit: the command's exit status; the end
  *
  * native/client.c repeats the numbers.
@@ -32,6 +34,15 @@ export const COMMAND = {
   program: 14,
   exit: 15,
   attend: 16,
+  inside: 17,
+} as const;
+
+/** Answers to `inside` that are no exit status, as nothing was done. */
+export const INSIDE = {
+  /** Nobody serves at that socket. */
+  notServed: -1,
+  /** The program can't be started. */
+  notStarted: -2,
 } as const;
 
 /** The version of the protocol; a request of another one is declined. */

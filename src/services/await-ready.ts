@@ -101,7 +101,7 @@ async function inside(
   timeoutMs: number,
 ): Promise<ProgramEnded> {
   if (hasEnded(store, row)) throw endedEarly(store, row);
-  const { command, dispose } = prepareExec(store, row, { words, terminal: null });
+  const { command, dispose } = prepareExec(store, row, { words, terminal: null }).prepareCommand();
   return runProgram(command, {
     outputMax: OUTPUT_MAX,
     ofMore: 'end',

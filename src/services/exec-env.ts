@@ -3,6 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { BundleDir } from '../manager/envs/runtime/bundle-dir.ts';
+import {
+  execServerSocket,
+  serverRequest,
+  startExecServer,
+} from '../manager/envs/runtime/exec-server.ts';
 import { asList, baseEnvironment } from '../manager/envs/runtime/oci-config.ts';
 import type { OciProcess, OciSpec } from '../manager/envs/runtime/oci-spec.ts';
 import { execCommand } from '../manager/envs/runtime/runtime-program.ts';
@@ -22,8 +27,18 @@ export interface ExecRequest {
   readonly terminal: string | null;
 }
 
-/** A command of this machine that runs a program in an env. */
+/** A program that is ready to be run in an env, in one of two ways. */
 export interface PreparedExec {
+  /** What the exec server of the env is asked, for a program without a terminal: native/exec-server.c. null: it has one */
+  readonly inside: { readonly socket: string; readonly request: readonly string[] } | null;
+  /** Has the exec server started, for the programs that come next. */
+  readonly startServer: () => void;
+  /** Prepares a command of this machine that runs the program. */
+  readonly prepareCommand: () => PreparedCommand;
+}
+
+/** A command of this machine that runs a program in an env. */
+export interface PreparedCommand {
   readonly command: readonly string[];
   /** Returns what the runtime said if it could not start the program; null if it could. */
   readonly failure: () => string | null;
@@ -39,12 +54,22 @@ export const NOT_RUN = 126;
 export function prepareExec(store: Store, row: EnvRow, request: ExecRequest): PreparedExec {
   const first = needRunning(store.root, row);
   const bundle = new BundleDir(store.root, row.id);
-  const stem = `exec-${randomBytes(8).toString('hex')}`;
-  const file = path.join(bundle.path, `${stem}.json`);
-  const log = path.join(bundle.path, `${stem}.log`);
   const { process } = JSON.parse(bundle.read('config.json')) as OciSpec;
   // Its root as its own processes see it, whatever is mounted there.
   const program = processOf(`/proc/${first}/root`, process, request);
+  return {
+    inside: program.terminal
+      ? null
+      : { socket: execServerSocket(bundle), request: serverRequest(program) },
+    startServer: () => startExecServer(bundle, process),
+    prepareCommand: () => prepareCommand(bundle, program),
+  };
+}
+
+function prepareCommand(bundle: BundleDir, program: OciProcess): PreparedCommand {
+  const stem = `exec-${randomBytes(8).toString('hex')}`;
+  const file = path.join(bundle.path, `${stem}.json`);
+  const log = path.join(bundle.path, `${stem}.log`);
   bundle.write(path.basename(file), JSON.stringify(program));
   return {
     command: execCommand(bundle, file, log),

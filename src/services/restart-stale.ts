@@ -87,7 +87,8 @@ async function restartUnits(store: Store, row: EnvRow, units: readonly string[])
 }
 
 async function systemctl(store: Store, row: EnvRow, words: readonly string[]): Promise<void> {
-  const prepared = prepareExec(store, row, { words: ['systemctl', ...words], terminal: null });
+  const request = { words: ['systemctl', ...words], terminal: null };
+  const prepared = prepareExec(store, row, request).prepareCommand();
   const options = { outputMax: OUTPUT_MAX, ofMore: 'end', timeoutMs: UNITS_MS } as const;
   await runProgram(prepared.command, options).finally(prepared.dispose);
 }

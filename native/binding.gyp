@@ -31,7 +31,8 @@
       "type": "executable",
       "sources": ["monitor.c"],
       "defines": ["_GNU_SOURCE"],
-      "cflags": ["-O2", "-Wall", "-Wextra"]
+      "cflags": ["-O2", "-Wall", "-Wextra"],
+      "ldflags": ["-static"]
     },
     {
       "target_name": "byref-client",

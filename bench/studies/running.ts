@@ -184,14 +184,20 @@ async function interleaved(
   runners: readonly Runner[],
 ): Promise<Record<string, number[][]>> {
   const samples: Record<string, number[][]> = {};
-  const measure = async (what: string, at: number, words: readonly string[]): Promise<void> => {
-    const ns = await work(stage.worker, '/', ['run', ...words], runners[at]!.env);
+  const measure = async (
+    what: string,
+    at: number,
+    words: readonly string[],
+    loop: 'run' | 'first-output' = 'run',
+  ): Promise<void> => {
+    const ns = await work(stage.worker, '/', [loop, ...words], runners[at]!.env);
     samples[what] ??= runners.map(() => []);
     samples[what][at]!.push(ns);
   };
   for (let round = 0; round <= (stage.quick ? ROUNDS.quick : ROUNDS.full); round++) {
     for (const [at, runner] of runners.entries()) {
-      await measure('create, start, first output, remove', at, runner.once);
+      await measure('create and start, to the first output', at, runner.once, 'first-output');
+      await measure('create, start, output, remove', at, runner.once);
       await measure('create and start', at, runner.start('one'));
       await measure('exec', at, runner.exec('one'));
       await measure('kill and remove', at, runner.stop('one'));

@@ -20,14 +20,23 @@ static int wait_for(pid_t pid) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-int run_and_wait(char *const argv[]) {
-  posix_spawn_file_actions_t quiet;
-  posix_spawn_file_actions_init(&quiet);
-  posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+/* Starts a program whose output goes to a descriptor. */
+static pid_t start(char *const argv[], int output) {
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
   pid_t pid;
-  errno = posix_spawnp(&pid, argv[0], &quiet, NULL, argv, environ);
+  errno = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
   if (errno) die(argv[0]);
-  posix_spawn_file_actions_destroy(&quiet);
+  posix_spawn_file_actions_destroy(&actions);
+  return pid;
+}
+
+int run_and_wait(char *const argv[]) {
+  int nothing = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  if (nothing < 0) die("/dev/null");
+  pid_t pid = start(argv, nothing);
+  close(nothing);
   return wait_for(pid);
 }
 
@@ -47,20 +56,41 @@ static struct sample exec_loop(int argc, char **argv) {
   return (struct sample){now_ns() - start, (uint64_t)count};
 }
 
+static void need_success(const char *program, int status) {
+  if (status == 0) return;
+  fprintf(stderr, "work: %s ended with %d\n", program, status);
+  exit(1);
+}
+
 static struct sample run(int argc, char **argv) {
   (void)argc;
-  uint64_t start = now_ns();
+  uint64_t begun = now_ns();
   int status = run_and_wait(argv);
-  uint64_t ns = now_ns() - start;
-  if (status != 0) {
-    fprintf(stderr, "work: %s ended with %d\n", argv[0], status);
-    exit(1);
-  }
+  uint64_t ns = now_ns() - begun;
+  need_success(argv[0], status);
+  return (struct sample){ns, 1};
+}
+
+/* Until the program has printed something; its end is waited for, and not measured. */
+static struct sample first_output(int argc, char **argv) {
+  (void)argc;
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) < 0) die("pipe");
+  uint64_t begun = now_ns();
+  pid_t pid = start(argv, ends[1]);
+  close(ends[1]);
+  char bytes[4096];
+  if (read(ends[0], bytes, sizeof bytes) <= 0) die("the program's output");
+  uint64_t ns = now_ns() - begun;
+  while (read(ends[0], bytes, sizeof bytes) > 0) continue;
+  close(ends[0]);
+  need_success(argv[0], wait_for(pid));
   return (struct sample){ns, 1};
 }
 
 const struct command process_commands[] = {
     {"exec", "PROGRAM COUNT", 2, exec_loop},
     {"run", "PROGRAM ARGUMENT...", 1, run},
+    {"first-output", "PROGRAM ARGUMENT...", 1, first_output},
     {NULL, NULL, 0, NULL},
 };

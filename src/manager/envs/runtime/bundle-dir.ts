@@ -8,6 +8,7 @@
  *     binds/N       what of the machine it is given, id-mapped where that can be
  *     disks/ID/     the file systems of volumes with a size, and disks/devices its devices, until the env has them
  *     init          the program of the machine that its first process is
+ *     ids           the first one of the machine's ids that it has
  *     resolved/     what systemd-resolved in it is told: resolved.conf(5)
  *     start.json    how the env was started (StartNote); the first file that is made
  *     running       "PID START": its first process, and when that started (proc(5), field 22)
@@ -35,6 +36,7 @@ import { livingProcess } from '../../../base/process-identity.ts';
 import { RunDir } from '../../../ipc/run-dir.ts';
 import { isHeld } from '../../../native/lock-file.ts';
 import { envDir } from '../../../store/store.ts';
+import type { IdRange } from './id-ranges.ts';
 
 /** How an env was started. */
 export interface StartNote {
@@ -201,10 +203,16 @@ export class BundleDir {
     return readdirSync(directory).map((name) => path.join(directory, name));
   }
 
-  /** Lets the env's root user through. @param gid the machine's id of its group */
-  openTo(gid: number): void {
-    chownSync(this.path, 0, gid);
+  /** Lets the env's root user through, and notes which ids it has. */
+  openTo(ids: IdRange): void {
+    this.write('ids', String(ids.first));
+    chownSync(this.path, 0, ids.first);
     chmodSync(this.path, GROUP_SEARCH);
+  }
+
+  /** Returns the first one of the machine's ids that the env has; null if it has none, or that was not noted. */
+  firstId(): number | null {
+    return Number(this.read('ids')) || null;
   }
 
   write(name: string, text: string): void {

@@ -5,6 +5,7 @@
 import { existsSync, mkdirSync, readdirSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../../base/error.ts';
+import { procLink } from '../../../base/proc.ts';
 import { RunDir } from '../../../ipc/run-dir.ts';
 import { withLock } from '../../../store/with-lock.ts';
 
@@ -26,7 +27,7 @@ const rangeOf = (slot: number): IdRange => ({ first: FIRST + slot * SIZE, size: 
 
 /**
  * The ranges of a machine that are taken: one symlink each, whose name is the range's number, and whose target is the
- * directory of the env's bundle. A range is free again when that directory is gone.
+ * directory of the env's bundle. A range is free again when it was given back, or that directory is gone.
  */
 export class IdRanges {
   private readonly directory: string;
@@ -41,9 +42,17 @@ export class IdRanges {
     return this.locked(() => rangeOf(this.takeSlot(bundle)));
   }
 
-  /** Gives back the ranges of bundles that are gone. */
+  /** Gives the range that begins with an id back, if it is still the bundle's. */
+  async giveBack(bundle: string, first: number): Promise<void> {
+    await this.locked(() => {
+      const link = this.link((first - FIRST) / SIZE);
+      if (procLink(link) === bundle) unlinkSync(link);
+    });
+  }
+
+  /** Gives back the ranges of all bundles that are gone. */
   async tidy(): Promise<void> {
-    await this.locked(() => this.slots());
+    await this.locked(() => this.freeLeft());
   }
 
   private locked<T>(work: () => T): Promise<T> {
@@ -52,26 +61,36 @@ export class IdRanges {
   }
 
   private takeSlot(bundle: string): number {
-    const taken = this.slots();
-    let slot = 0;
-    while (taken.has(slot)) slot++;
-    if (slot >= RANGES) {
+    let slot = this.freeSlot();
+    if (slot === null) {
+      this.freeLeft();
+      slot = this.freeSlot();
+    }
+    if (slot === null) {
       const message = `${RANGES} envs run already: there are no user ids left for another one`;
       throw new ByrefError('noSpace', message, 'Stop some of them.');
     }
-    symlinkSync(bundle, path.join(this.directory, String(slot)));
+    symlinkSync(bundle, this.link(slot));
     return slot;
   }
 
-  /** Returns the numbers of the ranges that are taken; frees those whose bundle is gone. */
-  private slots(): Set<number> {
-    const taken = new Set<number>();
+  /** Returns the lowest number that no range has; null if all are taken. Looks at no bundle: of a thousand that would take a while. */
+  private freeSlot(): number | null {
+    const taken = new Set(readdirSync(this.directory).map(Number));
+    let slot = 0;
+    while (taken.has(slot)) slot++;
+    return slot < RANGES ? slot : null;
+  }
+
+  private freeLeft(): void {
     for (const name of readdirSync(this.directory)) {
-      const link = path.join(this.directory, name);
-      if (existsSync(readlinkSync(link))) taken.add(Number(name));
-      else unlinkSync(link);
+      const link = this.link(Number(name));
+      if (!existsSync(readlinkSync(link))) unlinkSync(link);
     }
-    return taken;
+  }
+
+  private link(slot: number): string {
+    return path.join(this.directory, String(slot));
   }
 }
 

@@ -112,9 +112,11 @@ export async function clearAway(root: string, env: number, asked = false): Promi
   await untilDisksAreFree(root, env);
   removeGroups(groupOf(root, env));
   failpoint('stop-unmounted');
+  const id = bundle.firstId();
   bundle.remove();
   failpoint('stop-removed');
-  await idRangesOf(root).tidy();
+  const ranges = idRangesOf(root);
+  await (id === null ? ranges.tidy() : ranges.giveBack(bundle.path, id));
 }
 
 /** Waits until the kernel has written what the volumes with a size hold, so that they can be copied. */

@@ -61,7 +61,7 @@ async function prepare(
   bundle.make({ mounted, isSystemd, startedMs: Date.now(), privileged, attendant });
   failpoint('start-noted');
   const ids = privileged ? null : await idRangesOf(root).take(bundle.path);
-  if (ids !== null) bundle.openTo(ids.first);
+  if (ids !== null) bundle.openTo(ids);
   const cgroupsPath = groupOf(root, env.id);
   if (isSystemd) makeNamedGroup(cgroupsPath, ids);
   const places = await preparePlaces({ root, env: env.id, mountpoint, bundle, settings });

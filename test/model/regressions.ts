@@ -252,6 +252,14 @@ export const FLIP_REGRESSIONS: Readonly<Record<string, readonly Operation[]>> = 
     os(4),
     LOOK,
   ],
+  'an open for writing that writes nothing leaves long attributes as they are': [
+    { op: 'setxattr', path: 'd/a', name: 'user.one', value: 'long'.repeat(100) },
+    { op: 'open', path: 'd/a', slot: 1 },
+    { op: 'close', slot: 1 },
+    LOOK,
+    os(2),
+    LOOK,
+  ],
   'a file in a directory that the env made anew stays of the older version': [
     os(4),
     { op: 'openRead', path: 'd/d/a', slot: 0 },

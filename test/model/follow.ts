@@ -1,4 +1,5 @@
 /** What becomes, at a flip of the reference, of files of which the env has set attributes only. */
+import { ACL_XATTR } from './acl.ts';
 import { isDirectory, type RefAttributes, type RefNode } from './node.ts';
 import type { Reference } from './reference.ts';
 import { type Stack, split } from './templates.ts';
@@ -175,6 +176,8 @@ function takeOver(node: RefNode, next: RefNode, isComing: boolean): boolean {
   if (isModeSet) next.set.add('mode');
   if (noIds) next.set.add('set-IDs');
   if (set.has('atime')) next.set.add('atime');
+  // An ACL and the permission bits say the same thing.
+  if (node.xattrs.has(ACL_XATTR)) next.mode = (next.mode & ~0o777) | (node.mode & 0o777);
   let changed = next.set.size > 0;
   const sameContent = node.content.equals(next.content) && node.target === next.target;
   if (sameContent && node.mtimeNs !== base.mtimeNs) {

@@ -42,7 +42,8 @@ export class Following {
         if (base === null) continue;
         left.add(node);
         dir.ownNames.delete(name);
-        dir.entries.delete(name);
+        // What has a directory open that is gone finds there what it had.
+        if (!this.isHidden(dir)) dir.entries.delete(name);
         const old = { ...node, base };
         if (next !== undefined && takeOver(old, next, this.coming.has(next))) this.coming.add(next);
         if (next !== undefined) came.push({ dir, name, node: next });

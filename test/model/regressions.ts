@@ -252,6 +252,16 @@ export const FLIP_REGRESSIONS: Readonly<Record<string, readonly Operation[]>> = 
     os(4),
     LOOK,
   ],
+  'an open directory that is gone lists a file that followed under its other names': [
+    { op: 'openDir', path: 'd', slot: 0 },
+    { op: 'chmod', path: 'h1', mode: 0o600 },
+    os(3),
+    { op: 'list', slot: 0 },
+    { op: 'readAt', slot: 0, name: 'h1' },
+    os(1),
+    LOOK,
+    { op: 'list', slot: 0 },
+  ],
   'an open for writing that writes nothing leaves long attributes as they are': [
     { op: 'setxattr', path: 'd/a', name: 'user.one', value: 'long'.repeat(100) },
     { op: 'open', path: 'd/a', slot: 1 },

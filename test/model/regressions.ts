@@ -262,6 +262,14 @@ export const FLIP_REGRESSIONS: Readonly<Record<string, readonly Operation[]>> = 
     LOOK,
     { op: 'list', slot: 0 },
   ],
+  'a touched file that another one replaced comes back as its template has it': [
+    { op: 'setfacl', path: 'b', mask: 4 },
+    { op: 'rename', path: 'a', to: 'b', flags: 0 },
+    os(2),
+    { op: 'rename', path: 'b', to: 'a', flags: 0 },
+    os(1),
+    LOOK,
+  ],
   'an open for writing that writes nothing leaves long attributes as they are': [
     { op: 'setxattr', path: 'd/a', name: 'user.one', value: 'long'.repeat(100) },
     { op: 'open', path: 'd/a', slot: 1 },

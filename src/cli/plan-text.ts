@@ -58,12 +58,43 @@ function countsText({ counts }: PlannedEnv): string {
   return parts.join(', ') || 'nothing';
 }
 
-const packageLines = ({ packages, unmet, unjudged, completes }: PlannedEnv): string[] => [
+const packageLines = (env: PlannedEnv): string[] => [...keptLines(env), ...unlikeLines(env)];
+
+const keptLines = ({ packages, unmet, unjudged, completes }: PlannedEnv): string[] => [
   ...(completes ? ['  apt is to bring its own packages along; where it can’t, the env'] : []),
   ...packages.map((each) => `  keeps ${ownText(each)}`),
   ...unmet.map((line) => `  will not fit together: ${line}`),
   ...(unjudged === null ? [] : [`  its dependencies are not checked: ${unjudged}`]),
 ];
+
+/** Says what differs from what dpkg would do on a plain system, and why; paths of one kind on one line. */
+function unlikeLines({ unlikeDpkg }: PlannedEnv): string[] {
+  const groups = new Map<string, string[]>();
+  for (const each of unlikeDpkg) {
+    const text = unlikeText(each);
+    groups.set(text, [...(groups.get(text) ?? []), each.path]);
+  }
+  return [...groups].map(([text, paths]) => `  unlike dpkg: ${pathsText(paths)}: ${text}`);
+}
+
+type Unlike = PlannedEnv['unlikeDpkg'][number];
+
+function unlikeText({ why, own = '', coming = '' }: Unlike): string {
+  switch (why) {
+    case 'refused':
+      return `stays as ${own} has it; dpkg would refuse to unpack ${coming}, which has it, too, and does not replace the other`;
+    case 'replaced':
+      return `stays as ${own} has it, which replaces ${coming}; dpkg would leave it out of the latter’s list, where it will be`;
+    case 'override':
+      return 'its override (dpkg-statoverride) holds under all its names; dpkg would go by the name that it unpacks last';
+    case 'diversion':
+      return 'the new version comes here, too, since it was diverted without being moved and has other names; dpkg would leave the old one';
+    case 'attributes':
+      return 'the mode, owner or group that the env has set stays; dpkg would set the package’s, as no override (dpkg-statoverride) says otherwise';
+    case 'deleted':
+      return 'the env has removed it, and it stays away; dpkg would unpack it again';
+  }
+}
 
 const ENVS_SHOWN = 3;
 
@@ -94,6 +125,11 @@ function meetLine({ kind, path, state, action, attributes }: PlannedMeet): strin
 }
 
 const PATHS_SHOWN = 3;
+
+function pathsText(paths: readonly string[]): string {
+  const more = paths.length - PATHS_SHOWN;
+  return paths.slice(0, PATHS_SHOWN).join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
 
 /**
  * Says whether an app stays as it is, or what to do about it. @param os the OS template, which goes to version

@@ -1,6 +1,7 @@
 /** A history done by an env and by the reference, which must say the same. */
 import { expect } from 'vitest';
 import { PERM_MASK } from '../../src/base/mode.ts';
+import { shownXattrs } from '../model/acl.ts';
 import { applyToReference } from '../model/apply.ts';
 import { isDirectory, type RefNode } from '../model/node.ts';
 import type { Operation } from '../model/operation.ts';
@@ -133,7 +134,7 @@ export class Pair {
     this.ref.visit((node, path) => {
       const { ino } = real.get(path)?.attr ?? {};
       if (ino !== undefined && !this.inos.has(node)) this.inos.set(node, ino);
-      const { kind, mode, uid, gid, target, content, xattrs } = node;
+      const { kind, mode, uid, gid, target, content } = node;
       all.push({
         path,
         kind,
@@ -142,7 +143,7 @@ export class Pair {
         gid,
         nlink: this.ref.nlink(node),
         content: kind === 'symlink' ? target : content.toString(),
-        xattrs: [...xattrs].map((pair) => pair.join('=')).sort(),
+        xattrs: shownXattrs(node),
         ino: this.inos.get(node),
       });
     });

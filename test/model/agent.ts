@@ -6,8 +6,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { ESTALE } from '../../src/base/errno.ts';
-import { removeXattr, renameWith, setTimes, setXattr } from '../syscalls/index.ts';
-import type { Operation, Outcome } from './operation.ts';
+import { removeXattr, renameWith, setAcl, setTimes, setXattr } from '../syscalls/index.ts';
+import { aclFor } from './acl.ts';
+import { type Operation, type Outcome, SED } from './operation.ts';
 import { snapshot } from './snapshot.ts';
 import { syncWrite } from './sync-write.ts';
 
@@ -18,6 +19,7 @@ export type Request =
 
 const { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_WRONLY, O_APPEND, O_TRUNC, O_DIRECTORY } =
   fs.constants;
+const { S_IFMT, S_IFREG } = fs.constants;
 const slots = new Map<number, number>();
 
 function withFile<T>(file: string, flags: number, action: (fd: number) => T): T {
@@ -82,6 +84,19 @@ function readWhole(fd: number): string {
   return buffer.toString('utf8', 0, fs.readSync(fd, buffer, 0, buffer.length, 0));
 }
 
+function sed(file: string): void {
+  const { mode, uid, gid } = fs.lstatSync(file);
+  if ((mode & S_IFMT) !== S_IFREG) throw Object.assign(new Error(), { code: 'EINVAL' });
+  const made = path.join(path.dirname(file), SED);
+  const text = fs.readFileSync(file, 'utf8');
+  withFile(made, O_CREAT | O_EXCL | O_WRONLY, (fd) => {
+    writeAll(fd, text, 0);
+    fs.fchownSync(fd, uid, gid);
+    fs.fchmodSync(fd, mode & 0o7777);
+  });
+  fs.renameSync(made, file);
+}
+
 function perform(dir: string, step: Operation): unknown {
   const at = (name: string): string => path.join(dir, name);
   switch (step.op) {
@@ -130,6 +145,13 @@ function perform(dir: string, step: Operation): unknown {
       return setXattr(at(step.path), step.name, step.value);
     case 'removexattr':
       return removeXattr(at(step.path), step.name);
+    case 'setfacl': {
+      const { mode } = fs.lstatSync(at(step.path));
+      if ((mode & S_IFMT) !== S_IFREG) throw Object.assign(new Error(), { code: 'EINVAL' });
+      return setAcl(at(step.path), 'access', aclFor(mode, step.mask));
+    }
+    case 'sed':
+      return sed(at(step.path));
     case 'open':
     case 'openRead':
     case 'openDir':

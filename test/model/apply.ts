@@ -1,7 +1,8 @@
+import { aclFor, setAclOf } from './acl.ts';
 import { isDirectory, type RefNode } from './node.ts';
-import type { Flip, Operation, Outcome, SlotOperation } from './operation.ts';
+import { type Flip, type Operation, type Outcome, SED, type SlotOperation } from './operation.ts';
 import { RefError, type Reference, refuse } from './reference.ts';
-import { renameInReference } from './rename.ts';
+import { renameInReference, replace } from './rename.ts';
 import { applyToSlot, isSlotOperation } from './slots.ts';
 import { chmod, chown, resize, write } from './writes.ts';
 
@@ -104,6 +105,16 @@ function perform(ref: Reference, step: Exclude<Operation, SlotOperation>): unkno
       ref.change(node);
       return void node.xattrs.delete(step.name);
     }
+    case 'setfacl': {
+      const { node } = named(ref, step.path);
+      if (node.kind !== 'file') refuse('EINVAL');
+      ref.change(node);
+      setAclOf(node, aclFor(node.mode, step.mask));
+      node.mode = (node.mode & ~0o070) | (step.mask << 3);
+      return null;
+    }
+    case 'sed':
+      return sed(ref, step.path);
     case 'look':
     case 'dropCaches':
       return null;
@@ -139,6 +150,17 @@ function link(ref: Reference, path: string, to: string): null {
   ref.change(node);
   ref.attach(parent, name, node);
   return null;
+}
+
+function sed(ref: Reference, path: string): null {
+  const { parent, name, node } = named(ref, path);
+  if (node.kind !== 'file') refuse('EINVAL');
+  const made = ref.make(parent, SED, 'file', 0o644);
+  write(ref, made, 0, node.content.toString());
+  chown(ref, made, node.uid, node.gid);
+  chmod(ref, made, node.mode);
+  made.set.add('atime');
+  return replace(ref, { parent, name: SED, node: made }, { parent, name, node }, made);
 }
 
 function flip(ref: Reference, { template, to, env }: Flip): null {

@@ -1,4 +1,5 @@
 /** What becomes, at a flip of the reference, of files of which the env has set attributes only. */
+import { ACL_XATTR } from './acl.ts';
 import { isDirectory, type RefAttributes, type RefNode } from './node.ts';
 import type { Reference } from './reference.ts';
 import { type Stack, split } from './templates.ts';
@@ -41,7 +42,8 @@ export class Following {
         if (base === null) continue;
         left.add(node);
         dir.ownNames.delete(name);
-        dir.entries.delete(name);
+        // What has a directory open that is gone finds there what it had.
+        if (!this.isHidden(dir)) dir.entries.delete(name);
         const old = { ...node, base };
         if (next !== undefined && takeOver(old, next, this.coming.has(next))) this.coming.add(next);
         if (next !== undefined) came.push({ dir, name, node: next });
@@ -175,6 +177,8 @@ function takeOver(node: RefNode, next: RefNode, isComing: boolean): boolean {
   if (isModeSet) next.set.add('mode');
   if (noIds) next.set.add('set-IDs');
   if (set.has('atime')) next.set.add('atime');
+  // An ACL and the permission bits say the same thing.
+  if (node.xattrs.has(ACL_XATTR)) next.mode = (next.mode & ~0o777) | (node.mode & 0o777);
   let changed = next.set.size > 0;
   const sameContent = node.content.equals(next.content) && node.target === next.target;
   if (sameContent && node.mtimeNs !== base.mtimeNs) {

@@ -30,13 +30,15 @@ const POLL = { timeout: 10_000 };
 async function checkHistories(subject: Subject): Promise<void> {
   const until = Date.now() + TEST_MS * 0.8;
   const step = subject.flip === null ? operation : operationOrFlip;
+  let last: Error | null = null;
   const errorOf = async (steps: readonly Operation[]): Promise<Error | null> => {
     try {
       await checkHistory(subject, steps);
       return null;
     } catch (error) {
       subject.spoil();
-      return error as Error;
+      last = error as Error;
+      return last;
     }
   };
   const property = fc.asyncProperty(
@@ -55,7 +57,8 @@ async function checkHistories(subject: Subject): Promise<void> {
     until,
   );
   const message = `run ${numRuns} of FC_SEED=${seed} fails with these steps:\n${JSON.stringify(steps)}`;
-  throw new Error(message, { cause: await errorOf(steps) });
+  // One that does not fail each time failed so when it did.
+  throw new Error(message, { cause: (await errorOf(steps)) ?? last });
 }
 
 function declareModel(subject: () => Subject): void {

@@ -37,6 +37,10 @@ export type Operation =
       readonly value: string;
     }
   | { readonly op: 'removexattr'; readonly path: string; readonly name: string }
+  /** Writes a file with the bytes, owner and mode that it has beside it, and renames that over it, as `sed -i` does. */
+  | { readonly op: 'sed'; readonly path: string }
+  /** Gives a file an ACL that lets one user read it, with this mask. */
+  | { readonly op: 'setfacl'; readonly path: string; readonly mask: number }
   | SlotOperation
   /** Compares the whole tree; or makes the kernel forget what nobody has open. */
   | { readonly op: 'look' | 'dropCaches' }
@@ -74,6 +78,8 @@ export interface Flip {
 export type Outcome = { readonly error: string } | { readonly value: unknown };
 
 export const SLOTS = 3;
+/** What `sed` writes before it renames it. */
+export const SED = '.sed';
 const name = fc.constantFrom('a', 'b', 'c', 'd', 'e', 's', 'ds', 'h1', 'h2');
 /** Few enough for steps to meet: in the tree, in its directories, and seldom anything. */
 const path = fc.oneof(
@@ -150,6 +156,8 @@ const plain = [
     step('setxattr', { path, name: xattr, value: text.map((all) => all.slice(0, 900)) }),
   ),
   weighted(6, step('removexattr', { path, name: xattr })),
+  weighted(8, step('sed', { path })),
+  weighted(6, step('setfacl', { path, mask: fc.constantFrom(4, 5, 7) })),
   weighted(12, step('open', { path, slot })),
   weighted(12, step('openRead', { path, slot })),
   weighted(8, step('openDir', { path, slot })),

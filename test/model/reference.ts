@@ -286,11 +286,20 @@ export class Reference {
     this.showEntries(this.root);
     const after = new Set(this.all());
     for (const node of after) {
+      // What the env had done to it is gone with the file that it had removed.
+      if (!before.has(node) && node.own && !isDirectory(node) && !this.isOwnName(node))
+        node.own = false;
       // As the template has it: what the env had set on it went along to another version.
-      if (node.gone && !node.own) restore(node);
+      if ((node.gone || !before.has(node)) && !node.own) restore(node);
       node.gone = false;
     }
     for (const node of before) if (!after.has(node)) node.gone = true;
+  }
+
+  private isOwnName(node: RefNode): boolean {
+    return this.directories().some((dir) =>
+      [...dir.ownNames].some((name) => dir.entries.get(name) === node),
+    );
   }
 
   /** A directory in which the env changed something has the mode that a version brings, if the env has not set it. */

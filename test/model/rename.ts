@@ -33,7 +33,7 @@ function exchange(ref: Reference, source: Place, target: Place, a: RefNode, b: R
   ref.attach(target.parent, target.name, a);
 }
 
-function replace(ref: Reference, source: Place, target: Place, moved: RefNode): void {
+export function replace(ref: Reference, source: Place, target: Place, moved: RefNode): null {
   const old = target.node;
   if (old && moved.kind === 'directory' && old.kind !== 'directory') refuse('ENOTDIR');
   if (old && moved.kind !== 'directory' && old.kind === 'directory') refuse('EISDIR');
@@ -42,4 +42,5 @@ function replace(ref: Reference, source: Place, target: Place, moved: RefNode): 
   ref.change(moved);
   ref.detach(source.parent, source.name);
   ref.attach(target.parent, target.name, moved);
+  return null;
 }

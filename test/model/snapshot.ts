@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { getXattr, listXattrs } from '../syscalls/index.ts';
+import { shownXattrs } from './acl.ts';
 import type { RefNode } from './node.ts';
 import type { Reference } from './reference.ts';
 
@@ -95,7 +96,7 @@ export function snapshotOf(
       gid: node.gid,
       nlink: ref.nlink(node),
       content: contents[node.kind](),
-      xattrs: [...node.xattrs].map(([name, value]) => `${name}=${value}`).sort(),
+      xattrs: shownXattrs(node),
       mtimeNs: node.mtimeNs === null ? (seen?.mtimeNs ?? '') : String(node.mtimeNs),
       sameAs: firstOf.get(node)!,
       ino: inos.get(node) ?? -1,

@@ -1,4 +1,5 @@
 /** What changes a file in the reference, by its path or by a descriptor. */
+import { setMode } from './acl.ts';
 import type { RefNode } from './node.ts';
 import type { Reference } from './reference.ts';
 
@@ -29,7 +30,7 @@ export function resize(ref: Reference, node: RefNode, size: number): null {
 
 export function chmod(ref: Reference, node: RefNode, mode: number): null {
   ref.change(node);
-  node.mode = mode;
+  setMode(node, mode);
   return null;
 }
 

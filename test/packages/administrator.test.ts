@@ -10,6 +10,8 @@ let env: PackageEnv;
 /** Given the same commands, and for each patch that by which the template got there. */
 let plain: PackageEnv;
 
+const CONFFILES = ['', '.too', '.gone'].map((end) => `/etc/tool/tool.conf${end}`);
+
 const tool = (version: string): DebDescription => ({
   name: 'tool',
   version,
@@ -21,6 +23,7 @@ const tool = (version: string): DebDescription => ({
     '/usr/share/tool/link': { symlink: `only-${version}` },
     [`/usr/share/tool/only-${version}`]: version,
     '/usr/share/tool/same': 'same\n',
+    ...Object.fromEntries(CONFFILES.map((path) => [path, `tool ${version}\n`])),
     '/usr/share/tool/doc/README': `${version}\n`,
     [`/usr/share/tool/doc-${version}/changes`]: `${version}\n`,
     [`/usr/share/tool/doc-${version}/copyright`]: `${version}\n`,
@@ -28,6 +31,7 @@ const tool = (version: string): DebDescription => ({
     ...(version === '2.0' ? { '/usr/bin/late': `#!/bin/sh\necho late ${version}\n` } : {}),
     ...(version === '2.0' ? { '/usr/share/tool/late.d/file': 'late\n' } : {}),
   },
+  conffiles: CONFFILES,
 });
 
 /** A package that puts its own program in the place of tool's. */
@@ -44,7 +48,7 @@ const wrapper: DebDescription = {
   },
 };
 
-const install = (version: string): string => `dpkg -i tool_${version}_all.deb`;
+const install = (version: string): string => `dpkg -i --force-confold tool_${version}_all.deb`;
 
 beforeAll(async () => {
   systems = await TinySystems.create();
@@ -126,6 +130,27 @@ test('what somebody made of a diverted file stays, and dpkg names it', async () 
   await t.patch(install('2.0'));
   expect(await env.run('cat /usr/bin/tool.distrib')).toBe('own\n');
   expect(await env.run('dpkg --verify tool')).toContain('/usr/bin/tool');
+});
+
+test('of a diverted configuration file that somebody changed, the package’s comes beside it', async () => {
+  const conf = '/etc/tool/tool.conf';
+  const shown = async (of: PackageEnv): Promise<string> => of.tree('/etc/tool');
+  await both(`dpkg-divert --add --rename ${conf}; dpkg-divert --add --rename ${conf}.too
+dpkg-divert --add --rename ${conf}.gone; rm ${conf}.gone.distrib
+echo mine >>${conf}.distrib; echo instead >${conf}`);
+  const go = async (version: string, move: () => Promise<unknown>): Promise<void> => {
+    await during(move);
+    await plain.run(install(version));
+    await expectSame();
+    expect(await shown(env)).toBe(await shown(plain));
+  };
+  await go('2.0', () => t.patch(install('2.0')));
+  expect(await env.run(`cat ${conf} ${conf}.distrib ${conf}.too.distrib`)).toBe(
+    'instead\ntool 1.0\nmine\ntool 2.0\n',
+  );
+  expect(await env.run(`cat ${conf}.distrib.dpkg-dist`)).toBe('tool 2.0\n');
+  await go('3.0', () => t.patch(install('3.0')));
+  await go('2.0', () => t.rollback());
 });
 
 test('what is new in an env has the owner and mode of its override', async () => {
@@ -210,4 +235,31 @@ test('plans and stale --packages name held packages', async () => {
   expect((await t.root.byref('stale', '--packages', '-H')).stdout).toBe('');
   await plain.run(install('2.0'));
   await expectSame();
+});
+
+test('a plan says what will not be as dpkg would make it, and why', async () => {
+  await env.run(`dpkg-statoverride --update --add root '#60' 750 /usr/bin/helper
+dpkg-statoverride --remove /usr/bin/helper
+dpkg-statoverride --update --add root root 700 /usr/bin/tool
+dpkg-divert --add --no-rename /usr/bin/tool-linked
+rm /usr/share/tool/doc/README`);
+  await t.machine.run(`cd /srv/debs; ${install('2.0')}`);
+  await t.stage();
+  const plan = await t.root.byref('patch', 't', '--check');
+  const said = plan.stdout.split('\n').filter((line) => line.startsWith('  unlike dpkg: '));
+  expect(said.map((line) => line.slice('  unlike dpkg: '.length).split(': ', 1)[0])).toEqual([
+    '/usr/bin/helper',
+    '/usr/share/tool/doc/README',
+    '/usr/bin/tool',
+    '/usr/bin/tool-linked',
+  ]);
+  expect(said.join('\n')).toMatch(
+    /helper: the mode, owner or group .*README: the env has removed it.*tool: its override .*tool-linked: the new version comes here, too/s,
+  );
+  await t.root.ok('patch', 't');
+  expect(
+    await env.run(
+      'stat -c %a:%g /usr/bin/helper /usr/bin/tool /usr/bin/tool-linked; ls /usr/share/tool/doc',
+    ),
+  ).toBe('750:60\n700:0\n700:0\n');
 });

@@ -29,6 +29,16 @@ export function withColdParts(record: InodeRecord, delta: Delta): InodeRecord {
 }
 
 /**
+ * Returns the record with all of it in memory. The delta is given no other: a record that reads its long parts from the
+ * delta would, in the delta, read them from itself.
+ */
+export function withWarmParts(record: InodeRecord): InodeRecord {
+  const isCold = (part: 'target' | 'xattrs'): boolean =>
+    Object.getOwnPropertyDescriptor(record, part)?.get !== undefined;
+  return isCold('xattrs') || isCold('target') ? { ...record } : record;
+}
+
+/**
  * The properties that all cold records of one delta have. They share the getters, and get them as new properties: for
  * others V8 makes a table for each record, of 1.5 KB.
  */

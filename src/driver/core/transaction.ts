@@ -1,6 +1,6 @@
 import type { Ino, Name } from '../../base/ids.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
-import { withColdParts } from './cold-parts.ts';
+import { withColdParts, withWarmParts } from './cold-parts.ts';
 import type { Inode } from './inode.ts';
 import type { Change, Delta } from './ports.ts';
 
@@ -35,8 +35,9 @@ export class Transaction {
 
   /** Sets the inode's record, in the delta and in memory. */
   set(inode: Inode, record: InodeRecord): void {
-    this.#open().setInode(record);
-    this.#remember(inode, record, true);
+    const whole = withWarmParts(record);
+    this.#open().setInode(whole);
+    this.#remember(inode, whole, true);
   }
 
   /**
@@ -48,7 +49,7 @@ export class Transaction {
   }
 
   setNew(record: InodeRecord): void {
-    this.#open().setInode(record);
+    this.#open().setInode(withWarmParts(record));
   }
 
   forget(ino: Ino): void {

@@ -3,31 +3,34 @@
  * env's templates change: dpkg would have unpacked the new version's files elsewhere, with other attributes, or not at all.
  */
 import { type Ino, isPrivateIno } from '../../base/ids.ts';
-import { isDir, isLnk } from '../../base/mode.ts';
+import { isDir, isLnk, isReg } from '../../base/mode.ts';
 import { DATA_PRIVATE, type InodeRecord } from '../../codec/inode-record.ts';
 import { type Compared, HIDDEN, makeStep, type Step } from '../../codec/steps.ts';
 import { entriesOf } from '../../driver/core/lower-entries.ts';
 import { hasOwnName, namesIn } from '../../driver/core/own-names.ts';
 import type { DeltaName, DirEntryRef } from '../../driver/core/ports.ts';
 import { ReachedDirs } from '../../driver/core/reached-dirs.ts';
-import type { TreeDiff } from '../../driver/core/tree-diff.ts';
 import type { DeltaView } from '../../driver/delta/read-delta.ts';
 import type { EnvRow, Store } from '../../store/store.ts';
 import type { Diversion, PathFilters } from '../merge/dpkg-rules.ts';
-import type { PackageRecord } from '../merge/packages.ts';
 import { type Administrator, administratorOf, type WantedAttributes } from './administrator.ts';
+import { dpkgDistSteps } from './dpkg-dist.ts';
 import { EnvTree, type TreeEntry } from './env-tree.ts';
-import type { FollowingPackage, PackagesOfStep } from './own-packages.ts';
-import { conffilesOf, filesOf } from './package-files.ts';
+import {
+  byPath,
+  type PackagePath,
+  type PackageStep,
+  pathsOf,
+  type TemplatePath,
+  templateAt,
+} from './package-paths.ts';
 import { sameDataAs } from './same-file.ts';
 
 /** The env, what changes for it, and its packages. */
-export interface AdministeredParts {
+export interface AdministeredParts extends PackageStep {
   readonly store: Store;
   readonly row: EnvRow;
   readonly view: DeltaView;
-  readonly change: TreeDiff;
-  readonly packages: PackagesOfStep;
 }
 
 /** The steps to make, and the places ("DIR NAME") under which nothing else is to be done. */
@@ -102,7 +105,7 @@ class Administered implements AdministeredSteps {
     if (target === null || this.isOther(target)) return;
     this.places.add(placeOf(target));
     const wanted = this.administrator.overrides.get(from) ?? null;
-    await this.putDiverted(target, at, wanted);
+    await this.putDiverted(target, at, wanted, of?.isConffile === true);
   }
 
   private keepDiverted({ place, was, is }: TemplatePath): void {
@@ -123,17 +126,21 @@ class Administered implements AdministeredSteps {
     target: TreeEntry,
     { place, was, is }: TemplatePath,
     wanted: WantedAttributes | null,
+    isConffile: boolean,
   ): Promise<void> {
     const own = this.ownAt(target);
     // The templates have a file of that name, which stays.
     if (own === null && target.record !== null) return;
     if (own?.record == null) {
-      if (is === null) return;
+      // dpkg takes a missing conffile that it had unpacked for one that the administrator removed.
+      if (isConffile && was !== null) this.putBeside(target, was, is);
+      if (is === null || (isConffile && was !== null)) return;
       const attributes = wanted === null ? {} : { attributes: wantedFor(is, wanted) };
       this.steps.push({ ...makeStep('put', target, 0), source: is.ino, ...attributes });
       return;
     }
     const seen = await this.same(own.record, place, [is, was]);
+    if (seen === null && isConffile && isReg(own.record.mode)) this.putBeside(target, was, is);
     if (seen === null) return;
     if (is === null) this.steps.push(makeStep('relink', target, own.record.ino, seen));
     else {
@@ -143,6 +150,11 @@ class Administered implements AdministeredSteps {
       const step = makeStep('put', target, own.record.ino, seen);
       this.steps.push({ ...step, source: is.ino, attributes });
     }
+  }
+
+  /** Leaves what the administrator made of a diverted conffile, and puts the package's one beside it. */
+  private putBeside(target: DirEntryRef, was: InodeRecord | null, is: InodeRecord | null): void {
+    for (const step of dpkgDistSteps(this.parts.view, target, was, is)) this.step(step);
   }
 
   /** Gives the package's file the owner and mode that the administrator wants, even if the env has not seen it yet. */
@@ -181,15 +193,14 @@ class Administered implements AdministeredSteps {
 
   /** Keeps what dpkg would not have unpacked from appearing, and removes an older version of it. */
   private async leaveOut(paths: Iterable<PackagePath>, filters: PathFilters): Promise<void> {
-    const conffiles = this.conffiles();
     const dirs: PackagePath[] = [];
     for (const at of paths) {
-      const { path, place, was, is } = at;
+      const { path, place, was, is, isConffile } = at;
       if (is === null || !at.isListed || this.isOther(place)) continue;
       if (!filters.excludes(path, isDir(is.mode) || isLnk(is.mode))) continue;
       if (this.places.has(placeOf(place))) continue;
       if (isDir(is.mode)) dirs.push(at);
-      else if (was === null || !conffiles.has(path)) await this.leaveOutFile(at);
+      else if (was === null || !isConffile) await this.leaveOutFile(at);
     }
     const depth = ({ path }: PackagePath): number => path.split('/').length;
     // Deepest first, so that a directory comes after those in it.
@@ -257,20 +268,6 @@ class Administered implements AdministeredSteps {
     return has;
   }
 
-  private conffiles(): ReadonlySet<string> {
-    const { packages } = this.parts;
-    const of = (tree: EnvTree, record: PackageRecord | null): string[] =>
-      record === null ? [] : conffilesOf(tree, record);
-    return new Set(
-      packages
-        .following()
-        .flatMap(({ was, is }) => [
-          ...of(packages.trees.base, was),
-          ...of(packages.trees.theirs, is),
-        ]),
-    );
-  }
-
   /** True for what belongs to a package that stays the env's own. */
   private isOther(place: DirEntryRef): boolean {
     return this.parts.packages.isOwn(place);
@@ -302,99 +299,6 @@ interface OwnEntry {
   /** null: the env has removed the name, or byref has hidden it. */
   readonly record: InodeRecord | null;
   readonly isHidden: boolean;
-}
-
-/** A name, with what the templates have there before and after the step. */
-interface TemplatePath {
-  readonly place: DirEntryRef;
-  readonly was: InodeRecord | null;
-  readonly is: InodeRecord | null;
-}
-
-/** A path of a package that the step changes. */
-interface PackagePath extends TemplatePath {
-  readonly path: string;
-  readonly package: string;
-  /** True if the new version of the package has the path. */
-  readonly isListed: boolean;
-}
-
-interface StepPaths {
-  readonly ofPackage: Map<string, readonly PackagePath[]>;
-  /** By the keys of the packages that follow. */
-  readonly ofPackages: Map<string, PathsByDir>;
-}
-
-type PathsByDir = ReadonlyMap<Ino, readonly PackagePath[]>;
-
-/** Shared by all envs that make the same step with the same packages of their own. */
-const known = new WeakMap<TreeDiff, StepPaths>();
-
-/** Returns the paths of the packages that follow. */
-function pathsOf(parts: AdministeredParts): PathsByDir {
-  const step: StepPaths = known.get(parts.change) ?? {
-    ofPackage: new Map(),
-    ofPackages: new Map(),
-  };
-  known.set(parts.change, step);
-  const packages = parts.packages.following();
-  const keys = packages.map(({ was, is }) => (is ?? was)!.key).join(' ');
-  let found = step.ofPackages.get(keys);
-  if (found === undefined) {
-    found = byDir(packages.flatMap((each) => pathsOfPackage(parts, each, step)));
-    step.ofPackages.set(keys, found);
-  }
-  return found;
-}
-
-function byDir(paths: readonly PackagePath[]): PathsByDir {
-  const found = new Map<Ino, PackagePath[]>();
-  for (const each of paths) {
-    const siblings = found.get(each.place.dir);
-    if (siblings === undefined) found.set(each.place.dir, [each]);
-    else siblings.push(each);
-  }
-  return found;
-}
-
-/** Maps each path to its entry. A path that goes from one package to another counts for the package that gets it. */
-function byPath(paths: PathsByDir): ReadonlyMap<string, PackagePath> {
-  const found = new Map<string, PackagePath>();
-  for (const each of [...paths.values()].flat()) {
-    if (each.isListed || !found.has(each.path)) found.set(each.path, each);
-  }
-  return found;
-}
-
-function pathsOfPackage(
-  parts: AdministeredParts,
-  { was, is }: FollowingPackage,
-  { ofPackage }: StepPaths,
-): readonly PackagePath[] {
-  const { key, name } = (is ?? was)!;
-  const paths = ofPackage.get(key);
-  if (paths !== undefined) return paths;
-  const { base, theirs } = parts.packages.trees;
-  const listed = new Set(filesOf(theirs, is));
-  const all = [...new Set([...listed, ...filesOf(base, was)])];
-  const found = all.flatMap((path) => {
-    const at = templateAt(parts, path);
-    return at === null ? [] : [{ ...at, path, package: name, isListed: listed.has(path) }];
-  });
-  ofPackage.set(key, found);
-  return found;
-}
-
-/** Finds a path in the templates; null if they have no such directory, neither before nor after. */
-function templateAt({ packages, change }: AdministeredParts, path: string): TemplatePath | null {
-  const place = packages.trees.theirs.find(path) ?? packages.trees.base.find(path);
-  if (place === null) return null;
-  const { dir, name } = place;
-  return {
-    place: { dir, name },
-    was: change.from.lookup(dir, name),
-    is: change.to.lookup(dir, name),
-  };
 }
 
 const placeOf = ({ dir, name }: DirEntryRef): string => `${dir} ${name}`;

@@ -29,7 +29,13 @@ import {
 import type { PackageVerdict } from './dependencies.ts';
 import { EnvTree } from './env-tree.ts';
 import { conffilesOf, filesOf, INFO_DIR, isInfoOf, packagesIn } from './package-files.ts';
-import { type ReplacedFiles, replacedFiles } from './replaced-files.ts';
+import {
+  type ReplacedFiles,
+  type ReplacingSides,
+  replacedFiles,
+  type SharedFile,
+  sharedFiles,
+} from './replaced-files.ts';
 
 /** The templates' side of a step, the same for all envs that make it. */
 interface TemplatePackages {
@@ -117,7 +123,9 @@ export class PackagesOfStep {
   private readonly sides: TemplatePackages;
   private readonly allOwn: ReadonlyMap<string, OwnPackage>;
   /** Files of the env's own packages that go to packages which follow, by the keys of the former. */
-  replaced: ReadonlyMap<string, ReplacedFiles> = new Map();
+  readonly replaced: ReadonlyMap<string, ReplacedFiles>;
+  /** null: dpkg says in the env what its templates say. */
+  private readonly replacing: ReplacingSides | null;
   /** Steps to be made with the flip. */
   readonly after: Step[] = [];
   private readonly places = new Set<string>();
@@ -168,8 +176,30 @@ export class PackagesOfStep {
     });
     this.sameNames = same.map(([, { name }]) => name);
     this.samePaths = same.flatMap(([, record]) => filesOf(this.sides.theirsTree, record));
+    this.replacing = ours === null ? null : this.replacingSides(tree, ours, new Map(changed));
+    this.replaced = this.replacing === null ? new Map() : replacedFiles(this.replacing);
     this.before =
       ours === null || changed.length === 0 ? [] : this.keep(env, tree, ours, new Map(changed));
+  }
+
+  /** @param own the env's own packages that the step changes; those that only the env has count, too */
+  private replacingSides(
+    tree: EnvTree,
+    ours: Packages,
+    own: ReadonlyMap<string, OwnPackage>,
+  ): ReplacingSides {
+    const { base, theirs, baseTree, theirsTree } = this.sides;
+    const isOnlyOurs = (key: string, name: string): boolean =>
+      !base.has(key) && !theirs.has(key) && !recordNamed(base, name) && !recordNamed(theirs, name);
+    const isOwn = ([key, { name }]: [string, PackageRecord]): boolean =>
+      own.has(key) || isOnlyOurs(key, name);
+    const coming = this.following().flatMap(({ is }) => is ?? []);
+    return { tree, baseTree, theirsTree, coming, own: new Map([...ours].filter(isOwn)) };
+  }
+
+  /** Finds the files that own packages and coming ones both have, and that stay those of the former. */
+  shared(): SharedFile[] {
+    return this.replacing === null ? [] : sharedFiles(this.replacing, this.replaced);
   }
 
   /** Finds the packages of these names that would be the env's own. */
@@ -297,9 +327,6 @@ export class PackagesOfStep {
     own: ReadonlyMap<string, OwnPackage>,
   ): Step[] {
     const { base, theirs, baseTree, theirsTree } = this.sides;
-    const coming = this.following().flatMap(({ is }) => is ?? []);
-    const mineOwn = new Map([...ours].filter(([key]) => own.has(key)));
-    this.replaced = replacedFiles({ tree, theirsTree, coming, own: mineOwn });
     const kept = new Set<string>();
     const wanted = new Map<string, DiffEntry>();
     const want = (each: DiffEntry | undefined, isKept: boolean): void => {

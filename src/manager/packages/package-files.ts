@@ -16,8 +16,9 @@ export function filesOf(tree: EnvTree, record: PackageRecord | null | undefined)
   return list.split('\n').filter((line) => line.startsWith('/') && line !== '/.');
 }
 
-/** Returns the paths of a package's conffiles, which dpkg does not overwrite where an administrator changed them. */
-export function conffilesOf(tree: EnvTree, record: PackageRecord): string[] {
+/** Returns the paths of a package's conffiles, which dpkg does not overwrite where changed; none without a record. */
+export function conffilesOf(tree: EnvTree, record: PackageRecord | null): string[] {
+  if (record === null) return [];
   const list = infoContent(tree, record, 'conffiles') ?? '';
   return list.split('\n').filter((line) => line.startsWith('/'));
 }

@@ -21,6 +21,7 @@ export interface ReplacedFiles {
 /** The trees and packages among which files can be replaced. */
 export interface ReplacingSides {
   readonly tree: EnvTree;
+  readonly baseTree: EnvTree;
   readonly theirsTree: EnvTree;
   /** Packages that are new, or come in another version. */
   readonly coming: readonly PackageRecord[];
@@ -47,6 +48,46 @@ export function replacedFiles(sides: ReplacingSides): Map<string, ReplacedFiles>
     }
   }
   return found;
+}
+
+/** A file that stays that of an own package although a coming one has it, too. */
+export interface SharedFile {
+  /** A binary string. */
+  readonly path: string;
+  readonly own: PackageRecord;
+  readonly coming: PackageRecord;
+  /** True if the own package replaces the coming one: dpkg then leaves the file out of it, and else refuses to unpack it. */
+  readonly isReplaced: boolean;
+}
+
+/**
+ * Finds the files that stay those of own packages although coming ones have them, too.
+ * @param replaced what the coming packages get of the own ones
+ */
+export function sharedFiles(
+  { tree, baseTree, theirsTree, coming, own }: ReplacingSides,
+  replaced: ReadonlyMap<string, ReplacedFiles>,
+): SharedFile[] {
+  const owners = new Map<string, PackageRecord>();
+  for (const mine of own.values()) {
+    if (!isPresent(mine)) continue;
+    const lost = replaced.get(mine.key)?.paths;
+    for (const path of filesOf(tree, mine)) if (!lost?.has(path)) owners.set(path, mine);
+  }
+  if (owners.size === 0) return [];
+  return coming.flatMap((record) => {
+    const listed = new Set(filesOf(tree, record));
+    // dpkg in the env has left it out of the list before, and so it stays left out.
+    const leftOut = new Set(filesOf(baseTree, record).filter((path) => !listed.has(path)));
+    return filesOf(theirsTree, record).flatMap((path): SharedFile[] => {
+      const mine = owners.get(path);
+      const is = mine === undefined ? null : (theirsTree.find(path)?.record ?? null);
+      if (mine === undefined || is === null || isDir(is.mode) || leftOut.has(path)) return [];
+      const field = fieldOf(mine.stanza, 'Replaces');
+      const isReplaced = field !== null && replaces(field, record);
+      return [{ path, own: mine, coming: record, isReplaced }];
+    });
+  });
 }
 
 /** True if a field `Replaces` names the package in its version. @param field such as "a (<< 2), b" */

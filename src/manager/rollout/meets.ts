@@ -121,6 +121,11 @@ function touchedState(view: DeltaView, lower: LowerTree, change: DiffEntry): Met
   const was = touchedOnly({ delta: view, lower }, change);
   const own = was === null ? null : view.inode(was.ino);
   if (was === null || own === null) return null;
+  return followingState(change, was, own);
+}
+
+/** Describes a name that follows, whose file has the data of the template's file `was`. */
+function followingState(change: DiffEntry, was: InodeRecord, own: InodeRecord): MetName {
   const attributes = attributesSet(was, own);
   return { change, state: attributes.length === 0 ? 'clean' : 'attributes', own, attributes };
 }
@@ -136,8 +141,7 @@ async function ownState(
   // A template's directory that the env keeps, or has moved and moved back, follows.
   if (name.ino === was?.ino && name.ino === is?.ino) return { change, state: 'clean', own };
   const copied = own === null ? null : await copyOf(store, row, own, change);
-  if (own !== null && copied !== null)
-    return { change, state: 'attributes', own, attributes: attributesSet(copied, own) };
+  if (own !== null && copied !== null) return followingState(change, copied, own);
   if (is !== null && name.type !== (is.mode & S_IFMT))
     return { change, state: 'type-changed', own };
   const equal = own !== null && is !== null && (await isEqual(store, row, own, is));

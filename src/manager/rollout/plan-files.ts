@@ -1,9 +1,9 @@
 /** Plans what a patch does in one env to a name that the env has of its own. */
 import { rmSync } from 'node:fs';
 import path from 'node:path';
-import { type BytePath, joinPath, type Name, pathFromText } from '../../base/ids.ts';
+import { type BytePath, joinPath, pathFromText } from '../../base/ids.ts';
 import { isDir, isReg } from '../../base/mode.ts';
-import { DATA_OBJECT, FLAG_KEPT, type InodeRecord } from '../../codec/inode-record.ts';
+import { FLAG_KEPT, type InodeRecord } from '../../codec/inode-record.ts';
 import type { FileAction } from '../../codec/patch-record.ts';
 import { HIDDEN, makeStep } from '../../codec/steps.ts';
 import { ctimeIsNewer } from '../../driver/core/blob-stat.ts';
@@ -11,6 +11,7 @@ import { touchedOnly } from '../../driver/core/follow.ts';
 import type { DeltaName } from '../../driver/core/ports.ts';
 import type { DiffEntry } from '../../driver/core/tree-diff.ts';
 import { envDir } from '../../store/store.ts';
+import { dpkgDistSteps } from '../packages/dpkg-dist.ts';
 import { planAction } from './plan-actions.ts';
 import { type PlanDraft, pathOf } from './plan-draft.ts';
 
@@ -106,24 +107,13 @@ function relinkMerged(
   );
 }
 
-/**
- * Does as dpkg does where it can't ask: the administrator's configuration file stays, and the package's is put beside it.
- * The latter goes when the package no longer has the file.
- */
+/** Puts the package's configuration file beside the one that the administrator has changed. */
 function planConffile(
   draft: PlanDraft,
   change: DiffEntry,
   own: InodeRecord,
   bytes: BytePath,
 ): void {
-  const { dir, was, is } = change;
-  const isNew = is !== null && isReg(is.mode) && was?.object !== is.object;
-  if (!isReg(own.mode) || (is !== null && !isNew) || !draft.packages.isConffile(bytes)) return;
-  const place = { dir, name: `${change.name}.dpkg-dist` as Name };
-  const there = draft.view.name(dir, place.name);
-  const old = there === null || there.ino === 0 ? null : draft.view.inode(there.ino);
-  // A .dpkg-dist that is not the package's own file is somebody's work.
-  if (old !== null && old.data !== DATA_OBJECT) return;
-  if (old !== null) draft.steps.push(makeStep('relink', place, old.ino, old));
-  if (is !== null) draft.steps.push(makeStep('place', place, is.ino));
+  if (!isReg(own.mode) || !draft.packages.isConffile(bytes)) return;
+  draft.steps.push(...dpkgDistSteps(draft.view, change, change.was, change.is));
 }

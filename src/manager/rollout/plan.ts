@@ -9,6 +9,7 @@ import { envStates, type State } from '../envs/state.ts';
 import type { OwnPackage } from '../merge/packages.ts';
 import { decideStep } from '../packages/decide-step.ts';
 import { PackagesOfStep } from '../packages/own-packages.ts';
+import { type MetPath, type UnlikeDpkg, unlikeDpkg } from '../packages/unlike-dpkg.ts';
 import { type AppFit, appFits } from './app-fits.ts';
 import { checkDependencyPolicies, dependencyPolicyOf } from './dependency-policy.ts';
 import { follows, usersOf } from './followers.ts';
@@ -54,6 +55,8 @@ export interface PlannedEnv {
   /** True if apt is tried in it first: what the env's own packages need stays only if apt can't bring those along. */
   readonly completes: boolean;
   readonly names: readonly PlannedMeet[];
+  /** Paths of packages at which it will not be as dpkg would make it. */
+  readonly unlikeDpkg: readonly UnlikeDpkg[];
 }
 
 /** The effects that a patch would have, as a whole. */
@@ -150,6 +153,7 @@ async function planEnv(
   let unmet: readonly string[] = [];
   let unjudged: string | null = null;
   let completes = false;
+  let unlike: readonly UnlikeDpkg[] = [];
   try {
     const touched = [...touchedNames(view, change, used, names)];
     counts.clean = names.count - touched.length;
@@ -178,7 +182,9 @@ async function planEnv(
       const wanted = dependencyPolicyOf(policies, row);
       // Only the patch itself tries what apt can do there, because the trial writes in the env.
       const verdict = await decideStep(env, next, wanted === 'follow' ? wanted : 'keep');
-      packages = new PackagesOfStep(env, next, verdict).own;
+      const ofStep = new PackagesOfStep(env, next, verdict);
+      packages = ofStep.own;
+      unlike = unlikeDpkg({ ...env, packages: ofStep }, metPaths(met));
       completes = wanted === 'complete' && packages.some(({ why }) => why === 'needed');
       unmet = verdict?.unmet ?? [];
       unjudged = verdict?.unable ?? null;
@@ -187,8 +193,16 @@ async function planEnv(
     await view?.close();
   }
   const { id, name } = row;
-  return { id, name, counts, packages, unmet, unjudged, completes, names: met.sort(byPath) };
+  const of = { packages, unmet, unjudged, completes, unlikeDpkg: unlike };
+  return { id, name, counts, ...of, names: met.sort(byPath) };
 }
+
+/** Returns those of which it matters to packages that the env has set attributes, or has removed them. */
+const metPaths = (met: readonly PlannedMeet[]): MetPath[] =>
+  met.flatMap(({ kind, path, state, attributes = null }) => {
+    const isMet = kind === 'C' && (state === 'attributes' || state === 'deleted');
+    return isMet ? [{ path: pathFromText(path), attributes }] : [];
+  });
 
 const versionOf = (store: Store, row: EnvRow, templateId: number): number =>
   store.resolveStack(row).find((ref) => ref.templateId === templateId)?.version ?? 0;

@@ -4,6 +4,7 @@ import { type Name, type NodeId, ROOT_INO } from '../../../src/base/ids.ts';
 import {
   isDir,
   isLnk,
+  isReg,
   O_RDONLY,
   O_RDWR,
   O_TRUNC,
@@ -20,8 +21,10 @@ import {
   type Result,
   type SetAttr,
 } from '../../../src/driver/core/api.ts';
-import type { Operation, Outcome, SlotOperation } from '../../model/operation.ts';
+import { ACL_XATTR, aclFor } from '../../model/acl.ts';
+import { type Operation, type Outcome, SED, type SlotOperation } from '../../model/operation.ts';
 import { isSlotOperation } from '../../model/slots.ts';
+import { encodeAcl } from '../../syscalls/index.ts';
 
 /** An operation that was refused. */
 class Refused extends Error {
@@ -254,6 +257,26 @@ export class Vfs {
         const { node } = await this.named(step.path);
         if (isLnk(this.attr(node).mode) && step.name.startsWith('user.')) fail(EPERM);
         return good(fs.removexattr(node, step.name)).then(() => null);
+      }
+      case 'setfacl': {
+        const { node } = await this.named(step.path);
+        const { mode } = this.attr(node);
+        if (!isReg(mode)) fail(constants.errno.EINVAL);
+        const acl = encodeAcl(aclFor(mode, step.mask));
+        return good(fs.setxattr(node, ACL_XATTR, acl, 0, false)).then(() => null);
+      }
+      case 'sed': {
+        const { parent, name, node } = await this.named(step.path);
+        const { mode, uid, gid } = this.attr(node);
+        if (!isReg(mode)) fail(constants.errno.EINVAL);
+        const made = await good(fs.create(parent, SED as Name, S_IFREG | 0o644, 0, O_WRONLY));
+        this.hold(made.created.node);
+        await this.write(made.fh, 0, await this.read(node));
+        fs.release(made.fh);
+        await this.set(made.created.node, { uid, gid });
+        await this.set(made.created.node, { mode: mode & PERM_MASK });
+        await good(fs.rename(parent, SED as Name, parent, name, 0));
+        return null;
       }
       case 'look':
       case 'dropCaches':

@@ -228,6 +228,15 @@ export class StepChange {
     this.kept.add(inode);
   }
 
+  /**
+   * Gives a template's directory a record of the env's own, in the change. Its links are counted again. Once it is set,
+   * count() must not set it: the record that it sets is the one from before the change.
+   */
+  setDir(record: InodeRecord): void {
+    this.counted.add(record.ino);
+    this.setRecord({ ...record, stamp: 0 });
+  }
+
   /** Returns true if the env already has what the step would make. */
   isLike(ino: Ino | 0, like: InodeRecord): boolean {
     const own = ino === 0 ? null : this.recordOf(ino);

@@ -64,6 +64,6 @@ function dressDir(change: StepChange, { ino, source }: Step, like: InodeRecord):
   const isSame = own?.mode === mode && own.uid === uid && own.gid === gid;
   if (own !== null && isSame && sameXattrs(own.xattrs, xattrs)) return change.isDone();
   change.begin();
-  change.setRecord(own === null ? like : { ...own, mode, uid, gid, xattrs });
+  change.setDir(own === null ? like : { ...own, mode, uid, gid, xattrs });
   return true;
 }

@@ -284,7 +284,9 @@ int Fail(const char* what) {
 bool BeTheOnlyOne(int fd) {
   if (flock(fd, LOCK_EX | LOCK_NB) < 0) return false;
   const std::string pid = std::to_string(getpid()) + "\n";
-  return ftruncate(fd, 0) == 0 && write(fd, pid.data(), pid.size()) > 0;
+  // It is for messages only, and a full disk may refuse it.
+  if (ftruncate(fd, 0) < 0 || write(fd, pid.data(), pid.size()) < 0) Log(kWarn, "", "the lock can't be signed");
+  return true;
 }
 
 int Listen() {

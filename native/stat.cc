@@ -1,5 +1,6 @@
 // Attributes and clocks. The slots of the output arrays are listed in src/native/binding.ts.
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
@@ -12,7 +13,7 @@ namespace byref {
 namespace {
 
 constexpr size_t kStatSlots = 17;
-constexpr size_t kStatfsSlots = 8;
+constexpr size_t kStatfsSlots = 10;
 
 void PutStat(const struct statx& s, double* out) {
   out[0] = s.stx_mode;
@@ -67,6 +68,11 @@ napi_value StatfsFd(napi_env env, napi_callback_info info) {
   out[5] = static_cast<double>(s.f_ffree);
   out[6] = static_cast<double>(s.f_type);
   out[7] = static_cast<double>(s.f_namelen);
+  uint32_t fsid[2];
+  static_assert(sizeof fsid == sizeof s.f_fsid);
+  memcpy(fsid, &s.f_fsid, sizeof fsid);
+  out[8] = fsid[0];
+  out[9] = fsid[1];
   return Number(env, 0);
 }
 

@@ -35,3 +35,8 @@ export const EOPNOTSUPP = 95;
 export const ENOTCONN = 107;
 export const ESTALE = 116;
 export const EDQUOT = 122;
+
+const SHORTAGES: ReadonlySet<number> = new Set([-EMFILE, -ENFILE, -ENOMEM]);
+
+/** Returns true for an -errno with which nothing was done, because this process or the machine lacks descriptors or memory. */
+export const isShortage = (result: number): boolean => SHORTAGES.has(result);

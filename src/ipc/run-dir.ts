@@ -3,6 +3,7 @@ import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { nameFromText } from '../base/ids.ts';
 import { nameCookie } from '../base/name-hash.ts';
+import { runPlace } from '../base/run-place.ts';
 
 /** The longest path of a unix socket, in bytes (unix(7): 108 with the NUL). */
 const SOCKET_PATH_MAX = 107;
@@ -17,8 +18,7 @@ export class RunDir {
 
   /** @param root absolute path of the root */
   constructor(root: string) {
-    const base = process.env['BYREF_RUN'] ?? '/run/byref';
-    this.path = path.join(base, nameCookie(nameFromText(root)).toString(16));
+    this.path = path.join(runPlace(), nameCookie(nameFromText(root)).toString(16));
   }
 
   /**

@@ -33,6 +33,8 @@ export const STAT = {
   btimeNs: 16,
 } as const;
 export const STAT_SLOTS = 17;
+/** Slots of the Float64Array that statfsFd fills. */
+export const STATFS_SLOTS = 10;
 export const AT_FDCWD = -100;
 export const AT_SYMLINK_NOFOLLOW = 0x100;
 export const AT_REMOVEDIR = 0x200;
@@ -50,7 +52,7 @@ export interface Native {
   /** flags: AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH */
   statAt(dirfd: number, path: PathLike, out: Float64Array, flags: number): number;
   statFd(fd: number, out: Float64Array): number;
-  /** out: bsize, blocks, bfree, bavail, files, ffree, type, namelen */
+  /** out: bsize, blocks, bfree, bavail, files, ffree, type, namelen, and the two words of the id (f_fsid) */
   statfsFd(fd: number, out: Float64Array): number;
   /** preadv2 with RWF_NOWAIT: -EAGAIN when it would wait for the disk. */
   preadNowait(fd: number, buf: Uint8Array, at: number, length: number, offset: number): number;

@@ -7,6 +7,7 @@ import { ByrefError } from '../base/error.ts';
 import { O_CLOEXEC, O_CREAT, O_RDONLY, O_RDWR } from '../base/mode.ts';
 import { procText } from '../base/proc.ts';
 import { AT_FDCWD, native, STAT, STAT_SLOTS } from './binding.ts';
+import { openFile } from './open-file.ts';
 
 /** Bits of flock(2)'s operation. */
 const LOCK_SH = 1;
@@ -95,7 +96,7 @@ export class LockFile implements FileLock {
 
   private open(): number {
     const flags = this.what === 'file' ? O_RDWR | O_CREAT : O_RDONLY;
-    const fd = native.openAt(AT_FDCWD, this.path, flags | O_CLOEXEC, LOCK_MODE);
+    const fd = openFile(AT_FDCWD, this.path, flags | O_CLOEXEC, LOCK_MODE);
     if (fd < 0) throw openError(this.path, -fd);
     return fd;
   }

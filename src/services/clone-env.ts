@@ -1,7 +1,8 @@
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
 import { EnvLock } from '../driver/delta/env-lock.ts';
+import { removeDelta } from '../driver/delta/remove-delta.ts';
 import { DeltaCopy } from '../manager/envs/copy-delta.ts';
 import {
   type FirstMount,
@@ -80,7 +81,7 @@ export async function cloneEnv(
   } finally {
     for (const id of left) {
       removeSetup(root, id);
-      rmSync(envDir(root, id), { recursive: true, force: true });
+      removeDelta(envDir(root, id));
     }
     lock.release();
   }

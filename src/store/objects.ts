@@ -21,8 +21,9 @@ import type { ObjectId } from '../base/ids.ts';
 import { O_CLOEXEC, O_NOFOLLOW, O_RDONLY } from '../base/mode.ts';
 import { BLOCK_BYTES } from '../codec/inode-record.ts';
 import { decodeObject, encodeObject, type ObjectRow } from '../codec/store-rows.ts';
-import { AT_FDCWD, native } from '../native/binding.ts';
+import { AT_FDCWD } from '../native/binding.ts';
 import { nextData } from '../native/data-ranges.ts';
+import { openFile } from '../native/open-file.ts';
 import { objectKey } from './keys.ts';
 import { tryRemoving } from './object-lock.ts';
 import type { Tables } from './tables.ts';
@@ -52,7 +53,7 @@ export class ObjectFiles {
 
   /** Opens an object for reading. Returns a descriptor, which the caller closes, or -errno. */
   open(id: ObjectId): number {
-    return native.openAt(AT_FDCWD, this.path(id), O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
+    return openFile(AT_FDCWD, this.path(id), O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
   }
 
   /**
@@ -104,8 +105,10 @@ export class ObjectFiles {
     if (lock === null) return false;
     try {
       for (const id of this.doubtful()) if (this.row(id) === null) this.removeFile(id);
-      rmSync(this.unfinishedDir, { recursive: true, force: true });
-      mkdirSync(this.unfinishedDir, { recursive: true, mode: DIRECTORY_MODE });
+      // The directory itself stays: on a full disk it could not be made again.
+      const names = existsSync(this.unfinishedDir) ? readdirSync(this.unfinishedDir) : [];
+      for (const name of names)
+        rmSync(path.join(this.unfinishedDir, name), { recursive: true, force: true });
       return true;
     } finally {
       lock.release();

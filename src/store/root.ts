@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
+import { keepReserve, RESERVE } from './reserve.ts';
 import { openTables } from './tables.ts';
 
 /** The on-disk format that this byref writes. It upgrades older ones (docs/internals/FORMAT.md). */
@@ -98,6 +99,7 @@ export async function initRoot(dir: string, options: RootOptions = {}): Promise<
   const tables = openTables(metaDir(dir), { write: true });
   tables.setNumber('shards', options.shards ?? DEFAULT_SHARDS);
   await tables.close();
+  keepReserve(dir);
   // The marker comes last: without it this is an init that was cut short, and can be run again.
   writeFileSync(path.join(dir, MARKER), markerText(FORMAT));
 }
@@ -109,8 +111,7 @@ function refuseOccupied(dir: string): void {
     throw new ByrefError('exists', `${dir} is a byref root already`, 'Use it as it is.');
   }
   const foreign = names.find(
-    (name) =>
-      name !== LOST_FOUND && !(name in SUBDIRECTORIES) && name !== USERS && name !== SCRATCH,
+    (name) => ![LOST_FOUND, USERS, SCRATCH, RESERVE].includes(name) && !(name in SUBDIRECTORIES),
   );
   if (foreign !== undefined) {
     throw new ByrefError(

@@ -29,6 +29,7 @@ import { ObjectFiles } from './objects.ts';
 import { PatchRows } from './patch-rows.ts';
 import { BRIEF, forever, type Patience } from './patience.ts';
 import { keepTables } from './raw-tables.ts';
+import { keepReserve } from './reserve.ts';
 import { closeToUsers, FORMAT, metaDir, objectsDir, rootFormat } from './root.ts';
 import { openTables, type Tables } from './tables.ts';
 import { type StackRef, TreeCache } from './tree-cache.ts';
@@ -92,11 +93,12 @@ function olderFormat(root: string, format: number): ByrefError {
 
 /**
  * Cleans up what no row refers to: directories that an older byref left open to users, and objects of an import
- * that was killed before its commit.
+ * that was killed before its commit. Roots of an older byref get their reserve.
  */
 function tidy({ root, objects }: Store): void {
   closeToUsers(root);
   objects.sweepUnfinished();
+  keepReserve(root);
 }
 
 /** The part that all envs of a root share: templates, versions, objects, and the envs' rows. */

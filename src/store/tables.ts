@@ -4,6 +4,7 @@ import { ABORT, type Database, open, type RootDatabase } from 'lmdb';
 import { EIO, ENOSPC } from '../base/errno.ts';
 import { ByrefError } from '../base/error.ts';
 import { decodeNumber, encodeNumber } from '../codec/store-rows.ts';
+import { openTablesIn } from '../native/table-lock.ts';
 import { textKey } from './keys.ts';
 
 /** One table; keys and values are bytes (keys.ts, and docs/internals/FORMAT.md for the values). */
@@ -35,6 +36,8 @@ export type TableName = (typeof TABLES)[number];
 /** How many named databases LMDB is opened for; more than there are, to have room for later formats. */
 const MAX_TABLES = 32;
 const MAX_READERS = 512;
+/** More than LMDB needs for its readers, of 64 bytes each. */
+const LOCK_FILE_SIZE = 40_960;
 /** A device with fewer free bytes than this counts as full. */
 const FULL_BYTES = 2 ** 20;
 
@@ -139,7 +142,7 @@ export class Tables {
 
 /** Opens the environment in `dir`. Readers see each commit from their next turn of the event loop on. */
 export function openTables(dir: string, options: { write: boolean }): Tables {
-  const env = open<Buffer, Buffer>({
+  const settings = {
     path: dir,
     readOnly: !options.write,
     keyEncoding: 'binary',
@@ -148,6 +151,9 @@ export function openTables(dir: string, options: { write: boolean }): Tables {
     maxReaders: MAX_READERS,
     // A transaction that returned is on disk; with overlapping syncs it might not be yet.
     overlappingSync: false,
-  });
-  return new Tables(env, dir);
+  } as const;
+  return new Tables(
+    openTablesIn(dir, LOCK_FILE_SIZE, () => open<Buffer, Buffer>(settings)),
+    dir,
+  );
 }

@@ -43,6 +43,17 @@ test('an installer that fails, is not there, or writes nothing', async () => {
   await captures.root.ok('template', 'rm', 'x');
 });
 
+test('a base in which no command can be begun: that is told, and not as the command', async () => {
+  const base = captures.source({ 'bin/true': '' });
+  await captures.root.import('bare', base);
+  const words = ['template', 'capture', 'x', '--base', 'bare', '--', '/bin/true'];
+  const { code, stderr } = await captures.root.byref(...words);
+  expect(code).toBe(EXIT.error);
+  expect(stderr).toContain('the script that makes its /proc, /dev and /tmp ended with status');
+  expect(stderr).not.toContain('/bin/true');
+  await captures.root.ok('template', 'rm', 'bare');
+});
+
 test('a command line that says too little, too much, or what is not there', async () => {
   const said = async (...words: string[]): Promise<string> => {
     const text = await refused(...words);

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { EIO, ENOSPC, EROFS } from '../../src/base/errno.ts';
+import { EIO, EMFILE, ENOSPC, EROFS } from '../../src/base/errno.ts';
 import { armFailpoint } from '../../src/base/failpoints.ts';
 import { type Ino, ROOT_INO } from '../../src/base/ids.ts';
 import { S_IFREG } from '../../src/base/mode.ts';
@@ -142,4 +142,17 @@ test('after a failed fsync nothing more is promised: the env is read-only', asyn
   expect(createNamed(delta, 1)).toBe(-EROFS);
   expect(delta.list(ROOT_INO, 0, 10).length).toBe(1);
   await delta.close();
+});
+
+test('a flush that gets no descriptor has tried nothing: the env goes on, and the next one succeeds', async () => {
+  const delta = await open(dir, { onError });
+  expect(createNamed(delta, 0)).toBe(0);
+  armFailpoint(`journal-dir:1:${EMFILE}`);
+  expect(await delta.flush()).toBe(-EMFILE);
+  expect(delta.readOnly).toBeNull();
+  expect(delta.dirty).toBe(true);
+  expect(createNamed(delta, 1)).toBe(0);
+  expect(await delta.flush()).toBe(0);
+  await delta.close();
+  expect(errors).toEqual([]);
 });

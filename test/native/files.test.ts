@@ -11,6 +11,7 @@ import {
   native,
   STAT,
   STAT_SLOTS,
+  STATFS_SLOTS,
 } from '../../src/native/binding.ts';
 import { newDir, removeDir } from '../support/machine/scratch-dir.ts';
 
@@ -124,7 +125,7 @@ describe('attributes', () => {
     const now = new Float64Array(2);
     expect(native.clock(now)).toBe(0);
     expect(Math.abs((now[0] ?? 0) - Date.now() / 1000)).toBeLessThan(2);
-    const space = new Float64Array(8);
+    const space = new Float64Array(STATFS_SLOTS);
     expect(native.statfsFd(file, space)).toBe(0);
     expect(space[1]).toBeGreaterThan(0);
     expect(space[7]).toBe(255);

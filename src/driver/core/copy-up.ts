@@ -75,17 +75,16 @@ function copy(
       : blobs.copyUp(object, inode.ino, bytes, () => job.interrupted, made);
   };
   // It holds two descriptors until it ends.
-  const { turns } = core.fds;
-  const turn = turns.take();
+  const turn = core.fds.takeTurn();
   const result = turn === null ? start() : turn.then(start);
   if (typeof result === 'number') {
-    turns.give();
+    core.fds.giveTurn();
     return result < 0 ? result : finish(core, inode, bytes);
   }
   quota.take(room);
   const taken = result.finally(() => {
     quota.release(room);
-    turns.give();
+    core.fds.giveTurn();
   });
   return copyLater(core, inode, job, taken, bytes, request);
 }

@@ -1,4 +1,5 @@
 import { EINVAL, EIO } from '../../base/errno.ts';
+import { type Keeper, keptDescriptors } from '../../base/kept-descriptors.ts';
 import { O_RDWR } from '../../base/mode.ts';
 import { DATA_NONE, DATA_OBJECT, DATA_PRIVATE } from '../../codec/inode-record.ts';
 import type { Inode } from './inode.ts';
@@ -19,22 +20,29 @@ const AT_ONCE = 32;
 
 /** The limit on descriptors open for I/O, over all the filesystems that share this budget. */
 export interface FdBudget {
-  readonly max: number;
+  max: number;
   used: number;
+  /** For long calls of all these filesystems; its bound is far above that of one where descriptors are not short. */
+  readonly turns?: Turns;
 }
+
+/** What get() returned last in this turn of the event loop stays open: an operation uses two at most. */
+const IN_USE = 2;
 
 /**
  * Open descriptors for files whose bytes this process reads or writes itself. There is not one per open file: the
  * process has 20,000 at most, and an env may hold more files open than that. The least recently used one is
  * closed, and opened again by ino when needed. If others have used up the budget, each filesystem still has one.
  */
-export class FdCache {
+export class FdCache implements Keeper {
+  used = 0;
   readonly #blobs: Blobs;
   readonly #budget: FdBudget;
   /** In order of use, oldest first. */
   readonly #open = new Map<Inode, OpenFd>();
   /** For work that may take long and holds descriptors, here or elsewhere. */
-  readonly turns = new Turns(AT_ONCE);
+  readonly #turns = new Turns(AT_ONCE);
+  #recent: OpenFd[] = [];
 
   constructor(blobs: Blobs, budget: FdBudget) {
     this.#blobs = blobs;
@@ -48,7 +56,9 @@ export class FdCache {
   /** Returns a descriptor on the inode's bytes, valid until this process next returns to its event loop; or -errno. */
   get(inode: Inode): number {
     const entry = this.#entry(inode);
-    return typeof entry === 'number' ? entry : entry.fd;
+    if (typeof entry === 'number') return entry;
+    if (this.#recent.at(-1) !== entry) this.#recent = [...this.#recent, entry].slice(-IN_USE);
+    return entry.fd;
   }
 
   /** Like get(), for work on the thread pool: the descriptor stays open until unpin(). */
@@ -83,9 +93,33 @@ export class FdCache {
     this.#open.clear();
   }
 
+  /** Closes all that no call uses. */
+  rest(): void {
+    for (const [inode, entry] of this.#open) {
+      if (entry.pins > 0 || this.#recent.includes(entry)) continue;
+      this.#open.delete(inode);
+      this.#close(entry);
+    }
+  }
+
+  /** Takes a turn for a long call. Returns null if it is now, else a promise of it. Who took one gives it back. */
+  takeTurn(): Promise<void> | null {
+    const own = this.#turns.take();
+    const { turns } = this.#budget;
+    if (turns === undefined) return own;
+    if (own === null) return turns.take();
+    return own.then(() => turns.take() ?? undefined);
+  }
+
+  giveTurn(): void {
+    this.#turns.give();
+    this.#budget.turns?.give();
+  }
+
   #entry(inode: Inode): OpenFd | number {
     const known = this.#open.get(inode);
     if (known !== undefined) {
+      keptDescriptors.touch(this);
       if (this.#budget.used > this.#budget.max / 2) {
         this.#open.delete(inode);
         this.#open.set(inode, known);
@@ -99,6 +133,7 @@ export class FdCache {
   #insert(inode: Inode, fd: number): OpenFd {
     if (this.#budget.used >= this.#budget.max) this.#evict();
     this.#budget.used++;
+    keptDescriptors.opened(this, 1);
     const entry = { fd, pins: 0, doomed: false };
     this.#open.set(inode, entry);
     return entry;
@@ -116,6 +151,7 @@ export class FdCache {
   #close(entry: OpenFd): void {
     entry.doomed = true;
     this.#budget.used--;
+    keptDescriptors.closed(this, 1);
     if (entry.pins === 0) this.#blobs.close(entry.fd);
   }
 }
@@ -137,12 +173,12 @@ export async function withFd(
   inode: Inode,
   work: (fd: number) => Promise<number>,
 ): Promise<number> {
-  const turn = fds.turns.take();
+  const turn = fds.takeTurn();
   if (turn !== null) await turn;
   try {
     return await withFdNow(fds, inode, work);
   } finally {
-    fds.turns.give();
+    fds.giveTurn();
   }
 }
 

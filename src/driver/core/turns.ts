@@ -3,25 +3,26 @@
  * many requests waiting as it has threads; those beyond the bound wait in order, and hold nothing.
  */
 export class Turns {
-  #free: number;
+  /** How much work may be under way. */
+  max: number;
+  #taken = 0;
   readonly #waiting: (() => void)[] = [];
 
-  /** @param max how much work may be under way */
   constructor(max: number) {
-    this.#free = max;
+    this.max = max;
   }
 
   /** Takes a turn. Returns null if it is now, else a promise of it. Who took one gives it back. */
   take(): Promise<void> | null {
-    if (this.#free === 0) return new Promise((resolve) => this.#waiting.push(resolve));
-    this.#free--;
+    if (this.#taken >= this.max) return new Promise((resolve) => this.#waiting.push(resolve));
+    this.#taken++;
     return null;
   }
 
   /** Gives a turn back, to who has waited longest. */
   give(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#free++;
+    const next = this.#taken > this.max ? undefined : this.#waiting.shift();
+    if (next === undefined) this.#taken--;
     else next();
   }
 }

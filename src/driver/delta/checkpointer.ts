@@ -96,7 +96,13 @@ export class Checkpointer {
     failpoint('checkpoint-flushed');
     const { envDir, pending } = this.#parts;
     const paths = segments.map((segment) => segment.path);
-    await checkpointInThread({ envDir, segments: paths, state });
+    // To open it meanwhile would wait for the thread's transaction.
+    const letGo = pending.table?.hold();
+    try {
+      await checkpointInThread({ envDir, segments: paths, state });
+    } finally {
+      letGo?.();
+    }
     failpoint('checkpoint-done');
     if (pending.table === null) pending.table = LinkTable.open(path.join(envDir, LINK_DIR));
     else pending.table.refresh();

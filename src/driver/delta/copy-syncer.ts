@@ -1,3 +1,4 @@
+import { isShortage } from '../../base/errno.ts';
 import { failpoint } from '../../base/failpoints.ts';
 import type { Ino } from '../../base/ids.ts';
 import { O_RDONLY } from '../../base/mode.ts';
@@ -60,6 +61,7 @@ export class CopySyncer {
   async #syncEach(copies: readonly Copy[]): Promise<number> {
     for (const [ino] of copies) {
       const fd = this.#files.openPrivate(ino, O_RDONLY);
+      if (isShortage(fd)) return fd;
       // Removed meanwhile, and so its record is gone too.
       if (fd < 0) continue;
       const failed = await native.fsyncAsync(fd, true);

@@ -1,6 +1,7 @@
 import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { failpoint } from '../../base/failpoints.ts';
+import { removeTableLock } from '../../native/table-lock.ts';
 import { LINK_DIR, NEW_LINK_DIR } from './layout.ts';
 import { LinkTable } from './link-table.ts';
 import { syncDir } from './sync-dir.ts';
@@ -13,7 +14,7 @@ import { syncDir } from './sync-dir.ts';
 export async function createTable(envDir: string): Promise<LinkTable> {
   const temporary = path.join(envDir, NEW_LINK_DIR);
   const dir = path.join(envDir, LINK_DIR);
-  rmSync(temporary, { recursive: true, force: true });
+  removeTable(temporary);
   try {
     mkdirSync(temporary, { mode: 0o700 });
     // A crash from here to the rename leaves `link.new`, which the next attempt removes.
@@ -22,12 +23,17 @@ export async function createTable(envDir: string): Promise<LinkTable> {
     await mustSync(temporary);
     renameSync(temporary, dir);
   } catch (error) {
-    rmSync(temporary, { recursive: true, force: true });
+    removeTable(temporary);
     throw error;
   }
   failpoint('table-renamed');
   await mustSync(envDir);
   return LinkTable.open(dir);
+}
+
+function removeTable(dir: string): void {
+  removeTableLock(dir);
+  rmSync(dir, { recursive: true, force: true });
 }
 
 async function mustSync(dir: string): Promise<void> {

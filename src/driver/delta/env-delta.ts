@@ -2,19 +2,21 @@ import { EIO, ENOMEM, ENOSPC, EROFS } from '../../base/errno.ts';
 import { failpoint } from '../../base/failpoints.ts';
 import { type Ino, isPrivateIno, type Name } from '../../base/ids.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
+import { native } from '../../native/binding.ts';
 import type { Change, Delta, DeltaEntry, DeltaName, DirEntryRef } from '../core/ports.ts';
 import { Checkpointer } from './checkpointer.ts';
 import { CopySyncer } from './copy-syncer.ts';
 import type { EnvLock } from './env-lock.ts';
 import { Flusher } from './flusher.ts';
 import { NameState } from './generation.ts';
-import type { Journal, JournalFile } from './journal.ts';
+import { type Journal, type JournalFile, NO_DIR } from './journal.ts';
 import { bootNumber } from './name-tag.ts';
 import { NameTags } from './name-tags.ts';
 import type { PendingChanges } from './pending-changes.ts';
 import type { PrivateFiles } from './private-files.ts';
 import type { RecordWriter } from './record-writer.ts';
 import type { RecoveryMarks } from './recovery-marks.ts';
+import type { Need } from './segment.ts';
 import type { TailBudget } from './tail-budget.ts';
 
 /** Settings of a delta: when checkpoints run, and who hears of errors. */
@@ -220,9 +222,9 @@ export class EnvDelta implements Delta, Change {
     if (!tailBudget.admits(this.#pending.tail, this.#frees)) return this.#stuck ? -ENOSPC : -ENOMEM;
     let failed: number;
     try {
-      failed = this.#journal.append(this.#writer, this.#frees);
+      failed = this.#journal.append(this.#writer, this.#need);
       if (failed === -ENOSPC && this.files.reclaim()) {
-        failed = this.#journal.append(this.#writer, this.#frees);
+        failed = this.#journal.append(this.#writer, this.#need);
       }
     } catch (error) {
       this.#fail(error as Error);
@@ -236,6 +238,16 @@ export class EnvDelta implements Delta, Change {
     this.#scheduleCheckpoint();
     return 0;
   }
+
+  /** Says what the change would do on a full disk. */
+  readonly #need = (): Need => {
+    if (this.#frees) return 'frees';
+    const isNew = (inode: InodeRecord | Ino): boolean =>
+      typeof inode !== 'number' &&
+      isPrivateIno(inode.ino) &&
+      this.#pending.inode(inode.ino) === null;
+    return this.#inodes.some(isNew) ? 'adds' : 'moves';
+  };
 
   tagPrivate(record: InodeRecord, places: readonly DirEntryRef[], fd = -1, early = false): void {
     if (early) this.#tags.tagEarly(record, places, fd);
@@ -291,12 +303,22 @@ export class EnvDelta implements Delta, Change {
     const mark = this.files.beginFlush();
     // These come first: if a record that replaces a file were on disk before the new file's bytes, a power cut
     // would leave the file empty.
-    await this.files.syncWriteOuts();
+    const unwritten = await this.files.syncWriteOuts();
+    if (unwritten < 0) return unwritten;
+    const dir = this.#journal.openDir();
+    // Nothing was tried yet, so the next flush may succeed.
+    if (dir < 0 && dir !== NO_DIR) return dir;
+    const opened = this.files.openEntries();
+    if (opened < 0) {
+      if (dir !== NO_DIR) native.close(dir);
+      return opened;
+    }
     const results = await Promise.all([
       this.#lock.sync(),
       this.files.syncEntries(),
-      this.#journal.sync(),
+      this.#journal.sync(dir),
     ]);
+    if (dir !== NO_DIR) native.close(dir);
     const failed = results.find((result) => result < 0);
     if (failed !== undefined) {
       // After a failed fsync the kernel may take lost pages for clean: trying again would prove nothing.

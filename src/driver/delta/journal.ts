@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
-import { failpoint } from '../../base/failpoints.ts';
+import { failpoint, failpointError } from '../../base/failpoints.ts';
 import { AT_FDCWD, native } from '../../native/binding.ts';
 import type { Hash64 } from './hash.ts';
 import type { RecordWriter } from './record-writer.ts';
-import { Segment } from './segment.ts';
-import { syncDir, syncDirNow } from './sync-dir.ts';
+import { type Need, Segment } from './segment.ts';
+import { openDir, syncDirNow } from './sync-dir.ts';
 
 /** The state in which recovery, or an empty env, leaves the journal. */
 export interface JournalStart {
@@ -20,6 +20,9 @@ export interface JournalStart {
   readonly segments: readonly Segment[];
   readonly nextNumber: number;
 }
+
+/** No directory has to be synced. */
+export const NO_DIR = -1000;
 
 /** One segment of a journal at some moment. */
 export interface JournalFile {
@@ -84,14 +87,14 @@ export class Journal {
 
   /**
    * Appends the writer's record with the next sequence number. Returns 0 or -errno.
-   * @param frees the change may use the space that is kept for removals on a full disk
+   * @param need see Segment.append()
    */
-  append(writer: RecordWriter, frees: boolean): number {
+  append(writer: RecordWriter, need: () => Need): number {
     const active = this.#active ?? this.#open();
     if (typeof active === 'number') return active;
     const sequence = this.#sequence + 1;
     const length = writer.finish(sequence, sequence - this.#durable, active.header.seed);
-    const failed = active.append(writer.buffer, length, frees);
+    const failed = active.append(writer.buffer, length, need);
     if (failed === 0) this.#sequence = sequence;
     return failed;
   }
@@ -121,11 +124,18 @@ export class Journal {
     return typeof opened === 'number' ? opened : frozen;
   }
 
+  /** Opens what sync() needs. Returns a descriptor of the env's directory, NO_DIR, or -errno. */
+  openDir(): number {
+    if (this.#segments.every((segment) => segment.entrySynced)) return NO_DIR;
+    return failpointError('journal-dir') || openDir(this.#start.dir);
+  }
+
   /**
    * Makes everything committed until now survive a power cut. Resolves to 0 or -errno. Runs one pass at a time:
    * see Flusher. All segments are synced before `durable` moves, so it never passes a gap.
+   * @param dir what openDir() returned just before; the caller closes it
    */
-  async sync(): Promise<number> {
+  async sync(dir: number): Promise<number> {
     const target = this.#sequence;
     const waiting = this.#segments.filter((segment) => !segment.synced);
     const results = await Promise.all(waiting.map((segment) => segment.sync()));
@@ -133,7 +143,7 @@ export class Journal {
     if (failed !== undefined) return failed;
     const fresh = waiting.filter((segment) => !segment.entrySynced);
     if (fresh.length > 0) {
-      const linked = await syncDir(this.#start.dir);
+      const linked = await native.fsyncAsync(dir, false);
       if (linked < 0) return linked;
       for (const segment of fresh) segment.entrySynced = true;
     }

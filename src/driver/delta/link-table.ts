@@ -1,22 +1,37 @@
-import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
 import type { Ino, Name } from '../../base/ids.ts';
+import { type Keeper, keptDescriptors } from '../../base/kept-descriptors.ts';
 import { nameCookie } from '../../base/name-hash.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import { decodeInode } from '../../codec/inode-record-codec.ts';
+import { openTablesIn } from '../../native/table-lock.ts';
 import { NameState } from './generation.ts';
 import * as rows from './table-rows.ts';
 
 const BINARY = { keyEncoding: 'binary', encoding: 'binary' } as const;
 /** More than LMDB needs for its 126 readers. */
 const LOCK_FILE_SIZE = 12_288;
+/** How many descriptors LMDB keeps: the data twice, and the lock file. */
+const LMDB_DESCRIPTORS = 3;
 /** The most directories of which it is remembered whether they have names in the table. */
 const HAS_NAMES_CACHE = 16_384;
 
 /** lmdb's own declaration leaves out the second parameter. */
 interface FastGet {
   getBinaryFast(key: Buffer, options: object): Buffer | undefined;
+}
+
+type Table = Database<Buffer, Buffer>;
+
+/** What is open of a table. */
+interface Databases {
+  readonly root: RootDatabase<Buffer, Buffer>;
+  readonly names: Table;
+  readonly inodes: Table;
+  readonly marks: Table;
+  readonly meta: Table;
 }
 
 /** A row that byref cannot have written like this. */
@@ -34,12 +49,14 @@ export type OnDamage = (row: DamagedRow) => void;
  * history up to `state().sequence`; while a checkpoint runs, it is on the way to a later change that the journal
  * still holds.
  */
-export class LinkTable {
-  readonly #root: RootDatabase<Buffer, Buffer>;
-  readonly #names: Database<Buffer, Buffer>;
-  readonly #inodes: Database<Buffer, Buffer>;
-  readonly #marks: Database<Buffer, Buffer>;
-  readonly #meta: Database<Buffer, Buffer>;
+export class LinkTable implements Keeper {
+  used = 0;
+  readonly #dir: string;
+  readonly #readOnly: boolean;
+  /** Null while it is closed because descriptors are short: whoever needs it opens it again. */
+  #databases: Databases | null = null;
+  /** How much goes on that needs it open. */
+  #inUse = 0;
   readonly #hasNames = new Map<Ino, boolean>();
   /** Inos in `marks`, so that the many inodes without a mark cost no write there. */
   readonly #marked = new Set<Ino>();
@@ -48,22 +65,57 @@ export class LinkTable {
   readonly #snapshot: { readonly transaction?: Transaction };
 
   constructor(dir: string, readOnly: boolean) {
+    this.#dir = dir;
+    this.#readOnly = readOnly;
+    const { root } = this.#open();
+    this.#snapshot = readOnly ? { transaction: root.useReadTransaction() } : {};
+    // The snapshot goes with it.
+    if (readOnly) this.#inUse++;
+    for (const key of this.#open().marks.getKeys({ ...this.#snapshot }))
+      this.#marked.add(rows.keyIno(key));
+  }
+
+  /** Returns its databases, and opens them if they are closed. */
+  #open(): Databases {
+    keptDescriptors.touch(this);
+    if (this.#databases !== null) return this.#databases;
     const options = {
-      path: dir,
+      path: this.#dir,
       noSubdir: false,
       maxDbs: 4,
       overlappingSync: false,
-      readOnly,
+      readOnly: this.#readOnly,
       ...BINARY,
     };
-    this.#root = open<Buffer, Buffer>(options);
-    this.#names = this.#root.openDB('names', BINARY);
-    this.#inodes = this.#root.openDB('inodes', BINARY);
-    this.#marks = this.#root.openDB('marks', BINARY);
-    this.#meta = this.#root.openDB('meta', BINARY);
-    this.#snapshot = readOnly ? { transaction: this.#root.useReadTransaction() } : {};
-    for (const key of this.#marks.getKeys({ ...this.#snapshot }))
-      this.#marked.add(rows.keyIno(key));
+    const root = openTablesIn(this.#dir, LOCK_FILE_SIZE, () => open<Buffer, Buffer>(options));
+    const [names, inodes, marks, meta] = ['names', 'inodes', 'marks', 'meta'].map((name) =>
+      root.openDB(name, BINARY),
+    ) as [Table, Table, Table, Table];
+    this.#databases = { root, names, inodes, marks, meta };
+    keptDescriptors.opened(this, LMDB_DESCRIPTORS);
+    return this.#databases;
+  }
+
+  /** Closes it until it is used again, unless it is in use. */
+  rest(): void {
+    if (this.#inUse === 0) void this.#close();
+  }
+
+  /** Opens it, and keeps it open until the returned function is called. */
+  hold(): () => void {
+    this.#open();
+    this.#inUse++;
+    return () => {
+      this.#inUse--;
+    };
+  }
+
+  #close(): Promise<void> {
+    if (this.#databases === null) return Promise.resolve();
+    const { root } = this.#databases;
+    this.#databases = null;
+    keptDescriptors.closed(this, LMDB_DESCRIPTORS);
+    return root.close();
   }
 
   static exists(dir: string): boolean {
@@ -72,35 +124,34 @@ export class LinkTable {
 
   /** Opens a table for writing. Throws LMDB's error if the file is damaged. */
   static open(dir: string): LinkTable {
-    reserveLockFile(dir);
     return new LinkTable(dir, false);
   }
 
   /** Returns the state that the last checkpoint left, or null for a new table. */
   state(): rows.TableState | null {
-    const value = this.#meta.get(rows.STATE_KEY, this.#snapshot);
+    const value = this.#open().meta.get(rows.STATE_KEY, this.#snapshot);
     return value === undefined ? null : rows.decodeState(value);
   }
 
   name(dir: Ino, name: Name): NameState | null {
     const length = rows.writeNameKey(this.#key, dir, nameCookie(name), name);
-    const value = this.#get(this.#names, this.#key.subarray(0, length));
+    const value = this.#get(this.#open().names, this.#key.subarray(0, length));
     if (value === undefined) return null;
     return new NameState(dir, name, rows.nameIno(value), rows.nameType(value), true);
   }
 
   inode(ino: Ino): InodeRecord | null {
-    const value = this.#get(this.#inodes, this.#inoKey(ino));
+    const value = this.#get(this.#open().inodes, this.#inoKey(ino));
     return value === undefined ? null : decodeInode(value, 0, value.length);
   }
 
   hasInode(ino: Ino): boolean {
-    return this.#get(this.#inodes, this.#inoKey(ino)) !== undefined;
+    return this.#get(this.#open().inodes, this.#inoKey(ino)) !== undefined;
   }
 
   /** Returns the number of inodes with numbers from `first` on. */
   inodesFrom(first: Ino): number {
-    return this.#inodes.getKeysCount({ start: rows.inoKey(first), ...this.#snapshot });
+    return this.#open().inodes.getKeysCount({ start: rows.inoKey(first), ...this.#snapshot });
   }
 
   /** Returns true if hasNames() has found that the directory has no names. */
@@ -130,7 +181,7 @@ export class LinkTable {
     const stop = rows.inoKey((dir + 1) as Ino);
     const range = { start, end: stop, limit, ...this.#snapshot };
     const out: NameState[] = [];
-    for (const { key, value } of this.#names.getRange(range)) {
+    for (const { key, value } of this.#open().names.getRange(range)) {
       out.push(rows.nameState(key, value));
     }
     return out;
@@ -143,7 +194,7 @@ export class LinkTable {
     const stop = rows.inoKey(end as Ino);
     for (;;) {
       const range = { start, end: stop, limit: 1, ...this.#snapshot };
-      const [key] = this.#names.getKeys(range);
+      const [key] = this.#open().names.getKeys(range);
       if (key === undefined) return dirs;
       const dir = rows.keyIno(key);
       dirs.push(dir);
@@ -153,19 +204,27 @@ export class LinkTable {
 
   /** Yields every name, by directory and cookie, from one snapshot. The caller must not await in between. */
   *allNames(): Generator<NameState> {
-    for (const { key, value } of this.#names.getRange({ ...this.#snapshot }))
-      yield rows.nameState(key, value);
+    for (const { key, value } of this.#range('names')) yield rows.nameState(key, value);
   }
 
   /** Yields every inode record, from one snapshot. The caller must not await in between. */
   *allInodes(): Generator<InodeRecord> {
-    for (const { value } of this.#inodes.getRange({ ...this.#snapshot }))
-      yield decodeInode(value, 0, value.length);
+    for (const { value } of this.#range('inodes')) yield decodeInode(value, 0, value.length);
+  }
+
+  /** Yields all rows of a database, which stays open meanwhile. */
+  *#range(name: 'names' | 'inodes'): Generator<{ key: Buffer; value: Buffer }> {
+    const letGo = this.hold();
+    try {
+      yield* this.#open()[name].getRange({ ...this.#snapshot });
+    } finally {
+      letGo();
+    }
   }
 
   /** Like allNames(), for a table that may be damaged: skips names that do not decode, or that no lookup finds. */
   *soundNames(onDamage: OnDamage): Generator<NameState> {
-    for (const { key, value } of this.#names.getRange({ ...this.#snapshot })) {
+    for (const { key, value } of this.#range('names')) {
       const state = attempt(() => rows.soundNameState(key, value));
       if (state instanceof Error) onDamage({ table: 'names', key, why: state.message });
       else yield state;
@@ -175,7 +234,7 @@ export class LinkTable {
   /** Like allInodes(), for a table that may be damaged. Also reports marks that do not match the records. */
   *soundInodes(onDamage: OnDamage): Generator<InodeRecord> {
     const marked = new Set(this.#marked);
-    for (const { key, value } of this.#inodes.getRange({ ...this.#snapshot })) {
+    for (const { key, value } of this.#range('inodes')) {
       const record = attempt(() => rows.soundRecord(key, value));
       if (record instanceof Error) {
         onDamage({ table: 'inodes', key, why: record.message });
@@ -203,18 +262,23 @@ export class LinkTable {
    * disk is full: measured with 3.5.6.)
    */
   write(mutate: () => void): void {
-    this.#root.transactionSync(() => {
-      mutate();
-      return true;
-    });
+    const letGo = this.hold();
+    try {
+      this.#open().root.transactionSync(() => {
+        mutate();
+        return true;
+      });
+    } finally {
+      letGo();
+    }
   }
 
   /** Stores or clears a name; only within write(). */
   putName(state: NameState): void {
     const length = rows.writeNameKey(this.#key, state.dir, state.cookie, state.name);
     const key = this.#key.subarray(0, length);
-    if (state.present) this.#names.putSync(key, rows.encodeName(state));
-    else this.#names.removeSync(key);
+    if (state.present) this.#open().names.putSync(key, rows.encodeName(state));
+    else this.#open().names.removeSync(key);
   }
 
   /** Stores or clears an inode and its mark; only within write(). */
@@ -223,28 +287,28 @@ export class LinkTable {
     const mark = record === null ? 0 : rows.markOf(record);
     if (mark !== 0) {
       this.#marked.add(ino);
-      this.#marks.putSync(key, Buffer.of(mark));
+      this.#open().marks.putSync(key, Buffer.of(mark));
     } else if (this.#marked.delete(ino)) {
-      this.#marks.removeSync(key);
+      this.#open().marks.removeSync(key);
     }
-    if (record === null) this.#inodes.removeSync(key);
-    else this.#inodes.putSync(key, rows.encodeInodeValue(record));
+    if (record === null) this.#open().inodes.removeSync(key);
+    else this.#open().inodes.putSync(key, rows.encodeInodeValue(record));
   }
 
   /** Stores the table's state; only within write(). */
   putState(state: rows.TableState): void {
-    this.#meta.putSync(rows.STATE_KEY, rows.encodeState(state));
+    this.#open().meta.putSync(rows.STATE_KEY, rows.encodeState(state));
   }
 
   /** Makes later reads see what was committed before this call. */
   refresh(): void {
-    this.#root.resetReadTxn();
+    this.#databases?.root.resetReadTxn();
     this.#hasNames.clear();
   }
 
   close(): Promise<void> {
     this.#snapshot.transaction?.done();
-    return this.#root.close();
+    return this.#close();
   }
 
   /** Returns the value, in a buffer that the next get overwrites: decode it at once, never keep it. */
@@ -265,15 +329,4 @@ function attempt<T>(read: () => T): T | Error {
   } catch (error) {
     return error as Error;
   }
-}
-
-/**
- * Writes LMDB's lock file out in full. LMDB maps it into memory and would leave it sparse: on a full disk the
- * first touch of a page would then kill the process (SIGBUS). Written beforehand, a full disk is an error like any
- * other.
- */
-function reserveLockFile(dir: string): void {
-  const file = path.join(dir, 'lock.mdb');
-  const size = existsSync(file) ? statSync(file).size : 0;
-  if (size < LOCK_FILE_SIZE) writeFileSync(file, Buffer.alloc(LOCK_FILE_SIZE), { mode: 0o600 });
 }

@@ -3,20 +3,30 @@ import path from 'node:path';
 import { EBUSY, EEXIST, EIO, ENOENT, ENOSPC } from '../../base/errno.ts';
 import { failpoint, failpointError } from '../../base/failpoints.ts';
 import type { Ino, ObjectId } from '../../base/ids.ts';
+import { type Keeper, keptDescriptors } from '../../base/kept-descriptors.ts';
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_RDONLY, O_RDWR } from '../../base/mode.ts';
-import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../../native/binding.ts';
+import {
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  native,
+  STAT,
+  STAT_SLOTS,
+  STATFS_SLOTS,
+} from '../../native/binding.ts';
+import { openFile, withDescriptors } from '../../native/open-file.ts';
 import type { AccessTimes, BlobStat, Blobs, SpaceStat } from '../core/ports.ts';
 import { FileCopier, type RunSlice } from './copy-file.ts';
 import { PRIVATE_DIR, privateIno, privateName, VOLUMES_DIR } from './layout.ts';
 import type { NameTags } from './name-tags.ts';
 import { Removals } from './removals.ts';
 import { hasSameBytes } from './same-bytes.ts';
+import { openDir } from './sync-dir.ts';
 import { UsageCount } from './usage-count.ts';
 import { VolumesCount } from './volumes-count.ts';
 import { WriteOuts } from './write-outs.ts';
 
 const stat = new Float64Array(STAT_SLOTS);
-const statfs = new Float64Array(8);
+const statfs = new Float64Array(STATFS_SLOTS);
 /** A flush is asked for when files that wait for removal take this many st_blocks: 64 MiB. */
 const PENDING_BLOCKS_MAX = 131_072;
 /** MOUNT_ATTR_* of linux/mount.h. */
@@ -52,7 +62,8 @@ export interface Durability {
  * that forgot it is durable too. Otherwise a power cut between the two would bring back a name whose bytes are
  * gone.
  */
-export class PrivateFiles implements Blobs {
+export class PrivateFiles implements Blobs, Keeper {
+  used = 0;
   /** How many copies of objects were begun. */
   copies = 0;
   readonly #dir: string;
@@ -73,6 +84,8 @@ export class PrivateFiles implements Blobs {
   #mount = -1;
   #accessTimes: AccessTimes | null = null;
   #entriesDirty = false;
+  /** How many calls on the thread pool use the directory's descriptor now. */
+  #syncing = 0;
   #storesTold: boolean | null = null;
   #durability: Durability | null = null;
   #blockBytes = 0;
@@ -112,7 +125,8 @@ export class PrivateFiles implements Blobs {
    * decides how access times are kept.
    */
   #mountOwn(times: AccessTimes): void {
-    this.#mount = native.cloneMount(this.#dirfd);
+    this.#mount = withDescriptors(() => native.cloneMount(this.#dirfd), this);
+    if (this.#mount >= 0) keptDescriptors.opened(this, 1);
     if (this.#mount >= 0) native.setAccessTimes(this.#mount, ACCESS_TIMES[times]);
   }
 
@@ -131,11 +145,9 @@ export class PrivateFiles implements Blobs {
   }
 
   createPrivate(ino: Ino): number {
-    const dirfd = this.#openDir(true);
-    if (dirfd < 0) return dirfd;
     this.#removeNow(ino);
-    let fd = failpointError('private-create') || this.#create(dirfd, ino);
-    if (fd === -ENOSPC && this.reclaim()) fd = this.#create(dirfd, ino);
+    let fd = failpointError('private-create') || this.#create(ino);
+    if (fd === -ENOSPC && this.reclaim()) fd = this.#create(ino);
     if (fd < 0) return fd;
     // A crash here leaves a file that no record names: swept at the next open.
     failpoint('private-created');
@@ -143,21 +155,23 @@ export class PrivateFiles implements Blobs {
     return fd;
   }
 
-  #create(dirfd: number, ino: Ino): number {
+  #create(ino: Ino): number {
+    const dirfd = this.#openDir(true);
+    if (dirfd < 0) return dirfd;
     const name = privateName(ino);
     const flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
     const via = this.#mount >= 0 ? this.#mount : dirfd;
-    const fd = native.openAt(via, name, flags, 0o600);
+    const fd = openFile(via, name, flags, 0o600, this);
     if (fd !== -EEXIST) return fd;
     native.unlinkAt(dirfd, name, 0);
-    return native.openAt(via, name, flags, 0o600);
+    return openFile(via, name, flags, 0o600, this);
   }
 
   openPrivate(ino: Ino, flags: number): number {
     const dirfd = this.#openDir(false);
     if (dirfd < 0) return dirfd;
     const via = this.#mount >= 0 ? this.#mount : dirfd;
-    return native.openAt(via, privateName(ino), flags | O_CLOEXEC, 0);
+    return openFile(via, privateName(ino), flags | O_CLOEXEC, 0, this);
   }
 
   removePrivate(ino: Ino, isNamed = false): number {
@@ -174,9 +188,9 @@ export class PrivateFiles implements Blobs {
   }
 
   adoptPrivate(file: string, ino: Ino): number {
+    this.#removeNow(ino);
     const dirfd = this.#openDir(true);
     if (dirfd < 0) return dirfd;
-    this.#removeNow(ino);
     const from = path.join(this.#envDir, path.basename(file));
     let failed = native.linkAt(AT_FDCWD, from, dirfd, privateName(ino), 0);
     if (failed === -EEXIST) {
@@ -292,7 +306,7 @@ export class PrivateFiles implements Blobs {
 
   get blockBytes(): number {
     if (this.#blockBytes > 0) return this.#blockBytes;
-    const fd = native.openAt(AT_FDCWD, this.#envDir, O_CLOEXEC, 0);
+    const fd = openDir(this.#envDir);
     if (fd >= 0 && native.statfsFd(fd, statfs) === 0) this.#blockBytes = statfs[0]!;
     if (fd >= 0) native.close(fd);
     return this.#blockBytes || PAGE_BYTES;
@@ -300,7 +314,7 @@ export class PrivateFiles implements Blobs {
 
   /** Counts the space that removed files still take as free. */
   space(out: SpaceStat): number {
-    const fd = native.openAt(AT_FDCWD, this.#envDir, O_CLOEXEC, 0);
+    const fd = openDir(this.#envDir);
     if (fd < 0) return fd;
     const failed = native.statfsFd(fd, statfs);
     native.close(fd);
@@ -337,8 +351,8 @@ export class PrivateFiles implements Blobs {
     this.#writeOuts.add(ino);
   }
 
-  /** Waits until all bytes that writeOut() was asked for are on disk. */
-  syncWriteOuts(): Promise<void> {
+  /** Waits until all bytes that writeOut() was asked for are on disk. Resolves to 0, or to -errno: see WriteOuts.sync(). */
+  syncWriteOuts(): Promise<number> {
     return this.#writeOuts.sync();
   }
 
@@ -362,11 +376,20 @@ export class PrivateFiles implements Blobs {
     return this.#removals.mark();
   }
 
+  /** Opens what syncEntries() needs. Returns 0 or -errno. */
+  openEntries(): number {
+    const opened = this.#entriesDirty ? this.#openDir(false) : 0;
+    return opened < 0 && opened !== -ENOENT ? opened : 0;
+  }
+
   /** Does fsync on the directory, if files were created. Resolves to 0 or -errno. */
   async syncEntries(): Promise<number> {
-    if (!this.#entriesDirty || this.#dirfd < 0) return 0;
+    const opened = this.openEntries();
+    if (opened < 0 || !this.#entriesDirty || this.#dirfd < 0) return opened;
     this.#entriesDirty = false;
-    const result = failpointError('private-sync') || (await native.fsyncAsync(this.#dirfd, false));
+    const result = await this.#withDir(
+      (fd) => failpointError('private-sync') || native.fsyncAsync(fd, false),
+    );
     if (result < 0) this.#entriesDirty = true;
     return result;
   }
@@ -379,7 +402,17 @@ export class PrivateFiles implements Blobs {
   /** Does syncfs: puts everything on this file system on disk. Resolves to 0 or -errno. */
   async syncFileSystem(): Promise<number> {
     const dirfd = this.#openDir(false);
-    return dirfd < 0 ? dirfd : native.syncfsAsync(dirfd);
+    return dirfd < 0 ? dirfd : this.#withDir((fd) => native.syncfsAsync(fd));
+  }
+
+  /** Makes a call on the thread pool with the directory's descriptor, which is open and stays so meanwhile. */
+  async #withDir(call: (fd: number) => number | Promise<number>): Promise<number> {
+    this.#syncing++;
+    try {
+      return await call(this.#dirfd);
+    } finally {
+      this.#syncing--;
+    }
   }
 
   /**
@@ -403,8 +436,20 @@ export class PrivateFiles implements Blobs {
 
   shutdown(): void {
     this.usage.stop();
-    if (this.#dirfd >= 0) native.close(this.#dirfd);
-    if (this.#mount >= 0) native.close(this.#mount);
+    this.#closeDir();
+  }
+
+  /** Closes the directory until it is used again. */
+  rest(): void {
+    if (this.#syncing === 0) this.#closeDir();
+  }
+
+  #closeDir(): void {
+    for (const fd of [this.#dirfd, this.#mount]) {
+      if (fd < 0) continue;
+      native.close(fd);
+      keptDescriptors.closed(this, 1);
+    }
     this.#dirfd = -1;
     this.#mount = -1;
   }
@@ -443,14 +488,18 @@ export class PrivateFiles implements Blobs {
   }
 
   #openDir(create: boolean): number {
-    if (this.#dirfd >= 0) return this.#dirfd;
-    let fd = native.openAt(AT_FDCWD, this.#dir, O_RDONLY | O_CLOEXEC, 0);
+    if (this.#dirfd >= 0) {
+      keptDescriptors.touch(this);
+      return this.#dirfd;
+    }
+    let fd = openDir(this.#dir);
     if (fd === -ENOENT && create) {
       mkdirSync(this.#dir, { mode: 0o700 });
-      fd = native.openAt(AT_FDCWD, this.#dir, O_RDONLY | O_CLOEXEC, 0);
+      fd = openDir(this.#dir);
     }
     if (fd >= 0) {
       this.#dirfd = fd;
+      keptDescriptors.opened(this, 1);
       if (this.#accessTimes !== null) this.#mountOwn(this.#accessTimes);
     }
     return fd;

@@ -2,7 +2,8 @@ import { truncateSync, unlinkSync } from 'node:fs';
 import { type Ino, isPrivateIno, type Name, PRIVATE_INO_BASE } from '../../base/ids.ts';
 import { O_CLOEXEC, O_RDWR } from '../../base/mode.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
-import { AT_FDCWD, native } from '../../native/binding.ts';
+import { AT_FDCWD } from '../../native/binding.ts';
+import { openFile } from '../../native/open-file.ts';
 import { NameState } from './generation.ts';
 import type { Hash64 } from './hash.ts';
 import type { PendingChanges } from './pending-changes.ts';
@@ -112,7 +113,7 @@ export function repairJournal(envDir: string, replay: JournalReplay): void {
 /** Opens the replayed segments, so that a flush can make them durable. */
 export function openSegments(replay: JournalReplay): Segment[] {
   return replay.segments.map(({ path, number, header, length }) => {
-    const fd = native.openAt(AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
+    const fd = openFile(AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
     if (fd < 0) throw new Error(`cannot open ${path}: errno ${-fd}`);
     return new Segment(path, number, header, fd, length);
   });

@@ -1,28 +1,44 @@
 import path from 'node:path';
 import { EDQUOT, EIO, ENOSPC } from '../../base/errno.ts';
 import { failpoint, failpointError } from '../../base/failpoints.ts';
+import { type Keeper, keptDescriptors } from '../../base/kept-descriptors.ts';
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_RDWR } from '../../base/mode.ts';
 import { AT_FDCWD, native } from '../../native/binding.ts';
+import { openFile } from '../../native/open-file.ts';
 import type { Hash64 } from './hash.ts';
 import { encodeHeader, SEGMENT_HEADER_SIZE, type SegmentHeader } from './journal-format.ts';
 import { segmentName } from './layout.ts';
 
 /**
- * Space held beyond the last record, so that on a full disk names can still be removed: a removal needs a record
- * before it frees anything.
+ * Space held beyond the last record for when the disk is full, in bytes. A removal needs a record before it frees anything; a
+ * rename or a link needs none that a local file system would not find in the blocks of its directories.
  */
-const RESERVE = 32 * 1024;
-const RESERVE_STEP = 128 * 1024;
+const FOR_REMOVALS = 32 * 1024;
+const FOR_MOVES = 64 * 1024;
+const RESERVE = FOR_REMOVALS + FOR_MOVES;
+const RESERVE_STEP = 192 * 1024;
+
+/**
+ * What a change does on a full disk: it `frees` something, or changes what takes no space; it `moves` inodes that there are
+ * to other names, or gives them more; or it `adds` one, for which there is no space.
+ */
+export type Need = 'frees' | 'moves' | 'adds';
 const FALLOC_FL_KEEP_SIZE = 1;
 
-/** One journal file, open for appending. */
-export class Segment {
+/** One journal file, for appending. It is closed while it is not used, if descriptors are short. */
+export class Segment implements Keeper {
   readonly path: string;
   readonly number: number;
   readonly header: SegmentHeader;
-  readonly fd: number;
+  used = 0;
+  /** -1: it is closed. */
+  #fd: number;
   /** The number of bytes that hold the header and whole records. */
   length: number;
+  /** What syncNow() failed with: the kernel tells it once, and every sync after that has to. */
+  #failed = 0;
+  /** How many syncs are under way on the thread pool. */
+  #syncing = 0;
   /** The offset up to which the file system has set space aside. */
   #reservedEnd = 0;
   /** The number of bytes that are known to be on disk. */
@@ -34,8 +50,9 @@ export class Segment {
     this.path = path;
     this.number = number;
     this.header = header;
-    this.fd = fd;
+    this.#fd = fd;
     this.length = length;
+    keptDescriptors.opened(this, 1);
   }
 
   get empty(): boolean {
@@ -54,14 +71,14 @@ export class Segment {
     hash: Hash64,
   ): Segment | number {
     const file = path.join(dir, segmentName(number));
-    const fd = native.openAt(AT_FDCWD, file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600);
+    const fd = openFile(AT_FDCWD, file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600);
     if (fd < 0) return fd;
     // A crash here leaves a segment without a header: recovery takes it as empty and removes it.
     failpoint('segment-created');
     const segment = new Segment(file, number, header, fd, 0);
-    const written = segment.append(encodeHeader(header, hash), SEGMENT_HEADER_SIZE, false);
+    const written = segment.append(encodeHeader(header, hash), SEGMENT_HEADER_SIZE, () => 'adds');
     if (written === 0) return segment;
-    native.close(fd);
+    segment.close();
     native.unlinkAt(AT_FDCWD, file, 0);
     return written;
   }
@@ -69,13 +86,15 @@ export class Segment {
   /**
    * Appends the first `length` bytes of `buffer`. Returns 0, or -errno with the segment as before. Throws if the
    * segment cannot be put back as it was.
-   * @param frees the record may use the reserve
+   * @param need says what the record is for; it is asked only on a full disk
    */
-  append(buffer: Buffer, length: number, frees: boolean): number {
+  append(buffer: Buffer, length: number, need: () => Need): number {
+    const opened = this.#open();
+    if (opened < 0) return opened;
     const reserved = this.#reserve(length);
-    if (reserved < 0 && !frees) return reserved;
+    if (reserved < 0 && !this.#mayUseReserve(length, need())) return reserved;
     let done = failpointError('journal-append');
-    if (done === 0) done = native.pwrite(this.fd, buffer, 0, length, this.length);
+    if (done === 0) done = native.pwrite(this.#fd, buffer, 0, length, this.length);
     if (done === length) {
       this.length += length;
       return 0;
@@ -83,11 +102,38 @@ export class Segment {
     return this.#appendRest(buffer, done, length);
   }
 
+  /** Opens it again if it was closed. Returns 0 or -errno. */
+  #open(): number {
+    if (this.#fd >= 0) {
+      keptDescriptors.touch(this);
+      return 0;
+    }
+    const fd = openFile(AT_FDCWD, this.path, O_RDWR | O_CLOEXEC, 0);
+    if (fd < 0) return fd;
+    this.#fd = fd;
+    keptDescriptors.opened(this, 1);
+    return 0;
+  }
+
+  /**
+   * Closes it until it is used again. What is not on disk is put there first, for which this process waits: with the
+   * descriptor it would be lost whether that fails.
+   */
+  rest(): void {
+    if (this.#fd < 0 || this.#syncing > 0) return;
+    if (this.syncedLength === this.length || this.syncNow() === 0) this.close();
+  }
+
+  #mayUseReserve(length: number, need: Need): boolean {
+    if (need !== 'moves') return need === 'frees';
+    return this.length + length + FOR_REMOVALS <= this.#reservedEnd;
+  }
+
   /** Makes sure that the reserve is still there after `length` more bytes. Returns 0, -ENOSPC or -EDQUOT. */
   #reserve(length: number): number {
     if (this.length + length + RESERVE <= this.#reservedEnd) return 0;
     const size = length + RESERVE_STEP;
-    const result = native.fallocate(this.fd, FALLOC_FL_KEEP_SIZE, this.length, size);
+    const result = native.fallocate(this.#fd, FALLOC_FL_KEEP_SIZE, this.length, size);
     if (result === -ENOSPC || result === -EDQUOT) return result;
     // A file system that can't set space aside has no reserve, and need not be asked at each record.
     this.#reservedEnd = this.length + size;
@@ -99,7 +145,7 @@ export class Segment {
     let done = first;
     let result = first;
     while (result > 0 && done < length) {
-      result = native.pwrite(this.fd, buffer, done, length - done, this.length + done);
+      result = native.pwrite(this.#fd, buffer, done, length - done, this.length + done);
       if (result > 0) done += result;
     }
     if (done === length) {
@@ -108,7 +154,7 @@ export class Segment {
     }
     // A crash here leaves a torn record at the end, which recovery cuts off.
     failpoint('journal-torn');
-    const cut = native.ftruncate(this.fd, this.length);
+    const cut = native.ftruncate(this.#fd, this.length);
     if (cut < 0) throw new Error(`cannot cut ${this.path} back to ${this.length}: errno ${-cut}`);
     return result < 0 ? result : -EIO;
   }
@@ -116,7 +162,10 @@ export class Segment {
   /** Does fdatasync on the thread pool. Resolves to 0 or -errno. */
   async sync(): Promise<number> {
     const { length } = this;
-    const failed = failpointError('journal-sync') || (await native.fsyncAsync(this.fd, true));
+    if (this.#failed < 0 || this.syncedLength === length) return this.#failed;
+    this.#syncing++;
+    const failed = failpointError('journal-sync') || (await native.fsyncAsync(this.#fd, true));
+    this.#syncing--;
     if (failed < 0) return failed;
     this.syncedLength = Math.max(this.syncedLength, length);
     return 0;
@@ -124,13 +173,16 @@ export class Segment {
 
   /** Does what sync() does, but waits for the disk. */
   syncNow(): number {
-    const failed = native.fsync(this.fd, true);
-    if (failed < 0) return failed;
-    this.syncedLength = this.length;
-    return 0;
+    if (this.#failed < 0 || this.syncedLength === this.length) return this.#failed;
+    this.#failed = Math.min(0, native.fsync(this.#fd, true));
+    if (this.#failed === 0) this.syncedLength = this.length;
+    return this.#failed;
   }
 
   close(): void {
-    native.close(this.fd);
+    if (this.#fd < 0) return;
+    native.close(this.#fd);
+    this.#fd = -1;
+    keptDescriptors.closed(this, 1);
   }
 }

@@ -1,3 +1,4 @@
+import { isShortage } from '../../base/errno.ts';
 import type { Ino } from '../../base/ids.ts';
 import { native } from '../../native/binding.ts';
 
@@ -48,23 +49,34 @@ export class WriteOuts {
   /**
    * Waits until the bytes of all added files are on disk. A disk that refuses some is no reason to hold back the
    * journal: a local file system loses such bytes likewise, and tells the programs that have the file open.
+   * Resolves to 0; or to -errno if one could not be opened for want of descriptors or memory: it waits on.
    */
-  async sync(): Promise<void> {
+  async sync(): Promise<number> {
+    let failed = 0;
     for (let round = 0; this.#waiting.size > 0 && round < ROUNDS_MAX; round++) {
       const inos = [...this.#waiting];
       this.#waiting = new Set();
       this.#new.clear();
       for (let at = 0; at < inos.length; at += AT_ONCE) {
-        await Promise.all(inos.slice(at, at + AT_ONCE).map((ino) => this.#sync(ino)));
+        const some = inos.slice(at, at + AT_ONCE);
+        const results = await Promise.all(some.map((ino) => this.#sync(ino)));
+        failed = results.find((result) => result < 0) ?? failed;
       }
+      if (failed < 0) break;
     }
+    return failed;
   }
 
-  async #sync(ino: Ino): Promise<void> {
+  async #sync(ino: Ino): Promise<number> {
     const fd = this.#open(ino);
+    if (isShortage(fd)) {
+      this.#waiting.add(ino);
+      return fd;
+    }
     // Removed meanwhile, so there is nothing left to lose.
-    if (fd < 0) return;
+    if (fd < 0) return 0;
     await native.fsyncAsync(fd, true);
     native.close(fd);
+    return 0;
   }
 }

@@ -1,13 +1,14 @@
 import { O_CLOEXEC, O_RDWR } from '../../base/mode.ts';
 import { MNT_DETACH, UMOUNT_NOFOLLOW } from '../../base/mount-flags.ts';
 import { AT_FDCWD, native } from '../../native/binding.ts';
+import { openFile } from '../../native/open-file.ts';
 
 const DEVICE = '/dev/fuse';
 const O_NONBLOCK = 0o4000;
 
 /** Opens a new connection to the kernel, not mounted yet. Returns a descriptor, or -errno. */
 export const openDevice = (): number =>
-  native.openAt(AT_FDCWD, DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC, 0);
+  openFile(AT_FDCWD, DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC, 0);
 
 /**
  * Mounts the connection at `target`. Its first request, INIT, then waits on the descriptor. The mount shows as

@@ -26,6 +26,7 @@ import { LATENCY_BOUNDS_MS } from '../fuse/request-times.ts';
 import { MountedRules } from './access-rules.ts';
 import { entryBudget } from './entry-budget.ts';
 import { type EnvParts, openEnv } from './env-parts.ts';
+import { shareDescriptors } from './fd-budget.ts';
 import { collectGarbage } from './garbage.ts';
 import type { HolderLink } from './holder-link.ts';
 import { LiveEnv } from './live-env.ts';
@@ -133,6 +134,7 @@ export class Shard {
       const message = `env ${env} is being mounted already`;
       throw new ByrefError('busy', message, 'Wait for the other command, then see byref list.');
     }
+    shareDescriptors(this.live.size + 1);
     const live = new LiveEnv();
     this.live.set(env, live);
     try {
@@ -316,6 +318,7 @@ export class Shard {
 
   private forget(env: number, live: LiveEnv): void {
     this.live.delete(env);
+    shareDescriptors(this.live.size);
     live.becomeClosed();
     if (entryBudget.takeEnded() > WORTH_COLLECTING) collectGarbage();
     this.parts.onChange();

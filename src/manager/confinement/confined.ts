@@ -12,6 +12,8 @@ export interface ConfinedPlace {
   readonly offline?: boolean;
   /** The mountpoint of the env that it works in; mounts of other envs are let go of. */
   readonly keep?: string;
+  /** Called when something is written to descriptor BEGUN_FD; without this, the program does not get that descriptor. */
+  readonly begun?: () => void;
 }
 
 /** A ConfinedPlace, and who hears what the program says. */
@@ -24,6 +26,9 @@ export interface ConfinedParts extends ConfinedPlace {
 
 /** The descriptor on which a program reports its status. */
 export const STATUS_FD = 3;
+
+/** The descriptor on which a script says that the program proper begins: what fails before is the script. */
+export const BEGUN_FD = 4;
 
 /** How a confined program ended. */
 export interface Finished {
@@ -94,20 +99,17 @@ export async function runOnTerminal(
   place: ConfinedPlace,
   stdout: 1 | 2,
 ): Promise<number | null> {
-  const { env, cwd, signal } = place;
+  const { env, cwd, signal, begun } = place;
   const [command, args] = confined(words, place);
-  const stdio = ['inherit', stdout, 'inherit'] as const;
-  const child = spawn(command, args, {
-    env,
-    cwd,
-    stdio: [...stdio],
-    signal,
-    killSignal: 'SIGKILL',
-  });
+  const stdio: StdioOptions = ['inherit', stdout, 'inherit', 'ignore', pipeIf(begun)];
+  const child = spawn(command, args, { env, cwd, stdio, signal, killSignal: 'SIGKILL' });
+  child.stdio[BEGUN_FD]?.on('data', () => begun?.());
   const closed = new Promise<number | null>((resolve) => child.on('close', resolve));
   child.on('error', () => undefined);
   return closed;
 }
+
+const pipeIf = (reader: unknown): 'pipe' | 'ignore' => (reader === undefined ? 'ignore' : 'pipe');
 
 /** Returns a function that takes text in pieces, and passes it on in lines. */
 function eachLine(say: (line: string) => void): (text: string) => void {
@@ -125,9 +127,9 @@ export async function runConfined(
   words: readonly string[],
   parts: ConfinedParts,
 ): Promise<Finished> {
-  const { env, cwd, say, status, signal } = parts;
+  const { env, cwd, say, status, signal, begun } = parts;
   const [command, args] = confined(words, parts);
-  const stdio: StdioOptions = ['ignore', 'pipe', 'pipe', status === undefined ? 'ignore' : 'pipe'];
+  const stdio: StdioOptions = ['ignore', 'pipe', 'pipe', pipeIf(status), pipeIf(begun)];
   const child = spawn(command, args, { env, cwd, stdio, signal, killSignal: 'SIGKILL' });
   const closed = new Promise<number | null>((resolve) => child.on('close', resolve));
   let said = '';
@@ -140,6 +142,7 @@ export async function runConfined(
       lines(text);
     });
   }
+  child.stdio[BEGUN_FD]?.on('data', () => begun?.());
   if (status !== undefined) {
     const statusLines = eachLine(status);
     child.stdio[STATUS_FD]?.on('data', (bytes: Buffer) => statusLines(bytes.toString('latin1')));

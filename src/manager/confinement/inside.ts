@@ -1,8 +1,10 @@
 /** Runs programs in a root file system as in a container: with their own processes, /proc, /dev, /run and /tmp; no services. */
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { ByrefError } from '../../base/error.ts';
 import { replaceInRoot, writeInRoot } from '../../base/in-root.ts';
 import {
+  BEGUN_FD,
   type ConfinedParts,
   type ConfinedPlace,
   type Finished,
@@ -59,6 +61,8 @@ while [ -n "$1" ]; do
 done
 shift
 unset BYREF_RESOLV BYREF_BINDS IFS
+echo >&${BEGUN_FD}
+exec ${BEGUN_FD}>&-
 exec chroot "$root" "$@"
 `;
 
@@ -85,24 +89,52 @@ export interface InsideOptions extends Omit<ConfinedParts, 'env' | 'cwd' | 'keep
 /** Options of runInsideOnTerminal(). */
 export interface TerminalOptions extends Omit<ConfinedPlace, 'env' | 'cwd' | 'keep'>, Inside {}
 
-/** Runs a program in a root. @param root of a file system in which the directories to mount on exist */
-export function runInside(
+/**
+ * Runs a program in a root.
+ * @param root of a file system in which the directories to mount on exist
+ * @throws ByrefError 'error' if it was not begun, since its surroundings could not be made
+ */
+export async function runInside(
   root: string,
   words: readonly string[],
   options: InsideOptions,
 ): Promise<Finished> {
-  return runConfined(wordsInside(root, words, options), { ...options, ...placeOf(root, options) });
+  const seen = { begun: false };
+  const begun = (): void => {
+    seen.begun = true;
+  };
+  const place = { ...options, ...placeOf(root, options), begun };
+  const finished = await runConfined(wordsInside(root, words, options), place);
+  if (!seen.begun && !options.signal.aborted) throw notBegun(finished.code, finished.said);
+  return finished;
 }
 
-/** Does the same on our own standard input and error: see runOnTerminal. */
-export function runInsideOnTerminal(
+/** Does the same on our own standard input and error: see runOnTerminal. @throws as runInside() */
+export async function runInsideOnTerminal(
   root: string,
   words: readonly string[],
   options: TerminalOptions,
   stdout: 1 | 2,
 ): Promise<number | null> {
-  const place = { ...options, ...placeOf(root, options) };
-  return runOnTerminal(wordsInside(root, words, options), place, stdout);
+  const seen = { begun: false };
+  const begun = (): void => {
+    seen.begun = true;
+  };
+  const place = { ...options, ...placeOf(root, options), begun };
+  const code = await runOnTerminal(wordsInside(root, words, options), place, stdout);
+  if (!seen.begun && !options.signal.aborted) throw notBegun(code, '');
+  return code;
+}
+
+/** @param said what was printed, if it was not on our own output */
+function notBegun(code: number | null, said: string): ByrefError {
+  const how = code === null ? 'was killed' : `ended with status ${code}`;
+  const why = said.trim() === '' ? '' : `: ${said.trim().split('\n').at(-1)}`;
+  return new ByrefError(
+    'error',
+    `the command was not run: the script that makes its /proc, /dev and /tmp ${how}${why}`,
+    'See that the template has these directories, and what byref doctor says of mounts.',
+  );
 }
 
 const wordsInside = (root: string, words: readonly string[], { readOnly = [] }: Inside) => [

@@ -6,7 +6,14 @@ import { EEXIST, ENOENT, ENOSPC } from '../../base/errno.ts';
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_NOATIME, O_RDONLY, O_RDWR } from '../../base/mode.ts';
 import { FileCopier } from '../../driver/delta/copy-file.ts';
 import { TAG_XATTR } from '../../driver/delta/name-tag.ts';
-import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../../native/binding.ts';
+import {
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  native,
+  STAT,
+  STAT_SLOTS,
+  STATFS_SLOTS,
+} from '../../native/binding.ts';
 import { copyError } from './copy-tree.ts';
 
 /** Files that are copied or looked at between two turns of the event loop. */
@@ -16,7 +23,7 @@ const TELL_STORES: ReadonlySet<number> = new Set([0xef53, 0x58465342, 0x9123683e
 
 const stat = new Float64Array(STAT_SLOTS);
 const time = new Float64Array(2);
-const statfs = new Float64Array(8);
+const statfs = new Float64Array(STATFS_SLOTS);
 
 /** What a file was when its copy was begun. Nothing changes a file's bytes without moving its ctime. */
 interface Seen {

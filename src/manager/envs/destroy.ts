@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmdirSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../base/error.ts';
 import { EnvLock } from '../../driver/delta/env-lock.ts';
+import { removeDelta } from '../../driver/delta/remove-delta.ts';
 import { scratchDir } from '../../store/root.ts';
 import {
   type EnvRow,
@@ -25,7 +26,7 @@ export async function destroyEnv(store: Store, row: EnvRow, force: boolean): Pro
   // The row goes first: a crash after it leaves files of an env that does not exist, which the next
   // destroy sweeps; never an env without its files.
   store.removeEnv(row.id);
-  rmSync(directory, { recursive: true, force: true });
+  removeDelta(directory);
   removeSetup(store.root, row.id);
   await lock?.release(false);
   for (const directory of [mountDir, usersDir, scratchDir]) {
@@ -67,6 +68,6 @@ export function sweepEnvDirs(store: Store): void {
   for (const name of readdirSync(root)) {
     const env = envOfEntry(name);
     if (env === null || store.env(env) !== null) continue;
-    rmSync(path.join(root, name), { recursive: true, force: true });
+    removeDelta(path.join(root, name));
   }
 }

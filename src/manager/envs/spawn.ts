@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ByrefError } from '../../base/error.ts';
+import { processLimit } from '../../base/process-limit.ts';
 import { VERSION } from '../../base/version.ts';
 import { ControlClient } from '../../ipc/client.ts';
 import { entryPoint } from '../../ipc/entry-point.ts';
@@ -12,6 +13,8 @@ import { builtFile } from '../../native/binding.ts';
 /** How long a process may take from its start to its first answer. */
 const START_TIMEOUT_MS = 20_000;
 const POLL_MS = 10;
+/** How long a process may take that was refused a thread: Node may wait for it without a word. */
+const REFUSED_MS = 2000;
 /**
  * The number of threads in a driver's pool. Long copies and fsyncs of one env could take all of libuv's default of 4. How
  * the threads are shared: src/driver/process/pool-shares.ts.
@@ -108,19 +111,37 @@ async function ensure<V extends Verbs>(
   const running = await ControlClient.connect<V>(files.socket, peer);
   if (running) return running;
   run.create();
+  const refusedBefore = processLimit()?.refused ?? 0;
+  const isRefused = (): boolean => (processLimit()?.refused ?? 0) > refusedBefore;
   const child = start(files, program);
   const deadline = Date.now() + START_TIMEOUT_MS;
   for (;;) {
     await sleep(POLL_MS);
     const client = await ControlClient.connect<V>(files.socket, peer);
     if (client) return client;
-    if (child.failed() || Date.now() > deadline) throw startError(files, peer);
+    const leftMs = deadline - Date.now();
+    const isLate = leftMs < 0 || (leftMs < START_TIMEOUT_MS - REFUSED_MS && isRefused());
+    const why = child.failure() ?? (isLate ? 'it did not answer' : null);
+    if (why === null) continue;
+    child.end();
+    throw startError(files, peer, why, child.logged(), isRefused() || why.includes('EAGAIN'));
   }
 }
 
+/** A process that was started, and has not answered yet. */
+interface Starting {
+  /** Says how it ended, or why it could not be started; null while it may still answer. */
+  failure(): string | null;
+  /** Returns the last lines that it wrote to its log. */
+  logged(): readonly string[];
+  /** Ends it, with all that it started. */
+  end(): void;
+}
+
 /** Starts a program detached, in its own session, with nothing of ours but the log, so that it outlives this command. */
-function start(files: ProcessFiles, { file, args, argv0, env }: Program): { failed(): boolean } {
+function start(files: ProcessFiles, { file, args, argv0, env }: Program): Starting {
   const log = openSync(files.log, 'a', 0o600);
+  const { size } = fstatSync(log);
   const child = spawn(file, args, {
     argv0,
     detached: true,
@@ -130,15 +151,51 @@ function start(files: ProcessFiles, { file, args, argv0, env }: Program): { fail
   });
   closeSync(log);
   child.unref();
-  // Exit code 0 before the first answer means that another such process runs, and will answer soon.
-  return { failed: () => child.exitCode !== null && child.exitCode !== 0 };
+  let failed: NodeJS.ErrnoException | null = null;
+  child.once('error', (error) => {
+    failed = error;
+  });
+  return {
+    failure() {
+      if (failed !== null) return reasonOf(failed);
+      if (child.signalCode !== null) return `it was ended by ${child.signalCode}`;
+      // Exit code 0 before the first answer means that another such process runs, and will answer soon.
+      return child.exitCode === null || child.exitCode === 0
+        ? null
+        : `exit status ${child.exitCode}`;
+    },
+    logged: () => readFileSync(files.log).subarray(size).toString().trimEnd().split('\n').slice(-3),
+    end() {
+      if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+      // It has nothing yet that it would have to put in order.
+      try {
+        process.kill(-child.pid, 'SIGKILL');
+      } catch {
+        // It ended just now.
+      }
+    },
+  };
 }
 
-function startError(files: ProcessFiles, peer: string): ByrefError {
-  const tail = readFileSync(files.log, 'utf8').trimEnd().split('\n').slice(-3);
+function reasonOf({ code, message }: NodeJS.ErrnoException): string {
+  return `it could not be started: ${code === 'EAGAIN' ? code : message}`;
+}
+
+function startError(
+  files: ProcessFiles,
+  peer: string,
+  why: string,
+  logged: readonly string[],
+  isRefused: boolean,
+): ByrefError {
+  const said = logged.filter((line) => line !== '').map((line) => `    ${line}`);
   const lines = [
-    `the ${peer} did not start; its log ends with:`,
-    ...tail.map((line) => `    ${line}`),
+    `the ${peer} did not start: ${why}${said.length > 0 ? '; its log ends with:' : ''}`,
+    ...said,
   ];
-  return new ByrefError('error', lines, `See ${files.log}.`);
+  if (!isRefused) return new ByrefError('error', lines, `See ${files.log}.`);
+  const limit = processLimit();
+  const group = limit === null ? '' : `: the control group may have ${limit.max}`;
+  lines.push(`    it was refused a process or thread${group}`);
+  return new ByrefError('error', lines, 'Allow more: pids.max of the control group, or ulimit -u.');
 }

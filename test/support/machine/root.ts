@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { Finding } from '../../../src/manager/upkeep/fsck/finding.ts';
 import type { FsckResult } from '../../../src/manager/upkeep/fsck/report.ts';
+import { removeTableLock } from '../../../src/native/table-lock.ts';
 import type { EnvInfo } from '../../../src/services/env-info.ts';
 import type { HistoryEntry } from '../../../src/services/history.ts';
 import { initRoot } from '../../../src/store/root.ts';
@@ -180,8 +181,17 @@ export class TestRoot {
     } finally {
       await this.watchdog.stop();
       rmSync(this.runDir, { recursive: true, force: true });
+      this.removeTableLocks();
       if (mountsBelow(this.base).length === 0) rmSync(this.base, { recursive: true, force: true });
     }
+  }
+
+  /** They are elsewhere on a file system like Btrfs. */
+  private removeTableLocks(): void {
+    const envs = path.join(this.path, 'envs');
+    const ids = existsSync(envs) ? readdirSync(envs) : [];
+    const tables = ids.map((id) => path.join(envs, id, 'link'));
+    for (const dir of [path.join(this.path, 'meta'), ...tables]) removeTableLock(dir);
   }
 
   /** Who still serves something does not listen. */

@@ -6,7 +6,11 @@ import path from 'node:path';
 /** How a file system of each type is made on an image ($1) and mounted ($2); $3 is its size in bytes. */
 const MOUNT = {
   ext4: 'truncate -s "$3" "$1"; mkfs.ext4 -qF -m 0 "$1"; mount -o loop "$1" "$2"',
+  'ext4-of-few-inodes':
+    'truncate -s "$3" "$1"; mkfs.ext4 -qF -m 0 -N 400 "$1"; mount -o loop "$1" "$2"',
   xfs: 'truncate -s "$3" "$1"; mkfs.xfs -q "$1"; mount -o loop "$1" "$2"',
+  'xfs-without-reflinks':
+    'truncate -s "$3" "$1"; mkfs.xfs -q -m reflink=0 "$1"; mount -o loop "$1" "$2"',
   btrfs: 'truncate -s "$3" "$1"; mkfs.btrfs -q "$1"; mount -o loop "$1" "$2"',
   tmpfs: 'mount -t tmpfs -o "size=$3" tmpfs "$2"',
 } as const;

@@ -3,6 +3,7 @@ import { readdirSync, rmdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { decodeEnv } from '../../../codec/store-rows.ts';
 import { EnvLock } from '../../../driver/delta/env-lock.ts';
+import { removeDelta } from '../../../driver/delta/remove-delta.ts';
 import { envMounts, mountsBelow } from '../../../ipc/mount-table.ts';
 import { idKey } from '../../../store/keys.ts';
 import {
@@ -66,7 +67,7 @@ function namedEnvs({ tables }: Job): { ids: Set<number>; names: Set<string> } {
 /** Removes an env's directory under its lock, so that no driver has it. */
 function removeEnvDir(directory: string): void {
   const lock = EnvLock.acquire(directory);
-  rmSync(directory, { recursive: true, force: true });
+  removeDelta(directory);
   void lock.release(false);
 }
 

@@ -1,9 +1,10 @@
 /** Removes versions that can't be needed any longer, and all that nothing refers to: `byref gc`. */
 
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { failpoint } from '../../../base/failpoints.ts';
 import { patchOfFile } from '../../../codec/patch-record.ts';
+import { removeDelta } from '../../../driver/delta/remove-delta.ts';
 import { composedOf } from '../../../store/compositions.ts';
 import { isStoring, tryRemoving } from '../../../store/object-lock.ts';
 import { envOfEntry, envsDir, type Store, type TemplateRow } from '../../../store/store.ts';
@@ -179,7 +180,7 @@ function removeLeftovers(store: Store, { objects, files }: Leftovers): string[] 
   const lock = objects.length > 0 ? tryRemoving(store.objects.dir) : null;
   const gone = files.filter((file) => lock !== null || !strays.has(file));
   for (const file of gone) {
-    rmSync(file, { recursive: true, force: true });
+    removeDelta(file);
     failpoint('leftover-removed');
   }
   lock?.release();

@@ -1,11 +1,13 @@
 import { existsSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
+import { reasonOf } from '../../base/damaged.ts';
 import type { Ino, Name } from '../../base/ids.ts';
+import { noteCommit } from '../../base/lmdb-check.ts';
 import { nameCookie } from '../../base/name-hash.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import { decodeInode } from '../../codec/inode-record-codec.ts';
-import { NameState } from './generation.ts';
+import { type Generation, NameState } from './generation.ts';
 import * as rows from './table-rows.ts';
 
 const BINARY = { keyEncoding: 'binary', encoding: 'binary' } as const;
@@ -35,6 +37,7 @@ export type OnDamage = (row: DamagedRow) => void;
  * still holds.
  */
 export class LinkTable {
+  readonly #dir: string;
   readonly #root: RootDatabase<Buffer, Buffer>;
   readonly #names: Database<Buffer, Buffer>;
   readonly #inodes: Database<Buffer, Buffer>;
@@ -47,7 +50,9 @@ export class LinkTable {
   /** Set for a table that others write to: it is read in one snapshot. */
   readonly #snapshot: { readonly transaction?: Transaction };
 
+  /** @param dir holds the table, which was checked: LMDB does not survive a damaged one */
   constructor(dir: string, readOnly: boolean) {
+    this.#dir = dir;
     const options = {
       path: dir,
       noSubdir: false,
@@ -167,7 +172,7 @@ export class LinkTable {
   *soundNames(onDamage: OnDamage): Generator<NameState> {
     for (const { key, value } of this.#names.getRange({ ...this.#snapshot })) {
       const state = attempt(() => rows.soundNameState(key, value));
-      if (state instanceof Error) onDamage({ table: 'names', key, why: state.message });
+      if (state instanceof Error) onDamage({ table: 'names', key, why: reasonOf(state) });
       else yield state;
     }
   }
@@ -178,7 +183,7 @@ export class LinkTable {
     for (const { key, value } of this.#inodes.getRange({ ...this.#snapshot })) {
       const record = attempt(() => rows.soundRecord(key, value));
       if (record instanceof Error) {
-        onDamage({ table: 'inodes', key, why: record.message });
+        onDamage({ table: 'inodes', key, why: reasonOf(record) });
         continue;
       }
       const isMarked = marked.delete(record.ino);
@@ -207,6 +212,15 @@ export class LinkTable {
       mutate();
       return true;
     });
+    noteCommit(this.#dir);
+  }
+
+  /** Stores or clears all names and inodes of a generation; only within write(). */
+  putAll(generation: Generation): void {
+    for (const [ino, record] of generation.inodes) this.putInode(ino, record);
+    for (const names of generation.dirs.values()) {
+      for (const state of names.states.values()) this.putName(state);
+    }
   }
 
   /** Stores or clears a name; only within write(). */

@@ -95,7 +95,7 @@ export async function initRoot(dir: string, options: RootOptions = {}): Promise<
   for (const [name, mode] of Object.entries(SUBDIRECTORIES)) {
     mkdirSync(path.join(dir, name), { recursive: true, mode });
   }
-  const tables = openTables(metaDir(dir), { write: true });
+  const tables = openTables(metaDir(dir), { write: true, create: true });
   tables.setNumber('shards', options.shards ?? DEFAULT_SHARDS);
   await tables.close();
   // The marker comes last: without it this is an init that was cut short, and can be run again.

@@ -13,7 +13,8 @@
         "device.cc",
         "loop.cc",
         "watch.cc",
-        "extents.cc"
+        "extents.cc",
+        "death.cc"
       ],
       "defines": ["NAPI_VERSION=8", "_GNU_SOURCE", "_FILE_OFFSET_BITS=64"],
       "cflags": ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"],

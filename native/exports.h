@@ -15,5 +15,6 @@ void ExportDevice(napi_env env, napi_value exports);
 void ExportLoop(napi_env env, napi_value exports);
 void ExportWatch(napi_env env, napi_value exports);
 void ExportExtents(napi_env env, napi_value exports);
+void ExportDeath(napi_env env, napi_value exports);
 
 }  // namespace byref

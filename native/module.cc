@@ -16,6 +16,7 @@ static napi_value Init(napi_env env, napi_value exports) {
   byref::ExportLoop(env, exports);
   byref::ExportWatch(env, exports);
   byref::ExportExtents(env, exports);
+  byref::ExportDeath(env, exports);
   return exports;
 }
 

@@ -3,7 +3,7 @@ import { ByrefError } from '../base/error.ts';
 import { needPeoplesEnv, peoplesEnvs } from '../manager/sandbox/owner.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 import type { Context } from './command.ts';
-import { reportError } from './errors.ts';
+import { reportError, reportFailure } from './errors.ts';
 import { setExitCode } from './output.ts';
 import { printLines } from './print.ts';
 
@@ -58,8 +58,8 @@ export async function forEachEnvAtOnce<E, T>(
   text: (result: T) => readonly string[],
   limit = 1,
 ): Promise<T[]> {
-  const failed = (error: unknown): null => {
-    setExitCode(reportError(error, context.json));
+  const failed = async (error: unknown): Promise<null> => {
+    setExitCode(await reportFailure(error, context.json));
     return null;
   };
   const told = async (ended: Promise<T> | T): Promise<T> => {

@@ -1,3 +1,4 @@
+import { isDamage } from '../base/damaged.ts';
 import { ByrefError } from '../base/error.ts';
 import { visibleJson } from '../base/visible.ts';
 import { output } from './output.ts';
@@ -24,6 +25,14 @@ export function reportError(error: unknown, json: boolean): number {
   return known.exitCode;
 }
 
+/** Prints an error as reportError() does; one that nobody foresaw may come of damage, which is told instead. */
+export async function reportFailure(error: unknown, json: boolean): Promise<number> {
+  const isForeseen = error instanceof ByrefError || fromErrno(error).code !== 'error';
+  if (isForeseen) return reportError(error, json);
+  const { damageBehind } = await import('./damage-behind.ts');
+  return reportError(await damageBehind(error), json);
+}
+
 /** Converts system errors that the machine causes, not a bug. Anything else is a bug. */
 function fromErrno(error: unknown): ByrefError {
   const { code, message } = error as NodeJS.ErrnoException;
@@ -37,6 +46,10 @@ function fromErrno(error: unknown): ByrefError {
   }
   if (code === 'EROFS') {
     return new ByrefError('unsupported', message, 'The file system is read-only: remount it.');
+  }
+  if (isDamage(error)) {
+    const hint = 'Run byref fsck, which says what is damaged, and what can be done.';
+    return new ByrefError('corrupt', `what is stored is damaged: ${message}`, hint);
   }
   const hint = 'This is a bug in byref: please report it with the text below.';
   return new ByrefError('error', message || String(error), hint, { cause: error });

@@ -4,7 +4,7 @@ import { ByrefError } from '../base/error.ts';
 import { ownWords } from '../base/own-words.ts';
 import { ownOperation, takePart } from '../ipc/operation-files.ts';
 import { parseArgv } from './argv.ts';
-import { reportError } from './errors.ts';
+import { reportFailure } from './errors.ts';
 import { mayBeHanded } from './long-verbs.ts';
 import { showOnTerminals } from './output.ts';
 import { loadCommand } from './registry.ts';
@@ -55,6 +55,6 @@ if (operation !== null) {
   showOnTerminals(operation.terminals);
 }
 const words = process.argv.slice(2);
-main(words).catch((error: unknown) => {
-  process.exitCode = reportError(error, ownWords(words).includes('--json'));
+main(words).catch(async (error: unknown) => {
+  process.exitCode = await reportFailure(error, ownWords(words).includes('--json'));
 });

@@ -21,7 +21,7 @@ import { openLog } from '../observe/log.ts';
 import { openForAll } from '../store/store.ts';
 import { parseArgv } from './argv.ts';
 import { run } from './command.ts';
-import { reportError } from './errors.ts';
+import { reportFailure } from './errors.ts';
 import { type CommandOutput, type OutputStream, provideOutput } from './output.ts';
 import { printOwn } from './print.ts';
 import { isQuick } from './quick-verbs.ts';
@@ -84,7 +84,7 @@ class Client {
       } catch (error) {
         if (error instanceof ClientGone) return;
         if (error instanceof NeedsOwnProcess) code = -1;
-        else code = reportError(error, ownWords(verb.rest).includes('--json'));
+        else code = await reportFailure(error, ownWords(verb.rest).includes('--json'));
       }
     });
     if (code < 0) this.socket.end(encodeMessage(COMMAND.decline));

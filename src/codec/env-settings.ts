@@ -1,4 +1,5 @@
 /** The settings of an env: how it is started, and what it may use. Kept as JSON, after one byte with the row's version. */
+import { Damaged, parseStored } from '../base/damaged.ts';
 
 /** How much may be read or written in a second: bytes, and operations; null: any number. At least one is not null. */
 export interface IoRate {
@@ -163,9 +164,9 @@ export function encodeSettings(settings: EnvSettings): Buffer {
 /** Decodes a row of `settings`. What an older byref did not know is as if it was not set. @throws Error for a newer version */
 export function decodeSettings(row: Buffer): EnvSettings {
   if (row[0] !== ROW_VERSION) {
-    throw new Error(`settings of version ${String(row[0])}: this byref reads version 1`);
+    throw new Damaged(`settings of version ${String(row[0])}: this byref reads version 1`);
   }
-  const found = JSON.parse(row.toString('utf8', 1)) as Partial<EnvSettings>;
+  const found = parseStored(row.toString('utf8', 1)) as Partial<EnvSettings>;
   const volumes = (found.volumes ?? []).map((each) => ({ ...NO_SIZE, ...each }));
   return {
     ...NO_SETTINGS,

@@ -5,6 +5,7 @@
  * Version 1: fields that are nearly always there have a fixed place; numbers that are mostly small are
  * varints (LEB128, up to 2^53-1); the rest is present only where `parts` says so.
  */
+import { Damaged } from '../base/damaged.ts';
 import type { Ino, Name, ObjectId } from '../base/ids.ts';
 import { emptyRecord } from './empty-record.ts';
 import type { InodeRecord } from './inode-record.ts';
@@ -93,21 +94,25 @@ function putLatin1(buf: Buffer, at: number, text: string): number {
   return start + buf.write(text, start, 'latin1');
 }
 
+/** Version, parts, data, flags, and u16 mode. */
+const FIXED_BYTES = 6;
+
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /**
  * Reads the record that lies in `buf` from `at` to `end`. The result shares no memory with `buf`.
- * @throws Error when the bytes are not a version-1 record, or do not end at `end`
+ * @throws Damaged when the bytes are not a version-1 record, or do not end at `end`
  */
 export function decodeInode(buf: Buffer, at: number, end: number): InodeRecord {
   if (buf[at] !== RECORD_VERSION) {
-    throw new Error(`inode record of version ${String(buf[at])}: this byref reads version 1`);
+    throw new Damaged(`inode record of version ${String(buf[at])}: this byref reads version 1`);
   }
+  if (at + FIXED_BYTES > end) throw new Damaged('inode record runs past the end');
   const parts = buf[at + 1] ?? 0;
   const data = buf[at + 2] ?? 0;
   const flags = buf[at + 3] ?? 0;
   const mode = buf.readUInt16LE(at + 4);
-  const from = new Cursor(buf, at + 6);
+  const from = new Cursor(buf, at + FIXED_BYTES);
   const record: Writable<InodeRecord> = emptyRecord(from.varint() as Ino);
   record.mode = mode;
   record.data = data;
@@ -136,6 +141,6 @@ export function decodeInode(buf: Buffer, at: number, end: number): InodeRecord {
     record.baseCtime = from.signed();
     record.baseCtimeNs = from.u32();
   }
-  if (from.at !== end) throw new Error(`inode record ends at ${from.at}, expected ${end}`);
+  if (from.at !== end) throw new Damaged(`inode record ends at ${from.at}, expected ${end}`);
   return record;
 }

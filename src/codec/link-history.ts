@@ -2,6 +2,7 @@
  * Encodes and decodes the value of a `links` row: what one name was in each version of its template that
  * changed it, newest first. The record "as of version v" is the first entry at or below v.
  */
+import { Damaged } from '../base/damaged.ts';
 import type { Ino } from '../base/ids.ts';
 import { ByteWriter } from './byte-writer.ts';
 import type { InodeRecord } from './inode-record.ts';
@@ -18,7 +19,7 @@ export interface LinkChange {
 
 function start(buf: Buffer): Cursor {
   if (buf[0] !== HISTORY_VERSION) {
-    throw new Error(`link row of version ${String(buf[0])}: this byref reads version 1`);
+    throw new Damaged(`link row of version ${String(buf[0])}: this byref reads version 1`);
   }
   return new Cursor(buf, 1);
 }

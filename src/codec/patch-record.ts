@@ -3,6 +3,8 @@
  * where to where, and what came of it. It is stored as a version byte and JSON, since people and tools read it,
  * and rarely.
  */
+import { Damaged, parseStored } from '../base/damaged.ts';
+
 const RECORD_VERSION = 1;
 
 /**
@@ -198,9 +200,9 @@ function encode(value: unknown): Buffer {
 
 function decode(buf: Buffer): unknown {
   if (buf[0] !== RECORD_VERSION) {
-    throw new Error(`patch record of version ${String(buf[0])}: this byref reads version 1`);
+    throw new Damaged(`patch record of version ${String(buf[0])}: this byref reads version 1`);
   }
-  return JSON.parse(buf.toString('utf8', 1));
+  return parseStored(buf.toString('utf8', 1));
 }
 
 /**

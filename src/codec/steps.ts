@@ -3,6 +3,7 @@
  * the driver in a file in the env's directory, not in its request: lines of JSON, of which the first names the
  * format (docs/internals/FORMAT-delta.md).
  */
+import { Damaged, parseStored } from '../base/damaged.ts';
 import type { Ino, Name } from '../base/ids.ts';
 
 /** The `type` of a whiteout that a patch made, rather than the env. */
@@ -108,9 +109,9 @@ export function encodeSteps(steps: readonly Step[]): Buffer {
   return Buffer.from([...lines, ''].join('\n'), 'utf8');
 }
 
-/** Reads a file of steps. @throws RangeError for another format */
+/** Reads a file of steps. @throws Damaged for another format */
 export function decodeSteps(bytes: Buffer): Step[] {
   const [format, ...lines] = bytes.toString('utf8').split('\n');
-  if (format !== JSON.stringify(FORMAT)) throw new RangeError(`steps of another format: ${format}`);
-  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Step);
+  if (format !== JSON.stringify(FORMAT)) throw new Damaged(`steps of another format: ${format}`);
+  return lines.filter((line) => line !== '').map((line) => parseStored(line) as Step);
 }

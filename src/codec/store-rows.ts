@@ -1,4 +1,5 @@
 /** The rows of the store's control tables, with one encoder and one decoder each. See docs/internals/FORMAT.md. */
+import { Damaged } from '../base/damaged.ts';
 import type { Ino, Name } from '../base/ids.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { Cursor } from './varint.ts';
@@ -120,7 +121,7 @@ const writer = (version = ROW_VERSION): ByteWriter => new ByteWriter().u8(versio
 function reader(buf: Buffer, newest = ROW_VERSION): Cursor {
   const [version = 0] = buf;
   if (version < ROW_VERSION || version > newest) {
-    throw new Error(`store row of version ${version}: this byref reads version ${newest}`);
+    throw new Damaged(`store row of version ${version}: this byref reads version ${newest}`);
   }
   return new Cursor(buf, 1);
 }
@@ -140,7 +141,7 @@ export function encodeTemplate(row: TemplateRow): Buffer {
   return to.take();
 }
 
-/** Decodes a row of `templates`. @throws Error for a row of a newer version, or one that is too short */
+/** Decodes a row of `templates`. @throws Damaged for a row of a newer version, or one that is too short */
 export function decodeTemplate(buf: Buffer): TemplateRow {
   const from = reader(buf);
   return {

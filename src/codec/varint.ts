@@ -1,5 +1,7 @@
 /** LEB128 varints of up to 53 bits, zigzag for signed numbers, and a cursor to read them. */
 
+import { Damaged } from '../base/damaged.ts';
+
 /** The length in bytes of the longest varint, that of 2^53-1. */
 export const VARINT_MAX = 8;
 
@@ -28,8 +30,8 @@ export function putSigned(buf: Uint8Array, at: number, value: number): number {
 }
 
 /**
- * Reads fields one after the other, from `at` on. Everything it returns is a copy. Throws RangeError beyond the
- * buffer's end.
+ * Reads fields one after the other, from `at` on. Everything it returns is a copy. @throws Damaged beyond the
+ * buffer's end
  */
 export class Cursor {
   private readonly buf: Buffer;
@@ -47,7 +49,7 @@ export class Cursor {
     let scale = 1;
     for (;;) {
       const byte = buf[at++];
-      if (byte === undefined) throw new RangeError('varint runs past the end');
+      if (byte === undefined) throw new Damaged('varint runs past the end');
       if (byte < 0x80) {
         this.at = at;
         return value + byte * scale;
@@ -63,15 +65,15 @@ export class Cursor {
   }
 
   u8(): number {
-    const value = this.buf.readUInt8(this.at);
-    this.at += 1;
-    return value;
+    const at = this.at;
+    this.skip(1);
+    return this.buf.readUInt8(at);
   }
 
   u32(): number {
-    const value = this.buf.readUInt32LE(this.at);
-    this.at += 4;
-    return value;
+    const at = this.at;
+    this.skip(4);
+    return this.buf.readUInt32LE(at);
   }
 
   hex(length: number): string {
@@ -93,7 +95,7 @@ export class Cursor {
   /** Moves on by `length` bytes; returns the new position. */
   skip(length: number): number {
     this.at += length;
-    if (this.at > this.buf.length) throw new RangeError('record runs past the end');
+    if (this.at > this.buf.length) throw new Damaged('record runs past the end');
     return this.at;
   }
 }

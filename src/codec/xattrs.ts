@@ -15,7 +15,7 @@ export function putXattrs(buf: Buffer, at: number, xattrs: ReadonlyMap<string, B
   return end;
 }
 
-/** Reads what putXattrs() wrote. @throws RangeError beyond the buffer's end */
+/** Reads what putXattrs() wrote. @throws Damaged beyond the buffer's end */
 export function readXattrs(from: Cursor): Map<string, Buffer> {
   const xattrs = new Map<string, Buffer>();
   for (let left = from.varint(); left > 0; left--) {

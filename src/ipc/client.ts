@@ -1,13 +1,15 @@
 import { connect, type Socket } from 'node:net';
 import { ByrefError } from '../base/error.ts';
+import { endOf } from './last-words.ts';
 import { readLines, writeLine } from './lines.ts';
 import { CONTROL_VERSION, type Reply, type Verbs } from './protocol.ts';
 
 /** Thrown when the peer ended the connection before it answered: it stopped, or was killed. */
 export class PeerGone extends ByrefError {
-  constructor(peer: string) {
+  /** @param how it ended: "was killed" */
+  constructor(peer: string, how: string | null = null) {
     const hint = 'Its log, in the run directory, says why; try again.';
-    super('error', `the ${peer} ended before it answered`, hint);
+    super('error', `the ${peer} ${how ?? 'ended'} before it answered`, hint);
     this.name = 'PeerGone';
   }
 }
@@ -28,12 +30,14 @@ interface Waiting {
 export class ControlClient<V extends Verbs> {
   private readonly socket: Socket;
   private readonly peer: string;
+  private readonly path: string;
   private readonly waiting = new Map<number, Waiting>();
   private nextId = 1;
   /** True once the connection has ended: every call then rejects with PeerGone. */
   gone = false;
 
-  private constructor(socket: Socket, peer: string) {
+  private constructor(socket: Socket, path: string, peer: string) {
+    this.path = path;
     this.socket = socket;
     this.peer = peer;
     readLines(socket, (line) => this.take(JSON.parse(line) as Reply));
@@ -50,7 +54,7 @@ export class ControlClient<V extends Verbs> {
       const socket = connect(path);
       socket.once('connect', () => {
         socket.removeAllListeners('error');
-        resolve(new ControlClient<V>(socket, peer));
+        resolve(new ControlClient<V>(socket, path, peer));
       });
       socket.once('error', (error: NodeJS.ErrnoException) => {
         if (NOBODY.has(error.code ?? '')) resolve(null);
@@ -69,7 +73,7 @@ export class ControlClient<V extends Verbs> {
     args: V[K]['args'],
     timeoutMs = 30_000,
   ): Promise<V[K]['result']> {
-    if (this.gone) return Promise.reject(new PeerGone(this.peer));
+    if (this.gone) return Promise.reject(this.peerGone());
     const id = this.nextId++;
     return new Promise<unknown>((resolve, reject) => {
       const timer = timeoutMs > 0 ? setTimeout(() => this.giveUp(id, verb), timeoutMs) : null;
@@ -116,6 +120,12 @@ export class ControlClient<V extends Verbs> {
 
   private end(): void {
     this.gone = true;
-    for (const id of [...this.waiting.keys()]) this.forget(id)?.reject(new PeerGone(this.peer));
+    for (const id of [...this.waiting.keys()]) this.forget(id)?.reject(this.peerGone());
+  }
+
+  /** Drivers say in their log that they end; the other processes don't. */
+  private peerGone(): PeerGone {
+    const isDriver = this.peer.startsWith('driver');
+    return new PeerGone(this.peer, isDriver ? endOf(this.path.replace(/sock$/, 'log')) : null);
   }
 }

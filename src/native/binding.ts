@@ -131,6 +131,15 @@ export interface Native {
    */
   reconfigureAsync(path: Buffer, length: number): Promise<number>;
 
+  /**
+   * From now on, a signal that ends this process because of what it does (SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE) is
+   * told on standard error first: `before`, a sentence with the file at that place in memory, and `after`. Further calls do
+   * nothing.
+   * @param exitCode 0: all of them are told, and the process dies of it. Else only those at a page of LMDB's are, and
+   *   the process exits with this code
+   */
+  tellDeaths(before: string, after: string, exitCode: number): number;
+
   // /dev/fuse
   /** FUSE_DEV_IOC_BACKING_OPEN and _CLOSE. */
   backingOpen(devFd: number, fd: number): number;

@@ -14,8 +14,8 @@ const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const LOCK_MODE = 0o600;
-/** Lock files hold a pid or a word. */
-const CONTENT_MAX = 64;
+/** Lock files hold a pid, a word, or two short lines. */
+const CONTENT_MAX = 256;
 
 /** A lock that is held. */
 export interface FileLock {
@@ -74,8 +74,9 @@ export class LockFile implements FileLock {
   /** Replaces the file's content, if the disk is not full: it is for messages, or can be worked out again. */
   write(text: string): void {
     const bytes = Buffer.from(text, 'latin1');
-    if (native.ftruncate(this.fd, 0) < 0) return;
-    native.pwrite(this.fd, bytes, 0, bytes.length, 0);
+    // In this order, who is killed in between leaves the new text, and never none.
+    if (native.pwrite(this.fd, bytes, 0, bytes.length, 0) < bytes.length) return;
+    native.ftruncate(this.fd, bytes.length);
   }
 
   /** Writes our pid into the file: see signer(). */

@@ -96,7 +96,7 @@ export async function initRoot(dir: string, options: RootOptions = {}): Promise<
   for (const [name, mode] of Object.entries(SUBDIRECTORIES)) {
     mkdirSync(path.join(dir, name), { recursive: true, mode });
   }
-  const tables = openTables(metaDir(dir), { write: true });
+  const tables = openTables(metaDir(dir), { write: true, create: true });
   tables.setNumber('shards', options.shards ?? DEFAULT_SHARDS);
   await tables.close();
   keepReserve(dir);

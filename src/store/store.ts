@@ -31,7 +31,8 @@ import { BRIEF, forever, type Patience } from './patience.ts';
 import { keepTables } from './raw-tables.ts';
 import { keepReserve } from './reserve.ts';
 import { closeToUsers, FORMAT, metaDir, objectsDir, rootFormat } from './root.ts';
-import { openTables, type Tables } from './tables.ts';
+import { keepCopy } from './store-copies.ts';
+import { FIRST, openTables, type Tables } from './tables.ts';
 import { type StackRef, TreeCache } from './tree-cache.ts';
 import { upgradeRoot } from './upgrade.ts';
 import { takeWriterLock, type WriterLock } from './writer-lock.ts';
@@ -231,6 +232,35 @@ export class Store {
     this.envRows.remove(id);
   }
 
+  /**
+   * Returns true if an env of this id may have been made after the copy from which the store was restored: its row is
+   * lost, and its directory must not be taken for one that a destroy left.
+   */
+  mayBeLost(id: number): boolean {
+    try {
+      const from = this.tables.number('lostEnvsFrom');
+      return from !== null && id >= from && id < (this.tables.number('lostEnvsEnd') ?? 0);
+    } catch {
+      // Those numbers are damaged themselves.
+      return true;
+    }
+  }
+
+  /**
+   * Notes, after the store was restored from a copy, that envs may have been made since, and gives none of their ids
+   * out again. @param highest the highest id that has a directory
+   */
+  noteLostEnvs(highest: number): void {
+    const { tables } = this;
+    this.transaction(() => {
+      const from = tables.number('nextEnv') ?? FIRST.nextEnv;
+      if (highest < from) return;
+      tables.setNumber('lostEnvsFrom', Math.min(from, tables.number('lostEnvsFrom') ?? from));
+      tables.setNumber('lostEnvsEnd', highest + 1);
+      tables.setNumber('nextEnv', highest + 1);
+    });
+  }
+
   /** Takes an id for an env whose directory is made before its row. */
   reserveEnv(): number {
     return this.envRows.reserve();
@@ -351,6 +381,7 @@ export class Store {
   }
 
   private letGo(): void {
+    if (this.lock !== null) keepCopy(this.root);
     this.lock?.release();
     this.lock = null;
   }

@@ -1,9 +1,13 @@
 /** Opens the store's LMDB environment, which has one named database per table. */
-import { statfsSync } from 'node:fs';
+import { statfsSync, statSync } from 'node:fs';
+import path from 'node:path';
 import { ABORT, type Database, open, type RootDatabase } from 'lmdb';
 import { EIO, ENOSPC } from '../base/errno.ts';
 import { ByrefError } from '../base/error.ts';
+import { EXIT } from '../base/exit-codes.ts';
+import { noteCommit, tableDamage } from '../base/lmdb-check.ts';
 import { decodeNumber, encodeNumber } from '../codec/store-rows.ts';
+import { native } from '../native/binding.ts';
 import { openTablesIn } from '../native/table-lock.ts';
 import { textKey } from './keys.ts';
 
@@ -87,7 +91,9 @@ export class Tables {
    */
   transaction<T>(action: () => T): T {
     try {
-      return this.env.transactionSync(action);
+      const result = this.env.transactionSync(action);
+      noteCommit(this.dir);
+      return result;
     } catch (cause) {
       throw this.asNoSpace(cause) ?? cause;
     }
@@ -140,11 +146,23 @@ export class Tables {
   }
 }
 
-/** Opens the environment in `dir`. Readers see each commit from their next turn of the event loop on. */
-export function openTables(dir: string, options: { write: boolean }): Tables {
+/**
+ * Opens the environment in `dir`. Readers see each commit from their next turn of the event loop on.
+ * @param options create: make the tables if there are none
+ * @throws ByrefError 'corrupt' if the tables are damaged or missing: nothing of them was opened
+ */
+export function openTables(
+  dir: string,
+  { write, create = false }: { write: boolean; create?: boolean },
+): Tables {
+  const size = statSync(path.join(dir, 'data.mdb'), { throwIfNoEntry: false })?.size ?? 0;
+  const damage = create && size === 0 ? null : tableDamage(dir);
+  if (damage !== null) throw damagedStore(dir, damage);
+  // Pages that go bad under a process can't be told by an error.
+  native.tellDeaths('byref: ', DEATH_HINT, EXIT.corrupt);
   const settings = {
     path: dir,
-    readOnly: !options.write,
+    readOnly: !write,
     keyEncoding: 'binary',
     encoding: 'binary',
     maxDbs: MAX_TABLES,
@@ -156,4 +174,13 @@ export function openTables(dir: string, options: { write: boolean }): Tables {
     openTablesIn(dir, LOCK_FILE_SIZE, () => open<Buffer, Buffer>(settings)),
     dir,
   );
+}
+
+const RESTORE_HINT =
+  'Restore it from the copy that byref keeps of it: byref fsck --restore-store; or from a backup.';
+const DEATH_HINT = '\n  hint: See byref fsck.\n';
+
+function damagedStore(dir: string, why: string): ByrefError {
+  const file = path.join(dir, 'data.mdb');
+  return new ByrefError('corrupt', `the store in ${file} is damaged: ${why}`, RESTORE_HINT);
 }

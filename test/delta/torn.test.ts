@@ -13,6 +13,7 @@ import { EROFS } from '../../src/base/errno.ts';
 import { ROOT_INO } from '../../src/base/ids.ts';
 import { S_IFREG } from '../../src/base/mode.ts';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
+import { SEGMENT_HEADER_SIZE } from '../../src/driver/delta/journal-format.ts';
 import { readDelta } from '../../src/driver/delta/read-delta.ts';
 import { newDir, removeDir } from '../support/machine/scratch-dir.ts';
 import { ino, inode, name, open } from './open-env.ts';
@@ -75,7 +76,9 @@ test('a journal cut at any byte yields the changes whose records are whole', asy
     const view = await readDelta(copy);
     const there = new Set([...view.changedNames()].map((entry) => entry.name));
     expect(prefix((i) => there.has(name(`n${i}`)))).toBe(expected);
-    expect(view.damage).toBeNull();
+    // A segment that a kill leaves has a header, once it is the last one that the lock file knows of.
+    if (length < SEGMENT_HEADER_SIZE) expect(view.damage).toMatch(/is gone, or empty/);
+    else expect(view.damage).toBeNull();
     await view.close();
   }
 });

@@ -46,7 +46,7 @@ test('a check writes nothing; nor does a repair where nothing is to be repaired'
 /** Every file but locks, which say who had them. */
 function hashes(root: string): Record<string, string> {
   const files = (readdirSync(root, { recursive: true }) as string[]).filter(
-    (name) => statSync(path.join(root, name)).isFile() && !/lock(\.mdb)?$/.test(name),
+    (name) => statSync(path.join(root, name)).isFile() && !/(lock(\.mdb)?|checked)$/.test(name),
   );
   const hash = (name: string): string =>
     createHash('sha256')

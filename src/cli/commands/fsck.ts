@@ -5,7 +5,9 @@ import { formatSize } from '../../base/size.ts';
 import type { Finding } from '../../manager/upkeep/fsck/finding.ts';
 import { fsck } from '../../manager/upkeep/fsck/fsck.ts';
 import { type FsckResult, isDamaged } from '../../manager/upkeep/fsck/report.ts';
+import { restoreStore } from '../../services/restore-store.ts';
 import { contextOf, defineWaiting } from '../command.ts';
+import { printNotes } from '../notes.ts';
 import { setExitCode } from '../output.ts';
 import { printLines } from '../print.ts';
 import { Progress } from '../progress.ts';
@@ -15,7 +17,12 @@ interface Options {
   readonly quick?: boolean;
   readonly full?: boolean;
   readonly repair?: boolean;
+  readonly acceptLoss?: boolean;
+  readonly removeLost?: boolean;
+  readonly restoreStore?: boolean;
 }
+
+const MOUNTED_NOTE = 'envs that are mounted show it when they are mounted next';
 
 /** Defines the command `byref fsck`. */
 export default function build(): Command {
@@ -23,17 +30,28 @@ export default function build(): Command {
     .option('--quick', 'rows, and one stat per file (the default)')
     .option('--full', "also every object's bytes, and counts over every version")
     .option('--repair', 'repair what can be repaired without guessing')
+    .option('--accept-loss', 'also let envs go on without what their journal has lost')
+    .option('--remove-lost', 'also remove what is in the lost+found of envs')
+    .option('--restore-store', 'first put the newest sound copy in the place of a damaged store')
     .action(async (options: Options) => {
       const { root, json, patience } = contextOf(options);
-      const { quick = false, full = false, repair = false } = options;
+      const { quick = false, full = false, acceptLoss = false, removeLost = false } = options;
+      const repair = (options.repair ?? false) || acceptLoss || removeLost;
       if (quick && full) {
         throw new ByrefError('usage', '--quick and --full exclude each other', 'Drop one.');
+      }
+      if (options.restoreStore) {
+        const { madeMs, kept } = await restoreStore(root, patience);
+        const made = new Date(madeMs).toISOString();
+        printNotes([`the store is as it was at ${made}; what was there is ${kept}`, MOUNTED_NOTE]);
       }
       const progress = new Progress({ json: false });
       const began = performance.now();
       const result = await fsck(root, {
         full,
         repair,
+        acceptLoss,
+        removeLost,
         patience,
         ...(json ? {} : { progress: progress.update }),
       }).finally(() => progress.end());

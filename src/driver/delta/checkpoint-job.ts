@@ -35,10 +35,7 @@ export async function runCheckpoint(job: CheckpointJob): Promise<void> {
     const generation = readSegments(job, table.state()?.sequence ?? 0, hash);
     failpoint('checkpoint-read');
     table.write(() => {
-      for (const [ino, record] of generation.inodes) table.putInode(ino, record);
-      for (const names of generation.dirs.values()) {
-        for (const state of names.states.values()) table.putName(state);
-      }
+      table.putAll(generation);
       // A crash here leaves the table as it was: the transaction is all or nothing.
       failpoint('checkpoint-put');
       table.putState(job.state);

@@ -2,9 +2,10 @@ import type { Worker } from 'node:worker_threads';
 import { startWorker } from '../../base/start-worker.ts';
 import type { CheckpointJob } from './checkpoint-job.ts';
 import type { CheckpointReply, CheckpointRequest } from './checkpoint-worker.ts';
+import type { DrainJob } from './drain-journal.ts';
 
 interface Waiting {
-  resolve(): void;
+  resolve(moved: readonly string[]): void;
   reject(error: Error): void;
 }
 
@@ -19,7 +20,7 @@ class CheckpointThread {
   #lastId = 0;
 
   /** Resolves when the job is done and on disk; rejects with the reason if it fails. */
-  run(job: CheckpointJob): Promise<void> {
+  run(job: CheckpointJob | DrainJob): Promise<readonly string[]> {
     const worker = this.#started();
     const id = ++this.#lastId;
     worker.ref();
@@ -39,11 +40,11 @@ class CheckpointThread {
     return worker;
   }
 
-  #take(worker: Worker, { id, error }: CheckpointReply): void {
+  #take(worker: Worker, { id, error, moved }: CheckpointReply): void {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
     if (this.#waiting.size === 0) worker.unref();
-    if (error === null) waiting?.resolve();
+    if (error === null) waiting?.resolve(moved);
     else waiting?.reject(new Error(error));
   }
 
@@ -59,4 +60,9 @@ class CheckpointThread {
 const thread = new CheckpointThread();
 
 /** Does the job on the checkpoint thread. On an error it throws, and leaves the table as before. */
-export const checkpointInThread = (job: CheckpointJob): Promise<void> => thread.run(job);
+export async function checkpointInThread(job: CheckpointJob): Promise<void> {
+  await thread.run(job);
+}
+
+/** Does runDrain() on the checkpoint thread. */
+export const drainInThread = (job: DrainJob): Promise<readonly string[]> => thread.run(job);

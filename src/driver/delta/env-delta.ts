@@ -161,6 +161,11 @@ export class EnvDelta implements Delta, Change {
     return [...this.#pending.active.inodes.values()].filter((record) => record !== null);
   }
 
+  /** Returns true if the journal, since the last checkpoint, says that there is no such inode any more. */
+  wasCleared(ino: Ino): boolean {
+    return this.#pending.active.inodes.get(ino) === null;
+  }
+
   /** Returns inodes without a name, kept for programs that have them open. */
   orphans(): readonly Ino[] {
     return [...this.#marks.orphans];
@@ -427,7 +432,9 @@ export class EnvDelta implements Delta, Change {
     this.#readOnly ??= 'closed';
     await this.#flusher.idle();
     await this.#removing;
-    this.#journal.close();
+    if (clean) await this.#lock.forgetSegment();
+    failpoint('segment-forgotten');
+    this.#journal.close(clean);
     this.#options.tailBudget.used -= this.#pending.tail;
     await this.#pending.table?.close();
     this.files.shutdown();

@@ -19,6 +19,14 @@ export interface JournalStart {
   /** Segments with replayed records, oldest first; nothing is appended to them. */
   readonly segments: readonly Segment[];
   readonly nextNumber: number;
+  /** Hears of each new segment, and when it is on disk: see EnvLock. */
+  readonly notes: SegmentNotes;
+}
+
+/** Keeps in mind, outside of the journal, which segment is its last one. */
+export interface SegmentNotes {
+  noteSegment(segment: { readonly number: number; readonly first: number }): void;
+  noteSynced(number: number): void;
 }
 
 /** No directory has to be synced. */
@@ -108,6 +116,7 @@ export class Journal {
     };
     const segment = Segment.create(this.#start.dir, this.#nextNumber, header, this.#hash);
     if (typeof segment === 'number') return segment;
+    this.#start.notes.noteSegment({ number: segment.number, first: header.firstSequence });
     this.#nextNumber++;
     this.#active = segment;
     this.#segments.push(segment);
@@ -145,7 +154,7 @@ export class Journal {
     if (fresh.length > 0) {
       const linked = await native.fsyncAsync(dir, false);
       if (linked < 0) return linked;
-      for (const segment of fresh) segment.entrySynced = true;
+      for (const segment of fresh) this.#noteSynced(segment);
     }
     failpoint('journal-synced');
     this.#durable = Math.max(this.#durable, target);
@@ -162,9 +171,14 @@ export class Journal {
       ? 0
       : syncDirNow(this.#start.dir);
     if (linked < 0) return linked;
-    for (const segment of this.#segments) segment.entrySynced = true;
+    for (const segment of this.#segments) this.#noteSynced(segment);
     this.#durable = this.#sequence;
     return 0;
+  }
+
+  #noteSynced(segment: Segment): void {
+    segment.entrySynced = true;
+    this.#start.notes.noteSynced(segment.number);
   }
 
   /** Removes segments whose records are all in the link table. */
@@ -178,9 +192,12 @@ export class Journal {
     this.#segments = this.#segments.filter((segment) => !segments.includes(segment));
   }
 
-  /** Closes all segments, and removes one without records so that recovery has nothing to look at. */
-  close(): void {
-    if (this.#active?.empty) this.drop([this.#active]);
+  /**
+   * Closes all segments. @param clean nothing is to be recovered: then one without records is removed, so that recovery has
+   * nothing to look at
+   */
+  close(clean: boolean): void {
+    if (clean && this.#active?.empty) this.drop([this.#active]);
     for (const segment of this.#segments) segment.close();
     this.#segments = [];
     this.#active = null;

@@ -3,6 +3,8 @@ export const LOCK_FILE = 'lock';
 export const LINK_DIR = 'link';
 export const NEW_LINK_DIR = 'link.new';
 export const PRIVATE_DIR = 'private';
+/** The directory of what no record names: see lost-files.ts. */
+export const LOST_DIR = 'lost+found';
 const SEGMENT_PREFIX = 'journal.';
 
 /** Returns a journal segment's file name: its number as 16 hex digits, so that names sort as numbers do. */

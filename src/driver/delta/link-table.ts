@@ -1,13 +1,15 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
+import { reasonOf } from '../../base/damaged.ts';
 import type { Ino, Name } from '../../base/ids.ts';
 import { type Keeper, keptDescriptors } from '../../base/kept-descriptors.ts';
+import { noteCommit } from '../../base/lmdb-check.ts';
 import { nameCookie } from '../../base/name-hash.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import { decodeInode } from '../../codec/inode-record-codec.ts';
 import { openTablesIn } from '../../native/table-lock.ts';
-import { NameState } from './generation.ts';
+import { type Generation, NameState } from './generation.ts';
 import * as rows from './table-rows.ts';
 
 const BINARY = { keyEncoding: 'binary', encoding: 'binary' } as const;
@@ -64,6 +66,7 @@ export class LinkTable implements Keeper {
   /** Set for a table that others write to: it is read in one snapshot. */
   readonly #snapshot: { readonly transaction?: Transaction };
 
+  /** @param dir holds the table, which was checked: LMDB does not survive a damaged one */
   constructor(dir: string, readOnly: boolean) {
     this.#dir = dir;
     this.#readOnly = readOnly;
@@ -226,7 +229,7 @@ export class LinkTable implements Keeper {
   *soundNames(onDamage: OnDamage): Generator<NameState> {
     for (const { key, value } of this.#range('names')) {
       const state = attempt(() => rows.soundNameState(key, value));
-      if (state instanceof Error) onDamage({ table: 'names', key, why: state.message });
+      if (state instanceof Error) onDamage({ table: 'names', key, why: reasonOf(state) });
       else yield state;
     }
   }
@@ -237,7 +240,7 @@ export class LinkTable implements Keeper {
     for (const { key, value } of this.#range('inodes')) {
       const record = attempt(() => rows.soundRecord(key, value));
       if (record instanceof Error) {
-        onDamage({ table: 'inodes', key, why: record.message });
+        onDamage({ table: 'inodes', key, why: reasonOf(record) });
         continue;
       }
       const isMarked = marked.delete(record.ino);
@@ -268,8 +271,17 @@ export class LinkTable implements Keeper {
         mutate();
         return true;
       });
+      noteCommit(this.#dir);
     } finally {
       letGo();
+    }
+  }
+
+  /** Stores or clears all names and inodes of a generation; only within write(). */
+  putAll(generation: Generation): void {
+    for (const [ino, record] of generation.inodes) this.putInode(ino, record);
+    for (const names of generation.dirs.values()) {
+      for (const state of names.states.values()) this.putName(state);
     }
   }
 

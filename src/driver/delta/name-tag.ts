@@ -10,6 +10,7 @@
  * flags, places; then by `parts` the object, the xattrs, the directories. A place is an inode (varint, doubled,
  * plus 1 for one of the env's own), u8 length, the name.
  */
+import { Damaged } from '../../base/damaged.ts';
 import {
   type Ino,
   isPrivateIno,
@@ -139,7 +140,7 @@ export function decodeTag(bytes: Buffer): NameTag | null {
   try {
     return read(new Cursor(bytes, 1));
   } catch (error) {
-    if (error instanceof RangeError) return null;
+    if (error instanceof Damaged) return null;
     throw error;
   }
 }

@@ -1,25 +1,33 @@
 import { randomBytes } from 'node:crypto';
+import { readdirSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
+import { bootId } from '../../base/boot-id.ts';
+import { isDamage, reasonOf } from '../../base/damaged.ts';
 import { ENOENT } from '../../base/errno.ts';
 import { ByrefError } from '../../base/error.ts';
 import { failpoint } from '../../base/failpoints.ts';
-import type { Ino, ObjectId } from '../../base/ids.ts';
+import { type Ino, isPrivateIno, type ObjectId } from '../../base/ids.ts';
+import { tableDamage } from '../../base/lmdb-check.ts';
+import { isNoSpace } from '../../base/no-space.ts';
 import { DATA_PRIVATE } from '../../codec/inode-record.ts';
-import { adopt, lostNames, removeTag } from './adopt-tagged.ts';
-import { bootId } from './boot-id.ts';
+import { adopt, lostNames, readTag, removeTag } from './adopt-tagged.ts';
+import { drainInThread } from './checkpoint-thread.ts';
+import { isLargeJournal } from './drain-journal.ts';
 import { type DeltaOptions, EnvDelta } from './env-delta.ts';
 import { EnvLock } from './env-lock.ts';
 import { type Hash64, loadHash } from './hash.ts';
-import { Journal } from './journal.ts';
-import { LINK_DIR } from './layout.ts';
+import { Journal, type SegmentNotes } from './journal.ts';
+import { LINK_DIR, segmentNumber } from './layout.ts';
 import { LinkTable } from './link-table.ts';
+import { lostDir } from './lost-files.ts';
 import { bootNumber } from './name-tag.ts';
 import { PendingChanges } from './pending-changes.ts';
 import { PrivateFiles } from './private-files.ts';
 import { RecordWriter } from './record-writer.ts';
-import { openSegments, type Recovered, recover, repairJournal } from './recovery.ts';
+import { INO_SLACK, openSegments, type Recovered, recover, repairJournal } from './recovery.ts';
 import { RecoveryMarks } from './recovery-marks.ts';
 import { restoreCopies } from './restore-copies.ts';
+import { syncDirNow } from './sync-dir.ts';
 import { tailBudget } from './tail-budget.ts';
 
 const CHECKPOINT_MS = 3000;
@@ -32,6 +40,10 @@ export interface OpenDeltaOptions extends Partial<DeltaOptions> {
   readonly openObject: (id: ObjectId) => number;
   /** Keeps inodes without a name: a driver that takes over from another has them open. */
   readonly keepOrphans?: boolean;
+  /** Goes on from what there is of a journal that is damaged or lost; what no record names is kept in lost+found. */
+  readonly acceptLoss?: boolean;
+  /** A journal with more bytes than this is moved into the link table piece by piece, before anything is read of it. */
+  readonly largeJournalBytes?: number;
 }
 
 /**
@@ -46,23 +58,26 @@ export async function openDelta(envDir: string, options: OpenDeltaOptions): Prom
   let delta: EnvDelta | null = null;
   try {
     const files = new PrivateFiles(envDir, options.openObject);
+    const isDrained = isLargeJournal(envDir, options.largeJournalBytes);
+    if (isDrained) await drain(envDir, lock);
     const pending = new PendingChanges(openTable(envDir));
     const marks = new RecoveryMarks();
     const recovered = recover(envDir, pending, marks, bootId(), hash);
-    const { damage } = recovered;
-    if (damage === null) repairJournal(envDir, recovered);
+    const damage = options.acceptLoss === true ? null : recovered.damage;
+    if (damage === null) await repairFiles(envDir, lock, recovered);
     const settings = settingsOf(options);
     const unclean = isUnclean(lock, files);
     delta = new EnvDelta(
       {
         envDir,
         lock,
-        journal: openJournal(envDir, pending, recovered, hash),
+        journal: openJournal(envDir, pending, recovered, hash, lock),
         pending,
         marks,
         files,
         writer: new RecordWriter(hash),
-        nextIno: recovered.nextIno,
+        // Numbers of changes that were never committed are passed over.
+        nextIno: recovered.nextIno + (isDrained ? INO_SLACK : 0),
         readOnly: damage,
         wasCutShort: unclean || recovered.found,
       },
@@ -71,7 +86,9 @@ export async function openDelta(envDir: string, options: OpenDeltaOptions): Prom
     if (damage !== null) settings.onError(new Error(`env opened read-only: ${damage}`));
     else {
       const { keepOrphans = false } = options;
-      await reconcileFiles(delta, recovered, unclean, { envDir, keepOrphans });
+      const nextIno = pending.table?.state()?.nextIno ?? 0;
+      const { onError } = settings;
+      await reconcileFiles(delta, recovered, unclean, { envDir, keepOrphans, nextIno, onError });
     }
     return delta;
   } catch (error) {
@@ -79,6 +96,29 @@ export async function openDelta(envDir: string, options: OpenDeltaOptions): Prom
     else await delta.close();
     throw error;
   }
+}
+
+/** Moves a large journal into the link table before it is read: all of it would not fit into memory. */
+async function drain(envDir: string, lock: EnvLock): Promise<void> {
+  // LMDB must not open a damaged table; openTable() says so.
+  await openTable(envDir)?.close();
+  const moved = await drainInThread({ drain: envDir, bootId: bootId() });
+  if (moved.length === 0) return;
+  const all = readdirSync(envDir).filter((name) => segmentNumber(name) >= 0);
+  if (all.length === moved.length) await lock.forgetSegment();
+  for (const name of moved) unlinkSync(path.join(envDir, name));
+  syncDirNow(envDir);
+}
+
+/** Repairs the journal. What is noted of it is right at each moment: it names no segment that is removed. */
+async function repairFiles(envDir: string, lock: EnvLock, recovered: Recovered): Promise<void> {
+  const last = recovered.segments.at(-1);
+  if (recovered.dead.length > 0 || last === undefined) {
+    await lock.forgetSegment();
+    if (last !== undefined)
+      lock.noteSegment({ number: last.number, first: last.header.firstSequence });
+  }
+  repairJournal(envDir, recovered);
 }
 
 /** An empty lock file is new, or a power cut took its content. */
@@ -95,20 +135,32 @@ function settingsOf(options: OpenDeltaOptions): DeltaOptions {
   };
 }
 
-/** Opens an env's link table; null if it has none. Throws ByrefError 'corrupt' if it cannot be read. */
+/**
+ * Opens an env's link table; null if it has none. @throws ByrefError 'corrupt' if it is damaged: nothing of it was opened
+ */
 export function openTable(envDir: string, readOnly = false): LinkTable | null {
   const dir = path.join(envDir, LINK_DIR);
   if (!LinkTable.exists(dir)) return null;
+  const damage = tableDamage(dir);
+  if (damage !== null) throw damagedTable(dir, damage);
   try {
     return readOnly ? new LinkTable(dir, true) : LinkTable.open(dir);
   } catch (error) {
-    throw new ByrefError(
-      'corrupt',
-      `the link table in ${dir} cannot be read: ${(error as Error).message}`,
-      'Restore the env from a backup; its private files are in private/.',
-      { cause: error },
-    );
+    throw isDamage(error) ? damagedTable(dir, reasonOf(error)) : cannotOpen(dir, error);
   }
+}
+
+function cannotOpen(dir: string, cause: unknown): ByrefError {
+  const message = `the link table in ${dir} can't be opened: ${(cause as Error).message}`;
+  const hint = 'Nothing was changed: see to that, then run this again.';
+  return new ByrefError(isNoSpace(cause) ? 'noSpace' : 'error', message, hint, { cause });
+}
+
+function damagedTable(dir: string, why: string): ByrefError {
+  const message = `the link table in ${dir} is damaged: ${why}`;
+  const hint =
+    'See byref fsck. Restore the env from a backup; its private files are in private/, as they were.';
+  return new ByrefError('corrupt', message, hint);
 }
 
 function openJournal(
@@ -116,6 +168,7 @@ function openJournal(
   pending: PendingChanges,
   recovered: Recovered,
   hash: Hash64,
+  notes: SegmentNotes,
 ): Journal {
   const state = pending.table?.state() ?? null;
   const start = {
@@ -126,8 +179,18 @@ function openJournal(
     durable: state?.sequence ?? 0,
     segments: openSegments(recovered),
     nextNumber: recovered.nextNumber,
+    notes,
   };
   return new Journal(start, hash);
+}
+
+/** What reconcileFiles() must know of an env. */
+interface Reconciled {
+  readonly envDir: string;
+  readonly keepOrphans: boolean;
+  /** The next ino as of the last checkpoint. */
+  readonly nextIno: number;
+  readonly onError: (error: Error) => void;
 }
 
 /** Makes private files and records agree again. Each step can be cut short and repeated. */
@@ -135,7 +198,7 @@ async function reconcileFiles(
   delta: EnvDelta,
   recovered: Recovered,
   unclean: boolean,
-  { envDir, keepOrphans }: { readonly envDir: string; readonly keepOrphans: boolean },
+  { envDir, keepOrphans, ...swept }: Reconciled,
 ): Promise<void> {
   failpoint('recovered');
   const tagged = unclean || recovered.found ? await recoverTags(delta, recovered, envDir) : [];
@@ -145,7 +208,7 @@ async function reconcileFiles(
   }
   if (!keepOrphans) delta.dropOrphans();
   // They go with the next flush, which may be far away.
-  if ((unclean || recovered.found) && sweep(delta)) await delta.flush();
+  if ((unclean || recovered.found) && sweep(delta, { ...swept, envDir })) await delta.flush();
   failpoint('settled');
 }
 
@@ -183,14 +246,35 @@ function recreateMissing(delta: EnvDelta): void {
 }
 
 /**
- * Removes private files that no record refers to: made for, or left by, a change that was cut short. Returns true
- * if there were any.
+ * Clears away private files that no record refers to: made for, or left by, a change that was cut short. Those of which it
+ * is known that nothing is lost with them are removed; all others are kept in lost+found, since their records may be what
+ * is lost. Returns true if there were any.
  */
-function sweep(delta: EnvDelta): boolean {
+function sweep(
+  delta: EnvDelta,
+  { envDir, nextIno, onError }: { envDir: string; nextIno: number; onError: (e: Error) => void },
+): boolean {
   const unnamed = delta.files.list().filter((ino) => delta.inode(ino)?.data !== DATA_PRIVATE);
+  let kept = 0;
   for (const ino of unnamed) {
-    const removed = delta.files.removePrivate(ino);
-    if (removed < 0 && removed !== -ENOENT) break;
+    const isKept = !isWorthless(delta, ino, nextIno, envDir);
+    const done = isKept ? delta.files.setAside(ino) : delta.files.removePrivate(ino);
+    if (done < 0 && done !== -ENOENT) break;
+    if (isKept) kept++;
+    if (isPrivateIno(ino)) delta.skipTo((ino + 1) as Ino);
   }
+  if (kept > 0)
+    onError(new Error(`${kept} private files that nothing names are in ${lostDir(envDir)}`));
   return unnamed.length > 0;
+}
+
+/**
+ * Returns true if the env has lost nothing with a private file that no record refers to.
+ * @param nextIno as of the last checkpoint: what was numbered before it, and is not in the table, was removed
+ */
+function isWorthless(delta: EnvDelta, ino: Ino, nextIno: number, envDir: string): boolean {
+  if (delta.files.sizeOf(ino) <= 0) return true;
+  if (isPrivateIno(ino)) return ino < nextIno || delta.wasCleared(ino);
+  const object = delta.inode(ino)?.object || readTag(envDir, ino)?.file.object || '';
+  return object !== '' && delta.files.hasBytesOf(ino, object);
 }

@@ -17,6 +17,7 @@ import { openFile, withDescriptors } from '../../native/open-file.ts';
 import type { AccessTimes, BlobStat, Blobs, SpaceStat } from '../core/ports.ts';
 import { FileCopier, type RunSlice } from './copy-file.ts';
 import { PRIVATE_DIR, privateIno, privateName, VOLUMES_DIR } from './layout.ts';
+import { loseFile } from './lost-files.ts';
 import type { NameTags } from './name-tags.ts';
 import { Removals } from './removals.ts';
 import { hasSameBytes } from './same-bytes.ts';
@@ -423,6 +424,17 @@ export class PrivateFiles implements Blobs, Keeper {
     if (this.#removals.size === 0 || this.#durability === null) return false;
     if (this.#durability.syncNow() < 0) return false;
     return this.#removals.runNow();
+  }
+
+  /** Returns the number of bytes of a private file; -1 if there is none. */
+  sizeOf(ino: Ino): number {
+    return this.#statAt(ino) < 0 ? -1 : stat[STAT.size]!;
+  }
+
+  /** Moves a private file that no record names to lost+found. Returns 0 or -errno. */
+  setAside(ino: Ino): number {
+    const dirfd = this.#openDir(false);
+    return dirfd < 0 ? dirfd : loseFile(this.#envDir, dirfd, privateName(ino));
   }
 
   /** Lists the inos that have a private file; costs one readdir. */

@@ -1,12 +1,12 @@
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
+import { bootId } from '../../base/boot-id.ts';
 import { type Ino, isPrivateIno, type Name } from '../../base/ids.ts';
 import { O_CLOEXEC } from '../../base/mode.ts';
 import { BLOCK_BYTES, DATA_PRIVATE, type InodeRecord } from '../../codec/inode-record.ts';
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../../native/binding.ts';
 import type { DeltaEntry, DeltaName } from '../core/ports.ts';
 import { lostNames } from './adopt-tagged.ts';
-import { bootId } from './boot-id.ts';
 import { loadHash } from './hash.ts';
 import { PRIVATE_DIR, privateIno, segmentNumber } from './layout.ts';
 import type { OnDamage } from './link-table.ts';

@@ -1,11 +1,15 @@
 import { truncateSync, unlinkSync } from 'node:fs';
+import path from 'node:path';
 import { type Ino, isPrivateIno, type Name, PRIVATE_INO_BASE } from '../../base/ids.ts';
 import { O_CLOEXEC, O_RDWR } from '../../base/mode.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import { AT_FDCWD } from '../../native/binding.ts';
 import { openFile } from '../../native/open-file.ts';
+import { type NotedSegment, notedSegment } from './env-lock.ts';
 import { NameState } from './generation.ts';
 import type { Hash64 } from './hash.ts';
+import { segmentName } from './layout.ts';
+import { keepLost } from './lost-files.ts';
 import type { PendingChanges } from './pending-changes.ts';
 import type { RecoveryMarks } from './recovery-marks.ts';
 import { type JournalReplay, type ReplaySink, replayJournal } from './replay.ts';
@@ -14,7 +18,7 @@ import { syncDirNow } from './sync-dir.ts';
 import { isUnsynced, type TableState } from './table-rows.ts';
 
 /** Inos skipped after a crash: those given out for changes that were never committed. */
-const INO_SLACK = 1024;
+export const INO_SLACK = 1024;
 /** Inos skipped after a power cut: committed changes may be lost, but their numbers were seen. */
 const INO_SLACK_BOOT = 2 ** 20;
 
@@ -90,21 +94,38 @@ export function recover(
   bootId: string,
   hash: Hash64,
 ): Recovered {
+  // Before the journal is listed: a segment that is noted goes only after there is a later one.
+  const noted = notedSegment(envDir);
   const state = pending.table?.state() ?? null;
   const replayer = new Replayer(pending, marks, bootId, state);
   const replay = replayJournal(envDir, state, bootId, hash, replayer);
   const { lostCopies, booted } = replayer;
   const slack = booted ? INO_SLACK_BOOT : INO_SLACK;
   const nextIno = replayer.nextIno + (replay.found ? slack : 0);
-  return { ...replay, nextIno, lostCopies, booted };
+  const damage = replay.damage ?? lostJournal(envDir, noted, replay.lastNumber, bootId);
+  return { ...replay, damage, nextIno, lostCopies, booted };
+}
+
+/** Returns what to say if the journal's last segment is not there, and can't have gone in a crash; else null. */
+function lostJournal(
+  envDir: string,
+  noted: NotedSegment | null,
+  lastNumber: number,
+  bootId: string,
+): string | null {
+  if (noted === null || lastNumber >= noted.number) return null;
+  if (noted.bootId !== bootId && !noted.synced) return null;
+  const segment = path.join(envDir, segmentName(noted.number));
+  return `${segment} is gone, or empty: all changes from ${noted.first} on are lost`;
 }
 
 /**
  * Cuts off torn ends and removes dead segments. This is on disk before anything new is written, because the
- * sequence numbers of what is cut off will be used again.
+ * sequence numbers of what is cut off will be used again. Of a damaged journal all of it is kept in `lost+found`, too.
  */
 export function repairJournal(envDir: string, replay: JournalReplay): void {
   const torn = replay.segments.filter((segment) => segment.length < segment.fileLength);
+  if (replay.damage !== null) keepLost(envDir, [...torn.map((each) => each.path), ...replay.dead]);
   for (const segment of torn) truncateSync(segment.path, segment.length);
   for (const file of replay.dead) unlinkSync(file);
   if (torn.length > 0 || replay.dead.length > 0) syncDirNow(envDir);

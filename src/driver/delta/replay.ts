@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { reasonOf } from '../../base/damaged.ts';
 import type { Change } from '../core/ports.ts';
 import type { Hash64 } from './hash.ts';
 import { decodeHeader, SEGMENT_HEADER_SIZE, type SegmentHeader } from './journal-format.ts';
@@ -28,6 +29,8 @@ export interface JournalReplay {
   readonly sequence: number;
   readonly lineage: bigint | null;
   readonly nextNumber: number;
+  /** The number of the last segment whose header checks; 0 if there is none. */
+  readonly lastNumber: number;
   /** True if there was a journal: the last holder did not finish, or the machine stopped. */
   readonly found: boolean;
   /** Why the journal can't be trusted beyond `sequence`, or null. A torn end is not damage. */
@@ -103,7 +106,7 @@ export function replayJournal(
           ({ at, sequence } = replaySegment(bytes, header, sequence, hash, sink));
         } catch (error) {
           // The record is valid but cannot be understood: another version of byref wrote it.
-          damage = `${segment.path}: ${(error as Error).message}`;
+          damage = `${segment.path}: ${reasonOf(error)}`;
         }
       }
     }
@@ -118,8 +121,9 @@ export function replayJournal(
     else dead.push(segment.path);
   }
   const nextNumber = (loaded.at(-1)?.number ?? 0) + 1;
+  const lastNumber = loaded.findLast(({ header }) => header !== null)?.number ?? 0;
   const found = loaded.length > 0;
-  return { segments, dead, sequence, lineage, nextNumber, found, damage };
+  return { segments, dead, sequence, lineage, nextNumber, lastNumber, found, damage };
 }
 
 /** Returns true for what a crash leaves of a segment that was just created: nothing, or zeros. */
@@ -130,6 +134,7 @@ const isUnwritten = (bytes: Buffer): boolean =>
 /**
  * Gives `sink` the records that follow change `from`, up to the first that is invalid or does not follow. Returns
  * the end of the good records, and the last change that is known.
+ * @param start where the first record begins
  */
 export function replaySegment(
   bytes: Buffer,
@@ -137,9 +142,10 @@ export function replaySegment(
   from: number,
   hash: Hash64,
   sink: Change,
+  start = SEGMENT_HEADER_SIZE,
 ): { at: number; sequence: number } {
   let sequence = from;
-  let at = SEGMENT_HEADER_SIZE;
+  let at = start;
   for (;;) {
     const span = recordAt(bytes, at, header.seed, hash);
     if (span === null || span.sequence > sequence + 1) return { at, sequence };

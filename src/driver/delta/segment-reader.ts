@@ -1,3 +1,4 @@
+import { Damaged } from '../../base/damaged.ts';
 import type { Ino, Name } from '../../base/ids.ts';
 import { decodeInode } from '../../codec/inode-record-codec.ts';
 import type { Change } from '../core/ports.ts';
@@ -45,14 +46,14 @@ export function findRecord(
   return null;
 }
 
-/** Gives a record's mutations to `sink`, in order. Throws RangeError if they make no sense. */
+/** Gives a record's mutations to `sink`, in order. @throws Damaged if they make no sense. */
 export function replayRecord(bytes: Buffer, span: RecordSpan, sink: Change): void {
   const view = format.viewOf(bytes);
   const end = span.at + span.length - format.RECORD_CHECKSUM_SIZE;
   let at = span.at + format.RECORD_HEADER_SIZE;
   for (let left = view.getUint32(span.at + 16, true); left > 0; left--) {
     at = replayMutation(bytes, view, at, end, sink);
-    if (at > end) throw new RangeError('a mutation reaches past its journal record');
+    if (at > end) throw new Damaged('a mutation reaches past its journal record');
   }
 }
 
@@ -78,7 +79,7 @@ function replayMutation(
     }
     case format.SET_INODE: {
       const next = at + 4 + view.getUint32(at, true);
-      if (next > end) throw new RangeError('an inode record reaches past its journal record');
+      if (next > end) throw new Damaged('an inode record reaches past its journal record');
       sink.setInode(decodeInode(bytes, at + 4, next));
       return next;
     }
@@ -86,7 +87,7 @@ function replayMutation(
       sink.clearInode(format.getU64(view, at) as Ino);
       return at + 8;
     default:
-      throw new RangeError(`unknown mutation ${view.getUint8(start)} in a journal record`);
+      throw new Damaged(`unknown mutation ${view.getUint8(start)} in a journal record`);
   }
 }
 

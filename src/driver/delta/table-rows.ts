@@ -2,6 +2,7 @@
  * Encodes keys and values of an env's link table (docs/internals/FORMAT.md). Numbers are big-endian, so that keys
  * sort by them.
  */
+import { Damaged } from '../../base/damaged.ts';
 import type { Ino, Name } from '../../base/ids.ts';
 import { NAME_MAX } from '../../base/ids.ts';
 import { nameCookie } from '../../base/name-hash.ts';
@@ -37,7 +38,7 @@ export interface TableState {
 }
 
 function checkVersion(bytes: Buffer): void {
-  if (bytes[0] !== ROW_VERSION) throw new RangeError(`link table row of version ${bytes[0]}`);
+  if (bytes[0] !== ROW_VERSION) throw new Damaged(`link table row of version ${bytes[0]}`);
 }
 
 /** Writes an inode's key into `key`. */
@@ -86,24 +87,24 @@ export function nameState(key: Buffer, value: Buffer): NameState {
 }
 
 /**
- * Decodes the name of a row that may be damaged. @throws RangeError if it is not a name, or a lookup would not
+ * Decodes the name of a row that may be damaged. @throws Damaged if it is not a name, or a lookup would not
  * find it
  */
 export function soundNameState(key: Buffer, value: Buffer): NameState {
-  if (key.length <= NAME_AT || key.length >= NAME_KEY_MAX) throw new RangeError('it has no name');
-  if (value.length !== NAME_VALUE_SIZE) throw new RangeError('its value has a wrong length');
+  if (key.length <= NAME_AT || key.length >= NAME_KEY_MAX) throw new Damaged('it has no name');
+  if (value.length !== NAME_VALUE_SIZE) throw new Damaged('its value has a wrong length');
   const state = nameState(key, value);
   const right = nameCookie(state.name);
   if (state.cookie === right) return state;
-  throw new RangeError(`it stands at cookie ${state.cookie}, not at ${right}`);
+  throw new Damaged(`it stands at cookie ${state.cookie}, not at ${right}`);
 }
 
-/** Decodes the record of a row that may be damaged. @throws Error if it is not a record, or belongs to another inode */
+/** Decodes the record of a row that may be damaged. @throws Damaged if it is not a record, or belongs to another inode */
 export function soundRecord(key: Buffer, value: Buffer): InodeRecord {
-  if (key.length !== INO_KEY_SIZE) throw new RangeError('its key has a wrong length');
+  if (key.length !== INO_KEY_SIZE) throw new Damaged('its key has a wrong length');
   const record = decodeInode(value, 0, value.length);
   if (record.ino === keyIno(key)) return record;
-  throw new RangeError(`its record is of inode ${record.ino}`);
+  throw new Damaged(`its record is of inode ${record.ino}`);
 }
 
 /**
@@ -126,10 +127,10 @@ export function encodeState(state: TableState): Buffer {
   return value;
 }
 
-/** Decodes the table's state. Throws RangeError for another version or length. */
+/** Decodes the table's state. @throws Damaged for another version or length. */
 export function decodeState(value: Buffer): TableState {
   checkVersion(value);
-  if (value.length !== STATE_SIZE) throw new RangeError('link table state of a wrong length');
+  if (value.length !== STATE_SIZE) throw new Damaged('link table state of a wrong length');
   return {
     sequence: readU64(value, 1),
     nextIno: readU64(value, 9),

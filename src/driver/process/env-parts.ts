@@ -2,6 +2,7 @@ import { mkdirSync, rmdirSync } from 'node:fs';
 import { ByrefError } from '../../base/error.ts';
 import type { MountRequest } from '../../ipc/protocol.ts';
 import type { Log } from '../../observe/log.ts';
+import { needDelta, noteDelta } from '../../store/delta-marks.ts';
 import { type EnvRow, envDir, type StackRef, type Store } from '../../store/store.ts';
 import type { AccessRules, DiskLimits, LowerTree } from '../core/ports.ts';
 import type { EnvDelta } from '../delta/env-delta.ts';
@@ -32,13 +33,16 @@ export async function openEnv(
   log: Log,
 ): Promise<EnvParts> {
   // The directory of an env that was never mounted does not exist yet.
-  const directory = envDir(store.root, store.needEnv(env).id);
+  const { name } = store.needEnv(env);
+  const directory = envDir(store.root, env);
+  needDelta(store.root, env, name);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const delta = await openDelta(directory, {
     openObject: (id) => store.objects.open(id),
     onError: (error) => log.error({ env, err: error }, 'delta'),
   });
   try {
+    noteDelta(store.root, env);
     store.refresh();
     // Read again under the lock: a destroy removes the row under the same lock.
     const row = store.needEnv(env);

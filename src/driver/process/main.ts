@@ -1,6 +1,7 @@
 import type { DriverVerbs } from '../../ipc/protocol.ts';
 import { RunDir } from '../../ipc/run-dir.ts';
 import { ControlServer } from '../../ipc/server.ts';
+import { native } from '../../native/binding.ts';
 import { guardFaults } from '../../observe/fault-guard.ts';
 import { openLog } from '../../observe/log.ts';
 import { openStore } from '../../store/store.ts';
@@ -20,6 +21,7 @@ async function main(root: string, shard: number): Promise<void> {
   const files = run.driver(shard);
   beTheOnlyOne(files, log);
   resistOomKiller(log);
+  tellDeaths(shard);
   process.title = `byref-driver ${root} ${shard}`;
 
   const store = await openStore(root, { write: false });
@@ -38,6 +40,12 @@ async function main(root: string, shard: number): Promise<void> {
   idle.touch();
   endOnSignal(log, () => served.size, end);
   log.info({ root }, 'driver ready');
+}
+
+/** Has a line in the log say why, if a signal ends this process. */
+function tellDeaths(shard: number): void {
+  const fields = { level: 60, pid: process.pid, process: 'driver', shard };
+  native.tellDeaths(`${JSON.stringify(fields).slice(0, -1)},"msg":"`, '"}\n', 0);
 }
 
 const [root, shard] = process.argv.slice(2);

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { ByrefError } from '../../base/error.ts';
 import { EnvLock } from '../../driver/delta/env-lock.ts';
 import { removeDelta } from '../../driver/delta/remove-delta.ts';
+import { forgetDelta } from '../../store/delta-marks.ts';
 import { scratchDir } from '../../store/root.ts';
 import {
   type EnvRow,
@@ -28,6 +29,7 @@ export async function destroyEnv(store: Store, row: EnvRow, force: boolean): Pro
   store.removeEnv(row.id);
   removeDelta(directory);
   removeSetup(store.root, row.id);
+  forgetDelta(store.root, row.id);
   await lock?.release(false);
   for (const directory of [mountDir, usersDir, scratchDir]) {
     removeMountDir(directory(store.root, row.name));
@@ -67,7 +69,7 @@ export function sweepEnvDirs(store: Store): void {
   const root = envsDir(store.root);
   for (const name of readdirSync(root)) {
     const env = envOfEntry(name);
-    if (env === null || store.env(env) !== null) continue;
+    if (env === null || store.env(env) !== null || store.mayBeLost(env)) continue;
     removeDelta(path.join(root, name));
   }
 }

@@ -65,7 +65,8 @@ export const fileDamages: readonly Damage[] = [
     finds: 'delta.extra',
     severity: 'leftover',
     says: /envs\/1\/private\/80000000f0000: a private file that no inode names/,
-    remedy: /removes it/,
+    remedy: /moves it to lost\+found/,
+    leaves: ['delta.lost'],
     after: (root) => expect(fs.existsSync(privateFile(root, STRAY))).toBe(false),
   },
   {
@@ -78,7 +79,7 @@ export const fileDamages: readonly Damage[] = [
     also: ['delta.private'],
     severity: 'leftover',
     says: /a private file that no inode names/,
-    remedy: /removes it/,
+    remedy: /moves it to lost\+found/,
     leaves: ['delta.extra', 'delta.private'],
     after: (root) => expect(fs.existsSync(privateFile(root, STRAY))).toBe(true),
   },

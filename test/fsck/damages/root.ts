@@ -2,7 +2,7 @@
 import { chmodSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'vitest';
-import { pageDamage } from '../../../src/manager/upkeep/fsck/table-pages.ts';
+import { pageDamage } from '../../../src/base/lmdb-pages.ts';
 import { BACKUP, type Damage, REPAIR } from '../../support/damage/damage.ts';
 import { edit, JUNK, put } from '../../support/damage/edit-store.ts';
 

@@ -56,7 +56,8 @@ function* missingObjects(
   }
 }
 
-const BY_MOUNT = 'the next mount removes it';
+const BY_MOUNT = 'the next mount moves it to lost+found';
+const TO_LOST = 'byref fsck --repair moves it to lost+found';
 
 /** Finds merges that belong to no patch: a patch was about to put them in place, and has ended. */
 export function* checkMerges(env: DeltaJob): Generator<DeltaFound> {
@@ -94,8 +95,8 @@ export function* checkExtra(env: DeltaJob, view: DeltaView): Generator<DeltaFoun
     if (view.isEmpty) yield leftover('delta.extra', env.privatePath(ino), what, BY_MOUNT);
     else {
       yield {
-        ...leftover('delta.extra', env.privatePath(ino), what, REMOVED_BY_REPAIR),
-        files: (delta) => void delta.files.removePrivate(ino),
+        ...leftover('delta.extra', env.privatePath(ino), what, TO_LOST),
+        files: (delta) => void delta.files.setAside(ino),
       };
     }
   }

@@ -1,8 +1,11 @@
 /** Checks each env's own changes: its link table, journal and private files, whether it is mounted or not. */
+
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { reasonOf } from '../../../base/damaged.ts';
 import type { Ino } from '../../../base/ids.ts';
+import { tableDamage } from '../../../base/lmdb-check.ts';
 import { decodeEnv, type EnvRow } from '../../../codec/store-rows.ts';
 import { closedProperly } from '../../../driver/delta/env-lock.ts';
 import { LINK_DIR } from '../../../driver/delta/layout.ts';
@@ -15,13 +18,13 @@ import { checkDirs } from './delta-dirs.ts';
 import { checkData, checkExtra, checkMerges } from './delta-files.ts';
 import { BY_REPAIR_UNMOUNTED, type DeltaFound, deltaDamage, restoreEnv } from './delta-finding.ts';
 import { type CheckedEnv, DeltaJob, envName } from './delta-job.ts';
+import { acceptLoss, checkLost } from './delta-lost.ts';
 import { asFinding, inBoth, repairDelta } from './delta-repair.ts';
 import { envDirectories } from './env-directories.ts';
 import { checkPackages } from './env-packages.ts';
 import type { Finding } from './finding.ts';
 import type { Job } from './job.ts';
 import { readRow } from './rows.ts';
-import { pageDamage } from './table-pages.ts';
 
 /** The time between two looks at something that may only have been in progress. */
 const SECOND_LOOK_MS = 20;
@@ -41,6 +44,7 @@ export async function* checkDeltas(job: Job): AsyncGenerator<Finding> {
 async function* checkEnv(job: Job, id: number, row: EnvRow | null): AsyncGenerator<Finding> {
   const look = async (): Promise<DeltaFound[]> =>
     (await lookAt(job, await envNow(job, id, row))).found;
+  yield* checkLost(job, id, row);
   const first = await lookAt(job, await envNow(job, id, row));
   job.checked.deltaNames += first.names;
   job.checked.deltaInodes += first.inodes;
@@ -50,6 +54,11 @@ async function* checkEnv(job: Job, id: number, row: EnvRow | null): AsyncGenerat
   // A file can appear or vanish between the reading of the delta and of private/: only what is found twice counts.
   await sleep(SECOND_LOOK_MS);
   found = inBoth(found, await look());
+  if (job.options.repair && job.options.acceptLoss) {
+    const accepted = await acceptLoss(job, await envNow(job, id, row), found);
+    yield* accepted;
+    if (accepted.length > 0) found = await look();
+  }
   if (!job.options.repair) yield* found.map((finding) => asFinding(finding, false));
   else yield* await repairDelta(job, await envNow(job, id, row), found, look);
 }
@@ -82,7 +91,7 @@ async function lookAt(job: Job, env: CheckedEnv): Promise<Look> {
   // The env was destroyed meanwhile.
   if (!existsSync(env.directory)) return { found: [], names: 0, inodes: 0, whole: true };
   const file = path.join(env.directory, LINK_DIR, 'data.mdb');
-  const pages = existsSync(file) ? pageDamage(file) : null;
+  const pages = existsSync(file) ? tableDamage(path.dirname(file), true) : null;
   const remedy = restoreEnv(env.directory);
   if (pages !== null) {
     const where = `${envName(env)}: ${file}`;
@@ -93,7 +102,7 @@ async function lookAt(job: Job, env: CheckedEnv): Promise<Look> {
   try {
     view = await readDelta(env.directory);
   } catch (error) {
-    const what = `its changes can't be read: ${(error as Error).message}`;
+    const what = `its changes can't be read: ${reasonOf(error)}`;
     return unreadable(deltaDamage('delta.table', envName(env), what, remedy, { blocks: true }));
   }
   try {
@@ -113,7 +122,7 @@ const isWhole = (env: DeltaJob, view: DeltaView): boolean =>
 function* checkView(env: DeltaJob, view: DeltaView): Generator<DeltaFound> {
   yield* checkRows(env);
   if (view.damage !== null) {
-    const remedy = `the env can be read up to there: mount it, copy what is needed, then ${env.restore}`;
+    const remedy = `the env can be read up to there: mount it, copy what is needed, then ${env.restore}; or go on from there: byref fsck --accept-loss`;
     yield deltaDamage('delta.journal', env.where(''), view.damage, remedy, { blocks: true });
   }
   if (view.isEmpty && env.privateFiles.size > 0 && closedProperly(env.directory)) {

@@ -8,6 +8,7 @@ import {
   type StackEntry,
 } from '../../../codec/store-rows.ts';
 import { envMounts } from '../../../ipc/mount-table.ts';
+import { MISSING_REMEDY, missingDelta } from '../../../store/delta-marks.ts';
 import { idKey, textKey } from '../../../store/keys.ts';
 import { envDir } from '../../../store/root.ts';
 import type { TemplateFacts } from './catalog-facts.ts';
@@ -36,6 +37,7 @@ export function* checkEnvs(job: Job): Generator<Found> {
   for (const row of rows) {
     yield* checkStack(job, row);
     yield* checkShard(job, row);
+    yield* checkDirectory(job, row);
   }
   yield* checkNameIndex(job, {
     check: 'envs.names',
@@ -50,6 +52,12 @@ export function* checkEnvs(job: Job): Generator<Found> {
 
 const hasFiles = (directory: string): boolean =>
   existsSync(directory) && readdirSync(directory).length > 0;
+
+/** Checks that the directory of an env that was mounted before is there: all of its changes are in it. */
+function* checkDirectory({ root }: Job, { id, name }: EnvRow): Generator<Found> {
+  const missing = missingDelta(root, id);
+  if (missing !== null) yield damage('envs.directory', `env ${name}`, missing, MISSING_REMEDY);
+}
 
 function* checkStack(job: Job, row: EnvRow): Generator<Found> {
   const where = `env ${row.name}`;

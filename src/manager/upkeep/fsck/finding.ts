@@ -54,6 +54,8 @@ export const CHECKS = [
   'envs.shard',
   'envs.canary',
   'envs.composition',
+  'envs.directory',
+  'envs.lost',
   'envs.extra',
   'mounts.extra',
   'patches.row',
@@ -77,6 +79,7 @@ export const CHECKS = [
   'delta.next',
   'delta.packages',
   'delta.extra',
+  'delta.lost',
 ] as const;
 
 /** The name of a check. */

@@ -6,6 +6,7 @@
  */
 
 import path from 'node:path';
+import { Damaged, reasonOf } from '../../../base/damaged.ts';
 import { ByrefError } from '../../../base/error.ts';
 import { type Alone, takeAlone } from '../../../store/alone.ts';
 import type { Patience } from '../../../store/patience.ts';
@@ -44,6 +45,10 @@ export interface FsckOptions {
   readonly full: boolean;
   /** Repair what can be repaired; takes the writer's lock. */
   readonly repair: boolean;
+  /** For a repair: let envs go on from what there is of a journal that is damaged or lost. */
+  readonly acceptLoss?: boolean;
+  /** For a repair: remove what is in the lost+found of envs. */
+  readonly removeLost?: boolean;
   readonly progress?: (state: FsckProgress) => void;
   /** For a repair: how long to wait for other writers. */
   readonly patience?: Patience;
@@ -78,11 +83,13 @@ export async function fsck(root: string, options: FsckOptions): Promise<FsckResu
   const facts = checkRoot(root);
   if (!facts.readable) return { checked: nothing(), findings: report(facts.found.map(asFound)) };
   const { full, repair, progress = () => undefined, patience } = options;
-  if (!repair) return checkOnly(root, facts, { full, repair, format: facts.format, progress });
+  const { acceptLoss = false, removeLost = false } = options;
+  const given = { full, repair, progress, acceptLoss, removeLost };
+  if (!repair) return checkOnly(root, facts, { ...given, format: facts.format });
   const format = await upgraded(root, facts, patience);
   const alone = await takeAlone(root, patience);
   try {
-    return await checkAndRepair(root, facts, { full, repair, format, progress }, alone);
+    return await checkAndRepair(root, facts, { ...given, format }, alone);
   } finally {
     alone.objects.release();
     alone.writer.release();
@@ -100,8 +107,8 @@ async function upgraded(
     await upgradeRoot(root, patience);
     return FORMAT;
   } catch (error) {
-    if (error instanceof ByrefError) throw error;
-    const what = `it is of format ${format}, and can't be upgraded: ${(error as Error).message}`;
+    if (error instanceof ByrefError && !(error instanceof Damaged)) throw error;
+    const what = `it is of format ${format}, and can't be upgraded: ${reasonOf(error)}`;
     const remedy = "see the rows below that can't be read";
     found.push(damage('root.marker', path.join(root, MARKER), what, remedy));
     return format;

@@ -65,6 +65,10 @@ export interface JobOptions {
   /** The root's format; 1 has neither `changes` nor `patches`, 2 has no `accounts`. */
   readonly format: number;
   readonly progress: (state: FsckProgress) => void;
+  /** A repair goes on from what there is of a journal that is damaged or lost. */
+  readonly acceptLoss: boolean;
+  /** A repair removes what is in the lost+found of envs. */
+  readonly removeLost: boolean;
 }
 
 /** Names of a template's file that its `inodes` row lacks. */

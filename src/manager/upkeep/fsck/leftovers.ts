@@ -16,7 +16,7 @@ import {
 } from '../../../store/root.ts';
 import { hasWriter } from '../../../store/writer-lock.ts';
 import { envDirectories } from './env-directories.ts';
-import { type Found, leftover, REMOVED_BY_REPAIR } from './finding.ts';
+import { damage, type Found, leftover, REMOVED_BY_REPAIR } from './finding.ts';
 import type { Job } from './job.ts';
 import { eachRow, exactLength, hasRow } from './rows.ts';
 
@@ -30,6 +30,13 @@ export function* checkLeftovers(job: Job): Generator<Found> {
     // An env whose name still exists has lost its row: that is damage, and its files are no leftovers.
     if (ids.has(id) || hasRow(job.tables, 'envs', idKey(id)) || mounts.has(id)) continue;
     const directory = envDir(job.root, id);
+    if (job.store.mayBeLost(id)) {
+      const what =
+        'the env of this directory was made after the copy that the store was restored from';
+      const remedy = 'move what is needed out of it, and then it';
+      yield damage('envs.lost', directory, what, remedy);
+      continue;
+    }
     const what = 'the directory of an env that was destroyed';
     const files = () => removeEnvDir(directory);
     yield leftover('envs.extra', directory, what, REMOVED_BY_REPAIR, { files });

@@ -1,12 +1,12 @@
 /** Checks the root itself: its marker, its directories, and whether its tables can be opened at all. */
 import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { tableDamage } from '../../../base/lmdb-check.ts';
 import { FORMAT, MARKER, metaDir, rootFormat, SUBDIRECTORIES } from '../../../store/root.ts';
 import { openTables, TABLES, type TableName } from '../../../store/tables.ts';
 import { writeMarker } from '../../../store/upgrade.ts';
 import { BY_REPAIR, damage, type Found, FROM_BACKUP } from './finding.ts';
 import { tableOf } from './rows.ts';
-import { pageDamage } from './table-pages.ts';
 
 /** The format with which a table came, for tables that format 1 lacks. */
 const SINCE: Readonly<Partial<Record<TableName, number>>> = {
@@ -40,7 +40,7 @@ export function checkRoot(root: string): RootFacts {
     const finding = checkDirectory(path.join(root, name), mode, forAll);
     if (finding !== null) found.push(finding);
   }
-  const why = tablesDamage(root);
+  const why = tableDamage(metaDir(root), true);
   if (why !== null) {
     const where = path.join(metaDir(root), 'data.mdb');
     found.push(damage('root.pages', where, `it can't be read: ${why}`, FROM_BACKUP));
@@ -76,14 +76,6 @@ function checkDirectory(directory: string, mode: number, forAll: number): Found 
   const what = `its mode is ${(stat.mode & 0o7777).toString(8)}: others than root can look inside`;
   const files = () => chmodSync(directory, mode);
   return damage('root.layout', directory, what, BY_REPAIR, { files });
-}
-
-function tablesDamage(root: string): string | null {
-  try {
-    return pageDamage(path.join(metaDir(root), 'data.mdb'));
-  } catch (error) {
-    return (error as Error).message;
-  }
 }
 
 /** Finds tables that a root of this format should have, without creating any. */

@@ -1,4 +1,5 @@
 /** Reads tables whose rows may be damaged: a row that can't be decoded is skipped and reported. */
+import { reasonOf } from '../../../base/damaged.ts';
 import type { Table, TableName, Tables } from '../../../store/tables.ts';
 
 /** A row that was decoded. */
@@ -65,7 +66,7 @@ export function* eachRow<T>(
     try {
       decoded = decode(value, key);
     } catch (error) {
-      onBad({ key, why: (error as Error).message });
+      onBad({ key, why: reasonOf(error) });
       continue;
     }
     yield { key, value: decoded };

@@ -195,7 +195,7 @@ function* strayEnvFiles(store: Store): Generator<string> {
     if (env === null) continue;
     const directory = path.join(root, name);
     if (store.env(env) === null) {
-      yield directory;
+      if (!store.mayBeLost(env)) yield directory;
       continue;
     }
     for (const file of readdirSync(directory)) {

@@ -1,0 +1,104 @@
+/** Damages a root at random: the same seed does the same. */
+import {
+  appendFileSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+} from 'node:fs';
+import path from 'node:path';
+import { overwrite, PAGE } from './pages.ts';
+
+/** Returns numbers from 0 up to and without `below`; the same for the same seed (mulberry32). */
+export function randomOf(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
+  };
+}
+
+type Random = (below: number) => number;
+type Harm = (file: string, random: Random) => void;
+
+/** In place, so that only the bytes differ. */
+function bits(file: string, random: Random): void {
+  const whole = readFileSync(file);
+  for (let left = 1 + random(8); left > 0 && whole.length > 0; left--) {
+    const at = random(whole.length);
+    overwrite(file, at, Buffer.of(readFileSync(file)[at]! ^ (1 << random(8))));
+  }
+}
+
+function pages(file: string, random: Random): void {
+  const count = Math.max(1, Math.floor(statSync(file).size / PAGE));
+  const at = random(count) * PAGE;
+  const other = random(count) * PAGE;
+  const junk = Buffer.from(Array.from({ length: PAGE }, () => random(256)));
+  const whole = readFileSync(file);
+  const bytes = [Buffer.alloc(PAGE), junk, whole.subarray(other, other + PAGE)][random(3)]!;
+  overwrite(file, at, bytes.subarray(0, Math.max(0, whole.length - at)));
+}
+
+function length(file: string, random: Random): void {
+  const { size } = statSync(file);
+  const lengths = [0, random(size + 1), Math.floor(random(size + 1) / PAGE) * PAGE];
+  truncateSync(file, lengths[random(lengths.length)]!);
+}
+
+function structure(file: string, random: Random): void {
+  const whole = readFileSync(file);
+  const how = random(4);
+  if (how === 0) rmSync(file);
+  else if (how === 1) appendFileSync(file, whole.subarray(0, 1 + random(whole.length + 1)));
+  else if (how === 2) {
+    rmSync(file);
+    mkdirSync(file);
+  } else rmSync(path.dirname(file), { recursive: true });
+}
+
+const HARMS: Readonly<Record<string, Harm>> = { bits, pages, length, structure };
+
+/** The files that can be damaged, by what they are. */
+function targets(root: string): Record<string, string[]> {
+  const env = (id: number, name: string): string => path.join(root, 'envs', String(id), name);
+  const journal = readdirSync(env(2, '.')).filter((name) => name.startsWith('journal.'));
+  const objects = (readdirSync(path.join(root, 'objects'), { recursive: true }) as string[])
+    .map((name) => path.join(root, 'objects', name))
+    .filter((file) => /[0-9a-f]{60}/.test(file) && statSync(file).isFile());
+  return {
+    store: [path.join(root, 'meta/data.mdb')],
+    table: [env(1, 'link/data.mdb'), env(2, 'link/data.mdb')],
+    journal: journal.map((name) => env(2, name)),
+    objects,
+  };
+}
+
+/** What was done, and to what. */
+export interface Harmed {
+  readonly to: string;
+  readonly how: string;
+  readonly file: string;
+}
+
+/** Damages one file of a root. */
+export function harm(root: string, seed: number): Harmed {
+  const random = randomOf(seed);
+  const all = Object.entries(targets(root));
+  const [to, files] = all[seed % all.length]!;
+  const kinds = Object.entries(HARMS);
+  const [how, act] = kinds[Math.floor(seed / all.length) % kinds.length]!;
+  const file = files.sort()[random(files.length)]!;
+  act(file, random);
+  return { to, how, file: path.relative(root, file) };
+}
+
+/** Makes a fresh copy of a root. */
+export function copyRoot(from: string, to: string): void {
+  cpSync(from, to, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true });
+}

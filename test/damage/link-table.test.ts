@@ -1,0 +1,61 @@
+/** A link table that is damaged costs its own env, and no other one of the shard. */
+import { readFileSync, statSync, truncateSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { EXIT } from '../../src/base/exit-codes.ts';
+import { RunDir } from '../../src/ipc/run-dir.ts';
+import { sh } from '../support/machine/program.ts';
+import { TestRoot } from '../support/machine/root.ts';
+import { PAGE, zeroOnePage } from './pages.ts';
+
+let root: TestRoot;
+const table = (env: number): string => path.join(root.path, 'envs', String(env), 'link/data.mdb');
+const at = (env: string): string => path.join(root.path, 'mnt', env);
+
+/** The log of the driver that serves all envs. */
+function log(): string {
+  const before = process.env['BYREF_RUN'];
+  process.env['BYREF_RUN'] = root.env['BYREF_RUN'];
+  const { log: file } = new RunDir(root.path).driver(0);
+  if (before === undefined) Reflect.deleteProperty(process.env, 'BYREF_RUN');
+  else process.env['BYREF_RUN'] = before;
+  return readFileSync(file, 'utf8');
+}
+
+beforeAll(async () => {
+  root = await TestRoot.create();
+  await root.import('os', root.directory('source'));
+  for (const env of ['e1', 'e2', 'e3']) {
+    await root.create(env, 'os');
+    await sh('cd "$1"; for i in $(seq 300); do echo $i >file-$i; done', [await root.mount(env)]);
+  }
+  await root.umount();
+});
+afterAll(() => root.dispose());
+
+test('is not opened: its mount is refused, by exit 10 and what to do; all other envs are served', async () => {
+  truncateSync(table(1), statSync(table(1)).size - PAGE);
+  zeroOnePage(table(2));
+  const { code, stderr, stdout } = await root.byref('mount', '--all');
+  expect(code).toBe(EXIT.corrupt);
+  for (const env of [1, 2]) {
+    expect(stderr).toMatch(new RegExp(`link table in .*envs/${env}/link is damaged: its page`));
+  }
+  expect(stderr).toMatch(/hint: See byref fsck\. Restore the env from a backup/);
+  expect(stdout).toMatch(/^e3: mounted on /);
+  const written = await sh('echo more >"$1/more"; cat "$1/more" "$1/file-7"', [at('e3')]);
+  expect(written).toMatchObject({ code: 0, stdout: 'more\n7\n' });
+});
+
+test('that goes bad while it is in use ends the driver, whose log and commands say why', async () => {
+  // What is cut off can't be read from the map any more, whatever the kernel had of it.
+  truncateSync(table(3), 0);
+  const reading = sh('ls -l "$1"', [at('e3')]);
+  await expect.poll(log, { timeout: 10_000 }).toMatch(/ended this process/);
+  expect(log()).toMatch(/"msg":"SIGBUS ended this process as it used .*envs\/3\/link\/data\.mdb/);
+  expect(await root.ok('umount', 'e3')).toContain('unmounted');
+  await reading;
+  const refused = await root.byref('mount', 'e3');
+  expect(refused.code).toBe(EXIT.corrupt);
+  expect(refused.stderr).toMatch(/envs\/3\/link is damaged: its meta page at byte 0 is missing/);
+});

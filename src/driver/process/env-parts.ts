@@ -32,7 +32,7 @@ export async function openEnv(
   log: Log,
 ): Promise<EnvParts> {
   // The directory of an env that was never mounted does not exist yet.
-  const directory = envDir(store.root, store.needEnv(env).id);
+  const directory = envDir(store.at, store.needEnv(env).id);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const delta = await openDelta(directory, {
     openObject: (id) => store.objects.open(id),

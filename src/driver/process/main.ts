@@ -11,7 +11,8 @@ import { Shard } from './shard.ts';
 
 /**
  * Runs `byref-driver ROOT SHARD`, which serves the mounts of one shard's envs. It starts no child and opens
- * nothing below its own mounts, so that it can never wait for itself.
+ * nothing below its own mounts, so that it can never wait for itself. Files of the root it opens from its working directory,
+ * which stays the root if something, such as one of its envs, is mounted over that or a directory above it.
  */
 async function main(root: string, shard: number): Promise<void> {
   const log = openLog({ process: 'driver', shard });
@@ -22,7 +23,8 @@ async function main(root: string, shard: number): Promise<void> {
   resistOomKiller(log);
   process.title = `byref-driver ${root} ${shard}`;
 
-  const store = await openStore(root, { write: false });
+  process.chdir(root);
+  const store = await openStore(root, { write: false, at: '.' });
   const holder = new HolderLink(run.holder().socket, log);
   const onChange = (): void => idle.touch();
   const isIdle = (): boolean => served.size === 0 && server.connections === 0;

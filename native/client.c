@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -110,14 +111,23 @@ static uint64_t cookie_of(const char *name) {
   return cookie < 3 ? 3 : cookie;
 }
 
+/* True for a directory in which no other user can have put anything. */
+static int is_ours(const char *directory) {
+  struct stat found;
+  return lstat(directory, &found) == 0 && S_ISDIR(found.st_mode) && (found.st_uid == 0 || found.st_uid == geteuid()) &&
+         (found.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
 /* Connects to the runner of the root; -1 if there is none. */
 static int connect_runner(const char *root) {
   char real[PATH_MAX];
   if (realpath(root, real) == NULL) return -1;
   const char *run = getenv("BYREF_RUN");
+  if (run == NULL || *run == '\0') run = "/run/byref";
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  int length = snprintf(address.sun_path, sizeof address.sun_path, "%s/%llx/runner.sock", run == NULL ? "/run/byref" : run,
-                        (unsigned long long)cookie_of(real));
+  int length = snprintf(address.sun_path, sizeof address.sun_path, "%s/%llx", run, (unsigned long long)cookie_of(real));
+  if (length < 0 || (size_t)length >= sizeof address.sun_path || !is_ours(run) || !is_ours(address.sun_path)) return -1;
+  length = snprintf(address.sun_path, sizeof address.sun_path, "%s/%llx/runner.sock", run, (unsigned long long)cookie_of(real));
   if (length < 0 || (size_t)length >= sizeof address.sun_path) return -1;
   int runner = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (runner < 0) return -1;

@@ -322,7 +322,7 @@ int Main(const char* at) {
   version = Setting("BYREF_VERSION");
   if (*Setting("BYREF_IDLE_EXIT_MS") != '\0') idle_exit_ms = atoll(Setting("BYREF_IDLE_EXIT_MS"));
   const char* lock = Setting("BYREF_LOCK");
-  const int lock_fd = open(lock, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+  const int lock_fd = open(lock, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (lock_fd < 0) return Fail(lock);
   // Two were started at once, which is no error.
   if (!BeTheOnlyOne(lock_fd)) {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ByrefError } from '../../base/error.ts';
 import { VERSION } from '../../base/version.ts';
@@ -120,7 +120,7 @@ async function ensure<V extends Verbs>(
 
 /** Starts a program detached, in its own session, with nothing of ours but the log, so that it outlives this command. */
 function start(files: ProcessFiles, { file, args, argv0, env }: Program): { failed(): boolean } {
-  const log = openSync(files.log, 'a', 0o600);
+  const log = openLogFile(files.log);
   const child = spawn(file, args, {
     argv0,
     detached: true,
@@ -132,6 +132,18 @@ function start(files: ProcessFiles, { file, args, argv0, env }: Program): { fail
   child.unref();
   // Exit code 0 before the first answer means that another such process runs, and will answer soon.
   return { failed: () => child.exitCode !== null && child.exitCode !== 0 };
+}
+
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
+
+/** @throws ByrefError 'unsupported', as for a symlink, through which nothing is written */
+function openLogFile(file: string): number {
+  try {
+    return openSync(file, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
+  } catch (cause) {
+    const message = `the log can't be opened: ${(cause as Error).message}`;
+    throw new ByrefError('unsupported', message, `Remove what is at ${file}.`, { cause });
+  }
 }
 
 function startError(files: ProcessFiles, peer: string): ByrefError {

@@ -24,6 +24,9 @@ export function reportError(error: unknown, json: boolean): number {
   return known.exitCode;
 }
 
+/** Errors of paths that no file has. */
+const BAD_PATH: ReadonlySet<string> = new Set(['ENAMETOOLONG', 'ELOOP', 'ENOTDIR']);
+
 /** Converts system errors that the machine causes, not a bug. Anything else is a bug. */
 function fromErrno(error: unknown): ByrefError {
   const { code, message } = error as NodeJS.ErrnoException;
@@ -37,6 +40,9 @@ function fromErrno(error: unknown): ByrefError {
   }
   if (code === 'EROFS') {
     return new ByrefError('unsupported', message, 'The file system is read-only: remount it.');
+  }
+  if (code !== undefined && BAD_PATH.has(code)) {
+    return new ByrefError('badInput', message, 'Give another path.');
   }
   const hint = 'This is a bug in byref: please report it with the text below.';
   return new ByrefError('error', message || String(error), hint, { cause: error });

@@ -110,7 +110,10 @@ function refuseOccupied(dir: string): void {
   }
   const foreign = names.find(
     (name) =>
-      name !== LOST_FOUND && !(name in SUBDIRECTORIES) && name !== USERS && name !== SCRATCH,
+      name !== LOST_FOUND &&
+      !Object.hasOwn(SUBDIRECTORIES, name) &&
+      name !== USERS &&
+      name !== SCRATCH,
   );
   if (foreign !== undefined) {
     throw new ByrefError(

@@ -1,3 +1,4 @@
+import { DRIVER_ARGS } from '../../ipc/driver-args.ts';
 import type { DriverVerbs } from '../../ipc/protocol.ts';
 import { RunDir } from '../../ipc/run-dir.ts';
 import { ControlServer } from '../../ipc/server.ts';
@@ -36,7 +37,12 @@ async function main(root: string, shard: number): Promise<void> {
   };
   const idle = new IdleExit(isIdle, end);
   const handlers = served.handlers(end);
-  const server = await ControlServer.listen<DriverVerbs>(files.socket, handlers, idle.touch);
+  const server = await ControlServer.listen<DriverVerbs>(
+    files.socket,
+    handlers,
+    DRIVER_ARGS,
+    idle.touch,
+  );
   idle.touch();
   endOnSignal(log, () => served.size, end);
   log.info({ root }, 'driver ready');

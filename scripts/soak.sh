@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Patches and rollbacks under readers, overlays in envs while the kernel drops names, and random histories: many times as
-# many as scripts/test.sh has time for. Commands that are killed at each of their failpoints, where that tries every second one.
+# many as scripts/test.sh has time for. Commands that are killed at each of their failpoints, where that tries every second one. Random
+# command lines, and random messages to all sockets: the counts by class are printed.
 #
 #   soak.sh [TIMES] [VITEST-ARGUMENTS]    20 times, if not told
 #
@@ -13,4 +14,4 @@ LIMIT=12h BYREF_SOAK=$TIMES FC_RUNS=$((TIMES * 60)) BYREF_PACKAGE_HISTORIES=$TIM
   test/env/overlays.test.ts test/env/unwritten.test.ts test/env/unwritten-no-passthrough.test.ts test/packages/histories.test.ts \
   test/packages/dependency-histories.test.ts test/patch/crash.test.ts test/patch/crash-stages.test.ts test/patch/apps.test.ts \
   test/patch/gc.test.ts test/compose/interrupted.test.ts test/fsck/crashes.test.ts test/packages/crash.test.ts test/packages/dependencies.test.ts \
-  test/run/crash.test.ts test/run/volumes.test.ts test/env/clone.test.ts "$@"
+  test/run/crash.test.ts test/run/volumes.test.ts test/env/clone.test.ts test/fuzz --silent=false "$@"

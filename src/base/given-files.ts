@@ -123,8 +123,12 @@ function replacing(file: string): GivenOutput {
     closeSync(fd);
     if (!ours && isWhole)
       throw new ByrefError('busy', `another command writes ${file}, too`, 'Wait for its end.');
-    if (ours && isWhole) trying(file, 'written', OUTPUT_HINT, () => renameSync(partial, file));
-    else if (ours) rmSync(partial, { force: true });
+    try {
+      if (isWhole) trying(file, 'written', OUTPUT_HINT, () => renameSync(partial, file));
+    } finally {
+      // Of one that could not be renamed, too: as where the old one is a mount point.
+      if (ours) rmSync(partial, { force: true });
+    }
   };
   return { fd, finish: () => close(true), abandon: () => close(false) };
 }

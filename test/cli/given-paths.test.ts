@@ -90,13 +90,15 @@ test('nothing is written through a symlink that lies where the new file is made'
 
 test('an export to what can not be written ends with a sentence, and leaves it as it was', async () => {
   symlinkSync('nowhere', at('dangling'));
+  writeFileSync(at('mounted'), 'old');
+  await output('mount', ['--bind', at('precious'), at('mounted')]);
   const refused: [target: string, code: number, said: string][] = [
     ['', EXIT.badInput, 'an empty name names no file'],
     [at('elsewhere'), EXIT.badInput, 'is a directory'],
     [at('dangling'), EXIT.badInput, 'is a symlink that leads nowhere'],
     [at('none/t.tar'), EXIT.notFound, `there is no directory ${at('none')}`],
     [at('precious/t.tar'), EXIT.badInput, 'not a directory'],
-    [at('x'.repeat(300)), EXIT.badInput, 'ENAMETOOLONG'],
+    [at('mounted'), EXIT.badInput, 'EBUSY'],
     [at('x'.repeat(250)), EXIT.badInput, 'ENAMETOOLONG'],
   ];
   for (const [target, code, said] of refused) {
@@ -105,6 +107,9 @@ test('an export to what can not be written ends with a sentence, and leaves it a
     expect(stderr).toContain(said);
     expect(stderr).not.toContain('    at ');
   }
+  await output('umount', [at('mounted')]);
+  expect(readFileSync(at('precious'), 'utf8')).toBe('precious');
+  expect(existsSync(at('mounted.partial'))).toBe(false);
 });
 
 test('a configuration is a regular file of bounded size', async () => {

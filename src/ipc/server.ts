@@ -123,8 +123,8 @@ function refuse(socket: Socket, id: number, error: unknown): void {
   writeLine(socket, { v: CONTROL_VERSION, id, ok: false, error: replyError(error) });
 }
 
-function otherVersion(version: number): ByrefError {
-  const other = String(JSON.stringify(version)).slice(0, SHOWN_MAX);
+function otherVersion(version: unknown): ByrefError {
+  const other = version === undefined ? 'none' : JSON.stringify(version).slice(0, SHOWN_MAX);
   const message = `the running process speaks control version ${CONTROL_VERSION}, not ${other}`;
   return new ByrefError('unsupported', message, UPGRADE_HINT);
 }

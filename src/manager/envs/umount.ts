@@ -113,8 +113,11 @@ function covered({ name }: EnvRow, mountpoint: string, cover: Cover): ByrefError
   const { env, source } = cover;
   const what = env === null ? source : `env number ${env}`;
   const message = `${name} can't be unmounted: ${what} is mounted on ${cover.mountpoint}, over ${mountpoint}`;
-  const first = env === null ? `umount ${cover.mountpoint}` : `byref umount ${env}`;
-  return new ByrefError('busy', message, `Unmount that first: ${first}`);
+  const hint =
+    env === null
+      ? `Unmount that first: umount ${cover.mountpoint}`
+      : `Unmount that first: byref umount ${env}`;
+  return new ByrefError('busy', message, hint);
 }
 
 /** Puts envs that are mounted over others before these, so that each is reached when its turn comes. */

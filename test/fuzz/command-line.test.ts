@@ -177,6 +177,8 @@ test(
     expect(outcomes.bad, outcomes.text).toEqual({});
     expect(statSync(path.join(cwd, 'null')).isCharacterDevice()).toBe(true);
     expect(readFileSync(path.join(root.base, 'precious'), 'utf8')).toBe('precious');
+    // Some of them may have been started.
+    await root.byref('stop', '--all', '--fast');
     await root.byref('umount', '--all');
     expect((await root.findings()).filter(({ severity }) => severity === 'error')).toEqual([]);
   },

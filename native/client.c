@@ -124,14 +124,23 @@ static int connect_to(struct sockaddr_un *address) {
   return -1;
 }
 
+/* True for a directory in which no other user can have put anything. */
+static int is_ours(const char *directory) {
+  struct stat found;
+  return lstat(directory, &found) == 0 && S_ISDIR(found.st_mode) && (found.st_uid == 0 || found.st_uid == geteuid()) &&
+         (found.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
 /* Connects to the runner of the root; -1 if there is none. */
 static int connect_runner(const char *root) {
   char real[PATH_MAX];
   if (realpath(root, real) == NULL) return -1;
   const char *run = getenv("BYREF_RUN");
+  if (run == NULL || *run == '\0') run = "/run/byref";
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  int length = snprintf(address.sun_path, sizeof address.sun_path, "%s/%llx/runner.sock", run == NULL ? "/run/byref" : run,
-                        (unsigned long long)cookie_of(real));
+  int length = snprintf(address.sun_path, sizeof address.sun_path, "%s/%llx", run, (unsigned long long)cookie_of(real));
+  if (length < 0 || (size_t)length >= sizeof address.sun_path || !is_ours(run) || !is_ours(address.sun_path)) return -1;
+  length = snprintf(address.sun_path, sizeof address.sun_path, "%s/%llx/runner.sock", run, (unsigned long long)cookie_of(real));
   if (length < 0 || (size_t)length >= sizeof address.sun_path) return -1;
   return connect_to(&address);
 }

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <sstream>
 #include <string>
@@ -35,8 +36,16 @@ constexpr int kControlVersion = 1;
 constexpr size_t kMaxLine = 8 << 20;
 // How often to look for devices that a dead driver left and nobody mounts any more.
 constexpr long long kSweepMs = 30'000;
-// How long a peer may take to read an answer.
-constexpr timeval kSendTimeout = {5, 0};
+// This many bytes of answers may wait for a peer that does not read; then it is not heard.
+constexpr size_t kUnread = 1 << 20;
+// How long a peer may take to read these before it is let go of.
+constexpr long long kUnreadMs = 5'000;
+// The largest id, and the largest process id or descriptor.
+constexpr long long kIdMax = 0xffffffff, kIntMax = 0x7fffffff;
+// The longest mount point, quotes and escapes included.
+constexpr size_t kMountpointMax = 6 * 4096;
+// No more of what a peer sent is repeated in an answer.
+constexpr size_t kShownMax = 100;
 constexpr int kInfo = 30, kWarn = 40;
 
 struct Held {
@@ -51,6 +60,11 @@ struct Held {
 struct Peer {
   int fd;
   std::string pending;
+  // What it has not taken yet, and since when it has taken nothing.
+  std::string answers;
+  long long heard;
+  // The end of its input was seen, or something that is no request.
+  bool over;
 };
 
 std::string root;
@@ -125,22 +139,31 @@ std::string Error(const char* code, const std::string& message, const char* hint
          ",\"hint\":" + Quoted(hint) + "}";
 }
 
+constexpr char kUpgrade[] = "Unmount its envs with the byref that mounted them, then mount them again.";
+
 std::string Result(const std::string& value) { return "\"ok\":true,\"result\":" + value; }
+
+std::string Wrong(const char* verb) {
+  return Error("usage", std::string(verb) + " can't be answered: its arguments are not as they should be", kUpgrade);
+}
 
 std::string Hold(std::string_view args, long long peer) {
   const long long env = NumberOf(Member(args, "env")), pid = NumberOf(Member(args, "pid"));
+  const long long theirs = NumberOf(Member(args, "fd")), shard = NumberOf(Member(args, "shard"));
+  const std::string mountpoint(Member(args, "mountpoint"));
+  if (env < 1 || env > kIdMax || pid < 1 || pid > kIntMax || theirs < 0 || theirs > kIntMax || shard < 0 ||
+      mountpoint.size() > kMountpointMax || !IsString(mountpoint))
+    return Wrong("hold");
   const int process = syscall(SYS_pidfd_open, pid, 0);
-  const int fd = process < 0 ? -1 : syscall(SYS_pidfd_getfd, process, NumberOf(Member(args, "fd")), 0);
+  const int fd = process < 0 ? -1 : syscall(SYS_pidfd_getfd, process, theirs, 0);
   const int error = errno;
   if (process >= 0) close(process);
   if (fd < 0) {
     const std::string message = "pidfd_getfd failed with errno " + std::to_string(error);
     return Error("unsupported", message,
-                 "the kernel must be 5.6 or later, and byref must run as root; see byref doctor");
+                 "The kernel must be 5.6 or later, and byref must run as root; see: byref doctor");
   }
   Drop(env);
-  const long long shard = NumberOf(Member(args, "shard"));
-  const std::string mountpoint(Member(args, "mountpoint"));
   held[env] = {fd, peer, shard, mountpoint};
   Log(kInfo,
       Field("env", env) + Field("shard", shard) + ",\"mountpoint\":" + mountpoint + Field("driver", pid),
@@ -160,17 +183,18 @@ std::string Status() {
 }
 
 std::string Stop(std::string_view args) {
+  const std::string_view force = Member(args, "force");
+  if (force != "true" && force != "false") return Wrong("stop");
   Sweep();
-  if (!held.empty() && Member(args, "force") != "true") {
+  if (!held.empty() && force != "true") {
     return Error("busy", "the holder holds the devices of " + std::to_string(held.size()) + " mounted envs",
-                 "unmount them first: byref umount --all");
+                 "Unmount them first: byref umount --all");
   }
   ending = true;
   return Result("null");
 }
 
 std::string Answer(std::string_view request, long long peer) {
-  static const char kUpgrade[] = "unmount its envs with the byref that mounted them, then mount them again";
   const long long v = NumberOf(Member(request, "v"));
   if (v != kControlVersion) {
     return Error("unsupported",
@@ -180,50 +204,64 @@ std::string Answer(std::string_view request, long long peer) {
   }
   const std::string_view verb = Member(request, "verb"), args = Member(request, "args");
   if (verb == "\"hold\"") return Hold(args, peer);
-  if (verb == "\"drop\"")
-    return Result(Drop(NumberOf(Member(args, "env"))) ? "{\"dropped\":true}" : "{\"dropped\":false}");
+  if (verb == "\"drop\"") {
+    const long long env = NumberOf(Member(args, "env"));
+    if (env < 1 || env > kIdMax) return Wrong("drop");
+    return Result(Drop(env) ? "{\"dropped\":true}" : "{\"dropped\":false}");
+  }
   if (verb == "\"status\"") return Status();
   if (verb == "\"stop\"") return Stop(args);
-  return Error("usage", "no such request: " + std::string(verb), kUpgrade);
+  return Error("usage", "no such request: " + std::string(verb.substr(0, kShownMax)), kUpgrade);
 }
 
-bool Send(int fd, const std::string& text) {
-  for (size_t at = 0; at < text.size();) {
-    const ssize_t sent = send(fd, text.data() + at, text.size() - at, MSG_NOSIGNAL);
-    if (sent < 0) return false;
-    at += sent;
+// Sends what the peer takes now; false if it is gone.
+bool SendSome(Peer* peer, long long now) {
+  while (!peer->answers.empty()) {
+    const ssize_t sent = send(peer->fd, peer->answers.data(), peer->answers.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0) return errno == EAGAIN || errno == EINTR;
+    peer->answers.erase(0, sent);
+    peer->heard = now;
   }
   return true;
 }
 
-// Answers each whole line; false if the connection is to end.
-bool ServeLines(long long number, Peer* peer) {
-  for (size_t end; (end = peer->pending.find('\n')) != std::string::npos;) {
-    const std::string line = peer->pending.substr(0, end);
-    peer->pending.erase(0, end + 1);
+bool Reads(const Peer& peer) { return peer.answers.size() <= kUnread; }
+
+// Answers whole lines, as long as the peer reads; what is no request is the last that is heard of it.
+void ServeLines(long long number, Peer* peer) {
+  size_t from = 0;
+  for (size_t end; !peer->over && Reads(*peer) && (end = peer->pending.find('\n', from)) != std::string::npos;) {
+    const std::string_view line = std::string_view(peer->pending).substr(from, end - from);
+    from = end + 1;
     const long long id = NumberOf(Member(line, "id"));
-    if (id < 0) return false;
-    const std::string answer = Answer(line, number);
-    if (!Send(peer->fd, "{\"v\":" + std::to_string(kControlVersion) + Field("id", id) + "," + answer + "}\n"))
-      return false;
+    peer->over = id < 0;
+    if (peer->answers.empty()) peer->heard = NowMs();
+    const std::string answer = id < 0 ? Error("usage", "this is no request", kUpgrade) : Answer(line, number);
+    peer->answers += "{\"v\":" + std::to_string(kControlVersion) + Field("id", id < 0 ? 0 : id) + "," + answer + "}\n";
   }
-  return peer->pending.size() <= kMaxLine;
+  peer->pending.erase(0, from);
 }
 
-bool Read(long long number, Peer* peer) {
-  char bytes[65536];
-  const ssize_t length = recv(peer->fd, bytes, sizeof bytes, MSG_DONTWAIT);
-  if (length < 0) return errno == EAGAIN || errno == EINTR;
-  if (length == 0) return false;
-  peer->pending.append(bytes, length);
-  return ServeLines(number, peer);
+// False if the connection is to end.
+bool Hear(long long number, Peer* peer, short events, long long now) {
+  if ((events & (POLLIN | POLLHUP | POLLERR)) != 0) {
+    char bytes[65536];
+    const ssize_t length = recv(peer->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    if (length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR)) peer->over = true;
+    if (length > 0) peer->pending.append(bytes, length);
+  }
+  do {
+    ServeLines(number, peer);
+    if (!SendSome(peer, now)) return false;
+  } while (peer->answers.empty() && !peer->over && peer->pending.find('\n') != std::string::npos);
+  if (peer->over) return !peer->answers.empty() && now - peer->heard < kUnreadMs && (events & (POLLHUP | POLLERR)) == 0;
+  return !Reads(*peer) || peer->pending.size() <= kMaxLine;
 }
 
 void Accept(int listener) {
   const int fd = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
   if (fd < 0) return;
-  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &kSendTimeout, sizeof kSendTimeout);
-  peers[++peers_made] = {fd, ""};
+  peers[++peers_made] = {fd, "", "", NowMs(), false};
 }
 
 // SIGTERM and SIGINT ask to end, and are heard only if nothing is held.
@@ -243,27 +281,43 @@ int UntilDue(long long now) {
   return left > 0 ? left : 0;
 }
 
+// Ends connections to peers that do not read what they asked for.
+void LetGoOfLate(long long now) {
+  for (auto at = peers.begin(); at != peers.end();) {
+    const Peer& peer = at->second;
+    const bool is_late = (!Reads(peer) || peer.over) && now - peer.heard >= kUnreadMs;
+    if (is_late) close(peer.fd);
+    at = is_late ? peers.erase(at) : std::next(at);
+  }
+}
+
 void Serve(int listener, int signals) {
   long long swept = NowMs();
   idle_since = swept;
   while (!ending) {
     std::vector<pollfd> wait = {{listener, POLLIN, 0}, {signals, POLLIN, 0}};
     std::vector<long long> numbers;
+    bool is_late = false;
     for (const auto& [number, peer] : peers) {
-      wait.push_back({peer.fd, POLLIN, 0});
+      const short in = Reads(peer) && !peer.over ? POLLIN : 0;
+      wait.push_back({peer.fd, static_cast<short>(peer.answers.empty() ? in : in | POLLOUT), 0});
       numbers.push_back(number);
+      is_late = is_late || !peer.answers.empty();
     }
-    const int ready = poll(wait.data(), wait.size(), UntilDue(NowMs()));
+    const int due = UntilDue(NowMs());
+    const int unread = static_cast<int>(kUnreadMs);
+    const int ready = poll(wait.data(), wait.size(), is_late && (due < 0 || due > unread) ? unread : due);
     const long long now = NowMs();
+    if (is_late) LetGoOfLate(now);
     if (ready > 0) {
       idle_since = now;
       if (wait[1].revents != 0) OnSignal(signals);
       for (size_t i = 0; i < numbers.size(); i++) {
         if (wait[i + 2].revents == 0) continue;
-        Peer& peer = peers[numbers[i]];
-        if (Read(numbers[i], &peer)) continue;
-        close(peer.fd);
-        peers.erase(numbers[i]);
+        const auto found = peers.find(numbers[i]);
+        if (found == peers.end() || Hear(numbers[i], &found->second, wait[i + 2].revents, now)) continue;
+        close(found->second.fd);
+        peers.erase(found);
       }
       if (wait[0].revents != 0) Accept(listener);
     }
@@ -324,7 +378,7 @@ int Main(const char* at) {
   version = Setting("BYREF_VERSION");
   if (*Setting("BYREF_IDLE_EXIT_MS") != '\0') idle_exit_ms = atoll(Setting("BYREF_IDLE_EXIT_MS"));
   const char* lock = Setting("BYREF_LOCK");
-  const int lock_fd = open(lock, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+  const int lock_fd = open(lock, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (lock_fd < 0) return Fail(lock);
   // Two were started at once, which is no error.
   if (!BeTheOnlyOne(lock_fd)) {

@@ -1,6 +1,7 @@
 // The little of JSON that the holder needs: members of an object, found and kept as they were written.
 #pragma once
 
+#include <cctype>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -75,10 +76,31 @@ inline std::string_view Member(std::string_view object, std::string_view name) {
   return {};
 }
 
-// A whole number; -1 if the value is none.
+// A whole number of at most 15 digits; -1 if the value is none.
 inline long long NumberOf(std::string_view value) {
-  if (value.empty() || value[0] < '0' || value[0] > '9') return -1;
-  return strtoll(std::string(value).c_str(), nullptr, 10);
+  if (value.empty() || value.size() > 15) return -1;
+  long long number = 0;
+  for (const char c : value) {
+    if (c < '0' || c > '9') return -1;
+    number = number * 10 + (c - '0');
+  }
+  return number;
+}
+
+// True for a string as JSON has it, so that it can be repeated as it was written.
+inline bool IsString(std::string_view value) {
+  if (value.size() < 2 || value.front() != '"' || value.back() != '"') return false;
+  value = value.substr(1, value.size() - 2);
+  for (size_t at = 0; at < value.size(); ++at) {
+    if (static_cast<unsigned char>(value[at]) < 0x20 || value[at] == '"') return false;
+    if (value[at] != '\\') continue;
+    if (++at == value.size() || strchr("\"\\/bfnrtu", value[at]) == nullptr) return false;
+    if (value[at] != 'u') continue;
+    if (value.size() - at <= 4) return false;
+    for (int digit = 0; digit < 4; ++digit)
+      if (!isxdigit(static_cast<unsigned char>(value[++at]))) return false;
+  }
+  return true;
 }
 
 inline std::string Quoted(std::string_view text) {

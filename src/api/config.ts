@@ -1,7 +1,7 @@
 /** The configuration of a daemon: docs/reference/daemon.md. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { ByrefError } from '../base/error.ts';
+import { readGivenFile } from '../base/given-files.ts';
 import { FieldsParser, type Kind, oneOf, text, yesOrNo } from '../manager/recipes/build/fields.ts';
 
 /** What a daemon is told. */
@@ -19,6 +19,8 @@ export interface DaemonConfig {
 
 /** Where the configuration is, if no other file is named. */
 export const CONFIG_FILE = '/etc/byref/daemon.yaml';
+
+const HINT = 'The fields are in docs/reference/daemon.md.';
 
 const KEEP_OPERATIONS = 200;
 const KEEP_MAX = 100_000;
@@ -52,10 +54,7 @@ export function readConfig(
 ): DaemonConfig {
   const file = given ?? process.env['BYREF_CONFIG'] ?? CONFIG_FILE;
   const isNamed = given !== undefined || process.env['BYREF_CONFIG'] !== undefined;
-  if (isNamed && !existsSync(file)) {
-    throw new ByrefError('notFound', `there is no ${file}`, 'Name a file that is there.');
-  }
-  const source = existsSync(file) ? readFileSync(file, 'utf8') : '';
+  const source = isNamed || existsSync(file) ? readGivenFile(file, HINT) : '';
   const fields = source.trim() === '' ? {} : parse(file, source);
   return {
     root: root ?? path.resolve(fields.root ?? standardRoot),
@@ -70,7 +69,7 @@ function parse(file: string, source: string) {
   const parser = new FieldsParser(KINDS, source, {
     file,
     example: 'log: info',
-    hint: 'The fields are in docs/reference/daemon.md.',
+    hint: HINT,
   });
   const fields = parser.fields();
   parser.refuseIfAny();

@@ -4,6 +4,7 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ByrefError } from '../base/error.ts';
 import { EXIT } from '../base/exit-codes.ts';
 import type { EventLog } from './event-log.ts';
 import type { Operations } from './operations.ts';
@@ -11,6 +12,8 @@ import type { Operations } from './operations.ts';
 /** How often new output of an operation is looked for. */
 const OUTPUT_POLL_MS = 50;
 const CHUNK = 64 * 1024;
+/** So many bytes of events may wait for a client that does not read; then it is let go of, and can ask again from the last one on. */
+const UNREAD_MAX = 1024 * 1024;
 /** A stream of events says something this often, so that a connection that broke is noticed. */
 const KEEP_ALIVE_MS = 15_000;
 
@@ -34,6 +37,8 @@ export function followEvents(
   const isSse = (request.headers.accept ?? '').includes('text/event-stream');
   // A browser that connects again says what it has seen.
   const from = request.headers['last-event-id']?.toString() ?? after;
+  if (from !== undefined && !/^\d{1,15}$/.test(from))
+    throw new ByrefError('usage', `"${from}" is no number of an event`, 'Give a whole number.');
   reply.hijack();
   const { raw } = reply;
   raw.writeHead(200, {
@@ -41,11 +46,16 @@ export function followEvents(
     'cache-control': 'no-store',
   });
   raw.flushHeaders();
+  const send = (text: string): void => {
+    // It does not read, and events don't wait.
+    if (raw.writableLength > UNREAD_MAX) raw.destroy();
+    else raw.write(text);
+  };
   const end = events.follow(from === undefined ? null : Number(from), (event) => {
     const text = JSON.stringify(event);
-    raw.write(isSse ? `id: ${event.number}\nevent: ${event.what}\ndata: ${text}\n\n` : `${text}\n`);
+    send(isSse ? `id: ${event.number}\nevent: ${event.what}\ndata: ${text}\n\n` : `${text}\n`);
   });
-  const alive = setInterval(() => raw.write(isSse ? ': \n\n' : '\n'), KEEP_ALIVE_MS);
+  const alive = setInterval(() => send(isSse ? ': \n\n' : '\n'), KEEP_ALIVE_MS);
   request.raw.socket.once('close', () => {
     clearInterval(alive);
     end();

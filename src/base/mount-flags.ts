@@ -1,4 +1,6 @@
 /** Flags of mount(2) and umount2(2), and the words for the former in mount(8) and fstab(5). */
+import { lookUp } from './look-up.ts';
+
 export const MS_RDONLY = 1;
 export const MS_NOSUID = 2;
 export const MS_NODEV = 4;
@@ -46,7 +48,7 @@ const WORDS: Readonly<Record<string, Word>> = {
 
 /** Applies one word to flags; returns null if the word is not about flags. */
 export function applyMountWord(flags: number, word: string): number | null {
-  const found = WORDS[word];
+  const found = lookUp(WORDS, word);
   return found === undefined ? null : (flags & ~found.clears) | found.sets;
 }
 

@@ -1,2 +1,7 @@
-/** Returns the directory below which each root has its run directory. Nothing in it survives a reboot, or has to. */
-export const runPlace = (): string => process.env['BYREF_RUN'] ?? '/run/byref';
+import path from 'node:path';
+
+/** Returns the directory in which the run directories of all roots are: that of BYREF_RUN, or /run/byref. */
+export function runPlace(): string {
+  const { BYREF_RUN: named = '' } = process.env;
+  return path.resolve(named === '' ? '/run/byref' : named);
+}

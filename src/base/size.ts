@@ -1,3 +1,5 @@
+import { lookUp } from './look-up.ts';
+
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
 /** Returns a number of bytes for people: three figures and a binary unit. */
@@ -25,7 +27,7 @@ const BYTES: Readonly<Record<string, number>> = {
 /** Returns the bytes that a text such as 512MiB, 2G or 4096 stands for; null if it is no size. */
 export function sizeOf(text: string): number | null {
   const [, number, unit = ''] = /^(\d+(?:[.]\d+)?)\s*([A-Za-z]*)$/.exec(text.trim()) ?? [];
-  const bytes = BYTES[unit.toUpperCase()];
+  const bytes = lookUp(BYTES, unit.toUpperCase());
   if (number === undefined || bytes === undefined) return null;
   const value = Math.round(Number(number) * bytes);
   return Number.isSafeInteger(value) ? value : null;

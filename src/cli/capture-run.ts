@@ -1,8 +1,8 @@
 /** Runs `byref template capture`, from its options to what it prints. */
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { EXIT } from '../base/exit-codes.ts';
+import { readGivenFile } from '../base/given-files.ts';
 import type { Review } from '../manager/recipes/capture/review.ts';
 import { DEFAULT_RULES, type Rules } from '../manager/recipes/capture/rules.ts';
 import { parseRules } from '../manager/recipes/capture/rules-file.ts';
@@ -99,19 +99,8 @@ function refuseOptionsOfCommands(command: readonly string[], options: CaptureCli
 
 function readRules(file: string | undefined): Rules {
   if (file === undefined) return DEFAULT_RULES;
-  try {
-    return parseRules(readFileSync(file, 'utf8'), file);
-  } catch (cause) {
-    if (cause instanceof ByrefError) throw cause;
-    const { code, message } = cause as NodeJS.ErrnoException;
-    const missing = code === 'ENOENT';
-    throw new ByrefError(
-      missing ? 'notFound' : 'badInput',
-      missing ? `there is no ${file}` : `${file} can't be read: ${message}`,
-      'Begin with what byref template capture --show-rules prints.',
-      { cause },
-    );
-  }
+  const hint = 'Begin with what byref template capture --show-rules prints.';
+  return parseRules(readGivenFile(file, hint), file);
 }
 
 /** Returns the question to be asked before the capture is stored; null if there is none. */

@@ -8,19 +8,26 @@ export interface NumberedName {
   readonly number: number | null;
 }
 
+/** More envs than that are a slip of the finger. */
+const COUNT_MAX = 100_000;
+
 const PLACE = /%(0\d{1,2})?d/;
 
 /**
  * Returns the names as they are or, with a count, that many of each. The numbers count from 1, and stand at the
  * end or where a name has %d (%03d: with leading zeros).
  * @param taken refuses a name that can't be used, by throwing
- * @throws ByrefError 'usage' for a name that would occur twice
+ * @throws ByrefError 'usage' for a name that would occur twice, and for too many
  */
 export function expandNames(
   names: readonly string[],
   count: number | null,
   taken: (name: string) => void,
 ): NumberedName[] {
+  if (count !== null && count * names.length > COUNT_MAX) {
+    const message = `${count} envs are more than one command makes`;
+    throw new ByrefError('usage', message, `Give at most ${COUNT_MAX}.`);
+  }
   const all = names.flatMap((name): NumberedName[] => {
     if (count === null) return [{ name, number: null }];
     const pattern = PLACE.test(name) ? name : `${name}%d`;

@@ -33,6 +33,9 @@ export async function reportFailure(error: unknown, json: boolean): Promise<numb
   return reportError(await damageBehind(error), json);
 }
 
+/** Errors of paths that no file has. */
+const BAD_PATH: ReadonlySet<string> = new Set(['ENAMETOOLONG', 'ELOOP', 'ENOTDIR']);
+
 /** Converts system errors that the machine causes, not a bug. Anything else is a bug. */
 function fromErrno(error: unknown): ByrefError {
   const { code, message } = error as NodeJS.ErrnoException;
@@ -50,6 +53,9 @@ function fromErrno(error: unknown): ByrefError {
   if (isDamage(error)) {
     const hint = 'Run byref fsck, which says what is damaged, and what can be done.';
     return new ByrefError('corrupt', `what is stored is damaged: ${message}`, hint);
+  }
+  if (code !== undefined && BAD_PATH.has(code)) {
+    return new ByrefError('badInput', message, 'Give another path.');
   }
   const hint = 'This is a bug in byref: please report it with the text below.';
   return new ByrefError('error', message || String(error), hint, { cause: error });

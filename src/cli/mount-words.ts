@@ -1,4 +1,5 @@
 import { ByrefError } from '../base/error.ts';
+import { lookUp } from '../base/look-up.ts';
 import { applyMountWord, MS_NODEV, MS_NOSUID } from '../base/mount-flags.ts';
 
 /** The meaning of the words of `-o WORD,WORD`. */
@@ -50,7 +51,7 @@ export function parseMountWords(lists: readonly string[], allowUsers: boolean): 
   // FUSE's own word, allow_other, means the same.
   const isOpen = allowUsers || said.has('allow_users') || said.has('allow_other');
   const standard = isOpen ? MS_NOSUID | MS_NODEV : 0;
-  const plain = words.flatMap((each) => SHORT_FOR[each] ?? [each]);
+  const plain = words.flatMap((each) => lookUp(SHORT_FOR, each) ?? [each]);
   const unknown = plain.find((word) => !isKnown(word));
   if (unknown !== undefined)
     throw new ByrefError('usage', `no such mount option: ${unknown}`, HINT);

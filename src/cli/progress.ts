@@ -1,5 +1,5 @@
 import { formatSize } from '../base/size.ts';
-import { visibleContent } from '../base/visible.ts';
+import { visibleContent, visibleJson } from '../base/visible.ts';
 import { output } from './output.ts';
 
 /** How far a long command has come. */
@@ -89,7 +89,7 @@ export class Progress {
       const { phase, files, bytes, detail = null } = state;
       const rounded = part === null ? null : Number(part.toFixed(3));
       const progress = { phase, part: rounded, files, bytes, detail };
-      output().stderr.write(`${JSON.stringify({ progress })}\n`);
+      output().stderr.write(`${visibleJson(JSON.stringify({ progress }))}\n`);
       return;
     }
     const text = visibleContent(describe(state, part));

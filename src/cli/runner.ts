@@ -32,6 +32,11 @@ import { findVerb } from './verbs.ts';
 const current = new AsyncLocalStorage<CommandOutput>();
 provideOutput(() => current.getStore());
 
+/** No client has reason to send more messages than this before they are asked for. */
+const ARRIVED_MAX = 16;
+/** Longer numbers are none of ours. */
+const NUMBER = /^\d{1,3}$/;
+
 /** The client went while it ran a program: what comes after that is not done, as if the command had been killed. */
 class ClientGone extends Error {}
 
@@ -50,10 +55,7 @@ class Client {
     this.root = root;
     socket.on('error', () => socket.destroy());
     socket.on('data', (chunk: Buffer) => this.take(chunk));
-    socket.on('close', () => {
-      this.gone = true;
-      for (const resolve of this.waiting.splice(0)) resolve(null);
-    });
+    socket.on('close', () => this.leave());
   }
 
   /** Executes the client's command. */
@@ -120,8 +122,9 @@ class Client {
   private async runProgram(type: number, words: readonly string[]): Promise<number> {
     this.send(type, words.join('\0'));
     const status = await this.next(COMMAND.status);
-    if (status === null) throw new ClientGone();
-    return Number(status.payload.toString());
+    const code = status === null ? '' : status.payload.toString('latin1');
+    if (!NUMBER.test(code)) throw new ClientGone();
+    return Number(code);
   }
 
   private send(type: number, payload: Uint8Array | string = ''): void {
@@ -136,25 +139,38 @@ class Client {
         ? null
         : await new Promise<Message | null>((resolve) => this.waiting.push(resolve)));
     if (message === null || message.type === type) return message;
-    this.socket.destroy();
+    this.refuse();
     return null;
   }
 
+  private leave(): void {
+    this.gone = true;
+    for (const resolve of this.waiting.splice(0)) resolve(null);
+  }
+
   private take(chunk: Buffer): void {
+    if (this.gone) return;
     try {
       for (const message of this.reader.take(chunk)) {
         if (message.type === COMMAND.signal) {
-          const number = Number(message.payload.toString());
+          const number = Number(message.payload.toString('latin1'));
+          if (!NUMBER.test(message.payload.toString('latin1'))) throw new RangeError('no signal');
           for (const listener of this.signals) listener(number);
           continue;
         }
         const resolve = this.waiting.shift();
-        if (resolve === undefined) this.arrived.push(message);
-        else resolve(message);
+        if (resolve !== undefined) resolve(message);
+        else if (this.arrived.push(message) > ARRIVED_MAX) throw new RangeError('unasked messages');
       }
     } catch {
-      this.socket.destroy();
+      this.refuse();
     }
+  }
+
+  /** Hears no more of a client that does not keep to the protocol. */
+  private refuse(): void {
+    if (!this.gone) this.socket.end(encodeMessage(COMMAND.decline));
+    this.leave();
   }
 }
 

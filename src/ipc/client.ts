@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { ByrefError } from '../base/error.ts';
+import { EXIT } from '../base/exit-codes.ts';
 import { endOf } from './last-words.ts';
 import { readLines, writeLine } from './lines.ts';
 import { CONTROL_VERSION, type Reply, type Verbs } from './protocol.ts';
@@ -19,6 +20,23 @@ export class PeerGone extends ByrefError {
  * that ended before it accepted this connection.
  */
 const NOBODY: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET']);
+
+/** Returns the reply in a line; null if it is none. */
+function replyIn(line: string): Reply | null {
+  try {
+    const value = JSON.parse(line) as {
+      readonly id?: unknown;
+      readonly ok?: unknown;
+      readonly error?: { readonly code?: unknown; readonly message?: unknown };
+    } | null;
+    if (typeof value?.id !== 'number' || typeof value.ok !== 'boolean') return null;
+    const { code, message } = value.error ?? {};
+    const isError = typeof message === 'string' && Object.hasOwn(EXIT, String(code));
+    return value.ok || isError ? (value as Reply) : null;
+  } catch {
+    return null;
+  }
+}
 
 interface Waiting {
   resolve(value: unknown): void;
@@ -40,7 +58,7 @@ export class ControlClient<V extends Verbs> {
     this.path = path;
     this.socket = socket;
     this.peer = peer;
-    readLines(socket, (line) => this.take(JSON.parse(line) as Reply));
+    readLines(socket, (line) => this.take(line));
     socket.on('error', () => socket.destroy());
     socket.on('close', () => this.end());
   }
@@ -97,7 +115,13 @@ export class ControlClient<V extends Verbs> {
     this.socket.once('close', listener);
   }
 
-  private take(reply: Reply): void {
+  private take(line: string): void {
+    const reply = replyIn(line);
+    if (reply === null) {
+      // Another program, or a damaged one: whoever waits learns that nothing more comes.
+      this.socket.destroy();
+      return;
+    }
     const waiting = this.forget(reply.id);
     if (!waiting) return;
     if (reply.ok) waiting.resolve(reply.result);

@@ -114,12 +114,17 @@ export function refuseNul(words: readonly string[]): void {
   throw new ByrefError('usage', 'a word of the command has a NUL in it', 'Leave it out.');
 }
 
-/** Reads the payload of a request; null if it is of another version. */
+const TERMINALS = /^[01]{3}$/;
+const COLUMNS = /^\d{1,5}$/;
+const PID = /^[1-9]\d{0,9}$/;
+
+/** Reads the payload of a request; null if it is of another version, or not as encodeRequest() writes it. */
 export function decodeRequest(payload: Buffer): CommandRequest | null {
   const [version, terminals = '', columns = '', term = '', pid = '', ...words] = payload
     .toString('utf8')
     .split('\0');
   if (version !== COMMAND_VERSION) return null;
+  if (!TERMINALS.test(terminals) || !COLUMNS.test(columns) || !PID.test(pid)) return null;
   const [input, output, errors] = Array.from(terminals, (each) => each === '1');
   return {
     terminals: [input ?? false, output ?? false, errors ?? false],

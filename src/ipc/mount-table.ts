@@ -10,6 +10,17 @@ export interface EnvMount {
   readonly options: string;
   /** The name of its directory in /sys/fs/fuse/connections. */
   readonly connection: number;
+  /** The id of the mount itself. */
+  readonly id: number;
+}
+
+/** A mount that hides another one. */
+export interface Cover {
+  readonly mountpoint: string;
+  /** As df(1) shows it: "tmpfs". */
+  readonly source: string;
+  /** The env of the given root that it is of; null if it is something else. */
+  readonly env: number | null;
 }
 
 /** The type of file system that an env's mount shows. */
@@ -59,6 +70,48 @@ export function envAt(root: string, place: string): number | null {
   return innermost.source.startsWith(prefix) ? Number(innermost.source.slice(prefix.length)) : null;
 }
 
+/**
+ * Returns the mount that is found where this one should be, as it lies over it or over a directory above it; null if there is
+ * none. A call by the mount's path would reach that one.
+ */
+export function coverOf(root: string, { id, mountpoint }: EnvMount): Cover | null {
+  const table = readFileSync('/proc/self/mountinfo', 'latin1').split('\n').map(parsePlace);
+  const byId = new Map(table.map((mount) => [mount.id, mount]));
+  const above = (directory: string, of: string): boolean =>
+    directory === of || of.startsWith(directory.replace(/[/]*$/, '/'));
+  let found: MountPlace | undefined = table.find(
+    (each) => each.parent === id && each.mountpoint === mountpoint,
+  );
+  // What lies in the same mount, at or above the place of the next one on the way, is met first. The outermost counts.
+  for (let at = byId.get(id); at !== undefined && at.parent !== at.id; ) {
+    const { id: next, parent, mountpoint: place } = at;
+    const isMet = (each: MountPlace): boolean =>
+      each.parent === parent && each.id !== next && above(each.mountpoint, place);
+    found = table.find((each) => each.id !== parent && isMet(each)) ?? found;
+    at = byId.get(parent);
+  }
+  if (found === undefined) return null;
+  const prefix = SOURCE_PREFIX + path.join(root, 'envs') + path.sep;
+  const { source } = found;
+  const env = source.startsWith(prefix) ? Number(source.slice(prefix.length)) : null;
+  return { mountpoint: found.mountpoint, source, env };
+}
+
+/** Where a mount is. */
+interface MountPlace {
+  readonly id: number;
+  readonly parent: number;
+  readonly mountpoint: string;
+  readonly source: string;
+}
+
+function parsePlace(line: string): MountPlace {
+  const [before = '', after = ''] = line.split(' - ');
+  const [id, parent, , , mountpoint = ''] = before.split(' ');
+  const source = unescapeOctal(after.split(' ')[1] ?? '');
+  return { id: Number(id), parent: Number(parent), mountpoint: unescapeOctal(mountpoint), source };
+}
+
 /** Returns the mount points below `mountpoint`, of any type: they keep it busy. */
 export function mountsBelow(mountpoint: string): string[] {
   return readFileSync('/proc/self/mountinfo', 'latin1')
@@ -78,6 +131,7 @@ function parse(line: string, prefix: string): EnvMount | null {
     mountpoint: unescapeOctal(fields[4] ?? ''),
     options: optionsOf(fields[5] ?? '', after.split(' ')[2] ?? ''),
     connection: Number((fields[2] ?? '').split(':')[1]),
+    id: Number(fields[0]),
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import { EAGAIN, ENOSPC } from '../base/errno.ts';
 import { ByrefError } from '../base/error.ts';
-import { O_CLOEXEC, O_CREAT, O_RDONLY, O_RDWR } from '../base/mode.ts';
+import { O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_RDONLY, O_RDWR } from '../base/mode.ts';
 import { procText } from '../base/proc.ts';
 import { AT_FDCWD, native, STAT, STAT_SLOTS } from './binding.ts';
 import { openFile } from './open-file.ts';
@@ -96,7 +96,8 @@ export class LockFile implements FileLock {
   }
 
   private open(): number {
-    const flags = this.what === 'file' ? O_RDWR | O_CREAT : O_RDONLY;
+    // A file is written to: not one that a symlink leads to.
+    const flags = this.what === 'file' ? O_RDWR | O_CREAT | O_NOFOLLOW : O_RDONLY;
     const fd = openFile(AT_FDCWD, this.path, flags | O_CLOEXEC, LOCK_MODE);
     if (fd < 0) throw openError(this.path, -fd);
     return fd;

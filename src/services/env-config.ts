@@ -1,6 +1,6 @@
 /** The file of an env: what it is made of and what is set for it, as YAML. `byref create --from-config` reads it, and `byref info --config` writes it. */
 import { stringify } from 'yaml';
-import { readGivenFile } from '../base/read-given-file.ts';
+import { readGivenFile } from '../base/given-files.ts';
 import type { EnvSettings } from '../codec/env-settings.ts';
 import { sizedText, volumeOf } from '../manager/envs/place-settings.ts';
 import { settingsShown } from '../manager/envs/settings.ts';
@@ -80,7 +80,7 @@ const VARIABLE = 'environment.';
 export function readEnvConfig(file: string): EnvWanted {
   const hint = 'See "Files of envs" in docs/reference/configuration.md.';
   const about = { file, example: 'os: debian-12', hint };
-  const parser = new FieldsParser(FIELDS, readGivenFile(file), about);
+  const parser = new FieldsParser(FIELDS, readGivenFile(file, hint), about);
   const { name = null, os = null, apps = [], profile, ...fields } = parser.fields();
   const parts: Readonly<Record<string, readonly string[]>> = {
     settings: assignmentsOf(fields.settings ?? {}),

@@ -15,7 +15,8 @@ export function exportVersion(
   ref: string,
   file: string,
   progress: OnProgress,
+  onWait: (whom: string) => void,
 ): TemplateExported {
-  exportTemplate(store, ref, file, progress);
+  exportTemplate(store, ref, file, progress, onWait);
   return { template: ref, file };
 }

@@ -2,7 +2,8 @@
  * Collects what a build or capture is given of this machine: variables and files, from the machine's own file, a
  * configuration, and the request.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
+import { readGivenFile } from '../base/given-files.ts';
 import { BIND, VARIABLE } from '../manager/recipes/build/config.ts';
 import { FieldsParser, listOf } from '../manager/recipes/build/fields.ts';
 import { type Given, parseVariables } from '../manager/sandbox/given.ts';
@@ -44,7 +45,7 @@ function machineFile(): Own {
   if (!existsSync(FILE)) return NOTHING;
   const hint = 'See "What a build is given" in docs/reference/building.md.';
   const about = { file: FILE, example: 'env: [HTTPS_PROXY]', hint };
-  const parser = new FieldsParser(FIELDS, readFileSync(FILE, 'utf8'), about);
+  const parser = new FieldsParser(FIELDS, readGivenFile(FILE, hint), about);
   const { env = [], binds = [] } = parser.fields();
   parser.refuseIfAny();
   return { env, binds };

@@ -31,7 +31,7 @@ export function history(store: Store, name: string | null): HistoryEntry[] {
 
 /** Finds one record. @param id a number, as people give it @throws ByrefError 'notFound' */
 export function historyOf(store: Store, id: string): HistoryEntry {
-  const record = store.patches.get(Number(id));
+  const record = /^\d+$/.test(id) ? store.patches.get(Number(id)) : null;
   if (record !== null) return entryOf(record);
   throw new ByrefError('notFound', `there is no patch ${id}`, 'See byref history.');
 }

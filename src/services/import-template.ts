@@ -1,4 +1,4 @@
-import { readGivenFile } from '../base/read-given-file.ts';
+import { readGivenFile } from '../base/given-files.ts';
 import type { RowKind } from '../codec/store-rows.ts';
 import { needsText, parseNeeds } from '../manager/recipes/build/needs.ts';
 import { type ImportOptions, importTemplate } from '../manager/templates/import.ts';
@@ -26,7 +26,8 @@ export async function importVersion(
   options: ImportOptions,
   needs: string | null = null,
 ): Promise<TemplateImported> {
-  const config = needs === null ? '' : needsText(parseNeeds(readGivenFile(needs), needs));
+  const hint = 'See "What envs need" in docs/reference/building.md.';
+  const config = needs === null ? '' : needsText(parseNeeds(readGivenFile(needs, hint), needs));
   const { template, version } = await importTemplate(store, name, source, { ...options, config });
   const { dateMs, ...rest } = version;
   const date = new Date(dateMs).toISOString();

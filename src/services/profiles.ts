@@ -1,7 +1,8 @@
 /** Profiles: settings under a name, in files. byref has some; the administrator's own count more. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
+import { readGivenFile } from '../base/given-files.ts';
 import { checkout } from '../base/program-files.ts';
 import { FieldsParser, type Kind, text } from '../manager/recipes/build/fields.ts';
 import { assignmentsOf, refuseBadSettings, SETTINGS } from './settings-fields.ts';
@@ -48,7 +49,7 @@ function profileFiles(): Map<string, string> {
 function readProfile(name: string, file: string): Profile {
   const hint = 'See "Profiles" in docs/reference/configuration.md.';
   const about = { file, example: 'settings: {limits.memory: 512MiB}', hint };
-  const parser = new FieldsParser(FIELDS, readFileSync(file, 'utf8'), about);
+  const parser = new FieldsParser(FIELDS, readGivenFile(file, hint), about);
   const { description = '', settings = {} } = parser.fields();
   refuseBadSettings(parser, 'settings', assignmentsOf(settings));
   parser.refuseIfAny();

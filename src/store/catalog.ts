@@ -9,7 +9,7 @@ import {
   type VersionBase,
   type VersionRow,
 } from '../codec/store-rows.ts';
-import { idKey, textKey, versionKey } from './keys.ts';
+import { idKey, isId, textKey, versionKey } from './keys.ts';
 import { parseTemplateRef } from './names.ts';
 import type { Tables } from './tables.ts';
 
@@ -22,7 +22,7 @@ export class Catalog {
   }
 
   byName(name: string): TemplateRow | null {
-    const id = this.tables.table('templateNames').get(textKey(name));
+    const id = this.tables.byText('templateNames', name);
     return id === undefined ? null : this.byId(id.readUInt32BE(0));
   }
 
@@ -48,6 +48,7 @@ export class Catalog {
   }
 
   version(templateId: number, number: number): VersionRow | null {
+    if (!isId(number)) return null;
     const row = this.tables.table('versions').get(versionKey(templateId, number));
     return row === undefined ? null : decodeVersion(row);
   }

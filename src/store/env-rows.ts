@@ -67,7 +67,7 @@ export class EnvRows {
    */
   refuseName(name: string): void {
     checkName('env', name);
-    if (!this.tables.table('envNames').doesExist(textKey(name))) return;
+    if (this.tables.byText('envNames', name) === undefined) return;
     const hint = 'Choose another name, or destroy that one first.';
     throw new ByrefError('exists', `there is an env "${name}" already`, hint);
   }
@@ -105,7 +105,7 @@ export class EnvRows {
 
   /** Returns an env by its name or, if no env has that name, by its id. */
   find(nameOrId: string | number): EnvRow | null {
-    const byName = this.tables.table('envNames').get(textKey(String(nameOrId)));
+    const byName = this.tables.byText('envNames', String(nameOrId));
     const key =
       byName ?? (/^\d{1,9}$/.test(String(nameOrId)) ? idKey(Number(nameOrId)) : undefined);
     const row = key && this.tables.table('envs').get(key);

@@ -39,6 +39,12 @@ export function inoKey(ino: Ino): Buffer {
   return key;
 }
 
+const ID_MAX = 2 ** 32 - 1;
+
+/** Returns true for a number that can be an id, or a version. */
+export const isId = (number: number): boolean =>
+  Number.isInteger(number) && number >= 0 && number <= ID_MAX;
+
 /** templates, envs and patches: id u32. */
 export function idKey(id: number): Buffer {
   const key = Buffer.allocUnsafe(4);

@@ -8,7 +8,7 @@ import {
   type PatchRecord,
   type PatchState,
 } from '../codec/patch-record.ts';
-import { idKey } from './keys.ts';
+import { idKey, isId } from './keys.ts';
 import type { Tables } from './tables.ts';
 
 /** The states of a record whose command is at work, or was when it died. */
@@ -31,7 +31,7 @@ export class PatchRows {
   }
 
   get(id: number): PatchRecord | null {
-    const row = this.tables.table('patches').get(idKey(id));
+    const row = isId(id) ? this.tables.table('patches').get(idKey(id)) : undefined;
     return row === undefined ? null : this.whole(decodePatchHead(row));
   }
 

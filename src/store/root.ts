@@ -111,7 +111,8 @@ function refuseOccupied(dir: string): void {
     throw new ByrefError('exists', `${dir} is a byref root already`, 'Use it as it is.');
   }
   const foreign = names.find(
-    (name) => ![LOST_FOUND, USERS, SCRATCH, RESERVE].includes(name) && !(name in SUBDIRECTORIES),
+    (name) =>
+      ![LOST_FOUND, USERS, SCRATCH, RESERVE].includes(name) && !Object.hasOwn(SUBDIRECTORIES, name),
   );
   if (foreign !== undefined) {
     throw new ByrefError(

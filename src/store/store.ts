@@ -58,6 +58,8 @@ export interface StoreOptions {
   readonly write: boolean | 'on-demand';
   /** How long to wait for another writer before 'locked' is thrown; three seconds if it is not given. */
   readonly patience?: Patience;
+  /** A path by which its files are opened, other than the root's own: a driver's, which is to hold whatever is mounted. */
+  readonly at?: string;
 }
 
 /** True: what opens the store for reading does not keep others in this process from writing. */
@@ -74,15 +76,15 @@ export function openForAll(): void {
  *   only to be read and has an older format: see upgradeRoot()
  */
 export async function openStore(root: string, options: StoreOptions): Promise<Store> {
-  const { write, patience = BRIEF } = options;
-  const format = rootFormat(root);
+  const { write, patience = BRIEF, at = root } = options;
+  const format = rootFormat(at);
   if (format < FORMAT) {
     if (write === false) throw olderFormat(root, format);
     await upgradeRoot(root, patience);
   }
   const lock = write === true ? await takeWriterLock(root, patience) : null;
-  const tables = openTables(metaDir(root), { write: write !== false || isShared });
-  const store = new Store(root, tables, lock, patience);
+  const tables = openTables(metaDir(at), { write: write !== false || isShared });
+  const store = new Store(root, tables, lock, patience, at);
   if (lock !== null) tidy(store);
   return store;
 }
@@ -104,7 +106,10 @@ function tidy({ root, objects }: Store): void {
 
 /** The part that all envs of a root share: templates, versions, objects, and the envs' rows. */
 export class Store {
+  /** The absolute path by which people and mounts name it. */
   readonly root: string;
+  /** The path by which its files are opened; the root's own unless StoreOptions said another one. */
+  readonly at: string;
   readonly catalog: Catalog;
   readonly objects: ObjectFiles;
   readonly patches: PatchRows;
@@ -114,14 +119,21 @@ export class Store {
   private readonly patience: Patience;
   private lock: WriterLock | null;
 
-  constructor(root: string, tables: Tables, lock: WriterLock | null, patience: Patience = BRIEF) {
+  constructor(
+    root: string,
+    tables: Tables,
+    lock: WriterLock | null,
+    patience: Patience = BRIEF,
+    at: string = root,
+  ) {
     this.root = root;
+    this.at = at;
     this.tables = tables;
     keepTables(this, tables);
     this.lock = lock;
     this.patience = patience;
     this.catalog = new Catalog(tables);
-    this.objects = new ObjectFiles(objectsDir(root), tables);
+    this.objects = new ObjectFiles(objectsDir(at), tables);
     this.patches = new PatchRows(tables);
     this.envRows = new EnvRows(tables, this.catalog);
     this.cache = new TreeCache(tables);

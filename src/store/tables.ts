@@ -42,6 +42,8 @@ const MAX_TABLES = 32;
 const MAX_READERS = 512;
 /** More than LMDB needs for its readers, of 64 bytes each. */
 const LOCK_FILE_SIZE = 40_960;
+/** The longest key that LMDB takes (DEFAULT_MAX_KEY_SIZE of the package), in bytes. */
+const TEXT_MAX = 1978;
 /** A device with fewer free bytes than this counts as full. */
 const FULL_BYTES = 2 ** 20;
 
@@ -117,6 +119,12 @@ export class Tables {
     if (code !== ENOSPC && !(code === EIO && bavail * bsize < FULL_BYTES)) return null;
     const message = `no space left on the device of ${this.dir}; nothing was changed`;
     return new ByrefError('noSpace', message, 'Free some space, then run this again.', { cause });
+  }
+
+  /** Returns the row of a text, which people may have given; undefined for one that is too long to be a key, or empty. */
+  byText(name: 'envNames' | 'templateNames', text: string): Buffer | undefined {
+    const key = textKey(text);
+    return key.length === 0 || key.length > TEXT_MAX ? undefined : this.table(name).get(key);
   }
 
   /** Returns a number kept in `meta`, or null if it is not set. */

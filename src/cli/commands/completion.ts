@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
+import { lookUp } from '../../base/look-up.ts';
 import { define } from '../command.ts';
 import { bashScript, fishScript, zshScript } from '../completion-scripts.ts';
 import { printOwn } from '../print.ts';
@@ -14,7 +15,7 @@ const SCRIPTS: Readonly<Record<string, () => string>> = {
 export default function build(): Command {
   return define('completion <shell>', 'Print a completion script: bash, zsh or fish.').action(
     (shell: string) => {
-      const script = SCRIPTS[shell];
+      const script = lookUp(SCRIPTS, shell);
       if (!script)
         throw new ByrefError('usage', `no such shell: ${shell}`, 'Use bash, zsh or fish.');
       printOwn(script());

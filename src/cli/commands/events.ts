@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { DaemonClient } from '../../api/client.ts';
+import { visibleJson } from '../../base/visible.ts';
 import { contextOf, define } from '../command.ts';
 import { parseCount } from '../numbers.ts';
 import { printLines, printOwn } from '../print.ts';
@@ -17,7 +18,7 @@ export default function build(): Command {
       const daemon = await DaemonClient.need(root);
       for await (const event of daemon.events(after ?? null)) {
         const { number: _number, at, what, ...fields } = event;
-        if (json) printOwn(`${JSON.stringify(event)}\n`);
+        if (json) printOwn(`${visibleJson(JSON.stringify(event))}\n`);
         else printLines(`${at} ${what} ${fieldsText(fields)}`.trimEnd());
       }
     });

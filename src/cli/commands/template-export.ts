@@ -14,10 +14,10 @@ export default function build(): Command {
     'Write a version (NAME or NAME@VERSION) as a tar; - is standard output.',
   ).action(async (name: string, target: string, options: object) => {
     const context = contextOf(options);
-    const file = target === '-' ? target : path.resolve(target);
+    const file = target === '-' || target === '' ? target : path.resolve(target);
     const progress = new Progress({ json: context.json });
     const exported = await withStore(context, 'read', (store) =>
-      exportVersion(store, name, file, progress.update),
+      exportVersion(store, name, file, progress.update, context.patience.tell),
     ).finally(() => progress.end());
     if (target === '-') return;
     if (context.json) printResult('template export', exported);

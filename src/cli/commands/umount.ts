@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { DriverLinks } from '../../manager/envs/driver-links.ts';
 import type { Holding } from '../../manager/envs/holding-namespaces.ts';
 import { envStates } from '../../manager/envs/state.ts';
-import type { UmountOutcome } from '../../manager/envs/umount.ts';
+import { topmostFirst, type UmountOutcome } from '../../manager/envs/umount.ts';
 import { abandonedEnvs } from '../../manager/sandbox/owner.ts';
 import { beginUnmount } from '../../services/umount-env.ts';
 import { contextOf, define } from '../command.ts';
@@ -45,7 +45,7 @@ export default function build(): Command {
         const chosen = chooseEnvs(context, store, names, all);
         // Scratch envs that a killed build left mounted are unmounted, too.
         const left = all ? abandonedEnvs(store) : [];
-        const envs = await envStates(store, [...chosen, ...left]);
+        const envs = topmostFirst(store.root, await envStates(store, [...chosen, ...left]));
         return forEachEnvAtOnce(
           context,
           envs.filter(({ state }) => !all || state !== 'stopped'),

@@ -34,15 +34,15 @@ export async function openEnv(
 ): Promise<EnvParts> {
   // The directory of an env that was never mounted does not exist yet.
   const { name } = store.needEnv(env);
-  const directory = envDir(store.root, env);
-  needDelta(store.root, env, name);
+  const directory = envDir(store.at, env);
+  needDelta(store.at, env, name);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const delta = await openDelta(directory, {
     openObject: (id) => store.objects.open(id),
     onError: (error) => log.error({ env, err: error }, 'delta'),
   });
   try {
-    noteDelta(store.root, env);
+    noteDelta(store.at, env);
     store.refresh();
     // Read again under the lock: a destroy removes the row under the same lock.
     const row = store.needEnv(env);

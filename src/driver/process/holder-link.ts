@@ -29,6 +29,16 @@ export class HolderLink {
     this.log = log;
   }
 
+  /** Connects to the holder, if it is not connected; rejects if none runs. */
+  async reach(): Promise<void> {
+    this.asking++;
+    try {
+      await this.connected();
+    } finally {
+      this.asking--;
+    }
+  }
+
   /** Resolves when the holder has a copy of the descriptor; rejects if that fails. */
   async hold(device: OwnDevice): Promise<void> {
     this.asking++;

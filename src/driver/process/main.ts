@@ -1,3 +1,4 @@
+import { DRIVER_ARGS } from '../../ipc/driver-args.ts';
 import type { DriverVerbs } from '../../ipc/protocol.ts';
 import { RunDir } from '../../ipc/run-dir.ts';
 import { ControlServer } from '../../ipc/server.ts';
@@ -12,7 +13,8 @@ import { Shard } from './shard.ts';
 
 /**
  * Runs `byref-driver ROOT SHARD`, which serves the mounts of one shard's envs. It starts no child and opens
- * nothing below its own mounts, so that it can never wait for itself.
+ * nothing below its own mounts, so that it can never wait for itself. Files of the root it opens from its working directory,
+ * which stays the root if something, such as one of its envs, is mounted over that or a directory above it.
  */
 async function main(root: string, shard: number): Promise<void> {
   const log = openLog({ process: 'driver', shard });
@@ -24,7 +26,8 @@ async function main(root: string, shard: number): Promise<void> {
   tellDeaths(shard);
   process.title = `byref-driver ${root} ${shard}`;
 
-  const store = await openStore(root, { write: false });
+  process.chdir(root);
+  const store = await openStore(root, { write: false, at: '.' });
   const holder = new HolderLink(run.holder().socket, log);
   const onChange = (): void => idle.touch();
   const isIdle = (): boolean => served.size === 0 && server.connections === 0;
@@ -36,7 +39,12 @@ async function main(root: string, shard: number): Promise<void> {
   };
   const idle = new IdleExit(isIdle, end);
   const handlers = served.handlers(end);
-  const server = await ControlServer.listen<DriverVerbs>(files.socket, handlers, idle.touch);
+  const server = await ControlServer.listen<DriverVerbs>(
+    files.socket,
+    handlers,
+    DRIVER_ARGS,
+    idle.touch,
+  );
   idle.touch();
   endOnSignal(log, () => served.size, end);
   log.info({ root }, 'driver ready');

@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { ByrefError } from '../../base/error.ts';
 import type { ProcessFiles } from '../../ipc/run-dir.ts';
 import { signer, tryLock } from '../../native/lock-file.ts';
 import type { Log } from '../../observe/log.ts';
@@ -19,11 +20,14 @@ export async function startOrExit(start: () => Promise<void>): Promise<void> {
   try {
     await start();
   } catch (error) {
-    process.stderr.write(
-      `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-    );
+    process.stderr.write(`${reasonOf(error)}\n`);
     process.exit(1);
   }
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof ByrefError) return `${error.message}. ${error.hint}`;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 /** Makes the OOM killer choose other processes first: ending this one would cost many more programs. */

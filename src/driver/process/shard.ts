@@ -153,6 +153,8 @@ export class Shard {
   private async bringUp(live: LiveEnv, request: MountRequest): Promise<MountedEnv> {
     const { store, holder, log, shard } = this.parts;
     const { env, mountpoint } = request;
+    // By its path, over which an env may lie once it is mounted.
+    await holder.reach();
     const parts = await openEnv(store, request, log);
     keepAccessTimes(parts, parts.accessRules);
     try {

@@ -1,7 +1,17 @@
-import { chmodSync, lstatSync, mkdirSync, realpathSync, rmdirSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  realpathSync,
+  rmdirSync,
+  type Stats,
+  statSync,
+} from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../base/error.ts';
+import { checkout } from '../../base/program-files.ts';
 import { envAt } from '../../ipc/mount-table.ts';
+import { RunDir } from '../../ipc/run-dir.ts';
 import { closeToUsers, mountDir, type Store, usersDir } from '../../store/store.ts';
 
 /** A place to mount an env on, and whether users may reach it there. */
@@ -28,26 +38,36 @@ export function makeMountpoint(store: Store, env: string, { at, allowUsers }: Pl
   if (at === null) return allowUsers ? openDir(store.root, env) : closedDir(store.root, env);
   refuse(store.root, at);
   const made = makeDirectory(at);
-  const place = realpathSync(at);
-  refuse(store.root, place);
-  if (allowUsers || barrierAbove(place) !== null) return place;
-  // A refusal leaves nothing.
-  for (const directory of made.reverse()) rmdirSync(directory);
-  throw reachable(place);
+  try {
+    const place = realpathSync(at);
+    refuse(store.root, place);
+    refuseAlias(store.root, place);
+    if (allowUsers || barrierAbove(place) !== null) return place;
+    throw reachable(place);
+  } catch (error) {
+    // A refusal leaves nothing.
+    for (const directory of made.reverse()) rmdirSync(directory);
+    throw error;
+  }
 }
 
-/** Returns the topmost directory above `place` that keeps users out, as only root and its group may search it; or null. */
-export function barrierAbove(place: string): string | null {
+/** Returns the directories above a place, the topmost first. */
+function parentsOf(place: string): string[] {
   const parents: string[] = [];
   for (let at = place; at !== path.dirname(at); ) {
     at = path.dirname(at);
     parents.unshift(at);
   }
+  return parents;
+}
+
+/** Returns the topmost directory above `place` that keeps users out, as only root and its group may search it; or null. */
+export function barrierAbove(place: string): string | null {
   const isBarrier = (directory: string): boolean => {
     const { uid, mode } = statSync(directory);
     return uid === 0 && (mode & S_IXOTH) === 0;
   };
-  return parents.find(isBarrier) ?? null;
+  return parentsOf(place).find(isBarrier) ?? null;
 }
 
 function closedDir(root: string, env: string): string {
@@ -66,13 +86,32 @@ function openDir(root: string, env: string): string {
   return directory;
 }
 
+/** What the processes that serve an env open by path, beside the root: a driver that waits for its own env waits for good. */
+function neededPaths(root: string): string[] {
+  const own = [path.dirname(new RunDir(root).path), checkout(), process.execPath];
+  return [...own.map(realOrSame), '/proc', '/sys', '/dev'];
+}
+
+function realOrSame(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch {
+    return file;
+  }
+}
+
+const inside = (directory: string, of: string): boolean =>
+  directory === of || directory.startsWith(of === '/' ? of : `${of}/`);
+
 /** Refuses bad places by their path and the kernel's table alone: to look below a mount would be to ask its driver. */
 function refuse(root: string, place: string): void {
-  const inside = (directory: string, of: string): boolean =>
-    directory === of || directory.startsWith(of === '/' ? of : `${of}/`);
-  if (inside(root, place)) {
-    const message = `to mount on ${place} would hide ${root}`;
-    throw new ByrefError('badInput', message, 'Name an empty directory elsewhere.');
+  const needed = neededPaths(root);
+  const hidden = [root, ...needed].find((each) => inside(each, place));
+  if (hidden !== undefined) throw wouldHide(place, hidden);
+  const runDir = needed[0] ?? '';
+  if (inside(place, runDir)) {
+    const message = `${place} is a part of ${runDir}, where the processes of byref meet`;
+    throw new ByrefError('badInput', message, 'Name a directory elsewhere.');
   }
   if (envAt(root, place) !== null) {
     const message = `an env can't be mounted in another one, and ${place} is in one`;
@@ -85,6 +124,31 @@ function refuse(root: string, place: string): void {
     throw new ByrefError('badInput', message, `Name a directory below ${own[0]}, or elsewhere.`);
   }
 }
+
+/**
+ * Refuses the root under another name, which it has by a bind mount: what is mounted on the one may be so on the other, too.
+ * Asks no env's driver: its mounts were refused before.
+ */
+function refuseAlias(root: string, place: string): void {
+  const same = ({ ino, dev }: Stats) => {
+    return (directory: string): boolean => {
+      const found = statSync(directory);
+      return found.ino === ino && found.dev === dev;
+    };
+  };
+  const placeStat = statSync(place);
+  if ([...parentsOf(root), root].some(same(placeStat))) throw wouldHide(place, root);
+  if (inside(place, root) || !parentsOf(place).some(same(statSync(root)))) return;
+  const message = `${place} is a part of the root ${root}, under another name`;
+  throw new ByrefError('badInput', message, 'Name a directory elsewhere.');
+}
+
+const wouldHide = (place: string, what: string): ByrefError =>
+  new ByrefError(
+    'badInput',
+    `to mount on ${place} would hide ${what}`,
+    'Name an empty directory elsewhere.',
+  );
 
 /** Makes a directory. @returns those that were made for it, the topmost first */
 function makeDirectory(place: string): string[] {

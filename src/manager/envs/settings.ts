@@ -1,6 +1,7 @@
 /** The keys of an env's settings, as `byref set` takes them: names as in Incus, other names as in vzctl. */
 import { quote, split } from 'shlex';
 import { ByrefError } from '../../base/error.ts';
+import { lookUp } from '../../base/look-up.ts';
 import { exactSize, sizeOf } from '../../base/size.ts';
 import {
   type EnvLimits,
@@ -315,9 +316,9 @@ export function withSetting(settings: EnvSettings, assignment: string): EnvSetti
   }
   const given = assignment.slice(0, at);
   const value = assignment.slice(at + 1);
-  const word = Object.hasOwn(IO_WORDS, given) ? IO_WORDS[given] : undefined;
+  const word = lookUp(IO_WORDS, given);
   if (word !== undefined) return word.assignments(value).reduce(withSetting, settings);
-  const name = ALIASES[given] ?? given;
+  const name = lookUp(ALIASES, given) ?? given;
   if (name.startsWith(ENVIRONMENT))
     return withVariable(settings, name.slice(ENVIRONMENT.length), value);
   if (name.startsWith(SERVICE)) return withService(settings, name.slice(SERVICE.length), value);

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ByrefError } from '../../base/error.ts';
 import { processLimit } from '../../base/process-limit.ts';
@@ -113,7 +113,7 @@ async function ensure<V extends Verbs>(
   run.create();
   const refusedBefore = processLimit()?.refused ?? 0;
   const isRefused = (): boolean => (processLimit()?.refused ?? 0) > refusedBefore;
-  const child = start(files, program);
+  let child = start(files, program);
   const deadline = Date.now() + START_TIMEOUT_MS;
   for (;;) {
     await sleep(POLL_MS);
@@ -122,7 +122,10 @@ async function ensure<V extends Verbs>(
     const leftMs = deadline - Date.now();
     const isLate = leftMs < 0 || (leftMs < START_TIMEOUT_MS - REFUSED_MS && isRefused());
     const why = child.failure() ?? (isLate ? 'it did not answer' : null);
-    if (why === null) continue;
+    if (why === null) {
+      if (child.hasLeft()) child = start(files, program);
+      continue;
+    }
     child.end();
     throw startError(files, peer, why, child.logged(), isRefused() || why.includes('EAGAIN'));
   }
@@ -132,6 +135,8 @@ async function ensure<V extends Verbs>(
 interface Starting {
   /** Says how it ended, or why it could not be started; null while it may still answer. */
   failure(): string | null;
+  /** True if it ended without an error: another such process runs, and will answer soon, or it was idle before we came. */
+  hasLeft(): boolean;
   /** Returns the last lines that it wrote to its log. */
   logged(): readonly string[];
   /** Ends it, with all that it started. */
@@ -140,7 +145,7 @@ interface Starting {
 
 /** Starts a program detached, in its own session, with nothing of ours but the log, so that it outlives this command. */
 function start(files: ProcessFiles, { file, args, argv0, env }: Program): Starting {
-  const log = openSync(files.log, 'a', 0o600);
+  const log = openLogFile(files.log);
   const { size } = fstatSync(log);
   const child = spawn(file, args, {
     argv0,
@@ -159,11 +164,11 @@ function start(files: ProcessFiles, { file, args, argv0, env }: Program): Starti
     failure() {
       if (failed !== null) return reasonOf(failed);
       if (child.signalCode !== null) return `it was ended by ${child.signalCode}`;
-      // Exit code 0 before the first answer means that another such process runs, and will answer soon.
       return child.exitCode === null || child.exitCode === 0
         ? null
         : `exit status ${child.exitCode}`;
     },
+    hasLeft: () => child.exitCode === 0,
     logged: () => readFileSync(files.log).subarray(size).toString().trimEnd().split('\n').slice(-3),
     end() {
       if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
@@ -175,6 +180,18 @@ function start(files: ProcessFiles, { file, args, argv0, env }: Program): Starti
       }
     },
   };
+}
+
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
+
+/** @throws ByrefError 'unsupported', as for a symlink, through which nothing is written */
+function openLogFile(file: string): number {
+  try {
+    return openSync(file, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
+  } catch (cause) {
+    const message = `the log can't be opened: ${(cause as Error).message}`;
+    throw new ByrefError('unsupported', message, `Remove what is at ${file}.`, { cause });
+  }
 }
 
 function reasonOf({ code, message }: NodeJS.ErrnoException): string {

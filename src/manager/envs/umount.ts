@@ -2,7 +2,7 @@ import { EBUSY, EINVAL, ENOENT } from '../../base/errno.ts';
 import { ByrefError } from '../../base/error.ts';
 import { MNT_DETACH, MNT_FORCE, UMOUNT_NOFOLLOW } from '../../base/mount-flags.ts';
 import { PeerGone } from '../../ipc/client.ts';
-import { type EnvMount, mountsBelow } from '../../ipc/mount-table.ts';
+import { type Cover, coverOf, type EnvMount, mountsBelow } from '../../ipc/mount-table.ts';
 import { native } from '../../native/binding.ts';
 import type { EnvRow, Store } from '../../store/store.ts';
 import { DriverLinks } from './driver-links.ts';
@@ -52,7 +52,7 @@ export async function beginUmount(
   onWait: OnWait = () => undefined,
 ): Promise<{ readonly ended: Promise<UmountOutcome> }> {
   if (mount !== null && state === 'dead') await bury(drivers.root, row, mount);
-  else if (mount !== null) detach(row, mount, options);
+  else if (mount !== null) detach(drivers.root, row, mount, options);
   else if (state === 'stopped') return { ended: Promise.resolve('not-mounted') };
   return { ended: end(drivers, row, mount === null || options.lazy, onWait) };
 }
@@ -64,8 +64,15 @@ export async function umountEnv(
   options: UmountOptions,
 ): Promise<UmountOutcome> {
   const drivers = new DriverLinks(store.root);
+  const { name } = env.row;
+  const tell: OnWait = (heldBy) => {
+    const who = heldBy.map(({ pid, command }) => `${command} (pid ${pid})`).join(', ');
+    store.waiting.tell(
+      who === '' ? `the driver of ${name} to close it` : `${who}, which has ${name}`,
+    );
+  };
   try {
-    return await (await beginUmount(drivers, env, options)).ended;
+    return await (await beginUmount(drivers, env, options, tell)).ended;
   } finally {
     await drivers.close();
   }
@@ -88,11 +95,10 @@ async function end(
 
 const outcome = (closed: boolean): UmountOutcome => (closed ? 'unmounted' : 'detached');
 
-function detach(
-  row: EnvRow,
-  { mountpoint }: Pick<EnvMount, 'mountpoint'>,
-  { lazy, force }: UmountOptions,
-): void {
+function detach(root: string, row: EnvRow, mount: EnvMount, { lazy, force }: UmountOptions): void {
+  const { mountpoint } = mount;
+  const cover = coverOf(root, mount);
+  if (cover !== null) throw covered(row, mountpoint, cover);
   const flags = force ? MNT_FORCE | MNT_DETACH : lazy ? MNT_DETACH : 0;
   const result = native.umount(mountpoint, UMOUNT_NOFOLLOW | flags);
   if (result === -EBUSY) throw busy(row, mountpoint);
@@ -100,6 +106,33 @@ function detach(
   if (result === 0 || result === -EINVAL || result === -ENOENT) return;
   const message = `umount of ${mountpoint} failed (errno ${-result})`;
   throw new ByrefError('error', message, 'Run byref as root; or try: byref umount --lazy');
+}
+
+/** By its path another mount would be unmounted, or another env's driver asked for what it does not have. */
+function covered({ name }: EnvRow, mountpoint: string, cover: Cover): ByrefError {
+  const { env, source } = cover;
+  const what = env === null ? source : `env number ${env}`;
+  const message = `${name} can't be unmounted: ${what} is mounted on ${cover.mountpoint}, over ${mountpoint}`;
+  const hint =
+    env === null
+      ? `Unmount that first: umount ${cover.mountpoint}`
+      : `Unmount that first: byref umount ${env}`;
+  return new ByrefError('busy', message, hint);
+}
+
+/** Puts envs that are mounted over others before these, so that each is reached when its turn comes. */
+export function topmostFirst(root: string, envs: readonly EnvState[]): EnvState[] {
+  const left = new Map(envs.map((env) => [env.row.id, env]));
+  const sorted: EnvState[] = [];
+  const take = (env: EnvState): void => {
+    if (!left.delete(env.row.id)) return;
+    const over = env.mount === null ? null : coverOf(root, env.mount)?.env;
+    const upper = left.get(over ?? -1);
+    if (upper !== undefined) take(upper);
+    sorted.push(env);
+  };
+  for (const env of envs) take(env);
+  return sorted;
 }
 
 function busy(row: EnvRow, mountpoint: string): ByrefError {
@@ -118,7 +151,7 @@ function busy(row: EnvRow, mountpoint: string): ByrefError {
  * Unmounts an env whose driver died. What waits in it for an answer gets an error once the last descriptor of its
  * connection, the holder's, is closed. Only then is it unmounted, so that nothing waits there.
  */
-export async function bury(root: string, row: EnvRow, { mountpoint }: EnvMount): Promise<void> {
+export async function bury(root: string, row: EnvRow, mount: EnvMount): Promise<void> {
   const holder = await findHolder(root);
   try {
     await holder?.call('drop', { env: row.id });
@@ -127,7 +160,7 @@ export async function bury(root: string, row: EnvRow, { mountpoint }: EnvMount):
   } finally {
     holder?.close();
   }
-  detach(row, { mountpoint }, { lazy: true, force: false });
+  detach(root, row, mount, { lazy: true, force: false });
 }
 
 /** True when the driver has nothing left of the env, or is gone itself. */

@@ -1,6 +1,7 @@
 /** Writes one version as a tar that any tool reads, and that imports as the same tree: `byref template export`. */
-import { closeSync, fstatSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { ByrefError } from '../../base/error.ts';
+import { openGivenOutput } from '../../base/given-files.ts';
 import type { Ino, ObjectId } from '../../base/ids.ts';
 import { isDir, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT } from '../../base/mode.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
@@ -26,14 +27,16 @@ const TYPES: Record<number, string> = {
 
 /**
  * Exports the version that NAME or NAME@VERSION refers to; `target` "-" is standard output. A file appears
- * under its name only when it is complete.
- * @throws ByrefError 'notFound', 'corrupt' if an object is missing or of another size
+ * under its name only when it is complete; a device or a FIFO is written to.
+ * @param onWait is told who is waited for, as of openGivenOutput()
+ * @throws ByrefError 'notFound', 'corrupt' if an object is missing or of another size, 'badInput' for a target that is no file
  */
 export function exportTemplate(
   store: Store,
   ref: string,
   target: string,
   progress: OnProgress = () => undefined,
+  onWait: (whom: string) => void = () => undefined,
 ): void {
   // Resolved before the target is touched.
   const lower = versionTree(store, ref);
@@ -41,17 +44,14 @@ export function exportTemplate(
     new TarExport(store, STDOUT, progress).write(walkVersion(lower));
     return;
   }
-  const partial = `${target}.partial`;
-  const fd = openSync(partial, 'w');
+  const output = openGivenOutput(target, onWait);
   try {
-    new TarExport(store, fd, progress).write(walkVersion(lower));
-    renameSync(partial, target);
+    new TarExport(store, output.fd, progress).write(walkVersion(lower));
   } catch (cause) {
-    rmSync(partial, { force: true });
+    output.abandon();
     throw cause;
-  } finally {
-    closeSync(fd);
   }
+  output.finish();
 }
 
 class TarExport {

@@ -1,6 +1,6 @@
 /** Determines which sources and pins apt gets from a configuration, for the build and for the apt in the template. */
-import { readFileSync } from 'node:fs';
 import { ByrefError } from '../../../base/error.ts';
+import { readGivenBytes } from '../../../base/given-files.ts';
 import { type AptSource, embeddedKey, sourcesFor, UPDATES } from './apt-sources.ts';
 import type { BuildConfig, Pin, SourceConfig } from './config.ts';
 
@@ -114,10 +114,10 @@ const keyOf = (keyring: string | null): { readonly signedBy: string } => ({
 
 function readKeyring(file: string): Buffer {
   try {
-    return readFileSync(file);
+    return readGivenBytes(file, 'Name the public key of the repository.');
   } catch (cause) {
-    const message = `keyring: ${file} can't be read: ${(cause as Error).message}`;
-    throw new ByrefError('badInput', message, 'Name the public key of the repository.', { cause });
+    if (!(cause instanceof ByrefError)) throw cause;
+    throw new ByrefError('badInput', `keyring: ${cause.message}`, cause.hint, { cause });
   }
 }
 

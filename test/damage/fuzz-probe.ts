@@ -100,16 +100,12 @@ async function look(root: string): Promise<Seen> {
   const seen: Seen = { told: [], bugs: [], content: [] };
   await attempt(seen, () => readStore(root, seen));
   await attempt(seen, () => check(root, seen));
-  let store: Store | null = null;
   await attempt(seen, async () => {
-    store = await openStore(root, { write: true });
-  });
-  if (store !== null) {
-    const open: Store = store;
-    for (const id of ENVS) await attempt(seen, () => serveEnv(open, id, seen));
-    await attempt(seen, () => open.close());
+    const store = await openStore(root, { write: true });
+    for (const id of ENVS) await attempt(seen, () => serveEnv(store, id, seen));
+    await store.close();
     await attempt(seen, () => check(root, seen));
-  }
+  });
   return seen;
 }
 

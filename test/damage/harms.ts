@@ -48,7 +48,7 @@ function pages(file: string, random: Random): void {
 function length(file: string, random: Random): void {
   const { size } = statSync(file);
   const lengths = [0, random(size + 1), Math.floor(random(size + 1) / PAGE) * PAGE];
-  truncateSync(file, lengths[random(lengths.length)]!);
+  truncateSync(file, lengths[random(lengths.length)]);
 }
 
 function structure(file: string, random: Random): void {

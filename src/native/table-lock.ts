@@ -45,6 +45,8 @@ const LOCK_EX = 2;
 /** The unit of st_blocks, in bytes. */
 const BLOCK = 512;
 const OPEN_TO_OTHERS = 0o022;
+/** What readlink(2) says of what is no symlink. */
+const NO_LINK: ReadonlySet<string> = new Set(['EINVAL', 'ENOENT', 'ENOTDIR']);
 
 const stat = new Float64Array(STAT_SLOTS);
 const statfs = new Float64Array(STATFS_SLOTS);
@@ -183,8 +185,13 @@ function isSafe(dir: string): boolean {
 
 /** Returns where a symlink leads; null if it is none. */
 function linkTarget(file: string): string | null {
-  const there = lstatSync(file, { throwIfNoEntry: false });
-  return there?.isSymbolicLink() === true ? readlinkSync(file) : null;
+  try {
+    return readlinkSync(file);
+  } catch (error) {
+    // It is something else, or not there, or its directory is none: as with the files that stand beside directories of tables.
+    if (NO_LINK.has((error as NodeJS.ErrnoException).code ?? '')) return null;
+    throw error;
+  }
 }
 
 /**

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ROOT_INO } from '../../src/base/ids.ts';
+import { type Ino, ROOT_INO } from '../../src/base/ids.ts';
 import { O_RDWR } from '../../src/base/mode.ts';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
 import { lostFiles } from '../../src/driver/delta/lost-files.ts';
@@ -21,6 +21,8 @@ import { newDir, removeDir } from '../support/machine/scratch-dir.ts';
 import { createFile, name, open } from './open-env.ts';
 
 const FILES = 20;
+/** A number of a template’s file. */
+const TEMPLATE_INO = 7 as Ino;
 let root: string;
 let dir: string;
 beforeEach(() => {
@@ -175,4 +177,22 @@ test('what was removed before a kill is not kept', async () => {
   await again.close();
   expect(privateFiles(copy)).toBe(1);
   expect(lostFiles(copy)).toEqual([]);
+});
+
+test('a copy of a template’s file that a kill cut short is not kept, unless the journal may lack its record', async () => {
+  const delta = await open(dir);
+  writeFile(delta, 'stays');
+  await delta.flush();
+  const fd = delta.files.createPrivate(TEMPLATE_INO);
+  native.pwrite(fd, Buffer.from('the first part'), 0, 14, 0);
+  native.close(fd);
+  const copies = ['whole', 'torn'].map((each) => path.join(root, each));
+  for (const each of copies) copyEnv(each);
+  await delta.close();
+  const [whole = '', torn = ''] = copies;
+  for (const file of segments(torn)) truncateSync(file, statSync(file).size - 1);
+  for (const each of copies) await (await open(each, { onError: () => undefined })).close();
+  expect(privateFiles(whole)).toBe(1);
+  expect(lostFiles(whole)).toEqual([]);
+  expect(lostFiles(torn).map(({ ino }) => ino)).toContain(TEMPLATE_INO);
 });

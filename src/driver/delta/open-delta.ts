@@ -24,7 +24,14 @@ import { bootNumber } from './name-tag.ts';
 import { PendingChanges } from './pending-changes.ts';
 import { PrivateFiles } from './private-files.ts';
 import { RecordWriter } from './record-writer.ts';
-import { INO_SLACK, openSegments, type Recovered, recover, repairJournal } from './recovery.ts';
+import {
+  INO_SLACK,
+  isComplete,
+  openSegments,
+  type Recovered,
+  recover,
+  repairJournal,
+} from './recovery.ts';
 import { RecoveryMarks } from './recovery-marks.ts';
 import { restoreCopies } from './restore-copies.ts';
 import { syncDirNow } from './sync-dir.ts';
@@ -208,7 +215,8 @@ async function reconcileFiles(
   }
   if (!keepOrphans) delta.dropOrphans();
   // They go with the next flush, which may be far away.
-  if ((unclean || recovered.found) && sweep(delta, { ...swept, envDir })) await delta.flush();
+  if ((unclean || recovered.found) && sweep(delta, recovered, { ...swept, envDir }))
+    await delta.flush();
   failpoint('settled');
 }
 
@@ -252,12 +260,15 @@ function recreateMissing(delta: EnvDelta): void {
  */
 function sweep(
   delta: EnvDelta,
+  recovered: Recovered,
   { envDir, nextIno, onError }: { envDir: string; nextIno: number; onError: (e: Error) => void },
 ): boolean {
   const unnamed = delta.files.list().filter((ino) => delta.inode(ino)?.data !== DATA_PRIVATE);
   let kept = 0;
   for (const ino of unnamed) {
-    const isKept = !isWorthless(delta, ino, nextIno, envDir);
+    // A copy of a template's file whose record was not written yet: its bytes are the template's, as far as it got.
+    const isCopy = !isPrivateIno(ino) && isComplete(recovered);
+    const isKept = !isCopy && !isWorthless(delta, ino, nextIno, envDir);
     const done = isKept ? delta.files.setAside(ino) : delta.files.removePrivate(ino);
     if (done < 0 && done !== -ENOENT) break;
     if (isKept) kept++;

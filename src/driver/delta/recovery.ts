@@ -12,7 +12,12 @@ import { segmentName } from './layout.ts';
 import { keepLost } from './lost-files.ts';
 import type { PendingChanges } from './pending-changes.ts';
 import type { RecoveryMarks } from './recovery-marks.ts';
-import { type JournalReplay, type ReplaySink, replayJournal } from './replay.ts';
+import {
+  type JournalReplay,
+  type ReplaySink,
+  replayJournal,
+  type SegmentReplay,
+} from './replay.ts';
 import { Segment } from './segment.ts';
 import { syncDirNow } from './sync-dir.ts';
 import { isUnsynced, type TableState } from './table-rows.ts';
@@ -124,12 +129,25 @@ function lostJournal(
  * sequence numbers of what is cut off will be used again. Of a damaged journal all of it is kept in `lost+found`, too.
  */
 export function repairJournal(envDir: string, replay: JournalReplay): void {
-  const torn = replay.segments.filter((segment) => segment.length < segment.fileLength);
+  const torn = tornSegments(replay);
   if (replay.damage !== null) keepLost(envDir, [...torn.map((each) => each.path), ...replay.dead]);
   for (const segment of torn) truncateSync(segment.path, segment.length);
   for (const file of replay.dead) unlinkSync(file);
   if (torn.length > 0 || replay.dead.length > 0) syncDirNow(envDir);
 }
+
+const tornSegments = ({ segments }: JournalReplay): SegmentReplay[] =>
+  segments.filter(({ length, fileLength }) => length < fileLength);
+
+/**
+ * True if the journal certainly has all that the env ever appended to it: in one boot, a process that is killed loses nothing of it, and
+ * nothing of it is torn or left out.
+ */
+export const isComplete = (recovered: Recovered): boolean =>
+  recovered.damage === null &&
+  !recovered.booted &&
+  recovered.dead.length === 0 &&
+  tornSegments(recovered).length === 0;
 
 /** Opens the replayed segments, so that a flush can make them durable. */
 export function openSegments(replay: JournalReplay): Segment[] {

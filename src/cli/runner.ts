@@ -34,8 +34,10 @@ provideOutput(() => current.getStore());
 
 /** No client has reason to send more messages than this before they are asked for. */
 const ARRIVED_MAX = 16;
-/** Longer numbers are none of ours. */
+/** Numbers of signals, and exit statuses: longer numbers are none. */
 const NUMBER = /^\d{1,3}$/;
+/** What a client says of a program: its exit status, or one of INSIDE. */
+const STATUS = /^(?:\d{1,3}|-[12])$/;
 
 /** The client went while it ran a program: what comes after that is not done, as if the command had been killed. */
 class ClientGone extends Error {}
@@ -123,7 +125,7 @@ class Client {
     this.send(type, words.join('\0'));
     const status = await this.next(COMMAND.status);
     const code = status === null ? '' : status.payload.toString('latin1');
-    if (!NUMBER.test(code)) throw new ClientGone();
+    if (!STATUS.test(code)) throw new ClientGone();
     return Number(code);
   }
 

@@ -314,6 +314,9 @@ test('the client that starts fast prints and exits as the whole command line doe
   await compare('exec', 'web', '-u', 'nobody', 'id', '-un');
   const given = await r.root.run(['exec', 'web', 'cat'], { ...fast, input: 'given' });
   expect(given).toEqual({ code: 0, stdout: 'given', stderr: '' });
+  // What it shows stands still once the exec server is there, which the first program had started.
+  const parent = ['exec', 'web', 'sh', '-c', 'cat /proc/$PPID/comm'];
+  await daemon.until(async () => (await r.root.run(parent, fast)).stdout === 'byref-exec\n');
   await compare('ps', 'web');
   const run = ['run', '--rm', 'tiny', '--', 'sh', '-c', 'cat; echo more >&2; exit 3'];
   expect(await r.root.run(run, { ...fast, input: 'given\n' })).toEqual({

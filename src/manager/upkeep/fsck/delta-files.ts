@@ -96,7 +96,9 @@ export function* checkExtra(env: DeltaJob, view: DeltaView): Generator<DeltaFoun
     else {
       yield {
         ...leftover('delta.extra', env.privatePath(ino), what, TO_LOST),
-        files: (delta) => void delta.files.setAside(ino),
+        // An empty file has nothing to lose.
+        files: ({ files }) =>
+          void (files.sizeOf(ino) <= 0 ? files.removePrivate(ino) : files.setAside(ino)),
       };
     }
   }

@@ -97,8 +97,10 @@ export function* checkExtra(env: DeltaJob, view: DeltaView): Generator<DeltaFoun
       yield {
         ...leftover('delta.extra', env.privatePath(ino), what, TO_LOST),
         // An empty file has nothing to lose.
-        files: ({ files }) =>
-          void (files.sizeOf(ino) <= 0 ? files.removePrivate(ino) : files.setAside(ino)),
+        files: ({ files }) => {
+          if (files.sizeOf(ino) <= 0) files.removePrivate(ino);
+          else files.setAside(ino);
+        },
       };
     }
   }

@@ -322,10 +322,15 @@ static int run_inside(const char *words, uint32_t length) {
   return read_all(server, answer, sizeof answer) ? (unsigned char)answer[1] : SIGNAL_BASE + SIGKILL;
 }
 
+static void tell_status(int runner, int status) {
+  char text[16];
+  send_message(runner, STATUS, text, (uint32_t)snprintf(text, sizeof text, "%d", status));
+}
+
 /* Prints what the runner says, and does what it asks. Returns only if the command is to be run as a whole. */
 static void follow(int runner) {
   for (;;) {
-    char *payload, answer[16];
+    char *payload;
     uint32_t length;
     int type = receive(runner, &payload, &length);
     switch (type) {
@@ -340,12 +345,10 @@ static void follow(int runner) {
         told = runner;
         /* fall through */
       case PROGRAM:
-        snprintf(answer, sizeof answer, "%d", run_program(payload, length));
-        send_message(runner, STATUS, answer, (uint32_t)strlen(answer));
+        tell_status(runner, run_program(payload, length));
         break;
       case INSIDE:
-        snprintf(answer, sizeof answer, "%d", run_inside(payload, length));
-        send_message(runner, STATUS, answer, (uint32_t)strlen(answer));
+        tell_status(runner, run_inside(payload, length));
         break;
       case EXIT:
         exit(atoi(payload));

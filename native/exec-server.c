@@ -16,7 +16,7 @@
  *                                                            <-  'E' and its exit status, as a shell has it (1 byte); the end
  *
  * The bytes are words that NULs end: umask (octal), directory, user, group, further groups ("1,2"), how many variables, the variables,
- * and the words of the command. native/client.c and src/services/exec-env.ts repeat this.
+ * and the words of the command. native/client.c and src/manager/envs/runtime/exec-server.ts repeat this.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -388,9 +388,7 @@ static void start_exec_server(void) {
     const int moved[2] = {fcntl(program, F_DUPFD_CLOEXEC, FREE), fcntl(listener, F_DUPFD_CLOEXEC, FREE)};
     for (int i = 0; i < 2; i++) dup2(moved[i], PASSED + i);
     const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    char process[4096], runtime_log[4096];
-    snprintf(process, sizeof process, "%s/exec-server.json", bundle);
-    snprintf(runtime_log, sizeof runtime_log, "%s/exec-server.log", bundle);
+    const char *process = in_bundle("exec-server.json"), *runtime_log = in_bundle("exec-server.log");
     const char *words[] = {runtime,  "--root",     state,       "--log", runtime_log,       "--log-format", "json",
                            "exec",   "--detach",   "--process", process, "--preserve-fds", "2",            id,
                            NULL};

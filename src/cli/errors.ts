@@ -1,4 +1,4 @@
-import { isDamage } from '../base/damaged.ts';
+import { Damaged, isDamage } from '../base/damaged.ts';
 import { ByrefError } from '../base/error.ts';
 import { visibleJson } from '../base/visible.ts';
 import { output } from './output.ts';
@@ -50,10 +50,7 @@ function fromErrno(error: unknown): ByrefError {
   if (code === 'EROFS') {
     return new ByrefError('unsupported', message, 'The file system is read-only: remount it.');
   }
-  if (isDamage(error)) {
-    const hint = 'Run byref fsck, which says what is damaged, and what can be done.';
-    return new ByrefError('corrupt', `what is stored is damaged: ${message}`, hint);
-  }
+  if (isDamage(error)) return new Damaged(message);
   if (code !== undefined && BAD_PATH.has(code)) {
     return new ByrefError('badInput', message, 'Give another path.');
   }

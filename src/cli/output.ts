@@ -27,7 +27,7 @@ export interface CommandOutput {
   readonly runProgram: ((words: readonly string[]) => Promise<number>) | null;
   /**
    * Has the exec server of an env run a program on the command's input and output. @param socket the server's; @param request
-   * exec-env.ts makes it. Returns the program's exit status, or one of INSIDE (command-protocol.ts); null: nobody here can do that
+   * exec-server.ts makes it. Returns the program's exit status, or one of INSIDE (command-protocol.ts); null: nobody here can do that
    */
   readonly runInside: ((socket: string, request: readonly string[]) => Promise<number>) | null;
   /** The process whose input and output an env may get; null: this one's. */

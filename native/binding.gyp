@@ -14,7 +14,8 @@
         "loop.cc",
         "watch.cc",
         "extents.cc",
-        "death.cc"
+        "death.cc",
+        "shared.cc"
       ],
       "defines": ["NAPI_VERSION=8", "_GNU_SOURCE", "_FILE_OFFSET_BITS=64"],
       "cflags": ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"],

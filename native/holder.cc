@@ -1,5 +1,6 @@
 // byref-holder ROOT: keeps a second copy of every /dev/fuse descriptor of a root, and does nothing with them. While it lives,
-// the death of a driver does not end the mounts: what runs in them waits instead of failing. It touches no mount.
+// the death of a driver does not end the mounts: what runs in them waits instead of failing, and this process starts another
+// driver, which goes on with them. It touches no mount.
 //
 // It is no Node program, because every first mount waits for it: it starts in a millisecond, and takes one megabyte. It
 // answers the HolderVerbs of src/ipc/protocol.ts: one JSON object per line each way. Its socket and lock
@@ -16,12 +17,15 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -46,6 +50,11 @@ constexpr long long kIdMax = 0xffffffff, kIntMax = 0x7fffffff;
 constexpr size_t kMountpointMax = 6 * 4096;
 // No more of what a peer sent is repeated in an answer.
 constexpr size_t kShownMax = 100;
+// After so many drivers that ended before they took over, the next one is started only after a while, which grows twofold
+// so many times.
+constexpr int kAtOnce = 5;
+constexpr long long kAgainMs = 250;
+constexpr int kTriesMax = 7;
 constexpr int kInfo = 30, kWarn = 40;
 
 struct Held {
@@ -67,11 +76,22 @@ struct Peer {
   bool over;
 };
 
+// How a shard's driver is started again.
+struct Restart {
+  std::vector<std::string> words;
+  // The process that was started; 0 if it has ended, or none was.
+  pid_t pid = 0;
+  // How often one was started that ended before it took the devices, and when the next one may be.
+  int tries = 0;
+  long long next_ms = 0;
+};
+
 std::string root;
 std::string socket_path;
 std::string version;
 std::map<long long, Held> held;
 std::map<long long, Peer> peers;
+std::map<long long, Restart> restarts;
 long long peers_made = 0;
 long long idle_exit_ms = 10'000;
 long long idle_since = 0;
@@ -134,6 +154,75 @@ void Sweep() {
     if (text.find(SourceOf(env)) == std::string::npos) Drop(env);
 }
 
+// Closes all that a child must not have: the devices above all.
+void CloseAll() { syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0); }
+
+// Starts a program that outlives this process, with its output in a shard's log. Returns its process; 0 if that failed.
+pid_t Start(long long shard, const std::vector<std::string>& words) {
+  std::vector<char*> argv;
+  for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  const std::string log = socket_path.substr(0, socket_path.rfind('/') + 1) + "shard-" + std::to_string(shard) + ".log";
+  const pid_t child = fork();
+  if (child < 0) Log(kWarn, Field("shard", shard) + Field("errno", errno), "a driver can't be started");
+  if (child != 0) return std::max(child, 0);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  setsid();
+  const int out = open(log.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0600);
+  if (out >= 0) {
+    dup2(out, STDOUT_FILENO);
+    dup2(out, STDERR_FILENO);
+  }
+  CloseAll();
+  // What a test wants to fail was to fail in the driver that is gone.
+  unsetenv("BYREF_FAILPOINT");
+  execv(argv[0], argv.data());
+  _exit(127);
+}
+
+// Shards of which devices are held whose driver is gone.
+std::set<long long> Orphaned() {
+  std::set<long long> shards;
+  for (const auto& [env, each] : held)
+    if (peers.count(each.driver) == 0) shards.insert(each.shard);
+  return shards;
+}
+
+// Starts drivers for those. Returns the milliseconds until it is to be called again; -1 if nothing is to be done.
+long long StartDrivers(long long now) {
+  long long due = -1;
+  const std::set<long long> shards = Orphaned();
+  for (auto& [shard, restart] : restarts) {
+    if (shards.count(shard) == 0) restart.tries = 0;
+    if (shards.count(shard) == 0 || restart.words.empty() || restart.pid != 0) continue;
+    if (now >= restart.next_ms) {
+      Log(kWarn, Field("shard", shard) + Field("tries", restart.tries), "its driver is gone: another one is started");
+      restart.pid = Start(shard, restart.words);
+      // The first ones at once: whatever ended them may have been meant for the driver before them.
+      restart.next_ms = now + (restart.tries < kAtOnce ? 0 : kAgainMs << std::min(restart.tries - kAtOnce, kTriesMax));
+      restart.tries++;
+    }
+    const long long left = restart.pid != 0 ? -1 : restart.next_ms - now;
+    if (left >= 0) due = due < 0 ? left : std::min(due, left);
+  }
+  return due;
+}
+
+// True if a driver of the shard runs, or will at once.
+bool HasDriver(long long shard, const Restart& restart) {
+  const auto is_of_it = [shard = shard](const auto& each) { return each.second.shard == shard; };
+  const bool is_held = std::any_of(held.begin(), held.end(), is_of_it);
+  return is_held && !restart.words.empty() && (restart.pid != 0 || restart.tries <= kAtOnce);
+}
+
+void Reap() {
+  for (pid_t pid; (pid = waitpid(-1, nullptr, WNOHANG)) > 0;)
+    for (auto& [shard, restart] : restarts)
+      if (restart.pid == pid) restart.pid = 0;
+}
+
 std::string Error(const char* code, const std::string& message, const char* hint) {
   return std::string("\"ok\":false,\"error\":{\"code\":\"") + code + "\",\"message\":" + Quoted(message) +
          ",\"hint\":" + Quoted(hint) + "}";
@@ -165,6 +254,7 @@ std::string Hold(std::string_view args, long long peer) {
   }
   Drop(env);
   held[env] = {fd, peer, shard, mountpoint};
+  restarts[shard].words = TextsOf(Member(args, "restart"));
   Log(kInfo,
       Field("env", env) + Field("shard", shard) + ",\"mountpoint\":" + mountpoint + Field("driver", pid),
       "holding");
@@ -176,9 +266,12 @@ std::string Status() {
   std::string devices;
   for (const auto& [env, each] : held) {
     devices += (devices.empty() ? "" : ",") + std::string("{\"env\":") + std::to_string(env) +
-               ",\"mountpoint\":" + each.mountpoint + Field("shard", each.shard) + "}";
+               ",\"mountpoint\":" + each.mountpoint + Field("shard", each.shard) + Field("fd", each.fd) + "}";
   }
-  return Result("{\"pid\":" + std::to_string(getpid()) + ",\"root\":" + Quoted(root) +
+  std::string driven;
+  for (const auto& [shard, restart] : restarts)
+    if (HasDriver(shard, restart)) driven += (driven.empty() ? "" : ",") + std::to_string(shard);
+  return Result("{\"pid\":" + std::to_string(getpid()) + ",\"root\":" + Quoted(root) + ",\"driven\":[" + driven + "]" +
                 ",\"version\":" + Quoted(version) + ",\"devices\":[" + devices + "]}");
 }
 
@@ -264,11 +357,12 @@ void Accept(int listener) {
   peers[++peers_made] = {fd, "", "", NowMs(), false};
 }
 
-// SIGTERM and SIGINT ask to end, and are heard only if nothing is held.
+// SIGTERM and SIGINT ask to end, and are heard only if nothing is held. SIGCHLD tells that a driver ended.
 void OnSignal(int signals) {
   signalfd_siginfo info;
   if (read(signals, &info, sizeof info) != sizeof info) return;
   if (info.ssi_signo == SIGHUP) return;
+  if (info.ssi_signo == SIGCHLD) return Reap();
   if (held.empty()) ending = true;
   else Log(kWarn, Field("mounts", held.size()), "signal ignored while mounts are held; use byref umount");
 }
@@ -304,7 +398,9 @@ void Serve(int listener, int signals) {
       numbers.push_back(number);
       is_late = is_late || !peer.answers.empty();
     }
-    const int due = UntilDue(NowMs());
+    const long long start = StartDrivers(NowMs());
+    const int later = UntilDue(NowMs());
+    const int due = start < 0 || (later >= 0 && later < start) ? later : static_cast<int>(start);
     const int unread = static_cast<int>(kUnreadMs);
     const int ready = poll(wait.data(), wait.size(), is_late && (due < 0 || due > unread) ? unread : due);
     const long long now = NowMs();
@@ -390,7 +486,7 @@ int Main(const char* at) {
   std::ofstream("/proc/self/oom_score_adj") << "-900";
   sigset_t asked;
   sigemptyset(&asked);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&asked, signal);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) sigaddset(&asked, signal);
   sigprocmask(SIG_BLOCK, &asked, nullptr);
   const int signals = signalfd(-1, &asked, SFD_CLOEXEC);
   const int listener = Listen();

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace byref {
 
@@ -101,6 +102,58 @@ inline bool IsString(std::string_view value) {
       if (!isxdigit(static_cast<unsigned char>(value[++at]))) return false;
   }
   return true;
+}
+
+// Puts a character's bytes, as UTF-8, at the end of a text.
+inline void AppendCharacter(unsigned long code, std::string* text) {
+  if (code < 0x80) {
+    *text += static_cast<char>(code);
+  } else if (code < 0x800) {
+    *text += static_cast<char>(0xc0 | code >> 6);
+    *text += static_cast<char>(0x80 | (code & 0x3f));
+  } else {
+    *text += static_cast<char>(0xe0 | code >> 12);
+    *text += static_cast<char>(0x80 | (code >> 6 & 0x3f));
+    *text += static_cast<char>(0x80 | (code & 0x3f));
+  }
+}
+
+// The text that a string of JSON stands for, for which IsString() is true.
+inline std::string TextOf(std::string_view string) {
+  std::string text;
+  for (size_t at = 1; at + 1 < string.size(); ++at) {
+    if (string[at] != '\\') {
+      text += string[at];
+      continue;
+    }
+    const char c = string[++at];
+    if (c == 'u') {
+      AppendCharacter(strtoul(std::string(string.substr(at + 1, 4)).c_str(), nullptr, 16), &text);
+      at += 4;
+    } else {
+      const char *short_forms = "bfnrt", *meanings = "\b\f\n\r\t";
+      const char* found = strchr(short_forms, c);
+      text += found == nullptr ? c : meanings[found - short_forms];
+    }
+  }
+  return text;
+}
+
+// The texts of an array of strings; empty if the value is none.
+inline std::vector<std::string> TextsOf(std::string_view array) {
+  std::vector<std::string> texts;
+  size_t at = 0;
+  if (array.empty() || array[0] != '[') return {};
+  do {
+    SkipBlanks(array, &++at);
+    const size_t from = at;
+    if (at >= array.size() || array[at] != '"' || !SkipString(array, &at)) return {};
+    const std::string_view string = array.substr(from, at - from);
+    if (!IsString(string)) return {};
+    texts.push_back(TextOf(string));
+    SkipBlanks(array, &at);
+  } while (at < array.size() && array[at] == ',');
+  return texts;
 }
 
 inline std::string Quoted(std::string_view text) {

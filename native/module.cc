@@ -17,6 +17,7 @@ static napi_value Init(napi_env env, napi_value exports) {
   byref::ExportWatch(env, exports);
   byref::ExportExtents(env, exports);
   byref::ExportDeath(env, exports);
+  byref::ExportShared(env, exports);
   return exports;
 }
 

@@ -26,6 +26,7 @@ const refused = (): number => -EROFS;
 const refusedLater = (): Promise<number> => Promise.resolve(-EROFS);
 
 export class FloorFileSystem implements FileSystem {
+  readonly before = null;
   readonly caller = { uid: 0, gid: 0, pid: 0, request: 0 };
   private readonly nodes = new Map<Name, Node>();
   private readonly opened: Opened = { fh: 1, io: IO_KEEP, backingId: 0 };

@@ -80,5 +80,9 @@ export const DRIVER_ARGS: Readonly<Record<keyof DriverVerbs, Check>> = {
   closed: env,
   limits: env,
   hold: env,
+  leave: fieldsOf<{ records: number; restart: readonly string[] }>({
+    records: numberFrom(0),
+    restart: listOf(textUpTo(PATH_MAX)),
+  }),
   stop: fieldsOf<{ force: boolean }>({ force: yesOrNo }),
 };

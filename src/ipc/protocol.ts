@@ -263,6 +263,11 @@ export type DriverVerbs = {
    * wait, and so do flips. null if it is not served.
    */
   readonly hold: Verb<{ readonly env: number }, HeldEnv | null>;
+  /**
+   * Leaves all mounts to a driver that these words start, and ends, once it is answered. Refused (unsupported) if that driver
+   * reads records of another version, or if a mount can't be gone on with.
+   */
+  readonly leave: Verb<{ readonly records: number; readonly restart: readonly string[] }, null>;
   /** Ends the process; refused (busy) while it serves a mount, unless forced. */
   readonly stop: Verb<{ readonly force: boolean }, null>;
 };
@@ -279,14 +284,25 @@ export interface HolderStatus {
   readonly pid: number;
   readonly root: string;
   readonly version: string;
-  readonly devices: readonly HeldDevice[];
+  /** Shards of mounted envs that have a driver, or will have one at once in place of one that was killed. */
+  readonly driven: readonly number[];
+  /** With the number of each one's descriptor in that process. */
+  readonly devices: readonly (HeldDevice & { readonly fd: number })[];
 }
 
 /** The verbs that the holder, native/holder.cc, answers. */
 export type HolderVerbs = {
   readonly status: Verb<null, HolderStatus>;
   /** Takes a copy of descriptor `fd` of process `pid`; answered when the holder has it. */
-  readonly hold: Verb<HeldDevice & { readonly pid: number; readonly fd: number }, null>;
+  readonly hold: Verb<
+    HeldDevice & {
+      readonly pid: number;
+      readonly fd: number;
+      /** The words that start another driver for the shard; none if that is not wanted. */
+      readonly restart: readonly string[];
+    },
+    null
+  >;
   /** Closes the holder's copy. When the driver is gone too, the kernel ends the connection. */
   readonly drop: Verb<{ readonly env: number }, { readonly dropped: boolean }>;
   readonly stop: Verb<{ readonly force: boolean }, null>;

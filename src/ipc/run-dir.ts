@@ -78,6 +78,11 @@ export class RunDir {
     return path.join(this.path, 'operations');
   }
 
+  /** The directory of what drivers leave for those that go on with their mounts, if they are killed. */
+  get served(): string {
+    return path.join(this.path, 'served');
+  }
+
   private files(name: string): ProcessFiles {
     this.refuseOthers();
     const stem = path.join(this.path, name);

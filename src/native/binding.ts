@@ -122,6 +122,12 @@ export interface Native {
   setAccessTimes(mountFd: number, attribute: number): number;
   /** Calls `onChange` after changes of this mount namespace's table, for as long as the process lives. */
   watchMounts(onChange: () => void): number;
+  /**
+   * Maps a part of a file as shared memory, and gives the file room for it first. It is unmapped when the buffer is
+   * collected.
+   * @param offset a multiple of the page size
+   */
+  mapFile(fd: number, offset: number, length: number): ArrayBuffer | number;
   /** Takes a copy of another process's descriptor (pidfd_open, pidfd_getfd); close-on-exec. */
   takeFd(pid: number, fd: number): number;
 

@@ -53,6 +53,7 @@ export const NAME_STALE_ONCE = 'stale-once' as Name;
 export const TOGETHER = ['together-1', 'together-2', 'together-3'] as Name[];
 
 export class SmallFileSystem implements FileSystem {
+  readonly before = null;
   readonly caller = { uid: 0, gid: 0, pid: 0, request: 0 };
   private readonly ports: SessionPorts;
   private readonly options: SmallOptions;

@@ -227,6 +227,8 @@ export interface FileSystem {
 
   /** Says that the caller of `request` got a signal: an operation that can be given up half-way soon answers EINTR. */
   interrupt(request: number): void;
+  /** The work of a driver that was killed, and with whose mount this one goes on; null if there was none. */
+  readonly before: DoneBefore | null;
   /**
    * Ends the filesystem when the mount is gone: closes handles, drops lookups, and frees the bytes of files
    * without a name.
@@ -264,6 +266,14 @@ export interface GoneInode {
   readonly record: InodeRecord;
   /** The lower tree in which the env last had it. */
   readonly lower: LowerTree;
+}
+
+/** What a driver did before it was killed. The kernel sends again what it did not answer. */
+export interface DoneBefore {
+  /** Returns true if it carried a request out by a change of names or attributes. */
+  isDone(request: number): boolean;
+  /** Returns the file that it opened for a request; null if it did not, or if it is closed. */
+  opened(request: number): Created | null;
 }
 
 /** A file that was created and opened in one request. */

@@ -197,9 +197,11 @@ function switchOver(core: Core, inode: Inode, old: InodeRecord): void {
   if (inode.backing.opens === 0) {
     core.passthrough?.release(inode.backing.id);
     inode.backing = null;
+    core.noteInode(inode);
     return;
   }
   inode.beginSecond(old);
+  core.noteInode(inode);
   // The file's other names still lead the kernel to the first nodeid.
   if (old.nlink > 1) {
     void core.caches.drop({ names: core.delta.namesOf(inode.ino), dirs: [], inodes: [] });

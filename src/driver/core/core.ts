@@ -5,6 +5,7 @@ import { Entries } from './entries.ts';
 import { EntryBudget } from './entry-budget.ts';
 import { type FdBudget, FdCache } from './fd-cache.ts';
 import { HandleTable } from './handles.ts';
+import type { Inode } from './inode.ts';
 import { InodeTable } from './inode-table.ts';
 import { letGo } from './let-go.ts';
 import { LostNames } from './lost-names.ts';
@@ -20,6 +21,7 @@ import type {
 } from './ports.ts';
 import { Quota } from './quota.ts';
 import type { RecentFlip } from './recent-flip.ts';
+import type { LeftMount, ResumeRecords } from './resume/records.ts';
 import { Transaction } from './transaction.ts';
 import { TreeSwitch } from './tree-switch.ts';
 import { Unwritten } from './unwritten.ts';
@@ -40,6 +42,10 @@ export interface Parts {
   readonly fdBudget?: FdBudget;
   /** Limits the inodes and open files kept in memory. Without it the filesystem has 100,000 to itself. */
   readonly entryBudget?: EntryBudget;
+  /** Keeps what another driver needs to go on. Without it, none can. */
+  readonly records?: ResumeRecords | null;
+  /** The mount of a driver that is gone, to go on with. */
+  readonly left?: LeftMount | null;
 }
 
 /** The context of every operation: the parts, and the state of one mount. */
@@ -60,6 +66,8 @@ export interface Core extends Omit<Parts, 'lower'> {
   recent: RecentFlip | null;
   /** Inodes with a private copy that nothing has written to, but that a program may still have mapped. */
   readonly unwritten: Unwritten;
+  /** Notes what another driver would have to know of an inode: to be called when that has changed. */
+  readonly noteInode: (inode: Inode) => void;
   /** Running copy-ups and range copies, by the request that began each. */
   readonly interrupts: Map<number, { interrupted: boolean }>;
 }
@@ -73,18 +81,20 @@ export function createCore(parts: Parts): Core {
   const lower = new TreeSwitch(parts.lower);
   const budget = parts.entryBudget ?? new EntryBudget(DEFAULT_MAX_ENTRIES);
   const entries = new Entries(budget, (max) => letGo(core, max));
-  const inodes = new InodeTable(lower, parts.delta, entries);
+  const { records = null } = parts;
+  const inodes = new InodeTable(lower, parts.delta, entries, records);
+  const caller = { uid: 0, gid: 0, pid: 0, request: 0 };
   const core: Core = {
     ...parts,
     accessRules: parts.accessRules ?? NO_ACCESS_TIMES,
     lower,
     recent: null,
-    caller: { uid: 0, gid: 0, pid: 0, request: 0 },
+    caller,
     entries,
     inodes,
-    handles: new HandleTable(entries),
+    handles: new HandleTable(entries, records),
     fds: new FdCache(parts.blobs, parts.fdBudget ?? { max: DEFAULT_MAX_FDS, used: 0 }),
-    tx: new Transaction(parts.delta),
+    tx: new Transaction(parts.delta, caller, records),
     quota: new Quota(
       parts.blobs.usage,
       parts.files,
@@ -94,6 +104,7 @@ export function createCore(parts: Parts): Core {
     lost: new LostNames(),
     clock: { sec: 0, nsec: 0 },
     unwritten: new Unwritten(),
+    noteInode: (inode) => records?.noteInode(inode),
     interrupts: new Map(),
   };
   return core;

@@ -15,6 +15,7 @@ import { readdir } from './readdir.ts';
 import { giveBackLater, release } from './release.ts';
 import { rmdir, unlink } from './remove.ts';
 import { rename } from './rename.ts';
+import { restore } from './resume/restore.ts';
 import { releaseSaved } from './set-aside.ts';
 import { sync } from './sync.ts';
 import { getxattr, listxattr, removexattr, setxattr } from './xattr.ts';
@@ -23,6 +24,8 @@ import { getxattr, listxattr, removexattr, setxattr } from './xattr.ts';
 export function createFileSystem(parts: Parts): EnvFileSystem {
   const core = createCore(parts);
   core.unwritten.start((inode) => giveBackLater(core, inode));
+  const { left = null } = parts;
+  const before = left === null ? null : restore(core, left);
   return {
     caller: core.caller,
     lookup: (parent, name) => lookup(core, parent, name),
@@ -66,6 +69,7 @@ export function createFileSystem(parts: Parts): EnvFileSystem {
       setxattr(core, node, name, value, flags, killSgid),
     removexattr: (node, name) => removexattr(core, node, name),
     interrupt: (request) => interrupt(core, request),
+    before,
     destroy: () => destroy(core),
     get lower() {
       return core.lower.now;

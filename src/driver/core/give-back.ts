@@ -90,6 +90,7 @@ export function isFree(core: Core, inode: Inode): boolean {
   if (core.passthrough === null) return true;
   if (inode.backing !== null) core.passthrough.release(inode.backing.id);
   inode.backing = null;
+  core.noteInode(inode);
   return core.blobs.isUnused(inode.ino) === 0;
 }
 

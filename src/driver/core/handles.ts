@@ -1,8 +1,10 @@
 import { invariant } from '../../base/assert.ts';
+import { failpoint } from '../../base/failpoints.ts';
 import { O_ACCMODE, O_RDONLY } from '../../base/mode.ts';
 import type { Opened } from './api.ts';
 import type { Entries } from './entries.ts';
 import type { Backing, Inode } from './inode.ts';
+import type { ResumeRecords } from './resume/records.ts';
 
 /** An open file; the kernel calls its number fh. */
 export interface Handle extends Opened {
@@ -11,8 +13,16 @@ export interface Handle extends Opened {
   readonly flags: number;
   /** The process that opened it. */
   readonly pid: number;
+  /** The request that opened it. */
+  readonly request: number;
   /** The backing id and its count of opens, if the file was opened with one. */
   readonly backing: Backing | null;
+}
+
+/** Who opens a file. */
+export interface Opener {
+  readonly pid: number;
+  readonly request: number;
 }
 
 const mayWrite = (flags: number): boolean => (flags & O_ACCMODE) !== O_RDONLY;
@@ -22,24 +32,44 @@ export class HandleTable {
   readonly #slots: (Handle | null)[] = [null];
   readonly #free: number[] = [];
   readonly #entries: Entries;
+  readonly #records: ResumeRecords | null;
   #count = 0;
 
-  constructor(entries: Entries) {
+  constructor(entries: Entries, records: ResumeRecords | null) {
     this.#entries = entries;
+    this.#records = records;
   }
 
   get count(): number {
     return this.#count;
   }
 
-  open(inode: Inode, flags: number, pid: number, io: number, backing: Backing | null): Handle {
+  open(inode: Inode, flags: number, by: Opener, io: number, backing: Backing | null): Handle {
     const fh = this.#free.pop() ?? this.#slots.length;
-    const handle = { fh, io, backingId: backing?.id ?? 0, inode, flags, pid, backing };
-    this.#slots[fh] = handle;
-    if (mayWrite(flags)) inode.writers++;
+    const { pid, request } = by;
+    const handle = { fh, io, backingId: backing?.id ?? 0, inode, flags, pid, request, backing };
+    this.#put(handle);
+    // Before the kernel hears of it.
+    this.#records?.opened(handle);
+    failpoint('file-opened');
+    return handle;
+  }
+
+  /** Takes over files that an earlier driver had opened. To be called once, before any other is opened. */
+  restore(handles: readonly Handle[]): void {
+    for (const handle of handles) this.#put(handle);
+    for (let fh = 1; fh < this.#slots.length; fh++) {
+      if (this.#slots[fh] !== undefined) continue;
+      this.#slots[fh] = null;
+      this.#free.push(fh);
+    }
+  }
+
+  #put(handle: Handle): void {
+    this.#slots[handle.fh] = handle;
+    if (mayWrite(handle.flags)) handle.inode.writers++;
     this.#count++;
     this.#entries.take();
-    return handle;
   }
 
   get(fh: number): Handle {
@@ -55,6 +85,8 @@ export class HandleTable {
 
   close(handle: Handle): void {
     this.#slots[handle.fh] = null;
+    this.#records?.closed(handle.fh);
+    failpoint('file-closed');
     if (mayWrite(handle.flags)) handle.inode.writers--;
     this.#free.push(handle.fh);
     this.#count--;

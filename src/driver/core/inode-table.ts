@@ -7,6 +7,7 @@ import type { Entries } from './entries.ts';
 import { Inode } from './inode.ts';
 import { namesIn } from './own-names.ts';
 import type { Delta, LowerTree } from './ports.ts';
+import type { ResumeRecords } from './resume/records.ts';
 
 /**
  * The inodes that the kernel holds references to, by ino. Others are loaded on demand: a nodeid is derived from
@@ -18,11 +19,15 @@ export class InodeTable {
   readonly #lower: LowerTree;
   readonly #delta: Delta;
   readonly #entries: Entries;
+  readonly #records: ResumeRecords | null;
+  /** Lower trees that the env has shown; null if the kernel knows nothing from before this table. */
+  #earlier: readonly LowerTree[] | null = null;
 
-  constructor(lower: LowerTree, delta: Delta, entries: Entries) {
+  constructor(lower: LowerTree, delta: Delta, entries: Entries, records: ResumeRecords | null) {
     this.#lower = lower;
     this.#delta = delta;
     this.#entries = entries;
+    this.#records = records;
   }
 
   get size(): number {
@@ -35,7 +40,33 @@ export class InodeTable {
 
   /** Returns the inode of a nodeid that the kernel sent, or -ESTALE if the file no longer exists. */
   get(node: NodeId): Inode | number {
-    return this.#byIno.get(inoOf(node)) ?? this.load(inoOf(node)) ?? -ESTALE;
+    const ino = inoOf(node);
+    return this.#byIno.get(ino) ?? this.load(ino) ?? this.#known(ino) ?? -ESTALE;
+  }
+
+  /**
+   * Says that the kernel may know inodes from before this table was made, of the present lower tree or of earlier ones,
+   * though no name leads to them any more.
+   */
+  goOnFrom(earlier: readonly LowerTree[]): void {
+    this.#earlier = earlier;
+  }
+
+  /** Returns an inode that the kernel knows, whether a name leads to it or not; null if there never was one. */
+  recall(ino: Ino): Inode | null {
+    return this.load(ino) ?? this.#known(ino);
+  }
+
+  /** Returns a template's inode without a name, if the kernel may know it from before. */
+  #known(ino: Ino): Inode | null {
+    if (this.#earlier === null || isPrivateIno(ino)) return null;
+    const record = this.#lower.inode(ino);
+    if (record !== null) return this.#add(ino, { ...record, nlink: 0 }, false);
+    for (const tree of this.#earlier) {
+      const gone = tree.inode(ino);
+      if (gone !== null) return this.#addGone(gone, false, tree);
+    }
+    return null;
   }
 
   /** Returns the inode by its number; null if no name leads to it and it is not open. */
@@ -74,7 +105,9 @@ export class InodeTable {
 
   /** Removes the inode from memory. */
   drop(inode: Inode): void {
-    if (this.#byIno.delete(inode.ino)) this.#entries.give();
+    if (!this.#byIno.delete(inode.ino)) return;
+    this.#entries.give();
+    if (inode.place !== 0) this.#records?.forgetInode(inode);
   }
 
   /** Marks the inode as just looked up by the kernel, so that it is the last to be given up. */

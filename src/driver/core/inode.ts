@@ -85,6 +85,9 @@ export class Inode implements Node {
    */
   first: { record: InodeRecord; lookups: number } | null = null;
 
+  /** Where ResumeRecords keeps its note; 0: there is none. */
+  place = 0;
+
   /** When a request was last refused because it came by the first nodeid; ms since the epoch. */
   refused = 0;
 

@@ -15,6 +15,7 @@ import { makePrivate } from './copy-up.ts';
 import { type Core, changed, stamp } from './core.ts';
 import { openBytes } from './fd-cache.ts';
 import { giveBack, isFree } from './give-back.ts';
+import type { Opener } from './handles.ts';
 import type { Backing, Inode } from './inode.ts';
 import { isFixed } from './names.ts';
 import { CAP_FSETID } from './ports.ts';
@@ -39,11 +40,11 @@ export function open(core: Core, node: NodeId, flags: number, killPriv: boolean)
   // A writer means the file that has the name now.
   if (isFixed(core, inode)) return -ESTALE;
   // If the answer comes later, `core.caller` is another process by then.
-  const { pid } = core.caller;
+  const by = opener(core);
   const truncates = (flags & O_TRUNC) !== 0;
   const copied = makePrivate(core, inode, truncates ? 0 : inode.record.size);
-  if (typeof copied === 'number') return writable(core, inode, node, flags, killPriv, pid, copied);
-  return copied.then((error) => writable(core, inode, node, flags, killPriv, pid, error));
+  if (typeof copied === 'number') return writable(core, inode, node, flags, killPriv, by, copied);
+  return copied.then((error) => writable(core, inode, node, flags, killPriv, by, error));
 }
 
 function writable(
@@ -52,7 +53,7 @@ function writable(
   node: NodeId,
   flags: number,
   killPriv: boolean,
-  pid: number,
+  by: Opener,
   copied: number,
 ): Opening {
   if (copied < 0) return copied;
@@ -60,14 +61,14 @@ function writable(
     inode.copied = null;
     const failed = syncCopyFirst(core, inode);
     if (failed instanceof Promise) {
-      return failed.then((error) => writable(core, inode, node, flags, killPriv, pid, error));
+      return failed.then((error) => writable(core, inode, node, flags, killPriv, by, error));
     }
-    const error = failed < 0 ? failed : empty(core, inode, killPriv, pid);
+    const error = failed < 0 ? failed : empty(core, inode, killPriv, by.pid);
     if (error < 0) return error;
   }
   if (inode.isFirst(node)) return inode.refuse();
   const known = inode.mayBeMapped;
-  const presented = present(core, inode, flags, pid);
+  const presented = present(core, inode, flags, by);
   // The open failed, so no close will come to give the copy back.
   if (typeof presented === 'number' && inode.copied !== null) giveBack(core, inode);
   const opened = whenDurable(core, inode, flags, presented);
@@ -107,12 +108,15 @@ export function dropPrivileges(
   return core.tx.commit();
 }
 
+/** Returns who makes the present request. */
+const opener = ({ caller: { pid, request } }: Core): Opener => ({ pid, request });
+
 /** Opens the inode's present bytes, and chooses how the kernel does I/O on them. */
 export function present(
   core: Core,
   inode: Inode,
   flags: number,
-  pid = core.caller.pid,
+  by = opener(core),
 ): Result<Opened> {
   if (!core.entries.hasRoom) return -ENFILE;
   const io = ioMode(core, inode, flags);
@@ -120,14 +124,15 @@ export function present(
     inode.cachedOpens++;
     if (io === IO_UNCACHED) inode.uncachedOpens++;
     inode.wasUncached = io === IO_UNCACHED;
-    return core.handles.open(inode, flags, pid, io, null);
+    return core.handles.open(inode, flags, by, io, null);
   }
   const backing = inode.backing ?? register(core, inode);
   if (typeof backing === 'number') return backing;
-  inode.backing = backing;
   backing.opens++;
   if ((flags & O_ACCMODE) === O_RDWR) inode.mayBeMapped = true;
-  return core.handles.open(inode, flags, pid, io, backing);
+  inode.backing = backing;
+  core.noteInode(inode);
+  return core.handles.open(inode, flags, by, io, backing);
 }
 
 /**

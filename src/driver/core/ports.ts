@@ -115,6 +115,10 @@ export interface Delta {
   ): void;
   /** Returns true if the tag could not be written: call flush() before a program gets the file by passthrough. */
   needsFlush(ino: Ino): boolean;
+  /** The number of the last change. */
+  readonly sequence: number;
+  /** The number of the last change that was there when the delta was opened. */
+  readonly foundSequence: number;
   /** True if anything was committed since the last flush() began. */
   readonly dirty: boolean;
   /** Resolves to 0 once everything committed before the call would survive a power cut, or to -errno. */

@@ -1,8 +1,10 @@
 import type { Ino, Name } from '../../base/ids.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
+import type { Caller } from './api.ts';
 import { withColdParts, withWarmParts } from './cold-parts.ts';
 import type { Inode } from './inode.ts';
 import type { Change, Delta } from './ports.ts';
+import type { ResumeRecords } from './resume/records.ts';
 
 /**
  * Collects one operation's changes, commits them to the journal as one record, and only then shows them in the
@@ -10,13 +12,18 @@ import type { Change, Delta } from './ports.ts';
  */
 export class Transaction {
   readonly #delta: Delta;
+  readonly #caller: Caller;
+  readonly #resume: ResumeRecords | null;
   #change: Change | null = null;
   readonly #inodes: Inode[] = [];
   readonly #records: InodeRecord[] = [];
   readonly #durable: boolean[] = [];
 
-  constructor(delta: Delta) {
+  /** @param caller the process whose request is served */
+  constructor(delta: Delta, caller: Caller, records: ResumeRecords | null) {
     this.#delta = delta;
+    this.#caller = caller;
+    this.#resume = records;
   }
 
   begin(): this {
@@ -66,9 +73,13 @@ export class Transaction {
 
   /** Commits. Returns 0, or -errno with nothing changed. */
   commit(): number {
+    this.#resume?.begins(this.#caller.request, this.#delta.sequence + 1);
     const error = this.#delta.commit();
     this.#change = null;
-    if (error !== 0) return error;
+    if (error !== 0) {
+      this.#resume?.failed();
+      return error;
+    }
     for (let i = 0; i < this.#inodes.length; i++) {
       const inode = this.#inodes[i] as Inode;
       const record = this.#records[i] as InodeRecord;

@@ -37,6 +37,7 @@ export function getxattr(core: Core, node: NodeId, name: string): Result<Buffer>
   // For a directory, overlayfs only verifies the origin and makes no dentry of it.
   if (isOverlayOrigin(name) && !isDir(inode.record.mode)) {
     inode.isUpper = true;
+    core.noteInode(inode);
     if (value !== undefined) return shownOrigin(value);
   }
   if (value !== undefined) return value;

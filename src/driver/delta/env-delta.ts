@@ -65,6 +65,7 @@ export interface HeldDelta {
 export class EnvDelta implements Delta, Change {
   readonly files: PrivateFiles;
   readonly wasCutShort: boolean;
+  readonly foundSequence: number;
   readonly #options: DeltaOptions;
   readonly #lock: EnvLock;
   readonly #journal: Journal;
@@ -92,6 +93,7 @@ export class EnvDelta implements Delta, Change {
     this.#options = options;
     this.files = parts.files;
     this.wasCutShort = parts.wasCutShort;
+    this.foundSequence = parts.journal.sequence;
     this.#lock = parts.lock;
     this.#journal = parts.journal;
     this.#pending = parts.pending;
@@ -123,6 +125,10 @@ export class EnvDelta implements Delta, Change {
       orphans: this.#marks.orphans,
     });
     if (this.#checkpointer.needed && this.#readOnly === null) this.#scheduleCheckpoint();
+  }
+
+  get sequence(): number {
+    return this.#journal.sequence;
   }
 
   /** Why nothing can be changed (damage, a journal that cannot be written), or null. */

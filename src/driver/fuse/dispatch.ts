@@ -1,6 +1,6 @@
 /** Maps opcodes to their handlers. */
 import { EIO, ENOSYS } from '../../base/errno.ts';
-import { requestId } from './buffers.ts';
+import { requestId, u32 } from './buffers.ts';
 import { type Connection, type Handler, NO_REPLY } from './connection.ts';
 import { getattr, setattr, statfs, statx } from './handlers/attributes.ts';
 import {
@@ -16,6 +16,7 @@ import {
 import { readdir, readdirplus } from './handlers/directory.ts';
 import { batchForget, forget, lookup } from './handlers/lookup.ts';
 import { create, open, release, tmpfile } from './handlers/open.ts';
+import { answerResent } from './handlers/resent.ts';
 import {
   link,
   mkdir,
@@ -28,7 +29,7 @@ import {
   unlink,
 } from './handlers/tree.ts';
 import { getxattr, listxattr, removexattr, setxattr } from './handlers/xattr.ts';
-import { INTERRUPT_IN, OP, OPCODES, OUT_BYTES } from './wire.ts';
+import { IN, INTERRUPT_IN, OP, OPCODES, OUT_BYTES, UNIQUE_RESENT } from './wire.ts';
 
 /**
  * Answers ENOSYS, which the kernel remembers, so that it does not ask again: FLUSH (nothing is written back at
@@ -107,7 +108,9 @@ export function dispatch(
   fault: (error: unknown, operation: string) => number,
 ): number {
   try {
-    return (handlers[opcode] ?? notOurs)(c);
+    const isAgain = (u32(IN.unique + 1) & UNIQUE_RESENT) !== 0;
+    const answered = isAgain ? answerResent(c, opcode) : null;
+    return answered ?? (handlers[opcode] ?? notOurs)(c);
   } catch (error) {
     const result = fault(error, opcodeName(opcode));
     return isSilent(opcode) ? NO_REPLY : result;

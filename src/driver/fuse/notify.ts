@@ -99,9 +99,15 @@ export class Notifier {
     await sent;
   }
 
-  /** Asks for all requests that were read but not answered. Needs Granted.resend. */
-  resend(): void {
-    void this.send([notification(NOTIFY.RESEND, 0)]);
+  /**
+   * Asks for all requests that were read but not answered, at once, and has names looked up again: what the driver before us
+   * had to tell of them may not have been told. To be called before any request is read. Needs Granted.resend.
+   */
+  goOn(): void {
+    for (const code of [NOTIFY.RESEND, NOTIFY.INC_EPOCH]) {
+      const message = notification(code, 0);
+      native.writeDevice(this.devFd, message, message.length);
+    }
   }
 
   /** Sends nothing more. Resolves when nothing is being written and the descriptor may be closed. */

@@ -274,7 +274,7 @@ export class Session implements Connection {
   private resume(granted: Granted): void {
     this.begin(granted);
     this.becomeReady();
-    if (granted.resend) this.notifier.resend();
+    this.notifier.goOn();
   }
 
   private readonly onEnd = (errno: number): void => {

@@ -183,5 +183,6 @@ export const NOTIFY = {
   INVAL_INODE: 2,
   INVAL_ENTRY: 3,
   RESEND: 7,
+  INC_EPOCH: 8,
   PRUNE: 9,
 } as const;

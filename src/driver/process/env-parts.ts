@@ -25,12 +25,14 @@ export interface EnvParts {
 
 /**
  * Takes the env's lock, and opens its delta and its templates.
+ * @param shown the stack that the mount of another driver shows, to go on with that; null for a new mount
  * @throws ByrefError 'notFound', 'locked', 'corrupt'
  */
 export async function openEnv(
   store: Store,
   { env, mountFlags }: Pick<MountRequest, 'env' | 'mountFlags'>,
   log: Log,
+  shown: readonly StackRef[] | null = null,
 ): Promise<EnvParts> {
   // The directory of an env that was never mounted does not exist yet.
   const { name } = store.needEnv(env);
@@ -40,13 +42,14 @@ export async function openEnv(
   const delta = await openDelta(directory, {
     openObject: (id) => store.objects.open(id),
     onError: (error) => log.error({ env, err: error }, 'delta'),
+    keepOrphans: shown !== null,
   });
   try {
     noteDelta(store.at, env);
     store.refresh();
     // Read again under the lock: a destroy removes the row under the same lock.
     const row = store.needEnv(env);
-    const stack = store.resolveStack(row);
+    const stack = shown ?? store.resolveStack(row);
     const accessRules: AccessRules = { files: 'relatime', dirs: 'relatime' };
     const limits = diskLimits(store, env);
     if (limits.bytes !== null || limits.inodes !== null) await delta.files.usage.start();

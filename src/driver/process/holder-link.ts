@@ -8,6 +8,12 @@ export interface OwnDevice extends HeldDevice {
   readonly fd: number;
 }
 
+/** A device that the holder has, as a descriptor of that process. */
+export interface TakenDevice extends HeldDevice {
+  readonly pid: number;
+  readonly fd: number;
+}
+
 /** How often to look for a new holder after the last one is gone, in ms. */
 const RETRY_MS = 2_000;
 
@@ -18,15 +24,18 @@ const RETRY_MS = 2_000;
 export class HolderLink {
   private readonly path: string;
   private readonly log: Log;
+  private restart: readonly string[];
   private readonly devices = new Map<number, OwnDevice>();
   private client: ControlClient<HolderVerbs> | null = null;
   private connecting: Promise<ControlClient<HolderVerbs>> | null = null;
   /** The number of unanswered calls: the connection must not end before they are answered. */
   private asking = 0;
 
-  constructor(path: string, log: Log) {
+  /** @param restart words that start another driver, if this one is killed; none if that is not wanted */
+  constructor(path: string, log: Log, restart: readonly string[]) {
     this.path = path;
     this.log = log;
+    this.restart = restart;
   }
 
   /** Connects to the holder, if it is not connected; rejects if none runs. */
@@ -39,16 +48,34 @@ export class HolderLink {
     }
   }
 
+  /** Returns the devices of a shard that the holder holds; none if no holder runs. */
+  async held(shard: number): Promise<readonly TakenDevice[]> {
+    const client = await ControlClient.connect<HolderVerbs>(this.path, 'holder');
+    if (client === null) return [];
+    try {
+      const { pid, devices } = await client.call('status', null);
+      return devices.filter((each) => each.shard === shard).map((each) => ({ ...each, pid }));
+    } finally {
+      client.close();
+    }
+  }
+
   /** Resolves when the holder has a copy of the descriptor; rejects if that fails. */
   async hold(device: OwnDevice): Promise<void> {
     this.asking++;
     try {
       const client = await this.connected();
-      await client.call('hold', { ...device, pid: process.pid });
+      await client.call('hold', { ...device, pid: process.pid, restart: this.restart });
       this.devices.set(device.env, device);
     } finally {
       this.asking--;
     }
+  }
+
+  /** Has the holder start other words, if this process ends. */
+  async restartWith(words: readonly string[]): Promise<void> {
+    this.restart = words;
+    for (const device of [...this.devices.values()]) await this.hold(device);
   }
 
   /** Makes the holder close its copy. Never rejects: a holder that is gone holds nothing. */
@@ -82,7 +109,7 @@ export class HolderLink {
     }
     client.unref();
     for (const device of this.devices.values()) {
-      await client.call('hold', { ...device, pid: process.pid });
+      await client.call('hold', { ...device, pid: process.pid, restart: this.restart });
     }
     this.client = client;
     client.onGone(() => this.lost(client));

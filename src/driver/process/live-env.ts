@@ -26,6 +26,8 @@ export class LiveEnv {
   /** The stack of each lower tree, for inodes in use that are of older versions. */
   private readonly stacks = new WeakMap<LowerTree, readonly StackRef[]>();
   private flips: Promise<unknown> = Promise.resolve();
+  /** Stacks that it showed to another driver's requests: files of all of them may be in use. */
+  private earlier: readonly (readonly StackRef[])[] = [];
   private limits: DiskLimits | null = null;
   private limiting: Promise<unknown> = Promise.resolve();
 
@@ -44,6 +46,12 @@ export class LiveEnv {
     this.stack = parts.stack;
     this.limits = parts.diskLimits;
     this.stacks.set(parts.lower, parts.stack);
+  }
+
+  /** Says that programs may use files of these stacks, which another driver showed them. */
+  showedBefore(earlier: ReadonlyMap<LowerTree, readonly StackRef[]>): void {
+    this.earlier = [...earlier.values()];
+    for (const [tree, stack] of earlier) this.stacks.set(tree, stack);
   }
 
   /**
@@ -87,6 +95,7 @@ export class LiveEnv {
     this.stack = to;
     const outcome = await served.fs.flip(change, acts);
     this.leaving = null;
+    if (flipped) served.kept?.shows(to);
     // What is reported as done to the env's own files must survive a power cut, too.
     if (acts.length > 0) await parts.delta.flush();
     failpoint('flip-end');
@@ -168,12 +177,12 @@ export class LiveEnv {
     return this.served?.fs.isOpenForWriting(DPKG_LOCKS) ?? false;
   }
 
-  /** Returns the stacks that it shows, from the moment its delta is open: two during a flip, else one. */
+  /** Returns the stacks that it shows, from the moment its delta is open: two during a flip, else one; and earlier ones. */
   shown(): { env: number; stack: readonly StackRef[] }[] {
     if (this.parts === null) return [];
     const { id: env } = this.parts.row;
     const stacks = this.leaving === null ? [this.stack] : [this.leaving, this.stack];
-    return stacks.map((stack) => ({ env, stack }));
+    return [...stacks, ...this.earlier].map((stack) => ({ env, stack }));
   }
 
   /** Returns its counters; null if it is not served, or its transport counts nothing. */

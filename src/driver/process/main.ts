@@ -1,4 +1,5 @@
 import { DRIVER_ARGS } from '../../ipc/driver-args.ts';
+import { driverWords } from '../../ipc/driver-words.ts';
 import type { DriverVerbs } from '../../ipc/protocol.ts';
 import { RunDir } from '../../ipc/run-dir.ts';
 import { ControlServer } from '../../ipc/server.ts';
@@ -28,7 +29,9 @@ async function main(root: string, shard: number): Promise<void> {
 
   process.chdir(root);
   const store = await openStore(root, { write: false, at: '.' });
-  const holder = new HolderLink(run.holder().socket, log);
+  const resumes = process.env['BYREF_RESUME'] !== '0';
+  const words = resumes ? driverWords(root, shard) : [];
+  const holder = new HolderLink(run.holder().socket, log, words);
   const onChange = (): void => idle.touch();
   const isIdle = (): boolean => served.size === 0 && server.connections === 0;
   const served = new Shard({ store, shard, holder, log, faults, onChange });
@@ -38,6 +41,7 @@ async function main(root: string, shard: number): Promise<void> {
     process.exit(0);
   };
   const idle = new IdleExit(isIdle, end);
+  if (resumes) await served.goOn();
   const handlers = served.handlers(end);
   const server = await ControlServer.listen<DriverVerbs>(
     files.socket,

@@ -49,9 +49,11 @@ export async function serveFuseNative(
     fs,
     trace: null,
     device: -1,
+    kept: null,
     stats: () => null,
     ended: mount.ended,
     hold: null,
+    leave: abort,
     abort,
   };
 }

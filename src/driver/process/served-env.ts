@@ -4,11 +4,13 @@ import type { EnvFileSystem } from '../core/api.ts';
 import { createFileSystem } from '../core/filesystem.ts';
 import type { KernelCaches, Passthrough } from '../core/ports.ts';
 import { capabilities } from '../core/proc-capabilities.ts';
+import type { LeftMount, ResumeRecords } from '../core/resume/records.ts';
 import type { SessionStats } from '../fuse/session.ts';
 import { entryBudget } from './entry-budget.ts';
 import type { EnvParts } from './env-parts.ts';
 import { fdBudget } from './fd-budget.ts';
 import { poolShare } from './pool-shares.ts';
+import type { KeptMount } from './resume/kept-mount.ts';
 import type { WriterTrace } from './writers/writer-trace.ts';
 
 /** A mounted env, from the answer to INIT to the end of its connection. */
@@ -19,12 +21,16 @@ export interface ServedEnv {
   readonly trace: WriterTrace | null;
   /** This process's descriptor of /dev/fuse; -1 if the transport keeps its own. */
   readonly device: number;
+  /** What another driver needs to go on with it; null if its transport leaves that to nobody. */
+  readonly kept: KeptMount | null;
   /** Returns counters of its requests; null if the transport counts none. */
   readonly stats: () => SessionStats | null;
   /** Resolves when the mount is gone, to the errno that reported it. */
   readonly ended: Promise<number>;
   /** Makes requests that change something wait: Session.hold(). null if the transport can't. */
   readonly hold: (() => () => void) | null;
+  /** Stops serving it, for another driver to go on: what was begun is answered first. */
+  leave(): Promise<void>;
   /**
    * Ends the mount from this side: files that are open in it fail from then on.
    * @param drop makes the holder close its copy
@@ -36,6 +42,8 @@ export interface ServedEnv {
 interface TransportPorts {
   readonly passthrough: Passthrough | null;
   readonly caches: KernelCaches;
+  readonly records?: ResumeRecords | null;
+  readonly left?: LeftMount | null;
 }
 
 /** Puts the filesystem core over an env's parts. */
@@ -43,7 +51,7 @@ export function coreOf(
   { lower, delta, accessRules, diskLimits }: EnvParts,
   ports: TransportPorts,
 ): EnvFileSystem {
-  const { passthrough, caches } = ports;
+  const { passthrough, caches, records = null, left = null } = ports;
   const blobs = delta.files;
   const { files, bulk } = poolShare();
   blobs.shareThreads(bulk);
@@ -58,8 +66,12 @@ export function coreOf(
     accessRules,
     fdBudget,
     entryBudget,
+    records,
+    left,
   });
   fs.limitDisk(diskLimits);
+  // Programs use it, and nothing came between.
+  if (left !== null) return fs;
   // A patch may have come while the env was not mounted.
   fs.keepDirs();
   // The flush removes the copies.

@@ -16,21 +16,24 @@ import type {
   WritersPage,
   WritersRequest,
 } from '../../ipc/protocol.ts';
+import { RECORDS_VERSION } from '../../ipc/records-version.ts';
 import type { Handlers } from '../../ipc/server.ts';
 import type { FaultCount } from '../../observe/fault-guard.ts';
 import type { Log } from '../../observe/log.ts';
 import type { StackRef, Store } from '../../store/store.ts';
 import type { AccessRules } from '../core/ports.ts';
 import type { EnvAction } from '../core/set-aside.ts';
+import { unmount } from '../fuse/mount.ts';
 import { LATENCY_BOUNDS_MS } from '../fuse/request-times.ts';
 import { MountedRules } from './access-rules.ts';
 import { entryBudget } from './entry-budget.ts';
 import { type EnvParts, openEnv } from './env-parts.ts';
 import { shareDescriptors } from './fd-budget.ts';
 import { collectGarbage } from './garbage.ts';
-import type { HolderLink } from './holder-link.ts';
+import type { HolderLink, TakenDevice } from './holder-link.ts';
 import { LiveEnv } from './live-env.ts';
-import { serveKernel } from './serve-kernel.ts';
+import { takeLeft } from './resume/take-left.ts';
+import { resumeKernel, serveKernel } from './serve-kernel.ts';
 import type { ServedEnv } from './served-env.ts';
 
 /** This many entries of ended envs are worth a garbage collection: about 20 MiB. */
@@ -38,6 +41,8 @@ const WORTH_COLLECTING = 50_000;
 
 /** Delay before an env in which dpkg was at work is tried again, in ms. */
 const BUSY_RETRY_MS = 1000;
+
+const REMOUNT = 'Unmount its envs, then mount them again: byref umount --all; byref mount --all';
 
 /** The most envs that are refreshed at once. */
 const AT_ONCE = 64;
@@ -65,6 +70,8 @@ export class Shard {
   /** Connections that announced a flip which has not come yet. */
   private readonly expected = new Set<Socket>();
   private readonly rules: MountedRules;
+  /** True once another driver is to go on with all mounts. */
+  private leaving = false;
 
   constructor(parts: ShardParts) {
     this.parts = parts;
@@ -103,6 +110,7 @@ export class Shard {
         await this.live.get(env)?.closed;
         return null;
       },
+      leave: (args) => this.leave(args, stop),
       stop: (args) => this.stop(args.force, stop),
     };
   }
@@ -166,16 +174,81 @@ export class Shard {
         await served.abort(() => Promise.resolve());
         throw error;
       }
-      live.serve(parts, served);
-      this.rules.follow(env, (rules) => keepAccessTimes(parts, rules));
+      this.begin(live, parts, served);
       log.info({ ...served.info, stack: parts.row.stack }, 'mounted');
-      void served.ended.then((errno) => this.takeDown(live, parts, errno));
-      this.parts.onChange();
       return served.info;
     } catch (error) {
       await parts.delta.close();
       throw error;
     }
+  }
+
+  private begin(live: LiveEnv, parts: EnvParts, served: ServedEnv): void {
+    live.serve(parts, served);
+    this.rules.follow(parts.row.id, (rules) => keepAccessTimes(parts, rules));
+    void served.ended.then((errno) => this.takeDown(live, parts, errno));
+    this.parts.onChange();
+  }
+
+  /**
+   * Goes on with the mounts of a driver that was killed. Programs in them have waited since, and see nothing else of it. A
+   * mount that can't be gone on with is ended, so that nothing waits for good.
+   */
+  async goOn(): Promise<void> {
+    const { holder, shard, log } = this.parts;
+    const begun = performance.now();
+    const devices = await holder.held(shard);
+    for (const device of devices) {
+      const live = new LiveEnv();
+      this.live.set(device.env, live);
+      try {
+        await this.goOnWith(live, device);
+      } catch (error) {
+        log.error(
+          { env: device.env, err: error },
+          'the mount of a driver that was killed is ended',
+        );
+        await this.giveUp(device);
+        this.forget(device.env, live);
+      } finally {
+        live.becomeOpened();
+      }
+    }
+    const ms = Math.round(performance.now() - begun);
+    if (devices.length > 0) log.info({ envs: this.live.size, ms }, 'went on');
+  }
+
+  private async goOnWith(live: LiveEnv, device: TakenDevice): Promise<void> {
+    const { store, holder, log, shard } = this.parts;
+    const { parts, left, earlier } = await takeLeft(store, device, log);
+    keepAccessTimes(parts, parts.accessRules);
+    try {
+      const served = resumeKernel(parts, log, left);
+      const { env, mountpoint } = device;
+      served.info = { ...served.info, mountpoint };
+      try {
+        await holder.hold({ env, mountpoint, shard, fd: served.device });
+      } catch (error) {
+        await served.abort(() => Promise.resolve());
+        throw error;
+      }
+      live.showedBefore(earlier);
+      this.begin(live, parts, served);
+      log.info(served.info, 'went on with');
+    } catch (error) {
+      await parts.delta.close();
+      throw error;
+    }
+    // A patch that it was in, or that came since, is made in it now. One that waits for dpkg is tried again by its command.
+    void live
+      .refresh(store)
+      .catch((error: unknown) => log.error({ env: device.env, err: error }, 'flip'));
+  }
+
+  /** Ends a mount whose driver was killed: what uses it gets errors from now on. */
+  private async giveUp({ env, mountpoint }: TakenDevice): Promise<void> {
+    await this.parts.holder.drop(env);
+    unmount(mountpoint, true);
   }
 
   private device(env: number): ServedDevice | null {
@@ -307,9 +380,11 @@ export class Shard {
   /** Closes an env's delta after its mount is gone, and makes the holder close its copy. */
   private async takeDown(live: LiveEnv, { row, delta }: EnvParts, errno: number): Promise<void> {
     const { holder, log } = this.parts;
+    if (this.leaving) return;
     live.ending = true;
     this.rules.leave(row.id);
     log.info({ env: row.id, name: row.name, errno }, 'unmounted');
+    live.served?.kept?.end();
     try {
       await delta.close();
       await holder.drop(row.id);
@@ -324,6 +399,29 @@ export class Shard {
     live.becomeClosed();
     if (entryBudget.takeEnded() > WORTH_COLLECTING) collectGarbage();
     this.parts.onChange();
+  }
+
+  /** Leaves all mounts to another driver. What was begun is answered; what comes then waits for that driver. */
+  private async leave(
+    { records, restart }: { readonly records: number; readonly restart: readonly string[] },
+    stop: () => void,
+  ): Promise<null> {
+    if (records !== RECORDS_VERSION) {
+      const message = `a driver of byref ${VERSION} can't leave its mounts to the other one`;
+      throw new ByrefError('unsupported', message, REMOUNT);
+    }
+    await Promise.all([...this.live.values()].map(({ opened }) => opened));
+    for (const { served } of this.live.values()) {
+      if (served === null || served.kept?.canBeLeft === true) continue;
+      const message = `${served.info.name} is mounted in a way that no other driver can go on with`;
+      throw new ByrefError('unsupported', message, REMOUNT);
+    }
+    await this.parts.holder.restartWith(restart);
+    this.leaving = true;
+    await Promise.all([...this.live.values()].map(({ served }) => served?.leave()));
+    this.parts.log.info({ envs: this.live.size }, 'left to another driver');
+    setImmediate(stop);
+    return null;
   }
 
   private async stop(force: boolean, stop: () => void): Promise<null> {

@@ -5,7 +5,7 @@ import { ByrefError } from '../../base/error.ts';
 import { processLimit } from '../../base/process-limit.ts';
 import { VERSION } from '../../base/version.ts';
 import { ControlClient } from '../../ipc/client.ts';
-import { entryPoint } from '../../ipc/entry-point.ts';
+import { driverWords } from '../../ipc/driver-words.ts';
 import type { DriverVerbs, HolderVerbs, Verbs } from '../../ipc/protocol.ts';
 import { type ProcessFiles, RunDir } from '../../ipc/run-dir.ts';
 import { builtFile } from '../../native/binding.ts';
@@ -35,8 +35,8 @@ interface Program {
 /** Returns a connection to the driver of a shard; starts it if none runs. */
 function ensureDriver(root: string, shard: number): Promise<ControlClient<DriverVerbs>> {
   const run = new RunDir(root);
-  const args = [...entryPoint('driver/process/main'), root, String(shard)];
-  const program = { file: process.execPath, args };
+  const [file = '', ...args] = driverWords(root, shard);
+  const program = { file, args };
   return ensure(run, run.driver(shard), program, `driver of shard ${shard}`);
 }
 
@@ -84,13 +84,33 @@ export async function ensureServers(root: string, shards: readonly number[]): Pr
   }
 }
 
-/** Connects to the driver of a shard; null if none runs. */
-export function findDriver(
+/** Connects to the driver of a shard; null if none runs. Waits for one that is about to take over from one that was killed. */
+export async function findDriver(
   root: string,
   shard: number,
 ): Promise<ControlClient<DriverVerbs> | null> {
-  const files = new RunDir(root).driver(shard);
-  return ControlClient.connect<DriverVerbs>(files.socket, `driver of shard ${shard}`);
+  const { socket } = new RunDir(root).driver(shard);
+  const connect = (): Promise<ControlClient<DriverVerbs> | null> =>
+    ControlClient.connect<DriverVerbs>(socket, `driver of shard ${shard}`);
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  let driver = await connect();
+  while (driver === null && Date.now() < deadline && (await isDriven(root, shard))) {
+    await sleep(POLL_MS);
+    driver = await connect();
+  }
+  return driver;
+}
+
+async function isDriven(root: string, shard: number): Promise<boolean> {
+  const holder = await findHolder(root);
+  if (holder === null) return false;
+  try {
+    return (await holder.call('status', null)).driven.includes(shard);
+  } catch {
+    return false;
+  } finally {
+    holder.close();
+  }
 }
 
 /** Connects to the holder; null if none runs. */

@@ -8,15 +8,17 @@
  */
 import { failpoint } from '../../base/failpoints.ts';
 import type { EnvOutcome, PatchedEnv } from '../../codec/patch-record.ts';
-import { ControlClient } from '../../ipc/client.ts';
+import { type ControlClient, PeerGone } from '../../ipc/client.ts';
 import { envMounts } from '../../ipc/mount-table.ts';
 import type { DriverVerbs, EnvActions, PrepareRequest, RefreshedEnv } from '../../ipc/protocol.ts';
-import { RunDir } from '../../ipc/run-dir.ts';
 import type { EnvRow, Store } from '../../store/store.ts';
+import { findDriver } from '../envs/spawn.ts';
 
 /** How long a driver may take to bring all its envs to a version: waiting calls in them may hold it up. */
 const REFRESH_TIMEOUT_MS = 120_000;
 const PREPARE_TIMEOUT_MS = 10_000;
+/** How many drivers of a shard are asked, one after the other, if each is killed. */
+const DRIVERS_MAX = 10;
 
 type Driver = ControlClient<DriverVerbs>;
 
@@ -55,7 +57,7 @@ export async function flip(store: Store, request: FlipRequest): Promise<FlipRepo
     failpoint('patch-committed');
     // Drivers that started in the meantime may have read the store before the commit.
     await runningDrivers(store, drivers);
-    return await refresh(drivers, request.acts);
+    return await refresh(store.root, drivers, request.acts);
   } finally {
     for (const driver of drivers.values()) driver.close();
   }
@@ -68,7 +70,7 @@ export async function refreshAll(
 ): Promise<FlipReport> {
   const drivers = await runningDrivers(store);
   try {
-    return await refresh(drivers, acts);
+    return await refresh(store.root, drivers, acts);
   } finally {
     for (const driver of drivers.values()) driver.close();
   }
@@ -94,12 +96,10 @@ async function runningDrivers(
   store: Store,
   known = new Map<number, Driver>(),
 ): Promise<Map<number, Driver>> {
-  const run = new RunDir(store.root);
   await Promise.all(
     Array.from({ length: store.shards }, async (_, shard) => {
       if (known.get(shard)?.gone === false) return;
-      const { socket } = run.driver(shard);
-      const driver = await ControlClient.connect<DriverVerbs>(socket, `driver of shard ${shard}`);
+      const driver = await findDriver(store.root, shard);
       if (driver !== null) known.set(shard, driver);
     }),
   );
@@ -107,6 +107,7 @@ async function runningDrivers(
 }
 
 async function refresh(
+  root: string,
   drivers: ReadonlyMap<number, Driver>,
   acts: readonly EnvActions[],
 ): Promise<FlipReport> {
@@ -115,7 +116,7 @@ async function refresh(
   await Promise.all(
     [...drivers].map(async ([shard, driver]) => {
       try {
-        const answer = await driver.call('refresh', { envs: null, acts }, REFRESH_TIMEOUT_MS);
+        const answer = await refreshDriver(root, shard, driver, acts);
         failpoint('patch-refreshed');
         for (const env of answer) refreshed.set(env.env, env);
       } catch (error) {
@@ -124,6 +125,32 @@ async function refresh(
     }),
   );
   return { envs: refreshed, silent };
+}
+
+/** Has a driver bring its envs along; if it is killed meanwhile, the one that takes over. */
+async function refreshDriver(
+  root: string,
+  shard: number,
+  driver: Driver,
+  acts: readonly EnvActions[],
+): Promise<readonly RefreshedEnv[]> {
+  const refresh = (of: Driver): Promise<readonly RefreshedEnv[]> =>
+    of.call('refresh', { envs: null, acts }, REFRESH_TIMEOUT_MS);
+  let asked = driver;
+  for (let times = 1; ; times++) {
+    try {
+      const refreshed = await refresh(asked);
+      if (asked !== driver) asked.close();
+      return refreshed;
+    } catch (error) {
+      // One that is just dying may still be connected to.
+      const isGone = error instanceof PeerGone && times < DRIVERS_MAX;
+      const next = isGone ? await findDriver(root, shard) : null;
+      if (next === null) throw error;
+      if (asked !== driver) asked.close();
+      asked = next;
+    }
+  }
 }
 
 /** Tells for each env that was to move what came of it. Actions are not in it. */

@@ -50,6 +50,8 @@ export class TestRoot {
       BYREF_IDLE_EXIT_MS: String(IDLE_EXIT_MS),
       // What others' builds leave when they are killed is not this test's.
       BYREF_TMPDIR: this.tmp,
+      // A driver that a test has killed stays dead, unless the test is about that.
+      BYREF_RESUME: '0',
       // The machine's network is not the tests'.
       BYREF_NETWORK: 'none',
     };

@@ -115,6 +115,7 @@ export class StepChange {
     if (inode.backing === null || inode.backing.opens > 0) return;
     core.passthrough?.release(inode.backing.id);
     inode.backing = null;
+    core.noteInode(inode);
   }
 
   /** Moves a file's remaining names to another inode, in the change; then the file is the template's again. */

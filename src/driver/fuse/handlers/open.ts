@@ -26,7 +26,7 @@ export function open(c: Connection): number {
   return openReply(c, opened);
 }
 
-function openReply(c: Connection, opened: Result<Opened>): number {
+export function openReply(c: Connection, opened: Result<Opened>): number {
   if (typeof opened === 'number') return opened;
   putOpened(c, OUT.body, opened);
   return OUT_BYTES + OPEN_OUT_BYTES;
@@ -54,7 +54,7 @@ export function tmpfile(c: Connection): number {
  * Fills in an entry and an open file. If the entry fails, the kernel will never release the handle, so it is
  * closed here.
  */
-function createReply(c: Connection, created: Result<Created>): number {
+export function createReply(c: Connection, created: Result<Created>): number {
   if (typeof created === 'number') return created;
   const error = putEntry(c, OUT.body, created.created);
   if (error < 0) {

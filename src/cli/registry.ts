@@ -61,6 +61,7 @@ const MODULES: Readonly<Record<string, () => Promise<CommandModule>>> = {
   destroy: () => import('./commands/destroy.ts'),
   fsck: () => import('./commands/fsck.ts'),
   daemon: () => import('./commands/daemon.ts'),
+  'daemon upgrade': () => import('./commands/daemon-upgrade.ts'),
   events: () => import('./commands/events.ts'),
   'operation list': () => import('./commands/operation-list.ts'),
   'operation wait': () => import('./commands/operation-wait.ts'),

@@ -67,6 +67,7 @@ export const VERBS: readonly Verb[] = [
   verb('gc', 'remove what nobody uses or can go back to'),
   verb('fsck', 'check everything below the root, and repair it'),
   verb('daemon', 'run the manager: API, operations, events, metrics, restarts'),
+  verb('daemon upgrade', 'move mounted envs to drivers of this byref, while programs use them'),
   verb('events', 'follow what happens to envs, templates and operations'),
   verb('operation list', 'list what the daemon executes', ['operation ls']),
   verb('operation wait', 'wait for the end of one, and print what it prints'),

@@ -39,6 +39,7 @@ import type { StaleRestarted } from './restart-stale.ts';
 import type { TemplateDetails } from './show-template.ts';
 import type { EnvStarted, EnvStopped } from './start-env.ts';
 import type { EnvUnmounted } from './umount-env.ts';
+import type { DriverUpgraded } from './upgrade-drivers.ts';
 
 /** The record of a move to other versions; null if there was nothing to do. Its times are milliseconds since the epoch. */
 export type Moved = PatchRecord | null;
@@ -73,6 +74,7 @@ export interface Results {
   readonly 'volume add': VolumeInfo;
   readonly 'volume list': readonly VolumeInfo[];
   readonly 'volume rm': VolumeInfo;
+  readonly 'daemon upgrade': readonly DriverUpgraded[];
   readonly 'operation list': readonly Operation[];
   readonly 'operation wait': Operation;
   readonly 'operation cancel': Operation;

@@ -6,7 +6,7 @@ import { declareSuite } from './declare.ts';
 import { hashObjects } from './objects.ts';
 import { buildFixture } from './run.ts';
 
-const SET_UP_MS = 120_000;
+const SET_UP_MS = 300_000;
 
 /** An env of an OS and an app template, as the declared suites find it. */
 export interface MountedEnv {

@@ -13,6 +13,7 @@ export default defineConfig({
     testTimeout: 180_000,
     hookTimeout: 180_000,
     teardownTimeout: 15_000,
+    expect: { poll: { timeout: 30_000 } },
     // What a test says belongs to its failure, not between the lines of the others.
     silent: 'passed-only',
     reporters: [['default', { summary: false }], './test/reporter/closing-line.ts'],

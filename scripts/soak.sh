@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Patches and rollbacks under readers, overlays in envs while the kernel drops names, and random histories: many times as
-# many as scripts/test.sh has time for. Commands that are killed at each of their failpoints, where that tries every second one.
+# many as scripts/test.sh has time for. Commands that are killed at each of their failpoints, where that tries every third one.
 # Damage to what is on disk, 50 cases for each of TIMES, random command lines, and random messages to all sockets: the counts by class
 # are printed.
 #
@@ -16,4 +16,4 @@ LIMIT=12h BYREF_SOAK=$TIMES FC_RUNS=$((TIMES * 60)) BYREF_PACKAGE_HISTORIES=$TIM
   test/packages/dependency-histories.test.ts test/patch/crash.test.ts test/patch/crash-stages.test.ts test/patch/apps.test.ts \
   test/patch/gc.test.ts test/compose/interrupted.test.ts test/fsck/crashes.test.ts test/packages/crash.test.ts test/packages/dependencies.test.ts \
   test/run/crash.test.ts test/run/volumes.test.ts test/env/clone.test.ts \
-  test/env/full-file-systems.test.ts test/damage/fuzz.test.ts test/fuzz --silent=false "$@"
+  test/suite/limited.test.ts test/suite/no-passthrough.test.ts test/env/full-file-systems.test.ts test/damage/fuzz.test.ts test/fuzz --silent=false "$@"

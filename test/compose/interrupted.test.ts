@@ -26,7 +26,8 @@ afterAll(() => stock.dispose());
 
 /** More failpoints than a patch comes by. */
 const FAILPOINTS_MAX = 80;
-const STEP_MS = 60;
+/** From one moment at which a command is ended to the next. */
+const STEP_MS = process.env['BYREF_SOAK'] === undefined ? 150 : 60;
 const TIMEOUT_MS = 300_000;
 
 const OLD = 'tiny-base\t1.0|tiny|';

@@ -15,7 +15,7 @@ import { native } from '../../src/native/binding.ts';
 import { noteDelta } from '../../src/store/delta-marks.ts';
 import { envDir, initRoot } from '../../src/store/store.ts';
 import { inode, name, open } from '../delta/open-env.ts';
-import { Services } from '../support/machine/services.ts';
+import { runByref } from '../support/machine/program.ts';
 import { copyRoot } from './harms.ts';
 
 const SOAK = process.env['BYREF_SOAK'];
@@ -26,6 +26,12 @@ const HANG_MS = 60_000;
 const PROBE = path.join(import.meta.dirname, 'fuzz-probe.ts');
 
 let base: string;
+
+async function byref(...words: string[]): Promise<void> {
+  const { code, stderr } = await runByref(words);
+  expect(code, stderr).toBe(0);
+}
+
 const pristine = (): string => path.join(base, 'pristine');
 
 function fill(delta: EnvDelta, stem: string): void {
@@ -50,9 +56,8 @@ beforeAll(async () => {
   for (const file of ['f1', 'f2', 'etc/f3', 'etc/f4']) writeFileSync(path.join(tree, file), file);
   const root = path.join(base, 'root');
   await initRoot(root, { shards: 2 });
-  const services = new Services(root, {});
-  await services.importTree('os', tree);
-  for (const env of ['e1', 'e2', 'e3']) await services.create(env, 'os', []);
+  await byref('template', 'import', 'os', tree, '--root', root);
+  for (const env of ['e1', 'e2', 'e3']) await byref('create', env, '--os', 'os', '--root', root);
   for (const id of [1, 2]) {
     mkdirSync(envDir(root, id), { recursive: true });
     const delta = await open(envDir(root, id));

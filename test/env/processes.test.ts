@@ -80,8 +80,10 @@ test('driver and holder have nothing open below a mount, and no child', async ()
     const open = readdirSync(`/proc/${pid}/fd`).map((fd) => target(`/proc/${pid}/fd/${fd}`));
     expect(open.filter((file) => file.startsWith(mountpoint))).toEqual([]);
     expect(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')).toBe('');
-    expect(readlinkSync(`/proc/${pid}/cwd`)).toBe('/');
   }
+  // Where a driver finds the root, whatever is mounted over it.
+  expect(readlinkSync(`/proc/${driverPid}/cwd`)).toBe(root.path);
+  expect(readlinkSync(`/proc/${holderPid}/cwd`)).toBe('/');
 });
 
 test('processes end by themselves when nothing is mounted any more', async () => {

@@ -1,8 +1,9 @@
 import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from 'vitest';
 import { BYREF, output, sh } from '../support/machine/program.ts';
-import { TestRoot } from '../support/machine/root.ts';
+import { stockRoot, TestRoot } from '../support/machine/root.ts';
 import { TinySystems } from '../support/packages/tiny-systems.ts';
 
 /** The version that envs begin with. */
@@ -26,9 +27,10 @@ export class RunRoot {
   }
 
   static async create(extra: NodeJS.ProcessEnv = {}): Promise<RunRoot> {
-    const made = new RunRoot(await TestRoot.create(extra));
-    await made.addVersion(FIRST);
-    return made;
+    const stock = await stockRoot(path.join(tmpdir(), 'byref-run-stock'), (root) =>
+      new RunRoot(root).addVersion(FIRST),
+    );
+    return new RunRoot(await TestRoot.create(extra, undefined, stock));
   }
 
   /** Adds a version of the template that differs in a file and in the program `sleep`. */

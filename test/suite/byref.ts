@@ -6,7 +6,7 @@ import { declareSuite } from './declare.ts';
 import { hashObjects } from './objects.ts';
 import { buildFixture } from './run.ts';
 
-const SET_UP_MS = 120_000;
+const SET_UP_MS = 300_000;
 
 /** An env of an OS and an app template, as the declared suites find it. */
 export interface MountedEnv {
@@ -59,18 +59,24 @@ export function declareEnv(
   afterAll(() => root.dispose(), SET_UP_MS);
 }
 
+/** Directories for fresh files, by what is said of their data: one that both templates fill is merged. */
+const FRESH = { coherent: 'home', shared: 'usr/fresh', 'merged directory': 'etc/merged' } as const;
+type Place = keyof typeof FRESH;
+const PLACES = Object.keys(FRESH) as Place[];
+
 /**
- * Declares all suites on an env: fresh files where data is coherent, where it is shared, and in a
- * directory that both templates fill; and the templates' own files.
+ * Declares the suites on an env: fresh files, and the templates' own.
+ * @param places where the files are fresh; scripts/soak.sh takes all of them
  */
 export function declareByref(
   mountOptions: readonly string[] = [],
   settings: readonly string[] = [],
+  places: readonly Place[] = PLACES,
 ): void {
+  const tried = process.env['BYREF_SOAK'] === undefined ? places : PLACES;
   declareEnv(mountOptions, settings, ({ mountpoint, fresh }) => {
-    describe('fresh files, coherent', () => declareSuite('posix', fresh('home')));
-    describe('fresh files, shared', () => declareSuite('posix', fresh('usr/fresh')));
-    describe('fresh files, merged directory', () => declareSuite('posix', fresh('etc/merged')));
+    for (const place of tried)
+      describe(`fresh files, ${place}`, () => declareSuite('posix', fresh(FRESH[place])));
     describe('files of templates', () => declareSuite('template', mountpoint));
   });
 }

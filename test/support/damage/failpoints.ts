@@ -14,7 +14,7 @@ export const runKilledAt = (
 ): Promise<Finished> => root.run(command, { env: { ...root.env, BYREF_FAILPOINT: failpoint } });
 
 /**
- * How far it is from one failpoint at which a test kills a command to the next: in the suite every second one is tried, by
+ * How far it is from one failpoint at which a test kills a command to the next: in the suite every third one is tried, by
  * scripts/soak.sh each.
  */
-export const KILL_STEP = process.env['BYREF_SOAK'] === undefined ? 2 : 1;
+export const KILL_STEP = process.env['BYREF_SOAK'] === undefined ? 3 : 1;

@@ -23,7 +23,7 @@ export interface RunOptions {
 }
 
 const OUTPUT_MAX = 64 * 1024 * 1024;
-const TIMEOUT_MS = 60_000;
+export const TIMEOUT_MS = 60_000;
 
 /** Runs a program in a child process, which is how a test touches a mount. Never rejects. */
 export function run(
@@ -83,7 +83,7 @@ export function programHash(): string {
 let fresh = false;
 
 /** scripts/test.sh builds the bundle first; a developer who runs one test need not. */
-function refreshBundle(): void {
+export function refreshBundle(): void {
   if (fresh) return;
   fresh = true;
   const built = existsSync(BUNDLE) ? statSync(BUNDLE).mtimeMs : 0;

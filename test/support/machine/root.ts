@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,10 +10,9 @@ import type { FsckResult } from '../../../src/manager/upkeep/fsck/report.ts';
 import { removeTableLock } from '../../../src/native/table-lock.ts';
 import type { EnvInfo } from '../../../src/services/env-info.ts';
 import type { HistoryEntry } from '../../../src/services/history.ts';
-import { initRoot } from '../../../src/store/root.ts';
+import { serveCommand } from './commands.ts';
 import { mountsBelow, processesOf } from './leftovers.ts';
-import { BYREF, type Finished, type RunOptions, runByref, sh } from './program.ts';
-import { Services } from './services.ts';
+import { BYREF, type Finished, output, type RunOptions, runByref, sh } from './program.ts';
 import { startWatchdog, type Watchdog } from './watchdog.ts';
 
 /** How long processes without mounts stay in tests. */
@@ -34,8 +33,6 @@ export class TestRoot {
   /** Its sockets and locks: in a short place, since the paths of sockets are bounded and TMPDIR may be a long one. */
   private readonly runDir = mkdtempSync('/tmp/byref-run-');
   private readonly watchdog: Watchdog;
-  /** null where commands have variables that this process can't have, such as a failpoint. */
-  private readonly services: Services | null;
   private readonly running: ChildProcess[] = [];
 
   private constructor(base: string, extra: NodeJS.ProcessEnv) {
@@ -44,7 +41,8 @@ export class TestRoot {
     // A file system of the test's own is for the root.
     this.tmp = path.dirname(base) === tmpdir() ? path.join(base, 'tmp') : '/var/tmp';
     mkdirSync(this.tmp, { recursive: true });
-    const own = {
+    this.env = {
+      ...process.env,
       BYREF_ROOT: this.path,
       BYREF_RUN: this.runDir,
       BYREF_IDLE_EXIT_MS: String(IDLE_EXIT_MS),
@@ -54,20 +52,27 @@ export class TestRoot {
       BYREF_RESUME: '0',
       // The machine's network is not the tests'.
       BYREF_NETWORK: 'none',
+      ...extra,
     };
-    this.env = { ...process.env, ...own, ...extra };
-    this.services = Object.keys(extra).length === 0 ? new Services(this.path, own) : null;
     this.watchdog = startWatchdog(base);
   }
 
   /**
    * Makes a root. @param extra environment of its processes
    * @param parent the directory to make it in: a file system of the test's own, or the temporary one
+   * @param stock the directory of a root to copy, as stockRoot() makes it
    */
-  static async create(extra: NodeJS.ProcessEnv = {}, parent = tmpdir()): Promise<TestRoot> {
+  static async create(
+    extra: NodeJS.ProcessEnv = {},
+    parent = tmpdir(),
+    stock?: string,
+  ): Promise<TestRoot> {
     const root = new TestRoot(mkdtempSync(path.join(parent, 'byref-root-')), extra);
-    // As `byref init --shards 1`, without its start: there are hundreds of roots.
-    await initRoot(root.path, { shards: 1 });
+    if (stock !== undefined) {
+      await output('cp', ['--archive', stock, root.path]);
+      return root;
+    }
+    await root.ok('init', '--shards', '1');
     return root;
   }
 
@@ -76,8 +81,17 @@ export class TestRoot {
     return this.run(args);
   }
 
-  run(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
-    return runByref(args, { env: this.env, ...options });
+  async run(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
+    const { timeout, ...others } = options;
+    const isPlain = Object.keys(others).length === 0 && !this.hasDaemon();
+    const served = isPlain ? await serveCommand(args, this.env, timeout) : null;
+    return served ?? runByref(args, { env: this.env, ...options });
+  }
+
+  /** A client of a daemon is a program of its own. */
+  private hasDaemon(): boolean {
+    const roots = readdirSync(this.runDir, { withFileTypes: true });
+    return roots.some((each) => existsSync(path.join(this.runDir, each.name, 'daemon.sock')));
   }
 
   /** Runs a command that must succeed; its standard output. */
@@ -98,31 +112,29 @@ export class TestRoot {
 
   /** Returns what `byref history` lists. */
   history(): Promise<HistoryEntry[]> {
-    return this.services?.history() ?? this.json<HistoryEntry[]>('history');
+    return this.json<HistoryEntry[]>('history');
   }
 
   /** Returns what `byref fsck --full` finds. */
   async findings(): Promise<readonly Finding[]> {
-    if (this.services) return this.services.findings();
-    return (await this.json<FsckResult>('fsck', '--full')).findings;
+    const { stdout, stderr } = await this.byref('fsck', '--full', '--json');
+    expect(stdout, stderr).not.toBe('');
+    return (JSON.parse(stdout) as FsckResult).findings;
   }
 
-  /** Imports the next version of a template, as `byref template import` does. */
+  /** Imports the next version of a template. */
   async import(template: string, source: string, kind?: 'os' | 'app'): Promise<void> {
-    if (this.services) await this.services.importTree(template, source, kind);
-    else await this.ok('template', 'import', template, source, ...(kind ? ['--kind', kind] : []));
+    await this.ok('template', 'import', template, source, ...(kind ? ['--kind', kind] : []));
   }
 
-  /** Makes an env, as `byref create` does. */
+  /** Makes an env. */
   async create(env: string, os: string, ...apps: string[]): Promise<void> {
-    if (this.services) await this.services.create(env, os, apps);
-    else await this.ok('create', env, '--os', os, ...apps.flatMap((app) => ['--app', app]));
+    await this.ok('create', env, '--os', os, ...apps.flatMap((app) => ['--app', app]));
   }
 
-  /** Unmounts envs, as `byref umount` does; all of them if none is named. */
+  /** Unmounts envs; all of them if none is named. */
   async umount(...envs: string[]): Promise<void> {
-    if (this.services) await this.services.umount(envs);
-    else await this.ok('umount', ...(envs.length > 0 ? envs : ['--all']));
+    await this.ok('umount', ...(envs.length > 0 ? envs : ['--all']));
   }
 
   /** A directory of this test to make a template's tree in. */
@@ -140,12 +152,8 @@ export class TestRoot {
     return this.mount(env, ...options);
   }
 
-  /** Mounts an env as `byref mount` does, with its options; returns the mount point. */
+  /** Mounts an env, with the options of `byref mount`; returns the mount point. */
   async mount(env: string, ...options: string[]): Promise<string> {
-    if (options.length === 0) {
-      const mountpoint = await this.services?.mount(env);
-      if (mountpoint) return mountpoint;
-    }
     const mounted = await this.json<{ mountpoint: string }[]>('mount', env, ...options);
     return mounted[0]!.mountpoint;
   }
@@ -212,6 +220,29 @@ export class TestRoot {
     while (this.processes().length > 0 && Date.now() < deadline) await sleep(10);
     expect(this.processes(), 'processes left').toEqual([]);
   }
+}
+
+/**
+ * Returns the directory of a root that tests begin with, each with a copy of its own: it is made once, which takes longer than
+ * to copy it.
+ * @param directory where it is, for as long as it is needed; if something is there, it is that
+ */
+export async function stockRoot(
+  directory: string,
+  fill: (root: TestRoot) => Promise<void>,
+): Promise<string> {
+  if (existsSync(directory)) return directory;
+  const root = await TestRoot.create();
+  try {
+    await fill(root);
+    renameSync(root.path, directory);
+  } catch (error) {
+    // Unless another worker was faster.
+    if (!existsSync(directory)) throw error;
+  } finally {
+    await root.dispose();
+  }
+  return directory;
 }
 
 /** Ends a script and all that it started. */

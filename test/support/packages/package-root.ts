@@ -3,7 +3,7 @@ import path from 'node:path';
 import { expect } from 'vitest';
 import type { PatchRecord } from '../../../src/codec/patch-record.ts';
 import { output, sh } from '../machine/program.ts';
-import { TestRoot } from '../machine/root.ts';
+import { stockRoot, TestRoot } from '../machine/root.ts';
 import { buildDeb, type DebDescription } from './deb.ts';
 import { TinyEnv } from './tiny-apps.ts';
 import { TinySystem, type TinySystems } from './tiny-systems.ts';
@@ -40,9 +40,8 @@ export class PackageRoot {
     const first = await firstVersion(systems, debs, setUp);
     const machine = new TinySystem(mkdtempSync(path.join(systems.base, 'machine-')));
     await copyTree(first, machine.root);
-    const root = new PackageRoot(await TestRoot.create(), systems, machine, first);
-    await root.stage();
-    return root;
+    const stock = await stockRoot(`${first}.stock`, (root) => root.import('t', first));
+    return new PackageRoot(await TestRoot.create({}, undefined, stock), systems, machine, first);
   }
 
   /** Builds an app of one package, which the repository that `t` knows has. */

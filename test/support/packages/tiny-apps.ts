@@ -3,7 +3,7 @@ import path from 'node:path';
 import { expect } from 'vitest';
 import { abandonedWorkplaces, mountsBelow, processesNaming } from '../machine/leftovers.ts';
 import { BYREF, type Finished, sh } from '../machine/program.ts';
-import { TestRoot } from '../machine/root.ts';
+import { stockRoot, TestRoot } from '../machine/root.ts';
 import { scratchEnvs } from '../machine/scratch-envs.ts';
 import { writeBuiltSystem } from './built-system.ts';
 import type { TinySystems } from './tiny-systems.ts';
@@ -33,9 +33,10 @@ export class TinyApps {
 
   /** @param root the root to take; a new one if not given */
   static async create(systems: TinySystems, root?: TestRoot): Promise<TinyApps> {
-    const apps = new TinyApps(root ?? (await TestRoot.create()), systems);
-    await apps.root.import('tiny', await tinyTemplate(systems));
-    return apps;
+    if (root === undefined)
+      return TinyApps.over(await TestRoot.create({}, undefined, await stock(systems)), systems);
+    await root.import('tiny', await tinyTemplate(systems));
+    return TinyApps.over(root, systems);
   }
 
   /** Of a root that has all that already. */
@@ -160,6 +161,12 @@ export class TinyEnv {
       .sort();
   }
 }
+
+/** Returns the directory of a root that has the tiny system. */
+const stock = (systems: TinySystems): Promise<string> =>
+  stockRoot(path.join(systems.base, 'stock'), async (root) =>
+    root.import('tiny', await tinyTemplate(systems)),
+  );
 
 /** Returns the tiny system as a template's archive, whose apt knows the repository. */
 async function tinyTemplate(systems: TinySystems): Promise<string> {

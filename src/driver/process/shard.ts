@@ -167,7 +167,7 @@ export class Shard {
         throw error;
       }
       live.serve(parts, served);
-      this.rules.follow(env, (rules) => keepAccessTimes(parts, rules));
+      this.rules.follow(env, request.mountFlags, (rules) => keepAccessTimes(parts, rules));
       log.info({ ...served.info, stack: parts.row.stack }, 'mounted');
       void served.ended.then((errno) => this.takeDown(live, parts, errno));
       this.parts.onChange();

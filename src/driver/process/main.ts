@@ -9,6 +9,7 @@ import { openStore } from '../../store/store.ts';
 import { HolderLink } from './holder-link.ts';
 import { IdleExit } from './idle-exit.ts';
 import { beTheOnlyOne, endOnSignal, resistOomKiller, startOrExit } from './process.ts';
+import { Rest } from './rest.ts';
 import { Shard } from './shard.ts';
 
 /**
@@ -29,7 +30,11 @@ async function main(root: string, shard: number): Promise<void> {
   process.chdir(root);
   const store = await openStore(root, { write: false, at: '.' });
   const holder = new HolderLink(run.holder().socket, log);
-  const onChange = (): void => idle.touch();
+  const rest = new Rest();
+  const onChange = (): void => {
+    idle.touch();
+    rest.touch();
+  };
   const isIdle = (): boolean => served.size === 0 && server.connections === 0;
   const served = new Shard({ store, shard, holder, log, faults, onChange });
   const end = (): void => {

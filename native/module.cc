@@ -1,6 +1,9 @@
 #include <malloc.h>
 
+#include "args.h"
 #include "exports.h"
+
+static napi_value TrimMemory(napi_env env, napi_callback_info) { return byref::Number(env, malloc_trim(0)); }
 
 static napi_value Init(napi_env env, napi_value exports) {
   // glibc raises this threshold with every large block that is freed, and then keeps such blocks in
@@ -18,6 +21,7 @@ static napi_value Init(napi_env env, napi_value exports) {
   byref::ExportExtents(env, exports);
   byref::ExportDeath(env, exports);
   byref::ExportShared(env, exports);
+  byref::Export(env, exports, "trimMemory", TrimMemory);
   return exports;
 }
 

@@ -1,5 +1,5 @@
 /**
- * byref-monitor MODE RUNTIME STATE BUNDLE ID LOG ROOT FIRST SIZE NETWORK [SOURCE TARGET HOW]...
+ * byref-monitor MODE RUNTIME STATE BUNDLE ID LOG ROOT FIRST SIZE WAITS [SOURCE TARGET HOW]...
  *
  * Starts the first process of an env through an OCI runtime, and stays with it until it ends. It outlives the command that
  * started it, and keeps what would be lost with that:
@@ -13,9 +13,9 @@
  *
  * MODE: `log`, no input, output goes to LOG. `terminal`, one for both. `inherit`, our own input and output; `inherit:SOCKET`, too.
  *
- * Descriptor 3, a socket, or who listens at SOCKET, is told "started PID", or "failed STATUS" with what the runtime says in BUNDLE/runtime.log. With NETWORK 1,
- * the env's network namespace is mounted on BUNDLE/netns before, and "created PID" is told: the env is to be connected, and
- * starts when a byte comes; at the end of the socket instead, it is given up.
+ * Descriptor 3, a socket, or who listens at SOCKET, is told "started PID", or "failed STATUS" with what the runtime says in BUNDLE/runtime.log. With WAITS
+ * `wait` or `connect`, "created PID" is told before: the env starts when a byte comes; at the end of the socket instead, it is given up. With
+ * `connect`, its network namespace is mounted on BUNDLE/netns before that. Else `no`.
  *
  * Who attaches sends frames: a type, a length (2 bytes, the high one first), and as many bytes. Type 0: input. Type 1: the
  * size of the terminal, rows and columns of 2 bytes each. Type 2: the exec server of the env is wanted (native/exec-server.c), as
@@ -42,6 +42,8 @@
 #include <time.h>
 #include <unistd.h>
 
+/** How often it is looked whether a first process that is to begin has ended, in milliseconds. */
+enum { RELEASE_POLL_MS = 100 };
 enum { REPORT = 3, CLIENTS_MAX = 16, FRAME_HEAD = 3, FRAME_INPUT = 0, FRAME_SIZE = 1, FRAME_EXEC = 2 };
 /** Of umount2(2); <sys/mount.h> and <linux/mount.h> exclude each other. */
 enum { DETACH = 2, NOFOLLOW = 8 };
@@ -56,7 +58,7 @@ struct client {
   unsigned char frame[FRAME_HEAD + 65535];
 };
 
-static const char *mode, *runtime, *state, *bundle, *id, *log_path, *root, *first_id, *ids, *network;
+static const char *mode, *runtime, *state, *bundle, *id, *log_path, *root, *first_id, *ids, *waits;
 static char **places;
 static int log_fd = -1;
 static off_t log_size;
@@ -275,20 +277,47 @@ static long first_process(void) {
 
 static void clean_up(void);
 
-/** Has the env connected, and starts it. */
-static void connect_and_start(void) {
-  if (strcmp(network, "1") != 0) return;
-  char namespace[64], byte;
-  snprintf(namespace, sizeof namespace, "/proc/%ld/ns/net", first_process());
-  close(need(open(in_bundle("netns"), O_RDONLY | O_CREAT | O_CLOEXEC, 0600), "the network namespace's place"));
-  const int tree = need(syscall(SYS_open_tree, AT_FDCWD, namespace, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), "the network namespace");
-  need(syscall(SYS_move_mount, tree, "", AT_FDCWD, in_bundle("netns"), MOVE_MOUNT_F_EMPTY_PATH), "the network namespace's mount");
-  close(tree);
-  dprintf(REPORT, "created %ld\n", first_process());
-  if (read(REPORT, &byte, 1) != 1) {
-    clean_up();
-    _exit(1);
+/** True if the process, a child of ours, has ended; that stays to be asked for. */
+static int has_ended(pid_t pid) {
+  siginfo_t found = {0};
+  return waitid(P_PID, (id_t)pid, &found, WEXITED | WNOHANG | WNOWAIT) < 0 || found.si_pid != 0;
+}
+
+/**
+ * Does what `runc start` does, without another program: the first process waits until somebody reads from a pipe in runc's state.
+ * Returns 0 if that is not there, as with another runtime.
+ */
+static int release_first_process(void) {
+  static const char name[] = "/runc";
+  const size_t length = strlen(runtime);
+  if (length < sizeof name || strcmp(runtime + length - (sizeof name - 1), name) != 0) return 0;
+  char path[4096], byte;
+  snprintf(path, sizeof path, "%s/%s/exec.fifo", state, id);
+  // Else a first process that has ended would be waited for.
+  const int fifo = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  if (fifo < 0) return 0;
+  const pid_t first = (pid_t)first_process();
+  for (struct pollfd wait = {fifo, POLLIN, 0};;) {
+    const int found = poll(&wait, 1, RELEASE_POLL_MS);
+    if (found > 0 && read(fifo, &byte, 1) == 1) break;
+    // What it wrote before its end is there to be read.
+    if (has_ended(first)) {
+      if (read(fifo, &byte, 1) == 1) break;
+      close(fifo);
+      return 0;
+    }
+    // Nobody writes yet.
+    if (found > 0) usleep(1000);
   }
+  close(fifo);
+  // runc tells an env that waits from one that runs by that.
+  unlink(path);
+  return 1;
+}
+
+/** Lets the first process, which waits, begin. */
+static void begin(void) {
+  if (release_first_process()) return;
   char runtime_log[4096];
   snprintf(runtime_log, sizeof runtime_log, "%s/runtime.log", bundle);
   char *const words[] = {(char *)runtime, "--root", (char *)state, "--log", runtime_log, "--log-format", "json", "start", (char *)id, NULL};
@@ -300,6 +329,30 @@ static void connect_and_start(void) {
   dprintf(REPORT, "failed %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
   clean_up();
   _exit(1);
+}
+
+static void mount_network(void) {
+  char namespace[64];
+  snprintf(namespace, sizeof namespace, "/proc/%ld/ns/net", first_process());
+  close(need(open(in_bundle("netns"), O_RDONLY | O_CREAT | O_CLOEXEC, 0600), "the network namespace's place"));
+  const int tree = need(syscall(SYS_open_tree, AT_FDCWD, namespace, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), "the network namespace");
+  need(syscall(SYS_move_mount, tree, "", AT_FDCWD, in_bundle("netns"), MOVE_MOUNT_F_EMPTY_PATH), "the network namespace's mount");
+  close(tree);
+}
+
+static int is_to_wait(void) { return strcmp(waits, "no") != 0; }
+
+/** Waits until the env may begin, and starts it. */
+static void wait_and_start(void) {
+  char byte;
+  if (!is_to_wait()) return;
+  if (strcmp(waits, "connect") == 0) mount_network();
+  dprintf(REPORT, "created %ld\n", first_process());
+  if (read(REPORT, &byte, 1) != 1) {
+    clean_up();
+    _exit(1);
+  }
+  begin();
 }
 
 static void report_started(void) {
@@ -518,10 +571,10 @@ static void start(int signals) {
   snprintf(runtime_log, sizeof runtime_log, "%s/runtime.log", bundle);
   snprintf(socket, sizeof socket, "%s/terminal.sock", bundle);
   // What `runtime create` makes waits to be started.
-  const int is_connected = strcmp(network, "1") == 0;
-  const char *words[20] = {runtime, "--root", state, "--log", runtime_log, "--log-format", "json", is_connected ? "create" : "run"};
+  const int waits_then = is_to_wait();
+  const char *words[20] = {runtime, "--root", state, "--log", runtime_log, "--log-format", "json", waits_then ? "create" : "run"};
   int count = 8;
-  if (!is_connected) words[count++] = "--detach";
+  if (!waits_then) words[count++] = "--detach";
   words[count++] = "--bundle";
   words[count++] = bundle;
   words[count++] = "--pid-file";
@@ -571,11 +624,11 @@ static void clean_up(void) {
 
 int main(int count, char **words) {
   if (count < 11 || (count - 11) % 3 != 0) {
-    dprintf(2, "usage: byref-monitor MODE RUNTIME STATE BUNDLE ID LOG ROOT FIRST SIZE NETWORK [SOURCE TARGET HOW]...\n");
+    dprintf(2, "usage: byref-monitor MODE RUNTIME STATE BUNDLE ID LOG ROOT FIRST SIZE WAITS [SOURCE TARGET HOW]...\n");
     return 2;
   }
   mode = words[1], runtime = words[2], state = words[3], bundle = words[4], id = words[5], log_path = words[6];
-  root = words[7], first_id = words[8], ids = words[9], network = words[10], places = words + 11;
+  root = words[7], first_id = words[8], ids = words[9], waits = words[10], places = words + 11;
   static const char prefix[] = "inherit:";
   if (strncmp(mode, prefix, sizeof prefix - 1) == 0) {
     connect_report(mode + sizeof prefix - 1);
@@ -604,7 +657,7 @@ int main(int count, char **words) {
   }
   mount_all();
   start(signals);
-  connect_and_start();
+  wait_and_start();
   report_started();
   // The env's first process, whose end may have been told of already.
   const int fd = open(in_bundle("running"), O_RDONLY | O_CLOEXEC);

@@ -43,8 +43,8 @@ export const mountSource = (root: string, env: number): string =>
 export function envMounts(root: string): Map<number, EnvMount> {
   const prefix = SOURCE_PREFIX + path.join(root, 'envs') + path.sep;
   const mounts = new Map<number, EnvMount>();
-  for (const line of readFileSync('/proc/self/mountinfo', 'latin1').split('\n')) {
-    if (!line.includes(` ${MOUNT_TYPE} `)) continue;
+  const table = readFileSync('/proc/self/mountinfo', 'latin1');
+  for (const line of linesWith(table, ` - ${MOUNT_TYPE} ${asWritten(prefix)}`)) {
     const mount = parse(line, prefix);
     // An env's own root may be bind-mounted elsewhere: the first one is the mount itself.
     if (mount && !mounts.has(mount.env)) mounts.set(mount.env, mount);
@@ -138,6 +138,18 @@ function parse(line: string, prefix: string): EnvMount | null {
 /** Returns the mount's own options; on a read-only file system it is read-only, whatever its own options say. */
 const optionsOf = (own: string, superBlock: string): string =>
   superBlock.startsWith('ro') ? own.replace(/^rw/, 'ro') : own;
+
+/** Yields the lines that have a text. A machine may have thousands of mounts, which are not all looked at one by one. */
+function* linesWith(table: string, text: string): Generator<string> {
+  for (let at = table.indexOf(text); at >= 0; ) {
+    const end = table.indexOf('\n', at);
+    yield table.slice(table.lastIndexOf('\n', at) + 1, end);
+    at = table.indexOf(text, end);
+  }
+}
+
+/** Returns as much of a field's beginning as is written as it is. */
+const asWritten = (field: string): string => /^[\w/.:@+,=~-]*/.exec(field)?.[0] ?? '';
 
 /** Decodes a field: the kernel writes blanks and backslashes in octal, and names as bytes. */
 function unescapeOctal(text: string): string {

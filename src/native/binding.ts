@@ -145,6 +145,8 @@ export interface Native {
    *   the process exits with this code
    */
   tellDeaths(before: string, after: string, exitCode: number): number;
+  /** malloc_trim(3): gives memory that was freed back to the system. */
+  trimMemory(): number;
 
   // /dev/fuse
   /** FUSE_DEV_IOC_BACKING_OPEN and _CLOSE. */

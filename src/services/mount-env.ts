@@ -1,8 +1,16 @@
 /** Mounts envs, and finishes what is to be done when one is first mounted. */
+import type { EnvSettings } from '../codec/env-settings.ts';
 import { envMounts } from '../ipc/mount-table.ts';
-import { hasSetup } from '../manager/envs/first-mount/setup.ts';
-import { keepFiles, keepHostname, machineNetwork } from '../manager/envs/managed-files.ts';
+import { hostnameOf } from '../manager/envs/first-mount/identity.ts';
+import { hasSetup, readSetup } from '../manager/envs/first-mount/setup.ts';
+import {
+  isSystem,
+  keepFiles,
+  keepHostname,
+  machineNetwork,
+} from '../manager/envs/managed-files.ts';
 import { type MountOptions, type MountOutcome, mountEnv } from '../manager/envs/mount.ts';
+import type { SetUpLeft } from '../manager/envs/runtime/start-processes.ts';
 import { ensureServers, type Servers } from '../manager/envs/spawn.ts';
 import type { EnvState } from '../manager/envs/state.ts';
 import type { EnvRow, Store } from '../store/store.ts';
@@ -23,10 +31,30 @@ export async function mountAndSetUp(
   return mounted;
 }
 
-async function setUp(
+/**
+ * Returns what is left of an env's first mount if that can be done while the env is started: if nothing of what was told decides what is
+ * started. Null if it can't, or if nothing is left.
+ */
+export function setUpLeft(
   { root }: Store,
   row: EnvRow,
-  { mountpoint }: MountOutcome,
+  mounted: Pick<MountOutcome, 'mountpoint'>,
+  settings: EnvSettings,
+  note: (text: string) => void,
+): SetUpLeft | null {
+  const setup = hasSetup(root, row.id) ? readSetup(root, row.id) : null;
+  if (setup === null || setup.files.length > 0 || setup.runOnce.length > 0) return null;
+  // A volume begins with what the env has at its place.
+  if (settings.volumes.length > 0 || !isSystem(mounted.mountpoint)) return null;
+  const hostname = setup.hostname ?? hostnameOf(row.name);
+  return { hostname, finish: () => setUp({ root }, row, mounted, note) };
+}
+
+/** Finishes an env's first mount, if something of it is left. @throws ByrefError as finishFirstMount() */
+export async function setUp(
+  { root }: Pick<Store, 'root'>,
+  row: EnvRow,
+  { mountpoint }: Pick<MountOutcome, 'mountpoint'>,
   note: (text: string) => void,
 ): Promise<void> {
   if (!hasSetup(root, row.id)) return;

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
 import type { EnvSettings } from '../codec/env-settings.ts';
-import { STANDARD_MOUNT } from '../manager/envs/mount.ts';
+import { mountEnv, STANDARD_MOUNT } from '../manager/envs/mount.ts';
 import { BundleDir, type Ended } from '../manager/envs/runtime/bundle-dir.ts';
 import type { Output } from '../manager/envs/runtime/launch.ts';
 import {
@@ -19,7 +19,7 @@ import { peoplesEnvs } from '../manager/sandbox/owner.ts';
 import type { Patience } from '../store/patience.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 import type { Ready } from './await-ready.ts';
-import { isReadOnly, keepMachineFiles, mountAndSetUp } from './mount-env.ts';
+import { isReadOnly, keepMachineFiles, setUp, setUpLeft } from './mount-env.ts';
 
 /**
  * How many envs are started at a time. Half of a start is waiting, for the runtime and for the programs that connect the env, so
@@ -89,20 +89,24 @@ export async function startEnv(
     const state = await envState(store, row);
     const { mount } = state;
     const isMounted = state.state === 'mounted' && mount !== null;
-    const mountpoint = isMounted
-      ? mount.mountpoint
-      : (await mountAndSetUp(store, state, STANDARD_MOUNT, note)).mountpoint;
     const settings = store.settings(row.id);
+    // Without the work of a first mount, which may have been cut short, too.
+    const mounted = isMounted ? mount : await mountEnv(store, state, STANDARD_MOUNT);
+    const isWritable = !isMounted || !isReadOnly(mount.options);
+    const left = isWritable ? setUpLeft(store, row, mounted, settings, note) : null;
+    if (left === null) await setUp(store, row, mounted, note);
+    const { mountpoint } = mounted;
     try {
       const { pid, ended } = await startProcesses({
         root,
         env: row,
         mountpoint,
         settings: withOptions(settings, options),
-        files: isMounted && isReadOnly(mount.options) ? [] : settings.managedFiles,
+        files: isWritable ? settings.managedFiles : [],
         note,
         output: options.output ?? 'log',
         mounted: !isMounted || wasMounted,
+        setUp: left,
       });
       return { started: { env: row.id, name: row.name, pid, already: false, ready: null }, ended };
     } catch (error) {

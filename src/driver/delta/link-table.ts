@@ -53,6 +53,8 @@ export type OnDamage = (row: DamagedRow) => void;
  */
 export class LinkTable implements Keeper {
   used = 0;
+  /** LMDB keeps about 0.2 MiB for it. */
+  readonly isLarge = true;
   readonly #dir: string;
   readonly #readOnly: boolean;
   /** Null while it is closed because descriptors are short: whoever needs it opens it again. */

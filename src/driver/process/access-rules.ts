@@ -28,12 +28,17 @@ export class MountedRules {
     this.root = root;
   }
 
-  /** Calls `apply` with the rules of the env's mount, now and after each change of the table. */
-  follow(env: number, apply: Apply): void {
+  /**
+   * Calls `apply` with the rules of the env's mount, after each change of the table, and now unless they are those of a mount
+   * without flags.
+   */
+  follow(env: number, mountFlags: number, apply: Apply): void {
     this.followed.set(env, apply);
     if (!this.watching) native.watchMounts(() => this.onChange());
     this.watching = true;
-    this.onChange();
+    this.changed = true;
+    if (mountFlags !== 0) this.read();
+    else this.readLater();
   }
 
   leave(env: number): void {
@@ -45,8 +50,16 @@ export class MountedRules {
     if (this.timer === null) this.read();
   }
 
+  private readLater(): void {
+    if (this.timer !== null) return;
+    this.timer = setTimeout(() => {
+      this.timer = null;
+      this.read();
+    }, READ_MS);
+    this.timer.unref();
+  }
+
   private read(): void {
-    this.timer = null;
     if (!this.changed || this.followed.size === 0) return;
     this.changed = false;
     const mounts = envMounts(this.root);
@@ -54,7 +67,6 @@ export class MountedRules {
       const mount = mounts.get(env);
       if (mount !== undefined) apply(rulesOf(mount.options.split(',')));
     }
-    this.timer = setTimeout(() => this.read(), READ_MS);
-    this.timer.unref();
+    this.readLater();
   }
 }

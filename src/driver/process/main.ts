@@ -10,6 +10,7 @@ import { openStore } from '../../store/store.ts';
 import { HolderLink } from './holder-link.ts';
 import { IdleExit } from './idle-exit.ts';
 import { beTheOnlyOne, endOnSignal, resistOomKiller, startOrExit } from './process.ts';
+import { Rest } from './rest.ts';
 import { Shard } from './shard.ts';
 
 /**
@@ -32,7 +33,11 @@ async function main(root: string, shard: number): Promise<void> {
   const resumes = process.env['BYREF_RESUME'] !== '0';
   const words = resumes ? driverWords(root, shard) : [];
   const holder = new HolderLink(run.holder().socket, log, words);
-  const onChange = (): void => idle.touch();
+  const rest = new Rest();
+  const onChange = (): void => {
+    idle.touch();
+    rest.touch();
+  };
   const isIdle = (): boolean => served.size === 0 && server.connections === 0;
   const served = new Shard({ store, shard, holder, log, faults, onChange });
   const end = (): void => {

@@ -185,7 +185,8 @@ export class Shard {
 
   private begin(live: LiveEnv, parts: EnvParts, served: ServedEnv): void {
     live.serve(parts, served);
-    this.rules.follow(parts.row.id, (rules) => keepAccessTimes(parts, rules));
+    const { row, mountFlags } = parts;
+    this.rules.follow(row.id, mountFlags, (rules) => keepAccessTimes(parts, rules));
     void served.ended.then((errno) => this.takeDown(live, parts, errno));
     this.parts.onChange();
   }

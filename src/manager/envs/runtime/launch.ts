@@ -47,14 +47,16 @@ export interface Launch {
   readonly ids: IdRange | null;
   /** What it has beside its root, and where in the bundle each is to be mounted. */
   readonly places: readonly MountedPlace[];
+  /** What has to be done before its program begins, and may be done while the runtime is at work; null if nothing has. */
+  readonly meanwhile: (() => Promise<void>) | null;
   /** Connects the env before it starts; null if it is not to be. */
   readonly connect: (() => Promise<void>) | null;
 }
 
-/** Runs the monitor, and waits until it says that the env runs. @throws ByrefError 'error' with what the runtime says, and as `connect` */
+/** Runs the monitor, and waits until it says that the env runs. @throws ByrefError 'error' with what the runtime says, and as `meanwhile` and `connect` */
 export async function launch(
   bundle: BundleDir,
-  { root, env, mountpoint, output, ids, connect, places }: Launch,
+  { root, env, mountpoint, output, ids, meanwhile, connect, places }: Launch,
 ): Promise<Started> {
   const words = [
     runtimeProgram(),
@@ -65,17 +67,22 @@ export async function launch(
     mountpoint,
     String(ids?.first ?? 0),
     String(ids?.size ?? 0),
-    connect === null ? '0' : '1',
+    waitsFor(meanwhile, connect),
     ...places.flatMap(({ source, place, ids: shown }) => [source, place, shown]),
   ];
   const { report, gone, leave } =
     typeof output === 'string'
       ? startMonitor(output, words)
       : await monitorOf(output, path.join(bundle.path, 'report.sock'), words);
+  const work = meanwhile?.();
+  // It is waited for below, whether the runtime fails or not.
+  work?.catch(() => undefined);
   let said = await report.line();
-  if (connect !== null && said.startsWith('created ')) {
+  if (!said.startsWith('created ')) await work?.catch(() => undefined);
+  else {
     try {
-      await connect();
+      await work;
+      await connect?.();
     } catch (error) {
       report.end();
       await gone;
@@ -94,6 +101,12 @@ export async function launch(
   // Who does not wait for the end does not mind.
   ended.catch(() => undefined);
   return { pid: Number(pid), ended };
+}
+
+/** Returns what the monitor does when the runtime has made the env: nothing, or wait, or show the env's network and wait. */
+function waitsFor(meanwhile: unknown, connect: unknown): string {
+  if (connect !== null) return 'connect';
+  return meanwhile === null ? 'no' : 'wait';
 }
 
 /** A monitor that was started. */

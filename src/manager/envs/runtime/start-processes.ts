@@ -25,6 +25,15 @@ export interface StartRequest extends KeptEnv {
   readonly output: Output;
   /** True: it was mounted for this, and is to be unmounted when it is stopped. */
   readonly mounted: boolean;
+  /** What is left to do of its first mount, which is done while the runtime is at work; null if nothing is. */
+  readonly setUp: SetUpLeft | null;
+}
+
+/** The end of an env's first mount. */
+export interface SetUpLeft {
+  /** The host name that it gives the env. */
+  readonly hostname: string;
+  readonly finish: () => Promise<void>;
 }
 
 /** Starts an env. The caller has its lock. @throws ByrefError 'unsupported', 'error' with what the runtime says */
@@ -52,7 +61,7 @@ async function prepare(
   init: InitProgram,
   request: StartRequest,
 ): Promise<Launch> {
-  const { root, env, mountpoint, settings, output, mounted, note } = request;
+  const { root, env, mountpoint, settings, output, mounted, note, setUp } = request;
   const { privileged, limits, environment } = settings;
   const { isSystemd } = init;
   const network = settings.network ?? standardNetwork();
@@ -75,7 +84,7 @@ async function prepare(
     : capabilitiesOf(isSystemd, settings.capabilities);
   const shown = isSystemd && output === 'log' ? 'terminal' : output;
   const config = ociConfig({
-    hostname: keepHostname(request),
+    hostname: setUp?.hostname ?? keepHostname(request),
     init: { ...init, helper },
     environment,
     terminal: shown === 'terminal',
@@ -93,7 +102,15 @@ async function prepare(
   });
   bundle.write('config.json', JSON.stringify(config));
   failpoint('start-prepared');
-  if (network !== 'bridge') keepFiles(request, machineNetwork());
+  const keepMachineNetwork = (): void => {
+    if (network !== 'bridge') keepFiles(request, machineNetwork());
+  };
+  if (setUp === null) keepMachineNetwork();
+  const meanwhile = async (): Promise<void> => {
+    await setUp?.finish();
+    failpoint('start-set-up');
+    keepMachineNetwork();
+  };
   const connect = async (): Promise<void> => {
     const given = await attachNetwork(root, env.name, bundle, settings, note);
     keepFiles(request, given);
@@ -110,6 +127,7 @@ async function prepare(
     output: shown,
     ids,
     places: besideRoot,
+    meanwhile: setUp === null ? null : meanwhile,
     connect: network === 'bridge' ? connect : null,
   };
 }

@@ -34,8 +34,8 @@ test('every check finds a damage that is done to a root here', () => {
     ...nameDamages,
     ...fileDamages,
   ];
-  // Of what is gone as a whole: test/damage, test/delta/lost-journal.test.ts.
-  const elsewhere = ['envs.directory', 'envs.lost'];
+  // Of what is gone as a whole: test/damage, test/delta/lost-journal.test.ts. Of packages: test/packages/fsck.test.ts.
+  const elsewhere = ['envs.directory', 'envs.lost', 'delta.dependencies'];
   const found = new Set<string>([
     ...damages.flatMap(({ finds, also = [], leaves = [] }) => [finds, ...also, ...leaves]),
     ...elsewhere,

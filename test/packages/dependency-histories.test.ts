@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { PatchedEnv, PatchRecord } from '../../src/codec/patch-record.ts';
+import type { FsckResult } from '../../src/manager/upkeep/fsck/report.ts';
 import type { DebDescription } from '../support/packages/deb.ts';
 import { type PackageEnv, PackageRoot } from '../support/packages/package-root.ts';
 import { TinySystems } from '../support/packages/tiny-systems.ts';
@@ -95,6 +96,7 @@ class History {
         plain: await t.plain(),
         former: new Set(),
         removed: new Set(),
+        told: new Set(),
       });
     }
     return new History(t, seed, pairs);
@@ -120,10 +122,19 @@ class History {
     }
   }
 
+  /** fsck finds what apt says in an env, and no patch said: only what was done there by force. */
   async checkRoot(): Promise<void> {
-    const { stdout } = await this.t.root.byref('fsck', '--full', '--json');
-    const { findings } = JSON.parse(stdout) as { findings: object[] };
-    expect(findings, this.where('')).toEqual([]);
+    const { stdout } = await this.t.root.byref('fsck', '--full', '--packages', '--json');
+    const { findings } = JSON.parse(stdout) as FsckResult;
+    const [warnings, others] = [true, false].map((isWarning) =>
+      findings.filter(({ severity }) => (severity === 'warning') === isWarning),
+    );
+    expect(others, this.where('')).toEqual([]);
+    for (const { name, env, told } of this.pairs) {
+      const unsaid = (await unmet(env)).filter((line) => !told.has(line));
+      const found = warnings!.filter(({ where }) => where === `env ${name}`);
+      expect(found.length, `${this.where(name)}\n${unsaid.join('\n')}`).toBe(unsaid.length);
+    }
   }
 
   private where(name: string): string {
@@ -213,6 +224,7 @@ class History {
       await this.follow(pair, before, after, told);
       const now = await unmet(pair.env);
       const fresh = now.filter((line) => !was[i]!.includes(line));
+      for (const line of fresh) pair.told.add(line);
       expect(fresh.length, `${this.where(pair.name)}\n${fresh.join('\n')}`).toBe(
         told.unmet?.length,
       );
@@ -274,6 +286,8 @@ interface Pair {
   readonly former: Set<Name>;
   /** Packages that it has removed, and not got again since. */
   readonly removed: Set<Name>;
+  /** What patches said that would not be met in it. */
+  readonly told: Set<string>;
 }
 
 const neededIn = ({ packages = [] }: PatchedEnv): Name[] =>

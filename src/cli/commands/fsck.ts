@@ -4,7 +4,7 @@ import { EXIT } from '../../base/exit-codes.ts';
 import { formatSize } from '../../base/size.ts';
 import type { Finding } from '../../manager/upkeep/fsck/finding.ts';
 import { fsck } from '../../manager/upkeep/fsck/fsck.ts';
-import { type FsckResult, isDamaged } from '../../manager/upkeep/fsck/report.ts';
+import { type FsckResult, hasWarnings, isDamaged } from '../../manager/upkeep/fsck/report.ts';
 import { restoreStore } from '../../services/restore-store.ts';
 import { contextOf, defineWaiting } from '../command.ts';
 import { printNotes } from '../notes.ts';
@@ -16,6 +16,7 @@ import { printResult } from '../table.ts';
 interface Options {
   readonly quick?: boolean;
   readonly full?: boolean;
+  readonly packages?: boolean;
   readonly repair?: boolean;
   readonly acceptLoss?: boolean;
   readonly removeLost?: boolean;
@@ -29,6 +30,7 @@ export default function build(): Command {
   return defineWaiting('fsck', 'Check everything below the root, and say what is damaged.')
     .option('--quick', 'rows, and one stat per file (the default)')
     .option('--full', "also every object's bytes, and counts over every version")
+    .option('--packages', 'also ask apt whether the packages of envs fit together')
     .option('--repair', 'repair what can be repaired without guessing')
     .option('--accept-loss', 'also let envs go on without what their journal has lost')
     .option('--remove-lost', 'also remove what is in the lost+found of envs')
@@ -36,6 +38,7 @@ export default function build(): Command {
     .action(async (options: Options) => {
       const { root, json, patience } = contextOf(options);
       const { quick = false, full = false, acceptLoss = false, removeLost = false } = options;
+      const { packages = false } = options;
       const repair = (options.repair ?? false) || acceptLoss || removeLost;
       if (quick && full) {
         throw new ByrefError('usage', '--quick and --full exclude each other', 'Drop one.');
@@ -52,12 +55,14 @@ export default function build(): Command {
         repair,
         acceptLoss,
         removeLost,
+        packages,
         patience,
         ...(json ? {} : { progress: progress.update }),
       }).finally(() => progress.end());
       if (json) printResult('fsck', result);
       else printLines(...result.findings.map(lineOf), summaryOf(result, performance.now() - began));
       if (isDamaged(result)) setExitCode(EXIT.corrupt);
+      else if (hasWarnings(result)) setExitCode(EXIT.pending);
     });
 }
 
@@ -79,13 +84,16 @@ function summaryOf({ checked, findings }: FsckResult, ms: number): string {
     count(envs, 'env'),
     `${count(deltaInodes, 'inode')} of envs`,
   ].join(', ');
-  const errors = findings.filter(({ severity }) => severity === 'error').length;
+  const of = (wanted: Finding['severity']): number =>
+    findings.filter(({ severity }) => severity === wanted).length;
   const repaired = findings.filter((finding) => finding.repaired).length;
-  const leftovers = findings.length - errors;
-  const found =
-    findings.length === 0
-      ? 'nothing found'
-      : `${count(errors, 'error')}, ${count(leftovers, 'leftover')}; ${repaired} repaired`;
+  const warnings = of('warning');
+  const kinds = [
+    count(of('error'), 'error'),
+    ...(warnings > 0 ? [count(warnings, 'warning')] : []),
+    count(of('leftover'), 'leftover'),
+  ].join(', ');
+  const found = findings.length === 0 ? 'nothing found' : `${kinds}; ${repaired} repaired`;
   return `checked ${seen} in ${(ms / 1000).toFixed(1)} s: ${found}`;
 }
 

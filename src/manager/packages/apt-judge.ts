@@ -182,4 +182,7 @@ export function parseUnmet(printed: string): Unmet[] {
   });
 }
 
+/** Returns the key of a dependency that was written down in apt's words (`Unmet.text`); null if it is none. */
+export const keyOfText = (text: string): string | null => parseUnmet(` ${text}`)[0]?.key ?? null;
+
 const nameOf = (text: string): string => text.replace(/:.*$/, '');

@@ -1,10 +1,8 @@
 /** Decides about the packages of one env at one step, from what the env, its templates and their next versions have. */
 import type { DependencyPolicy } from '../../codec/patch-record.ts';
-import { architecturesOf, decide, type PackageVerdict } from './dependencies.ts';
+import { architecturesIn, decide, type PackageVerdict } from './dependencies.ts';
 import { isFormerVersion } from './former-version.ts';
 import { type EnvOnTheWay, type NextPackages, sidesOf } from './own-packages.ts';
-
-const ARCHITECTURES_PATH = '/var/lib/dpkg/arch';
 
 /** Decides about all packages. Null: dpkg in the env says the same as in its templates, so all packages follow. */
 export async function decideStep(
@@ -22,7 +20,7 @@ export async function decideStep(
       ours,
       theirs,
       taken: next.taken,
-      architectures: architecturesOf(ours, tree.content(ARCHITECTURES_PATH)),
+      architectures: architecturesIn(tree, ours),
       isFormer: (template, mine) =>
         infoDir !== null && isFormerVersion({ view, lower: change.from, infoDir }, template, mine),
     },

@@ -13,6 +13,7 @@ import {
 } from '../merge/packages.ts';
 import { fieldOf } from '../merge/stanzas.ts';
 import { judge, statusOf, type Unmet } from './apt-judge.ts';
+import type { EnvTree } from './env-tree.ts';
 
 /** The decision about an env's packages at one step. */
 export interface PackageVerdict {
@@ -216,11 +217,14 @@ class Decision {
 
 const texts = (all: readonly Unmet[]): string[] => all.map(({ text }) => text);
 
+const ARCHITECTURES_PATH = '/var/lib/dpkg/arch';
+
 /**
  * Returns the architectures of an env: first the machine's own, which is that of the package dpkg or else the first one that
  * a package has; then the foreign ones that dpkg knows.
  */
-export function architecturesOf(ours: PackageSides['ours'], foreign: string | null): string[] {
+export function architecturesIn(tree: EnvTree, ours: PackageSides['ours']): string[] {
+  const foreign = tree.content(ARCHITECTURES_PATH);
   const all = [...ours.values()].map(({ architecture }) => architecture);
   const native =
     ours.get('dpkg')?.architecture ?? all.find((each) => each !== 'all' && each !== '');

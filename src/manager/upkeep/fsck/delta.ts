@@ -20,6 +20,7 @@ import { BY_REPAIR_UNMOUNTED, type DeltaFound, deltaDamage, restoreEnv } from '.
 import { type CheckedEnv, DeltaJob, envName } from './delta-job.ts';
 import { acceptLoss, checkLost } from './delta-lost.ts';
 import { asFinding, inBoth, repairDelta } from './delta-repair.ts';
+import { EnvDependencies } from './env-dependencies.ts';
 import { envDirectories } from './env-directories.ts';
 import { checkPackages } from './env-packages.ts';
 import type { Finding } from './finding.ts';
@@ -31,6 +32,7 @@ const SECOND_LOOK_MS = 20;
 
 /** Checks all deltas. Runs after all checks of the store, which learn what names of templates are. */
 export async function* checkDeltas(job: Job): AsyncGenerator<Finding> {
+  const dependencies = job.options.packages ? new EnvDependencies(job) : null;
   for (const id of envDirectories(job.root)) {
     const row = readRow(job.tables, 'envs', idKey(id), decodeEnv);
     // A directory without a row is a leftover, and found elsewhere.
@@ -38,6 +40,7 @@ export async function* checkDeltas(job: Job): AsyncGenerator<Finding> {
     job.checked.deltas++;
     job.options.progress({ phase: 'envs', files: job.checked.deltaInodes, bytes: 0 });
     yield* checkEnv(job, id, row);
+    if (row !== null && dependencies !== null) yield* await dependencies.check(row);
   }
 }
 

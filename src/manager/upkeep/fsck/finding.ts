@@ -78,6 +78,7 @@ export const CHECKS = [
   'delta.object',
   'delta.next',
   'delta.packages',
+  'delta.dependencies',
   'delta.extra',
   'delta.lost',
 ] as const;
@@ -85,8 +86,11 @@ export const CHECKS = [
 /** The name of a check. */
 export type CheckName = (typeof CHECKS)[number];
 
-/** error: damage. leftover: something that an interrupted command left; it takes space and does no harm. */
-export type Severity = 'error' | 'leftover';
+/**
+ * error: damage. warning: nothing of the root is damaged, and somebody has something to do. leftover: something that an
+ * interrupted command left; it takes space and does no harm.
+ */
+export type Severity = 'error' | 'warning' | 'leftover';
 
 /** One thing that is wrong. */
 export interface Finding {

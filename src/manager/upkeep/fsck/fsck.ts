@@ -49,6 +49,8 @@ export interface FsckOptions {
   readonly acceptLoss?: boolean;
   /** For a repair: remove what is in the lost+found of envs. */
   readonly removeLost?: boolean;
+  /** Also ask apt whether the packages of envs fit together. */
+  readonly packages?: boolean;
   readonly progress?: (state: FsckProgress) => void;
   /** For a repair: how long to wait for other writers. */
   readonly patience?: Patience;
@@ -83,8 +85,8 @@ export async function fsck(root: string, options: FsckOptions): Promise<FsckResu
   const facts = checkRoot(root);
   if (!facts.readable) return { checked: nothing(), findings: report(facts.found.map(asFound)) };
   const { full, repair, progress = () => undefined, patience } = options;
-  const { acceptLoss = false, removeLost = false } = options;
-  const given = { full, repair, progress, acceptLoss, removeLost };
+  const { acceptLoss = false, removeLost = false, packages = false } = options;
+  const given = { full, repair, progress, acceptLoss, removeLost, packages };
   if (!repair) return checkOnly(root, facts, { ...given, format: facts.format });
   const format = await upgraded(root, facts, patience);
   const alone = await takeAlone(root, patience);

@@ -69,6 +69,8 @@ export interface JobOptions {
   readonly acceptLoss: boolean;
   /** A repair removes what is in the lost+found of envs. */
   readonly removeLost: boolean;
+  /** apt is asked about the packages of envs. */
+  readonly packages: boolean;
 }
 
 /** Names of a template's file that its `inodes` row lacks. */

@@ -15,8 +15,9 @@ export function report(findings: readonly Finding[]): Finding[] {
   return CHECKS.flatMap((check) => {
     const all = findings.filter((finding) => finding.check === check);
     const errors = all.filter(({ severity }) => severity === 'error');
+    const warnings = all.filter(({ severity }) => severity === 'warning');
     const leftovers = all.filter(({ severity }) => severity === 'leftover');
-    return [...listed(errors), ...listed(leftovers)];
+    return [...listed(errors), ...listed(warnings), ...listed(leftovers)];
   });
 }
 
@@ -30,7 +31,11 @@ function listed(findings: readonly Finding[]): readonly Finding[] {
   return [...findings.slice(0, LISTED_MAX), { ...first, where, what, repaired: left === 0 }];
 }
 
-/** Returns true if damage remains; leftovers and repaired damage do not count. */
+/** Returns true if there is something to do for somebody, which is no damage. */
+export const hasWarnings = ({ findings }: FsckResult): boolean =>
+  findings.some(({ severity }) => severity === 'warning');
+
+/** Returns true if damage remains; leftovers, warnings and repaired damage do not count. */
 export const isDamaged = ({ findings }: FsckResult): boolean =>
   findings.some(({ severity, repaired }) => severity === 'error' && !repaired);
 

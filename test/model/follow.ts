@@ -69,6 +69,7 @@ export class Following {
     const was = ref.templates.entries(ref.stack, dir.origin!).get(name);
     // A file that was only moved, or linked, has the template's bytes, and is no copy of them.
     if (!ref.shares || node.kind !== 'file' || !node.written || was === next) return null;
+    if (this.isWrittenElsewhere(dir, name, node)) return null;
     // Of what is there now, or of what was there when it was copied.
     const origin = ref.isHome(dir.origin!, name, node) ? node.base : null;
     // One of several names is only told by the file itself.
@@ -85,6 +86,13 @@ export class Following {
       node.set.delete('atime');
     }
     return base;
+  }
+
+  /** True if the env has written a template's file of that name under another one: as one file, it would show in both places. */
+  private isWrittenElsewhere(dir: RefNode, name: string, node: RefNode): boolean {
+    const { ref } = this;
+    const others = ref.templates.everAt(dir.origin!, name).filter((each) => each !== node);
+    return others.some((each) => each.own && each.written && ref.names().includes(each));
   }
 
   private linksOf(node: RefNode, stack: Stack): number {

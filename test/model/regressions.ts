@@ -283,6 +283,21 @@ export const FLIP_REGRESSIONS: Readonly<Record<string, readonly Operation[]>> = 
     os(2),
     LOOK,
   ],
+  'the other names of a file follow, of which sed has replaced one': [
+    { op: 'sed', path: 'd/h1' },
+    os(3),
+    LOOK,
+    os(1),
+    LOOK,
+  ],
+  'a name that sed has replaced stays where another one was written': [
+    { op: 'sed', path: 'd/h1' },
+    { op: 'write', path: 'h1', offset: 0, text: 'x' },
+    os(3),
+    LOOK,
+    os(1),
+    LOOK,
+  ],
   'a file in a directory that the env made anew stays of the older version': [
     os(4),
     { op: 'openRead', path: 'd/d/a', slot: 0 },

@@ -38,17 +38,18 @@ async function main(root: string, shard: number): Promise<void> {
     idle.touch();
     rest.touch();
   };
-  const isIdle = (): boolean => served.size === 0 && server.connections === 0;
+  let server: ControlServer<DriverVerbs> | null = null;
+  const isIdle = (): boolean => served.size === 0 && (server?.connections ?? 0) === 0;
   const served = new Shard({ store, shard, holder, log, faults, onChange });
   const end = (): void => {
     log.info({}, 'ending');
-    server.close();
+    server?.close();
     process.exit(0);
   };
   const idle = new IdleExit(isIdle, end);
   if (resumes) await served.goOn();
   const handlers = served.handlers(end);
-  const server = await ControlServer.listen<DriverVerbs>(
+  server = await ControlServer.listen<DriverVerbs>(
     files.socket,
     handlers,
     DRIVER_ARGS,

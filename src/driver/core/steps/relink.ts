@@ -1,5 +1,5 @@
 /** Makes steps that end what the env has of its own under a name, where its bytes are those of a template. */
-import type { Ino } from '../../../base/ids.ts';
+import { type Ino, isPrivateIno } from '../../../base/ids.ts';
 import { isDir, S_IFMT } from '../../../base/mode.ts';
 import {
   DATA_PRIVATE,
@@ -10,7 +10,7 @@ import {
 import type { Step } from '../../../codec/steps.ts';
 import { stamp } from '../core.ts';
 import { isOwnElsewhere } from '../names.ts';
-import { withOwnAttributes } from '../own-attributes.ts';
+import { hasTemplateData, withOwnAttributes } from '../own-attributes.ts';
 import type { DirEntryRef } from '../ports.ts';
 import type { StepChange } from './change.ts';
 import { setDressed } from './dress.ts';
@@ -147,6 +147,25 @@ function shareInPlace(
 }
 
 /**
+ * Returns true for a file of which the env has set attributes only, and that the flip takes along from some of its names and leaves
+ * at none as the template's (follow.ts): what is left of it gets a number of its own there.
+ */
+function goesAlong({ core, lower, cleared }: StepChange, record: InodeRecord): boolean {
+  const { ino } = record;
+  const names = core.delta
+    .namesOf(ino)
+    .filter(({ dir, name }) => !cleared.has(`${dir} ${name}`) && !isPrivateIno(dir));
+  if (names.some(({ dir, name }) => lower.lookup(dir, name)?.ino === ino)) return false;
+  return names.some((place) => {
+    const { dir, name } = place;
+    const was = core.lower.everFile(dir, name, ino);
+    if (was === null || !hasTemplateData(record, was)) return false;
+    const is = core.inodes.isHidden(dir, lower) ? null : lower.lookup(dir, name);
+    return is === null || !isOwnElsewhere(core, place, is);
+  });
+}
+
+/**
  * Returns the inodes that other versions have under a name and that the env has elsewhere: as dpkg's status-old
  * is the earlier status file. Once the name is the templates' again, such a version would show one inode in two
  * places. Null if that cannot be resolved now.
@@ -163,6 +182,7 @@ function otherVersionsElsewhere(
   for (const ino of inos) {
     const record = core.delta.inode(ino);
     if (record === null || isDir(record.mode) || record.nlink === 0) continue;
+    if (goesAlong(change, record)) continue;
     if (record.data === DATA_PRIVATE || core.inodes.peek(ino)?.isOpen === true) return null;
     if (change.movedInos.has(ino)) return null;
     found.push(record);

@@ -121,11 +121,11 @@ test('it is of one moment while another thread commits', async () => {
   };
   await commit(0);
   for (let uid = 1; uid <= 30; uid++) {
-    let isDone = false;
+    const state = { isDone: false };
     const done = commit(uid).then(() => {
-      isDone = true;
+      state.isDone = true;
     });
-    while (!isDone) {
+    while (!state.isDone) {
       const snapshot = TableSnapshot.take(table);
       if (snapshot !== null) {
         const uids = new Set([...snapshot.allInodes()].map((record) => record.uid));

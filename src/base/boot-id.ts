@@ -7,6 +7,13 @@ const BOOT_ID_FILE = '/proc/sys/kernel/random/boot_id';
  * survive a crash of the process, but maybe not a boot. In tests BYREF_BOOT_ID replaces the id.
  */
 export function bootId(): string {
-  const text = process.env.BYREF_BOOT_ID ?? readFileSync(BOOT_ID_FILE, 'latin1');
-  return text.trim().replaceAll('-', '');
+  const replaced = process.env.BYREF_BOOT_ID;
+  if (replaced !== undefined) return plain(replaced);
+  own ??= plain(readFileSync(BOOT_ID_FILE, 'latin1'));
+  return own;
 }
+
+/** No process outlives its boot. */
+let own: string | null = null;
+
+const plain = (text: string): string => text.trim().replaceAll('-', '');

@@ -16,7 +16,7 @@ interface Frozen {
 /** The parts of a delta that a checkpoint works on. */
 export interface CheckpointParts {
   readonly envDir: string;
-  readonly pending: PendingChanges;
+  readonly pending: PendingChanges<LinkTable>;
   readonly journal: Journal;
   /** Makes everything committed durable. Resolves to 0 or -errno. */
   flush(): Promise<number>;

@@ -10,6 +10,7 @@ import type { EnvLock } from './env-lock.ts';
 import { Flusher } from './flusher.ts';
 import { NameState } from './generation.ts';
 import { type Journal, type JournalFile, NO_DIR } from './journal.ts';
+import type { LinkTable } from './link-table.ts';
 import { bootNumber } from './name-tag.ts';
 import { NameTags } from './name-tags.ts';
 import type { PendingChanges } from './pending-changes.ts';
@@ -41,7 +42,7 @@ export interface DeltaParts {
   readonly envDir: string;
   readonly lock: EnvLock;
   readonly journal: Journal;
-  readonly pending: PendingChanges;
+  readonly pending: PendingChanges<LinkTable>;
   readonly marks: RecoveryMarks;
   readonly files: PrivateFiles;
   readonly writer: RecordWriter;
@@ -69,7 +70,7 @@ export class EnvDelta implements Delta, Change {
   readonly #options: DeltaOptions;
   readonly #lock: EnvLock;
   readonly #journal: Journal;
-  readonly #pending: PendingChanges;
+  readonly #pending: PendingChanges<LinkTable>;
   readonly #marks: RecoveryMarks;
   readonly #writer: RecordWriter;
   readonly #flusher = new Flusher(() => this.#flushPass());

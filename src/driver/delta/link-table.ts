@@ -1,57 +1,77 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
-import { reasonOf } from '../../base/damaged.ts';
-import type { Ino, Name } from '../../base/ids.ts';
+import type { Ino } from '../../base/ids.ts';
 import { type Keeper, keptDescriptors } from '../../base/kept-descriptors.ts';
 import { noteCommit } from '../../base/lmdb-check.ts';
-import { nameCookie } from '../../base/name-hash.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
-import { decodeInode } from '../../codec/inode-record-codec.ts';
 import { openTablesIn } from '../../native/table-lock.ts';
-import { type Generation, NameState } from './generation.ts';
+import type { Generation, NameState } from './generation.ts';
 import * as rows from './table-rows.ts';
+import { type DatabaseName, type Row, type Rows, TableView } from './table-view.ts';
 
 const BINARY = { keyEncoding: 'binary', encoding: 'binary' } as const;
 /** More than LMDB needs for its 126 readers. */
 const LOCK_FILE_SIZE = 12_288;
 /** How many descriptors LMDB keeps: the data twice, and the lock file. */
 const LMDB_DESCRIPTORS = 3;
-/** The most directories of which it is remembered whether they have names in the table. */
-const HAS_NAMES_CACHE = 16_384;
 
 /** lmdb's own declaration leaves out the second parameter. */
 interface FastGet {
   getBinaryFast(key: Buffer, options: object): Buffer | undefined;
 }
 
-type Table = Database<Buffer, Buffer>;
+/** One database, as LMDB has it open. */
+class Table implements Rows {
+  private readonly database: Database<Buffer, Buffer>;
+  /** The transaction that it is read in; none for a table that only its own process writes to. */
+  private readonly snapshot: () => { readonly transaction?: Transaction };
+
+  constructor(
+    database: Database<Buffer, Buffer>,
+    snapshot: () => { readonly transaction?: Transaction },
+  ) {
+    this.database = database;
+    this.snapshot = snapshot;
+  }
+
+  get(key: Buffer): Buffer | undefined {
+    return (this.database as FastGet).getBinaryFast(key, this.snapshot());
+  }
+
+  range(start?: Buffer, end?: Buffer, limit?: number): Iterable<Row> {
+    const range = {
+      ...(start === undefined ? {} : { start }),
+      ...(end === undefined ? {} : { end }),
+      ...(limit === undefined ? {} : { limit }),
+    };
+    return this.database.getRange({ ...range, ...this.snapshot() });
+  }
+
+  countFrom(start: Buffer): number {
+    return this.database.getKeysCount({ start, ...this.snapshot() });
+  }
+
+  put(key: Buffer, value: Buffer): void {
+    this.database.putSync(key, value);
+  }
+
+  remove(key: Buffer): void {
+    this.database.removeSync(key);
+  }
+}
 
 /** What is open of a table. */
-interface Databases {
+interface Databases extends Readonly<Record<DatabaseName, Table>> {
   readonly root: RootDatabase<Buffer, Buffer>;
-  readonly names: Table;
-  readonly inodes: Table;
-  readonly marks: Table;
-  readonly meta: Table;
 }
-
-/** A row that byref cannot have written like this. */
-export interface DamagedRow {
-  readonly table: 'names' | 'inodes' | 'marks';
-  readonly key: Buffer;
-  readonly why: string;
-}
-
-/** Called with each damaged row, which is then skipped. */
-export type OnDamage = (row: DamagedRow) => void;
 
 /**
  * The link table of one env: LMDB with four databases (docs/internals/FORMAT.md). Its content is always the env's
  * history up to `state().sequence`; while a checkpoint runs, it is on the way to a later change that the journal
  * still holds.
  */
-export class LinkTable implements Keeper {
+export class LinkTable extends TableView implements Keeper {
   used = 0;
   /** LMDB keeps about 0.2 MiB for it. */
   readonly isLarge = true;
@@ -61,23 +81,23 @@ export class LinkTable implements Keeper {
   #databases: Databases | null = null;
   /** How much goes on that needs it open. */
   #inUse = 0;
-  readonly #hasNames = new Map<Ino, boolean>();
-  /** Inos in `marks`, so that the many inodes without a mark cost no write there. */
-  readonly #marked = new Set<Ino>();
-  readonly #key = Buffer.alloc(rows.NAME_KEY_MAX);
   /** Set for a table that others write to: it is read in one snapshot. */
-  readonly #snapshot: { readonly transaction?: Transaction };
+  #snapshot: { readonly transaction?: Transaction } = {};
 
   /** @param dir holds the table, which was checked: LMDB does not survive a damaged one */
   constructor(dir: string, readOnly: boolean) {
+    super();
     this.#dir = dir;
     this.#readOnly = readOnly;
     const { root } = this.#open();
     this.#snapshot = readOnly ? { transaction: root.useReadTransaction() } : {};
     // The snapshot goes with it.
     if (readOnly) this.#inUse++;
-    for (const key of this.#open().marks.getKeys({ ...this.#snapshot }))
-      this.#marked.add(rows.keyIno(key));
+    this.readMarks();
+  }
+
+  protected override rows(name: DatabaseName): Rows {
+    return this.#open()[name];
   }
 
   /** Returns its databases, and opens them if they are closed. */
@@ -93,10 +113,15 @@ export class LinkTable implements Keeper {
       ...BINARY,
     };
     const root = openTablesIn(this.#dir, LOCK_FILE_SIZE, () => open<Buffer, Buffer>(options));
-    const [names, inodes, marks, meta] = ['names', 'inodes', 'marks', 'meta'].map((name) =>
-      root.openDB(name, BINARY),
-    ) as [Table, Table, Table, Table];
-    this.#databases = { root, names, inodes, marks, meta };
+    const tableOf = (name: DatabaseName): Table =>
+      new Table(root.openDB(name, BINARY), () => this.#snapshot);
+    this.#databases = {
+      root,
+      names: tableOf('names'),
+      inodes: tableOf('inodes'),
+      marks: tableOf('marks'),
+      meta: tableOf('meta'),
+    };
     keptDescriptors.opened(this, LMDB_DESCRIPTORS);
     return this.#databases;
   }
@@ -107,7 +132,7 @@ export class LinkTable implements Keeper {
   }
 
   /** Opens it, and keeps it open until the returned function is called. */
-  hold(): () => void {
+  override hold(): () => void {
     this.#open();
     this.#inUse++;
     return () => {
@@ -130,135 +155,6 @@ export class LinkTable implements Keeper {
   /** Opens a table for writing. Throws LMDB's error if the file is damaged. */
   static open(dir: string): LinkTable {
     return new LinkTable(dir, false);
-  }
-
-  /** Returns the state that the last checkpoint left, or null for a new table. */
-  state(): rows.TableState | null {
-    const value = this.#open().meta.get(rows.STATE_KEY, this.#snapshot);
-    return value === undefined ? null : rows.decodeState(value);
-  }
-
-  name(dir: Ino, name: Name): NameState | null {
-    const length = rows.writeNameKey(this.#key, dir, nameCookie(name), name);
-    const value = this.#get(this.#open().names, this.#key.subarray(0, length));
-    if (value === undefined) return null;
-    return new NameState(dir, name, rows.nameIno(value), rows.nameType(value), true);
-  }
-
-  inode(ino: Ino): InodeRecord | null {
-    const value = this.#get(this.#open().inodes, this.#inoKey(ino));
-    return value === undefined ? null : decodeInode(value, 0, value.length);
-  }
-
-  hasInode(ino: Ino): boolean {
-    return this.#get(this.#open().inodes, this.#inoKey(ino)) !== undefined;
-  }
-
-  /** Returns the number of inodes with numbers from `first` on. */
-  inodesFrom(first: Ino): number {
-    return this.#open().inodes.getKeysCount({ start: rows.inoKey(first), ...this.#snapshot });
-  }
-
-  /** Returns true if hasNames() has found that the directory has no names. */
-  isKnownEmpty(dir: Ino): boolean {
-    return this.#hasNames.get(dir) === false;
-  }
-
-  hasNames(dir: Ino): boolean {
-    let has = this.#hasNames.get(dir);
-    if (has === undefined) {
-      has = this.entries(dir, 0, null, 1).length > 0;
-      if (this.#hasNames.size >= HAS_NAMES_CACHE) this.#hasNames.clear();
-      this.#hasNames.set(dir, has);
-    }
-    return has;
-  }
-
-  /**
-   * Returns at most `limit` names of `dir` in key order: those whose cookie is at least `cookie`; or, if
-   * `afterName` is given, those after (cookie, afterName).
-   */
-  entries(dir: Ino, cookie: number, afterName: Name | null, limit: number): NameState[] {
-    let end = rows.writeNameKey(this.#key, dir, cookie, afterName ?? ('' as Name));
-    // The least key after a name is that name with a zero byte appended.
-    if (afterName !== null) this.#key[end++] = 0;
-    const start = Buffer.from(this.#key.subarray(0, end));
-    const stop = rows.inoKey((dir + 1) as Ino);
-    const range = { start, end: stop, limit, ...this.#snapshot };
-    const out: NameState[] = [];
-    for (const { key, value } of this.#open().names.getRange(range)) {
-      out.push(rows.nameState(key, value));
-    }
-    return out;
-  }
-
-  /** Returns the directories with a number below `end` that have names; costs one seek each. */
-  dirsBelow(end: number): Ino[] {
-    const dirs: Ino[] = [];
-    let start = rows.inoKey(0 as Ino);
-    const stop = rows.inoKey(end as Ino);
-    for (;;) {
-      const range = { start, end: stop, limit: 1, ...this.#snapshot };
-      const [key] = this.#open().names.getKeys(range);
-      if (key === undefined) return dirs;
-      const dir = rows.keyIno(key);
-      dirs.push(dir);
-      start = rows.inoKey((dir + 1) as Ino);
-    }
-  }
-
-  /** Yields every name, by directory and cookie, from one snapshot. The caller must not await in between. */
-  *allNames(): Generator<NameState> {
-    for (const { key, value } of this.#range('names')) yield rows.nameState(key, value);
-  }
-
-  /** Yields every inode record, from one snapshot. The caller must not await in between. */
-  *allInodes(): Generator<InodeRecord> {
-    for (const { value } of this.#range('inodes')) yield decodeInode(value, 0, value.length);
-  }
-
-  /** Yields all rows of a database, which stays open meanwhile. */
-  *#range(name: 'names' | 'inodes'): Generator<{ key: Buffer; value: Buffer }> {
-    const letGo = this.hold();
-    try {
-      yield* this.#open()[name].getRange({ ...this.#snapshot });
-    } finally {
-      letGo();
-    }
-  }
-
-  /** Like allNames(), for a table that may be damaged: skips names that do not decode, or that no lookup finds. */
-  *soundNames(onDamage: OnDamage): Generator<NameState> {
-    for (const { key, value } of this.#range('names')) {
-      const state = attempt(() => rows.soundNameState(key, value));
-      if (state instanceof Error) onDamage({ table: 'names', key, why: reasonOf(state) });
-      else yield state;
-    }
-  }
-
-  /** Like allInodes(), for a table that may be damaged. Also reports marks that do not match the records. */
-  *soundInodes(onDamage: OnDamage): Generator<InodeRecord> {
-    const marked = new Set(this.#marked);
-    for (const { key, value } of this.#range('inodes')) {
-      const record = attempt(() => rows.soundRecord(key, value));
-      if (record instanceof Error) {
-        onDamage({ table: 'inodes', key, why: reasonOf(record) });
-        continue;
-      }
-      const isMarked = marked.delete(record.ino);
-      const should = rows.markOf(record) !== 0;
-      const why = should ? 'recovery would not look at it' : 'there is nothing to recover';
-      if (isMarked !== should) onDamage({ table: 'marks', key, why });
-      yield record;
-    }
-    for (const ino of marked) {
-      onDamage({ table: 'marks', key: rows.inoKey(ino), why: 'there is no such inode' });
-    }
-  }
-
-  /** Returns the inodes that recovery has to look at: orphans and un-synced copies. */
-  marked(): readonly Ino[] {
-    return [...this.#marked];
   }
 
   /**
@@ -289,58 +185,39 @@ export class LinkTable implements Keeper {
 
   /** Stores or clears a name; only within write(). */
   putName(state: NameState): void {
-    const length = rows.writeNameKey(this.#key, state.dir, state.cookie, state.name);
-    const key = this.#key.subarray(0, length);
-    if (state.present) this.#open().names.putSync(key, rows.encodeName(state));
-    else this.#open().names.removeSync(key);
+    const length = rows.writeNameKey(this.key, state.dir, state.cookie, state.name);
+    const key = this.key.subarray(0, length);
+    if (state.present) this.#open().names.put(key, rows.encodeName(state));
+    else this.#open().names.remove(key);
   }
 
   /** Stores or clears an inode and its mark; only within write(). */
   putInode(ino: Ino, record: InodeRecord | null): void {
-    const key = this.#inoKey(ino);
+    const key = this.inoKey(ino);
     const mark = record === null ? 0 : rows.markOf(record);
     if (mark !== 0) {
-      this.#marked.add(ino);
-      this.#open().marks.putSync(key, Buffer.of(mark));
-    } else if (this.#marked.delete(ino)) {
-      this.#open().marks.removeSync(key);
+      this.marks.add(ino);
+      this.#open().marks.put(key, Buffer.of(mark));
+    } else if (this.marks.delete(ino)) {
+      this.#open().marks.remove(key);
     }
-    if (record === null) this.#open().inodes.removeSync(key);
-    else this.#open().inodes.putSync(key, rows.encodeInodeValue(record));
+    if (record === null) this.#open().inodes.remove(key);
+    else this.#open().inodes.put(key, rows.encodeInodeValue(record));
   }
 
   /** Stores the table's state; only within write(). */
   putState(state: rows.TableState): void {
-    this.#open().meta.putSync(rows.STATE_KEY, rows.encodeState(state));
+    this.#open().meta.put(rows.STATE_KEY, rows.encodeState(state));
   }
 
   /** Makes later reads see what was committed before this call. */
   refresh(): void {
     this.#databases?.root.resetReadTxn();
-    this.#hasNames.clear();
+    this.forgetNames();
   }
 
-  close(): Promise<void> {
+  override close(): Promise<void> {
     this.#snapshot.transaction?.done();
     return this.#close();
-  }
-
-  /** Returns the value, in a buffer that the next get overwrites: decode it at once, never keep it. */
-  #get(database: Database<Buffer, Buffer>, key: Buffer): Buffer | undefined {
-    return (database as FastGet).getBinaryFast(key, this.#snapshot);
-  }
-
-  #inoKey(ino: Ino): Buffer {
-    rows.writeInoKey(this.#key, ino);
-    return this.#key.subarray(0, rows.INO_KEY_SIZE);
-  }
-}
-
-/** Returns what `read` returns, or the error it throws. */
-function attempt<T>(read: () => T): T | Error {
-  try {
-    return read();
-  } catch (error) {
-    return error as Error;
   }
 }

@@ -1,6 +1,6 @@
 import type { Ino, Name } from '../../base/ids.ts';
 import { compareEntries, type DirNames, type Generation, type NameState } from './generation.ts';
-import type { LinkTable } from './link-table.ts';
+import type { TableView } from './table-view.ts';
 
 /** A sorted stream of one directory's names; `head` is null at the end. */
 interface Source {
@@ -40,13 +40,13 @@ function firstAfter(order: readonly NameState[], after: number): number {
 }
 
 class TableSource implements Source {
-  readonly #table: LinkTable;
+  readonly #table: TableView;
   readonly #dir: Ino;
   readonly #batch: number;
   #entries: NameState[];
   #at = 0;
 
-  constructor(table: LinkTable, dir: Ino, after: number, batch: number) {
+  constructor(table: TableView, dir: Ino, after: number, batch: number) {
     this.#table = table;
     this.#dir = dir;
     this.#batch = batch;
@@ -78,7 +78,7 @@ function leastHead(sources: readonly Source[]): NameState | null {
 /** Implements Delta.list: merges `generations`, newest first, over the table. */
 export function listNames(
   generations: readonly Generation[],
-  table: LinkTable | null,
+  table: TableView | null,
   dir: Ino,
   after: number,
   max: number,

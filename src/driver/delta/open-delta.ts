@@ -35,6 +35,8 @@ import {
 import { RecoveryMarks } from './recovery-marks.ts';
 import { restoreCopies } from './restore-copies.ts';
 import { syncDirNow } from './sync-dir.ts';
+import { TableSnapshot } from './table-snapshot.ts';
+import type { TableView } from './table-view.ts';
 import { tailBudget } from './tail-budget.ts';
 
 const CHECKPOINT_MS = 3000;
@@ -143,15 +145,26 @@ function settingsOf(options: OpenDeltaOptions): DeltaOptions {
 }
 
 /**
- * Opens an env's link table; null if it has none. @throws ByrefError 'corrupt' if it is damaged: nothing of it was opened
+ * Opens an env's link table for writing; null if it has none. @throws ByrefError 'corrupt' if it is damaged: nothing of it was opened
  */
-export function openTable(envDir: string, readOnly = false): LinkTable | null {
+const openTable = (envDir: string): LinkTable | null =>
+  checked(envDir, (dir) => LinkTable.open(dir));
+
+/**
+ * Opens an env's link table for reading, also while others write to it; null if it has none.
+ * @throws ByrefError 'corrupt' as openTable() does
+ */
+export const readTable = (envDir: string): TableView | null =>
+  checked(envDir, (dir) => TableSnapshot.take(dir) ?? new LinkTable(dir, true));
+
+/** Opens an env's link table, if it has one, unless its pages are damaged. */
+function checked<T>(envDir: string, open: (dir: string) => T): T | null {
   const dir = path.join(envDir, LINK_DIR);
   if (!LinkTable.exists(dir)) return null;
   const damage = tableDamage(dir);
   if (damage !== null) throw damagedTable(dir, damage);
   try {
-    return readOnly ? new LinkTable(dir, true) : LinkTable.open(dir);
+    return open(dir);
   } catch (error) {
     throw isDamage(error) ? damagedTable(dir, reasonOf(error)) : cannotOpen(dir, error);
   }
@@ -172,7 +185,7 @@ function damagedTable(dir: string, why: string): ByrefError {
 
 function openJournal(
   envDir: string,
-  pending: PendingChanges,
+  pending: PendingChanges<LinkTable>,
   recovered: Recovered,
   hash: Hash64,
   notes: SegmentNotes,

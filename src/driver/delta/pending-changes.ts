@@ -2,19 +2,19 @@ import { type Ino, isPrivateIno, type Name, PRIVATE_INO_BASE } from '../../base/
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import type { DeltaEntry, DeltaName } from '../core/ports.ts';
 import { Generation, type NameState } from './generation.ts';
-import type { LinkTable, OnDamage } from './link-table.ts';
 import { listNames } from './listing.ts';
+import type { OnDamage, TableView } from './table-view.ts';
 
 /**
  * Answers what the env has changed: the active generation, over the frozen one (while a checkpoint runs), over the
  * link table (once there is one).
  */
-export class PendingChanges {
+export class PendingChanges<Table extends TableView = TableView> {
   active = new Generation();
   frozen: Generation | null = null;
-  table: LinkTable | null;
+  table: Table | null;
 
-  constructor(table: LinkTable | null) {
+  constructor(table: Table | null) {
     this.table = table;
   }
 

@@ -9,14 +9,16 @@ import type { DeltaEntry, DeltaName } from '../core/ports.ts';
 import { lostNames } from './adopt-tagged.ts';
 import { loadHash } from './hash.ts';
 import { PRIVATE_DIR, privateIno, segmentNumber } from './layout.ts';
-import type { OnDamage } from './link-table.ts';
 import { bootNumber } from './name-tag.ts';
-import { openTable } from './open-delta.ts';
+import { readTable } from './open-delta.ts';
 import { PendingChanges } from './pending-changes.ts';
 import { type Recovered, recover } from './recovery.ts';
 import { RecoveryMarks } from './recovery-marks.ts';
+import type { OnDamage } from './table-view.ts';
 
 const ATTEMPTS = 20;
+/** The most answers that a view keeps. */
+const ANSWERS_MAX = 4096;
 
 /** A name that the env added, or removed (ino 0). */
 export interface ChangedName extends DeltaEntry {
@@ -73,7 +75,7 @@ export async function readDelta(envDir: string): Promise<DeltaView> {
   const hash = await loadHash();
   for (let attempt = 1; ; attempt++) {
     const before = segments(envDir);
-    const pending = new PendingChanges(openTable(envDir, true));
+    const pending = new PendingChanges(readTable(envDir));
     let recovered: Recovered;
     try {
       recovered = recover(envDir, pending, new RecoveryMarks(), bootId(), hash);
@@ -99,12 +101,28 @@ const segments = (envDir: string): string =>
     .sort()
     .join();
 
+/** Answers that are asked for again: a plan comes back to each name several times. */
+class Answers<Key, Answer> {
+  readonly #known = new Map<Key, Answer>();
+
+  get(key: Key, ask: () => Answer): Answer {
+    let answer = this.#known.get(key);
+    if (answer !== undefined) return answer;
+    answer = ask();
+    if (this.#known.size >= ANSWERS_MAX) this.#known.clear();
+    this.#known.set(key, answer);
+    return answer;
+  }
+}
+
 class OpenView implements DeltaView {
   readonly damage: string | null;
   readonly nextIno: number;
   readonly isEmpty: boolean;
   readonly #envDir: string;
   readonly #pending: PendingChanges;
+  readonly #names = new Answers<string, DeltaName | null>();
+  readonly #inodes = new Answers<Ino, InodeRecord | null>();
   readonly #booted: boolean;
   readonly #sequence: number;
 
@@ -127,11 +145,11 @@ class OpenView implements DeltaView {
   }
 
   inode(ino: Ino): InodeRecord | null {
-    return this.#pending.inode(ino);
+    return this.#inodes.get(ino, () => this.#pending.inode(ino));
   }
 
   name(dir: Ino, name: Name): DeltaName | null {
-    return this.#pending.name(dir, name);
+    return this.#names.get(`${dir} ${name}`, () => this.#pending.name(dir, name));
   }
 
   list(dir: Ino, after: number, max: number): readonly DeltaEntry[] {

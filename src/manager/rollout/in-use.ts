@@ -16,10 +16,15 @@ export interface FileUser {
 /** Users of files, by env and then by inode number. A process is listed once per file; as mapping it, if it does both. */
 export type FilesInUse = ReadonlyMap<number, ReadonlyMap<number, readonly FileUser[]>>;
 
-/** Looks through all processes. @param root of the store whose envs are meant */
-export function filesInUse(root: string): FilesInUse {
+/**
+ * Looks through all processes.
+ * @param root of the store whose envs are meant
+ * @param except processes that are known to use no files of envs: drivers, which have thousands of files open
+ */
+export function filesInUse(root: string, except: ReadonlySet<number> = new Set()): FilesInUse {
   const search = new Search(root);
-  for (const entry of procNames('/proc')) if (/^\d+$/.test(entry)) search.process(Number(entry));
+  const pids = procNames('/proc').filter((entry) => /^\d+$/.test(entry));
+  for (const pid of pids.map(Number)) if (!except.has(pid)) search.process(pid);
   return search.found;
 }
 

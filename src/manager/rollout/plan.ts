@@ -90,11 +90,13 @@ export async function planPatch(
   checkDependencyPolicies(store, policies);
   const users = usersOf(store, template.id);
   const rows = users.filter(follows).map(({ row }) => row);
-  const states = new Map((await envStates(store, rows)).map(({ row, state }) => [row.id, state]));
+  const all = await envStates(store, rows);
+  const states = new Map(all.map(({ row, state }) => [row.id, state]));
+  const drivers = new Set(all.flatMap(({ driverPid }) => driverPid ?? []));
   const paths = new Paths(store);
   const policy = policyOf(policies);
   const taken = takenPackages(policies);
-  const inUse = filesInUse(store.root);
+  const inUse = filesInUse(store.root, drivers);
   const envs: PlannedEnv[] = [];
   const next = nextStacks(store, rows, template.id, version.number);
   const planned = new PlannedNames(store);

@@ -4,8 +4,8 @@ import { isDir, S_IFMT } from '../../../base/mode.ts';
 import type { InodeRecord } from '../../../codec/inode-record.ts';
 import type { DirEntryRef } from '../../../driver/core/ports.ts';
 import { SAVED_INO } from '../../../driver/core/set-aside.ts';
-import type { DamagedRow } from '../../../driver/delta/link-table.ts';
 import type { ChangedName, DeltaView } from '../../../driver/delta/read-delta.ts';
+import type { DamagedRow } from '../../../driver/delta/table-view.ts';
 import type { EnvLowerTree } from './env-lower-tree.ts';
 import type { Job } from './job.ts';
 

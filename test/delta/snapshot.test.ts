@@ -1,0 +1,141 @@
+/** A link table that is read without LMDB: the same rows, as of one moment, and its pages are not walked over for it. */
+import path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { type Ino, ROOT_INO } from '../../src/base/ids.ts';
+import { pageDamage } from '../../src/base/lmdb-pages.ts';
+import { S_IFREG } from '../../src/base/mode.ts';
+import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
+import { LINK_DIR } from '../../src/driver/delta/layout.ts';
+import { LinkTable } from '../../src/driver/delta/link-table.ts';
+import { readDelta } from '../../src/driver/delta/read-delta.ts';
+import { TableSnapshot } from '../../src/driver/delta/table-snapshot.ts';
+import type { TableView } from '../../src/driver/delta/table-view.ts';
+import { newDir, removeDir } from '../support/machine/scratch-dir.ts';
+import { ino, inode, name, open } from './open-env.ts';
+
+vi.mock(import('../../src/base/lmdb-pages.ts'), async (original) => {
+  const module = await original();
+  return { ...module, pageDamage: vi.fn(module.pageDamage) };
+});
+
+let dir: string;
+beforeEach(() => {
+  dir = newDir();
+  vi.mocked(pageDamage).mockClear();
+});
+afterEach(() => removeDir(dir));
+
+const DIRS = 24;
+const NAMES = 60;
+
+/** Fills an env: directories with names, whiteouts, orphans, and attributes too long for a page. */
+async function fill(delta: EnvDelta): Promise<void> {
+  for (let d = 1; d <= DIRS; d++) {
+    const change = delta.begin();
+    for (let n = 0; n < NAMES; n++) {
+      const number = ino(d * 1000 + n);
+      change.setName(ino(d), name(`name-${n}`), n % 7 === 0 ? 0 : number, S_IFREG);
+      const long = Buffer.alloc(n === 20 && d < 5 ? 9000 : 3, n);
+      const xattrs = new Map([['user.x', long]]);
+      change.setInode(inode(number, { nlink: n % 30 === 0 ? 0 : 1, xattrs }));
+    }
+    expect(delta.commit()).toBe(0);
+  }
+  await delta.checkpoint();
+}
+
+/** All that a view shows, asked in every way. */
+function shown(view: TableView) {
+  const dirs = view.dirsBelow(1000);
+  const lookups = dirs.flatMap((dir) =>
+    ['name-0', 'name-1', 'name-59', 'none', ''].map((text) => view.name(dir, name(text))),
+  );
+  const inos = [999, 1000, 1001, 1059, 1060, 24_059, 99_999].map(ino);
+  const listed = [1, 2, 20, 24, 25].map((at) => {
+    const first = view.entries(ino(at), 0, null, 7);
+    const last = first.at(-1);
+    const more = last === undefined ? [] : view.entries(ino(at), last.cookie, last.name, 100);
+    return [first, more, view.hasNames(ino(at))];
+  });
+  return {
+    state: view.state(),
+    names: [...view.allNames()],
+    inodes: [...view.allInodes()],
+    marked: view.marked(),
+    found: inos.map((each) => [view.inode(each), view.hasInode(each), view.inodesFrom(each)]),
+    ...{ dirs, lookups, listed },
+  };
+}
+
+test('it shows what LMDB shows, and takes no damage for a row', async () => {
+  const delta = await open(dir);
+  await fill(delta);
+  // What is removed leaves free pages, and pages with few rows.
+  const change = delta.begin();
+  for (let n = 0; n < NAMES; n++) change.clearName(ino(20), name(`name-${n}`));
+  for (let n = 1; n < NAMES; n++) change.clearInode(ino(22_000 + n));
+  expect(delta.commit()).toBe(0);
+  await delta.checkpoint();
+
+  const table = path.join(dir, LINK_DIR);
+  const [snapshot, lmdb] = [TableSnapshot.take(table)!, new LinkTable(table, true)];
+  const ours = shown(snapshot);
+  expect(isDeepStrictEqual(ours, shown(lmdb))).toBe(true);
+  expect(ours.names.length).toBe((DIRS - 1) * NAMES);
+  const damaged: unknown[] = [];
+  const names = [...snapshot.soundNames((row) => damaged.push(row))];
+  const inodes = [...snapshot.soundInodes((row) => damaged.push(row))];
+  expect(isDeepStrictEqual([names, inodes], [ours.names, ours.inodes])).toBe(true);
+  expect(damaged).toEqual([]);
+  await Promise.all([snapshot.close(), lmdb.close(), delta.close()]);
+});
+
+test('pages that nobody changed since a commit are not walked over', async () => {
+  const delta = await open(dir);
+  await fill(delta);
+  for (let i = 0; i < 3; i++) {
+    const view = await readDelta(dir);
+    expect([...view.changedNames()]).toHaveLength(DIRS * NAMES);
+    await view.close();
+    const change = delta.begin();
+    change.setInode(inode(ino(1001), { uid: i + 1 }));
+    expect(delta.commit()).toBe(0);
+    await delta.checkpoint();
+  }
+  await delta.close();
+  expect(await (await open(dir)).close()).toBeUndefined();
+  expect(pageDamage).not.toHaveBeenCalled();
+});
+
+test('it is of one moment while another thread commits', async () => {
+  const delta = await open(dir);
+  const all = Array.from({ length: 300 }, (_, n) => ino(5000 + n * 3));
+  const table = path.join(dir, LINK_DIR);
+  const commit = (uid: number): Promise<void> => {
+    const change = delta.begin();
+    for (const each of all) change.setInode(inode(each, { uid }));
+    change.setName(ROOT_INO, name('a'), (5000 + uid) as Ino, S_IFREG);
+    expect(delta.commit()).toBe(0);
+    return delta.checkpoint();
+  };
+  await commit(0);
+  for (let uid = 1; uid <= 30; uid++) {
+    const state = { isDone: false };
+    const done = commit(uid).then(() => {
+      state.isDone = true;
+    });
+    while (!state.isDone) {
+      const snapshot = TableSnapshot.take(table);
+      if (snapshot !== null) {
+        const uids = new Set([...snapshot.allInodes()].map((record) => record.uid));
+        expect(uids.size).toBe(1);
+        expect(snapshot.name(ROOT_INO, name('a'))?.ino).toBe(5000 + [...uids][0]!);
+        await snapshot.close();
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await done;
+  }
+  await delta.close();
+});

@@ -49,12 +49,7 @@ async function main(root: string, shard: number): Promise<void> {
   const idle = new IdleExit(isIdle, end);
   if (resumes) await served.goOn();
   const handlers = served.handlers(end);
-  server = await ControlServer.listen<DriverVerbs>(
-    files.socket,
-    handlers,
-    DRIVER_ARGS,
-    idle.touch,
-  );
+  server = await ControlServer.listen<DriverVerbs>(files.socket, handlers, DRIVER_ARGS, idle.touch);
   idle.touch();
   endOnSignal(log, () => served.size, end);
   log.info({ root }, 'driver ready');

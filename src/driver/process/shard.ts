@@ -419,7 +419,8 @@ export class Shard {
     }
     await this.parts.holder.restartWith(restart);
     this.leaving = true;
-    await Promise.all([...this.live.values()].map(({ served }) => served?.leave()));
+    const served = [...this.live.values()].flatMap((each) => each.served ?? []);
+    await Promise.all(served.map((each) => each.leave()));
     this.parts.log.info({ envs: this.live.size }, 'left to another driver');
     setImmediate(stop);
     return null;

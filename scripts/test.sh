@@ -13,7 +13,7 @@ set -euo pipefail
 bash "$TREE/scripts/setup.sh" --test
 cd "$TREE"
 
-LIMIT=${LIMIT:-100m} # for a machine that is busy: two quiet cores take a sixth of it
+LIMIT=${LIMIT:-100m} # for a machine that is busy: two quiet cores take a third of it
 DISK_GIB=12         # three times what tests have at once
 MEMORY_LEFT_GIB=6   # for all else
 

@@ -103,7 +103,7 @@ test('a patch, killed at any point', async () => {
       finished++;
       expect(states, `${n}`).toEqual([AFTER, AFTER]);
       if (code === 0) {
-        expect(finished).toBeGreaterThan(2);
+        expect(finished).toBeGreaterThan(1);
         return;
       }
       await t.rollback();

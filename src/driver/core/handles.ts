@@ -1,5 +1,4 @@
 import { invariant } from '../../base/assert.ts';
-import { failpoint } from '../../base/failpoints.ts';
 import { O_ACCMODE, O_RDONLY } from '../../base/mode.ts';
 import type { Opened } from './api.ts';
 import type { Entries } from './entries.ts';
@@ -51,7 +50,6 @@ export class HandleTable {
     this.#put(handle);
     // Before the kernel hears of it.
     this.#records?.opened(handle);
-    failpoint('file-opened');
     return handle;
   }
 
@@ -86,7 +84,6 @@ export class HandleTable {
   close(handle: Handle): void {
     this.#slots[handle.fh] = null;
     this.#records?.closed(handle.fh);
-    failpoint('file-closed');
     if (mayWrite(handle.flags)) handle.inode.writers--;
     this.#free.push(handle.fh);
     this.#count--;

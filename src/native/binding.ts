@@ -166,6 +166,8 @@ export interface Native {
     onEnd: (errno: number) => void,
   ): number;
   stopLoop(loop: number): number;
+  /** Returns the index of the first of these devices on which a request waits, or that is aborted; -1 if there is none. */
+  firstWaiting(fds: Int32Array): number;
   /** One write(2) to the device: a late reply or, never from a request handler, a notification. */
   writeDevice(devFd: number, buf: Uint8Array, length: number): number;
   writeDeviceAsync(devFd: number, buf: Uint8Array, length: number): Promise<number>;

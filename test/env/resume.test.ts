@@ -170,7 +170,9 @@ test('a mount whose env can not be opened again is ended, and the others go on',
   const table = path.join(root.path, 'envs/1/link/data.mdb');
   fs.truncateSync(table, 4096);
   expect(fs.readFileSync(path.join(other, 'etc/conf'), 'utf8')).toBe(TEMPLATE['etc/conf']);
-  expect(await root.json('list')).toMatchObject([{ state: 'stopped' }, { state: 'mounted' }]);
+  const states = async (): Promise<string[]> =>
+    (await root.json<{ state: string }[]>('list')).map(({ state }) => state);
+  await expect.poll(states).toEqual(['stopped', 'mounted']);
   expect(fs.readdirSync(at)).toEqual([]);
 });
 

@@ -99,17 +99,6 @@ export class Notifier {
     await sent;
   }
 
-  /**
-   * Asks for all requests that were read but not answered, at once, and has names looked up again: what the driver before us
-   * had to tell of them may not have been told. To be called before any request is read. Needs Granted.resend.
-   */
-  goOn(): void {
-    for (const code of [NOTIFY.RESEND, NOTIFY.INC_EPOCH]) {
-      const message = notification(code, 0);
-      native.writeDevice(this.devFd, message, message.length);
-    }
-  }
-
   /** Sends nothing more. Resolves when nothing is being written and the descriptor may be closed. */
   async close(): Promise<void> {
     this.closed = true;
@@ -126,6 +115,17 @@ export class Notifier {
     this.last = Promise.all([this.last, sent]);
     if (!going) void go();
     return sent;
+  }
+}
+
+/**
+ * Asks for all requests that another driver read but did not answer, at once, and has names looked up again: what that driver
+ * had to tell of them may not have been told. To be called before any request is read. Needs Granted.resend.
+ */
+export function askAgain(devFd: number): void {
+  for (const code of [NOTIFY.RESEND, NOTIFY.INC_EPOCH]) {
+    const message = notification(code, 0);
+    native.writeDevice(devFd, message, message.length);
   }
 }
 

@@ -24,7 +24,10 @@ export interface SessionOptions extends Partial<Wishes> {
   readonly mountpoint: string;
   /** Makes the filesystem. Called once it is known what the kernel grants, before the kernel asks for anything. */
   readonly fileSystem: (ports: SessionPorts) => FileSystem;
-  /** Resumes a connection that another process initialised and that was granted this; no INIT comes then. */
+  /**
+   * Resumes a connection that another process initialised and that was granted this; no INIT comes then. The kernel was asked
+   * for what that process left unanswered: askAgain().
+   */
   readonly resume?: Granted;
   readonly log?: FaultLog;
   /**
@@ -274,7 +277,6 @@ export class Session implements Connection {
   private resume(granted: Granted): void {
     this.begin(granted);
     this.becomeReady();
-    this.notifier.goOn();
   }
 
   private readonly onEnd = (errno: number): void => {

@@ -18,6 +18,7 @@ import type {
 } from '../../ipc/protocol.ts';
 import { RECORDS_VERSION } from '../../ipc/records-version.ts';
 import type { Handlers } from '../../ipc/server.ts';
+import { native } from '../../native/binding.ts';
 import type { FaultCount } from '../../observe/fault-guard.ts';
 import type { Log } from '../../observe/log.ts';
 import type { StackRef, Store } from '../../store/store.ts';
@@ -30,9 +31,9 @@ import { entryBudget } from './entry-budget.ts';
 import { type EnvParts, openEnv } from './env-parts.ts';
 import { shareDescriptors } from './fd-budget.ts';
 import { collectGarbage } from './garbage.ts';
-import type { HolderLink, TakenDevice } from './holder-link.ts';
+import type { HolderLink } from './holder-link.ts';
 import { LiveEnv } from './live-env.ts';
-import { takeLeft } from './resume/take-left.ts';
+import { type LeftDevice, nextOf, takeDevices, takeLeft } from './resume/take-left.ts';
 import { resumeKernel, serveKernel } from './serve-kernel.ts';
 import type { ServedEnv } from './served-env.ts';
 
@@ -198,8 +199,9 @@ export class Shard {
   async goOn(): Promise<void> {
     const { holder, shard, log } = this.parts;
     const begun = performance.now();
-    const devices = await holder.held(shard);
-    for (const device of devices) {
+    const devices = takeDevices(await holder.held(shard));
+    const { length } = devices;
+    for (let device = nextOf(devices); device !== undefined; device = nextOf(devices)) {
       const live = new LiveEnv();
       this.live.set(device.env, live);
       try {
@@ -216,12 +218,15 @@ export class Shard {
       }
     }
     const ms = Math.round(performance.now() - begun);
-    if (devices.length > 0) log.info({ envs: this.live.size, ms }, 'went on');
+    if (length > 0) log.info({ envs: this.live.size, ms }, 'went on');
   }
 
-  private async goOnWith(live: LiveEnv, device: TakenDevice): Promise<void> {
+  private async goOnWith(live: LiveEnv, device: LeftDevice): Promise<void> {
     const { store, holder, log, shard } = this.parts;
-    const { parts, left, earlier } = await takeLeft(store, device, log);
+    const { parts, left, earlier } = await takeLeft(store, device, log).catch((error: unknown) => {
+      native.close(device.device);
+      throw error;
+    });
     keepAccessTimes(parts, parts.accessRules);
     try {
       const served = resumeKernel(parts, log, left);
@@ -247,7 +252,7 @@ export class Shard {
   }
 
   /** Ends a mount whose driver was killed: what uses it gets errors from now on. */
-  private async giveUp({ env, mountpoint }: TakenDevice): Promise<void> {
+  private async giveUp({ env, mountpoint }: LeftDevice): Promise<void> {
     await this.parts.holder.drop(env);
     unmount(mountpoint, true);
   }

@@ -3,6 +3,7 @@ import { native } from '../../../native/binding.ts';
 import type { Log } from '../../../observe/log.ts';
 import type { StackRef, Store } from '../../../store/store.ts';
 import type { LowerTree } from '../../core/ports.ts';
+import { askAgain } from '../../fuse/notify.ts';
 import { type EnvParts, openEnv } from '../env-parts.ts';
 import type { TakenDevice } from '../holder-link.ts';
 import type { LeftEnv } from '../serve-kernel.ts';
@@ -17,25 +18,50 @@ interface TakenEnv {
 }
 
 /**
- * Takes the connection of a driver that was killed from the holder, and opens the env as that driver had it.
+ * Opens the env of a connection that another driver served, as that driver had it.
  * @throws ByrefError, as openEnv(); 'unsupported' if it left nothing that this version can go on with
  */
-export async function takeLeft(store: Store, device: TakenDevice, log: Log): Promise<TakenEnv> {
-  const found = KeptMount.find(store.root, device.env);
-  if (found === null || !found.note.granted.resend) throw cannotGoOn(device.env);
+export async function takeLeft(
+  store: Store,
+  { env, device }: LeftDevice,
+  log: Log,
+): Promise<TakenEnv> {
+  const found = KeptMount.find(store.root, env);
+  if (found === null || !found.note.granted.resend) throw cannotGoOn(env);
   const { kept, note } = found;
   const [stack, ...before] = note.stacks;
   const parts = await openEnv(store, note.request, log, stack ?? null);
   try {
     const earlier = new Map(before.map((each) => [store.lowerTree(each), each]));
-    const fd = native.takeFd(device.pid, device.fd);
-    if (fd < 0) throw new Error(`its connection can't be taken from the holder: errno ${-fd}`);
     const mount = { ...kept.left(), earlier: [...earlier.keys()] };
-    return { parts, left: { device: fd, note, kept, mount }, earlier };
+    return { parts, left: { device, note, kept, mount }, earlier };
   } catch (error) {
     await parts.delta.close();
     throw error;
   }
+}
+
+/** A connection of a driver that was killed, taken from the holder. */
+export interface LeftDevice {
+  readonly env: number;
+  readonly mountpoint: string;
+  /** This process's descriptor; -1 if it could not be taken. */
+  readonly device: number;
+}
+
+/** Takes connections from the holder, and asks the kernel for what was left unanswered on them. */
+export function takeDevices(held: readonly TakenDevice[]): LeftDevice[] {
+  return held.map(({ env, mountpoint, pid, fd }) => {
+    const device = native.takeFd(pid, fd);
+    if (device >= 0) askAgain(device);
+    return { env, mountpoint, device };
+  });
+}
+
+/** Takes the next one off a list: one that a program waits for, if there is any. */
+export function nextOf(left: LeftDevice[]): LeftDevice | undefined {
+  const waiting = native.firstWaiting(Int32Array.from(left, ({ device }) => device));
+  return left.splice(Math.max(waiting, 0), 1)[0];
 }
 
 function cannotGoOn(env: number): ByrefError {

@@ -44,20 +44,22 @@ export async function torture(
     writeFileSync(path.join(dir, 'etc/version'), `${version}\n`);
     await root.ok('template', 'import', 't', dir);
   }
-  await root.ok('rollback', 't').catch(() => undefined);
   const names = Array.from({ length: envs }, (_, i) => `e${i}`);
   for (const name of names) await root.ok('create', name, '--os', 't');
   await root.ok('mount', ...names);
   const writers = names.map((name, i) => startWriter(root, name, seed + i, seconds));
   const until = Date.now() + seconds * 1000;
+  let isPatched = false;
   for (let turn = 1; Date.now() < until; turn++) {
     await sleep(pauseMs);
     if (turn % 7 === 0) {
       await root.ok('daemon', 'upgrade');
       survived.upgrades++;
     } else if (turn % 5 === 0) {
-      await root.run(turn % 2 === 0 ? ['patch', 't', '--to', '2'] : ['rollback', 't']);
-      survived.patches++;
+      const move = isPatched ? ['rollback', 't'] : ['patch', 't', '--to', '2'];
+      const { code } = await root.run(move);
+      isPatched = !isPatched;
+      if (code === 0) survived.patches++;
     } else if (killOne(root)) survived.kills++;
   }
   for (const { child, said } of writers) {

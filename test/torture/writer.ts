@@ -9,10 +9,12 @@
 import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
 import path from 'node:path';
-import { randomNumbers } from './random-numbers.ts';
+import { randomOf } from '../support/machine/random.ts';
 
 const [dir = '', seed = '1', seconds = '10'] = process.argv.slice(2);
-const { below, bytes, oneOf } = randomNumbers(Number(seed));
+const below = randomOf(Number(seed));
+const oneOf = <T>(values: readonly T[]): T => values[below(values.length)]!;
+const bytes = (length: number): Buffer => Buffer.from(Array.from({ length }, () => below(256)));
 let calls = 0;
 
 /** A file as it should be; several names may lead to it. */

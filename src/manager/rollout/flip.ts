@@ -108,15 +108,15 @@ async function runningDrivers(
 
 async function refresh(
   root: string,
-  drivers: ReadonlyMap<number, Driver>,
+  drivers: Map<number, Driver>,
   acts: readonly EnvActions[],
 ): Promise<FlipReport> {
   const refreshed = new Map<number, RefreshedEnv>();
   const silent = new Map<number, string>();
   await Promise.all(
-    [...drivers].map(async ([shard, driver]) => {
+    [...drivers.keys()].map(async (shard) => {
       try {
-        const answer = await refreshDriver(root, shard, driver, acts);
+        const answer = await refreshShard(root, drivers, shard, acts);
         failpoint('patch-refreshed');
         for (const env of answer) refreshed.set(env.env, env);
       } catch (error) {
@@ -127,28 +127,22 @@ async function refresh(
   return { envs: refreshed, silent };
 }
 
-/** Has a driver bring its envs along; if it is killed meanwhile, the one that takes over. */
-async function refreshDriver(
+/** Has a shard's driver bring its envs along; if it is killed meanwhile, the one that takes over, which takes its place here. */
+async function refreshShard(
   root: string,
+  drivers: Map<number, Driver>,
   shard: number,
-  driver: Driver,
   acts: readonly EnvActions[],
 ): Promise<readonly RefreshedEnv[]> {
-  const refresh = (of: Driver): Promise<readonly RefreshedEnv[]> =>
-    of.call('refresh', { envs: null, acts }, REFRESH_TIMEOUT_MS);
-  let asked = driver;
   for (let times = 1; ; times++) {
     try {
-      const refreshed = await refresh(asked);
-      if (asked !== driver) asked.close();
-      return refreshed;
+      return await drivers.get(shard)!.call('refresh', { envs: null, acts }, REFRESH_TIMEOUT_MS);
     } catch (error) {
       // One that is just dying may still be connected to.
       const isGone = error instanceof PeerGone && times < DRIVERS_MAX;
       const next = isGone ? await findDriver(root, shard) : null;
       if (next === null) throw error;
-      if (asked !== driver) asked.close();
-      asked = next;
+      drivers.set(shard, next);
     }
   }
 }

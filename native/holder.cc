@@ -212,7 +212,7 @@ long long StartDrivers(long long now) {
 
 // True if a driver of the shard runs, or will at once.
 bool HasDriver(long long shard, const Restart& restart) {
-  const auto is_of_it = [shard = shard](const auto& each) { return each.second.shard == shard; };
+  const auto is_of_it = [shard](const auto& each) { return each.second.shard == shard; };
   const bool is_held = std::any_of(held.begin(), held.end(), is_of_it);
   return is_held && !restart.words.empty() && (restart.pid != 0 || restart.tries <= kAtOnce);
 }

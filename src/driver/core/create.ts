@@ -171,7 +171,6 @@ function opened(
     const backing = registerFd(core, fd);
     if (typeof backing === 'number') return unopened(core, inode, backing);
     inode.backing = backing;
-    core.noteInode(inode);
   }
   const result = whenDurable(core, inode, flags, present(core, inode, flags));
   const finish = (open: Result<Opened>): Result<Created> =>

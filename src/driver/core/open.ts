@@ -123,7 +123,10 @@ export function present(
   if (io === IO_CACHED || io === IO_KEEP || io === IO_UNCACHED) {
     inode.cachedOpens++;
     if (io === IO_UNCACHED) inode.uncachedOpens++;
-    inode.wasUncached = io === IO_UNCACHED;
+    if (inode.wasUncached !== (io === IO_UNCACHED)) {
+      inode.wasUncached = io === IO_UNCACHED;
+      core.noteInode(inode);
+    }
     return core.handles.open(inode, flags, by, io, null);
   }
   const backing = inode.backing ?? register(core, inode);

@@ -16,6 +16,7 @@ export function watchPrivileges(core: Core, inode: Inode): void {
   if (!isPrivileged(inode.record) || !inode.isPrivateData) return;
   if ((inode.backing?.opens ?? 0) === 0 || !hasUntrustedWriter(core, inode)) return;
   inode.mayBeMapped = true;
+  core.noteInode(inode);
   rewatch(core, inode, true);
 }
 

@@ -18,7 +18,6 @@ import type {
 } from '../../ipc/protocol.ts';
 import { RECORDS_VERSION } from '../../ipc/records-version.ts';
 import type { Handlers } from '../../ipc/server.ts';
-import { native } from '../../native/binding.ts';
 import type { FaultCount } from '../../observe/fault-guard.ts';
 import type { Log } from '../../observe/log.ts';
 import type { StackRef, Store } from '../../store/store.ts';
@@ -34,7 +33,7 @@ import { collectGarbage } from './garbage.ts';
 import type { HolderLink } from './holder-link.ts';
 import { LiveEnv } from './live-env.ts';
 import { type LeftDevice, nextOf, takeDevices, takeLeft } from './resume/take-left.ts';
-import { resumeKernel, serveKernel } from './serve-kernel.ts';
+import { serveKernel } from './serve-kernel.ts';
 import type { ServedEnv } from './served-env.ts';
 
 /** This many entries of ended envs are worth a garbage collection: about 20 MiB. */
@@ -160,22 +159,14 @@ export class Shard {
   }
 
   private async bringUp(live: LiveEnv, request: MountRequest): Promise<MountedEnv> {
-    const { store, holder, log, shard } = this.parts;
-    const { env, mountpoint } = request;
+    const { store, holder, log } = this.parts;
     // By its path, over which an env may lie once it is mounted.
     await holder.reach();
     const parts = await openEnv(store, request, log);
     keepAccessTimes(parts, parts.accessRules);
     try {
       const served = await serve(store.root, parts, request, log);
-      // INVARIANT: two processes hold the descriptor before anyone is told of the mount.
-      try {
-        if (served.device >= 0) await holder.hold({ env, mountpoint, shard, fd: served.device });
-      } catch (error) {
-        await served.abort(() => Promise.resolve());
-        throw error;
-      }
-      this.begin(live, parts, served);
+      await this.begin(live, parts, served);
       log.info({ ...served.info, stack: parts.row.stack }, 'mounted');
       return served.info;
     } catch (error) {
@@ -184,7 +175,16 @@ export class Shard {
     }
   }
 
-  private begin(live: LiveEnv, parts: EnvParts, served: ServedEnv): void {
+  private async begin(live: LiveEnv, parts: EnvParts, served: ServedEnv): Promise<void> {
+    const { holder, shard } = this.parts;
+    const { env, mountpoint } = served.info;
+    // INVARIANT: two processes hold the descriptor before anyone is told of the mount.
+    try {
+      if (served.device >= 0) await holder.hold({ env, mountpoint, shard, fd: served.device });
+    } catch (error) {
+      await served.abort(() => Promise.resolve());
+      throw error;
+    }
     live.serve(parts, served);
     const { row, mountFlags } = parts;
     this.rules.follow(row.id, mountFlags, (rules) => keepAccessTimes(parts, rules));
@@ -222,24 +222,12 @@ export class Shard {
   }
 
   private async goOnWith(live: LiveEnv, device: LeftDevice): Promise<void> {
-    const { store, holder, log, shard } = this.parts;
-    const { parts, left, earlier } = await takeLeft(store, device, log).catch((error: unknown) => {
-      native.close(device.device);
-      throw error;
-    });
+    const { store, log } = this.parts;
+    const { parts, served, earlier } = await takeLeft(store, device, log);
     keepAccessTimes(parts, parts.accessRules);
+    live.showedBefore(earlier);
     try {
-      const served = resumeKernel(parts, log, left);
-      const { env, mountpoint } = device;
-      served.info = { ...served.info, mountpoint };
-      try {
-        await holder.hold({ env, mountpoint, shard, fd: served.device });
-      } catch (error) {
-        await served.abort(() => Promise.resolve());
-        throw error;
-      }
-      live.showedBefore(earlier);
-      this.begin(live, parts, served);
+      await this.begin(live, parts, served);
       log.info(served.info, 'went on with');
     } catch (error) {
       await parts.delta.close();

@@ -6,24 +6,35 @@ import type { LowerTree } from '../../core/ports.ts';
 import { askAgain } from '../../fuse/notify.ts';
 import { type EnvParts, openEnv } from '../env-parts.ts';
 import type { TakenDevice } from '../holder-link.ts';
-import type { LeftEnv } from '../serve-kernel.ts';
+import { resumeKernel } from '../serve-kernel.ts';
+import type { ServedEnv } from '../served-env.ts';
 import { KeptMount } from './kept-mount.ts';
 
-/** A mount of a driver that was killed, ready to be gone on with. */
+/** A mount of a driver that was killed, served again. */
 interface TakenEnv {
   readonly parts: EnvParts;
-  readonly left: LeftEnv;
+  readonly served: ServedEnv;
   /** The stacks of the lower trees that the env has shown before. */
   readonly earlier: ReadonlyMap<LowerTree, readonly StackRef[]>;
 }
 
 /**
- * Opens the env of a connection that another driver served, as that driver had it.
+ * Opens the env of a connection that another driver served, as that driver had it, and goes on serving it. If that fails, this process
+ * has no descriptor of the connection any more.
  * @throws ByrefError, as openEnv(); 'unsupported' if it left nothing that this version can go on with
  */
-export async function takeLeft(
+export async function takeLeft(store: Store, left: LeftDevice, log: Log): Promise<TakenEnv> {
+  try {
+    return await take(store, left, log);
+  } catch (error) {
+    native.close(left.device);
+    throw error;
+  }
+}
+
+async function take(
   store: Store,
-  { env, device }: LeftDevice,
+  { env, mountpoint, device }: LeftDevice,
   log: Log,
 ): Promise<TakenEnv> {
   const found = KeptMount.find(store.root, env);
@@ -34,7 +45,9 @@ export async function takeLeft(
   try {
     const earlier = new Map(before.map((each) => [store.lowerTree(each), each]));
     const mount = { ...kept.left(), earlier: [...earlier.keys()] };
-    return { parts, left: { device, note, kept, mount }, earlier };
+    const served = resumeKernel(parts, log, { device, note, kept, mount });
+    served.info = { ...served.info, mountpoint };
+    return { parts, served, earlier };
   } catch (error) {
     await parts.delta.close();
     throw error;

@@ -111,11 +111,15 @@ test(
   () =>
     withEnv(tmpdir(), async (root, at) => {
       const { driverPid } = await root.info('e');
+      // The copy is there before it is in the journal: only a program that has the file open knows that both are.
+      const isOpen = path.join(root.path, 'is-open');
       const holding = root.background(
-        `exec python3 -c "import time; f = open('$1/opened', 'r+'); time.sleep(600)"`,
+        `exec python3 -c "import time; f = open('$1/opened', 'r+'); open('$2', 'w'); time.sleep(600)"`,
         at,
+        isOpen,
       );
-      await expect.poll(() => copies(root), { timeout: WITHIN_MS }).toBe(1);
+      await expect.poll(() => existsSync(isOpen), { timeout: WITHIN_MS }).toBe(true);
+      expect(copies(root)).toBe(1);
       process.kill(driverPid!, 'SIGKILL');
       await untilDead(root);
       process.kill(-holding.pid!, 'SIGKILL');

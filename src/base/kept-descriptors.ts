@@ -4,8 +4,6 @@
 export interface Keeper {
   /** When it was last used: set by touch(). */
   used: number;
-  /** True if what it keeps takes so much memory that it is closed once nobody has used it for a while. */
-  readonly isLarge?: boolean;
   /** Closes those that are not in use at this moment, and calls closed() for them. */
   rest(): void;
 }
@@ -17,8 +15,6 @@ export class KeptDescriptors {
   #clock = 0;
   #count = 0;
   readonly #keepers = new Map<Keeper, number>();
-  /** The clock when it was last looked for large keepers that nobody uses. */
-  #looked = 0;
 
   /** How many are kept. */
   get count(): number {
@@ -46,13 +42,11 @@ export class KeptDescriptors {
     this.#count -= count;
   }
 
-  /** Makes large keepers close what they have, if they were not used since the last call. Returns true if some did. */
-  restUnused(): boolean {
-    const before = this.#count;
-    const large = [...this.#keepers.keys()].filter(({ isLarge = false }) => isLarge);
-    for (const keeper of large) if (keeper.used <= this.#looked) keeper.rest();
-    this.#looked = this.#clock;
-    return this.#count < before;
+  /** Keeps room for so many that somebody else is about to open, until the returned function is called. */
+  reserve(count: number): () => void {
+    const user: Keeper = { used: 0, rest: () => undefined };
+    this.opened(user, count);
+    return () => this.closed(user, count);
   }
 
   /**

@@ -4,6 +4,7 @@
  * It is that of the lmdb package (dependencies/lmdb/libraries/liblmdb/mdb.c): a page begins with its own number.
  */
 import { readSync } from 'node:fs';
+import { Damaged } from './damaged.ts';
 
 const MAGIC = 0xbeefc0de;
 const VERSION = 2;
@@ -37,6 +38,8 @@ const NO_PAGE = 2 ** 64;
 const TWO_32 = 2 ** 32;
 export const META_PAGES = 2;
 const PAGE_SIZES = { min: 256, max: 65_536 };
+/** Where a meta page has the number of its transaction, as u64. */
+export const TRANSACTION_AT = HEADER + 24 + 2 * DATABASE + 8;
 /** Deeper than any tree can be. */
 const DEPTH_MAX = 32;
 /** One tree of pages. */
@@ -65,6 +68,13 @@ export function newestMeta(fd: number): Meta | string {
   return second.transaction > first.transaction ? second : first;
 }
 
+/** Like newestMeta(). @throws Damaged if there is none */
+export function metaOf(fd: number): Meta {
+  const meta = newestMeta(fd);
+  if (typeof meta === 'string') throw new Damaged(meta);
+  return meta;
+}
+
 /** Reads the meta page at this byte; of one that LMDB writes meanwhile, any part may be old. */
 function readMeta(fd: number, at: number): Meta | string {
   const bytes = Buffer.alloc(PAGE_SIZES.min);
@@ -84,7 +94,7 @@ function readMeta(fd: number, at: number): Meta | string {
   const lastPage = readPageNumber(bytes, end);
   try {
     const trees = [0, 1].map((n) => treeAt(bytes, databases + n * DATABASE, n === 0, what));
-    return { pageSize, trees, lastPage, transaction: bytes.readBigUInt64LE(end + 8) };
+    return { pageSize, trees, lastPage, transaction: bytes.readBigUInt64LE(TRANSACTION_AT) };
   } catch (error) {
     return (error as Error).message;
   }

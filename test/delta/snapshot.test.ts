@@ -1,4 +1,5 @@
 /** A link table that is read without LMDB: the same rows, as of one moment, and its pages are not walked over for it. */
+import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -8,8 +9,9 @@ import { S_IFREG } from '../../src/base/mode.ts';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
 import { LINK_DIR } from '../../src/driver/delta/layout.ts';
 import { LinkTable } from '../../src/driver/delta/link-table.ts';
+import { Overwritten } from '../../src/driver/delta/paged-file.ts';
+import { OwnTable, PagedTable } from '../../src/driver/delta/paged-table.ts';
 import { readDelta } from '../../src/driver/delta/read-delta.ts';
-import { TableSnapshot } from '../../src/driver/delta/table-snapshot.ts';
 import type { TableView } from '../../src/driver/delta/table-view.ts';
 import { newDir, removeDir } from '../support/machine/scratch-dir.ts';
 import { ino, inode, name, open } from './open-env.ts';
@@ -79,16 +81,18 @@ test('it shows what LMDB shows, and takes no damage for a row', async () => {
   await delta.checkpoint();
 
   const table = path.join(dir, LINK_DIR);
-  const [snapshot, lmdb] = [TableSnapshot.take(table)!, new LinkTable(table, true)];
+  const [snapshot, lmdb] = [PagedTable.whole(table)!, new LinkTable(table, true)];
+  const [paged, own] = [PagedTable.open(table), OwnTable.openOwn(table)];
   const ours = shown(snapshot);
-  expect(isDeepStrictEqual(ours, shown(lmdb))).toBe(true);
+  for (const view of [lmdb, paged, own])
+    expect(isDeepStrictEqual(ours, shown(view)), view.constructor.name).toBe(true);
   expect(ours.names.length).toBe((DIRS - 1) * NAMES);
   const damaged: unknown[] = [];
   const names = [...snapshot.soundNames((row) => damaged.push(row))];
   const inodes = [...snapshot.soundInodes((row) => damaged.push(row))];
   expect(isDeepStrictEqual([names, inodes], [ours.names, ours.inodes])).toBe(true);
   expect(damaged).toEqual([]);
-  await Promise.all([snapshot.close(), lmdb.close(), delta.close()]);
+  await Promise.all([snapshot, lmdb, paged, own, delta].map((each) => each.close()));
 });
 
 test('pages that nobody changed since a commit are not walked over', async () => {
@@ -126,7 +130,7 @@ test('it is of one moment while another thread commits', async () => {
       state.isDone = true;
     });
     while (!state.isDone) {
-      const snapshot = TableSnapshot.take(table);
+      const snapshot = PagedTable.whole(table);
       if (snapshot !== null) {
         const uids = new Set([...snapshot.allInodes()].map((record) => record.uid));
         expect(uids.size).toBe(1);
@@ -137,5 +141,65 @@ test('it is of one moment while another thread commits', async () => {
     }
     await done;
   }
+  await delta.close();
+});
+
+/** Sets the owner of many inodes. */
+async function own(delta: EnvDelta, uid: number): Promise<void> {
+  const change = delta.begin();
+  for (let n = 0; n < 3000; n++) change.setInode(inode(ino(5000 + n), { uid }));
+  expect(delta.commit()).toBe(0);
+  await delta.checkpoint();
+}
+
+test('what is read page by page is of one moment, or it is said that others wrote', async () => {
+  const delta = await open(dir);
+  await own(delta, 1);
+  const table = path.join(dir, LINK_DIR);
+  const opened = PagedTable.open(table);
+  expect(opened.inode(ino(5000))?.uid).toBe(1);
+  await own(delta, 2);
+  // LMDB has not written to its pages yet.
+  const uids = new Set([...opened.allInodes()].map((record) => record.uid));
+  expect([...uids]).toEqual([1]);
+  await opened.close();
+  const late = PagedTable.open(table);
+  expect(late.inode(ino(5000))?.uid).toBe(2);
+  for (const uid of [3, 4, 5]) await own(delta, uid);
+  expect(() => [...late.allInodes()]).toThrow(Overwritten);
+  await late.close();
+  expect(delta.inode(ino(7999))?.uid).toBe(5);
+  await delta.close();
+});
+
+test('more pages than there is memory for, of tables in turn', async () => {
+  const places = ['a', 'b'].map((each) => path.join(dir, each));
+  const deltas = [];
+  for (const [n, place] of places.entries()) {
+    mkdirSync(place);
+    const delta = await open(place);
+    const change = delta.begin();
+    for (let i = 0; i < 20_000; i++) {
+      const xattrs = new Map([['user.x', Buffer.alloc(900, n)]]);
+      change.setInode(inode(ino(5000 + i), { uid: n * 100_000 + i, xattrs }));
+    }
+    expect(delta.commit()).toBe(0);
+    await delta.checkpoint();
+    deltas.push(delta);
+  }
+  for (let i = 0; i < 20_000; i += 3) {
+    for (const [n, delta] of deltas.entries())
+      expect(delta.inode(ino(5000 + i))?.uid).toBe(n * 100_000 + i);
+  }
+  for (const delta of deltas) await delta.close();
+});
+
+test('a page that is damaged while the table is open is an error where it is read, not the end of the process', async () => {
+  const delta = await open(dir);
+  await own(delta, 1);
+  const data = openSync(path.join(dir, LINK_DIR, 'data.mdb'), 'r+');
+  for (let page = 2; page < 200; page++) writeSync(data, Buffer.alloc(4096), 0, 4096, page * 4096);
+  closeSync(data);
+  expect(() => delta.inode(ino(7000))).toThrow(/its page \d+ is another one/);
   await delta.close();
 });

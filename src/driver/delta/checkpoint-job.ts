@@ -1,15 +1,12 @@
 import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { failpoint } from '../../base/failpoints.ts';
 import type { Ino, Name } from '../../base/ids.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import type { Change } from '../core/ports.ts';
-import { createTable } from './create-table.ts';
+import { openOrCreateTable } from './create-table.ts';
 import { Generation, NameState } from './generation.ts';
 import { type Hash64, loadHash } from './hash.ts';
 import { decodeHeader } from './journal-format.ts';
-import { LINK_DIR } from './layout.ts';
-import { LinkTable } from './link-table.ts';
 import { replaySegment } from './replay.ts';
 import type { TableState } from './table-rows.ts';
 
@@ -29,8 +26,7 @@ export interface CheckpointJob {
  */
 export async function runCheckpoint(job: CheckpointJob): Promise<void> {
   const hash = await loadHash();
-  const dir = path.join(job.envDir, LINK_DIR);
-  const table = LinkTable.exists(dir) ? LinkTable.open(dir) : await createTable(job.envDir);
+  const table = await openOrCreateTable(job.envDir);
   try {
     const generation = readSegments(job, table.state()?.sequence ?? 0, hash);
     failpoint('checkpoint-read');

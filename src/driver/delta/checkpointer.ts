@@ -1,9 +1,11 @@
 import path from 'node:path';
 import { failpoint } from '../../base/failpoints.ts';
+import { keptDescriptors } from '../../base/kept-descriptors.ts';
 import { checkpointInThread } from './checkpoint-thread.ts';
 import type { Journal } from './journal.ts';
 import { LINK_DIR } from './layout.ts';
-import { LinkTable } from './link-table.ts';
+import { LMDB_DESCRIPTORS } from './link-table.ts';
+import { OwnTable } from './paged-table.ts';
 import type { PendingChanges } from './pending-changes.ts';
 import type { Segment } from './segment.ts';
 import type { TableState } from './table-rows.ts';
@@ -16,7 +18,7 @@ interface Frozen {
 /** The parts of a delta that a checkpoint works on. */
 export interface CheckpointParts {
   readonly envDir: string;
-  readonly pending: PendingChanges<LinkTable>;
+  readonly pending: PendingChanges<OwnTable>;
   readonly journal: Journal;
   /** Makes everything committed durable. Resolves to 0 or -errno. */
   flush(): Promise<number>;
@@ -96,16 +98,16 @@ export class Checkpointer {
     failpoint('checkpoint-flushed');
     const { envDir, pending } = this.#parts;
     const paths = segments.map((segment) => segment.path);
-    // To open it meanwhile would wait for the thread's transaction.
-    const letGo = pending.table?.hold();
+    const letGo = keptDescriptors.reserve(LMDB_DESCRIPTORS);
     try {
       await checkpointInThread({ envDir, segments: paths, state });
     } finally {
-      letGo?.();
+      letGo();
+      // It may have been done, too, where this is not known.
+      pending.table?.refresh();
     }
     failpoint('checkpoint-done');
-    if (pending.table === null) pending.table = LinkTable.open(path.join(envDir, LINK_DIR));
-    else pending.table.refresh();
+    pending.table ??= OwnTable.openOwn(path.join(envDir, LINK_DIR));
     this.#parts.onMoved(pending.frozen?.size ?? 0);
     pending.frozen = null;
     this.#frozen = null;

@@ -1,17 +1,28 @@
 import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { Damaged } from '../../base/damaged.ts';
 import { failpoint } from '../../base/failpoints.ts';
+import { tableDamage } from '../../base/lmdb-check.ts';
 import { removeTableLock } from '../../native/table-lock.ts';
 import { LINK_DIR, NEW_LINK_DIR } from './layout.ts';
 import { LinkTable } from './link-table.ts';
 import { syncDir } from './sync-dir.ts';
+
+/** Opens an env's link table with LMDB, and creates it if there is none. @throws Damaged, and nothing was opened */
+export async function openOrCreateTable(envDir: string): Promise<LinkTable> {
+  const dir = path.join(envDir, LINK_DIR);
+  if (!LinkTable.exists(dir)) return createTable(envDir);
+  const damage = tableDamage(dir);
+  if (damage !== null) throw new Damaged(`${dir}: ${damage}`);
+  return LinkTable.open(dir);
+}
 
 /**
  * Creates an env's empty link table. It has another name until it is whole, because half a table cannot be told
  * from a damaged one; and its name is on disk before a journal segment is dropped in its favour. Throws an Error,
  * and then leaves nothing behind.
  */
-export async function createTable(envDir: string): Promise<LinkTable> {
+async function createTable(envDir: string): Promise<LinkTable> {
   const temporary = path.join(envDir, NEW_LINK_DIR);
   const dir = path.join(envDir, LINK_DIR);
   removeTable(temporary);

@@ -13,7 +13,7 @@ import { type Ino, isPrivateIno, PRIVATE_INO_BASE } from '../../base/ids.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import type { Change } from '../core/ports.ts';
 import { generationSink } from './checkpoint-job.ts';
-import { createTable } from './create-table.ts';
+import { openOrCreateTable } from './create-table.ts';
 import { Generation } from './generation.ts';
 import { type Hash64, loadHash } from './hash.ts';
 import {
@@ -22,8 +22,8 @@ import {
   SEGMENT_HEADER_SIZE,
   type SegmentHeader,
 } from './journal-format.ts';
-import { LINK_DIR, segmentName, segmentNumber } from './layout.ts';
-import { LinkTable } from './link-table.ts';
+import { segmentName, segmentNumber } from './layout.ts';
+import type { LinkTable } from './link-table.ts';
 import { replaySegment } from './replay.ts';
 
 /** A journal with more bytes than this is moved into the link table before anything is opened. */
@@ -59,8 +59,7 @@ const segmentsOf = (envDir: string): string[] =>
  */
 export async function runDrain({ drain: envDir, bootId }: DrainJob): Promise<string[]> {
   const hash = await loadHash();
-  const dir = path.join(envDir, LINK_DIR);
-  const table = LinkTable.exists(dir) ? LinkTable.open(dir) : await createTable(envDir);
+  const table = await openOrCreateTable(envDir);
   const moved: string[] = [];
   try {
     const state = table.state();

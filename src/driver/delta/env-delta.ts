@@ -10,9 +10,9 @@ import type { EnvLock } from './env-lock.ts';
 import { Flusher } from './flusher.ts';
 import { NameState } from './generation.ts';
 import { type Journal, type JournalFile, NO_DIR } from './journal.ts';
-import type { LinkTable } from './link-table.ts';
 import { bootNumber } from './name-tag.ts';
 import { NameTags } from './name-tags.ts';
+import type { OwnTable } from './paged-table.ts';
 import type { PendingChanges } from './pending-changes.ts';
 import type { PrivateFiles } from './private-files.ts';
 import type { RecordWriter } from './record-writer.ts';
@@ -42,7 +42,7 @@ export interface DeltaParts {
   readonly envDir: string;
   readonly lock: EnvLock;
   readonly journal: Journal;
-  readonly pending: PendingChanges<LinkTable>;
+  readonly pending: PendingChanges<OwnTable>;
   readonly marks: RecoveryMarks;
   readonly files: PrivateFiles;
   readonly writer: RecordWriter;
@@ -70,7 +70,7 @@ export class EnvDelta implements Delta, Change {
   readonly #options: DeltaOptions;
   readonly #lock: EnvLock;
   readonly #journal: Journal;
-  readonly #pending: PendingChanges<LinkTable>;
+  readonly #pending: PendingChanges<OwnTable>;
   readonly #marks: RecoveryMarks;
   readonly #writer: RecordWriter;
   readonly #flusher = new Flusher(() => this.#flushPass());

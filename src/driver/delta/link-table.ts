@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
 import type { Ino } from '../../base/ids.ts';
-import { type Keeper, keptDescriptors } from '../../base/kept-descriptors.ts';
 import { noteCommit } from '../../base/lmdb-check.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import { openTablesIn } from '../../native/table-lock.ts';
@@ -14,7 +13,7 @@ const BINARY = { keyEncoding: 'binary', encoding: 'binary' } as const;
 /** More than LMDB needs for its 126 readers. */
 const LOCK_FILE_SIZE = 12_288;
 /** How many descriptors LMDB keeps: the data twice, and the lock file. */
-const LMDB_DESCRIPTORS = 3;
+export const LMDB_DESCRIPTORS = 3;
 
 /** lmdb's own declaration leaves out the second parameter. */
 interface FastGet {
@@ -25,18 +24,18 @@ interface FastGet {
 class Table implements Rows {
   private readonly database: Database<Buffer, Buffer>;
   /** The transaction that it is read in; none for a table that only its own process writes to. */
-  private readonly snapshot: () => { readonly transaction?: Transaction };
+  private readonly snapshot: { readonly transaction?: Transaction };
 
   constructor(
     database: Database<Buffer, Buffer>,
-    snapshot: () => { readonly transaction?: Transaction },
+    snapshot: { readonly transaction?: Transaction },
   ) {
     this.database = database;
     this.snapshot = snapshot;
   }
 
   get(key: Buffer): Buffer | undefined {
-    return (this.database as FastGet).getBinaryFast(key, this.snapshot());
+    return (this.database as FastGet).getBinaryFast(key, this.snapshot);
   }
 
   range(start?: Buffer, end?: Buffer, limit?: number): Iterable<Row> {
@@ -45,11 +44,11 @@ class Table implements Rows {
       ...(end === undefined ? {} : { end }),
       ...(limit === undefined ? {} : { limit }),
     };
-    return this.database.getRange({ ...range, ...this.snapshot() });
+    return this.database.getRange({ ...range, ...this.snapshot });
   }
 
   countFrom(start: Buffer): number {
-    return this.database.getKeysCount({ start, ...this.snapshot() });
+    return this.database.getKeysCount({ start, ...this.snapshot });
   }
 
   put(key: Buffer, value: Buffer): void {
@@ -61,91 +60,47 @@ class Table implements Rows {
   }
 }
 
+const DATABASES: readonly DatabaseName[] = ['names', 'inodes', 'marks', 'meta'];
+
 /** What is open of a table. */
 interface Databases extends Readonly<Record<DatabaseName, Table>> {
   readonly root: RootDatabase<Buffer, Buffer>;
 }
 
 /**
- * The link table of one env: LMDB with four databases (docs/internals/FORMAT.md). Its content is always the env's
- * history up to `state().sequence`; while a checkpoint runs, it is on the way to a later change that the journal
- * still holds.
+ * The link table of one env, opened with LMDB: four databases (docs/internals/FORMAT.md). Only the checkpoint thread writes
+ * to it; the driver reads it by an OwnTable.
  */
-export class LinkTable extends TableView implements Keeper {
-  used = 0;
-  /** LMDB keeps about 0.2 MiB for it. */
-  readonly isLarge = true;
+export class LinkTable extends TableView {
   readonly #dir: string;
-  readonly #readOnly: boolean;
-  /** Null while it is closed because descriptors are short: whoever needs it opens it again. */
-  #databases: Databases | null = null;
-  /** How much goes on that needs it open. */
-  #inUse = 0;
+  readonly #databases: Databases;
   /** Set for a table that others write to: it is read in one snapshot. */
-  #snapshot: { readonly transaction?: Transaction } = {};
+  readonly #snapshot: { readonly transaction?: Transaction };
 
   /** @param dir holds the table, which was checked: LMDB does not survive a damaged one */
   constructor(dir: string, readOnly: boolean) {
     super();
     this.#dir = dir;
-    this.#readOnly = readOnly;
-    const { root } = this.#open();
-    this.#snapshot = readOnly ? { transaction: root.useReadTransaction() } : {};
-    // The snapshot goes with it.
-    if (readOnly) this.#inUse++;
+    const options = {
+      path: dir,
+      noSubdir: false,
+      maxDbs: 4,
+      overlappingSync: false,
+      readOnly,
+      ...BINARY,
+    };
+    const root = openTablesIn(dir, LOCK_FILE_SIZE, () => open<Buffer, Buffer>(options));
+    const opened = DATABASES.map((name) => root.openDB<Buffer, Buffer>(name, BINARY));
+    // They must be open before a transaction reads them.
+    const snapshot = readOnly ? { transaction: root.useReadTransaction() } : {};
+    const [names, inodes, marks, meta] = opened.map((database) => new Table(database, snapshot));
+    this.#databases = { root, names: names!, inodes: inodes!, marks: marks!, meta: meta! };
+    this.#snapshot = snapshot;
     this.readMarks();
   }
 
   protected override rows(name: DatabaseName): Rows {
-    return this.#open()[name];
-  }
-
-  /** Returns its databases, and opens them if they are closed. */
-  #open(): Databases {
-    keptDescriptors.touch(this);
-    if (this.#databases !== null) return this.#databases;
-    const options = {
-      path: this.#dir,
-      noSubdir: false,
-      maxDbs: 4,
-      overlappingSync: false,
-      readOnly: this.#readOnly,
-      ...BINARY,
-    };
-    const root = openTablesIn(this.#dir, LOCK_FILE_SIZE, () => open<Buffer, Buffer>(options));
-    const tableOf = (name: DatabaseName): Table =>
-      new Table(root.openDB(name, BINARY), () => this.#snapshot);
-    this.#databases = {
-      root,
-      names: tableOf('names'),
-      inodes: tableOf('inodes'),
-      marks: tableOf('marks'),
-      meta: tableOf('meta'),
-    };
-    keptDescriptors.opened(this, LMDB_DESCRIPTORS);
-    return this.#databases;
-  }
-
-  /** Closes it until it is used again, unless it is in use. */
-  rest(): void {
-    if (this.#inUse === 0) void this.#close();
-  }
-
-  /** Opens it, and keeps it open until the returned function is called. */
-  override hold(): () => void {
-    this.#open();
-    this.#inUse++;
-    return () => {
-      this.#inUse--;
-    };
-  }
-
-  #close(): Promise<void> {
-    if (this.#databases === null) return Promise.resolve();
-    const { root } = this.#databases;
-    this.#databases = null;
-    keptDescriptors.closed(this, LMDB_DESCRIPTORS);
-    return root.close();
+    return this.#databases[name];
   }
 
   static exists(dir: string): boolean {
@@ -163,16 +118,11 @@ export class LinkTable extends TableView implements Keeper {
    * disk is full: measured with 3.5.6.)
    */
   write(mutate: () => void): void {
-    const letGo = this.hold();
-    try {
-      this.#open().root.transactionSync(() => {
-        mutate();
-        return true;
-      });
-      noteCommit(this.#dir);
-    } finally {
-      letGo();
-    }
+    this.#databases.root.transactionSync(() => {
+      mutate();
+      return true;
+    });
+    noteCommit(this.#dir);
   }
 
   /** Stores or clears all names and inodes of a generation; only within write(). */
@@ -187,8 +137,8 @@ export class LinkTable extends TableView implements Keeper {
   putName(state: NameState): void {
     const length = rows.writeNameKey(this.key, state.dir, state.cookie, state.name);
     const key = this.key.subarray(0, length);
-    if (state.present) this.#open().names.put(key, rows.encodeName(state));
-    else this.#open().names.remove(key);
+    if (state.present) this.#databases.names.put(key, rows.encodeName(state));
+    else this.#databases.names.remove(key);
   }
 
   /** Stores or clears an inode and its mark; only within write(). */
@@ -197,27 +147,21 @@ export class LinkTable extends TableView implements Keeper {
     const mark = record === null ? 0 : rows.markOf(record);
     if (mark !== 0) {
       this.marks.add(ino);
-      this.#open().marks.put(key, Buffer.of(mark));
+      this.#databases.marks.put(key, Buffer.of(mark));
     } else if (this.marks.delete(ino)) {
-      this.#open().marks.remove(key);
+      this.#databases.marks.remove(key);
     }
-    if (record === null) this.#open().inodes.remove(key);
-    else this.#open().inodes.put(key, rows.encodeInodeValue(record));
+    if (record === null) this.#databases.inodes.remove(key);
+    else this.#databases.inodes.put(key, rows.encodeInodeValue(record));
   }
 
   /** Stores the table's state; only within write(). */
   putState(state: rows.TableState): void {
-    this.#open().meta.put(rows.STATE_KEY, rows.encodeState(state));
-  }
-
-  /** Makes later reads see what was committed before this call. */
-  refresh(): void {
-    this.#databases?.root.resetReadTxn();
-    this.forgetNames();
+    this.#databases.meta.put(rows.STATE_KEY, rows.encodeState(state));
   }
 
   override close(): Promise<void> {
     this.#snapshot.transaction?.done();
-    return this.#close();
+    return this.#databases.root.close();
   }
 }

@@ -21,6 +21,7 @@ import { LINK_DIR, segmentNumber } from './layout.ts';
 import { LinkTable } from './link-table.ts';
 import { lostDir } from './lost-files.ts';
 import { bootNumber } from './name-tag.ts';
+import { OwnTable, PagedTable } from './paged-table.ts';
 import { PendingChanges } from './pending-changes.ts';
 import { PrivateFiles } from './private-files.ts';
 import { RecordWriter } from './record-writer.ts';
@@ -35,7 +36,6 @@ import {
 import { RecoveryMarks } from './recovery-marks.ts';
 import { restoreCopies } from './restore-copies.ts';
 import { syncDirNow } from './sync-dir.ts';
-import { TableSnapshot } from './table-snapshot.ts';
 import type { TableView } from './table-view.ts';
 import { tailBudget } from './tail-budget.ts';
 
@@ -109,7 +109,7 @@ export async function openDelta(envDir: string, options: OpenDeltaOptions): Prom
 
 /** Moves a large journal into the link table before it is read: all of it would not fit into memory. */
 async function drain(envDir: string, lock: EnvLock): Promise<void> {
-  // LMDB must not open a damaged table; openTable() says so.
+  // The thread must not open a damaged table; openTable() says so.
   await openTable(envDir)?.close();
   const moved = await drainInThread({ drain: envDir, bootId: bootId() });
   if (moved.length === 0) return;
@@ -144,18 +144,21 @@ function settingsOf(options: OpenDeltaOptions): DeltaOptions {
   };
 }
 
-/**
- * Opens an env's link table for writing; null if it has none. @throws ByrefError 'corrupt' if it is damaged: nothing of it was opened
- */
-const openTable = (envDir: string): LinkTable | null =>
-  checked(envDir, (dir) => LinkTable.open(dir));
+/** Opens the link table of an env that is locked; null if it has none. @throws ByrefError 'corrupt' if it is damaged */
+const openTable = (envDir: string): OwnTable | null =>
+  checked(envDir, (dir) => OwnTable.openOwn(dir));
 
 /**
  * Opens an env's link table for reading, also while others write to it; null if it has none.
+ * @param way 'pages' for few of many rows: what is read may throw Overwritten
  * @throws ByrefError 'corrupt' as openTable() does
  */
-export const readTable = (envDir: string): TableView | null =>
-  checked(envDir, (dir) => TableSnapshot.take(dir) ?? new LinkTable(dir, true));
+export const readTable = (envDir: string, way: 'moment' | 'pages'): TableView | null =>
+  checked(envDir, (dir) => {
+    const whole = PagedTable.whole(dir);
+    if (whole !== null) return whole;
+    return way === 'pages' ? PagedTable.open(dir) : new LinkTable(dir, true);
+  });
 
 /** Opens an env's link table, if it has one, unless its pages are damaged. */
 function checked<T>(envDir: string, open: (dir: string) => T): T | null {
@@ -185,7 +188,7 @@ function damagedTable(dir: string, why: string): ByrefError {
 
 function openJournal(
   envDir: string,
-  pending: PendingChanges<LinkTable>,
+  pending: PendingChanges<OwnTable>,
   recovered: Recovered,
   hash: Hash64,
   notes: SegmentNotes,

@@ -69,13 +69,17 @@ export interface DeltaView {
 
 /**
  * Reads an env's delta without its lock and without writing, even while a driver serves the env.
+ * @param way 'pages' for few of many names: what is read may throw Overwritten
  * @throws ByrefError 'corrupt' if the link table can't be read
  */
-export async function readDelta(envDir: string): Promise<DeltaView> {
+export async function readDelta(
+  envDir: string,
+  way: 'moment' | 'pages' = 'moment',
+): Promise<DeltaView> {
   const hash = await loadHash();
   for (let attempt = 1; ; attempt++) {
     const before = segments(envDir);
-    const pending = new PendingChanges(readTable(envDir));
+    const pending = new PendingChanges(readTable(envDir, way));
     let recovered: Recovered;
     try {
       recovered = recover(envDir, pending, new RecoveryMarks(), bootId(), hash);

@@ -45,10 +45,7 @@ export abstract class TableView {
   protected readonly key = Buffer.alloc(rows.NAME_KEY_MAX);
   readonly #hasNames = new Map<Ino, boolean>();
 
-  /** Returns a database, open until the next call of another method at least. */
   protected abstract rows(name: DatabaseName): Rows;
-  /** Keeps the databases open until the returned function is called. */
-  abstract hold(): () => void;
   abstract close(): Promise<void>;
 
   /** To be called once, at the end of the constructor. */
@@ -133,27 +130,17 @@ export abstract class TableView {
 
   /** Yields every name, by directory and cookie, from one snapshot. The caller must not await in between. */
   *allNames(): Generator<NameState> {
-    for (const { key, value } of this.#all('names')) yield rows.nameState(key, value);
+    for (const { key, value } of this.rows('names').range()) yield rows.nameState(key, value);
   }
 
   /** Yields every inode record, from one snapshot. The caller must not await in between. */
   *allInodes(): Generator<InodeRecord> {
-    for (const { value } of this.#all('inodes')) yield decodeInode(value, 0, value.length);
-  }
-
-  /** Yields all rows of a database, which stays open meanwhile. */
-  *#all(name: 'names' | 'inodes'): Generator<Row> {
-    const letGo = this.hold();
-    try {
-      yield* this.rows(name).range();
-    } finally {
-      letGo();
-    }
+    for (const { value } of this.rows('inodes').range()) yield decodeInode(value, 0, value.length);
   }
 
   /** Like allNames(), for a table that may be damaged: skips names that do not decode, or that no lookup finds. */
   *soundNames(onDamage: OnDamage): Generator<NameState> {
-    for (const { key, value } of this.#all('names')) {
+    for (const { key, value } of this.rows('names').range()) {
       const state = attempt(() => rows.soundNameState(key, value));
       if (state instanceof Error)
         onDamage({ table: 'names', key: Buffer.from(key), why: reasonOf(state) });
@@ -164,7 +151,7 @@ export abstract class TableView {
   /** Like allInodes(), for a table that may be damaged. Also reports marks that do not match the records. */
   *soundInodes(onDamage: OnDamage): Generator<InodeRecord> {
     const marked = new Set(this.marks);
-    for (const { key, value } of this.#all('inodes')) {
+    for (const { key, value } of this.rows('inodes').range()) {
       const record = attempt(() => rows.soundRecord(key, value));
       if (record instanceof Error) {
         onDamage({ table: 'inodes', key: Buffer.from(key), why: reasonOf(record) });

@@ -1,16 +1,12 @@
 import { performance } from 'node:perf_hooks';
-import { keptDescriptors } from '../../base/kept-descriptors.ts';
 import { collectGarbage } from './garbage.ts';
 
-/** How often it is looked for what nobody uses, in ms. */
+/** How often it is looked, in ms. */
 const LOOK_MS = 5000;
 /** A driver that is busy for more than this part of the time would keep programs waiting while it collects garbage. */
 const BUSY = 0.02;
 
-/**
- * Gives memory back when nobody asks anything: link tables that were not used since the last look are closed, and when that has left
- * nothing more to close, the garbage of that, and of mounts, is collected once.
- */
+/** Gives memory back when nobody asks anything: the garbage that mounts and unmounts left is collected once. */
 export class Rest {
   #touched = false;
   #hasGarbage = false;
@@ -26,7 +22,7 @@ export class Rest {
   }
 
   #look(): void {
-    const works = this.#touched || keptDescriptors.restUnused();
+    const works = this.#touched;
     this.#touched = false;
     const now = performance.eventLoopUtilization();
     const { utilization } = performance.eventLoopUtilization(now, this.#before);

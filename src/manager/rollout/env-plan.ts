@@ -14,7 +14,7 @@ import type { OwnPackage } from '../merge/packages.ts';
 import { administeredSteps } from '../packages/administered.ts';
 import { type Completing, type Decided, decideCompleting } from './decide-completing.ts';
 import { dependencyPolicyOf } from './dependency-policy.ts';
-import { openView } from './meets.ts';
+import { withView } from './meets.ts';
 import type { EnvMove } from './moves.ts';
 import { takenPackages } from './package-policy.ts';
 import { type DraftOptions, PlanDraft, placeOf } from './plan-draft.ts';
@@ -51,24 +51,20 @@ export interface PlanOptions extends DraftOptions {
 }
 
 /** Plans one env's move; null if there is nothing to do. Writes files into the env's directory, and changes nothing else. */
-export async function planEnv(
+export const planEnv = (
   store: Store,
   move: EnvMove,
   options: PlanOptions,
-): Promise<EnvPlan | null> {
-  const view = await openView(store, move.row);
-  if (view === null) return null;
-  try {
+): Promise<EnvPlan | null> =>
+  withView(store, move.row, async (view) => {
+    if (view === null) return null;
     const env = { store, view, ...move };
     const taken = takenPackages(options.policies);
     const policy = dependencyPolicyOf(options.policies, move.row);
     const { completing = { trial: null, brought: null } } = options;
     const decided = await decideCompleting(env, { taken }, policy, completing);
-    return await planAll(new PlanDraft(env, decided.verdict, options), decided);
-  } finally {
-    await view.close();
-  }
-}
+    return planAll(new PlanDraft(env, decided.verdict, options), decided);
+  });
 
 /** Plans packages before single names, since what a package decides is not asked again for its files. */
 async function planAll(draft: PlanDraft, decided: Decided): Promise<EnvPlan | null> {

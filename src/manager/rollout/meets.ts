@@ -12,6 +12,7 @@ import type { LowerTree } from '../../driver/core/ports.ts';
 import { ReachedDirs } from '../../driver/core/reached-dirs.ts';
 import { type DiffEntry, kindOf, type TreeDiff } from '../../driver/core/tree-diff.ts';
 import { PRIVATE_DIR, privateName } from '../../driver/delta/layout.ts';
+import { Overwritten } from '../../driver/delta/paged-file.ts';
 import { type DeltaView, readDelta } from '../../driver/delta/read-delta.ts';
 import { type EnvRow, envDir, type Store } from '../../store/store.ts';
 import { sameContent, sha256 } from '../packages/same-file.ts';
@@ -51,6 +52,33 @@ export function isUntouched(store: Store, row: EnvRow): boolean {
 /** Opens the env's delta for reading, mounted or not; null if it has none. The caller closes it. */
 export async function openView(store: Store, row: EnvRow): Promise<DeltaView | null> {
   return isUntouched(store, row) ? null : readDelta(envDir(store.root, row.id));
+}
+
+/**
+ * Does something with the env's delta, of which it reads some rows only; null if the env has none. It is done again, with all
+ * of the delta held, if a driver wrote to it meanwhile.
+ */
+export async function withView<T>(
+  store: Store,
+  row: EnvRow,
+  work: (view: DeltaView | null) => Promise<T>,
+): Promise<T> {
+  if (isUntouched(store, row)) return work(null);
+  const directory = envDir(store.root, row.id);
+  const withIt = async (way: 'pages' | 'moment'): Promise<T> => {
+    const view = await readDelta(directory, way);
+    try {
+      return await work(view);
+    } finally {
+      await view.close();
+    }
+  };
+  try {
+    return await withIt('pages');
+  } catch (error) {
+    if (error instanceof Overwritten) return withIt('moment');
+    throw error;
+  }
 }
 
 /**

@@ -4,6 +4,7 @@ import type { Policy, PolicyAction } from '../../codec/patch-record.ts';
 import { sameForDiff } from '../../codec/same-inode.ts';
 import type { AttributeName } from '../../driver/core/own-attributes.ts';
 import type { DiffEntry } from '../../driver/core/tree-diff.ts';
+import type { DeltaView } from '../../driver/delta/read-delta.ts';
 import type { EnvRow, Store, TemplateRow, VersionRow } from '../../store/store.ts';
 import { envStates, type State } from '../envs/state.ts';
 import type { OwnPackage } from '../merge/packages.ts';
@@ -14,7 +15,7 @@ import { type AppFit, appFits } from './app-fits.ts';
 import { checkDependencyPolicies, dependencyPolicyOf } from './dependency-policy.ts';
 import { follows, usersOf } from './followers.ts';
 import { type FilesInUse, filesInUse } from './in-use.ts';
-import { letterOf, type MeetState, meets, openView, touchedNames } from './meets.ts';
+import { letterOf, type MeetState, meets, touchedNames, withView } from './meets.ts';
 import { type EnvMove, movesTo, nextStacks } from './moves.ts';
 import { takenPackages } from './package-policy.ts';
 import { type NamesByDir, PlannedNames } from './planned-names.ts';
@@ -138,7 +139,16 @@ interface PlanParts {
   readonly inUse: FilesInUse;
 }
 
-async function planEnv(
+const planEnv = (
+  store: Store,
+  move: EnvMove,
+  names: NamesByDir,
+  parts: PlanParts,
+): Promise<Omit<PlannedEnv, 'state' | 'from'>> =>
+  withView(store, move.row, (view) => planWith(view, store, move, names, parts));
+
+async function planWith(
+  view: DeltaView | null,
   store: Store,
   { row, change }: EnvMove,
   names: NamesByDir,
@@ -150,53 +160,41 @@ async function planEnv(
   };
   const met: PlannedMeet[] = [];
   const used = new Set(inUse.get(row.id)?.keys() ?? []);
-  const view = await openView(store, row);
-  let packages: readonly OwnPackage[] = [];
-  let unmet: readonly string[] = [];
-  let unjudged: string | null = null;
-  let completes = false;
-  let unlike: readonly UnlikeDpkg[] = [];
-  try {
-    const touched = [...touchedNames(view, change, used, names)];
-    counts.clean = names.count - touched.length;
-    for await (const { change: each, state, own, attributes } of meets(
-      store,
-      row,
-      view,
-      change,
-      used,
-      touched,
-    )) {
-      counts[state]++;
-      if (state === 'clean') continue;
-      const path = paths.of(each);
-      const kind = letterOf(each);
-      if (state === 'attributes')
-        met.push({ kind, path, state, action: null, attributes: attributes ?? [] });
-      else {
-        const action = own === null ? null : policy(pathFromText(path));
-        met.push({ kind, path, state, action });
-      }
+  const touched = [...touchedNames(view, change, used, names)];
+  counts.clean = names.count - touched.length;
+  const found = meets(store, row, view, change, used, touched);
+  for await (const { change: each, state, own, attributes } of found) {
+    counts[state]++;
+    if (state === 'clean') continue;
+    const path = paths.of(each);
+    const kind = letterOf(each);
+    if (state === 'attributes')
+      met.push({ kind, path, state, action: null, attributes: attributes ?? [] });
+    else {
+      const action = own === null ? null : policy(pathFromText(path));
+      met.push({ kind, path, state, action });
     }
-    if (view !== null) {
-      const env = { store, row, view, change };
-      const next = { taken, status: theirs };
-      const wanted = dependencyPolicyOf(policies, row);
-      // Only the patch itself tries what apt can do there, because the trial writes in the env.
-      const verdict = await decideStep(env, next, wanted === 'follow' ? wanted : 'keep');
-      const ofStep = new PackagesOfStep(env, next, verdict);
-      packages = ofStep.own;
-      unlike = unlikeDpkg({ ...env, packages: ofStep }, metPaths(met));
-      completes = wanted === 'complete' && packages.some(({ why }) => why === 'needed');
-      unmet = verdict?.unmet ?? [];
-      unjudged = verdict?.unable ?? null;
-    }
-  } finally {
-    await view?.close();
   }
-  const { id, name } = row;
-  const of = { packages, unmet, unjudged, completes, unlikeDpkg: unlike };
-  return { id, name, counts, ...of, names: met.sort(byPath) };
+  const planned = {
+    ...{ id: row.id, name: row.name, counts, names: met.sort(byPath), packages: [], unmet: [] },
+    ...{ unjudged: null, completes: false, unlikeDpkg: [] },
+  };
+  if (view === null) return planned;
+  const env = { store, row, view, change };
+  const next = { taken, status: theirs };
+  const wanted = dependencyPolicyOf(policies, row);
+  // Only the patch itself tries what apt can do there, because the trial writes in the env.
+  const verdict = await decideStep(env, next, wanted === 'follow' ? wanted : 'keep');
+  const ofStep = new PackagesOfStep(env, next, verdict);
+  const packages = ofStep.own;
+  return {
+    ...planned,
+    packages,
+    unmet: verdict?.unmet ?? [],
+    unjudged: verdict?.unable ?? null,
+    completes: wanted === 'complete' && packages.some(({ why }) => why === 'needed'),
+    unlikeDpkg: unlikeDpkg({ ...env, packages: ofStep }, metPaths(met)),
+  };
 }
 
 /** Returns those of which it matters to packages that the env has set attributes, or has removed them. */

@@ -81,7 +81,6 @@ export class Following {
     if (base === origin) return base;
     // What the env had unlinked is linked again: it has the times of the others.
     if (next !== undefined && this.linksOf(next, to) !== 1) {
-      if (this.coming.has(next)) return null;
       node.mtimeNs = base.mtimeNs;
       node.set.delete('atime');
     }

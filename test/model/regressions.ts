@@ -307,4 +307,13 @@ export const FLIP_REGRESSIONS: Readonly<Record<string, readonly Operation[]>> = 
     { op: 'fchown', slot: 0, uid: 0, gid: 0 },
     LOOK,
   ],
+  'a name that sed has replaced is again one file with the others, of which the owner was set': [
+    { op: 'chown', path: 'h2', uid: 33, gid: 33 },
+    { op: 'openRead', path: 'h1', slot: 0 },
+    { op: 'sed', path: 'd/h1' },
+    os(2),
+    LOOK,
+    os(1),
+    LOOK,
+  ],
 };

@@ -21,10 +21,18 @@ export class Following {
   private readonly ref: Reference;
   private readonly to: Stack;
   private readonly coming = new Set<RefNode>();
+  /** What files with several names get from names that are linked to them again. */
+  private readonly linked = new Map<RefNode, string>();
+  /** What the env has of its own under its names before the flip. */
+  private readonly before = new Map<RefNode, ReadonlyMap<string, RefNode>>();
 
   constructor(ref: Reference, to: Stack) {
     this.ref = ref;
     this.to = to;
+    for (const dir of [ref.root, ...ref.templates.directories(null)]) {
+      const own = [...dir.ownNames].map((name) => [name, dir.entries.get(name)!] as const);
+      this.before.set(dir, new Map(own));
+    }
   }
 
   follow(): void {
@@ -81,10 +89,31 @@ export class Following {
     if (base === origin) return base;
     // What the env had unlinked is linked again: it has the times of the others.
     if (next !== undefined && this.linksOf(next, to) !== 1) {
+      const set = new Set([...node.set].filter((what) => what !== 'atime'));
+      const linked = { ...node, base, set, mtimeNs: base.mtimeNs };
+      if (!this.isLikeOthers(dir, name, linked, next)) return null;
       node.mtimeNs = base.mtimeNs;
       node.set.delete('atime');
+      this.linked.set(next, attributesOn(linked, next));
     }
     return base;
+  }
+
+  /** True if the next file gets the same attributes from this name as from its others: it can't have those of two. */
+  private isLikeOthers(dir: RefNode, name: string, linked: RefNode, next: RefNode): boolean {
+    const { ref, to } = this;
+    const mine = attributesOn(linked, next);
+    const known = this.linked.get(next);
+    if (known !== undefined && known !== mine) return false;
+    return [ref.root, ...ref.templates.directories(to)].every((other) =>
+      [...ref.templates.entries(to, other.origin!)].every(([at, node]) => {
+        if (node !== next || (other === dir && at === name)) return true;
+        const there = this.before.get(other)?.get(at);
+        if (there === undefined || !isTouched(there) || !ref.isHome(other.origin!, at, there))
+          return true;
+        return attributesOn(there, next) === mine;
+      }),
+    );
   }
 
   /** True if the env has written a template's file of that name under another one: as one file, it would show in both places. */
@@ -201,4 +230,12 @@ function takeOver(node: RefNode, next: RefNode, isComing: boolean): boolean {
     if (before !== value) changed = true;
   }
   return changed;
+}
+
+/** Says which attributes the next file gets of the env's own; '' if none. */
+function attributesOn(node: RefNode, next: RefNode): string {
+  const trial: RefNode = { ...next, xattrs: new Map(next.xattrs), set: new Set(next.set) };
+  if (!takeOver(node, trial, false)) return '';
+  const { mode, uid, gid, mtimeNs, xattrs } = trial;
+  return [mode, uid, gid, mtimeNs, ...[...xattrs].sort().flat()].join(' ');
 }

@@ -35,8 +35,10 @@ export class StepChange {
   private readonly back: { inode: Inode; record: InodeRecord; own: InodeRecord | null }[] = [];
   /** Inodes that programs have open, and that no name of the env leads to any more. */
   readonly left: { inode: Inode; record: InodeRecord }[] = [];
-  /** Hard-linked template files whose names are set in this change. */
-  readonly dressed = new Set<Ino>();
+  /** Hard-linked template files whose names are set in this change, with the attributes that the env has set; null: none. */
+  readonly dressed = new Map<Ino, InodeRecord | null>();
+  /** Files of several names that have the template's bytes from this change on, with the records that they get. */
+  readonly shared = new Map<Ino, InodeRecord>();
   /** Inodes in memory that get a record of the env's own in this change. */
   readonly coming: Inode[] = [];
   /** Inodes whose private file is removed after the commit. */
@@ -65,6 +67,7 @@ export class StepChange {
     this.cleared.clear();
     this.movedInos.clear();
     this.dressed.clear();
+    this.shared.clear();
     for (const { record, inode } of this.losing.values()) this.lose(record, inode);
     const error = core.tx.commit();
     this.open = false;

@@ -26,9 +26,13 @@ export function dress(change: StepChange, step: Step): boolean {
 
 /**
  * Gives the template's inode a record of the env's own, under all its names, in the change. If that inode is
- * taken, makes a file of the env's own instead.
+ * taken, makes a file of the env's own instead. @returns the record; null for a file of the env's own
  */
-export function setDressed(change: StepChange, { dir, name, ino }: Step, like: InodeRecord): void {
+export function setDressed(
+  change: StepChange,
+  { dir, name, ino }: Step,
+  like: InodeRecord,
+): InodeRecord | null {
   const { core, lower } = change;
   const inode = core.inodes.peek(like.ino);
   // The env has the inode elsewhere, or programs have it open from when it was here before.
@@ -48,13 +52,15 @@ export function setDressed(change: StepChange, { dir, name, ino }: Step, like: I
   }
   if (isTaken) {
     change.setCopy({ dir, name }, like);
-    return;
+    return null;
   }
   for (const place of names) {
     core.tx.setName(place.dir, place.name, like.ino, like.mode & S_IFMT);
     change.cleared.add(`${place.dir} ${place.name}`);
   }
-  change.setRecord({ ...like, nlink: names.length });
+  const record = { ...like, nlink: names.length };
+  change.setRecord(record);
+  return record;
 }
 
 function dressDir(change: StepChange, { ino, source }: Step, like: InodeRecord): boolean {

@@ -1,5 +1,5 @@
 /** Makes steps that end what the env has of its own under a name, where its bytes are those of a template. */
-import { type Ino, isPrivateIno } from '../../../base/ids.ts';
+import { type Ino, isPrivateIno, type Name } from '../../../base/ids.ts';
 import { isDir, S_IFMT } from '../../../base/mode.ts';
 import {
   DATA_PRIVATE,
@@ -7,8 +7,10 @@ import {
   FLAG_UNSYNCED,
   type InodeRecord,
 } from '../../../codec/inode-record.ts';
+import { sameXattrs } from '../../../codec/same-inode.ts';
 import type { Step } from '../../../codec/steps.ts';
 import { stamp } from '../core.ts';
+import { touchedOnly } from '../follow.ts';
 import { isOwnElsewhere } from '../names.ts';
 import { hasTemplateData, withOwnAttributes } from '../own-attributes.ts';
 import type { DirEntryRef } from '../ports.ts';
@@ -114,17 +116,70 @@ function shareLinked(
     return shareInPlace(change, record, like, is?.ino === record.ino, isCompared);
   // Links the name to the template's file again, as when dpkg has unpacked the version.
   if (record.nlink !== 1 || is === null || is.ino === like.ino) return false;
-  if (isOwnElsewhere(change.core, step, is) || change.dressed.has(is.ino)) return false;
+  if (isOwnElsewhere(change.core, step, is)) return false;
   const next = withOwnAttributes(like, withBytes(record, like, like), is, stamp(change.core));
+  if (followsOtherwise(change, step, is, next)) return false;
+  const dressed = change.dressed.get(is.ino);
+  // One file can't have the attributes of two.
+  if (dressed !== undefined && !isAlike(dressed, next)) return false;
   change.begin();
-  change.dressed.add(is.ino);
-  if (next !== null) setDressed(change, step, next);
-  else {
+  if (next === null) {
+    change.dressed.set(is.ino, null);
     change.clearName(step.dir, step.name);
     change.count(step.dir);
     change.loseName(record);
+  } else if (dressed) join(change, step, record, dressed);
+  else {
+    const set = setDressed(change, step, next);
+    if (set !== null) change.dressed.set(is.ino, set);
   }
   return true;
+}
+
+/** Gives a name to a file that this change has set under its other names. */
+function join(
+  change: StepChange,
+  { dir, name }: DirEntryRef,
+  record: InodeRecord,
+  dressed: InodeRecord,
+): void {
+  const joined = { ...dressed, nlink: dressed.nlink + 1 };
+  change.loseName(record);
+  change.touched.push({ dir, name });
+  change.core.tx.setName(dir, name, joined.ino, joined.mode & S_IFMT);
+  change.cleared.add(`${dir} ${name}`);
+  change.setRecord(joined);
+  change.dressed.set(joined.ino, joined);
+}
+
+/**
+ * Returns true if the flip will bring the file to another of its names with other attributes: those of a file there of which the
+ * env has set attributes only.
+ */
+function followsOtherwise(
+  { core, lower, shared }: StepChange,
+  { dir, name }: DirEntryRef,
+  is: InodeRecord,
+  next: InodeRecord | null,
+): boolean {
+  const delta = {
+    name: (of: Ino, at: Name) => core.delta.name(of, at),
+    inode: (ino: Ino) => shared.get(ino) ?? core.delta.inode(ino),
+  };
+  return lower.names(is.ino).some((place) => {
+    if (place.dir === dir && place.name === name) return false;
+    const was = touchedOnly({ delta, lower: core.lower }, { ...place, was: null, is: null });
+    const own = was === null ? null : delta.inode(was.ino);
+    return own !== null && !isAlike(withOwnAttributes(was!, own, is, stamp(core)), next);
+  });
+}
+
+/** Compares the attributes of two records of one file; null is the template's. */
+function isAlike(a: InodeRecord | null, b: InodeRecord | null): boolean {
+  if (a === null || b === null) return a === b;
+  const isOwner = a.uid === b.uid && a.gid === b.gid && a.mode === b.mode;
+  const isTime = a.mtime === b.mtime && a.mtimeNs === b.mtimeNs;
+  return isOwner && isTime && sameXattrs(a.xattrs, b.xattrs);
 }
 
 /** Shares the bytes but leaves the names the env's: at a flip, all of them follow (follow.ts). */
@@ -135,6 +190,7 @@ function shareInPlace(
   isItself: boolean,
   isCompared: boolean,
 ): boolean {
+  if (change.shared.has(record.ino)) return change.isDone();
   const used = usedAs(change, record, isItself, [like], isCompared);
   if (used === null) return false;
   const isCopy = record.data === DATA_PRIVATE;
@@ -142,6 +198,7 @@ function shareInPlace(
   const own = { ...shared, flags: record.flags & ~(FLAG_KEPT | FLAG_UNSYNCED) };
   change.begin();
   if (isCopy) change.bytesGone.push(record.ino);
+  change.shared.set(record.ino, own);
   change.giveBack(like, own);
   return true;
 }
@@ -180,7 +237,7 @@ function otherVersionsElsewhere(
   inos.delete(own);
   const found: InodeRecord[] = [];
   for (const ino of inos) {
-    const record = core.delta.inode(ino);
+    const record = change.shared.get(ino) ?? core.delta.inode(ino);
     if (record === null || isDir(record.mode) || record.nlink === 0) continue;
     if (goesAlong(change, record)) continue;
     if (record.data === DATA_PRIVATE || core.inodes.peek(ino)?.isOpen === true) return null;

@@ -14,9 +14,9 @@ class Mount {
   constructor(budget: EntryBudget) {
     this.entries = new Entries(budget, async (max) => {
       await turn();
-      const looked = Math.min(max, this.entries.size);
+      const looked = Math.min(max, this.entries.size('all'));
       this.asked += looked;
-      for (let i = 0; i < looked && this.entries.size > this.inUse; i++) this.entries.give();
+      for (let i = 0; i < looked && this.entries.size('all') > this.inUse; i++) this.entries.give();
       return looked;
     });
   }
@@ -43,7 +43,7 @@ test('who looks at everything makes the kernel forget its own inodes, not those 
   await small.look(100);
   expect(await large.look(20 * MAX)).toBe(20 * MAX);
   expect(budget.used).toBeLessThan(MAX / 2 + 10);
-  expect([small.entries.size, small.asked]).toEqual([100, 0]);
+  expect([small.entries.size('all'), small.asked]).toEqual([100, 0]);
 });
 
 test('while programs hold on to too much, others get new entries, and it does not', async () => {
@@ -75,4 +75,22 @@ test('a filesystem that ends gives back all it had', () => {
   other.open(100);
   one.entries.end();
   expect(budget.used).toBe(100);
+});
+
+test('of files of the envs’ own fewer are kept', async () => {
+  const budget = new EntryBudget(MAX, MAX / 10);
+  let own = 0;
+  const entries = new Entries(budget, async (max) => {
+    await turn();
+    const looked = Math.min(max, entries.size('own'));
+    for (let i = 0; i < looked; i++) entries.give(true);
+    return looked;
+  });
+  for (let i = 0; i < MAX; i++) {
+    entries.take(true);
+    await turn();
+    own = Math.max(own, entries.size('own'));
+  }
+  expect(own).toBeLessThan(MAX / 20 + 10);
+  expect(budget.used).toBeLessThan(MAX / 20 + 10);
 });

@@ -1,7 +1,10 @@
+/** What a filesystem keeps: entries of all kinds, and of these the inodes of the env's own files. */
+export type Kind = 'all' | 'own';
+
 /** One filesystem that keeps entries in memory, as the budget sees it. */
 export interface EntryKeeper {
-  /** The number of entries that it keeps now. */
-  readonly size: number;
+  /** The number of entries of a kind that it keeps now. */
+  size(kind: Kind): number;
   /**
    * Asks the kernel to forget inodes that are not in use, least recently looked up first. Resolves once the
    * forgotten ones are dropped, to the number of inodes that were looked at.
@@ -10,6 +13,7 @@ export interface EntryKeeper {
   letGo(max: number): Promise<number>;
 }
 
+const KINDS: readonly Kind[] = ['all', 'own'];
 /** The share of all entries above which the kernel is asked to forget, and the share down to which it is asked. */
 const SOFT = 0.5;
 const LOW = 0.45;
@@ -29,28 +33,34 @@ const ROUNDS = 2;
  * Above half of `max` the kernel is asked to forget inodes of the filesystem that has the most, as long as that
  * has more than its fair share. Above three quarters, which happens when programs have that much open, filesystems
  * with more than their share get no new entry; at `max` none does.
+ *
+ * Of files of the envs' own the kernel is asked to forget some above half of `ownMax`: a program may make millions of them
+ * that nobody looks at again, and each takes twice what a template's file does, whose parts all envs share.
  */
 export class EntryBudget {
   readonly max: number;
   private readonly keepers = new Set<EntryKeeper>();
-  private total = 0;
+  private readonly total: Record<Kind, number> = { all: 0, own: 0 };
+  private readonly most: Readonly<Record<Kind, number>>;
+  private readonly nextSweep: Record<Kind, number>;
   private ended = 0;
   private sweeping = false;
-  private nextSweep: number;
 
-  constructor(max: number) {
+  constructor(max: number, ownMax = max) {
     this.max = max;
-    this.nextSweep = max * SOFT;
+    this.most = { all: max, own: ownMax };
+    this.nextSweep = { all: max * SOFT, own: ownMax * SOFT };
   }
 
   /** The number of entries kept now, over all filesystems. */
   get used(): number {
-    return this.total;
+    return this.total.all;
   }
 
   /** True if memory is short enough that the order of lookups matters. */
   get isScarce(): boolean {
-    return this.total > (this.max * SOFT) / 2;
+    const { total, most } = this;
+    return total.all > (most.all * SOFT) / 2 || total.own > (most.own * SOFT) / 2;
   }
 
   join(keeper: EntryKeeper): void {
@@ -60,18 +70,24 @@ export class EntryBudget {
   /** Removes a filesystem that ended, and takes back all its entries. */
   leave(keeper: EntryKeeper): void {
     this.keepers.delete(keeper);
-    this.total -= keeper.size;
-    this.ended += keeper.size;
-    this.nextSweep = this.max * SOFT;
+    this.ended += keeper.size('all');
+    for (const kind of KINDS) {
+      this.total[kind] -= keeper.size(kind);
+      this.nextSweep[kind] = this.most[kind] * SOFT;
+    }
   }
 
-  take(): void {
-    this.total++;
-    if (this.total > this.nextSweep && !this.sweeping) void this.sweep();
+  /** @param isOwn true for the inode of a file of the env's own */
+  take(isOwn = false): void {
+    this.total.all++;
+    if (isOwn) this.total.own++;
+    if (!this.sweeping && KINDS.some((kind) => this.total[kind] > this.nextSweep[kind]))
+      void this.sweep();
   }
 
-  give(): void {
-    this.total--;
+  give(isOwn = false): void {
+    this.total.all--;
+    if (isOwn) this.total.own--;
   }
 
   /** Returns the number of entries of filesystems that ended since the last call. */
@@ -83,42 +99,52 @@ export class EntryBudget {
 
   /** Returns true if a filesystem that has `size` entries may have another. */
   admits(size: number): boolean {
-    if (this.total < this.max * HIGH) return true;
-    return this.total < this.max && size < this.share(HIGH);
+    if (this.used < this.max * HIGH) return true;
+    return this.used < this.max && size < this.share('all', HIGH);
   }
 
-  private share(part: number): number {
-    return (this.max * part) / Math.max(1, this.keepers.size);
+  private share(kind: Kind, part: number): number {
+    return (this.most[kind] * part) / Math.max(1, this.keepers.size);
   }
 
   private async sweep(): Promise<void> {
     this.sweeping = true;
-    const low = this.max * LOW;
+    try {
+      for (const kind of KINDS)
+        if (this.total[kind] > this.nextSweep[kind]) await this.sweepKind(kind);
+    } finally {
+      this.sweeping = false;
+    }
+  }
+
+  private async sweepKind(kind: Kind): Promise<void> {
+    const most = this.most[kind];
+    const low = most * LOW;
     const looked = new Map<EntryKeeper, number>();
     try {
       for (;;) {
-        const keeper = this.total > low ? this.largest(looked) : null;
+        const keeper = this.total[kind] > low ? this.largest(kind, looked) : null;
         if (keeper === null) break;
-        const count = await keeper.letGo(Math.min(BATCH, Math.ceil(this.total - low)));
+        const count = await keeper.letGo(Math.min(BATCH, Math.ceil(this.total[kind] - low)));
         looked.set(keeper, (looked.get(keeper) ?? 0) + Math.max(1, count));
       }
     } finally {
-      this.sweeping = false;
-      this.nextSweep = Math.max(this.max * SOFT, this.total + this.max * AGAIN);
+      this.nextSweep[kind] = Math.max(most * SOFT, this.total[kind] + most * AGAIN);
     }
   }
 
   /**
-   * Returns the filesystem with the most entries; null if none has more than its fair share and is not yet looked
+   * Returns the filesystem with the most entries of a kind; null if none has more than its fair share and is not yet looked
    * through.
    */
-  private largest(looked: ReadonlyMap<EntryKeeper, number>): EntryKeeper | null {
+  private largest(kind: Kind, looked: ReadonlyMap<EntryKeeper, number>): EntryKeeper | null {
     let largest: EntryKeeper | null = null;
-    let most = this.share(LOW);
+    let most = this.share(kind, LOW);
     for (const keeper of this.keepers) {
-      if (keeper.size <= most || (looked.get(keeper) ?? 0) >= ROUNDS * keeper.size) continue;
+      const size = keeper.size(kind);
+      if (size <= most || (looked.get(keeper) ?? 0) >= ROUNDS * keeper.size('all')) continue;
       largest = keeper;
-      most = keeper.size;
+      most = size;
     }
     return largest;
   }

@@ -106,7 +106,7 @@ export class InodeTable {
   /** Removes the inode from memory. */
   drop(inode: Inode): void {
     if (!this.#byIno.delete(inode.ino)) return;
-    this.#entries.give();
+    this.#entries.give(isPrivateIno(inode.ino));
     if (inode.place !== 0) this.#records?.forgetInode(inode);
   }
 
@@ -150,7 +150,7 @@ export class InodeTable {
     const kept = inDelta ? withColdParts(record, this.#delta) : record;
     const inode = new Inode(ino, kept, inDelta);
     this.#byIno.set(ino, inode);
-    this.#entries.take();
+    this.#entries.take(isPrivateIno(ino));
     return inode;
   }
 

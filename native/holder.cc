@@ -55,6 +55,8 @@ constexpr size_t kShownMax = 100;
 constexpr int kAtOnce = 5;
 constexpr long long kAgainMs = 250;
 constexpr int kTriesMax = 7;
+// A driver says that it lives this often within the time after which it counts as hung.
+constexpr int kBeats = 6;
 constexpr int kInfo = 30, kWarn = 40;
 
 struct Held {
@@ -74,6 +76,9 @@ struct Peer {
   long long heard;
   // The end of its input was seen, or something that is no request.
   bool over;
+  // For a driver that says that it lives: its process, and how many times it was looked for that in vain.
+  pid_t beats = 0;
+  int missed = 0;
 };
 
 // How a shard's driver is started again.
@@ -94,6 +99,8 @@ std::map<long long, Peer> peers;
 std::map<long long, Restart> restarts;
 long long peers_made = 0;
 long long idle_exit_ms = 10'000;
+// How long a driver may say nothing before it is ended, so that another one takes over.
+long long hang_ms = 60'000;
 long long idle_since = 0;
 bool ending = false;
 
@@ -287,6 +294,27 @@ std::string Stop(std::string_view args) {
   return Result("null");
 }
 
+std::string Beat(std::string_view args, long long peer) {
+  const long long pid = NumberOf(Member(args, "pid"));
+  if (pid < 1 || pid > kIntMax) return Wrong("beat");
+  peers[peer].beats = static_cast<pid_t>(pid);
+  peers[peer].missed = 0;
+  return Result("null");
+}
+
+// Ends drivers that have not said for long that they live. What is counted is how often this process looked, not the time: both may
+// have stood still.
+void EndHung() {
+  std::set<long long> drivers;
+  for (const auto& [env, each] : held) drivers.insert(each.driver);
+  for (auto& [number, peer] : peers) {
+    if (peer.beats == 0 || drivers.count(number) == 0 || ++peer.missed <= kBeats) continue;
+    Log(kWarn, Field("driver", peer.beats) + Field("ms", hang_ms), "a driver hangs, and is ended");
+    kill(peer.beats, SIGKILL);
+    peer.missed = 0;
+  }
+}
+
 std::string Answer(std::string_view request, long long peer) {
   const long long v = NumberOf(Member(request, "v"));
   if (v != kControlVersion) {
@@ -302,6 +330,7 @@ std::string Answer(std::string_view request, long long peer) {
     if (env < 1 || env > kIdMax) return Wrong("drop");
     return Result(Drop(env) ? "{\"dropped\":true}" : "{\"dropped\":false}");
   }
+  if (verb == "\"beat\"") return Beat(args, peer);
   if (verb == "\"status\"") return Status();
   if (verb == "\"stop\"") return Stop(args);
   return Error("usage", "no such request: " + std::string(verb.substr(0, kShownMax)), kUpgrade);
@@ -369,7 +398,7 @@ void OnSignal(int signals) {
 
 // Milliseconds until something is due; -1 if nothing is.
 int UntilDue(long long now) {
-  if (!held.empty()) return kSweepMs;
+  if (!held.empty()) return static_cast<int>(std::min(kSweepMs, hang_ms / kBeats));
   if (!peers.empty()) return -1;
   const long long left = idle_since + idle_exit_ms - now;
   return left > 0 ? left : 0;
@@ -386,7 +415,7 @@ void LetGoOfLate(long long now) {
 }
 
 void Serve(int listener, int signals) {
-  long long swept = NowMs();
+  long long swept = NowMs(), looked = swept;
   idle_since = swept;
   while (!ending) {
     std::vector<pollfd> wait = {{listener, POLLIN, 0}, {signals, POLLIN, 0}};
@@ -420,6 +449,10 @@ void Serve(int listener, int signals) {
     if (now - swept >= kSweepMs) {
       Sweep();
       swept = now;
+    }
+    if (now - looked >= hang_ms / kBeats) {
+      EndHung();
+      looked = now;
     }
     if (held.empty() && peers.empty() && now - idle_since >= idle_exit_ms) ending = true;
   }
@@ -473,6 +506,7 @@ int Main(const char* at) {
   socket_path = Setting("BYREF_SOCKET");
   version = Setting("BYREF_VERSION");
   if (*Setting("BYREF_IDLE_EXIT_MS") != '\0') idle_exit_ms = atoll(Setting("BYREF_IDLE_EXIT_MS"));
+  if (atoll(Setting("BYREF_HANG_MS")) > 0) hang_ms = atoll(Setting("BYREF_HANG_MS"));
   const char* lock = Setting("BYREF_LOCK");
   const int lock_fd = open(lock, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (lock_fd < 0) return Fail(lock);

@@ -303,6 +303,8 @@ export type HolderVerbs = {
     },
     null
   >;
+  /** Says that the driver lives. One that has said so, and says it no more, is ended by the holder, and replaced. */
+  readonly beat: Verb<{ readonly pid: number }, null>;
   /** Closes the holder's copy. When the driver is gone too, the kernel ends the connection. */
   readonly drop: Verb<{ readonly env: number }, { readonly dropped: boolean }>;
   readonly stop: Verb<{ readonly force: boolean }, null>;

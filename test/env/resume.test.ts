@@ -267,3 +267,24 @@ test('daemon upgrade moves envs to another driver, while a program writes', asyn
   expect(writer.exitCode ?? 0).toBe(0);
   for (let i = 1; i <= 300; i++) expect(read(String(i))).toBe(`${i}\n`);
 });
+
+test('a driver that hangs is ended, and another one goes on', async () => {
+  await root.umount();
+  await root.dispose();
+  root = await TestRoot.create({ BYREF_RESUME: '1', BYREF_HANG_MS: '1200' });
+  writeFiles(root.directory('one'), TEMPLATE);
+  await root.ok('template', 'import', 't', root.directory('one'));
+  await root.ok('create', 'e', '--os', 't');
+  await mount();
+  const fd = open('log', O_RDWR | O_CREAT);
+  const { driverPid } = await root.info('e');
+  process.kill(driverPid!, 'SIGSTOP');
+  const written = await root.shell('echo after >after && cat after etc/conf', at);
+  expect(written).toMatchObject({ code: 0, stdout: 'after\nfrom the template\n' });
+  fs.writeSync(fd, 'goes on');
+  expect(bytesOf(fd)).toBe('goes on');
+  expect((await root.info('e')).driverPid).not.toBe(driverPid);
+  const run = root.env['BYREF_RUN']!;
+  const log = fs.readFileSync(path.join(run, fs.readdirSync(run)[0]!, 'holder.log'), 'utf8');
+  expect(log).toContain('a driver hangs, and is ended');
+});

@@ -12,7 +12,7 @@ const HEAP_PART = 0.4;
 const ENTRIES_MAX = 2_000_000;
 
 /** Above half of this many files of envs' own, some are forgotten: each takes some 950 bytes here, measured over 300,000 symlinks. */
-const OWN_MAX = 300_000;
+const OWN_MAX = 200_000;
 
 /** The budget of inodes and open files in memory, shared by all envs of this process. */
 export const entryBudget = new EntryBudget(

@@ -14,6 +14,9 @@ export interface TakenDevice extends HeldDevice {
   readonly fd: number;
 }
 
+/** How long a driver may say nothing before the holder ends it, and how often it says within that time that it lives. */
+const HANG_MS = Number(process.env['BYREF_HANG_MS'] ?? 60_000);
+const BEATS = 6;
 /** How often to look for a new holder after the last one is gone, in ms. */
 const RETRY_MS = 2_000;
 
@@ -36,6 +39,15 @@ export class HolderLink {
     this.path = path;
     this.log = log;
     this.restart = restart;
+    // One that is not to be replaced may hang.
+    if (restart.length > 0) setInterval(() => this.beat(), HANG_MS / BEATS).unref();
+  }
+
+  /** Tells the holder that this process lives: a timer runs only where nothing hangs. */
+  private beat(): void {
+    if (this.devices.size === 0) return;
+    // An earlier build's holder does not know what that is.
+    this.client?.call('beat', { pid: process.pid }).catch(() => undefined);
   }
 
   /** Connects to the holder, if it is not connected; rejects if none runs. */
@@ -67,6 +79,7 @@ export class HolderLink {
       const client = await this.connected();
       await client.call('hold', { ...device, pid: process.pid, restart: this.restart });
       this.devices.set(device.env, device);
+      if (this.restart.length > 0) this.beat();
     } finally {
       this.asking--;
     }

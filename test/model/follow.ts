@@ -43,7 +43,10 @@ export class Following {
       for (const name of [...dir.ownNames]) {
         const node = dir.entries.get(name)!;
         const next = this.nextAt(dir, name);
-        if (next === node) continue;
+        if (next === node) {
+          if (this.isCopyAtHome(dir, name, node)) node.written = false;
+          continue;
+        }
         if (next !== undefined && !this.coming.has(next) && ref.isElse(next)) continue;
         const isHome = isTouched(node) && ref.isHome(dir.origin!, name, node);
         const base = isHome ? node.base : this.copied(dir, name, node, next);
@@ -66,6 +69,18 @@ export class Following {
     for (const node of this.coming) this.pin(node);
   }
 
+  /** True for a copy of the very file that the templates have there again, with its bytes. */
+  private isCopyAtHome(dir: RefNode, name: string, node: RefNode): boolean {
+    const { ref } = this;
+    const was = ref.templates.entries(ref.stack, dir.origin!).get(name);
+    if (!ref.shares || node.kind !== 'file' || was === node || this.isWrittenTo(node)) return false;
+    return node.base?.content.equals(node.content) === true;
+  }
+
+  private isWrittenTo(node: RefNode): boolean {
+    return [...this.ref.slots.values()].some((slot) => slot.node === node && slot.writable);
+  }
+
   /** What the template says of a file that the env has a copy of, with the very same bytes; null: it has none. */
   private copied(
     dir: RefNode,
@@ -84,7 +99,7 @@ export class Following {
     const there = was?.kind === 'file' && ref.nlink(node) === 1 ? was.base : null;
     const base = [there, origin].find((each) => each?.content.equals(node.content) === true);
     if (base === null || base === undefined) return null;
-    if ([...ref.slots.values()].some((slot) => slot.node === node && slot.writable)) return null;
+    if (this.isWrittenTo(node)) return null;
     if (next !== undefined && isDirectory(next)) return null;
     if (base === origin) return base;
     // What the env had unlinked is linked again: it has the times of the others.

@@ -352,4 +352,23 @@ export const FLIP_REGRESSIONS: Readonly<Record<string, readonly Operation[]>> = 
     os(1),
     LOOK,
   ],
+  'a name that sed has replaced stays while another one is open for writing': [
+    { op: 'sed', path: 'd/h1' },
+    { op: 'open', path: 'h2', slot: 1 },
+    os(2),
+    LOOK,
+    os(1),
+    LOOK,
+  ],
+  XC1: [{ op: 'syncWrite', path: 'a', offset: 4095, text: '', way: 'msync' }, os(3), LOOK],
+  XC2: [
+    { op: 'syncWrite', path: 'a', offset: 4095, text: '', way: 'msync' },
+    { op: 'flip', template: 'os', to: 1, env: 'stopped' },
+    os(3),
+    LOOK,
+    os(1),
+    os(3),
+    LOOK,
+  ],
+  XC3: [{ op: 'write', path: 'a', offset: 4095, text: '' }, os(3), LOOK],
 };

@@ -1,5 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { TestRoot } from '../support/machine/root.ts';
+import type { Program } from './programs.ts';
 import { torture } from './torture.ts';
 
 /** `npm run torture -- --minutes N` sets it. */
@@ -18,12 +20,21 @@ test(
   async () => {
     const envs = MINUTES > 0 ? 6 : 2;
     const seed = MINUTES > 0 ? Date.now() % 1e6 : 1;
-    const survived = await torture(root, { envs, seconds: SECONDS, pauseMs: 400, seed });
+    const how = { envs, seconds: SECONDS, pauseMs: 400, seed, programs: programs() };
+    const survived = await torture(root, how);
     console.log(`seed ${seed}: ${JSON.stringify(survived)}`);
     expect(survived.errors).toEqual([]);
     expect(survived.kills).toBeGreaterThan(0);
+    for (const program of how.programs) expect(survived.steps[program], program).toBeGreaterThan(0);
     await root.umount();
     expect(await root.findings()).toEqual([]);
   },
   SECONDS * 1000 + 170_000,
 );
+
+/** The database takes half a minute to begin with, and a machine need not have it. */
+function programs(): readonly Program[] {
+  const isThere = spawnSync('initdb', ['--version']).status === 0;
+  if (MINUTES > 0 && !isThere) console.log('no PostgreSQL here: left out');
+  return ['git', 'sqlite', 'unpack', ...(MINUTES > 0 && isThere ? ['postgresql' as const] : [])];
+}

@@ -1,5 +1,5 @@
 /**
- * Writers in several envs, while drivers are killed, upgraded, and their template is patched and rolled back.
+ * Writers and programs in several envs, while drivers are killed, upgraded, and their template is patched and rolled back.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,7 +8,10 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { TestRoot } from '../support/machine/root.ts';
+import { PROGRAMS, type Program } from './programs.ts';
 
+/** A tree of files that programs unpack. */
+const TREE = fileURLToPath(new URL('../../src/driver', import.meta.url));
 const WRITER = fileURLToPath(new URL('writer.ts', import.meta.url));
 
 /** What one run did. */
@@ -18,7 +21,9 @@ export interface Survived {
   patches: number;
   /** Calls of writers, each checked. */
   calls: number;
-  /** What writers said of calls that failed, or of bytes that were wrong. */
+  /** Steps that programs made: commits, transactions, trees that were unpacked. */
+  readonly steps: Partial<Record<Program, number>>;
+  /** What writers and programs said of calls that failed, or of bytes that were wrong. */
   readonly errors: string[];
 }
 
@@ -30,14 +35,17 @@ export async function torture(
     seconds,
     pauseMs,
     seed,
+    programs,
   }: {
     readonly envs: number;
+    /** Each runs in an env, in turn. */
+    readonly programs: readonly Program[];
     readonly seconds: number;
     readonly pauseMs: number;
     readonly seed: number;
   },
 ): Promise<Survived> {
-  const survived: Survived = { kills: 0, upgrades: 0, patches: 0, calls: 0, errors: [] };
+  const survived: Survived = { kills: 0, upgrades: 0, patches: 0, calls: 0, steps: {}, errors: [] };
   for (const version of ['one', 'two']) {
     const dir = root.directory(version);
     mkdirSync(path.join(dir, 'etc'), { recursive: true });
@@ -48,6 +56,10 @@ export async function torture(
   for (const name of names) await root.ok('create', name, '--os', 't');
   await root.ok('mount', ...names);
   const writers = names.map((name, i) => startWriter(root, name, seed + i, seconds));
+  const running = programs.map((program, i) => ({
+    program,
+    ...startProgram(root, names[i % envs]!, program, seconds),
+  }));
   const until = Date.now() + seconds * 1000;
   let isPatched = false;
   for (let turn = 1; Date.now() < until; turn++) {
@@ -62,31 +74,49 @@ export async function torture(
       if (code === 0) survived.patches++;
     } else if (killOne(root)) survived.kills++;
   }
-  for (const { child, said } of writers) {
-    const [code] = (child.exitCode === null ? await once(child, 'exit') : [child.exitCode]) as [
-      number | null,
-    ];
-    if (code === 0) survived.calls += Number(said());
-    else survived.errors.push(said());
+  for (const each of writers) {
+    if (await hasSucceeded(each)) survived.calls += Number(each.said());
+    else survived.errors.push(each.said());
+  }
+  for (const each of running) {
+    if (await hasSucceeded(each)) survived.steps[each.program] = Number(each.said());
+    else survived.errors.push(`${each.program}: ${each.said()}`);
   }
   return survived;
 }
 
-function startWriter(
-  root: TestRoot,
-  env: string,
-  seed: number,
-  seconds: number,
-): { child: ChildProcess; said: () => string } {
-  const dir = path.join(root.path, 'mnt', env, 'work');
+interface Running {
+  readonly child: ChildProcess;
+  /** What it has printed. */
+  said(): string;
+}
+
+async function hasSucceeded({ child }: Running): Promise<boolean> {
+  const isRunning = child.exitCode === null && child.signalCode === null;
+  const [code] = (isRunning ? await once(child, 'exit') : [child.exitCode]) as [number | null];
+  return code === 0;
+}
+
+function startWriter(root: TestRoot, env: string, seed: number, seconds: number): Running {
+  const dir = workIn(root, env, 'work');
+  return start([process.execPath, '--import', 'tsx', WRITER, dir, String(seed), String(seconds)]);
+}
+
+function startProgram(root: TestRoot, env: string, program: Program, seconds: number): Running {
+  const dir = workIn(root, env, program);
+  const words = ['-euo', 'pipefail', '-c', PROGRAMS[program], 'bash', dir, String(seconds), TREE];
+  // It may mount things, and what it starts ends with it.
+  return start(['unshare', '--mount', '--pid', '--fork', '--kill-child', 'bash', ...words]);
+}
+
+function workIn(root: TestRoot, env: string, name: string): string {
+  const dir = path.join(root.path, 'mnt', env, name);
   mkdirSync(dir);
-  const child = spawn(
-    process.execPath,
-    ['--import', 'tsx', WRITER, dir, String(seed), String(seconds)],
-    {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  );
+  return dir;
+}
+
+function start([program = '', ...words]: readonly string[]): Running {
+  const child = spawn(program, words, { stdio: ['ignore', 'pipe', 'pipe'] });
   let text = '';
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (chunk: Buffer) => (text += chunk.toString()));

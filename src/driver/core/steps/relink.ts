@@ -122,7 +122,10 @@ function shareLinked(
   const dressed = change.dressed.get(is.ino);
   // One file can't have the attributes of two.
   if (dressed !== undefined && !isAlike(dressed, next)) return false;
+  const elsewhere = next === null ? otherVersionsElsewhere(change, step, record.ino) : [];
+  if (elsewhere === null) return false;
   change.begin();
+  for (const other of elsewhere) change.conflicts.set(other.ino, other);
   if (next === null) {
     change.dressed.set(is.ino, null);
     change.clearName(step.dir, step.name);

@@ -3,6 +3,7 @@
  */
 import { isPrivateIno } from '../../../base/ids.ts';
 import { DATA_PRIVATE, type InodeRecord } from '../../../codec/inode-record.ts';
+import { isFree } from '../give-back.ts';
 import type { StepChange } from './change.ts';
 import { withBytes } from './records.ts';
 
@@ -27,7 +28,8 @@ export function usedAs(
   if (inode === null) return UNUSED;
   const { isOpen, first } = inode;
   // `change.blobStat` holds the private file's attributes. An empty file has nothing that can be mapped.
-  const isMapped = inode.mayBeMapped && record.data === DATA_PRIVATE && change.blobStat.size > 0;
+  const mayBe = inode.mayBeMapped && record.data === DATA_PRIVATE && change.blobStat.size > 0;
+  const isMapped = mayBe && (isOpen || !isFree(change.core, inode));
   if (!isOpen && first === null && !(isItself && isMapped)) return UNUSED;
   // Its bytes may still be written through a mapping; or both nodeids have readers, and there is no third
   // nodeid.

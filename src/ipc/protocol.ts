@@ -72,6 +72,8 @@ export interface MountedEnv {
   readonly trace: boolean;
   /** ISO 8601, UTC. */
   readonly since: string;
+  /** Why it was opened read-only, as some of its changes are lost; null if nothing is. */
+  readonly damage: string | null;
 }
 
 /** An announcement of changes: another version of a template for all envs, or another stack for some. */

@@ -1,5 +1,6 @@
 /** Mounts envs, and finishes what is to be done when one is first mounted. */
 import type { EnvSettings } from '../codec/env-settings.ts';
+import { lostDir, lostFiles } from '../driver/delta/lost-files.ts';
 import { envMounts } from '../ipc/mount-table.ts';
 import { hostnameOf } from '../manager/envs/first-mount/identity.ts';
 import { hasSetup, readSetup } from '../manager/envs/first-mount/setup.ts';
@@ -13,7 +14,7 @@ import { type MountOptions, type MountOutcome, mountEnv } from '../manager/envs/
 import type { SetUpLeft } from '../manager/envs/runtime/start-processes.ts';
 import { ensureServers, type Servers } from '../manager/envs/spawn.ts';
 import type { EnvState } from '../manager/envs/state.ts';
-import type { EnvRow, Store } from '../store/store.ts';
+import { type EnvRow, envDir, type Store } from '../store/store.ts';
 
 /**
  * Mounts an env. If this is its first mount, or an earlier one was cut short, its setup is finished before this returns.
@@ -72,9 +73,28 @@ export async function mountToUse(
   note: (text: string) => void,
 ): Promise<MountOutcome> {
   const mounted = await mountAndSetUp(store, env, options, note);
-  const mount = mounted.already ? undefined : envMounts(store.root).get(env.row.id);
+  if (mounted.already) return mounted;
+  const mount = envMounts(store.root).get(env.row.id);
   if (mount !== undefined) keepMachineFiles(store, env.row, mount, note);
+  tellLosses(store, env.row, mounted, note);
   return mounted;
+}
+
+/** Says if the env could be opened read-only only, and if there are files of it that no name leads to. */
+export function tellLosses(
+  { root }: Store,
+  { id, name }: EnvRow,
+  { damage }: Pick<MountOutcome, 'damage'>,
+  note: (text: string) => void,
+): void {
+  if (damage !== null)
+    note(`${name} can only be read: ${damage}. byref fsck says what can be done.`);
+  const directory = envDir(root, id);
+  // Parts of the journal are there, too.
+  const { length } = lostFiles(directory).filter(({ ino }) => ino !== null);
+  if (length === 0) return;
+  const files = length === 1 ? 'a file of it is' : `${length} files of it are`;
+  note(`${name} has lost names: ${files} in ${lostDir(directory)}. byref fsck says which.`);
 }
 
 /** True for the options of a mount that can't be written to. */

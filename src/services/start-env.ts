@@ -19,7 +19,7 @@ import { peoplesEnvs } from '../manager/sandbox/owner.ts';
 import type { Patience } from '../store/patience.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 import type { Ready } from './await-ready.ts';
-import { isReadOnly, keepMachineFiles, setUp, setUpLeft } from './mount-env.ts';
+import { isReadOnly, keepMachineFiles, setUp, setUpLeft, tellLosses } from './mount-env.ts';
 
 /**
  * How many envs are started at a time. Half of a start is waiting, for the runtime and for the programs that connect the env, so
@@ -92,6 +92,7 @@ export async function startEnv(
     const settings = store.settings(row.id);
     // Without the work of a first mount, which may have been cut short, too.
     const mounted = isMounted ? mount : await mountEnv(store, state, STANDARD_MOUNT);
+    if ('damage' in mounted) tellLosses(store, row, mounted, note);
     const isWritable = !isMounted || !isReadOnly(mount.options);
     const left = isWritable ? setUpLeft(store, row, mounted, settings, note) : null;
     if (left === null) await setUp(store, row, mounted, note);

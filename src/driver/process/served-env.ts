@@ -81,12 +81,13 @@ export function coreOf(
 
 /** Describes a mount for `status` and the log. */
 export function describe(
-  { row }: EnvParts,
+  { row, delta }: EnvParts,
   { mountpoint, transport, trace }: MountRequest,
   passthrough: boolean,
 ): MountedEnv {
   const since = new Date().toISOString();
   const connection = connectionAt(mountpoint);
   const { id: env, name } = row;
-  return { env, name, mountpoint, connection, transport, passthrough, trace, since };
+  const damage = delta.readOnly;
+  return { env, name, mountpoint, connection, transport, passthrough, trace, since, damage };
 }

@@ -1,3 +1,6 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'vitest';
 import type { Agent } from './agent-client.ts';
 import { applyToReference } from './apply.ts';
@@ -50,7 +53,9 @@ export async function checkHistory(subject: Subject, steps: readonly Operation[]
     if (step.op === 'flip') await subject.flip!(step);
     if (step.op === 'look') await look(`before step ${i}`);
     if (isOld) continue;
-    expect(seen, `step ${i} ${describe(step)}`).toEqual(expected);
+    if (isDeepStrictEqual(seen, expected)) continue;
+    // Looked at now, since what was so for a moment only is gone later.
+    expect(seen, `step ${i} ${describe(step)}, where there are ${namesIn(dir)}`).toEqual(expected);
   }
   await closeAll(agent, dir);
   await look(`after ${steps.length} steps`);
@@ -79,6 +84,20 @@ async function closeCopies(ref: Reference, agent: Agent, dir: string): Promise<v
 /** A history that failed leaves descriptors to the next one. */
 async function closeAll(agent: Agent, dir: string): Promise<void> {
   for (let slot = 0; slot < SLOTS; slot++) await agent.do(dir, { op: 'close', slot });
+}
+
+function namesIn(dir: string): string {
+  try {
+    const entries = fs.readdirSync(dir, { withFileTypes: true });
+    return entries
+      .map((each) => {
+        const at = path.join(dir, each.name);
+        return each.isSymbolicLink() ? `${each.name} -> ${fs.readlinkSync(at)}` : each.name;
+      })
+      .join(', ');
+  } catch (error) {
+    return String(error);
+  }
 }
 
 const describe = (step: Operation): string => JSON.stringify(step).slice(0, 200);

@@ -242,10 +242,22 @@ static void pass_on(int number) {
   }
 }
 
+static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+
+/* Holds back signals that are for a program that is about to be started. Returns what to set again afterwards. */
+static sigset_t hold_signals(void) {
+  sigset_t held, before;
+  sigemptyset(&held);
+  for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++) sigaddset(&held, passed_on[i]);
+  sigprocmask(SIG_BLOCK, &held, &before);
+  return before;
+}
+
+static void let_signals(const sigset_t *before) { sigprocmask(SIG_SETMASK, before, NULL); }
+
 /* Has signals that would end us passed on. */
 static void pass_signals_on(void) {
-  static const int passed[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-  for (size_t i = 0; i < sizeof passed / sizeof *passed; i++) signal(passed[i], pass_on);
+  for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++) signal(passed_on[i], pass_on);
 }
 
 /* Runs a program, of words that NULs separate, on our input and output. Returns its status as a shell would have it. */
@@ -256,15 +268,18 @@ static int run_program(char *words, uint32_t length) {
   if (list == NULL) return NOT_RUN;
   char *at = words;
   for (size_t i = 0; i < count; i++, at += strlen(at) + 1) list[i] = at;
+  const sigset_t before = hold_signals();
   child = fork();
   if (child == 0) {
+    let_signals(&before);
     execvp(list[0], list);
     fprintf(stderr, "byref: %s can't be run: %s\n", list[0], strerror(errno));
     _exit(NOT_RUN);
   }
   free(list);
+  if (child > 0) pass_signals_on();
+  let_signals(&before);
   if (child < 0) return NOT_RUN;
-  pass_signals_on();
   int status;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
   return WIFSIGNALED(status) ? SIGNAL_BASE + WTERMSIG(status) : WEXITSTATUS(status);
@@ -311,13 +326,20 @@ static int run_inside(const char *words, uint32_t length) {
   int server = path > length ? -1 : connect_exec_server(words);
   if (server < 0) return NOT_SERVED;
   char answer[2];
-  if (!send_inside(server, words + path, length - (uint32_t)path) || !read_all(server, answer, 1)) {
+  /* The program may be heard of before the answer is. */
+  const sigset_t before = hold_signals();
+  const int is_answered =
+      send_inside(server, words + path, length - (uint32_t)path) && read_all(server, answer, 1);
+  if (is_answered && *answer == 'S') {
+    inside = server;
+    pass_signals_on();
+  }
+  let_signals(&before);
+  if (!is_answered) {
     fprintf(stderr, "byref: the env's exec server ended before it said whether the program was started\n  hint: Run this again.\n");
     return NOT_RUN;
   }
   if (*answer != 'S') return NOT_STARTED;
-  inside = server;
-  pass_signals_on();
   /* The server is killed when the env ends, and all in it. */
   return read_all(server, answer, sizeof answer) ? (unsigned char)answer[1] : SIGNAL_BASE + SIGKILL;
 }

@@ -49,15 +49,13 @@ export class PageMemory {
     this.#free.push(slot);
   }
 
-  /** Makes the owner of a page forget it that was not used for a round of the hand. */
+  /** Makes the owner of a page forget it that was not used for a round of the hand; to be called when all slots are taken. */
   #evict(): number {
     for (;;) {
       const slot = this.#hand;
       this.#hand = (slot + 1) % this.#pages.length;
-      const owner = this.#owners[slot];
-      if (owner === null || owner === undefined) continue;
       if (this.#used[slot] === 0) {
-        owner.forget(this.#pages[slot]!);
+        this.#owners[slot]?.forget(this.#pages[slot]!);
         return slot;
       }
       this.#used[slot] = 0;

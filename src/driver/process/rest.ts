@@ -22,13 +22,13 @@ export class Rest {
   }
 
   #look(): void {
-    const works = this.#touched;
+    const wasTouched = this.#touched;
     this.#touched = false;
     const now = performance.eventLoopUtilization();
     const { utilization } = performance.eventLoopUtilization(now, this.#before);
     this.#before = now;
-    if (works) this.#hasGarbage = true;
-    if (works || !this.#hasGarbage || utilization > BUSY) return;
+    if (wasTouched) this.#hasGarbage = true;
+    if (wasTouched || !this.#hasGarbage || utilization > BUSY) return;
     this.#hasGarbage = false;
     collectGarbage();
   }

@@ -49,9 +49,13 @@ export function isUntouched(store: Store, row: EnvRow): boolean {
   return !existsSync(directory);
 }
 
-/** Opens the env's delta for reading, mounted or not; null if it has none. The caller closes it. */
-export async function openView(store: Store, row: EnvRow): Promise<DeltaView | null> {
-  return isUntouched(store, row) ? null : readDelta(envDir(store.root, row.id));
+/** Opens the env's delta for reading, mounted or not; null if it has none. The caller closes it. @param way as of readDelta() */
+export async function openView(
+  store: Store,
+  row: EnvRow,
+  way: 'moment' | 'pages' = 'moment',
+): Promise<DeltaView | null> {
+  return isUntouched(store, row) ? null : readDelta(envDir(store.root, row.id), way);
 }
 
 /**
@@ -63,14 +67,12 @@ export async function withView<T>(
   row: EnvRow,
   work: (view: DeltaView | null) => Promise<T>,
 ): Promise<T> {
-  if (isUntouched(store, row)) return work(null);
-  const directory = envDir(store.root, row.id);
   const withIt = async (way: 'pages' | 'moment'): Promise<T> => {
-    const view = await readDelta(directory, way);
+    const view = await openView(store, row, way);
     try {
       return await work(view);
     } finally {
-      await view.close();
+      await view?.close();
     }
   };
   try {

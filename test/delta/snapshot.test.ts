@@ -162,11 +162,18 @@ test('what is read page by page is of one moment, or it is said that others wrot
   // LMDB has not written to its pages yet.
   const uids = new Set([...opened.allInodes()].map((record) => record.uid));
   expect([...uids]).toEqual([1]);
+  opened.confirm();
   await opened.close();
   const late = PagedTable.open(table);
   expect(late.inode(ino(5000))?.uid).toBe(2);
   for (const uid of [3, 4, 5]) await own(delta, uid);
-  expect(() => [...late.allInodes()]).toThrow(Overwritten);
+  try {
+    // What it yields may be of several moments, or look like damage.
+    expect([...late.allInodes()].length).toBeGreaterThan(0);
+  } catch {
+    // As said.
+  }
+  expect(() => late.confirm()).toThrow(Overwritten);
   await late.close();
   expect(delta.inode(ino(7999))?.uid).toBe(5);
   await delta.close();

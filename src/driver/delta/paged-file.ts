@@ -18,9 +18,11 @@ import { PAGE_BYTES, type PageOwner, pageMemory } from './page-memory.ts';
 
 /** LMDB writes to no page of a transaction before it has made two more of them (mdb_find_oldest). */
 const STANDS_FOR = 1n;
+/** Pages of a file that others write to are read before it is looked again whether they have. */
+const CHECKED_EACH = 64;
 const TRANSACTION_MAX = 2n ** 64n - 1n;
 
-/** Thrown where pages are asked for that others have written to since the file was opened. */
+/** Says that others have written to pages since the file was opened, so that what was read may be of several moments. */
 export class Overwritten extends Error {
   constructor(file: string) {
     super(`${file} was written to while it was read`);
@@ -40,11 +42,12 @@ export class PagedFile implements Pages, PageOwner, Keeper {
   readonly #isOurs: boolean;
   #fd = -1;
   #meta: Meta;
+  #unchecked = 0;
   /** The slots of the pages in memory. */
   readonly #slots = new Map<number, number>();
 
   /**
-   * @param isOurs true if nobody writes to it but who calls renew(); else it is looked for that at each page that is read
+   * @param isOurs true if nobody writes to it but who calls renew(); else confirm() tells whether somebody has
    * @throws Damaged if it is no file of LMDB with pages of the usual size; what opening it throws
    */
   constructor(file: string, isOurs: boolean) {
@@ -62,6 +65,13 @@ export class PagedFile implements Pages, PageOwner, Keeper {
   renew(): void {
     this.#forgetAll();
     this.#meta = this.#readMeta();
+  }
+
+  /** @throws Overwritten if what was read may be of several moments, as even an error may come from */
+  confirm(): void {
+    this.#unchecked = 0;
+    if (!this.#isOurs && newestTransaction(this.#open()) > this.#meta.transaction + STANDS_FOR)
+      throw new Overwritten(this.#file);
   }
 
   at(page: number): number {
@@ -122,8 +132,7 @@ export class PagedFile implements Pages, PageOwner, Keeper {
     const got = native.pread(fd, into, at, bytes, from);
     if (got < 0) throw failed(this.#file, 'read', got);
     if (got < bytes) throw new Damaged('it ends before its last page');
-    if (!this.#isOurs && newestTransaction(fd) > this.#meta.transaction + STANDS_FOR)
-      throw new Overwritten(this.#file);
+    if (!this.#isOurs && ++this.#unchecked >= CHECKED_EACH) this.confirm();
   }
 
   #open(): number {

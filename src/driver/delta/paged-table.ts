@@ -11,6 +11,8 @@ const DATA = 'data.mdb';
 /** Where the pages of a table come from. */
 interface Source {
   database(name: DatabaseName): LmdbTree;
+  /** @throws Overwritten if what was read may be of several moments */
+  confirm?(): void;
   close(): void;
 }
 
@@ -36,15 +38,26 @@ export class PagedTable<From extends Source = Source> extends TableView {
   }
 
   /**
-   * Opens the table in this directory, to which others may write: what it shows is of one moment, or it throws Overwritten.
+   * Opens the table in this directory, to which others may write: what it showed is of one moment if confirm() says nothing.
+   * Even before, it may throw Overwritten.
    * @throws Damaged if it is no table
    */
   static open(dir: string): PagedTable {
-    return new PagedTable(new PagedFile(path.join(dir, DATA), false));
+    const file = new PagedFile(path.join(dir, DATA), false);
+    try {
+      return new PagedTable(file);
+    } catch (error) {
+      file.confirm();
+      throw error;
+    }
   }
 
   protected override rows(name: DatabaseName): Rows {
     return this.#databases[name];
+  }
+
+  override confirm(): void {
+    this.source.confirm?.();
   }
 
   protected reload(): void {

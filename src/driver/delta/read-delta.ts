@@ -64,12 +64,17 @@ export interface DeltaView {
    * file back the name under which it was synced.
    */
   awaitsRecovery(ino: Ino): boolean;
+  /**
+   * To be called before anything is done with what was read in the way 'pages'.
+   * @throws Overwritten if it may be of several moments
+   */
+  confirm(): void;
   close(): Promise<void>;
 }
 
 /**
  * Reads an env's delta without its lock and without writing, even while a driver serves the env.
- * @param way 'pages' for few of many names: what is read may throw Overwritten
+ * @param way 'pages' for few of many names: what is read may throw Overwritten, and is right once confirm() says nothing
  * @throws ByrefError 'corrupt' if the link table can't be read
  */
 export async function readDelta(
@@ -84,8 +89,13 @@ export async function readDelta(
     try {
       recovered = recover(envDir, pending, new RecoveryMarks(), bootId(), hash);
     } catch (error) {
+      const { table } = pending;
+      try {
+        table?.confirm();
+      } finally {
+        await table?.close();
+      }
       // A checkpoint ended and removed a segment between the listing and the read.
-      await pending.table?.close();
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === ATTEMPTS) throw error;
       continue;
     }
@@ -173,6 +183,10 @@ class OpenView implements DeltaView {
       if (isPrivateIno(ino) || data === DATA_PRIVATE) privateInodes++;
     }
     return { ...privateUsage(this.#envDir), inodes, privateInodes };
+  }
+
+  confirm(): void {
+    this.#pending.table?.confirm();
   }
 
   async close(): Promise<void> {

@@ -48,6 +48,11 @@ export abstract class TableView {
   protected abstract rows(name: DatabaseName): Rows;
   abstract close(): Promise<void>;
 
+  /** @throws Overwritten if what was read may be of several moments, because others wrote to the table */
+  confirm(): void {
+    // Most tables are read in one transaction.
+  }
+
   /** To be called once, at the end of the constructor. */
   protected readMarks(): void {
     for (const { key } of this.rows('marks').range()) this.marks.add(rows.keyIno(key));

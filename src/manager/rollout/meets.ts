@@ -70,7 +70,13 @@ export async function withView<T>(
   const withIt = async (way: 'pages' | 'moment'): Promise<T> => {
     const view = await openView(store, row, way);
     try {
-      return await work(view);
+      const result = await work(view);
+      view?.confirm();
+      return result;
+    } catch (error) {
+      // What pages of several moments say may look like damage.
+      view?.confirm();
+      throw error;
     } finally {
       await view?.close();
     }

@@ -112,6 +112,7 @@ export class PlanDraft {
 
   /** Writes steps into the env's directory. @returns the file's name there */
   write(what: string, steps: readonly Step[]): string {
+    this.view.confirm();
     const name = `${what}.${this.options.patch}`;
     writeDurably(path.join(envDir(this.store.root, this.row.id), name), encodeSteps(steps));
     return name;

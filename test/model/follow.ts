@@ -21,43 +21,41 @@ export class Following {
   private readonly ref: Reference;
   private readonly to: Stack;
   private readonly coming = new Set<RefNode>();
-  /** What files with several names get from names that are linked to them again. */
-  private readonly linked = new Map<RefNode, string>();
-  /** What the env has of its own under its names before the flip. */
-  private readonly before = new Map<RefNode, ReadonlyMap<string, RefNode>>();
+  /** Files that came to a name: of several names of one file, the first to come says what the env has set of it. */
+  private readonly settled = new Set<RefNode>();
 
   constructor(ref: Reference, to: Stack) {
     this.ref = ref;
     this.to = to;
-    for (const dir of [ref.root, ...ref.templates.directories(null)]) {
-      const own = [...dir.ownNames].map((name) => [name, dir.entries.get(name)!] as const);
-      this.before.set(dir, new Map(own));
-    }
   }
 
   follow(): void {
     const { ref } = this;
     const left = new Set<RefNode>();
     const came: { dir: RefNode; name: string; node: RefNode }[] = [];
-    for (const dir of [ref.root, ...ref.templates.directories(null)]) {
-      for (const name of [...dir.ownNames]) {
-        const node = dir.entries.get(name)!;
+    // Names that have the templates' file, or a copy in its place, come before those that have files of their own.
+    for (const wantsHome of [true, false]) {
+      for (const { dir, name, node } of this.ownNames()) {
         const next = this.nextAt(dir, name);
+        const isHome = ref.isHome(dir.origin!, name, node);
+        if (isHome !== wantsHome) continue;
         if (next === node) {
           if (this.isCopyAtHome(dir, name, node)) node.written = false;
           continue;
         }
         if (next !== undefined && !this.coming.has(next) && ref.isElse(next)) continue;
-        const isHome = isTouched(node) && ref.isHome(dir.origin!, name, node);
-        const base = isHome ? node.base : this.copied(dir, name, node, next);
+        const isAttributes = isHome && isTouched(node);
+        const base = isAttributes ? node.base : this.copied(dir, name, node, next);
         if (base === null) continue;
         left.add(node);
         dir.ownNames.delete(name);
         // What has a directory open that is gone finds there what it had.
         if (!this.isHidden(dir)) dir.entries.delete(name);
         const old = { ...node, base };
-        if (next !== undefined && takeOver(old, next, this.coming.has(next))) this.coming.add(next);
-        if (next !== undefined) came.push({ dir, name, node: next });
+        if (next === undefined) continue;
+        if (!this.settled.has(next) && takeOver(old, next)) this.coming.add(next);
+        this.settled.add(next);
+        came.push({ dir, name, node: next });
       }
     }
     for (const node of left) this.leave(node);
@@ -67,6 +65,13 @@ export class Following {
       dir.entries.set(name, node);
     }
     for (const node of this.coming) this.pin(node);
+  }
+
+  private ownNames(): { dir: RefNode; name: string; node: RefNode }[] {
+    const { ref } = this;
+    return [ref.root, ...ref.templates.directories(null)].flatMap((dir) =>
+      [...dir.ownNames].map((name) => ({ dir, name, node: dir.entries.get(name)! })),
+    );
   }
 
   /** True for a copy of the very file that the templates have there again, with its bytes. */
@@ -104,31 +109,10 @@ export class Following {
     if (base === origin) return base;
     // What the env had unlinked is linked again: it has the times of the others.
     if (next !== undefined && this.linksOf(next, to) !== 1) {
-      const set = new Set([...node.set].filter((what) => what !== 'atime'));
-      const linked = { ...node, base, set, mtimeNs: base.mtimeNs };
-      if (!this.isLikeOthers(dir, name, linked, next)) return null;
       node.mtimeNs = base.mtimeNs;
       node.set.delete('atime');
-      this.linked.set(next, attributesOn(linked, next));
     }
     return base;
-  }
-
-  /** True if the next file gets the same attributes from this name as from its others: it can't have those of two. */
-  private isLikeOthers(dir: RefNode, name: string, linked: RefNode, next: RefNode): boolean {
-    const { ref, to } = this;
-    const mine = attributesOn(linked, next);
-    const known = this.linked.get(next);
-    if (known !== undefined && known !== mine) return false;
-    return [ref.root, ...ref.templates.directories(to)].every((other) =>
-      [...ref.templates.entries(to, other.origin!)].every(([at, node]) => {
-        if (node !== next || (other === dir && at === name)) return true;
-        const there = this.before.get(other)?.get(at);
-        if (there === undefined || !isTouched(there) || !ref.isHome(other.origin!, at, there))
-          return true;
-        return attributesOn(there, next) === mine;
-      }),
-    );
   }
 
   /** True if the env has written a template's file of that name under another one: as one file, it would show in both places. */
@@ -210,8 +194,7 @@ export class Following {
 }
 
 /** The next file gets what the env had set on the one before it, and else what its template says. False if that is nothing. */
-function takeOver(node: RefNode, next: RefNode, isComing: boolean): boolean {
-  if (isComing) return true;
+function takeOver(node: RefNode, next: RefNode): boolean {
   restore(next);
   const { base, set } = node;
   if (base === null || next.base === null || node.kind !== next.kind || isDirectory(next))
@@ -245,12 +228,4 @@ function takeOver(node: RefNode, next: RefNode, isComing: boolean): boolean {
     if (before !== value) changed = true;
   }
   return changed;
-}
-
-/** Says which attributes the next file gets of the env's own; '' if none. */
-function attributesOn(node: RefNode, next: RefNode): string {
-  const trial: RefNode = { ...next, xattrs: new Map(next.xattrs), set: new Set(next.set) };
-  if (!takeOver(node, trial, false)) return '';
-  const { mode, uid, gid, mtimeNs, xattrs } = trial;
-  return [mode, uid, gid, mtimeNs, ...[...xattrs].sort().flat()].join(' ');
 }

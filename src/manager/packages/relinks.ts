@@ -43,6 +43,8 @@ export interface RelinkParts {
 
 /** Collects the steps by which an env's own names become links again. */
 export class Relinks {
+  /** Copies that are shared where they are: names that join them come after. */
+  private readonly inPlace: Step[] = [];
   private readonly found: Step[] = [];
   private readonly releases: Step[] = [];
   private readonly parts: RelinkParts;
@@ -52,7 +54,7 @@ export class Relinks {
   }
 
   get steps(): readonly Step[] {
-    return [...this.found, ...this.releases];
+    return [...this.inPlace, ...this.found, ...this.releases];
   }
 
   /** Adds the step for one name, if there is one; false if the env's file differs. */
@@ -102,7 +104,8 @@ export class Relinks {
     const seen = seenFile(file);
     if (seen === null || !(await sameContent(own, file, like).catch(() => false))) return false;
     const compared = ctimeIsNewer(own, seen) ? seen : own;
-    this.found.push({ ...makeStep('share', place, own.ino, compared), like: like.ino });
+    const step = { ...makeStep('share', place, own.ino, compared), like: like.ino };
+    (own.ino === like.ino ? this.inPlace : this.found).push(step);
     return true;
   }
 

@@ -118,22 +118,22 @@ function shareLinked(
   if (record.nlink !== 1 || is === null || is.ino === like.ino) return false;
   if (isOwnElsewhere(change.core, step, is)) return false;
   const next = withOwnAttributes(like, withBytes(record, like, like), is, stamp(change.core));
-  if (followsOtherwise(change, step, is, next)) return false;
-  const dressed = change.dressed.get(is.ino);
-  // One file can't have the attributes of two.
-  if (dressed !== undefined && !isAlike(dressed, next)) return false;
-  const elsewhere = next === null ? otherVersionsElsewhere(change, step, record.ino) : [];
+  // One file can't have the attributes of several names: those that follow come before this one, and so do those set before.
+  const isSettled = followsOtherwise(change, step, is, next);
+  const dressed = isSettled ? null : change.dressed.get(is.ino);
+  const isPlain = dressed === null || (dressed === undefined && next === null);
+  const elsewhere = isPlain ? otherVersionsElsewhere(change, step, record.ino) : [];
   if (elsewhere === null) return false;
   change.begin();
   for (const other of elsewhere) change.conflicts.set(other.ino, other);
-  if (next === null) {
-    change.dressed.set(is.ino, null);
+  if (isPlain) {
+    if (!isSettled) change.dressed.set(is.ino, null);
     change.clearName(step.dir, step.name);
     change.count(step.dir);
     change.loseName(record);
   } else if (dressed) join(change, step, record, dressed);
   else {
-    const set = setDressed(change, step, next);
+    const set = setDressed(change, step, next!);
     if (set !== null) change.dressed.set(is.ino, set);
   }
   return true;

@@ -8,6 +8,8 @@ import { sh } from '../support/machine/program.ts';
 import { TestRoot } from '../support/machine/root.ts';
 import { PAGE, zeroOnePage } from './pages.ts';
 
+const POLL = { timeout: 20_000 };
+
 let root: TestRoot;
 const table = (env: number): string => path.join(root.path, 'envs', String(env), 'link/data.mdb');
 const at = (env: string): string => path.join(root.path, 'mnt', env);
@@ -55,8 +57,11 @@ test('that goes bad while it is in use is an error for what reads it; the driver
   expect(listed.code).not.toBe(0);
   expect(listed.stderr).toMatch(/Input\/output error/);
   expect(log()).toMatch(/it ends before its last page/);
-  // What the checkpoint thread would open with LMDB.
+  // What the checkpoint thread would open with LMDB: it looks before, and then nothing is changed any more.
   await sh('echo new >"$1/new"', [at('e3')]);
+  const change = async (): Promise<string> => (await sh('chmod 600 "$1/new"', [at('e3')])).stderr;
+  await expect.poll(change, POLL).toMatch(/Read-only file system/);
+  expect((await sh('cat "$1/new"', [at('e3')])).stdout).toBe('new\n');
   expect((await sh('echo more >"$1/more"; cat "$1/file-7"', [others])).stdout).toBe('7\n');
   expect(await root.ok('umount', 'e3')).toContain('unmounted');
   const refused = await root.byref('mount', 'e3');

@@ -1,4 +1,5 @@
 import type { Worker } from 'node:worker_threads';
+import { Damaged } from '../../base/damaged.ts';
 import { startWorker } from '../../base/start-worker.ts';
 import type { CheckpointJob } from './checkpoint-job.ts';
 import type { CheckpointReply, CheckpointRequest } from './checkpoint-worker.ts';
@@ -45,7 +46,7 @@ class CheckpointThread {
     this.#waiting.delete(id);
     if (this.#waiting.size === 0) worker.unref();
     if (error === null) waiting?.resolve(moved);
-    else waiting?.reject(new Error(error));
+    else waiting?.reject(error.isDamage ? new Damaged(error.message) : new Error(error.message));
   }
 
   /** Rejects all waiting jobs after the thread ended; the next job starts another thread. */

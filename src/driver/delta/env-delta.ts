@@ -1,3 +1,4 @@
+import { isDamage } from '../../base/damaged.ts';
 import { EIO, ENOMEM, ENOSPC, EROFS } from '../../base/errno.ts';
 import { failpoint } from '../../base/failpoints.ts';
 import { type Ino, isPrivateIno, type Name } from '../../base/ids.ts';
@@ -376,6 +377,11 @@ export class EnvDelta implements Delta, Change {
 
   #inBackground(work: () => Promise<void>): void {
     const done = work().catch((error: unknown) => {
+      // Changes stay in the journal. More of them could not be moved either, and may rest on rows that are lost.
+      if (isDamage(error)) {
+        this.#fail(error as Error);
+        return;
+      }
       this.#options.onError(error as Error);
       this.#stuck = true;
       if (this.#readOnly === null && this.#checkpointer.needed) this.#scheduleCheckpoint();

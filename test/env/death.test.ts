@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
+import { runKilledAt } from '../support/damage/failpoints.ts';
 import { run, sh } from '../support/machine/program.ts';
 import { TestRoot } from '../support/machine/root.ts';
 
@@ -46,6 +47,16 @@ test('destroy --force works on a dead env', async () => {
   await killDriver();
   await root.ok('destroy', '--force', 'one');
   expect(await root.json('list')).toEqual([]);
+});
+
+test('a driver that is killed each time it mounts the env is told as that, and the next mount brings back all', async () => {
+  await sh('echo answered >"$1/file"', [mountpoint]);
+  await killDriver();
+  await root.umount('one');
+  const { stderr } = await runKilledAt(root, 'recovered:1', ['mount', 'one']);
+  expect(stderr).toMatch(/driver of shard 0 was killed \(out of memory\?\) before it answered/);
+  await root.mount('one');
+  expect((await sh('cat "$1/file"', [mountpoint])).stdout).toBe('answered\n');
 });
 
 test('a driver that serves a mount ignores SIGTERM', async () => {

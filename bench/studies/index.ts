@@ -10,6 +10,7 @@ import { neighbour } from './neighbour.ts';
 import { pageCache } from './page-cache.ts';
 import { patch } from './patch.ts';
 import { patchUsed } from './patch-used.ts';
+import { resume } from './resume.ts';
 import { running } from './running.ts';
 import type { Study } from './study.ts';
 
@@ -28,4 +29,5 @@ export const STUDIES: readonly Study[] = [
   cliStart,
   client,
   running,
+  resume,
 ];

@@ -290,6 +290,14 @@ export const FLIP_REGRESSIONS: Readonly<Record<string, readonly Operation[]>> = 
     os(1),
     LOOK,
   ],
+  'a directory of the template that the env has moved stays when it goes from the template': [
+    { op: 'flip', template: 'os', to: 4, env: 'stopped' },
+    { op: 'rename', path: 'h1', to: 'ds', flags: 2 },
+    os(3),
+    LOOK,
+    os(1),
+    LOOK,
+  ],
   'a name that sed has replaced stays where another one was written': [
     { op: 'sed', path: 'd/h1' },
     { op: 'write', path: 'h1', offset: 0, text: 'x' },

@@ -183,7 +183,8 @@ class Flip {
     for (const place of followed.names) if (place.isKnown) this.tell(place);
     this.inodes.push(...followed.inodes);
     this.left.push(...followed.left);
-    return new Set(followed.names.flatMap(({ dir, name }) => this.way.find(dir, name) ?? []));
+    const came = followed.names.filter(({ isLeft }) => !isLeft);
+    return new Set(came.flatMap(({ dir, name }) => this.way.find(dir, name) ?? []));
   }
 
   private told(dirs: readonly ChangedDir[]) {

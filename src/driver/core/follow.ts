@@ -31,10 +31,18 @@ export interface FollowedName extends DirEntryRef {
   readonly is: InodeRecord | null;
 }
 
+/** A name that leads elsewhere now. */
+export interface ChangedName extends DirEntryRef {
+  /** True if the kernel may have what was there. */
+  readonly isKnown: boolean;
+  /** True if the old file stays there, under a number of its own: the name did not follow. */
+  readonly isLeft: boolean;
+}
+
 /** The effect of following, for the kernel to be told. */
 export interface Followed {
-  /** Names that lead elsewhere now, including other hard links of the files. `isKnown`: the kernel may have what was there. */
-  readonly names: readonly (DirEntryRef & { readonly isKnown: boolean })[];
+  /** Names that lead elsewhere now, including other hard links of the files. */
+  readonly names: readonly ChangedName[];
   /** Inodes whose attributes changed, or that are in memory and have a record of the env's now. */
   readonly inodes: readonly Ino[];
   /** Inodes in memory of which the env has no record of its own any longer. */
@@ -105,7 +113,7 @@ export function* leftAt(
 }
 
 class Following implements Followed {
-  readonly names: (DirEntryRef & { readonly isKnown: boolean })[] = [];
+  readonly names: ChangedName[] = [];
   readonly inodes: Ino[] = [];
   readonly left: Inode[] = [];
   private readonly core: Core;
@@ -212,7 +220,7 @@ class Following implements Followed {
       const isFree = own === null || this.taken.has(keyOf(place));
       if (isFree) core.tx.setName(place.dir, place.name, next.ino, next.mode & S_IFMT);
       else if (!this.takeOther(place, own.ino, next)) continue;
-      this.names.push({ ...place, isKnown: true });
+      this.names.push({ ...place, isKnown: true, isLeft: false });
       nlink++;
     }
     const record = { ...next, nlink };
@@ -235,7 +243,7 @@ class Following implements Followed {
     const known = this.leaving.get(ino);
     if (known === undefined) this.leaving.set(ino, { own, places: [place] });
     else known.places.push(place);
-    this.names.push({ ...place, isKnown: this.core.inodes.peek(ino) !== null });
+    this.names.push({ ...place, isKnown: this.core.inodes.peek(ino) !== null, isLeft: false });
     this.taken.add(keyOf(place));
     this.size++;
   }
@@ -260,7 +268,7 @@ class Following implements Followed {
         return () => undefined;
       }
       renumber(core, { ...own, nlink }, others);
-      this.names.push(...others.map((place) => ({ ...place, isKnown: true })));
+      this.names.push(...others.map((place) => ({ ...place, isKnown: true, isLeft: true })));
     }
     core.tx.forget(ino);
     return () => {

@@ -176,6 +176,7 @@ async function envSubject(root: TestRoot, options: readonly string[]): Promise<S
     agent,
     remount,
     async fresh() {
+      root.goesOn();
       if (used >= TREES * 2) await next();
       const coherent = used % 2 === 0;
       const dir = path.join(mountpoint, coherent ? 'etc' : 'usr', String(used >> 1));

@@ -76,12 +76,18 @@ export class TestRoot {
     return root;
   }
 
+  /** To be called now and then by a test that runs no command for minutes: it would be taken to hang. */
+  goesOn(): void {
+    this.watchdog.alive();
+  }
+
   /** Runs a command on this root. */
   byref(...args: string[]): Promise<Finished> {
     return this.run(args);
   }
 
   async run(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
+    this.goesOn();
     const { timeout, ...others } = options;
     const isPlain = Object.keys(others).length === 0 && !this.hasDaemon();
     const served = isPlain ? await serveCommand(args, this.env, timeout) : null;

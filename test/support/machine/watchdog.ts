@@ -1,10 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 
-/** After this long a test is taken to hang in a mount. */
+/** A test that has shown no sign of life for this long is taken to hang in a mount. */
 const PATIENCE_SECONDS = 600;
 
 export interface Watchdog {
+  /** Shows that the test goes on. */
+  alive(): void;
   stop(): Promise<void>;
 }
 
@@ -20,7 +22,9 @@ export function startWatchdog(directory: string, seconds = PATIENCE_SECONDS): Wa
     detached: true,
   });
   child.unref();
-  return { stop: () => stop(child) };
+  // It may have ended the test's mounts, and itself.
+  child.stdin.on('error', () => undefined);
+  return { alive: () => child.stdin.write('alive\n'), stop: () => stop(child) };
 }
 
 async function stop(child: ChildProcess): Promise<void> {
@@ -30,9 +34,9 @@ async function stop(child: ChildProcess): Promise<void> {
   await exited;
 }
 
-/** Reads "done", or sees the end of the pipe (the test died), or the time runs out. */
+/** Reads "done", or sees the end of the pipe (the test died), or hears nothing for too long. */
 const SCRIPT = `
-read -r -t "$2" word && [ "$word" = done ] && exit
+while read -r -t "$2" word; do [ "$word" = done ] && exit; done
 mountpoint -q /sys/fs/fuse/connections || mount -t fusectl none /sys/fs/fuse/connections
 awk -v below="$1/" 'index($5, below) == 1 && / fuse/ { split($3, d, ":"); print d[2], $5 }' \\
   /proc/self/mountinfo | while read -r connection mountpoint; do

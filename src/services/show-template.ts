@@ -44,6 +44,8 @@ export interface VersionDetails extends Omit<VersionRow, 'dateMs' | 'base'> {
   readonly date: string;
   /** The version of an OS template that an app was installed on, as NAME@VERSION. */
   readonly base: string | null;
+  /** A SHA-256 of all that the version shows, in hex: equal on every machine that has the same tree. */
+  readonly identity: string;
   /** How many packages are installed in it. */
   readonly packages: number | null;
 }
@@ -70,6 +72,7 @@ export function templateDetails(store: Store, name: string): TemplateDetails {
       ...version,
       date: new Date(dateMs).toISOString(),
       base: base && store.catalog.refName(base),
+      identity: store.identity({ templateId: template.id, version: version.number }),
       packages: packageCount(store, template, version.number),
     })),
   };

@@ -9,6 +9,7 @@ import {
   type VersionBase,
   type VersionRow,
 } from '../codec/store-rows.ts';
+import { forgetIdentity } from './identities.ts';
 import { idKey, isId, textKey, versionKey } from './keys.ts';
 import { parseTemplateRef } from './names.ts';
 import type { Tables } from './tables.ts';
@@ -120,6 +121,7 @@ export class Catalog {
   remove(row: TemplateRow): void {
     for (const { number } of this.versions(row.id)) {
       this.tables.table('versions').removeSync(versionKey(row.id, number));
+      forgetIdentity(this.tables, row.id, number);
     }
     this.tables.table('templateNames').removeSync(textKey(row.name));
     this.tables.table('templates').removeSync(idKey(row.id));

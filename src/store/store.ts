@@ -24,6 +24,7 @@ import { composedStack, plainStack } from './compositions.ts';
 import { dirPath } from './dir-path.ts';
 import { EnvRows, type NewEnv } from './env-rows.ts';
 import { type FileOrigin, fileOrigin } from './file-origin.ts';
+import { identityOf, notedIdentity, noteIdentity } from './identities.ts';
 import { recordsOf } from './link-rows.ts';
 import { ObjectFiles } from './objects.ts';
 import { PatchRows } from './patch-rows.ts';
@@ -334,6 +335,22 @@ export class Store {
   /** Returns the tree diff between two stacks, one instance for all envs that make that change; cached. */
   diffStacks(from: readonly StackRef[], to: readonly StackRef[]): TreeDiff {
     return this.cache.change(from, to);
+  }
+
+  /** Returns the identity of a version, in hex: see codec/tree-identity.ts. Reads all of the version if none was noted of it. */
+  identity(ref: StackRef): string {
+    const { templateId, version } = ref;
+    return (
+      notedIdentity(this.tables, templateId, version) ??
+      identityOf(this.tables, this.cache.lowerTree([ref]))
+    );
+  }
+
+  /** Notes the identity of a version, in a transaction of its own. */
+  noteIdentity(ref: StackRef): void {
+    const { tables } = this;
+    const identity = identityOf(tables, this.cache.lowerTree([ref]));
+    this.transaction(() => noteIdentity(tables, ref.templateId, ref.version, identity));
   }
 
   /** Returns a template directory's path as text: "" for the root; null for a number that is no directory's. */

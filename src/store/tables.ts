@@ -33,6 +33,7 @@ export const TABLES = [
   'patchEnvs',
   'accounts',
   'settings',
+  'identities',
 ] as const;
 /** The name of one of the tables. */
 export type TableName = (typeof TABLES)[number];

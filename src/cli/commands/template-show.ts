@@ -13,6 +13,9 @@ import { printLines } from '../print.ts';
 import { withStore } from '../session.ts';
 import { type Column, printFields, printResult, printTable } from '../table.ts';
 
+/** Of an identity's 64 digits, as many as tell versions apart; --json has all. */
+const IDENTITY_DIGITS = 12;
+
 const COLUMNS: readonly Column<VersionDetails>[] = [
   { field: 'version', standard: true, right: true, text: (row) => String(row.number) },
   { field: 'label', standard: true, text: (row) => row.label },
@@ -22,6 +25,7 @@ const COLUMNS: readonly Column<VersionDetails>[] = [
   { field: 'files', standard: true, right: true, text: (row) => String(row.files) },
   { field: 'size', standard: true, right: true, text: (row) => formatSize(row.bytes) },
   { field: 'new', standard: true, right: true, text: (row) => formatSize(row.addedBytes) },
+  { field: 'identity', standard: true, text: (row) => row.identity.slice(0, IDENTITY_DIGITS) },
   { field: 'staged', standard: true, text: (row) => (row.staged ? 'yes' : 'no') },
   { field: 'note', standard: true, wraps: true, text: (row) => row.note },
 ];

@@ -50,6 +50,12 @@ export async function addVersion(
   store: Store,
   source: VersionSource,
 ): Promise<CommittedVersion | null> {
+  const committed = await add(store, source);
+  if (committed !== null) await identify(store, committed);
+  return committed;
+}
+
+async function add(store: Store, source: VersionSource): Promise<CommittedVersion | null> {
   const { progress } = source;
   const { name } = source.template();
   const writer = await ObjectWriter.begin(store.objects, store.waiting).catch((cause: unknown) => {
@@ -97,6 +103,16 @@ async function commit(
       return committed;
     });
     if (done !== AGAIN) return done;
+  }
+}
+
+/** Notes the version's identity. Without it the version is no worse: who asks for it has it computed. */
+async function identify(store: Store, { template, version }: CommittedVersion): Promise<void> {
+  const ref = { templateId: template.id, version: version.number };
+  try {
+    await store.writing(() => store.noteIdentity(ref));
+  } catch (error) {
+    if (!isNoSpace(error)) throw error;
   }
 }
 

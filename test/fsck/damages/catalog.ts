@@ -168,4 +168,12 @@ export const catalogDamages: readonly Damage[] = [
     says: /template os@2: its row says 1 files, not \d+; 2 directories, not \d+; 3 bytes/,
     remedy: REPAIR,
   },
+  {
+    of: 'a version that shows another tree than was added',
+    harm: put('identities', versionKey(OS, 2), Buffer.alloc(33, 1)),
+    full: true,
+    finds: 'catalog.identity',
+    says: /template os@2: its rows show another tree than the one that was added/,
+    remedy: REPAIR,
+  },
 ];

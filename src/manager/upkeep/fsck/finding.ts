@@ -19,6 +19,7 @@ export const CHECKS = [
   'catalog.base',
   'catalog.composition',
   'catalog.counts',
+  'catalog.identity',
   'dirs.row',
   'dirs.pairs',
   'dirs.parents',

@@ -38,6 +38,7 @@ import { checkRoot, missingTables, type RootFacts } from './root-layout.ts';
 import { asFound, repair } from './run.ts';
 import { checkUncomposed, repairUncomposed } from './uncomposed.ts';
 import { checkVersionCounts } from './version-counts.ts';
+import { checkIdentities } from './version-identities.ts';
 
 /** How a root is checked. */
 export interface FsckOptions {
@@ -71,7 +72,7 @@ const FORMAT_CHECKS: readonly { readonly since: number; readonly checks: readonl
   { since: 2, checks: [checkChanges, checkPatches] },
   { since: 3, checks: [checkAccounts] },
 ];
-const FULL_CHECKS: readonly Check[] = [checkLinkCounts, checkVersionCounts];
+const FULL_CHECKS: readonly Check[] = [checkLinkCounts, checkVersionCounts, checkIdentities];
 const LAST_CHECKS: readonly Check[] = [checkObjects, checkCompositions, checkEnvs, checkCounters];
 /** Checks that run after those of the deltas. */
 const LEFTOVER_CHECKS: readonly Check[] = [checkObjectFiles, checkLeftovers];

@@ -16,6 +16,8 @@ const SINCE: Readonly<Partial<Record<TableName, number>>> = {
   accounts: 3,
   // Made by the first writer that knows it: without it, nothing is set for any env.
   settings: Infinity,
+  // The same: without a row, the identity is computed.
+  identities: Infinity,
 };
 const OPEN_TO_OTHERS = 0o077;
 

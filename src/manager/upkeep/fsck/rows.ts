@@ -35,6 +35,7 @@ export const KEY_BYTES: Readonly<
   patchEnvs: { exact: 4 },
   accounts: { least: 3 },
   settings: { exact: 4 },
+  identities: { exact: 8 },
 };
 
 /** Returns true for a possible key of this table. Other keys are reported only by `checkKeys`. */

@@ -3,6 +3,7 @@
 import { failpoint } from '../../../base/failpoints.ts';
 import type { ObjectId } from '../../../base/ids.ts';
 import { composedOf } from '../../../store/compositions.ts';
+import { forgetIdentity } from '../../../store/identities.ts';
 import { versionKey } from '../../../store/keys.ts';
 import { rawTables } from '../../../store/raw-tables.ts';
 import { removeVersionRows } from '../../../store/remove-version.ts';
@@ -63,6 +64,7 @@ function removeInside(
     const dropped = removeVersionRows(rawTables(store), templateId, version);
     for (const [id, count] of dropped) store.objects.addRefs(id, -count);
     rawTables(store).table('versions').removeSync(versionKey(templateId, version));
+    forgetIdentity(rawTables(store), templateId, version);
   }
 }
 

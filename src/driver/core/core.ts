@@ -14,6 +14,7 @@ import type {
   Blobs,
   Capabilities,
   Delta,
+  DirEntryRef,
   FileCalls,
   KernelCaches,
   LowerTree,
@@ -66,6 +67,8 @@ export interface Core extends Omit<Parts, 'lower'> {
   recent: RecentFlip | null;
   /** Inodes with a private copy that nothing has written to, but that a program may still have mapped. */
   readonly unwritten: Unwritten;
+  /** Names at which the env has put a file of another version than it sees, by "directory name": see noteStray(). */
+  readonly strays: Map<string, DirEntryRef>;
   /** Notes what another driver would have to know of an inode: to be called when that has changed. */
   readonly noteInode: (inode: Inode) => void;
   /** Running copy-ups and range copies, by the request that began each. */
@@ -104,6 +107,7 @@ export function createCore(parts: Parts): Core {
     lost: new LostNames(),
     clock: { sec: 0, nsec: 0 },
     unwritten: new Unwritten(),
+    strays: new Map(),
     noteInode: (inode) => records?.noteInode(inode),
     interrupts: new Map(),
   };

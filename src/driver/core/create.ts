@@ -16,6 +16,7 @@ import { inherit } from './acl.ts';
 import type { Created, Node, Opened, Result } from './api.ts';
 import { emptyBlobStat } from './blob-stat.ts';
 import { type Core, changed, dirChanged, stamp } from './core.ts';
+import { noteStray } from './follow.ts';
 import type { Inode } from './inode.ts';
 import { countLookup, forget } from './lookup.ts';
 import { directoryToChange, inodeToChange, parentFor, pin, resolve } from './names.ts';
@@ -84,6 +85,7 @@ export function link(core: Core, node: NodeId, parent: NodeId, name: Name): Resu
   core.tx.set(dir, dirChanged(core, dir.record, 0));
   const error = core.tx.commit();
   if (error < 0) return error;
+  noteStray(core, dir.ino, name, inode.ino);
   inode.lookups++;
   return inode;
 }

@@ -18,7 +18,14 @@ import type { InodeRecord } from '../../codec/inode-record.ts';
 import { sameForDiff } from '../../codec/same-inode.ts';
 import { withColdParts } from './cold-parts.ts';
 import type { Core } from './core.ts';
-import { type Followed, type FollowedName, follow, followAll, touchedOnly } from './follow.ts';
+import {
+  type Followed,
+  type FollowedName,
+  follow,
+  followAll,
+  leftAt,
+  touchedOnly,
+} from './follow.ts';
 import type { Inode } from './inode.ts';
 import { keepDirs } from './keep-dirs.ts';
 import { entriesOf } from './lower-entries.ts';
@@ -72,6 +79,8 @@ class Flip {
   private readonly actDirs = new Set<Ino>();
   /** Inodes that were the env's own because of their attributes, until they followed. */
   private readonly left: Inode[] = [];
+  /** Files of other versions that followed at names which this flip does not change. */
+  private strays: readonly FollowedName[] = [];
   /** The env's names of a directory, read by nameOf(). */
   private readonly ownNames = new Map<Ino, ReadonlyMap<Name, DeltaName>>();
   /** Names and inodes that the kernel must be told of after this step. */
@@ -132,6 +141,7 @@ class Flip {
       this.comeBackAt(change);
       if (isKnown && !followed.has(change)) this.tell(change);
     }
+    for (const stray of this.strays) this.leave(stray);
     return this.told([]);
   }
 
@@ -172,6 +182,11 @@ class Flip {
       const is = isMoved ? way.to.lookup(change.dir, change.name) : change.is;
       if (was.ino !== is?.ino) names.push({ ...change, was, is });
     }
+    this.strays = [...leftAt(core, core.strays.values())].filter(
+      ({ dir, name }) => way.find(dir, name) === undefined,
+    );
+    names.push(...this.strays);
+    core.strays.clear();
     return this.tellFollowed(follow(core, way.to, names));
   }
 

@@ -8,7 +8,7 @@
  * were not taken along, because a process died or the env was not mounted, are found at the next mount
  * (followAll).
  */
-import { type Ino, isPrivateIno } from '../../base/ids.ts';
+import { type Ino, isPrivateIno, type Name } from '../../base/ids.ts';
 import { isDir, S_IFMT } from '../../base/mode.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import { type Core, stamp } from './core.ts';
@@ -22,6 +22,9 @@ import type { DiffEntry } from './tree-diff.ts';
 
 /** Names per change of the journal. */
 const AT_ONCE = 256;
+
+/** More of them wait for the next mount, which finds all. */
+const STRAYS_MAX = 1024;
 
 /** A name that follows, with the template's file there before and now. */
 export interface FollowedName extends DirEntryRef {
@@ -80,6 +83,16 @@ export function follow(core: Core, to: LowerTree, names: Iterable<FollowedName>)
 /** Takes along all files that belong to other versions than the env sees; run before an env is served. */
 export function followAll(core: Core): Followed {
   return follow(core, core.lower, leftBehind(core));
+}
+
+/**
+ * Notes a name that the env has given a file, if the file had this name in another version than the env sees: as when it moves a
+ * file away, is patched, and moves it back. It follows with the next flip.
+ */
+export function noteStray({ lower, strays }: Core, dir: Ino, name: Name, ino: Ino): void {
+  if (isPrivateIno(ino) || isPrivateIno(dir) || strays.size >= STRAYS_MAX) return;
+  if (lower.lookup(dir, name)?.ino === ino || lower.everFile(dir, name, ino) === null) return;
+  strays.set(keyOf({ dir, name }), { dir, name });
 }
 
 function* leftBehind(core: Core): Generator<FollowedName> {

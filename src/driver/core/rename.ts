@@ -19,6 +19,7 @@ import {
 } from '../../base/mode.ts';
 import { type Core, changed, dirChanged, stamp } from './core.ts';
 import { whiteoutDevice } from './create.ts';
+import { noteStray } from './follow.ts';
 import type { Inode } from './inode.ts';
 import { directoryToChange, hide, isFixed, parentFor, pin, resolve } from './names.ts';
 import { isEmpty } from './readdir.ts';
@@ -51,7 +52,10 @@ export function rename(
   core.tx.begin();
   if ((flags & RENAME_EXCHANGE) !== 0 && there !== null) {
     exchange(core, inode, from, fromName, there, to, toName);
-    return finish(core, null);
+    const exchanged = finish(core, null);
+    if (exchanged === 0) noteStray(core, to.ino, toName, inode.ino);
+    if (exchanged === 0) noteStray(core, from.ino, fromName, there.ino);
+    return exchanged;
   }
   // As with ext4: a file that replaces another one is never empty after a power cut.
   if (there !== null && inode.isPrivateData) core.blobs.writeOut(inode.ino);
@@ -62,6 +66,7 @@ export function rename(
     core.tx.setName(from.ino, fromName, device.ino, S_IFCHR);
   }
   const ended = finish(core, there);
+  if (ended === 0) noteStray(core, to.ino, toName, inode.ino);
   if (ended === 0 && there !== null) core.lost.note(there, to.ino, toName);
   return ended;
 }

@@ -10,15 +10,10 @@ import { withLock } from '../../../store/with-lock.ts';
 import type { GivenNetwork } from '../managed-files.ts';
 import type { BundleDir } from '../runtime/bundle-dir.ts';
 import { BRIDGE, bridgeNetwork, type NetworkSettings, runtimeArguments } from './bridge.ts';
+import { type BridgePlace, ownNamespace } from './bridge-place.ts';
+import { BridgePorts } from './bridges.ts';
 import { type Attachment, type CniResult, connect, disconnect } from './cni.ts';
-import {
-  type BridgePlace,
-  DOMAIN,
-  labelOf,
-  type NamedAddress,
-  ownNamespace,
-  publishNames,
-} from './names.ts';
+import { DOMAIN, labelOf, type NamedAddress, publishNames } from './names.ts';
 import { type PortMapping, parsePorts } from './ports.ts';
 import { bridgeResolver, resolverText } from './resolver.ts';
 import { ifbOf, type RateLimits, removeIfb, type ShapedDevices, shape } from './shape.ts';
@@ -59,20 +54,24 @@ export async function attachNetwork(
 ): Promise<GivenNetwork> {
   const run = new RunDir(root);
   const machine = path.dirname(run.path);
-  const attachment: Attachment = {
-    network: bridgeNetwork(settings, path.join(machine, 'addresses')),
+  const attachmentTo = (bridge: string): Attachment => ({
+    network: bridgeNetwork(settings, path.join(machine, 'addresses'), bridge),
     containerId: `${path.basename(run.path)}-${bundle.name}`,
     namespace: namespaceOf(bundle),
     interface: INTERFACE,
     runtime: runtimeArguments(settings),
-  };
+  });
   const place = { bridge: BRIDGE, namespace: ownNamespace() };
-  const noted = { env, attachment, ports: settings.ports, place, sinceMs: Date.now() };
+  const begun = { env, ports: settings.ports, place, sinceMs: Date.now() };
   // First, so that a kill between leaves nothing that is not known of.
   await withLock(path.join(machine, 'ports.lock'), 'file', () => {
     refuseTaken(machine, bundle, settings.ports);
-    write(bundle, { ...noted, result: null });
+    write(bundle, { ...begun, attachment: attachmentTo(BRIDGE), result: null });
   });
+  const { containerId } = attachmentTo(BRIDGE);
+  const bridge = await new BridgePorts(machine, place).take(containerId, bundle.path);
+  const attachment = attachmentTo(bridge);
+  const noted = { ...begun, attachment };
   const makeConnection = async (): Promise<CniResult> => {
     const made = await connect(attachment);
     write(bundle, { ...noted, result: made });
@@ -134,14 +133,19 @@ async function nameIt(
   gateway: string,
   say: (text: string) => void,
 ): Promise<boolean> {
-  const why = await publishNames(machine, place, () => namesAt(machine, place), gateway);
+  let names: NamedAddress[] = [];
+  const list = (): NamedAddress[] => {
+    names = namesAt(machine, place);
+    return names;
+  };
+  const why = await publishNames(machine, place, list, gateway);
   const env = noteOf(bundle)?.env ?? '';
   if (why !== null) {
     say(`${env} does not know other envs by name: ${why}`);
     return false;
   }
   const label = labelOf(env);
-  const first = namesAt(machine, place).find(({ name }) => name === label);
+  const first = names.find(({ name }) => name === label);
   if (first?.address !== addressOf(bundle))
     say(
       `${env} is not found by name: ${label === null ? "its name can't be one in a network" : `${label}.${DOMAIN} is another env’s`}`,
@@ -208,14 +212,19 @@ export async function detachNetwork(bundle: BundleDir): Promise<void> {
   }
   const namespace = namespaceOf(bundle);
   if (existsSync(namespace)) native.umount(namespace, MNT_DETACH | UMOUNT_NOFOLLOW);
+  if (note?.place !== undefined)
+    await new BridgePorts(machineOf(bundle), note.place).giveBack(note.attachment.containerId);
 }
+
+/** Returns the run directory of the machine. */
+const machineOf = (bundle: BundleDir): string => path.dirname(path.dirname(bundle.path));
 
 /** Takes an env's name back. */
 async function forget(bundle: BundleDir, note: NetworkNote): Promise<void> {
   const { place } = note;
   // An older byref made notes without a place, and no names.
   if (place === undefined) return;
-  const machine = path.dirname(path.dirname(bundle.path));
+  const machine = machineOf(bundle);
   // Names are those of notes with a result.
   write(bundle, { ...note, result: null });
   failpoint('stop-disconnected');

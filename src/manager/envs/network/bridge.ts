@@ -9,7 +9,17 @@ const NAME = 'byref';
 /** The bridge of envs. */
 export const BRIDGE = process.env['BYREF_BRIDGE'] ?? 'byref0';
 /** Its addresses; the first one is the machine's. */
-const SUBNET = process.env['BYREF_SUBNET'] ?? '10.111.0.0/16';
+export const SUBNET = process.env['BYREF_SUBNET'] ?? '10.111.0.0/16';
+
+/** Returns the gateway of a subnet as ADDRESS/PREFIX: its first address, as host-local takes it. */
+export function gatewayOf(subnet: string): string {
+  const [address = '', prefix = ''] = subnet.split('/');
+  const bits = BigInt(32 - Number(prefix));
+  const whole = address.split('.').reduce((sum, byte) => sum * 256n + BigInt(byte), 0n);
+  const gateway = ((whole >> bits) << bits) + 1n;
+  const bytes = [24n, 16n, 8n, 0n].map((shift) => (gateway >> shift) & 255n);
+  return `${bytes.join('.')}/${prefix}`;
+}
 
 /** What an env wants of the network. */
 export type NetworkSettings = Pick<EnvSettings, 'ports' | 'limits'>;
@@ -17,13 +27,18 @@ export type NetworkSettings = Pick<EnvSettings, 'ports' | 'limits'>;
 /**
  * Returns the network as CNI takes it.
  * @param leases the directory in which addresses that are taken are noted
+ * @param name the bridge that the env gets a port of: the first one, or one that is joined to it
  */
-export function bridgeNetwork({ ports }: NetworkSettings, leases: string): CniNetwork {
+export function bridgeNetwork(
+  { ports }: NetworkSettings,
+  leases: string,
+  name: string,
+): CniNetwork {
   const bridge = {
     type: 'bridge',
-    bridge: BRIDGE,
-    isGateway: true,
-    ipMasq: true,
+    bridge: name,
+    // There is one gateway for all.
+    isGateway: name === BRIDGE,
     hairpinMode: true,
     ipam: {
       type: 'host-local',
@@ -33,15 +48,11 @@ export function bridgeNetwork({ ports }: NetworkSettings, leases: string): CniNe
     },
   };
   const portmap: CniPlugin = { type: 'portmap', capabilities: { portMappings: true } };
+  // What the plugins firewall and bridge (ipMasq) would do for each env is done once, by packet-filter.ts.
   return {
     cniVersion: CNI_VERSION,
     name: NAME,
-    plugins: [
-      bridge,
-      // Lets traffic of envs through where the machine forwards none of others, as with Docker.
-      { type: 'firewall' },
-      ...(ports.length > 0 ? [portmap] : []),
-    ],
+    plugins: [bridge, ...(ports.length > 0 ? [portmap] : [])],
   };
 }
 

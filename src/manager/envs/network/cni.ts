@@ -134,9 +134,13 @@ function failed(type: string, stdout: string): ByrefError {
     // It is as it was printed.
   }
   const message = `the env could not be connected: ${type}: ${said}`;
-  return new ByrefError(
-    'error',
-    message,
-    'See byref doctor; or do without: byref set ENV network=none.',
-  );
+  return new ByrefError('error', message, hintFor(said));
+}
+
+function hintFor(said: string): string {
+  if (/no IP addresses available/.test(said))
+    return 'All addresses are taken: stop some envs; or stop all, and start them with a larger BYREF_SUBNET.';
+  if (/exchange full/.test(said))
+    return 'The bridge has no port left: restart envs that an older byref has started, or take devices off it that are not of envs.';
+  return 'See byref doctor; or do without: byref set ENV network=none.';
 }

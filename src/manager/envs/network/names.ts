@@ -13,19 +13,14 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { failpoint } from '../../../base/failpoints.ts';
-import { procLink, procText } from '../../../base/proc.ts';
+import { procText } from '../../../base/proc.ts';
 import { runProgram } from '../../../base/run-program.ts';
 import { withLock } from '../../../store/with-lock.ts';
+import { type BridgePlace, directoryName, ownNamespace } from './bridge-place.ts';
 import { machineResolver } from './resolver.ts';
 
 /** The domain of envs. Nothing of it is asked for outside. */
 export const DOMAIN = 'byref';
-
-/** A bridge, and the network namespace of the machine in which it is, as /proc/self/ns/net shows it. */
-export interface BridgePlace {
-  readonly bridge: string;
-  readonly namespace: string;
-}
 
 /** A name, and where it leads. */
 export interface NamedAddress {
@@ -40,9 +35,6 @@ const START_MS = 10_000;
 const END_MS = 2000;
 const POLL_MS = 5;
 const LOCAL = /^(?:localhost|local|byref)$/;
-
-/** Returns the network namespace in which this process is. */
-export const ownNamespace = (): string => procLink('/proc/self/ns/net');
 
 /** Returns the name in the network of an env, as one label; null if it can't have any. */
 export function labelOf(env: string): string | null {
@@ -69,10 +61,8 @@ export function publishNames(
   );
 }
 
-function directoryOf(machine: string, { bridge, namespace }: BridgePlace): string {
-  const inode = /\d+/.exec(namespace)?.[0] ?? '0';
-  return path.join(machine, 'names', `${bridge}.${inode}`);
-}
+const directoryOf = (machine: string, place: BridgePlace): string =>
+  path.join(machine, 'names', directoryName(place));
 
 async function publish(
   directory: string,

@@ -1,5 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { disksOf, schedulerOf } from '../../../base/block-devices.ts';
+import { procNames } from '../../../base/proc.ts';
 import { type Check, check } from './check.ts';
 
 const INOTIFY = '/proc/sys/fs/inotify/max_user_instances';
@@ -8,9 +10,29 @@ const INOTIFY_PER_ENV = 5;
 /** For a hundred envs and more. */
 const INOTIFY_WANTED = 1024;
 
+/** How many hardware addresses the kernel knows at once, for all network namespaces together. */
+const NEIGHBOURS = '/proc/sys/net/ipv4/neigh/default/gc_thresh3';
+/** The env knows its gateway's, and the gateway the env's. */
+const NEIGHBOURS_PER_ENV = 2;
+/** What it is raised to at least: enough for four thousand. */
+const RAISED = 8192;
+
 /** Checks what bounds envs that run: their number, and what holds them to their limits. @param root exists */
 export function runningChecks(root: string): Check[] {
-  return [...inotifyChecks(), ...ioChecks(root)];
+  return [...inotifyChecks(), ...neighbourChecks(root), ...ioChecks(root)];
+}
+
+/** Checks that all envs of a root can use the network at once. */
+function neighbourChecks(root: string): Check[] {
+  const most = Number(textOf(NEIGHBOURS));
+  // The limit is the whole machine's, and is not shown in other network namespaces.
+  if (most === 0) return [];
+  const envs = procNames(path.join(root, 'envs')).length;
+  const wanted = envs * NEIGHBOURS_PER_ENV;
+  const cost =
+    `about ${Math.floor(most / NEIGHBOURS_PER_ENV)} envs can use the network at once, and there are ${envs}; ` +
+    `with more, packets are lost (sysctl -w net.ipv4.neigh.default.gc_thresh3=${Math.max(RAISED, 2 * wanted)})`;
+  return [check('run.neighbours', most >= wanted, `${most} addresses`, cost, 'reduced')];
 }
 
 function inotifyChecks(): Check[] {

@@ -44,8 +44,11 @@ export interface VersionDetails extends Omit<VersionRow, 'dateMs' | 'base'> {
   readonly date: string;
   /** The version of an OS template that an app was installed on, as NAME@VERSION. */
   readonly base: string | null;
-  /** A SHA-256 of all that the version shows, in hex: equal on every machine that has the same tree. */
-  readonly identity: string;
+  /**
+   * A SHA-256 of all that the version shows, in hex: equal on every machine that has the same tree. Null for one that an older byref
+   * added, unless it is the current one: to compute it is to read all of it.
+   */
+  readonly identity: string | null;
   /** How many packages are installed in it. */
   readonly packages: number | null;
 }
@@ -72,10 +75,15 @@ export function templateDetails(store: Store, name: string): TemplateDetails {
       ...version,
       date: new Date(dateMs).toISOString(),
       base: base && store.catalog.refName(base),
-      identity: store.identity({ templateId: template.id, version: version.number }),
+      identity: identityIn(store, template, version.number),
       packages: packageCount(store, template, version.number),
     })),
   };
+}
+
+function identityIn(store: Store, { id, current }: TemplateRow, version: number): string | null {
+  const ref = { templateId: id, version };
+  return version === current ? store.identity(ref) : store.notedIdentity(ref);
 }
 
 function usesOf(env: EnvRow, { id, current }: TemplateRow): TemplateUse[] {

@@ -337,13 +337,17 @@ export class Store {
     return this.cache.change(from, to);
   }
 
-  /** Returns the identity of a version, in hex: see codec/tree-identity.ts. Reads all of the version if none was noted of it. */
+  /**
+   * Returns the identity of a version, in hex: see codec/tree-identity.ts. Null if none was noted of it, which is so if an older
+   * byref added it.
+   */
+  notedIdentity({ templateId, version }: StackRef): string | null {
+    return notedIdentity(this.tables, templateId, version);
+  }
+
+  /** Returns the identity of a version; reads all of the version if none was noted of it. */
   identity(ref: StackRef): string {
-    const { templateId, version } = ref;
-    return (
-      notedIdentity(this.tables, templateId, version) ??
-      identityOf(this.tables, this.cache.lowerTree([ref]))
-    );
+    return this.notedIdentity(ref) ?? identityOf(this.tables, this.cache.lowerTree([ref]));
   }
 
   /** Notes the identity of a version, in a transaction of its own. */

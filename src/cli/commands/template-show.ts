@@ -25,7 +25,11 @@ const COLUMNS: readonly Column<VersionDetails>[] = [
   { field: 'files', standard: true, right: true, text: (row) => String(row.files) },
   { field: 'size', standard: true, right: true, text: (row) => formatSize(row.bytes) },
   { field: 'new', standard: true, right: true, text: (row) => formatSize(row.addedBytes) },
-  { field: 'identity', standard: true, text: (row) => row.identity.slice(0, IDENTITY_DIGITS) },
+  {
+    field: 'identity',
+    standard: true,
+    text: (row) => row.identity?.slice(0, IDENTITY_DIGITS) ?? '',
+  },
   { field: 'staged', standard: true, text: (row) => (row.staged ? 'yes' : 'no') },
   { field: 'note', standard: true, wraps: true, text: (row) => row.note },
 ];

@@ -47,7 +47,7 @@ function settle(dir: string): void {
 /** The identity of the newest version. */
 async function identityIn(root: TestRoot, template: string): Promise<string> {
   const { versions } = await root.json<TemplateDetails>('template', 'show', template);
-  const { identity = null } = versions.at(-1)!;
+  const { identity } = versions.at(-1)!;
   if (identity === null) throw new Error(`${template} has no identity`);
   expect(identity).toMatch(/^[0-9a-f]{64}$/);
   return identity;

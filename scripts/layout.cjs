@@ -44,11 +44,18 @@ const MAY_IMPORT = {
     ...below('confinement', 'merge', 'packages', 'envs', 'sandbox', 'templates'),
     ...below('recipes/build', 'recipes/compose'),
   ],
+  'manager/upkeep/objects': ['base', 'native', 'store', 'driver/delta'],
   'manager/upkeep/gc': [...DELTA, 'ipc', ...below('envs', 'sandbox', 'rollout')],
   'manager/upkeep/fsck': [
     ...DELTA,
     'ipc',
-    ...below('merge', 'packages', 'envs', 'sandbox', 'recipes/compose', 'upkeep/gc'),
+    ...below('merge', 'packages', 'envs', 'sandbox', 'recipes/compose'),
+    ...below('upkeep/objects', 'upkeep/gc'),
+  ],
+  'manager/upkeep/scrub': [
+    ...DELTA,
+    'ipc',
+    ...below('envs', 'upkeep/objects', 'upkeep/gc', 'upkeep/fsck'),
   ],
   'manager/upkeep/doctor': ['base', 'native', 'driver/fuse-native'],
   services: [

@@ -138,6 +138,12 @@ export interface GoneFile {
   readonly stack: readonly HeldVersion[];
 }
 
+/** How many open files of an env go on reading the old file of an object that was replaced. */
+export interface OldReaders {
+  readonly env: number;
+  readonly files: number;
+}
+
 /** Asks for one page of the writers of a traced env. */
 export interface WritersRequest {
   readonly env: number;
@@ -260,6 +266,11 @@ export type DriverVerbs = {
    * does not serve the env.
    */
   readonly limits: Verb<{ readonly env: number }, null>;
+  /**
+   * Tells the driver that damaged objects were replaced by files with the right bytes. Answered when its envs see these, with the
+   * open files that go on reading the old ones until they are closed.
+   */
+  readonly replaced: Verb<{ readonly objects: readonly string[] }, readonly OldReaders[]>;
   /**
    * Keeps an env as it is, so that it can be copied, until this connection ends, in whatever way: requests that change something
    * wait, and so do flips. null if it is not served.

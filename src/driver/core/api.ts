@@ -9,7 +9,7 @@
  * Lookup counts: every Inode returned by lookup, mknod, mkdir, symlink, link, create, tmpfile, and
  * every entry taken by a DirSink's `plus`, was counted once; the transport forwards the kernel's FORGETs.
  */
-import type { Ino, Name, NodeId } from '../../base/ids.ts';
+import type { Ino, Name, NodeId, ObjectId } from '../../base/ids.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import type { FlipOutcome } from './flip.ts';
 import type { DiskLimits, LowerTree, SpaceStat } from './ports.ts';
@@ -259,6 +259,8 @@ export interface EnvFileSystem extends FileSystem {
   gone(): Iterable<GoneInode>;
   /** Bounds what the env takes on disk from now on; its usage must be counted by then, unless there is no limit. */
   limitDisk(limits: DiskLimits): void;
+  /** Sees the new files of objects that were replaced. Resolves to the number of open files that go on reading the old ones. */
+  readAnew(objects: ReadonlySet<ObjectId>): Promise<number>;
 }
 
 /** An inode that a flip removed, but that is still in use. */

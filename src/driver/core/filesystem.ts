@@ -11,6 +11,7 @@ import { limitDisk } from './limit-disk.ts';
 import { forget, lookup, lookupDot, lookupDotDot, reclaim } from './lookup.ts';
 import { open } from './open.ts';
 import { isOpenForWriting } from './open-for-writing.ts';
+import { readAnew } from './read-anew.ts';
 import { readdir } from './readdir.ts';
 import { giveBackLater, release } from './release.ts';
 import { rmdir, unlink } from './remove.ts';
@@ -84,6 +85,7 @@ export function createFileSystem(parts: Parts): EnvFileSystem {
     isOpenForWriting: (paths) => isOpenForWriting(core, paths),
     gone: () => gone(core),
     limitDisk: (limits) => limitDisk(core, limits),
+    readAnew: (objects) => readAnew(core, objects),
   };
 }
 

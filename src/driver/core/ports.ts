@@ -315,6 +315,8 @@ export interface Stale {
   readonly dirs: readonly ChangedDir[];
   /** Inodes whose attributes changed. */
   readonly inodes: readonly Ino[];
+  /** Nodeids of files whose bytes changed below the env. */
+  readonly files?: readonly number[];
 }
 
 /** When a read updates the access time: the values are mount options of the same names. */

@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { DriverMetrics, DriverStatus } from '../ipc/protocol.ts';
 import { findDriver } from '../manager/envs/spawn.ts';
+import { type ScrubTimes, scrubTimes } from '../services/scrub-times.ts';
 import { registerHistogram } from './counted-histogram.ts';
 import type { RootView } from './env-watch.ts';
 
@@ -51,6 +52,7 @@ export class DaemonMetrics {
   async text(): Promise<{ type: string; text: string }> {
     const seen = new Registry();
     this.ofRoot(seen);
+    ofScrubs(seen, scrubTimes(this.root));
     await this.ofDisk(seen);
     const drivers = await this.drivers();
     ofDrivers(seen, drivers);
@@ -116,6 +118,22 @@ async function askDriver(root: string, shard: number): Promise<Driver | null> {
   } finally {
     client.close();
   }
+}
+
+function ofScrubs(registry: Registry, { endedMs, damaged }: ScrubTimes): void {
+  const objects = gauge(
+    registry,
+    'byref_damaged_objects',
+    'Objects that a scrub found damaged, and that are not repaired.',
+  );
+  objects.set(damaged);
+  if (endedMs === null) return;
+  const ended = gauge(
+    registry,
+    'byref_scrub_ended_seconds',
+    'When the last round over all objects was ended, in seconds since the epoch.',
+  );
+  ended.set(endedMs / SECOND_MS);
 }
 
 function ofDrivers(registry: Registry, drivers: readonly Driver[]): void {

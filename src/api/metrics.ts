@@ -183,6 +183,12 @@ function ofRequests(
     'Requests that wait for a late answer.',
     ['env'],
   );
+  const slow = counter(
+    registry,
+    'byref_slow_requests_total',
+    'Requests of the kernel that took longer than they should, since the mount; the driver’s log has each.',
+    ['env'],
+  );
   const histogram = registerHistogram(
     registry,
     'byref_request_seconds',
@@ -190,10 +196,12 @@ function ofRequests(
   );
   for (const { metrics } of drivers) {
     const boundsSeconds = metrics.latencyBoundsMs.map((ms) => ms / SECOND_MS);
-    for (const { env: id, operations, copyUps: copies, pending: waiting } of metrics.envs) {
+    for (const each of metrics.envs) {
+      const { env: id, operations, copyUps: copies, pending: waiting, slow: slowOnes = 0 } = each;
       const env = names.get(id) ?? String(id);
       copyUps.inc({ env }, copies);
       pending.set({ env }, waiting);
+      slow.inc({ env }, slowOnes);
       for (const { operation, totalMs, buckets, errors: failed } of operations) {
         histogram.add({ env, operation }, boundsSeconds, buckets, totalMs / SECOND_MS);
         for (const [errno, count] of failed) {

@@ -202,6 +202,8 @@ export interface EnvMetrics {
   readonly copyUps: number;
   /** Requests that wait for a late answer. */
   readonly pending: number;
+  /** Requests that took longer than they should, and are in the driver's log. A driver of an older byref does not say it. */
+  readonly slow?: number;
   /** Operations that ended with EIO because of a bug. */
   readonly faults: number;
 }

@@ -227,6 +227,8 @@ export interface FileSystem {
 
   /** Says that the caller of `request` got a signal: an operation that can be given up half-way soon answers EINTR. */
   interrupt(request: number): void;
+  /** Says of a request for a node that was not answered yet what it waits for. */
+  explainWait(node: NodeId, request: number): Waiting;
   /** The work of a driver that was killed, and with whose mount this one goes on; null if there was none. */
   readonly before: DoneBefore | null;
   /**
@@ -261,6 +263,14 @@ export interface EnvFileSystem extends FileSystem {
   limitDisk(limits: DiskLimits): void;
   /** Sees the new files of objects that were replaced. Resolves to the number of open files that go on reading the old ones. */
   readAnew(objects: ReadonlySet<ObjectId>): Promise<number>;
+}
+
+/** What is known of a request that was not answered yet. */
+export interface Waiting {
+  /** A path of the file in the env; null if no name leads to it. */
+  readonly path: string | null;
+  /** What has to be done first, as "the copy-up of ..."; null if only the disk is known to be waited for. */
+  readonly what: string | null;
 }
 
 /** An inode that a flip removed, but that is still in use. */

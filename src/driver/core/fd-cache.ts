@@ -111,6 +111,11 @@ export class FdCache implements Keeper {
     return own.then(() => turns.take() ?? undefined);
   }
 
+  /** How many long calls of this filesystem have their turn, and how many wait for it. */
+  get turns(): Turns['state'] {
+    return this.#turns.state;
+  }
+
   giveTurn(): void {
     this.#turns.give();
     this.#budget.turns?.give();

@@ -121,6 +121,8 @@ export interface Delta {
   readonly foundSequence: number;
   /** True if anything was committed since the last flush() began. */
   readonly dirty: boolean;
+  /** True while a flush runs. */
+  readonly isFlushing: boolean;
   /** Resolves to 0 once everything committed before the call would survive a power cut, or to -errno. */
   flush(): Promise<number>;
 }

@@ -60,19 +60,20 @@ export class ObjectFiles {
 
   /**
    * Opens an object for reading. Returns a descriptor, which the caller closes, or -errno: -EIO for an object that is
-   * missing, no regular file, or of another size than its row says. Its bytes are not read.
+   * missing, no regular file, or of another size. Its bytes are not read.
+   * @param size how long it is, if the caller knows; else its row says so
    */
-  open(id: ObjectId): number {
+  open(id: ObjectId, size?: number): number {
     const fd = openFile(AT_FDCWD, this.path(id), O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
     if (fd < 0) return isShortage(fd) ? fd : -EIO;
-    if (this.isWhole(id, fd)) return fd;
+    if (this.isWhole(id, fd, size)) return fd;
     native.close(fd);
     return -EIO;
   }
 
-  private isWhole(id: ObjectId, fd: number): boolean {
+  private isWhole(id: ObjectId, fd: number, size: number | undefined): boolean {
     if (native.statFd(fd, stat) < 0 || !isReg(stat[STAT.mode]!)) return false;
-    return stat[STAT.size] === (this.row(id)?.size ?? stat[STAT.size]);
+    return stat[STAT.size] === (size ?? this.row(id)?.size ?? stat[STAT.size]);
   }
 
   /**

@@ -165,7 +165,9 @@ export class FdCache implements Keeper {
 export function openBytes(blobs: Blobs, inode: Inode): number {
   const { record } = inode;
   if (record.data === DATA_PRIVATE) return blobs.openPrivate(inode.ino, O_RDWR);
-  if (record.data === DATA_OBJECT && record.object !== '') return blobs.openObject(record.object);
+  if (record.data === DATA_OBJECT && record.object !== '') {
+    return blobs.openObject(record.object, record.size);
+  }
   return -EIO;
 }
 

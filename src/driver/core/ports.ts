@@ -186,8 +186,11 @@ export interface Blobs {
   readonly usage: PrivateUsage;
   /** The unit in which space is given out, in bytes. */
   readonly blockBytes: number;
-  /** Opens an object, always read-only: an object's bytes never change. */
-  openObject(id: ObjectId): number;
+  /**
+   * Opens an object, always read-only: an object's bytes never change.
+   * @param size its length, if it is known: an object of another one is damaged, and gives -EIO
+   */
+  openObject(id: ObjectId, size?: number): number;
   /** Creates `private/<ino>`, empty, open for reading and writing. Replaces a leftover file of that name. */
   createPrivate(ino: Ino): number;
   /** Opens the private file. `flags` has O_RDWR or O_RDONLY, plus O_DSYNC or the like. */

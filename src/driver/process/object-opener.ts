@@ -17,9 +17,9 @@ const named = new Set<ObjectId>();
 export function objectOpener(
   objects: ObjectFiles,
   report: (fields: object, message: string) => void,
-): (id: ObjectId) => number {
-  return (id) => {
-    const fd = objects.open(id);
+): (id: ObjectId, size?: number) => number {
+  return (id, size) => {
+    const fd = objects.open(id, size);
     if (fd === -EIO && !named.has(id) && named.size < NAMED_MAX) {
       named.add(id);
       report({ object: id, file: objects.path(id) }, MESSAGE);

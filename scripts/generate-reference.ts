@@ -56,6 +56,7 @@ const PAGES: Readonly<Record<string, string>> = {
   info: 'mounting.md#states-of-an-env',
   gc: '../guide/troubleshooting.md',
   fsck: '../internals/FSCK.md',
+  scrub: 'verbs-explained.md#reading-all-objects',
   doctor: '../guide/troubleshooting.md',
 };
 

@@ -44,19 +44,22 @@ const MAY_IMPORT = {
     ...below('confinement', 'merge', 'packages', 'envs', 'sandbox', 'templates'),
     ...below('recipes/build', 'recipes/compose'),
   ],
+  'manager/upkeep/objects': ['base', 'native', 'store', 'driver/delta'],
   'manager/upkeep/gc': [...DELTA, 'ipc', ...below('envs', 'sandbox', 'rollout')],
   'manager/upkeep/fsck': [
     ...DELTA,
     'ipc',
-    ...below('merge', 'packages', 'envs', 'sandbox', 'recipes/compose', 'upkeep/gc'),
+    ...below('merge', 'packages', 'envs', 'sandbox', 'recipes/compose'),
+    ...below('upkeep/objects', 'upkeep/gc'),
   ],
+  'manager/upkeep/scrub': [...DELTA, 'ipc', ...below('envs', 'upkeep/objects', 'upkeep/fsck')],
   'manager/upkeep/doctor': ['base', 'native', 'driver/fuse-native'],
   services: [
     ...DELTA,
     'ipc',
     ...below('packages', 'envs', 'sandbox', 'templates', 'rollout'),
     ...below('recipes/build', 'recipes/capture', 'recipes/compose'),
-    ...below('upkeep/gc', 'upkeep/fsck', 'upkeep/doctor'),
+    ...below('upkeep/gc', 'upkeep/fsck', 'upkeep/scrub', 'upkeep/doctor'),
   ],
   // The daemon: HTTP, and processes that execute commands. What it does to envs, it does by commands.
   api: [
@@ -74,7 +77,7 @@ const MAY_IMPORT = {
     ...['api/client.ts', 'api/daemon.ts'],
     'driver/fuse-native/limits.ts',
     ...below('merge', 'envs', 'sandbox', 'recipes/build', 'recipes/capture'),
-    ...below('rollout', 'upkeep/gc', 'upkeep/fsck', 'upkeep/doctor'),
+    ...below('rollout', 'upkeep/gc', 'upkeep/fsck', 'upkeep/scrub', 'upkeep/doctor'),
   ],
 };
 

@@ -82,6 +82,7 @@ export class FloorFileSystem implements FileSystem {
   forget = (): void => undefined;
   release = (): void => undefined;
   interrupt = (): void => undefined;
+  explainWait = () => ({ path: null, what: null });
   destroy = (): void => undefined;
   sync = (): Promise<number> => Promise.resolve(0);
   fsync = (): Promise<number> => Promise.resolve(0);

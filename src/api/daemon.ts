@@ -6,6 +6,7 @@ import { chmodSync, existsSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { ByrefError } from '../base/error.ts';
+import { EXIT } from '../base/exit-codes.ts';
 import { runProgram } from '../base/run-program.ts';
 import { VERSION } from '../base/version.ts';
 import { commandLineProgram } from '../ipc/entry-point.ts';
@@ -21,6 +22,7 @@ import { DaemonMetrics, type PrivateBytes } from './metrics.ts';
 import { readOpenApi } from './openapi.ts';
 import { Operations } from './operations.ts';
 import { RunnerLink } from './runner-link.ts';
+import { ScrubTimer } from './scrub-timer.ts';
 import { type ApiParts, apiServer, metricsServer } from './server.ts';
 import { type EnvPolicy, Supervisor } from './supervisor.ts';
 
@@ -90,6 +92,7 @@ class Daemon {
   private readonly supervisor: Supervisor;
   private readonly watch: EnvWatch;
   private readonly servers: FastifyInstance[] = [];
+  private scrubTimer: ScrubTimer | null = null;
   private recovering = false;
 
   constructor(config: DaemonConfig, run: RunDir, log: Log) {
@@ -150,10 +153,24 @@ class Daemon {
     this.log.info({ socket, version: VERSION, metrics: this.config.metrics }, 'ready');
     await tellSystemd();
     this.startEnvs();
+    this.scrubNowAndThen();
+  }
+
+  private scrubNowAndThen(): void {
+    const { root, scrubEveryMs: everyMs, scrubRate } = this.config;
+    if (everyMs === null) return;
+    const words = ['scrub', '--rate', String(scrubRate), '--json'];
+    const scrub = async (): Promise<void> => {
+      const { id } = this.operations.start({ words, isBackground: true });
+      const { exitCode } = await this.operations.wait(id, new AbortController().signal);
+      if (exitCode !== EXIT.ok) this.log.warn({ operation: id, exitCode }, 'scrub');
+    };
+    this.scrubTimer = new ScrubTimer({ root, everyMs, scrub });
   }
 
   async close(): Promise<void> {
     this.log.info({}, 'ending; envs run on');
+    this.scrubTimer?.close();
     this.watch.close();
     this.supervisor.close();
     for (const server of this.servers) await server.close();

@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { DriverMetrics, DriverStatus } from '../ipc/protocol.ts';
 import { findDriver } from '../manager/envs/spawn.ts';
+import { type ScrubTimes, scrubTimes } from '../services/scrub-times.ts';
 import { registerHistogram } from './counted-histogram.ts';
 import type { RootView } from './env-watch.ts';
 
@@ -51,6 +52,7 @@ export class DaemonMetrics {
   async text(): Promise<{ type: string; text: string }> {
     const seen = new Registry();
     this.ofRoot(seen);
+    ofScrubs(seen, scrubTimes(this.root));
     await this.ofDisk(seen);
     const drivers = await this.drivers();
     ofDrivers(seen, drivers);
@@ -118,6 +120,22 @@ async function askDriver(root: string, shard: number): Promise<Driver | null> {
   }
 }
 
+function ofScrubs(registry: Registry, { endedMs, damaged }: ScrubTimes): void {
+  const objects = gauge(
+    registry,
+    'byref_damaged_objects',
+    'Objects that a scrub found damaged, and that are not repaired.',
+  );
+  objects.set(damaged);
+  if (endedMs === null) return;
+  const ended = gauge(
+    registry,
+    'byref_scrub_ended_seconds',
+    'When the last round over all objects was ended, in seconds since the epoch.',
+  );
+  ended.set(endedMs / SECOND_MS);
+}
+
 function ofDrivers(registry: Registry, drivers: readonly Driver[]): void {
   const mounts = gauge(registry, 'byref_driver_mounts', 'Mounts that a driver serves.', ['shard']);
   const used = gauge(
@@ -165,6 +183,12 @@ function ofRequests(
     'Requests that wait for a late answer.',
     ['env'],
   );
+  const slow = counter(
+    registry,
+    'byref_slow_requests_total',
+    'Requests of the kernel that took longer than they should, since the mount; the driver’s log has each.',
+    ['env'],
+  );
   const histogram = registerHistogram(
     registry,
     'byref_request_seconds',
@@ -172,10 +196,12 @@ function ofRequests(
   );
   for (const { metrics } of drivers) {
     const boundsSeconds = metrics.latencyBoundsMs.map((ms) => ms / SECOND_MS);
-    for (const { env: id, operations, copyUps: copies, pending: waiting } of metrics.envs) {
+    for (const each of metrics.envs) {
+      const { env: id, operations, copyUps: copies, pending: waiting, slow: slowOnes = 0 } = each;
       const env = names.get(id) ?? String(id);
       copyUps.inc({ env }, copies);
       pending.set({ env }, waiting);
+      slow.inc({ env }, slowOnes);
       for (const { operation, totalMs, buckets, errors: failed } of operations) {
         histogram.add({ env, operation }, boundsSeconds, buckets, totalMs / SECOND_MS);
         for (const [errno, count] of failed) {

@@ -1,6 +1,7 @@
 /** The operations of a daemon: commands that take long, each a process of its own that outlives its client and the daemon. */
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { constants, setPriority } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setVariables } from '../base/environment.ts';
@@ -18,7 +19,10 @@ import { errorIn } from './errors.ts';
 
 /** What an operation begins with; the rest is as the daemon has it. */
 export type OperationWishes = Pick<OperationRequest, 'words'> &
-  Partial<Pick<OperationRequest, 'cwd' | 'environment' | 'terminals'>>;
+  Partial<Pick<OperationRequest, 'cwd' | 'environment' | 'terminals'>> & {
+    /** Gets the processor only when nothing else wants it. */
+    readonly isBackground?: boolean;
+  };
 
 const POLL_MS = 200;
 /** Results and progress that are longer are not parsed. */
@@ -54,7 +58,8 @@ export class Operations {
   }
 
   /** Begins one. @throws ByrefError 'usage' for words that no command line can have */
-  start({ words, cwd = '/', environment, terminals = [] }: OperationWishes): Operation {
+  start(wishes: OperationWishes): Operation {
+    const { words, cwd = '/', environment, terminals = [], isBackground = false } = wishes;
     refuseNul([...words, cwd, ...Object.entries(environment ?? {}).flat()]);
     const request: OperationRequest = {
       words: ['--root', this.root, ...words],
@@ -66,7 +71,7 @@ export class Operations {
     const id = this.makeDirectory();
     const files = this.files(id);
     files.write('request.json', JSON.stringify(request));
-    this.spawn(id, files, request);
+    this.spawn(id, files, request, isBackground);
     this.follow(id);
     const operation = this.get(id);
     this.onChange('started', operation);
@@ -159,7 +164,12 @@ export class Operations {
     return existsSync(files.file('cancelled')) ? 'cancelled' : 'failed';
   }
 
-  private spawn(id: number, files: OperationFiles, request: OperationRequest): void {
+  private spawn(
+    id: number,
+    files: OperationFiles,
+    request: OperationRequest,
+    isBackground: boolean,
+  ): void {
     const [program = '', ...before] = commandLineProgram();
     const stdout = openSync(files.file('stdout'), 'a', 0o600);
     // Its process holds the lock from its begin on, before it can say who it is.
@@ -174,6 +184,7 @@ export class Operations {
     closeSync(stdout);
     closeSync(stderr);
     child.unref();
+    if (isBackground && child.pid !== undefined) beNice(child.pid);
     const end = new Promise<void>((resolve) => {
       const ended = (code: number): void => {
         if (files.ended === null) files.write('ended', String(code));
@@ -243,6 +254,15 @@ export class Operations {
 
   private files(id: number): OperationFiles {
     return new OperationFiles(path.join(this.directory, String(id)));
+  }
+}
+
+/** Gives a process the lowest priority. */
+function beNice(pid: number): void {
+  try {
+    setPriority(pid, constants.priority.PRIORITY_LOW);
+  } catch {
+    // It ended just now.
   }
 }
 

@@ -71,5 +71,6 @@ export const ROUTES: readonly Route[] = [
   route('get', '/v1/usage', 'df', 'answer'),
   route('post', '/v1/gc', 'gc', 'operation'),
   route('post', '/v1/fsck', 'fsck', 'operation'),
+  route('post', '/v1/scrub', 'scrub', 'operation'),
   route('get', '/v1/doctor', 'doctor', 'answer'),
 ];

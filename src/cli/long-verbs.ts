@@ -15,6 +15,7 @@ const LONG: ReadonlySet<string> = new Set([
   'app remove',
   'gc',
   'fsck',
+  'scrub',
 ]);
 
 /** Words with which even these read the input, or end at once. */

@@ -60,6 +60,7 @@ const MODULES: Readonly<Record<string, () => Promise<CommandModule>>> = {
   df: () => import('./commands/df.ts'),
   destroy: () => import('./commands/destroy.ts'),
   fsck: () => import('./commands/fsck.ts'),
+  scrub: () => import('./commands/scrub.ts'),
   daemon: () => import('./commands/daemon.ts'),
   'daemon upgrade': () => import('./commands/daemon-upgrade.ts'),
   events: () => import('./commands/events.ts'),

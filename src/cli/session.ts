@@ -7,6 +7,7 @@ import {
 } from '../services/store-session.ts';
 import type { Store } from '../store/store.ts';
 import type { Context } from './command.ts';
+import { oldReaderLines } from './old-readers.ts';
 import { sayLines } from './print.ts';
 
 /** A command in a runner needs what only the client has: the client runs the command itself. */
@@ -20,6 +21,14 @@ export const sessionOf = ({
   root,
   patience,
   onRecovered: (record) => sayLines(`byref: ${recoveredText(record)}`),
+  onReplaced: (objects, readers, store) => {
+    const named = readers.map(({ env, files }) => ({
+      env: store.env(env)?.name ?? `${env}`,
+      files,
+    }));
+    sayLines(`byref: wrote ${objects} damaged ${objects === 1 ? 'object' : 'objects'} anew`);
+    sayLines(...oldReaderLines(named).map((line) => `byref: ${line}`));
+  },
 });
 
 /** Runs `work` with the store open, as the use case does. */

@@ -66,6 +66,7 @@ export const VERBS: readonly Verb[] = [
   verb('destroy', 'remove envs and all they hold', ['delete', 'rm']),
   verb('gc', 'remove what nobody uses or can go back to'),
   verb('fsck', 'check everything below the root, and repair it'),
+  verb('scrub', 'read all objects at a bounded rate, and repair damaged ones'),
   verb('daemon', 'run the manager: API, operations, events, metrics, restarts'),
   verb('daemon upgrade', 'move mounted envs to drivers of this byref, while programs use them'),
   verb('events', 'follow what happens to envs, templates and operations'),

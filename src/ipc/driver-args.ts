@@ -26,6 +26,7 @@ import type {
 const ID_MAX = 2 ** 32 - 1;
 const PATH_MAX = 4096;
 const NAME_MAX = 255;
+const OBJECT_DIGITS = 64;
 
 const id = numberFrom(1, ID_MAX);
 const ino = numberFrom(0);
@@ -79,6 +80,9 @@ export const DRIVER_ARGS: Readonly<Record<keyof DriverVerbs, Check>> = {
   writers: fieldsOf<WritersRequest>({ env: id, after: numberFrom(0), limit: numberFrom(1) }),
   closed: env,
   limits: env,
+  replaced: fieldsOf<{ objects: readonly string[] }>({
+    objects: listOf(textUpTo(OBJECT_DIGITS, /^[0-9a-f]{64}$/)),
+  }),
   hold: env,
   leave: fieldsOf<{ records: number; restart: readonly string[] }>({
     records: numberFrom(0),

@@ -138,6 +138,12 @@ export interface GoneFile {
   readonly stack: readonly HeldVersion[];
 }
 
+/** How many open files of an env go on reading the old file of an object that was replaced. */
+export interface OldReaders {
+  readonly env: number;
+  readonly files: number;
+}
+
 /** Asks for one page of the writers of a traced env. */
 export interface WritersRequest {
   readonly env: number;
@@ -196,6 +202,8 @@ export interface EnvMetrics {
   readonly copyUps: number;
   /** Requests that wait for a late answer. */
   readonly pending: number;
+  /** Requests that took longer than they should, and are in the driver's log. A driver of an older byref does not say it. */
+  readonly slow?: number;
   /** Operations that ended with EIO because of a bug. */
   readonly faults: number;
 }
@@ -260,6 +268,11 @@ export type DriverVerbs = {
    * does not serve the env.
    */
   readonly limits: Verb<{ readonly env: number }, null>;
+  /**
+   * Tells the driver that damaged objects were replaced by files with the right bytes. Answered when its envs see these, with the
+   * open files that go on reading the old ones until they are closed.
+   */
+  readonly replaced: Verb<{ readonly objects: readonly string[] }, readonly OldReaders[]>;
   /**
    * Keeps an env as it is, so that it can be copied, until this connection ends, in whatever way: requests that change something
    * wait, and so do flips. null if it is not served.

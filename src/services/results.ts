@@ -36,6 +36,7 @@ import type { Operation } from './operation.ts';
 import type { Profile } from './profiles.ts';
 import type { TemplateRemoved } from './remove-template.ts';
 import type { StaleRestarted } from './restart-stale.ts';
+import type { RootScrubbed } from './scrub-root.ts';
 import type { TemplateDetails } from './show-template.ts';
 import type { EnvStarted, EnvStopped } from './start-env.ts';
 import type { EnvUnmounted } from './umount-env.ts';
@@ -80,6 +81,7 @@ export interface Results {
   readonly 'operation cancel': Operation;
   readonly init: RootMade;
   readonly fsck: FsckResult;
+  readonly scrub: RootScrubbed;
   readonly doctor: Diagnosis;
   readonly 'template import': TemplateImported;
   readonly 'template list': readonly TemplateListed[];

@@ -4,6 +4,8 @@
  */
 import { accessSync, constants } from 'node:fs';
 import { ByrefError } from '../base/error.ts';
+import type { OldReaders } from '../ipc/protocol.ts';
+import { tellReplaced } from '../manager/envs/tell-replaced.ts';
 import type { StoreAccess } from '../manager/sandbox/store-access.ts';
 import { forever, type Patience } from '../store/patience.ts';
 import { metaDir, openStore, type Store } from '../store/store.ts';
@@ -18,6 +20,8 @@ export interface StoreSession {
   readonly patience: Patience;
   /** Is told what was recovered before the work began. */
   readonly onRecovered: OnRecovered;
+  /** Is told when damaged objects were written anew; and in how many open files of envs programs go on reading the old ones. */
+  readonly onReplaced?: (objects: number, readers: readonly OldReaders[], store: Store) => void;
   /** Is called, when the store is opened for reading, before a patch whose process died is recovered; may throw instead. */
   readonly onDeadPatch?: () => void;
 }
@@ -41,7 +45,7 @@ export const interruptible = <S extends Pick<StoreSession, 'patience'>>(
  * process died is finished or undone, so that no work sees a half-done one.
  */
 export async function withStore<T>(
-  { root, patience, onRecovered, onDeadPatch }: StoreSession,
+  { root, patience, onRecovered, onReplaced, onDeadPatch }: StoreSession,
   mode: StoreMode,
   work: (store: Store) => T | Promise<T>,
 ): Promise<T> {
@@ -52,7 +56,13 @@ export async function withStore<T>(
   try {
     const dead = await hasDeadPatch(store);
     if (dead && mode !== 'read') await store.writing(() => recover(store, onRecovered));
-    if (!dead || mode !== 'read') return await work(store);
+    if (!dead || mode !== 'read') {
+      try {
+        return await work(store);
+      } finally {
+        await tellOf(store, onReplaced);
+      }
+    }
     onDeadPatch?.();
   } finally {
     await store.close();
@@ -64,6 +74,14 @@ export async function withStore<T>(
   } finally {
     await after.close();
   }
+}
+
+/** Has drivers read objects anew that were damaged, and that the work has written anew. */
+async function tellOf(store: Store, onReplaced: StoreSession['onReplaced']): Promise<void> {
+  const { changed } = store.objects;
+  if (changed.size === 0) return;
+  const shards = store.envs().map(({ shard }) => shard);
+  onReplaced?.(changed.size, await tellReplaced(store.root, shards, changed), store);
 }
 
 /**

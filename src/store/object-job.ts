@@ -12,6 +12,7 @@ import {
   fchmodSync,
   fstatSync,
   ftruncateSync,
+  lstatSync,
   openSync,
   readSync,
   unlinkSync,
@@ -46,13 +47,19 @@ export interface ObjectResult {
   readonly size: number;
   /** Its name in `tmp/`, or null if the store has this object already. */
   readonly temp: string | null;
+  /** True if what the store has under its name is damaged, so that `temp` is to take its place. */
+  readonly replaces?: boolean;
 }
+
+/** Whether objects that the store has already are read, to see if they are damaged: all, or those that are known to be. */
+export type Distrust = 'all' | ReadonlySet<string>;
 
 /** The directories of a thread's jobs, and the names in `tmp/` that it may use: `<prefix><number>`. */
 export interface JobPlace {
   readonly objects: string;
   readonly tmp: string;
   readonly prefix: string;
+  readonly distrust: Distrust;
 }
 
 /** Files up to here are read whole and then hashed; larger ones pass through a buffer of this size. */
@@ -65,11 +72,15 @@ export const OBJECT_MODE = 0o400;
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
 
+type Found = 'missing' | 'damaged' | 'sound';
+
 /** Runs jobs one after the other, in the thread that calls it. */
 export class ObjectJobs {
   private readonly place: JobPlace;
   private count = 0;
   private readonly buffer = Buffer.allocUnsafe(WHOLE_MAX);
+  /** For the bytes of an object that the store has; made when it is first needed. */
+  private other: Buffer | null = null;
   private canClone = true;
 
   constructor(place: JobPlace) {
@@ -91,14 +102,44 @@ export class ObjectJobs {
     return path.join(this.place.tmp, temp);
   }
 
-  private has(id: string): boolean {
-    return existsSync(path.join(this.place.objects, id.slice(0, 2), id.slice(2)));
+  /**
+   * Looks an object up in the store. It is damaged if it is no regular file of that size; its bytes are compared where they
+   * are distrusted.
+   * @param content its bytes, if they are in memory
+   */
+  private find(id: string, size: number, content: Uint8Array | null): Found {
+    const file = path.join(this.place.objects, id.slice(0, 2), id.slice(2));
+    const found = lstatSync(file, { throwIfNoEntry: false });
+    if (found === undefined) return 'missing';
+    if (!found.isFile() || found.size !== size) return 'damaged';
+    const { distrust } = this.place;
+    if (distrust !== 'all' && !distrust.has(id)) return 'sound';
+    return this.isSound(file, id, content) ? 'sound' : 'damaged';
+  }
+
+  private isSound(file: string, id: string, content: Uint8Array | null): boolean {
+    try {
+      const fd = openSync(file, READ);
+      try {
+        if (content === null) return this.hashFile(fd).id === id;
+        this.other ??= Buffer.allocUnsafe(WHOLE_MAX);
+        const length = readFull(fd, this.other.subarray(0, content.length), 0);
+        return this.other.compare(content, 0, content.length, 0, length) === 0;
+      } finally {
+        closeSync(fd);
+      }
+    } catch (error) {
+      // The disk can't read it any more.
+      if ((error as NodeJS.ErrnoException).code === 'EIO') return false;
+      throw error;
+    }
   }
 
   private storeBytes(content: Uint8Array, sparse: boolean): ObjectResult {
     const size = content.length;
     const id = hash('sha256', content, 'hex');
-    if (this.has(id)) return { id, size, temp: null };
+    const found = this.find(id, size, content.length <= WHOLE_MAX ? content : null);
+    if (found === 'sound') return { id, size, temp: null };
     const temp = this.nextTemp();
     const fd = openSync(this.tempPath(temp), NEW_FILE, OBJECT_MODE);
     try {
@@ -107,7 +148,7 @@ export class ObjectJobs {
     } finally {
       closeSync(fd);
     }
-    return { id, size, temp };
+    return { id, size, temp, replaces: found === 'damaged' };
   }
 
   private storeFile(source: Buffer): ObjectResult {
@@ -129,7 +170,8 @@ export class ObjectJobs {
    */
   private storeLarge(fd: number, sparse: boolean): ObjectResult {
     const seen = this.hashFile(fd);
-    if (this.has(seen.id)) return { ...seen, temp: null };
+    const found = this.find(seen.id, seen.size, null);
+    if (found === 'sound') return { ...seen, temp: null };
     const temp = this.nextTemp();
     if (this.clone(fd, temp)) return this.adopt(temp);
     const out = openSync(this.tempPath(temp), NEW_FILE, OBJECT_MODE);
@@ -137,7 +179,7 @@ export class ObjectJobs {
       // Hashed again: the source may have changed since, and an object's name must be right.
       const copied = this.hashFile(fd, (block, at) => writeAt(out, block, at, sparse));
       ftruncateSync(out, copied.size);
-      return { ...copied, temp };
+      return { ...copied, temp, replaces: found === 'damaged' && copied.id === seen.id };
     } finally {
       closeSync(out);
     }
@@ -188,7 +230,8 @@ export class ObjectJobs {
     try {
       const { id, size } = this.hashFile(fd);
       fchmodSync(fd, OBJECT_MODE);
-      if (!this.has(id)) return { id, size, temp };
+      const found = this.find(id, size, null);
+      if (found !== 'sound') return { id, size, temp, replaces: found === 'damaged' };
       unlinkSync(this.tempPath(temp));
       return { id, size, temp: null };
     } finally {

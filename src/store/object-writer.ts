@@ -18,6 +18,7 @@ import type { ObjectId } from '../base/ids.ts';
 import { RENAME_NOREPLACE } from '../base/mode.ts';
 import { AT_FDCWD, native } from '../native/binding.ts';
 import type { FileLock } from '../native/lock-file.ts';
+import type { Distrust } from './object-job.ts';
 import { keepObjects } from './object-lock.ts';
 import { ObjectPool } from './object-pool.ts';
 import type { ObjectFiles } from './objects.ts';
@@ -37,21 +38,30 @@ export class ObjectWriter {
   private readonly unpublished = new Map<ObjectId, string>();
   /** Objects that the store had already. */
   private readonly found = new Set<ObjectId>();
+  /** Objects among the new ones of which the store has a damaged file. */
+  private readonly damaged = new Set<ObjectId>();
   private hasPublished = false;
   private streams = 0;
 
-  private constructor(objects: ObjectFiles, lock: FileLock) {
+  private constructor(objects: ObjectFiles, lock: FileLock, distrust: Distrust) {
     this.objects = objects;
     this.lock = lock;
     this.dir = objects.makeUnfinished();
-    this.pool = new ObjectPool({ objects: objects.dir, tmp: this.dir });
+    this.pool = new ObjectPool({ objects: objects.dir, tmp: this.dir, distrust });
   }
 
-  /** Begins to add objects: from now on no process removes any. */
-  static async begin(objects: ObjectFiles, patience?: Patience): Promise<ObjectWriter> {
+  /**
+   * Begins to add objects: from now on no process removes any.
+   * @param distrust which of the objects that the store has already are read, and written anew if they are damaged
+   */
+  static async begin(
+    objects: ObjectFiles,
+    patience?: Patience,
+    distrust: Distrust = new Set(),
+  ): Promise<ObjectWriter> {
     const lock = await keepObjects(objects.dir, patience);
     try {
-      return new ObjectWriter(objects, lock);
+      return new ObjectWriter(objects, lock, distrust);
     } catch (error) {
       lock.release();
       throw error;
@@ -99,9 +109,10 @@ export class ObjectWriter {
     bytes: number,
     done: (id: ObjectId, size: number) => void,
   ): Promise<void> | null {
-    return this.pool.add(job, bytes, ({ id, size, temp }) => {
+    return this.pool.add(job, bytes, ({ id, size, temp, replaces = false }) => {
       if (temp === null) this.found.add(id as ObjectId);
       else this.keepOnce(id as ObjectId, temp);
+      if (replaces) this.damaged.add(id as ObjectId);
       done(id as ObjectId, size);
     });
   }
@@ -127,7 +138,10 @@ export class ObjectWriter {
       this.objects.writeDoubtful(ids, this.dir);
       failpoint('objects-doubted');
       this.hasPublished = true;
-      for (const [id, temp] of this.unpublished) this.place(id, temp);
+      for (const [id, temp] of this.unpublished) {
+        if (this.damaged.has(id)) this.objects.replaceFile(id, path.join(this.dir, temp));
+        else this.place(id, temp);
+      }
       failpoint('objects-placed');
     }
     // Names before the rows that refer to them; also those that another process gave just now.

@@ -7,21 +7,24 @@ import {
   constants,
   existsSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeSync,
 } from 'node:fs';
 import path from 'node:path';
+import { EIO, isShortage } from '../base/errno.ts';
 import type { ObjectId } from '../base/ids.ts';
-import { O_CLOEXEC, O_NOFOLLOW, O_RDONLY } from '../base/mode.ts';
+import { isReg, O_CLOEXEC, O_NOFOLLOW, O_RDONLY } from '../base/mode.ts';
 import { BLOCK_BYTES } from '../codec/inode-record.ts';
 import { decodeObject, encodeObject, type ObjectRow } from '../codec/store-rows.ts';
-import { AT_FDCWD } from '../native/binding.ts';
+import { AT_FDCWD, native, STAT, STAT_SLOTS } from '../native/binding.ts';
 import { nextData } from '../native/data-ranges.ts';
 import { openFile } from '../native/open-file.ts';
 import { objectKey } from './keys.ts';
@@ -37,9 +40,13 @@ const FILE_MODE = 0o600;
 /** The file with the ids of objects that may be removed, in each directory of objects/tmp: see writeDoubtful. */
 const DOUBTFUL = 'doubtful';
 
+const stat = new Float64Array(STAT_SLOTS);
+
 /** The objects of one root, and the rows that count who refers to them. */
 export class ObjectFiles {
   readonly dir: string;
+  /** Damaged objects whose files were replaced or moved aside here: drivers may have them open, and are to be told. */
+  readonly changed = new Set<ObjectId>();
   private readonly tables: Tables;
 
   constructor(dir: string, tables: Tables) {
@@ -51,9 +58,22 @@ export class ObjectFiles {
     return path.join(this.dir, id.slice(0, FAN_OUT), id.slice(FAN_OUT));
   }
 
-  /** Opens an object for reading. Returns a descriptor, which the caller closes, or -errno. */
-  open(id: ObjectId): number {
-    return openFile(AT_FDCWD, this.path(id), O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
+  /**
+   * Opens an object for reading. Returns a descriptor, which the caller closes, or -errno: -EIO for an object that is
+   * missing, no regular file, or of another size. Its bytes are not read.
+   * @param size how long it is, if the caller knows; else its row says so
+   */
+  open(id: ObjectId, size?: number): number {
+    const fd = openFile(AT_FDCWD, this.path(id), O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
+    if (fd < 0) return isShortage(fd) ? fd : -EIO;
+    if (this.isWhole(id, fd, size)) return fd;
+    native.close(fd);
+    return -EIO;
+  }
+
+  private isWhole(id: ObjectId, fd: number, size: number | undefined): boolean {
+    if (native.statFd(fd, stat) < 0 || !isReg(stat[STAT.mode]!)) return false;
+    return stat[STAT.size] === (size ?? this.row(id)?.size ?? stat[STAT.size]);
   }
 
   /**
@@ -166,6 +186,35 @@ export class ObjectFiles {
     } finally {
       closeSync(fd);
     }
+  }
+
+  /** Returns the directory that damaged objects are moved to, in case somebody wants to examine them. */
+  get damagedDir(): string {
+    return path.join(this.dir, 'damaged');
+  }
+
+  /** Moves what is in an object's place away, if something is. */
+  moveAside(id: ObjectId): void {
+    const from = this.path(id);
+    if (lstatSync(from, { throwIfNoEntry: false }) === undefined) return;
+    mkdirSync(this.damagedDir, { recursive: true, mode: DIRECTORY_MODE });
+    rmSync(path.join(this.damagedDir, id), { recursive: true, force: true });
+    renameSync(from, path.join(this.damagedDir, id));
+    this.changed.add(id);
+  }
+
+  /**
+   * Puts a finished file in the place of a damaged object, in one step: who opens it finds the one or the other. The caller
+   * keeps objects from being removed, and syncs.
+   * @param file on the same file system, with mode 0400, and on disk
+   */
+  replaceFile(id: ObjectId, file: string): void {
+    const to = this.path(id);
+    const isFile = lstatSync(to, { throwIfNoEntry: false })?.isFile() ?? true;
+    if (!isFile) this.moveAside(id);
+    mkdirSync(path.dirname(to), { recursive: true, mode: DIRECTORY_MODE });
+    renameSync(file, to);
+    this.changed.add(id);
   }
 
   removeFile(id: ObjectId): void {

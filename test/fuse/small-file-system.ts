@@ -244,6 +244,10 @@ export class SmallFileSystem implements FileSystem {
     return new Promise((resolve) => this.waiting.set(this.caller.request, resolve));
   }
 
+  explainWait() {
+    return { path: null, what: null };
+  }
+
   interrupt(request: number): void {
     this.waiting.get(request)?.(-4);
     this.waiting.delete(request);

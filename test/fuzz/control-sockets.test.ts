@@ -17,13 +17,36 @@ afterAll(() => root.dispose());
 
 const FIELDS = [
   ...['env', 'mountpoint', 'transport', 'passthrough', 'trace', 'mountFlags', 'versions', 'stacks'],
-  ...['envs', 'acts', 'settle', 'after', 'limit', 'pid', 'fd', 'shard', 'stack', 'templateId'],
+  ...[
+    'envs',
+    'acts',
+    'objects',
+    'settle',
+    'after',
+    'limit',
+    'pid',
+    'fd',
+    'shard',
+    'stack',
+    'templateId',
+  ],
   ...['version', 'what', 'dir', 'name', 'patch', 'ino', 'file', 'seen', '__proto__', 'x'],
 ];
 const VERBS: Readonly<Record<string, readonly string[]>> = {
   'shard-0.sock': [
     ...['status', 'metrics', 'mount', 'device', 'attached', 'prepare', 'refresh', 'busy', 'held'],
-    ...['writers', 'limits', 'hold', 'closed', 'stop', '', 'none', '__proto__', 'toString'],
+    ...[
+      'writers',
+      'limits',
+      'replaced',
+      'hold',
+      'closed',
+      'stop',
+      '',
+      'none',
+      '__proto__',
+      'toString',
+    ],
   ],
   'holder.sock': ['status', 'hold', 'drop', 'stop', '', 'none', 'x'.repeat(500)],
 };

@@ -8,6 +8,7 @@ import { type FsckResult, hasWarnings, isDamaged } from '../../manager/upkeep/fs
 import { restoreStore } from '../../services/restore-store.ts';
 import { contextOf, defineWaiting } from '../command.ts';
 import { printNotes } from '../notes.ts';
+import { oldReaderLines } from '../old-readers.ts';
 import { setExitCode } from '../output.ts';
 import { printLines } from '../print.ts';
 import { Progress } from '../progress.ts';
@@ -60,7 +61,11 @@ export default function build(): Command {
         ...(json ? {} : { progress: progress.update }),
       }).finally(() => progress.end());
       if (json) printResult('fsck', result);
-      else printLines(...result.findings.map(lineOf), summaryOf(result, performance.now() - began));
+      else {
+        const readers = oldReaderLines(result.oldReaders ?? []);
+        const summary = summaryOf(result, performance.now() - began);
+        printLines(...result.findings.map(lineOf), ...readers, summary);
+      }
       if (isDamaged(result)) setExitCode(EXIT.corrupt);
       else if (hasWarnings(result)) setExitCode(EXIT.pending);
     });

@@ -9,7 +9,7 @@
  * Lookup counts: every Inode returned by lookup, mknod, mkdir, symlink, link, create, tmpfile, and
  * every entry taken by a DirSink's `plus`, was counted once; the transport forwards the kernel's FORGETs.
  */
-import type { Ino, Name, NodeId } from '../../base/ids.ts';
+import type { Ino, Name, NodeId, ObjectId } from '../../base/ids.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import type { FlipOutcome } from './flip.ts';
 import type { DiskLimits, LowerTree, SpaceStat } from './ports.ts';
@@ -227,6 +227,8 @@ export interface FileSystem {
 
   /** Says that the caller of `request` got a signal: an operation that can be given up half-way soon answers EINTR. */
   interrupt(request: number): void;
+  /** Says of a request for a node that was not answered yet what it waits for. */
+  explainWait(node: NodeId, request: number): Waiting;
   /** The work of a driver that was killed, and with whose mount this one goes on; null if there was none. */
   readonly before: DoneBefore | null;
   /**
@@ -259,6 +261,16 @@ export interface EnvFileSystem extends FileSystem {
   gone(): Iterable<GoneInode>;
   /** Bounds what the env takes on disk from now on; its usage must be counted by then, unless there is no limit. */
   limitDisk(limits: DiskLimits): void;
+  /** Sees the new files of objects that were replaced. Resolves to the number of open files that go on reading the old ones. */
+  readAnew(objects: ReadonlySet<ObjectId>): Promise<number>;
+}
+
+/** What is known of a request that was not answered yet. */
+export interface Waiting {
+  /** A path of the file in the env; null if no name leads to it. */
+  readonly path: string | null;
+  /** What has to be done first, as "the copy-up of ..."; null if only the disk is known to be waited for. */
+  readonly what: string | null;
 }
 
 /** An inode that a flip removed, but that is still in use. */

@@ -111,6 +111,11 @@ export class FdCache implements Keeper {
     return own.then(() => turns.take() ?? undefined);
   }
 
+  /** How many long calls of this filesystem have their turn, and how many wait for it. */
+  get turns(): Turns['state'] {
+    return this.#turns.state;
+  }
+
   giveTurn(): void {
     this.#turns.give();
     this.#budget.turns?.give();
@@ -160,7 +165,9 @@ export class FdCache implements Keeper {
 export function openBytes(blobs: Blobs, inode: Inode): number {
   const { record } = inode;
   if (record.data === DATA_PRIVATE) return blobs.openPrivate(inode.ino, O_RDWR);
-  if (record.data === DATA_OBJECT && record.object !== '') return blobs.openObject(record.object);
+  if (record.data === DATA_OBJECT && record.object !== '') {
+    return blobs.openObject(record.object, record.size);
+  }
   return -EIO;
 }
 

@@ -2,6 +2,7 @@ import type { EnvFileSystem, GoneInode } from './api.ts';
 import { attr, readlink, setattr } from './attributes.ts';
 import { type Core, createCore, type Parts } from './core.ts';
 import { create, link, mkdir, mknod, symlink, tmpfile } from './create.ts';
+import { explainWait } from './explain-wait.ts';
 import { flip } from './flip.ts';
 import { followAll } from './follow.ts';
 import { copyRange, fallocate, fsync, lseek, read, readLater, write } from './io.ts';
@@ -11,6 +12,7 @@ import { limitDisk } from './limit-disk.ts';
 import { forget, lookup, lookupDot, lookupDotDot, reclaim } from './lookup.ts';
 import { open } from './open.ts';
 import { isOpenForWriting } from './open-for-writing.ts';
+import { readAnew } from './read-anew.ts';
 import { readdir } from './readdir.ts';
 import { giveBackLater, release } from './release.ts';
 import { rmdir, unlink } from './remove.ts';
@@ -69,6 +71,7 @@ export function createFileSystem(parts: Parts): EnvFileSystem {
       setxattr(core, node, name, value, flags, killSgid),
     removexattr: (node, name) => removexattr(core, node, name),
     interrupt: (request) => interrupt(core, request),
+    explainWait: (node, request) => explainWait(core, node, request),
     before,
     destroy: () => destroy(core),
     get lower() {
@@ -84,6 +87,7 @@ export function createFileSystem(parts: Parts): EnvFileSystem {
     isOpenForWriting: (paths) => isOpenForWriting(core, paths),
     gone: () => gone(core),
     limitDisk: (limits) => limitDisk(core, limits),
+    readAnew: (objects) => readAnew(core, objects),
   };
 }
 

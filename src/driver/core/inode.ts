@@ -9,6 +9,8 @@ import type { DirEntryRef, LowerTree } from './ports.ts';
 export interface Backing {
   readonly id: number;
   opens: number;
+  /** True if it is the old file of an object that was replaced: nothing is opened with it once its last open has ended. */
+  isOld?: boolean;
 }
 
 /** The state that a copy-up replaced, so that it can be undone. */

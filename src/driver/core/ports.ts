@@ -121,6 +121,8 @@ export interface Delta {
   readonly foundSequence: number;
   /** True if anything was committed since the last flush() began. */
   readonly dirty: boolean;
+  /** True while a flush runs. */
+  readonly isFlushing: boolean;
   /** Resolves to 0 once everything committed before the call would survive a power cut, or to -errno. */
   flush(): Promise<number>;
 }
@@ -184,8 +186,11 @@ export interface Blobs {
   readonly usage: PrivateUsage;
   /** The unit in which space is given out, in bytes. */
   readonly blockBytes: number;
-  /** Opens an object, always read-only: an object's bytes never change. */
-  openObject(id: ObjectId): number;
+  /**
+   * Opens an object, always read-only: an object's bytes never change.
+   * @param size its length, if it is known: an object of another one is damaged, and gives -EIO
+   */
+  openObject(id: ObjectId, size?: number): number;
   /** Creates `private/<ino>`, empty, open for reading and writing. Replaces a leftover file of that name. */
   createPrivate(ino: Ino): number;
   /** Opens the private file. `flags` has O_RDWR or O_RDONLY, plus O_DSYNC or the like. */
@@ -315,6 +320,8 @@ export interface Stale {
   readonly dirs: readonly ChangedDir[];
   /** Inodes whose attributes changed. */
   readonly inodes: readonly Ino[];
+  /** Nodeids of files whose bytes changed below the env. */
+  readonly files?: readonly number[];
 }
 
 /** When a read updates the access time: the values are mount options of the same names. */

@@ -36,6 +36,8 @@ export class Quota {
   #limits = NO_DISK_LIMITS;
   /** Bytes that operations on the thread pool may still allocate. */
   #held = 0;
+  /** How many operations are in getRoom(). */
+  #waiting = 0;
 
   constructor(
     usage: PrivateUsage,
@@ -138,11 +140,21 @@ export class Quota {
   /** Resolves when there is room for `bytes`, or nothing that was removed is left to wait for. */
   async getRoom(bytes: number): Promise<void> {
     const { orphans } = this.#usage;
-    for (const wait of FORGET_WAITS_MS) {
-      if (orphans.size === 0 || bytes <= this.#room) break;
-      await sleep(wait);
+    this.#waiting++;
+    try {
+      for (const wait of FORGET_WAITS_MS) {
+        if (orphans.size === 0 || bytes <= this.#room) break;
+        await sleep(wait);
+      }
+      await this.#usage.settle();
+    } finally {
+      this.#waiting--;
     }
-    await this.#usage.settle();
+  }
+
+  /** True while an operation waits for room. */
+  get isWaited(): boolean {
+    return this.#waiting > 0;
   }
 
   /** Like getRoom(), for a write. */

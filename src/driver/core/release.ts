@@ -36,9 +36,14 @@ export function giveBackLater(core: Core, inode: Inode): void {
   }
 }
 
-/** Releases a backing id that its inode no longer uses, with its last open. */
+/** Releases a backing id that its inode no longer uses, or is not to use again, with its last open. */
 function releaseBacking(core: Core, inode: Inode, backing: Backing): void {
   backing.opens--;
-  if (backing.opens > 0 || backing === inode.backing) return;
+  if (backing.opens > 0) return;
+  if (backing === inode.backing) {
+    if (backing.isOld !== true) return;
+    inode.backing = null;
+    core.noteInode(inode);
+  }
   core.passthrough?.release(backing.id);
 }

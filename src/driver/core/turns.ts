@@ -12,6 +12,11 @@ export class Turns {
     this.max = max;
   }
 
+  /** How much work is under way, and how much waits for its turn. */
+  get state(): { readonly taken: number; readonly waiting: number } {
+    return { taken: this.#taken, waiting: this.#waiting.length };
+  }
+
   /** Takes a turn. Returns null if it is now, else a promise of it. Who took one gives it back. */
   take(): Promise<void> | null {
     if (this.#taken >= this.max) return new Promise((resolve) => this.#waiting.push(resolve));

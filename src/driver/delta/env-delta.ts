@@ -295,6 +295,10 @@ export class EnvDelta implements Delta, Change {
     return this.#journal.durable < this.#journal.sequence || this.files.entriesDirty;
   }
 
+  get isFlushing(): boolean {
+    return this.#flusher.isRunning;
+  }
+
   flush(): Promise<number> {
     if (this.dirty) return this.#flusher.run();
     // Everything is on disk that must be before private files are removed.

@@ -12,6 +12,10 @@ export class Flusher {
     this.#pass = pass;
   }
 
+  get isRunning(): boolean {
+    return this.#running !== null;
+  }
+
   run(): Promise<number> {
     if (this.#running === null) return this.#begin();
     this.#next ??= this.#running.then(() => {

@@ -45,8 +45,8 @@ const CHECKPOINT_BYTES = 8 * 1024 * 1024;
 
 /** Options of openDelta(). */
 export interface OpenDeltaOptions extends Partial<DeltaOptions> {
-  /** Opens an object read-only. Returns a descriptor, or -errno. */
-  readonly openObject: (id: ObjectId) => number;
+  /** Opens an object read-only. Returns a descriptor, or -errno. `size` is its length, if it is known. */
+  readonly openObject: (id: ObjectId, size?: number) => number;
   /** Keeps inodes without a name: a driver that takes over from another has them open. */
   readonly keepOrphans?: boolean;
   /** Goes on from what there is of a journal that is damaged or lost; what no record names is kept in lost+found. */

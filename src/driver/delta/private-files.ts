@@ -69,7 +69,7 @@ export class PrivateFiles implements Blobs, Keeper {
   copies = 0;
   readonly #dir: string;
   readonly #envDir: string;
-  readonly #openObject: (id: ObjectId) => number;
+  readonly #openObject: (id: ObjectId, size?: number) => number;
   #copier = new FileCopier();
   readonly #removals: Removals;
   readonly #writeOuts = new WriteOuts((ino) => this.openPrivate(ino, O_RDONLY));
@@ -91,7 +91,7 @@ export class PrivateFiles implements Blobs, Keeper {
   #durability: Durability | null = null;
   #blockBytes = 0;
 
-  constructor(envDir: string, openObject: (id: ObjectId) => number) {
+  constructor(envDir: string, openObject: (id: ObjectId, size?: number) => number) {
     this.#envDir = envDir;
     this.#dir = path.join(envDir, PRIVATE_DIR);
     this.#openObject = openObject;
@@ -141,8 +141,8 @@ export class PrivateFiles implements Blobs, Keeper {
     this.#copier = new FileCopier(run);
   }
 
-  openObject(id: ObjectId): number {
-    return this.#openObject(id);
+  openObject(id: ObjectId, size?: number): number {
+    return this.#openObject(id, size);
   }
 
   createPrivate(ino: Ino): number {

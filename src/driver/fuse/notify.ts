@@ -63,7 +63,7 @@ export class Notifier {
   }
 
   /** Implements KernelCaches.drop: resolves when the kernel has nothing stale left. */
-  drop({ names, dirs, inodes }: Stale): Promise<void> {
+  drop({ names, dirs, inodes, files = [] }: Stale): Promise<void> {
     const messages = names.map(messageOf);
     // A lookup in the parent that ends after the directory itself was invalidated would bring attributes that are
     // kept; and so would a running listing.
@@ -72,6 +72,7 @@ export class Notifier {
     }
     for (const { ino } of dirs) messages.push(entryMessage(ino, NO_NAME), inodeMessage(ino, 0));
     for (const ino of inodes) messages.push(inodeMessage(ino, -1n));
+    for (const node of files) messages.push(inodeMessage(node, 0));
     return messages.length === 0 ? Promise.resolve() : this.send(messages);
   }
 

@@ -1,18 +1,20 @@
 import { invariant } from '../../base/assert.ts';
 import { EPROTO } from '../../base/errno.ts';
+import type { NodeId } from '../../base/ids.ts';
 import { native } from '../../native/binding.ts';
-import type { FileSystem } from '../core/api.ts';
-import { reply, request, requestId, u32 } from './buffers.ts';
+import type { FileSystem, Waiting } from '../core/api.ts';
+import { reply, request, requestId, u32, u64 } from './buffers.ts';
 import { changesSomething } from './changes.ts';
 import { type Connection, NO_REPLY } from './connection.ts';
 import { dispatch, opcodeName } from './dispatch.ts';
 import { type FaultLog, Faults } from './faults.ts';
 import { type Granted, negotiate, putInitOut, type Wishes } from './init.ts';
 import { Notifier } from './notify.ts';
-import { Pending } from './pending.ts';
+import { Pending, type PendingRequest } from './pending.ts';
 import { type SessionPorts, sessionPorts } from './ports.ts';
 import { seal, send } from './reply.ts';
 import { type OperationTimes, RequestTimes } from './request-times.ts';
+import { type SlowRequest, SlowRequests } from './slow-requests.ts';
 import { IN, OP, OPCODES } from './wire.ts';
 import { openWireLog } from './wire-log.ts';
 
@@ -30,6 +32,8 @@ export interface SessionOptions extends Partial<Wishes> {
    */
   readonly resume?: Granted;
   readonly log?: FaultLog;
+  /** Is told of each request that takes long: when that is noticed, and when it is answered. */
+  readonly onSlow?: (request: SlowRequest) => void;
   /**
    * Called with the caller's pid before each request that changes something. If it returns a promise, which must
    * not reject, the request waits for it, and this is called again.
@@ -49,11 +53,17 @@ export interface SessionStats {
   readonly faults: number;
   /** The number of requests that wait for a late answer. */
   readonly pending: number;
+  /** The number of requests that took longer than they should. */
+  readonly slow: number;
   readonly times: readonly OperationTimes[];
 }
 
 /** Practically forever, in seconds: the driver tells the kernel what changed. */
 const FOR_GOOD = 0x7fffffff;
+
+/** What requests wait for that are not begun. */
+const HELD = 'the env, which is held as it is while it is copied';
+const TRACED = 'the name of the program, which is to be noted';
 
 const wireLog = openWireLog();
 
@@ -79,6 +89,7 @@ export class Session implements Connection {
   private readonly notifier: Notifier;
   private readonly faults: Faults;
   private readonly pending = new Pending();
+  private readonly slow: SlowRequests;
   private readonly counts = new Float64Array(OPCODES);
   private readonly times = new RequestTimes();
   /** When the request that is being handled came, by performance.now(). */
@@ -107,6 +118,11 @@ export class Session implements Connection {
       maxStackDepth: options.maxStackDepth ?? 1,
     };
     this.notifier = new Notifier(this.devFd);
+    this.slow = new SlowRequests(
+      this.pending,
+      (node, id) => this.explain(node, id),
+      options.onSlow ?? (() => undefined),
+    );
     this.faults = new Faults(options.log ?? ((message, error) => console.error(message, error)));
     this.ready = new Promise((resolve, reject) => {
       this.becomeReady = resolve;
@@ -137,8 +153,14 @@ export class Session implements Connection {
     this.counts.forEach((count, opcode) => {
       if (count > 0) requests[opcodeName(opcode)] = count;
     });
-    const { faults, pending, times } = this;
-    return { requests, faults: faults.count, pending: pending.count, times: times.all() };
+    const { faults, pending, slow, times } = this;
+    return {
+      requests,
+      faults: faults.count,
+      pending: pending.count,
+      slow: slow.count,
+      times: times.all(),
+    };
   }
 
   /**
@@ -174,20 +196,38 @@ export class Session implements Connection {
     const opcode = u32(IN.opcode);
     const operation = opcodeName(opcode);
     const { begunMs } = this;
-    this.pending.add(id);
+    const pending = this.noted(opcode, null);
+    this.pending.add(id, pending);
     // INVARIANT: filled and sent in one go. Of answers that settle together, each would else be sent with what the last
     // one wrote into the buffer that all share: another file's handle, or its bytes.
     const answer = (fill: () => number): void => {
       const result = this.filled(fill, operation);
-      this.times.take(opcode, result, performance.now() - begunMs);
+      const ms = performance.now() - begunMs;
+      this.times.take(opcode, result, ms);
       if (!this.closed) send(this.devFd, seal(result, low, high));
       this.pending.delete(id);
+      this.slow.answered(id, pending, ms);
     };
     void promise.then(
       (value) => answer(() => encode(value)),
       (error: unknown) => answer(() => this.faults.take(error, operation)),
     );
     return NO_REPLY;
+  }
+
+  private explain(node: NodeId, id: number): Waiting {
+    try {
+      return this.fs.explainWait(node, id);
+    } catch {
+      // What is damaged, the request itself reports.
+      return { path: null, what: null };
+    }
+  }
+
+  /** Returns what is to be known of the request that is being handled, if it is answered later. */
+  private noted(opcode: number, gate: string | null): PendingRequest {
+    const { begunMs } = this;
+    return { opcode, node: u64(IN.nodeid), pid: u32(IN.pid), begunMs, gate, isSlow: false };
   }
 
   private filled(fill: () => number, operation: string): number {
@@ -215,7 +255,11 @@ export class Session implements Connection {
   private handle(opcode: number): number {
     this.begunMs = performance.now();
     const result = this.serve(opcode);
-    if (result !== NO_REPLY) this.times.take(opcode, result, performance.now() - this.begunMs);
+    if (result !== NO_REPLY) {
+      const ms = performance.now() - this.begunMs;
+      this.times.take(opcode, result, ms);
+      this.slow.took(opcode, u64(IN.nodeid), u32(IN.pid), ms);
+    }
     if (wireLog !== null) wireLog(result);
     return seal(result, u32(IN.unique), u32(IN.unique + 1));
   }
@@ -229,18 +273,20 @@ export class Session implements Connection {
     caller.pid = u32(IN.pid);
     caller.request = requestId(IN.unique);
     if ((this.gate !== null || this.identify !== null) && changesSomething(opcode)) {
-      const first = this.gate ?? this.identify?.(caller.pid) ?? null;
-      if (first !== null) return this.serveAfter(first);
+      const { gate } = this;
+      const first = gate ?? this.identify?.(caller.pid) ?? null;
+      if (first !== null) return this.serveAfter(first, opcode, gate === null ? TRACED : HELD);
     }
     return dispatch(this, opcode, this.fault);
   }
 
   /** Serves the request in the shared buffer once `first` resolves, from a copy. */
-  private serveAfter(first: Promise<void>): number {
+  private serveAfter(first: Promise<void>, opcode: number, why: string): number {
     const copy = Buffer.from(request.subarray(0, u32(IN.len)));
     // Its number is one that no INTERRUPT names: there is nothing to give up yet.
     const id = -requestId(IN.unique);
-    this.pending.add(id);
+    const pending = this.noted(opcode, why);
+    this.pending.add(id, pending);
     void first.then(() => {
       if (!this.closed) {
         copy.copy(request);
@@ -248,6 +294,7 @@ export class Session implements Connection {
         if (length > 0) send(this.devFd, length);
       }
       this.pending.delete(id);
+      this.slow.answered(-id, pending, performance.now() - pending.begunMs);
     });
     return NO_REPLY;
   }
@@ -296,6 +343,7 @@ export class Session implements Connection {
    */
   private async close(errno: number): Promise<void> {
     this.closed = true;
+    this.slow.close();
     await this.notifier.close();
     native.close(this.devFd);
     this.finish(errno);

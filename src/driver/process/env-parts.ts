@@ -7,6 +7,7 @@ import { type EnvRow, envDir, type StackRef, type Store } from '../../store/stor
 import type { AccessRules, DiskLimits, LowerTree } from '../core/ports.ts';
 import type { EnvDelta } from '../delta/env-delta.ts';
 import { openDelta } from '../delta/open-delta.ts';
+import { objectOpener } from './object-opener.ts';
 
 /** The parts of an env that is served. */
 export interface EnvParts {
@@ -40,7 +41,9 @@ export async function openEnv(
   needDelta(store.at, env, name);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const delta = await openDelta(directory, {
-    openObject: (id) => store.objects.open(id),
+    openObject: objectOpener(store.objects, (fields, message) =>
+      log.error({ env, name, ...fields }, message),
+    ),
     onError: (error) => log.error({ env, err: error }, 'delta'),
     keepOrphans: shown !== null,
   });

@@ -194,6 +194,7 @@ export class LiveEnv {
       operations: stats.times,
       copyUps: this.parts.delta.files.copies,
       pending: stats.pending,
+      slow: stats.slow,
       faults: stats.faults,
     };
   }

@@ -89,6 +89,11 @@ class KernelConnection {
       ...(note === undefined ? {} : { resume: note.granted }),
       identify: trace?.identify ?? null,
       log: (message, error) => log.error({ env, err: error }, message),
+      onSlow: ({ waitsFor, ...slow }) => {
+        const fields = { env, name: parts.row.name, ...slow };
+        if (waitsFor === null) log.warn(fields, 'a slow request was answered');
+        else log.warn({ ...fields, waitsFor }, 'a request takes long');
+      },
     });
   }
 

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { ByrefError } from '../../base/error.ts';
 import { failpoint } from '../../base/failpoints.ts';
+import type { ObjectId } from '../../base/ids.ts';
 import { VERSION } from '../../base/version.ts';
 import type {
   DriverStatus,
@@ -9,6 +10,7 @@ import type {
   HeldEnv,
   MountedEnv,
   MountRequest,
+  OldReaders,
   PrepareRequest,
   RefreshedEnv,
   RefreshRequest,
@@ -105,6 +107,7 @@ export class Shard {
       },
       writers: (args) => this.writers(args),
       limits: ({ env }) => this.limits(env),
+      replaced: ({ objects }) => this.replaced(new Set(objects as ObjectId[])),
       hold: ({ env }, peer) => this.hold(env, peer),
       closed: async ({ env }) => {
         await this.live.get(env)?.closed;
@@ -344,6 +347,17 @@ export class Shard {
     await live?.opened;
     await live?.limitDisk(this.parts.store);
     return null;
+  }
+
+  private async replaced(objects: ReadonlySet<ObjectId>): Promise<OldReaders[]> {
+    const { log } = this.parts;
+    const all = [...this.live].map(async ([env, live]) => {
+      await live.opened;
+      return { env, files: (await live.served?.fs.readAnew(objects)) ?? 0 };
+    });
+    const readers = (await Promise.all(all)).filter(({ files }) => files > 0);
+    log.info({ objects: objects.size, readers }, 'damaged objects were replaced');
+    return readers;
   }
 
   /** Holds an env for as long as the connection is open. */

@@ -3,6 +3,8 @@ import { ByrefError } from '../../base/error.ts';
 import { failpoint } from '../../base/failpoints.ts';
 import { isNoSpace } from '../../base/no-space.ts';
 import type { TemplateRow, VersionBase } from '../../codec/store-rows.ts';
+import { knownDamage } from '../../store/known-damage.ts';
+import type { Distrust } from '../../store/object-job.ts';
 import { ObjectWriter } from '../../store/object-writer.ts';
 import type { Store } from '../../store/store.ts';
 import { type CommittedVersion, commitTree, type NewVersion } from './commit-tree.ts';
@@ -32,6 +34,8 @@ export interface VersionSource {
   readonly describe: (tree: TreeNode, template: TemplateRow) => VersionText;
   /** Makes no version if the tree is the same as the newest version's. */
   readonly onlyIfChanged: boolean;
+  /** Objects that are compared with what the tree has; if not given, those that were found damaged. */
+  readonly distrust?: Distrust;
   /** Makes no version if the template has one already. */
   readonly onlyFirst?: boolean;
   readonly progress: OnProgress;
@@ -58,7 +62,9 @@ export async function addVersion(
 async function add(store: Store, source: VersionSource): Promise<CommittedVersion | null> {
   const { progress } = source;
   const { name } = source.template();
-  const writer = await ObjectWriter.begin(store.objects, store.waiting).catch((cause: unknown) => {
+  const { distrust = new Set(knownDamage(store.root)) } = source;
+  const begun = ObjectWriter.begin(store.objects, store.waiting, distrust);
+  const writer = await begun.catch((cause: unknown) => {
     throw asSentence(cause, name);
   });
   try {

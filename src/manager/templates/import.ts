@@ -63,6 +63,8 @@ export async function importTemplate(
       read: (writer) => readSource(store, source, writer, options),
       describe: () => ({ label, note, config }),
       onlyIfChanged: false,
+      // It is how an object that was damaged without a word gets its bytes back.
+      distrust: 'all',
       progress,
     }),
   );

@@ -1,11 +1,15 @@
 /** Reports objects that can't be read as they were imported: who needs them, and how to get them back. */
-import { lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
-import path from 'node:path';
+import { rmSync } from 'node:fs';
 import type { ObjectId } from '../../../base/ids.ts';
+import { decodeObject } from '../../../codec/store-rows.ts';
+import { objectKey } from '../../../store/keys.ts';
+import { findCopies, type ObjectCopy } from '../objects/find-copies.ts';
+import { restoreObject } from '../objects/restore-object.ts';
 import { removal } from './composition-removal.ts';
 import { type CheckName, damage, type Found } from './finding.ts';
 import type { Job } from './job.ts';
-import { describeUses, importAgain, onlyComposed, usesOf } from './object-uses.ts';
+import { describeUses, importAgain, type ObjectUse, onlyComposed, usesOf } from './object-uses.ts';
+import { readRow } from './rows.ts';
 
 /** An object that is missing or damaged. */
 export interface BrokenObject {
@@ -16,27 +20,50 @@ export interface BrokenObject {
   readonly file: boolean;
 }
 
-/** Returns the directory that damaged objects are moved to, in case somebody wants to examine them. */
-export const damagedDir = (job: Job): string => path.join(job.store.objects.dir, 'damaged');
-
 /** Yields a finding for each broken object. */
 export function* brokenObjects(job: Job, broken: readonly BrokenObject[]): Generator<Found> {
   if (broken.length === 0) return;
   const uses = usesOf(job, new Set(broken.map(({ id }) => id)));
+  const copies = findCopies(job.root, sizesOf(job, broken, uses));
   for (const { id, check, what, file } of broken) {
-    const needed = `${what}; ${describeUses(job, uses.get(id))}`;
+    const needed = { id, check, what: `${what}; ${describeUses(job, uses.get(id))}`, file };
     const composed = onlyComposed(job, uses.get(id));
-    if (composed.length > 0) {
-      yield composedAgain(job, { id, check, what: needed, file }, composed);
-      continue;
-    }
-    const again = importAgain(job, uses.get(id));
-    const repair = file ? { files: () => moveAside(job, id), stays: true } : {};
-    const moved = job.options.repair
-      ? `it was moved to ${damagedDir(job)}; `
-      : `byref fsck --repair moves it to ${damagedDir(job)}; then `;
-    yield damage(check, `object ${id}`, needed, file ? moved + again : again, repair);
+    const copy = copies.get(id);
+    if (copy !== undefined) yield copiedBack(job, needed, copy);
+    else if (composed.length > 0) yield composedAgain(job, needed, composed);
+    else yield imported(job, needed, importAgain(job, uses.get(id)));
   }
+}
+
+/** Returns the sizes of broken objects, as their rows say, or else a link record. */
+function sizesOf(
+  job: Job,
+  broken: readonly BrokenObject[],
+  uses: ReadonlyMap<ObjectId, readonly ObjectUse[]>,
+): Map<ObjectId, number> {
+  const sizes = new Map<ObjectId, number>();
+  for (const { id } of broken) {
+    const row = readRow(job.tables, 'objects', objectKey(id), decodeObject) ?? uses.get(id)?.[0];
+    if (row !== undefined) sizes.set(id, row.size);
+  }
+  return sizes;
+}
+
+/** Replaces the object by the same bytes that an env has. */
+function copiedBack(job: Job, { id, check, what }: BrokenObject, copy: ObjectCopy): Found {
+  const files = (): void => restoreObject(job.store.objects, id, copy.file);
+  const remedy = `byref fsck --repair replaces it by the same bytes, which ${job.envName(copy.env)} has as a file of its own`;
+  return damage(check, `object ${id}`, what, remedy, { files });
+}
+
+/** Makes room for the bytes that an import brings. */
+function imported(job: Job, { id, check, what, file }: BrokenObject, again: string): Found {
+  const { objects } = job.store;
+  const repair = file ? { files: () => objects.moveAside(id), stays: true } : {};
+  const moved = job.options.repair
+    ? `it was moved to ${objects.damagedDir}; `
+    : `byref fsck --repair moves it to ${objects.damagedDir}; then `;
+  return damage(check, `object ${id}`, what, file ? moved + again : again, repair);
 }
 
 /** Removes the compositions that have the object: making them again restores its bytes. */
@@ -56,12 +83,4 @@ function composedAgain(
     ? { files: () => rmSync(job.store.objects.path(id), { recursive: true }) }
     : {};
   return damage(check, where, what, removals[0]!.remedy, { rows, ...files });
-}
-
-/** Moves a damaged object away, so that the next import of the same bytes writes it. */
-function moveAside(job: Job, id: ObjectId): void {
-  const from = job.store.objects.path(id);
-  if (lstatSync(from, { throwIfNoEntry: false }) === undefined) return;
-  mkdirSync(damagedDir(job), { recursive: true, mode: 0o700 });
-  renameSync(from, path.join(damagedDir(job), id));
 }

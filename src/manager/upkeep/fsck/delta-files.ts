@@ -9,10 +9,10 @@ import { NEW_LINK_DIR } from '../../../driver/delta/layout.ts';
 import type { DeltaView } from '../../../driver/delta/read-delta.ts';
 import { idKey } from '../../../store/keys.ts';
 import { isUnfinished } from '../../../store/patch-rows.ts';
+import { objectSize } from '../objects/object-file.ts';
 import { type DeltaFound, deltaDamage } from './delta-finding.ts';
 import type { DeltaJob } from './delta-job.ts';
 import { leftover, REMOVED_BY_REPAIR } from './finding.ts';
-import { objectSize } from './object-file.ts';
 import { importAgain, usesOf } from './object-uses.ts';
 import { readRow } from './rows.ts';
 

@@ -8,12 +8,14 @@
 import path from 'node:path';
 import { Damaged, reasonOf } from '../../../base/damaged.ts';
 import { ByrefError } from '../../../base/error.ts';
+import { decodeEnv } from '../../../codec/store-rows.ts';
 import { type Alone, takeAlone } from '../../../store/alone.ts';
 import type { Patience } from '../../../store/patience.ts';
 import { FORMAT, MARKER, metaDir } from '../../../store/root.ts';
 import { Store } from '../../../store/store.ts';
 import { openTables } from '../../../store/tables.ts';
 import { upgradeRoot } from '../../../store/upgrade.ts';
+import { tellReplaced } from '../../envs/tell-replaced.ts';
 import { checkAccounts } from './accounts.ts';
 import { checkCatalog } from './catalog.ts';
 import { checkChanges } from './changes.ts';
@@ -33,8 +35,9 @@ import { checkContent } from './object-content.ts';
 import { checkObjectFiles } from './object-leftovers.ts';
 import { checkObjects } from './objects.ts';
 import { checkPatches } from './patches.ts';
-import { type FsckResult, idOf, report } from './report.ts';
+import { type EnvReaders, type FsckResult, idOf, report } from './report.ts';
 import { checkRoot, missingTables, type RootFacts } from './root-layout.ts';
+import { eachRow } from './rows.ts';
 import { asFound, repair } from './run.ts';
 import { checkUncomposed, repairUncomposed } from './uncomposed.ts';
 import { checkVersionCounts } from './version-counts.ts';
@@ -200,8 +203,16 @@ async function checkAndRepair(
     objects.release();
     const store = new Store(root, tables, writer);
     findings.push(...(await repairUncomposed(new Job(store, options), store, sound)));
-    return { checked: job.checked, findings: report(findings) };
+    const oldReaders = await tellDrivers(job);
+    return { checked: job.checked, findings: report(findings), oldReaders };
   } finally {
     await tables.close();
   }
+}
+
+/** Has drivers read objects anew that were replaced or moved away. */
+async function tellDrivers(job: Job): Promise<EnvReaders[]> {
+  const shards = [...eachRow(job.tables, 'envs', decodeEnv)].map(({ value }) => value.shard);
+  const readers = await tellReplaced(job.root, shards, job.store.objects.changed);
+  return readers.map(({ env, files }) => ({ env: job.envName(env).replace(/^env /, ''), files }));
 }

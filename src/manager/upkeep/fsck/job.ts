@@ -2,6 +2,8 @@
 
 import type { Ino, Name, ObjectId } from '../../../base/ids.ts';
 import type { LinkChange } from '../../../codec/link-history.ts';
+import { decodeEnv } from '../../../codec/store-rows.ts';
+import { idKey } from '../../../store/keys.ts';
 import { rawTables } from '../../../store/raw-tables.ts';
 import type { EnvRow, StackRef, Store } from '../../../store/store.ts';
 import type { Tables } from '../../../store/tables.ts';
@@ -9,6 +11,7 @@ import { type CatalogFacts, readCatalog } from './catalog-facts.ts';
 import { DirPaths } from './dir-paths.ts';
 import type { DirPlace } from './dir-places.ts';
 import { readHistory } from './link-scan.ts';
+import { readRow } from './rows.ts';
 
 /** Returns a template's name in a directory as one string. */
 export const linkId = (template: number, dir: Ino | 0, name: Name | ''): string =>
@@ -127,6 +130,12 @@ export class Job {
 
   isComposition(id: number): boolean {
     return this.catalog.get(id)?.row?.kind === 'composition';
+  }
+
+  /** Returns "env web"; its number if its row can't be read. */
+  envName(id: number): string {
+    const row = readRow(this.tables, 'envs', idKey(id), decodeEnv);
+    return row ? `env ${row.name}` : `envs/${id}`;
   }
 
   /** Returns the versions that an env with these templates sees; 0 for an unknown one. */

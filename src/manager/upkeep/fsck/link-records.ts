@@ -13,11 +13,11 @@ import {
 import { encodeHistory } from '../../../codec/link-history.ts';
 import { decodeInodeNames, decodeObject } from '../../../codec/store-rows.ts';
 import { inoKey, linkKey, objectKey } from '../../../store/keys.ts';
+import { objectSize } from '../objects/object-file.ts';
 import { placeKey } from './dir-places.ts';
 import { BY_REPAIR, type CheckName, damage, type Found, FROM_BACKUP } from './finding.ts';
 import type { Job } from './job.ts';
 import { cookieOf, type LinkRow, readHistory } from './link-scan.ts';
-import { objectSize } from './object-file.ts';
 import { readRow } from './rows.ts';
 
 /** Checks all records of one row. */

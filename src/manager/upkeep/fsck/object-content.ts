@@ -2,10 +2,10 @@
 import type { ObjectId } from '../../../base/ids.ts';
 import { isReg } from '../../../base/mode.ts';
 import { decodeObject } from '../../../codec/store-rows.ts';
+import { hashFile, statObject } from '../objects/object-file.ts';
 import { type BrokenObject, brokenObjects } from './broken-objects.ts';
 import type { Found } from './finding.ts';
 import type { Job } from './job.ts';
-import { hashFile, statObject } from './object-file.ts';
 import { eachRow } from './rows.ts';
 
 /** Reads each object once and trusts the result: an object's bytes do not change by themselves. */

@@ -6,10 +6,9 @@ import { objectKey } from '../../../store/keys.ts';
 import { isStoring } from '../../../store/object-lock.ts';
 import { DIRECTORY_MODE } from '../../../store/objects.ts';
 import { hasWriter } from '../../../store/writer-lock.ts';
-import { damagedDir } from './broken-objects.ts';
+import { objectSize } from '../objects/object-file.ts';
 import { type Found, leftover, REMOVED_BY_REPAIR } from './finding.ts';
 import type { Job } from './job.ts';
-import { objectSize } from './object-file.ts';
 import { rowlessObject } from './objects.ts';
 import { hasRow } from './rows.ts';
 
@@ -76,12 +75,12 @@ function* checkUnfinished(job: Job): Generator<Found> {
 
 /** Finds objects that were moved aside and whose right bytes are back, so that they are no longer of interest. */
 function* checkDamaged(job: Job): Generator<Found> {
-  for (const name of list(damagedDir(job))) {
+  for (const name of list(job.store.objects.damagedDir)) {
     if (!FAN_OUT.test(name.slice(0, 2)) || !REST.test(name.slice(2))) continue;
     const id = name as ObjectId;
     const isNeeded = hasRow(job.tables, 'objects', objectKey(id));
     if (isNeeded && objectSize(job.store.objects, id) < 0) continue;
-    const where = path.join(damagedDir(job), name);
+    const where = path.join(job.store.objects.damagedDir, name);
     const what = isNeeded ? 'a damaged object that is back' : 'a damaged object that nobody needs';
     const files = () => rmSync(where, { recursive: true, force: true });
     yield leftover('objects.damaged', where, what, REMOVED_BY_REPAIR, { files });

@@ -45,19 +45,45 @@ export function usesOf(job: Job, ids: ReadonlySet<ObjectId>): Map<ObjectId, Obje
 
 /** Describes uses: "debian@1-3 /usr/bin/x, debian@2 /usr/bin/y and 4 more; seen by env web1, web2". */
 export function describeUses(job: Job, uses: readonly ObjectUse[] = []): string {
-  if (uses.length === 0) return 'no version names it';
-  const named = uses.slice(0, NAMED_MAX).map(({ template, dir, name, from, to }) => {
-    const versions = from === to ? String(from) : `${from}-${to}`;
-    return `${job.versionName(template, versions)} ${job.paths.place(dir, name)}`;
-  });
-  const more = uses.length > NAMED_MAX ? ` and ${uses.length - NAMED_MAX} more` : '';
+  if (uses.length === 0) return describeNames([]);
   const envs = envsThatSee(job, uses);
   const seen = envs.length === 0 ? 'no env sees it' : `seen by env ${envs.join(', ')}`;
-  return `needed by ${named.join(', ')}${more}; ${seen}`;
+  return `${describeNames(namesOf(job, uses))}; ${seen}`;
+}
+
+/** A name of a template that needs an object. */
+export interface NeededName {
+  /** The template's name. For a composition, what it is made of: "os@1 + app@2". */
+  readonly template: string;
+  /** A version, or the first and the last one: "1-3"; null for a composition, which has only one. */
+  readonly versions: string | null;
+  readonly path: string;
+}
+
+/** Describes names: "needed by debian@1-3 /usr/bin/x, debian@2 /usr/bin/y and 4 more". */
+export function describeNames(names: readonly NeededName[]): string {
+  if (names.length === 0) return 'no version names it';
+  const named = names.slice(0, NAMED_MAX).map(({ template, versions, path }) => {
+    return `${versions === null ? template : `${template}@${versions}`} ${path}`;
+  });
+  const more = names.length > NAMED_MAX ? ` and ${names.length - NAMED_MAX} more` : '';
+  return `needed by ${named.join(', ')}${more}`;
+}
+
+/** Returns the names of templates that have the object. */
+export const namesOf = (job: Job, uses: readonly ObjectUse[] = []): NeededName[] =>
+  uses.map((use) => nameOf(job, use));
+
+function nameOf(job: Job, { template, dir, name, from, to }: ObjectUse): NeededName {
+  return {
+    template: job.templateName(template),
+    versions: job.isComposition(template) ? null : from === to ? String(from) : `${from}-${to}`,
+    path: job.paths.place(dir, name),
+  };
 }
 
 /** Returns the names of envs whose stack has one of these names. */
-function envsThatSee(job: Job, uses: readonly ObjectUse[]): string[] {
+export function envsThatSee(job: Job, uses: readonly ObjectUse[] = []): string[] {
   const names: string[] = [];
   for (const { value } of eachRow(job.tables, 'envs', decodeEnv)) {
     const stack = composedStack(job, job.plainStack(value.stack));

@@ -5,10 +5,10 @@ import { isReg } from '../../../base/mode.ts';
 import { decodeObject, encodeObject, type ObjectRow } from '../../../codec/store-rows.ts';
 import { objectKey } from '../../../store/keys.ts';
 import { OBJECT_MODE } from '../../../store/object-job.ts';
+import { hasItsBytes, objectSize, statObject } from '../objects/object-file.ts';
 import { type BrokenObject, brokenObjects } from './broken-objects.ts';
 import { BY_REPAIR, damage, type Found, FROM_BACKUP } from './finding.ts';
 import type { Job } from './job.ts';
-import { hasItsBytes, objectSize, statObject } from './object-file.ts';
 import { type ObjectUse, usesOf } from './object-uses.ts';
 import { eachRow, hasRow } from './rows.ts';
 

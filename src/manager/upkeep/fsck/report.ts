@@ -5,6 +5,14 @@ import type { Checked } from './job.ts';
 export interface FsckResult {
   readonly checked: Checked;
   readonly findings: readonly Finding[];
+  /** After a repair: envs in which programs go on reading old files of objects until they close them. */
+  readonly oldReaders?: readonly EnvReaders[];
+}
+
+/** How many open files of an env read old files of objects that were replaced. */
+export interface EnvReaders {
+  readonly env: string;
+  readonly files: number;
 }
 
 /** How many findings of one check are listed: a lost table would otherwise be one finding per row. */

@@ -30,7 +30,8 @@ export function repair(tables: Tables, found: readonly Found[]): Finding[] {
   return findings;
 }
 
-function repairFiles(finding: Found): Finding {
+/** Repairs what a finding says of files. What its remedy needs beside that is not done. */
+export function repairFiles(finding: Found): Finding {
   const { files, rows, stays = false } = finding;
   const unrepaired = asFound(finding);
   try {

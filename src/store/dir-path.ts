@@ -30,7 +30,7 @@ function partsOf(tables: Tables, dir: Ino): Name[] | null {
     if (row === undefined || parts.length > DEPTH_MAX) return null;
     const { parent, name } = decodeDirName(row);
     if (name === '') return null;
-    parts.push(name as Name);
+    parts.push(name);
     at = parent as Ino;
   }
   return parts.reverse();

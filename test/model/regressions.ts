@@ -312,6 +312,17 @@ export const FLIP_REGRESSIONS: Readonly<Record<string, readonly Operation[]>> = 
     os(1),
     LOOK,
   ],
+  'a copy stays where a later version of its name was written under another one': [
+    os(3),
+    { op: 'open', path: 'h1', slot: 1 },
+    os(4),
+    { op: 'rewrite', path: 'h2', text: 'written' },
+    { op: 'close', slot: 1 },
+    os(1),
+    LOOK,
+    os(4),
+    LOOK,
+  ],
   'a directory of the template that the env has moved stays when it goes from the template': [
     { op: 'flip', template: 'os', to: 4, env: 'stopped' },
     { op: 'rename', path: 'h1', to: 'ds', flags: 2 },

@@ -196,10 +196,15 @@ function shareInPlace(
   if (change.shared.has(record.ino)) return change.isDone();
   const used = usedAs(change, record, isItself, [like], isCompared);
   if (used === null) return false;
+  const names = isItself ? [] : change.core.delta.namesOf(record.ino);
+  const elsewhere = names.map((place) => otherVersionsElsewhere(change, place, record.ino));
+  if (elsewhere.includes(null)) return false;
   const isCopy = record.data === DATA_PRIVATE;
   const shared = withBytes(record, like, isCopy ? change.blobStat : record);
   const own = { ...shared, flags: record.flags & ~(FLAG_KEPT | FLAG_UNSYNCED) };
   change.begin();
+  for (const other of elsewhere.flatMap((each) => each ?? []))
+    change.conflicts.set(other.ino, other);
   if (isCopy) change.bytesGone.push(record.ino);
   change.shared.set(record.ino, own);
   change.giveBack(like, own);

@@ -23,6 +23,8 @@ export class Following {
   private readonly coming = new Set<RefNode>();
   /** Files that came to a name: of several names of one file, the first to come says what the env has set of it. */
   private readonly settled = new Set<RefNode>();
+  /** Files that names were taken from: what is left of them is no file of the templates any more. */
+  private readonly left = new Set<RefNode>();
 
   constructor(ref: Reference, to: Stack) {
     this.ref = ref;
@@ -31,7 +33,7 @@ export class Following {
 
   follow(): void {
     const { ref } = this;
-    const left = new Set<RefNode>();
+    const { left } = this;
     const came: { dir: RefNode; name: string; node: RefNode }[] = [];
     // Names that have the templates' file, or a copy in its place, come before those that have files of their own.
     for (const wantsHome of [true, false]) {
@@ -119,7 +121,9 @@ export class Following {
   private isWrittenElsewhere(dir: RefNode, name: string, node: RefNode): boolean {
     const { ref } = this;
     const others = ref.templates.everAt(dir.origin!, name).filter((each) => each !== node);
-    return others.some((each) => each.own && each.written && ref.names().includes(each));
+    return others.some(
+      (each) => each.own && each.written && !this.left.has(each) && ref.names().includes(each),
+    );
   }
 
   private linksOf(node: RefNode, stack: Stack): number {

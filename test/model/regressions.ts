@@ -312,6 +312,17 @@ export const FLIP_REGRESSIONS: Readonly<Record<string, readonly Operation[]>> = 
     os(1),
     LOOK,
   ],
+  'a name that sed has replaced follows after the copy that has the other names, of which one was moved':
+    [
+      { op: 'sed', path: 'd/h1' },
+      { op: 'rename', path: 'h1', to: 'd/a', flags: 0 },
+      { op: 'open', path: 'h2', slot: 2 },
+      { op: 'close', slot: 2 },
+      os(2),
+      LOOK,
+      os(1),
+      LOOK,
+    ],
   'a copy stays where a later version of its name was written under another one': [
     os(3),
     { op: 'open', path: 'h1', slot: 1 },

@@ -323,6 +323,16 @@ export const FLIP_REGRESSIONS: Readonly<Record<string, readonly Operation[]>> = 
       os(1),
       LOOK,
     ],
+  'a copy follows at its names, though another file of the templates was moved from where it is too':
+    [
+      { op: 'rename', path: 'd/a', to: 'h2', flags: 2 },
+      { op: 'write', path: 'ds/a', offset: 15271, text: '' },
+      { op: 'rewrite', path: 'h2', text: '' },
+      os(3),
+      LOOK,
+      os(1),
+      LOOK,
+    ],
   'a copy stays where a later version of its name was written under another one': [
     os(3),
     { op: 'open', path: 'h1', slot: 1 },

@@ -196,7 +196,11 @@ function shareInPlace(
   if (change.shared.has(record.ino)) return change.isDone();
   const used = usedAs(change, record, isItself, [like], isCompared);
   if (used === null) return false;
-  const names = isItself ? [] : change.core.delta.namesOf(record.ino);
+  const { delta, lower } = change.core;
+  // At other names it is the env's own, and stays.
+  const follows = ({ dir, name }: DirEntryRef): boolean =>
+    !isPrivateIno(dir) && lower.everFile(dir, name, record.ino) !== null;
+  const names = isItself ? [] : delta.namesOf(record.ino).filter(follows);
   const elsewhere = names.map((place) => otherVersionsElsewhere(change, place, record.ino));
   if (elsewhere.includes(null)) return false;
   const isCopy = record.data === DATA_PRIVATE;

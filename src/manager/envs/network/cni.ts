@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../../base/error.ts';
+import { SEARCHED } from './network-tool.ts';
 
 /** A network, as a list of plugins. */
 export interface CniNetwork {
@@ -100,7 +101,7 @@ function runPlugin(
   return new Promise((resolve, reject) => {
     const child = spawn(programOf(type), [], {
       cwd: '/',
-      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', ...variables },
+      env: { PATH: SEARCHED, ...variables },
       stdio: ['pipe', 'pipe', 'ignore'],
     });
     let stdout = '';

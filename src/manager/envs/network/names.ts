@@ -14,9 +14,9 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { failpoint } from '../../../base/failpoints.ts';
 import { procText } from '../../../base/proc.ts';
-import { runProgram } from '../../../base/run-program.ts';
 import { withLock } from '../../../store/with-lock.ts';
 import { type BridgePlace, directoryName, ownNamespace } from './bridge-place.ts';
+import { complaintOf, runNetworkTool } from './network-tool.ts';
 import { machineResolver } from './resolver.ts';
 
 /** The domain of envs. Nothing of it is asked for outside. */
@@ -29,8 +29,6 @@ export interface NamedAddress {
 }
 
 const DNSMASQ = 'dnsmasq';
-const OUTPUT_MAX = 4096;
-const SEARCHED = '/usr/sbin:/usr/bin:/sbin:/bin';
 const START_MS = 10_000;
 const END_MS = 2000;
 const POLL_MS = 5;
@@ -123,15 +121,11 @@ async function start(directory: string, hosts: string, listen: string): Promise<
     '--domain-needed',
     `--resolv-file=${machineResolver()}`,
   ];
-  const { code, notStarted, stderr, how } = await runProgram(words, {
-    env: { PATH: SEARCHED },
-    outputMax: OUTPUT_MAX,
-    ofMore: 'end',
-    timeoutMs: START_MS,
-  });
-  if (code === 0) return null;
-  if (notStarted === 'ENOENT') return 'dnsmasq is not installed (apt-get install dnsmasq-base)';
-  return stderr.toString().trim().replace(/\s+/g, ' ') || `dnsmasq: ${how}`;
+  const ended = await runNetworkTool(words, START_MS);
+  if (ended.code === 0) return null;
+  if (ended.notStarted === 'ENOENT')
+    return 'dnsmasq is not installed (apt-get install dnsmasq-base)';
+  return complaintOf(ended, `dnsmasq: ${ended.how}`);
 }
 
 async function end(directory: string, pid: number): Promise<void> {

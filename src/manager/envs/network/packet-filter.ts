@@ -8,8 +8,9 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { ByrefError } from '../../../base/error.ts';
 import { failpoint } from '../../../base/failpoints.ts';
-import { type Ended, runProgram } from '../../../base/run-program.ts';
+import type { Ended } from '../../../base/run-program.ts';
 import { SUBNET } from './bridge.ts';
+import { complaintOf, runNetworkTool } from './network-tool.ts';
 import { furtherBridges } from './uplink.ts';
 
 /** What a network has in a table of the packet filter. */
@@ -23,8 +24,6 @@ interface TableRules {
 }
 
 const MULTICAST = '224.0.0.0/4';
-const OUTPUT_MAX = 4096;
-const PATHS = '/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Returns the rules of a network. @param first its first bridge @param hasFurther true if it has others, or is to have them */
 export function rulesOf(first: string, hasFurther: boolean): TableRules[] {
@@ -70,7 +69,7 @@ export async function makeRules(first: string, hasFurther: boolean, file: string
   writeFileSync(file, missing.map((each) => restoreText(first, each)).join(''));
   // Each table changes as a whole, so a kill leaves a chain with its jump, or neither.
   // The file first: what follows --wait may be taken for its seconds.
-  const ended = await run(['iptables-restore', file, '--noflush', '--wait']);
+  const ended = await runNetworkTool(['iptables-restore', file, '--noflush', '--wait']);
   rmSync(file, { force: true });
   failpoint('rules-made');
   if (ended.code !== 0) throw failed(ended);
@@ -112,16 +111,11 @@ export async function removeRules(first: string): Promise<void> {
 }
 
 const iptables = (table: string, ...words: readonly string[]): Promise<Ended> =>
-  run(['iptables', '--wait', '-t', table, ...words]);
+  runNetworkTool(['iptables', '--wait', '-t', table, ...words]);
 
-const run = (words: readonly string[]): Promise<Ended> =>
-  runProgram(words, { env: { PATH: PATHS }, outputMax: OUTPUT_MAX, ofMore: 'end' });
-
-function failed({ stderr, notStarted, how }: Ended): ByrefError {
-  const isMissing = notStarted === 'ENOENT';
-  const said = isMissing
-    ? 'iptables is not installed'
-    : stderr.toString().trim().replace(/\s+/g, ' ') || how;
+function failed(ended: Ended): ByrefError {
+  const isMissing = ended.notStarted === 'ENOENT';
+  const said = isMissing ? 'iptables is not installed' : complaintOf(ended);
   const message = `the packet filter's rules for envs could not be made: ${said}`;
   const hint = isMissing
     ? 'Install it: apt-get install iptables. Or do without a network: byref set ENV network=none.'

@@ -4,8 +4,8 @@
  */
 import { createHash } from 'node:crypto';
 import { ByrefError } from '../../../base/error.ts';
-import { runProgram } from '../../../base/run-program.ts';
 import type { EnvLimits } from '../../../codec/env-settings.ts';
+import { complaintOf, runNetworkTool } from './network-tool.ts';
 
 /** The limits of an env's traffic, in bytes a second; null: none. */
 export type RateLimits = Pick<EnvLimits, 'ingressBytes' | 'egressBytes'>;
@@ -19,8 +19,6 @@ export interface ShapedDevices {
 }
 
 const IFB_HASH = 11;
-const OUTPUT_MAX = 4096;
-const PATHS = '/usr/sbin:/usr/bin:/sbin:/bin';
 /**
  * How much may pass at once, in seconds' worth: of the first second a limit so allows a fortieth too much. Less, and a machine that is
  * late by some milliseconds would lose what passed meanwhile.
@@ -80,18 +78,9 @@ const tc = (words: readonly string[], how?: 'may fail'): Promise<void> =>
   call(['tc', ...words], how);
 
 async function call(words: readonly string[], how?: 'may fail'): Promise<void> {
-  const {
-    code,
-    stderr,
-    how: end,
-  } = await runProgram(words, {
-    env: { PATH: PATHS },
-    outputMax: OUTPUT_MAX,
-    ofMore: 'end',
-  });
-  if (code === 0 || how === 'may fail') return;
-  const said = stderr.toString().trim().replace(/\s+/g, ' ') || end;
-  const message = `the env's network can't be limited: ${words[0]}: ${said}`;
+  const ended = await runNetworkTool(words);
+  if (ended.code === 0 || how === 'may fail') return;
+  const message = `the env's network can't be limited: ${words[0]}: ${complaintOf(ended)}`;
   throw new ByrefError(
     'unsupported',
     message,

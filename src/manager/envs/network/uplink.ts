@@ -5,8 +5,8 @@
 import { createHash } from 'node:crypto';
 import { ByrefError } from '../../../base/error.ts';
 import { failpoint } from '../../../base/failpoints.ts';
-import { runProgram } from '../../../base/run-program.ts';
 import { gatewayOf, SUBNET } from './bridge.ts';
+import { complaintOf, runNetworkTool } from './network-tool.ts';
 
 /** The devices of a further bridge. */
 interface Devices {
@@ -20,8 +20,6 @@ interface Devices {
 /** The most characters of a first bridge's name with which those of its devices are not too long (IFNAMSIZ: 15). */
 const STEM_MAX = 11;
 const STEM_HASH = 8;
-const OUTPUT_MAX = 4096;
-const PATHS = '/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Returns what the names of a network's further bridges, and of their devices, begin with. */
 function stemOf(first: string): string {
@@ -63,7 +61,7 @@ export async function joinBridge(first: string, index: number): Promise<string> 
 
 /** Returns true if joinBridge() came to its end. */
 async function isJoined(first: string, down: string): Promise<boolean> {
-  const { code, stdout } = await runIp(['-o', 'link', 'show', 'dev', down]);
+  const { code, stdout } = await runNetworkTool(['ip', '-o', 'link', 'show', 'dev', down]);
   const shown = stdout.toString();
   return code === 0 && /[<,]LOWER_UP[,>]/.test(shown) && shown.includes(` master ${first} `);
 }
@@ -76,14 +74,10 @@ export async function removeBridge(first: string, index: number): Promise<void> 
   await ip(['link', 'del', bridge], 'may fail');
 }
 
-const runIp = (words: readonly string[]): ReturnType<typeof runProgram> =>
-  runProgram(['ip', ...words], { env: { PATH: PATHS }, outputMax: OUTPUT_MAX, ofMore: 'end' });
-
 async function ip(words: readonly string[], how?: 'may fail'): Promise<void> {
-  const { code, stderr, how: end } = await runIp(words);
-  if (code === 0 || how === 'may fail') return;
-  const said = stderr.toString().trim().replace(/\s+/g, ' ') || end;
-  const message = `a further bridge for envs could not be made: ip ${words.join(' ')}: ${said}`;
+  const ended = await runNetworkTool(['ip', ...words]);
+  if (ended.code === 0 || how === 'may fail') return;
+  const message = `a further bridge for envs could not be made: ip ${words.join(' ')}: ${complaintOf(ended)}`;
   const hint =
     'See byref doctor, and ip link; stop envs on the first bridge to do without a further one.';
   throw new ByrefError('unsupported', message, hint);

@@ -98,7 +98,8 @@ export class Following {
     const { ref, to } = this;
     const was = ref.templates.entries(ref.stack, dir.origin!).get(name);
     // A file that was only moved, or linked, has the template's bytes, and is no copy of them.
-    if (!ref.shares || node.kind !== 'file' || !node.written || was === next) return null;
+    if (!ref.shares || node.kind !== 'file' || !node.written) return null;
+    if (was === next && this.isHiddenIn(ref.stack, dir) === this.isHiddenIn(to, dir)) return null;
     if (this.isWrittenElsewhere(dir, name, node)) return null;
     // Of what is there now, or of what was there when it was copied.
     const origin = ref.isHome(dir.origin!, name, node) ? node.base : null;
@@ -152,6 +153,16 @@ export class Following {
     const parent = ref.templates.find(above) ?? ref.root;
     if (parent.ownNames.has(name) || parent.removedNames.has(name)) return false;
     return ref.templates.entries(to, above).get(name) !== dir || this.isHidden(parent);
+  }
+
+  /** True if the templates lack a directory, or hide it, whatever the env has there. */
+  private isHiddenIn(stack: Stack, dir: RefNode): boolean {
+    const { templates } = this.ref;
+    for (let path = dir.origin!; path !== ''; [path] = split(path)) {
+      const [above, name] = split(path);
+      if (templates.entries(stack, above).get(name) !== templates.find(path)) return true;
+    }
+    return false;
   }
 
   /** Further names that the env gave it go on with it as it was. */

@@ -453,4 +453,15 @@ export const FLIP_REGRESSIONS: Readonly<Record<string, readonly Operation[]>> = 
     os(3),
     LOOK,
   ],
+  'a copy that was open for writing follows when another template hides its directory, which stays':
+    [
+      { op: 'open', path: 'ds/d/b', slot: 0 },
+      os(3),
+      os(4),
+      { op: 'open', path: 'e/a', slot: 0 },
+      app(3),
+      LOOK,
+      os(1),
+      LOOK,
+    ],
 };

@@ -157,6 +157,7 @@ class Flip {
       if (this.isKnown(change)) this.tell(change);
       this.leave(change);
     }
+    for (const stray of this.strays) this.leave(stray);
     const dirs = [...this.way.changedDirs()].filter(({ ino }) => this.knows(ino));
     for (const { ino } of dirs) this.refresh(ino);
     for (const ino of this.actDirs) this.refresh(ino);

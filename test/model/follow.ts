@@ -50,6 +50,8 @@ export class Following {
         const base = isAttributes ? node.base : this.copied(dir, name, node, next);
         if (base === null) continue;
         left.add(node);
+        if (!isAttributes)
+          for (const other of this.othersElsewhere(dir, name, node)) left.add(other);
         dir.ownNames.delete(name);
         // What has a directory open that is gone finds there what it had.
         if (!this.isHidden(dir)) dir.entries.delete(name);
@@ -99,7 +101,8 @@ export class Following {
     const was = ref.templates.entries(ref.stack, dir.origin!).get(name);
     // A file that was only moved, or linked, has the template's bytes, and is no copy of them.
     if (!ref.shares || node.kind !== 'file' || !node.written) return null;
-    if (was === next && this.isHiddenIn(ref.stack, dir) === this.isHiddenIn(to, dir)) return null;
+    const hides = this.isHiddenIn(ref.stack, dir) !== this.isHiddenIn(to, dir);
+    if (was === next && (was === undefined || !hides)) return null;
     if (this.isWrittenElsewhere(dir, name, node)) return null;
     // Of what is there now, or of what was there when it was copied.
     const origin = ref.isHome(dir.origin!, name, node) ? node.base : null;
@@ -118,13 +121,19 @@ export class Following {
     return base;
   }
 
-  /** True if the env has written a template's file of that name under another one: as one file, it would show in both places. */
+  /** True if the env has a template's file of that name under another one, written or open: as one file, it would show in both places. */
   private isWrittenElsewhere(dir: RefNode, name: string, node: RefNode): boolean {
-    const { ref } = this;
-    const others = ref.templates.everAt(dir.origin!, name).filter((each) => each !== node);
-    return others.some(
-      (each) => each.own && each.written && !this.left.has(each) && ref.names().includes(each),
-    );
+    const others = this.othersElsewhere(dir, name, node);
+    return others.some((each) => each.written || this.ref.isOpen(each));
+  }
+
+  /** Files that the templates ever have under that name, and that the env has under others. */
+  private othersElsewhere(dir: RefNode, name: string, node: RefNode): RefNode[] {
+    const { ref, left } = this;
+    const named = ref.names();
+    const isElsewhere = (each: RefNode): boolean =>
+      each !== node && !isDirectory(each) && each.own && !left.has(each) && named.includes(each);
+    return ref.templates.everAt(dir.origin!, name).filter(isElsewhere);
   }
 
   private linksOf(node: RefNode, stack: Stack): number {

@@ -464,4 +464,24 @@ export const FLIP_REGRESSIONS: Readonly<Record<string, readonly Operation[]>> = 
       os(1),
       LOOK,
     ],
+  'a copy stays in a directory that goes, where no version of this step has it': [
+    app(3),
+    { op: 'open', path: 'h2', slot: 1 },
+    os(3),
+    { op: 'open', path: 'd', slot: 1 },
+    app(1),
+    LOOK,
+    os(1),
+    LOOK,
+  ],
+  'a link to a file is another file once the version has gone from the name that sed has replaced':
+    [
+      os(2),
+      { op: 'link', path: 'd/a', to: 'b' },
+      { op: 'sed', path: 'ds/a' },
+      os(3),
+      LOOK,
+      os(1),
+      LOOK,
+    ],
 };

@@ -1,4 +1,5 @@
 /** What becomes, at a flip of the reference, of files of which the env has set attributes only. */
+import { isDeepStrictEqual } from 'node:util';
 import { ACL_XATTR } from './acl.ts';
 import { isDirectory, type RefAttributes, type RefNode } from './node.ts';
 import type { Reference } from './reference.ts';
@@ -23,6 +24,8 @@ export class Following {
   private readonly coming = new Set<RefNode>();
   /** Files that came to a name: of several names of one file, the first to come says what the env has set of it. */
   private readonly settled = new Set<RefNode>();
+  /** Those of them that came to names at which the env had set attributes only. */
+  private readonly followed = new Set<RefNode>();
   /** Files that names were taken from: what is left of them is no file of the templates any more. */
   private readonly left = new Set<RefNode>();
 
@@ -50,7 +53,8 @@ export class Following {
         const base = isAttributes ? node.base : this.copied(dir, name, node, next);
         if (base === null) continue;
         left.add(node);
-        if (!isAttributes)
+        const isPlain = next === undefined || !this.isDressed(node, base, next);
+        if (!isAttributes && isPlain)
           for (const other of this.othersElsewhere(dir, name, node)) left.add(other);
         dir.ownNames.delete(name);
         // What has a directory open that is gone finds there what it had.
@@ -59,6 +63,7 @@ export class Following {
         if (next === undefined) continue;
         if (!this.settled.has(next) && takeOver(old, next)) this.coming.add(next);
         this.settled.add(next);
+        if (isAttributes) this.followed.add(next);
         came.push({ dir, name, node: next });
       }
     }
@@ -103,7 +108,6 @@ export class Following {
     if (!ref.shares || node.kind !== 'file' || !node.written) return null;
     const hides = this.isHiddenIn(ref.stack, dir) !== this.isHiddenIn(to, dir);
     if (was === next && (was === undefined || !hides)) return null;
-    if (this.isWrittenElsewhere(dir, name, node)) return null;
     // Of what is there now, or of what was there when it was copied.
     const origin = ref.isHome(dir.origin!, name, node) ? node.base : null;
     // One of several names is only told by the file itself.
@@ -112,6 +116,9 @@ export class Following {
     if (base === null || base === undefined) return null;
     if (this.isWrittenTo(node)) return null;
     if (next !== undefined && isDirectory(next)) return null;
+    // With attributes that the env has set, the name stays the env's: what it has elsewhere is in no way.
+    const isDressed = next !== undefined && this.isDressed(node, base, next);
+    if (!isDressed && this.isWrittenElsewhere(dir, name, node)) return null;
     if (base === origin) return base;
     // What the env had unlinked is linked again: it has the times of the others.
     if (next !== undefined && this.linksOf(next, to) !== 1) {
@@ -134,6 +141,24 @@ export class Following {
     const isElsewhere = (each: RefNode): boolean =>
       each !== node && !isDirectory(each) && each.own && !left.has(each) && named.includes(each);
     return ref.templates.everAt(dir.origin!, name).filter(isElsewhere);
+  }
+
+  /** True if a file of several names gets attributes of the env with this copy, or has them from another one. */
+  private isDressed(node: RefNode, base: RefAttributes, next: RefNode): boolean {
+    if (this.linksOf(next, this.to) === 1) return false;
+    if (this.settled.has(next) && !this.followed.has(next)) return this.coming.has(next);
+    const like = { ...next, xattrs: new Map(next.xattrs), set: new Set(next.set) };
+    // It is linked again: it has the times of the others.
+    const set = new Set([...node.set].filter((what) => what !== 'atime'));
+    if (!takeOver({ ...node, base, set, mtimeNs: base.mtimeNs }, like)) return false;
+    const attributes = ({ mode, uid, gid, mtimeNs, xattrs }: RefNode): unknown[] => [
+      mode,
+      uid,
+      gid,
+      mtimeNs,
+      [...xattrs],
+    ];
+    return !this.followed.has(next) || isDeepStrictEqual(attributes(like), attributes(next));
   }
 
   private linksOf(node: RefNode, stack: Stack): number {

@@ -484,4 +484,13 @@ export const FLIP_REGRESSIONS: Readonly<Record<string, readonly Operation[]>> = 
       os(1),
       LOOK,
     ],
+  'a name that sed has replaced stays where another one, that has an ACL, was written': [
+    { op: 'setfacl', path: 'h1', mask: 7 },
+    { op: 'sed', path: 'd/h1' },
+    { op: 'write', path: 'h2', offset: 4095, text: 'long'.repeat(9000) },
+    os(2),
+    LOOK,
+    os(1),
+    LOOK,
+  ],
 };

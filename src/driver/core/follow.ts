@@ -202,11 +202,13 @@ class Following implements Followed {
 
   /**
    * Returns the env's record of a coming file that the env already has under other names that the templates give
-   * it; else null.
+   * it, with the templates' bytes; else null.
    */
   private linked(is: InodeRecord): InodeRecord | null {
     const known = this.joined.get(is.ino) ?? this.core.delta.inode(is.ino);
     if (isDir(is.mode) || is.nlink === 1 || known === null || known.nlink === 0) return null;
+    // What was written under one name is nothing that this one had.
+    if (!hasTemplateData(known, is)) return null;
     const isHome = ({ dir, name }: DirEntryRef): boolean =>
       !isPrivateIno(dir) && this.to.lookup(dir, name)?.ino === is.ino;
     return this.core.delta.namesOf(is.ino).every(isHome) ? known : null;

@@ -493,4 +493,15 @@ export const FLIP_REGRESSIONS: Readonly<Record<string, readonly Operation[]>> = 
     os(1),
     LOOK,
   ],
+  'an open file has no name when its version comes again to a directory that another template hides':
+    [
+      { op: 'openRead', path: 'ds/d/b', slot: 2 },
+      os(4),
+      app(3),
+      os(1),
+      { op: 'fstat', slot: 2 },
+      app(1),
+      { op: 'fstat', slot: 2 },
+      LOOK,
+    ],
 };

@@ -323,7 +323,8 @@ class Flip {
   private comeBackAt({ dir, is }: DiffEntry): void {
     const { inodes, delta } = this.core;
     const isGone = is !== null && inodes.peek(is.ino)?.record.nlink === 0;
-    if (isGone && new ReachedDirs(this.way, delta).of(dir) === 'there') this.comeBack(is);
+    if (!isGone || inodes.isHidden(dir, this.way.to)) return;
+    if (new ReachedDirs(this.way, delta).of(dir) === 'there') this.comeBack(is);
   }
 
   /** Gives an inode in memory its name (back): a file, or a directory with all below it. */

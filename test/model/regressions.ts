@@ -504,4 +504,14 @@ export const FLIP_REGRESSIONS: Readonly<Record<string, readonly Operation[]>> = 
       { op: 'fstat', slot: 2 },
       LOOK,
     ],
+  'a name that sed has replaced goes, though a copy with the same bytes has another name': [
+    { op: 'open', path: 'h1', slot: 1 },
+    { op: 'sed', path: 'd/h1' },
+    { op: 'close', slot: 1 },
+    { op: 'rename', path: 'e/c', to: 'h1', flags: 0 },
+    os(3),
+    LOOK,
+    os(1),
+    LOOK,
+  ],
 };

@@ -43,7 +43,7 @@ export interface RelinkParts {
 
 /** Collects the steps by which an env's own names become links again. */
 export class Relinks {
-  /** Copies that are shared where they are: names that join them come after. */
+  /** Copies where the templates have the file itself: names that were parted from it come after. */
   private readonly inPlace: Step[] = [];
   private readonly found: Step[] = [];
   private readonly releases: Step[] = [];
@@ -68,7 +68,8 @@ export class Relinks {
     if (isDir(own.type)) return this.addDir(place, own.ino);
     const seen = await this.same(own.ino, place, place);
     if (seen === null) return this.shareWithEither(place, own.ino);
-    this.found.push(makeStep('relink', place, own.ino, seen));
+    const isHome = [place.was, place.is].some((record) => record?.ino === own.ino);
+    (isHome ? this.inPlace : this.found).push(makeStep('relink', place, own.ino, seen));
     return true;
   }
 

@@ -249,7 +249,10 @@ function otherVersionsElsewhere(
   inos.delete(own);
   const found: InodeRecord[] = [];
   for (const ino of inos) {
-    const record = change.shared.get(ino) ?? core.delta.inode(ino);
+    const changed = change.shared.get(ino) ?? change.losing.get(ino)?.record;
+    // It has just lost its last name.
+    if (changed === undefined && change.bytesGone.includes(ino)) continue;
+    const record = changed ?? core.delta.inode(ino);
     if (record === null || isDir(record.mode) || record.nlink === 0) continue;
     if (goesAlong(change, record)) continue;
     if (record.data === DATA_PRIVATE || core.inodes.peek(ino)?.isOpen === true) return null;

@@ -1,4 +1,4 @@
-import { isGroup } from './verbs.ts';
+import { findVerb, isGroup } from './verbs.ts';
 
 /** A command line, split just far enough to know which verb's module to load. */
 export interface ParsedArgv {
@@ -23,7 +23,9 @@ export function parseArgv(words: readonly string[]): ParsedArgv {
   const after = words.slice(at + 1);
   if (word === 'help') return parseArgv([...before, ...after, '--help']);
   const second = after[0];
-  if (isGroup(word) && second !== undefined && !second.startsWith('-')) {
+  // A word may be a verb and a group: backup ENV FILE, and backup verify FILE.
+  const isOfGroup = findVerb(word) === undefined || findVerb(`${word} ${second}`) !== undefined;
+  if (isGroup(word) && isOfGroup && second !== undefined && !second.startsWith('-')) {
     return { verb: `${word} ${second}`, rest: [...before, ...after.slice(1)] };
   }
   return { verb: word, rest: [...before, ...after] };

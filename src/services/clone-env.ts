@@ -1,9 +1,8 @@
-import { existsSync } from 'node:fs';
 import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
-import { EnvLock } from '../driver/delta/env-lock.ts';
 import { removeDelta } from '../driver/delta/remove-delta.ts';
 import { DeltaCopy } from '../manager/envs/copy-delta.ts';
+import { copyOfMoment } from '../manager/envs/copy-moment.ts';
 import {
   type FirstMount,
   NOTHING_TOLD,
@@ -11,8 +10,7 @@ import {
   removeSetup,
   writeSetup,
 } from '../manager/envs/first-mount/setup.ts';
-import { lockLifeCycle, untilDisksAreFree } from '../manager/envs/runtime/life-cycle.ts';
-import { whileStill } from '../manager/envs/runtime/stand-still.ts';
+import { lockLifeCycle } from '../manager/envs/runtime/life-cycle.ts';
 import { envState } from '../manager/envs/state.ts';
 import { type EnvSummary, summaryOf } from '../manager/envs/summary.ts';
 import type { FileLock } from '../native/lock-file.ts';
@@ -105,7 +103,7 @@ async function copyAll(
   const { root } = store;
   const copies = [new DeltaCopy(root, source.id, first!, signal)];
   try {
-    const { frozenMs, isClean } = await copyFirst(store, source, lock, copies[0]!);
+    const { frozenMs, isClean } = await copyOfMoment(store, source, lock, copies[0]!);
     // The others are copies of the same moment, and the env does not wait for them.
     for (const id of others) {
       const copy = new DeltaCopy(root, first!, id, signal);
@@ -118,48 +116,6 @@ async function copyAll(
   } finally {
     for (const copy of copies) copy.close();
   }
-}
-
-/** What came of the copy of an env. isClean: nothing is left to be recovered in it. */
-interface Copied {
-  readonly frozenMs: number | null;
-  readonly isClean: boolean;
-}
-
-async function copyFirst(
-  store: Store,
-  source: EnvRow,
-  lock: FileLock,
-  copy: DeltaCopy,
-): Promise<Copied> {
-  const { root } = store;
-  const state = await envState(store, source);
-  if (state.state === 'stopped' && state.firstPid === null) {
-    await untilDisksAreFree(root, source.id);
-    return copyClosed(root, source.id, copy);
-  }
-  if (state.served === null) throw isDead(source);
-  await copy.ahead();
-  const frozenMs = await whileStill(root, state, lock, (held) => copy.finish(held));
-  return { frozenMs, isClean: false };
-}
-
-async function copyClosed(root: string, env: number, copy: DeltaCopy): Promise<Copied> {
-  const directory = envDir(root, env);
-  if (!existsSync(directory)) return { frozenMs: null, isClean: false };
-  const lock = EnvLock.acquire(directory);
-  const isClean = lock.wasClean && !lock.wasEmpty;
-  try {
-    await copy.finish(null);
-    return { frozenMs: null, isClean };
-  } finally {
-    await lock.release(isClean);
-  }
-}
-
-function isDead({ name }: EnvRow): ByrefError {
-  const message = `${name} is mounted, but its driver does not answer`;
-  return new ByrefError('busy', message, `Unmount it first: byref umount ${name}`);
 }
 
 function notMountedYet({ name }: EnvRow): ByrefError {

@@ -1,4 +1,5 @@
 /** What each command prints with --json, and what a daemon returns for the same request: docs/reference/json.md, "Values". */
+
 import type { PatchRecord } from '../codec/patch-record.ts';
 import type { EnvChange } from '../manager/envs/diff.ts';
 import type { MountOutcome } from '../manager/envs/mount.ts';
@@ -13,6 +14,7 @@ import type { StaleFile } from '../manager/rollout/stale.ts';
 import type { StalePackage } from '../manager/rollout/stale-packages.ts';
 import type { Diagnosis } from '../manager/upkeep/doctor/doctor.ts';
 import type { FsckResult } from '../manager/upkeep/fsck/report.ts';
+import type { EnvBackedUp } from './backup-env.ts';
 import type { TemplateBuilt } from './build-template.ts';
 import type { TemplateCaptured } from './capture-result.ts';
 import type { EnvCloned } from './clone-env.ts';
@@ -36,11 +38,13 @@ import type { Operation } from './operation.ts';
 import type { Profile } from './profiles.ts';
 import type { TemplateRemoved } from './remove-template.ts';
 import type { StaleRestarted } from './restart-stale.ts';
+import type { EnvRestored } from './restore-env.ts';
 import type { RootScrubbed } from './scrub-root.ts';
 import type { TemplateDetails } from './show-template.ts';
 import type { EnvStarted, EnvStopped } from './start-env.ts';
 import type { EnvUnmounted } from './umount-env.ts';
 import type { DriverUpgraded } from './upgrade-drivers.ts';
+import type { BackupVerified } from './verify-backup.ts';
 
 /** The record of a move to other versions; null if there was nothing to do. Its times are milliseconds since the epoch. */
 export type Moved = PatchRecord | null;
@@ -58,6 +62,9 @@ export interface Results {
   readonly 'template diff': readonly TemplateDifference[];
   readonly df: readonly NamedUsage[];
   readonly destroy: readonly EnvDestroyed[];
+  readonly backup: EnvBackedUp;
+  readonly 'backup verify': BackupVerified;
+  readonly restore: EnvRestored;
   readonly clone: readonly EnvCloned[];
   readonly rename: EnvSummary;
   readonly start: readonly EnvStarted[];

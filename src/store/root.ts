@@ -64,6 +64,8 @@ export const usersDir = (root: string, envName: string): string => path.join(roo
 /** Returns the mount point of a scratch env. */
 export const scratchDir = (root: string, envName: string): string =>
   path.join(root, SCRATCH, envName);
+/** Returns the directory in which backups are put together and taken apart. */
+export const backupDir = (root: string): string => path.join(root, 'backup');
 /** Returns the file that the store's writer locks. */
 export const writerLockPath = (root: string): string => path.join(root, 'meta', 'writer.lock');
 

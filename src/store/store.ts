@@ -11,7 +11,7 @@
  *   await store.close();
  */
 import { ByrefError } from '../base/error.ts';
-import type { Ino } from '../base/ids.ts';
+import type { Ino, Name } from '../base/ids.ts';
 import type { EnvSettings } from '../codec/env-settings.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
 import type { EnvRow, StackEntry, TemplateRow, VersionRow } from '../codec/store-rows.ts';
@@ -21,6 +21,7 @@ import { type AccountClass, type AccountKind, accountNumber } from './accounts.t
 import { Catalog } from './catalog.ts';
 import { checkBases, checkStack, type StackPart } from './check-stack.ts';
 import { composedStack, plainStack } from './compositions.ts';
+import { dirAt } from './dir-at.ts';
 import { dirPath } from './dir-path.ts';
 import { EnvRows, type NewEnv } from './env-rows.ts';
 import { type FileOrigin, fileOrigin } from './file-origin.ts';
@@ -41,6 +42,7 @@ import { takeWriterLock, type WriterLock } from './writer-lock.ts';
 export type { EnvRow, StackEntry, TemplateRow, VersionRow } from '../codec/store-rows.ts';
 export type { NewEnv } from './env-rows.ts';
 export {
+  backupDir,
   closeToUsers,
   envDir,
   envOfEntry,
@@ -280,7 +282,12 @@ export class Store {
   }
 
   /** Adds an env with the stack of another one. @param id from reserveEnv() @throws ByrefError 'exists', 'usage' */
-  createReserved(id: number, name: string, { stack }: EnvRow, settings: EnvSettings): EnvRow {
+  createReserved(
+    id: number,
+    name: string,
+    { stack }: Pick<EnvRow, 'stack'>,
+    settings: EnvSettings,
+  ): EnvRow {
     const set = (): void => this.envRows.putSettings(id, settings);
     return this.envRows.create({ name }, stack, set, id);
   }
@@ -360,6 +367,11 @@ export class Store {
   /** Returns a template directory's path as text: "" for the root; null for a number that is no directory's. */
   dirPath(dir: Ino): string | null {
     return dirPath(this.tables, dir);
+  }
+
+  /** Returns the number of the directory at a path, given as names; a path that no template ever had gets one. */
+  dirAt(path: readonly Name[]): Ino {
+    return this.transaction(() => dirAt(this.tables, path));
   }
 
   /** Returns which template a file is from; null for a directory, and for a number that no template has. */

@@ -14,6 +14,7 @@ import {
 } from '../../driver/delta/layout.ts';
 import type { HeldEnv } from '../../ipc/protocol.ts';
 import { AT_FDCWD, native, STAT, STAT_SLOTS } from '../../native/binding.ts';
+import { syncFileSystem } from '../../native/sync-file-system.ts';
 import { envDir } from '../../store/store.ts';
 import { PrivateCopies } from './copy-private.ts';
 import { copyError, copyTree } from './copy-tree.ts';
@@ -86,10 +87,7 @@ export class DeltaCopy {
   /** Puts the copy, and all else on its file system, on disk. @throws ByrefError 'noSpace', 'error' */
   async sync(): Promise<void> {
     if (!existsSync(this.#to)) return;
-    const fd = this.#check(native.openAt(AT_FDCWD, this.#to, O_RDONLY | O_CLOEXEC, 0));
-    const result = await native.syncfsAsync(fd);
-    native.close(fd);
-    this.#check(result);
+    this.#check(await syncFileSystem(this.#to));
   }
 
   /** Lets go of descriptors. */

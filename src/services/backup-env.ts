@@ -1,0 +1,217 @@
+/** Writes what an env is, and has of its own, as one stream: docs/internals/FORMAT-backup.md. */
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { ByrefError } from '../base/error.ts';
+import { failpoint } from '../base/failpoints.ts';
+import { openGivenOutput } from '../base/given-files.ts';
+import { LOST_DIR, PRIVATE_DIR, VOLUMES_DIR } from '../driver/delta/layout.ts';
+import { openDelta } from '../driver/delta/open-delta.ts';
+import { readDelta } from '../driver/delta/read-delta.ts';
+import { removeDelta } from '../driver/delta/remove-delta.ts';
+import { type Described, describeDelta } from '../manager/backup/describe-delta.ts';
+import {
+  BACKUP_FORMAT,
+  type BackupManifest,
+  MANIFEST_FILE,
+  OBJECTS_DIR,
+  ROWS_FILE,
+  type StackName,
+  TEMPLATES_DIR,
+} from '../manager/backup/manifest.ts';
+import { pack } from '../manager/backup/pack.ts';
+import { RefNames } from '../manager/backup/refs.ts';
+import { Workplace } from '../manager/backup/workplace.ts';
+import { DeltaCopy } from '../manager/envs/copy-delta.ts';
+import { copyOfMoment } from '../manager/envs/copy-moment.ts';
+import { type FirstMount, readSetup } from '../manager/envs/first-mount/setup.ts';
+import { MANAGED_NOTE } from '../manager/envs/managed-files.ts';
+import { lockLifeCycle } from '../manager/envs/runtime/life-cycle.ts';
+import { exportTemplate } from '../manager/templates/export.ts';
+import type { Patience } from '../store/patience.ts';
+import { type EnvRow, envDir, type Store } from '../store/store.ts';
+
+const STDOUT = 1;
+
+/** What is to be in a backup. */
+export interface BackupOptions {
+  /** Where it is written; "-" is standard output. */
+  readonly file: string;
+  /** True: all versions of the env's stack come along. */
+  readonly withTemplates: boolean;
+}
+
+/** The caller's part while an env is backed up. */
+export interface BackupHooks {
+  readonly patience: Patience;
+  /** Ends the work when it is aborted. */
+  readonly signal: AbortSignal;
+}
+
+/** The outcome of backupEnv(). */
+export interface EnvBackedUp {
+  readonly env: number;
+  readonly name: string;
+  /** The name of the backup, which it has in it. */
+  readonly backup: string;
+  readonly file: string;
+  /** Its size. */
+  readonly bytes: number;
+  readonly files: number;
+  /** For how long the env stood still, in milliseconds; null: it was stopped. */
+  readonly frozenMs: number | null;
+}
+
+/**
+ * Backs up an env, running or not, as of one moment. The store is open for writing.
+ *
+ * Crash windows. The env is copied to an id that no row has, and the copy moved to a workplace: what is left of the one is removed by the
+ * next destroy or gc, of the other by the next backup or restore.
+ * A file appears under its name when it is whole. The env goes on when this process ends.
+ * @throws ByrefError 'busy' if the env's driver is gone, 'badInput' for a target that is no file, 'noSpace'
+ */
+export async function backupEnv(
+  store: Store,
+  row: EnvRow,
+  { file, withTemplates }: BackupOptions,
+  { patience, signal }: BackupHooks,
+): Promise<EnvBackedUp> {
+  const { root } = store;
+  const firstMount = toldOf(root, row);
+  const output = file === '-' ? null : openGivenOutput(file, patience.tell);
+  const id = store.reserveEnv();
+  const workplace = new Workplace(root, id);
+  const directory = workplace.path;
+  try {
+    const frozenMs = await copy(store, row, id, patience, signal);
+    workplace.take(envDir(root, id));
+    failpoint('backup-copied');
+    const manifest = await describe(store, row, directory, { withTemplates, firstMount, frozenMs });
+    failpoint('backup-described');
+    const order = [MANIFEST_FILE, ROWS_FILE, TEMPLATES_DIR, OBJECTS_DIR, PRIVATE_DIR];
+    const names = [...order, VOLUMES_DIR, LOST_DIR, MANAGED_NOTE].filter((name) =>
+      existsSync(path.join(directory, name)),
+    );
+    // Others may write meanwhile.
+    const bytes = await store.pause(() => pack(directory, names, output?.fd ?? STDOUT, signal));
+    failpoint('backup-packed');
+    output?.finish();
+    return {
+      ...{ env: row.id, name: row.name, backup: manifest.id, file, bytes },
+      ...{ files: manifest.counts.files, frozenMs },
+    };
+  } catch (error) {
+    output?.abandon();
+    throw error;
+  } finally {
+    removeDelta(envDir(root, id));
+    workplace.remove();
+  }
+}
+
+/** What is to be done at the env's first mount; null: it was mounted. */
+function toldOf(root: string, { id, name }: EnvRow): FirstMount | null {
+  const told = readSetup(root, id);
+  if (told === null) return null;
+  if (told.files.length > 0) {
+    const message = `${name} was never mounted, and has files to be put into it then`;
+    const hint = `Mount it once: byref mount ${name}; byref umount ${name}`;
+    throw new ByrefError('usage', message, hint);
+  }
+  const { hostname, sshKeys, passwordHash, files, runOnce } = told;
+  return { hostname, sshKeys, passwordHash, files, runOnce };
+}
+
+/** Copies the env, as of one moment, and brings the copy to rest: all that it changed is in its link table then. */
+async function copy(
+  store: Store,
+  row: EnvRow,
+  id: number,
+  patience: Patience,
+  signal: AbortSignal,
+): Promise<number | null> {
+  const { root } = store;
+  const lock = await lockLifeCycle(root, row, patience);
+  const delta = new DeltaCopy(root, row.id, id, signal);
+  let frozenMs: number | null = null;
+  try {
+    ({ frozenMs } = await copyOfMoment(store, row, lock, delta));
+  } finally {
+    delta.close();
+    lock.release();
+  }
+  const directory = envDir(root, id);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const opened = await openDelta(directory, {
+    openObject: (object, size) => store.objects.open(object, size),
+  });
+  const { readOnly } = opened;
+  await opened.close();
+  if (readOnly === null) return frozenMs;
+  const hint = `See byref fsck ${row.name}.`;
+  throw new ByrefError('corrupt', `${row.name} is damaged: ${readOnly}`, hint);
+}
+
+interface Facts {
+  readonly withTemplates: boolean;
+  readonly firstMount: FirstMount | null;
+  readonly frozenMs: number | null;
+}
+
+/** Writes the manifest, and all that it names and the copy does not have. */
+async function describe(
+  store: Store,
+  row: EnvRow,
+  directory: string,
+  { withTemplates, firstMount, frozenMs }: Facts,
+): Promise<BackupManifest> {
+  const refs = new RefNames(store, store.resolveStack(row));
+  const view = await readDelta(directory);
+  let described: Described;
+  try {
+    described = describeDelta(store, directory, view, refs);
+  } finally {
+    await view.close();
+  }
+  const { patches, ...counts } = described;
+  const began = patches.map((patch) => [String(patch), store.patches.get(patch)?.startedMs ?? 0]);
+  const manifest: BackupManifest = {
+    format: BACKUP_FORMAT,
+    id: randomBytes(16).toString('hex'),
+    madeMs: Date.now(),
+    env: { name: row.name, createdMs: row.createdMs },
+    settings: store.settings(row.id),
+    firstMount,
+    stack: stackNames(store, row, withTemplates),
+    versions: refs.versions,
+    patches: Object.fromEntries(began) as Record<string, number>,
+    counts,
+    frozenMs,
+  };
+  const templates = manifest.stack.filter(({ file }) => file !== null);
+  if (templates.length > 0) mkdirSync(path.join(directory, TEMPLATES_DIR), { mode: 0o700 });
+  for (const { template, version, file } of templates)
+    exportTemplate(store, `${template}@${version}`, path.join(directory, file!));
+  writeFileSync(path.join(directory, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`, {
+    mode: 0o600,
+  });
+  return manifest;
+}
+
+function stackNames(store: Store, row: EnvRow, withTemplates: boolean): StackName[] {
+  return store.plainStack(row).map((ref, i) => {
+    const template = store.catalog.byId(ref.templateId)!;
+    const version = store.catalog.version(ref.templateId, ref.version)!;
+    return {
+      template: template.name,
+      version: ref.version,
+      identity: store.identity(ref),
+      kind: template.kind === 'app' ? 'app' : 'os',
+      label: version.label,
+      follows: row.stack[i]?.pinned === null,
+      file: withTemplates ? path.join(TEMPLATES_DIR, `${i}.tar`) : null,
+      sharedPatterns: template.sharedPatterns,
+      config: version.config,
+    };
+  });
+}

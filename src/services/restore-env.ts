@@ -1,0 +1,233 @@
+/** Makes an env of a backup: docs/internals/FORMAT-backup.md. */
+import { existsSync, renameSync } from 'node:fs';
+import path from 'node:path';
+import { ByrefError } from '../base/error.ts';
+import { failpoint } from '../base/failpoints.ts';
+import type { StackEntry } from '../codec/store-rows.ts';
+import { LOST_DIR, VOLUMES_DIR } from '../driver/delta/layout.ts';
+import { removeDelta } from '../driver/delta/remove-delta.ts';
+import { unpackGiven } from '../manager/backup/given-backup.ts';
+import type { BackupManifest, StackName, VersionName } from '../manager/backup/manifest.ts';
+import { rebuildDelta } from '../manager/backup/rebuild.ts';
+import { Workplace } from '../manager/backup/workplace.ts';
+import { NOTHING_TOLD, removeSetup, writeSetup } from '../manager/envs/first-mount/setup.ts';
+import { MANAGED_NOTE } from '../manager/envs/managed-files.ts';
+import { envState } from '../manager/envs/state.ts';
+import { type EnvSummary, summaryOf } from '../manager/envs/summary.ts';
+import { compose, isComposed } from '../manager/recipes/compose/compose.ts';
+import { accessTo } from '../manager/sandbox/store-access.ts';
+import { importTemplate } from '../manager/templates/import.ts';
+import { syncFileSystem } from '../native/sync-file-system.ts';
+import { refuseScratchName } from '../store/names.ts';
+import { type EnvRow, envDir, type StackRef, type Store } from '../store/store.ts';
+
+/** What is to become of a backup. */
+export interface RestoreOptions {
+  /** Where it is; "-" is standard input. */
+  readonly file: string;
+  /** The name of the env; null: the one that it had. */
+  readonly name: string | null;
+  /** True: machine id, ssh host keys and ports stay; else the first mount gives it others, and the ports are free. */
+  readonly sameIdentity: boolean;
+}
+
+/** The caller's part while an env is restored. */
+export interface RestoreHooks {
+  /** Ends the work when it is aborted. */
+  readonly signal: AbortSignal;
+  /** Hears sentences about what the env does not have, or has otherwise. */
+  readonly note: (text: string) => void;
+}
+
+/** An env that was made of a backup. */
+export interface EnvRestored extends EnvSummary {
+  /** The name of the backup. */
+  readonly backup: string;
+}
+
+/**
+ * Makes an env of a backup. All of it is checked, and unpacked beside the envs, before anything is made. The store is open for
+ * writing.
+ *
+ * Crash windows. What is unpacked is removed by the next backup or restore; a directory of an env without a row, by the next
+ * destroy or gc. Versions that came along are whole, or not there. The env's row comes last.
+ * @throws ByrefError 'notFound' for a version that is not here, 'exists', 'badInput', 'corrupt', 'noSpace'
+ */
+export async function restoreEnv(
+  store: Store,
+  { file, name, sameIdentity }: RestoreOptions,
+  { signal, note }: RestoreHooks,
+): Promise<EnvRestored> {
+  if (name !== null) refuseName(store, name);
+  return unpacked(store, file, signal, async ({ manifest, place }) => {
+    const own = name ?? manifest.env.name;
+    refuseName(store, own);
+    const stack = await stackOf(store, manifest, place, signal);
+    const row = await make(store, own, stack, { manifest, place, sameIdentity, note });
+    return { ...summaryOf(await envState(store, row)), backup: manifest.id };
+  });
+}
+
+function refuseName(store: Store, name: string): void {
+  store.refuseEnvName(name);
+  refuseScratchName(name);
+}
+
+interface Unpacked {
+  readonly manifest: BackupManifest;
+  /** Where it is unpacked. */
+  readonly place: string;
+}
+
+/** Checks a backup, unpacks it, and passes it to `work`; removes what was unpacked then. */
+async function unpacked<T>(
+  store: Store,
+  file: string,
+  signal: AbortSignal,
+  work: (unpacked: Unpacked) => Promise<T>,
+): Promise<T> {
+  const { root } = store;
+  const workplace = new Workplace(root, store.reserveEnv());
+  try {
+    // Others may write meanwhile.
+    const manifest = await store.pause(async () => {
+      workplace.make();
+      const found = await unpackGiven(file, workplace.path, signal);
+      failpoint('restore-unpacked');
+      return found;
+    });
+    return await work({ manifest, place: workplace.path });
+  } finally {
+    workplace.remove();
+  }
+}
+
+/** Finds the versions of the stack by what they show, and imports those that came along and are not here. */
+async function stackOf(
+  store: Store,
+  manifest: BackupManifest,
+  place: string,
+  signal: AbortSignal,
+): Promise<StackEntry[]> {
+  const missing = manifest.stack.filter((each) => findVersion(store, each) === null);
+  const without = missing.filter(({ file }) => file === null);
+  if (without.length > 0) throw notHere(without);
+  await store.pause(async () => {
+    for (const each of missing) await bring(store, each, place);
+  });
+  const stack = manifest.stack.map((each) => entryOf(store, each));
+  const versions = (): StackRef[] => store.plainStack({ name: manifest.env.name, stack });
+  store.checkStack(stack, versions());
+  while (!isComposed(store, versions()))
+    await store.pause(() => compose(accessTo(store), versions(), signal));
+  return stack;
+}
+
+function notHere(versions: readonly VersionName[]): ByrefError {
+  const named = versions.map(
+    ({ template, version, identity }) =>
+      `${template}@${version} (identity ${identity.slice(0, 16)}...)`,
+  );
+  const message = `no template here has what the env was made of: ${named.join(', ')}`;
+  const hint = 'Import it here, or make the backup with --with-templates. Nothing was made.';
+  return new ByrefError('notFound', message, hint);
+}
+
+async function bring(store: Store, each: StackName, place: string): Promise<void> {
+  const { template, kind, label, sharedPatterns, config, file } = each;
+  const archive = path.join(place, path.normalize(`/${file}`));
+  const note = 'came with a backup';
+  const name = freeName(store, each);
+  await importTemplate(store, name, archive, { kind, label, note, sharedPatterns, config });
+  store.refresh();
+  if (findVersion(store, each) !== null) return;
+  const message = `${template}@${each.version} did not come as it was: it shows something else here`;
+  throw new ByrefError('corrupt', message, `See byref template show ${name}.`);
+}
+
+/** The template's name; another one if a template of another kind has it. */
+function freeName(store: Store, { template, kind }: StackName): string {
+  const known = store.template(template);
+  return known === null || known.kind === kind ? template : `${template}-${kind}`;
+}
+
+/** Finds a version that shows the same: of the template of that name, or of any other one. */
+function findVersion(store: Store, { template, identity }: VersionName): StackRef | null {
+  const all = store.templates();
+  for (const row of [...all.filter(({ name }) => name === template), ...all])
+    for (const { number } of store.versions(row.id)) {
+      const ref = { templateId: row.id, version: number };
+      if (store.identity(ref) === identity) return ref;
+    }
+  return null;
+}
+
+/** An env that followed its template follows it here, if that is at the very version; else it is pinned. */
+function entryOf(store: Store, name: StackName): StackEntry {
+  const { templateId, version } = findVersion(store, name)!;
+  const row = store.catalog.byId(templateId)!;
+  const follows = name.follows && row.current === version;
+  return { templateId, template: row.name, pinned: follows ? null : version, canary: null };
+}
+
+interface Making extends Unpacked {
+  readonly sameIdentity: boolean;
+  readonly note: (text: string) => void;
+}
+
+async function make(
+  store: Store,
+  name: string,
+  stack: readonly StackEntry[],
+  { manifest, place, sameIdentity, note }: Making,
+): Promise<EnvRow> {
+  const { root } = store;
+  const id = store.reserveEnv();
+  const directory = envDir(root, id);
+  try {
+    const versions = manifest.versions.map((each) => {
+      const found = findVersion(store, each);
+      return found === null ? null : store.lowerTree([found]);
+    });
+    const refs = store.composed(store.plainStack({ name, stack }));
+    const { leftAside } = await rebuildDelta(store, {
+      ...{ unpacked: place, directory, lower: store.lowerTree(refs), versions },
+      isKnownPatch: (patch) =>
+        store.patches.get(patch)?.startedMs === manifest.patches[String(patch)],
+    });
+    for (const other of [VOLUMES_DIR, LOST_DIR, MANAGED_NOTE])
+      if (existsSync(path.join(place, other)))
+        renameSync(path.join(place, other), path.join(directory, other));
+    const failed = await syncFileSystem(directory);
+    if (failed < 0) throw new Error(`${directory} can't be put on disk: errno ${-failed}`);
+    failpoint('restore-made');
+    const told = manifest.firstMount ?? (sameIdentity ? null : NOTHING_TOLD);
+    if (told !== null) writeSetup(root, id, sameIdentity ? told : { ...told, hostname: null });
+    failpoint('restore-set-up');
+    tell(manifest, stack, leftAside, sameIdentity, note);
+    const ports = sameIdentity ? manifest.settings.ports : [];
+    return store.createReserved(id, name, { stack }, { ...manifest.settings, ports });
+  } catch (error) {
+    removeSetup(root, id);
+    removeDelta(directory);
+    throw error;
+  }
+}
+
+function tell(
+  { stack: names, settings }: BackupManifest,
+  stack: readonly StackEntry[],
+  leftAside: number,
+  sameIdentity: boolean,
+  note: (text: string) => void,
+): void {
+  for (const [i, { template, pinned }] of stack.entries())
+    if (pinned !== null && names[i]!.follows)
+      note(
+        `it is pinned to ${template}@${pinned}, which it saw: byref follow lets it see the current version`,
+      );
+  if (leftAside > 0)
+    note(`${leftAside} files that patches of another root had set aside stay behind`);
+  if (settings.ports.length > 0 && !sameIdentity)
+    note(`it has none of the ports that it had: ${settings.ports.join(', ')}`);
+}

@@ -1,0 +1,367 @@
+/** Backups: what an env is, and has of its own, in a file, of which the same or another machine makes an env. */
+import { spawnSync } from 'node:child_process';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { EXIT } from '../../src/base/exit-codes.ts';
+import { pack } from '../../src/manager/backup/pack.ts';
+import type { EnvSummary } from '../../src/manager/envs/summary.ts';
+import type { EnvBackedUp } from '../../src/services/backup-env.ts';
+import type { BackupVerified } from '../../src/services/verify-backup.ts';
+import { KILL_STEP, runKilledAt } from '../support/damage/failpoints.ts';
+import { BYREF, sh } from '../support/machine/program.ts';
+import { randomOf } from '../support/machine/random.ts';
+import { TestRoot } from '../support/machine/root.ts';
+
+const FAILPOINTS_MAX = 40;
+/** Bits that are changed in a backup, one at a time. */
+const FLIPS = process.env['BYREF_SOAK'] === undefined ? 12 : 500;
+
+let root: TestRoot;
+let file: string;
+
+beforeEach(async () => {
+  root = await TestRoot.create();
+  makeTree();
+  await root.import('os', tree(), 'os');
+  await root.create('first', 'os');
+  file = path.join(root.base, 'first.backup');
+});
+afterEach(() => root.dispose());
+
+const tree = (): string => path.join(root.base, 'tree');
+
+function makeTree(): void {
+  for (const dir of ['etc/ssh', 'usr/lib', 'home'])
+    mkdirSync(path.join(tree(), dir), { recursive: true });
+  writeFileSync(path.join(tree(), 'etc/passwd'), 'root:x:0:0::/:/bin/sh\n');
+  for (const name of ['one', 'two', 'three', 'four'])
+    writeFileSync(path.join(tree(), 'usr/lib', name), name);
+}
+
+/** Changes of each kind. */
+const CHANGE = `
+  cd "$1"
+  echo own >usr/lib/one; chmod 600 usr/lib/two; rm usr/lib/three; ln usr/lib/four home/linked
+  mkdir -p home/alice; echo data >home/alice/file; ln home/alice/file home/alice/link
+  touch -d '2001-02-03 04:05:06.789' home/alice/file
+  ln -s file home/alice/symlink; mkfifo home/alice/fifo; chown -R 1000:1000 home/alice
+  setfattr -n user.note -v kept home/alice/file; setfacl -m u:33:r home/alice/file
+  truncate -s 8M home/alice/sparse; printf 'a name\\377' | xargs -0 touch
+  mv usr/lib usr/lib64; mkdir usr/lib`;
+
+const inEnv = async (env: string, script: string, at = root): Promise<string> => {
+  const { code, stdout, stderr } = await sh(script, [await at.mount(env)]);
+  expect(code, stderr).toBe(0);
+  await at.umount(env);
+  return stdout;
+};
+
+/** All that an env shows but for what is each one's own. */
+const shown = (env: string, at = root): Promise<string> =>
+  inEnv(
+    env,
+    `cd "$1"; find . -path ./etc -prune -o -printf '%p %y %m %U:%G %n %s %b %T@ %l\\n' | sort
+    find . -type f -path './[hu]*' -exec sha256sum {} + | sort; getfacl -R home; getfattr -R -d home`,
+    at,
+  );
+
+const names = async (at = root): Promise<string[]> =>
+  (await at.json<EnvSummary[]>('list')).map(({ name }) => name);
+
+/** A second machine. */
+async function elsewhere(work: (other: TestRoot) => Promise<void>): Promise<void> {
+  const other = await TestRoot.create();
+  try {
+    await work(other);
+  } finally {
+    await other.dispose();
+  }
+}
+
+test('an env is made again of a backup, under its own name once that is free', async () => {
+  await inEnv('first', CHANGE);
+  await root.ok('set', 'first', 'limits.memory=64MiB', 'ports=8080:80');
+  const before = await shown('first');
+  const made = await root.json<EnvBackedUp>('backup', 'first', file);
+  expect(made).toMatchObject({
+    name: 'first',
+    files: 8,
+    frozenMs: null,
+    bytes: statSync(file).size,
+  });
+  expect(made.bytes).toBeLessThan(20_000);
+  const restored = await root.byref('restore', file, 'second');
+  expect(restored.stderr).toContain('it has none of the ports that it had: 8080:80');
+  expect(await shown('second')).toBe(before);
+  expect((await root.info('second')).settings).toEqual({ 'limits.memory': '64MiB' });
+  expect(await root.byref('restore', file)).toMatchObject({ code: EXIT.exists });
+  await root.ok('destroy', 'first');
+  expect(await root.ok('restore', file, '--same-identity')).toMatch(/^restored first /);
+  expect(await shown('first')).toBe(before);
+  expect((await root.info('first')).settings).toMatchObject({ ports: '8080:80' });
+  expect(await root.findings()).toEqual([]);
+  expect(readdirSync(path.join(root.path, 'backup'))).toEqual([]);
+});
+
+test('its identity is another one, or stays', async () => {
+  const identity = 'cat "$1/etc/hostname" "$1/etc/machine-id"';
+  const first = await inEnv('first', identity);
+  await root.ok('backup', 'first', file);
+  await root.ok('restore', file, 'second');
+  await root.ok('restore', file, 'third', '--same-identity');
+  const [name, id] = (await inEnv('second', identity)).split('\n');
+  expect(name).toBe('second');
+  expect(id).not.toBe(first.split('\n')[1]);
+  expect(await inEnv('third', identity)).toBe(first.replace('first', 'third'));
+});
+
+test('patches reach what was restored, as they reach the env that it was made of', async () => {
+  await inEnv('first', 'echo own >"$1/usr/lib/one"; chmod 600 "$1/usr/lib/two"');
+  await root.ok('backup', 'first', file);
+  await root.ok('restore', file, 'second');
+  for (const name of ['one', 'two']) writeFileSync(path.join(tree(), 'usr/lib', name), 'patched');
+  await root.import('os', tree());
+  await root.ok('patch', 'os');
+  const look = 'cat "$1/usr/lib/one" "$1/usr/lib/two"; stat -c %a "$1/usr/lib/two"';
+  expect(await inEnv('second', look)).toBe('own\npatched600\n');
+  await root.ok('rollback', 'os');
+  expect(await inEnv('second', look)).toBe('own\ntwo600\n');
+  expect(await root.findings()).toEqual([]);
+});
+
+test('another machine makes it of the same version, whatever its template is called there', async () => {
+  await inEnv('first', CHANGE);
+  const before = await shown('first');
+  await root.ok('backup', 'first', file);
+  await elsewhere(async (other) => {
+    await other.import('first-thing', other.directory('nothing'), 'os');
+    expect(await other.byref('restore', file)).toMatchObject({ code: EXIT.notFound });
+    expect((await other.byref('restore', file)).stderr).toMatch(/os@1 \(identity [0-9a-f]{16}/);
+    await other.import('system', tree(), 'os');
+    await other.ok('restore', file);
+    expect(await shown('first', other)).toBe(before);
+    expect((await other.info('first')).stack).toMatchObject([{ template: 'system', version: 1 }]);
+    expect(await other.findings()).toEqual([]);
+  });
+});
+
+test('a backup with templates needs none', async () => {
+  await inEnv('first', CHANGE);
+  const app = root.directory('app');
+  mkdirSync(path.join(app, 'opt'));
+  writeFileSync(path.join(app, 'opt/tool'), 'tool');
+  await root.import('tool', app, 'app');
+  await root.create('both', 'os', 'tool');
+  await inEnv('both', `${CHANGE}\necho mine >>opt/tool`);
+  const before = await shown('both');
+  await root.ok('backup', 'both', file, '--with-templates');
+  expect(await root.json<BackupVerified>('backup', 'verify', file)).toMatchObject({
+    ...{ name: 'both', withTemplates: true, files: 9 },
+    stack: [
+      { template: 'os', version: 1 },
+      { template: 'tool', version: 1 },
+    ],
+  });
+  await elsewhere(async (other) => {
+    await other.ok('restore', file, 'here');
+    expect(await shown('here', other)).toBe(before);
+    expect(await inEnv('here', 'cat "$1/opt/tool"', other)).toBe('toolmine\n');
+    const { stack } = await other.info('here');
+    expect(stack).toMatchObject([{ template: 'os' }, { template: 'tool' }]);
+    expect(await other.findings()).toEqual([]);
+  });
+});
+
+test('files of versions that are gone come along', async () => {
+  await inEnv('first', 'mv "$1/usr/lib/one" "$1/home/one"; ln "$1/usr/lib/two" "$1/home/two"');
+  for (const name of ['one', 'two']) writeFileSync(path.join(tree(), 'usr/lib', name), 'patched');
+  await root.import('os', tree());
+  await root.ok('patch', 'os');
+  const look = 'cd "$1"; cat home/one home/two; ls usr/lib; cat usr/lib/two';
+  const before = await inEnv('first', look);
+  await root.ok('backup', 'first', file);
+  await elsewhere(async (other) => {
+    await other.import('os', tree(), 'os');
+    await other.ok('restore', file);
+    expect(await inEnv('first', look, other)).toBe(before);
+    expect(await other.findings()).toEqual([]);
+  });
+});
+
+test('an env that followed its template is pinned where that is elsewhere', async () => {
+  await root.ok('backup', 'first', file);
+  writeFileSync(path.join(tree(), 'usr/lib/one'), 'patched');
+  await root.import('os', tree());
+  await root.ok('patch', 'os');
+  const { stderr } = await root.byref('restore', file, 'second');
+  expect(stderr).toContain('it is pinned to os@1, which it saw');
+  expect(await inEnv('second', 'cat "$1/usr/lib/one"')).toBe('one');
+  await root.ok('follow', 'second', 'os');
+  expect(await inEnv('second', 'cat "$1/usr/lib/one"')).toBe('patched');
+});
+
+test('files that a patch set aside are set aside again', async () => {
+  await inEnv('first', 'echo own >"$1/usr/lib/one"');
+  writeFileSync(path.join(tree(), 'usr/lib/one'), 'patched');
+  await root.import('os', tree());
+  await root.ok('patch', 'os', '--take', '/usr/lib/one');
+  await root.ok('backup', 'first', file);
+  await root.ok('destroy', 'first');
+  await root.ok('restore', file);
+  expect(await inEnv('first', 'cat "$1/usr/lib/one"')).toBe('patched');
+  await root.ok('rollback', 'os');
+  expect(await inEnv('first', 'cat "$1/usr/lib/one"')).toBe('own\n');
+  expect(await root.findings()).toEqual([]);
+});
+
+test('an env that is mounted is backed up as of one moment, and goes on', async () => {
+  const mountpoint = await root.mount('first');
+  const script = `cd "$1"; mkdir a b; i=0; while :; do
+    i=$((i + 1)); : >a/$i; ln a/$i b/$i; seq $i >new; mv new file; done`;
+  const child = root.background(script, mountpoint);
+  await expect
+    .poll(() => sh('[ -e "$1/b/50" ]', [mountpoint]), { timeout: 20_000 })
+    .toMatchObject({ code: 0 });
+  const { frozenMs } = await root.json<EnvBackedUp>('backup', 'first', file);
+  expect(frozenMs).toBeGreaterThan(0);
+  process.kill(-child.pid!, 'SIGKILL');
+  await root.ok('restore', file, 'second');
+  const counts = 'cd "$1"; ls a | wc -l; ls b | wc -l; wc -l <file; tail -n 1 file';
+  const [a, b, lines, last] = (await inEnv('second', counts)).split('\n').map(Number);
+  expect(b).toBeGreaterThanOrEqual(50);
+  expect([0, 1]).toContain(a! - b!);
+  expect([0, 1]).toContain(b! - last!);
+  expect(lines).toBe(last);
+  expect(await root.findings()).toEqual([]);
+});
+
+test('it goes through pipes', async () => {
+  await inEnv('first', CHANGE);
+  const before = await shown('first');
+  const words = (...all: string[]): string => [BYREF, ...all].join(' ');
+  const script = `${words('backup', 'first', '-')} | ${words('restore', '-', 'second')}`;
+  const { code, stderr } = await sh(script, [], { env: root.env });
+  expect(code, stderr).toBe(0);
+  expect(await shown('second')).toBe(before);
+  const verified = await sh(
+    `${words('backup', 'first', '-')} | ${words('backup', 'verify', '-')}`,
+    [],
+    {
+      env: root.env,
+    },
+  );
+  expect(verified).toMatchObject({ code: 0 });
+  expect(verified.stdout).toMatch(/is whole: first, made /);
+});
+
+test('what is no whole backup is refused, with the place, and nothing is made', async () => {
+  await inEnv('first', CHANGE);
+  await root.ok('backup', 'first', file);
+  const good = readFileSync(file);
+  const next = randomOf(19);
+  const refused = async (code: number, what: RegExp): Promise<void> => {
+    for (const words of [
+      ['restore', file, 'second'],
+      ['backup', 'verify', file],
+    ]) {
+      const { code: seen, stderr } = await root.byref(...words);
+      expect([seen, stderr]).toEqual([code, expect.stringMatching(what)]);
+      expect(stderr).not.toMatch(/ at .*:\d+:\d+/);
+    }
+  };
+  for (let i = 0; i < FLIPS; i++) {
+    const bytes = Buffer.from(good);
+    const at = next(bytes.length);
+    bytes[at]! ^= 1 << next(8);
+    writeFileSync(file, bytes);
+    const { code, stderr } = await root.byref('restore', file, 'second');
+    expect([at, code, stderr]).toEqual([
+      at,
+      expect.toBeOneOf([EXIT.corrupt, EXIT.badInput]),
+      expect.stringMatching(/is damaged: (between its bytes 0 and|its last)|ends early/),
+    ]);
+  }
+  writeFileSync(file, good);
+  truncateSync(file, good.length - 1);
+  await refused(EXIT.badInput, /ends early, or is no backup of an env/);
+  truncateSync(file, 0);
+  await refused(EXIT.badInput, /ends early/);
+  symlinkSync('/dev/null', path.join(root.base, 'null'));
+  for (const what of ['/dev/null', path.join(root.base, 'null'), root.base])
+    expect(await root.byref('restore', what)).toMatchObject({ code: EXIT.badInput });
+  for (const what of ['', path.join(root.base, 'nothing')])
+    expect(await root.byref('restore', what)).toMatchObject({ code: EXIT.notFound });
+  expect(await names()).toEqual(['first']);
+  expect(readdirSync(path.join(root.path, 'backup'))).toEqual([]);
+  expect(await root.findings()).toEqual([]);
+});
+
+test('a backup of another format is refused', async () => {
+  await root.ok('backup', 'first', file);
+  const dir = root.directory('unpacked');
+  const unpack = spawnSync('sh', ['-c', `zstd -dcq <'${file}' | tar -x -C '${dir}'`]);
+  expect(unpack.status).toBe(0);
+  const manifest = JSON.parse(readFileSync(path.join(dir, 'backup.json'), 'utf8')) as object;
+  writeFileSync(path.join(dir, 'backup.json'), JSON.stringify({ ...manifest, format: 2 }));
+  const fd = openSync(file, 'w');
+  await pack(dir, ['backup.json', 'delta.jsonl'], fd, new AbortController().signal);
+  closeSync(fd);
+  const { code, stderr } = await root.byref('restore', file, 'second');
+  expect([code, stderr]).toEqual([
+    EXIT.badInput,
+    expect.stringContaining('has the format 2 of another byref; this one reads 1'),
+  ]);
+});
+
+test('targets that are there already, or can’t be', async () => {
+  writeFileSync(file, 'before');
+  expect(await root.byref('backup', 'nobody', file)).toMatchObject({ code: EXIT.notFound });
+  expect(readFileSync(file, 'utf8')).toBe('before');
+  expect(await root.byref('backup', 'first', root.base)).toMatchObject({ code: EXIT.badInput });
+  await root.ok('backup', 'first', file);
+  await root.ok('backup', 'verify', file);
+});
+
+test.each(['backup', 'restore'])(
+  'killed at any point of a %s, all is whole or not there',
+  { timeout: 300_000 },
+  async (verb) => {
+    await inEnv('first', CHANGE);
+    const before = await shown('first');
+    if (verb === 'restore') await root.ok('backup', 'first', file, '--with-templates');
+    const mountpoint = verb === 'backup' ? await root.mount('first') : null;
+    const words = verb === 'backup' ? ['backup', 'first', file] : ['restore', file, 'second'];
+    for (let n = 1; n < FAILPOINTS_MAX; n += KILL_STEP) {
+      const { code } = await runKilledAt(root, `*:${n}`, words);
+      if (mountpoint !== null)
+        expect(await sh('timeout 20 touch "$1/etc/alive"', [mountpoint])).toMatchObject({
+          code: 0,
+        });
+      if (verb === 'backup' && existsSync(file)) await root.ok('backup', 'verify', file);
+      if ((await names()).includes('second')) {
+        expect(await shown('second')).toBe(before);
+        await root.ok('destroy', 'second');
+      }
+      await root.create('next', 'os');
+      await root.ok('destroy', 'next');
+      expect(await root.findings()).toEqual([]);
+      if (code !== 0) continue;
+      expect(n).toBeGreaterThan(2);
+      expect(readdirSync(path.join(root.path, 'backup'))).toEqual([]);
+      return;
+    }
+    expect.unreachable('it came by more failpoints than expected');
+  },
+);

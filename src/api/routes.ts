@@ -46,6 +46,8 @@ export const ROUTES: readonly Route[] = [
   route('post', '/v1/envs/{env}/mount', 'mount', 'answer'),
   route('post', '/v1/envs/{env}/umount', 'umount', 'answer'),
   route('post', '/v1/envs/{env}/clone', 'clone', 'operation'),
+  route('post', '/v1/envs/{env}/backup', 'backup', 'operation'),
+  route('post', '/v1/restore', 'restore', 'operation'),
   route('post', '/v1/envs/{env}/rename', 'rename', 'answer'),
   route('post', '/v1/envs/{env}/relink', 'relink', 'operation'),
   route('post', '/v1/envs/{env}/pin', 'pin', 'operation'),

@@ -62,10 +62,10 @@ export interface Results {
   readonly 'template diff': readonly TemplateDifference[];
   readonly df: readonly NamedUsage[];
   readonly destroy: readonly EnvDestroyed[];
+  readonly clone: readonly EnvCloned[];
   readonly backup: EnvBackedUp;
   readonly 'backup verify': BackupVerified;
   readonly restore: EnvRestored;
-  readonly clone: readonly EnvCloned[];
   readonly rename: EnvSummary;
   readonly start: readonly EnvStarted[];
   readonly restart: readonly EnvStarted[];

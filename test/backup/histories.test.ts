@@ -25,6 +25,9 @@ beforeAll(async () => {
   [here, there] = [await TestRoot.create(), await TestRoot.create()];
   await importAll(here, 'os', OS_VERSIONS);
   await importAll(here, 'app', APP_VERSIONS);
+  // What was current once can be gone back to.
+  for (const to of [2, 3, 4, 1]) await goTo('os', to);
+  for (const to of [2, 3, 1]) await goTo('app', to);
 });
 afterAll(async () => {
   await agent.stop();

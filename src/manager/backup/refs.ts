@@ -53,7 +53,9 @@ export class RefNames {
     if (ino === ROOT_INO) return '/';
     const directory = this.store.dirPath(ino);
     if (directory !== null) return directory;
-    const [place] = this.lower.inode(ino) === null ? [] : this.lower.names(ino);
+    // One that another template hides is not shown.
+    const shown = this.lower.inode(ino) === null ? [] : this.lower.names(ino);
+    const place = shown.find(({ dir, name }) => this.lower.lookup(dir, name)?.ino === ino);
     if (place !== undefined) return `=${this.path(place.dir)}/${nameToText(place.name)}`;
     const origin = this.store.fileOrigin(ino);
     if (origin?.versions == null) return `?${ino.toString(16)}`;

@@ -242,7 +242,7 @@ async function recoverTags(
   // With their names on disk the tags are no longer needed; nor are those from before a kill.
   if ((await delta.flush()) < 0) return adopted;
   failpoint('adopted');
-  for (const ino of [...adopted, ...recent]) removeTag(envDir, ino);
+  for (const ino of [...adopted, ...recent, ...delta.orphans()]) removeTag(envDir, ino);
   return adopted;
 }
 
@@ -298,7 +298,8 @@ function isWorthless(
   known: { readonly nextIno: number; readonly isGone: boolean; readonly envDir: string },
 ): boolean {
   if (delta.files.sizeOf(ino) <= 0) return true;
-  if (isPrivateIno(ino)) return ino < known.nextIno || known.isGone;
-  const object = delta.inode(ino)?.object || readTag(known.envDir, ino)?.file.object || '';
+  const tag = readTag(known.envDir, ino);
+  if (isPrivateIno(ino)) return ino < known.nextIno || known.isGone || tag?.isNameless === true;
+  const object = delta.inode(ino)?.object || tag?.file.object || '';
   return object !== '' && delta.files.hasBytesOf(ino, object);
 }

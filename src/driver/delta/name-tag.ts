@@ -4,7 +4,7 @@
  *
  * A program can get its bytes on disk without asking the driver: msync(2) and RWF_SYNC on a file that the kernel
  * reads and writes by passthrough sync the private file itself. The tag goes to disk with it, so that recovery
- * after a power cut finds the name of bytes that were synced (adopt-tagged.ts).
+ * after a power cut finds the name of bytes that were synced (adopt-tagged.ts). Of a file without a name the tag says that.
  *
  * Version 1, little-endian: u8 version, u8 parts, u32 boot, varint sequence, u16 mode, varint uid, gid, u8 record
  * flags, places; then by `parts` the object, the xattrs, the directories. A place is an inode (varint, doubled,

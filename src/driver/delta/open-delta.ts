@@ -76,7 +76,7 @@ export async function openDelta(envDir: string, options: OpenDeltaOptions): Prom
         marks,
         files,
         writer: new RecordWriter(hash),
-        nextIno: recovered.nextIno,
+        nextIno: Math.max(recovered.nextIno, options.acceptLoss ? afterAll(pending, recovered) : 0),
         readOnly: damage,
         wasCutShort: unclean || recovered.found,
       },
@@ -111,6 +111,10 @@ export async function drain(envDir: string, onError: (error: Error) => void): Pr
     onError(error as Error);
   }
 }
+
+/** Returns a number above all in the table: what is lost may be a journal that a part of it came from, see runDrain(). */
+const afterAll = ({ table }: PendingChanges, { nextIno }: Recovered): number =>
+  1 + (table?.lastIno(nextIno as Ino) ?? 0);
 
 /** Repairs the journal. What is noted of it is right at each moment: it names no segment that is removed. */
 async function repairFiles(envDir: string, lock: EnvLock, recovered: Recovered): Promise<void> {

@@ -71,10 +71,7 @@ class Replayer implements ReplaySink {
     this.#bootId = bootId;
     this.nextIno = state?.nextIno ?? PRIVATE_INO_BASE + 1;
     if (state !== null) this.boot(state.bootId);
-    const { table } = pending;
-    // A journal that is being moved there in pieces has numbers that the table's state does not know of.
-    this.nextIno = Math.max(this.nextIno, 1 + (table?.lastIno(this.nextIno as Ino) ?? 0));
-    for (const ino of table?.marked() ?? []) this.#note(ino, table!.inode(ino));
+    for (const ino of pending.table?.marked() ?? []) this.#note(ino, pending.table!.inode(ino));
   }
 
   boot(bootId: string): void {

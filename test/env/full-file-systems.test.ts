@@ -72,13 +72,13 @@ const CASES = [
   ['btrfs', 115, ['bytes']],
   ['btrfs', 115, ['bytes', 'records']],
   ['ext4', 48, ['bytes']],
+  ['ext4-of-few-inodes', 48, ['inodes']],
 ] as const;
 /** Those for which the whole suite has no time: scripts/soak.sh. */
 const FURTHER_CASES = [
   ['btrfs', 115, ['records']],
   ['xfs', 320, ['bytes']],
   ['xfs-without-reflinks', 320, ['bytes']],
-  ['ext4-of-few-inodes', 48, ['inodes']],
 ] as const;
 
 test.each([...CASES, ...(process.env['BYREF_SOAK'] === undefined ? [] : FURTHER_CASES)])(

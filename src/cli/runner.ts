@@ -50,6 +50,7 @@ class Client {
   private readonly waiting: ((message: Message | null) => void)[] = [];
   private readonly arrived: Message[] = [];
   private readonly signals: ((signal: number) => void)[] = [];
+  private hasAsked = false;
   private gone = false;
 
   constructor(socket: Socket, root: string) {
@@ -156,10 +157,12 @@ class Client {
       for (const message of this.reader.take(chunk)) {
         if (message.type === COMMAND.signal) {
           const number = Number(message.payload.toString('latin1'));
-          if (!NUMBER.test(message.payload.toString('latin1'))) throw new RangeError('no signal');
+          const isSignal = this.hasAsked && NUMBER.test(message.payload.toString('latin1'));
+          if (!isSignal) throw new RangeError('no signal, or none that anything could get');
           for (const listener of this.signals) listener(number);
           continue;
         }
+        this.hasAsked = true;
         const resolve = this.waiting.shift();
         if (resolve !== undefined) resolve(message);
         else if (this.arrived.push(message) > ARRIVED_MAX) throw new RangeError('unasked messages');

@@ -40,6 +40,7 @@ const tag: fc.Arbitrary<NameTag> = fc.record({
   }),
   places: fc.array(place, { maxLength: 4 }),
   dirs: fc.array(fc.record({ ino, ...owner, dir: ino, name }), { maxLength: 4 }),
+  isNameless: fc.boolean(),
 });
 
 const buffer = Buffer.alloc(TAG_BYTES_MAX);
@@ -64,7 +65,14 @@ test('the tag of a new file with a usual name lies in the inode', () => {
     xattrs: null,
   } as const;
   const places = [{ dir: (PRIVATE_INO_BASE + 70_000) as Ino, name: 'x'.repeat(32) as Name }];
-  const written = { boot: 2 ** 32 - 1, sequence: 10_000_000, file, places, dirs: [] };
+  const written = {
+    boot: 2 ** 32 - 1,
+    sequence: 10_000_000,
+    file,
+    places,
+    dirs: [],
+    isNameless: false,
+  };
   expect(encodeTag(written, buffer)).toBeLessThanOrEqual(TAG_BYTES_INLINE);
 });
 

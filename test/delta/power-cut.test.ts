@@ -8,6 +8,7 @@ import {
   statSync,
   truncateSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -260,7 +261,7 @@ test('a tag follows what is done to the file, and goes when it has done its work
   const stat = emptyBlobStat();
   expect(delta.files.statPrivate(moved, stat)).toBe(0);
   expect(stat.blocks, 'a tag takes none that is seen').toBe(0);
-  await expect.poll(() => readTag(dir, removed)).toBeNull();
+  await expect.poll(() => readTag(dir, removed)).toMatchObject({ isNameless: true, places: [] });
   const lost = path.join(root, 'lost');
   copyTree(lost);
   expect(await delta.flush()).toBe(0);
@@ -277,6 +278,69 @@ test('a tag follows what is done to the file, and goes when it has done its work
   expect(delta.name(ROOT_INO, name('removed'))).toBeNull();
   await delta.close();
   expect(readdirSync(path.join(lost, 'private'))).toEqual([moved.toString(16)]);
+});
+
+/** Creates a file as the filesystem core does for O_TMPFILE, and writes to it. */
+function makeNameless(delta: EnvDelta): Ino {
+  const number = delta.allocate();
+  const fd = delta.files.createPrivate(number);
+  const record = inode(number, { data: DATA_PRIVATE, nlink: 0 });
+  delta.tagPrivate(record, [], fd);
+  delta.begin().setInode(record);
+  expect(delta.commit()).toBe(0);
+  writeSync(fd, 'nameless');
+  delta.files.close(fd);
+  return number;
+}
+
+function giveName(delta: EnvDelta, number: Ino, text: string): void {
+  const change = delta.begin();
+  change.setName(ROOT_INO, name(text), number, S_IFREG);
+  change.setInode({ ...delta.inode(number)!, nlink: 1 });
+  expect(delta.commit()).toBe(0);
+}
+
+test.each([false, true])(
+  'of a file without a name nothing stays; its record is lost, too: %s',
+  async (isLost) => {
+    let delta = await open(dir);
+    const removed = tagFile(delta, ROOT_INO, 'removed');
+    writeFileSync(path.join(dir, 'private', removed.toString(16)), 'removed');
+    const change = delta.begin();
+    change.clearName(ROOT_INO, name('removed'));
+    change.setInode({ ...delta.inode(removed)!, nlink: 0 });
+    expect(delta.commit()).toBe(0);
+    await expect.poll(() => readTag(dir, removed)).toMatchObject({ isNameless: true });
+    makeNameless(delta);
+    const linked = makeNameless(delta);
+    giveName(delta, linked, 'linked');
+    delta = await cut(delta, isLost ? loseJournal : undefined);
+    expect(delta.readOnly).toBeNull();
+    expect(delta.name(ROOT_INO, name('linked'))).toMatchObject({ ino: linked });
+    await delta.close();
+    expect(readdirSync(path.join(after, 'private'))).toEqual([linked.toString(16)]);
+    expect(readdirSync(after)).not.toContain('lost+found');
+  },
+);
+
+test('a file that got its first name after its record was on disk is found by its tag', async () => {
+  let delta = await open(dir);
+  const linked = makeNameless(delta);
+  expect(await delta.flush()).toBe(0);
+  expect(readTag(dir, linked)).toMatchObject({ isNameless: true });
+  const kept = path.join(root, 'kept');
+  copyTree(kept);
+  giveName(delta, linked, 'linked');
+  delta = await cut(delta, () => {
+    // The journal is that of before.
+    loseJournal();
+    for (const file of readdirSync(kept).filter((entry) => entry.startsWith('journal.')))
+      execFileSync('cp', ['-a', path.join(kept, file), after]);
+  });
+  expect(delta.name(ROOT_INO, name('linked'))).toMatchObject({ ino: linked });
+  expect(delta.inode(linked)).toMatchObject({ nlink: 1 });
+  expect(readFileSync(privatePath(linked), 'utf8')).toBe('nameless');
+  await delta.close();
 });
 
 test('numbers seen before the power cut are not given out again', async () => {

@@ -54,17 +54,31 @@ try:
 except OSError as error: print(error.strerror)
 `;
 
+/** Gives one file another name, and another file one more, time and again, until that fails. */
+const MOVE_NAMES = `
+import os, sys
+os.chdir(sys.argv[1])
+done = 0
+try:
+    while done < 100:
+        os.rename("own", "moved"); os.rename("moved", "own"); os.link("f", "more%d" % done)
+        done += 1
+except OSError as error: print(error)
+print(done, "done")
+for i in range(done): os.unlink("more%d" % i)
+`;
+
 const CASES = [
   ['btrfs', 115, ['bytes']],
   ['btrfs', 115, ['bytes', 'records']],
   ['ext4', 48, ['bytes']],
+  ['ext4-of-few-inodes', 48, ['inodes']],
 ] as const;
 /** Those for which the whole suite has no time: scripts/soak.sh. */
 const FURTHER_CASES = [
   ['btrfs', 115, ['records']],
   ['xfs', 320, ['bytes']],
   ['xfs-without-reflinks', 320, ['bytes']],
-  ['ext4-of-few-inodes', 48, ['inodes']],
 ] as const;
 
 test.each([...CASES, ...(process.env['BYREF_SOAK'] === undefined ? [] : FURTHER_CASES)])(
@@ -136,6 +150,31 @@ test(
       await root.umount();
       await output('rm', ['-r', path.join(disk.place, 'fillers')]);
       expect(await output('cat', [`${await root.mount('e')}/moved/g7`])).toBe('7\n');
+    } finally {
+      await root.dispose();
+      disk.dispose();
+    }
+  },
+  CASE_MS,
+);
+
+test(
+  'ext4: what is set aside for names lasts for some hundred, and is set aside again when there is room',
+  async () => {
+    const disk = new SmallDisk(32 * MIB);
+    const root = await TestRoot.create({}, disk.place);
+    try {
+      const source = root.directory('source');
+      writeFileSync(path.join(source, 'f'), 'template\n');
+      const at = await root.mounted('e', source);
+      await sh('echo mine >own; sync', [], { cwd: at });
+      for (const round of ['once', 'again']) {
+        await fill(disk, ['bytes']);
+        expect(await output('python3', ['-c', MOVE_NAMES, at]), round).toBe('100 done\n');
+        await output('rm', ['-r', path.join(disk.place, 'fillers')]);
+        // The next change finds room, and sets it aside.
+        await sh('touch own; sync', [], { cwd: at });
+      }
     } finally {
       await root.dispose();
       disk.dispose();

@@ -89,6 +89,12 @@ class Machine {
     expect(findings.filter(({ severity }) => severity !== 'leftover')).toEqual([]);
   }
 
+  /** Files of envs that no record names: none of those that are made here without a name, or lose it. */
+  lost(): string[] {
+    const all = this.envs.map((_, i) => path.join(this.root.path, `envs/${i + 1}/lost+found`));
+    return all.filter((directory) => fs.existsSync(directory));
+  }
+
   async dispose(): Promise<void> {
     await this.root.dispose();
     await this.disk.dispose();
@@ -107,10 +113,12 @@ for (const type of TYPES) {
     await machine.cut();
     for (const env of envs) await expectSynced(env);
     await machine.findsNothing();
+    expect(machine.lost()).toEqual([]);
     // What recovery made of it is on disk, too.
     await machine.cut();
     for (const env of envs) await expectSynced(env);
     await machine.findsNothing();
+    expect(machine.lost()).toEqual([]);
   });
 
   test(`${type}: what sync wrote is there`, { timeout: TEST_MS }, async () => {

@@ -5,6 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { store, writeWithFlags } from '../model/sync-write.ts';
+import { O_TMPFILE } from '../syscalls/constants.ts';
 import { open } from '../syscalls/index.ts';
 import { BLOCK, NEW_FILES, SYNCED, TEMPLATE_FILES } from './expected.ts';
 
@@ -55,6 +56,9 @@ function around(at: (name: string) => string, way: Way): void {
   fs.unlinkSync(at('etc/removed'));
   way(`/proc/self/fd/${String(removed)}`, 0, 0);
   fs.closeSync(removed);
+  const nameless = open(at('etc'), O_RDWR | O_TMPFILE, 0o600);
+  way(`/proc/self/fd/${String(nameless)}`, 0, 0);
+  fs.closeSync(nameless);
 }
 
 const [, , mnt = '', ...envs] = process.argv;

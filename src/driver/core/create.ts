@@ -109,7 +109,10 @@ export function create(
   const record = newRecord(core, dir, core.delta.allocate(), type, umask, own);
   const fd = core.blobs.createPrivate(record.ino);
   if (fd < 0) return fd;
-  const inode = link1(core, dir, name, tagged(core, record, { dir: dir.ino, name }, fd));
+  // Without passthrough nothing of it is on disk without our knowing.
+  const known =
+    core.passthrough === null ? record : tagged(core, record, [{ dir: dir.ino, name }], fd);
+  const inode = link1(core, dir, name, known);
   if (typeof inode === 'number') return undo(core, record.ino, fd, inode);
   inode.isNew = core.passthrough !== null;
   return opened(core, inode, flags, fd);
@@ -119,9 +122,13 @@ export function create(
  * Tags the private file that was made for `record`, and returns the record to use. All times of a new file are
  * equal, so its ctime is the time the private file was made, not the time it was tagged.
  */
-function tagged(core: Core, record: InodeRecord, place: DirEntryRef, fd: number): InodeRecord {
-  if (core.passthrough === null) return record;
-  core.delta.tagPrivate(record, [place], fd);
+function tagged(
+  core: Core,
+  record: InodeRecord,
+  places: readonly DirEntryRef[],
+  fd: number,
+): InodeRecord {
+  core.delta.tagPrivate(record, places, fd);
   if (core.blobs.statPrivate(record.ino, blobStat) < 0) return record;
   const { mtime: sec, mtimeNs: nsec, ctime, ctimeNs } = blobStat;
   const times = { atime: sec, atimeNs: nsec, mtime: sec, mtimeNs: nsec, ctime: sec, ctimeNs: nsec };
@@ -143,9 +150,11 @@ export function tmpfile(
   if (!core.quota.admitsInode()) return -EDQUOT;
   const own = { data: DATA_PRIVATE, nlink: 0 };
   const type = S_IFREG | (mode & ~S_IFMT);
-  const record = newRecord(core, dir, core.delta.allocate(), type, umask, own);
-  const fd = core.blobs.createPrivate(record.ino);
+  const made = newRecord(core, dir, core.delta.allocate(), type, umask, own);
+  const fd = core.blobs.createPrivate(made.ino);
   if (fd < 0) return fd;
+  // By its tag recovery knows that nothing is lost with it.
+  const record = tagged(core, made, [], fd);
   core.tx.begin().setNew(record);
   const error = core.tx.commit();
   if (error < 0) return undo(core, record.ino, fd, error);

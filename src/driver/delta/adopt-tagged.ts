@@ -75,13 +75,15 @@ function adoptOne(delta: EnvDelta, change: Change, { ino, tag }: TaggedPrivate):
   if (known !== null && !isReg(known.mode)) return false;
   // A tag that was not brought up to date says less than the record.
   if (known?.data === DATA_PRIVATE && tag.sequence === NOT_YET) return false;
-  // A tag without names means that the journal has them. If the names were removed there, they stay removed.
-  if (known === null ? tag.places.length === 0 : known.nlink === 0) return false;
+  // A tag without names means that the journal has them. If the names were removed there, they stay removed: a file gets one
+  // after it had none only if it was made without.
+  if (!known?.nlink && (tag.places.length === 0 || (known && tag.sequence === NOT_YET)))
+    return false;
   if (delta.files.statPrivate(ino, stat) < 0) return false;
   const dirs = new Map<Ino, InodeRecord>();
   for (const dir of tag.dirs) makeDir(delta, change, dirs, dir);
   const places = tag.places.filter(({ dir }) => isThere(delta, dirs, dir));
-  if (known === null && places.length === 0) return false;
+  if (!known?.nlink && places.length === 0) return false;
   if (known?.nlink === 1 && places.length > 0) {
     for (const { dir, name } of delta.namesOf(ino)) change.setName(dir, name, 0, 0);
   }
@@ -164,7 +166,8 @@ function recordOf(
   names: number,
 ): InodeRecord {
   const { mode, uid, gid, flags, object, xattrs } = file;
-  const base = known ?? { ...emptyRecord(ino), nlink: names, ...timesOf() };
+  const before = known ?? { ...emptyRecord(ino), ...timesOf() };
+  const base = { ...before, nlink: known?.nlink || names };
   const own = {
     data: DATA_PRIVATE,
     flags,

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { failpoint } from '../../base/failpoints.ts';
 import type { Ino, Name } from '../../base/ids.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
@@ -6,8 +5,8 @@ import type { Change } from '../core/ports.ts';
 import { openOrCreateTable } from './create-table.ts';
 import { Generation, NameState } from './generation.ts';
 import { type Hash64, loadHash } from './hash.ts';
-import { decodeHeader } from './journal-format.ts';
 import { replaySegment } from './replay.ts';
+import { SegmentFile } from './segment-file.ts';
 import type { TableState } from './table-rows.ts';
 
 /** One checkpoint's work: frozen journal segments to move into an env's link table. All are on disk. */
@@ -47,16 +46,24 @@ function readSegments(job: CheckpointJob, from: number, hash: Hash64): Generatio
   const sink = generationSink(generation);
   let sequence = from;
   for (const file of job.segments) {
-    const bytes = readFileSync(file);
-    const header = decodeHeader(bytes, hash);
-    if (header === null) throw new Error(`${file}: its header does not check`);
-    sequence = replaySegment(bytes, header, sequence, hash, sink).sequence;
+    sequence = replayFile(file, sequence, hash, sink);
   }
   // A change that memory has but the journal has not must never count as moved.
   if (sequence !== job.state.sequence) {
     throw new Error(`${job.envDir}: the journal ends at ${sequence}, not at ${job.state.sequence}`);
   }
   return generation;
+}
+
+/** Gives `sink` what follows change `from` in a segment. Returns the last change that is known then. */
+function replayFile(path: string, from: number, hash: Hash64, sink: Change): number {
+  const file = new SegmentFile(path, hash);
+  try {
+    if (file.header === null) throw new Error(`${path}: its header does not check`);
+    return replaySegment(file, file.header, from, hash, sink).sequence;
+  } finally {
+    file.close();
+  }
 }
 
 /** Returns a sink that puts replayed mutations into `generation`. */

@@ -6,7 +6,7 @@ import type { CheckpointReply, CheckpointRequest } from './checkpoint-worker.ts'
 import type { DrainJob } from './drain-journal.ts';
 
 interface Waiting {
-  resolve(moved: readonly string[]): void;
+  resolve(): void;
   reject(error: Error): void;
 }
 
@@ -21,7 +21,7 @@ class CheckpointThread {
   #lastId = 0;
 
   /** Resolves when the job is done and on disk; rejects with the reason if it fails. */
-  run(job: CheckpointJob | DrainJob): Promise<readonly string[]> {
+  run(job: CheckpointJob | DrainJob): Promise<void> {
     const worker = this.#started();
     const id = ++this.#lastId;
     worker.ref();
@@ -41,11 +41,11 @@ class CheckpointThread {
     return worker;
   }
 
-  #take(worker: Worker, { id, error, moved }: CheckpointReply): void {
+  #take(worker: Worker, { id, error }: CheckpointReply): void {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
     if (this.#waiting.size === 0) worker.unref();
-    if (error === null) waiting?.resolve(moved);
+    if (error === null) waiting?.resolve();
     else waiting?.reject(error.isDamage ? new Damaged(error.message) : new Error(error.message));
   }
 
@@ -61,9 +61,7 @@ class CheckpointThread {
 const thread = new CheckpointThread();
 
 /** Does the job on the checkpoint thread. On an error it throws, and leaves the table as before. */
-export async function checkpointInThread(job: CheckpointJob): Promise<void> {
-  await thread.run(job);
-}
+export const checkpointInThread = (job: CheckpointJob): Promise<void> => thread.run(job);
 
-/** Does runDrain() on the checkpoint thread. */
-export const drainInThread = (job: DrainJob): Promise<readonly string[]> => thread.run(job);
+/** Does runDrain() on the checkpoint thread. On an error it throws; a part of the journal may have been moved. */
+export const drainInThread = (job: DrainJob): Promise<void> => thread.run(job);

@@ -22,8 +22,6 @@ export interface CheckpointReply {
   readonly id: number;
   /** Why the job failed; null if it did not. */
   readonly error: FailedJob | null;
-  /** What runDrain() returned. */
-  readonly moved: readonly string[];
 }
 
 const port = parentPort;
@@ -32,13 +30,13 @@ if (port === null) throw new Error('this is the entry of a worker thread');
 let last: Promise<void> = Promise.resolve();
 
 port.on('message', ({ id, job }: CheckpointRequest) => {
-  const reply = (error: FailedJob | null, moved: readonly string[]) =>
-    port.postMessage({ id, error, moved } satisfies CheckpointReply);
+  const reply = (error: FailedJob | null) =>
+    port.postMessage({ id, error } satisfies CheckpointReply);
   last = last
-    .then(() => doJob(job))
+    .then(() => ('drain' in job ? runDrain(job) : runCheckpoint(job)))
     .then(
-      (moved) => reply(null, moved),
-      (error: unknown) => reply(failed(error), []),
+      () => reply(null),
+      (error: unknown) => reply(failed(error)),
     );
 });
 
@@ -46,9 +44,3 @@ const failed = (error: unknown): FailedJob => ({
   message: error instanceof Error ? reasonOf(error) : String(error),
   isDamage: isDamage(error),
 });
-
-async function doJob(job: CheckpointJob | DrainJob): Promise<readonly string[]> {
-  if ('drain' in job) return runDrain(job);
-  await runCheckpoint(job);
-  return [];
-}

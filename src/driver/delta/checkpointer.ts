@@ -56,9 +56,10 @@ export class Checkpointer {
     return this.#running !== null;
   }
 
-  /** True if memory holds something that the table does not have. */
+  /** True if memory holds something that the table does not have, or the journal what it need not have any more. */
   get needed(): boolean {
-    return this.#frozen !== null || this.#parts.pending.active.size > 0;
+    const { pending, journal } = this.#parts;
+    return this.#frozen !== null || pending.active.size > 0 || journal.isLeft;
   }
 
   /**

@@ -164,11 +164,6 @@ export class EnvDelta implements Delta, Change {
     return [...this.#pending.allNames()].filter((state) => state.ino === ino);
   }
 
-  /** Returns the inode records that the journal has set since the last checkpoint. */
-  recentInodes(): readonly InodeRecord[] {
-    return [...this.#pending.active.inodes.values()].filter((record) => record !== null);
-  }
-
   /** Returns true if the journal, since the last checkpoint, says that there is no such inode any more. */
   wasCleared(ino: Ino): boolean {
     return this.#pending.active.inodes.get(ino) === null;

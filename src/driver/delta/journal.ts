@@ -85,6 +85,11 @@ export class Journal {
     }));
   }
 
+  /** True if it has segments of the last holder. */
+  get isLeft(): boolean {
+    return this.#start.segments.some((segment) => this.#segments.includes(segment));
+  }
+
   get lineage(): bigint {
     return this.#start.lineage;
   }

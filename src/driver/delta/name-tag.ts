@@ -4,7 +4,7 @@
  *
  * A program can get its bytes on disk without asking the driver: msync(2) and RWF_SYNC on a file that the kernel
  * reads and writes by passthrough sync the private file itself. The tag goes to disk with it, so that recovery
- * after a power cut finds the name of bytes that were synced (adopt-tagged.ts).
+ * after a power cut finds the name of bytes that were synced (adopt-tagged.ts). Of a file without a name the tag says that.
  *
  * Version 1, little-endian: u8 version, u8 parts, u32 boot, varint sequence, u16 mode, varint uid, gid, u8 record
  * flags, places; then by `parts` the object, the xattrs, the directories. A place is an inode (varint, doubled,
@@ -40,6 +40,7 @@ const VERSION = 1;
 const PART_OBJECT = 1;
 const PART_XATTRS = 2;
 const PART_DIRS = 4;
+const PART_NAMELESS = 8;
 
 /** The part of a tag that describes the file itself. */
 export interface TaggedFile {
@@ -72,6 +73,8 @@ export interface NameTag {
   readonly places: readonly DirEntryRef[];
   /** The directories that lead there and that may be lost, outermost first. */
   readonly dirs: readonly TaggedDir[];
+  /** True for a file that never had a name, or lost its last one: nothing is lost with it if no record leads to it. */
+  readonly isNameless: boolean;
 }
 
 /** Returns a boot id shortened to four bytes, which is enough to tell two boots apart. */
@@ -85,6 +88,7 @@ export function encodeTag(tag: NameTag, out: Buffer): number {
   out[1] =
     (file.object === '' ? 0 : PART_OBJECT) |
     (file.xattrs === null ? 0 : PART_XATTRS) |
+    (tag.isNameless ? PART_NAMELESS : 0) |
     (tag.dirs.length === 0 ? 0 : PART_DIRS);
   let end = putVarint(out, out.writeUInt32LE(tag.boot, 2), tag.sequence);
   end = putOwner(out, end, file);
@@ -159,7 +163,8 @@ function read(from: Cursor): NameTag {
     const ino = readIno(from);
     return { ino, ...readOwner(from), ...readPlace(from) };
   });
-  return { boot, sequence, file: { ...owner, flags, object, xattrs }, places, dirs };
+  const isNameless = (parts & PART_NAMELESS) !== 0;
+  return { boot, sequence, file: { ...owner, flags, object, xattrs }, places, dirs, isNameless };
 }
 
 function readOwner(from: Cursor): { mode: number; uid: number; gid: number } {

@@ -21,7 +21,7 @@ import {
 const DIRS_MAX = 16;
 /** Tags removed before other work gets a turn. */
 const SLICE = 64;
-/** Delay before the tag of a file that lost its names is removed, in ms: most such files are gone by then. */
+/** Delay before the tag of a file that lost its names says so, in ms: most such files are gone by then. */
 const NAMELESS_MS = 20;
 
 /** A private file whose record may not yet be on disk in the journal. */
@@ -40,6 +40,8 @@ interface PendingTag {
    * it is for.
    */
   isBrief: boolean;
+  /** True if its tag says that it has no name. It stays for as long as that is so. */
+  isNameless: boolean;
 }
 
 const bytes = Buffer.allocUnsafeSlow(TAG_BYTES_MAX);
@@ -58,7 +60,7 @@ export class NameTags {
   readonly #pending = new Map<Ino, PendingTag>();
   /** The env's own directories that are not on disk yet, with the change that made or moved each. */
   readonly #dirs = new Map<Ino, number>();
-  /** Files without a name that still have a tag. */
+  /** Files without a name whose tag does not say so yet. */
   readonly #nameless = new Set<Ino>();
   #timer: NodeJS.Timeout | null = null;
   /** The number of files whose tag takes blocks. */
@@ -161,18 +163,22 @@ export class NameTags {
     if (record.nlink > 0) this.#write(record, entry);
     else {
       // For a file without a name, nothing has to be found after a power cut.
-      if (entry.tagged !== null) this.#untagSoon(ino);
+      if (entry.tagged !== null && !entry.isNameless) this.#tellNamelessSoon(ino);
       entry.isSafe = true;
     }
   }
 
-  #untagSoon(ino: Ino): void {
+  #tellNamelessSoon(ino: Ino): void {
     this.#nameless.add(ino);
     this.#timer ??= setTimeout(() => {
       this.#timer = null;
       for (const nameless of this.#nameless) {
         const entry = this.#pending.get(nameless);
-        if (entry !== undefined && entry.places.length === 0) this.#remove(nameless, entry);
+        const record = this.#inode(nameless);
+        if (entry === undefined || record === null || record.nlink > 0) continue;
+        // What it takes is given back first: the new one takes nothing.
+        this.#remove(nameless, entry);
+        this.#write(record, entry);
       }
       this.#nameless.clear();
     }, NAMELESS_MS).unref();
@@ -207,7 +213,7 @@ export class NameTags {
     for (const [dir, made] of this.#dirs) if (made <= sequence) this.#dirs.delete(dir);
     const brief: Ino[] = [];
     for (const [ino, entry] of this.#pending) {
-      if (entry.sequence === NOT_YET || entry.sequence > sequence) continue;
+      if (entry.sequence === NOT_YET || entry.sequence > sequence || entry.isNameless) continue;
       if (entry.isBrief) brief.push(ino);
       else this.#pending.delete(ino);
     }
@@ -225,17 +231,22 @@ export class NameTags {
    * @param fd a descriptor on the file, or -1
    */
   #write(record: InodeRecord, entry: PendingTag, fd = -1): void {
-    const { ino, mode, uid, gid, flags, xattrs } = record;
-    const object = (flags & FLAG_UNSYNCED) !== 0 ? record.object : '';
+    const { ino, mode, uid, gid, flags } = record;
+    const isNameless = record.nlink === 0;
+    entry.isNameless = isNameless;
+    // That it has no name is all there is to say, so that it takes no block.
+    const xattrs = isNameless ? null : record.xattrs;
+    const object = (flags & FLAG_UNSYNCED) !== 0 && !isNameless ? record.object : '';
     const file = { mode, uid, gid, flags, object, xattrs };
     const dirs = this.#dirsOf(entry.places);
     const { sequence, places } = entry;
-    const length =
-      dirs === null ? 0 : encodeTag({ boot: this.#boot, sequence, file, places, dirs }, bytes);
-    entry.isSafe = length > 0 && this.#set(ino, entry, length, fd);
+    const tag = dirs && { boot: this.#boot, sequence, file, places, dirs, isNameless };
+    const length = tag === null ? 0 : encodeTag(tag, bytes);
+    const isWritten = length > 0 && this.#set(ino, entry, length, fd);
+    entry.isSafe = isWritten || isNameless;
     // A tag that is out of date must not be found.
-    if (!entry.isSafe) this.#remove(ino, entry);
-    else entry.tagged = file;
+    if (isWritten) entry.tagged = file;
+    else this.#remove(ino, entry);
   }
 
   #set(ino: Ino, entry: PendingTag, length: number, fd: number): boolean {
@@ -301,6 +312,7 @@ const newEntry = (sequence: number, places: DirEntryRef[]): PendingTag => ({
   isSafe: false,
   blocks: 0,
   isBrief: false,
+  isNameless: false,
 });
 
 /** Updates a file's places to what a change did to its names. Returns true if anything changed. */

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { readdirSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 import { bootId } from '../../base/boot-id.ts';
 import { isDamage, reasonOf } from '../../base/damaged.ts';
@@ -17,7 +16,7 @@ import { type DeltaOptions, EnvDelta } from './env-delta.ts';
 import { EnvLock } from './env-lock.ts';
 import { type Hash64, loadHash } from './hash.ts';
 import { Journal, type SegmentNotes } from './journal.ts';
-import { LINK_DIR, segmentNumber } from './layout.ts';
+import { LINK_DIR } from './layout.ts';
 import { LinkTable } from './link-table.ts';
 import { lostDir } from './lost-files.ts';
 import { bootNumber } from './name-tag.ts';
@@ -25,17 +24,9 @@ import { OwnTable, PagedTable } from './paged-table.ts';
 import { PendingChanges } from './pending-changes.ts';
 import { PrivateFiles } from './private-files.ts';
 import { RecordWriter } from './record-writer.ts';
-import {
-  INO_SLACK,
-  isComplete,
-  openSegments,
-  type Recovered,
-  recover,
-  repairJournal,
-} from './recovery.ts';
+import { isComplete, openSegments, type Recovered, recover, repairJournal } from './recovery.ts';
 import { RecoveryMarks } from './recovery-marks.ts';
 import { restoreCopies } from './restore-copies.ts';
-import { syncDirNow } from './sync-dir.ts';
 import type { TableView } from './table-view.ts';
 import { tailBudget } from './tail-budget.ts';
 
@@ -67,14 +58,14 @@ export async function openDelta(envDir: string, options: OpenDeltaOptions): Prom
   let delta: EnvDelta | null = null;
   try {
     const files = new PrivateFiles(envDir, options.openObject);
+    const settings = settingsOf(options);
     const isDrained = isLargeJournal(envDir, options.largeJournalBytes);
-    if (isDrained) await drain(envDir, lock);
+    if (isDrained) await drain(envDir, settings.onError);
     const pending = new PendingChanges(openTable(envDir));
     const marks = new RecoveryMarks();
-    const recovered = recover(envDir, pending, marks, bootId(), hash);
+    const recovered = recover(envDir, pending, marks, bootId(), hash, isDrained);
     const damage = options.acceptLoss === true ? null : recovered.damage;
     if (damage === null) await repairFiles(envDir, lock, recovered);
-    const settings = settingsOf(options);
     const unclean = isUnclean(lock, files);
     delta = new EnvDelta(
       {
@@ -85,8 +76,7 @@ export async function openDelta(envDir: string, options: OpenDeltaOptions): Prom
         marks,
         files,
         writer: new RecordWriter(hash),
-        // Numbers of changes that were never committed are passed over.
-        nextIno: recovered.nextIno + (isDrained ? INO_SLACK : 0),
+        nextIno: Math.max(recovered.nextIno, options.acceptLoss ? afterAll(pending, recovered) : 0),
         readOnly: damage,
         wasCutShort: unclean || recovered.found,
       },
@@ -107,17 +97,24 @@ export async function openDelta(envDir: string, options: OpenDeltaOptions): Prom
   }
 }
 
-/** Moves a large journal into the link table before it is read: all of it would not fit into memory. */
-async function drain(envDir: string, lock: EnvLock): Promise<void> {
+/**
+ * Moves a large journal into the link table before it is read: all of it would not fit into memory. Where that fails, as on a
+ * full disk, it is read as it is.
+ * @throws ByrefError 'corrupt' if the table is damaged
+ */
+export async function drain(envDir: string, onError: (error: Error) => void): Promise<void> {
   // The thread must not open a damaged table; openTable() says so.
   await openTable(envDir)?.close();
-  const moved = await drainInThread({ drain: envDir, bootId: bootId() });
-  if (moved.length === 0) return;
-  const all = readdirSync(envDir).filter((name) => segmentNumber(name) >= 0);
-  if (all.length === moved.length) await lock.forgetSegment();
-  for (const name of moved) unlinkSync(path.join(envDir, name));
-  syncDirNow(envDir);
+  try {
+    await drainInThread({ drain: envDir });
+  } catch (error) {
+    onError(error as Error);
+  }
 }
+
+/** Returns a number above all in the table: what is lost may be a journal that a part of it came from, see runDrain(). */
+const afterAll = ({ table }: PendingChanges, { nextIno }: Recovered): number =>
+  1 + (table?.lastIno(nextIno as Ino) ?? 0);
 
 /** Repairs the journal. What is noted of it is right at each moment: it names no segment that is removed. */
 async function repairFiles(envDir: string, lock: EnvLock, recovered: Recovered): Promise<void> {
@@ -227,7 +224,7 @@ async function reconcileFiles(
   const tagged = unclean || recovered.found ? await recoverTags(delta, recovered, envDir) : [];
   if (recovered.booted || tagged.length > 0) {
     restoreCopies(delta, [...recovered.lostCopies, ...tagged]);
-    recreateMissing(delta);
+    recreateMissing(delta, recovered.recent);
   }
   if (!keepOrphans) delta.dropOrphans();
   // They go with the next flush, which may be far away.
@@ -239,18 +236,17 @@ async function reconcileFiles(
 /** Brings back the names of files that were synced but are not in the journal. Returns these files. */
 async function recoverTags(
   delta: EnvDelta,
-  { sequence }: Recovered,
+  { sequence, recent }: Recovered,
   envDir: string,
 ): Promise<readonly Ino[]> {
-  const recent = delta.recentInodes().filter(({ data }) => data === DATA_PRIVATE);
   const unnamed = delta.files.list().filter((ino) => delta.inode(ino)?.data !== DATA_PRIVATE);
-  const inos = new Set([...unnamed, ...recent.map(({ ino }) => ino)]);
+  const inos = new Set([...unnamed, ...recent]);
   const lost = lostNames(envDir, inos, bootNumber(bootId()), sequence);
   const adopted = adopt(delta, lost);
   // With their names on disk the tags are no longer needed; nor are those from before a kill.
   if ((await delta.flush()) < 0) return adopted;
   failpoint('adopted');
-  for (const ino of [...adopted, ...recent.map(({ ino }) => ino)]) removeTag(envDir, ino);
+  for (const ino of [...adopted, ...recent, ...delta.orphans()]) removeTag(envDir, ino);
   return adopted;
 }
 
@@ -258,13 +254,12 @@ async function recoverTags(
  * After a power cut: a file that was created but never fsynced may be in the journal and not in the directory. It
  * is then made anew, empty, as on any file system.
  */
-function recreateMissing(delta: EnvDelta): void {
-  const recent = delta.recentInodes();
-  if (recent.length === 0) return;
+function recreateMissing(delta: EnvDelta, recent: ReadonlySet<Ino>): void {
+  if (recent.size === 0) return;
   const there = new Set(delta.files.list());
-  for (const record of recent) {
-    if (record.data !== DATA_PRIVATE || there.has(record.ino)) continue;
-    const fd = delta.files.createPrivate(record.ino);
+  for (const ino of recent) {
+    if (there.has(ino) || delta.inode(ino)?.data !== DATA_PRIVATE) continue;
+    const fd = delta.files.createPrivate(ino);
     if (fd >= 0) delta.files.close(fd);
   }
 }
@@ -284,7 +279,8 @@ function sweep(
   for (const ino of unnamed) {
     // A copy of a template's file whose record was not written yet: its bytes are the template's, as far as it got.
     const isCopy = !isPrivateIno(ino) && isComplete(recovered);
-    const isKept = !isCopy && !isWorthless(delta, ino, nextIno, envDir);
+    const isGone = recovered.cleared.has(ino) || delta.wasCleared(ino);
+    const isKept = !isCopy && !isWorthless(delta, ino, { nextIno, isGone, envDir });
     const done = isKept ? delta.files.setAside(ino) : delta.files.removePrivate(ino);
     if (done < 0 && done !== -ENOENT) break;
     if (isKept) kept++;
@@ -297,11 +293,17 @@ function sweep(
 
 /**
  * Returns true if the env has lost nothing with a private file that no record refers to.
- * @param nextIno as of the last checkpoint: what was numbered before it, and is not in the table, was removed
+ * @param known nextIno as of the last checkpoint: what was numbered before it, and is not in the table, was removed; isGone if the
+ *   journal says that it was removed after
  */
-function isWorthless(delta: EnvDelta, ino: Ino, nextIno: number, envDir: string): boolean {
+function isWorthless(
+  delta: EnvDelta,
+  ino: Ino,
+  known: { readonly nextIno: number; readonly isGone: boolean; readonly envDir: string },
+): boolean {
   if (delta.files.sizeOf(ino) <= 0) return true;
-  if (isPrivateIno(ino)) return ino < nextIno || delta.wasCleared(ino);
-  const object = delta.inode(ino)?.object || readTag(envDir, ino)?.file.object || '';
+  const tag = readTag(known.envDir, ino);
+  if (isPrivateIno(ino)) return ino < known.nextIno || known.isGone || tag?.isNameless === true;
+  const object = delta.inode(ino)?.object || tag?.file.object || '';
   return object !== '' && delta.files.hasBytesOf(ino, object);
 }

@@ -7,10 +7,12 @@ import { BLOCK_BYTES, DATA_PRIVATE, type InodeRecord } from '../../codec/inode-r
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../../native/binding.ts';
 import type { DeltaEntry, DeltaName } from '../core/ports.ts';
 import { lostNames } from './adopt-tagged.ts';
+import { isLargeJournal } from './drain-journal.ts';
+import { EnvLock } from './env-lock.ts';
 import { loadHash } from './hash.ts';
 import { PRIVATE_DIR, privateIno, segmentNumber } from './layout.ts';
 import { bootNumber } from './name-tag.ts';
-import { readTable } from './open-delta.ts';
+import { drain, readTable } from './open-delta.ts';
 import { PendingChanges } from './pending-changes.ts';
 import { type Recovered, recover } from './recovery.ts';
 import { RecoveryMarks } from './recovery-marks.ts';
@@ -73,7 +75,8 @@ export interface DeltaView {
 }
 
 /**
- * Reads an env's delta without its lock and without writing, even while a driver serves the env.
+ * Reads an env's delta without its lock and without writing, even while a driver serves the env. Only a large journal that a driver
+ * or the machine has left is first moved into the link table, as the next mount would do it.
  * @param way 'pages' for few of many names: what is read may throw Overwritten, and is right once confirm() says nothing
  * @throws ByrefError 'corrupt' if the link table can't be read
  */
@@ -82,6 +85,7 @@ export async function readDelta(
   way: 'moment' | 'pages' = 'moment',
 ): Promise<DeltaView> {
   const hash = await loadHash();
+  if (isLargeJournal(envDir)) await drainUnserved(envDir);
   for (let attempt = 1; ; attempt++) {
     const before = segments(envDir);
     const pending = new PendingChanges(readTable(envDir, way));
@@ -106,6 +110,22 @@ export async function readDelta(
       return new OpenView(envDir, pending, recovered);
     }
     await pending.table?.close();
+  }
+}
+
+/** Moves a large journal into the link table, if no driver has the env: then the driver sees to it. */
+async function drainUnserved(envDir: string): Promise<void> {
+  let lock: EnvLock;
+  try {
+    lock = EnvLock.acquire(envDir);
+  } catch {
+    // It is served; or on what can't be written to, and is read as it is.
+    return;
+  }
+  try {
+    await drain(envDir, () => undefined);
+  } finally {
+    await lock.release(false);
   }
 }
 
@@ -138,12 +158,14 @@ class OpenView implements DeltaView {
   readonly #names = new Answers<string, DeltaName | null>();
   readonly #inodes = new Answers<Ino, InodeRecord | null>();
   readonly #booted: boolean;
+  readonly #recent: ReadonlySet<Ino>;
   readonly #sequence: number;
 
   constructor(envDir: string, pending: PendingChanges, recovered: Recovered) {
     this.#envDir = envDir;
     this.#pending = pending;
     this.#booted = recovered.booted;
+    this.#recent = recovered.recent;
     this.#sequence = recovered.sequence;
     this.damage = recovered.damage;
     this.nextIno = recovered.nextIno;
@@ -171,7 +193,7 @@ class OpenView implements DeltaView {
   }
 
   awaitsRecovery(ino: Ino): boolean {
-    if (this.#booted && this.#pending.active.inodes.has(ino)) return true;
+    if (this.#booted && this.#recent.has(ino)) return true;
     return lostNames(this.#envDir, [ino], bootNumber(bootId()), this.#sequence).length > 0;
   }
 

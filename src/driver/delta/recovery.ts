@@ -2,9 +2,10 @@ import { truncateSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 import { type Ino, isPrivateIno, type Name, PRIVATE_INO_BASE } from '../../base/ids.ts';
 import { O_CLOEXEC, O_RDWR } from '../../base/mode.ts';
-import type { InodeRecord } from '../../codec/inode-record.ts';
+import { DATA_PRIVATE, type InodeRecord } from '../../codec/inode-record.ts';
 import { AT_FDCWD } from '../../native/binding.ts';
 import { openFile } from '../../native/open-file.ts';
+import type { Change } from '../core/ports.ts';
 import { type NotedSegment, notedSegment } from './env-lock.ts';
 import { NameState } from './generation.ts';
 import type { Hash64 } from './hash.ts';
@@ -32,6 +33,10 @@ export interface Recovered extends JournalReplay {
   readonly nextIno: number;
   /** Copies made in an earlier boot whose bytes were not known to be on disk. */
   readonly lostCopies: ReadonlySet<Ino>;
+  /** Inodes that the journal says have bytes of the env's own. */
+  readonly recent: ReadonlySet<Ino>;
+  /** Inodes that the journal says are gone. */
+  readonly cleared: ReadonlySet<Ino>;
   /** True if the machine was booted since the delta was last written. */
   readonly booted: boolean;
 }
@@ -39,6 +44,15 @@ export interface Recovered extends JournalReplay {
 /** Applies replayed mutations to memory, and notes what the later steps need. */
 class Replayer implements ReplaySink {
   readonly lostCopies = new Set<Ino>();
+  readonly recent = new Set<Ino>();
+  readonly cleared = new Set<Ino>();
+  /** What the table has is not put into memory, but noted. */
+  readonly known: Change = {
+    setName: () => undefined,
+    clearName: () => undefined,
+    setInode: (record) => this.#see(record.ino, record),
+    clearInode: (ino) => this.#see(ino, null),
+  };
   nextIno: number;
   booted = false;
   #foreign = false;
@@ -75,12 +89,20 @@ class Replayer implements ReplaySink {
 
   setInode(record: InodeRecord): void {
     this.#pending.active.setInode(record.ino, record);
-    this.#note(record.ino, record);
+    this.#see(record.ino, record);
   }
 
   clearInode(ino: Ino): void {
     this.#pending.active.setInode(ino, null);
-    this.#note(ino, null);
+    this.#see(ino, null);
+  }
+
+  #see(ino: Ino, record: InodeRecord | null): void {
+    if (record?.data === DATA_PRIVATE) this.recent.add(ino);
+    else this.recent.delete(ino);
+    if (record === null) this.cleared.add(ino);
+    else this.cleared.delete(ino);
+    this.#note(ino, record);
   }
 
   #note(ino: Ino, record: InodeRecord | null): void {
@@ -91,24 +113,28 @@ class Replayer implements ReplaySink {
   }
 }
 
-/** Reads the journal over the table into memory. Writes nothing. */
+/**
+ * Reads the journal over the table into memory. Writes nothing.
+ * @param isDrained the journal, or a part of it, was moved into the table in pieces: its segments are kept
+ */
 export function recover(
   envDir: string,
   pending: PendingChanges,
   marks: RecoveryMarks,
   bootId: string,
   hash: Hash64,
+  isDrained = false,
 ): Recovered {
   // Before the journal is listed: a segment that is noted goes only after there is a later one.
   const noted = notedSegment(envDir);
   const state = pending.table?.state() ?? null;
   const replayer = new Replayer(pending, marks, bootId, state);
-  const replay = replayJournal(envDir, state, bootId, hash, replayer);
-  const { lostCopies, booted } = replayer;
+  const replay = replayJournal(envDir, state, bootId, hash, replayer, isDrained);
+  const { lostCopies, recent, cleared, booted } = replayer;
   const slack = booted ? INO_SLACK_BOOT : INO_SLACK;
   const nextIno = replayer.nextIno + (replay.found ? slack : 0);
   const damage = replay.damage ?? lostJournal(envDir, noted, replay.lastNumber, bootId);
-  return { ...replay, damage, nextIno, lostCopies, booted };
+  return { ...replay, damage, nextIno, lostCopies, recent, cleared, booted };
 }
 
 /** Returns what to say if the journal's last segment is not there, and can't have gone in a crash; else null. */

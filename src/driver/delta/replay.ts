@@ -1,11 +1,9 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import path from 'node:path';
 import { reasonOf } from '../../base/damaged.ts';
 import type { Change } from '../core/ports.ts';
 import type { Hash64 } from './hash.ts';
-import { decodeHeader, SEGMENT_HEADER_SIZE, type SegmentHeader } from './journal-format.ts';
-import { segmentName, segmentNumber } from './layout.ts';
-import { findRecord, recordAt, replayRecord } from './segment-reader.ts';
+import { SEGMENT_HEADER_SIZE, type SegmentHeader } from './journal-format.ts';
+import { SegmentFile, segmentsIn } from './segment-file.ts';
+import { findRecord, lengthSaid, PIECE_BYTES, recordAt, replayRecord } from './segment-reader.ts';
 import type { TableState } from './table-rows.ts';
 
 /** A segment as recovery found it. */
@@ -23,7 +21,7 @@ export interface SegmentReplay {
 export interface JournalReplay {
   /** Segments to keep, oldest first. */
   readonly segments: readonly SegmentReplay[];
-  /** Files that hold nothing of value: no record yet, only what the table has, or what came after a tear. */
+  /** Files that hold nothing of value: no record yet, only what the table has (unless that is to be kept), or what came after a tear. */
   readonly dead: readonly string[];
   /** The last change that was replayed, or that the table had. */
   readonly sequence: number;
@@ -40,26 +38,8 @@ export interface JournalReplay {
 /** Receives replayed mutations, and before them the boot in which they were written. */
 export interface ReplaySink extends Change {
   boot(bootId: string): void;
-}
-
-interface LoadedSegment {
-  readonly path: string;
-  readonly number: number;
-  readonly bytes: Buffer;
-  readonly header: SegmentHeader | null;
-}
-
-/** Reads the journal's segments, ordered by number, with their bytes. */
-function loadSegments(envDir: string, hash: Hash64): LoadedSegment[] {
-  return readdirSync(envDir)
-    .map(segmentNumber)
-    .filter((number) => number >= 0)
-    .sort((a, b) => a - b)
-    .map((number) => {
-      const file = path.join(envDir, segmentName(number));
-      const bytes = readFileSync(file);
-      return { path: file, number, bytes, header: decodeHeader(bytes, hash) };
-    });
+  /** Receives those that the table has already. */
+  readonly known: Change;
 }
 
 /**
@@ -70,6 +50,7 @@ function loadSegments(envDir: string, hash: Hash64): LoadedSegment[] {
  * reached the disk out of order. That is normal, and nothing after it was promised. But a valid record *beyond*
  * the tear proves that something promised is lost, if it says that the torn part was on disk when it was written,
  * or if it was written in this very boot: that is damage.
+ * @param keepKnown keeps segments, too, of which the table has everything
  */
 export function replayJournal(
   envDir: string,
@@ -77,89 +58,135 @@ export function replayJournal(
   bootId: string,
   hash: Hash64,
   sink: ReplaySink,
+  keepKnown = false,
 ): JournalReplay {
-  const loaded = loadSegments(envDir, hash);
   const segments: SegmentReplay[] = [];
   const dead: string[] = [];
   const tableSequence = state?.sequence ?? 0;
+  const files: SegmentFile[] = [];
   let sequence = tableSequence;
   let lineage: bigint | null = state?.lineage ?? null;
   let damage: string | null = null;
   let torn = false;
 
-  for (const segment of loaded) {
-    const { header, bytes } = segment;
-    if (header === null) {
-      if (!isUnwritten(bytes)) damage ??= `${segment.path}: its header does not check`;
-      torn ||= bytes.length > SEGMENT_HEADER_SIZE;
-      dead.push(segment.path);
-      continue;
-    }
-    let at = SEGMENT_HEADER_SIZE;
-    if (!torn && damage === null) {
-      if (lineage !== null && lineage !== header.lineage) {
-        damage = `${segment.path}: it is of another env`;
-      } else {
-        lineage = header.lineage;
-        sink.boot(header.bootId);
-        try {
-          ({ at, sequence } = replaySegment(bytes, header, sequence, hash, sink));
-        } catch (error) {
-          // The record is valid but cannot be understood: another version of byref wrote it.
-          damage = `${segment.path}: ${reasonOf(error)}`;
+  try {
+    for (const each of segmentsIn(envDir)) files.push(new SegmentFile(each, hash));
+    for (const file of files) {
+      const { header, path, number, size } = file;
+      if (header === null) {
+        if (!isUnwritten(file)) damage ??= `${path}: its header does not check`;
+        torn ||= size > SEGMENT_HEADER_SIZE;
+        dead.push(path);
+        continue;
+      }
+      let at = SEGMENT_HEADER_SIZE;
+      if (!torn && damage === null) {
+        if (lineage !== null && lineage !== header.lineage) {
+          damage = `${path}: it is of another env`;
+        } else {
+          lineage = header.lineage;
+          sink.boot(header.bootId);
+          try {
+            ({ at, sequence } = replaySegment(file, header, sequence, hash, sink, sink.known));
+          } catch (error) {
+            // The record is valid but cannot be understood: another version of byref wrote it.
+            damage = `${path}: ${reasonOf(error)}`;
+          }
         }
       }
+      if (at < size) {
+        const lost = lostRecord(file, header, at, sequence, bootId, hash);
+        if (lost !== null) damage ??= lost;
+        torn = true;
+      }
+      const kept = at > SEGMENT_HEADER_SIZE && (keepKnown || sequence > tableSequence);
+      if (kept) segments.push({ path, number, header, length: at, fileLength: size });
+      else dead.push(path);
     }
-    if (at < bytes.length) {
-      const lost = lostRecord(segment, header, at, sequence, bootId, hash);
-      if (lost !== null) damage ??= lost;
-      torn = true;
-    }
-    // The segment holds nothing, or nothing that the table does not have.
-    const kept = at > SEGMENT_HEADER_SIZE && sequence > tableSequence;
-    if (kept) segments.push({ ...segment, header, length: at, fileLength: bytes.length });
-    else dead.push(segment.path);
+  } finally {
+    for (const file of files) file.close();
   }
-  const nextNumber = (loaded.at(-1)?.number ?? 0) + 1;
-  const lastNumber = loaded.findLast(({ header }) => header !== null)?.number ?? 0;
-  const found = loaded.length > 0;
+  const nextNumber = (files.at(-1)?.number ?? 0) + 1;
+  const lastNumber = files.findLast(({ header }) => header !== null)?.number ?? 0;
+  const found = files.length > 0;
   return { segments, dead, sequence, lineage, nextNumber, lastNumber, found, damage };
 }
 
 /** Returns true for what a crash leaves of a segment that was just created: nothing, or zeros. */
-const isUnwritten = (bytes: Buffer): boolean =>
-  bytes.length < SEGMENT_HEADER_SIZE ||
-  bytes.subarray(0, SEGMENT_HEADER_SIZE).every((byte) => byte === 0);
+const isUnwritten = (file: SegmentFile): boolean =>
+  file.size < SEGMENT_HEADER_SIZE || file.read(0, SEGMENT_HEADER_SIZE).every((byte) => byte === 0);
+
+/** The end of what a replay has read, and the last change that is known then. */
+interface ReplayedTo {
+  readonly at: number;
+  readonly sequence: number;
+}
 
 /**
- * Gives `sink` the records that follow change `from`, up to the first that is invalid or does not follow. Returns
- * the end of the good records, and the last change that is known.
- * @param start where the first record begins
+ * Gives `sink` the records that follow change `from`, up to the first that is invalid or does not follow, and `known` those
+ * up to `from`. Returns where the good records end.
  */
 export function replaySegment(
+  file: SegmentFile,
+  header: SegmentHeader,
+  from: number,
+  hash: Hash64,
+  sink: Change,
+  known: Change | null = null,
+): ReplayedTo {
+  let done: ReplayedTo = { at: SEGMENT_HEADER_SIZE, sequence: from };
+  for (;;) {
+    const next = replayPiece(file, header, done, hash, sink, known);
+    if (next.at === done.at) return done;
+    done = next;
+  }
+}
+
+/** Does for a piece of a segment what replaySegment() does for all of it. Its end is its beginning if no more records follow. */
+export function replayPiece(
+  file: SegmentFile,
+  header: SegmentHeader,
+  { at, sequence: from }: ReplayedTo,
+  hash: Hash64,
+  sink: Change,
+  known: Change | null = null,
+): ReplayedTo {
+  for (let length = PIECE_BYTES; ; ) {
+    const bytes = file.read(at, length);
+    const replayed = replayBytes(bytes, header, from, hash, sink, known);
+    if (replayed.at > 0) return { at: at + replayed.at, sequence: replayed.sequence };
+    const whole = lengthSaid(bytes, 0);
+    if (whole <= bytes.length || bytes.length < length) return { at, sequence: from };
+    length = whole;
+  }
+}
+
+function replayBytes(
   bytes: Buffer,
   header: SegmentHeader,
   from: number,
   hash: Hash64,
   sink: Change,
-  start = SEGMENT_HEADER_SIZE,
-): { at: number; sequence: number } {
+  known: Change | null,
+): ReplayedTo {
   let sequence = from;
-  let at = start;
+  let at = 0;
   for (;;) {
     const span = recordAt(bytes, at, header.seed, hash);
     if (span === null || span.sequence > sequence + 1) return { at, sequence };
-    // Changes that the table already has (after a crash between its commit and the segment's end) are skipped.
     if (span.sequence === sequence + 1) {
       replayRecord(bytes, span, sink);
       sequence = span.sequence;
+    } else if (known !== null) {
+      // The table has it already, after a crash between its commit and the segment's end, or since it was moved there in pieces.
+      replayRecord(bytes, span, known);
     }
     at += span.length;
   }
 }
 
 function lostRecord(
-  segment: LoadedSegment,
+  file: SegmentFile,
   header: SegmentHeader,
   from: number,
   sequence: number,
@@ -167,10 +194,10 @@ function lostRecord(
   hash: Hash64,
 ): string | null {
   for (let at = from; ; ) {
-    const span = findRecord(segment.bytes, at, header.seed, hash);
+    const span = findRecord(file, at, header.seed, hash);
     if (span === null) return null;
     if (span.durable > sequence || header.bootId === bootId) {
-      return `${segment.path}: damaged at byte ${from}, change ${sequence + 1} is lost`;
+      return `${file.path}: damaged at byte ${from}, change ${sequence + 1} is lost`;
     }
     at = span.at + span.length;
   }

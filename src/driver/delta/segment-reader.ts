@@ -4,6 +4,10 @@ import { decodeInode } from '../../codec/inode-record-codec.ts';
 import type { Change } from '../core/ports.ts';
 import type { Hash64 } from './hash.ts';
 import * as format from './journal-format.ts';
+import type { SegmentFile } from './segment-file.ts';
+
+/** The bytes of a segment that are in memory at once. */
+export const PIECE_BYTES = 4 * 2 ** 20;
 
 /** The place of a valid record in a segment's bytes. */
 export interface RecordSpan {
@@ -30,18 +34,33 @@ export function recordAt(bytes: Buffer, at: number, seed: bigint, hash: Hash64):
   return { at, length, sequence, durable: sequence - view.getUint32(at + 20, true) };
 }
 
+/**
+ * Returns the length that the bytes at `at` say a record has, which may reach past their end; 0 if none can begin there.
+ */
+export function lengthSaid(bytes: Buffer, at: number): number {
+  if (at + format.RECORD_MIN > bytes.length) return 0;
+  if (bytes.readUInt32LE(at) !== format.RECORD_MAGIC) return 0;
+  const length = bytes.readUInt32LE(at + 4);
+  return length <= format.RECORD_MAX ? length : 0;
+}
+
 /** Returns the first valid record at or after `from`, at any aligned place; or null. */
 export function findRecord(
-  bytes: Buffer,
+  file: SegmentFile,
   from: number,
   seed: bigint,
   hash: Hash64,
 ): RecordSpan | null {
   const start = Math.ceil(from / format.RECORD_ALIGN) * format.RECORD_ALIGN;
-  for (let at = start; at + format.RECORD_MIN <= bytes.length; at += format.RECORD_ALIGN) {
-    if (bytes.readUInt32LE(at) !== format.RECORD_MAGIC) continue;
-    const found = recordAt(bytes, at, seed, hash);
-    if (found !== null) return found;
+  for (let base = start; base < file.size; base += PIECE_BYTES) {
+    const bytes = file.read(base, PIECE_BYTES + format.RECORD_MIN);
+    for (let at = 0; at < PIECE_BYTES; at += format.RECORD_ALIGN) {
+      const length = lengthSaid(bytes, at);
+      if (length === 0) continue;
+      const whole = at + length <= bytes.length ? bytes.subarray(at) : file.read(base + at, length);
+      const found = recordAt(whole, 0, seed, hash);
+      if (found !== null) return { ...found, at: base + at };
+    }
   }
   return null;
 }

@@ -85,6 +85,13 @@ export abstract class TableView {
     return this.rows('inodes').countFrom(rows.inoKey(first));
   }
 
+  /** Returns the highest number of an inode, if that is at least `first`; else 0. Costs a row for each from there on. */
+  lastIno(first: Ino): Ino | 0 {
+    let last: Ino | 0 = 0;
+    for (const { key } of this.rows('inodes').range(rows.inoKey(first))) last = rows.keyIno(key);
+    return last;
+  }
+
   /** Returns true if hasNames() has found that the directory has no names. */
   isKnownEmpty(dir: Ino): boolean {
     return this.#hasNames.get(dir) === false;

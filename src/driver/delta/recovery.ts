@@ -1,7 +1,7 @@
 import { truncateSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 import { type Ino, isPrivateIno, type Name, PRIVATE_INO_BASE } from '../../base/ids.ts';
-import { O_CLOEXEC, O_RDWR } from '../../base/mode.ts';
+import { O_CLOEXEC, O_RDWR, S_IFREG } from '../../base/mode.ts';
 import { DATA_PRIVATE, type InodeRecord } from '../../codec/inode-record.ts';
 import { AT_FDCWD } from '../../native/binding.ts';
 import { openFile } from '../../native/open-file.ts';
@@ -37,6 +37,8 @@ export interface Recovered extends JournalReplay {
   readonly recent: ReadonlySet<Ino>;
   /** Inodes that the journal says are gone. */
   readonly cleared: ReadonlySet<Ino>;
+  /** Files that the journal gave another name, maybe in the place of another file. */
+  readonly moved: readonly Ino[];
   /** True if the machine was booted since the delta was last written. */
   readonly booted: boolean;
 }
@@ -53,8 +55,12 @@ class Replayer implements ReplaySink {
     setInode: (record) => this.#see(record.ino, record),
     clearInode: (ino) => this.#see(ino, null),
   };
+  readonly moved = new Set<Ino>();
   nextIno: number;
   booted = false;
+  /** Files that the journal names for the first time. */
+  readonly #named = new Set<Ino>();
+  readonly #tableIno: number;
   #foreign = false;
   readonly #pending: PendingChanges;
   readonly #marks: RecoveryMarks;
@@ -70,6 +76,7 @@ class Replayer implements ReplaySink {
     this.#marks = marks;
     this.#bootId = bootId;
     this.nextIno = state?.nextIno ?? PRIVATE_INO_BASE + 1;
+    this.#tableIno = this.nextIno;
     if (state !== null) this.boot(state.bootId);
     for (const ino of pending.table?.marked() ?? []) this.#note(ino, pending.table!.inode(ino));
   }
@@ -80,6 +87,10 @@ class Replayer implements ReplaySink {
   }
 
   setName(dir: Ino, name: Name, ino: Ino | 0, type: number): void {
+    if (ino !== 0 && type === S_IFREG) {
+      const isNew = isPrivateIno(ino) && ino >= this.#tableIno && !this.#named.has(ino);
+      (isNew ? this.#named : this.moved).add(ino);
+    }
     this.#pending.active.setName(new NameState(dir, name, ino, type, true));
   }
 
@@ -131,10 +142,11 @@ export function recover(
   const replayer = new Replayer(pending, marks, bootId, state);
   const replay = replayJournal(envDir, state, bootId, hash, replayer, isDrained);
   const { lostCopies, recent, cleared, booted } = replayer;
+  const moved = [...replayer.moved];
   const slack = booted ? INO_SLACK_BOOT : INO_SLACK;
   const nextIno = replayer.nextIno + (replay.found ? slack : 0);
   const damage = replay.damage ?? lostJournal(envDir, noted, replay.lastNumber, bootId);
-  return { ...replay, damage, nextIno, lostCopies, recent, cleared, booted };
+  return { ...replay, damage, nextIno, lostCopies, recent, cleared, moved, booted };
 }
 
 /** Returns what to say if the journal's last segment is not there, and can't have gone in a crash; else null. */
@@ -172,12 +184,12 @@ const tornSegments = ({ segments }: JournalReplay): SegmentReplay[] =>
 export const isComplete = (recovered: Recovered): boolean =>
   recovered.damage === null &&
   !recovered.booted &&
-  recovered.dead.length === 0 &&
+  recovered.dead.length === recovered.spent.length &&
   tornSegments(recovered).length === 0;
 
-/** Opens the replayed segments, so that a flush can make them durable. */
-export function openSegments(replay: JournalReplay): Segment[] {
-  return replay.segments.map(({ path, number, header, length }) => {
+/** Opens replayed segments, so that a flush can make them durable. */
+export function openSegments(segments: readonly SegmentReplay[]): Segment[] {
+  return segments.map(({ path, number, header, length }) => {
     const fd = openFile(AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
     if (fd < 0) throw new Error(`cannot open ${path}: errno ${-fd}`);
     return new Segment(path, number, header, fd, length);

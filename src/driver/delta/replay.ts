@@ -23,6 +23,8 @@ export interface JournalReplay {
   readonly segments: readonly SegmentReplay[];
   /** Files that hold nothing of value: no record yet, only what the table has (unless that is to be kept), or what came after a tear. */
   readonly dead: readonly string[];
+  /** Those of the dead ones that are whole: they hold no record yet, or only what the table has. */
+  readonly spent: readonly SegmentReplay[];
   /** The last change that was replayed, or that the table had. */
   readonly sequence: number;
   readonly lineage: bigint | null;
@@ -62,6 +64,7 @@ export function replayJournal(
 ): JournalReplay {
   const segments: SegmentReplay[] = [];
   const dead: string[] = [];
+  const spent: SegmentReplay[] = [];
   const tableSequence = state?.sequence ?? 0;
   const files: SegmentFile[] = [];
   let sequence = tableSequence;
@@ -94,14 +97,17 @@ export function replayJournal(
           }
         }
       }
-      if (at < size) {
+      const isWhole = at === size;
+      if (!isWhole) {
         const lost = lostRecord(file, header, at, sequence, bootId, hash);
         if (lost !== null) damage ??= lost;
         torn = true;
       }
       const kept = at > SEGMENT_HEADER_SIZE && (keepKnown || sequence > tableSequence);
-      if (kept) segments.push({ path, number, header, length: at, fileLength: size });
+      const read = { path, number, header, length: at, fileLength: size };
+      if (kept) segments.push(read);
       else dead.push(path);
+      if (!kept && isWhole) spent.push(read);
     }
   } finally {
     for (const file of files) file.close();
@@ -109,7 +115,7 @@ export function replayJournal(
   const nextNumber = (files.at(-1)?.number ?? 0) + 1;
   const lastNumber = files.findLast(({ header }) => header !== null)?.number ?? 0;
   const found = files.length > 0;
-  return { segments, dead, sequence, lineage, nextNumber, lastNumber, found, damage };
+  return { segments, dead, spent, sequence, lineage, nextNumber, lastNumber, found, damage };
 }
 
 /** Returns true for what a crash leaves of a segment that was just created: nothing, or zeros. */

@@ -46,9 +46,17 @@ async function main(root: string, shard: number): Promise<void> {
     server?.close();
     process.exit(0);
   };
+  /**
+   * Ends as if killed, once all mounts are left to another driver: exit() would end the checkpoint thread first, and if that is in a transaction
+   * of LMDB, wait for good, as LMDB's clean-up takes the lock that the thread holds.
+   */
+  const vanish = (): void => {
+    log.info({}, 'ending');
+    process.kill(process.pid, 'SIGKILL');
+  };
   const idle = new IdleExit(isIdle, end);
   if (resumes) await served.goOn();
-  const handlers = served.handlers(end);
+  const handlers = served.handlers(end, vanish);
   server = await ControlServer.listen<DriverVerbs>(files.socket, handlers, DRIVER_ARGS, idle.touch);
   idle.touch();
   endOnSignal(log, () => served.size, end);
@@ -63,4 +71,4 @@ function tellDeaths(shard: number): void {
 
 const [root, shard] = process.argv.slice(2);
 if (!root || !shard) throw new Error('usage: byref-driver ROOT SHARD');
-await startOrExit(() => main(root, Number(shard)));
+void startOrExit(() => main(root, Number(shard)));

@@ -27,9 +27,12 @@ const STACKS_MAX = 16;
 export class MountFiles {
   readonly #dir: string;
   readonly #stem: string;
+  readonly #note: string;
 
   constructor(root: string, env: number) {
-    this.#dir = new RunDir(root).served;
+    const run = new RunDir(root);
+    this.#dir = run.served;
+    this.#note = run.noteOf(env);
     this.#stem = path.join(this.#dir, String(env));
   }
 
@@ -67,12 +70,14 @@ export class MountFiles {
     }
   }
 
-  remove(): void {
-    const { files, inodes, requests } = this.records;
-    for (const file of [this.#note, files, inodes, requests]) rmSync(file, { force: true });
+  /** The file of what a traced mount has noted of writers. */
+  get writers(): string {
+    return `${this.#stem}.writers`;
   }
 
-  get #note(): string {
-    return `${this.#stem}.json`;
+  remove(): void {
+    const { files, inodes, requests } = this.records;
+    for (const file of [this.#note, files, inodes, requests, this.writers])
+      rmSync(file, { force: true });
   }
 }

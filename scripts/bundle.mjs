@@ -1,10 +1,11 @@
 /**
  * Bundles every entry point of src/ into dist/, one file each.
  *
- * The command line is a CommonJS file: measured against a bare `node -e 0`, a verb that opens the store
- * starts in 1.3 times, as an ES module in 1.4, unbundled in 1.7. Modules behind `import()` are in
+ * What somebody waits for is a CommonJS file, with its compiled code beside it: the command line, and the driver,
+ * for which programs wait when it replaces one that was killed. Measured against a bare `node -e 0`, a verb that opens
+ * the store starts in 1.3 times, as an ES module in 1.4, unbundled in 1.7. Modules behind `import()` are in
  * the file, but run only when they are asked for, so a heavy verb costs the light ones nothing.
- * Programs that stay are ES modules, which may await at their top level.
+ * Other programs that stay are ES modules, which may await at their top level.
  */
 import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
@@ -17,7 +18,10 @@ const ROOT = path.resolve(import.meta.dirname, '..');
 const OUT = path.join(ROOT, 'dist');
 
 /** Programs that stay, and the workers of any. A bundle's place in dist/ is its source's in src/. */
-const RESIDENT = ['driver/process/main', 'api/daemon', 'cli/runner', ...workers()];
+const RESIDENT = ['api/daemon', 'cli/runner', ...workers()];
+
+/** Programs that are to start fast. */
+const FAST = ['cli/main', 'driver/process/main'];
 
 function workers() {
   return readdirSync(path.join(ROOT, 'src'), { recursive: true })
@@ -77,7 +81,7 @@ function sources(names) {
 
 await build({
   ...COMMON,
-  entryPoints: sources(['cli/main']),
+  entryPoints: sources(FAST),
   format: 'cjs',
   outExtension: { '.js': '.cjs' },
   // What a CommonJS file has for `import.meta`.
@@ -104,18 +108,18 @@ await build({
 });
 await keepCompiled();
 
-/** Keeps the compiled code of what `byref list` runs, so that commands start faster. */
+/** Keeps the compiled code of what `byref list` runs, and of all of the driver, so that both start faster. */
 async function keepCompiled() {
   const root = path.join(mkdtempSync(path.join(tmpdir(), 'byref-bundle-')), 'root');
   const run = promisify(execFile);
-  const byref = (...words) => run(path.join(ROOT, 'bin/byref.cjs'), [...words, '--root', root]);
-  const bundle = path.join(OUT, 'cli/main.cjs');
+  const cache = path.join(ROOT, 'scripts/compile-cache.cjs');
+  const [command, driver] = FAST.map((name) => path.join(OUT, `${name}.cjs`));
   try {
     // What is there is of the bundle before.
-    rmSync(bundle.replace(/[.]cjs$/, '.cache'), { force: true });
-    await byref('init');
-    const cache = path.join(ROOT, 'scripts/compile-cache.cjs');
-    await run(process.execPath, [cache, bundle, 'list', '--root', root]);
+    rmSync(command.replace(/[.]cjs$/, '.cache'), { force: true });
+    await run(path.join(ROOT, 'bin/byref.cjs'), ['init', '--root', root]);
+    await run(process.execPath, [cache, command, 'list', '--root', root]);
+    await run(process.execPath, [cache, '--all', driver]);
   } finally {
     rmSync(path.dirname(root), { recursive: true, force: true });
   }

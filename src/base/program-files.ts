@@ -7,7 +7,7 @@ export const runsFromSources = import.meta.url.endsWith('.ts');
 
 /**
  * Returns the path of a program's file: in src/, or its bundle in dist/.
- * @param entry its place in both, without an ending: 'driver/process/main'
+ * @param entry its place in both, without an ending: 'api/daemon'
  */
 export function programFile(entry: string): string {
   return runsFromSources

@@ -1,9 +1,9 @@
-import { entryPoint } from './entry-point.ts';
+import { driverProgram } from './entry-point.ts';
 
 /** Returns the words that start the driver of a shard, of this build. */
 export const driverWords = (root: string, shard: number): string[] => [
   process.execPath,
-  ...entryPoint('driver/process/main'),
+  ...driverProgram(),
   root,
   String(shard),
 ];

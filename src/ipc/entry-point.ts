@@ -6,7 +6,7 @@ import { checkout, programFile, runsFromSources } from '../base/program-files.ts
 /**
  * Returns the arguments with which Node starts one of our programs the way this one was started: from the
  * bundle in dist/, or from the sources through tsx.
- * @param name as programFile() takes it: 'driver/process/main'
+ * @param name as programFile() takes it: 'cli/runner'
  */
 export function entryPoint(name: string): string[] {
   if (!runsFromSources) return [programFile(name)];
@@ -15,6 +15,12 @@ export function entryPoint(name: string): string[] {
   const tsx = pathToFileURL(createRequire(here).resolve('tsx')).href;
   return ['--import', tsx, programFile(name)];
 }
+
+/** Returns the arguments with which Node starts a driver, which is to start fast: see bin/bundle.cjs. */
+export const driverProgram = (): string[] =>
+  runsFromSources
+    ? entryPoint('driver/process/main')
+    : [path.join(checkout(), 'bin/byref-driver.cjs')];
 
 /** Returns the words that run the command line as a process of its own, the way this program was started. */
 export const commandLineProgram = (): string[] =>

@@ -84,6 +84,16 @@ function stepsIn(delta: EnvDelta): number {
   return fitting.at(-1)!;
 }
 
+/** Goes on as a driver does that takes over from one that was killed: nothing is missing, and nothing is put on disk for that. */
+async function checkTakenOver(env: string, result: Run, label: string): Promise<void> {
+  const delta = await open(env, { keepOrphans: true, goesOn: true });
+  expect(delta.readOnly, label).toBeNull();
+  expect(stepsIn(delta), label).toBeGreaterThanOrEqual(result.committed);
+  expect(await delta.flush()).toBe(0);
+  expect(delta.dirty, label).toBe(false);
+  await delta.close();
+}
+
 async function checkAfterKill(env: string, result: Run, label: string): Promise<void> {
   const delta = await open(env);
   expect(delta.readOnly, label).toBeNull();
@@ -113,6 +123,7 @@ test('killed at any failpoint, an env holds all that was answered and nothing ha
       mkdirSync(env);
       const result = await run(env, `*:${count}`);
       if (!result.killed) ended = true;
+      if (count % 2 === 0) await checkTakenOver(env, result, `failpoint ${count}`);
       await checkAfterKill(env, result, `failpoint ${count}`);
       removeDir(env);
     }

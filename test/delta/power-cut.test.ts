@@ -279,6 +279,40 @@ test('a tag follows what is done to the file, and goes when it has done its work
   expect(readdirSync(path.join(lost, 'private'))).toEqual([moved.toString(16)]);
 });
 
+test.each(['short', 'n'.repeat(200)])(
+  'a tag that a killed process left follows, too: %s',
+  async (text) => {
+    const killed = await open(dir);
+    const file = tagFile(killed, ROOT_INO, text);
+    const made = makeDir(killed, ROOT_INO, 'dir');
+    copyTree(after);
+    await killed.close();
+    let delta = await open(after, { keepOrphans: true, goesOn: true });
+    // A long one takes space, and goes before anything else is done.
+    expect(delta.dirty).toBe(text === 'short');
+    const change = delta.begin();
+    change.clearName(ROOT_INO, name(text));
+    change.setName(made, name('moved'), file, S_IFREG);
+    change.setInode(inode(file, { data: DATA_PRIVATE, mode: S_IFREG | 0o600 }));
+    expect(delta.commit()).toBe(0);
+    const lost = path.join(root, 'lost');
+    copyTree(lost, after);
+    expect(await delta.flush()).toBe(0);
+    expect(delta.dirty).toBe(false);
+    await expect.poll(() => readTag(after, file)).toBeNull();
+    await delta.close();
+    if (text !== 'short') return;
+    process.env.BYREF_BOOT_ID = 'b'.repeat(32);
+    after = lost;
+    loseJournal();
+    delta = await open(lost);
+    expect(delta.name(ROOT_INO, name(text))).toBeNull();
+    expect(delta.name(made, name('moved'))).toMatchObject({ ino: file });
+    expect(delta.inode(made)).toMatchObject({ mode: S_IFDIR | 0o755 });
+    await delta.close();
+  },
+);
+
 test('numbers seen before the power cut are not given out again', async () => {
   let delta = await open(dir);
   for (let i = 0; i < 5000; i++) delta.allocate();

@@ -11,8 +11,8 @@ const COUNTER = `
   const { appendFileSync, readFileSync } = require('node:fs');
   const program = require('node:path').basename(process.argv[1]);
   appendFileSync(process.env.STARTED, program + '\\n');
-  const drivers = () => readFileSync(process.env.STARTED, 'utf8').split('main.js').length - 1;
-  while (program === 'main.js' && drivers() < process.env.DRIVERS)
+  const drivers = () => readFileSync(process.env.STARTED, 'utf8').split('byref-driver.cjs').length - 1;
+  while (program === 'byref-driver.cjs' && drivers() < process.env.DRIVERS)
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
 `;
 
@@ -44,7 +44,7 @@ async function startsOf(drivers: number, ...command: string[]): Promise<string[]
 
 test('the first mount starts one Node besides the command, and one more env of any template none', async () => {
   root.env['BYREF_IDLE_EXIT_MS'] = '5000';
-  expect(await startsOf(1, 'mount', 'one')).toEqual(['byref.cjs', 'main.js']);
+  expect(await startsOf(1, 'mount', 'one')).toEqual(['byref.cjs', 'byref-driver.cjs']);
   const before = root.processes();
   expect(before).toHaveLength(2);
   expect(await startsOf(1, 'mount', 'two')).toEqual(['byref.cjs']);
@@ -59,7 +59,7 @@ test('drivers of several shards start together', async () => {
   await byref('template', 'import', 't', root.directory('t'));
   for (const env of ['one', 'two']) await byref('create', env, '--os', 't');
   expect(await startsOf(2, 'mount', '--all', '--root', other)).toEqual([
-    ...['byref.cjs', 'main.js', 'main.js'],
+    ...['byref.cjs', 'byref-driver.cjs', 'byref-driver.cjs'],
   ]);
   await byref('umount', '--all');
   await expect.poll(() => processesOf(other), { timeout: 10_000 }).toEqual([]);

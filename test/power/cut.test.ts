@@ -32,7 +32,7 @@ class Machine {
 
   static async start(type: FileSystemType, envs: readonly string[]): Promise<Machine> {
     const disk = new PowerDisk(type);
-    const root = await TestRoot.create({}, disk.place);
+    const root = await TestRoot.create({ BYREF_RESUME: '1' }, disk.place);
     const machine = new Machine(disk, root, envs);
     const source = root.directory('source');
     for (const dir of ['etc', 'usr']) {
@@ -51,6 +51,12 @@ class Machine {
 
   get mnt(): string {
     return path.join(this.root.path, 'mnt');
+  }
+
+  /** The driver is killed; another one goes on. */
+  async killDriver(): Promise<void> {
+    const { driverPid } = await this.root.info(this.envs[0]!);
+    process.kill(driverPid!, 'SIGKILL');
   }
 
   /** The power goes, and comes back: the envs are mounted again. */
@@ -130,6 +136,34 @@ for (const type of TYPES) {
         expect((await machine.read(env, file)).equals(changed(file)), `${env} ${file}`).toBe(true);
       }
     }
+    await machine.findsNothing();
+  });
+
+  test(`${type}: what a driver that was killed had not synced is there, if it is synced after that`, {
+    timeout: TEST_MS,
+  }, async () => {
+    const byStore = MODES.map((mode) => `msync-${mode}`);
+    machine = await Machine.start(type, [...MODES, ...byStore]);
+    for (const env of MODES) {
+      const replace =
+        'for i in $(seq 40); do echo old >etc/$i; done; sync; for i in $(seq 40); do echo new >tmp; mv tmp etc/$i; done';
+      await machine.sh(`${replace}; mkdir made; echo by >made/by`, env);
+    }
+    for (const env of byStore) {
+      const makes = NEW_FILES.map((file) => `mkdir -p '${path.dirname(file)}'; >'${file}'`);
+      await machine.sh(makes.join('\n'), env);
+    }
+    await machine.killDriver();
+    for (const env of MODES) await machine.sh('echo other >other; sync other', env);
+    const writer = ['--import', 'tsx', WRITER, machine.mnt, ...byStore];
+    await output(process.execPath, writer, { timeout: TEST_MS });
+    await machine.cut();
+    for (const env of MODES) {
+      expect(await machine.sh('cat etc/[1-9]* other', env)).toBe(`${'new\n'.repeat(40)}other\n`);
+      // It need not have its bytes.
+      expect(['', 'by\n']).toContain(await machine.sh('cat made/by', env));
+    }
+    for (const env of byStore) await expectSynced(env);
     await machine.findsNothing();
   });
 

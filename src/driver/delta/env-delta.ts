@@ -2,7 +2,7 @@ import { isDamage } from '../../base/damaged.ts';
 import { EIO, ENOMEM, ENOSPC, EROFS } from '../../base/errno.ts';
 import { failpoint } from '../../base/failpoints.ts';
 import { type Ino, isPrivateIno, type Name } from '../../base/ids.ts';
-import type { InodeRecord } from '../../codec/inode-record.ts';
+import { DATA_PRIVATE, type InodeRecord } from '../../codec/inode-record.ts';
 import { native } from '../../native/binding.ts';
 import type { Change, Delta, DeltaEntry, DeltaName, DirEntryRef } from '../core/ports.ts';
 import { Checkpointer } from './checkpointer.ts';
@@ -269,6 +269,20 @@ export class EnvDelta implements Delta, Change {
 
   needsFlush(ino: Ino): boolean {
     return this.#tags.needsFlush(ino);
+  }
+
+  /**
+   * Goes on from a process of this boot that was killed: nothing is lost, but what it did not flush is not on disk. The next flush puts it
+   * there. Returns false if all must be flushed before anything else is done.
+   * @param moved files that the journal gave another name
+   */
+  goOn(moved: readonly Ino[]): boolean {
+    const recent = this.recentInodes();
+    if (!this.#tags.takeOver(recent, this.#journal.sequence)) return false;
+    const isPrivate = (ino: Ino): boolean => this.#pending.inode(ino)?.data === DATA_PRIVATE;
+    if (recent.some(({ data }) => data === DATA_PRIVATE))
+      this.files.takeOver(moved.filter(isPrivate));
+    return true;
   }
 
   #apply(): void {

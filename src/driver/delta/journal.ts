@@ -18,6 +18,8 @@ export interface JournalStart {
   readonly durable: number;
   /** Segments with replayed records, oldest first; nothing is appended to them. */
   readonly segments: readonly Segment[];
+  /** Segments with nothing that the link table does not have. */
+  readonly spent: readonly Segment[];
   readonly nextNumber: number;
   /** Hears of each new segment, and when it is on disk: see EnvLock. */
   readonly notes: SegmentNotes;
@@ -56,7 +58,7 @@ export class Journal {
   constructor(start: JournalStart, hash: Hash64) {
     this.#start = start;
     this.#hash = hash;
-    this.#segments = [...start.segments];
+    this.#segments = [...start.segments, ...start.spent].sort((a, b) => a.number - b.number);
     this.#nextNumber = start.nextNumber;
     this.#sequence = start.sequence;
     this.#durable = start.durable;
@@ -193,11 +195,12 @@ export class Journal {
   }
 
   /**
-   * Closes all segments. @param clean nothing is to be recovered: then one without records is removed, so that recovery has
-   * nothing to look at
+   * Closes all segments. @param clean nothing is to be recovered: then those without records, and those that were spent, are
+   * removed, so that recovery has nothing to look at
    */
   close(clean: boolean): void {
-    if (clean && this.#active?.empty) this.drop([this.#active]);
+    const { spent } = this.#start;
+    if (clean) this.drop(this.#segments.filter((each) => each.empty || spent.includes(each)));
     for (const segment of this.#segments) segment.close();
     this.#segments = [];
     this.#active = null;

@@ -8,6 +8,7 @@ import type { DirEntryRef } from '../core/ports.ts';
 import type { NameState } from './generation.ts';
 import { PRIVATE_DIR, privateName } from './layout.ts';
 import {
+  decodeTag,
   encodeTag,
   NOT_YET,
   TAG_BYTES_INLINE,
@@ -69,6 +70,27 @@ export class NameTags {
     this.#dir = path.join(envDir, PRIVATE_DIR);
     this.#boot = boot;
     this.#inode = inode;
+  }
+
+  /**
+   * Takes over the tags of a process of this boot that was killed.
+   * @param recent records that may not be on disk, up to change `sequence`
+   * @returns false, with nothing taken over, if a tag takes a block of the disk: that it is to be removed would be forgotten
+   */
+  takeOver(recent: readonly InodeRecord[], sequence: number): boolean {
+    const taken = new Map<Ino, PendingTag>();
+    for (const { ino, mode, data } of recent) {
+      if (!isReg(mode) || data !== DATA_PRIVATE) continue;
+      const found = native.getXattr(this.#path(ino), TAG_XATTR);
+      if (typeof found !== 'number' && found.length > TAG_BYTES_INLINE) return false;
+      const tag = typeof found === 'number' ? null : decodeTag(found);
+      const entry = { ...newEntry(sequence, [...(tag?.places ?? [])]), isBrief: true };
+      taken.set(ino, { ...entry, tagged: tag?.file ?? null, isSafe: tag !== null });
+    }
+    for (const [ino, entry] of taken) this.#pending.set(ino, entry);
+    for (const { ino, mode } of recent)
+      if (isDir(mode) && isPrivateIno(ino)) this.#dirs.set(ino, sequence);
+    return true;
   }
 
   /** Notes that a private file was made; it has no tag yet. */

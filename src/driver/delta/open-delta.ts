@@ -49,6 +49,11 @@ export interface OpenDeltaOptions extends Partial<DeltaOptions> {
   readonly openObject: (id: ObjectId, size?: number) => number;
   /** Keeps inodes without a name: a driver that takes over from another has them open. */
   readonly keepOrphans?: boolean;
+  /**
+   * The process that had it open was killed, and programs use it: what that had not put on disk goes there with the next flush, if nothing
+   * of it is lost, so that nobody waits for the disk now.
+   */
+  readonly goesOn?: boolean;
   /** Goes on from what there is of a journal that is damaged or lost; what no record names is kept in lost+found. */
   readonly acceptLoss?: boolean;
   /** A journal with more bytes than this is moved into the link table piece by piece, before anything is read of it. */
@@ -73,14 +78,15 @@ export async function openDelta(envDir: string, options: OpenDeltaOptions): Prom
     const marks = new RecoveryMarks();
     const recovered = recover(envDir, pending, marks, bootId(), hash);
     const damage = options.acceptLoss === true ? null : recovered.damage;
-    if (damage === null) await repairFiles(envDir, lock, recovered);
+    const goesOn = options.goesOn === true && isComplete(recovered);
+    if (damage === null && !goesOn) await repairFiles(envDir, lock, recovered);
     const settings = settingsOf(options);
     const unclean = isUnclean(lock, files);
     delta = new EnvDelta(
       {
         envDir,
         lock,
-        journal: openJournal(envDir, pending, recovered, hash, lock),
+        journal: openJournal(envDir, pending, recovered, hash, lock, goesOn),
         pending,
         marks,
         files,
@@ -97,7 +103,8 @@ export async function openDelta(envDir: string, options: OpenDeltaOptions): Prom
       const { keepOrphans = false } = options;
       const nextIno = pending.table?.state()?.nextIno ?? 0;
       const { onError } = settings;
-      await reconcileFiles(delta, recovered, unclean, { envDir, keepOrphans, nextIno, onError });
+      const found = { envDir, keepOrphans, goesOn, nextIno, onError };
+      await reconcileFiles(delta, recovered, unclean, found);
     }
     return delta;
   } catch (error) {
@@ -192,6 +199,7 @@ function openJournal(
   recovered: Recovered,
   hash: Hash64,
   notes: SegmentNotes,
+  goesOn: boolean,
 ): Journal {
   const state = pending.table?.state() ?? null;
   const start = {
@@ -200,7 +208,9 @@ function openJournal(
     bootId: bootId(),
     sequence: recovered.sequence,
     durable: state?.sequence ?? 0,
-    segments: openSegments(recovered),
+    segments: openSegments(recovered.segments),
+    // To remove them would take the disk.
+    spent: goesOn ? openSegments(recovered.spent) : [],
     nextNumber: recovered.nextNumber,
     notes,
   };
@@ -211,6 +221,7 @@ function openJournal(
 interface Reconciled {
   readonly envDir: string;
   readonly keepOrphans: boolean;
+  readonly goesOn: boolean;
   /** The next ino as of the last checkpoint. */
   readonly nextIno: number;
   readonly onError: (error: Error) => void;
@@ -221,18 +232,20 @@ async function reconcileFiles(
   delta: EnvDelta,
   recovered: Recovered,
   unclean: boolean,
-  { envDir, keepOrphans, ...swept }: Reconciled,
+  { envDir, keepOrphans, goesOn, ...swept }: Reconciled,
 ): Promise<void> {
   failpoint('recovered');
-  const tagged = unclean || recovered.found ? await recoverTags(delta, recovered, envDir) : [];
+  const isWhole = goesOn && delta.goOn(recovered.moved);
+  const isOther = !isWhole && (unclean || recovered.found);
+  const tagged = isOther ? await recoverTags(delta, recovered, envDir) : [];
   if (recovered.booted || tagged.length > 0) {
     restoreCopies(delta, [...recovered.lostCopies, ...tagged]);
     recreateMissing(delta);
   }
   if (!keepOrphans) delta.dropOrphans();
+  const isSwept = (unclean || recovered.found) && sweep(delta, recovered, { ...swept, envDir });
   // They go with the next flush, which may be far away.
-  if ((unclean || recovered.found) && sweep(delta, recovered, { ...swept, envDir }))
-    await delta.flush();
+  if (isSwept && !isWhole) await delta.flush();
   failpoint('settled');
 }
 

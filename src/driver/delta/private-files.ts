@@ -72,7 +72,10 @@ export class PrivateFiles implements Blobs, Keeper {
   readonly #openObject: (id: ObjectId, size?: number) => number;
   #copier = new FileCopier();
   readonly #removals: Removals;
-  readonly #writeOuts = new WriteOuts((ino) => this.openPrivate(ino, O_RDONLY));
+  readonly #writeOuts = new WriteOuts(
+    (ino) => this.openPrivate(ino, O_RDONLY),
+    () => this.syncFileSystem(),
+  );
   /** Files created since the last flush began: no durable record refers to them. */
   #fresh = new Set<Ino>();
   readonly #copying = new Set<Ino>();
@@ -346,6 +349,15 @@ export class PrivateFiles implements Blobs, Keeper {
   /** True if new files' directory entries are not known to be on disk. */
   get entriesDirty(): boolean {
     return this.#entriesDirty;
+  }
+
+  /**
+   * Goes on from a process that was killed before it put on disk what it had made.
+   * @param replaced files that may have taken the place of others
+   */
+  takeOver(replaced: readonly Ino[]): void {
+    this.#entriesDirty = true;
+    this.#writeOuts.takeOver(replaced);
   }
 
   writeOut(ino: Ino): void {

@@ -1,7 +1,7 @@
 import { truncateSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 import { type Ino, isPrivateIno, type Name, PRIVATE_INO_BASE } from '../../base/ids.ts';
-import { O_CLOEXEC, O_RDWR } from '../../base/mode.ts';
+import { O_CLOEXEC, O_RDWR, S_IFREG } from '../../base/mode.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import { AT_FDCWD } from '../../native/binding.ts';
 import { openFile } from '../../native/open-file.ts';
@@ -32,6 +32,8 @@ export interface Recovered extends JournalReplay {
   readonly nextIno: number;
   /** Copies made in an earlier boot whose bytes were not known to be on disk. */
   readonly lostCopies: ReadonlySet<Ino>;
+  /** Files that the journal gave another name, maybe in the place of another file. */
+  readonly moved: readonly Ino[];
   /** True if the machine was booted since the delta was last written. */
   readonly booted: boolean;
 }
@@ -39,8 +41,12 @@ export interface Recovered extends JournalReplay {
 /** Applies replayed mutations to memory, and notes what the later steps need. */
 class Replayer implements ReplaySink {
   readonly lostCopies = new Set<Ino>();
+  readonly moved = new Set<Ino>();
   nextIno: number;
   booted = false;
+  /** Files that the journal names for the first time. */
+  readonly #named = new Set<Ino>();
+  readonly #tableIno: number;
   #foreign = false;
   readonly #pending: PendingChanges;
   readonly #marks: RecoveryMarks;
@@ -56,6 +62,7 @@ class Replayer implements ReplaySink {
     this.#marks = marks;
     this.#bootId = bootId;
     this.nextIno = state?.nextIno ?? PRIVATE_INO_BASE + 1;
+    this.#tableIno = this.nextIno;
     if (state !== null) this.boot(state.bootId);
     for (const ino of pending.table?.marked() ?? []) this.#note(ino, pending.table!.inode(ino));
   }
@@ -66,6 +73,10 @@ class Replayer implements ReplaySink {
   }
 
   setName(dir: Ino, name: Name, ino: Ino | 0, type: number): void {
+    if (ino !== 0 && type === S_IFREG) {
+      const isNew = isPrivateIno(ino) && ino >= this.#tableIno && !this.#named.has(ino);
+      (isNew ? this.#named : this.moved).add(ino);
+    }
     this.#pending.active.setName(new NameState(dir, name, ino, type, true));
   }
 
@@ -105,10 +116,11 @@ export function recover(
   const replayer = new Replayer(pending, marks, bootId, state);
   const replay = replayJournal(envDir, state, bootId, hash, replayer);
   const { lostCopies, booted } = replayer;
+  const moved = [...replayer.moved];
   const slack = booted ? INO_SLACK_BOOT : INO_SLACK;
   const nextIno = replayer.nextIno + (replay.found ? slack : 0);
   const damage = replay.damage ?? lostJournal(envDir, noted, replay.lastNumber, bootId);
-  return { ...replay, damage, nextIno, lostCopies, booted };
+  return { ...replay, damage, nextIno, lostCopies, moved, booted };
 }
 
 /** Returns what to say if the journal's last segment is not there, and can't have gone in a crash; else null. */
@@ -146,12 +158,12 @@ const tornSegments = ({ segments }: JournalReplay): SegmentReplay[] =>
 export const isComplete = (recovered: Recovered): boolean =>
   recovered.damage === null &&
   !recovered.booted &&
-  recovered.dead.length === 0 &&
+  recovered.dead.length === recovered.spent.length &&
   tornSegments(recovered).length === 0;
 
-/** Opens the replayed segments, so that a flush can make them durable. */
-export function openSegments(replay: JournalReplay): Segment[] {
-  return replay.segments.map(({ path, number, header, length }) => {
+/** Opens replayed segments, so that a flush can make them durable. */
+export function openSegments(segments: readonly SegmentReplay[]): Segment[] {
+  return segments.map(({ path, number, header, length }) => {
     const fd = openFile(AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
     if (fd < 0) throw new Error(`cannot open ${path}: errno ${-fd}`);
     return new Segment(path, number, header, fd, length);

@@ -25,6 +25,8 @@ export interface JournalReplay {
   readonly segments: readonly SegmentReplay[];
   /** Files that hold nothing of value: no record yet, only what the table has, or what came after a tear. */
   readonly dead: readonly string[];
+  /** Those of the dead ones that are whole: they hold no record yet, or only what the table has. */
+  readonly spent: readonly SegmentReplay[];
   /** The last change that was replayed, or that the table had. */
   readonly sequence: number;
   readonly lineage: bigint | null;
@@ -81,6 +83,7 @@ export function replayJournal(
   const loaded = loadSegments(envDir, hash);
   const segments: SegmentReplay[] = [];
   const dead: string[] = [];
+  const spent: SegmentReplay[] = [];
   const tableSequence = state?.sequence ?? 0;
   let sequence = tableSequence;
   let lineage: bigint | null = state?.lineage ?? null;
@@ -110,20 +113,24 @@ export function replayJournal(
         }
       }
     }
-    if (at < bytes.length) {
+    const isWhole = at === bytes.length;
+    if (!isWhole) {
       const lost = lostRecord(segment, header, at, sequence, bootId, hash);
       if (lost !== null) damage ??= lost;
       torn = true;
     }
     // The segment holds nothing, or nothing that the table does not have.
     const kept = at > SEGMENT_HEADER_SIZE && sequence > tableSequence;
-    if (kept) segments.push({ ...segment, header, length: at, fileLength: bytes.length });
-    else dead.push(segment.path);
+    const { path, number } = segment;
+    const read = { path, number, header, length: at, fileLength: bytes.length };
+    if (kept) segments.push(read);
+    else dead.push(path);
+    if (!kept && isWhole) spent.push(read);
   }
   const nextNumber = (loaded.at(-1)?.number ?? 0) + 1;
   const lastNumber = loaded.findLast(({ header }) => header !== null)?.number ?? 0;
   const found = loaded.length > 0;
-  return { segments, dead, sequence, lineage, nextNumber, lastNumber, found, damage };
+  return { segments, dead, spent, sequence, lineage, nextNumber, lastNumber, found, damage };
 }
 
 /** Returns true for what a crash leaves of a segment that was just created: nothing, or zeros. */

@@ -6,6 +6,8 @@ import { native } from '../../native/binding.ts';
 const ROUNDS_MAX = 8;
 /** Files synced side by side. */
 const AT_ONCE = 4;
+/** If a process that was killed left more files than this, one syncfs puts them all on disk. */
+const ONE_BY_ONE_MAX = 32;
 /** Delay before a write-back starts, in ms: many files are replaced again, or removed, before that. */
 const DELAY_MS = 30;
 
@@ -15,14 +17,27 @@ const DELAY_MS = 30;
  */
 export class WriteOuts {
   readonly #open: (ino: Ino) => number;
+  readonly #syncAll: () => Promise<number>;
+  /** True if so many files wait that all of the file system is put on disk instead. */
+  #isAll = false;
   #waiting = new Set<Ino>();
   /** Those of the waiting files whose write-back is still to be started. */
   readonly #new = new Set<Ino>();
   #timer: NodeJS.Timeout | null = null;
 
-  /** @param open opens a private file; returns a descriptor or -errno */
-  constructor(open: (ino: Ino) => number) {
+  /**
+   * @param open opens a private file; returns a descriptor or -errno
+   * @param syncAll puts the whole file system on disk; resolves to 0 or -errno
+   */
+  constructor(open: (ino: Ino) => number, syncAll: () => Promise<number>) {
     this.#open = open;
+    this.#syncAll = syncAll;
+  }
+
+  /** Adds the files that may have waited in a process that was killed. Their write-back is left to the next sync(). */
+  takeOver(inos: readonly Ino[]): void {
+    this.#isAll = inos.length > ONE_BY_ONE_MAX;
+    if (!this.#isAll) for (const ino of inos) this.#waiting.add(ino);
   }
 
   add(ino: Ino): void {
@@ -53,6 +68,11 @@ export class WriteOuts {
    */
   async sync(): Promise<number> {
     let failed = 0;
+    if (this.#isAll) {
+      const short = await this.#syncAll();
+      if (isShortage(short)) return short;
+      this.#isAll = false;
+    }
     for (let round = 0; this.#waiting.size > 0 && round < ROUNDS_MAX; round++) {
       const inos = [...this.#waiting];
       this.#waiting = new Set();

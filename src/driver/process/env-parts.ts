@@ -46,6 +46,7 @@ export async function openEnv(
     ),
     onError: (error) => log.error({ env, err: error }, 'delta'),
     keepOrphans: shown !== null,
+    goesOn: shown !== null,
   });
   try {
     noteDelta(store.at, env);

@@ -63,4 +63,4 @@ function tellDeaths(shard: number): void {
 
 const [root, shard] = process.argv.slice(2);
 if (!root || !shard) throw new Error('usage: byref-driver ROOT SHARD');
-await startOrExit(() => main(root, Number(shard)));
+void startOrExit(() => main(root, Number(shard)));

@@ -1,0 +1,2 @@
+'use strict';
+require('./bundle.cjs').run('driver/process/main.cjs');

@@ -53,7 +53,7 @@ const MAY_IMPORT = {
     ...below('upkeep/objects', 'upkeep/gc'),
   ],
   'manager/upkeep/scrub': [...DELTA, 'ipc', ...below('envs', 'upkeep/objects', 'upkeep/fsck')],
-  'manager/upkeep/doctor': ['base', 'native', 'driver/fuse-native'],
+  'manager/upkeep/doctor': ['base', 'native', 'driver/fuse-native', 'ipc', ...below('envs')],
   services: [
     ...DELTA,
     'ipc',

@@ -9,6 +9,7 @@ import { ByrefError } from '../base/error.ts';
 import { EXIT } from '../base/exit-codes.ts';
 import { runProgram } from '../base/run-program.ts';
 import { VERSION } from '../base/version.ts';
+import type { EnvSettings } from '../codec/env-settings.ts';
 import { commandLineProgram } from '../ipc/entry-point.ts';
 import { RunDir } from '../ipc/run-dir.ts';
 import { signer, tryLock } from '../native/lock-file.ts';
@@ -16,6 +17,8 @@ import { type Log, openLog } from '../observe/log.ts';
 import { withStore } from '../services/store-session.ts';
 import { metaDir } from '../store/store.ts';
 import { type DaemonConfig, readConfig } from './config.ts';
+import { DeadEnvs } from './dead-envs.ts';
+import { DeviceCopies } from './device-copies.ts';
 import { EnvWatch } from './env-watch.ts';
 import { EventLog } from './event-log.ts';
 import { DaemonMetrics, type PrivateBytes } from './metrics.ts';
@@ -91,6 +94,7 @@ class Daemon {
   private readonly runner: RunnerLink;
   private readonly supervisor: Supervisor;
   private readonly watch: EnvWatch;
+  private readonly copies: DeviceCopies | null;
   private readonly servers: FastifyInstance[] = [];
   private scrubTimer: ScrubTimer | null = null;
   private recovering = false;
@@ -112,7 +116,12 @@ class Daemon {
     const policies = (): Promise<Map<number, EnvPolicy>> => this.policies();
     const command = (words: readonly string[]): Promise<void> => this.command(words);
     this.supervisor = new Supervisor(root, { policies, run: command, tell, log });
+    // A driver that is killed is then not to be replaced.
+    this.copies = process.env['BYREF_RESUME'] === '0' ? null : new DeviceCopies(root, log);
+    const dead = new DeadEnvs(root, { policies, run: command, log });
     const look = (): void => {
+      this.copies?.look();
+      void dead.look(this.watch.latest?.envs ?? []);
       this.supervisor.look().catch((error: unknown) => log.warn({ err: error }, 'ended envs'));
     };
     this.watch = new EnvWatch(root, log, tell, look, () => void this.recover());
@@ -173,6 +182,7 @@ class Daemon {
     this.scrubTimer?.close();
     this.watch.close();
     this.supervisor.close();
+    await this.copies?.close();
     for (const server of this.servers) await server.close();
     this.runner.close();
   }
@@ -208,9 +218,7 @@ class Daemon {
       'read',
       (store) => {
         const ids = this.watch.latest?.envs ?? [];
-        return new Map(
-          ids.map(({ id, name }) => [id, { name, restart: store.settings(id).restart }]),
-        );
+        return new Map(ids.map(({ id, name }) => [id, policyOf(name, store.settings(id))]));
       },
     );
   }
@@ -254,6 +262,12 @@ class Daemon {
     };
   }
 }
+
+const policyOf = (name: string, { restart, autostart }: EnvSettings): EnvPolicy => ({
+  name,
+  restart,
+  autostart,
+});
 
 function refuse(): never {
   throw new Error('a patch is to be recovered first');

@@ -21,6 +21,8 @@ export interface SupervisorPorts {
 export interface EnvPolicy {
   readonly name: string;
   readonly restart: RestartPolicy;
+  /** True if it is started when the machine boots. */
+  readonly autostart: boolean;
 }
 
 /** The wait before the first restart, in milliseconds; each further one takes twice as long. As dockerd has it. */

@@ -83,6 +83,11 @@ export class RunDir {
     return path.join(this.path, 'served');
   }
 
+  /** Returns the file in which the driver of a mounted env notes what was mounted. */
+  noteOf(env: number): string {
+    return path.join(this.served, `${env}.json`);
+  }
+
   private files(name: string): ProcessFiles {
     this.refuseOthers();
     const stem = path.join(this.path, name);

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readDelta } from '../driver/delta/read-delta.ts';
 import type { Transport } from '../ipc/protocol.ts';
+import { whyDead } from '../manager/envs/ended-mount.ts';
 import { sizedText } from '../manager/envs/place-settings.ts';
 import { BundleDir, type Ended } from '../manager/envs/runtime/bundle-dir.ts';
 import { groupOf } from '../manager/envs/runtime/cgroups.ts';
@@ -9,7 +10,7 @@ import { type GroupUsage, groupUsage } from '../manager/envs/runtime/group-usage
 import { processesOf } from '../manager/envs/runtime/processes.ts';
 import { settingsShown } from '../manager/envs/settings.ts';
 import { findHolder } from '../manager/envs/spawn.ts';
-import { envState } from '../manager/envs/state.ts';
+import { type EnvState, envState } from '../manager/envs/state.ts';
 import {
   type EnvSummary,
   type StackedTemplate,
@@ -46,6 +47,8 @@ export interface EnvInfo extends EnvSummary, EnvUsage {
   readonly running: RunningInfo | null;
   /** How its first process ended by itself, until it is started or stopped again; null if it did not. */
   readonly ended: Ended | null;
+  /** Why nobody serves its mount, and what to do; null if its state is not "dead". */
+  readonly dead: string | null;
   /** Why the env can only be read; null if it is not damaged. */
   readonly damage: string | null;
 }
@@ -80,6 +83,7 @@ export async function envInfo(store: Store, row: EnvRow): Promise<EnvInfo> {
     passthrough: served?.passthrough ?? null,
     driverPid,
     holderPid: await holderPid(store.root, row.id),
+    dead: await deadText(store.root, state),
     ...envUsage(store, row),
     packages: (await ownPackagesOf(store, row)).map(({ env: _env, ...each }) => each),
     ...(await changes(envDir(store.root, row.id))),
@@ -123,6 +127,10 @@ async function changes(
   } finally {
     await view.close();
   }
+}
+
+async function deadText(root: string, { row, state, mount }: EnvState): Promise<string | null> {
+  return state === 'dead' && mount !== null ? whyDead(root, row.name, mount) : null;
 }
 
 /** Returns the pid of the holder; null if none holds the env's device. */

@@ -43,7 +43,7 @@ function fields(info: EnvInfo): [string, string][] {
   return [
     ['name', info.name],
     ['id', String(info.id)],
-    ['state', info.state],
+    ['state', info.dead === null ? info.state : `${info.state}: ${info.dead}`],
     ...runningFields(info),
     ...field('volumes', info.volumes.join(', ')),
     ['stack', stack.join(', ')],

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { EnvSummary } from '../../manager/envs/summary.ts';
 import { listEnvs } from '../../services/list-envs.ts';
 import { contextOf, define } from '../command.ts';
+import { printNotes } from '../notes.ts';
 import { withStore } from '../session.ts';
 import { type Column, printResult, printTable, type TableOptions, tableOptions } from '../table.ts';
 
@@ -36,5 +37,8 @@ export default function build(): Command {
     const envs = await withStore(context, 'read', listEnvs);
     if (context.json) printResult('list', envs);
     else printTable(envs, COLUMNS, options);
+    for (const { name, state } of envs)
+      if (state === 'dead')
+        printNotes([`${name} is mounted, but its driver is gone. See: byref info ${name}`]);
   });
 }

@@ -7,6 +7,7 @@ import { type EnvMount, envAt, envMounts } from '../../ipc/mount-table.ts';
 import type { DriverVerbs, MountedEnv, MountRequest, Transport } from '../../ipc/protocol.ts';
 import { closeToUsers, type EnvRow, mountDir, type Store, usersDir } from '../../store/store.ts';
 import { attachEnv } from './attach.ts';
+import { hasEnded } from './ended-mount.ts';
 import { noteFirstMount } from './first-mount/setup.ts';
 import { type Holding, holdingNamespaces } from './holding-namespaces.ts';
 import { makeMountpoint } from './mountpoint.ts';
@@ -62,7 +63,9 @@ export async function mountEnv(
     if (!isLike(mount, served, options)) throw otherwise(row, mount);
     return { ...served, already: true };
   }
-  if (state === 'detached' && served) {
+  if (state === 'dead' && mount && (await hasEnded(store.root, mount))) {
+    await bury(store.root, row, mount);
+  } else if (state === 'detached' && served) {
     const again = await mountAgain(store, row, served, options);
     if (again !== null) return { ...again, already: false };
   } else if (state !== 'stopped') {

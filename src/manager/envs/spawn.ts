@@ -41,7 +41,7 @@ function ensureDriver(root: string, shard: number): Promise<ControlClient<Driver
 }
 
 /** Returns a connection to the root's holder; starts it if none runs. */
-function ensureHolder(root: string): Promise<ControlClient<HolderVerbs>> {
+export function ensureHolder(root: string): Promise<ControlClient<HolderVerbs>> {
   const run = new RunDir(root);
   const files = run.holder();
   const { socket: BYREF_SOCKET, lock: BYREF_LOCK } = files;

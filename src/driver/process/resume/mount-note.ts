@@ -27,9 +27,12 @@ const STACKS_MAX = 16;
 export class MountFiles {
   readonly #dir: string;
   readonly #stem: string;
+  readonly #note: string;
 
   constructor(root: string, env: number) {
-    this.#dir = new RunDir(root).served;
+    const run = new RunDir(root);
+    this.#dir = run.served;
+    this.#note = run.noteOf(env);
     this.#stem = path.join(this.#dir, String(env));
   }
 
@@ -70,9 +73,5 @@ export class MountFiles {
   remove(): void {
     const { files, inodes, requests } = this.records;
     for (const file of [this.#note, files, inodes, requests]) rmSync(file, { force: true });
-  }
-
-  get #note(): string {
-    return `${this.#stem}.json`;
   }
 }

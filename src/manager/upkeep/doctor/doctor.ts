@@ -1,6 +1,7 @@
 import type { Check } from './check.ts';
 import { fileSystemChecks, nearestExisting } from './file-system.ts';
 import { kernelChecks } from './kernel.ts';
+import { mountChecks } from './mounts.ts';
 import { runningChecks } from './running.ts';
 import { toolChecks } from './tools.ts';
 import { transportChecks } from './transports.ts';
@@ -19,6 +20,7 @@ export async function diagnose(root: string): Promise<Diagnosis> {
     ...(await fileSystemChecks(root)),
     ...transportChecks(),
     ...runningChecks(nearestExisting(root)),
+    ...(await mountChecks(root)),
     ...toolChecks(),
   ];
   const usable = !checks.some((entry) => entry.required && entry.status === 'missing');

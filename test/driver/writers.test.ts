@@ -1,5 +1,5 @@
 /** Which program is said to have changed what, in an env that is mounted with `trace`. */
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type Ino, type Name, ROOT_INO } from '../../src/base/ids.ts';
@@ -17,9 +17,10 @@ let env: string;
 let envs = 0;
 
 beforeAll(async () => {
-  root = await TestRoot.create();
+  root = await TestRoot.create({ BYREF_RESUME: '1' });
   // This process starts drivers itself.
-  for (const name of ['BYREF_RUN', 'BYREF_IDLE_EXIT_MS']) process.env[name] = root.env[name];
+  for (const name of ['BYREF_RUN', 'BYREF_IDLE_EXIT_MS', 'BYREF_RESUME'])
+    process.env[name] = root.env[name];
   const source = root.directory('source');
   const write = (name: string, text: string): void => {
     writeFileSync(path.join(source, name), text);
@@ -155,6 +156,33 @@ test('scripts are named, also those that follow each other in one process', asyn
     'by-third: node third',
     'own: bash',
   ]);
+});
+
+test('a driver that is killed leaves what it noted to the next one, and that goes on', async () => {
+  const mountpoint = await mounted({ passthrough: false });
+  // The shell has it open all the time.
+  const writer = sh(
+    `exec 9>held; perl -e 'open(F, ">", "a"); print F "x"'; rm gone; touch ready
+     until [ -e go ]; do sleep 0.05; done; dd if=kept of=/dev/fd/9 conv=notrunc status=none; printf 'x' >&9`,
+    [],
+    { cwd: mountpoint },
+  );
+  await expect.poll(() => existsSync(path.join(mountpoint, 'ready'))).toBe(true);
+  const before = await writers();
+  process.kill((await root.info(env)).driverPid!, 'SIGKILL');
+  await run(mountpoint, 'mv a moved; cp kept copied; chmod 600 old; touch go');
+  expect(await writer).toMatchObject({ code: 0 });
+  expect(await changed(mountpoint)).toEqual([
+    'copied: cp',
+    'go: touch',
+    'held: dd, bash',
+    'moved: perl, mv',
+    'old: chmod',
+    'ready: touch',
+  ]);
+  const after = await writers();
+  expect(after.since).toBe(before.since);
+  expect([...after.removed.get(ROOT_INO)!.keys()]).toContain('gone');
 });
 
 test('names of templates that were removed are known, with who removed them', async () => {

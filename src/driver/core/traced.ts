@@ -5,6 +5,7 @@
 import { type Ino, inoOf, type Name, type NodeId } from '../../base/ids.ts';
 import { O_ACCMODE, O_RDONLY, O_TRUNC, RENAME_EXCHANGE, RENAME_WHITEOUT } from '../../base/mode.ts';
 import type { Created, EnvFileSystem, FileSystem, Node, Opened, Result } from './api.ts';
+import type { OpenFile } from './resume/records.ts';
 
 /** Receives the notes. The number of a program has a meaning only to the receiver. */
 export interface WriterNotes {
@@ -41,15 +42,24 @@ type Changes = Pick<
   | 'removexattr'
 >;
 
-/** Wraps a filesystem so that every change is noted under the program that made it. */
-export function traced(fs: EnvFileSystem, notes: WriterNotes): EnvFileSystem {
+/**
+ * Wraps a filesystem so that every change is noted under the program that made it.
+ * @param left files that programs have open since before it was there
+ */
+export function traced(
+  fs: EnvFileSystem,
+  notes: WriterNotes,
+  left: readonly OpenFile[],
+): EnvFileSystem {
   // By prototype, not by copy, because `lower` changes at a flip.
-  return Object.assign(Object.create(fs) as EnvFileSystem, changes(fs, notes));
+  return Object.assign(Object.create(fs) as EnvFileSystem, changes(fs, notes, left));
 }
 
-function changes(fs: EnvFileSystem, notes: WriterNotes): Changes {
+function changes(fs: EnvFileSystem, notes: WriterNotes, left: readonly OpenFile[]): Changes {
   /** Inodes that are open for writing, by handle. */
   const writing = new Map<number, Ino>();
+  for (const { fh, node, flags } of left)
+    if ((flags & O_ACCMODE) !== O_RDONLY) writing.set(fh, inoOf(node));
 
   const made = (result: Result<Node>): Result<Node> => {
     if (typeof result !== 'number') notes.wrote(inoOf(result.node), notes.program);

@@ -71,7 +71,7 @@ class KernelConnection {
     { device, kept, mount, note }: Pick<LeftEnv, 'device' | 'kept'> & Partial<LeftEnv>,
   ) {
     const { env, mountpoint } = request;
-    const trace = request.trace ? new WriterTrace() : null;
+    const trace = request.trace ? new WriterTrace(kept.writers()) : null;
     this.mountpoint = mountpoint;
     this.device = device;
     this.kept = kept;
@@ -83,7 +83,7 @@ class KernelConnection {
       allowIdmap: true,
       fileSystem: (ports) => {
         const core = coreOf(parts, { ...ports, records: kept.records, left: mount ?? null });
-        this.fs = trace === null ? core : traced(core, trace);
+        this.fs = trace === null ? core : traced(core, trace, mount?.files ?? []);
         return this.fs;
       },
       ...(note === undefined ? {} : { resume: note.granted }),

@@ -392,6 +392,7 @@ export class Shard {
     live.ending = true;
     this.rules.leave(row.id);
     log.info({ env: row.id, name: row.name, errno }, 'unmounted');
+    live.served?.trace?.close();
     live.served?.kept?.end();
     try {
       await delta.close();

@@ -1,5 +1,6 @@
 import type { StackRef } from '../../../store/store.ts';
 import type { LeftRecords } from '../../core/resume/records.ts';
+import { KeptLines } from '../writers/kept-lines.ts';
 import { KeptRecords } from './kept-records.ts';
 import { MountFiles, type MountNote } from './mount-note.ts';
 
@@ -31,6 +32,11 @@ export class KeptMount {
     this.#files = files;
     this.#note = note;
     this.records = new KeptRecords(files.records, note !== null);
+  }
+
+  /** Returns the lines for notes of writers, with those that the other driver left. */
+  writers(): KeptLines {
+    return new KeptLines(this.#files.writers, this.#note !== null);
   }
 
   /** Returns what the other driver left. */

@@ -70,8 +70,14 @@ export class MountFiles {
     }
   }
 
+  /** The file of what a traced mount has noted of writers. */
+  get writers(): string {
+    return `${this.#stem}.writers`;
+  }
+
   remove(): void {
     const { files, inodes, requests } = this.records;
-    for (const file of [this.#note, files, inodes, requests]) rmSync(file, { force: true });
+    for (const file of [this.#note, files, inodes, requests, this.writers])
+      rmSync(file, { force: true });
   }
 }

@@ -32,6 +32,15 @@ export class WriterLists {
     return next;
   }
 
+  nameOf(program: number): string {
+    return this.programs[program]!;
+  }
+
+  /** Returns how many programs a list has. */
+  length(list: number): number {
+    return this.lists[list]!.length;
+  }
+
   names(list: number): string[] {
     return this.lists[list]!.map((program) => this.programs[program]!);
   }

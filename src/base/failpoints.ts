@@ -1,8 +1,10 @@
+import { appendFileSync } from 'node:fs';
+
 /**
  * Faults that tests can trigger. `BYREF_FAILPOINT=name:N` kills this process (SIGKILL) the N-th time it passes
  * `failpoint(name)`; `BYREF_FAILPOINT=name:N:ERRNO` makes the N-th `failpointError(name)` return -ERRNO. A name
- * that ends in `*` counts every failpoint that begins with it. When nothing is set, a failpoint costs one
- * comparison with null.
+ * that ends in `*` counts every failpoint that begins with it. `BYREF_FAILPOINT_HITS=file` adds a line to that file for each failpoint that
+ * is passed, or killed at: scripts/failpoints.sh. When nothing is set, a failpoint costs one comparison with null.
  */
 interface Armed {
   readonly name: string;
@@ -10,10 +12,15 @@ interface Armed {
   left: number;
 }
 
+const hits = process.env['BYREF_FAILPOINT_HITS'] ?? '';
+
+/** Stands for none, where hits are counted. */
+const NONE: Armed = { name: '', errno: 0, left: 0 };
+
 let armed = parse(process.env.BYREF_FAILPOINT);
 
 function parse(text: string | undefined): Armed | null {
-  if (text === undefined || text === '') return null;
+  if (text === undefined || text === '') return hits === '' ? null : NONE;
   const [name = '', count = '1', errno = '0'] = text.split(':');
   return { name, left: Number(count), errno: Number(errno) };
 }
@@ -23,7 +30,14 @@ export function armFailpoint(text: string): void {
   armed = parse(text);
 }
 
-function hit(point: Armed, name: string): boolean {
+/** Counts a failpoint, and returns true if the fault is to happen there. */
+function hit(point: Armed, name: string, isError: boolean): boolean {
+  const happens = (point.errno !== 0) === isError && isReached(point, name);
+  if (hits !== '') appendFileSync(hits, `${happens ? 'fault' : 'passed'} ${name}\n`);
+  return happens;
+}
+
+function isReached(point: Armed, name: string): boolean {
   const { name: wanted } = point;
   const matches = wanted.endsWith('*') ? name.startsWith(wanted.slice(0, -1)) : name === wanted;
   if (!matches) return false;
@@ -33,12 +47,12 @@ function hit(point: Armed, name: string): boolean {
 
 /** Marks a place where the process may be killed. */
 export function failpoint(name: string): void {
-  if (armed === null || armed.errno !== 0 || !hit(armed, name)) return;
+  if (armed === null || !hit(armed, name, false)) return;
   process.kill(process.pid, 'SIGKILL');
 }
 
 /** Marks a place where a system call may fail. Returns 0, or the -errno to act upon instead of making the call. */
 export function failpointError(name: string): number {
-  if (armed === null || armed.errno === 0 || !hit(armed, name)) return 0;
+  if (armed === null || !hit(armed, name, true)) return 0;
   return -armed.errno;
 }

@@ -19,6 +19,11 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   'the removal of a version': ['template', 'rm', 'os@1', '--force'],
   'a collection of garbage': ['gc', '--keep', '0'],
   'a destroy': ['destroy', 'web'],
+  'an env that is made': ['create', 'new', '--os', 'os', '--app', 'app', '--volume', '/srv/a'],
+  'a clone': ['clone', 'web', 'like'],
+  'another name': ['rename', 'web', 'site'],
+  'a pin': ['pin', 'idle', 'os@2'],
+  'an app that goes': ['app', 'remove', 'web', 'app'],
 };
 
 test.each(Object.entries(COMMANDS))('%s', { timeout: 120_000 }, async (_, words) => {

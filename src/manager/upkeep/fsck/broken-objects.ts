@@ -9,6 +9,12 @@ import { removal } from './composition-removal.ts';
 import { type CheckName, damage, type Found } from './finding.ts';
 import type { Job } from './job.ts';
 import { describeUses, importAgain, type ObjectUse, onlyComposed, usesOf } from './object-uses.ts';
+import {
+  type FetchedObject,
+  PackageCopies,
+  type PackageOfObject,
+  packageText,
+} from './package-copies.ts';
 import { readRow } from './rows.ts';
 
 /** An object that is missing or damaged. */
@@ -25,13 +31,20 @@ export function* brokenObjects(job: Job, broken: readonly BrokenObject[]): Gener
   if (broken.length === 0) return;
   const uses = usesOf(job, new Set(broken.map(({ id }) => id)));
   const copies = findCopies(job.root, sizesOf(job, broken, uses));
+  const packages = new PackageCopies(job);
+  const inPackages = new Map<ObjectId, PackageOfObject>();
+  for (const { id } of broken) {
+    const found = copies.has(id) ? null : packages.packageOf(uses.get(id));
+    if (found !== null) inPackages.set(id, found);
+  }
+  const fetched = job.options.repair ? packages.fetch(inPackages) : null;
   for (const { id, check, what, file } of broken) {
     const needed = { id, check, what: `${what}; ${describeUses(job, uses.get(id))}`, file };
     const composed = onlyComposed(job, uses.get(id));
     const copy = copies.get(id);
     if (copy !== undefined) yield copiedBack(job, needed, copy);
     else if (composed.length > 0) yield composedAgain(job, needed, composed);
-    else yield imported(job, needed, importAgain(job, uses.get(id)));
+    else yield fromPackage(job, needed, inPackages.get(id), fetched?.get(id), uses.get(id));
   }
 }
 
@@ -54,6 +67,30 @@ function copiedBack(job: Job, { id, check, what }: BrokenObject, copy: ObjectCop
   const files = (): void => restoreObject(job.store.objects, id, copy.file);
   const remedy = `byref fsck --repair replaces it by the same bytes, which ${job.envName(copy.env)} has as a file of its own`;
   return damage(check, `object ${id}`, what, remedy, { files });
+}
+
+/** Replaces the object by the bytes in a package; where there are none, see imported(). */
+function fromPackage(
+  job: Job,
+  needed: BrokenObject,
+  found: PackageOfObject | undefined,
+  fetched: FetchedObject | undefined,
+  uses: readonly ObjectUse[] | undefined,
+): Found {
+  const again = importAgain(job, uses);
+  if (found === undefined) return imported(job, needed, again);
+  const { id, check, what } = needed;
+  const where = `object ${id}`;
+  const text = packageText(found.record);
+  if (fetched === undefined) {
+    const remedy = `byref fsck --repair fetches it from the package repository (${text}); or ${again}`;
+    return damage(check, where, what, remedy);
+  }
+  if ('why' in fetched)
+    return imported(job, needed, `${again} (the package repository has it not: ${fetched.why})`);
+  const files = (): void => restoreObject(job.store.objects, id, fetched.file);
+  const remedy = `it is replaced by the same bytes from the package repository (${text})`;
+  return damage(check, where, what, remedy, { files });
 }
 
 /** Makes room for the bytes that an import brings. */

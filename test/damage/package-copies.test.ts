@@ -1,0 +1,93 @@
+/** Damaged objects whose bytes no env has come back from the package repository that the template's apt knows. */
+import * as fs from 'node:fs';
+import path from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { EXIT } from '../../src/base/exit-codes.ts';
+import type { RootScrubbed } from '../../src/services/scrub-root.ts';
+import { TestRoot } from '../support/machine/root.ts';
+import { writeBuiltSystem } from '../support/packages/built-system.ts';
+import { TinySystems } from '../support/packages/tiny-systems.ts';
+
+const FILE = 'usr/bin/env';
+
+let systems: TinySystems;
+let root: TestRoot;
+let bytes: Buffer;
+
+beforeAll(async () => {
+  systems = await TinySystems.create();
+});
+afterAll(() => systems.dispose());
+beforeEach(async () => {
+  root = await TestRoot.create();
+  const archive = path.join(root.base, 'system.tar');
+  await writeBuiltSystem(systems, archive);
+  await root.import('tiny', archive);
+  await root.create('web', 'tiny');
+  bytes = fs.readFileSync(path.join(await root.mount('web'), FILE));
+  await root.umount();
+});
+afterEach(() => root.dispose());
+
+/** The files of objects, largest first. */
+function objectWith(content: Buffer): string {
+  const objects = path.join(root.path, 'objects');
+  const files = fs.readdirSync(objects, { recursive: true, encoding: 'utf8' });
+  const file = files.find((each) => {
+    const at = path.join(objects, each);
+    return fs.statSync(at).isFile() && fs.readFileSync(at).equals(content);
+  });
+  return path.join(objects, file!);
+}
+
+async function scrub(...options: string[]): Promise<RootScrubbed & { readonly code: number }> {
+  const { code, stdout, stderr } = await root.byref('scrub', '--rate', '0', '--json', ...options);
+  expect(stdout, stderr).not.toBe('');
+  return { ...(JSON.parse(stdout) as RootScrubbed), code };
+}
+
+test('scrub --repair fetches the package in its version, and takes what has the right bytes', async () => {
+  const object = objectWith(bytes);
+  fs.writeFileSync(object, Buffer.alloc(bytes.length, 'x'));
+  const { damaged } = await scrub();
+  expect(damaged).toMatchObject([
+    {
+      repaired: false,
+      remedy: expect.stringMatching(/fetches it from the package repository \(\S+ \S+\)/),
+    },
+  ]);
+  const repaired = await scrub('--repair');
+  expect(repaired.damaged).toMatchObject([{ repaired: true }]);
+  expect(repaired.code).toBe(EXIT.ok);
+  expect(fs.readFileSync(object).equals(bytes)).toBe(true);
+  expect(fs.readFileSync(path.join(await root.mount('web'), FILE)).equals(bytes)).toBe(true);
+});
+
+test('fsck --repair does the same with one that is missing', async () => {
+  const object = objectWith(bytes);
+  fs.rmSync(object);
+  await root.ok('fsck', '--repair');
+  expect(fs.readFileSync(object).equals(bytes)).toBe(true);
+  expect(await root.findings()).toEqual([]);
+});
+
+test('where the repository does not have it any more, or does not answer, that is said, and what to do', async () => {
+  const object = objectWith(bytes);
+  fs.writeFileSync(object, Buffer.alloc(bytes.length, 'x'));
+  const away = path.join(systems.base, 'away');
+  fs.renameSync(systems.repo.root, away);
+  try {
+    const { damaged, code } = await scrub('--repair');
+    expect(code).toBe(EXIT.corrupt);
+    expect(damaged).toMatchObject([
+      {
+        repaired: false,
+        remedy: expect.stringMatching(
+          /import the source of tiny@1 again .*the package repository has it not: apt-get update: /,
+        ),
+      },
+    ]);
+  } finally {
+    fs.renameSync(away, systems.repo.root);
+  }
+});

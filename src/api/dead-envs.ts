@@ -40,7 +40,7 @@ export class DeadEnvs {
     const { mountpoint } = mount;
     if (!(await hasEnded(this.root, mount))) {
       // It may have been taken over meanwhile.
-      log.info({ env, name, mountpoint }, 'its driver is gone: what uses it waits');
+      log.debug({ env, name, mountpoint }, 'its driver is gone: what uses it waits');
       this.known.delete(env);
       return;
     }

@@ -268,6 +268,20 @@ test('daemon upgrade moves envs to another driver, while a program writes', asyn
   for (let i = 1; i <= 300; i++) expect(read(String(i))).toBe(`${i}\n`);
 });
 
+test('daemon upgrade during checkpoints', { timeout: 300_000 }, async () => {
+  await mount();
+  // A checkpoint begins at once when so many records are new.
+  const records = 21_000;
+  for (let round = 0; round < 3; round++) {
+    const dir = path.join(at, `round-${round}`);
+    fs.mkdirSync(dir);
+    for (let i = 0; i < records; i++) fs.symlinkSync('to', path.join(dir, String(i)));
+    const upgraded = await root.json<{ envs: number }[]>('daemon', 'upgrade');
+    expect(upgraded).toMatchObject([{ envs: 1 }]);
+    expect(fs.readdirSync(dir)).toHaveLength(records);
+  }
+});
+
 test('a driver that hangs is ended, and another one goes on', async () => {
   await root.umount();
   await root.dispose();

@@ -46,9 +46,17 @@ async function main(root: string, shard: number): Promise<void> {
     server?.close();
     process.exit(0);
   };
+  /**
+   * Ends as if killed, once all mounts are left to another driver: exit() would end the checkpoint thread first, and if that is in a transaction
+   * of LMDB, wait for good, as LMDB's clean-up takes the lock that the thread holds.
+   */
+  const vanish = (): void => {
+    log.info({}, 'ending');
+    process.kill(process.pid, 'SIGKILL');
+  };
   const idle = new IdleExit(isIdle, end);
   if (resumes) await served.goOn();
-  const handlers = served.handlers(end);
+  const handlers = served.handlers(end, vanish);
   server = await ControlServer.listen<DriverVerbs>(files.socket, handlers, DRIVER_ARGS, idle.touch);
   idle.touch();
   endOnSignal(log, () => served.size, end);

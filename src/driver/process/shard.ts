@@ -84,7 +84,11 @@ export class Shard {
     return this.live.size;
   }
 
-  handlers(stop: () => void): Handlers<DriverVerbs> {
+  /**
+   * @param stop ends this process when it serves nothing any more
+   * @param vanish ends it when another driver is to go on with what it serves
+   */
+  handlers(stop: () => void, vanish: () => void): Handlers<DriverVerbs> {
     return {
       status: () => this.status(),
       metrics: () => ({
@@ -113,7 +117,7 @@ export class Shard {
         await this.live.get(env)?.closed;
         return null;
       },
-      leave: (args) => this.leave(args, stop),
+      leave: (args) => this.leave(args, vanish),
       stop: (args) => this.stop(args.force, stop),
     };
   }
@@ -413,7 +417,7 @@ export class Shard {
   /** Leaves all mounts to another driver. What was begun is answered; what comes then waits for that driver. */
   private async leave(
     { records, restart }: { readonly records: number; readonly restart: readonly string[] },
-    stop: () => void,
+    vanish: () => void,
   ): Promise<null> {
     if (records !== RECORDS_VERSION) {
       const message = `a driver of byref ${VERSION} can't leave its mounts to the other one`;
@@ -430,7 +434,7 @@ export class Shard {
     const served = [...this.live.values()].flatMap((each) => each.served ?? []);
     await Promise.all(served.map((each) => each.leave()));
     this.parts.log.info({ envs: this.live.size }, 'left to another driver');
-    setImmediate(stop);
+    setImmediate(vanish);
     return null;
   }
 

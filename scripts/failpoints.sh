@@ -15,7 +15,7 @@ trap 'rm -f "$BYREF_FAILPOINT_HITS"' EXIT
 
 # All tests that arm one, and those that come by one that no other comes by.
 mapfile -t FILES < <(grep -rlE 'BYREF_FAILPOINT|armFailpoint|runKilledAt|KILL_STEP' test --include='*.test.ts')
-FILES+=(test/patch/crash-stages.test.ts test/damage/scrub.test.ts test/env/formats.test.ts test/env/unwritten.test.ts test/run/network.test.ts)
+FILES+=(test/patch/crash-stages.test.ts test/damage/store.test.ts test/damage/scrub.test.ts test/env/formats.test.ts test/env/unwritten.test.ts test/run/network.test.ts)
 status=0
 LIMIT=12h bash scripts/test.sh "${FILES[@]}" "$@" || status=$?
 

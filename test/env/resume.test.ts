@@ -268,18 +268,18 @@ test('daemon upgrade moves envs to another driver, while a program writes', asyn
   for (let i = 1; i <= 300; i++) expect(read(String(i))).toBe(`${i}\n`);
 });
 
-test('daemon upgrade during checkpoints', { timeout: 300_000 }, async () => {
-  await mount();
-  // A checkpoint begins at once when so many records are new.
-  const records = 21_000;
-  for (let round = 0; round < 3; round++) {
-    const dir = path.join(at, `round-${round}`);
-    fs.mkdirSync(dir);
-    for (let i = 0; i < records; i++) fs.symlinkSync('to', path.join(dir, String(i)));
-    const upgraded = await root.json<{ envs: number }[]>('daemon', 'upgrade');
-    expect(upgraded).toMatchObject([{ envs: 1 }]);
-    expect(fs.readdirSync(dir)).toHaveLength(records);
-  }
+test('daemon upgrade while the checkpoint thread is in a transaction', async () => {
+  const hits = path.join(root.base, 'hits');
+  const held = { BYREF_FAILPOINT: 'checkpoint-put:1:hold', BYREF_FAILPOINT_HITS: hits };
+  const { code, stderr } = await root.run(['mount', 'e'], { env: { ...root.env, ...held } });
+  expect(code, stderr).toBe(0);
+  at = path.join(root.path, 'mnt/e');
+  fs.writeFileSync(path.join(at, 'file'), 'file');
+  const isHeld = (): boolean => fs.readFileSync(hits, 'utf8').includes('fault checkpoint-put');
+  await expect.poll(isHeld, { timeout: 30_000 }).toBe(true);
+  const upgraded = await root.json<{ envs: number }[]>('daemon', 'upgrade');
+  expect(upgraded).toMatchObject([{ envs: 1 }]);
+  expect(read('file')).toBe('file');
 });
 
 test('a driver that hangs is ended, and another one goes on', async () => {

@@ -8,7 +8,7 @@ import { consoleLog } from '../manager/envs/runtime/launch.ts';
 import { INIT_INSIDE } from '../manager/envs/runtime/oci-config.ts';
 import { processesOf } from '../manager/envs/runtime/processes.ts';
 import type { EnvRow, Store } from '../store/store.ts';
-import { prepareExec } from './exec-env.ts';
+import { type PreparedCommand, prepareExec } from './exec-env.ts';
 
 /** What there is to say about an env that is ready. */
 export interface Ready {
@@ -100,14 +100,22 @@ async function inside(
   words: readonly string[],
   timeoutMs: number,
 ): Promise<ProgramEnded> {
-  if (hasEnded(store, row)) throw endedEarly(store, row);
-  const { command, dispose } = prepareExec(store, row, { words, terminal: null }).prepareCommand();
+  const { command, dispose } = prepare(store, row, words);
   return runProgram(command, {
     outputMax: OUTPUT_MAX,
     ofMore: 'end',
     timeoutMs,
     ownSession: true,
   }).finally(dispose);
+}
+
+function prepare(store: Store, row: EnvRow, words: readonly string[]): PreparedCommand {
+  try {
+    return prepareExec(store, row, { words, terminal: null }).prepareCommand();
+  } catch (error) {
+    if (hasEnded(store, row)) throw endedEarly(store, row);
+    throw error;
+  }
 }
 
 async function unitsOf(store: Store, row: EnvRow, list: readonly string[]): Promise<string[]> {

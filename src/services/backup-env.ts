@@ -1,6 +1,6 @@
 /** Writes what an env is, and has of its own, as one stream: docs/internals/FORMAT-backup.md. */
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
@@ -9,6 +9,7 @@ import { LOST_DIR, PRIVATE_DIR, VOLUMES_DIR } from '../driver/delta/layout.ts';
 import { openDelta } from '../driver/delta/open-delta.ts';
 import { readDelta } from '../driver/delta/read-delta.ts';
 import { removeDelta } from '../driver/delta/remove-delta.ts';
+import { type BaseBackup, readBase } from '../manager/backup/base-backup.ts';
 import { type Described, describeDelta } from '../manager/backup/describe-delta.ts';
 import {
   BACKUP_FORMAT,
@@ -39,6 +40,8 @@ export interface BackupOptions {
   readonly file: string;
   /** True: all versions of the env's stack come along. */
   readonly withTemplates: boolean;
+  /** A backup of the env: of private files, this one has only those that changed since. null: it has all. */
+  readonly base: string | null;
 }
 
 /** The caller's part while an env is backed up. */
@@ -57,7 +60,9 @@ export interface EnvBackedUp {
   readonly file: string;
   /** Its size. */
   readonly bytes: number;
+  /** How many files the env has of its own; and of these, how many are not in the backup but in the one that it builds on. */
   readonly files: number;
+  readonly unchanged: number;
   /** For how long the env stood still, in milliseconds; null: it was stopped. */
   readonly frozenMs: number | null;
 }
@@ -73,7 +78,7 @@ export interface EnvBackedUp {
 export async function backupEnv(
   store: Store,
   row: EnvRow,
-  { file, withTemplates }: BackupOptions,
+  { file, withTemplates, base }: BackupOptions,
   { patience, signal }: BackupHooks,
 ): Promise<EnvBackedUp> {
   const { root } = store;
@@ -83,10 +88,14 @@ export async function backupEnv(
   const workplace = new Workplace(root, id);
   const directory = workplace.path;
   try {
-    const frozenMs = await copy(store, row, id, patience, signal);
+    const known = base === null ? null : await readBase(base, row, signal);
+    const { frozenMs, files } = await copy(store, row, id, { patience, signal }, known);
     workplace.take(envDir(root, id));
     failpoint('backup-copied');
-    const manifest = await describe(store, row, directory, { withTemplates, firstMount, frozenMs });
+    const facts = { withTemplates, firstMount, frozenMs, files, base: known?.id ?? null };
+    const manifest = await describe(store, row, directory, facts);
+    for (const name of files.known)
+      rmSync(path.join(directory, PRIVATE_DIR, name), { force: true });
     failpoint('backup-described');
     const order = [MANIFEST_FILE, ROWS_FILE, TEMPLATES_DIR, OBJECTS_DIR, PRIVATE_DIR];
     const names = [...order, VOLUMES_DIR, LOST_DIR, MANAGED_NOTE].filter((name) =>
@@ -98,7 +107,7 @@ export async function backupEnv(
     output?.finish();
     return {
       ...{ env: row.id, name: row.name, backup: manifest.id, file, bytes },
-      ...{ files: manifest.counts.files, frozenMs },
+      ...{ files: manifest.counts.files, unchanged: files.known.size, frozenMs },
     };
   } catch (error) {
     output?.abandon();
@@ -122,17 +131,26 @@ function toldOf(root: string, { id, name }: EnvRow): FirstMount | null {
   return { hostname, sshKeys, passwordHash, files, runOnce };
 }
 
-/** Copies the env, as of one moment, and brings the copy to rest: all that it changed is in its link table then. */
+/** A copy of the env. */
+interface EnvCopy {
+  readonly frozenMs: number | null;
+  readonly files: DeltaCopy['files'];
+}
+
+/**
+ * Copies the env, as of one moment, and brings the copy to rest: all that it changed is in its link table then.
+ * @param base what is known of its private files
+ */
 async function copy(
   store: Store,
   row: EnvRow,
   id: number,
-  patience: Patience,
-  signal: AbortSignal,
-): Promise<number | null> {
+  { patience, signal }: BackupHooks,
+  base: BaseBackup | null,
+): Promise<EnvCopy> {
   const { root } = store;
   const lock = await lockLifeCycle(root, row, patience);
-  const delta = new DeltaCopy(root, row.id, id, signal);
+  const delta = new DeltaCopy(root, row.id, id, signal, base?.isKnown);
   let frozenMs: number | null = null;
   try {
     ({ frozenMs } = await copyOfMoment(store, row, lock, delta));
@@ -147,15 +165,15 @@ async function copy(
   });
   const { readOnly } = opened;
   await opened.close();
-  if (readOnly === null) return frozenMs;
+  if (readOnly === null) return { frozenMs, files: delta.files };
   const hint = `See byref fsck ${row.name}.`;
   throw new ByrefError('corrupt', `${row.name} is damaged: ${readOnly}`, hint);
 }
 
-interface Facts {
+interface Facts extends EnvCopy {
   readonly withTemplates: boolean;
   readonly firstMount: FirstMount | null;
-  readonly frozenMs: number | null;
+  readonly base: string | null;
 }
 
 /** Writes the manifest, and all that it names and the copy does not have. */
@@ -163,13 +181,13 @@ async function describe(
   store: Store,
   row: EnvRow,
   directory: string,
-  { withTemplates, firstMount, frozenMs }: Facts,
+  { withTemplates, firstMount, frozenMs, files, base }: Facts,
 ): Promise<BackupManifest> {
   const refs = new RefNames(store, store.resolveStack(row));
   const view = await readDelta(directory);
   let described: Described;
   try {
-    described = describeDelta(store, directory, view, refs);
+    described = describeDelta(store, directory, view, refs, files);
   } finally {
     await view.close();
   }
@@ -179,6 +197,8 @@ async function describe(
     format: BACKUP_FORMAT,
     id: randomBytes(16).toString('hex'),
     madeMs: Date.now(),
+    base,
+    trustedMs: files.trustedMs,
     env: { name: row.name, createdMs: row.createdMs },
     settings: store.settings(row.id),
     firstMount,

@@ -1,5 +1,5 @@
 /** Makes an env of a backup: docs/internals/FORMAT-backup.md. */
-import { existsSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
@@ -25,6 +25,8 @@ import { type EnvRow, envDir, type StackRef, type Store } from '../store/store.t
 export interface RestoreOptions {
   /** Where it is; "-" is standard input. */
   readonly file: string;
+  /** The backups that it builds on, in any order. */
+  readonly bases: readonly string[];
   /** The name of the env; null: the one that it had. */
   readonly name: string | null;
   /** True: machine id, ssh host keys and ports stay; else the first mount gives it others, and the ports are free. */
@@ -55,15 +57,15 @@ export interface EnvRestored extends EnvSummary {
  */
 export async function restoreEnv(
   store: Store,
-  { file, name, sameIdentity }: RestoreOptions,
+  { file, bases, name, sameIdentity }: RestoreOptions,
   { signal, note }: RestoreHooks,
 ): Promise<EnvRestored> {
   if (name !== null) refuseName(store, name);
-  return unpacked(store, file, signal, async ({ manifest, place }) => {
+  return unpacked(store, file, bases, signal, async ({ manifest, place, bases }) => {
     const own = name ?? manifest.env.name;
     refuseName(store, own);
     const stack = await stackOf(store, manifest, place, signal);
-    const row = await make(store, own, stack, { manifest, place, sameIdentity, note });
+    const row = await make(store, own, stack, { manifest, place, bases, sameIdentity, note });
     return { ...summaryOf(await envState(store, row)), backup: manifest.id };
   });
 }
@@ -77,12 +79,15 @@ interface Unpacked {
   readonly manifest: BackupManifest;
   /** Where it is unpacked. */
   readonly place: string;
+  /** Where the backups are unpacked that it builds on, the newest first. */
+  readonly bases: readonly string[];
 }
 
 /** Checks a backup, unpacks it, and passes it to `work`; removes what was unpacked then. */
 async function unpacked<T>(
   store: Store,
   file: string,
+  bases: readonly string[],
   signal: AbortSignal,
   work: (unpacked: Unpacked) => Promise<T>,
 ): Promise<T> {
@@ -90,17 +95,55 @@ async function unpacked<T>(
   const workplace = new Workplace(root, store.reserveEnv());
   try {
     // Others may write meanwhile.
-    const manifest = await store.pause(async () => {
+    const found = await store.pause(async () => {
       workplace.make();
-      const found = await unpackGiven(file, workplace.path, signal);
+      const manifest = await unpackGiven(file, workplace.path, signal);
+      const chain = await unpackBases(file, manifest, bases, workplace.path, signal);
       failpoint('restore-unpacked');
-      return found;
+      return { manifest, place: workplace.path, bases: chain };
     });
-    return await work({ manifest, place: workplace.path });
+    return await work(found);
   } finally {
     workplace.remove();
   }
 }
+
+/**
+ * Unpacks the backups that one builds on, and returns where, the newest first.
+ * @throws ByrefError 'usage' if one of them was not named
+ */
+async function unpackBases(
+  file: string,
+  { base }: BackupManifest,
+  files: readonly string[],
+  place: string,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const found = new Map<string, { directory: string; base: string | null }>();
+  for (const [i, each] of files.entries()) {
+    const directory = path.join(place, `base-${i}`);
+    mkdirSync(directory, { mode: 0o700 });
+    const manifest = await unpackGiven(each, directory, signal);
+    found.set(manifest.id, { directory, base: manifest.base });
+  }
+  const chain: string[] = [];
+  for (let id = base; id !== null; ) {
+    const next = found.get(id);
+    if (next === undefined) throw lacksBase(file, id);
+    // One that builds on itself was not made by byref.
+    found.delete(id);
+    chain.push(next.directory);
+    id = next.base;
+  }
+  return chain;
+}
+
+const lacksBase = (file: string, id: string): ByrefError =>
+  new ByrefError(
+    'usage',
+    `${file} has only what changed since the backup ${id}`,
+    'Name that, too, and the one that it builds on itself, if there is one: --base FILE. byref backup verify FILE says which backup a file is.',
+  );
 
 /** Finds the versions of the stack by what they show, and imports those that came along and are not here. */
 async function stackOf(
@@ -179,7 +222,7 @@ async function make(
   store: Store,
   name: string,
   stack: readonly StackEntry[],
-  { manifest, place, sameIdentity, note }: Making,
+  { manifest, place, bases, sameIdentity, note }: Making,
 ): Promise<EnvRow> {
   const { root } = store;
   const id = store.reserveEnv();
@@ -191,7 +234,7 @@ async function make(
     });
     const refs = store.composed(store.plainStack({ name, stack }));
     const { leftAside } = await rebuildDelta(store, {
-      ...{ unpacked: place, directory, lower: store.lowerTree(refs), versions },
+      ...{ unpacked: place, bases, directory, lower: store.lowerTree(refs), versions },
       isKnownPatch: (patch) =>
         store.patches.get(patch)?.startedMs === manifest.patches[String(patch)],
     });

@@ -11,6 +11,8 @@ export interface BackupVerified {
   readonly file: string;
   /** The name of the backup. */
   readonly backup: string;
+  /** The backup that it builds on: it has only what changed since. null: it has all. */
+  readonly base: string | null;
   /** The env that it was made of. */
   readonly name: string;
   /** When it was made. ISO 8601, UTC. */
@@ -37,9 +39,9 @@ export async function verifyBackup(file: string, signal: AbortSignal): Promise<B
     let at = 0;
     const input = createReadStream(path.join(directory, ROWS_FILE), 'utf8');
     for await (const line of createInterface({ input })) decodeRow(line, ++at);
-    const { id, env, madeMs, stack, counts } = manifest;
+    const { id, base, env, madeMs, stack, counts } = manifest;
     return {
-      ...{ file, backup: id, name: env.name, made: new Date(madeMs).toISOString() },
+      ...{ file, backup: id, base, name: env.name, made: new Date(madeMs).toISOString() },
       stack: stack.map(({ template, version, identity }) => ({ template, version, identity })),
       withTemplates: stack.every((each) => each.file !== null),
       ...counts,

@@ -13,6 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import { pack } from '../../src/manager/backup/pack.ts';
@@ -245,6 +246,57 @@ test('an env that is mounted is backed up as of one moment, and goes on', async 
   expect([0, 1]).toContain(b! - last!);
   expect(lines).toBe(last);
   expect(await root.findings()).toEqual([]);
+});
+
+/** Waits until a backup trusts the times of what was just written. */
+const settle = (): Promise<void> => sleep(2500);
+
+test('an incremental backup has only what changed since, by whatever way', async () => {
+  const mountpoint = await root.mount('first');
+  const write = `cd "$1"; for i in 1 2 3 4; do head -c 300000 /dev/urandom >home/$i; done; rm usr/lib/three`;
+  expect(await sh(write, [mountpoint])).toMatchObject({ code: 0 });
+  await settle();
+  const [one, two, three] = ['one', 'two', 'three'].map((name) => path.join(root.base, name));
+  const backup = (...words: string[]): Promise<EnvBackedUp> =>
+    root.json('backup', 'first', ...words);
+  const whole = await backup(one!);
+  expect(whole.bytes).toBeGreaterThan(1_200_000);
+  // A store through a mapping that was there before.
+  const change = `cd "$1"; python3 - <<'END'
+import mmap
+with open('home/1', 'r+b') as file:
+    pages = mmap.mmap(file.fileno(), 0)
+    pages[4096:4101] = b'store'
+END
+    echo more >>home/2; mv home/3 home/moved; chmod 600 home/4; echo new >home/new`;
+  expect(await sh(change, [mountpoint])).toMatchObject({ code: 0 });
+  await settle();
+  const second = await backup(two!, '--incremental-from', one!);
+  expect(second.files - second.unchanged).toBeLessThanOrEqual(3);
+  expect(second.bytes).toBeGreaterThan(600_000);
+  expect(second.bytes).toBeLessThan(700_000);
+  const third = await backup(three!, '--incremental-from', two!);
+  expect(third).toMatchObject({ files: second.files, unchanged: second.files });
+  expect(third.bytes).toBeLessThan(20_000);
+  await root.umount('first');
+  const before = await shown('first');
+  expect(await root.json('backup', 'verify', three!)).toMatchObject({ base: second.backup });
+  await root.ok('restore', three!, 'second', '--base', one!, '--base', two!);
+  expect(await shown('second')).toBe(before);
+  for (const bases of [[], ['--base', one!], ['--base', two!]]) {
+    const { code, stderr } = await root.byref('restore', three!, 'third', ...bases);
+    expect([code, stderr]).toEqual([
+      EXIT.usage,
+      expect.stringMatching(/has only what changed since the backup [0-9a-f]{32}/),
+    ]);
+  }
+  await root.create('other', 'os');
+  expect(await root.byref('backup', 'other', file, '--incremental-from', one!)).toMatchObject({
+    code: EXIT.usage,
+  });
+  expect(await names()).toEqual(['first', 'second', 'other']);
+  expect(await root.findings()).toEqual([]);
+  expect(readdirSync(path.join(root.path, 'backup'))).toEqual([]);
 });
 
 test('it goes through pipes', async () => {

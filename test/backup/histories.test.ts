@@ -74,24 +74,31 @@ test('what is restored is what was backed up', { timeout: TEST_MS }, async () =>
     const env = `env${count++}`;
     await here.create(env, 'os', 'app');
     const mountpoint = await here.mount(env);
-    for (const [place, step] of history) {
-      if (step.op === 'flip') await goTo(step.template, step.to);
-      else if (step.op !== 'remount' && step.op !== 'kill')
-        await agent.do(path.join(mountpoint, place), step);
-    }
-    for (let slot = 0; slot < 3; slot++) await agent.do(mountpoint, { op: 'close', slot });
+    const run = async (some: typeof history): Promise<void> => {
+      for (const [place, step] of some) {
+        if (step.op === 'flip') await goTo(step.template, step.to);
+        else if (step.op !== 'remount' && step.op !== 'kill')
+          await agent.do(path.join(mountpoint, place), step);
+      }
+    };
     const file = path.join(here.base, `${env}.backup`);
-    await here.ok('backup', env, file, '--with-templates');
+    const whole = path.join(here.base, `${env}.whole`);
+    const half = history.length >> 1;
+    await run(history.slice(0, half));
+    await here.ok('backup', env, whole);
+    await run(history.slice(half));
+    for (let slot = 0; slot < 3; slot++) await agent.do(mountpoint, { op: 'close', slot });
+    await here.ok('backup', env, file, '--with-templates', '--incremental-from', whole);
     const before = await look(here, env, true);
-    await here.ok('restore', file, `${env}-again`);
+    await here.ok('restore', file, `${env}-again`, '--base', whole);
     expect(await look(here, `${env}-again`, true)).toEqual(before);
-    await there.ok('restore', file);
+    await there.ok('restore', file, '--base', whole);
     const plain = before.map((each) => ({ ...(each as NameSnapshot), ino: undefined }));
     expect(await look(there, env, false)).toEqual(plain);
     for (const root of [here, there]) expect(await root.findings()).toEqual([]);
     await here.ok('destroy', '--force', env, `${env}-again`);
     await there.ok('destroy', '--force', env);
-    fs.rmSync(file);
+    for (const each of [file, whole]) fs.rmSync(each);
   });
   await fc.assert(property, { ...RUNS, endOnFailure: true });
 });

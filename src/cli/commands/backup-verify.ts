@@ -21,10 +21,13 @@ export default function build(): Command {
       printResult('backup verify', found);
       return;
     }
-    const { name, made, stack, withTemplates, files, bytes } = found;
+    const { backup, base, name, made, stack, withTemplates, files, bytes } = found;
     const versions = stack.map(({ template, version }) => `${template}@${version}`).join(', ');
     printLines(
       `${given} is whole: ${name}, made ${made}, with ${files} files (${formatSize(bytes)})`,
+      base === null
+        ? `it is the backup ${backup}`
+        : `it is the backup ${backup}, and needs the backup ${base}`,
       `it needs ${versions}${withTemplates ? ', which came along' : ''}`,
     );
   });

@@ -9,6 +9,11 @@ import { printLines } from '../print.ts';
 import { interruptible, withStore } from '../session.ts';
 import { printResult } from '../table.ts';
 
+interface Options {
+  readonly withTemplates?: boolean;
+  readonly incrementalFrom?: string;
+}
+
 /** Defines the command `byref backup`. */
 export default function build(): Command {
   return defineWaiting(
@@ -16,23 +21,29 @@ export default function build(): Command {
     'Write what an env is, and all that it has of its own, as it is at this moment; - is standard output. byref restore makes an env of it.',
   )
     .option('--with-templates', 'the versions of its templates, too, for a machine that lacks them')
-    .action(async (env: string, target: string, options: { withTemplates?: boolean }) => {
+    .option(
+      '--incremental-from <backup>',
+      'of its private files only those that changed since that backup, which restore has to have, too',
+    )
+    .action(async (env: string, target: string, options: Options) => {
       const context = contextOf(options);
       const { patience } = context;
       const file = target === '-' || target === '' ? target : path.resolve(target);
       const { signal, release } = interruption();
       const made = await withStore(interruptible(context, signal), 'write', (store) => {
-        const { withTemplates = false } = options;
+        const { withTemplates = false, incrementalFrom } = options;
+        const base = incrementalFrom === undefined ? null : path.resolve(incrementalFrom);
         const row = needPeoplesEnv(store, env);
-        return backupEnv(store, row, { file, withTemplates }, { patience, signal });
+        return backupEnv(store, row, { file, withTemplates, base }, { patience, signal });
       }).finally(release);
       if (target === '-') return;
       if (context.json) printResult('backup', made);
       else {
-        const { bytes, files, frozenMs } = made;
+        const { bytes, files, unchanged, frozenMs } = made;
         const still = frozenMs === null ? '' : `, which stood still for ${frozenMs} ms`;
         printLines(
-          `${target}: ${formatSize(bytes)}, with ${files} files of its own, of ${env}${still}`,
+          `${target}: ${formatSize(bytes)}, with ${files - unchanged} files of its own, of ${env}${still}`,
+          ...(unchanged === 0 ? [] : [`${unchanged} others are as they were, and not in it`]),
         );
       }
     });

@@ -8,6 +8,13 @@ import { printLines } from '../print.ts';
 import { interruptible, withStore } from '../session.ts';
 import { printResult } from '../table.ts';
 
+interface Options {
+  readonly sameIdentity?: boolean;
+  readonly base: readonly string[];
+}
+
+const append = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+
 /** Defines the command `byref restore`. */
 export default function build(): Command {
   return defineWaiting(
@@ -15,18 +22,19 @@ export default function build(): Command {
     'Make an env of a backup, under the name that it had or another one; - is standard input.',
   )
     .option('--same-identity', 'machine id, ssh host keys and ports stay as they were')
-    .action(
-      async (given: string, name: string | undefined, options: { sameIdentity?: boolean }) => {
-        const context = contextOf(options);
-        const file = given === '-' || given === '' ? given : path.resolve(given);
-        const { signal, release } = interruption();
-        const made = await withStore(interruptible(context, signal), 'write', (store) => {
-          const { sameIdentity = false } = options;
-          const note = (text: string): void => printNotes([text]);
-          return restoreEnv(store, { file, name: name ?? null, sameIdentity }, { signal, note });
-        }).finally(release);
-        if (context.json) printResult('restore', made);
-        else printLines(`restored ${made.name} (id ${made.id}) from ${given}`);
-      },
-    );
+    .option('--base <backup>', 'a backup that it builds on; may be repeated', append, [])
+    .action(async (given: string, name: string | undefined, options: Options) => {
+      const context = contextOf(options);
+      const file = given === '-' || given === '' ? given : path.resolve(given);
+      const { signal, release } = interruption();
+      const made = await withStore(interruptible(context, signal), 'write', (store) => {
+        const { sameIdentity = false } = options;
+        const bases = options.base.map((each) => path.resolve(each));
+        const note = (text: string): void => printNotes([text]);
+        const wanted = { file, bases, name: name ?? null, sameIdentity };
+        return restoreEnv(store, wanted, { signal, note });
+      }).finally(release);
+      if (context.json) printResult('restore', made);
+      else printLines(`restored ${made.name} (id ${made.id}) from ${given}`);
+    });
 }

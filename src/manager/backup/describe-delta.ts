@@ -16,6 +16,7 @@ import { PRIVATE_DIR, privateName } from '../../driver/delta/layout.ts';
 import type { DeltaView } from '../../driver/delta/read-delta.ts';
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../../native/binding.ts';
 import type { Store } from '../../store/store.ts';
+import type { DeltaCopy } from '../envs/copy-delta.ts';
 import { type BackupCounts, OBJECTS_DIR, ROWS_FILE } from './manifest.ts';
 import { isBeyondStack, type RefNames } from './refs.ts';
 import { encodeRow, type PrivateFile } from './rows.ts';
@@ -33,15 +34,16 @@ export interface Described extends BackupCounts {
 
 /**
  * Writes rows, and copies the objects that the receiver may lack, into the directory of an env that nobody uses.
- * @throws ByrefError 'corrupt' if a file or an object is missing
+ * @param copies tells what the files were of which the directory has copies
  */
 export function describeDelta(
   store: Store,
   directory: string,
   view: DeltaView,
   refs: RefNames,
+  copies: DeltaCopy['files'],
 ): Described {
-  return new Description(store, directory, view, refs).write();
+  return new Description(store, directory, view, refs, copies).write();
 }
 
 class Description {
@@ -49,17 +51,25 @@ class Description {
   private readonly directory: string;
   private readonly view: DeltaView;
   private readonly refs: RefNames;
+  private readonly copies: DeltaCopy['files'];
   private readonly fd: number;
   /** Inodes that patches set aside, with the numbers of the patches. */
   private readonly aside = new Map<Ino, number>();
   private readonly patches: number[] = [];
   private buffered = '';
 
-  constructor(store: Store, directory: string, view: DeltaView, refs: RefNames) {
+  constructor(
+    store: Store,
+    directory: string,
+    view: DeltaView,
+    refs: RefNames,
+    copies: DeltaCopy['files'],
+  ) {
     this.store = store;
     this.directory = directory;
     this.view = view;
     this.refs = refs;
+    this.copies = copies;
     this.fd = openSync(path.join(directory, ROWS_FILE), 'wx', 0o600);
   }
 
@@ -132,6 +142,7 @@ class Description {
     return {
       ...{ name, size: stat[STAT.size]!, atime: stat[STAT.atime]!, atimeNs: stat[STAT.atimeNs]! },
       ...{ mtime: stat[STAT.mtime]!, mtimeNs: stat[STAT.mtimeNs]! },
+      ...{ source: this.copies.seen(name) ?? null, inBase: this.copies.known.has(name) },
     };
   }
 

@@ -48,6 +48,10 @@ export interface BackupManifest {
   /** Random, 32 hex digits: the name of this backup. */
   readonly id: string;
   readonly madeMs: number;
+  /** The backup that this one builds on: it has only what changed since; null: it has all. */
+  readonly base: string | null;
+  /** When all bytes of private files were on disk, as of PrivateCopies; null: not known. */
+  readonly trustedMs: number | null;
   readonly env: { readonly name: string; readonly createdMs: number };
   readonly settings: EnvSettings;
   /** What is to be done at its first mount; null: it was mounted already. */
@@ -79,11 +83,13 @@ export function parseManifest(text: string, from: string): BackupManifest {
     const message = `${from} has the format ${found.format} of another byref; this one reads ${BACKUP_FORMAT}`;
     throw new ByrefError('badInput', message, 'Restore it with the byref that made it.');
   }
-  const { id, env, settings, stack, versions, patches, counts } = found;
+  const { id, base, trustedMs, env, settings, stack, versions, patches, counts } = found;
   const isWhole =
     typeof id === 'string' &&
     typeof env?.name === 'string' &&
     typeof env.createdMs === 'number' &&
+    (base === null || typeof base === 'string') &&
+    (trustedMs === null || typeof trustedMs === 'number') &&
     isObject(settings) &&
     isObject(settings.limits) &&
     isObject(patches) &&

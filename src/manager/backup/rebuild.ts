@@ -48,6 +48,8 @@ const stat = new Float64Array(STAT_SLOTS);
 export interface Rebuild {
   /** Where the backup is unpacked: its files are moved from there. */
   readonly unpacked: string;
+  /** Where the backups are unpacked that it builds on, the newest first. */
+  readonly bases: readonly string[];
   /** The directory of an env that does not exist yet. */
   readonly directory: string;
   /** What the env will see. */
@@ -184,20 +186,27 @@ class Rebuilding {
     copyFileSync(from, this.privateFile(ino), constants.COPYFILE_FICLONE);
     return this.settled(
       { ...record, data: DATA_PRIVATE, object: '' },
-      { name: privateName(ino), size, atime, atimeNs, mtime, mtimeNs },
+      { name: privateName(ino), size, atime, atimeNs, mtime, mtimeNs, source: null, inBase: false },
     );
   }
 
   private placeFile(file: PrivateFile, record: InodeRecord): InodeRecord {
     if (!isReg(record.mode) || record.data !== DATA_PRIVATE)
       throw new RangeError(`${file.name} belongs to no regular file`);
-    const from = path.join(this.rebuild.unpacked, PRIVATE_DIR, file.name);
+    const from = this.find(file);
     if (native.statAt(AT_FDCWD, from, stat, AT_SYMLINK_NOFOLLOW) < 0)
       throw new RangeError(`private/${file.name} is missing`);
     if (!isReg(stat[STAT.mode]!) || stat[STAT.size] !== file.size || stat[STAT.nlink] !== 1)
       throw new RangeError(`private/${file.name} is not the file that was backed up`);
     renameSync(from, this.privateFile(record.ino));
     return this.settled(record, file);
+  }
+
+  /** Returns where the bytes of a private file are: in this backup, or in the newest of the others that has them. */
+  private find({ name, inBase }: PrivateFile): string {
+    const { unpacked, bases } = this.rebuild;
+    const places = (inBase ? bases : [unpacked]).map((each) => path.join(each, PRIVATE_DIR, name));
+    return places.find((each) => existsSync(each)) ?? places[0] ?? name;
   }
 
   /** Gives a private file its times. What the record says of its ctime stays true. */

@@ -14,6 +14,14 @@ export interface PrivateFile {
   readonly atimeNs: number;
   readonly mtime: number;
   readonly mtimeNs: number;
+  /** What it was on the machine that it comes from, so that the next backup knows it again; null: not known. */
+  readonly source: {
+    readonly ino: number;
+    readonly ctime: number;
+    readonly ctimeNs: number;
+  } | null;
+  /** True if its bytes are not in this backup but in one that this one builds on. */
+  readonly inBase: boolean;
 }
 
 /** An inode that the env made, or of which it has changed something. */
@@ -57,15 +65,20 @@ export function encodeRow(row: InodeRow | NameRow): string {
     i: ino,
     r,
     ...(place !== null && { p: [place.dir, place.name] }),
-    ...(file !== null && { f: Object.values(inOrder(file)) }),
+    ...(file !== null && fieldsOf(file)),
     ...(hasObject && { o: 1 }),
     ...ofPatch,
   });
 }
 
-const inOrder = ({ name, size, atime, atimeNs, mtime, mtimeNs }: PrivateFile): PrivateFile => ({
-  ...{ name, size, atime, atimeNs, mtime, mtimeNs },
-});
+function fieldsOf(file: PrivateFile): object {
+  const { name, size, atime, atimeNs, mtime, mtimeNs, source, inBase } = file;
+  return {
+    f: [name, size, atime, atimeNs, mtime, mtimeNs],
+    ...(source !== null && { w: [source.ino, source.ctime, source.ctimeNs] }),
+    ...(inBase && { b: 1 }),
+  };
+}
 
 /** Decodes a line. @param at its number, from 1, for messages @throws ByrefError 'badInput' */
 export function decodeRow(line: string, at: number): InodeRow | NameRow {
@@ -97,14 +110,23 @@ function nameRow({ d, n, i, t, s = null }: Record<string, unknown>): NameRow {
   return { kind: 'name', dir: d, name: n, ino: i, type: t, patch: s };
 }
 
-function inodeRow({ i, r, p = null, f = null, o, s = null }: Record<string, unknown>): InodeRow {
+function inodeRow({
+  i,
+  r,
+  p = null,
+  f = null,
+  w = null,
+  b,
+  o,
+  s = null,
+}: Record<string, unknown>): InodeRow {
   const isWhole = typeof i === 'string' && typeof r === 'string' && (s === null || isNumber(s));
   if (!isWhole) throw new RangeError('an inode is missing');
   const bytes = Buffer.from(r, 'base64');
   const record = decodeInode(bytes, 0, bytes.length);
   return {
     ...{ kind: 'inode', ino: i, record, place: p === null ? null : placeOf(p) },
-    ...{ file: f === null ? null : fileOf(f), hasObject: o === 1, patch: s },
+    ...{ file: f === null ? null : fileOf(f, w, b === 1), hasObject: o === 1, patch: s },
   };
 }
 
@@ -121,7 +143,7 @@ function isName(text: string): boolean {
   return bytes.length > 0 && bytes.length <= NAME_MAX && !/[/\0]/.test(bytes);
 }
 
-function fileOf(value: unknown): PrivateFile {
+function fileOf(value: unknown, was: unknown, inBase: boolean): PrivateFile {
   const [name, ...numbers] = Array.isArray(value) ? (value as unknown[]) : [];
   const [size, atime, atimeNs, mtime, mtimeNs] = numbers;
   const isWhole =
@@ -134,7 +156,14 @@ function fileOf(value: unknown): PrivateFile {
   if (!isWhole) throw new RangeError('a file is missing');
   return {
     ...{ name, size, atime: atime as number, atimeNs, mtime: mtime as number, mtimeNs },
+    ...{ source: sourceOf(was), inBase },
   };
+}
+
+function sourceOf(value: unknown): PrivateFile['source'] {
+  const [ino, ctime, ctimeNs] = Array.isArray(value) ? (value as unknown[]) : [];
+  if (!isNumber(ino) || !Number.isSafeInteger(ctime) || !isNumber(ctimeNs)) return null;
+  return { ino, ctime: ctime as number, ctimeNs };
 }
 
 const isNumber = (value: unknown): value is number =>

@@ -16,7 +16,7 @@ import type { HeldEnv } from '../../ipc/protocol.ts';
 import { AT_FDCWD, native, STAT, STAT_SLOTS } from '../../native/binding.ts';
 import { syncFileSystem } from '../../native/sync-file-system.ts';
 import { envDir } from '../../store/store.ts';
-import { PrivateCopies } from './copy-private.ts';
+import { type IsKnown, PrivateCopies } from './copy-private.ts';
 import { copyError, copyTree } from './copy-tree.ts';
 import { MANAGED_NOTE } from './managed-files.ts';
 
@@ -41,13 +41,19 @@ export class DeltaCopy {
   /**
    * @param to the id of an env that has no directory yet
    * @param signal ends the work
+   * @param isKnown as of PrivateCopies
    */
-  constructor(root: string, from: number, to: number, signal: AbortSignal) {
+  constructor(root: string, from: number, to: number, signal: AbortSignal, isKnown?: IsKnown) {
     this.#from = envDir(root, from);
     this.#to = envDir(root, to);
     this.#signal = signal;
     const dirs = [this.#from, this.#to].map((dir) => path.join(dir, PRIVATE_DIR));
-    this.#files = new PrivateCopies(dirs[0]!, dirs[1]!, signal);
+    this.#files = new PrivateCopies(dirs[0]!, dirs[1]!, signal, isKnown);
+  }
+
+  /** The copies of private files. */
+  get files(): Pick<PrivateCopies, 'seen' | 'known' | 'trustedMs'> {
+    return this.#files;
   }
 
   /** Copies private files while the env goes on: finish() then has to copy only those that were changed since. */
@@ -70,7 +76,7 @@ export class DeltaCopy {
     for (const { name, length } of held?.journal ?? this.#segments())
       await this.#copyFile(name, length);
     failpoint('clone-journal');
-    await this.#files.rest();
+    await this.#files.rest(held === null);
     const others = [VOLUMES_DIR, MANAGED_NOTE].filter((name) =>
       existsSync(path.join(this.#from, name)),
     );

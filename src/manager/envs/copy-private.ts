@@ -26,30 +26,52 @@ const time = new Float64Array(2);
 const statfs = new Float64Array(STATFS_SLOTS);
 
 /** What a file was when its copy was begun. Nothing changes a file's bytes without moving its ctime. */
-interface Seen {
+export interface Seen {
   readonly ino: number;
   readonly ctime: number;
   readonly ctimeNs: number;
 }
 
+/** Returns true for a file of which the caller has the bytes already. */
+export type IsKnown = (name: string, seen: Seen) => boolean;
+
 /** The private files of one env, and their copies. */
 export class PrivateCopies {
+  /**
+   * When all bytes were put on disk, in ms since the epoch: who finds a file later with a ctime from before that, and the same as in
+   * seen(), has its bytes. null: the file system does not tell of stores through mappings.
+   */
+  trustedMs: number | null = null;
   readonly #from: string;
   readonly #to: string;
   readonly #signal: AbortSignal;
+  readonly #isKnown: IsKnown;
   readonly #copier = new FileCopier();
   readonly #seen = new Map<string, Seen>();
+  readonly #known = new Set<string>();
   #fromFd = -1;
   #toFd = -1;
 
   /**
    * @param from the directory, which need not exist @param to made if `from` exists
    * @param signal ends the work
+   * @param isKnown of such a file the copy has size and times, and a hole
    */
-  constructor(from: string, to: string, signal: AbortSignal) {
+  constructor(from: string, to: string, signal: AbortSignal, isKnown: IsKnown = () => false) {
     this.#from = from;
     this.#to = to;
     this.#signal = signal;
+    this.#isKnown = isKnown;
+  }
+
+  /** Returns what a file was of which there is a copy. */
+  seen(name: string): Seen | undefined {
+    return this.#seen.get(name);
+  }
+
+  /** The names of files that were known, so that their copies are without bytes. */
+  get known(): ReadonlySet<string> {
+    return this.#known;
   }
 
   /**
@@ -61,8 +83,10 @@ export class PrivateCopies {
   async ahead(): Promise<void> {
     if (!this.#open()) return;
     const { sec, ns } = now();
-    if (native.statfsFd(this.#fromFd, statfs) < 0 || !TELL_STORES.has(statfs[6]!)) return;
+    if (!this.#tellsStores()) return;
+    const trustedMs = Date.now();
     if ((await native.syncfsAsync(this.#fromFd)) < 0) return;
+    this.trustedMs = trustedMs;
     await this.#each(readdirSync(this.#from), (name) => {
       const seen = this.#look(name);
       if (seen === null || seen.ctime > sec || (seen.ctime === sec && seen.ctimeNs >= ns)) return;
@@ -70,9 +94,13 @@ export class PrivateCopies {
     });
   }
 
-  /** Copies what there is now, and is not copied as it is; removes copies of what is gone. Nothing may be removed meanwhile. */
-  async rest(): Promise<void> {
+  /**
+   * Copies what there is now, and is not copied as it is; removes copies of what is gone. Nothing may be removed meanwhile.
+   * @param isClosed nobody has any of the files open or mapped
+   */
+  async rest(isClosed = false): Promise<void> {
     if (!this.#open()) return;
+    if (isClosed && this.#tellsStores()) this.trustedMs = Date.now();
     const names = readdirSync(this.#from);
     await this.#each(names, (name) => {
       const seen = this.#look(name);
@@ -87,6 +115,10 @@ export class PrivateCopies {
     const there = new Set(names);
     for (const name of this.#seen.keys())
       if (!there.has(name)) native.unlinkAt(this.#toFd, name, 0);
+  }
+
+  #tellsStores(): boolean {
+    return native.statfsFd(this.#fromFd, statfs) >= 0 && TELL_STORES.has(statfs[6]!);
   }
 
   close(): void {
@@ -142,12 +174,19 @@ export class PrivateCopies {
         this.#copyTag(name, to);
         this.#check(native.futimens(to, atime, atimeNs, mtime, mtimeNs));
         this.#seen.set(name, seen);
+        if (isKnown) this.#known.add(name);
+        else this.#known.delete(name);
       } finally {
         native.close(from);
         native.close(to);
       }
     };
-    const result = to < 0 ? to : this.#copier.copy(from, to, size, () => this.#signal.aborted);
+    const isKnown = this.#isKnown(name, seen);
+    const copy = (): number | Promise<number> =>
+      isKnown
+        ? native.ftruncate(to, size)
+        : this.#copier.copy(from, to, size, () => this.#signal.aborted);
+    const result = to < 0 ? to : copy();
     if (typeof result !== 'number') return result.then(done);
     done(result);
     return undefined;

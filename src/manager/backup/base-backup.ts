@@ -1,0 +1,67 @@
+/** The backup that an incremental one builds on: which private files it has, as they are. */
+import { createReadStream, mkdtempSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { ByrefError } from '../../base/error.ts';
+import { TEMPORARY_DIR } from '../../base/temporary-dir.ts';
+import type { EnvRow } from '../../store/store.ts';
+import type { IsKnown } from '../envs/copy-private.ts';
+import { unpackGiven } from './given-backup.ts';
+import { MANIFEST_FILE, ROWS_FILE } from './manifest.ts';
+import { decodeRow, type PrivateFile } from './rows.ts';
+
+/** Clocks of files tick in steps: a file that was changed so shortly before is not known again. In ms. */
+const TICK_MS = 1000;
+
+/** A backup to build on. */
+export interface BaseBackup {
+  /** Its name in itself. */
+  readonly id: string;
+  /** True for files that it has, or that the one has which it builds on. */
+  readonly isKnown: IsKnown;
+}
+
+/**
+ * Reads what a backup says of the env's files; not the files.
+ * @throws ByrefError 'usage' if it is of another env; as unpackGiven()
+ */
+export async function readBase(
+  file: string,
+  env: EnvRow,
+  signal: AbortSignal,
+): Promise<BaseBackup> {
+  const directory = mkdtempSync(path.join(TEMPORARY_DIR, 'byref-base-'));
+  try {
+    const manifest = await unpackGiven(file, directory, signal, [MANIFEST_FILE, ROWS_FILE]);
+    if (manifest.env.createdMs !== env.createdMs)
+      throw ofAnother(file, manifest.env.name, env.name);
+    const files = await sourcesIn(directory);
+    const { id, trustedMs } = manifest;
+    const isKnown: IsKnown = (name, { ino, ctime, ctimeNs }) => {
+      const was = files.get(name);
+      const isSame = was?.ino === ino && was.ctime === ctime && was.ctimeNs === ctimeNs;
+      return isSame && trustedMs !== null && ctime * 1000 + TICK_MS < trustedMs;
+    };
+    return { id, isKnown };
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+async function sourcesIn(directory: string): Promise<Map<string, PrivateFile['source']>> {
+  const files = new Map<string, PrivateFile['source']>();
+  const input = createReadStream(path.join(directory, ROWS_FILE), 'utf8');
+  let at = 0;
+  for await (const line of createInterface({ input })) {
+    const row = decodeRow(line, ++at);
+    if (row.kind === 'inode' && row.file !== null) files.set(row.file.name, row.file.source);
+  }
+  return files;
+}
+
+const ofAnother = (file: string, its: string, env: string): ByrefError =>
+  new ByrefError(
+    'usage',
+    `${file} is a backup of ${its}, and not of this ${env}`,
+    `Name one of this env, or make a whole one: byref backup ${env} FILE.`,
+  );

@@ -14,6 +14,8 @@ interface Options {
   readonly incrementalFrom?: string;
 }
 
+const filesText = (count: number): string => `${count} ${count === 1 ? 'file' : 'files'}`;
+
 /** Defines the command `byref backup`. */
 export default function build(): Command {
   return defineWaiting(
@@ -42,8 +44,8 @@ export default function build(): Command {
         const { bytes, files, unchanged, frozenMs } = made;
         const still = frozenMs === null ? '' : `, which stood still for ${frozenMs} ms`;
         printLines(
-          `${target}: ${formatSize(bytes)}, with ${files - unchanged} files of its own, of ${env}${still}`,
-          ...(unchanged === 0 ? [] : [`${unchanged} others are as they were, and not in it`]),
+          `${target}: ${formatSize(bytes)}, with ${filesText(files - unchanged)} of its own, of ${env}${still}`,
+          ...(unchanged === 0 ? [] : [`as they were, and not in it: ${filesText(unchanged)}`]),
         );
       }
     });

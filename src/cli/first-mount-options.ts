@@ -9,6 +9,7 @@ import {
   type FirstMount,
   NOTHING_TOLD,
 } from '../manager/envs/first-mount/setup.ts';
+import { append } from './repeated.ts';
 
 /** The options as commander parses them. */
 export interface FirstMountOptions {
@@ -18,11 +19,6 @@ export interface FirstMountOptions {
   readonly file?: readonly string[];
   readonly runOnce?: readonly string[];
 }
-
-const append = (value: string, before: readonly string[] = []): readonly string[] => [
-  ...before,
-  value,
-];
 
 /** Adds the options to a command. */
 export const firstMountOptions = (command: Command): Command =>

@@ -1,14 +1,10 @@
 /** The options by which a build or capture is given variables and files of this machine. */
 import type { Command } from 'commander';
 import type { GivenTexts } from '../services/given.ts';
+import { append } from './repeated.ts';
 
 /** The options as commander parses them. */
 export type GivenOptions = GivenTexts;
-
-const append = (value: string, before: readonly string[] = []): readonly string[] => [
-  ...before,
-  value,
-];
 
 /** Adds the options to a command. */
 export const givenOptions = (command: Command): Command =>

@@ -1,6 +1,7 @@
 /** Options that set something for an env: the words of vzctl and Docker, and profiles. */
 import type { Command } from 'commander';
 import { settingWords } from '../manager/envs/settings.ts';
+import { append } from './repeated.ts';
 
 /** Adds the options to a command. */
 export function settingOptions(command: Command): Command {
@@ -60,11 +61,6 @@ export function placesGiven({ bind, tmpfs, device, capAdd }: PlaceOptions): stri
   const lists = { binds: bind, tmpfs, devices: device, capabilities: capAdd };
   return Object.entries(lists).flatMap(([key, list]) => (list ? [`${key}=${list.join(',')}`] : []));
 }
-
-const append = (value: string, before: readonly string[] = []): readonly string[] => [
-  ...before,
-  value,
-];
 
 /** Returns what the options say as KEY=VALUE: the profile first, so that the others count more. @throws ByrefError 'notFound' */
 export async function settingsGiven(options: object): Promise<string[]> {

@@ -1,9 +1,9 @@
-import { createReadStream, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { TEMPORARY_DIR } from '../base/temporary-dir.ts';
 import { unpackGiven } from '../manager/backup/given-backup.ts';
 import { MANIFEST_FILE, ROWS_FILE, type StackName } from '../manager/backup/manifest.ts';
+import { rowLines } from '../manager/backup/row-lines.ts';
 import { decodeRow } from '../manager/backup/rows.ts';
 
 /** What a backup is; that it is given says that it is whole. */
@@ -36,9 +36,7 @@ export async function verifyBackup(file: string, signal: AbortSignal): Promise<B
   const directory = mkdtempSync(path.join(TEMPORARY_DIR, 'byref-verify-'));
   try {
     const manifest = await unpackGiven(file, directory, signal, [MANIFEST_FILE, ROWS_FILE]);
-    let at = 0;
-    const input = createReadStream(path.join(directory, ROWS_FILE), 'utf8');
-    for await (const line of createInterface({ input })) decodeRow(line, ++at);
+    for await (const { line, at } of rowLines(directory)) decodeRow(line, at);
     const { id, base, env, madeMs, stack, counts } = manifest;
     return {
       ...{ file, backup: id, base, name: env.name, made: new Date(madeMs).toISOString() },

@@ -11,6 +11,7 @@ import { printNotes } from '../notes.ts';
 import { parseCount } from '../numbers.ts';
 import { printLines } from '../print.ts';
 import { Progress } from '../progress.ts';
+import { append } from '../repeated.ts';
 import { interruptible, withStore } from '../session.ts';
 import {
   type PlaceOptions,
@@ -29,11 +30,6 @@ interface Options extends FirstMountOptions, PlaceOptions {
   readonly set?: readonly string[];
   readonly privileged?: boolean;
 }
-
-const append = (value: string, before: readonly string[] = []): readonly string[] => [
-  ...before,
-  value,
-];
 
 /** Defines the command `byref create`. */
 export default function build(): Command {

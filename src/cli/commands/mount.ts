@@ -11,6 +11,7 @@ import { contextOf, define } from '../command.ts';
 import { chooseEnvs, forEachEnv } from '../each-env.ts';
 import { type MountWords, parseMountWords } from '../mount-words.ts';
 import { printNotes } from '../notes.ts';
+import { append } from '../repeated.ts';
 import { withStore } from '../session.ts';
 import { printResult } from '../table.ts';
 
@@ -61,8 +62,6 @@ export default function build(): Command {
       if (context.json) printResult('mount', mounted);
     });
 }
-
-const append = (list: string, before: readonly string[]): readonly string[] => [...before, list];
 
 function outcomeText(
   { name, mountpoint, already, transport }: MountOutcome,

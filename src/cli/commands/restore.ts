@@ -5,6 +5,7 @@ import { contextOf, defineWaiting } from '../command.ts';
 import { interruption } from '../interruption.ts';
 import { printNotes } from '../notes.ts';
 import { printLines } from '../print.ts';
+import { append } from '../repeated.ts';
 import { interruptible, withStore } from '../session.ts';
 import { printResult } from '../table.ts';
 
@@ -12,8 +13,6 @@ interface Options {
   readonly sameIdentity?: boolean;
   readonly base: readonly string[];
 }
-
-const append = (value: string, before: readonly string[]): readonly string[] => [...before, value];
 
 /** Defines the command `byref restore`. */
 export default function build(): Command {

@@ -20,6 +20,7 @@ import {
 import { printNotes } from '../notes.ts';
 import { output, setExitCode } from '../output.ts';
 import { printLines } from '../print.ts';
+import { append } from '../repeated.ts';
 import { withStore } from '../session.ts';
 import {
   type PlaceOptions,
@@ -39,8 +40,6 @@ interface Options extends ExecWords, PlaceOptions {
   readonly publish: readonly string[];
   readonly set: readonly string[];
 }
-
-const append = (value: string, before: readonly string[]): readonly string[] => [...before, value];
 
 /** Defines the command `byref run`. */
 export default function build(): Command {

@@ -5,11 +5,7 @@ import { type CaptureCliOptions, runCapture } from '../capture-run.ts';
 import { defineWaiting } from '../command.ts';
 import { givenOptions } from '../given.ts';
 import { printOwn } from '../print.ts';
-
-const append = (value: string, before: readonly string[] = []): readonly string[] => [
-  ...before,
-  value,
-];
+import { append } from '../repeated.ts';
 
 /** Defines the command `byref template capture`. */
 export default function build(): Command {

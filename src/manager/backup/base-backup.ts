@@ -1,13 +1,13 @@
 /** The backup that an incremental one builds on: which private files it has, as they are. */
-import { createReadStream, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { ByrefError } from '../../base/error.ts';
 import { TEMPORARY_DIR } from '../../base/temporary-dir.ts';
 import type { EnvRow } from '../../store/store.ts';
 import type { IsKnown } from '../envs/copy-private.ts';
 import { unpackGiven } from './given-backup.ts';
 import { MANIFEST_FILE, ROWS_FILE } from './manifest.ts';
+import { rowLines } from './row-lines.ts';
 import { decodeRow, type PrivateFile } from './rows.ts';
 
 /** Clocks of files tick in steps: a file that was changed so shortly before is not known again. In ms. */
@@ -50,10 +50,8 @@ export async function readBase(
 
 async function sourcesIn(directory: string): Promise<Map<string, PrivateFile['source']>> {
   const files = new Map<string, PrivateFile['source']>();
-  const input = createReadStream(path.join(directory, ROWS_FILE), 'utf8');
-  let at = 0;
-  for await (const line of createInterface({ input })) {
-    const row = decodeRow(line, ++at);
+  for await (const { line, at } of rowLines(directory)) {
+    const row = decodeRow(line, at);
     if (row.kind === 'inode' && row.file !== null) files.set(row.file.name, row.file.source);
   }
   return files;

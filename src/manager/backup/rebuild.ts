@@ -2,7 +2,6 @@
 import {
   constants,
   copyFileSync,
-  createReadStream,
   existsSync,
   fchmodSync,
   fchownSync,
@@ -10,7 +9,6 @@ import {
   renameSync,
 } from 'node:fs';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { ByrefError } from '../../base/error.ts';
 import {
   type Ino,
@@ -32,8 +30,9 @@ import { PRIVATE_DIR, privateName } from '../../driver/delta/layout.ts';
 import { openDelta } from '../../driver/delta/open-delta.ts';
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, native, STAT, STAT_SLOTS } from '../../native/binding.ts';
 import type { Store } from '../../store/store.ts';
-import { OBJECTS_DIR, ROWS_FILE } from './manifest.ts';
+import { OBJECTS_DIR } from './manifest.ts';
 import { RefInodes } from './refs.ts';
+import { rowLines } from './row-lines.ts';
 import { badRow, decodeRow, type InodeRow, type NameRow, type PrivateFile } from './rows.ts';
 
 /** Rows per change of the journal. */
@@ -95,20 +94,11 @@ export async function rebuildDelta(store: Store, rebuild: Rebuild): Promise<Rebu
 /** Returns the highest number of a file of the env's own. */
 async function highestOwn(unpacked: string): Promise<number> {
   let highest = PRIVATE_INO_BASE;
-  for await (const { line } of linesOf(unpacked)) {
+  for await (const { line } of rowLines(unpacked)) {
     const own = /^\{"i":"#([0-9a-f]{13})"/.exec(line)?.[1];
     if (own !== undefined) highest = Math.max(highest, Number.parseInt(own, 16));
   }
   return highest;
-}
-
-async function* linesOf(unpacked: string): AsyncGenerator<{ line: string; at: number }> {
-  const input = createReadStream(path.join(unpacked, ROWS_FILE), 'utf8');
-  let at = 0;
-  for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-    at++;
-    yield { line, at };
-  }
 }
 
 class Rebuilding {
@@ -130,7 +120,7 @@ class Rebuilding {
   }
 
   async run(): Promise<Rebuilt> {
-    for await (const { line, at } of linesOf(this.rebuild.unpacked)) {
+    for await (const { line, at } of rowLines(this.rebuild.unpacked)) {
       if (at % ROWS_IN_MEMORY === 0) {
         this.commit();
         await this.delta.checkpoint();

@@ -25,7 +25,7 @@ import { RefNames } from '../manager/backup/refs.ts';
 import { Workplace } from '../manager/backup/workplace.ts';
 import { DeltaCopy } from '../manager/envs/copy-delta.ts';
 import { copyOfMoment } from '../manager/envs/copy-moment.ts';
-import { type FirstMount, readSetup } from '../manager/envs/first-mount/setup.ts';
+import { type FirstMount, passedOn } from '../manager/envs/first-mount/setup.ts';
 import { MANAGED_NOTE } from '../manager/envs/managed-files.ts';
 import { lockLifeCycle } from '../manager/envs/runtime/life-cycle.ts';
 import { exportTemplate } from '../manager/templates/export.ts';
@@ -82,7 +82,7 @@ export async function backupEnv(
   { patience, signal }: BackupHooks,
 ): Promise<EnvBackedUp> {
   const { root } = store;
-  const firstMount = toldOf(root, row);
+  const firstMount = passedOn(root, row);
   const output = file === '-' ? null : openGivenOutput(file, patience.tell);
   const id = store.reserveEnv();
   const workplace = new Workplace(root, id);
@@ -116,19 +116,6 @@ export async function backupEnv(
     removeDelta(envDir(root, id));
     workplace.remove();
   }
-}
-
-/** What is to be done at the env's first mount; null: it was mounted. */
-function toldOf(root: string, { id, name }: EnvRow): FirstMount | null {
-  const told = readSetup(root, id);
-  if (told === null) return null;
-  if (told.files.length > 0) {
-    const message = `${name} was never mounted, and has files to be put into it then`;
-    const hint = `Mount it once: byref mount ${name}; byref umount ${name}`;
-    throw new ByrefError('usage', message, hint);
-  }
-  const { hostname, sshKeys, passwordHash, files, runOnce } = told;
-  return { hostname, sshKeys, passwordHash, files, runOnce };
 }
 
 /** A copy of the env. */

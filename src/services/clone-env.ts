@@ -1,4 +1,3 @@
-import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
 import { removeDelta } from '../driver/delta/remove-delta.ts';
 import { DeltaCopy } from '../manager/envs/copy-delta.ts';
@@ -6,7 +5,7 @@ import { copyOfMoment } from '../manager/envs/copy-moment.ts';
 import {
   type FirstMount,
   NOTHING_TOLD,
-  readSetup,
+  passedOn,
   removeSetup,
   writeSetup,
 } from '../manager/envs/first-mount/setup.ts';
@@ -87,8 +86,7 @@ export async function cloneEnv(
 
 /** What is told of the first mount of a clone: of one that was never mounted, what was told of that, but for the host name. */
 function toldOf(root: string, source: EnvRow): FirstMount {
-  const told = readSetup(root, source.id);
-  if (told !== null && told.files.length > 0) throw notMountedYet(source);
+  const told = passedOn(root, source);
   return told === null ? NOTHING_TOLD : { ...told, hostname: null };
 }
 
@@ -116,13 +114,4 @@ async function copyAll(
   } finally {
     for (const copy of copies) copy.close();
   }
-}
-
-function notMountedYet({ name }: EnvRow): ByrefError {
-  const message = `${name} was never mounted, and has files to be put into it then`;
-  return new ByrefError(
-    'usage',
-    message,
-    `Mount it once: byref mount ${name}; byref umount ${name}`,
-  );
 }

@@ -233,7 +233,7 @@ async function make(
       return found === null ? null : store.lowerTree([found]);
     });
     const refs = store.composed(store.plainStack({ name, stack }));
-    const { leftAside } = await rebuildDelta(store, {
+    const leftAside = await rebuildDelta(store, {
       ...{ unpacked: place, bases, directory, lower: store.lowerTree(refs), versions },
       isKnownPatch: (patch) =>
         store.patches.get(patch)?.startedMs === manifest.patches[String(patch)],

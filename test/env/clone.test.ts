@@ -6,6 +6,7 @@ import { EXIT } from '../../src/base/exit-codes.ts';
 import type { EnvSummary } from '../../src/manager/envs/summary.ts';
 import type { EnvCloned } from '../../src/services/clone-env.ts';
 import { KILL_STEP, runKilledAt } from '../support/damage/failpoints.ts';
+import { COUNTS, expectOneMoment, whileNamesAreMade } from '../support/machine/one-moment.ts';
 import { sh } from '../support/machine/program.ts';
 import { TestRoot } from '../support/machine/root.ts';
 
@@ -131,23 +132,10 @@ test('one that is mounted is cloned with all that it has, and goes on', async ()
 
 test('names are of one moment in the clones of an env in which a program makes them', async () => {
   const mountpoint = await root.mount('first');
-  // Each name in b comes after its own in a, and the whole file is replaced by a rename.
-  const script = `cd "$1"; mkdir a b; i=0; while :; do
-    i=$((i + 1)); : >a/$i; ln a/$i b/$i; seq $i >new; mv new file; done`;
-  const child = root.background(script, mountpoint);
-  await expect
-    .poll(() => sh('[ -e "$1/b/50" ]', [mountpoint]), { timeout: 20_000 })
-    .toMatchObject({ code: 0 });
-  for (const name of ['one', 'two', 'three']) await root.ok('clone', 'first', name);
-  process.kill(-child.pid!, 'SIGKILL');
-  for (const name of ['one', 'two', 'three']) {
-    const counts = 'cd "$1"; ls a | wc -l; ls b | wc -l; wc -l <file; tail -n 1 file';
-    const [a, b, lines, last] = (await inEnv(name, counts)).split('\n').map(Number);
-    expect(b).toBeGreaterThanOrEqual(50);
-    expect([0, 1]).toContain(a! - b!);
-    expect([0, 1]).toContain(b! - last!);
-    expect(lines).toBe(last);
-  }
+  await whileNamesAreMade(root, mountpoint, async () => {
+    for (const name of ['one', 'two', 'three']) await root.ok('clone', 'first', name);
+  });
+  for (const name of ['one', 'two', 'three']) expectOneMoment(await inEnv(name, COUNTS));
   expect(await root.findings()).toEqual([]);
 });
 

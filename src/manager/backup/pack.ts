@@ -5,7 +5,7 @@ import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { ByrefError } from '../../base/error.ts';
 import { runProgram } from '../../base/run-program.ts';
-import { damagedBackup, PIECE, readTrailer, Sums, type Trailer } from './trailer.ts';
+import { damagedBackup, PIECE, readTrailer, Sums, sumOf } from './trailer.ts';
 
 const OUTPUT_MAX = 4096;
 /** All attributes, but for the tags that say which name a private file had: they are of use in the journal's own env only. */
@@ -91,19 +91,15 @@ export class PackedBackup {
    * Reads all of it, and compares it with its sums.
    * @throws ByrefError 'badInput' if it ends early, 'corrupt' with the place of what is damaged
    */
-  check(): Trailer {
+  check(): void {
     const { fd, name } = this;
     const trailer = readTrailer(name, fstatSync(fd).size, (at, length) => this.read(at, length));
     for (const [i, sum] of trailer.sha256.entries()) {
       const at = i * PIECE;
       const piece = this.read(at, Math.min(PIECE, trailer.bytes - at));
-      const sums = new Sums();
-      sums.add(piece);
-      sums.trailer();
-      if (sums.all[0] !== sum)
+      if (sumOf(piece) !== sum)
         throw damagedBackup(name, `between its bytes ${at} and ${at + piece.length}`);
     }
-    return trailer;
   }
 
   private read(at: number, length: number): Buffer {

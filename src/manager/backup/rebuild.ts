@@ -59,19 +59,12 @@ export interface Rebuild {
   readonly isKnownPatch: (patch: number) => boolean;
 }
 
-/** What was made. */
-export interface Rebuilt {
-  readonly names: number;
-  readonly inodes: number;
-  /** Files that patches of another store had set aside: they stay behind. */
-  readonly leftAside: number;
-}
-
 /**
  * Makes the link table, and puts the private files in their places. On disk when this resolves.
+ * @returns how many files stay behind that patches of another store had set aside
  * @throws ByrefError 'badInput' for rows that are no env's, 'notFound' for a template's file that is not here
  */
-export async function rebuildDelta(store: Store, rebuild: Rebuild): Promise<Rebuilt> {
+export async function rebuildDelta(store: Store, rebuild: Rebuild): Promise<number> {
   const { unpacked, directory } = rebuild;
   mkdirSync(path.join(directory, PRIVATE_DIR), { recursive: true, mode: 0o700 });
   const highest = await highestOwn(unpacked);
@@ -80,15 +73,15 @@ export async function rebuildDelta(store: Store, rebuild: Rebuild): Promise<Rebu
     openObject: (id, size) => store.objects.open(id, size),
     onError: (error) => errors.push(error),
   });
-  let made: Rebuilt;
+  let leftAside: number;
   try {
     delta.skipTo((highest + 1) as Ino);
-    made = await new Rebuilding(store, delta, rebuild).run();
+    leftAside = await new Rebuilding(store, delta, rebuild).run();
   } finally {
     await delta.close();
   }
   if (errors.length > 0) throw errors[0]!;
-  return made;
+  return leftAside;
 }
 
 /** Returns the highest number of a file of the env's own. */
@@ -106,7 +99,7 @@ class Rebuilding {
   private readonly delta: EnvDelta;
   private readonly rebuild: Rebuild;
   private readonly refs: RefInodes;
-  private readonly made = { names: 0, inodes: 0, leftAside: 0 };
+  private leftAside = 0;
   /** Inodes that have a row, to be named by names. */
   private readonly known = new Set<Ino>();
   private pending = 0;
@@ -119,7 +112,7 @@ class Rebuilding {
     this.refs = new RefInodes(store, lower, versions, () => delta.allocate());
   }
 
-  async run(): Promise<Rebuilt> {
+  async run(): Promise<number> {
     for await (const { line, at } of rowLines(this.rebuild.unpacked)) {
       if (at % ROWS_IN_MEMORY === 0) {
         this.commit();
@@ -136,11 +129,11 @@ class Rebuilding {
       }
     }
     this.commit();
-    return this.made;
+    return this.leftAside;
   }
 
   private leave(row: InodeRow | NameRow): void {
-    if (row.kind === 'inode' && !isDir(row.record.mode)) this.made.leftAside++;
+    if (row.kind === 'inode' && !isDir(row.record.mode)) this.leftAside++;
   }
 
   private putInode(row: InodeRow): void {
@@ -154,7 +147,6 @@ class Rebuilding {
     // Links of directories are counted again over the stack that is here.
     const plain = { ...record, ino, ...at, flags, stamp: 0 };
     this.change().setInode(this.withBytes(row, plain));
-    this.made.inodes++;
     this.next();
   }
 
@@ -227,7 +219,6 @@ class Rebuilding {
     if (target !== 0 && isPrivateIno(target) && !this.known.has(target))
       throw new RangeError(`${ino} is named, and has no row`);
     this.change().setName(this.refs.of(dir), nameFromText(name), target, type);
-    this.made.names++;
     this.next();
   }
 

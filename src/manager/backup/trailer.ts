@@ -51,12 +51,10 @@ export class Sums {
     length.writeUInt32LE(text.length);
     return Buffer.concat([head, text, length, Buffer.from(WORD, 'latin1')]);
   }
-
-  /** The sums so far, of whole pieces and, after trailer(), of the last one. */
-  get all(): readonly string[] {
-    return this.sums;
-  }
 }
+
+/** Returns the sum of one piece, in hex. */
+export const sumOf = (piece: Buffer): string => createHash('sha256').update(piece).digest('hex');
 
 /** What a trailer says. */
 export interface Trailer {

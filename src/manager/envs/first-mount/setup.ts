@@ -73,6 +73,23 @@ export async function noteFirstMount(root: string, env: number): Promise<void> {
 }
 
 /**
+ * Returns what an env was told of its first mount that another one made of it can be told, too; null if it was mounted.
+ * @throws ByrefError 'usage' if it has files to be put into it, which stay with the one env
+ */
+export function passedOn(
+  root: string,
+  { id, name }: { readonly id: number; readonly name: string },
+): FirstMount | null {
+  const told = readSetup(root, id);
+  if (told === null || told.files.length === 0) return told;
+  throw new ByrefError(
+    'usage',
+    `${name} was never mounted, and has files to be put into it then`,
+    `Mount it once: byref mount ${name}; byref umount ${name}`,
+  );
+}
+
+/**
  * Keeps what was told, with copies of the files, for an env that is about to exist. Removes leftovers of an env that did not
  * come to be. If it holds anything that can't be had again, it is on disk when this returns.
  * @throws the system's errors; ByrefError 'badInput' for a source that is no regular file

@@ -10,7 +10,7 @@
  * until end() or discard() (object-lock.ts). A process killed at any moment leaves files in objects/tmp, or objects
  * that a list there names: the next writer removes those that no row names (ObjectFiles.sweepUnfinished).
  */
-import { closeSync, constants, mkdirSync, openSync, rmSync, unlinkSync } from 'node:fs';
+import { constants, mkdirSync, openSync, rmSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 import { EEXIST, ENOENT } from '../base/errno.ts';
 import { failpoint } from '../base/failpoints.ts';
@@ -18,6 +18,7 @@ import type { ObjectId } from '../base/ids.ts';
 import { RENAME_NOREPLACE } from '../base/mode.ts';
 import { AT_FDCWD, native } from '../native/binding.ts';
 import type { FileLock } from '../native/lock-file.ts';
+import { syncFileSystem } from '../native/sync-file-system.ts';
 import type { Distrust } from './object-job.ts';
 import { keepObjects } from './object-lock.ts';
 import { ObjectPool } from './object-pool.ts';
@@ -174,13 +175,8 @@ export class ObjectWriter {
   }
 
   private async sync(): Promise<void> {
-    const fd = openSync(this.objects.dir, constants.O_RDONLY);
-    try {
-      const result = await native.syncfsAsync(fd);
-      if (result < 0) throw Object.assign(new Error('syncfs failed'), { errno: result });
-    } finally {
-      closeSync(fd);
-    }
+    const result = await syncFileSystem(this.objects.dir);
+    if (result < 0) throw Object.assign(new Error('syncfs failed'), { errno: result });
   }
 
   /** Ends the writer after the rows are committed. Only the process with the writer's lock may call it. */

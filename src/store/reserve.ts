@@ -14,8 +14,8 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { O_CLOEXEC } from '../base/mode.ts';
-import { AT_FDCWD, native } from '../native/binding.ts';
+import { native } from '../native/binding.ts';
+import { syncFileSystem } from '../native/sync-file-system.ts';
 
 /** The directory in a root. What is in its files means nothing: only the space and the inodes that they take count. */
 export const RESERVE = 'reserve';
@@ -84,12 +84,8 @@ export async function giveUpReserve(root: string): Promise<boolean> {
   const before = freeBytes(root);
   const bytes = lstatSync(path.join(directory, BYTES), { throwIfNoEntry: false })?.size ?? 0;
   rmSync(directory, { recursive: true });
-  const fd = native.openAt(AT_FDCWD, root, O_CLOEXEC, 0);
-  if (fd >= 0) {
-    // What is removed is free on some file systems only when that is on disk.
-    await native.syncfsAsync(fd);
-    native.close(fd);
-  }
+  // What is removed is free on some file systems only when that is on disk.
+  await syncFileSystem(root);
   // XFS frees it a little later.
   for (let i = 0; i < FREED_POLLS && freeBytes(root) < before + bytes / 2; i++)
     await sleep(POLL_MS);

@@ -63,6 +63,15 @@ napi_value Flock(napi_env env, napi_callback_info info) {
   return Number(env, OrErrno(flock(a.i32(0), a.i32(1))));
 }
 
+// fcntl(2), F_OFD_SETLKW: a lock for reading on the first byte, which belongs to the open file and not to the process.
+napi_value LockFirstByte(napi_env env, napi_callback_info info) {
+  struct flock lock = {};
+  lock.l_type = F_RDLCK;
+  lock.l_whence = SEEK_SET;
+  lock.l_len = 1;
+  return Number(env, OrErrno(fcntl(Args(env, info).i32(0), F_OFD_SETLKW, &lock)));
+}
+
 // A write lease is only given while no other open file of the inode exists, in any process or in the kernel; a mapping
 // holds one, also when its descriptor is closed. It is let go of at once. Who opens the file in between waits for that,
 // and the kernel sends this process a signal, which is one that does nothing where nobody handles it.
@@ -84,6 +93,7 @@ void ExportFiles(napi_env env, napi_value exports) {
   Export(env, exports, "linkAt", LinkAt);
   Export(env, exports, "mkdirAt", MkdirAt);
   Export(env, exports, "flock", Flock);
+  Export(env, exports, "lockFirstByte", LockFirstByte);
   Export(env, exports, "isUnused", IsUnused);
 }
 

@@ -93,6 +93,8 @@ export interface Native {
   syncfsAsync(fd: number): Promise<number>;
   /** flock(2): LOCK_EX 2, LOCK_SH 1, LOCK_UN 8, LOCK_NB 4. */
   flock(fd: number, operation: number): number;
+  /** fcntl(2), F_OFD_SETLKW: waits for a lock for reading on the first byte, and keeps it until the open file is closed. */
+  lockFirstByte(fd: number): number;
   /**
    * Returns 0 if the inode has no other open file (in this process, another or the kernel) and no mapping; else -EAGAIN, or
    * the error of F_SETLEASE (-EINVAL: the file system has no leases). The descriptor is open for reading.

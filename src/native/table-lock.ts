@@ -29,6 +29,7 @@ import { isNoSpace } from '../base/no-space.ts';
 import { runPlace } from '../base/run-place.ts';
 import { AT_FDCWD, native, STAT, STAT_SLOTS, STATFS_SLOTS } from './binding.ts';
 import { openFile } from './open-file.ts';
+import { type Closable, guarded } from './table-guard.ts';
 
 const DATA = 'data.mdb';
 const LOCK = 'lock.mdb';
@@ -53,22 +54,20 @@ const statfs = new Float64Array(STATFS_SLOTS);
 
 /**
  * Opens LMDB's tables in a directory, and sees to their lock file first. Nobody else does so for this directory until `open`
- * has returned.
+ * has returned. They are closed with closeTables().
  * @param bytes how large the lock file is to be: at least what LMDB needs for its readers
  * @throws ByrefError 'noSpace' if the lock file can't get its place; what `open` throws
  */
-export function openTablesIn<T>(dir: string, bytes: number, open: () => T): T {
+export function openTablesIn<T extends Closable>(dir: string, bytes: number, open: () => T): T {
   const fd = openFile(AT_FDCWD, dir, O_CLOEXEC, 0);
   // LMDB says what is wrong with the directory.
   if (fd < 0 || native.statfsFd(fd, statfs) < 0) return open();
   try {
-    if (IN_PLACE.has(statfs[6]!)) {
-      reserve(path.join(dir, LOCK), bytes);
-      return withDescriptors(open);
-    }
     native.flock(fd, LOCK_EX);
-    placeInMemory(dir, `${statfs[8]!.toString(16)}${statfs[9]!.toString(16)}`, bytes);
-    return withDescriptors(open);
+    const fileSystem = `${statfs[8]!.toString(16)}${statfs[9]!.toString(16)}`;
+    if (IN_PLACE.has(statfs[6]!)) reserve(path.join(dir, LOCK), bytes);
+    else placeInMemory(dir, fileSystem, bytes);
+    return guarded(path.join(dir, LOCK), () => withDescriptors(open));
   } catch (cause) {
     throw isNoSpace(cause) && !(cause instanceof ByrefError) ? noSpace(dir, cause) : cause;
   } finally {

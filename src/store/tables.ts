@@ -8,6 +8,7 @@ import { EXIT } from '../base/exit-codes.ts';
 import { noteCommit, tableDamage } from '../base/lmdb-check.ts';
 import { decodeNumber, encodeNumber } from '../codec/store-rows.ts';
 import { native } from '../native/binding.ts';
+import { closeTables } from '../native/table-guard.ts';
 import { openTablesIn } from '../native/table-lock.ts';
 import { textKey } from './keys.ts';
 
@@ -151,7 +152,7 @@ export class Tables {
   }
 
   close(): Promise<void> {
-    return this.env.close();
+    return closeTables(this.env);
   }
 }
 

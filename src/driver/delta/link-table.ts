@@ -4,6 +4,7 @@ import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
 import type { Ino } from '../../base/ids.ts';
 import { noteCommit } from '../../base/lmdb-check.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
+import { closeTables } from '../../native/table-guard.ts';
 import { openTablesIn } from '../../native/table-lock.ts';
 import type { Generation, NameState } from './generation.ts';
 import * as rows from './table-rows.ts';
@@ -162,6 +163,6 @@ export class LinkTable extends TableView {
 
   override close(): Promise<void> {
     this.#snapshot.transaction?.done();
-    return this.#databases.root.close();
+    return closeTables(this.#databases.root);
   }
 }

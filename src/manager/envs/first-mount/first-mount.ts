@@ -95,7 +95,8 @@ class FirstMountOf {
     if (!setup.made) {
       this.make(setup);
       await this.makeHostKeys();
-      updateSetup(this.root, id, { ...setup, made: true });
+      // Without commands nothing is left: a note of that, which waits for the disk, would be removed at once.
+      if (setup.runOnce.length > 0) updateSetup(this.root, id, { ...setup, made: true });
     }
     const left = [...setup.runOnce];
     for (let command = left[0]; command !== undefined; command = left[0]) {

@@ -22,8 +22,13 @@ export interface RootView {
 /** Is told of an event: its kind, and what it is about. */
 export type OnEvent = (what: string, fields: Readonly<Record<string, unknown>>) => void;
 
-/** How long after a change the root is looked at: changes come in groups. */
-const SETTLE_MS = 50;
+/**
+ * How long after a change the root is looked at, if none comes meanwhile: changes come in groups, as when an env is started, which a look
+ * would only delay.
+ */
+const SETTLE_MS = 100;
+/** How long after the first change it is looked at, whatever comes. */
+const UNSETTLED_MS = 500;
 /** How many times as long as the last look took nothing is looked at: with many envs, it is not all that the daemon does. */
 const REST = 4;
 /** How often it is looked whether something is mounted that was not, or the other way round. */
@@ -42,6 +47,8 @@ export class EnvWatch {
   private readonly recover: () => void;
   private view: RootView | null = null;
   private due: NodeJS.Timeout | null = null;
+  /** When something changed first that was not looked at yet; on the clock of performance.now(). */
+  private changedMs = 0;
   private looking = false;
   /** How often a look was wanted while one was under way. */
   private wanted = 0;
@@ -81,13 +88,15 @@ export class EnvWatch {
   /** Looks soon. */
   soon(): void {
     if (this.closed) return;
-    this.due ??= setTimeout(
-      () => {
-        this.due = null;
-        void this.look();
-      },
-      Math.max(SETTLE_MS, this.lookMs * REST),
-    );
+    const now = performance.now();
+    if (this.due === null) this.changedMs = now;
+    else clearTimeout(this.due);
+    const settled = Math.min(now + SETTLE_MS, this.changedMs + UNSETTLED_MS);
+    const rested = this.changedMs + this.lookMs * REST;
+    this.due = setTimeout(() => {
+      this.due = null;
+      void this.look();
+    }, Math.max(settled, rested) - now);
   }
 
   close(): void {

@@ -10,15 +10,18 @@ import {
   openSync,
   readlinkSync,
   rmSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from './error.ts';
+import { O_PATH } from './mode.ts';
 import { rootOf, walkPath } from './path-walk.ts';
 import { readWholeFd, type Whole } from './read-whole.ts';
 
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY, O_CREAT } = constants;
-const DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+/** Only to go on from: the file system, which is a driver's, is not asked to open it. */
+const DIRECTORY = O_PATH | O_DIRECTORY | O_NOFOLLOW;
 
 /**
  * Runs `work` with a path to a directory that is held open: names can be appended to it.
@@ -27,13 +30,12 @@ const DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
  * @throws ByrefError 'badInput' if something else than a directory is on the way
  */
 function withDir<T>(root: string, dir: string, make: boolean, work: (at: string) => T): T {
-  let fd = openSync(root, O_RDONLY | O_DIRECTORY);
+  let fd = openSync(root, O_PATH | O_DIRECTORY);
   try {
     for (const name of withoutSymlinks(root, dir)) {
       const at = `/proc/self/fd/${fd}/${name}`;
-      if (make) makeDir(at);
       // A symlink that was put there meanwhile is refused.
-      const next = opening(dir, () => openSync(at, DIRECTORY));
+      const next = opening(dir, () => openDir(at, make));
       closeSync(fd);
       fd = next;
     }
@@ -68,13 +70,22 @@ function targetOf(file: string): string | null {
   }
 }
 
-function makeDir(at: string): void {
+function openDir(at: string, make: boolean): number {
+  try {
+    return openSync(at, DIRECTORY);
+  } catch (error) {
+    if (!make || !isCode(error, 'ENOENT')) throw error;
+  }
   try {
     mkdirSync(at);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if (!isCode(error, 'EEXIST')) throw error;
   }
+  return openSync(at, DIRECTORY);
 }
+
+const isCode = (error: unknown, code: string): boolean =>
+  (error as NodeJS.ErrnoException).code === code;
 
 function opening<T>(file: string, open: () => T): T {
   try {
@@ -108,7 +119,7 @@ export function readInRoot(root: string, file: string, max: number): Whole | und
       }
     });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (isCode(error, 'ENOENT')) return undefined;
     throw error;
   }
 }
@@ -142,7 +153,16 @@ export function replaceInRoot(
 ): void {
   withDir(root, path.dirname(file), true, (dir) => {
     const at = `${dir}/${path.basename(file)}`;
-    rmSync(at, { force: true });
+    remove(at);
     make(at);
   });
+}
+
+/** As rmSync() with `force`, which looks twice before it does what mostly is one call. */
+function remove(at: string): void {
+  try {
+    unlinkSync(at);
+  } catch (error) {
+    if (!isCode(error, 'ENOENT')) rmSync(at, { force: true });
+  }
 }

@@ -30,6 +30,7 @@ export const O_DIRECT = 0o40000;
 export const O_NOFOLLOW = 0o400000;
 export const O_NOATIME = 0o1000000;
 export const O_CLOEXEC = 0o2000000;
+export const O_PATH = 0o10000000;
 
 export const RENAME_NOREPLACE = 1;
 export const RENAME_EXCHANGE = 2;

@@ -425,6 +425,12 @@ export class Store {
     }
   }
 
+  /** Lets other writers in, when nothing more is written before the store is closed. */
+  doneWriting(): void {
+    this.letGo();
+    this.refresh();
+  }
+
   private letGo(): void {
     if (this.lock !== null) keepCopy(this.root);
     this.lock?.release();

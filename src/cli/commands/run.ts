@@ -7,7 +7,7 @@ import { createEnv } from '../../services/create-env.ts';
 import { removeEnv } from '../../services/destroy-env.ts';
 import { killEnv } from '../../services/kill-env.ts';
 import { type StartedEnv, type StartOptions, startEnv, stopEnv } from '../../services/start-env.ts';
-import type { EnvRow } from '../../store/store.ts';
+import type { EnvRow, Store } from '../../store/store.ts';
 import { type Context, contextOf, defineWaiting, defineWrapper } from '../command.ts';
 import {
   commandWords,
@@ -58,9 +58,8 @@ export default function build(): Command {
       const words = commandWords(given);
       const context = contextOf(options);
       refuseMixed(options);
-      const row = await create(context, template, options);
-      if (options.tty) setExitCode(await onTerminal(context, row, words, options));
-      else await asFirst(context, row, words, options);
+      if (options.tty) setExitCode(await onTerminal(context, template, words, options));
+      else await asFirst(context, template, words, options);
     },
   );
 }
@@ -72,45 +71,63 @@ function refuseMixed({ detach, rm, tty = false }: Options): void {
   throw new ByrefError('usage', message, 'Leave one of them out.');
 }
 
-async function create(context: Context, os: string, options: Options): Promise<EnvRow> {
+/** The env that was made, and its start. */
+interface Begun extends StartedEnv {
+  readonly row: EnvRow;
+}
+
+/** Makes the env and starts it; one that can't be started is destroyed, since it holds nothing yet. */
+async function begin(
+  context: Context,
+  os: string,
+  options: Options,
+  how: StartOptions,
+): Promise<Begun> {
+  const made: { row?: EnvRow } = {};
+  try {
+    return await withStore(context, 'write', async (store) => {
+      const row = await create(store, os, options);
+      made.row = row;
+      store.doneWriting();
+      return { row, ...(await startEnv(store, row, how, startHooks(context))) };
+    });
+  } catch (error) {
+    if (made.row !== undefined) await end(context, made.row, true);
+    throw error;
+  }
+}
+
+async function create(store: Store, os: string, options: Options): Promise<EnvRow> {
   const { app: apps, name = `run-${randomBytes(4).toString('hex')}` } = options;
   const { publish, set, volume: volumes = [] } = options;
   const ports = publish.length > 0 ? [`ports=${publish.join(',')}`] : [];
   const settings = [...(await settingsGiven(options)), ...placesGiven(options), ...set, ...ports];
-  return withStore(context, 'write', async (store) => {
-    const { row, notes } = await createEnv(store, {
-      ...{ name, os, apps, settings, volumes },
-      refusedNeeds: options.refuseNeeds ? null : (options.refuse ?? []),
-    });
-    printNotes(notes);
-    return row;
+  const { row, notes } = await createEnv(store, {
+    ...{ name, os, apps, settings, volumes },
+    refusedNeeds: options.refuseNeeds ? null : (options.refuse ?? []),
   });
-}
-
-/** Starts the env; one that can't be started is destroyed, since it holds nothing yet. */
-function start(context: Context, row: EnvRow, options: StartOptions): Promise<StartedEnv> {
-  return withStore(context, 'read', (store) =>
-    startEnv(store, row, options, startHooks(context)),
-  ).catch(async (error: unknown) => {
-    await end(context, row, true);
-    throw error;
-  });
+  printNotes(notes);
+  return row;
 }
 
 /** Runs the command as the first process. */
 async function asFirst(
   context: Context,
-  row: EnvRow,
+  os: string,
   words: readonly string[],
-  { detach = false, rm = false, env }: Options,
+  options: Options,
 ): Promise<void> {
+  const { detach = false, rm = false, env } = options;
+  let row: EnvRow;
   const passing = detach ? null : new Passing();
   try {
-    const { started, ended } = await start(context, row, {
+    const begun = await begin(context, os, options, {
       ...(words.length > 0 && { init: words }),
       ...(env !== undefined && { environment: env }),
       output: detach ? 'log' : (output().foreground ?? 'inherit'),
     });
+    row = begun.row;
+    const { started, ended } = begun;
     if (detach) {
       if (context.json) printResult('run', started);
       else printLines(row.name);
@@ -163,11 +180,11 @@ class Passing {
 /** Runs the command on our terminal, beside a first process that only waits. */
 async function onTerminal(
   context: Context,
-  row: EnvRow,
+  os: string,
   words: readonly string[],
   options: Options,
 ): Promise<number> {
-  await start(context, row, {});
+  const { row } = await begin(context, os, options, {});
   const command = words.length > 0 ? words : ['/bin/sh', '-l'];
   return runInEnv(context, row.name, command, options).finally(() =>
     end(context, row, options.rm ?? false),

@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs';
 import { type EnvMount, envMounts } from '../../ipc/mount-table.ts';
 import type { DriverStatus, MountedEnv } from '../../ipc/protocol.ts';
-import type { EnvRow, Store } from '../../store/store.ts';
+import { type EnvRow, envDir, type Store } from '../../store/store.ts';
 import { addressOf } from './network/attach-network.ts';
 import { BundleDir, bundleIds } from './runtime/bundle-dir.ts';
 import { findDriver } from './spawn.ts';
@@ -69,6 +70,12 @@ export async function envStates(store: Store, rows: readonly EnvRow[]): Promise<
 
 /** Returns the state of one env; for several, envStates() costs less. */
 export async function envState(store: Store, row: EnvRow): Promise<EnvState> {
+  const { root } = store;
+  // It was never mounted, so that there is nothing to ask a driver about.
+  if (!existsSync(envDir(root, row.id)) && !envMounts(root).has(row.id)) {
+    const { privileged } = store.settings(row.id);
+    return { ...mountState(row, null, null, null), ...NOT_RUNNING, privileged };
+  }
   const [state] = await envStates(store, [row]);
   return state!;
 }

@@ -102,14 +102,11 @@ async function prepare(
   });
   bundle.write('config.json', JSON.stringify(config));
   failpoint('start-prepared');
-  const keepMachineNetwork = (): void => {
-    if (network !== 'bridge') keepFiles(request, machineNetwork());
-  };
-  if (setUp === null) keepMachineNetwork();
+  // A first mount writes them for the machine's network.
+  if (setUp === null && network !== 'bridge') keepFiles(request, machineNetwork());
   const meanwhile = async (): Promise<void> => {
     await setUp?.finish();
     failpoint('start-set-up');
-    keepMachineNetwork();
   };
   const connect = async (): Promise<void> => {
     const given = await attachNetwork(root, env.name, bundle, settings, note);

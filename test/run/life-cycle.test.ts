@@ -108,8 +108,9 @@ test('--ready waits for the first process, and for what its health command says'
 
 test('a program that ignores SIGTERM is killed after the time that it is given', async () => {
   await r.root.create('deaf', 'tiny');
-  await r.root.ok('set', 'deaf', `init=sh -c 'trap "" TERM; while :; do sleep 1; done'`);
+  await r.root.ok('set', 'deaf', `init=sh -c 'trap "" TERM; echo deaf; while :; do sleep 1; done'`);
   await r.root.ok('start', 'deaf');
+  await expect.poll(() => r.root.ok('logs', 'deaf')).toContain('deaf');
   expect(await r.root.ok('stop', '-t', '100ms', 'deaf')).toBe('deaf: killed\n');
   expect(r.leftovers()).toEqual([]);
 });

@@ -106,6 +106,19 @@ test('destroy refuses a mounted env, and with --force leaves nothing of it', asy
   expect(existsSync(mountpoint)).toBe(false);
 });
 
+test('a destroy that is killed when it has unmounted the env leaves it whole', async () => {
+  const mountpoint = await root.mounted('one', source);
+  await sh('cd "$1"; echo x >private; mkdir -p a/b; mv private a/b; rm -r a/b/c || :', [
+    mountpoint,
+  ]);
+  const told = { env: { ...root.env, BYREF_FAILPOINT: 'destroy-unmounted' } };
+  expect((await root.run(['destroy', 'one', '--force'], told)).code).toBe(-1);
+  expect(await root.findings()).toEqual([]);
+  const again = await root.mount('one');
+  expect((await sh('cat "$1/a/b/private"; ls "$1/a/b"', [again])).stdout).toBe('x\nprivate\n');
+  await root.ok('destroy', 'one', '--force');
+});
+
 test('files of an env whose destroy was cut short go with the next destroy', async () => {
   await root.mounted('one', source);
   await root.ok('umount', 'one');

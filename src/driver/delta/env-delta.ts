@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
 import { isDamage } from '../../base/damaged.ts';
 import { EIO, ENOMEM, ENOSPC, EROFS } from '../../base/errno.ts';
 import { failpoint } from '../../base/failpoints.ts';
@@ -11,6 +13,7 @@ import type { EnvLock } from './env-lock.ts';
 import { Flusher } from './flusher.ts';
 import { NameState } from './generation.ts';
 import { type Journal, type JournalFile, NO_DIR } from './journal.ts';
+import { DISCARD_MARK } from './layout.ts';
 import { bootNumber } from './name-tag.ts';
 import { NameTags } from './name-tags.ts';
 import type { OwnTable } from './paged-table.ts';
@@ -87,6 +90,7 @@ export class EnvDelta implements Delta, Change {
   #timer: NodeJS.Timeout | null = null;
   #background: Promise<void> = Promise.resolve();
   #removing: Promise<void> = Promise.resolve();
+  readonly #envDir: string;
   #closed = false;
   /** True after a failed checkpoint. */
   #stuck = false;
@@ -96,6 +100,7 @@ export class EnvDelta implements Delta, Change {
     this.files = parts.files;
     this.wasCutShort = parts.wasCutShort;
     this.foundSequence = parts.journal.sequence;
+    this.#envDir = parts.envDir;
     this.#lock = parts.lock;
     this.#journal = parts.journal;
     this.#pending = parts.pending;
@@ -454,7 +459,7 @@ export class EnvDelta implements Delta, Change {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     await this.#background;
-    const clean = await this.#lastCheckpoint();
+    const clean = !this.#isDiscarded() && (await this.#lastCheckpoint());
     this.#readOnly ??= 'closed';
     await this.#flusher.idle();
     await this.#removing;
@@ -466,6 +471,11 @@ export class EnvDelta implements Delta, Change {
     this.files.shutdown();
     failpoint('closing');
     await this.#lock.release(clean);
+  }
+
+  /** True if the env is about to be destroyed. Should that fail, it opens as after a kill. */
+  #isDiscarded(): boolean {
+    return existsSync(path.join(this.#envDir, DISCARD_MARK));
   }
 
   async #lastCheckpoint(): Promise<boolean> {

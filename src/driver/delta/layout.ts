@@ -5,6 +5,8 @@ export const NEW_LINK_DIR = 'link.new';
 export const PRIVATE_DIR = 'private';
 /** The directory of what no record names: see lost-files.ts. */
 export const LOST_DIR = 'lost+found';
+/** While it is there, the env is about to be destroyed: what it holds need not be put on disk when it is closed. */
+export const DISCARD_MARK = 'discard';
 const SEGMENT_PREFIX = 'journal.';
 
 /** Returns a journal segment's file name: its number as 16 hex digits, so that names sort as numbers do. */

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { bootId } from '../../base/boot-id.ts';
 import { isDamage, reasonOf } from '../../base/damaged.ts';
@@ -16,7 +17,7 @@ import { type DeltaOptions, EnvDelta } from './env-delta.ts';
 import { EnvLock } from './env-lock.ts';
 import { type Hash64, loadHash } from './hash.ts';
 import { Journal, type SegmentNotes } from './journal.ts';
-import { LINK_DIR } from './layout.ts';
+import { DISCARD_MARK, LINK_DIR } from './layout.ts';
 import { LinkTable } from './link-table.ts';
 import { lostDir } from './lost-files.ts';
 import { bootNumber } from './name-tag.ts';
@@ -62,6 +63,8 @@ export async function openDelta(envDir: string, options: OpenDeltaOptions): Prom
   const lock = EnvLock.acquire(envDir);
   let delta: EnvDelta | null = null;
   try {
+    // Who was about to destroy it did not.
+    rmSync(path.join(envDir, DISCARD_MARK), { force: true });
     const files = new PrivateFiles(envDir, options.openObject);
     const settings = settingsOf(options);
     const isDrained = isLargeJournal(envDir, options.largeJournalBytes);

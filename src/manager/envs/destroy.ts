@@ -1,7 +1,9 @@
-import { existsSync, readdirSync, rmdirSync } from 'node:fs';
+import { existsSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../base/error.ts';
+import { failpoint } from '../../base/failpoints.ts';
 import { EnvLock } from '../../driver/delta/env-lock.ts';
+import { DISCARD_MARK } from '../../driver/delta/layout.ts';
 import { removeDelta } from '../../driver/delta/remove-delta.ts';
 import { forgetDelta } from '../../store/delta-marks.ts';
 import { scratchDir } from '../../store/root.ts';
@@ -15,12 +17,13 @@ import {
   usersDir,
 } from '../../store/store.ts';
 import { removeSetup } from './first-mount/setup.ts';
-import { envState } from './state.ts';
-import { umountEnv } from './umount.ts';
+import { type EnvState, envState } from './state.ts';
+import { type UmountOutcome, umountEnv } from './umount.ts';
 
 /** Removes an env and all it holds. The store is open for writing. @throws ByrefError 'busy', 'locked' */
 export async function destroyEnv(store: Store, row: EnvRow, force: boolean): Promise<void> {
   await ensureUnmounted(store, row, force);
+  failpoint('destroy-unmounted');
   const directory = envDir(store.root, row.id);
   // Under the env's lock, no driver can be opening it meanwhile.
   const lock = existsSync(directory) ? EnvLock.acquire(directory) : null;
@@ -46,9 +49,24 @@ async function ensureUnmounted(store: Store, row: EnvRow, force: boolean): Promi
     const hint = `Unmount it first (byref umount ${row.name}), or add --force.`;
     throw new ByrefError('busy', `${row.name} is mounted${where}`, hint);
   }
-  if ((await umountEnv(store, env, { lazy: false, force: true })) === 'detached') {
+  if ((await umountToDestroy(store, env)) === 'detached') {
     const hint = `See which programs use it: byref info ${row.name}`;
     throw new ByrefError('busy', `${row.name} is still in use`, hint);
+  }
+}
+
+/** Unmounts an env without its driver putting on disk what it holds. */
+async function umountToDestroy(store: Store, env: EnvState): Promise<UmountOutcome> {
+  const mark = path.join(envDir(store.root, env.row.id), DISCARD_MARK);
+  try {
+    writeFileSync(mark, '', { mode: 0o600 });
+  } catch {
+    // Its directory is gone, or the disk full: it is closed as any other.
+  }
+  try {
+    return await umountEnv(store, env, { lazy: false, force: true });
+  } finally {
+    rmSync(mark, { force: true });
   }
 }
 

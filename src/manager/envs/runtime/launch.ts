@@ -77,9 +77,7 @@ export async function launch(
   const work = meanwhile?.();
   // It is waited for below, whether the runtime fails or not.
   work?.catch(() => undefined);
-  let said = await report.line();
-  if (!said.startsWith('created ')) await work?.catch(() => undefined);
-  else {
+  const begin = async (): Promise<void> => {
     try {
       await work;
       await connect?.();
@@ -90,6 +88,13 @@ export async function launch(
     }
     failpoint('start-connected');
     report.goOn();
+  };
+  // Without a network of its own it begins when the runtime has made it: the monitor need not ask.
+  if (connect === null && work !== undefined) await begin();
+  let said = await report.line();
+  if (!said.startsWith('created ')) await work?.catch(() => undefined);
+  else {
+    if (connect !== null) await begin();
     said = await report.line();
   }
   report.end();

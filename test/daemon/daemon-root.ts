@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -110,6 +110,23 @@ export class TestDaemon {
     }
     response.destroy();
     return events;
+  }
+
+  /** Waits until it has a copy of each of so many /dev/fuse descriptors, and of no others. */
+  holdsCopies(count: number): Promise<void> {
+    const dir = `/proc/${this.pid}/fd`;
+    const leadsTo = (fd: string): string[] => {
+      try {
+        return [readlinkSync(path.join(dir, fd))];
+      } catch {
+        return [];
+      }
+    };
+    const copies = (): number =>
+      readdirSync(dir)
+        .flatMap(leadsTo)
+        .filter((link) => link === '/dev/fuse').length;
+    return this.until(() => copies() === count);
   }
 
   /** Waits until something is true. */

@@ -24,7 +24,7 @@ test(
     const survived = await torture(root, how);
     console.log(`seed ${seed}: ${JSON.stringify(survived)}`);
     expect(survived.errors).toEqual([]);
-    expect(survived.kills).toBeGreaterThan(0);
+    expect(Math.min(survived.kills, survived.daemonKills, survived.killsOfAll)).toBeGreaterThan(0);
     for (const program of how.programs) expect(survived.steps[program], program).toBeGreaterThan(0);
     await root.umount();
     expect(await root.findings()).toEqual([]);

@@ -1,5 +1,6 @@
 /**
- * Writers and programs in several envs, while drivers are killed, upgraded, and their template is patched and rolled back.
+ * Writers and programs in several envs, while drivers are killed and upgraded, the daemon is killed, drivers and holder are killed at
+ * once, and their template is patched and rolled back.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -7,6 +8,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { TestDaemon } from '../daemon/daemon-root.ts';
 import type { TestRoot } from '../support/machine/root.ts';
 import { PROGRAMS, type Program } from './programs.ts';
 
@@ -14,9 +16,22 @@ import { PROGRAMS, type Program } from './programs.ts';
 const TREE = fileURLToPath(new URL('../../src/driver', import.meta.url));
 const WRITER = fileURLToPath(new URL('writer.ts', import.meta.url));
 
+type Blow = 'driver' | 'daemon' | 'all' | 'upgrade' | 'patch';
+
+/** What happens, in turn. Each kind comes soon: a short run on a busy machine has few turns. */
+const BLOWS: readonly Blow[] = [
+  ...(['driver', 'daemon', 'all', 'patch', 'upgrade', 'driver', 'driver', 'patch'] as const),
+  ...(['driver', 'driver', 'all', 'driver', 'patch', 'driver', 'upgrade', 'driver'] as const),
+];
+
 /** What one run did. */
 export interface Survived {
+  /** Of one driver. */
   kills: number;
+  /** Of the daemon. */
+  daemonKills: number;
+  /** Of all drivers and the holder at once. */
+  killsOfAll: number;
   upgrades: number;
   patches: number;
   /** Calls of writers, each checked. */
@@ -45,7 +60,10 @@ export async function torture(
     readonly seed: number;
   },
 ): Promise<Survived> {
-  const survived: Survived = { kills: 0, upgrades: 0, patches: 0, calls: 0, steps: {}, errors: [] };
+  const survived: Survived = {
+    ...{ kills: 0, daemonKills: 0, killsOfAll: 0, upgrades: 0, patches: 0, calls: 0 },
+    ...{ steps: {}, errors: [] },
+  };
   for (const version of ['one', 'two']) {
     const dir = root.directory(version);
     mkdirSync(path.join(dir, 'etc'), { recursive: true });
@@ -61,18 +79,38 @@ export async function torture(
     ...startProgram(root, names[i % envs]!, program, seconds),
   }));
   const until = Date.now() + seconds * 1000;
+  const daemon = new TestDaemon(root);
+  await daemon.start();
   let isPatched = false;
-  for (let turn = 1; Date.now() < until; turn++) {
-    await sleep(pauseMs);
-    if (turn % 7 === 0) {
+  const doOne: Readonly<Record<Blow, () => Promise<void>>> = {
+    driver: async () => {
+      if (killOne(root)) survived.kills++;
+    },
+    daemon: async () => {
+      await daemon.kill();
+      await daemon.start();
+      survived.daemonKills++;
+    },
+    all: async () => {
+      // The daemon has copies of all descriptors a moment after its start, or after an upgrade.
+      await daemon.holdsCopies(envs);
+      for (const line of root.processes()) kill(line);
+      survived.killsOfAll++;
+    },
+    upgrade: async () => {
       await root.ok('daemon', 'upgrade');
       survived.upgrades++;
-    } else if (turn % 5 === 0) {
+    },
+    patch: async () => {
       const move = isPatched ? ['rollback', 't'] : ['patch', 't', '--to', '2'];
       const { code } = await root.run(move);
       isPatched = !isPatched;
       if (code === 0) survived.patches++;
-    } else if (killOne(root)) survived.kills++;
+    },
+  };
+  for (let turn = 0; Date.now() < until; turn++) {
+    await sleep(pauseMs);
+    await doOne[BLOWS[turn % BLOWS.length]!]();
   }
   for (const each of writers) {
     if (await hasSucceeded(each)) survived.calls += Number(each.said());
@@ -82,6 +120,7 @@ export async function torture(
     if (await hasSucceeded(each)) survived.steps[each.program] = Number(each.said());
     else survived.errors.push(`${each.program}: ${each.said()}`);
   }
+  await daemon.kill('SIGTERM');
   return survived;
 }
 
@@ -126,9 +165,13 @@ function start([program = '', ...words]: readonly string[]): Running {
 /** Kills the driver, if there is one now. */
 function killOne(root: TestRoot): boolean {
   const driver = root.processes().find((line) => line.includes('byref-driver'));
-  if (driver === undefined) return false;
+  return driver !== undefined && kill(driver);
+}
+
+/** Kills a process of a list. @returns false if it has just ended */
+function kill(line: string): boolean {
   try {
-    process.kill(Number.parseInt(driver, 10), 'SIGKILL');
+    process.kill(Number.parseInt(line, 10), 'SIGKILL');
     return true;
   } catch {
     return false;

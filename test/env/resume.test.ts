@@ -1,7 +1,9 @@
 import * as fs from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { RECORDS_VERSION } from '../../src/ipc/records-version.ts';
 import { KILL_STEP } from '../support/damage/failpoints.ts';
+import { RawControl, runFile } from '../support/machine/control-socket.ts';
 import { writeFiles } from '../support/machine/patch-root.ts';
 import { TestRoot } from '../support/machine/root.ts';
 import * as sys from '../syscalls/index.ts';
@@ -112,6 +114,40 @@ describe.each([
     await root.umount('e');
     expect(await root.findings()).toEqual([]);
     expect(fs.readdirSync(path.join(root.path, 'envs/1/private'))).toHaveLength(3);
+  });
+
+  test('a program goes on in its working directory, also in one that was removed', async () => {
+    await mount(...options);
+    const [ready, killed, said] = ['ready', 'killed', 'said'].map((name) =>
+      path.join(root.base, name),
+    ) as [string, string, string];
+    const program = root.background(
+      `exec >"$4" 2>&1; cd "$1/srv/gone"; mkdir -p "$1/own/deep"
+       (cd "$1/own/deep"; rmdir "$1/own/deep"; touch "$2.removed"
+        until [ -e "$3" ]; do sleep 0.02; done
+        ls -a; echo x >file || echo refused)
+       until [ -e "$3" ]; do sleep 0.02; done
+       pwd; cat file; echo own >here; cat ../../etc/conf; cd ..; pwd; ls gone`,
+      at,
+      ready,
+      killed,
+      said,
+    );
+    await expect.poll(() => fs.existsSync(`${ready}.removed`)).toBe(true);
+    await killDriver();
+    fs.writeFileSync(killed, '');
+    await expect.poll(() => program.exitCode, { timeout: 30_000 }).toBe(0);
+    const lines = fs.readFileSync(said, 'utf8').split('\n');
+    expect(lines.filter((line) => !line.includes('No such file'))).toEqual([
+      'refused',
+      path.join(at, 'srv/gone'),
+      TEMPLATE['srv/gone/file'].trim(),
+      TEMPLATE['etc/conf'].trim(),
+      path.join(at, 'srv'),
+      'file',
+      'here',
+      '',
+    ]);
   });
 
   test('readers keep the bytes they opened, when the file was copied for a writer', async () => {
@@ -266,6 +302,22 @@ test('daemon upgrade moves envs to another driver, while a program writes', asyn
   await expect.poll(() => fs.existsSync(path.join(at, 'end')), { timeout: 60_000 }).toBe(true);
   expect(writer.exitCode ?? 0).toBe(0);
   for (let i = 1; i <= 300; i++) expect(read(String(i))).toBe(`${i}\n`);
+});
+
+test('a driver does not leave its mounts to one that knows other records', async () => {
+  await mount();
+  const { driverPid } = await root.info('e');
+  const driver = await RawControl.to(runFile(root, 'shard-0.sock'));
+  const reply = await driver.request('leave', { records: RECORDS_VERSION + 1, restart: ['true'] });
+  driver.close();
+  expect(reply?.error).toMatchObject({
+    code: 'unsupported',
+    message: expect.stringContaining("can't leave its mounts to the other one"),
+    hint: 'Unmount its envs, then mount them again: byref umount --all; byref mount --all',
+  });
+  fs.writeFileSync(path.join(at, 'after'), 'goes on\n');
+  expect(read('after')).toBe('goes on\n');
+  expect((await root.info('e')).driverPid).toBe(driverPid);
 });
 
 test('daemon upgrade while the checkpoint thread is in a transaction', async () => {

@@ -248,7 +248,8 @@ class Daemon {
   }
 
   private async health(): Promise<{ ok: boolean } & Record<string, unknown>> {
-    const works = await this.runner.run(['list', '--quiet']).then(
+    // Reads the store, and asks no driver: one that hangs is not the daemon's fault.
+    const works = await this.runner.run(['template', 'list', '--quiet']).then(
       ({ code }) => code === 0,
       () => false,
     );

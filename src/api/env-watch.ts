@@ -31,6 +31,8 @@ const SETTLE_MS = 100;
 const UNSETTLED_MS = 500;
 /** How many times as long as the last look took nothing is looked at: with many envs, it is not all that the daemon does. */
 const REST = 4;
+/** At most so long: a look that took long waited for a driver that hangs. */
+const REST_MAX_MS = 2_000;
 /** How often it is looked whether something is mounted that was not, or the other way round. */
 const MOUNTS_MS = 2_000;
 /** How often it is looked at all, in case a change was not noticed. */
@@ -92,7 +94,7 @@ export class EnvWatch {
     if (this.due === null) this.changedMs = now;
     else clearTimeout(this.due);
     const settled = Math.min(now + SETTLE_MS, this.changedMs + UNSETTLED_MS);
-    const rested = this.changedMs + this.lookMs * REST;
+    const rested = this.changedMs + Math.min(this.lookMs * REST, REST_MAX_MS);
     this.due = setTimeout(() => {
       this.due = null;
       void this.look();

@@ -44,6 +44,7 @@ const SLOW = [
   'fsck/crashes.test.ts',
   'run/volumes.test.ts',
   'power/cut.test.ts',
+  'power/patches.test.ts',
   'run/places.test.ts',
   'suite/no-passthrough.test.ts',
   'delta/crash.test.ts',

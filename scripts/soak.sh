@@ -16,4 +16,4 @@ LIMIT=12h BYREF_SOAK=$TIMES FC_RUNS=$((TIMES * 60)) BYREF_PACKAGE_HISTORIES=$TIM
   test/packages/dependency-histories.test.ts test/patch/crash.test.ts test/patch/crash-stages.test.ts test/patch/apps.test.ts \
   test/patch/gc.test.ts test/compose/interrupted.test.ts test/fsck/crashes.test.ts test/packages/crash.test.ts test/packages/dependencies.test.ts \
   test/run/crash.test.ts test/run/volumes.test.ts test/env/clone.test.ts \
-  test/suite/limited.test.ts test/suite/no-passthrough.test.ts test/env/full-file-systems.test.ts test/power/patches.test.ts test/damage/fuzz.test.ts test/fuzz --silent=false "$@"
+  test/suite/limited.test.ts test/suite/no-passthrough.test.ts test/env/full-file-systems.test.ts test/power/patches.test.ts test/power/reordered.test.ts test/damage/fuzz.test.ts test/fuzz --silent=false "$@"

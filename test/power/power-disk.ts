@@ -6,7 +6,8 @@ import { expect } from 'vitest';
 
 export type FileSystemType = 'ext4' | 'xfs' | 'btrfs';
 
-const MAKE: Record<FileSystemType, readonly string[]> = {
+/** What makes a file system of a type. */
+export const MAKE: Record<FileSystemType, readonly string[]> = {
   ext4: ['mkfs.ext4', '-qF'],
   xfs: ['mkfs.xfs', '-qf'],
   btrfs: ['mkfs.btrfs', '-qf'],

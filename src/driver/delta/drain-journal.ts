@@ -55,7 +55,7 @@ function drainSegment(path: string, table: LinkTable, hash: Hash64): boolean {
     for (;;) {
       const generation = new Generation();
       const next = replayPiece(file, header, done, hash, generationSink(generation));
-      if (next.at === done.at) return next.at === file.size;
+      if (next.at === done.at) return file.endsAt(next.at);
       if (next.sequence > done.sequence) {
         const { sequence } = next;
         table.write(() => {

@@ -18,6 +18,7 @@ import type { PendingChanges } from './pending-changes.ts';
 import type { PrivateFiles } from './private-files.ts';
 import type { RecordWriter } from './record-writer.ts';
 import type { RecoveryMarks } from './recovery-marks.ts';
+import type { Room } from './room.ts';
 import type { Need } from './segment.ts';
 import type { TailBudget } from './tail-budget.ts';
 
@@ -43,6 +44,7 @@ export interface DeltaParts {
   readonly envDir: string;
   readonly lock: EnvLock;
   readonly journal: Journal;
+  readonly room: Room;
   readonly pending: PendingChanges<OwnTable>;
   readonly marks: RecoveryMarks;
   readonly files: PrivateFiles;
@@ -90,6 +92,9 @@ export class EnvDelta implements Delta, Change {
   #closed = false;
   /** True after a failed checkpoint. */
   #stuck = false;
+  /** Called when changes should wait until a promise, which never rejects, is resolved: the journal has little room left. */
+  onShort: (made: Promise<void>) => void = () => undefined;
+  #isMakingRoom = false;
 
   constructor(parts: DeltaParts, options: DeltaOptions) {
     this.#options = options;
@@ -107,6 +112,7 @@ export class EnvDelta implements Delta, Change {
       envDir: parts.envDir,
       pending: parts.pending,
       journal: parts.journal,
+      room: parts.room,
       flush: () => this.flush(),
       nextIno: () => this.#nextIno,
       onMoved: (records) => {
@@ -238,7 +244,10 @@ export class EnvDelta implements Delta, Change {
       this.#fail(error as Error);
       return -EIO;
     }
-    if (failed < 0) return failed;
+    if (failed < 0) {
+      this.#makeRoomIfShort();
+      return failed;
+    }
     // A crash here loses nothing: the change is in the journal, and not yet answered.
     failpoint('committed');
     this.#apply();
@@ -379,16 +388,31 @@ export class EnvDelta implements Delta, Change {
       this.#pending.active.size >= checkpointRecords ||
       this.#journal.activeBytes >= checkpointBytes;
     const now = full && !this.#checkpointer.running && !this.#stuck;
-    if (now) this.#inBackground(() => this.#checkpointer.run());
+    if (now) void this.#inBackground(() => this.#checkpointer.run());
+    this.#makeRoomIfShort();
     if (this.#timer !== null || this.#closed) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      this.#inBackground(() => this.checkpoint());
+      void this.#inBackground(() => this.checkpoint());
     }, checkpointMs);
     this.#timer.unref();
   }
 
-  #inBackground(work: () => Promise<void>): void {
+  /** Makes a checkpoint if the disk has no space for the journal to grow, so that it can go on in another segment. */
+  #makeRoomIfShort(): void {
+    const isHelped = this.#stuck || this.#isMakingRoom || this.#closed;
+    if (!this.#journal.isShort || isHelped) return;
+    this.#isMakingRoom = true;
+    const made = this.#inBackground(() =>
+      this.checkpoint().finally(() => {
+        this.#isMakingRoom = false;
+      }),
+    );
+    this.onShort(made);
+  }
+
+  /** Does something that nobody waits for. The promise that it returns never rejects. */
+  #inBackground(work: () => Promise<void>): Promise<void> {
     const done = work().catch((error: unknown) => {
       // Changes stay in the journal. More of them could not be moved either, and may rest on rows that are lost.
       if (isDamage(error)) {
@@ -400,6 +424,7 @@ export class EnvDelta implements Delta, Change {
       if (this.#readOnly === null && this.#checkpointer.needed) this.#scheduleCheckpoint();
     });
     this.#background = Promise.all([this.#background, done]).then(() => {});
+    return done;
   }
 
   /**

@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
+import { ENOSPC, isFull } from '../../base/errno.ts';
 import { failpoint, failpointError } from '../../base/failpoints.ts';
 import { AT_FDCWD, native } from '../../native/binding.ts';
 import type { Hash64 } from './hash.ts';
+import type { SegmentHeader } from './journal-format.ts';
 import type { RecordWriter } from './record-writer.ts';
-import { type Need, Segment } from './segment.ts';
+import type { Room } from './room.ts';
+import { type Need, RESERVE, Segment } from './segment.ts';
 import { openDir, syncDirNow } from './sync-dir.ts';
 
 /** The state in which recovery, or an empty env, leaves the journal. */
@@ -23,6 +26,8 @@ export interface JournalStart {
   readonly nextNumber: number;
   /** Hears of each new segment, and when it is on disk: see EnvLock. */
   readonly notes: SegmentNotes;
+  /** What the env has set aside for a full disk. */
+  readonly room: Room;
 }
 
 /** Keeps in mind, outside of the journal, which segment is its last one. */
@@ -30,6 +35,15 @@ export interface SegmentNotes {
   noteSegment(segment: { readonly number: number; readonly first: number }): void;
   noteSynced(number: number): void;
 }
+
+/** The most that a record takes in the link table, for each of its bytes in the journal: pages there are filled by half. */
+const TABLE_FACTOR = 2;
+/** A checkpoint writes each page that it changes to another place: some changes at a time need at most this. */
+const TABLE_MIN = 160 * 1024;
+/** More is set aside in steps of this. */
+const ROOM_STEP = 128 * 1024;
+/** A new segment and the least that a checkpoint needs. */
+const ROOM_MIN = 2 * RESERVE + TABLE_MIN;
 
 /** No directory has to be synced. */
 export const NO_DIR = -1000;
@@ -54,6 +68,8 @@ export class Journal {
   #nextNumber: number;
   #sequence: number;
   #durable: number;
+  /** True if there was no space for what should be set aside. */
+  #isWithoutRoom = false;
 
   constructor(start: JournalStart, hash: Hash64) {
     this.#start = start;
@@ -72,6 +88,11 @@ export class Journal {
   /** The last change up to which everything survives a power cut. */
   get durable(): number {
     return this.#durable;
+  }
+
+  /** True if little of its reserve is left, and only a checkpoint can make more. */
+  get isShort(): boolean {
+    return this.#active?.isShort ?? false;
   }
 
   /** The length of the segment that takes records now, in bytes. */
@@ -105,23 +126,35 @@ export class Journal {
    * @param need see Segment.append()
    */
   append(writer: RecordWriter, need: () => Need): number {
-    const active = this.#active ?? this.#open();
+    const active = this.#active ?? this.#open(need);
     if (typeof active === 'number') return active;
+    if (!this.#isWithoutRoom || need() === 'adds') this.#keepRoom();
+    if (this.#isWithoutRoom && need() === 'adds') return -ENOSPC;
     const sequence = this.#sequence + 1;
     const length = writer.finish(sequence, sequence - this.#durable, active.header.seed);
-    const failed = active.append(writer.buffer, length, need);
+    // The room comes first: without it no checkpoint can make more.
+    const failed = active.append(writer.buffer, length, need, !this.#isWithoutRoom);
     if (failed === 0) this.#sequence = sequence;
     return failed;
   }
 
-  #open(): Segment | number {
+  /** Sees to it that all records so far can be moved into the link table on a full disk, too. */
+  #keepRoom(): void {
+    const bytes = this.#segments.reduce((sum, { length }) => sum + length, 0);
+    const wanted = ROOM_MIN + TABLE_FACTOR * bytes;
+    const { room } = this.#start;
+    if (room.bytes < wanted) room.keep(wanted + ROOM_STEP);
+    this.#isWithoutRoom = room.bytes < wanted;
+  }
+
+  #open(need: () => Need): Segment | number {
     const header = {
       firstSequence: this.#sequence + 1,
       seed: randomBytes(8).readBigUInt64LE(),
       lineage: this.#start.lineage,
       bootId: this.#start.bootId,
     };
-    const segment = Segment.create(this.#start.dir, this.#nextNumber, header, this.#hash);
+    const segment = this.#create(header, need);
     if (typeof segment === 'number') return segment;
     this.#start.notes.noteSegment({ number: segment.number, first: header.firstSequence });
     this.#nextNumber++;
@@ -130,13 +163,26 @@ export class Journal {
     return segment;
   }
 
+  /** Creates a segment; on a full disk with what is set aside, unless that is for a change that `adds`. */
+  #create(header: SegmentHeader, need: () => Need): Segment | number {
+    const { dir, room } = this.#start;
+    const create = (reserve?: number) =>
+      Segment.create(dir, this.#nextNumber, header, this.#hash, reserve);
+    const isRefused = (made: Segment | number) => typeof made === 'number' && isFull(made);
+    let created = create();
+    if (!isRefused(created) || need() === 'adds') return created;
+    if (room.give(2 * RESERVE)) created = create(RESERVE);
+    if (isRefused(created) && room.giveShared(2 * RESERVE)) created = create(RESERVE);
+    return created;
+  }
+
   /**
    * Ends the active segment. Returns all segments so far, or -errno if there is no room for another. Later records
    * go to a new segment, which is made here, so that even on a full disk there is one.
    */
   freeze(): readonly Segment[] | number {
     const frozen = [...this.#segments];
-    const opened = this.#open();
+    const opened = this.#open(() => 'frees');
     return typeof opened === 'number' ? opened : frozen;
   }
 
@@ -188,8 +234,14 @@ export class Journal {
     this.#start.notes.noteSynced(segment.number);
   }
 
-  /** Removes segments whose records are all in the link table. */
+  /** Removes segments whose records are all in the link table, and sets aside again what that took. */
   drop(segments: readonly Segment[]): void {
+    this.#remove(segments);
+    this.#start.room.shrink(ROOM_MIN + ROOM_STEP);
+    this.#keepRoom();
+  }
+
+  #remove(segments: readonly Segment[]): void {
     for (const segment of segments) {
       // Oldest first, so that what a crash leaves has no gap.
       failpoint('segment-drop');
@@ -205,7 +257,10 @@ export class Journal {
    */
   close(clean: boolean): void {
     const { spent } = this.#start;
-    if (clean) this.drop(this.#segments.filter((each) => each.empty || spent.includes(each)));
+    if (clean) {
+      this.#remove(this.#segments.filter((each) => each.empty || spent.includes(each)));
+      this.#start.room.remove();
+    }
     for (const segment of this.#segments) segment.close();
     this.#segments = [];
     this.#active = null;

@@ -5,6 +5,8 @@ export const NEW_LINK_DIR = 'link.new';
 export const PRIVATE_DIR = 'private';
 /** The directory of what no record names: see lost-files.ts. */
 export const LOST_DIR = 'lost+found';
+/** What the env has set aside for a full disk: see room.ts. */
+export const ROOM_FILE = 'room';
 const SEGMENT_PREFIX = 'journal.';
 
 /** Returns a journal segment's file name: its number as 16 hex digits, so that names sort as numbers do. */

@@ -138,7 +138,7 @@ export class LinkTable extends TableView {
   putName(state: NameState): void {
     const length = rows.writeNameKey(this.key, state.dir, state.cookie, state.name);
     const key = this.key.subarray(0, length);
-    if (state.present) this.#databases.names.put(key, rows.encodeName(state));
+    if (state.present) this.#databases.names.put(key, rows.encodeName(key, state));
     else this.#databases.names.remove(key);
   }
 
@@ -153,7 +153,7 @@ export class LinkTable extends TableView {
       this.#databases.marks.remove(key);
     }
     if (record === null) this.#databases.inodes.remove(key);
-    else this.#databases.inodes.put(key, rows.encodeInodeValue(record));
+    else this.#databases.inodes.put(key, rows.encodeInodeValue(key, record));
   }
 
   /** Stores the table's state; only within write(). */

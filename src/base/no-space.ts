@@ -11,6 +11,10 @@ export function isNoSpace(cause: unknown): boolean {
   return /no space left/i.test(`${message}\n${typeof stderr === 'string' ? stderr : ''}`);
 }
 
+/** Makes the error of a device that was found to be full before anything was written. */
+export const noSpaceError = (): Error =>
+  Object.assign(new Error('no space left on the device'), { code: 'ENOSPC' });
+
 /** A device with fewer free bytes has ended a write before its end. */
 const FULL_BYTES = 2 ** 20;
 

@@ -170,7 +170,7 @@ test(
       writeFileSync(path.join(source, 'own'), 'template\n');
       for (const part of ['a', 'b']) {
         mkdirSync(path.join(source, 'many', part), { recursive: true });
-        for (let i = 0; i < 400; i++) writeFileSync(path.join(source, 'many', part, `${i}`), '');
+        for (let i = 0; i < 150; i++) writeFileSync(path.join(source, 'many', part, `${i}`), '');
       }
       const mnt = [await root.mounted('e', source)];
       await root.create('late', 'template-of-e');
@@ -178,8 +178,8 @@ test(
       await sh('echo mine >own; sync', [], { cwd: mnt[0]! });
       await fill(disk, ['bytes']);
       for (const [at, rounds] of [
-        [mnt[0], 1000],
-        [mnt[1], 300],
+        [mnt[0], 250],
+        [mnt[1], 80],
       ] as const) {
         const { stdout, stderr } = await sh('python3 -c "$1" "$2" "$3"', [
           MOVE_NAMES,

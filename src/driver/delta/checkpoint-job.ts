@@ -1,5 +1,6 @@
 import { failpoint } from '../../base/failpoints.ts';
 import { type Ino, type Name, PRIVATE_INO_BASE } from '../../base/ids.ts';
+import { noSpaceError } from '../../base/no-space.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import type { Change } from '../core/ports.ts';
 import { openOrCreateTable } from './create-table.ts';
@@ -37,6 +38,7 @@ export async function runCheckpoint(job: CheckpointJob): Promise<void> {
     const isAll = sequence === job.state.sequence;
     const state = isAll ? job.state : { ...job.state, sequence, nextIno, bootId };
     failpoint('checkpoint-read');
+    if (!table.hasSpaceFor(generation)) throw noSpaceError();
     table.write(() => {
       table.putAll(generation);
       // A crash here leaves the table as it was: the transaction is all or nothing.

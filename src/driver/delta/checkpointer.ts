@@ -13,8 +13,9 @@ import type { Room } from './room.ts';
 import type { Segment } from './segment.ts';
 import type { TableState } from './table-rows.ts';
 
-/** How many bytes of the journal a transaction moves on a full disk: at first, how much less after a failure, and at least. */
-const PIECE_MAX = 256 * 1024;
+/** How many bytes of the journal a transaction moves on a full disk: at first, at most, how much less after a failure, and at least. */
+const PIECE_FIRST = 8 * 1024;
+const PIECE_MAX = 64 * 1024;
 const PIECE_STEP = 4;
 const PIECE_MIN = 512;
 /** How much of what is set aside such transactions get at a time. */
@@ -144,7 +145,7 @@ export class Checkpointer {
    */
   async #moveInPieces(job: CheckpointJob): Promise<void> {
     const { room } = this.#parts;
-    let pieceBytes = PIECE_MAX;
+    let pieceBytes = PIECE_FIRST;
     while (this.#openTable()?.state()?.sequence !== job.state.sequence) {
       try {
         await this.#move({ ...job, pieceBytes });

@@ -22,6 +22,9 @@ import type { Room } from './room.ts';
 import type { Need } from './segment.ts';
 import type { TailBudget } from './tail-budget.ts';
 
+/** A disk with fewer free bytes may soon be full. */
+const LITTLE_SPACE = 256 * 2 ** 20;
+
 /** Settings of a delta: when checkpoints run, and who hears of errors. */
 export interface DeltaOptions {
   /** Called with errors that happen in the background: a failed checkpoint, damage. */
@@ -95,6 +98,8 @@ export class EnvDelta implements Delta, Change {
   /** Called when changes should wait until a promise, which never rejects, is resolved: the journal has little room left. */
   onShort: (made: Promise<void>) => void = () => undefined;
   #isMakingRoom = false;
+  /** True once it was looked how much space there is, while there was no table. */
+  #hasLooked = false;
 
   constructor(parts: DeltaParts, options: DeltaOptions) {
     this.#options = options;
@@ -386,7 +391,8 @@ export class EnvDelta implements Delta, Change {
     const { checkpointRecords, checkpointBytes, checkpointMs } = this.#options;
     const full =
       this.#pending.active.size >= checkpointRecords ||
-      this.#journal.activeBytes >= checkpointBytes;
+      this.#journal.activeBytes >= checkpointBytes ||
+      this.#lacksTable();
     const now = full && !this.#checkpointer.running && !this.#stuck;
     if (now) void this.#inBackground(() => this.#checkpointer.run());
     this.#makeRoomIfShort();
@@ -396,6 +402,14 @@ export class EnvDelta implements Delta, Change {
       void this.#inBackground(() => this.checkpoint());
     }, checkpointMs);
     this.#timer.unref();
+  }
+
+  /** Returns true, once, if there is no table and little space: a full disk has none for a new one. */
+  #lacksTable(): boolean {
+    if (this.#hasLooked || this.#pending.table !== null) return false;
+    this.#hasLooked = true;
+    const space = { bsize: 0, blocks: 0, bfree: 0, bavail: 0, files: 0, ffree: 0 };
+    return this.files.space(space) === 0 && space.bfree * space.bsize < LITTLE_SPACE;
   }
 
   /** Makes a checkpoint if the disk has no space for the journal to grow, so that it can go on in another segment. */

@@ -7,7 +7,8 @@ import type { Hash64 } from './hash.ts';
 import type { SegmentHeader } from './journal-format.ts';
 import type { RecordWriter } from './record-writer.ts';
 import type { Room } from './room.ts';
-import { type Need, RESERVE, Segment } from './segment.ts';
+import { type Need, Segment, SPARE_BYTES } from './segment.ts';
+import { SpareSegment } from './spare-segment.ts';
 import { openDir, syncDirNow } from './sync-dir.ts';
 
 /** The state in which recovery, or an empty env, leaves the journal. */
@@ -41,9 +42,7 @@ const TABLE_FACTOR = 2;
 /** A checkpoint writes each page that it changes to another place: some changes at a time need at most this. */
 const TABLE_MIN = 160 * 1024;
 /** More is set aside in steps of this. */
-const ROOM_STEP = 128 * 1024;
-/** A new segment and the least that a checkpoint needs. */
-const ROOM_MIN = 2 * RESERVE + TABLE_MIN;
+const ROOM_STEP = 64 * 1024;
 
 /** No directory has to be synced. */
 export const NO_DIR = -1000;
@@ -63,6 +62,7 @@ export interface JournalFile {
 export class Journal {
   readonly #start: JournalStart;
   readonly #hash: Hash64;
+  readonly #spare: SpareSegment;
   #segments: Segment[];
   #active: Segment | null = null;
   #nextNumber: number;
@@ -74,6 +74,7 @@ export class Journal {
   constructor(start: JournalStart, hash: Hash64) {
     this.#start = start;
     this.#hash = hash;
+    this.#spare = new SpareSegment(start.dir, SPARE_BYTES);
     this.#segments = [...start.segments, ...start.spent].sort((a, b) => a.number - b.number);
     this.#nextNumber = start.nextNumber;
     this.#sequence = start.sequence;
@@ -141,10 +142,11 @@ export class Journal {
   /** Sees to it that all records so far can be moved into the link table on a full disk, too. */
   #keepRoom(): void {
     const bytes = this.#segments.reduce((sum, { length }) => sum + length, 0);
-    const wanted = ROOM_MIN + TABLE_FACTOR * bytes;
+    const wanted = TABLE_MIN + TABLE_FACTOR * bytes;
     const { room } = this.#start;
+    this.#spare.keep();
     if (room.bytes < wanted) room.keep(wanted + ROOM_STEP);
-    this.#isWithoutRoom = room.bytes < wanted;
+    this.#isWithoutRoom = room.bytes < wanted || !this.#spare.isThere;
   }
 
   #open(need: () => Need): Segment | number {
@@ -166,14 +168,12 @@ export class Journal {
   /** Creates a segment; on a full disk with what is set aside, unless that is for a change that `adds`. */
   #create(header: SegmentHeader, need: () => Need): Segment | number {
     const { dir, room } = this.#start;
-    const create = (reserve?: number) =>
-      Segment.create(dir, this.#nextNumber, header, this.#hash, reserve);
-    const isRefused = (made: Segment | number) => typeof made === 'number' && isFull(made);
-    let created = create();
-    if (!isRefused(created) || need() === 'adds') return created;
-    if (room.give(2 * RESERVE)) created = create(RESERVE);
-    if (isRefused(created) && room.giveShared(2 * RESERVE)) created = create(RESERVE);
-    return created;
+    const create = (spare: SpareSegment | null) =>
+      Segment.create(dir, this.#nextNumber, header, this.#hash, spare);
+    const created = create(null);
+    if (typeof created !== 'number' || !isFull(created) || need() === 'adds') return created;
+    if (!this.#spare.isThere && room.giveShared(2 * SPARE_BYTES)) this.#spare.keep();
+    return create(this.#spare);
   }
 
   /**
@@ -236,16 +236,17 @@ export class Journal {
 
   /** Removes segments whose records are all in the link table, and sets aside again what that took. */
   drop(segments: readonly Segment[]): void {
-    this.#remove(segments);
-    this.#start.room.shrink(ROOM_MIN + ROOM_STEP);
+    this.#remove(segments, true);
+    this.#start.room.shrink(TABLE_MIN + ROOM_STEP);
     this.#keepRoom();
   }
 
-  #remove(segments: readonly Segment[]): void {
+  #remove(segments: readonly Segment[], keepsSpare = false): void {
     for (const segment of segments) {
       // Oldest first, so that what a crash leaves has no gap.
       failpoint('segment-drop');
-      native.unlinkAt(AT_FDCWD, segment.path, 0);
+      const isKept = keepsSpare && !this.#spare.isThere && this.#spare.takeFrom(segment.path);
+      if (!isKept) native.unlinkAt(AT_FDCWD, segment.path, 0);
       segment.close();
     }
     this.#segments = this.#segments.filter((segment) => !segments.includes(segment));
@@ -260,6 +261,7 @@ export class Journal {
     if (clean) {
       this.#remove(this.#segments.filter((each) => each.empty || spent.includes(each)));
       this.#start.room.remove();
+      this.#spare.remove();
     }
     for (const segment of this.#segments) segment.close();
     this.#segments = [];

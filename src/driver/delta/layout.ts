@@ -7,6 +7,8 @@ export const PRIVATE_DIR = 'private';
 export const LOST_DIR = 'lost+found';
 /** What the env has set aside for a full disk: see room.ts. */
 export const ROOM_FILE = 'room';
+/** A journal segment's file that is kept for a full disk: see spare-segment.ts. */
+export const SPARE_FILE = 'spare';
 const SEGMENT_PREFIX = 'journal.';
 
 /** Returns a journal segment's file name: its number as 16 hex digits, so that names sort as numbers do. */

@@ -8,6 +8,7 @@ import { openFile } from '../../native/open-file.ts';
 import type { Hash64 } from './hash.ts';
 import { encodeHeader, SEGMENT_HEADER_SIZE, type SegmentHeader } from './journal-format.ts';
 import { segmentName } from './layout.ts';
+import type { SpareSegment } from './spare-segment.ts';
 
 /**
  * Space held beyond the last record for when the disk is full, in bytes. A removal needs a record before it frees anything; a
@@ -17,8 +18,10 @@ const FOR_REMOVALS = 32 * 1024;
 const FOR_MOVES = 64 * 1024;
 /** How much of that is to be there for a checkpoint to be waited for: what is served meanwhile goes on. */
 const SHORT = FOR_REMOVALS + FOR_MOVES / 2;
-export const RESERVE = FOR_REMOVALS + FOR_MOVES;
+const RESERVE = FOR_REMOVALS + FOR_MOVES;
 const RESERVE_STEP = 192 * 1024;
+/** The length of a segment that has a reserve and nothing else. */
+export const SPARE_BYTES = SEGMENT_HEADER_SIZE + RESERVE;
 
 /**
  * What a change does on a full disk: it `frees` something, or changes what takes no space; it `moves` inodes that there are
@@ -74,23 +77,25 @@ export class Segment implements Keeper {
 
   /**
    * Creates a segment file with its header. Returns it, or -errno with no file left.
-   * @param reserve how much space is set aside
+   * @param spare a file to make it of; null: another one
    */
   static create(
     dir: string,
     number: number,
     header: SegmentHeader,
     hash: Hash64,
-    reserve = RESERVE_STEP,
+    spare: SpareSegment | null = null,
   ): Segment | number {
     const file = path.join(dir, segmentName(number));
-    const fd = openFile(AT_FDCWD, file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600);
+    if (spare?.moveTo(file) === false) return -ENOSPC;
+    const how = spare === null ? O_CREAT | O_EXCL : 0;
+    const fd = openFile(AT_FDCWD, file, O_RDWR | how | O_CLOEXEC, 0o600);
     if (fd < 0) return fd;
     // A crash here leaves a segment without a header: recovery takes it as empty and removes it.
     failpoint('segment-created');
     const segment = new Segment(file, number, header, fd, 0);
     const written =
-      segment.#setAside(SEGMENT_HEADER_SIZE + reserve) ||
+      segment.#setAside(spare === null ? RESERVE_STEP : SPARE_BYTES) ||
       segment.append(encodeHeader(header, hash), SEGMENT_HEADER_SIZE, () => 'frees');
     if (written === 0) return segment;
     segment.close();

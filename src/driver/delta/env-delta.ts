@@ -98,7 +98,7 @@ export class EnvDelta implements Delta, Change {
   /** Called when changes should wait until a promise, which never rejects, is resolved: the journal has little room left. */
   onShort: (made: Promise<void>) => void = () => undefined;
   #isMakingRoom = false;
-  /** True once it was looked how much space there is, while there was no table. */
+  /** True once it was looked how much space there is. */
   #hasLooked = false;
 
   constructor(parts: DeltaParts, options: DeltaOptions) {
@@ -121,6 +121,7 @@ export class EnvDelta implements Delta, Change {
       flush: () => this.flush(),
       nextIno: () => this.#nextIno,
       onMoved: (records) => {
+        if (!this.#closed) this.#journal.setsAside(true);
         options.tailBudget.used -= records;
         this.#stuck = false;
       },
@@ -404,12 +405,17 @@ export class EnvDelta implements Delta, Change {
     this.#timer.unref();
   }
 
-  /** Returns true, once, if there is no table and little space: a full disk has none for a new one. */
+  /**
+   * Looks, at the first change, how much space there is. If it is little, some is set aside at once. Returns true if a table is, too,
+   * to be made at once: a full disk has no space for a new one.
+   */
   #lacksTable(): boolean {
-    if (this.#hasLooked || this.#pending.table !== null) return false;
+    if (this.#hasLooked) return false;
     this.#hasLooked = true;
     const space = { bsize: 0, blocks: 0, bfree: 0, bavail: 0, files: 0, ffree: 0 };
-    return this.files.space(space) === 0 && space.bfree * space.bsize < LITTLE_SPACE;
+    if (this.files.space(space) !== 0 || space.bfree * space.bsize > LITTLE_SPACE) return false;
+    this.#journal.setsAside(true);
+    return this.#pending.table === null;
   }
 
   /** Makes a checkpoint if the disk has no space for the journal to grow, so that it can go on in another segment. */
@@ -492,6 +498,7 @@ export class EnvDelta implements Delta, Change {
     this.#closed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
+    this.#journal.setsAside(false);
     await this.#background;
     const clean = await this.#lastCheckpoint();
     this.#readOnly ??= 'closed';

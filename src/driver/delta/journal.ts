@@ -41,6 +41,8 @@ export interface SegmentNotes {
 const TABLE_FACTOR = 2;
 /** A checkpoint writes each page that it changes to another place: some changes at a time need at most this. */
 const TABLE_MIN = 160 * 1024;
+/** A segment with more bytes is not all that an env will write. */
+const ROOM_FROM = 16 * 1024;
 /** More is set aside in steps of this. */
 const ROOM_STEP = 64 * 1024;
 
@@ -68,6 +70,8 @@ export class Journal {
   #nextNumber: number;
   #sequence: number;
   #durable: number;
+  /** True while space is set aside beyond that of the segment: for an env that is used, and not just opened, changed and closed. */
+  #keepsRoom = false;
   /** True if there was no space for what should be set aside. */
   #isWithoutRoom = false;
 
@@ -129,6 +133,7 @@ export class Journal {
   append(writer: RecordWriter, need: () => Need): number {
     const active = this.#active ?? this.#open(need);
     if (typeof active === 'number') return active;
+    this.#keepsRoom ||= active.length > ROOM_FROM;
     if (!this.#isWithoutRoom || need() === 'adds') this.#keepRoom();
     if (this.#isWithoutRoom && need() === 'adds') return -ENOSPC;
     const sequence = this.#sequence + 1;
@@ -141,6 +146,7 @@ export class Journal {
 
   /** Sees to it that all records so far can be moved into the link table on a full disk, too. */
   #keepRoom(): void {
+    if (!this.#keepsRoom) return;
     const bytes = this.#segments.reduce((sum, { length }) => sum + length, 0);
     const wanted = TABLE_MIN + TABLE_FACTOR * bytes;
     const { room } = this.#start;
@@ -234,9 +240,15 @@ export class Journal {
     this.#start.notes.noteSynced(segment.number);
   }
 
+  /** Sets space aside for a full disk from now on, or no more: a file system soon is full, or the env is to be closed. */
+  setsAside(does: boolean): void {
+    this.#keepsRoom = does;
+    this.#keepRoom();
+  }
+
   /** Removes segments whose records are all in the link table, and sets aside again what that took. */
   drop(segments: readonly Segment[]): void {
-    this.#remove(segments, true);
+    this.#remove(segments, this.#keepsRoom);
     this.#start.room.shrink(TABLE_MIN + ROOM_STEP);
     this.#keepRoom();
   }

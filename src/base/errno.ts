@@ -36,6 +36,9 @@ export const ENOTCONN = 107;
 export const ESTALE = 116;
 export const EDQUOT = 122;
 
+/** Returns true for the -errno of a disk, or of a quota on it, that is used up. */
+export const isFull = (result: number): boolean => result === -ENOSPC || result === -EDQUOT;
+
 const SHORTAGES: ReadonlySet<number> = new Set([-EMFILE, -ENFILE, -ENOMEM]);
 
 /** Returns true for an -errno with which nothing was done, because this process or the machine lacks descriptors or memory. */

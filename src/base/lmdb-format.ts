@@ -9,6 +9,8 @@ import { Damaged } from './damaged.ts';
 const MAGIC = 0xbeefc0de;
 const VERSION = 2;
 export const HEADER = 24;
+/** Within a page header: the number of the transaction that wrote the page, as u64. */
+export const WRITTEN_AT = 8;
 /** Within a page header: u16 flags, u16 end of the list of nodes, u16 begin of the nodes; both counted from the end of the header. */
 export const FLAGS_AT = 18;
 export const LOWER_AT = 20;

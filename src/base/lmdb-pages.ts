@@ -25,6 +25,7 @@ import {
   type Tree,
   treeAt,
   UPPER_AT,
+  WRITTEN_AT,
 } from './lmdb-format.ts';
 
 const NODE_FLAGS = BIG_DATA | SUB_DATABASE;
@@ -176,6 +177,9 @@ class PageWalk {
     if (page < META_PAGES || readPageNumber(bytes, 0) !== page) {
       throw new RangeError(`its page ${page} is another one`);
     }
+    // LMDB would take it for a page of the transaction that it makes, and write to it where it stands.
+    if (bytes.readBigUInt64LE(WRITTEN_AT) > this.meta.transaction)
+      throw new RangeError(`its page ${page} is of a transaction that was not made`);
     return bytes;
   }
 

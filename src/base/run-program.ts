@@ -40,6 +40,12 @@ export interface Ended {
   readonly stderr: Buffer;
 }
 
+/** Says why a program failed: what it printed, or else its name and how it ended. */
+export const failureOf = (
+  [program = '']: readonly string[],
+  ended: Pick<Ended, 'stderr' | 'how'>,
+): string => ended.stderr.toString().trim() || `${program}: ${ended.how}`;
+
 /** The last bytes of a stream. */
 class Kept {
   /** True if the stream had more. */

@@ -1,7 +1,7 @@
 /** Removes what nothing needs: `byref gc`. */
 import { rmdirSync } from 'node:fs';
 import { isNoSpace } from '../base/no-space.ts';
-import { sweepWorkplaces } from '../manager/recipes/build/workplace.ts';
+import { sweepTemporaryDirs } from '../base/temporary-dir.ts';
 import { sweepScratchEnvs } from '../manager/sandbox/scratch-env.ts';
 import {
   type GcHooks,
@@ -58,7 +58,7 @@ async function collect(
 ): Promise<GarbageCollected> {
   const { dryRun } = options;
   if (!dryRun) {
-    sweepWorkplaces();
+    sweepTemporaryDirs();
     await sweepScratchEnvs(store);
   }
   return { ...(await removeGarbage(store, options, hooks)), dryRun };

@@ -1,6 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import path from 'node:path';
-import { TEMPORARY_DIR } from '../base/temporary-dir.ts';
+import { rmSync } from 'node:fs';
+import { makeTemporaryDir } from '../base/temporary-dir.ts';
 import { unpackGiven } from '../manager/backup/given-backup.ts';
 import { MANIFEST_FILE, ROWS_FILE, type StackName } from '../manager/backup/manifest.ts';
 import { rowLines } from '../manager/backup/row-lines.ts';
@@ -33,7 +32,7 @@ export interface BackupVerified {
  * @throws ByrefError 'notFound', 'badInput', 'corrupt' with the place of what is damaged
  */
 export async function verifyBackup(file: string, signal: AbortSignal): Promise<BackupVerified> {
-  const directory = mkdtempSync(path.join(TEMPORARY_DIR, 'byref-verify-'));
+  const directory = makeTemporaryDir('verify');
   try {
     const manifest = await unpackGiven(file, directory, signal, [MANIFEST_FILE, ROWS_FILE]);
     for await (const { line, at } of rowLines(directory)) decodeRow(line, at);

@@ -1,6 +1,6 @@
 /**
  * Sets space aside in a root, so that `byref gc` has what it needs to free some on a full disk: rows can be removed only by
- * writing others.
+ * writing others. Some more is for envs that have not set aside anything themselves: driver/delta/room.ts.
  */
 import {
   closeSync,
@@ -10,6 +10,7 @@ import {
   openSync,
   rmSync,
   statfsSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
@@ -20,6 +21,7 @@ import { syncFileSystem } from '../native/sync-file-system.ts';
 /** The directory in a root. What is in its files means nothing: only the space and the inodes that they take count. */
 export const RESERVE = 'reserve';
 const BYTES = 'bytes';
+const FOR_ENVS = 'envs';
 /** Empty files, for what gc makes while it works: a directory, a list in it. */
 const INODES = ['inode-1', 'inode-2', 'inode-3', 'inode-4'];
 
@@ -39,29 +41,54 @@ const BYTES_MIN = 4 * MIB;
 const BYTES_MAX = 64 * MIB;
 /** The most of a disk that is set aside. */
 const PART_OF_DISK = 1 / 64;
+/** Enough for the first table of an env, and its journal. */
+const FOR_ENVS_MIN = MIB;
+const FOR_ENVS_MAX = 8 * MIB;
 /** Only a disk with this many times as much free space gives some up. */
 const ROOM = 4;
 
 /** Sets space and inodes aside if there is room for them, and not enough are set aside yet. Never fails. */
 export function keepReserve(root: string): void {
   const directory = path.join(root, RESERVE);
-  const file = path.join(directory, BYTES);
   const { bavail, blocks, bsize, type } = statfsSync(root);
   const bytes = Math.min(wanted(root), Math.floor(blocks * bsize * PART_OF_DISK));
-  const there = lstatSync(file, { throwIfNoEntry: false })?.size ?? 0;
-  if (there >= bytes / 2 || bavail * bsize < bytes * ROOM) return;
+  const forEnvs = Math.min(Math.max(bytes / 2, FOR_ENVS_MIN), FOR_ENVS_MAX);
+  const lacks = (name: string, size: number) => sizeOf(path.join(directory, name)) < size / 2;
+  if (!lacks(BYTES, bytes) && !lacks(FOR_ENVS, forEnvs)) return;
+  if (bavail * bsize < (bytes + forEnvs) * ROOM) return;
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     for (const name of INODES) writeFileSync(path.join(directory, name), '');
     if (type === BTRFS) makeRecords(path.join(directory, RECORDS));
-    const fd = openSync(file, 'w', 0o600);
-    const failed = native.fallocate(fd, 0, 0, bytes);
-    closeSync(fd);
-    if (failed < 0) rmSync(directory, { recursive: true });
+    const isSetAside =
+      setAside(path.join(directory, BYTES), bytes) &&
+      setAside(path.join(directory, FOR_ENVS), forEnvs);
+    if (!isSetAside) rmSync(directory, { recursive: true });
   } catch {
     // The disk is full of something else than bytes, or can't be written to.
   }
 }
+
+function setAside(file: string, bytes: number): boolean {
+  const fd = openSync(file, 'w', 0o600);
+  const failed = native.fallocate(fd, 0, 0, Math.floor(bytes));
+  closeSync(fd);
+  return failed >= 0;
+}
+
+/**
+ * Gives up to `bytes` of what is set aside for envs, for one of them that takes them at once. Returns false if nothing of it is left. It is
+ * set aside again when there is room.
+ */
+export function giveToEnv(root: string, bytes: number): boolean {
+  const file = path.join(root, RESERVE, FOR_ENVS);
+  const has = sizeOf(file);
+  if (has === 0) return false;
+  truncateSync(file, Math.max(0, has - bytes));
+  return true;
+}
+
+const sizeOf = (file: string): number => lstatSync(file, { throwIfNoEntry: false })?.size ?? 0;
 
 function makeRecords(file: string): void {
   writeFileSync(file, '');
@@ -82,7 +109,7 @@ export async function giveUpReserve(root: string): Promise<boolean> {
   const directory = path.join(root, RESERVE);
   if (!existsSync(directory)) return false;
   const before = freeBytes(root);
-  const bytes = lstatSync(path.join(directory, BYTES), { throwIfNoEntry: false })?.size ?? 0;
+  const bytes = sizeOf(path.join(directory, BYTES));
   rmSync(directory, { recursive: true });
   // What is removed is free on some file systems only when that is on disk.
   await syncFileSystem(root);

@@ -1,11 +1,11 @@
 /** Opens the store's LMDB environment, which has one named database per table. */
-import { statfsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import path from 'node:path';
 import { ABORT, type Database, open, type RootDatabase } from 'lmdb';
-import { EIO, ENOSPC } from '../base/errno.ts';
 import { ByrefError } from '../base/error.ts';
 import { EXIT } from '../base/exit-codes.ts';
 import { noteCommit, tableDamage } from '../base/lmdb-check.ts';
+import { isNoSpaceFor } from '../base/no-space.ts';
 import { decodeNumber, encodeNumber } from '../codec/store-rows.ts';
 import { native } from '../native/binding.ts';
 import { closeTables } from '../native/table-guard.ts';
@@ -46,8 +46,6 @@ const MAX_READERS = 512;
 const LOCK_FILE_SIZE = 40_960;
 /** The longest key that LMDB takes (DEFAULT_MAX_KEY_SIZE of the package), in bytes. */
 const TEXT_MAX = 1978;
-/** A device with fewer free bytes than this counts as full. */
-const FULL_BYTES = 2 ** 20;
 
 /** The counters in `meta`; each holds the next number to give out. */
 export type Counter = 'nextIno' | 'nextTemplate' | 'nextEnv' | 'nextPatch';
@@ -111,14 +109,9 @@ export class Tables {
     });
   }
 
-  /**
-   * Returns the error to report for a full device; null for any other cause. On a full device LMDB reports
-   * ENOSPC or, if part of a write still fitted, EIO.
-   */
+  /** Returns the error to report for a full device; null for any other cause. */
   private asNoSpace(cause: unknown): ByrefError | null {
-    const { code } = cause as { code?: unknown };
-    const { bavail, bsize } = statfsSync(this.dir);
-    if (code !== ENOSPC && !(code === EIO && bavail * bsize < FULL_BYTES)) return null;
+    if (!isNoSpaceFor(this.dir, cause)) return null;
     const message = `no space left on the device of ${this.dir}; nothing was changed`;
     return new ByrefError('noSpace', message, 'Free some space, then run this again.', { cause });
   }

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import type { RootScrubbed } from '../../src/services/scrub-root.ts';
+import { BYREF } from '../support/machine/program.ts';
 import { TestRoot } from '../support/machine/root.ts';
 import { writeBuiltSystem } from '../support/packages/built-system.ts';
 import { TinySystems } from '../support/packages/tiny-systems.ts';
@@ -91,3 +92,36 @@ test('where the repository does not have it any more, or does not answer, that i
     fs.renameSync(away, systems.repo.root);
   }
 });
+
+test('others write to the root while packages are fetched', async () => {
+  fs.rmSync(objectWith(bytes));
+  const said = path.join(root.base, 'said');
+  const env = withApt(`"${BYREF}" create during --os tiny --wait 0 >"${said}" 2>&1`);
+  const { code, stdout, stderr } = await root.run(['fsck', '--repair'], { env });
+  expect(code, stdout + stderr).toBe(EXIT.ok);
+  expect(fs.readFileSync(said, 'utf8')).toContain('created during');
+  expect(await root.findings()).toEqual([]);
+});
+
+test('what a repair has fetched that is killed goes with the next one, and with gc', async () => {
+  const object = objectWith(bytes);
+  const left = (): string[] => fs.readdirSync(root.tmp).filter((name) => /packages/.test(name));
+  const killed = { env: withApt('kill -KILL $PPID') };
+  for (const next of [['gc'], ['fsck', '--repair']]) {
+    fs.rmSync(object, { force: true });
+    await root.run(['fsck', '--repair'], killed);
+    expect(left()).toHaveLength(1);
+    await root.ok(...next);
+    expect(left()).toEqual([]);
+  }
+  expect(fs.readFileSync(object).equals(bytes)).toBe(true);
+});
+
+/** Returns an environment in which something is done before apt updates its lists. */
+function withApt(script: string): NodeJS.ProcessEnv {
+  const bin = root.directory('bin');
+  const named = ['BYREF_ROOT', 'BYREF_RUN'].map((name) => `${name}='${root.env[name]}'`).join(' ');
+  const words = `#!/bin/sh\nexport ${named}\n[ "$1" != update ] || ${script}\nexec /usr/bin/apt-get "$@"\n`;
+  fs.writeFileSync(path.join(bin, 'apt-get'), words, { mode: 0o755 });
+  return { ...root.env, PATH: `${bin}:${process.env['PATH']}` };
+}

@@ -1,5 +1,5 @@
 /** File systems that are full and stay so: in their bytes, in what they keep about files, or in inodes. */
-import { lstatSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { output, sh } from '../support/machine/program.ts';
@@ -54,18 +54,19 @@ try:
 except OSError as error: print(error.strerror)
 `;
 
-/** Gives one file another name, and another file one more, time and again, until that fails. */
+/** Gives one file another name, and another file one more, time and again, and takes those away; then it removes what the template has. */
 const MOVE_NAMES = `
 import os, sys
 os.chdir(sys.argv[1])
-done = 0
-try:
-    while done < 100:
-        os.rename("own", "moved"); os.rename("moved", "own"); os.link("f", "more%d" % done)
-        done += 1
-except OSError as error: print(error)
-print(done, "done")
-for i in range(done): os.unlink("more%d" % i)
+rounds = int(sys.argv[2])
+for i in range(rounds): os.rename("own", "moved"); os.rename("moved", "own"); os.link("f", "more%d" % i)
+for i in range(rounds): os.unlink("more%d" % i)
+for i in range(rounds): os.rename("own", "moved"); os.link("f", "own"); os.rename("moved", "own")
+for directory in os.listdir("many"):
+    for name in os.listdir("many/" + directory): os.unlink("many/%s/%s" % (directory, name))
+    os.rmdir("many/" + directory)
+try: os.mkdir("new")
+except OSError as error: print(error.strerror)
 `;
 
 const CASES = [
@@ -159,21 +160,46 @@ test(
 );
 
 test(
-  'ext4: what is set aside for names lasts for some hundred, and is set aside again when there is room',
+  'ext4: names are moved and removed without end, also in an env that was not written to before',
   async () => {
     const disk = new SmallDisk(32 * MIB);
     const root = await TestRoot.create({}, disk.place);
     try {
       const source = root.directory('source');
       writeFileSync(path.join(source, 'f'), 'template\n');
-      const at = await root.mounted('e', source);
-      await sh('echo mine >own; sync', [], { cwd: at });
-      for (const round of ['once', 'again']) {
-        await fill(disk, ['bytes']);
-        expect(await output('python3', ['-c', MOVE_NAMES, at]), round).toBe('100 done\n');
-        await output('rm', ['-r', path.join(disk.place, 'fillers')]);
-        // The next change finds room, and sets it aside.
-        await sh('touch own; sync', [], { cwd: at });
+      writeFileSync(path.join(source, 'own'), 'template\n');
+      for (const part of ['a', 'b']) {
+        mkdirSync(path.join(source, 'many', part), { recursive: true });
+        for (let i = 0; i < 150; i++) writeFileSync(path.join(source, 'many', part, `${i}`), '');
+      }
+      const mnt = [await root.mounted('e', source)];
+      await root.create('late', 'template-of-e');
+      mnt.push(await root.mount('late'));
+      await sh('echo mine >own; sync', [], { cwd: mnt[0]! });
+      await fill(disk, ['bytes']);
+      for (const [at, rounds] of [
+        [mnt[0], 250],
+        [mnt[1], 80],
+      ] as const) {
+        const { stdout, stderr } = await sh('python3 -c "$1" "$2" "$3"', [
+          MOVE_NAMES,
+          at!,
+          `${rounds}`,
+        ]);
+        expect(stderr, at).toBe('');
+        expect(stdout).toBe('No space left on device\n');
+      }
+      await root.umount();
+      expect(await root.findings()).toEqual([]);
+      await output('rm', ['-r', path.join(disk.place, 'fillers')]);
+      for (const [env, text] of [
+        ['e', 'mine\n'],
+        ['late', 'template\n'],
+      ] as const) {
+        const at = await root.mount(env);
+        expect(await output('cat', [`${at}/own`])).toBe(text);
+        expect(await output('ls', [at])).toBe('f\nmany\nown\n');
+        expect(await output('ls', [`${at}/many`])).toBe('');
       }
     } finally {
       await root.dispose();

@@ -2,8 +2,11 @@ import type { Worker } from 'node:worker_threads';
 import { Damaged } from '../../base/damaged.ts';
 import { startWorker } from '../../base/start-worker.ts';
 import type { CheckpointJob } from './checkpoint-job.ts';
-import type { CheckpointReply, CheckpointRequest } from './checkpoint-worker.ts';
+import type { CheckpointReply, CheckpointRequest, FailedJob } from './checkpoint-worker.ts';
 import type { DrainJob } from './drain-journal.ts';
+
+/** MiB of the thread's heap for young objects, which are all that it makes: V8 would take 48. */
+const YOUNG_MIB = 6;
 
 interface Waiting {
   resolve(): void;
@@ -33,7 +36,10 @@ class CheckpointThread {
 
   #started(): Worker {
     if (this.#worker !== null) return this.#worker;
-    const worker = startWorker('driver/delta/checkpoint-worker', { name: 'byref-checkpoint' });
+    const worker = startWorker('driver/delta/checkpoint-worker', {
+      name: 'byref-checkpoint',
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
+    });
     this.#worker = worker;
     worker.on('message', (reply: CheckpointReply) => this.#take(worker, reply));
     worker.on('error', (error) => this.#lose(worker, error));
@@ -46,7 +52,7 @@ class CheckpointThread {
     this.#waiting.delete(id);
     if (this.#waiting.size === 0) worker.unref();
     if (error === null) waiting?.resolve();
-    else waiting?.reject(error.isDamage ? new Damaged(error.message) : new Error(error.message));
+    else waiting?.reject(errorOf(error));
   }
 
   /** Rejects all waiting jobs after the thread ended; the next job starts another thread. */
@@ -56,6 +62,11 @@ class CheckpointThread {
     for (const waiting of this.#waiting.values()) waiting.reject(error);
     this.#waiting.clear();
   }
+}
+
+function errorOf({ message, isDamage, isNoSpace }: FailedJob): Error {
+  if (isDamage) return new Damaged(message);
+  return isNoSpace ? Object.assign(new Error(message), { code: 'ENOSPC' }) : new Error(message);
 }
 
 const thread = new CheckpointThread();

@@ -1,6 +1,7 @@
 /** The checkpoint thread: does jobs one after another, for all envs of a process. */
 import { parentPort } from 'node:worker_threads';
 import { isDamage, reasonOf } from '../../base/damaged.ts';
+import { isNoSpaceFor } from '../../base/no-space.ts';
 import { type CheckpointJob, runCheckpoint } from './checkpoint-job.ts';
 import { type DrainJob, runDrain } from './drain-journal.ts';
 
@@ -15,6 +16,8 @@ export interface FailedJob {
   readonly message: string;
   /** True if what is on disk is damaged, so that trying again is of no use. */
   readonly isDamage: boolean;
+  /** True if the disk is full. */
+  readonly isNoSpace: boolean;
 }
 
 /** The thread's answer to a request. */
@@ -36,11 +39,12 @@ port.on('message', ({ id, job }: CheckpointRequest) => {
     .then(() => ('drain' in job ? runDrain(job) : runCheckpoint(job)))
     .then(
       () => reply(null),
-      (error: unknown) => reply(failed(error)),
+      (error: unknown) => reply(failed(error, 'drain' in job ? job.drain : job.envDir)),
     );
 });
 
-const failed = (error: unknown): FailedJob => ({
+const failed = (error: unknown, envDir: string): FailedJob => ({
   message: error instanceof Error ? reasonOf(error) : String(error),
   isDamage: isDamage(error),
+  isNoSpace: isNoSpaceFor(envDir, error),
 });

@@ -3,10 +3,14 @@ import path from 'node:path';
 import { Damaged } from '../../base/damaged.ts';
 import { failpoint } from '../../base/failpoints.ts';
 import { tableDamage } from '../../base/lmdb-check.ts';
+import { noSpaceError } from '../../base/no-space.ts';
 import { removeTableLock } from '../../native/table-lock.ts';
 import { LINK_DIR, NEW_LINK_DIR } from './layout.ts';
-import { LinkTable } from './link-table.ts';
+import { LinkTable, setAside } from './link-table.ts';
 import { syncDir } from './sync-dir.ts';
+
+/** Enough for an empty table and the first rows. */
+const NEW_TABLE_BYTES = 96 * 1024;
 
 /** Opens an env's link table with LMDB, and creates it if there is none. @throws Damaged, and nothing was opened */
 export async function openOrCreateTable(envDir: string): Promise<LinkTable> {
@@ -28,6 +32,8 @@ async function createTable(envDir: string): Promise<LinkTable> {
   removeTable(temporary);
   try {
     mkdirSync(temporary, { mode: 0o700 });
+    // LMDB must not find the disk full: see LinkTable.hasSpaceFor(). It takes an empty file for none.
+    if (!setAside(path.join(temporary, 'data.mdb'), NEW_TABLE_BYTES)) throw noSpaceError();
     // A crash from here to the rename leaves `link.new`, which the next attempt removes.
     await LinkTable.open(temporary).close();
     failpoint('table-created');

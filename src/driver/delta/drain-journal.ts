@@ -1,5 +1,6 @@
 import { failpoint } from '../../base/failpoints.ts';
 import { PRIVATE_INO_BASE } from '../../base/ids.ts';
+import { noSpaceError } from '../../base/no-space.ts';
 import { generationSink } from './checkpoint-job.ts';
 import { openOrCreateTable } from './create-table.ts';
 import { Generation } from './generation.ts';
@@ -55,9 +56,10 @@ function drainSegment(path: string, table: LinkTable, hash: Hash64): boolean {
     for (;;) {
       const generation = new Generation();
       const next = replayPiece(file, header, done, hash, generationSink(generation));
-      if (next.at === done.at) return next.at === file.size;
+      if (next.at === done.at) return file.endsAt(next.at);
       if (next.sequence > done.sequence) {
         const { sequence } = next;
+        if (!table.hasSpaceFor(generation)) throw noSpaceError();
         table.write(() => {
           table.putAll(generation);
           table.putState({ sequence, nextIno, lineage: header.lineage, bootId });

@@ -21,8 +21,12 @@ import type { PendingChanges } from './pending-changes.ts';
 import type { PrivateFiles } from './private-files.ts';
 import type { RecordWriter } from './record-writer.ts';
 import type { RecoveryMarks } from './recovery-marks.ts';
+import type { Room } from './room.ts';
 import type { Need } from './segment.ts';
 import type { TailBudget } from './tail-budget.ts';
+
+/** A disk with fewer free bytes may soon be full. */
+const LITTLE_SPACE = 256 * 2 ** 20;
 
 /** Settings of a delta: when checkpoints run, and who hears of errors. */
 export interface DeltaOptions {
@@ -46,6 +50,7 @@ export interface DeltaParts {
   readonly envDir: string;
   readonly lock: EnvLock;
   readonly journal: Journal;
+  readonly room: Room;
   readonly pending: PendingChanges<OwnTable>;
   readonly marks: RecoveryMarks;
   readonly files: PrivateFiles;
@@ -94,6 +99,11 @@ export class EnvDelta implements Delta, Change {
   #closed = false;
   /** True after a failed checkpoint. */
   #stuck = false;
+  /** Called when changes should wait until a promise, which never rejects, is resolved: the journal has little room left. */
+  onShort: (made: Promise<void>) => void = () => undefined;
+  #isMakingRoom = false;
+  /** True once it was looked how much space there is. */
+  #hasLooked = false;
 
   constructor(parts: DeltaParts, options: DeltaOptions) {
     this.#options = options;
@@ -112,9 +122,11 @@ export class EnvDelta implements Delta, Change {
       envDir: parts.envDir,
       pending: parts.pending,
       journal: parts.journal,
+      room: parts.room,
       flush: () => this.flush(),
       nextIno: () => this.#nextIno,
       onMoved: (records) => {
+        if (!this.#closed) this.#journal.setsAside(true);
         options.tailBudget.used -= records;
         this.#stuck = false;
       },
@@ -243,7 +255,10 @@ export class EnvDelta implements Delta, Change {
       this.#fail(error as Error);
       return -EIO;
     }
-    if (failed < 0) return failed;
+    if (failed < 0) {
+      this.#makeRoomIfShort();
+      return failed;
+    }
     // A crash here loses nothing: the change is in the journal, and not yet answered.
     failpoint('committed');
     this.#apply();
@@ -382,18 +397,47 @@ export class EnvDelta implements Delta, Change {
     const { checkpointRecords, checkpointBytes, checkpointMs } = this.#options;
     const full =
       this.#pending.active.size >= checkpointRecords ||
-      this.#journal.activeBytes >= checkpointBytes;
+      this.#journal.activeBytes >= checkpointBytes ||
+      this.#lacksTable();
     const now = full && !this.#checkpointer.running && !this.#stuck;
-    if (now) this.#inBackground(() => this.#checkpointer.run());
+    if (now) void this.#inBackground(() => this.#checkpointer.run());
+    this.#makeRoomIfShort();
     if (this.#timer !== null || this.#closed) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      this.#inBackground(() => this.checkpoint());
+      void this.#inBackground(() => this.checkpoint());
     }, checkpointMs);
     this.#timer.unref();
   }
 
-  #inBackground(work: () => Promise<void>): void {
+  /**
+   * Looks, at the first change, how much space there is. If it is little, some is set aside at once. Returns true if a table is, too,
+   * to be made at once: a full disk has no space for a new one.
+   */
+  #lacksTable(): boolean {
+    if (this.#hasLooked) return false;
+    this.#hasLooked = true;
+    const space = { bsize: 0, blocks: 0, bfree: 0, bavail: 0, files: 0, ffree: 0 };
+    if (this.files.space(space) !== 0 || space.bfree * space.bsize > LITTLE_SPACE) return false;
+    this.#journal.setsAside(true);
+    return this.#pending.table === null;
+  }
+
+  /** Makes a checkpoint if the disk has no space for the journal to grow, so that it can go on in another segment. */
+  #makeRoomIfShort(): void {
+    const isHelped = this.#stuck || this.#isMakingRoom || this.#closed;
+    if (!this.#journal.isShort || isHelped) return;
+    this.#isMakingRoom = true;
+    const made = this.#inBackground(() =>
+      this.checkpoint().finally(() => {
+        this.#isMakingRoom = false;
+      }),
+    );
+    this.onShort(made);
+  }
+
+  /** Does something that nobody waits for. The promise that it returns never rejects. */
+  #inBackground(work: () => Promise<void>): Promise<void> {
     const done = work().catch((error: unknown) => {
       // Changes stay in the journal. More of them could not be moved either, and may rest on rows that are lost.
       if (isDamage(error)) {
@@ -405,6 +449,7 @@ export class EnvDelta implements Delta, Change {
       if (this.#readOnly === null && this.#checkpointer.needed) this.#scheduleCheckpoint();
     });
     this.#background = Promise.all([this.#background, done]).then(() => {});
+    return done;
   }
 
   /**
@@ -458,6 +503,7 @@ export class EnvDelta implements Delta, Change {
     this.#closed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
+    this.#journal.setsAside(false);
     await this.#background;
     const clean = !this.#isDiscarded() && (await this.#lastCheckpoint());
     this.#readOnly ??= 'closed';

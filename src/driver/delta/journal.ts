@@ -1,10 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
+import { ENOSPC, isFull } from '../../base/errno.ts';
 import { failpoint, failpointError } from '../../base/failpoints.ts';
 import { AT_FDCWD, native } from '../../native/binding.ts';
 import type { Hash64 } from './hash.ts';
+import type { SegmentHeader } from './journal-format.ts';
 import type { RecordWriter } from './record-writer.ts';
-import { type Need, Segment } from './segment.ts';
+import type { Room } from './room.ts';
+import { type Need, Segment, SPARE_BYTES } from './segment.ts';
+import { SpareSegment } from './spare-segment.ts';
 import { openDir, syncDirNow } from './sync-dir.ts';
 
 /** The state in which recovery, or an empty env, leaves the journal. */
@@ -23,6 +27,8 @@ export interface JournalStart {
   readonly nextNumber: number;
   /** Hears of each new segment, and when it is on disk: see EnvLock. */
   readonly notes: SegmentNotes;
+  /** What the env has set aside for a full disk. */
+  readonly room: Room;
 }
 
 /** Keeps in mind, outside of the journal, which segment is its last one. */
@@ -30,6 +36,15 @@ export interface SegmentNotes {
   noteSegment(segment: { readonly number: number; readonly first: number }): void;
   noteSynced(number: number): void;
 }
+
+/** The most that a record takes in the link table, for each of its bytes in the journal: pages there are filled by half. */
+const TABLE_FACTOR = 2;
+/** A checkpoint writes each page that it changes to another place: some changes at a time need at most this. */
+const TABLE_MIN = 160 * 1024;
+/** A segment with more bytes is not all that an env will write. */
+const ROOM_FROM = 16 * 1024;
+/** More is set aside in steps of this. */
+const ROOM_STEP = 64 * 1024;
 
 /** No directory has to be synced. */
 export const NO_DIR = -1000;
@@ -49,15 +64,21 @@ export interface JournalFile {
 export class Journal {
   readonly #start: JournalStart;
   readonly #hash: Hash64;
+  readonly #spare: SpareSegment;
   #segments: Segment[];
   #active: Segment | null = null;
   #nextNumber: number;
   #sequence: number;
   #durable: number;
+  /** True while space is set aside beyond that of the segment: for an env that is used, and not just opened, changed and closed. */
+  #keepsRoom = false;
+  /** True if there was no space for what should be set aside. */
+  #isWithoutRoom = false;
 
   constructor(start: JournalStart, hash: Hash64) {
     this.#start = start;
     this.#hash = hash;
+    this.#spare = new SpareSegment(start.dir, SPARE_BYTES);
     this.#segments = [...start.segments, ...start.spent].sort((a, b) => a.number - b.number);
     this.#nextNumber = start.nextNumber;
     this.#sequence = start.sequence;
@@ -72,6 +93,11 @@ export class Journal {
   /** The last change up to which everything survives a power cut. */
   get durable(): number {
     return this.#durable;
+  }
+
+  /** True if little of its reserve is left, and only a checkpoint can make more. */
+  get isShort(): boolean {
+    return this.#active?.isShort ?? false;
   }
 
   /** The length of the segment that takes records now, in bytes. */
@@ -105,23 +131,38 @@ export class Journal {
    * @param need see Segment.append()
    */
   append(writer: RecordWriter, need: () => Need): number {
-    const active = this.#active ?? this.#open();
+    const active = this.#active ?? this.#open(need);
     if (typeof active === 'number') return active;
+    this.#keepsRoom ||= active.length > ROOM_FROM;
+    if (!this.#isWithoutRoom || need() === 'adds') this.#keepRoom();
+    if (this.#isWithoutRoom && need() === 'adds') return -ENOSPC;
     const sequence = this.#sequence + 1;
     const length = writer.finish(sequence, sequence - this.#durable, active.header.seed);
-    const failed = active.append(writer.buffer, length, need);
+    // The room comes first: without it no checkpoint can make more.
+    const failed = active.append(writer.buffer, length, need, !this.#isWithoutRoom);
     if (failed === 0) this.#sequence = sequence;
     return failed;
   }
 
-  #open(): Segment | number {
+  /** Sees to it that all records so far can be moved into the link table on a full disk, too. */
+  #keepRoom(): void {
+    if (!this.#keepsRoom) return;
+    const bytes = this.#segments.reduce((sum, { length }) => sum + length, 0);
+    const wanted = TABLE_MIN + TABLE_FACTOR * bytes;
+    const { room } = this.#start;
+    this.#spare.keep();
+    if (room.bytes < wanted) room.keep(wanted + ROOM_STEP);
+    this.#isWithoutRoom = room.bytes < wanted || !this.#spare.isThere;
+  }
+
+  #open(need: () => Need): Segment | number {
     const header = {
       firstSequence: this.#sequence + 1,
       seed: randomBytes(8).readBigUInt64LE(),
       lineage: this.#start.lineage,
       bootId: this.#start.bootId,
     };
-    const segment = Segment.create(this.#start.dir, this.#nextNumber, header, this.#hash);
+    const segment = this.#create(header, need);
     if (typeof segment === 'number') return segment;
     this.#start.notes.noteSegment({ number: segment.number, first: header.firstSequence });
     this.#nextNumber++;
@@ -130,13 +171,24 @@ export class Journal {
     return segment;
   }
 
+  /** Creates a segment; on a full disk with what is set aside, unless that is for a change that `adds`. */
+  #create(header: SegmentHeader, need: () => Need): Segment | number {
+    const { dir, room } = this.#start;
+    const create = (spare: SpareSegment | null) =>
+      Segment.create(dir, this.#nextNumber, header, this.#hash, spare);
+    const created = create(null);
+    if (typeof created !== 'number' || !isFull(created) || need() === 'adds') return created;
+    if (!this.#spare.isThere && room.giveShared(2 * SPARE_BYTES)) this.#spare.keep();
+    return create(this.#spare);
+  }
+
   /**
    * Ends the active segment. Returns all segments so far, or -errno if there is no room for another. Later records
    * go to a new segment, which is made here, so that even on a full disk there is one.
    */
   freeze(): readonly Segment[] | number {
     const frozen = [...this.#segments];
-    const opened = this.#open();
+    const opened = this.#open(() => 'frees');
     return typeof opened === 'number' ? opened : frozen;
   }
 
@@ -188,12 +240,25 @@ export class Journal {
     this.#start.notes.noteSynced(segment.number);
   }
 
-  /** Removes segments whose records are all in the link table. */
+  /** Sets space aside for a full disk from now on, or no more: a file system soon is full, or the env is to be closed. */
+  setsAside(does: boolean): void {
+    this.#keepsRoom = does;
+    this.#keepRoom();
+  }
+
+  /** Removes segments whose records are all in the link table, and sets aside again what that took. */
   drop(segments: readonly Segment[]): void {
+    this.#remove(segments, this.#keepsRoom);
+    this.#start.room.shrink(TABLE_MIN + ROOM_STEP);
+    this.#keepRoom();
+  }
+
+  #remove(segments: readonly Segment[], keepsSpare = false): void {
     for (const segment of segments) {
       // Oldest first, so that what a crash leaves has no gap.
       failpoint('segment-drop');
-      native.unlinkAt(AT_FDCWD, segment.path, 0);
+      const isKept = keepsSpare && !this.#spare.isThere && this.#spare.takeFrom(segment.path);
+      if (!isKept) native.unlinkAt(AT_FDCWD, segment.path, 0);
       segment.close();
     }
     this.#segments = this.#segments.filter((segment) => !segments.includes(segment));
@@ -205,7 +270,11 @@ export class Journal {
    */
   close(clean: boolean): void {
     const { spent } = this.#start;
-    if (clean) this.drop(this.#segments.filter((each) => each.empty || spent.includes(each)));
+    if (clean) {
+      this.#remove(this.#segments.filter((each) => each.empty || spent.includes(each)));
+      this.#start.room.remove();
+      this.#spare.remove();
+    }
     for (const segment of this.#segments) segment.close();
     this.#segments = [];
     this.#active = null;

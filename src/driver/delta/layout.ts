@@ -7,6 +7,10 @@ export const PRIVATE_DIR = 'private';
 export const LOST_DIR = 'lost+found';
 /** While it is there, the env is about to be destroyed: what it holds need not be put on disk when it is closed. */
 export const DISCARD_MARK = 'discard';
+/** What the env has set aside for a full disk: see room.ts. */
+export const ROOM_FILE = 'room';
+/** A journal segment's file that is kept for a full disk: see spare-segment.ts. */
+export const SPARE_FILE = 'spare';
 const SEGMENT_PREFIX = 'journal.';
 
 /** Returns a journal segment's file name: its number as 16 hex digits, so that names sort as numbers do. */

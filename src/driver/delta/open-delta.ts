@@ -28,6 +28,7 @@ import { RecordWriter } from './record-writer.ts';
 import { isComplete, openSegments, type Recovered, recover, repairJournal } from './recovery.ts';
 import { RecoveryMarks } from './recovery-marks.ts';
 import { restoreCopies } from './restore-copies.ts';
+import { type GiveShared, Room } from './room.ts';
 import type { TableView } from './table-view.ts';
 import { tailBudget } from './tail-budget.ts';
 
@@ -48,6 +49,8 @@ export interface OpenDeltaOptions extends Partial<DeltaOptions> {
   readonly goesOn?: boolean;
   /** Goes on from what there is of a journal that is damaged or lost; what no record names is kept in lost+found. */
   readonly acceptLoss?: boolean;
+  /** Gives up space that is set aside for all envs, on a full disk. */
+  readonly giveShared?: GiveShared;
   /** A journal with more bytes than this is moved into the link table piece by piece, before anything is read of it. */
   readonly largeJournalBytes?: number;
 }
@@ -66,6 +69,7 @@ export async function openDelta(envDir: string, options: OpenDeltaOptions): Prom
     // Who was about to destroy it did not.
     rmSync(path.join(envDir, DISCARD_MARK), { force: true });
     const files = new PrivateFiles(envDir, options.openObject);
+    const room = new Room(envDir, options.giveShared ?? (() => false));
     const settings = settingsOf(options);
     const isDrained = isLargeJournal(envDir, options.largeJournalBytes);
     if (isDrained) await drain(envDir, settings.onError);
@@ -81,7 +85,8 @@ export async function openDelta(envDir: string, options: OpenDeltaOptions): Prom
       {
         envDir,
         lock,
-        journal: openJournal(envDir, pending, recovered, hash, lock, goesOn),
+        journal: openJournal(envDir, pending, recovered, hash, lock, room, goesOn),
+        room,
         pending,
         marks,
         files,
@@ -200,6 +205,7 @@ function openJournal(
   recovered: Recovered,
   hash: Hash64,
   notes: SegmentNotes,
+  room: Room,
   goesOn: boolean,
 ): Journal {
   const state = pending.table?.state() ?? null;
@@ -214,6 +220,7 @@ function openJournal(
     spent: goesOn ? openSegments(recovered.spent) : [],
     nextNumber: recovered.nextNumber,
     notes,
+    room,
   };
   return new Journal(start, hash);
 }

@@ -2,8 +2,8 @@ import { reasonOf } from '../../base/damaged.ts';
 import type { Change } from '../core/ports.ts';
 import type { Hash64 } from './hash.ts';
 import { SEGMENT_HEADER_SIZE, type SegmentHeader } from './journal-format.ts';
-import { SegmentFile, segmentsIn } from './segment-file.ts';
-import { findRecord, lengthSaid, PIECE_BYTES, recordAt, replayRecord } from './segment-reader.ts';
+import { PIECE_BYTES, SegmentFile, segmentsIn } from './segment-file.ts';
+import { findRecord, lengthSaid, recordAt, replayRecord } from './segment-reader.ts';
 import type { TableState } from './table-rows.ts';
 
 /** A segment as recovery found it. */
@@ -13,7 +13,7 @@ export interface SegmentReplay {
   readonly header: SegmentHeader;
   /** The number of bytes that hold the header and valid records. */
   readonly length: number;
-  /** The file's size in bytes. */
+  /** The file's size in bytes, without zeros at its end. */
   readonly fileLength: number;
 }
 
@@ -97,14 +97,14 @@ export function replayJournal(
           }
         }
       }
-      const isWhole = at === size;
+      const isWhole = file.endsAt(at);
       if (!isWhole) {
         const lost = lostRecord(file, header, at, sequence, bootId, hash);
         if (lost !== null) damage ??= lost;
         torn = true;
       }
       const kept = at > SEGMENT_HEADER_SIZE && (keepKnown || sequence > tableSequence);
-      const read = { path, number, header, length: at, fileLength: size };
+      const read = { path, number, header, length: at, fileLength: isWhole ? at : size };
       if (kept) segments.push(read);
       else dead.push(path);
       if (!kept && isWhole) spent.push(read);
@@ -148,7 +148,10 @@ export function replaySegment(
   }
 }
 
-/** Does for a piece of a segment what replaySegment() does for all of it. Its end is its beginning if no more records follow. */
+/**
+ * Does for a piece of a segment what replaySegment() does for all of it. Its end is its beginning if no more records follow.
+ * @param pieceBytes how long a piece is, or one record if that is longer
+ */
 export function replayPiece(
   file: SegmentFile,
   header: SegmentHeader,
@@ -156,8 +159,9 @@ export function replayPiece(
   hash: Hash64,
   sink: Change,
   known: Change | null = null,
+  pieceBytes = PIECE_BYTES,
 ): ReplayedTo {
-  for (let length = PIECE_BYTES; ; ) {
+  for (let length = pieceBytes; ; ) {
     const bytes = file.read(at, length);
     const replayed = replayBytes(bytes, header, from, hash, sink, known);
     if (replayed.at > 0) return { at: at + replayed.at, sequence: replayed.sequence };

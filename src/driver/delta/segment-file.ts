@@ -12,6 +12,9 @@ import type { Hash64 } from './hash.ts';
 import { decodeHeader, SEGMENT_HEADER_SIZE, type SegmentHeader } from './journal-format.ts';
 import { segmentName, segmentNumber } from './layout.ts';
 
+/** The bytes of a segment that are in memory at once. */
+export const PIECE_BYTES = 4 * 2 ** 20;
+
 /** A journal segment's file, for reading piece by piece: a large one is never in memory as a whole. */
 export class SegmentFile {
   readonly path: string;
@@ -41,6 +44,14 @@ export class SegmentFile {
       done += got;
     }
     return bytes.subarray(0, done);
+  }
+
+  /** Returns true if nothing follows there, or only zeros: see Segment. */
+  endsAt(at: number): boolean {
+    for (let from = at; from < this.size; from += PIECE_BYTES) {
+      if (this.read(from, PIECE_BYTES).some((byte) => byte !== 0)) return false;
+    }
+    return true;
   }
 
   /** Puts it on disk, and waits for that. */

@@ -4,10 +4,7 @@ import { decodeInode } from '../../codec/inode-record-codec.ts';
 import type { Change } from '../core/ports.ts';
 import type { Hash64 } from './hash.ts';
 import * as format from './journal-format.ts';
-import type { SegmentFile } from './segment-file.ts';
-
-/** The bytes of a segment that are in memory at once. */
-export const PIECE_BYTES = 4 * 2 ** 20;
+import { PIECE_BYTES, type SegmentFile } from './segment-file.ts';
 
 /** The place of a valid record in a segment's bytes. */
 export interface RecordSpan {

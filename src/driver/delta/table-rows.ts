@@ -2,6 +2,7 @@
  * Encodes keys and values of an env's link table (docs/internals/FORMAT.md). Numbers are big-endian, so that keys
  * sort by them.
  */
+import { crc32 } from 'node:zlib';
 import { Damaged } from '../../base/damaged.ts';
 import type { Ino, Name } from '../../base/ids.ts';
 import { NAME_MAX } from '../../base/ids.ts';
@@ -11,10 +12,15 @@ import { DATA_PRIVATE, FLAG_UNSYNCED, type InodeRecord } from '../../codec/inode
 import { decodeInode, encodeInode, inodeBytesMax } from '../../codec/inode-record-codec.ts';
 import { NameState } from './generation.ts';
 
-const ROW_VERSION = 1;
+/** The version of rows without a sum, which an older byref wrote. */
+const WITHOUT_SUM = 1;
+const ROW_VERSION = 2;
+/** A row ends with a sum of its key and of all of its value that comes before. */
+const SUM_SIZE = 4;
 /** The length of an inode's key, in bytes. */
 export const INO_KEY_SIZE = 8;
 const NAME_AT = 16;
+/** Lengths of values without their sums. */
 const NAME_VALUE_SIZE = 11;
 /** One byte more than the longest key; see LinkTable.entries. */
 export const NAME_KEY_MAX = NAME_AT + NAME_MAX + 1;
@@ -37,8 +43,23 @@ export interface TableState {
   readonly bootId: string;
 }
 
-function checkVersion(bytes: Buffer): void {
-  if (bytes[0] !== ROW_VERSION) throw new Damaged(`link table row of version ${bytes[0]}`);
+const sumOf = (key: Buffer, value: Buffer): number => crc32(value, crc32(key));
+
+/** Puts a row's sum at the end of its value. */
+function addSum(key: Buffer, value: Buffer): Buffer {
+  const end = value.length - SUM_SIZE;
+  value.writeUInt32BE(sumOf(key, value.subarray(0, end)), end);
+  return value;
+}
+
+/** Checks a row. Returns where its sum begins, if it has one. @throws Damaged if it is not as it was written */
+function endOf(key: Buffer, value: Buffer): number {
+  if (value[0] === WITHOUT_SUM) return value.length;
+  if (value[0] !== ROW_VERSION) throw new Damaged(`link table row of version ${value[0]}`);
+  const end = value.length - SUM_SIZE;
+  if (end < 1 || sumOf(key, value.subarray(0, end)) !== value.readUInt32BE(end))
+    throw new Damaged('its bytes do not match its sum');
+  return end;
 }
 
 /** Writes an inode's key into `key`. */
@@ -62,28 +83,26 @@ export function writeNameKey(key: Buffer, dir: Ino, cookie: number, name: Name):
   return NAME_AT + name.length;
 }
 
-/** Encodes a name's value: version u8, type u16, ino u64. */
-export function encodeName(state: NameState): Buffer {
-  const value = Buffer.alloc(NAME_VALUE_SIZE);
+/** Encodes a name's value: version u8, type u16, ino u64, sum. */
+export function encodeName(key: Buffer, { type, ino }: Pick<NameState, 'type' | 'ino'>): Buffer {
+  const value = Buffer.alloc(NAME_VALUE_SIZE + SUM_SIZE);
   value[0] = ROW_VERSION;
-  value.writeUInt16BE(state.type, 1);
-  writeU64(value, 3, state.ino);
-  return value;
+  value.writeUInt16BE(type, 1);
+  writeU64(value, 3, ino);
+  return addSum(key, value);
 }
 
-/** Returns the inode in a name's value; 0 for a whiteout. */
-export function nameIno(value: Buffer): Ino | 0 {
-  checkVersion(value);
-  return readU64(value, 3) as Ino | 0;
+/** Decodes a name's value: 0 is the inode of a whiteout. @throws Damaged */
+export function decodeName(key: Buffer, value: Buffer): { ino: Ino | 0; type: number } {
+  if (endOf(key, value) !== NAME_VALUE_SIZE) throw new Damaged('its value has a wrong length');
+  return { ino: readU64(value, 3) as Ino | 0, type: value.readUInt16BE(1) };
 }
 
-/** Returns the file type in a name's value. */
-export const nameType = (value: Buffer): number => value.readUInt16BE(1);
-
-/** Decodes a name's row. */
+/** Decodes a name's row. @throws Damaged */
 export function nameState(key: Buffer, value: Buffer): NameState {
+  const { ino, type } = decodeName(key, value);
   const name = key.toString('latin1', NAME_AT) as Name;
-  return new NameState(keyIno(key), name, nameIno(value), nameType(value), true, readU64(key, 8));
+  return new NameState(keyIno(key), name, ino, type, true, readU64(key, 8));
 }
 
 /**
@@ -92,7 +111,6 @@ export function nameState(key: Buffer, value: Buffer): NameState {
  */
 export function soundNameState(key: Buffer, value: Buffer): NameState {
   if (key.length <= NAME_AT || key.length >= NAME_KEY_MAX) throw new Damaged('it has no name');
-  if (value.length !== NAME_VALUE_SIZE) throw new Damaged('its value has a wrong length');
   const state = nameState(key, value);
   const right = nameCookie(state.name);
   if (state.cookie === right) return state;
@@ -102,35 +120,43 @@ export function soundNameState(key: Buffer, value: Buffer): NameState {
 /** Decodes the record of a row that may be damaged. @throws Damaged if it is not a record, or belongs to another inode */
 export function soundRecord(key: Buffer, value: Buffer): InodeRecord {
   if (key.length !== INO_KEY_SIZE) throw new Damaged('its key has a wrong length');
-  const record = decodeInode(value, 0, value.length);
+  const record = decodeRecord(key, value);
   if (record.ino === keyIno(key)) return record;
   throw new Damaged(`its record is of inode ${record.ino}`);
 }
 
-/**
- * Encodes an inode's value into a new buffer: the transaction keeps the bytes until it ends, so no buffer can be
- * reused.
- */
-export function encodeInodeValue(record: InodeRecord): Buffer {
-  const value = Buffer.allocUnsafe(inodeBytesMax(record));
-  return value.subarray(0, encodeInode(record, value, 0));
+/** Decodes an inode's value. @throws Damaged */
+export function decodeRecord(key: Buffer, value: Buffer): InodeRecord {
+  const end = endOf(key, value);
+  // An inode record has a version of its own, with which a row without a sum begins.
+  return decodeInode(value, end === value.length ? 0 : 1, end);
 }
 
-/** Encodes the table's state: version u8, sequence u64, next ino u64, lineage u64, boot id 16 bytes. */
+/**
+ * Encodes an inode's value: version u8, inode record, sum. It is a new buffer: the transaction keeps the bytes until it ends, so
+ * no buffer can be reused.
+ */
+export function encodeInodeValue(key: Buffer, record: InodeRecord): Buffer {
+  const value = Buffer.allocUnsafe(1 + inodeBytesMax(record) + SUM_SIZE);
+  value[0] = ROW_VERSION;
+  return addSum(key, value.subarray(0, encodeInode(record, value, 1) + SUM_SIZE));
+}
+
+/** Encodes the table's state: version u8, sequence u64, next ino u64, lineage u64, boot id 16 bytes, sum. */
 export function encodeState(state: TableState): Buffer {
-  const value = Buffer.alloc(STATE_SIZE);
+  const value = Buffer.alloc(STATE_SIZE + SUM_SIZE);
   value[0] = ROW_VERSION;
   writeU64(value, 1, state.sequence);
   writeU64(value, 9, state.nextIno);
   value.writeBigUInt64BE(state.lineage, 17);
   value.write(state.bootId, 25, 16, 'hex');
-  return value;
+  return addSum(STATE_KEY, value);
 }
 
-/** Decodes the table's state. @throws Damaged for another version or length. */
+/** Decodes the table's state. @throws Damaged */
 export function decodeState(value: Buffer): TableState {
-  checkVersion(value);
-  if (value.length !== STATE_SIZE) throw new Damaged('link table state of a wrong length');
+  if (endOf(STATE_KEY, value) !== STATE_SIZE)
+    throw new Damaged('link table state of a wrong length');
   return {
     sequence: readU64(value, 1),
     nextIno: readU64(value, 9),

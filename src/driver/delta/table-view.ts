@@ -2,7 +2,6 @@ import { reasonOf } from '../../base/damaged.ts';
 import type { Ino, Name } from '../../base/ids.ts';
 import { nameCookie } from '../../base/name-hash.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
-import { decodeInode } from '../../codec/inode-record-codec.ts';
 import { NameState } from './generation.ts';
 import * as rows from './table-rows.ts';
 
@@ -66,14 +65,17 @@ export abstract class TableView {
 
   name(dir: Ino, name: Name): NameState | null {
     const length = rows.writeNameKey(this.key, dir, nameCookie(name), name);
-    const value = this.rows('names').get(this.key.subarray(0, length));
+    const key = this.key.subarray(0, length);
+    const value = this.rows('names').get(key);
     if (value === undefined) return null;
-    return new NameState(dir, name, rows.nameIno(value), rows.nameType(value), true);
+    const { ino, type } = rows.decodeName(key, value);
+    return new NameState(dir, name, ino, type, true);
   }
 
   inode(ino: Ino): InodeRecord | null {
-    const value = this.rows('inodes').get(this.inoKey(ino));
-    return value === undefined ? null : decodeInode(value, 0, value.length);
+    const key = this.inoKey(ino);
+    const value = this.rows('inodes').get(key);
+    return value === undefined ? null : rows.decodeRecord(key, value);
   }
 
   hasInode(ino: Ino): boolean {
@@ -147,7 +149,7 @@ export abstract class TableView {
 
   /** Yields every inode record, from one snapshot. The caller must not await in between. */
   *allInodes(): Generator<InodeRecord> {
-    for (const { value } of this.rows('inodes').range()) yield decodeInode(value, 0, value.length);
+    for (const { key, value } of this.rows('inodes').range()) yield rows.decodeRecord(key, value);
   }
 
   /** Like allNames(), for a table that may be damaged: skips names that do not decode, or that no lookup finds. */

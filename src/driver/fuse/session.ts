@@ -95,14 +95,16 @@ export class Session implements Connection {
   /** When the request that is being handled came, by performance.now(). */
   private begunMs = 0;
   private readonly loop: number;
-  /** Resolves when requests that change something are served again; null while they are. */
-  private gate: Promise<void> | null = null;
+  /** Until when requests that change something wait, and why; null while they are served. */
+  private gate: { readonly ends: Promise<void>; readonly why: string } | null = null;
+  private holds = 0;
   private fileSystem: FileSystem | null = null;
   private answer: Granted | null = null;
   /** True once the loop has stopped: no more requests come. */
   private over = false;
   /** True once late answers are no longer written. */
   private closed = false;
+  private serveAgain!: () => void;
   private becomeReady!: () => void;
   private neverReady!: (error: Error) => void;
   private finish!: (errno: number) => void;
@@ -164,18 +166,23 @@ export class Session implements Connection {
   }
 
   /**
-   * Makes requests that change something wait, from the next one on, until the returned function is called. Holds don't
-   * overlap.
+   * Makes requests that change something wait, from the next one on, until the returned function is called, and that of each
+   * other hold.
+   * @param why says what they wait for
    */
-  hold(): () => void {
-    let release!: () => void;
-    this.gate = new Promise((resolve) => {
-      release = () => {
-        this.gate = null;
-        resolve();
-      };
-    });
-    return release;
+  hold(why = HELD): () => void {
+    this.holds++;
+    if (this.gate === null) {
+      const ends = new Promise<void>((resolve) => {
+        this.serveAgain = resolve;
+      });
+      this.gate = { ends, why };
+    }
+    return () => {
+      if (--this.holds > 0) return;
+      this.gate = null;
+      this.serveAgain();
+    };
   }
 
   /**
@@ -274,8 +281,8 @@ export class Session implements Connection {
     caller.request = requestId(IN.unique);
     if ((this.gate !== null || this.identify !== null) && changesSomething(opcode)) {
       const { gate } = this;
-      const first = gate ?? this.identify?.(caller.pid) ?? null;
-      if (first !== null) return this.serveAfter(first, opcode, gate === null ? TRACED : HELD);
+      const first = gate?.ends ?? this.identify?.(caller.pid) ?? null;
+      if (first !== null) return this.serveAfter(first, opcode, gate?.why ?? TRACED);
     }
     return dispatch(this, opcode, this.fault);
   }

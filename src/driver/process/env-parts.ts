@@ -3,6 +3,7 @@ import { ByrefError } from '../../base/error.ts';
 import type { MountRequest } from '../../ipc/protocol.ts';
 import type { Log } from '../../observe/log.ts';
 import { needDelta, noteDelta } from '../../store/delta-marks.ts';
+import { giveToEnv } from '../../store/reserve.ts';
 import { type EnvRow, envDir, type StackRef, type Store } from '../../store/store.ts';
 import type { AccessRules, DiskLimits, LowerTree } from '../core/ports.ts';
 import type { EnvDelta } from '../delta/env-delta.ts';
@@ -47,6 +48,7 @@ export async function openEnv(
     onError: (error) => log.error({ env, err: error }, 'delta'),
     keepOrphans: shown !== null,
     goesOn: shown !== null,
+    giveShared: (bytes) => giveToEnv(store.at, bytes),
   });
   try {
     noteDelta(store.at, env);

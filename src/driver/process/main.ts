@@ -7,6 +7,7 @@ import { native } from '../../native/binding.ts';
 import { guardFaults } from '../../observe/fault-guard.ts';
 import { openLog } from '../../observe/log.ts';
 import { openStore } from '../../store/store.ts';
+import { collectEarly } from './garbage.ts';
 import { HolderLink } from './holder-link.ts';
 import { IdleExit } from './idle-exit.ts';
 import { beTheOnlyOne, endOnSignal, resistOomKiller, startOrExit } from './process.ts';
@@ -19,6 +20,7 @@ import { Shard } from './shard.ts';
  * which stays the root if something, such as one of its envs, is mounted over that or a directory above it.
  */
 async function main(root: string, shard: number): Promise<void> {
+  collectEarly();
   const log = openLog({ process: 'driver', shard });
   const faults = guardFaults(log);
   const run = new RunDir(root);

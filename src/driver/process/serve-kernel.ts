@@ -14,6 +14,9 @@ import type { MountNote } from './resume/mount-note.ts';
 import { coreOf, describe, type ServedEnv } from './served-env.ts';
 import { WriterTrace } from './writers/writer-trace.ts';
 
+/** What requests wait for on a full disk. */
+const MAKING_ROOM = 'a checkpoint, since the disk of the root is full';
+
 /** A mount that another driver made, and that this one goes on with. */
 export interface LeftEnv {
   /** This process's descriptor of its connection. */
@@ -95,6 +98,7 @@ class KernelConnection {
         else log.warn({ ...fields, waitsFor }, 'a request takes long');
       },
     });
+    parts.delta.onShort = (made) => void made.then(this.session.hold(MAKING_ROOM));
   }
 
   async ready(): Promise<void> {

@@ -1,8 +1,7 @@
 /** The backup that an incremental one builds on: which private files it has, as they are. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import path from 'node:path';
+import { rmSync } from 'node:fs';
 import { ByrefError } from '../../base/error.ts';
-import { TEMPORARY_DIR } from '../../base/temporary-dir.ts';
+import { makeTemporaryDir } from '../../base/temporary-dir.ts';
 import type { EnvRow } from '../../store/store.ts';
 import type { IsKnown } from '../envs/copy-private.ts';
 import { unpackGiven } from './given-backup.ts';
@@ -30,7 +29,7 @@ export async function readBase(
   env: EnvRow,
   signal: AbortSignal,
 ): Promise<BaseBackup> {
-  const directory = mkdtempSync(path.join(TEMPORARY_DIR, 'byref-base-'));
+  const directory = makeTemporaryDir('base');
   try {
     const manifest = await unpackGiven(file, directory, signal, [MANIFEST_FILE, ROWS_FILE]);
     if (manifest.env.createdMs !== env.createdMs)

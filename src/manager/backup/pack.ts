@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { ByrefError } from '../../base/error.ts';
-import { runProgram } from '../../base/run-program.ts';
+import { failureOf, runProgram } from '../../base/run-program.ts';
 import { damagedBackup, PIECE, readTrailer, Sums, sumOf } from './trailer.ts';
 
 const OUTPUT_MAX = 4096;
@@ -50,8 +50,9 @@ export async function pack(
       writeAll(fd, chunk);
       bytes += chunk.length;
     }
-    const [code] = (await ended) as [number | null];
-    if (code !== 0) throw toolError('written', await said);
+    const [code, killed] = (await ended) as [number | null, string | null];
+    const how = code === null ? `signal ${killed}` : `exit status ${code}`;
+    if (code !== 0) throw toolError('written', (await said) || `tar: ${how}`);
   } catch (error) {
     child.kill('SIGKILL');
     throw signal.aborted ? toolError('written', 'it was interrupted') : error;
@@ -130,13 +131,12 @@ export class PackedBackup {
       // Nothing may come where something is already, nor through a symlink of the backup's own.
       ...['--keep-old-files', `--directory=${directory}`, '--', ...names],
     ];
-    const { code, how, stderr } = await runProgram(words, {
-      ...{ outputMax: OUTPUT_MAX, ofMore: 'end', signal },
-    });
-    if (code === 0) return;
+    const ended = await runProgram(words, { outputMax: OUTPUT_MAX, ofMore: 'end', signal });
+    if (ended.code === 0) return;
     if (signal.aborted) throw toolError('unpacked', 'it was interrupted');
-    const said = stderr.toString().trim() || how;
-    if (/No space left/.test(said)) throw toolError('unpacked', said);
+    const said = failureOf(words, ended);
+    // A tar that was killed says nothing of the backup.
+    if (ended.code === null || /No space left/.test(said)) throw toolError('unpacked', said);
     throw damagedBackup(this.name, `it can't be unpacked: ${said}`);
   }
 }

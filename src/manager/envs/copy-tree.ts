@@ -1,6 +1,6 @@
 /** Copies what an env has on the machine's file system, with cp(1). */
 import { ByrefError } from '../../base/error.ts';
-import { runProgram } from '../../base/run-program.ts';
+import { failureOf, runProgram } from '../../base/run-program.ts';
 
 const OUTPUT_MAX = 4096;
 
@@ -34,8 +34,8 @@ export async function copyTree(
     ...(unsynced ? [] : [['sync', '--file-system', target]]),
   ];
   for (const command of commands) {
-    const { code, how, stderr } = await runProgram(command, options);
-    if (code !== 0) throw copyError(what, stderr.toString().trim() || how);
+    const ended = await runProgram(command, options);
+    if (ended.code !== 0) throw copyError(what, failureOf(command, ended));
   }
 }
 

@@ -6,7 +6,7 @@ import { closeSync, ftruncateSync, openSync, rmdirSync, statSync } from 'node:fs
 import path from 'node:path';
 import { ByrefError } from '../../base/error.ts';
 import { procNames, procText } from '../../base/proc.ts';
-import { runProgram } from '../../base/run-program.ts';
+import { failureOf, runProgram } from '../../base/run-program.ts';
 
 const OUTPUT_MAX = 4096;
 /** No room for root alone, tables of inodes that are written when they are used, and a root directory of the env's root. */
@@ -54,13 +54,13 @@ const BLOCK = '/sys/block';
 const OPTIONS = { outputMax: OUTPUT_MAX, ofMore: 'end' } as const;
 
 async function run(command: readonly string[], what: string): Promise<void> {
-  const { code, notStarted, how, stderr } = await runProgram(command, OPTIONS);
-  if (code === 0) return;
-  if (notStarted !== null) {
+  const ended = await runProgram(command, OPTIONS);
+  if (ended.code === 0) return;
+  if (ended.notStarted !== null) {
     const message = `${what}: ${command[0]} is not installed`;
     throw new ByrefError('unsupported', message, 'Install it: apt-get install e2fsprogs.');
   }
-  const message = `${what}: ${stderr.toString().trim() || how}`;
+  const message = `${what}: ${failureOf(command, ended)}`;
   throw new ByrefError(
     'error',
     message,

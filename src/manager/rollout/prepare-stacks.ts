@@ -1,8 +1,8 @@
 /** Prepares stacks before envs go to them: checks that their templates go together, and makes their compositions. */
 
+import { sweepTemporaryDirs } from '../../base/temporary-dir.ts';
 import { compositionName } from '../../store/compositions.ts';
 import type { EnvRow, StackRef, Store } from '../../store/store.ts';
-import { sweepWorkplaces } from '../recipes/build/workplace.ts';
 import { compose, isComposed } from '../recipes/compose/compose.ts';
 import { sweepScratchEnvsIfAny } from '../sandbox/scratch-env.ts';
 import { accessTo } from '../sandbox/store-access.ts';
@@ -34,7 +34,7 @@ export async function prepareStacks(
 ): Promise<string[]> {
   // A process that was killed right after it composed left its workplace and scratch env; now nothing may be left to compose.
   if (all.some(({ stack }) => stack.length > 1)) {
-    sweepWorkplaces();
+    sweepTemporaryDirs();
     await sweepScratchEnvsIfAny(store);
   }
   const notes: string[] = [];

@@ -3,7 +3,7 @@ import { lstatSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Ino, ROOT_INO } from '../../base/ids.ts';
 import { isDir, isReg } from '../../base/mode.ts';
-import { runProgram } from '../../base/run-program.ts';
+import { failureOf, runProgram } from '../../base/run-program.ts';
 import type { InodeRecord } from '../../codec/inode-record.ts';
 import { sameXattrs } from '../../codec/same-inode.ts';
 import type { LowerTree } from '../../driver/core/ports.ts';
@@ -51,18 +51,17 @@ export async function archiveChanges(
   // Sorted, so that directories come before what is in them.
   const members = [...paths].sort().map((each) => `.${each}\0`);
   writeFileSync(list, members.join(''), 'latin1');
-  const { code, how, stderr } = await runProgram(
-    [
-      'tar',
-      ...['--create', '--file', file, '--format=posix', '--numeric-owner', '--sparse'],
-      // ACLs are archived as attributes, which hold numbers: --acls would name this machine's accounts.
-      ...['--xattrs', '--xattrs-include=*', '--warning=no-file-ignored'],
-      ...['--directory', mountpoint, '--no-recursion', '--null', '--verbatim-files-from'],
-      ...['--files-from', list],
-    ],
-    { outputMax: OUTPUT_MAX, ofMore: 'end', env: { ...process.env, LC_ALL: 'C' } },
-  );
-  if (code !== 0) throw new Error(`tar failed: ${stderr.toString().trim() || how}`);
+  const words = [
+    'tar',
+    ...['--create', '--file', file, '--format=posix', '--numeric-owner', '--sparse'],
+    // ACLs are archived as attributes, which hold numbers: --acls would name this machine's accounts.
+    ...['--xattrs', '--xattrs-include=*', '--warning=no-file-ignored'],
+    ...['--directory', mountpoint, '--no-recursion', '--null', '--verbatim-files-from'],
+    ...['--files-from', list],
+  ];
+  const env = { ...process.env, LC_ALL: 'C' };
+  const ended = await runProgram(words, { outputMax: OUTPUT_MAX, ofMore: 'end', env });
+  if (ended.code !== 0) throw new Error(`tar failed: ${failureOf(words, ended)}`);
   const removed = changes.filter(({ kind }) => kind === 'D').map((each) => each.path);
   return { file, removed: removed.sort() };
 }

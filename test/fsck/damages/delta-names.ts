@@ -21,7 +21,8 @@ import { inode } from '../../support/trees/inode-record.ts';
 const addName = (name: string, ino: Ino, type: number) => (root: string) =>
   editRaw(root, ({ names }) => {
     const state = new NameState(ROOT_INO, nameFromText(name), ino, type, true);
-    names.putSync(nameKey(ROOT_INO, nameFromText(name)), encodeName(state));
+    const key = nameKey(ROOT_INO, nameFromText(name));
+    names.putSync(key, encodeName(key, state));
   });
 
 const forgetName = (name: string) => async (root: string) => {
@@ -62,7 +63,8 @@ export const nameDamages: readonly Damage[] = [
       const { dir, name, ino } = await own(root, 'big');
       const state = new NameState(dir, name, ino, S_IFDIR, true);
       await editRaw(root, ({ names }) => {
-        names.putSync(nameKey(dir, name), encodeName(state));
+        const key = nameKey(dir, name);
+        names.putSync(key, encodeName(key, state));
       });
     },
     finds: 'delta.names',

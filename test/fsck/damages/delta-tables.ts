@@ -3,9 +3,12 @@ import * as fs from 'node:fs';
 import path from 'node:path';
 import { expect } from 'vitest';
 import { type Ino, nameFromText, PRIVATE_INO_BASE, ROOT_INO } from '../../../src/base/ids.ts';
+import { S_IFREG } from '../../../src/base/mode.ts';
 import type { Change } from '../../../src/driver/core/ports.ts';
 import {
   decodeState,
+  encodeInodeValue,
+  encodeName,
   encodeState,
   inoKey,
   STATE_KEY,
@@ -67,18 +70,16 @@ export const tableDamages: readonly Damage[] = [
       await editRaw(root, ({ inodes }) => inodes.putSync(inoKey(ino), JUNK));
     },
     finds: 'delta.row',
-    says: /a row of inodes is damaged \(inode record of version 153/,
+    says: /a row of inodes is damaged \(link table row of version 153/,
     remedy: RESTORE_ENV,
     leaves: ['delta.row'],
   },
   {
     of: 'an inode at the number of another',
     async harm(root) {
-      const { ino } = await own(root, 'big');
-      const { ino: other } = await own(root, 'fifo');
-      await editRaw(root, ({ inodes }) => {
-        inodes.putSync(inoKey(other), inodes.get(inoKey(ino))!);
-      });
+      const { record } = await own(root, 'big');
+      const key = inoKey((await own(root, 'fifo')).ino);
+      await editRaw(root, ({ inodes }) => inodes.putSync(key, encodeInodeValue(key, record)));
     },
     finds: 'delta.row',
     says: /its record is of inode \d+/,
@@ -99,14 +100,31 @@ export const tableDamages: readonly Damage[] = [
   {
     of: 'a name at another cookie',
     async harm(root) {
-      const { dir, name } = await own(root, 'big');
+      const { dir, name, ino } = await own(root, 'big');
+      const key = nameKey(dir, name, 77);
       await editRaw(root, ({ names }) => {
-        names.putSync(nameKey(dir, name, 77), names.get(nameKey(dir, name))!);
+        names.putSync(key, encodeName(key, { ino, type: S_IFREG }));
         names.removeSync(nameKey(dir, name));
       });
     },
     finds: 'delta.row',
     says: /it stands at cookie 77, not at \d+/,
+    remedy: RESTORE_ENV,
+    leaves: ['delta.row'],
+  },
+  {
+    of: 'an inode of which one bit is another',
+    async harm(root) {
+      const key = inoKey((await own(root, 'big')).ino);
+      await editRaw(root, ({ inodes }) => {
+        const value = Buffer.from(inodes.get(key)!);
+        // The lowest bit of its owner.
+        value[15]! ^= 1;
+        inodes.putSync(key, value);
+      });
+    },
+    finds: 'delta.row',
+    says: /a row of inodes is damaged \(its bytes do not match its sum/,
     remedy: RESTORE_ENV,
     leaves: ['delta.row'],
   },

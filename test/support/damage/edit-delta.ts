@@ -66,8 +66,9 @@ export function nameKey(dir: Ino, name: Name, cookie = nameCookie(name)): Buffer
 /** The record of what has this name, with other fields. */
 export const editInode = (name: string, fields: Partial<InodeRecord>) => async (root: string) => {
   const { ino, record } = await own(root, name);
-  const value = encodeInodeValue({ ...record, ...fields });
-  await editRaw(root, ({ inodes }) => inodes.putSync(inoKey(ino), value));
+  const key = inoKey(ino);
+  const value = encodeInodeValue(key, { ...record, ...fields });
+  await editRaw(root, ({ inodes }) => inodes.putSync(key, value));
 };
 
 /** A change as drivers make them. @returns what `make` returns */

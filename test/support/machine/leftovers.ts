@@ -33,10 +33,10 @@ export const processesNaming = (directory: string): string[] =>
     (line) => `${line} `.includes(`${directory} `) || line.includes(`${directory}/`),
   );
 
-/** Directories of template builds whose process is gone. */
+/** Temporary directories, such as those of template builds, whose process is gone. */
 export const abandonedWorkplaces = ({ tmp }: { readonly tmp: string }): string[] =>
   readdirSync(tmp).filter((name) => {
-    const pid = /^byref-build-(\d+)-/.exec(name)?.[1];
+    const pid = /^byref-[a-z]+-(\d+)-/.exec(name)?.[1];
     return pid !== undefined && !existsSync(`/proc/${pid}`);
   });
 

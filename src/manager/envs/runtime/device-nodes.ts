@@ -6,7 +6,7 @@ import { chownSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../../base/error.ts';
 import { MS_NOEXEC, MS_NOSUID } from '../../../base/mount-flags.ts';
-import { runProgram } from '../../../base/run-program.ts';
+import { failureOf, runProgram } from '../../../base/run-program.ts';
 import type { Device } from '../../../codec/env-settings.ts';
 import { native } from '../../../native/binding.ts';
 import type { DeviceRule } from '../devices.ts';
@@ -39,8 +39,8 @@ export async function makeDeviceNodes(
     const place = path.join(at, String(i));
     const command = ['mknod', '-m', MODE, place, type, String(major), String(minor)];
     const options = { outputMax: OUTPUT_MAX, ofMore: 'end' } as const;
-    const { code, how, stderr } = await runProgram(command, options);
-    if (code !== 0) throw failed(stderr.toString().trim() || how);
+    const ended = await runProgram(command, options);
+    if (ended.code !== 0) throw failed(failureOf(command, ended));
     chownSync(place, owner, owner);
     places.push({ place, path: device.path, readOnly: false, isDevice: true });
   }

@@ -2,24 +2,23 @@
  * Provides a directory for one build. It is removed at the end or, if the build is killed, when the next one
  * begins.
  */
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../../base/error.ts';
 import { isNoSpace } from '../../../base/no-space.ts';
-import { isAlive } from '../../../base/proc.ts';
-import { TEMPORARY_DIR } from '../../../base/temporary-dir.ts';
-
-const PREFIX = 'byref-build-';
-/** Matches a workplace's name, which contains the pid of its process. */
-const OWNER = /^byref-build-(\d+)-/;
+import {
+  makeTemporaryDir,
+  sweepTemporaryDirs,
+  TEMPORARY_DIR,
+} from '../../../base/temporary-dir.ts';
 
 /**
  * Runs `work` with a new directory, which may hold a whole tree and an archive of it.
  * @throws ByrefError 'noSpace' if it can't be made
  */
 export async function withWorkplace<T>(work: (dir: string) => Promise<T>): Promise<T> {
-  sweepWorkplaces();
-  const dir = tried(() => mkdtempSync(path.join(TEMPORARY_DIR, `${PREFIX}${process.pid}-`)));
+  sweepTemporaryDirs();
+  const dir = tried(() => makeTemporaryDir('build'));
   try {
     return await work(dir);
   } finally {
@@ -44,14 +43,5 @@ function tried<T>(write: () => T): T {
     throw new ByrefError('noSpace', `no space left on the device of ${TEMPORARY_DIR}`, hint, {
       cause,
     });
-  }
-}
-
-/** Removes workplaces whose process has ended. */
-export function sweepWorkplaces(): void {
-  for (const name of readdirSync(TEMPORARY_DIR)) {
-    const pid = Number(OWNER.exec(name)?.[1] ?? 0);
-    if (pid > 0 && !isAlive(pid))
-      rmSync(path.join(TEMPORARY_DIR, name), { recursive: true, force: true });
   }
 }

@@ -6,7 +6,7 @@ import { objectKey } from '../../../store/keys.ts';
 import { findCopies, type ObjectCopy } from '../objects/find-copies.ts';
 import { restoreObject } from '../objects/restore-object.ts';
 import { removal } from './composition-removal.ts';
-import { type CheckName, damage, type Found } from './finding.ts';
+import { type BrokenObject, damage, type Found } from './finding.ts';
 import type { Job } from './job.ts';
 import { describeUses, importAgain, type ObjectUse, onlyComposed, usesOf } from './object-uses.ts';
 import {
@@ -17,33 +17,58 @@ import {
 } from './package-copies.ts';
 import { readRow } from './rows.ts';
 
-/** An object that is missing or damaged. */
-export interface BrokenObject {
-  readonly id: ObjectId;
-  readonly check: CheckName;
-  readonly what: string;
-  /** True if something is in its place, which would keep an import from writing it. */
-  readonly file: boolean;
+/** Bytes of objects that were looked for in packages. */
+export type Fetched = ReadonlyMap<ObjectId, FetchedObject>;
+
+/** What is known of broken objects: who needs them, and where their bytes may be. */
+class Sources {
+  readonly uses: ReadonlyMap<ObjectId, readonly ObjectUse[]>;
+  /** Files of envs that may have the bytes. */
+  readonly copies: ReadonlyMap<ObjectId, ObjectCopy>;
+  /** The packages of those that no env has. */
+  readonly inPackages = new Map<ObjectId, PackageOfObject>();
+  readonly packages: PackageCopies;
+
+  constructor(job: Job, broken: readonly BrokenObject[]) {
+    this.uses = usesOf(job, new Set(broken.map(({ id }) => id)));
+    this.copies = findCopies(job.root, sizesOf(job, broken, this.uses));
+    this.packages = new PackageCopies(job);
+    for (const { id } of broken) {
+      const found = this.copies.has(id) ? null : this.packages.packageOf(this.uses.get(id));
+      if (found !== null) this.inPackages.set(id, found);
+    }
+  }
 }
 
-/** Yields a finding for each broken object. */
-export function* brokenObjects(job: Job, broken: readonly BrokenObject[]): Generator<Found> {
+/**
+ * Fetches the packages of broken objects that no env has a copy of. See PackageCopies.fetch().
+ * @param job need not be one that repairs
+ */
+export function fetchObjects(job: Job, broken: readonly BrokenObject[]): Fetched {
+  const { packages, inPackages } = new Sources(job, broken);
+  return packages.fetch(inPackages);
+}
+
+/**
+ * Yields a finding for each broken object. A repair leaves those that may be in a package to `job.toFetch`, unless they were fetched.
+ * @param fetched what fetchObjects() has returned
+ */
+export function* brokenObjects(
+  job: Job,
+  broken: readonly BrokenObject[],
+  fetched: Fetched | null = null,
+): Generator<Found> {
   if (broken.length === 0) return;
-  const uses = usesOf(job, new Set(broken.map(({ id }) => id)));
-  const copies = findCopies(job.root, sizesOf(job, broken, uses));
-  const packages = new PackageCopies(job);
-  const inPackages = new Map<ObjectId, PackageOfObject>();
-  for (const { id } of broken) {
-    const found = copies.has(id) ? null : packages.packageOf(uses.get(id));
-    if (found !== null) inPackages.set(id, found);
-  }
-  const fetched = job.options.repair ? packages.fetch(inPackages) : null;
-  for (const { id, check, what, file } of broken) {
+  const { uses, copies, inPackages } = new Sources(job, broken);
+  for (const each of broken) {
+    const { id, check, what, file } = each;
     const needed = { id, check, what: `${what}; ${describeUses(job, uses.get(id))}`, file };
     const composed = onlyComposed(job, uses.get(id));
     const copy = copies.get(id);
     if (copy !== undefined) yield copiedBack(job, needed, copy);
     else if (composed.length > 0) yield composedAgain(job, needed, composed);
+    else if (job.options.repair && fetched === null && inPackages.has(id))
+      job.toFetch.set(id, each);
     else yield fromPackage(job, needed, inPackages.get(id), fetched?.get(id), uses.get(id));
   }
 }

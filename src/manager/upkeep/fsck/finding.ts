@@ -1,4 +1,5 @@
 /** The names of fsck's checks, and the form of a finding. */
+import type { ObjectId } from '../../../base/ids.ts';
 
 /**
  * Every check, in the order of the report; docs/internals/FSCK.md has a row for each. A name is part of `--json`, so it
@@ -114,6 +115,15 @@ export interface Found extends Omit<Finding, 'repaired'> {
   readonly files?: () => void;
   /** The repair only prepares one that byref can't do: the damage stays. */
   readonly stays?: boolean;
+}
+
+/** An object that is missing or damaged. */
+export interface BrokenObject {
+  readonly id: ObjectId;
+  readonly check: CheckName;
+  readonly what: string;
+  /** True if something is in its place, which would keep an import from writing it. */
+  readonly file: boolean;
 }
 
 type Repair = Pick<Found, 'rows' | 'files' | 'stays'>;

@@ -8,8 +8,10 @@
 import path from 'node:path';
 import { Damaged, reasonOf } from '../../../base/damaged.ts';
 import { ByrefError } from '../../../base/error.ts';
+import { sweepTemporaryDirs } from '../../../base/temporary-dir.ts';
 import { decodeEnv } from '../../../codec/store-rows.ts';
 import { type Alone, takeAlone } from '../../../store/alone.ts';
+import { objectKey } from '../../../store/keys.ts';
 import type { Patience } from '../../../store/patience.ts';
 import { FORMAT, MARKER, metaDir } from '../../../store/root.ts';
 import { Store } from '../../../store/store.ts';
@@ -17,6 +19,7 @@ import { openTables } from '../../../store/tables.ts';
 import { upgradeRoot } from '../../../store/upgrade.ts';
 import { tellReplaced } from '../../envs/tell-replaced.ts';
 import { checkAccounts } from './accounts.ts';
+import { brokenObjects, type Fetched, fetchObjects } from './broken-objects.ts';
 import { checkCatalog } from './catalog.ts';
 import { checkChanges } from './changes.ts';
 import { checkCompositions } from './compositions.ts';
@@ -24,7 +27,7 @@ import { checkCounters } from './counters.ts';
 import { checkDeltas } from './delta.ts';
 import { checkDictionary } from './dictionary.ts';
 import { checkEnvs } from './envs.ts';
-import { damage, type Finding, type Found } from './finding.ts';
+import { type BrokenObject, damage, type Finding, type Found } from './finding.ts';
 import { checkInodes } from './inodes.ts';
 import { type FsckProgress, Job, type JobOptions, nothing } from './job.ts';
 import { checkKeys } from './keys.ts';
@@ -37,7 +40,7 @@ import { checkObjects } from './objects.ts';
 import { checkPatches } from './patches.ts';
 import { type EnvReaders, type FsckResult, idOf, report } from './report.ts';
 import { checkRoot, missingTables, type RootFacts } from './root-layout.ts';
-import { eachRow } from './rows.ts';
+import { eachRow, hasRow } from './rows.ts';
 import { asFound, repair } from './run.ts';
 import { checkUncomposed, repairUncomposed } from './uncomposed.ts';
 import { checkVersionCounts } from './version-counts.ts';
@@ -92,15 +95,39 @@ export async function fsck(root: string, options: FsckOptions): Promise<FsckResu
   const { acceptLoss = false, removeLost = false, packages = false } = options;
   const given = { full, repair, progress, acceptLoss, removeLost, packages };
   if (!repair) return checkOnly(root, facts, { ...given, format: facts.format });
+  sweepTemporaryDirs();
   const format = await upgraded(root, facts, patience);
+  const job = { ...given, format };
+  const first = await whileAlone(root, patience, (locks) =>
+    checkAndRepair(root, facts, job, locks),
+  );
+  if (first.toFetch.length === 0) return resultOf(first);
+  const fetched = await fetchAll(root, job, first.toFetch);
+  return resultOf(
+    await whileAlone(root, patience, (locks) => putBack(root, job, { first, fetched }, locks)),
+  );
+}
+
+/** Does a part of a repair with both locks. */
+async function whileAlone<T>(
+  root: string,
+  patience: Patience | undefined,
+  work: (locks: Alone) => Promise<T>,
+): Promise<T> {
   const alone = await takeAlone(root, patience);
   try {
-    return await checkAndRepair(root, facts, { ...given, format }, alone);
+    return await work(alone);
   } finally {
     alone.objects.release();
     alone.writer.release();
   }
 }
+
+const resultOf = ({ checked, findings, oldReaders }: Repaired): FsckResult => ({
+  checked,
+  findings: report(findings),
+  oldReaders,
+});
 
 /** Upgrades the root and returns its format then; a row that can't be read prevents the upgrade. */
 async function upgraded(
@@ -172,6 +199,14 @@ function storeChecks({ options }: Job): Check[] {
   ];
 }
 
+/** What a repair has done so far. */
+interface Repaired extends Pick<FsckResult, 'checked'> {
+  readonly findings: readonly Finding[];
+  readonly oldReaders: readonly EnvReaders[];
+  /** Broken objects that are left, until it was looked for their bytes in packages. */
+  readonly toFetch: readonly BrokenObject[];
+}
+
 /**
  * Repairs after each check, so that the next one sees the result. Every step is complete by itself: a run that
  * is cut short has done some of them, and the next run does the others.
@@ -180,8 +215,8 @@ async function checkAndRepair(
   root: string,
   facts: RootFacts,
   options: JobOptions,
-  { writer, objects }: Alone,
-): Promise<FsckResult> {
+  locks: Alone,
+): Promise<Repaired> {
   const missing = await missingTables(root, options.format);
   const tables = openTables(metaDir(root), { write: true });
   try {
@@ -198,16 +233,61 @@ async function checkAndRepair(
     if (options.full) findings.push(...repair(tables, [...checkContent(job)]));
     // The marker comes last: it says that all tables of this format exist and are right.
     findings.push(...repair(tables, facts.found.filter(isMarker)));
-    const sound = !findings.some((finding) => isOfTemplates(finding) && !finding.repaired);
-    // Composing stores objects, too.
-    objects.release();
-    const store = new Store(root, tables, writer);
-    findings.push(...(await repairUncomposed(new Job(store, options), store, sound)));
-    const oldReaders = await tellDrivers(job);
-    return { checked: job.checked, findings: report(findings), oldReaders };
+    const { checked } = job;
+    const toFetch = [...job.toFetch.values()];
+    // Compositions are made of what is fetched, too.
+    if (toFetch.length === 0) findings.push(...(await composeMissing(job, findings, locks)));
+    return { checked, findings, oldReaders: await tellDrivers(job), toFetch };
   } finally {
     await tables.close();
   }
+}
+
+/** Fetches the packages of broken objects; others may write to the root meanwhile. */
+async function fetchAll(
+  root: string,
+  options: JobOptions,
+  broken: readonly BrokenObject[],
+): Promise<Fetched> {
+  const tables = openTables(metaDir(root), { write: false });
+  try {
+    return fetchObjects(new Job(new Store(root, tables, null), options), broken);
+  } finally {
+    await tables.close();
+  }
+}
+
+/** Puts back what was fetched, unless it was removed meanwhile, and finishes the repair. */
+async function putBack(
+  root: string,
+  options: JobOptions,
+  { first, fetched }: { readonly first: Repaired; readonly fetched: Fetched },
+  locks: Alone,
+): Promise<Repaired> {
+  const tables = openTables(metaDir(root), { write: true });
+  try {
+    const job = new Job(new Store(root, tables, null), options);
+    const left = first.toFetch.filter(({ id }) => hasRow(tables, 'objects', objectKey(id)));
+    const findings = [...first.findings, ...repair(tables, [...brokenObjects(job, left, fetched)])];
+    findings.push(...(await composeMissing(job, findings, locks)));
+    const oldReaders = [...first.oldReaders, ...(await tellDrivers(job))];
+    return { checked: first.checked, findings, oldReaders, toFetch: [] };
+  } finally {
+    await tables.close();
+  }
+}
+
+/** Makes missing compositions, unless something that they are made of is damaged. */
+function composeMissing(
+  { root, tables, options }: Job,
+  findings: readonly Finding[],
+  { writer, objects }: Alone,
+): Promise<Finding[]> {
+  const sound = !findings.some((finding) => isOfTemplates(finding) && !finding.repaired);
+  // Composing stores objects, too.
+  objects.release();
+  const store = new Store(root, tables, writer);
+  return repairUncomposed(new Job(store, options), store, sound);
 }
 
 /** Has drivers read objects anew that were replaced or moved away. */

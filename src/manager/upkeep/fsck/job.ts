@@ -10,6 +10,7 @@ import type { Tables } from '../../../store/tables.ts';
 import { type CatalogFacts, readCatalog } from './catalog-facts.ts';
 import { DirPaths } from './dir-paths.ts';
 import type { DirPlace } from './dir-places.ts';
+import type { BrokenObject } from './finding.ts';
 import { readHistory } from './link-scan.ts';
 import { readRow } from './rows.ts';
 
@@ -104,6 +105,8 @@ export class Job {
   readonly references = new Map<ObjectId, number>();
   /** Objects without a file that no version names. */
   readonly unusedMissing: ObjectId[] = [];
+  /** Broken objects whose bytes may be in packages: a repair fetches these while it has no lock. */
+  readonly toFetch = new Map<ObjectId, BrokenObject>();
   readonly unnamed = new Map<Ino, UnnamedFile>();
   /** Objects that envs' deltas name. */
   readonly deltaObjects = new Set<ObjectId>();

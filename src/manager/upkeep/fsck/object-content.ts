@@ -3,8 +3,8 @@ import type { ObjectId } from '../../../base/ids.ts';
 import { isReg } from '../../../base/mode.ts';
 import { decodeObject } from '../../../codec/store-rows.ts';
 import { hashFile, statObject } from '../objects/object-file.ts';
-import { type BrokenObject, brokenObjects } from './broken-objects.ts';
-import type { Found } from './finding.ts';
+import { brokenObjects } from './broken-objects.ts';
+import type { BrokenObject, Found } from './finding.ts';
 import type { Job } from './job.ts';
 import { eachRow } from './rows.ts';
 

@@ -6,8 +6,8 @@ import { decodeObject, encodeObject, type ObjectRow } from '../../../codec/store
 import { objectKey } from '../../../store/keys.ts';
 import { OBJECT_MODE } from '../../../store/object-job.ts';
 import { hasItsBytes, objectSize, statObject } from '../objects/object-file.ts';
-import { type BrokenObject, brokenObjects } from './broken-objects.ts';
-import { BY_REPAIR, damage, type Found, FROM_BACKUP } from './finding.ts';
+import { brokenObjects } from './broken-objects.ts';
+import { type BrokenObject, BY_REPAIR, damage, type Found, FROM_BACKUP } from './finding.ts';
 import type { Job } from './job.ts';
 import { type ObjectUse, usesOf } from './object-uses.ts';
 import { eachRow, hasRow } from './rows.ts';

@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { ObjectId } from '../../../base/ids.ts';
-import { TEMPORARY_DIR } from '../../../base/temporary-dir.ts';
+import { makeTemporaryDir } from '../../../base/temporary-dir.ts';
 import { isPresent, type PackageRecord } from '../../merge/packages.ts';
 import { EnvTree } from '../../packages/env-tree.ts';
 import { filesOf, packagesIn } from '../../packages/package-files.ts';
@@ -56,7 +56,8 @@ export class PackageCopies {
   }
 
   /**
-   * Fetches packages, and looks for the bytes of objects in them.
+   * Fetches packages, and looks for the bytes of objects in them. It takes as long as the network does: nobody may wait for a lock meanwhile.
+   * What is fetched is there until the process ends.
    * @param wanted the objects, each with its package
    */
   fetch(wanted: ReadonlyMap<ObjectId, PackageOfObject>): Map<ObjectId, FetchedObject> {
@@ -117,7 +118,7 @@ class TemplateApt {
 
   /** Has apt read the repositories of a template; returns why it can't, if so. */
   static prepare(tree: EnvTree): TemplateApt | string {
-    const dir = mkdtempSync(path.join(TEMPORARY_DIR, 'byref-packages-'));
+    const dir = makeTemporaryDir('packages');
     process.once('exit', () => rmSync(dir, { recursive: true, force: true }));
     for (const each of ['etc/apt/preferences.d', 'lists/partial', 'cache/archives/partial', 'debs'])
       mkdirSync(path.join(dir, each), { recursive: true });

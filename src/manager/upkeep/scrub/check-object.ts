@@ -2,7 +2,7 @@ import type { ObjectId } from '../../../base/ids.ts';
 import { isReg } from '../../../base/mode.ts';
 import type { ObjectRow } from '../../../codec/store-rows.ts';
 import type { Store } from '../../../store/store.ts';
-import type { BrokenObject } from '../fsck/broken-objects.ts';
+import type { BrokenObject } from '../fsck/finding.ts';
 import { statObject } from '../objects/object-file.ts';
 import type { Pace } from './pace.ts';
 import type { DiskReader } from './read-object.ts';

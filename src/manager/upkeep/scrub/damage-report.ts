@@ -5,8 +5,8 @@ import type { Patience } from '../../../store/patience.ts';
 import { FORMAT } from '../../../store/root.ts';
 import type { Store } from '../../../store/store.ts';
 import { tellReplaced } from '../../envs/tell-replaced.ts';
-import { type BrokenObject, brokenObjects } from '../fsck/broken-objects.ts';
-import type { Finding, Found } from '../fsck/finding.ts';
+import { brokenObjects, fetchObjects } from '../fsck/broken-objects.ts';
+import type { BrokenObject, Finding, Found } from '../fsck/finding.ts';
 import { Job } from '../fsck/job.ts';
 import { envsThatSee, type NeededName, namesOf, usesOf } from '../fsck/object-uses.ts';
 import type { EnvReaders } from '../fsck/report.ts';
@@ -50,11 +50,12 @@ export async function reportDamage(
     const isNamed = (store.objects.row(id)?.refs ?? 0) > 0 || inDeltas.has(id);
     return check !== 'objects.missing' || isNamed;
   });
+  const job = jobOf(store, repair);
+  const fetched = repair ? fetchObjects(job, needed) : null;
   const lock = repair ? await keepObjects(store.objects.dir, patience) : null;
   try {
-    const job = jobOf(store, repair);
     const uses = usesOf(job, ids);
-    const found = [...brokenObjects(job, needed)];
+    const found = [...brokenObjects(job, needed, fetched)];
     const damaged = found.map((each, i) => {
       const { id, check, what } = needed[i]!;
       const envs = new Set([...envsThatSee(job, uses.get(id)), ...(inDeltas.get(id) ?? [])]);

@@ -8,7 +8,7 @@ import { objectKey } from '../../../store/keys.ts';
 import { knownDamage, noteDamage } from '../../../store/known-damage.ts';
 import { rawTables } from '../../../store/raw-tables.ts';
 import type { Store } from '../../../store/store.ts';
-import type { BrokenObject } from '../fsck/broken-objects.ts';
+import type { BrokenObject } from '../fsck/finding.ts';
 import { checkObject, type ObjectReads } from './check-object.ts';
 import { Pace } from './pace.ts';
 import { DiskReader } from './read-object.ts';

@@ -4,6 +4,9 @@ import { VERBS } from './verbs.ts';
 const OF_ENVS = [
   ...['mount', 'umount', 'unmount', 'info', 'diff', 'df', 'destroy', 'delete', 'rm'],
   ...['pin', 'follow', 'stale', 'saved list', 'saved restore', 'saved rm', 'app add', 'app remove'],
+  ...['snapshot', 'list', 'restore', 'rm', 'diff'].map((word, i) =>
+    i === 0 ? word : `snapshot ${word}`,
+  ),
 ];
 const OF_TEMPLATES = [
   ...['patch', 'rollback', 'history'],

@@ -26,6 +26,7 @@ const QUICK: ReadonlySet<string> = new Set([
   'template packages',
   'volume list',
   'saved list',
+  'snapshot list',
 ]);
 
 /** Options that name a file, which only the client finds. */

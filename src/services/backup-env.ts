@@ -2,14 +2,12 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
 import { openGivenOutput } from '../base/given-files.ts';
 import { LOST_DIR, PRIVATE_DIR, VOLUMES_DIR } from '../driver/delta/layout.ts';
-import { openDelta } from '../driver/delta/open-delta.ts';
 import { readDelta } from '../driver/delta/read-delta.ts';
 import { removeDelta } from '../driver/delta/remove-delta.ts';
-import { type BaseBackup, readBase } from '../manager/backup/base-backup.ts';
+import { readBase } from '../manager/backup/base-backup.ts';
 import { type Described, describeDelta } from '../manager/backup/describe-delta.ts';
 import {
   BACKUP_FORMAT,
@@ -23,13 +21,10 @@ import {
 import { pack } from '../manager/backup/pack.ts';
 import { RefNames } from '../manager/backup/refs.ts';
 import { Workplace } from '../manager/backup/workplace.ts';
-import { DeltaCopy } from '../manager/envs/copy-delta.ts';
-import { copyOfMoment } from '../manager/envs/copy-moment.ts';
+import { type CopyHooks, copyAtRest, type EnvCopy } from '../manager/envs/copy-at-rest.ts';
 import { type FirstMount, passedOn } from '../manager/envs/first-mount/setup.ts';
 import { MANAGED_NOTE } from '../manager/envs/managed-files.ts';
-import { lockLifeCycle } from '../manager/envs/runtime/life-cycle.ts';
 import { exportTemplate } from '../manager/templates/export.ts';
-import type { Patience } from '../store/patience.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
 
 const STDOUT = 1;
@@ -42,13 +37,6 @@ export interface BackupOptions {
   readonly withTemplates: boolean;
   /** A backup of the env: of private files, this one has only those that changed since. null: it has all. */
   readonly base: string | null;
-}
-
-/** The caller's part while an env is backed up. */
-export interface BackupHooks {
-  readonly patience: Patience;
-  /** Ends the work when it is aborted. */
-  readonly signal: AbortSignal;
 }
 
 /** The outcome of backupEnv(). */
@@ -79,7 +67,7 @@ export async function backupEnv(
   store: Store,
   row: EnvRow,
   { file, withTemplates, base }: BackupOptions,
-  { patience, signal }: BackupHooks,
+  { patience, signal }: CopyHooks,
 ): Promise<EnvBackedUp> {
   const { root } = store;
   const firstMount = passedOn(root, row);
@@ -89,7 +77,9 @@ export async function backupEnv(
   const directory = workplace.path;
   try {
     const known = base === null ? null : await readBase(base, row, signal);
-    const { frozenMs, files } = await copy(store, row, id, { patience, signal }, known);
+    const { frozenMs, files } = await copyAtRest(
+      ...([store, row, id, { patience, signal }, known?.isKnown] as const),
+    );
     workplace.take(envDir(root, id));
     failpoint('backup-copied');
     const facts = { withTemplates, firstMount, frozenMs, files, base: known?.id ?? null };
@@ -116,45 +106,6 @@ export async function backupEnv(
     removeDelta(envDir(root, id));
     workplace.remove();
   }
-}
-
-/** A copy of the env. */
-interface EnvCopy {
-  readonly frozenMs: number | null;
-  readonly files: DeltaCopy['files'];
-}
-
-/**
- * Copies the env, as of one moment, and brings the copy to rest: all that it changed is in its link table then.
- * @param base what is known of its private files
- */
-async function copy(
-  store: Store,
-  row: EnvRow,
-  id: number,
-  { patience, signal }: BackupHooks,
-  base: BaseBackup | null,
-): Promise<EnvCopy> {
-  const { root } = store;
-  const lock = await lockLifeCycle(root, row, patience);
-  const delta = new DeltaCopy(root, row.id, id, signal, base?.isKnown);
-  let frozenMs: number | null = null;
-  try {
-    ({ frozenMs } = await copyOfMoment(store, row, lock, delta));
-  } finally {
-    delta.close();
-    lock.release();
-  }
-  const directory = envDir(root, id);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const opened = await openDelta(directory, {
-    openObject: (object, size) => store.objects.open(object, size),
-  });
-  const { readOnly } = opened;
-  await opened.close();
-  if (readOnly === null) return { frozenMs, files: delta.files };
-  const hint = `See byref fsck ${row.name}.`;
-  throw new ByrefError('corrupt', `${row.name} is damaged: ${readOnly}`, hint);
 }
 
 interface Facts extends EnvCopy {

@@ -47,6 +47,7 @@ const STOPPED = {
   driverPid: null,
   firstPid: null,
   address: null,
+  snapshots: [],
 } as const;
 
 /** The outcome of createEnv(). */

@@ -12,14 +12,14 @@ import { rebuildDelta } from '../manager/backup/rebuild.ts';
 import { Workplace } from '../manager/backup/workplace.ts';
 import { NOTHING_TOLD, removeSetup, writeSetup } from '../manager/envs/first-mount/setup.ts';
 import { MANAGED_NOTE } from '../manager/envs/managed-files.ts';
+import { entryAt, pinnedNotes } from '../manager/envs/stack-of-moment.ts';
 import { envState } from '../manager/envs/state.ts';
 import { type EnvSummary, summaryOf } from '../manager/envs/summary.ts';
-import { compose, isComposed } from '../manager/recipes/compose/compose.ts';
-import { accessTo } from '../manager/sandbox/store-access.ts';
 import { importTemplate } from '../manager/templates/import.ts';
 import { syncFileSystem } from '../native/sync-file-system.ts';
 import { refuseScratchName } from '../store/names.ts';
 import { type EnvRow, envDir, type StackRef, type Store } from '../store/store.ts';
+import { composeStack } from './compose-stack.ts';
 
 /** What is to become of a backup. */
 export interface RestoreOptions {
@@ -158,11 +158,12 @@ async function stackOf(
   await store.pause(async () => {
     for (const each of missing) await bring(store, each, place);
   });
-  const stack = manifest.stack.map((each) => entryOf(store, each));
+  const stack = manifest.stack.map((each) =>
+    entryAt(store, findVersion(store, each)!, each.follows),
+  );
   const versions = (): StackRef[] => store.plainStack({ name: manifest.env.name, stack });
   store.checkStack(stack, versions());
-  while (!isComposed(store, versions()))
-    await store.pause(() => compose(accessTo(store), versions(), signal));
+  await composeStack(store, versions, signal);
   return stack;
 }
 
@@ -203,14 +204,6 @@ function findVersion(store: Store, { template, identity }: VersionName): StackRe
       if (store.identity(ref) === identity) return ref;
     }
   return null;
-}
-
-/** An env that followed its template follows it here, if that is at the very version; else it is pinned. */
-function entryOf(store: Store, name: StackName): StackEntry {
-  const { templateId, version } = findVersion(store, name)!;
-  const row = store.catalog.byId(templateId)!;
-  const follows = name.follows && row.current === version;
-  return { templateId, template: row.name, pinned: follows ? null : version, canary: null };
 }
 
 interface Making extends Unpacked {
@@ -264,11 +257,8 @@ function tell(
   sameIdentity: boolean,
   note: (text: string) => void,
 ): void {
-  for (const [i, { template, pinned }] of stack.entries())
-    if (pinned !== null && names[i]!.follows)
-      note(
-        `it is pinned to ${template}@${pinned}, which it saw: byref follow lets it see the current version`,
-      );
+  const followed = names.map(({ follows }) => follows);
+  for (const text of pinnedNotes(stack, followed)) note(text);
   if (leftAside > 0)
     note(`${leftAside} files that patches of another root had set aside stay behind`);
   if (settings.ports.length > 0 && !sameIdentity)

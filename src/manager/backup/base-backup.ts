@@ -4,14 +4,11 @@ import path from 'node:path';
 import { ByrefError } from '../../base/error.ts';
 import { TEMPORARY_DIR } from '../../base/temporary-dir.ts';
 import type { EnvRow } from '../../store/store.ts';
-import type { IsKnown } from '../envs/copy-private.ts';
+import { type IsKnown, unchangedSince } from '../envs/copy-private.ts';
 import { unpackGiven } from './given-backup.ts';
 import { MANIFEST_FILE, ROWS_FILE } from './manifest.ts';
 import { rowLines } from './row-lines.ts';
 import { decodeRow, type PrivateFile } from './rows.ts';
-
-/** Clocks of files tick in steps: a file that was changed so shortly before is not known again. In ms. */
-const TICK_MS = 1000;
 
 /** A backup to build on. */
 export interface BaseBackup {
@@ -37,12 +34,7 @@ export async function readBase(
       throw ofAnother(file, manifest.env.name, env.name);
     const files = await sourcesIn(directory);
     const { id, trustedMs } = manifest;
-    const isKnown: IsKnown = (name, { ino, ctime, ctimeNs }) => {
-      const was = files.get(name);
-      const isSame = was?.ino === ino && was.ctime === ctime && was.ctimeNs === ctimeNs;
-      return isSame && trustedMs !== null && ctime * 1000 + TICK_MS < trustedMs;
-    };
-    return { id, isKnown };
+    return { id, isKnown: unchangedSince((name) => files.get(name), trustedMs) };
   } finally {
     rmSync(directory, { recursive: true });
   }

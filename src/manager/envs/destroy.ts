@@ -18,7 +18,7 @@ import { removeSetup } from './first-mount/setup.ts';
 import { envState } from './state.ts';
 import { umountEnv } from './umount.ts';
 
-/** Removes an env and all it holds. The store is open for writing. @throws ByrefError 'busy', 'locked' */
+/** Removes an env, with its snapshots and all it holds. The store is open for writing. @throws ByrefError 'busy', 'locked' */
 export async function destroyEnv(store: Store, row: EnvRow, force: boolean): Promise<void> {
   await ensureUnmounted(store, row, force);
   const directory = envDir(store.root, row.id);
@@ -26,15 +26,21 @@ export async function destroyEnv(store: Store, row: EnvRow, force: boolean): Pro
   const lock = existsSync(directory) ? EnvLock.acquire(directory) : null;
   // The row goes first: a crash after it leaves files of an env that does not exist, which the next
   // destroy sweeps; never an env without its files.
+  const snapshots = store.snapshots(row.id);
   store.removeEnv(row.id);
-  removeDelta(directory);
-  removeSetup(store.root, row.id);
-  forgetDelta(store.root, row.id);
+  for (const { id } of [row, ...snapshots]) removeEnvFiles(store, id);
   await lock?.release(false);
   for (const directory of [mountDir, usersDir, scratchDir]) {
     removeMountDir(directory(store.root, row.name));
   }
   sweepEnvDirs(store);
+}
+
+/** Removes what is left of an env whose row is gone. */
+export function removeEnvFiles({ root }: Store, id: number): void {
+  removeDelta(envDir(root, id));
+  removeSetup(root, id);
+  forgetDelta(root, id);
 }
 
 async function ensureUnmounted(store: Store, row: EnvRow, force: boolean): Promise<void> {

@@ -3,6 +3,7 @@ import type { DriverStatus, MountedEnv } from '../../ipc/protocol.ts';
 import type { EnvRow, Store } from '../../store/store.ts';
 import { addressOf } from './network/attach-network.ts';
 import { BundleDir, bundleIds } from './runtime/bundle-dir.ts';
+import { snapshotName } from './snapshots.ts';
 import { findDriver } from './spawn.ts';
 
 /**
@@ -26,6 +27,8 @@ export interface EnvState {
   readonly address: string | null;
   /** True if nothing of the machine is kept from its root user. */
   readonly privileged: boolean;
+  /** The names of its snapshots, oldest first. */
+  readonly snapshots: readonly string[];
 }
 
 /** The part of an env's state that its bundle tells. */
@@ -64,6 +67,7 @@ export async function envStates(store: Store, rows: readonly EnvRow[]): Promise<
     ),
     ...(begun.has(row.id) ? runStateOf(new BundleDir(store.root, row.id)) : NOT_RUNNING),
     privileged: store.settings(row.id).privileged,
+    snapshots: store.snapshots(row.id).map(snapshotName),
   }));
 }
 
@@ -91,7 +95,7 @@ function mountState(
   mount: EnvMount | null,
   driver: DriverStatus | 'hung' | null,
   served: MountedEnv | null,
-): Omit<EnvState, keyof RunState | 'privileged'> {
+): Omit<EnvState, keyof RunState | 'privileged' | 'snapshots'> {
   if (driver === 'hung') {
     const state = mount ? 'mounted' : 'stopped';
     return { row, state, mount, served: null, driverPid: null };

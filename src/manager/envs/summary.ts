@@ -17,6 +17,8 @@ export interface EnvSummary {
   readonly address: string | null;
   /** True if its root user is the machine's, when it runs. */
   readonly privileged: boolean;
+  /** The names of its snapshots, oldest first. */
+  readonly snapshots: readonly string[];
   /** null if it is not mounted. */
   readonly mountpoint: string | null;
   /** The mount's options, as mount(8) shows them; null if it is not mounted. */
@@ -33,6 +35,7 @@ export function summaryOf({
   firstPid,
   address,
   privileged,
+  snapshots,
 }: EnvState): EnvSummary {
   const [os = '', ...apps] = row.stack.map(refOf);
   return {
@@ -45,6 +48,7 @@ export function summaryOf({
     pid: firstPid,
     address,
     privileged,
+    snapshots,
     mountpoint: mount?.mountpoint ?? null,
     options: mount?.options ?? null,
     created: new Date(row.createdMs).toISOString(),

@@ -52,6 +52,7 @@ export const ROUTES: readonly Route[] = [
   route('get', '/v1/envs/{env}/snapshots/{snapshot}/diff', 'snapshot diff', 'answer'),
   route('post', '/v1/envs/{env}/snapshots/{snapshot}/restore', 'snapshot restore', 'operation'),
   route('post', '/v1/envs/{env}/backup', 'backup', 'operation'),
+  route('post', '/v1/backup-all', 'backup', 'operation'),
   route('post', '/v1/restore', 'restore', 'operation'),
   route('post', '/v1/envs/{env}/rename', 'rename', 'answer'),
   route('post', '/v1/envs/{env}/relink', 'relink', 'operation'),

@@ -7,7 +7,7 @@ import { openGivenOutput } from '../base/given-files.ts';
 import { LOST_DIR, PRIVATE_DIR, VOLUMES_DIR } from '../driver/delta/layout.ts';
 import { readDelta } from '../driver/delta/read-delta.ts';
 import { removeDelta } from '../driver/delta/remove-delta.ts';
-import { readBase } from '../manager/backup/base-backup.ts';
+import { type BaseBackup, readBase } from '../manager/backup/base-backup.ts';
 import { type Described, describeDelta } from '../manager/backup/describe-delta.ts';
 import {
   BACKUP_FORMAT,
@@ -66,7 +66,18 @@ export interface EnvBackedUp {
 export async function backupEnv(
   store: Store,
   row: EnvRow,
-  { file, withTemplates, base }: BackupOptions,
+  { base, ...options }: BackupOptions,
+  hooks: CopyHooks,
+): Promise<EnvBackedUp> {
+  const known = base === null ? null : await store.pause(() => readBase(base, row, hooks.signal));
+  return writeBackup(store, row, { ...options, base: known }, hooks);
+}
+
+/** Does the same on a base that was read. */
+export async function writeBackup(
+  store: Store,
+  row: EnvRow,
+  { file, withTemplates, base }: Omit<BackupOptions, 'base'> & { readonly base: BaseBackup | null },
   { patience, signal }: CopyHooks,
 ): Promise<EnvBackedUp> {
   const { root } = store;
@@ -76,13 +87,11 @@ export async function backupEnv(
   const workplace = new Workplace(root, id);
   const directory = workplace.path;
   try {
-    const known = base === null ? null : await readBase(base, row, signal);
-    const { frozenMs, files } = await copyAtRest(
-      ...([store, row, id, { patience, signal }, known?.isKnown] as const),
-    );
+    const hooks = { patience, signal };
+    const { frozenMs, files } = await copyAtRest(store, row, id, hooks, base?.isKnown);
     workplace.take(envDir(root, id));
     failpoint('backup-copied');
-    const facts = { withTemplates, firstMount, frozenMs, files, base: known?.id ?? null };
+    const facts = { withTemplates, firstMount, frozenMs, files, base: base?.id ?? null };
     const manifest = await describe(store, row, directory, facts);
     for (const name of files.known)
       rmSync(path.join(directory, PRIVATE_DIR, name), { force: true });

@@ -6,7 +6,8 @@ import { failpoint } from '../base/failpoints.ts';
 import type { StackEntry } from '../codec/store-rows.ts';
 import { LOST_DIR, VOLUMES_DIR } from '../driver/delta/layout.ts';
 import { removeDelta } from '../driver/delta/remove-delta.ts';
-import { unpackGiven } from '../manager/backup/given-backup.ts';
+import { baseBeside } from '../manager/backup/backup-dir.ts';
+import { filesIn, GivenBase, unpackGiven } from '../manager/backup/given-backup.ts';
 import type { BackupManifest, StackName, VersionName } from '../manager/backup/manifest.ts';
 import { rebuildDelta } from '../manager/backup/rebuild.ts';
 import { Workplace } from '../manager/backup/workplace.ts';
@@ -109,8 +110,9 @@ async function unpacked<T>(
 }
 
 /**
- * Unpacks the backups that one builds on, and returns where, the newest first.
- * @throws ByrefError 'usage' if one of them was not named
+ * Unpacks what is needed of the backups that one builds on, and returns where, the newest first. One that was not named is looked for beside
+ * the one that builds on it: see baseBeside().
+ * @throws ByrefError 'usage' if one of them is not found
  */
 async function unpackBases(
   file: string,
@@ -119,23 +121,34 @@ async function unpackBases(
   place: string,
   signal: AbortSignal,
 ): Promise<string[]> {
-  const found = new Map<string, { directory: string; base: string | null }>();
-  for (const [i, each] of files.entries()) {
-    const directory = path.join(place, `base-${i}`);
+  const given = new Map<string, { readonly file: string; readonly base: GivenBase }>();
+  let count = 0;
+  const open = async (each: string): Promise<void> => {
+    const directory = path.join(place, `base-${count++}`);
     mkdirSync(directory, { mode: 0o700 });
-    const manifest = await unpackGiven(each, directory, signal);
-    found.set(manifest.id, { directory, base: manifest.base });
+    const opened = await GivenBase.open(each, directory, signal);
+    if (given.has(opened.manifest.id)) opened.close();
+    else given.set(opened.manifest.id, { file: each, base: opened });
+  };
+  try {
+    for (const each of files) await open(each);
+    const chain: GivenBase[] = [];
+    for (let [from, id] = [file, base]; id !== null; ) {
+      const beside = given.has(id) ? null : baseBeside(from);
+      if (beside !== null) await open(beside);
+      const next = given.get(id);
+      // One that builds on itself was not made by byref.
+      if (next === undefined || chain.includes(next.base)) throw lacksBase(file, id);
+      chain.push(next.base);
+      [from, id] = [next.file, next.base.manifest.base];
+    }
+    const wanted = new Set<string>();
+    for await (const { name, inBase } of filesIn(place)) if (inBase) wanted.add(name);
+    for (const each of chain) await each.unpackFiles(wanted, signal);
+    return chain.map(({ directory }) => directory);
+  } finally {
+    for (const { base: each } of given.values()) each.close();
   }
-  const chain: string[] = [];
-  for (let id = base; id !== null; ) {
-    const next = found.get(id);
-    if (next === undefined) throw lacksBase(file, id);
-    // One that builds on itself was not made by byref.
-    found.delete(id);
-    chain.push(next.directory);
-    id = next.base;
-  }
-  return chain;
 }
 
 const lacksBase = (file: string, id: string): ByrefError =>

@@ -14,6 +14,7 @@ import type { StaleFile } from '../manager/rollout/stale.ts';
 import type { StalePackage } from '../manager/rollout/stale-packages.ts';
 import type { Diagnosis } from '../manager/upkeep/doctor/doctor.ts';
 import type { FsckResult } from '../manager/upkeep/fsck/report.ts';
+import type { EnvBackedUpInto } from './backup-all.ts';
 import type { EnvBackedUp } from './backup-env.ts';
 import type { TemplateBuilt } from './build-template.ts';
 import type { TemplateCaptured } from './capture-result.ts';
@@ -74,6 +75,7 @@ export interface Results {
   readonly 'snapshot rm': readonly SnapshotRemoved[];
   readonly 'snapshot diff': SnapshotDifference;
   readonly backup: EnvBackedUp;
+  readonly 'backup --all': readonly EnvBackedUpInto[];
   readonly 'backup verify': BackupVerified;
   readonly restore: EnvRestored;
   readonly rename: EnvSummary;

@@ -5,10 +5,9 @@ import { ByrefError } from '../../base/error.ts';
 import { TEMPORARY_DIR } from '../../base/temporary-dir.ts';
 import type { EnvRow } from '../../store/store.ts';
 import { type IsKnown, unchangedSince } from '../envs/copy-private.ts';
-import { unpackGiven } from './given-backup.ts';
+import { filesIn, unpackGiven } from './given-backup.ts';
 import { MANIFEST_FILE, ROWS_FILE } from './manifest.ts';
-import { rowLines } from './row-lines.ts';
-import { decodeRow, type PrivateFile } from './rows.ts';
+import type { PrivateFile } from './rows.ts';
 
 /** A backup to build on. */
 export interface BaseBackup {
@@ -42,10 +41,7 @@ export async function readBase(
 
 async function sourcesIn(directory: string): Promise<Map<string, PrivateFile['source']>> {
   const files = new Map<string, PrivateFile['source']>();
-  for await (const { line, at } of rowLines(directory)) {
-    const row = decodeRow(line, at);
-    if (row.kind === 'inode' && row.file !== null) files.set(row.file.name, row.file.source);
-  }
+  for await (const { name, source } of filesIn(directory)) files.set(name, source);
   return files;
 }
 

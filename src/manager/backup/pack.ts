@@ -116,19 +116,22 @@ export class PackedBackup {
   /**
    * Unpacks files into a directory.
    * @param names all, if none are given
+   * @param list a file with names instead, one a line
    * @throws ByrefError 'corrupt', 'noSpace'; then a part may be there
    */
   async unpack(
     directory: string,
     signal: AbortSignal,
     names: readonly string[] = [],
+    list: string | null = null,
   ): Promise<void> {
     const file = `/proc/${process.pid}/fd/${this.fd}`;
     const words = [
       ...['tar', '--extract', `--file=${file}`, '--use-compress-program=zstd -q'],
       ...['--same-owner', '--same-permissions', '--delay-directory-restore', ...ATTRIBUTES],
       // Nothing may come where something is already, nor through a symlink of the backup's own.
-      ...['--keep-old-files', `--directory=${directory}`, '--', ...names],
+      ...['--keep-old-files', `--directory=${directory}`],
+      ...(list === null ? ['--', ...names] : [`--files-from=${list}`]),
     ];
     const { code, how, stderr } = await runProgram(words, {
       ...{ outputMax: OUTPUT_MAX, ofMore: 'end', signal },

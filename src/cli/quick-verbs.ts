@@ -14,6 +14,8 @@ const QUICK: ReadonlySet<string> = new Set([
   'stop',
   'restart',
   'kill',
+  'freeze',
+  'thaw',
   'ps',
   'exec',
   'enter',

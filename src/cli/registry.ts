@@ -38,6 +38,8 @@ const MODULES: Readonly<Record<string, () => Promise<CommandModule>>> = {
   stop: () => import('./commands/stop.ts'),
   restart: () => import('./commands/restart.ts'),
   kill: () => import('./commands/kill.ts'),
+  freeze: () => import('./commands/freeze.ts'),
+  thaw: () => import('./commands/thaw.ts'),
   run: () => import('./commands/run.ts'),
   exec: () => import('./commands/exec.ts'),
   enter: () => import('./commands/enter.ts'),

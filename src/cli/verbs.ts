@@ -56,6 +56,8 @@ export const VERBS: readonly Verb[] = [
   verb('stop', 'stop envs'),
   verb('restart', 'stop envs, and start them again'),
   verb('kill', 'send a signal to the first process of envs'),
+  verb('freeze', 'make running envs stand still', ['pause']),
+  verb('thaw', 'let them go on', ['unpause']),
   verb('run', 'make an env, and start it with a command'),
   verb('exec', 'run a command in a running env'),
   verb('enter', 'open a shell in a running env', ['shell']),

@@ -46,6 +46,7 @@ const STOPPED = {
   served: null,
   driverPid: null,
   firstPid: null,
+  frozen: false,
   address: null,
   snapshots: [],
 } as const;

@@ -31,6 +31,7 @@ import type { SettingsChanged } from './env-settings.ts';
 import type { VolumeInfo } from './env-volumes.ts';
 import type { Origin } from './explain-path.ts';
 import type { TemplateExported } from './export-template.ts';
+import type { EnvFrozen } from './freeze-env.ts';
 import type { HistoryEntry } from './history.ts';
 import type { TemplateImported } from './import-template.ts';
 import type { EnvSignalled } from './kill-env.ts';
@@ -86,6 +87,8 @@ export interface Results {
   readonly run: EnvStarted;
   readonly stop: readonly EnvStopped[];
   readonly kill: readonly EnvSignalled[];
+  readonly freeze: readonly EnvFrozen[];
+  readonly thaw: readonly EnvFrozen[];
   readonly ps: readonly EnvProcess[];
   /** Without a terminal, or with --once. */
   readonly top: readonly EnvActivity[];

@@ -8,6 +8,7 @@ import type { SnapshotDifference } from '../../src/services/diff-snapshots.ts';
 import type { SnapshotInfo } from '../../src/services/list-snapshots.ts';
 import type { SnapshotRestored } from '../../src/services/restore-snapshot.ts';
 import type { SnapshotTaken } from '../../src/services/take-snapshot.ts';
+import { TestDaemon } from '../daemon/daemon-root.ts';
 import { KILL_STEP, runKilledAt } from '../support/damage/failpoints.ts';
 import { COUNTS, expectOneMoment, whileNamesAreMade } from '../support/machine/one-moment.ts';
 import { sh } from '../support/machine/program.ts';
@@ -248,6 +249,24 @@ test('what is no snapshot, or no name of one, is refused', async () => {
       expect(await root.byref(...words)).toMatchObject({ code: EXIT.notFound });
   expect(await root.byref('create', '1@two', '--os', 'os')).toMatchObject({ code: EXIT.usage });
   expect(await names()).toHaveLength(2);
+});
+
+test('a daemon is asked for them', async () => {
+  const daemon = new TestDaemon(root);
+  await daemon.start();
+  try {
+    const at = '/v1/envs/first/snapshots';
+    expect(await daemon.done('POST', at, { name: 'one' })).toMatchObject({
+      ...{ state: 'done', result: { snapshot: 'one' } },
+    });
+    expect(await daemon.json('GET', at)).toMatchObject([{ name: 'first', snapshot: 'one' }]);
+    expect(await daemon.json('GET', `${at}/one/diff`)).toMatchObject({ changes: [] });
+    expect(await daemon.done('POST', `${at}/one/restore`, {})).toMatchObject({ state: 'done' });
+    expect(await daemon.done('DELETE', `${at}/one`)).toMatchObject({ state: 'done' });
+    expect(await daemon.json('GET', at)).toEqual([]);
+  } finally {
+    await daemon.kill('SIGTERM');
+  }
 });
 
 test.each(['take', 'restore', 'remove', 'destroy'])(

@@ -5,8 +5,8 @@ import type { EnvState, State } from './state.ts';
 export interface EnvSummary {
   readonly id: number;
   readonly name: string;
-  /** running: mounted, and its first process lives. The others: see State. */
-  readonly state: State | 'running';
+  /** running: mounted, and its first process lives. frozen: it does, and stands still, as all do. The others: see State. */
+  readonly state: State | 'running' | 'frozen';
   /** NAME; NAME@VERSION if the env is pinned to it; NAME@VERSION(canary) if it tries it out. */
   readonly os: string;
   readonly apps: readonly string[];
@@ -33,6 +33,7 @@ export function summaryOf({
   state,
   mount,
   firstPid,
+  frozen,
   address,
   privileged,
   snapshots,
@@ -41,7 +42,7 @@ export function summaryOf({
   return {
     id: row.id,
     name: row.name,
-    state: state === 'mounted' && firstPid !== null ? 'running' : state,
+    state: state === 'mounted' && firstPid !== null ? (frozen ? 'frozen' : 'running') : state,
     os,
     apps,
     shard: row.shard,

@@ -56,6 +56,7 @@ export const ROUTES: readonly Route[] = [
   route('post', '/v1/envs/{env}/backup', 'backup', 'operation'),
   route('post', '/v1/backup-all', 'backup', 'operation'),
   route('post', '/v1/restore', 'restore', 'operation'),
+  route('post', '/v1/envs/{env}/move', 'move', 'operation'),
   route('post', '/v1/envs/{env}/rename', 'rename', 'answer'),
   route('post', '/v1/envs/{env}/relink', 'relink', 'operation'),
   route('post', '/v1/envs/{env}/pin', 'pin', 'operation'),

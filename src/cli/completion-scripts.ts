@@ -9,6 +9,7 @@ const OF_ENVS = [
     'freeze',
     'pause',
     'thaw',
+    'move',
     'unpause',
     'stale',
     'saved list',

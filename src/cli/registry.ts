@@ -58,6 +58,8 @@ const MODULES: Readonly<Record<string, () => Promise<CommandModule>>> = {
   'snapshot restore': () => import('./commands/snapshot-restore.ts'),
   'snapshot rm': () => import('./commands/snapshot-rm.ts'),
   'snapshot diff': () => import('./commands/snapshot-diff.ts'),
+  move: () => import('./commands/move.ts'),
+  receive: () => import('./commands/receive.ts'),
   rename: () => import('./commands/rename.ts'),
   ps: () => import('./commands/ps.ts'),
   logs: () => import('./commands/logs.ts'),

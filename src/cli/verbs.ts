@@ -46,6 +46,8 @@ export const VERBS: readonly Verb[] = [
   verb('backup', 'write what an env is and has of its own into a file'),
   verb('backup verify', 'say whether a backup is whole, and what is in it'),
   verb('restore', 'make an env of a backup'),
+  verb('move', 'move an env to another machine', ['migrate']),
+  verb('receive', 'take an env that another machine moves here'),
   verb('rename', 'give an env another name'),
   verb('set', 'set what an env may use, and how it starts', ['config']),
   verb('profile list', 'list profiles, which set several things at once', ['profile ls']),

@@ -18,10 +18,15 @@ import {
   type StackName,
   TEMPLATES_DIR,
 } from '../manager/backup/manifest.ts';
-import { pack } from '../manager/backup/pack.ts';
+import { intoFile, pack, type Sink } from '../manager/backup/pack.ts';
 import { RefNames } from '../manager/backup/refs.ts';
 import { Workplace } from '../manager/backup/workplace.ts';
-import { type CopyHooks, copyAtRest, type EnvCopy } from '../manager/envs/copy-at-rest.ts';
+import {
+  type CopyHooks,
+  copyAtRest,
+  type EnvCopy,
+  type StillHooks,
+} from '../manager/envs/copy-at-rest.ts';
 import { type FirstMount, passedOn } from '../manager/envs/first-mount/setup.ts';
 import { MANAGED_NOTE } from '../manager/envs/managed-files.ts';
 import { exportTemplate } from '../manager/templates/export.ts';
@@ -78,20 +83,46 @@ export async function writeBackup(
   store: Store,
   row: EnvRow,
   { file, withTemplates, base }: Omit<BackupOptions, 'base'> & { readonly base: BaseBackup | null },
-  { patience, signal }: CopyHooks,
+  hooks: CopyHooks,
 ): Promise<EnvBackedUp> {
+  const output = file === '-' ? null : openGivenOutput(file, hooks.patience.tell);
+  const sink = intoFile(output?.fd ?? STDOUT);
+  const includes = (): boolean => withTemplates;
+  try {
+    const sent = await streamBackup(store, row, { includes, base, sink }, hooks);
+    output?.finish();
+    return { ...sent, file };
+  } catch (error) {
+    output?.abandon();
+    throw error;
+  }
+}
+
+/** What is in a backup, and who takes it. */
+interface StreamOptions {
+  /** Tells whether a version of the env's stack comes along. */
+  readonly includes: (identity: string) => boolean;
+  readonly base: BaseBackup | null;
+  readonly sink: Sink;
+}
+
+/** Passes a backup of an env to somebody, as it is made. @throws as backupEnv() */
+export async function streamBackup(
+  store: Store,
+  row: EnvRow,
+  { includes, base, sink }: StreamOptions,
+  hooks: StillHooks,
+): Promise<Omit<EnvBackedUp, 'file'>> {
   const { root } = store;
   const firstMount = passedOn(root, row);
-  const output = file === '-' ? null : openGivenOutput(file, patience.tell);
   const id = store.reserveEnv();
   const workplace = new Workplace(root, id);
   const directory = workplace.path;
   try {
-    const hooks = { patience, signal };
     const { frozenMs, files } = await copyAtRest(store, row, id, hooks, base?.isKnown);
     workplace.take(envDir(root, id));
     failpoint('backup-copied');
-    const facts = { withTemplates, firstMount, frozenMs, files, base: base?.id ?? null };
+    const facts = { includes, firstMount, frozenMs, files, base: base?.id ?? null };
     const manifest = await describe(store, row, directory, facts);
     for (const name of files.known)
       rmSync(path.join(directory, PRIVATE_DIR, name), { force: true });
@@ -101,16 +132,12 @@ export async function writeBackup(
       existsSync(path.join(directory, name)),
     );
     // Others may write meanwhile.
-    const bytes = await store.pause(() => pack(directory, names, output?.fd ?? STDOUT, signal));
+    const bytes = await store.pause(() => pack(directory, names, sink, hooks.signal));
     failpoint('backup-packed');
-    output?.finish();
     return {
-      ...{ env: row.id, name: row.name, backup: manifest.id, file, bytes },
+      ...{ env: row.id, name: row.name, backup: manifest.id, bytes },
       ...{ files: manifest.counts.files, unchanged: files.known.size, frozenMs },
     };
-  } catch (error) {
-    output?.abandon();
-    throw error;
   } finally {
     removeDelta(envDir(root, id));
     workplace.remove();
@@ -118,7 +145,7 @@ export async function writeBackup(
 }
 
 interface Facts extends EnvCopy {
-  readonly withTemplates: boolean;
+  readonly includes: StreamOptions['includes'];
   readonly firstMount: FirstMount | null;
   readonly base: string | null;
 }
@@ -128,7 +155,7 @@ async function describe(
   store: Store,
   row: EnvRow,
   directory: string,
-  { withTemplates, firstMount, frozenMs, files, base }: Facts,
+  { includes, firstMount, frozenMs, files, base }: Facts,
 ): Promise<BackupManifest> {
   const refs = new RefNames(store, store.resolveStack(row));
   const view = await readDelta(directory);
@@ -149,7 +176,7 @@ async function describe(
     env: { name: row.name, createdMs: row.createdMs },
     settings: store.settings(row.id),
     firstMount,
-    stack: stackNames(store, row, withTemplates),
+    stack: stackNames(store, row, includes),
     versions: refs.versions,
     patches: Object.fromEntries(began) as Record<string, number>,
     counts,
@@ -165,18 +192,24 @@ async function describe(
   return manifest;
 }
 
-function stackNames(store: Store, row: EnvRow, withTemplates: boolean): StackName[] {
+/** Names the versions of an env's stack. @param includes tells which of them come along */
+export function stackNames(
+  store: Store,
+  row: EnvRow,
+  includes: StreamOptions['includes'],
+): StackName[] {
   return store.plainStack(row).map((ref, i) => {
     const template = store.catalog.byId(ref.templateId)!;
     const version = store.catalog.version(ref.templateId, ref.version)!;
+    const identity = store.identity(ref);
     return {
       template: template.name,
       version: ref.version,
-      identity: store.identity(ref),
+      identity,
       kind: template.kind === 'app' ? 'app' : 'os',
       label: version.label,
       follows: row.stack[i]?.pinned === null,
-      file: withTemplates ? path.join(TEMPLATES_DIR, `${i}.tar`) : null,
+      file: includes(identity) ? path.join(TEMPLATES_DIR, `${i}.tar`) : null,
       sharedPatterns: template.sharedPatterns,
       config: version.config,
     };

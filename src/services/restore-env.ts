@@ -1,6 +1,7 @@
 /** Makes an env of a backup: docs/internals/FORMAT-backup.md. */
 import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import path from 'node:path';
+import type { Readable } from 'node:stream';
 import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
 import type { StackEntry } from '../codec/store-rows.ts';
@@ -24,8 +25,8 @@ import { composeStack } from './compose-stack.ts';
 
 /** What is to become of a backup. */
 export interface RestoreOptions {
-  /** Where it is; "-" is standard input. */
-  readonly file: string;
+  /** Where it is; "-" is standard input. Or what brings it. */
+  readonly file: string | Readable;
   /** The backups that it builds on, in any order. */
   readonly bases: readonly string[];
   /** The name of the env; null: the one that it had. */
@@ -61,19 +62,25 @@ export async function restoreEnv(
   { file, bases, name, sameIdentity }: RestoreOptions,
   { signal, note }: RestoreHooks,
 ): Promise<EnvRestored> {
-  if (name !== null) refuseName(store, name);
+  if (name !== null) refuseScratchName(name);
+  return restoreAs(store, { file, bases, name, sameIdentity }, { signal, note });
+}
+
+/** Does the same, also under a name that people can't give. */
+export async function restoreAs(
+  store: Store,
+  { file, bases, name, sameIdentity }: RestoreOptions,
+  { signal, note }: RestoreHooks,
+): Promise<EnvRestored> {
+  if (name !== null) store.refuseEnvName(name);
   return unpacked(store, file, bases, signal, async ({ manifest, place, bases }) => {
     const own = name ?? manifest.env.name;
-    refuseName(store, own);
+    store.refuseEnvName(own);
+    if (name === null) refuseScratchName(own);
     const stack = await stackOf(store, manifest, place, signal);
     const row = await make(store, own, stack, { manifest, place, bases, sameIdentity, note });
     return { ...summaryOf(await envState(store, row)), backup: manifest.id };
   });
-}
-
-function refuseName(store: Store, name: string): void {
-  store.refuseEnvName(name);
-  refuseScratchName(name);
 }
 
 interface Unpacked {
@@ -87,7 +94,7 @@ interface Unpacked {
 /** Checks a backup, unpacks it, and passes it to `work`; removes what was unpacked then. */
 async function unpacked<T>(
   store: Store,
-  file: string,
+  file: string | Readable,
   bases: readonly string[],
   signal: AbortSignal,
   work: (unpacked: Unpacked) => Promise<T>,
@@ -115,12 +122,13 @@ async function unpacked<T>(
  * @throws ByrefError 'usage' if one of them is not found
  */
 async function unpackBases(
-  file: string,
+  file: string | Readable,
   { base }: BackupManifest,
   files: readonly string[],
   place: string,
   signal: AbortSignal,
 ): Promise<string[]> {
+  const named = typeof file === 'string' ? file : 'what was received';
   const given = new Map<string, { readonly file: string; readonly base: GivenBase }>();
   let count = 0;
   const open = async (each: string): Promise<void> => {
@@ -133,12 +141,12 @@ async function unpackBases(
   try {
     for (const each of files) await open(each);
     const chain: GivenBase[] = [];
-    for (let [from, id] = [file, base]; id !== null; ) {
+    for (let [from, id] = [named, base]; id !== null; ) {
       const beside = given.has(id) ? null : baseBeside(from);
       if (beside !== null) await open(beside);
       const next = given.get(id);
       // One that builds on itself was not made by byref.
-      if (next === undefined || chain.includes(next.base)) throw lacksBase(file, id);
+      if (next === undefined || chain.includes(next.base)) throw lacksBase(named, id);
       chain.push(next.base);
       [from, id] = [next.file, next.base.manifest.base];
     }
@@ -209,7 +217,7 @@ function freeName(store: Store, { template, kind }: StackName): string {
 }
 
 /** Finds a version that shows the same: of the template of that name, or of any other one. */
-function findVersion(store: Store, { template, identity }: VersionName): StackRef | null {
+export function findVersion(store: Store, { template, identity }: VersionName): StackRef | null {
   const all = store.templates();
   for (const row of [...all.filter(({ name }) => name === template), ...all])
     for (const { number } of store.versions(row.id)) {

@@ -38,6 +38,7 @@ import type { EnvSignalled } from './kill-env.ts';
 import type { SnapshotInfo } from './list-snapshots.ts';
 import type { TemplateListed } from './list-templates.ts';
 import type { RootMade } from './make-root.ts';
+import type { EnvMoved } from './move-env.ts';
 import type { Operation } from './operation.ts';
 import type { Profile } from './profiles.ts';
 import type { SnapshotRemoved } from './remove-snapshot.ts';
@@ -79,6 +80,7 @@ export interface Results {
   readonly 'backup --all': readonly EnvBackedUpInto[];
   readonly 'backup verify': BackupVerified;
   readonly restore: EnvRestored;
+  readonly move: EnvMoved;
   readonly rename: EnvSummary;
   readonly start: readonly EnvStarted[];
   readonly restart: readonly EnvStarted[];

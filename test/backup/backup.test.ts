@@ -16,7 +16,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
-import { pack } from '../../src/manager/backup/pack.ts';
+import { intoFile, pack } from '../../src/manager/backup/pack.ts';
 import type { EnvSummary } from '../../src/manager/envs/summary.ts';
 import type { EnvBackedUp } from '../../src/services/backup-env.ts';
 import type { BackupVerified } from '../../src/services/verify-backup.ts';
@@ -339,7 +339,7 @@ test('a backup of another format is refused', async () => {
   const manifest = JSON.parse(readFileSync(path.join(dir, 'backup.json'), 'utf8')) as object;
   writeFileSync(path.join(dir, 'backup.json'), JSON.stringify({ ...manifest, format: 2 }));
   const fd = openSync(file, 'w');
-  await pack(dir, ['backup.json', 'delta.jsonl'], fd, new AbortController().signal);
+  await pack(dir, ['backup.json', 'delta.jsonl'], intoFile(fd), new AbortController().signal);
   closeSync(fd);
   const { code, stderr } = await root.byref('restore', file, 'second');
   expect([code, stderr]).toEqual([

@@ -55,6 +55,7 @@ const SLOW = [
   'template/import.test.ts',
   'run/services.test.ts',
   'backup/backup.test.ts',
+  'backup/move.test.ts',
   'backup/snapshots.test.ts',
   'env/clone.test.ts',
   'daemon/crash.test.ts',

@@ -21,12 +21,12 @@ const HINT = 'Name a file that byref backup made, or - for standard input.';
 
 /**
  * Checks all of a backup, and unpacks it into a directory.
- * @param file "-" is standard input
+ * @param file "-" is standard input; or what comes from somewhere else
  * @param names what is to be unpacked; all, if nothing is given
  * @throws ByrefError 'notFound', 'badInput', 'corrupt', 'noSpace'
  */
 export async function unpackGiven(
-  file: string,
+  file: string | Readable,
   directory: string,
   signal: AbortSignal,
   names: readonly string[] = [],
@@ -100,11 +100,11 @@ async function unpackInto(
 
 /** Opens a backup, and compares all of it with its sums. */
 async function openGiven(
-  file: string,
+  file: string | Readable,
   directory: string,
   signal: AbortSignal,
 ): Promise<PackedBackup> {
-  const name = file === '-' ? 'what came from standard input' : file;
+  const name = nameOf(file);
   const packed = new PackedBackup(name, await regular(file, directory, signal));
   try {
     packed.check();
@@ -115,8 +115,18 @@ async function openGiven(
   }
 }
 
+function nameOf(file: string | Readable): string {
+  if (typeof file !== 'string') return 'what was received';
+  return file === '-' ? 'what came from standard input' : file;
+}
+
 /** Returns a regular file with the backup: what comes through a pipe is kept in one, since it is read more than once. */
-async function regular(file: string, directory: string, signal: AbortSignal): Promise<string> {
+async function regular(
+  file: string | Readable,
+  directory: string,
+  signal: AbortSignal,
+): Promise<string> {
+  if (typeof file !== 'string') return spool(file, directory, signal);
   if (file === '-') return spool(process.stdin, directory, signal);
   const stat = file === '' ? undefined : statSync(file, { throwIfNoEntry: false });
   if (stat === undefined) throw new ByrefError('notFound', `there is no backup "${file}"`, HINT);

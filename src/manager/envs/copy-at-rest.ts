@@ -1,7 +1,9 @@
 /** Copies an env, and brings the copy to rest: then it is as one that was closed properly, and nobody has to recover it. */
 import { mkdirSync } from 'node:fs';
 import { ByrefError } from '../../base/error.ts';
+import type { EnvLock } from '../../driver/delta/env-lock.ts';
 import { openDelta } from '../../driver/delta/open-delta.ts';
+import type { FileLock } from '../../native/lock-file.ts';
 import type { Patience } from '../../store/patience.ts';
 import { type EnvRow, envDir, type Store } from '../../store/store.ts';
 import { DeltaCopy } from './copy-delta.ts';
@@ -14,6 +16,11 @@ export interface CopyHooks {
   readonly patience: Patience;
   /** Ends the work when it is aborted. */
   readonly signal: AbortSignal;
+}
+
+/** The same of a caller that may have the env's locks: of its life cycle, and, if it is stopped, of its changes. */
+export interface StillHooks extends CopyHooks {
+  readonly locks?: { readonly lifeCycle: FileLock; readonly delta: EnvLock | null };
 }
 
 /** A copy of an env. */
@@ -33,18 +40,18 @@ export async function copyAtRest(
   store: Store,
   row: EnvRow,
   id: number,
-  { patience, signal }: CopyHooks,
+  { patience, signal, locks }: StillHooks,
   isKnown?: IsKnown,
 ): Promise<EnvCopy> {
   const { root } = store;
-  const lock = await lockLifeCycle(root, row, patience);
+  const lock = locks?.lifeCycle ?? (await lockLifeCycle(root, row, patience));
   const delta = new DeltaCopy(root, row.id, id, signal, isKnown);
   let frozenMs: number | null = null;
   try {
-    ({ frozenMs } = await copyOfMoment(store, row, lock, delta));
+    ({ frozenMs } = await copyOfMoment(store, row, lock, delta, locks?.delta ?? null));
   } finally {
     delta.close();
-    lock.release();
+    if (locks === undefined) lock.release();
   }
   const directory = envDir(root, id);
   mkdirSync(directory, { recursive: true, mode: 0o700 });

@@ -23,7 +23,15 @@ export async function destroyEnv(store: Store, row: EnvRow, force: boolean): Pro
   await ensureUnmounted(store, row, force);
   const directory = envDir(store.root, row.id);
   // Under the env's lock, no driver can be opening it meanwhile.
-  const lock = existsSync(directory) ? EnvLock.acquire(directory) : null;
+  await destroyLocked(store, row, existsSync(directory) ? EnvLock.acquire(directory) : null);
+}
+
+/** Does the same with an env of which the caller has the lock, which it gives up; null: it has no directory. */
+export async function destroyLocked(
+  store: Store,
+  row: EnvRow,
+  lock: EnvLock | null,
+): Promise<void> {
   // The row goes first: a crash after it leaves files of an env that does not exist, which the next
   // destroy sweeps; never an env without its files.
   const snapshots = store.snapshots(row.id);

@@ -3,8 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, rmSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { split } from 'shlex';
 import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
 import { EnvLock } from '../driver/delta/env-lock.ts';
@@ -12,6 +12,7 @@ import type { CopyHooks, StillHooks } from '../manager/envs/copy-at-rest.ts';
 import { destroyLocked } from '../manager/envs/destroy.ts';
 import { BundleDir } from '../manager/envs/runtime/bundle-dir.ts';
 import { lockLifeCycle, stopProcesses } from '../manager/envs/runtime/life-cycle.ts';
+import { wordsOf } from '../manager/envs/settings.ts';
 import { envState } from '../manager/envs/state.ts';
 import { STANDARD_UMOUNT, umountEnv } from '../manager/envs/umount.ts';
 import type { FileLock } from '../native/lock-file.ts';
@@ -44,6 +45,8 @@ export interface MoveOptions {
 export interface MoveHooks extends CopyHooks {
   /** Hears sentences about what goes on. */
   readonly note: (text: string) => void;
+  /** Hears each line that the other side, or what leads to it, says to people. */
+  readonly hear: (line: string) => void;
 }
 
 /** An env that was moved, or copied. */
@@ -76,24 +79,25 @@ export async function moveEnv(
 ): Promise<EnvMoved> {
   const { host, name, keep } = options;
   const { root } = store;
+  refuseHost(host);
   if (!keep) refuseSnapshots(store, row);
   const start = !keep && new BundleDir(root, row.id).firstProcess() !== null;
   const hello: Hello = {
     ...{ byref: 'move', protocol: MOVE_PROTOCOL, move: randomBytes(16).toString('hex'), name },
     ...{ stack: stackNames(store, row, () => false), sameIdentity: !keep, start },
   };
-  const far = new FarSide(options, hooks.signal);
+  const far = new FarSide(options, hooks);
   let still: Still | null = null;
   let isGone = false;
   try {
-    await far.wire.send(hello);
+    await orSaid(far.wire, far.wire.send(hello));
     const { need = [] } = await store.pause(() => far.wire.receive());
     if (!keep) still = await Still.of(store, row, options.stopMs, hooks);
     const bytes = await send(store, row, far.wire, new Set(need), { ...hooks, ...still?.hooks });
     failpoint('move-sent');
     await store.pause(() => far.wire.receive());
     failpoint('move-whole');
-    const there = await confirm(store, far, hello, options);
+    const there = await confirm(store, far, hello, options, hooks);
     failpoint('move-done');
     if (still !== null) {
       await still.remove(store, row);
@@ -116,6 +120,12 @@ export async function moveEnv(
     if (!isGone) await still?.release();
     await far.close();
   }
+}
+
+/** What begins like an option, ssh would take for one. */
+function refuseHost(host: string): void {
+  if (host !== '' && !host.startsWith('-')) return;
+  throw new ByrefError('usage', `"${host}" is no host`, 'Name it as ssh does: user@host.');
 }
 
 function refuseSnapshots(store: Store, { id, name }: EnvRow): void {
@@ -169,7 +179,17 @@ class Still {
   }
 }
 
-/** Sends the backup. What the other side says meanwhile of an error is why a write fails. */
+/** Waits for what is sent. If that fails, the other side may have said why: then that is thrown. */
+async function orSaid<T>(wire: Wire, sent: Promise<T>): Promise<T> {
+  try {
+    return await sent;
+  } catch (error) {
+    if (error instanceof ByrefError && error.code === 'unreachable') await wire.receive();
+    throw error;
+  }
+}
+
+/** Sends the backup. */
 async function send(
   store: Store,
   row: EnvRow,
@@ -181,14 +201,9 @@ async function send(
     ...{ includes: (identity: string) => need.has(identity), base: null },
     sink: (bytes: Buffer) => wire.sendData(bytes),
   };
-  try {
-    const { bytes } = await streamBackup(store, row, options, hooks);
-    await wire.sendEnd();
-    return bytes;
-  } catch (error) {
-    if (error instanceof ByrefError && error.code === 'unreachable') await wire.receive();
-    throw error;
-  }
+  const { bytes } = await orSaid(wire, streamBackup(store, row, options, hooks));
+  await orSaid(wire, wire.sendEnd());
+  return bytes;
 }
 
 /** It is not known whether the other side has the env. */
@@ -199,6 +214,7 @@ async function confirm(
   far: FarSide,
   hello: Hello,
   options: MoveOptions,
+  hooks: MoveHooks,
 ): Promise<Received> {
   let cause: unknown;
   try {
@@ -209,7 +225,7 @@ async function confirm(
     if (error instanceof ByrefError && error.code !== 'unreachable') throw error;
     cause = error;
   }
-  const has = await store.pause(() => ask({ ...hello, byref: 'ask' }, options));
+  const has = await store.pause(() => ask({ ...hello, byref: 'ask' }, options, hooks));
   if (has !== null && has !== undefined) return has;
   if (has === null) throw cause;
   const { host, name } = options;
@@ -221,9 +237,13 @@ async function confirm(
 }
 
 /** Asks the other side for an env. null: it does not have it. undefined: it does not answer. */
-async function ask(hello: Hello, options: MoveOptions): Promise<Received | null | undefined> {
+async function ask(
+  hello: Hello,
+  options: MoveOptions,
+  { hear }: MoveHooks,
+): Promise<Received | null | undefined> {
   for (let tries = 1; tries <= ASKED; tries++) {
-    const far = new FarSide(options, new AbortController().signal);
+    const far = new FarSide(options, { hear, signal: new AbortController().signal });
     try {
       await far.wire.send(hello);
       const { has }: Message = await far.wire.receive();
@@ -244,14 +264,18 @@ class FarSide {
   private readonly child: ChildProcess;
   private readonly ended: Promise<unknown>;
 
-  constructor({ host, rsh, receiver }: MoveOptions, signal: AbortSignal) {
-    const [program = '', ...words] = split(rsh);
+  constructor(
+    { host, rsh, receiver }: MoveOptions,
+    { hear, signal }: Pick<MoveHooks, 'hear' | 'signal'>,
+  ) {
+    const [program = '', ...words] = wordsOf(rsh, '--rsh');
     // Not with us, when a terminal's group gets a signal: it is told by the end of the connection.
     const child = spawn(program, [...words, host, receiver], {
-      ...{ stdio: ['pipe', 'pipe', 'inherit'], detached: true },
+      ...{ stdio: ['pipe', 'pipe', 'pipe'], detached: true },
     });
     this.child = child;
     this.ended = once(child, 'close').catch(() => undefined);
+    createInterface({ input: child.stderr }).on('line', hear);
     this.wire = new Wire(`the connection to ${host}`, child.stdout, child.stdin);
     signal.addEventListener('abort', () => child.stdin.destroy(), { once: true });
   }

@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
+import { isNoSpace } from '../base/no-space.ts';
 import { RunDir } from '../ipc/run-dir.ts';
 import { destroyEnv } from '../manager/envs/destroy.ts';
 import { BundleDir } from '../manager/envs/runtime/bundle-dir.ts';
@@ -167,5 +168,7 @@ async function start(session: StoreSession, row: EnvRow, { note }: ReceiveHooks)
 function asByref(error: unknown): Pick<ByrefError, 'code' | 'message' | 'hint'> {
   if (error instanceof ByrefError) return error;
   const message = error instanceof Error ? error.message : String(error);
+  if (isNoSpace(error))
+    return { code: 'noSpace', message, hint: 'Free some space there, then run this again.' };
   return { code: 'error', message, hint: 'See what it said there.' };
 }

@@ -8,8 +8,10 @@ import type { EnvBackedUpInto } from '../../src/services/backup-all.ts';
 import { runKilledAt } from '../support/damage/failpoints.ts';
 import { BYREF, sh } from '../support/machine/program.ts';
 import type { TestRoot } from '../support/machine/root.ts';
+import { SmallDisk } from '../support/machine/small-disk.ts';
 import { CHANGE, changeableRoot, inEnv, shown } from './changed-env.ts';
 
+const MIB = 2 ** 20;
 /** Files are known again that have not been changed for a second when a backup is made. */
 const TICK_MS = 1100;
 
@@ -100,6 +102,25 @@ test('a run that was killed leaves whole backups, and its part goes with the nex
   for (const env of ['first', 'second'])
     expect(stored(env).filter((name) => name.endsWith('.partial'))).toEqual([]);
   expect(await root.findings()).toEqual([]);
+});
+
+test('on a full disk the earlier backups stay', async () => {
+  const disk = new SmallDisk(16 * MIB);
+  try {
+    await inEnv(root, 'second', 'head -c 3000000 /dev/urandom >"$1/home/large"');
+    const words = ['backup', '--all', disk.place, '--keep-daily', '1'];
+    await root.ok(...words);
+    const before = readdirSync(path.join(disk.place, 'second'));
+    disk.fill(MIB);
+    expect(await root.byref(...words)).toMatchObject({ code: EXIT.noSpace });
+    expect(readdirSync(path.join(disk.place, 'second'))).toEqual(before);
+    await root.ok('backup', 'verify', path.join(disk.place, 'second', before[0]!));
+    disk.empty();
+    await root.ok(...words);
+    expect(readdirSync(path.join(disk.place, 'second'))).toHaveLength(1);
+  } finally {
+    disk.dispose();
+  }
 });
 
 test('words that do not go together, and a directory that is not there, are refused', async () => {

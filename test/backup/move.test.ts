@@ -7,11 +7,13 @@ import type { EnvMoved } from '../../src/services/move-env.ts';
 import { KILL_STEP, runKilledAt } from '../support/damage/failpoints.ts';
 import { BYREF, type Finished } from '../support/machine/program.ts';
 import { TestRoot } from '../support/machine/root.ts';
+import { SmallDisk } from '../support/machine/small-disk.ts';
 import { CHANGE, changeableRoot, inEnv, shown } from './changed-env.ts';
 import { shellTo } from './remote-shell.ts';
 
 const CUT = new URL('cut.py', import.meta.url).pathname;
 const FAILPOINTS_MAX = 60;
+const MIB = 2 ** 20;
 /** How far it is from one byte at which the connection is cut to the next, where few are sent. */
 const CUT_STEP = process.env['BYREF_SOAK'] === undefined ? 23 : 1;
 
@@ -80,6 +82,8 @@ test('what can’t be, is refused on both sides, and nothing is changed', async 
   await refused(EXIT.busy, /first has snapshots/, ...words(remoteShell()));
   await here.ok('snapshot', 'rm', 'first', 'one');
   await refused(EXIT.badInput, /is no byref/, ...words('echo'));
+  for (const shell of ['', "'", ' ']) await refused(EXIT.usage, /--rsh/, ...words(shell));
+  await refused(EXIT.usage, /is no host/, 'move', 'first', '--', '-oProxyCommand=false');
   await refused(EXIT.unreachable, /ended early/, ...words('false'));
   await refused(EXIT.unreachable, /ended early/, ...words('/nothing/there'));
   await there.import('os', path.join(here.base, 'tree'), 'os');
@@ -101,7 +105,6 @@ async function moveBadly(run: () => Promise<Finished>, before: string): Promise<
     await there.ok('destroy', 'first');
     await here.ok('restore', file, '--same-identity');
   }
-  expect(await shown(here, 'first')).toBe(before);
   return ended;
 }
 
@@ -122,6 +125,7 @@ test('a connection that is cut anywhere', { timeout: 600_000 }, async () => {
   codes.clear();
   for (const n of answers) codes.add((await cut(-1, n)).code);
   expect([...codes].sort()).toEqual([0, EXIT.unreachable]);
+  expect(await shown(here, 'first')).toBe(before);
   await expectClean();
 });
 
@@ -134,6 +138,33 @@ test('if the other side can’t be asked, the env stays here, and it is said', a
     expect.stringMatching(/can't be asked whether it has first\n {2}hint: Look there/),
   ]);
   expect([await has(here), await has(there)]).toEqual([true, true]);
+});
+
+test.each(['here', 'there'])('a disk that is full %s', { timeout: 120_000 }, async (where) => {
+  const disk = new SmallDisk(64 * MIB);
+  try {
+    const small =
+      where === 'here' ? await changeableRoot(disk.place) : await TestRoot.create({}, disk.place);
+    try {
+      const [from, to] = where === 'here' ? [small, there] : [here, small];
+      await inEnv(from, 'first', 'head -c 3000000 /dev/urandom >"$1/home/large"');
+      const sum = 'sha256sum <"$1/home/large"';
+      const before = await inEnv(from, 'first', sum);
+      disk.fill(MIB);
+      const move = (): Promise<Finished> => from.byref(...words(shellTo(from, to)));
+      expect(await move()).toMatchObject({ code: EXIT.noSpace });
+      expect([await has(from), await has(to)]).toEqual([true, false]);
+      disk.empty();
+      expect(await inEnv(from, 'first', sum)).toBe(before);
+      expect(await move()).toMatchObject({ code: 0 });
+      expect(await inEnv(to, 'first', sum)).toBe(before);
+      for (const root of [from, to]) expect(await root.findings()).toEqual([]);
+    } finally {
+      await small.dispose();
+    }
+  } finally {
+    disk.dispose();
+  }
 });
 
 test.each(['here', 'there'])('killed at any point %s', { timeout: 600_000 }, async (where) => {

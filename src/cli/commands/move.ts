@@ -6,7 +6,7 @@ import { type EnvMoved, moveEnv } from '../../services/move-env.ts';
 import { contextOf, defineWaiting } from '../command.ts';
 import { interruption } from '../interruption.ts';
 import { printNotes } from '../notes.ts';
-import { printLines } from '../print.ts';
+import { printLines, sayLines } from '../print.ts';
 import { interruptible, withStore } from '../session.ts';
 import { type StopWords, stopOptions, stopTimeout } from '../stop-options.ts';
 import { printResult } from '../table.ts';
@@ -45,7 +45,10 @@ export default function build(): Command {
           ...{ receiver: `${remoteByref}${root} receive`, stopMs: stopTimeout(options) },
         };
         const note = (text: string): void => printNotes([text]);
-        return moveEnv(store, row, wanted, { patience, signal, note });
+        const hear = (line: string): void => {
+          if (!context.json) sayLines(`${host}: ${line}`);
+        };
+        return moveEnv(store, row, wanted, { patience, signal, note, hear });
       }).finally(release);
       if (context.json) printResult('move', moved);
       else printLines(text(moved));

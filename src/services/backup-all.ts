@@ -78,7 +78,7 @@ export async function backupInto(
     wanted === null ? null : await store.pause(() => usable(wanted, row, hooks.signal, note));
   const file = newBackup(own, now, base === null ? null : wanted);
   const made = await writeBackup(store, row, { file, withTemplates, base }, hooks);
-  const removed = keep === null ? [] : await removeExpired(own, keep);
+  const removed = keep === null ? [] : await removeExpired(own, keep, file);
   return { ...made, base: base === null ? null : (wanted?.file ?? null), removed };
 }
 
@@ -99,12 +99,12 @@ async function usable(
   }
 }
 
-async function removeExpired(directory: string, keep: Retention): Promise<string[]> {
+async function removeExpired(directory: string, keep: Retention, made: string): Promise<string[]> {
   const failed = await syncFileSystem(directory);
   if (failed < 0) throw new Error(`${directory} can't be put on disk: errno ${-failed}`);
   failpoint('backup-synced');
   const removed: string[] = [];
-  for (const { file } of expired(storedBackups(directory), keep)) {
+  for (const { file } of expired(storedBackups(directory), keep, made)) {
     rmSync(file, { force: true });
     failpoint('backup-removed');
     removed.push(file);

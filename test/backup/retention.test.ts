@@ -80,6 +80,14 @@ test('the last of each day and week stays, and what it builds on', () => {
   ]);
 });
 
+test('one that was made by a clock that was put back stays', () => {
+  add(MONDAY + 7 * DAY_MS, null);
+  const made = add(MONDAY, null);
+  const all = storedBackups(directory);
+  expect(names(expired(all, { daily: 1, weekly: 0 }))).toEqual(names([made]));
+  expect(expired(all, { daily: 1, weekly: 0 }, made.file)).toEqual([]);
+});
+
 test('whatever the history, what is kept can be restored, and so can what is left when a removal is cut short', () => {
   const step = fc.record({ after: fc.integer({ min: 1000, max: 3 * DAY_MS }), on: fc.boolean() });
   const history = fc.array(step, { minLength: 1, maxLength: 30 });

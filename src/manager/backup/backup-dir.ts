@@ -88,12 +88,14 @@ function chainOf(backups: readonly StoredBackup[], from: StoredBackup): StoredBa
 /**
  * Returns what need not be kept, in the order in which it can be removed: what builds on another before that. The newest is kept in any
  * case, and all that a kept one builds on.
+ * @param made the file that was made last: by a clock that was put back, it is not the newest
  */
 export function expired(
   backups: readonly StoredBackup[],
   { daily, weekly }: Retention,
+  made?: string,
 ): StoredBackup[] {
-  const kept = new Set(backups.slice(-1));
+  const kept = new Set(backups.filter(({ file }, i) => file === made || i === backups.length - 1));
   keepLast(backups, daily, dayOf, kept);
   keepLast(backups, weekly, weekOf, kept);
   for (const each of [...kept]) {

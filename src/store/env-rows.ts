@@ -102,6 +102,20 @@ export class EnvRows {
       .sort((a, b) => a.id - b.id);
   }
 
+  /** Returns the names of all snapshots, oldest first, by the ids of their envs. For many envs, one look is quicker than one for each. */
+  snapshotNames(): ReadonlyMap<number, readonly string[]> {
+    const found = new Map<number, { id: number; name: string }[]>();
+    for (const { key, value } of this.tables.table('envNames').getRange({})) {
+      const snapshot = snapshotIn(key.toString('utf8'));
+      if (snapshot === null) continue;
+      const one = { id: value.readUInt32BE(0), name: snapshot.name };
+      found.set(snapshot.env, [...(found.get(snapshot.env) ?? []), one]);
+    }
+    const ordered = (all: { id: number; name: string }[]): string[] =>
+      all.sort((a, b) => a.id - b.id).map(({ name }) => name);
+    return new Map([...found].map(([env, all]) => [env, ordered(all)]));
+  }
+
   /**
    * Puts another env in the place of one: under its name, with its snapshots, and with an id from reserve(). What is left of the former
    * one is its directory.

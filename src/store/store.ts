@@ -301,6 +301,11 @@ export class Store {
     return this.envRows.snapshots(env);
   }
 
+  /** Returns the names of all snapshots, oldest first, by the ids of their envs. */
+  snapshotNames(): ReadonlyMap<number, readonly string[]> {
+    return this.envRows.snapshotNames();
+  }
+
   /** Refuses a name that a new snapshot of an env can't have. @throws ByrefError 'usage', 'exists' */
   refuseSnapshotName(of: EnvRow, name: string): void {
     this.envRows.refuseSnapshot(of, name);

@@ -80,7 +80,9 @@ test('an env is taken back to a snapshot, with its settings and identity', async
   });
   await root.ok('rename', 'first', 'second');
   expect(await names('second')).toEqual(['monday']);
-  expect(await root.ok('list', '-H', '-o', 'name,snapshots')).toBe('second\t1\n');
+  await root.create('third', 'os');
+  expect(await root.ok('list', '-H', '-o', 'name,snapshots')).toBe('second\t1\nthird\t-\n');
+  await root.ok('destroy', 'third');
   expect(await root.findings()).toEqual([]);
   await root.ok('destroy', 'second');
   expect(directories()).toEqual([]);

@@ -63,6 +63,7 @@ export async function envStates(store: Store, rows: readonly EnvRow[]): Promise<
     if (driver !== null && driver !== 'hung')
       for (const env of driver.envs) served.set(env.env, env);
   const begun = new Set(bundleIds(store.root));
+  const snapshots = rows.length > 1 ? store.snapshotNames() : null;
   return rows.map((row) => ({
     ...mountState(
       row,
@@ -72,9 +73,11 @@ export async function envStates(store: Store, rows: readonly EnvRow[]): Promise<
     ),
     ...(begun.has(row.id) ? runStateOf(store.root, row.id) : NOT_RUNNING),
     privileged: store.settings(row.id).privileged,
-    snapshots: store.snapshots(row.id).map(snapshotName),
+    snapshots: snapshots === null ? namesOf(store, row) : (snapshots.get(row.id) ?? []),
   }));
 }
+
+const namesOf = (store: Store, { id }: EnvRow): string[] => store.snapshots(id).map(snapshotName);
 
 /** Returns the state of one env; for several, envStates() costs less. */
 export async function envState(store: Store, row: EnvRow): Promise<EnvState> {

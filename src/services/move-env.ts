@@ -109,8 +109,9 @@ export async function moveEnv(
       versions: versions.map((each) => `${each.template}@${each.version}`),
     };
   } catch (error) {
-    if (start && still !== null && !(error instanceof Unknown)) {
-      await still.release();
+    const isStopped = new BundleDir(root, row.id).firstProcess() === null;
+    if (start && isStopped && !(error instanceof Unknown)) {
+      await still?.release();
       still = null;
       hooks.note(`${row.name} is started here again`);
       await startEnv(store, row, {}, hooks);

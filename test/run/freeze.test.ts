@@ -21,7 +21,8 @@ let r: RunRoot;
 beforeAll(() => RunRoot.prepare());
 beforeEach(async () => {
   r = await RunRoot.create();
-  await r.root.create('web', 'tiny');
+  // What is on it has to come to rest for a copy, too.
+  await r.root.ok('create', 'web', '--os', 'tiny', '--volume', '/srv/sized:16MiB');
   await r.root.ok('set', 'web', COUNTING);
   await r.root.ok('start', 'web');
   await expect.poll(count, POLL).toBeGreaterThan(0);

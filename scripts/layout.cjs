@@ -53,7 +53,11 @@ const MAY_IMPORT = {
     ...below('merge', 'packages', 'envs', 'sandbox', 'recipes/compose'),
     ...below('upkeep/objects', 'upkeep/gc'),
   ],
-  'manager/upkeep/scrub': [...DELTA, 'ipc', ...below('envs', 'upkeep/objects', 'upkeep/fsck')],
+  'manager/upkeep/scrub': [
+    ...DELTA,
+    'ipc',
+    ...below('envs', 'sandbox', 'upkeep/objects', 'upkeep/fsck'),
+  ],
   'manager/upkeep/doctor': ['base', 'native', 'driver/fuse-native', 'ipc', ...below('envs')],
   services: [
     ...DELTA,

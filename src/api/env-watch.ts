@@ -229,14 +229,18 @@ export function compare(before: RootView, after: RootView, tell: OnEvent): void 
   }
 }
 
+const MOUNTED: ReadonlySet<string> = new Set(['mounted', 'running', 'frozen']);
+
 function compareState(before: EnvSummary | undefined, after: EnvSummary, tell: OnEvent): void {
   const { id: env, name, state, pid } = after;
   const former = before ?? { state: 'stopped', pid: null };
   if (former.pid !== pid && former.pid !== null) tell('env.ended', { env, name });
   if (former.pid !== pid && pid !== null) tell('env.started', { env, name, pid });
   if (former.state === state) return;
-  const wasMounted = former.state === 'mounted' || former.state === 'running';
-  const isMounted = state === 'mounted' || state === 'running';
+  if (state === 'frozen') tell('env.frozen', { env, name });
+  else if (former.state === 'frozen' && state === 'running') tell('env.thawed', { env, name });
+  const wasMounted = MOUNTED.has(former.state);
+  const isMounted = MOUNTED.has(state);
   if (isMounted && !wasMounted) tell('env.mounted', { env, name });
   else if (state === 'stopped') tell('env.unmounted', { env, name });
   else if (state === 'dead') tell('env.dead', { env, name });

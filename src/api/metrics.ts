@@ -32,7 +32,7 @@ const DRIVER_MS = 3_000;
 /** How long sums of private bytes are good for. */
 const USAGE_MS = 60_000;
 const SECOND_MS = 1000;
-const STATES = ['running', 'mounted', 'stopped', 'dead', 'detached'] as const;
+const STATES = ['running', 'frozen', 'mounted', 'stopped', 'dead', 'detached'] as const;
 
 /** Collects metrics when they are asked for. */
 export class DaemonMetrics {

@@ -31,7 +31,7 @@ export const EXIT = {
   pending: 11,
   /** A patch undid itself: a health command failed, or it was interrupted. */
   unhealthy: 12,
-  /** A package repository can't be reached, or broke off. */
+  /** A package repository, or another machine, can't be reached, or broke off. */
   unreachable: 13,
   /** A signature does not verify, or its key is not known. */
   untrusted: 14,

@@ -11,6 +11,8 @@ const LONG: ReadonlySet<string> = new Set([
   'follow',
   'relink',
   'clone',
+  'snapshot',
+  'snapshot restore',
   'app add',
   'app remove',
   'gc',

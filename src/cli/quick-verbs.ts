@@ -14,6 +14,8 @@ const QUICK: ReadonlySet<string> = new Set([
   'stop',
   'restart',
   'kill',
+  'freeze',
+  'thaw',
   'ps',
   'exec',
   'enter',
@@ -26,6 +28,7 @@ const QUICK: ReadonlySet<string> = new Set([
   'template packages',
   'volume list',
   'saved list',
+  'snapshot list',
 ]);
 
 /** Options that name a file, which only the client finds. */

@@ -2,11 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
 import { openGivenOutput } from '../base/given-files.ts';
 import { LOST_DIR, PRIVATE_DIR, VOLUMES_DIR } from '../driver/delta/layout.ts';
-import { openDelta } from '../driver/delta/open-delta.ts';
 import { readDelta } from '../driver/delta/read-delta.ts';
 import { removeDelta } from '../driver/delta/remove-delta.ts';
 import { type BaseBackup, readBase } from '../manager/backup/base-backup.ts';
@@ -20,16 +18,18 @@ import {
   type StackName,
   TEMPLATES_DIR,
 } from '../manager/backup/manifest.ts';
-import { pack } from '../manager/backup/pack.ts';
+import { intoFile, pack, type Sink } from '../manager/backup/pack.ts';
 import { RefNames } from '../manager/backup/refs.ts';
 import { Workplace } from '../manager/backup/workplace.ts';
-import { DeltaCopy } from '../manager/envs/copy-delta.ts';
-import { copyOfMoment } from '../manager/envs/copy-moment.ts';
+import {
+  type CopyHooks,
+  copyAtRest,
+  type EnvCopy,
+  type StillHooks,
+} from '../manager/envs/copy-at-rest.ts';
 import { type FirstMount, passedOn } from '../manager/envs/first-mount/setup.ts';
 import { MANAGED_NOTE } from '../manager/envs/managed-files.ts';
-import { lockLifeCycle } from '../manager/envs/runtime/life-cycle.ts';
 import { exportTemplate } from '../manager/templates/export.ts';
-import type { Patience } from '../store/patience.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
 
 const STDOUT = 1;
@@ -42,13 +42,6 @@ export interface BackupOptions {
   readonly withTemplates: boolean;
   /** A backup of the env: of private files, this one has only those that changed since. null: it has all. */
   readonly base: string | null;
-}
-
-/** The caller's part while an env is backed up. */
-export interface BackupHooks {
-  readonly patience: Patience;
-  /** Ends the work when it is aborted. */
-  readonly signal: AbortSignal;
 }
 
 /** The outcome of backupEnv(). */
@@ -78,21 +71,58 @@ export interface EnvBackedUp {
 export async function backupEnv(
   store: Store,
   row: EnvRow,
-  { file, withTemplates, base }: BackupOptions,
-  { patience, signal }: BackupHooks,
+  { base, ...options }: BackupOptions,
+  hooks: CopyHooks,
 ): Promise<EnvBackedUp> {
+  const known = base === null ? null : await store.pause(() => readBase(base, row, hooks.signal));
+  return writeBackup(store, row, { ...options, base: known }, hooks);
+}
+
+/** Does the same on a base that was read. */
+export async function writeBackup(
+  store: Store,
+  row: EnvRow,
+  { file, withTemplates, base }: Omit<BackupOptions, 'base'> & { readonly base: BaseBackup | null },
+  hooks: CopyHooks,
+): Promise<EnvBackedUp> {
+  const output = file === '-' ? null : openGivenOutput(file, hooks.patience.tell);
+  const sink = intoFile(output?.fd ?? STDOUT);
+  const includes = (): boolean => withTemplates;
+  try {
+    const sent = await streamBackup(store, row, { includes, base, sink }, hooks);
+    output?.finish();
+    return { ...sent, file };
+  } catch (error) {
+    output?.abandon();
+    throw error;
+  }
+}
+
+/** What is in a backup, and who takes it. */
+interface StreamOptions {
+  /** Tells whether a version of the env's stack comes along. */
+  readonly includes: (identity: string) => boolean;
+  readonly base: BaseBackup | null;
+  readonly sink: Sink;
+}
+
+/** Passes a backup of an env to somebody, as it is made. @throws as backupEnv() */
+export async function streamBackup(
+  store: Store,
+  row: EnvRow,
+  { includes, base, sink }: StreamOptions,
+  hooks: StillHooks,
+): Promise<Omit<EnvBackedUp, 'file'>> {
   const { root } = store;
   const firstMount = passedOn(root, row);
-  const output = file === '-' ? null : openGivenOutput(file, patience.tell);
   const id = store.reserveEnv();
   const workplace = new Workplace(root, id);
   const directory = workplace.path;
   try {
-    const known = base === null ? null : await readBase(base, row, signal);
-    const { frozenMs, files } = await copy(store, row, id, { patience, signal }, known);
+    const { frozenMs, files } = await copyAtRest(store, row, id, hooks, base?.isKnown);
     workplace.take(envDir(root, id));
     failpoint('backup-copied');
-    const facts = { withTemplates, firstMount, frozenMs, files, base: known?.id ?? null };
+    const facts = { includes, firstMount, frozenMs, files, base: base?.id ?? null };
     const manifest = await describe(store, row, directory, facts);
     for (const name of files.known)
       rmSync(path.join(directory, PRIVATE_DIR, name), { force: true });
@@ -102,63 +132,20 @@ export async function backupEnv(
       existsSync(path.join(directory, name)),
     );
     // Others may write meanwhile.
-    const bytes = await store.pause(() => pack(directory, names, output?.fd ?? STDOUT, signal));
+    const bytes = await store.pause(() => pack(directory, names, sink, hooks.signal));
     failpoint('backup-packed');
-    output?.finish();
     return {
-      ...{ env: row.id, name: row.name, backup: manifest.id, file, bytes },
+      ...{ env: row.id, name: row.name, backup: manifest.id, bytes },
       ...{ files: manifest.counts.files, unchanged: files.known.size, frozenMs },
     };
-  } catch (error) {
-    output?.abandon();
-    throw error;
   } finally {
     removeDelta(envDir(root, id));
     workplace.remove();
   }
 }
 
-/** A copy of the env. */
-interface EnvCopy {
-  readonly frozenMs: number | null;
-  readonly files: DeltaCopy['files'];
-}
-
-/**
- * Copies the env, as of one moment, and brings the copy to rest: all that it changed is in its link table then.
- * @param base what is known of its private files
- */
-async function copy(
-  store: Store,
-  row: EnvRow,
-  id: number,
-  { patience, signal }: BackupHooks,
-  base: BaseBackup | null,
-): Promise<EnvCopy> {
-  const { root } = store;
-  const lock = await lockLifeCycle(root, row, patience);
-  const delta = new DeltaCopy(root, row.id, id, signal, base?.isKnown);
-  let frozenMs: number | null = null;
-  try {
-    ({ frozenMs } = await copyOfMoment(store, row, lock, delta));
-  } finally {
-    delta.close();
-    lock.release();
-  }
-  const directory = envDir(root, id);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const opened = await openDelta(directory, {
-    openObject: (object, size) => store.objects.open(object, size),
-  });
-  const { readOnly } = opened;
-  await opened.close();
-  if (readOnly === null) return { frozenMs, files: delta.files };
-  const hint = `See byref fsck ${row.name}.`;
-  throw new ByrefError('corrupt', `${row.name} is damaged: ${readOnly}`, hint);
-}
-
 interface Facts extends EnvCopy {
-  readonly withTemplates: boolean;
+  readonly includes: StreamOptions['includes'];
   readonly firstMount: FirstMount | null;
   readonly base: string | null;
 }
@@ -168,7 +155,7 @@ async function describe(
   store: Store,
   row: EnvRow,
   directory: string,
-  { withTemplates, firstMount, frozenMs, files, base }: Facts,
+  { includes, firstMount, frozenMs, files, base }: Facts,
 ): Promise<BackupManifest> {
   const refs = new RefNames(store, store.resolveStack(row));
   const view = await readDelta(directory);
@@ -189,7 +176,7 @@ async function describe(
     env: { name: row.name, createdMs: row.createdMs },
     settings: store.settings(row.id),
     firstMount,
-    stack: stackNames(store, row, withTemplates),
+    stack: stackNames(store, row, includes),
     versions: refs.versions,
     patches: Object.fromEntries(began) as Record<string, number>,
     counts,
@@ -205,18 +192,24 @@ async function describe(
   return manifest;
 }
 
-function stackNames(store: Store, row: EnvRow, withTemplates: boolean): StackName[] {
+/** Names the versions of an env's stack. @param includes tells which of them come along */
+export function stackNames(
+  store: Store,
+  row: EnvRow,
+  includes: StreamOptions['includes'],
+): StackName[] {
   return store.plainStack(row).map((ref, i) => {
     const template = store.catalog.byId(ref.templateId)!;
     const version = store.catalog.version(ref.templateId, ref.version)!;
+    const identity = store.identity(ref);
     return {
       template: template.name,
       version: ref.version,
-      identity: store.identity(ref),
+      identity,
       kind: template.kind === 'app' ? 'app' : 'os',
       label: version.label,
       follows: row.stack[i]?.pinned === null,
-      file: withTemplates ? path.join(TEMPLATES_DIR, `${i}.tar`) : null,
+      file: includes(identity) ? path.join(TEMPLATES_DIR, `${i}.tar`) : null,
       sharedPatterns: template.sharedPatterns,
       config: version.config,
     };

@@ -87,7 +87,7 @@ export async function cloneEnv(
 /** What is told of the first mount of a clone: of one that was never mounted, what was told of that, but for the host name. */
 function toldOf(root: string, source: EnvRow): FirstMount {
   const told = passedOn(root, source);
-  return told === null ? NOTHING_TOLD : { ...told, hostname: null };
+  return told === null || told === NOTHING_TOLD ? NOTHING_TOLD : { ...told, hostname: null };
 }
 
 /** Copies the changes of an env to all ids. They are on disk when this resolves, to how long the env stood still. */

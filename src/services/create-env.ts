@@ -46,7 +46,9 @@ const STOPPED = {
   served: null,
   driverPid: null,
   firstPid: null,
+  frozen: false,
   address: null,
+  snapshots: [],
 } as const;
 
 /** The outcome of createEnv(). */

@@ -13,7 +13,7 @@ import type { OciProcess, OciSpec } from '../manager/envs/runtime/oci-spec.ts';
 import { execCommand } from '../manager/envs/runtime/runtime-program.ts';
 import { userInside } from '../manager/envs/runtime/users-inside.ts';
 import type { EnvRow, Store } from '../store/store.ts';
-import { needRunning } from './start-env.ts';
+import { needRunning, refuseFrozen } from './start-env.ts';
 
 /** A program to run in an env. */
 export interface ExecRequest {
@@ -50,9 +50,10 @@ export interface PreparedCommand {
 export const NOT_FOUND = 127;
 export const NOT_RUN = 126;
 
-/** Prepares a program. @throws ByrefError 'usage' if the env does not run, 'notFound' for an unknown user */
+/** Prepares a program. @throws ByrefError 'usage' if the env does not run, 'busy' if it is frozen, 'notFound' for an unknown user */
 export function prepareExec(store: Store, row: EnvRow, request: ExecRequest): PreparedExec {
   const first = needRunning(store.root, row);
+  refuseFrozen(store.root, row);
   const bundle = new BundleDir(store.root, row.id);
   const { process } = JSON.parse(bundle.read('config.json')) as OciSpec;
   // Its root as its own processes see it, whatever is mounted there.

@@ -45,7 +45,11 @@ export async function removeTemplate(store: Store, name: string): Promise<Freed>
   if (uses.length > 0) {
     const envs = uses.map(({ env }) => userName(store, env)).join(', ');
     const message = `template ${template.name} is in use by ${envs}`;
-    throw new ByrefError('busy', message, 'Destroy those envs first; builds end by themselves.');
+    throw new ByrefError(
+      'busy',
+      message,
+      'Destroy those envs, or remove those snapshots (ENV@SNAPSHOT), first; builds end by themselves.',
+    );
   }
   const apps = [...new Set([...basedOn(store, template.id)].map(({ app }) => app))];
   if (apps.length > 0) {

@@ -1,30 +1,32 @@
 /** Makes an env of a backup: docs/internals/FORMAT-backup.md. */
 import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import path from 'node:path';
+import type { Readable } from 'node:stream';
 import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
 import type { StackEntry } from '../codec/store-rows.ts';
 import { LOST_DIR, VOLUMES_DIR } from '../driver/delta/layout.ts';
 import { removeDelta } from '../driver/delta/remove-delta.ts';
-import { unpackGiven } from '../manager/backup/given-backup.ts';
+import { baseBeside } from '../manager/backup/backup-dir.ts';
+import { filesIn, GivenBase, unpackGiven } from '../manager/backup/given-backup.ts';
 import type { BackupManifest, StackName, VersionName } from '../manager/backup/manifest.ts';
 import { rebuildDelta } from '../manager/backup/rebuild.ts';
 import { Workplace } from '../manager/backup/workplace.ts';
 import { NOTHING_TOLD, removeSetup, writeSetup } from '../manager/envs/first-mount/setup.ts';
 import { MANAGED_NOTE } from '../manager/envs/managed-files.ts';
+import { entryAt, pinnedNotes } from '../manager/envs/stack-of-moment.ts';
 import { envState } from '../manager/envs/state.ts';
 import { type EnvSummary, summaryOf } from '../manager/envs/summary.ts';
-import { compose, isComposed } from '../manager/recipes/compose/compose.ts';
-import { accessTo } from '../manager/sandbox/store-access.ts';
 import { importTemplate } from '../manager/templates/import.ts';
 import { syncFileSystem } from '../native/sync-file-system.ts';
 import { refuseScratchName } from '../store/names.ts';
 import { type EnvRow, envDir, type StackRef, type Store } from '../store/store.ts';
+import { composeStack } from './compose-stack.ts';
 
 /** What is to become of a backup. */
 export interface RestoreOptions {
-  /** Where it is; "-" is standard input. */
-  readonly file: string;
+  /** Where it is; "-" is standard input. Or what brings it. */
+  readonly file: string | Readable;
   /** The backups that it builds on, in any order. */
   readonly bases: readonly string[];
   /** The name of the env; null: the one that it had. */
@@ -60,19 +62,25 @@ export async function restoreEnv(
   { file, bases, name, sameIdentity }: RestoreOptions,
   { signal, note }: RestoreHooks,
 ): Promise<EnvRestored> {
-  if (name !== null) refuseName(store, name);
+  if (name !== null) refuseScratchName(name);
+  return restoreAs(store, { file, bases, name, sameIdentity }, { signal, note });
+}
+
+/** Does the same, also under a name that people can't give. */
+export async function restoreAs(
+  store: Store,
+  { file, bases, name, sameIdentity }: RestoreOptions,
+  { signal, note }: RestoreHooks,
+): Promise<EnvRestored> {
+  if (name !== null) store.refuseEnvName(name);
   return unpacked(store, file, bases, signal, async ({ manifest, place, bases }) => {
     const own = name ?? manifest.env.name;
-    refuseName(store, own);
+    store.refuseEnvName(own);
+    if (name === null) refuseScratchName(own);
     const stack = await stackOf(store, manifest, place, signal);
     const row = await make(store, own, stack, { manifest, place, bases, sameIdentity, note });
     return { ...summaryOf(await envState(store, row)), backup: manifest.id };
   });
-}
-
-function refuseName(store: Store, name: string): void {
-  store.refuseEnvName(name);
-  refuseScratchName(name);
 }
 
 interface Unpacked {
@@ -86,7 +94,7 @@ interface Unpacked {
 /** Checks a backup, unpacks it, and passes it to `work`; removes what was unpacked then. */
 async function unpacked<T>(
   store: Store,
-  file: string,
+  file: string | Readable,
   bases: readonly string[],
   signal: AbortSignal,
   work: (unpacked: Unpacked) => Promise<T>,
@@ -109,33 +117,46 @@ async function unpacked<T>(
 }
 
 /**
- * Unpacks the backups that one builds on, and returns where, the newest first.
- * @throws ByrefError 'usage' if one of them was not named
+ * Unpacks what is needed of the backups that one builds on, and returns where, the newest first. One that was not named is looked for beside
+ * the one that builds on it: see baseBeside().
+ * @throws ByrefError 'usage' if one of them is not found
  */
 async function unpackBases(
-  file: string,
+  file: string | Readable,
   { base }: BackupManifest,
   files: readonly string[],
   place: string,
   signal: AbortSignal,
 ): Promise<string[]> {
-  const found = new Map<string, { directory: string; base: string | null }>();
-  for (const [i, each] of files.entries()) {
-    const directory = path.join(place, `base-${i}`);
+  const named = typeof file === 'string' ? file : 'what was received';
+  const given = new Map<string, { readonly file: string; readonly base: GivenBase }>();
+  let count = 0;
+  const open = async (each: string): Promise<void> => {
+    const directory = path.join(place, `base-${count++}`);
     mkdirSync(directory, { mode: 0o700 });
-    const manifest = await unpackGiven(each, directory, signal);
-    found.set(manifest.id, { directory, base: manifest.base });
+    const opened = await GivenBase.open(each, directory, signal);
+    if (given.has(opened.manifest.id)) opened.close();
+    else given.set(opened.manifest.id, { file: each, base: opened });
+  };
+  try {
+    for (const each of files) await open(each);
+    const chain: GivenBase[] = [];
+    for (let [from, id] = [named, base]; id !== null; ) {
+      const beside = given.has(id) ? null : baseBeside(from);
+      if (beside !== null) await open(beside);
+      const next = given.get(id);
+      // One that builds on itself was not made by byref.
+      if (next === undefined || chain.includes(next.base)) throw lacksBase(named, id);
+      chain.push(next.base);
+      [from, id] = [next.file, next.base.manifest.base];
+    }
+    const wanted = new Set<string>();
+    for await (const { name, inBase } of filesIn(place)) if (inBase) wanted.add(name);
+    for (const each of chain) await each.unpackFiles(wanted, signal);
+    return chain.map(({ directory }) => directory);
+  } finally {
+    for (const { base: each } of given.values()) each.close();
   }
-  const chain: string[] = [];
-  for (let id = base; id !== null; ) {
-    const next = found.get(id);
-    if (next === undefined) throw lacksBase(file, id);
-    // One that builds on itself was not made by byref.
-    found.delete(id);
-    chain.push(next.directory);
-    id = next.base;
-  }
-  return chain;
 }
 
 const lacksBase = (file: string, id: string): ByrefError =>
@@ -158,11 +179,12 @@ async function stackOf(
   await store.pause(async () => {
     for (const each of missing) await bring(store, each, place);
   });
-  const stack = manifest.stack.map((each) => entryOf(store, each));
+  const stack = manifest.stack.map((each) =>
+    entryAt(store, findVersion(store, each)!, each.follows),
+  );
   const versions = (): StackRef[] => store.plainStack({ name: manifest.env.name, stack });
   store.checkStack(stack, versions());
-  while (!isComposed(store, versions()))
-    await store.pause(() => compose(accessTo(store), versions(), signal));
+  await composeStack(store, versions, signal);
   return stack;
 }
 
@@ -195,7 +217,7 @@ function freeName(store: Store, { template, kind }: StackName): string {
 }
 
 /** Finds a version that shows the same: of the template of that name, or of any other one. */
-function findVersion(store: Store, { template, identity }: VersionName): StackRef | null {
+export function findVersion(store: Store, { template, identity }: VersionName): StackRef | null {
   const all = store.templates();
   for (const row of [...all.filter(({ name }) => name === template), ...all])
     for (const { number } of store.versions(row.id)) {
@@ -203,14 +225,6 @@ function findVersion(store: Store, { template, identity }: VersionName): StackRe
       if (store.identity(ref) === identity) return ref;
     }
   return null;
-}
-
-/** An env that followed its template follows it here, if that is at the very version; else it is pinned. */
-function entryOf(store: Store, name: StackName): StackEntry {
-  const { templateId, version } = findVersion(store, name)!;
-  const row = store.catalog.byId(templateId)!;
-  const follows = name.follows && row.current === version;
-  return { templateId, template: row.name, pinned: follows ? null : version, canary: null };
 }
 
 interface Making extends Unpacked {
@@ -264,11 +278,8 @@ function tell(
   sameIdentity: boolean,
   note: (text: string) => void,
 ): void {
-  for (const [i, { template, pinned }] of stack.entries())
-    if (pinned !== null && names[i]!.follows)
-      note(
-        `it is pinned to ${template}@${pinned}, which it saw: byref follow lets it see the current version`,
-      );
+  const followed = names.map(({ follows }) => follows);
+  for (const text of pinnedNotes(stack, followed)) note(text);
   if (leftAside > 0)
     note(`${leftAside} files that patches of another root had set aside stay behind`);
   if (settings.ports.length > 0 && !sameIdentity)

@@ -2,6 +2,7 @@
 import type { EnvRow, TemplateRow, VersionRow } from '../codec/store-rows.ts';
 import type { Needs } from '../manager/recipes/build/needs.ts';
 import { packageCount } from '../manager/recipes/build/packages.ts';
+import { userName } from '../manager/sandbox/owner.ts';
 import { type TemplateSizes, templateSizes } from '../manager/templates/sizes.ts';
 import { isScratch } from '../store/names.ts';
 import type { Store } from '../store/store.ts';
@@ -9,6 +10,7 @@ import { needsOfTemplate } from './template-needs.ts';
 
 /** How one env uses a template. */
 export interface TemplateUse {
+  /** Its name; of a snapshot ENV@NAME. */
   readonly env: string;
   /** The version that the env is pinned to; null: it follows the current one. */
   readonly pinned: number | null;
@@ -56,7 +58,7 @@ export interface VersionDetails extends Omit<VersionRow, 'dateMs' | 'base'> {
 /** Finds a template with its versions and users. @throws ByrefError 'notFound' */
 export function showTemplate(store: Store, name: string): TemplateInfo {
   const { template } = store.catalog.resolve(name);
-  const uses = store.envs().flatMap((env) => usesOf(env, template));
+  const uses = store.envs().flatMap((env) => usesOf(store, env, template));
   return { template, versions: store.versions(template.id), uses };
 }
 
@@ -86,12 +88,16 @@ function identityIn(store: Store, { id, current }: TemplateRow, version: number)
   return version === current ? store.identity(ref) : store.notedIdentity(ref);
 }
 
-function usesOf(env: EnvRow, { id, current }: TemplateRow): TemplateUse[] {
+/** A throw-away env is left out by its name. */
+const nameOf = (store: Store, { name }: EnvRow): string =>
+  isScratch(name) ? name : userName(store, name);
+
+function usesOf(store: Store, env: EnvRow, { id, current }: TemplateRow): TemplateUse[] {
   return env.stack
     .filter(({ templateId }) => templateId === id)
     .map((entry) => {
       const { pinned } = entry;
       const canary = pinned === null ? (entry.canary?.version ?? null) : null;
-      return { env: env.name, pinned, canary, version: pinned ?? canary ?? current };
+      return { env: nameOf(store, env), pinned, canary, version: pinned ?? canary ?? current };
     });
 }

@@ -5,6 +5,7 @@ import { failpoint } from '../base/failpoints.ts';
 import type { EnvSettings } from '../codec/env-settings.ts';
 import { mountEnv, STANDARD_MOUNT } from '../manager/envs/mount.ts';
 import { BundleDir, type Ended } from '../manager/envs/runtime/bundle-dir.ts';
+import { isFrozen } from '../manager/envs/runtime/freezer.ts';
 import type { Output } from '../manager/envs/runtime/launch.ts';
 import {
   lockLifeCycle,
@@ -83,7 +84,10 @@ export async function startEnv(
   try {
     const former = new BundleDir(root, row.id);
     const first = former.firstProcess();
-    if (first !== null) return alreadyRuns(row, first);
+    if (first !== null) {
+      refuseFrozen(root, row);
+      return alreadyRuns(row, first);
+    }
     // One that has ended, and was not stopped, is still mounted for its start.
     const wasMounted = former.note()?.mounted ?? false;
     const state = await envState(store, row);
@@ -165,6 +169,12 @@ async function leaveMounted(store: Store, row: EnvRow): Promise<void> {
   const { mount, served } = await envState(store, row);
   // A driver that does not answer would not let us read.
   if (mount !== null && served !== null) keepMachineFiles(store, row, mount, () => undefined);
+}
+
+/** @throws ByrefError 'busy' if the env is frozen: what it is asked to do would wait until it is thawed */
+export function refuseFrozen(root: string, { id, name }: EnvRow): void {
+  if (!isFrozen(root, id)) return;
+  throw new ByrefError('busy', `${name} is frozen`, `Thaw it first: byref thaw ${name}`);
 }
 
 /** Returns the pid of the first process of an env. @throws ByrefError 'usage' if it does not run */

@@ -9,7 +9,7 @@ import {
 import { decodeEnv, type EnvRow, encodeEnv, type StackEntry } from '../codec/store-rows.ts';
 import type { Catalog } from './catalog.ts';
 import { idKey, textKey } from './keys.ts';
-import { checkName } from './names.ts';
+import { checkName, snapshotIn, snapshotRow } from './names.ts';
 import type { Tables } from './tables.ts';
 
 /** The description of an env to be made. */
@@ -45,13 +45,89 @@ export class EnvRows {
   ): EnvRow {
     return this.tables.transaction(() => {
       this.refuseName(env.name);
-      const names = this.tables.table('envNames');
       const id = reserved ?? this.tables.take('nextEnv');
       const shard = env.shard ?? (id - 1) % (this.tables.number('shards') ?? 1);
       const row: EnvRow = { id, name: env.name, stack, createdMs: Date.now(), shard };
-      this.tables.table('envs').putSync(idKey(id), encodeEnv(row));
-      names.putSync(textKey(env.name), idKey(id));
+      this.add(row);
       within(row);
+      return row;
+    });
+  }
+
+  private add(row: EnvRow): void {
+    this.put(row);
+    this.tables.table('envNames').putSync(textKey(row.name), idKey(row.id));
+  }
+
+  /**
+   * Adds the row of a snapshot: an env that is never mounted, under a name that no env has.
+   * @param id from reserve()
+   * @throws ByrefError 'exists', 'usage'
+   */
+  addSnapshot(
+    id: number,
+    of: EnvRow,
+    name: string,
+    stack: readonly StackEntry[],
+    settings: EnvSettings,
+  ): EnvRow {
+    return this.tables.transaction(() => {
+      this.refuseSnapshot(of, name);
+      const row = {
+        ...{ id, name: snapshotRow(of.id, name), stack },
+        ...{ createdMs: Date.now(), shard: of.shard },
+      };
+      this.add(row);
+      this.putSettings(id, settings);
+      return row;
+    });
+  }
+
+  /** Refuses a name that a new snapshot can't have. @throws ByrefError 'usage', 'exists' */
+  refuseSnapshot(of: EnvRow, name: string): void {
+    checkName('snapshot', name);
+    if (this.tables.byText('envNames', snapshotRow(of.id, name)) === undefined) return;
+    const hint = `Choose another name, or remove that one: byref snapshot rm ${of.name} ${name}`;
+    throw new ByrefError('exists', `${of.name} has a snapshot "${name}" already`, hint);
+  }
+
+  /** Returns the rows of an env's snapshots, oldest first. */
+  snapshots(env: number): EnvRow[] {
+    const start = textKey(snapshotRow(env, ''));
+    const end = Buffer.from(start);
+    end[end.length - 1]!++;
+    const names = this.tables.table('envNames').getRange({ start, end });
+    return [...names]
+      .flatMap(({ key }) => this.find(key.toString('utf8')) ?? [])
+      .sort((a, b) => a.id - b.id);
+  }
+
+  /** Returns the names of all snapshots, oldest first, by the ids of their envs. For many envs, one look is quicker than one for each. */
+  snapshotNames(): ReadonlyMap<number, readonly string[]> {
+    const found = new Map<number, { id: number; name: string }[]>();
+    for (const { key, value } of this.tables.table('envNames').getRange({})) {
+      const snapshot = snapshotIn(key.toString('utf8'));
+      if (snapshot === null) continue;
+      const one = { id: value.readUInt32BE(0), name: snapshot.name };
+      found.set(snapshot.env, [...(found.get(snapshot.env) ?? []), one]);
+    }
+    const ordered = (all: { id: number; name: string }[]): string[] =>
+      all.sort((a, b) => a.id - b.id).map(({ name }) => name);
+    return new Map([...found].map(([env, all]) => [env, ordered(all)]));
+  }
+
+  /**
+   * Puts another env in the place of one: under its name, with its snapshots, and with an id from reserve(). What is left of the former
+   * one is its directory.
+   */
+  replace(former: EnvRow, id: number, stack: readonly StackEntry[], settings: EnvSettings): EnvRow {
+    return this.tables.transaction(() => {
+      for (const row of this.snapshots(former.id))
+        this.moveName(row, snapshotRow(id, snapshotIn(row.name)!.name));
+      this.remove(former.id);
+      const row = { ...former, id, stack };
+      this.add(row);
+      this.putSettings(id, settings);
       return row;
     });
   }
@@ -126,20 +202,23 @@ export class EnvRows {
   rename(row: EnvRow, name: string): EnvRow {
     return this.tables.transaction(() => {
       this.refuseName(name);
-      const renamed = { ...row, name };
-      const names = this.tables.table('envNames');
-      names.removeSync(textKey(row.name));
-      names.putSync(textKey(name), idKey(row.id));
-      this.put(renamed);
-      return renamed;
+      return this.moveName(row, name);
     });
   }
 
-  /** Removes the row, if there is one, in a transaction of its own. */
+  private moveName(row: EnvRow, name: string): EnvRow {
+    const renamed = { ...row, name };
+    this.tables.table('envNames').removeSync(textKey(row.name));
+    this.add(renamed);
+    return renamed;
+  }
+
+  /** Removes the row, if there is one, and those of its snapshots, in one transaction. */
   remove(id: number): void {
     this.tables.transaction(() => {
       const row = this.find(id);
       if (row === null) return;
+      for (const snapshot of this.snapshots(id)) this.remove(snapshot.id);
       this.tables.table('envNames').removeSync(textKey(row.name));
       this.tables.table('envs').removeSync(idKey(id));
       this.tables.table('settings').removeSync(idKey(id));

@@ -24,15 +24,32 @@ export const scratchName = (pid: number, n: number): string => `scratch.${pid}.$
 /** Returns true for the name of a scratch env. No env of a user's has such a name. */
 export const isScratch = (env: string): boolean => SCRATCH.test(env);
 
+const SNAPSHOT = /^([1-9]\d*)@(.+)$/;
+
+/** Returns the name of the row of a snapshot. It has the env's id in it, so it stays when the env gets another name. */
+export const snapshotRow = (env: number, name: string): string => `${env}@${name}`;
+
+/** Takes the name of a snapshot's row apart; null for the name of an env, which has no "@". */
+export function snapshotIn(row: string): { readonly env: number; readonly name: string } | null {
+  const [, env, name] = SNAPSHOT.exec(row) ?? [];
+  return env === undefined || name === undefined ? null : { env: Number(env), name };
+}
+
+const OF: Readonly<Record<'template' | 'env' | 'snapshot', string>> = {
+  template: 'a template',
+  env: 'an env',
+  snapshot: 'a snapshot',
+};
+
 /**
  * Refuses a text that can't be a name.
  * @throws ByrefError 'usage'
  */
-export function checkName(what: 'template' | 'env', name: string): void {
+export function checkName(what: keyof typeof OF, name: string): void {
   if (isName(name)) return;
   throw new ByrefError(
     'usage',
-    `"${name}" can't be the name of ${what === 'env' ? 'an env' : 'a template'}`,
+    `"${name}" can't be the name of ${OF[what]}`,
     'Use 1 to 63 letters, digits and . _ + -, beginning with a letter or digit, not digits alone.',
   );
 }

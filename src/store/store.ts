@@ -92,6 +92,10 @@ export async function openStore(root: string, options: StoreOptions): Promise<St
   return store;
 }
 
+/** Makes the error of an env that does not exist. */
+export const noEnv = (nameOrId: string | number): ByrefError =>
+  new ByrefError('notFound', `there is no env "${nameOrId}"`, 'See byref list.');
+
 function olderFormat(root: string, format: number): ByrefError {
   const message = `${root} has the format ${format} of an older byref; this one reads ${FORMAT}`;
   return new ByrefError('badInput', message, 'Run byref list, which upgrades it.');
@@ -229,7 +233,7 @@ export class Store {
   needEnv(nameOrId: string | number): EnvRow {
     const row = this.env(nameOrId);
     if (row !== null) return row;
-    throw new ByrefError('notFound', `there is no env "${nameOrId}"`, 'See byref list.');
+    throw noEnv(nameOrId);
   }
 
   /** Replaces an env's row. Call it inside a transaction. */
@@ -242,7 +246,7 @@ export class Store {
     return this.envRows.all();
   }
 
-  /** Removes the env's row, if there is one. The caller removes its directory. */
+  /** Removes the env's row, if there is one, and those of its snapshots. The caller removes their directories. */
   removeEnv(id: number): void {
     this.envRows.remove(id);
   }
@@ -290,6 +294,45 @@ export class Store {
   ): EnvRow {
     const set = (): void => this.envRows.putSettings(id, settings);
     return this.envRows.create({ name }, stack, set, id);
+  }
+
+  /** Returns the snapshots of an env, oldest first: rows of envs that are never mounted. */
+  snapshots(env: number): EnvRow[] {
+    return this.envRows.snapshots(env);
+  }
+
+  /** Returns the names of all snapshots, oldest first, by the ids of their envs. */
+  snapshotNames(): ReadonlyMap<number, readonly string[]> {
+    return this.envRows.snapshotNames();
+  }
+
+  /** Refuses a name that a new snapshot of an env can't have. @throws ByrefError 'usage', 'exists' */
+  refuseSnapshotName(of: EnvRow, name: string): void {
+    this.envRows.refuseSnapshot(of, name);
+  }
+
+  /** Adds a snapshot. @param id from reserveEnv() @throws ByrefError 'usage', 'exists' */
+  createSnapshot(
+    id: number,
+    of: EnvRow,
+    name: string,
+    stack: readonly StackEntry[],
+    settings: EnvSettings,
+  ): EnvRow {
+    return this.envRows.addSnapshot(id, of, name, stack, settings);
+  }
+
+  /**
+   * Puts another env in the place of one, in one transaction; it has its name and its snapshots. The caller removes the directory of the
+   * former one. @param id from reserveEnv()
+   */
+  replaceEnv(
+    former: EnvRow,
+    id: number,
+    stack: readonly StackEntry[],
+    settings: EnvSettings,
+  ): EnvRow {
+    return this.envRows.replace(former, id, stack, settings);
   }
 
   /** Gives an env another name. @throws ByrefError 'usage', 'exists' */

@@ -16,7 +16,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
-import { pack } from '../../src/manager/backup/pack.ts';
+import { intoFile, pack } from '../../src/manager/backup/pack.ts';
 import type { EnvSummary } from '../../src/manager/envs/summary.ts';
 import type { EnvBackedUp } from '../../src/services/backup-env.ts';
 import type { BackupVerified } from '../../src/services/verify-backup.ts';
@@ -25,6 +25,7 @@ import { COUNTS, expectOneMoment, whileNamesAreMade } from '../support/machine/o
 import { BYREF, sh } from '../support/machine/program.ts';
 import { randomOf } from '../support/machine/random.ts';
 import { TestRoot } from '../support/machine/root.ts';
+import { CHANGE, changeableRoot, inEnv, shown, treeOf } from './changed-env.ts';
 
 const FAILPOINTS_MAX = 40;
 /** Bits that are changed in a backup, one at a time. */
@@ -34,50 +35,10 @@ let root: TestRoot;
 let file: string;
 
 beforeEach(async () => {
-  root = await TestRoot.create();
-  makeTree();
-  await root.import('os', tree(), 'os');
-  await root.create('first', 'os');
+  root = await changeableRoot();
   file = path.join(root.base, 'first.backup');
 });
 afterEach(() => root.dispose());
-
-const tree = (): string => path.join(root.base, 'tree');
-
-function makeTree(): void {
-  for (const dir of ['etc/ssh', 'usr/lib', 'home'])
-    mkdirSync(path.join(tree(), dir), { recursive: true });
-  writeFileSync(path.join(tree(), 'etc/passwd'), 'root:x:0:0::/:/bin/sh\n');
-  for (const name of ['one', 'two', 'three', 'four'])
-    writeFileSync(path.join(tree(), 'usr/lib', name), name);
-}
-
-/** Changes of each kind. */
-const CHANGE = `
-  cd "$1"
-  echo own >usr/lib/one; chmod 600 usr/lib/two; rm usr/lib/three; ln usr/lib/four home/linked
-  mkdir -p home/alice; echo data >home/alice/file; ln home/alice/file home/alice/link
-  touch -d '2001-02-03 04:05:06.789' home/alice/file
-  ln -s file home/alice/symlink; mkfifo home/alice/fifo; chown -R 1000:1000 home/alice
-  setfattr -n user.note -v kept home/alice/file; setfacl -m u:33:r home/alice/file
-  truncate -s 8M home/alice/sparse; printf 'a name\\377' | xargs -0 touch
-  mv usr/lib usr/lib64; mkdir usr/lib`;
-
-const inEnv = async (env: string, script: string, at = root): Promise<string> => {
-  const { code, stdout, stderr } = await sh(script, [await at.mount(env)]);
-  expect(code, stderr).toBe(0);
-  await at.umount(env);
-  return stdout;
-};
-
-/** All that an env shows but for what is each one's own. */
-const shown = (env: string, at = root): Promise<string> =>
-  inEnv(
-    env,
-    `cd "$1"; find . -path ./etc -prune -o -printf '%p %y %m %U:%G %n %s %b %T@ %l\\n' | sort
-    find . -type f -path './[hu]*' -exec sha256sum {} + | sort; getfacl -R home; getfattr -R -d home`,
-    at,
-  );
 
 const names = async (at = root): Promise<string[]> =>
   (await at.json<EnvSummary[]>('list')).map(({ name }) => name);
@@ -93,9 +54,9 @@ async function elsewhere(work: (other: TestRoot) => Promise<void>): Promise<void
 }
 
 test('an env is made again of a backup, under its own name once that is free', async () => {
-  await inEnv('first', CHANGE);
+  await inEnv(root, 'first', CHANGE);
   await root.ok('set', 'first', 'limits.memory=64MiB', 'ports=8080:80');
-  const before = await shown('first');
+  const before = await shown(root, 'first');
   const made = await root.json<EnvBackedUp>('backup', 'first', file);
   expect(made).toMatchObject({
     name: 'first',
@@ -106,12 +67,12 @@ test('an env is made again of a backup, under its own name once that is free', a
   expect(made.bytes).toBeLessThan(20_000);
   const restored = await root.byref('restore', file, 'second');
   expect(restored.stderr).toContain('it has none of the ports that it had: 8080:80');
-  expect(await shown('second')).toBe(before);
+  expect(await shown(root, 'second')).toBe(before);
   expect((await root.info('second')).settings).toEqual({ 'limits.memory': '64MiB' });
   expect(await root.byref('restore', file)).toMatchObject({ code: EXIT.exists });
   await root.ok('destroy', 'first');
   expect(await root.ok('restore', file, '--same-identity')).toMatch(/^restored first /);
-  expect(await shown('first')).toBe(before);
+  expect(await shown(root, 'first')).toBe(before);
   expect((await root.info('first')).settings).toMatchObject({ ports: '8080:80' });
   expect(await root.findings()).toEqual([]);
   expect(readdirSync(path.join(root.path, 'backup'))).toEqual([]);
@@ -119,55 +80,63 @@ test('an env is made again of a backup, under its own name once that is free', a
 
 test('its identity is another one, or stays', async () => {
   const identity = 'cat "$1/etc/hostname" "$1/etc/machine-id"';
-  const first = await inEnv('first', identity);
+  const first = await inEnv(root, 'first', identity);
   await root.ok('backup', 'first', file);
   await root.ok('restore', file, 'second');
   await root.ok('restore', file, 'third', '--same-identity');
-  const [name, id] = (await inEnv('second', identity)).split('\n');
+  const [name, id] = (await inEnv(root, 'second', identity)).split('\n');
   expect(name).toBe('second');
   expect(id).not.toBe(first.split('\n')[1]);
-  expect(await inEnv('third', identity)).toBe(first.replace('first', 'third'));
+  expect(await inEnv(root, 'third', identity)).toBe(first.replace('first', 'third'));
+});
+
+test('one that was never mounted gets an identity at its first mount, whatever is kept', async () => {
+  await root.ok('backup', 'first', file);
+  await root.ok('restore', file, 'second', '--same-identity');
+  const identity = await inEnv(root, 'second', 'cat "$1/etc/hostname" "$1/etc/machine-id"');
+  expect(identity).toMatch(/^second\n[0-9a-f]{32}\n$/);
 });
 
 test('patches reach what was restored, as they reach the env that it was made of', async () => {
-  await inEnv('first', 'echo own >"$1/usr/lib/one"; chmod 600 "$1/usr/lib/two"');
+  await inEnv(root, 'first', 'echo own >"$1/usr/lib/one"; chmod 600 "$1/usr/lib/two"');
   await root.ok('backup', 'first', file);
   await root.ok('restore', file, 'second');
-  for (const name of ['one', 'two']) writeFileSync(path.join(tree(), 'usr/lib', name), 'patched');
-  await root.import('os', tree());
+  for (const name of ['one', 'two'])
+    writeFileSync(path.join(treeOf(root), 'usr/lib', name), 'patched');
+  await root.import('os', treeOf(root));
   await root.ok('patch', 'os');
   const look = 'cat "$1/usr/lib/one" "$1/usr/lib/two"; stat -c %a "$1/usr/lib/two"';
-  expect(await inEnv('second', look)).toBe('own\npatched600\n');
+  expect(await inEnv(root, 'second', look)).toBe('own\npatched600\n');
   await root.ok('rollback', 'os');
-  expect(await inEnv('second', look)).toBe('own\ntwo600\n');
+  expect(await inEnv(root, 'second', look)).toBe('own\ntwo600\n');
   expect(await root.findings()).toEqual([]);
 });
 
 test('another machine makes it of the same version, whatever its template is called there', async () => {
-  await inEnv('first', CHANGE);
-  const before = await shown('first');
+  await inEnv(root, 'first', CHANGE);
+  const before = await shown(root, 'first');
   await root.ok('backup', 'first', file);
   await elsewhere(async (other) => {
     await other.import('first-thing', other.directory('nothing'), 'os');
     expect(await other.byref('restore', file)).toMatchObject({ code: EXIT.notFound });
     expect((await other.byref('restore', file)).stderr).toMatch(/os@1 \(identity [0-9a-f]{16}/);
-    await other.import('system', tree(), 'os');
+    await other.import('system', treeOf(root), 'os');
     await other.ok('restore', file);
-    expect(await shown('first', other)).toBe(before);
+    expect(await shown(other, 'first')).toBe(before);
     expect((await other.info('first')).stack).toMatchObject([{ template: 'system', version: 1 }]);
     expect(await other.findings()).toEqual([]);
   });
 });
 
 test('a backup with templates needs none', async () => {
-  await inEnv('first', CHANGE);
+  await inEnv(root, 'first', CHANGE);
   const app = root.directory('app');
   mkdirSync(path.join(app, 'opt'));
   writeFileSync(path.join(app, 'opt/tool'), 'tool');
   await root.import('tool', app, 'app');
   await root.create('both', 'os', 'tool');
-  await inEnv('both', `${CHANGE}\necho mine >>opt/tool`);
-  const before = await shown('both');
+  await inEnv(root, 'both', `${CHANGE}\necho mine >>opt/tool`);
+  const before = await shown(root, 'both');
   await root.ok('backup', 'both', file, '--with-templates');
   expect(await root.json<BackupVerified>('backup', 'verify', file)).toMatchObject({
     ...{ name: 'both', withTemplates: true, files: 9 },
@@ -178,8 +147,8 @@ test('a backup with templates needs none', async () => {
   });
   await elsewhere(async (other) => {
     await other.ok('restore', file, 'here');
-    expect(await shown('here', other)).toBe(before);
-    expect(await inEnv('here', 'cat "$1/opt/tool"', other)).toBe('toolmine\n');
+    expect(await shown(other, 'here')).toBe(before);
+    expect(await inEnv(other, 'here', 'cat "$1/opt/tool"')).toBe('toolmine\n');
     const { stack } = await other.info('here');
     expect(stack).toMatchObject([{ template: 'os' }, { template: 'tool' }]);
     expect(await other.findings()).toEqual([]);
@@ -187,44 +156,49 @@ test('a backup with templates needs none', async () => {
 });
 
 test('files of versions that are gone come along', async () => {
-  await inEnv('first', 'mv "$1/usr/lib/one" "$1/home/one"; ln "$1/usr/lib/two" "$1/home/two"');
-  for (const name of ['one', 'two']) writeFileSync(path.join(tree(), 'usr/lib', name), 'patched');
-  await root.import('os', tree());
+  await inEnv(
+    root,
+    'first',
+    'mv "$1/usr/lib/one" "$1/home/one"; ln "$1/usr/lib/two" "$1/home/two"',
+  );
+  for (const name of ['one', 'two'])
+    writeFileSync(path.join(treeOf(root), 'usr/lib', name), 'patched');
+  await root.import('os', treeOf(root));
   await root.ok('patch', 'os');
   const look = 'cd "$1"; cat home/one home/two; ls usr/lib; cat usr/lib/two';
-  const before = await inEnv('first', look);
+  const before = await inEnv(root, 'first', look);
   await root.ok('backup', 'first', file);
   await elsewhere(async (other) => {
-    await other.import('os', tree(), 'os');
+    await other.import('os', treeOf(root), 'os');
     await other.ok('restore', file);
-    expect(await inEnv('first', look, other)).toBe(before);
+    expect(await inEnv(other, 'first', look)).toBe(before);
     expect(await other.findings()).toEqual([]);
   });
 });
 
 test('an env that followed its template is pinned where that is elsewhere', async () => {
   await root.ok('backup', 'first', file);
-  writeFileSync(path.join(tree(), 'usr/lib/one'), 'patched');
-  await root.import('os', tree());
+  writeFileSync(path.join(treeOf(root), 'usr/lib/one'), 'patched');
+  await root.import('os', treeOf(root));
   await root.ok('patch', 'os');
   const { stderr } = await root.byref('restore', file, 'second');
   expect(stderr).toContain('it is pinned to os@1, which it saw');
-  expect(await inEnv('second', 'cat "$1/usr/lib/one"')).toBe('one');
+  expect(await inEnv(root, 'second', 'cat "$1/usr/lib/one"')).toBe('one');
   await root.ok('follow', 'second', 'os');
-  expect(await inEnv('second', 'cat "$1/usr/lib/one"')).toBe('patched');
+  expect(await inEnv(root, 'second', 'cat "$1/usr/lib/one"')).toBe('patched');
 });
 
 test('files that a patch set aside are set aside again', async () => {
-  await inEnv('first', 'echo own >"$1/usr/lib/one"');
-  writeFileSync(path.join(tree(), 'usr/lib/one'), 'patched');
-  await root.import('os', tree());
+  await inEnv(root, 'first', 'echo own >"$1/usr/lib/one"');
+  writeFileSync(path.join(treeOf(root), 'usr/lib/one'), 'patched');
+  await root.import('os', treeOf(root));
   await root.ok('patch', 'os', '--take', '/usr/lib/one');
   await root.ok('backup', 'first', file);
   await root.ok('destroy', 'first');
   await root.ok('restore', file);
-  expect(await inEnv('first', 'cat "$1/usr/lib/one"')).toBe('patched');
+  expect(await inEnv(root, 'first', 'cat "$1/usr/lib/one"')).toBe('patched');
   await root.ok('rollback', 'os');
-  expect(await inEnv('first', 'cat "$1/usr/lib/one"')).toBe('own\n');
+  expect(await inEnv(root, 'first', 'cat "$1/usr/lib/one"')).toBe('own\n');
   expect(await root.findings()).toEqual([]);
 });
 
@@ -235,7 +209,7 @@ test('an env that is mounted is backed up as of one moment, and goes on', async 
     expect(frozenMs).toBeGreaterThan(0);
   });
   await root.ok('restore', file, 'second');
-  expectOneMoment(await inEnv('second', COUNTS));
+  expectOneMoment(await inEnv(root, 'second', COUNTS));
   expect(await root.findings()).toEqual([]);
 });
 
@@ -276,10 +250,10 @@ END
   expect(third).toMatchObject({ files: second.files, unchanged: second.files });
   expect(third.bytes).toBeLessThan(20_000);
   await root.umount('first');
-  const before = await shown('first');
+  const before = await shown(root, 'first');
   expect(await root.json('backup', 'verify', three!)).toMatchObject({ base: second.backup });
   await root.ok('restore', three!, 'second', '--base', one!, '--base', two!);
-  expect(await shown('second')).toBe(before);
+  expect(await shown(root, 'second')).toBe(before);
   for (const bases of [[], ['--base', one!], ['--base', two!]]) {
     const { code, stderr } = await root.byref('restore', three!, 'third', ...bases);
     expect([code, stderr]).toEqual([
@@ -297,13 +271,13 @@ END
 });
 
 test('it goes through pipes', async () => {
-  await inEnv('first', CHANGE);
-  const before = await shown('first');
+  await inEnv(root, 'first', CHANGE);
+  const before = await shown(root, 'first');
   const words = (...all: string[]): string => [BYREF, ...all].join(' ');
   const script = `${words('backup', 'first', '-')} | ${words('restore', '-', 'second')}`;
   const { code, stderr } = await sh(script, [], { env: root.env });
   expect(code, stderr).toBe(0);
-  expect(await shown('second')).toBe(before);
+  expect(await shown(root, 'second')).toBe(before);
   const verified = await sh(
     `${words('backup', 'first', '-')} | ${words('backup', 'verify', '-')}`,
     [],
@@ -316,7 +290,7 @@ test('it goes through pipes', async () => {
 });
 
 test('what is no whole backup is refused, with the place, and nothing is made', async () => {
-  await inEnv('first', CHANGE);
+  await inEnv(root, 'first', CHANGE);
   await root.ok('backup', 'first', file);
   const good = readFileSync(file);
   const next = randomOf(19);
@@ -365,7 +339,7 @@ test('a backup of another format is refused', async () => {
   const manifest = JSON.parse(readFileSync(path.join(dir, 'backup.json'), 'utf8')) as object;
   writeFileSync(path.join(dir, 'backup.json'), JSON.stringify({ ...manifest, format: 2 }));
   const fd = openSync(file, 'w');
-  await pack(dir, ['backup.json', 'delta.jsonl'], fd, new AbortController().signal);
+  await pack(dir, ['backup.json', 'delta.jsonl'], intoFile(fd), new AbortController().signal);
   closeSync(fd);
   const { code, stderr } = await root.byref('restore', file, 'second');
   expect([code, stderr]).toEqual([
@@ -387,8 +361,8 @@ test.each(['backup', 'restore'])(
   'killed at any point of a %s, all is whole or not there',
   { timeout: 300_000 },
   async (verb) => {
-    await inEnv('first', CHANGE);
-    const before = await shown('first');
+    await inEnv(root, 'first', CHANGE);
+    const before = await shown(root, 'first');
     if (verb === 'restore') await root.ok('backup', 'first', file, '--with-templates');
     const mountpoint = verb === 'backup' ? await root.mount('first') : null;
     const words = verb === 'backup' ? ['backup', 'first', file] : ['restore', file, 'second'];
@@ -400,7 +374,7 @@ test.each(['backup', 'restore'])(
         });
       if (verb === 'backup' && existsSync(file)) await root.ok('backup', 'verify', file);
       if ((await names()).includes('second')) {
-        expect(await shown('second')).toBe(before);
+        expect(await shown(root, 'second')).toBe(before);
         await root.ok('destroy', 'second');
       }
       await root.create('next', 'os');

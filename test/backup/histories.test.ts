@@ -1,11 +1,12 @@
 /**
  * Random histories of an env, with patches and rollbacks, then a backup: what is restored of it, on the same machine and on another
- * one, shows the same to the last byte, time, attribute and hard link. FC_RUNS=100 makes more of them.
+ * one, shows the same to the last byte, time, attribute and hard link; and so does an env that is taken back to a snapshot. FC_RUNS=100 makes more of them.
  */
 import fs from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { SnapshotDifference } from '../../src/services/diff-snapshots.ts';
 import { Agent } from '../model/agent-client.ts';
 import { operationOrFlip } from '../model/operation.ts';
 import type { NameSnapshot } from '../model/snapshot.ts';
@@ -86,6 +87,8 @@ test('what is restored is what was backed up', { timeout: TEST_MS }, async () =>
     const half = history.length >> 1;
     await run(history.slice(0, half));
     await here.ok('backup', env, whole);
+    const earlier = await look(here, env, true);
+    await here.ok('snapshot', env, 'half');
     await run(history.slice(half));
     for (let slot = 0; slot < 3; slot++) await agent.do(mountpoint, { op: 'close', slot });
     await here.ok('backup', env, file, '--with-templates', '--incremental-from', whole);
@@ -95,6 +98,14 @@ test('what is restored is what was backed up', { timeout: TEST_MS }, async () =>
     await there.ok('restore', file, '--base', whole);
     const plain = before.map((each) => ({ ...(each as NameSnapshot), ino: undefined }));
     expect(await look(there, env, false)).toEqual(plain);
+    await here.ok('snapshot', env, 'end');
+    for (const [name, then] of [['half', earlier] as const, ['end', before] as const]) {
+      await here.ok('snapshot', 'restore', env, name, '--stop');
+      expect(await look(here, env, true)).toEqual(then);
+      expect((await here.json<SnapshotDifference>('snapshot', 'diff', env, name)).changes).toEqual(
+        [],
+      );
+    }
     for (const root of [here, there]) expect(await root.findings()).toEqual([]);
     await here.ok('destroy', '--force', env, `${env}-again`);
     await there.ok('destroy', '--force', env);

@@ -2,9 +2,11 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { EXIT } from '../../src/base/exit-codes.ts';
 import type { EnvSummary } from '../../src/manager/envs/summary.ts';
 import type { EnvCloned } from '../../src/services/clone-env.ts';
 import type { VolumeInfo } from '../../src/services/env-volumes.ts';
+import type { SnapshotTaken } from '../../src/services/take-snapshot.ts';
 import { KILL_STEP, runKilledAt } from '../support/damage/failpoints.ts';
 import { output, sh } from '../support/machine/program.ts';
 import { RunRoot } from './run-root.ts';
@@ -76,6 +78,31 @@ test('a clone of one that writes has all of its files as they were at one moment
   expect(seen[0]).toBe(seen[2]);
   const own = await r.exec('web', 'cat /etc/machine-id');
   expect(new Set([own, seen[1], seen[3]]).size).toBe(3);
+  await r.root.ok('stop', '--all', '--fast');
+  expect(await r.root.findings()).toEqual([]);
+});
+
+test('an env that runs is taken back, with its volumes, to a snapshot of one moment', async () => {
+  await startCounting();
+  const { id } = await r.root.info('web');
+  for (const name of ['one', 'two']) {
+    const taken = await r.root.json<SnapshotTaken>('snapshot', 'web', name);
+    expect(taken.frozenMs).toBeGreaterThan(0);
+  }
+  expect((await r.root.byref('snapshot', 'restore', 'web', 'one')).code).toBe(EXIT.busy);
+  await r.exec('web', 'echo later >/srv/plain/later');
+  await r.root.ok('snapshot', 'restore', 'web', 'one', '--stop', '--fast');
+  await r.root.ok('set', 'web', 'init=');
+  for (const { directory } of await r.root.json<VolumeInfo[]>('volume', 'list', 'web')) {
+    expect(directory).not.toContain(`/envs/${id}/`);
+    if (directory.endsWith('.img')) await output('e2fsck', ['-fn', directory]);
+  }
+  await r.root.ok('start', 'web');
+  const text = await r.exec('web', COUNTS);
+  const counts = text.trim().split(/\s+/).map(Number);
+  expect([0, 1], text).toContain(counts[0]! - counts[3]!);
+  expect(counts, text).toEqual(counts.toSorted((a, b) => b - a));
+  expect(await r.exec('web', 'ls /srv/plain; hostname')).toBe('second\nweb\n');
   await r.root.ok('stop', '--all', '--fast');
   expect(await r.root.findings()).toEqual([]);
 });

@@ -55,6 +55,9 @@ const SLOW = [
   'suite/limited.test.ts',
   'template/import.test.ts',
   'run/services.test.ts',
+  'backup/backup.test.ts',
+  'backup/move.test.ts',
+  'backup/snapshots.test.ts',
   'env/clone.test.ts',
   'daemon/crash.test.ts',
   'suite/oracle.test.ts',
@@ -64,6 +67,8 @@ const SLOW = [
   'driver/quota/count.test.ts',
   'env/busy.test.ts',
   'run/clone.test.ts',
+  'backup/histories.test.ts',
+  'backup/backup-all.test.ts',
 ];
 
 const TESTS = path.resolve(import.meta.dirname, '..');

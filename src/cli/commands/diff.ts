@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
-import { type EnvChange, envDiff } from '../../manager/envs/diff.ts';
+import { envDiff } from '../../manager/envs/diff.ts';
 import { needPeoplesEnv } from '../../manager/sandbox/owner.ts';
+import { changeLine } from '../change-line.ts';
 import { contextOf, define } from '../command.ts';
 import { printLines, printNulEnded } from '../print.ts';
 import { withStore } from '../session.ts';
@@ -18,11 +19,6 @@ export default function build(): Command {
       if (context.json) printResult('diff', changes);
       else if (options.null === true) {
         printNulEnded(...changes.map(({ kind, path }) => `${kind} ${path}`));
-      } else printLines(...changes.map(line));
+      } else printLines(...changes.map(changeLine));
     });
 }
-
-const line = ({ kind, path, attributes }: EnvChange): string =>
-  attributes === null
-    ? `${kind} ${path}`
-    : `${kind} ${path} (attributes only: ${attributes.join(', ')})`;

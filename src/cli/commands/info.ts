@@ -49,6 +49,7 @@ function fields(info: EnvInfo): [string, string][] {
     ['stack', stack.join(', ')],
     ...field('needs', needsText(info.needs)),
     ['created', info.created],
+    ...field('snapshots', info.snapshots.join(', ')),
     ['mountpoint', info.mountpoint ?? ''],
     ['options', info.options ?? ''],
     ['since', info.mountedSince ?? ''],

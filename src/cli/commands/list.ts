@@ -16,6 +16,12 @@ const COLUMNS: readonly Column<EnvSummary>[] = [
   { field: 'pid', standard: false, right: true, text: (env) => String(env.pid ?? '') },
   { field: 'mountpoint', standard: true, text: (env) => env.mountpoint ?? '' },
   { field: 'options', standard: false, text: (env) => env.options ?? '' },
+  {
+    field: 'snapshots',
+    standard: false,
+    right: true,
+    text: (env) => String(env.snapshots.length || ''),
+  },
   { field: 'created', standard: true, text: (env) => env.created },
   { field: 'id', standard: false, right: true, text: (env) => String(env.id) },
 ];

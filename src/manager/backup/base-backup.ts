@@ -3,14 +3,10 @@ import { rmSync } from 'node:fs';
 import { ByrefError } from '../../base/error.ts';
 import { makeTemporaryDir } from '../../base/temporary-dir.ts';
 import type { EnvRow } from '../../store/store.ts';
-import type { IsKnown } from '../envs/copy-private.ts';
-import { unpackGiven } from './given-backup.ts';
+import { type IsKnown, unchangedSince } from '../envs/copy-private.ts';
+import { filesIn, unpackGiven } from './given-backup.ts';
 import { MANIFEST_FILE, ROWS_FILE } from './manifest.ts';
-import { rowLines } from './row-lines.ts';
-import { decodeRow, type PrivateFile } from './rows.ts';
-
-/** Clocks of files tick in steps: a file that was changed so shortly before is not known again. In ms. */
-const TICK_MS = 1000;
+import type { PrivateFile } from './rows.ts';
 
 /** A backup to build on. */
 export interface BaseBackup {
@@ -36,12 +32,7 @@ export async function readBase(
       throw ofAnother(file, manifest.env.name, env.name);
     const files = await sourcesIn(directory);
     const { id, trustedMs } = manifest;
-    const isKnown: IsKnown = (name, { ino, ctime, ctimeNs }) => {
-      const was = files.get(name);
-      const isSame = was?.ino === ino && was.ctime === ctime && was.ctimeNs === ctimeNs;
-      return isSame && trustedMs !== null && ctime * 1000 + TICK_MS < trustedMs;
-    };
-    return { id, isKnown };
+    return { id, isKnown: unchangedSince((name) => files.get(name), trustedMs) };
   } finally {
     rmSync(directory, { recursive: true });
   }
@@ -49,10 +40,7 @@ export async function readBase(
 
 async function sourcesIn(directory: string): Promise<Map<string, PrivateFile['source']>> {
   const files = new Map<string, PrivateFile['source']>();
-  for await (const { line, at } of rowLines(directory)) {
-    const row = decodeRow(line, at);
-    if (row.kind === 'inode' && row.file !== null) files.set(row.file.name, row.file.source);
-  }
+  for await (const { name, source } of filesIn(directory)) files.set(name, source);
   return files;
 }
 

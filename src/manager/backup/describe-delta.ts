@@ -142,7 +142,7 @@ class Description {
     return {
       ...{ name, size: stat[STAT.size]!, atime: stat[STAT.atime]!, atimeNs: stat[STAT.atimeNs]! },
       ...{ mtime: stat[STAT.mtime]!, mtimeNs: stat[STAT.mtimeNs]! },
-      ...{ source: this.copies.seen(name) ?? null, inBase: this.copies.known.has(name) },
+      ...{ source: this.copies.seen.get(name) ?? null, inBase: this.copies.known.has(name) },
     };
   }
 

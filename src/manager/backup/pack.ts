@@ -19,6 +19,16 @@ const ATTRIBUTES = [
 /** Each frame has zstd's own sum, too. */
 const COMPRESS = 'zstd -q -3 -T0 --check';
 
+/** Takes the bytes of a backup, in order. */
+export type Sink = (bytes: Buffer) => void | Promise<void>;
+
+/** Writes the bytes into an open file. */
+export const intoFile =
+  (fd: number): Sink =>
+  (bytes) => {
+    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+  };
+
 /**
  * Writes files of a directory as a backup.
  * @param names in the directory, in the order in which they are to come
@@ -28,7 +38,7 @@ const COMPRESS = 'zstd -q -3 -T0 --check';
 export async function pack(
   directory: string,
   names: readonly string[],
-  fd: number,
+  sink: Sink,
   signal: AbortSignal,
 ): Promise<number> {
   const words = [
@@ -47,7 +57,7 @@ export async function pack(
   try {
     for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
       sums.add(chunk);
-      writeAll(fd, chunk);
+      await sink(chunk);
       bytes += chunk.length;
     }
     const [code, killed] = (await ended) as [number | null, string | null];
@@ -58,12 +68,8 @@ export async function pack(
     throw signal.aborted ? toolError('written', 'it was interrupted') : error;
   }
   const trailer = sums.trailer();
-  writeAll(fd, trailer);
+  await sink(trailer);
   return bytes + trailer.length;
-}
-
-function writeAll(fd: number, bytes: Buffer): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
 }
 
 async function collect(stream: Readable): Promise<string> {
@@ -117,19 +123,22 @@ export class PackedBackup {
   /**
    * Unpacks files into a directory.
    * @param names all, if none are given
+   * @param list a file with names instead, one a line
    * @throws ByrefError 'corrupt', 'noSpace'; then a part may be there
    */
   async unpack(
     directory: string,
     signal: AbortSignal,
     names: readonly string[] = [],
+    list: string | null = null,
   ): Promise<void> {
     const file = `/proc/${process.pid}/fd/${this.fd}`;
     const words = [
       ...['tar', '--extract', `--file=${file}`, '--use-compress-program=zstd -q'],
       ...['--same-owner', '--same-permissions', '--delay-directory-restore', ...ATTRIBUTES],
       // Nothing may come where something is already, nor through a symlink of the backup's own.
-      ...['--keep-old-files', `--directory=${directory}`, '--', ...names],
+      ...['--keep-old-files', `--directory=${directory}`],
+      ...(list === null ? ['--', ...names] : [`--files-from=${list}`]),
     ];
     const ended = await runProgram(words, { outputMax: OUTPUT_MAX, ofMore: 'end', signal });
     if (ended.code === 0) return;

@@ -19,7 +19,7 @@ export interface Copied {
 
 /**
  * Copies what an env has of its own, as of one moment.
- * @param lock of its life cycle
+ * @param lock of its life cycle @param held the lock of its changes, if the caller has it: it is stopped then
  * @throws ByrefError 'busy' if it is mounted and its driver does not answer; as DeltaCopy.finish()
  */
 export async function copyOfMoment(
@@ -27,12 +27,13 @@ export async function copyOfMoment(
   source: EnvRow,
   lock: FileLock,
   copy: DeltaCopy,
+  held: EnvLock | null = null,
 ): Promise<Copied> {
   const { root } = store;
   const state = await envState(store, source);
   if (state.state === 'stopped' && state.firstPid === null) {
     await untilDisksAreFree(root, source.id);
-    return copyClosed(root, source.id, copy);
+    return copyClosed(root, source.id, copy, held);
   }
   if (state.served === null) throw isDead(source);
   await copy.ahead();
@@ -40,16 +41,21 @@ export async function copyOfMoment(
   return { frozenMs, isClean: false };
 }
 
-async function copyClosed(root: string, env: number, copy: DeltaCopy): Promise<Copied> {
+async function copyClosed(
+  root: string,
+  env: number,
+  copy: DeltaCopy,
+  held: EnvLock | null,
+): Promise<Copied> {
   const directory = envDir(root, env);
   if (!existsSync(directory)) return { frozenMs: null, isClean: false };
-  const lock = EnvLock.acquire(directory);
+  const lock = held ?? EnvLock.acquire(directory);
   const isClean = lock.wasClean && !lock.wasEmpty;
   try {
     await copy.finish(null);
     return { frozenMs: null, isClean };
   } finally {
-    await lock.release(isClean);
+    if (held === null) await lock.release(isClean);
   }
 }
 

@@ -32,8 +32,29 @@ export interface Seen {
   readonly ctimeNs: number;
 }
 
+/** Returns what a file is now; null if it is not there. */
+export function seenNow(file: string): Seen | null {
+  if (native.statAt(AT_FDCWD, file, stat, AT_SYMLINK_NOFOLLOW) < 0) return null;
+  return { ino: stat[STAT.ino]!, ctime: stat[STAT.ctime]!, ctimeNs: stat[STAT.ctimeNs]! };
+}
+
 /** Returns true for a file of which the caller has the bytes already. */
 export type IsKnown = (name: string, seen: Seen) => boolean;
+
+/** Clocks of files tick in steps: a file that was changed so shortly before is not known again. In ms. */
+const TICK_MS = 1000;
+
+/**
+ * Recognises the files of an earlier copy that have not changed since, without reading them.
+ * @param was returns what a file was for that copy @param trustedMs of that copy
+ */
+export const unchangedSince =
+  (was: (name: string) => Seen | null | undefined, trustedMs: number | null): IsKnown =>
+  (name, { ino, ctime, ctimeNs }) => {
+    const before = was(name);
+    const isSame = before?.ino === ino && before.ctime === ctime && before.ctimeNs === ctimeNs;
+    return isSame && trustedMs !== null && ctime * 1000 + TICK_MS < trustedMs;
+  };
 
 /** The private files of one env, and their copies. */
 export class PrivateCopies {
@@ -64,9 +85,9 @@ export class PrivateCopies {
     this.#isKnown = isKnown;
   }
 
-  /** Returns what a file was of which there is a copy. */
-  seen(name: string): Seen | undefined {
-    return this.#seen.get(name);
+  /** What each file was of which there is a copy. */
+  get seen(): ReadonlyMap<string, Seen> {
+    return this.#seen;
   }
 
   /** The names of files that were known, so that their copies are without bytes. */
@@ -113,8 +134,12 @@ export class PrivateCopies {
       return isCopied || seen === null ? undefined : this.#copy(name, seen);
     });
     const there = new Set(names);
-    for (const name of this.#seen.keys())
-      if (!there.has(name)) native.unlinkAt(this.#toFd, name, 0);
+    for (const name of this.#seen.keys()) {
+      if (there.has(name)) continue;
+      native.unlinkAt(this.#toFd, name, 0);
+      this.#seen.delete(name);
+      this.#known.delete(name);
+    }
   }
 
   #tellsStores(): boolean {

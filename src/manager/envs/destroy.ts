@@ -20,24 +20,38 @@ import { removeSetup } from './first-mount/setup.ts';
 import { type EnvState, envState } from './state.ts';
 import { type UmountOutcome, umountEnv } from './umount.ts';
 
-/** Removes an env and all it holds. The store is open for writing. @throws ByrefError 'busy', 'locked' */
+/** Removes an env, with its snapshots and all it holds. The store is open for writing. @throws ByrefError 'busy', 'locked' */
 export async function destroyEnv(store: Store, row: EnvRow, force: boolean): Promise<void> {
   await ensureUnmounted(store, row, force);
   failpoint('destroy-unmounted');
   const directory = envDir(store.root, row.id);
   // Under the env's lock, no driver can be opening it meanwhile.
-  const lock = existsSync(directory) ? EnvLock.acquire(directory) : null;
+  await destroyLocked(store, row, existsSync(directory) ? EnvLock.acquire(directory) : null);
+}
+
+/** Does the same with an env of which the caller has the lock, which it gives up; null: it has no directory. */
+export async function destroyLocked(
+  store: Store,
+  row: EnvRow,
+  lock: EnvLock | null,
+): Promise<void> {
   // The row goes first: a crash after it leaves files of an env that does not exist, which the next
   // destroy sweeps; never an env without its files.
+  const snapshots = store.snapshots(row.id);
   store.removeEnv(row.id);
-  removeDelta(directory);
-  removeSetup(store.root, row.id);
-  forgetDelta(store.root, row.id);
+  for (const { id } of [row, ...snapshots]) removeEnvFiles(store, id);
   await lock?.release(false);
   for (const directory of [mountDir, usersDir, scratchDir]) {
     removeMountDir(directory(store.root, row.name));
   }
   sweepEnvDirs(store);
+}
+
+/** Removes what is left of an env whose row is gone. */
+export function removeEnvFiles({ root }: Store, id: number): void {
+  removeDelta(envDir(root, id));
+  removeSetup(root, id);
+  forgetDelta(root, id);
 }
 
 async function ensureUnmounted(store: Store, row: EnvRow, force: boolean): Promise<void> {

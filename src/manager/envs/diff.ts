@@ -41,11 +41,15 @@ export async function changedPaths(store: Store, row: EnvRow): Promise<EnvChange
   if (!existsSync(directory)) return [];
   const view = await readDelta(directory);
   try {
-    return new Diff(view, store.lowerTree(store.resolveStack(row))).changes();
+    return pathsChangedIn(view, store.lowerTree(store.resolveStack(row)));
   } finally {
     await view.close();
   }
 }
+
+/** Does the same for an env whose changes are open. @param lower what its templates show */
+export const pathsChangedIn = (view: DeltaView, lower: LowerTree): EnvChange[] =>
+  new Diff(view, lower).changes();
 
 class Diff {
   private readonly view: DeltaView;

@@ -4,6 +4,8 @@ import type { DriverStatus, MountedEnv } from '../../ipc/protocol.ts';
 import { type EnvRow, envDir, type Store } from '../../store/store.ts';
 import { addressOf } from './network/attach-network.ts';
 import { BundleDir, bundleIds } from './runtime/bundle-dir.ts';
+import { isFrozen } from './runtime/freezer.ts';
+import { snapshotName } from './snapshots.ts';
 import { findDriver } from './spawn.ts';
 
 /**
@@ -23,20 +25,26 @@ export interface EnvState {
   readonly driverPid: number | null;
   /** The pid of its first process; null if it does not run. */
   readonly firstPid: number | null;
+  /** True if its processes stand still: byref freeze. */
+  readonly frozen: boolean;
   /** Its address on the machine's bridge; null if it has none, or does not run. */
   readonly address: string | null;
   /** True if nothing of the machine is kept from its root user. */
   readonly privileged: boolean;
+  /** The names of its snapshots, oldest first. */
+  readonly snapshots: readonly string[];
 }
 
 /** The part of an env's state that its bundle tells. */
-type RunState = Pick<EnvState, 'firstPid' | 'address'>;
+type RunState = Pick<EnvState, 'firstPid' | 'address' | 'frozen'>;
 
-const NOT_RUNNING: RunState = { firstPid: null, address: null };
+const NOT_RUNNING: RunState = { firstPid: null, address: null, frozen: false };
 
-function runStateOf(bundle: BundleDir): RunState {
+function runStateOf(root: string, env: number): RunState {
+  const bundle = new BundleDir(root, env);
   const firstPid = bundle.firstProcess();
-  return firstPid === null ? NOT_RUNNING : { firstPid, address: addressOf(bundle) };
+  if (firstPid === null) return NOT_RUNNING;
+  return { firstPid, address: addressOf(bundle), frozen: isFrozen(root, env) };
 }
 
 /** How long a driver may take to say what it serves before it counts as hung, but alive. */
@@ -56,6 +64,7 @@ export async function envStates(store: Store, rows: readonly EnvRow[]): Promise<
     if (driver !== null && driver !== 'hung')
       for (const env of driver.envs) served.set(env.env, env);
   const begun = new Set(bundleIds(store.root));
+  const snapshots = rows.length > 1 ? store.snapshotNames() : null;
   return rows.map((row) => ({
     ...mountState(
       row,
@@ -63,10 +72,13 @@ export async function envStates(store: Store, rows: readonly EnvRow[]): Promise<
       drivers.get(row.shard) ?? null,
       served.get(row.id) ?? null,
     ),
-    ...(begun.has(row.id) ? runStateOf(new BundleDir(store.root, row.id)) : NOT_RUNNING),
+    ...(begun.has(row.id) ? runStateOf(store.root, row.id) : NOT_RUNNING),
     privileged: store.settings(row.id).privileged,
+    snapshots: snapshots === null ? namesOf(store, row) : (snapshots.get(row.id) ?? []),
   }));
 }
+
+const namesOf = (store: Store, { id }: EnvRow): string[] => store.snapshots(id).map(snapshotName);
 
 /** Returns the state of one env; for several, envStates() costs less. */
 export async function envState(store: Store, row: EnvRow): Promise<EnvState> {
@@ -98,7 +110,7 @@ function mountState(
   mount: EnvMount | null,
   driver: DriverStatus | 'hung' | null,
   served: MountedEnv | null,
-): Omit<EnvState, keyof RunState | 'privileged'> {
+): Omit<EnvState, keyof RunState | 'privileged' | 'snapshots'> {
   if (driver === 'hung') {
     const state = mount ? 'mounted' : 'stopped';
     return { row, state, mount, served: null, driverPid: null };

@@ -5,8 +5,8 @@ import type { EnvState, State } from './state.ts';
 export interface EnvSummary {
   readonly id: number;
   readonly name: string;
-  /** running: mounted, and its first process lives. The others: see State. */
-  readonly state: State | 'running';
+  /** running: mounted, and its first process lives. frozen: it does, and stands still, as all do. The others: see State. */
+  readonly state: State | 'running' | 'frozen';
   /** NAME; NAME@VERSION if the env is pinned to it; NAME@VERSION(canary) if it tries it out. */
   readonly os: string;
   readonly apps: readonly string[];
@@ -17,6 +17,8 @@ export interface EnvSummary {
   readonly address: string | null;
   /** True if its root user is the machine's, when it runs. */
   readonly privileged: boolean;
+  /** The names of its snapshots, oldest first. */
+  readonly snapshots: readonly string[];
   /** null if it is not mounted. */
   readonly mountpoint: string | null;
   /** The mount's options, as mount(8) shows them; null if it is not mounted. */
@@ -31,20 +33,23 @@ export function summaryOf({
   state,
   mount,
   firstPid,
+  frozen,
   address,
   privileged,
+  snapshots,
 }: EnvState): EnvSummary {
   const [os = '', ...apps] = row.stack.map(refOf);
   return {
     id: row.id,
     name: row.name,
-    state: state === 'mounted' && firstPid !== null ? 'running' : state,
+    state: state === 'mounted' && firstPid !== null ? (frozen ? 'frozen' : 'running') : state,
     os,
     apps,
     shard: row.shard,
     pid: firstPid,
     address,
     privileged,
+    snapshots,
     mountpoint: mount?.mountpoint ?? null,
     options: mount?.options ?? null,
     created: new Date(row.createdMs).toISOString(),

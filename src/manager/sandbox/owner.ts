@@ -7,9 +7,9 @@ import path from 'node:path';
 import { ByrefError } from '../../base/error.ts';
 import { RunDir } from '../../ipc/run-dir.ts';
 import { isHeld, signer, tryLock } from '../../native/lock-file.ts';
-import { isScratch } from '../../store/names.ts';
+import { isScratch, snapshotIn } from '../../store/names.ts';
 import { describeProcess } from '../../store/patience.ts';
-import type { EnvRow, Store } from '../../store/store.ts';
+import { type EnvRow, noEnv, type Store } from '../../store/store.ts';
 
 const lockFile = (root: string, env: string): string =>
   path.join(new RunDir(root).path, `${env}.lock`);
@@ -38,15 +38,17 @@ export function scratchOwner(root: string, env: string): number | null {
 export const forgetScratch = (root: string, env: string): void =>
   rmSync(lockFile(root, env), { force: true });
 
-/** Names an env for people who are told that it has something in use: a throw-away one is described by its process. */
-export function userName({ root }: Store, env: string): string {
-  const owner = isScratch(env) ? scratchOwner(root, env) : null;
+/** Names an env for people who are told that it has something in use: a throw-away one is described by its process, a snapshot is ENV@NAME. */
+export function userName(store: Store, env: string): string {
+  const snapshot = snapshotIn(env);
+  if (snapshot !== null) return `${store.env(snapshot.env)?.name ?? snapshot.env}@${snapshot.name}`;
+  const owner = isScratch(env) ? scratchOwner(store.root, env) : null;
   return owner === null ? env : describeProcess(owner);
 }
 
-/** Returns all envs that people made, oldest first. */
+/** Returns all envs that people made, oldest first; not their snapshots. */
 export const peoplesEnvs = (store: Store): EnvRow[] =>
-  store.envs().filter(({ name }) => !isScratch(name));
+  store.envs().filter(({ name }) => !isScratch(name) && snapshotIn(name) === null);
 
 /** Returns the throw-away envs whose process is gone. */
 export const abandonedEnvs = (store: Store): EnvRow[] =>
@@ -55,6 +57,8 @@ export const abandonedEnvs = (store: Store): EnvRow[] =>
 /** Finds an env by name or id, as people give it. @throws ByrefError 'notFound', 'busy' for a throw-away env that is in use */
 export function needPeoplesEnv(store: Store, nameOrId: string): EnvRow {
   const row = store.needEnv(nameOrId);
+  // Its id is no name of an env, nor is that of its row.
+  if (snapshotIn(row.name) !== null) throw noEnv(nameOrId);
   const owner = isScratch(row.name) ? scratchOwner(store.root, row.name) : null;
   if (owner === null) return row;
   const message = `${row.name} is the throw-away env of ${describeProcess(owner)}, which is using it`;

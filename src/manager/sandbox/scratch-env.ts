@@ -36,6 +36,9 @@ export interface ScratchOptions {
 
 let made = 0;
 
+/** Returns a name for a throw-away env that this process has not given yet. */
+export const nextScratchName = (): string => scratchName(process.pid, ++made);
+
 /**
  * Makes a throw-away env, mounts it, and removes it after `work`. The versions in its stack are kept as long as it exists, so
  * what is made from it is best committed within `work`.
@@ -46,7 +49,7 @@ export async function withScratchEnv<T>(
   { stack, trace = false }: ScratchOptions,
   work: (env: ScratchEnv) => Promise<T>,
 ): Promise<T> {
-  const name = scratchName(process.pid, ++made);
+  const name = nextScratchName();
   const owned = await access.write(async (store) => {
     await sweepScratchEnvs(store);
     const owner = ownScratch(store.root, name);

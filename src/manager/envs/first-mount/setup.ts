@@ -81,7 +81,8 @@ export function passedOn(
   { id, name }: { readonly id: number; readonly name: string },
 ): FirstMount | null {
   const told = readSetup(root, id);
-  if (told === null || told.files.length === 0) return told;
+  if (told === null) return existsSync(envDir(root, id)) ? null : NOTHING_TOLD;
+  if (told.files.length === 0) return told;
   throw new ByrefError(
     'usage',
     `${name} was never mounted, and has files to be put into it then`,

@@ -14,6 +14,7 @@
  *     running       "PID START": its first process, and when that started (proc(5), field 22)
  *     ended         "exit CODE SECONDS" or "signal NUMBER SECONDS": how the first process ended, and when
  *     monitor.lock  held while its monitor lives
+ *     frozen        there if the env was frozen, until it is thawed
  *     runtime.log   what the runtime complained of
  */
 import {
@@ -63,6 +64,7 @@ type PlaceKind = (typeof PLACES)[number];
 
 const HELPER = 'init';
 const RESOLVED = 'resolved';
+const FROZEN = 'frozen';
 const READABLE = 0o755;
 const READABLE_FILE = 0o644;
 const SIGNAL_BASE = 128;
@@ -237,6 +239,17 @@ export class BundleDir {
   firstProcess(): number | null {
     // Of one that has ended, its monitor may not have taken note yet.
     return livingProcess(this.read('running'));
+  }
+
+  /** True if people froze the env. It stands still if the kernel says so, too: freezer.ts. */
+  get isToBeFrozen(): boolean {
+    return existsSync(path.join(this.path, FROZEN));
+  }
+
+  /** Notes that it is frozen, or is no longer. */
+  noteFrozen(isFrozen: boolean): void {
+    if (isFrozen) this.write(FROZEN, '');
+    else rmSync(path.join(this.path, FROZEN), { force: true });
   }
 
   /** True while a command waits for the end of the env, to clear it away itself. */

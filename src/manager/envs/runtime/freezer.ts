@@ -4,6 +4,8 @@
  *
  * A shell holds both, and undoes both when its input ends: when the command says so, or is killed. It has the lock of the env's life cycle, too,
  * so nobody begins anything with the env before. If the shell itself is killed, the next command that takes that lock undoes them.
+ *
+ * `byref freeze` uses the same switch for as long as people want, which a note in the env's bundle says: then nothing of the above thaws it.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,6 +14,7 @@ import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ByrefError } from '../../../base/error.ts';
+import { failpoint } from '../../../base/failpoints.ts';
 import { procText } from '../../../base/proc.ts';
 import { runProgram } from '../../../base/run-program.ts';
 import { VOLUMES_DIR } from '../../../driver/delta/layout.ts';
@@ -93,12 +96,11 @@ export async function freezeEnv(
   env: { readonly id: number; readonly name: string },
   lock: FileLock,
 ): Promise<Frozen> {
-  const freezer = new Freezer(root, env.id);
-  if (procText(freezer.file) === '') {
-    const message = `the kernel can't make ${env.name} stand still: there is no ${freezer.file}`;
-    throw new ByrefError('unsupported', message, `Stop it first: byref stop ${env.name}`);
-  }
-  const words = ['-c', HOLDER, 'byref-freeze', freezer.file, freezer.frozen, freezer.thawed];
+  const freezer = freezerOf(root, env);
+  // One that people froze stays so.
+  const after = isFrozen(root, env.id) ? freezer.frozen : freezer.thawed;
+  if (after === freezer.thawed) new BundleDir(root, env.id).noteFrozen(false);
+  const words = ['-c', HOLDER, 'byref-freeze', freezer.file, freezer.frozen, after];
   const child = spawn('sh', words, {
     cwd: '/',
     // Not with us, when a terminal's group is killed.
@@ -126,13 +128,54 @@ export async function freezeEnv(
   }
 }
 
+/** @throws ByrefError 'unsupported' without a freezer */
+function freezerOf(root: string, env: { readonly id: number; readonly name: string }): Freezer {
+  const freezer = new Freezer(root, env.id);
+  if (procText(freezer.file) !== '') return freezer;
+  const message = `the kernel can't make ${env.name} stand still: there is no ${freezer.file}`;
+  throw new ByrefError('unsupported', message, `Stop it first: byref stop ${env.name}`);
+}
+
+/** True if people froze the env, and have not thawed it. */
+export const isFrozen = (root: string, env: number): boolean =>
+  new BundleDir(root, env).isToBeFrozen && new Freezer(root, env).isAsked;
+
+/**
+ * Makes the processes of a running env stand still until thaw(), beyond the end of this process.
+ * @throws ByrefError 'unsupported' without a freezer, 'busy' if not all stand still in time; then they go on
+ */
+export async function freeze(
+  root: string,
+  env: { readonly id: number; readonly name: string },
+): Promise<void> {
+  const freezer = freezerOf(root, env);
+  // In this order, who is killed in between leaves an env that runs.
+  new BundleDir(root, env.id).noteFrozen(true);
+  failpoint('freeze-noted');
+  writeFileSync(freezer.file, freezer.frozen);
+  if (await freezer.untilStill()) return;
+  thaw(root, env.id);
+  throw busy(env.name, 'a process of it waits for something');
+}
+
+/** Lets the processes of an env go on that people froze. @returns false if nobody has */
+export function thaw(root: string, env: number): boolean {
+  if (!isFrozen(root, env)) return false;
+  const freezer = new Freezer(root, env);
+  // In this order, who is killed in between leaves an env that the next command with its lock thaws.
+  new BundleDir(root, env).noteFrozen(false);
+  failpoint('thaw-noted');
+  writeFileSync(freezer.file, freezer.thawed);
+  return true;
+}
+
 /** Undoes what the shell of a command that was killed left, because it was killed, too. The caller has the env's lock. */
 export async function thawLeft(root: string, env: number): Promise<void> {
   const freezer = new Freezer(root, env);
   if (!freezer.isAsked) return;
   for (const disk of disksOf(root, { id: env, name: '' }))
     await runProgram(['fsfreeze', '--unfreeze', disk], { outputMax: OUTPUT_MAX, ofMore: 'end' });
-  writeFileSync(freezer.file, freezer.thawed);
+  if (!isFrozen(root, env)) writeFileSync(freezer.file, freezer.thawed);
 }
 
 /**

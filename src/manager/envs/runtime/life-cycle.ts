@@ -7,6 +7,7 @@
  * command that is killed at any point leaves a bundle whose first process lives, which is running, or one whose does not: the
  * next start, stop or destroy clears that away.
  */
+import { constants } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ByrefError } from '../../../base/error.ts';
@@ -21,7 +22,7 @@ import { detachNetwork } from '../network/attach-network.ts';
 import { imagesInUse } from '../volume-image.ts';
 import { BundleDir, makeBundlesDir } from './bundle-dir.ts';
 import { groupOf, removeGroups } from './cgroups.ts';
-import { thawLeft } from './freezer.ts';
+import { thaw, thawLeft } from './freezer.ts';
 import { idRangesOf } from './id-ranges.ts';
 import { deleteEnv } from './runtime-program.ts';
 
@@ -73,6 +74,8 @@ export async function stopProcesses(
   let outcome: StopOutcome = first === null ? 'not-running' : 'killed';
   if (first !== null && timeoutMs > 0) {
     send(first, bundle.note()?.isSystemd ? SIGRTMIN_3 : 'SIGTERM');
+    // One that is frozen hears of it only then.
+    thaw(root, env);
     if (await until(() => bundle.firstProcess() === null, timeoutMs)) outcome = 'ended';
   }
   failpoint('stop-asked');
@@ -85,6 +88,8 @@ export function signalFirst(root: string, env: number, signal: NodeJS.Signals | 
   const first = new BundleDir(root, env).firstProcess();
   if (first === null) return false;
   send(first, signal);
+  // What is frozen does not die on v1, and other signals can wait.
+  if (signal === 'SIGKILL' || signal === constants.signals.SIGKILL) thaw(root, env);
   return true;
 }
 
@@ -100,6 +105,7 @@ export async function clearAway(root: string, env: number, asked = false): Promi
   if (first !== null) {
     // With the first process of a PID namespace, the kernel kills all.
     send(first, 'SIGKILL');
+    thaw(root, env);
     await until(() => bundle.firstProcess() === null, CLEAR_MS);
   }
   await until(() => !bundle.isMonitored, CLEAR_MS);

@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { Ino, Name } from '../../../base/ids.ts';
 import { PRIVATE_DIR, privateIno, privateName } from '../../../driver/delta/layout.ts';
 import type { DeltaView } from '../../../driver/delta/read-delta.ts';
+import { snapshotIn } from '../../../store/names.ts';
 import type { EnvRow } from '../../../store/store.ts';
 import { restoreEnv } from './delta-finding.ts';
 import { DeltaPaths } from './delta-paths.ts';
@@ -21,9 +22,14 @@ export interface CheckedEnv {
   readonly served: boolean;
 }
 
-/** Describes an env by its name, or by its number if the row can't be read. */
-export const envName = ({ id, row }: Pick<CheckedEnv, 'id' | 'row'>): string =>
-  row === null ? `env number ${id}` : `env ${row.name}`;
+/** Describes an env by its name, or by its number if the row can't be read; a snapshot by the env that it is of. */
+export function envName({ id, row }: Pick<CheckedEnv, 'id' | 'row'>): string {
+  if (row === null) return `env number ${id}`;
+  const snapshot = snapshotIn(row.name);
+  return snapshot === null
+    ? `env ${row.name}`
+    : `snapshot ${snapshot.name} of env number ${snapshot.env}`;
+}
 
 /** One env with its delta read, for the checks of it. */
 export class DeltaJob {

@@ -10,8 +10,10 @@ import {
 import { envMounts } from '../../../ipc/mount-table.ts';
 import { MISSING_REMEDY, missingDelta } from '../../../store/delta-marks.ts';
 import { idKey, textKey } from '../../../store/keys.ts';
+import { snapshotIn } from '../../../store/names.ts';
 import { envDir } from '../../../store/root.ts';
 import type { TemplateFacts } from './catalog-facts.ts';
+import { envName } from './delta-job.ts';
 import { BY_REPAIR, damage, type Found, FROM_BACKUP } from './finding.ts';
 import type { Job } from './job.ts';
 import { checkNameIndex } from './name-index.ts';
@@ -54,14 +56,21 @@ const hasFiles = (directory: string): boolean =>
   existsSync(directory) && readdirSync(directory).length > 0;
 
 /** Checks that the directory of an env that was mounted before is there: all of its changes are in it. */
-function* checkDirectory({ root }: Job, { id, name }: EnvRow): Generator<Found> {
-  const missing = missingDelta(root, id);
-  if (missing !== null) yield damage('envs.directory', `env ${name}`, missing, MISSING_REMEDY);
+function* checkDirectory({ root }: Job, row: EnvRow): Generator<Found> {
+  const missing = missingDelta(root, row.id);
+  if (missing !== null)
+    yield damage('envs.directory', envName({ id: row.id, row }), missing, MISSING_REMEDY);
 }
 
+/** Says how an env is removed, or a snapshot. */
+const removal = ({ name }: EnvRow): string =>
+  snapshotIn(name) === null
+    ? `destroy the env (byref destroy ${name})`
+    : 'remove the snapshot (byref snapshot rm)';
+
 function* checkStack(job: Job, row: EnvRow): Generator<Found> {
-  const where = `env ${row.name}`;
-  const remedy = `${FROM_BACKUP}, or destroy the env (byref destroy ${row.name})`;
+  const where = envName({ id: row.id, row });
+  const remedy = `${FROM_BACKUP}, or ${removal(row)}`;
   const ids = new Set(row.stack.map(({ templateId }) => templateId));
   if (ids.size < row.stack.length || row.stack.length === 0) {
     const what = row.stack.length === 0 ? 'it has no template' : 'it has one template twice';
@@ -81,7 +90,9 @@ function* checkStack(job: Job, row: EnvRow): Generator<Found> {
     }
     if (entry.pinned !== null && !facts.versions.includes(entry.pinned)) {
       const what = `it is pinned to ${facts.name}@${entry.pinned}, which does not exist`;
-      yield damage('envs.stack', where, what, letFollow(row.name, facts.name));
+      const isSnapshot = snapshotIn(row.name) !== null;
+      const mend = isSnapshot ? removal(row) : letFollow(row.name, facts.name);
+      yield damage('envs.stack', where, what, mend);
     }
     yield* checkCanary(job, row, entry, facts);
   }

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import type { ObjectId } from '../../../base/ids.ts';
 import { type DeltaView, readDelta } from '../../../driver/delta/read-delta.ts';
 import { envDir, type Store } from '../../../store/store.ts';
+import { userName } from '../../sandbox/owner.ts';
 
 /**
  * Returns which envs name objects in their own changes, as for files of which they changed only attributes, by object. It reads the
@@ -18,7 +19,7 @@ export async function envsThatName(
     if (view === null) continue;
     try {
       for (const object of objectsOf(view, ids)) {
-        named.set(object, (named.get(object) ?? new Set()).add(name));
+        named.set(object, (named.get(object) ?? new Set()).add(userName(store, name)));
       }
     } finally {
       await view.close();

@@ -86,7 +86,8 @@ export async function envState(store: Store, row: EnvRow): Promise<EnvState> {
   // It was never mounted, so that there is nothing to ask a driver about.
   if (!existsSync(envDir(root, row.id)) && !envMounts(root).has(row.id)) {
     const { privileged } = store.settings(row.id);
-    return { ...mountState(row, null, null, null), ...NOT_RUNNING, privileged };
+    const state = mountState(row, null, null, null);
+    return { ...state, ...NOT_RUNNING, privileged, snapshots: namesOf(store, row) };
   }
   const [state] = await envStates(store, [row]);
   return state!;

@@ -27,7 +27,8 @@ const MANY = { quick: 200, full: 1000 };
 const MANY_MS = 1_200_000;
 const MACHINE_BYTES = 16 * 1024 ** 3;
 const IMAGE = 'byref-bench';
-const SETTLE_MS = 2000;
+/** An idle driver gives back what mounts left as garbage after five to ten seconds. */
+const SETTLE_MS = 12_000;
 
 /** A program that says a word and ends, or waits if it is told to: all that is in the image. */
 const PROGRAM = `#include <stdio.h>

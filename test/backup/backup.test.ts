@@ -313,9 +313,7 @@ test('what is no whole backup is refused, with the place, and nothing is made', 
     expect([at, code, stderr]).toEqual([
       at,
       expect.toBeOneOf([EXIT.corrupt, EXIT.badInput]),
-      expect.stringMatching(
-        /is damaged: (between its bytes 0 and|its last|it can't be unpacked)|ends early/,
-      ),
+      expect.stringMatching(/is damaged: (between its bytes 0 and|its last)|ends early/),
     ]);
   }
   writeFileSync(file, good);

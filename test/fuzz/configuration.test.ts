@@ -11,6 +11,7 @@ import { parseRules } from '../../src/manager/recipes/capture/rules-file.ts';
 import { readEnvConfig } from '../../src/services/env-config.ts';
 import { propertyRuns } from '../support/machine/property-runs.ts';
 import { newDir, removeDir } from '../support/machine/scratch-dir.ts';
+import { mutated, mutation } from './mutations.ts';
 import { isStack, Outcomes } from './outcome.ts';
 
 let dir: string;
@@ -143,35 +144,17 @@ const PIECES = [
   ...['a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b, *b]\n', '[[[[[[[[[[[[[[[[', '{a: {a: {a: {a: '],
 ];
 
-interface Mutation {
-  readonly at: number;
-  readonly cut: number;
-  readonly put: Buffer;
-}
-
-const mutation: fc.Arbitrary<Mutation> = fc.record({
-  at: fc.double({ min: 0, max: 1, noNaN: true }),
-  cut: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 12 })),
-  put: fc.oneof(
-    fc.constantFrom(...PIECES).map((text) => Buffer.from(text)),
-    fc.uint8Array({ maxLength: 4 }).map((bytes) => Buffer.from(bytes)),
-    fc.json({ maxDepth: 3 }).map((text) => Buffer.from(text)),
-  ),
-});
-
-function mutated(source: Buffer, mutations: readonly Mutation[]): Buffer {
-  return mutations.reduce((bytes, { at, cut, put }) => {
-    const offset = Math.floor(at * bytes.length);
-    return Buffer.concat([bytes.subarray(0, offset), put, bytes.subarray(offset + cut)]);
-  }, source);
-}
+const change = mutation(
+  fc.constantFrom(...PIECES).map((text) => Buffer.from(text)),
+  fc.json({ maxDepth: 3 }).map((text) => Buffer.from(text)),
+);
 
 test.each(Object.entries(KINDS))('%s', (_, { right, read }) => {
   // What is changed below is right to begin with, or little of it would be read at all.
   read(Buffer.from(right));
   const outcomes = new Outcomes();
   fc.assert(
-    fc.property(fc.array(mutation, { minLength: 1, maxLength: 6 }), (mutations) => {
+    fc.property(fc.array(change, { minLength: 1, maxLength: 6 }), (mutations) => {
       const source = mutated(Buffer.from(right), mutations);
       try {
         read(source);

@@ -42,15 +42,18 @@ export class Sums {
   /** Returns the trailer of what was added. */
   trailer(): Buffer {
     if (this.inPiece > 0) this.next();
-    const { bytes, sums } = this;
-    const text = Buffer.from(JSON.stringify({ bytes, piece: PIECE, sha256: sums }), 'latin1');
-    const head = Buffer.alloc(HEAD);
-    head.writeUInt32LE(MAGIC, 0);
-    head.writeUInt32LE(text.length + TAIL, 4);
-    const length = Buffer.alloc(4);
-    length.writeUInt32LE(text.length);
-    return Buffer.concat([head, text, length, Buffer.from(WORD, 'latin1')]);
+    return trailerOf(this.bytes, this.sums);
   }
+}
+
+function trailerOf(bytes: number, sha256: readonly string[]): Buffer {
+  const text = Buffer.from(JSON.stringify({ bytes, piece: PIECE, sha256 }), 'latin1');
+  const head = Buffer.alloc(HEAD);
+  head.writeUInt32LE(MAGIC, 0);
+  head.writeUInt32LE(text.length + TAIL, 4);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(text.length);
+  return Buffer.concat([head, text, length, Buffer.from(WORD, 'latin1')]);
 }
 
 /** Returns the sum of one piece, in hex. */
@@ -86,7 +89,9 @@ export function readTrailer(
       Array.isArray(sha256) &&
       sha256.length === Math.ceil(bytes / PIECE) &&
       sha256.every((sum) => typeof sum === 'string');
-    if (isWhole) return { bytes, sha256 };
+    // Nothing sums up the sums: they are to be as they were written, to the last bit.
+    if (isWhole && trailerOf(bytes, sha256).equals(read(bytes, size - bytes)))
+      return { bytes, sha256 };
   } catch {
     // As below.
   }

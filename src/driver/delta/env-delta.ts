@@ -509,6 +509,7 @@ export class EnvDelta implements Delta, Change {
     this.#readOnly ??= 'closed';
     await this.#flusher.idle();
     await this.#removing;
+    this.#tags.close();
     if (clean) await this.#lock.forgetSegment();
     failpoint('segment-forgotten');
     this.#journal.close(clean);

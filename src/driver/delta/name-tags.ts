@@ -206,6 +206,12 @@ export class NameTags {
     }, NAMELESS_MS).unref();
   }
 
+  /** Does nothing more by itself: the records may not be read when the delta is closed. */
+  close(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#nameless.clear();
+  }
+
   #forget(ino: Ino): void {
     this.#made.delete(ino);
     this.#nameless.delete(ino);

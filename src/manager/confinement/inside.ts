@@ -130,6 +130,10 @@ export async function runInsideOnTerminal(
 function notBegun(code: number | null, said: string): ByrefError {
   const how = code === null ? 'was killed' : `ended with status ${code}`;
   const why = said.trim() === '' ? '' : `: ${said.trim().split('\n').at(-1)}`;
+  if (/no space left/i.test(why)) {
+    const message = `no space left on the device: the command was not run${why}`;
+    return new ByrefError('noSpace', message, 'Free some space, then run this again.');
+  }
   return new ByrefError(
     'error',
     `the command was not run: the script that makes its /proc, /dev and /tmp ${how}${why}`,

@@ -27,6 +27,11 @@ import { groupOf, isUnified } from './cgroups.ts';
 /** How long processes may take to stand still: one that waits for the disk goes on until it has its answer. */
 const FREEZE_MS = 10_000;
 const POLL_MS = 1;
+/**
+ * After how long all are let go for a moment, and told again: the freezer of cgroup v1 may never come to its end while processes of the group
+ * are being made (runc does the same).
+ */
+const AGAIN_MS = 250;
 const OUTPUT_MAX = 4096;
 
 /**
@@ -77,9 +82,17 @@ class Freezer {
   }
 
   async untilStill(): Promise<boolean> {
-    const end = performance.now() + FREEZE_MS;
+    const begun = performance.now();
+    let again = begun + AGAIN_MS;
     while (!this.isStill) {
-      if (performance.now() > end) return false;
+      const now = performance.now();
+      if (now > begun + FREEZE_MS) return false;
+      if (now > again && this.frozen === 'FROZEN') {
+        again = now + AGAIN_MS;
+        writeFileSync(this.file, this.thawed);
+        await sleep(POLL_MS);
+        writeFileSync(this.file, this.frozen);
+      }
       await sleep(POLL_MS);
     }
     return true;

@@ -150,7 +150,7 @@ export function decodeTemplate(buf: Buffer): TemplateRow {
     kind: KINDS[from.u8()] ?? 'app',
     current: from.varint(),
     newest: from.varint(),
-    sharedPatterns: Array.from({ length: from.varint() }, () => readText(from)),
+    sharedPatterns: Array.from({ length: from.count() }, () => readText(from)),
   };
 }
 
@@ -224,7 +224,7 @@ export function decodeEnv(buf: Buffer): EnvRow {
     name: readText(from),
     createdMs: from.signed(),
     shard: from.varint(),
-    stack: Array.from({ length: from.varint() }, () => ({
+    stack: Array.from({ length: from.count() }, () => ({
       templateId: from.varint(),
       template: readText(from),
       pinned: from.varint() || null,
@@ -272,7 +272,7 @@ export function decodeInodeNames(buf: Buffer): InodeNames {
   const from = reader(buf);
   return {
     template: from.varint(),
-    names: Array.from({ length: from.varint() }, () => ({
+    names: Array.from({ length: from.count() }, () => ({
       dir: from.varint() as Ino,
       name: from.latin1(from.varint()) as Name,
     })),

@@ -59,6 +59,13 @@ export class Cursor {
     }
   }
 
+  /** Reads how many items follow. Each has at least a byte, so no damaged number makes room for more. */
+  count(): number {
+    const count = this.varint();
+    if (count > this.buf.length - this.at) throw new Damaged(`${count} items run past the end`);
+    return count;
+  }
+
   signed(): number {
     const value = this.varint();
     return value % 2 === 0 ? value / 2 : -(value + 1) / 2;

@@ -88,7 +88,7 @@ test.each([
             error instanceof ByrefError && error.hint !== '' && !isStack(error.message);
           outcomes.add(
             isTold ? 'told' : 'wrong',
-            () => `${String((error as Error).stack)}\n${changes}`,
+            () => `${String((error as Error).stack)}\n${JSON.stringify(changes)}`,
           );
           expect([store.templates().length, objectFiles(store)]).toEqual(before);
         }

@@ -3,24 +3,9 @@ import { VERBS } from './verbs.ts';
 /** Verbs whose operands are envs (OF_ENVS) or templates (OF_TEMPLATES); in a group, both words. */
 const OF_ENVS = [
   ...['mount', 'umount', 'unmount', 'info', 'diff', 'df', 'destroy', 'delete', 'rm'],
-  ...[
-    'pin',
-    'follow',
-    'freeze',
-    'pause',
-    'thaw',
-    'move',
-    'unpause',
-    'stale',
-    'saved list',
-    'saved restore',
-    'saved rm',
-    'app add',
-    'app remove',
-  ],
-  ...['snapshot', 'list', 'restore', 'rm', 'diff'].map((word, i) =>
-    i === 0 ? word : `snapshot ${word}`,
-  ),
+  ...['pin', 'follow', 'freeze', 'pause', 'thaw', 'move', 'unpause', 'stale'],
+  ...['saved list', 'saved restore', 'saved rm', 'app add', 'app remove'],
+  ...['snapshot', 'snapshot list', 'snapshot restore', 'snapshot rm', 'snapshot diff'],
 ];
 const OF_TEMPLATES = [
   ...['patch', 'rollback', 'history'],

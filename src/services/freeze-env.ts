@@ -18,33 +18,33 @@ export interface EnvFrozen {
  * Makes all processes of a running env stand still, until thawEnv(). It takes no processor then; its memory stays.
  * @throws ByrefError 'usage' if it does not run, 'busy' if not all stand still in time, 'unsupported' without a freezer
  */
-export async function freezeEnv(
-  { root }: Store,
-  row: EnvRow,
-  patience: Patience,
-): Promise<EnvFrozen> {
-  const lock = await lockLifeCycle(root, row, patience);
-  try {
-    needRunning(root, row);
+export const freezeEnv = (store: Store, row: EnvRow, patience: Patience): Promise<EnvFrozen> =>
+  whileRunning(store, row, patience, async ({ root }) => {
     const already = isFrozen(root, row.id);
     if (!already) await freeze(root, row);
-    return { env: row.id, name: row.name, state: 'frozen', already };
-  } finally {
-    lock.release();
-  }
-}
+    return { state: 'frozen', already };
+  });
 
 /** Lets all processes of an env go on. @throws ByrefError 'usage' if it does not run */
-export async function thawEnv(
-  { root }: Store,
+export const thawEnv = (store: Store, row: EnvRow, patience: Patience): Promise<EnvFrozen> =>
+  whileRunning(store, row, patience, ({ root }) => ({
+    state: 'running',
+    already: !thaw(root, row.id),
+  }));
+
+type Outcome = Pick<EnvFrozen, 'state' | 'already'>;
+
+/** Does some work with the lock of an env that runs. */
+async function whileRunning(
+  store: Store,
   row: EnvRow,
   patience: Patience,
+  work: (store: Store) => Outcome | Promise<Outcome>,
 ): Promise<EnvFrozen> {
-  const lock = await lockLifeCycle(root, row, patience);
+  const lock = await lockLifeCycle(store.root, row, patience);
   try {
-    needRunning(root, row);
-    const already = !thaw(root, row.id);
-    return { env: row.id, name: row.name, state: 'running', already };
+    needRunning(store.root, row);
+    return { env: row.id, name: row.name, ...(await work(store)) };
   } finally {
     lock.release();
   }

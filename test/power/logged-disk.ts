@@ -1,10 +1,9 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { expect } from 'vitest';
-import { type FileSystemType, MAKE } from './power-disk.ts';
+import { type FileSystemType, MAKE, run, unmount } from './power-disk.ts';
 import { loseSome, readLog } from './write-log.ts';
 
 const SERVER = new URL('./logging-server.ts', import.meta.url).pathname;
@@ -22,6 +21,7 @@ export class LoggedDisk {
   private readonly before: string;
   private readonly served: string;
   private server: ChildProcess | null = null;
+  private isMounted = false;
 
   private constructor(type: FileSystemType) {
     this.type = type;
@@ -44,6 +44,7 @@ export class LoggedDisk {
     disk.server = server;
     await once(server.stdout, 'data');
     run('mount', '-o', 'loop', path.join(disk.served, 'disk'), disk.place);
+    disk.isMounted = true;
     return disk;
   }
 
@@ -54,7 +55,8 @@ export class LoggedDisk {
 
   /** Ends the disk's life; nothing on it is in use. loseSome() goes on from its log. */
   async end(): Promise<void> {
-    await unmount(this.place);
+    if (this.isMounted) await unmount(this.place);
+    this.isMounted = false;
     const { server } = this;
     this.server = null;
     if (server === null) return;
@@ -70,30 +72,11 @@ export class LoggedDisk {
     run('cp', '--sparse=always', this.before, image);
     loseSome(image, readLog(this.log, position), random);
     run('mount', '-o', this.type === 'xfs' ? 'loop,nouuid' : 'loop', image, this.place);
+    this.isMounted = true;
   }
 
   async dispose(): Promise<void> {
     await this.end();
     fs.rmSync(this.beside, { recursive: true });
   }
-}
-
-/** Namespaces that other tests make meanwhile have these mounts too, and a loop device is let go of a moment later. */
-async function unmount(place: string): Promise<void> {
-  await expect.poll(() => tryUnmount(place), { timeout: 30_000 }).toBe('');
-}
-
-function tryUnmount(place: string): string {
-  try {
-    run('umount', place);
-    return '';
-  } catch (error) {
-    const { message } = error as Error;
-    return message.includes('not mounted') ? '' : message;
-  }
-}
-
-function run(...command: readonly string[]): void {
-  const [file = '', ...args] = command;
-  execFileSync(file, args, { stdio: ['ignore', 'ignore', 'pipe'] });
 }

@@ -72,7 +72,7 @@ export class PowerDisk {
 }
 
 /** Namespaces that other tests make meanwhile have these mounts too, and a loop device is let go of a moment later. */
-async function unmount(place: string): Promise<void> {
+export async function unmount(place: string): Promise<void> {
   await expect.poll(() => tryUnmount(place), { timeout: 30_000 }).toBe('');
 }
 
@@ -85,7 +85,8 @@ function tryUnmount(place: string): string {
   }
 }
 
-function run(...command: readonly string[]): void {
+/** Runs a program that must succeed. */
+export function run(...command: readonly string[]): void {
   const [file = '', ...args] = command;
   execFileSync(file, args, { stdio: ['ignore', 'ignore', 'pipe'] });
 }

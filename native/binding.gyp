@@ -15,7 +15,8 @@
         "watch.cc",
         "extents.cc",
         "death.cc",
-        "shared.cc"
+        "shared.cc",
+        "group_moves.cc"
       ],
       "defines": ["NAPI_VERSION=8", "_GNU_SOURCE", "_FILE_OFFSET_BITS=64"],
       "cflags": ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"],

@@ -17,5 +17,6 @@ void ExportWatch(napi_env env, napi_value exports);
 void ExportExtents(napi_env env, napi_value exports);
 void ExportDeath(napi_env env, napi_value exports);
 void ExportShared(napi_env env, napi_value exports);
+void ExportGroupMoves(napi_env env, napi_value exports);
 
 }  // namespace byref

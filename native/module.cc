@@ -21,6 +21,7 @@ static napi_value Init(napi_env env, napi_value exports) {
   byref::ExportExtents(env, exports);
   byref::ExportDeath(env, exports);
   byref::ExportShared(env, exports);
+  byref::ExportGroupMoves(env, exports);
   byref::Export(env, exports, "trimMemory", TrimMemory);
   return exports;
 }

@@ -149,6 +149,9 @@ export interface Native {
   tellDeaths(before: string, after: string, exitCode: number): number;
   /** malloc_trim(3): gives memory that was freed back to the system. */
   trimMemory(): number;
+  /** Writes "0" to a file of control groups, which is closed then, again and again until stopMoving(). */
+  startMoving(processesFile: number): number;
+  stopMoving(): number;
 
   // /dev/fuse
   /** FUSE_DEV_IOC_BACKING_OPEN and _CLOSE. */

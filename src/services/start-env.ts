@@ -6,6 +6,7 @@ import type { EnvSettings } from '../codec/env-settings.ts';
 import { mountEnv, STANDARD_MOUNT } from '../manager/envs/mount.ts';
 import { BundleDir, type Ended } from '../manager/envs/runtime/bundle-dir.ts';
 import { isFrozen } from '../manager/envs/runtime/freezer.ts';
+import { keepReadyForMoves } from '../manager/envs/runtime/group-moves.ts';
 import type { Output } from '../manager/envs/runtime/launch.ts';
 import {
   lockLifeCycle,
@@ -81,6 +82,7 @@ export async function startEnv(
 ): Promise<StartedEnv> {
   const { root } = store;
   const lock = await lockLifeCycle(root, row, patience);
+  const noMoreMoves = keepReadyForMoves();
   try {
     const former = new BundleDir(root, row.id);
     const first = former.firstProcess();
@@ -119,6 +121,7 @@ export async function startEnv(
       throw error;
     }
   } finally {
+    noMoreMoves();
     lock.release();
   }
 }

@@ -16,6 +16,13 @@ const OWNED = ['cgroup.procs', 'tasks', 'notify_on_release', 'cgroup.clone_child
 export const groupOf = (root: string, env: number): string =>
   `/${TOP}/${path.basename(new RunDir(root).path)}/env-${env}`;
 
+/**
+ * Returns the file of a group to which processes are written. @param controllers as in /proc/PID/cgroup: '' for v2, which is not
+ * there beside v1 on all machines
+ */
+export const processesFile = (controllers: string, group: string): string =>
+  path.join(MOUNTED, controllers, group, 'cgroup.procs');
+
 /** True if the machine has nothing but cgroup v2. */
 export const isUnified = (): boolean => existsSync(path.join(MOUNTED, 'cgroup.controllers'));
 

@@ -1,5 +1,6 @@
 /**
- * byref-monitor MODE RUNTIME STATE BUNDLE ID LOG ROOT FIRST SIZE WAITS [SOURCE TARGET HOW]...
+ * byref-monitor MODE RUNTIME STATE BUNDLE ID LOG ROOT FIRST SIZE WAITS IMAGES [SOURCE TARGET HOW]...
+ * byref-monitor hook BUNDLE
  *
  * Starts the first process of an env through an OCI runtime, and stays with it until it ends. It outlives the command that
  * started it, and keeps what would be lost with that:
@@ -16,6 +17,9 @@
  * Descriptor 3, a socket, or who listens at SOCKET, is told "started PID", or "failed STATUS" with what the runtime says in BUNDLE/runtime.log. With WAITS
  * `wait` or `connect`, "created PID" is told before: the env starts when a byte comes; at the end of the socket instead, it is given up. With
  * `connect`, its network namespace is mounted on BUNDLE/netns before that. Else `no`.
+ *
+ * IMAGES: '' for an env that begins; else the directory in which CRIU left its processes, which go on. With `connect`, the runtime runs us
+ * as `hook` then, when the namespaces are there and before there is a process in them: that waits at BUNDLE/hook.sock until the env may go on.
  *
  * Who attaches sends frames: a type, a length (2 bytes, the high one first), and as many bytes. Type 0: input. Type 1: the
  * size of the terminal, rows and columns of 2 bytes each. Type 2: the exec server of the env is wanted (native/exec-server.c), as
@@ -58,7 +62,7 @@ struct client {
   unsigned char frame[FRAME_HEAD + 65535];
 };
 
-static const char *mode, *runtime, *state, *bundle, *id, *log_path, *root, *first_id, *ids, *waits;
+static const char *mode, *runtime, *state, *bundle, *id, *log_path, *root, *first_id, *ids, *waits, *images;
 static char **places;
 static int log_fd = -1;
 static off_t log_size;
@@ -90,6 +94,8 @@ static int need(int result, const char *what) {
   if (result < 0) fail(what);
   return result;
 }
+
+static int is_terminal(void) { return strcmp(mode, "terminal") == 0; }
 
 static const char *in_bundle(const char *name) {
   static char paths[4][4096];
@@ -264,8 +270,12 @@ static int take_terminal(int listener) {
   return fd;
 }
 
+/** The first process, while the runtime has not written which it is. */
+static long awaited_process;
+
 /** Reads the pid that the runtime has written. */
 static long first_process(void) {
+  if (awaited_process > 0) return awaited_process;
   char text[32];
   const int fd = open(in_bundle("pid"), O_RDONLY | O_CLOEXEC);
   const ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
@@ -342,17 +352,52 @@ static void mount_network(void) {
 
 static int is_to_wait(void) { return strcmp(waits, "no") != 0; }
 
-/** Waits until the env may begin, and starts it. */
-static void wait_and_start(void) {
+static int is_restored(void) { return images[0] != 0; }
+
+/** Says that the env is there, and waits until it may begin. Returns 0 if it may not. */
+static int may_begin(void) {
   char byte;
-  if (!is_to_wait()) return;
   if (strcmp(waits, "connect") == 0) mount_network();
   dprintf(REPORT, "created %ld\n", first_process());
-  if (read(REPORT, &byte, 1) != 1) {
+  return read(REPORT, &byte, 1) == 1;
+}
+
+/** Waits until the env may begin, and starts it. */
+static void wait_and_start(void) {
+  if (!is_to_wait() || is_restored()) return;
+  if (!may_begin()) {
     clean_up();
     _exit(1);
   }
   begin();
+}
+
+/** Answers the hook, which names the first process, when the env may go on. */
+static void answer_hook(int listener) {
+  const int peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+  char text[32] = {0};
+  if (peer < 0 || read(peer, text, sizeof text - 1) <= 0) return;
+  awaited_process = strtol(text, NULL, 10);
+  if (may_begin()) write(peer, "", 1);
+  awaited_process = 0;
+  close(peer);
+}
+
+/** Is run by the runtime, which says on our input, as JSON, which process is the first one. */
+static int hook(const char *at) {
+  char said[65536];
+  size_t length = 0;
+  for (ssize_t got; length < sizeof said - 1 && (got = read(0, said + length, sizeof said - 1 - length)) > 0;) length += got;
+  said[length] = 0;
+  static const char key[] = "\"pid\":";
+  const char *found = strstr(said, key);
+  struct sockaddr_un to = {.sun_family = AF_UNIX};
+  if (found == NULL || snprintf(to.sun_path, sizeof to.sun_path, "%s/hook.sock", at) >= (int)sizeof to.sun_path) return 1;
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  char byte;
+  if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) < 0) return 1;
+  dprintf(fd, "%ld", strtol(found + sizeof key - 1, NULL, 10));
+  return read(fd, &byte, 1) == 1 ? 0 : 1;
 }
 
 static void report_started(void) {
@@ -409,8 +454,6 @@ static int pass_output(int fd) {
   }
   return 1;
 }
-
-static int is_terminal(void) { return strcmp(mode, "terminal") == 0; }
 
 static void write_pending(void) {
   const ssize_t written = write(outputs[0], pending, pending_length);
@@ -558,7 +601,7 @@ static void drain(void) {
 
 /** Starts the env, and waits until the runtime has done so. */
 static void start(int signals) {
-  int listener = -1, pipes[2][2] = {{-1, -1}, {-1, -1}};
+  int listener = -1, hooks = -1, pipes[2][2] = {{-1, -1}, {-1, -1}};
   const int null = need(open("/dev/null", O_RDWR | O_CLOEXEC), "/dev/null");
   const int is_log = strcmp(mode, "log") == 0;
   if (is_terminal()) listener = need(listen_at("terminal.sock"), "the terminal's socket");
@@ -566,15 +609,26 @@ static void start(int signals) {
     need(pipe2(pipes[i], O_CLOEXEC), "a pipe");
     outputs[i] = pipes[i][0];
   }
-  char pid_file[4096], runtime_log[4096], socket[4096];
+  char pid_file[4096], runtime_log[4096], socket[4096], work[4096];
   snprintf(pid_file, sizeof pid_file, "%s/pid", bundle);
   snprintf(runtime_log, sizeof runtime_log, "%s/runtime.log", bundle);
   snprintf(socket, sizeof socket, "%s/terminal.sock", bundle);
   // What `runtime create` makes waits to be started.
-  const int waits_then = is_to_wait();
-  const char *words[20] = {runtime, "--root", state, "--log", runtime_log, "--log-format", "json", waits_then ? "create" : "run"};
+  const int waits_then = is_to_wait(), restores = is_restored();
+  const char *words[32] = {runtime, "--root", state, "--log", runtime_log, "--log-format", "json",
+                           restores ? "restore" : waits_then ? "create" : "run"};
   int count = 8;
-  if (!waits_then) words[count++] = "--detach";
+  if (restores || !waits_then) words[count++] = "--detach";
+  if (restores) {
+    snprintf(work, sizeof work, "%s/criu", bundle);
+    const char *const options[] = {"--tcp-established", "--file-locks", "--image-path", images, "--work-path", work};
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) words[count++] = options[i];
+  }
+  if (restores && waits_then) {
+    hooks = need(listen_at("hook.sock"), "the hook's socket");
+    words[count++] = "--empty-ns";
+    words[count++] = "network";
+  }
   words[count++] = "--bundle";
   words[count++] = bundle;
   words[count++] = "--pid-file";
@@ -590,8 +644,12 @@ static void start(int signals) {
                            "fork");
   for (int i = 0; is_log && i < 2; i++) close(pipes[i][1]);
   for (;;) {
-    struct pollfd polled[2] = {{signals, POLLIN, 0}, {listener, POLLIN, 0}};
-    if (poll(polled, 2, -1) < 0 && errno != EINTR) fail("poll");
+    struct pollfd polled[3] = {{signals, POLLIN, 0}, {listener, POLLIN, 0}, {hooks, POLLIN, 0}};
+    if (poll(polled, 3, -1) < 0 && errno != EINTR) fail("poll");
+    if (hooks >= 0 && (polled[2].revents & POLLIN) != 0) {
+      answer_hook(hooks);
+      close(hooks), hooks = -1;
+    }
     if (listener >= 0 && (polled[1].revents & POLLIN) != 0 && outputs[0] < 0) {
       outputs[0] = take_terminal(listener);
       if (outputs[0] >= 0) close(listener), listener = -1;
@@ -623,12 +681,13 @@ static void clean_up(void) {
 }
 
 int main(int count, char **words) {
-  if (count < 11 || (count - 11) % 3 != 0) {
-    dprintf(2, "usage: byref-monitor MODE RUNTIME STATE BUNDLE ID LOG ROOT FIRST SIZE WAITS [SOURCE TARGET HOW]...\n");
+  if (count == 3 && strcmp(words[1], "hook") == 0) return hook(words[2]);
+  if (count < 12 || (count - 12) % 3 != 0) {
+    dprintf(2, "usage: byref-monitor MODE RUNTIME STATE BUNDLE ID LOG ROOT FIRST SIZE WAITS IMAGES [SOURCE TARGET HOW]...\n");
     return 2;
   }
   mode = words[1], runtime = words[2], state = words[3], bundle = words[4], id = words[5], log_path = words[6];
-  root = words[7], first_id = words[8], ids = words[9], waits = words[10], places = words + 11;
+  root = words[7], first_id = words[8], ids = words[9], waits = words[10], images = words[11], places = words + 12;
   static const char prefix[] = "inherit:";
   if (strncmp(mode, prefix, sizeof prefix - 1) == 0) {
     connect_report(mode + sizeof prefix - 1);

@@ -45,6 +45,7 @@ export const ROUTES: readonly Route[] = [
   route('post', '/v1/envs/{env}/kill', 'kill', 'quick'),
   route('post', '/v1/envs/{env}/freeze', 'freeze', 'quick'),
   route('post', '/v1/envs/{env}/thaw', 'thaw', 'quick'),
+  route('post', '/v1/envs/{env}/checkpoint', 'checkpoint', 'operation'),
   route('post', '/v1/envs/{env}/mount', 'mount', 'answer'),
   route('post', '/v1/envs/{env}/umount', 'umount', 'answer'),
   route('post', '/v1/envs/{env}/clone', 'clone', 'operation'),

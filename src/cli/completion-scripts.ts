@@ -3,7 +3,7 @@ import { VERBS } from './verbs.ts';
 /** Verbs whose operands are envs (OF_ENVS) or templates (OF_TEMPLATES); in a group, both words. */
 const OF_ENVS = [
   ...['mount', 'umount', 'unmount', 'info', 'diff', 'df', 'destroy', 'delete', 'rm'],
-  ...['pin', 'follow', 'freeze', 'pause', 'thaw', 'move', 'unpause', 'stale'],
+  ...['pin', 'follow', 'freeze', 'pause', 'thaw', 'move', 'unpause', 'stale', 'checkpoint'],
   ...['saved list', 'saved restore', 'saved rm', 'app add', 'app remove'],
   ...['snapshot', 'snapshot list', 'snapshot restore', 'snapshot rm', 'snapshot diff'],
 ];

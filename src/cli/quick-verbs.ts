@@ -32,7 +32,7 @@ const QUICK: ReadonlySet<string> = new Set([
 ]);
 
 /** Options that name a file, which only the client finds. */
-const OF_FILES = /^--(?:from-config|ssh-key|file)(?:=|$)/;
+const OF_FILES = /^--(?:from-config|from-checkpoint|ssh-key|file)(?:=|$)/;
 
 /** Returns true if a runner executes this command. @param rest the words behind the verb */
 export const isQuick = (verb: string, rest: readonly string[]): boolean =>

@@ -39,6 +39,7 @@ const MODULES: Readonly<Record<string, () => Promise<CommandModule>>> = {
   restart: () => import('./commands/restart.ts'),
   kill: () => import('./commands/kill.ts'),
   freeze: () => import('./commands/freeze.ts'),
+  checkpoint: () => import('./commands/checkpoint.ts'),
   thaw: () => import('./commands/thaw.ts'),
   run: () => import('./commands/run.ts'),
   exec: () => import('./commands/exec.ts'),

@@ -60,6 +60,7 @@ export const VERBS: readonly Verb[] = [
   verb('kill', 'send a signal to the first process of envs'),
   verb('freeze', 'make running envs stand still', ['pause']),
   verb('thaw', 'let them go on', ['unpause']),
+  verb('checkpoint', 'put what runs in an env to sleep, into files'),
   verb('run', 'make an env, and start it with a command'),
   verb('exec', 'run a command in a running env'),
   verb('enter', 'open a shell in a running env', ['shell']),

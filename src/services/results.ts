@@ -18,6 +18,7 @@ import type { EnvBackedUpInto } from './backup-all.ts';
 import type { EnvBackedUp } from './backup-env.ts';
 import type { TemplateBuilt } from './build-template.ts';
 import type { TemplateCaptured } from './capture-result.ts';
+import type { EnvCheckpointed } from './checkpoint-env.ts';
 import type { EnvCloned } from './clone-env.ts';
 import type { GarbageCollected } from './collect-garbage.ts';
 import type { EnvDestroyed } from './destroy-env.ts';
@@ -91,6 +92,7 @@ export interface Results {
   readonly kill: readonly EnvSignalled[];
   readonly freeze: readonly EnvFrozen[];
   readonly thaw: readonly EnvFrozen[];
+  readonly checkpoint: EnvCheckpointed;
   readonly ps: readonly EnvProcess[];
   /** Without a terminal, or with --once. */
   readonly top: readonly EnvActivity[];

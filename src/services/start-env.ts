@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
 import type { EnvSettings } from '../codec/env-settings.ts';
+import { asleepFrom, markAsleep, readRecord } from '../manager/envs/checkpoint/record.ts';
 import { mountEnv, STANDARD_MOUNT } from '../manager/envs/mount.ts';
 import { BundleDir, type Ended } from '../manager/envs/runtime/bundle-dir.ts';
 import { isFrozen } from '../manager/envs/runtime/freezer.ts';
@@ -14,7 +15,7 @@ import {
   type StopOutcome,
   stopProcesses,
 } from '../manager/envs/runtime/life-cycle.ts';
-import { startProcesses } from '../manager/envs/runtime/start-processes.ts';
+import { type Asleep, startProcesses } from '../manager/envs/runtime/start-processes.ts';
 import { envState } from '../manager/envs/state.ts';
 import { STANDARD_UMOUNT, umountEnv } from '../manager/envs/umount.ts';
 import { peoplesEnvs } from '../manager/sandbox/owner.ts';
@@ -43,6 +44,8 @@ export interface StartOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** What becomes of its output; it is kept if this is not given. */
   readonly output?: Output;
+  /** The directory of a checkpoint that its processes go on from. */
+  readonly from?: string;
 }
 
 /** The outcome of a start. */
@@ -96,6 +99,7 @@ export async function startEnv(
     const { mount } = state;
     const isMounted = state.state === 'mounted' && mount !== null;
     const settings = store.settings(row.id);
+    const from = options.from === undefined ? null : goOnFrom(store, row, options.from, isMounted);
     // Without the work of a first mount, which may have been cut short, too.
     const mounted = isMounted ? mount : await mountEnv(store, state, STANDARD_MOUNT);
     if ('damage' in mounted) tellLosses(store, row, mounted, note);
@@ -114,16 +118,44 @@ export async function startEnv(
         output: options.output ?? 'log',
         mounted: !isMounted || wasMounted,
         setUp: left,
+        from,
       });
       return { started: { env: row.id, name: row.name, pid, already: false, ready: null }, ended };
     } catch (error) {
       if (!isMounted) await umountEnv(store, await envState(store, row), STANDARD_UMOUNT);
+      // None of its processes has run.
+      if (from !== null) markAsleep(root, row.id, from.id);
       throw error;
     }
   } finally {
     noMoreMoves();
     lock.release();
   }
+}
+
+/** Returns what an env goes on from. @throws ByrefError 'busy' if its files are not those that its processes had; 'notFound', 'badInput' */
+function goOnFrom(
+  store: Store,
+  row: EnvRow,
+  directory: string,
+  isMounted: boolean,
+): Asleep & { readonly id: string } {
+  const record = readRecord(directory);
+  const { id, network } = record;
+  const hint = `Start it without its processes: byref start ${row.name}`;
+  const other = (why: string): ByrefError =>
+    new ByrefError('busy', `${row.name} can't go on from ${directory}: ${why}`, hint);
+  const asleep = asleepFrom(store.root, row.id);
+  if (asleep !== null && asleep !== id)
+    throw other('it went to sleep again since, into another one');
+  if (asleep === null || isMounted)
+    throw other(
+      'it was mounted or started since, and its files may not be those that its processes had',
+    );
+  const versions = stackIdentities(store, row);
+  if (versions.join() !== record.stack.join())
+    throw other('a template of it was patched or rolled back since; go back to that version');
+  return { directory, network, id };
 }
 
 const alreadyRuns = ({ id, name }: EnvRow, pid: number): StartedEnv => ({
@@ -136,6 +168,10 @@ const withOptions = (settings: EnvSettings, { init, environment }: StartOptions)
   ...(init !== undefined && { init, services: {} }),
   environment: { ...settings.environment, ...environment },
 });
+
+/** Returns the versions of templates that an env's files come from, by identity, bottom first. */
+export const stackIdentities = (store: Store, row: EnvRow): string[] =>
+  store.plainStack(row).map((ref) => store.identity(ref));
 
 /** Returns the envs that are to be started when the machine boots: those of one priority together, the highest first. */
 export function autostartEnvs(store: Store): EnvRow[][] {

@@ -44,6 +44,7 @@ const REQUEST: BundleRequest = {
   disks: [],
   devices: [{ type: 'c', major: 10, minor: 229, access: 'rw' }],
   capabilities: CAPABILITIES,
+  hook: null,
   seccomp: { defaultAction: 'SCMP_ACT_ERRNO', architectures: [], syscalls: [] },
 };
 

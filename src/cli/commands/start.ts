@@ -1,3 +1,4 @@
+import path from 'node:path';
 import type { Command } from 'commander';
 import { ByrefError } from '../../base/error.ts';
 import { envStates } from '../../manager/envs/state.ts';
@@ -19,6 +20,7 @@ import { printResult } from '../table.ts';
 interface Options extends ReadyWords {
   readonly all?: boolean;
   readonly autostart?: boolean;
+  readonly fromCheckpoint?: string;
 }
 
 /** Returns the envs in groups, of which each is started when the one before it was. */
@@ -45,11 +47,13 @@ async function start(
   // Else each of the first ones would start them, and all but one in vain.
   const states = rows.length > 1 ? await envStates(store, rows) : [];
   const servers = await startServers(context.root, states);
+  const { fromCheckpoint } = options;
+  const from = fromCheckpoint === undefined ? {} : { from: path.resolve(fromCheckpoint) };
   return forEachEnvAtOnce(
     context,
     rows,
     async (row) => {
-      const { started } = await startEnv(store, row, {}, startHooks(context));
+      const { started } = await startEnv(store, row, from, startHooks(context));
       return { ended: readyIfWanted(store, row, started, options) };
     },
     ({ name, pid, already }) => [
@@ -58,6 +62,13 @@ async function start(
     STARTED_AT_ONCE,
   ).finally(() => servers?.close());
 }
+
+const oneEnv = (): ByrefError =>
+  new ByrefError(
+    'usage',
+    '--from-checkpoint takes one env',
+    'Name the env that the checkpoint is of.',
+  );
 
 /** Defines the command `byref start`. */
 export default function build(): Command {
@@ -69,10 +80,12 @@ export default function build(): Command {
     .option(
       '--autostart',
       'those with boot.autostart, by boot.autostart.priority: for a machine that boots',
-    );
+    )
+    .option('--from-checkpoint <dir>', 'its programs go on from where byref checkpoint put them');
   return readyOptions(command).action(async (names: string[], options: Options) => {
     const context = contextOf(options);
     checkReady(options);
+    if (options.fromCheckpoint !== undefined && names.length !== 1) throw oneEnv();
     const started = await withStore(context, 'read', async (store) => {
       const done: EnvStarted[] = [];
       for (const rows of chosen(context, store, names, options))

@@ -7,6 +7,7 @@ import { type EnvMount, envAt, envMounts } from '../../ipc/mount-table.ts';
 import type { DriverVerbs, MountedEnv, MountRequest, Transport } from '../../ipc/protocol.ts';
 import { closeToUsers, type EnvRow, mountDir, type Store, usersDir } from '../../store/store.ts';
 import { attachEnv } from './attach.ts';
+import { forgetAsleep } from './checkpoint/record.ts';
 import { hasEnded } from './ended-mount.ts';
 import { noteFirstMount } from './first-mount/setup.ts';
 import { type Holding, holdingNamespaces } from './holding-namespaces.ts';
@@ -72,6 +73,7 @@ export async function mountEnv(
     throw inTheWay(row, state, mount?.mountpoint ?? served?.mountpoint ?? '');
   }
   const mountpoint = mountpointOf(store, row, options);
+  forgetAsleep(store.root, row.id);
   await noteFirstMount(store.root, row.id);
   const { transport, passthrough, trace, mountFlags = 0 } = options;
   const request = { env: row.id, mountpoint, transport, passthrough, trace, mountFlags };

@@ -9,7 +9,13 @@ import { native } from '../../../native/binding.ts';
 import { withLock } from '../../../store/with-lock.ts';
 import type { GivenNetwork } from '../managed-files.ts';
 import type { BundleDir } from '../runtime/bundle-dir.ts';
-import { BRIDGE, bridgeNetwork, type NetworkSettings, runtimeArguments } from './bridge.ts';
+import {
+  BRIDGE,
+  bridgeNetwork,
+  type NetworkSettings,
+  type PlaceOnBridge,
+  runtimeArguments,
+} from './bridge.ts';
 import { type BridgePlace, ownNamespace } from './bridge-place.ts';
 import { BridgePorts } from './bridges.ts';
 import { type Attachment, type CniResult, connect, disconnect } from './cni.ts';
@@ -38,11 +44,12 @@ const FILE = 'network.json';
 const INTERFACE = 'eth0';
 
 /** The file in a bundle on which the monitor mounts the env's network namespace, so that it stays while it is connected. */
-const namespaceOf = (bundle: BundleDir): string => path.join(bundle.path, 'netns');
+export const namespaceOf = (bundle: BundleDir): string => path.join(bundle.path, 'netns');
 
 /**
  * Connects an env, and makes its name known.
  * @param say hears, in sentences, what of its names is not as one would expect
+ * @param wanted the place that it has to have; null: any that is free
  * @throws ByrefError 'busy' if another env has published one of its ports, else as connect(); then nothing is left of it
  */
 export async function attachNetwork(
@@ -51,6 +58,7 @@ export async function attachNetwork(
   bundle: BundleDir,
   settings: NetworkSettings,
   say: (text: string) => void,
+  wanted: PlaceOnBridge | null = null,
 ): Promise<GivenNetwork> {
   const run = new RunDir(root);
   const machine = path.dirname(run.path);
@@ -59,7 +67,7 @@ export async function attachNetwork(
     containerId: `${path.basename(run.path)}-${bundle.name}`,
     namespace: namespaceOf(bundle),
     interface: INTERFACE,
-    runtime: runtimeArguments(settings),
+    runtime: runtimeArguments(settings, wanted),
   });
   const place = { bridge: BRIDGE, namespace: ownNamespace() };
   const begun = { env, ports: settings.ports, place, sinceMs: Date.now() };
@@ -238,6 +246,14 @@ export const addressOf = (bundle: BundleDir): string | null =>
 function addressIn(result: CniResult | null): string | null {
   const [first] = result?.ips ?? [];
   return first === undefined ? null : (first.address.split('/')[0] ?? null);
+}
+
+/** Returns the place of a running env on the bridge; null if it has none. */
+export function placeOf(bundle: BundleDir): PlaceOnBridge | null {
+  const { ips, interfaces } = noteOf(bundle)?.result ?? {};
+  const mac = interfaces?.find(({ sandbox }) => sandbox)?.mac;
+  const address = ips?.[0]?.address;
+  return mac === undefined || address === undefined ? null : { address, mac };
 }
 
 const noteOf = (bundle: BundleDir): NetworkNote | null => noteIn(bundle.path);

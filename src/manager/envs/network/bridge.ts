@@ -36,6 +36,7 @@ export function bridgeNetwork(
 ): CniNetwork {
   const bridge = {
     type: 'bridge',
+    capabilities: { ips: true, mac: true } as const,
     bridge: name,
     // There is one gateway for all.
     isGateway: name === BRIDGE,
@@ -56,7 +57,19 @@ export function bridgeNetwork(
   };
 }
 
-/** Returns the arguments for plugins. */
-export const runtimeArguments = ({ ports }: NetworkSettings): Record<string, unknown> => ({
+/** Where an env is on the bridge. */
+export interface PlaceOnBridge {
+  /** ADDRESS/PREFIX. */
+  readonly address: string;
+  /** The address of its interface. */
+  readonly mac: string;
+}
+
+/** Returns the arguments for plugins. @param wanted the place that the env has to have; null: any that is free */
+export const runtimeArguments = (
+  { ports }: NetworkSettings,
+  wanted: PlaceOnBridge | null,
+): Record<string, unknown> => ({
   portMappings: parsePorts(ports),
+  ...(wanted !== null && { ips: [wanted.address], mac: wanted.mac }),
 });

@@ -37,7 +37,11 @@ export interface Attachment {
 /** What plugins made. Addresses are ADDRESS/PREFIX. */
 export interface CniResult {
   /** Those with a sandbox are in a namespace, the others the machine's. */
-  readonly interfaces?: readonly { readonly name: string; readonly sandbox?: string }[];
+  readonly interfaces?: readonly {
+    readonly name: string;
+    readonly mac?: string;
+    readonly sandbox?: string;
+  }[];
   readonly ips?: readonly { readonly address: string; readonly gateway?: string }[];
 }
 

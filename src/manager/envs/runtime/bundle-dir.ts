@@ -7,6 +7,8 @@
  *     volumes/ID/   its volumes, id-mapped
  *     binds/N       what of the machine it is given, id-mapped where that can be
  *     disks/ID/     the file systems of volumes with a size, and disks/devices its devices, until the env has them
+ *     images/0      what its processes are made of, until they go on
+ *     criu/         CRIU's configuration, and its logs
  *     init          the program of the machine that its first process is
  *     ids           the first one of the machine's ids that it has
  *     resolved/     what systemd-resolved in it is told: resolved.conf(5)
@@ -59,7 +61,7 @@ export interface Ended {
   readonly atMs: number;
 }
 
-const PLACES = ['volumes', 'binds', 'disks'] as const;
+const PLACES = ['volumes', 'binds', 'disks', 'images'] as const;
 type PlaceKind = (typeof PLACES)[number];
 
 const HELPER = 'init';
@@ -187,9 +189,9 @@ export class BundleDir {
     chmodSync(file, READABLE_FILE);
   }
 
-  /** Returns the places of file systems that the env has mounts of its own of, once it runs. */
-  disks(): string[] {
-    return this.places('disks');
+  /** Returns the places of what only the runtime needs: file systems that the env has mounts of its own of, once it runs, and images. */
+  passing(): string[] {
+    return [...this.places('disks'), ...this.places('images')];
   }
 
   /** Returns the places where the env's root and what it has beside it are mounted, if they are. */

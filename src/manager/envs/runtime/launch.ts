@@ -8,6 +8,7 @@ import { ByrefError } from '../../../base/error.ts';
 import { failpoint } from '../../../base/failpoints.ts';
 import { monitorProgram } from '../../../native/binding.ts';
 import { envDir } from '../../../store/store.ts';
+import { restoreComplaint, restoreEnvironment } from '../checkpoint/dump.ts';
 import type { BundleDir, Ended } from './bundle-dir.ts';
 import type { IdRange } from './id-ranges.ts';
 import { MonitorReport } from './monitor-report.ts';
@@ -51,12 +52,14 @@ export interface Launch {
   readonly meanwhile: (() => Promise<void>) | null;
   /** Connects the env before it starts; null if it is not to be. */
   readonly connect: (() => Promise<void>) | null;
+  /** The images of which its processes are made; null: it begins. */
+  readonly images: string | null;
 }
 
 /** Runs the monitor, and waits until it says that the env runs. @throws ByrefError 'error' with what the runtime says, and as `meanwhile` and `connect` */
 export async function launch(
   bundle: BundleDir,
-  { root, env, mountpoint, output, ids, meanwhile, connect, places }: Launch,
+  { root, env, mountpoint, output, ids, meanwhile, connect, places, images }: Launch,
 ): Promise<Started> {
   const words = [
     runtimeProgram(),
@@ -68,11 +71,12 @@ export async function launch(
     String(ids?.first ?? 0),
     String(ids?.size ?? 0),
     waitsFor(meanwhile, connect),
+    images ?? '',
     ...places.flatMap(({ source, place, ids: shown }) => [source, place, shown]),
   ];
   const { report, gone, leave } =
     typeof output === 'string'
-      ? startMonitor(output, words)
+      ? startMonitor(output, words, images === null ? process.env : restoreEnvironment(bundle))
       : await monitorOf(output, path.join(bundle.path, 'report.sock'), words);
   const work = meanwhile?.();
   // It is waited for below, whether the runtime fails or not.
@@ -99,7 +103,7 @@ export async function launch(
   }
   report.end();
   const [, pid] = /^started (\d+)$/.exec(said) ?? [];
-  if (pid === undefined) throw notStarted(env.name, bundle, said);
+  if (pid === undefined) throw notStarted(env.name, bundle, said, images !== null);
   leave();
   failpoint('start-running');
   const ended = gone.then(() => bundle.ended());
@@ -123,11 +127,16 @@ interface Monitor {
   readonly leave: () => void;
 }
 
-function startMonitor(mode: 'log' | 'inherit' | 'terminal', words: readonly string[]): Monitor {
+function startMonitor(
+  mode: 'log' | 'inherit' | 'terminal',
+  words: readonly string[],
+  environment: NodeJS.ProcessEnv,
+): Monitor {
   const own = mode === 'inherit' ? 'inherit' : 'ignore';
   const child = spawn(monitorProgram(), [mode, ...words], {
     detached: true,
     cwd: '/',
+    env: environment,
     stdio: [own, own, own, 'pipe'],
   });
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
@@ -160,7 +169,17 @@ async function monitorOf(
   }
 }
 
-function notStarted(name: string, bundle: BundleDir, said: string): ByrefError {
+function notStarted(
+  name: string,
+  bundle: BundleDir,
+  said: string,
+  isRestored: boolean,
+): ByrefError {
+  const criu = isRestored ? restoreComplaint(bundle) : '';
+  if (criu !== '') {
+    const message = `the processes of ${name} could not go on: ${criu}`;
+    return new ByrefError('error', message, `Start it without them: byref start ${name}`);
+  }
   const why = bundle.complaint() || said.replace(/^failed /, '') || 'its monitor ended';
   const isMissing = /executable file not found|no such file or directory/.test(why);
   const hint = isMissing

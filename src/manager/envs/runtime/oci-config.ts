@@ -5,7 +5,14 @@ import { INSIDE_PATH } from '../../confinement/run-inside.ts';
 import type { DeviceRule } from '../devices.ts';
 import type { IdRange } from './id-ranges.ts';
 import { blockIoOf } from './io-limits.ts';
-import type { OciMount, OciProcess, OciResources, OciSeccomp, OciSpec } from './oci-spec.ts';
+import type {
+  OciHook,
+  OciMount,
+  OciProcess,
+  OciResources,
+  OciSeccomp,
+  OciSpec,
+} from './oci-spec.ts';
 
 /** Version of the runtime specification that is written; runc 1.0 and later read it. */
 const OCI_VERSION = '1.0.2';
@@ -170,6 +177,8 @@ export interface BundleRequest {
   readonly capabilities: readonly string[];
   /** The filter of system calls; null: none (privileged). */
   readonly seccomp: OciSeccomp | null;
+  /** What is run before its processes are made again of images; null: nothing. */
+  readonly hook: OciHook | null;
 }
 
 /** The variables of every program in an env. @param home the home directory of its user */
@@ -190,7 +199,7 @@ export const capabilitiesOf = (isSystemd: boolean, more: readonly string[]): rea
 
 /** Returns the whole config.json of an env. */
 export function ociConfig(request: BundleRequest): OciSpec {
-  const { hostname, ids, network, cgroupsPath, limits, disks, devices, seccomp } = request;
+  const { hostname, ids, network, cgroupsPath, limits, disks, devices, seccomp, hook } = request;
   const privileged = ids === null;
   const mapping = ids && [{ containerID: 0, hostID: ids.first, size: ids.size }];
   return {
@@ -199,6 +208,7 @@ export function ociConfig(request: BundleRequest): OciSpec {
     root: { path: 'rootfs', readonly: false },
     hostname,
     mounts: mountsOf(request),
+    ...(hook && { hooks: { prestart: [hook] } }),
     linux: {
       cgroupsPath,
       namespaces: [

@@ -101,6 +101,12 @@ export interface OciBlockIo {
   readonly throttleWriteIOPSDevice?: readonly OciThrottle[];
 }
 
+/** A program of the machine; its input is the state of the env, as JSON. */
+export interface OciHook {
+  readonly path: string;
+  readonly args: readonly string[];
+}
+
 /** A whole config.json. */
 export interface OciSpec {
   readonly ociVersion: string;
@@ -108,6 +114,8 @@ export interface OciSpec {
   readonly root: { readonly path: string; readonly readonly: boolean };
   readonly hostname: string;
   readonly mounts: readonly OciMount[];
+  /** Programs of the machine that the runtime runs when the namespaces are there. */
+  readonly hooks?: { readonly prestart: readonly OciHook[] };
   readonly linux: {
     readonly cgroupsPath: string;
     readonly namespaces: readonly { readonly type: string; readonly path?: string }[];

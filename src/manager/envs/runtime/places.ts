@@ -56,9 +56,9 @@ export async function preparePlaces(request: PlacesOf): Promise<Place[]> {
   return places;
 }
 
-/** Unmounts what was mounted for the runtime to find it: the env has its own mounts of that. */
-export function releaseDisks(bundle: BundleDir): void {
-  for (const at of bundle.disks()) native.umount(at, MNT_DETACH | UMOUNT_NOFOLLOW);
+/** Unmounts what was mounted only for the runtime to find it. */
+export function releasePassing(bundle: BundleDir): void {
+  for (const at of bundle.passing()) native.umount(at, MNT_DETACH | UMOUNT_NOFOLLOW);
 }
 
 async function sourceOf(request: PlacesOf, volume: Volume): Promise<string> {

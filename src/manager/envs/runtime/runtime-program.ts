@@ -11,6 +11,14 @@ const OUTPUT_MAX = 65_536;
 /** Returns the path of the runtime. @throws ByrefError 'unsupported' if it is not installed */
 export function runtimeProgram(): string {
   const wanted = process.env['BYREF_RUNTIME'] ?? STANDARD;
+  const found = findProgram(wanted);
+  if (found !== null) return found;
+  const message = `${wanted} is not installed, and it is what runs envs`;
+  throw new ByrefError('unsupported', message, 'Install it: apt-get install runc.');
+}
+
+/** Returns the path of a program of the machine, by its name or its path; null if it is not installed. */
+export function findProgram(wanted: string): string | null {
   const directories = [
     '/usr/local/sbin',
     '/usr/local/bin',
@@ -20,10 +28,7 @@ export function runtimeProgram(): string {
     '/bin',
   ];
   const places = wanted.includes('/') ? [wanted] : directories.map((at) => path.join(at, wanted));
-  const found = places.find(isProgram);
-  if (found !== undefined) return found;
-  const message = `${wanted} is not installed, and it is what runs envs`;
-  throw new ByrefError('unsupported', message, 'Install it: apt-get install runc.');
+  return places.find(isProgram) ?? null;
 }
 
 function isProgram(file: string): boolean {

@@ -3,20 +3,27 @@ import { failpoint } from '../../../base/failpoints.ts';
 import { procText } from '../../../base/proc.ts';
 import { processIdentity } from '../../../base/process-identity.ts';
 import type { EnvSettings, NetworkKind } from '../../../codec/env-settings.ts';
+import { monitorProgram } from '../../../native/binding.ts';
+import { makeWork } from '../checkpoint/dump.ts';
+import { lockNetwork, type NetworkLock } from '../checkpoint/network-lock.ts';
+import { imagesIn, openImages } from '../checkpoint/record.ts';
+import { setUserMap } from '../checkpoint/user-map.ts';
 import { devicesOf } from '../devices.ts';
 import { type KeptEnv, keepFiles, keepHostname, machineNetwork } from '../managed-files.ts';
-import { attachNetwork } from '../network/attach-network.ts';
+import { attachNetwork, namespaceOf } from '../network/attach-network.ts';
+import type { PlaceOnBridge } from '../network/bridge.ts';
 import { resolvedText } from '../network/resolver.ts';
 import { BundleDir, refuseClosed } from './bundle-dir.ts';
 import { groupOf, makeNamedGroup } from './cgroups.ts';
 import { makeDeviceNodes } from './device-nodes.ts';
-import { idRangesOf } from './id-ranges.ts';
+import { type IdRange, idRangesOf } from './id-ranges.ts';
 import { initProgram } from './init.ts';
 import { disksOfEnvs, setWeight } from './io-limits.ts';
 import { type Launch, launch, type Output, type Started } from './launch.ts';
 import { clearAway } from './life-cycle.ts';
 import { capabilitiesIn, capabilitiesOf, type InitProgram, ociConfig } from './oci-config.ts';
-import { type MountedPlace, preparePlaces, releaseDisks } from './places.ts';
+import type { OciHook } from './oci-spec.ts';
+import { type MountedPlace, preparePlaces, releasePassing } from './places.ts';
 import { filterFor } from './seccomp.ts';
 
 /** An env that is to be started; it is mounted. */
@@ -27,6 +34,16 @@ export interface StartRequest extends KeptEnv {
   readonly mounted: boolean;
   /** What is left to do of its first mount, which is done while the runtime is at work; null if nothing is. */
   readonly setUp: SetUpLeft | null;
+  /** What its processes go on from; null: it begins. */
+  readonly from: Asleep | null;
+}
+
+/** Processes in files. */
+export interface Asleep {
+  /** The directory of the checkpoint. */
+  readonly directory: string;
+  /** Where the env was on the bridge; null if it was on none. */
+  readonly network: PlaceOnBridge | null;
 }
 
 /** The end of an env's first mount. */
@@ -43,25 +60,29 @@ export async function startProcesses(request: StartRequest): Promise<Started> {
   await clearAway(root, env.id);
   const init = initProgram(request.mountpoint, settings);
   const bundle = new BundleDir(root, env.id);
+  const locks = new Set<NetworkLock>();
   try {
-    const started = await launch(bundle, await prepare(bundle, init, request));
-    releaseDisks(bundle);
+    const started = await launch(bundle, await prepare(bundle, init, request, locks));
+    for (const lock of locks) await lock.release();
+    releasePassing(bundle);
     const { ioWeight } = settings.limits;
     if (ioWeight !== null) setWeight(groupOf(root, env.id), ioWeight);
     return started;
   } catch (error) {
+    for (const lock of locks) await lock.release();
     await clearAway(root, env.id);
     throw error;
   }
 }
 
-/** Makes the bundle. */
+/** Makes the bundle. @param locks gets the lock of its network, which is to be released when it runs */
 async function prepare(
   bundle: BundleDir,
   init: InitProgram,
   request: StartRequest,
+  locks: Set<NetworkLock>,
 ): Promise<Launch> {
-  const { root, env, mountpoint, settings, output, mounted, note, setUp } = request;
+  const { root, env, mountpoint, settings, output, mounted, note, setUp, from } = request;
   const { privileged, limits, environment } = settings;
   const { isSystemd } = init;
   const network = settings.network ?? standardNetwork();
@@ -99,6 +120,7 @@ async function prepare(
     devices,
     capabilities,
     seccomp: privileged ? null : filterFor(capabilities),
+    hook: from !== null && network === 'bridge' ? hookOf(bundle) : null,
   });
   bundle.write('config.json', JSON.stringify(config));
   failpoint('start-prepared');
@@ -109,7 +131,8 @@ async function prepare(
     failpoint('start-set-up');
   };
   const connect = async (): Promise<void> => {
-    const given = await attachNetwork(root, env.name, bundle, settings, note);
+    if (from !== null) locks.add(await lockNetwork(namespaceOf(bundle)));
+    const given = await attachNetwork(root, env.name, bundle, settings, note, from?.network);
     keepFiles(request, given);
     bundle.tellResolved(resolvedText(given.resolver));
   };
@@ -117,16 +140,36 @@ async function prepare(
     init.helper === null || helper === null
       ? places
       : [...places, { source: init.helper, place: helper, ids: 'machine' }];
+  const images = from === null ? null : prepareImages(bundle, from, ids);
   return {
     root,
     env,
     mountpoint,
     output: shown,
     ids,
-    places: besideRoot,
+    places: images === null ? besideRoot : [...besideRoot, images],
     meanwhile: setUp === null ? null : meanwhile,
     connect: network === 'bridge' ? connect : null,
+    images: images?.place ?? null,
   };
+}
+
+const hookOf = (bundle: BundleDir): OciHook => ({
+  path: monitorProgram(),
+  args: ['byref-monitor', 'hook', bundle.path],
+});
+
+/** Has images mounted where the env's root user gets to them. */
+function prepareImages(
+  bundle: BundleDir,
+  { directory }: Asleep,
+  ids: IdRange | null,
+): MountedPlace {
+  const source = imagesIn(directory);
+  makeWork(bundle);
+  openImages(directory);
+  if (ids !== null) setUserMap(source, ids);
+  return { source, place: bundle.makePlace('images', '0'), ids: 'machine' };
 }
 
 /** Names the process that waits for the end of an env with this output; '' if none does. */

@@ -1,0 +1,72 @@
+/** Puts the processes of a running env, which go on, into files: through the OCI runtime and CRIU. */
+import { mkdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { ByrefError } from '../../../base/error.ts';
+import { runProgram } from '../../../base/run-program.ts';
+import type { BundleDir } from '../runtime/bundle-dir.ts';
+import { runtimeProgram } from '../runtime/runtime-program.ts';
+import { CRIU_CONFIG, criuComplaint, criuEnvironment } from './criu.ts';
+
+const OUTPUT_MAX = 65_536;
+/** The directory in a bundle in which CRIU has its logs. */
+const WORK = 'criu';
+
+/** What CRIU is to do. */
+export interface DumpOptions {
+  /** Where the images come; it is made. */
+  readonly images: string;
+  /** True: the env has a network of its own, which is made for it anew. */
+  readonly emptyNetwork: boolean;
+  /** Ends it early. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Dumps them. They stand still meanwhile, and afterwards if they did before.
+ * @throws ByrefError 'unsupported' with what CRIU or the runtime says; then there are no images
+ */
+export async function dumpProcesses(
+  bundle: BundleDir,
+  name: string,
+  { images, emptyNetwork, signal }: DumpOptions,
+): Promise<void> {
+  mkdirSync(images, { mode: 0o700 });
+  const work = makeWork(bundle);
+  const words = [
+    runtimeProgram(),
+    ...['--root', bundle.runtimeState, 'checkpoint', '--leave-running', '--tcp-established'],
+    ...['--file-locks', ...(emptyNetwork ? ['--empty-ns', 'network'] : [])],
+    ...['--image-path', images, '--work-path', work, bundle.name],
+  ];
+  const { code, stderr, how } = await runProgram(words, {
+    ...{ env: criuEnvironment(configIn(bundle)), outputMax: OUTPUT_MAX, ofMore: 'end', signal },
+  });
+  if (code === 0) return;
+  rmSync(images, { recursive: true, force: true });
+  signal.throwIfAborted();
+  const said = criuComplaint(path.join(work, 'dump.log')) || stderr.toString().trim() || how;
+  const message = `the processes of ${name} can't be put into files: ${said}`;
+  throw new ByrefError(
+    'unsupported',
+    message,
+    'It goes on. See byref doctor for what CRIU can do here.',
+  );
+}
+
+/** Makes CRIU's directory in a bundle, with our configuration. Returns it. */
+export function makeWork(bundle: BundleDir): string {
+  const work = path.join(bundle.path, WORK);
+  mkdirSync(work, { recursive: true, mode: 0o700 });
+  bundle.write(path.join(WORK, 'config'), CRIU_CONFIG);
+  return work;
+}
+
+const configIn = (bundle: BundleDir): string => path.join(bundle.path, WORK, 'config');
+
+/** Returns the environment for a runtime that makes processes of images; the bundle has a directory for CRIU. */
+export const restoreEnvironment = (bundle: BundleDir): NodeJS.ProcessEnv =>
+  criuEnvironment(configIn(bundle));
+
+/** Returns what CRIU said last when processes could not be made of images; '' if it said nothing. */
+export const restoreComplaint = (bundle: BundleDir): string =>
+  criuComplaint(path.join(bundle.path, WORK, 'restore.log'));

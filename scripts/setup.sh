@@ -15,11 +15,11 @@ TEST_PACKAGES=("${DEMO_PACKAGES[@]}" acl age attr btrfs-progs gcc git gnupg libc
 BENCH_PACKAGES=(fuse-overlayfs gcc git libc6-dev sqlite3 xfsprogs)
 
 main() {
-  local packages=("${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}")
+  local packages=("${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}") with_criu=''
   for option; do
     case $option in
       --demo) packages+=("${DEMO_PACKAGES[@]}") ;;
-      --test) packages+=("${TEST_PACKAGES[@]}") ;;
+      --test) packages+=("${TEST_PACKAGES[@]}") with_criu=1 ;;
       --bench) packages+=("${BENCH_PACKAGES[@]}") ;;
       *) fail "unknown option $option" 'usage: setup.sh [--demo] [--test] [--bench]' ;;
     esac
@@ -35,6 +35,7 @@ main() {
   native_addon native build:native
   native_addon test/syscalls build:test-native
   bundle
+  [ -z "$with_criu" ] || criu_program
   exec 9>&-
 }
 
@@ -127,6 +128,33 @@ bundle() {
   fi
   say 'bundling'
   quietly bundle node scripts/bundle.mjs || fail 'bundling failed' "see $SETUP_DIR/bundle.log"
+}
+
+# Debian 12 and 13 have a CRIU that fails at any socket on Linux 6.16 and later: the next Debian's runs with its own libraries beside it.
+MIN_CRIU=4.2
+NEXT_DEBIAN=forky
+
+criu_program() {
+  local version place=$SETUP_DIR/criu mirror
+  version=$(criu --version 2>/dev/null | sed -n 's/^Version: //p' || true)
+  if at_least "${version:-0}" "$MIN_CRIU" || [ -x "$place/criu" ]; then return; fi
+  say 'fetching CRIU'
+  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | sed -n 1p)
+  rm -rf "$place"
+  mkdir -p "$place"
+  # An archive that stands still, as some machines have, says that it is out of date.
+  quietly criu mmdebstrap --variant=extract --include=criu --aptopt='Acquire::Check-Valid-Until "false"' \
+    "$NEXT_DEBIAN" "$place/tree" "$mirror" || {
+    say "note: CRIU $MIN_CRIU can't be had here: its tests are skipped; see $SETUP_DIR/criu.log"
+    return 0
+  }
+  cat >"$place/criu" <<'EOF'
+#!/bin/sh
+tree=$(dirname "$0")/tree
+libraries=$tree/usr/lib/x86_64-linux-gnu
+exec "$libraries/ld-linux-x86-64.so.2" --library-path "$libraries" "$tree/usr/sbin/criu" "$@"
+EOF
+  chmod +x "$place/criu"
 }
 
 main "$@"

@@ -10,7 +10,7 @@ const END_MS = 5_000;
 const POLL_MS = 5;
 
 /** Ends the exec server of an env, which nobody uses: the next `byref exec` starts another one. */
-export async function endExecServer(_bundle: BundleDir, first: number): Promise<void> {
+export async function endExecServer(first: number): Promise<void> {
   const servers = processesOf(first).filter((each) => isExecServer(each, first));
   for (const { pid } of servers) {
     if (procText(`/proc/${pid}/task/${pid}/children`).trim() !== '') continue;

@@ -45,14 +45,15 @@ export interface CheckpointRecord {
 
 export const imagesIn = (directory: string): string => path.join(directory, 'processes');
 
-/** Makes the directory. @throws ByrefError 'usage' if something else is there */
-export function makeCheckpointDir(directory: string): void {
+/** Makes the directory. Returns true if it was not there. @throws ByrefError 'usage' if something else is there */
+export function makeCheckpointDir(directory: string): boolean {
   const found = lstatSync(directory, { throwIfNoEntry: false });
   const isFree =
     found === undefined || (found.isDirectory() && readdirSync(directory).length === 0);
   if (!isFree)
     throw new ByrefError('usage', `${directory} is there already`, 'Name a directory that is not.');
   mkdirSync(directory, { recursive: true, mode: 0o700 });
+  return found === undefined;
 }
 
 /** Removes a checkpoint that did not come about. */

@@ -50,7 +50,10 @@ export async function receiveEnv(
     const hello = checkHello(await wire.receive());
     const incoming = await lockMove(session, hello.move);
     try {
-      if (hello.byref === 'ask') await wire.send({ has: await whatBecameOf(session, hello) });
+      const has = await whatBecameOf(session, hello);
+      // Of a move that is done, what came is of no use.
+      if (has !== null) incoming.remove();
+      if (has !== null || hello.byref === 'ask') await wire.send({ has });
       else await receive(interruptible(session, hooks.signal), wire, hello, incoming, hooks);
     } finally {
       incoming.close();
@@ -119,11 +122,6 @@ async function receive(
   hooks: ReceiveHooks,
 ): Promise<void> {
   const { root } = session;
-  const has = await whatBecameOf(session, hello);
-  if (has !== null) {
-    await wire.send({ has });
-    return;
-  }
   const need = await withStore(session, 'read', (store) => {
     store.refuseEnvName(hello.name);
     refuseScratchName(hello.name);
@@ -143,9 +141,9 @@ async function receive(
     failpoint('receive-named');
     if (hello.start) await start(session, row, hooks);
     const done = await withStore(session, 'read', (store) => receivedOf(store, row));
-    await wire.send({ done });
-    failpoint('receive-done');
     incoming.remove();
+    failpoint('receive-done');
+    await wire.send({ done });
   } catch (error) {
     if (!isBroken(error, hooks.signal)) incoming.remove();
     throw error;

@@ -28,6 +28,7 @@ const MAY_IMPORT = {
   'manager/templates': ['base', 'codec', 'native', 'store', 'driver/core', 'manager/merge'],
   'manager/envs': [...DELTA, 'ipc', 'driver/fuse/mount.ts', 'manager/confinement'],
   'manager/backup': [...DELTA, ...below('envs')],
+  'manager/moves': [...DELTA, ...below('envs', 'backup', 'templates')],
   'manager/sandbox': [...DELTA, 'ipc', ...below('confinement', 'envs', 'templates')],
   'manager/recipes/build': [...DELTA, ...below('confinement', 'merge', 'sandbox', 'templates')],
   'manager/recipes/compose': [
@@ -62,7 +63,7 @@ const MAY_IMPORT = {
   services: [
     ...DELTA,
     'ipc',
-    ...below('packages', 'envs', 'backup', 'sandbox', 'templates', 'rollout'),
+    ...below('packages', 'envs', 'backup', 'moves', 'sandbox', 'templates', 'rollout'),
     ...below('recipes/build', 'recipes/capture', 'recipes/compose'),
     ...below('upkeep/gc', 'upkeep/fsck', 'upkeep/scrub', 'upkeep/doctor'),
   ],

@@ -89,7 +89,7 @@ export async function writeBackup(
   const sink = intoFile(output?.fd ?? STDOUT);
   const includes = (): boolean => withTemplates;
   try {
-    const sent = await streamBackup(store, row, { includes, base, sink }, hooks);
+    const { sent } = await streamBackup(store, row, { includes, base, sink }, hooks);
     output?.finish();
     return { ...sent, file };
   } catch (error) {
@@ -99,30 +99,44 @@ export async function writeBackup(
 }
 
 /** What is in a backup, and who takes it. */
-interface StreamOptions {
+export interface StreamOptions {
   /** Tells whether a version of the env's stack comes along. */
   readonly includes: (identity: string) => boolean;
   readonly base: BaseBackup | null;
   readonly sink: Sink;
+  /** The name that the backup is to have; a new one if not given. */
+  readonly id?: string;
+  /** False: volumes are left out. */
+  readonly volumes?: boolean;
+}
+
+/** A backup that was passed on. */
+export interface Streamed {
+  readonly sent: Omit<EnvBackedUp, 'file'>;
+  /** What its private files were, so that the next one can build on it. */
+  readonly files: Pick<EnvCopy['files'], 'seen' | 'trustedMs'>;
 }
 
 /** Passes a backup of an env to somebody, as it is made. @throws as backupEnv() */
 export async function streamBackup(
   store: Store,
   row: EnvRow,
-  { includes, base, sink }: StreamOptions,
+  { includes, base, sink, id: name = newName(), volumes = true }: StreamOptions,
   hooks: StillHooks,
-): Promise<Omit<EnvBackedUp, 'file'>> {
+): Promise<Streamed> {
   const { root } = store;
   const firstMount = passedOn(root, row);
   const id = store.reserveEnv();
   const workplace = new Workplace(root, id);
   const directory = workplace.path;
   try {
-    const { frozenMs, files } = await copyAtRest(store, row, id, hooks, base?.isKnown);
+    const { frozenMs, files } = await copyAtRest(
+      ...([store, row, id, hooks] as const),
+      ...([base?.isKnown, volumes] as const),
+    );
     workplace.take(envDir(root, id));
     failpoint('backup-copied');
-    const facts = { includes, firstMount, frozenMs, files, base: base?.id ?? null };
+    const facts = { name, includes, firstMount, frozenMs, files, base: base?.id ?? null };
     const manifest = await describe(store, row, directory, facts);
     for (const name of files.known)
       rmSync(path.join(directory, PRIVATE_DIR, name), { force: true });
@@ -134,17 +148,21 @@ export async function streamBackup(
     // Others may write meanwhile.
     const bytes = await store.pause(() => pack(directory, names, sink, hooks.signal));
     failpoint('backup-packed');
-    return {
-      ...{ env: row.id, name: row.name, backup: manifest.id, bytes },
+    const sent = {
+      ...{ env: row.id, name: row.name, backup: name, bytes },
       ...{ files: manifest.counts.files, unchanged: files.known.size, frozenMs },
     };
+    return { sent, files };
   } finally {
     removeDelta(envDir(root, id));
     workplace.remove();
   }
 }
 
+const newName = (): string => randomBytes(16).toString('hex');
+
 interface Facts extends EnvCopy {
+  readonly name: string;
   readonly includes: StreamOptions['includes'];
   readonly firstMount: FirstMount | null;
   readonly base: string | null;
@@ -155,7 +173,7 @@ async function describe(
   store: Store,
   row: EnvRow,
   directory: string,
-  { includes, firstMount, frozenMs, files, base }: Facts,
+  { name, includes, firstMount, frozenMs, files, base }: Facts,
 ): Promise<BackupManifest> {
   const refs = new RefNames(store, store.resolveStack(row));
   const view = await readDelta(directory);
@@ -169,7 +187,7 @@ async function describe(
   const began = patches.map((patch) => [String(patch), store.patches.get(patch)?.startedMs ?? 0]);
   const manifest: BackupManifest = {
     format: BACKUP_FORMAT,
-    id: randomBytes(16).toString('hex'),
+    id: name,
     madeMs: Date.now(),
     base,
     trustedMs: files.trustedMs,

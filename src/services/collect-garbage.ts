@@ -2,6 +2,8 @@
 import { rmdirSync } from 'node:fs';
 import { isNoSpace } from '../base/no-space.ts';
 import { sweepTemporaryDirs } from '../base/temporary-dir.ts';
+import { sweepIncoming } from '../manager/moves/incoming.ts';
+import { sweepOutgoing } from '../manager/moves/outgoing.ts';
 import { sweepScratchEnvs } from '../manager/sandbox/scratch-env.ts';
 import {
   type GcHooks,
@@ -60,6 +62,8 @@ async function collect(
   if (!dryRun) {
     sweepTemporaryDirs();
     await sweepScratchEnvs(store);
+    sweepIncoming(store.root);
+    sweepOutgoing(store.root, (env) => store.env(env) !== null);
   }
   return { ...(await removeGarbage(store, options, hooks)), dryRun };
 }

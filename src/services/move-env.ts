@@ -1,26 +1,21 @@
 /** Moves an env to another machine, or makes a copy of it there: docs/internals/adr/0040-a-move-is-confirmed.md. */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { existsSync, rmSync } from 'node:fs';
-import { createInterface } from 'node:readline';
+import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
-import { EnvLock } from '../driver/delta/env-lock.ts';
-import type { CopyHooks, StillHooks } from '../manager/envs/copy-at-rest.ts';
-import { destroyLocked } from '../manager/envs/destroy.ts';
+import type { CopyHooks } from '../manager/envs/copy-at-rest.ts';
 import { BundleDir } from '../manager/envs/runtime/bundle-dir.ts';
-import { lockLifeCycle, stopProcesses } from '../manager/envs/runtime/life-cycle.ts';
-import { wordsOf } from '../manager/envs/settings.ts';
 import { envState } from '../manager/envs/state.ts';
-import { STANDARD_UMOUNT, umountEnv } from '../manager/envs/umount.ts';
-import type { FileLock } from '../native/lock-file.ts';
-import { type EnvRow, envDir, type Store } from '../store/store.ts';
-import { stackNames, streamBackup } from './backup-env.ts';
-import { type Hello, type Message, MOVE_PROTOCOL, type Received, Wire } from './move-wire.ts';
-import { needStopped } from './need-stopped.ts';
+import { type MoveFacts, Outgoing } from '../manager/moves/outgoing.ts';
+import type { EnvRow, Store } from '../store/store.ts';
+import { stackNames } from './backup-env.ts';
+import { FarSide } from './far-side.ts';
+import { type Hello, type Message, MOVE_PROTOCOL, type Received } from './move-messages.ts';
+import { orSaid, type RoundPart, Rounds } from './send-rounds.ts';
+import { sendVersions } from './send-versions.ts';
 import { startEnv } from './start-env.ts';
+import { StillEnv, stampOf } from './still-env.ts';
 
 /** How often, and how long after each other, the other side is asked what became of an env. */
 const ASKED = 5;
@@ -33,6 +28,10 @@ export interface MoveOptions {
   readonly name: string;
   /** True: it stays here as it is, and there is another one like it. */
   readonly keep: boolean;
+  /** True: most of it is sent while it runs. */
+  readonly warm: boolean;
+  /** True: a move that was interrupted goes on, with the name and the way that it had. */
+  readonly resume: boolean;
   /** A command that runs a command line on a host, as ssh does: quoted as for a shell. */
   readonly rsh: string;
   /** The command line of the other side. */
@@ -58,18 +57,27 @@ export interface EnvMoved {
   readonly there: Received;
   /** False: it is still here, too. */
   readonly moved: boolean;
-  /** Bytes that were sent, and the versions of templates that were among them, as NAME@VERSION. */
+  /** True: a move that had been interrupted went on. */
+  readonly resumed: boolean;
+  /** Bytes that were sent by this command, and the versions of templates that were among them, as NAME@VERSION, with how many objects. */
   readonly bytes: number;
   readonly versions: readonly string[];
+  readonly objects: number;
+  /** In how many rounds the env was sent. */
+  readonly rounds: number;
+  /** For how long it neither ran here nor there, in milliseconds; null: it did not run, or stayed here. */
+  readonly pauseMs: number | null;
 }
 
 /**
  * Sends an env to another machine. To be moved, it is stopped; there it is started if it ran here. It is removed here only when the other side has said that it is
  * whole there. The store is open for writing.
  *
- * Whatever ends it before that leaves the env here as it was, running if it ran, and nothing there. If the connection ends between the confirmation and
- * the answer to it, the other side is asked on another connection; if it can't be, the env stays here, stopped, so that it does not run twice.
- * @throws ByrefError 'busy' if it has snapshots, which stay behind; 'unreachable', 'badInput'; what the other side says
+ * Whatever ends it before that leaves the env here as it was, running if it ran; a command that was killed leaves it stopped, if it had stopped it. There is no env
+ * there then, but what came of it stays for a while, for `resume`, if the connection broke or this command was ended. If the connection ends between the
+ * confirmation and the answer to it, the other side is asked on another connection; if it can't be, the env stays here, stopped, so that it does not run twice.
+ * @throws ByrefError 'busy' if it has snapshots, which stay behind, or is being moved already; 'notFound' if there is nothing to go on with; 'unreachable',
+ *   'badInput'; what the other side says
  */
 export async function moveEnv(
   store: Store,
@@ -77,51 +85,200 @@ export async function moveEnv(
   options: MoveOptions,
   hooks: MoveHooks,
 ): Promise<EnvMoved> {
-  const { host, name, keep } = options;
-  const { root } = store;
-  refuseHost(host);
-  if (!keep) refuseSnapshots(store, row);
-  const start = !keep && new BundleDir(root, row.id).firstProcess() !== null;
-  const hello: Hello = {
-    ...{ byref: 'move', protocol: MOVE_PROTOCOL, move: randomBytes(16).toString('hex'), name },
-    ...{ stack: stackNames(store, row, () => false), sameIdentity: !keep, start },
-  };
-  const far = new FarSide(options, hooks);
-  let still: Still | null = null;
-  let isGone = false;
+  refuseHost(options.host);
+  const outgoing = Outgoing.open(store.root, row);
   try {
-    await orSaid(far.wire, far.wire.send(hello));
-    const { need = [] } = await store.pause(() => far.wire.receive());
-    if (!keep) still = await Still.of(store, row, options.stopMs, hooks);
-    const bytes = await send(store, row, far.wire, new Set(need), { ...hooks, ...still?.hooks });
-    failpoint('move-sent');
-    await store.pause(() => far.wire.receive());
-    failpoint('move-whole');
-    const there = await confirm(store, far, hello, options, hooks);
-    failpoint('move-done');
-    if (still !== null) {
-      await still.remove(store, row);
-      isGone = true;
-    }
-    const versions = hello.stack.filter(({ identity }) => need.includes(identity));
-    return {
-      ...{ env: row.id, name: row.name, host, there, moved: !keep, bytes },
-      versions: versions.map((each) => `${each.template}@${each.version}`),
-    };
-  } catch (error) {
-    const isStopped = new BundleDir(root, row.id).firstProcess() === null;
-    if (start && isStopped && !(error instanceof Unknown)) {
-      await still?.release();
-      still = null;
-      hooks.note(`${row.name} is started here again`);
-      await startEnv(store, row, {}, hooks);
-    }
-    throw error;
+    const forget = outgoing.facts?.host === options.host ? outgoing.facts.move : null;
+    const facts = options.resume ? interrupted(outgoing, row, options) : null;
+    const { keep } = facts ?? options;
+    if (!keep) refuseSnapshots(store, row);
+    if (facts === null) outgoing.begin(factsOf(store, row, options));
+    const move = new Move(store, row, outgoing, options, hooks);
+    return await move.run(facts === null ? forget : null);
   } finally {
-    if (!isGone) await still?.release();
-    await far.close();
+    outgoing.close();
   }
 }
+
+function factsOf({ root }: Store, { id }: EnvRow, options: MoveOptions): MoveFacts {
+  const { host, name, keep, warm } = options;
+  const ran = !keep && new BundleDir(root, id).firstProcess() !== null;
+  return { move: randomBytes(16).toString('hex'), host, name, keep, warm, ran };
+}
+
+function interrupted({ facts }: Outgoing, { name }: EnvRow, { host }: MoveOptions): MoveFacts {
+  if (facts?.host === host) return facts;
+  const which = facts === null ? '' : `; one to ${facts.host} was`;
+  const message = `no move of ${name} to ${host} was interrupted${which}`;
+  throw new ByrefError('notFound', message, 'Run byref move without --resume.');
+}
+
+/** One command's part of a move. */
+class Move {
+  private readonly store: Store;
+  private readonly row: EnvRow;
+  private readonly outgoing: Outgoing;
+  private readonly facts: MoveFacts;
+  private readonly options: MoveOptions;
+  private readonly hooks: MoveHooks;
+  private readonly start: boolean;
+  private still: StillEnv | null = null;
+  private stoppedAt = 0;
+
+  constructor(
+    store: Store,
+    row: EnvRow,
+    outgoing: Outgoing,
+    options: MoveOptions,
+    hooks: MoveHooks,
+  ) {
+    this.store = store;
+    this.row = row;
+    this.outgoing = outgoing;
+    this.facts = outgoing.facts!;
+    this.options = options;
+    this.hooks = hooks;
+    const { keep, ran } = this.facts;
+    this.start = !keep && (ran || this.runs);
+  }
+
+  private get runs(): boolean {
+    return new BundleDir(this.store.root, this.row.id).firstProcess() !== null;
+  }
+
+  async run(forget: string | null): Promise<EnvMoved> {
+    const far = new FarSide(this.options, this.hooks);
+    try {
+      return await this.through(far, forget);
+    } catch (error) {
+      await this.undo(far, error);
+      throw error;
+    } finally {
+      await this.still?.release();
+      await far.close();
+    }
+  }
+
+  private async through(far: FarSide, forget: string | null): Promise<EnvMoved> {
+    const { store, row, outgoing, hooks } = this;
+    const { move, name, host, keep } = this.facts;
+    const versions = stackNames(store, row, () => false);
+    const hello: Hello = {
+      ...{ byref: 'move', protocol: MOVE_PROTOCOL, move, name, stack: versions },
+      ...{ sameIdentity: !keep, start: this.start, from: hostname(), forget },
+    };
+    await orSaid(far.wire, far.wire.send(hello));
+    const answer = await store.pause(() => far.wire.receive());
+    if (answer.has !== undefined && answer.has !== null) throw this.isThere();
+    const part = await this.agree(far, answer);
+    const { need = [] } = answer;
+    const refs = store.plainStack(row);
+    const sent = versions
+      .map((version, i) => ({ ...version, ref: refs[i]! }))
+      .filter(({ identity }) => need.includes(identity));
+    const objects = await sendVersions(store, far.wire, sent, outgoing.listing);
+    const rounds = new Rounds(store, row, far.wire, outgoing);
+    await this.sendRounds(rounds, part);
+    failpoint('move-whole');
+    const there = await confirm(store, far, hello, this.options, hooks);
+    const pauseMs = this.start ? Math.ceil(performance.now() - this.stoppedAt) : null;
+    failpoint('move-done');
+    await this.still?.remove(store, row);
+    this.still = null;
+    outgoing.clear();
+    return {
+      ...{ env: row.id, name: row.name, host, there, moved: !keep, resumed: this.options.resume },
+      ...{ bytes: far.wire.sent, objects, rounds: rounds.count, pauseMs },
+      versions: sent.map((each) => `${each.template}@${each.version}`),
+    };
+  }
+
+  /** Brings what is known here of what the other side has together with what it says. Returns what it has of the round that is to be finished. */
+  private async agree(
+    { wire }: FarSide,
+    { held = null, part = null }: Message,
+  ): Promise<RoundPart | null> {
+    const { outgoing } = this;
+    const { pending } = outgoing;
+    if (pending !== null && held === pending.id) outgoing.noteHeld(pending);
+    if ((outgoing.held?.id ?? null) === held) return part;
+    outgoing.noteLost();
+    if (held === null) return part;
+    await wire.send({ reset: true });
+    return null;
+  }
+
+  private async sendRounds(rounds: Rounds, part: RoundPart | null): Promise<void> {
+    const { keep, warm } = this.facts;
+    const { pending } = this.outgoing;
+    if (keep) {
+      if (pending === null) await rounds.send('copy', this.hooks);
+      else await rounds.finish(pending, part, true);
+      return;
+    }
+    // What is stopped may be as it was when it was sent in part: then the rest of that is all.
+    if (pending?.stamp != null && (await this.isStopped())) await this.stop();
+    if (pending !== null) {
+      const isSame = this.still !== null && this.still.stamp === pending.stamp;
+      if (isSame) this.outgoing.notePending({ ...pending, stamp: stampOf(this.store, this.row) });
+      await rounds.finish(pending, part, isSame);
+      if (isSame) return;
+    }
+    if (warm && this.still === null && !(await this.isStopped()))
+      await rounds.untilSmall(this.hooks);
+    if (this.still === null) await this.stop();
+    await rounds.send('still', { ...this.hooks, ...this.still!.hooks });
+  }
+
+  private async isStopped(): Promise<boolean> {
+    return !this.runs && (await envState(this.store, this.row)).state === 'stopped';
+  }
+
+  private async stop(): Promise<void> {
+    this.stoppedAt = performance.now();
+    this.still = await StillEnv.of(this.store, this.row, this.options.stopMs, this.hooks);
+    failpoint('move-stopped');
+  }
+
+  /** Has the env go on here as before, and keeps of the move what it can go on with later. */
+  private async undo({ wire }: FarSide, error: unknown): Promise<void> {
+    const { store, row, outgoing, hooks } = this;
+    const { host } = this.facts;
+    if (error instanceof Unknown) return;
+    if (isResumable(error, hooks.signal))
+      hooks.note(`what came is kept there for some days: byref move ${row.name} ${host} --resume`);
+    else {
+      outgoing.clear();
+      // It keeps nothing then, either.
+      await wire.send({ error: GIVEN_UP }).catch(() => undefined);
+    }
+    const hadStopped = this.still !== null;
+    await this.still?.release();
+    this.still = null;
+    if (this.start && !this.runs) {
+      hooks.note(`${row.name} is started here again`);
+      await startEnv(store, row, {}, hooks);
+    } else if (hadStopped && outgoing.pending?.stamp != null)
+      outgoing.notePending({ ...outgoing.pending, stamp: stampOf(store, row) });
+  }
+
+  private isThere(): ByrefError {
+    const { name, host } = this.facts;
+    this.outgoing.clear();
+    const message = `${host} has ${name} already: all of the move was done, but for the end here`;
+    return new ByrefError('exists', message, `Remove the one here: byref destroy ${this.row.name}`);
+  }
+}
+
+const GIVEN_UP = {
+  code: 'error',
+  message: 'the move was given up',
+  hint: 'See what it says there.',
+};
+
+/** Returns true if the other side keeps what came. */
+const isResumable = (error: unknown, signal: AbortSignal): boolean =>
+  signal.aborted || (error instanceof ByrefError && error.code === 'unreachable');
 
 /** What begins like an option, ssh would take for one. */
 function refuseHost(host: string): void {
@@ -134,77 +291,6 @@ function refuseSnapshots(store: Store, { id, name }: EnvRow): void {
   if (count === 0) return;
   const hint = `Remove them (byref snapshot list ${name}), or leave the env here, too, with --keep.`;
   throw new ByrefError('busy', `${name} has snapshots, which would be lost: ${count}`, hint);
-}
-
-/** An env that stands still, stopped, until it is gone or goes on here: nobody starts or mounts it meanwhile. */
-class Still {
-  readonly hooks: Required<Pick<StillHooks, 'locks'>>;
-  private readonly root: string;
-  private readonly env: number;
-
-  private constructor(root: string, env: number, lifeCycle: FileLock, delta: EnvLock | null) {
-    this.root = root;
-    this.env = env;
-    this.hooks = { locks: { lifeCycle, delta } };
-  }
-
-  static async of(store: Store, row: EnvRow, timeoutMs: number, hooks: CopyHooks): Promise<Still> {
-    const { root } = store;
-    const lock = await lockLifeCycle(root, row, hooks.patience);
-    try {
-      await stopProcesses(root, row.id, { timeoutMs });
-      await umountEnv(store, await envState(store, row), STANDARD_UMOUNT);
-      await needStopped(store, row, '');
-      const directory = envDir(root, row.id);
-      const delta = existsSync(directory) ? EnvLock.acquire(directory) : null;
-      return new Still(root, row.id, lock, delta);
-    } catch (error) {
-      lock.release();
-      throw error;
-    }
-  }
-
-  /** Removes the env. */
-  async remove(store: Store, row: EnvRow): Promise<void> {
-    const { lifeCycle, delta } = this.hooks.locks;
-    await destroyLocked(store, row, delta);
-    rmSync(new BundleDir(this.root, this.env).lock, { force: true });
-    lifeCycle.release();
-  }
-
-  /** Lets others have it. */
-  async release(): Promise<void> {
-    const { lifeCycle, delta } = this.hooks.locks;
-    await delta?.release(delta.wasClean && !delta.wasEmpty);
-    lifeCycle.release();
-  }
-}
-
-/** Waits for what is sent. If that fails, the other side may have said why: then that is thrown. */
-async function orSaid<T>(wire: Wire, sent: Promise<T>): Promise<T> {
-  try {
-    return await sent;
-  } catch (error) {
-    if (error instanceof ByrefError && error.code === 'unreachable') await wire.receive();
-    throw error;
-  }
-}
-
-/** Sends the backup. */
-async function send(
-  store: Store,
-  row: EnvRow,
-  wire: Wire,
-  need: ReadonlySet<string>,
-  hooks: StillHooks,
-): Promise<number> {
-  const options = {
-    ...{ includes: (identity: string) => need.has(identity), base: null },
-    sink: (bytes: Buffer) => wire.sendData(bytes),
-  };
-  const { bytes } = await orSaid(wire, streamBackup(store, row, options, hooks));
-  await orSaid(wire, wire.sendEnd());
-  return bytes;
 }
 
 /** It is not known whether the other side has the env. */
@@ -257,33 +343,4 @@ async function ask(
     await sleep(ASK_AGAIN_MS);
   }
   return undefined;
-}
-
-/** `byref receive` on the other machine. */
-class FarSide {
-  readonly wire: Wire;
-  private readonly child: ChildProcess;
-  private readonly ended: Promise<unknown>;
-
-  constructor(
-    { host, rsh, receiver }: MoveOptions,
-    { hear, signal }: Pick<MoveHooks, 'hear' | 'signal'>,
-  ) {
-    const [program = '', ...words] = wordsOf(rsh, '--rsh');
-    // Not with us, when a terminal's group gets a signal: it is told by the end of the connection.
-    const child = spawn(program, [...words, host, receiver], {
-      ...{ stdio: ['pipe', 'pipe', 'pipe'], detached: true },
-    });
-    this.child = child;
-    this.ended = once(child, 'close').catch(() => undefined);
-    createInterface({ input: child.stderr }).on('line', hear);
-    this.wire = new Wire(`the connection to ${host}`, child.stdout, child.stdin);
-    signal.addEventListener('abort', () => child.stdin.destroy(), { once: true });
-  }
-
-  async close(): Promise<void> {
-    this.child.stdin!.destroy();
-    this.child.stdout!.destroy();
-    await this.ended;
-  }
 }

@@ -1,73 +1,25 @@
 /**
- * What `byref move` and `byref receive` say to each other over two pipes: frames of one byte (1: a message, JSON; 2: bytes of a backup; 3: its end), a
- * length (u32, little-endian), and so many bytes.
- *
- *     move                                     receive
- *     hello: name, versions of the stack   ->
- *                                          <-  need: identities of versions that are not there
- *     a backup with those versions         ->
- *                                          <-  whole: it is restored, under a name that nobody sees
- *     confirm                              ->
- *                                          <-  done: it has its name, and runs if it ran
- *
- * Instead of each of its answers, the receiver may send an error: then it has made nothing. It undoes what it made if the connection ends before
- * `confirm`. A sender that has confirmed and hears no more asks on another connection what became of it.
+ * What `byref move` and `byref receive` say to each other over two pipes: frames of one byte (1: a message, JSON; 2: bytes; 3: the end of such; 4:
+ * nothing, so that the other side knows that we live), a length (u32, little-endian), and so many bytes. What the messages are, move-messages.ts says.
  */
 import { once } from 'node:events';
 import { Readable, type Writable } from 'node:stream';
 import { ByrefError } from '../base/error.ts';
 import { EXIT, type ExitName } from '../base/exit-codes.ts';
-
-/** Of the protocol; another one is refused. */
-export const MOVE_PROTOCOL = 1;
+import type { Message } from './move-messages.ts';
 
 const MESSAGE = 1;
 const DATA = 2;
 const END = 3;
+const ALIVE = 4;
+/** How often we say that we live, and how long nothing may be heard of the other side, in milliseconds. */
+const SAY_MS = 10_000;
+const HEAR_MS = 120_000;
 const HEAD = 5;
 const MESSAGE_MAX = 2 ** 22;
 const DATA_MAX = 2 ** 24;
 /** Of what is no frame, this much is told. */
 const SHOWN = 200;
-
-/** A version of the env's stack. */
-export interface WantedVersion {
-  readonly template: string;
-  readonly version: number;
-  readonly identity: string;
-}
-
-/** The first message of a sender. */
-export interface Hello {
-  readonly byref: 'move' | 'ask';
-  readonly protocol: number;
-  /** Random, 32 hex digits: of one move. */
-  readonly move: string;
-  /** The name that the env is to have. */
-  readonly name: string;
-  readonly stack: readonly WantedVersion[];
-  readonly sameIdentity: boolean;
-  readonly start: boolean;
-}
-
-/** The env as the receiver has it. */
-export interface Received {
-  readonly name: string;
-  readonly id: number;
-  /** null: it does not run. */
-  readonly pid: number | null;
-}
-
-/** A message; which fields it has says what it is. */
-export interface Message extends Partial<Hello> {
-  readonly need?: readonly string[];
-  readonly whole?: boolean;
-  readonly confirm?: boolean;
-  readonly done?: Received;
-  /** The answer to `ask`. */
-  readonly has?: Received | null;
-  readonly error?: { readonly code: string; readonly message: string; readonly hint: string };
-}
 
 /** One end of the connection. */
 export class Wire {
@@ -75,10 +27,21 @@ export class Wire {
   private readonly input: AsyncIterator<Buffer>;
   private readonly output: Writable;
   private pending: Buffer = Buffer.alloc(0);
+  private readonly hearMs: number;
+  private readonly alive: NodeJS.Timeout;
+  /** How many bytes of data were sent. */
+  sent = 0;
 
-  /** @param peer for messages: "the connection to host" */
-  constructor(peer: string, input: Readable, output: Writable) {
+  /** @param peer for messages: "the connection to host" @param hearMs how long nothing may be heard of it, in milliseconds */
+  constructor(peer: string, input: Readable, output: Writable, hearMs = HEAR_MS) {
     this.peer = peer;
+    this.hearMs = hearMs;
+    this.alive = setInterval(
+      () => {
+        if (output.writable && !output.writableNeedDrain) output.write(frameHead(ALIVE, 0));
+      },
+      Math.min(SAY_MS, hearMs / 4),
+    ).unref();
     this.input = input[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
     this.output = output;
     // Who writes is told.
@@ -90,22 +53,18 @@ export class Wire {
     return this.write(MESSAGE, Buffer.from(JSON.stringify(message), 'utf8'));
   }
 
-  /** Sends bytes of a backup. @throws ByrefError 'unreachable' */
-  async sendData(bytes: Buffer): Promise<void> {
-    for (let at = 0; at < bytes.length; at += DATA_MAX)
-      await this.write(DATA, bytes.subarray(at, at + DATA_MAX));
-  }
-
-  /** Says that all of the backup was sent. @throws ByrefError 'unreachable' */
-  sendEnd(): Promise<void> {
-    return this.write(END, Buffer.alloc(0));
+  /** Sends bytes, and their end. @throws ByrefError 'unreachable'; what `stream` throws */
+  async sendAll(stream: AsyncIterable<Buffer>): Promise<void> {
+    for await (const bytes of stream) {
+      for (let at = 0; at < bytes.length; at += DATA_MAX)
+        await this.write(DATA, bytes.subarray(at, at + DATA_MAX));
+      this.sent += bytes.length;
+    }
+    await this.write(END, Buffer.alloc(0));
   }
 
   private async write(type: number, bytes: Buffer): Promise<void> {
-    const head = Buffer.alloc(HEAD);
-    head.writeUInt8(type, 0);
-    head.writeUInt32LE(bytes.length, 1);
-    const whole = Buffer.concat([head, bytes]);
+    const whole = Buffer.concat([frameHead(type, bytes.length), bytes]);
     const failed = await new Promise<Error | null | undefined>((resolve) => {
       this.output.write(whole, resolve);
     });
@@ -122,28 +81,47 @@ export class Wire {
     return message;
   }
 
-  /** Returns the bytes of a backup until its end. It ends with an error if the connection does. */
+  /** Returns the bytes that are sent, until their end. It ends with an error if the connection does. */
   data(): Readable {
     return Readable.from(this.pieces(), { objectMode: false });
   }
 
+  /** Also the first bytes of what does not come to its end are given. */
   private async *pieces(): AsyncGenerator<Buffer> {
     for (;;) {
-      const { type, bytes } = await this.next();
+      const { type, length } = await this.head();
       if (type === END) return;
-      if (type !== DATA) throw this.noMessage(bytes);
-      yield bytes;
+      if (type !== DATA) throw this.refusal(await this.read(length));
+      for (let left = length; left > 0; ) {
+        const bytes = await this.some(left);
+        left -= bytes.length;
+        yield bytes;
+      }
     }
   }
 
   private async next(): Promise<{ type: number; bytes: Buffer }> {
-    const head = await this.read(HEAD);
-    const type = head.readUInt8(0);
-    const length = head.readUInt32LE(1);
-    const max = type === MESSAGE ? MESSAGE_MAX : type === DATA ? DATA_MAX : 0;
-    if (type < MESSAGE || type > END || length > max)
-      throw this.noMessage(Buffer.concat([head, this.pending]));
+    const { type, length } = await this.head();
     return { type, bytes: await this.read(length) };
+  }
+
+  private async head(): Promise<{ type: number; length: number }> {
+    for (;;) {
+      const head = await this.read(HEAD);
+      const type = head.readUInt8(0);
+      const length = head.readUInt32LE(1);
+      const max = type === MESSAGE ? MESSAGE_MAX : type === DATA ? DATA_MAX : 0;
+      if (type < MESSAGE || type > ALIVE || length > max)
+        throw this.noMessage(Buffer.concat([head, this.pending]));
+      if (type !== ALIVE) return { type, length };
+    }
+  }
+
+  private async some(max: number): Promise<Buffer> {
+    while (this.pending.length === 0) this.pending = await this.piece();
+    const bytes = this.pending.subarray(0, max);
+    this.pending = this.pending.subarray(bytes.length);
+    return bytes;
   }
 
   private async read(length: number): Promise<Buffer> {
@@ -160,26 +138,40 @@ export class Wire {
   }
 
   private async piece(): Promise<Buffer> {
+    let timer: NodeJS.Timeout | undefined;
+    const silence = new Promise<null>((resolve) => {
+      timer = setTimeout(resolve, this.hearMs, null);
+    });
     try {
-      const next: IteratorResult<Buffer, unknown> = await this.input.next();
+      const next = await Promise.race([this.input.next(), silence]);
+      if (next === null) throw this.broken('is silent');
       if (next.done !== true) return next.value;
-    } catch {
+    } catch (error) {
+      if (error instanceof ByrefError) throw error;
       // As at its end.
+    } finally {
+      clearTimeout(timer);
     }
     throw this.broken();
   }
 
   /** Says that nothing more comes, and waits until all of it is written. */
   async end(): Promise<void> {
+    this.close();
     if (this.output.destroyed) return;
     const closed = once(this.output, 'close').catch(() => undefined);
     this.output.end();
     await closed;
   }
 
-  private broken(): ByrefError {
+  /** Says no longer that we live. */
+  close(): void {
+    clearInterval(this.alive);
+  }
+
+  private broken(how = 'ended early'): ByrefError {
     const hint = 'See what it said above, if anything, then run this again.';
-    return new ByrefError('unreachable', `${this.peer} ended early`, hint);
+    return new ByrefError('unreachable', `${this.peer} ${how}`, hint);
   }
 
   private noMessage(bytes: Buffer): ByrefError {
@@ -189,10 +181,23 @@ export class Wire {
     return new ByrefError('badInput', message, hint);
   }
 
+  /** Makes the error of a message where there are to be bytes: the peer gives up, or is none. */
+  private refusal(bytes: Buffer): ByrefError {
+    const error = messageIn(bytes)?.error;
+    return error === undefined ? this.noMessage(bytes) : this.saidError(error);
+  }
+
   private saidError({ code, message, hint }: NonNullable<Message['error']>): ByrefError {
     const name = Object.hasOwn(EXIT, code) ? (code as ExitName) : 'error';
     return new ByrefError(name, `${this.peer}: ${message}`, hint);
   }
+}
+
+function frameHead(type: number, length: number): Buffer {
+  const head = Buffer.alloc(HEAD);
+  head.writeUInt8(type, 0);
+  head.writeUInt32LE(length, 1);
+  return head;
 }
 
 function messageIn(bytes: Buffer): Message | null {

@@ -5,21 +5,24 @@ import type { Readable, Writable } from 'node:stream';
 import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
 import { isNoSpace } from '../base/no-space.ts';
-import { RunDir } from '../ipc/run-dir.ts';
+import { isStackName, type StackName } from '../manager/backup/manifest.ts';
 import { destroyEnv } from '../manager/envs/destroy.ts';
 import { BundleDir } from '../manager/envs/runtime/bundle-dir.ts';
+import { Incoming, removeIncoming, sweepIncoming } from '../manager/moves/incoming.ts';
 import { ownScratch } from '../manager/sandbox/owner.ts';
 import { nextScratchName } from '../manager/sandbox/scratch-env.ts';
-import { type FileLock, LockFile } from '../native/lock-file.ts';
-import { refuseScratchName } from '../store/names.ts';
+import { isName, refuseScratchName } from '../store/names.ts';
 import { waitUntil } from '../store/patience.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
-import { type Hello, type Message, MOVE_PROTOCOL, type Received, Wire } from './move-wire.ts';
+import { type Hello, type Message, MOVE_PROTOCOL, type Received } from './move-messages.ts';
+import { Wire } from './move-wire.ts';
+import { receiveVersion } from './receive-versions.ts';
 import { findVersion, restoreAs } from './restore-env.ts';
 import { startEnv } from './start-env.ts';
 import { interruptible, type StoreSession, withStore } from './store-session.ts';
 
 const RECEIVED_FILE = 'received';
+const ID = /^[0-9a-f]{32}$/;
 
 /** The caller's part while an env is received. */
 export interface ReceiveHooks {
@@ -32,6 +35,8 @@ export interface ReceiveHooks {
 /**
  * Takes an env, or answers what became of one. Nothing of it is seen before the sender has confirmed: until then it has the name of a throw-away
  * env of this process, so of one that is killed it goes as those do. From then on it stays, unless it is to be started and can't be.
+ *
+ * If the connection ends before, or this process is ended, what came stays (manager/moves/incoming.ts); after any other error it goes.
  * @throws what was also told to the sender
  */
 export async function receiveEnv(
@@ -43,12 +48,15 @@ export async function receiveEnv(
   const wire = new Wire('the sender', input, output);
   try {
     const hello = checkHello(await wire.receive());
-    const lock = await lockMove(session, hello.move);
+    const incoming = await lockMove(session, hello.move);
     try {
-      if (hello.byref === 'ask') await wire.send({ has: await whatBecameOf(session, hello) });
-      else await receive(interruptible(session, hooks.signal), wire, hello, hooks);
+      const has = await whatBecameOf(session, hello);
+      // Of a move that is done, what came is of no use.
+      if (has !== null) incoming.remove();
+      if (has !== null || hello.byref === 'ask') await wire.send({ has });
+      else await receive(interruptible(session, hooks.signal), wire, hello, incoming, hooks);
     } finally {
-      lock.release();
+      incoming.close();
     }
   } catch (error) {
     const { code, message, hint } = asByref(error);
@@ -62,31 +70,33 @@ export async function receiveEnv(
 
 function checkHello(message: Message): Hello {
   const { byref, protocol, move, name, stack, sameIdentity = true, start = false } = message;
+  const { from = '', forget = null } = message;
   if (protocol !== MOVE_PROTOCOL) {
     const what = `it speaks the protocol ${String(protocol)}, and this byref ${MOVE_PROTOCOL}`;
     throw new ByrefError('badInput', what, 'Use the same byref on both machines.');
   }
   const isWhole =
     (byref === 'move' || byref === 'ask') &&
-    typeof move === 'string' &&
-    /^[0-9a-f]{32}$/.test(move) &&
+    isId(move) &&
     typeof name === 'string' &&
+    typeof from === 'string' &&
+    (forget === null || isId(forget)) &&
     Array.isArray(stack) &&
     stack.every(
-      (each: Partial<Hello['stack'][number]> | null) => typeof each?.identity === 'string',
+      (each: Partial<StackName> | null) => isStackName(each) && isName(each?.template ?? ''),
     );
-  if (isWhole) return { byref, protocol, move, name, stack, sameIdentity, start };
-  throw new ByrefError('badInput', 'the sender sends no env', 'Use byref move.');
+  if (!isWhole) throw new ByrefError('badInput', 'the sender sends no env', 'Use byref move.');
+  return { byref, protocol, move, name, stack, sameIdentity, start, from, forget };
 }
 
+const isId = (value: unknown): value is string => typeof value === 'string' && ID.test(value);
+
 /** Makes this process the only one of a move: who asks what became of it waits for its end. */
-async function lockMove({ root, patience }: StoreSession, move: string): Promise<FileLock> {
-  const run = new RunDir(root);
-  run.create();
-  const lock = new LockFile(path.join(run.path, `move-${move}.lock`));
+async function lockMove({ root, patience }: StoreSession, move: string): Promise<Incoming> {
+  const incoming = new Incoming(root, move);
   const whom = (): string => 'the process that receives the env';
-  if (await waitUntil(() => lock.try('exclusive'), whom, patience)) return lock;
-  lock.release();
+  if (await waitUntil(() => incoming.tryLock(), whom, patience)) return incoming;
+  incoming.close();
   throw new ByrefError('locked', 'the env is still being received', 'Ask again later.');
 }
 
@@ -108,32 +118,86 @@ async function receive(
   session: StoreSession,
   wire: Wire,
   hello: Hello,
+  incoming: Incoming,
   hooks: ReceiveHooks,
 ): Promise<void> {
+  const { root } = session;
   const need = await withStore(session, 'read', (store) => {
     store.refuseEnvName(hello.name);
     refuseScratchName(hello.name);
     return hello.stack.filter((each) => findVersion(store, each) === null);
   });
-  await wire.send({ need: need.map(({ identity }) => identity) });
-  const row = await withStore(session, 'write', (store) => take(store, wire, hello, hooks));
-  failpoint('receive-named');
-  if (hello.start) await start(session, row, hooks);
-  const done = await withStore(session, 'read', (store) => receivedOf(store, row));
-  await wire.send({ done });
+  if (hello.forget !== null) removeIncoming(root, hello.forget);
+  sweepIncoming(root);
+  try {
+    incoming.open({ env: hello.name, from: hello.from });
+    const { held } = incoming;
+    const part = incoming.part();
+    await wire.send({ need: need.map(({ identity }) => identity), held, part });
+    await parts(session, wire, hello, incoming, hooks);
+    const row = await withStore(session, 'write', (store) =>
+      take(store, wire, hello, incoming, hooks),
+    );
+    failpoint('receive-named');
+    if (hello.start) await start(session, row, hooks);
+    const done = await withStore(session, 'read', (store) => receivedOf(store, row));
+    incoming.remove();
+    failpoint('receive-done');
+    await wire.send({ done });
+  } catch (error) {
+    if (!isBroken(error, hooks.signal)) incoming.remove();
+    throw error;
+  }
 }
+
+/** Returns true for an error after which the sender may go on. */
+const isBroken = (error: unknown, signal: AbortSignal): boolean =>
+  signal.aborted || (error instanceof ByrefError && error.code === 'unreachable');
+
+/** Takes versions of templates, and rounds, until the last round has come. */
+async function parts(
+  session: StoreSession,
+  wire: Wire,
+  { stack }: Hello,
+  incoming: Incoming,
+  { signal }: ReceiveHooks,
+): Promise<void> {
+  for (;;) {
+    const { version, round, reset } = await wire.receive();
+    if (reset === true) incoming.reset();
+    else if (version !== undefined) {
+      const wanted = stack.find(({ identity }) => identity === version);
+      if (wanted === undefined) throw noPart();
+      await withStore(session, 'add', (store) =>
+        receiveVersion(store, wire, wanted, incoming, signal),
+      );
+    } else {
+      if (!isId(round?.id) || !(round.base === null || isId(round.base))) throw noPart();
+      const { id, base, from, last } = round;
+      await incoming.receive({ id, base }, from, wire.data());
+      if (last) return;
+      await incoming.take(signal);
+      await wire.send({ took: id });
+    }
+  }
+}
+
+const noPart = (): ByrefError =>
+  new ByrefError('badInput', 'the sender sends no part of an env', 'Use byref move.');
 
 /** Restores the env, and gives it its name once the sender has confirmed. @throws ByrefError as restoreAs(); then nothing is left of it */
 async function take(
   store: Store,
   wire: Wire,
   { move, name, sameIdentity }: Hello,
+  incoming: Incoming,
   { signal, note }: ReceiveHooks,
 ): Promise<EnvRow> {
   const hidden = nextScratchName();
   const owner = ownScratch(store.root, hidden);
   try {
-    const options = { file: wire.data(), bases: [], name: hidden, sameIdentity };
+    const held = { id: incoming.held ?? '', directory: incoming.heldDir };
+    const options = { file: incoming.round, bases: [], held, name: hidden, sameIdentity };
     const { id } = await restoreAs(store, options, { signal, note });
     const row = store.needEnv(id);
     try {

@@ -66,19 +66,22 @@ export async function restoreEnv(
   return restoreAs(store, { file, bases, name, sameIdentity }, { signal, note });
 }
 
-/** Does the same, also under a name that people can't give. */
+/** Does the same, also under a name that people can't give, and on files that came before. */
 export async function restoreAs(
   store: Store,
-  { file, bases, name, sameIdentity }: RestoreOptions,
+  options: RestoreOptions & { readonly held?: HeldFiles },
   { signal, note }: RestoreHooks,
 ): Promise<EnvRestored> {
+  const { name, sameIdentity } = options;
   if (name !== null) store.refuseEnvName(name);
-  return unpacked(store, file, bases, signal, async ({ manifest, place, bases }) => {
+  return unpacked(store, options, signal, async ({ manifest, place, bases, keepsBases }) => {
     const own = name ?? manifest.env.name;
     store.refuseEnvName(own);
     if (name === null) refuseScratchName(own);
     const stack = await stackOf(store, manifest, place, signal);
-    const row = await make(store, own, stack, { manifest, place, bases, sameIdentity, note });
+    const row = await make(store, own, stack, {
+      ...{ manifest, place, bases, keepsBases, sameIdentity, note },
+    });
     return { ...summaryOf(await envState(store, row)), backup: manifest.id };
   });
 }
@@ -89,13 +92,21 @@ interface Unpacked {
   readonly place: string;
   /** Where the backups are unpacked that it builds on, the newest first. */
   readonly bases: readonly string[];
+  /** True: what is taken from there stays there, too. */
+  readonly keepsBases: boolean;
+}
+
+/** The private files of the backup that one builds on: they stay where they are, until the env is whole for certain. */
+export interface HeldFiles {
+  /** The name of that backup. */
+  readonly id: string;
+  readonly directory: string;
 }
 
 /** Checks a backup, unpacks it, and passes it to `work`; removes what was unpacked then. */
 async function unpacked<T>(
   store: Store,
-  file: string | Readable,
-  bases: readonly string[],
+  { file, bases, held }: RestoreOptions & { readonly held?: HeldFiles },
   signal: AbortSignal,
   work: (unpacked: Unpacked) => Promise<T>,
 ): Promise<T> {
@@ -106,14 +117,24 @@ async function unpacked<T>(
     const found = await store.pause(async () => {
       workplace.make();
       const manifest = await unpackGiven(file, workplace.path, signal);
-      const chain = await unpackBases(file, manifest, bases, workplace.path, signal);
+      const chain =
+        held === undefined
+          ? await unpackBases(file, manifest, bases, workplace.path, signal)
+          : heldFor(manifest, held);
       failpoint('restore-unpacked');
-      return { manifest, place: workplace.path, bases: chain };
+      const keepsBases = held !== undefined;
+      return { manifest, place: workplace.path, bases: chain, keepsBases };
     });
     return await work(found);
   } finally {
     workplace.remove();
   }
+}
+
+function heldFor({ base }: BackupManifest, { id, directory }: HeldFiles): string[] {
+  if (base === null) return [];
+  if (base === id) return [directory];
+  throw lacksBase('what was received', base);
 }
 
 /**
@@ -211,7 +232,7 @@ async function bring(store: Store, each: StackName, place: string): Promise<void
 }
 
 /** The template's name; another one if a template of another kind has it. */
-function freeName(store: Store, { template, kind }: StackName): string {
+export function freeName(store: Store, { template, kind }: StackName): string {
   const known = store.template(template);
   return known === null || known.kind === kind ? template : `${template}-${kind}`;
 }
@@ -236,7 +257,7 @@ async function make(
   store: Store,
   name: string,
   stack: readonly StackEntry[],
-  { manifest, place, bases, sameIdentity, note }: Making,
+  { manifest, place, bases, keepsBases, sameIdentity, note }: Making,
 ): Promise<EnvRow> {
   const { root } = store;
   const id = store.reserveEnv();
@@ -248,7 +269,7 @@ async function make(
     });
     const refs = store.composed(store.plainStack({ name, stack }));
     const leftAside = await rebuildDelta(store, {
-      ...{ unpacked: place, bases, directory, lower: store.lowerTree(refs), versions },
+      ...{ unpacked: place, bases, keepsBases, directory, lower: store.lowerTree(refs), versions },
       isKnownPatch: (patch) =>
         store.patches.get(patch)?.startedMs === manifest.patches[String(patch)],
     });

@@ -42,6 +42,7 @@ import type { RootMade } from './make-root.ts';
 import type { EnvMoved } from './move-env.ts';
 import type { Operation } from './operation.ts';
 import type { Profile } from './profiles.ts';
+import type { IncomingMove } from './received-moves.ts';
 import type { SnapshotRemoved } from './remove-snapshot.ts';
 import type { TemplateRemoved } from './remove-template.ts';
 import type { StaleRestarted } from './restart-stale.ts';
@@ -82,6 +83,8 @@ export interface Results {
   readonly 'backup verify': BackupVerified;
   readonly restore: EnvRestored;
   readonly move: EnvMoved;
+  readonly 'receive --list': readonly IncomingMove[];
+  readonly 'receive --remove': IncomingMove;
   readonly rename: EnvSummary;
   readonly start: readonly EnvStarted[];
   readonly restart: readonly EnvStarted[];

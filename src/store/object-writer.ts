@@ -10,7 +10,7 @@
  * until end() or discard() (object-lock.ts). A process killed at any moment leaves files in objects/tmp, or objects
  * that a list there names: the next writer removes those that no row names (ObjectFiles.sweepUnfinished).
  */
-import { constants, mkdirSync, openSync, rmSync, unlinkSync } from 'node:fs';
+import { constants, linkSync, lstatSync, mkdirSync, openSync, rmSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 import { EEXIST, ENOENT } from '../base/errno.ts';
 import { failpoint } from '../base/failpoints.ts';
@@ -35,6 +35,7 @@ export class ObjectWriter {
   /** This writer's own directory in objects/tmp. */
   private readonly dir: string;
   private readonly pool: ObjectPool;
+  private readonly distrust: Distrust;
   /** New objects: from the id to the file's name in `dir`. */
   private readonly unpublished = new Map<ObjectId, string>();
   /** Objects that the store had already. */
@@ -47,6 +48,7 @@ export class ObjectWriter {
   private constructor(objects: ObjectFiles, lock: FileLock, distrust: Distrust) {
     this.objects = objects;
     this.lock = lock;
+    this.distrust = distrust;
     this.dir = objects.makeUnfinished();
     this.pool = new ObjectPool({ objects: objects.dir, tmp: this.dir, distrust });
   }
@@ -67,6 +69,18 @@ export class ObjectWriter {
       lock.release();
       throw error;
     }
+  }
+
+  /**
+   * Returns true if the store has an object already, so that it can be named as if it had been added. Its bytes are not read: of one that is
+   * distrusted, the caller has to bring them.
+   */
+  has(id: ObjectId, size: number): boolean {
+    if (this.distrust === 'all' || this.distrust.has(id)) return false;
+    const found = lstatSync(this.objects.path(id), { throwIfNoEntry: false });
+    if (found === undefined || !found.isFile() || found.size !== size) return false;
+    this.found.add(id);
+    return true;
   }
 
   /**
@@ -103,6 +117,14 @@ export class ObjectWriter {
   /** Adds a file that createTemp() made. @returns as addBytes */
   addTemp(temp: string, done: (id: ObjectId, size: number) => void): Promise<void> | null {
     return this.add({ kind: 'adopt', temp }, LARGE, done);
+  }
+
+  /** Adds a file on the same file system, which nobody may write to any longer: it becomes the object itself. @returns as addBytes */
+  addLink(file: string, done: (id: ObjectId, size: number) => void): Promise<void> | null {
+    this.streams++;
+    const temp = `s${this.streams}`;
+    linkSync(file, path.join(this.dir, temp));
+    return this.addTemp(temp, done);
   }
 
   private add(

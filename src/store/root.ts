@@ -66,6 +66,8 @@ export const scratchDir = (root: string, envName: string): string =>
   path.join(root, SCRATCH, envName);
 /** Returns the directory in which backups are put together and taken apart. */
 export const backupDir = (root: string): string => path.join(root, 'backup');
+/** Returns the directory with what stands of moves under way: `in/` of those that come here, `out/` of those that leave. */
+export const movesDir = (root: string): string => path.join(root, 'moves');
 /** Returns the file that the store's writer locks. */
 export const writerLockPath = (root: string): string => path.join(root, 'meta', 'writer.lock');
 

@@ -50,6 +50,7 @@ export {
   initRoot,
   metaDir,
   mountDir,
+  movesDir,
   setupDir,
   usersDir,
 } from './root.ts';

@@ -1,21 +1,30 @@
 /** An env is moved from one root to another, which are joined by two pipes. */
+import { randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
 import type { EnvSummary } from '../../src/manager/envs/summary.ts';
+import type { IncomingMove } from '../../src/manager/moves/incoming.ts';
 import type { EnvMoved } from '../../src/services/move-env.ts';
+import type { TemplateDetails } from '../../src/services/show-template.ts';
 import { KILL_STEP, runKilledAt } from '../support/damage/failpoints.ts';
 import { BYREF, type Finished } from '../support/machine/program.ts';
+import { randomOf } from '../support/machine/random.ts';
 import { TestRoot } from '../support/machine/root.ts';
 import { SmallDisk } from '../support/machine/small-disk.ts';
-import { CHANGE, changeableRoot, inEnv, shown } from './changed-env.ts';
+import { CHANGE, changeableRoot, inEnv, shown, treeOf } from './changed-env.ts';
 import { shellTo } from './remote-shell.ts';
 
 const CUT = new URL('cut.py', import.meta.url).pathname;
-const FAILPOINTS_MAX = 60;
+const FAILPOINTS_MAX = 90;
 const MIB = 2 ** 20;
 /** How far it is from one byte at which the connection is cut to the next, where few are sent. */
 const CUT_STEP = process.env['BYREF_SOAK'] === undefined ? 23 : 1;
+
+/** How many moves are cut, up to six times each. */
+const CUTS = process.env['BYREF_SOAK'] === undefined ? 4 : 60;
+const SEED = 20_261_201;
 
 let [here, there] = [] as unknown as [TestRoot, TestRoot];
 
@@ -28,7 +37,7 @@ afterEach(async () => {
   await there.dispose();
 });
 
-const remoteShell = (before = '', each = false): string => shellTo(here, there, before, each);
+const remoteShell = (before = '', later = ''): string => shellTo(here, there, before, later);
 
 const words = (shell: string, ...more: string[]): string[] => [
   ...['move', 'first', 'other', '--rsh', shell, '--remote-byref', BYREF, ...more],
@@ -93,6 +102,14 @@ test('what can’t be, is refused on both sides, and nothing is changed', async 
   await expectClean();
 });
 
+/** Moves the env, or makes a copy of it, and returns how many bytes passed in both directions. */
+async function passed(...more: string[]): Promise<[number, number]> {
+  const counts = path.join(here.base, 'counts');
+  await here.ok(...words(remoteShell(`env CUT_COUNTS=${counts} python3 ${CUT} -1 -1`), ...more));
+  const [up = 0, down = 0] = readFileSync(counts, 'utf8').trim().split(' ').map(Number);
+  return [up, down];
+}
+
 /** Moves the env while something goes wrong; it is whole on one of the sides then, and is moved back. */
 async function moveBadly(run: () => Promise<Finished>, before: string): Promise<Finished> {
   const ended = await run();
@@ -111,14 +128,14 @@ async function moveBadly(run: () => Promise<Finished>, before: string): Promise<
 test('a connection that is cut anywhere', { timeout: 600_000 }, async () => {
   const before = await shown(here, 'first');
   await there.import('os', path.join(here.base, 'tree'), 'os');
-  const { bytes } = await here.json<EnvMoved>(...words(remoteShell(), '--keep'));
+  const [up, down] = await passed('--keep');
   await there.ok('destroy', 'first');
   const cut = (up: number, down: number): Promise<Finished> =>
     moveBadly(() => here.byref(...words(remoteShell(`python3 ${CUT} ${up} ${down}`))), before);
-  const [sent, answers] = [[0, 3, 100, bytes >> 1], []] as [number[], number[]];
-  // Hello comes before, and 5 bytes of each frame; then its end, and what confirms it.
-  for (let n = bytes + 150; n < bytes + 500; n += 2 * CUT_STEP) sent.push(n);
-  for (let n = 0; n < 120; n += CUT_STEP) answers.push(n);
+  const [sent, answers] = [[0, 3, 100, up >> 1], []] as [number[], number[]];
+  // What ends the round, and what confirms it, comes last.
+  for (let n = up - 300; n < up + 150; n += 3 * CUT_STEP) sent.push(n);
+  for (let n = 0; n < down + 40; n += CUT_STEP) answers.push(n);
   const codes = new Set<number>();
   for (const n of sent) codes.add((await cut(n, -1)).code);
   expect([...codes].sort()).toEqual([0, EXIT.unreachable]);
@@ -129,10 +146,133 @@ test('a connection that is cut anywhere', { timeout: 600_000 }, async () => {
   await expectClean();
 });
 
+test('what is cut anywhere goes on where it stopped', { timeout: 600_000 }, async () => {
+  await inEnv(here, 'first', 'head -c 300000 /dev/urandom >"$1/home/large"');
+  const before = await shown(here, 'first');
+  const [up, down] = await passed('--keep');
+  await there.ok('destroy', 'first');
+  await forgetTemplate();
+  const random = randomOf(SEED);
+  for (let n = 0; n < CUTS; n++) {
+    // Most of what goes up, in several pieces; now and then one that comes down.
+    let cuts = 0;
+    for (let isDone = false, resume = false; !isDone; cuts++) {
+      const place = random(4) === 0 ? [-1, random(down)] : [random(up), -1];
+      const cut = cuts < 6 ? `python3 ${CUT} ${place.join(' ')}` : '';
+      const more = resume ? ['--resume'] : [];
+      const { code, stderr } = await here.byref(...words(remoteShell(cut), ...more));
+      isDone = code === 0;
+      expect([await has(here), await has(there)], stderr).toEqual([!isDone, isDone]);
+      if (!isDone) expect(code, stderr).toBe(EXIT.unreachable);
+      resume = true;
+    }
+    expect(await shown(there, 'first')).toBe(before);
+    await comeBack();
+    if (n % 2 === 0) await forgetTemplate();
+    await expectClean();
+  }
+  expect(readdirSync(path.join(there.path, 'moves/in'))).toEqual([]);
+  expect(readdirSync(path.join(here.path, 'moves/out'))).toEqual([]);
+});
+
+test('what was sent is not sent again', async () => {
+  await inEnv(here, 'first', 'head -c 3000000 /dev/urandom >"$1/home/large"');
+  const [up] = await passed('--keep');
+  await there.ok('destroy', 'first');
+  const cut = remoteShell(`python3 ${CUT} ${up - 100_000} -1`);
+  expect(await here.byref(...words(cut))).toMatchObject({ code: EXIT.unreachable });
+  const [standing] = await there.json<IncomingMove[]>('receive', '--list');
+  expect(standing).toMatchObject({ env: 'first', active: false });
+  expect(standing!.bytes).toBeGreaterThan(2_850_000);
+  const resumed = await here.json<EnvMoved>(...words(remoteShell(), '--resume'));
+  expect(resumed).toMatchObject({ moved: true, resumed: true });
+  expect(resumed.bytes).toBeLessThan(150_000);
+  expect(await there.json('receive', '--list')).toEqual([]);
+  // There is nothing more to go on with.
+  await comeBack();
+  const again = await here.byref(...words(remoteShell(), '--resume'));
+  expect(again).toMatchObject({ code: EXIT.notFound });
+});
+
+test('one that changed since is sent as it is', async () => {
+  await inEnv(here, 'first', 'head -c 3000000 /dev/urandom >"$1/home/large"');
+  const [up] = await passed('--keep');
+  await there.ok('destroy', 'first');
+  const cut = remoteShell(`python3 ${CUT} ${up - 100_000} -1`);
+  expect(await here.byref(...words(cut))).toMatchObject({ code: EXIT.unreachable });
+  await inEnv(here, 'first', 'cd "$1/home"; rm large; echo more >later; echo x >>alice/file');
+  const before = await shown(here, 'first');
+  const resumed = await here.json<EnvMoved>(...words(remoteShell(), '--resume'));
+  expect(resumed).toMatchObject({ resumed: true, rounds: 2 });
+  expect(await shown(there, 'first')).toBe(before);
+  await expectClean();
+});
+
+test('what stands there is listed, removed, and goes when another one begins', async () => {
+  const cut = (): string => remoteShell(`python3 ${CUT} 2500 -1`);
+  const standing = (): Promise<IncomingMove[]> => there.json<IncomingMove[]>('receive', '--list');
+  expect(await here.byref(...words(cut()))).toMatchObject({ code: EXIT.unreachable });
+  const [first] = await standing();
+  expect(await here.byref(...words(cut()))).toMatchObject({ code: EXIT.unreachable });
+  const [second, ...others] = await standing();
+  expect(others).toEqual([]);
+  expect(second!.move).not.toBe(first!.move);
+  const unknown = await there.byref('receive', '--remove', first!.move);
+  expect(unknown).toMatchObject({ code: EXIT.notFound });
+  await there.ok('receive', '--remove', second!.move);
+  expect(await standing()).toEqual([]);
+  // Everything is sent again then.
+  const before = await shown(here, 'first');
+  await here.ok(...words(remoteShell(), '--resume'));
+  expect(await shown(there, 'first')).toBe(before);
+});
+
+test('of a version, those objects are sent that the other side lacks', async () => {
+  const large = path.join(treeOf(here), 'usr/lib/large');
+  writeFileSync(large, randomBytes(MIB));
+  await here.import('os', treeOf(here));
+  await there.import('another', treeOf(here), 'os');
+  for (const name of ['one', 'five'])
+    writeFileSync(path.join(treeOf(here), 'usr/lib', name), 'new');
+  writeFileSync(path.join(treeOf(here), 'usr/lib/six'), 'six');
+  await here.import('os', treeOf(here));
+  await here.create('third', 'os@3');
+  const moved = await here.json<EnvMoved>('move', 'third', ...words(remoteShell()).slice(2));
+  expect(moved).toMatchObject({ versions: ['os@3'], objects: 2, moved: true });
+  expect(moved.bytes).toBeLessThan(20_000);
+  expect(await identityOf(there, 'os')).toBe(await identityOf(here, 'os@3'));
+  const env = await there.mount('third');
+  expect(readFileSync(path.join(env, 'usr/lib/large')).equals(readFileSync(large))).toBe(true);
+  await there.umount('third');
+  await expectClean();
+});
+
+const identityOf = async (root: TestRoot, ref: string): Promise<string | null> =>
+  (await root.json<TemplateDetails>('template', 'show', ref)).versions.at(-1)!.identity;
+
+/** Takes the env, and what came along with it, from there to here again. */
+async function comeBack(): Promise<void> {
+  const file = path.join(here.base, 'back');
+  await there.ok('backup', 'first', file);
+  await there.ok('destroy', 'first');
+  await here.ok('restore', file, '--same-identity');
+  rmSync(file);
+}
+
+/** Removes the template there, so that it has to come again. */
+async function forgetTemplate(): Promise<void> {
+  await there.ok('template', 'rm', 'os');
+  await there.ok('gc');
+}
+
 test('if the other side can’t be asked, the env stays here, and it is said', async () => {
   await there.import('os', path.join(here.base, 'tree'), 'os');
+  const [, down] = await passed('--keep');
+  await there.ok('destroy', 'first');
   // In the midst of what it says last, and of what it answers when it is asked.
-  const { code, stderr } = await here.byref(...words(remoteShell(`python3 ${CUT} -1 40`, true)));
+  const cut = (n: number): string => `python3 ${CUT} -1 ${n}`;
+  const shell = remoteShell(cut(down - 20), cut(20));
+  const { code, stderr } = await here.byref(...words(shell));
   expect([code, stderr]).toEqual([
     EXIT.unreachable,
     expect.stringMatching(/can't be asked whether it has first\n {2}hint: Look there/),
@@ -179,13 +319,21 @@ test.each(['here', 'there'])('killed at any point %s', { timeout: 600_000 }, asy
     await expect.poll(() => there.processes(), { timeout: 20_000 }).toEqual([]);
     const both = [await has(here), await has(there)];
     expect(both).toContain(true);
-    if (both[1]) {
-      expect(await shown(there, 'first')).toBe(before);
-      const file = path.join(here.base, 'back');
-      if (!both[0]) await there.ok('backup', 'first', file);
+    if (both[0] && both[1]) {
+      // It was killed before it could remove the one here, which nobody does by himself.
+      const refused = await here.byref(...words(remoteShell(), '--resume'));
+      expect(refused).toMatchObject({ code: EXIT.exists });
       await there.ok('destroy', 'first');
-      if (!both[0]) await here.ok('restore', file, '--same-identity');
+    } else if (both[0]) {
+      const resumed = await here.byref(...words(remoteShell(), '--resume'));
+      if (resumed.code === EXIT.notFound) await here.ok(...words(remoteShell()));
+      else expect(resumed, resumed.stderr).toMatchObject({ code: 0 });
     }
+    if (await has(there)) {
+      expect(await shown(there, 'first')).toBe(before);
+      await comeBack();
+    }
+    await forgetTemplate();
     expect(await shown(here, 'first')).toBe(before);
     await expectClean();
     if (code === 0) return;

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { quote } from 'shlex';
 import { formatSize } from '../../base/size.ts';
 import { needPeoplesEnv } from '../../manager/sandbox/owner.ts';
@@ -16,7 +16,12 @@ interface Options extends StopWords {
   readonly remoteByref?: string;
   readonly remoteRoot?: string;
   readonly keep?: boolean;
+  readonly warm?: boolean;
+  readonly resume?: boolean;
 }
+
+/** ssh, which notices when the other machine is out of reach. */
+const RSH = 'ssh -o ServerAliveInterval=15';
 
 /** Defines the command `byref move`. */
 export default function build(): Command {
@@ -28,20 +33,33 @@ export default function build(): Command {
       '--keep',
       'leave it here, as it is: the one there is a copy, with an identity of its own',
     )
-    .option('--rsh <command>', 'what runs a command on the host (ssh)')
+    .addOption(
+      new Option(
+        '--warm',
+        'send most of it while it runs, in rounds, so that it stands still only for the last one',
+      ).conflicts('keep'),
+    )
+    .addOption(
+      new Option('--resume', 'go on with a move that was interrupted, as it was').conflicts([
+        'keep',
+        'warm',
+      ]),
+    )
+    .option('--rsh <command>', `what runs a command on the host (${RSH})`)
     .option('--remote-byref <command>', 'the byref of the host (byref)')
     .option('--remote-root <dir>', 'the root there');
   return stopOptions(command).action(
     async (env: string, host: string, name: string | undefined, options: Options) => {
       const context = contextOf(options);
       const { patience } = context;
-      const { rsh = 'ssh', remoteByref = 'byref', remoteRoot, keep = false } = options;
+      const { rsh = RSH, remoteByref = 'byref', remoteRoot } = options;
+      const { keep = false, warm = false, resume = false } = options;
       const root = remoteRoot === undefined ? '' : ` --root ${quote(remoteRoot)}`;
       const { signal, release } = interruption();
       const moved = await withStore(interruptible(context, signal), 'write', (store) => {
         const row = needPeoplesEnv(store, env);
         const wanted = {
-          ...{ host, name: name ?? row.name, keep, rsh },
+          ...{ host, name: name ?? row.name, keep, warm, resume, rsh },
           ...{ receiver: `${remoteByref}${root} receive`, stopMs: stopTimeout(options) },
         };
         const note = (text: string): void => printNotes([text]);
@@ -56,10 +74,12 @@ export default function build(): Command {
   );
 }
 
-function text({ name, host, there, moved, bytes, versions }: EnvMoved): string {
+function text({ name, host, there, moved, bytes, versions, rounds, pauseMs }: EnvMoved): string {
   const how = moved ? 'moved to' : 'copied to';
   const as = there.name === name ? '' : ` as ${there.name}`;
   const runs = there.pid === null ? '' : `, where it runs (pid ${there.pid})`;
   const withVersions = versions.length === 0 ? '' : `, with ${versions.join(', ')}`;
-  return `${name}: ${how} ${host}${as}${runs}; ${formatSize(bytes)} sent${withVersions}`;
+  const inRounds = rounds > 1 ? ` in ${rounds} rounds` : '';
+  const pause = pauseMs === null ? '' : `; it stood still for ${pauseMs} ms`;
+  return `${name}: ${how} ${host}${as}${runs}; ${formatSize(bytes)} sent${inRounds}${withVersions}${pause}`;
 }

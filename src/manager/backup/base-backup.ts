@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { ByrefError } from '../../base/error.ts';
 import { makeTemporaryDir } from '../../base/temporary-dir.ts';
 import type { EnvRow } from '../../store/store.ts';
-import { type IsKnown, unchangedSince } from '../envs/copy-private.ts';
+import { type IsKnown, type Seen, unchangedSince } from '../envs/copy-private.ts';
 import { filesIn, unpackGiven } from './given-backup.ts';
 import { MANIFEST_FILE, ROWS_FILE } from './manifest.ts';
 import type { PrivateFile } from './rows.ts';
@@ -15,6 +15,13 @@ export interface BaseBackup {
   /** True for files that it has, or that the one has which it builds on. */
   readonly isKnown: IsKnown;
 }
+
+/** A base of what its files were. @param id its name */
+export const baseOf = (
+  id: string,
+  files: ReadonlyMap<string, Seen>,
+  trustedMs: number | null,
+): BaseBackup => ({ id, isKnown: unchangedSince((name) => files.get(name), trustedMs) });
 
 /**
  * Reads what a backup says of the env's files; not the files.

@@ -111,13 +111,16 @@ const isVersionName = ({ template, version, identity }: Partial<VersionName>): b
   typeof identity === 'string' &&
   IDENTITY.test(identity);
 
-const isStackName = (value: Partial<StackName> | null): boolean =>
+/** Returns true for what names a template of a stack. */
+export const isStackName = (value: Partial<StackName> | null): boolean =>
   value !== null &&
   isVersionName(value) &&
   (value.kind === 'os' || value.kind === 'app') &&
   typeof value.follows === 'boolean' &&
   (value.file === null || typeof value.file === 'string') &&
+  typeof value.label === 'string' &&
   Array.isArray(value.sharedPatterns) &&
+  value.sharedPatterns.every((pattern) => typeof pattern === 'string') &&
   typeof value.config === 'string';
 
 const noManifest = (from: string, why: string): ByrefError =>

@@ -5,6 +5,7 @@ import {
   existsSync,
   fchmodSync,
   fchownSync,
+  linkSync,
   mkdirSync,
   renameSync,
 } from 'node:fs';
@@ -49,6 +50,8 @@ export interface Rebuild {
   readonly unpacked: string;
   /** Where the backups are unpacked that it builds on, the newest first. */
   readonly bases: readonly string[];
+  /** True: files of those are not moved from there, but get a second name. */
+  readonly keepsBases: boolean;
   /** The directory of an env that does not exist yet. */
   readonly directory: string;
   /** What the env will see. */
@@ -102,6 +105,8 @@ class Rebuilding {
   private leftAside = 0;
   /** Inodes that have a row, to be named by names. */
   private readonly known = new Set<Ino>();
+  /** Files of `bases` that have got their second name. */
+  private readonly taken = new Set<string>();
   private pending = 0;
 
   constructor(store: Store, delta: EnvDelta, rebuild: Rebuild) {
@@ -178,9 +183,16 @@ class Rebuilding {
     const from = this.find(file);
     if (native.statAt(AT_FDCWD, from, stat, AT_SYMLINK_NOFOLLOW) < 0)
       throw new RangeError(`private/${file.name} is missing`);
-    if (!isReg(stat[STAT.mode]!) || stat[STAT.size] !== file.size || stat[STAT.nlink] !== 1)
+    const stays = file.inBase && this.rebuild.keepsBases;
+    const isAlone = stays || stat[STAT.nlink] === 1;
+    if (!isReg(stat[STAT.mode]!) || stat[STAT.size] !== file.size || !isAlone)
       throw new RangeError(`private/${file.name} is not the file that was backed up`);
-    renameSync(from, this.privateFile(record.ino));
+    const to = this.privateFile(record.ino);
+    if (this.taken.has(from)) throw new RangeError(`private/${file.name} is two files'`);
+    if (stays) {
+      this.taken.add(from);
+      linkSync(from, to);
+    } else renameSync(from, to);
     return this.settled(record, file);
   }
 

@@ -33,7 +33,7 @@ export interface EnvCopy {
 /**
  * Copies what an env has of its own, as of one moment, into the directory of an env that does not exist. All that it changed is in
  * the link table of the copy then, which is not on disk yet.
- * @param isKnown as of PrivateCopies
+ * @param isKnown as of PrivateCopies @param volumes false: without what is in volumes
  * @throws ByrefError 'busy' if the env's driver is gone, 'corrupt' if it is damaged, 'noSpace'
  */
 export async function copyAtRest(
@@ -42,10 +42,11 @@ export async function copyAtRest(
   id: number,
   { patience, signal, locks }: StillHooks,
   isKnown?: IsKnown,
+  volumes = true,
 ): Promise<EnvCopy> {
   const { root } = store;
   const lock = locks?.lifeCycle ?? (await lockLifeCycle(root, row, patience));
-  const delta = new DeltaCopy(root, row.id, id, signal, isKnown);
+  const delta = new DeltaCopy(root, row.id, id, signal, isKnown, volumes);
   let frozenMs: number | null = null;
   try {
     ({ frozenMs } = await copyOfMoment(store, row, lock, delta, locks?.delta ?? null));

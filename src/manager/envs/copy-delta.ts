@@ -35,18 +35,27 @@ export class DeltaCopy {
   readonly #from: string;
   readonly #to: string;
   readonly #signal: AbortSignal;
+  readonly #volumes: boolean;
   readonly #files: PrivateCopies;
   readonly #copier = new FileCopier();
 
   /**
    * @param to the id of an env that has no directory yet
    * @param signal ends the work
-   * @param isKnown as of PrivateCopies
+   * @param isKnown as of PrivateCopies @param volumes false: without what is in volumes
    */
-  constructor(root: string, from: number, to: number, signal: AbortSignal, isKnown?: IsKnown) {
+  constructor(
+    root: string,
+    from: number,
+    to: number,
+    signal: AbortSignal,
+    isKnown?: IsKnown,
+    volumes = true,
+  ) {
     this.#from = envDir(root, from);
     this.#to = envDir(root, to);
     this.#signal = signal;
+    this.#volumes = volumes;
     const dirs = [this.#from, this.#to].map((dir) => path.join(dir, PRIVATE_DIR));
     this.#files = new PrivateCopies(dirs[0]!, dirs[1]!, signal, isKnown);
   }
@@ -77,7 +86,7 @@ export class DeltaCopy {
       await this.#copyFile(name, length);
     failpoint('clone-journal');
     await this.#files.rest(held === null);
-    const others = [VOLUMES_DIR, MANAGED_NOTE].filter((name) =>
+    const others = [...(this.#volumes ? [VOLUMES_DIR] : []), MANAGED_NOTE].filter((name) =>
       existsSync(path.join(this.#from, name)),
     );
     if (others.length === 0) return;

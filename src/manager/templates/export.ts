@@ -4,11 +4,11 @@ import { ByrefError } from '../../base/error.ts';
 import { openGivenOutput } from '../../base/given-files.ts';
 import type { Ino, ObjectId } from '../../base/ids.ts';
 import { isDir, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT } from '../../base/mode.ts';
-import type { InodeRecord } from '../../codec/inode-record.ts';
+import { FLAG_OWN_ATTRS, type InodeRecord } from '../../codec/inode-record.ts';
 import { dataRanges, type Range } from '../../native/data-ranges.ts';
-import type { Store } from '../../store/store.ts';
+import type { StackRef, Store } from '../../store/store.ts';
 import { aclToText } from './tar/acl.ts';
-import { XATTR_KEY } from './tar/pax.ts';
+import { LISTED, XATTR_KEY } from './tar/pax.ts';
 import { END_MARK, memberHeader, type NewMember, padding, sparseHeader } from './tar/writer.ts';
 import { ACL_KEYS, encodePercent } from './tar/xattrs.ts';
 import type { OnProgress } from './tree.ts';
@@ -54,26 +54,37 @@ export function exportTemplate(
   output.finish();
 }
 
+/**
+ * Writes one version as a listing: the same tar, with a file's object in the place of its bytes. It has all of the version's identity in it.
+ * importListing() makes the same version of it.
+ */
+export function exportListing(store: Store, ref: StackRef, fd: number): void {
+  new TarExport(store, fd, () => undefined, true).write(walkVersion(store.lowerTree([ref])));
+}
+
 class TarExport {
   private readonly store: Store;
   private readonly fd: number;
   private readonly progress: OnProgress;
+  private readonly isListing: boolean;
   /** Files with several names: the path under which each was written. */
   private readonly written = new Map<Ino, string>();
   private readonly piece = Buffer.allocUnsafe(PIECE);
   private files = 0;
   private bytes = 0;
 
-  constructor(store: Store, fd: number, progress: OnProgress) {
+  constructor(store: Store, fd: number, progress: OnProgress, isListing = false) {
     this.store = store;
     this.fd = fd;
     this.progress = progress;
+    this.isListing = isListing;
   }
 
   write(entries: Iterable<{ path: string; record: InodeRecord }>): void {
     for (const { path, record } of entries) {
       const member = this.member(`./${path}`, record);
-      if (member.size > 0) this.putFile(member, record.object as ObjectId);
+      if (this.isListing) this.put(memberHeader(listed(member, record)));
+      else if (member.size > 0) this.putFile(member, record.object as ObjectId);
       else this.put(memberHeader(member));
       this.files++;
       if (this.files % REPORT_EVERY === 0) {
@@ -134,6 +145,18 @@ class TarExport {
   private put(bytes: Buffer): void {
     for (let at = 0; at < bytes.length; ) at += writeSome(this.fd, bytes, at);
   }
+}
+
+/** Puts what the archive would have to say otherwise into a member's extended header. */
+function listed(member: NewMember, { mode, flags, object }: InodeRecord): NewMember {
+  const text = (key: string, value: string) => [key, Buffer.from(value, 'latin1')] as const;
+  const ofFile =
+    member.size > 0
+      ? [text(LISTED.object, object), text(LISTED.size, String(member.size))]
+      : ([] as const);
+  const isOwn = isDir(mode) && (flags & FLAG_OWN_ATTRS) !== 0;
+  const ofDirectory = isOwn ? [text(LISTED.own, '1')] : [];
+  return { ...member, size: 0, pax: [...member.pax, ...ofFile, ...ofDirectory] };
 }
 
 const PIPE_WAIT_MS = 1;

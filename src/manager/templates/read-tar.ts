@@ -1,5 +1,6 @@
 /** Reads tar streams into a tree, and the files in them into objects. */
 import { closeSync } from 'node:fs';
+import type { ObjectId } from '../../base/ids.ts';
 import {
   isDir,
   isReg,
@@ -36,6 +37,7 @@ const TYPES: Record<string, number> = {
   '6': S_IFIFO,
 };
 const HARD_LINK = '1';
+const OBJECT_ID = /^[0-9a-f]{64}$/;
 const VOLUME_LABEL = 'V';
 /** Larger files, and sparse ones, are written to disk in pieces. */
 const WHOLE_MAX = 4 * 2 ** 20;
@@ -48,6 +50,8 @@ export interface TarOptions {
   /** The stream is a layer of an image: members named .wh.* are whiteouts. */
   readonly layer: boolean;
   readonly rule?: MemberRule;
+  /** It is a listing: is told of each object that it names in the place of a file's bytes. */
+  readonly onObject?: (id: ObjectId, size: number) => void;
 }
 
 /** Reads one or more archives into one tree. */
@@ -80,7 +84,7 @@ export class TarImport {
     for (let member = await reader.next(); member !== null; member = await reader.next()) {
       const rule = options.rule?.(absolute(member.path)) ?? 'keep';
       const isGone = rule === 'leave-out' || (options.layer && this.whiteout(member.path));
-      if (!isGone) await this.add(reader, member, rule === 'empty');
+      if (!isGone) await this.add(reader, member, rule === 'empty', options.onObject);
       this.count(part);
     }
   }
@@ -100,7 +104,12 @@ export class TarImport {
     return true;
   }
 
-  private async add(reader: TarReader, member: TarMember, empty: boolean): Promise<void> {
+  private async add(
+    reader: TarReader,
+    member: TarMember,
+    empty: boolean,
+    onObject: TarOptions['onObject'],
+  ): Promise<void> {
     if (member.type === VOLUME_LABEL) return;
     if (member.type === HARD_LINK) {
       this.tree.link(member.path, member.linkPath);
@@ -113,10 +122,12 @@ export class TarImport {
     // Before POSIX, a directory was a file whose name ends in a slash.
     const node = this.node(member, type === S_IFREG && member.path.endsWith('/') ? S_IFDIR : type);
     if (empty && isReg(node.mode)) node.size = 0;
+    if (onObject !== undefined) list(node, member, onObject);
     // A directory that exists already keeps its node.
     const placed = this.tree.place(member.path, node);
     this.acls.add(member.path, placed, member.acls);
-    if (isReg(node.mode) && node.size > 0) await this.addContent(reader, member, node);
+    if (isReg(node.mode) && node.size > 0 && node.object === '')
+      await this.addContent(reader, member, node);
   }
 
   private node(member: TarMember, type: number): TreeNode {
@@ -177,6 +188,23 @@ export class TarImport {
     const { files, bytes } = this;
     this.progress({ phase: 'read', files, bytes, part: part() });
   }
+}
+
+/** Takes over what a listing says of a member. @throws ByrefError 'badInput' */
+function list(
+  node: TreeNode,
+  { listed, size: stored }: TarMember,
+  onObject: NonNullable<TarOptions['onObject']>,
+): void {
+  if (stored > 0) throw badArchive('the listing has bytes of a file');
+  if (isDir(node.mode) && listed?.own === true) node.ownAttributes = true;
+  if (listed === null || listed.object === '') return;
+  const { object, size } = listed;
+  if (!isReg(node.mode) || !OBJECT_ID.test(object) || size <= 0)
+    throw badArchive('the listing names an object that can be none');
+  node.size = size;
+  node.object = object as ObjectId;
+  onObject(node.object, size);
 }
 
 /** Normalizes a member's path: "./usr/bin/" becomes "/usr/bin". */

@@ -9,6 +9,8 @@ export type PaxRecords = Map<string, Buffer>;
 
 /** The prefix of keys for extended attributes; the attribute's name follows. */
 export const XATTR_KEY = 'SCHILY.xattr.';
+/** Keys of a listing, which names a file's object in the place of its bytes (../listing.ts). */
+export const LISTED = { object: 'BYREF.object', size: 'BYREF.size', own: 'BYREF.own' } as const;
 const SPACE = 0x20;
 const EQUALS = 0x3d;
 const NEWLINE = 0x0a;

@@ -4,7 +4,7 @@
  */
 import { ByteSource } from './byte-source.ts';
 import { BLOCK, badArchive, cString, isZeroBlock, parseHeader, type TarHeader } from './header.ts';
-import { type PaxRecords, parseInteger, parsePax, parseTime } from './pax.ts';
+import { LISTED, type PaxRecords, parseInteger, parsePax, parseTime } from './pax.ts';
 import { oldSparseMap, paxSparseMap, type SparseMap } from './sparse.ts';
 import { paxAcls, paxXattrs } from './xattrs.ts';
 
@@ -33,6 +33,18 @@ export interface TarMember {
    * account files.
    */
   readonly acls: ReadonlyMap<string, string> | null;
+  /** What only a listing says of a member; null in other archives. */
+  readonly listed: Listed | null;
+}
+
+/** What a listing says of a member, beside what any tar does. */
+export interface Listed {
+  /** The object with a file's bytes, as the archive has it; '' for a member without any. */
+  readonly object: string;
+  /** The size of that object. */
+  readonly size: number;
+  /** Of a directory: its attributes take precedence over those of templates below. */
+  readonly own: boolean;
 }
 
 /** An extended header or a long name of more bytes than this is refused as malicious. */
@@ -135,6 +147,7 @@ export class TarReader {
       sparse,
       xattrs,
       acls: paxAcls(pax, xattrs),
+      listed: listedIn(pax, number),
     };
   }
 
@@ -180,6 +193,15 @@ export class TarReader {
     // Programs that write no end mark, such as umoci, do not fill up the last block either.
     if (!(await this.source.skip(padding)) && this.strict) throw truncated();
   }
+}
+
+function listedIn(
+  pax: PaxRecords,
+  number: (key: string, otherwise: number) => number,
+): Listed | null {
+  const object = pax.get(LISTED.object)?.toString('latin1') ?? '';
+  const own = pax.has(LISTED.own);
+  return object === '' && !own ? null : { object, size: number(LISTED.size, -1), own };
 }
 
 const truncated = () => badArchive('the archive is truncated: it ends inside a member');

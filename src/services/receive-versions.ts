@@ -1,0 +1,80 @@
+/** Takes versions of templates from another machine: send-versions.ts. */
+import { createWriteStream } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
+import { ByrefError } from '../base/error.ts';
+import { failpoint } from '../base/failpoints.ts';
+import type { StackName } from '../manager/backup/manifest.ts';
+import { unpacked } from '../manager/moves/compressed.ts';
+import type { Incoming } from '../manager/moves/incoming.ts';
+import { ArrivingObjects, type WantedObject } from '../manager/moves/object-stream.ts';
+import { importListing, type Lacking } from '../manager/templates/import-listing.ts';
+import type { Store } from '../store/store.ts';
+import type { Wire } from './move-wire.ts';
+import { findVersion, freeName } from './restore-env.ts';
+
+/** Ids in one message. */
+const AT_ONCE = 10_000;
+/** Longer listings are refused: one of ten million files. */
+const LISTING_MAX = 2 ** 34;
+
+/**
+ * Takes a version. What comes of its objects stays in the directory of the move until the version is whole, so that of one that is broken off, the rest
+ * is enough later. The store is open for adding.
+ * @throws ByrefError 'corrupt' if it shows something else here; as importListing()
+ */
+export async function receiveVersion(
+  store: Store,
+  wire: Wire,
+  version: StackName,
+  incoming: Incoming,
+  signal: AbortSignal,
+): Promise<void> {
+  const { kind, label, sharedPatterns, config, identity } = version;
+  await pipeline(
+    limited(unpacked(wire.data())),
+    createWriteStream(incoming.listing, { mode: 0o600 }),
+    {
+      signal,
+    },
+  );
+  failpoint('receive-listed');
+  const arriving = new ArrivingObjects(incoming.objects);
+  const name = freeName(store, version);
+  const options = { kind, label, note: 'came with an env', sharedPatterns, config };
+  const fetch = async (lacking: readonly Lacking[]): Promise<ArrivingObjects['path']> => {
+    const wanted = arriving.wanted(lacking);
+    await ask(wire, wanted);
+    const sizes = new Map(lacking.map(({ id, size }) => [id, size]));
+    if (wanted.length > 0) await arriving.take(unpacked(wire.data()), wanted, sizes);
+    failpoint('receive-objects');
+    return arriving.path;
+  };
+  await importListing(store, name, incoming.listing, options, fetch);
+  failpoint('receive-version');
+  store.refresh();
+  if (findVersion(store, version) === null) {
+    const message = `${version.template}@${version.version} did not come as it was: it shows something else here`;
+    throw new ByrefError('corrupt', message, `See byref template show ${name}.`);
+  }
+  await wire.send({ took: identity });
+  arriving.remove();
+}
+
+async function* limited(stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let bytes = 0;
+  for await (const piece of stream) {
+    bytes += piece.length;
+    if (bytes > LISTING_MAX)
+      throw new ByrefError('badInput', 'the listing of a version has no end', 'Use byref move.');
+    yield piece;
+  }
+}
+
+async function ask(wire: Wire, wanted: readonly WantedObject[]): Promise<void> {
+  for (let at = 0; ; at += AT_ONCE) {
+    const lacks = wanted.slice(at, at + AT_ONCE).map(({ id, from }) => [id, from] as const);
+    const more = at + AT_ONCE < wanted.length;
+    await wire.send({ lacks, more });
+    if (!more) return;
+  }
+}

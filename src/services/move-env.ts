@@ -11,7 +11,9 @@ import { type MoveFacts, Outgoing } from '../manager/moves/outgoing.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 import { stackNames } from './backup-env.ts';
 import { FarSide } from './far-side.ts';
+import { LiveEnv, refuseLive, sendEarly } from './live-env.ts';
 import { type Hello, type Message, MOVE_PROTOCOL, type Received } from './move-messages.ts';
+import type { Wire } from './move-wire.ts';
 import { orSaid, type RoundPart, Rounds } from './send-rounds.ts';
 import { sendVersions } from './send-versions.ts';
 import { startEnv } from './start-env.ts';
@@ -30,6 +32,8 @@ export interface MoveOptions {
   readonly keep: boolean;
   /** True: most of it is sent while it runs. */
   readonly warm: boolean;
+  /** True: it is not stopped: its programs stand still for a moment, and go on there. */
+  readonly live: boolean;
   /** True: a move that was interrupted goes on, with the name and the way that it had. */
   readonly resume: boolean;
   /** A command that runs a command line on a host, as ssh does: quoted as for a shell. */
@@ -90,8 +94,9 @@ export async function moveEnv(
   try {
     const forget = outgoing.facts?.host === options.host ? outgoing.facts.move : null;
     const facts = options.resume ? interrupted(outgoing, row, options) : null;
-    const { keep } = facts ?? options;
+    const { keep, live } = facts ?? options;
     if (!keep) refuseSnapshots(store, row);
+    if (live === true) await refuseLive(store, row);
     if (facts === null) outgoing.begin(factsOf(store, row, options));
     const move = new Move(store, row, outgoing, options, hooks);
     return await move.run(facts === null ? forget : null);
@@ -101,9 +106,9 @@ export async function moveEnv(
 }
 
 function factsOf({ root }: Store, { id }: EnvRow, options: MoveOptions): MoveFacts {
-  const { host, name, keep, warm } = options;
+  const { host, name, keep, warm, live } = options;
   const ran = !keep && new BundleDir(root, id).firstProcess() !== null;
-  return { move: randomBytes(16).toString('hex'), host, name, keep, warm, ran };
+  return { move: randomBytes(16).toString('hex'), host, name, keep, warm, live, ran };
 }
 
 function interrupted({ facts }: Outgoing, { name }: EnvRow, { host }: MoveOptions): MoveFacts {
@@ -122,7 +127,7 @@ class Move {
   private readonly options: MoveOptions;
   private readonly hooks: MoveHooks;
   private readonly start: boolean;
-  private still: StillEnv | null = null;
+  private still: StillEnv | LiveEnv | null = null;
   private stoppedAt = 0;
 
   constructor(
@@ -161,11 +166,11 @@ class Move {
 
   private async through(far: FarSide, forget: string | null): Promise<EnvMoved> {
     const { store, row, outgoing, hooks } = this;
-    const { move, name, host, keep } = this.facts;
+    const { move, name, host, keep, live = false } = this.facts;
     const versions = stackNames(store, row, () => false);
     const hello: Hello = {
       ...{ byref: 'move', protocol: MOVE_PROTOCOL, move, name, stack: versions },
-      ...{ sameIdentity: !keep, start: this.start, from: hostname(), forget },
+      ...{ sameIdentity: !keep, start: this.start, live, from: hostname(), forget },
     };
     await orSaid(far.wire, far.wire.send(hello));
     const answer = await store.pause(() => far.wire.receive());
@@ -178,7 +183,7 @@ class Move {
       .filter(({ identity }) => need.includes(identity));
     const objects = await sendVersions(store, far.wire, sent, outgoing.listing);
     const rounds = new Rounds(store, row, far.wire, outgoing);
-    await this.sendRounds(rounds, part);
+    await (live ? this.sendLive(far.wire, rounds, part) : this.sendRounds(rounds, part));
     failpoint('move-whole');
     const there = await confirm(store, far, hello, this.options, hooks);
     const pauseMs = this.start ? Math.ceil(performance.now() - this.stoppedAt) : null;
@@ -230,6 +235,21 @@ class Move {
     await rounds.send('still', { ...this.hooks, ...this.still!.hooks });
   }
 
+  /** Sends the env while it runs, then its processes and what changed since. */
+  private async sendLive(wire: Wire, rounds: Rounds, part: RoundPart | null): Promise<void> {
+    const { store, row, outgoing, hooks } = this;
+    if (outgoing.pending !== null) await rounds.finish(outgoing.pending, part, false);
+    await rounds.untilSmall(hooks);
+    const base = await sendEarly(store, row, wire, outgoing, hooks);
+    await rounds.untilSmall(hooks);
+    this.stoppedAt = performance.now();
+    this.still = await LiveEnv.of(store, row, outgoing, hooks);
+    failpoint('move-asleep');
+    await orSaid(wire, this.still.send(wire, base));
+    failpoint('move-processes-sent');
+    await rounds.send('copy', { ...hooks, ...this.still.hooks });
+  }
+
   private async isStopped(): Promise<boolean> {
     return !this.runs && (await envState(this.store, this.row)).state === 'stopped';
   }
@@ -244,7 +264,13 @@ class Move {
   private async undo({ wire }: FarSide, error: unknown): Promise<void> {
     const { store, row, outgoing, hooks } = this;
     const { host } = this.facts;
-    if (error instanceof Unknown) return;
+    if (error instanceof Unknown) {
+      if (!(this.still instanceof LiveEnv)) return;
+      const from = await this.still.leaveAsleep();
+      this.still = null;
+      hooks.note(`its programs are kept: byref start ${row.name} --from-checkpoint ${from}`);
+      return;
+    }
     if (isResumable(error, hooks.signal))
       hooks.note(`what came is kept there for some days: byref move ${row.name} ${host} --resume`);
     else {

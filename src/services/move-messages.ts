@@ -10,6 +10,7 @@
  *                                               <-  took: it has the version
  *     round, and a backup                       ->                                          of a warm move, several times
  *                                               <-  took: the next one can build on it
+ *     processes, and images of them             ->                                          of a live move, twice
  *     the last round                            ->
  *                                               <-  whole: it is restored, under a name that nobody sees
  *     confirm                                   ->
@@ -20,10 +21,11 @@
  * became of it.
  */
 import type { StackName } from '../manager/backup/manifest.ts';
+import type { CheckpointRecord } from '../manager/envs/checkpoint/record.ts';
 import type { ComingRound } from '../manager/moves/incoming.ts';
 
 /** Of the protocol; another one is refused. */
-export const MOVE_PROTOCOL = 2;
+export const MOVE_PROTOCOL = 3;
 
 /** The first message of a sender. */
 export interface Hello {
@@ -36,6 +38,8 @@ export interface Hello {
   readonly stack: readonly StackName[];
   readonly sameIdentity: boolean;
   readonly start: boolean;
+  /** True: its programs are to go on there. */
+  readonly live: boolean;
   /** The machine that sends it, for people. */
   readonly from: string;
   /** A move that the sender has given up: nothing of it is to be kept. null: there is none. */
@@ -70,6 +74,8 @@ export interface Message extends Partial<Hello> {
   readonly lacks?: readonly (readonly [id: string, from: number])[];
   readonly more?: boolean;
   readonly round?: RoundMessage;
+  /** Images of processes follow: null, to build on; else those that go on. */
+  readonly processes?: CheckpointRecord | null;
   readonly took?: string;
   readonly whole?: boolean;
   readonly confirm?: boolean;

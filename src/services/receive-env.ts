@@ -6,6 +6,8 @@ import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
 import { isNoSpace } from '../base/no-space.ts';
 import { isStackName, type StackName } from '../manager/backup/manifest.ts';
+import { criuProgram } from '../manager/envs/checkpoint/criu.ts';
+import { isRecord, markAsleep, readRecord } from '../manager/envs/checkpoint/record.ts';
 import { destroyEnv } from '../manager/envs/destroy.ts';
 import { BundleDir } from '../manager/envs/runtime/bundle-dir.ts';
 import { Incoming, removeIncoming, sweepIncoming } from '../manager/moves/incoming.ts';
@@ -70,7 +72,7 @@ export async function receiveEnv(
 
 function checkHello(message: Message): Hello {
   const { byref, protocol, move, name, stack, sameIdentity = true, start = false } = message;
-  const { from = '', forget = null } = message;
+  const { from = '', forget = null, live = false } = message;
   if (protocol !== MOVE_PROTOCOL) {
     const what = `it speaks the protocol ${String(protocol)}, and this byref ${MOVE_PROTOCOL}`;
     throw new ByrefError('badInput', what, 'Use the same byref on both machines.');
@@ -86,7 +88,7 @@ function checkHello(message: Message): Hello {
       (each: Partial<StackName> | null) => isStackName(each) && isName(each?.template ?? ''),
     );
   if (!isWhole) throw new ByrefError('badInput', 'the sender sends no env', 'Use byref move.');
-  return { byref, protocol, move, name, stack, sameIdentity, start, from, forget };
+  return { byref, protocol, move, name, stack, sameIdentity, start, live, from, forget };
 }
 
 const isId = (value: unknown): value is string => typeof value === 'string' && ID.test(value);
@@ -125,6 +127,7 @@ async function receive(
   const need = await withStore(session, 'read', (store) => {
     store.refuseEnvName(hello.name);
     refuseScratchName(hello.name);
+    if (hello.live) criuProgram();
     return hello.stack.filter((each) => findVersion(store, each) === null);
   });
   if (hello.forget !== null) removeIncoming(root, hello.forget);
@@ -139,7 +142,7 @@ async function receive(
       take(store, wire, hello, incoming, hooks),
     );
     failpoint('receive-named');
-    if (hello.start) await start(session, row, hooks);
+    if (hello.start) await start(session, row, hello.live ? incoming.checkpoint : null, hooks);
     const done = await withStore(session, 'read', (store) => receivedOf(store, row));
     incoming.remove();
     failpoint('receive-done');
@@ -163,9 +166,12 @@ async function parts(
   { signal }: ReceiveHooks,
 ): Promise<void> {
   for (;;) {
-    const { version, round, reset } = await wire.receive();
+    const { version, round, reset, processes } = await wire.receive();
     if (reset === true) incoming.reset();
-    else if (version !== undefined) {
+    else if (processes !== undefined) {
+      if (processes !== null && !isRecord(processes)) throw noPart();
+      await incoming.receiveProcesses(processes, wire.data());
+    } else if (version !== undefined) {
       const wanted = stack.find(({ identity }) => identity === version);
       if (wanted === undefined) throw noPart();
       await withStore(session, 'add', (store) =>
@@ -218,11 +224,18 @@ async function take(
   }
 }
 
-/** Starts the env; if it can't be started, it goes. */
-async function start(session: StoreSession, row: EnvRow, { note }: ReceiveHooks): Promise<void> {
+/** Starts the env; if it can't be started, it goes. @param from the checkpoint that it goes on from; null: it begins */
+async function start(
+  session: StoreSession,
+  row: EnvRow,
+  from: string | null,
+  { note }: ReceiveHooks,
+): Promise<void> {
   const { patience } = session;
   try {
-    await withStore(session, 'read', (store) => startEnv(store, row, {}, { patience, note }));
+    if (from !== null) markAsleep(session.root, row.id, readRecord(from).id);
+    const options = from === null ? {} : { from };
+    await withStore(session, 'read', (store) => startEnv(store, row, options, { patience, note }));
   } catch (error) {
     await withStore(session, 'write', (store) => destroyEnv(store, row, true));
     throw error;

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
+import { criuProgram } from '../manager/envs/checkpoint/criu.ts';
 import { dumpProcesses } from '../manager/envs/checkpoint/dump.ts';
 import { lockNetwork } from '../manager/envs/checkpoint/network-lock.ts';
 import { endExecServer, refuseUnmovable } from '../manager/envs/checkpoint/plan.ts';
@@ -37,19 +38,17 @@ export class SleepingEnv {
   readonly processes: readonly { readonly pid: number }[];
   private readonly store: Store;
   private readonly row: EnvRow;
-  private readonly directory: string;
   private readonly held: Held;
 
   private constructor(
     store: Store,
     row: EnvRow,
-    made: Pick<SleepingEnv, 'id' | 'processes'> & { directory: string; held: Held },
+    made: Pick<SleepingEnv, 'id' | 'processes'> & { held: Held },
   ) {
     this.store = store;
     this.row = row;
     this.id = made.id;
     this.processes = made.processes;
-    this.directory = made.directory;
     this.held = made.held;
   }
 
@@ -79,7 +78,7 @@ export class SleepingEnv {
       });
       if (durable) await mustSync(directory);
       failpoint('checkpoint-written');
-      return new SleepingEnv(store, row, { id, processes, directory, held });
+      return new SleepingEnv(store, row, { id, processes, held });
     } catch (error) {
       for (const each of held) await each.release();
       removeCheckpoint(directory);
@@ -87,10 +86,9 @@ export class SleepingEnv {
     }
   }
 
-  /** Lets it go on here. */
+  /** Lets it go on here. The files stay. */
   async wake(): Promise<void> {
     for (const each of this.held) await each.release();
-    removeCheckpoint(this.directory);
   }
 
   /** Ends its processes here, and unmounts it. */
@@ -112,9 +110,10 @@ export class SleepingEnv {
 type Held = { release(): Promise<void> }[];
 
 /** Refuses what can't be put to sleep. Returns the bundle. @throws as SleepingEnv.of() */
-async function readyToSleep(store: Store, row: EnvRow): Promise<BundleDir> {
+export async function readyToSleep(store: Store, row: EnvRow): Promise<BundleDir> {
   const first = needRunning(store.root, row);
   refuseFrozen(store.root, row);
+  criuProgram();
   const bundle = new BundleDir(store.root, row.id);
   await endExecServer(first);
   refuseUnmovable(store, row, bundle);

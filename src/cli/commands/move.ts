@@ -17,6 +17,7 @@ interface Options extends StopWords {
   readonly remoteRoot?: string;
   readonly keep?: boolean;
   readonly warm?: boolean;
+  readonly live?: boolean;
   readonly resume?: boolean;
 }
 
@@ -40,9 +41,16 @@ export default function build(): Command {
       ).conflicts('keep'),
     )
     .addOption(
+      new Option(
+        '--live',
+        'do not stop it: its programs stand still for a moment, and go on there, with their connections',
+      ).conflicts(['keep', 'warm']),
+    )
+    .addOption(
       new Option('--resume', 'go on with a move that was interrupted, as it was').conflicts([
         'keep',
         'warm',
+        'live',
       ]),
     )
     .option('--rsh <command>', `what runs a command on the host (${RSH})`)
@@ -53,13 +61,13 @@ export default function build(): Command {
       const context = contextOf(options);
       const { patience } = context;
       const { rsh = RSH, remoteByref = 'byref', remoteRoot } = options;
-      const { keep = false, warm = false, resume = false } = options;
+      const { keep = false, warm = false, live = false, resume = false } = options;
       const root = remoteRoot === undefined ? '' : ` --root ${quote(remoteRoot)}`;
       const { signal, release } = interruption();
       const moved = await withStore(interruptible(context, signal), 'write', (store) => {
         const row = needPeoplesEnv(store, env);
         const wanted = {
-          ...{ host, name: name ?? row.name, keep, warm, resume, rsh },
+          ...{ host, name: name ?? row.name, keep, warm, live, resume, rsh },
           ...{ receiver: `${remoteByref}${root} receive`, stopMs: stopTimeout(options) },
         };
         const note = (text: string): void => printNotes([text]);

@@ -18,9 +18,15 @@ export interface CopyHooks {
   readonly signal: AbortSignal;
 }
 
-/** The same of a caller that may have the env's locks: of its life cycle, and, if it is stopped, of its changes. */
+/** The same of a caller that may have the env's locks. */
 export interface StillHooks extends CopyHooks {
-  readonly locks?: { readonly lifeCycle: FileLock; readonly delta: EnvLock | null };
+  readonly locks?: {
+    readonly lifeCycle: FileLock;
+    /** Of its changes, if it is stopped. */
+    readonly delta: EnvLock | null;
+    /** True: its processes stand still, and the caller lets them go on. */
+    readonly areFrozen?: boolean;
+  };
 }
 
 /** A copy of an env. */
@@ -46,10 +52,11 @@ export async function copyAtRest(
 ): Promise<EnvCopy> {
   const { root } = store;
   const lock = locks?.lifeCycle ?? (await lockLifeCycle(root, row, patience));
+  const { delta: held = null, areFrozen = false } = locks ?? {};
   const delta = new DeltaCopy(root, row.id, id, signal, isKnown, volumes);
   let frozenMs: number | null = null;
   try {
-    ({ frozenMs } = await copyOfMoment(store, row, lock, delta, locks?.delta ?? null));
+    ({ frozenMs } = await copyOfMoment(store, row, lock, delta, { held, areFrozen }));
   } finally {
     delta.close();
     if (locks === undefined) lock.release();

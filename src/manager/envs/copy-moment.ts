@@ -17,9 +17,12 @@ export interface Copied {
   readonly isClean: boolean;
 }
 
+const ALONE = { held: null, areFrozen: false };
+
 /**
  * Copies what an env has of its own, as of one moment.
  * @param lock of its life cycle @param held the lock of its changes, if the caller has it: it is stopped then
+ * @param areFrozen true: the caller has its processes stand still
  * @throws ByrefError 'busy' if it is mounted and its driver does not answer; as DeltaCopy.finish()
  */
 export async function copyOfMoment(
@@ -27,7 +30,7 @@ export async function copyOfMoment(
   source: EnvRow,
   lock: FileLock,
   copy: DeltaCopy,
-  held: EnvLock | null = null,
+  { held, areFrozen }: { held: EnvLock | null; areFrozen: boolean } = ALONE,
 ): Promise<Copied> {
   const { root } = store;
   const state = await envState(store, source);
@@ -37,7 +40,8 @@ export async function copyOfMoment(
   }
   if (state.served === null) throw isDead(source);
   await copy.ahead();
-  const frozenMs = await whileStill(root, state, lock, (held) => copy.finish(held));
+  const env = areFrozen ? { ...state, firstPid: null } : state;
+  const frozenMs = await whileStill(root, env, lock, (journal) => copy.finish(journal));
   return { frozenMs, isClean: false };
 }
 

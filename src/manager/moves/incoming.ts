@@ -6,6 +6,7 @@
  *     round        that one's backup, as far as it came
  *     held/        private files of the env as of the last round that came whole
  *     objects/     objects of versions of templates
+ *     early/, last/  checkpoints of its processes
  *
  * One process receives it at a time: `moves/in/MOVE.lock`.
  */
@@ -31,7 +32,9 @@ import { isHeld, LockFile } from '../../native/lock-file.ts';
 import { syncFileSystem } from '../../native/sync-file-system.ts';
 import { movesDir } from '../../store/root.ts';
 import { filesIn, unpackGiven } from '../backup/given-backup.ts';
+import { type CheckpointRecord, imagesIn, writeRecord } from '../envs/checkpoint/record.ts';
 import { readNote, writeNote } from './note-file.ts';
+import { decodeImages } from './page-delta.ts';
 
 const NOTE = 'note.json';
 const FORMAT = 1;
@@ -123,6 +126,32 @@ export class Incoming {
     const { round } = this.note;
     const bytes = statSync(this.round, { throwIfNoEntry: false })?.size ?? 0;
     return round === null ? null : { id: round.id, bytes };
+  }
+
+  /** The checkpoint that the env goes on from; null: it begins. */
+  get checkpoint(): string | null {
+    const last = path.join(this.path, 'last');
+    return existsSync(path.join(last, 'checkpoint.json')) ? last : null;
+  }
+
+  /**
+   * Takes a checkpoint of the env's processes. @param record what it is of, if it is the last one; null: the last one builds on it
+   * @throws ByrefError 'badInput'; what the stream throws
+   */
+  async receiveProcesses(
+    record: CheckpointRecord | null,
+    stream: AsyncIterable<Buffer>,
+  ): Promise<void> {
+    const [early, last] = ['early', 'last'].map((name) => path.join(this.path, name)) as [
+      string,
+      string,
+    ];
+    const place = record === null ? early : last;
+    rmSync(place, { recursive: true, force: true });
+    mkdirSync(place, { mode: 0o700 });
+    const base = record !== null && existsSync(early) ? imagesIn(early) : null;
+    await decodeImages(stream, imagesIn(place), base);
+    if (record !== null) writeRecord(place, record);
   }
 
   /** Forgets what came of rounds. */

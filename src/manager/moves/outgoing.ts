@@ -4,6 +4,7 @@
  *     move.json    what move it is, what the other side has, and what `round` is once that is whole
  *     round        the backup that is being sent
  *     listing      the same of a version of a template
+ *     early, last  checkpoints of its processes
  *
  * One command works on it at a time: `moves/out/ENV.lock`.
  */
@@ -45,6 +46,8 @@ export interface MoveFacts {
   readonly name: string;
   readonly keep: boolean;
   readonly warm: boolean;
+  /** True: its programs go along. */
+  readonly live?: boolean;
   /** True: the env ran when the move began, and is to run there. */
   readonly ran: boolean;
 }
@@ -92,6 +95,11 @@ export class Outgoing {
 
   get listing(): string {
     return path.join(this.path, 'listing');
+  }
+
+  /** Where its processes are put: before they are to stand still, and when they do. */
+  checkpoint(which: 'early' | 'last'): string {
+    return path.join(this.path, which);
   }
 
   /** Begins a move, and forgets what there was of an earlier one. */

@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { ByrefError } from '../../../base/error.ts';
 import { SEARCHED } from '../network/network-tool.ts';
 
-/** $1 is the env's network namespace. IPv6 may be missing. */
+/** $1 is the env's network namespace. IPv6 may be missing, and eth0 not be there yet. */
 const HOLDER = `
   trap '' HUP INT TERM PIPE
   rules() {
@@ -18,8 +18,10 @@ const HOLDER = `
       nsenter "--net=$1" ip6tables --wait "$2" "$chain" -j DROP 2>/dev/null || :
     done
   }
-  rules "$1" -I 2>&1 && echo locked
+  arp() { nsenter "--net=$1" ip link set eth0 arp "$2" 2>/dev/null || :; }
+  rules "$1" -I 2>&1 && arp "$1" off && echo locked
   read -r end
+  arp "$1" on
   rules "$1" -D 2>/dev/null
   exit 0`;
 

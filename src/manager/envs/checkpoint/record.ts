@@ -25,6 +25,7 @@ import { envDir } from '../../../store/store.ts';
 const FORMAT = 1;
 const RECORD = 'checkpoint.json';
 const MARK = 'asleep';
+const ID = /^[0-9a-f]{32}$/;
 
 /** What a checkpoint is of. */
 export interface CheckpointRecord {
@@ -77,6 +78,17 @@ export const writeRecord = (directory: string, record: Omit<CheckpointRecord, 'f
     },
   );
 
+/** Returns true for a record that has all that it needs, whoever wrote it. */
+export function isRecord(value: Partial<CheckpointRecord>): value is CheckpointRecord {
+  const { id, stack, network } = value;
+  const isPlace =
+    network === null || (typeof network?.address === 'string' && typeof network.mac === 'string');
+  return typeof id === 'string' && ID.test(id) && isPlace && isTexts(stack);
+}
+
+const isTexts = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((each) => typeof each === 'string');
+
 /** Reads what a checkpoint is of. @throws ByrefError 'notFound', 'badInput' if it is none that this byref knows */
 export function readRecord(directory: string): CheckpointRecord {
   const file = path.join(directory, RECORD);
@@ -88,7 +100,7 @@ export function readRecord(directory: string): CheckpointRecord {
     );
   try {
     const record = JSON.parse(readFileSync(file, 'utf8')) as CheckpointRecord;
-    if (record.format === FORMAT && Array.isArray(record.stack)) return record;
+    if (record.format === FORMAT && isRecord(record)) return record;
   } catch {
     // As below.
   }

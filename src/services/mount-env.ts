@@ -114,6 +114,13 @@ export function keepMachineFiles(
   keepFiles(kept, machineNetwork());
 }
 
+/** Has the servers of all shards started, for an env that is to be mounted soon; it need not wait for Node then. @returns lets them end */
+export function readyServers({ root, shards }: Pick<Store, 'root' | 'shards'>): () => void {
+  const numbers = Array.from({ length: shards }, (_, shard) => shard);
+  const servers = ensureServers(root, numbers).catch(() => null);
+  return () => void servers.then((started) => started?.close());
+}
+
 /**
  * Starts the servers of several envs at once, each of them once. If one can't start, each of its envs reports why.
  * @returns connections that keep them from ending; null if there is at most one env to mount

@@ -16,6 +16,7 @@ import { nextScratchName } from '../manager/sandbox/scratch-env.ts';
 import { isName, refuseScratchName } from '../store/names.ts';
 import { waitUntil } from '../store/patience.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
+import { readyServers } from './mount-env.ts';
 import { type Hello, type Message, MOVE_PROTOCOL, type Received } from './move-messages.ts';
 import { Wire } from './move-wire.ts';
 import { receiveVersion } from './receive-versions.ts';
@@ -124,7 +125,9 @@ async function receive(
   hooks: ReceiveHooks,
 ): Promise<void> {
   const { root } = session;
+  let letServersEnd = (): void => undefined;
   const need = await withStore(session, 'read', (store) => {
+    if (hello.start) letServersEnd = readyServers(store);
     store.refuseEnvName(hello.name);
     refuseScratchName(hello.name);
     if (hello.live) criuProgram();
@@ -150,6 +153,8 @@ async function receive(
   } catch (error) {
     if (!isBroken(error, hooks.signal)) incoming.remove();
     throw error;
+  } finally {
+    letServersEnd();
   }
 }
 

@@ -27,6 +27,8 @@ import path from 'node:path';
 import { ByrefError } from '../../base/error.ts';
 
 const PAGE = 4096;
+/** What is where it is expected is compared in such steps first: mostly, all of a file is as it was. */
+const STRIDE = 2 ** 18;
 const [END, FILE, BYTES, FORMER] = [0, 1, 2, 3] as const;
 /** What is sent in one piece, at most. */
 const PIECE_MAX = 2 ** 20;
@@ -49,19 +51,20 @@ export class BaseImages {
 
   /** Returns where a page is; null if it is not there. @param expected where it is looked for first */
   find(bytes: Buffer, at: number, expected: Place | null): Place | null {
-    if (expected !== null && this.isAt(bytes, at, expected)) return expected;
+    if (expected !== null && this.isAt(bytes, at, expected, PAGE)) return expected;
     if (this.pages.size === 0) return null;
     const [file, page] = this.pages.get(hashOf(bytes, at)) ?? [];
     if (file === undefined || page === undefined) return null;
     const found = { file, offset: page * PAGE };
-    return this.isAt(bytes, at, found) ? found : null;
+    return this.isAt(bytes, at, found, PAGE) ? found : null;
   }
 
-  private isAt(bytes: Buffer, at: number, { file, offset }: Place): boolean {
+  /** True if so many bytes are at that place. */
+  isAt(bytes: Buffer, at: number, { file, offset }: Place, count: number): boolean {
     const base = this.files[file]!;
     return (
-      offset + PAGE <= base.length &&
-      base.compare(bytes, at, at + PAGE, offset, offset + PAGE) === 0
+      offset + count <= base.length &&
+      base.compare(bytes, at, at + count, offset, offset + count) === 0
     );
   }
 }
@@ -106,9 +109,14 @@ function* encodeFile(bytes: Buffer, base: BaseImages): Generator<Buffer> {
 function partsOf(bytes: Buffer, base: BaseImages): Part[] {
   const parts: Part[] = [];
   let expected: Place | null = null;
-  for (let at = 0; at < bytes.length; at += PAGE) {
-    const count = Math.min(PAGE, bytes.length - at);
-    const place: Place | null = count < PAGE ? null : base.find(bytes, at, expected);
+  for (let at = 0, count = 0; at < bytes.length; at += count) {
+    const left = bytes.length - at;
+    count = Math.min(PAGE, left);
+    let place: Place | null = null;
+    if (left >= STRIDE && expected !== null && base.isAt(bytes, at, expected, STRIDE)) {
+      count = STRIDE;
+      place = expected;
+    } else if (count === PAGE) place = base.find(bytes, at, expected);
     const last = parts.at(-1);
     const goesOn =
       last !== undefined &&
@@ -119,7 +127,7 @@ function partsOf(bytes: Buffer, base: BaseImages): Part[] {
     else parts.push({ at, place, count });
     // Behind a page that has changed, the others are mostly where they were.
     const here: Place | null = place ?? expected;
-    expected = here === null ? null : { file: here.file, offset: here.offset + PAGE };
+    expected = here === null ? null : { file: here.file, offset: here.offset + count };
   }
   return parts;
 }

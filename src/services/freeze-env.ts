@@ -3,6 +3,7 @@ import { freeze, isFrozen, thaw } from '../manager/envs/runtime/freezer.ts';
 import { lockLifeCycle } from '../manager/envs/runtime/life-cycle.ts';
 import type { Patience } from '../store/patience.ts';
 import type { EnvRow, Store } from '../store/store.ts';
+import { letGo } from './sleeping-env.ts';
 import { needRunning } from './start-env.ts';
 
 /** An env that was frozen, or thawed. */
@@ -27,9 +28,9 @@ export const freezeEnv = (store: Store, row: EnvRow, patience: Patience): Promis
 
 /** Lets all processes of an env go on. @throws ByrefError 'usage' if it does not run */
 export const thawEnv = (store: Store, row: EnvRow, patience: Patience): Promise<EnvFrozen> =>
-  whileRunning(store, row, patience, ({ root }) => ({
+  whileRunning(store, row, patience, async ({ root }) => ({
     state: 'running',
-    already: !thaw(root, row.id),
+    already: !((await letGo(root, row)) || thaw(root, row.id)),
   }));
 
 type Outcome = Pick<EnvFrozen, 'state' | 'already'>;

@@ -99,6 +99,11 @@ export class LiveEnv {
     await wire.sendAll(streamOf(encodeImages(imagesIn(this.directory), base)));
   }
 
+  /** Is called before the other side may let it run. */
+  stay(): Promise<void> {
+    return this.asleep.stay();
+  }
+
   /** Removes the env: it runs there. */
   async remove(store: Store, row: EnvRow): Promise<void> {
     await this.asleep.end();

@@ -6,6 +6,7 @@ import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
 import type { CopyHooks } from '../manager/envs/copy-at-rest.ts';
 import { BundleDir } from '../manager/envs/runtime/bundle-dir.ts';
+import { isFrozen } from '../manager/envs/runtime/freezer.ts';
 import { envState } from '../manager/envs/state.ts';
 import { type MoveFacts, Outgoing } from '../manager/moves/outgoing.ts';
 import type { EnvRow, Store } from '../store/store.ts';
@@ -96,7 +97,8 @@ export async function moveEnv(
     const facts = options.resume ? interrupted(outgoing, row, options) : null;
     const { keep, live } = facts ?? options;
     if (!keep) refuseSnapshots(store, row);
-    if (live === true) await refuseLive(store, row);
+    // One that stands still for an earlier try may be there.
+    if (live === true && !isFrozen(store.root, row.id)) await refuseLive(store, row);
     if (facts === null) outgoing.begin(factsOf(store, row, options));
     const move = new Move(store, row, outgoing, options, hooks);
     return await move.run(facts === null ? forget : null);
@@ -184,6 +186,7 @@ class Move {
     const objects = await sendVersions(store, far.wire, sent, outgoing.listing);
     const rounds = new Rounds(store, row, far.wire, outgoing);
     await (live ? this.sendLive(far.wire, rounds, part) : this.sendRounds(rounds, part));
+    if (this.still instanceof LiveEnv) await this.still.stay();
     failpoint('move-whole');
     const there = await confirm(store, far, hello, this.options, hooks);
     const pauseMs = this.start ? Math.ceil(performance.now() - this.stoppedAt) : null;

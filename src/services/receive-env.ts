@@ -16,6 +16,7 @@ import { nextScratchName } from '../manager/sandbox/scratch-env.ts';
 import { isName, refuseScratchName } from '../store/names.ts';
 import { waitUntil } from '../store/patience.ts';
 import { type EnvRow, envDir, type Store } from '../store/store.ts';
+import { removeEnv } from './destroy-env.ts';
 import { readyServers } from './mount-env.ts';
 import { type Hello, type Message, MOVE_PROTOCOL, type Received } from './move-messages.ts';
 import { Wire } from './move-wire.ts';
@@ -53,7 +54,7 @@ export async function receiveEnv(
     const hello = checkHello(await wire.receive());
     const incoming = await lockMove(session, hello.move);
     try {
-      const has = await whatBecameOf(session, hello);
+      const has = await whatBecameOf(session, hello, incoming);
       // Of a move that is done, what came is of no use.
       if (has !== null) incoming.remove();
       if (has !== null || hello.byref === 'ask') await wire.send({ has });
@@ -103,14 +104,29 @@ async function lockMove({ root, patience }: StoreSession, move: string): Promise
   throw new ByrefError('locked', 'the env is still being received', 'Ask again later.');
 }
 
-/** Returns the env of a move; null if it did not come, or is gone. */
-const whatBecameOf = (session: StoreSession, { move, name }: Hello): Promise<Received | null> =>
-  withStore(session, 'read', (store) => {
+/** Returns the env of a move; null if it did not come, or is gone. One that was to be started and was not, since its process was killed, goes. */
+async function whatBecameOf(
+  session: StoreSession,
+  { move, name, start: isToStart }: Hello,
+  incoming: Incoming,
+): Promise<Received | null> {
+  const find = (store: Store): EnvRow | null => {
     const row = store.env(name);
     const file = row && path.join(envDir(store.root, row.id), RECEIVED_FILE);
-    if (row === null || file === null || !existsSync(file)) return null;
-    return readFileSync(file, 'utf8') === move ? receivedOf(store, row) : null;
+    const isIt = file !== null && existsSync(file) && readFileSync(file, 'utf8') === move;
+    return isIt ? row : null;
+  };
+  const has = await withStore(session, 'read', (store) => {
+    const row = find(store);
+    return row && receivedOf(store, row);
   });
+  if (has === null || has.pid !== null || !isToStart || !incoming.isThere) return has;
+  await withStore(session, 'write', async (store) => {
+    const row = find(store);
+    if (row !== null) await removeEnv(store, row, true, session.patience);
+  });
+  return null;
+}
 
 const receivedOf = ({ root }: Store, { name, id }: EnvRow): Received => ({
   ...{ name, id },

@@ -4,12 +4,12 @@ import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
 import { criuProgram } from '../manager/envs/checkpoint/criu.ts';
 import { dumpProcesses } from '../manager/envs/checkpoint/dump.ts';
-import { lockNetwork } from '../manager/envs/checkpoint/network-lock.ts';
+import { lockNetwork, unlockNetwork } from '../manager/envs/checkpoint/network-lock.ts';
 import { endExecServer, refuseUnmovable } from '../manager/envs/checkpoint/plan.ts';
 import { imagesIn, removeCheckpoint, writeRecord } from '../manager/envs/checkpoint/record.ts';
 import { namespaceOf, placeOf } from '../manager/envs/network/attach-network.ts';
 import { BundleDir } from '../manager/envs/runtime/bundle-dir.ts';
-import { freezeEnv } from '../manager/envs/runtime/freezer.ts';
+import { freezeEnv, thaw } from '../manager/envs/runtime/freezer.ts';
 import { stopProcesses } from '../manager/envs/runtime/life-cycle.ts';
 import { processesOf } from '../manager/envs/runtime/processes.ts';
 import { envState } from '../manager/envs/state.ts';
@@ -64,7 +64,7 @@ export class SleepingEnv {
     const held: Held = [];
     try {
       const frozen = await freezeEnv(store.root, row, lock);
-      held.push({ release: frozen.thaw });
+      held.push({ release: frozen.thaw, stay: frozen.stay });
       if (network !== null) held.push(await lockNetwork(namespaceOf(bundle)));
       failpoint('checkpoint-frozen');
       const images = imagesIn(directory);
@@ -89,6 +89,13 @@ export class SleepingEnv {
   /** Lets it go on here. The files stay. */
   async wake(): Promise<void> {
     for (const each of this.held) await each.release();
+    await letGo(this.store.root, this.row);
+  }
+
+  /** From now on it stands still beyond the end of this process: it may run on another machine by then. */
+  async stay(): Promise<void> {
+    new BundleDir(this.store.root, this.row.id).noteFrozen(true, true);
+    for (const each of this.held) await each.stay();
   }
 
   /** Ends its processes here, and unmounts it. */
@@ -107,7 +114,15 @@ export class SleepingEnv {
 }
 
 /** What is given back: the freezer, and the network if there is one. */
-type Held = { release(): Promise<void> }[];
+type Held = { release(): Promise<void>; stay(): Promise<void> }[];
+
+/** Lets an env go on that was left standing still because it was to go to another machine. @returns false if it was not */
+export async function letGo(root: string, { id }: EnvRow): Promise<boolean> {
+  const bundle = new BundleDir(root, id);
+  if (!bundle.isToGo) return false;
+  if (placeOf(bundle) !== null) await unlockNetwork(namespaceOf(bundle));
+  return thaw(root, id);
+}
 
 /** Refuses what can't be put to sleep. Returns the bundle. @throws as SleepingEnv.of() */
 export async function readyToSleep(store: Store, row: EnvRow): Promise<BundleDir> {

@@ -98,6 +98,11 @@ export class Incoming {
     this.touch();
   }
 
+  /** False before anything came, and once the env is there. */
+  get isThere(): boolean {
+    return existsSync(this.path);
+  }
+
   /** The name of the round that is held; null: there is none. */
   get held(): string | null {
     return this.note.held;

@@ -6,12 +6,12 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 import { ByrefError } from '../../../base/error.ts';
-import { SEARCHED } from '../network/network-tool.ts';
+import { runNetworkTool, SEARCHED } from '../network/network-tool.ts';
 
 /** $1 is the env's network namespace. IPv6 may be missing, and eth0 not be there yet. */
-const HOLDER = `
-  trap '' HUP INT TERM PIPE
+const RULES = `
   rules() {
     for chain in INPUT OUTPUT; do
       nsenter "--net=$1" iptables --wait "$2" "$chain" -j DROP || return
@@ -19,15 +19,25 @@ const HOLDER = `
     done
   }
   arp() { nsenter "--net=$1" ip link set eth0 arp "$2" 2>/dev/null || :; }
+  unlock() { arp "$1" on; rules "$1" -D 2>/dev/null; }`;
+/** A line of input says that the lock stays. */
+const HOLDER = `${RULES}
+  trap '' HUP INT TERM PIPE
   rules "$1" -I 2>&1 && arp "$1" off && echo locked
-  read -r end
-  arp "$1" on
-  rules "$1" -D 2>/dev/null
+  if read -r word; then echo; exit; fi
+  unlock "$1"
   exit 0`;
 
 /** A network that is locked. */
 export interface NetworkLock {
   release(): Promise<void>;
+  /** Leaves it locked beyond the end of this process, until unlockNetwork(). Then release() does nothing. */
+  stay(): Promise<void>;
+}
+
+/** Unlocks the network of an env that was left locked. */
+export async function unlockNetwork(namespace: string): Promise<void> {
+  await runNetworkTool(['sh', '-c', `${RULES}\nunlock "$1"`, 'byref-network-unlock', namespace]);
 }
 
 /** Locks the network of an env. @param namespace the path of its network namespace @throws ByrefError 'unsupported' */
@@ -40,13 +50,14 @@ export async function lockNetwork(namespace: string): Promise<NetworkLock> {
     child.stdin.end();
     await ended;
   };
-  let said = '';
-  for await (const piece of child.stdout) {
-    said += String(piece);
-    if (said.includes('\n')) break;
-  }
-  if (said.trim() === 'locked') return { release };
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const said = (await lines.next()).value ?? '';
+  const stay = async (): Promise<void> => {
+    child.stdin.write('stay\n');
+    await lines.next();
+  };
+  if (said === 'locked') return { release, stay };
   await release();
-  const message = `the network of the env can't be locked: ${said.trim() || 'iptables failed'}`;
+  const message = `the network of the env can't be locked: ${said || 'iptables failed'}`;
   throw new ByrefError('unsupported', message, 'Install iptables: apt-get install iptables.');
 }

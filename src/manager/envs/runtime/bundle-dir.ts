@@ -67,6 +67,7 @@ type PlaceKind = (typeof PLACES)[number];
 const HELPER = 'init';
 const RESOLVED = 'resolved';
 const FROZEN = 'frozen';
+const TO_GO = 'to go';
 const READABLE = 0o755;
 const READABLE_FILE = 0o644;
 const SIGNAL_BASE = 128;
@@ -248,9 +249,14 @@ export class BundleDir {
     return existsSync(path.join(this.path, FROZEN));
   }
 
-  /** Notes that it is frozen, or is no longer. */
-  noteFrozen(isFrozen: boolean): void {
-    if (isFrozen) this.write(FROZEN, '');
+  /** True if it may run on another machine by now. */
+  get isToGo(): boolean {
+    return this.read(FROZEN) === TO_GO;
+  }
+
+  /** Notes that it is frozen, or is no longer. @param toGo true: its network is locked, too, for it may run on another machine by now */
+  noteFrozen(isFrozen: boolean, toGo = false): void {
+    if (isFrozen) this.write(FROZEN, toGo ? TO_GO : '');
     else rmSync(path.join(this.path, FROZEN), { force: true });
   }
 

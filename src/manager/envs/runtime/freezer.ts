@@ -35,14 +35,15 @@ const AGAIN_MS = 250;
 const OUTPUT_MAX = 4096;
 
 /**
- * $1 is the group's file, $2 and $3 what is written to it. Each line of input is a mount point to bring to rest; each is
- * answered with a line.
+ * $1 is the group's file, $2 and $3 what is written to it. Each line of input is a mount point to bring to rest, or `stay`: then nothing is
+ * undone at the end. Each is answered with a line.
  */
 const HOLDER = `
   trap '' HUP INT TERM PIPE
   file=$1 frozen=$2 thawed=$3; shift 3
   printf %s "$frozen" >"$file" || exit 1
   while IFS= read -r disk; do
+    if [ "$disk" = stay ]; then echo; exit; fi
     if said=$(fsfreeze --freeze "$disk" 2>&1); then set -- "$@" "$disk"; echo
     else echo "$said" | head -n 1; fi
   done
@@ -53,6 +54,8 @@ const HOLDER = `
 export interface Frozen {
   /** Lets them go on. */
   thaw(): Promise<void>;
+  /** Has them stand still beyond the end of this process, as freeze() does. Then thaw() does nothing, and the function of that name has to. */
+  stay(): Promise<void>;
 }
 
 /** The switch of one env's group. */
@@ -134,7 +137,11 @@ export async function freezeEnv(
       const said = (await answers.next()).value ?? 'the shell ended';
       if (said !== '') throw busy(env.name, said);
     }
-    return { thaw };
+    const stay = async (): Promise<void> => {
+      stdin?.write('stay\n');
+      await answers.next();
+    };
+    return { thaw, stay };
   } catch (error) {
     await thaw();
     throw error;

@@ -1,6 +1,7 @@
 /**
  * byref-monitor MODE RUNTIME STATE BUNDLE ID LOG ROOT FIRST SIZE WAITS IMAGES [SOURCE TARGET HOW]...
  * byref-monitor hook BUNDLE
+ * byref-monitor probe
  *
  * Starts the first process of an env through an OCI runtime, and stays with it until it ends. It outlives the command that
  * started it, and keeps what would be lost with that:
@@ -20,6 +21,8 @@
  *
  * IMAGES: '' for an env that begins; else the directory in which CRIU left its processes, which go on. With `connect`, the runtime runs us
  * as `hook` then, when the namespaces are there and before there is a process in them: that waits at BUNDLE/hook.sock until the env may go on.
+ *
+ * With `probe`, it is no more than a process with a socket, for who wants to know whether CRIU can put one into files: it says "ready", and waits.
  *
  * Who attaches sends frames: a type, a length (2 bytes, the high one first), and as many bytes. Type 0: input. Type 1: the
  * size of the terminal, rows and columns of 2 bytes each. Type 2: the exec server of the env is wanted (native/exec-server.c), as
@@ -680,8 +683,17 @@ static void clean_up(void) {
   umount2(in_bundle("rootfs"), DETACH | NOFOLLOW);
 }
 
+static int probe(void) {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  if (fd < 0 || listen(fd, 1) < 0 || setsid() < 0) return 1;
+  dprintf(1, "ready\n");
+  for (int i = 0; i < 3; i++) close(i);
+  for (;;) pause();
+}
+
 int main(int count, char **words) {
   if (count == 3 && strcmp(words[1], "hook") == 0) return hook(words[2]);
+  if (count == 2 && strcmp(words[1], "probe") == 0) return probe();
   if (count < 12 || (count - 12) % 3 != 0) {
     dprintf(2, "usage: byref-monitor MODE RUNTIME STATE BUNDLE ID LOG ROOT FIRST SIZE WAITS IMAGES [SOURCE TARGET HOW]...\n");
     return 2;

@@ -141,17 +141,17 @@ async function receive(
   hooks: ReceiveHooks,
 ): Promise<void> {
   const { root } = session;
-  let letServersEnd = (): void => undefined;
-  const need = await withStore(session, 'read', (store) => {
-    if (hello.start) letServersEnd = readyServers(store);
+  const { need, shards } = await withStore(session, 'read', (store) => {
     store.refuseEnvName(hello.name);
     refuseScratchName(hello.name);
     if (hello.live) criuProgram();
-    return hello.stack.filter((each) => findVersion(store, each) === null);
+    const lacks = hello.stack.filter((each) => findVersion(store, each) === null);
+    return { need: lacks, shards: store.shards };
   });
-  if (hello.forget !== null) removeIncoming(root, hello.forget);
-  sweepIncoming(root);
+  const letServersEnd = hello.start ? readyServers({ root, shards }) : () => undefined;
   try {
+    if (hello.forget !== null) removeIncoming(root, hello.forget);
+    sweepIncoming(root);
     incoming.open({ env: hello.name, from: hello.from });
     const { held } = incoming;
     const part = incoming.part();

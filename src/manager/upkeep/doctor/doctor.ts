@@ -1,4 +1,5 @@
 import type { Check } from './check.ts';
+import { checkpointCheck } from './checkpoint-probe.ts';
 import { fileSystemChecks, nearestExisting } from './file-system.ts';
 import { kernelChecks } from './kernel.ts';
 import { mountChecks } from './mounts.ts';
@@ -20,6 +21,7 @@ export async function diagnose(root: string): Promise<Diagnosis> {
     ...(await fileSystemChecks(root)),
     ...transportChecks(),
     ...runningChecks(nearestExisting(root)),
+    await checkpointCheck(),
     ...(await mountChecks(root)),
     ...toolChecks(),
   ];

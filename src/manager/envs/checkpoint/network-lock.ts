@@ -45,7 +45,7 @@ export async function lockNetwork(namespace: string): Promise<NetworkLock> {
   const child = spawn('sh', ['-c', HOLDER, 'byref-network-lock', namespace], {
     ...{ cwd: '/', detached: true, env: { PATH: SEARCHED }, stdio: ['pipe', 'pipe', 'ignore'] },
   });
-  const ended = once(child, 'close');
+  const ended = once(child, 'exit');
   const release = async (): Promise<void> => {
     child.stdin.end();
     await ended;

@@ -45,8 +45,8 @@ function reasons(store: Store, row: EnvRow, bundle: BundleDir, first: number): s
   if (!mounted) found.push('it was mounted before it was started, and others may change its files');
   const tree = treeOf(processesOf(first), first);
   for (const each of tree.outside)
-    found.push(`${each.command} (${each.pid}) was run in it from outside: byref exec or enter`);
-  for (const each of tree.inside) found.push(...held(each));
+    found.push(`${each.command.trim()} (${each.pid}) was run in it from outside: byref exec or enter`);
+  for (const each of tree.inside) found.push(...nested(each, first), ...held(each));
   return found;
 }
 
@@ -77,10 +77,30 @@ const UNMOVABLE: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
+/** Kinds of namespaces that CRIU puts into files for an env as a whole only, and what systemd calls what gives a service one of its own. */
+const WHOLE: Readonly<Record<string, string>> = {
+  uts: 'ProtectHostname',
+  ipc: 'PrivateIPC',
+  user: 'PrivateUsers',
+  pid: 'PrivatePIDs',
+  cgroup: 'ProtectControlGroups=private',
+};
+
+function nested({ pid, command, service }: EnvProcess, first: number): string[] {
+  const own = Object.keys(WHOLE).filter((kind) => {
+    const namespace = procLink(`/proc/${pid}/ns/${kind}`);
+    return namespace !== '' && namespace !== procLink(`/proc/${first}/ns/${kind}`);
+  });
+  if (own.length === 0) return [];
+  const settings = own.map((kind) => WHOLE[kind]).join(', ');
+  const how = service === null ? '' : ` (for ${service}, see ${settings} in systemd.exec(5))`;
+  return [`${command.trim()} (${pid}) has a namespace of its own: ${own.join(', ')}${how}`];
+}
+
 function held({ pid, command }: EnvProcess): string[] {
   return procNames(`/proc/${pid}/fd`).flatMap((fd) => {
     const target = procLink(`/proc/${pid}/fd/${fd}`);
     const [, what] = UNMOVABLE.find(([pattern]) => pattern.test(target)) ?? [];
-    return what === undefined ? [] : [`${command} (${pid}) ${what} that can't be: ${target}`];
+    return what === undefined ? [] : [`${command.trim()} (${pid}) ${what} that can't be: ${target}`];
   });
 }

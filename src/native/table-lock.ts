@@ -193,13 +193,16 @@ function linkTarget(file: string): string | null {
   }
 }
 
+/** Returns true if any process, this one included, has the tables in this directory open. */
+export const tablesAreInUse = (dir: string): boolean => isInUse(path.join(dir, LOCK));
+
 /**
  * Returns true if LMDB has the file open in any process: each user of it keeps a lock on its first byte. The list of locks
  * is read, since to try a lock would take away the one that this process may have. It names the inode, and a device that on
  * Btrfs is not the one that stat(2) shows: a lock on an inode of the same number elsewhere counts, too.
  */
 function isInUse(file: string): boolean {
-  const there = lstatSync(file, { throwIfNoEntry: false });
+  const there = statSync(file, { throwIfNoEntry: false });
   if (there === undefined) return false;
   const mark = `:${there.ino} `;
   return readFileSync('/proc/locks', 'latin1')

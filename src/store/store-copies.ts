@@ -23,7 +23,9 @@ import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
 import { CHECKED } from '../base/lmdb-check.ts';
 import { pageDamage } from '../base/lmdb-pages.ts';
+import { WITHOUT_SUMS, writeMarker } from './marker.ts';
 import { metaDir } from './root.ts';
+import { hasDamagedRow } from './row-damage.ts';
 
 /** The newest copy, and one that is older: a damage that is seen late may be in the newest one, too. */
 const NEWEST = 'newest.mdb';
@@ -105,6 +107,8 @@ export function restoreCopy(root: string): Restored {
   // LMDB would go on counting transactions where the lost store was.
   rmSync(path.join(metaDir(root), 'lock.mdb'), { force: true });
   failpoint('store-copied');
+  // The copy may be from before its rows had sums: whoever opens the root next sees to them.
+  writeMarker(root, WITHOUT_SUMS);
   if (statSync(dataFile(root), { throwIfNoEntry: false })) renameSync(dataFile(root), kept);
   renameSync(fresh, dataFile(root));
   sync(metaDir(root));
@@ -112,8 +116,9 @@ export function restoreCopy(root: string): Restored {
 }
 
 function isSound(root: string, name: string): boolean {
+  const copy = path.join(copiesDir(root), name);
   try {
-    return pageDamage(path.join(copiesDir(root), name)) === null;
+    return pageDamage(copy) === null && !hasDamagedRow(copy);
   } catch {
     return false;
   }

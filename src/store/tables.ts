@@ -11,9 +11,9 @@ import { native } from '../native/binding.ts';
 import { closeTables } from '../native/table-guard.ts';
 import { openTablesIn } from '../native/table-lock.ts';
 import { textKey } from './keys.ts';
-
-/** One table; keys and values are bytes (keys.ts, and docs/internals/FORMAT.md for the values). */
-export type Table = Database<Buffer, Buffer>;
+import { hasSums } from './marker.ts';
+import { damagedRow } from './row-place.ts';
+import { Table } from './table.ts';
 
 /** The names of all tables of a root. */
 export const TABLES = [
@@ -63,12 +63,21 @@ export class Tables {
   private readonly dir: string;
   private readonly opened: Readonly<Record<TableName, Table | undefined>>;
 
-  /** Opens all tables at once. Opening one later would end the reads that are under way, and crash the process. */
-  constructor(env: RootDatabase<Buffer, Buffer>, dir: string) {
+  /**
+   * Opens all tables at once. Opening one later would end the reads that are under way, and crash the process.
+   * @param sums false in a root whose rows have no sums yet
+   */
+  constructor(env: RootDatabase<Buffer, Buffer>, dir: string, sums: boolean) {
     this.env = env;
     this.dir = dir;
     const options = { keyEncoding: 'binary', encoding: 'binary' } as const;
-    const open = (name: TableName): Table => env.openDB<Buffer, Buffer>(name, options);
+    const open = (name: TableName): Table | undefined => {
+      const damaged = (key: Buffer, why: string): Error => damagedRow(this, name, key, why);
+      const rows = env.openDB<Buffer, Buffer>(name, options) as
+        | Database<Buffer, Buffer>
+        | undefined;
+      return rows && new Table(rows, { sums, damaged });
+    };
     this.opened = Object.fromEntries(
       TABLES.map((name) => [name, open(name)]),
     ) as typeof this.opened;
@@ -176,6 +185,7 @@ export function openTables(
   return new Tables(
     openTablesIn(dir, LOCK_FILE_SIZE, () => open<Buffer, Buffer>(settings)),
     dir,
+    hasSums(dir),
   );
 }
 

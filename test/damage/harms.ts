@@ -10,6 +10,8 @@ import {
   truncateSync,
 } from 'node:fs';
 import path from 'node:path';
+import { LmdbSnapshot } from '../../src/base/lmdb-snapshot.ts';
+import { TABLES } from '../../src/store/tables.ts';
 import { randomOf } from '../support/machine/random.ts';
 import { overwrite, PAGE } from './pages.ts';
 
@@ -52,7 +54,31 @@ function structure(file: string, random: Random): void {
   } else rmSync(path.dirname(file), { recursive: true });
 }
 
-const HARMS: Readonly<Record<string, Harm>> = { bits, pages, length, structure };
+/** Bits of rows: most of a file of tables is free, and means nothing. */
+function rows(file: string, random: Random): void {
+  if (path.basename(file) !== 'data.mdb') {
+    bits(file, random);
+    return;
+  }
+  const found: Buffer[] = [];
+  const snapshot = LmdbSnapshot.take(file, Infinity)!;
+  for (const name of [...TABLES, ...LINK_TABLES])
+    for (const row of snapshot.database(name).range()) found.push(row.key, row.value);
+  for (let left = 1 + random(3); left > 0; left--) {
+    const bytes = found[random(found.length)]!;
+    const at = random(bytes.length);
+    overwrite(
+      file,
+      bytes.byteOffset - snapshot.memory.byteOffset + at,
+      Buffer.of(bytes[at]! ^ (1 << random(8))),
+    );
+  }
+}
+
+/** The tables of an env whose rows have sums. */
+const LINK_TABLES = ['names', 'inodes'];
+
+const HARMS: Readonly<Record<string, Harm>> = { bits, rows, pages, length, structure };
 
 /** The files that can be damaged, by what they are. */
 function targets(root: string): Record<string, string[]> {

@@ -15,6 +15,7 @@
         "watch.cc",
         "extents.cc",
         "death.cc",
+        "lmdb_texts.cc",
         "shared.cc"
       ],
       "defines": ["NAPI_VERSION=8", "_GNU_SOURCE", "_FILE_OFFSET_BITS=64"],

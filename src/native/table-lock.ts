@@ -28,6 +28,7 @@ import { O_CLOEXEC, O_CREAT, O_RDWR } from '../base/mode.ts';
 import { isNoSpace } from '../base/no-space.ts';
 import { runPlace } from '../base/run-place.ts';
 import { AT_FDCWD, native, STAT, STAT_SLOTS, STATFS_SLOTS } from './binding.ts';
+import { boundTexts } from './failed-writes.ts';
 import { openFile } from './open-file.ts';
 import { type Closable, guarded } from './table-guard.ts';
 
@@ -59,6 +60,7 @@ const statfs = new Float64Array(STATFS_SLOTS);
  * @throws ByrefError 'noSpace' if the lock file can't get its place; what `open` throws
  */
 export function openTablesIn<T extends Closable>(dir: string, bytes: number, open: () => T): T {
+  boundTexts();
   const fd = openFile(AT_FDCWD, dir, O_CLOEXEC, 0);
   // LMDB says what is wrong with the directory.
   if (fd < 0 || native.statfsFd(fd, statfs) < 0) return open();

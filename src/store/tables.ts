@@ -8,6 +8,7 @@ import { noteCommit, tableDamage } from '../base/lmdb-check.ts';
 import { isNoSpaceFor } from '../base/no-space.ts';
 import { decodeNumber, encodeNumber } from '../codec/store-rows.ts';
 import { native } from '../native/binding.ts';
+import { guardWrite } from '../native/failed-writes.ts';
 import { closeTables } from '../native/table-guard.ts';
 import { openTablesIn } from '../native/table-lock.ts';
 import { textKey } from './keys.ts';
@@ -102,7 +103,7 @@ export class Tables {
    */
   transaction<T>(action: () => T): T {
     try {
-      const result = this.env.transactionSync(action);
+      const result = guardWrite(() => this.env.transactionSync(action));
       noteCommit(this.dir);
       return result;
     } catch (cause) {

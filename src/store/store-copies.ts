@@ -33,6 +33,8 @@ const OLDER = 'older.mdb';
 const NEWEST_MS = 10 * 60_000;
 const OLDER_MS = 24 * 3_600_000;
 const GROWTH = 1.25;
+/** A larger copy is not checked when it becomes the older one: all of it would be in memory. */
+const CHECKED_BYTES = 2 ** 28;
 /** A copy is made only where the device has this many times its size free. */
 const ROOM = 4;
 
@@ -50,13 +52,20 @@ export function keepCopy(root: string): void {
     mkdirSync(copiesDir(root), { recursive: true, mode: 0o700 });
     copyDurably(dataFile(root), path.join(copiesDir(root), 'making.mdb'));
     const older = look(root, OLDER);
-    if (newest !== null && (older === null || Date.now() - older.mtimeMs > OLDER_MS)) {
+    if (newest !== null && mayBecomeOlder(root, newest, older)) {
       renameSync(path.join(copiesDir(root), NEWEST), path.join(copiesDir(root), OLDER));
     }
     renameSync(path.join(copiesDir(root), 'making.mdb'), path.join(copiesDir(root), NEWEST));
   } catch {
     // There is the copy from before, or none.
   }
+}
+
+/** Once a day the newest copy becomes the older one, unless it is damaged itself: then the older one may be the last that is not. */
+function mayBecomeOlder(root: string, newest: Stats, older: Stats | null): boolean {
+  if (older === null) return true;
+  if (Date.now() - older.mtimeMs <= OLDER_MS) return false;
+  return newest.size > CHECKED_BYTES || isSound(root, NEWEST);
 }
 
 function isDue(data: Stats, newest: Stats): boolean {

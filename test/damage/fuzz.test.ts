@@ -9,17 +9,18 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ROOT_INO } from '../../src/base/ids.ts';
 import { S_IFREG } from '../../src/base/mode.ts';
+import { NO_SETTINGS } from '../../src/codec/env-settings.ts';
 import { DATA_PRIVATE } from '../../src/codec/inode-record.ts';
 import type { EnvDelta } from '../../src/driver/delta/env-delta.ts';
 import { native } from '../../src/native/binding.ts';
 import { noteDelta } from '../../src/store/delta-marks.ts';
-import { envDir, initRoot } from '../../src/store/store.ts';
+import { envDir, initRoot, openStore } from '../../src/store/store.ts';
 import { inode, name, open } from '../delta/open-env.ts';
 import { runByref } from '../support/machine/program.ts';
 import { copyRoot } from './harms.ts';
 
 const SOAK = process.env['BYREF_SOAK'];
-const CASES = SOAK === undefined ? 20 : 50 * Number(SOAK);
+const CASES = SOAK === undefined ? 24 : 50 * Number(SOAK);
 /** In the suite the same ones each time; a soak goes on from where the time is. */
 const FIRST = SOAK === undefined ? 1 : Math.floor(Date.now() / 1000);
 const HANG_MS = 60_000;
@@ -58,6 +59,10 @@ beforeAll(async () => {
   await initRoot(root, { shards: 2 });
   await byref('template', 'import', 'os', tree, '--root', root);
   for (const env of ['e1', 'e2', 'e3']) await byref('create', env, '--os', 'os', '--root', root);
+  // A row that is too long for a page.
+  const store = await openStore(root, { write: true });
+  store.putSettings(1, { ...NO_SETTINGS, environment: { LONG: 'x'.repeat(9000) } });
+  await store.close();
   for (const id of [1, 2]) {
     mkdirSync(envDir(root, id), { recursive: true });
     const delta = await open(envDir(root, id));

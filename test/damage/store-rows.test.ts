@@ -1,5 +1,5 @@
 /** Damaged rows of the store: commands name what is damaged, drivers fail at that name only, and it can be put right or restored. */
-import { cpSync, existsSync, readdirSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
@@ -88,6 +88,29 @@ test('the row of an env, or its name: commands that need it say which, and no di
   await root.ok('fsck', '--repair');
   const again = await root.mount('web');
   expect((await sh('cat "$1/mine"', [again])).stdout).toBe('mine\n');
+});
+
+test('a copy with a damaged row takes no other copy’s place', async () => {
+  const copies = path.join(root.path, 'meta/copies');
+  const [newest, older] = ['newest.mdb', 'older.mdb'].map((name) => path.join(copies, name));
+  const data = path.join(root.path, 'meta/data.mdb');
+  const age = (): void => {
+    for (const copy of [newest!, older!]) utimesSync(copy, 1, 1);
+  };
+  cpSync(data, older!);
+  const sound = readFileSync(older!);
+  await flipLink('etc/a', 500, 510);
+  cpSync(data, newest!);
+  age();
+  await root.create('third', 'os');
+  expect(readFileSync(older!).equals(sound)).toBe(true);
+  // One that is whole does.
+  writeFileSync(data, sound);
+  writeFileSync(newest!, sound);
+  writeFileSync(older!, 'something else');
+  age();
+  await root.create('fourth', 'os');
+  expect(readFileSync(older!).equals(sound)).toBe(true);
 });
 
 test('a store with a damaged row is restored from a copy whose rows are right', async () => {

@@ -29,6 +29,8 @@ import {
 } from './lmdb-format.ts';
 
 const NODE_FLAGS = BIG_DATA | SUB_DATABASE;
+/** So many pages more can be missing at the end of a file: a hole of them would do no harm. */
+const HOLE_MAX = 1024;
 /** A file of at most this many bytes is read at once; of a larger one each page by itself. */
 const WHOLE_BYTES = 2 ** 26;
 
@@ -51,6 +53,8 @@ class PageWalk {
   /** One byte for each page: 1 if something leads to it. */
   private readonly seen: Uint8Array;
   private readonly free: number[] = [];
+  /** How many pages are free in runs, of which only the first one is in `free`. */
+  private inRuns = 0;
   private readonly whole: Buffer | null;
 
   constructor(fd: number, meta: Meta) {
@@ -68,11 +72,20 @@ class PageWalk {
       for (const page of this.free) {
         if (this.seen[page] === 1) throw new RangeError(`its page ${page} is in use, and free`);
       }
+      this.checkEnd();
       return null;
     } catch (error) {
       if (error instanceof RangeError) return error.message;
       throw error;
     }
+  }
+
+  /** LMDB writes new pages after the last one: those beyond the end of the file can only be free ones that it never wrote. */
+  private checkEnd(): void {
+    const { lastPage } = this.meta;
+    const beyond = lastPage + 1 - this.pages;
+    if (beyond > this.free.length + this.inRuns + HOLE_MAX)
+      throw new RangeError(`its last page is ${lastPage}, and the file has ${this.pages}`);
   }
 
   private walkTree(tree: Tree): void {
@@ -170,6 +183,7 @@ class PageWalk {
         throw new RangeError(`its page ${page} calls page ${entry} free`);
       }
       if (entry > 0) this.free.push(entry);
+      else this.inRuns -= entry;
     }
   }
 

@@ -15,8 +15,9 @@
         "watch.cc",
         "extents.cc",
         "death.cc",
-        "shared.cc",
-        "group_moves.cc"
+        "group_moves.cc",
+        "lmdb_texts.cc",
+        "shared.cc"
       ],
       "defines": ["NAPI_VERSION=8", "_GNU_SOURCE", "_FILE_OFFSET_BITS=64"],
       "cflags": ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"],

@@ -16,6 +16,7 @@ void ExportLoop(napi_env env, napi_value exports);
 void ExportWatch(napi_env env, napi_value exports);
 void ExportExtents(napi_env env, napi_value exports);
 void ExportDeath(napi_env env, napi_value exports);
+void ExportLmdbTexts(napi_env env, napi_value exports);
 void ExportShared(napi_env env, napi_value exports);
 void ExportGroupMoves(napi_env env, napi_value exports);
 

@@ -1,9 +1,13 @@
 #include <malloc.h>
+#include <unistd.h>
 
 #include "args.h"
 #include "exports.h"
 
 static napi_value TrimMemory(napi_env env, napi_callback_info) { return byref::Number(env, malloc_trim(0)); }
+
+// Ends the process from whatever thread, at once: nothing of it is used any more.
+static napi_value ExitNow(napi_env env, napi_callback_info info) { _exit(byref::Args(env, info).i32(0)); }
 
 static napi_value Init(napi_env env, napi_value exports) {
   // glibc raises this threshold with every large block that is freed, and then keeps such blocks in
@@ -20,9 +24,11 @@ static napi_value Init(napi_env env, napi_value exports) {
   byref::ExportWatch(env, exports);
   byref::ExportExtents(env, exports);
   byref::ExportDeath(env, exports);
+  byref::ExportLmdbTexts(env, exports);
   byref::ExportShared(env, exports);
   byref::ExportGroupMoves(env, exports);
   byref::Export(env, exports, "trimMemory", TrimMemory);
+  byref::Export(env, exports, "exitNow", ExitNow);
   return exports;
 }
 

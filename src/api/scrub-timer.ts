@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import path from 'node:path';
 import { type ScrubTimes, scrubTimes } from '../services/scrub-times.ts';
-import { MARKER } from '../store/root.ts';
+import { MARKER } from '../store/marker.ts';
 
 /** A round that is due is begun at most this late. */
 const LOOK_MS = 10 * 60_000;

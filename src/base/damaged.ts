@@ -5,9 +5,13 @@ export class Damaged extends ByrefError {
   /** What is wrong with the bytes, for whoever knows where they stand. */
   readonly reason: string;
 
-  constructor(reason: string) {
-    const hint = 'Run byref fsck, which says what is damaged, and what can be done.';
-    super('corrupt', `what is stored is damaged: ${reason}`, hint);
+  /** @param said what people are told, where more is known than the reason */
+  constructor(reason: string, said: { readonly message?: string; readonly hint?: string } = {}) {
+    const {
+      message = `what is stored is damaged: ${reason}`,
+      hint = 'Run byref fsck, which says what is damaged, and what can be done.',
+    } = said;
+    super('corrupt', message, hint);
     this.name = 'Damaged';
     this.reason = reason;
   }

@@ -29,6 +29,8 @@ import {
 } from './lmdb-format.ts';
 
 const NODE_FLAGS = BIG_DATA | SUB_DATABASE;
+/** So many pages more can be missing at the end of a file: a hole of them would do no harm. */
+const HOLE_MAX = 1024;
 /** A file of at most this many bytes is read at once; of a larger one each page by itself. */
 const WHOLE_BYTES = 2 ** 26;
 
@@ -51,6 +53,8 @@ class PageWalk {
   /** One byte for each page: 1 if something leads to it. */
   private readonly seen: Uint8Array;
   private readonly free: number[] = [];
+  /** How many pages are free in runs, of which only the first one is in `free`. */
+  private inRuns = 0;
   private readonly whole: Buffer | null;
 
   constructor(fd: number, meta: Meta) {
@@ -68,6 +72,7 @@ class PageWalk {
       for (const page of this.free) {
         if (this.seen[page] === 1) throw new RangeError(`its page ${page} is in use, and free`);
       }
+      this.checkEnd();
       return null;
     } catch (error) {
       if (error instanceof RangeError) return error.message;
@@ -75,11 +80,20 @@ class PageWalk {
     }
   }
 
-  private walkTree(tree: Tree): void {
-    if (tree.depth > 0) this.walk(tree.root, 1, tree);
+  /** LMDB writes new pages after the last one: those beyond the end of the file can only be free ones that it never wrote. */
+  private checkEnd(): void {
+    const { lastPage } = this.meta;
+    const beyond = lastPage + 1 - this.pages;
+    if (beyond > this.free.length + this.inRuns + HOLE_MAX)
+      throw new RangeError(`its last page is ${lastPage}, and the file has ${this.pages}`);
   }
 
-  private walk(page: number, level: number, tree: Tree): void {
+  private walkTree(tree: Tree): void {
+    if (tree.depth > 0) this.walk(tree.root, 1, tree, null, null);
+  }
+
+  /** @param low, high what the page above says: no key is less than the one, and each is less than the other */
+  private walk(page: number, level: number, tree: Tree, low: Key | null, high: Key | null): void {
     const bytes = this.claim(page);
     const kind = bytes.readUInt16LE(FLAGS_AT) & KINDS;
     if (kind !== BRANCH && kind !== LEAF) throw new RangeError(`its page ${page} is of no kind`);
@@ -95,18 +109,21 @@ class PageWalk {
     if (nodes === 0 || (kind === BRANCH && nodes < 2 && !tree.isFree)) {
       throw new RangeError(`its page ${page} is too empty`);
     }
+    checkNodes(bytes, page, nodes, upper);
+    checkOrder(bytes, page, tree, { first: kind === BRANCH ? 1 : 0, nodes, low, high });
     let left = bytes.length - HEADER - upper;
     for (let i = 0; i < nodes; i++) {
-      const at = bytes.readUInt16LE(HEADER + 2 * i) + HEADER;
-      if (at < HEADER + upper || at + NODE > bytes.length || (at & 1) !== 0) {
-        throw new RangeError(`its page ${page} has nodes beyond its end`);
-      }
+      const at = nodeAt(bytes, i);
       const data = at + NODE + bytes.readUInt16LE(at + 6);
       let end = data;
       if (kind === LEAF) end += this.leafNode(bytes, at, data, page, tree);
       if (end > bytes.length) throw new RangeError(`its page ${page} has data beyond its end`);
       left -= (end - at + 1) & ~1;
-      if (kind === BRANCH) this.walk(childOf(bytes, at), level + 1, tree);
+      if (kind === BRANCH) {
+        const from = i === 0 ? low : keyAt(bytes, at);
+        const to = i + 1 === nodes ? high : keyAt(bytes, nodeAt(bytes, i + 1));
+        this.walk(childOf(bytes, at), level + 1, tree, from, to);
+      }
     }
     // LMDB moves what is on a page by what its nodes say of their length.
     if (left < 0) throw new RangeError(`its page ${page} has nodes that overlap`);
@@ -166,6 +183,7 @@ class PageWalk {
         throw new RangeError(`its page ${page} calls page ${entry} free`);
       }
       if (entry > 0) this.free.push(entry);
+      else this.inRuns -= entry;
     }
   }
 
@@ -203,4 +221,88 @@ function readWhole(fd: number, size: number): Buffer {
   let at = 0;
   for (let got = 1; at < size && got > 0; at += got) got = readSync(fd, bytes, at, size - at, at);
   return bytes.fill(0, at);
+}
+
+/** A key, and where it is. */
+interface Key {
+  readonly bytes: Buffer;
+  readonly at: number;
+  readonly size: number;
+}
+
+/** What is said of the keys of a page, or to be found there. */
+interface KeyRange {
+  /** The first node that has a key: that of a branch's first one is that of the page above. */
+  readonly first: number;
+  readonly nodes: number;
+  readonly low: Key | null;
+  readonly high: Key | null;
+}
+
+/** Returns where a page's node is. */
+const nodeAt = (bytes: Buffer, index: number): number =>
+  bytes.readUInt16LE(HEADER + 2 * index) + HEADER;
+
+/** Returns the key of a node. */
+const keyAt = (bytes: Buffer, node: number): Key => ({
+  bytes,
+  at: node + NODE,
+  size: bytes.readUInt16LE(node + 6),
+});
+
+/** Checks that nodes, and their keys, are on their page. @throws RangeError */
+function checkNodes(bytes: Buffer, page: number, nodes: number, upper: number): void {
+  for (let i = 0; i < nodes; i++) {
+    const at = nodeAt(bytes, i);
+    if (at < HEADER + upper || at + NODE > bytes.length || (at & 1) !== 0)
+      throw new RangeError(`its page ${page} has nodes beyond its end`);
+    if (at + NODE + bytes.readUInt16LE(at + 6) > bytes.length)
+      throw new RangeError(`its page ${page} has data beyond its end`);
+  }
+}
+
+/** Checks that lookups find what is on a page: they take its keys, and those above it, to be in order. @throws RangeError */
+function checkOrder(
+  bytes: Buffer,
+  page: number,
+  tree: Tree,
+  { first, nodes, low, high }: KeyRange,
+): void {
+  if (first >= nodes) return;
+  const compare = tree.isFree ? compareNumbers : compareBytes;
+  let isOrdered = low === null || compare(low, bytes, nodeAt(bytes, first)) <= 0;
+  for (let i = first + 1; i < nodes && isOrdered; i++)
+    isOrdered = compareNodes(bytes, nodeAt(bytes, i - 1), nodeAt(bytes, i), tree) < 0;
+  if (high !== null && isOrdered) isOrdered = compare(high, bytes, nodeAt(bytes, nodes - 1)) > 0;
+  if (!isOrdered) throw new RangeError(`its page ${page} has keys out of order`);
+}
+
+/** Compares the keys of two nodes of a page. */
+function compareNodes(bytes: Buffer, before: number, node: number, { isFree }: Tree): number {
+  if (isFree) return compareNumbers(keyAt(bytes, before), bytes, node);
+  return compareAt(bytes, before + NODE, bytes.readUInt16LE(before + 6), bytes, node);
+}
+
+/** Compares a key with that of a node: below zero if it comes first. */
+const compareBytes = (key: Key, bytes: Buffer, node: number): number =>
+  compareAt(key.bytes, key.at, key.size, bytes, node);
+
+function compareAt(a: Buffer, from: number, size: number, bytes: Buffer, node: number): number {
+  const other = bytes.readUInt16LE(node + 6);
+  const common = Math.min(size, other);
+  for (let i = 0; i < common; i++) {
+    const difference = a[from + i]! - bytes[node + NODE + i]!;
+    if (difference !== 0) return difference;
+  }
+  return size - other;
+}
+
+const NUMBER_SIZE = 8;
+
+/** Compares keys of the list of free pages: numbers of transactions. */
+function compareNumbers(key: Key, bytes: Buffer, node: number): number {
+  if (key.size !== NUMBER_SIZE || bytes.readUInt16LE(node + 6) !== NUMBER_SIZE)
+    throw new RangeError('its list of free pages has keys that are no numbers');
+  const difference = key.bytes.readBigUInt64LE(key.at) - bytes.readBigUInt64LE(node + NODE);
+  return difference < 0n ? -1 : Number(difference > 0n);
 }

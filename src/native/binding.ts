@@ -147,11 +147,18 @@ export interface Native {
    *   the process exits with this code
    */
   tellDeaths(before: string, after: string, exitCode: number): number;
+  /**
+   * Sees to it that LMDB, once it is loaded, writes no text beyond what it allocated for it when a write fails (native/lmdb_texts.cc). Returns in
+   * how many places; 0 if that could not be done here.
+   */
+  boundLmdbTexts(): number;
   /** malloc_trim(3): gives memory that was freed back to the system. */
   trimMemory(): number;
   /** Writes "0" to a file of control groups, which is closed then, again and again until stopMoving(). */
   startMoving(processesFile: number): number;
   stopMoving(): number;
+  /** _exit(2): ends the process at once, from any of its threads. */
+  exitNow(exitCode: number): never;
 
   // /dev/fuse
   /** FUSE_DEV_IOC_BACKING_OPEN and _CLOSE. */

@@ -28,6 +28,7 @@ import { O_CLOEXEC, O_CREAT, O_RDWR } from '../base/mode.ts';
 import { isNoSpace } from '../base/no-space.ts';
 import { runPlace } from '../base/run-place.ts';
 import { AT_FDCWD, native, STAT, STAT_SLOTS, STATFS_SLOTS } from './binding.ts';
+import { boundTexts } from './failed-writes.ts';
 import { openFile } from './open-file.ts';
 import { type Closable, guarded } from './table-guard.ts';
 
@@ -59,6 +60,7 @@ const statfs = new Float64Array(STATFS_SLOTS);
  * @throws ByrefError 'noSpace' if the lock file can't get its place; what `open` throws
  */
 export function openTablesIn<T extends Closable>(dir: string, bytes: number, open: () => T): T {
+  boundTexts();
   const fd = openFile(AT_FDCWD, dir, O_CLOEXEC, 0);
   // LMDB says what is wrong with the directory.
   if (fd < 0 || native.statfsFd(fd, statfs) < 0) return open();
@@ -193,13 +195,16 @@ function linkTarget(file: string): string | null {
   }
 }
 
+/** Returns true if any process, this one included, has the tables in this directory open. */
+export const tablesAreInUse = (dir: string): boolean => isInUse(path.join(dir, LOCK));
+
 /**
  * Returns true if LMDB has the file open in any process: each user of it keeps a lock on its first byte. The list of locks
  * is read, since to try a lock would take away the one that this process may have. It names the inode, and a device that on
  * Btrfs is not the one that stat(2) shows: a lock on an inode of the same number elsewhere counts, too.
  */
 function isInUse(file: string): boolean {
-  const there = lstatSync(file, { throwIfNoEntry: false });
+  const there = statSync(file, { throwIfNoEntry: false });
   if (there === undefined) return false;
   const mark = `:${there.ino} `;
   return readFileSync('/proc/locks', 'latin1')

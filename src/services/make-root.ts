@@ -3,7 +3,7 @@ import path from 'node:path';
 import { endServersOf } from '../manager/envs/former-servers.ts';
 import type { Check } from '../manager/upkeep/doctor/check.ts';
 import { fileSystemChecks } from '../manager/upkeep/doctor/file-system.ts';
-import { MARKER } from '../store/root.ts';
+import { MARKER } from '../store/marker.ts';
 import { initRoot } from '../store/store.ts';
 
 /** The outcome of makeRoot(). */

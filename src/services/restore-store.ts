@@ -1,8 +1,10 @@
+import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
 import { tableDamage } from '../base/lmdb-check.ts';
 import { envDirectories } from '../manager/upkeep/fsck/env-directories.ts';
+import { rootFormat } from '../store/marker.ts';
 import type { Patience } from '../store/patience.ts';
-import { rootFormat } from '../store/root.ts';
+import { hasDamagedRow } from '../store/row-damage.ts';
 import { metaDir, openStore } from '../store/store.ts';
 import { type Restored, restoreCopy } from '../store/store-copies.ts';
 import { takeWriterLock } from '../store/writer-lock.ts';
@@ -17,7 +19,8 @@ export async function restoreStore(root: string, patience: Patience): Promise<Re
   const lock = await takeWriterLock(root, patience);
   let restored: Restored;
   try {
-    if (tableDamage(metaDir(root), true) === null) {
+    const data = path.join(metaDir(root), 'data.mdb');
+    if (tableDamage(metaDir(root), true) === null && !hasDamagedRow(data)) {
       const hint = 'Run byref fsck without --restore-store.';
       throw new ByrefError('usage', `the store in ${metaDir(root)} can be read`, hint);
     }

@@ -1,4 +1,5 @@
 /** Keeps the identity of each version of a template: see codec/tree-identity.ts. */
+import { Damaged } from '../base/damaged.ts';
 import { type Ino, ROOT_INO } from '../base/ids.ts';
 import { isDir } from '../base/mode.ts';
 import type { InodeRecord } from '../codec/inode-record.ts';
@@ -14,7 +15,9 @@ const ROW_VERSION = 1;
 /** Returns the identity that was noted of a version, in hex; null if none was. */
 export function notedIdentity(tables: Tables, templateId: number, version: number): string | null {
   const row = tables.find('identities')?.get(versionKey(templateId, version));
-  return row === undefined || row[0] !== ROW_VERSION ? null : row.toString('hex', 1);
+  if (row === undefined) return null;
+  if (row[0] !== ROW_VERSION) throw new Damaged(`an identity of version ${row[0] ?? 'none'}`);
+  return row.toString('hex', 1);
 }
 
 /** Notes the identity of a version. Call it inside a transaction. */

@@ -5,7 +5,8 @@ import type { InodeRecord } from '../codec/inode-record.ts';
 import { decodeHistory, linkAsOf } from '../codec/link-history.ts';
 import type { LowerEntry } from '../driver/core/ports.ts';
 import { linkCookie, linkKey, linkName } from './keys.ts';
-import type { Table, Tables } from './tables.ts';
+import type { Table } from './table.ts';
+import type { Tables } from './tables.ts';
 
 /** The directory that holds the row of a template's root: 0, which is the ino of no real directory. */
 export const ABOVE_ROOT = 0;
@@ -22,8 +23,8 @@ export function readLink(
   name: Name | '',
 ): InodeRecord | null {
   const cookie = name === '' ? COOKIE_START : nameCookie(name);
-  // getBinaryFast: the bytes are LMDB's and are decoded before the next read.
-  const row = links.getBinaryFast(linkKey(template, dir, cookie, name));
+  // The bytes are decoded before the next read.
+  const row = links.getFast(linkKey(template, dir, cookie, name));
   return row === undefined ? null : linkAsOf(row, version);
 }
 

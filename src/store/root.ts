@@ -1,24 +1,11 @@
 /** Knows which files a byref root consists of, creates one, and recognizes one. */
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../base/error.ts';
+import { FORMAT, MARKER, markerText } from './marker.ts';
 import { keepReserve, RESERVE } from './reserve.ts';
 import { openTables } from './tables.ts';
 
-/** The on-disk format that this byref writes. It upgrades older ones (docs/internals/FORMAT.md). */
-export const FORMAT = 3;
-/** The file that makes a directory a byref root, and says its format. */
-export const MARKER = 'BYREF';
-/** Returns the content of the marker. */
-export const markerText = (format: number): string => `byref root, format ${format}\n`;
 /**
  * The directories of a root, with their modes. The set-user-ID programs of mounted envs work below mnt/, so
  * that is closed to other users, too.
@@ -133,24 +120,4 @@ function readdirOrRefuse(dir: string): string[] {
   } catch (cause) {
     throw new ByrefError('badInput', `${dir} is not a directory`, 'Name another one.', { cause });
   }
-}
-
-/**
- * Returns the format of a root: that of this byref, or an older one that it can upgrade.
- * @throws ByrefError 'notFound' if `dir` is not a byref root, 'corrupt' if its format is unknown here
- */
-export function rootFormat(dir: string): number {
-  let marker: string;
-  try {
-    marker = readFileSync(path.join(dir, MARKER), 'utf8');
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'EACCES') throw cause;
-    const hint = `Make one with: byref init --root ${dir}`;
-    throw new ByrefError('notFound', `${dir} is not a byref root`, hint, { cause });
-  }
-  for (let format = 1; format <= FORMAT; format++) {
-    if (marker === markerText(format)) return format;
-  }
-  const message = `${dir} says "${marker.trim()}", and this byref knows format ${FORMAT}`;
-  throw new ByrefError('corrupt', message, 'Use the byref that made it, or a newer one.');
 }

@@ -23,7 +23,9 @@ import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
 import { CHECKED } from '../base/lmdb-check.ts';
 import { pageDamage } from '../base/lmdb-pages.ts';
+import { WITHOUT_SUMS, writeMarker } from './marker.ts';
 import { metaDir } from './root.ts';
+import { hasDamagedRow } from './row-damage.ts';
 
 /** The newest copy, and one that is older: a damage that is seen late may be in the newest one, too. */
 const NEWEST = 'newest.mdb';
@@ -31,6 +33,8 @@ const OLDER = 'older.mdb';
 const NEWEST_MS = 10 * 60_000;
 const OLDER_MS = 24 * 3_600_000;
 const GROWTH = 1.25;
+/** A larger copy is not checked when it becomes the older one: all of it would be in memory. */
+const CHECKED_BYTES = 2 ** 28;
 /** A copy is made only where the device has this many times its size free. */
 const ROOM = 4;
 
@@ -48,13 +52,20 @@ export function keepCopy(root: string): void {
     mkdirSync(copiesDir(root), { recursive: true, mode: 0o700 });
     copyDurably(dataFile(root), path.join(copiesDir(root), 'making.mdb'));
     const older = look(root, OLDER);
-    if (newest !== null && (older === null || Date.now() - older.mtimeMs > OLDER_MS)) {
+    if (newest !== null && mayBecomeOlder(root, newest, older)) {
       renameSync(path.join(copiesDir(root), NEWEST), path.join(copiesDir(root), OLDER));
     }
     renameSync(path.join(copiesDir(root), 'making.mdb'), path.join(copiesDir(root), NEWEST));
   } catch {
     // There is the copy from before, or none.
   }
+}
+
+/** Once a day the newest copy becomes the older one, unless it is damaged itself: then the older one may be the last that is not. */
+function mayBecomeOlder(root: string, newest: Stats, older: Stats | null): boolean {
+  if (older === null) return true;
+  if (Date.now() - older.mtimeMs <= OLDER_MS) return false;
+  return newest.size > CHECKED_BYTES || isSound(root, NEWEST);
 }
 
 function isDue(data: Stats, newest: Stats): boolean {
@@ -105,6 +116,8 @@ export function restoreCopy(root: string): Restored {
   // LMDB would go on counting transactions where the lost store was.
   rmSync(path.join(metaDir(root), 'lock.mdb'), { force: true });
   failpoint('store-copied');
+  // The copy may be from before its rows had sums: whoever opens the root next sees to them.
+  writeMarker(root, WITHOUT_SUMS);
   if (statSync(dataFile(root), { throwIfNoEntry: false })) renameSync(dataFile(root), kept);
   renameSync(fresh, dataFile(root));
   sync(metaDir(root));
@@ -112,8 +125,9 @@ export function restoreCopy(root: string): Restored {
 }
 
 function isSound(root: string, name: string): boolean {
+  const copy = path.join(copiesDir(root), name);
   try {
-    return pageDamage(path.join(copiesDir(root), name)) === null;
+    return pageDamage(copy) === null && !hasDamagedRow(copy);
   } catch {
     return false;
   }

@@ -27,12 +27,13 @@ import { EnvRows, type NewEnv } from './env-rows.ts';
 import { type FileOrigin, fileOrigin } from './file-origin.ts';
 import { identityOf, notedIdentity, noteIdentity } from './identities.ts';
 import { recordsOf } from './link-rows.ts';
+import { FORMAT, rootFormat, WITHOUT_SUMS } from './marker.ts';
 import { ObjectFiles } from './objects.ts';
 import { PatchRows } from './patch-rows.ts';
 import { BRIEF, forever, type Patience } from './patience.ts';
 import { keepTables } from './raw-tables.ts';
 import { keepReserve } from './reserve.ts';
-import { closeToUsers, FORMAT, metaDir, objectsDir, rootFormat } from './root.ts';
+import { closeToUsers, metaDir, objectsDir } from './root.ts';
 import { keepCopy } from './store-copies.ts';
 import { FIRST, openTables, type Tables } from './tables.ts';
 import { type StackRef, TreeCache } from './tree-cache.ts';
@@ -82,10 +83,8 @@ export function openForAll(): void {
 export async function openStore(root: string, options: StoreOptions): Promise<Store> {
   const { write, patience = BRIEF, at = root } = options;
   const format = rootFormat(at);
-  if (format < FORMAT) {
-    if (write === false) throw olderFormat(root, format);
-    await upgradeRoot(root, patience);
-  }
+  if (write !== false) await upgradeRoot(root, patience);
+  else if (format < WITHOUT_SUMS) throw olderFormat(root, format);
   const lock = write === true ? await takeWriterLock(root, patience) : null;
   const tables = openTables(metaDir(at), { write: write !== false || isShared });
   const store = new Store(root, tables, lock, patience, at);
@@ -253,11 +252,13 @@ export class Store {
   }
 
   /**
-   * Returns true if an env of this id may have been made after the copy from which the store was restored: its row is
-   * lost, and its directory must not be taken for one that a destroy left.
+   * Returns true if the row of an env may be lost, and its directory must not be taken for one that a destroy left: the env may have
+   * been made after the copy from which the store was restored, or rows are damaged.
    */
   mayBeLost(id: number): boolean {
     try {
+      // A damaged key is another row's: then neither the env's row is found, nor those numbers.
+      for (const name of ['meta', 'envs'] as const) this.tables.table(name).checkAll();
       const from = this.tables.number('lostEnvsFrom');
       return from !== null && id >= from && id < (this.tables.number('lostEnvsEnd') ?? 0);
     } catch {

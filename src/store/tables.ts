@@ -8,12 +8,13 @@ import { noteCommit, tableDamage } from '../base/lmdb-check.ts';
 import { isNoSpaceFor } from '../base/no-space.ts';
 import { decodeNumber, encodeNumber } from '../codec/store-rows.ts';
 import { native } from '../native/binding.ts';
+import { guardWrite } from '../native/failed-writes.ts';
 import { closeTables } from '../native/table-guard.ts';
 import { openTablesIn } from '../native/table-lock.ts';
 import { textKey } from './keys.ts';
-
-/** One table; keys and values are bytes (keys.ts, and docs/internals/FORMAT.md for the values). */
-export type Table = Database<Buffer, Buffer>;
+import { hasSums } from './marker.ts';
+import { damagedRow } from './row-place.ts';
+import { Table } from './table.ts';
 
 /** The names of all tables of a root. */
 export const TABLES = [
@@ -63,12 +64,21 @@ export class Tables {
   private readonly dir: string;
   private readonly opened: Readonly<Record<TableName, Table | undefined>>;
 
-  /** Opens all tables at once. Opening one later would end the reads that are under way, and crash the process. */
-  constructor(env: RootDatabase<Buffer, Buffer>, dir: string) {
+  /**
+   * Opens all tables at once. Opening one later would end the reads that are under way, and crash the process.
+   * @param sums false in a root whose rows have no sums yet
+   */
+  constructor(env: RootDatabase<Buffer, Buffer>, dir: string, sums: boolean) {
     this.env = env;
     this.dir = dir;
     const options = { keyEncoding: 'binary', encoding: 'binary' } as const;
-    const open = (name: TableName): Table => env.openDB<Buffer, Buffer>(name, options);
+    const open = (name: TableName): Table | undefined => {
+      const damaged = (key: Buffer, why: string): Error => damagedRow(this, name, key, why);
+      const rows = env.openDB<Buffer, Buffer>(name, options) as
+        | Database<Buffer, Buffer>
+        | undefined;
+      return rows && new Table(rows, { sums, damaged });
+    };
     this.opened = Object.fromEntries(
       TABLES.map((name) => [name, open(name)]),
     ) as typeof this.opened;
@@ -93,7 +103,7 @@ export class Tables {
    */
   transaction<T>(action: () => T): T {
     try {
-      const result = this.env.transactionSync(action);
+      const result = guardWrite(() => this.env.transactionSync(action));
       noteCommit(this.dir);
       return result;
     } catch (cause) {
@@ -176,6 +186,7 @@ export function openTables(
   return new Tables(
     openTablesIn(dir, LOCK_FILE_SIZE, () => open<Buffer, Buffer>(settings)),
     dir,
+    hasSums(dir),
   );
 }
 

@@ -17,7 +17,8 @@ import {
 import { forgetChanges, noteChange } from './changed-names.ts';
 import { dirKey, inoKey, linkKey, linkName, templateDirKey } from './keys.ts';
 import { ABOVE_ROOT } from './link-rows.ts';
-import type { Table, Tables } from './tables.ts';
+import type { Table } from './table.ts';
+import type { Tables } from './tables.ts';
 
 /** How many inos are taken from the counter at once; the rest of the last block is never used. */
 const INO_BLOCK = 256;
@@ -65,7 +66,7 @@ export class VersionRows {
   private touch(ino: Ino): Ino {
     const table = this.tables.table('templateDirs');
     const key = templateDirKey(this.template, ino);
-    if (!table.doesExist(key)) table.putSync(key, encodeNumber(this.version));
+    if (!table.has(key)) table.putSync(key, encodeNumber(this.version));
     return ino;
   }
 

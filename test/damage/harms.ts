@@ -1,8 +1,10 @@
 /** Damages a root at random: the same seed does the same. */
 import {
   appendFileSync,
+  closeSync,
   cpSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -10,6 +12,17 @@ import {
   truncateSync,
 } from 'node:fs';
 import path from 'node:path';
+import {
+  BRANCH,
+  FLAGS_AT,
+  HEADER,
+  LEAF,
+  META_PAGES,
+  newestMeta,
+  OVERFLOW,
+} from '../../src/base/lmdb-format.ts';
+import { LmdbSnapshot } from '../../src/base/lmdb-snapshot.ts';
+import { TABLES } from '../../src/store/tables.ts';
 import { randomOf } from '../support/machine/random.ts';
 import { overwrite, PAGE } from './pages.ts';
 
@@ -52,7 +65,68 @@ function structure(file: string, random: Random): void {
   } else rmSync(path.dirname(file), { recursive: true });
 }
 
-const HARMS: Readonly<Record<string, Harm>> = { bits, pages, length, structure };
+/** Bits of rows: most of a file of tables is free, and means nothing. */
+function rows(file: string, random: Random): void {
+  if (path.basename(file) !== 'data.mdb') {
+    bits(file, random);
+    return;
+  }
+  const found: Buffer[] = [];
+  const snapshot = LmdbSnapshot.take(file, Infinity)!;
+  for (const name of [...TABLES, ...LINK_TABLES])
+    for (const row of snapshot.database(name).range()) found.push(row.key, row.value);
+  for (let left = 1 + random(3); left > 0; left--) {
+    const bytes = found[random(found.length)]!;
+    const at = random(bytes.length);
+    overwrite(
+      file,
+      bytes.byteOffset - snapshot.memory.byteOffset + at,
+      Buffer.of(bytes[at]! ^ (1 << random(8))),
+    );
+  }
+}
+
+/** The tables of an env whose rows have sums. */
+const LINK_TABLES = ['names', 'inodes'];
+
+/** Bits by which LMDB finds its way: of meta pages, the list of free pages, branches, and pages of long data. */
+function ways(file: string, random: Random): void {
+  if (path.basename(file) !== 'data.mdb') {
+    bits(file, random);
+    return;
+  }
+  const whole = readFileSync(file);
+  const all = Array.from({ length: Math.floor(whole.length / PAGE) }, (_, page) => page);
+  const isOf = (page: number, kinds: number): boolean =>
+    page >= META_PAGES && (whole.readUInt16LE(page * PAGE + FLAGS_AT) & kinds) !== 0;
+  const kinds = [
+    all.slice(0, META_PAGES),
+    [freeRoot(file)],
+    all.filter((page) => isOf(page, BRANCH)),
+    all.filter((page) => isOf(page, OVERFLOW)),
+    all.filter((page) => isOf(page, LEAF)),
+  ].filter(({ length: count }) => count > 0);
+  const pagesOfKind = kinds[random(kinds.length)]!;
+  const start = pagesOfKind[random(pagesOfKind.length)]! * PAGE;
+  for (let left = 1 + random(3); left > 0; left--) {
+    // Headers and lists of nodes are at the beginning.
+    const at = start + random([HEADER, HEAD, PAGE][random(3)]!);
+    overwrite(file, at, Buffer.of(readFileSync(file)[at]! ^ (1 << random(8))));
+  }
+}
+
+const HEAD = 200;
+
+/** Returns the first page of the tree that lists free pages; a meta page if there is none. */
+function freeRoot(file: string): number {
+  const fd = openSync(file, 'r');
+  const meta = newestMeta(fd);
+  closeSync(fd);
+  const tree = typeof meta === 'string' ? undefined : meta.trees[0];
+  return tree === undefined || tree.depth === 0 ? 0 : tree.root;
+}
+
+const HARMS: Readonly<Record<string, Harm>> = { bits, rows, ways, pages, length, structure };
 
 /** The files that can be damaged, by what they are. */
 function targets(root: string): Record<string, string[]> {

@@ -29,14 +29,14 @@ async function seen(env: string, script: string): Promise<string> {
   return (await sh(script, [], { cwd: path.join(root.path, 'mnt', env) })).stdout;
 }
 
-test('format 1: the template and the env are there; the first command makes it format 3', async () => {
+test('format 1: the template and the env are there; the first command makes it format 4', async () => {
   await unpack('root-format-1');
   const changes = 'C /\nA /d\nA /d/f\nC /etc\nD /etc/gone\nC /etc/kept\nA /moved\nD /usr\n';
   expect(mark()).toBe('byref root, format 1\n');
   await expect(openStore(root.path, { write: false })).rejects.toMatchObject({ code: 'badInput' });
   expect(mark(), 'reading upgrades nothing').toBe('byref root, format 1\n');
   expect(await root.ok('diff', 'one')).toBe(changes);
-  expect(mark()).toBe('byref root, format 3\n');
+  expect(mark()).toBe('byref root, format 4\n');
   await root.ok('mount', 'one');
   const script = 'cat etc/kept d/f moved/lib2; stat -c %h moved/lib; ls etc';
   expect(await seen('one', script)).toBe('of the template\nmore\nnew\nlib\n2\nkept\nlink\n');
@@ -74,38 +74,43 @@ test('format 2: versions, envs, pins, canaries, history and what was set aside a
   expect(await root.json('fsck', '--full')).toMatchObject({ findings: [] });
 });
 
-test('format 3: bases, compositions, account numbers and what an env made of them are there, and go on', async () => {
-  await unpack('root-format-3');
-  expect(await root.json('fsck', '--full')).toMatchObject({
-    checked: { templates: 3, compositions: 3, envs: 3 },
-    findings: [],
-  });
-  await root.ok('mount', 'alone', 'both', 'newer');
-  const accounts = (env: string): Promise<string> => seen(env, 'cut -d: -f1,3 etc/passwd | xargs');
-  expect(await accounts('alone')).toBe('root:0 daemon:1 web:400\n');
-  expect(await accounts('both')).toBe('root:0 web:400 db:401 me:1000 daemon:1\n');
-  const own = 'cut -d: -f1,3 etc/group | xargs; stat -c %a etc/group; cat etc/mine usr/lib/b';
-  expect(await seen('both', own)).toBe('root:0 web:400 db:401\n640\nmine\none\n');
-  expect(await seen('newer', 'cat usr/lib/a opt/web/bin')).toBe('two\nweb\n');
-
-  await root.ok('rollback', 'system');
-  // As it was installed: nothing is composed for it.
-  expect(await accounts('alone')).toBe('root:0 web:400\n');
-  expect(await seen('both', 'cat usr/lib/b; ls usr/lib')).toBe('one\nb\n');
-  const store = await openStore(root.path, { write: true });
-  const number = (name: string): number =>
-    accountNumber(rawTables(store), 'user', name, 'system', new Set());
-  try {
-    const [version] = store.versions(store.template('web')!.id);
-    expect(version!.base).toEqual({ templateId: store.template('system')!.id, version: 1 });
-    rawTables(store).transaction(() => {
-      expect(['db', 'web', 'new'].map(number)).toEqual([401, 400, 402]);
+test.each([3, 4])(
+  'format %i: bases, compositions, account numbers and what an env made of them are there, and go on',
+  async (format) => {
+    await unpack(`root-format-${format}`);
+    expect(mark()).toBe(`byref root, format ${format}\n`);
+    expect(await root.json('fsck', '--full')).toMatchObject({
+      checked: { templates: 3, compositions: 3, envs: 3 },
+      findings: [],
     });
-  } finally {
-    await store.close();
-  }
-  expect(await root.json('fsck', '--full')).toMatchObject({ findings: [] });
-});
+    await root.ok('mount', 'alone', 'both', 'newer');
+    const accounts = (env: string): Promise<string> =>
+      seen(env, 'cut -d: -f1,3 etc/passwd | xargs');
+    expect(await accounts('alone')).toBe('root:0 daemon:1 web:400\n');
+    expect(await accounts('both')).toBe('root:0 web:400 db:401 me:1000 daemon:1\n');
+    const own = 'cut -d: -f1,3 etc/group | xargs; stat -c %a etc/group; cat etc/mine usr/lib/b';
+    expect(await seen('both', own)).toBe('root:0 web:400 db:401\n640\nmine\none\n');
+    expect(await seen('newer', 'cat usr/lib/a opt/web/bin')).toBe('two\nweb\n');
+
+    await root.ok('rollback', 'system');
+    // As it was installed: nothing is composed for it.
+    expect(await accounts('alone')).toBe('root:0 web:400\n');
+    expect(await seen('both', 'cat usr/lib/b; ls usr/lib')).toBe('one\nb\n');
+    const store = await openStore(root.path, { write: true });
+    const number = (name: string): number =>
+      accountNumber(rawTables(store), 'user', name, 'system', new Set());
+    try {
+      const [version] = store.versions(store.template('web')!.id);
+      expect(version!.base).toEqual({ templateId: store.template('system')!.id, version: 1 });
+      rawTables(store).transaction(() => {
+        expect(['db', 'web', 'new'].map(number)).toEqual([401, 400, 402]);
+      });
+    } finally {
+      await store.close();
+    }
+    expect(await root.json('fsck', '--full')).toMatchObject({ findings: [] });
+  },
+);
 
 test('format 3 before attributes were told apart: what envs had only touched follows from the first mount on', async () => {
   await unpack('root-touched');

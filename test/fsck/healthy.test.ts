@@ -74,7 +74,7 @@ test.each([1, 2])('a root of format %i, which a check leaves as it is', async (f
   expect(await find(root, { full: true })).toEqual([]);
   expect(readFileSync(path.join(root, 'BYREF'), 'utf8')).toBe(`byref root, format ${format}\n`);
   expect(await find(root, { full: true, repair: true })).toEqual([]);
-  expect(readFileSync(path.join(root, 'BYREF'), 'utf8')).toBe('byref root, format 3\n');
+  expect(readFileSync(path.join(root, 'BYREF'), 'utf8')).toBe('byref root, format 4\n');
 });
 
 test('an env whose driver was killed', async () => {

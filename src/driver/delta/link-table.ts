@@ -8,6 +8,7 @@ import { O_CLOEXEC, O_CREAT, O_RDWR } from '../../base/mode.ts';
 import { BLOCK_BYTES, type InodeRecord } from '../../codec/inode-record.ts';
 import { inodeBytesMax } from '../../codec/inode-record-codec.ts';
 import { AT_FDCWD, native } from '../../native/binding.ts';
+import { guardWrite } from '../../native/failed-writes.ts';
 import { openFile } from '../../native/open-file.ts';
 import { closeTables } from '../../native/table-guard.ts';
 import { openTablesIn } from '../../native/table-lock.ts';
@@ -168,21 +169,22 @@ export class LinkTable extends TableView {
 
   /**
    * Runs one transaction, which is on disk when it returns; throws, with nothing written, if it fails. It waits
-   * for the disk, so only the checkpoint thread may call it. (lmdb's asynchronous writes corrupt the heap when the
-   * disk is full: measured with 3.5.6.)
+   * for the disk, so only the checkpoint thread may call it.
    */
   write(mutate: () => void): void {
-    this.#databases.root.transactionSync(() => {
-      mutate();
-      return true;
-    });
+    guardWrite(() =>
+      this.#databases.root.transactionSync(() => {
+        mutate();
+        return true;
+      }),
+    );
     this.#keepTail();
     noteCommit(this.#dir);
   }
 
   /**
    * Sees to it that a transaction which stores this generation finds space. Returns false if there is none: then it must not be
-   * begun, since LMDB may corrupt the heap when a write fails.
+   * begun: it would fail half-way.
    */
   hasSpaceFor(generation: Generation): boolean {
     const size = statSync(this.#file).size;

@@ -2,7 +2,6 @@
  * Encodes keys and values of an env's link table (docs/internals/FORMAT.md). Numbers are big-endian, so that keys
  * sort by them.
  */
-import { crc32 } from 'node:zlib';
 import { Damaged } from '../../base/damaged.ts';
 import type { Ino, Name } from '../../base/ids.ts';
 import { NAME_MAX } from '../../base/ids.ts';
@@ -10,13 +9,12 @@ import { nameCookie } from '../../base/name-hash.ts';
 import { readU64, writeU64 } from '../../base/u64.ts';
 import { DATA_PRIVATE, FLAG_UNSYNCED, type InodeRecord } from '../../codec/inode-record.ts';
 import { decodeInode, encodeInode, inodeBytesMax } from '../../codec/inode-record-codec.ts';
+import { addSum, matchesSum, SUM_SIZE, WRONG_SUM } from '../../codec/row-sum.ts';
 import { NameState } from './generation.ts';
 
 /** The version of rows without a sum, which an older byref wrote. */
 const WITHOUT_SUM = 1;
 const ROW_VERSION = 2;
-/** A row ends with a sum of its key and of all of its value that comes before. */
-const SUM_SIZE = 4;
 /** The length of an inode's key, in bytes. */
 export const INO_KEY_SIZE = 8;
 const NAME_AT = 16;
@@ -43,23 +41,12 @@ export interface TableState {
   readonly bootId: string;
 }
 
-const sumOf = (key: Buffer, value: Buffer): number => crc32(value, crc32(key));
-
-/** Puts a row's sum at the end of its value. */
-function addSum(key: Buffer, value: Buffer): Buffer {
-  const end = value.length - SUM_SIZE;
-  value.writeUInt32BE(sumOf(key, value.subarray(0, end)), end);
-  return value;
-}
-
 /** Checks a row. Returns where its sum begins, if it has one. @throws Damaged if it is not as it was written */
 function endOf(key: Buffer, value: Buffer): number {
   if (value[0] === WITHOUT_SUM) return value.length;
   if (value[0] !== ROW_VERSION) throw new Damaged(`link table row of version ${value[0]}`);
-  const end = value.length - SUM_SIZE;
-  if (end < 1 || sumOf(key, value.subarray(0, end)) !== value.readUInt32BE(end))
-    throw new Damaged('its bytes do not match its sum');
-  return end;
+  if (!matchesSum(key, value)) throw new Damaged(WRONG_SUM);
+  return value.length - SUM_SIZE;
 }
 
 /** Writes an inode's key into `key`. */

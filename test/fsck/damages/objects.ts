@@ -10,7 +10,7 @@ import { openDelta } from '../../../src/driver/delta/open-delta.ts';
 import { importTemplate } from '../../../src/manager/templates/import.ts';
 import { objectKey } from '../../../src/store/keys.ts';
 import { openStore } from '../../../src/store/store.ts';
-import type { Table } from '../../../src/store/tables.ts';
+import type { Table } from '../../../src/store/table.ts';
 import { type Damage, find, REPAIR } from '../../support/damage/damage.ts';
 import { edit, JUNK } from '../../support/damage/edit-store.ts';
 import { healthyRoot } from '../../support/damage/healthy-root.ts';

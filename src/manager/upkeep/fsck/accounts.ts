@@ -1,7 +1,7 @@
 /** Checks the numbers of users and groups that apps have: each name has its own number, permanently. */
 import { decodeNumber } from '../../../codec/store-rows.ts';
 import { type AccountKind, isAccountNumber } from '../../../store/accounts.ts';
-import { damage, type Found, FROM_BACKUP } from './finding.ts';
+import { damage, type Found, FROM_BACKUP, restoring } from './finding.ts';
 import type { Job } from './job.ts';
 import { eachRow } from './rows.ts';
 
@@ -16,7 +16,9 @@ export function* checkAccounts({ tables }: Job): Generator<Found> {
   /** By kind and number. */
   const owners = new Map<string, Account>();
   const unread = ({ key, why }: { key: Buffer; why: string }): void => {
-    bad.push(damage('accounts.row', whereOf(key), `its row can't be read (${why})`, FROM_BACKUP));
+    bad.push(
+      damage('accounts.row', whereOf(key), `its row can't be read (${why})`, restoring(why)),
+    );
   };
   for (const { key, value } of eachRow(tables, 'accounts', decodeNumber, unread)) {
     const account = accountOf(key);

@@ -11,10 +11,10 @@ import {
 import { isCompositionName } from '../../../store/compositions.ts';
 import { idKey, linkKey, versionKey } from '../../../store/keys.ts';
 import type { TemplateFacts } from './catalog-facts.ts';
-import { BY_REPAIR, damage, type Found, FROM_BACKUP } from './finding.ts';
+import { BY_REPAIR, damage, type Found, FROM_BACKUP, restoring } from './finding.ts';
 import type { Job } from './job.ts';
 import { checkNameIndex } from './name-index.ts';
-import { type BadRow, eachRow, readRow, tableOf } from './rows.ts';
+import { type BadRow, eachKey, eachRow, readRow } from './rows.ts';
 
 /** Checks the rows of templates and versions, and the index of names. */
 export function* checkCatalog(job: Job): Generator<Found> {
@@ -22,7 +22,7 @@ export function* checkCatalog(job: Job): Generator<Found> {
   const rows: TemplateRow[] = [];
   const badRow = ({ key, why }: BadRow): void => {
     const where = job.template(key.readUInt32BE(0));
-    bad.push(damage('catalog.row', where, unread(why), FROM_BACKUP));
+    bad.push(damage('catalog.row', where, unread(why), restoring(why)));
   };
   const range = eachRow(job.tables, 'templates', decodeTemplate, badRow);
   for (const { key, value } of range) {
@@ -54,17 +54,16 @@ export function hasContent({ tables }: Job, id: number): boolean {
     ['links', linkKey(id, 0, 0, ''), linkKey(id + 1, 0, 0, '')],
   ] as const;
   return ranges.some(([name, start, end]) => {
-    const keys = tableOf(tables, name)?.getKeys({ start, end, limit: 1 }) ?? [];
-    return [...keys].length > 0;
+    return [...eachKey(tables, name, { start, end, limit: 1 })].length > 0;
   });
 }
 
 const unread = (why: string): string => `its row can't be read (${why})`;
 
 function* checkKind(job: Job, row: TemplateRow): Generator<Found> {
-  const value = job.tables.table('templates').get(idKey(row.id));
+  const value = readRow(job.tables, 'templates', idKey(row.id), (bytes) => bytes);
   // The kind is one byte, and an unknown one is read as an app's, so it would go unnoticed.
-  if (value === undefined || encodeTemplate(row).equals(value)) {
+  if (!value || encodeTemplate(row).equals(value)) {
     if (row.kind === 'composition' || !isCompositionName(row.name)) return;
     const what = `its name is a composition's, and it is of kind ${row.kind}`;
     const rows = () => updateTemplate(job, row.id, { kind: 'composition' });
@@ -102,7 +101,7 @@ function* checkVersionRows(job: Job): Generator<Found> {
   const bad: Found[] = [];
   const unknown = new Set<number>();
   const badRow = ({ key, why }: BadRow): void => {
-    bad.push(damage('catalog.row', versionName(job, key), unread(why), FROM_BACKUP));
+    bad.push(damage('catalog.row', versionName(job, key), unread(why), restoring(why)));
   };
   for (const { key, value } of eachRow(job.tables, 'versions', decodeVersion, badRow)) {
     const template = key.readUInt32BE(0);

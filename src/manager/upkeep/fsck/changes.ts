@@ -9,7 +9,7 @@ import {
 import { changeDir, changeKey, changeName, linkDir, linkName } from '../../../store/keys.ts';
 import { BY_REPAIR, damage, type Found, leftover, REMOVED_BY_REPAIR } from './finding.ts';
 import type { Job } from './job.ts';
-import { eachRow, hasRow, isKey, tableOf } from './rows.ts';
+import { eachKey, eachRow, isKey, readRow } from './rows.ts';
 
 /** Compares `changes` with the histories in `links`. */
 export function* checkChanges(job: Job): Generator<Found> {
@@ -20,7 +20,8 @@ export function* checkChanges(job: Job): Generator<Found> {
     for (const version of value) {
       if (version <= FIRST_VERSION) continue;
       const row = changeKey(template, version, name.dir, name.name);
-      if (!hasRow(job.tables, 'changes', row)) missing.add(template, version, name);
+      const there = readRow(job.tables, 'changes', row, () => true) === true;
+      if (!there) missing.add(template, version, name);
     }
   }
   for (const { template, version, names } of missing.all()) {
@@ -36,7 +37,7 @@ export function* checkChanges(job: Job): Generator<Found> {
 function* checkExtra(job: Job): Generator<Found> {
   const extra = new ChangeGroups();
   const removed = new Map<number, number>();
-  for (const key of tableOf(job.tables, 'changes')?.getKeys({}) ?? []) {
+  for (const key of eachKey(job.tables, 'changes')) {
     if (!isKey('changes', key)) continue;
     const template = key.readUInt32BE(0);
     const version = key.readUInt32BE(4);

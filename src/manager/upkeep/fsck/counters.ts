@@ -2,11 +2,12 @@
 import { PRIVATE_INO_BASE } from '../../../base/ids.ts';
 import { decodeEnv, decodeNumber } from '../../../codec/store-rows.ts';
 import { textKey } from '../../../store/keys.ts';
+import { UNFINISHED_COUNT } from '../../../store/patch-rows.ts';
 import { type Counter, FIRST, type TableName } from '../../../store/tables.ts';
 import { envDirectories } from './env-directories.ts';
 import { BY_REPAIR, damage, type Found, FROM_BACKUP } from './finding.ts';
 import type { Job } from './job.ts';
-import { eachRow, isKey, readRow, tableOf } from './rows.ts';
+import { eachKey, eachRow, isKey, readRow } from './rows.ts';
 
 /** Checks the counters. Runs after all checks that meet numbers. */
 export function* checkCounters(job: Job): Generator<Found> {
@@ -51,11 +52,16 @@ function* checkShards(job: Job, highestShard: number): Generator<Found> {
   yield damage('counters.row', 'the number of shards', what, BY_REPAIR, { rows });
 }
 
+const READ_HERE: ReadonlySet<string> = new Set([...Object.keys(FIRST), 'shards', UNFINISHED_COUNT]);
+
+/** Returns true for a number in `meta` that has a check of its own, here or in patches.ts. */
+export const isCounter = (name: string): boolean => READ_HERE.has(name);
+
 /** Returns the first four bytes of a table's last key as a number: 0 for an empty table. */
 const highestId =
   ({ tables }: Job) =>
   (name: TableName): number => {
-    for (const key of tableOf(tables, name)?.getKeys({ reverse: true }) ?? []) {
+    for (const key of eachKey(tables, name, { reverse: true })) {
       if (isKey(name, key)) return key.readUInt32BE(0);
     }
     return 0;

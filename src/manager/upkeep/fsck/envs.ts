@@ -14,7 +14,7 @@ import { snapshotIn } from '../../../store/names.ts';
 import { envDir } from '../../../store/root.ts';
 import type { TemplateFacts } from './catalog-facts.ts';
 import { envName } from './delta-job.ts';
-import { BY_REPAIR, damage, type Found, FROM_BACKUP } from './finding.ts';
+import { BY_REPAIR, damage, type Found, FROM_BACKUP, restoring } from './finding.ts';
 import type { Job } from './job.ts';
 import { checkNameIndex } from './name-index.ts';
 import { eachRow, hasRow, readRow } from './rows.ts';
@@ -25,7 +25,7 @@ export function* checkEnvs(job: Job): Generator<Found> {
   const rows: EnvRow[] = [];
   const unread = (id: number, why: string): void => {
     const what = `its row can't be read (${why}); neither can byref list`;
-    bad.push(damage('envs.row', `env number ${id}`, what, FROM_BACKUP));
+    bad.push(damage('envs.row', `env number ${id}`, what, restoring(why)));
   };
   const entries = eachRow(job.tables, 'envs', decodeEnv, ({ key, why }) =>
     unread(key.readUInt32BE(0), why),

@@ -1,5 +1,6 @@
 /** The names of fsck's checks, and the form of a finding. */
 import type { ObjectId } from '../../../base/ids.ts';
+import { WRONG_SUM } from '../../../codec/row-sum.ts';
 
 /**
  * Every check, in the order of the report; docs/internals/FSCK.md has a row for each. A name is part of `--json`, so it
@@ -10,6 +11,7 @@ export const CHECKS = [
   'root.layout',
   'root.pages',
   'root.tables',
+  'root.rows',
   'catalog.row',
   'catalog.names',
   'catalog.kind',
@@ -150,3 +152,7 @@ export const leftover = (
 export const BY_REPAIR = 'byref fsck --repair puts it right';
 export const REMOVED_BY_REPAIR = 'byref fsck --repair removes it';
 export const FROM_BACKUP = 'restore meta/data.mdb from a backup';
+const FROM_COPY = `put back the copy that byref keeps of the store (byref fsck --restore-store), or ${FROM_BACKUP}`;
+
+/** Returns what can be done about a row that can't be read for this reason: whose sum is right, the copy has, too. */
+export const restoring = (why: string): string => (why === WRONG_SUM ? FROM_COPY : FROM_BACKUP);

@@ -12,8 +12,9 @@ import { sweepTemporaryDirs } from '../../../base/temporary-dir.ts';
 import { decodeEnv } from '../../../codec/store-rows.ts';
 import { type Alone, takeAlone } from '../../../store/alone.ts';
 import { objectKey } from '../../../store/keys.ts';
+import { FORMAT, MARKER, rootFormat } from '../../../store/marker.ts';
 import type { Patience } from '../../../store/patience.ts';
-import { FORMAT, MARKER, metaDir } from '../../../store/root.ts';
+import { metaDir } from '../../../store/root.ts';
 import { Store } from '../../../store/store.ts';
 import { openTables } from '../../../store/tables.ts';
 import { upgradeRoot } from '../../../store/upgrade.ts';
@@ -40,6 +41,7 @@ import { checkObjects } from './objects.ts';
 import { checkPatches } from './patches.ts';
 import { type EnvReaders, type FsckResult, idOf, report } from './report.ts';
 import { checkRoot, missingTables, type RootFacts } from './root-layout.ts';
+import { checkRowSums } from './row-sums.ts';
 import { eachRow, hasRow } from './rows.ts';
 import { asFound, repair } from './run.ts';
 import { checkUncomposed, repairUncomposed } from './uncomposed.ts';
@@ -68,6 +70,7 @@ type Check = (job: Job) => Iterable<Found>;
 /** In this order: each check may rely on what those before it learned and, in a repair, repaired. */
 const STORE_CHECKS: readonly Check[] = [
   checkKeys,
+  checkRowSums,
   checkCatalog,
   checkDictionary,
   checkLinks,
@@ -135,10 +138,11 @@ async function upgraded(
   { format, found }: RootFacts,
   patience: Patience | undefined,
 ): Promise<number> {
-  if (format >= FORMAT) return format;
+  // A damaged marker is repaired last: the next command upgrades the root.
+  if (format >= FORMAT || found.some(({ check }) => check === 'root.marker')) return format;
   try {
     await upgradeRoot(root, patience);
-    return FORMAT;
+    return rootFormat(root);
   } catch (error) {
     if (error instanceof ByrefError && !(error instanceof Damaged)) throw error;
     const what = `it is of format ${format}, and can't be upgraded: ${reasonOf(error)}`;
@@ -172,7 +176,8 @@ async function checkOnly(root: string, facts: RootFacts, options: JobOptions): P
 
 /** Returns true for damage in what envs have below them. */
 const isOfTemplates = ({ check, severity }: Pick<Finding, 'check' | 'severity'>): boolean =>
-  severity === 'error' && /^(root\.tables|catalog\.(?!base)|dirs|links|inodes)/.test(check);
+  severity === 'error' &&
+  /^(root\.tables|root\.rows|catalog\.(?!base)|dirs|links|inodes)/.test(check);
 
 const runAll = (job: Job, checks: readonly Check[]): Found[] =>
   checks.flatMap((check) => [...check(job)]);

@@ -32,7 +32,7 @@ export function* checkLeftovers(job: Job): Generator<Found> {
     const directory = envDir(job.root, id);
     if (job.store.mayBeLost(id)) {
       const what =
-        'the env of this directory was made after the copy that the store was restored from';
+        'the env of this directory was made after the copy that the store was restored from, or its row is damaged';
       const remedy = 'move what is needed out of it, and then it';
       yield damage('envs.lost', directory, what, remedy);
       continue;

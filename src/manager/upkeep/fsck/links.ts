@@ -2,8 +2,9 @@
  * Checks the rows of `links`: what each name is in each version. Everything else about a template follows from
  * them.
  */
+import { WRONG_SUM } from '../../../codec/row-sum.ts';
 import { linkDir, linkKey, linkName } from '../../../store/keys.ts';
-import { BY_REPAIR, damage, type Found, FROM_BACKUP } from './finding.ts';
+import { BY_REPAIR, damage, type Found, FROM_BACKUP, restoring } from './finding.ts';
 import { type Job, linkId } from './job.ts';
 import { LinkParents } from './link-parents.ts';
 import { checkRecords } from './link-records.ts';
@@ -18,8 +19,10 @@ export function* checkLinks(job: Job): Generator<Found> {
   const badRow = ({ key, why }: BadRow): void => {
     const template = key.readUInt32BE(0);
     job.unreadable.add(template);
+    // It may be another template's: its key can be what is wrong.
+    if (why === WRONG_SUM) for (const id of job.catalog.keys()) job.unreadable.add(id);
     bad.push(
-      damage('links.row', badPlace(job, key), `its row can't be read (${why})`, FROM_BACKUP),
+      damage('links.row', badPlace(job, key), `its row can't be read (${why})`, restoring(why)),
     );
   };
   const parents = new LinkParents(job);

@@ -1,5 +1,6 @@
 import { idKey, textKey } from '../../../store/keys.ts';
-import type { Table, TableName } from '../../../store/tables.ts';
+import type { Table } from '../../../store/table.ts';
+import type { TableName } from '../../../store/tables.ts';
 import { BY_REPAIR, type CheckName, damage, type Found, FROM_BACKUP } from './finding.ts';
 import type { Job } from './job.ts';
 import { eachRow, exactLength } from './rows.ts';

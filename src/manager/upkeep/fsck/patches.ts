@@ -3,17 +3,17 @@ import { decodePatchEnvs, decodePatchHead, type PatchHead } from '../../../codec
 import { decodeNumber } from '../../../codec/store-rows.ts';
 import { idKey, textKey } from '../../../store/keys.ts';
 import { isUnfinished, UNFINISHED_COUNT } from '../../../store/patch-rows.ts';
-import { BY_REPAIR, damage, type Found, FROM_BACKUP } from './finding.ts';
+import { BY_REPAIR, damage, type Found, FROM_BACKUP, restoring } from './finding.ts';
 import type { Job } from './job.ts';
 import { type BadRow, eachRow, hasRow, readRow } from './rows.ts';
 
 /** Checks all records of patches. */
 export function* checkPatches(job: Job): Generator<Found> {
   const bad: Found[] = [];
-  const found = (id: number, what: string) =>
-    damage('patches.row', `patch ${id}`, what, FROM_BACKUP);
+  const found = (id: number, what: string, remedy = FROM_BACKUP) =>
+    damage('patches.row', `patch ${id}`, what, remedy);
   const unread = ({ key, why }: BadRow): void =>
-    void bad.push(found(key.readUInt32BE(0), `its record can't be read (${why})`));
+    void bad.push(found(key.readUInt32BE(0), `its record can't be read (${why})`, restoring(why)));
   let unfinished = 0;
   for (const { key, value } of eachRow(job.tables, 'patches', decodeHead, unread)) {
     job.checked.patches++;

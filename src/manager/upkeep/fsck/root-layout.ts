@@ -2,9 +2,9 @@
 import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { tableDamage } from '../../../base/lmdb-check.ts';
-import { FORMAT, MARKER, metaDir, rootFormat, SUBDIRECTORIES } from '../../../store/root.ts';
+import { MARKER, rootFormat, WITHOUT_SUMS, writeMarker } from '../../../store/marker.ts';
+import { metaDir, SUBDIRECTORIES } from '../../../store/root.ts';
 import { openTables, TABLES, type TableName } from '../../../store/tables.ts';
-import { writeMarker } from '../../../store/upgrade.ts';
 import { BY_REPAIR, damage, type Found, FROM_BACKUP } from './finding.ts';
 import { tableOf } from './rows.ts';
 
@@ -57,9 +57,10 @@ function checkMarker(root: string, found: Found[]): number {
   const isMarker = text !== null && /^byref root, format \d+\n$/.test(text);
   if (isMarker || !existsSync(path.join(metaDir(root), 'data.mdb'))) return rootFormat(root);
   const what = text === null ? 'it is missing' : `it says "${text.slice(0, 40).trim()}"`;
-  const repair = { files: () => writeMarker(root) };
+  // Whoever opens it next sees to it that all rows have sums.
+  const repair = { files: () => writeMarker(root, WITHOUT_SUMS) };
   found.push(damage('root.marker', marker, what, BY_REPAIR, repair));
-  return FORMAT;
+  return WITHOUT_SUMS;
 }
 
 /** Checks a directory. @param forAll permissions that are tolerated */

@@ -1,6 +1,7 @@
 /** Reads tables whose rows may be damaged: a row that can't be decoded is skipped and reported. */
 import { reasonOf } from '../../../base/damaged.ts';
-import type { Table, TableName, Tables } from '../../../store/tables.ts';
+import type { KeyRange, Table, TableRow, UncheckedRow } from '../../../store/table.ts';
+import type { TableName, Tables } from '../../../store/tables.ts';
 
 /** A row that was decoded. */
 export interface Row<T> {
@@ -47,30 +48,38 @@ export function isKey(name: TableName, key: Buffer): boolean {
 /** Returns a table; null if the root lacks it, because it is damaged or of an older format. */
 export const tableOf = (tables: Tables, name: TableName): Table | null => tables.find(name) ?? null;
 
-/** A range of keys; `end` is not included. */
-export interface Range {
-  readonly start?: Buffer;
-  readonly end?: Buffer;
-}
-
 /** Yields the rows of a range. @param decode throws for a row that it can't read */
 export function* eachRow<T>(
   tables: Tables,
   name: TableName,
   decode: (value: Buffer, key: Buffer) => T,
   onBad: (row: BadRow) => void = () => undefined,
-  range: Range = {},
+  range: KeyRange = {},
 ): Generator<Row<T>> {
-  for (const { key, value } of tableOf(tables, name)?.getRange(range) ?? []) {
+  for (const row of tableOf(tables, name)?.getUnchecked(range) ?? []) {
+    let key: Buffer = row.key;
     if (!isKey(name, key)) continue;
     let decoded: T;
     try {
+      const { key: right, value } = asWritten(row);
+      key = right;
       decoded = decode(value, key);
     } catch (error) {
       onBad({ key, why: reasonOf(error) });
       continue;
     }
     yield { key, value: decoded };
+  }
+}
+
+/** Returns a row as it was written: also one of which checkRowSums() finds that a single bit is wrong. @throws Damaged */
+function asWritten(row: UncheckedRow): TableRow {
+  try {
+    return { key: row.key, value: row.read() };
+  } catch (error) {
+    const mended = row.mended();
+    if (mended === null) throw error;
+    return mended;
   }
 }
 
@@ -81,18 +90,22 @@ export function readRow<T>(
   key: Buffer,
   decode: (value: Buffer) => T,
 ): T | undefined | null {
-  const value = tableOf(tables, name)?.get(key);
-  if (value === undefined) return undefined;
   try {
-    return decode(value);
+    const row = tableOf(tables, name)?.findUnchecked(key);
+    return row ? decode(asWritten(row).value) : undefined;
   } catch {
     return null;
   }
 }
 
-/** Returns true if the table has the key. */
+/** Returns true if the table has the key, whatever its row says. */
 export const hasRow = (tables: Tables, name: TableName, key: Buffer): boolean =>
-  tableOf(tables, name)?.doesExist(key) ?? false;
+  readRow(tables, name, key, () => true) !== undefined;
+
+/** Yields the keys of a table, whatever their rows say. */
+export function* eachKey(tables: Tables, name: TableName, range: KeyRange = {}): Generator<Buffer> {
+  for (const { key } of tableOf(tables, name)?.getUnchecked(range) ?? []) yield key;
+}
 
 /** Returns the value if it has this many bytes. @throws RangeError */
 export const exactLength = (value: Buffer, length: number): Buffer => {

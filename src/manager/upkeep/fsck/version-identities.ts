@@ -8,13 +8,22 @@ import type { Job } from './job.ts';
 export function* checkIdentities(job: Job): Generator<Found> {
   for (const { id, versions } of job.catalog.values()) {
     for (const version of versions) {
-      const noted = notedIdentity(job.tables, id, version);
+      const noted = readIdentity(job, id, version);
       const is = noted === null ? null : computed(job, id, version);
       if (is === null || is === noted) continue;
       const what = `its rows show another tree than the one that was added: ${is}, not ${noted}`;
       const rows = () => noteIdentity(job.tables, id, version, is);
       yield damage('catalog.identity', job.version(id, version), what, BY_REPAIR, { rows });
     }
+  }
+}
+
+/** Returns the identity that was noted; null if none was, or its row can't be read, which another check finds. */
+function readIdentity({ tables }: Job, templateId: number, version: number): string | null {
+  try {
+    return notedIdentity(tables, templateId, version);
+  } catch {
+    return null;
   }
 }
 

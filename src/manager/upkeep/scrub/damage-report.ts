@@ -1,8 +1,8 @@
 /** Says of damaged objects who needs them, and replaces those of which a copy is found. */
 import type { ObjectId } from '../../../base/ids.ts';
+import { FORMAT } from '../../../store/marker.ts';
 import { keepObjects } from '../../../store/object-lock.ts';
 import type { Patience } from '../../../store/patience.ts';
-import { FORMAT } from '../../../store/root.ts';
 import type { Store } from '../../../store/store.ts';
 import { tellReplaced } from '../../envs/tell-replaced.ts';
 import { brokenObjects, fetchObjects } from '../fsck/broken-objects.ts';

@@ -250,10 +250,8 @@ static pid_t spawn(char *const words[], int in, int out, int err) {
   return child;
 }
 
-/** Takes the terminal that the runtime sends. */
-static int take_terminal(int listener) {
-  const int peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-  if (peer < 0) return -1;
+/** Takes the terminal that the runtime sends on a connection, which is closed. */
+static int take_terminal(int peer) {
   char name[4096], control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
   struct iovec io = {name, sizeof name};
   struct msghdr message = {
@@ -604,7 +602,7 @@ static void drain(void) {
 
 /** Starts the env, and waits until the runtime has done so. */
 static void start(int signals) {
-  int listener = -1, hooks = -1, pipes[2][2] = {{-1, -1}, {-1, -1}};
+  int listener = -1, sender = -1, hooks = -1, pipes[2][2] = {{-1, -1}, {-1, -1}};
   const int null = need(open("/dev/null", O_RDWR | O_CLOEXEC), "/dev/null");
   const int is_log = strcmp(mode, "log") == 0;
   if (is_terminal()) listener = need(listen_at("terminal.sock"), "the terminal's socket");
@@ -647,14 +645,17 @@ static void start(int signals) {
                            "fork");
   for (int i = 0; is_log && i < 2; i++) close(pipes[i][1]);
   for (;;) {
-    struct pollfd polled[3] = {{signals, POLLIN, 0}, {listener, POLLIN, 0}, {hooks, POLLIN, 0}};
-    if (poll(polled, 3, -1) < 0 && errno != EINTR) fail("poll");
+    struct pollfd polled[4] = {{signals, POLLIN, 0}, {listener, POLLIN, 0}, {hooks, POLLIN, 0}, {sender, POLLIN, 0}};
+    if (poll(polled, 4, -1) < 0 && errno != EINTR) fail("poll");
     if (hooks >= 0 && (polled[2].revents & POLLIN) != 0) {
       answer_hook(hooks);
       close(hooks), hooks = -1;
     }
-    if (listener >= 0 && (polled[1].revents & POLLIN) != 0 && outputs[0] < 0) {
-      outputs[0] = take_terminal(listener);
+    // Who restores an env connects early, and has the terminal late.
+    if (sender < 0 && (polled[1].revents & POLLIN) != 0 && outputs[0] < 0) sender = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (sender >= 0 && polled[3].revents != 0) {
+      outputs[0] = take_terminal(sender);
+      sender = -1;
       if (outputs[0] >= 0) close(listener), listener = -1;
     }
     struct signalfd_siginfo info;

@@ -1,7 +1,7 @@
 /** What came of moves that were interrupted, on the machine that they go to. */
 import { ByrefError } from '../base/error.ts';
 import { type IncomingMove, incomingMoves, removeIncoming } from '../manager/moves/incoming.ts';
-import { rootFormat } from '../store/root.ts';
+import { rootFormat } from '../store/marker.ts';
 
 export type { IncomingMove } from '../manager/moves/incoming.ts';
 

@@ -1,5 +1,5 @@
 /** Puts the processes of a running env, which go on, into files: through the OCI runtime and CRIU. */
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ByrefError } from '../../../base/error.ts';
 import { runProgram } from '../../../base/run-program.ts';
@@ -39,7 +39,12 @@ export async function dumpProcesses(
     ...['--image-path', images, '--work-path', work, bundle.name],
   ];
   const { code, stderr, how } = await runProgram(words, {
-    ...{ env: criuEnvironment(configIn(bundle)), outputMax: OUTPUT_MAX, ofMore: 'end', signal },
+    ...{
+      env: criuEnvironment(workOf(bundle).config),
+      outputMax: OUTPUT_MAX,
+      ofMore: 'end',
+      signal,
+    },
   });
   if (code === 0) return;
   rmSync(images, { recursive: true, force: true });
@@ -53,20 +58,24 @@ export async function dumpProcesses(
   );
 }
 
-/** Makes CRIU's directory in a bundle, with our configuration. Returns it. */
-export function makeWork(bundle: BundleDir): string {
-  const work = path.join(bundle.path, WORK);
-  mkdirSync(work, { recursive: true, mode: 0o700 });
-  bundle.write(path.join(WORK, 'config'), CRIU_CONFIG);
-  return work;
+/** Returns CRIU's directory in a bundle, and the file of our configuration. */
+export function workOf({ path: bundle }: BundleDir): { directory: string; config: string } {
+  const directory = path.join(bundle, WORK);
+  return { directory, config: path.join(directory, 'config') };
 }
 
-const configIn = (bundle: BundleDir): string => path.join(bundle.path, WORK, 'config');
+/** Makes that directory. Returns it. */
+export function makeWork(bundle: BundleDir): string {
+  const { directory, config } = workOf(bundle);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  writeFileSync(config, CRIU_CONFIG, { mode: 0o600 });
+  return directory;
+}
 
 /** Returns the environment for a runtime that makes processes of images; the bundle has a directory for CRIU. */
 export const restoreEnvironment = (bundle: BundleDir): NodeJS.ProcessEnv =>
-  criuEnvironment(configIn(bundle));
+  criuEnvironment(workOf(bundle).config);
 
 /** Returns what CRIU said last when processes could not be made of images; '' if it said nothing. */
 export const restoreComplaint = (bundle: BundleDir): string =>
-  criuComplaint(path.join(bundle.path, WORK, 'restore.log'));
+  criuComplaint(path.join(workOf(bundle).directory, 'restore.log'));

@@ -61,3 +61,9 @@ export async function lockNetwork(namespace: string): Promise<NetworkLock> {
   const message = `the network of the env can't be locked: ${said || 'iptables failed'}`;
   throw new ByrefError('unsupported', message, 'Install iptables: apt-get install iptables.');
 }
+
+/** Locks a network namespace that is new, and makes it what a runtime makes of one: with a loopback interface that is up. @throws as lockNetwork() */
+export async function lockEmptyNetwork(namespace: string): Promise<NetworkLock> {
+  await runNetworkTool(['nsenter', `--net=${namespace}`, 'ip', 'link', 'set', 'lo', 'up']);
+  return lockNetwork(namespace);
+}

@@ -45,7 +45,9 @@ function reasons(store: Store, row: EnvRow, bundle: BundleDir, first: number): s
   if (!mounted) found.push('it was mounted before it was started, and others may change its files');
   const tree = treeOf(processesOf(first), first);
   for (const each of tree.outside)
-    found.push(`${each.command.trim()} (${each.pid}) was run in it from outside: byref exec or enter`);
+    found.push(
+      `${each.command.trim()} (${each.pid}) was run in it from outside: byref exec or enter`,
+    );
   for (const each of tree.inside) found.push(...nested(each, first), ...held(each));
   return found;
 }
@@ -101,6 +103,8 @@ function held({ pid, command }: EnvProcess): string[] {
   return procNames(`/proc/${pid}/fd`).flatMap((fd) => {
     const target = procLink(`/proc/${pid}/fd/${fd}`);
     const [, what] = UNMOVABLE.find(([pattern]) => pattern.test(target)) ?? [];
-    return what === undefined ? [] : [`${command.trim()} (${pid}) ${what} that can't be: ${target}`];
+    return what === undefined
+      ? []
+      : [`${command.trim()} (${pid}) ${what} that can't be: ${target}`];
   });
 }

@@ -18,6 +18,7 @@ import { native } from '../../../native/binding.ts';
 import { type FileLock, LockFile } from '../../../native/lock-file.ts';
 import { type Patience, waitUntil } from '../../../store/patience.ts';
 import { envDir } from '../../../store/store.ts';
+import { clearCriuLeft } from '../checkpoint/left.ts';
 import { detachNetwork } from '../network/attach-network.ts';
 import { imagesInUse } from '../volume-image.ts';
 import { BundleDir, makeBundlesDir } from './bundle-dir.ts';
@@ -108,6 +109,7 @@ export async function clearAway(root: string, env: number, asked = false): Promi
     thaw(root, env);
     await until(() => bundle.firstProcess() === null, CLEAR_MS);
   }
+  clearCriuLeft(bundle);
   await until(() => !bundle.isMonitored, CLEAR_MS);
   failpoint('stop-ended');
   await deleteEnv(bundle);

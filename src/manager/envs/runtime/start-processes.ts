@@ -5,7 +5,7 @@ import { processIdentity } from '../../../base/process-identity.ts';
 import type { EnvSettings, NetworkKind } from '../../../codec/env-settings.ts';
 import { monitorProgram } from '../../../native/binding.ts';
 import { makeWork } from '../checkpoint/dump.ts';
-import { lockNetwork, type NetworkLock } from '../checkpoint/network-lock.ts';
+import { lockEmptyNetwork, type NetworkLock } from '../checkpoint/network-lock.ts';
 import { imagesIn, openImages } from '../checkpoint/record.ts';
 import { setUserMap } from '../checkpoint/user-map.ts';
 import { devicesOf } from '../devices.ts';
@@ -131,7 +131,7 @@ async function prepare(
     failpoint('start-set-up');
   };
   const connect = async (): Promise<void> => {
-    if (from !== null) locks.add(await lockNetwork(namespaceOf(bundle)));
+    if (from !== null) locks.add(await lockEmptyNetwork(namespaceOf(bundle)));
     const given = await attachNetwork(root, env.name, bundle, settings, note, from?.network);
     keepFiles(request, given);
     bundle.tellResolved(resolvedText(given.resolver));

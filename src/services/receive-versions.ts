@@ -7,9 +7,11 @@ import type { StackName } from '../manager/backup/manifest.ts';
 import { unpacked } from '../manager/moves/compressed.ts';
 import type { Incoming } from '../manager/moves/incoming.ts';
 import { ArrivingObjects, type WantedObject } from '../manager/moves/object-stream.ts';
+import type { CommittedVersion } from '../manager/templates/commit-tree.ts';
 import { importListing, type Lacking } from '../manager/templates/import-listing.ts';
 import type { Store } from '../store/store.ts';
 import type { Wire } from './move-wire.ts';
+import { removeTemplate, removeVersion } from './remove-template.ts';
 import { findVersion, freeName } from './restore-env.ts';
 
 /** Ids in one message. */
@@ -49,15 +51,23 @@ export async function receiveVersion(
     failpoint('receive-objects');
     return arriving.path;
   };
-  await importListing(store, name, incoming.listing, options, fetch);
+  const made = await importListing(store, name, incoming.listing, options, fetch);
   failpoint('receive-version');
   store.refresh();
   if (findVersion(store, version) === null) {
+    await store.writing(() => removeAgain(store, made));
     const message = `${version.template}@${version.version} did not come as it was: it shows something else here`;
-    throw new ByrefError('corrupt', message, `See byref template show ${name}.`);
+    throw new ByrefError('corrupt', message, 'Nothing was made. Move it again.');
   }
   await wire.send({ took: identity });
   arriving.remove();
+}
+
+/** Removes a version that is not the one that was wanted. */
+async function removeAgain(store: Store, { template, version }: CommittedVersion): Promise<void> {
+  const { name, id } = template;
+  if (store.versions(id).length > 1) await removeVersion(store, name, version.number, true);
+  else await removeTemplate(store, name);
 }
 
 async function* limited(stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

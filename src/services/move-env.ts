@@ -12,7 +12,7 @@ import type { EnvRow, Store } from '../store/store.ts';
 import { stackNames } from './backup-env.ts';
 import { FarSide } from './far-side.ts';
 import { type Hello, type Message, MOVE_PROTOCOL, type Received } from './move-messages.ts';
-import { orSaid, type RoundPart, Rounds } from './send-rounds.ts';
+import { OtherVersions, orSaid, type RoundPart, Rounds } from './send-rounds.ts';
 import { sendVersions } from './send-versions.ts';
 import { startEnv } from './start-env.ts';
 import { StillEnv, stampOf } from './still-env.ts';
@@ -124,6 +124,8 @@ class Move {
   private readonly start: boolean;
   private still: StillEnv | null = null;
   private stoppedAt = 0;
+  /** True: the other side has answered, so that something may have come there. */
+  private isHeard = false;
 
   constructor(
     store: Store,
@@ -169,6 +171,7 @@ class Move {
     };
     await orSaid(far.wire, far.wire.send(hello));
     const answer = await store.pause(() => far.wire.receive());
+    this.isHeard = true;
     if (answer.has !== undefined && answer.has !== null) throw this.isThere();
     const part = await this.agree(far, answer);
     const { need = [] } = answer;
@@ -177,7 +180,7 @@ class Move {
       .map((version, i) => ({ ...version, ref: refs[i]! }))
       .filter(({ identity }) => need.includes(identity));
     const objects = await sendVersions(store, far.wire, sent, outgoing.listing);
-    const rounds = new Rounds(store, row, far.wire, outgoing);
+    const rounds = new Rounds(store, row, hello.stack, far.wire, outgoing);
     await this.sendRounds(rounds, part);
     failpoint('move-whole');
     const there = await confirm(store, far, hello, this.options, hooks);
@@ -235,6 +238,8 @@ class Move {
   }
 
   private async stop(): Promise<void> {
+    this.store.refresh();
+    this.store.needEnv(this.row.id);
     this.stoppedAt = performance.now();
     this.still = await StillEnv.of(this.store, this.row, this.options.stopMs, this.hooks);
     failpoint('move-stopped');
@@ -245,7 +250,7 @@ class Move {
     const { store, row, outgoing, hooks } = this;
     const { host } = this.facts;
     if (error instanceof Unknown) return;
-    if (isResumable(error, hooks.signal))
+    if (this.isResumable(error))
       hooks.note(`what came is kept there for some days: byref move ${row.name} ${host} --resume`);
     else {
       outgoing.clear();
@@ -262,6 +267,13 @@ class Move {
       outgoing.notePending({ ...outgoing.pending, stamp: stampOf(store, row) });
   }
 
+  /** Returns true if the other side keeps what came. */
+  private isResumable(error: unknown): boolean {
+    if (!this.isHeard && !this.options.resume) return false;
+    const isBroken = error instanceof ByrefError && error.code === 'unreachable';
+    return isBroken || error instanceof OtherVersions || this.hooks.signal.aborted;
+  }
+
   private isThere(): ByrefError {
     const { name, host } = this.facts;
     this.outgoing.clear();
@@ -275,10 +287,6 @@ const GIVEN_UP = {
   message: 'the move was given up',
   hint: 'See what it says there.',
 };
-
-/** Returns true if the other side keeps what came. */
-const isResumable = (error: unknown, signal: AbortSignal): boolean =>
-  signal.aborted || (error instanceof ByrefError && error.code === 'unreachable');
 
 /** What begins like an option, ssh would take for one. */
 function refuseHost(host: string): void {

@@ -1,7 +1,15 @@
 /** Envs are moved from one machine to another, by ssh over a wire between two networks: Debian with a database that is used meanwhile. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
@@ -61,12 +69,17 @@ beforeAll(async () => {
 }, BUILD_ARCHIVE_MS);
 
 afterAll(async () => {
-  for (const root of [here, there]) await root.ok('stop', '--all', '--fast');
-  const left = [here, there].flatMap(leftoversOf);
-  await server.end();
-  for (const root of [here, there]) await root.dispose();
-  machines.end();
-  expect(left).toEqual([]);
+  try {
+    for (const root of [here, there]) {
+      await root.ok('stop', '--all', '--fast');
+      await root.ok('umount', '--all');
+    }
+    expect([here, there].flatMap(leftoversOf)).toEqual([]);
+  } finally {
+    await server.end();
+    machines.end();
+    for (const root of [here, there]) await root.dispose();
+  }
 }, TEST_MS);
 
 const ready = (root: TestRoot): Promise<void> =>
@@ -124,9 +137,12 @@ async function expectWhole(root: TestRoot): Promise<void> {
 const has = async (root: TestRoot): Promise<boolean> =>
   (await root.json<EnvSummary[]>('list')).some(({ name }) => name === 'db');
 
-const came = async (): Promise<number> => {
-  const [move] = await there.json<IncomingMove[]>('receive', '--list');
-  return move?.bytes ?? 0;
+/** How much came of the round that is coming. */
+const came = (): number => {
+  const moves = path.join(there.path, 'moves/in');
+  const [move = ''] = existsSync(moves) ? readdirSync(moves) : [];
+  const file = path.join(moves, move.replace('.lock', ''), 'round');
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 };
 
 test('a database is moved while it is written to, and a wire is pulled meanwhile', {
@@ -140,7 +156,7 @@ test('a database is moved while it is written to, and a wire is pulled meanwhile
   );
   const first = clients(here);
   const cut = move('--warm');
-  await expect.poll(came, { timeout: 60_000 }).toBeGreaterThan(4_000_000);
+  await expect.poll(came, { timeout: 60_000 }).toBeGreaterThan(1_000_000);
   await machines.on(0, 'ip link set out down');
   const { code, stderr } = await cut;
   expect([code, stderr]).toEqual([EXIT.unreachable, expect.stringContaining('--resume')]);
@@ -158,7 +174,7 @@ test('a database is moved while it is written to, and a wire is pulled meanwhile
   expect(resumed.code, resumed.stderr).toBe(0);
   await ended;
   const moved = JSON.parse(resumed.stdout) as EnvMoved;
-  expect(moved).toMatchObject({ moved: true, resumed: true });
+  expect(moved).toMatchObject({ moved: true, resumed: true, versions: [] });
   expect(moved.pauseMs).toBeGreaterThan(0);
   expect([await has(here), await has(there)]).toEqual([false, true]);
   await expectWhole(there);

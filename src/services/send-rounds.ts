@@ -88,7 +88,7 @@ export class Rounds {
       try {
         const options = { includes: () => false, sink: spool.append, volumes: kind !== 'more' };
         const { files, sent } = await streamBackup(store, row, { ...options, base, id }, hooks);
-        spool.finish();
+        await spool.finish();
         const stamp = kind === 'still' ? stampOf(store, row) : null;
         const { seen, trustedMs } = files;
         outgoing.notePending({ id, base: message.base, seen, trustedMs, stamp });

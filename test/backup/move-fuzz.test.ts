@@ -79,7 +79,7 @@ function framesOf(stream: Buffer): Frame[] {
     if (type === MESSAGE) all.push({ type, bytes });
     else if (type === DATA) data.push(bytes);
     else if (type === END) {
-      all.push({ type: DATA!, bytes: Buffer.concat(data) });
+      all.push({ type: DATA, bytes: Buffer.concat(data) });
       data = [];
     }
   }
@@ -96,7 +96,7 @@ const frame = (type: number, bytes: Buffer): Buffer => {
 const streamOf = (all: readonly Frame[]): Buffer =>
   Buffer.concat(
     all.flatMap(({ type, bytes }) =>
-      type === DATA ? [frame(type, bytes), frame(END!, Buffer.alloc(0))] : [frame(type, bytes)],
+      type === DATA ? [frame(type, bytes), frame(END, Buffer.alloc(0))] : [frame(type, bytes)],
     ),
   );
 

@@ -90,7 +90,7 @@ test('a file is read while it is written, from any place, and to its end or its 
     spool.append(Buffer.from(piece));
     await new Promise(setImmediate);
   }
-  spool.finish();
+  await spool.finish();
   expect(await reading).toEqual({ bytes: Buffer.from(' bytes more'), error: null });
   spool.close();
   const again = Spool.open(path.join(directory, 'spool'));

@@ -66,6 +66,8 @@ export interface Message extends Partial<Hello> {
   /** Says that what is held is of no use. */
   readonly reset?: boolean;
   readonly version?: string;
+  /** Of an app's version: the identity of the version that it was installed on; null: not known. */
+  readonly base?: string | null;
   /** Objects, and from where on each is wanted. More such messages follow, if `more` is true. */
   readonly lacks?: readonly (readonly [id: string, from: number])[];
   readonly more?: boolean;

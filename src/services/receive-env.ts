@@ -163,18 +163,18 @@ async function parts(
   { signal }: ReceiveHooks,
 ): Promise<void> {
   for (;;) {
-    const { version, round, reset } = await wire.receive();
+    const { version, base = null, round, reset } = await wire.receive();
     if (reset === true) incoming.reset();
     else if (version !== undefined) {
       const wanted = stack.find(({ identity }) => identity === version);
       if (wanted === undefined) throw noPart();
       await withStore(session, 'add', (store) =>
-        receiveVersion(store, wire, wanted, incoming, signal),
+        receiveVersion(store, wire, wanted, base, incoming, signal),
       );
     } else {
       if (!isId(round?.id) || !(round.base === null || isId(round.base))) throw noPart();
-      const { id, base, from, last } = round;
-      await incoming.receive({ id, base }, from, wire.data());
+      const { id, from, last } = round;
+      await incoming.receive({ id, base: round.base }, from, wire.data());
       if (last) return;
       await incoming.take(signal);
       await wire.send({ took: id });

@@ -22,12 +22,14 @@ const LISTING_MAX = 2 ** 34;
 /**
  * Takes a version. What comes of its objects stays in the directory of the move until the version is whole, so that of one that is broken off, the rest
  * is enough later. The store is open for adding.
+ * @param base the identity of the version that it was installed on; null: not known
  * @throws ByrefError 'corrupt' if it shows something else here; as importListing()
  */
 export async function receiveVersion(
   store: Store,
   wire: Wire,
   version: StackName,
+  base: string | null,
   incoming: Incoming,
   signal: AbortSignal,
 ): Promise<void> {
@@ -42,7 +44,13 @@ export async function receiveVersion(
   failpoint('receive-listed');
   const arriving = new ArrivingObjects(incoming.objects);
   const name = freeName(store, version);
-  const options = { kind, label, note: 'came with an env', sharedPatterns, config };
+  // Without it, what the app shares with others could not be merged.
+  const on =
+    base === null ? null : findVersion(store, { template: '', version: 0, identity: base });
+  const options = {
+    ...{ kind, label, note: 'came with an env', sharedPatterns, config },
+    ...(on !== null && { base: on }),
+  };
   const fetch = async (lacking: readonly Lacking[]): Promise<ArrivingObjects['path']> => {
     const wanted = arriving.wanted(lacking);
     await ask(wire, wanted);

@@ -48,9 +48,11 @@ async function sendVersion(
   } finally {
     closeSync(fd);
   }
+  const row = store.catalog.version(ref.templateId, ref.version)?.base;
+  const base = row === undefined || row === null ? null : store.identity(row);
   // Others may write meanwhile.
   return store.pause(async () => {
-    await wire.send({ version: identity });
+    await wire.send({ version: identity, base });
     await wire.sendAll(packed(createReadStream(listing) as AsyncIterable<Buffer>));
     rmSync(listing);
     const wanted = await lacking(wire);

@@ -4,16 +4,16 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
+import type { StackName } from '../manager/backup/manifest.ts';
 import type { CopyHooks } from '../manager/envs/copy-at-rest.ts';
 import { BundleDir } from '../manager/envs/runtime/bundle-dir.ts';
 import { envState } from '../manager/envs/state.ts';
 import { type MoveFacts, Outgoing } from '../manager/moves/outgoing.ts';
 import type { EnvRow, Store } from '../store/store.ts';
-import { stackNames } from './backup-env.ts';
 import { FarSide } from './far-side.ts';
 import { type Hello, type Message, MOVE_PROTOCOL, type Received } from './move-messages.ts';
 import { OtherVersions, orSaid, type RoundPart, Rounds } from './send-rounds.ts';
-import { sendVersions } from './send-versions.ts';
+import { type SentVersion, sendVersions, versionsOf } from './send-versions.ts';
 import { startEnv } from './start-env.ts';
 import { StillEnv, stampOf } from './still-env.ts';
 
@@ -164,9 +164,12 @@ class Move {
   private async through(far: FarSide, forget: string | null): Promise<EnvMoved> {
     const { store, row, outgoing, hooks } = this;
     const { move, name, host, keep } = this.facts;
-    const versions = stackNames(store, row, () => false);
+    const { stack, bases } = versionsOf(store, row);
+    const named = (versions: readonly SentVersion[]): StackName[] =>
+      versions.map(({ ref: _, ...version }) => version);
     const hello: Hello = {
-      ...{ byref: 'move', protocol: MOVE_PROTOCOL, move, name, stack: versions },
+      ...{ byref: 'move', protocol: MOVE_PROTOCOL, move, name },
+      ...{ stack: named(stack), bases: named(bases) },
       ...{ sameIdentity: !keep, start: this.start, from: hostname(), forget },
     };
     await orSaid(far.wire, far.wire.send(hello));
@@ -175,10 +178,8 @@ class Move {
     if (answer.has !== undefined && answer.has !== null) throw this.isThere();
     const part = await this.agree(far, answer);
     const { need = [] } = answer;
-    const refs = store.plainStack(row);
-    const sent = versions
-      .map((version, i) => ({ ...version, ref: refs[i]! }))
-      .filter(({ identity }) => need.includes(identity));
+    const [os, ...apps] = stack;
+    const sent = [os!, ...bases, ...apps].filter(({ identity }) => need.includes(identity));
     const objects = await sendVersions(store, far.wire, sent, outgoing.listing);
     const rounds = new Rounds(store, row, hello.stack, far.wire, outgoing);
     await this.sendRounds(rounds, part);

@@ -34,6 +34,8 @@ export interface Hello {
   /** The name that the env is to have. */
   readonly name: string;
   readonly stack: readonly StackName[];
+  /** Versions beside those that apps of the stack were installed on: without them, what the apps share could not be merged. */
+  readonly bases: readonly StackName[];
   readonly sameIdentity: boolean;
   readonly start: boolean;
   /** The machine that sends it, for people. */

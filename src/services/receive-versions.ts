@@ -9,7 +9,7 @@ import type { Incoming } from '../manager/moves/incoming.ts';
 import { ArrivingObjects, type WantedObject } from '../manager/moves/object-stream.ts';
 import type { CommittedVersion } from '../manager/templates/commit-tree.ts';
 import { importListing, type Lacking } from '../manager/templates/import-listing.ts';
-import type { Store } from '../store/store.ts';
+import type { StackRef, Store } from '../store/store.ts';
 import type { Wire } from './move-wire.ts';
 import { removeTemplate, removeVersion } from './remove-template.ts';
 import { findVersion, freeName } from './restore-env.ts';
@@ -19,17 +19,26 @@ const AT_ONCE = 10_000;
 /** Longer listings are refused: one of ten million files. */
 const LISTING_MAX = 2 ** 34;
 
+/** A version that comes. */
+export interface ComingVersion {
+  readonly version: StackName;
+  /** The OS of the env's stack: it comes first. */
+  readonly os: StackName;
+  /** True: it is not in the stack, but one of the OS that apps of it were installed on. */
+  readonly isBase: boolean;
+  /** Of an app: the identity of the version that it was installed on; null: not known. */
+  readonly base: string | null;
+}
+
 /**
  * Takes a version. What comes of its objects stays in the directory of the move until the version is whole, so that of one that is broken off, the rest
  * is enough later. The store is open for adding.
- * @param base the identity of the version that it was installed on; null: not known
  * @throws ByrefError 'corrupt' if it shows something else here; as importListing()
  */
 export async function receiveVersion(
   store: Store,
   wire: Wire,
-  version: StackName,
-  base: string | null,
+  { version, os, isBase, base }: ComingVersion,
   incoming: Incoming,
   signal: AbortSignal,
 ): Promise<void> {
@@ -43,13 +52,14 @@ export async function receiveVersion(
   );
   failpoint('receive-listed');
   const arriving = new ArrivingObjects(incoming.objects);
-  const name = freeName(store, version);
+  const below = findVersion(store, os)?.templateId ?? null;
+  const name =
+    isBase && below !== null ? store.catalog.byId(below)!.name : freeName(store, version);
   // Without it, what the app shares with others could not be merged.
-  const on =
-    base === null ? null : findVersion(store, { template: '', version: 0, identity: base });
+  const on = below === null ? undefined : versionIn(store, below, base);
   const options = {
-    ...{ kind, label, note: 'came with an env', sharedPatterns, config },
-    ...(on !== null && { base: on }),
+    ...{ kind, label, note: 'came with an env', sharedPatterns, config, isOld: isBase },
+    ...(kind === 'app' && on !== undefined && { base: on }),
   };
   const fetch = async (lacking: readonly Lacking[]): Promise<ArrivingObjects['path']> => {
     const wanted = arriving.wanted(lacking);
@@ -69,6 +79,15 @@ export async function receiveVersion(
   }
   await wire.send({ took: identity });
   arriving.remove();
+}
+
+function versionIn(
+  store: Store,
+  templateId: number,
+  identity: string | null,
+): StackRef | undefined {
+  const refs = store.versions(templateId).map(({ number }) => ({ templateId, version: number }));
+  return refs.find((ref) => store.identity(ref) === identity);
 }
 
 /** Removes a version that is not the one that was wanted. */

@@ -30,6 +30,8 @@ export interface ListedVersion
   extends Pick<ImportOptions, 'kind' | 'label' | 'note' | 'config' | 'sharedPatterns'> {
   /** For an app: the version that it was installed on. */
   readonly base?: VersionBase;
+  /** As of NewVersion. */
+  readonly isOld: boolean;
 }
 
 /**
@@ -44,12 +46,12 @@ export async function importListing(
   fetch: Fetch,
 ): Promise<CommittedVersion> {
   checkName('template', name);
-  const { kind, label = '', note = '', config = '', base } = options;
+  const { kind, label = '', note = '', config = '', base, isOld } = options;
   const committed = await withName(store.root, name, kind === 'app' ? 'app' : 'os', () =>
     addVersion(store, {
       template: () => templateFor(store, name, options),
       read: (writer) => read(writer, listing, fetch),
-      describe: () => ({ label, note, config, ...(base !== undefined && { base }) }),
+      describe: () => ({ label, note, config, isOld, ...(base !== undefined && { base }) }),
       onlyIfChanged: false,
       progress: () => undefined,
     }),

@@ -10,7 +10,7 @@ fi
 [[ -x bin/byref && -d node_modules ]] || bash scripts/setup.sh
 
 declare -A PACKAGE=([fuse-overlayfs]=fuse-overlayfs [mkfs.xfs]=xfsprogs [mkfs.ext4]=e2fsprogs
-  [gcc]=gcc [git]=git [sqlite3]=sqlite3 [podman]=podman)
+  [gcc]=gcc [git]=git [sqlite3]=sqlite3 [podman]=podman [rsync]=rsync [sshd]=openssh-server [ssh-keygen]=openssh-client)
 missing=()
 for program in "${!PACKAGE[@]}"; do
   command -v "$program" >/dev/null || missing+=("${PACKAGE[$program]}")

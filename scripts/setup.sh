@@ -11,8 +11,8 @@ BUILD_PACKAGES=(python3 make g++)
 RUN_PACKAGES=(ca-certificates mount procps tar gzip xz-utils zstd libfuse2 util-linux diffutils e2fsprogs
   runc catatonit golang-github-containers-common containernetworking-plugins iptables iproute2 dnsmasq-base)
 DEMO_PACKAGES=(mmdebstrap gpg)
-TEST_PACKAGES=("${DEMO_PACKAGES[@]}" acl age attr btrfs-progs gcc git gnupg libc6-dev restic rsync sqlite3 xfsprogs)
-BENCH_PACKAGES=(fuse-overlayfs gcc git libc6-dev sqlite3 xfsprogs)
+TEST_PACKAGES=("${DEMO_PACKAGES[@]}" acl age attr btrfs-progs gcc git gnupg libc6-dev openssh-client openssh-server restic rsync sqlite3 xfsprogs)
+BENCH_PACKAGES=(fuse-overlayfs gcc git libc6-dev openssh-client openssh-server rsync sqlite3 xfsprogs)
 
 main() {
   local packages=("${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}") with_criu=''

@@ -6,6 +6,7 @@ import { client } from './client.ts';
 import { diskLimit } from './disk-limit.ts';
 import { driverMemory } from './driver-memory.ts';
 import { envCreate } from './env-create.ts';
+import { moving } from './moving.ts';
 import { neighbour } from './neighbour.ts';
 import { pageCache } from './page-cache.ts';
 import { patch } from './patch.ts';
@@ -30,4 +31,5 @@ export const STUDIES: readonly Study[] = [
   client,
   running,
   resume,
+  moving,
 ];

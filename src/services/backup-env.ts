@@ -30,7 +30,7 @@ import {
 import { type FirstMount, passedOn } from '../manager/envs/first-mount/setup.ts';
 import { MANAGED_NOTE } from '../manager/envs/managed-files.ts';
 import { exportTemplate } from '../manager/templates/export.ts';
-import { type EnvRow, envDir, type Store } from '../store/store.ts';
+import { type EnvRow, envDir, type StackRef, type Store } from '../store/store.ts';
 
 const STDOUT = 1;
 
@@ -211,25 +211,30 @@ async function describe(
 }
 
 /** Names the versions of an env's stack. @param includes tells which of them come along */
-export function stackNames(
+export const stackNames = (
   store: Store,
   row: EnvRow,
   includes: StreamOptions['includes'],
-): StackName[] {
-  return store.plainStack(row).map((ref, i) => {
-    const template = store.catalog.byId(ref.templateId)!;
-    const version = store.catalog.version(ref.templateId, ref.version)!;
-    const identity = store.identity(ref);
-    return {
-      template: template.name,
-      version: ref.version,
-      identity,
-      kind: template.kind === 'app' ? 'app' : 'os',
-      label: version.label,
-      follows: row.stack[i]?.pinned === null,
-      file: includes(identity) ? path.join(TEMPLATES_DIR, `${i}.tar`) : null,
-      sharedPatterns: template.sharedPatterns,
-      config: version.config,
-    };
+): StackName[] =>
+  store.plainStack(row).map((ref, i) => {
+    const name = nameOf(store, ref, row.stack[i]?.pinned === null);
+    const file = includes(name.identity) ? path.join(TEMPLATES_DIR, `${i}.tar`) : null;
+    return { ...name, file };
   });
+
+/** Names a version. */
+export function nameOf(store: Store, ref: StackRef, follows: boolean): StackName {
+  const template = store.catalog.byId(ref.templateId)!;
+  const version = store.catalog.version(ref.templateId, ref.version)!;
+  return {
+    template: template.name,
+    version: ref.version,
+    identity: store.identity(ref),
+    kind: template.kind === 'app' ? 'app' : 'os',
+    label: version.label,
+    follows,
+    file: null,
+    sharedPatterns: template.sharedPatterns,
+    config: version.config,
+  };
 }

@@ -4,19 +4,19 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
+import type { StackName } from '../manager/backup/manifest.ts';
 import type { CopyHooks } from '../manager/envs/copy-at-rest.ts';
 import { BundleDir } from '../manager/envs/runtime/bundle-dir.ts';
 import { isFrozen } from '../manager/envs/runtime/freezer.ts';
 import { envState } from '../manager/envs/state.ts';
 import { type MoveFacts, Outgoing } from '../manager/moves/outgoing.ts';
 import type { EnvRow, Store } from '../store/store.ts';
-import { stackNames } from './backup-env.ts';
 import { FarSide } from './far-side.ts';
 import { LiveEnv, refuseLive, sendEarly } from './live-env.ts';
 import { type Hello, type Message, MOVE_PROTOCOL, type Received } from './move-messages.ts';
 import type { Wire } from './move-wire.ts';
-import { orSaid, type RoundPart, Rounds } from './send-rounds.ts';
-import { sendVersions } from './send-versions.ts';
+import { OtherVersions, orSaid, type RoundPart, Rounds } from './send-rounds.ts';
+import { type SentVersion, sendVersions, versionsOf } from './send-versions.ts';
 import { startEnv } from './start-env.ts';
 import { StillEnv, stampOf } from './still-env.ts';
 
@@ -131,6 +131,8 @@ class Move {
   private readonly start: boolean;
   private still: StillEnv | LiveEnv | null = null;
   private stoppedAt = 0;
+  /** True: the other side has answered, so that something may have come there. */
+  private isHeard = false;
 
   constructor(
     store: Store,
@@ -169,22 +171,24 @@ class Move {
   private async through(far: FarSide, forget: string | null): Promise<EnvMoved> {
     const { store, row, outgoing, hooks } = this;
     const { move, name, host, keep, live = false } = this.facts;
-    const versions = stackNames(store, row, () => false);
+    const { stack, bases } = versionsOf(store, row);
+    const named = (versions: readonly SentVersion[]): StackName[] =>
+      versions.map(({ ref: _, ...version }) => version);
     const hello: Hello = {
-      ...{ byref: 'move', protocol: MOVE_PROTOCOL, move, name, stack: versions },
+      ...{ byref: 'move', protocol: MOVE_PROTOCOL, move, name },
+      ...{ stack: named(stack), bases: named(bases) },
       ...{ sameIdentity: !keep, start: this.start, live, from: hostname(), forget },
     };
     await orSaid(far.wire, far.wire.send(hello));
     const answer = await store.pause(() => far.wire.receive());
+    this.isHeard = true;
     if (answer.has !== undefined && answer.has !== null) throw this.isThere();
     const part = await this.agree(far, answer);
     const { need = [] } = answer;
-    const refs = store.plainStack(row);
-    const sent = versions
-      .map((version, i) => ({ ...version, ref: refs[i]! }))
-      .filter(({ identity }) => need.includes(identity));
+    const [os, ...apps] = stack;
+    const sent = [os!, ...bases, ...apps].filter(({ identity }) => need.includes(identity));
     const objects = await sendVersions(store, far.wire, sent, outgoing.listing);
-    const rounds = new Rounds(store, row, far.wire, outgoing);
+    const rounds = new Rounds(store, row, hello.stack, far.wire, outgoing);
     await (live ? this.sendLive(far.wire, rounds, part) : this.sendRounds(rounds, part));
     if (this.still instanceof LiveEnv) await this.still.stay();
     failpoint('move-whole');
@@ -258,6 +262,8 @@ class Move {
   }
 
   private async stop(): Promise<void> {
+    this.store.refresh();
+    this.store.needEnv(this.row.id);
     this.stoppedAt = performance.now();
     this.still = await StillEnv.of(this.store, this.row, this.options.stopMs, this.hooks);
     failpoint('move-stopped');
@@ -274,7 +280,7 @@ class Move {
       hooks.note(`its programs are kept: byref start ${row.name} --from-checkpoint ${from}`);
       return;
     }
-    if (isResumable(error, hooks.signal))
+    if (this.isResumable(error))
       hooks.note(`what came is kept there for some days: byref move ${row.name} ${host} --resume`);
     else {
       outgoing.clear();
@@ -291,6 +297,13 @@ class Move {
       outgoing.notePending({ ...outgoing.pending, stamp: stampOf(store, row) });
   }
 
+  /** Returns true if the other side keeps what came. */
+  private isResumable(error: unknown): boolean {
+    if (!this.isHeard && !this.options.resume) return false;
+    const isBroken = error instanceof ByrefError && error.code === 'unreachable';
+    return isBroken || error instanceof OtherVersions || this.hooks.signal.aborted;
+  }
+
   private isThere(): ByrefError {
     const { name, host } = this.facts;
     this.outgoing.clear();
@@ -304,10 +317,6 @@ const GIVEN_UP = {
   message: 'the move was given up',
   hint: 'See what it says there.',
 };
-
-/** Returns true if the other side keeps what came. */
-const isResumable = (error: unknown, signal: AbortSignal): boolean =>
-  signal.aborted || (error instanceof ByrefError && error.code === 'unreachable');
 
 /** What begins like an option, ssh would take for one. */
 function refuseHost(host: string): void {

@@ -36,6 +36,8 @@ export interface Hello {
   /** The name that the env is to have. */
   readonly name: string;
   readonly stack: readonly StackName[];
+  /** Versions beside those that apps of the stack were installed on: without them, what the apps share could not be merged. */
+  readonly bases: readonly StackName[];
   readonly sameIdentity: boolean;
   readonly start: boolean;
   /** True: its programs are to go on there. */
@@ -70,6 +72,8 @@ export interface Message extends Partial<Hello> {
   /** Says that what is held is of no use. */
   readonly reset?: boolean;
   readonly version?: string;
+  /** Of an app's version: the identity of the version that it was installed on; null: not known. */
+  readonly base?: string | null;
   /** Objects, and from where on each is wanted. More such messages follow, if `more` is true. */
   readonly lacks?: readonly (readonly [id: string, from: number])[];
   readonly more?: boolean;

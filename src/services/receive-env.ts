@@ -20,7 +20,7 @@ import { removeEnv } from './destroy-env.ts';
 import { readyServers } from './mount-env.ts';
 import { type Hello, type Message, MOVE_PROTOCOL, type Received } from './move-messages.ts';
 import { Wire } from './move-wire.ts';
-import { receiveVersion } from './receive-versions.ts';
+import { type ComingVersion, receiveVersion } from './receive-versions.ts';
 import { findVersion, restoreAs } from './restore-env.ts';
 import { startEnv } from './start-env.ts';
 import { interruptible, type StoreSession, withStore } from './store-session.ts';
@@ -74,7 +74,7 @@ export async function receiveEnv(
 
 function checkHello(message: Message): Hello {
   const { byref, protocol, move, name, stack, sameIdentity = true, start = false } = message;
-  const { from = '', forget = null, live = false } = message;
+  const { from = '', forget = null, live = false, bases = [] } = message;
   if (protocol !== MOVE_PROTOCOL) {
     const what = `it speaks the protocol ${String(protocol)}, and this byref ${MOVE_PROTOCOL}`;
     throw new ByrefError('badInput', what, 'Use the same byref on both machines.');
@@ -85,13 +85,17 @@ function checkHello(message: Message): Hello {
     typeof name === 'string' &&
     typeof from === 'string' &&
     (forget === null || isId(forget)) &&
-    Array.isArray(stack) &&
-    stack.every(
-      (each: Partial<StackName> | null) => isStackName(each) && isName(each?.template ?? ''),
-    );
+    areVersions(stack) &&
+    areVersions(bases);
   if (!isWhole) throw new ByrefError('badInput', 'the sender sends no env', 'Use byref move.');
-  return { byref, protocol, move, name, stack, sameIdentity, start, live, from, forget };
+  return { byref, protocol, move, name, stack, bases, sameIdentity, start, live, from, forget };
 }
+
+const areVersions = (value: unknown): value is readonly StackName[] =>
+  Array.isArray(value) &&
+  value.every(
+    (each: Partial<StackName> | null) => isStackName(each) && isName(each?.template ?? ''),
+  );
 
 const isId = (value: unknown): value is string => typeof value === 'string' && ID.test(value);
 
@@ -145,7 +149,8 @@ async function receive(
     store.refuseEnvName(hello.name);
     refuseScratchName(hello.name);
     if (hello.live) criuProgram();
-    const lacks = hello.stack.filter((each) => findVersion(store, each) === null);
+    const all = [...hello.bases, ...hello.stack];
+    const lacks = all.filter((each) => findVersion(store, each) === null);
     return { need: lacks, shards: store.shards };
   });
   const letServersEnd = hello.start ? readyServers({ root, shards }) : () => undefined;
@@ -182,31 +187,43 @@ const isBroken = (error: unknown, signal: AbortSignal): boolean =>
 async function parts(
   session: StoreSession,
   wire: Wire,
-  { stack }: Hello,
+  { stack, bases }: Hello,
   incoming: Incoming,
   { signal }: ReceiveHooks,
 ): Promise<void> {
   for (;;) {
-    const { version, round, reset, processes } = await wire.receive();
+    const { version, base = null, round, reset, processes } = await wire.receive();
     if (reset === true) incoming.reset();
     else if (processes !== undefined) {
       if (processes !== null && !isRecord(processes)) throw noPart();
       await incoming.receiveProcesses(processes, wire.data());
     } else if (version !== undefined) {
-      const wanted = stack.find(({ identity }) => identity === version);
-      if (wanted === undefined) throw noPart();
+      const wanted = wantedOf(stack, bases, version);
       await withStore(session, 'add', (store) =>
-        receiveVersion(store, wire, wanted, incoming, signal),
+        receiveVersion(store, wire, { ...wanted, base }, incoming, signal),
       );
     } else {
       if (!isId(round?.id) || !(round.base === null || isId(round.base))) throw noPart();
-      const { id, base, from, last } = round;
-      await incoming.receive({ id, base }, from, wire.data());
+      const { id, from, last } = round;
+      await incoming.receive({ id, base: round.base }, from, wire.data());
       if (last) return;
       await incoming.take(signal);
       await wire.send({ took: id });
     }
   }
+}
+
+/** Finds the version that comes among those that were announced. */
+function wantedOf(
+  stack: readonly StackName[],
+  bases: readonly StackName[],
+  identity: string,
+): Pick<ComingVersion, 'version' | 'os' | 'isBase'> {
+  const isIt = (each: StackName): boolean => each.identity === identity;
+  const [inStack, version] = [stack.find(isIt), stack.find(isIt) ?? bases.find(isIt)];
+  const [os] = stack;
+  if (version === undefined || os === undefined) throw noPart();
+  return { version, os, isBase: inStack === undefined };
 }
 
 const noPart = (): ByrefError =>

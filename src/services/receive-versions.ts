@@ -7,15 +7,28 @@ import type { StackName } from '../manager/backup/manifest.ts';
 import { unpacked } from '../manager/moves/compressed.ts';
 import type { Incoming } from '../manager/moves/incoming.ts';
 import { ArrivingObjects, type WantedObject } from '../manager/moves/object-stream.ts';
+import type { CommittedVersion } from '../manager/templates/commit-tree.ts';
 import { importListing, type Lacking } from '../manager/templates/import-listing.ts';
-import type { Store } from '../store/store.ts';
+import type { StackRef, Store } from '../store/store.ts';
 import type { Wire } from './move-wire.ts';
+import { removeTemplate, removeVersion } from './remove-template.ts';
 import { findVersion, freeName } from './restore-env.ts';
 
 /** Ids in one message. */
 const AT_ONCE = 10_000;
 /** Longer listings are refused: one of ten million files. */
 const LISTING_MAX = 2 ** 34;
+
+/** A version that comes. */
+export interface ComingVersion {
+  readonly version: StackName;
+  /** The OS of the env's stack: it comes first. */
+  readonly os: StackName;
+  /** True: it is not in the stack, but one of the OS that apps of it were installed on. */
+  readonly isBase: boolean;
+  /** Of an app: the identity of the version that it was installed on; null: not known. */
+  readonly base: string | null;
+}
 
 /**
  * Takes a version. What comes of its objects stays in the directory of the move until the version is whole, so that of one that is broken off, the rest
@@ -25,7 +38,7 @@ const LISTING_MAX = 2 ** 34;
 export async function receiveVersion(
   store: Store,
   wire: Wire,
-  version: StackName,
+  { version, os, isBase, base }: ComingVersion,
   incoming: Incoming,
   signal: AbortSignal,
 ): Promise<void> {
@@ -39,8 +52,15 @@ export async function receiveVersion(
   );
   failpoint('receive-listed');
   const arriving = new ArrivingObjects(incoming.objects);
-  const name = freeName(store, version);
-  const options = { kind, label, note: 'came with an env', sharedPatterns, config };
+  const below = findVersion(store, os)?.templateId ?? null;
+  const name =
+    isBase && below !== null ? store.catalog.byId(below)!.name : freeName(store, version);
+  // Without it, what the app shares with others could not be merged.
+  const on = below === null ? undefined : versionIn(store, below, base);
+  const options = {
+    ...{ kind, label, note: 'came with an env', sharedPatterns, config, isOld: isBase },
+    ...(kind === 'app' && on !== undefined && { base: on }),
+  };
   const fetch = async (lacking: readonly Lacking[]): Promise<ArrivingObjects['path']> => {
     const wanted = arriving.wanted(lacking);
     await ask(wire, wanted);
@@ -49,15 +69,32 @@ export async function receiveVersion(
     failpoint('receive-objects');
     return arriving.path;
   };
-  await importListing(store, name, incoming.listing, options, fetch);
+  const made = await importListing(store, name, incoming.listing, options, fetch);
   failpoint('receive-version');
   store.refresh();
   if (findVersion(store, version) === null) {
+    await store.writing(() => removeAgain(store, made));
     const message = `${version.template}@${version.version} did not come as it was: it shows something else here`;
-    throw new ByrefError('corrupt', message, `See byref template show ${name}.`);
+    throw new ByrefError('corrupt', message, 'Nothing was made. Move it again.');
   }
   await wire.send({ took: identity });
   arriving.remove();
+}
+
+function versionIn(
+  store: Store,
+  templateId: number,
+  identity: string | null,
+): StackRef | undefined {
+  const refs = store.versions(templateId).map(({ number }) => ({ templateId, version: number }));
+  return refs.find((ref) => store.identity(ref) === identity);
+}
+
+/** Removes a version that is not the one that was wanted. */
+async function removeAgain(store: Store, { template, version }: CommittedVersion): Promise<void> {
+  const { name, id } = template;
+  if (store.versions(id).length > 1) await removeVersion(store, name, version.number, true);
+  else await removeTemplate(store, name);
 }
 
 async function* limited(stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

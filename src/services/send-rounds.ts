@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { ByrefError } from '../base/error.ts';
 import { failpoint } from '../base/failpoints.ts';
+import type { VersionName } from '../manager/backup/manifest.ts';
 import type { StillHooks } from '../manager/envs/copy-at-rest.ts';
 import type { Outgoing, PendingRound } from '../manager/moves/outgoing.ts';
 import { Spool } from '../manager/moves/spool.ts';
@@ -25,19 +26,34 @@ export type RoundPart = NonNullable<Message['part']>;
 /** Whether the env goes on after a round ('more'), or the round makes it whole there: it stands still, or it was copied as of a moment. */
 export type RoundKind = 'more' | 'still' | 'copy';
 
+/** An env got other versions of its templates since the other side was asked for those that it has. */
+export class OtherVersions extends ByrefError {
+  constructor({ name }: EnvRow) {
+    super('busy', `${name} got other versions of its templates meanwhile`, 'Move it again.');
+  }
+}
+
 /** The rounds of one connection. */
 export class Rounds {
   /** How many were sent. */
   count = 0;
   private readonly store: Store;
   private readonly row: EnvRow;
+  private readonly stack: readonly VersionName[];
   private readonly wire: Wire;
   private readonly outgoing: Outgoing;
 
-  /** @param outgoing what is known of what the other side has */
-  constructor(store: Store, row: EnvRow, wire: Wire, outgoing: Outgoing) {
+  /** @param stack the versions that the other side has @param outgoing what is known of what it has of the env */
+  constructor(
+    store: Store,
+    row: EnvRow,
+    stack: readonly VersionName[],
+    wire: Wire,
+    outgoing: Outgoing,
+  ) {
     this.store = store;
     this.row = row;
+    this.stack = stack;
     this.wire = wire;
     this.outgoing = outgoing;
   }
@@ -56,10 +72,11 @@ export class Rounds {
    * Sends what changed since the last round, or all. It is packed to a file, from which it is sent at the same time: if the connection breaks, it is packed to
    * its end nevertheless, so that it can be finished on another one.
    * @returns how many bytes it has
-   * @throws ByrefError 'unreachable'; what the other side says; as streamBackup()
+   * @throws OtherVersions if it was patched since; ByrefError 'notFound' if it is gone, 'unreachable'; what the other side says; as streamBackup()
    */
   async send(kind: RoundKind, hooks: StillHooks): Promise<number> {
-    const { store, row, outgoing } = this;
+    const { store, outgoing } = this;
+    const row = this.current();
     const id = randomBytes(16).toString('hex');
     const base = outgoing.base();
     const spool = Spool.make(outgoing.round);
@@ -71,7 +88,7 @@ export class Rounds {
       try {
         const options = { includes: () => false, sink: spool.append, volumes: kind !== 'more' };
         const { files, sent } = await streamBackup(store, row, { ...options, base, id }, hooks);
-        spool.finish();
+        await spool.finish();
         const stamp = kind === 'still' ? stampOf(store, row) : null;
         const { seen, trustedMs } = files;
         outgoing.notePending({ id, base: message.base, seen, trustedMs, stamp });
@@ -102,6 +119,16 @@ export class Rounds {
     } finally {
       spool.close();
     }
+  }
+
+  /** Returns the env as it is now: others may change it between rounds. */
+  private current(): EnvRow {
+    const { store, stack } = this;
+    store.refresh();
+    const row = store.needEnv(this.row.id);
+    const now = store.plainStack(row).map((ref) => store.identity(ref));
+    if (now.join() !== stack.map(({ identity }) => identity).join()) throw new OtherVersions(row);
+    return row;
   }
 
   private async transmit(spool: Spool, round: RoundMessage): Promise<void> {

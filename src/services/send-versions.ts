@@ -7,7 +7,8 @@ import type { StackName } from '../manager/backup/manifest.ts';
 import { packed } from '../manager/moves/compressed.ts';
 import { objectStream, type WantedObject } from '../manager/moves/object-stream.ts';
 import { exportListing } from '../manager/templates/export.ts';
-import type { StackRef, Store } from '../store/store.ts';
+import type { EnvRow, StackRef, Store } from '../store/store.ts';
+import { nameOf, stackNames } from './backup-env.ts';
 import type { Wire } from './move-wire.ts';
 
 const OBJECT_ID = /^[0-9a-f]{64}$/;
@@ -15,6 +16,24 @@ const OBJECT_ID = /^[0-9a-f]{64}$/;
 /** A version to send. */
 export interface SentVersion extends StackName {
   readonly ref: StackRef;
+}
+
+/** Returns the versions of an env's stack, from the bottom up, and those beside them that its apps were installed on. */
+export function versionsOf(
+  store: Store,
+  row: EnvRow,
+): { readonly stack: SentVersion[]; readonly bases: SentVersion[] } {
+  const plain = store.plainStack(row);
+  const stack = stackNames(store, row, () => false).map((name, i) => ({ ...name, ref: plain[i]! }));
+  const known = new Set(stack.map(({ identity }) => identity));
+  const bases: SentVersion[] = [];
+  for (const { templateId, version } of plain) {
+    const ref = store.catalog.version(templateId, version)?.base ?? null;
+    if (ref === null || known.has(store.identity(ref))) continue;
+    known.add(store.identity(ref));
+    bases.push({ ...nameOf(store, ref, false), ref });
+  }
+  return { stack, bases };
 }
 
 /**
@@ -48,9 +67,11 @@ async function sendVersion(
   } finally {
     closeSync(fd);
   }
+  const row = store.catalog.version(ref.templateId, ref.version)?.base;
+  const base = row === undefined || row === null ? null : store.identity(row);
   // Others may write meanwhile.
   return store.pause(async () => {
-    await wire.send({ version: identity });
+    await wire.send({ version: identity, base });
     await wire.sendAll(packed(createReadStream(listing) as AsyncIterable<Buffer>));
     rmSync(listing);
     const wanted = await lacking(wire);

@@ -1,6 +1,6 @@
 /** An env is moved from one root to another, which are joined by two pipes. */
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EXIT } from '../../src/base/exit-codes.ts';
@@ -48,10 +48,14 @@ const has = async (root: TestRoot, name = 'first'): Promise<boolean> =>
 
 async function expectClean(): Promise<void> {
   for (const root of [here, there]) {
-    await root.ok('gc');
+    await collectGarbage(root);
     expect(await root.findings()).toEqual([]);
   }
 }
+
+/** A driver that ends just when it is asked what it has in use says nothing. */
+const collectGarbage = (root: TestRoot): Promise<void> =>
+  expect.poll(async () => (await root.byref('gc')).code, { timeout: 20_000 }).toBe(0);
 
 test('an env is moved with what the other side lacks, and with less when it lacks less', async () => {
   await here.create('second', 'os');
@@ -93,7 +97,7 @@ test('what can’t be, is refused on both sides, and nothing is changed', async 
   await refused(EXIT.badInput, /is no byref/, ...words('echo'));
   for (const shell of ['', "'", ' ']) await refused(EXIT.usage, /--rsh/, ...words(shell));
   await refused(EXIT.usage, /is no host/, 'move', 'first', '--', '-oProxyCommand=false');
-  await refused(EXIT.unreachable, /ended early/, ...words('false'));
+  await refused(EXIT.unreachable, /^byref: the connection.* ended early/, ...words('false'));
   await refused(EXIT.unreachable, /ended early/, ...words('/nothing/there'));
   await there.import('os', path.join(here.base, 'tree'), 'os');
   await there.create('first', 'os');
@@ -208,6 +212,23 @@ test('one that changed since is sent as it is', async () => {
   await expectClean();
 });
 
+test('one that was patched since goes on with the new version', async () => {
+  await inEnv(here, 'first', 'head -c 2000000 /dev/urandom >"$1/home/large"');
+  const [up] = await passed('--keep');
+  await there.ok('destroy', 'first');
+  const cut = remoteShell(`python3 ${CUT} ${up - 100_000} -1`);
+  expect(await here.byref(...words(cut))).toMatchObject({ code: EXIT.unreachable });
+  writeFileSync(path.join(treeOf(here), 'usr/lib/six'), 'six');
+  await here.import('os', treeOf(here));
+  await here.ok('patch', 'os');
+  const before = await shown(here, 'first');
+  const resumed = await here.json<EnvMoved>(...words(remoteShell(), '--resume'));
+  expect(resumed).toMatchObject({ versions: ['os@2'], objects: 1, rounds: 2 });
+  expect(await shown(there, 'first')).toBe(before);
+  expect(before).toContain('usr/lib64/six');
+  await expectClean();
+});
+
 test('what stands there is listed, removed, and goes when another one begins', async () => {
   const cut = (): string => remoteShell(`python3 ${CUT} 2500 -1`);
   const standing = (): Promise<IncomingMove[]> => there.json<IncomingMove[]>('receive', '--list');
@@ -261,9 +282,28 @@ async function comeBack(): Promise<void> {
 
 /** Removes the template there, so that it has to come again. */
 async function forgetTemplate(): Promise<void> {
+  // A receiver that was killed has left an env.
+  await collectGarbage(there);
   await there.ok('template', 'rm', 'os');
-  await there.ok('gc');
+  await collectGarbage(there);
 }
+
+test('apps come along, each as the version that it is here', async () => {
+  const app = here.directory('app');
+  mkdirSync(path.join(app, 'usr/share/app'), { recursive: true });
+  writeFileSync(path.join(app, 'usr/share/app/file'), 'of the app');
+  await here.import('app', app, 'app');
+  await here.create('both', 'os', 'app');
+  await inEnv(here, 'both', 'echo own >>"$1/usr/share/app/file"');
+  const before = await shown(here, 'both');
+  const [, , ...rest] = words(remoteShell());
+  const moved = await here.json<EnvMoved>('move', 'both', ...rest);
+  expect(moved.versions).toEqual(['os@1', 'app@1']);
+  for (const name of ['os', 'app'])
+    expect(await identityOf(there, name)).toBe(await identityOf(here, name));
+  expect(await shown(there, 'both')).toBe(before);
+  await expectClean();
+});
 
 test('if the other side can’t be asked, the env stays here, and it is said', async () => {
   await there.import('os', path.join(here.base, 'tree'), 'os');
@@ -294,6 +334,7 @@ test.each(['here', 'there'])('a disk that is full %s', { timeout: 120_000 }, asy
       const move = (): Promise<Finished> => from.byref(...words(shellTo(from, to)));
       expect(await move()).toMatchObject({ code: EXIT.noSpace });
       expect([await has(from), await has(to)]).toEqual([true, false]);
+      expect(await to.json('receive', '--list')).toEqual([]);
       disk.empty();
       expect(await inEnv(from, 'first', sum)).toBe(before);
       expect(await move()).toMatchObject({ code: 0 });

@@ -107,7 +107,7 @@ async function openGiven(
   const name = nameOf(file);
   const packed = new PackedBackup(name, await regular(file, directory, signal));
   try {
-    packed.check();
+    await packed.check();
     return packed;
   } catch (error) {
     packed.close();

@@ -3,11 +3,14 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import type { Readable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ByrefError } from '../../base/error.ts';
 import { failureOf, runProgram } from '../../base/run-program.ts';
 import { damagedBackup, PIECE, readTrailer, Sums, sumOf } from './trailer.ts';
 
 const OUTPUT_MAX = 4096;
+/** Pieces that are read between two turns of the event loop. */
+const SLICE = 64;
 /** All attributes, but for the tags that say which name a private file had: they are of use in the journal's own env only. */
 const ATTRIBUTES = [
   '--numeric-owner',
@@ -98,10 +101,12 @@ export class PackedBackup {
    * Reads all of it, and compares it with its sums.
    * @throws ByrefError 'badInput' if it ends early, 'corrupt' with the place of what is damaged
    */
-  check(): void {
+  async check(): Promise<void> {
     const { fd, name } = this;
     const trailer = readTrailer(name, fstatSync(fd).size, (at, length) => this.read(at, length));
     for (const [i, sum] of trailer.sha256.entries()) {
+      // A large one takes minutes, in which who waits for us is to be told that we live.
+      if (i % SLICE === 0) await nextTurn();
       const at = i * PIECE;
       const piece = this.read(at, Math.min(PIECE, trailer.bytes - at));
       if (sumOf(piece) !== sum)

@@ -49,9 +49,19 @@ async function feed(input: Input, to: Writable): Promise<void> {
   try {
     for await (const piece of input) {
       if (to.destroyed) return;
-      if (!to.write(piece)) await Promise.race([once(to, 'drain'), once(to, 'close')]);
+      if (!to.write(piece)) await drained(to);
     }
   } finally {
     to.end();
   }
 }
+
+/** Waits until more can be written, or the other end is gone. */
+const drained = (to: Writable): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      to.off('drain', done).off('close', done);
+      resolve();
+    };
+    to.on('drain', done).on('close', done);
+  });

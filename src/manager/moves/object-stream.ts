@@ -34,6 +34,19 @@ export interface WantedObject {
 
 /** Yields objects. @throws ByrefError 'corrupt' for one that is missing here, or too short */
 export function* objectStream(store: Store, wanted: Iterable<WantedObject>): Generator<Buffer> {
+  let [pieces, bytes] = [[] as Buffer[], 0];
+  for (const piece of piecesOf(store, wanted)) {
+    pieces.push(piece);
+    bytes += piece.length;
+    // Many small ones would cost a call each.
+    if (bytes < PIECE) continue;
+    yield Buffer.concat(pieces);
+    [pieces, bytes] = [[], 0];
+  }
+  if (bytes > 0) yield Buffer.concat(pieces);
+}
+
+function* piecesOf(store: Store, wanted: Iterable<WantedObject>): Generator<Buffer> {
   for (const { id, from } of wanted) {
     const fd = store.objects.open(id);
     if (fd < 0) throw isMissing(id);
@@ -145,6 +158,7 @@ export class ArrivingObjects {
 }
 
 function hashFirst(hash: Hash, fd: number, length: number): void {
+  if (length === 0) return;
   const piece = Buffer.allocUnsafe(PIECE);
   for (let at = 0; at < length; ) {
     const n = readSync(fd, piece, 0, Math.min(PIECE, length - at), at);

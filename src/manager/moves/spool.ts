@@ -1,4 +1,7 @@
-import { closeSync, fsyncSync, openSync, readSync, statSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readSync, statSync, writeSync } from 'node:fs';
+import { ENOSPC } from '../../base/errno.ts';
+import { ByrefError } from '../../base/error.ts';
+import { native } from '../../native/binding.ts';
 
 const PIECE = 2 ** 20;
 
@@ -36,8 +39,14 @@ export class Spool {
   };
 
   /** Says that all is written, and puts it on disk. */
-  finish(): void {
-    fsyncSync(this.fd);
+  async finish(): Promise<void> {
+    const failed = await native.fsyncAsync(this.fd, false);
+    if (failed < 0)
+      throw new ByrefError(
+        failed === -ENOSPC ? 'noSpace' : 'error',
+        `${this.file} can't be put on disk: errno ${-failed}`,
+        'Free some space, then run this again.',
+      );
     this.isWhole = true;
     this.wake();
   }

@@ -18,6 +18,8 @@ export interface VersionText {
   readonly config?: string;
   /** For an app: the version that it was installed on. */
   readonly base?: VersionBase;
+  /** It is no version to go to: as one that envs have left behind. */
+  readonly isOld?: boolean;
 }
 
 /** The source of a new version. */

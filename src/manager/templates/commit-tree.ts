@@ -36,6 +36,8 @@ export interface NewVersion {
   readonly config?: string;
   /** For an app: the version that it was installed on. */
   readonly base?: VersionBase;
+  /** It is no version to go to: as one that envs have left behind. */
+  readonly isOld?: boolean;
   /** Makes no version if the tree is the same as the newest version's. */
   readonly onlyIfChanged?: boolean;
 }
@@ -228,7 +230,7 @@ class TreeCommit {
       directories: this.directories,
       bytes,
       ...added,
-      staged: this.template.current !== this.template.newest,
+      staged: this.template.current !== this.template.newest && this.wanted.isOld !== true,
       config: this.wanted.config ?? '',
       base: this.wanted.base ?? null,
     };

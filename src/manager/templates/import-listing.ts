@@ -2,6 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { ByrefError } from '../../base/error.ts';
 import type { ObjectId } from '../../base/ids.ts';
+import type { VersionBase } from '../../codec/store-rows.ts';
 import { checkName } from '../../store/names.ts';
 import type { ObjectWriter } from '../../store/object-writer.ts';
 import type { Store } from '../../store/store.ts';
@@ -24,6 +25,15 @@ export interface Lacking {
 /** Brings objects that the store lacks, if it lacks any, and returns the files that have them, on the store's file system; nobody writes to those any longer. */
 export type Fetch = (lacking: readonly Lacking[]) => Promise<(id: ObjectId) => string>;
 
+/** What a listing does not say of a version. */
+export interface ListedVersion
+  extends Pick<ImportOptions, 'kind' | 'label' | 'note' | 'config' | 'sharedPatterns'> {
+  /** For an app: the version that it was installed on. */
+  readonly base?: VersionBase;
+  /** As of NewVersion. */
+  readonly isOld: boolean;
+}
+
 /**
  * Makes the version, as importTemplate() does: whole, or not at all. No object is removed from the store meanwhile, so what is not fetched stays there.
  * @throws ByrefError 'badInput' for what is no listing, 'corrupt' for an object that was brought with other bytes; what `fetch` throws
@@ -32,16 +42,16 @@ export async function importListing(
   store: Store,
   name: string,
   listing: string,
-  options: Pick<ImportOptions, 'kind' | 'label' | 'note' | 'config' | 'sharedPatterns'>,
+  options: ListedVersion,
   fetch: Fetch,
 ): Promise<CommittedVersion> {
   checkName('template', name);
-  const { kind, label = '', note = '', config = '' } = options;
+  const { kind, label = '', note = '', config = '', base, isOld } = options;
   const committed = await withName(store.root, name, kind === 'app' ? 'app' : 'os', () =>
     addVersion(store, {
       template: () => templateFor(store, name, options),
       read: (writer) => read(writer, listing, fetch),
-      describe: () => ({ label, note, config }),
+      describe: () => ({ label, note, config, isOld, ...(base !== undefined && { base }) }),
       onlyIfChanged: false,
       progress: () => undefined,
     }),

@@ -45,13 +45,12 @@ export async function sendEarly(
     lock.release();
   }
   await wire.send({ processes: null });
-  await wire.sendAll(streamOf(encodeImages(imagesIn(directory), new BaseImages(null))));
+  await wire.sendAll(encodeImages(imagesIn(directory), new BaseImages(null)));
   return new BaseImages(imagesIn(directory));
 }
 
 /** Such an env that stands still. */
 export class LiveEnv {
-  readonly hooks: Required<Pick<StillHooks, 'locks'>>;
   /** It is never as it was at another time. */
   readonly stamp = '';
   private readonly asleep: SleepingEnv;
@@ -72,20 +71,29 @@ export class LiveEnv {
     this.asleep = asleep;
     this.lock = lock;
     this.directory = directory;
-    this.hooks = { locks: { lifeCycle: lock, delta: null, areFrozen: true } };
   }
 
-  /** @throws ByrefError as SleepingEnv.of(); then it goes on */
+  /**
+   * @param sendFiles sends the last of its files; its processes are put into files meanwhile
+   * @throws ByrefError as SleepingEnv.of(), and what `sendFiles` throws; then it goes on
+   */
   static async of(
     store: Store,
     row: EnvRow,
     outgoing: Outgoing,
-    { patience, signal }: CopyHooks,
+    hooks: CopyHooks,
+    sendFiles: (still: StillHooks) => Promise<unknown>,
   ): Promise<LiveEnv> {
+    const { patience, signal } = hooks;
     const lock = await lockLifeCycle(store.root, row, patience);
     const directory = fresh(outgoing.checkpoint('last'));
     try {
-      const asleep = await SleepingEnv.of(store, row, { directory, lock, signal, durable: false });
+      const asleep = await SleepingEnv.of(store, row, {
+        ...{ directory, lock, signal, durable: false },
+        beside: async () => {
+          await sendFiles({ ...hooks, locks: { lifeCycle: lock, delta: null, areFrozen: true } });
+        },
+      });
       return new LiveEnv(store, row, asleep, lock, directory);
     } catch (error) {
       lock.release();
@@ -93,10 +101,10 @@ export class LiveEnv {
     }
   }
 
-  /** Sends its processes. @param base what the other side has */
+  /** Sends its processes, after its files. @param base what the other side has */
   async send(wire: Wire, base: BaseImages): Promise<void> {
     await wire.send({ processes: readRecord(this.directory) });
-    await wire.sendAll(streamOf(encodeImages(imagesIn(this.directory), base)));
+    await wire.sendAll(encodeImages(imagesIn(this.directory), base));
   }
 
   /** Is called before the other side may let it run. */
@@ -131,8 +139,4 @@ function fresh(directory: string): string {
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { mode: 0o700 });
   return directory;
-}
-
-async function* streamOf(pieces: Iterable<Buffer>): AsyncGenerator<Buffer> {
-  yield* pieces;
 }

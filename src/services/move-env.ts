@@ -238,8 +238,8 @@ class Move {
     }
     if (warm && this.still === null && !(await this.isStopped()))
       await rounds.untilSmall(this.hooks);
-    if (this.still === null) await this.stop();
-    await rounds.send('still', { ...this.hooks, ...this.still!.hooks });
+    const still = this.still instanceof StillEnv ? this.still : await this.stop();
+    await rounds.send('still', { ...this.hooks, ...still.hooks });
   }
 
   /** Sends the env while it runs, then its processes and what changed since. */
@@ -249,24 +249,30 @@ class Move {
     await rounds.untilSmall(hooks);
     const base = await sendEarly(store, row, wire, outgoing, hooks);
     await rounds.untilSmall(hooks);
+    store.refresh();
+    store.needEnv(row.id);
     this.stoppedAt = performance.now();
-    this.still = await LiveEnv.of(store, row, outgoing, hooks);
+    const live = await LiveEnv.of(store, row, outgoing, hooks, (still) =>
+      rounds.send('copy', still),
+    );
+    this.still = live;
     failpoint('move-asleep');
-    await orSaid(wire, this.still.send(wire, base));
+    await orSaid(wire, live.send(wire, base));
     failpoint('move-processes-sent');
-    await rounds.send('copy', { ...hooks, ...this.still.hooks });
   }
 
   private async isStopped(): Promise<boolean> {
     return !this.runs && (await envState(this.store, this.row)).state === 'stopped';
   }
 
-  private async stop(): Promise<void> {
+  private async stop(): Promise<StillEnv> {
     this.store.refresh();
     this.store.needEnv(this.row.id);
     this.stoppedAt = performance.now();
-    this.still = await StillEnv.of(this.store, this.row, this.options.stopMs, this.hooks);
+    const still = await StillEnv.of(this.store, this.row, this.options.stopMs, this.hooks);
+    this.still = still;
     failpoint('move-stopped');
+    return still;
   }
 
   /** Has the env go on here as before, and keeps of the move what it can go on with later. */
@@ -308,7 +314,9 @@ class Move {
     const { name, host } = this.facts;
     this.outgoing.clear();
     const message = `${host} has ${name} already: all of the move was done, but for the end here`;
-    return new ByrefError('exists', message, `Remove the one here: byref destroy ${this.row.name}`);
+    const force = this.runs ? ' --force' : '';
+    const hint = `Remove the one here: byref destroy${force} ${this.row.name}`;
+    return new ByrefError('exists', message, hint);
   }
 }
 

@@ -10,9 +10,10 @@
  *                                               <-  took: it has the version
  *     round, and a backup                       ->                                          of a warm move, several times
  *                                               <-  took: the next one can build on it
- *     processes, and images of them             ->                                          of a live move, twice
+ *     processes, and images of them             ->                                          of a live move, to build on
  *     the last round                            ->
  *                                               <-  whole: it is restored, under a name that nobody sees
+ *     processes, and images of them             ->                                          of a live move: those that go on
  *     confirm                                   ->
  *                                               <-  done: it has its name, and runs if it ran
  *

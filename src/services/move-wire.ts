@@ -54,7 +54,7 @@ export class Wire {
   }
 
   /** Sends bytes, and their end. @throws ByrefError 'unreachable'; what `stream` throws */
-  async sendAll(stream: AsyncIterable<Buffer>): Promise<void> {
+  async sendAll(stream: AsyncIterable<Buffer> | Iterable<Buffer>): Promise<void> {
     for await (const bytes of stream) {
       for (let at = 0; at < bytes.length; at += DATA_MAX)
         await this.write(DATA, bytes.subarray(at, at + DATA_MAX));

@@ -168,9 +168,10 @@ async function receive(
     failpoint('receive-named');
     if (hello.start) await start(session, row, hello.live ? incoming.checkpoint : null, hooks);
     const done = await withStore(session, 'read', (store) => receivedOf(store, row));
-    incoming.remove();
+    incoming.finish();
     failpoint('receive-done');
     await wire.send({ done });
+    incoming.remove();
   } catch (error) {
     if (!isBroken(error, hooks.signal)) incoming.remove();
     throw error;
@@ -194,10 +195,8 @@ async function parts(
   for (;;) {
     const { version, base = null, round, reset, processes } = await wire.receive();
     if (reset === true) incoming.reset();
-    else if (processes !== undefined) {
-      if (processes !== null && !isRecord(processes)) throw noPart();
-      await incoming.receiveProcesses(processes, wire.data());
-    } else if (version !== undefined) {
+    else if (processes !== undefined) await takeProcesses(wire, incoming, processes);
+    else if (version !== undefined) {
       const wanted = wantedOf(stack, bases, version);
       await withStore(session, 'add', (store) =>
         receiveVersion(store, wire, { ...wanted, base }, incoming, signal),
@@ -226,6 +225,24 @@ function wantedOf(
   return { version, os, isBase: inStack === undefined };
 }
 
+async function takeProcesses(
+  wire: Wire,
+  incoming: Incoming,
+  record: Message['processes'],
+): Promise<void> {
+  if (record === undefined || (record !== null && !isRecord(record))) throw noPart();
+  await incoming.receiveProcesses(record, wire.data());
+}
+
+/** Takes the processes of a live move, which come while its files are restored, and returns what follows. */
+async function untilConfirmed(wire: Wire, incoming: Incoming): Promise<Message> {
+  for (;;) {
+    const message = await wire.receive();
+    if (message.processes === undefined) return message;
+    await takeProcesses(wire, incoming, message.processes);
+  }
+}
+
 const noPart = (): ByrefError =>
   new ByrefError('badInput', 'the sender sends no part of an env', 'Use byref move.');
 
@@ -248,7 +265,7 @@ async function take(
       writeFileSync(path.join(envDir(store.root, id), RECEIVED_FILE), move, { mode: 0o600 });
       failpoint('receive-whole');
       await wire.send({ whole: true });
-      const { confirm } = await store.pause(() => wire.receive());
+      const { confirm } = await store.pause(() => untilConfirmed(wire, incoming));
       if (confirm !== true)
         throw new ByrefError('badInput', 'the sender did not confirm', 'Move it again.');
       failpoint('receive-confirmed');

@@ -29,6 +29,8 @@ export interface SleepOptions {
   readonly signal: AbortSignal;
   /** True: the files are to outlive a power cut. */
   readonly durable: boolean;
+  /** Is done while the env stands still, and its processes are put into files. */
+  readonly beside?: () => Promise<void>;
 }
 
 /** Such an env. One of end() and wake() is to be called; whatever ends this process before lets it go on. */
@@ -56,7 +58,7 @@ export class SleepingEnv {
   static async of(
     store: Store,
     row: EnvRow,
-    { directory, lock, signal, durable }: SleepOptions,
+    { directory, lock, signal, durable, beside }: SleepOptions,
   ): Promise<SleepingEnv> {
     const bundle = await readyToSleep(store, row);
     const { isSystemd = false } = bundle.note() ?? {};
@@ -64,11 +66,17 @@ export class SleepingEnv {
     const held: Held = [];
     try {
       const frozen = await freezeEnv(store.root, row, lock);
-      held.push({ release: frozen.thaw, stay: frozen.stay });
+      held.push({ release: () => frozen.thaw(), stay: () => frozen.stay() });
       if (network !== null) held.push(await lockNetwork(namespaceOf(bundle)));
       failpoint('checkpoint-frozen');
       const images = imagesIn(directory);
-      await dumpProcesses(bundle, row.name, { images, emptyNetwork: network !== null, signal });
+      const emptyNetwork = network !== null;
+      const work = [
+        dumpProcesses(bundle, row.name, { images, emptyNetwork, signal }),
+        beside?.() ?? Promise.resolve(),
+      ];
+      for (const done of await Promise.allSettled(work))
+        if (done.status === 'rejected') throw done.reason;
       failpoint('checkpoint-dumped');
       const processes = processesOf(needRunning(store.root, row));
       const id = randomBytes(16).toString('hex');

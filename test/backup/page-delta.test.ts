@@ -47,8 +47,8 @@ test('what comes out is what went in, whatever the other side had', async () => 
       async (...drawn) => {
         const [before, now, hasBase, size] = drawn;
         const base = scratchDir();
-        write(path.join(base, 'before'), before as Images);
-        write(path.join(base, 'now'), now as Images);
+        write(path.join(base, 'before'), before);
+        write(path.join(base, 'now'), now);
         const former = hasBase ? path.join(base, 'before') : null;
         const stream = Buffer.concat([
           ...encodeImages(path.join(base, 'now'), new BaseImages(former)),

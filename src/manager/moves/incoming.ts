@@ -100,7 +100,12 @@ export class Incoming {
 
   /** False before anything came, and once the env is there. */
   get isThere(): boolean {
-    return existsSync(this.path);
+    return existsSync(path.join(this.path, NOTE));
+  }
+
+  /** Notes that the env is there. What came is of no more use; it takes a while to remove it. */
+  finish(): void {
+    rmSync(path.join(this.path, NOTE), { force: true });
   }
 
   /** The name of the round that is held; null: there is none. */

@@ -13,10 +13,12 @@ import { runNetworkTool, SEARCHED } from '../network/network-tool.ts';
 /** $1 is the env's network namespace. IPv6 may be missing, and eth0 not be there yet. */
 const RULES = `
   rules() {
-    for chain in INPUT OUTPUT; do
-      nsenter "--net=$1" iptables --wait "$2" "$chain" -j DROP || return
-      nsenter "--net=$1" ip6tables --wait "$2" "$chain" -j DROP 2>/dev/null || :
-    done
+    set -- "--net=$1" "$(printf '%s\\n' '*filter' "$2 INPUT -j DROP" "$2 OUTPUT -j DROP" COMMIT)"
+    echo "$2" | nsenter "$1" ip6tables-restore --noflush --wait 2>/dev/null &
+    echo "$2" | nsenter "$1" iptables-restore --noflush --wait
+    set -- $?
+    wait
+    return "$1"
   }
   arp() { nsenter "--net=$1" ip link set eth0 arp "$2" 2>/dev/null || :; }
   unlock() { arp "$1" on; rules "$1" -D 2>/dev/null; }`;
@@ -51,7 +53,7 @@ export async function lockNetwork(namespace: string): Promise<NetworkLock> {
     await ended;
   };
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const said = (await lines.next()).value ?? '';
+  const { value: said = '' } = (await lines.next()) as IteratorResult<string, undefined>;
   const stay = async (): Promise<void> => {
     child.stdin.write('stay\n');
     await lines.next();

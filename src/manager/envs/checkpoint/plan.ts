@@ -79,8 +79,12 @@ const UNMOVABLE: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** Kinds of namespaces that CRIU puts into files for an env as a whole only, and what systemd calls what gives a service one of its own. */
+/**
+ * Kinds of namespaces that CRIU puts into files for an env as a whole only, and what systemd calls what gives a service one of its own. With mount
+ * namespaces beside the env's, CRIU 4.2 takes one mount for another when it restores what inotify watches.
+ */
 const WHOLE: Readonly<Record<string, string>> = {
+  mnt: 'ProtectSystem, PrivateTmp and what is like them',
   uts: 'ProtectHostname',
   ipc: 'PrivateIPC',
   user: 'PrivateUsers',

@@ -51,7 +51,6 @@ export {
   initRoot,
   metaDir,
   mountDir,
-  movesDir,
   setupDir,
   usersDir,
 } from './root.ts';

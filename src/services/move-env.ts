@@ -293,6 +293,7 @@ class Move {
       // It keeps nothing then, either.
       await wire.send({ error: GIVEN_UP }).catch(() => undefined);
     }
+    outgoing.dropCheckpoints();
     const hadStopped = this.still !== null;
     await this.still?.release();
     this.still = null;

@@ -173,7 +173,8 @@ async function receive(
     await wire.send({ done });
     incoming.remove();
   } catch (error) {
-    if (!isBroken(error, hooks.signal)) incoming.remove();
+    if (isBroken(error, hooks.signal)) incoming.dropCheckpoints();
+    else incoming.remove();
     throw error;
   } finally {
     letServersEnd();

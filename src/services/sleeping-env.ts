@@ -10,7 +10,7 @@ import { imagesIn, removeCheckpoint, writeRecord } from '../manager/envs/checkpo
 import { namespaceOf, placeOf } from '../manager/envs/network/attach-network.ts';
 import { BundleDir } from '../manager/envs/runtime/bundle-dir.ts';
 import { freezeEnv, thaw } from '../manager/envs/runtime/freezer.ts';
-import { stopProcesses } from '../manager/envs/runtime/life-cycle.ts';
+import { send, stopProcesses } from '../manager/envs/runtime/life-cycle.ts';
 import { processesOf } from '../manager/envs/runtime/processes.ts';
 import { envState } from '../manager/envs/state.ts';
 import { STANDARD_UMOUNT, umountEnv } from '../manager/envs/umount.ts';
@@ -70,9 +70,8 @@ export class SleepingEnv {
       if (network !== null) held.push(await lockNetwork(namespaceOf(bundle)));
       failpoint('checkpoint-frozen');
       const images = imagesIn(directory);
-      const emptyNetwork = network !== null;
       const work = [
-        dumpProcesses(bundle, row.name, { images, emptyNetwork, signal }),
+        dumpProcesses(bundle, row.name, { images, signal }),
         beside?.() ?? Promise.resolve(),
       ];
       for (const done of await Promise.allSettled(work))
@@ -110,7 +109,7 @@ export class SleepingEnv {
   async end(): Promise<void> {
     const { store, row } = this;
     // All of them, before any is let go: none does anything any more.
-    for (const { pid } of this.processes) process.kill(pid, 'SIGKILL');
+    for (const { pid } of this.processes) send(pid, 'SIGKILL');
     const [frozen, network] = this.held;
     await frozen?.release();
     await stopProcesses(store.root, row.id, { timeoutMs: 0 });

@@ -15,7 +15,7 @@ import {
   type StopOutcome,
   stopProcesses,
 } from '../manager/envs/runtime/life-cycle.ts';
-import { type Asleep, startProcesses } from '../manager/envs/runtime/start-processes.ts';
+import { type Asleep, networkOf, startProcesses } from '../manager/envs/runtime/start-processes.ts';
 import { envState } from '../manager/envs/state.ts';
 import { STANDARD_UMOUNT, umountEnv } from '../manager/envs/umount.ts';
 import { peoplesEnvs } from '../manager/sandbox/owner.ts';
@@ -152,6 +152,8 @@ function goOnFrom(
     throw other(
       'it was mounted or started since, and its files may not be those that its processes had',
     );
+  if ((networkOf(store.settings(row.id)) === 'bridge') !== (network !== null))
+    throw other('it has another network now');
   const versions = stackIdentities(store, row);
   if (versions.join() !== record.stack.join())
     throw other('a template of it was patched or rolled back since; go back to that version');

@@ -21,7 +21,9 @@ let r: RunRoot;
 beforeAll(() => RunRoot.prepare());
 beforeEach(async () => {
   r = await RunRoot.create();
-  await r.root.ok('create', 'web', '--os', 'tiny', '--volume', '/srv');
+  await r.root.ok(
+    ...['create', 'web', '--os', 'tiny', '--volume', '/srv', '--volume', '/sized:16MiB'],
+  );
   await r.root.ok('set', 'web', 'network=none', COUNTING);
   await r.root.ok('start', 'web');
   await expect.poll(count, POLL).toBeGreaterThan(0);
@@ -51,7 +53,7 @@ const goOn = (): Promise<string> => r.root.ok('start', 'web', '--from-checkpoint
 
 test('its programs go on where they were, again and again', async () => {
   // Leaves a server in the env that it did not begin with.
-  await r.exec('web', 'echo volume >/srv/file');
+  await r.exec('web', 'echo volume >/srv/file; echo sized >/sized/file');
   for (let turn = 0; turn < 3; turn++) {
     const [before, bytes] = [await count(), await goneBytes()];
     const done = await r.root.json<EnvCheckpointed>('checkpoint', 'web', directory());
@@ -64,7 +66,7 @@ test('its programs go on where they were, again and again', async () => {
     expect(after).toBeGreaterThanOrEqual(before);
     await expectGoing(after);
     expect(await goneBytes()).toBeGreaterThan(bytes);
-    expect(await r.exec('web', 'cat /srv/file')).toBe('volume\n');
+    expect(await r.exec('web', 'cat /srv/file /sized/file')).toBe('volume\nsized\n');
     await output('rm', ['-r', directory()]);
   }
 });

@@ -16,6 +16,7 @@ import { EXIT } from '../../src/base/exit-codes.ts';
 import type { EnvSummary } from '../../src/manager/envs/summary.ts';
 import type { IncomingMove } from '../../src/manager/moves/incoming.ts';
 import type { EnvMoved } from '../../src/services/move-env.ts';
+import { useCriu } from '../support/machine/criu.ts';
 import { BYREF, type Finished, output } from '../support/machine/program.ts';
 import { TestRoot } from '../support/machine/root.ts';
 import { SshServer } from '../support/machine/ssh-server.ts';
@@ -37,6 +38,19 @@ as() { exec setpriv --reuid postgres --regid postgres --init-groups "$@"; }
 install -d -o postgres -g postgres /run/pg
 [ -e $data/PG_VERSION ] || { (as $bin/initdb --data-checksums --auth trust -D $data); }
 as $bin/postgres -D $data -k /run/pg -c listen_addresses=
+`;
+/** The same, with clients in it that write all the time, each with a log. */
+const USE = `#!/bin/bash
+export PGHOST=/run/pg PGUSER=postgres
+bin=$(echo /usr/lib/postgresql/*/bin)
+use() {
+  until $bin/psql -qc ''; do sleep 0.1; done
+  $bin/pgbench -q -i -s 1 && $bin/psql -qc 'create extension amcheck'
+  cd /var/lib/postgresql
+  exec setpriv --reuid postgres --regid postgres --init-groups $bin/pgbench -n -c 2 -T 600 --log
+}
+use >/root/used 2>&1 &
+exec /usr/local/bin/serve
 `;
 const PG = 'export PGHOST=/run/pg PGUSER=postgres; bin=$(echo /usr/lib/postgresql/*/bin);';
 const AS = 'setpriv --reuid postgres --regid postgres --init-groups';
@@ -94,20 +108,11 @@ const ready = (root: TestRoot): Promise<void> =>
 
 /** Moves the env, from one of the machines. */
 function move(...more: string[]): Promise<Finished> {
-  const far = ['BYREF_ROOT', 'BYREF_RUN', 'BYREF_TMPDIR', 'BYREF_NETWORK', 'BYREF_IDLE_EXIT_MS'];
+  const own = ['BYREF_ROOT', 'BYREF_RUN', 'BYREF_TMPDIR', 'BYREF_NETWORK', 'BYREF_IDLE_EXIT_MS'];
+  const far = [...own, 'BYREF_CRIU'];
   const settings = far.map((name) => `${name}=${there.env[name] ?? ''}`);
   const byref = ['env', ...settings, `PATH=${process.env['PATH'] ?? ''}`, BYREF].join(' ');
-  const words = [
-    'move',
-    'db',
-    FAR,
-    '--rsh',
-    server.rsh,
-    '--remote-byref',
-    byref,
-    '--fast',
-    '--json',
-  ];
+  const words = ['move', 'db', FAR, '--rsh', server.rsh, '--remote-byref', byref, '--json'];
   return machines.byref([...words, ...more], here.env, TEST_MS);
 }
 
@@ -155,7 +160,7 @@ test('a database is moved while it is written to, and a wire is pulled meanwhile
     `${PG} $bin/pgbench -q -i -s ${SCALE}; psql -qc 'create extension amcheck'`,
   );
   const first = clients(here);
-  const cut = move('--warm');
+  const cut = move('--warm', '--fast');
   await expect.poll(came, { timeout: 60_000 }).toBeGreaterThan(1_000_000);
   await machines.on(0, 'ip link set out down');
   const { code, stderr } = await cut;
@@ -170,12 +175,39 @@ test('a database is moved while it is written to, and a wire is pulled meanwhile
     })
     .toBe(false);
   const ended = once(first, 'close');
-  const resumed = await move('--resume');
+  const resumed = await move('--resume', '--fast');
   expect(resumed.code, resumed.stderr).toBe(0);
   await ended;
   const moved = JSON.parse(resumed.stdout) as EnvMoved;
   expect(moved).toMatchObject({ moved: true, resumed: true, versions: [] });
   expect(moved.pauseMs).toBeGreaterThan(0);
   expect([await has(here), await has(there)]).toEqual([false, true]);
+  await expectWhole(there);
+});
+
+/** How many transactions clients were told of. */
+const told = async (root: TestRoot): Promise<number> =>
+  Number(await inRunning(root, 'db', 'cat /var/lib/postgresql/pgbench_log.* 2>/dev/null | wc -l'));
+
+test('a database goes there with its clients, and none of them notices', {
+  timeout: TEST_MS,
+}, async (context) => {
+  useCriu(context);
+  await there.ok('destroy', '--force', 'db');
+  await here.ok('create', 'db', '--os', 'site', '--set', 'init=/root/use');
+  await here.ok('mount', 'db');
+  const script = path.join(here.path, 'mnt/db/root/use');
+  writeFileSync(script, USE);
+  chmodSync(script, 0o755);
+  await here.ok('umount', 'db');
+  await here.ok('start', 'db');
+  await expect.poll(() => told(here), { timeout: 60_000 }).toBeGreaterThan(100);
+  const { code, stdout, stderr } = await move('--live');
+  expect(code, stderr).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ moved: true, there: { name: 'db' } });
+  const before = await told(there);
+  await expect.poll(() => told(there), { timeout: 60_000 }).toBeGreaterThan(before + 100);
+  expect([await has(here), await has(there)]).toEqual([false, true]);
+  expect(await inRunning(there, 'db', 'pkill pgbench; cat /root/used')).not.toContain('error:');
   await expectWhole(there);
 });

@@ -95,15 +95,19 @@ export async function envState(store: Store, row: EnvRow): Promise<EnvState> {
 
 /** Asks a driver for its status. null: no driver runs; 'hung': one runs and does not answer. */
 async function driverStatus(root: string, shard: number): Promise<DriverStatus | 'hung' | null> {
-  const client = await findDriver(root, shard);
-  if (!client) return null;
-  try {
-    return await client.call('status', null, STATUS_TIMEOUT_MS);
-  } catch {
-    return client.gone ? null : 'hung';
-  } finally {
-    client.close();
+  // One that was just killed may be connected to; then its successor is to be found.
+  for (let tries = 0; tries < 2; tries++) {
+    const client = await findDriver(root, shard);
+    if (!client) return null;
+    try {
+      return await client.call('status', null, STATUS_TIMEOUT_MS);
+    } catch {
+      if (!client.gone) return 'hung';
+    } finally {
+      client.close();
+    }
   }
+  return null;
 }
 
 function mountState(

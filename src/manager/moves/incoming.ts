@@ -138,9 +138,19 @@ export class Incoming {
     return round === null ? null : { id: round.id, bytes };
   }
 
+  private get checkpoints(): { readonly early: string; readonly last: string } {
+    return { early: path.join(this.path, 'early'), last: path.join(this.path, 'last') };
+  }
+
+  /** Removes the checkpoints: the env has gone on elsewhere, and their memory is nobody's business. */
+  dropCheckpoints(): void {
+    for (const place of Object.values(this.checkpoints))
+      rmSync(place, { recursive: true, force: true });
+  }
+
   /** The checkpoint that the env goes on from; null: it begins. */
   get checkpoint(): string | null {
-    const last = path.join(this.path, 'last');
+    const { last } = this.checkpoints;
     return existsSync(path.join(last, 'checkpoint.json')) ? last : null;
   }
 
@@ -152,10 +162,7 @@ export class Incoming {
     record: CheckpointRecord | null,
     stream: AsyncIterable<Buffer>,
   ): Promise<void> {
-    const [early, last] = ['early', 'last'].map((name) => path.join(this.path, name)) as [
-      string,
-      string,
-    ];
+    const { early, last } = this.checkpoints;
     const place = record === null ? early : last;
     rmSync(place, { recursive: true, force: true });
     mkdirSync(place, { mode: 0o700 });

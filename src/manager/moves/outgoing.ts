@@ -102,6 +102,12 @@ export class Outgoing {
     return path.join(this.path, which);
   }
 
+  /** Removes the checkpoints: the env has gone on, and their memory is nobody's business. */
+  dropCheckpoints(): void {
+    for (const which of ['early', 'last'] as const)
+      rmSync(this.checkpoint(which), { recursive: true, force: true });
+  }
+
   /** Begins a move, and forgets what there was of an earlier one. */
   begin(facts: MoveFacts): void {
     this.clear();

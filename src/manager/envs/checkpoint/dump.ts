@@ -15,8 +15,6 @@ const WORK = 'criu';
 export interface DumpOptions {
   /** Where the images come; it is made. */
   readonly images: string;
-  /** True: the env has a network of its own, which is made for it anew. */
-  readonly emptyNetwork: boolean;
   /** Ends it early. */
   readonly signal: AbortSignal;
 }
@@ -28,14 +26,15 @@ export interface DumpOptions {
 export async function dumpProcesses(
   bundle: BundleDir,
   name: string,
-  { images, emptyNetwork, signal }: DumpOptions,
+  { images, signal }: DumpOptions,
 ): Promise<void> {
   mkdirSync(images, { mode: 0o700 });
   const work = makeWork(bundle);
   const words = [
     runtimeProgram(),
     ...['--root', bundle.runtimeState, 'checkpoint', '--leave-running', '--tcp-established'],
-    ...['--file-locks', ...(emptyNetwork ? ['--empty-ns', 'network'] : [])],
+    // Its network is made anew.
+    ...['--file-locks', '--empty-ns', 'network'],
     ...['--image-path', images, '--work-path', work, bundle.name],
   ];
   const { code, stderr, how } = await runProgram(words, {

@@ -64,8 +64,7 @@ export async function lockNetwork(namespace: string): Promise<NetworkLock> {
   throw new ByrefError('unsupported', message, 'Install iptables: apt-get install iptables.');
 }
 
-/** Locks a network namespace that is new, and makes it what a runtime makes of one: with a loopback interface that is up. @throws as lockNetwork() */
-export async function lockEmptyNetwork(namespace: string): Promise<NetworkLock> {
+/** Makes a network namespace that is new what a runtime makes of one. @param namespace its path */
+export async function bringLoopbackUp(namespace: string): Promise<void> {
   await runNetworkTool(['nsenter', `--net=${namespace}`, 'ip', 'link', 'set', 'lo', 'up']);
-  return lockNetwork(namespace);
 }

@@ -35,15 +35,15 @@ const AGAIN_MS = 250;
 const OUTPUT_MAX = 4096;
 
 /**
- * $1 is the group's file, $2 and $3 what is written to it. Each line of input is a mount point to bring to rest, or `stay`: then nothing is
- * undone at the end. Each is answered with a line.
+ * $1 is the group's file, $2 and $3 what is written to it. Each line of input is a mount point to bring to rest, or `stay`: then processes
+ * stand still at the end, too. Each is answered with a line.
  */
 const HOLDER = `
   trap '' HUP INT TERM PIPE
   file=$1 frozen=$2 thawed=$3; shift 3
   printf %s "$frozen" >"$file" || exit 1
   while IFS= read -r disk; do
-    if [ "$disk" = stay ]; then echo; exit; fi
+    if [ "$disk" = stay ]; then thawed=$frozen; echo; continue; fi
     if said=$(fsfreeze --freeze "$disk" 2>&1); then set -- "$@" "$disk"; echo
     else echo "$said" | head -n 1; fi
   done
@@ -54,7 +54,7 @@ const HOLDER = `
 export interface Frozen {
   /** Lets them go on. */
   thaw(): Promise<void>;
-  /** Has them stand still beyond the end of this process, as freeze() does. Then thaw() does nothing, and the function of that name has to. */
+  /** Has them stand still beyond the end of this process, as freeze() does. Then thaw() lets only disks go on; for the processes, there is the function of that name. */
   stay(): Promise<void>;
 }
 

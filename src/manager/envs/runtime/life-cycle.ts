@@ -143,7 +143,8 @@ async function until(isTrue: () => boolean, timeoutMs: number): Promise<boolean>
   return true;
 }
 
-function send(pid: number, signal: NodeJS.Signals | number): void {
+/** Sends a signal to a process, if it is still there. */
+export function send(pid: number, signal: NodeJS.Signals | number): void {
   try {
     process.kill(pid, signal);
   } catch {

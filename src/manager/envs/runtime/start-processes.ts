@@ -5,7 +5,7 @@ import { processIdentity } from '../../../base/process-identity.ts';
 import type { EnvSettings, NetworkKind } from '../../../codec/env-settings.ts';
 import { monitorProgram } from '../../../native/binding.ts';
 import { makeWork } from '../checkpoint/dump.ts';
-import { lockEmptyNetwork, type NetworkLock } from '../checkpoint/network-lock.ts';
+import { bringLoopbackUp, lockNetwork, type NetworkLock } from '../checkpoint/network-lock.ts';
 import { imagesIn, openImages } from '../checkpoint/record.ts';
 import { setUserMap } from '../checkpoint/user-map.ts';
 import { devicesOf } from '../devices.ts';
@@ -85,7 +85,7 @@ async function prepare(
   const { root, env, mountpoint, settings, output, mounted, note, setUp, from } = request;
   const { privileged, limits, environment } = settings;
   const { isSystemd } = init;
-  const network = settings.network ?? standardNetwork();
+  const network = networkOf(settings);
   const attendant = attendantOf(output);
   bundle.keepEnd(false);
   bundle.make({ mounted, isSystemd, startedMs: Date.now(), privileged, attendant });
@@ -120,7 +120,7 @@ async function prepare(
     devices,
     capabilities,
     seccomp: privileged ? null : filterFor(capabilities),
-    hook: from !== null && network === 'bridge' ? hookOf(bundle) : null,
+    hook: from === null ? null : hookOf(bundle),
   });
   bundle.write('config.json', JSON.stringify(config));
   failpoint('start-prepared');
@@ -131,7 +131,11 @@ async function prepare(
     failpoint('start-set-up');
   };
   const connect = async (): Promise<void> => {
-    if (from !== null) locks.add(await lockEmptyNetwork(namespaceOf(bundle)));
+    if (from !== null) {
+      await bringLoopbackUp(namespaceOf(bundle));
+      if (network !== 'bridge') return;
+      locks.add(await lockNetwork(namespaceOf(bundle)));
+    }
     const given = await attachNetwork(root, env.name, bundle, settings, note, from?.network);
     keepFiles(request, given);
     bundle.tellResolved(resolvedText(given.resolver));
@@ -149,7 +153,7 @@ async function prepare(
     ids,
     places: images === null ? besideRoot : [...besideRoot, images],
     meanwhile: setUp === null ? null : meanwhile,
-    connect: network === 'bridge' ? connect : null,
+    connect: network === 'bridge' || from !== null ? connect : null,
     images: images?.place ?? null,
   };
 }
@@ -181,8 +185,9 @@ function attendantOf(output: Output): string {
 const ownCapabilities = (): string[] =>
   capabilitiesIn(/^CapBnd:\s*([0-9a-f]+)$/m.exec(procText('/proc/self/status'))?.[1] ?? '0');
 
-/** Returns the network of envs for which none is set. */
-function standardNetwork(): NetworkKind {
+/** Returns the network of an env: what is set, or what envs have for which none is. */
+export function networkOf({ network }: EnvSettings): NetworkKind {
+  if (network !== null) return network;
   const wanted = process.env['BYREF_NETWORK'];
   return wanted === 'none' || wanted === 'host' ? wanted : 'bridge';
 }

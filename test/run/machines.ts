@@ -27,7 +27,7 @@ export class Machines {
     );
     await made.on(
       1,
-      'ip address add 10.9.0.2/24 dev in; ip link set in up; ip route add default via 10.9.0.1',
+      'ip address add 10.9.0.2/24 dev in; ip link set in up; ip link set lo up; ip route add default via 10.9.0.1',
     );
     expect(machine).not.toBe(other);
     return made;

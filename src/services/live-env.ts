@@ -11,19 +11,14 @@ import { BaseImages, encodeImages } from '../manager/moves/page-delta.ts';
 import type { FileLock } from '../native/lock-file.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 import type { Wire } from './move-wire.ts';
-import { readyToSleep, SleepingEnv } from './sleeping-env.ts';
+import { SleepingEnv } from './sleeping-env.ts';
 
 /** Of less memory, it is not worth while to send it twice, in bytes. */
 const EARLY_MIN = 2 ** 23;
 
-/** Says before anything is sent what can't be moved. @throws ByrefError as SleepingEnv.of() */
-export async function refuseLive(store: Store, row: EnvRow): Promise<void> {
-  await readyToSleep(store, row);
-}
-
 /**
  * Sends the processes of an env that goes on, for which it stands still for a moment: of what is sent later, only what differs travels then.
- * @returns what the other side has; null if it was not worth while
+ * @returns the images that the other side has; none if the env has too little memory for that
  */
 export async function sendEarly(
   store: Store,
@@ -51,8 +46,6 @@ export async function sendEarly(
 
 /** Such an env that stands still. */
 export class LiveEnv {
-  /** It is never as it was at another time. */
-  readonly stamp = '';
   private readonly asleep: SleepingEnv;
   private readonly lock: FileLock;
   private readonly root: string;

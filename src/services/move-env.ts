@@ -12,11 +12,12 @@ import { envState } from '../manager/envs/state.ts';
 import { type MoveFacts, Outgoing } from '../manager/moves/outgoing.ts';
 import type { EnvRow, Store } from '../store/store.ts';
 import { FarSide } from './far-side.ts';
-import { LiveEnv, refuseLive, sendEarly } from './live-env.ts';
+import { LiveEnv, sendEarly } from './live-env.ts';
 import { type Hello, type Message, MOVE_PROTOCOL, type Received } from './move-messages.ts';
 import type { Wire } from './move-wire.ts';
 import { OtherVersions, orSaid, type RoundPart, Rounds } from './send-rounds.ts';
 import { type SentVersion, sendVersions, versionsOf } from './send-versions.ts';
+import { readyToSleep } from './sleeping-env.ts';
 import { startEnv } from './start-env.ts';
 import { StillEnv, stampOf } from './still-env.ts';
 
@@ -98,7 +99,7 @@ export async function moveEnv(
     const { keep, live } = facts ?? options;
     if (!keep) refuseSnapshots(store, row);
     // One that stands still for an earlier try may be there.
-    if (live === true && !isFrozen(store.root, row.id)) await refuseLive(store, row);
+    if (live === true && !isFrozen(store.root, row.id)) await readyToSleep(store, row);
     if (facts === null) outgoing.begin(factsOf(store, row, options));
     const move = new Move(store, row, outgoing, options, hooks);
     return await move.run(facts === null ? forget : null);
@@ -231,7 +232,7 @@ class Move {
     // What is stopped may be as it was when it was sent in part: then the rest of that is all.
     if (pending?.stamp != null && (await this.isStopped())) await this.stop();
     if (pending !== null) {
-      const isSame = this.still !== null && this.still.stamp === pending.stamp;
+      const isSame = this.still instanceof StillEnv && this.still.stamp === pending.stamp;
       if (isSame) this.outgoing.notePending({ ...pending, stamp: stampOf(this.store, this.row) });
       await rounds.finish(pending, part, isSame);
       if (isSame) return;

@@ -14,6 +14,7 @@ import { isStack } from '../fuzz/outcome.ts';
 import { propertyRuns } from '../support/machine/property-runs.ts';
 import type { TestRoot } from '../support/machine/root.ts';
 import { CHANGE, changeableRoot, inEnv } from './changed-env.ts';
+import { withOdd } from './odd-json.ts';
 
 const RUNS = propertyRuns(15);
 const TEST_MS = 120_000 + RUNS.numRuns * 5_000;
@@ -97,19 +98,6 @@ const odd = fc.oneof(
   ),
   fc.jsonValue({ maxDepth: 1 }),
 );
-
-/** Changes one value in JSON. @param where tells which */
-function withOdd(value: unknown, where: number, to: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return to;
-  const entries = Object.entries(value);
-  if (entries.length === 0) return to;
-  const scaled = where * entries.length;
-  const at = Math.min(Math.floor(scaled), entries.length - 1);
-  const [key, inner] = entries[at]!;
-  const next = withOdd(inner, scaled - at, to);
-  if (Array.isArray(value)) return value.map((each, i): unknown => (i === at ? next : each));
-  return { ...value, [key]: next };
-}
 
 /** Replaces a text file of the tar, whose length may then be another one. */
 function withMember(name: string, text: (before: string) => string): Buffer {

@@ -17,6 +17,7 @@ import { BYREF, sh } from '../support/machine/program.ts';
 import { propertyRuns } from '../support/machine/property-runs.ts';
 import { TestRoot } from '../support/machine/root.ts';
 import { CHANGE, changeableRoot, inEnv, shown } from './changed-env.ts';
+import { withOdd } from './odd-json.ts';
 import { shellTo } from './remote-shell.ts';
 
 const RUNS = propertyRuns(30);
@@ -130,19 +131,6 @@ const odd = fc.oneof(
   fc.constantFrom(null, -1, 2 ** 53, '', '..', '../../x', '0'.repeat(32), [], {}, true),
   fc.jsonValue({ maxDepth: 1 }),
 );
-
-/** Gives one value in JSON another one. */
-function withOdd(value: unknown, where: number, to: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return to;
-  const entries = Object.entries(value);
-  if (entries.length === 0) return to;
-  const scaled = where * entries.length;
-  const at = Math.min(Math.floor(scaled), entries.length - 1);
-  const [key, inner] = entries[at]!;
-  const next = withOdd(inner, scaled - at, to);
-  if (Array.isArray(value)) return value.map((each, i): unknown => (i === at ? next : each));
-  return { ...value, [key]: next };
-}
 
 /** Changes what one frame has in it, so that what is around it is right. */
 function within({ type, bytes }: Frame, how: Change, where: number, to: unknown): Frame {

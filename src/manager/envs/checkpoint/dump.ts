@@ -38,12 +38,10 @@ export async function dumpProcesses(
     ...['--image-path', images, '--work-path', work, bundle.name],
   ];
   const { code, stderr, how } = await runProgram(words, {
-    ...{
-      env: criuEnvironment(workOf(bundle).config),
-      outputMax: OUTPUT_MAX,
-      ofMore: 'end',
-      signal,
-    },
+    env: runtimeEnvironment(bundle),
+    outputMax: OUTPUT_MAX,
+    ofMore: 'end',
+    signal,
   });
   if (code === 0) return;
   rmSync(images, { recursive: true, force: true });
@@ -71,8 +69,8 @@ export function makeWork(bundle: BundleDir): string {
   return directory;
 }
 
-/** Returns the environment for a runtime that makes processes of images; the bundle has a directory for CRIU. */
-export const restoreEnvironment = (bundle: BundleDir): NodeJS.ProcessEnv =>
+/** Returns the environment for a runtime that is to run CRIU; makeWork() was called. */
+export const runtimeEnvironment = (bundle: BundleDir): NodeJS.ProcessEnv =>
   criuEnvironment(workOf(bundle).config);
 
 /** Returns what CRIU said last when processes could not be made of images; '' if it said nothing. */

@@ -20,6 +20,7 @@ import {
 import path from 'node:path';
 import { ByrefError } from '../../../base/error.ts';
 import { envDir } from '../../../store/store.ts';
+import type { PlaceOnBridge } from '../network/bridge.ts';
 
 /** The version of all this. */
 const FORMAT = 1;
@@ -37,7 +38,7 @@ export interface CheckpointRecord {
   /** The versions of templates that its files come from, by identity, bottom first. */
   readonly stack: readonly string[];
   /** Its place on the bridge; null if it has no network of its own there. */
-  readonly network: { readonly address: string; readonly mac: string } | null;
+  readonly network: PlaceOnBridge | null;
   readonly isSystemd: boolean;
   readonly processes: number;
   /** ISO 8601, UTC. */

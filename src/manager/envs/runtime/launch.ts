@@ -8,7 +8,7 @@ import { ByrefError } from '../../../base/error.ts';
 import { failpoint } from '../../../base/failpoints.ts';
 import { monitorProgram } from '../../../native/binding.ts';
 import { envDir } from '../../../store/store.ts';
-import { restoreComplaint, restoreEnvironment } from '../checkpoint/dump.ts';
+import { restoreComplaint, runtimeEnvironment } from '../checkpoint/dump.ts';
 import type { BundleDir, Ended } from './bundle-dir.ts';
 import type { IdRange } from './id-ranges.ts';
 import { MonitorReport } from './monitor-report.ts';
@@ -76,7 +76,7 @@ export async function launch(
   ];
   const { report, gone, leave } =
     typeof output === 'string'
-      ? startMonitor(output, words, images === null ? process.env : restoreEnvironment(bundle))
+      ? startMonitor(output, words, images === null ? process.env : runtimeEnvironment(bundle))
       : await monitorOf(output, path.join(bundle.path, 'report.sock'), words);
   const work = meanwhile?.();
   // It is waited for below, whether the runtime fails or not.
